@@ -1,0 +1,124 @@
+//! One run of `apply`, all or nothing.
+
+use tracing::{debug, info_span};
+
+use super::journal::{Journal, STATE_DIRECTORY, State, Told, ids, is_change, runs};
+use crate::error::Result;
+use crate::node::{FileMode, Lock, Owner, Root, RootedPath};
+use crate::plan::{Action, Change, Current, Plan, Resource};
+
+/// A run that holds the lock and has changed nothing yet.
+#[derive(Debug)]
+pub struct Transaction<'a> {
+    root: &'a Root,
+    owner: Owner,
+    made: Vec<RootedPath>,
+    _lock: Lock,
+}
+
+/// What a run has done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The plan that was carried out.
+    pub plan: Plan,
+    /// The number of the run; none where there was nothing to do.
+    pub id: Option<u32>,
+}
+
+impl<'a> Transaction<'a> {
+    /// Checks that everything in `plan` could be written, makes the state directory, and takes the lock.
+    ///
+    /// # Errors
+    /// [`crate::Kind::CannotWrite`] or [`crate::Kind::NotPermitted`] before anything is changed,
+    /// [`crate::Kind::Locked`] where another run holds the lock.
+    pub fn begin(root: &'a Root, owner: Owner, plan: &Plan) -> Result<Self> {
+        let state = RootedPath::fixed(STATE_DIRECTORY);
+        for action in plan.changes().filter(|action| action.resource.mode().is_some()) {
+            root.check_writable(&action.resource.path())?;
+        }
+        root.check_writable(&runs())?;
+        let made = make_state_directories(root, owner)?;
+        let lock = root.lock(&state)?;
+        Ok(Self { root, owner, made, _lock: lock })
+    }
+
+    /// Carries out `plan`, which must have been made while the lock was held.
+    ///
+    /// # Errors
+    /// Where a change fails; everything was put back then.
+    pub fn carry_out(self, mut plan: Plan, told: Told) -> Result<Outcome> {
+        // What was made for the journal was planned too, before it was there.
+        for action in &mut plan.actions {
+            if let (true, Resource::Directory(directory)) = (self.made.contains(&action.resource.path()), &action.resource) {
+                action.before = Current::Node(crate::node::Node::Absent);
+                (action.change, action.diff) = directory.diff(&crate::node::Node::Absent);
+            }
+        }
+        if !plan.is_changed() {
+            return Ok(Outcome { plan, id: None });
+        }
+        let actions: Vec<&Action> = plan.actions.iter().filter(is_change).collect();
+        let id = ids(self.root)?.last().map_or(1, |last| last + 1);
+        let mut journal = Journal::new(id, told, &self.made, &actions);
+        journal.begin(self.root, self.owner, &actions)?;
+        let mut warnings = Vec::new();
+        for (done, action) in actions.iter().enumerate() {
+            match self.one(action) {
+                Ok(warning) => warnings.extend(warning),
+                Err(error) => {
+                    let failed = self.put_back(&actions[..done]);
+                    journal.state = if failed == 0 { State::RolledBack } else { State::Begun };
+                    journal.write(self.root, self.owner).unwrap_or_default();
+                    return Err(error.hint(match failed {
+                        0 => "everything that this run had changed was put back".to_owned(),
+                        _ => format!("{failed} changes could not be put back: see {STATE_DIRECTORY}/runs/{id:04}"),
+                    }));
+                }
+            }
+        }
+        journal.state = State::Committed;
+        journal.write(self.root, self.owner)?;
+        plan.warnings.extend(warnings);
+        Ok(Outcome { plan, id: Some(id) })
+    }
+
+    fn one(&self, action: &Action) -> Result<Option<String>> {
+        let path = action.resource.path();
+        let _span = info_span!("change", %path, change = ?action.change).entered();
+        if action.change == Change::Create && self.made.contains(&path) {
+            return Ok(None);
+        }
+        debug!("begins");
+        let warning = action.apply(self.root)?;
+        debug!("done");
+        Ok(warning)
+    }
+
+    /// Reverts, the newest first; returns how many could not be reverted.
+    fn put_back(&self, done: &[&Action]) -> usize {
+        done.iter().rev().filter(|action| action.revert(self.root).is_err()).count()
+    }
+}
+
+/// Makes the state directory and what is missing above it; returns what was made above it.
+fn make_state_directories(root: &Root, owner: Owner) -> Result<Vec<RootedPath>> {
+    let runs = runs();
+    let state = RootedPath::fixed(STATE_DIRECTORY);
+    let mut missing = Vec::new();
+    let mut above = Some(runs);
+    while let Some(path) = above.filter(|path| path.as_str() != "/" && !root.exists(path)) {
+        above = path.parent();
+        missing.push(path);
+    }
+    missing.reverse();
+    for path in &missing {
+        let ours = path.as_str().starts_with(state.as_str());
+        let mode = if ours { FileMode::PRIVATE_DIRECTORY } else { FileMode::PUBLIC_DIRECTORY };
+        match root.make_directory(path, mode, owner) {
+            // Another run was quicker; the lock decides which of us goes on.
+            Err(_) if root.exists(path) => {}
+            other => other?,
+        }
+    }
+    Ok(missing.into_iter().filter(|path| !path.as_str().starts_with(state.as_str())).collect())
+}

@@ -1,0 +1,66 @@
+//! `apply`: make it so.
+
+use super::args::{ApplyArguments, Global};
+use super::context::Context;
+use super::ui::Ui;
+use super::{changes_code, plan};
+use crate::apply::{Outcome, Transaction};
+use crate::document;
+use crate::error::{Error, Kind, Result};
+use crate::node::accounts;
+use crate::node::k3s::Traces;
+use crate::output::{self, Report};
+
+pub(super) fn run(global: &Global, arguments: &ApplyArguments, ui: &mut Ui) -> Result<u8> {
+    let context = Context::new(global)?;
+    check_rights(global, &context)?;
+    let judging = &arguments.judging;
+    let make = || plan::make(&context, global, judging, !arguments.no_live_sysctl);
+    let first = make()?;
+    check_encryption(&context)?;
+    // The good case opens nothing for writing, not even the lock.
+    let outcome = if first.is_changed() {
+        let transaction = Transaction::begin(&context.root, context.owner, &first)?;
+        // What was true before we had the lock may no longer be.
+        transaction.carry_out(make()?, context.told.clone())?
+    } else {
+        Outcome { plan: first, id: None }
+    };
+    plan::warn_all(&outcome.plan);
+    if ui.json() {
+        ui.out_json(&Report::new(&outcome.plan))?;
+    } else {
+        let text = output::applied(&outcome.plan, ui.stdout_style());
+        ui.out(&text)?;
+    }
+    Ok(changes_code(judging.detailed_exitcode, outcome.plan.is_changed()))
+}
+
+fn check_rights(global: &Global, context: &Context) -> Result<()> {
+    if accounts::is_root() {
+        return Ok(());
+    }
+    let own = accounts::own();
+    match &global.owner {
+        None => Err(Error::new(Kind::NotPermitted, "only root can make files that belong to root")
+            .hint(format!("run it as root, or for an image build name the owner: --owner {own}"))),
+        Some(_) if context.owner.uid != own.uid => {
+            Err(Error::new(Kind::NotPermitted, format!("only root can make files that belong to {}", context.owner))
+                .hint(format!("without root only --owner {own} works")))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// Refuses the one thing that is unsafe once K3s has started.
+fn check_encryption(context: &Context) -> Result<()> {
+    let site = &context.site;
+    let configuration = document::configuration(&context.profile, site.role, &site.data_dir, &["audit", "psa"]);
+    let traces = Traces::observe(&context.root, &site.data_dir);
+    match plan::late_encryption(&traces, &configuration) {
+        None => Ok(()),
+        Some(message) => Err(Error::new(Kind::Failed, message)
+            .hint("leave it out: --set secrets_encryption=false")
+            .hint("or turn it on with K3s' own command, `k3s secrets-encrypt enable` (v1.33.10, v1.34.6, v1.35.3 and newer), and apply after that")),
+    }
+}

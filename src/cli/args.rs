@@ -1,0 +1,200 @@
+//! The command line. Every flag is also an environment variable.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use tracing::warn;
+
+use crate::Role;
+use crate::carrier::Format;
+use crate::plan::OnForeign;
+
+/// The variable that holds settings, several separated by semicolons or line breaks.
+pub(super) const SET_VARIABLE: &str = "K3S_HARDEN_SET";
+const PREFIX: &str = "K3S_HARDEN_";
+
+/// Brings a node to the CIS Kubernetes Benchmark for K3s before K3s first starts.
+#[derive(Debug, Parser)]
+#[command(name = "k3s-harden", version, arg_required_else_help = true, after_help = "Exit codes: 0 done, 1 failed, 2 changes (--detailed-exitcode), 64 usage, 65 bad profile or settings, 73 cannot write, 75 locked, 77 not permitted.")]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+/// Flags that every verb takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(super) struct Global {
+    /// The node's root directory; an image's, when it is not /
+    #[arg(long, global = true, value_name = "DIR", default_value = "/", env = "K3S_HARDEN_ROOT")]
+    pub(super) root: PathBuf,
+    /// A profile: cis, a built-in name, or the path of a file; repeat it to lay one over the other
+    #[arg(long, global = true, value_name = "PROFILE", value_delimiter = ',', env = "K3S_HARDEN_PROFILE")]
+    pub(super) profile: Vec<String>,
+    /// The K3s version (v1.33.4+k3s1 or 1.33), or auto: the installed binary's, else INSTALL_K3S_VERSION
+    #[arg(long, global = true, value_name = "VERSION", env = "K3S_HARDEN_K3S_VERSION")]
+    pub(super) k3s_version: Option<String>,
+    /// The node's role; by default what the node looks like, else server
+    #[arg(long, global = true, env = "K3S_HARDEN_ROLE")]
+    pub(super) role: Option<Role>,
+    /// A setting; K3S_HARDEN_SET holds several, separated by semicolons
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    pub(super) set: Vec<String>,
+    /// A file with settings; by default /etc/k3s-harden/settings.yaml of the node
+    #[arg(long, global = true, value_name = "FILE", env = "K3S_HARDEN_SETTINGS")]
+    pub(super) settings: Option<String>,
+    /// Only what serves this control (1.2.16, a section such as 5.2, or a name)
+    #[arg(long, global = true, value_name = "CONTROL", value_delimiter = ',', env = "K3S_HARDEN_ONLY")]
+    pub(super) only: Vec<String>,
+    /// Nothing that serves this control
+    #[arg(long, global = true, value_name = "CONTROL", value_delimiter = ',', env = "K3S_HARDEN_SKIP")]
+    pub(super) skip: Vec<String>,
+    /// Owner of everything that is written, for image builds without root
+    #[arg(long, global = true, value_name = "UID:GID", env = "K3S_HARDEN_OWNER")]
+    pub(super) owner: Option<String>,
+    /// K3s' data directory, where K3s' own configuration does not name it
+    #[arg(long, global = true, value_name = "DIR", env = "K3S_HARDEN_DATA_DIR")]
+    pub(super) data_dir: Option<String>,
+    /// Output for people or for programs
+    #[arg(long, global = true, value_enum, default_value = "text", env = "K3S_HARDEN_FORMAT")]
+    pub(super) format: OutputFormat,
+    /// Whether to colour the output
+    #[arg(long, global = true, value_enum, default_value = "auto", env = "K3S_HARDEN_COLOR")]
+    pub(super) color: Colour,
+    /// Log more (twice: everything)
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(super) verbose: u8,
+    /// Log errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(super) quiet: bool,
+    /// Log lines for people or for programs
+    #[arg(long, global = true, value_enum, default_value = "text", env = "K3S_HARDEN_LOG_FORMAT")]
+    pub(super) log_format: OutputFormat,
+}
+
+/// Text or JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum OutputFormat {
+    Text,
+    Json,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Colour {
+    Auto,
+    Always,
+    Never,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Show every change as a unified diff, with the controls that it serves
+    #[command(alias = "diff")]
+    Plan(PlanArguments),
+    /// Make the node so; a second run changes nothing
+    Apply(ApplyArguments),
+    /// Write the same settings for other hands
+    Render(RenderArguments),
+    /// Look at profiles
+    Profile(ProfileArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArguments {
+    #[command(flatten)]
+    pub(super) judging: Judging,
+    /// Leave the running kernel's parameters out
+    #[arg(long, env = "K3S_HARDEN_NO_LIVE_SYSCTL")]
+    pub(super) no_live_sysctl: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ApplyArguments {
+    #[command(flatten)]
+    pub(super) judging: Judging,
+    /// Do not set the running kernel's parameters
+    #[arg(long, env = "K3S_HARDEN_NO_LIVE_SYSCTL")]
+    pub(super) no_live_sysctl: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Judging {
+    /// Exit with 2 where there are changes
+    #[arg(long, env = "K3S_HARDEN_DETAILED_EXITCODE")]
+    pub(super) detailed_exitcode: bool,
+    /// What happens to a file at one of our paths that is not ours
+    #[arg(long, value_enum, default_value = "replace", env = "K3S_HARDEN_ON_FOREIGN")]
+    pub(super) on_foreign: OnForeign,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RenderArguments {
+    /// The form
+    #[arg(long = "as", value_enum, value_name = "FORMAT")]
+    pub(super) format: Format,
+    /// Where to write it: a directory for several files, a file for one; by default stdout
+    #[arg(long, value_name = "PATH")]
+    pub(super) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ProfileArguments {
+    #[command(subcommand)]
+    pub(super) verb: ProfileVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ProfileVerb {
+    /// List the built-in profiles
+    List,
+    /// Show a profile resolved, each value with where it came from
+    Show {
+        /// The profile, or several to lay over one another
+        #[arg(value_name = "PROFILE", required = true)]
+        names: Vec<String>,
+    },
+    /// Show what differs between two profiles
+    Diff {
+        /// The first profile
+        a: String,
+        /// The second profile
+        b: String,
+    },
+    /// Check profiles of your own
+    Validate {
+        /// Their files
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<String>,
+    },
+}
+
+/// Warns of variables with our prefix that mean nothing: a misspelt one would be a setting that is silently not set.
+pub(super) fn warn_of_unknown_variables() {
+    let ours = |name: &std::ffi::OsString| name.to_str().filter(|name| name.starts_with(PREFIX)).map(str::to_owned);
+    let set: Vec<String> = std::env::vars_os().filter_map(|(name, _)| ours(&name)).collect();
+    if set.is_empty() {
+        return;
+    }
+    let command = Cli::command();
+    let mut known = vec![SET_VARIABLE.to_owned()];
+    for command in std::iter::once(&command).chain(command.get_subcommands()) {
+        known.extend(command.get_arguments().filter_map(|argument| argument.get_env()?.to_str().map(str::to_owned)));
+    }
+    for name in set.iter().filter(|name| !known.contains(name)) {
+        warn!("the environment variable {name} means nothing to k3s-harden");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

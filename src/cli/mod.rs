@@ -1,0 +1,55 @@
+//! What was typed? One file a verb; the only room that talks to a terminal.
+
+mod apply;
+mod args;
+mod context;
+mod plan;
+mod profile;
+mod render;
+mod ui;
+
+use std::ffi::OsString;
+
+use clap::Parser;
+
+use crate::error::{Error, Kind, exit};
+use args::{Cli, Verb};
+use ui::Ui;
+
+/// Parses the command line, runs its verb, and returns the exit code.
+#[must_use]
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let mut ui = Ui::new(&cli.global);
+    args::warn_of_unknown_variables();
+    let result = match &cli.verb {
+        Verb::Plan(arguments) => plan::run(&cli.global, arguments, &mut ui),
+        Verb::Apply(arguments) => apply::run(&cli.global, arguments, &mut ui),
+        Verb::Render(arguments) => render::run(&cli.global, arguments, &mut ui),
+        Verb::Profile(arguments) => profile::run(&cli.global, arguments, &mut ui),
+    };
+    result.unwrap_or_else(|error| {
+        ui.error(&error);
+        error.kind().exit_code()
+    })
+}
+
+/// Prints clap's own text: help to stdout with 0, mistakes to stderr with the code for usage.
+fn usage(error: &clap::Error) -> u8 {
+    // Nobody is left to tell where that fails.
+    error.print().unwrap_or_default();
+    if error.use_stderr() { Kind::Usage.exit_code() } else { exit::OK }
+}
+
+/// Returns the exit code of a run that found or made changes.
+fn changes_code(detailed: bool, changed: bool) -> u8 {
+    if detailed && changed { exit::CHANGES } else { exit::OK }
+}
+
+/// Returns a usage error.
+fn usage_error(message: impl Into<String>) -> Error {
+    Error::new(Kind::Usage, message)
+}

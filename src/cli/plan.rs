@@ -1,0 +1,87 @@
+//! `plan`: what would change.
+
+use tracing::{info, warn};
+
+use super::args::{Global, Judging, PlanArguments};
+use super::changes_code;
+use super::context::Context;
+use super::ui::Ui;
+use crate::Role;
+use crate::document::{self, Configuration};
+use crate::error::Result;
+use crate::node::k3s::Traces;
+use crate::node::sysctl;
+use crate::output::{self, Report};
+use crate::plan::{Desired, Observed, Plan, Policy};
+
+pub(super) fn run(global: &Global, arguments: &PlanArguments, ui: &mut Ui) -> Result<u8> {
+    let context = Context::new(global)?;
+    let plan = make(&context, global, &arguments.judging, !arguments.no_live_sysctl)?;
+    warn_all(&plan);
+    if ui.json() {
+        ui.out_json(&Report::new(&plan))?;
+    } else {
+        let text = output::planned(&plan, ui.stdout_style());
+        ui.out(&text)?;
+    }
+    Ok(changes_code(arguments.judging.detailed_exitcode, plan.is_changed()))
+}
+
+/// Makes the plan for the node as it is now.
+pub(super) fn make(context: &Context, global: &Global, judging: &Judging, live_sysctl: bool) -> Result<Plan> {
+    let Context { root, profile, site, .. } = context;
+    let mut warnings = context.warnings.clone();
+    let live = live_sysctl && root.is_live() && may_set_sysctls(context, &mut warnings);
+    let mut desired = Desired::new(root.path().to_owned(), profile, site, context.owner, live)?;
+    desired.forget(&context.forgettable(global), context.owner);
+    let observed = Observed::of(&desired, root)?;
+    let policy = Policy { on_foreign: judging.on_foreign, recorded: context.recorded.clone() };
+    let mut plan = Plan::between(desired, observed, &policy)?;
+    let configuration = document::configuration(profile, site.role, &site.data_dir, &["audit", "psa"]);
+    warnings.extend(context.existing.warnings(&configuration));
+    warnings.extend(first_start(context, &configuration, &plan));
+    if site.role == Role::Server {
+        warnings.extend(document::warnings(profile));
+    }
+    plan.warnings.splice(0..0, warnings);
+    Ok(plan)
+}
+
+/// Logs what the user should know.
+pub(super) fn warn_all(plan: &Plan) {
+    for warning in &plan.warnings {
+        warn!("{warning}");
+    }
+}
+
+fn may_set_sysctls(context: &Context, warnings: &mut Vec<String>) -> bool {
+    let Some(sign) = sysctl::container(&context.root) else { return true };
+    info!("this is a container ({sign}): its kernel parameters are the host's");
+    warnings.push(format!("the kernel parameters are left alone, because this is a container ({sign}): set them on its host"));
+    false
+}
+
+/// Says what a K3s that has started already means for the changes.
+fn first_start(context: &Context, configuration: &Configuration, plan: &Plan) -> Vec<String> {
+    let traces = Traces::observe(&context.root, &context.site.data_dir);
+    let mut warnings = Vec::new();
+    if let (Some((role, proof)), true) = (&traces.started, plan.is_changed()) {
+        warnings.push(format!("K3s has already started here as {role} ({proof} exists): arguments and files take effect when it starts again, policy.yaml within 15 s"));
+        if let Some(message) = late_encryption(&traces, configuration) {
+            warnings.push(message);
+        }
+    }
+    if traces.rancher {
+        warnings.push("Rancher manages this node: it rewrites its own 50-rancher.yaml and passes its own admission configuration; `render --as rancher-cluster` is the way to tell it".to_owned());
+    }
+    warnings
+}
+
+/// Returns why Secrets cannot be encrypted any more by what is planned, if that is so.
+pub(super) fn late_encryption(traces: &Traces, configuration: &Configuration) -> Option<String> {
+    let wanted = configuration.keys.iter().any(|key| key.name == "secrets-encryption");
+    let (Role::Server, proof) = traces.started.as_ref()? else { return None };
+    (wanted && !traces.secrets_encrypted).then(|| {
+        format!("K3s has started without secrets-encryption ({proof} exists), and turning it on by configuration alone breaks a cluster")
+    })
+}

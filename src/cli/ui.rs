@@ -1,0 +1,80 @@
+//! The terminal: data to stdout, logs and errors to stderr.
+
+use std::io::{self, IsTerminal, Write};
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::fmt;
+
+use super::args::{Colour, Global, OutputFormat};
+use crate::error::{Error, Kind, Result};
+use crate::output::{Style, error_text};
+
+/// Where output goes and how it looks.
+#[derive(Debug)]
+pub(super) struct Ui {
+    format: OutputFormat,
+    colour: Colour,
+}
+
+impl Ui {
+    /// Sets up logging; nothing is printed yet.
+    pub(super) fn new(global: &Global) -> Self {
+        let level = match (global.quiet, global.verbose) {
+            (true, _) => LevelFilter::ERROR,
+            (false, 0) => LevelFilter::WARN,
+            (false, 1) => LevelFilter::INFO,
+            _ => LevelFilter::DEBUG,
+        };
+        let ui = Self { format: global.format, colour: global.color };
+        let builder = fmt().with_max_level(level).with_writer(io::stderr).with_target(false);
+        let coloured = ui.style(io::stderr().is_terminal()) == Style::Coloured;
+        // A second set-up in one process (in tests) keeps the first.
+        let set_up = match global.log_format {
+            OutputFormat::Text => builder.without_time().with_ansi(coloured).try_init(),
+            OutputFormat::Json => builder.json().try_init(),
+        };
+        set_up.unwrap_or_default();
+        ui
+    }
+
+    /// Tells whether the data is for a program.
+    pub(super) fn json(&self) -> bool {
+        self.format == OutputFormat::Json
+    }
+
+    /// Returns how text on stdout looks.
+    pub(super) fn stdout_style(&self) -> Style {
+        self.style(io::stdout().is_terminal())
+    }
+
+    /// Writes data to stdout. A reader that has gone away wanted no more.
+    pub(super) fn out(&mut self, text: &str) -> Result<()> {
+        let mut out = io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other.map_err(|error| Error::new(Kind::Failed, format!("cannot write to stdout: {error}"))),
+        }
+    }
+
+    /// Writes JSON to stdout.
+    pub(super) fn out_json(&mut self, value: &impl serde::Serialize) -> Result<()> {
+        let text = serde_json::to_string_pretty(value).map_err(|error| Error::new(Kind::Failed, error.to_string()))?;
+        self.out(&(text + "\n"))
+    }
+
+    /// Writes an error to stderr.
+    pub(super) fn error(&mut self, error: &Error) {
+        let text = error_text(error, self.style(io::stderr().is_terminal()));
+        // Nobody is left to tell where that fails.
+        io::stderr().write_all(text.as_bytes()).unwrap_or_default();
+    }
+
+    fn style(&self, terminal: bool) -> Style {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        match self.colour {
+            Colour::Always => Style::Coloured,
+            Colour::Auto if terminal && !plain => Style::Coloured,
+            Colour::Auto | Colour::Never => Style::Plain,
+        }
+    }
+}

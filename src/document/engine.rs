@@ -1,0 +1,81 @@
+//! The template engine: Tera with the quoting of YAML as its escape hook.
+
+use serde::Serialize;
+use tera::{Context, Tera};
+
+use super::quote::yaml_string;
+
+/// `templates/` by name; embedded, so that a node needs nothing but the binary.
+const TEMPLATES: [(&str, &str); 15] = [
+    ("90-kubelet.conf.tera", include_str!("../../templates/90-kubelet.conf.tera")),
+    ("account_update.sh.tera", include_str!("../../templates/account_update.sh.tera")),
+    ("account_update.yaml.tera", include_str!("../../templates/account_update.yaml.tera")),
+    ("audit.yaml.tera", include_str!("../../templates/audit.yaml.tera")),
+    ("config.yaml.tera", include_str!("../../templates/config.yaml.tera")),
+    ("policy/default-service-accounts.yaml.tera", include_str!("../../templates/policy/default-service-accounts.yaml.tera")),
+    ("policy/dns.yaml.tera", include_str!("../../templates/policy/dns.yaml.tera")),
+    ("policy/ingress-to.yaml.tera", include_str!("../../templates/policy/ingress-to.yaml.tera")),
+    ("policy/intra-namespace.yaml.tera", include_str!("../../templates/policy/intra-namespace.yaml.tera")),
+    ("policy/metrics-server.yaml.tera", include_str!("../../templates/policy/metrics-server.yaml.tera")),
+    ("policy/pod-security-policies.yaml.tera", include_str!("../../templates/policy/pod-security-policies.yaml.tera")),
+    ("policy/svclb.yaml.tera", include_str!("../../templates/policy/svclb.yaml.tera")),
+    ("policy/traefik.yaml.tera", include_str!("../../templates/policy/traefik.yaml.tera")),
+    ("psa.yaml.tera", include_str!("../../templates/psa.yaml.tera")),
+    ("rancher-cluster.yaml.tera", include_str!("../../templates/rancher-cluster.yaml.tera")),
+];
+
+/// Renders templates; each is parsed when it is first needed.
+pub(super) struct Engine(Tera);
+
+impl Engine {
+    pub(super) fn new() -> Self {
+        let mut tera = Tera::new();
+        // Every text in a YAML template is quoted; there are no quotes around {{ }} in them.
+        tera.autoescape_on([".yaml.tera"]);
+        tera.set_escape_fn(yaml_string);
+        Self(tera)
+    }
+
+    /// Renders the template `name` with `context`.
+    ///
+    /// # Panics
+    /// Where the template does not fit the context: both are ours, and the tests render every template.
+    pub(super) fn render(&mut self, name: &str, context: &impl Serialize) -> String {
+        let (_, text) = TEMPLATES.iter().find(|(known, _)| *known == name).expect("the template is embedded");
+        let context = Context::from_serialize(context).expect("contexts are maps with text keys");
+        self.0.add_raw_template(name, text).unwrap_or_else(|error| panic!("{error}"));
+        self.0.render(name, &context).unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_put_no_quotes_around_what_is_quoted() {
+        for (name, text) in TEMPLATES.iter().filter(|(name, _)| name.ends_with(".yaml.tera")) {
+            for quote in ["\"{{", "'{{", "}}\"", "}}'"] {
+                assert!(!text.contains(quote), "{name}: {quote}");
+            }
+        }
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "a test looks at the project's own files")]
+    fn files(folder: &str) -> Vec<String> {
+        let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        paths
+            .flat_map(|path| {
+                let text = path.to_str().unwrap().to_owned();
+                if path.is_dir() { files(&text) } else { vec![text.trim_start_matches("templates/").to_owned()] }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_file_in_templates_is_embedded() {
+        let mut names = files("templates");
+        names.sort();
+        assert_eq!(names, TEMPLATES.map(|(name, _)| name));
+    }
+}

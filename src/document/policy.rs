@@ -1,0 +1,151 @@
+//! policy.yaml: the objects that K3s puts into the cluster when it starts, one template a kind of policy.
+
+use serde::Serialize;
+
+use super::engine::Engine;
+use crate::profile::Profile;
+
+/// One part of policy.yaml: written when its setting is on (none: always) and its controls are wanted.
+struct Part {
+    template: &'static str,
+    setting: &'static str,
+    controls: &'static [&'static str],
+}
+
+/// The parts in the order in which they are written.
+const PARTS: [Part; 8] = [
+    Part { template: "policy/intra-namespace.yaml.tera", setting: "intra_namespace_policy", controls: NETWORK },
+    Part { template: "policy/ingress-to.yaml.tera", setting: "", controls: NETWORK },
+    Part { template: "policy/dns.yaml.tera", setting: "dns_policy", controls: NETWORK },
+    Part { template: "policy/metrics-server.yaml.tera", setting: "metrics_server_policy", controls: NETWORK },
+    Part { template: "policy/svclb.yaml.tera", setting: "svclb_policy", controls: NETWORK },
+    Part { template: "policy/traefik.yaml.tera", setting: "traefik_policy", controls: NETWORK },
+    Part {
+        template: "policy/default-service-accounts.yaml.tera",
+        setting: "default_service_accounts",
+        controls: &["default-service-account"],
+    },
+    Part { template: POD_SECURITY_POLICIES, setting: "pod_security_policies", controls: &["pod-security", "pod-security-policy-plugin"] },
+];
+const NETWORK: &[&str] = &["network-policies"];
+const POD_SECURITY_POLICIES: &str = "policy/pod-security-policies.yaml.tera";
+
+/// Namespaces that exist when K3s first starts.
+pub const BUILT_IN_NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
+
+/// The roles that may use a PodSecurityPolicy: (role, policy).
+const ROLES: [(&str, &str); 5] = [
+    ("psp:restricted-psp", "restricted-psp"),
+    ("psp:system-unrestricted-psp", "system-unrestricted-psp"),
+    ("psp:svclb-psp", "svclb-psp"),
+    ("psp:svc-local-path-provisioner-psp", "system-unrestricted-psp"),
+    ("psp:svc-coredns-psp", "system-unrestricted-psp"),
+];
+
+/// Who has them; without a namespace the binding is for the whole cluster.
+const BINDINGS: [Binding; 6] = [
+    Binding { name: "default:restricted-psp", namespace: "", role: "psp:restricted-psp", kind: "Group", subject: "system:authenticated" },
+    Binding { name: "system-unrestricted-node-psp-rolebinding", namespace: "", role: "psp:system-unrestricted-psp", kind: "Group", subject: "system:nodes" },
+    Binding { name: "system-unrestricted-svc-acct-psp-rolebinding", namespace: "kube-system", role: "psp:system-unrestricted-psp", kind: "Group", subject: "system:serviceaccounts" },
+    Binding { name: "svclb-psp-rolebinding", namespace: "kube-system", role: "psp:svclb-psp", kind: "ServiceAccount", subject: "svclb" },
+    Binding { name: "svc-local-path-provisioner-psp-rolebinding", namespace: "kube-system", role: "psp:svc-local-path-provisioner-psp", kind: "ServiceAccount", subject: "local-path-provisioner-service-account" },
+    Binding { name: "svc-coredns-psp-rolebinding", namespace: "kube-system", role: "psp:svc-coredns-psp", kind: "ServiceAccount", subject: "coredns" },
+];
+
+/// Rancher's CIS operator, whose namespace K3s does not make: while it is missing, K3s logs an error every 15 s.
+const CIS_OPERATOR_ROLE: (&str, &str) = ("psp:svc-cis-operator-psp", "system-unrestricted-psp");
+const CIS_OPERATOR_BINDING: Binding = Binding {
+    name: "svc-cis-operator-psp-rolebinding",
+    namespace: "cis-operator-system",
+    role: "psp:svc-cis-operator-psp",
+    kind: "ServiceAccount",
+    subject: "cis-operator-serviceaccount",
+};
+
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Binding {
+    name: &'static str,
+    namespace: &'static str,
+    role: &'static str,
+    kind: &'static str,
+    subject: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Context<'a> {
+    settings: &'a serde_json::Map<String, serde_json::Value>,
+    roles: Vec<Role>,
+    bindings: Vec<Binding>,
+}
+
+#[derive(Debug, Serialize)]
+struct Role {
+    name: &'static str,
+    policy: &'static str,
+}
+
+/// Renders the parts that are wanted; returns their text and the controls that they serve.
+pub(super) fn render(engine: &mut Engine, profile: &Profile) -> (String, Vec<&'static str>) {
+    let mut roles = ROLES.to_vec();
+    let mut bindings = BINDINGS.to_vec();
+    if profile.is_on("cis_operator_binding") {
+        roles.push(CIS_OPERATOR_ROLE);
+        bindings.push(CIS_OPERATOR_BINDING);
+    }
+    let roles = roles.into_iter().map(|(name, policy)| Role { name, policy }).collect();
+    let settings = super::settings(profile);
+    let context = Context { settings: &settings, roles, bindings };
+    let (mut text, mut controls) = (String::new(), Vec::new());
+    for part in wanted(profile) {
+        let rendered = engine.render(part.template, &context);
+        if !rendered.is_empty() {
+            text.push_str(&rendered);
+            controls.extend(part.controls);
+        }
+    }
+    (text, controls)
+}
+
+/// Tells whether PodSecurityPolicy objects are among the parts.
+pub(super) fn has_pod_security_policies(profile: &Profile) -> bool {
+    wanted(profile).any(|part| part.template == POD_SECURITY_POLICIES)
+}
+
+/// Returns what has to be said about the policies before somebody is surprised by them.
+#[must_use]
+pub fn warnings(profile: &Profile) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if !profile.selection.wants(NETWORK) {
+        return warnings;
+    }
+    let isolated = if profile.is_on("intra_namespace_policy") { profile.texts("namespaces") } else { Vec::new() };
+    let reachable = profile.texts("ingress_to");
+    for namespace in isolated.iter().chain(&reachable) {
+        let text = format!(
+            "the namespace {namespace} does not exist at K3s' first start: until somebody makes it, K3s logs an error every 15 s"
+        );
+        if !BUILT_IN_NAMESPACES.contains(&namespace.as_str()) && !warnings.contains(&text) {
+            warnings.push(text);
+        }
+    }
+    let closed: Vec<&str> = isolated
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !name.starts_with("kube-") && !reachable.iter().any(|open| open == name))
+        .collect();
+    if !closed.is_empty() {
+        let names = closed.join(", ");
+        warnings.push(format!(
+            "applications in {names} will not be reached through Traefik or NodePorts, because intra-namespace keeps \
+             other namespaces out; let Traefik in with --set ingress_to={}",
+            closed.join(",")
+        ));
+    }
+    warnings
+}
+
+fn wanted(profile: &Profile) -> impl Iterator<Item = &'static Part> {
+    PARTS.iter().filter(|part| {
+        (part.setting.is_empty() || profile.is_on(part.setting)) && profile.selection.wants(part.controls)
+    })
+}

@@ -1,0 +1,146 @@
+//! What can go wrong: a kind (which decides the exit code), a place, a message, and what to do about it.
+
+use std::fmt;
+
+/// Result of everything in this library that can fail.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The class of an error; [`Kind::exit_code`] is the one table of exit codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// The run failed.
+    Failed,
+    /// The command line makes no sense.
+    Usage,
+    /// A profile, setting, version or plan is bad, or a file of the node stands in the way of one of ours.
+    BadInput,
+    /// Something could not be written.
+    CannotWrite,
+    /// Another run holds the lock.
+    Locked,
+    /// The caller lacks the rights.
+    NotPermitted,
+}
+
+impl Kind {
+    /// Returns the exit code of the process, after sysexits.h where it has one.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage => 64,
+            Self::BadInput => 65,
+            Self::CannotWrite => 73,
+            Self::Locked => 75,
+            Self::NotPermitted => 77,
+        }
+    }
+}
+
+/// Exit codes that are not errors.
+pub mod exit {
+    /// Done, or the node is as desired.
+    pub const OK: u8 = 0;
+    /// There are changes (`--detailed-exitcode`).
+    pub const CHANGES: u8 = 2;
+}
+
+/// A place in a text that somebody wrote. Lines and columns count from 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// File name as the user gave it.
+    pub file: String,
+    /// Line and column, where known.
+    pub position: Option<(usize, usize)>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.position {
+            Some((line, column)) => write!(f, "{}:{line}:{column}", self.file),
+            None => f.write_str(&self.file),
+        }
+    }
+}
+
+/// An error with its place and with hints that say what to do or write instead.
+#[derive(Debug, thiserror::Error)]
+#[error("{}{message}", self.prefix())]
+pub struct Error {
+    kind: Kind,
+    message: String,
+    place: Option<Place>,
+    hints: Vec<String>,
+}
+
+impl Error {
+    /// Creates an error of `kind`.
+    #[must_use]
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), place: None, hints: Vec::new() }
+    }
+
+    /// Creates the error for a system call that failed at `path`; the kind follows from `errno`.
+    #[must_use]
+    pub fn system(verb: &str, path: impl fmt::Display, errno: nix::errno::Errno) -> Self {
+        use nix::errno::Errno;
+        let kind = match errno {
+            Errno::EACCES | Errno::EPERM => Kind::NotPermitted,
+            Errno::EROFS | Errno::ENOSPC | Errno::EDQUOT | Errno::EISDIR | Errno::ENOTDIR | Errno::EFBIG => {
+                Kind::CannotWrite
+            }
+            _ => Kind::Failed,
+        };
+        Self::new(kind, format!("cannot {verb} {path}: {}", errno.desc()))
+    }
+
+    /// Adds a hint: one sentence that says what to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Sets the place unless one is known already.
+    #[must_use]
+    pub fn at(mut self, place: Place) -> Self {
+        self.place.get_or_insert(place);
+        self
+    }
+
+    /// Returns the class of the error.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Returns the place in the user's text, if the error has one.
+    #[must_use]
+    pub fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
+    }
+
+    /// Returns the hints in the order in which they were given.
+    #[must_use]
+    pub fn hints(&self) -> &[String] {
+        &self.hints
+    }
+
+    fn prefix(&self) -> String {
+        self.place.as_ref().map_or_else(String::new, |place| format!("{place}: "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_comes_first() {
+        let place = Place { file: "site.yaml".into(), position: Some((3, 5)) };
+        let error = Error::new(Kind::BadInput, "unknown key \"foo\"").at(place);
+        assert_eq!(error.to_string(), "site.yaml:3:5: unknown key \"foo\"");
+        assert_eq!(error.kind().exit_code(), 65);
+    }
+}

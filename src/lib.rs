@@ -1,0 +1,38 @@
+//! Brings a node to the CIS Kubernetes Benchmark for K3s before K3s first starts.
+//!
+//! ```text
+//!  profiles (built in, or files) ──┐
+//!  site settings, --set k=v ───────┼─▶ Desired ──┐
+//!  Kubernetes minor, role ─────────┘   (resources)│
+//!                                                 ├─▶ Plan::between ─▶ plan    (text, JSON)
+//!  node root (--root, / by default) ─▶ Observed ──┘        └─────────▶ apply   (journal, transaction)
+//!  Profile ─▶ carrier: the same settings for other hands (Rancher cluster, account-update)
+//! ```
+//!
+//! One way through, no way back: a later room never asks an earlier one for more. Each room answers one question:
+//!
+//! - [`profile`]: what should be?
+//! - [`document`]: … written out
+//! - [`node`]: what is? The only room that opens files
+//! - [`k3s`]: what will K3s make of it?
+//! - [`plan`]: what differs?
+//! - [`apply`]: do it, or undo what was done
+//! - [`carrier`]: for other hands
+//! - [`output`]: say it
+//!
+//! The library never prints; `cli` (with `main.rs`) is the only room that talks to a terminal.
+
+pub mod apply;
+pub mod carrier;
+pub mod cli;
+pub mod document;
+pub mod error;
+pub mod k3s;
+pub mod node;
+pub mod output;
+pub mod plan;
+pub mod profile;
+mod role;
+
+pub use error::{Error, Kind, Result};
+pub use role::Role;

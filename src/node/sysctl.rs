@@ -1,0 +1,86 @@
+//! Kernel parameters of the running system. An image has none: it has files under /etc/sysctl.d.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sysctl::Sysctl as _;
+
+use super::path::RootedPath;
+use super::root::Root;
+use crate::error::{Error, Kind, Result};
+
+/// The key of a kernel parameter, with dots.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SysctlKey(String);
+
+impl SysctlKey {
+    /// Returns the file under /proc/sys that holds the value.
+    #[must_use]
+    pub fn file(&self) -> String {
+        format!("/proc/sys/{}", self.0.replace('.', "/"))
+    }
+}
+
+impl fmt::Display for SysctlKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for SysctlKey {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let part = |part: &str| {
+            !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+        };
+        if text.split('.').count() > 1 && text.split('.').all(part) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(Error::new(Kind::BadInput, format!("{text:?} is not a kernel parameter")).hint("write it as kernel.panic"))
+    }
+}
+
+/// Reads the value of `key` from the running kernel.
+///
+/// # Errors
+/// What the kernel answers, as text: a parameter that cannot be read is a finding, not the end of a run.
+pub fn read(key: &SysctlKey) -> std::result::Result<String, String> {
+    let ctl = sysctl::Ctl::new(&key.0).map_err(|error| reason(&error))?;
+    // The kernel separates numbers by tabs.
+    ctl.value_string().map(|value| value.split_whitespace().collect::<Vec<_>>().join(" ")).map_err(|error| reason(&error))
+}
+
+/// Sets `key` in the running kernel.
+///
+/// # Errors
+/// What the kernel answers, as text.
+pub fn write(key: &SysctlKey, value: &str) -> std::result::Result<(), String> {
+    let ctl = sysctl::Ctl::new(&key.0).map_err(|error| reason(&error))?;
+    ctl.set_value_string(value).map(drop).map_err(|error| reason(&error))
+}
+
+fn reason(error: &sysctl::SysctlError) -> String {
+    match error {
+        sysctl::SysctlError::IoError(error) => error.raw_os_error().map_or_else(
+            || error.to_string(),
+            |code| nix::errno::Errno::from_raw(code).desc().to_owned(),
+        ),
+        sysctl::SysctlError::NotFound(_) => "the kernel does not have it, or does not show it".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Returns what says that the running system is a container, whose kernel parameters belong to its host.
+#[must_use]
+pub fn container(root: &Root) -> Option<String> {
+    for path in ["/run/systemd/container", "/run/.containerenv", "/.dockerenv", "/run/host/container-manager"] {
+        if root.exists(&RootedPath::fixed(path)) {
+            return Some(path.to_owned());
+        }
+    }
+    // Only root may read it; who is not root sets no kernel parameter either.
+    let environment = root.read(&RootedPath::fixed("/proc/1/environ")).ok().flatten().unwrap_or_default();
+    let found = environment.split(|byte| *byte == 0).any(|entry| entry.starts_with(b"container="));
+    found.then(|| "/proc/1/environ".to_owned())
+}

@@ -1,0 +1,62 @@
+//! JSON for programs. A reader may rely on `format_version`: fields are only ever added within 1.x.
+
+use serde::Serialize;
+
+use crate::plan::{Change, Plan};
+
+/// The version of the JSON outputs.
+pub(super) const FORMAT_VERSION: &str = "1.0";
+
+/// The output of `plan` and `apply`.
+#[derive(Debug, Serialize)]
+pub struct Report<'a> {
+    format_version: &'static str,
+    root: String,
+    role: crate::Role,
+    kubernetes: String,
+    benchmark: &'a str,
+    profile: &'a [String],
+    changed: bool,
+    actions: Vec<ReportedAction<'a>>,
+    warnings: &'a [String],
+}
+
+#[derive(Debug, Serialize)]
+struct ReportedAction<'a> {
+    path: String,
+    resource: &'static str,
+    action: Change,
+    mode: Option<String>,
+    controls: Vec<String>,
+    diff: &'a str,
+}
+
+impl<'a> Report<'a> {
+    /// Makes the report of a plan, whether it was carried out or not.
+    #[must_use]
+    pub fn new(plan: &'a Plan) -> Self {
+        let subject = &plan.subject;
+        Self {
+            format_version: FORMAT_VERSION,
+            root: subject.root.display().to_string(),
+            role: subject.role,
+            kubernetes: subject.kubernetes.to_string(),
+            benchmark: &subject.benchmark,
+            profile: &subject.profiles,
+            changed: plan.is_changed(),
+            actions: plan
+                .actions
+                .iter()
+                .map(|action| ReportedAction {
+                    path: action.resource.path().to_string(),
+                    resource: action.resource.noun(),
+                    action: action.change,
+                    mode: action.resource.mode(),
+                    controls: action.resource.controls().iter().map(ToString::to_string).collect(),
+                    diff: &action.diff,
+                })
+                .collect(),
+            warnings: &plan.warnings,
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Profiles as text and JSON: the list, one resolved, and two compared.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::json::FORMAT_VERSION;
+use crate::document::join;
+use crate::profile::{Profile, ProfileDocument, declarations, titles};
+
+/// Returns the list of the built-in profiles.
+#[must_use]
+pub fn list_text(documents: &[ProfileDocument]) -> String {
+    let mut text = String::new();
+    let width = documents.iter().map(|document| document.name.len()).max().unwrap_or(0);
+    for document in documents {
+        let fits = document.kubernetes.unwrap_or_default().to_string();
+        let description = document.description.as_deref().unwrap_or_default();
+        let _infallible = writeln!(text, "{:width$}  Kubernetes {fits:12}  {description}", document.name);
+    }
+    text
+}
+
+/// Returns the list of the built-in profiles.
+#[must_use]
+pub fn list_json(documents: &[ProfileDocument]) -> Value {
+    let rows = documents.iter().map(|document| {
+        let range = document.kubernetes.unwrap_or_default();
+        json!({
+            "name": document.name,
+            "description": document.description,
+            "benchmark": document.benchmark,
+            "extends": document.extends,
+            "kubernetes": {"from": range.from.map(|minor| minor.to_string()), "to": range.to.map(|minor| minor.to_string())},
+        })
+    });
+    json!({"format_version": FORMAT_VERSION, "profiles": rows.collect::<Vec<_>>()})
+}
+
+/// Returns a resolved profile: every setting with where its value came from, and every control.
+#[must_use]
+pub fn show_text(profile: &Profile) -> String {
+    let mut text = format!(
+        "# {} for Kubernetes {}, CIS {}\nsettings:\n",
+        profile.names.join(" + "),
+        profile.minor,
+        profile.benchmark
+    );
+    let declarations = declarations();
+    for (name, resolved) in &profile.values {
+        let Some(declaration) = declarations.get(name).filter(|row| row.kubernetes.contains(profile.minor)) else { continue };
+        let _infallible = writeln!(
+            text,
+            "  # {}\n  {name}: {}  # {}",
+            declaration.description.trim_end(),
+            resolved.value,
+            resolved.origin
+        );
+    }
+    text.push_str("controls:\n");
+    let titles = titles();
+    for (name, ids) in &profile.numbers {
+        let title = titles.get(name).map_or("", String::as_str);
+        let _infallible = writeln!(text, "  {name}: [{}]  # {title}", quoted(ids));
+    }
+    text
+}
+
+/// Returns a resolved profile.
+#[must_use]
+pub fn show_json(profile: &Profile) -> Value {
+    let declarations = declarations();
+    let settings: BTreeMap<&String, Value> = profile
+        .values
+        .iter()
+        .filter(|(name, _)| declarations.get(*name).is_some_and(|row| row.kubernetes.contains(profile.minor)))
+        .map(|(name, resolved)| {
+            let row = &declarations[name];
+            let setting = json!({
+                "value": resolved.value, "origin": resolved.origin.to_string(),
+                "type": row.type_in_words(), "description": row.description,
+            });
+            (name, setting)
+        })
+        .collect();
+    let controls: BTreeMap<&String, Vec<String>> =
+        profile.numbers.iter().map(|(name, ids)| (name, ids.iter().map(ToString::to_string).collect())).collect();
+    json!({
+        "format_version": FORMAT_VERSION,
+        "profile": profile.names,
+        "kubernetes": profile.minor.to_string(),
+        "benchmark": profile.benchmark,
+        "settings": settings,
+        "controls": controls,
+    })
+}
+
+/// One difference between two profiles.
+type Difference = (String, Value, Value);
+
+fn differences(a: &Profile, b: &Profile) -> (Vec<Difference>, Vec<Difference>) {
+    let settings = a.values.iter().filter_map(|(name, resolved)| {
+        let (left, right) = (resolved.value.clone(), b.value(name).clone());
+        (left != right).then(|| (name.clone(), left, right))
+    });
+    let ids = |profile: &Profile, name: &String| profile.numbers.get(name).map_or(Value::Null, |ids| join(ids).into());
+    let mut names: Vec<&String> = a.numbers.keys().chain(b.numbers.keys()).collect();
+    names.sort();
+    names.dedup();
+    let controls = names.into_iter().filter_map(|name| {
+        let (left, right) = (ids(a, name), ids(b, name));
+        (left != right).then(|| (name.clone(), left, right))
+    });
+    (settings.collect(), controls.collect())
+}
+
+/// Returns what differs between two profiles, one line a side.
+#[must_use]
+pub fn diff_text(a: &Profile, b: &Profile) -> String {
+    let head = |profile: &Profile| format!("{} for Kubernetes {}", profile.names.join(" + "), profile.minor);
+    let mut text = format!("--- {}\n+++ {}\n", head(a), head(b));
+    let (settings, controls) = differences(a, b);
+    for (title, rows) in [("settings", &settings), ("controls", &controls)] {
+        if !rows.is_empty() {
+            let _infallible = writeln!(text, " {title}:");
+        }
+        for (name, left, right) in rows {
+            for (sign, value) in [('-', left), ('+', right)] {
+                if !value.is_null() {
+                    let _infallible = writeln!(text, "{sign}  {name}: {value}");
+                }
+            }
+        }
+    }
+    text
+}
+
+/// Returns what differs between two profiles.
+#[must_use]
+pub fn diff_json(a: &Profile, b: &Profile) -> Value {
+    let rows = |rows: Vec<Difference>| -> BTreeMap<String, Value> {
+        rows.into_iter().map(|(name, left, right)| (name, json!([left, right]))).collect()
+    };
+    let (settings, controls) = differences(a, b);
+    json!({"format_version": FORMAT_VERSION, "a": a.names, "b": b.names, "settings": rows(settings), "controls": rows(controls)})
+}
+
+fn quoted(ids: &[crate::profile::ControlId]) -> String {
+    ids.iter().map(|id| format!("\"{id}\"")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,126 @@
+//! Text for people.
+
+use std::fmt::Write as _;
+
+use crate::Error;
+use crate::document::join;
+use crate::plan::{Action, Change, Plan};
+
+/// How text is decorated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Not at all.
+    Plain,
+    /// With ANSI colours.
+    Coloured,
+}
+
+impl Style {
+    fn paint(self, code: &str, text: &str) -> String {
+        match self {
+            Self::Plain => text.to_owned(),
+            Self::Coloured => format!("\x1b[{code}m{text}\x1b[0m"),
+        }
+    }
+}
+
+/// Returns what `plan` says.
+#[must_use]
+pub fn planned(plan: &Plan, style: Style) -> String {
+    let mut text = subject(plan);
+    for action in plan.changes() {
+        let controls = action.resource.controls();
+        let controls = if controls.is_empty() { String::new() } else { format!("  CIS {}", join(controls)) };
+        let line = format!("{} {}{}{controls}", imperative(action), action.resource.path(), mode(action));
+        let _infallible = writeln!(text, "\n{}", style.paint("1", &line));
+        for line in action.diff.lines() {
+            text.push_str(&match line.as_bytes().first() {
+                Some(b'+') => style.paint("32", line),
+                Some(b'-') => style.paint("31", line),
+                Some(b'@') => style.paint("36", line),
+                _ => line.to_owned(),
+            });
+            text.push('\n');
+        }
+    }
+    let _infallible = match count(plan) {
+        counts if counts.is_empty() => writeln!(text, "\nNothing to change."),
+        counts => writeln!(text, "\n{counts}."),
+    };
+    text
+}
+
+/// Returns what `apply` says.
+#[must_use]
+pub fn applied(plan: &Plan, style: Style) -> String {
+    let mut text = String::new();
+    for action in plan.changes() {
+        let _infallible = writeln!(text, "{} {}{}", past(action), action.resource.path(), mode(action));
+    }
+    if plan.is_changed() {
+        text = format!("{}\n{text}\n{}.\n", subject(plan).trim_end(), count(plan));
+    } else {
+        text.push_str(&style.paint("32", "Nothing to change."));
+        text.push('\n');
+    }
+    text
+}
+
+/// Returns an error with its hints.
+#[must_use]
+pub fn error_text(error: &Error, style: Style) -> String {
+    let mut text = format!("{} {error}\n", style.paint("1;31", "error:"));
+    for hint in error.hints() {
+        let _infallible = writeln!(text, "{} {hint}", style.paint("1;36", " help:"));
+    }
+    text
+}
+
+fn subject(plan: &Plan) -> String {
+    let subject = &plan.subject;
+    format!(
+        "{} at {}: Kubernetes {}, CIS {}, profile {}\n",
+        subject.role,
+        subject.root.display(),
+        subject.kubernetes,
+        subject.benchmark,
+        subject.profiles.join(" + ")
+    )
+}
+
+fn count(plan: &Plan) -> String {
+    let of = |change| plan.changes().filter(|action| action.change == change).count();
+    [(Change::Create, "created"), (Change::Update, "updated"), (Change::Metadata, "mode or owner changed"), (Change::Remove, "removed")]
+        .into_iter()
+        .filter(|(change, _)| of(*change) > 0)
+        .map(|(change, word)| format!("{} {word}", of(change)))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn mode(action: &Action) -> String {
+    match (action.change, action.resource.mode()) {
+        (Change::Remove, _) | (_, None) => String::new(),
+        (_, Some(mode)) => format!(" ({mode})"),
+    }
+}
+
+fn imperative(action: &Action) -> &'static str {
+    match action.change {
+        Change::None => "keep",
+        Change::Create => "create",
+        Change::Update => "update",
+        Change::Metadata => "change mode or owner of",
+        Change::Remove => "remove",
+    }
+}
+
+fn past(action: &Action) -> &'static str {
+    match action.change {
+        Change::None => "kept",
+        Change::Create => "created",
+        Change::Update => "updated",
+        Change::Metadata => "changed mode or owner of",
+        Change::Remove => "removed",
+    }
+}

@@ -1,0 +1,95 @@
+//! The desired state: every resource of a hardened node, parents before what is in them.
+
+use std::path::PathBuf;
+
+use super::{Directory, File, Resource, Sysctl};
+use crate::Role;
+use crate::document::{self, Document, Site};
+use crate::error::Result;
+use crate::node::{FileMode, Owner, RootedPath};
+use crate::profile::{ArgumentTable, KubernetesMinor, Profile};
+
+/// What a plan is about; the head of its output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// The root as the user named it.
+    pub root: PathBuf,
+    /// The node's role.
+    pub role: Role,
+    /// The Kubernetes minor.
+    pub kubernetes: KubernetesMinor,
+    /// The benchmark.
+    pub benchmark: String,
+    /// The profiles, in order.
+    pub profiles: Vec<String>,
+}
+
+/// Everything that a node should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Desired {
+    /// What it is about.
+    pub subject: Subject,
+    /// The resources, parents first.
+    pub resources: Vec<Resource>,
+}
+
+impl Desired {
+    /// Writes out `profile` for a node of `site`, all of it owned by `owner`; with `live`, the kernel
+    /// parameters of the running system too.
+    ///
+    /// # Errors
+    /// Where the data of the project is wrong.
+    pub fn new(root: PathBuf, profile: &Profile, site: &Site, owner: Owner, live: bool) -> Result<Self> {
+        let subject = Subject {
+            root,
+            role: site.role,
+            kubernetes: profile.minor,
+            benchmark: profile.benchmark.clone(),
+            profiles: profile.names.clone(),
+        };
+        let mut desired = Self { subject, resources: Vec::new() };
+        for (path, mode, controls) in document::directories(profile, site) {
+            desired.add_parents(&path, owner);
+            desired.resources.push(Resource::Directory(Directory { path, mode, owner, exact: true, controls }));
+        }
+        for Document { path, mode, controls, text, .. } in document::documents(profile, site) {
+            desired.add_parents(&path, owner);
+            desired.resources.push(Resource::File(File { path, mode, owner, text: Some(text), controls }));
+        }
+        if live {
+            let controls = profile.ids(&["protect-kernel-defaults"]);
+            for row in document::sysctls(profile, &ArgumentTable::load()) {
+                let (key, value) = (row.key.parse()?, row.value.to_string());
+                desired.resources.push(Resource::Sysctl(Sysctl { key, value, controls: controls.clone() }));
+            }
+        }
+        Ok(desired)
+    }
+
+    /// Adds the files among `candidates` that the profile no longer wants, so that they are removed if ours.
+    pub fn forget(&mut self, candidates: &[RootedPath], owner: Owner) {
+        for path in candidates {
+            if !self.resources.iter().any(|resource| resource.path() == *path) {
+                let file = File { path: path.clone(), mode: FileMode::PRIVATE_FILE, owner, text: None, controls: Vec::new() };
+                self.resources.push(Resource::File(file));
+            }
+        }
+    }
+
+    /// Adds the directories above `path` that are not there yet; they are made 0755 and otherwise left alone.
+    fn add_parents(&mut self, path: &RootedPath, owner: Owner) {
+        let mut missing = Vec::new();
+        let mut above = path.parent();
+        while let Some(parent) = above.filter(|parent| parent.as_str() != "/") {
+            if self.resources.iter().any(|resource| resource.path() == parent) {
+                break;
+            }
+            above = parent.parent();
+            missing.push(parent);
+        }
+        for path in missing.into_iter().rev() {
+            let mode = FileMode::PUBLIC_DIRECTORY;
+            self.resources.push(Resource::Directory(Directory { path, mode, owner, exact: false, controls: Vec::new() }));
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! A kernel parameter of the running system. Its file under /etc/sysctl.d sets it again at the next boot.
+
+use super::resource::Change;
+use crate::node::{SysctlKey, sysctl};
+use crate::profile::ControlId;
+
+/// The desired value of a kernel parameter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sysctl {
+    /// Which.
+    pub key: SysctlKey,
+    /// Its value.
+    pub value: String,
+    /// The controls that it serves.
+    pub controls: Vec<ControlId>,
+}
+
+impl Sysctl {
+    /// Reads the value that the kernel has.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn observe(&self) -> std::result::Result<String, String> {
+        sysctl::read(&self.key)
+    }
+
+    /// Compares it with what the kernel has.
+    #[must_use]
+    pub fn diff(&self, current: &std::result::Result<String, String>) -> (Change, String) {
+        match current {
+            Ok(value) if *value == self.value => (Change::None, String::new()),
+            Ok(value) => (Change::Update, format!("-{key} = {value}\n+{key} = {}\n", self.value, key = self.key)),
+            Err(_) => (Change::Update, format!("+{} = {}\n", self.key, self.value)),
+        }
+    }
+
+    /// Sets it. A kernel that refuses is a warning: the file is there for the next boot.
+    #[must_use]
+    pub fn apply(&self) -> Option<String> {
+        let error = sysctl::write(&self.key, &self.value).err()?;
+        Some(format!("the running kernel keeps {}: {error}; it should be {} before K3s starts", self.key, self.value))
+    }
+
+    /// Sets it back; what could not be read was not changed either.
+    pub fn revert(&self, before: &std::result::Result<String, String>) {
+        if let Ok(before) = before {
+            // Already on the way out with the error that matters.
+            drop(sysctl::write(&self.key, before));
+        }
+    }
+}

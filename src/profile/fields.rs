@@ -1,0 +1,181 @@
+//! Reads the keys of one mapping, each once, with errors that name the place and what to write instead.
+
+use serde_json::{Map, Value};
+
+use super::source::Source;
+use crate::error::{Error, Kind, Place, Result};
+
+/// Where a document came from: a text with positions, or one that is built in.
+#[derive(Debug, Clone)]
+pub enum Text {
+    /// A file of the user's.
+    File(Source),
+    /// A file of ours, by its name in the project.
+    BuiltIn(String),
+}
+
+impl Text {
+    /// Returns the name under which the user knows the text.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::File(source) => source.name(),
+            Self::BuiltIn(name) => name,
+        }
+    }
+
+    /// Returns the place of the value under `path`.
+    #[must_use]
+    pub fn place(&self, path: &[&str]) -> Place {
+        match self {
+            Self::File(source) => source.place(path),
+            Self::BuiltIn(name) => Place { file: name.clone(), position: None },
+        }
+    }
+
+    /// Returns an error at the value under `path`.
+    #[must_use]
+    pub fn error(&self, path: &[&str], message: impl Into<String>) -> Error {
+        Error::new(Kind::BadInput, message).at(self.place(path))
+    }
+
+    /// Returns an error at the key that `path` ends with.
+    #[must_use]
+    pub fn error_at_key(&self, path: &[&str], message: impl Into<String>) -> Error {
+        match self {
+            Self::File(source) => source.error_at_key(path, message),
+            Self::BuiltIn(_) => self.error(path, message),
+        }
+    }
+}
+
+/// The keys of one mapping that have not been taken yet.
+#[derive(Debug)]
+pub(crate) struct Fields<'a> {
+    text: &'a Text,
+    path: Vec<&'a str>,
+    map: Map<String, Value>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Fields<'a> {
+    /// Begins to read `value`, which stands under `path`; null is an empty mapping.
+    ///
+    /// # Errors
+    /// [`Kind::BadInput`] where `value` is something else than a mapping.
+    pub(crate) fn new(text: &'a Text, path: &[&'a str], value: Value) -> Result<Self> {
+        let map = match value {
+            Value::Object(map) => map,
+            Value::Null => Map::new(),
+            other => {
+                let error = text.error(path, format!("expected a mapping, found {}", describe(&other)));
+                return Err(error.hint("write it as key: value, one to a line"));
+            }
+        };
+        Ok(Self { text, path: path.to_vec(), map, known: Vec::new() })
+    }
+
+    /// Takes the value of `key`, if it is there and not null.
+    pub(crate) fn take(&mut self, key: &'static str) -> Option<Value> {
+        self.known.push(key);
+        self.map.remove(key).filter(|value| !value.is_null())
+    }
+
+    /// Takes a text.
+    ///
+    /// # Errors
+    /// [`Kind::BadInput`] where it is something else.
+    pub(crate) fn text(&mut self, key: &'static str) -> Result<Option<String>> {
+        match self.take(key) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => {
+                let mut path = self.path.clone();
+                path.push(key);
+                let error = self.text.error(&path, format!("{key} must be text, found {}", describe(&other)));
+                Err(error.hint(format!("write it in quotes: {key}: \"{other}\"")))
+            }
+        }
+    }
+
+    /// Ends the reading.
+    ///
+    /// # Errors
+    /// [`Kind::BadInput`] for the first key that nobody took, with the nearest known one.
+    pub(crate) fn finish(self) -> Result<()> {
+        let Some(key) = self.map.keys().next() else { return Ok(()) };
+        let mut path = self.path.clone();
+        path.push(key);
+        Err(unknown(self.text.error_at_key(&path, format!("unknown key {key:?}")), key, &self.known))
+    }
+}
+
+/// Adds what to write instead of `name` to an error about an unknown name.
+#[must_use]
+pub(crate) fn unknown<S: AsRef<str>>(error: Error, name: &str, known: &[S]) -> Error {
+    let near = known
+        .iter()
+        .map(|candidate| (distance(name, candidate.as_ref()), candidate.as_ref()))
+        .min()
+        .filter(|(distance, candidate)| *distance <= candidate.chars().count().max(3) / 3);
+    match near {
+        Some((_, candidate)) => error.hint(format!("did you mean {candidate}?")),
+        None => {
+            let names: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
+            error.hint(format!("known are {}", names.join(", ")))
+        }
+    }
+}
+
+/// Returns what a value is, in words for an error.
+#[must_use]
+pub(crate) fn describe(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".into(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::String(text) => format!("the text {text:?}"),
+        Value::Array(_) => "a list".into(),
+        Value::Object(_) => "a mapping".into(),
+    }
+}
+
+/// Levenshtein's distance, for names of a few dozen characters.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances() {
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("audit_log_max_age", "audit_log_maxage"), 1);
+        assert_eq!(distance("kitten", "sitting"), 3);
+    }
+
+    #[test]
+    fn every_key_is_asked_for() {
+        let source = Source::new("p.yaml", b"name: x\nextend: y\n".to_vec()).unwrap();
+        let value = source.value().unwrap();
+        let text = Text::File(source);
+        let mut fields = Fields::new(&text, &[], value).unwrap();
+        assert_eq!(fields.text("name").unwrap().as_deref(), Some("x"));
+        assert!(fields.take("extends").is_none());
+        let error = fields.finish().unwrap_err();
+        assert_eq!(error.to_string(), "p.yaml:2:1: unknown key \"extend\"");
+        assert_eq!(error.hints(), ["did you mean extends?"]);
+    }
+}

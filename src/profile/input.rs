@@ -1,0 +1,293 @@
+//! Profiles merged: each with those it extends, laid over one another, then the site's settings.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::Value;
+
+use super::control::{Numbers, Selection};
+use super::embedded;
+use super::fields::{Text, unknown};
+use super::minor::KubernetesMinor;
+use super::resolved::{Profile, Resolved};
+use super::setting::{self, Declaration};
+use super::source::Source;
+use super::written::{ProfileDocument, read_settings};
+use crate::error::{Error, Kind, Place, Result};
+
+/// Longest chain of `extends`.
+pub const MAX_EXTENDS: usize = 16;
+
+/// What is asked for: everything that decides what a node should be, but the node itself.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Profiles in the order of `--profile`: built-in names, `cis`, or paths of files.
+    pub profiles: Vec<String>,
+    /// The Kubernetes minor.
+    pub minor: KubernetesMinor,
+    /// The site's settings file, if there is one.
+    pub settings: Option<Source>,
+    /// Single settings, later ones over earlier ones.
+    pub assignments: Vec<Assignment>,
+    /// `--only`.
+    pub only: Vec<String>,
+    /// `--skip`.
+    pub skip: Vec<String>,
+}
+
+/// One `name=value` as typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    /// The setting.
+    pub name: String,
+    /// The value as text.
+    pub text: String,
+    /// Where it was typed, such as `--set`.
+    pub origin: String,
+}
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The setting's own default.
+    Default,
+    /// A profile.
+    Profile(Place),
+    /// The settings file.
+    Settings(Place),
+    /// The command line or the environment.
+    Assignment(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::Profile(place) | Self::Settings(place) => place.fmt(f),
+            Self::Assignment(origin) => f.write_str(origin),
+        }
+    }
+}
+
+/// Opens a file of the user's by the path that the user gave.
+pub type Open<'a> = dyn Fn(&str) -> Result<Source> + 'a;
+
+impl Request {
+    /// Merges and checks everything.
+    ///
+    /// # Errors
+    /// [`Kind::BadInput`] where something is unknown, does not fit, or contradicts something else.
+    pub fn resolve(&self, open: &Open<'_>) -> Result<Profile> {
+        let best = self.minor.default_profile()?;
+        let layers = self.layers(&best, open)?;
+        let benchmark_layer = benchmark_layer(&layers)?;
+        for layer in &layers {
+            layer.check_fit(self.minor, &best)?;
+        }
+        let declarations = setting::declarations();
+        let assigned = self.site_values(&declarations)?;
+        check_contradictions(&layers, benchmark_layer, &assigned, self.minor)?;
+
+        let numbers = layers[benchmark_layer].numbers();
+        let benchmark = layers[benchmark_layer].benchmark().unwrap_or_default().to_owned();
+        let selection = Selection::new(&self.only, &self.skip, &benchmark, &numbers)?;
+        let mut values = BTreeMap::new();
+        for (name, declaration) in &declarations {
+            let in_profile = layers.iter().rev().find_map(|layer| layer.value(name, self.minor));
+            let resolved = match (assigned.get(name), in_profile) {
+                // Profiles serve many minors: what one does not have is left out of them without a word.
+                _ if !declaration.kubernetes.contains(self.minor) => Resolved { value: Value::Null, origin: Origin::Default },
+                (Some(resolved), _) => resolved.clone(),
+                (None, Some((value, place))) => Resolved { value: value.clone(), origin: Origin::Profile(place) },
+                _ => Resolved { value: declaration.default_on(self.minor), origin: Origin::Default },
+            };
+            values.insert(name.clone(), resolved);
+        }
+        let names = layers.into_iter().map(|layer| layer.leaf().name.clone()).collect();
+        Ok(Profile { minor: self.minor, names, benchmark, numbers, selection, values })
+    }
+
+    fn layers(&self, best: &str, open: &Open<'_>) -> Result<Vec<Layer>> {
+        let mut names: Vec<&str> = self.profiles.iter().map(String::as_str).collect();
+        names.dedup();
+        let mut layers = names.iter().map(|name| Layer::load(name, best, open)).collect::<Result<Vec<_>>>()?;
+        // Overlays alone go over the benchmark that fits the minor best.
+        if layers.iter().all(|layer| layer.benchmark().is_none()) {
+            layers.insert(0, Layer::load("cis", best, open)?);
+        }
+        Ok(layers)
+    }
+
+    /// Reads the settings file and the assignments.
+    fn site_values(&self, declarations: &BTreeMap<String, Declaration>) -> Result<BTreeMap<String, Resolved>> {
+        let mut values = BTreeMap::new();
+        if let Some(source) = &self.settings {
+            let text = Text::File(source.clone());
+            for (name, value) in read_settings(&text, &[], source.value()?)? {
+                let Some(value) = setting::by_minor(&value, self.minor) else { continue };
+                let place = text.place(&[&name]);
+                self.check_applies(&name, &declarations[&name], value).map_err(|error| error.at(place.clone()))?;
+                values.insert(name, Resolved { value: value.clone(), origin: Origin::Settings(place) });
+            }
+        }
+        for Assignment { name, text, origin } in &self.assignments {
+            let Some(declaration) = declarations.get(name) else {
+                let error = Error::new(Kind::BadInput, format!("{origin}: unknown setting {name:?}"));
+                return Err(setting::unknown_setting(error, name, declarations));
+            };
+            let value = declaration.parse(text).map_err(|misfit| setting::misfit_error(name, origin, &misfit))?;
+            self.check_applies(name, declaration, &value)?;
+            values.insert(name.clone(), Resolved { value, origin: Origin::Assignment(origin.clone()) });
+        }
+        Ok(values)
+    }
+
+    /// Refuses what the site wants and the minor does not have: silence would leave it unset.
+    fn check_applies(&self, name: &str, declaration: &Declaration, value: &Value) -> Result<()> {
+        if declaration.kubernetes.contains(self.minor) || matches!(value, Value::Null | Value::Bool(false)) {
+            return Ok(());
+        }
+        let error = Error::new(Kind::BadInput, format!("{name} does nothing on Kubernetes {}", self.minor));
+        Err(error.hint(format!("it is for {}: leave it out", declaration.kubernetes)))
+    }
+}
+
+/// One `--profile` with all that it extends, the root first.
+struct Layer {
+    documents: Vec<ProfileDocument>,
+}
+
+impl Layer {
+    fn load(name: &str, best: &str, open: &Open<'_>) -> Result<Self> {
+        let mut documents: Vec<ProfileDocument> = Vec::new();
+        let mut next = Some(name.to_owned());
+        while let Some(name) = next {
+            let by = documents.last();
+            let document = load(&name, best, by, open)?;
+            if documents.iter().any(|known| known.text.name() == document.text.name()) || documents.len() == MAX_EXTENDS {
+                let chain: Vec<&str> = documents.iter().map(|document| document.text.name()).collect();
+                let error = documents[0].text.error(&["extends"], format!("the profile extends itself: {} → {}", chain.join(" → "), document.text.name()));
+                return Err(error);
+            }
+            next = document.extends.clone();
+            documents.push(document);
+        }
+        documents.reverse();
+        Ok(Self { documents })
+    }
+
+    fn leaf(&self) -> &ProfileDocument {
+        self.documents.last().expect("a layer is loaded from one document at least")
+    }
+
+    fn benchmark(&self) -> Option<&str> {
+        self.documents.iter().rev().find_map(|document| document.benchmark.as_deref())
+    }
+
+    fn numbers(&self) -> Numbers {
+        let mut numbers = Numbers::new();
+        for document in &self.documents {
+            numbers.extend(document.controls.clone());
+        }
+        numbers.retain(|_, ids| !ids.is_empty());
+        numbers
+    }
+
+    /// Returns the value that holds on `minor`, and where it stands.
+    fn value(&self, name: &str, minor: KubernetesMinor) -> Option<(&Value, Place)> {
+        self.documents.iter().rev().find_map(|document| {
+            let value = setting::by_minor(document.settings.get(name)?, minor)?;
+            Some((value, document.text.place(&["settings", name])))
+        })
+    }
+
+    fn extends(&self, other: &Self) -> bool {
+        self.documents.iter().any(|document| document.text.name() == other.leaf().text.name())
+    }
+
+    fn check_fit(&self, minor: KubernetesMinor, best: &str) -> Result<()> {
+        let Some(document) = self.documents.iter().rev().find(|document| document.kubernetes.is_some()) else { return Ok(()) };
+        let range = document.kubernetes.unwrap_or_default();
+        if range.contains(minor) {
+            return Ok(());
+        }
+        let message = format!("profile {} fits Kubernetes {range}, not {minor}", self.leaf().name);
+        Err(Error::new(Kind::BadInput, message).hint(format!("for {minor} use --profile {best}, or --profile cis, which picks it")))
+    }
+}
+
+fn load(name: &str, best: &str, by: Option<&ProfileDocument>, open: &Open<'_>) -> Result<ProfileDocument> {
+    if let Some(document) = ProfileDocument::built_in(if name == "cis" { best } else { name }) {
+        return Ok(document);
+    }
+    let is_file = name.contains('/') || name.ends_with(".yaml") || name.ends_with(".yml");
+    if !is_file {
+        let message = format!("unknown profile {name:?}");
+        let error = by.map_or_else(|| Error::new(Kind::BadInput, &message), |by| by.text.error(&["extends"], &message));
+        let mut names = embedded::profile_names();
+        names.insert(0, "cis");
+        return Err(unknown(error, name, &names).hint("the path of a file contains a slash: ./site.yaml"));
+    }
+    // What a file extends lies beside it.
+    let path = match by.map(|by| &by.text) {
+        Some(Text::File(source)) if !name.starts_with('/') => {
+            source.name().rsplit_once('/').map_or_else(|| name.to_owned(), |(folder, _)| format!("{folder}/{name}"))
+        }
+        _ => name.to_owned(),
+    };
+    let source = open(&path)?;
+    let value = source.value()?;
+    let stem = path.rsplit('/').next().unwrap_or(&path);
+    let stem = stem.trim_end_matches(".yaml").trim_end_matches(".yml").to_owned();
+    ProfileDocument::read(Text::File(source), &stem, value)
+}
+
+/// Finds the layer whose benchmark counts; all that name one must name the same.
+fn benchmark_layer(layers: &[Layer]) -> Result<usize> {
+    let mut found: Option<usize> = None;
+    for (index, layer) in layers.iter().enumerate() {
+        let Some(benchmark) = layer.benchmark() else { continue };
+        if let Some(first) = found.map(|first| &layers[first]) {
+            let known = first.benchmark().unwrap_or_default();
+            if known != benchmark {
+                let message = format!(
+                    "profiles {} and {} contradict: one is of benchmark {known}, the other of {benchmark}",
+                    first.leaf().name,
+                    layer.leaf().name
+                );
+                return Err(Error::new(Kind::BadInput, message).hint("name one of them only"));
+            }
+        }
+        found.get_or_insert(index);
+    }
+    Ok(found.unwrap_or(0))
+}
+
+/// Refuses two overlays that set the same setting differently, unless one extends the other or the site decides.
+fn check_contradictions(
+    layers: &[Layer],
+    benchmark_layer: usize,
+    assigned: &BTreeMap<String, Resolved>,
+    minor: KubernetesMinor,
+) -> Result<()> {
+    let overlays: Vec<&Layer> = layers.iter().enumerate().filter(|(index, _)| *index != benchmark_layer).map(|(_, layer)| layer).collect();
+    for (index, later) in overlays.iter().enumerate() {
+        for earlier in &overlays[..index] {
+            if later.extends(earlier) {
+                continue;
+            }
+            let names = earlier.documents.iter().flat_map(|document| document.settings.keys());
+            for name in names.filter(|name| !assigned.contains_key(*name)) {
+                let (Some((a, at)), Some((b, place))) = (earlier.value(name, minor), later.value(name, minor)) else { continue };
+                if a != b {
+                    let message = format!("{name} is {b} here and {a} in {at}: the overlays contradict");
+                    return Err(Error::new(Kind::BadInput, message).at(place).hint(format!(
+                        "let one say `extends: {}`, or decide with --set {name}=…",
+                        earlier.leaf().name
+                    )));
+                }
+            }
+        }
+    }
+    Ok(())
+}

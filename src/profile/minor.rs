@@ -1,0 +1,180 @@
+//! Kubernetes minors and K3s versions: which there are, and which profile fits a minor best.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+use super::embedded;
+use crate::error::{Error, Kind, Result};
+
+/// A Kubernetes minor such as 1.33. The major version is always 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub struct KubernetesMinor(u16);
+
+impl KubernetesMinor {
+    /// Returns the profile that fits this minor best.
+    ///
+    /// # Errors
+    /// [`Kind::BadInput`] with the range that is supported.
+    pub fn default_profile(self) -> Result<String> {
+        let rows: Vec<MinorRow> = embedded::table("minors");
+        if let Some(row) = rows.iter().find(|row| row.minor == self) {
+            return Ok(row.profile.clone());
+        }
+        let mut error = Error::new(Kind::BadInput, format!("Kubernetes {self} is not supported"));
+        if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
+            error = error.hint(format!("supported are {} to {}", first.minor, last.minor));
+        }
+        Err(error)
+    }
+
+    /// Returns every supported minor, oldest first.
+    #[must_use]
+    pub fn supported() -> Vec<Self> {
+        embedded::table::<Vec<MinorRow>>("minors").into_iter().map(|row| row.minor).collect()
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct MinorRow {
+    minor: KubernetesMinor,
+    profile: String,
+}
+
+impl fmt::Display for KubernetesMinor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "1.{}", self.0)
+    }
+}
+
+impl FromStr for KubernetesMinor {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        text.strip_prefix("1.")
+            .filter(|minor| !minor.is_empty() && minor.bytes().all(|byte| byte.is_ascii_digit()))
+            .and_then(|minor| minor.parse().ok())
+            .map(Self)
+            .ok_or_else(|| {
+                Error::new(Kind::BadInput, format!("{text:?} is not a Kubernetes minor"))
+                    .hint("write it as \"1.33\"")
+            })
+    }
+}
+
+impl TryFrom<String> for KubernetesMinor {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+/// A K3s version as the user, the binary or the installer names it: `v1.33.4+k3s1`, `v1.33.4` or `1.33`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct K3sVersion {
+    text: String,
+    minor: KubernetesMinor,
+}
+
+impl K3sVersion {
+    /// Returns the Kubernetes minor.
+    #[must_use]
+    pub fn minor(&self) -> KubernetesMinor {
+        self.minor
+    }
+
+    /// Returns the version when it names a release in full (`v1.33.4+k3s1`), as Rancher wants it.
+    #[must_use]
+    pub fn release(&self) -> Option<&str> {
+        (self.text.starts_with('v') && self.text.contains("+k3s")).then_some(self.text.as_str())
+    }
+}
+
+impl fmt::Display for K3sVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl FromStr for K3sVersion {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let bad = || {
+            Error::new(Kind::Usage, format!("{text:?} is not a K3s version"))
+                .hint("write it as v1.33.4+k3s1 or 1.33")
+        };
+        let number = text.strip_prefix('v').unwrap_or(text);
+        let (number, build) = number.split_once('+').map_or((number, None), |(n, b)| (n, Some(b)));
+        let (number, pre) = number.split_once('-').map_or((number, None), |(n, p)| (n, Some(p)));
+        let word = |part: &str| {
+            !part.is_empty()
+                && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))
+        };
+        if build.is_some_and(|part| !word(part)) || pre.is_some_and(|part| !word(part)) {
+            return Err(bad());
+        }
+        let parts: Vec<&str> = number.split('.').collect();
+        let numeric = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if !(2..=3).contains(&parts.len()) || !parts.iter().all(numeric) {
+            return Err(bad());
+        }
+        let minor = format!("{}.{}", parts[0], parts[1]).parse().map_err(|_| bad())?;
+        Ok(Self { text: text.to_owned(), minor })
+    }
+}
+
+/// The minors that a profile, setting or document fits; an open end fits all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MinorRange {
+    /// The first minor that fits.
+    pub from: Option<KubernetesMinor>,
+    /// The last minor that fits.
+    pub to: Option<KubernetesMinor>,
+}
+
+impl MinorRange {
+    /// Tells whether `minor` lies in the range.
+    #[must_use]
+    pub fn contains(self, minor: KubernetesMinor) -> bool {
+        self.from.is_none_or(|from| from <= minor) && self.to.is_none_or(|to| minor <= to)
+    }
+}
+
+impl fmt::Display for MinorRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.from, self.to) {
+            (Some(from), Some(to)) if from == to => write!(f, "{from}"),
+            (Some(from), Some(to)) => write!(f, "{from} to {to}"),
+            (Some(from), None) => write!(f, "{from} and newer"),
+            (None, Some(to)) => write!(f, "{to} and older"),
+            (None, None) => f.write_str("any"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_in_every_form() {
+        for (text, minor) in [("v1.33.4+k3s1", "1.33"), ("1.33", "1.33"), ("v1.24.17", "1.24"), ("v1.36.0-rc1+k3s1", "1.36")] {
+            assert_eq!(text.parse::<K3sVersion>().unwrap().minor().to_string(), minor, "{text}");
+        }
+        for text in ["", "1", "v1", "1.x", "2.0", "1.33.4.5", "v1.33.4+", "latest", "1.33\n"] {
+            assert!(text.parse::<K3sVersion>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_minor_outside_the_table_names_the_range() {
+        let error = "1.22".parse::<KubernetesMinor>().unwrap().default_profile().unwrap_err();
+        assert_eq!(error.kind(), Kind::BadInput);
+        assert_eq!(error.hints(), ["supported are 1.23 to 1.37"]);
+    }
+}

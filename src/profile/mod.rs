@@ -1,0 +1,37 @@
+//! What should be? Profiles, settings, controls and Kubernetes minors.
+//!
+//! ```text
+//! profiles/*.yaml, files ──▶ ProfileDocument ──▶ Request::resolve ──▶ Profile
+//!                             (as written)        (merged, checked)    (for one minor)
+//! ```
+//!
+//! What there is to set, which control it serves and how it reaches K3s are rows of `data/*.yaml`. This room
+//! reads no file: who calls it hands it an opener.
+
+mod control;
+mod embedded;
+mod fields;
+mod input;
+mod minor;
+mod resolved;
+mod setting;
+mod source;
+mod table;
+mod written;
+
+pub use control::{ControlId, Numbers, Selection, titles};
+pub(crate) use fields::{Fields, describe};
+pub use fields::Text;
+pub use input::{Assignment, MAX_EXTENDS, Open, Origin, Request};
+pub use minor::{K3sVersion, KubernetesMinor, MinorRange};
+pub use resolved::{Profile, Resolved};
+pub use setting::{Declaration, MAX_LIST_ITEMS, MAX_TEXT_BYTES, declarations};
+pub use source::{MAX_NESTING, MAX_SOURCE_BYTES, Source};
+pub use table::{ArgumentRow, ArgumentTable, KeyRow, PluginRow, SysctlRow, ValueOf};
+pub use written::{ProfileDocument, read_settings};
+
+/// Returns the names of the built-in profiles, oldest benchmark first and overlays last.
+#[must_use]
+pub fn built_in_names() -> Vec<&'static str> {
+    embedded::profile_names()
+}

@@ -1,0 +1,70 @@
+//! A profile resolved for one minor: every setting with its value and where that came from.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::control::{ControlId, Numbers, Selection};
+use super::input::Origin;
+use super::minor::KubernetesMinor;
+
+/// What a node should be, in settings.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// The Kubernetes minor that it is resolved for.
+    pub minor: KubernetesMinor,
+    /// The profiles it was made of, in order.
+    pub names: Vec<String>,
+    /// The benchmark, such as 1.12.
+    pub benchmark: String,
+    /// The benchmark's numbers of the controls.
+    pub numbers: Numbers,
+    /// Which controls the run is about.
+    pub selection: Selection,
+    /// Every setting by its name.
+    pub values: BTreeMap<String, Resolved>,
+}
+
+/// A value and where it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// The value, checked against the setting's type.
+    pub value: Value,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+impl Profile {
+    /// Returns the value of a setting; null for one that does not exist.
+    #[must_use]
+    pub fn value(&self, name: &str) -> &Value {
+        debug_assert!(self.values.contains_key(name), "no setting is called {name}");
+        self.values.get(name).map_or(&Value::Null, |resolved| &resolved.value)
+    }
+
+    /// Tells whether a setting is true.
+    #[must_use]
+    pub fn is_on(&self, name: &str) -> bool {
+        self.value(name) == &Value::Bool(true)
+    }
+
+    /// Returns the texts of a list, or the one text.
+    #[must_use]
+    pub fn texts(&self, name: &str) -> Vec<String> {
+        match self.value(name) {
+            Value::Array(items) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            Value::String(text) => vec![text.clone()],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Returns the benchmark's numbers of `controls`, sorted, each once.
+    #[must_use]
+    pub fn ids<S: AsRef<str>>(&self, controls: &[S]) -> Vec<ControlId> {
+        let mut ids: Vec<ControlId> =
+            controls.iter().filter_map(|control| self.numbers.get(control.as_ref())).flatten().cloned().collect();
+        ids.sort();
+        ids.dedup();
+        ids
+    }
+}

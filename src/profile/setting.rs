@@ -1,0 +1,372 @@
+//! Settings: what there is to set (data/settings.yaml), their types, and reading a value of one.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::embedded;
+use super::fields::{describe, unknown};
+use super::minor::{KubernetesMinor, MinorRange};
+use crate::error::{Error, Kind};
+
+/// Longest text that a setting takes, in bytes.
+pub const MAX_TEXT_BYTES: usize = 4096;
+/// Longest list that a setting takes.
+pub const MAX_LIST_ITEMS: usize = 1000;
+
+/// One row of data/settings.yaml.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Declaration {
+    #[serde(rename = "type")]
+    kind: Type,
+    #[serde(default)]
+    choices: Vec<String>,
+    of: Option<Form>,
+    minimum: Option<i64>,
+    maximum: Option<i64>,
+    #[serde(default)]
+    optional: bool,
+    default: Value,
+    /// The minors on which the setting means anything.
+    #[serde(default)]
+    pub kubernetes: MinorRange,
+    /// What it does, in a sentence.
+    pub description: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Type {
+    Boolean,
+    Integer,
+    Choice,
+    Text,
+    List,
+    Duration,
+    Mode,
+    Path,
+    EventRateLimits,
+}
+
+/// The form that a text, or each item of a list, must have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Form {
+    Namespace,
+    RuntimeClass,
+    Name,
+    CipherSuite,
+    PodSecurityVersion,
+}
+
+/// A value that does not fit: the path to it inside the value, and what was expected there.
+#[derive(Debug)]
+pub struct Misfit {
+    /// Keys and list indices from the value down.
+    pub path: Vec<String>,
+    /// What was expected and found.
+    pub message: String,
+    /// What to write instead.
+    pub hint: String,
+}
+
+impl Misfit {
+    fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { path: Vec::new(), message: message.into(), hint: hint.into() }
+    }
+
+    fn under(mut self, key: impl ToString) -> Self {
+        self.path.insert(0, key.to_string());
+        self
+    }
+}
+
+type Fit<T> = std::result::Result<T, Misfit>;
+
+/// Returns every setting by its name.
+#[must_use]
+pub fn declarations() -> BTreeMap<String, Declaration> {
+    embedded::table("settings")
+}
+
+/// Returns the error for a setting that does not exist.
+#[must_use]
+pub(super) fn unknown_setting(error: Error, name: &str, declarations: &BTreeMap<String, Declaration>) -> Error {
+    let names: Vec<&String> = declarations.keys().collect();
+    unknown(error, name, &names)
+}
+
+impl Declaration {
+    /// Returns the default on `minor`.
+    #[must_use]
+    pub fn default_on(&self, minor: KubernetesMinor) -> Value {
+        by_minor(&self.default, minor).cloned().unwrap_or(Value::Null)
+    }
+
+    /// Returns what the setting takes, in words.
+    #[must_use]
+    pub fn type_in_words(&self) -> String {
+        let mut words = match self.kind {
+            Type::Boolean => "true or false".to_owned(),
+            Type::Integer => format!("a number from {} to {}", self.minimum.unwrap_or(0), self.maximum.unwrap_or(i64::MAX)),
+            Type::Choice => format!("one of {}", self.choices.join(", ")),
+            Type::Text => format!("{}, as text", self.of.map_or("text", Form::in_words)),
+            Type::List => format!("a list, each item {}", self.of.map_or("text", Form::in_words)),
+            Type::Duration => "a duration such as \"300s\" or \"5m\"".to_owned(),
+            Type::Mode => "a file mode in quotes, such as \"0600\"".to_owned(),
+            Type::Path => "the path of a file".to_owned(),
+            Type::EventRateLimits => "a list of {type, qps, burst, cacheSize}".to_owned(),
+        };
+        if self.optional {
+            words.push_str(", or null");
+        }
+        words
+    }
+
+    /// Reads what was typed after `--set name=`.
+    ///
+    /// # Errors
+    /// The misfit.
+    pub fn parse(&self, text: &str) -> Fit<Value> {
+        if self.optional && matches!(text, "null" | "") {
+            return Ok(Value::Null);
+        }
+        let value = match self.kind {
+            Type::Boolean if text == "true" || text == "false" => Value::Bool(text == "true"),
+            Type::Integer => text.parse::<i64>().map_or_else(|_| text.into(), Value::from),
+            Type::List | Type::EventRateLimits if text.trim_start().starts_with('[') => {
+                serde_yaml::from_str(text).map_err(|_| Misfit::new("this is not a YAML list", "write it as [a, b]"))?
+            }
+            Type::List if text.is_empty() => json!([]),
+            Type::List => text.split(',').map(str::trim).collect::<Vec<_>>().into(),
+            _ => text.into(),
+        };
+        self.check(&value)
+    }
+
+    /// Checks a value and returns it in its normal form (lists without repetitions).
+    ///
+    /// # Errors
+    /// The misfit.
+    pub fn check(&self, value: &Value) -> Fit<Value> {
+        match (self.kind, value) {
+            (_, Value::Null) if self.optional => {}
+            (Type::Boolean, Value::Bool(_)) => {}
+            (Type::Integer, Value::Number(number)) if number.is_i64() || number.is_u64() => {
+                let number = number.as_i64().unwrap_or(i64::MAX);
+                let (minimum, maximum) = (self.minimum.unwrap_or(0), self.maximum.unwrap_or(i64::MAX));
+                if !(minimum..=maximum).contains(&number) {
+                    return Err(self.misfit(value));
+                }
+            }
+            (Type::Choice, Value::String(text)) if self.choices.contains(text) => {}
+            (Type::Text, Value::String(text)) if self.of.is_none_or(|form| form.fits(text)) => {}
+            (Type::Duration, Value::String(text)) if is_duration(text) => {}
+            (Type::Mode, Value::String(text)) if text.parse::<crate::node::FileMode>().is_ok() => {}
+            (Type::Path, Value::String(text)) if is_path(text) => {}
+            (Type::List, Value::Array(items)) => return self.check_list(items),
+            (Type::EventRateLimits, Value::Array(items)) => check_limits(items)?,
+            _ => return Err(self.misfit(value)),
+        }
+        Ok(value.clone())
+    }
+
+    /// Tells whether the value must be written in quotes, because a plain scalar reads as something else.
+    #[must_use]
+    pub fn needs_quotes(&self) -> bool {
+        self.kind == Type::Mode
+    }
+
+    /// Returns the misfit of a value of the wrong type or out of range.
+    #[must_use]
+    pub fn misfit(&self, value: &Value) -> Misfit {
+        let hint = match self.kind {
+            Type::Mode => "modes are octal: write \"0600\", in quotes".to_owned(),
+            _ => format!("write {}", self.type_in_words()),
+        };
+        Misfit::new(format!("{} does not fit", describe(value)), hint)
+    }
+
+    fn check_list(&self, items: &[Value]) -> Fit<Value> {
+        if items.len() > MAX_LIST_ITEMS {
+            return Err(Misfit::new(format!("the list has {} items", items.len()), format!("the limit is {MAX_LIST_ITEMS}")));
+        }
+        let mut kept: Vec<&str> = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            let words = self.of.map_or("text", Form::in_words);
+            let misfit = || Misfit::new(format!("{} is not {words}", describe(item)), format!("write {words}")).under(index);
+            let text = item.as_str().filter(|text| self.of.is_none_or(|form| form.fits(text))).ok_or_else(misfit)?;
+            // A namespace given twice stops the API server (validation of PodSecurityConfiguration).
+            if !kept.contains(&text) {
+                kept.push(text);
+            }
+        }
+        Ok(kept.into())
+    }
+}
+
+/// Picks the value for `minor` out of `{by_minor: {minor: value}}`; any other value is for all minors.
+#[must_use]
+pub(super) fn by_minor(value: &Value, minor: KubernetesMinor) -> Option<&Value> {
+    match value.get("by_minor").and_then(Value::as_object) {
+        None => Some(value),
+        Some(table) => table
+            .iter()
+            .filter_map(|(from, value)| Some((from.parse::<KubernetesMinor>().ok()?, value)))
+            .filter(|(from, _)| *from <= minor)
+            .max_by_key(|(from, _)| *from)
+            .map(|(_, value)| value),
+    }
+}
+
+impl Form {
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Namespace => "the name of a namespace",
+            Self::RuntimeClass => "the name of a RuntimeClass",
+            Self::Name => "a name",
+            Self::CipherSuite => "a cipher suite such as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+            Self::PodSecurityVersion => "latest or a minor such as v1.33",
+        }
+    }
+
+    fn fits(self, text: &str) -> bool {
+        match self {
+            Self::Namespace => is_dns_label(text),
+            // RuntimeClass names are DNS-1123 subdomains.
+            Self::RuntimeClass => text.len() <= 253 && text.split('.').all(is_dns_label),
+            Self::Name => !text.is_empty() && text.len() <= MAX_TEXT_BYTES,
+            Self::CipherSuite => {
+                text.starts_with("TLS_")
+                    && text.len() <= 80
+                    && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+            }
+            Self::PodSecurityVersion => {
+                text == "latest"
+                    || text.strip_prefix('v').is_some_and(|minor| minor.parse::<KubernetesMinor>().is_ok())
+            }
+        }
+    }
+}
+
+/// DNS-1123 label, as Kubernetes asks of a namespace.
+fn is_dns_label(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    (1..=63).contains(&text.len())
+        && text.bytes().all(|byte| inner(byte) || byte == b'-')
+        && text.bytes().next().is_some_and(inner)
+        && text.bytes().last().is_some_and(inner)
+}
+
+/// A Go duration without a sign: one or more of number and unit.
+fn is_duration(text: &str) -> bool {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        if digits == 0 || digits > 9 {
+            return false;
+        }
+        rest = &rest[digits..];
+        let Some(unit) = ["ms", "us", "ns", "h", "m", "s"].into_iter().find(|unit| rest.starts_with(unit)) else {
+            return rest.is_empty() && text == "0";
+        };
+        rest = &rest[unit.len()..];
+    }
+    !text.is_empty()
+}
+
+fn is_path(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_TEXT_BYTES && !text.contains('\0')
+}
+
+/// Checks limits as plugin/pkg/admission/eventratelimit validates them.
+fn check_limits(items: &[Value]) -> Fit<()> {
+    const TYPES: [&str; 4] = ["Server", "Namespace", "User", "SourceAndObject"];
+    const KEYS: [&str; 4] = ["type", "qps", "burst", "cacheSize"];
+    if items.is_empty() {
+        return Err(Misfit::new("there are no limits", "the API server does not start without one: write [{type: Server, qps: 5000, burst: 20000}]"));
+    }
+    for (index, item) in items.iter().enumerate() {
+        let Some(limit) = item.as_object() else {
+            return Err(Misfit::new(format!("{} is not a limit", describe(item)), "write {type: Server, qps: 5000, burst: 20000}").under(index));
+        };
+        if let Some(key) = limit.keys().find(|key| !KEYS.contains(&key.as_str())) {
+            return Err(Misfit::new(format!("unknown key {key:?}"), format!("known are {}", KEYS.join(", "))).under(key).under(index));
+        }
+        if !limit.get("type").and_then(Value::as_str).is_some_and(|kind| TYPES.contains(&kind)) {
+            return Err(Misfit::new("a limit has a type", format!("write one of {}", TYPES.join(", "))).under("type").under(index));
+        }
+        for (key, least, required) in [("qps", 1, true), ("burst", 1, true), ("cacheSize", 0, false)] {
+            let fits = match limit.get(key) {
+                None => !required,
+                Some(value) => value.as_i64().is_some_and(|number| (least..=i64::from(i32::MAX)).contains(&number)),
+            };
+            if !fits {
+                let hint = format!("write a number from {least} to {}", i32::MAX);
+                return Err(Misfit::new(format!("{key} does not fit"), hint).under(key).under(index));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Turns a misfit of the setting `name`, given on the command line, into an error.
+#[must_use]
+pub(super) fn misfit_error(name: &str, origin: &str, misfit: &Misfit) -> Error {
+    Error::new(Kind::BadInput, format!("{origin}: {name}: {}", misfit.message)).hint(misfit.hint.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_fits_its_own_type_on_every_minor() {
+        for (name, declaration) in declarations() {
+            for minor in KubernetesMinor::supported() {
+                let value = declaration.default_on(minor);
+                assert!(declaration.check(&value).is_ok(), "{name} on {minor}: {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn durations_are_gos() {
+        for good in ["300s", "5m", "1h30m", "4h0m0s", "0", "250ms"] {
+            assert!(is_duration(good), "{good}");
+        }
+        for bad in ["", "300", "5 m", "-5m", "m", "5d", "5m3", "9999999999999s"] {
+            assert!(!is_duration(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn lists_lose_repetitions_and_refuse_bad_names() {
+        let namespaces = &declarations()["namespaces"];
+        assert_eq!(namespaces.parse("b,a, b").unwrap(), json!(["b", "a"]));
+        assert_eq!(namespaces.parse("[x]").unwrap(), json!(["x"]));
+        let misfit = namespaces.check(&json!(["ok", "Not_OK"])).unwrap_err();
+        assert_eq!(misfit.path, ["1"]);
+        assert_eq!(misfit.message, "the text \"Not_OK\" is not the name of a namespace");
+    }
+
+    #[test]
+    fn numbers_where_a_mode_should_be_are_refused() {
+        let mode = &declarations()["write_kubeconfig_mode"];
+        assert!(mode.check(&json!("0600")).is_ok());
+        for bad in [json!(600), json!(384), json!("rw-------"), json!("0999"), json!("7")] {
+            assert_eq!(mode.check(&bad).unwrap_err().hint, "modes are octal: write \"0600\", in quotes");
+        }
+    }
+
+    #[test]
+    fn limits_are_checked_as_the_api_server_does() {
+        let limits = &declarations()["event_rate_limits"];
+        assert!(limits.parse("[{type: User, qps: 1, burst: 1, cacheSize: 0}]").is_ok());
+        for bad in ["[]", "[{type: Cluster, qps: 1, burst: 1}]", "[{type: Server, qps: 0, burst: 1}]", "[{type: Server, burst: 1}]", "[5]", "x"] {
+            assert!(limits.parse(bad).is_err(), "{bad}");
+        }
+    }
+}

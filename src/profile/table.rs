@@ -1,0 +1,135 @@
+//! How settings reach K3s: the rows of data/arguments.yaml.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::embedded;
+use crate::Role;
+
+/// data/arguments.yaml.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArgumentTable {
+    /// K3s' own keys.
+    pub keys: Vec<KeyRow>,
+    /// Arguments of the components.
+    pub arguments: Vec<ArgumentRow>,
+    /// Admission plugins.
+    pub plugins: Vec<PluginRow>,
+    /// Kernel parameters.
+    pub sysctls: Vec<SysctlRow>,
+    /// Exempt namespaces by preset.
+    pub exempt_namespaces: BTreeMap<String, Vec<String>>,
+}
+
+impl ArgumentTable {
+    /// Returns the table.
+    #[must_use]
+    pub fn load() -> Self {
+        embedded::table("arguments")
+    }
+}
+
+/// A key of K3s' own configuration; written unless its setting is null or false.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyRow {
+    /// The key.
+    pub key: String,
+    /// The setting behind it.
+    pub setting: String,
+    /// The controls it serves.
+    #[serde(default)]
+    pub controls: Vec<String>,
+    /// The roles that know the key: an agent exits on a key it does not know.
+    pub roles: Vec<Role>,
+}
+
+/// An argument of a component.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArgumentRow {
+    /// The component, such as kube-apiserver.
+    pub component: String,
+    /// The argument without dashes.
+    pub name: String,
+    /// What its value is.
+    pub value: ValueOf,
+    /// The document without which it is not written, and with which it always is.
+    pub document: Option<String>,
+    /// The controls it serves.
+    #[serde(default)]
+    pub controls: Vec<String>,
+}
+
+/// Where the value of an argument comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ValueOf {
+    /// A setting; not written when null.
+    Setting(String),
+    /// A path under K3s' data directory.
+    Path(String),
+    /// The admission plugins that are on.
+    Plugins,
+}
+
+/// An admission plugin.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PluginRow {
+    /// Its name.
+    pub plugin: String,
+    /// The setting that turns it on; without one it is always on.
+    pub setting: Option<String>,
+    /// The controls it serves.
+    pub controls: Vec<String>,
+}
+
+/// A kernel parameter.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SysctlRow {
+    /// Its key.
+    pub key: String,
+    /// The value that the kubelet wants.
+    pub value: u64,
+    /// The settings that must all be true for it to be written.
+    #[serde(default)]
+    pub settings: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::{declarations, titles};
+
+    #[test]
+    fn rows_name_settings_and_controls_that_exist() {
+        let (table, settings, controls) = (ArgumentTable::load(), declarations(), titles());
+        let mut names: Vec<String> = table.keys.iter().map(|row| row.setting.clone()).collect();
+        names.extend(table.arguments.iter().filter_map(|row| match &row.value {
+            ValueOf::Setting(name) => Some(name.clone()),
+            _ => None,
+        }));
+        names.extend(table.plugins.iter().filter_map(|row| row.setting.clone()));
+        names.extend(table.sysctls.iter().flat_map(|row| row.settings.clone()));
+        for name in names {
+            assert!(settings.contains_key(&name), "{name}");
+        }
+        let used = table.keys.iter().flat_map(|row| &row.controls);
+        let used = used.chain(table.arguments.iter().flat_map(|row| &row.controls));
+        for control in used.chain(table.plugins.iter().flat_map(|row| &row.controls)) {
+            assert!(controls.contains_key(control), "{control}");
+        }
+    }
+
+    #[test]
+    fn no_argument_is_there_twice() {
+        let rows = ArgumentTable::load().arguments;
+        for (index, row) in rows.iter().enumerate() {
+            assert!(!rows[..index].iter().any(|other| (&other.component, &other.name) == (&row.component, &row.name)));
+        }
+    }
+}
