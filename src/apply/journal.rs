@@ -121,7 +121,8 @@ impl Journal {
     /// # Errors
     /// Where that fails.
     pub fn write(&self, root: &Root, owner: Owner) -> Result<()> {
-        let text = serde_json::to_string_pretty(self).map_err(|error| Error::new(Kind::Failed, error.to_string()))?;
+        let text = serde_json::to_string_pretty(self)
+            .map_err(|error| Error::new(Kind::Failed, error.to_string()))?;
         root.replace(&directory(self.id).join("journal.json"), text.as_bytes(), FileMode::PRIVATE_FILE, owner)
     }
 
@@ -133,7 +134,9 @@ impl Journal {
         let directory = directory(self.id);
         root.make_directory(&directory, FileMode::PRIVATE_DIRECTORY, owner)?;
         for (action, entry) in actions.iter().zip(&self.entries) {
-            if let (Saved::File { backup, .. }, Current::Node(Node::File { bytes, .. })) = (&entry.before, &action.before) {
+            if let (Saved::File { backup, .. }, Current::Node(Node::File { bytes, .. })) =
+                (&entry.before, &action.before)
+            {
                 root.replace(&directory.join(backup), bytes, FileMode::PRIVATE_FILE, owner)?;
             }
         }
@@ -149,7 +152,9 @@ fn save(before: &Current, index: usize) -> Saved {
         Current::Node(Node::Directory { mode, owner }) => {
             Saved::Directory { mode: mode.to_string(), owner: owner.to_string() }
         }
-        Current::Node(Node::Symlink { target }) => Saved::Symlink { target: target.to_string_lossy().into_owned() },
+        Current::Node(Node::Symlink { target }) => {
+            Saved::Symlink { target: target.to_string_lossy().into_owned() }
+        }
         Current::Value(Ok(value)) => Saved::Value { value: value.clone() },
         Current::Node(Node::Absent | Node::Other) | Current::Value(Err(_)) => Saved::Absent,
     }
@@ -170,7 +175,8 @@ fn directory(id: u32) -> RootedPath {
 /// # Errors
 /// Where the directory cannot be read.
 pub(super) fn ids(root: &Root) -> Result<Vec<u32>> {
-    let mut ids: Vec<u32> = root.list(&runs())?.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
+    let mut ids: Vec<u32> =
+        root.list(&runs())?.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
     ids.sort_unstable();
     Ok(ids)
 }

@@ -49,7 +49,9 @@ impl<'a> Transaction<'a> {
     pub fn carry_out(self, mut plan: Plan, told: Told) -> Result<Outcome> {
         // What was made for the journal was planned too, before it was there.
         for action in &mut plan.actions {
-            if let (true, Resource::Directory(directory)) = (self.made.contains(&action.resource.path()), &action.resource) {
+            if let (true, Resource::Directory(directory)) =
+                (self.made.contains(&action.resource.path()), &action.resource)
+            {
                 action.before = Current::Node(crate::node::Node::Absent);
                 (action.change, action.diff) = directory.diff(&crate::node::Node::Absent);
             }
@@ -71,7 +73,9 @@ impl<'a> Transaction<'a> {
                     journal.write(self.root, self.owner).unwrap_or_default();
                     return Err(error.hint(match failed {
                         0 => "everything that this run had changed was put back".to_owned(),
-                        _ => format!("{failed} changes could not be put back: see {STATE_DIRECTORY}/runs/{id:04}"),
+                        _ => format!(
+                            "{failed} changes could not be put back: see {STATE_DIRECTORY}/runs/{id:04}"
+                        ),
                     }));
                 }
             }

@@ -18,8 +18,18 @@ pub(super) fn render(profile: &Profile) -> Carried {
     let script = FileMode::PUBLIC_DIRECTORY;
     Carried {
         files: vec![
-            file("account_update.yaml", public, "account_update.yaml.tera", "The default ServiceAccount mounts no token."),
-            file("account_update.sh", script, "account_update.sh.tera", "Puts account_update.yaml into every namespace of a running cluster."),
+            file(
+                "account_update.yaml",
+                public,
+                "account_update.yaml.tera",
+                "The default ServiceAccount mounts no token.",
+            ),
+            file(
+                "account_update.sh",
+                script,
+                "account_update.sh.tera",
+                "Puts account_update.yaml into every namespace of a running cluster.",
+            ),
         ],
         warnings: Vec::new(),
     }

@@ -25,8 +25,9 @@ pub(super) fn render(profile: &Profile, site: &Site, release: Option<&str>) -> C
         site.data_dir
     )];
     // Rancher writes the admission configuration itself, from the named template, and it has PodSecurity only.
-    let agent = document::configuration(profile, Role::Agent, &site.data_dir, &["audit"]);
-    let mut server = document::configuration(profile, Role::Server, &site.data_dir, &["audit"]);
+    let documents = [("audit", profile.ids(&["audit-policy"]))];
+    let agent = document::configuration(profile, Role::Agent, &site.data_dir, &documents);
+    let mut server = document::configuration(profile, Role::Server, &site.data_dir, &documents);
     server.keys.retain(|key| !agent.keys.contains(key));
     server.components.retain(|component: &Component| !agent.components.contains(component));
     if profile.is_on("event_rate_limit") {
@@ -48,5 +49,8 @@ pub(super) fn render(profile: &Profile, site: &Site, release: Option<&str>) -> C
     let cluster = Cluster { release, pod_security_template, server, agent };
     let about = "A K3s cluster for Rancher to provision.";
     let text = document::render(profile, "rancher-cluster.yaml.tera", about, &controls, &cluster);
-    Carried { files: vec![CarriedFile { name: "rancher-cluster.yaml", mode: FileMode::PRIVATE_FILE, text }], warnings }
+    Carried {
+        files: vec![CarriedFile { name: "rancher-cluster.yaml", mode: FileMode::PRIVATE_FILE, text }],
+        warnings,
+    }
 }

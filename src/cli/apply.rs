@@ -5,7 +5,6 @@ use super::context::Context;
 use super::ui::Ui;
 use super::{changes_code, plan};
 use crate::apply::{Outcome, Transaction};
-use crate::document;
 use crate::error::{Error, Kind, Result};
 use crate::node::accounts;
 use crate::node::k3s::Traces;
@@ -44,20 +43,19 @@ fn check_rights(global: &Global, context: &Context) -> Result<()> {
     match &global.owner {
         None => Err(Error::new(Kind::NotPermitted, "only root can make files that belong to root")
             .hint(format!("run it as root, or for an image build name the owner: --owner {own}"))),
-        Some(_) if context.owner.uid != own.uid => {
-            Err(Error::new(Kind::NotPermitted, format!("only root can make files that belong to {}", context.owner))
-                .hint(format!("without root only --owner {own} works")))
-        }
+        Some(_) if context.owner.uid != own.uid => Err(Error::new(
+            Kind::NotPermitted,
+            format!("only root can make files that belong to {}", context.owner),
+        )
+        .hint(format!("without root only --owner {own} works"))),
         Some(_) => Ok(()),
     }
 }
 
 /// Refuses the one thing that is unsafe once K3s has started.
 fn check_encryption(context: &Context) -> Result<()> {
-    let site = &context.site;
-    let configuration = document::configuration(&context.profile, site.role, &site.data_dir, &["audit", "psa"]);
-    let traces = Traces::observe(&context.root, &site.data_dir);
-    match plan::late_encryption(&traces, &configuration) {
+    let traces = Traces::observe(&context.root, &context.site.data_dir);
+    match plan::late_encryption(&traces, &context.configuration()) {
         None => Ok(()),
         Some(message) => Err(Error::new(Kind::Failed, message)
             .hint("leave it out: --set secrets_encryption=false")

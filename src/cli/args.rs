@@ -15,7 +15,12 @@ const PREFIX: &str = "K3S_HARDEN_";
 
 /// Brings a node to the CIS Kubernetes Benchmark for K3s before K3s first starts.
 #[derive(Debug, Parser)]
-#[command(name = "k3s-harden", version, arg_required_else_help = true, after_help = "Exit codes: 0 done, 1 failed, 2 changes (--detailed-exitcode), 64 usage, 65 bad profile or settings, 73 cannot write, 75 locked, 77 not permitted.")]
+#[command(
+    name = "k3s-harden",
+    version,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 done, 1 failed, 2 changes (--detailed-exitcode), 64 usage, 65 bad profile or settings, 73 cannot write, 75 locked, 77 not permitted."
+)]
 pub(super) struct Cli {
     #[command(flatten)]
     pub(super) global: Global,
@@ -135,7 +140,7 @@ pub(super) struct Judging {
 pub(super) struct RenderArguments {
     /// The form
     #[arg(long = "as", value_enum, value_name = "FORMAT")]
-    pub(super) format: Format,
+    pub(super) carrier: Format,
     /// Where to write it: a directory for several files, a file for one; by default stdout
     #[arg(long, value_name = "PATH")]
     pub(super) out: Option<PathBuf>,
@@ -174,7 +179,8 @@ pub(super) enum ProfileVerb {
 
 /// Warns of variables with our prefix that mean nothing: a misspelt one would be a setting that is silently not set.
 pub(super) fn warn_of_unknown_variables() {
-    let ours = |name: &std::ffi::OsString| name.to_str().filter(|name| name.starts_with(PREFIX)).map(str::to_owned);
+    let ours =
+        |name: &std::ffi::OsString| name.to_str().filter(|name| name.starts_with(PREFIX)).map(str::to_owned);
     let set: Vec<String> = std::env::vars_os().filter_map(|(name, _)| ours(&name)).collect();
     if set.is_empty() {
         return;
@@ -182,7 +188,9 @@ pub(super) fn warn_of_unknown_variables() {
     let command = Cli::command();
     let mut known = vec![SET_VARIABLE.to_owned()];
     for command in std::iter::once(&command).chain(command.get_subcommands()) {
-        known.extend(command.get_arguments().filter_map(|argument| argument.get_env()?.to_str().map(str::to_owned)));
+        known.extend(
+            command.get_arguments().filter_map(|argument| argument.get_env()?.to_str().map(str::to_owned)),
+        );
     }
     for name in set.iter().filter(|name| !known.contains(name)) {
         warn!("the environment variable {name} means nothing to k3s-harden");

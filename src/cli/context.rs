@@ -12,7 +12,7 @@ use super::args::{Global, SET_VARIABLE};
 use super::usage_error;
 use crate::Role;
 use crate::apply::{Told, recorded};
-use crate::document::{self, DROP_IN, Site};
+use crate::document::{self, Configuration, DROP_IN, Site};
 use crate::error::{Error, Kind, Result};
 use crate::k3s::Existing;
 use crate::node::{Node, Owner, Root, RootedPath, accounts, host, k3s};
@@ -51,7 +51,8 @@ impl Context {
         told.role = global.role.or(earlier.role);
         let role = told.role.or_else(|| k3s::role(&root)).unwrap_or(Role::Server);
         told.role = Some(role);
-        let owner = global.owner.as_deref().map_or(Ok(Owner::ROOT), |text| accounts::parse_owner(text, &root))?;
+        let owner =
+            global.owner.as_deref().map_or(Ok(Owner::ROOT), |text| accounts::parse_owner(text, &root))?;
 
         let files = Files::new(&earlier);
         let settings = settings(global, &earlier, &root, &files, &mut told)?;
@@ -78,10 +79,20 @@ impl Context {
         Ok(Self { root, profile, site, version, owner, existing, told, recorded, warnings })
     }
 
+    /// Returns what our drop-in asks of K3s, for comparing it with what is there.
+    pub(super) fn configuration(&self) -> Configuration {
+        let documents = [("audit", Vec::new()), ("psa", Vec::new())];
+        document::configuration(&self.profile, self.site.role, &self.site.data_dir, &documents)
+    }
+
     /// Returns the paths of files of ours that the profile may no longer want. A run about some controls only
     /// says nothing of the files of the others.
     pub(super) fn forgettable(&self, global: &Global) -> Vec<RootedPath> {
-        if global.only.is_empty() && global.skip.is_empty() { document::paths(&self.site.data_dir) } else { Vec::new() }
+        if global.only.is_empty() && global.skip.is_empty() {
+            document::paths(&self.site.data_dir)
+        } else {
+            Vec::new()
+        }
     }
 }
 
@@ -99,12 +110,18 @@ fn earlier(root: &Root) -> Result<(Option<Told>, BTreeSet<RootedPath>)> {
 /// The data directory is K3s' own; a flag may name it only where K3s' configuration does not.
 fn data_dir(told: Option<&str>, existing: &Existing, warnings: &mut Vec<String>) -> Result<RootedPath> {
     let told: Option<RootedPath> = told
-        .map(|text| text.parse().map_err(|error: Error| usage_error(format!("--data-dir: {error}")).hint("write it from the root on")))
+        .map(|text| {
+            text.parse().map_err(|error: Error| {
+                usage_error(format!("--data-dir: {error}")).hint("write it from the root on")
+            })
+        })
         .transpose()?;
     match (told, existing.value("data-dir")) {
         (Some(told), Some((value, place))) if told.as_str() != value.trim_end_matches('/') => {
             let message = format!("--data-dir is {told}, and K3s' own data-dir is {value}");
-            Err(Error::new(Kind::BadInput, message).at(place.clone()).hint("leave --data-dir out: K3s' configuration decides"))
+            Err(Error::new(Kind::BadInput, message)
+                .at(place.clone())
+                .hint("leave --data-dir out: K3s' configuration decides"))
         }
         (_, Some((value, place))) => value.parse().map_err(|error: Error| error.at(place.clone())),
         (Some(told), None) => {
@@ -139,7 +156,13 @@ fn version(global: &Global, earlier: &Told, root: &Root, told: &mut Told) -> Res
 }
 
 /// Opens the settings file: the one that was named, else the node's own where it has one.
-fn settings(global: &Global, earlier: &Told, root: &Root, files: &Files, told: &mut Told) -> Result<Option<Source>> {
+fn settings(
+    global: &Global,
+    earlier: &Told,
+    root: &Root,
+    files: &Files,
+    told: &mut Told,
+) -> Result<Option<Source>> {
     told.settings = global.settings.clone().or_else(|| earlier.settings.clone());
     if let Some(path) = &told.settings {
         return files.open(path).map(Some);
@@ -150,19 +173,32 @@ fn settings(global: &Global, earlier: &Told, root: &Root, files: &Files, told: &
 
 fn assignments(global: &Global) -> Result<Vec<Assignment>> {
     let variable = std::env::var(SET_VARIABLE).unwrap_or_default();
-    let from_variable = variable.split([';', '\n']).map(str::trim).filter(|text| !text.is_empty()).map(|text| (text, SET_VARIABLE));
+    let from_variable = variable
+        .split([';', '\n'])
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+        .map(|text| (text, SET_VARIABLE));
     from_variable
         .chain(global.set.iter().map(|text| (text.as_str(), "--set")))
         .map(|(text, origin)| match text.split_once('=') {
-            Some((name, text)) => Ok(Assignment { name: name.trim().to_owned(), text: text.to_owned(), origin: origin.to_owned() }),
-            None => Err(usage_error(format!("{origin} {text}: there is no value")).hint("write it as --set audit_log_maxage=90")),
+            Some((name, text)) => Ok(Assignment {
+                name: name.trim().to_owned(),
+                text: text.to_owned(),
+                origin: origin.to_owned(),
+            }),
+            None => Err(usage_error(format!("{origin} {text}: there is no value"))
+                .hint("write it as --set audit_log_maxage=90")),
         })
         .collect()
 }
 
 fn remembered(earlier: &Told) -> Vec<Assignment> {
     let origin = "--set of an earlier run";
-    earlier.assignments.iter().map(|(name, text)| Assignment { name: name.clone(), text: text.clone(), origin: origin.to_owned() }).collect()
+    earlier
+        .assignments
+        .iter()
+        .map(|(name, text)| Assignment { name: name.clone(), text: text.clone(), origin: origin.to_owned() })
+        .collect()
 }
 
 /// Reads and checks the user's own audit policy, from where the setting says: beside the file that names it.
@@ -176,13 +212,18 @@ fn audit_policy(profile: &Profile, root: &Root, files: &Files) -> Result<Option<
     let own_settings = RootedPath::fixed(SETTINGS);
     let source = match &resolved.origin {
         Origin::Settings(place) if place.file == root.display(&own_settings) => {
-            let inside: RootedPath = beside(own_settings.as_str()).parse().map_err(|error: Error| error.at(place.clone()))?;
+            let inside: RootedPath =
+                beside(own_settings.as_str()).parse().map_err(|error: Error| error.at(place.clone()))?;
             let bytes = match root.look(&inside)? {
                 Node::Absent => None,
                 _ => root.read(&inside)?,
             };
             let bytes = bytes.ok_or_else(|| {
-                Error::new(Kind::BadInput, format!("audit_policy_file: there is no {}", root.display(&inside))).at(place.clone())
+                Error::new(
+                    Kind::BadInput,
+                    format!("audit_policy_file: there is no {}", root.display(&inside)),
+                )
+                .at(place.clone())
             })?;
             Source::new(root.display(&inside), bytes)?
         }

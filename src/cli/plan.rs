@@ -37,10 +37,11 @@ pub(super) fn make(context: &Context, global: &Global, judging: &Judging, live_s
     let observed = Observed::of(&desired, root)?;
     let policy = Policy { on_foreign: judging.on_foreign, recorded: context.recorded.clone() };
     let mut plan = Plan::between(desired, observed, &policy)?;
-    let configuration = document::configuration(profile, site.role, &site.data_dir, &["audit", "psa"]);
+    let configuration = context.configuration();
     warnings.extend(context.existing.warnings(&configuration));
     warnings.extend(first_start(context, &configuration, &plan));
-    if site.role == Role::Server {
+    // Said when it is decided, not again on every run that finds it decided.
+    if site.role == Role::Server && plan.is_changed() {
         warnings.extend(document::warnings(profile));
     }
     plan.warnings.splice(0..0, warnings);
@@ -57,7 +58,9 @@ pub(super) fn warn_all(plan: &Plan) {
 fn may_set_sysctls(context: &Context, warnings: &mut Vec<String>) -> bool {
     let Some(sign) = sysctl::container(&context.root) else { return true };
     info!("this is a container ({sign}): its kernel parameters are the host's");
-    warnings.push(format!("the kernel parameters are left alone, because this is a container ({sign}): set them on its host"));
+    warnings.push(format!(
+        "the kernel parameters are left alone, because this is a container ({sign}): set them on its host"
+    ));
     false
 }
 

@@ -12,7 +12,8 @@ use crate::profile::{
 pub(super) fn run(global: &Global, arguments: &ProfileArguments, ui: &mut Ui) -> Result<u8> {
     let text = match &arguments.verb {
         ProfileVerb::List => {
-            let documents: Vec<ProfileDocument> = built_in_names().into_iter().filter_map(ProfileDocument::built_in).collect();
+            let documents: Vec<ProfileDocument> =
+                built_in_names().into_iter().filter_map(ProfileDocument::built_in).collect();
             if ui.json() { json(&output::list_json(&documents)) } else { output::list_text(&documents) }
         }
         ProfileVerb::Show { names } => {
@@ -20,7 +21,7 @@ pub(super) fn run(global: &Global, arguments: &ProfileArguments, ui: &mut Ui) ->
             if ui.json() { json(&output::show_json(&profile)) } else { output::show_text(&profile) }
         }
         ProfileVerb::Diff { a, b } => {
-            let (a, b) = (resolve(global, std::slice::from_ref(a))?, resolve(global, std::slice::from_ref(b))?);
+            let (a, b) = resolve_both(global, a, b)?;
             if ui.json() { json(&output::diff_json(&a, &b)) } else { output::diff_text(&a, &b) }
         }
         ProfileVerb::Validate { files } => {
@@ -40,23 +41,27 @@ fn json(value: &serde_json::Value) -> String {
     format!("{value:#}\n")
 }
 
+/// Resolves two profiles for the newest minor that both fit, else each for the newest that it fits.
+fn resolve_both(global: &Global, a: &str, b: &str) -> Result<(Profile, Profile)> {
+    let (a, b) = ([a.to_owned()], [b.to_owned()]);
+    if global.k3s_version.is_none() {
+        for minor in KubernetesMinor::supported().into_iter().rev() {
+            if let (Ok(a), Ok(b)) = (resolve_for(minor, &a), resolve_for(minor, &b)) {
+                return Ok((a, b));
+            }
+        }
+    }
+    Ok((resolve(global, &a)?, resolve(global, &b)?))
+}
+
 /// Resolves profiles without a node: for the minor that was named, else the newest that they fit.
 fn resolve(global: &Global, names: &[String]) -> Result<Profile> {
-    let request = |minor| Request {
-        profiles: names.to_vec(),
-        minor,
-        settings: None,
-        assignments: Vec::new(),
-        only: Vec::new(),
-        skip: Vec::new(),
-    };
-    let open = |path: &str| Source::new(path, host::read_file(path, MAX_SOURCE_BYTES)?);
     if let Some(text) = global.k3s_version.as_deref().filter(|text| *text != "auto") {
-        return request(text.parse::<K3sVersion>()?.minor()).resolve(&open);
+        return resolve_for(text.parse::<K3sVersion>()?.minor(), names);
     }
     let mut first_error = None;
     for minor in KubernetesMinor::supported().into_iter().rev() {
-        match request(minor).resolve(&open) {
+        match resolve_for(minor, names) {
             Ok(profile) => return Ok(profile),
             Err(error) => {
                 first_error.get_or_insert(error);
@@ -64,4 +69,16 @@ fn resolve(global: &Global, names: &[String]) -> Result<Profile> {
         }
     }
     Err(first_error.unwrap_or_else(|| Error::new(Kind::Failed, "no Kubernetes minor is supported")))
+}
+
+fn resolve_for(minor: KubernetesMinor, names: &[String]) -> Result<Profile> {
+    let request = Request {
+        profiles: names.to_vec(),
+        minor,
+        settings: None,
+        assignments: Vec::new(),
+        only: Vec::new(),
+        skip: Vec::new(),
+    };
+    request.resolve(&|path| Source::new(path, host::read_file(path, MAX_SOURCE_BYTES)?))
 }

@@ -11,7 +11,7 @@ use crate::node::host;
 
 pub(super) fn run(global: &Global, arguments: &RenderArguments, ui: &mut Ui) -> Result<u8> {
     let context = Context::new(global)?;
-    let carried = arguments.format.render(&context.profile, &context.site, context.version.release());
+    let carried = arguments.carrier.render(&context.profile, &context.site, context.version.release());
     for warning in &carried.warnings {
         warn!("{warning}");
     }
@@ -26,7 +26,8 @@ pub(super) fn run(global: &Global, arguments: &RenderArguments, ui: &mut Ui) -> 
         (None, [CarriedFile { text, .. }]) => ui.out(text)?,
         (None, files) => {
             // As `systemctl cat` does: each file with its name in a comment above.
-            let texts: Vec<String> = files.iter().map(|file| format!("# {}\n{}", file.name, file.text)).collect();
+            let texts: Vec<String> =
+                files.iter().map(|file| format!("# {}\n{}", file.name, file.text)).collect();
             ui.out(&texts.join("\n"))?;
         }
     }

@@ -52,13 +52,16 @@ impl Ui {
         let mut out = io::stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            other => other.map_err(|error| Error::new(Kind::Failed, format!("cannot write to stdout: {error}"))),
+            other => {
+                other.map_err(|error| Error::new(Kind::Failed, format!("cannot write to stdout: {error}")))
+            }
         }
     }
 
     /// Writes JSON to stdout.
     pub(super) fn out_json(&mut self, value: &impl serde::Serialize) -> Result<()> {
-        let text = serde_json::to_string_pretty(value).map_err(|error| Error::new(Kind::Failed, error.to_string()))?;
+        let text = serde_json::to_string_pretty(value)
+            .map_err(|error| Error::new(Kind::Failed, error.to_string()))?;
         self.out(&(text + "\n"))
     }
 

@@ -19,12 +19,16 @@ pub fn check(source: &Source) -> Result<()> {
     let value = source.value()?;
     let text = Text::File(source.clone());
     if source.text().starts_with(['\u{feff}', '%']) {
-        return Err(text.error(&[], "the file begins with a byte order mark or a directive").hint("remove it"));
+        return Err(text
+            .error(&[], "the file begins with a byte order mark or a directive")
+            .hint("remove it"));
     }
     let mut policy = Fields::new(&text, &[], value)?;
     for (key, wanted) in [("apiVersion", "audit.k8s.io/v1"), ("kind", "Policy")] {
         if policy.text(key)?.as_deref() != Some(wanted) {
-            return Err(text.error(&[key], "this is not an audit policy").hint(format!("write {key}: {wanted}")));
+            return Err(text
+                .error(&[key], "this is not an audit policy")
+                .hint(format!("write {key}: {wanted}")));
         }
     }
     policy.take("metadata");
@@ -32,8 +36,12 @@ pub fn check(source: &Source) -> Result<()> {
     check_boolean(&text, &["omitManagedFields"], policy.take("omitManagedFields"))?;
     let rules = policy.take("rules");
     policy.finish()?;
-    let Some(Value::Array(rules)) = rules.filter(|rules| rules.as_array().is_some_and(|rules| !rules.is_empty())) else {
-        return Err(text.error(&["rules"], "the policy has no rules").hint("write at least rules: [{level: Metadata}]"));
+    let Some(Value::Array(rules)) =
+        rules.filter(|rules| rules.as_array().is_some_and(|rules| !rules.is_empty()))
+    else {
+        return Err(text
+            .error(&["rules"], "the policy has no rules")
+            .hint("write at least rules: [{level: Metadata}]"));
     };
     for (index, rule) in rules.into_iter().enumerate() {
         check_rule(&text, &index.to_string(), rule)?;
@@ -46,7 +54,8 @@ fn check_rule(text: &Text, index: &str, rule: Value) -> Result<()> {
     let mut fields = Fields::new(text, &["rules", index], rule)?;
     let level = fields.text("level")?;
     if !level.as_deref().is_some_and(|level| LEVELS.contains(&level)) {
-        let found = level.map_or_else(|| "the rule has no level".to_owned(), |level| format!("{level:?} is no level"));
+        let found = level
+            .map_or_else(|| "the rule has no level".to_owned(), |level| format!("{level:?} is no level"));
         return Err(text.error(&path("level"), found).hint(format!("write one of {}", LEVELS.join(", "))));
     }
     for key in ["users", "userGroups", "verbs", "namespaces"] {
@@ -58,7 +67,8 @@ fn check_rule(text: &Text, index: &str, rule: Value) -> Result<()> {
     let urls = fields.take("nonResourceURLs");
     check_list(text, &path("nonResourceURLs"), urls.clone(), &[])?;
     if resources.is_some() && urls.is_some() {
-        let error = text.error(&path("nonResourceURLs"), "a rule is for resources or for other URLs, not for both");
+        let error =
+            text.error(&path("nonResourceURLs"), "a rule is for resources or for other URLs, not for both");
         return Err(error.hint("make two rules of it"));
     }
     match resources {
@@ -96,8 +106,16 @@ fn check_list(text: &Text, path: &[&str], value: Option<Value>, known: &[&str]) 
         let here: Vec<&str> = path.iter().copied().chain([index.as_str()]).collect();
         match item.as_str() {
             Some(word) if known.is_empty() || known.contains(&word) => {}
-            Some(word) => return Err(text.error(&here, format!("{word:?} is not known")).hint(format!("write one of {}", known.join(", ")))),
-            None => return Err(text.error(&here, format!("expected text, found {}", describe(item))).hint("write it in quotes")),
+            Some(word) => {
+                return Err(text
+                    .error(&here, format!("{word:?} is not known"))
+                    .hint(format!("write one of {}", known.join(", "))));
+            }
+            None => {
+                return Err(text
+                    .error(&here, format!("expected text, found {}", describe(item)))
+                    .hint("write it in quotes"));
+            }
         }
     }
     Ok(())
@@ -120,13 +138,20 @@ mod tests {
 
     fn complaint(rules: &str) -> String {
         let text = format!("apiVersion: audit.k8s.io/v1\nkind: Policy\n{rules}");
-        check(&Source::new("audit.yaml", text.into_bytes()).unwrap()).err().map_or_else(String::new, |error| error.to_string())
+        check(&Source::new("audit.yaml", text.into_bytes()).unwrap())
+            .err()
+            .map_or_else(String::new, |error| error.to_string())
     }
 
     #[test]
     fn what_the_api_server_takes_is_taken() {
         assert_eq!(complaint("rules:\n- level: Metadata\n"), "");
-        assert_eq!(complaint("omitStages: [RequestReceived]\nrules:\n- level: None\n  nonResourceURLs: ['/healthz*']\n- level: Request\n  verbs: [get]\n  resources: [{group: '', resources: [pods], resourceNames: [x]}]\n"), "");
+        assert_eq!(
+            complaint(
+                "omitStages: [RequestReceived]\nrules:\n- level: None\n  nonResourceURLs: ['/healthz*']\n- level: Request\n  verbs: [get]\n  resources: [{group: '', resources: [pods], resourceNames: [x]}]\n"
+            ),
+            ""
+        );
     }
 
     #[test]
@@ -137,13 +162,23 @@ mod tests {
             ("rules:\n- level: metadata\n", "audit.yaml:4:10: \"metadata\" is no level"),
             ("rules:\n- verbs: [get]\n", "audit.yaml:4:3: the rule has no level"),
             ("rules:\n- level: Metadata\n  verb: [get]\n", "audit.yaml:5:3: unknown key \"verb\""),
-            ("rules:\n- level: Metadata\n  omitStages: [Received]\n", "audit.yaml:5:16: \"Received\" is not known"),
-            ("rules:\n- level: Metadata\n  resources: [{group: apps/v1}]\n", "audit.yaml:5:23: a group has no version"),
-            ("rules:\n- level: Metadata\n  resources: [{group: apps}]\n  nonResourceURLs: [/x]\n", "audit.yaml:6:20: a rule is for resources or for other URLs, not for both"),
+            (
+                "rules:\n- level: Metadata\n  omitStages: [Received]\n",
+                "audit.yaml:5:16: \"Received\" is not known",
+            ),
+            (
+                "rules:\n- level: Metadata\n  resources: [{group: apps/v1}]\n",
+                "audit.yaml:5:23: a group has no version",
+            ),
+            (
+                "rules:\n- level: Metadata\n  resources: [{group: apps}]\n  nonResourceURLs: [/x]\n",
+                "audit.yaml:6:20: a rule is for resources or for other URLs, not for both",
+            ),
         ] {
             assert_eq!(complaint(rules), message);
         }
-        let wrong = Source::new("a.yaml", b"apiVersion: audit.k8s.io/v1beta1\nkind: Policy\n".to_vec()).unwrap();
+        let wrong =
+            Source::new("a.yaml", b"apiVersion: audit.k8s.io/v1beta1\nkind: Policy\n".to_vec()).unwrap();
         assert_eq!(check(&wrong).unwrap_err().to_string(), "a.yaml:1:13: this is not an audit policy");
     }
 }

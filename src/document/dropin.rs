@@ -60,10 +60,16 @@ pub struct Around<'a> {
     pub role: Role,
     /// K3s' data directory.
     pub data_dir: &'a RootedPath,
-    /// The documents that are written too, by key.
-    pub documents: &'a [&'a str],
+    /// The documents that are written too, by key, with the controls that they serve.
+    pub documents: &'a [(&'a str, Vec<ControlId>)],
     /// Whether PodSecurityPolicy objects are written: the plugin without them lets no pod start.
     pub pod_security_policies: bool,
+}
+
+impl Around<'_> {
+    fn document(&self, key: &str) -> Option<&Vec<ControlId>> {
+        self.documents.iter().find(|(known, _)| *known == key).map(|(_, ids)| ids)
+    }
 }
 
 impl Configuration {
@@ -84,15 +90,20 @@ impl Configuration {
             if around.role == Role::Agent && row.component != "kubelet" {
                 continue;
             }
-            let wanted = match &row.document {
-                Some(document) => around.documents.contains(&document.as_str()),
-                None => profile.selection.wants(&row.controls) || row.value == ValueOf::Plugins,
+            let found = match (&row.document, &row.value) {
+                // A file's own controls, because it need not serve all that it can.
+                (Some(document), value) => around
+                    .document(document)
+                    .and_then(|ids| text_of(value, profile, around.data_dir).map(|text| (text, ids.clone()))),
+                (None, ValueOf::Plugins) => plugins(profile, table, around),
+                (None, value) => profile
+                    .selection
+                    .wants(&row.controls)
+                    .then(|| text_of(value, profile, around.data_dir))
+                    .flatten()
+                    .map(|text| (text, profile.ids(&row.controls))),
             };
-            let found = wanted.then(|| value_of(&row.value, profile, table, around)).flatten();
-            let Some((value, more)) = found else { continue };
-            let mut ids = profile.ids(&row.controls);
-            ids.extend(more);
-            ids.sort();
+            let Some((value, ids)) = found else { continue };
             let argument = Argument { name: row.name.clone(), value, controls: join(&ids), ids };
             match components.iter_mut().find(|component| component.name == row.component) {
                 Some(component) => component.arguments.push(argument),
@@ -113,46 +124,63 @@ impl Configuration {
     pub fn ids(&self) -> Vec<ControlId> {
         let keys = self.keys.iter().flat_map(|key| &key.ids);
         let arguments = self.components.iter().flat_map(|component| &component.arguments);
-        let mut ids: Vec<ControlId> = keys.chain(arguments.flat_map(|argument| &argument.ids)).cloned().collect();
+        let mut ids: Vec<ControlId> =
+            keys.chain(arguments.flat_map(|argument| &argument.ids)).cloned().collect();
         ids.sort();
         ids.dedup();
         ids
     }
 }
 
-/// Returns the value as K3s takes it, with controls that only the value tells.
-fn value_of(
-    value: &ValueOf,
-    profile: &Profile,
-    table: &ArgumentTable,
-    around: Around<'_>,
-) -> Option<(String, Vec<ControlId>)> {
+/// Returns the value of an argument as K3s takes it; none where it is not to be written.
+fn text_of(value: &ValueOf, profile: &Profile, data_dir: &RootedPath) -> Option<String> {
     match value {
+        ValueOf::Path(path) => Some(data_dir.join(path).to_string()),
         ValueOf::Setting(name) => match profile.value(name) {
             Value::Null => None,
             Value::String(text) => Some(text.clone()),
             Value::Array(_) => Some(profile.texts(name).join(",")),
             other => Some(other.to_string()),
-        }
-        .map(|text| (text, Vec::new())),
-        ValueOf::Path(path) => Some((around.data_dir.join(path).to_string(), Vec::new())),
-        ValueOf::Plugins => {
-            let on = table.plugins.iter().filter(|row| {
-                row.setting.as_ref().is_none_or(|setting| profile.is_on(setting))
-                    && profile.selection.wants(&row.controls)
-                    && (row.plugin != "PodSecurityPolicy" || around.pod_security_policies)
-                    && (row.plugin != "EventRateLimit" || around.documents.contains(&"psa"))
-            });
-            let on: Vec<_> = on.collect();
-            let names: Vec<&str> = on.iter().map(|row| row.plugin.as_str()).collect();
-            let controls: Vec<&String> = on.iter().flat_map(|row| &row.controls).collect();
-            (!names.is_empty()).then(|| (names.join(","), profile.ids(&controls)))
-        }
+        },
+        ValueOf::Plugins => None,
     }
 }
 
-/// Joins numbers for a comment.
+/// Unites the admission plugins that are on; with the controls that they serve.
+fn plugins(profile: &Profile, table: &ArgumentTable, around: Around<'_>) -> Option<(String, Vec<ControlId>)> {
+    let on = table.plugins.iter().filter(|row| {
+        row.setting.as_ref().is_none_or(|setting| profile.is_on(setting))
+            && profile.selection.wants(&row.controls)
+            // Without the objects it lets no pod start, without the limits the API server does not.
+            && (row.plugin != "PodSecurityPolicy" || around.pod_security_policies)
+            && (row.plugin != "EventRateLimit" || around.document("psa").is_some())
+    });
+    let (names, controls): (Vec<&str>, Vec<&Vec<String>>) =
+        on.map(|row| (row.plugin.as_str(), &row.controls)).unzip();
+    let controls: Vec<&String> = controls.into_iter().flatten().collect();
+    (!names.is_empty()).then(|| (names.join(","), profile.ids(&controls)))
+}
+
+/// Joins numbers for a reader: three and more that follow one another become a range.
 #[must_use]
 pub fn join(ids: &[ControlId]) -> String {
-    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    let runs = ids.chunk_by(ControlId::precedes).flat_map(|run| match run {
+        [first, _, .., last] => vec![format!("{first} to {last}")],
+        short => short.iter().map(ToString::to_string).collect(),
+    });
+    runs.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_become_ranges() {
+        let ids: Vec<ControlId> = ["1.2.9", "1.2.16", "1.2.17", "1.2.18", "3.2.1", "3.2.2", "4.2.3"]
+            .iter()
+            .map(|id| id.parse().unwrap())
+            .collect();
+        assert_eq!(join(&ids), "1.2.9, 1.2.16 to 1.2.18, 3.2.1, 3.2.2, 4.2.3");
+    }
 }

@@ -12,12 +12,18 @@ const TEMPLATES: [(&str, &str); 15] = [
     ("account_update.yaml.tera", include_str!("../../templates/account_update.yaml.tera")),
     ("audit.yaml.tera", include_str!("../../templates/audit.yaml.tera")),
     ("config.yaml.tera", include_str!("../../templates/config.yaml.tera")),
-    ("policy/default-service-accounts.yaml.tera", include_str!("../../templates/policy/default-service-accounts.yaml.tera")),
+    (
+        "policy/default-service-accounts.yaml.tera",
+        include_str!("../../templates/policy/default-service-accounts.yaml.tera"),
+    ),
     ("policy/dns.yaml.tera", include_str!("../../templates/policy/dns.yaml.tera")),
     ("policy/ingress-to.yaml.tera", include_str!("../../templates/policy/ingress-to.yaml.tera")),
     ("policy/intra-namespace.yaml.tera", include_str!("../../templates/policy/intra-namespace.yaml.tera")),
     ("policy/metrics-server.yaml.tera", include_str!("../../templates/policy/metrics-server.yaml.tera")),
-    ("policy/pod-security-policies.yaml.tera", include_str!("../../templates/policy/pod-security-policies.yaml.tera")),
+    (
+        "policy/pod-security-policies.yaml.tera",
+        include_str!("../../templates/policy/pod-security-policies.yaml.tera"),
+    ),
     ("policy/svclb.yaml.tera", include_str!("../../templates/policy/svclb.yaml.tera")),
     ("policy/traefik.yaml.tera", include_str!("../../templates/policy/traefik.yaml.tera")),
     ("psa.yaml.tera", include_str!("../../templates/psa.yaml.tera")),
@@ -67,7 +73,11 @@ mod tests {
         paths
             .flat_map(|path| {
                 let text = path.to_str().unwrap().to_owned();
-                if path.is_dir() { files(&text) } else { vec![text.trim_start_matches("templates/").to_owned()] }
+                if path.is_dir() {
+                    files(&text)
+                } else {
+                    vec![text.trim_start_matches("templates/").to_owned()]
+                }
             })
             .collect()
     }

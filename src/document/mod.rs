@@ -87,12 +87,22 @@ pub fn documents(profile: &Profile, site: &Site) -> Vec<Document> {
     };
 
     if selection.wants::<&str>(&[]) || selection.wants(&["protect-kernel-defaults"]) {
-        let body = engine.render("90-kubelet.conf.tera", &Sysctls { sysctls: sysctls(profile, &table).iter().map(Pair::from).collect() });
+        let body = engine.render(
+            "90-kubelet.conf.tera",
+            &Sysctls { sysctls: sysctls(profile, &table).iter().map(Pair::from).collect() },
+        );
         let path = RootedPath::fixed("/etc/sysctl.d/90-kubelet.conf");
         let controls = profile.ids(&["protect-kernel-defaults"]);
-        add("sysctl", path, FileMode::PUBLIC_FILE, "Kernel parameters as the kubelet expects them.", controls, &body);
+        add(
+            "sysctl",
+            path,
+            FileMode::PUBLIC_FILE,
+            "Kernel parameters as the kubelet expects them.",
+            controls,
+            &body,
+        );
     }
-    let mut written: Vec<&str> = Vec::new();
+    let mut written: Vec<(&str, Vec<ControlId>)> = Vec::new();
     if site.role == Role::Server {
         let server = site.data_dir.join("server");
         if selection.wants(&["audit-policy"]) {
@@ -101,17 +111,38 @@ pub fn documents(profile: &Profile, site: &Site) -> Vec<Document> {
                 None => engine.render("audit.yaml.tera", &Settings { settings: &settings(profile) }),
             };
             let controls = profile.ids(&["audit-policy"]);
-            add("audit", server.join("audit.yaml"), FileMode::PRIVATE_FILE, "What the API server writes into its audit log.", controls, &body);
-            written.push("audit");
+            written.push(("audit", controls.clone()));
+            add(
+                "audit",
+                server.join("audit.yaml"),
+                FileMode::PRIVATE_FILE,
+                "What the API server writes into its audit log.",
+                controls,
+                &body,
+            );
         }
         if let Some((body, controls)) = admission(profile, &table, &mut engine) {
-            add("psa", server.join("psa.yaml"), FileMode::PRIVATE_FILE, "Configuration of the API server's admission plugins.", controls, &body);
-            written.push("psa");
+            written.push(("psa", controls.clone()));
+            add(
+                "psa",
+                server.join("psa.yaml"),
+                FileMode::PRIVATE_FILE,
+                "Configuration of the API server's admission plugins.",
+                controls,
+                &body,
+            );
         }
         let (body, controls) = policy::render(&mut engine, profile);
         if !body.is_empty() {
             let controls = profile.ids(&controls);
-            add("policy", server.join("manifests/policy.yaml"), FileMode::PRIVATE_FILE, "Objects that K3s puts into the cluster when it starts.", controls, &body);
+            add(
+                "policy",
+                server.join("manifests/policy.yaml"),
+                FileMode::PRIVATE_FILE,
+                "Objects that K3s puts into the cluster when it starts.",
+                controls,
+                &body,
+            );
         }
     }
     let configuration = configuration(profile, site.role, &site.data_dir, &written);
@@ -124,25 +155,43 @@ pub fn documents(profile: &Profile, site: &Site) -> Vec<Document> {
     documents
 }
 
-/// Returns the K3s configuration of a role; `documents` are the keys of the files that it may refer to.
+/// Returns the K3s configuration of a role; `documents` are the files that it refers to, by key and controls.
 #[must_use]
-pub fn configuration(profile: &Profile, role: Role, data_dir: &RootedPath, documents: &[&str]) -> Configuration {
+pub fn configuration(
+    profile: &Profile,
+    role: Role,
+    data_dir: &RootedPath,
+    documents: &[(&str, Vec<ControlId>)],
+) -> Configuration {
     let pod_security_policies = policy::has_pod_security_policies(profile);
-    Configuration::new(profile, &ArgumentTable::load(), Around { role, data_dir, documents, pod_security_policies })
+    Configuration::new(
+        profile,
+        &ArgumentTable::load(),
+        Around { role, data_dir, documents, pod_security_policies },
+    )
 }
 
 /// Returns the paths that files of ours can have on a node, wanted or not.
 #[must_use]
 pub fn paths(data_dir: &RootedPath) -> Vec<RootedPath> {
-    let server = ["audit.yaml", "psa.yaml", "manifests/policy.yaml"].map(|name| data_dir.join("server").join(name));
+    let server =
+        ["audit.yaml", "psa.yaml", "manifests/policy.yaml"].map(|name| data_dir.join("server").join(name));
     let fixed = ["/etc/sysctl.d/90-kubelet.conf", DROP_IN].map(RootedPath::fixed);
     server.into_iter().chain(fixed).collect()
 }
 
 /// Renders a template that depends on nothing but `context`, with a header in front unless it is a script.
-pub(crate) fn render(profile: &Profile, template: &str, about: &str, controls: &[ControlId], context: &impl Serialize) -> String {
+pub(crate) fn render(
+    profile: &Profile,
+    template: &str,
+    about: &str,
+    controls: &[ControlId],
+    context: &impl Serialize,
+) -> String {
     let body = Engine::new().render(template, context);
-    let header = header(profile, about, controls);
+    // What other hands put in its place is not watched by us.
+    let header =
+        header(profile, about, controls).replace(MARK, "# Rendered by k3s-harden ").replace(WATCHED, "");
     match body.split_once('\n').filter(|(first, _)| first.starts_with("#!")) {
         Some((interpreter, rest)) => format!("{interpreter}\n{header}{rest}"),
         None => header + &body,
@@ -157,11 +206,12 @@ pub fn is_ours(bytes: &[u8]) -> bool {
 }
 
 const MARK: &str = "# Written by k3s-harden ";
+const WATCHED: &str = ", which replaces changes made here";
 
 fn header(profile: &Profile, about: &str, controls: &[ControlId]) -> String {
     let controls = if controls.is_empty() { "none by itself".to_owned() } else { join(controls) };
     format!(
-        "# {about}\n{MARK}{version} from profile {names}, which replaces changes made here.\n# CIS {benchmark}: {controls}\n",
+        "# {about}\n{MARK}{version} from profile {names}{WATCHED}.\n# CIS {benchmark}: {controls}\n",
         version = env!("CARGO_PKG_VERSION"),
         names = profile.names.join(" + "),
         benchmark = profile.benchmark,
@@ -169,10 +219,16 @@ fn header(profile: &Profile, about: &str, controls: &[ControlId]) -> String {
 }
 
 /// Renders psa.yaml: from 1.25 on, when one of its two plugins is wanted.
-fn admission(profile: &Profile, table: &ArgumentTable, engine: &mut Engine) -> Option<(String, Vec<ControlId>)> {
+fn admission(
+    profile: &Profile,
+    table: &ArgumentTable,
+    engine: &mut Engine,
+) -> Option<(String, Vec<ControlId>)> {
     // The settings of PodSecurity are null on minors without it.
-    let pod_security = !profile.value("pod_security_enforce").is_null() && profile.selection.wants(&["pod-security"]);
-    let event_rate_limit = profile.is_on("event_rate_limit") && profile.selection.wants(&["event-rate-limit"]);
+    let pod_security =
+        !profile.value("pod_security_enforce").is_null() && profile.selection.wants(&["pod-security"]);
+    let event_rate_limit =
+        profile.is_on("event_rate_limit") && profile.selection.wants(&["event-rate-limit"]);
     if !pod_security && !event_rate_limit {
         return None;
     }
@@ -184,7 +240,8 @@ fn admission(profile: &Profile, table: &ArgumentTable, engine: &mut Engine) -> O
             exempt_namespaces.push(namespace);
         }
     }
-    let context = Admission { settings: &settings(profile), pod_security, event_rate_limit, exempt_namespaces };
+    let context =
+        Admission { settings: &settings(profile), pod_security, event_rate_limit, exempt_namespaces };
     let mut controls: Vec<&str> = Vec::new();
     controls.extend(pod_security.then_some("pod-security"));
     controls.extend(event_rate_limit.then_some("event-rate-limit"));

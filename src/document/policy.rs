@@ -14,7 +14,11 @@ struct Part {
 
 /// The parts in the order in which they are written.
 const PARTS: [Part; 8] = [
-    Part { template: "policy/intra-namespace.yaml.tera", setting: "intra_namespace_policy", controls: NETWORK },
+    Part {
+        template: "policy/intra-namespace.yaml.tera",
+        setting: "intra_namespace_policy",
+        controls: NETWORK,
+    },
     Part { template: "policy/ingress-to.yaml.tera", setting: "", controls: NETWORK },
     Part { template: "policy/dns.yaml.tera", setting: "dns_policy", controls: NETWORK },
     Part { template: "policy/metrics-server.yaml.tera", setting: "metrics_server_policy", controls: NETWORK },
@@ -25,7 +29,11 @@ const PARTS: [Part; 8] = [
         setting: "default_service_accounts",
         controls: &["default-service-account"],
     },
-    Part { template: POD_SECURITY_POLICIES, setting: "pod_security_policies", controls: &["pod-security", "pod-security-policy-plugin"] },
+    Part {
+        template: POD_SECURITY_POLICIES,
+        setting: "pod_security_policies",
+        controls: &["pod-security", "pod-security-policy-plugin"],
+    },
 ];
 const NETWORK: &[&str] = &["network-policies"];
 const POD_SECURITY_POLICIES: &str = "policy/pod-security-policies.yaml.tera";
@@ -44,12 +52,48 @@ const ROLES: [(&str, &str); 5] = [
 
 /// Who has them; without a namespace the binding is for the whole cluster.
 const BINDINGS: [Binding; 6] = [
-    Binding { name: "default:restricted-psp", namespace: "", role: "psp:restricted-psp", kind: "Group", subject: "system:authenticated" },
-    Binding { name: "system-unrestricted-node-psp-rolebinding", namespace: "", role: "psp:system-unrestricted-psp", kind: "Group", subject: "system:nodes" },
-    Binding { name: "system-unrestricted-svc-acct-psp-rolebinding", namespace: "kube-system", role: "psp:system-unrestricted-psp", kind: "Group", subject: "system:serviceaccounts" },
-    Binding { name: "svclb-psp-rolebinding", namespace: "kube-system", role: "psp:svclb-psp", kind: "ServiceAccount", subject: "svclb" },
-    Binding { name: "svc-local-path-provisioner-psp-rolebinding", namespace: "kube-system", role: "psp:svc-local-path-provisioner-psp", kind: "ServiceAccount", subject: "local-path-provisioner-service-account" },
-    Binding { name: "svc-coredns-psp-rolebinding", namespace: "kube-system", role: "psp:svc-coredns-psp", kind: "ServiceAccount", subject: "coredns" },
+    Binding {
+        name: "default:restricted-psp",
+        namespace: "",
+        role: "psp:restricted-psp",
+        kind: "Group",
+        subject: "system:authenticated",
+    },
+    Binding {
+        name: "system-unrestricted-node-psp-rolebinding",
+        namespace: "",
+        role: "psp:system-unrestricted-psp",
+        kind: "Group",
+        subject: "system:nodes",
+    },
+    Binding {
+        name: "system-unrestricted-svc-acct-psp-rolebinding",
+        namespace: "kube-system",
+        role: "psp:system-unrestricted-psp",
+        kind: "Group",
+        subject: "system:serviceaccounts",
+    },
+    Binding {
+        name: "svclb-psp-rolebinding",
+        namespace: "kube-system",
+        role: "psp:svclb-psp",
+        kind: "ServiceAccount",
+        subject: "svclb",
+    },
+    Binding {
+        name: "svc-local-path-provisioner-psp-rolebinding",
+        namespace: "kube-system",
+        role: "psp:svc-local-path-provisioner-psp",
+        kind: "ServiceAccount",
+        subject: "local-path-provisioner-service-account",
+    },
+    Binding {
+        name: "svc-coredns-psp-rolebinding",
+        namespace: "kube-system",
+        role: "psp:svc-coredns-psp",
+        kind: "ServiceAccount",
+        subject: "coredns",
+    },
 ];
 
 /// Rancher's CIS operator, whose namespace K3s does not make: while it is missing, K3s logs an error every 15 s.
@@ -118,7 +162,8 @@ pub fn warnings(profile: &Profile) -> Vec<String> {
     if !profile.selection.wants(NETWORK) {
         return warnings;
     }
-    let isolated = if profile.is_on("intra_namespace_policy") { profile.texts("namespaces") } else { Vec::new() };
+    let isolated =
+        if profile.is_on("intra_namespace_policy") { profile.texts("namespaces") } else { Vec::new() };
     let reachable = profile.texts("ingress_to");
     for namespace in isolated.iter().chain(&reachable) {
         let text = format!(

@@ -66,7 +66,11 @@ impl Existing {
     /// Returns the last value of a key that holds one.
     #[must_use]
     pub fn value(&self, key: &str) -> Option<&(String, Place)> {
-        self.settings.iter().rev().find(|setting| setting.key == key).and_then(|setting| setting.values.last())
+        self.settings
+            .iter()
+            .rev()
+            .find(|setting| setting.key == key)
+            .and_then(|setting| setting.values.last())
     }
 
     /// Returns what K3s would make of these files together with `ours` that its user will not expect.
@@ -76,8 +80,15 @@ impl Existing {
         for key in &ours.keys {
             for setting in self.settings.iter().filter(|setting| setting.key == key.name) {
                 for (value, place) in setting.values.iter().filter(|(value, _)| !same(value, &key.value)) {
-                    let (winner, remedy) = if setting.after_ours { ("that file", "remove it there") } else { ("k3s-harden", "keep one of them") };
-                    warnings.push(format!("{place} sets {} to {value}, and k3s-harden to {}: {winner} wins; {remedy}", key.name, key.value));
+                    let (winner, remedy) = if setting.after_ours {
+                        ("that file", "remove it there")
+                    } else {
+                        ("k3s-harden", "keep one of them")
+                    };
+                    warnings.push(format!(
+                        "{place} sets {} to {value}, and k3s-harden to {}: {winner} wins; {remedy}",
+                        key.name, key.value
+                    ));
                 }
             }
         }
@@ -85,11 +96,16 @@ impl Existing {
             let key = format!("{}-arg", component.name);
             for setting in self.settings.iter().filter(|setting| setting.key == key) {
                 if setting.after_ours && !setting.append {
-                    warnings.push(format!("{} sorts after ours and replaces every {key} of k3s-harden; write {key}+ there", setting.place));
+                    warnings.push(format!(
+                        "{} sorts after ours and replaces every {key} of k3s-harden; write {key}+ there",
+                        setting.place
+                    ));
                     continue;
                 }
                 for argument in &component.arguments {
-                    for (value, place) in setting.values.iter().filter(|(value, _)| names(value, &argument.name)) {
+                    for (value, place) in
+                        setting.values.iter().filter(|(value, _)| names(value, &argument.name))
+                    {
                         warnings.push(format!(
                             "{place} sets the {} argument {value}, and k3s-harden {}={}: it gets both; remove it there",
                             component.name, argument.name, argument.value
@@ -110,7 +126,8 @@ impl Existing {
                 self.problems.push(format!("{file} is not YAML: K3s will not start"));
                 break;
             };
-            let place = Place { file: file.to_owned(), position: Some((span.start.line(), span.start.col() + 1)) };
+            let place =
+                Place { file: file.to_owned(), position: Some((span.start.line(), span.start.col() + 1)) };
             match event {
                 Event::Scalar(value, ..) => match (&mut current, depth) {
                     (None, 1) => {
@@ -145,7 +162,7 @@ impl Existing {
 }
 
 fn same(text: &str, value: &serde_json::Value) -> bool {
-    value.as_str().map_or_else(|| value.to_string() == text, |value| value == text)
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned) == text
 }
 
 /// Tells whether `name=…`, `name+=…`, `name-=…` or `--name…` sets the argument.
@@ -161,15 +178,26 @@ mod tests {
     #[test]
     fn keys_are_found_with_their_lines() {
         let mut existing = Existing::default();
-        existing.add("token: x\nkube-apiserver-arg+:\n  - a=1\n  - b=2\nnode-label: [c]\n", "config.yaml", false);
+        existing.add(
+            "token: x\nkube-apiserver-arg+:\n  - a=1\n  - b=2\nnode-label: [c]\n",
+            "config.yaml",
+            false,
+        );
         let found: Vec<String> = existing
             .settings
             .iter()
-            .flat_map(|setting| setting.values.iter().map(|(value, place)| format!("{}={value} {place}", setting.key)))
+            .flat_map(|setting| {
+                setting.values.iter().map(|(value, place)| format!("{}={value} {place}", setting.key))
+            })
             .collect();
         assert_eq!(
             found,
-            ["token=x config.yaml:1:8", "kube-apiserver-arg=a=1 config.yaml:3:5", "kube-apiserver-arg=b=2 config.yaml:4:5", "node-label=c config.yaml:5:14"]
+            [
+                "token=x config.yaml:1:8",
+                "kube-apiserver-arg=a=1 config.yaml:3:5",
+                "kube-apiserver-arg=b=2 config.yaml:4:5",
+                "node-label=c config.yaml:5:14"
+            ]
         );
         assert!(existing.settings[1].append);
     }

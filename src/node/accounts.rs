@@ -36,13 +36,17 @@ pub fn parse_owner(text: &str, root: &Root) -> Result<Owner> {
     };
     let uid = match user.parse() {
         Ok(uid) => uid,
-        Err(_) => lookup(root, "/etc/passwd", user)?.or_else(|| system_uid(root, user)).ok_or_else(|| bad("user", user))?,
+        Err(_) => lookup(root, "/etc/passwd", user)?
+            .or_else(|| system_uid(root, user))
+            .ok_or_else(|| bad("user", user))?,
     };
     let gid = match group {
         None => uid,
         Some(group) => match group.parse() {
             Ok(gid) => gid,
-            Err(_) => lookup(root, "/etc/group", group)?.or_else(|| system_gid(root, group)).ok_or_else(|| bad("group", group))?,
+            Err(_) => lookup(root, "/etc/group", group)?
+                .or_else(|| system_gid(root, group))
+                .ok_or_else(|| bad("group", group))?,
         },
     };
     Ok(Owner { uid, gid })
@@ -81,7 +85,8 @@ mod tests {
     fn names_are_the_nodes_own() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("etc")).unwrap();
-        std::fs::write(dir.path().join("etc/passwd"), "+nis:x:1:1\nk3s:x:123:45::/:\nk3s:x:9:9::/:\n").unwrap();
+        std::fs::write(dir.path().join("etc/passwd"), "+nis:x:1:1\nk3s:x:123:45::/:\nk3s:x:9:9::/:\n")
+            .unwrap();
         std::fs::write(dir.path().join("etc/group"), "wheel:x:77:\n").unwrap();
         let root = Root::open(dir.path()).unwrap();
         let owner = |text| parse_owner(text, &root);

@@ -19,12 +19,15 @@ pub fn read_file(path: &str, limit: usize) -> Result<Vec<u8>> {
     let failed = |error: std::io::Error| {
         let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
         match errno {
-            Errno::ENOENT | Errno::ENOTDIR => Error::new(Kind::BadInput, format!("cannot read {path}: {}", errno.desc())),
+            Errno::ENOENT | Errno::ENOTDIR => {
+                Error::new(Kind::BadInput, format!("cannot read {path}: {}", errno.desc()))
+            }
             _ => Error::system("read", path, errno),
         }
     };
     // A FIFO without a writer would keep us here for ever.
-    let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path).map_err(failed)?;
+    let file =
+        OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path).map_err(failed)?;
     if !file.metadata().map_err(failed)?.is_file() {
         return Err(Error::new(Kind::BadInput, format!("{path} is not a regular file")));
     }
@@ -60,6 +63,10 @@ pub fn write_file(path: &Path, bytes: &[u8], mode: FileMode) -> Result<()> {
 #[allow(clippy::disallowed_methods, reason = "this is the room that makes directories")]
 pub fn make_directories(path: &Path) -> Result<()> {
     std::fs::create_dir_all(path).map_err(|error| {
-        Error::system("make the directory", path.display(), error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))
+        Error::system(
+            "make the directory",
+            path.display(),
+            error.raw_os_error().map_or(Errno::EIO, Errno::from_raw),
+        )
     })
 }

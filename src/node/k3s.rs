@@ -50,15 +50,24 @@ impl Traces {
     #[must_use]
     pub fn observe(root: &Root, data_dir: &RootedPath) -> Self {
         let find = |role, files: &[&str]| {
-            files.iter().map(|file| data_dir.join(file)).find(|path| root.exists(path)).map(|path| (role, path))
+            files
+                .iter()
+                .map(|file| data_dir.join(file))
+                .find(|path| root.exists(path))
+                .map(|path| (role, path))
         };
         let kubeconfig = || {
             let path = RootedPath::fixed("/etc/rancher/k3s/k3s.yaml");
             root.exists(&path).then_some((Role::Server, path))
         };
-        let rancher = ["/etc/rancher/k3s/config.yaml.d/50-rancher.yaml", "/etc/systemd/system/rancher-system-agent.service"];
+        let rancher = [
+            "/etc/rancher/k3s/config.yaml.d/50-rancher.yaml",
+            "/etc/systemd/system/rancher-system-agent.service",
+        ];
         Self {
-            started: find(Role::Server, &STARTED_SERVER).or_else(kubeconfig).or_else(|| find(Role::Agent, &STARTED_AGENT)),
+            started: find(Role::Server, &STARTED_SERVER)
+                .or_else(kubeconfig)
+                .or_else(|| find(Role::Agent, &STARTED_AGENT)),
             secrets_encrypted: root.exists(&data_dir.join("server/cred/encryption-config.json")),
             rancher: rancher.iter().any(|path| root.exists(&RootedPath::fixed(path))),
         }
@@ -93,7 +102,11 @@ pub fn version(root: &Root) -> Result<Option<(K3sVersion, RootedPath)>> {
         loop {
             let kept = window.len();
             let read = (&mut file).take(CHUNK_BYTES as u64).read_to_end(&mut window).map_err(|error| {
-                root.failed("read", &path, error.raw_os_error().map_or(nix::errno::Errno::EIO, nix::errno::Errno::from_raw))
+                root.failed(
+                    "read",
+                    &path,
+                    error.raw_os_error().map_or(nix::errno::Errno::EIO, nix::errno::Errno::from_raw),
+                )
             })?;
             // A version that a chunk cuts in two is found with the next one; one in the kept part was counted.
             for version in versions(&window, kept, read < CHUNK_BYTES) {
@@ -137,7 +150,10 @@ fn versions(window: &[u8], from: usize, last: bool) -> Vec<String> {
 
 fn most_frequent(counts: &BTreeMap<String, usize>, root: &Root, path: &RootedPath) -> Result<K3sVersion> {
     let most = counts.values().max().copied().unwrap_or(0);
-    let mut versions = counts.iter().filter(|(_, count)| **count == most).filter_map(|(text, _)| text.parse::<K3sVersion>().ok());
+    let mut versions = counts
+        .iter()
+        .filter(|(_, count)| **count == most)
+        .filter_map(|(text, _)| text.parse::<K3sVersion>().ok());
     let error = |what: &str| {
         Error::new(Kind::BadInput, format!("{} {what}", root.display(path)))
             .hint("name the version: --k3s-version v1.33.4+k3s1, or just 1.33")
@@ -173,8 +189,21 @@ mod tests {
 
     #[test]
     fn the_most_frequent_one_counts_and_doubt_is_an_error() {
-        assert_eq!(with_binary(b"v1.33.4+k3s1 v1.24.17+k3s1 v1.33.4+k3s1").unwrap().as_deref(), Some("v1.33.4+k3s1"));
-        assert!(with_binary(b"v1.33.4+k3s1 v1.24.17+k3s1").unwrap_err().to_string().ends_with("names several versions of K3s"));
-        assert!(with_binary(b"1.33.4+k3s1 v1.33+k3s").unwrap_err().to_string().ends_with("which version of K3s it is"));
+        assert_eq!(
+            with_binary(b"v1.33.4+k3s1 v1.24.17+k3s1 v1.33.4+k3s1").unwrap().as_deref(),
+            Some("v1.33.4+k3s1")
+        );
+        assert!(
+            with_binary(b"v1.33.4+k3s1 v1.24.17+k3s1")
+                .unwrap_err()
+                .to_string()
+                .ends_with("names several versions of K3s")
+        );
+        assert!(
+            with_binary(b"1.33.4+k3s1 v1.33+k3s")
+                .unwrap_err()
+                .to_string()
+                .ends_with("which version of K3s it is")
+        );
     }
 }

@@ -45,7 +45,8 @@ impl FromStr for FileMode {
         let octal = matches!(text.len(), 3 | 4) && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
         let bits = octal.then(|| u32::from_str_radix(text, 8).ok()).flatten();
         bits.map(Self).ok_or_else(|| {
-            Error::new(Kind::BadInput, format!("{text:?} is not a file mode")).hint("write it in octal: \"0600\"")
+            Error::new(Kind::BadInput, format!("{text:?} is not a file mode"))
+                .hint("write it in octal: \"0600\"")
         })
     }
 }

@@ -70,7 +70,8 @@ impl FromStr for RootedPath {
 
     fn from_str(text: &str) -> Result<Self> {
         let trimmed = if text.len() > 1 { text.trim_end_matches('/') } else { text };
-        let normal = trimmed == "/" || trimmed.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_part));
+        let normal =
+            trimmed == "/" || trimmed.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_part));
         if !normal || text.len() > 4096 {
             return Err(Error::new(Kind::BadInput, format!("{text:?} is not an absolute path"))
                 .hint("write it from the root on, without . and ..: /var/lib/rancher/k3s"));

@@ -114,9 +114,12 @@ impl Root {
             other => other.map_err(|errno| self.failed("look at", path, errno))?,
         };
         match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
-            SFlag::S_IFDIR => Ok(Node::Directory { mode: FileMode::from_stat(stat.st_mode), owner: owner_of(&stat) }),
+            SFlag::S_IFDIR => {
+                Ok(Node::Directory { mode: FileMode::from_stat(stat.st_mode), owner: owner_of(&stat) })
+            }
             SFlag::S_IFLNK => {
-                let target = readlinkat(&parent, path.name()).map_err(|errno| self.failed("read", path, errno))?;
+                let target =
+                    readlinkat(&parent, path.name()).map_err(|errno| self.failed("read", path, errno))?;
                 Ok(Node::Symlink { target })
             }
             SFlag::S_IFREG => {
@@ -142,7 +145,9 @@ impl Root {
             }
             Err(Errno::ENOENT) => match self.look(path)? {
                 Node::Absent => Ok(Node::Absent),
-                _ => Err(self.failed("enter", path, Errno::ENOENT).hint("it is a symlink to nothing: remove it")),
+                _ => Err(self
+                    .failed("enter", path, Errno::ENOENT)
+                    .hint("it is a symlink to nothing: remove it")),
             },
             Err(errno) => Err(self.failed("enter", path, errno)),
         }
@@ -212,13 +217,15 @@ impl Root {
 
     /// Opens the directory at `path` itself, to change or lock it.
     pub(super) fn directory(&self, path: &RootedPath) -> Result<OwnedFd> {
-        self.resolve(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY).map_err(|errno| self.failed("enter", path, errno))
+        self.resolve(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)
+            .map_err(|errno| self.failed("enter", path, errno))
     }
 
     /// Opens the regular file `path` in `parent`, never through a symlink and never waiting for a FIFO.
     pub(super) fn open_file(&self, parent: &OwnedFd, path: &RootedPath) -> Result<OwnedFd> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let fd = openat(parent, path.name(), flags, Mode::empty()).map_err(|errno| self.failed("read", path, errno))?;
+        let fd = openat(parent, path.name(), flags, Mode::empty())
+            .map_err(|errno| self.failed("read", path, errno))?;
         self.regular(fd, path)
     }
 

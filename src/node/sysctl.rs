@@ -32,12 +32,14 @@ impl FromStr for SysctlKey {
 
     fn from_str(text: &str) -> Result<Self> {
         let part = |part: &str| {
-            !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+            !part.is_empty()
+                && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
         };
         if text.split('.').count() > 1 && text.split('.').all(part) {
             return Ok(Self(text.to_owned()));
         }
-        Err(Error::new(Kind::BadInput, format!("{text:?} is not a kernel parameter")).hint("write it as kernel.panic"))
+        Err(Error::new(Kind::BadInput, format!("{text:?} is not a kernel parameter"))
+            .hint("write it as kernel.panic"))
     }
 }
 
@@ -48,7 +50,9 @@ impl FromStr for SysctlKey {
 pub fn read(key: &SysctlKey) -> std::result::Result<String, String> {
     let ctl = sysctl::Ctl::new(&key.0).map_err(|error| reason(&error))?;
     // The kernel separates numbers by tabs.
-    ctl.value_string().map(|value| value.split_whitespace().collect::<Vec<_>>().join(" ")).map_err(|error| reason(&error))
+    ctl.value_string()
+        .map(|value| value.split_whitespace().collect::<Vec<_>>().join(" "))
+        .map_err(|error| reason(&error))
 }
 
 /// Sets `key` in the running kernel.
@@ -62,10 +66,9 @@ pub fn write(key: &SysctlKey, value: &str) -> std::result::Result<(), String> {
 
 fn reason(error: &sysctl::SysctlError) -> String {
     match error {
-        sysctl::SysctlError::IoError(error) => error.raw_os_error().map_or_else(
-            || error.to_string(),
-            |code| nix::errno::Errno::from_raw(code).desc().to_owned(),
-        ),
+        sysctl::SysctlError::IoError(error) => error
+            .raw_os_error()
+            .map_or_else(|| error.to_string(), |code| nix::errno::Errno::from_raw(code).desc().to_owned()),
         sysctl::SysctlError::NotFound(_) => "the kernel does not have it, or does not show it".to_owned(),
         other => other.to_string(),
     }
@@ -74,7 +77,8 @@ fn reason(error: &sysctl::SysctlError) -> String {
 /// Returns what says that the running system is a container, whose kernel parameters belong to its host.
 #[must_use]
 pub fn container(root: &Root) -> Option<String> {
-    for path in ["/run/systemd/container", "/run/.containerenv", "/.dockerenv", "/run/host/container-manager"] {
+    for path in ["/run/systemd/container", "/run/.containerenv", "/.dockerenv", "/run/host/container-manager"]
+    {
         if root.exists(&RootedPath::fixed(path)) {
             return Some(path.to_owned());
         }

@@ -49,9 +49,11 @@ impl Root {
         let failed = |errno| self.failed("write", path, errno);
         let mut temporary = Temporary::create(&parent, path).map_err(failed)?;
         set_owner_and_mode(&temporary.file, mode, owner).map_err(failed)?;
-        temporary.file.write_all(bytes).and_then(|()| temporary.file.sync_all()).map_err(|error| {
-            failed(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))
-        })?;
+        temporary
+            .file
+            .write_all(bytes)
+            .and_then(|()| temporary.file.sync_all())
+            .map_err(|error| failed(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))?;
         temporary.rename_to(path.name()).map_err(failed)?;
         fsync(&parent).map_err(failed)
     }
@@ -60,8 +62,18 @@ impl Root {
     ///
     /// # Errors
     /// Where it cannot be done.
-    pub fn set_metadata(&self, path: &RootedPath, mode: FileMode, owner: Owner, directory: bool) -> Result<()> {
-        let fd = if directory { self.directory(path)? } else { self.open_file(&self.existing_parent(path)?, path)? };
+    pub fn set_metadata(
+        &self,
+        path: &RootedPath,
+        mode: FileMode,
+        owner: Owner,
+        directory: bool,
+    ) -> Result<()> {
+        let fd = if directory {
+            self.directory(path)?
+        } else {
+            self.open_file(&self.existing_parent(path)?, path)?
+        };
         set_owner_and_mode(&fd, mode, owner)
             .and_then(|()| fsync(&fd))
             .map_err(|errno| self.failed("change mode and owner of", path, errno))
@@ -118,8 +130,11 @@ impl Root {
         let directory = above.parent().unwrap_or(above);
         let system = fstatvfs(&dir).map_err(|errno| self.failed("look at", &directory, errno))?;
         let read_only = || {
-            Error::new(Kind::CannotWrite, format!("{} is on a read-only file system", self.display(&directory)))
-                .hint("remount it with write access first: mount -o remount,rw")
+            Error::new(
+                Kind::CannotWrite,
+                format!("{} is on a read-only file system", self.display(&directory)),
+            )
+            .hint("remount it with write access first: mount -o remount,rw")
         };
         if system.flags().contains(FsFlags::ST_RDONLY) {
             return Err(read_only());

@@ -49,7 +49,10 @@ pub fn show_text(profile: &Profile) -> String {
     );
     let declarations = declarations();
     for (name, resolved) in &profile.values {
-        let Some(declaration) = declarations.get(name).filter(|row| row.kubernetes.contains(profile.minor)) else { continue };
+        let Some(declaration) = declarations.get(name).filter(|row| row.kubernetes.contains(profile.minor))
+        else {
+            continue;
+        };
         let _infallible = writeln!(
             text,
             "  # {}\n  {name}: {}  # {}",
@@ -84,8 +87,11 @@ pub fn show_json(profile: &Profile) -> Value {
             (name, setting)
         })
         .collect();
-    let controls: BTreeMap<&String, Vec<String>> =
-        profile.numbers.iter().map(|(name, ids)| (name, ids.iter().map(ToString::to_string).collect())).collect();
+    let controls: BTreeMap<&String, Vec<String>> = profile
+        .numbers
+        .iter()
+        .map(|(name, ids)| (name, ids.iter().map(ToString::to_string).collect()))
+        .collect();
     json!({
         "format_version": FORMAT_VERSION,
         "profile": profile.names,
@@ -104,7 +110,9 @@ fn differences(a: &Profile, b: &Profile) -> (Vec<Difference>, Vec<Difference>) {
         let (left, right) = (resolved.value.clone(), b.value(name).clone());
         (left != right).then(|| (name.clone(), left, right))
     });
-    let ids = |profile: &Profile, name: &String| profile.numbers.get(name).map_or(Value::Null, |ids| join(ids).into());
+    let ids = |profile: &Profile, name: &String| {
+        profile.numbers.get(name).map_or(Value::Null, |ids| join(ids).into())
+    };
     let mut names: Vec<&String> = a.numbers.keys().chain(b.numbers.keys()).collect();
     names.sort();
     names.dedup();

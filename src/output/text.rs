@@ -43,7 +43,8 @@ pub fn planned(plan: &Plan, style: Style) -> String {
             text.push('\n');
         }
     }
-    let _infallible = match count(plan) {
+    let _infallible = match count(plan, ["to create", "to update", "to change in mode or owner", "to remove"])
+    {
         counts if counts.is_empty() => writeln!(text, "\nNothing to change."),
         counts => writeln!(text, "\n{counts}."),
     };
@@ -58,7 +59,8 @@ pub fn applied(plan: &Plan, style: Style) -> String {
         let _infallible = writeln!(text, "{} {}{}", past(action), action.resource.path(), mode(action));
     }
     if plan.is_changed() {
-        text = format!("{}\n{text}\n{}.\n", subject(plan).trim_end(), count(plan));
+        let counts = count(plan, ["created", "updated", "changed in mode or owner", "removed"]);
+        text = format!("{}\n{text}\n{counts}.\n", subject(plan).trim_end());
     } else {
         text.push_str(&style.paint("32", "Nothing to change."));
         text.push('\n');
@@ -88,10 +90,11 @@ fn subject(plan: &Plan) -> String {
     )
 }
 
-fn count(plan: &Plan) -> String {
+fn count(plan: &Plan, words: [&str; 4]) -> String {
     let of = |change| plan.changes().filter(|action| action.change == change).count();
-    [(Change::Create, "created"), (Change::Update, "updated"), (Change::Metadata, "mode or owner changed"), (Change::Remove, "removed")]
+    [Change::Create, Change::Update, Change::Metadata, Change::Remove]
         .into_iter()
+        .zip(words)
         .filter(|(change, _)| of(*change) > 0)
         .map(|(change, word)| format!("{} {word}", of(change)))
         .collect::<Vec<_>>()

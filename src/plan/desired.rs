@@ -50,7 +50,13 @@ impl Desired {
         let mut desired = Self { subject, resources: Vec::new() };
         for (path, mode, controls) in document::directories(profile, site) {
             desired.add_parents(&path, owner);
-            desired.resources.push(Resource::Directory(Directory { path, mode, owner, exact: true, controls }));
+            desired.resources.push(Resource::Directory(Directory {
+                path,
+                mode,
+                owner,
+                exact: true,
+                controls,
+            }));
         }
         for Document { path, mode, controls, text, .. } in document::documents(profile, site) {
             desired.add_parents(&path, owner);
@@ -70,7 +76,13 @@ impl Desired {
     pub fn forget(&mut self, candidates: &[RootedPath], owner: Owner) {
         for path in candidates {
             if !self.resources.iter().any(|resource| resource.path() == *path) {
-                let file = File { path: path.clone(), mode: FileMode::PRIVATE_FILE, owner, text: None, controls: Vec::new() };
+                let file = File {
+                    path: path.clone(),
+                    mode: FileMode::PRIVATE_FILE,
+                    owner,
+                    text: None,
+                    controls: Vec::new(),
+                };
                 self.resources.push(Resource::File(file));
             }
         }
@@ -89,7 +101,13 @@ impl Desired {
         }
         for path in missing.into_iter().rev() {
             let mode = FileMode::PUBLIC_DIRECTORY;
-            self.resources.push(Resource::Directory(Directory { path, mode, owner, exact: false, controls: Vec::new() }));
+            self.resources.push(Resource::Directory(Directory {
+                path,
+                mode,
+                owner,
+                exact: false,
+                controls: Vec::new(),
+            }));
         }
     }
 }

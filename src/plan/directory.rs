@@ -26,11 +26,14 @@ impl Directory {
     /// # Errors
     /// Where something else than a directory is in the way.
     pub fn observe(&self, root: &Root) -> Result<Node> {
-        let in_the_way = |node: &Node| !matches!(node, Node::Absent | Node::Directory { .. } | Node::Symlink { .. });
+        let in_the_way =
+            |node: &Node| !matches!(node, Node::Absent | Node::Directory { .. } | Node::Symlink { .. });
         let node = root.look(&self.path)?;
         if in_the_way(&node) {
             let message = format!("{} is not a directory", root.display(&self.path));
-            return Err(Error::new(Kind::CannotWrite, message).hint("move it away: K3s needs a directory there"));
+            return Err(
+                Error::new(Kind::CannotWrite, message).hint("move it away: K3s needs a directory there")
+            );
         }
         if let Node::Symlink { .. } = node { root.look_directory(&self.path) } else { Ok(node) }
     }

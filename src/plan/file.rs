@@ -123,7 +123,10 @@ mod tests {
         assert_eq!(want.diff(&node("0600", "a\nb\n")), (Change::None, String::new()));
         assert_eq!(want.diff(&node("0644", "a\nb\n")), (Change::Metadata, "-mode 0644\n+mode 0600\n".into()));
         let (change, diff) = want.diff(&node("0600", "a\nc\n"));
-        assert_eq!((change, diff.as_str()), (Change::Update, "--- /etc/x\n+++ /etc/x\n@@ -1,2 +1,2 @@\n a\n-c\n+b\n"));
+        assert_eq!(
+            (change, diff.as_str()),
+            (Change::Update, "--- /etc/x\n+++ /etc/x\n@@ -1,2 +1,2 @@\n a\n-c\n+b\n")
+        );
         assert_eq!(want.diff(&Node::Absent).0, Change::Create);
         assert_eq!(want.diff(&Node::Symlink { target: "/z".into() }).0, Change::Update);
         assert_eq!(file(None).diff(&node("0600", "a\n")).0, Change::Remove);

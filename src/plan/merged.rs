@@ -105,7 +105,9 @@ impl Plan {
 
 fn is_foreign(resource: &Resource, before: &Current, policy: &Policy) -> bool {
     match before {
-        Current::Node(Node::File { bytes, .. }) => !is_ours(bytes) && !policy.recorded.contains(&resource.path()),
+        Current::Node(Node::File { bytes, .. }) => {
+            !is_ours(bytes) && !policy.recorded.contains(&resource.path())
+        }
         Current::Node(Node::Symlink { .. }) => true,
         _ => false,
     }

@@ -29,7 +29,9 @@ impl Sysctl {
     pub fn diff(&self, current: &std::result::Result<String, String>) -> (Change, String) {
         match current {
             Ok(value) if *value == self.value => (Change::None, String::new()),
-            Ok(value) => (Change::Update, format!("-{key} = {value}\n+{key} = {}\n", self.value, key = self.key)),
+            Ok(value) => {
+                (Change::Update, format!("-{key} = {value}\n+{key} = {}\n", self.value, key = self.key))
+            }
             Err(_) => (Change::Update, format!("+{} = {}\n", self.key, self.value)),
         }
     }
@@ -38,7 +40,10 @@ impl Sysctl {
     #[must_use]
     pub fn apply(&self) -> Option<String> {
         let error = sysctl::write(&self.key, &self.value).err()?;
-        Some(format!("the running kernel keeps {}: {error}; it should be {} before K3s starts", self.key, self.value))
+        Some(format!(
+            "the running kernel keeps {}: {error}; it should be {} before K3s starts",
+            self.key, self.value
+        ))
     }
 
     /// Sets it back; what could not be read was not changed either.

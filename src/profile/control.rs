@@ -13,6 +13,15 @@ use crate::error::{Error, Kind, Result};
 pub struct ControlId(Vec<u16>);
 
 impl ControlId {
+    /// Tells whether `next` is the number after this one in the same section.
+    #[must_use]
+    pub fn precedes(&self, next: &Self) -> bool {
+        match (self.0.split_last(), next.0.split_last()) {
+            (Some((last, section)), Some((after, other))) => section == other && last + 1 == *after,
+            _ => false,
+        }
+    }
+
     fn within(&self, section: &Self) -> bool {
         self.0.starts_with(&section.0)
     }
@@ -65,7 +74,8 @@ impl Selection {
     pub fn new(only: &[String], skip: &[String], benchmark: &str, numbers: &Numbers) -> Result<Self> {
         let titles = titles();
         let find = |word: &String| find(word, benchmark, numbers, &titles);
-        let only: BTreeSet<String> = only.iter().map(find).collect::<Result<Vec<_>>>()?.concat().into_iter().collect();
+        let only: BTreeSet<String> =
+            only.iter().map(find).collect::<Result<Vec<_>>>()?.concat().into_iter().collect();
         for word in skip {
             check_skip(word, numbers)?;
         }
@@ -103,7 +113,10 @@ fn find(
         return Ok(found);
     }
     if word.starts_with(|c: char| c.is_ascii_digit()) {
-        let error = Error::new(Kind::BadInput, format!("control {word} of benchmark {benchmark} is not one that k3s-harden sets"));
+        let error = Error::new(
+            Kind::BadInput,
+            format!("control {word} of benchmark {benchmark} is not one that k3s-harden sets"),
+        );
         return Err(error.hint(format!("`k3s-harden profile show cis-{benchmark}` lists those it does")));
     }
     let names: Vec<&String> = titles.keys().collect();
@@ -114,9 +127,15 @@ fn find(
 fn check_skip(word: &str, numbers: &Numbers) -> Result<()> {
     let Ok(id) = word.parse::<ControlId>() else { return Ok(()) };
     for (name, ids) in numbers {
-        if let (true, Some(other)) = (ids.iter().any(|known| known.within(&id)), ids.iter().find(|known| !known.within(&id))) {
-            let error = Error::new(Kind::BadInput, format!("control {word} cannot be skipped alone: the same lines serve {other}"));
-            return Err(error.hint(format!("skip them together with --skip {name}, or change the settings behind them")));
+        if let (true, Some(other)) =
+            (ids.iter().any(|known| known.within(&id)), ids.iter().find(|known| !known.within(&id)))
+        {
+            let error = Error::new(
+                Kind::BadInput,
+                format!("control {word} cannot be skipped alone: the same lines serve {other}"),
+            );
+            return Err(error
+                .hint(format!("skip them together with --skip {name}, or change the settings behind them")));
         }
     }
     Ok(())
@@ -142,7 +161,8 @@ mod tests {
 
     #[test]
     fn numbers_sort_as_numbers() {
-        let mut ids: Vec<ControlId> = ["1.2.16", "1.2.3", "1.2"].iter().map(|id| id.parse().unwrap()).collect();
+        let mut ids: Vec<ControlId> =
+            ["1.2.16", "1.2.3", "1.2"].iter().map(|id| id.parse().unwrap()).collect();
         ids.sort();
         let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
         assert_eq!(ids, ["1.2", "1.2.3", "1.2.16"]);
@@ -151,15 +171,23 @@ mod tests {
     #[test]
     fn only_and_skip_take_numbers_sections_and_names() {
         let only = select(&["1.2.16"], &[]).unwrap();
-        assert!(only.wants(&["audit-log-path"]) && !only.wants(&["audit-policy"]) && !only.wants::<&str>(&[]));
+        assert!(
+            only.wants(&["audit-log-path"]) && !only.wants(&["audit-policy"]) && !only.wants::<&str>(&[])
+        );
         let skip = select(&[], &["5.2", "audit-policy"]).unwrap();
         assert!(!skip.wants(&["pod-security"]) && !skip.wants(&["audit-policy"]) && skip.wants::<&str>(&[]));
     }
 
     #[test]
     fn what_cannot_be_meant_is_refused() {
-        assert_eq!(select(&[], &["5.2.1"]).unwrap_err().to_string(), "control 5.2.1 cannot be skipped alone: the same lines serve 5.2.2");
-        assert_eq!(select(&["1.1.1"], &[]).unwrap_err().to_string(), "control 1.1.1 of benchmark 1.12 is not one that k3s-harden sets");
+        assert_eq!(
+            select(&[], &["5.2.1"]).unwrap_err().to_string(),
+            "control 5.2.1 cannot be skipped alone: the same lines serve 5.2.2"
+        );
+        assert_eq!(
+            select(&["1.1.1"], &[]).unwrap_err().to_string(),
+            "control 1.1.1 of benchmark 1.12 is not one that k3s-harden sets"
+        );
         assert_eq!(select(&["audit-log-paht"], &[]).unwrap_err().hints(), ["did you mean audit-log-path?"]);
     }
 }

@@ -26,7 +26,9 @@ pub(super) fn profile_names() -> Vec<&'static str> {
     names.sort_by_key(|name| {
         let benchmark = name.strip_prefix("cis-").and_then(|version| version.split_once('.'));
         let number = benchmark.and_then(|(a, b)| Some((a.parse::<u16>().ok()?, b.parse::<u16>().ok()?)));
-        number.map_or((2, 0, 0), |(major, minor)| (u16::from((major, minor) < (1, 23) || major > 1), major, minor))
+        number.map_or((2, 0, 0), |(major, minor)| {
+            (u16::from((major, minor) < (1, 23) || major > 1), major, minor)
+        })
     });
     names
 }

@@ -96,9 +96,13 @@ impl Request {
             let in_profile = layers.iter().rev().find_map(|layer| layer.value(name, self.minor));
             let resolved = match (assigned.get(name), in_profile) {
                 // Profiles serve many minors: what one does not have is left out of them without a word.
-                _ if !declaration.kubernetes.contains(self.minor) => Resolved { value: Value::Null, origin: Origin::Default },
+                _ if !declaration.kubernetes.contains(self.minor) => {
+                    Resolved { value: Value::Null, origin: Origin::Default }
+                }
                 (Some(resolved), _) => resolved.clone(),
-                (None, Some((value, place))) => Resolved { value: value.clone(), origin: Origin::Profile(place) },
+                (None, Some((value, place))) => {
+                    Resolved { value: value.clone(), origin: Origin::Profile(place) }
+                }
                 _ => Resolved { value: declaration.default_on(self.minor), origin: Origin::Default },
             };
             values.insert(name.clone(), resolved);
@@ -110,7 +114,8 @@ impl Request {
     fn layers(&self, best: &str, open: &Open<'_>) -> Result<Vec<Layer>> {
         let mut names: Vec<&str> = self.profiles.iter().map(String::as_str).collect();
         names.dedup();
-        let mut layers = names.iter().map(|name| Layer::load(name, best, open)).collect::<Result<Vec<_>>>()?;
+        let mut layers =
+            names.iter().map(|name| Layer::load(name, best, open)).collect::<Result<Vec<_>>>()?;
         // Overlays alone go over the benchmark that fits the minor best.
         if layers.iter().all(|layer| layer.benchmark().is_none()) {
             layers.insert(0, Layer::load("cis", best, open)?);
@@ -119,14 +124,18 @@ impl Request {
     }
 
     /// Reads the settings file and the assignments.
-    fn site_values(&self, declarations: &BTreeMap<String, Declaration>) -> Result<BTreeMap<String, Resolved>> {
+    fn site_values(
+        &self,
+        declarations: &BTreeMap<String, Declaration>,
+    ) -> Result<BTreeMap<String, Resolved>> {
         let mut values = BTreeMap::new();
         if let Some(source) = &self.settings {
             let text = Text::File(source.clone());
             for (name, value) in read_settings(&text, &[], source.value()?)? {
                 let Some(value) = setting::by_minor(&value, self.minor) else { continue };
                 let place = text.place(&[&name]);
-                self.check_applies(&name, &declarations[&name], value).map_err(|error| error.at(place.clone()))?;
+                self.check_applies(&name, &declarations[&name], value)
+                    .map_err(|error| error.at(place.clone()))?;
                 values.insert(name, Resolved { value: value.clone(), origin: Origin::Settings(place) });
             }
         }
@@ -135,7 +144,8 @@ impl Request {
                 let error = Error::new(Kind::BadInput, format!("{origin}: unknown setting {name:?}"));
                 return Err(setting::unknown_setting(error, name, declarations));
             };
-            let value = declaration.parse(text).map_err(|misfit| setting::misfit_error(name, origin, &misfit))?;
+            let value =
+                declaration.parse(text).map_err(|misfit| setting::misfit_error(name, origin, &misfit))?;
             self.check_applies(name, declaration, &value)?;
             values.insert(name.clone(), Resolved { value, origin: Origin::Assignment(origin.clone()) });
         }
@@ -164,9 +174,14 @@ impl Layer {
         while let Some(name) = next {
             let by = documents.last();
             let document = load(&name, best, by, open)?;
-            if documents.iter().any(|known| known.text.name() == document.text.name()) || documents.len() == MAX_EXTENDS {
+            if documents.iter().any(|known| known.text.name() == document.text.name())
+                || documents.len() == MAX_EXTENDS
+            {
                 let chain: Vec<&str> = documents.iter().map(|document| document.text.name()).collect();
-                let error = documents[0].text.error(&["extends"], format!("the profile extends itself: {} → {}", chain.join(" → "), document.text.name()));
+                let error = documents[0].text.error(
+                    &["extends"],
+                    format!("the profile extends itself: {} → {}", chain.join(" → "), document.text.name()),
+                );
                 return Err(error);
             }
             next = document.extends.clone();
@@ -206,13 +221,17 @@ impl Layer {
     }
 
     fn check_fit(&self, minor: KubernetesMinor, best: &str) -> Result<()> {
-        let Some(document) = self.documents.iter().rev().find(|document| document.kubernetes.is_some()) else { return Ok(()) };
+        let Some(document) = self.documents.iter().rev().find(|document| document.kubernetes.is_some())
+        else {
+            return Ok(());
+        };
         let range = document.kubernetes.unwrap_or_default();
         if range.contains(minor) {
             return Ok(());
         }
         let message = format!("profile {} fits Kubernetes {range}, not {minor}", self.leaf().name);
-        Err(Error::new(Kind::BadInput, message).hint(format!("for {minor} use --profile {best}, or --profile cis, which picks it")))
+        Err(Error::new(Kind::BadInput, message)
+            .hint(format!("for {minor} use --profile {best}, or --profile cis, which picks it")))
     }
 }
 
@@ -223,16 +242,18 @@ fn load(name: &str, best: &str, by: Option<&ProfileDocument>, open: &Open<'_>) -
     let is_file = name.contains('/') || name.ends_with(".yaml") || name.ends_with(".yml");
     if !is_file {
         let message = format!("unknown profile {name:?}");
-        let error = by.map_or_else(|| Error::new(Kind::BadInput, &message), |by| by.text.error(&["extends"], &message));
+        let error = by
+            .map_or_else(|| Error::new(Kind::BadInput, &message), |by| by.text.error(&["extends"], &message));
         let mut names = embedded::profile_names();
         names.insert(0, "cis");
         return Err(unknown(error, name, &names).hint("the path of a file contains a slash: ./site.yaml"));
     }
     // What a file extends lies beside it.
     let path = match by.map(|by| &by.text) {
-        Some(Text::File(source)) if !name.starts_with('/') => {
-            source.name().rsplit_once('/').map_or_else(|| name.to_owned(), |(folder, _)| format!("{folder}/{name}"))
-        }
+        Some(Text::File(source)) if !name.starts_with('/') => source
+            .name()
+            .rsplit_once('/')
+            .map_or_else(|| name.to_owned(), |(folder, _)| format!("{folder}/{name}")),
         _ => name.to_owned(),
     };
     let source = open(&path)?;
@@ -270,7 +291,12 @@ fn check_contradictions(
     assigned: &BTreeMap<String, Resolved>,
     minor: KubernetesMinor,
 ) -> Result<()> {
-    let overlays: Vec<&Layer> = layers.iter().enumerate().filter(|(index, _)| *index != benchmark_layer).map(|(_, layer)| layer).collect();
+    let overlays: Vec<&Layer> = layers
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| *index != benchmark_layer)
+        .map(|(_, layer)| layer)
+        .collect();
     for (index, later) in overlays.iter().enumerate() {
         for earlier in &overlays[..index] {
             if later.extends(earlier) {
@@ -278,7 +304,11 @@ fn check_contradictions(
             }
             let names = earlier.documents.iter().flat_map(|document| document.settings.keys());
             for name in names.filter(|name| !assigned.contains_key(*name)) {
-                let (Some((a, at)), Some((b, place))) = (earlier.value(name, minor), later.value(name, minor)) else { continue };
+                let (Some((a, at)), Some((b, place))) =
+                    (earlier.value(name, minor), later.value(name, minor))
+                else {
+                    continue;
+                };
                 if a != b {
                     let message = format!("{name} is {b} here and {a} in {at}: the overlays contradict");
                     return Err(Error::new(Kind::BadInput, message).at(place).hint(format!(

@@ -163,7 +163,9 @@ mod tests {
 
     #[test]
     fn versions_are_read_in_every_form() {
-        for (text, minor) in [("v1.33.4+k3s1", "1.33"), ("1.33", "1.33"), ("v1.24.17", "1.24"), ("v1.36.0-rc1+k3s1", "1.36")] {
+        for (text, minor) in
+            [("v1.33.4+k3s1", "1.33"), ("1.33", "1.33"), ("v1.24.17", "1.24"), ("v1.36.0-rc1+k3s1", "1.36")]
+        {
             assert_eq!(text.parse::<K3sVersion>().unwrap().minor().to_string(), minor, "{text}");
         }
         for text in ["", "1", "v1", "1.x", "2.0", "1.33.4.5", "v1.33.4+", "latest", "1.33\n"] {

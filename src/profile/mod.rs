@@ -20,8 +20,8 @@ mod table;
 mod written;
 
 pub use control::{ControlId, Numbers, Selection, titles};
-pub(crate) use fields::{Fields, describe};
 pub use fields::Text;
+pub(crate) use fields::{Fields, describe};
 pub use input::{Assignment, MAX_EXTENDS, Open, Origin, Request};
 pub use minor::{K3sVersion, KubernetesMinor, MinorRange};
 pub use resolved::{Profile, Resolved};

@@ -61,8 +61,12 @@ impl Profile {
     /// Returns the benchmark's numbers of `controls`, sorted, each once.
     #[must_use]
     pub fn ids<S: AsRef<str>>(&self, controls: &[S]) -> Vec<ControlId> {
-        let mut ids: Vec<ControlId> =
-            controls.iter().filter_map(|control| self.numbers.get(control.as_ref())).flatten().cloned().collect();
+        let mut ids: Vec<ControlId> = controls
+            .iter()
+            .filter_map(|control| self.numbers.get(control.as_ref()))
+            .flatten()
+            .cloned()
+            .collect();
         ids.sort();
         ids.dedup();
         ids

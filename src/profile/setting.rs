@@ -77,7 +77,7 @@ impl Misfit {
         Self { path: Vec::new(), message: message.into(), hint: hint.into() }
     }
 
-    fn under(mut self, key: impl ToString) -> Self {
+    fn under(mut self, key: &(impl ToString + ?Sized)) -> Self {
         self.path.insert(0, key.to_string());
         self
     }
@@ -93,7 +93,11 @@ pub fn declarations() -> BTreeMap<String, Declaration> {
 
 /// Returns the error for a setting that does not exist.
 #[must_use]
-pub(super) fn unknown_setting(error: Error, name: &str, declarations: &BTreeMap<String, Declaration>) -> Error {
+pub(super) fn unknown_setting(
+    error: Error,
+    name: &str,
+    declarations: &BTreeMap<String, Declaration>,
+) -> Error {
     let names: Vec<&String> = declarations.keys().collect();
     unknown(error, name, &names)
 }
@@ -110,7 +114,9 @@ impl Declaration {
     pub fn type_in_words(&self) -> String {
         let mut words = match self.kind {
             Type::Boolean => "true or false".to_owned(),
-            Type::Integer => format!("a number from {} to {}", self.minimum.unwrap_or(0), self.maximum.unwrap_or(i64::MAX)),
+            Type::Integer => {
+                format!("a number from {} to {}", self.minimum.unwrap_or(0), self.maximum.unwrap_or(i64::MAX))
+            }
             Type::Choice => format!("one of {}", self.choices.join(", ")),
             Type::Text => format!("{}, as text", self.of.map_or("text", Form::in_words)),
             Type::List => format!("a list, each item {}", self.of.map_or("text", Form::in_words)),
@@ -137,7 +143,8 @@ impl Declaration {
             Type::Boolean if text == "true" || text == "false" => Value::Bool(text == "true"),
             Type::Integer => text.parse::<i64>().map_or_else(|_| text.into(), Value::from),
             Type::List | Type::EventRateLimits if text.trim_start().starts_with('[') => {
-                serde_yaml::from_str(text).map_err(|_| Misfit::new("this is not a YAML list", "write it as [a, b]"))?
+                serde_yaml::from_str(text)
+                    .map_err(|_| Misfit::new("this is not a YAML list", "write it as [a, b]"))?
             }
             Type::List if text.is_empty() => json!([]),
             Type::List => text.split(',').map(str::trim).collect::<Vec<_>>().into(),
@@ -191,13 +198,20 @@ impl Declaration {
 
     fn check_list(&self, items: &[Value]) -> Fit<Value> {
         if items.len() > MAX_LIST_ITEMS {
-            return Err(Misfit::new(format!("the list has {} items", items.len()), format!("the limit is {MAX_LIST_ITEMS}")));
+            return Err(Misfit::new(
+                format!("the list has {} items", items.len()),
+                format!("the limit is {MAX_LIST_ITEMS}"),
+            ));
         }
         let mut kept: Vec<&str> = Vec::new();
         for (index, item) in items.iter().enumerate() {
             let words = self.of.map_or("text", Form::in_words);
-            let misfit = || Misfit::new(format!("{} is not {words}", describe(item)), format!("write {words}")).under(index);
-            let text = item.as_str().filter(|text| self.of.is_none_or(|form| form.fits(text))).ok_or_else(misfit)?;
+            let misfit = || {
+                Misfit::new(format!("{} is not {words}", describe(item)), format!("write {words}"))
+                    .under(&index)
+            };
+            let text =
+                item.as_str().filter(|text| self.of.is_none_or(|form| form.fits(text))).ok_or_else(misfit)?;
             // A namespace given twice stops the API server (validation of PodSecurityConfiguration).
             if !kept.contains(&text) {
                 kept.push(text);
@@ -241,7 +255,9 @@ impl Form {
             Self::CipherSuite => {
                 text.starts_with("TLS_")
                     && text.len() <= 80
-                    && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+                    && text
+                        .bytes()
+                        .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
             }
             Self::PodSecurityVersion => {
                 text == "latest"
@@ -269,7 +285,8 @@ fn is_duration(text: &str) -> bool {
             return false;
         }
         rest = &rest[digits..];
-        let Some(unit) = ["ms", "us", "ns", "h", "m", "s"].into_iter().find(|unit| rest.starts_with(unit)) else {
+        let Some(unit) = ["ms", "us", "ns", "h", "m", "s"].into_iter().find(|unit| rest.starts_with(unit))
+        else {
             return rest.is_empty() && text == "0";
         };
         rest = &rest[unit.len()..];
@@ -286,26 +303,42 @@ fn check_limits(items: &[Value]) -> Fit<()> {
     const TYPES: [&str; 4] = ["Server", "Namespace", "User", "SourceAndObject"];
     const KEYS: [&str; 4] = ["type", "qps", "burst", "cacheSize"];
     if items.is_empty() {
-        return Err(Misfit::new("there are no limits", "the API server does not start without one: write [{type: Server, qps: 5000, burst: 20000}]"));
+        return Err(Misfit::new(
+            "there are no limits",
+            "the API server does not start without one: write [{type: Server, qps: 5000, burst: 20000}]",
+        ));
     }
     for (index, item) in items.iter().enumerate() {
         let Some(limit) = item.as_object() else {
-            return Err(Misfit::new(format!("{} is not a limit", describe(item)), "write {type: Server, qps: 5000, burst: 20000}").under(index));
+            return Err(Misfit::new(
+                format!("{} is not a limit", describe(item)),
+                "write {type: Server, qps: 5000, burst: 20000}",
+            )
+            .under(&index));
         };
         if let Some(key) = limit.keys().find(|key| !KEYS.contains(&key.as_str())) {
-            return Err(Misfit::new(format!("unknown key {key:?}"), format!("known are {}", KEYS.join(", "))).under(key).under(index));
+            return Err(Misfit::new(
+                format!("unknown key {key:?}"),
+                format!("known are {}", KEYS.join(", ")),
+            )
+            .under(key)
+            .under(&index));
         }
         if !limit.get("type").and_then(Value::as_str).is_some_and(|kind| TYPES.contains(&kind)) {
-            return Err(Misfit::new("a limit has a type", format!("write one of {}", TYPES.join(", "))).under("type").under(index));
+            return Err(Misfit::new("a limit has a type", format!("write one of {}", TYPES.join(", ")))
+                .under("type")
+                .under(&index));
         }
         for (key, least, required) in [("qps", 1, true), ("burst", 1, true), ("cacheSize", 0, false)] {
             let fits = match limit.get(key) {
                 None => !required,
-                Some(value) => value.as_i64().is_some_and(|number| (least..=i64::from(i32::MAX)).contains(&number)),
+                Some(value) => {
+                    value.as_i64().is_some_and(|number| (least..=i64::from(i32::MAX)).contains(&number))
+                }
             };
             if !fits {
                 let hint = format!("write a number from {least} to {}", i32::MAX);
-                return Err(Misfit::new(format!("{key} does not fit"), hint).under(key).under(index));
+                return Err(Misfit::new(format!("{key} does not fit"), hint).under(key).under(&index));
             }
         }
     }
@@ -365,7 +398,14 @@ mod tests {
     fn limits_are_checked_as_the_api_server_does() {
         let limits = &declarations()["event_rate_limits"];
         assert!(limits.parse("[{type: User, qps: 1, burst: 1, cacheSize: 0}]").is_ok());
-        for bad in ["[]", "[{type: Cluster, qps: 1, burst: 1}]", "[{type: Server, qps: 0, burst: 1}]", "[{type: Server, burst: 1}]", "[5]", "x"] {
+        for bad in [
+            "[]",
+            "[{type: Cluster, qps: 1, burst: 1}]",
+            "[{type: Server, qps: 0, burst: 1}]",
+            "[{type: Server, burst: 1}]",
+            "[5]",
+            "x",
+        ] {
             assert!(limits.parse(bad).is_err(), "{bad}");
         }
     }

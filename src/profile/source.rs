@@ -121,10 +121,7 @@ fn position(span: &Span) -> (usize, usize) {
 }
 
 fn is_content(event: &Event<'_>) -> bool {
-    matches!(
-        event,
-        Event::Scalar(..) | Event::SequenceStart(..) | Event::MappingStart(..) | Event::Alias(..)
-    )
+    matches!(event, Event::Scalar(..) | Event::SequenceStart(..) | Event::MappingStart(..) | Event::Alias(..))
 }
 
 type Complaint = ((usize, usize), String, &'static str);
@@ -149,13 +146,21 @@ fn check(text: &str) -> std::result::Result<(), Complaint> {
             Event::DocumentStart(..) => {
                 documents += 1;
                 if documents > 1 {
-                    return Err((here, "a second document begins here".into(), "keep one document to a file"));
+                    return Err((
+                        here,
+                        "a second document begins here".into(),
+                        "keep one document to a file",
+                    ));
                 }
             }
             Event::Scalar(value, ..) => {
                 if let Some(Level::Mapping { keys, key: key @ None }) = levels.last_mut() {
                     if keys.iter().any(|seen| seen == value.as_ref()) {
-                        return Err((here, format!("the key {value:?} is here a second time"), "keep one of them"));
+                        return Err((
+                            here,
+                            format!("the key {value:?} is here a second time"),
+                            "keep one of them",
+                        ));
                     }
                     keys.push(value.to_string());
                     *key = Some(value.to_string());
@@ -199,7 +204,9 @@ fn locate(text: &str, path: &[&str], want_key: bool) -> Option<Spot> {
     let mut levels: Vec<Level> = Vec::new();
     for (event, span) in Parser::new_from_str(text).flatten() {
         let is_key = matches!(levels.last(), Some(Level::Mapping { key: None, .. }));
-        if let (Event::Scalar(value, ..), Some(Level::Mapping { key: key @ None, .. })) = (&event, levels.last_mut()) {
+        if let (Event::Scalar(value, ..), Some(Level::Mapping { key: key @ None, .. })) =
+            (&event, levels.last_mut())
+        {
             *key = Some(value.to_string());
             if want_key && at_path(&levels, path) {
                 return Some(Spot { position: position(&span), plain: true });
@@ -256,7 +263,8 @@ mod tests {
             ("a: 1\nb: 2\na: 3\n", "site.yaml:3:1: the key \"a\" is here a second time"),
             ("a: 1\n---\nb: 2\n", "site.yaml:2:1: a second document begins here"),
             ("a: [1\nb: 2\n", "site.yaml:2:"),
-            (&"[".repeat(70), "site.yaml:1:65: nested deeper than 64 levels"),
+            (&("[".repeat(70) + &"]".repeat(70)), "site.yaml:1:65: nested deeper than 64 levels"),
+            (&"[".repeat(MAX_SOURCE_BYTES), "site.yaml:1:"),
             ("? [a]\n: 1\n", "site.yaml:1:3: a key must be text"),
         ] {
             let error = source(text).unwrap_err().to_string();

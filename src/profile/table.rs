@@ -129,7 +129,11 @@ mod tests {
     fn no_argument_is_there_twice() {
         let rows = ArgumentTable::load().arguments;
         for (index, row) in rows.iter().enumerate() {
-            assert!(!rows[..index].iter().any(|other| (&other.component, &other.name) == (&row.component, &row.name)));
+            assert!(
+                !rows[..index]
+                    .iter()
+                    .any(|other| (&other.component, &other.name) == (&row.component, &row.name))
+            );
         }
     }
 }

@@ -49,19 +49,32 @@ impl ProfileDocument {
         let mut fields = Fields::new(&text, &[], value)?;
         let name = fields.text("name")?.unwrap_or_else(|| fallback_name.to_owned());
         // The name stands in the header of every file, so it may hold nothing that ends a comment line.
-        if name.is_empty() || name.len() > 64 || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
+        if name.is_empty()
+            || name.len() > 64
+            || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        {
             let error = text.error(&["name"], format!("{name:?} is not a name for a profile"));
-            return Err(error.hint("use letters, digits, dots, dashes and underscores, 64 at most: name: site"));
+            return Err(
+                error.hint("use letters, digits, dots, dashes and underscores, 64 at most: name: site")
+            );
         }
         let description = fields.text("description")?;
         let extends = fields.text("extends")?;
         let benchmark = fields.text("benchmark")?;
-        if let Some(benchmark) = benchmark.as_ref().filter(|benchmark| benchmark.parse::<ControlId>().is_err()) {
-            return Err(text.error(&["benchmark"], format!("{benchmark:?} is not a version of the benchmark")).hint("write it as \"1.12\""));
+        if let Some(benchmark) =
+            benchmark.as_ref().filter(|benchmark| benchmark.parse::<ControlId>().is_err())
+        {
+            return Err(text
+                .error(&["benchmark"], format!("{benchmark:?} is not a version of the benchmark"))
+                .hint("write it as \"1.12\""));
         }
         let kubernetes = fields.take("kubernetes").map(|value| read_range(&text, value)).transpose()?;
-        let controls = fields.take("controls").map_or_else(|| Ok(BTreeMap::new()), |value| read_controls(&text, value))?;
-        let settings = fields.take("settings").map_or_else(|| Ok(BTreeMap::new()), |value| read_settings(&text, &["settings"], value))?;
+        let controls = fields
+            .take("controls")
+            .map_or_else(|| Ok(BTreeMap::new()), |value| read_controls(&text, value))?;
+        let settings = fields
+            .take("settings")
+            .map_or_else(|| Ok(BTreeMap::new()), |value| read_settings(&text, &["settings"], value))?;
         fields.finish()?;
         Ok(Self { name, description, extends, benchmark, kubernetes, controls, settings, text })
     }
@@ -89,7 +102,11 @@ fn read_controls(text: &Text, value: Value) -> Result<BTreeMap<String, Vec<Contr
         let path = ["controls", name.as_str()];
         if !titles.contains_key(&name) {
             let names: Vec<&String> = titles.keys().collect();
-            return Err(unknown(text.error_at_key(&path, format!("unknown control {name:?}")), &name, &names));
+            return Err(unknown(
+                text.error_at_key(&path, format!("unknown control {name:?}")),
+                &name,
+                &names,
+            ));
         }
         let ids = match value {
             Value::Null => Vec::new(),
@@ -98,7 +115,9 @@ fn read_controls(text: &Text, value: Value) -> Result<BTreeMap<String, Vec<Contr
         };
         let ids = ids.iter().map(|id| match id {
             Value::String(id) => id.parse().map_err(|error: Error| error.at(text.place(&path))),
-            other => Err(text.error(&path, format!("expected the number of a control, found {}", describe(other))).hint("write it as \"1.2.16\"")),
+            other => Err(text
+                .error(&path, format!("expected the number of a control, found {}", describe(other)))
+                .hint("write it as \"1.2.16\"")),
         });
         controls.insert(name.clone(), ids.collect::<Result<_>>()?);
     }
@@ -138,7 +157,8 @@ pub fn read_settings(text: &Text, path: &[&str], value: Value) -> Result<BTreeMa
                 serde_json::json!({ "by_minor": checked })
             }
             Some(_) => {
-                let error = text.error(&here, format!("{name}: by_minor must be a mapping, and the only key"));
+                let error =
+                    text.error(&here, format!("{name}: by_minor must be a mapping, and the only key"));
                 return Err(error.hint("write by_minor: {\"1.23\": …, \"1.29\": …}"));
             }
         };
@@ -147,18 +167,23 @@ pub fn read_settings(text: &Text, path: &[&str], value: Value) -> Result<BTreeMa
     Ok(settings)
 }
 
-fn check_one(text: &Text, path: &[&str], name: &str, declaration: &Declaration, value: &Value) -> Result<Value> {
+fn check_one(
+    text: &Text,
+    path: &[&str],
+    name: &str,
+    declaration: &Declaration,
+    value: &Value,
+) -> Result<Value> {
     let complain = |misfit: Misfit| {
         let path: Vec<&str> = path.iter().copied().chain(misfit.path.iter().map(String::as_str)).collect();
         text.error(&path, format!("{name}: {}", misfit.message)).hint(misfit.hint)
     };
     let checked = declaration.check(value).map_err(complain)?;
-    if let (true, Value::String(_), Text::File(source)) = (declaration.needs_quotes(), value, text) {
-        if source.spot(path).is_some_and(|spot| spot.plain) {
-            let mut misfit = declaration.misfit(value);
-            misfit.message = format!("{} is a number to YAML", value.as_str().unwrap_or_default());
-            return Err(complain(misfit));
-        }
+    if let (true, Value::String(mode), Text::File(source)) = (declaration.needs_quotes(), value, text)
+        && source.spot(path).is_some_and(|spot| spot.plain)
+    {
+        let message = format!("{mode} is a number to YAML");
+        return Err(complain(Misfit { message, ..declaration.misfit(value) }));
     }
     Ok(checked)
 }
@@ -185,17 +210,61 @@ mod tests {
     fn mistakes_name_their_place_and_the_remedy() {
         for (text, message, hint) in [
             ("setings: {}\n", "site.yaml:1:1: unknown key \"setings\"", "did you mean settings?"),
-            ("settings:\n  audit_log_max_age: 3\n", "site.yaml:2:3: unknown setting \"audit_log_max_age\"", "did you mean audit_log_maxage?"),
-            ("settings:\n  audit_log_maxage: \"30\"\n", "site.yaml:2:21: audit_log_maxage: the text \"30\" does not fit", "write a number from 0 to 36500, or null"),
-            ("settings:\n  secrets_encryption: yes\n", "site.yaml:2:23: secrets_encryption: the text \"yes\" does not fit", "write true or false"),
-            ("settings:\n  write_kubeconfig_mode: 0600\n", "site.yaml:2:26: write_kubeconfig_mode: 0600 is a number to YAML", "modes are octal: write \"0600\", in quotes"),
-            ("settings:\n  write_kubeconfig_mode: 600\n", "site.yaml:2:26: write_kubeconfig_mode: 600 does not fit", "modes are octal: write \"0600\", in quotes"),
-            ("settings:\n  namespaces: [default, Bad]\n", "site.yaml:2:25: namespaces: the text \"Bad\" is not the name of a namespace", "write the name of a namespace"),
-            ("benchmark: 1.12\n", "site.yaml:1:12: benchmark must be text, found 1.12", "write it in quotes: benchmark: \"1.12\""),
-            ("kubernetes: {from: \"2.1\"}\n", "site.yaml:1:20: \"2.1\" is not a Kubernetes minor", "write it as \"1.33\""),
-            ("controls: {audit-log-paht: \"1.2\"}\n", "site.yaml:1:12: unknown control \"audit-log-paht\"", "did you mean audit-log-path?"),
-            ("- a\n", "site.yaml:1:1: expected a mapping, found a list", "write it as key: value, one to a line"),
-            ("name: \"a\\nb\"\n", "site.yaml:1:7: \"a\\nb\" is not a name for a profile", "use letters, digits, dots, dashes and underscores, 64 at most: name: site"),
+            (
+                "settings:\n  audit_log_max_age: 3\n",
+                "site.yaml:2:3: unknown setting \"audit_log_max_age\"",
+                "did you mean audit_log_maxage?",
+            ),
+            (
+                "settings:\n  audit_log_maxage: \"30\"\n",
+                "site.yaml:2:21: audit_log_maxage: the text \"30\" does not fit",
+                "write a number from 0 to 36500, or null",
+            ),
+            (
+                "settings:\n  secrets_encryption: yes\n",
+                "site.yaml:2:23: secrets_encryption: the text \"yes\" does not fit",
+                "write true or false",
+            ),
+            (
+                "settings:\n  write_kubeconfig_mode: 0600\n",
+                "site.yaml:2:26: write_kubeconfig_mode: 0600 is a number to YAML",
+                "modes are octal: write \"0600\", in quotes",
+            ),
+            (
+                "settings:\n  write_kubeconfig_mode: 600\n",
+                "site.yaml:2:26: write_kubeconfig_mode: 600 does not fit",
+                "modes are octal: write \"0600\", in quotes",
+            ),
+            (
+                "settings:\n  namespaces: [default, Bad]\n",
+                "site.yaml:2:25: namespaces: the text \"Bad\" is not the name of a namespace",
+                "write the name of a namespace",
+            ),
+            (
+                "benchmark: 1.12\n",
+                "site.yaml:1:12: benchmark must be text, found 1.12",
+                "write it in quotes: benchmark: \"1.12\"",
+            ),
+            (
+                "kubernetes: {from: \"2.1\"}\n",
+                "site.yaml:1:20: \"2.1\" is not a Kubernetes minor",
+                "write it as \"1.33\"",
+            ),
+            (
+                "controls: {audit-log-paht: \"1.2\"}\n",
+                "site.yaml:1:12: unknown control \"audit-log-paht\"",
+                "did you mean audit-log-path?",
+            ),
+            (
+                "- a\n",
+                "site.yaml:1:1: expected a mapping, found a list",
+                "write it as key: value, one to a line",
+            ),
+            (
+                "name: \"a\\nb\"\n",
+                "site.yaml:1:7: \"a\\nb\" is not a name for a profile",
+                "use letters, digits, dots, dashes and underscores, 64 at most: name: site",
+            ),
         ] {
             let error = read(text).unwrap_err();
             assert_eq!((error.to_string().as_str(), error.hints()), (message, [hint.to_owned()].as_slice()));
