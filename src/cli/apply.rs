@@ -16,9 +16,9 @@ pub(super) fn run(global: &Global, arguments: &ApplyArguments, ui: &mut Ui) -> R
     let judging = &arguments.judging;
     let make = || plan::make(&context, global, judging, !arguments.no_live_sysctl);
     let first = make()?;
-    check_encryption(&context)?;
     // The good case opens nothing for writing, not even the lock.
     let outcome = if first.is_changed() {
+        check_encryption(&context)?;
         let transaction = Transaction::begin(&context.root, context.owner, &first)?;
         // What was true before we had the lock may no longer be.
         transaction.carry_out(make()?, context.told.clone())?

@@ -37,12 +37,15 @@ pub(super) fn make(context: &Context, global: &Global, judging: &Judging, live_s
     let observed = Observed::of(&desired, root)?;
     let policy = Policy { on_foreign: judging.on_foreign, recorded: context.recorded.clone() };
     let mut plan = Plan::between(desired, observed, &policy)?;
-    let configuration = context.configuration();
-    warnings.extend(context.existing.warnings(&configuration));
-    warnings.extend(first_start(context, &configuration, &plan));
-    // Said when it is decided, not again on every run that finds it decided.
-    if site.role == Role::Server && plan.is_changed() {
-        warnings.extend(document::warnings(profile));
+    if !context.existing.is_empty() {
+        warnings.extend(context.existing.warnings(&context.configuration()));
+    }
+    // What the changes mean is said when there are some, not again on every run that finds them made.
+    if plan.is_changed() {
+        warnings.extend(first_start(context));
+        if site.role == Role::Server {
+            warnings.extend(document::warnings(profile));
+        }
     }
     plan.warnings.splice(0..0, warnings);
     Ok(plan)
@@ -65,15 +68,13 @@ fn may_set_sysctls(context: &Context, warnings: &mut Vec<String>) -> bool {
 }
 
 /// Says what a K3s that has started already means for the changes.
-fn first_start(context: &Context, configuration: &Configuration, plan: &Plan) -> Vec<String> {
+fn first_start(context: &Context) -> Vec<String> {
     let traces = Traces::observe(&context.root, &context.site.data_dir);
     let mut warnings = Vec::new();
-    if let (Some((role, proof)), true) = (&traces.started, plan.is_changed()) {
+    if let Some((role, proof)) = &traces.started {
         warnings.push(format!("K3s has already started here as {role} ({proof} exists): arguments and files take effect when it starts again, policy.yaml within 15 s"));
-        if let Some(message) = late_encryption(&traces, configuration) {
-            warnings.push(message);
-        }
     }
+    warnings.extend(late_encryption(&traces, &context.configuration()));
     if traces.rancher {
         warnings.push("Rancher manages this node: it rewrites its own 50-rancher.yaml and passes its own admission configuration; `render --as rancher-cluster` is the way to tell it".to_owned());
     }

@@ -1,6 +1,5 @@
 //! The template engine: Tera with the quoting of YAML as its escape hook.
 
-use serde::Serialize;
 use tera::{Context, Tera};
 
 use super::quote::yaml_string;
@@ -30,15 +29,20 @@ const TEMPLATES: [(&str, &str); 15] = [
     ("rancher-cluster.yaml.tera", include_str!("../../templates/rancher-cluster.yaml.tera")),
 ];
 
-/// Renders templates; each is parsed when it is first needed.
+/// Renders templates.
 pub(super) struct Engine(Tera);
 
 impl Engine {
-    pub(super) fn new() -> Self {
+    /// Parses the templates `names`, all at once: Tera checks all that it has whenever some are added.
+    pub(super) fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         let mut tera = Tera::new();
         // Every text in a YAML template is quoted; there are no quotes around {{ }} in them.
         tera.autoescape_on([".yaml.tera"]);
         tera.set_escape_fn(yaml_string);
+        let wanted = names.into_iter().map(|name| {
+            *TEMPLATES.iter().find(|(known, _)| *known == name).expect("the template is embedded")
+        });
+        tera.add_raw_templates(wanted).unwrap_or_else(|error| panic!("{error}"));
         Self(tera)
     }
 
@@ -46,11 +50,8 @@ impl Engine {
     ///
     /// # Panics
     /// Where the template does not fit the context: both are ours, and the tests render every template.
-    pub(super) fn render(&mut self, name: &str, context: &impl Serialize) -> String {
-        let (_, text) = TEMPLATES.iter().find(|(known, _)| *known == name).expect("the template is embedded");
-        let context = Context::from_serialize(context).expect("contexts are maps with text keys");
-        self.0.add_raw_template(name, text).unwrap_or_else(|error| panic!("{error}"));
-        self.0.render(name, &context).unwrap_or_else(|error| panic!("{error}"))
+    pub(super) fn render(&self, name: &str, context: &Context) -> String {
+        self.0.render(name, context).unwrap_or_else(|error| panic!("{error}"))
     }
 }
 

@@ -1,6 +1,7 @@
 //! policy.yaml: the objects that K3s puts into the cluster when it starts, one template a kind of policy.
 
 use serde::Serialize;
+use tera::Context;
 
 use super::engine::Engine;
 use crate::profile::Profile;
@@ -116,32 +117,38 @@ struct Binding {
 }
 
 #[derive(Debug, Serialize)]
-struct Context<'a> {
-    settings: &'a serde_json::Map<String, serde_json::Value>,
-    roles: Vec<Role>,
-    bindings: Vec<Binding>,
-}
-
-#[derive(Debug, Serialize)]
 struct Role {
     name: &'static str,
     policy: &'static str,
 }
 
+/// Returns the templates of the parts that are wanted.
+pub(super) fn templates(profile: &Profile) -> impl Iterator<Item = &'static str> {
+    wanted(profile).map(|part| part.template)
+}
+
 /// Renders the parts that are wanted; returns their text and the controls that they serve.
-pub(super) fn render(engine: &mut Engine, profile: &Profile) -> (String, Vec<&'static str>) {
+pub(super) fn render(
+    engine: &Engine,
+    profile: &Profile,
+    context: &mut Context,
+) -> (String, Vec<&'static str>) {
     let mut roles = ROLES.to_vec();
     let mut bindings = BINDINGS.to_vec();
     if profile.is_on("cis_operator_binding") {
         roles.push(CIS_OPERATOR_ROLE);
         bindings.push(CIS_OPERATOR_BINDING);
     }
-    let roles = roles.into_iter().map(|(name, policy)| Role { name, policy }).collect();
-    let settings = super::settings(profile);
-    let context = Context { settings: &settings, roles, bindings };
+    if has_pod_security_policies(profile) {
+        context.insert(
+            "roles",
+            &roles.into_iter().map(|(name, policy)| Role { name, policy }).collect::<Vec<_>>(),
+        );
+        context.insert("bindings", &bindings);
+    }
     let (mut text, mut controls) = (String::new(), Vec::new());
     for part in wanted(profile) {
-        let rendered = engine.render(part.template, &context);
+        let rendered = engine.render(part.template, context);
         if !rendered.is_empty() {
             text.push_str(&rendered);
             controls.extend(part.controls);

@@ -63,6 +63,12 @@ impl Existing {
         Ok(existing)
     }
 
+    /// Tells whether K3s has no configuration of others.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.settings.is_empty() && self.problems.is_empty()
+    }
+
     /// Returns the last value of a key that holds one.
     #[must_use]
     pub fn value(&self, key: &str) -> Option<&(String, Place)> {

@@ -243,7 +243,9 @@ impl Root {
     }
 
     fn read_all(&self, fd: OwnedFd, path: &RootedPath, limit: usize) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
+        let size = fstat(&fd).map_or(0, |stat| usize::try_from(stat.st_size).unwrap_or(0));
+        // One byte more than expected, so that the end is seen without growing.
+        let mut bytes = Vec::with_capacity(size.min(limit) + 1);
         let read = File::from(fd).take(limit as u64 + 1).read_to_end(&mut bytes);
         read.map_err(|error| {
             self.failed("read", path, error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))

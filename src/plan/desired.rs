@@ -7,7 +7,7 @@ use crate::Role;
 use crate::document::{self, Document, Site};
 use crate::error::Result;
 use crate::node::{FileMode, Owner, RootedPath};
-use crate::profile::{ArgumentTable, KubernetesMinor, Profile};
+use crate::profile::{KubernetesMinor, Profile};
 
 /// What a plan is about; the head of its output.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl Desired {
         }
         if live {
             let controls = profile.ids(&["protect-kernel-defaults"]);
-            for row in document::sysctls(profile, &ArgumentTable::load()) {
+            for row in document::sysctls(profile) {
                 let (key, value) = (row.key.parse()?, row.value.to_string());
                 desired.resources.push(Resource::Sysctl(Sysctl { key, value, controls: controls.clone() }));
             }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use super::embedded;
 use super::fields::unknown;
@@ -51,8 +52,9 @@ impl FromStr for ControlId {
 
 /// Returns the names of all controls that the tool can satisfy, with our own short titles.
 #[must_use]
-pub fn titles() -> BTreeMap<String, String> {
-    embedded::table("controls")
+pub fn titles() -> &'static BTreeMap<String, String> {
+    static TITLES: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| embedded::table("controls"));
+    &TITLES
 }
 
 /// The numbers that a benchmark gives to the controls, by their names.
@@ -73,7 +75,7 @@ impl Selection {
     /// skipped alone.
     pub fn new(only: &[String], skip: &[String], benchmark: &str, numbers: &Numbers) -> Result<Self> {
         let titles = titles();
-        let find = |word: &String| find(word, benchmark, numbers, &titles);
+        let find = |word: &String| find(word, benchmark, numbers, titles);
         let only: BTreeSet<String> =
             only.iter().map(find).collect::<Result<Vec<_>>>()?.concat().into_iter().collect();
         for word in skip {

@@ -85,14 +85,14 @@ impl Request {
             layer.check_fit(self.minor, &best)?;
         }
         let declarations = setting::declarations();
-        let assigned = self.site_values(&declarations)?;
+        let assigned = self.site_values(declarations)?;
         check_contradictions(&layers, benchmark_layer, &assigned, self.minor)?;
 
         let numbers = layers[benchmark_layer].numbers();
         let benchmark = layers[benchmark_layer].benchmark().unwrap_or_default().to_owned();
         let selection = Selection::new(&self.only, &self.skip, &benchmark, &numbers)?;
         let mut values = BTreeMap::new();
-        for (name, declaration) in &declarations {
+        for (name, declaration) in declarations {
             let in_profile = layers.iter().rev().find_map(|layer| layer.value(name, self.minor));
             let resolved = match (assigned.get(name), in_profile) {
                 // Profiles serve many minors: what one does not have is left out of them without a word.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use serde::Deserialize;
 
@@ -19,7 +20,7 @@ impl KubernetesMinor {
     /// # Errors
     /// [`Kind::BadInput`] with the range that is supported.
     pub fn default_profile(self) -> Result<String> {
-        let rows: Vec<MinorRow> = embedded::table("minors");
+        let rows = minors();
         if let Some(row) = rows.iter().find(|row| row.minor == self) {
             return Ok(row.profile.clone());
         }
@@ -33,8 +34,13 @@ impl KubernetesMinor {
     /// Returns every supported minor, oldest first.
     #[must_use]
     pub fn supported() -> Vec<Self> {
-        embedded::table::<Vec<MinorRow>>("minors").into_iter().map(|row| row.minor).collect()
+        minors().iter().map(|row| row.minor).collect()
     }
+}
+
+fn minors() -> &'static [MinorRow] {
+    static MINORS: LazyLock<Vec<MinorRow>> = LazyLock::new(|| embedded::table("minors"));
+    &MINORS
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,6 +1,7 @@
 //! Settings: what there is to set (data/settings.yaml), their types, and reading a value of one.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -87,8 +88,10 @@ type Fit<T> = std::result::Result<T, Misfit>;
 
 /// Returns every setting by its name.
 #[must_use]
-pub fn declarations() -> BTreeMap<String, Declaration> {
-    embedded::table("settings")
+pub fn declarations() -> &'static BTreeMap<String, Declaration> {
+    static DECLARATIONS: LazyLock<BTreeMap<String, Declaration>> =
+        LazyLock::new(|| embedded::table("settings"));
+    &DECLARATIONS
 }
 
 /// Returns the error for a setting that does not exist.

@@ -1,6 +1,7 @@
 //! How settings reach K3s: the rows of data/arguments.yaml.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde::Deserialize;
 
@@ -26,8 +27,9 @@ pub struct ArgumentTable {
 impl ArgumentTable {
     /// Returns the table.
     #[must_use]
-    pub fn load() -> Self {
-        embedded::table("arguments")
+    pub fn get() -> &'static Self {
+        static TABLE: LazyLock<ArgumentTable> = LazyLock::new(|| embedded::table("arguments"));
+        &TABLE
     }
 }
 
@@ -107,7 +109,7 @@ mod tests {
 
     #[test]
     fn rows_name_settings_and_controls_that_exist() {
-        let (table, settings, controls) = (ArgumentTable::load(), declarations(), titles());
+        let (table, settings, controls) = (ArgumentTable::get(), declarations(), titles());
         let mut names: Vec<String> = table.keys.iter().map(|row| row.setting.clone()).collect();
         names.extend(table.arguments.iter().filter_map(|row| match &row.value {
             ValueOf::Setting(name) => Some(name.clone()),
@@ -127,7 +129,7 @@ mod tests {
 
     #[test]
     fn no_argument_is_there_twice() {
-        let rows = ArgumentTable::load().arguments;
+        let rows = &ArgumentTable::get().arguments;
         for (index, row) in rows.iter().enumerate() {
             assert!(
                 !rows[..index]

@@ -143,7 +143,7 @@ pub fn read_settings(text: &Text, path: &[&str], value: Value) -> Result<BTreeMa
         let here: Vec<&str> = path.iter().copied().chain([name.as_str()]).collect();
         let Some(declaration) = declarations.get(&name) else {
             let error = text.error_at_key(&here, format!("unknown setting {name:?}"));
-            return Err(setting::unknown_setting(error, &name, &declarations));
+            return Err(setting::unknown_setting(error, &name, declarations));
         };
         let checked = match value.get("by_minor") {
             None => check_one(text, &here, &name, declaration, &value)?,

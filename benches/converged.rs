@@ -1,0 +1,85 @@
+//! How long the run takes that happens a thousand times: `apply` on a node that is as desired.
+//!
+//! The whole process is timed against `/bin/true`, in turn, because a machine's speed drifts. For the shipped
+//! form of the binary:
+//!
+//! ```text
+//! RUSTFLAGS="-C target-feature=+crt-static" cargo bench --target x86_64-unknown-linux-gnu
+//! ```
+//!
+//! With `K3S_HARDEN_BENCH_LIMIT=2.5` a median ratio above it fails.
+#![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a bench prints, and runs programs")]
+
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+const RUNS: usize = 400;
+const WARM_UP: usize = 20;
+
+fn main() -> ExitCode {
+    // `cargo test --benches` calls benches too, with --test or without arguments.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        println!("skipped: run it with cargo bench");
+        return ExitCode::SUCCESS;
+    }
+    let binary = env!("CARGO_BIN_EXE_k3s-harden");
+    let limit =
+        std::env::var("K3S_HARDEN_BENCH_LIMIT").ok().map(|text| text.parse::<f64>().expect("a number"));
+    let mut slow = false;
+    for (role, version, profile) in
+        [("server", "1.33", "cis"), ("server", "1.24", "cis,strict"), ("agent", "1.33", "cis")]
+    {
+        let root = tempfile::tempdir().expect("a directory for a root");
+        let path = root.path().to_str().expect("it is text");
+        let owner = format!("{}:{}", nix::unistd::geteuid(), nix::unistd::getegid());
+        let first = [
+            "apply",
+            "-q",
+            "--root",
+            path,
+            "--k3s-version",
+            version,
+            "--role",
+            role,
+            "--profile",
+            profile,
+            "--owner",
+            &owner,
+        ];
+        assert!(time(binary, &first).1, "the first apply works");
+        let again = ["apply", "--root", path, "--owner", &owner];
+        let (converged, yardstick, ratio) = pairs(binary, &again);
+        println!(
+            "{role} {version} {profile}: {converged:?}, /bin/true {yardstick:?}, ratio {ratio:.2} (medians of {RUNS} pairs)"
+        );
+        slow |= limit.is_some_and(|limit| ratio > limit);
+    }
+    ExitCode::from(u8::from(slow))
+}
+
+/// Times both in turn; returns the median times and the median of the pairs' ratios.
+fn pairs(binary: &str, arguments: &[&str]) -> (Duration, Duration, f64) {
+    let (mut ours, mut trues, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for run in 0..WARM_UP + RUNS {
+        let (our, done) = time(binary, arguments);
+        assert!(done, "a converged apply works");
+        let (yardstick, _) = time("/bin/true", &[]);
+        if run >= WARM_UP {
+            ours.push(our);
+            trues.push(yardstick);
+            ratios.push(our.as_secs_f64() / yardstick.as_secs_f64());
+        }
+    }
+    ours.sort();
+    trues.sort();
+    ratios.sort_by(f64::total_cmp);
+    (ours[RUNS / 2], trues[RUNS / 2], ratios[RUNS / 2])
+}
+
+fn time(program: &str, arguments: &[&str]) -> (Duration, bool) {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let begun = Instant::now();
+    let status = command.status().expect("it runs");
+    (begun.elapsed(), status.success())
+}

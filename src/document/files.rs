@@ -1,0 +1,250 @@
+//! The table of the files that a node gets: where each goes, its mode, and what writes its body.
+
+use serde::Serialize;
+use tera::Context;
+
+use super::dropin::Configuration;
+use super::engine::Engine;
+use super::{configuration, header, policy};
+use crate::Role;
+use crate::node::{FileMode, RootedPath};
+use crate::profile::{ArgumentTable, ControlId, Profile, SysctlRow};
+
+/// Our drop-in for K3s' configuration. Sorts after Rancher's 50-rancher.yaml: a later plain key would take
+/// ours away.
+pub const DROP_IN: &str = "/etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml";
+
+/// What is needed besides the profile to write the files of a node.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// The node's role.
+    pub role: Role,
+    /// K3s' data directory.
+    pub data_dir: RootedPath,
+    /// The text of the user's own audit policy, checked, if there is one.
+    pub audit_policy: Option<String>,
+}
+
+/// A file of a hardened node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// Its key, such as audit.
+    pub key: &'static str,
+    /// Where it goes.
+    pub path: RootedPath,
+    /// Its exact mode.
+    pub mode: FileMode,
+    /// The benchmark's numbers of the controls that it serves.
+    pub controls: Vec<ControlId>,
+    /// Its content.
+    pub text: String,
+}
+
+/// One row of the table.
+struct Row {
+    key: &'static str,
+    place: Place,
+    mode: FileMode,
+    roles: &'static [Role],
+    about: &'static str,
+    body: fn(&mut Desk<'_>) -> Option<Body>,
+}
+
+/// Where a file goes.
+enum Place {
+    /// A path of the node.
+    Fixed(&'static str),
+    /// A path below K3s' data directory.
+    Data(&'static str),
+}
+
+/// The files in the order in which they are put there; the drop-in comes last, because it refers to the others.
+const ROWS: [Row; 5] = [
+    Row {
+        key: "sysctl",
+        place: Place::Fixed("/etc/sysctl.d/90-kubelet.conf"),
+        mode: FileMode::PUBLIC_FILE,
+        roles: BOTH,
+        about: "Kernel parameters as the kubelet expects them.",
+        body: kernel_parameters,
+    },
+    Row {
+        key: "audit",
+        place: Place::Data("server/audit.yaml"),
+        mode: FileMode::PRIVATE_FILE,
+        roles: SERVER,
+        about: "What the API server writes into its audit log.",
+        body: audit_policy,
+    },
+    Row {
+        key: "psa",
+        place: Place::Data("server/psa.yaml"),
+        mode: FileMode::PRIVATE_FILE,
+        roles: SERVER,
+        about: "Configuration of the API server's admission plugins.",
+        body: admission_configuration,
+    },
+    Row {
+        key: "policy",
+        place: Place::Data("server/manifests/policy.yaml"),
+        mode: FileMode::PRIVATE_FILE,
+        roles: SERVER,
+        about: "Objects that K3s puts into the cluster when it starts.",
+        body: policies,
+    },
+    Row {
+        key: "config",
+        place: Place::Fixed(DROP_IN),
+        mode: FileMode::PRIVATE_FILE,
+        roles: BOTH,
+        about: "K3s' configuration, for this role only: an agent exits on a server's keys.",
+        body: drop_in,
+    },
+];
+const SERVER: &[Role] = &[Role::Server];
+const BOTH: &[Role] = &[Role::Server, Role::Agent];
+
+/// Directories below K3s' data directory that have an exact mode on a server, with the control each serves.
+///
+/// K3s makes `server` 0700 itself; a `mkdir -p -m 700` of something below it would leave it open to all.
+const DIRECTORIES: [(&str, FileMode, &[&str]); 3] = [
+    ("server", FileMode::PRIVATE_DIRECTORY, &[]),
+    ("server/manifests", FileMode::PRIVATE_DIRECTORY, &[]),
+    ("server/logs", FileMode::PRIVATE_DIRECTORY, &["audit-log-path"]),
+];
+
+/// What every body is written with, and what the ones before it left for it.
+struct Desk<'a> {
+    profile: &'a Profile,
+    site: &'a Site,
+    engine: Engine,
+    context: Context,
+    written: Vec<(&'a str, Vec<ControlId>)>,
+}
+
+/// A file without its header, and the controls that it serves.
+type Body = (String, Vec<ControlId>);
+
+/// Writes the files of a node, in the order in which they are put there.
+#[must_use]
+pub fn documents(profile: &Profile, site: &Site) -> Vec<Document> {
+    let mut templates = vec!["90-kubelet.conf.tera", "config.yaml.tera"];
+    if site.role == Role::Server {
+        templates.extend(["audit.yaml.tera", "psa.yaml.tera"]);
+        templates.extend(policy::templates(profile));
+    }
+    let mut context = Context::new();
+    let settings: Vec<_> = profile.values.iter().map(|(name, resolved)| (name, &resolved.value)).collect();
+    context.insert("settings", &settings.into_iter().collect::<std::collections::BTreeMap<_, _>>());
+    let mut desk = Desk { profile, site, engine: Engine::new(templates), context, written: Vec::new() };
+
+    let mut documents = Vec::new();
+    for row in ROWS.iter().filter(|row| row.roles.contains(&site.role)) {
+        let Some((body, controls)) = (row.body)(&mut desk) else { continue };
+        desk.written.push((row.key, controls.clone()));
+        let text = header(profile, row.about, &controls) + &body;
+        let path = row.place.below(&site.data_dir);
+        documents.push(Document { key: row.key, path, mode: row.mode, controls, text });
+    }
+    documents
+}
+
+/// Returns the directories of a node that have an exact mode, and the controls each serves.
+#[must_use]
+pub fn directories(profile: &Profile, site: &Site) -> Vec<(RootedPath, FileMode, Vec<ControlId>)> {
+    let server = site.role == Role::Server;
+    let rows = DIRECTORIES.iter().filter(|_| server);
+    rows.map(|(name, mode, controls)| (site.data_dir.join(name), *mode, profile.ids(controls))).collect()
+}
+
+/// Returns the paths that files of ours can have on a node, wanted or not.
+#[must_use]
+pub fn paths(data_dir: &RootedPath) -> Vec<RootedPath> {
+    ROWS.iter().map(|row| row.place.below(data_dir)).collect()
+}
+
+/// Returns the kernel parameters that the profile wants.
+#[must_use]
+pub fn sysctls(profile: &Profile) -> Vec<&'static SysctlRow> {
+    if !profile.selection.wants(&["protect-kernel-defaults"]) {
+        return Vec::new();
+    }
+    let on = |row: &&SysctlRow| row.settings.iter().all(|setting| profile.is_on(setting));
+    ArgumentTable::get().sysctls.iter().filter(on).collect()
+}
+
+impl Place {
+    fn below(&self, data_dir: &RootedPath) -> RootedPath {
+        match self {
+            Self::Fixed(path) => RootedPath::fixed(path),
+            Self::Data(path) => data_dir.join(path),
+        }
+    }
+}
+
+fn kernel_parameters(desk: &mut Desk<'_>) -> Option<Body> {
+    let rows = sysctls(desk.profile);
+    let parameters: Vec<Parameter<'_>> =
+        rows.iter().map(|row| Parameter { key: &row.key, value: row.value }).collect();
+    desk.context.insert("sysctls", &parameters);
+    (!rows.is_empty()).then(|| {
+        let body = desk.engine.render("90-kubelet.conf.tera", &desk.context);
+        (body, desk.profile.ids(&["protect-kernel-defaults"]))
+    })
+}
+
+fn audit_policy(desk: &mut Desk<'_>) -> Option<Body> {
+    desk.profile.selection.wants(&["audit-policy"]).then(|| {
+        let own = desk.site.audit_policy.clone();
+        let body = own.unwrap_or_else(|| desk.engine.render("audit.yaml.tera", &desk.context));
+        (body, desk.profile.ids(&["audit-policy"]))
+    })
+}
+
+/// From 1.25 on, when one of its two plugins is wanted.
+fn admission_configuration(desk: &mut Desk<'_>) -> Option<Body> {
+    let profile = desk.profile;
+    // The settings of PodSecurity are null on minors without it.
+    let pod_security =
+        !profile.value("pod_security_enforce").is_null() && profile.selection.wants(&["pod-security"]);
+    let event_rate_limit =
+        profile.is_on("event_rate_limit") && profile.selection.wants(&["event-rate-limit"]);
+    if !pod_security && !event_rate_limit {
+        return None;
+    }
+    let preset = profile.texts("pod_security_preset").concat();
+    let mut exempt = ArgumentTable::get().exempt_namespaces.get(&preset).cloned().unwrap_or_default();
+    for namespace in profile.texts("pod_security_exempt_namespaces") {
+        // The API server refuses to start on a name that is there twice.
+        if !exempt.contains(&namespace) {
+            exempt.push(namespace);
+        }
+    }
+    desk.context.insert("pod_security", &pod_security);
+    desk.context.insert("event_rate_limit", &event_rate_limit);
+    desk.context.insert("exempt_namespaces", &exempt);
+    let mut controls: Vec<&str> = Vec::new();
+    controls.extend(pod_security.then_some("pod-security"));
+    controls.extend(event_rate_limit.then_some("event-rate-limit"));
+    Some((desk.engine.render("psa.yaml.tera", &desk.context), profile.ids(&controls)))
+}
+
+fn policies(desk: &mut Desk<'_>) -> Option<Body> {
+    let (body, controls) = policy::render(&desk.engine, desk.profile, &mut desk.context);
+    (!body.is_empty()).then(|| (body, desk.profile.ids(&controls)))
+}
+
+fn drop_in(desk: &mut Desk<'_>) -> Option<Body> {
+    let Desk { profile, site, .. } = desk;
+    let configuration: Configuration = configuration(profile, site.role, &site.data_dir, &desk.written);
+    desk.context.insert("keys", &configuration.keys);
+    desk.context.insert("components", &configuration.components);
+    (!configuration.is_empty())
+        .then(|| (desk.engine.render("config.yaml.tera", &desk.context), configuration.ids()))
+}
+
+#[derive(Debug, Serialize)]
+struct Parameter<'a> {
+    key: &'a str,
+    value: u64,
+}

@@ -1,0 +1,12 @@
+//! The rendered documents: against the guide, against the API types, and against what users can type.
+
+#![allow(clippy::unwrap_used, reason = "clippy takes helpers of tests for something else than tests")]
+
+mod guide;
+mod rules;
+mod scalars;
+mod schema;
+mod strict;
+mod support;
+mod text;
+mod values;
