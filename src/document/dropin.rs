@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::Role;
 use crate::node::RootedPath;
-use crate::profile::{ArgumentTable, ControlId, Profile, ValueOf};
+use crate::profile::{ArgumentTable, ControlId, PluginRow, Profile, ValueOf};
 
 /// The K3s configuration of a role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -148,17 +148,17 @@ fn text_of(value: &ValueOf, profile: &Profile, data_dir: &RootedPath) -> Option<
 
 /// Unites the admission plugins that are on; with the controls that they serve.
 fn plugins(profile: &Profile, table: &ArgumentTable, around: Around<'_>) -> Option<(String, Vec<ControlId>)> {
-    let on = table.plugins.iter().filter(|row| {
+    let wanted = |row: &PluginRow| {
         row.setting.as_ref().is_none_or(|setting| profile.is_on(setting))
             && profile.selection.wants(&row.controls)
             // Without the objects it lets no pod start, without the limits the API server does not.
             && (row.plugin != "PodSecurityPolicy" || around.pod_security_policies)
             && (row.plugin != "EventRateLimit" || around.document("psa").is_some())
-    });
-    let (names, controls): (Vec<&str>, Vec<&Vec<String>>) =
-        on.map(|row| (row.plugin.as_str(), &row.controls)).unzip();
-    let controls: Vec<&String> = controls.into_iter().flatten().collect();
-    (!names.is_empty()).then(|| (names.join(","), profile.ids(&controls)))
+    };
+    let controls: Vec<&String> = table.plugins.iter().filter(|row| wanted(row)).flat_map(|row| &row.controls).collect();
+    let on = table.plugins.iter().filter(|row| row.default || wanted(row));
+    let names: Vec<&str> = on.map(|row| row.plugin.as_str()).collect();
+    (!controls.is_empty()).then(|| (names.join(","), profile.ids(&controls)))
 }
 
 /// Joins numbers for a reader: three and more that follow one another become a range.

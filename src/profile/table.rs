@@ -83,6 +83,9 @@ pub enum ValueOf {
 pub struct PluginRow {
     /// Its name.
     pub plugin: String,
+    /// Whether K3s turns it on by itself.
+    #[serde(default)]
+    pub default: bool,
     /// The setting that turns it on; without one it is always on.
     pub setting: Option<String>,
     /// The controls it serves.

@@ -19,11 +19,17 @@ enum Level {
     List(String),
 }
 
-/// Walks the events of a YAML text; what is neither mapping, list nor scalar, is named in the second list.
+/// Walks the events of a YAML text; the second list names what is neither mapping, list nor plain data.
 fn walk(text: &str) -> (Vec<Scalar>, Vec<String>) {
     let (mut scalars, mut oddities, mut levels) = (Vec::new(), Vec::new(), Vec::new());
     for next in Parser::new_from_str(text) {
-        let (event, _) = next.unwrap_or_else(|error| panic!("{error}: {text}"));
+        let event = match next {
+            Ok((event, _)) => event,
+            Err(error) => {
+                oddities.push(error.to_string());
+                break;
+            }
+        };
         let key = match levels.last() {
             Some(Level::Mapping(Some(key)) | Level::List(key)) => key.clone(),
             _ => String::new(),

@@ -85,13 +85,14 @@ fn mistakes_are_found() {
         ("policy", "1.24", "resourceNames", "resourceName", "unknown field rules.0.resourceName"),
         ("policy", "1.24", "roleRef", "roleref", "unknown field roleref"),
         ("account_update.yaml", "1.33", "metadata", "meta", "unknown field meta"),
-        ("audit", "1.33", "- level", "- levle", "rules[0]: unknown field `levle`"),
+        ("audit", "1.33", "- level", "- levle", "rules[0].levle: unknown field `levle`"),
         ("audit", "1.33", "verbs:", "verb:", "unknown field `verb`"),
         ("audit", "1.33", "deletecollection", "deletecolection", "unknown variant `deletecolection`"),
         ("audit", "1.33", "RequestReceived", "RequestRecieved", "unknown variant `RequestRecieved`"),
         ("psa", "1.33", "enforce-version", "enforceVersion", "unknown field `enforceVersion`"),
         ("psa", "1.33", "runtimeClasses", "runtimeclasses", "unknown field `runtimeclasses`"),
         ("psa", "1.33", "burst: 20000", "burst: \"20000\"", "limits[0].burst: invalid type: string"),
+        ("psa", "1.33", "- \"on\"", "- \"12\"", "a namespace is exempt twice"),
         ("psa", "1.33", "cacheSize", "cache", "unknown field `cache`"),
         ("psa", "1.33", "name: PodSecurity", "name: Podsecurity", "unknown plugin"),
         (
@@ -105,7 +106,7 @@ fn mistakes_are_found() {
         ("policy", "1.33", "networking.k8s.io/v1", "networking.k8s.io/v1beta1", "unknown kind"),
     ] {
         let found = complaint(key, kubernetes, from, to);
-        assert!(found.contains(error), "{from} → {to}: {found:?}");
+        assert!(found.contains(error), "{from} -> {to}: {found:?}");
         assert_eq!(complaint(key, kubernetes, from, from), "");
     }
 }

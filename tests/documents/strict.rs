@@ -1,6 +1,6 @@
 //! Readers that take nothing they do not know: the API types, and the configurations that have none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k3s_harden::profile::KubernetesMinor;
 use serde::Deserialize;
@@ -61,7 +61,8 @@ fn parsed<T: DeserializeOwned>(object: &Value) -> Result<T, String> {
     let mut track = serde_path_to_error::Track::new();
     let reader = serde_path_to_error::Deserializer::new(object.clone(), &mut track);
     let mut unknown = Vec::new();
-    let read = serde_ignored::deserialize(reader, |path| unknown.push(path.to_string()));
+    // In a path, ? stands for an optional field that is there.
+    let read = serde_ignored::deserialize(reader, |path| unknown.push(path.to_string().replace("?.", "")));
     let read = read.map_err(|error| format!("{}: {error}", track.path()))?;
     if unknown.is_empty() { Ok(read) } else { Err(format!("unknown field {}", unknown.join(", "))) }
 }
@@ -70,7 +71,11 @@ fn plugin(plugin: &AdmissionPlugin) -> Result<(), String> {
     let text = |key: &str| plugin.configuration.get(key).and_then(Value::as_str).unwrap_or_default();
     match (plugin.name.as_str(), text("apiVersion"), text("kind")) {
         ("PodSecurity", "pod-security.admission.config.k8s.io/v1", "PodSecurityConfiguration") => {
-            known_fields::<PodSecurityConfiguration>(&plugin.configuration)
+            let configuration: PodSecurityConfiguration = parsed(&plugin.configuration)?;
+            let exempt = configuration.exemptions.namespaces;
+            let names: BTreeSet<&String> = exempt.iter().collect();
+            // The API server refuses to start on a name that is there twice.
+            if names.len() == exempt.len() { Ok(()) } else { Err("a namespace is exempt twice".to_owned()) }
         }
         ("EventRateLimit", "eventratelimit.admission.k8s.io/v1alpha1", "Configuration") => {
             known_fields::<EventRateLimits>(&plugin.configuration)
@@ -176,10 +181,12 @@ struct AdmissionPlugin {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[expect(dead_code)]
 struct PodSecurityConfiguration {
+    #[expect(dead_code)]
     api_version: String,
+    #[expect(dead_code)]
     kind: String,
+    #[expect(dead_code)]
     defaults: PodSecurityDefaults,
     exemptions: PodSecurityExemptions,
 }
@@ -206,10 +213,11 @@ enum PodSecurityLevel {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[expect(dead_code)]
 struct PodSecurityExemptions {
+    #[expect(dead_code)]
     usernames: Vec<String>,
     namespaces: Vec<String>,
+    #[expect(dead_code)]
     runtime_classes: Vec<String>,
 }
 

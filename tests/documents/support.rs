@@ -177,7 +177,7 @@ fn opt_ins(minor: KubernetesMinor) -> Vec<(&'static str, &'static str)> {
             ),
             ("pod_security_preset", "rancher"),
             ("pod_security_version", "v1.25"),
-            ("pod_security_exempt_namespaces", "on,12"),
+            ("pod_security_exempt_namespaces", "on,12,kube-system,cattle-system"),
             ("pod_security_exempt_users", "['1_000', 'a: b', 'yes']"),
             ("pod_security_exempt_runtime_classes", "0.1,null"),
         ]

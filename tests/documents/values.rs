@@ -159,7 +159,8 @@ proptest! {
             profile(minor("1.33"), "cis", &[("pod_security_exempt_users", &list)])
         };
         let documents = server(&profile);
-        prop_assert_eq!(texts(&exemptions(&documents)["usernames"]), once(&users));
+        let exemptions = exemptions(&documents);
+        prop_assert_eq!(texts(&exemptions["usernames"]), once(&users));
         prop_assert_eq!(under(text(&documents, "psa"), "usernames"), once(&users));
         // Readers disagree on characters outside of ASCII that end a line.
         prop_assert!(text(&documents, "psa").chars().all(|c| matches!(c, '\n' | ' '..='~')));

@@ -24,6 +24,9 @@ pub(crate) const WRONG: [(&str, &str); 6] = [
     ("vm/panic_on_oom", "1"),
 ];
 
+/// What brings a server to the benchmark.
+pub(crate) const APPLY: [&str; 6] = ["k3s-harden", "apply", "--k3s-version", "1.33", "--role", "server"];
+
 const TIER: &str = "K3S_HARDEN_TIER";
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -155,10 +158,9 @@ impl Node {
         self.prepare(&format!("mount --bind {path} {path}; mount -o remount,bind,ro {path}"));
     }
 
-    /// Brings the node to the benchmark of a server with Kubernetes 1.33.
+    /// Brings the node to the benchmark, told `arguments` too.
     pub(crate) fn apply(&self, arguments: &[&str]) -> Run {
-        let command = ["k3s-harden", "apply", "--k3s-version", "1.33", "--role", "server"];
-        self.run(command.iter().chain(arguments).copied())
+        self.run(APPLY.iter().chain(arguments).copied())
     }
 
     /// Returns mode and owner of everything below [`TREES`].
@@ -222,12 +224,10 @@ impl Run {
         self
     }
 
-    /// Checks that each of `texts` was said on the standard error.
+    /// Checks that `text` was said on the standard error.
     #[track_caller]
-    pub(crate) fn says(self, texts: &[&str]) -> Self {
-        for text in texts {
-            assert!(self.stderr.contains(text), "{text:?} is not in {:?}", self.stderr);
-        }
+    pub(crate) fn says(self, text: &str) -> Self {
+        assert!(self.stderr.contains(text), "{text:?} is not in {:?}", self.stderr);
         self
     }
 }
