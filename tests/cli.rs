@@ -30,15 +30,62 @@ fn plan_shows_a_unified_diff_and_changes_nothing() {
     let before = node.fingerprint();
     let output = node.run(&["plan", "--k3s-version", "1.24", "--role", "agent"]);
     assert_eq!(node.fingerprint(), before);
-    insta::assert_snapshot!(all(&output), @"");
+    insta::assert_snapshot!(all(&output), @r#"
+    agent at ROOT: Kubernetes 1.24, CIS 1.24, profile cis-1.24
+
+    update /etc/sysctl.d/90-kubelet.conf (0644)  CIS 4.2.6
+    --- /etc/sysctl.d/90-kubelet.conf
+    +++ /etc/sysctl.d/90-kubelet.conf
+    @@ -1 +1,7 @@
+    -kernel.panic=0
+    +# Kernel parameters as the kubelet expects them.
+    +# Written by k3s-harden VERSION from profile cis-1.24, which replaces changes made here.
+    +# CIS 1.24: 4.2.6
+    +vm.panic_on_oom=0
+    +vm.overcommit_memory=1
+    +kernel.panic=10
+    +kernel.panic_on_oops=1
+
+    create /etc/rancher (0755)
+    +mode 0755 owner OWNER
+
+    create /etc/rancher/k3s (0755)
+    +mode 0755 owner OWNER
+
+    create /etc/rancher/k3s/config.yaml.d (0755)
+    +mode 0755 owner OWNER
+
+    create /etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml (0600)  CIS 4.2.6, 4.2.7
+    --- /dev/null
+    +++ /etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml
+    @@ -0,0 +1,6 @@
+    +# K3s' configuration, for this role only: an agent exits on a server's keys.
+    +# Written by k3s-harden VERSION from profile cis-1.24, which replaces changes made here.
+    +# CIS 1.24: 4.2.6, 4.2.7
+    +protect-kernel-defaults: true # CIS 4.2.6
+    +kubelet-arg+:
+    +  - "make-iptables-util-chains=true" # CIS 4.2.7
+
+    4 to create, 1 to update.
+     WARN /etc/sysctl.d/90-kubelet.conf was not written by k3s-harden: it is replaced, and backed up under /var/lib/k3s-harden; --on-foreign keep leaves it
+    [exit 0]
+    "#);
 }
 
 #[test]
 fn a_plan_that_finds_nothing_says_so() {
     let node = Node::new();
     assert_eq!(node.run(&["apply", "-q", "--k3s-version", "1.33"]).code, 0);
-    insta::assert_snapshot!(all(&node.run(&["plan"])), @"");
-    insta::assert_snapshot!(all(&node.run(&["apply"])), @"");
+    insta::assert_snapshot!(all(&node.run(&["plan"])), @"
+    server at ROOT: Kubernetes 1.33, CIS 1.12, profile cis-1.12
+
+    Nothing to change.
+    [exit 0]
+    ");
+    insta::assert_snapshot!(all(&node.run(&["apply"])), @"
+    Nothing to change.
+    [exit 0]
+    ");
 }
 
 #[test]
@@ -47,7 +94,20 @@ fn later_runs_remember_what_the_first_was_told() {
     let profile = site.path().join("site.yaml");
     fs::write(&profile, "settings: {audit_log_maxage: 77}\n").unwrap();
     let node = Node::new();
-    let first = ["apply", "-q", "--k3s-version", "1.30", "--role", "server", "--profile", "cis", "--profile", profile.to_str().unwrap(), "--set", "audit_log_maxsize=11"];
+    let first = [
+        "apply",
+        "-q",
+        "--k3s-version",
+        "1.30",
+        "--role",
+        "server",
+        "--profile",
+        "cis",
+        "--profile",
+        profile.to_str().unwrap(),
+        "--set",
+        "audit_log_maxsize=11",
+    ];
     assert_eq!(node.run(&first).code, 0);
     // The node may be far from where the profile was.
     fs::remove_file(&profile).unwrap();
@@ -55,7 +115,10 @@ fn later_runs_remember_what_the_first_was_told() {
     let output = node.run(&["plan", "--set", "audit_log_maxage=5", "--detailed-exitcode"]);
     assert_eq!(output.code, 2);
     assert!(output.stdout.contains("-  - \"audit-log-maxage=77\""), "{}", output.stdout);
-    assert!(output.stdout.contains("+  - \"audit-log-maxsize=100\""), "a new --set replaces all the earlier ones");
+    assert!(
+        output.stdout.contains("+  - \"audit-log-maxsize=100\""),
+        "a new --set replaces all the earlier ones"
+    );
 }
 
 #[test]
@@ -64,9 +127,22 @@ fn what_is_no_longer_wanted_is_removed_if_it_is_ours() {
     assert_eq!(node.run(&["apply", "-q", "--k3s-version", "1.33", "--role", "server"]).code, 0);
     let output = node.run(&["apply", "-q", "--role", "agent", "--format", "json"]);
     let report: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
-    let removed: Vec<&str> = report["actions"].as_array().unwrap().iter().filter(|action| action["action"] == "remove").map(|action| action["path"].as_str().unwrap()).collect();
+    let removed: Vec<&str> = report["actions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|action| action["action"] == "remove")
+        .map(|action| action["path"].as_str().unwrap())
+        .collect();
     let server = "/var/lib/rancher/k3s/server";
-    assert_eq!(removed, [format!("{server}/audit.yaml"), format!("{server}/psa.yaml"), format!("{server}/manifests/policy.yaml")]);
+    assert_eq!(
+        removed,
+        [
+            format!("{server}/audit.yaml"),
+            format!("{server}/psa.yaml"),
+            format!("{server}/manifests/policy.yaml")
+        ]
+    );
     assert!(!node.path().join("var/lib/rancher/k3s/server/audit.yaml").exists());
 }
 
@@ -86,28 +162,64 @@ fn a_mode_alone_is_repaired_without_a_rewrite() {
     let path = node.path().join("var/lib/rancher/k3s/server/psa.yaml");
     let before = fs::metadata(&path).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
-    insta::assert_snapshot!(all(&node.run(&["apply"])), @"");
+    insta::assert_snapshot!(all(&node.run(&["apply"])), @"
+    server at ROOT: Kubernetes 1.33, CIS 1.12, profile cis-1.12
+    changed mode or owner of /var/lib/rancher/k3s/server/psa.yaml (0600)
+
+    1 changed in mode or owner.
+    [exit 0]
+    ");
     let after = fs::metadata(&path).unwrap();
-    assert_eq!((after.ino(), after.mtime_nsec(), after.mode() & 0o7777), (before.ino(), before.mtime_nsec(), 0o600));
+    assert_eq!(
+        (after.ino(), after.mtime_nsec(), after.mode() & 0o7777),
+        (before.ino(), before.mtime_nsec(), 0o600)
+    );
 }
 
 #[test]
 fn json_has_the_promised_fields() {
     let node = Node::new();
-    let output = node.run(&["apply", "-q", "--k3s-version", "1.33", "--format", "json", "--detailed-exitcode"]);
+    let output =
+        node.run(&["apply", "-q", "--k3s-version", "1.33", "--format", "json", "--detailed-exitcode"]);
     assert_eq!(output.code, 2);
     let report: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
     let keys: Vec<&String> = report.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["actions", "benchmark", "changed", "format_version", "kubernetes", "profile", "role", "root", "warnings"]);
-    assert_eq!((&report["format_version"], &report["kubernetes"], &report["benchmark"], &report["role"]), (&"1.0".into(), &"1.33".into(), &"1.12".into(), &"server".into()));
+    assert_eq!(
+        keys,
+        [
+            "actions",
+            "benchmark",
+            "changed",
+            "format_version",
+            "kubernetes",
+            "profile",
+            "role",
+            "root",
+            "warnings"
+        ]
+    );
+    assert_eq!(
+        (&report["format_version"], &report["kubernetes"], &report["benchmark"], &report["role"]),
+        (&"1.0".into(), &"1.33".into(), &"1.12".into(), &"server".into())
+    );
     assert_eq!(report["profile"], serde_json::json!(["cis-1.12"]));
     assert_eq!(report["changed"], true);
-    let audit = report["actions"].as_array().unwrap().iter().find(|action| action["path"] == "/var/lib/rancher/k3s/server/audit.yaml").unwrap();
+    let audit = report["actions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|action| action["path"] == "/var/lib/rancher/k3s/server/audit.yaml")
+        .unwrap();
     let keys: Vec<&String> = audit.as_object().unwrap().keys().collect();
     assert_eq!(keys, ["action", "controls", "diff", "mode", "path", "resource"]);
-    assert_eq!((&audit["action"], &audit["mode"], &audit["resource"]), (&"create".into(), &"0600".into(), &"file".into()));
+    assert_eq!(
+        (&audit["action"], &audit["mode"], &audit["resource"]),
+        (&"create".into(), &"0600".into(), &"file".into())
+    );
     assert_eq!(audit["controls"], serde_json::json!(["3.2.1"]));
-    let again: serde_json::Value = serde_json::from_str(&node.run(&["apply", "--format", "json", "--detailed-exitcode"]).stdout).unwrap();
+    let again: serde_json::Value =
+        serde_json::from_str(&node.run(&["apply", "--format", "json", "--detailed-exitcode"]).stdout)
+            .unwrap();
     assert_eq!(again["changed"], false);
     assert!(again["actions"].as_array().unwrap().iter().all(|action| action["action"] == "none"));
 }
@@ -125,40 +237,140 @@ fn each_mistake_has_one_clear_error_and_changes_nothing() {
     let minor = ["--k3s-version", "1.33"];
     let mistake = |arguments: &[&str]| clean(refused(&node, &[&minor, arguments].concat()));
 
-    insta::assert_snapshot!(clean(refused(&node, &[])), @"");
-    insta::assert_snapshot!(clean(refused(&node, &["--k3s-version", "1.22"])), @"");
-    insta::assert_snapshot!(clean(refused(&node, &["--k3s-version", "newest"])), @"");
-    insta::assert_snapshot!(mistake(&["--profile", "cis-1.9"]), @"");
-    insta::assert_snapshot!(mistake(&["--profile", "cis-1.12,cis-1.11"]), @"");
-    insta::assert_snapshot!(mistake(&["--profile", "strickt"]), @"");
-    insta::assert_snapshot!(mistake(&["--profile", "./nowhere.yaml"]), @"");
-    insta::assert_snapshot!(mistake(&["--set", "audit_log_max=3"]), @"");
-    insta::assert_snapshot!(mistake(&["--set", "audit_log_maxage=ninety"]), @"");
-    insta::assert_snapshot!(mistake(&["--set", "write_kubeconfig_mode=rw"]), @"");
-    insta::assert_snapshot!(mistake(&["--set", "audit_log_maxage"]), @"");
-    insta::assert_snapshot!(mistake(&["--set", "pod_security_policies=true"]), @"");
-    insta::assert_snapshot!(mistake(&["--only", "9.9.9"]), @"");
-    insta::assert_snapshot!(mistake(&["--skip", "5.2.3"]), @"");
-    insta::assert_snapshot!(mistake(&["--data-dir", "var/k3s"]), @"");
-    insta::assert_snapshot!(mistake(&["--owner", "nobody-here"]), @"");
-    insta::assert_snapshot!(mistake(&["--role", "master"]), @"");
+    insta::assert_snapshot!(clean(refused(&node, &[])), @"
+    error: no K3s is installed here, so its version is not known
+     help: name the version that will be installed: --k3s-version v1.33.4+k3s1, or just 1.33
+    [exit 64]
+    ");
+    insta::assert_snapshot!(clean(refused(&node, &["--k3s-version", "1.22"])), @"
+    error: Kubernetes 1.22 is not supported
+     help: supported are 1.23 to 1.37
+    [exit 65]
+    ");
+    insta::assert_snapshot!(clean(refused(&node, &["--k3s-version", "newest"])), @r#"
+    error: "newest" is not a K3s version
+     help: write it as v1.33.4+k3s1 or 1.33
+    [exit 64]
+    "#);
+    insta::assert_snapshot!(mistake(&["--profile", "cis-1.9"]), @"
+    error: profile cis-1.9 fits Kubernetes 1.27 to 1.29, not 1.33
+     help: for 1.33 use --profile cis-1.12, or --profile cis, which picks it
+    [exit 65]
+    ");
+    insta::assert_snapshot!(mistake(&["--profile", "cis-1.12,cis-1.11"]), @"
+    error: profiles cis-1.12 and cis-1.11 contradict: one is of benchmark 1.12, the other of 1.11
+     help: name one of them only
+    [exit 65]
+    ");
+    insta::assert_snapshot!(mistake(&["--profile", "strickt"]), @r#"
+    error: unknown profile "strickt"
+     help: did you mean strict?
+     help: the path of a file contains a slash: ./site.yaml
+    [exit 65]
+    "#);
+    insta::assert_snapshot!(mistake(&["--profile", "./nowhere.yaml"]), @"
+    error: cannot read ./nowhere.yaml: No such file or directory
+    [exit 65]
+    ");
+    insta::assert_snapshot!(mistake(&["--set", "audit_log_max=3"]), @r#"
+    error: --set: unknown setting "audit_log_max"
+     help: did you mean audit_log_maxage?
+    [exit 65]
+    "#);
+    insta::assert_snapshot!(mistake(&["--set", "audit_log_maxage=ninety"]), @r#"
+    error: --set: audit_log_maxage: the text "ninety" does not fit
+     help: write a number from 0 to 36500, or null
+    [exit 65]
+    "#);
+    insta::assert_snapshot!(mistake(&["--set", "write_kubeconfig_mode=rw"]), @r#"
+    error: --set: write_kubeconfig_mode: the text "rw" does not fit
+     help: modes are octal: write "0600", in quotes
+    [exit 65]
+    "#);
+    insta::assert_snapshot!(mistake(&["--set", "audit_log_maxage"]), @"
+    error: --set audit_log_maxage: there is no value
+     help: write it as --set audit_log_maxage=90
+    [exit 64]
+    ");
+    insta::assert_snapshot!(mistake(&["--set", "pod_security_policies=true"]), @"
+    error: pod_security_policies does nothing on Kubernetes 1.33
+     help: it is for 1.24 and older: leave it out
+    [exit 65]
+    ");
+    insta::assert_snapshot!(mistake(&["--only", "9.9.9"]), @"
+    error: control 9.9.9 of benchmark 1.12 is not one that k3s-harden sets
+     help: `k3s-harden profile show cis-1.12` lists those it does
+    [exit 65]
+    ");
+    insta::assert_snapshot!(mistake(&["--skip", "5.2.3"]), @"
+    error: control 5.2.3 cannot be skipped alone: the same lines serve 5.2.1
+     help: skip them together with --skip pod-security, or change the settings behind them
+    [exit 65]
+    ");
+    insta::assert_snapshot!(mistake(&["--data-dir", "var/k3s"]), @r#"
+    error: --data-dir: "var/k3s" is not an absolute path
+     help: write it from the root on
+    [exit 64]
+    "#);
+    insta::assert_snapshot!(mistake(&["--owner", "nobody-here"]), @r#"
+    error: --owner nobody-here: the node has no user "nobody-here"
+     help: write numbers: --owner OWNER
+    [exit 64]
+    "#);
+    insta::assert_snapshot!(mistake(&["--role", "master"]), @"
+    error: invalid value 'master' for '--role <ROLE>'
+      [possible values: server, agent]
+
+    For more information, try '--help'.
+    [exit 64]
+    ");
     let unknown = file("unknown.yaml", "name: x\nsettings:\n  audit_log_maxage: 3\n  audit_polcy: writes\n");
-    insta::assert_snapshot!(mistake(&["--profile", &unknown]), @"");
+    insta::assert_snapshot!(mistake(&["--profile", &unknown]), @r#"
+    error: SITE/unknown.yaml:4:3: unknown setting "audit_polcy"
+     help: did you mean audit_policy?
+    [exit 65]
+    "#);
     let twice = file("twice.yaml", "settings:\n  tight_ports: true\n  tight_ports: false\n");
-    insta::assert_snapshot!(mistake(&["--profile", &twice]), @"");
+    insta::assert_snapshot!(mistake(&["--profile", &twice]), @r#"
+    error: SITE/twice.yaml:3:3: the key "tight_ports" is here a second time
+     help: keep one of them
+    [exit 65]
+    "#);
     let mode = file("mode.yaml", "write_kubeconfig_mode: 0640\n");
-    insta::assert_snapshot!(mistake(&["--settings", &mode]), @"");
+    insta::assert_snapshot!(mistake(&["--settings", &mode]), @r#"
+    error: SITE/mode.yaml:1:24: write_kubeconfig_mode: 0640 is a number to YAML
+     help: modes are octal: write "0600", in quotes
+    [exit 65]
+    "#);
     let deep = file("deep.yaml", &format!("settings: {}{}\n", "[".repeat(80), "]".repeat(80)));
-    insta::assert_snapshot!(mistake(&["--profile", &deep]), @"");
+    insta::assert_snapshot!(mistake(&["--profile", &deep]), @"
+    error: SITE/deep.yaml:1:74: nested deeper than 64 levels
+    [exit 65]
+    ");
     let large = file("large.yaml", &"#".repeat(300_000));
-    insta::assert_snapshot!(mistake(&["--profile", &large]), @"");
+    insta::assert_snapshot!(mistake(&["--profile", &large]), @"
+    error: SITE/large.yaml: the file is larger than 262144 bytes
+    [exit 65]
+    ");
     let circle = file("circle.yaml", "extends: ./circle.yaml\n");
-    insta::assert_snapshot!(mistake(&["--profile", &circle]), @"");
+    insta::assert_snapshot!(mistake(&["--profile", &circle]), @"
+    error: SITE/circle.yaml:1:10: the profile extends itself: SITE/circle.yaml → SITE/circle.yaml
+    [exit 65]
+    ");
     let one = file("one.yaml", "settings:\n  audit_log_maxage: 60\n");
     let two = file("two.yaml", "settings:\n  tight_ports: true\n  audit_log_maxage: 90\n");
-    insta::assert_snapshot!(mistake(&["--profile", &one, "--profile", &two]), @"");
-    let policy = file("audit.yaml", "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n  - level: Everything\n");
-    insta::assert_snapshot!(mistake(&["--set", &format!("audit_policy_file={policy}")]), @"");
+    insta::assert_snapshot!(mistake(&["--profile", &one, "--profile", &two]), @"
+    error: SITE/two.yaml:3:21: audit_log_maxage is 90 here and 60 in SITE/one.yaml:2:21: the overlays contradict
+     help: let one say `extends: one`, or decide with --set audit_log_maxage=…
+    [exit 65]
+    ");
+    let policy =
+        file("audit.yaml", "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n  - level: Everything\n");
+    insta::assert_snapshot!(mistake(&["--set", &format!("audit_policy_file={policy}")]), @r#"
+    error: SITE/audit.yaml:4:12: "Everything" is no level
+     help: write one of None, Metadata, Request, RequestResponse
+    [exit 65]
+    "#);
 }
 
 #[test]
@@ -183,16 +395,28 @@ fn overlays_that_agree_or_extend_or_are_decided_do_not_contradict() {
 #[test]
 fn something_else_in_the_place_of_ours_is_an_error() {
     let blocked = Node::new().file("var/lib/rancher/k3s/server/audit.yaml/inner", "");
-    insta::assert_snapshot!(refused(&blocked, &["--k3s-version", "1.33"]), @"");
+    insta::assert_snapshot!(refused(&blocked, &["--k3s-version", "1.33"]), @"
+    error: ROOT/var/lib/rancher/k3s/server/audit.yaml is not a file
+     help: move it away: a file has to be there
+    [exit 73]
+    ");
     let file = Node::new().file("etc/rancher", "");
-    insta::assert_snapshot!(refused(&file, &["--k3s-version", "1.33"]), @"");
+    insta::assert_snapshot!(refused(&file, &["--k3s-version", "1.33"]), @"
+    error: ROOT/etc/rancher is not a directory
+     help: move it away: K3s needs a directory there
+    [exit 73]
+    ");
 }
 
 #[test]
 fn a_root_that_is_not_there_is_a_mistake() {
     let mut command = binary();
     command.args(["plan", "--k3s-version", "1.33", "--root", "/nowhere/at/all"]);
-    insta::assert_snapshot!(all(&finish(command, std::path::Path::new("/nowhere/at/all"))), @"");
+    insta::assert_snapshot!(all(&finish(command, std::path::Path::new("/nowhere/at/all"))), @"
+    error: --root ROOT: No such file or directory
+     help: name the directory of the node's file system, or make it first
+    [exit 64]
+    ");
 }
 
 #[test]
@@ -200,7 +424,11 @@ fn a_symlink_that_leads_out_is_replaced_and_never_followed() {
     let outside = tempfile::tempdir().unwrap();
     fs::write(outside.path().join("victim"), "untouched").unwrap();
     let node = Node::new().file("etc/sysctl.d/.keep", "");
-    std::os::unix::fs::symlink(outside.path().join("victim"), node.path().join("etc/sysctl.d/90-kubelet.conf")).unwrap();
+    std::os::unix::fs::symlink(
+        outside.path().join("victim"),
+        node.path().join("etc/sysctl.d/90-kubelet.conf"),
+    )
+    .unwrap();
     std::os::unix::fs::symlink(outside.path(), node.path().join("etc/rancher")).unwrap();
     let output = node.run(&["apply", "--k3s-version", "1.33", "--role", "agent"]);
     assert_ne!(output.code, 0, "/etc/rancher leads nowhere inside the root");
@@ -223,10 +451,26 @@ fn variables_are_flags_and_unknown_ones_are_named() {
     ];
     let output = node.run_with(&["apply", "--set", "audit_log_maxage=9"], &variables);
     assert_eq!(output.code, 0, "{}", all(&output));
-    assert!(output.stdout.starts_with("server at ROOT: Kubernetes 1.29, CIS 1.10, profile cis-1.10 + strict\n"), "{}", output.stdout);
-    assert!(output.stderr.contains("the environment variable K3S_HARDEN_PROFIL means nothing"), "{}", output.stderr);
-    assert!(node.read("etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml").contains("audit-log-maxage=9"), "the command line wins");
-    assert_eq!(node.read("var/lib/rancher/k3s/server/manifests/policy.yaml").matches("name: intra-namespace").count(), 1);
+    assert!(
+        output.stdout.starts_with("server at ROOT: Kubernetes 1.29, CIS 1.10, profile cis-1.10 + strict\n"),
+        "{}",
+        output.stdout
+    );
+    assert!(
+        output.stderr.contains("the environment variable K3S_HARDEN_PROFIL means nothing"),
+        "{}",
+        output.stderr
+    );
+    assert!(
+        node.read("etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml").contains("audit-log-maxage=9"),
+        "the command line wins"
+    );
+    assert_eq!(
+        node.read("var/lib/rancher/k3s/server/manifests/policy.yaml")
+            .matches("name: intra-namespace")
+            .count(),
+        1
+    );
 }
 
 #[test]
@@ -234,7 +478,11 @@ fn the_version_is_the_installed_binarys_then_the_installers() {
     let node = Node::new().file("usr/local/bin/k3s", b"\x7fELF...version.Version=v1.31.2+k3s1\0...");
     assert!(node.run(&["plan"]).stdout.starts_with("server at ROOT: Kubernetes 1.31,"));
     let named = node.run(&["plan", "--k3s-version", "v1.26.1+k3s1"]);
-    assert!(named.stdout.starts_with("server at ROOT: Kubernetes 1.26, CIS 1.7, profile cis-1.7\n"), "{}", named.stdout);
+    assert!(
+        named.stdout.starts_with("server at ROOT: Kubernetes 1.26, CIS 1.7, profile cis-1.7\n"),
+        "{}",
+        named.stdout
+    );
     let installer = Node::new().run_with(&["plan"], &[("INSTALL_K3S_VERSION", "v1.28.9+k3s1")]);
     assert!(installer.stdout.starts_with("server at ROOT: Kubernetes 1.28,"));
 }
@@ -252,10 +500,34 @@ fn a_reader_that_has_gone_away_is_no_error() {
 #[test]
 fn profiles_can_be_looked_at() {
     let node = Node::new();
-    insta::assert_snapshot!(all(&node.run(&["profile", "list"])), @"");
-    insta::assert_snapshot!(all(&node.run(&["profile", "diff", "cis-1.11", "cis-1.12"])), @"");
+    insta::assert_snapshot!(all(&node.run(&["profile", "list"])), @"
+    cis-1.23  Kubernetes 1.23          CIS Kubernetes Benchmark 1.23
+    cis-1.24  Kubernetes 1.24          CIS Kubernetes Benchmark 1.24
+    cis-1.7   Kubernetes 1.25 to 1.26  CIS Kubernetes Benchmark 1.7
+    cis-1.8   Kubernetes 1.26          CIS Kubernetes Benchmark 1.8
+    cis-1.9   Kubernetes 1.27 to 1.29  CIS Kubernetes Benchmark 1.9
+    cis-1.10  Kubernetes 1.28 to 1.31  CIS Kubernetes Benchmark 1.10
+    cis-1.11  Kubernetes 1.29 to 1.34  CIS Kubernetes Benchmark 1.11
+    cis-1.12  Kubernetes 1.32 to 1.36  CIS Kubernetes Benchmark 1.12
+    cis-2.0   Kubernetes 1.34 to 1.37  CIS Kubernetes Benchmark 2.0
+    cis-2.1   Kubernetes 1.36 to 1.37  CIS Kubernetes Benchmark 2.1
+    strict    Kubernetes any           Overlay with every automatable control that does not break a stock K3s
+    [exit 0]
+    ");
+    insta::assert_snapshot!(all(&node.run(&["profile", "diff", "cis-1.11", "cis-1.12"])), @r#"
+    --- cis-1.11 for Kubernetes 1.34
+    +++ cis-1.12 for Kubernetes 1.34
+     controls:
+    -  pod-security: "5.2.1 to 5.2.13"
+    +  pod-security: "5.2.1 to 5.2.12"
+    [exit 0]
+    "#);
     let shown = node.run(&["profile", "show", "strict", "--k3s-version", "1.24"]).stdout;
-    for line in ["  protect_kernel_defaults: true  # profiles/strict.yaml\n", "  audit_log_maxage: 30  # default\n", "  pod-security-policy-plugin: [\"1.2.13\"]"] {
+    for line in [
+        "  protect_kernel_defaults: true  # profiles/strict.yaml\n",
+        "  audit_log_maxage: 30  # default\n",
+        "  pod-security-policy-plugin: [\"1.2.13\"]",
+    ] {
         assert!(shown.contains(line), "{shown}");
     }
     assert!(!shown.contains("event_rate_limit"), "1.24 has none");
@@ -277,13 +549,28 @@ fn carriers_go_to_files_of_their_own() {
     let node = Node::new();
     let out = tempfile::tempdir().unwrap();
     let path = |name: &str| out.path().join(name).to_str().unwrap().to_owned();
-    assert_eq!(node.run(&["render", "--as", "account-update", "--k3s-version", "1.33", "--out", &path("update")]).code, 0);
+    assert_eq!(
+        node.run(&["render", "--as", "account-update", "--k3s-version", "1.33", "--out", &path("update")])
+            .code,
+        0
+    );
     let script = fs::read_to_string(path("update/account_update.sh")).unwrap();
     assert!(script.starts_with("#!/bin/sh\n# "), "{script}");
     assert!(fs::metadata(path("update/account_update.yaml")).is_ok());
-    let release = node.run(&["render", "-q", "--as", "rancher-cluster", "--k3s-version", "v1.33.4+k3s1", "--out", &path("cluster.yaml")]);
+    let release = node.run(&[
+        "render",
+        "-q",
+        "--as",
+        "rancher-cluster",
+        "--k3s-version",
+        "v1.33.4+k3s1",
+        "--out",
+        &path("cluster.yaml"),
+    ]);
     assert_eq!(all(&release), "[exit 0]");
-    assert!(fs::read_to_string(path("cluster.yaml")).unwrap().contains("kubernetesVersion: \"v1.33.4+k3s1\""));
+    assert!(
+        fs::read_to_string(path("cluster.yaml")).unwrap().contains("kubernetesVersion: \"v1.33.4+k3s1\"")
+    );
 }
 
 #[test]

@@ -29,7 +29,8 @@ fn every_case_gives_its_tree_and_then_rests() {
     if bless {
         write_matrix();
     }
-    let mut cases: Vec<PathBuf> = fs::read_dir(fixtures()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut cases: Vec<PathBuf> =
+        fs::read_dir(fixtures()).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.sort();
     assert!(cases.len() >= 60, "there are only {} cases", cases.len());
     let mut wrong = String::new();
@@ -71,10 +72,12 @@ fn write_matrix() {
 
 fn run(case: &Path, bless: bool) -> Result<(), String> {
     let node = if case.join("root").exists() { Node::new().copy(&case.join("root")) } else { Node::new() };
-    let arguments = fs::read_to_string(case.join("arguments")).unwrap().replace("CASE", case.to_str().unwrap());
+    let arguments =
+        fs::read_to_string(case.join("arguments")).unwrap().replace("CASE", case.to_str().unwrap());
     let arguments: Vec<&str> = ["apply"].into_iter().chain(arguments.lines()).collect();
     let output = node.run(&arguments);
-    let printed = format!("exit {}\n{}{}", output.code, output.stdout, output.stderr).replace(case.to_str().unwrap(), "CASE");
+    let printed = format!("exit {}\n{}{}", output.code, output.stdout, output.stderr)
+        .replace(case.to_str().unwrap(), "CASE");
     let found = files(node.path());
     if bless {
         fs::write(case.join("modes"), node.tree()).unwrap();
@@ -90,7 +93,9 @@ fn run(case: &Path, bless: bool) -> Result<(), String> {
     same("output", &fs::read_to_string(case.join("output")).unwrap_or_default(), &printed)?;
     same("modes", &fs::read_to_string(case.join("modes")).unwrap_or_default(), &node.tree())?;
     let expected = files(&case.join("expected"));
-    let names = |files: &[(PathBuf, String)]| files.iter().map(|(path, _)| format!("{}\n", path.display())).collect::<String>();
+    let names = |files: &[(PathBuf, String)]| {
+        files.iter().map(|(path, _)| format!("{}\n", path.display())).collect::<String>()
+    };
     same("files", &names(&expected), &names(&found))?;
     for ((path, expected), (_, found)) in expected.iter().zip(&found) {
         same(&path.display().to_string(), expected, found)?;
@@ -111,7 +116,8 @@ fn files(root: &Path) -> Vec<(PathBuf, String)> {
     if !root.exists() {
         return Vec::new();
     }
-    let paths = walk(root).into_iter().map(|(path, _)| path).filter(|path| !path.starts_with("var/lib/k3s-harden"));
+    let paths =
+        walk(root).into_iter().map(|(path, _)| path).filter(|path| !path.starts_with("var/lib/k3s-harden"));
     let files = paths.filter(|path| root.join(path).is_file());
     files
         .map(|path| {
@@ -125,5 +131,8 @@ fn same(what: &str, expected: &str, found: &str) -> Result<(), String> {
     if expected == found {
         return Ok(());
     }
-    Err(format!("{what}:\n{}", similar::TextDiff::from_lines(expected, found).unified_diff().header("expected", "found")))
+    Err(format!(
+        "{what}:\n{}",
+        similar::TextDiff::from_lines(expected, found).unified_diff().header("expected", "found")
+    ))
 }

@@ -43,9 +43,9 @@ pub(super) fn make(context: &Context, global: &Global, judging: &Judging, live_s
     // What the changes mean is said when there are some, not again on every run that finds them made.
     if plan.is_changed() {
         warnings.extend(first_start(context));
-        if site.role == Role::Server {
-            warnings.extend(document::warnings(profile));
-        }
+    }
+    if plan.changes().any(|action| action.resource.path().name() == "policy.yaml") {
+        warnings.extend(document::warnings(profile));
     }
     plan.warnings.splice(0..0, warnings);
     Ok(plan)

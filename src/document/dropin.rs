@@ -155,7 +155,8 @@ fn plugins(profile: &Profile, table: &ArgumentTable, around: Around<'_>) -> Opti
             && (row.plugin != "PodSecurityPolicy" || around.pod_security_policies)
             && (row.plugin != "EventRateLimit" || around.document("psa").is_some())
     };
-    let controls: Vec<&String> = table.plugins.iter().filter(|row| wanted(row)).flat_map(|row| &row.controls).collect();
+    let controls: Vec<&String> =
+        table.plugins.iter().filter(|row| wanted(row)).flat_map(|row| &row.controls).collect();
     let on = table.plugins.iter().filter(|row| row.default || wanted(row));
     let names: Vec<&str> = on.map(|row| row.plugin.as_str()).collect();
     (!controls.is_empty()).then(|| (names.join(","), profile.ids(&controls)))

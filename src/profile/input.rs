@@ -248,7 +248,8 @@ fn load(name: &str, best: &str, by: Option<&ProfileDocument>, open: &Open<'_>) -
         names.insert(0, "cis");
         return Err(unknown(error, name, &names).hint("the path of a file contains a slash: ./site.yaml"));
     }
-    // What a file extends lies beside it.
+    // What a file extends lies beside it; without ./ a circle closes at its second file.
+    let name = if by.is_some() { name.trim_start_matches("./") } else { name };
     let path = match by.map(|by| &by.text) {
         Some(Text::File(source)) if !name.starts_with('/') => source
             .name()

@@ -38,8 +38,9 @@ impl Source {
         let name = name.into();
         let at = |position| Place { file: name.clone(), position };
         if bytes.len() > MAX_SOURCE_BYTES {
-            let error = Error::new(Kind::BadInput, format!("the file has {} bytes", bytes.len()));
-            return Err(error.hint(format!("the limit is {MAX_SOURCE_BYTES} bytes")).at(at(None)));
+            let error =
+                Error::new(Kind::BadInput, format!("the file is larger than {MAX_SOURCE_BYTES} bytes"));
+            return Err(error.at(at(None)));
         }
         let text = String::from_utf8(bytes).map_err(|error| {
             let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
@@ -273,7 +274,7 @@ mod tests {
         let error = Source::new("site.yaml", b"a: b\nc: \xff\n".to_vec()).unwrap_err();
         assert_eq!(error.to_string(), "site.yaml:2:4: this is not UTF-8");
         let error = Source::new("site.yaml", vec![b'#'; MAX_SOURCE_BYTES + 1]).unwrap_err();
-        assert_eq!(error.to_string(), "site.yaml: the file has 262145 bytes");
+        assert_eq!(error.to_string(), "site.yaml: the file is larger than 262144 bytes");
     }
 
     #[test]

@@ -1,5 +1,10 @@
 //! A node to try the binary on: a temporary root, run after run, with output that is the same everywhere.
-#![allow(dead_code, unreachable_pub, missing_debug_implementations, reason = "each test binary uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_debug_implementations,
+    reason = "each test binary uses a part of it"
+)]
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 
 use std::ffi::OsStr;
@@ -66,9 +71,11 @@ impl Node {
 
     /// The same with environment variables.
     pub fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
-        let owner = owner();
         let mut command = binary();
-        command.args(arguments).arg("--root").arg(self.path()).args(["--owner", &owner]).envs(variables.iter().copied());
+        command.args(arguments).arg("--root").arg(self.path()).envs(variables.iter().copied());
+        if !arguments.contains(&"--owner") {
+            command.args(["--owner", &owner()]);
+        }
         finish(command, self.path())
     }
 
@@ -124,7 +131,8 @@ pub fn owner() -> String {
 /// Returns every path below `root` with its mode, sorted.
 pub fn walk(root: &Path) -> Vec<(PathBuf, String)> {
     fn visit(root: &Path, folder: &Path, found: &mut Vec<(PathBuf, String)>) {
-        let mut entries: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut entries: Vec<PathBuf> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         entries.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str() as &OsStr));
         for path in entries {
             let metadata = fs::symlink_metadata(&path).unwrap();
