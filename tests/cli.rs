@@ -314,7 +314,7 @@ fn each_mistake_has_one_clear_error_and_changes_nothing() {
     "#);
     insta::assert_snapshot!(mistake(&["--owner", "nobody-here"]), @r#"
     error: --owner nobody-here: the node has no user "nobody-here"
-     help: write numbers: --owner OWNER
+     help: write numbers, UID:GID
     [exit 64]
     "#);
     insta::assert_snapshot!(mistake(&["--role", "master"]), @"

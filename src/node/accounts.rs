@@ -32,7 +32,7 @@ pub fn parse_owner(text: &str, root: &Root) -> Result<Owner> {
     let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
     let bad = |what: &str, name: &str| {
         Error::new(Kind::Usage, format!("--owner {text}: the node has no {what} {name:?}"))
-            .hint("write numbers: --owner 0:0")
+            .hint("write numbers, UID:GID")
     };
     let uid = match user.parse() {
         Ok(uid) => uid,
