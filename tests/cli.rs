@@ -581,3 +581,19 @@ fn nothing_typed_shows_the_help() {
     assert_eq!(help.status.code(), Some(0));
     assert!(String::from_utf8(help.stdout).unwrap().contains("Exit codes:"));
 }
+
+#[test]
+fn it_does_not_matter_where_it_is_called() {
+    let node = Node::new();
+    let script = "mkdir \"$1/gone\" && cd \"$1/gone\" && rmdir \"$1/gone\" && exec \"$2\" apply -q --root \"$3\" --owner \"$4\" --k3s-version 1.33";
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = std::process::Command::new("sh");
+    command
+        .args(["-c", script, "sh"])
+        .arg(folder.path())
+        .arg(env!("CARGO_BIN_EXE_k3s-harden"))
+        .arg(node.path())
+        .arg(support::owner());
+    let output = finish(command, node.path());
+    assert_eq!(output.code, 0, "{}", all(&output));
+}

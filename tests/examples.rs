@@ -53,3 +53,15 @@ fn bare_metal_stops_where_hardening_fails() {
     assert_eq!(output.status.code(), Some(73));
     assert!(!node.path().join("var").exists());
 }
+
+#[test]
+fn the_command_of_the_readme_does_the_main_job() {
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    let command = readme.lines().find(|line| line.contains("cargo run --release -- apply")).unwrap().trim();
+    let command = command.replace("cargo run --release --", env!("CARGO_BIN_EXE_k3s-harden"));
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new("sh").args(["-ec", &command]).current_dir(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(folder.path().join("demo-root/etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml").exists());
+    assert!(folder.path().join("demo-root/var/lib/rancher/k3s/server/manifests/policy.yaml").exists());
+}

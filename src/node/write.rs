@@ -204,9 +204,10 @@ impl<'a> Temporary<'a> {
             .suffix(".tmp")
             .rand_bytes(8)
             .disable_cleanup(true)
-            .make_in("", |candidate| {
-                created = candidate.to_string_lossy().into_owned();
-                let fd = openat(parent, candidate, flags, FileMode::PRIVATE_FILE.to_nix())?;
+            // Only the random name is taken: a relative directory would become one below the working directory.
+            .make_in("/", |candidate| {
+                created = candidate.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let fd = openat(parent, created.as_str(), flags, FileMode::PRIVATE_FILE.to_nix())?;
                 Ok(File::from(fd))
             })
             .map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?
@@ -227,5 +228,31 @@ impl Drop for Temporary<'_> {
             // Best effort: the error that brought us here is the one to report.
             unlinkat(self.parent, self.name.as_str(), UnlinkatFlags::NoRemoveDir).unwrap_or_default();
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests look at files by hand")]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn the_temporary_file_lies_beside_its_target_and_does_not_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        let path = RootedPath::fixed("/config.yaml");
+        let parent = root.parent_of(&path).unwrap().unwrap();
+        let temporary = Temporary::create(&parent, &path).unwrap();
+        let names: Vec<String> = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        assert_eq!(names, [temporary.name.clone()]);
+        // K3s reads every *.yaml, hidden or not.
+        assert!(names[0].starts_with(".config.yaml.") && names[0].ends_with(".tmp"), "{names:?}");
+        drop(temporary);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }

@@ -200,6 +200,16 @@ fn contradictions_are_found() {
     assert!(without("1.33", "psa").contains("admission-control-config-file is Some"));
 }
 
+/// Rancher writes the admission configuration itself, and it has no limits.
+#[test]
+fn a_rancher_cluster_never_asks_for_event_rate_limit() {
+    let profile = profile(minor("1.33"), "cis", &[("event_rate_limit", "true")]);
+    assert!(find(&rendered(&profile, Role::Server), "config").unwrap().text.contains("EventRateLimit"));
+    let carried = Format::RancherCluster.render(&profile, &site(Role::Server), None);
+    assert!(!carried.files[0].text.contains("EventRateLimit"), "{}", carried.files[0].text);
+    assert!(carried.warnings.iter().any(|warning| warning.contains("EventRateLimit")));
+}
+
 /// A cluster for Rancher is about the same selection as the documents of a node.
 #[test]
 fn a_rancher_cluster_leaves_out_what_is_skipped() {

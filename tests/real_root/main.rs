@@ -297,6 +297,14 @@ fn an_image_can_be_built_without_root() {
 }
 
 #[test]
+fn a_group_of_others_is_refused_before_anything_is_made() {
+    let Some(node) = Node::make() else { return };
+    node.prepare("mkdir /image; chown 65534:65534 /image");
+    as_nobody(&node, &["--owner", "65534:0", "--root", "/image"]).expect(77);
+    assert_eq!(node.traces(&["/image"]).into_keys().collect::<Vec<_>>(), ["/image"]);
+}
+
+#[test]
 fn kernel_parameters_are_left_alone_where_asked() {
     let Some(node) = Node::make() else { return };
     node.apply(&["--no-live-sysctl"]).expect(0);
@@ -450,6 +458,31 @@ fn on_a_full_file_system_the_old_files_stay_whole() {
         node.prepare("umount /small");
     }
     assert!(put_back > 0, "no run failed in the middle");
+}
+
+#[test]
+fn whatever_cannot_be_synced_is_put_back() {
+    let Some(node) = Node::make() else { return };
+    node.prepare("mkdir /small");
+    small(&node, "1.33").expect(0);
+    let old = documents(&node);
+    node.prepare("mv /small /kept");
+    let mut failed = 0;
+    for when in 1.. {
+        node.prepare("rm -rf /small; cp -a /kept /small");
+        let inject = format!("inject=fsync:error=EIO:when={when}");
+        let strace = ["strace", "-o", "/dev/null", "-e", "trace=fsync", "-e", &inject];
+        let apply = ["k3s-harden", "apply", "--root", "/small", "--role", "server", "--k3s-version", "1.24"];
+        let run = node.run(strace.into_iter().chain(apply));
+        if run.code == Some(0) {
+            assert_ne!(documents(&node), old);
+            break;
+        }
+        let run = run.expect(1).says("I/O error");
+        assert!(documents(&node) == old, "fsync {when} changed {:?}", run.stderr);
+        failed += 1;
+    }
+    assert!(failed > 20, "only {failed} of the calls were made to fail");
 }
 
 #[test]
