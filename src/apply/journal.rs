@@ -26,7 +26,7 @@ pub struct Told {
     pub profiles: Vec<String>,
     /// `--k3s-version`, unless it was found out.
     pub k3s_version: Option<String>,
-    /// The role.
+    /// `--role`, unless it was found out.
     pub role: Option<Role>,
     /// `--set`, in order.
     pub assignments: Vec<(String, String)>,

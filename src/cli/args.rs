@@ -69,10 +69,10 @@ pub(super) struct Global {
     #[arg(long, global = true, value_enum, default_value = "auto", env = "K3S_HARDEN_COLOR")]
     pub(super) color: Colour,
     /// Log more (twice: everything)
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, action = ArgAction::Count, env = "K3S_HARDEN_VERBOSE")]
     pub(super) verbose: u8,
     /// Log errors only
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", env = "K3S_HARDEN_QUIET")]
     pub(super) quiet: bool,
     /// Log lines for people or for programs
     #[arg(long, global = true, value_enum, default_value = "text", env = "K3S_HARDEN_LOG_FORMAT")]

@@ -49,8 +49,8 @@ impl Context {
         let data_dir = data_dir(told.data_dir.as_deref(), &existing, &mut warnings)?;
         let version = version(global, &earlier, &root, &mut told)?;
         told.role = global.role.or(earlier.role);
+        // What was guessed is guessed again: an agent may be installed where nothing was.
         let role = told.role.or_else(|| k3s::role(&root)).unwrap_or(Role::Server);
-        told.role = Some(role);
         let owner =
             global.owner.as_deref().map_or(Ok(Owner::ROOT), |text| accounts::parse_owner(text, &root))?;
 

@@ -145,10 +145,7 @@ fn a_second_run_changes_nothing() {
 fn a_second_run_opens_nothing_for_writing() {
     let Some(node) = Node::make() else { return };
     let traced = || {
-        let strace = format!("strace -f -o /tmp/calls -e trace=%file,%desc {}", APPLY.join(" "));
-        let run = node.run(["sh", "-c", &strace]);
-        assert_ne!(run.code, Some(127), "strace is needed: Debian package strace");
-        run.expect(0);
+        strace(&node, &["-f", "-o", "/tmp/calls", "-e", "trace=%file,%desc"], &APPLY).expect(0);
         writing(&fs::read_to_string(node.path("/tmp/calls")).unwrap())
     };
     let first = traced();
@@ -156,6 +153,13 @@ fn a_second_run_opens_nothing_for_writing() {
         assert!(first.iter().any(|line| name(line) == call), "the first run has no {call}: {first:#?}");
     }
     assert_eq!(traced(), Vec::<String>::new());
+}
+
+/// Runs a command with its system calls watched.
+fn strace(node: &Node, options: &[&str], command: &[&str]) -> Run {
+    let run = node.run(["strace"].iter().chain(options).chain(command).copied());
+    assert_ne!(run.code, Some(127), "strace is needed: Debian package strace");
+    run
 }
 
 /// Returns the system calls that change something on a file system, or open something so that it can be changed.
@@ -387,9 +391,13 @@ fn a_foreign_file_ends_the_run_where_asked() {
     assert_eq!(node.sysctls(), wrong());
 }
 
-/// Applies to an image at `/small`.
+/// What brings an image at `/small` to the benchmark.
+fn to_small(minor: &str) -> [&str; 8] {
+    ["k3s-harden", "apply", "--root", "/small", "--role", "server", "--k3s-version", minor]
+}
+
 fn small(node: &Node, minor: &str) -> Run {
-    node.run(["k3s-harden", "apply", "--root", "/small", "--role", "server", "--k3s-version", minor])
+    node.run(to_small(minor))
 }
 
 /// Returns the files of ours below `/small`, without the journal.
@@ -471,9 +479,8 @@ fn whatever_cannot_be_synced_is_put_back() {
     for when in 1.. {
         node.prepare("rm -rf /small; cp -a /kept /small");
         let inject = format!("inject=fsync:error=EIO:when={when}");
-        let strace = ["strace", "-o", "/dev/null", "-e", "trace=fsync", "-e", &inject];
-        let apply = ["k3s-harden", "apply", "--root", "/small", "--role", "server", "--k3s-version", "1.24"];
-        let run = node.run(strace.into_iter().chain(apply));
+        let options = ["-o", "/dev/null", "-e", "trace=fsync", "-e", &inject];
+        let run = strace(&node, &options, &to_small("1.24"));
         if run.code == Some(0) {
             assert_ne!(documents(&node), old);
             break;
