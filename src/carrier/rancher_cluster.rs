@@ -20,28 +20,24 @@ struct Cluster<'a> {
 }
 
 pub(super) fn render(profile: &Profile, site: &Site, release: Option<&str>) -> Carried {
-    let mut warnings = vec![format!(
-        "audit.yaml must lie in {}/server on every server before K3s starts; the cluster object does not bring it",
-        site.data_dir
-    )];
+    let mut warnings = Vec::new();
+    let mut documents = Vec::new();
+    if profile.selection.wants(&["audit-policy"]) {
+        documents.push(("audit", profile.ids(&["audit-policy"])));
+        warnings.push(format!(
+            "audit.yaml must lie in {}/server on every server before K3s starts; the cluster object does not bring it",
+            site.data_dir
+        ));
+    }
     // Rancher writes the admission configuration itself, from the named template, and it has PodSecurity only.
-    let documents = [("audit", profile.ids(&["audit-policy"]))];
     let agent = document::configuration(profile, Role::Agent, &site.data_dir, &documents);
     let mut server = document::configuration(profile, Role::Server, &site.data_dir, &documents);
     server.keys.retain(|key| !agent.keys.contains(key));
     server.components.retain(|component: &Component| !agent.components.contains(component));
-    if profile.is_on("event_rate_limit") {
+    if profile.is_on("event_rate_limit") && profile.selection.wants(&["event-rate-limit"]) {
         warnings.push("EventRateLimit is left out: Rancher's admission configuration has no limits, and without them the API server does not start".to_owned());
     }
-    let pod_security_template = match profile.value("pod_security_enforce").as_str() {
-        Some("restricted") => Some("rancher-restricted"),
-        Some("privileged") => Some("rancher-privileged"),
-        Some(level) => {
-            warnings.push(format!("Rancher has no template for the Pod Security level {level}: name one of your own in the cluster object"));
-            None
-        }
-        None => None,
-    };
+    let pod_security_template = pod_security_template(profile, &mut warnings);
     let mut controls = server.ids();
     controls.extend(agent.ids());
     controls.sort();
@@ -52,5 +48,23 @@ pub(super) fn render(profile: &Profile, site: &Site, release: Option<&str>) -> C
     Carried {
         files: vec![CarriedFile { name: "rancher-cluster.yaml", mode: FileMode::PRIVATE_FILE, text }],
         warnings,
+    }
+}
+
+/// Returns Rancher's own template for the Pod Security level; none where it is not wanted or has none.
+fn pod_security_template(profile: &Profile, warnings: &mut Vec<String>) -> Option<&'static str> {
+    let level = profile
+        .value("pod_security_enforce")
+        .as_str()
+        .filter(|_| profile.selection.wants(&["pod-security"]))?;
+    match level {
+        "restricted" => Some("rancher-restricted"),
+        "privileged" => Some("rancher-privileged"),
+        _ => {
+            warnings.push(format!(
+                "Rancher has no template for the Pod Security level {level}: name one of your own in the cluster object"
+            ));
+            None
+        }
     }
 }

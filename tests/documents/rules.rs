@@ -100,9 +100,8 @@ fn no_argument_reaches_a_component_twice() {
 
     let twice = one("kubelet-arg+: [event-qps=0, pod-max-pids=1, event-qps=5]");
     assert_eq!(repeated(&twice), ["kubelet: event-qps"]);
-    let twice = one(
-        "spec: {rkeConfig: {machineGlobalConfig: {kubelet-arg: [a=1]}, machineSelectorConfig: [{config: {kubelet-arg: [a=1]}}]}}",
-    );
+    let twice = one("spec: {rkeConfig: {machineGlobalConfig: {kubelet-arg: [a=1]}, \
+         machineSelectorConfig: [{config: {kubelet-arg: [a=1]}}]}}");
     assert_eq!(repeated(&twice), ["kubelet: a"]);
 }
 
@@ -223,7 +222,7 @@ fn a_rancher_cluster_leaves_out_what_is_skipped() {
     for (control, trace) in [
         ("audit-log-path", "audit-log-path="),
         ("encryption-provider-config", "secrets-encryption:"),
-        ("node-restriction", "NodeRestriction"),
+        ("service-account-plugin", ",ServiceAccount"),
         ("audit-policy", "audit-policy-file="),
         ("pod-security", "rancher-restricted"),
     ] {
@@ -233,4 +232,21 @@ fn a_rancher_cluster_leaves_out_what_is_skipped() {
         }
     }
     assert_eq!(left_in, Vec::<&str>::new());
+}
+
+/// The argument replaces K3s' own value, which has NodeRestriction: a list without it would turn it off.
+#[test]
+fn node_restriction_is_in_every_list_of_plugins() {
+    for skip in ["node-restriction", "service-account-plugin", "audit-log-path"] {
+        let mut request = request(minor("1.33"), "cis", &[("event_rate_limit", "true")]);
+        request.skip = vec![skip.to_owned()];
+        let documents = rendered(&resolve(&request), Role::Server);
+        let config = value(&documents, "config");
+        let plugins = argument(&config, "kube-apiserver", "enable-admission-plugins").unwrap();
+        assert!(plugins.split(',').any(|plugin| plugin == "NodeRestriction"), "{skip}: {plugins}");
+    }
+    let mut only = request(minor("1.33"), "cis", &[]);
+    only.only = vec!["audit-log-path".to_owned()];
+    let documents = rendered(&resolve(&only), Role::Server);
+    assert!(argument(&value(&documents, "config"), "kube-apiserver", "enable-admission-plugins").is_none());
 }

@@ -50,7 +50,8 @@ fn nothing_of_this_machine_is_in_a_text() {
         assert_eq!(times(text), Vec::<&str>::new(), "{from}");
         assert!(!here.iter().any(|path| text.contains(path)), "{from}");
     }
-    let text = "# Written at 1712345678, on 2024-05-01\n- audit-policy-file=/home/me/audit.yaml, \"/tmp/x\" policy/v1";
+    let text = "# Written at 1712345678, on 2024-05-01\n\
+                - audit-policy-file=/home/me/audit.yaml, \"/tmp/x\" policy/v1";
     assert_eq!(foreign_paths(text), ["/home/me/audit.yaml", "/tmp/x"]);
     assert_eq!(times(text), ["1712345678", "2024"]);
 }

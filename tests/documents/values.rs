@@ -152,6 +152,7 @@ fn is_part(name: &str) -> bool {
 }
 
 proptest! {
+    // A case writes out a whole node; four times as many take a third of a minute on a busy machine.
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
@@ -243,11 +244,21 @@ proptest! {
     }
 
     #[test]
-    fn numbers(days in 0..=36500u32, files in 0..=100_000u32, pods in 1..=1_000_000u32, pids in 1..=4_194_304u32) {
+    fn numbers(
+        days in 0..=36500u32,
+        files in 0..=100_000u32,
+        pods in 1..=1_000_000u32,
+        pids in 1..=4_194_304u32,
+    ) {
         let rows = [
             ("audit_log_maxage", "kube-apiserver", "audit-log-maxage", days.to_string()),
             ("audit_log_maxbackup", "kube-apiserver", "audit-log-maxbackup", files.to_string()),
-            ("terminated_pod_gc_threshold", "kube-controller-manager", "terminated-pod-gc-threshold", pods.to_string()),
+            (
+                "terminated_pod_gc_threshold",
+                "kube-controller-manager",
+                "terminated-pod-gc-threshold",
+                pods.to_string(),
+            ),
             ("pod_max_pids", "kubelet", "pod-max-pids", pids.to_string()),
         ];
         let settings = rows.each_ref().map(|(setting, .., number)| (*setting, number.as_str()));
@@ -275,7 +286,9 @@ proptest! {
         let data_dir: RootedPath = format!("/{name}").parse().unwrap();
         let site = Site { data_dir, ..site(Role::Server) };
         let documents = documents(&profile(minor("1.33"), "cis", &[]), &site);
-        for (argument, file) in [("audit-policy-file", "audit.yaml"), ("admission-control-config-file", "psa.yaml")] {
+        for (argument, file) in
+            [("audit-policy-file", "audit.yaml"), ("admission-control-config-file", "psa.yaml")]
+        {
             let path = format!("/{name}/server/{file}");
             let found = arguments(&documents, "kube-apiserver", argument);
             prop_assert_eq!(found, (Some(path.clone()), Some(path)));

@@ -36,6 +36,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// seen to be there. /proc/1/environ may say that this is a container, so an empty file lies over it.
 const MAKE: &str = r#"
 set -eu
+umask 022
 base=$1 binary=$2
 mount -t tmpfs -o mode=0755 tmpfs "$base"
 mkdir "$base/upper" "$base/work" "$base/node"
@@ -60,7 +61,7 @@ exec chroot . sh -c 'echo ready && exec cat'
 "#;
 
 /// Runs in front of every command inside the node.
-const GUARD: &str = r#"test -e /proc/sys/not-the-kernel || exit 99; exec "$@""#;
+const GUARD: &str = r#"test -e /proc/sys/not-the-kernel || exit 99; umask 022; exec "$@""#;
 
 /// A node. Its namespace, with every mount in it, ends when this is dropped.
 #[derive(Debug)]
