@@ -249,7 +249,7 @@ mod tests {
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
-        assert_eq!(names, [temporary.name.clone()]);
+        assert_eq!(names, std::slice::from_ref(&temporary.name));
         // K3s reads every *.yaml, hidden or not.
         assert!(names[0].starts_with(".config.yaml.") && names[0].ends_with(".tmp"), "{names:?}");
         drop(temporary);
