@@ -87,9 +87,13 @@ impl Error {
         use nix::errno::Errno;
         let kind = match errno {
             Errno::EACCES | Errno::EPERM => Kind::NotPermitted,
-            Errno::EROFS | Errno::ENOSPC | Errno::EDQUOT | Errno::EISDIR | Errno::ENOTDIR | Errno::EFBIG => {
-                Kind::CannotWrite
-            }
+            Errno::EROFS
+            | Errno::EBUSY
+            | Errno::ENOSPC
+            | Errno::EDQUOT
+            | Errno::EISDIR
+            | Errno::ENOTDIR
+            | Errno::EFBIG => Kind::CannotWrite,
             _ => Kind::Failed,
         };
         Self::new(kind, format!("cannot {verb} {path}: {}", errno.desc()))

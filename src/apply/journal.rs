@@ -129,18 +129,32 @@ impl Journal {
     /// Makes the directory of the run with the bytes that it is about to replace, then writes the journal.
     ///
     /// # Errors
-    /// Where that fails; nothing else is changed then.
+    /// Where that fails; nothing is changed then, and nothing of the run stays.
     pub fn begin(&self, root: &Root, owner: Owner, actions: &[&Action]) -> Result<()> {
         let directory = directory(self.id);
-        root.make_directory(&directory, FileMode::PRIVATE_DIRECTORY, owner)?;
-        for (action, entry) in actions.iter().zip(&self.entries) {
-            if let (Saved::File { backup, .. }, Current::Node(Node::File { bytes, .. })) =
-                (&entry.before, &action.before)
-            {
-                root.replace(&directory.join(backup), bytes, FileMode::PRIVATE_FILE, owner)?;
+        let mut backups = Vec::new();
+        let mut all = || {
+            root.make_directory(&directory, FileMode::PRIVATE_DIRECTORY, owner)?;
+            for (action, entry) in actions.iter().zip(&self.entries) {
+                if let (Saved::File { backup, .. }, Current::Node(Node::File { bytes, .. })) =
+                    (&entry.before, &action.before)
+                {
+                    let path = directory.join(backup);
+                    root.replace(&path, bytes, FileMode::PRIVATE_FILE, owner)?;
+                    backups.push(path);
+                }
             }
+            self.write(root, owner)
+        };
+        let result = all();
+        if result.is_err() {
+            // On a full disk each retry would leave another one. Best effort: the first error is the one to report.
+            for path in &backups {
+                root.remove_file(path).unwrap_or_default();
+            }
+            root.remove_empty_directory(&directory).unwrap_or_default();
         }
-        self.write(root, owner)
+        result
     }
 }
 

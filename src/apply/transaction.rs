@@ -4,7 +4,7 @@ use tracing::{debug, info_span};
 
 use super::journal::{Journal, STATE_DIRECTORY, State, Told, ids, is_change, runs};
 use crate::error::Result;
-use crate::node::{FileMode, Lock, Owner, Root, RootedPath};
+use crate::node::{FileMode, Lock, Node, Owner, Root, RootedPath};
 use crate::plan::{Action, Change, Current, Plan, Resource};
 
 /// A run that holds the lock and has changed nothing yet.
@@ -52,8 +52,8 @@ impl<'a> Transaction<'a> {
             if let (true, Resource::Directory(directory)) =
                 (self.made.contains(&action.resource.path()), &action.resource)
             {
-                action.before = Current::Node(crate::node::Node::Absent);
-                (action.change, action.diff) = directory.diff(&crate::node::Node::Absent);
+                action.before = Current::Node(Node::Absent);
+                (action.change, action.diff) = directory.diff(&Node::Absent);
             }
         }
         if !plan.is_changed() {
@@ -63,26 +63,35 @@ impl<'a> Transaction<'a> {
         let id = ids(self.root)?.last().map_or(1, |last| last + 1);
         let mut journal = Journal::new(id, told, &self.made, &actions);
         journal.begin(self.root, self.owner, &actions)?;
-        let mut warnings = Vec::new();
-        for (done, action) in actions.iter().enumerate() {
-            match self.one(action) {
-                Ok(warning) => warnings.extend(warning),
-                Err(error) => {
-                    let failed = self.put_back(&actions[..done]);
-                    journal.state = if failed == 0 { State::RolledBack } else { State::Begun };
-                    journal.write(self.root, self.owner).unwrap_or_default();
-                    return Err(error.hint(match failed {
-                        0 => "everything that this run had changed was put back".to_owned(),
-                        _ => format!(
-                            "{failed} changes could not be put back: see {STATE_DIRECTORY}/runs/{id:04}"
-                        ),
-                    }));
-                }
+        let mut warnings: Vec<(RootedPath, String)> = Vec::new();
+        let mut begun = 0;
+        let mut all = || {
+            for action in &actions {
+                begun += 1;
+                warnings.extend(self.one(action)?.map(|warning| (action.resource.path(), warning)));
             }
+            journal.state = State::Committed;
+            journal.write(self.root, self.owner)
+        };
+        let result = all();
+        if let Err(error) = result {
+            // The one that failed may have changed something before it did.
+            let failed = self.put_back(&actions[..begun]);
+            journal.state = if failed == 0 { State::RolledBack } else { State::Begun };
+            // Where even this cannot be written, the journal says that the run has begun, which is true too.
+            journal.write(self.root, self.owner).unwrap_or_default();
+            return Err(error.hint(match failed {
+                0 => "everything that this run had changed was put back".to_owned(),
+                _ => format!("{failed} changes could not be put back: see {STATE_DIRECTORY}/runs/{id:04}"),
+            }));
         }
-        journal.state = State::Committed;
-        journal.write(self.root, self.owner)?;
-        plan.warnings.extend(warnings);
+        for (path, warning) in warnings {
+            // What could not be done is not reported as done.
+            for action in plan.actions.iter_mut().filter(|action| action.resource.path() == path) {
+                (action.change, action.diff) = (Change::None, String::new());
+            }
+            plan.warnings.push(warning);
+        }
         Ok(Outcome { plan, id: Some(id) })
     }
 
@@ -98,9 +107,14 @@ impl<'a> Transaction<'a> {
         Ok(warning)
     }
 
-    /// Reverts, the newest first; returns how many could not be reverted.
-    fn put_back(&self, done: &[&Action]) -> usize {
-        done.iter().rev().filter(|action| action.revert(self.root).is_err()).count()
+    /// Reverts, the newest first; returns how many are not as they were.
+    fn put_back(&self, begun: &[&Action]) -> usize {
+        let reverted = |action: &&&Action| {
+            // A sync that fails again is no reason to say that the old bytes are not back.
+            action.revert(self.root).is_ok()
+                || action.resource.observe(self.root).is_ok_and(|now| now == action.before)
+        };
+        begun.iter().rev().filter(|action| !reverted(action)).count()
     }
 }
 
@@ -109,7 +123,7 @@ fn make_state_directories(root: &Root, owner: Owner) -> Result<Vec<RootedPath>> 
     let runs = runs();
     let state = RootedPath::fixed(STATE_DIRECTORY);
     let mut missing = Vec::new();
-    let mut above = Some(runs);
+    let mut above = Some(runs.clone());
     while let Some(path) = above.filter(|path| path.as_str() != "/" && !root.exists(path)) {
         above = path.parent();
         missing.push(path);
@@ -122,6 +136,13 @@ fn make_state_directories(root: &Root, owner: Owner) -> Result<Vec<RootedPath>> 
             // Another run was quicker; the lock decides which of us goes on.
             Err(_) if root.exists(path) => {}
             other => other?,
+        }
+    }
+    // One that was there already may be open to others, and backups hold what was private.
+    for path in [&state, &runs] {
+        let wanted = Node::Directory { mode: FileMode::PRIVATE_DIRECTORY, owner };
+        if root.look_directory(path)? != wanted {
+            root.set_metadata(path, FileMode::PRIVATE_DIRECTORY, owner, true)?;
         }
     }
     Ok(missing.into_iter().filter(|path| !path.as_str().starts_with(state.as_str())).collect())

@@ -6,8 +6,8 @@ use super::ui::Ui;
 use super::{changes_code, plan};
 use crate::apply::{Outcome, Transaction};
 use crate::error::{Error, Kind, Result};
-use crate::node::accounts;
 use crate::node::k3s::Traces;
+use crate::node::{Owner, accounts};
 use crate::output::{self, Report};
 
 pub(super) fn run(global: &Global, arguments: &ApplyArguments, ui: &mut Ui) -> Result<u8> {
@@ -36,20 +36,16 @@ pub(super) fn run(global: &Global, arguments: &ApplyArguments, ui: &mut Ui) -> R
 }
 
 fn check_rights(global: &Global, context: &Context) -> Result<()> {
-    if accounts::is_root() {
+    if accounts::may_give_to(context.owner) {
         return Ok(());
     }
     let own = accounts::own();
-    match &global.owner {
-        None => Err(Error::new(Kind::NotPermitted, "only root can make files that belong to root")
-            .hint(format!("run it as root, or for an image build name the owner: --owner {own}"))),
-        Some(_) if context.owner.uid != own.uid => Err(Error::new(
-            Kind::NotPermitted,
-            format!("only root can make files that belong to {}", context.owner),
-        )
-        .hint(format!("without root only --owner {own} works"))),
-        Some(_) => Ok(()),
-    }
+    let whose = if context.owner == Owner::ROOT { "root".to_owned() } else { context.owner.to_string() };
+    let message = format!("only root can make files that belong to {whose}");
+    Err(Error::new(Kind::NotPermitted, message).hint(match global.owner {
+        None => format!("run it as root, or for an image build name the owner: --owner {own}"),
+        Some(_) => format!("without root only --owner {own} works, or another group of yours"),
+    }))
 }
 
 /// Refuses the one thing that is unsafe once K3s has started.

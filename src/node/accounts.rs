@@ -12,10 +12,12 @@ use crate::error::{Error, Kind, Result};
 /// Longest line of passwd and group that is read, in bytes.
 pub const MAX_LINE_BYTES: usize = 64 * 1024;
 
-/// Tells whether this process may change owners.
+/// Tells whether this process may make files that belong to `owner`.
 #[must_use]
-pub fn is_root() -> bool {
-    users::get_effective_uid() == 0
+pub fn may_give_to(owner: Owner) -> bool {
+    let own = own();
+    let mut groups = nix::unistd::getgroups().unwrap_or_default().into_iter().map(nix::unistd::Gid::as_raw);
+    own.uid == 0 || (owner.uid == own.uid && (owner.gid == own.gid || groups.any(|gid| gid == owner.gid)))
 }
 
 /// Returns the user and group that files get when this process makes them.

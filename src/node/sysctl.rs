@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::unistd::{AccessFlags, faccessat};
 use sysctl::Sysctl as _;
 
 use super::path::RootedPath;
@@ -64,12 +66,27 @@ pub fn write(key: &SysctlKey, value: &str) -> std::result::Result<(), String> {
     ctl.set_value_string(value).map(drop).map_err(|error| reason(&error))
 }
 
+/// Tells whether `key` can be set; in a container /proc/sys is often read-only.
+///
+/// # Errors
+/// Why it cannot.
+pub fn check_writable(key: &SysctlKey) -> std::result::Result<(), String> {
+    let path = key.file();
+    faccessat(AT_FDCWD, path.as_str(), AccessFlags::W_OK, AtFlags::AT_EACCESS)
+        .map_err(|errno| errno.desc().to_owned())
+}
+
 fn reason(error: &sysctl::SysctlError) -> String {
     match error {
         sysctl::SysctlError::IoError(error) => error
             .raw_os_error()
             .map_or_else(|| error.to_string(), |code| nix::errno::Errno::from_raw(code).desc().to_owned()),
-        sysctl::SysctlError::NotFound(_) => "the kernel does not have it, or does not show it".to_owned(),
+        // What the crate says of every file that it cannot open.
+        sysctl::SysctlError::NotFound(key) => {
+            let path = format!("/proc/sys/{}", key.replace('.', "/"));
+            let errno = faccessat(AT_FDCWD, path.as_str(), AccessFlags::R_OK, AtFlags::AT_EACCESS).err();
+            errno.unwrap_or(nix::errno::Errno::ENOENT).desc().to_owned()
+        }
         other => other.to_string(),
     }
 }

@@ -82,6 +82,9 @@ impl Plan {
                     }
                 }
             }
+            if let (Resource::Sysctl(sysctl), Current::Value(Err(reason))) = (&resource, &before) {
+                plan.warnings.push(sysctl.complaint(reason));
+            }
             plan.actions.push(Action { resource, before, change, diff });
         }
         // Files to remove that are not there are nobody's business.

@@ -143,8 +143,15 @@ impl Action {
     pub fn revert(&self, root: &Root) -> Result<()> {
         match (&self.resource, &self.before) {
             _ if self.change == Change::None => Ok(()),
-            (Resource::Directory(directory), Current::Node(before)) => directory.revert(root, before),
-            (Resource::File(file), Current::Node(before)) => file.revert(root, before),
+            // What was not changed needs no room on a disk that may be full.
+            (Resource::Directory(directory), Current::Node(before))
+                if directory.observe(root)? != *before =>
+            {
+                directory.revert(root, before)
+            }
+            (Resource::File(file), Current::Node(before)) if file.observe(root)? != *before => {
+                file.revert(root, before)
+            }
             (Resource::Sysctl(sysctl), Current::Value(before)) => {
                 sysctl.revert(before);
                 Ok(())

@@ -19,9 +19,13 @@ impl Sysctl {
     /// Reads the value that the kernel has.
     ///
     /// # Errors
-    /// Why it cannot be read.
+    /// Why it cannot be read, or why it cannot be set where it has to be.
     pub fn observe(&self) -> std::result::Result<String, String> {
-        sysctl::read(&self.key)
+        let value = sysctl::read(&self.key)?;
+        if value != self.value {
+            sysctl::check_writable(&self.key)?;
+        }
+        Ok(value)
     }
 
     /// Compares it with what the kernel has.
@@ -32,18 +36,24 @@ impl Sysctl {
             Ok(value) => {
                 (Change::Update, format!("-{key} = {value}\n+{key} = {}\n", self.value, key = self.key))
             }
-            Err(_) => (Change::Update, format!("+{} = {}\n", self.key, self.value)),
+            // Nothing that we could do; see `complaint`.
+            Err(_) => (Change::None, String::new()),
         }
     }
 
     /// Sets it. A kernel that refuses is a warning: the file is there for the next boot.
     #[must_use]
     pub fn apply(&self) -> Option<String> {
-        let error = sysctl::write(&self.key, &self.value).err()?;
-        Some(format!(
-            "the running kernel keeps {}: {error}; it should be {} before K3s starts",
+        sysctl::write(&self.key, &self.value).err().map(|reason| self.complaint(&reason))
+    }
+
+    /// Returns what to say where it cannot be set.
+    #[must_use]
+    pub fn complaint(&self, reason: &str) -> String {
+        format!(
+            "the running kernel keeps {}: {reason}; it should be {} before K3s starts",
             self.key, self.value
-        ))
+        )
     }
 
     /// Sets it back; what could not be read was not changed either.
