@@ -6,8 +6,8 @@ use super::ui::Ui;
 use super::{changes_code, plan};
 use crate::apply::{Outcome, Transaction};
 use crate::error::{Error, Kind, Result};
+use crate::node::accounts;
 use crate::node::k3s::Traces;
-use crate::node::{Owner, accounts};
 use crate::output::{self, Report};
 
 pub(super) fn run(global: &Global, arguments: &ApplyArguments, ui: &mut Ui) -> Result<u8> {
@@ -40,7 +40,7 @@ fn check_rights(global: &Global, context: &Context) -> Result<()> {
         return Ok(());
     }
     let own = accounts::own();
-    let whose = if context.owner == Owner::ROOT { "root".to_owned() } else { context.owner.to_string() };
+    let whose = global.owner.as_ref().map_or_else(|| "root".to_owned(), |_| context.owner.to_string());
     let message = format!("only root can make files that belong to {whose}");
     Err(Error::new(Kind::NotPermitted, message).hint(match global.owner {
         None => format!("run it as root, or for an image build name the owner: --owner {own}"),
