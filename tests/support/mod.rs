@@ -48,10 +48,13 @@ impl Node {
         for (path, _) in walk(from) {
             let (source, target) = (from.join(&path), self.dir.path().join(&path));
             if source.is_dir() {
-                fs::create_dir_all(target).unwrap();
+                fs::create_dir_all(&target).unwrap();
             } else {
-                fs::copy(source, target).unwrap();
+                fs::copy(source, &target).unwrap();
             }
+            // Whatever the umask was, here or where the files were checked out.
+            let mode = if target.is_dir() { 0o755 } else { 0o644 };
+            fs::set_permissions(&target, fs::Permissions::from_mode(mode)).unwrap();
         }
         self
     }
