@@ -11,7 +11,8 @@ use std::path::Path;
 use std::{env, fs};
 
 /// Folders whose `*.yaml` are embedded, and the constant each becomes.
-const FOLDERS: [(&str, &str); 2] = [("profiles", "PROFILES"), ("src/profile/data", "TABLES")];
+const FOLDERS: [(&str, &str); 3] =
+    [("profiles", "PROFILES"), ("src/profile/data", "TABLES"), ("src/k3s/data", "K3S_TABLES")];
 
 fn main() {
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
@@ -19,7 +20,7 @@ fn main() {
     for (folder, constant) in FOLDERS {
         println!("cargo::rerun-if-changed={folder}");
         writeln!(code, "/// `{folder}/*.yaml` as (name, JSON), sorted by name.").expect("a string takes it");
-        writeln!(code, "pub(super) const {constant}: &[(&str, &str)] = &[").expect("a string takes it");
+        writeln!(code, "const {constant}: &[(&str, &str)] = &[").expect("a string takes it");
         for (name, json) in read_folder(Path::new(folder)) {
             writeln!(code, "    ({name:?}, {json:?}),").expect("a string takes it");
         }

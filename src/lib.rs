@@ -26,6 +26,7 @@ pub mod apply;
 pub mod carrier;
 pub mod cli;
 pub mod document;
+mod embedded;
 pub mod error;
 pub mod k3s;
 pub mod node;

@@ -183,6 +183,12 @@ impl Root {
         self.resolve(path, OFlag::O_PATH).is_ok()
     }
 
+    /// Tells whether there is a directory at `path`, not counting a symlink to one.
+    #[must_use]
+    pub fn is_directory(&self, path: &RootedPath) -> bool {
+        self.resolve(path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).is_ok()
+    }
+
     /// Returns the names in the directory at `path`, sorted by bytes; none where there is no directory.
     ///
     /// # Errors

@@ -5,8 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-use super::embedded;
 use super::fields::unknown;
+use crate::embedded;
 use crate::error::{Error, Kind, Result};
 
 /// The number of a control in a benchmark, such as 1.2.16. Sorts by its parts as numbers.

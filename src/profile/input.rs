@@ -6,13 +6,13 @@ use std::fmt;
 use serde_json::Value;
 
 use super::control::{Numbers, Selection};
-use super::embedded;
 use super::fields::{Text, unknown};
 use super::minor::KubernetesMinor;
 use super::resolved::{Profile, Resolved};
 use super::setting::{self, Declaration};
 use super::source::Source;
 use super::written::{ProfileDocument, read_settings};
+use crate::embedded;
 use crate::error::{Error, Kind, Place, Result};
 
 /// Longest chain of `extends`.

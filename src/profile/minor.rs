@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::embedded;
+use crate::embedded;
 use crate::error::{Error, Kind, Result};
 
 /// A Kubernetes minor such as 1.33. The major version is always 1.

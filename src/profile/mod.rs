@@ -9,7 +9,6 @@
 //! reads no file: who calls it hands it an opener.
 
 mod control;
-mod embedded;
 mod fields;
 mod input;
 mod minor;
@@ -33,5 +32,5 @@ pub use written::{ProfileDocument, read_settings};
 /// Returns the names of the built-in profiles, oldest benchmark first and overlays last.
 #[must_use]
 pub fn built_in_names() -> Vec<&'static str> {
-    embedded::profile_names()
+    crate::embedded::profile_names()
 }

@@ -6,9 +6,9 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::embedded;
 use super::fields::{describe, unknown};
 use super::minor::{KubernetesMinor, MinorRange};
+use crate::embedded;
 use crate::error::{Error, Kind};
 
 /// Longest text that a setting takes, in bytes.

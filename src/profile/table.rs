@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::embedded;
 use crate::Role;
+use crate::embedded;
 
 /// data/arguments.yaml.
 #[derive(Debug, Clone, Deserialize)]

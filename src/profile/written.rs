@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::control::{ControlId, titles};
-use super::embedded;
 use super::fields::{Fields, Text, describe, unknown};
 use super::minor::MinorRange;
 use super::setting::{self, Declaration, Misfit};
+use crate::embedded;
 use crate::error::{Error, Result};
 
 /// One profile document. Everything but its text may be absent.

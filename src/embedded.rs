@@ -1,4 +1,4 @@
-//! The data that the binary carries: `profiles/*.yaml` and `src/profile/data/*.yaml`, made JSON by build.rs.
+//! The data that the binary carries: `profiles/*.yaml` and the tables in `src/*/data/`, made JSON by build.rs.
 
 use serde::de::Deserialize;
 use serde_json::Value;
@@ -9,18 +9,19 @@ include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 ///
 /// # Panics
 /// Where the table does not have the shape of `T`; the tests read every table.
-pub(super) fn table<T: for<'a> Deserialize<'a>>(name: &str) -> T {
-    let json = find(TABLES, name).expect("the table is part of the project");
+pub(crate) fn table<T: for<'a> Deserialize<'a>>(name: &str) -> T {
+    let json =
+        find(TABLES, name).or_else(|| find(K3S_TABLES, name)).expect("the table is part of the project");
     serde_json::from_str(json).expect("the table has the shape that its reader expects")
 }
 
 /// Returns the built-in profile `name` as it is written.
-pub(super) fn profile(name: &str) -> Option<Value> {
+pub(crate) fn profile(name: &str) -> Option<Value> {
     find(PROFILES, name).map(|json| serde_json::from_str(json).expect("build.rs wrote JSON"))
 }
 
 /// Returns the names of the built-in profiles, oldest benchmark first and overlays last.
-pub(super) fn profile_names() -> Vec<&'static str> {
+pub(crate) fn profile_names() -> Vec<&'static str> {
     let mut names: Vec<&str> = PROFILES.iter().map(|(name, _)| *name).collect();
     // Benchmarks 1.23 and 1.24 came before 1.7: CIS took up its own numbering after Kubernetes 1.24.
     names.sort_by_key(|name| {

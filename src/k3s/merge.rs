@@ -1,0 +1,117 @@
+//! K3s' merge of its configuration files into one command line (pkg/configfilearg/parser.go).
+//!
+//! `config.yaml` first, then the drop-ins in the order of their names' bytes. A later key replaces an earlier
+//! one, unless it is written `key+`, which appends. Keys keep the order in which they were first seen.
+
+use super::scalar::Scalar;
+use super::yaml::{self, Node, Problem, Value};
+use crate::error::Place;
+
+/// One item of a key's value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item {
+    /// The text that K3s puts on its command line.
+    pub text: String,
+    /// Whether it is a key's only value and null.
+    pub null: bool,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// A key with what the files together give it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Key {
+    /// The key without `+`.
+    pub name: String,
+    /// Its values: those of a list one by one, any other value as one.
+    pub items: Vec<Item>,
+}
+
+/// Merges files, given as (name, bytes) in the order in which K3s reads them.
+///
+/// # Errors
+/// The first problem for which K3s would not start, with the name of its file.
+pub fn merge<'a>(
+    files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+) -> Result<Vec<Key>, (String, Problem)> {
+    let mut keys: Vec<Key> = Vec::new();
+    for (file, bytes) in files {
+        let problem = |problem| (file.to_owned(), problem);
+        let pairs = match yaml::read(bytes).map_err(problem)? {
+            None => continue,
+            Some(node) if node.is_null() => continue,
+            Some(Node { value: Value::Map(pairs), .. }) => pairs,
+            Some(Node { position, .. }) => {
+                let message = "the file does not hold a mapping".to_owned();
+                return Err(problem(Problem { message, position: Some(position) }));
+            }
+        };
+        for (key, value) in pairs {
+            if is_merge_key(&key) {
+                continue;
+            }
+            let written = text_of(&key);
+            let name = written.strip_suffix('+').unwrap_or(&written).to_owned();
+            let appends = written.ends_with('+');
+            match keys.iter_mut().find(|known| known.name == name) {
+                Some(known) if appends => {
+                    // Null is no value to append to, though alone it is a flag without one.
+                    known.items.retain(|item| !item.null);
+                    known
+                        .items
+                        .extend(items(file, &value).into_iter().filter(|item| !item.null || is_list(&value)));
+                }
+                Some(known) => known.items = items(file, &value),
+                None => keys.push(Key { name, items: items(file, &value) }),
+            }
+        }
+    }
+    Ok(keys)
+}
+
+/// Returns the command line that K3s makes of `arguments`: the keys go behind the first word that is a command.
+#[must_use]
+pub fn argv(arguments: &[String], keys: &[Key]) -> Vec<String> {
+    let at = arguments
+        .iter()
+        .position(|word| word == "server" || word == "agent")
+        .map_or(arguments.len(), |at| at + 1);
+    let flags = keys.iter().flat_map(|key| key.items.iter().map(|item| flag(&key.name, &item.text)));
+    arguments[..at].iter().cloned().chain(flags).chain(arguments[at..].iter().cloned()).collect()
+}
+
+/// Returns a key as a flag; a single letter has one dash.
+#[must_use]
+pub fn flag(name: &str, text: &str) -> String {
+    let dashes = if name.len() == 1 { "-" } else { "--" };
+    format!("{dashes}{name}={text}")
+}
+
+fn items(file: &str, value: &Node) -> Vec<Item> {
+    let item = |node: &Node, null| Item {
+        text: text_of(node),
+        null,
+        place: Place { file: file.to_owned(), position: Some(node.position) },
+    };
+    match &value.value {
+        Value::List(nodes) => nodes.iter().map(|node| item(node, false)).collect(),
+        _ => vec![item(value, value.is_null())],
+    }
+}
+
+fn is_list(value: &Node) -> bool {
+    matches!(value.value, Value::List(_))
+}
+
+/// Rancher's `convert.ToString`: the first of a list, nothing for null, without space around it.
+fn text_of(node: &Node) -> String {
+    match &node.value {
+        Value::Scalar(Scalar::Null) => String::new(),
+        Value::List(nodes) => nodes.first().map(text_of).unwrap_or_default(),
+        _ => node.go_text().trim().to_owned(),
+    }
+}
+
+fn is_merge_key(key: &Node) -> bool {
+    key.value == Value::Scalar(Scalar::Text("<<".to_owned()))
+}

@@ -1,0 +1,216 @@
+//! One scalar, as K3s' YAML reader (gopkg.in/yaml.v2) resolves it and as Go prints it.
+//!
+//! YAML 1.1 with that library's own habits: `yes` and `on` are true, `0640` is octal, `1_000` is a number,
+//! `1:30` is not. A value that K3s takes for something else than its author did is found here, not on the node.
+//! Source: resolve.go of yaml.v2, strconv of Go.
+
+/// A scalar's value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Scalar {
+    /// `~`, `null`, or nothing.
+    Null,
+    /// `true`, `yes`, `on`, `y` and their opposites.
+    Bool(bool),
+    /// An integer that fits 64 bits with a sign.
+    Int(i64),
+    /// A larger one that fits 64 bits.
+    Uint(u64),
+    /// Any other number.
+    Float(f64),
+    /// Text.
+    Text(String),
+}
+
+impl Scalar {
+    /// Returns the value as Go's `fmt.Sprint` prints it.
+    #[must_use]
+    pub fn go_text(&self) -> String {
+        match self {
+            Self::Null => "<nil>".to_owned(),
+            Self::Bool(value) => value.to_string(),
+            Self::Int(value) => value.to_string(),
+            Self::Uint(value) => value.to_string(),
+            Self::Float(value) => go_float(*value),
+            Self::Text(text) => text.clone(),
+        }
+    }
+}
+
+/// Why a scalar with an explicit tag cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// What was found, such as `!!str`.
+    pub found: &'static str,
+    /// The tag that was asked for, such as `!!int`.
+    pub wanted: String,
+}
+
+const TRUE: [&str; 11] = ["y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"];
+const FALSE: [&str; 11] = ["n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"];
+const NULL: [&str; 5] = ["", "~", "null", "Null", "NULL"];
+
+/// Resolves `text`; `tag` is the suffix of a standard tag (`str`, `int`, …), `quoted` any style but plain.
+///
+/// # Errors
+/// Where the tag says what the text is not.
+pub fn resolve(text: &str, tag: Option<&str>, quoted: bool) -> Result<Scalar, Mismatch> {
+    let Some(tag) = tag else {
+        return Ok(if quoted { Scalar::Text(text.to_owned()) } else { plain(text) });
+    };
+    match (tag, plain(text)) {
+        ("str", _) => Ok(Scalar::Text(text.to_owned())),
+        ("binary", _) => base64(text)
+            .map(Scalar::Text)
+            .ok_or_else(|| Mismatch { found: "!!str", wanted: "!!binary".into() }),
+        ("bool", value @ Scalar::Bool(_)) | ("int", value @ (Scalar::Int(_) | Scalar::Uint(_))) => Ok(value),
+        ("float", value @ Scalar::Float(_)) | ("null", value @ Scalar::Null) => Ok(value),
+        #[allow(clippy::cast_precision_loss, reason = "as Go converts it")]
+        ("float", Scalar::Int(value)) => Ok(Scalar::Float(value as f64)),
+        ("bool" | "int" | "float" | "null" | "timestamp", value) => {
+            Err(Mismatch { found: short_tag(&value), wanted: format!("!!{tag}") })
+        }
+        // A tag of somebody's own is no hint: the text stays text.
+        _ => Ok(Scalar::Text(text.to_owned())),
+    }
+}
+
+fn short_tag(value: &Scalar) -> &'static str {
+    match value {
+        Scalar::Null => "!!null",
+        Scalar::Bool(_) => "!!bool",
+        Scalar::Int(_) | Scalar::Uint(_) => "!!int",
+        Scalar::Float(_) => "!!float",
+        Scalar::Text(_) => "!!str",
+    }
+}
+
+fn plain(text: &str) -> Scalar {
+    if NULL.contains(&text) {
+        return Scalar::Null;
+    }
+    if TRUE.contains(&text) || FALSE.contains(&text) {
+        return Scalar::Bool(TRUE.contains(&text));
+    }
+    match text {
+        ".nan" | ".NaN" | ".NAN" => return Scalar::Float(f64::NAN),
+        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => return Scalar::Float(f64::INFINITY),
+        "-.inf" | "-.Inf" | "-.INF" => return Scalar::Float(f64::NEG_INFINITY),
+        _ => {}
+    }
+    let number = match text.as_bytes().first() {
+        Some(b'.') => float(text),
+        Some(b'+' | b'-' | b'0'..=b'9') => {
+            let plain = text.replace('_', "");
+            integer(&plain).or_else(|| float(&plain))
+        }
+        _ => None,
+    };
+    number.unwrap_or_else(|| Scalar::Text(text.to_owned()))
+}
+
+/// Go's `ParseInt(text, 0, 64)`, then `ParseUint`.
+fn integer(text: &str) -> Option<Scalar> {
+    let (negative, signed, digits) = match text.as_bytes() {
+        [b'-', ..] => (true, true, &text[1..]),
+        [b'+', ..] => (false, true, &text[1..]),
+        _ => (false, false, text),
+    };
+    let lower = digits.to_ascii_lowercase();
+    let (digits, base) = match lower.as_bytes() {
+        [b'0', b'x', ..] => (&lower[2..], 16),
+        [b'0', b'b', ..] => (&lower[2..], 2),
+        [b'0', b'o', ..] => (&lower[2..], 8),
+        [b'0', _, ..] => (&lower[1..], 8),
+        _ => (lower.as_str(), 10),
+    };
+    if digits.is_empty() || !digits.chars().all(|digit| digit.is_digit(base)) {
+        return None;
+    }
+    let value = u128::from_str_radix(digits, base).ok()?;
+    let value = i128::try_from(value).ok()?;
+    let value = if negative { -value } else { value };
+    match i64::try_from(value) {
+        Ok(value) => Some(Scalar::Int(value)),
+        // ParseUint takes no sign.
+        Err(_) if !signed => u64::try_from(value).ok().map(Scalar::Uint),
+        Err(_) => None,
+    }
+}
+
+/// `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`, as a float that is not too large for one.
+fn float(text: &str) -> Option<Scalar> {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent.strip_prefix(['+', '-']).unwrap_or(exponent))),
+        None => (unsigned, None),
+    };
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let good = match mantissa.split_once('.') {
+        Some(("", fraction)) => digits(fraction),
+        Some((whole, fraction)) => digits(whole) && (fraction.is_empty() || digits(fraction)),
+        None => digits(mantissa),
+    };
+    if !good || exponent.is_some_and(|exponent| !digits(exponent)) {
+        return None;
+    }
+    text.parse::<f64>().ok().filter(|value| value.is_finite()).map(Scalar::Float)
+}
+
+/// Go's `%v` of a float64: the shortest digits, with an exponent below -4 and from 6 on.
+fn go_float(value: f64) -> String {
+    if value.is_nan() {
+        return "NaN".to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "+Inf".to_owned() } else { "-Inf".to_owned() };
+    }
+    let scientific = format!("{value:e}");
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if (-4..6).contains(&exponent) {
+        return format!("{value}");
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{mantissa}e{sign}{:02}", exponent.abs())
+}
+
+/// Standard base64 with padding; line breaks are skipped, as Go does.
+fn base64(text: &str) -> Option<String> {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let bytes: Vec<u8> = text.bytes().filter(|byte| !matches!(byte, b'\n' | b'\r')).collect();
+    let mut out = Vec::new();
+    for (index, chunk) in bytes.chunks(4).enumerate() {
+        let last = (index + 1) * 4 == bytes.len();
+        let padding = chunk.iter().rev().take_while(|byte| **byte == b'=').count();
+        if chunk.len() != 4 || padding > 2 || (padding > 0 && !last) {
+            return None;
+        }
+        let mut bits = 0_u32;
+        for byte in &chunk[..4 - padding] {
+            bits = bits << 6 | u32::try_from(ALPHABET.iter().position(|letter| letter == byte)?).ok()?;
+        }
+        bits <<= 6 * padding;
+        out.extend(&bits.to_be_bytes()[1..4 - padding]);
+    }
+    String::from_utf8(out).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_print_as_go_prints_them() {
+        for (text, printed) in [
+            ("1e3", "1000"),
+            ("1E6", "1e+06"),
+            ("1.50", "1.5"),
+            ("0.00001", "1e-05"),
+            ("-0.0", "-0"),
+            ("99999999999999999999", "1e+20"),
+            ("685.230_15e+03", "685230.15"),
+        ] {
+            assert_eq!(plain(text).go_text(), printed, "{text}");
+        }
+    }
+}
