@@ -7,6 +7,7 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 
 use serde::{Deserialize, Serialize};
 
@@ -189,8 +190,11 @@ fn directory(id: u32) -> RootedPath {
 /// # Errors
 /// Where the directory cannot be read.
 pub(super) fn ids(root: &Root) -> Result<Vec<u32>> {
-    let mut ids: Vec<u32> =
-        root.list(&runs())?.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
+    let number = |name: &OsString| {
+        let name = name.to_str().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))?;
+        name.parse().ok()
+    };
+    let mut ids: Vec<u32> = root.list(&runs())?.iter().filter_map(number).collect();
     ids.sort_unstable();
     Ok(ids)
 }
@@ -206,10 +210,15 @@ pub fn recorded(root: &Root) -> Result<(Option<Told>, BTreeSet<RootedPath>)> {
         let path = directory(id).join("journal.json");
         // A run that was killed before it changed anything has no journal.
         let Some(bytes) = root.read(&path)? else { continue };
-        let journal: Journal = serde_json::from_slice(&bytes).map_err(|error| {
-            Error::new(Kind::Failed, format!("the journal {} cannot be read: {error}", root.display(&path)))
+        let unreadable = |why: &str| {
+            Error::new(Kind::Failed, format!("the journal {} cannot be read: {why}", root.display(&path)))
                 .hint("it is of another version of k3s-harden, or damaged; move it away to go on without it")
-        })?;
+        };
+        let journal: Journal =
+            serde_json::from_slice(&bytes).map_err(|error| unreadable(&error.to_string()))?;
+        if !journal.format_version.starts_with("1.") {
+            return Err(unreadable(&format!("its format is {}", journal.format_version)));
+        }
         if journal.state == State::RolledBack {
             continue;
         }

@@ -3,7 +3,7 @@
 use tracing::{debug, info_span};
 
 use super::journal::{Journal, STATE_DIRECTORY, State, Told, ids, is_change, runs};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::node::{FileMode, Lock, Node, Owner, Root, RootedPath};
 use crate::plan::{Action, Change, Current, Plan, Resource};
 
@@ -60,7 +60,9 @@ impl<'a> Transaction<'a> {
             return Ok(Outcome { plan, id: None });
         }
         let actions: Vec<&Action> = plan.actions.iter().filter(is_change).collect();
-        let id = ids(self.root)?.last().map_or(1, |last| last + 1);
+        let id = ids(self.root)?.last().map_or(Some(1), |last| last.checked_add(1)).ok_or_else(|| {
+            Error::new(Kind::Failed, format!("there are no numbers left for a run in {STATE_DIRECTORY}/runs"))
+        })?;
         let mut journal = Journal::new(id, told, &self.made, &actions);
         journal.begin(self.root, self.owner, &actions)?;
         let mut warnings: Vec<(RootedPath, String)> = Vec::new();

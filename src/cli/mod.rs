@@ -13,6 +13,7 @@ use std::ffi::OsString;
 use clap::Parser;
 
 use crate::error::{Error, Kind, exit};
+use crate::node::accounts;
 use args::{Cli, Verb};
 use ui::Ui;
 
@@ -23,6 +24,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
+    // Every file and directory is made with a mode of its own; with a umask, one that is killed half way would not.
+    accounts::clear_umask();
     let mut ui = Ui::new(&cli.global);
     args::warn_of_unknown_variables();
     let result = match &cli.verb {

@@ -26,7 +26,8 @@ impl Ui {
             _ => LevelFilter::DEBUG,
         };
         let ui = Self { format: global.format, colour: global.color };
-        let builder = fmt().with_max_level(level).with_writer(io::stderr).with_target(false);
+        let builder =
+            fmt().with_max_level(level).with_writer(io::stderr).with_target(false).log_internal_errors(false);
         let coloured = ui.style(io::stderr().is_terminal()) == Style::Coloured;
         // A second set-up in one process (in tests) keeps the first.
         let set_up = match global.log_format {

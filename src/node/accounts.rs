@@ -20,6 +20,11 @@ pub fn may_give_to(owner: Owner) -> bool {
     own.uid == 0 || (owner.uid == own.uid && (owner.gid == own.gid || groups.any(|gid| gid == owner.gid)))
 }
 
+/// Makes modes exact from the moment of creation, for the rest of the process.
+pub fn clear_umask() {
+    nix::sys::stat::umask(nix::sys::stat::Mode::empty());
+}
+
 /// Returns the user and group that files get when this process makes them.
 #[must_use]
 pub fn own() -> Owner {
@@ -51,6 +56,10 @@ pub fn parse_owner(text: &str, root: &Root) -> Result<Owner> {
                 .ok_or_else(|| bad("group", group))?,
         },
     };
+    // The kernel takes this number for "leave it".
+    if uid == u32::MAX || gid == u32::MAX {
+        return Err(Error::new(Kind::Usage, format!("--owner {text}: {} is nobody", u32::MAX)));
+    }
     Ok(Owner { uid, gid })
 }
 

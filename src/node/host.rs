@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 /// [`Kind::BadInput`] where there is no such file, or where it is no regular file.
 pub fn read_file(path: &str, limit: usize) -> Result<Vec<u8>> {
     let failed = |error: std::io::Error| {
-        let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
+        let errno = errno(&error);
         match errno {
             Errno::ENOENT | Errno::ENOTDIR => {
                 Error::new(Kind::BadInput, format!("cannot read {path}: {}", errno.desc()))
@@ -36,16 +36,20 @@ pub fn read_file(path: &str, limit: usize) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes a file that the user asked for, replacing an older one in one step.
+/// Writes a file that the user asked for, replacing an older one in one step. Through a symlink, and into a
+/// device or pipe such as /dev/stdout, it is written as any program would.
 ///
 /// # Errors
 /// Where it cannot be written.
+#[allow(clippy::disallowed_methods, reason = "this is the room that opens files")]
 pub fn write_file(path: &Path, bytes: &[u8], mode: FileMode) -> Result<()> {
-    let failed = |error: std::io::Error| {
-        let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
-        Error::system("write", path.display(), errno)
-    };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let failed = |error: std::io::Error| Error::system("write", path.display(), errno(&error));
+    if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        let opened = OpenOptions::new().write(true).open(path);
+        return opened.and_then(|mut file| file.write_all(bytes)).map_err(failed);
+    }
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().prefix(".k3s-harden.").tempfile_in(folder).map_err(failed)?;
     let write = |file: &mut File| {
         nix::sys::stat::fchmod(&*file, mode.to_nix())?;
@@ -53,7 +57,30 @@ pub fn write_file(path: &Path, bytes: &[u8], mode: FileMode) -> Result<()> {
         file.sync_all()
     };
     write(file.as_file_mut()).map_err(failed)?;
-    file.persist(path).map(drop).map_err(|error| failed(error.error))
+    file.persist(&target).map(drop).map_err(|error| failed(error.error))
+}
+
+/// Returns the number of an error; some libraries keep only its kind.
+fn errno(error: &std::io::Error) -> Errno {
+    match (error.raw_os_error(), error.kind()) {
+        (Some(code), _) => Errno::from_raw(code),
+        (None, std::io::ErrorKind::NotFound) => Errno::ENOENT,
+        (None, std::io::ErrorKind::PermissionDenied) => Errno::EACCES,
+        (None, std::io::ErrorKind::ReadOnlyFilesystem) => Errno::EROFS,
+        (None, _) => Errno::EIO,
+    }
+}
+
+/// Tells whether there is anything at a path that the user named.
+#[must_use]
+pub fn exists(path: &str) -> bool {
+    Path::new(path).symlink_metadata().is_ok()
+}
+
+/// Returns a path that the user named from the root on, so that it means the same to a later run.
+#[must_use]
+pub fn absolute(path: &str) -> String {
+    std::path::absolute(path).map_or_else(|_| path.to_owned(), |path| path.display().to_string())
 }
 
 /// Makes a directory that the user asked for, with those above it.

@@ -24,8 +24,7 @@ impl Root {
     pub fn make_directory(&self, path: &RootedPath, mode: FileMode, owner: Owner) -> Result<()> {
         let parent = self.existing_parent(path)?;
         let failed = |errno| self.failed("make the directory", path, errno);
-        // Private until it has its owner: mkdir's mode is cut by the umask and never widened by it.
-        mkdirat(&parent, path.name(), FileMode::PRIVATE_DIRECTORY.to_nix()).map_err(failed)?;
+        mkdirat(&parent, path.name(), mode.to_nix()).map_err(failed)?;
         let set = || {
             let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
             let dir = openat(&parent, path.name(), flags, Mode::empty())?;

@@ -93,7 +93,12 @@ impl<'a> Fields<'a> {
                 let mut path = self.path.clone();
                 path.push(key);
                 let error = self.text.error(&path, format!("{key} must be text, found {}", describe(&other)));
-                Err(error.hint(format!("write it in quotes: {key}: \"{other}\"")))
+                let scalar = other.is_number() || other.is_boolean();
+                Err(if scalar {
+                    error.hint(format!("write it in quotes: {key}: \"{other}\""))
+                } else {
+                    error
+                })
             }
         }
     }

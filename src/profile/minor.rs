@@ -60,7 +60,7 @@ impl FromStr for KubernetesMinor {
 
     fn from_str(text: &str) -> Result<Self> {
         text.strip_prefix("1.")
-            .filter(|minor| !minor.is_empty() && minor.bytes().all(|byte| byte.is_ascii_digit()))
+            .filter(|minor| minor.bytes().all(|byte| byte.is_ascii_digit()) && !minor.starts_with('0'))
             .and_then(|minor| minor.parse().ok())
             .map(Self)
             .ok_or_else(|| {
@@ -174,7 +174,7 @@ mod tests {
         {
             assert_eq!(text.parse::<K3sVersion>().unwrap().minor().to_string(), minor, "{text}");
         }
-        for text in ["", "1", "v1", "1.x", "2.0", "1.33.4.5", "v1.33.4+", "latest", "1.33\n"] {
+        for text in ["", "1", "v1", "1.x", "2.0", "1.33.4.5", "v1.33.4+", "latest", "1.33\n", "1.033"] {
             assert!(text.parse::<K3sVersion>().is_err(), "{text:?}");
         }
     }

@@ -25,7 +25,7 @@ pub use input::{Assignment, MAX_EXTENDS, Open, Origin, Request};
 pub use minor::{K3sVersion, KubernetesMinor, MinorRange};
 pub use resolved::{Profile, Resolved};
 pub use setting::{Declaration, MAX_LIST_ITEMS, MAX_TEXT_BYTES, declarations};
-pub use source::{MAX_NESTING, MAX_SOURCE_BYTES, Source};
+pub use source::{MAX_NESTING, MAX_SOURCE_BYTES, MAX_VALUES, Source};
 pub use table::{ArgumentRow, ArgumentTable, KeyRow, PluginRow, SysctlRow, ValueOf};
 pub use written::{ProfileDocument, read_settings};
 

@@ -3,6 +3,8 @@
 //! The values come from `serde_yaml`; where an error has to name line and column, the text is walked a second
 //! time by an event parser. So the good case pays nothing for positions, and no error is without one.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use granit_parser::{Event, Parser, ScalarStyle, Span};
 use serde_json::Value;
 
@@ -12,6 +14,9 @@ use crate::error::{Error, Kind, Place, Result};
 pub const MAX_SOURCE_BYTES: usize = 256 * 1024;
 /// Deepest nesting of such a file, in levels. Its parser takes seconds on some deeper ones.
 pub const MAX_NESTING: usize = 64;
+
+/// Most values of such a file, with its aliases written out.
+pub const MAX_VALUES: usize = 100_000;
 
 /// A text with the name under which the user knows it.
 #[derive(Debug, Clone)]
@@ -78,8 +83,11 @@ impl Source {
         let mut value: serde_yaml::Value =
             serde_yaml::from_str(&self.text).map_err(|error| self.yaml_error(&error))?;
         value.apply_merge().map_err(|error| self.yaml_error(&error))?;
-        serde_json::to_value(&value)
-            .map_err(|_| self.error(&[], "a key is not text, or a number is not finite"))
+        if let Some(path) = not_finite(&value) {
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            return Err(self.error(&path, "this is not a finite number"));
+        }
+        serde_json::to_value(&value).map_err(|_| self.error(&[], "a key is not text, or a value has a tag"))
     }
 
     /// Returns an error at the value under `path` (keys, and numbers for items of lists).
@@ -108,6 +116,12 @@ impl Source {
         locate(&self.text, path, false)
     }
 
+    /// Returns where and how the key that `path` ends with is written.
+    #[must_use]
+    pub fn key_spot(&self, path: &[&str]) -> Option<Spot> {
+        locate(&self.text, path, true)
+    }
+
     fn yaml_error(&self, error: &serde_yaml::Error) -> Error {
         let position = error.location().map(|location| (location.line(), location.column()));
         let text = error.to_string();
@@ -125,24 +139,87 @@ fn is_content(event: &Event<'_>) -> bool {
     matches!(event, Event::Scalar(..) | Event::SequenceStart(..) | Event::MappingStart(..) | Event::Alias(..))
 }
 
+/// Finds a number that JSON has no form for, by its path.
+fn not_finite(value: &serde_yaml::Value) -> Option<Vec<String>> {
+    let under = |key: String, value| {
+        let mut path = not_finite(value)?;
+        path.insert(0, key);
+        Some(path)
+    };
+    match value {
+        serde_yaml::Value::Number(number) if number.as_f64().is_some_and(|number| !number.is_finite()) => {
+            Some(Vec::new())
+        }
+        serde_yaml::Value::Sequence(items) => {
+            items.iter().enumerate().find_map(|(index, item)| under(index.to_string(), item))
+        }
+        serde_yaml::Value::Mapping(pairs) => {
+            pairs.iter().find_map(|(key, value)| under(key.as_str().unwrap_or_default().to_owned(), value))
+        }
+        _ => None,
+    }
+}
+
 type Complaint = ((usize, usize), String, &'static str);
 
 /// One container on the way down: the keys of a mapping seen so far, or a list.
 enum Level {
-    Mapping { keys: Vec<String>, key: Option<String> },
+    Mapping { keys: BTreeSet<String>, key: Option<String> },
     Sequence { index: usize },
 }
 
-/// Checks what the YAML reader itself does not: nesting before it is slow, keys given twice, second documents.
+/// Counts the values of a text as if its aliases were written out: a file of 200 kB can hold gigabytes.
+#[derive(Default)]
+struct Count {
+    total: usize,
+    anchors: BTreeMap<usize, usize>,
+    open: Vec<(usize, usize)>,
+}
+
+impl Count {
+    /// Takes a value of `size` and returns whether there are too many.
+    fn add(&mut self, anchor: usize, size: usize) -> bool {
+        self.total = self.total.saturating_add(size);
+        if anchor != 0 {
+            self.anchors.insert(anchor, size);
+        }
+        self.total > MAX_VALUES
+    }
+
+    fn take(&mut self, event: &Event<'_>) -> bool {
+        match event {
+            Event::Scalar(_, _, anchor, _) => self.add(*anchor, 1),
+            Event::Alias(anchor) => self.add(0, self.anchors.get(anchor).copied().unwrap_or(1)),
+            Event::MappingStart(_, anchor, _) | Event::SequenceStart(_, anchor, _) => {
+                self.open.push((*anchor, self.total));
+                self.add(0, 1)
+            }
+            Event::MappingEnd | Event::SequenceEnd => {
+                if let Some((anchor, before)) = self.open.pop().filter(|(anchor, _)| *anchor != 0) {
+                    self.anchors.insert(anchor, self.total - before);
+                }
+                false
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Checks what the YAML reader itself does not: nesting before it is slow, aliases before they are written out,
+/// keys given twice, second documents.
 fn check(text: &str) -> std::result::Result<(), Complaint> {
     let mut levels: Vec<Level> = Vec::new();
     let mut documents = 0;
+    let mut count = Count::default();
     for next in Parser::new_from_str(text) {
         let (event, span) = next.map_err(|error| {
             let mark = error.marker();
             ((mark.line(), mark.col() + 1), format!("this is not YAML: {}", error.info()), "")
         })?;
         let here = position(&span);
+        if count.take(&event) {
+            return Err((here, format!("there are more than {MAX_VALUES} values, aliases written out"), ""));
+        }
         match &event {
             Event::DocumentStart(..) => {
                 documents += 1;
@@ -156,14 +233,10 @@ fn check(text: &str) -> std::result::Result<(), Complaint> {
             }
             Event::Scalar(value, ..) => {
                 if let Some(Level::Mapping { keys, key: key @ None }) = levels.last_mut() {
-                    if keys.iter().any(|seen| seen == value.as_ref()) {
-                        return Err((
-                            here,
-                            format!("the key {value:?} is here a second time"),
-                            "keep one of them",
-                        ));
+                    if !keys.insert(value.to_string()) {
+                        let message = format!("the key {value:?} is here a second time");
+                        return Err((here, message, "keep one of them"));
                     }
-                    keys.push(value.to_string());
                     *key = Some(value.to_string());
                 } else {
                     value_ended(&mut levels);
@@ -178,7 +251,7 @@ fn check(text: &str) -> std::result::Result<(), Complaint> {
                     return Err((here, format!("nested deeper than {MAX_NESTING} levels"), ""));
                 }
                 levels.push(match event {
-                    Event::MappingStart(..) => Level::Mapping { keys: Vec::new(), key: None },
+                    Event::MappingStart(..) => Level::Mapping { keys: BTreeSet::new(), key: None },
                     _ => Level::Sequence { index: 0 },
                 });
             }
@@ -205,22 +278,22 @@ fn locate(text: &str, path: &[&str], want_key: bool) -> Option<Spot> {
     let mut levels: Vec<Level> = Vec::new();
     for (event, span) in Parser::new_from_str(text).flatten() {
         let is_key = matches!(levels.last(), Some(Level::Mapping { key: None, .. }));
+        let plain = matches!(event, Event::Scalar(_, ScalarStyle::Plain, ..));
         if let (Event::Scalar(value, ..), Some(Level::Mapping { key: key @ None, .. })) =
             (&event, levels.last_mut())
         {
             *key = Some(value.to_string());
             if want_key && at_path(&levels, path) {
-                return Some(Spot { position: position(&span), plain: true });
+                return Some(Spot { position: position(&span), plain });
             }
             continue;
         }
         if is_content(&event) && !is_key && !want_key && at_path(&levels, path) {
-            let plain = matches!(event, Event::Scalar(_, ScalarStyle::Plain, ..));
             return Some(Spot { position: position(&span), plain });
         }
         match event {
             Event::Scalar(..) | Event::Alias(..) => value_ended(&mut levels),
-            Event::MappingStart(..) => levels.push(Level::Mapping { keys: Vec::new(), key: None }),
+            Event::MappingStart(..) => levels.push(Level::Mapping { keys: BTreeSet::new(), key: None }),
             Event::SequenceStart(..) => levels.push(Level::Sequence { index: 0 }),
             Event::MappingEnd | Event::SequenceEnd => {
                 levels.pop();
@@ -248,6 +321,17 @@ mod tests {
         Source::new("site.yaml", text.as_bytes().to_vec())
     }
 
+    /// 200 kB that hold a hundred million values.
+    fn bomb() -> String {
+        format!("x: &a [{}]\ny: [{}]\n", "b, ".repeat(4000), "*a, ".repeat(30_000))
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_refused() {
+        let error = source("a: {b: [1, .inf]}\n").unwrap().value().unwrap_err();
+        assert_eq!(error.to_string(), "site.yaml:1:12: this is not a finite number");
+    }
+
     #[test]
     fn values_and_keys_are_found() {
         let source = source("a:\n  b: [x, \"y\"]\n  c: {d: 1}\ne: 2\n").unwrap();
@@ -267,6 +351,7 @@ mod tests {
             (&("[".repeat(70) + &"]".repeat(70)), "site.yaml:1:65: nested deeper than 64 levels"),
             (&"[".repeat(MAX_SOURCE_BYTES), "site.yaml:1:"),
             ("? [a]\n: 1\n", "site.yaml:1:3: a key must be text"),
+            (&bomb(), "site.yaml:2:"),
         ] {
             let error = source(text).unwrap_err().to_string();
             assert!(error.starts_with(message), "{error}");

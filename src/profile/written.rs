@@ -89,6 +89,9 @@ fn read_range(text: &Text, value: Value) -> Result<MinorRange> {
         }
     }
     fields.finish()?;
+    if range.from.is_some_and(|from| range.to.is_some_and(|to| to < from)) {
+        return Err(text.error(&["kubernetes"], format!("there is no minor from {range}")));
+    }
     Ok(range)
 }
 
@@ -152,6 +155,16 @@ pub fn read_settings(text: &Text, path: &[&str], value: Value) -> Result<BTreeMa
                 for (minor, value) in table {
                     let here: Vec<&str> = here.iter().copied().chain(["by_minor", minor]).collect();
                     minor.parse::<super::KubernetesMinor>().map_err(|error| error.at(text.place(&here)))?;
+                    // 1.30 without quotes is the number 1.3 to YAML.
+                    if let Text::File(source) = text
+                        && source.key_spot(&here).is_none_or(|spot| spot.plain)
+                    {
+                        let error = text.error_at_key(
+                            &here,
+                            format!("{name}: a minor without quotes is a number to YAML"),
+                        );
+                        return Err(error.hint("write it in quotes: \"1.30\""));
+                    }
                     checked.insert(minor.clone(), check_one(text, &here, &name, declaration, value)?);
                 }
                 serde_json::json!({ "by_minor": checked })
