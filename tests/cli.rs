@@ -115,10 +115,9 @@ fn later_runs_remember_what_the_first_was_told() {
     let output = node.run(&["plan", "--set", "audit_log_maxage=5", "--detailed-exitcode"]);
     assert_eq!(output.code, 2);
     assert!(output.stdout.contains("-  - \"audit-log-maxage=77\""), "{}", output.stdout);
-    assert!(
-        output.stdout.contains("+  - \"audit-log-maxsize=100\""),
-        "a new --set replaces all the earlier ones"
-    );
+    assert!(!output.stdout.contains("audit-log-maxsize=100"), "each setting is remembered by itself");
+    assert_eq!(node.run(&["apply", "-q", "--set", "audit_log_maxsize=null"]).code, 0);
+    assert!(!node.read("etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml").contains("audit-log-maxsize"));
 }
 
 #[test]
@@ -149,9 +148,155 @@ fn what_is_no_longer_wanted_is_removed_if_it_is_ours() {
 #[test]
 fn a_run_about_some_controls_leaves_the_rest_alone() {
     let node = Node::new();
+    assert_eq!(node.run(&["apply", "-q", "--k3s-version", "1.33", "--profile", "strict"]).code, 0);
+    let before = node.fingerprint();
+    for arguments in [
+        ["--only", "3.2.1"],
+        ["--only", "pod-security"],
+        ["--skip", "1.2"],
+        ["--skip", "network-policies"],
+        ["--skip", "5.2"],
+    ] {
+        let output = node.run(&[&["plan", "--detailed-exitcode"], arguments.as_slice()].concat());
+        assert_eq!(output.code, 0, "{arguments:?}: {}", all(&output));
+    }
+    assert_eq!(node.fingerprint(), before);
+    // What a run is about it does follow.
+    let output = node.run(&["plan", "--only", "1.2.17", "--set", "audit_log_maxage=7"]);
+    assert!(output.stdout.contains("+  - \"audit-log-maxage=7\""), "{}", output.stdout);
+}
+
+#[test]
+fn what_was_skipped_stays_skipped_until_it_is_taken_back() {
+    let node = Node::new();
+    assert_eq!(node.run(&["apply", "-q", "--k3s-version", "1.33", "--skip", "network-policies"]).code, 0);
+    assert_eq!(node.run(&["apply"]).stdout, "Nothing to change.\n");
+    let policy = |node: &Node| {
+        node.read("var/lib/rancher/k3s/server/manifests/policy.yaml").contains("kind: NetworkPolicy")
+    };
+    assert!(!policy(&node));
+    assert_eq!(node.run(&["apply", "-q", "--skip", "none"]).code, 0);
+    assert!(policy(&node));
+}
+
+#[test]
+fn only_what_the_profile_leaves_off_is_said() {
+    let output = Node::new().run(&["plan", "--k3s-version", "1.33", "--only", "pod-max-pids"]);
+    assert!(output.stderr.contains("nothing of profile cis-1.12 serves pod-max-pids"), "{}", output.stderr);
+    let output = Node::new().run(&[
+        "plan",
+        "--k3s-version",
+        "1.33",
+        "--profile",
+        "strict",
+        "--only",
+        "pod-max-pids,3.2.1",
+    ]);
+    assert!(!output.stderr.contains("serves"), "{}", output.stderr);
+}
+
+#[test]
+fn encryption_is_not_taken_off_a_cluster_that_has_it() {
+    let node = Node::new();
     assert_eq!(node.run(&["apply", "-q", "--k3s-version", "1.33", "--role", "server"]).code, 0);
-    let output = node.run(&["plan", "--only", "3.2.1"]);
-    assert!(!output.stdout.contains("remove "), "{}", output.stdout);
+    let server = "var/lib/rancher/k3s/server";
+    let node = node
+        .file(&format!("{server}/token"), "t")
+        .file(&format!("{server}/cred/encryption-config.json"), "{}");
+    assert_eq!(node.run(&["apply", "-q", "--only", "3.2.1"]).code, 0);
+    insta::assert_snapshot!(refused(&node, &["--set", "secrets_encryption=false"]), @"
+    error: K3s has started with encrypted Secrets, and without secrets-encryption it could no longer read them
+     help: leave it on: --set secrets_encryption=true
+     help: or decrypt them with K3s' own command first: `k3s secrets-encrypt disable`
+    [exit 1]
+    ");
+}
+
+#[test]
+fn an_installed_binary_counts_more_than_what_was_told() {
+    let node = Node::new();
+    assert_eq!(node.run(&["apply", "-q", "--k3s-version", "v1.24.17+k3s1", "--role", "server"]).code, 0);
+    let node = node.file("usr/local/bin/k3s", "version.Version=v1.30.4+k3s1");
+    let output = node.run(&["plan"]);
+    assert!(output.stdout.starts_with("server at ROOT: Kubernetes 1.30,"), "{}", output.stdout);
+    assert!(output.stdout.contains("-kind: PodSecurityPolicy"), "{}", output.stdout);
+}
+
+#[test]
+fn what_runs_are_told_is_recorded_even_where_nothing_changes() {
+    let node = Node::new();
+    assert_eq!(node.run(&["apply", "-q", "--k3s-version", "1.32"]).code, 0);
+    assert_eq!(node.run(&["apply", "--k3s-version", "1.33"]).stdout, "Nothing to change.\n");
+    assert!(node.run(&["plan"]).stdout.starts_with("server at ROOT: Kubernetes 1.33,"));
+    let before = node.fingerprint();
+    assert_eq!(node.run(&["apply", "--k3s-version", "1.33"]).code, 0);
+    assert_eq!(node.fingerprint(), before);
+}
+
+#[test]
+fn a_role_is_found_in_what_k3s_left() {
+    let role = |node: Node| {
+        node.run(&["plan", "-q", "--k3s-version", "1.33"]).stdout.split(' ').next().unwrap().to_owned()
+    };
+    assert_eq!(role(Node::new().file("var/lib/rancher/k3s/agent/kubelet.kubeconfig", "")), "agent");
+    assert_eq!(
+        role(
+            Node::new()
+                .file("etc/systemd/system/k3s-blue.service", "ExecStart=/usr/local/bin/k3s \\\n  agent\n")
+        ),
+        "agent"
+    );
+    let joined =
+        Node::new().run_with(&["plan", "-q", "--k3s-version", "1.33"], &[("K3S_URL", "https://server:6443")]);
+    assert!(joined.stdout.starts_with("agent "), "{}", joined.stdout);
+}
+
+#[test]
+fn empty_variables_are_no_wish() {
+    let names = ["PROFILE", "SETTINGS", "SKIP", "ONLY", "OWNER", "DATA_DIR", "K3S_VERSION", "SET", "QUIET"];
+    let names: Vec<String> = names.iter().map(|name| format!("K3S_HARDEN_{name}")).collect();
+    let variables: Vec<(&str, &str)> = names
+        .iter()
+        .map(|name| (name.as_str(), ""))
+        .chain([("INSTALL_K3S_VERSION", "v1.33.1+k3s1")])
+        .collect();
+    let output = Node::new().run_with(&["plan"], &variables);
+    assert_eq!(output.code, 0, "{}", all(&output));
+}
+
+#[test]
+fn logs_that_cannot_be_written_are_no_reason_to_fail() {
+    let node = Node::new();
+    let mut command = binary();
+    command.args(["apply", "--k3s-version", "1.33", "--owner", &support::owner(), "--root"]).arg(node.path());
+    command.stderr(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    assert_eq!(command.output().unwrap().status.code(), Some(0));
+}
+
+#[test]
+fn rendering_writes_through_links_and_into_devices() {
+    let node = Node::new();
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(folder.path().join("real.yaml"), folder.path().join("link.yaml")).unwrap();
+    fs::write(folder.path().join("real.yaml"), "old").unwrap();
+    let render = |out: &str| {
+        node.run(&["render", "-q", "--as", "rancher-cluster", "--k3s-version", "1.33", "--out", out])
+    };
+    assert_eq!(render(folder.path().join("link.yaml").to_str().unwrap()).code, 0);
+    assert!(fs::symlink_metadata(folder.path().join("link.yaml")).unwrap().is_symlink());
+    assert!(fs::read_to_string(folder.path().join("real.yaml")).unwrap().contains("kind: Cluster"));
+    // As the test's user, who may be root: a device must stay one.
+    let pipe = folder.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || fs::read_to_string(pipe).unwrap()
+    });
+    assert_eq!(render(pipe.to_str().unwrap()).code, 0);
+    assert!(reader.join().unwrap().contains("kind: Cluster"));
+    assert!(
+        render(folder.path().join("no/such/folder.yaml").to_str().unwrap()).stderr.contains("No such file")
+    );
 }
 
 #[test]

@@ -33,6 +33,9 @@ pub struct Told {
     pub assignments: Vec<(String, String)>,
     /// `--settings`, unless it was the node's own file.
     pub settings: Option<String>,
+    /// `--skip`.
+    #[serde(default)]
+    pub skip: Vec<String>,
     /// `--data-dir`.
     pub data_dir: Option<String>,
     /// The texts of the files that these name, because they may not be on the node.

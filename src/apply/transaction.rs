@@ -42,11 +42,12 @@ impl<'a> Transaction<'a> {
         Ok(Self { root, owner, made, _lock: lock })
     }
 
-    /// Carries out `plan`, which must have been made while the lock was held.
+    /// Carries out `plan`, which must have been made while the lock was held. With `record`, what the run was
+    /// told is written down even where nothing changes.
     ///
     /// # Errors
     /// Where a change fails; everything was put back then.
-    pub fn carry_out(self, mut plan: Plan, told: Told) -> Result<Outcome> {
+    pub fn carry_out(self, mut plan: Plan, told: Told, record: bool) -> Result<Outcome> {
         // What was made for the journal was planned too, before it was there.
         for action in &mut plan.actions {
             if let (true, Resource::Directory(directory)) =
@@ -56,7 +57,7 @@ impl<'a> Transaction<'a> {
                 (action.change, action.diff) = directory.diff(&Node::Absent);
             }
         }
-        if !plan.is_changed() {
+        if !plan.is_changed() && !record {
             return Ok(Outcome { plan, id: None });
         }
         let actions: Vec<&Action> = plan.actions.iter().filter(is_change).collect();

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Carried, CarriedFile};
 use crate::Role;
-use crate::document::{self, Component, Configuration, Site};
+use crate::document::{self, Component, Configuration, Present, Site};
 use crate::node::FileMode;
 use crate::profile::Profile;
 
@@ -30,8 +30,10 @@ pub(super) fn render(profile: &Profile, site: &Site, release: Option<&str>) -> C
         ));
     }
     // Rancher writes the admission configuration itself, from the named template, and it has PodSecurity only.
-    let agent = document::configuration(profile, Role::Agent, &site.data_dir, &documents);
-    let mut server = document::configuration(profile, Role::Server, &site.data_dir, &documents);
+    let agent =
+        document::configuration(profile, Role::Agent, &site.data_dir, &documents, &Present::default());
+    let mut server =
+        document::configuration(profile, Role::Server, &site.data_dir, &documents, &Present::default());
     server.keys.retain(|key| !agent.keys.contains(key));
     server.components.retain(|component: &Component| !agent.components.contains(component));
     if profile.is_on("event_rate_limit") && profile.selection.wants(&["event-rate-limit"]) {

@@ -17,11 +17,11 @@ pub(super) fn run(global: &Global, arguments: &ApplyArguments, ui: &mut Ui) -> R
     let make = || plan::make(&context, global, judging, !arguments.no_live_sysctl);
     let first = make()?;
     // The good case opens nothing for writing, not even the lock.
-    let outcome = if first.is_changed() {
+    let outcome = if first.is_changed() || context.retold {
         check_encryption(&context)?;
         let transaction = Transaction::begin(&context.root, context.owner, &first)?;
         // What was true before we had the lock may no longer be.
-        transaction.carry_out(make()?, context.told.clone())?
+        transaction.carry_out(make()?, context.told.clone(), context.retold)?
     } else {
         Outcome { plan: first, id: None }
     };
@@ -48,13 +48,27 @@ fn check_rights(global: &Global, context: &Context) -> Result<()> {
     }))
 }
 
-/// Refuses the one thing that is unsafe once K3s has started.
+/// Refuses what is unsafe once K3s has started: encrypting Secrets, or no longer doing so, by configuration alone.
 fn check_encryption(context: &Context) -> Result<()> {
     let traces = Traces::observe(&context.root, &context.site.data_dir);
-    match plan::late_encryption(&traces, &context.configuration()) {
-        None => Ok(()),
-        Some(message) => Err(Error::new(Kind::Failed, message)
+    let configuration = context.configuration();
+    if let Some(message) = plan::late_encryption(&traces, &configuration) {
+        return Err(Error::new(Kind::Failed, message)
             .hint("leave it out: --set secrets_encryption=false")
-            .hint("or turn it on with K3s' own command, `k3s secrets-encrypt enable` (v1.33.10, v1.34.6, v1.35.3 and newer), and apply after that")),
+            .hint("or turn it on with K3s' own command, `k3s secrets-encrypt enable` (v1.33.10, v1.34.6, v1.35.3 and newer), and apply after that"));
     }
+    let wanted = configuration.keys.iter().any(|key| key.name == "secrets-encryption");
+    let by_others = context.existing.value("secrets-encryption").is_some_and(|item| item.text == "true");
+    if traces.started.is_some()
+        && traces.secrets_encrypted
+        && !wanted
+        && !by_others
+        && context.encrypts_now()?
+    {
+        let message = "K3s has started with encrypted Secrets, and without secrets-encryption it could no longer read them";
+        return Err(Error::new(Kind::Failed, message)
+            .hint("leave it on: --set secrets_encryption=true")
+            .hint("or decrypt them with K3s' own command first: `k3s secrets-encrypt disable`"));
+    }
+    Ok(())
 }

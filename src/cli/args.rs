@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use tracing::warn;
 
@@ -72,7 +73,7 @@ pub(super) struct Global {
     #[arg(short, long, global = true, action = ArgAction::Count, env = "K3S_HARDEN_VERBOSE")]
     pub(super) verbose: u8,
     /// Log errors only
-    #[arg(short, long, global = true, conflicts_with = "verbose", env = "K3S_HARDEN_QUIET")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_QUIET")]
     pub(super) quiet: bool,
     /// Log lines for people or for programs
     #[arg(long, global = true, value_enum, default_value = "text", env = "K3S_HARDEN_LOG_FORMAT")]
@@ -113,7 +114,7 @@ pub(super) struct PlanArguments {
     #[command(flatten)]
     pub(super) judging: Judging,
     /// Leave the running kernel's parameters out
-    #[arg(long, env = "K3S_HARDEN_NO_LIVE_SYSCTL")]
+    #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_NO_LIVE_SYSCTL")]
     pub(super) no_live_sysctl: bool,
 }
 
@@ -122,14 +123,14 @@ pub(super) struct ApplyArguments {
     #[command(flatten)]
     pub(super) judging: Judging,
     /// Do not set the running kernel's parameters
-    #[arg(long, env = "K3S_HARDEN_NO_LIVE_SYSCTL")]
+    #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_NO_LIVE_SYSCTL")]
     pub(super) no_live_sysctl: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Judging {
     /// Exit with 2 where there are changes
-    #[arg(long, env = "K3S_HARDEN_DETAILED_EXITCODE")]
+    #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_DETAILED_EXITCODE")]
     pub(super) detailed_exitcode: bool,
     /// What happens to a file at one of our paths that is not ours
     #[arg(long, value_enum, default_value = "replace", env = "K3S_HARDEN_ON_FOREIGN")]

@@ -12,11 +12,14 @@ use super::args::{Global, SET_VARIABLE};
 use super::usage_error;
 use crate::Role;
 use crate::apply::{Told, recorded};
-use crate::document::{self, Configuration, DROP_IN, Site};
+use crate::document::{self, Configuration, DROP_IN, Present, Site};
 use crate::error::{Error, Kind, Result};
 use crate::k3s::Existing;
 use crate::node::{Node, Owner, Root, RootedPath, accounts, host, k3s};
-use crate::profile::{Assignment, K3sVersion, MAX_SOURCE_BYTES, Origin, Profile, Request, Source};
+use crate::profile::{
+    Assignment, Declaration, K3sVersion, MAX_SOURCE_BYTES, Origin, Profile, Request, Selection, Source,
+    declarations,
+};
 
 const DATA_DIR: &str = "/var/lib/rancher/k3s";
 const SETTINGS: &str = "/etc/k3s-harden/settings.yaml";
@@ -31,6 +34,8 @@ pub(super) struct Context {
     pub(super) owner: Owner,
     pub(super) existing: Existing,
     pub(super) told: Told,
+    /// Whether an earlier run was told something else.
+    pub(super) retold: bool,
     pub(super) recorded: BTreeSet<RootedPath>,
     pub(super) warnings: Vec<String>,
 }
@@ -39,61 +44,100 @@ impl Context {
     /// Finds out everything, reading only.
     pub(super) fn new(global: &Global) -> Result<Self> {
         let root = Root::open(&global.root)?;
-        let (earlier, recorded) = earlier(&root)?;
-        let earlier = earlier.unwrap_or_default();
+        let (recorded_told, recorded) = earlier(&root)?;
+        let earlier = recorded_told.clone().unwrap_or_default();
         let mut told = Told::default();
         let mut warnings = Vec::new();
 
         let existing = Existing::read(&root, &RootedPath::fixed(DROP_IN))?;
-        told.data_dir = global.data_dir.clone().or_else(|| earlier.data_dir.clone());
+        told.data_dir = given(global.data_dir.as_ref()).or_else(|| earlier.data_dir.clone());
         let data_dir = data_dir(told.data_dir.as_deref(), &existing, &mut warnings)?;
         let version = version(global, &earlier, &root, &mut told)?;
         told.role = global.role.or(earlier.role);
-        // What was guessed is guessed again: an agent may be installed where nothing was.
-        let role = told.role.or_else(|| k3s::role(&root)).unwrap_or(Role::Server);
-        let owner =
-            global.owner.as_deref().map_or(Ok(Owner::ROOT), |text| accounts::parse_owner(text, &root))?;
+        let role = told
+            .role
+            .or_else(|| k3s::role(&root, &data_dir))
+            .or_else(installers_role)
+            .unwrap_or(Role::Server);
+        let owner = given(global.owner.as_ref())
+            .map_or(Ok(Owner::ROOT), |text| accounts::parse_owner(&text, &root))?;
 
         let files = Files::new(&earlier);
         let settings = settings(global, &earlier, &root, &files, &mut told)?;
-        let typed = assignments(global)?;
-        let assignments = if typed.is_empty() { remembered(&earlier) } else { typed };
-        told.assignments = assignments.iter().map(|one| (one.name.clone(), one.text.clone())).collect();
-        told.profiles = match (global.profile.is_empty(), earlier.profiles.is_empty()) {
-            (false, _) => global.profile.clone(),
-            (true, false) => earlier.profiles.clone(),
-            (true, true) => vec!["cis".to_owned()],
+        // Each setting defaults to what it was told; `--set name=` or `name=null` takes a word back.
+        let mut assignments = remembered(&earlier);
+        let typed = assignments_typed(global)?;
+        assignments.retain(|old| !typed.iter().any(|new| new.name == old.name));
+        assignments.extend(typed);
+        told.assignments = assignments.iter().map(remember).collect();
+        let profiles = match (words(&global.profile), &earlier.profiles) {
+            (typed, _) if !typed.is_empty() => typed,
+            (_, remembered) if !remembered.is_empty() => remembered.clone(),
+            _ => vec!["cis".to_owned()],
         };
-        let request = Request {
-            profiles: told.profiles.clone(),
-            minor: version.minor(),
-            settings,
-            assignments,
-            only: global.only.clone(),
-            skip: global.skip.clone(),
+        told.profiles = profiles
+            .iter()
+            .map(|name| if name.contains('/') { host::absolute(name) } else { name.clone() })
+            .collect();
+        told.skip = match words(&global.skip) {
+            typed if typed.is_empty() => earlier.skip.clone(),
+            typed => typed.into_iter().filter(|word| word != "none").collect(),
         };
+        let (only, skip) = (words(&global.only), told.skip.clone());
+        let about_some = !only.is_empty() || !skip.is_empty();
+        let request = Request { profiles, minor: version.minor(), settings, assignments, only, skip };
         let profile = request.resolve(&|path| files.open(path))?;
         let audit_policy = audit_policy(&profile, &root, &files)?;
         told.files = files.opened.into_inner();
-        let site = Site { role, data_dir, audit_policy };
-        Ok(Self { root, profile, site, version, owner, existing, told, recorded, warnings })
+        let present = if about_some { present(&root, &data_dir)? } else { Present::default() };
+        let site = Site { role, data_dir, audit_policy, present };
+        let retold = recorded_told.is_some_and(|earlier| earlier != told);
+        Ok(Self { root, profile, site, version, owner, existing, told, retold, recorded, warnings })
     }
 
     /// Returns what our drop-in asks of K3s, for comparing it with what is there.
     pub(super) fn configuration(&self) -> Configuration {
-        let documents = [("audit", Vec::new()), ("psa", Vec::new())];
-        document::configuration(&self.profile, self.site.role, &self.site.data_dir, &documents)
+        document::configuration_of(&self.profile, &self.site)
     }
 
-    /// Returns the paths of files of ours that the profile may no longer want. A run about some controls only
-    /// says nothing of the files of the others.
-    pub(super) fn forgettable(&self, global: &Global) -> Vec<RootedPath> {
-        if global.only.is_empty() && global.skip.is_empty() {
-            document::paths(&self.site.data_dir)
-        } else {
-            Vec::new()
-        }
+    /// Tells whether our drop-in on the node has Secrets encrypted.
+    pub(super) fn encrypts_now(&self) -> Result<bool> {
+        Ok(present(&self.root, &self.site.data_dir)?.has_key("secrets-encryption"))
     }
+
+    /// Returns the paths of files of ours that the profile may no longer want: those of its table, and those
+    /// that earlier runs wrote for another data directory. A run about some controls says nothing of the others.
+    pub(super) fn forgettable(&self) -> Vec<RootedPath> {
+        if self.profile.selection != Selection::default() {
+            return Vec::new();
+        }
+        let table = document::paths(&self.site.data_dir).into_iter().map(|(_, path)| path);
+        table.chain(self.recorded.iter().cloned()).collect()
+    }
+}
+
+/// Reads the files of ours that are on the node.
+fn present(root: &Root, data_dir: &RootedPath) -> Result<Present> {
+    let read = |(key, path): (&'static str, RootedPath)| match root.look(&path)? {
+        Node::File { bytes, .. } => Ok(Some((key, bytes))),
+        _ => Ok(None),
+    };
+    let files = document::paths(data_dir).into_iter().map(read).collect::<Result<Vec<_>>>()?;
+    Ok(Present::new(files.into_iter().flatten()))
+}
+
+/// Returns what was typed, unless it is empty: templates often set variables to nothing.
+fn given(text: Option<&String>) -> Option<String> {
+    text.filter(|text| !text.is_empty()).cloned()
+}
+
+fn words(typed: &[String]) -> Vec<String> {
+    typed.iter().map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect()
+}
+
+/// The installer makes an agent of a machine where K3S_URL is set.
+fn installers_role() -> Option<Role> {
+    std::env::var_os("K3S_URL").is_some_and(|url| !url.is_empty()).then_some(Role::Agent)
 }
 
 /// Reads the journals. Who may not read them (a plan without root) goes on without.
@@ -116,14 +160,24 @@ fn data_dir(told: Option<&str>, existing: &Existing, warnings: &mut Vec<String>)
             })
         })
         .transpose()?;
-    match (told, existing.value("data-dir")) {
-        (Some(told), Some((value, place))) if told.as_str() != value.trim_end_matches('/') => {
-            let message = format!("--data-dir is {told}, and K3s' own data-dir is {value}");
+    let own = existing.value("data-dir").map(|item| {
+        // As Go's filepath.Join cleans it.
+        let parts: Vec<&str> = item.text.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+        let absolute =
+            if item.text.starts_with('/') { format!("/{}", parts.join("/")) } else { item.text.clone() };
+        absolute
+            .parse::<RootedPath>()
+            .map_err(|error| error.at(item.place.clone()))
+            .map(|path| (path, &item.place))
+    });
+    match (told, own.transpose()?) {
+        (Some(told), Some((own, place))) if told != own => {
+            let message = format!("--data-dir is {told}, and K3s' own data-dir is {own}");
             Err(Error::new(Kind::BadInput, message)
                 .at(place.clone())
                 .hint("leave --data-dir out: K3s' configuration decides"))
         }
-        (_, Some((value, place))) => value.parse().map_err(|error: Error| error.at(place.clone())),
+        (_, Some((own, _))) => Ok(own),
         (Some(told), None) => {
             if told.as_str() != DATA_DIR {
                 warnings.push(format!("nothing tells K3s that its data directory is {told}: write data-dir: {told} into /etc/rancher/k3s/config.yaml"));
@@ -134,19 +188,21 @@ fn data_dir(told: Option<&str>, existing: &Existing, warnings: &mut Vec<String>)
     }
 }
 
+/// What is installed counts more than what was told: K3s may have been upgraded since.
 fn version(global: &Global, earlier: &Told, root: &Root, told: &mut Told) -> Result<K3sVersion> {
-    let named = match global.k3s_version.as_deref() {
-        Some("auto") => None,
-        Some(text) => Some(text.to_owned()),
-        None => earlier.k3s_version.clone(),
-    };
-    if let Some(text) = named {
+    if let Some(text) = given(global.k3s_version.as_ref()).filter(|text| text != "auto") {
         told.k3s_version = Some(text.clone());
         return text.parse();
+    }
+    if global.k3s_version.is_none() {
+        told.k3s_version.clone_from(&earlier.k3s_version);
     }
     if let Some((version, path)) = k3s::version(root)? {
         info!("K3s {version} is installed at {path}");
         return Ok(version);
+    }
+    if let Some(text) = &told.k3s_version {
+        return text.parse();
     }
     if let Ok(text) = std::env::var("INSTALL_K3S_VERSION") {
         return text.parse().map_err(|error: Error| usage_error(format!("INSTALL_K3S_VERSION: {error}")));
@@ -163,16 +219,17 @@ fn settings(
     files: &Files,
     told: &mut Told,
 ) -> Result<Option<Source>> {
-    told.settings = global.settings.clone().or_else(|| earlier.settings.clone());
-    if let Some(path) = &told.settings {
-        return files.open(path).map(Some);
+    if let Some(path) = given(global.settings.as_ref()).or_else(|| earlier.settings.clone()) {
+        told.settings = Some(host::absolute(&path));
+        return files.open(&path).map(Some);
     }
     let path = RootedPath::fixed(SETTINGS);
     root.read(&path)?.map(|bytes| Source::new(root.display(&path), bytes)).transpose()
 }
 
-fn assignments(global: &Global) -> Result<Vec<Assignment>> {
-    let variable = std::env::var(SET_VARIABLE).unwrap_or_default();
+fn assignments_typed(global: &Global) -> Result<Vec<Assignment>> {
+    let variable = std::env::var_os(SET_VARIABLE).unwrap_or_default();
+    let variable = variable.to_str().ok_or_else(|| usage_error(format!("{SET_VARIABLE} is not UTF-8")))?;
     let from_variable = variable
         .split([';', '\n'])
         .map(str::trim)
@@ -190,6 +247,14 @@ fn assignments(global: &Global) -> Result<Vec<Assignment>> {
                 .hint("write it as --set audit_log_maxage=90")),
         })
         .collect()
+}
+
+/// Returns an assignment for the journal; a path must mean the same to a run from elsewhere.
+fn remember(one: &Assignment) -> (String, String) {
+    let is_path = declarations().get(&one.name).is_some_and(Declaration::is_path)
+        && !one.text.is_empty()
+        && one.text != "null";
+    (one.name.clone(), if is_path { host::absolute(&one.text) } else { one.text.clone() })
 }
 
 fn remembered(earlier: &Told) -> Vec<Assignment> {
@@ -251,15 +316,16 @@ impl Files {
     }
 
     fn open(&self, path: &str) -> Result<Source> {
-        let bytes = match (host::read_file(path, MAX_SOURCE_BYTES), self.remembered.get(path)) {
-            (Err(error), Some(text)) => {
-                debug!("{error}: taken as an earlier run read it");
+        let absolute = host::absolute(path);
+        let bytes = match self.remembered.get(&absolute) {
+            Some(text) if !host::exists(path) => {
+                debug!("{path} is not here: taken as an earlier run read it");
                 text.clone().into_bytes()
             }
-            (read, _) => read?,
+            _ => host::read_file(path, MAX_SOURCE_BYTES)?,
         };
         let source = Source::new(path, bytes)?;
-        self.opened.borrow_mut().insert(path.to_owned(), source.text().to_owned());
+        self.opened.borrow_mut().insert(absolute, source.text().to_owned());
         Ok(source)
     }
 }

@@ -1,5 +1,7 @@
 //! `plan`: what would change.
 
+use std::collections::BTreeSet;
+
 use tracing::{info, warn};
 
 use super::args::{Global, Judging, PlanArguments};
@@ -13,6 +15,7 @@ use crate::node::k3s::Traces;
 use crate::node::sysctl;
 use crate::output::{self, Report};
 use crate::plan::{Desired, Observed, Plan, Policy};
+use crate::profile::{ControlId, Profile};
 
 pub(super) fn run(global: &Global, arguments: &PlanArguments, ui: &mut Ui) -> Result<u8> {
     let context = Context::new(global)?;
@@ -33,13 +36,16 @@ pub(super) fn make(context: &Context, global: &Global, judging: &Judging, live_s
     let mut warnings = context.warnings.clone();
     let live = live_sysctl && root.is_live() && may_set_sysctls(context, &mut warnings);
     let mut desired = Desired::new(root.path().to_owned(), profile, site, context.owner, live)?;
-    desired.forget(&context.forgettable(global), context.owner);
+    desired.forget(&context.forgettable(), context.owner);
+    let desired_ids: BTreeSet<ControlId> =
+        desired.resources.iter().flat_map(|resource| resource.controls().iter().cloned()).collect();
     let observed = Observed::of(&desired, root)?;
     let policy = Policy { on_foreign: judging.on_foreign, recorded: context.recorded.clone() };
     let mut plan = Plan::between(desired, observed, &policy)?;
     if !context.existing.is_empty() {
         warnings.extend(context.existing.warnings(&context.configuration()));
     }
+    warnings.extend(served_by_nothing(global, &desired_ids, profile));
     // What the changes mean is said when there are some, not again on every run that finds them made.
     if plan.is_changed() {
         warnings.extend(first_start(context));
@@ -49,6 +55,26 @@ pub(super) fn make(context: &Context, global: &Global, judging: &Judging, live_s
     }
     plan.warnings.splice(0..0, warnings);
     Ok(plan)
+}
+
+/// Says where `--only` names something that the profile leaves off: the run would do nothing without a word.
+fn served_by_nothing(global: &Global, served: &BTreeSet<ControlId>, profile: &Profile) -> Vec<String> {
+    let nothing = |word: &&String| {
+        let named = profile.selection.only().into_iter().flatten();
+        let ids = profile.ids(&named.collect::<Vec<_>>());
+        let ids: Vec<_> =
+            ids.iter().filter(|id| word.parse::<ControlId>().map_or(true, |word| id.within(&word))).collect();
+        !word.trim().is_empty() && !ids.iter().any(|id| served.contains(*id))
+    };
+    let words = global.only.iter().filter(nothing);
+    words
+        .map(|word| {
+            format!(
+                "nothing of profile {} serves {word}: the setting behind it is off",
+                profile.names.join(" + ")
+            )
+        })
+        .collect()
 }
 
 /// Logs what the user should know.
@@ -74,7 +100,9 @@ fn first_start(context: &Context) -> Vec<String> {
     if let Some((role, proof)) = &traces.started {
         warnings.push(format!("K3s has already started here as {role} ({proof} exists): arguments and files take effect when it starts again, policy.yaml within 15 s"));
     }
-    warnings.extend(late_encryption(&traces, &context.configuration()));
+    let configuration = context.configuration();
+    warnings.extend(late_encryption(&traces, &configuration));
+    warnings.extend(half_an_audit(&configuration));
     if traces.rancher {
         warnings.push("Rancher manages this node: it rewrites its own 50-rancher.yaml and passes its own admission configuration; `render --as rancher-cluster` is the way to tell it".to_owned());
     }
@@ -88,4 +116,19 @@ pub(super) fn late_encryption(traces: &Traces, configuration: &Configuration) ->
     (wanted && !traces.secrets_encrypted).then(|| {
         format!("K3s has started without secrets-encryption ({proof} exists), and turning it on by configuration alone breaks a cluster")
     })
+}
+
+/// Says where only half of what an audit log needs is there.
+fn half_an_audit(configuration: &Configuration) -> Option<String> {
+    let has = |name: &str| {
+        let mut arguments = configuration.components.iter().flat_map(|component| &component.arguments);
+        arguments.any(|argument| argument.name == name)
+    };
+    match (has("audit-policy-file"), has("audit-log-path")) {
+        (false, true) => Some("there is an audit log without an audit policy: it stays empty".to_owned()),
+        (true, false) => {
+            Some("there is an audit policy without an audit log: its events go nowhere".to_owned())
+        }
+        _ => None,
+    }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::present::Present;
 use crate::Role;
 use crate::node::RootedPath;
 use crate::profile::{ArgumentTable, ControlId, PluginRow, Profile, ValueOf};
@@ -64,6 +65,8 @@ pub struct Around<'a> {
     pub documents: &'a [(&'a str, Vec<ControlId>)],
     /// Whether PodSecurityPolicy objects are written: the plugin without them lets no pod start.
     pub pod_security_policies: bool,
+    /// What the node has of ours already.
+    pub present: &'a Present,
 }
 
 impl Around<'_> {
@@ -79,7 +82,8 @@ impl Configuration {
         let mut keys = Vec::new();
         for row in table.keys.iter().filter(|row| row.roles.contains(&around.role)) {
             let value = profile.value(&row.setting);
-            if !matches!(value, Value::Null | Value::Bool(false)) && profile.selection.wants(&row.controls) {
+            let wanted = profile.selection.wants(&row.controls) || around.present.has_key(&row.key);
+            if !matches!(value, Value::Null | Value::Bool(false)) && wanted {
                 let ids = profile.ids(&row.controls);
                 keys.push(Key { name: row.key.clone(), value: value.clone(), controls: join(&ids), ids });
             }
@@ -96,12 +100,12 @@ impl Configuration {
                     .document(document)
                     .and_then(|ids| text_of(value, profile, around.data_dir).map(|text| (text, ids.clone()))),
                 (None, ValueOf::Plugins) => plugins(profile, table, around),
-                (None, value) => profile
-                    .selection
-                    .wants(&row.controls)
-                    .then(|| text_of(value, profile, around.data_dir))
-                    .flatten()
-                    .map(|text| (text, profile.ids(&row.controls))),
+                (None, value) => {
+                    let there = around.present.has_argument(&row.component, &row.name);
+                    let wanted = profile.selection.wants(&row.controls) || there;
+                    let text = wanted.then(|| text_of(value, profile, around.data_dir)).flatten();
+                    text.map(|text| (text, profile.ids(&row.controls)))
+                }
             };
             let Some((value, ids)) = found else { continue };
             let argument = Argument { name: row.name.clone(), value, controls: join(&ids), ids };
@@ -150,7 +154,7 @@ fn text_of(value: &ValueOf, profile: &Profile, data_dir: &RootedPath) -> Option<
 fn plugins(profile: &Profile, table: &ArgumentTable, around: Around<'_>) -> Option<(String, Vec<ControlId>)> {
     let wanted = |row: &PluginRow| {
         row.setting.as_ref().is_none_or(|setting| profile.is_on(setting))
-            && profile.selection.wants(&row.controls)
+            && (profile.selection.wants(&row.controls) || around.present.has_plugin(&row.plugin))
             // Without the objects it lets no pod start, without the limits the API server does not.
             && (row.plugin != "PodSecurityPolicy" || around.pod_security_policies)
             && (row.plugin != "EventRateLimit" || around.document("psa").is_some())

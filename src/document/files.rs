@@ -5,7 +5,7 @@ use tera::Context;
 
 use super::dropin::Configuration;
 use super::engine::Engine;
-use super::{configuration, header, policy};
+use super::{Present, configuration, header, policy};
 use crate::Role;
 use crate::node::{FileMode, RootedPath};
 use crate::profile::{ArgumentTable, ControlId, Profile, SysctlRow};
@@ -23,6 +23,8 @@ pub struct Site {
     pub data_dir: RootedPath,
     /// The text of the user's own audit policy, checked, if there is one.
     pub audit_policy: Option<String>,
+    /// What the node has of ours already; only for runs about some controls.
+    pub present: Present,
 }
 
 /// A file of a hardened node.
@@ -122,6 +124,13 @@ struct Desk<'a> {
     written: Vec<(&'a str, Vec<ControlId>)>,
 }
 
+impl Desk<'_> {
+    /// Tells whether the run is about `controls`, or what serves them is there already: `mark` in the document `key`.
+    fn wants(&self, controls: &[&str], key: &str, mark: &str) -> bool {
+        self.profile.selection.wants(controls) || self.site.present.holds(key, mark)
+    }
+}
+
 /// A file without its header, and the controls that it serves.
 type Body = (String, Vec<ControlId>);
 
@@ -131,7 +140,7 @@ pub fn documents(profile: &Profile, site: &Site) -> Vec<Document> {
     let mut templates = vec!["90-kubelet.conf.tera", "config.yaml.tera"];
     if site.role == Role::Server {
         templates.extend(["audit.yaml.tera", "psa.yaml.tera"]);
-        templates.extend(policy::templates(profile));
+        templates.extend(policy::templates(profile, &site.present));
     }
     let mut context = Context::new();
     let settings: Vec<_> = profile.values.iter().map(|(name, resolved)| (name, &resolved.value)).collect();
@@ -157,18 +166,15 @@ pub fn directories(profile: &Profile, site: &Site) -> Vec<(RootedPath, FileMode,
     rows.map(|(name, mode, controls)| (site.data_dir.join(name), *mode, profile.ids(controls))).collect()
 }
 
-/// Returns the paths that files of ours can have on a node, wanted or not.
+/// Returns the paths that files of ours can have on a node, wanted or not, with their keys.
 #[must_use]
-pub fn paths(data_dir: &RootedPath) -> Vec<RootedPath> {
-    ROWS.iter().map(|row| row.place.below(data_dir)).collect()
+pub fn paths(data_dir: &RootedPath) -> Vec<(&'static str, RootedPath)> {
+    ROWS.iter().map(|row| (row.key, row.place.below(data_dir))).collect()
 }
 
 /// Returns the kernel parameters that the profile wants.
 #[must_use]
 pub fn sysctls(profile: &Profile) -> Vec<&'static SysctlRow> {
-    if !profile.selection.wants(&["protect-kernel-defaults"]) {
-        return Vec::new();
-    }
     let on = |row: &&SysctlRow| row.settings.iter().all(|setting| profile.is_on(setting));
     ArgumentTable::get().sysctls.iter().filter(on).collect()
 }
@@ -183,6 +189,9 @@ impl Place {
 }
 
 fn kernel_parameters(desk: &mut Desk<'_>) -> Option<Body> {
+    if !desk.wants(&["protect-kernel-defaults"], "sysctl", "") {
+        return None;
+    }
     let rows = sysctls(desk.profile);
     let parameters: Vec<Parameter<'_>> =
         rows.iter().map(|row| Parameter { key: &row.key, value: row.value }).collect();
@@ -194,7 +203,7 @@ fn kernel_parameters(desk: &mut Desk<'_>) -> Option<Body> {
 }
 
 fn audit_policy(desk: &mut Desk<'_>) -> Option<Body> {
-    desk.profile.selection.wants(&["audit-policy"]).then(|| {
+    desk.wants(&["audit-policy"], "audit", "").then(|| {
         let own = desk.site.audit_policy.clone();
         let body = own.unwrap_or_else(|| desk.engine.render("audit.yaml.tera", &desk.context));
         (body, desk.profile.ids(&["audit-policy"]))
@@ -205,10 +214,10 @@ fn audit_policy(desk: &mut Desk<'_>) -> Option<Body> {
 fn admission_configuration(desk: &mut Desk<'_>) -> Option<Body> {
     let profile = desk.profile;
     // The settings of PodSecurity are null on minors without it.
-    let pod_security =
-        !profile.value("pod_security_enforce").is_null() && profile.selection.wants(&["pod-security"]);
+    let pod_security = !profile.value("pod_security_enforce").is_null()
+        && desk.wants(&["pod-security"], "psa", "name: PodSecurity");
     let event_rate_limit =
-        profile.is_on("event_rate_limit") && profile.selection.wants(&["event-rate-limit"]);
+        profile.is_on("event_rate_limit") && desk.wants(&["event-rate-limit"], "psa", "name: EventRateLimit");
     if !pod_security && !event_rate_limit {
         return None;
     }
@@ -230,13 +239,14 @@ fn admission_configuration(desk: &mut Desk<'_>) -> Option<Body> {
 }
 
 fn policies(desk: &mut Desk<'_>) -> Option<Body> {
-    let (body, controls) = policy::render(&desk.engine, desk.profile, &mut desk.context);
+    let (body, controls) = policy::render(&desk.engine, desk.profile, &desk.site.present, &mut desk.context);
     (!body.is_empty()).then(|| (body, desk.profile.ids(&controls)))
 }
 
 fn drop_in(desk: &mut Desk<'_>) -> Option<Body> {
     let Desk { profile, site, .. } = desk;
-    let configuration: Configuration = configuration(profile, site.role, &site.data_dir, &desk.written);
+    let configuration: Configuration =
+        configuration(profile, site.role, &site.data_dir, &desk.written, &site.present);
     desk.context.insert("keys", &configuration.keys);
     desk.context.insert("components", &configuration.components);
     (!configuration.is_empty())

@@ -10,6 +10,7 @@ mod dropin;
 mod engine;
 mod files;
 mod policy;
+mod present;
 mod quote;
 
 use serde::Serialize;
@@ -18,6 +19,7 @@ use tera::Context;
 pub use dropin::{Argument, Around, Component, Configuration, Key, join};
 pub use files::{DROP_IN, Document, Site, directories, documents, paths, sysctls};
 pub use policy::{BUILT_IN_NAMESPACES, warnings};
+pub use present::Present;
 pub use quote::yaml_string;
 
 use crate::Role;
@@ -35,13 +37,20 @@ pub fn configuration(
     role: Role,
     data_dir: &RootedPath,
     documents: &[(&str, Vec<ControlId>)],
+    present: &Present,
 ) -> Configuration {
-    let pod_security_policies = policy::has_pod_security_policies(profile);
-    Configuration::new(
-        profile,
-        ArgumentTable::get(),
-        Around { role, data_dir, documents, pod_security_policies },
-    )
+    let pod_security_policies = policy::has_pod_security_policies(profile, present);
+    let around = Around { role, data_dir, documents, pod_security_policies, present };
+    Configuration::new(profile, ArgumentTable::get(), around)
+}
+
+/// Returns the K3s configuration of a node, with all that is written beside it.
+#[must_use]
+pub fn configuration_of(profile: &Profile, site: &Site) -> Configuration {
+    let documents = documents(profile, site);
+    let written: Vec<_> =
+        documents.iter().map(|document| (document.key, document.controls.clone())).collect();
+    configuration(profile, site.role, &site.data_dir, &written, &site.present)
 }
 
 /// Renders a template for other hands, with a header of its own.

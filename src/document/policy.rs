@@ -4,13 +4,16 @@ use serde::Serialize;
 use tera::Context;
 
 use super::engine::Engine;
+use super::present::Present;
 use crate::profile::Profile;
 
-/// One part of policy.yaml: written when its setting is on (none: always) and its controls are wanted.
+/// One part of policy.yaml: written when its setting is on (none: always) and its controls are wanted, or when it
+/// is there already, which its mark tells.
 struct Part {
     template: &'static str,
     setting: &'static str,
     controls: &'static [&'static str],
+    mark: &'static str,
 }
 
 /// The parts in the order in which they are written.
@@ -19,21 +22,49 @@ const PARTS: [Part; 8] = [
         template: "policy/intra-namespace.yaml.tera",
         setting: "intra_namespace_policy",
         controls: NETWORK,
+        mark: "name: intra-namespace",
     },
-    Part { template: "policy/ingress-to.yaml.tera", setting: "", controls: NETWORK },
-    Part { template: "policy/dns.yaml.tera", setting: "dns_policy", controls: NETWORK },
-    Part { template: "policy/metrics-server.yaml.tera", setting: "metrics_server_policy", controls: NETWORK },
-    Part { template: "policy/svclb.yaml.tera", setting: "svclb_policy", controls: NETWORK },
-    Part { template: "policy/traefik.yaml.tera", setting: "traefik_policy", controls: NETWORK },
+    Part {
+        template: "policy/ingress-to.yaml.tera",
+        setting: "",
+        controls: NETWORK,
+        mark: "name: allow-traefik\n",
+    },
+    Part {
+        template: "policy/dns.yaml.tera",
+        setting: "dns_policy",
+        controls: NETWORK,
+        mark: "name: default-network-dns-policy",
+    },
+    Part {
+        template: "policy/metrics-server.yaml.tera",
+        setting: "metrics_server_policy",
+        controls: NETWORK,
+        mark: "name: allow-all-metrics-server",
+    },
+    Part {
+        template: "policy/svclb.yaml.tera",
+        setting: "svclb_policy",
+        controls: NETWORK,
+        mark: "name: allow-all-svclbtraefik-ingress",
+    },
+    Part {
+        template: "policy/traefik.yaml.tera",
+        setting: "traefik_policy",
+        controls: NETWORK,
+        mark: "name: allow-all-traefik-v121-ingress",
+    },
     Part {
         template: "policy/default-service-accounts.yaml.tera",
         setting: "default_service_accounts",
         controls: &["default-service-account"],
+        mark: "automountServiceAccountToken:",
     },
     Part {
         template: POD_SECURITY_POLICIES,
         setting: "pod_security_policies",
         controls: &["pod-security", "pod-security-policy-plugin"],
+        mark: "kind: PodSecurityPolicy",
     },
 ];
 const NETWORK: &[&str] = &["network-policies"];
@@ -123,14 +154,15 @@ struct Role {
 }
 
 /// Returns the templates of the parts that are wanted.
-pub(super) fn templates(profile: &Profile) -> impl Iterator<Item = &'static str> {
-    wanted(profile).map(|part| part.template)
+pub(super) fn templates(profile: &Profile, present: &Present) -> impl Iterator<Item = &'static str> {
+    wanted(profile, present).map(|part| part.template)
 }
 
 /// Renders the parts that are wanted; returns their text and the controls that they serve.
 pub(super) fn render(
     engine: &Engine,
     profile: &Profile,
+    present: &Present,
     context: &mut Context,
 ) -> (String, Vec<&'static str>) {
     let mut roles = ROLES.to_vec();
@@ -139,7 +171,7 @@ pub(super) fn render(
         roles.push(CIS_OPERATOR_ROLE);
         bindings.push(CIS_OPERATOR_BINDING);
     }
-    if has_pod_security_policies(profile) {
+    if has_pod_security_policies(profile, present) {
         context.insert(
             "roles",
             &roles.into_iter().map(|(name, policy)| Role { name, policy }).collect::<Vec<_>>(),
@@ -147,7 +179,7 @@ pub(super) fn render(
         context.insert("bindings", &bindings);
     }
     let (mut text, mut controls) = (String::new(), Vec::new());
-    for part in wanted(profile) {
+    for part in wanted(profile, present) {
         let rendered = engine.render(part.template, context);
         if !rendered.is_empty() {
             text.push_str(&rendered);
@@ -158,8 +190,8 @@ pub(super) fn render(
 }
 
 /// Tells whether PodSecurityPolicy objects are among the parts.
-pub(super) fn has_pod_security_policies(profile: &Profile) -> bool {
-    wanted(profile).any(|part| part.template == POD_SECURITY_POLICIES)
+pub(super) fn has_pod_security_policies(profile: &Profile, present: &Present) -> bool {
+    wanted(profile, present).any(|part| part.template == POD_SECURITY_POLICIES)
 }
 
 /// Returns what has to be said about the policies before somebody is surprised by them.
@@ -180,6 +212,9 @@ pub fn warnings(profile: &Profile) -> Vec<String> {
             warnings.push(text);
         }
     }
+    if isolated.iter().any(|name| name == "kube-system") && !profile.is_on("dns_policy") {
+        warnings.push("without dns_policy no pod outside of kube-system resolves names".to_owned());
+    }
     let closed: Vec<&str> = isolated
         .iter()
         .map(String::as_str)
@@ -196,8 +231,9 @@ pub fn warnings(profile: &Profile) -> Vec<String> {
     warnings
 }
 
-fn wanted(profile: &Profile) -> impl Iterator<Item = &'static Part> {
+fn wanted(profile: &Profile, present: &Present) -> impl Iterator<Item = &'static Part> {
     PARTS.iter().filter(|part| {
-        (part.setting.is_empty() || profile.is_on(part.setting)) && profile.selection.wants(part.controls)
+        let on = part.setting.is_empty() || profile.is_on(part.setting);
+        on && (profile.selection.wants(part.controls) || present.holds("policy", part.mark))
     })
 }

@@ -1,10 +1,11 @@
 //! The configuration that is on the node already: `config.yaml` and the drop-ins beside it, by file and line.
 //!
-//! K3s reads `config.yaml`, then the drop-ins in the order of their names' bytes; a later key replaces an
-//! earlier one unless it is written `key+` (pkg/configfilearg/parser.go).
+//! Read as K3s reads it (see `yaml` and `merge`), but key by key and file by file, because what counts here is
+//! who set what where. Our own drop-in is left out.
 
-use granit_parser::{Event, Parser};
-
+use super::merge::{self, Item};
+use super::scalar::Scalar;
+use super::yaml::{self, Value};
 use crate::document::Configuration;
 use crate::error::{Place, Result};
 use crate::node::{Root, RootedPath};
@@ -12,24 +13,31 @@ use crate::node::{Root, RootedPath};
 const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
 const DROP_INS: &str = "/etc/rancher/k3s/config.yaml.d";
 
+/// Keys that K3s still takes for others.
+const OLD_NAMES: [(&str, &str); 3] = [
+    ("kube-controller-arg", "kube-controller-manager-arg"),
+    ("kube-cloud-controller-arg", "kube-cloud-controller-manager-arg"),
+    ("d", "data-dir"),
+];
+
 /// What the node's configuration files set, in the order in which K3s reads them; ours is left out.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Existing {
     /// Every key as it is written.
     pub settings: Vec<Setting>,
-    /// Files that could not be read as K3s would, and why.
+    /// What K3s will stumble over, and how.
     pub problems: Vec<String>,
 }
 
 /// A key in a configuration file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Setting {
-    /// The key without `+`.
+    /// The key without `+`, by its present name.
     pub key: String,
     /// Whether it adds to earlier values.
     pub append: bool,
-    /// The value, or the items of the list, with their places.
-    pub values: Vec<(String, Place)>,
+    /// The value, or the items of the list, as K3s understands them.
+    pub items: Vec<Item>,
     /// The place of the key.
     pub place: Place,
     /// Whether the file sorts after our drop-in.
@@ -46,19 +54,23 @@ impl Existing {
         let drop_ins = RootedPath::fixed(DROP_INS);
         let mut paths = vec![RootedPath::fixed(CONFIG)];
         for name in root.list(&drop_ins)? {
-            let Some(name) = name.to_str() else { continue };
-            let lower = name.to_ascii_lowercase();
-            if lower.ends_with(".yaml") || lower.ends_with(".yml") {
-                paths.push(drop_ins.join(name));
+            let lower = name.to_string_lossy().to_ascii_lowercase();
+            if !lower.ends_with(".yaml") && !lower.ends_with(".yml") {
+                continue;
+            }
+            match name.to_str().and_then(|name| format!("{DROP_INS}/{name}").parse::<RootedPath>().ok()) {
+                Some(path) if root.is_directory(&path) => {}
+                Some(path) if !root.exists(&path) => existing.problems.push(format!(
+                    "{path} is a symlink to nothing: K3s then ignores its whole configuration, this one included; remove it"
+                )),
+                Some(path) => paths.push(path),
+                None => existing.problems.push(format!("{DROP_INS}/{} was not looked at: its name is not text", name.display())),
             }
         }
         for path in paths.into_iter().filter(|path| path != ours) {
             let Some(bytes) = root.read(&path)? else { continue };
             let after_ours = path.parent() == ours.parent() && path.name() > ours.name();
-            match String::from_utf8(bytes) {
-                Ok(text) => existing.add(&text, path.as_str(), after_ours),
-                Err(_) => existing.problems.push(format!("{path} is not UTF-8: K3s will not start")),
-            }
+            existing.add(&bytes, path.as_str(), after_ours);
         }
         Ok(existing)
     }
@@ -69,14 +81,11 @@ impl Existing {
         self.settings.is_empty() && self.problems.is_empty()
     }
 
-    /// Returns the last value of a key that holds one.
+    /// Returns the last value of a key; none where the key is not there or its value is empty.
     #[must_use]
-    pub fn value(&self, key: &str) -> Option<&(String, Place)> {
-        self.settings
-            .iter()
-            .rev()
-            .find(|setting| setting.key == key)
-            .and_then(|setting| setting.values.last())
+    pub fn value(&self, key: &str) -> Option<&Item> {
+        let setting = self.settings.iter().rev().find(|setting| setting.key == key)?;
+        setting.items.last().filter(|item| !item.text.is_empty())
     }
 
     /// Returns what K3s would make of these files together with `ours` that its user will not expect.
@@ -85,14 +94,15 @@ impl Existing {
         let mut warnings = self.problems.clone();
         for key in &ours.keys {
             for setting in self.settings.iter().filter(|setting| setting.key == key.name) {
-                for (value, place) in setting.values.iter().filter(|(value, _)| !same(value, &key.value)) {
-                    let (winner, remedy) = if setting.after_ours {
-                        ("that file", "remove it there")
-                    } else {
-                        ("k3s-harden", "keep one of them")
+                for Item { text, place, .. } in
+                    setting.items.iter().filter(|item| !same(&item.text, &key.value))
+                {
+                    let (winner, remedy) = match setting.after_ours {
+                        true => ("that file", "remove it there"),
+                        false => ("k3s-harden", "keep one of them"),
                     };
                     warnings.push(format!(
-                        "{place} sets {} to {value}, and k3s-harden to {}: {winner} wins; {remedy}",
+                        "{place} sets {} to {text:?}, and k3s-harden to {}: {winner} wins; {remedy}",
                         key.name, key.value
                     ));
                 }
@@ -109,11 +119,11 @@ impl Existing {
                     continue;
                 }
                 for argument in &component.arguments {
-                    for (value, place) in
-                        setting.values.iter().filter(|(value, _)| names(value, &argument.name))
+                    for Item { text, place, .. } in
+                        setting.items.iter().filter(|item| names(&item.text, &argument.name))
                     {
                         warnings.push(format!(
-                            "{place} sets the {} argument {value}, and k3s-harden {}={}: it gets both; remove it there",
+                            "{place} sets the {} argument {text}, and k3s-harden {}={}: it gets both; remove it there",
                             component.name, argument.name, argument.value
                         ));
                     }
@@ -123,58 +133,52 @@ impl Existing {
         warnings
     }
 
-    fn add(&mut self, text: &str, file: &str, after_ours: bool) {
-        let mut depth = 0_usize;
-        let mut in_list = false;
-        let mut current: Option<Setting> = None;
-        for next in Parser::new_from_str(text) {
-            let Ok((event, span)) = next else {
-                self.problems.push(format!("{file} is not YAML: K3s will not start"));
-                break;
-            };
-            let place =
-                Place { file: file.to_owned(), position: Some((span.start.line(), span.start.col() + 1)) };
-            match event {
-                Event::Scalar(value, ..) => match (&mut current, depth) {
-                    (None, 1) => {
-                        let append = value.ends_with('+');
-                        let key = value.strip_suffix('+').unwrap_or(&value).to_owned();
-                        current = Some(Setting { key, append, values: Vec::new(), place, after_ours });
-                    }
-                    (Some(setting), 1) => {
-                        setting.values.push((value.to_string(), place));
-                        self.settings.extend(current.take());
-                    }
-                    (Some(setting), 2) if in_list => setting.values.push((value.to_string(), place)),
-                    _ => {}
-                },
-                Event::SequenceStart(..) | Event::MappingStart(..) => {
-                    depth += 1;
-                    in_list = matches!(event, Event::SequenceStart(..)) && depth == 2;
-                }
-                Event::SequenceEnd | Event::MappingEnd => {
-                    depth = depth.saturating_sub(1);
-                    if depth == 1 {
-                        in_list = false;
-                        self.settings.extend(current.take());
-                    }
-                }
-                // K3s reads the first document only.
-                Event::DocumentEnd => break,
-                _ => {}
+    fn add(&mut self, bytes: &[u8], file: &str, after_ours: bool) {
+        let place = |position| Place { file: file.to_owned(), position: Some(position) };
+        let pairs = match yaml::read(bytes) {
+            Err(problem) => {
+                let place = Place { file: file.to_owned(), position: problem.position };
+                return self.problems.push(format!("{place}: {}: K3s will not start", problem.message));
             }
+            Ok(None) => return,
+            Ok(Some(node)) => match node.value {
+                Value::Map(pairs) => pairs,
+                Value::Scalar(Scalar::Null) => return,
+                _ => {
+                    let place = place(node.position);
+                    return self.problems.push(format!("{place}: this is not a mapping: K3s will not start"));
+                }
+            },
+        };
+        for (key, value) in pairs {
+            let written = merge::text_of(&key);
+            let name = written.strip_suffix('+').unwrap_or(&written);
+            let name = OLD_NAMES.iter().find(|(old, _)| *old == name).map_or(name, |(_, new)| new);
+            self.settings.push(Setting {
+                key: name.to_owned(),
+                append: written.ends_with('+'),
+                items: merge::items(file, &value),
+                place: place(key.position),
+                after_ours,
+            });
         }
     }
 }
 
+/// Tells whether K3s takes `text` for `value`; for a boolean it has several words.
 fn same(text: &str, value: &serde_json::Value) -> bool {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned) == text
+    match value {
+        serde_json::Value::Bool(true) => ["1", "t", "T", "true", "TRUE", "True"].contains(&text),
+        serde_json::Value::Bool(false) => ["0", "f", "F", "false", "FALSE", "False"].contains(&text),
+        serde_json::Value::String(value) => value == text,
+        _ => false,
+    }
 }
 
-/// Tells whether `name=…`, `name+=…`, `name-=…` or `--name…` sets the argument.
+/// Tells whether `name=…`, `name+=…`, `name-=…` or `--name…` sets the argument; `_` in it is as good as `-`.
 fn names(value: &str, argument: &str) -> bool {
     let name = value.split('=').next().unwrap_or(value).trim_start_matches('-');
-    name.trim_end_matches(['+', '-']) == argument
+    name.trim_end_matches(['+', '-']).replace('_', "-") == argument
 }
 
 #[cfg(test)]
@@ -184,25 +188,23 @@ mod tests {
     #[test]
     fn keys_are_found_with_their_lines() {
         let mut existing = Existing::default();
-        existing.add(
-            "token: x\nkube-apiserver-arg+:\n  - a=1\n  - b=2\nnode-label: [c]\n",
-            "config.yaml",
-            false,
-        );
+        let text = "token: &t x\nkube-controller-arg+:\n  - a=1\n  - b=2\nnode-label: [c, *t]\n";
+        existing.add(text.as_bytes(), "config.yaml", false);
         let found: Vec<String> = existing
             .settings
             .iter()
             .flat_map(|setting| {
-                setting.values.iter().map(|(value, place)| format!("{}={value} {place}", setting.key))
+                setting.items.iter().map(|item| format!("{}={} {}", setting.key, item.text, item.place))
             })
             .collect();
         assert_eq!(
             found,
             [
-                "token=x config.yaml:1:8",
-                "kube-apiserver-arg=a=1 config.yaml:3:5",
-                "kube-apiserver-arg=b=2 config.yaml:4:5",
-                "node-label=c config.yaml:5:14"
+                "token=x config.yaml:1:11",
+                "kube-controller-manager-arg=a=1 config.yaml:3:5",
+                "kube-controller-manager-arg=b=2 config.yaml:4:5",
+                "node-label=c config.yaml:5:14",
+                "node-label=x config.yaml:1:11",
             ]
         );
         assert!(existing.settings[1].append);
@@ -210,9 +212,20 @@ mod tests {
 
     #[test]
     fn every_way_to_name_an_argument() {
-        for value in ["audit-log-path=x", "--audit-log-path=x", "audit-log-path+=x", "audit-log-path-=x"] {
+        for value in [
+            "audit-log-path=x",
+            "--audit-log-path=x",
+            "audit-log-path+=x",
+            "audit-log-path-=x",
+            "audit_log_path=x",
+        ] {
             assert!(names(value, "audit-log-path"), "{value}");
         }
         assert!(!names("audit-log-path-x=1", "audit-log-path"));
+    }
+
+    #[test]
+    fn booleans_are_gos() {
+        assert!(same("1", &true.into()) && same("TRUE", &true.into()) && !same("yes", &true.into()));
     }
 }

@@ -87,7 +87,7 @@ pub fn flag(name: &str, text: &str) -> String {
     format!("{dashes}{name}={text}")
 }
 
-fn items(file: &str, value: &Node) -> Vec<Item> {
+pub(super) fn items(file: &str, value: &Node) -> Vec<Item> {
     let item = |node: &Node, null| Item {
         text: text_of(node),
         null,
@@ -104,7 +104,7 @@ fn is_list(value: &Node) -> bool {
 }
 
 /// Rancher's `convert.ToString`: the first of a list, nothing for null, without space around it.
-fn text_of(node: &Node) -> String {
+pub(super) fn text_of(node: &Node) -> String {
     match &node.value {
         Value::Scalar(Scalar::Null) => String::new(),
         Value::List(nodes) => nodes.first().map(text_of).unwrap_or_default(),

@@ -74,18 +74,44 @@ impl Traces {
     }
 }
 
-/// Guesses the role from the units that install.sh writes; none where there is no trace or both.
+/// Finds the role that the node was given: by the command in the services that the installer writes, whatever
+/// their names, else by what a started K3s has left. None where there is no trace, or where they disagree.
 #[must_use]
-pub fn role(root: &Root) -> Option<Role> {
-    let has = |name: &str| {
-        ["/etc/systemd/system/", "/etc/init.d/"].iter().any(|folder| {
-            let suffix = if folder.ends_with("system/") { ".service" } else { "" };
-            root.exists(&RootedPath::fixed(&format!("{folder}{name}{suffix}")))
-        })
-    };
-    match (has("k3s"), has("k3s-agent")) {
-        (true, false) => Some(Role::Server),
-        (false, true) => Some(Role::Agent),
+pub fn role(root: &Root, data_dir: &RootedPath) -> Option<Role> {
+    let mut roles = Vec::new();
+    for folder in ["/etc/systemd/system", "/etc/init.d"].map(RootedPath::fixed) {
+        for name in root.list(&folder).unwrap_or_default() {
+            let Some(name) = name.to_str().filter(|name| name.starts_with("k3s")) else { continue };
+            let bytes = root.read(&folder.join(name)).ok().flatten().unwrap_or_default();
+            roles.extend(command(&String::from_utf8_lossy(&bytes)).or_else(|| role_of_name(name)));
+        }
+    }
+    roles.dedup();
+    match roles.as_slice() {
+        [role] => Some(*role),
+        [] => Traces::observe(root, data_dir).started.map(|(role, _)| role),
+        _ => None,
+    }
+}
+
+/// Finds the command behind the program in a unit's `ExecStart=` or an init script's `command_args=`.
+fn command(service: &str) -> Option<Role> {
+    let joined = service.replace("\\\n", " ");
+    let line = joined
+        .lines()
+        .map(str::trim_start)
+        .find(|line| line.starts_with("ExecStart=") || line.starts_with("command_args="))?;
+    line.split(|letter: char| letter.is_whitespace() || "\"'=".contains(letter)).find_map(|word| match word {
+        "server" => Some(Role::Server),
+        "agent" => Some(Role::Agent),
+        _ => None,
+    })
+}
+
+fn role_of_name(name: &str) -> Option<Role> {
+    match name.trim_end_matches(".service") {
+        "k3s" => Some(Role::Server),
+        "k3s-agent" => Some(Role::Agent),
         _ => None,
     }
 }
@@ -185,6 +211,17 @@ mod tests {
             bytes.extend(vec![0; 200]);
             assert_eq!(with_binary(&bytes).unwrap().as_deref(), Some("v1.33.4+k3s1"), "{offset}");
         }
+    }
+
+    #[test]
+    fn the_role_is_the_command_of_the_service() {
+        assert_eq!(
+            command("[Service]\nExecStart=/usr/local/bin/k3s \\\n    agent \\\n\t'--x=server'\n"),
+            Some(Role::Agent)
+        );
+        assert_eq!(command("ExecStart=/usr/local/bin/k3s server --disable agent"), Some(Role::Server));
+        assert_eq!(command("command_args=\"agent  >>/var/log/k3s.log\"\n"), Some(Role::Agent));
+        assert_eq!(command("[Unit]\n"), None);
     }
 
     #[test]

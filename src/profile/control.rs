@@ -23,7 +23,9 @@ impl ControlId {
         }
     }
 
-    fn within(&self, section: &Self) -> bool {
+    /// Tells whether it is `section` itself or in it.
+    #[must_use]
+    pub fn within(&self, section: &Self) -> bool {
         self.0.starts_with(&section.0)
     }
 }
@@ -83,6 +85,12 @@ impl Selection {
         }
         let skip = skip.iter().map(find).collect::<Result<Vec<_>>>()?.concat().into_iter().collect();
         Ok(Self { only: (!only.is_empty()).then_some(only), skip })
+    }
+
+    /// Returns the names of the controls that the run is only about, if it is about some.
+    #[must_use]
+    pub fn only(&self) -> Option<&BTreeSet<String>> {
+        self.only.as_ref()
     }
 
     /// Tells whether something that serves `controls` (names) is wanted: one of them is in `--only`, and none is

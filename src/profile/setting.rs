@@ -206,6 +206,12 @@ impl Declaration {
         self.kind == Type::Mode
     }
 
+    /// Tells whether the value names a file.
+    #[must_use]
+    pub fn is_path(&self) -> bool {
+        self.kind == Type::Path
+    }
+
     /// Returns the misfit of a value of the wrong type or out of range.
     #[must_use]
     pub fn misfit(&self, value: &Value) -> Misfit {

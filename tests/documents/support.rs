@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use k3s_harden::Role;
 use k3s_harden::carrier::Format;
-use k3s_harden::document::{Document, Site, documents};
+use k3s_harden::document::{Document, Present, Site, documents};
 use k3s_harden::error::Result;
 use k3s_harden::node::RootedPath;
 use k3s_harden::profile::{Assignment, KubernetesMinor, Profile, Request, Source};
@@ -47,7 +47,7 @@ fn no_files(path: &str) -> Result<Source> {
 }
 
 pub(crate) fn site(role: Role) -> Site {
-    Site { role, data_dir: RootedPath::fixed(DATA_DIR), audit_policy: None }
+    Site { role, data_dir: RootedPath::fixed(DATA_DIR), audit_policy: None, present: Present::default() }
 }
 
 pub(crate) fn rendered(profile: &Profile, role: Role) -> Vec<Document> {
