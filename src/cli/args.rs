@@ -107,6 +107,8 @@ pub(super) enum Verb {
     Render(RenderArguments),
     /// Look at profiles
     Profile(ProfileArguments),
+    /// Show K3s' configuration as K3s will read it, and where each value comes from
+    EffectiveConfig(EffectiveConfigArguments),
 }
 
 #[derive(Debug, Args)]
@@ -145,6 +147,16 @@ pub(super) struct RenderArguments {
     /// Where to write it: a directory for several files, a file for one; by default stdout
     #[arg(long, value_name = "PATH")]
     pub(super) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EffectiveConfigArguments {
+    /// Show tokens, passwords and keys
+    #[arg(long)]
+    pub(super) show_secrets: bool,
+    /// Words of K3s' command line, as if typed behind the role
+    #[arg(last = true, value_name = "ARGS")]
+    pub(super) words: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 mod apply;
 mod args;
 mod context;
+mod effective_config;
 mod plan;
 mod profile;
 mod render;
@@ -32,6 +33,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Plan(arguments) => plan::run(&cli.global, arguments, &mut ui),
         Verb::Apply(arguments) => apply::run(&cli.global, arguments, &mut ui),
         Verb::Render(arguments) => render::run(&cli.global, arguments, &mut ui),
+        Verb::EffectiveConfig(arguments) => effective_config::run(&cli.global, arguments, &mut ui),
         Verb::Profile(arguments) => profile::run(&cli.global, arguments, &mut ui),
     };
     result.unwrap_or_else(|error| {

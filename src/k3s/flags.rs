@@ -60,6 +60,12 @@ pub fn of(role: Role) -> &'static [Flag] {
     }
 }
 
+/// Finds a flag by any of its names.
+#[must_use]
+pub fn find(role: Role, name: &str) -> Option<&'static Flag> {
+    of(role).iter().find(|flag| flag.names.iter().any(|known| known == name))
+}
+
 /// Returns every name of every flag of a role.
 #[must_use]
 pub fn names(role: Role) -> BTreeSet<&'static str> {
@@ -71,7 +77,7 @@ pub fn names(role: Role) -> BTreeSet<&'static str> {
 /// # Errors
 /// K3s' own message: it exits with it.
 pub fn check(role: Role, name: &str, text: &str) -> Result<(), String> {
-    let Some(flag) = of(role).iter().find(|flag| flag.names.iter().any(|known| known == name)) else {
+    let Some(flag) = find(role, name) else {
         return Err(format!("flag provided but not defined: -{name}"));
     };
     let fits = match flag.kind {

@@ -1,12 +1,15 @@
-//! What will K3s make of it? So far: which keys its configuration files set, and where.
+//! What will K3s make of it? Its YAML, its merge of files, its command line, and each component's flags.
 
 pub mod arguments;
+mod effective;
 mod existing;
 pub mod flags;
 pub mod merge;
 mod reading;
 pub mod scalar;
+pub mod service;
 pub mod yaml;
 
+pub use effective::{Effective, InForce, Question};
 pub use existing::{Existing, Setting};
 pub use reading::{DEFAULT_CONFIG, Reading};

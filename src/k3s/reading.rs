@@ -28,7 +28,15 @@ impl Reading {
     /// # Errors
     /// [`Kind::BadInput`] with the place where K3s would not start, or where a file is over a limit.
     pub fn of(root: &Root, words: &[String]) -> Result<Self> {
-        let paths = paths(root, &RootedPath::fixed(DEFAULT_CONFIG))?;
+        Self::with(root, words, &RootedPath::fixed(DEFAULT_CONFIG))
+    }
+
+    /// The same with another configuration file than the default one.
+    ///
+    /// # Errors
+    /// As for [`Reading::of`].
+    pub fn with(root: &Root, words: &[String], config: &RootedPath) -> Result<Self> {
+        let paths = paths(root, config)?;
         let mut files = Vec::new();
         for path in paths {
             match root.read(&path)? {

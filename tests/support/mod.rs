@@ -75,10 +75,12 @@ impl Node {
     /// The same with environment variables.
     pub fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
         let mut command = binary();
-        command.args(arguments).arg("--root").arg(self.path()).envs(variables.iter().copied());
+        // In front, because some verbs take everything behind `--`.
+        command.arg("--root").arg(self.path()).envs(variables.iter().copied());
         if !arguments.contains(&"--owner") {
             command.args(["--owner", &owner()]);
         }
+        command.args(arguments);
         finish(command, self.path())
     }
 

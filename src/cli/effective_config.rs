@@ -1,0 +1,31 @@
+//! `effective-config`: K3s' configuration as K3s will read it.
+
+use tracing::warn;
+
+use super::args::{EffectiveConfigArguments, Global};
+use super::context::Context;
+use super::ui::Ui;
+use crate::error::{Result, exit};
+use crate::k3s::{Effective, Question};
+use crate::output;
+
+pub(super) fn run(global: &Global, arguments: &EffectiveConfigArguments, ui: &mut Ui) -> Result<u8> {
+    let context = Context::new(global)?;
+    let question = Question {
+        role: context.site.role,
+        minor: context.version.minor(),
+        data_dir: &context.site.data_dir,
+        words: &arguments.words,
+        show_secrets: arguments.show_secrets,
+    };
+    let effective = Effective::of(&context.root, question)?;
+    if ui.json() {
+        ui.out_json(&output::effective_json(&effective))?;
+    } else {
+        for warning in &effective.warnings {
+            warn!("{warning}");
+        }
+        ui.out(&output::effective_text(&effective))?;
+    }
+    Ok(exit::OK)
+}

@@ -1,0 +1,296 @@
+//! The configuration that is in force: K3s' command line, where each value comes from, and each component's flags.
+//!
+//! Sources in K3s' order: the environment (for what nothing else sets), the configuration files, the command
+//! line of the service, and what the caller adds to it. Of a flag that takes one value the last counts; of one
+//! that repeats all do.
+
+use std::collections::BTreeMap;
+
+use super::arguments;
+use super::flags::{self, Type};
+use super::reading::{DEFAULT_CONFIG, Reading};
+use super::service::{self, Service};
+use crate::Role;
+use crate::embedded;
+use crate::error::{Error, Result};
+use crate::node::{Root, RootedPath};
+use crate::profile::KubernetesMinor;
+
+/// Flags whose values are nobody else's business.
+const SECRETS: [&str; 8] = [
+    "token",
+    "agent-token",
+    "datastore-endpoint",
+    "etcd-s3-access-key",
+    "etcd-s3-secret-key",
+    "etcd-s3-session-token",
+    "vpn-auth",
+    "t",
+];
+const MASK: &str = "********";
+
+/// Components by the K3s flag that gives them arguments.
+const COMPONENTS: [(&str, &str, &[Role]); 5] = [
+    ("kube-apiserver", "kube-apiserver-arg", &[Role::Server]),
+    ("kube-controller-manager", "kube-controller-manager-arg", &[Role::Server]),
+    ("kube-scheduler", "kube-scheduler-arg", &[Role::Server]),
+    ("kubelet", "kubelet-arg", &[Role::Server, Role::Agent]),
+    ("kube-proxy", "kube-proxy-arg", &[Role::Server, Role::Agent]),
+];
+
+/// What is in force.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Effective {
+    /// The configuration files, in the order in which K3s reads them.
+    pub files: Vec<RootedPath>,
+    /// The command line, without the program.
+    pub argv: Vec<String>,
+    /// What K3s logs about it, and what it refuses.
+    pub warnings: Vec<String>,
+    /// Every flag that is set, by its long name.
+    pub values: BTreeMap<String, InForce>,
+    /// The flags that each component gets, K3s' own included.
+    pub components: BTreeMap<String, Vec<String>>,
+}
+
+/// The value of a flag, and where it comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InForce {
+    /// The value; several for a flag that repeats.
+    pub items: Vec<String>,
+    /// Where each comes from.
+    pub origins: Vec<String>,
+    /// Whether the flag repeats.
+    pub list: bool,
+}
+
+/// What is asked about a node.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// The role that K3s is started in.
+    pub role: Role,
+    /// The minor, for the flags that K3s adds.
+    pub minor: KubernetesMinor,
+    /// K3s' data directory.
+    pub data_dir: &'a RootedPath,
+    /// Words behind the service's command line, as if typed.
+    pub words: &'a [String],
+    /// Whether secrets are shown.
+    pub show_secrets: bool,
+}
+
+impl Effective {
+    /// Reads everything that decides on a node.
+    ///
+    /// # Errors
+    /// [`crate::Kind::BadInput`] with the place where K3s would not start.
+    pub fn of(root: &Root, question: Question<'_>) -> Result<Self> {
+        let role = question.role;
+        let (service, service_path) = find_service(root, role)?;
+        let environment = environment(root, &service)?;
+        let mut words = vec![role.to_string()];
+        let typed_by_service =
+            service.words.iter().position(|word| *word == role.to_string()).map_or(0, |at| at + 1);
+        let own = &service.words[typed_by_service.min(service.words.len())..];
+        words.extend(own.iter().chain(question.words).cloned());
+
+        let config = config_path(&environment, &words)?;
+        let reading = Reading::with(root, &words, &config)?;
+        let mut values: BTreeMap<String, InForce> = BTreeMap::new();
+        let mut set = |name: &str, text: &str, origin: String| {
+            let Some(flag) = flags::find(role, name) else { return };
+            let list = flag.kind == Type::List;
+            let value = values.entry(flag.names[0].clone()).or_default();
+            if !list {
+                *value = InForce::default();
+            }
+            value.list = list;
+            value.items.push(text.to_owned());
+            value.origins.push(origin);
+        };
+        for key in &reading.keys {
+            for item in &key.items {
+                set(&key.name, &item.text, item.place.to_string());
+            }
+        }
+        for (index, (name, text)) in typed(role, &words[1..]) {
+            let by_service = index < own.len();
+            set(&name, &text, if by_service { service_path.clone() } else { "command line".to_owned() });
+        }
+        for flag in flags::of(role) {
+            let found = flag.env.iter().find_map(|name| environment.get(name).map(|value| (name, value)));
+            if let (false, Some((name, (value, origin)))) = (values.contains_key(&flag.names[0]), found) {
+                let value = InForce {
+                    items: vec![value.clone()],
+                    origins: vec![format!("{name} in {origin}")],
+                    list: flag.kind == Type::List,
+                };
+                values.insert(flag.names[0].clone(), value);
+            }
+        }
+        let mut warnings = reading.warnings.clone();
+        warnings.extend(
+            reading
+                .refusals(role)
+                .into_iter()
+                .map(|(message, place)| format!("{place}: K3s exits: {message}")),
+        );
+        let components = components(&values, question);
+        let mut effective = Self { files: reading.files, argv: reading.argv, warnings, values, components };
+        if !question.show_secrets {
+            effective.mask();
+        }
+        Ok(effective)
+    }
+
+    /// Puts stars in the place of every secret, also where it stands in the command line.
+    fn mask(&mut self) {
+        for name in SECRETS {
+            if let Some(value) = self.values.get_mut(name) {
+                value.items.iter_mut().for_each(|item| *item = MASK.to_owned());
+            }
+        }
+        let mut secret_follows = false;
+        for word in &mut self.argv {
+            let name = word.trim_start_matches('-').split('=').next().unwrap_or_default().to_owned();
+            let is_flag = word.starts_with('-') && SECRETS.contains(&name.as_str());
+            if secret_follows {
+                *word = MASK.to_owned();
+            } else if is_flag && word.contains('=') {
+                let dashes = &word[..word.len() - word.trim_start_matches('-').len()];
+                *word = format!("{dashes}{name}={MASK}");
+            }
+            secret_follows = !secret_follows && is_flag && !word.contains('=');
+        }
+        self.warnings.retain(|warning| !SECRETS.iter().any(|name| warning.contains(&format!("-{name}:"))));
+    }
+}
+
+/// Finds the service that starts K3s in `role`, whatever its name.
+fn find_service(root: &Root, role: Role) -> Result<(Service, String)> {
+    let folder = RootedPath::fixed("/etc/systemd/system");
+    for name in root.list(&folder)? {
+        let Some(unit) = name
+            .to_str()
+            .filter(|name| name.starts_with("k3s"))
+            .and_then(|name| name.strip_suffix(".service"))
+        else {
+            continue;
+        };
+        let path = folder.join(&format!("{unit}.service"));
+        let mut service = Service::default();
+        service.add_unit(&text(root, &path)?, unit);
+        let drop_ins = folder.join(&format!("{unit}.service.d"));
+        for name in root.list(&drop_ins)? {
+            if let Some(name) = name.to_str().filter(|name| name.ends_with(".conf")) {
+                service.add_unit(&text(root, &drop_ins.join(name))?, unit);
+            }
+        }
+        if service.words.iter().any(|word| *word == role.to_string()) {
+            return Ok((service, path.to_string()));
+        }
+    }
+    let folder = RootedPath::fixed("/etc/init.d");
+    for name in root.list(&folder)? {
+        let Some(name) = name.to_str().filter(|name| name.starts_with("k3s")) else { continue };
+        let mut service = Service::default();
+        service.add_init_script(&text(root, &folder.join(name))?);
+        if service.words.iter().any(|word| *word == role.to_string()) {
+            return Ok((service, folder.join(name).to_string()));
+        }
+    }
+    Ok((Service::default(), String::new()))
+}
+
+fn text(root: &Root, path: &RootedPath) -> Result<String> {
+    Ok(String::from_utf8_lossy(&root.read(path)?.unwrap_or_default()).into_owned())
+}
+
+/// Variables by name, with where each is set.
+type Environment = BTreeMap<String, (String, String)>;
+
+fn environment(root: &Root, service: &Service) -> Result<Environment> {
+    let own = service
+        .environment
+        .iter()
+        .map(|(name, value)| (name.clone(), (value.clone(), "the service".to_owned())));
+    let mut variables: Environment = own.collect();
+    for file in &service.environment_files {
+        // A path with a specifier that we do not know is no path on the node.
+        let Ok(path) = file.parse::<RootedPath>() else { continue };
+        let found = service::environment(&text(root, &path)?);
+        variables.extend(found.into_iter().map(|(name, value)| (name, (value, file.clone()))));
+    }
+    Ok(variables)
+}
+
+/// `K3S_CONFIG_FILE` counts more than `--config`.
+fn config_path(environment: &Environment, words: &[String]) -> Result<RootedPath> {
+    let from_words = words.iter().enumerate().find_map(|(index, word)| match word.as_str() {
+        "--config" | "-c" => words.get(index + 1).cloned(),
+        _ => word.strip_prefix("--config=").or_else(|| word.strip_prefix("-c=")).map(str::to_owned),
+    });
+    let named = environment.get("K3S_CONFIG_FILE").map(|(value, _)| value.clone()).or(from_words);
+    named
+        .as_deref()
+        .unwrap_or(DEFAULT_CONFIG)
+        .parse()
+        .map_err(|error: Error| error.hint("it is K3s' configuration file"))
+}
+
+/// Returns the flags among the words of a command line: (position, (name, value)).
+fn typed(role: Role, words: &[String]) -> Vec<(usize, (String, String))> {
+    let mut found = Vec::new();
+    let mut index = 0;
+    while let Some(word) = words.get(index) {
+        let at = index;
+        index += 1;
+        let Some(flag) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')) else { continue };
+        if let Some((name, value)) = flag.split_once('=') {
+            found.push((at, (name.to_owned(), value.to_owned())));
+        } else if flags::find(role, flag).is_some_and(|flag| flag.kind == Type::Boolean) {
+            found.push((at, (flag.to_owned(), "true".to_owned())));
+        } else if let Some(value) = words.get(index) {
+            found.push((at, (flag.to_owned(), value.clone())));
+            index += 1;
+        }
+    }
+    found
+}
+
+/// Returns each component's flags: K3s' own for the minor, and the arguments merged in.
+fn components(values: &BTreeMap<String, InForce>, question: Question<'_>) -> BTreeMap<String, Vec<String>> {
+    let is_on =
+        |name: &str| values.get(name).and_then(|value| value.items.last()).is_some_and(|text| text == "true");
+    let here = COMPONENTS.iter().filter(|(_, _, roles)| roles.contains(&question.role));
+    here.map(|(component, key, _)| {
+        let mut defaults = default_flags(question.minor, component);
+        for value in defaults.values_mut() {
+            *value = value.replace("/var/lib/rancher/k3s", question.data_dir.as_str());
+        }
+        if *component == "kube-apiserver" && is_on("secrets-encryption") {
+            let path = question.data_dir.join("server/cred/encryption-config.json").to_string();
+            defaults.insert("encryption-provider-config".to_owned(), path);
+            defaults.insert("encryption-provider-config-automatic-reload".to_owned(), "true".to_owned());
+        }
+        // From 1.32 on it is in the kubelet's configuration directory.
+        let in_a_flag = "1.32".parse().is_ok_and(|minor: KubernetesMinor| question.minor < minor);
+        if *component == "kubelet" && is_on("protect-kernel-defaults") && in_a_flag {
+            defaults.insert("protect-kernel-defaults".to_owned(), "true".to_owned());
+        }
+        let extra = values.get(*key).map(|value| value.items.as_slice()).unwrap_or_default();
+        ((*component).to_owned(), arguments::merge(&defaults, extra.iter().map(String::as_str)))
+    })
+    .collect()
+}
+
+/// Returns K3s' own flags of a component, from the newest generation that is not newer than `minor`.
+fn default_flags(minor: KubernetesMinor, component: &str) -> BTreeMap<String, String> {
+    type Generations = BTreeMap<String, BTreeMap<String, BTreeMap<String, String>>>;
+    let generations: Generations = embedded::table("default-flags");
+    let mut known: Vec<(KubernetesMinor, _)> =
+        generations.iter().filter_map(|(from, components)| Some((from.parse().ok()?, components))).collect();
+    known.sort_by_key(|(from, _)| *from);
+    let fitting = known.iter().rev().find(|(from, _)| *from <= minor).or(known.first());
+    fitting.and_then(|(_, components)| components.get(component)).cloned().unwrap_or_default()
+}

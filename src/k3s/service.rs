@@ -1,0 +1,129 @@
+//! The service that starts K3s: its command line and environment, out of a systemd unit or an OpenRC script.
+//!
+//! Pure text: who reads the files hands them in, the unit first, then its drop-ins in their order.
+
+/// What a service says of how K3s is started.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Service {
+    /// The words of the command line after the program.
+    pub words: Vec<String>,
+    /// Variables that the unit sets itself.
+    pub environment: Vec<(String, String)>,
+    /// Files with more of them, in order; a later one wins.
+    pub environment_files: Vec<String>,
+}
+
+impl Service {
+    /// Takes in a systemd unit or one of its drop-ins; `name` is the unit's without `.service`.
+    pub fn add_unit(&mut self, text: &str, name: &str) {
+        let joined = text.replace("\\\n", " ");
+        let mut section = "";
+        for line in joined.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';'])) {
+            if line.starts_with('[') {
+                section = line;
+                continue;
+            }
+            let Some((key, value)) = line.split_once('=').filter(|_| section == "[Service]") else {
+                continue;
+            };
+            let value = value.trim().replace("%N", name).replace("%n", &format!("{name}.service"));
+            match key.trim() {
+                // An empty assignment takes back what was said before, as systemd does.
+                "ExecStart" if value.is_empty() => self.words.clear(),
+                "ExecStart" => self.words = split(&value).into_iter().skip(1).collect(),
+                "Environment" if value.is_empty() => self.environment.clear(),
+                "Environment" => {
+                    self.environment.extend(split(&value).iter().filter_map(|word| assignment(word)))
+                }
+                "EnvironmentFile" if value.is_empty() => self.environment_files.clear(),
+                "EnvironmentFile" => self.environment_files.push(value.trim_start_matches('-').to_owned()),
+                _ => {}
+            }
+        }
+    }
+
+    /// Takes in an OpenRC script as the installer writes it.
+    pub fn add_init_script(&mut self, text: &str) {
+        let joined = text.replace("\\\n", " ");
+        let arguments = joined.split_once("command_args=\"").and_then(|(_, rest)| rest.split_once('"'));
+        if let Some((arguments, _)) = arguments {
+            // What follows a redirection is the shell's.
+            let words = split(arguments);
+            self.words = words.into_iter().take_while(|word| !word.starts_with(['>', '<', '&'])).collect();
+        }
+        let sourced = joined.lines().filter_map(|line| line.trim().strip_prefix(". "));
+        self.environment_files.extend(sourced.map(|path| path.trim().trim_matches(['"', '\'']).to_owned()));
+    }
+}
+
+/// Reads `NAME=value` lines of an environment file.
+#[must_use]
+pub fn environment(text: &str) -> Vec<(String, String)> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    lines
+        .filter_map(|line| assignment(&split(line.strip_prefix("export ").unwrap_or(line)).concat()))
+        .collect()
+}
+
+fn assignment(word: &str) -> Option<(String, String)> {
+    let (name, value) = word.split_once('=')?;
+    Some((name.trim().to_owned(), value.to_owned()))
+}
+
+/// Splits a command line at spaces outside of quotes, and takes the quotes away.
+fn split(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote: Option<char> = None;
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match (quote, letter) {
+            (Some(open), _) if letter == open => quote = None,
+            (None, '"' | '\'') => {
+                quote = Some(letter);
+                word.get_or_insert_default();
+            }
+            (Some('"') | None, '\\') => word.get_or_insert_default().extend(letters.next()),
+            (None, _) if letter.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(letter),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_read_as_systemd_reads_them() {
+        let mut service = Service::default();
+        service.add_unit("[Unit]\nDescription=x\n[Service]\nEnvironmentFile=-/etc/default/%N\nEnvironmentFile=-/etc/systemd/system/k3s.service.env\nExecStartPre=-/sbin/modprobe overlay\nExecStart=/usr/local/bin/k3s \\\n    server \\\n\t'--kube-apiserver-arg=a=b c' \\\n\t\"--debug\"\n", "k3s");
+        assert_eq!(service.words, ["server", "--kube-apiserver-arg=a=b c", "--debug"]);
+        assert_eq!(service.environment_files, ["/etc/default/k3s", "/etc/systemd/system/k3s.service.env"]);
+        service.add_unit(
+            "[Service]\nExecStart=\nExecStart=/usr/local/bin/k3s agent\nEnvironment=\"A=1 2\" B=3\n",
+            "k3s",
+        );
+        assert_eq!(service.words, ["agent"]);
+        assert_eq!(service.environment, [("A".into(), "1 2".into()), ("B".into(), "3".into())]);
+    }
+
+    #[test]
+    fn init_scripts_are_the_installers() {
+        let mut service = Service::default();
+        service.add_init_script(
+            "command=\"/usr/local/bin/k3s\"\ncommand_args=\"server \\\n\t'--x' >>/var/log/k3s.log 2>&1\"\n",
+        );
+        assert_eq!(service.words, ["server", "--x"]);
+    }
+
+    #[test]
+    fn environment_files_have_quotes_and_comments() {
+        assert_eq!(
+            environment("# x\nK3S_TOKEN='a b'\nexport Y=\"1\"\n\nno\n"),
+            [("K3S_TOKEN".into(), "a b".into()), ("Y".into(), "1".into())]
+        );
+    }
+}

@@ -1,0 +1,50 @@
+//! K3s' configuration in force, as text and JSON.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::json::FORMAT_VERSION;
+use crate::k3s::{Effective, InForce};
+
+/// Returns the command line, each value with where it comes from, and each component's flags.
+#[must_use]
+pub fn effective_text(effective: &Effective) -> String {
+    let mut text = String::from("# command line\nk3s");
+    for word in &effective.argv {
+        let _infallible = write!(text, " {word}");
+    }
+    text.push_str("\n\n# values\n");
+    for (name, value) in &effective.values {
+        for (item, origin) in value.items.iter().zip(&value.origins) {
+            let _infallible = writeln!(text, "{name}={item}  # {origin}");
+        }
+    }
+    for (component, flags) in &effective.components {
+        let _infallible = writeln!(text, "\n# {component}\n{}", flags.join("\n"));
+    }
+    text
+}
+
+/// Returns the same for programs.
+#[must_use]
+pub fn effective_json(effective: &Effective) -> Value {
+    let values: BTreeMap<&String, Value> =
+        effective.values.iter().map(|(name, value)| (name, value_json(value))).collect();
+    json!({
+        "format_version": FORMAT_VERSION,
+        "files": effective.files.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "argv": effective.argv,
+        "warnings": effective.warnings,
+        "values": values,
+        "components": effective.components,
+    })
+}
+
+fn value_json(value: &InForce) -> Value {
+    let mut origins = value.origins.clone();
+    origins.dedup();
+    let items = if value.list { json!(value.items) } else { json!(value.items.last()) };
+    json!({"value": items, "origin": origins.join(", ")})
+}
