@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Role;
 use crate::error::{Error, Kind, Result};
+use crate::k3s::OnConflict;
 use crate::node::{FileMode, Node, Owner, Root, RootedPath};
-use crate::plan::{Action, Change, Current};
+use crate::plan::{Action, Change, Current, OnForeign};
 
 /// Where the journal and the backups are.
 pub const STATE_DIRECTORY: &str = "/var/lib/k3s-harden";
@@ -36,6 +37,12 @@ pub struct Told {
     /// `--skip`.
     #[serde(default)]
     pub skip: Vec<String>,
+    /// `--on-foreign`.
+    #[serde(default)]
+    pub on_foreign: Option<OnForeign>,
+    /// `--on-conflict`.
+    #[serde(default)]
+    pub on_conflict: Option<OnConflict>,
     /// `--data-dir`.
     pub data_dir: Option<String>,
     /// The texts of the files that these name, because they may not be on the node.

@@ -11,10 +11,10 @@ use crate::node::k3s::Traces;
 use crate::output::{self, Report};
 
 pub(super) fn run(global: &Global, arguments: &ApplyArguments, ui: &mut Ui) -> Result<u8> {
-    let context = Context::new(global)?;
+    let context = Context::new(global, &arguments.judging)?;
     check_rights(global, &context)?;
     let judging = &arguments.judging;
-    let make = || plan::make(&context, global, judging, !arguments.no_live_sysctl);
+    let make = || plan::make(&context, global, !arguments.no_live_sysctl);
     let first = make()?;
     // The good case opens nothing for writing, not even the lock.
     let outcome = if first.is_changed() || context.retold {
@@ -58,7 +58,8 @@ fn check_encryption(context: &Context) -> Result<()> {
             .hint("or turn it on with K3s' own command, `k3s secrets-encrypt enable` (v1.33.10, v1.34.6, v1.35.3 and newer), and apply after that"));
     }
     let wanted = configuration.keys.iter().any(|key| key.name == "secrets-encryption");
-    let by_others = context.existing.value("secrets-encryption").is_some_and(|item| item.text == "true");
+    let by_others =
+        context.site.placing.existing.value("secrets-encryption").is_some_and(|item| item.text == "true");
     if traces.started.is_some()
         && traces.secrets_encrypted
         && !wanted

@@ -8,6 +8,7 @@ use tracing::warn;
 
 use crate::Role;
 use crate::carrier::Format;
+use crate::k3s::OnConflict;
 use crate::plan::OnForeign;
 
 /// The variable that holds settings, several separated by semicolons or line breaks.
@@ -129,14 +130,17 @@ pub(super) struct ApplyArguments {
     pub(super) no_live_sysctl: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct Judging {
     /// Exit with 2 where there are changes
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_DETAILED_EXITCODE")]
     pub(super) detailed_exitcode: bool,
-    /// What happens to a file at one of our paths that is not ours
-    #[arg(long, value_enum, default_value = "replace", env = "K3S_HARDEN_ON_FOREIGN")]
-    pub(super) on_foreign: OnForeign,
+    /// What happens to a file at one of our paths that is not ours [default: replace]
+    #[arg(long, value_enum, env = "K3S_HARDEN_ON_FOREIGN")]
+    pub(super) on_foreign: Option<OnForeign>,
+    /// Who wins where K3s' configuration sets something else that does not satisfy the control [default: ours]
+    #[arg(long, value_enum, env = "K3S_HARDEN_ON_CONFLICT")]
+    pub(super) on_conflict: Option<OnConflict>,
 }
 
 #[derive(Debug, Args)]

@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tracing::{debug, info};
 
-use super::args::{Global, SET_VARIABLE};
+use super::args::{Global, Judging, SET_VARIABLE};
 use super::usage_error;
 use crate::Role;
 use crate::apply::{Told, recorded};
 use crate::document::{self, Configuration, DROP_IN, Present, Site};
 use crate::error::{Error, Kind, Result};
-use crate::k3s::Existing;
+use crate::k3s::{Existing, Placing};
 use crate::node::{Node, Owner, Root, RootedPath, accounts, host, k3s};
 use crate::profile::{
     Assignment, Declaration, K3sVersion, MAX_SOURCE_BYTES, Origin, Profile, Request, Selection, Source,
@@ -32,7 +32,6 @@ pub(super) struct Context {
     pub(super) site: Site,
     pub(super) version: K3sVersion,
     pub(super) owner: Owner,
-    pub(super) existing: Existing,
     pub(super) told: Told,
     /// Whether an earlier run was told something else.
     pub(super) retold: bool,
@@ -42,7 +41,7 @@ pub(super) struct Context {
 
 impl Context {
     /// Finds out everything, reading only.
-    pub(super) fn new(global: &Global) -> Result<Self> {
+    pub(super) fn new(global: &Global, judging: &Judging) -> Result<Self> {
         let root = Root::open(&global.root)?;
         let (recorded_told, recorded) = earlier(&root)?;
         let earlier = recorded_told.clone().unwrap_or_default();
@@ -90,9 +89,12 @@ impl Context {
         let audit_policy = audit_policy(&profile, &root, &files)?;
         told.files = files.opened.into_inner();
         let present = if about_some { present(&root, &data_dir)? } else { Present::default() };
-        let site = Site { role, data_dir, audit_policy, present };
+        told.on_foreign = judging.on_foreign.or(earlier.on_foreign);
+        told.on_conflict = judging.on_conflict.or(earlier.on_conflict);
+        let placing = Placing { existing, on_conflict: told.on_conflict.unwrap_or_default() };
+        let site = Site { role, data_dir, audit_policy, present, placing };
         let retold = recorded_told.is_some_and(|earlier| earlier != told);
-        Ok(Self { root, profile, site, version, owner, existing, told, retold, recorded, warnings })
+        Ok(Self { root, profile, site, version, owner, told, retold, recorded, warnings })
     }
 
     /// Returns what our drop-in asks of K3s, for comparing it with what is there.

@@ -2,7 +2,7 @@
 
 use tracing::warn;
 
-use super::args::{EffectiveConfigArguments, Global};
+use super::args::{EffectiveConfigArguments, Global, Judging};
 use super::context::Context;
 use super::ui::Ui;
 use crate::error::{Result, exit};
@@ -10,7 +10,7 @@ use crate::k3s::{Effective, Question};
 use crate::output;
 
 pub(super) fn run(global: &Global, arguments: &EffectiveConfigArguments, ui: &mut Ui) -> Result<u8> {
-    let context = Context::new(global)?;
+    let context = Context::new(global, &Judging::default())?;
     let question = Question {
         role: context.site.role,
         minor: context.version.minor(),

@@ -4,22 +4,23 @@ use std::collections::BTreeSet;
 
 use tracing::{info, warn};
 
-use super::args::{Global, Judging, PlanArguments};
+use super::args::{Global, PlanArguments};
 use super::changes_code;
 use super::context::Context;
 use super::ui::Ui;
 use crate::Role;
 use crate::document::{self, Configuration};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
+use crate::k3s::{self, OnConflict, Reading};
 use crate::node::k3s::Traces;
-use crate::node::sysctl;
+use crate::node::{RootedPath, sysctl};
 use crate::output::{self, Report};
 use crate::plan::{Desired, Observed, Plan, Policy};
 use crate::profile::{ControlId, Profile};
 
 pub(super) fn run(global: &Global, arguments: &PlanArguments, ui: &mut Ui) -> Result<u8> {
-    let context = Context::new(global)?;
-    let plan = make(&context, global, &arguments.judging, !arguments.no_live_sysctl)?;
+    let context = Context::new(global, &arguments.judging)?;
+    let plan = make(&context, global, !arguments.no_live_sysctl)?;
     warn_all(&plan);
     if ui.json() {
         ui.out_json(&Report::new(&plan))?;
@@ -31,7 +32,7 @@ pub(super) fn run(global: &Global, arguments: &PlanArguments, ui: &mut Ui) -> Re
 }
 
 /// Makes the plan for the node as it is now.
-pub(super) fn make(context: &Context, global: &Global, judging: &Judging, live_sysctl: bool) -> Result<Plan> {
+pub(super) fn make(context: &Context, global: &Global, live_sysctl: bool) -> Result<Plan> {
     let Context { root, profile, site, .. } = context;
     let mut warnings = context.warnings.clone();
     let live = live_sysctl && root.is_live() && may_set_sysctls(context, &mut warnings);
@@ -40,11 +41,12 @@ pub(super) fn make(context: &Context, global: &Global, judging: &Judging, live_s
     let desired_ids: BTreeSet<ControlId> =
         desired.resources.iter().flat_map(|resource| resource.controls().iter().cloned()).collect();
     let observed = Observed::of(&desired, root)?;
-    let policy = Policy { on_foreign: judging.on_foreign, recorded: context.recorded.clone() };
+    let policy = Policy {
+        on_foreign: context.told.on_foreign.unwrap_or_default(),
+        recorded: context.recorded.clone(),
+    };
     let mut plan = Plan::between(desired, observed, &policy)?;
-    if !context.existing.is_empty() {
-        warnings.extend(context.existing.warnings(&context.configuration()));
-    }
+    warnings.extend(configured_already(context)?);
     warnings.extend(served_by_nothing(global, &desired_ids, profile));
     // What the changes mean is said when there are some, not again on every run that finds them made.
     if plan.is_changed() {
@@ -55,6 +57,41 @@ pub(super) fn make(context: &Context, global: &Global, judging: &Judging, live_s
     }
     plan.warnings.splice(0..0, warnings);
     Ok(plan)
+}
+
+/// Says what K3s' configuration sets already that is not settled by our drop-in, or was settled against somebody.
+fn configured_already(context: &Context) -> Result<Vec<String>> {
+    let Context { root, site, .. } = context;
+    let placing = &site.placing;
+    let service = |ours: &Configuration| k3s::service_warnings(root, site.role, ours);
+    if placing.existing.is_empty() {
+        // Nothing but the service can be in the way then; most nodes have none yet.
+        return if root.exists(&RootedPath::fixed("/etc/systemd/system"))
+            || root.exists(&RootedPath::fixed("/etc/init.d"))
+        {
+            service(&context.configuration())
+        } else {
+            Ok(Vec::new())
+        };
+    }
+    let ours = context.configuration();
+    let mut warnings = placing.existing.warnings(&ours);
+    warnings.extend(service(&ours)?);
+    for (message, place) in placing.place(ours).conflicts {
+        if placing.on_conflict == OnConflict::Fail {
+            return Err(Error::new(Kind::Failed, message)
+                .at(place)
+                .hint("--on-conflict ours lets k3s-harden win, --on-conflict keep leaves the other"));
+        }
+        warnings.push(format!("{place}: {message}"));
+    }
+    // A file that is no YAML is among the problems above.
+    if let Ok(reading) = Reading::of(root, &[site.role.to_string()]) {
+        let refusals = reading.refusals(site.role).into_iter();
+        warnings.extend(refusals.map(|(message, place)| format!("{place}: K3s exits on this: {message}")));
+        warnings.extend(reading.warnings);
+    }
+    Ok(warnings)
 }
 
 /// Says where `--only` names something that the profile leaves off: the run would do nothing without a word.

@@ -2,7 +2,7 @@
 
 use tracing::warn;
 
-use super::args::{Global, RenderArguments};
+use super::args::{Global, Judging, RenderArguments};
 use super::context::Context;
 use super::ui::Ui;
 use crate::carrier::CarriedFile;
@@ -10,7 +10,7 @@ use crate::error::{Result, exit};
 use crate::node::host;
 
 pub(super) fn run(global: &Global, arguments: &RenderArguments, ui: &mut Ui) -> Result<u8> {
-    let context = Context::new(global)?;
+    let context = Context::new(global, &Judging::default())?;
     let carried = arguments.carrier.render(&context.profile, &context.site, context.version.release());
     for warning in &carried.warnings {
         warn!("{warning}");

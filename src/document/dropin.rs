@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::present::Present;
 use crate::Role;
 use crate::node::RootedPath;
-use crate::profile::{ArgumentTable, ControlId, PluginRow, Profile, ValueOf};
+use crate::profile::{Accepts, ArgumentTable, ControlId, PluginRow, Profile, ValueOf};
 
 /// The K3s configuration of a role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -38,6 +38,8 @@ pub struct Component {
     pub name: String,
     /// Its arguments; no name is there twice.
     pub arguments: Vec<Argument>,
+    /// Whether they are added to what other files give it, or take its whole list over.
+    pub append: bool,
 }
 
 /// One argument of a component.
@@ -49,6 +51,11 @@ pub struct Argument {
     pub value: String,
     /// The benchmark's numbers of the controls that it serves, for a comment.
     pub controls: String,
+    /// The file of somebody else's that it, or a part of it, was taken from.
+    pub from: Option<String>,
+    /// Which other values satisfy its controls.
+    #[serde(skip)]
+    pub accepts: Accepts,
     /// The same as numbers.
     #[serde(skip)]
     pub ids: Vec<ControlId>,
@@ -108,10 +115,14 @@ impl Configuration {
                 }
             };
             let Some((value, ids)) = found else { continue };
-            let argument = Argument { name: row.name.clone(), value, controls: join(&ids), ids };
+            let (name, controls) = (row.name.clone(), join(&ids));
+            let argument = Argument { name, value, controls, from: None, accepts: row.accepts, ids };
             match components.iter_mut().find(|component| component.name == row.component) {
                 Some(component) => component.arguments.push(argument),
-                None => components.push(Component { name: row.component.clone(), arguments: vec![argument] }),
+                None => {
+                    let name = row.component.clone();
+                    components.push(Component { name, arguments: vec![argument], append: true });
+                }
             }
         }
         Self { keys, components }

@@ -3,10 +3,10 @@
 use serde::Serialize;
 use tera::Context;
 
-use super::dropin::Configuration;
 use super::engine::Engine;
 use super::{Present, configuration, header, policy};
 use crate::Role;
+use crate::k3s::Placing;
 use crate::node::{FileMode, RootedPath};
 use crate::profile::{ArgumentTable, ControlId, Profile, SysctlRow};
 
@@ -25,6 +25,8 @@ pub struct Site {
     pub audit_policy: Option<String>,
     /// What the node has of ours already; only for runs about some controls.
     pub present: Present,
+    /// What is configured already, and who wins where it contradicts.
+    pub placing: Placing,
 }
 
 /// A file of a hardened node.
@@ -245,8 +247,8 @@ fn policies(desk: &mut Desk<'_>) -> Option<Body> {
 
 fn drop_in(desk: &mut Desk<'_>) -> Option<Body> {
     let Desk { profile, site, .. } = desk;
-    let configuration: Configuration =
-        configuration(profile, site.role, &site.data_dir, &desk.written, &site.present);
+    let configuration = configuration(profile, site.role, &site.data_dir, &desk.written, &site.present);
+    let configuration = site.placing.place(configuration).configuration;
     desk.context.insert("keys", &configuration.keys);
     desk.context.insert("components", &configuration.components);
     (!configuration.is_empty())

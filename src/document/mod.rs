@@ -44,7 +44,7 @@ pub fn configuration(
     Configuration::new(profile, ArgumentTable::get(), around)
 }
 
-/// Returns the K3s configuration of a node, with all that is written beside it.
+/// Returns what is asked of the K3s of a node, with all that is written beside it, before it meets what is there.
 #[must_use]
 pub fn configuration_of(profile: &Profile, site: &Site) -> Configuration {
     let documents = documents(profile, site);

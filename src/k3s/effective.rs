@@ -7,10 +7,12 @@
 use std::collections::BTreeMap;
 
 use super::arguments;
+use super::existing::{same, twice};
 use super::flags::{self, Type};
 use super::reading::{DEFAULT_CONFIG, Reading};
 use super::service::{self, Service};
 use crate::Role;
+use crate::document::Configuration;
 use crate::embedded;
 use crate::error::{Error, Result};
 use crate::node::{Root, RootedPath};
@@ -164,6 +166,27 @@ impl Effective {
         }
         self.warnings.retain(|warning| !SECRETS.iter().any(|name| warning.contains(&format!("-{name}:"))));
     }
+}
+
+/// Returns what the service's command line would still override or give twice: our drop-in cannot mend that.
+///
+/// # Errors
+/// Where a service cannot be read.
+pub fn service_warnings(root: &Root, role: Role, ours: &Configuration) -> Result<Vec<String>> {
+    let (service, path) = find_service(root, role)?;
+    let mut warnings = Vec::new();
+    for (_, (name, text)) in typed(role, &service.words) {
+        let component =
+            name.strip_suffix("-arg").and_then(|name| ours.components.iter().find(|ours| ours.name == name));
+        warnings.extend(component.and_then(|component| twice(component, &text, &path)));
+        for key in ours.keys.iter().filter(|key| key.name == name && !same(&text, &key.value)) {
+            warnings.push(format!(
+                "{path} sets {name} to {text:?}, which counts more than ours, {}: remove it there",
+                key.value
+            ));
+        }
+    }
+    Ok(warnings)
 }
 
 /// Finds the service that starts K3s in `role`, whatever its name.

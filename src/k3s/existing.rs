@@ -6,7 +6,7 @@
 use super::merge::{self, Item};
 use super::scalar::Scalar;
 use super::yaml::{self, Value};
-use crate::document::Configuration;
+use crate::document::{Component, Configuration};
 use crate::error::{Place, Result};
 use crate::node::{Root, RootedPath};
 
@@ -42,6 +42,8 @@ pub struct Setting {
     pub place: Place,
     /// Whether the file sorts after our drop-in.
     pub after_ours: bool,
+    /// Whether it is written under an old name, which K3s takes as a flag of its own.
+    pub old_name: bool,
 }
 
 impl Existing {
@@ -88,46 +90,38 @@ impl Existing {
         setting.items.last().filter(|item| !item.text.is_empty())
     }
 
-    /// Returns what K3s would make of these files together with `ours` that its user will not expect.
+    /// Returns what our drop-in cannot mend: files that K3s reads after it, and keys under old names.
     #[must_use]
     pub fn warnings(&self, ours: &Configuration) -> Vec<String> {
         let mut warnings = self.problems.clone();
+        let later = || self.settings.iter().filter(|setting| setting.after_ours || setting.old_name);
         for key in &ours.keys {
-            for setting in self.settings.iter().filter(|setting| setting.key == key.name) {
-                for Item { text, place, .. } in
-                    setting.items.iter().filter(|item| !same(&item.text, &key.value))
-                {
-                    let (winner, remedy) = match setting.after_ours {
-                        true => ("that file", "remove it there"),
-                        false => ("k3s-harden", "keep one of them"),
-                    };
-                    warnings.push(format!(
-                        "{place} sets {} to {text:?}, and k3s-harden to {}: {winner} wins; {remedy}",
-                        key.name, key.value
-                    ));
-                }
+            let same_key = later().filter(|setting| setting.key == key.name);
+            for Item { text, place, .. } in
+                same_key.flat_map(|setting| &setting.items).filter(|item| !same(&item.text, &key.value))
+            {
+                let (name, value) = (&key.name, &key.value);
+                warnings.push(format!(
+                    "{place} sets {name} to {text:?} after ours, which is {value}: remove it there"
+                ));
             }
         }
         for component in &ours.components {
             let key = format!("{}-arg", component.name);
-            for setting in self.settings.iter().filter(|setting| setting.key == key) {
-                if setting.after_ours && !setting.append {
+            for setting in later().filter(|setting| setting.key == key) {
+                if setting.after_ours && !setting.append && !setting.old_name {
+                    let place = &setting.place;
                     warnings.push(format!(
-                        "{} sorts after ours and replaces every {key} of k3s-harden; write {key}+ there",
-                        setting.place
+                        "{place} sorts after ours and replaces every {key} of k3s-harden: write {key}+ there"
                     ));
                     continue;
                 }
-                for argument in &component.arguments {
-                    for Item { text, place, .. } in
-                        setting.items.iter().filter(|item| names(&item.text, &argument.name))
-                    {
-                        warnings.push(format!(
-                            "{place} sets the {} argument {text}, and k3s-harden {}={}: it gets both; remove it there",
-                            component.name, argument.name, argument.value
-                        ));
-                    }
-                }
+                warnings.extend(
+                    setting
+                        .items
+                        .iter()
+                        .filter_map(|item| twice(component, &item.text, &item.place.to_string())),
+                );
             }
         }
         warnings
@@ -160,13 +154,23 @@ impl Existing {
                 items: merge::items(file, &value),
                 place: place(key.position),
                 after_ours,
+                old_name: name != written.strip_suffix('+').unwrap_or(&written),
             });
         }
     }
 }
 
+/// Returns what to say of an argument that a component gets from `origin` besides ours, if it does.
+pub(super) fn twice(component: &Component, text: &str, origin: &str) -> Option<String> {
+    let ours = component.arguments.iter().find(|argument| names(text, &argument.name))?;
+    let (component, name, value) = (&component.name, &ours.name, &ours.value);
+    Some(format!(
+        "{origin} gives {component} the argument {text} besides our {name}={value}: remove it there"
+    ))
+}
+
 /// Tells whether K3s takes `text` for `value`; for a boolean it has several words.
-fn same(text: &str, value: &serde_json::Value) -> bool {
+pub(super) fn same(text: &str, value: &serde_json::Value) -> bool {
     match value {
         serde_json::Value::Bool(true) => ["1", "t", "T", "true", "TRUE", "True"].contains(&text),
         serde_json::Value::Bool(false) => ["0", "f", "F", "false", "FALSE", "False"].contains(&text),
@@ -176,7 +180,7 @@ fn same(text: &str, value: &serde_json::Value) -> bool {
 }
 
 /// Tells whether `name=…`, `name+=…`, `name-=…` or `--name…` sets the argument; `_` in it is as good as `-`.
-fn names(value: &str, argument: &str) -> bool {
+pub(super) fn names(value: &str, argument: &str) -> bool {
     let name = value.split('=').next().unwrap_or(value).trim_start_matches('-');
     name.trim_end_matches(['+', '-']).replace('_', "-") == argument
 }

@@ -5,11 +5,13 @@ mod effective;
 mod existing;
 pub mod flags;
 pub mod merge;
+mod placing;
 mod reading;
 pub mod scalar;
 pub mod service;
 pub mod yaml;
 
-pub use effective::{Effective, InForce, Question};
+pub use effective::{Effective, InForce, Question, service_warnings};
 pub use existing::{Existing, Setting};
+pub use placing::{OnConflict, Placed, Placing};
 pub use reading::{DEFAULT_CONFIG, Reading};

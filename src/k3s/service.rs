@@ -33,7 +33,7 @@ impl Service {
                 "ExecStart" => self.words = split(&value).into_iter().skip(1).collect(),
                 "Environment" if value.is_empty() => self.environment.clear(),
                 "Environment" => {
-                    self.environment.extend(split(&value).iter().filter_map(|word| assignment(word)))
+                    self.environment.extend(split(&value).iter().filter_map(|word| assignment(word)));
                 }
                 "EnvironmentFile" if value.is_empty() => self.environment_files.clear(),
                 "EnvironmentFile" => self.environment_files.push(value.trim_start_matches('-').to_owned()),

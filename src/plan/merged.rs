@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use super::resource::{Action, Change, Current, Resource};
 use super::{Desired, Subject};
 use crate::document::is_ours;
@@ -23,7 +25,8 @@ impl Observed {
 }
 
 /// What happens to a file at one of our paths that is not ours (`--on-foreign`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum OnForeign {
     /// It is backed up and replaced, with a warning.
     #[default]

@@ -24,9 +24,9 @@ pub(crate) use fields::{Fields, describe};
 pub use input::{Assignment, MAX_EXTENDS, Open, Origin, Request};
 pub use minor::{K3sVersion, KubernetesMinor, MinorRange};
 pub use resolved::{Profile, Resolved};
-pub use setting::{Declaration, MAX_LIST_ITEMS, MAX_TEXT_BYTES, declarations};
+pub use setting::{CIPHER_SUITES, Declaration, MAX_LIST_ITEMS, MAX_TEXT_BYTES, declarations};
 pub use source::{MAX_NESTING, MAX_SOURCE_BYTES, MAX_VALUES, Source};
-pub use table::{ArgumentRow, ArgumentTable, KeyRow, PluginRow, SysctlRow, ValueOf};
+pub use table::{Accepts, ArgumentRow, ArgumentTable, KeyRow, PluginRow, SysctlRow, ValueOf};
 pub use written::{ProfileDocument, read_settings};
 
 /// Returns the names of the built-in profiles, oldest benchmark first and overlays last.

@@ -85,7 +85,7 @@ impl Misfit {
 }
 
 /// The suites that the kubelet knows (Go's crypto/tls) and the benchmark takes for strong.
-const CIPHER_SUITES: [&str; 13] = [
+pub const CIPHER_SUITES: [&str; 13] = [
     "TLS_AES_128_GCM_SHA256",
     "TLS_AES_256_GCM_SHA384",
     "TLS_CHACHA20_POLY1305_SHA256",

@@ -56,6 +56,9 @@ pub struct ArgumentRow {
     pub component: String,
     /// The argument without dashes.
     pub name: String,
+    /// Which value of somebody else's satisfies its control too.
+    #[serde(default)]
+    pub accepts: Accepts,
     /// What its value is.
     pub value: ValueOf,
     /// The document without which it is not written, and with which it always is.
@@ -63,6 +66,25 @@ pub struct ArgumentRow {
     /// The controls it serves.
     #[serde(default)]
     pub controls: Vec<String>,
+}
+
+/// Which value that is not ours satisfies the control of an argument.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Accepts {
+    /// Only the same one.
+    #[default]
+    Same,
+    /// Any that is not empty.
+    Any,
+    /// One that is not less than ours; names of TLS versions compare as they are written.
+    AtLeast,
+    /// Any but zero.
+    NonZero,
+    /// A list of strong cipher suites.
+    Strong,
+    /// Any list: it is united with ours.
+    Union,
 }
 
 /// Where the value of an argument comes from.

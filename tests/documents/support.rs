@@ -6,6 +6,7 @@ use k3s_harden::Role;
 use k3s_harden::carrier::Format;
 use k3s_harden::document::{Document, Present, Site, documents};
 use k3s_harden::error::Result;
+use k3s_harden::k3s::Placing;
 use k3s_harden::node::RootedPath;
 use k3s_harden::profile::{Assignment, KubernetesMinor, Profile, Request, Source};
 use serde::Deserialize;
@@ -47,7 +48,13 @@ fn no_files(path: &str) -> Result<Source> {
 }
 
 pub(crate) fn site(role: Role) -> Site {
-    Site { role, data_dir: RootedPath::fixed(DATA_DIR), audit_policy: None, present: Present::default() }
+    Site {
+        role,
+        data_dir: RootedPath::fixed(DATA_DIR),
+        audit_policy: None,
+        present: Present::default(),
+        placing: Placing::default(),
+    }
 }
 
 pub(crate) fn rendered(profile: &Profile, role: Role) -> Vec<Document> {
