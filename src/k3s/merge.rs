@@ -47,9 +47,6 @@ pub fn merge<'a>(
             }
         };
         for (key, value) in pairs {
-            if is_merge_key(&key) {
-                continue;
-            }
             let written = text_of(&key);
             let name = written.strip_suffix('+').unwrap_or(&written).to_owned();
             let appends = written.ends_with('+');
@@ -110,8 +107,4 @@ pub(super) fn text_of(node: &Node) -> String {
         Value::List(nodes) => nodes.first().map(text_of).unwrap_or_default(),
         _ => node.go_text().trim().to_owned(),
     }
-}
-
-fn is_merge_key(key: &Node) -> bool {
-    key.value == Value::Scalar(Scalar::Text("<<".to_owned()))
 }

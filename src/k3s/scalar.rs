@@ -49,7 +49,10 @@ const TRUE: [&str; 11] = ["y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE",
 const FALSE: [&str; 11] = ["n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"];
 const NULL: [&str; 5] = ["", "~", "null", "Null", "NULL"];
 
-/// Resolves `text`; `tag` is the suffix of a standard tag (`str`, `int`, …), `quoted` any style but plain.
+/// Begins the tags of YAML's own.
+const STANDARD: &str = "tag:yaml.org,2002:";
+
+/// Resolves `text`; `tag` is the whole of an explicit tag, `quoted` any style but plain.
 ///
 /// # Errors
 /// Where the tag says what the text is not.
@@ -57,6 +60,7 @@ pub fn resolve(text: &str, tag: Option<&str>, quoted: bool) -> Result<Scalar, Mi
     let Some(tag) = tag else {
         return Ok(if quoted { Scalar::Text(text.to_owned()) } else { plain(text) });
     };
+    let Some(tag) = tag.strip_prefix(STANDARD) else { return Ok(Scalar::Text(text.to_owned())) };
     match (tag, plain(text)) {
         ("str", _) => Ok(Scalar::Text(text.to_owned())),
         ("binary", _) => base64(text)
@@ -66,10 +70,11 @@ pub fn resolve(text: &str, tag: Option<&str>, quoted: bool) -> Result<Scalar, Mi
         ("float", value @ Scalar::Float(_)) | ("null", value @ Scalar::Null) => Ok(value),
         #[allow(clippy::cast_precision_loss, reason = "as Go converts it")]
         ("float", Scalar::Int(value)) => Ok(Scalar::Float(value as f64)),
+        ("timestamp", Scalar::Text(_)) if is_timestamp(text) => Ok(Scalar::Text(text.to_owned())),
         ("bool" | "int" | "float" | "null" | "timestamp", value) => {
             Err(Mismatch { found: short_tag(&value), wanted: format!("!!{tag}") })
         }
-        // A tag of somebody's own is no hint: the text stays text.
+        // Any other tag is no hint: the text stays text.
         _ => Ok(Scalar::Text(text.to_owned())),
     }
 }
@@ -98,10 +103,11 @@ fn plain(text: &str) -> Scalar {
         _ => {}
     }
     let number = match text.as_bytes().first() {
-        Some(b'.') => float(text),
+        // Here underscores are Go's own: only between digits.
+        Some(b'.') => separated(text).and_then(|text| float(&text)),
         Some(b'+' | b'-' | b'0'..=b'9') => {
             let plain = text.replace('_', "");
-            integer(&plain).or_else(|| float(&plain))
+            integer(&plain).or_else(|| float(&plain)).or_else(|| signed_binary(&plain))
         }
         _ => None,
     };
@@ -135,6 +141,20 @@ fn integer(text: &str) -> Option<Scalar> {
         Err(_) if !signed => u64::try_from(value).ok().map(Scalar::Uint),
         Err(_) => None,
     }
+}
+
+/// yaml.v2's own try at what Go does not take: `0b` with a sign behind it.
+fn signed_binary(text: &str) -> Option<Scalar> {
+    let digits = text.strip_prefix("0b")?;
+    i64::from_str_radix(digits, 2).ok().map(Scalar::Int)
+}
+
+/// Returns `text` without its underscores, if each stands between two digits.
+fn separated(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    let good = |(at, byte): (usize, &u8)| *byte != b'_' || (at > 0 && digit(at - 1) && digit(at + 1));
+    bytes.iter().enumerate().all(good).then(|| text.replace('_', ""))
 }
 
 /// `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`, as a float that is not too large for one.
@@ -174,6 +194,57 @@ fn go_float(value: f64) -> String {
     format!("{mantissa}e{sign}{:02}", exponent.abs())
 }
 
+/// Tells whether Go's `time.Parse` takes it: `Y-M-D`, with a time behind a space, or behind `T` and with a zone.
+fn is_timestamp(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    if bytes.len() < 5 || !bytes[..4].iter().all(u8::is_ascii_digit) || bytes[4] != b'-' {
+        return false;
+    }
+    let date = || {
+        let year: u16 = text[..4].parse().ok()?;
+        let (month, rest) = number(&text[5..])?;
+        let (day, rest) = number(rest.strip_prefix('-')?)?;
+        let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+        let days = match month {
+            2 => 28 + u8::from(leap),
+            4 | 6 | 9 | 11 => 30,
+            _ => 31,
+        };
+        ((1..=12).contains(&month) && (1..=days).contains(&day)).then_some(rest)
+    };
+    match date().map(|rest| (rest, rest.strip_prefix(['T', 't']))) {
+        Some(("", _)) => true,
+        Some((_, Some(rest))) => time(rest).is_some_and(is_zone),
+        Some((rest, None)) => rest.starts_with(' ') && time(rest.trim_start_matches(' ')) == Some(""),
+        None => false,
+    }
+}
+
+/// Returns what stands behind a time of day.
+fn time(text: &str) -> Option<&str> {
+    let (hour, rest) = number(text)?;
+    let (minute, rest) = number(rest.strip_prefix(':')?)?;
+    let (second, rest) = number(rest.strip_prefix(':')?)?;
+    let fraction =
+        rest.strip_prefix(['.', ',']).map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
+    let rest = fraction.filter(|behind| behind.len() + 1 < rest.len()).unwrap_or(rest);
+    (hour < 24 && minute < 60 && second < 60).then_some(rest)
+}
+
+fn is_zone(text: &str) -> bool {
+    let offset = text.strip_prefix(['+', '-']).filter(|offset| offset.len() == 5).and_then(|offset| {
+        let ((hours, rest), (minutes, end)) = (number(offset)?, number(offset.get(3..)?)?);
+        Some(hours <= 24 && minutes <= 60 && rest.starts_with(':') && rest.len() == 3 && end.is_empty())
+    });
+    text == "Z" || offset == Some(true)
+}
+
+/// Returns the number of one or two digits that `text` begins with, and what stands behind it.
+fn number(text: &str) -> Option<(u8, &str)> {
+    let digits = text.bytes().take(2).take_while(u8::is_ascii_digit).count();
+    Some((text[..digits].parse().ok()?, &text[digits..]))
+}
+
 /// Standard base64 with padding; line breaks are skipped, as Go does.
 fn base64(text: &str) -> Option<String> {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -211,6 +282,52 @@ mod tests {
             ("685.230_15e+03", "685230.15"),
         ] {
             assert_eq!(plain(text).go_text(), printed, "{text}");
+        }
+    }
+
+    #[test]
+    fn underscores_and_signs_are_gos() {
+        for (text, value) in [
+            (".1_5", Scalar::Float(0.15)),
+            (".1_", Scalar::Text(".1_".into())),
+            ("._1", Scalar::Text("._1".into())),
+            (".1__5", Scalar::Text(".1__5".into())),
+            ("1__5", Scalar::Int(15)),
+            ("0b-101", Scalar::Int(-5)),
+            ("0b+1_0", Scalar::Int(2)),
+            ("-0b-1", Scalar::Text("-0b-1".into())),
+            ("0x-1", Scalar::Text("0x-1".into())),
+        ] {
+            assert_eq!(plain(text), value, "{text}");
+        }
+    }
+
+    #[test]
+    fn timestamps_are_what_go_parses() {
+        for good in [
+            "2001-12-14",
+            "2001-1-2",
+            "2024-2-29",
+            "2001-12-14t21:59:43.10-05:00",
+            "2001-12-14T1:2:3,5Z",
+            "2001-12-14   21:59:43",
+        ] {
+            assert!(is_timestamp(good), "{good}");
+        }
+        for bad in [
+            "2023-2-29",
+            "2001-13-01",
+            "2001-0-1",
+            "02001-01-01",
+            "2001-12-14 ",
+            "2001-12-14 21:59:43Z",
+            "2001-12-14T21:59:43",
+            "2001-12-14T21:59:43.Z",
+            "2001-12-14T24:00:00Z",
+            "2001-12-14T21:59:43+5:00",
+            "2001-12-14x",
+        ] {
+            assert!(!is_timestamp(bad), "{bad}");
         }
     }
 }

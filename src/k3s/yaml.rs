@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StructureStyle, Tag};
+use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StructureStyle};
 
 use super::scalar::{self, Scalar};
 
@@ -66,14 +66,19 @@ pub fn read(bytes: &[u8]) -> Result<Option<Node>, Problem> {
         let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
         Problem::at((line, 1), "this is not UTF-8")
     })?;
-    if let Some(at) = text.bytes().position(|byte| byte == 0) {
-        let line = text[..at].bytes().filter(|byte| *byte == b'\n').count() + 1;
-        return Err(Problem::at((line, 1), "control characters are not allowed"));
+    let line_of = |at: usize| text[..at].bytes().filter(|byte| *byte == b'\n').count() + 1;
+    if let Some((at, _)) = text.char_indices().find(|(_, letter)| !printable(*letter)) {
+        return Err(Problem::at((line_of(at), 1), "control characters are not allowed"));
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // YAML 1.1 ends a line at these too, 1.2 does not.
+    let text = &text.replace(['\u{85}', '\u{2028}', '\u{2029}'], "\n");
+    check_directives(text)?;
     let mut options = Options::default();
     options.block_scalar_eof_without_line_feed = true;
-    let mut builder = Builder::default();
+    options.emit_anchor_events = true;
+    options.bom_inside_document_as_content = true;
+    let mut builder = Builder { text, ..Builder::default() };
     let mut tabs = Tabs::new(text);
     for next in Parser::new_from_str_with_options(text, options) {
         let (event, span) = next.map_err(|error| {
@@ -88,6 +93,29 @@ pub fn read(bytes: &[u8]) -> Result<Option<Node>, Problem> {
         builder.take(event, &span)?;
     }
     Ok(builder.root)
+}
+
+/// YAML 1.1's printable characters.
+fn printable(letter: char) -> bool {
+    matches!(letter, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..)
+}
+
+/// Directives that yaml.v2 does not know stop it, and so does any version but its own.
+fn check_directives(text: &str) -> Result<(), Problem> {
+    for (index, line) in text.lines().enumerate() {
+        let mut words = line.split_whitespace();
+        match words.next() {
+            Some("%TAG") => {}
+            Some("%YAML") if words.next() == Some("1.1") => {}
+            Some("%YAML") => return Err(Problem::at((index + 1, 1), "found incompatible YAML document")),
+            Some(word) if word.starts_with('%') && line.starts_with('%') => {
+                return Err(Problem::at((index + 1, 1), "found unknown directive name"));
+            }
+            Some(word) if !word.starts_with('#') => break,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Tabs where yaml.v2's scanner takes none and our event parser does: before a token that could be a key, which
@@ -174,52 +202,81 @@ fn bad_tab(position: (usize, usize)) -> Problem {
 /// A container that is still open, with what it holds so far.
 struct Open {
     node: Node,
-    key: Option<Node>,
+    key: Option<Key>,
     anchor: usize,
 }
 
+/// A key that waits for its value.
+enum Key {
+    /// One of the mapping's own.
+    Own(Node),
+    /// `<<`: K3s' reader checks what is merged and drops it.
+    Merge,
+}
+
 #[derive(Default)]
-struct Builder {
+struct Builder<'a> {
+    text: &'a str,
     open: Vec<Open>,
     anchors: HashMap<usize, (Node, usize)>,
     values: usize,
     root: Option<Node>,
+    /// How deep it is inside of flow collections.
+    flow: usize,
+    /// Whether the scalar that is being closed is a plain `<<`.
+    merge_is_next: bool,
 }
 
-impl Builder {
+impl Builder<'_> {
     fn take(&mut self, event: Event<'_>, span: &Span) -> Result<(), Problem> {
         let position = (span.start.line(), span.start.col() + 1);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let plain = style == ScalarStyle::Plain;
-                let resolved =
-                    scalar::resolve(&text, standard(tag.as_deref()), !plain).map_err(|mismatch| {
-                        Problem::at(
-                            position,
-                            format!("cannot decode {} `{text}` as a {}", mismatch.found, mismatch.wanted),
-                        )
-                    })?;
-                // A tag of somebody's own makes text of it.
-                let resolved = if tag.is_some() && standard(tag.as_deref()).is_none() {
-                    Scalar::Text(text.into_owned())
-                } else {
-                    resolved
-                };
+                if style == ScalarStyle::DoubleQuoted {
+                    check_escapes(span.slice(self.text).unwrap_or_default(), position)?;
+                }
+                if self.flow > 0
+                    && style == ScalarStyle::Plain
+                    && (text.contains('?') || text.starts_with(':'))
+                {
+                    // There a question mark or colon is an indicator of YAML 1.1, quotes or not meant.
+                    return Err(Problem::at(
+                        position,
+                        format!("{text:?} needs quotes inside of [] and {{}}"),
+                    ));
+                }
+                let merge = text == "<<" && style == ScalarStyle::Plain;
+                let tag = tag.map(|tag| format!("{}{}", tag.handle(), tag.suffix()));
+                let resolved = scalar::resolve(&text, tag.as_deref(), style != ScalarStyle::Plain);
+                let resolved = resolved.map_err(|mismatch| {
+                    let (found, wanted) = (mismatch.found, mismatch.wanted);
+                    Problem::at(position, format!("cannot decode {found} `{text}` as a {wanted}"))
+                })?;
                 self.count(1, position)?;
-                self.close(Node { value: Value::Scalar(resolved), position }, anchor);
+                self.merge_is_next = merge;
+                self.close(Node { value: Value::Scalar(resolved), position }, anchor)?;
             }
+            Event::Anchor(_, name) => check_anchor(&name, position)?,
             Event::Alias(anchor) => {
+                check_anchor(span.slice(self.text).unwrap_or_default().trim_start_matches('*'), position)?;
                 let Some((node, size)) = self.anchors.get(&anchor).cloned() else {
                     return Err(Problem::at(position, "an anchor contains itself"));
                 };
                 self.count(size, position)?;
-                self.close(node, 0);
+                self.close(node, 0)?;
             }
-            Event::SequenceStart(_, anchor, _) => self.begin(Value::List(Vec::new()), anchor, position)?,
-            Event::MappingStart(_, anchor, _) => self.begin(Value::Map(Vec::new()), anchor, position)?,
+            Event::SequenceStart(style, anchor, _) => {
+                self.flow += usize::from(self.flow > 0 || style == StructureStyle::Flow);
+                self.begin(Value::List(Vec::new()), anchor, position)?;
+            }
+            Event::MappingStart(style, anchor, _) => {
+                self.flow += usize::from(self.flow > 0 || style == StructureStyle::Flow);
+                self.begin(Value::Map(Vec::new()), anchor, position)?;
+            }
             Event::SequenceEnd | Event::MappingEnd => {
+                self.flow = self.flow.saturating_sub(1);
                 if let Some(open) = self.open.pop() {
-                    self.close(open.node, open.anchor);
+                    self.close(open.node, open.anchor)?;
                 }
             }
             _ => {}
@@ -246,21 +303,49 @@ impl Builder {
     }
 
     /// Puts a finished value where it belongs.
-    fn close(&mut self, node: Node, anchor: usize) {
+    fn close(&mut self, node: Node, anchor: usize) -> Result<(), Problem> {
         if anchor != 0 {
             let size = size(&node);
             self.anchors.insert(anchor, (node.clone(), size));
         }
-        match self.open.last_mut() {
-            None => self.root = Some(node),
-            Some(Open { node: Node { value: Value::List(items), .. }, .. }) => items.push(node),
-            Some(Open { node: Node { value: Value::Map(pairs), .. }, key, .. }) => match key.take() {
-                None => *key = Some(node),
-                Some(key) => pairs.push((key, node)),
+        let merge = std::mem::take(&mut self.merge_is_next);
+        let Some(Open { node: container, key, .. }) = self.open.last_mut() else {
+            self.root = Some(node);
+            return Ok(());
+        };
+        match &mut container.value {
+            Value::List(items) => items.push(node),
+            Value::Map(pairs) => match key.take() {
+                None if merge => *key = Some(Key::Merge),
+                None => *key = Some(Key::Own(node)),
+                Some(Key::Own(key)) => pairs.push((key, node)),
+                Some(Key::Merge) if is_mergeable(&node) => {}
+                Some(Key::Merge) => {
+                    let message = "map merge requires map or sequence of maps as the value";
+                    return Err(Problem::at(node.position, message));
+                }
             },
-            Some(Open { node: Node { value: Value::Scalar(_), .. }, .. }) => {}
+            Value::Scalar(_) => {}
         }
+        Ok(())
     }
+}
+
+fn is_mergeable(node: &Node) -> bool {
+    let is_map = |node: &Node| matches!(node.value, Value::Map(_));
+    match &node.value {
+        Value::List(items) => items.iter().all(is_map),
+        _ => is_map(node),
+    }
+}
+
+/// In YAML 1.1's reader a name is letters and digits; 1.2 allows nearly everything.
+fn check_anchor(name: &str, position: (usize, usize)) -> Result<(), Problem> {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
+    if name.chars().all(fits) {
+        return Ok(());
+    }
+    Err(Problem::at(position, format!("{name:?} is no name for an anchor")))
 }
 
 fn size(node: &Node) -> usize {
@@ -271,10 +356,15 @@ fn size(node: &Node) -> usize {
     }
 }
 
-/// Returns the suffix of a tag of YAML's own.
-fn standard(tag: Option<&Tag>) -> Option<&str> {
-    let tag = tag?;
-    (tag.handle() == "tag:yaml.org,2002:").then(|| tag.suffix())
+/// YAML 1.1 has no `\/`, which 1.2 took over from JSON.
+fn check_escapes(quoted: &str, position: (usize, usize)) -> Result<(), Problem> {
+    let mut letters = quoted.chars();
+    while let Some(letter) = letters.next() {
+        if letter == '\\' && letters.next() == Some('/') {
+            return Err(Problem::at(position, "found unknown escape character"));
+        }
+    }
+    Ok(())
 }
 
 impl Node {
