@@ -3,6 +3,8 @@
 //! `config.yaml` first, then the drop-ins in the order of their names' bytes. A later key replaces an earlier
 //! one, unless it is written `key+`, which appends. Keys keep the order in which they were first seen.
 
+use std::collections::HashMap;
+
 use super::scalar::Scalar;
 use super::yaml::{self, Node, Problem, Value};
 use crate::error::Place;
@@ -35,6 +37,7 @@ pub fn merge<'a>(
     files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
 ) -> Result<Vec<Key>, (String, Problem)> {
     let mut keys: Vec<Key> = Vec::new();
+    let mut index = HashMap::new();
     for (file, bytes) in files {
         let problem = |problem| (file.to_owned(), problem);
         let pairs = match yaml::read(bytes).map_err(problem)? {
@@ -50,16 +53,17 @@ pub fn merge<'a>(
             let written = text_of(&key);
             let name = written.strip_suffix('+').unwrap_or(&written).to_owned();
             let appends = written.ends_with('+');
-            match keys.iter_mut().find(|known| known.name == name) {
+            match index.get(&name).map(|at: &usize| &mut keys[*at]) {
                 Some(known) if appends => {
                     // Null is no value to append to, though alone it is a flag without one.
                     known.items.retain(|item| !item.null);
-                    known
-                        .items
-                        .extend(items(file, &value).into_iter().filter(|item| !item.null || is_list(&value)));
+                    known.items.extend(items(file, &value).into_iter().filter(|item| !item.null));
                 }
                 Some(known) => known.items = items(file, &value),
-                None => keys.push(Key { name, items: items(file, &value) }),
+                None => {
+                    index.insert(name.clone(), keys.len());
+                    keys.push(Key { name, items: items(file, &value) });
+                }
             }
         }
     }
@@ -94,10 +98,6 @@ pub(super) fn items(file: &str, value: &Node) -> Vec<Item> {
         Value::List(nodes) => nodes.iter().map(|node| item(node, false)).collect(),
         _ => vec![item(value, value.is_null())],
     }
-}
-
-fn is_list(value: &Node) -> bool {
-    matches!(value.value, Value::List(_))
 }
 
 /// Rancher's `convert.ToString`: the first of a list, nothing for null, without space around it.

@@ -12,7 +12,7 @@ use super::scalar::{self, Scalar};
 /// Largest configuration file that is read, in bytes.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// Deepest nesting, in levels. yaml.v2 goes to 10 000; no key of K3s holds more than a list.
-pub const MAX_LEVELS: usize = 1000;
+pub const MAX_LEVELS: usize = 100;
 /// Most values in a file, with aliases written out. yaml.v2 refuses "excessive aliasing" too.
 pub const MAX_VALUES: usize = 1_000_000;
 

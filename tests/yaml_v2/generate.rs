@@ -390,7 +390,7 @@ fn mapping(dice: &mut Dice, indent: usize, depth: usize) -> String {
                     dice.pick(&["&a ", "!!str ", "&b", "! ", "*a "]),
                     dice.pick(&KEYS),
                     value(dice, indent, depth)
-                )
+                );
             }
             6 => text += &format!("{pad}{}: {}", scalar(dice), value(dice, indent, depth)),
             7 => text += &format!("{pad}{}:{}", dice.pick(&KEYS), value(dice, indent, depth)),
