@@ -179,3 +179,39 @@ fn an_agent_keeps_its_own_arguments() {
         ("VersionTLS13", "50", "4096")
     );
 }
+
+#[test]
+fn a_data_directory_is_found_wherever_it_is_named() {
+    let unit = |line: &str| format!("[Service]\n{line}\n");
+    let on = |text: &str| {
+        Node::new().file("etc/systemd/system/k3s.service", unit(text)).file(CONFIG, "data-dir: /by/file\n")
+    };
+    for (line, directory) in [
+        ("ExecStart=/usr/local/bin/k3s server", "by/file"),
+        ("ExecStart=/usr/local/bin/k3s server -d /by/service/", "by/service"),
+        (
+            "Environment=K3S_DATA_DIR=/by//variable\nExecStart=/usr/local/bin/k3s server --data-dir=/by/service",
+            "by/variable",
+        ),
+    ] {
+        let node = on(line);
+        apply(&node, &[]);
+        assert_eq!(node.mode(&format!("{directory}/server")), "0700", "{line}");
+        assert!(
+            node.read(OURS).contains(&format!("audit-policy-file=/{directory}/server/audit.yaml")),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn a_configuration_elsewhere_is_named() {
+    let unit = "[Service]\nEnvironment=K3S_CONFIG_FILE=/srv/k3s.yaml\nExecStart=/usr/local/bin/k3s server\n";
+    let output =
+        Node::new().file("etc/systemd/system/k3s.service", unit).run(&["plan", "--k3s-version", "1.33"]);
+    assert!(
+        output.stderr.contains("has K3s read /srv/k3s.yaml and the drop-ins beside it, so ours is not read"),
+        "{}",
+        output.stderr
+    );
+}

@@ -13,8 +13,8 @@ use super::usage_error;
 use crate::Role;
 use crate::apply::{Told, recorded};
 use crate::document::{self, Configuration, DROP_IN, Present, Site};
-use crate::error::{Error, Kind, Result};
-use crate::k3s::{Existing, Placing};
+use crate::error::{Error, Kind, Place, Result};
+use crate::k3s::{Existing, Placing, service_data_dir};
 use crate::node::{Node, Owner, Root, RootedPath, accounts, host, k3s};
 use crate::profile::{
     Assignment, Declaration, K3sVersion, MAX_SOURCE_BYTES, Origin, Profile, Request, Selection, Source,
@@ -50,7 +50,7 @@ impl Context {
 
         let existing = Existing::read(&root, &RootedPath::fixed(DROP_IN))?;
         told.data_dir = given(global.data_dir.as_ref()).or_else(|| earlier.data_dir.clone());
-        let data_dir = data_dir(told.data_dir.as_deref(), &existing, &mut warnings)?;
+        let data_dir = data_dir(&root, told.data_dir.as_deref(), &existing, &mut warnings)?;
         let version = version(global, &earlier, &root, &mut told)?;
         told.role = global.role.or(earlier.role);
         let role = told
@@ -153,8 +153,13 @@ fn earlier(root: &Root) -> Result<(Option<Told>, BTreeSet<RootedPath>)> {
     }
 }
 
-/// The data directory is K3s' own; a flag may name it only where K3s' configuration does not.
-fn data_dir(told: Option<&str>, existing: &Existing, warnings: &mut Vec<String>) -> Result<RootedPath> {
+/// The data directory is K3s' own; a flag may name it only where K3s' service and configuration do not.
+fn data_dir(
+    root: &Root,
+    told: Option<&str>,
+    existing: &Existing,
+    warnings: &mut Vec<String>,
+) -> Result<RootedPath> {
     let told: Option<RootedPath> = told
         .map(|text| {
             text.parse().map_err(|error: Error| {
@@ -162,21 +167,19 @@ fn data_dir(told: Option<&str>, existing: &Existing, warnings: &mut Vec<String>)
             })
         })
         .transpose()?;
-    let own = existing.value("data-dir").map(|item| {
+    let by_service = service_data_dir(root)?.map(|(text, file)| (text, Place { file, position: None }));
+    let by_files = || existing.value("data-dir").map(|item| (item.text.clone(), item.place.clone()));
+    let own = by_service.filter(|(text, _)| !text.is_empty()).or_else(by_files).map(|(text, place)| {
         // As Go's filepath.Join cleans it.
-        let parts: Vec<&str> = item.text.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
-        let absolute =
-            if item.text.starts_with('/') { format!("/{}", parts.join("/")) } else { item.text.clone() };
-        absolute
-            .parse::<RootedPath>()
-            .map_err(|error| error.at(item.place.clone()))
-            .map(|path| (path, &item.place))
+        let parts: Vec<&str> = text.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+        let clean = if text.starts_with('/') { format!("/{}", parts.join("/")) } else { text };
+        clean.parse::<RootedPath>().map_err(|error| error.at(place.clone())).map(|path| (path, place))
     });
     match (told, own.transpose()?) {
         (Some(told), Some((own, place))) if told != own => {
             let message = format!("--data-dir is {told}, and K3s' own data-dir is {own}");
             Err(Error::new(Kind::BadInput, message)
-                .at(place.clone())
+                .at(place)
                 .hint("leave --data-dir out: K3s' configuration decides"))
         }
         (_, Some((own, _))) => Ok(own),

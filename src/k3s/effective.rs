@@ -175,6 +175,10 @@ impl Effective {
 pub fn service_warnings(root: &Root, role: Role, ours: &Configuration) -> Result<Vec<String>> {
     let (service, path) = find_service(root, role)?;
     let mut warnings = Vec::new();
+    let config = config_path(&environment(root, &service)?, &service.words)?;
+    if config.as_str() != DEFAULT_CONFIG {
+        warnings.push(format!("{path} has K3s read {config} and the drop-ins beside it, so ours is not read: remove that, or link {config}.d to {DEFAULT_CONFIG}.d"));
+    }
     for (_, (name, text)) in typed(role, &service.words) {
         let component =
             name.strip_suffix("-arg").and_then(|name| ours.components.iter().find(|ours| ours.name == name));
@@ -187,6 +191,25 @@ pub fn service_warnings(root: &Root, role: Role, ours: &Configuration) -> Result
         }
     }
     Ok(warnings)
+}
+
+/// Returns the data directory that a service gives K3s, with where: the environment counts more than the command
+/// line, and both more than the configuration files.
+///
+/// # Errors
+/// Where a service cannot be read.
+pub fn service_data_dir(root: &Root) -> Result<Option<(String, String)>> {
+    for role in [Role::Server, Role::Agent] {
+        let (service, path) = find_service(root, role)?;
+        if let Some((value, origin)) = environment(root, &service)?.remove("K3S_DATA_DIR") {
+            return Ok(Some((value, format!("K3S_DATA_DIR in {origin}"))));
+        }
+        let flags = typed(role, &service.words).into_iter().map(|(_, flag)| flag);
+        if let Some((_, value)) = flags.filter(|(name, _)| matches!(name.as_str(), "data-dir" | "d")).last() {
+            return Ok(Some((value, path)));
+        }
+    }
+    Ok(None)
 }
 
 /// Finds the service that starts K3s in `role`, whatever its name.

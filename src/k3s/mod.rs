@@ -11,7 +11,7 @@ pub mod scalar;
 pub mod service;
 pub mod yaml;
 
-pub use effective::{Effective, InForce, Question, service_warnings};
+pub use effective::{Effective, InForce, Question, service_data_dir, service_warnings};
 pub use existing::{Existing, Setting};
 pub use placing::{OnConflict, Placed, Placing};
 pub use reading::{DEFAULT_CONFIG, Reading};
