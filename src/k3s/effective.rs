@@ -204,8 +204,8 @@ pub fn service_data_dir(root: &Root) -> Result<Option<(String, String)>> {
         if let Some((value, origin)) = environment(root, &service)?.remove("K3S_DATA_DIR") {
             return Ok(Some((value, format!("K3S_DATA_DIR in {origin}"))));
         }
-        let flags = typed(role, &service.words).into_iter().map(|(_, flag)| flag);
-        if let Some((_, value)) = flags.filter(|(name, _)| matches!(name.as_str(), "data-dir" | "d")).last() {
+        let mut flags = typed(role, &service.words).into_iter().map(|(_, flag)| flag).rev();
+        if let Some((_, value)) = flags.find(|(name, _)| matches!(name.as_str(), "data-dir" | "d")) {
             return Ok(Some((value, path)));
         }
     }
