@@ -215,3 +215,17 @@ fn a_configuration_elsewhere_is_named() {
         output.stderr
     );
 }
+
+#[test]
+fn plugins_that_would_stop_the_api_server_are_left_out() {
+    let node = Node::new().file(CONFIG, "kube-apiserver-arg:\n- enable-admission-plugins=PodSecurityPolicy,AlwaysPullImages\n- disable-admission-plugins=ServiceAccount,DefaultStorageClass\n");
+    let output = apply(&node, &[]);
+    let server = once(&node, "kube-apiserver");
+    assert_eq!(server["enable-admission-plugins"], "AlwaysPullImages,NodeRestriction,ServiceAccount");
+    assert_eq!(server["disable-admission-plugins"], "DefaultStorageClass");
+    assert!(output.stderr.contains("PodSecurityPolicy is left out"), "{}", output.stderr);
+    assert!(output.stderr.contains("disable-admission-plugins with ServiceAccount"), "{}", output.stderr);
+    let kept = Node::new().file(CONFIG, "kube-apiserver-arg: disable-admission-plugins=ServiceAccount\n");
+    apply(&kept, &["--on-conflict", "keep"]);
+    assert_eq!(once(&kept, "kube-apiserver")["enable-admission-plugins"], "NodeRestriction");
+}

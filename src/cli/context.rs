@@ -17,8 +17,8 @@ use crate::error::{Error, Kind, Place, Result};
 use crate::k3s::{Existing, Placing, service_data_dir};
 use crate::node::{Node, Owner, Root, RootedPath, accounts, host, k3s};
 use crate::profile::{
-    Assignment, Declaration, K3sVersion, MAX_SOURCE_BYTES, Origin, Profile, Request, Selection, Source,
-    declarations,
+    ArgumentTable, Assignment, Declaration, K3sVersion, MAX_SOURCE_BYTES, Origin, Profile, Request,
+    Selection, Source, declarations,
 };
 
 const DATA_DIR: &str = "/var/lib/rancher/k3s";
@@ -91,7 +91,10 @@ impl Context {
         let present = if about_some { present(&root, &data_dir)? } else { Present::default() };
         told.on_foreign = judging.on_foreign.or(earlier.on_foreign);
         told.on_conflict = judging.on_conflict.or(earlier.on_conflict);
-        let placing = Placing { existing, on_conflict: told.on_conflict.unwrap_or_default() };
+        let removed = ArgumentTable::get().removed_plugins.iter().filter(|row| row.from <= version.minor());
+        let removed_plugins = removed.map(|row| row.plugin.clone()).collect();
+        let placing =
+            Placing { existing, on_conflict: told.on_conflict.unwrap_or_default(), removed_plugins };
         let site = Site { role, data_dir, audit_policy, present, placing };
         let retold = recorded_told.is_some_and(|earlier| earlier != told);
         Ok(Self { root, profile, site, version, owner, told, retold, recorded, warnings })

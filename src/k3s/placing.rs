@@ -33,6 +33,8 @@ pub struct Placing {
     pub existing: Existing,
     /// Who wins.
     pub on_conflict: OnConflict,
+    /// Admission plugins that the minor does not have: with one the API server does not start.
+    pub removed_plugins: Vec<String>,
 }
 
 /// Our configuration, placed.
@@ -66,12 +68,21 @@ impl Placing {
     fn component(&self, ours: Component, conflicts: &mut Vec<(String, Place)>) -> Component {
         let theirs = self.before(&format!("{}-arg", ours.name));
         let collides = |item: &Item| ours.arguments.iter().any(|argument| names(&item.text, &argument.name));
-        if !theirs.iter().any(collides) {
+        let enabled = ours
+            .arguments
+            .iter()
+            .find(|argument| argument.name == ENABLE)
+            .map_or("", |argument| &argument.value);
+        let disables = |item: &Item| {
+            names(&item.text, DISABLE)
+                && value_of(item).split(',').any(|word| enabled.split(',').any(|on| on == word))
+        };
+        if !theirs.iter().any(|item| collides(item) || disables(item)) {
             return ours;
         }
         let others = theirs.iter().filter(|item| !collides(item)).map(|item| Argument {
             name: argument_name(&item.text).to_owned(),
-            value: item.text.split_once('=').map_or("true", |(_, value)| value).to_owned(),
+            value: value_of(item).to_owned(),
             controls: String::new(),
             from: Some(item.place.file.clone()),
             accepts: Accepts::Any,
@@ -84,6 +95,9 @@ impl Placing {
         }
         let mut component = Component { name: ours.name, arguments, append: false };
         conflicts.extend(leave_out_event_rate_limit(&mut component, &theirs));
+        if let Some(disabled) = theirs.iter().rfind(|item| names(&item.text, DISABLE)) {
+            conflicts.extend(self.settle_disabled(&mut component, disabled));
+        }
         component
     }
 
@@ -95,26 +109,30 @@ impl Placing {
         conflicts: &mut Vec<(String, Place)>,
     ) -> Argument {
         let Some(last) = theirs.last() else { return ours };
-        let value_of = |item: &Item| item.text.split_once('=').map_or("true", |(_, value)| value).to_owned();
         let file = Some(last.place.file.clone());
         if ours.accepts == Accepts::Union {
             // Of a list that is given more than once the component takes all.
             let all = theirs
                 .iter()
                 .map(|item| value_of(item))
-                .chain([ours.value.clone()])
+                .chain([ours.value.as_str()])
                 .collect::<Vec<_>>()
                 .join(",");
             let mut united: Vec<&str> = Vec::new();
             for word in all.split(',').filter(|word| !word.is_empty()) {
-                if !united.contains(&word) {
+                if self.removed_plugins.iter().any(|removed| removed == word) {
+                    let message = format!(
+                        "{word} is left out: this minor does not have it, and the API server would not start"
+                    );
+                    conflicts.push((message, last.place.clone()));
+                } else if !united.contains(&word) {
                     united.push(word);
                 }
             }
             return Argument { value: united.join(","), from: file, ..ours };
         }
         // Of anything else it takes the last.
-        let theirs = value_of(last);
+        let theirs = value_of(last).to_owned();
         if theirs == ours.value {
             return ours;
         }
@@ -128,6 +146,34 @@ impl Placing {
         ours.value = theirs;
         ours.from = file;
         ours
+    }
+
+    /// The API server does not start with a plugin that is both enabled and disabled.
+    fn settle_disabled(&self, component: &mut Component, disabled: &Item) -> Option<(String, Place)> {
+        let words = |component: &Component, name: &str| -> Vec<String> {
+            let argument = component
+                .arguments
+                .iter()
+                .find(|argument| argument.name.trim_end_matches(['+', '-']) == name);
+            argument.map_or_else(Vec::new, |argument| argument.value.split(',').map(str::to_owned).collect())
+        };
+        let (on, off) = (words(component, ENABLE), words(component, DISABLE));
+        let both: Vec<&String> = on.iter().filter(|word| off.contains(word)).collect();
+        let names_of = both.iter().map(|word| word.as_str()).collect::<Vec<_>>().join(",");
+        let loser = if self.on_conflict == OnConflict::Keep { ENABLE } else { DISABLE };
+        for argument in &mut component.arguments {
+            if argument.name.trim_end_matches(['+', '-']) == loser {
+                let left = argument.value.split(',').filter(|word| !both.iter().any(|both| both == word));
+                argument.value = left.collect::<Vec<_>>().join(",");
+            }
+        }
+        component.arguments.retain(|argument| !argument.value.is_empty() || argument.name != loser);
+        (!both.is_empty()).then(|| {
+            (
+                self.verdict(&format!("{DISABLE} with {names_of}"), &off.join(","), &on.join(",")),
+                disabled.place.clone(),
+            )
+        })
     }
 
     /// Returns what the files that K3s reads before ours give a key.
@@ -151,6 +197,14 @@ impl Placing {
         };
         format!("{name} is {theirs:?} here, and k3s-harden's is {ours:?}: {end}")
     }
+}
+
+const ENABLE: &str = "enable-admission-plugins";
+const DISABLE: &str = "disable-admission-plugins";
+
+/// Returns the value of an argument as K3s splits it.
+fn value_of(item: &Item) -> &str {
+    item.text.split_once('=').map_or("true", |(_, value)| value)
 }
 
 /// Takes EventRateLimit out again where the admission configuration is somebody else's: without limits in it the

@@ -26,7 +26,7 @@ pub use minor::{K3sVersion, KubernetesMinor, MinorRange};
 pub use resolved::{Profile, Resolved};
 pub use setting::{CIPHER_SUITES, Declaration, MAX_LIST_ITEMS, MAX_TEXT_BYTES, declarations};
 pub use source::{MAX_NESTING, MAX_SOURCE_BYTES, MAX_VALUES, Source};
-pub use table::{Accepts, ArgumentRow, ArgumentTable, KeyRow, PluginRow, SysctlRow, ValueOf};
+pub use table::{Accepts, ArgumentRow, ArgumentTable, KeyRow, PluginRow, RemovedPlugin, SysctlRow, ValueOf};
 pub use written::{ProfileDocument, read_settings};
 
 /// Returns the names of the built-in profiles, oldest benchmark first and overlays last.

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+use super::minor::KubernetesMinor;
 use crate::Role;
 use crate::embedded;
 
@@ -18,6 +19,8 @@ pub struct ArgumentTable {
     pub arguments: Vec<ArgumentRow>,
     /// Admission plugins.
     pub plugins: Vec<PluginRow>,
+    /// Admission plugins that are gone.
+    pub removed_plugins: Vec<RemovedPlugin>,
     /// Kernel parameters.
     pub sysctls: Vec<SysctlRow>,
     /// Exempt namespaces by preset.
@@ -112,6 +115,16 @@ pub struct PluginRow {
     pub setting: Option<String>,
     /// The controls it serves.
     pub controls: Vec<String>,
+}
+
+/// An admission plugin that Kubernetes no longer has.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemovedPlugin {
+    /// Its name.
+    pub plugin: String,
+    /// The first minor without it.
+    pub from: KubernetesMinor,
 }
 
 /// A kernel parameter.
