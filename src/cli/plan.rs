@@ -9,7 +9,7 @@ use super::changes_code;
 use super::context::Context;
 use super::ui::Ui;
 use crate::Role;
-use crate::document::{self, Configuration};
+use crate::document::{self, Configuration, DROP_IN};
 use crate::error::{Error, Kind, Result};
 use crate::k3s::{self, OnConflict, Reading};
 use crate::node::k3s::Traces;
@@ -87,7 +87,8 @@ fn configured_already(context: &Context) -> Result<Vec<String>> {
     }
     // A file that is no YAML is among the problems above.
     if let Ok(reading) = Reading::of(root, &[site.role.to_string()]) {
-        let refusals = reading.refusals(site.role).into_iter();
+        // Ours is about to be written anew.
+        let refusals = reading.refusals(site.role).into_iter().filter(|(_, place)| place.file != DROP_IN);
         warnings.extend(refusals.map(|(message, place)| format!("{place}: K3s exits on this: {message}")));
         warnings.extend(reading.warnings);
     }

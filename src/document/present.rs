@@ -30,7 +30,8 @@ impl Present {
         // A drop-in that was edited until it is no YAML holds nothing that could be kept.
         let config: BTreeMap<String, Value> = serde_yaml::from_str(config).unwrap_or_default();
         for (key, value) in config {
-            let Some(component) = key.strip_suffix("-arg+") else {
+            // With a plain key the list was taken over from other files.
+            let Some(component) = key.strip_suffix("-arg+").or_else(|| key.strip_suffix("-arg")) else {
                 present.keys.insert(key);
                 continue;
             };

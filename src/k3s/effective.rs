@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::arguments;
-use super::existing::{same, twice};
+use super::existing::{OLD_NAMES, same, twice};
 use super::flags::{self, Type};
 use super::reading::{DEFAULT_CONFIG, Reading};
 use super::service::{self, Service};
@@ -164,7 +164,31 @@ impl Effective {
             }
             secret_follows = !secret_follows && is_flag && !word.contains('=');
         }
+        let words = self.argv.iter_mut().chain(self.values.values_mut().flat_map(|value| &mut value.items));
+        for word in words.chain(self.components.values_mut().flatten()) {
+            mask_word(word);
+        }
         self.warnings.retain(|warning| !SECRETS.iter().any(|name| warning.contains(&format!("-{name}:"))));
+    }
+}
+
+/// Puts stars in the place of a password in an address, and of the value of an argument that is called a secret.
+fn mask_word(word: &mut String) {
+    if let Some((start, rest)) = word.clone().split_once("://")
+        && let Some((_, host)) = rest.split('/').next().and_then(|authority| authority.rsplit_once('@'))
+    {
+        let behind = &rest[rest.find('/').unwrap_or(rest.len())..];
+        *word = format!("{start}://{MASK}@{host}{behind}");
+    }
+    let at = word.rfind('=').map_or(0, |_| {
+        word.match_indices('=').nth(usize::from(word.matches('=').count() > 1)).map_or(0, |(at, _)| at)
+    });
+    let name = word[..at].to_ascii_lowercase();
+    let secret = ["secret", "password", "token"].iter().any(|part| name.ends_with(part));
+    if at > 0 && secret {
+        word.truncate(at);
+        word.push('=');
+        word.push_str(MASK);
     }
 }
 
@@ -324,8 +348,11 @@ fn components(values: &BTreeMap<String, InForce>, question: Question<'_>) -> BTr
         if *component == "kubelet" && is_on("protect-kernel-defaults") && in_a_flag {
             defaults.insert("protect-kernel-defaults".to_owned(), "true".to_owned());
         }
-        let extra = values.get(*key).map(|value| value.items.as_slice()).unwrap_or_default();
-        ((*component).to_owned(), arguments::merge(&defaults, extra.iter().map(String::as_str)))
+        // The old names of two of them give their components arguments too.
+        let old = OLD_NAMES.iter().filter(|(_, new)| new == key).map(|(old, _)| *old);
+        let given = old.chain([*key]).filter_map(|key| values.get(key));
+        let extra: Vec<&String> = given.flat_map(|value| &value.items).collect();
+        ((*component).to_owned(), arguments::merge(&defaults, extra.into_iter().map(String::as_str)))
     })
     .collect()
 }

@@ -14,7 +14,7 @@ const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
 const DROP_INS: &str = "/etc/rancher/k3s/config.yaml.d";
 
 /// Keys that K3s still takes for others.
-const OLD_NAMES: [(&str, &str); 3] = [
+pub(super) const OLD_NAMES: [(&str, &str); 3] = [
     ("kube-controller-arg", "kube-controller-manager-arg"),
     ("kube-cloud-controller-arg", "kube-cloud-controller-manager-arg"),
     ("d", "data-dir"),
@@ -94,6 +94,14 @@ impl Existing {
     #[must_use]
     pub fn warnings(&self, ours: &Configuration) -> Vec<String> {
         let mut warnings = self.problems.clone();
+        for setting in self.settings.iter().filter(|setting| setting.key.ends_with("-arg")) {
+            let empty = setting.items.iter().filter(|item| item.text.is_empty());
+            warnings.extend(
+                empty.map(|item| {
+                    format!("{} is an empty argument: the component exits on --=true", item.place)
+                }),
+            );
+        }
         let later = || self.settings.iter().filter(|setting| setting.after_ours || setting.old_name);
         for key in &ours.keys {
             let same_key = later().filter(|setting| setting.key == key.name);

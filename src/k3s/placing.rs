@@ -72,7 +72,7 @@ impl Placing {
             .arguments
             .iter()
             .find(|argument| argument.name == ENABLE)
-            .map_or("", |argument| &argument.value);
+            .map_or_else(String::new, |argument| argument.value.clone());
         let disables = |item: &Item| {
             names(&item.text, DISABLE)
                 && value_of(item).split(',').any(|word| enabled.split(',').any(|on| on == word))
@@ -94,7 +94,7 @@ impl Placing {
             arguments.push(self.argument(&ours.name, argument, &same, conflicts));
         }
         let mut component = Component { name: ours.name, arguments, append: false };
-        conflicts.extend(leave_out_event_rate_limit(&mut component, &theirs));
+        conflicts.extend(leave_out_event_rate_limit(&mut component, &enabled, &theirs));
         if let Some(disabled) = theirs.iter().rfind(|item| names(&item.text, DISABLE)) {
             conflicts.extend(self.settle_disabled(&mut component, disabled));
         }
@@ -184,7 +184,8 @@ impl Placing {
             if !setting.append {
                 items.clear();
             }
-            items.extend(setting.items.iter().filter(|item| !item.null).cloned());
+            // An empty argument would only be carried on: what it does is said elsewhere.
+            items.extend(setting.items.iter().filter(|item| !item.text.is_empty()).cloned());
         }
         items
     }
@@ -201,32 +202,44 @@ impl Placing {
 
 const ENABLE: &str = "enable-admission-plugins";
 const DISABLE: &str = "disable-admission-plugins";
+const ADMISSION_FILE: &str = "admission-control-config-file";
+const EVENT_RATE_LIMIT: &str = "EventRateLimit";
 
 /// Returns the value of an argument as K3s splits it.
 fn value_of(item: &Item) -> &str {
     item.text.split_once('=').map_or("true", |(_, value)| value)
 }
 
-/// Takes EventRateLimit out again where the admission configuration is somebody else's: without limits in it the
-/// API server does not start, and whether it has some is theirs to say, by naming the plugin.
-fn leave_out_event_rate_limit(component: &mut Component, theirs: &[Item]) -> Option<(String, Place)> {
-    let is_theirs = |name: &str| theirs.iter().find(|item| names(&item.text, name));
-    let file = is_theirs("admission-control-config-file")?;
-    let kept = component
-        .arguments
-        .iter()
-        .any(|argument| argument.name == "admission-control-config-file" && argument.from.is_some());
-    if !kept || is_theirs("enable-admission-plugins").is_some_and(|item| item.text.contains("EventRateLimit"))
-    {
-        return None;
-    }
-    let plugins =
-        component.arguments.iter_mut().find(|argument| argument.name == "enable-admission-plugins")?;
-    let left: Vec<&str> = plugins.value.split(',').filter(|plugin| *plugin != "EventRateLimit").collect();
+/// Takes EventRateLimit out again where the admission configuration that is in force has no limits for it: the API
+/// server does not start then. Of a file that is not ours only its owner knows, by naming the plugin.
+fn leave_out_event_rate_limit(
+    component: &mut Component,
+    ours: &str,
+    theirs: &[Item],
+) -> Option<(String, Place)> {
+    let plugins_of_theirs = theirs.iter().rfind(|item| names(&item.text, ENABLE));
+    let named =
+        plugins_of_theirs.filter(|item| value_of(item).split(',').any(|plugin| plugin == EVENT_RATE_LIMIT));
+    let file = component.arguments.iter().find(|argument| argument.name == ADMISSION_FILE);
+    let file_is_theirs = file.is_some_and(|argument| argument.from.is_some());
+    let place =
+        named.or_else(|| theirs.iter().rfind(|item| names(&item.text, ADMISSION_FILE)))?.place.clone();
+    let message = match (named.is_some(), file_is_theirs) {
+        (true, true) => {
+            return Some(("EventRateLimit needs limits in the admission configuration, which is not ours: it was not checked".to_owned(), place));
+        }
+        (false, true) => {
+            "EventRateLimit is left out: this admission configuration is not ours, and may have no limits for it"
+        }
+        _ if ours.split(',').any(|plugin| plugin == EVENT_RATE_LIMIT) => return None,
+        _ => "EventRateLimit is left out: psa.yaml has limits for it only with --set event_rate_limit=true",
+    };
+    let plugins = component.arguments.iter_mut().find(|argument| argument.name == ENABLE)?;
+    let left: Vec<&str> = plugins.value.split(',').filter(|plugin| *plugin != EVENT_RATE_LIMIT).collect();
     let left = left.join(",");
     let removed = left != plugins.value;
     plugins.value = left;
-    removed.then(|| ("EventRateLimit is left out: this admission configuration is not ours, and may have no limits for it".to_owned(), file.place.clone()))
+    removed.then(|| (message.to_owned(), place))
 }
 
 /// Returns the name of an argument as it is written, `+` and `-` behind it included.
