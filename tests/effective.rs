@@ -84,6 +84,15 @@ fn secrets_are_shown_only_when_asked_for() {
 }
 
 #[test]
+fn secrets_inside_arguments_are_masked() {
+    let node = Node::new().file("etc/rancher/k3s/config.yaml", "datastore-endpoint: postgres://u:hush@db:5432/k3s\nkube-apiserver-arg:\n- oidc-client-secret=hush\n- max-requests-inflight=800\n");
+    let hidden = read(&node, &[]).to_string();
+    assert!(!hidden.contains("hush"), "{hidden}");
+    assert!(hidden.contains("max-requests-inflight=800"), "{hidden}");
+    assert!(read(&node, &["--show-secrets"]).to_string().contains("oidc-client-secret=hush"));
+}
+
+#[test]
 fn what_k3s_refuses_is_named() {
     let node = Node::new().file("etc/rancher/k3s/config.yaml", "protect-kernel-defaults: \"yes\"\n");
     let warnings = read(&node, &[])["warnings"].to_string();

@@ -229,3 +229,29 @@ fn plugins_that_would_stop_the_api_server_are_left_out() {
     apply(&kept, &["--on-conflict", "keep"]);
     assert_eq!(once(&kept, "kube-apiserver")["enable-admission-plugins"], "NodeRestriction");
 }
+
+#[test]
+fn an_event_rate_limit_without_limits_is_left_out() {
+    let plugins = "kube-apiserver-arg:\n- enable-admission-plugins=EventRateLimit,AlwaysPullImages\n";
+    let without = Node::new().file(CONFIG, plugins);
+    let output = apply(&without, &[]);
+    assert_eq!(
+        once(&without, "kube-apiserver")["enable-admission-plugins"],
+        "AlwaysPullImages,NodeRestriction,ServiceAccount"
+    );
+    assert!(output.stderr.contains("--set event_rate_limit=true"), "{}", output.stderr);
+    let with = Node::new().file(CONFIG, plugins);
+    apply(&with, &["--set", "event_rate_limit=true"]);
+    assert!(once(&with, "kube-apiserver")["enable-admission-plugins"].contains("EventRateLimit"));
+}
+
+#[test]
+fn a_run_about_one_control_keeps_a_list_that_was_taken_over() {
+    let node =
+        Node::new().file(CONFIG, "kube-apiserver-arg:\n- audit-log-maxage=7\n- max-requests-inflight=800\n");
+    apply(&node, &[]);
+    let before = node.read(OURS);
+    assert!(!before.contains("kube-apiserver-arg+"), "the list was not taken over:\n{before}");
+    let output = node.run(&["apply", "--only", "1.2.17"]);
+    assert_eq!((output.code, node.read(OURS)), (0, before), "{}", output.stderr);
+}
