@@ -1,0 +1,192 @@
+//! Many runs on one image at once, and a run that dies while it holds the lock.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::bed::{APPLY, Bed, ROLLBACK, Run, lax, report, undisturbed};
+use crate::tree::Tree;
+
+const WAIT: [&str; 2] = ["--lock-timeout", "30"];
+
+/// Starts `count` runs as nearly at once as can be, and returns how they ended.
+fn together(bed: &Bed, count: usize, verb: &[&str]) -> Vec<Run> {
+    let barrier = std::sync::Barrier::new(count);
+    std::thread::scope(|scope| {
+        let start = || {
+            barrier.wait();
+            bed.run(verb)
+        };
+        let threads: Vec<_> = (0..count).map(|_| scope.spawn(start)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+/// Returns the numbers of the runs that changed something.
+fn history(bed: &Bed) -> Vec<u64> {
+    let run = bed.run(&["history", "--format", "json"]).expect(0, "history");
+    let history: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let runs = history["runs"].as_array().unwrap_or_else(|| panic!("{history:#}"));
+    runs.iter().map(|run| run["id"].as_u64().unwrap_or_else(|| panic!("{run:#}"))).collect()
+}
+
+#[test]
+fn of_many_applies_one_does_it() {
+    if !crate::wanted() {
+        return;
+    }
+    let (mut did, mut refused) = (0, 0);
+    for first in [lax(), Tree::default()] {
+        let new = undisturbed(&first, &APPLY).1;
+        for count in [2, 2, 2, 10, 10, 10, 10, 10] {
+            let bed = Bed::of(&first);
+            let runs = together(&bed, count, &APPLY);
+            let when = format!("{runs:#?}");
+            assert!(runs.iter().all(|run| matches!(run.code, Some(0 | 75))), "{when}");
+            did += runs.iter().filter(|run| run.code == Some(0)).count();
+            refused += runs.iter().filter(|run| run.code == Some(75)).count();
+            let changed = runs.iter().filter(|run| run.code == Some(0) && !run.stdout.contains("Nothing"));
+            assert_eq!(changed.count(), 1, "{when}");
+            bed.is(&new, &when);
+            assert_eq!(history(&bed), [1], "{when}");
+            bed.undo_all(&when);
+            bed.is(&first, &when);
+        }
+    }
+    assert!(refused > 0, "no two runs met");
+    report(&format!("applies at once: {did} ended well, {refused} were refused"));
+}
+
+#[test]
+fn who_waits_for_the_lock_gets_it() {
+    if !crate::wanted() {
+        return;
+    }
+    let first = lax();
+    let new = undisturbed(&first, &APPLY).1;
+    for count in [2, 10, 10] {
+        let bed = Bed::of(&first);
+        let runs = together(&bed, count, &[&APPLY[..], &WAIT].concat());
+        assert!(runs.iter().all(|run| run.code == Some(0)), "{runs:#?}");
+        bed.is(&new, &format!("{runs:#?}"));
+        assert_eq!(history(&bed), [1]);
+    }
+}
+
+#[test]
+fn of_many_rollbacks_each_undoes_one() {
+    if !crate::wanted() {
+        return;
+    }
+    let first = lax();
+    let bed = Bed::of(&first);
+    bed.run(&APPLY).expect(0, "an apply");
+    let runs = together(&bed, 10, &[&ROLLBACK[..], &WAIT].concat());
+    assert!(runs.iter().all(|run| run.code == Some(0)), "{runs:#?}");
+    let idle = runs.iter().filter(|run| run.stdout.contains("Nothing to undo.")).count();
+    assert_eq!(idle, 9, "{runs:#?}");
+    bed.is(&first, "all undone");
+}
+
+/// A run that stands still while it holds the lock.
+struct Holder {
+    strace: Child,
+    pid: String,
+}
+
+impl Holder {
+    /// Starts `verb` and stops it before it puts the file `fragment` at its place.
+    fn start(bed: &Bed, verb: &[&str], occurrence: usize) -> Self {
+        let inject = format!("inject=renameat:delay_enter=600000000:when={occurrence}");
+        let strace = Command::new("strace")
+            .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=renameat", "-e", &inject])
+            .args(bed.command(verb))
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let children = PathBuf::from(format!("/proc/{0}/task/{0}/children", strace.id()));
+        let temporary = |path: &String| path.ends_with(".tmp");
+        let deadline = Instant::now() + Duration::from_secs(30);
+        // It has come there when a file is on its way and has not moved for a while.
+        let mut still = 0;
+        while still < 10 {
+            assert!(Instant::now() < deadline, "the run never came to renameat {occurrence}");
+            sleep(Duration::from_millis(20));
+            let tree = Tree::of(&bed.root());
+            still = if tree.0.keys().any(temporary) { still + 1 } else { 0 };
+        }
+        let pids = fs::read_to_string(children).unwrap();
+        let pid = pids.split_whitespace().next().expect("strace has a child").to_owned();
+        Self { strace, pid }
+    }
+
+    fn kill(mut self) {
+        // The run first: strace would let it go on.
+        let kill = |pid: &str| Run::of(Command::new("kill").args(["-KILL", pid])).expect(0, "kill");
+        kill(&self.pid);
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while self.strace.try_wait().unwrap().is_none() {
+            if Instant::now() > deadline {
+                self.strace.kill().unwrap();
+            }
+            sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+#[test]
+fn a_holder_of_the_lock_is_named_and_its_end_is_noticed() {
+    if !crate::wanted() {
+        return;
+    }
+    let first = lax();
+    let new = undisturbed(&first, &APPLY).1;
+    for occurrence in [1, 4, 8] {
+        let bed = Bed::of(&first);
+        let holder = Holder::start(&bed, &APPLY, occurrence);
+        let when = format!("held at renameat {occurrence}");
+        let left = Tree::of(&bed.root());
+        for verb in [&APPLY[..], &ROLLBACK, &["uninstall"]] {
+            let run = bed.run(verb).expect(75, &when);
+            let names = format!("pid {}", holder.pid);
+            assert!(run.stderr.contains(&names), "{when}: {names}: {}", run.stderr);
+        }
+        assert_eq!(Tree::of(&bed.root()).differs_from(&left), "", "{when}: who is refused changes nothing");
+        let started = Instant::now();
+        let patient = [&APPLY[..], &["--lock-timeout", "2"]].concat();
+        bed.run(&patient).expect(75, &when);
+        assert!(started.elapsed() >= Duration::from_secs(2), "{when}: {:?}", started.elapsed());
+        // One that waits goes on when the holder dies.
+        let waiting = [&APPLY[..], &WAIT].concat();
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| bed.run(&waiting));
+            sleep(Duration::from_millis(300));
+            holder.kill();
+            waiter.join().unwrap().expect(0, &when);
+        });
+        bed.is(&new, &when);
+        bed.undo_all(&when);
+        bed.is(&first, &when);
+    }
+}
+
+#[test]
+fn the_next_run_recovers_what_a_dead_holder_left() {
+    if !crate::wanted() {
+        return;
+    }
+    let first = lax();
+    let new = undisturbed(&first, &APPLY).1;
+    for verb in [&APPLY[..], &ROLLBACK, &["uninstall"]] {
+        let bed = Bed::of(&first);
+        Holder::start(&bed, &APPLY, 8).kill();
+        bed.run(verb).expect(0, "the next run");
+        bed.is(if verb == APPLY { &new } else { &first }, &format!("{verb:?} after a run that died"));
+    }
+}
