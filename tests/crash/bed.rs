@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tempfile::TempDir;
 
-use crate::tree::{Entry, STATE, Tree, What};
+use crate::tree::{STATE, Tree};
 
 /// What brings a server to the benchmark.
 pub(crate) const APPLY: [&str; 5] = ["apply", "--k3s-version", "1.33", "--role", "server"];
@@ -105,44 +105,12 @@ impl Bed {
         panic!("{when}: there is no end of rollbacks");
     }
 
-    /// Checks that every path is whole: it is as it was or as it shall be, or is a file on its way to one of ours,
-    /// no more open to others than that one. What is changed in place may have one of mode and owner already.
+    /// Checks that every path is whole.
     #[track_caller]
     pub(crate) fn is_whole(&self, old: &Tree, new: &Tree, when: &str) {
-        for (path, entry) in &self.tree().0 {
-            let known: Vec<&Entry> = [old, new].into_iter().filter_map(|tree| tree.0.get(path)).collect();
-            let is_one = known.contains(&entry);
-            let in_place = || {
-                known.iter().all(|known| known.what == entry.what)
-                    && known.iter().any(|known| known.mode == entry.mode)
-                    && known.iter().any(|known| known.owner == entry.owner)
-                    && known.iter().any(|known| known.labels == entry.labels)
-            };
-            let on_its_way = || match target(path) {
-                None => false,
-                Some(target) => [old, new].iter().filter_map(|tree| tree.0.get(&target)).any(|whole| {
-                    matches!(&whole.what, What::File(_)) && entry.mode & !(whole.mode | 0o600) == 0
-                }),
-            };
-            let is_above_the_state = Path::new(STATE).starts_with(path);
-            assert!(
-                is_one || is_above_the_state || (!known.is_empty() && in_place()) || on_its_way(),
-                "{when}: {path} is neither old nor new:\n{}",
-                self.tree().differs_from(old)
-            );
-        }
-        for (path, entry) in &old.0 {
-            let stays = new.0.contains_key(path) && matches!(entry.what, What::File(_) | What::Symlink(_));
-            assert!(!stays || self.root().join(path).symlink_metadata().is_ok(), "{when}: {path} is lost");
-        }
+        let broken = self.tree().broken_between(old, new);
+        assert!(broken.is_empty(), "{when}:\n{broken}");
     }
-}
-
-/// Returns the path to which a temporary file would be renamed.
-pub(crate) fn target(path: &str) -> Option<String> {
-    let (folder, name) = path.rsplit_once('/')?;
-    let name = name.strip_prefix('.')?.strip_suffix(".tmp")?;
-    Some(format!("{folder}/{}", name.rsplit_once('.')?.0))
 }
 
 impl Run {

@@ -14,6 +14,9 @@
 mod bed;
 mod everywhere;
 mod failing;
+#[path = "../support/node.rs"]
+mod node;
+mod power;
 mod signals;
 mod strace;
 mod together;

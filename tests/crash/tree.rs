@@ -85,12 +85,52 @@ impl Tree {
             let (is, should) = (self.0.get(path), expected.0.get(path));
             let is_above_the_state = should.is_none() && Path::new(STATE).starts_with(path);
             if is != should && !is_above_the_state {
-                let describe = |entry: Option<&Entry>| entry.map_or("nothing".to_owned(), Entry::describe);
                 writeln!(text, "{path}: {} instead of {}", describe(is), describe(should)).unwrap();
             }
         }
         text
     }
+
+    /// Says what is not whole; empty where everything is. A path is whole when it is as it was or as it shall be, or
+    /// is a file on its way to one of ours, no more open to others than that one. What is changed in place may have
+    /// one of mode and owner already.
+    pub(crate) fn broken_between(&self, old: &Self, new: &Self) -> String {
+        let mut text = String::new();
+        for (path, entry) in &self.0 {
+            let known: Vec<&Entry> = [old, new].into_iter().filter_map(|tree| tree.0.get(path)).collect();
+            let in_place = || {
+                known.iter().all(|known| known.what == entry.what)
+                    && known.iter().any(|known| known.mode == entry.mode)
+                    && known.iter().any(|known| known.owner == entry.owner)
+                    && known.iter().any(|known| known.labels == entry.labels)
+            };
+            let on_its_way = || {
+                let target = target(path);
+                let targets = [old, new].into_iter().filter_map(|tree| tree.0.get(target.as_ref()?));
+                targets.into_iter().any(|whole| entry.mode & !(whole.mode | 0o600) == 0)
+            };
+            let is_above_the_state = Path::new(STATE).starts_with(path);
+            let is_whole = known.contains(&entry) || (!known.is_empty() && in_place());
+            if !is_whole && !is_above_the_state && !on_its_way() {
+                let (old, new) = (describe(old.0.get(path)), describe(new.0.get(path)));
+                writeln!(text, "{path}: {}, neither {old} nor {new}", entry.describe()).unwrap();
+            }
+        }
+        let stay = old.0.keys().filter(|path| new.0.contains_key(*path) && !self.0.contains_key(*path));
+        stay.for_each(|path| writeln!(text, "{path}: lost").unwrap());
+        text
+    }
+}
+
+fn describe(entry: Option<&Entry>) -> String {
+    entry.map_or("nothing".to_owned(), Entry::describe)
+}
+
+/// Returns the path to which a temporary file would be renamed.
+fn target(path: &str) -> Option<String> {
+    let (folder, name) = path.rsplit_once('/')?;
+    let name = name.strip_prefix('.')?.strip_suffix(".tmp")?;
+    Some(format!("{folder}/{}", name.rsplit_once('.')?.0))
 }
 
 impl Entry {
@@ -125,7 +165,7 @@ impl Entry {
         let labels: Vec<String> = self
             .labels
             .iter()
-            .map(|(name, value)| format!("{}={}", name.display(), String::from_utf8_lossy(value)))
+            .map(|(name, value)| format!("{}={:?}", name.display(), String::from_utf8_lossy(value)))
             .collect();
         format!("{what} {:04o} {}:{} [{}]", self.mode, self.owner.0, self.owner.1, labels.join(" "))
     }

@@ -9,6 +9,7 @@
     reason = "clippy takes helpers of tests for something else than tests"
 )]
 
+#[path = "../support/node.rs"]
 mod node;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,6 @@
 //! A node of its own for each test: an overlay of this machine's root in a private mount namespace, with plain
 //! files in the place of the kernel parameters.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::collections::BTreeMap;
 use std::fs;

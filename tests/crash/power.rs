@@ -1,0 +1,189 @@
+//! Power loss: a run is killed at some point, and the disks forget whatever they were not told to keep.
+//!
+//! The image lies on two file systems, because one alone keeps its own order: what is synced on it takes everything
+//! before it along, renames that nobody synced too. Neither flushes anything by itself.
+
+use std::path::Path;
+
+use crate::bed::{APPLY, Bed, ROLLBACK, lax, report, undisturbed};
+use crate::node::{Node, Run};
+use crate::strace::{Call, calls};
+use crate::tree::Tree;
+
+const ROUNDS: u64 = 200;
+const SEED: u64 = 0x6b33_7368_6172_6465;
+
+/// Where the image is, in the test's node.
+const DISK: &str = "/disk";
+
+/// Mounts both disks. The options take away what ext4 does of its own for programs that do not sync.
+const MOUNT: &str = "mount -o loop,noauto_da_alloc,commit=300 /root.img /disk
+    mount -o loop,noauto_da_alloc,commit=300 /var.img /disk/var";
+const UMOUNT: &str = "umount /disk/var /disk";
+
+/// Cuts the power: EXT4_IOC_SHUTDOWN, which is _IOR('X', 125, __u32), without flushing the log. In the second form
+/// it starts a run and stops it after some milliseconds.
+const CUT: &str = r#"
+import fcntl, os, signal, struct, subprocess, sys, time
+disks = [os.open(path, os.O_RDONLY) for path in ("/disk/var", "/disk")]
+run = None
+if len(sys.argv) > 1:
+    run = subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(float(sys.argv[1]) / 1000)
+    run.send_signal(signal.SIGSTOP)
+for disk in disks:
+    fcntl.ioctl(disk, 0x8004587D, struct.pack("I", 2))
+if run:
+    run.kill()
+    run.wait()
+"#;
+
+/// Numbers that look random and are the same every time (splitmix64).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((mixed ^ (mixed >> 31)) % limit as u64).unwrap()
+    }
+}
+
+/// A run, the image before it, and where it can be stopped.
+struct Story<'a> {
+    verb: &'a [&'a str],
+    before: Tree,
+    first: Tree,
+    ways: [Tree; 2],
+    last: Tree,
+    changes: Vec<Call>,
+    /// The disks as they are before.
+    disks: String,
+}
+
+impl<'a> Story<'a> {
+    fn of(node: &Node, name: &str, verb: &'a [&'a str], earlier: Option<&[&str]>, first: Tree) -> Self {
+        let before = earlier.map_or_else(|| first.clone(), |earlier| undisturbed(&first, earlier).0);
+        let bed = Bed::of(&before);
+        let last = undisturbed(&first, &APPLY).1;
+        let changes = calls(&bed, verb).into_iter().filter(Call::writes).collect();
+        let story = Self {
+            verb,
+            before,
+            ways: [first.clone(), last.clone()],
+            first,
+            last,
+            changes,
+            disks: format!("/{name}"),
+        };
+        node.prepare(
+            "truncate -s 8M /root.img /var.img
+             mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0 /root.img
+             mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0 /var.img
+             mkdir -p /disk; mount -o loop /root.img /disk; mkdir /disk/var; mount -o loop /var.img /disk/var
+             rmdir /disk/lost+found /disk/var/lost+found",
+        );
+        make(&story.before, &node.path(DISK));
+        node.prepare(&format!("{UMOUNT}; mv /root.img {0}-root.img; mv /var.img {0}-var.img", story.disks));
+        story
+    }
+
+    /// Runs, cuts the power at a point, and checks what comes up again. Returns whether the run had ended.
+    fn round(&self, node: &Node, random: &mut Random, round: u64) -> bool {
+        node.prepare(&format!("cp {0}-root.img /root.img; cp {0}-var.img /var.img\n{MOUNT}", self.disks));
+        let at = random.below(self.changes.len());
+        let (ended, when) = match round % 10 {
+            // Some while it runs, some after its end, most at a system call.
+            0 => (false, self.cut_after(node, random.below(40))),
+            1 => (true, self.cut_at_the_end(node)),
+            _ => (false, self.cut_at(node, &self.changes[at])),
+        };
+        let when = format!("round {round}, {:?} {when}", self.verb);
+        let broken = tree(node).broken_between(&self.ways[0], &self.ways[1]);
+        assert!(broken.is_empty(), "{when}:\n{broken}");
+        let run = on_disk(node, &APPLY);
+        assert_eq!(run.code, Some(0), "{when}: {}", run.stderr);
+        let difference = tree(node).differs_from(&self.last);
+        assert!(difference.is_empty(), "{when}, run again:\n{difference}");
+        while !on_disk(node, &ROLLBACK).expect(0).stdout.contains("Nothing to undo.") {}
+        let difference = tree(node).differs_from(&self.first);
+        assert!(difference.is_empty(), "{when}, all undone:\n{difference}");
+        node.prepare(UMOUNT);
+        ended
+    }
+
+    fn cut_at(&self, node: &Node, call: &Call) -> String {
+        let (trace, inject) = (
+            format!("trace={}", call.name),
+            format!("inject={}:signal=KILL:when={}", call.name, call.occurrence),
+        );
+        let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
+        let run = node.run(strace.iter().copied().chain(command(self.verb)));
+        assert_eq!(run.code, None, "it was to be killed: {}", run.stderr);
+        node.run(["python3", "-c", CUT]).expect(0);
+        node.prepare(&format!("{UMOUNT}\n{MOUNT}"));
+        format!("at {} {}, {}", call.name, call.occurrence, call.line)
+    }
+
+    fn cut_after(&self, node: &Node, milliseconds: usize) -> String {
+        let time = milliseconds.to_string();
+        node.run(["python3", "-c", CUT, &time].into_iter().chain(command(self.verb))).expect(0);
+        node.prepare(&format!("{UMOUNT}\n{MOUNT}"));
+        format!("after {time} ms")
+    }
+
+    /// Of a run that ended well nothing is lost, not even of what it keeps for itself.
+    fn cut_at_the_end(&self, node: &Node) -> String {
+        on_disk(node, self.verb).expect(0);
+        let before = Tree::of(&node.path(DISK));
+        node.run(["python3", "-c", CUT]).expect(0);
+        node.prepare(&format!("{UMOUNT}\n{MOUNT}"));
+        let difference = Tree::of(&node.path(DISK)).differs_from(&before);
+        assert!(difference.is_empty(), "{:?} had ended:\n{difference}", self.verb);
+        "after its end".to_owned()
+    }
+}
+
+fn command<'a>(verb: &'a [&'a str]) -> impl Iterator<Item = &'a str> {
+    ["k3s-harden", "--root", DISK].into_iter().chain(verb.iter().copied())
+}
+
+fn on_disk(node: &Node, verb: &[&str]) -> Run {
+    node.run(command(verb))
+}
+
+fn tree(node: &Node) -> Tree {
+    Tree::of_node(&node.path(DISK))
+}
+
+/// Makes `tree` where /var is there already.
+fn make(tree: &Tree, root: &Path) {
+    let mut tree = tree.clone();
+    tree.0.remove("var");
+    tree.make(root);
+}
+
+#[test]
+fn the_power_fails() {
+    if !crate::wanted() {
+        return;
+    }
+    let Some(node) = Node::make() else { return };
+    let started = std::time::Instant::now();
+    let stories = [
+        Story::of(&node, "apply", &APPLY, None, lax()),
+        Story::of(&node, "rollback", &ROLLBACK, Some(&APPLY), lax()),
+        Story::of(&node, "first", &APPLY, None, Tree::default()),
+    ];
+    let mut random = Random(SEED);
+    let mut ended = 0;
+    for round in 0..ROUNDS {
+        let story = &stories[random.below(stories.len())];
+        ended += u32::from(story.round(&node, &mut random, round));
+    }
+    report(&format!(
+        "power cut {ROUNDS} times, {ended} of them after the end of a run, seed {SEED:#x}, in {:.0?}",
+        started.elapsed()
+    ));
+}
