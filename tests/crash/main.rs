@@ -19,8 +19,10 @@ mod node;
 mod power;
 mod signals;
 mod strace;
+mod symlinks;
 mod together;
 mod tree;
+mod window;
 
 /// Tells whether this tier of tests is asked for, or says that it is not.
 fn wanted() -> bool {

@@ -127,7 +127,7 @@ fn describe(entry: Option<&Entry>) -> String {
 }
 
 /// Returns the path to which a temporary file would be renamed.
-fn target(path: &str) -> Option<String> {
+pub(crate) fn target(path: &str) -> Option<String> {
     let (folder, name) = path.rsplit_once('/')?;
     let name = name.strip_prefix('.')?.strip_suffix(".tmp")?;
     Some(format!("{folder}/{}", name.rsplit_once('.')?.0))
