@@ -27,7 +27,12 @@ struct Trap<'a> {
     place: PathBuf,
     link: PathBuf,
     outside: PathBuf,
+    /// How long the directory itself is there each time, in microseconds.
+    pause: AtomicU64,
 }
+
+/// As fast as can be, which few runs survive for long; and slower, so that some come to where they write.
+const PAUSES: [u64; 3] = [0, 100, 1000];
 
 impl<'a> Trap<'a> {
     /// Lays the trap: outside there is a directory that looks like the one in the image.
@@ -53,7 +58,7 @@ impl<'a> Trap<'a> {
         tree.make(&outside);
         let up = "../".repeat(place.split('/').count());
         symlink(if absolute { outside.clone() } else { PathBuf::from(up + "outside") }, &link).unwrap();
-        let trap = Self { bed, place: bed.root().join(place), link, outside };
+        let trap = Self { bed, place: bed.root().join(place), link, outside, pause: AtomicU64::new(0) };
         // The symlink must lead out where it stands, or nothing is tried.
         trap.exchange();
         assert_eq!(Tree::of(&trap.place).differs_from(&Tree::of(&trap.outside)), "");
@@ -82,6 +87,10 @@ impl<'a> Trap<'a> {
                     self.exchange();
                     self.exchange();
                     count.fetch_add(2, Ordering::Relaxed);
+                    let pause = self.pause.load(Ordering::Relaxed);
+                    if pause > 0 {
+                        std::thread::sleep(std::time::Duration::from_micros(pause));
+                    }
                 }
             });
             let _stop = Stop(&stop);
@@ -121,6 +130,7 @@ fn race(name: &str, in_front: &[&str], rounds: usize) {
         let outside = Tree::of(&trap.outside);
         let exchanged = trap.spring_while(|| {
             for round in 0..rounds {
+                trap.pause.store(PAUSES[round % PAUSES.len()], Ordering::Relaxed);
                 let verbs = [if round % 2 == 0 { &APPLY[..] } else { &OLDER }, &ROLLBACK];
                 // Now and then a second one in a row, so that there is more than one run to undo.
                 for verb in &verbs[..if round % 4 == 1 { 1 } else { 2 }] {
