@@ -14,6 +14,7 @@
 mod bed;
 mod everywhere;
 mod failing;
+mod full;
 #[path = "../support/node.rs"]
 mod node;
 mod power;

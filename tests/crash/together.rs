@@ -154,7 +154,7 @@ fn a_holder_of_the_lock_is_named_and_its_end_is_noticed() {
         let left = Tree::of(&bed.root());
         for verb in [&APPLY[..], &ROLLBACK, &["uninstall"]] {
             let run = bed.run(verb).expect(75, &when);
-            let names = format!("pid {}", holder.pid);
+            let names = format!("process {}", holder.pid);
             assert!(run.stderr.contains(&names), "{when}: {names}: {}", run.stderr);
         }
         assert_eq!(Tree::of(&bed.root()).differs_from(&left), "", "{when}: who is refused changes nothing");
