@@ -109,9 +109,9 @@ impl Tree {
                 let targets = [old, new].into_iter().filter_map(|tree| tree.0.get(target.as_ref()?));
                 targets.into_iter().any(|whole| entry.mode & !(whole.mode | 0o600) == 0)
             };
-            let is_above_the_state = Path::new(STATE).starts_with(path);
+            let is_state = Path::new(STATE).starts_with(path) || is_coming_state(path);
             let is_whole = known.contains(&entry) || (!known.is_empty() && in_place());
-            if !is_whole && !is_above_the_state && !on_its_way() {
+            if !is_whole && !is_state && !on_its_way() {
                 let (old, new) = (describe(old.0.get(path)), describe(new.0.get(path)));
                 writeln!(text, "{path}: {}, neither {old} nor {new}", entry.describe()).unwrap();
             }
@@ -124,6 +124,11 @@ impl Tree {
 
 fn describe(entry: Option<&Entry>) -> String {
     entry.map_or("nothing".to_owned(), Entry::describe)
+}
+
+/// Tells whether this belongs to a state directory that is not at its place yet.
+fn is_coming_state(path: &str) -> bool {
+    path.split('/').any(|part| part.starts_with(".k3s-harden."))
 }
 
 /// Returns the path to which a temporary file would be renamed.
