@@ -1,24 +1,29 @@
-//! The journal: what a run was told, what it is about to replace, and how it ended.
+//! The journal of one run: what it was told, what it is about to replace and by what, and how it ended.
 //!
 //! ```text
 //! /var/lib/k3s-harden/            0700, locked while a run lasts
+//!   made                          the directories that were made to hold it
 //!   runs/0001/journal.json        one directory a run
-//!   runs/0001/0007                what the 7th entry held before
+//!   runs/0001/0007.before         what the 7th entry held before
+//!   runs/0001/0007.after          what the run puts there
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use super::state::{run_directory, unreadable};
 use crate::Role;
 use crate::error::{Error, Kind, Result};
 use crate::k3s::OnConflict;
-use crate::node::{FileMode, Node, Owner, Root, RootedPath};
-use crate::plan::{Action, Change, Current, OnForeign};
+use crate::node::{Attributes, Metadata, Node, Owner, Root, RootedPath, SysctlKey};
+use crate::plan::{Action, Content, Current, Directory, File, OnForeign, Resource, Rule, Subject, Sysctl};
 
-/// Where the journal and the backups are.
-pub const STATE_DIRECTORY: &str = "/var/lib/k3s-harden";
+/// The name of a journal in the directory of its run.
+pub(super) const JOURNAL: &str = "journal.json";
 const FORMAT_VERSION: &str = "1.0";
 
 /// What a run was told on its command line; later runs on the same root default to it.
@@ -57,8 +62,21 @@ pub enum State {
     Begun,
     /// It has changed all of them.
     Committed,
-    /// It failed and has put all of them back.
+    /// It failed or was killed, and all of them were put back.
     RolledBack,
+}
+
+/// What a run does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "verb")]
+pub enum Verb {
+    /// It makes the node as it should be.
+    Apply,
+    /// It makes the node as it was before a run.
+    Rollback {
+        /// The number of that run.
+        to: u32,
+    },
 }
 
 /// One run.
@@ -67,14 +85,26 @@ pub struct Journal {
     format_version: String,
     /// Its number, from 1.
     pub id: u32,
+    /// The last of the runs that it stands for, where older ones were united to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<u32>,
     /// The version of the tool.
     pub tool: String,
+    /// When it began, in UTC (RFC 3339).
+    pub time: String,
+    /// What it does.
+    #[serde(flatten)]
+    pub verb: Verb,
     /// How far it got.
     pub state: State,
-    /// What it was told.
-    pub told: Told,
-    /// Directories that were made to hold the journal itself.
-    pub made: Vec<String>,
+    /// Whether it stays in the history once it has ended.
+    pub kept: bool,
+    /// What it is about.
+    pub about: Subject,
+    /// What is in force after it, of what runs were told; nothing on a node that was never told anything.
+    pub told: Option<Told>,
+    /// Every file that this and earlier runs have written and that was not undone.
+    pub written: Vec<String>,
     /// What it changes, in order.
     pub entries: Vec<Entry>,
 }
@@ -88,71 +118,121 @@ pub struct Entry {
     pub resource: String,
     /// What was there before.
     pub before: Saved,
+    /// What the run puts there.
+    pub after: Saved,
 }
 
-/// What was at a path before a run.
+/// What is at a path before or after a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "kind")]
-#[allow(missing_docs, reason = "the names say it: modes are octal text, owners uid:gid")]
+#[allow(
+    missing_docs,
+    reason = "the names say it: modes are octal text, owners uid:gid, backups files beside"
+)]
 pub enum Saved {
-    /// Nothing, or a parameter that could not be read.
+    /// Nothing.
     Absent,
+    /// A parameter that cannot be read.
+    Unknown,
     /// A file, whose bytes are in `backup` beside the journal.
-    File { mode: String, owner: String, backup: String },
+    File { mode: String, owner: String, attributes: Attributes, backup: String },
     /// A directory.
-    Directory { mode: String, owner: String },
-    /// A symlink.
-    Symlink { target: String },
+    Directory { mode: String, owner: String, attributes: Attributes },
+    /// A symlink, whose target is in `backup`.
+    Symlink { backup: String },
     /// The value of a kernel parameter.
     Value { value: String },
+}
+
+/// What a run is, before it is known what it changes.
+#[derive(Debug, Clone)]
+pub(super) struct Head {
+    /// What it does.
+    pub(super) verb: Verb,
+    /// Whether it stays in the history.
+    pub(super) kept: bool,
+    /// What it was told.
+    pub(super) told: Option<Told>,
+    /// The files that earlier runs wrote.
+    pub(super) written: Vec<String>,
 }
 
 impl Journal {
     /// Begins a journal for `actions`.
     #[must_use]
-    pub fn new(id: u32, told: Told, made: &[RootedPath], actions: &[&Action]) -> Self {
-        let entries = actions.iter().enumerate().map(|(index, action)| Entry {
+    pub(super) fn new(id: u32, head: Head, about: Subject, actions: &[&Action]) -> Self {
+        let entry = |(index, action): (usize, &&Action)| Entry {
             path: action.resource.path().to_string(),
             resource: action.resource.noun().to_owned(),
-            before: save(&action.before, index),
-        });
+            before: save(&action.before, format!("{index:04}.before")),
+            after: save(&action.resource.wanted(), format!("{index:04}.after")),
+        };
+        let entries: Vec<Entry> = actions.iter().enumerate().map(entry).collect();
+        let mut written = head.written;
+        if head.verb == Verb::Apply {
+            let files = entries.iter().filter(|entry| entry.resource == "file");
+            written.extend(files.map(|entry| entry.path.clone()));
+            written.sort();
+            written.dedup();
+        }
         Self {
             format_version: FORMAT_VERSION.to_owned(),
             id,
+            through: None,
             tool: env!("CARGO_PKG_VERSION").to_owned(),
+            time: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            verb: head.verb,
             state: State::Begun,
-            told,
-            made: made.iter().map(ToString::to_string).collect(),
-            entries: entries.collect(),
+            kept: head.kept,
+            about,
+            told: head.told,
+            written,
+            entries,
         }
+    }
+
+    /// Reads the journal of a run; none where there is none yet.
+    ///
+    /// # Errors
+    /// Where it cannot be read; one that is damaged names itself.
+    pub(super) fn read(root: &Root, id: u32) -> Result<Option<Self>> {
+        let path = run_directory(id).join(JOURNAL);
+        let Some(bytes) = root.read(&path)? else { return Ok(None) };
+        let journal: Self =
+            serde_json::from_slice(&bytes).map_err(|error| unreadable(root, &path, &error.to_string()))?;
+        if !journal.format_version.starts_with("1.") {
+            return Err(unreadable(root, &path, &format!("its format is {}", journal.format_version)));
+        }
+        Ok(Some(journal))
     }
 
     /// Writes the journal to the disk.
     ///
     /// # Errors
     /// Where that fails.
-    pub fn write(&self, root: &Root, owner: Owner) -> Result<()> {
+    pub(super) fn write(&self, root: &Root, owner: Owner) -> Result<()> {
         let text = serde_json::to_string_pretty(self)
             .map_err(|error| Error::new(Kind::Failed, error.to_string()))?;
-        root.replace(&directory(self.id).join("journal.json"), text.as_bytes(), FileMode::PRIVATE_FILE, owner)
+        let path = run_directory(self.id).join(JOURNAL);
+        root.replace(&path, text.as_bytes(), &Metadata::private_file(owner))
     }
 
-    /// Makes the directory of the run with the bytes that it is about to replace, then writes the journal.
+    /// Makes the directory of the run with the bytes that it replaces and those that it writes, then writes the
+    /// journal: once that is there, so is the rest.
     ///
     /// # Errors
     /// Where that fails; nothing is changed then, and nothing of the run stays.
-    pub fn begin(&self, root: &Root, owner: Owner, actions: &[&Action]) -> Result<()> {
-        let directory = directory(self.id);
-        let mut backups = Vec::new();
-        let mut all = || {
-            root.make_directory(&directory, FileMode::PRIVATE_DIRECTORY, owner)?;
+    pub(super) fn begin(&self, root: &Root, owner: Owner, actions: &[&Action]) -> Result<()> {
+        let directory = run_directory(self.id);
+        let all = || {
+            root.make_directory(&directory, &Metadata::private_directory(owner))?;
             for (action, entry) in actions.iter().zip(&self.entries) {
-                if let (Saved::File { backup, .. }, Current::Node(Node::File { bytes, .. })) =
-                    (&entry.before, &action.before)
+                for (current, saved) in
+                    [(&action.before, &entry.before), (&action.resource.wanted(), &entry.after)]
                 {
-                    let path = directory.join(backup);
-                    root.replace(&path, bytes, FileMode::PRIVATE_FILE, owner)?;
-                    backups.push(path);
+                    if let (Some(bytes), Some(backup)) = (content(current), saved.backup()) {
+                        root.create_private(&directory.join(backup), bytes, owner)?;
+                    }
                 }
             }
             self.write(root, owner)
@@ -160,86 +240,108 @@ impl Journal {
         let result = all();
         if result.is_err() {
             // On a full disk each retry would leave another one. Best effort: the first error is the one to report.
-            for path in &backups {
-                root.remove_file(path).unwrap_or_default();
-            }
-            root.remove_empty_directory(&directory).unwrap_or_default();
+            root.remove_tree(&directory).unwrap_or_default();
         }
         result
     }
 }
 
-fn save(before: &Current, index: usize) -> Saved {
-    match before {
-        Current::Node(Node::File { mode, owner, .. }) => {
-            Saved::File { mode: mode.to_string(), owner: owner.to_string(), backup: format!("{index:04}") }
+impl Saved {
+    /// Returns the name of the file beside the journal that holds its bytes.
+    pub(super) fn backup(&self) -> Option<&str> {
+        match self {
+            Self::File { backup, .. } | Self::Symlink { backup } => Some(backup),
+            _ => None,
         }
-        Current::Node(Node::Directory { mode, owner }) => {
-            Saved::Directory { mode: mode.to_string(), owner: owner.to_string() }
-        }
-        Current::Node(Node::Symlink { target }) => {
-            Saved::Symlink { target: target.to_string_lossy().into_owned() }
-        }
-        Current::Value(Ok(value)) => Saved::Value { value: value.clone() },
-        Current::Node(Node::Absent | Node::Other) | Current::Value(Err(_)) => Saved::Absent,
     }
-}
 
-/// Returns the path of the runs.
-#[must_use]
-pub(super) fn runs() -> RootedPath {
-    RootedPath::fixed(STATE_DIRECTORY).join("runs")
-}
+    pub(super) fn backup_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::File { backup, .. } | Self::Symlink { backup } => Some(backup),
+            _ => None,
+        }
+    }
 
-fn directory(id: u32) -> RootedPath {
-    runs().join(&format!("{id:04}"))
-}
-
-/// Returns the numbers of the runs, oldest first.
-///
-/// # Errors
-/// Where the directory cannot be read.
-pub(super) fn ids(root: &Root) -> Result<Vec<u32>> {
-    let number = |name: &OsString| {
-        let name = name.to_str().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))?;
-        name.parse().ok()
-    };
-    let mut ids: Vec<u32> = root.list(&runs())?.iter().filter_map(number).collect();
-    ids.sort_unstable();
-    Ok(ids)
-}
-
-/// Reads the journals of a root: what the newest run that was carried out was told, and every path that one wrote.
-///
-/// # Errors
-/// Where a journal cannot be read; one that is damaged names itself.
-pub fn recorded(root: &Root) -> Result<(Option<Told>, BTreeSet<RootedPath>)> {
-    let mut told = None;
-    let mut paths = BTreeSet::new();
-    for id in ids(root)? {
-        let path = directory(id).join("journal.json");
-        // A run that was killed before it changed anything has no journal.
-        let Some(bytes) = root.read(&path)? else { continue };
-        let unreadable = |why: &str| {
-            Error::new(Kind::Failed, format!("the journal {} cannot be read: {why}", root.display(&path)))
-                .hint("it is of another version of k3s-harden, or damaged; move it away to go on without it")
+    /// Returns what it stands for, with its bytes from the directory of run `id`.
+    ///
+    /// # Errors
+    /// Where the bytes are not there.
+    pub(super) fn load(&self, root: &Root, id: u32) -> Result<Current> {
+        let bytes = |backup: &String| {
+            let path = run_directory(id).join(backup);
+            root.read(&path)?.ok_or_else(|| unreadable(root, &path, "it is not there"))
         };
-        let journal: Journal =
-            serde_json::from_slice(&bytes).map_err(|error| unreadable(&error.to_string()))?;
-        if !journal.format_version.starts_with("1.") {
-            return Err(unreadable(&format!("its format is {}", journal.format_version)));
-        }
-        if journal.state == State::RolledBack {
-            continue;
-        }
-        let files = journal.entries.iter().filter(|entry| entry.resource == "file");
-        paths.extend(files.filter_map(|entry| entry.path.parse().ok()));
-        told = Some(journal.told);
+        Ok(match self {
+            Self::Absent => Current::Node(Node::Absent),
+            Self::Unknown => Current::Value(Err("it could not be read".to_owned())),
+            Self::File { mode, owner, attributes, backup } => Current::Node(Node::File {
+                mode: mode.parse()?,
+                owner: owner.parse()?,
+                attributes: attributes.clone(),
+                bytes: bytes(backup)?,
+            }),
+            Self::Directory { mode, owner, attributes } => Current::Node(Node::Directory {
+                mode: mode.parse()?,
+                owner: owner.parse()?,
+                attributes: attributes.clone(),
+            }),
+            Self::Symlink { backup } => {
+                Current::Node(Node::Symlink { target: OsString::from_vec(bytes(backup)?) })
+            }
+            Self::Value { value } => Current::Value(Ok(value.clone())),
+        })
     }
-    Ok((told, paths))
 }
 
-/// Tells whether a plan's action belongs into a journal.
-pub(super) fn is_change(action: &&Action) -> bool {
-    action.change != Change::None
+fn save(current: &Current, backup: String) -> Saved {
+    match current {
+        Current::Node(Node::File { mode, owner, attributes, .. }) => Saved::File {
+            mode: mode.to_string(),
+            owner: owner.to_string(),
+            attributes: attributes.clone(),
+            backup,
+        },
+        Current::Node(Node::Directory { mode, owner, attributes }) => Saved::Directory {
+            mode: mode.to_string(),
+            owner: owner.to_string(),
+            attributes: attributes.clone(),
+        },
+        Current::Node(Node::Symlink { .. }) => Saved::Symlink { backup },
+        Current::Node(Node::Absent | Node::Other) => Saved::Absent,
+        Current::Value(Ok(value)) => Saved::Value { value: value.clone() },
+        Current::Value(Err(_)) => Saved::Unknown,
+    }
+}
+
+/// Returns the bytes of what goes into a backup.
+fn content(current: &Current) -> Option<&[u8]> {
+    match current {
+        Current::Node(Node::File { bytes, .. }) => Some(bytes),
+        Current::Node(Node::Symlink { target }) => Some(target.as_bytes()),
+        _ => None,
+    }
+}
+
+impl Entry {
+    /// Returns the resource as something that should be as `current`, one of the two that the entry has saved; none
+    /// for a parameter that could not be read.
+    ///
+    /// # Errors
+    /// Where the journal was damaged.
+    pub(super) fn resource(&self, current: &Current) -> Result<Option<Resource>> {
+        let metadata = Metadata::private_file(Owner::ROOT);
+        let path: RootedPath = self.path.parse()?;
+        let bare = match self.resource.as_str() {
+            "directory" => {
+                Resource::Directory(Directory { path, metadata, rule: Rule::Gone, controls: Vec::new() })
+            }
+            "sysctl" => Resource::Sysctl(Sysctl {
+                key: SysctlKey::of_file(&self.path)?,
+                value: String::new(),
+                controls: Vec::new(),
+            }),
+            _ => Resource::File(File { path, metadata, content: Content::Absent, controls: Vec::new() }),
+        };
+        Ok(bare.as_it_was(current))
+    }
 }

@@ -1,8 +1,15 @@
-//! Do it, or undo what was done: a run holds the lock, writes down what it is about to replace, changes one
-//! resource after the other, and puts everything back when one fails.
+//! Do it, or undo it: a run holds the lock, writes down what it is about to replace, changes one resource after the
+//! other, looks whether all of it is so, and puts everything back when one fails.
 
+mod history;
 mod journal;
+mod recovery;
+mod rollback;
+mod state;
 mod transaction;
 
-pub use journal::{Journal, STATE_DIRECTORY, Saved, State, Told, recorded};
-pub use transaction::{Outcome, Transaction};
+pub use history::{Changed, History, Recorded};
+pub use journal::{Entry, Journal, Saved, State, Told, Verb};
+pub use rollback::{WayBack, texts};
+pub use state::{STATE_DIRECTORY, state_directory};
+pub use transaction::{Keep, Manner, Outcome, Transaction, check_writable};

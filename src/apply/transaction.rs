@@ -1,19 +1,46 @@
-//! One run of `apply`, all or nothing.
+//! One run that changes a node, all or nothing.
+//!
+//! Lock → what a killed run left is put right → journal → changes → verified → committed.
 
-use tracing::{debug, info_span};
+use std::time::Duration;
 
-use super::journal::{Journal, STATE_DIRECTORY, State, Told, ids, is_change, runs};
+use tracing::{debug, info_span, warn};
+
+use super::history::{self, Recorded, ids};
+use super::journal::{Head, Journal, State, Told, Verb};
+use super::recovery;
+use super::state::{STATE_DIRECTORY, StateDirectory, run_directory, runs_directory, sweep};
 use crate::error::{Error, Kind, Result};
-use crate::node::{FileMode, Lock, Node, Owner, Root, RootedPath};
-use crate::plan::{Action, Change, Current, Plan, Resource};
+use crate::node::{Node, Owner, Root, RootedPath, Signals, selinux};
+use crate::plan::{Action, Change, Current, Directory, File, Plan, Resource};
+
+/// How a run goes about it.
+#[derive(Debug, Clone)]
+pub struct Manner {
+    /// Who owns the state directory.
+    pub owner: Owner,
+    /// How long to wait for another run.
+    pub lock_timeout: Duration,
+    /// What ends it before it is done.
+    pub signals: Signals,
+}
+
+/// What becomes of a run once it has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// It stays in the history, with this many before it.
+    History(u32),
+    /// Nothing stays: an image is being built.
+    Nothing,
+}
 
 /// A run that holds the lock and has changed nothing yet.
 #[derive(Debug)]
 pub struct Transaction<'a> {
     root: &'a Root,
-    owner: Owner,
-    made: Vec<RootedPath>,
-    _lock: Lock,
+    manner: Manner,
+    state: StateDirectory,
+    recorded: Recorded,
 }
 
 /// What a run has done.
@@ -25,83 +52,182 @@ pub struct Outcome {
     pub id: Option<u32>,
 }
 
+/// Checks that everything in `plan` could be written, before anything is.
+///
+/// # Errors
+/// [`Kind::CannotWrite`] or [`Kind::NotPermitted`] with what stands in the way.
+pub fn check_writable(root: &Root, plan: &Plan) -> Result<()> {
+    for action in plan.changes().filter(|action| action.resource.mode().is_some()) {
+        root.check_writable(&action.resource.path())?;
+    }
+    root.check_writable(&runs_directory())
+}
+
 impl<'a> Transaction<'a> {
-    /// Checks that everything in `plan` could be written, makes the state directory, and takes the lock.
+    /// Makes the state directory, takes the lock, and undoes or finishes a run that was killed.
     ///
     /// # Errors
-    /// [`crate::Kind::CannotWrite`] or [`crate::Kind::NotPermitted`] before anything is changed,
-    /// [`crate::Kind::Locked`] where another run holds the lock.
-    pub fn begin(root: &'a Root, owner: Owner, plan: &Plan) -> Result<Self> {
-        let state = RootedPath::fixed(STATE_DIRECTORY);
-        for action in plan.changes().filter(|action| action.resource.mode().is_some()) {
-            root.check_writable(&action.resource.path())?;
+    /// [`Kind::Locked`] where another run holds the lock; where the killed run cannot be undone.
+    pub fn begin(root: &'a Root, manner: Manner) -> Result<Self> {
+        let state = StateDirectory::open(root, manner.owner, manner.lock_timeout, &manner.signals)?;
+        sweep(root)?;
+        recovery::remove_unbegun(root)?;
+        if let Some(id) = Recorded::read(root)?.interrupted {
+            warn!("{}", recovery::recover(root, manner.owner, id)?);
         }
-        root.check_writable(&runs())?;
-        let made = make_state_directories(root, owner)?;
-        let lock = root.lock(&state)?;
-        Ok(Self { root, owner, made, _lock: lock })
+        Ok(Self { root, recorded: Recorded::read(root)?, manner, state })
+    }
+
+    /// Returns what earlier runs were told and wrote, now that no other run changes it.
+    #[must_use]
+    pub fn recorded(&self) -> &Recorded {
+        &self.recorded
     }
 
     /// Carries out `plan`, which must have been made while the lock was held. With `record`, what the run was
     /// told is written down even where nothing changes.
     ///
     /// # Errors
-    /// Where a change fails; everything was put back then.
-    pub fn carry_out(self, mut plan: Plan, told: Told, record: bool) -> Result<Outcome> {
-        // What was made for the journal was planned too, before it was there.
+    /// Where a change fails or a signal comes in; everything was put back then.
+    pub fn apply(self, mut plan: Plan, told: Told, record: bool, keep: Keep) -> Result<Outcome> {
+        self.include_what_was_made(&mut plan);
+        let record = record && keep != Keep::Nothing;
+        if !plan.is_changed() && !record {
+            return self.end(plan, None, keep);
+        }
+        let written = self.recorded.paths.iter().map(ToString::to_string).collect();
+        let kept = keep != Keep::Nothing;
+        if !kept && self.recorded != Recorded::default() {
+            return Err(Error::new(Kind::Usage, "--no-history: there is a history here already, and a change that is not in it could not be undone")
+                .hint("leave --no-history out, or end the history first: k3s-harden uninstall"));
+        }
+        let head = Head { verb: Verb::Apply, kept, told: Some(told), written };
+        match self.carry_out(&mut plan, head) {
+            Ok(id) => self.end(plan, Some(id), keep),
+            Err(error) => {
+                if !kept && ids(self.root).is_ok_and(|ids| ids.is_empty()) {
+                    // The first error is the one to report.
+                    self.state.remove(self.root).unwrap_or_default();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Carries out `plan`, which makes the node as it was before run `to`; `told` and `written` were in force then.
+    ///
+    /// # Errors
+    /// As with [`Transaction::apply`].
+    pub fn roll_back(
+        &self,
+        mut plan: Plan,
+        to: u32,
+        told: Option<Told>,
+        written: Vec<String>,
+    ) -> Result<Outcome> {
+        let head = Head { verb: Verb::Rollback { to }, kept: true, told, written };
+        let id = self.carry_out(&mut plan, head)?;
+        Ok(Outcome { plan, id: Some(id) })
+    }
+
+    /// Removes the state directory, with the history in it.
+    ///
+    /// # Errors
+    /// Where that fails.
+    pub fn forget(self) -> Result<()> {
+        self.state.remove(self.root)
+    }
+
+    /// Does away with what should not stay.
+    fn end(self, plan: Plan, id: Option<u32>, keep: Keep) -> Result<Outcome> {
+        match (keep, id) {
+            (Keep::Nothing, _) => {
+                if let Some(id) = id {
+                    self.root.remove_tree(&run_directory(id))?;
+                }
+                if ids(self.root)?.is_empty() {
+                    self.state.remove(self.root)?;
+                }
+            }
+            (Keep::History(kept), Some(_)) => {
+                // The run is done; that older ones stay longer than they should does no harm.
+                if let Err(error) = history::prune(self.root, self.manner.owner, kept) {
+                    warn!("the history could not be shortened: {error}");
+                }
+            }
+            (Keep::History(_), None) if self.state.is_new => self.state.remove(self.root)?,
+            (Keep::History(_), None) => {}
+        }
+        Ok(Outcome { plan, id })
+    }
+
+    /// What was made for the state directory was planned too, before it was there.
+    fn include_what_was_made(&self, plan: &mut Plan) {
         for action in &mut plan.actions {
             if let (true, Resource::Directory(directory)) =
-                (self.made.contains(&action.resource.path()), &action.resource)
+                (self.state.made.contains(&action.resource.path()), &action.resource)
             {
                 action.before = Current::Node(Node::Absent);
                 (action.change, action.diff) = directory.diff(&Node::Absent);
             }
         }
-        if !plan.is_changed() && !record {
-            return Ok(Outcome { plan, id: None });
-        }
-        let actions: Vec<&Action> = plan.actions.iter().filter(is_change).collect();
-        let id = ids(self.root)?.last().map_or(Some(1), |last| last.checked_add(1)).ok_or_else(|| {
+    }
+
+    fn carry_out(&self, plan: &mut Plan, head: Head) -> Result<u32> {
+        let (root, owner) = (self.root, self.manner.owner);
+        let actions: Vec<&Action> = plan.changes().collect();
+        let id = ids(root)?.last().map_or(Some(1), |last| last.checked_add(1)).ok_or_else(|| {
             Error::new(Kind::Failed, format!("there are no numbers left for a run in {STATE_DIRECTORY}/runs"))
         })?;
-        let mut journal = Journal::new(id, told, &self.made, &actions);
-        journal.begin(self.root, self.owner, &actions)?;
-        let mut warnings: Vec<(RootedPath, String)> = Vec::new();
+        let mut journal = Journal::new(id, head, plan.subject.clone(), &actions);
+        self.manner.signals.check()?;
+        journal.begin(root, owner, &actions)?;
+        let mut not_done: Vec<(RootedPath, String)> = Vec::new();
         let mut begun = 0;
+        let mut labels = None;
         let mut all = || {
             for action in &actions {
+                self.manner.signals.check()?;
                 begun += 1;
-                warnings.extend(self.one(action)?.map(|warning| (action.resource.path(), warning)));
+                not_done.extend(self.one(action)?.map(|warning| (action.resource.path(), warning)));
             }
+            labels = selinux::label_new(root, &made_without_label(&actions));
+            actions.iter().try_for_each(|action| action.verify(root))?;
+            self.manner.signals.check()?;
             journal.state = State::Committed;
-            journal.write(self.root, self.owner)
+            journal.write(root, owner)
         };
         let result = all();
         if let Err(error) = result {
             // The one that failed may have changed something before it did.
             let failed = self.put_back(&actions[..begun]);
-            journal.state = if failed == 0 { State::RolledBack } else { State::Begun };
-            // Where even this cannot be written, the journal says that the run has begun, which is true too.
-            journal.write(self.root, self.owner).unwrap_or_default();
+            if failed == 0 && !journal.kept {
+                root.remove_tree(&run_directory(id)).unwrap_or_default();
+            } else {
+                journal.state = if failed == 0 { State::RolledBack } else { State::Begun };
+                // Where even this cannot be written, the journal says that the run has begun, which is true too.
+                journal.write(root, owner).unwrap_or_default();
+            }
             return Err(error.hint(match failed {
                 0 => "everything that this run had changed was put back".to_owned(),
-                _ => format!("{failed} changes could not be put back: see {STATE_DIRECTORY}/runs/{id:04}"),
+                _ => format!("{failed} changes could not be put back; the next run tries it again: see {STATE_DIRECTORY}/runs/{id:04}"),
             }));
         }
-        for (path, warning) in warnings {
+        for (path, warning) in not_done {
             // What could not be done is not reported as done.
             for action in plan.actions.iter_mut().filter(|action| action.resource.path() == path) {
                 (action.change, action.diff) = (Change::None, String::new());
             }
             plan.warnings.push(warning);
         }
-        Ok(Outcome { plan, id: Some(id) })
+        plan.warnings.extend(labels);
+        Ok(id)
     }
 
     fn one(&self, action: &Action) -> Result<Option<String>> {
         let path = action.resource.path();
         let _span = info_span!("change", %path, change = ?action.change).entered();
-        if action.change == Change::Create && self.made.contains(&path) {
+        if action.change == Change::Create && self.state.made.contains(&path) {
             return Ok(None);
         }
         debug!("begins");
@@ -121,32 +247,15 @@ impl<'a> Transaction<'a> {
     }
 }
 
-/// Makes the state directory and what is missing above it; returns what was made above it.
-fn make_state_directories(root: &Root, owner: Owner) -> Result<Vec<RootedPath>> {
-    let runs = runs();
-    let state = RootedPath::fixed(STATE_DIRECTORY);
-    let mut missing = Vec::new();
-    let mut above = Some(runs.clone());
-    while let Some(path) = above.filter(|path| path.as_str() != "/" && !root.exists(path)) {
-        above = path.parent();
-        missing.push(path);
-    }
-    missing.reverse();
-    for path in &missing {
-        let ours = path.as_str().starts_with(state.as_str());
-        let mode = if ours { FileMode::PRIVATE_DIRECTORY } else { FileMode::PUBLIC_DIRECTORY };
-        match root.make_directory(path, mode, owner) {
-            // Another run was quicker; the lock decides which of us goes on.
-            Err(_) if root.exists(path) => {}
-            other => other?,
-        }
-    }
-    // One that was there already may be open to others, and backups hold what was private.
-    for path in [&state, &runs] {
-        let wanted = Node::Directory { mode: FileMode::PRIVATE_DIRECTORY, owner };
-        if root.look_directory(path)? != wanted {
-            root.set_metadata(path, FileMode::PRIVATE_DIRECTORY, owner, true)?;
-        }
-    }
-    Ok(missing.into_iter().filter(|path| !path.as_str().starts_with(state.as_str())).collect())
+/// Returns what is made anew and does not have a label of its own from before.
+fn made_without_label(actions: &[&Action]) -> Vec<RootedPath> {
+    let unlabelled = |action: &&&Action| {
+        let (Resource::File(File { metadata, .. }) | Resource::Directory(Directory { metadata, .. })) =
+            &action.resource
+        else {
+            return false;
+        };
+        action.change == Change::Create && metadata.attributes.is_none()
+    };
+    actions.iter().filter(unlabelled).map(|action| action.resource.path()).collect()
 }

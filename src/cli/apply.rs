@@ -1,29 +1,36 @@
 //! `apply`: make it so.
 
-use super::args::{ApplyArguments, Global};
-use super::context::Context;
+use std::collections::BTreeMap;
+
+use super::args::{ApplyArguments, Global, Judging};
+use super::context::{self, Context};
+use super::saved::SavedPlan;
 use super::ui::Ui;
 use super::{changes_code, plan};
-use crate::apply::{Outcome, Transaction};
+use crate::apply::{Keep, Outcome, Recorded, Told, Transaction, check_writable};
 use crate::error::{Error, Kind, Result};
-use crate::node::accounts;
 use crate::node::k3s::Traces;
+use crate::node::{Owner, Root};
 use crate::output::{self, Report};
+use crate::plan::Plan;
 
 pub(super) fn run(global: &Global, arguments: &ApplyArguments, ui: &mut Ui) -> Result<u8> {
-    let context = Context::new(global, &arguments.judging)?;
-    check_rights(global, &context)?;
-    let judging = &arguments.judging;
-    let make = || plan::make(&context, global, !arguments.no_live_sysctl);
-    let first = make()?;
-    // The good case opens nothing for writing, not even the lock.
-    let outcome = if first.is_changed() || context.retold {
-        check_encryption(&context)?;
-        let transaction = Transaction::begin(&context.root, context.owner, &first)?;
-        // What was true before we had the lock may no longer be.
-        transaction.carry_out(make()?, context.told.clone(), context.retold)?
-    } else {
-        Outcome { plan: first, id: None }
+    let saved = arguments.plan.as_deref().map(SavedPlan::read).transpose()?;
+    let (global, judging) = match &saved {
+        Some(saved) => &saved.words(global, &arguments.judging)?,
+        None => &(global.clone(), arguments.judging.clone()),
+    };
+    let root = Root::open(&global.root)?;
+    let owner = context::owner(global, &root)?.unwrap_or(Owner::ROOT);
+    context::check_rights(global, owner)?;
+    let job = Job { root: &root, global, judging, arguments, saved: saved.as_ref() };
+    let outcome = match interrupted(&root)? {
+        // The good case opens nothing for writing, not even the lock.
+        false => match job.prepare()? {
+            Prepared { plan, retold: false, .. } if !plan.is_changed() => Outcome { plan, id: None },
+            prepared => job.carry_out(prepared.context.owner, Some(&prepared))?,
+        },
+        true => job.carry_out(owner, None)?,
     };
     plan::warn_all(&outcome.plan);
     if ui.json() {
@@ -35,22 +42,72 @@ pub(super) fn run(global: &Global, arguments: &ApplyArguments, ui: &mut Ui) -> R
     Ok(changes_code(judging.detailed_exitcode, outcome.plan.is_changed()))
 }
 
-fn check_rights(global: &Global, context: &Context) -> Result<()> {
-    if accounts::may_give_to(context.owner) {
-        return Ok(());
+/// Tells whether a run was killed here. Who may not read the journals cannot know.
+fn interrupted(root: &Root) -> Result<bool> {
+    match Recorded::read(root) {
+        Err(error) if error.kind() == Kind::NotPermitted => Ok(false),
+        other => other.map(|recorded| recorded.interrupted.is_some()),
     }
-    let own = accounts::own();
-    let whose = global.owner.as_ref().map_or_else(|| "root".to_owned(), |_| context.owner.to_string());
-    let message = format!("only root can make files that belong to {whose}");
-    Err(Error::new(Kind::NotPermitted, message).hint(match global.owner {
-        None => format!("run it as root, or for an image build name the owner: --owner {own}"),
-        Some(_) => format!("without root only --owner {own} works, or another group of yours"),
-    }))
+}
+
+/// What there is to do.
+struct Job<'a> {
+    root: &'a Root,
+    global: &'a Global,
+    judging: &'a Judging,
+    arguments: &'a ApplyArguments,
+    saved: Option<&'a SavedPlan>,
+}
+
+/// A plan with what it was made from.
+struct Prepared<'a> {
+    context: Context<'a>,
+    plan: Plan,
+    told: Told,
+    /// Whether an earlier run was told something else.
+    retold: bool,
+}
+
+impl<'a> Job<'a> {
+    /// Makes the plan for the node as it is now.
+    fn prepare(&self) -> Result<Prepared<'a>> {
+        let no_texts = BTreeMap::new();
+        let texts = self.saved.map_or(&no_texts, |saved| &saved.inputs.told.files);
+        let context = Context::with_files(self.root, self.global, self.judging, texts)?;
+        let no_live_sysctl =
+            self.saved.map_or(self.arguments.no_live_sysctl, |saved| saved.inputs.no_live_sysctl);
+        let plan = plan::make(&context, self.global, !no_live_sysctl)?;
+        let (mut told, mut retold) = (context.told.clone(), context.retold);
+        if let Some(saved) = self.saved {
+            saved.check(&plan)?;
+            told = saved.inputs.told.clone();
+            retold = context.earlier.as_ref().is_some_and(|earlier| *earlier != told);
+        }
+        Ok(Prepared { context, plan, told, retold })
+    }
+
+    /// Takes the lock and does it; `first` is what it looked like before.
+    fn carry_out(&self, owner: Owner, first: Option<&Prepared<'_>>) -> Result<Outcome> {
+        if let Some(first) = first {
+            check_encryption(&first.context)?;
+            check_writable(self.root, &first.plan)?;
+        }
+        let transaction = Transaction::begin(self.root, self.arguments.locking.manner(owner)?)?;
+        // What was true before we had the lock may no longer be.
+        let Prepared { context, plan, told, retold } = self.prepare()?;
+        check_encryption(&context)?;
+        check_writable(self.root, &plan)?;
+        let keep = match (self.arguments.no_history, context.profile.history_runs()) {
+            (true, _) => Keep::Nothing,
+            (false, runs) => Keep::History(runs),
+        };
+        transaction.apply(plan, told, retold, keep)
+    }
 }
 
 /// Refuses what is unsafe once K3s has started: encrypting Secrets, or no longer doing so, by configuration alone.
-fn check_encryption(context: &Context) -> Result<()> {
-    let traces = Traces::observe(&context.root, &context.site.data_dir);
+fn check_encryption(context: &Context<'_>) -> Result<()> {
+    let traces = Traces::observe(context.root, &context.site.data_dir);
     let configuration = context.configuration();
     if let Some(message) = plan::late_encryption(&traces, &configuration) {
         return Err(Error::new(Kind::Failed, message)

@@ -1,14 +1,18 @@
 //! The command line. Every flag is also an environment variable.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use tracing::warn;
 
 use crate::Role;
+use crate::apply::Manner;
 use crate::carrier::Format;
+use crate::error::Result;
 use crate::k3s::OnConflict;
+use crate::node::{Owner, Signals};
 use crate::plan::OnForeign;
 
 /// The variable that holds settings, several separated by semicolons or line breaks.
@@ -31,7 +35,7 @@ pub(super) struct Cli {
 }
 
 /// Flags that every verb takes.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub(super) struct Global {
     /// The node's root directory; an image's, when it is not /
@@ -104,6 +108,12 @@ pub(super) enum Verb {
     Plan(PlanArguments),
     /// Make the node so; a second run changes nothing
     Apply(ApplyArguments),
+    /// Undo a run: back to the bytes, modes and owners before it
+    Rollback(RollbackArguments),
+    /// List the runs that there were
+    History,
+    /// Back to the state before the first run, without a trace of k3s-harden
+    Uninstall(UninstallArguments),
     /// Write the same settings for other hands
     Render(RenderArguments),
     /// Look at profiles
@@ -119,18 +129,69 @@ pub(super) struct PlanArguments {
     /// Leave the running kernel's parameters out
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_NO_LIVE_SYSCTL")]
     pub(super) no_live_sysctl: bool,
+    /// Save the plan for `apply FILE`
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ApplyArguments {
+    /// A plan that `plan --out` has saved: exactly that is done, or nothing
+    #[arg(value_name = "PLAN")]
+    pub(super) plan: Option<String>,
     #[command(flatten)]
     pub(super) judging: Judging,
+    #[command(flatten)]
+    pub(super) locking: Locking,
+    /// Keep no history: nothing can be undone later, and nothing but our files is in an image
+    #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_NO_HISTORY")]
+    pub(super) no_history: bool,
     /// Do not set the running kernel's parameters
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_NO_LIVE_SYSCTL")]
     pub(super) no_live_sysctl: bool,
 }
 
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Args)]
+pub(super) struct RollbackArguments {
+    /// The number of a run, as `history` shows it; by default the newest apply that is not undone
+    pub(super) id: Option<u32>,
+    #[command(flatten)]
+    pub(super) undoing: Undoing,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct UninstallArguments {
+    #[command(flatten)]
+    pub(super) undoing: Undoing,
+}
+
+/// Flags of the verbs that undo.
+#[derive(Debug, Args)]
+pub(super) struct Undoing {
+    /// Also where somebody has changed a file since, or where K3s could no longer read its Secrets
+    #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_FORCE")]
+    pub(super) force: bool,
+    #[command(flatten)]
+    pub(super) locking: Locking,
+}
+
+/// Flags of the verbs that change something.
+#[derive(Debug, Args)]
+pub(super) struct Locking {
+    /// How long to wait for another run, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, env = "K3S_HARDEN_LOCK_TIMEOUT")]
+    pub(super) lock_timeout: u32,
+}
+
+impl Locking {
+    /// Returns how a run goes about it; from here on signals no longer end the process by themselves.
+    pub(super) fn manner(&self, owner: Owner) -> Result<Manner> {
+        let lock_timeout = Duration::from_secs(self.lock_timeout.into());
+        Ok(Manner { owner, lock_timeout, signals: Signals::watch()? })
+    }
+}
+
+#[derive(Debug, Clone, Default, Args)]
 pub(super) struct Judging {
     /// Exit with 2 where there are changes
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_DETAILED_EXITCODE")]

@@ -11,7 +11,7 @@ use tracing::{debug, info};
 use super::args::{Global, Judging, SET_VARIABLE};
 use super::usage_error;
 use crate::Role;
-use crate::apply::{Told, recorded};
+use crate::apply::{Recorded, Told};
 use crate::document::{self, Configuration, DROP_IN, Present, Site};
 use crate::error::{Error, Kind, Place, Result};
 use crate::k3s::{Existing, Placing, service_data_dir};
@@ -26,8 +26,8 @@ const SETTINGS: &str = "/etc/k3s-harden/settings.yaml";
 
 /// Everything that the verbs need.
 #[derive(Debug)]
-pub(super) struct Context {
-    pub(super) root: Root,
+pub(super) struct Context<'a> {
+    pub(super) root: &'a Root,
     pub(super) profile: Profile,
     pub(super) site: Site,
     pub(super) version: K3sVersion,
@@ -35,34 +35,41 @@ pub(super) struct Context {
     pub(super) told: Told,
     /// Whether an earlier run was told something else.
     pub(super) retold: bool,
+    /// What it was told.
+    pub(super) earlier: Option<Told>,
     pub(super) recorded: BTreeSet<RootedPath>,
     pub(super) warnings: Vec<String>,
 }
 
-impl Context {
+impl<'a> Context<'a> {
     /// Finds out everything, reading only.
-    pub(super) fn new(global: &Global, judging: &Judging) -> Result<Self> {
-        let root = Root::open(&global.root)?;
-        let (recorded_told, recorded) = earlier(&root)?;
-        let earlier = recorded_told.clone().unwrap_or_default();
+    pub(super) fn new(root: &'a Root, global: &Global, judging: &Judging) -> Result<Self> {
+        Self::with_files(root, global, judging, &BTreeMap::new())
+    }
+
+    /// The same; `texts` are those of files that may not be there.
+    pub(super) fn with_files(
+        root: &'a Root,
+        global: &Global,
+        judging: &Judging,
+        texts: &BTreeMap<String, String>,
+    ) -> Result<Self> {
+        let recorded = earlier(root)?;
+        let earlier = recorded.told.clone().unwrap_or_default();
         let mut told = Told::default();
         let mut warnings = Vec::new();
 
-        let existing = Existing::read(&root, &RootedPath::fixed(DROP_IN))?;
+        let existing = Existing::read(root, &RootedPath::fixed(DROP_IN))?;
         told.data_dir = given(global.data_dir.as_ref()).or_else(|| earlier.data_dir.clone());
-        let data_dir = data_dir(&root, told.data_dir.as_deref(), &existing, &mut warnings)?;
-        let version = version(global, &earlier, &root, &mut told)?;
+        let data_dir = data_dir(root, told.data_dir.as_deref(), &existing, &mut warnings)?;
+        let version = version(global, &earlier, root, &mut told)?;
         told.role = global.role.or(earlier.role);
-        let role = told
-            .role
-            .or_else(|| k3s::role(&root, &data_dir))
-            .or_else(installers_role)
-            .unwrap_or(Role::Server);
-        let owner = given(global.owner.as_ref())
-            .map_or(Ok(Owner::ROOT), |text| accounts::parse_owner(&text, &root))?;
+        let role =
+            told.role.or_else(|| k3s::role(root, &data_dir)).or_else(installers_role).unwrap_or(Role::Server);
+        let owner = owner(global, root)?.unwrap_or(Owner::ROOT);
 
-        let files = Files::new(&earlier);
-        let settings = settings(global, &earlier, &root, &files, &mut told)?;
+        let files = Files::new(&earlier, texts);
+        let settings = settings(global, &earlier, root, &files, &mut told)?;
         // Each setting defaults to what it was told; `--set name=` or `name=null` takes a word back.
         let mut assignments = remembered(&earlier);
         let typed = assignments_typed(global)?;
@@ -86,9 +93,9 @@ impl Context {
         let about_some = !only.is_empty() || !skip.is_empty();
         let request = Request { profiles, minor: version.minor(), settings, assignments, only, skip };
         let profile = request.resolve(&|path| files.open(path))?;
-        let audit_policy = audit_policy(&profile, &root, &files)?;
+        let audit_policy = audit_policy(&profile, root, &files)?;
         told.files = files.opened.into_inner();
-        let present = if about_some { present(&root, &data_dir)? } else { Present::default() };
+        let present = if about_some { present(root, &data_dir)? } else { Present::default() };
         told.on_foreign = judging.on_foreign.or(earlier.on_foreign);
         told.on_conflict = judging.on_conflict.or(earlier.on_conflict);
         let removed = ArgumentTable::get().removed_plugins.iter().filter(|row| row.from <= version.minor());
@@ -96,8 +103,22 @@ impl Context {
         let placing =
             Placing { existing, on_conflict: told.on_conflict.unwrap_or_default(), removed_plugins };
         let site = Site { role, data_dir, audit_policy, present, placing };
-        let retold = recorded_told.is_some_and(|earlier| earlier != told);
-        Ok(Self { root, profile, site, version, owner, told, retold, recorded, warnings })
+        let retold = recorded.told.as_ref().is_some_and(|earlier| *earlier != told);
+        if let Some(id) = recorded.interrupted {
+            warnings.push(format!("run {id} was interrupted: the next apply or rollback undoes or finishes it first, and this is what the node is like until then"));
+        }
+        Ok(Self {
+            root,
+            profile,
+            site,
+            version,
+            owner,
+            told,
+            retold,
+            earlier: recorded.told,
+            recorded: recorded.paths,
+            warnings,
+        })
     }
 
     /// Returns what our drop-in asks of K3s, for comparing it with what is there.
@@ -107,7 +128,7 @@ impl Context {
 
     /// Tells whether our drop-in on the node has Secrets encrypted.
     pub(super) fn encrypts_now(&self) -> Result<bool> {
-        Ok(present(&self.root, &self.site.data_dir)?.has_key("secrets-encryption"))
+        Ok(present(self.root, &self.site.data_dir)?.has_key("secrets-encryption"))
     }
 
     /// Returns the paths of files of ours that the profile may no longer want: those of its table, and those
@@ -146,18 +167,37 @@ fn installers_role() -> Option<Role> {
 }
 
 /// Reads the journals. Who may not read them (a plan without root) goes on without.
-fn earlier(root: &Root) -> Result<(Option<Told>, BTreeSet<RootedPath>)> {
-    match recorded(root) {
+fn earlier(root: &Root) -> Result<Recorded> {
+    match Recorded::read(root) {
         Err(error) if error.kind() == Kind::NotPermitted => {
             info!("{error}: what earlier runs were told is not known");
-            Ok((None, BTreeSet::new()))
+            Ok(Recorded::default())
         }
         other => other,
     }
 }
 
+/// Returns the owner that was named.
+pub(super) fn owner(global: &Global, root: &Root) -> Result<Option<Owner>> {
+    given(global.owner.as_ref()).map(|text| accounts::parse_owner(&text, root)).transpose()
+}
+
+/// Refuses, before anything is made, where this process could not make files that belong to `owner`.
+pub(super) fn check_rights(global: &Global, owner: Owner) -> Result<()> {
+    if accounts::may_give_to(owner) {
+        return Ok(());
+    }
+    let own = accounts::own();
+    let whose = global.owner.as_ref().map_or_else(|| "root".to_owned(), |_| owner.to_string());
+    let message = format!("only root can make files that belong to {whose}");
+    Err(Error::new(Kind::NotPermitted, message).hint(match global.owner {
+        None => format!("run it as root, or for an image build name the owner: --owner {own}"),
+        Some(_) => format!("without root only --owner {own} works, or another group of yours"),
+    }))
+}
+
 /// The data directory is K3s' own; a flag may name it only where K3s' service and configuration do not.
-fn data_dir(
+pub(super) fn data_dir(
     root: &Root,
     told: Option<&str>,
     existing: &Existing,
@@ -319,8 +359,10 @@ struct Files {
 }
 
 impl Files {
-    fn new(earlier: &Told) -> Self {
-        Self { remembered: earlier.files.clone(), opened: RefCell::default() }
+    fn new(earlier: &Told, texts: &BTreeMap<String, String>) -> Self {
+        let mut remembered = earlier.files.clone();
+        remembered.extend(texts.clone());
+        Self { remembered, opened: RefCell::default() }
     }
 
     fn open(&self, path: &str) -> Result<Source> {

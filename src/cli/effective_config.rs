@@ -7,10 +7,12 @@ use super::context::Context;
 use super::ui::Ui;
 use crate::error::{Result, exit};
 use crate::k3s::{Effective, Question};
+use crate::node::Root;
 use crate::output;
 
 pub(super) fn run(global: &Global, arguments: &EffectiveConfigArguments, ui: &mut Ui) -> Result<u8> {
-    let context = Context::new(global, &Judging::default())?;
+    let root = Root::open(&global.root)?;
+    let context = Context::new(&root, global, &Judging::default())?;
     let question = Question {
         role: context.site.role,
         minor: context.version.minor(),
@@ -18,7 +20,7 @@ pub(super) fn run(global: &Global, arguments: &EffectiveConfigArguments, ui: &mu
         words: &arguments.words,
         show_secrets: arguments.show_secrets,
     };
-    let effective = Effective::of(&context.root, question)?;
+    let effective = Effective::of(&root, question)?;
     if ui.json() {
         ui.out_json(&output::effective_json(&effective))?;
     } else {

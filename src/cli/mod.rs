@@ -4,9 +4,12 @@ mod apply;
 mod args;
 mod context;
 mod effective_config;
+mod history;
 mod plan;
 mod profile;
 mod render;
+mod rollback;
+mod saved;
 mod ui;
 
 use std::ffi::OsString;
@@ -32,6 +35,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let result = match &cli.verb {
         Verb::Plan(arguments) => plan::run(&cli.global, arguments, &mut ui),
         Verb::Apply(arguments) => apply::run(&cli.global, arguments, &mut ui),
+        Verb::Rollback(arguments) => rollback::run(&cli.global, arguments, &mut ui),
+        Verb::History => history::run(&cli.global, &mut ui),
+        Verb::Uninstall(arguments) => rollback::uninstall(&cli.global, arguments, &mut ui),
         Verb::Render(arguments) => render::run(&cli.global, arguments, &mut ui),
         Verb::EffectiveConfig(arguments) => effective_config::run(&cli.global, arguments, &mut ui),
         Verb::Profile(arguments) => profile::run(&cli.global, arguments, &mut ui),

@@ -7,20 +7,26 @@ use tracing::{info, warn};
 use super::args::{Global, PlanArguments};
 use super::changes_code;
 use super::context::Context;
+use super::saved::{Inputs, SavedPlan};
 use super::ui::Ui;
 use crate::Role;
 use crate::document::{self, Configuration, DROP_IN};
 use crate::error::{Error, Kind, Result};
 use crate::k3s::{self, OnConflict, Reading};
 use crate::node::k3s::Traces;
-use crate::node::{RootedPath, sysctl};
+use crate::node::{FileMode, Root, RootedPath, host, sysctl};
 use crate::output::{self, Report};
 use crate::plan::{Desired, Observed, Plan, Policy};
 use crate::profile::{ControlId, Profile};
 
 pub(super) fn run(global: &Global, arguments: &PlanArguments, ui: &mut Ui) -> Result<u8> {
-    let context = Context::new(global, &arguments.judging)?;
+    let root = Root::open(&global.root)?;
+    let context = Context::new(&root, global, &arguments.judging)?;
     let plan = make(&context, global, !arguments.no_live_sysctl)?;
+    if let Some(path) = &arguments.out {
+        let saved = SavedPlan::new(&plan, Inputs::new(&context, global, arguments.no_live_sysctl));
+        host::write_file(path, saved.to_text()?.as_bytes(), FileMode::PRIVATE_FILE)?;
+    }
     warn_all(&plan);
     if ui.json() {
         ui.out_json(&Report::new(&plan))?;
@@ -123,7 +129,7 @@ pub(super) fn warn_all(plan: &Plan) {
 }
 
 fn may_set_sysctls(context: &Context, warnings: &mut Vec<String>) -> bool {
-    let Some(sign) = sysctl::container(&context.root) else { return true };
+    let Some(sign) = sysctl::container(context.root) else { return true };
     info!("this is a container ({sign}): its kernel parameters are the host's");
     warnings.push(format!(
         "the kernel parameters are left alone, because this is a container ({sign}): set them on its host"
@@ -133,7 +139,7 @@ fn may_set_sysctls(context: &Context, warnings: &mut Vec<String>) -> bool {
 
 /// Says what a K3s that has started already means for the changes.
 fn first_start(context: &Context) -> Vec<String> {
-    let traces = Traces::observe(&context.root, &context.site.data_dir);
+    let traces = Traces::observe(context.root, &context.site.data_dir);
     let mut warnings = Vec::new();
     if let Some((role, proof)) = &traces.started {
         warnings.push(format!("K3s has already started here as {role} ({proof} exists): arguments and files take effect when it starts again, policy.yaml within 15 s"));

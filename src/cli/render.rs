@@ -7,10 +7,11 @@ use super::context::Context;
 use super::ui::Ui;
 use crate::carrier::CarriedFile;
 use crate::error::{Result, exit};
-use crate::node::host;
+use crate::node::{Root, host};
 
 pub(super) fn run(global: &Global, arguments: &RenderArguments, ui: &mut Ui) -> Result<u8> {
-    let context = Context::new(global, &Judging::default())?;
+    let root = Root::open(&global.root)?;
+    let context = Context::new(&root, global, &Judging::default())?;
     let carried = arguments.carrier.render(&context.profile, &context.site, context.version.release());
     for warning in &carried.warnings {
         warn!("{warning}");

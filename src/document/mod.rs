@@ -9,6 +9,7 @@ pub mod audit;
 mod dropin;
 mod engine;
 mod files;
+mod leftovers;
 mod policy;
 mod present;
 mod quote;
@@ -18,6 +19,7 @@ use tera::Context;
 
 pub use dropin::{Argument, Around, Component, Configuration, Key, join};
 pub use files::{DROP_IN, Document, Site, directories, documents, paths, sysctls};
+pub use leftovers::leftovers;
 pub use policy::{BUILT_IN_NAMESPACES, warnings};
 pub use present::Present;
 pub use quote::yaml_string;

@@ -4,16 +4,24 @@
 //! library is handed values; clippy's `disallowed-methods` keeps `std::fs` out of it.
 
 pub mod accounts;
+mod attributes;
 pub mod host;
 pub mod k3s;
+mod lock;
 mod mode;
+mod mount;
 mod path;
+pub mod program;
 mod root;
+pub mod selinux;
+mod signals;
 pub mod sysctl;
 mod write;
 
-pub use mode::{FileMode, Owner};
+pub use attributes::Attributes;
+pub use lock::Lock;
+pub use mode::{FileMode, Metadata, Owner};
 pub use path::RootedPath;
 pub use root::{MAX_FILE_BYTES, Node, Root};
+pub use signals::Signals;
 pub use sysctl::SysctlKey;
-pub use write::Lock;

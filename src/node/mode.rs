@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use nix::sys::stat::Mode;
 
+use super::attributes::Attributes;
 use crate::error::{Error, Kind, Result};
 
 /// The permission bits of a file or directory, written as four octal digits.
@@ -65,6 +66,51 @@ impl Owner {
     pub const ROOT: Self = Self { uid: 0, gid: 0 };
 }
 
+impl FromStr for Owner {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let numbers =
+            text.split_once(':').and_then(|(uid, gid)| Some((uid.parse().ok()?, gid.parse().ok()?)));
+        numbers.map(|(uid, gid)| Self { uid, gid }).ok_or_else(|| {
+            Error::new(Kind::BadInput, format!("{text:?} is not an owner"))
+                .hint("write it as numbers: \"0:0\"")
+        })
+    }
+}
+
+/// Everything about a file or directory but its content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metadata {
+    /// Mode.
+    pub mode: FileMode,
+    /// Owner and group.
+    pub owner: Owner,
+    /// Exactly these extended attributes; none where only the labels of what is replaced are kept.
+    pub attributes: Option<Attributes>,
+}
+
+impl Metadata {
+    /// Private to `owner`.
+    #[must_use]
+    pub fn private_file(owner: Owner) -> Self {
+        Self { mode: FileMode::PRIVATE_FILE, owner, attributes: None }
+    }
+
+    /// Private to `owner`.
+    #[must_use]
+    pub fn private_directory(owner: Owner) -> Self {
+        Self { mode: FileMode::PRIVATE_DIRECTORY, owner, attributes: None }
+    }
+
+    /// Tells whether something with `other` would have to be changed.
+    #[must_use]
+    pub fn fits(&self, mode: FileMode, owner: Owner, attributes: &Attributes) -> bool {
+        let exact = self.attributes.as_ref();
+        (self.mode, self.owner) == (mode, owner) && exact.is_none_or(|exact| exact == attributes)
+    }
+}
+
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.uid, self.gid)
@@ -82,5 +128,7 @@ mod tests {
         for bad in ["", "6", "0999", "0o600", "00600", "rw-"] {
             assert!(bad.parse::<FileMode>().is_err(), "{bad}");
         }
+        assert_eq!("5:6".parse::<Owner>().unwrap().to_string(), "5:6");
+        assert!("root".parse::<Owner>().is_err());
     }
 }

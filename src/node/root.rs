@@ -2,15 +2,15 @@
 //!
 //! Every path is resolved by the kernel with the root directory as `/` (openat2, RESOLVE_IN_ROOT), so a symlink
 //! that somebody planted below it (absolute, or with `..`) leads back inside and never out. Where openat2 is
-//! missing (ENOSYS) or forbidden (EPERM, as container runtimes answer), paths are walked part by part and
-//! symlinks refused. The last part of a path is never followed when we write.
+//! missing (ENOSYS, before Linux 5.6) or forbidden (EPERM, as container runtimes answer), paths are walked part
+//! by part to the same end. The last part of a path is never followed when we write.
 
 use std::cell::Cell;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use nix::dir::Dir;
@@ -18,12 +18,20 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 
+use super::attributes::{self, Attributes};
 use super::mode::{FileMode, Owner};
 use super::path::RootedPath;
 use crate::error::{Error, Kind, Result};
 
 /// Largest file that is read as a whole, in bytes. Files of ours are a few kilobytes.
 pub const MAX_FILE_BYTES: usize = 16 * 1024 * 1024;
+
+/// How directories are opened.
+const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY);
+/// How files are opened: without waiting for the other end of a FIFO, and without getting a terminal.
+const READING: OFlag = OFlag::O_RDONLY.union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);
+/// How many symlinks are followed on the way to one file, as in the kernel.
+const MAX_SYMLINKS: usize = 40;
 
 /// What stands at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +44,8 @@ pub enum Node {
         mode: FileMode,
         /// Owner and group.
         owner: Owner,
+        /// Labels and other extended attributes.
+        attributes: Attributes,
         /// Content.
         bytes: Vec<u8>,
     },
@@ -45,6 +55,8 @@ pub enum Node {
         mode: FileMode,
         /// Owner and group.
         owner: Owner,
+        /// Labels and other extended attributes.
+        attributes: Attributes,
     },
     /// A symlink.
     Symlink {
@@ -115,7 +127,17 @@ impl Root {
         };
         match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
             SFlag::S_IFDIR => {
-                Ok(Node::Directory { mode: FileMode::from_stat(stat.st_mode), owner: owner_of(&stat) })
+                let flags = DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+                let attributes = match openat(&parent, path.name(), flags, Mode::empty()) {
+                    // Who may not look into it may see that it is there.
+                    Err(Errno::EACCES) => Attributes::new(),
+                    other => {
+                        let dir = other.map_err(|errno| self.failed("look at", path, errno))?;
+                        self.attributes(&File::from(dir), path)?
+                    }
+                };
+                let (mode, owner) = (FileMode::from_stat(stat.st_mode), owner_of(&stat));
+                Ok(Node::Directory { mode, owner, attributes })
             }
             SFlag::S_IFLNK => {
                 let target =
@@ -123,11 +145,13 @@ impl Root {
                 Ok(Node::Symlink { target })
             }
             SFlag::S_IFREG => {
-                let fd = self.open_file(&parent, path)?;
+                let file = File::from(self.open_file(&parent, path)?);
                 // Judged by what was opened, which may no longer be what was looked at.
-                let stat = fstat(&fd).map_err(|errno| self.failed("look at", path, errno))?;
-                let bytes = self.read_all(fd, path, MAX_FILE_BYTES)?;
-                Ok(Node::File { mode: FileMode::from_stat(stat.st_mode), owner: owner_of(&stat), bytes })
+                let stat = fstat(&file).map_err(|errno| self.failed("look at", path, errno))?;
+                let (mode, owner) = (FileMode::from_stat(stat.st_mode), owner_of(&stat));
+                let attributes = self.attributes(&file, path)?;
+                let bytes = self.read_all(file, path, MAX_FILE_BYTES)?;
+                Ok(Node::File { mode, owner, attributes, bytes })
             }
             _ => Ok(Node::Other),
         }
@@ -138,10 +162,12 @@ impl Root {
     /// # Errors
     /// Where it cannot be reached, or is no directory.
     pub fn look_directory(&self, path: &RootedPath) -> Result<Node> {
-        match self.resolve(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY) {
+        match self.resolve(path, DIRECTORY) {
             Ok(fd) => {
-                let stat = fstat(&fd).map_err(|errno| self.failed("look at", path, errno))?;
-                Ok(Node::Directory { mode: FileMode::from_stat(stat.st_mode), owner: owner_of(&stat) })
+                let dir = File::from(fd);
+                let stat = fstat(&dir).map_err(|errno| self.failed("look at", path, errno))?;
+                let (mode, owner) = (FileMode::from_stat(stat.st_mode), owner_of(&stat));
+                Ok(Node::Directory { mode, owner, attributes: self.attributes(&dir, path)? })
             }
             Err(Errno::ENOENT) => match self.look(path)? {
                 Node::Absent => Ok(Node::Absent),
@@ -158,10 +184,9 @@ impl Root {
     /// # Errors
     /// Where it cannot be read, is no regular file, or is larger than [`MAX_FILE_BYTES`].
     pub fn read(&self, path: &RootedPath) -> Result<Option<Vec<u8>>> {
-        match self.resolve(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK) {
-            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
-            Err(errno) => Err(self.failed("read", path, errno)),
-            Ok(fd) => self.read_all(self.regular(fd, path)?, path, MAX_FILE_BYTES).map(Some),
+        match self.open_for_reading(path)? {
+            None => Ok(None),
+            Some(file) => self.read_all(file, path, MAX_FILE_BYTES).map(Some),
         }
     }
 
@@ -170,7 +195,7 @@ impl Root {
     /// # Errors
     /// Where it cannot be opened or is no regular file.
     pub fn open_for_reading(&self, path: &RootedPath) -> Result<Option<File>> {
-        match self.resolve(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK) {
+        match self.resolve(path, READING) {
             Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
             Err(errno) => Err(self.failed("read", path, errno)),
             Ok(fd) => self.regular(fd, path).map(|fd| Some(File::from(fd))),
@@ -194,19 +219,11 @@ impl Root {
     /// # Errors
     /// Where it cannot be read.
     pub fn list(&self, path: &RootedPath) -> Result<Vec<OsString>> {
-        let fd = match self.resolve(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY) {
+        let fd = match self.resolve(path, DIRECTORY) {
             Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(Vec::new()),
             other => other.map_err(|errno| self.failed("list", path, errno))?,
         };
-        let mut dir = Dir::from_fd(fd).map_err(|errno| self.failed("list", path, errno))?;
-        let mut names = Vec::new();
-        for entry in dir.iter() {
-            let entry = entry.map_err(|errno| self.failed("list", path, errno))?;
-            let name = entry.file_name().to_bytes();
-            if name != b"." && name != b".." {
-                names.push(OsString::from_vec(name.to_vec()));
-            }
-        }
+        let mut names = names_in(fd).map_err(|errno| self.failed("list", path, errno))?;
         names.sort();
         Ok(names)
     }
@@ -214,7 +231,7 @@ impl Root {
     /// Opens the directory that holds `path`; none where it does not exist.
     pub(super) fn parent_of(&self, path: &RootedPath) -> Result<Option<OwnedFd>> {
         let Some(parent) = path.parent() else { return Ok(None) };
-        match self.resolve(&parent, OFlag::O_RDONLY | OFlag::O_DIRECTORY) {
+        match self.resolve(&parent, DIRECTORY) {
             Ok(fd) => Ok(Some(fd)),
             Err(Errno::ENOENT) => Ok(None),
             Err(errno) => Err(self.failed("enter", &parent, errno)),
@@ -223,13 +240,12 @@ impl Root {
 
     /// Opens the directory at `path` itself, to change or lock it.
     pub(super) fn directory(&self, path: &RootedPath) -> Result<OwnedFd> {
-        self.resolve(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)
-            .map_err(|errno| self.failed("enter", path, errno))
+        self.resolve(path, DIRECTORY).map_err(|errno| self.failed("enter", path, errno))
     }
 
     /// Opens the regular file `path` in `parent`, never through a symlink and never waiting for a FIFO.
     pub(super) fn open_file(&self, parent: &OwnedFd, path: &RootedPath) -> Result<OwnedFd> {
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let flags = READING | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let fd = openat(parent, path.name(), flags, Mode::empty())
             .map_err(|errno| self.failed("read", path, errno))?;
         self.regular(fd, path)
@@ -248,14 +264,16 @@ impl Root {
         Err(Error::new(Kind::BadInput, format!("{} is not a regular file", self.display(path))))
     }
 
-    fn read_all(&self, fd: OwnedFd, path: &RootedPath, limit: usize) -> Result<Vec<u8>> {
-        let size = fstat(&fd).map_or(0, |stat| usize::try_from(stat.st_size).unwrap_or(0));
+    fn attributes(&self, file: &File, path: &RootedPath) -> Result<Attributes> {
+        attributes::read(file).map_err(|error| self.failed("read the attributes of", path, errno_of(&error)))
+    }
+
+    fn read_all(&self, file: File, path: &RootedPath, limit: usize) -> Result<Vec<u8>> {
+        let size = fstat(&file).map_or(0, |stat| usize::try_from(stat.st_size).unwrap_or(0));
         // One byte more than expected, so that the end is seen without growing.
         let mut bytes = Vec::with_capacity(size.min(limit) + 1);
-        let read = File::from(fd).take(limit as u64 + 1).read_to_end(&mut bytes);
-        read.map_err(|error| {
-            self.failed("read", path, error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))
-        })?;
+        let read = file.take(limit as u64 + 1).read_to_end(&mut bytes);
+        read.map_err(|error| self.failed("read", path, errno_of(&error)))?;
         if bytes.len() > limit {
             let message = format!("{} is larger than {limit} bytes", self.display(path));
             return Err(Error::new(Kind::BadInput, message));
@@ -286,17 +304,70 @@ impl Root {
     }
 }
 
-/// Resolves `path` part by part; a symlink on the way is ELOOP or ENOTDIR.
-fn walk(root: BorrowedFd<'_>, path: &RootedPath, flags: OFlag) -> nix::Result<OwnedFd> {
-    let step = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let mut parts = path.relative().split('/').peekable();
-    let mut at: Option<OwnedFd> = None;
-    while let Some(part) = parts.next() {
-        let dir = at.as_ref().map_or(root, AsFd::as_fd);
-        let flags = if parts.peek().is_some() { step } else { flags | OFlag::O_NOFOLLOW };
-        at = Some(openat(dir, part, flags, Mode::empty())?);
+/// Resolves `path` part by part, as openat2 does with RESOLVE_IN_ROOT: symlinks start again at the root or at
+/// the directory they are in, and `..` goes back along the way that was come, so nothing leads out.
+fn walk(root: BorrowedFd<'_>, path: &RootedPath, mut flags: OFlag) -> nix::Result<OwnedFd> {
+    let step = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let follows = !flags.contains(OFlag::O_NOFOLLOW);
+    let split = |text: &[u8]| {
+        let parts = text.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".");
+        parts.rev().map(<[u8]>::to_vec).collect::<Vec<_>>()
+    };
+    // The next part comes last.
+    let mut left = split(path.relative().as_bytes());
+    let mut way: Vec<OwnedFd> = Vec::new();
+    let mut symlinks = 0;
+    while let Some(part) = left.pop() {
+        if part == b".." {
+            way.pop();
+            continue;
+        }
+        let dir = way.last().map_or(root, AsFd::as_fd);
+        let name = OsStr::from_bytes(&part);
+        let found = openat(dir, name, step, Mode::empty())?;
+        let kind = SFlag::from_bits_truncate(fstat(&found)?.st_mode & SFlag::S_IFMT.bits());
+        if kind == SFlag::S_IFLNK && (follows || !left.is_empty()) {
+            symlinks += 1;
+            if symlinks > MAX_SYMLINKS {
+                return Err(Errno::ELOOP);
+            }
+            let target = readlinkat(dir, name)?;
+            let target = target.as_bytes();
+            if target.starts_with(b"/") {
+                way.clear();
+            }
+            if left.is_empty() && (target.ends_with(b"/") || target.ends_with(b"/.")) {
+                flags |= OFlag::O_DIRECTORY;
+            }
+            left.extend(split(target));
+        } else if left.is_empty() {
+            // Opened by its name once more, for good: should it be a symlink by now, that is an error.
+            return openat(dir, name, flags | OFlag::O_NOFOLLOW, Mode::empty());
+        } else if kind == SFlag::S_IFDIR {
+            way.push(found);
+        } else {
+            return Err(Errno::ENOTDIR);
+        }
     }
-    at.ok_or(Errno::ENOENT)
+    // The root itself, or a directory that was gone back to.
+    openat(way.last().map_or(root, AsFd::as_fd), ".", flags, Mode::empty())
+}
+
+/// Returns the names in a directory, in the order in which the file system has them.
+pub(super) fn names_in(dir: OwnedFd) -> nix::Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    for entry in Dir::from_fd(dir)?.iter() {
+        let name = entry?.file_name().to_bytes().to_vec();
+        if name != b"." && name != b".." {
+            names.push(OsString::from_vec(name));
+        }
+    }
+    Ok(names)
+}
+
+/// Returns the number of an error of the standard library.
+pub(super) fn errno_of(error: &std::io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
 fn owner_of(stat: &FileStat) -> Owner {
@@ -334,14 +405,65 @@ mod tests {
         assert!(matches!(root.look(&RootedPath::fixed("/inside")).unwrap(), Node::Symlink { .. }));
     }
 
+    /// Numbers that are the same in every run.
+    struct Numbers(u64);
+
+    impl Numbers {
+        fn below(&mut self, limit: usize) -> usize {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from((self.0 >> 33) % limit as u64).unwrap()
+        }
+
+        fn path(&mut self, parts: &[&str]) -> String {
+            let parts: Vec<&str> = (0..1 + self.below(4)).map(|_| parts[self.below(parts.len())]).collect();
+            parts.join("/")
+        }
+    }
+
+    /// Random trees of directories, files and symlinks: both ways end at the same file or the same error.
     #[test]
-    fn the_walk_refuses_symlinks() {
+    fn the_walk_goes_where_openat2_goes() {
+        let how = |flags| {
+            let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+            OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(resolve)
+        };
         let (outside, root) = root();
-        symlink(outside.path(), outside.path().join("root/out")).unwrap();
-        let walk = |path| walk(root.dir.as_fd(), &RootedPath::fixed(path), OFlag::O_RDONLY);
-        assert!(walk("/out/secret").is_err());
-        assert!(walk("/out").is_err());
-        assert!(walk("/etc").is_ok());
+        if matches!(openat2(&root.dir, ".", how(OFlag::O_PATH)), Err(Errno::ENOSYS | Errno::EPERM)) {
+            println!("skipped: this kernel has no openat2");
+            return;
+        }
+        let (mut numbers, mut found, mut refused) = (Numbers(5), 0, 0);
+        for _ in 0..60 {
+            let base = outside.path().join("root");
+            fs::remove_dir_all(&base).unwrap();
+            fs::create_dir(&base).unwrap();
+            let root = Root::open(&base).unwrap();
+            for _ in 0..14 {
+                let place = base.join(numbers.path(&["a", "b", "c"]));
+                // What is in the way, or not there, makes a tree of another shape.
+                match numbers.below(4) {
+                    0 => fs::create_dir_all(place).unwrap_or_default(),
+                    1 => fs::write(place, "").unwrap_or_default(),
+                    _ => {
+                        let start = ["", "", "/", "../", "../../"][numbers.below(5)];
+                        let end = ["", "", "/", "/."][numbers.below(4)];
+                        let target = format!("{start}{}{end}", numbers.path(&["a", "b", "c", "..", "."]));
+                        symlink(target, place).unwrap_or_default();
+                    }
+                }
+            }
+            for _ in 0..60 {
+                let path: RootedPath = format!("/{}", numbers.path(&["a", "b", "c"])).parse().unwrap();
+                let flags = [OFlag::O_PATH, READING, DIRECTORY, DIRECTORY | OFlag::O_NOFOLLOW];
+                let flags = flags[numbers.below(4)];
+                let which = |result: nix::Result<OwnedFd>| result.map(|fd| fstat(fd).unwrap().st_ino);
+                let kernel = which(openat2(&root.dir, path.relative(), how(flags)));
+                let ours = which(walk(root.dir.as_fd(), &path, flags | OFlag::O_CLOEXEC));
+                assert_eq!(ours, kernel, "{path} with {flags:?} in {}", base.display());
+                if kernel.is_ok() { found += 1 } else { refused += 1 }
+            }
+        }
+        assert!(found > 500 && refused > 500, "{found} found, {refused} refused");
     }
 
     #[test]

@@ -11,6 +11,8 @@ use super::path::RootedPath;
 use super::root::Root;
 use crate::error::{Error, Kind, Result};
 
+const FOLDER: &str = "/proc/sys/";
+
 /// The key of a kernel parameter, with dots.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SysctlKey(String);
@@ -19,7 +21,15 @@ impl SysctlKey {
     /// Returns the file under /proc/sys that holds the value.
     #[must_use]
     pub fn file(&self) -> String {
-        format!("/proc/sys/{}", self.0.replace('.', "/"))
+        format!("{FOLDER}{}", self.0.replace('.', "/"))
+    }
+
+    /// Returns the key of a file under /proc/sys.
+    ///
+    /// # Errors
+    /// [`Kind::BadInput`] where it is none.
+    pub fn of_file(path: &str) -> Result<Self> {
+        path.strip_prefix(FOLDER).unwrap_or_default().replace('/', ".").parse()
     }
 }
 

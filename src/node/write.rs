@@ -1,34 +1,38 @@
 //! Everything that changes files below the root. Each call leaves a path whole: old or new, never between.
 
+use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag, openat, renameat};
+use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
 use nix::sys::stat::{Mode, fchmod, mkdirat};
 use nix::sys::statvfs::{FsFlags, fstatvfs};
 use nix::unistd::{AccessFlags, Gid, Uid, UnlinkatFlags, faccessat, fchown, fsync, symlinkat, unlinkat};
 
-use super::mode::{FileMode, Owner};
+use tracing::debug;
+
+use super::attributes;
+use super::mode::{FileMode, Metadata, Owner};
+use super::mount;
 use super::path::RootedPath;
-use super::root::Root;
+use super::root::{Root, errno_of, names_in};
 use crate::error::{Error, Kind, Result};
 
 impl Root {
-    /// Makes the directory `path` with exactly `mode`, whatever the umask. Its parent must exist.
+    /// Makes the directory `path` with exactly `metadata`, whatever the umask. Its parent must exist.
     ///
     /// # Errors
     /// Where it cannot be made.
-    pub fn make_directory(&self, path: &RootedPath, mode: FileMode, owner: Owner) -> Result<()> {
+    pub fn make_directory(&self, path: &RootedPath, metadata: &Metadata) -> Result<()> {
         let parent = self.existing_parent(path)?;
         let failed = |errno| self.failed("make the directory", path, errno);
-        mkdirat(&parent, path.name(), mode.to_nix()).map_err(failed)?;
+        mkdirat(&parent, path.name(), metadata.mode.to_nix()).map_err(failed)?;
         let set = || {
             let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-            let dir = openat(&parent, path.name(), flags, Mode::empty())?;
-            set_owner_and_mode(&dir, mode, owner)?;
+            let dir = File::from(openat(&parent, path.name(), flags, Mode::empty())?);
+            set_metadata(&dir, metadata)?;
             fsync(&dir)?;
             fsync(&parent)
         };
@@ -43,50 +47,89 @@ impl Root {
     ///
     /// # Errors
     /// Where something fails; the old file is untouched then.
-    pub fn replace(&self, path: &RootedPath, bytes: &[u8], mode: FileMode, owner: Owner) -> Result<()> {
+    pub fn replace(&self, path: &RootedPath, bytes: &[u8], metadata: &Metadata) -> Result<()> {
         let parent = self.existing_parent(path)?;
         let failed = |errno| self.failed("write", path, errno);
         let mut temporary = Temporary::create(&parent, path).map_err(failed)?;
-        set_owner_and_mode(&temporary.file, mode, owner).map_err(failed)?;
-        temporary
-            .file
-            .write_all(bytes)
-            .and_then(|()| temporary.file.sync_all())
-            .map_err(|error| failed(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))?;
+        set_metadata(&temporary.file, metadata).map_err(failed)?;
+        if metadata.attributes.is_none() {
+            self.keep_labels(&temporary.file, &parent, path)?;
+        }
+        let written = temporary.file.write_all(bytes).and_then(|()| temporary.file.sync_all());
+        written.map_err(|error| failed(errno_of(&error)))?;
         temporary.rename_to(path.name()).map_err(failed)?;
         fsync(&parent).map_err(failed)
     }
 
-    /// Gives the file or directory at `path` its mode and owner without touching its content.
+    /// Makes the private file `path`, where nothing may be. The directory is not synced: that is the business of
+    /// whoever fills it.
     ///
     /// # Errors
     /// Where it cannot be done.
-    pub fn set_metadata(
-        &self,
-        path: &RootedPath,
-        mode: FileMode,
-        owner: Owner,
-        directory: bool,
-    ) -> Result<()> {
+    pub fn create_private(&self, path: &RootedPath, bytes: &[u8], owner: Owner) -> Result<()> {
+        let parent = self.existing_parent(path)?;
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let failed = |errno| self.failed("write", path, errno);
+        let created = openat(&parent, path.name(), flags, FileMode::PRIVATE_FILE.to_nix());
+        let mut file = created.map(File::from).map_err(failed)?;
+        set_metadata(&file, &Metadata::private_file(owner)).map_err(failed)?;
+        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| failed(errno_of(&error)))
+    }
+
+    /// Gives a file that is about to be at `path` the labels of the one that is there.
+    fn keep_labels(&self, file: &File, parent: &OwnedFd, path: &RootedPath) -> Result<()> {
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let old = match openat(parent, path.name(), flags, Mode::empty()) {
+            // Nothing is there, or a symlink, whose label says nothing about a file.
+            Err(Errno::ENOENT | Errno::ELOOP) => return Ok(()),
+            other => File::from(other.map_err(|errno| self.failed("read", path, errno))?),
+        };
+        attributes::read(&old)
+            .and_then(|labels| attributes::keep_labels(file, &labels))
+            .map_err(|error| self.failed("keep the label of", path, errno_of(&error)))
+    }
+
+    /// Gives the file or directory at `path` its mode, owner and attributes without touching its content.
+    ///
+    /// # Errors
+    /// Where it cannot be done.
+    pub fn set_metadata(&self, path: &RootedPath, metadata: &Metadata, directory: bool) -> Result<()> {
         let fd = if directory {
             self.directory(path)?
         } else {
             self.open_file(&self.existing_parent(path)?, path)?
         };
-        set_owner_and_mode(&fd, mode, owner)
-            .and_then(|()| fsync(&fd))
+        let file = File::from(fd);
+        set_metadata(&file, metadata)
+            .and_then(|()| fsync(&file))
             .map_err(|errno| self.failed("change mode and owner of", path, errno))
     }
 
-    /// Puts a symlink at `path`, where nothing may be.
+    /// Puts a symlink at `path` in one step, in the place of what is there.
     ///
     /// # Errors
     /// Where it cannot be done.
-    pub fn make_symlink(&self, path: &RootedPath, target: &Path) -> Result<()> {
+    pub fn replace_by_symlink(&self, path: &RootedPath, target: &OsStr) -> Result<()> {
         let parent = self.existing_parent(path)?;
-        symlinkat(target, &parent, path.name())
-            .and_then(|()| fsync(&parent))
-            .map_err(|errno| self.failed("make the symlink", path, errno))
+        let failed = |errno| self.failed("make the symlink", path, errno);
+        let mut temporary = Temporary::symlink(&parent, path, target).map_err(failed)?;
+        temporary.rename_to(path.name()).and_then(|()| fsync(&parent)).map_err(failed)
+    }
+
+    /// Removes what a killed run has left beside `path`: hidden files of the kind that [`Root::replace`] makes.
+    ///
+    /// # Errors
+    /// Where one is there and cannot be removed.
+    pub fn remove_temporaries_of(&self, path: &RootedPath) -> Result<()> {
+        let Some(folder) = path.parent() else { return Ok(()) };
+        for name in self.list(&folder)? {
+            if let Some(name) = name.to_str().filter(|name| is_temporary_of(path.name(), name)) {
+                let beside = folder.join(name);
+                debug!(path = %beside, "left by a killed run");
+                self.remove_file(&beside)?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes the file or symlink at `path`.
@@ -110,6 +153,34 @@ impl Root {
         }
     }
 
+    /// Moves the directory `from` to `to` in the same directory, where nothing may be; false where something is.
+    ///
+    /// # Errors
+    /// Where it cannot be done.
+    pub fn move_directory(&self, from: &RootedPath, to: &RootedPath) -> Result<bool> {
+        let parent = self.existing_parent(from)?;
+        match renameat2(&parent, from.name(), &parent, to.name(), RenameFlags::RENAME_NOREPLACE) {
+            Err(Errno::EEXIST) => Ok(false),
+            other => other
+                .and_then(|()| fsync(&parent))
+                .map(|()| true)
+                .map_err(|errno| self.failed("move", from, errno)),
+        }
+    }
+
+    /// Removes the directory at `path` with everything in it, whatever that is; symlinks are not followed.
+    ///
+    /// # Errors
+    /// Where something cannot be removed; what was removed before stays so.
+    pub fn remove_tree(&self, path: &RootedPath) -> Result<()> {
+        let Some(parent) = self.parent_of(path)? else { return Ok(()) };
+        let removed = match remove_tree(&parent, OsStr::new(path.name())) {
+            Err(Errno::ENOENT) => Ok(()),
+            other => other.and_then(|()| fsync(&parent)),
+        };
+        removed.map_err(|errno| self.failed("remove", path, errno))
+    }
+
     /// Tells, before anything is changed, whether `path` could be written: the nearest directory above it that
     /// exists is on a file system that is not read-only, and the caller may write in it.
     ///
@@ -129,11 +200,10 @@ impl Root {
         let directory = above.parent().unwrap_or(above);
         let system = fstatvfs(&dir).map_err(|errno| self.failed("look at", &directory, errno))?;
         let read_only = || {
-            Error::new(
-                Kind::CannotWrite,
-                format!("{} is on a read-only file system", self.display(&directory)),
-            )
-            .hint("remount it with write access first: mount -o remount,rw")
+            let message = format!("{} is on a read-only file system", self.display(&directory));
+            let point = mount::point_of(&dir).unwrap_or_default();
+            let hint = format!("remount it with write access first: mount -o remount,rw {point}");
+            Error::new(Kind::CannotWrite, message).hint(hint.trim_end())
         };
         if system.flags().contains(FsFlags::ST_RDONLY) {
             return Err(read_only());
@@ -143,21 +213,6 @@ impl Root {
             Err(Errno::EROFS) => Err(read_only()),
             Err(errno) => Err(self.failed("write in", &directory, errno)),
         }
-    }
-
-    /// Locks the directory `path` for this process, until the lock is dropped.
-    ///
-    /// # Errors
-    /// [`Kind::Locked`] where another process holds it.
-    pub fn lock(&self, path: &RootedPath) -> Result<Lock> {
-        let dir = self.directory(path)?;
-        Flock::lock(dir, FlockArg::LockExclusiveNonblock).map(Lock).map_err(|(_, errno)| match errno {
-            Errno::EWOULDBLOCK => {
-                Error::new(Kind::Locked, format!("another run holds the lock on {}", self.display(path)))
-                    .hint("wait until it has ended and run again")
-            }
-            _ => self.failed("lock", path, errno),
-        })
     }
 
     fn remove(&self, path: &RootedPath, how: UnlinkatFlags) -> Result<()> {
@@ -172,46 +227,92 @@ impl Root {
     }
 }
 
-/// An exclusive lock, held while it lives.
-#[derive(Debug)]
-pub struct Lock(#[allow(dead_code, reason = "dropping it unlocks")] Flock<OwnedFd>);
-
-/// Owner first: chown clears setuid bits, and the mode must be the last word.
-fn set_owner_and_mode(fd: impl AsFd, mode: FileMode, owner: Owner) -> nix::Result<()> {
-    let stat = nix::sys::stat::fstat(&fd)?;
+/// Owner first: chown clears setuid bits, and the mode must be the last word. Lists of access are attributes, and
+/// what the mode says of the group is in them, so attributes come before it too.
+fn set_metadata(file: &File, metadata: &Metadata) -> nix::Result<()> {
+    let Metadata { mode, owner, attributes } = metadata;
+    let stat = nix::sys::stat::fstat(file)?;
     if (stat.st_uid, stat.st_gid) != (owner.uid, owner.gid) {
-        fchown(&fd, Some(Uid::from_raw(owner.uid)), Some(Gid::from_raw(owner.gid)))?;
+        fchown(file, Some(Uid::from_raw(owner.uid)), Some(Gid::from_raw(owner.gid)))?;
     }
-    fchmod(&fd, mode.to_nix())
+    if let Some(attributes) = attributes {
+        attributes::set(file, attributes).map_err(|error| errno_of(&error))?;
+    }
+    fchmod(file, mode.to_nix())
 }
 
-/// A hidden file beside its target; removed again unless it was renamed.
-struct Temporary<'a> {
+fn remove_tree(parent: &OwnedFd, name: &OsStr) -> nix::Result<()> {
+    match unlinkat(parent, name, UnlinkatFlags::NoRemoveDir) {
+        // Linux says the first of a directory, POSIX the second.
+        Err(Errno::EISDIR | Errno::EPERM) => {}
+        other => return other,
+    }
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let dir = openat(parent, name, flags, Mode::empty())?;
+    for name in names_in(dir.try_clone().map_err(|error| errno_of(&error))?)? {
+        remove_tree(&dir, &name)?;
+    }
+    unlinkat(parent, name, UnlinkatFlags::RemoveDir)
+}
+
+/// How many random characters the name of a temporary file has.
+const RANDOM_CHARACTERS: usize = 8;
+
+/// Tells whether `name` is one that a [`Temporary`] for `target` could have.
+fn is_temporary_of(target: &str, name: &str) -> bool {
+    let random = name
+        .strip_prefix('.')
+        .and_then(|name| name.strip_prefix(target)?.strip_prefix('.'))
+        .and_then(|name| name.strip_suffix(".tmp"));
+    random.is_some_and(|random| {
+        random.chars().count() == RANDOM_CHARACTERS && random.chars().all(char::is_alphanumeric)
+    })
+}
+
+/// A hidden file or symlink beside its target; removed again unless it was renamed.
+struct Temporary<'a, F = File> {
     parent: &'a OwnedFd,
     name: String,
-    file: File,
+    file: F,
     renamed: bool,
 }
 
 impl<'a> Temporary<'a> {
     fn create(parent: &'a OwnedFd, path: &RootedPath) -> nix::Result<Self> {
-        let mut created = String::new();
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        Self::make(parent, path, |name| {
+            openat(parent, name, flags, FileMode::PRIVATE_FILE.to_nix()).map(File::from)
+        })
+    }
+}
+
+impl<'a> Temporary<'a, ()> {
+    fn symlink(parent: &'a OwnedFd, path: &RootedPath, target: &OsStr) -> nix::Result<Self> {
+        Self::make(parent, path, |name| symlinkat(target, parent, name))
+    }
+}
+
+impl<'a, F> Temporary<'a, F> {
+    fn make(
+        parent: &'a OwnedFd,
+        path: &RootedPath,
+        make: impl Fn(&str) -> nix::Result<F>,
+    ) -> nix::Result<Self> {
+        let mut name = String::new();
         // K3s reads hidden *.yaml too, so the name must not end that way.
         let file = tempfile::Builder::new()
             .prefix(&format!(".{}.", path.name()))
             .suffix(".tmp")
-            .rand_bytes(8)
+            .rand_bytes(RANDOM_CHARACTERS)
             .disable_cleanup(true)
             // Only the random name is taken: a relative directory would become one below the working directory.
             .make_in("/", |candidate| {
-                created = candidate.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let fd = openat(parent, created.as_str(), flags, FileMode::PRIVATE_FILE.to_nix())?;
-                Ok(File::from(fd))
+                name = candidate.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                make(&name).map_err(io::Error::from)
             })
-            .map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?
+            .map_err(|error| errno_of(&error))?
             .into_file();
-        Ok(Self { parent, name: created, file, renamed: false })
+        Ok(Self { parent, name, file, renamed: false })
     }
 
     fn rename_to(&mut self, name: &str) -> nix::Result<()> {
@@ -221,7 +322,7 @@ impl<'a> Temporary<'a> {
     }
 }
 
-impl Drop for Temporary<'_> {
+impl<F> Drop for Temporary<'_, F> {
     fn drop(&mut self) {
         if !self.renamed {
             // Best effort: the error that brought us here is the one to report.
@@ -251,7 +352,25 @@ mod tests {
         assert_eq!(names, std::slice::from_ref(&temporary.name));
         // K3s reads every *.yaml, hidden or not.
         assert!(names[0].starts_with(".config.yaml.") && names[0].ends_with(".tmp"), "{names:?}");
+        assert!(is_temporary_of("config.yaml", &names[0]) && !is_temporary_of("onfig.yaml", &names[0]));
         drop(temporary);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_removed_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        let path = RootedPath::fixed("/x.yaml");
+        let others = [".x.yaml.tmp", ".x.yaml.12345678.bak", ".x.yaml.1234567-.tmp", "x.yaml.12345678.tmp"];
+        for name in others.iter().chain(&[".x.yaml.aB345678.tmp"]) {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        root.remove_temporaries_of(&path).unwrap();
+        let mut left = root.list(&RootedPath::fixed("/")).unwrap();
+        left.sort();
+        let mut others = others.to_vec();
+        others.sort_unstable();
+        assert_eq!(left, others);
     }
 }

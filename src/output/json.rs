@@ -7,7 +7,7 @@ use crate::plan::{Change, Plan};
 /// The version of the JSON outputs.
 pub(super) const FORMAT_VERSION: &str = "1.0";
 
-/// The output of `plan` and `apply`.
+/// The output of `plan`, `apply`, `rollback` and `uninstall`.
 #[derive(Debug, Serialize)]
 pub struct Report<'a> {
     format_version: &'static str,
@@ -19,6 +19,12 @@ pub struct Report<'a> {
     changed: bool,
     actions: Vec<ReportedAction<'a>>,
     warnings: &'a [String],
+}
+
+/// The output of `rollback` and `uninstall` where there is nothing to undo.
+#[must_use]
+pub fn nothing_json() -> serde_json::Value {
+    serde_json::json!({"format_version": FORMAT_VERSION, "changed": false, "actions": [], "warnings": []})
 }
 
 #[derive(Debug, Serialize)]

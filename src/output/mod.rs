@@ -1,11 +1,13 @@
 //! Say it: values of the other rooms as text for people and as JSON for programs. Nothing here prints.
 
 mod effective;
+mod history;
 mod json;
 mod profiles;
 mod text;
 
 pub use effective::{effective_json, effective_text};
-pub use json::Report;
+pub use history::{history_json, history_text};
+pub use json::{Report, nothing_json};
 pub use profiles::{diff_json, diff_text, list_json, list_text, show_json, show_text};
-pub use text::{Style, applied, error_text, planned};
+pub use text::{Style, applied, error_text, planned, undone};

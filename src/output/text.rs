@@ -68,6 +68,20 @@ pub fn applied(plan: &Plan, style: Style) -> String {
     text
 }
 
+/// Returns what `rollback` and `uninstall` say; `what` tells how the node is now.
+#[must_use]
+pub fn undone(plan: &Plan, what: &str, style: Style) -> String {
+    let mut text = format!("{} is {what}.\n", plan.subject.root.display());
+    for action in plan.changes() {
+        let _infallible = writeln!(text, "{} {}{}", past(action), action.resource.path(), mode(action));
+    }
+    if !plan.is_changed() {
+        text.push_str(&style.paint("32", "Nothing had to change."));
+        text.push('\n');
+    }
+    text
+}
+
 /// Returns an error with its hints.
 #[must_use]
 pub fn error_text(error: &Error, style: Style) -> String {

@@ -2,17 +2,20 @@
 
 use std::path::PathBuf;
 
-use super::{Directory, File, Resource, Sysctl};
+use serde::{Deserialize, Serialize};
+
+use super::{Content, Directory, File, Resource, Rule, Sysctl};
 use crate::Role;
 use crate::document::{self, Document, Site};
 use crate::error::Result;
-use crate::node::{FileMode, Owner, RootedPath};
+use crate::node::{FileMode, Metadata, Owner, RootedPath};
 use crate::profile::{KubernetesMinor, Profile};
 
 /// What a plan is about; the head of its output.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
-    /// The root as the user named it.
+    /// The root as the user named it; a later run may name it otherwise.
+    #[serde(skip)]
     pub root: PathBuf,
     /// The node's role.
     pub role: Role,
@@ -50,17 +53,19 @@ impl Desired {
         let mut desired = Self { subject, resources: Vec::new() };
         for (path, mode, controls) in document::directories(profile, site) {
             desired.add_parents(&path, owner);
+            let metadata = Metadata { mode, owner, attributes: None };
             desired.resources.push(Resource::Directory(Directory {
                 path,
-                mode,
-                owner,
-                exact: true,
+                metadata,
+                rule: Rule::Exact,
                 controls,
             }));
         }
         for Document { path, mode, controls, text, .. } in document::documents(profile, site) {
             desired.add_parents(&path, owner);
-            desired.resources.push(Resource::File(File { path, mode, owner, text: Some(text), controls }));
+            let metadata = Metadata { mode, owner, attributes: None };
+            let content = Content::Bytes(text.into_bytes());
+            desired.resources.push(Resource::File(File { path, metadata, content, controls }));
         }
         if live {
             let controls = profile.ids(&["protect-kernel-defaults"]);
@@ -78,9 +83,8 @@ impl Desired {
             if !self.resources.iter().any(|resource| resource.path() == *path) {
                 let file = File {
                     path: path.clone(),
-                    mode: FileMode::PRIVATE_FILE,
-                    owner,
-                    text: None,
+                    metadata: Metadata::private_file(owner),
+                    content: Content::Absent,
                     controls: Vec::new(),
                 };
                 self.resources.push(Resource::File(file));
@@ -100,12 +104,11 @@ impl Desired {
             missing.push(parent);
         }
         for path in missing.into_iter().rev() {
-            let mode = FileMode::PUBLIC_DIRECTORY;
+            let metadata = Metadata { mode: FileMode::PUBLIC_DIRECTORY, owner, attributes: None };
             self.resources.push(Resource::Directory(Directory {
                 path,
-                mode,
-                owner,
-                exact: false,
+                metadata,
+                rule: Rule::OnTheWay,
                 controls: Vec::new(),
             }));
         }

@@ -1,8 +1,8 @@
 //! A directory: one of ours with an exact mode, or one on the way to ours, which is left as it is.
 
-use super::resource::Change;
+use super::resource::{Change, metadata_diff};
 use crate::error::{Error, Kind, Result};
-use crate::node::{FileMode, Node, Owner, Root, RootedPath};
+use crate::node::{Metadata, Node, Root, RootedPath};
 use crate::profile::ControlId;
 
 /// The desired state of a directory.
@@ -10,14 +10,23 @@ use crate::profile::ControlId;
 pub struct Directory {
     /// Where.
     pub path: RootedPath,
-    /// Its mode, if we make it, or always if `exact`.
-    pub mode: FileMode,
-    /// Its owner, likewise.
-    pub owner: Owner,
-    /// Whether mode and owner are ours to say when it is there already.
-    pub exact: bool,
+    /// Its mode and owner.
+    pub metadata: Metadata,
+    /// When they count.
+    pub rule: Rule,
     /// The controls that it serves.
     pub controls: Vec<ControlId>,
+}
+
+/// What is wanted of a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// That it is there, with its mode and owner.
+    Exact,
+    /// That it is there; mode and owner are ours to say only if we make it.
+    OnTheWay,
+    /// That it is not there. One with something in it stays.
+    Gone,
 }
 
 impl Directory {
@@ -41,46 +50,53 @@ impl Directory {
     /// Compares it with what is there.
     #[must_use]
     pub fn diff(&self, current: &Node) -> (Change, String) {
-        match current {
-            Node::Directory { mode, owner } if self.exact && (*mode, *owner) != (self.mode, self.owner) => {
-                (Change::Metadata, metadata_diff((*mode, *owner), (self.mode, self.owner)))
+        match (current, self.rule) {
+            (Node::Directory { .. }, Rule::Gone) => (Change::Remove, "-directory\n".to_owned()),
+            (Node::Directory { mode, owner, attributes }, Rule::Exact)
+                if !self.metadata.fits(*mode, *owner, attributes) =>
+            {
+                (Change::Metadata, metadata_diff(*mode, *owner, attributes, &self.metadata))
             }
-            Node::Directory { .. } => (Change::None, String::new()),
-            _ => (Change::Create, format!("+mode {} owner {}\n", self.mode, self.owner)),
+            (Node::Directory { .. }, _) | (_, Rule::Gone) => (Change::None, String::new()),
+            _ => (Change::Create, format!("+mode {} owner {}\n", self.metadata.mode, self.metadata.owner)),
         }
     }
 
-    /// Makes it, or gives it its mode and owner.
+    /// Makes it, gives it its mode and owner, or removes it if it is empty; returns what to say of one that is not.
     ///
     /// # Errors
     /// Where that fails.
-    pub fn apply(&self, root: &Root, change: Change) -> Result<()> {
+    pub fn apply(&self, root: &Root, change: Change) -> Result<Option<String>> {
         match change {
-            Change::Create => root.make_directory(&self.path, self.mode, self.owner),
-            _ => root.set_metadata(&self.path, self.mode, self.owner, true),
+            Change::Create => root.make_directory(&self.path, &self.metadata)?,
+            Change::Remove => {
+                let removed = root.remove_empty_directory(&self.path)?;
+                return Ok((!removed).then(|| format!("{} stays: it is not empty", self.path)));
+            }
+            _ => root.set_metadata(&self.path, &self.metadata, true)?,
         }
+        Ok(None)
     }
 
-    /// Removes it if it is empty, or gives it back its mode and owner.
-    ///
-    /// # Errors
-    /// Where that fails.
-    pub fn revert(&self, root: &Root, before: &Node) -> Result<()> {
+    /// Returns it as it was.
+    #[must_use]
+    pub fn as_it_was(&self, before: &Node) -> Self {
         match before {
-            Node::Directory { mode, owner } => root.set_metadata(&self.path, *mode, *owner, true),
-            _ => root.remove_empty_directory(&self.path).map(drop),
+            Node::Directory { mode, owner, attributes } => {
+                let metadata = Metadata { mode: *mode, owner: *owner, attributes: Some(attributes.clone()) };
+                Self { metadata, rule: Rule::Exact, ..self.clone() }
+            }
+            _ => Self { rule: Rule::Gone, ..self.clone() },
         }
     }
-}
 
-/// Describes a change of mode or owner.
-pub(super) fn metadata_diff(before: (FileMode, Owner), after: (FileMode, Owner)) -> String {
-    let mut text = String::new();
-    if before.0 != after.0 {
-        text.push_str(&format!("-mode {}\n+mode {}\n", before.0, after.0));
+    /// Returns what it should be.
+    #[must_use]
+    pub fn wanted(&self) -> Node {
+        let Metadata { mode, owner, attributes } = self.metadata.clone();
+        match self.rule {
+            Rule::Gone => Node::Absent,
+            _ => Node::Directory { mode, owner, attributes: attributes.unwrap_or_default() },
+        }
     }
-    if before.1 != after.1 {
-        text.push_str(&format!("-owner {}\n+owner {}\n", before.1, after.1));
-    }
-    text
 }

@@ -1,13 +1,12 @@
 //! A file with exact content, mode and owner.
 
-use std::path::Path;
+use std::ffi::OsString;
 
 use similar::TextDiff;
 
-use super::directory::metadata_diff;
-use super::resource::Change;
+use super::resource::{Change, metadata_diff};
 use crate::error::{Error, Kind, Result};
-use crate::node::{FileMode, Node, Owner, Root, RootedPath};
+use crate::node::{Metadata, Node, Root, RootedPath};
 use crate::profile::ControlId;
 
 /// The desired state of a file.
@@ -15,14 +14,23 @@ use crate::profile::ControlId;
 pub struct File {
     /// Where.
     pub path: RootedPath,
-    /// Its mode.
-    pub mode: FileMode,
-    /// Its owner.
-    pub owner: Owner,
-    /// Its content; none when it should not be there.
-    pub text: Option<String>,
+    /// Its mode and owner.
+    pub metadata: Metadata,
+    /// What is there.
+    pub content: Content,
     /// The controls that it serves.
     pub controls: Vec<ControlId>,
+}
+
+/// What is at the path of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// Nothing.
+    Absent,
+    /// A file with these bytes.
+    Bytes(Vec<u8>),
+    /// A symlink, as it was before a run of ours; we make none ourselves.
+    Symlink(OsString),
 }
 
 impl File {
@@ -43,23 +51,35 @@ impl File {
     /// Compares it with what is there.
     #[must_use]
     pub fn diff(&self, current: &Node) -> (Change, String) {
-        match (current, &self.text) {
-            (Node::Absent, None) => (Change::None, String::new()),
-            (Node::Absent, Some(text)) => (Change::Create, self.unified(None, text)),
-            (Node::File { bytes, .. }, None) => (Change::Remove, self.unified(Some(bytes), "")),
-            (Node::File { mode, owner, bytes }, Some(text)) if bytes == text.as_bytes() => {
-                let diff = metadata_diff((*mode, *owner), (self.mode, self.owner));
-                if diff.is_empty() { (Change::None, diff) } else { (Change::Metadata, diff) }
+        let pointing = |sign: char, target: &OsString| format!("{sign}symlink to {}\n", target.display());
+        match (current, &self.content) {
+            (Node::Absent, Content::Absent) => (Change::None, String::new()),
+            (Node::Symlink { target: now }, Content::Symlink(target)) if now == target => {
+                (Change::None, String::new())
             }
-            (Node::File { mode, owner, bytes }, Some(text)) => {
-                let metadata = metadata_diff((*mode, *owner), (self.mode, self.owner));
-                (Change::Update, metadata + &self.unified(Some(bytes), text))
+            (Node::Absent, Content::Symlink(target)) => (Change::Create, pointing('+', target)),
+            (Node::Symlink { target: now }, Content::Symlink(target)) => {
+                (Change::Update, pointing('-', now) + &pointing('+', target))
             }
-            (Node::Symlink { target }, Some(text)) => {
-                (Change::Update, format!("-symlink to {}\n", target.display()) + &self.unified(None, text))
+            (Node::File { bytes, .. }, Content::Symlink(target)) => {
+                (Change::Update, self.unified(Some(bytes), None) + &pointing('+', target))
             }
-            // Nothing of ours: only files with our header are ever removed.
-            _ => (Change::None, String::new()),
+            (Node::Symlink { target }, Content::Absent) => (Change::Remove, pointing('-', target)),
+            (Node::Symlink { target }, Content::Bytes(wanted)) => {
+                (Change::Update, pointing('-', target) + &self.unified(None, Some(wanted)))
+            }
+            (Node::Absent, Content::Bytes(wanted)) => (Change::Create, self.unified(None, Some(wanted))),
+            (Node::File { bytes, .. }, Content::Absent) => (Change::Remove, self.unified(Some(bytes), None)),
+            (Node::File { mode, owner, attributes, bytes }, Content::Bytes(wanted)) => {
+                let metadata = metadata_diff(*mode, *owner, attributes, &self.metadata);
+                match (bytes == wanted, metadata.is_empty()) {
+                    (true, true) => (Change::None, String::new()),
+                    (true, false) => (Change::Metadata, metadata),
+                    (false, _) => (Change::Update, metadata + &self.unified(Some(bytes), Some(wanted))),
+                }
+            }
+            // Something else is in the way, which `observe` refuses.
+            (Node::Directory { .. } | Node::Other, _) => (Change::None, String::new()),
         }
     }
 
@@ -68,53 +88,67 @@ impl File {
     /// # Errors
     /// Where that fails; the old file is whole then.
     pub fn apply(&self, root: &Root, change: Change) -> Result<()> {
-        match (change, &self.text) {
-            (Change::Metadata, _) => root.set_metadata(&self.path, self.mode, self.owner, false),
-            (_, Some(text)) => root.replace(&self.path, text.as_bytes(), self.mode, self.owner),
-            (_, None) => root.remove_file(&self.path),
+        match (change, &self.content) {
+            (Change::Metadata, _) => root.set_metadata(&self.path, &self.metadata, false),
+            (_, Content::Bytes(bytes)) => root.replace(&self.path, bytes, &self.metadata),
+            (_, Content::Symlink(target)) => root.replace_by_symlink(&self.path, target),
+            (_, Content::Absent) => root.remove_file(&self.path),
         }
     }
 
-    /// Puts back what was there before.
-    ///
-    /// # Errors
-    /// Where that fails.
-    pub fn revert(&self, root: &Root, before: &Node) -> Result<()> {
-        match before {
-            Node::File { mode, owner, bytes } => root.replace(&self.path, bytes, *mode, *owner),
-            Node::Symlink { target } => {
-                root.remove_file(&self.path)?;
-                root.make_symlink(&self.path, Path::new(target))
+    /// Returns it as it was.
+    #[must_use]
+    pub fn as_it_was(&self, before: &Node) -> Self {
+        let mut was = self.clone();
+        was.content = match before {
+            Node::File { mode, owner, attributes, bytes } => {
+                was.metadata = Metadata { mode: *mode, owner: *owner, attributes: Some(attributes.clone()) };
+                Content::Bytes(bytes.clone())
             }
-            _ if root.look(&self.path)? == Node::Absent => Ok(()),
-            _ => root.remove_file(&self.path),
+            Node::Symlink { target } => Content::Symlink(target.clone()),
+            _ => Content::Absent,
+        };
+        was
+    }
+
+    /// Returns what it should be.
+    #[must_use]
+    pub fn wanted(&self) -> Node {
+        let Metadata { mode, owner, attributes } = self.metadata.clone();
+        match &self.content {
+            Content::Absent => Node::Absent,
+            Content::Symlink(target) => Node::Symlink { target: target.clone() },
+            Content::Bytes(bytes) => {
+                Node::File { mode, owner, attributes: attributes.unwrap_or_default(), bytes: bytes.clone() }
+            }
         }
     }
 
-    fn unified(&self, before: Option<&[u8]>, after: &str) -> String {
-        let old = before.map(String::from_utf8_lossy).unwrap_or_default();
+    fn unified(&self, before: Option<&[u8]>, after: Option<&[u8]>) -> String {
+        let text = |bytes: Option<&[u8]>| bytes.map(String::from_utf8_lossy).unwrap_or_default().into_owned();
         let name = |there: bool| if there { self.path.to_string() } else { "/dev/null".to_owned() };
-        let names = (name(before.is_some()), name(self.text.is_some()));
-        TextDiff::from_lines(old.as_ref(), after).unified_diff().header(&names.0, &names.1).to_string()
+        let names = (name(before.is_some()), name(after.is_some()));
+        TextDiff::from_lines(text(before), text(after)).unified_diff().header(&names.0, &names.1).to_string()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::{Attributes, Owner};
 
     fn file(text: Option<&str>) -> File {
         File {
             path: RootedPath::fixed("/etc/x"),
-            mode: FileMode::PRIVATE_FILE,
-            owner: Owner::ROOT,
-            text: text.map(str::to_owned),
+            metadata: Metadata::private_file(Owner::ROOT),
+            content: text.map_or(Content::Absent, |text| Content::Bytes(text.into())),
             controls: Vec::new(),
         }
     }
 
     fn node(mode: &str, bytes: &str) -> Node {
-        Node::File { mode: mode.parse().unwrap(), owner: Owner::ROOT, bytes: bytes.into() }
+        let (mode, owner) = (mode.parse().unwrap(), Owner::ROOT);
+        Node::File { mode, owner, attributes: Attributes::new(), bytes: bytes.into() }
     }
 
     #[test]
@@ -131,5 +165,22 @@ mod tests {
         assert_eq!(want.diff(&Node::Symlink { target: "/z".into() }).0, Change::Update);
         assert_eq!(file(None).diff(&node("0600", "a\n")).0, Change::Remove);
         assert_eq!(file(None).diff(&Node::Absent).0, Change::None);
+    }
+
+    #[test]
+    fn what_it_was_is_something_to_be_wanted() {
+        let label: Attributes = [("security.selinux".to_owned(), b"etc_t".to_vec())].into();
+        let labelled = Node::File {
+            mode: "0640".parse().unwrap(),
+            owner: Owner { uid: 5, gid: 6 },
+            attributes: label,
+            bytes: vec![0xff],
+        };
+        for before in [Node::Absent, labelled, node("0644", "c"), Node::Symlink { target: "../z".into() }] {
+            let was = file(Some("ours")).as_it_was(&before);
+            assert_eq!(was.wanted(), before);
+            assert_eq!(was.diff(&before), (Change::None, String::new()));
+            assert_ne!(was.diff(&node("0600", "ours")).0, Change::None);
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::resource::{Action, Change, Current, Resource};
-use super::{Desired, Subject};
+use super::{Content, Desired, Subject};
 use crate::document::is_ours;
 use crate::error::{Error, Kind, Result};
 use crate::node::{Node, Root, RootedPath};
@@ -92,7 +92,7 @@ impl Plan {
         }
         // Files to remove that are not there are nobody's business.
         plan.actions.retain(|action| {
-            !matches!(&action.resource, Resource::File(file) if file.text.is_none() && action.change == Change::None)
+            !matches!(&action.resource, Resource::File(file) if file.content == Content::Absent && action.change == Change::None)
         });
         Ok(plan)
     }

@@ -1,7 +1,8 @@
 //! What differs? Desired and observed state, merged into one [`Plan`] that everything later reads.
 //!
 //! The nouns are [`Directory`], [`File`] and [`Sysctl`]; each has the verbs `observe`, `diff`, `apply`,
-//! `revert`, in that order.
+//! `as_it_was`, in that order. Undoing has no way of its own: what a resource was is something to be desired, and
+//! goes the way of everything that is.
 
 mod desired;
 mod directory;
@@ -11,8 +12,8 @@ mod resource;
 mod sysctl;
 
 pub use desired::{Desired, Subject};
-pub use directory::Directory;
-pub use file::File;
+pub use directory::{Directory, Rule};
+pub use file::{Content, File};
 pub use merged::{Observed, OnForeign, Plan, Policy};
 pub use resource::{Action, Change, Current, Resource};
 pub use sysctl::Sysctl;

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{Directory, File, Sysctl};
-use crate::error::Result;
-use crate::node::{Node, Root, RootedPath};
+use crate::error::{Error, Kind, Result};
+use crate::node::{Attributes, FileMode, Metadata, Node, Owner, Root, RootedPath};
 use crate::profile::ControlId;
 
 /// Something of the node that has a desired state.
@@ -37,9 +37,9 @@ pub enum Change {
     Create,
     /// Its content differs.
     Update,
-    /// Only its mode or owner differs.
+    /// Only its mode, owner or label differs.
     Metadata,
-    /// It is ours and no longer wanted.
+    /// It is ours and no longer wanted, or was not there before a run that is undone.
     Remove,
 }
 
@@ -81,8 +81,8 @@ impl Resource {
     #[must_use]
     pub fn mode(&self) -> Option<String> {
         match self {
-            Self::Directory(directory) => Some(directory.mode.to_string()),
-            Self::File(file) => Some(file.mode.to_string()),
+            Self::Directory(directory) => Some(directory.metadata.mode.to_string()),
+            Self::File(file) => Some(file.metadata.mode.to_string()),
             Self::Sysctl(_) => None,
         }
     }
@@ -120,43 +120,116 @@ impl Resource {
             _ => (Change::None, String::new()),
         }
     }
+
+    /// Returns the same resource as it was; none where that is not known.
+    #[must_use]
+    pub fn as_it_was(&self, before: &Current) -> Option<Self> {
+        match (self, before) {
+            (Self::Directory(directory), Current::Node(node)) => {
+                Some(Self::Directory(directory.as_it_was(node)))
+            }
+            (Self::File(file), Current::Node(node)) => Some(Self::File(file.as_it_was(node))),
+            (Self::Sysctl(sysctl), Current::Value(Ok(value))) => {
+                Some(Self::Sysctl(Sysctl { value: value.clone(), ..sysctl.clone() }))
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns what it should be.
+    #[must_use]
+    pub fn wanted(&self) -> Current {
+        match self {
+            Self::Directory(directory) => Current::Node(directory.wanted()),
+            Self::File(file) => Current::Node(file.wanted()),
+            Self::Sysctl(sysctl) => Current::Value(Ok(sysctl.value.clone())),
+        }
+    }
 }
 
 impl Action {
+    /// Compares a resource with what is there.
+    ///
+    /// # Errors
+    /// Where it cannot be looked at.
+    pub fn between(resource: Resource, root: &Root) -> Result<Self> {
+        let before = resource.observe(root)?;
+        let (change, diff) = resource.diff(&before);
+        Ok(Self { resource, before, change, diff })
+    }
+
     /// Makes it so. Returns a warning where something could not be done that is no reason to undo the rest.
     ///
     /// # Errors
     /// Where it fails; the resource is as it was then.
     pub fn apply(&self, root: &Root) -> Result<Option<String>> {
-        match (&self.resource, &self.before) {
+        match &self.resource {
             _ if self.change == Change::None => Ok(None),
-            (Resource::Directory(directory), _) => directory.apply(root, self.change).map(|()| None),
-            (Resource::File(file), _) => file.apply(root, self.change).map(|()| None),
-            (Resource::Sysctl(sysctl), _) => Ok(sysctl.apply()),
+            Resource::Directory(directory) => directory.apply(root, self.change),
+            Resource::File(file) => file.apply(root, self.change).map(|()| None),
+            Resource::Sysctl(sysctl) => Ok(sysctl.apply()),
         }
     }
 
-    /// Puts back what was there before.
+    /// Puts back what was there before. What was not changed is not written: the disk may be full.
     ///
     /// # Errors
     /// Where that fails.
     pub fn revert(&self, root: &Root) -> Result<()> {
-        match (&self.resource, &self.before) {
-            _ if self.change == Change::None => Ok(()),
-            // What was not changed needs no room on a disk that may be full.
-            (Resource::Directory(directory), Current::Node(before))
-                if directory.observe(root)? != *before =>
-            {
-                directory.revert(root, before)
-            }
-            (Resource::File(file), Current::Node(before)) if file.observe(root)? != *before => {
-                file.revert(root, before)
-            }
-            (Resource::Sysctl(sysctl), Current::Value(before)) => {
-                sysctl.revert(before);
-                Ok(())
-            }
+        match self.resource.as_it_was(&self.before) {
+            Some(was) if self.change != Change::None => Self::between(was, root)?.apply(root).map(drop),
             _ => Ok(()),
         }
     }
+
+    /// Looks again whether it is so.
+    ///
+    /// # Errors
+    /// Where it is not: somebody else is changing it, or the file system does not do what it says.
+    pub fn verify(&self, root: &Root) -> Result<()> {
+        if matches!(self.resource, Resource::Sysctl(_)) || self.change == Change::None {
+            // What the kernel does not take was said when it was written.
+            return Ok(());
+        }
+        let now = Self::between(self.resource.clone(), root)?;
+        if now.change == Change::None || self.stays() {
+            return Ok(());
+        }
+        let path = root.display(&self.resource.path());
+        Err(Error::new(
+            Kind::Failed,
+            format!("{path} was written, and is not as it was written:\n{}", now.diff),
+        )
+        .hint("is somebody else writing it?"))
+    }
+
+    /// A directory that should go and is not empty.
+    fn stays(&self) -> bool {
+        matches!(self.resource, Resource::Directory(_)) && self.change == Change::Remove
+    }
+}
+
+/// Describes a change of mode, owner or attributes.
+pub(super) fn metadata_diff(
+    mode: FileMode,
+    owner: Owner,
+    attributes: &Attributes,
+    wanted: &Metadata,
+) -> String {
+    let mut text = String::new();
+    if mode != wanted.mode {
+        text.push_str(&format!("-mode {mode}\n+mode {}\n", wanted.mode));
+    }
+    if owner != wanted.owner {
+        text.push_str(&format!("-owner {owner}\n+owner {}\n", wanted.owner));
+    }
+    let Some(wanted) = &wanted.attributes else { return text };
+    let line = |sign, (name, value): (&String, &Vec<u8>)| format!("{sign}{name} {}\n", value.escape_ascii());
+    text.extend(
+        attributes.iter().filter(|(name, value)| wanted.get(*name) != Some(value)).map(|it| line('-', it)),
+    );
+    text.extend(
+        wanted.iter().filter(|(name, value)| attributes.get(*name) != Some(value)).map(|it| line('+', it)),
+    );
+    text
 }

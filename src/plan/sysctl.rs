@@ -55,12 +55,4 @@ impl Sysctl {
             self.key, self.value
         )
     }
-
-    /// Sets it back; what could not be read was not changed either.
-    pub fn revert(&self, before: &std::result::Result<String, String>) {
-        if let Ok(before) = before {
-            // Already on the way out with the error that matters.
-            drop(sysctl::write(&self.key, before));
-        }
-    }
 }

@@ -4,14 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::embedded;
 use crate::error::{Error, Kind, Result};
 
 /// A Kubernetes minor such as 1.33. The major version is always 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct KubernetesMinor(u16);
 
 impl KubernetesMinor {
@@ -67,6 +67,12 @@ impl FromStr for KubernetesMinor {
                 Error::new(Kind::BadInput, format!("{text:?} is not a Kubernetes minor"))
                     .hint("write it as \"1.33\"")
             })
+    }
+}
+
+impl From<KubernetesMinor> for String {
+    fn from(minor: KubernetesMinor) -> Self {
+        minor.to_string()
     }
 }
 

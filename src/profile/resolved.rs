@@ -58,6 +58,12 @@ impl Profile {
         }
     }
 
+    /// Returns how many runs stay in the history.
+    #[must_use]
+    pub fn history_runs(&self) -> u32 {
+        self.value("history_runs").as_u64().and_then(|runs| u32::try_from(runs).ok()).unwrap_or(u32::MAX)
+    }
+
     /// Returns the benchmark's numbers of `controls`, sorted, each once.
     #[must_use]
     pub fn ids<S: AsRef<str>>(&self, controls: &[S]) -> Vec<ControlId> {

@@ -349,12 +349,11 @@ fn with_a_foreign_file() -> Option<Node> {
 fn a_foreign_file_is_replaced_and_backed_up() {
     let Some(node) = with_a_foreign_file() else { return };
     node.apply(&[]).expect(0).says(&format!("WARN {AUDIT} was not written by k3s-harden: it is replaced"));
-    let mut modes = node.modes();
-    let is_backup = |path: &&String| path.starts_with(&format!("{RUN}/")) && *path != JOURNAL;
-    let backup = modes.keys().find(is_backup).unwrap().clone();
-    assert_eq!(fs::read_to_string(node.path(&backup)).unwrap(), "kind: Mine\n");
-    assert_eq!(modes.remove(&backup).unwrap(), "0600 0:0");
-    assert_eq!(modes, servers_table());
+    let traces = node.traces(&[RUN]);
+    let (backup, trace) = traces.iter().find(|(path, _)| path.ends_with(".before")).unwrap();
+    assert_eq!(fs::read_to_string(node.path(backup)).unwrap(), "kind: Mine\n");
+    assert_eq!((trace.mode, trace.owner), (0o600, (0, 0)));
+    assert_eq!(node.modes(), servers_table());
     assert!(fs::read_to_string(node.path(AUDIT)).unwrap().contains("# Written by k3s-harden "));
 }
 
@@ -406,8 +405,8 @@ fn a_file_system_that_is_too_small_gets_all_or_nothing() {
     let whole = documents(&node);
     assert_eq!(node.sysctls(), wrong(), "an image has no kernel parameters");
     assert_eq!(whole.len(), 5);
-    let inodes = (2..26).map(|count| format!("nr_inodes={count}"));
-    let pages = (1..16).map(|count| format!("size={}k", 4 * count));
+    let inodes = (2..34).map(|count| format!("nr_inodes={count}"));
+    let pages = (1..26).map(|count| format!("size={}k", 4 * count));
     let mut put_back = 0;
     let mut fitted = 0;
     for options in inodes.chain(pages) {

@@ -165,10 +165,14 @@ impl Node {
         self.run(APPLY.iter().chain(arguments).copied())
     }
 
-    /// Returns mode and owner of everything below [`TREES`].
+    /// Returns mode and owner of everything below [`TREES`] but the backups of runs, which are private and root's.
     pub(crate) fn modes(&self) -> BTreeMap<String, String> {
         let text = |trace: Trace| format!("{:04o} {}:{}", trace.mode, trace.owner.0, trace.owner.1);
-        self.traces(&TREES).into_iter().map(|(path, trace)| (path, text(trace))).collect()
+        let mut modes: BTreeMap<String, String> =
+            self.traces(&TREES).into_iter().map(|(path, trace)| (path, text(trace))).collect();
+        let is_backup = |path: &str| path.ends_with(".before") || path.ends_with(".after");
+        modes.retain(|path, mode| !is_backup(path) || mode != "0600 0:0");
+        modes
     }
 
     /// Returns everything below [`TREES`], and the directories that hold them.

@@ -1,0 +1,208 @@
+//! The history of a root: which runs there were, what is undone, and what is forgotten.
+//!
+//! A rollback to before run N undoes every run from N on. It is undone in turn by a rollback to before itself, and
+//! then what it had undone is done again. So whether a run is undone follows from the runs after it alone.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+
+use super::journal::{Entry, JOURNAL, Journal, Saved, State, Told, Verb};
+use super::state::{run_directory, runs_directory};
+use crate::error::Result;
+use crate::node::{Metadata, Owner, Root, RootedPath};
+
+/// What later runs need to know of the earlier ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// What the newest run that is in force was told.
+    pub told: Option<Told>,
+    /// Every path that one wrote, so that it is ours whatever stands there.
+    pub paths: BTreeSet<RootedPath>,
+    /// A run that was killed, and has to be undone or finished first.
+    pub interrupted: Option<u32>,
+}
+
+impl Recorded {
+    /// Reads as little as possible: the newest run that was carried out knows what all of them were told.
+    ///
+    /// # Errors
+    /// Where a journal cannot be read; one that is damaged names itself.
+    pub fn read(root: &Root) -> Result<Self> {
+        let mut recorded = Self::default();
+        for id in ids(root)?.into_iter().rev() {
+            // A run that was killed before it changed anything has no journal.
+            let Some(journal) = Journal::read(root, id)? else { continue };
+            match journal.state {
+                State::RolledBack => {}
+                State::Begun => recorded.interrupted = Some(id),
+                State::Committed => {
+                    if !journal.kept {
+                        recorded.interrupted = Some(id);
+                    }
+                    recorded.paths = journal.written.iter().filter_map(|path| path.parse().ok()).collect();
+                    recorded.told = journal.told;
+                    break;
+                }
+            }
+        }
+        Ok(recorded)
+    }
+}
+
+/// A path that runs have changed, with the numbers of the runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Changed<'a> {
+    /// By the first of them, which knows what was there before.
+    pub first: (u32, &'a Entry),
+    /// By the last of them, which knows what should be there now.
+    pub last: (u32, &'a Entry),
+}
+
+/// Every run of a root that has a journal, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct History {
+    runs: Vec<Journal>,
+}
+
+impl History {
+    /// Reads all journals.
+    ///
+    /// # Errors
+    /// Where one cannot be read.
+    pub fn read(root: &Root) -> Result<Self> {
+        let journals = ids(root)?.into_iter().map(|id| Journal::read(root, id));
+        let runs = journals.filter_map(Result::transpose).collect::<Result<_>>()?;
+        Ok(Self { runs })
+    }
+
+    /// Returns all runs, oldest first.
+    #[must_use]
+    pub fn runs(&self) -> &[Journal] {
+        &self.runs
+    }
+
+    /// Returns a run that was carried out, by its number.
+    #[must_use]
+    pub fn committed(&self, id: u32) -> Option<&Journal> {
+        self.carried_out().find(|run| run.id == id)
+    }
+
+    /// Returns the newest `apply` that is not undone.
+    #[must_use]
+    pub fn newest_apply(&self) -> Option<&Journal> {
+        self.carried_out().rev().find(|run| run.verb == Verb::Apply && !self.is_undone(run.id))
+    }
+
+    /// Returns the run in force before run `id`.
+    #[must_use]
+    pub fn before(&self, id: u32) -> Option<&Journal> {
+        self.carried_out().rev().find(|run| run.id < id)
+    }
+
+    /// Tells whether a run is undone by a later one that is not undone itself.
+    #[must_use]
+    pub fn is_undone(&self, id: u32) -> bool {
+        self.carried_out().any(|later| match later.verb {
+            Verb::Rollback { to } => later.id > id && to <= id && !self.is_undone(later.id),
+            Verb::Apply => false,
+        })
+    }
+
+    /// Returns what runs from `id` on have changed, in the order in which it first happened.
+    #[must_use]
+    pub fn changed_since(&self, id: u32) -> Vec<Changed<'_>> {
+        let mut changed: Vec<Changed<'_>> = Vec::new();
+        for run in self.carried_out().filter(|run| run.id >= id) {
+            for entry in &run.entries {
+                match changed.iter_mut().find(|changed| changed.first.1.path == entry.path) {
+                    Some(changed) => changed.last = (run.id, entry),
+                    None => changed.push(Changed { first: (run.id, entry), last: (run.id, entry) }),
+                }
+            }
+        }
+        changed
+    }
+
+    fn carried_out(&self) -> impl DoubleEndedIterator<Item = &Journal> {
+        self.runs.iter().filter(|run| run.state == State::Committed)
+    }
+}
+
+/// Returns the numbers of the runs, oldest first.
+///
+/// # Errors
+/// Where the directory cannot be read.
+pub(super) fn ids(root: &Root) -> Result<Vec<u32>> {
+    let number = |name: &OsString| {
+        let name = name.to_str().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))?;
+        name.parse().ok()
+    };
+    let mut ids: Vec<u32> = root.list(&runs_directory())?.iter().filter_map(number).collect();
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+/// Unites the two oldest runs until no more than `kept` are left besides the oldest. What was there before the
+/// first of all runs is never forgotten.
+///
+/// # Errors
+/// Where something cannot be written; the runs are all there then, united or not.
+pub(super) fn prune(root: &Root, owner: Owner, kept: u32) -> Result<()> {
+    loop {
+        let ids = ids(root)?;
+        let (Some(&first), Some(&second)) = (ids.first(), ids.get(1)) else { return Ok(()) };
+        if ids.len() <= kept as usize + 1 {
+            return Ok(());
+        }
+        unite(root, owner, first, second)?;
+    }
+}
+
+/// Makes one run of two. The older one is written anew before the other goes; one that is killed in between is
+/// found by `through`.
+fn unite(root: &Root, owner: Owner, first: u32, second: u32) -> Result<()> {
+    let carried_out = |journal: &Journal| journal.state == State::Committed;
+    let Some(mut united) = Journal::read(root, first)?.filter(carried_out) else {
+        return root.remove_tree(&run_directory(first));
+    };
+    let later = Journal::read(root, second)?.filter(carried_out);
+    if let Some(later) = later.filter(|_| united.through.is_none_or(|through| through < second)) {
+        for entry in later.entries {
+            let entry = Entry {
+                before: adopt(root, owner, entry.before, (first, second))?,
+                after: adopt(root, owner, entry.after, (first, second))?,
+                ..entry
+            };
+            match united.entries.iter_mut().find(|older| older.path == entry.path) {
+                Some(older) => older.after = entry.after,
+                None => united.entries.push(entry),
+            }
+        }
+        united.through = Some(second);
+        (united.told, united.written, united.about) = (later.told, later.written, later.about);
+        united.write(root, owner)?;
+    }
+    root.remove_tree(&run_directory(second))?;
+    let wanted: BTreeSet<&str> = united
+        .entries
+        .iter()
+        .flat_map(|entry| [&entry.before, &entry.after])
+        .filter_map(Saved::backup)
+        .collect();
+    for name in root.list(&run_directory(first))? {
+        if let Some(name) = name.to_str().filter(|name| *name != JOURNAL && !wanted.contains(name)) {
+            root.remove_file(&run_directory(first).join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Copies the bytes of a run to another one, under a name that says where they are from.
+fn adopt(root: &Root, owner: Owner, mut saved: Saved, (to, from): (u32, u32)) -> Result<Saved> {
+    if let Some(backup) = saved.backup_mut() {
+        let bytes = root.read(&run_directory(from).join(backup))?.unwrap_or_default();
+        *backup = format!("{from:04}-{backup}");
+        root.replace(&run_directory(to).join(backup), &bytes, &Metadata::private_file(owner))?;
+    }
+    Ok(saved)
+}

@@ -1,0 +1,114 @@
+//! A run that was killed: finished if only its last word was missing, else undone. Never guessed at.
+
+use std::collections::BTreeSet;
+
+use super::history::ids;
+use super::journal::{Entry, Journal, State};
+use super::state::{STATE_DIRECTORY, run_directory};
+use crate::error::Result;
+use crate::node::{Node, Owner, Root, RootedPath};
+use crate::plan::{Action, Change, Current};
+
+/// Removes the directories of runs that were killed before they had a journal: they have changed nothing.
+pub(super) fn remove_unbegun(root: &Root) -> Result<()> {
+    for id in ids(root)?.into_iter().rev() {
+        if Journal::read(root, id)?.is_some() {
+            break;
+        }
+        root.remove_tree(&run_directory(id))?;
+    }
+    Ok(())
+}
+
+/// Puts a killed run right and says what was done.
+///
+/// # Errors
+/// Where something cannot be put back; the next run tries it again.
+pub(super) fn recover(root: &Root, owner: Owner, id: u32) -> Result<String> {
+    let Some(mut journal) = Journal::read(root, id)? else { return Ok(String::new()) };
+    remove_temporaries(root, &journal)?;
+    let mut says = format!("run {id} was interrupted");
+    if journal.state == State::Committed || is_done(root, &journal)? {
+        journal.state = State::Committed;
+        journal.write(root, owner)?;
+        says.push_str(" after its last change: it is complete");
+    } else {
+        let left = undo(root, &journal)?;
+        journal.state = State::RolledBack;
+        journal.write(root, owner)?;
+        says.push_str(": what it had changed was put back");
+        for path in left {
+            says.push_str(&format!(
+                "; {path} was changed by somebody else since and stays as it is (what was there before: {STATE_DIRECTORY}/runs/{id:04})"
+            ));
+        }
+    }
+    if !journal.kept {
+        root.remove_tree(&run_directory(id))?;
+    }
+    Ok(says)
+}
+
+/// Tells whether everything is as the run wanted it.
+fn is_done(root: &Root, journal: &Journal) -> Result<bool> {
+    for entry in &journal.entries {
+        let Some(resource) = entry.resource(&entry.after.load(root, journal.id)?)? else { continue };
+        if !is_same(&resource.observe(root)?, &resource.wanted()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Puts everything back, the last change first; returns what somebody else has changed, which stays.
+fn undo(root: &Root, journal: &Journal) -> Result<Vec<RootedPath>> {
+    let mut left = Vec::new();
+    for entry in journal.entries.iter().rev() {
+        let (before, after) = (entry.before.load(root, journal.id)?, entry.after.load(root, journal.id)?);
+        let Some(resource) = entry.resource(&before)? else { continue };
+        let action = Action::between(resource, root)?;
+        match action.change {
+            Change::None => {}
+            _ if is_ours(&action.before, &before, &after) => drop(action.apply(root)?),
+            _ => left.push(action.resource.path()),
+        }
+    }
+    Ok(left)
+}
+
+/// Tells whether something is as before or after the run, or on the way: mode and owner change one after the other.
+fn is_ours(now: &Current, before: &Current, after: &Current) -> bool {
+    let content = |current: &Current| match current {
+        Current::Node(Node::File { bytes, .. }) => Some(bytes.clone()),
+        _ => None,
+    };
+    match now {
+        Current::Node(Node::Directory { .. }) => true,
+        Current::Node(Node::File { .. }) => {
+            [before, after].iter().any(|known| content(known) == content(now))
+        }
+        _ => [before, after].iter().any(|known| is_same(now, known)),
+    }
+}
+
+/// Compares without labels: those are the business of the system's policy.
+pub(super) fn is_same(one: &Current, other: &Current) -> bool {
+    match (one, other) {
+        (
+            Current::Node(Node::File { mode, owner, bytes, .. }),
+            Current::Node(Node::File { mode: mode2, owner: owner2, bytes: bytes2, .. }),
+        ) => (mode, owner, bytes) == (mode2, owner2, bytes2),
+        (
+            Current::Node(Node::Directory { mode, owner, .. }),
+            Current::Node(Node::Directory { mode: mode2, owner: owner2, .. }),
+        ) => (mode, owner) == (mode2, owner2),
+        _ => one == other,
+    }
+}
+
+fn remove_temporaries(root: &Root, journal: &Journal) -> Result<()> {
+    let files = journal.entries.iter().filter(|entry: &&Entry| entry.resource == "file");
+    let paths = files.map(|entry| entry.path.parse()).collect::<Result<BTreeSet<RootedPath>>>()?;
+    paths.iter().try_for_each(|path| root.remove_temporaries_of(path))?;
+    root.remove_temporaries_of(&run_directory(journal.id).join(super::journal::JOURNAL))
+}

@@ -1,0 +1,19 @@
+//! `history`: the runs that there were.
+
+use super::args::Global;
+use super::ui::Ui;
+use crate::apply::History;
+use crate::error::{Result, exit};
+use crate::node::Root;
+use crate::output;
+
+pub(super) fn run(global: &Global, ui: &mut Ui) -> Result<u8> {
+    let root = Root::open(&global.root)?;
+    let history = History::read(&root)?;
+    if ui.json() {
+        ui.out_json(&output::history_json(&root.path().display().to_string(), &history))?;
+    } else {
+        ui.out(&output::history_text(&history))?;
+    }
+    Ok(exit::OK)
+}

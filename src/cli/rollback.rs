@@ -1,0 +1,210 @@
+//! `rollback` and `uninstall`: the way back.
+
+use tracing::warn;
+
+use super::args::{Global, RollbackArguments, Undoing, UninstallArguments};
+use super::context;
+use super::ui::Ui;
+use crate::apply::{
+    History, Outcome, Recorded, Transaction, WayBack, check_writable, state_directory, texts,
+};
+use crate::document::{self, DROP_IN, Present, is_ours, leftovers};
+use crate::error::{Error, Kind, Result, exit};
+use crate::k3s::Existing;
+use crate::node::k3s::Traces;
+use crate::node::{Node, Owner, Root, RootedPath};
+use crate::output::{self, Report};
+use crate::plan::{Action, Plan};
+
+pub(super) fn run(global: &Global, arguments: &RollbackArguments, ui: &mut Ui) -> Result<u8> {
+    let root = Root::open(&global.root)?;
+    if !root.exists(&state_directory()) {
+        return nothing(ui);
+    }
+    let way = Way::new(global, &root, &arguments.undoing)?;
+    if way.find(arguments.id)?.is_none() && Recorded::read(&root)?.interrupted.is_none() {
+        return nothing(ui);
+    }
+    let transaction = way.begin()?;
+    let Some(back) = way.find(arguments.id)? else { return nothing(ui) };
+    let outcome = way.go(&transaction, back)?;
+    say(ui, &outcome.plan, &format!("as before run {}", outcome.to))
+}
+
+pub(super) fn uninstall(global: &Global, arguments: &UninstallArguments, ui: &mut Ui) -> Result<u8> {
+    let root = Root::open(&global.root)?;
+    if !root.exists(&state_directory()) {
+        return without_history(&root, ui);
+    }
+    let way = Way::new(global, &root, &arguments.undoing)?;
+    let transaction = way.begin()?;
+    let plan = match WayBack::to_the_first_state(&root, &History::read(&root)?)? {
+        Some(back) => way.go(&transaction, back)?.plan,
+        None => return transaction.forget().and_then(|()| nothing(ui)),
+    };
+    transaction.forget()?;
+    say(ui, &plan, "as before the first run")
+}
+
+/// How to get back.
+struct Way<'a> {
+    root: &'a Root,
+    owner: Owner,
+    undoing: &'a Undoing,
+}
+
+/// What was undone.
+struct Undone {
+    plan: Plan,
+    to: u32,
+}
+
+impl<'a> Way<'a> {
+    fn new(global: &Global, root: &'a Root, undoing: &'a Undoing) -> Result<Self> {
+        let owner = match (context::owner(global, root)?, root.look_directory(&state_directory())?) {
+            (Some(owner), _) | (None, Node::Directory { owner, .. }) => owner,
+            _ => Owner::ROOT,
+        };
+        context::check_rights(global, owner)?;
+        Ok(Self { root, owner, undoing })
+    }
+
+    fn find(&self, to: Option<u32>) -> Result<Option<WayBack>> {
+        WayBack::find(self.root, &History::read(self.root)?, to)
+    }
+
+    fn begin(&self) -> Result<Transaction<'a>> {
+        Transaction::begin(self.root, self.undoing.locking.manner(self.owner)?)
+    }
+
+    fn go(&self, transaction: &Transaction<'_>, back: WayBack) -> Result<Undone> {
+        let WayBack { to, plan, told, written, disturbed } = back;
+        if !self.undoing.force {
+            refuse_disturbed(&disturbed)?;
+            self.refuse_unreadable_secrets(transaction.recorded(), &plan)?;
+        }
+        check_writable(self.root, &plan)?;
+        let Outcome { mut plan, .. } = transaction.roll_back(plan, to, told, written)?;
+        plan.warnings.extend(self.what_stays(transaction.recorded(), &plan)?);
+        Ok(Undone { plan, to })
+    }
+
+    /// Refuses to take away what K3s needs to read its Secrets.
+    fn refuse_unreadable_secrets(&self, recorded: &Recorded, plan: &Plan) -> Result<()> {
+        let traces = self.traces(recorded)?;
+        let key = "secrets-encryption";
+        let has =
+            |bytes: Option<&[u8]>| Present::new(bytes.map(|bytes| ("config", bytes.to_vec()))).has_key(key);
+        let Some(drop_in) = plan.changes().find(|action| action.resource.path().as_str() == DROP_IN) else {
+            return Ok(());
+        };
+        let (before, after) = texts(drop_in);
+        let ours = RootedPath::fixed(DROP_IN);
+        let by_others = || {
+            Existing::read(self.root, &ours).map(|all| all.value(key).is_some_and(|item| item.text == "true"))
+        };
+        if traces.started.is_none()
+            || !traces.secrets_encrypted
+            || !has(before)
+            || has(after.as_deref())
+            || by_others()?
+        {
+            return Ok(());
+        }
+        let message = "K3s has started with encrypted Secrets, and without secrets-encryption it could no longer read them";
+        Err(Error::new(Kind::Failed, message)
+            .hint("decrypt them with K3s' own command first: `k3s secrets-encrypt disable`")
+            .hint("or keep the key: write secrets-encryption: true into /etc/rancher/k3s/config.yaml"))
+    }
+
+    /// Says what a rollback of files does not undo, with the commands that do.
+    fn what_stays(&self, recorded: &Recorded, plan: &Plan) -> Result<Vec<String>> {
+        let traces = self.traces(recorded)?;
+        let Some((role, _)) = traces.started.filter(|_| plan.is_changed()) else { return Ok(Vec::new()) };
+        let service = match role {
+            crate::Role::Server => "k3s",
+            crate::Role::Agent => "k3s-agent",
+        };
+        let mut says = vec![format!(
+            "K3s has already started here: arguments and files take effect when it starts again: systemctl restart {service}"
+        )];
+        let policies = plan.changes().filter(|action| action.resource.path().name() == "policy.yaml");
+        let commands: Vec<String> = policies.flat_map(objects_that_stay).collect();
+        if !commands.is_empty() {
+            says.push(format!(
+                "objects that policy.yaml has brought into the cluster stay there; these commands remove them:\n  {}",
+                commands.join("\n  ")
+            ));
+        }
+        Ok(says)
+    }
+
+    fn traces(&self, recorded: &Recorded) -> Result<Traces> {
+        let told = recorded.told.as_ref().and_then(|told| told.data_dir.as_deref());
+        let existing = Existing::read(self.root, &RootedPath::fixed(DROP_IN))?;
+        let data_dir = context::data_dir(self.root, told, &existing, &mut Vec::new())?;
+        Ok(Traces::observe(self.root, &data_dir))
+    }
+}
+
+fn objects_that_stay(action: &Action) -> Vec<String> {
+    let (before, after) = texts(action);
+    let text = |bytes: Option<&[u8]>| bytes.map(String::from_utf8_lossy).unwrap_or_default().into_owned();
+    leftovers(&text(before), &text(after.as_deref()))
+}
+
+fn refuse_disturbed(disturbed: &[(String, String)]) -> Result<()> {
+    if disturbed.is_empty() {
+        return Ok(());
+    }
+    let paths: Vec<&str> = disturbed.iter().map(|(path, _)| path.as_str()).collect();
+    let diffs: String = disturbed.iter().map(|(_, diff)| diff.as_str()).collect();
+    let message = format!(
+        "changed by somebody else since, and nothing was undone: {}\n{}",
+        paths.join(", "),
+        diffs.trim_end()
+    );
+    Err(Error::new(Kind::Failed, message).hint("--force undoes these changes too"))
+}
+
+fn nothing(ui: &mut Ui) -> Result<u8> {
+    if ui.json() {
+        ui.out_json(&output::nothing_json())?;
+    } else {
+        ui.out("Nothing to undo.\n")?;
+    }
+    Ok(exit::OK)
+}
+
+fn say(ui: &mut Ui, plan: &Plan, what: &str) -> Result<u8> {
+    for warning in &plan.warnings {
+        warn!("{warning}");
+    }
+    if ui.json() {
+        ui.out_json(&Report::new(plan))?;
+    } else {
+        let text = output::undone(plan, what, ui.stdout_style());
+        ui.out(&text)?;
+    }
+    Ok(exit::OK)
+}
+
+/// Where there is no history the first state is not known: files of ours are named, and nothing is guessed.
+fn without_history(root: &Root, ui: &mut Ui) -> Result<u8> {
+    let data_dir =
+        context::data_dir(root, None, &Existing::read(root, &RootedPath::fixed(DROP_IN))?, &mut Vec::new())?;
+    let mut ours = Vec::new();
+    for (_, path) in document::paths(&data_dir) {
+        if matches!(root.look(&path)?, Node::File { bytes, .. } if is_ours(&bytes)) {
+            ours.push(path.to_string());
+        }
+    }
+    if ours.is_empty() {
+        return nothing(ui);
+    }
+    Err(Error::new(
+        Kind::Failed,
+        "there is no history here, so what was there before k3s-harden is not known",
+    )
+    .hint(format!("these files are of k3s-harden, and may be removed by hand: {}", ours.join(" "))))
+}

@@ -1,0 +1,174 @@
+//! A saved plan: what was typed and told when it was made, and what it would do to which state.
+//!
+//! `apply FILE` makes the plan anew from the same words and does it only if it is the same to the byte. So nothing
+//! is done that the file does not say, and nothing to a node that is no longer what was planned against.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::args::{Global, Judging};
+use super::context::Context;
+use super::usage_error;
+use crate::Role;
+use crate::apply::Told;
+use crate::error::{Error, Kind, Result};
+use crate::k3s::OnConflict;
+use crate::node::{MAX_FILE_BYTES, Node, host};
+use crate::plan::{Action, Current, OnForeign, Plan};
+
+const FORMAT_VERSION: &str = "1.0";
+
+/// What a plan was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Inputs {
+    pub(super) told: Told,
+    k3s_version: String,
+    role: Role,
+    only: Vec<String>,
+    owner: Option<String>,
+    pub(super) no_live_sysctl: bool,
+    on_foreign: OnForeign,
+    on_conflict: OnConflict,
+}
+
+/// The file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SavedPlan {
+    format_version: String,
+    tool: String,
+    pub(super) inputs: Inputs,
+    actions: Vec<Value>,
+}
+
+impl Inputs {
+    pub(super) fn new(context: &Context<'_>, global: &Global, no_live_sysctl: bool) -> Self {
+        Self {
+            told: context.told.clone(),
+            k3s_version: context.version.to_string(),
+            role: context.site.role,
+            only: global.only.clone(),
+            owner: global.owner.clone(),
+            no_live_sysctl,
+            on_foreign: context.told.on_foreign.unwrap_or_default(),
+            on_conflict: context.told.on_conflict.unwrap_or_default(),
+        }
+    }
+}
+
+impl SavedPlan {
+    pub(super) fn new(plan: &Plan, inputs: Inputs) -> Self {
+        let actions = plan.actions.iter().map(describe).collect();
+        Self {
+            format_version: FORMAT_VERSION.to_owned(),
+            tool: env!("CARGO_PKG_VERSION").to_owned(),
+            inputs,
+            actions,
+        }
+    }
+
+    pub(super) fn read(path: &str) -> Result<Self> {
+        let bytes = host::read_file(path, MAX_FILE_BYTES)?;
+        let bad = |why: String| {
+            Error::new(Kind::BadInput, format!("{path} is not a saved plan: {why}"))
+                .hint("make one with k3s-harden plan --out FILE")
+        };
+        let saved: Self = serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))?;
+        if !saved.format_version.starts_with("1.") {
+            return Err(bad(format!("its format is {}", saved.format_version)));
+        }
+        Ok(saved)
+    }
+
+    pub(super) fn to_text(&self) -> Result<String> {
+        serde_json::to_string_pretty(self)
+            .map(|text| text + "\n")
+            .map_err(|error| Error::new(Kind::Failed, error.to_string()))
+    }
+
+    /// Returns the words that give the same plan, refusing others beside them.
+    pub(super) fn words(&self, global: &Global, judging: &Judging) -> Result<(Global, Judging)> {
+        let Inputs { told, only, .. } = &self.inputs;
+        let set: Vec<String> = told.assignments.iter().map(|(name, text)| format!("{name}={text}")).collect();
+        let typed = [
+            ("--profile", !global.profile.is_empty() && global.profile != told.profiles),
+            ("--set", global.set.iter().any(|word| !set.contains(word))),
+            ("--settings", global.settings.is_some() && global.settings != told.settings),
+            ("--only", !global.only.is_empty() && global.only != *only),
+            ("--skip", !global.skip.is_empty() && global.skip != told.skip),
+            ("--role", global.role.is_some_and(|role| role != self.inputs.role)),
+            ("--data-dir", global.data_dir.is_some() && global.data_dir != told.data_dir),
+            ("--on-foreign", judging.on_foreign.is_some_and(|other| other != self.inputs.on_foreign)),
+            ("--on-conflict", judging.on_conflict.is_some_and(|other| other != self.inputs.on_conflict)),
+        ];
+        if let Some((flag, _)) = typed.iter().find(|(_, other)| *other) {
+            return Err(usage_error(format!("{flag}: a saved plan says already what is done"))
+                .hint("leave it out, or make another plan"));
+        }
+        let global = Global {
+            profile: told.profiles.clone(),
+            k3s_version: Some(self.inputs.k3s_version.clone()),
+            role: Some(self.inputs.role),
+            set,
+            settings: told.settings.clone(),
+            only: only.clone(),
+            skip: if told.skip.is_empty() { vec!["none".to_owned()] } else { told.skip.clone() },
+            owner: global.owner.clone().or_else(|| self.inputs.owner.clone()),
+            data_dir: told.data_dir.clone(),
+            ..global.clone()
+        };
+        let judging = Judging {
+            on_foreign: Some(self.inputs.on_foreign),
+            on_conflict: Some(self.inputs.on_conflict),
+            ..judging.clone()
+        };
+        Ok((global, judging))
+    }
+
+    /// Checks that `plan` is what was saved.
+    pub(super) fn check(&self, plan: &Plan) -> Result<()> {
+        let now: Vec<Value> = plan.actions.iter().map(describe).collect();
+        let differs = |index: &usize| self.actions.get(*index) != now.get(*index);
+        let Some(index) = (0..self.actions.len().max(now.len())).find(differs) else { return Ok(()) };
+        let path = now.get(index).or(self.actions.get(index)).and_then(|action| action["path"].as_str());
+        let message = format!(
+            "the node is no longer what was planned against: {} differs, and nothing was changed",
+            path.unwrap_or_default()
+        );
+        Err(Error::new(Kind::BadInput, message)
+            .hint("look at what would be done now: k3s-harden plan; then save a new plan"))
+    }
+}
+
+fn describe(action: &Action) -> Value {
+    json!({
+        "path": action.resource.path().to_string(),
+        "resource": action.resource.noun(),
+        "action": action.change,
+        "before": state(&action.before),
+        "after": state(&action.resource.wanted()),
+    })
+}
+
+fn state(current: &Current) -> Value {
+    match current {
+        Current::Node(Node::Absent) => json!({"kind": "absent"}),
+        Current::Node(Node::Other) => json!({"kind": "other"}),
+        Current::Node(Node::Symlink { target }) => {
+            json!({"kind": "symlink", "target": target.to_string_lossy()})
+        }
+        Current::Node(Node::Directory { mode, owner, .. }) => {
+            json!({"kind": "directory", "mode": mode.to_string(), "owner": owner.to_string()})
+        }
+        Current::Node(Node::File { mode, owner, bytes, .. }) => {
+            let content = match std::str::from_utf8(bytes) {
+                Ok(text) => json!({"text": text}),
+                Err(_) => json!({"bytes": bytes}),
+            };
+            json!({"kind": "file", "mode": mode.to_string(), "owner": owner.to_string(), "content": content})
+        }
+        Current::Value(Ok(value)) => json!({"kind": "value", "value": value}),
+        Current::Value(Err(_)) => json!({"kind": "unknown"}),
+    }
+}

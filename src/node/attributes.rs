@@ -1,0 +1,79 @@
+//! Extended attributes: SELinux labels, access control lists, and what else lies beside a file's bytes.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+
+use nix::errno::Errno;
+use xattr::FileExt as _;
+
+/// The extended attributes of a file or directory, by name.
+pub type Attributes = BTreeMap<String, Vec<u8>>;
+
+/// The labels of security modules, which a file keeps when its content is replaced. The rest of its attributes
+/// belong to the old content (`security.ima`, `security.capability`), or would widen its mode (lists of access).
+const LABELS: [&str; 2] = ["security.selinux", "security.SMACK64"];
+
+/// Attributes that the kernel computes, and that nobody can put back.
+const COMPUTED: [&str; 2] = ["security.evm", "security.ima"];
+
+/// Reads the attributes; a file system that knows none has none.
+pub(super) fn read(file: &File) -> io::Result<Attributes> {
+    let names = match file.list_xattr() {
+        Err(error) if is_unsupported(&error) => return Ok(Attributes::new()),
+        other => other?,
+    };
+    let mut found = Attributes::new();
+    for name in names {
+        let Some(name) = name.to_str().filter(|name| !COMPUTED.contains(name)) else { continue };
+        match file.get_xattr(name) {
+            Ok(Some(value)) => drop(found.insert(name.to_owned(), value)),
+            // Gone in between, or for others only (user.* of a directory that one may only enter).
+            Ok(None) => {}
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+/// Gives `file` exactly `wanted`.
+pub(super) fn set(file: &File, wanted: &Attributes) -> io::Result<()> {
+    let now = read(file)?;
+    for name in now.keys().filter(|name| !wanted.contains_key(*name)) {
+        match file.remove_xattr(name) {
+            // A list of access goes away with the mode that it was for.
+            Err(error) if error.raw_os_error() == Some(Errno::ENODATA as i32) => {}
+            // The security module gave it, and keeps it.
+            Err(_) if LABELS.contains(&name.as_str()) => {}
+            other => other?,
+        }
+    }
+    for (name, value) in wanted.iter().filter(|(name, value)| now.get(*name) != Some(value)) {
+        file.set_xattr(name, value)?;
+    }
+    Ok(())
+}
+
+/// Gives `file` the labels among `old`, those of the file whose place it takes. A system that does not let us is
+/// left to label it itself.
+pub(super) fn keep_labels(file: &File, old: &Attributes) -> io::Result<()> {
+    let old: Vec<_> = old.iter().filter(|(name, _)| LABELS.contains(&name.as_str())).collect();
+    if old.is_empty() {
+        return Ok(());
+    }
+    let now = read(file)?;
+    for (name, value) in old.into_iter().filter(|(name, value)| now.get(*name) != Some(value)) {
+        match file.set_xattr(name, value) {
+            Err(error) if is_unsupported(&error) || error.kind() == io::ErrorKind::PermissionDenied => {
+                tracing::warn!("the label {name} of a file could not be kept: {error}");
+            }
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+fn is_unsupported(error: &io::Error) -> bool {
+    error.raw_os_error().is_some_and(|code| Errno::from_raw(code) == Errno::EOPNOTSUPP)
+}

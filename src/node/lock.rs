@@ -1,0 +1,131 @@
+//! The lock that a run holds: an flock on a directory, so that no lock file comes and goes.
+
+use std::os::fd::OwnedFd;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::stat::{FileStat, fstat, major, minor};
+
+use super::host;
+use super::path::RootedPath;
+use super::root::Root;
+use super::signals::Signals;
+use crate::error::{Error, Kind, Result};
+
+/// How long to sleep between two tries.
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
+/// Longest /proc/locks that is read, in bytes.
+const MAX_LOCKS_BYTES: usize = 1 << 20;
+
+/// An exclusive lock, held while it lives.
+#[derive(Debug)]
+pub struct Lock(#[allow(dead_code, reason = "dropping it unlocks")] Flock<OwnedFd>);
+
+impl Root {
+    /// Locks the directory `path` for this process, waiting for another one at most `timeout`. None where the
+    /// directory was removed in the meantime: whoever held it has taken it away.
+    ///
+    /// # Errors
+    /// [`Kind::Locked`] with the process that holds it; a signal that ends the wait.
+    pub fn lock(&self, path: &RootedPath, timeout: Duration, signals: &Signals) -> Result<Option<Lock>> {
+        let begun = Instant::now();
+        let mut dir = self.directory(path)?;
+        loop {
+            match Flock::lock(dir, FlockArg::LockExclusiveNonblock) {
+                Ok(lock) => {
+                    let same = |there: OwnedFd| is_same(&fstat(&there), &fstat(&*lock));
+                    // The one before us may have removed it, and a third one locked another in its place.
+                    let still_there = self.directory(path).is_ok_and(same);
+                    return Ok(still_there.then_some(Lock(lock)));
+                }
+                Err((again, Errno::EWOULDBLOCK)) if begun.elapsed() < timeout => dir = again,
+                Err((held, Errno::EWOULDBLOCK)) => return Err(self.held(path, &held, timeout)),
+                Err((_, errno)) => return Err(self.failed("lock", path, errno)),
+            }
+            signals.check()?;
+            sleep(RETRY_INTERVAL);
+        }
+    }
+
+    fn held(&self, path: &RootedPath, dir: &OwnedFd, timeout: Duration) -> Error {
+        let holder = fstat(dir).ok().and_then(|stat| holder(&stat)).unwrap_or_default();
+        let waited = if timeout.is_zero() { String::new() } else { format!(" after {timeout:?}") };
+        let display = self.display(path);
+        let message = format!("another run{holder} holds the lock on {display}{waited}");
+        Error::new(Kind::Locked, message)
+            .hint("wait until it has ended, or let this one wait: --lock-timeout 60")
+    }
+}
+
+fn is_same(one: &nix::Result<FileStat>, other: &nix::Result<FileStat>) -> bool {
+    matches!((one, other), (Ok(one), Ok(other)) if (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
+}
+
+/// Finds out which process holds a lock on a directory, as far as the kernel tells.
+fn holder(directory: &FileStat) -> Option<String> {
+    let locks = host::read_file("/proc/locks", MAX_LOCKS_BYTES).ok()?;
+    let process = holder_in(&String::from_utf8_lossy(&locks), directory)?;
+    let name = host::read_file(&format!("/proc/{process}/comm"), MAX_LOCKS_BYTES).unwrap_or_default();
+    let name = String::from_utf8_lossy(&name).trim().to_owned();
+    Some(if name.is_empty() {
+        format!(" (process {process})")
+    } else {
+        format!(" (process {process}, {name})")
+    })
+}
+
+/// Reads lines such as `1: FLOCK  ADVISORY  WRITE 1234 fe:00:131 0 EOF` (proc_locks(5)).
+fn holder_in(locks: &str, directory: &FileStat) -> Option<u32> {
+    let device = (major(directory.st_dev), minor(directory.st_dev));
+    let wanted = format!("{:02x}:{:02x}:{}", device.0, device.1, directory.st_ino);
+    locks.lines().find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        // A line with `->` is of one who waits.
+        match words.as_slice() {
+            [_, "FLOCK", _, _, process, place, ..] if *place == wanted => {
+                process.parse().ok().filter(|process| *process > 0)
+            }
+            _ => None,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::Root;
+
+    #[test]
+    fn the_holder_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        let path = RootedPath::fixed("/");
+        let signals = Signals::none();
+        let lock = root.lock(&path, Duration::ZERO, &signals).unwrap().unwrap();
+        let error = root.lock(&path, Duration::ZERO, &signals).unwrap_err();
+        assert_eq!(error.kind(), Kind::Locked);
+        let own = format!("(process {}, ", std::process::id());
+        assert!(error.to_string().contains(&own), "{error}");
+        drop(lock);
+        assert!(root.lock(&path, Duration::ZERO, &signals).unwrap().is_some());
+    }
+
+    #[test]
+    fn one_who_waits_gets_it_or_is_told_for_how_long_it_waited() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        let path = RootedPath::fixed("/");
+        let lock = root.lock(&path, Duration::ZERO, &Signals::none()).unwrap();
+        let wait = Duration::from_millis(50);
+        let error = root.lock(&path, wait, &Signals::none()).unwrap_err();
+        assert!(error.to_string().ends_with("after 50ms"), "{error}");
+        let other = std::thread::spawn(move || {
+            sleep(wait);
+            drop(lock);
+        });
+        assert!(root.lock(&path, Duration::from_secs(30), &Signals::none()).unwrap().is_some());
+        other.join().unwrap();
+    }
+}

@@ -1,0 +1,36 @@
+//! Other programs. The only place that runs one.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Where system programs are, whatever PATH says.
+const FOLDERS: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+/// Finds a system program.
+#[must_use]
+pub fn find(name: &str) -> Option<String> {
+    FOLDERS.iter().map(|folder| format!("{folder}/{name}")).find(|path| Path::new(path).is_file())
+}
+
+/// Runs a program with nothing of our environment, and waits for it.
+///
+/// # Errors
+/// What it says, or why it cannot be run, as text.
+#[allow(clippy::disallowed_methods, reason = "this is the room that runs programs")]
+pub fn run<'a>(
+    program: &str,
+    arguments: impl IntoIterator<Item = &'a str>,
+) -> std::result::Result<(), String> {
+    let output = Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .env("PATH", FOLDERS.join(":"))
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("{program}: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{program}: {}", said.lines().next().unwrap_or("it failed without a word")))
+}

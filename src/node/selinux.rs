@@ -1,0 +1,46 @@
+//! SELinux: files that we make on a running node get the label that its policy wants.
+//!
+//! A file that is replaced keeps its label (see `attributes`). A new one gets that of its directory, which is
+//! not always what the policy says, and only the policy's own tool knows that.
+
+use super::path::RootedPath;
+use super::program;
+use super::root::Root;
+
+const RESTORECON: &str = "restorecon";
+const CONFIG: &str = "/etc/selinux/config";
+
+/// Gives new files and directories the labels of the node's policy. Returns what the user has to do where that is
+/// not possible; nothing on a node without SELinux.
+#[must_use]
+pub fn label_new(root: &Root, paths: &[RootedPath]) -> Option<String> {
+    if paths.is_empty() {
+        return None;
+    }
+    if !root.is_live() {
+        return is_wanted(root).then(|| {
+            format!("the image uses SELinux, and its policy is not loaded here: what was made has no labels of it; touch {} and the first boot gives them", root.display(&RootedPath::fixed("/.autorelabel")))
+        });
+    }
+    // The file is there where SELinux is on, whether it enforces its policy or not.
+    if !root.exists(&RootedPath::fixed("/sys/fs/selinux/enforce")) {
+        return None;
+    }
+    let by_hand = || {
+        let paths: Vec<&str> = paths.iter().map(RootedPath::as_str).collect();
+        format!("restorecon {}", paths.join(" "))
+    };
+    let Some(program) = program::find(RESTORECON) else {
+        return Some(format!("SELinux is on and there is no restorecon here: run it later: {}", by_hand()));
+    };
+    let failed = program::run(&program, paths.iter().map(RootedPath::as_str)).err()?;
+    Some(format!("new files may have the wrong SELinux label: {failed}; run it again: {}", by_hand()))
+}
+
+/// Tells whether an image will run with SELinux.
+fn is_wanted(root: &Root) -> bool {
+    let text = root.read(&RootedPath::fixed(CONFIG)).ok().flatten().unwrap_or_default();
+    String::from_utf8_lossy(&text)
+        .lines()
+        .any(|line| matches!(line.trim(), "SELINUX=enforcing" | "SELINUX=permissive"))
+}

@@ -1,0 +1,95 @@
+//! The history of a root, as text and as JSON.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::json::FORMAT_VERSION;
+use crate::apply::{History, Journal, State, Verb};
+
+/// Returns the runs as a table, oldest first.
+#[must_use]
+pub fn history_text(history: &History) -> String {
+    if history.runs().is_empty() {
+        return "No run has changed anything here.\n".to_owned();
+    }
+    let rows: Vec<[String; 5]> = history
+        .runs()
+        .iter()
+        .map(|run| {
+            let changes = run.entries.len();
+            [number(run), run.time.clone(), what(run), changes.to_string(), state(history, run)]
+        })
+        .collect();
+    let head = ["RUN", "TIME", "WHAT", "CHANGES", "STATE"].map(str::to_owned);
+    let width = |column: usize| {
+        rows.iter().chain([&head]).map(|row| row[column].chars().count()).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let mut text = String::new();
+    for row in [&head].into_iter().chain(&rows) {
+        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
+        let _infallible = writeln!(text, "{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+    text
+}
+
+/// Returns the runs for programs.
+#[must_use]
+pub fn history_json(root: &str, history: &History) -> Value {
+    let run = |run: &Journal| {
+        let to = match run.verb {
+            Verb::Rollback { to } => Some(to),
+            Verb::Apply => None,
+        };
+        json!({
+            "id": run.id,
+            "through": run.through,
+            "time": run.time,
+            "tool": run.tool,
+            "verb": verb(run),
+            "to": to,
+            "state": run.state,
+            "undone": history.is_undone(run.id),
+            "role": run.about.role,
+            "kubernetes": run.about.kubernetes,
+            "benchmark": run.about.benchmark,
+            "profile": run.about.profiles,
+            "paths": run.entries.iter().map(|entry| entry.path.as_str()).collect::<Vec<_>>(),
+        })
+    };
+    let runs: Vec<Value> = history.runs().iter().map(run).collect();
+    json!({"format_version": FORMAT_VERSION, "root": root, "runs": runs})
+}
+
+fn verb(run: &Journal) -> &'static str {
+    match run.verb {
+        Verb::Apply => "apply",
+        Verb::Rollback { .. } => "rollback",
+    }
+}
+
+fn number(run: &Journal) -> String {
+    match run.through {
+        Some(through) => format!("{}-{through}", run.id),
+        None => run.id.to_string(),
+    }
+}
+
+fn what(run: &Journal) -> String {
+    match run.verb {
+        Verb::Rollback { to } => format!("rollback to before {to}"),
+        Verb::Apply => {
+            format!("apply {} {}, {}", run.about.role, run.about.kubernetes, run.about.profiles.join(" + "))
+        }
+    }
+}
+
+fn state(history: &History, run: &Journal) -> String {
+    match run.state {
+        State::Begun => "interrupted".to_owned(),
+        State::RolledBack => "failed, put back".to_owned(),
+        State::Committed if history.is_undone(run.id) => "undone".to_owned(),
+        State::Committed => "done".to_owned(),
+    }
+}
