@@ -7,7 +7,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::bed::{APPLY, Bed, ROLLBACK, Run, lax, report, undisturbed};
-use crate::tree::Tree;
+use crate::strace::{Call, calls};
+use crate::tree::{STATE, Tree};
 
 const WAIT: [&str; 2] = ["--lock-timeout", "30"];
 
@@ -90,6 +91,14 @@ fn of_many_rollbacks_each_undoes_one() {
     bed.is(&first, "all undone");
 }
 
+/// Returns the calls of an apply that put files of the node at their places.
+fn placing(first: &Tree) -> Vec<Call> {
+    let is_placing = |call: &Call| {
+        call.name.starts_with("rename") && call.line.contains(".tmp\", ") && !call.line.contains(STATE)
+    };
+    calls(&Bed::of(first), &APPLY).into_iter().filter(is_placing).collect()
+}
+
 /// A run that stands still while it holds the lock.
 struct Holder {
     strace: Child,
@@ -97,12 +106,14 @@ struct Holder {
 }
 
 impl Holder {
-    /// Starts `verb` and stops it before it puts the file `fragment` at its place.
-    fn start(bed: &Bed, verb: &[&str], occurrence: usize) -> Self {
-        let inject = format!("inject=renameat:delay_enter=600000000:when={occurrence}");
+    /// Starts an apply and stops it before it puts a file at its place.
+    fn start(bed: &Bed, call: &Call) -> Self {
+        let (name, occurrence) = (&call.name, call.occurrence);
+        let (trace, inject) =
+            (format!("trace={name}"), format!("inject={name}:delay_enter=600000000:when={occurrence}"));
         let strace = Command::new("strace")
-            .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=renameat", "-e", &inject])
-            .args(bed.command(verb))
+            .args(["-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject])
+            .args(bed.command(&APPLY))
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .stdin(Stdio::null())
@@ -116,7 +127,7 @@ impl Holder {
         // It has come there when a file is on its way and has not moved for a while.
         let mut still = 0;
         while still < 10 {
-            assert!(Instant::now() < deadline, "the run never came to renameat {occurrence}");
+            assert!(Instant::now() < deadline, "the run never came to {name} {occurrence}");
             sleep(Duration::from_millis(20));
             let tree = Tree::of(&bed.root());
             still = if tree.0.keys().any(temporary) { still + 1 } else { 0 };
@@ -128,15 +139,9 @@ impl Holder {
 
     fn kill(mut self) {
         // The run first: strace would let it go on.
-        let kill = |pid: &str| Run::of(Command::new("kill").args(["-KILL", pid])).expect(0, "kill");
-        kill(&self.pid);
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while self.strace.try_wait().unwrap().is_none() {
-            if Instant::now() > deadline {
-                self.strace.kill().unwrap();
-            }
-            sleep(Duration::from_millis(5));
-        }
+        Run::of(Command::new("kill").args(["-KILL", &self.pid])).expect(0, "kill");
+        self.strace.kill().unwrap();
+        self.strace.wait().unwrap();
     }
 }
 
@@ -147,10 +152,12 @@ fn a_holder_of_the_lock_is_named_and_its_end_is_noticed() {
     }
     let first = lax();
     let new = undisturbed(&first, &APPLY).1;
-    for occurrence in [1, 4, 8] {
+    let calls = placing(&first);
+    assert!(calls.len() >= 4, "{calls:#?}");
+    for call in [&calls[0], &calls[2], calls.last().unwrap()] {
         let bed = Bed::of(&first);
-        let holder = Holder::start(&bed, &APPLY, occurrence);
-        let when = format!("held at renameat {occurrence}");
+        let holder = Holder::start(&bed, call);
+        let when = format!("held at {} {}", call.name, call.occurrence);
         let left = Tree::of(&bed.root());
         for verb in [&APPLY[..], &ROLLBACK, &["uninstall"]] {
             let run = bed.run(verb).expect(75, &when);
@@ -183,9 +190,10 @@ fn the_next_run_recovers_what_a_dead_holder_left() {
     }
     let first = lax();
     let new = undisturbed(&first, &APPLY).1;
+    let call = &placing(&first)[3];
     for verb in [&APPLY[..], &ROLLBACK, &["uninstall"]] {
         let bed = Bed::of(&first);
-        Holder::start(&bed, &APPLY, 8).kill();
+        Holder::start(&bed, call).kill();
         bed.run(verb).expect(0, "the next run");
         bed.is(if verb == APPLY { &new } else { &first }, &format!("{verb:?} after a run that died"));
     }
