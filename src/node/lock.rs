@@ -21,7 +21,16 @@ const MAX_LOCKS_BYTES: usize = 1 << 20;
 
 /// An exclusive lock, held while it lives.
 #[derive(Debug)]
-pub struct Lock(#[allow(dead_code, reason = "dropping it unlocks")] Flock<OwnedFd>);
+pub struct Lock(Option<Flock<OwnedFd>>);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // By itself `Flock` would panic where that fails; the end of the process unlocks in any case.
+        if let Some(Err((held, _))) = self.0.take().map(Flock::unlock) {
+            std::mem::forget(held);
+        }
+    }
+}
 
 impl Root {
     /// Locks the directory `path` for this process, waiting for another one at most `timeout`. None where the
@@ -38,7 +47,7 @@ impl Root {
                     let same = |there: OwnedFd| is_same(&fstat(&there), &fstat(&*lock));
                     // The one before us may have removed it, and a third one locked another in its place.
                     let still_there = self.directory(path).is_ok_and(same);
-                    return Ok(still_there.then_some(Lock(lock)));
+                    return Ok(still_there.then_some(Lock(Some(lock))));
                 }
                 Err((again, Errno::EWOULDBLOCK)) if begun.elapsed() < timeout => dir = again,
                 Err((held, Errno::EWOULDBLOCK)) => return Err(self.held(path, &held, timeout)),
