@@ -60,6 +60,13 @@ impl Story<'_> {
         let when = format!("{:?} with {what} at {} {}\n{}", self.verb, call.name, call.occurrence, call.line);
         let when = format!("{when}\n{:?} {}", run.code, run.stderr);
         match run.code {
+            // A label that the system does not let us set is no reason to undo the rest.
+            Some(0) if run.stderr.contains("could not be kept") => {
+                assert!(call.name == "fsetxattr", "{when}");
+                let difference = bed.tree().without_labels().differs_from(&self.new.clone().without_labels());
+                assert_eq!(difference, "", "{when}");
+                return run;
+            }
             Some(0) => bed.is(&self.new, &when),
             Some(1 | 73 | 77) => {
                 bed.is(&self.old, &when);
@@ -149,12 +156,8 @@ fn there_are_no_descriptors_left_for_a_path() {
     }
     let story = Story::of(&APPLY, None, lax());
     let paths: Vec<Call> = story.calls().into_iter().filter(|call| call.name == "openat2").collect();
-    let ways: Vec<(Call, &str)> = paths
-        .iter()
-        .flat_map(|call| ["error=EMFILE", "error=EIO", "error=EACCES"].map(|way| (call.clone(), way)))
-        .collect();
-    let count = for_each(&ways, |bed, (call, way)| {
-        story.disturb(bed, call, way);
+    let count = for_each(&paths, |bed, call| {
+        story.disturb(bed, call, "error=EMFILE");
     });
     report(&format!("apply: {count} paths could not be opened"));
 }

@@ -76,6 +76,12 @@ impl Tree {
         }
     }
 
+    /// The same as if nothing had a label.
+    pub(crate) fn without_labels(mut self) -> Self {
+        self.0.values_mut().for_each(|entry| entry.labels.clear());
+        self
+    }
+
     /// Says how this differs from what was expected; empty where it does not. What lies above the state directory
     /// is no difference where it is there for its sake alone.
     pub(crate) fn differs_from(&self, expected: &Self) -> String {
