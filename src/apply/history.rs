@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
-use super::journal::{Entry, JOURNAL, Journal, Saved, State, Told, Verb};
+use super::journal::{Entry, JOURNAL, Journal, Saved, State, Summary, Told, Verb};
 use super::state::{run_directory, runs_directory};
 use crate::error::Result;
 use crate::node::{Metadata, Owner, Root, RootedPath};
@@ -31,7 +31,7 @@ impl Recorded {
         let mut recorded = Self::default();
         for id in ids(root)?.into_iter().rev() {
             // A run that was killed before it changed anything has no journal.
-            let Some(journal) = Journal::read(root, id)? else { continue };
+            let Some(journal) = Summary::read(root, id)? else { continue };
             match journal.state {
                 State::RolledBack => {}
                 State::Begun => recorded.interrupted = Some(id),

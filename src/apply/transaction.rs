@@ -84,13 +84,25 @@ impl<'a> Transaction<'a> {
         &self.recorded
     }
 
+    /// Puts into a plan that was made since what was made for the state directory: it is wanted too, and it was not
+    /// there before this run.
+    pub fn include_what_was_made(&self, plan: &mut Plan) {
+        for action in &mut plan.actions {
+            if let (true, Resource::Directory(directory)) =
+                (self.state.made.contains(&action.resource.path()), &action.resource)
+            {
+                action.before = Current::Node(Node::Absent);
+                (action.change, action.diff) = directory.diff(&Node::Absent);
+            }
+        }
+    }
+
     /// Carries out `plan`, which must have been made while the lock was held. With `record`, what the run was
     /// told is written down even where nothing changes.
     ///
     /// # Errors
     /// Where a change fails or a signal comes in; everything was put back then.
     pub fn apply(self, mut plan: Plan, told: Told, record: bool, keep: Keep) -> Result<Outcome> {
-        self.include_what_was_made(&mut plan);
         let record = record && keep != Keep::Nothing;
         if !plan.is_changed() && !record {
             return self.end(plan, None, keep);
@@ -159,18 +171,6 @@ impl<'a> Transaction<'a> {
             (Keep::History(_), None) => {}
         }
         Ok(Outcome { plan, id })
-    }
-
-    /// What was made for the state directory was planned too, before it was there.
-    fn include_what_was_made(&self, plan: &mut Plan) {
-        for action in &mut plan.actions {
-            if let (true, Resource::Directory(directory)) =
-                (self.state.made.contains(&action.resource.path()), &action.resource)
-            {
-                action.before = Current::Node(Node::Absent);
-                (action.change, action.diff) = directory.diff(&Node::Absent);
-            }
-        }
     }
 
     fn carry_out(&self, plan: &mut Plan, head: Head) -> Result<u32> {
