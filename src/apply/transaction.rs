@@ -8,7 +8,7 @@ use tracing::{debug, info_span, warn};
 
 use super::history::{self, Recorded, ids};
 use super::journal::{Head, Journal, State, Told, Verb};
-use super::recovery;
+use super::recovery::{self, Recovered};
 use super::state::{STATE_DIRECTORY, StateDirectory, run_directory, runs_directory, sweep};
 use crate::error::{Error, Kind, Result};
 use crate::node::{Node, Owner, Root, RootedPath, Signals, selinux};
@@ -41,6 +41,7 @@ pub struct Transaction<'a> {
     manner: Manner,
     state: StateDirectory,
     recorded: Recorded,
+    recovered: Option<Recovered>,
 }
 
 /// What a run has done.
@@ -72,10 +73,15 @@ impl<'a> Transaction<'a> {
         let state = StateDirectory::open(root, manner.owner, manner.lock_timeout, &manner.signals)?;
         sweep(root)?;
         recovery::remove_unbegun(root)?;
-        if let Some(id) = Recorded::read(root)?.interrupted {
-            warn!("{}", recovery::recover(root, manner.owner, id)?);
-        }
-        Ok(Self { root, recorded: Recorded::read(root)?, manner, state })
+        let interrupted = Recorded::read(root)?.interrupted;
+        let recovered = interrupted.map(|id| recovery::recover(root, manner.owner, id)).transpose()?;
+        Ok(Self { root, recorded: Recorded::read(root)?, recovered, manner, state })
+    }
+
+    /// Returns the killed run that was put right.
+    #[must_use]
+    pub fn recovered(&self) -> Option<&Recovered> {
+        self.recovered.as_ref()
     }
 
     /// Returns what earlier runs were told and wrote, now that no other run changes it.

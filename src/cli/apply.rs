@@ -91,6 +91,7 @@ impl<'a> Job<'a> {
             check_writable(self.root, &first.plan)?;
         }
         let transaction = Transaction::begin(self.root, self.arguments.locking.manner(owner)?)?;
+        super::warn_of(transaction.recovered());
         // What was true before we had the lock may no longer be.
         let Prepared { context, plan, told, retold } =
             self.prepare(transaction.recorded().clone(), Some(&transaction))?;

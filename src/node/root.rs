@@ -253,7 +253,14 @@ impl Root {
 
     /// Returns the error of a system call at `path`.
     pub(super) fn failed(&self, verb: &str, path: &RootedPath, errno: Errno) -> Error {
-        Error::system(verb, self.display(path), errno)
+        let error = Error::system(verb, self.display(path), errno);
+        // What the mode does not explain: to root the kernel says so of files that were made immutable.
+        match errno {
+            Errno::EPERM if nix::unistd::geteuid().is_root() => {
+                error.hint("it may be immutable or append-only: see lsattr, and chattr -i or -a")
+            }
+            _ => error,
+        }
     }
 
     fn regular(&self, fd: OwnedFd, path: &RootedPath) -> Result<OwnedFd> {

@@ -200,10 +200,11 @@ impl Root {
         let directory = above.parent().unwrap_or(above);
         let system = fstatvfs(&dir).map_err(|errno| self.failed("look at", &directory, errno))?;
         let read_only = || {
-            let message = format!("{} is on a read-only file system", self.display(&directory));
-            let point = mount::point_of(&dir).unwrap_or_default();
-            let hint = format!("remount it with write access first: mount -o remount,rw {point}");
-            Error::new(Kind::CannotWrite, message).hint(hint.trim_end())
+            let directory = self.display(&directory);
+            let point = mount::point_of(&dir).unwrap_or_else(|| directory.clone());
+            let message = format!("{directory} is on a read-only file system, mounted at {point}");
+            Error::new(Kind::CannotWrite, message)
+                .hint(format!("remount it with write access first: mount -o remount,rw {point}"))
         };
         if system.flags().contains(FsFlags::ST_RDONLY) {
             return Err(read_only());
