@@ -55,8 +55,13 @@ impl Root {
         if metadata.attributes.is_none() {
             self.keep_labels(&temporary.file, &parent, path)?;
         }
-        let written = temporary.file.write_all(bytes).and_then(|()| temporary.file.sync_all());
-        written.map_err(|error| failed(errno_of(&error)))?;
+        let failed_io = |error: io::Error| failed(errno_of(&error));
+        temporary.file.write_all(bytes).map_err(failed_io)?;
+        if metadata.attributes.is_some() {
+            // Writing takes capabilities and setuid away.
+            set_metadata(&temporary.file, metadata).map_err(failed)?;
+        }
+        temporary.file.sync_all().map_err(failed_io)?;
         temporary.rename_to(path.name()).map_err(failed)?;
         fsync(&parent).map_err(failed)
     }
