@@ -6,6 +6,7 @@
 //!  Kubernetes minor, role ─────────┘   (resources)│
 //!                                                 ├─▶ Plan::between ─▶ plan    (text, JSON)
 //!  node root (--root, / by default) ─▶ Observed ──┘        └─────────▶ apply   (journal, transaction)
+//!                                         History ─▶ WayBack (a Plan) ──▶ rollback, uninstall
 //!  Profile ─▶ carrier: the same settings for other hands (Rancher cluster, account-update)
 //! ```
 //!
@@ -16,7 +17,7 @@
 //! - [`node`]: what is? The only room that opens files
 //! - [`k3s`]: what will K3s make of it?
 //! - [`plan`]: what differs?
-//! - [`apply`]: do it, or undo what was done
+//! - [`apply`]: do it, or undo it
 //! - [`carrier`]: for other hands
 //! - [`output`]: say it
 //!

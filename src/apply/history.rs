@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
-use super::journal::{Entry, JOURNAL, Journal, Saved, State, Told, Verb};
+use super::journal::{Entry, JOURNAL, Journal, Saved, State, Summary, Told, Verb};
 use super::state::{run_directory, runs_directory};
 use crate::error::Result;
 use crate::node::{Metadata, Owner, Root, RootedPath};
@@ -31,7 +31,7 @@ impl Recorded {
         let mut recorded = Self::default();
         for id in ids(root)?.into_iter().rev() {
             // A run that was killed before it changed anything has no journal.
-            let Some(journal) = Journal::read(root, id)? else { continue };
+            let Some(journal) = Summary::read(root, id)? else { continue };
             match journal.state {
                 State::RolledBack => {}
                 State::Begun => recorded.interrupted = Some(id),
@@ -62,6 +62,7 @@ pub struct Changed<'a> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
     runs: Vec<Journal>,
+    undone: BTreeSet<u32>,
 }
 
 impl History {
@@ -71,8 +72,20 @@ impl History {
     /// Where one cannot be read.
     pub fn read(root: &Root) -> Result<Self> {
         let journals = ids(root)?.into_iter().map(|id| Journal::read(root, id));
-        let runs = journals.filter_map(Result::transpose).collect::<Result<_>>()?;
-        Ok(Self { runs })
+        Ok(Self::of(journals.filter_map(Result::transpose).collect::<Result<_>>()?))
+    }
+
+    /// Finds out what is undone, from the newest run to the oldest: what a rollback in force reaches is.
+    fn of(runs: Vec<Journal>) -> Self {
+        let (mut undone, mut reach) = (BTreeSet::new(), u32::MAX);
+        for run in runs.iter().rev().filter(|run| run.state == State::Committed) {
+            match run.verb {
+                _ if run.id >= reach => drop(undone.insert(run.id)),
+                Verb::Rollback { to } => reach = reach.min(to),
+                Verb::Apply => {}
+            }
+        }
+        Self { runs, undone }
     }
 
     /// Returns all runs, oldest first.
@@ -102,10 +115,7 @@ impl History {
     /// Tells whether a run is undone by a later one that is not undone itself.
     #[must_use]
     pub fn is_undone(&self, id: u32) -> bool {
-        self.carried_out().any(|later| match later.verb {
-            Verb::Rollback { to } => later.id > id && to <= id && !self.is_undone(later.id),
-            Verb::Apply => false,
-        })
+        self.undone.contains(&id)
     }
 
     /// Returns what runs from `id` on have changed, in the order in which it first happened.
@@ -205,4 +215,52 @@ fn adopt(root: &Root, owner: Owner, mut saved: Saved, (to, from): (u32, u32)) ->
         root.replace(&run_directory(to).join(backup), &bytes, &Metadata::private_file(owner))?;
     }
     Ok(saved)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apply::journal::Head;
+    use crate::plan::Subject;
+
+    fn history(verbs: &[Verb]) -> History {
+        let about = Subject {
+            root: "/".into(),
+            role: crate::Role::Server,
+            kubernetes: "1.33".parse().unwrap(),
+            benchmark: "1.12".to_owned(),
+            profiles: Vec::new(),
+        };
+        let run = |(id, verb): (u32, &Verb)| {
+            let head = Head { verb: *verb, kept: true, told: None, written: Vec::new() };
+            let mut run = Journal::new(id, head, about.clone(), &[]);
+            run.state = State::Committed;
+            run
+        };
+        History::of((1..).zip(verbs).map(run).collect())
+    }
+
+    fn undone(verbs: &[Verb]) -> Vec<u32> {
+        history(verbs).undone.into_iter().collect()
+    }
+
+    #[test]
+    fn a_rollback_undoes_all_from_a_run_on_until_it_is_undone() {
+        use Verb::{Apply, Rollback};
+        assert!(undone(&[Apply, Apply]).is_empty());
+        assert_eq!(undone(&[Apply, Apply, Rollback { to: 2 }]), [2]);
+        assert_eq!(undone(&[Apply, Apply, Rollback { to: 2 }, Rollback { to: 1 }]), [1, 2, 3]);
+        assert_eq!(undone(&[Apply, Apply, Rollback { to: 2 }, Rollback { to: 3 }]), [3]);
+        let again = [Apply, Apply, Rollback { to: 2 }, Rollback { to: 1 }, Rollback { to: 4 }];
+        assert_eq!(undone(&again), [2, 4]);
+        assert_eq!(history(&again).newest_apply().map(|run| run.id), Some(1));
+        assert_eq!(undone(&[Apply, Rollback { to: 1 }, Apply]), [1]);
+    }
+
+    #[test]
+    fn going_back_and_forth_for_long_takes_no_longer() {
+        let verbs: Vec<Verb> =
+            (1..2000).map(|id| if id == 1 { Verb::Apply } else { Verb::Rollback { to: id - 1 } }).collect();
+        assert_eq!(history(&verbs).newest_apply().map(|run| run.id), Some(1));
+    }
 }

@@ -13,6 +13,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::SystemTime;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::state::{run_directory, unreadable};
@@ -68,7 +69,7 @@ pub enum State {
 
 /// What a run does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "verb")]
+#[serde(rename_all = "kebab-case")]
 pub enum Verb {
     /// It makes the node as it should be.
     Apply,
@@ -93,7 +94,6 @@ pub struct Journal {
     /// When it began, in UTC (RFC 3339).
     pub time: String,
     /// What it does.
-    #[serde(flatten)]
     pub verb: Verb,
     /// How far it got.
     pub state: State,
@@ -196,14 +196,7 @@ impl Journal {
     /// # Errors
     /// Where it cannot be read; one that is damaged names itself.
     pub(super) fn read(root: &Root, id: u32) -> Result<Option<Self>> {
-        let path = run_directory(id).join(JOURNAL);
-        let Some(bytes) = root.read(&path)? else { return Ok(None) };
-        let journal: Self =
-            serde_json::from_slice(&bytes).map_err(|error| unreadable(root, &path, &error.to_string()))?;
-        if !journal.format_version.starts_with("1.") {
-            return Err(unreadable(root, &path, &format!("its format is {}", journal.format_version)));
-        }
-        Ok(Some(journal))
+        read(root, id)
     }
 
     /// Writes the journal to the disk.
@@ -243,6 +236,55 @@ impl Journal {
             root.remove_tree(&directory).unwrap_or_default();
         }
         result
+    }
+}
+
+/// What every run has to know of the newest one, without what that has changed: a run that changes nothing spends
+/// a good part of its time here.
+#[derive(Debug, Deserialize)]
+pub(super) struct Summary {
+    format_version: String,
+    pub(super) state: State,
+    pub(super) kept: bool,
+    pub(super) told: Option<Told>,
+    pub(super) written: Vec<String>,
+}
+
+impl Summary {
+    /// Reads it from the journal of a run; none where there is none yet.
+    ///
+    /// # Errors
+    /// Where it cannot be read; one that is damaged names itself.
+    pub(super) fn read(root: &Root, id: u32) -> Result<Option<Self>> {
+        read(root, id)
+    }
+}
+
+/// Something that says in which format it was written.
+trait Formatted: DeserializeOwned {
+    fn format_version(&self) -> &str;
+}
+
+impl Formatted for Journal {
+    fn format_version(&self) -> &str {
+        &self.format_version
+    }
+}
+
+impl Formatted for Summary {
+    fn format_version(&self) -> &str {
+        &self.format_version
+    }
+}
+
+fn read<T: Formatted>(root: &Root, id: u32) -> Result<Option<T>> {
+    let path = run_directory(id).join(JOURNAL);
+    let Some(bytes) = root.read(&path)? else { return Ok(None) };
+    let read: T =
+        serde_json::from_slice(&bytes).map_err(|error| unreadable(root, &path, &error.to_string()))?;
+    match read.format_version() {
+        version if version.starts_with("1.") => Ok(Some(read)),
+        version => Err(unreadable(root, &path, &format!("its format is {version}"))),
     }
 }
 

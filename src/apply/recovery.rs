@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::history::ids;
-use super::journal::{Entry, Journal, State};
-use super::state::{STATE_DIRECTORY, run_directory};
+use super::journal::{Entry, JOURNAL, Journal, State, Verb};
+use super::state::{STATE_DIRECTORY, run_directory, unreadable};
 use crate::error::Result;
 use crate::node::{Node, Owner, Root, RootedPath};
 use crate::plan::{Action, Change, Current};
@@ -20,15 +20,30 @@ pub(super) fn remove_unbegun(root: &Root) -> Result<()> {
     Ok(())
 }
 
-/// Puts a killed run right and says what was done.
+/// A killed run that was put right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovered {
+    /// Its number.
+    pub id: u32,
+    /// What it was doing.
+    pub verb: Verb,
+    /// Whether it was undone; else it is complete now.
+    pub undone: bool,
+    /// The same in a sentence, with what was left alone.
+    pub says: String,
+}
+
+/// Puts a killed run right.
 ///
 /// # Errors
 /// Where something cannot be put back; the next run tries it again.
-pub(super) fn recover(root: &Root, owner: Owner, id: u32) -> Result<String> {
-    let Some(mut journal) = Journal::read(root, id)? else { return Ok(String::new()) };
+pub(super) fn recover(root: &Root, owner: Owner, id: u32) -> Result<Recovered> {
+    let mut journal = Journal::read(root, id)?
+        .ok_or_else(|| unreadable(root, &run_directory(id).join(JOURNAL), "it is not there"))?;
     remove_temporaries(root, &journal)?;
     let mut says = format!("run {id} was interrupted");
-    if journal.state == State::Committed || is_done(root, &journal)? {
+    let done = journal.state == State::Committed || is_done(root, &journal)?;
+    if done {
         journal.state = State::Committed;
         journal.write(root, owner)?;
         says.push_str(" after its last change: it is complete");
@@ -46,7 +61,7 @@ pub(super) fn recover(root: &Root, owner: Owner, id: u32) -> Result<String> {
     if !journal.kept {
         root.remove_tree(&run_directory(id))?;
     }
-    Ok(says)
+    Ok(Recovered { id, verb: journal.verb, undone: !done, says })
 }
 
 /// Tells whether everything is as the run wanted it.
@@ -110,5 +125,5 @@ fn remove_temporaries(root: &Root, journal: &Journal) -> Result<()> {
     let files = journal.entries.iter().filter(|entry: &&Entry| entry.resource == "file");
     let paths = files.map(|entry| entry.path.parse()).collect::<Result<BTreeSet<RootedPath>>>()?;
     paths.iter().try_for_each(|path| root.remove_temporaries_of(path))?;
-    root.remove_temporaries_of(&run_directory(journal.id).join(super::journal::JOURNAL))
+    root.remove_temporaries_of(&run_directory(journal.id).join(JOURNAL))
 }

@@ -8,7 +8,7 @@ use tracing::{debug, info_span, warn};
 
 use super::history::{self, Recorded, ids};
 use super::journal::{Head, Journal, State, Told, Verb};
-use super::recovery;
+use super::recovery::{self, Recovered};
 use super::state::{STATE_DIRECTORY, StateDirectory, run_directory, runs_directory, sweep};
 use crate::error::{Error, Kind, Result};
 use crate::node::{Node, Owner, Root, RootedPath, Signals, selinux};
@@ -41,6 +41,7 @@ pub struct Transaction<'a> {
     manner: Manner,
     state: StateDirectory,
     recorded: Recorded,
+    recovered: Option<Recovered>,
 }
 
 /// What a run has done.
@@ -72,10 +73,15 @@ impl<'a> Transaction<'a> {
         let state = StateDirectory::open(root, manner.owner, manner.lock_timeout, &manner.signals)?;
         sweep(root)?;
         recovery::remove_unbegun(root)?;
-        if let Some(id) = Recorded::read(root)?.interrupted {
-            warn!("{}", recovery::recover(root, manner.owner, id)?);
-        }
-        Ok(Self { root, recorded: Recorded::read(root)?, manner, state })
+        let interrupted = Recorded::read(root)?.interrupted;
+        let recovered = interrupted.map(|id| recovery::recover(root, manner.owner, id)).transpose()?;
+        Ok(Self { root, recorded: Recorded::read(root)?, recovered, manner, state })
+    }
+
+    /// Returns the killed run that was put right.
+    #[must_use]
+    pub fn recovered(&self) -> Option<&Recovered> {
+        self.recovered.as_ref()
     }
 
     /// Returns what earlier runs were told and wrote, now that no other run changes it.
@@ -84,13 +90,25 @@ impl<'a> Transaction<'a> {
         &self.recorded
     }
 
+    /// Puts into a plan that was made since what was made for the state directory: it is wanted too, and it was not
+    /// there before this run.
+    pub fn include_what_was_made(&self, plan: &mut Plan) {
+        for action in &mut plan.actions {
+            if let (true, Resource::Directory(directory)) =
+                (self.state.made.contains(&action.resource.path()), &action.resource)
+            {
+                action.before = Current::Node(Node::Absent);
+                (action.change, action.diff) = directory.diff(&Node::Absent);
+            }
+        }
+    }
+
     /// Carries out `plan`, which must have been made while the lock was held. With `record`, what the run was
     /// told is written down even where nothing changes.
     ///
     /// # Errors
     /// Where a change fails or a signal comes in; everything was put back then.
     pub fn apply(self, mut plan: Plan, told: Told, record: bool, keep: Keep) -> Result<Outcome> {
-        self.include_what_was_made(&mut plan);
         let record = record && keep != Keep::Nothing;
         if !plan.is_changed() && !record {
             return self.end(plan, None, keep);
@@ -159,18 +177,6 @@ impl<'a> Transaction<'a> {
             (Keep::History(_), None) => {}
         }
         Ok(Outcome { plan, id })
-    }
-
-    /// What was made for the state directory was planned too, before it was there.
-    fn include_what_was_made(&self, plan: &mut Plan) {
-        for action in &mut plan.actions {
-            if let (true, Resource::Directory(directory)) =
-                (self.state.made.contains(&action.resource.path()), &action.resource)
-            {
-                action.before = Current::Node(Node::Absent);
-                (action.change, action.diff) = directory.diff(&Node::Absent);
-            }
-        }
     }
 
     fn carry_out(&self, plan: &mut Plan, head: Head) -> Result<u32> {

@@ -24,13 +24,16 @@ pub(super) fn run(global: &Global, arguments: &ApplyArguments, ui: &mut Ui) -> R
     let owner = context::owner(global, &root)?.unwrap_or(Owner::ROOT);
     context::check_rights(global, owner)?;
     let job = Job { root: &root, global, judging, arguments, saved: saved.as_ref() };
-    let outcome = match interrupted(&root)? {
-        // The good case opens nothing for writing, not even the lock.
-        false => match job.prepare()? {
+    let recorded = context::earlier(&root)?;
+    let outcome = if recorded.interrupted.is_some() {
+        // What a plan would be now means nothing: that run has to be undone first.
+        job.carry_out(owner, None)?
+    } else {
+        match job.prepare(recorded, None)? {
+            // The good case opens nothing for writing, not even the lock.
             Prepared { plan, retold: false, .. } if !plan.is_changed() => Outcome { plan, id: None },
-            prepared => job.carry_out(prepared.context.owner, Some(&prepared))?,
-        },
-        true => job.carry_out(owner, None)?,
+            prepared => job.carry_out(owner, Some(&prepared))?,
+        }
     };
     plan::warn_all(&outcome.plan);
     if ui.json() {
@@ -40,14 +43,6 @@ pub(super) fn run(global: &Global, arguments: &ApplyArguments, ui: &mut Ui) -> R
         ui.out(&text)?;
     }
     Ok(changes_code(judging.detailed_exitcode, outcome.plan.is_changed()))
-}
-
-/// Tells whether a run was killed here. Who may not read the journals cannot know.
-fn interrupted(root: &Root) -> Result<bool> {
-    match Recorded::read(root) {
-        Err(error) if error.kind() == Kind::NotPermitted => Ok(false),
-        other => other.map(|recorded| recorded.interrupted.is_some()),
-    }
 }
 
 /// What there is to do.
@@ -69,14 +64,17 @@ struct Prepared<'a> {
 }
 
 impl<'a> Job<'a> {
-    /// Makes the plan for the node as it is now.
-    fn prepare(&self) -> Result<Prepared<'a>> {
+    /// Makes the plan for the node as it is now, before the lock is taken or with it.
+    fn prepare(&self, recorded: Recorded, locked: Option<&Transaction<'_>>) -> Result<Prepared<'a>> {
         let no_texts = BTreeMap::new();
         let texts = self.saved.map_or(&no_texts, |saved| &saved.inputs.told.files);
-        let context = Context::with_files(self.root, self.global, self.judging, texts)?;
+        let context = Context::after(recorded, self.root, self.global, self.judging, texts)?;
         let no_live_sysctl =
             self.saved.map_or(self.arguments.no_live_sysctl, |saved| saved.inputs.no_live_sysctl);
-        let plan = plan::make(&context, self.global, !no_live_sysctl)?;
+        let mut plan = plan::make(&context, self.global, !no_live_sysctl)?;
+        if let Some(transaction) = locked {
+            transaction.include_what_was_made(&mut plan);
+        }
         let (mut told, mut retold) = (context.told.clone(), context.retold);
         if let Some(saved) = self.saved {
             saved.check(&plan)?;
@@ -93,8 +91,10 @@ impl<'a> Job<'a> {
             check_writable(self.root, &first.plan)?;
         }
         let transaction = Transaction::begin(self.root, self.arguments.locking.manner(owner)?)?;
+        super::warn_of(transaction.recovered());
         // What was true before we had the lock may no longer be.
-        let Prepared { context, plan, told, retold } = self.prepare()?;
+        let Prepared { context, plan, told, retold } =
+            self.prepare(transaction.recorded().clone(), Some(&transaction))?;
         check_encryption(&context)?;
         check_writable(self.root, &plan)?;
         let keep = match (self.arguments.no_history, context.profile.history_runs()) {

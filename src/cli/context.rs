@@ -44,17 +44,17 @@ pub(super) struct Context<'a> {
 impl<'a> Context<'a> {
     /// Finds out everything, reading only.
     pub(super) fn new(root: &'a Root, global: &Global, judging: &Judging) -> Result<Self> {
-        Self::with_files(root, global, judging, &BTreeMap::new())
+        Self::after(earlier(root)?, root, global, judging, &BTreeMap::new())
     }
 
-    /// The same; `texts` are those of files that may not be there.
-    pub(super) fn with_files(
+    /// The same after the runs that are `recorded`; `texts` are those of files that may not be there.
+    pub(super) fn after(
+        recorded: Recorded,
         root: &'a Root,
         global: &Global,
         judging: &Judging,
         texts: &BTreeMap<String, String>,
     ) -> Result<Self> {
-        let recorded = earlier(root)?;
         let earlier = recorded.told.clone().unwrap_or_default();
         let mut told = Told::default();
         let mut warnings = Vec::new();
@@ -167,7 +167,7 @@ fn installers_role() -> Option<Role> {
 }
 
 /// Reads the journals. Who may not read them (a plan without root) goes on without.
-fn earlier(root: &Root) -> Result<Recorded> {
+pub(super) fn earlier(root: &Root) -> Result<Recorded> {
     match Recorded::read(root) {
         Err(error) if error.kind() == Kind::NotPermitted => {
             info!("{error}: what earlier runs were told is not known");

@@ -15,7 +15,9 @@ mod ui;
 use std::ffi::OsString;
 
 use clap::Parser;
+use tracing::warn;
 
+use crate::apply::Recovered;
 use crate::error::{Error, Kind, exit};
 use crate::node::accounts;
 use args::{Cli, Verb};
@@ -58,6 +60,13 @@ fn usage(error: &clap::Error) -> u8 {
 /// Returns the exit code of a run that found or made changes.
 fn changes_code(detailed: bool, changed: bool) -> u8 {
     if detailed && changed { exit::CHANGES } else { exit::OK }
+}
+
+/// Says what became of a run that was killed.
+fn warn_of(recovered: Option<&Recovered>) {
+    if let Some(recovered) = recovered {
+        warn!("{}", recovered.says);
+    }
 }
 
 /// Returns a usage error.

@@ -6,7 +6,7 @@ use super::args::{Global, RollbackArguments, Undoing, UninstallArguments};
 use super::context;
 use super::ui::Ui;
 use crate::apply::{
-    History, Outcome, Recorded, Transaction, WayBack, check_writable, state_directory, texts,
+    History, Outcome, Recorded, Recovered, Transaction, Verb, WayBack, check_writable, state_directory, texts,
 };
 use crate::document::{self, DROP_IN, Present, is_ours, leftovers};
 use crate::error::{Error, Kind, Result, exit};
@@ -26,6 +26,12 @@ pub(super) fn run(global: &Global, arguments: &RollbackArguments, ui: &mut Ui) -
         return nothing(ui);
     }
     let transaction = way.begin()?;
+    if let (None, Some(Recovered { id, verb: Verb::Apply, undone: true, .. })) =
+        (arguments.id, transaction.recovered())
+    {
+        // The run that was meant is undone already; the one before it was not asked for.
+        return if ui.json() { nothing(ui) } else { undid(ui, *id) };
+    }
     let Some(back) = way.find(arguments.id)? else { return nothing(ui) };
     let outcome = way.go(&transaction, back)?;
     say(ui, &outcome.plan, &format!("as before run {}", outcome.to))
@@ -74,7 +80,9 @@ impl<'a> Way<'a> {
     }
 
     fn begin(&self) -> Result<Transaction<'a>> {
-        Transaction::begin(self.root, self.undoing.locking.manner(self.owner)?)
+        let transaction = Transaction::begin(self.root, self.undoing.locking.manner(self.owner)?)?;
+        super::warn_of(transaction.recovered());
+        Ok(transaction)
     }
 
     fn go(&self, transaction: &Transaction<'_>, back: WayBack) -> Result<Undone> {
@@ -173,6 +181,11 @@ fn nothing(ui: &mut Ui) -> Result<u8> {
     } else {
         ui.out("Nothing to undo.\n")?;
     }
+    Ok(exit::OK)
+}
+
+fn undid(ui: &mut Ui, id: u32) -> Result<u8> {
+    ui.out(&format!("Run {id}, which was interrupted, is undone.\n"))?;
     Ok(exit::OK)
 }
 

@@ -253,7 +253,14 @@ impl Root {
 
     /// Returns the error of a system call at `path`.
     pub(super) fn failed(&self, verb: &str, path: &RootedPath, errno: Errno) -> Error {
-        Error::system(verb, self.display(path), errno)
+        let error = Error::system(verb, self.display(path), errno);
+        // What the mode does not explain: to root the kernel says so of files that were made immutable.
+        match errno {
+            Errno::EPERM if nix::unistd::geteuid().is_root() => {
+                error.hint("it may be immutable or append-only: see lsattr, and chattr -i or -a")
+            }
+            _ => error,
+        }
     }
 
     fn regular(&self, fd: OwnedFd, path: &RootedPath) -> Result<OwnedFd> {
@@ -283,25 +290,34 @@ impl Root {
 
     fn resolve(&self, path: &RootedPath, flags: OFlag) -> nix::Result<OwnedFd> {
         let flags = flags | OFlag::O_CLOEXEC;
-        if self.openat2_works.get() {
-            let how = OpenHow::new()
-                .flags(flags)
-                .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-            loop {
-                match openat2(&self.dir, path.relative(), how) {
-                    Err(Errno::EINTR | Errno::EAGAIN) => {}
-                    // EPERM is also what openat answers for some files: the walk finds out which it was.
-                    Err(Errno::ENOSYS | Errno::EPERM) => break,
-                    other => return other,
-                }
+        if !self.openat2_works.get() {
+            return walk(self.dir.as_fd(), path, flags);
+        }
+        match in_root(self.dir.as_fd(), path, flags) {
+            // EPERM is also what openat answers for some files: the walk finds out which it was.
+            Err(Errno::ENOSYS | Errno::EPERM) => {
+                let walked = walk(self.dir.as_fd(), path, flags);
+                self.openat2_works.set(walked.is_err());
+                walked
             }
+            // The walk does not mind that names change all the time.
+            Err(Errno::EAGAIN) => walk(self.dir.as_fd(), path, flags),
+            other => other,
         }
-        let walked = walk(self.dir.as_fd(), path, flags);
-        if walked.is_ok() {
-            self.openat2_works.set(false);
-        }
-        walked
     }
+}
+
+/// How often openat2 is asked again: it gives up where something is renamed while it goes back by `..`.
+const MAX_TRIES: usize = 64;
+
+/// Resolves `path` in the kernel.
+fn in_root(root: BorrowedFd<'_>, path: &RootedPath, flags: OFlag) -> nix::Result<OwnedFd> {
+    let how = OpenHow::new()
+        .flags(flags)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let opened = || openat2(root, path.relative(), how);
+    let again = |result: &nix::Result<OwnedFd>| matches!(result, Err(Errno::EINTR | Errno::EAGAIN));
+    (1..MAX_TRIES).map(|_| opened()).find(|result| !again(result)).unwrap_or_else(opened)
 }
 
 /// Resolves `path` part by part, as openat2 does with RESOLVE_IN_ROOT: symlinks start again at the root or at
@@ -423,12 +439,9 @@ mod tests {
     /// Random trees of directories, files and symlinks: both ways end at the same file or the same error.
     #[test]
     fn the_walk_goes_where_openat2_goes() {
-        let how = |flags| {
-            let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
-            OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(resolve)
-        };
         let (outside, root) = root();
-        if matches!(openat2(&root.dir, ".", how(OFlag::O_PATH)), Err(Errno::ENOSYS | Errno::EPERM)) {
+        let top = RootedPath::fixed("/");
+        if matches!(in_root(root.dir.as_fd(), &top, OFlag::O_PATH), Err(Errno::ENOSYS | Errno::EPERM)) {
             println!("skipped: this kernel has no openat2");
             return;
         }
@@ -457,8 +470,8 @@ mod tests {
                 let flags = [OFlag::O_PATH, READING, DIRECTORY, DIRECTORY | OFlag::O_NOFOLLOW];
                 let flags = flags[numbers.below(4)];
                 let which = |result: nix::Result<OwnedFd>| result.map(|fd| fstat(fd).unwrap().st_ino);
-                let kernel = which(openat2(&root.dir, path.relative(), how(flags)));
-                let ours = which(walk(root.dir.as_fd(), &path, flags | OFlag::O_CLOEXEC));
+                let kernel = which(in_root(root.dir.as_fd(), &path, flags));
+                let ours = which(walk(root.dir.as_fd(), &path, flags));
                 assert_eq!(ours, kernel, "{path} with {flags:?} in {}", base.display());
                 if kernel.is_ok() { found += 1 } else { refused += 1 }
             }

@@ -55,8 +55,13 @@ impl Root {
         if metadata.attributes.is_none() {
             self.keep_labels(&temporary.file, &parent, path)?;
         }
-        let written = temporary.file.write_all(bytes).and_then(|()| temporary.file.sync_all());
-        written.map_err(|error| failed(errno_of(&error)))?;
+        let failed_io = |error: io::Error| failed(errno_of(&error));
+        temporary.file.write_all(bytes).map_err(failed_io)?;
+        if metadata.attributes.is_some() {
+            // Writing takes capabilities and setuid away.
+            set_metadata(&temporary.file, metadata).map_err(failed)?;
+        }
+        temporary.file.sync_all().map_err(failed_io)?;
         temporary.rename_to(path.name()).map_err(failed)?;
         fsync(&parent).map_err(failed)
     }
@@ -200,10 +205,11 @@ impl Root {
         let directory = above.parent().unwrap_or(above);
         let system = fstatvfs(&dir).map_err(|errno| self.failed("look at", &directory, errno))?;
         let read_only = || {
-            let message = format!("{} is on a read-only file system", self.display(&directory));
-            let point = mount::point_of(&dir).unwrap_or_default();
-            let hint = format!("remount it with write access first: mount -o remount,rw {point}");
-            Error::new(Kind::CannotWrite, message).hint(hint.trim_end())
+            let directory = self.display(&directory);
+            let point = mount::point_of(&dir).unwrap_or_else(|| directory.clone());
+            let message = format!("{directory} is on a read-only file system, mounted at {point}");
+            Error::new(Kind::CannotWrite, message)
+                .hint(format!("remount it with write access first: mount -o remount,rw {point}"))
         };
         if system.flags().contains(FsFlags::ST_RDONLY) {
             return Err(read_only());

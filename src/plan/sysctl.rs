@@ -50,9 +50,6 @@ impl Sysctl {
     /// Returns what to say where it cannot be set.
     #[must_use]
     pub fn complaint(&self, reason: &str) -> String {
-        format!(
-            "the running kernel keeps {}: {reason}; it should be {} before K3s starts",
-            self.key, self.value
-        )
+        format!("the running kernel keeps {}: {reason}; it should be {}", self.key, self.value)
     }
 }

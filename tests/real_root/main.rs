@@ -482,6 +482,109 @@ fn whatever_cannot_be_synced_is_put_back() {
 }
 
 #[test]
+fn a_rollback_gives_the_kernel_its_old_values_and_leaves_what_somebody_set_since() {
+    let Some(node) = Node::make() else { return };
+    node.apply(&[]).expect(0);
+    node.prepare("echo 7 > /proc/sys/kernel/panic");
+    let run = node.run(["k3s-harden", "rollback"]).expect(0);
+    run.says("kernel.panic is 7 by now and stays so; before the run it was 0: sysctl -w kernel.panic=0");
+    let expected: Vec<&str> =
+        WRONG.iter().map(|(key, value)| if *key == "kernel/panic" { "7" } else { *value }).collect();
+    assert_eq!(node.sysctls(), expected);
+    // And back again.
+    node.run(["k3s-harden", "rollback", "2"]).expect(0);
+    assert_eq!(node.sysctls()[3..], RIGHT[3..]);
+    node.run(["k3s-harden", "uninstall"]).expect(0);
+    assert_eq!(node.sysctls(), expected);
+    assert!(!node.path(STATE).exists());
+}
+
+/// SELinux cannot run here, so its program only writes down what it is asked for.
+const SELINUX: &str = "mkdir -p /sys/fs/selinux; : > /sys/fs/selinux/enforce; mkdir -p /var/lib/rancher/k3s /etc/sysctl.d
+     echo old > /etc/sysctl.d/90-kubelet.conf
+     setfattr -n security.selinux -v system_u:object_r:mine_t:s0 /etc/sysctl.d/90-kubelet.conf
+     printf '#!/bin/sh\nfor path; do echo $path >> /labelled; done\n' > /usr/sbin/restorecon; chmod 0755 /usr/sbin/restorecon";
+
+#[test]
+fn new_files_get_their_label_and_old_ones_keep_it() {
+    let Some(node) = Node::make() else { return };
+    node.prepare(SELINUX);
+    node.apply(&[]).expect(0);
+    let labelled = fs::read_to_string(node.path("/labelled")).unwrap();
+    let mut labelled: Vec<&str> = labelled.lines().collect();
+    labelled.sort_unstable();
+    let mut new: Vec<&str> =
+        SERVERS.iter().map(|(path, _)| *path).filter(|path| path.starts_with(SERVER)).collect();
+    new.extend(BOTH.iter().map(|(path, _)| *path).filter(|path| path.starts_with("/etc/rancher")));
+    new.sort_unstable();
+    assert_eq!(labelled, new);
+    let label = |path: &str| {
+        let command = format!("getfattr --absolute-names --only-values -n security.selinux {path}");
+        node.run(["sh", "-c", &command]).stdout
+    };
+    assert_eq!(label(SYSCTL), "system_u:object_r:mine_t:s0");
+    node.prepare(&format!("setfattr -n security.selinux -v other {SYSCTL}"));
+    node.run(["k3s-harden", "rollback"]).expect(0);
+    assert_eq!(label(SYSCTL), "system_u:object_r:mine_t:s0");
+}
+
+#[test]
+fn without_the_program_that_labels_the_command_is_said() {
+    let Some(node) = Node::make() else { return };
+    node.prepare(SELINUX);
+    node.prepare("rm /usr/sbin/restorecon");
+    let run = node.apply(&[]).expect(0).says("SELinux is on and there is no restorecon here");
+    run.says(&format!(" {DROP_IN}"));
+    // A program that fails is no reason to fail.
+    node.run(["k3s-harden", "rollback"]).expect(0);
+    node.prepare("printf '#!/bin/sh\necho no policy >&2; exit 1\n' > /usr/sbin/restorecon; chmod 0755 /usr/sbin/restorecon");
+    node.apply(&[])
+        .expect(0)
+        .says("new files may have the wrong SELinux label: /usr/sbin/restorecon: no policy");
+    // An image's policy is not loaded here.
+    node.prepare("mkdir -p /image/etc/selinux; echo SELINUX=enforcing > /image/etc/selinux/config");
+    let words = ["k3s-harden", "apply", "--root", "/image", "--k3s-version", "1.33"];
+    node.run(words).expect(0).says("the image uses SELinux").says("touch /image/.autorelabel");
+}
+
+#[test]
+fn an_interrupted_run_is_undone_by_the_next_one_and_no_other_is() {
+    let Some(node) = Node::make() else { return };
+    node.apply(&[]).expect(0);
+    let after_the_first = node.modes();
+    let second = ["--set", "audit_log_maxage=77", "--set", "dns_policy=false"];
+    let words: Vec<&str> = APPLY.iter().chain(&second).copied().collect();
+    // Its last rename is that of the journal: killed there, everything was changed but the last word.
+    let count = |calls: &Run| calls.stderr.lines().filter(|line| name(line) == "renameat").count();
+    node.prepare("cp -a /var/lib/k3s-harden /var/lib/kept; cp -a /etc/rancher /etc/kept; cp -a /var/lib/rancher /var/lib/kept-rancher");
+    let renames = count(&strace(&node, &["-e", "trace=renameat"], &words));
+    assert!(renames >= 4, "{renames}");
+    for (when, undone) in [(2, true), (renames, false)] {
+        node.prepare("rm -rf /var/lib/k3s-harden /etc/rancher /var/lib/rancher
+             cp -a /var/lib/kept /var/lib/k3s-harden; cp -a /etc/kept /etc/rancher; cp -a /var/lib/kept-rancher /var/lib/rancher");
+        let inject = format!("inject=renameat:signal=KILL:when={when}");
+        strace(&node, &["-o", "/dev/null", "-e", "trace=renameat", "-e", &inject], &words);
+        let plan = node.run(["k3s-harden", "plan"]).expect(0);
+        plan.says("run 2 was interrupted: the next apply or rollback undoes or finishes it first");
+        let run = node.run(["k3s-harden", "rollback"]).expect(0);
+        if undone {
+            let run = run.says("run 2 was interrupted: what it had changed was put back");
+            assert_eq!(run.stdout, "Run 2, which was interrupted, is undone.\n");
+        } else {
+            let run = run.says("run 2 was interrupted after its last change: it is complete");
+            assert!(run.stdout.starts_with("/ is as before run 2.\n"), "{}", run.stdout);
+        }
+        // The first run is still in force.
+        let mut now = node.modes();
+        now.retain(|path, _| {
+            !path.starts_with("/var/lib/k3s-harden/runs/000") || after_the_first.contains_key(path)
+        });
+        assert_eq!(now, after_the_first);
+        assert_eq!(node.run(["k3s-harden", "apply"]).expect(0).stdout, "Nothing to change.\n");
+    }
+}
+
+#[test]
 fn a_run_that_cannot_begin_leaves_nothing_behind() {
     let Some(node) = Node::make() else { return };
     node.prepare("mkdir /small; mount -t tmpfs tmpfs /small");

@@ -1,0 +1,404 @@
+//! The way back: rollback, history, uninstall, what a killed run leaves, and plans that were saved.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
+
+use support::{Node, Output, walk};
+
+const SERVER: [&str; 4] = ["--k3s-version", "1.33", "--role", "server"];
+const DROP_IN: &str = "etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml";
+const AUDIT: &str = "var/lib/rancher/k3s/server/audit.yaml";
+const POLICY: &str = "var/lib/rancher/k3s/server/manifests/policy.yaml";
+const SYSCTL: &str = "etc/sysctl.d/90-kubelet.conf";
+
+fn all(output: &Output) -> String {
+    format!("{}{}[exit {}]", output.stdout, output.stderr, output.code)
+}
+
+/// Runs a verb that must end well.
+#[track_caller]
+fn run(node: &Node, arguments: &[&str]) -> String {
+    let output = node.run(arguments);
+    assert_eq!(output.code, 0, "{arguments:?}: {}", all(&output));
+    output.stdout
+}
+
+#[track_caller]
+fn apply(node: &Node, arguments: &[&str]) -> String {
+    let words: Vec<&str> = ["apply", "-q"].iter().chain(&SERVER).chain(arguments).copied().collect();
+    run(node, &words)
+}
+
+/// Everything but the state directory and what leads to it: path, mode and content or target.
+fn state(node: &Node) -> Vec<(PathBuf, String, Vec<u8>)> {
+    let content = |path: &PathBuf| {
+        let path = node.path().join(path);
+        let target = fs::read_link(&path).map(|target| target.into_os_string().into_encoded_bytes());
+        target.or_else(|_| fs::read(&path)).unwrap_or_default()
+    };
+    walk(node.path())
+        .into_iter()
+        .filter(|(path, _)| {
+            !path.starts_with("var/lib/k3s-harden") && !"var/lib".starts_with(path.to_str().unwrap())
+        })
+        .map(|(path, mode)| (path.clone(), mode, content(&path)))
+        .collect()
+}
+
+/// A node that somebody has set up by hand: lax modes, old files, a symlink in the place of one of ours.
+fn set_up_by_hand() -> Node {
+    let node = Node::new()
+        .file(SYSCTL, "kernel.panic=0\n")
+        .file(POLICY, [0xff, 0xfe, b'\n'])
+        .file("var/lib/rancher/k3s/server/mine", "");
+    let mode = |path: &str, mode| {
+        fs::set_permissions(node.path().join(path), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(SYSCTL, 0o666);
+    mode(POLICY, 0o640);
+    mode("var/lib/rancher/k3s/server", 0o755);
+    mode("var/lib/rancher/k3s/server/manifests", 0o775);
+    symlink("mine", node.path().join(AUDIT)).unwrap();
+    node
+}
+
+/// The time of a run is the one thing that is never the same.
+fn timeless(history: &str) -> String {
+    let is_time = |word: &str| word.len() == 20 && word.ends_with('Z') && word.contains('T');
+    let line = |line: &str| {
+        line.split(' ')
+            .map(|word| if is_time(word) { "2000-01-01T00:00:00Z" } else { word })
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    history.lines().map(|text| line(text) + "\n").collect()
+}
+
+#[test]
+fn rollbacks_walk_back_to_the_first_state_and_can_be_undone_by_their_number() {
+    let node = set_up_by_hand();
+    let first = state(&node);
+    apply(&node, &[]);
+    let second = state(&node);
+    apply(&node, &["--set", "audit_log_maxage=90", "--set", "dns_policy=false"]);
+    let third = state(&node);
+    assert!(first != second && second != third);
+    insta::assert_snapshot!(run(&node, &["rollback"]), @"
+    ROOT is as before run 2.
+    updated /etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml (0600)
+    updated /var/lib/rancher/k3s/server/manifests/policy.yaml (0600)
+    ");
+    assert_eq!(state(&node), second);
+    assert_eq!(
+        node.run(&["apply"]).stdout,
+        "Nothing to change.\n",
+        "what the second run was told is not in force"
+    );
+    run(&node, &["rollback"]);
+    assert_eq!(state(&node), first);
+    assert_eq!(run(&node, &["rollback"]), "Nothing to undo.\n");
+    assert_eq!(state(&node), first);
+    insta::assert_snapshot!(timeless(&run(&node, &["history"])), @"
+    RUN  TIME                  WHAT                         CHANGES  STATE
+    1    2000-01-01T00:00:00Z  apply server 1.33, cis-1.12  11       undone
+    2    2000-01-01T00:00:00Z  apply server 1.33, cis-1.12  2        undone
+    3    2000-01-01T00:00:00Z  rollback to before 2         2        undone
+    4    2000-01-01T00:00:00Z  rollback to before 1         11       done
+    ");
+    // The last rollback is undone by its own number, and then the one before it.
+    run(&node, &["rollback", "4"]);
+    assert_eq!(state(&node), second);
+    run(&node, &["rollback", "3"]);
+    assert_eq!(state(&node), third);
+    assert_eq!(
+        node.run(&["apply"]).stdout,
+        "Nothing to change.\n",
+        "what the second run was told is in force again"
+    );
+    // And an old number leads back over everything that came since.
+    run(&node, &["rollback", "1"]);
+    assert_eq!(state(&node), first);
+}
+
+#[test]
+fn the_history_is_there_for_programs() {
+    let node = Node::new();
+    apply(&node, &[]);
+    run(&node, &["rollback"]);
+    let history: serde_json::Value =
+        serde_json::from_str(&run(&node, &["history", "--format", "json"])).unwrap();
+    assert_eq!(history["format_version"], "1.0");
+    let runs = history["runs"].as_array().unwrap();
+    let row = |run: &serde_json::Value| {
+        ["id", "verb", "to", "state", "undone", "role", "kubernetes"]
+            .map(|field| run[field].to_string())
+            .join(" ")
+    };
+    let rows: Vec<String> = runs.iter().map(row).collect();
+    assert_eq!(
+        rows,
+        [
+            r#"1 "apply" null "committed" true "server" "1.33""#,
+            r#"2 "rollback" 1 "committed" false "server" "1.33""#
+        ]
+    );
+    assert!(runs[0]["paths"].as_array().unwrap().contains(&format!("/{DROP_IN}").into()));
+}
+
+#[test]
+fn what_somebody_changed_since_is_shown_and_stays() {
+    let node = Node::new();
+    apply(&node, &[]);
+    let path = node.path().join(SYSCTL);
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("kernel.panic=10", "kernel.panic=5")).unwrap();
+    let before = node.fingerprint();
+    insta::assert_snapshot!(all(&node.run(&["rollback"])), @"
+    error: changed by somebody else since, and nothing was undone: /etc/sysctl.d/90-kubelet.conf
+    --- /etc/sysctl.d/90-kubelet.conf
+    +++ /etc/sysctl.d/90-kubelet.conf
+    @@ -3,5 +3,5 @@
+     # CIS 1.12: none by itself
+     vm.panic_on_oom=0
+     vm.overcommit_memory=1
+    -kernel.panic=10
+    +kernel.panic=5
+     kernel.panic_on_oops=1
+     help: --force undoes these changes too
+    [exit 1]
+    ");
+    assert_eq!(node.fingerprint(), before);
+    run(&node, &["rollback", "--force"]);
+    assert!(!path.exists());
+    // What was forced away comes back as it was.
+    run(&node, &["rollback", "2"]);
+    assert!(fs::read_to_string(&path).unwrap().contains("kernel.panic=5"));
+}
+
+#[test]
+fn a_mode_that_somebody_changed_counts_too() {
+    let node = Node::new();
+    apply(&node, &[]);
+    fs::set_permissions(node.path().join(AUDIT), fs::Permissions::from_mode(0o640)).unwrap();
+    let output = node.run(&["rollback"]);
+    assert!(output.code == 1 && output.stderr.contains("-mode 0600\n+mode 0640\n"), "{}", all(&output));
+}
+
+#[test]
+fn directories_with_something_in_them_stay() {
+    let node = Node::new();
+    apply(&node, &[]);
+    fs::write(node.path().join("etc/rancher/k3s/mine"), "").unwrap();
+    let output = node.run(&["rollback"]);
+    assert_eq!(output.code, 0);
+    assert!(output.stderr.contains("/etc/rancher/k3s stays: it is not empty"), "{}", output.stderr);
+    assert_eq!(
+        node.tree(),
+        "0755 etc\n0755 etc/rancher\n0755 etc/rancher/k3s\n0644 etc/rancher/k3s/mine\n0755 var\n0755 var/lib\n"
+    );
+}
+
+#[test]
+fn a_number_that_is_no_run_is_a_mistake() {
+    let node = Node::new();
+    apply(&node, &[]);
+    run(&node, &["rollback"]);
+    insta::assert_snapshot!(all(&node.run(&["rollback", "7"])), @"
+    error: there is no run 7 that could be undone
+     help: these can: 2
+    [exit 64]
+    ");
+    insta::assert_snapshot!(all(&node.run(&["rollback", "1"])), @"
+    error: run 1 is undone already
+     help: k3s-harden history shows by which run; that one can be undone by its number
+    [exit 64]
+    ");
+}
+
+#[test]
+fn after_a_start_what_stays_in_the_cluster_is_named_with_its_commands() {
+    let node = Node::new();
+    apply(&node, &["--set", "secrets_encryption=false", "--set", "namespaces=default"]);
+    let node = node.file("var/lib/rancher/k3s/server/token", "");
+    let output = node.run(&["rollback"]);
+    assert_eq!(output.code, 0);
+    insta::assert_snapshot!(output.stderr, @r#"
+     WARN /var/lib/rancher/k3s/server stays: it is not empty
+     WARN /var/lib/rancher/k3s stays: it is not empty
+     WARN /var/lib/rancher stays: it is not empty
+     WARN K3s has already started here: arguments and files take effect when it starts again: systemctl restart k3s
+     WARN objects that policy.yaml has brought into the cluster stay there; these commands remove them:
+      k3s kubectl delete networkpolicy intra-namespace --namespace default
+      k3s kubectl delete networkpolicy default-network-dns-policy --namespace kube-system
+      k3s kubectl delete networkpolicy allow-all-metrics-server --namespace kube-system
+      k3s kubectl delete networkpolicy allow-all-svclbtraefik-ingress --namespace kube-system
+      k3s kubectl delete networkpolicy allow-all-traefik-v121-ingress --namespace kube-system
+      k3s kubectl patch serviceaccount default --namespace default --type merge --patch '{"automountServiceAccountToken": null}'
+      k3s kubectl patch serviceaccount default --namespace kube-public --type merge --patch '{"automountServiceAccountToken": null}'
+      k3s kubectl patch serviceaccount default --namespace kube-node-lease --type merge --patch '{"automountServiceAccountToken": null}'
+      k3s kubectl patch serviceaccount default --namespace kube-system --type merge --patch '{"automountServiceAccountToken": null}'
+    "#);
+}
+
+#[test]
+fn a_cluster_is_not_left_with_secrets_that_it_cannot_read() {
+    let node = Node::new();
+    apply(&node, &[]);
+    let node = node
+        .file("var/lib/rancher/k3s/server/token", "")
+        .file("var/lib/rancher/k3s/server/cred/encryption-config.json", "{}");
+    let before = node.fingerprint();
+    for verb in ["rollback", "uninstall"] {
+        let output = node.run(&[verb]);
+        assert!(
+            output.code == 1 && output.stderr.contains("it could no longer read them"),
+            "{}",
+            all(&output)
+        );
+        assert!(output.stderr.contains("k3s secrets-encrypt disable"));
+        assert_eq!(node.fingerprint(), before);
+    }
+    let node = node.file("etc/rancher/k3s/config.yaml", "secrets-encryption: true\n");
+    run(&node, &["rollback"]);
+}
+
+#[test]
+fn uninstalling_leaves_the_first_state_and_nothing_else() {
+    let node = set_up_by_hand();
+    let walked = || (walk(node.path()), state(&node));
+    let first = walked();
+    apply(&node, &[]);
+    apply(&node, &["--set", "audit_log_maxage=90"]);
+    run(&node, &["rollback"]);
+    apply(&node, &["--set", "audit_log_maxage=91"]);
+    run(&node, &["uninstall"]);
+    assert_eq!(walked(), first);
+    assert_eq!(run(&node, &["uninstall"]), "Nothing to undo.\n");
+    // Also where everything above the state directory had to be made.
+    let empty = Node::new();
+    apply(&empty, &[]);
+    run(&empty, &["uninstall"]);
+    assert!(walk(empty.path()).is_empty(), "{:?}", walk(empty.path()));
+}
+
+#[test]
+fn an_image_can_be_built_without_a_history() {
+    let node = Node::new();
+    apply(&node, &["--no-history"]);
+    assert!(!node.path().join("var/lib/k3s-harden").exists());
+    let before = node.fingerprint();
+    assert_eq!(apply(&node, &["--no-history"]), "Nothing to change.\n");
+    assert_eq!(node.fingerprint(), before);
+    insta::assert_snapshot!(all(&node.run(&["uninstall"])), @"
+    error: there is no history here, so what was there before k3s-harden is not known
+     help: these files are of k3s-harden, and may be removed by hand: /etc/sysctl.d/90-kubelet.conf /var/lib/rancher/k3s/server/audit.yaml /var/lib/rancher/k3s/server/psa.yaml /var/lib/rancher/k3s/server/manifests/policy.yaml /etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml
+    [exit 1]
+    ");
+    // A history that begins later leads back to the image's state.
+    let image = state(&node);
+    apply(&node, &["--set", "audit_log_maxage=90"]);
+    let output = node.run(&["apply", "-q", "--no-history", "--set", "audit_log_maxage=91"]);
+    assert!(
+        output.code == 64 && output.stderr.contains("there is a history here already"),
+        "{}",
+        all(&output)
+    );
+    run(&node, &["rollback"]);
+    assert_eq!(state(&node), image);
+}
+
+#[test]
+fn old_runs_become_one_that_still_leads_back() {
+    let node = set_up_by_hand();
+    let first = state(&node);
+    let age =
+        |days: u32| apply(&node, &["--set", &format!("audit_log_maxage={days}"), "--set", "history_runs=3"]);
+    age(40);
+    age(41);
+    run(&node, &["rollback"]);
+    let mut states = Vec::new();
+    for days in 42..49 {
+        age(days);
+        states.push(state(&node));
+    }
+    let history: serde_json::Value =
+        serde_json::from_str(&run(&node, &["history", "--format", "json"])).unwrap();
+    let ids: Vec<_> = history["runs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|run| (run["id"].clone(), run["through"].clone()))
+        .collect();
+    let row = |id: u32| (id.into(), serde_json::Value::Null);
+    assert_eq!(ids, [(1.into(), 7.into()), row(8), row(9), row(10)]);
+    let output = node.run(&["rollback", "5"]);
+    assert!(output.stderr.contains("run 5 is so old that it was united with run 1"), "{}", all(&output));
+    for expected in states.iter().rev().skip(1).take(3) {
+        run(&node, &["rollback"]);
+        assert_eq!(state(&node), *expected);
+    }
+    run(&node, &["rollback"]);
+    assert_eq!(state(&node), first);
+}
+
+#[test]
+fn a_saved_plan_is_done_exactly_or_not_at_all() {
+    let node = Node::new();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("plan.json");
+    let file = file.to_str().unwrap();
+    let make = ["plan", "-q", "--k3s-version", "1.33", "--set", "audit_log_maxage=90", "--out", file];
+    run(&node, &make);
+    assert!(walk(node.path()).is_empty(), "a plan changes nothing");
+    // The plan's own words are enough, and what is installed by now does not count.
+    let node = node.file("usr/local/bin/k3s", "k3s version v1.30.4+k3s1");
+    run(&node, &["apply", "-q", file]);
+    assert!(node.read(DROP_IN).contains("audit-log-maxage=90"));
+    // Now it is done, and the node is no longer what it was.
+    let before = node.fingerprint();
+    let output = node.run(&["apply", file]);
+    assert!(
+        output.code == 65 && output.stderr.contains("no longer what was planned against"),
+        "{}",
+        all(&output)
+    );
+    assert_eq!(node.fingerprint(), before);
+    run(&node, &["rollback"]);
+    for (path, text) in [
+        (SYSCTL, "vm.panic_on_oom=1\n"),
+        ("etc/rancher/k3s/config.yaml", "kube-apiserver-arg: [audit-log-maxage=7]\n"),
+    ] {
+        let node = Node::new();
+        run(&node, &make);
+        let node = node.file(path, text);
+        let output = node.run(&["apply", file]);
+        assert_eq!(output.code, 65, "{path}: {}", all(&output));
+        assert!(!node.path().join(AUDIT).exists());
+    }
+}
+
+#[test]
+fn beside_a_saved_plan_nothing_else_can_be_asked_for() {
+    let node = Node::new();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("plan.json");
+    let file = file.to_str().unwrap();
+    run(&node, &["plan", "-q", "--k3s-version", "1.33", "--out", file]);
+    let output = node.run(&["apply", file, "--set", "audit_log_maxage=7"]);
+    assert!(
+        output.code == 64 && output.stderr.contains("--set: a saved plan says already"),
+        "{}",
+        all(&output)
+    );
+    let changed = fs::read_to_string(file).unwrap().replace("audit-log-maxage=30", "audit-log-maxage=1");
+    fs::write(file, changed).unwrap();
+    assert_eq!(node.run(&["apply", file]).code, 65);
+    fs::write(file, "{}").unwrap();
+    let output = node.run(&["apply", file]);
+    assert!(output.code == 65 && output.stderr.contains("is not a saved plan"), "{}", all(&output));
+    assert!(walk(node.path()).is_empty());
+}
