@@ -89,7 +89,7 @@ fn compare(minor: KubernetesMinor, release: &str, wrong: &mut String) {
             match theirs.remove(&(component.clone(), name.clone())) {
                 Some(kind) if kind == flag.kind => {}
                 Some(kind) => {
-                    writeln!(wrong, "{minor} {component}: {name} is {kind:?}, not {:?}", flag.kind).unwrap()
+                    writeln!(wrong, "{minor} {component}: {name} is {kind:?}, not {:?}", flag.kind).unwrap();
                 }
                 None if flag.k3s => {}
                 None => writeln!(wrong, "{minor} {component}: {name} is not there").unwrap(),
