@@ -32,10 +32,21 @@ const RELEASES: [&str; 15] = [
     "v1.28.15", "v1.27.16", "v1.26.15", "v1.25.16", "v1.24.17", "v1.23.17",
 ];
 
-/// Modules that the public proxy does not serve in the version that belongs to a release, and the nearest that it
-/// does. It holds the constants of bootstrap tokens, and no flag.
-const REPLACED: [(&str, &str); 1] =
-    [("v1.25.16", "k8s.io/cluster-bootstrap=k8s.io/cluster-bootstrap@v0.24.17")];
+/// Modules that the public proxy does not serve in the version that belongs to a release, and the newest of the same
+/// minor that it does; of the last, which holds no flag, of the minor before.
+const REPLACED: [(&str, &str, &str); 11] = [
+    ("v1.31.14", "kube-controller-manager", "v0.31.13"),
+    ("v1.31.14", "kube-proxy", "v0.31.11"),
+    ("v1.31.14", "kube-scheduler", "v0.31.13"),
+    ("v1.26.15", "controller-manager", "v0.26.13"),
+    ("v1.26.15", "kube-controller-manager", "v0.26.13"),
+    ("v1.26.15", "kube-proxy", "v0.26.13"),
+    ("v1.25.16", "cluster-bootstrap", "v0.25.9"),
+    ("v1.25.16", "controller-manager", "v0.25.6"),
+    ("v1.25.16", "kube-controller-manager", "v0.25.6"),
+    ("v1.25.16", "kube-proxy", "v0.25.9"),
+    ("v1.27.16", "legacy-cloud-providers", "v0.26.15"),
+];
 
 #[test]
 fn the_table_has_what_kubernetes_has() {
@@ -140,8 +151,8 @@ fn print_flags(directory: &Path, release: &str) -> String {
     }
     fs::write(directory.join("go.mod"), text).unwrap();
     fs::copy(kubernetes.join("go.sum"), directory.join("go.sum")).unwrap();
-    for (_, replacement) in REPLACED.iter().filter(|(of, _)| *of == release) {
-        go(&["mod", "edit", "-replace", replacement]);
+    for (_, module, version) in REPLACED.iter().filter(|(of, ..)| *of == release) {
+        go(&["mod", "edit", &format!("-replace=k8s.io/{module}=k8s.io/{module}@{version}")]);
     }
     for source in ["main.go", "customglobal.go", "nocustomglobal.go"] {
         fs::copy(Path::new("tests/oracle/component_flags").join(source), directory.join(source)).unwrap();
