@@ -44,6 +44,8 @@ pub mod exit {
     pub const OK: u8 = 0;
     /// There are changes (`--detailed-exitcode`).
     pub const CHANGES: u8 = 2;
+    /// K3s would not start (`preflight`).
+    pub const WOULD_NOT_START: u8 = 2;
 }
 
 /// A place in a text that somebody wrote. Lines and columns count from 1.
@@ -53,6 +55,22 @@ pub struct Place {
     pub file: String,
     /// Line and column, where known.
     pub position: Option<(usize, usize)>,
+}
+
+impl Place {
+    /// Reads what [`Place`] writes: a file, and line and column where they are known.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let split = || {
+            let (rest, column) = text.rsplit_once(':')?;
+            let (file, line) = rest.rsplit_once(':')?;
+            Some((file, (line.parse().ok()?, column.parse().ok()?)))
+        };
+        match split() {
+            Some((file, position)) => Self { file: file.to_owned(), position: Some(position) },
+            None => Self { file: text.to_owned(), position: None },
+        }
+    }
 }
 
 impl fmt::Display for Place {
@@ -146,5 +164,8 @@ mod tests {
         let error = Error::new(Kind::BadInput, "unknown key \"foo\"").at(place);
         assert_eq!(error.to_string(), "site.yaml:3:5: unknown key \"foo\"");
         assert_eq!(error.kind().exit_code(), 65);
+        for text in ["site.yaml:3:5", "site.yaml", "K3S_TOKEN in /etc/a:b"] {
+            assert_eq!(Place::parse(text).to_string(), text);
+        }
     }
 }

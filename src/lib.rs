@@ -18,6 +18,7 @@
 //! - [`k3s`]: what will K3s make of it?
 //! - [`plan`]: what differs?
 //! - [`apply`]: do it, or undo it
+//! - [`preflight`]: would it start?
 //! - [`carrier`]: for other hands
 //! - [`output`]: say it
 //!
@@ -33,6 +34,7 @@ pub mod k3s;
 pub mod node;
 pub mod output;
 pub mod plan;
+pub mod preflight;
 pub mod profile;
 mod role;
 

@@ -108,6 +108,8 @@ pub(super) enum Verb {
     Plan(PlanArguments),
     /// Make the node so; a second run changes nothing
     Apply(ApplyArguments),
+    /// Would this K3s start, now and after a reboot?
+    Preflight(PreflightArguments),
     /// Undo a run: back to the bytes, modes and owners before it
     Rollback(RollbackArguments),
     /// List the runs that there were
@@ -149,6 +151,22 @@ pub(super) struct ApplyArguments {
     /// Do not set the running kernel's parameters
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_NO_LIVE_SYSCTL")]
     pub(super) no_live_sysctl: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PreflightArguments {
+    /// Exit with 2 also where it cannot be told
+    #[arg(long, value_enum, default_value = "stops", env = "K3S_HARDEN_PREFLIGHT_FAIL_ON")]
+    pub(super) fail_on: FailOn,
+}
+
+/// What makes `preflight` exit with 2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum FailOn {
+    /// K3s would not start.
+    Stops,
+    /// It would not, or it cannot be told.
+    Unknown,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ mod context;
 mod effective_config;
 mod history;
 mod plan;
+mod preflight;
 mod profile;
 mod render;
 mod rollback;
@@ -37,6 +38,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let result = match &cli.verb {
         Verb::Plan(arguments) => plan::run(&cli.global, arguments, &mut ui),
         Verb::Apply(arguments) => apply::run(&cli.global, arguments, &mut ui),
+        Verb::Preflight(arguments) => preflight::run(&cli.global, arguments, &mut ui),
         Verb::Rollback(arguments) => rollback::run(&cli.global, arguments, &mut ui),
         Verb::History => history::run(&cli.global, &mut ui),
         Verb::Uninstall(arguments) => rollback::uninstall(&cli.global, arguments, &mut ui),

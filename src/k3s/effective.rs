@@ -15,7 +15,7 @@ use super::service::{self, Service};
 use crate::Role;
 use crate::document::Configuration;
 use crate::embedded;
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::node::{Root, RootedPath};
 use crate::profile::KubernetesMinor;
 
@@ -50,6 +50,8 @@ pub struct Effective {
     pub argv: Vec<String>,
     /// What K3s logs about it, and what it refuses.
     pub warnings: Vec<String>,
+    /// What it refuses, with the place: it exits on the first.
+    pub refusals: Vec<(String, Place)>,
     /// Every flag that is set, by its long name.
     pub values: BTreeMap<String, InForce>,
     /// The flags that each component gets, K3s' own included.
@@ -132,15 +134,12 @@ impl Effective {
             }
         }
         let mut warnings = reading.warnings.clone();
-        warnings.extend(
-            reading
-                .refusals(role)
-                .into_iter()
-                .map(|(message, place)| format!("{place}: K3s exits: {message}")),
-        );
+        let refusals = reading.refusals(role);
+        warnings.extend(refusals.iter().map(|(message, place)| format!("{place}: K3s exits: {message}")));
         warnings.extend(unknown_arguments(&values, question));
         let components = flags_of_components(&values, question);
-        let mut effective = Self { files: reading.files, argv: reading.argv, warnings, values, components };
+        let mut effective =
+            Self { files: reading.files, argv: reading.argv, warnings, refusals, values, components };
         if !question.show_secrets {
             effective.mask();
         }

@@ -1,0 +1,25 @@
+//! `preflight`: would this K3s start?
+
+use super::args::{FailOn, Global, Judging, PreflightArguments};
+use super::context::Context;
+use super::ui::Ui;
+use crate::error::{Result, exit};
+use crate::node::Root;
+use crate::output;
+use crate::preflight::{Judged, judge};
+
+pub(super) fn run(global: &Global, arguments: &PreflightArguments, ui: &mut Ui) -> Result<u8> {
+    let root = Root::open(&global.root)?;
+    let context = Context::new(&root, global, &Judging::default())?;
+    let judged = Judged::of(&root, context.site.role, context.version.minor(), &context.site.data_dir)?;
+    let verdict = judge(&judged);
+    if ui.json() {
+        ui.out_json(&output::preflight_json(&verdict))?;
+    } else {
+        ui.out(&output::preflight_text(&verdict, ui.stdout_style()))?;
+    }
+    Ok(match (verdict.starts(), arguments.fail_on) {
+        (Some(false), _) | (None, FailOn::Unknown) => exit::WOULD_NOT_START,
+        _ => exit::OK,
+    })
+}

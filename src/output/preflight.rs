@@ -1,0 +1,91 @@
+//! The verdict of `preflight`, as text and as JSON.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::Style;
+use super::json::FORMAT_VERSION;
+use crate::preflight::{Class, Finding, Verdict, When};
+
+/// Returns the verdict for people: the answer last, where a terminal leaves it.
+#[must_use]
+pub fn preflight_text(verdict: &Verdict, style: Style) -> String {
+    let mut text = String::new();
+    for finding in &verdict.findings {
+        let _infallible = writeln!(text, "{} {}", label(finding, style), sentence(finding));
+        if let Some(says) = &finding.says {
+            let _infallible = writeln!(text, "  K3s: {says}");
+        }
+        let _infallible = writeln!(text, "  {}", finding.remedy);
+    }
+    for unknown in &verdict.unknown {
+        let _infallible = writeln!(text, "{} {unknown}", style.paint("1;33", "unknown:"));
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text.push_str(&match verdict.starts() {
+        Some(true) => style.paint("32", "K3s starts."),
+        Some(false) => style.paint("1;31", "K3s does not start."),
+        None => style.paint("1;33", "It cannot be told whether K3s starts."),
+    });
+    text.push('\n');
+    text
+}
+
+/// Returns the verdict for programs.
+#[must_use]
+pub fn preflight_json(verdict: &Verdict) -> Value {
+    let list = |of: &dyn Fn(&Finding) -> bool| -> Vec<Value> {
+        verdict.findings.iter().filter(|finding| of(finding)).map(finding_json).collect()
+    };
+    let is_note = |finding: &Finding| matches!(finding.class, Class::NotJudged | Class::Warns);
+    let unknown = verdict.unknown.iter().map(|text| {
+        json!({"code": "unknown", "class": "unknown", "message": text, "remedy": "see that it can be read, and look again"})
+    });
+    let mut notes = list(&is_note);
+    notes.extend(unknown);
+    json!({
+        "format_version": FORMAT_VERSION,
+        "starts": verdict.starts(),
+        "now": list(&|finding| !is_note(finding) && finding.when == When::Now),
+        "after_reboot": list(&|finding| !is_note(finding) && finding.when == When::AfterReboot),
+        "notes": notes,
+    })
+}
+
+fn finding_json(finding: &Finding) -> Value {
+    let mut json = json!({
+        "code": finding.code,
+        "class": finding.class,
+        "message": finding.message,
+        "remedy": finding.remedy,
+    });
+    if let Some(place) = &finding.place {
+        json["path"] = place.file.clone().into();
+        if let Some((line, column)) = place.position {
+            json["line"] = line.into();
+            json["column"] = column.into();
+        }
+    }
+    if let Some(says) = &finding.says {
+        json["says"] = says.clone().into();
+    }
+    json
+}
+
+fn label(finding: &Finding, style: Style) -> String {
+    match (finding.class, finding.when) {
+        (Class::Stops, When::Now) => style.paint("1;31", "does not start:"),
+        (Class::Stops, When::AfterReboot) => style.paint("1;31", "does not start after a reboot:"),
+        (Class::HardensNothing, _) => style.paint("1;33", "hardens nothing:"),
+        (Class::Warns, _) => style.paint("33", "note:"),
+        (Class::NotJudged, _) => style.paint("36", "not judged:"),
+    }
+}
+
+fn sentence(finding: &Finding) -> String {
+    let place = finding.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
+    format!("{place}{} [{}]", finding.message, finding.code)
+}

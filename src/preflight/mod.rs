@@ -1,0 +1,48 @@
+//! Would it start? What K3s, its components and the kubelet will say to what is on a node, before anyone tries.
+//!
+//! Every judge looks at one thing and returns [`Finding`]s. A finding has a stable code, the place, what K3s would
+//! say, and the remedy. What could not be read is no finding: it makes the verdict unknown, never a pass.
+
+mod admission;
+mod arguments;
+mod audit;
+mod configuration;
+mod encryption;
+mod finding;
+mod judged;
+mod kernel;
+mod manifests;
+mod surroundings;
+
+pub use finding::{Class, Finding, Verdict, When};
+pub use judged::Judged;
+
+use crate::error::Result;
+
+/// What looks at one thing.
+type Judge = fn(&Judged<'_>) -> Result<Vec<Finding>>;
+
+/// The judges, in the order in which K3s would come across what they look at.
+const JUDGES: [Judge; 8] = [
+    kernel::judge,
+    configuration::judge,
+    arguments::judge,
+    audit::judge,
+    admission::judge,
+    encryption::judge,
+    manifests::judge,
+    surroundings::judge,
+];
+
+/// Judges a node.
+#[must_use]
+pub fn judge(judged: &Judged<'_>) -> Verdict {
+    let mut verdict = Verdict::default();
+    for judge in JUDGES {
+        match judge(judged) {
+            Ok(findings) => verdict.add(findings),
+            Err(error) => verdict.unknown(&error),
+        }
+    }
+    verdict
+}
