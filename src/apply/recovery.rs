@@ -44,11 +44,13 @@ pub(super) fn recover(root: &Root, owner: Owner, id: u32) -> Result<Recovered> {
     let mut says = format!("run {id} was interrupted");
     let done = journal.state == State::Committed || is_done(root, &journal)?;
     if done {
+        sync(root, &journal)?;
         journal.state = State::Committed;
         journal.write(root, owner)?;
         says.push_str(" after its last change: it is complete");
     } else {
         let left = undo(root, &journal)?;
+        sync(root, &journal)?;
         journal.state = State::RolledBack;
         journal.write(root, owner)?;
         says.push_str(": what it had changed was put back");
@@ -62,6 +64,13 @@ pub(super) fn recover(root: &Root, owner: Owner, id: u32) -> Result<Recovered> {
         root.remove_tree(&run_directory(id))?;
     }
     Ok(Recovered { id, verb: journal.verb, undone: !done, says })
+}
+
+/// Brings everything that the run was about to the disk: what is right already may only seem so, because the run
+/// was killed between a change and its sync, and from now on nobody looks any more.
+fn sync(root: &Root, journal: &Journal) -> Result<()> {
+    let nodes = journal.entries.iter().filter(|entry| entry.resource != "sysctl");
+    nodes.map(|entry| entry.path.parse()).try_for_each(|path: Result<RootedPath>| root.sync(&path?))
 }
 
 /// Tells whether everything is as the run wanted it.

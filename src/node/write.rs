@@ -110,6 +110,22 @@ impl Root {
             .map_err(|errno| self.failed("change mode and owner of", path, errno))
     }
 
+    /// Brings what stands at `path`, and that it does, to the disk.
+    ///
+    /// # Errors
+    /// Where that fails.
+    pub fn sync(&self, path: &RootedPath) -> Result<()> {
+        let Some(parent) = self.parent_of(path)? else { return Ok(()) };
+        let failed = |errno| self.failed("sync", path, errno);
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        match openat(&parent, path.name(), flags, Mode::empty()) {
+            // Nothing, or a symlink: all of it is in the directory.
+            Err(Errno::ENOENT | Errno::ELOOP) => {}
+            other => fsync(&other.map_err(failed)?).map_err(failed)?,
+        }
+        fsync(&parent).map_err(failed)
+    }
+
     /// Puts a symlink at `path` in one step, in the place of what is there.
     ///
     /// # Errors
