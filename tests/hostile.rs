@@ -72,7 +72,8 @@ fn reading(make: impl FnOnce(&Path)) -> Result<Reading, k3s_harden::Error> {
     fs::write(directory.path().join("etc/rancher/k3s/config.yaml"), "debug: true\n").unwrap();
     make(&drop_ins);
     let begun = Instant::now();
-    let reading = Reading::of(&Root::open(directory.path()).unwrap(), &["server".to_owned()]);
+    let reading =
+        Reading::of(&Root::open(directory.path()).unwrap(), &["server".to_owned()], "1.36".parse().unwrap());
     assert!(begun.elapsed() < BOUND);
     reading
 }

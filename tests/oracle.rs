@@ -10,6 +10,9 @@ use k3s_harden::k3s::{Reading, arguments, scalar, yaml};
 use k3s_harden::node::Root;
 use serde_json::Value;
 
+/// The minor of the K3s that answered.
+const MINOR: &str = "1.36";
+
 fn lines(name: &str) -> Vec<Value> {
     let text = fs::read_to_string(format!("tests/oracle/{name}")).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -90,7 +93,7 @@ fn configuration_files_become_k3s_own_command_line() {
         let root = Root::open(directory.path()).unwrap();
         let mut words = vec![case["command"].as_str().unwrap().to_owned()];
         words.extend(texts(&case["args"]));
-        let ours = Reading::of(&root, &words);
+        let ours = Reading::of(&root, &words, MINOR.parse().unwrap());
         match (&ours, case["error"].as_str()) {
             (Err(_), Some(_)) => {}
             (Ok(reading), None) => {
@@ -123,7 +126,12 @@ fn the_command_line_takes_what_k3s_takes() {
             .unwrap();
         let command = case["command"].as_str().unwrap();
         let role = if command == "agent" { Role::Agent } else { Role::Server };
-        let reading = Reading::of(&Root::open(directory.path()).unwrap(), &[command.to_owned()]).unwrap();
+        let reading = Reading::of(
+            &Root::open(directory.path()).unwrap(),
+            &[command.to_owned()],
+            MINOR.parse().unwrap(),
+        )
+        .unwrap();
         let refusal = reading.refusals(role).into_iter().next().map(|(message, _)| message);
         if (refusal.is_none(), refusal.as_deref()) != (case["accepted"] == true, case["error"].as_str()) {
             wrong.push(format!("{}: {refusal:?}, K3s' {}", case["config"], case["error"]));

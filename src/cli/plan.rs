@@ -69,7 +69,8 @@ pub(super) fn make(context: &Context, global: &Global, live_sysctl: bool) -> Res
 fn configured_already(context: &Context) -> Result<Vec<String>> {
     let Context { root, site, .. } = context;
     let placing = &site.placing;
-    let service = |ours: &Configuration| k3s::service_warnings(root, site.role, ours);
+    let minor = context.version.minor();
+    let service = |ours: &Configuration| k3s::service_warnings(root, site.role, minor, ours);
     if placing.existing.is_empty() {
         // Nothing but the service can be in the way then; most nodes have none yet.
         return if root.exists(&RootedPath::fixed("/etc/systemd/system"))
@@ -83,6 +84,8 @@ fn configured_already(context: &Context) -> Result<Vec<String>> {
     let ours = context.configuration();
     let mut warnings = placing.existing.warnings(&ours);
     warnings.extend(service(&ours)?);
+    let unknown = placing.existing.unknown_arguments(site.role, minor);
+    warnings.extend(unknown.into_iter().map(|(message, place)| format!("{place}: {message}")));
     for (message, place) in placing.place(ours).conflicts {
         if placing.on_conflict == OnConflict::Fail {
             return Err(Error::new(Kind::Failed, message)
@@ -92,7 +95,7 @@ fn configured_already(context: &Context) -> Result<Vec<String>> {
         warnings.push(format!("{place}: {message}"));
     }
     // A file that is no YAML is among the problems above.
-    if let Ok(reading) = Reading::of(root, &[site.role.to_string()]) {
+    if let Ok(reading) = Reading::of(root, &[site.role.to_string()], minor) {
         // Ours is about to be written anew.
         let refusals = reading.refusals(site.role).into_iter().filter(|(_, place)| place.file != DROP_IN);
         warnings.extend(refusals.map(|(message, place)| format!("{place}: K3s exits on this: {message}")));

@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 
 use super::arguments;
-use super::existing::{OLD_NAMES, same, twice};
+use super::components;
+use super::existing::{OLD_NAMES, present_name, same, twice};
 use super::flags::{self, Type};
 use super::reading::{DEFAULT_CONFIG, Reading};
 use super::service::{self, Service};
@@ -97,10 +98,10 @@ impl Effective {
         words.extend(own.iter().chain(question.words).cloned());
 
         let config = config_path(&environment, &words)?;
-        let reading = Reading::with(root, &words, &config)?;
+        let reading = Reading::with(root, &words, question.minor, &config)?;
         let mut values: BTreeMap<String, InForce> = BTreeMap::new();
         let mut set = |name: &str, text: &str, origin: String| {
-            let Some(flag) = flags::find(role, name) else { return };
+            let Some(flag) = flags::find(role, question.minor, name) else { return };
             let list = flag.kind == Type::List;
             let value = values.entry(flag.names[0].clone()).or_default();
             if !list {
@@ -119,7 +120,7 @@ impl Effective {
             let by_service = index < own.len();
             set(&name, &text, if by_service { service_path.clone() } else { "command line".to_owned() });
         }
-        for flag in flags::of(role) {
+        for flag in flags::of(role, question.minor) {
             let found = flag.env.iter().find_map(|name| environment.get(name).map(|value| (name, value)));
             if let (false, Some((name, (value, origin)))) = (values.contains_key(&flag.names[0]), found) {
                 let value = InForce {
@@ -137,7 +138,8 @@ impl Effective {
                 .into_iter()
                 .map(|(message, place)| format!("{place}: K3s exits: {message}")),
         );
-        let components = components(&values, question);
+        warnings.extend(unknown_arguments(&values, question));
+        let components = flags_of_components(&values, question);
         let mut effective = Self { files: reading.files, argv: reading.argv, warnings, values, components };
         if !question.show_secrets {
             effective.mask();
@@ -192,11 +194,30 @@ fn mask_word(word: &mut String) {
     }
 }
 
-/// Returns what the service's command line would still override or give twice: our drop-in cannot mend that.
+/// Returns what to say of arguments that their components do not know, ours included.
+fn unknown_arguments(values: &BTreeMap<String, InForce>, question: Question<'_>) -> Vec<String> {
+    let keys = values.iter().filter(|(name, _)| name.ends_with("-arg"));
+    let keys = keys
+        .filter_map(|(name, value)| Some((components::of_key(present_name(name), question.role)?, value)));
+    keys.flat_map(|(component, value)| {
+        value.items.iter().zip(&value.origins).filter_map(move |(item, origin)| {
+            Some(format!("{origin}: {}", components::unknown(component, question.minor, item)?))
+        })
+    })
+    .collect()
+}
+
+/// Returns what the service's command line would still override or give twice, and which of its arguments their
+/// components do not know: our drop-in cannot mend that.
 ///
 /// # Errors
 /// Where a service cannot be read.
-pub fn service_warnings(root: &Root, role: Role, ours: &Configuration) -> Result<Vec<String>> {
+pub fn service_warnings(
+    root: &Root,
+    role: Role,
+    minor: KubernetesMinor,
+    ours: &Configuration,
+) -> Result<Vec<String>> {
     let (service, path) = find_service(root, role)?;
     let mut warnings = Vec::new();
     let config = config_path(&environment(root, &service)?, &service.words)?;
@@ -204,6 +225,11 @@ pub fn service_warnings(root: &Root, role: Role, ours: &Configuration) -> Result
         warnings.push(format!("{path} has K3s read {config} and the drop-ins beside it, so ours is not read: remove that, or link {config}.d to {DEFAULT_CONFIG}.d"));
     }
     for (_, (name, text)) in typed(role, &service.words) {
+        let unknown = Some(present_name(&name))
+            .filter(|name| name.ends_with("-arg"))
+            .and_then(|name| components::of_key(name, role))
+            .and_then(|component| components::unknown(component, minor, &text));
+        warnings.extend(unknown.map(|message| format!("{path}: {message}")));
         let component =
             name.strip_suffix("-arg").and_then(|name| ours.components.iter().find(|ours| ours.name == name));
         warnings.extend(component.and_then(|component| twice(component, &text, &path)));
@@ -318,7 +344,7 @@ fn typed(role: Role, words: &[String]) -> Vec<(usize, (String, String))> {
         let Some(flag) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')) else { continue };
         if let Some((name, value)) = flag.split_once('=') {
             found.push((at, (name.to_owned(), value.to_owned())));
-        } else if flags::find(role, flag).is_some_and(|flag| flag.kind == Type::Boolean) {
+        } else if flags::is_boolean(role, flag) {
             found.push((at, (flag.to_owned(), "true".to_owned())));
         } else if let Some(value) = words.get(index) {
             found.push((at, (flag.to_owned(), value.clone())));
@@ -329,7 +355,10 @@ fn typed(role: Role, words: &[String]) -> Vec<(usize, (String, String))> {
 }
 
 /// Returns each component's flags: K3s' own for the minor, and the arguments merged in.
-fn components(values: &BTreeMap<String, InForce>, question: Question<'_>) -> BTreeMap<String, Vec<String>> {
+fn flags_of_components(
+    values: &BTreeMap<String, InForce>,
+    question: Question<'_>,
+) -> BTreeMap<String, Vec<String>> {
     let is_on =
         |name: &str| values.get(name).and_then(|value| value.items.last()).is_some_and(|text| text == "true");
     let here = COMPONENTS.iter().filter(|(_, _, roles)| roles.contains(&question.role));

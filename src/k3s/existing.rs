@@ -3,12 +3,17 @@
 //! Read as K3s reads it (see `yaml` and `merge`), but key by key and file by file, because what counts here is
 //! who set what where. Our own drop-in is left out.
 
+use std::collections::BTreeMap;
+
+use super::components;
 use super::merge::{self, Item};
 use super::scalar::Scalar;
 use super::yaml::{self, Value};
+use crate::Role;
 use crate::document::{Component, Configuration};
 use crate::error::{Place, Result};
 use crate::node::{Root, RootedPath};
+use crate::profile::KubernetesMinor;
 
 const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
 const DROP_INS: &str = "/etc/rancher/k3s/config.yaml.d";
@@ -19,6 +24,11 @@ pub(super) const OLD_NAMES: [(&str, &str); 3] = [
     ("kube-cloud-controller-arg", "kube-cloud-controller-manager-arg"),
     ("d", "data-dir"),
 ];
+
+/// Returns the present name of a key that may be written under an old one.
+pub(super) fn present_name(key: &str) -> &str {
+    OLD_NAMES.iter().find(|(old, _)| *old == key).map_or(key, |(_, new)| new)
+}
 
 /// What the node's configuration files set, in the order in which K3s reads them; ours is left out.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -135,6 +145,27 @@ impl Existing {
         warnings
     }
 
+    /// Returns the arguments that reach a component of a minor and that it does not know, with their places.
+    #[must_use]
+    pub fn unknown_arguments(&self, role: Role, minor: KubernetesMinor) -> Vec<(String, Place)> {
+        // An old name is a flag of its own, with a list of its own.
+        let mut in_force: BTreeMap<(&str, bool), Vec<&Item>> = BTreeMap::new();
+        for setting in self.settings.iter().filter(|setting| setting.key.ends_with("-arg")) {
+            let items = in_force.entry((&setting.key, setting.old_name)).or_default();
+            if !setting.append {
+                items.clear();
+            }
+            items.extend(&setting.items);
+        }
+        let unknown = in_force.into_iter().filter_map(|((key, _), items)| {
+            let component = components::of_key(key, role).filter(|_| !items.is_empty())?;
+            Some(items.into_iter().filter_map(move |item| {
+                Some((components::unknown(component, minor, &item.text)?, item.place.clone()))
+            }))
+        });
+        unknown.flatten().collect()
+    }
+
     fn add(&mut self, bytes: &[u8], file: &str, after_ours: bool) {
         let place = |position| Place { file: file.to_owned(), position: Some(position) };
         let pairs = match yaml::read(bytes) {
@@ -155,7 +186,7 @@ impl Existing {
         for (key, value) in pairs {
             let written = merge::text_of(&key);
             let name = written.strip_suffix('+').unwrap_or(&written);
-            let name = OLD_NAMES.iter().find(|(old, _)| *old == name).map_or(name, |(_, new)| new);
+            let name = present_name(name);
             self.settings.push(Setting {
                 key: name.to_owned(),
                 append: written.ends_with('+'),

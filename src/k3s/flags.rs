@@ -1,4 +1,4 @@
-//! K3s' own flags (data/flags.yaml, from pkg/cli/cmds of K3s 1.36): which there are, and what each takes.
+//! K3s' own flags (data/flags.yaml, from pkg/cli/cmds of K3s): which a minor has, and what each takes.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::Role;
 use crate::embedded;
+use crate::profile::KubernetesMinor;
 
 /// A flag of K3s.
 #[derive(Debug, Clone, Deserialize)]
@@ -25,6 +26,18 @@ pub struct Flag {
     /// Whether K3s' help leaves it out.
     #[serde(default)]
     pub hidden: bool,
+    /// The first minor that can have it; none where all before `until` do.
+    pub from: Option<KubernetesMinor>,
+    /// The last minor that can have it; none where all after `from` do.
+    pub until: Option<KubernetesMinor>,
+}
+
+impl Flag {
+    /// Tells whether a minor can have it in any of its releases.
+    #[must_use]
+    pub fn is_of(&self, minor: KubernetesMinor) -> bool {
+        self.from.is_none_or(|from| from <= minor) && self.until.is_none_or(|until| minor <= until)
+    }
 }
 
 /// What a flag takes.
@@ -50,9 +63,12 @@ struct Flags {
     agent: Vec<Flag>,
 }
 
-/// Returns the flags of a role.
-#[must_use]
-pub fn of(role: Role) -> &'static [Flag] {
+/// Returns the flags of a role in a minor.
+pub fn of(role: Role, minor: KubernetesMinor) -> impl Iterator<Item = &'static Flag> {
+    all(role).iter().filter(move |flag| flag.is_of(minor))
+}
+
+fn all(role: Role) -> &'static [Flag] {
     static FLAGS: LazyLock<Flags> = LazyLock::new(|| embedded::table("flags"));
     match role {
         Role::Server => &FLAGS.server,
@@ -62,22 +78,29 @@ pub fn of(role: Role) -> &'static [Flag] {
 
 /// Finds a flag by any of its names.
 #[must_use]
-pub fn find(role: Role, name: &str) -> Option<&'static Flag> {
-    of(role).iter().find(|flag| flag.names.iter().any(|known| known == name))
+pub fn find(role: Role, minor: KubernetesMinor, name: &str) -> Option<&'static Flag> {
+    of(role, minor).find(|flag| flag.names.iter().any(|known| known == name))
 }
 
-/// Returns every name of every flag of a role.
+/// Tells whether a flag of any minor is a boolean: on a command line it takes no word behind it.
 #[must_use]
-pub fn names(role: Role) -> BTreeSet<&'static str> {
-    of(role).iter().flat_map(|flag| flag.names.iter().map(String::as_str)).collect()
+pub fn is_boolean(role: Role, name: &str) -> bool {
+    let mut booleans = all(role).iter().filter(|flag| flag.kind == Type::Boolean);
+    booleans.any(|flag| flag.names.iter().any(|known| known == name))
+}
+
+/// Returns every name of every flag of a role in a minor.
+#[must_use]
+pub fn names(role: Role, minor: KubernetesMinor) -> BTreeSet<&'static str> {
+    of(role, minor).flat_map(|flag| flag.names.iter().map(String::as_str)).collect()
 }
 
 /// Tells whether K3s' command line takes `text` for the flag `name`, and says what it answers where not.
 ///
 /// # Errors
 /// K3s' own message: it exits with it.
-pub fn check(role: Role, name: &str, text: &str) -> Result<(), String> {
-    let Some(flag) = find(role, name) else {
+pub fn check(role: Role, minor: KubernetesMinor, name: &str, text: &str) -> Result<(), String> {
+    let Some(flag) = find(role, minor, name) else {
         return Err(format!("flag provided but not defined: -{name}"));
     };
     let fits = match flag.kind {

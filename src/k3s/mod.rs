@@ -1,6 +1,7 @@
 //! What will K3s make of it? Its YAML, its merge of files, its command line, and each component's flags.
 
 pub mod arguments;
+pub mod components;
 mod effective;
 mod existing;
 pub mod flags;

@@ -5,6 +5,7 @@ use super::merge::{self, Key};
 use crate::Role;
 use crate::error::{Error, Kind, Place, Result};
 use crate::node::{Root, RootedPath};
+use crate::profile::KubernetesMinor;
 
 /// Where K3s looks by default.
 pub const DEFAULT_CONFIG: &str = "/etc/rancher/k3s/config.yaml";
@@ -20,22 +21,24 @@ pub struct Reading {
     pub argv: Vec<String>,
     /// What K3s logs about it.
     pub warnings: Vec<String>,
+    /// The minor whose flags it was read by.
+    pub minor: KubernetesMinor,
 }
 
 impl Reading {
-    /// Reads the configuration for the command line `words`, which begins with the command.
+    /// Reads the configuration for the command line `words`, which begins with the command, of K3s of a minor.
     ///
     /// # Errors
     /// [`Kind::BadInput`] with the place where K3s would not start, or where a file is over a limit.
-    pub fn of(root: &Root, words: &[String]) -> Result<Self> {
-        Self::with(root, words, &RootedPath::fixed(DEFAULT_CONFIG))
+    pub fn of(root: &Root, words: &[String], minor: KubernetesMinor) -> Result<Self> {
+        Self::with(root, words, minor, &RootedPath::fixed(DEFAULT_CONFIG))
     }
 
     /// The same with another configuration file than the default one.
     ///
     /// # Errors
     /// As for [`Reading::of`].
-    pub fn with(root: &Root, words: &[String], config: &RootedPath) -> Result<Self> {
+    pub fn with(root: &Root, words: &[String], minor: KubernetesMinor, config: &RootedPath) -> Result<Self> {
         let paths = paths(root, config)?;
         let mut files = Vec::new();
         for path in paths {
@@ -48,6 +51,7 @@ impl Reading {
                         keys: Vec::new(),
                         argv: words.to_vec(),
                         warnings: Vec::new(),
+                        minor,
                     });
                 }
             }
@@ -56,9 +60,9 @@ impl Reading {
         let keys = merge::merge(named).map_err(|(file, problem)| {
             Error::new(Kind::BadInput, problem.message).at(Place { file, position: problem.position })
         })?;
-        let (known, warnings) = strip_unknown(words, &keys);
+        let (known, warnings) = strip_unknown(words, &keys, minor);
         let argv = merge::argv(words, &known);
-        Ok(Self { files: files.into_iter().map(|(path, _)| path).collect(), keys, argv, warnings })
+        Ok(Self { files: files.into_iter().map(|(path, _)| path).collect(), keys, argv, warnings, minor })
     }
 }
 
@@ -66,12 +70,12 @@ impl Reading {
     /// Returns what K3s' command line refuses, with its message and the place: K3s exits on the first.
     #[must_use]
     pub fn refusals(&self, role: Role) -> Vec<(String, Place)> {
-        let known = flags::names(role);
+        let known = flags::names(role, self.minor);
         let keys = self.keys.iter().filter(|key| role == Role::Agent || known.contains(key.name.as_str()));
         let items = keys.flat_map(|key| key.items.iter().map(move |item| (key, item)));
         items
             .filter_map(|(key, item)| {
-                Some((flags::check(role, &key.name, &item.text).err()?, item.place.clone()))
+                Some((flags::check(role, self.minor, &key.name, &item.text).err()?, item.place.clone()))
             })
             .collect()
     }
@@ -96,11 +100,11 @@ fn paths(root: &Root, config: &RootedPath) -> Result<Vec<RootedPath>> {
 }
 
 /// Leaves out what a server does not know, as K3s does when `server` is its first word; an agent keeps all.
-fn strip_unknown(words: &[String], keys: &[Key]) -> (Vec<Key>, Vec<String>) {
+fn strip_unknown(words: &[String], keys: &[Key], minor: KubernetesMinor) -> (Vec<Key>, Vec<String>) {
     if words.first().is_none_or(|word| word != "server") {
         return (keys.to_vec(), Vec::new());
     }
-    let known = flags::names(Role::Server);
+    let known = flags::names(Role::Server, minor);
     let (mut kept, mut warnings) = (Vec::new(), Vec::new());
     for key in keys {
         if known.contains(key.name.as_str()) {

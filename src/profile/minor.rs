@@ -31,6 +31,12 @@ impl KubernetesMinor {
         Err(error)
     }
 
+    /// Returns the minor after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
     /// Returns every supported minor, oldest first.
     #[must_use]
     pub fn supported() -> Vec<Self> {
