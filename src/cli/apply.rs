@@ -2,22 +2,25 @@
 
 use std::collections::BTreeMap;
 
+use tracing::warn;
+
 use super::args::{ApplyArguments, Global, Judging};
 use super::context::{self, Context};
 use super::saved::SavedPlan;
 use super::ui::Ui;
 use super::{changes_code, plan};
-use crate::apply::{Keep, Outcome, Recorded, Told, Transaction, check_writable};
+use crate::apply::{Keep, Outcome, Recorded, Told, Transaction, check_writable, has_state};
 use crate::error::{Error, Kind, Result};
 use crate::node::k3s::Traces;
 use crate::node::{Owner, Root};
 use crate::output::{self, Report};
 use crate::plan::Plan;
+use crate::preflight::{Finding, Judged, judge};
 
 pub(super) fn run(global: &Global, arguments: &ApplyArguments, ui: &mut Ui) -> Result<u8> {
     let saved = arguments.plan.as_deref().map(SavedPlan::read).transpose()?;
     let (global, judging) = match &saved {
-        Some(saved) => &saved.words(global, &arguments.judging)?,
+        Some(saved) => &saved.words(global, arguments)?,
         None => &(global.clone(), arguments.judging.clone()),
     };
     let root = Root::open(&global.root)?;
@@ -25,8 +28,9 @@ pub(super) fn run(global: &Global, arguments: &ApplyArguments, ui: &mut Ui) -> R
     context::check_rights(global, owner)?;
     let job = Job { root: &root, global, judging, arguments, saved: saved.as_ref() };
     let recorded = context::earlier(&root)?;
-    let outcome = if recorded.interrupted.is_some() {
-        // What a plan would be now means nothing: that run has to be undone first.
+    let has_to_end = arguments.no_history && has_state(&root)?;
+    let outcome = if recorded.interrupted.is_some() || has_to_end {
+        // What a plan would be now means nothing: that run has to be undone first, or what it left taken away.
         job.carry_out(owner, None)?
     } else {
         match job.prepare(recorded, None)? {
@@ -36,12 +40,13 @@ pub(super) fn run(global: &Global, arguments: &ApplyArguments, ui: &mut Ui) -> R
         }
     };
     plan::warn_all(&outcome.plan);
-    if ui.json() {
-        ui.out_json(&Report::new(&outcome.plan))?;
+    let told = if ui.json() {
+        ui.out_json(&Report::new(&outcome.plan))
     } else {
         let text = output::applied(&outcome.plan, ui.stdout_style());
-        ui.out(&text)?;
-    }
+        ui.out(&text)
+    };
+    told.map_err(|error| error.hint("what was asked for is done; only the report of it is lost"))?;
     Ok(changes_code(judging.detailed_exitcode, outcome.plan.is_changed()))
 }
 
@@ -101,8 +106,29 @@ impl<'a> Job<'a> {
             (true, _) => Keep::Nothing,
             (false, runs) => Keep::History(runs),
         };
-        transaction.apply(plan, told, retold, keep)
+        let starts = || if self.arguments.no_preflight { Ok(()) } else { check_start(&context) };
+        transaction.apply(plan, told, retold, keep, &starts)
     }
+}
+
+/// Refuses a node on which K3s would not start: it is worse than a soft one.
+fn check_start(context: &Context<'_>) -> Result<()> {
+    let Context { root, site, version, .. } = context;
+    let verdict = judge(&Judged::of(root, site.role, version.minor(), &site.data_dir)?);
+    for unknown in &verdict.unknown {
+        warn!("whether K3s starts cannot be told: {unknown}");
+    }
+    let stopping: Vec<&Finding> = verdict.stopping().collect();
+    let Some(first) = stopping.first() else { return Ok(()) };
+    let mut error = Error::new(Kind::Failed, format!("K3s would not start: {}", first.message));
+    if let Some(place) = &first.place {
+        error = error.at(place.clone());
+    }
+    error = error.hint(first.remedy.clone());
+    if stopping.len() > 1 {
+        error = error.hint(format!("{} more: k3s-harden preflight", stopping.len() - 1));
+    }
+    Err(error.hint("--no-preflight applies it all the same"))
 }
 
 /// Refuses what is unsafe once K3s has started: encrypting Secrets, or no longer doing so, by configuration alone.

@@ -76,10 +76,8 @@ impl BootSysctls {
 
     fn add(&mut self, root: &Root, path: &RootedPath) -> Result<()> {
         // A link to /dev/null hides the file of that name in the other directories, and is no file itself.
-        if let Node::Symlink { target } = root.look(path)? {
-            if target == "/dev/null" {
-                return Ok(());
-            }
+        if matches!(root.look(path)?, Node::Symlink { target, .. } if target == "/dev/null") {
+            return Ok(());
         }
         let Some(bytes) = root.read(path)? else { return Ok(()) };
         for (index, line) in String::from_utf8_lossy(&bytes).lines().enumerate() {
