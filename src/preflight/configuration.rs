@@ -72,15 +72,21 @@ fn refused(role: Role, message: &str, place: &Place) -> Finding {
 fn late_encryption(judged: &Judged<'_>) -> Option<Finding> {
     let traces = judged.traces();
     let (Role::Server, proof) = traces.started.as_ref()? else { return None };
-    let wanted = judged.is_on("secrets-encryption");
     let (_, place) = judged.value("secrets-encryption").unzip();
-    let finding = match (wanted, traces.secrets_encrypted) {
-        (true, false) => Finding::stops(
+    let own_command = "k3s secrets-encrypt enable (v1.33.10, v1.34.6, v1.35.3 and newer)";
+    let finding = match (judged.is_on("secrets-encryption"), traces.secrets_encrypted) {
+        // Of a cluster of several servers each compares what is critical with the others.
+        (true, false) if is_of_several(judged) => Finding::stops(
             "secrets-encryption-late",
-            format!("K3s has started without secrets-encryption ({proof} exists): in a cluster of several servers it exits, in one of a single server Secrets stay as they are"),
-            "take it out again, or turn it on with K3s' own command: k3s secrets-encrypt enable (v1.33.10, v1.34.6, v1.35.3 and newer)",
+            format!("K3s has started without secrets-encryption ({proof} exists), and exits where it differs from the other servers"),
+            format!("take it out again, or turn it on with K3s' own command: {own_command}"),
         )
         .says("critical configuration mismatched: secrets-encryption"),
+        (true, false) => Finding::warns(
+            "secrets-encryption-late",
+            format!("K3s has started without secrets-encryption ({proof} exists), and turning it on by configuration alone is not supported: Secrets that are there stay as they are"),
+            format!("take it out again, or turn it on with K3s' own command: {own_command}"),
+        ),
         (false, true) => Finding::stops(
             "secrets-encryption-gone",
             "K3s has started with encrypted Secrets, and without secrets-encryption it cannot read them",
@@ -92,4 +98,13 @@ fn late_encryption(judged: &Judged<'_>) -> Option<Finding> {
         Some(place) => finding.at(place),
         None => finding,
     })
+}
+
+/// Tells whether other servers may be there: only a server with SQLite is always alone.
+fn is_of_several(judged: &Judged<'_>) -> bool {
+    let etcd = judged.data_dir.join("server/db/etcd");
+    judged.value("server").is_some()
+        || judged.value("datastore-endpoint").is_some()
+        || judged.is_on("cluster-init")
+        || judged.root.exists(&etcd)
 }
