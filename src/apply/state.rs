@@ -5,7 +5,7 @@ use std::time::Duration;
 use tracing::debug;
 
 use crate::error::{Error, Kind, Result};
-use crate::node::{FileMode, Lock, Metadata, Node, Owner, Root, RootedPath, Signals};
+use crate::node::{FileMode, Lock, Metadata, Node, Owner, Root, RootedPath, Signals, host};
 
 /// Where the journals and the backups are.
 pub const STATE_DIRECTORY: &str = "/var/lib/k3s-harden";
@@ -87,12 +87,26 @@ impl StateDirectory {
     }
 }
 
-/// Removes what runs have left that were killed while they made or removed it.
+/// Removes what runs have left that were killed while they made or removed it. It has to be locked.
 pub(super) fn sweep(root: &Root) -> Result<()> {
+    sweep_these(root, |_| true)
+}
+
+/// The same where there is none, and so no lock: what a process that lives is about to make stays.
+///
+/// # Errors
+/// Where something is left that cannot be removed.
+pub fn sweep_abandoned(root: &Root) -> Result<()> {
+    sweep_these(root, |process| !host::exists(&format!("/proc/{process}")))
+}
+
+fn sweep_these(root: &Root, is_dead: impl Fn(u32) -> bool) -> Result<()> {
     let mut above = state_directory().parent();
     while let Some(folder) = above {
         for name in root.list(&folder)? {
-            let left = |name: &&str| *name == LEAVING || name.strip_prefix(COMING).is_some_and(is_process);
+            let left = |name: &&str| {
+                *name == LEAVING || name.strip_prefix(COMING).and_then(process).is_some_and(&is_dead)
+            };
             if let Some(name) = name.to_str().filter(left) {
                 root.remove_tree(&folder.join(name))?;
             }
@@ -102,8 +116,8 @@ pub(super) fn sweep(root: &Root) -> Result<()> {
     Ok(())
 }
 
-fn is_process(suffix: &str) -> bool {
-    suffix.strip_prefix('.').is_some_and(|number| number.parse::<u32>().is_ok())
+fn process(suffix: &str) -> Option<u32> {
+    suffix.strip_prefix('.')?.parse().ok()
 }
 
 /// Tells whether the state directory is below `path`, or is it.
