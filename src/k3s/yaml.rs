@@ -36,6 +36,9 @@ pub enum Value {
     Map(Vec<(Node, Node)>),
 }
 
+/// The first document, if there is anything in it, and where a further one begins.
+pub type Parsed = (Option<Node>, Option<(usize, usize)>);
+
 /// Why a file cannot be read, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -64,11 +67,9 @@ pub fn read(bytes: &[u8]) -> Result<Option<Node>, Problem> {
 ///
 /// # Errors
 /// Where it is no YAML, or over a limit.
-pub fn read_merged(bytes: &[u8]) -> Result<(Option<Node>, Option<(usize, usize)>), Problem> {
+pub fn read_merged(bytes: &[u8]) -> Result<Parsed, Problem> {
     parse(bytes, true)
 }
-
-type Parsed = (Option<Node>, Option<(usize, usize)>);
 
 fn parse(bytes: &[u8], merging: bool) -> Result<Parsed, Problem> {
     if bytes.len() > MAX_BYTES {
