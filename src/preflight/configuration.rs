@@ -15,6 +15,7 @@ pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
                 effective.refusals.iter().map(|(message, place)| refused(judged.role, message, place)),
             );
             findings.extend(late_encryption(judged));
+            findings.extend(kubeconfig_mode(judged));
         }
     }
     Ok(findings)
@@ -107,4 +108,28 @@ fn is_of_several(judged: &Judged<'_>) -> bool {
         || judged.value("datastore-endpoint").is_some()
         || judged.is_on("cluster-init")
         || judged.root.exists(&etcd)
+}
+
+/// K3s reads `write-kubeconfig-mode` as octal text, and YAML makes 416 of an unquoted 0640.
+fn kubeconfig_mode(judged: &Judged<'_>) -> Option<Finding> {
+    let (text, place) = judged.value("write-kubeconfig-mode").filter(|(text, _)| !text.is_empty())?;
+    let remedy = "write it in quotes: \"0600\"";
+    let finding = match u32::from_str_radix(text, 8) {
+        Err(_) => Finding::hardens_nothing(
+            "kubeconfig-mode",
+            format!(
+                "write-kubeconfig-mode is {text}, which is no octal number: K3s leaves the mode as it is"
+            ),
+            remedy,
+        ),
+        Ok(mode) if mode & 0o600 != 0o600 || mode & 0o022 != 0 => Finding::warns(
+            "kubeconfig-mode",
+            format!(
+                "write-kubeconfig-mode is {text}, so the administrator's kubeconfig gets the mode {mode:04o}"
+            ),
+            remedy,
+        ),
+        Ok(_) => return None,
+    };
+    Some(finding.at(place))
 }
