@@ -4,10 +4,9 @@
 //! then what it had undone is done again. So whether a run is undone follows from the runs after it alone.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 
 use super::journal::{Entry, JOURNAL, Journal, Saved, State, Summary, Told, Verb};
-use super::state::{forget, run_directory, runs_directory, state_directory, unreadable};
+use super::state::{forget, ids, run_directory, state_directory, unreadable};
 use crate::error::Result;
 use crate::node::{Metadata, Node, Owner, Root, RootedPath};
 
@@ -149,20 +148,6 @@ impl History {
     fn carried_out(&self) -> impl DoubleEndedIterator<Item = &Journal> {
         self.runs.iter().filter(|run| run.state == State::Committed)
     }
-}
-
-/// Returns the numbers of the runs, oldest first.
-///
-/// # Errors
-/// Where the directory cannot be read.
-pub(super) fn ids(root: &Root) -> Result<Vec<u32>> {
-    let number = |name: &OsString| {
-        let name = name.to_str().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))?;
-        name.parse().ok()
-    };
-    let mut ids: Vec<u32> = root.list(&runs_directory())?.iter().filter_map(number).collect();
-    ids.sort_unstable();
-    Ok(ids)
 }
 
 /// Unites the two oldest runs until no more than `kept` are left besides the oldest. What was there before the

@@ -3,12 +3,12 @@
 //! It comes and goes in one step, and whether it stays is decided with the lock held, by what is in it: a run that
 //! waited for the lock may find that the one before it made the history, or took it away.
 
+use std::ffi::OsString;
 use std::thread::sleep;
 use std::time::Duration;
 
 use tracing::{debug, warn};
 
-use super::history::ids;
 use crate::error::{Error, Kind, Result};
 use crate::node::{FileMode, Lock, Metadata, Node, Owner, Root, RootedPath, Signals};
 
@@ -53,6 +53,20 @@ pub(super) fn runs_directory() -> RootedPath {
 
 pub(super) fn run_directory(id: u32) -> RootedPath {
     runs_directory().join(&format!("{id:04}"))
+}
+
+/// Returns the numbers of the runs, oldest first.
+///
+/// # Errors
+/// Where the directory cannot be read.
+pub(super) fn ids(root: &Root) -> Result<Vec<u32>> {
+    let number = |name: &OsString| {
+        let name = name.to_str().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))?;
+        name.parse().ok()
+    };
+    let mut ids: Vec<u32> = root.list(&runs_directory())?.iter().filter_map(number).collect();
+    ids.sort_unstable();
+    Ok(ids)
 }
 
 /// Returns the error for something in the state directory that is not as we write it.

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tracing::{debug, info_span, warn};
 
-use super::history::{self, History, Recorded, ids};
+use super::history::{self, History, Recorded};
 use super::journal::{Head, Journal, State, Told, Verb};
 use super::recovery::{self, Recovered};
-use super::state::{STATE_DIRECTORY, StateDirectory, forget, runs_directory};
+use super::state::{STATE_DIRECTORY, StateDirectory, forget, ids, runs_directory};
 use crate::error::{Error, Kind, Result};
 use crate::node::{Node, Owner, Root, RootedPath, Signals, selinux};
 use crate::plan::{Action, Change, Current, Directory, File, Plan, Resource};

@@ -30,7 +30,7 @@ impl Flag {
     /// Tells whether a minor has it.
     #[must_use]
     pub fn is_of(&self, minor: KubernetesMinor) -> bool {
-        self.from.is_none_or(|from| from <= minor) && self.until.is_none_or(|until| minor <= until)
+        minor.is_within(self.from, self.until)
     }
 }
 

@@ -36,7 +36,7 @@ impl Flag {
     /// Tells whether a minor can have it in any of its releases.
     #[must_use]
     pub fn is_of(&self, minor: KubernetesMinor) -> bool {
-        self.from.is_none_or(|from| from <= minor) && self.until.is_none_or(|until| minor <= until)
+        minor.is_within(self.from, self.until)
     }
 }
 

@@ -160,7 +160,7 @@ pub(super) fn look(judged: &Judged<'_>, path: &RootedPath) -> Result<At> {
 
 impl Plugin {
     fn is_of(&self, minor: KubernetesMinor) -> bool {
-        self.from.is_none_or(|from| from <= minor) && self.until.is_none_or(|until| minor <= until)
+        minor.is_within(self.from, self.until)
     }
 }
 

@@ -31,6 +31,12 @@ impl KubernetesMinor {
         Err(error)
     }
 
+    /// Tells whether it lies from the first to the last of a range, whose ends may be open.
+    #[must_use]
+    pub fn is_within(self, first: Option<Self>, last: Option<Self>) -> bool {
+        first.is_none_or(|first| first <= self) && last.is_none_or(|last| self <= last)
+    }
+
     /// Returns the minor after this one.
     #[must_use]
     pub fn next(self) -> Self {
@@ -159,7 +165,7 @@ impl MinorRange {
     /// Tells whether `minor` lies in the range.
     #[must_use]
     pub fn contains(self, minor: KubernetesMinor) -> bool {
-        self.from.is_none_or(|from| from <= minor) && self.to.is_none_or(|to| minor <= to)
+        minor.is_within(self.from, self.to)
     }
 }
 
