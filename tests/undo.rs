@@ -34,19 +34,28 @@ fn apply(node: &Node, arguments: &[&str]) -> String {
 }
 
 /// Everything but the state directory and what leads to it: path, mode and content or target.
-fn state(node: &Node) -> Vec<(PathBuf, String, Vec<u8>)> {
+#[derive(PartialEq, Eq)]
+struct State(Vec<(PathBuf, String, Vec<u8>)>);
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let line = |(path, mode, bytes): &(PathBuf, String, Vec<u8>)| {
+            format!("{mode} {} {}", path.display(), bytes.len())
+        };
+        f.debug_list().entries(self.0.iter().map(line)).finish()
+    }
+}
+
+fn state(node: &Node) -> State {
     let content = |path: &PathBuf| {
         let path = node.path().join(path);
         let target = fs::read_link(&path).map(|target| target.into_os_string().into_encoded_bytes());
         target.or_else(|_| fs::read(&path)).unwrap_or_default()
     };
-    walk(node.path())
-        .into_iter()
-        .filter(|(path, _)| {
-            !path.starts_with("var/lib/k3s-harden") && !"var/lib".starts_with(path.to_str().unwrap())
-        })
-        .map(|(path, mode)| (path.clone(), mode, content(&path)))
-        .collect()
+    let leads_there = |path: &PathBuf| "var/lib".starts_with(path.to_str().unwrap());
+    let found = walk(node.path()).into_iter();
+    let found = found.filter(|(path, _)| !path.starts_with("var/lib/k3s-harden") && !leads_there(path));
+    State(found.map(|(path, mode)| (path.clone(), mode, content(&path))).collect())
 }
 
 /// A node that somebody has set up by hand: lax modes, old files, a symlink in the place of one of ours.
@@ -195,7 +204,11 @@ fn directories_with_something_in_them_stay() {
     fs::write(node.path().join("etc/rancher/k3s/mine"), "").unwrap();
     let output = node.run(&["rollback"]);
     assert_eq!(output.code, 0);
-    assert!(output.stderr.contains("/etc/rancher/k3s stays: it is not empty"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("/etc/rancher/k3s stays: it is not empty, or leads elsewhere"),
+        "{}",
+        output.stderr
+    );
     assert_eq!(
         node.tree(),
         "0755 etc\n0755 etc/rancher\n0755 etc/rancher/k3s\n0644 etc/rancher/k3s/mine\n0755 var\n0755 var/lib\n"
@@ -227,9 +240,9 @@ fn after_a_start_what_stays_in_the_cluster_is_named_with_its_commands() {
     let output = node.run(&["rollback"]);
     assert_eq!(output.code, 0);
     insta::assert_snapshot!(output.stderr, @r#"
-     WARN /var/lib/rancher/k3s/server stays: it is not empty
-     WARN /var/lib/rancher/k3s stays: it is not empty
-     WARN /var/lib/rancher stays: it is not empty
+     WARN /var/lib/rancher/k3s/server stays: it is not empty, or leads elsewhere
+     WARN /var/lib/rancher/k3s stays: it is not empty, or leads elsewhere
+     WARN /var/lib/rancher stays: it is not empty, or leads elsewhere
      WARN K3s has already started here: arguments and files take effect when it starts again: systemctl restart k3s
      WARN objects that policy.yaml has brought into the cluster stay there; these commands remove them:
       k3s kubectl delete networkpolicy intra-namespace --namespace default
@@ -401,4 +414,228 @@ fn beside_a_saved_plan_nothing_else_can_be_asked_for() {
     let output = node.run(&["apply", file]);
     assert!(output.code == 65 && output.stderr.contains("is not a saved plan"), "{}", all(&output));
     assert!(walk(node.path()).is_empty());
+}
+
+/// Makes the binary wait at a system call, as if the machine were busy.
+fn slowly(node: &Node, inject: &str, arguments: &[&str]) -> std::process::Child {
+    let mut command = std::process::Command::new("strace");
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", inject, env!("CARGO_BIN_EXE_k3s-harden")]);
+    command.arg("--root").arg(node.path()).args(["--owner", &support::owner()]).args(arguments);
+    command
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null());
+    command.env_clear().env("PATH", "/usr/bin:/bin").spawn().expect("strace is needed: Debian package strace")
+}
+
+#[allow(clippy::print_stdout, reason = "a test that is skipped says so")]
+fn has_strace() -> bool {
+    let found = ["/usr/bin/strace", "/bin/strace"].iter().any(|path| std::path::Path::new(path).exists());
+    if !found {
+        println!("skipped: there is no strace here");
+    }
+    found
+}
+
+#[test]
+fn who_made_the_state_directory_does_not_take_the_history_of_another_away() {
+    if !has_strace() {
+        return;
+    }
+    let node = Node::new().file(SYSCTL, "mine\n");
+    let words: Vec<&str> = ["apply", "-q"].iter().chain(&SERVER).copied().collect();
+    let mut slow = slowly(&node, "inject=flock:delay_enter=1500000:when=2", &words);
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    apply(&node, &[]);
+    assert!(slow.wait().unwrap().success());
+    assert!(run(&node, &["history"]).contains("apply server 1.33"), "{}", run(&node, &["history"]));
+    run(&node, &["rollback"]);
+    assert_eq!(node.read(SYSCTL), "mine\n");
+}
+
+#[test]
+fn what_moved_to_another_place_stays_there() {
+    let node = Node::new();
+    apply(&node, &[]);
+    fs::create_dir(node.path().join("data")).unwrap();
+    fs::rename(node.path().join("var/lib/rancher"), node.path().join("data/rancher")).unwrap();
+    symlink("/data/rancher", node.path().join("var/lib/rancher")).unwrap();
+    let output = node.run(&["rollback"]);
+    assert_eq!(output.code, 0, "{}", all(&output));
+    assert!(
+        output.stderr.contains("/var/lib/rancher stays: it is not empty, or leads elsewhere"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(node.tree(), "0755 data\n0755 data/rancher\n0755 var\n0755 var/lib\n0777 var/lib/rancher\n");
+}
+
+#[test]
+fn a_configuration_that_k3s_could_not_read_is_no_reason_not_to_go_back() {
+    let node = Node::new();
+    apply(&node, &["--data-dir", "/srv/k3s"]);
+    let node = node.file("etc/rancher/k3s/config.yaml", "data-dir: /other\n");
+    run(&node, &["rollback"]);
+    run(&node, &["rollback", "2"]);
+    fs::write(node.path().join("etc/rancher/k3s/config.yaml"), "a: [\n").unwrap();
+    run(&node, &["uninstall"]);
+    assert_eq!(
+        state(&node).0.iter().map(|(path, ..)| path.to_str().unwrap()).collect::<Vec<_>>(),
+        ["etc", "etc/rancher", "etc/rancher/k3s", "etc/rancher/k3s/config.yaml"]
+    );
+}
+
+#[test]
+fn bytes_of_somebody_that_a_rollback_brought_back_are_not_lost_with_the_history() {
+    let node = Node::new();
+    apply(&node, &[]);
+    fs::write(node.path().join(SYSCTL), "mine=1\n").unwrap();
+    let output = node.run(&["apply"]);
+    assert!(
+        output.stderr.contains("was overwritten by somebody since k3s-harden wrote it"),
+        "{}",
+        output.stderr
+    );
+    run(&node, &["rollback"]);
+    assert_eq!(node.read(SYSCTL), "mine=1\n");
+    let output = node.run(&["uninstall"]);
+    assert!(output.code == 1 && output.stderr.contains("+mine=1"), "{}", all(&output));
+    assert_eq!(node.read(SYSCTL), "mine=1\n");
+    // With the history still there, nothing is lost.
+    run(&node, &["rollback", "1"]);
+    assert!(!node.path().join(SYSCTL).exists());
+}
+
+#[test]
+fn a_backup_that_is_gone_is_never_taken_for_an_empty_file() {
+    let node = Node::new().file(SYSCTL, "mine\n");
+    apply(&node, &["--on-foreign", "keep"]);
+    apply(&node, &["--on-foreign", "replace", "--set", "history_runs=1"]);
+    let run_2 = node.path().join("var/lib/k3s-harden/runs/0002");
+    for entry in fs::read_dir(&run_2).unwrap().map(Result::unwrap) {
+        if entry.file_name().to_str().unwrap().ends_with(".before") {
+            fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    let output = node.run(&["apply", "--set", "audit_log_maxage=77"]);
+    assert!(
+        output.code == 0 && output.stderr.contains("the history could not be shortened"),
+        "{}",
+        all(&output)
+    );
+    assert_eq!(node.run(&["uninstall"]).code, 1);
+    assert!(node.path().join(SYSCTL).metadata().unwrap().len() > 10, "an empty file in its place");
+}
+
+#[test]
+fn a_journal_that_was_moved_away_takes_no_backups_with_it() {
+    let node = Node::new().file(SYSCTL, "mine\n");
+    apply(&node, &[]);
+    let journal = node.path().join("var/lib/k3s-harden/runs/0001/journal.json");
+    let text = fs::read_to_string(&journal).unwrap();
+    fs::write(&journal, "{").unwrap();
+    let output = node.run(&["apply"]);
+    assert!(output.code == 1 && output.stderr.contains("help: it is of another version of k3s-harden, or damaged; move ROOT/var/lib/k3s-harden/runs/0001 away"), "{}", all(&output));
+    fs::remove_file(&journal).unwrap();
+    apply(&node, &["--set", "audit_log_maxage=77"]);
+    let backup = text.split('"').find(|word| word.ends_with(".before")).unwrap();
+    assert_eq!(fs::read(journal.parent().unwrap().join(backup)).unwrap(), b"mine\n");
+    // What a hand has changed leads nowhere else.
+    for name in ["../journal.json", "", "/etc/passwd", ".x"] {
+        let text = text.replace(backup, name);
+        fs::write(&journal, text).unwrap();
+        let output = node.run(&["rollback", "1"]);
+        assert!(
+            output.code == 1 && output.stderr.contains("is no name of a backup"),
+            "{name}: {}",
+            all(&output)
+        );
+    }
+}
+
+#[test]
+fn an_image_keeps_nothing_of_runs_that_failed_and_everything_of_somebody_else() {
+    let node = Node::new().file("var/lib/rancher/k3s/server/psa.yaml/in-the-way", "");
+    assert_ne!(
+        node.run(&["apply", "-q", "--k3s-version", "1.33", "--role", "server", "--no-history"]).code,
+        0
+    );
+    assert!(!node.path().join("var/lib/k3s-harden").exists());
+    let node = Node::new().file("var/lib/k3s-harden/NOTES", "precious");
+    apply(&node, &["--no-history"]);
+    assert_eq!(node.read("var/lib/k3s-harden/NOTES"), "precious");
+    // A history that was undone is a history.
+    let node = Node::new();
+    apply(&node, &[]);
+    run(&node, &["rollback"]);
+    assert_eq!(
+        node.run(&["apply", "-q", "--k3s-version", "1.33", "--role", "server", "--no-history"]).code,
+        64
+    );
+    run(&node, &["uninstall"]);
+    assert!(walk(node.path()).is_empty());
+}
+
+#[test]
+fn an_uninstall_that_was_killed_is_finished_by_the_next() {
+    let node = Node::new();
+    apply(&node, &[]);
+    run(&node, &["rollback"]);
+    // As a kill right after the first step leaves it.
+    fs::rename(node.path().join("var/lib/k3s-harden"), node.path().join(".k3s-harden.leaving")).unwrap();
+    assert_eq!(run(&node, &["uninstall"]), "Nothing to undo.\n");
+    assert!(walk(node.path()).is_empty(), "{:?}", walk(node.path()));
+}
+
+#[test]
+fn a_saved_plan_may_be_carried_out_where_the_environment_is_that_of_the_plan() {
+    let node = Node::new();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("plan.json");
+    let file = file.to_str().unwrap();
+    let environment = [
+        ("K3S_HARDEN_PROFILE", "cis,strict"),
+        ("K3S_HARDEN_SKIP", "none"),
+        ("K3S_HARDEN_SETTINGS", ""),
+        ("K3S_HARDEN_SET", "audit_log_maxage=55"),
+        ("K3S_HARDEN_K3S_VERSION", "1.33"),
+    ];
+    assert_eq!(node.run_with(&["plan", "-q", "--out", file], &environment).code, 0);
+    for (other, value) in [
+        ("K3S_HARDEN_K3S_VERSION", "1.29"),
+        ("K3S_HARDEN_SET", "history_runs=1"),
+        ("K3S_HARDEN_NO_LIVE_SYSCTL", "1"),
+    ] {
+        let output = node.run_with(&["apply", file], &[(other, value)]);
+        assert!(
+            output.code == 64 && output.stderr.contains("a saved plan says already"),
+            "{other}: {}",
+            all(&output)
+        );
+    }
+    let output = node.run_with(&["apply", "-q", file], &environment);
+    assert_eq!(output.code, 0, "{}", all(&output));
+    assert!(node.read(DROP_IN).contains("audit-log-maxage=55"));
+    assert_eq!(node.run(&["plan", "--out", "/nowhere/plan"]).code, 73);
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_not_called_a_failure_of_the_run() {
+    let node = Node::new();
+    let mut command = support::binary();
+    command.arg("--root").arg(node.path()).args(["--owner", &support::owner(), "apply", "-q"]).args(SERVER);
+    command.stdout(fs::File::options().write(true).open("/dev/full").unwrap());
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && said.contains("what was asked for is done"), "{said}");
+    assert!(node.path().join(DROP_IN).exists());
+}
+
+#[test]
+fn a_state_directory_elsewhere_is_refused() {
+    let node = Node::new().file("elsewhere/x", "");
+    fs::create_dir_all(node.path().join("var/lib")).unwrap();
+    symlink("/elsewhere", node.path().join("var/lib/k3s-harden")).unwrap();
+    let output = node.run(&["apply", "-q", "--k3s-version", "1.33"]);
+    assert!(output.code == 73 && output.stderr.contains("is a symlink"), "{}", all(&output));
 }

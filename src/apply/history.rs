@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use super::journal::{Entry, JOURNAL, Journal, Saved, State, Summary, Told, Verb};
-use super::state::{run_directory, runs_directory};
+use super::state::{forget, run_directory, runs_directory, state_directory, unreadable};
 use crate::error::Result;
-use crate::node::{Metadata, Owner, Root, RootedPath};
+use crate::node::{Metadata, Node, Owner, Root, RootedPath};
 
 /// What later runs need to know of the earlier ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,13 +49,11 @@ impl Recorded {
     }
 }
 
-/// A path that runs have changed, with the numbers of the runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A path that runs have changed, by every one of them with its number, the oldest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed<'a> {
-    /// By the first of them, which knows what was there before.
-    pub first: (u32, &'a Entry),
-    /// By the last of them, which knows what should be there now.
-    pub last: (u32, &'a Entry),
+    /// What the first of them, at least, knows: what was there before.
+    pub by: Vec<(&'a Journal, &'a Entry)>,
 }
 
 /// Every run of a root that has a journal, oldest first.
@@ -71,8 +69,21 @@ impl History {
     /// # Errors
     /// Where one cannot be read.
     pub fn read(root: &Root) -> Result<Self> {
+        if let Node::Absent = root.look_directory(&state_directory())? {
+            return Ok(Self::default());
+        }
         let journals = ids(root)?.into_iter().map(|id| Journal::read(root, id));
-        Ok(Self::of(journals.filter_map(Result::transpose).collect::<Result<_>>()?))
+        let mut runs = journals.filter_map(Result::transpose).collect::<Result<Vec<Journal>>>()?;
+        // One that was killed while it united two left both.
+        let through = runs.first().and_then(|run| run.through).unwrap_or_default();
+        runs.retain(|run| run.through.is_some() || run.id > through);
+        Ok(Self::of(runs))
+    }
+
+    /// Tells whether there is a run that was carried out, undone or not.
+    #[must_use]
+    pub fn has_carried_out(&self) -> bool {
+        self.carried_out().next().is_some()
     }
 
     /// Finds out what is undone, from the newest run to the oldest: what a rollback in force reaches is.
@@ -103,7 +114,9 @@ impl History {
     /// Returns the newest `apply` that is not undone.
     #[must_use]
     pub fn newest_apply(&self) -> Option<&Journal> {
-        self.carried_out().rev().find(|run| run.verb == Verb::Apply && !self.is_undone(run.id))
+        let counts = |run: &&Journal| run.verb == Verb::Apply && !self.is_undone(run.id);
+        // Old runs that came to nothing together are nothing to undo.
+        self.carried_out().rev().filter(counts).find(|run| run.through.is_none() || !run.entries.is_empty())
     }
 
     /// Returns the run in force before run `id`.
@@ -124,9 +137,9 @@ impl History {
         let mut changed: Vec<Changed<'_>> = Vec::new();
         for run in self.carried_out().filter(|run| run.id >= id) {
             for entry in &run.entries {
-                match changed.iter_mut().find(|changed| changed.first.1.path == entry.path) {
-                    Some(changed) => changed.last = (run.id, entry),
-                    None => changed.push(Changed { first: (run.id, entry), last: (run.id, entry) }),
+                match changed.iter_mut().find(|changed| changed.by[0].1.path == entry.path) {
+                    Some(changed) => changed.by.push((run, entry)),
+                    None => changed.push(Changed { by: vec![(run, entry)] }),
                 }
             }
         }
@@ -168,12 +181,23 @@ pub(super) fn prune(root: &Root, owner: Owner, kept: u32) -> Result<()> {
     }
 }
 
+/// Finishes what a run has begun that was killed while it united two.
+///
+/// # Errors
+/// Where something cannot be read or removed.
+pub(super) fn finish_uniting(root: &Root) -> Result<()> {
+    let ids = ids(root)?;
+    let (Some(&first), true) = (ids.first(), ids.len() > 1) else { return Ok(()) };
+    let through = Journal::read(root, first)?.and_then(|run| run.through).unwrap_or_default();
+    ids[1..].iter().filter(|id| **id <= through).try_for_each(|id| forget(root, *id))
+}
+
 /// Makes one run of two. The older one is written anew before the other goes; one that is killed in between is
 /// found by `through`.
 fn unite(root: &Root, owner: Owner, first: u32, second: u32) -> Result<()> {
     let carried_out = |journal: &Journal| journal.state == State::Committed;
     let Some(mut united) = Journal::read(root, first)?.filter(carried_out) else {
-        return root.remove_tree(&run_directory(first));
+        return forget(root, first);
     };
     let later = Journal::read(root, second)?.filter(carried_out);
     if let Some(later) = later.filter(|_| united.through.is_none_or(|through| through < second)) {
@@ -188,20 +212,24 @@ fn unite(root: &Root, owner: Owner, first: u32, second: u32) -> Result<()> {
                 None => united.entries.push(entry),
             }
         }
+        let mut entries = Vec::new();
+        for entry in united.entries {
+            if entry.before.load(root, first)? != entry.after.load(root, first)? {
+                entries.push(entry);
+            }
+        }
+        united.entries = entries;
+        united.verb = Verb::Apply;
         united.through = Some(second);
         (united.told, united.written, united.about) = (later.told, later.written, later.about);
         united.write(root, owner)?;
     }
-    root.remove_tree(&run_directory(second))?;
-    let wanted: BTreeSet<&str> = united
-        .entries
-        .iter()
-        .flat_map(|entry| [&entry.before, &entry.after])
-        .filter_map(Saved::backup)
-        .collect();
+    forget(root, second)?;
+    let saved = united.entries.iter().flat_map(|entry| [&entry.before, &entry.after]);
+    let wanted: BTreeSet<&str> = saved.filter_map(Saved::backup).collect();
     for name in root.list(&run_directory(first))? {
         if let Some(name) = name.to_str().filter(|name| *name != JOURNAL && !wanted.contains(name)) {
-            root.remove_file(&run_directory(first).join(name))?;
+            root.remove_tree(&run_directory(first).join(name))?;
         }
     }
     Ok(())
@@ -210,7 +238,8 @@ fn unite(root: &Root, owner: Owner, first: u32, second: u32) -> Result<()> {
 /// Copies the bytes of a run to another one, under a name that says where they are from.
 fn adopt(root: &Root, owner: Owner, mut saved: Saved, (to, from): (u32, u32)) -> Result<Saved> {
     if let Some(backup) = saved.backup_mut() {
-        let bytes = root.read(&run_directory(from).join(backup))?.unwrap_or_default();
+        let path = run_directory(from).join(backup);
+        let bytes = root.read(&path)?.ok_or_else(|| unreadable(root, &path, "it is not there"))?;
         *backup = format!("{from:04}-{backup}");
         root.replace(&run_directory(to).join(backup), &bytes, &Metadata::private_file(owner))?;
     }

@@ -16,11 +16,11 @@ use std::time::SystemTime;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::state::{run_directory, unreadable};
+use super::state::{run_directory, runs_directory, unreadable};
 use crate::Role;
 use crate::error::{Error, Kind, Result};
 use crate::k3s::OnConflict;
-use crate::node::{Attributes, Metadata, Node, Owner, Root, RootedPath, SysctlKey};
+use crate::node::{Attributes, MAX_FILE_BYTES, Metadata, Node, Owner, Root, RootedPath, SysctlKey};
 use crate::plan::{Action, Content, Current, Directory, File, OnForeign, Resource, Rule, Subject, Sysctl};
 
 /// The name of a journal in the directory of its run.
@@ -135,11 +135,22 @@ pub enum Saved {
     /// A parameter that cannot be read.
     Unknown,
     /// A file, whose bytes are in `backup` beside the journal.
-    File { mode: String, owner: String, attributes: Attributes, backup: String },
+    File {
+        mode: String,
+        owner: String,
+        #[serde(with = "hexadecimal")]
+        attributes: Attributes,
+        backup: String,
+    },
     /// A directory.
-    Directory { mode: String, owner: String, attributes: Attributes },
+    Directory {
+        mode: String,
+        owner: String,
+        #[serde(with = "hexadecimal")]
+        attributes: Attributes,
+    },
     /// A symlink, whose target is in `backup`.
-    Symlink { backup: String },
+    Symlink { owner: String, backup: String },
     /// The value of a kernel parameter.
     Value { value: String },
 }
@@ -204,20 +215,40 @@ impl Journal {
     /// # Errors
     /// Where that fails.
     pub(super) fn write(&self, root: &Root, owner: Owner) -> Result<()> {
-        let text = serde_json::to_string_pretty(self)
-            .map_err(|error| Error::new(Kind::Failed, error.to_string()))?;
         let path = run_directory(self.id).join(JOURNAL);
-        root.replace(&path, text.as_bytes(), &Metadata::private_file(owner))
+        root.replace(&path, self.to_text()?.as_bytes(), &Metadata::private_file(owner))
     }
 
-    /// Makes the directory of the run with the bytes that it replaces and those that it writes, then writes the
-    /// journal: once that is there, so is the rest.
+    /// Removes the bytes that were kept for undoing the run: it has undone itself.
+    pub(super) fn drop_backups(&self, root: &Root) -> Result<()> {
+        let directory = run_directory(self.id);
+        let saved = self.entries.iter().flat_map(|entry| [&entry.before, &entry.after]);
+        saved.filter_map(Saved::backup).try_for_each(|backup| root.remove_tree(&directory.join(backup)))
+    }
+
+    fn to_text(&self) -> Result<String> {
+        let text = serde_json::to_string_pretty(self)
+            .map_err(|error| Error::new(Kind::Failed, error.to_string()))?;
+        if text.len() > MAX_FILE_BYTES {
+            let message = format!(
+                "the journal would be larger than {MAX_FILE_BYTES} bytes, and could not be read again"
+            );
+            return Err(Error::new(Kind::CannotWrite, message)
+                .hint("a file or directory that would be changed has very large extended attributes: see getfattr -d -m -"));
+        }
+        Ok(text)
+    }
+
+    /// Makes the directory of the run, with the journal, the bytes that it replaces and those that it writes. It gets
+    /// its name last: once that is there, so is all of it.
     ///
     /// # Errors
     /// Where that fails; nothing is changed then, and nothing of the run stays.
     pub(super) fn begin(&self, root: &Root, owner: Owner, actions: &[&Action]) -> Result<()> {
-        let directory = run_directory(self.id);
+        let text = self.to_text()?;
+        let directory = runs_directory().join(&format!(".{:04}.coming", self.id));
         let all = || {
+            root.remove_tree(&directory)?;
             root.make_directory(&directory, &Metadata::private_directory(owner))?;
             for (action, entry) in actions.iter().zip(&self.entries) {
                 for (current, saved) in
@@ -228,9 +259,17 @@ impl Journal {
                     }
                 }
             }
-            self.write(root, owner)
+            root.create_private(&directory.join(JOURNAL), text.as_bytes(), owner)?;
+            root.sync(&directory.join(JOURNAL))?;
+            root.move_directory(&directory, &run_directory(self.id))
         };
-        let result = all();
+        let result = all().and_then(|moved| {
+            let taken = || {
+                let run = root.display(&run_directory(self.id));
+                Error::new(Kind::Failed, format!("{run} is in the way"))
+            };
+            moved.then_some(()).ok_or_else(taken)
+        });
         if result.is_err() {
             // On a full disk each retry would leave another one. Best effort: the first error is the one to report.
             root.remove_tree(&directory).unwrap_or_default();
@@ -292,14 +331,14 @@ impl Saved {
     /// Returns the name of the file beside the journal that holds its bytes.
     pub(super) fn backup(&self) -> Option<&str> {
         match self {
-            Self::File { backup, .. } | Self::Symlink { backup } => Some(backup),
+            Self::File { backup, .. } | Self::Symlink { backup, .. } => Some(backup),
             _ => None,
         }
     }
 
     pub(super) fn backup_mut(&mut self) -> Option<&mut String> {
         match self {
-            Self::File { backup, .. } | Self::Symlink { backup } => Some(backup),
+            Self::File { backup, .. } | Self::Symlink { backup, .. } => Some(backup),
             _ => None,
         }
     }
@@ -310,6 +349,11 @@ impl Saved {
     /// Where the bytes are not there.
     pub(super) fn load(&self, root: &Root, id: u32) -> Result<Current> {
         let bytes = |backup: &String| {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+            if backup.is_empty() || backup.starts_with('.') || !backup.bytes().all(plain) {
+                let journal = run_directory(id).join(JOURNAL);
+                return Err(unreadable(root, &journal, &format!("{backup:?} is no name of a backup")));
+            }
             let path = run_directory(id).join(backup);
             root.read(&path)?.ok_or_else(|| unreadable(root, &path, "it is not there"))
         };
@@ -327,9 +371,10 @@ impl Saved {
                 owner: owner.parse()?,
                 attributes: attributes.clone(),
             }),
-            Self::Symlink { backup } => {
-                Current::Node(Node::Symlink { target: OsString::from_vec(bytes(backup)?) })
-            }
+            Self::Symlink { owner, backup } => Current::Node(Node::Symlink {
+                owner: owner.parse()?,
+                target: OsString::from_vec(bytes(backup)?),
+            }),
             Self::Value { value } => Current::Value(Ok(value.clone())),
         })
     }
@@ -348,7 +393,7 @@ fn save(current: &Current, backup: String) -> Saved {
             owner: owner.to_string(),
             attributes: attributes.clone(),
         },
-        Current::Node(Node::Symlink { .. }) => Saved::Symlink { backup },
+        Current::Node(Node::Symlink { owner, .. }) => Saved::Symlink { owner: owner.to_string(), backup },
         Current::Node(Node::Absent | Node::Other) => Saved::Absent,
         Current::Value(Ok(value)) => Saved::Value { value: value.clone() },
         Current::Value(Err(_)) => Saved::Unknown,
@@ -359,12 +404,42 @@ fn save(current: &Current, backup: String) -> Saved {
 fn content(current: &Current) -> Option<&[u8]> {
     match current {
         Current::Node(Node::File { bytes, .. }) => Some(bytes),
-        Current::Node(Node::Symlink { target }) => Some(target.as_bytes()),
+        Current::Node(Node::Symlink { target, .. }) => Some(target.as_bytes()),
         _ => None,
     }
 }
 
+/// Bytes in hexadecimal: as a list of numbers they would take five times as much.
+mod hexadecimal {
+    use std::collections::BTreeMap;
+
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::node::Attributes;
+
+    pub(super) fn serialize<S: Serializer>(attributes: &Attributes, to: S) -> Result<S::Ok, S::Error> {
+        let text = |bytes: &Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        attributes.iter().map(|(name, bytes)| (name, text(bytes))).collect::<BTreeMap<_, _>>().serialize(to)
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Attributes, D::Error> {
+        let texts = BTreeMap::<String, String>::deserialize(from)?;
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+        let bytes = |text: &str| text.as_bytes().chunks(2).map(byte).collect::<Option<Vec<u8>>>();
+        let read = |(name, text): (String, String)| {
+            bytes(&text).map(|bytes| (name, bytes)).ok_or_else(|| D::Error::custom("expected hexadecimal"))
+        };
+        texts.into_iter().map(read).collect()
+    }
+}
+
 impl Entry {
+    /// Tells whether the entry is about this root: the kernel that runs is another one's than an image's.
+    pub(super) fn concerns(&self, root: &Root) -> bool {
+        root.is_live() || self.resource != "sysctl"
+    }
+
     /// Returns the resource as something that should be as `current`, one of the two that the entry has saved; none
     /// for a parameter that could not be read.
     ///

@@ -2,23 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::history::ids;
 use super::journal::{Entry, JOURNAL, Journal, State, Verb};
-use super::state::{STATE_DIRECTORY, run_directory, unreadable};
+use super::state::{STATE_DIRECTORY, forget, run_directory, unreadable};
 use crate::error::Result;
 use crate::node::{Node, Owner, Root, RootedPath};
 use crate::plan::{Action, Change, Current};
-
-/// Removes the directories of runs that were killed before they had a journal: they have changed nothing.
-pub(super) fn remove_unbegun(root: &Root) -> Result<()> {
-    for id in ids(root)?.into_iter().rev() {
-        if Journal::read(root, id)?.is_some() {
-            break;
-        }
-        root.remove_tree(&run_directory(id))?;
-    }
-    Ok(())
-}
 
 /// A killed run that was put right.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +17,8 @@ pub struct Recovered {
     pub verb: Verb,
     /// Whether it was undone; else it is complete now.
     pub undone: bool,
+    /// Whether something that somebody else has changed was left as it is.
+    pub left: bool,
     /// The same in a sentence, with what was left alone.
     pub says: String,
 }
@@ -43,30 +33,42 @@ pub(super) fn recover(root: &Root, owner: Owner, id: u32) -> Result<Recovered> {
     remove_temporaries(root, &journal)?;
     let mut says = format!("run {id} was interrupted");
     let done = journal.state == State::Committed || is_done(root, &journal)?;
+    let mut left = Vec::new();
     if done {
+        sync(root, &journal)?;
         journal.state = State::Committed;
         journal.write(root, owner)?;
         says.push_str(" after its last change: it is complete");
     } else {
-        let left = undo(root, &journal)?;
+        left = undo(root, &journal)?;
+        sync(root, &journal)?;
         journal.state = State::RolledBack;
         journal.write(root, owner)?;
         says.push_str(": what it had changed was put back");
-        for path in left {
+        for path in &left {
             says.push_str(&format!(
                 "; {path} was changed by somebody else since and stays as it is (what was there before: {STATE_DIRECTORY}/runs/{id:04})"
             ));
         }
     }
-    if !journal.kept {
-        root.remove_tree(&run_directory(id))?;
+    if !journal.kept && left.is_empty() {
+        forget(root, id)?;
+    } else if !done && left.is_empty() {
+        journal.drop_backups(root)?;
     }
-    Ok(Recovered { id, verb: journal.verb, undone: !done, says })
+    Ok(Recovered { id, verb: journal.verb, undone: !done, left: !left.is_empty(), says })
+}
+
+/// Brings everything that the run was about to the disk: what is right already may only seem so, because the run
+/// was killed between a change and its sync, and from now on nobody looks any more.
+fn sync(root: &Root, journal: &Journal) -> Result<()> {
+    let nodes = journal.entries.iter().filter(|entry| entry.resource != "sysctl");
+    nodes.map(|entry| entry.path.parse()).try_for_each(|path: Result<RootedPath>| root.sync(&path?))
 }
 
 /// Tells whether everything is as the run wanted it.
 fn is_done(root: &Root, journal: &Journal) -> Result<bool> {
-    for entry in &journal.entries {
+    for entry in journal.entries.iter().filter(|entry| entry.concerns(root)) {
         let Some(resource) = entry.resource(&entry.after.load(root, journal.id)?)? else { continue };
         if !is_same(&resource.observe(root)?, &resource.wanted()) {
             return Ok(false);
@@ -78,7 +80,7 @@ fn is_done(root: &Root, journal: &Journal) -> Result<bool> {
 /// Puts everything back, the last change first; returns what somebody else has changed, which stays.
 fn undo(root: &Root, journal: &Journal) -> Result<Vec<RootedPath>> {
     let mut left = Vec::new();
-    for entry in journal.entries.iter().rev() {
+    for entry in journal.entries.iter().rev().filter(|entry| entry.concerns(root)) {
         let (before, after) = (entry.before.load(root, journal.id)?, entry.after.load(root, journal.id)?);
         let Some(resource) = entry.resource(&before)? else { continue };
         let action = Action::between(resource, root)?;

@@ -1,12 +1,12 @@
 //! The way back: the plan that makes a node as it was before a run.
 
 use super::history::{Changed, History};
-use super::journal::{Entry, Journal, Saved, State, Told};
+use super::journal::{Entry, Journal, Saved, State, Told, Verb};
 use super::recovery::is_same;
 use super::state::is_above;
 use crate::error::{Error, Kind, Result};
 use crate::node::{Node, Root};
-use crate::plan::{Action, Change, Current, Plan, Resource, Subject};
+use crate::plan::{Action, Change, Current, Plan, Resource, Subject, Sysctl};
 
 /// What a rollback would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,19 +41,19 @@ impl WayBack {
             return Err(Error::new(Kind::Usage, format!("run {} is undone already", run.id))
                 .hint("k3s-harden history shows by which run; that one can be undone by its number"));
         }
-        Self::before(root, history, run).map(Some)
+        Self::before(root, history, run, false).map(Some)
     }
 
-    /// Finds the way back to the first state.
+    /// Finds the way back to the first state, after which there will be no history.
     ///
     /// # Errors
     /// Where the history or the node cannot be read.
     pub fn to_the_first_state(root: &Root, history: &History) -> Result<Option<Self>> {
         let first = history.runs().iter().find(|run| run.state == State::Committed);
-        first.map(|run| Self::before(root, history, run)).transpose()
+        first.map(|run| Self::before(root, history, run, true)).transpose()
     }
 
-    fn before(root: &Root, history: &History, run: &Journal) -> Result<Self> {
+    fn before(root: &Root, history: &History, run: &Journal, for_good: bool) -> Result<Self> {
         let earlier = history.before(run.id);
         let about = earlier.unwrap_or(run).about.clone();
         let subject = Subject { root: root.path().to_owned(), ..about };
@@ -65,47 +65,65 @@ impl WayBack {
             disturbed: Vec::new(),
         };
         for changed in history.changed_since(run.id) {
-            way.add(root, changed)?;
+            way.add(root, &changed, for_good)?;
         }
         way.plan.actions.sort_by_key(|action| order(&action.resource, action.change));
         Ok(way)
     }
 
-    fn add(&mut self, root: &Root, changed: Changed<'_>) -> Result<()> {
-        let ((first, entry), (last, expected)) = (changed.first, changed.last);
-        if is_not_ours_to_undo(root, entry)? {
+    fn add(&mut self, root: &Root, changed: &Changed<'_>, for_good: bool) -> Result<()> {
+        let (first, entry) = changed.by[0];
+        if !entry.concerns(root) || leads_to_us(entry)? {
             return Ok(());
         }
-        let was = entry.before.load(root, first)?;
+        let was = entry.before.load(root, first.id)?;
         let Some(resource) = entry.resource(&was)? else { return Ok(()) };
         let action = Action::between(resource, root)?;
-        let left = expected.after.load(root, last)?;
-        if action.change == Change::None || is_same(&action.before, &left) {
-            self.plan.actions.push(action);
-            return Ok(());
-        }
-        match (&action.resource, expected.resource(&left)?) {
-            // A kernel parameter that has another value by now was set by somebody, or by another boot.
-            (Resource::Sysctl(sysctl), _) => {
-                let now = match &action.before {
-                    Current::Value(Ok(value)) => value.clone(),
-                    _ => "unknown".to_owned(),
-                };
-                let (key, value) = (&sysctl.key, &sysctl.value);
-                self.plan.warnings.push(format!(
-                    "{key} is {now} by now and stays so; before the run it was {value}: sysctl -w {key}={value}"
-                ));
+        let changes = action.change != Change::None;
+        let left = if changes { disturbed(root, changed, &action, for_good)? } else { None };
+        match (left, &action.resource) {
+            (None, _) => {}
+            // Somebody set it, or it was set by another boot.
+            (Some(_), Resource::Sysctl(sysctl)) => {
+                self.plan.warnings.push(stays(sysctl, &action.before));
                 return Ok(());
             }
-            // A directory's label or mode is nobody's content.
-            (Resource::Directory(_), _) | (_, None) => {}
-            (Resource::File(_), Some(left)) => {
-                self.disturbed.push((action.resource.path().to_string(), difference(&left, &action.before)));
+            (Some(left), resource) => {
+                self.disturbed.push((resource.path().to_string(), difference(&left, &action.before)));
             }
         }
         self.plan.actions.push(action);
         Ok(())
     }
+}
+
+/// Returns what should be there, if what is there was not put there by a run. Where the history goes too, what a
+/// rollback has brought back does not count: it may be somebody's, which an apply had replaced, and would be lost.
+fn disturbed(
+    root: &Root,
+    changed: &Changed<'_>,
+    action: &Action,
+    for_good: bool,
+) -> Result<Option<Resource>> {
+    let (mut expected, mut known) = (None, false);
+    for (run, entry) in &changed.by {
+        if run.verb == Verb::Apply || !for_good {
+            let left = entry.after.load(root, run.id)?;
+            known |= is_same(&action.before, &left);
+            expected = entry.resource(&left)?;
+        }
+    }
+    let goes = matches!((&action.resource, action.change), (Resource::Directory(_), Change::Remove));
+    Ok(expected.filter(|_| !known && !goes))
+}
+
+fn stays(sysctl: &Sysctl, now: &Current) -> String {
+    let now = match now {
+        Current::Value(Ok(value)) => value.as_str(),
+        _ => "unknown",
+    };
+    let (key, value) = (&sysctl.key, &sysctl.value);
+    format!("{key} is {now} by now and stays so; before the run it was {value}: sysctl -w {key}={value}")
 }
 
 fn find(history: &History, id: u32) -> Result<&Journal> {
@@ -129,14 +147,9 @@ fn find(history: &History, id: u32) -> Result<&Journal> {
     }))
 }
 
-/// Directories above the state directory stay as long as it does; the running kernel is another one's than an
-/// image's.
-fn is_not_ours_to_undo(root: &Root, entry: &Entry) -> Result<bool> {
-    Ok(match (entry.resource.as_str(), &entry.before) {
-        ("directory", Saved::Absent) => is_above(&entry.path.parse()?),
-        ("sysctl", _) => !root.is_live(),
-        _ => false,
-    })
+/// Directories above the state directory stay as long as it does.
+fn leads_to_us(entry: &Entry) -> Result<bool> {
+    Ok(entry.resource == "directory" && entry.before == Saved::Absent && is_above(&entry.path.parse()?))
 }
 
 /// Directories that come back, parents first; then what is in them; then those that go, the innermost first.

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tracing::{debug, info_span, warn};
 
-use super::history::{self, Recorded, ids};
+use super::history::{self, History, Recorded, ids};
 use super::journal::{Head, Journal, State, Told, Verb};
 use super::recovery::{self, Recovered};
-use super::state::{STATE_DIRECTORY, StateDirectory, run_directory, runs_directory, sweep};
+use super::state::{STATE_DIRECTORY, StateDirectory, forget, runs_directory};
 use crate::error::{Error, Kind, Result};
 use crate::node::{Node, Owner, Root, RootedPath, Signals, selinux};
 use crate::plan::{Action, Change, Current, Directory, File, Plan, Resource};
@@ -39,7 +39,9 @@ pub enum Keep {
 pub struct Transaction<'a> {
     root: &'a Root,
     manner: Manner,
-    state: StateDirectory,
+    state: StateDirectory<'a>,
+    /// The directories above the state directory that were made for it, where this is the first run.
+    made: Vec<RootedPath>,
     recorded: Recorded,
     recovered: Option<Recovered>,
 }
@@ -71,11 +73,11 @@ impl<'a> Transaction<'a> {
     /// [`Kind::Locked`] where another run holds the lock; where the killed run cannot be undone.
     pub fn begin(root: &'a Root, manner: Manner) -> Result<Self> {
         let state = StateDirectory::open(root, manner.owner, manner.lock_timeout, &manner.signals)?;
-        sweep(root)?;
-        recovery::remove_unbegun(root)?;
+        history::finish_uniting(root)?;
+        let made = if state.is_fresh()? { state.made()? } else { Vec::new() };
         let interrupted = Recorded::read(root)?.interrupted;
         let recovered = interrupted.map(|id| recovery::recover(root, manner.owner, id)).transpose()?;
-        Ok(Self { root, recorded: Recorded::read(root)?, recovered, manner, state })
+        Ok(Self { root, recorded: Recorded::read(root)?, recovered, manner, state, made })
     }
 
     /// Returns the killed run that was put right.
@@ -95,7 +97,7 @@ impl<'a> Transaction<'a> {
     pub fn include_what_was_made(&self, plan: &mut Plan) {
         for action in &mut plan.actions {
             if let (true, Resource::Directory(directory)) =
-                (self.state.made.contains(&action.resource.path()), &action.resource)
+                (self.made.contains(&action.resource.path()), &action.resource)
             {
                 action.before = Current::Node(Node::Absent);
                 (action.change, action.diff) = directory.diff(&Node::Absent);
@@ -109,27 +111,24 @@ impl<'a> Transaction<'a> {
     /// # Errors
     /// Where a change fails or a signal comes in; everything was put back then.
     pub fn apply(self, mut plan: Plan, told: Told, record: bool, keep: Keep) -> Result<Outcome> {
-        let record = record && keep != Keep::Nothing;
-        if !plan.is_changed() && !record {
-            return self.end(plan, None, keep);
-        }
-        let written = self.recorded.paths.iter().map(ToString::to_string).collect();
         let kept = keep != Keep::Nothing;
-        if !kept && self.recorded != Recorded::default() {
-            return Err(Error::new(Kind::Usage, "--no-history: there is a history here already, and a change that is not in it could not be undone")
-                .hint("leave --no-history out, or end the history first: k3s-harden uninstall"));
-        }
-        let head = Head { verb: Verb::Apply, kept, told: Some(told), written };
-        match self.carry_out(&mut plan, head) {
-            Ok(id) => self.end(plan, Some(id), keep),
-            Err(error) => {
-                if !kept && ids(self.root).is_ok_and(|ids| ids.is_empty()) {
-                    // The first error is the one to report.
-                    self.state.remove(self.root).unwrap_or_default();
-                }
-                Err(error)
+        if plan.is_changed() || (record && kept) {
+            if !kept && History::read(self.root)?.has_carried_out() {
+                return Err(Error::new(Kind::Usage, "--no-history: there is a history here already, and a change that is not in it could not be undone")
+                    .hint("leave --no-history out, or end the history first: k3s-harden uninstall"));
             }
+            let written = self.recorded.paths.iter().map(ToString::to_string).collect();
+            let head = Head { verb: Verb::Apply, kept, told: Some(told), written };
+            let id = self.carry_out(&mut plan, head)?;
+            match keep {
+                Keep::History(runs) => self.prune(runs),
+                Keep::Nothing => forget(self.root, id)?,
+            }
+            self.forget_failed_runs(keep)?;
+            return Ok(Outcome { plan, id: Some(id) });
         }
+        self.forget_failed_runs(keep)?;
+        Ok(Outcome { plan, id: None })
     }
 
     /// Carries out `plan`, which makes the node as it was before run `to`; `told` and `written` were in force then.
@@ -145,6 +144,7 @@ impl<'a> Transaction<'a> {
     ) -> Result<Outcome> {
         let head = Head { verb: Verb::Rollback { to }, kept: true, told, written };
         let id = self.carry_out(&mut plan, head)?;
+        // Nothing is shortened here: who walks back needs every step.
         Ok(Outcome { plan, id: Some(id) })
     }
 
@@ -153,30 +153,22 @@ impl<'a> Transaction<'a> {
     /// # Errors
     /// Where that fails.
     pub fn forget(self) -> Result<()> {
-        self.state.remove(self.root)
+        self.state.remove()
     }
 
-    /// Does away with what should not stay.
-    fn end(self, plan: Plan, id: Option<u32>, keep: Keep) -> Result<Outcome> {
-        match (keep, id) {
-            (Keep::Nothing, _) => {
-                if let Some(id) = id {
-                    self.root.remove_tree(&run_directory(id))?;
-                }
-                if ids(self.root)?.is_empty() {
-                    self.state.remove(self.root)?;
-                }
-            }
-            (Keep::History(kept), Some(_)) => {
-                // The run is done; that older ones stay longer than they should does no harm.
-                if let Err(error) = history::prune(self.root, self.manner.owner, kept) {
-                    warn!("the history could not be shortened: {error}");
-                }
-            }
-            (Keep::History(_), None) if self.state.is_new => self.state.remove(self.root)?,
-            (Keep::History(_), None) => {}
+    /// Shortens the history. The run is done; that older ones stay longer than they should does no harm.
+    fn prune(&self, runs: u32) {
+        if let Err(error) = history::prune(self.root, self.manner.owner, runs) {
+            warn!("the history could not be shortened: {error}");
         }
-        Ok(Outcome { plan, id })
+    }
+
+    /// Where nothing should stay, runs that failed and were put back should not either.
+    fn forget_failed_runs(&self, keep: Keep) -> Result<()> {
+        if keep == Keep::Nothing && !History::read(self.root)?.has_carried_out() {
+            ids(self.root)?.into_iter().try_for_each(|id| forget(self.root, id))?;
+        }
+        Ok(())
     }
 
     fn carry_out(&self, plan: &mut Plan, head: Head) -> Result<u32> {
@@ -207,12 +199,14 @@ impl<'a> Transaction<'a> {
         if let Err(error) = result {
             // The one that failed may have changed something before it did.
             let failed = self.put_back(&actions[..begun]);
+            journal.state = if failed == 0 { State::RolledBack } else { State::Begun };
+            // Where even this cannot be written, the journal says that the run has begun, which is true too.
+            let written = journal.write(root, owner);
             if failed == 0 && !journal.kept {
-                root.remove_tree(&run_directory(id)).unwrap_or_default();
-            } else {
-                journal.state = if failed == 0 { State::RolledBack } else { State::Begun };
-                // Where even this cannot be written, the journal says that the run has begun, which is true too.
-                journal.write(root, owner).unwrap_or_default();
+                forget(root, id).unwrap_or_default();
+            } else if failed == 0 && written.is_ok() {
+                // On a full disk, nothing else is as easily spared.
+                journal.drop_backups(root).unwrap_or_default();
             }
             return Err(error.hint(match failed {
                 0 => "everything that this run had changed was put back".to_owned(),
@@ -233,7 +227,7 @@ impl<'a> Transaction<'a> {
     fn one(&self, action: &Action) -> Result<Option<String>> {
         let path = action.resource.path();
         let _span = info_span!("change", %path, change = ?action.change).entered();
-        if action.change == Change::Create && self.state.made.contains(&path) {
+        if action.change == Change::Create && self.made.contains(&path) {
             return Ok(None);
         }
         debug!("begins");

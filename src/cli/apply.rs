@@ -7,7 +7,7 @@ use super::context::{self, Context};
 use super::saved::SavedPlan;
 use super::ui::Ui;
 use super::{changes_code, plan};
-use crate::apply::{Keep, Outcome, Recorded, Told, Transaction, check_writable};
+use crate::apply::{Keep, Outcome, Recorded, Told, Transaction, check_writable, has_state};
 use crate::error::{Error, Kind, Result};
 use crate::node::k3s::Traces;
 use crate::node::{Owner, Root};
@@ -17,7 +17,7 @@ use crate::plan::Plan;
 pub(super) fn run(global: &Global, arguments: &ApplyArguments, ui: &mut Ui) -> Result<u8> {
     let saved = arguments.plan.as_deref().map(SavedPlan::read).transpose()?;
     let (global, judging) = match &saved {
-        Some(saved) => &saved.words(global, &arguments.judging)?,
+        Some(saved) => &saved.words(global, arguments)?,
         None => &(global.clone(), arguments.judging.clone()),
     };
     let root = Root::open(&global.root)?;
@@ -25,8 +25,9 @@ pub(super) fn run(global: &Global, arguments: &ApplyArguments, ui: &mut Ui) -> R
     context::check_rights(global, owner)?;
     let job = Job { root: &root, global, judging, arguments, saved: saved.as_ref() };
     let recorded = context::earlier(&root)?;
-    let outcome = if recorded.interrupted.is_some() {
-        // What a plan would be now means nothing: that run has to be undone first.
+    let has_to_end = arguments.no_history && has_state(&root)?;
+    let outcome = if recorded.interrupted.is_some() || has_to_end {
+        // What a plan would be now means nothing: that run has to be undone first, or what it left taken away.
         job.carry_out(owner, None)?
     } else {
         match job.prepare(recorded, None)? {
@@ -36,12 +37,13 @@ pub(super) fn run(global: &Global, arguments: &ApplyArguments, ui: &mut Ui) -> R
         }
     };
     plan::warn_all(&outcome.plan);
-    if ui.json() {
-        ui.out_json(&Report::new(&outcome.plan))?;
+    let told = if ui.json() {
+        ui.out_json(&Report::new(&outcome.plan))
     } else {
         let text = output::applied(&outcome.plan, ui.stdout_style());
-        ui.out(&text)?;
-    }
+        ui.out(&text)
+    };
+    told.map_err(|error| error.hint("what was asked for is done; only the report of it is lost"))?;
     Ok(changes_code(judging.detailed_exitcode, outcome.plan.is_changed()))
 }
 

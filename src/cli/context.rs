@@ -11,7 +11,7 @@ use tracing::{debug, info};
 use super::args::{Global, Judging, SET_VARIABLE};
 use super::usage_error;
 use crate::Role;
-use crate::apply::{Recorded, Told};
+use crate::apply::{Recorded, Told, is_at_work};
 use crate::document::{self, Configuration, DROP_IN, Present, Site};
 use crate::error::{Error, Kind, Place, Result};
 use crate::k3s::{Existing, Placing, service_data_dir};
@@ -21,7 +21,8 @@ use crate::profile::{
     Selection, Source, declarations,
 };
 
-const DATA_DIR: &str = "/var/lib/rancher/k3s";
+/// K3s' own data directory.
+pub(super) const DATA_DIR: &str = "/var/lib/rancher/k3s";
 const SETTINGS: &str = "/etc/k3s-harden/settings.yaml";
 
 /// Everything that the verbs need.
@@ -105,7 +106,11 @@ impl<'a> Context<'a> {
         let site = Site { role, data_dir, audit_policy, present, placing };
         let retold = recorded.told.as_ref().is_some_and(|earlier| *earlier != told);
         if let Some(id) = recorded.interrupted {
-            warnings.push(format!("run {id} was interrupted: the next apply or rollback undoes or finishes it first, and this is what the node is like until then"));
+            warnings.push(if is_at_work(root) {
+                format!("run {id} is at work here, and what the node is like changes while it is")
+            } else {
+                format!("run {id} was interrupted: the next apply or rollback undoes or finishes it first, and this is what the node is like until then")
+            });
         }
         Ok(Self {
             root,
@@ -153,11 +158,11 @@ fn present(root: &Root, data_dir: &RootedPath) -> Result<Present> {
 }
 
 /// Returns what was typed, unless it is empty: templates often set variables to nothing.
-fn given(text: Option<&String>) -> Option<String> {
+pub(super) fn given(text: Option<&String>) -> Option<String> {
     text.filter(|text| !text.is_empty()).cloned()
 }
 
-fn words(typed: &[String]) -> Vec<String> {
+pub(super) fn words(typed: &[String]) -> Vec<String> {
     typed.iter().map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect()
 }
 
@@ -275,7 +280,7 @@ fn settings(
     root.read(&path)?.map(|bytes| Source::new(root.display(&path), bytes)).transpose()
 }
 
-fn assignments_typed(global: &Global) -> Result<Vec<Assignment>> {
+pub(super) fn assignments_typed(global: &Global) -> Result<Vec<Assignment>> {
     let variable = std::env::var_os(SET_VARIABLE).unwrap_or_default();
     let variable = variable.to_str().ok_or_else(|| usage_error(format!("{SET_VARIABLE} is not UTF-8")))?;
     let from_variable = variable
@@ -298,7 +303,7 @@ fn assignments_typed(global: &Global) -> Result<Vec<Assignment>> {
 }
 
 /// Returns an assignment for the journal; a path must mean the same to a run from elsewhere.
-fn remember(one: &Assignment) -> (String, String) {
+pub(super) fn remember(one: &Assignment) -> (String, String) {
     let is_path = declarations().get(&one.name).is_some_and(Declaration::is_path)
         && !one.text.is_empty()
         && one.text != "null";

@@ -2,7 +2,7 @@
 
 use super::args::Global;
 use super::ui::Ui;
-use crate::apply::History;
+use crate::apply::{History, is_at_work};
 use crate::error::{Result, exit};
 use crate::node::Root;
 use crate::output;
@@ -10,10 +10,11 @@ use crate::output;
 pub(super) fn run(global: &Global, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&global.root)?;
     let history = History::read(&root)?;
+    let at_work = is_at_work(&root);
     if ui.json() {
         ui.out_json(&output::history_json(&root.path().display().to_string(), &history))?;
     } else {
-        ui.out(&output::history_text(&history))?;
+        ui.out(&output::history_text(&history, at_work))?;
     }
     Ok(exit::OK)
 }

@@ -6,7 +6,8 @@ use super::args::{Global, RollbackArguments, Undoing, UninstallArguments};
 use super::context;
 use super::ui::Ui;
 use crate::apply::{
-    History, Outcome, Recorded, Recovered, Transaction, Verb, WayBack, check_writable, state_directory, texts,
+    History, Outcome, Recorded, Recovered, Transaction, Verb, WayBack, check_writable, finish_uninstalling,
+    state_directory, texts,
 };
 use crate::document::{self, DROP_IN, Present, is_ours, leftovers};
 use crate::error::{Error, Kind, Result, exit};
@@ -18,28 +19,30 @@ use crate::plan::{Action, Plan};
 
 pub(super) fn run(global: &Global, arguments: &RollbackArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&global.root)?;
-    if !root.exists(&state_directory()) {
+    if let Node::Absent = root.look(&state_directory())? {
         return nothing(ui);
     }
     let way = Way::new(global, &root, &arguments.undoing)?;
-    if way.find(arguments.id)?.is_none() && Recorded::read(&root)?.interrupted.is_none() {
+    let interrupted = Recorded::read(&root)?.interrupted;
+    if interrupted.is_none() && way.find(arguments.id)?.is_none() {
         return nothing(ui);
     }
     let transaction = way.begin()?;
-    if let (None, Some(Recovered { id, verb: Verb::Apply, undone: true, .. })) =
-        (arguments.id, transaction.recovered())
-    {
+    if let Some(recovered) = transaction.recovered().filter(|recovered| recovered.undone) {
         // The run that was meant is undone already; the one before it was not asked for.
-        return if ui.json() { nothing(ui) } else { undid(ui, *id) };
+        if arguments.id.map_or(recovered.verb == Verb::Apply, |id| id == recovered.id) {
+            return undid(ui, recovered);
+        }
     }
     let Some(back) = way.find(arguments.id)? else { return nothing(ui) };
-    let outcome = way.go(&transaction, back)?;
-    say(ui, &outcome.plan, &format!("as before run {}", outcome.to))
+    let undone = way.go(&transaction, back)?;
+    say(ui, &undone.plan, &format!("as before run {}", undone.to))
 }
 
 pub(super) fn uninstall(global: &Global, arguments: &UninstallArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&global.root)?;
-    if !root.exists(&state_directory()) {
+    if let Node::Absent = root.look(&state_directory())? {
+        finish_uninstalling(&root)?;
         return without_history(&root, ui);
     }
     let way = Way::new(global, &root, &arguments.undoing)?;
@@ -87,19 +90,20 @@ impl<'a> Way<'a> {
 
     fn go(&self, transaction: &Transaction<'_>, back: WayBack) -> Result<Undone> {
         let WayBack { to, plan, told, written, disturbed } = back;
+        // Afterwards, nothing may fail any more, and K3s' configuration may be another one.
+        let traces = self.traces(transaction.recorded());
         if !self.undoing.force {
             refuse_disturbed(&disturbed)?;
-            self.refuse_unreadable_secrets(transaction.recorded(), &plan)?;
+            self.refuse_unreadable_secrets(&traces, &plan)?;
         }
         check_writable(self.root, &plan)?;
         let Outcome { mut plan, .. } = transaction.roll_back(plan, to, told, written)?;
-        plan.warnings.extend(self.what_stays(transaction.recorded(), &plan)?);
+        plan.warnings.extend(what_stays(traces, &plan));
         Ok(Undone { plan, to })
     }
 
     /// Refuses to take away what K3s needs to read its Secrets.
-    fn refuse_unreadable_secrets(&self, recorded: &Recorded, plan: &Plan) -> Result<()> {
-        let traces = self.traces(recorded)?;
+    fn refuse_unreadable_secrets(&self, traces: &Traces, plan: &Plan) -> Result<()> {
         let key = "secrets-encryption";
         let has =
             |bytes: Option<&[u8]>| Present::new(bytes.map(|bytes| ("config", bytes.to_vec()))).has_key(key);
@@ -109,13 +113,15 @@ impl<'a> Way<'a> {
         let (before, after) = texts(drop_in);
         let ours = RootedPath::fixed(DROP_IN);
         let by_others = || {
-            Existing::read(self.root, &ours).map(|all| all.value(key).is_some_and(|item| item.text == "true"))
+            // A configuration that cannot be read says nothing for sure.
+            Existing::read(self.root, &ours)
+                .is_ok_and(|all| all.value(key).is_some_and(|item| item.text == "true"))
         };
         if traces.started.is_none()
             || !traces.secrets_encrypted
             || !has(before)
             || has(after.as_deref())
-            || by_others()?
+            || by_others()
         {
             return Ok(());
         }
@@ -125,34 +131,37 @@ impl<'a> Way<'a> {
             .hint("or keep the key: write secrets-encryption: true into /etc/rancher/k3s/config.yaml"))
     }
 
-    /// Says what a rollback of files does not undo, with the commands that do.
-    fn what_stays(&self, recorded: &Recorded, plan: &Plan) -> Result<Vec<String>> {
-        let traces = self.traces(recorded)?;
-        let Some((role, _)) = traces.started.filter(|_| plan.is_changed()) else { return Ok(Vec::new()) };
-        let service = match role {
-            crate::Role::Server => "k3s",
-            crate::Role::Agent => "k3s-agent",
+    /// What K3s has left in its data directory: the one that was told, else its own, else the usual one.
+    fn traces(&self, recorded: &Recorded) -> Traces {
+        let told = recorded.told.as_ref().and_then(|told| told.data_dir.clone());
+        let own = || {
+            let existing = Existing::read(self.root, &RootedPath::fixed(DROP_IN)).ok()?;
+            context::data_dir(self.root, None, &existing, &mut Vec::new()).ok()
         };
-        let mut says = vec![format!(
-            "K3s has already started here: arguments and files take effect when it starts again: systemctl restart {service}"
-        )];
-        let policies = plan.changes().filter(|action| action.resource.path().name() == "policy.yaml");
-        let commands: Vec<String> = policies.flat_map(objects_that_stay).collect();
-        if !commands.is_empty() {
-            says.push(format!(
-                "objects that policy.yaml has brought into the cluster stay there; these commands remove them:\n  {}",
-                commands.join("\n  ")
-            ));
-        }
-        Ok(says)
+        let data_dir = told.and_then(|path| path.parse().ok()).or_else(own);
+        Traces::observe(self.root, &data_dir.unwrap_or_else(|| RootedPath::fixed(context::DATA_DIR)))
     }
+}
 
-    fn traces(&self, recorded: &Recorded) -> Result<Traces> {
-        let told = recorded.told.as_ref().and_then(|told| told.data_dir.as_deref());
-        let existing = Existing::read(self.root, &RootedPath::fixed(DROP_IN))?;
-        let data_dir = context::data_dir(self.root, told, &existing, &mut Vec::new())?;
-        Ok(Traces::observe(self.root, &data_dir))
+/// Says what a rollback of files does not undo, with the commands that do.
+fn what_stays(traces: Traces, plan: &Plan) -> Vec<String> {
+    let Some((role, _)) = traces.started.filter(|_| plan.is_changed()) else { return Vec::new() };
+    let service = match role {
+        crate::Role::Server => "k3s",
+        crate::Role::Agent => "k3s-agent",
+    };
+    let mut says = vec![format!(
+        "K3s has already started here: arguments and files take effect when it starts again: systemctl restart {service}"
+    )];
+    let policies = plan.changes().filter(|action| action.resource.path().name() == "policy.yaml");
+    let commands: Vec<String> = policies.flat_map(objects_that_stay).collect();
+    if !commands.is_empty() {
+        says.push(format!(
+            "objects that policy.yaml has brought into the cluster stay there; these commands remove them:\n  {}",
+            commands.join("\n  ")
+        ));
     }
+    says
 }
 
 fn objects_that_stay(action: &Action) -> Vec<String> {
@@ -184,8 +193,12 @@ fn nothing(ui: &mut Ui) -> Result<u8> {
     Ok(exit::OK)
 }
 
-fn undid(ui: &mut Ui, id: u32) -> Result<u8> {
-    ui.out(&format!("Run {id}, which was interrupted, is undone.\n"))?;
+fn undid(ui: &mut Ui, recovered: &Recovered) -> Result<u8> {
+    if ui.json() {
+        ui.out_json(&output::recovered_json(&recovered.says))?;
+    } else {
+        ui.out(&format!("Run {}, which was interrupted, is undone.\n", recovered.id))?;
+    }
     Ok(exit::OK)
 }
 

@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::args::{Global, Judging};
-use super::context::Context;
+use super::args::{ApplyArguments, Global, Judging};
+use super::context::{Context, assignments_typed, given, remember, words};
 use super::usage_error;
 use crate::Role;
 use crate::apply::Told;
@@ -74,6 +74,9 @@ impl SavedPlan {
             Error::new(Kind::BadInput, format!("{path} is not a saved plan: {why}"))
                 .hint("make one with k3s-harden plan --out FILE")
         };
+        if bytes.len() > MAX_FILE_BYTES {
+            return Err(bad(format!("it is larger than {MAX_FILE_BYTES} bytes")));
+        }
         let saved: Self = serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))?;
         if !saved.format_version.starts_with("1.") {
             return Err(bad(format!("its format is {}", saved.format_version)));
@@ -82,29 +85,56 @@ impl SavedPlan {
     }
 
     pub(super) fn to_text(&self) -> Result<String> {
-        serde_json::to_string_pretty(self)
-            .map(|text| text + "\n")
-            .map_err(|error| Error::new(Kind::Failed, error.to_string()))
+        let text = serde_json::to_string_pretty(self)
+            .map_err(|error| Error::new(Kind::Failed, error.to_string()))?;
+        if text.len() >= MAX_FILE_BYTES {
+            let message =
+                format!("the plan would be larger than {MAX_FILE_BYTES} bytes, and could not be read again");
+            return Err(Error::new(Kind::CannotWrite, message).hint("apply it without saving it"));
+        }
+        Ok(text + "\n")
     }
 
-    /// Returns the words that give the same plan, refusing others beside them.
-    pub(super) fn words(&self, global: &Global, judging: &Judging) -> Result<(Global, Judging)> {
+    /// Returns the words that give the same plan, refusing others beside them. What says the same, as the
+    /// environment in which the plan was made does, is no other word.
+    pub(super) fn words(&self, global: &Global, arguments: &ApplyArguments) -> Result<(Global, Judging)> {
         let Inputs { told, only, .. } = &self.inputs;
+        let judging = &arguments.judging;
         let set: Vec<String> = told.assignments.iter().map(|(name, text)| format!("{name}={text}")).collect();
+        let typed_set: Vec<(String, String)> = assignments_typed(global)?.iter().map(remember).collect();
+        let differs = |typed: &[String], saved: &[String]| {
+            let typed = words(typed);
+            !typed.is_empty() && typed != words(saved)
+        };
+        let differs_from = |typed: Option<&String>, saved: Option<&String>| {
+            given(typed).is_some_and(|typed| Some(&typed) != saved)
+        };
+        let settings = given(global.settings.as_ref()).map(|path| host::absolute(&path));
+        let none = || vec!["none".to_owned()];
+        let skip = if told.skip.is_empty() { none() } else { told.skip.clone() };
+        let version = global.k3s_version.as_ref().filter(|version| *version != "auto");
+        let profiles = words(&global.profile);
+        let same_profiles = profiles.len() == told.profiles.len()
+            && profiles
+                .iter()
+                .zip(&told.profiles)
+                .all(|(typed, told)| typed == told || host::absolute(typed) == *told);
         let typed = [
-            ("--profile", !global.profile.is_empty() && global.profile != told.profiles),
-            ("--set", global.set.iter().any(|word| !set.contains(word))),
-            ("--settings", global.settings.is_some() && global.settings != told.settings),
-            ("--only", !global.only.is_empty() && global.only != *only),
-            ("--skip", !global.skip.is_empty() && global.skip != told.skip),
+            ("--profile", !profiles.is_empty() && !same_profiles),
+            ("--set", typed_set.iter().any(|one| !told.assignments.contains(one))),
+            ("--settings", settings.is_some() && settings != told.settings),
+            ("--only", differs(&global.only, only)),
+            ("--skip", differs(&global.skip, &skip)),
             ("--role", global.role.is_some_and(|role| role != self.inputs.role)),
-            ("--data-dir", global.data_dir.is_some() && global.data_dir != told.data_dir),
+            ("--k3s-version", differs_from(version, Some(&self.inputs.k3s_version))),
+            ("--data-dir", differs_from(global.data_dir.as_ref(), told.data_dir.as_ref())),
+            ("--no-live-sysctl", arguments.no_live_sysctl && !self.inputs.no_live_sysctl),
             ("--on-foreign", judging.on_foreign.is_some_and(|other| other != self.inputs.on_foreign)),
             ("--on-conflict", judging.on_conflict.is_some_and(|other| other != self.inputs.on_conflict)),
         ];
         if let Some((flag, _)) = typed.iter().find(|(_, other)| *other) {
             return Err(usage_error(format!("{flag}: a saved plan says already what is done"))
-                .hint("leave it out, or make another plan"));
+                .hint("leave it out, also in the environment, or make another plan"));
         }
         let global = Global {
             profile: told.profiles.clone(),
@@ -113,7 +143,7 @@ impl SavedPlan {
             set,
             settings: told.settings.clone(),
             only: only.clone(),
-            skip: if told.skip.is_empty() { vec!["none".to_owned()] } else { told.skip.clone() },
+            skip,
             owner: global.owner.clone().or_else(|| self.inputs.owner.clone()),
             data_dir: told.data_dir.clone(),
             ..global.clone()
@@ -155,7 +185,7 @@ fn state(current: &Current) -> Value {
     match current {
         Current::Node(Node::Absent) => json!({"kind": "absent"}),
         Current::Node(Node::Other) => json!({"kind": "other"}),
-        Current::Node(Node::Symlink { target }) => {
+        Current::Node(Node::Symlink { target, .. }) => {
             json!({"kind": "symlink", "target": target.to_string_lossy()})
         }
         Current::Node(Node::Directory { mode, owner, .. }) => {
@@ -164,7 +194,7 @@ fn state(current: &Current) -> Value {
         Current::Node(Node::File { mode, owner, bytes, .. }) => {
             let content = match std::str::from_utf8(bytes) {
                 Ok(text) => json!({"text": text}),
-                Err(_) => json!({"bytes": bytes}),
+                Err(_) => json!({"bytes": bytes.escape_ascii().to_string()}),
             };
             json!({"kind": "file", "mode": mode.to_string(), "owner": owner.to_string(), "content": content})
         }

@@ -43,7 +43,14 @@ pub fn read_file(path: &str, limit: usize) -> Result<Vec<u8>> {
 /// Where it cannot be written.
 #[allow(clippy::disallowed_methods, reason = "this is the room that opens files")]
 pub fn write_file(path: &Path, bytes: &[u8], mode: FileMode) -> Result<()> {
-    let failed = |error: std::io::Error| Error::system("write", path.display(), errno(&error));
+    let failed = |error: std::io::Error| match errno(&error) {
+        // A directory that is not there.
+        Errno::ENOENT => Error::new(
+            Kind::CannotWrite,
+            format!("cannot write {}: {}", path.display(), Errno::ENOENT.desc()),
+        ),
+        other => Error::system("write", path.display(), other),
+    };
     if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
         let opened = OpenOptions::new().write(true).open(path);
         return opened.and_then(|mut file| file.write_all(bytes)).map_err(failed);

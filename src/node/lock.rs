@@ -40,7 +40,7 @@ impl Root {
     /// [`Kind::Locked`] with the process that holds it; a signal that ends the wait.
     pub fn lock(&self, path: &RootedPath, timeout: Duration, signals: &Signals) -> Result<Option<Lock>> {
         let begun = Instant::now();
-        let mut dir = self.directory(path)?;
+        let Some(mut dir) = self.directory_if_there(path)? else { return Ok(None) };
         loop {
             match Flock::lock(dir, FlockArg::LockExclusiveNonblock) {
                 Ok(lock) => {

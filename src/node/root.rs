@@ -60,6 +60,8 @@ pub enum Node {
     },
     /// A symlink.
     Symlink {
+        /// Owner and group.
+        owner: Owner,
         /// Where it points, as written.
         target: OsString,
     },
@@ -142,7 +144,7 @@ impl Root {
             SFlag::S_IFLNK => {
                 let target =
                     readlinkat(&parent, path.name()).map_err(|errno| self.failed("read", path, errno))?;
-                Ok(Node::Symlink { target })
+                Ok(Node::Symlink { owner: owner_of(&stat), target })
             }
             SFlag::S_IFREG => {
                 let file = File::from(self.open_file(&parent, path)?);
@@ -241,6 +243,14 @@ impl Root {
     /// Opens the directory at `path` itself, to change or lock it.
     pub(super) fn directory(&self, path: &RootedPath) -> Result<OwnedFd> {
         self.resolve(path, DIRECTORY).map_err(|errno| self.failed("enter", path, errno))
+    }
+
+    /// The same, with none where there is nothing.
+    pub(super) fn directory_if_there(&self, path: &RootedPath) -> Result<Option<OwnedFd>> {
+        match self.resolve(path, DIRECTORY) {
+            Err(Errno::ENOENT) => Ok(None),
+            other => other.map(Some).map_err(|errno| self.failed("enter", path, errno)),
+        }
     }
 
     /// Opens the regular file `path` in `parent`, never through a symlink and never waiting for a FIFO.

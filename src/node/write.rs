@@ -9,7 +9,9 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
 use nix::sys::stat::{Mode, fchmod, mkdirat};
 use nix::sys::statvfs::{FsFlags, fstatvfs};
-use nix::unistd::{AccessFlags, Gid, Uid, UnlinkatFlags, faccessat, fchown, fsync, symlinkat, unlinkat};
+use nix::unistd::{
+    AccessFlags, Gid, Uid, UnlinkatFlags, faccessat, fchown, fchownat, fsync, symlinkat, unlinkat,
+};
 
 use tracing::debug;
 
@@ -110,14 +112,33 @@ impl Root {
             .map_err(|errno| self.failed("change mode and owner of", path, errno))
     }
 
+    /// Brings what stands at `path`, and that it does, to the disk.
+    ///
+    /// # Errors
+    /// Where that fails.
+    pub fn sync(&self, path: &RootedPath) -> Result<()> {
+        let Some(parent) = self.parent_of(path)? else { return Ok(()) };
+        let failed = |errno| self.failed("sync", path, errno);
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        match openat(&parent, path.name(), flags, Mode::empty()) {
+            // Nothing, or a symlink: all of it is in the directory.
+            Err(Errno::ENOENT | Errno::ELOOP) => {}
+            other => fsync(&other.map_err(failed)?).map_err(failed)?,
+        }
+        fsync(&parent).map_err(failed)
+    }
+
     /// Puts a symlink at `path` in one step, in the place of what is there.
     ///
     /// # Errors
     /// Where it cannot be done.
-    pub fn replace_by_symlink(&self, path: &RootedPath, target: &OsStr) -> Result<()> {
+    pub fn replace_by_symlink(&self, path: &RootedPath, target: &OsStr, owner: Owner) -> Result<()> {
         let parent = self.existing_parent(path)?;
         let failed = |errno| self.failed("make the symlink", path, errno);
         let mut temporary = Temporary::symlink(&parent, path, target).map_err(failed)?;
+        let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
+        let flags = AtFlags::AT_SYMLINK_NOFOLLOW;
+        fchownat(&parent, temporary.name.as_str(), Some(uid), Some(gid), flags).map_err(failed)?;
         temporary.rename_to(path.name()).and_then(|()| fsync(&parent)).map_err(failed)
     }
 
@@ -145,7 +166,8 @@ impl Root {
         self.remove(path, UnlinkatFlags::NoRemoveDir)
     }
 
-    /// Removes the directory at `path` if it is empty, and tells whether it did.
+    /// Removes the directory at `path` if it is empty, and tells whether it did: not where it leads elsewhere (a
+    /// symlink, a mount point).
     ///
     /// # Errors
     /// Where it fails for another reason.
@@ -153,21 +175,24 @@ impl Root {
         let Some(parent) = self.parent_of(path)? else { return Ok(false) };
         match unlinkat(&parent, path.name(), UnlinkatFlags::RemoveDir) {
             Ok(()) => fsync(&parent).map(|()| true).map_err(|errno| self.failed("remove", path, errno)),
-            Err(Errno::ENOTEMPTY | Errno::EEXIST | Errno::ENOENT) => Ok(false),
+            Err(Errno::ENOTEMPTY | Errno::EEXIST | Errno::ENOENT | Errno::ENOTDIR | Errno::EBUSY) => {
+                Ok(false)
+            }
             Err(errno) => Err(self.failed("remove", path, errno)),
         }
     }
 
-    /// Moves the directory `from` to `to` in the same directory, where nothing may be; false where something is.
+    /// Moves the directory `from` to `to`, where nothing may be; false where something is.
     ///
     /// # Errors
     /// Where it cannot be done.
     pub fn move_directory(&self, from: &RootedPath, to: &RootedPath) -> Result<bool> {
-        let parent = self.existing_parent(from)?;
-        match renameat2(&parent, from.name(), &parent, to.name(), RenameFlags::RENAME_NOREPLACE) {
+        let (old, new) = (self.existing_parent(from)?, self.existing_parent(to)?);
+        match renameat2(&old, from.name(), &new, to.name(), RenameFlags::RENAME_NOREPLACE) {
             Err(Errno::EEXIST) => Ok(false),
             other => other
-                .and_then(|()| fsync(&parent))
+                .and_then(|()| fsync(&new))
+                .and_then(|()| fsync(&old))
                 .map(|()| true)
                 .map_err(|errno| self.failed("move", from, errno)),
         }
@@ -179,10 +204,7 @@ impl Root {
     /// Where something cannot be removed; what was removed before stays so.
     pub fn remove_tree(&self, path: &RootedPath) -> Result<()> {
         let Some(parent) = self.parent_of(path)? else { return Ok(()) };
-        let removed = match remove_tree(&parent, OsStr::new(path.name())) {
-            Err(Errno::ENOENT) => Ok(()),
-            other => other.and_then(|()| fsync(&parent)),
-        };
+        let removed = remove_tree(&parent, OsStr::new(path.name())).and_then(|()| fsync(&parent));
         removed.map_err(|errno| self.failed("remove", path, errno))
     }
 
@@ -251,14 +273,22 @@ fn remove_tree(parent: &OwnedFd, name: &OsStr) -> nix::Result<()> {
     match unlinkat(parent, name, UnlinkatFlags::NoRemoveDir) {
         // Linux says the first of a directory, POSIX the second.
         Err(Errno::EISDIR | Errno::EPERM) => {}
+        // Somebody else removes it too.
+        Err(Errno::ENOENT) => return Ok(()),
         other => return other,
     }
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let dir = openat(parent, name, flags, Mode::empty())?;
+    let dir = match openat(parent, name, flags, Mode::empty()) {
+        Err(Errno::ENOENT) => return Ok(()),
+        other => other?,
+    };
     for name in names_in(dir.try_clone().map_err(|error| errno_of(&error))?)? {
         remove_tree(&dir, &name)?;
     }
-    unlinkat(parent, name, UnlinkatFlags::RemoveDir)
+    match unlinkat(parent, name, UnlinkatFlags::RemoveDir) {
+        Err(Errno::ENOENT) => Ok(()),
+        other => other,
+    }
 }
 
 /// How many random characters the name of a temporary file has.

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::json::FORMAT_VERSION;
 use crate::apply::{History, Journal, State, Verb};
 
-/// Returns the runs as a table, oldest first.
+/// Returns the runs as a table, oldest first; `at_work` tells whether one is still going on.
 #[must_use]
-pub fn history_text(history: &History) -> String {
+pub fn history_text(history: &History, at_work: bool) -> String {
     if history.runs().is_empty() {
         return "No run has changed anything here.\n".to_owned();
     }
@@ -18,7 +18,7 @@ pub fn history_text(history: &History) -> String {
         .iter()
         .map(|run| {
             let changes = run.entries.len();
-            [number(run), run.time.clone(), what(run), changes.to_string(), state(history, run)]
+            [number(run), run.time.clone(), what(run), changes.to_string(), state(history, run, at_work)]
         })
         .collect();
     let head = ["RUN", "TIME", "WHAT", "CHANGES", "STATE"].map(str::to_owned);
@@ -85,8 +85,9 @@ fn what(run: &Journal) -> String {
     }
 }
 
-fn state(history: &History, run: &Journal) -> String {
+fn state(history: &History, run: &Journal, at_work: bool) -> String {
     match run.state {
+        State::Begun if at_work => "at work".to_owned(),
         State::Begun => "interrupted".to_owned(),
         State::RolledBack => "failed, put back".to_owned(),
         State::Committed if history.is_undone(run.id) => "undone".to_owned(),

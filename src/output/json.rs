@@ -27,6 +27,12 @@ pub fn nothing_json() -> serde_json::Value {
     serde_json::json!({"format_version": FORMAT_VERSION, "changed": false, "actions": [], "warnings": []})
 }
 
+/// The output of `rollback` where all it did was to undo a run that was killed.
+#[must_use]
+pub fn recovered_json(says: &str) -> serde_json::Value {
+    serde_json::json!({"format_version": FORMAT_VERSION, "changed": true, "actions": [], "warnings": [says]})
+}
+
 #[derive(Debug, Serialize)]
 struct ReportedAction<'a> {
     path: String,

@@ -9,7 +9,7 @@ mod text;
 
 pub use effective::{effective_json, effective_text};
 pub use history::{history_json, history_text};
-pub use json::{Report, nothing_json};
+pub use json::{Report, nothing_json, recovered_json};
 pub use preflight::{preflight_json, preflight_text};
 pub use profiles::{diff_json, diff_text, list_json, list_text, show_json, show_text};
 pub use text::{Style, applied, error_text, planned, undone};

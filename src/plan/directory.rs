@@ -71,7 +71,9 @@ impl Directory {
             Change::Create => root.make_directory(&self.path, &self.metadata)?,
             Change::Remove => {
                 let removed = root.remove_empty_directory(&self.path)?;
-                return Ok((!removed).then(|| format!("{} stays: it is not empty", self.path)));
+                return Ok(
+                    (!removed).then(|| format!("{} stays: it is not empty, or leads elsewhere", self.path))
+                );
             }
             _ => root.set_metadata(&self.path, &self.metadata, true)?,
         }

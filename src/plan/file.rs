@@ -6,7 +6,7 @@ use similar::TextDiff;
 
 use super::resource::{Change, metadata_diff};
 use crate::error::{Error, Kind, Result};
-use crate::node::{Metadata, Node, Root, RootedPath};
+use crate::node::{Metadata, Node, Owner, Root, RootedPath};
 use crate::profile::ControlId;
 
 /// The desired state of a file.
@@ -29,8 +29,8 @@ pub enum Content {
     Absent,
     /// A file with these bytes.
     Bytes(Vec<u8>),
-    /// A symlink, as it was before a run of ours; we make none ourselves.
-    Symlink(OsString),
+    /// A symlink, as it was before a run of ours, with its owner; we make none ourselves.
+    Symlink(OsString, Owner),
 }
 
 impl File {
@@ -54,18 +54,20 @@ impl File {
         let pointing = |sign: char, target: &OsString| format!("{sign}symlink to {}\n", target.display());
         match (current, &self.content) {
             (Node::Absent, Content::Absent) => (Change::None, String::new()),
-            (Node::Symlink { target: now }, Content::Symlink(target)) if now == target => {
+            (Node::Symlink { target: now, owner: now_owner }, Content::Symlink(target, owner))
+                if (now, now_owner) == (target, owner) =>
+            {
                 (Change::None, String::new())
             }
-            (Node::Absent, Content::Symlink(target)) => (Change::Create, pointing('+', target)),
-            (Node::Symlink { target: now }, Content::Symlink(target)) => {
+            (Node::Absent, Content::Symlink(target, _)) => (Change::Create, pointing('+', target)),
+            (Node::Symlink { target: now, .. }, Content::Symlink(target, _)) => {
                 (Change::Update, pointing('-', now) + &pointing('+', target))
             }
-            (Node::File { bytes, .. }, Content::Symlink(target)) => {
+            (Node::File { bytes, .. }, Content::Symlink(target, _)) => {
                 (Change::Update, self.unified(Some(bytes), None) + &pointing('+', target))
             }
-            (Node::Symlink { target }, Content::Absent) => (Change::Remove, pointing('-', target)),
-            (Node::Symlink { target }, Content::Bytes(wanted)) => {
+            (Node::Symlink { target, .. }, Content::Absent) => (Change::Remove, pointing('-', target)),
+            (Node::Symlink { target, .. }, Content::Bytes(wanted)) => {
                 (Change::Update, pointing('-', target) + &self.unified(None, Some(wanted)))
             }
             (Node::Absent, Content::Bytes(wanted)) => (Change::Create, self.unified(None, Some(wanted))),
@@ -91,7 +93,7 @@ impl File {
         match (change, &self.content) {
             (Change::Metadata, _) => root.set_metadata(&self.path, &self.metadata, false),
             (_, Content::Bytes(bytes)) => root.replace(&self.path, bytes, &self.metadata),
-            (_, Content::Symlink(target)) => root.replace_by_symlink(&self.path, target),
+            (_, Content::Symlink(target, owner)) => root.replace_by_symlink(&self.path, target, *owner),
             (_, Content::Absent) => root.remove_file(&self.path),
         }
     }
@@ -105,7 +107,7 @@ impl File {
                 was.metadata = Metadata { mode: *mode, owner: *owner, attributes: Some(attributes.clone()) };
                 Content::Bytes(bytes.clone())
             }
-            Node::Symlink { target } => Content::Symlink(target.clone()),
+            Node::Symlink { target, owner } => Content::Symlink(target.clone(), *owner),
             _ => Content::Absent,
         };
         was
@@ -117,7 +119,7 @@ impl File {
         let Metadata { mode, owner, attributes } = self.metadata.clone();
         match &self.content {
             Content::Absent => Node::Absent,
-            Content::Symlink(target) => Node::Symlink { target: target.clone() },
+            Content::Symlink(target, owner) => Node::Symlink { target: target.clone(), owner: *owner },
             Content::Bytes(bytes) => {
                 Node::File { mode, owner, attributes: attributes.unwrap_or_default(), bytes: bytes.clone() }
             }
@@ -135,7 +137,7 @@ impl File {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::{Attributes, Owner};
+    use crate::node::Attributes;
 
     fn file(text: Option<&str>) -> File {
         File {
@@ -162,7 +164,7 @@ mod tests {
             (Change::Update, "--- /etc/x\n+++ /etc/x\n@@ -1,2 +1,2 @@\n a\n-c\n+b\n")
         );
         assert_eq!(want.diff(&Node::Absent).0, Change::Create);
-        assert_eq!(want.diff(&Node::Symlink { target: "/z".into() }).0, Change::Update);
+        assert_eq!(want.diff(&Node::Symlink { target: "/z".into(), owner: Owner::ROOT }).0, Change::Update);
         assert_eq!(file(None).diff(&node("0600", "a\n")).0, Change::Remove);
         assert_eq!(file(None).diff(&Node::Absent).0, Change::None);
     }
@@ -176,7 +178,12 @@ mod tests {
             attributes: label,
             bytes: vec![0xff],
         };
-        for before in [Node::Absent, labelled, node("0644", "c"), Node::Symlink { target: "../z".into() }] {
+        for before in [
+            Node::Absent,
+            labelled,
+            node("0644", "c"),
+            Node::Symlink { target: "../z".into(), owner: Owner { uid: 7, gid: 8 } },
+        ] {
             let was = file(Some("ours")).as_it_was(&before);
             assert_eq!(was.wanted(), before);
             assert_eq!(was.diff(&before), (Change::None, String::new()));

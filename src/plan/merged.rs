@@ -85,6 +85,12 @@ impl Plan {
                     }
                 }
             }
+            if change == Change::Update && is_overwritten(&resource, &before, policy) {
+                let path = resource.path();
+                plan.warnings.push(format!(
+                    "{path} was overwritten by somebody since k3s-harden wrote it: it is replaced, and comes back with a rollback"
+                ));
+            }
             if let (Resource::Sysctl(sysctl), Current::Value(Err(reason))) = (&resource, &before) {
                 plan.warnings.push(sysctl.complaint(reason));
             }
@@ -117,4 +123,10 @@ fn is_foreign(resource: &Resource, before: &Current, policy: &Policy) -> bool {
         Current::Node(Node::Symlink { .. }) => true,
         _ => false,
     }
+}
+
+/// A path of ours at which something stands that does not say so.
+fn is_overwritten(resource: &Resource, before: &Current, policy: &Policy) -> bool {
+    let is_recorded = policy.recorded.contains(&resource.path());
+    is_recorded && matches!(before, Current::Node(Node::File { bytes, .. }) if !is_ours(bytes))
 }

@@ -3,7 +3,8 @@
 //! exactly these for that minor, each with its kind of value.
 //!
 //! `K3S_HARDEN_TIER=2 cargo test --test component_flags`, with Go installed; without the variable it is skipped. It
-//! asks the newest minor; `K3S_HARDEN_FLAGS_OF="1.23 1.30"` or `=all` asks others, two to four minutes each. What
+//! asks the newest minor; `K3S_HARDEN_FLAGS_OF="1.23 1.30"` or `=all` asks others. With nothing built, one takes four
+//! to six minutes of CPU. What
 //! differs is printed as rows of the table.
 #![allow(
     clippy::disallowed_methods,
@@ -32,7 +33,7 @@ const RELEASES: [&str; 15] = [
     "v1.28.15", "v1.27.16", "v1.26.15", "v1.25.16", "v1.24.17", "v1.23.17",
 ];
 
-/// Modules that the public proxy does not serve in the version that belongs to a release, and the newest of the same
+/// Modules that the public proxy does not serve in the version that belongs to a release, and another of the same
 /// minor that it does; of the last, which holds no flag, of the minor before.
 const REPLACED: [(&str, &str, &str); 11] = [
     ("v1.31.14", "kube-controller-manager", "v0.31.13"),

@@ -1,8 +1,10 @@
 //! Killed at every system call.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use crate::bed::{APPLY, Bed, OLDER, ROLLBACK, for_each, lax, report, undisturbed};
 use crate::strace::{Call, calls, disturbed};
-use crate::tree::Tree;
+use crate::tree::{STATE, Tree};
 
 /// A run that is to be killed, and the image before it.
 struct Story<'a> {
@@ -23,13 +25,20 @@ impl Story<'_> {
     /// Kills the run at each of `calls`, and checks what is left, and what the next runs make of it.
     fn kill_at(&self, calls: &[Call]) {
         let started = std::time::Instant::now();
+        let missed = AtomicUsize::new(0);
         let points = for_each(calls, |bed, call| {
             bed.reset(&self.before);
             let when = format!("{} killed at {} {}", self.name, call.name, call.occurrence);
             let run = disturbed(bed, self.verb, call, "signal=KILL");
+            // How often memory is asked for differs from run to run; there is always one more call behind it.
+            if run.code == Some(0) && call.is_for_memory() {
+                missed.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
             assert_eq!(run.signal, Some(9), "{when}: {:?} {}", run.code, run.stderr);
             bed.is_whole(&self.ways[0], &self.ways[1], &when);
-            if call.writes() {
+            // Before there is a state directory nothing has begun, and no rollback looks for what may be left of it.
+            if call.writes() && bed.root().join(STATE).exists() {
                 self.undone_at_once(bed, call);
             }
             let run = bed.run(self.next);
@@ -38,6 +47,8 @@ impl Story<'_> {
             bed.undo_all(&when);
             bed.is(&self.first, &format!("{when}, run again, all undone"));
         });
+        let points = points - missed.into_inner();
+        assert!(points + 5 > calls.len(), "{}: killed at {points} of {} calls only", self.name, calls.len());
         report(&format!("{}: killed at {points} system calls in {:.0?}", self.name, started.elapsed()));
     }
 

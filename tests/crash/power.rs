@@ -5,10 +5,10 @@
 
 use std::path::Path;
 
-use crate::bed::{APPLY, Bed, ROLLBACK, lax, report, undisturbed};
+use crate::bed::{APPLY, Bed, FILES, ROLLBACK, lax, report, undisturbed};
 use crate::node::{Node, Run};
 use crate::strace::{Call, calls};
-use crate::tree::Tree;
+use crate::tree::{STATE, Tree};
 
 const ROUNDS: u64 = 200;
 const SEED: u64 = 0x6b33_7368_6172_6465;
@@ -89,12 +89,16 @@ impl<'a> Story<'a> {
         story
     }
 
+    fn insert_disks(&self, node: &Node) {
+        node.prepare(&format!("cp {0}-root.img /root.img; cp {0}-var.img /var.img\n{MOUNT}", self.disks));
+    }
+
     /// Runs, cuts the power at a point, and checks what comes up again. Returns whether the run had ended.
     fn round(&self, node: &Node, random: &mut Random, round: u64) -> bool {
-        node.prepare(&format!("cp {0}-root.img /root.img; cp {0}-var.img /var.img\n{MOUNT}", self.disks));
+        self.insert_disks(node);
         let at = random.below(self.changes.len());
         let (ended, when) = match round % 10 {
-            // Some while it runs, some after its end, most at a system call.
+            // Some while it runs, some after its end, most at a call.
             0 => (false, self.cut_after(node, random.below(40))),
             1 => (true, self.cut_at_the_end(node)),
             _ => (false, self.cut_at(node, &self.changes[at])),
@@ -114,16 +118,28 @@ impl<'a> Story<'a> {
     }
 
     fn cut_at(&self, node: &Node, call: &Call) -> String {
-        let (trace, inject) = (
-            format!("trace={}", call.name),
-            format!("inject={}:signal=KILL:when={}", call.name, call.occurrence),
-        );
-        let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
-        let run = node.run(strace.iter().copied().chain(command(self.verb)));
-        assert_eq!(run.code, None, "it was to be killed: {}", run.stderr);
+        self.kill_at(node, call);
         node.run(["python3", "-c", CUT]).expect(0);
         node.prepare(&format!("{UMOUNT}\n{MOUNT}"));
         format!("at {} {}, {}", call.name, call.occurrence, call.line)
+    }
+
+    fn kill_at(&self, node: &Node, call: &Call) {
+        let (name, occurrence) = (&call.name, call.occurrence);
+        let (trace, inject) =
+            (format!("trace={name}"), format!("inject={name}:signal=KILL:when={occurrence}"));
+        let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
+        let run = node.run(strace.iter().copied().chain(command(self.verb)));
+        assert_eq!(run.code, None, "it was to be killed: {}", run.stderr);
+    }
+
+    /// What a killed run had not synced is not lost either when another one has said that all is well.
+    fn cut_after_recovery(&self, node: &Node, call: &Call) -> String {
+        self.kill_at(node, call);
+        let when = format!("killed at {} {}, {}", call.name, call.occurrence, call.line);
+        // The remains of a run that never began may stay or go.
+        self.cut_at_the_end_of(node, &APPLY, &when, Tree::of_node);
+        format!("after another run, {when}")
     }
 
     fn cut_after(&self, node: &Node, milliseconds: usize) -> String {
@@ -133,15 +149,20 @@ impl<'a> Story<'a> {
         format!("after {time} ms")
     }
 
-    /// Of a run that ended well nothing is lost, not even of what it keeps for itself.
     fn cut_at_the_end(&self, node: &Node) -> String {
-        on_disk(node, self.verb).expect(0);
-        let before = Tree::of(&node.path(DISK));
+        // Not even of what it keeps for itself.
+        self.cut_at_the_end_of(node, self.verb, "nothing before", Tree::of);
+        "after its end".to_owned()
+    }
+
+    /// Of a run that ended well nothing is lost.
+    fn cut_at_the_end_of(&self, node: &Node, verb: &[&str], when: &str, look: fn(&Path) -> Tree) {
+        on_disk(node, verb).expect(0);
+        let before = look(&node.path(DISK));
         node.run(["python3", "-c", CUT]).expect(0);
         node.prepare(&format!("{UMOUNT}\n{MOUNT}"));
-        let difference = Tree::of(&node.path(DISK)).differs_from(&before);
-        assert!(difference.is_empty(), "{:?} had ended:\n{difference}", self.verb);
-        "after its end".to_owned()
+        let difference = look(&node.path(DISK)).differs_from(&before);
+        assert!(difference.is_empty(), "{verb:?} had ended ({when}):\n{difference}");
     }
 }
 
@@ -164,6 +185,29 @@ fn make(tree: &Tree, root: &Path) {
     tree.make(root);
 }
 
+/// An image with nothing but the place where the second disk is mounted.
+fn empty() -> Tree {
+    let bed = Bed::of(&Tree::default());
+    std::fs::create_dir(bed.root().join("var")).unwrap();
+    bed.tree()
+}
+
+/// An image with all directories and none of the files, so that the last step back is to remove one.
+fn bare() -> Tree {
+    let mut tree = lax();
+    tree.0.retain(|path, _| !FILES.contains(&path.as_str()));
+    tree
+}
+
+fn stories(node: &Node) -> [Story<'static>; 4] {
+    [
+        Story::of(node, "apply", &APPLY, None, lax()),
+        Story::of(node, "rollback", &ROLLBACK, Some(&APPLY), lax()),
+        Story::of(node, "first", &APPLY, None, empty()),
+        Story::of(node, "remove", &ROLLBACK, Some(&APPLY), bare()),
+    ]
+}
+
 #[test]
 fn the_power_fails() {
     if !crate::wanted() {
@@ -171,11 +215,7 @@ fn the_power_fails() {
     }
     let Some(node) = Node::make() else { return };
     let started = std::time::Instant::now();
-    let stories = [
-        Story::of(&node, "apply", &APPLY, None, lax()),
-        Story::of(&node, "rollback", &ROLLBACK, Some(&APPLY), lax()),
-        Story::of(&node, "first", &APPLY, None, Tree::default()),
-    ];
+    let stories = stories(&node);
     let mut random = Random(SEED);
     let mut ended = 0;
     for round in 0..ROUNDS {
@@ -186,4 +226,25 @@ fn the_power_fails() {
         "power cut {ROUNDS} times, {ended} of them after the end of a run, seed {SEED:#x}, in {:.0?}",
         started.elapsed()
     ));
+}
+
+#[test]
+fn what_a_killed_run_had_not_synced_is_synced_by_the_one_that_says_that_all_is_well() {
+    if !crate::wanted() {
+        return;
+    }
+    let Some(node) = Node::make() else { return };
+    let mut count = 0;
+    for story in stories(&node) {
+        // Where a directory is synced a name was changed before.
+        let of_the_node = |call: &&Call| call.name == "fsync" && !call.line.contains(STATE);
+        for call in story.changes.iter().filter(of_the_node) {
+            story.insert_disks(&node);
+            story.cut_after_recovery(&node, call);
+            node.prepare(UMOUNT);
+            count += 1;
+        }
+    }
+    assert!(count > 20, "{count} calls");
+    report(&format!("power cut {count} times after a killed run was put right"));
 }

@@ -21,6 +21,11 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// Tells whether it is about the memory of the process and nothing else.
+    pub(crate) fn is_for_memory(&self) -> bool {
+        ["brk", "mmap", "munmap", "mremap", "madvise"].contains(&self.name.as_str())
+    }
+
     /// Tells whether it changes something on a file system, or locks it. What goes to the terminal does not count.
     pub(crate) fn writes(&self) -> bool {
         let names = "fchmod fchown fdatasync flock fremovexattr fsetxattr fsync ftruncate linkat mkdirat removexattr \
