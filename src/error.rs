@@ -131,6 +131,12 @@ impl Error {
         self
     }
 
+    /// Returns the message without its place.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Returns the class of the error.
     #[must_use]
     pub fn kind(&self) -> Kind {

@@ -106,11 +106,18 @@ impl<'a> Transaction<'a> {
     }
 
     /// Carries out `plan`, which must have been made while the lock was held. With `record`, what the run was
-    /// told is written down even where nothing changes.
+    /// told is written down even where nothing changes. `check` has the last word on the result.
     ///
     /// # Errors
-    /// Where a change fails or a signal comes in; everything was put back then.
-    pub fn apply(self, mut plan: Plan, told: Told, record: bool, keep: Keep) -> Result<Outcome> {
+    /// Where a change or the check fails or a signal comes in; everything was put back then.
+    pub fn apply(
+        self,
+        mut plan: Plan,
+        told: Told,
+        record: bool,
+        keep: Keep,
+        check: &dyn Fn() -> Result<()>,
+    ) -> Result<Outcome> {
         let kept = keep != Keep::Nothing;
         if plan.is_changed() || (record && kept) {
             if !kept && History::read(self.root)?.has_carried_out() {
@@ -119,7 +126,7 @@ impl<'a> Transaction<'a> {
             }
             let written = self.recorded.paths.iter().map(ToString::to_string).collect();
             let head = Head { verb: Verb::Apply, kept, told: Some(told), written };
-            let id = self.carry_out(&mut plan, head)?;
+            let id = self.carry_out(&mut plan, head, check)?;
             match keep {
                 Keep::History(runs) => self.prune(runs),
                 Keep::Nothing => forget(self.root, id)?,
@@ -143,7 +150,7 @@ impl<'a> Transaction<'a> {
         written: Vec<String>,
     ) -> Result<Outcome> {
         let head = Head { verb: Verb::Rollback { to }, kept: true, told, written };
-        let id = self.carry_out(&mut plan, head)?;
+        let id = self.carry_out(&mut plan, head, &|| Ok(()))?;
         // Nothing is shortened here: who walks back needs every step.
         Ok(Outcome { plan, id: Some(id) })
     }
@@ -171,7 +178,7 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
-    fn carry_out(&self, plan: &mut Plan, head: Head) -> Result<u32> {
+    fn carry_out(&self, plan: &mut Plan, head: Head, check: &dyn Fn() -> Result<()>) -> Result<u32> {
         let (root, owner) = (self.root, self.manner.owner);
         let actions: Vec<&Action> = plan.changes().collect();
         let id = ids(root)?.last().map_or(Some(1), |last| last.checked_add(1)).ok_or_else(|| {
@@ -191,6 +198,7 @@ impl<'a> Transaction<'a> {
             }
             labels = selinux::label_new(root, &made_without_label(&actions));
             actions.iter().try_for_each(|action| action.verify(root))?;
+            check()?;
             self.manner.signals.check()?;
             journal.state = State::Committed;
             journal.write(root, owner)

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use tracing::warn;
+
 use super::args::{ApplyArguments, Global, Judging};
 use super::context::{self, Context};
 use super::saved::SavedPlan;
@@ -13,6 +15,7 @@ use crate::node::k3s::Traces;
 use crate::node::{Owner, Root};
 use crate::output::{self, Report};
 use crate::plan::Plan;
+use crate::preflight::{Finding, Judged, judge};
 
 pub(super) fn run(global: &Global, arguments: &ApplyArguments, ui: &mut Ui) -> Result<u8> {
     let saved = arguments.plan.as_deref().map(SavedPlan::read).transpose()?;
@@ -103,8 +106,29 @@ impl<'a> Job<'a> {
             (true, _) => Keep::Nothing,
             (false, runs) => Keep::History(runs),
         };
-        transaction.apply(plan, told, retold, keep)
+        let starts = || if self.arguments.no_preflight { Ok(()) } else { check_start(&context) };
+        transaction.apply(plan, told, retold, keep, &starts)
     }
+}
+
+/// Refuses a node on which K3s would not start: it is worse than a soft one.
+fn check_start(context: &Context<'_>) -> Result<()> {
+    let Context { root, site, version, .. } = context;
+    let verdict = judge(&Judged::of(root, site.role, version.minor(), &site.data_dir)?);
+    for unknown in &verdict.unknown {
+        warn!("whether K3s starts cannot be told: {unknown}");
+    }
+    let stopping: Vec<&Finding> = verdict.stopping().collect();
+    let Some(first) = stopping.first() else { return Ok(()) };
+    let mut error = Error::new(Kind::Failed, format!("K3s would not start: {}", first.message));
+    if let Some(place) = &first.place {
+        error = error.at(place.clone());
+    }
+    error = error.hint(first.remedy.clone());
+    if stopping.len() > 1 {
+        error = error.hint(format!("{} more: k3s-harden preflight", stopping.len() - 1));
+    }
+    Err(error.hint("--no-preflight applies it all the same"))
 }
 
 /// Refuses what is unsafe once K3s has started: encrypting Secrets, or no longer doing so, by configuration alone.

@@ -145,6 +145,9 @@ pub(super) struct ApplyArguments {
     pub(super) judging: Judging,
     #[command(flatten)]
     pub(super) locking: Locking,
+    /// Apply it also where K3s would not start on the result
+    #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_NO_PREFLIGHT")]
+    pub(super) no_preflight: bool,
     /// Keep no history: nothing can be undone later, and nothing but our files is in an image
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_NO_HISTORY")]
     pub(super) no_history: bool,

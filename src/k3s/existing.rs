@@ -37,6 +37,8 @@ pub struct Existing {
     pub settings: Vec<Setting>,
     /// What K3s will stumble over, and how.
     pub problems: Vec<String>,
+    /// Symlinks to nothing, for which K3s ignores all of it.
+    pub dangling: Vec<RootedPath>,
 }
 
 /// A key in a configuration file.
@@ -72,11 +74,16 @@ impl Existing {
             }
             match name.to_str().and_then(|name| format!("{DROP_INS}/{name}").parse::<RootedPath>().ok()) {
                 Some(path) if root.is_directory(&path) => {}
-                Some(path) if !root.exists(&path) => existing.problems.push(format!(
-                    "{path} is a symlink to nothing: K3s then ignores its whole configuration, this one included; remove it"
-                )),
+                Some(path) if !root.exists(&path) => {
+                    existing.problems.push(format!(
+                        "{path} is a symlink to nothing: K3s then ignores its whole configuration, this one included; remove it"
+                    ));
+                    existing.dangling.push(path);
+                }
                 Some(path) => paths.push(path),
-                None => existing.problems.push(format!("{DROP_INS}/{} was not looked at: its name is not text", name.display())),
+                None => existing
+                    .problems
+                    .push(format!("{DROP_INS}/{} was not looked at: its name is not text", name.display())),
             }
         }
         for path in paths.into_iter().filter(|path| path != ours) {

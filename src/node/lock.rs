@@ -1,6 +1,6 @@
 //! The lock that a run holds: an flock on a directory, so that no lock file comes and goes.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -25,9 +25,11 @@ pub struct Lock(Option<Flock<OwnedFd>>);
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // By itself `Flock` would panic where that fails; the end of the process unlocks in any case.
+        // By itself `Flock` would panic where that fails; closing unlocks in any case.
         if let Some(Err((held, _))) = self.0.take().map(Flock::unlock) {
+            let descriptor = held.as_raw_fd();
             std::mem::forget(held);
+            nix::unistd::close(descriptor).unwrap_or_default();
         }
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod accounts;
 mod attributes;
+mod boot;
 pub mod host;
 pub mod k3s;
 mod lock;
@@ -19,6 +20,7 @@ pub mod sysctl;
 mod write;
 
 pub use attributes::Attributes;
+pub use boot::BootSysctls;
 pub use lock::Lock;
 pub use mode::{FileMode, Metadata, Owner};
 pub use path::RootedPath;

@@ -208,23 +208,35 @@ impl Root {
         removed.map_err(|errno| self.failed("remove", path, errno))
     }
 
+    /// Returns how many bytes may still be written where `path` is or would be; none for the root itself.
+    ///
+    /// # Errors
+    /// Where the nearest directory above it cannot be looked at.
+    pub fn free_bytes(&self, path: &RootedPath) -> Result<Option<u64>> {
+        let Some((dir, directory)) = self.nearest_above(path)? else { return Ok(None) };
+        let system = fstatvfs(&dir).map_err(|errno| self.failed("look at", &directory, errno))?;
+        Ok(Some(system.blocks_available().saturating_mul(system.fragment_size())))
+    }
+
+    /// Opens the nearest directory above `path` that exists; none for the root itself.
+    fn nearest_above(&self, path: &RootedPath) -> Result<Option<(OwnedFd, RootedPath)>> {
+        let mut above = path.clone();
+        loop {
+            match (self.parent_of(&above)?, above.parent()) {
+                (Some(dir), parent) => return Ok(Some((dir, parent.unwrap_or(above)))),
+                (None, Some(parent)) => above = parent,
+                (None, None) => return Ok(None),
+            }
+        }
+    }
+
     /// Tells, before anything is changed, whether `path` could be written: the nearest directory above it that
     /// exists is on a file system that is not read-only, and the caller may write in it.
     ///
     /// # Errors
     /// [`Kind::CannotWrite`] or [`Kind::NotPermitted`] with the directory.
     pub fn check_writable(&self, path: &RootedPath) -> Result<()> {
-        let mut above = path.clone();
-        let dir = loop {
-            match self.parent_of(&above)? {
-                Some(dir) => break dir,
-                None => match above.parent() {
-                    Some(parent) => above = parent,
-                    None => return Ok(()),
-                },
-            }
-        };
-        let directory = above.parent().unwrap_or(above);
+        let Some((dir, directory)) = self.nearest_above(path)? else { return Ok(()) };
         let system = fstatvfs(&dir).map_err(|errno| self.failed("look at", &directory, errno))?;
         let read_only = || {
             let directory = self.display(&directory);

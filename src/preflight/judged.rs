@@ -3,6 +3,7 @@
 use crate::Role;
 use crate::error::{Error, Kind, Place, Result};
 use crate::k3s::{Effective, Question};
+use crate::node::k3s::Traces;
 use crate::node::{Root, RootedPath};
 use crate::profile::KubernetesMinor;
 
@@ -96,6 +97,12 @@ impl<'a> Judged<'a> {
     #[must_use]
     pub fn is_on(&self, key: &str) -> bool {
         self.value(key).is_some_and(|(text, _)| ["1", "t", "T", "true", "TRUE", "True"].contains(&text))
+    }
+
+    /// Returns what K3s has left on the node.
+    #[must_use]
+    pub fn traces(&self) -> Traces {
+        Traces::observe(self.root, &self.data_dir)
     }
 
     /// Returns a path that an argument names: K3s runs in its `server` directory (pkg/cli/server).

@@ -1,8 +1,105 @@
-//! To be written.
+//! The kubelet's kernel parameters: with `protect-kernel-defaults` it exits on any other value, without it sets
+//! them itself, and exits where it cannot (pkg/kubelet/cm, `setupKernelTunables`).
 
 use super::{Finding, Judged};
-use crate::error::Result;
+use crate::error::{Place, Result};
+use crate::node::{BootSysctls, SysctlKey, sysctl};
+use crate::profile::{ArgumentTable, SysctlRow};
 
-pub(super) fn judge(_judged: &Judged<'_>) -> Result<Vec<Finding>> {
-    Ok(Vec::new())
+pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
+    let protected = protects(judged);
+    let boot = BootSysctls::read(judged.root)?;
+    let mut findings = Vec::new();
+    for row in &ArgumentTable::get().sysctls {
+        let key: SysctlKey = row.key.parse()?;
+        if judged.root.is_live() {
+            findings.extend(now(&key, row, protected));
+        }
+        if protected {
+            findings.extend(after_boot(&key, row, &boot));
+        }
+    }
+    if !judged.root.is_live() {
+        findings.push(Finding::not_judged(
+            "kernel-running",
+            "the running kernel is not the image's, so its parameters were not looked at",
+            "run preflight again on the node itself",
+        ));
+    }
+    Ok(findings)
+}
+
+/// Tells whether the kubelet only checks. K3s' key becomes a flag of the kubelet, before the user's own.
+fn protects(judged: &Judged<'_>) -> bool {
+    let own = judged.arguments("kubelet");
+    match own.iter().rev().find(|argument| argument.name == "protect-kernel-defaults") {
+        Some(argument) => argument.value == "true",
+        None => judged.is_on("protect-kernel-defaults"),
+    }
+}
+
+fn now(key: &SysctlKey, row: &SysctlRow, protected: bool) -> Option<Finding> {
+    let wanted = row.value.to_string();
+    let set = format!("set it: sysctl -w {key}={wanted}");
+    let value = match sysctl::read(key) {
+        Err(reason) => {
+            let message = format!("{key} cannot be read: {reason}");
+            return Some(
+                Finding::stops("kernel-unreadable", message, "give the kubelet a /proc/sys that it can read")
+                    .at(place(key)),
+            );
+        }
+        Ok(value) if value == wanted => return None,
+        Ok(value) => value,
+    };
+    let message = format!("{key} is {value}, and the kubelet wants {wanted}");
+    if protected {
+        return Some(
+            Finding::stops("kernel-now", message, format!("{set}; k3s-harden apply does"))
+                .at(place(key))
+                .says(kubelet_says(key, &wanted, &value)),
+        );
+    }
+    let reason = sysctl::check_writable(key).err()?;
+    let message = format!("{message}, which it cannot set: {reason}");
+    Some(
+        Finding::stops("kernel-read-only", message, format!("{set}, in a container on its host"))
+            .at(place(key)),
+    )
+}
+
+fn after_boot(key: &SysctlKey, row: &SysctlRow, boot: &BootSysctls) -> Option<Finding> {
+    let wanted = row.value.to_string();
+    let (value, place) = match boot.value(key) {
+        Some((value, place)) => (value.to_owned(), Some(place.clone())),
+        None => (row.default.to_string(), None),
+    };
+    if value == wanted {
+        return None;
+    }
+    let finding = match place {
+        Some(place) => Finding::stops(
+            "kernel-after-reboot",
+            format!("at boot this sets {key} to {value} at last, and the kubelet wants {wanted}"),
+            format!("remove the line, or let a file that sorts after {} set {key} = {wanted}", place.file),
+        )
+        .at(place),
+        None => Finding::stops(
+            "kernel-after-reboot",
+            format!(
+                "at boot nothing sets {key}, so it is the kernel's own {value}, and the kubelet wants {wanted}"
+            ),
+            format!("write {key} = {wanted} into /etc/sysctl.d/90-kubelet.conf; k3s-harden apply does"),
+        ),
+    };
+    Some(finding.says(kubelet_says(key, &wanted, &value)).after_reboot())
+}
+
+fn kubelet_says(key: &SysctlKey, wanted: &str, value: &str) -> String {
+    let flag = key.to_string().replace('.', "/");
+    format!("invalid kernel flag: {flag}, expected value: {wanted}, actual value: {value}")
+}
+
+fn place(key: &SysctlKey) -> Place {
+    Place { file: key.file(), position: None }
 }

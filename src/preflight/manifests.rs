@@ -1,8 +1,235 @@
-//! To be written.
+//! Manifests that K3s' deploy controller will apply: what the minor does not serve, and what has no effect.
+//!
+//! None of it stops K3s. A file with a document that is no object is not applied at all, an object that cannot be
+//! made is tried again every 15 s (pkg/deploy/controller.go).
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+use serde_yaml::Value;
 
 use super::{Finding, Judged};
-use crate::error::Result;
+use crate::Role;
+use crate::document::BUILT_IN_NAMESPACES;
+use crate::embedded;
+use crate::error::{Place, Result};
+use crate::node::{Node, RootedPath};
+use crate::profile::KubernetesMinor;
 
-pub(super) fn judge(_judged: &Judged<'_>) -> Result<Vec<Finding>> {
-    Ok(Vec::new())
+/// The one label that every namespace has (set by the API server from 1.21 on).
+const NAME_LABEL: &str = "kubernetes.io/metadata.name";
+/// Deepest directory below `manifests` that is looked at.
+const MAX_DEPTH: usize = 16;
+
+/// An API version that not every minor serves.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ApiVersion {
+    version: String,
+    kind: Option<String>,
+    from: Option<KubernetesMinor>,
+    until: Option<KubernetesMinor>,
+    instead: Option<String>,
+}
+
+/// An object of a manifest.
+struct Object {
+    value: Value,
+    place: Place,
+}
+
+pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
+    if judged.role == Role::Agent {
+        return Ok(Vec::new());
+    }
+    let (mut findings, mut objects) = (Vec::new(), Vec::new());
+    for path in files(judged, &judged.data_dir.join("server/manifests"), 0)? {
+        let bytes = judged.root.read(&path)?.unwrap_or_default();
+        match read(&path, &bytes) {
+            Ok(read) => objects.extend(read),
+            Err(finding) => findings.push(*finding),
+        }
+    }
+    let namespaces = namespaces(&objects);
+    let labels = labels(&objects);
+    for object in &objects {
+        findings.extend(not_served(object, judged.minor));
+        findings.extend(no_namespace(object, &namespaces));
+        findings.extend(selects_nothing(object, &labels));
+    }
+    Ok(findings)
+}
+
+/// Lists the files that the controller takes, in its order: hidden ones and those with a `.skip` beside are left out.
+fn files(judged: &Judged<'_>, folder: &RootedPath, depth: usize) -> Result<Vec<RootedPath>> {
+    let mut found = Vec::new();
+    let names = judged.root.list(folder)?;
+    for name in &names {
+        let Some(name) = name.to_str().filter(|name| !name.starts_with('.') && !name.contains('\n')) else {
+            continue;
+        };
+        let path = folder.join(name);
+        let lower = name.to_ascii_lowercase();
+        if judged.root.is_directory(&path) {
+            if depth < MAX_DEPTH {
+                found.extend(files(judged, &path, depth + 1)?);
+            }
+        } else if [".yaml", ".yml", ".json"].iter().any(|end| lower.ends_with(end))
+            && !names.iter().any(|other| other.to_str() == Some(&format!("{name}.skip")))
+            && !matches!(judged.root.look(&path)?, Node::Other)
+        {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+/// Reads the documents of a file, each an object.
+fn read(path: &RootedPath, bytes: &[u8]) -> std::result::Result<Vec<Object>, Box<Finding>> {
+    let text = String::from_utf8_lossy(bytes);
+    let at = |line| Place { file: path.to_string(), position: Some((line, 1)) };
+    let not_applied = |message: String, place| {
+        let message = format!("{message}: K3s applies nothing of this file");
+        Box::new(
+            Finding::hardens_nothing("manifest-unreadable", message, "mend this document, or remove it")
+                .at(place),
+        )
+    };
+    let mut objects = Vec::new();
+    for (line, document) in documents(&text) {
+        let value: Value = serde_yaml::from_str(document).map_err(|error| {
+            let inside = error.location().map_or(0, |location| location.line().saturating_sub(1));
+            not_applied(format!("this is no YAML ({error})"), at(line + inside))
+        })?;
+        if value.is_null() {
+            continue;
+        }
+        if ["apiVersion", "kind"].iter().any(|key| text_of(&value, key).is_empty()) {
+            return Err(not_applied("this document has no apiVersion or no kind".to_owned(), at(line)));
+        }
+        objects.push(Object { value, place: at(line) });
+    }
+    Ok(objects)
+}
+
+/// Splits a file at the lines that begin a document; with the line at which each begins.
+fn documents(text: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    let (mut begin, mut first_line, mut at) = (0, 1, 0);
+    for (index, line) in text.split_inclusive('\n').enumerate() {
+        if line.trim_end() == "---" || line.starts_with("--- ") {
+            found.push((first_line, &text[begin..at]));
+            (begin, first_line) = (at + line.len().min(3), index + 1);
+        }
+        at += line.len();
+    }
+    found.push((first_line, &text[begin..]));
+    let first_of = |(line, text): (usize, &str)| {
+        let blank = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
+        line + text.lines().take_while(blank).count()
+    };
+    found
+        .into_iter()
+        .map(|(line, text)| (first_of((line, text)), (line, text)))
+        .map(|(first, (_, text))| (first, text))
+        .collect()
+}
+
+fn not_served(object: &Object, minor: KubernetesMinor) -> Option<Finding> {
+    static TABLE: LazyLock<Vec<ApiVersion>> = LazyLock::new(|| embedded::table("api-versions"));
+    let (version, kind) = (text_of(&object.value, "apiVersion"), text_of(&object.value, "kind"));
+    let row =
+        TABLE.iter().find(|row| row.version == version && row.kind.as_deref().is_none_or(|of| of == kind))?;
+    let message = match (row.from, row.until) {
+        (Some(from), _) if minor < from => {
+            format!("Kubernetes {minor} does not serve {version} {kind} yet: it comes with {from}")
+        }
+        (_, Some(until)) if minor > until => {
+            format!("Kubernetes {minor} no longer serves {version} {kind}: {until} was the last")
+        }
+        _ => return None,
+    };
+    let remedy = match &row.instead {
+        Some(instead) => format!("write it as {instead}"),
+        None => "remove it".to_owned(),
+    };
+    let finding = Finding::hardens_nothing(
+        "manifest-not-served",
+        format!("{message}; K3s tries it again every 15 s"),
+        remedy,
+    );
+    Some(
+        finding.says(format!("no matches for kind {kind:?} in version {version:?}")).at(object.place.clone()),
+    )
+}
+
+fn no_namespace(object: &Object, namespaces: &BTreeSet<String>) -> Option<Finding> {
+    let namespace = metadata(&object.value, "namespace");
+    if namespace.is_empty() || namespaces.contains(&namespace) {
+        return None;
+    }
+    let (kind, name) = (text_of(&object.value, "kind"), metadata(&object.value, "name"));
+    let message = format!(
+        "{kind} {name} is for the namespace {namespace}, which a new cluster does not have: K3s tries it again every 15 s until it does"
+    );
+    let remedy = format!(
+        "make the namespace first, in a file that sorts before, or leave {name} out until it is there"
+    );
+    let finding = Finding::warns("manifest-no-namespace", message, remedy);
+    Some(finding.says(format!("namespaces {namespace:?} not found")).at(object.place.clone()))
+}
+
+/// A namespaceSelector on a label that nothing sets matches no namespace: what it should let in stays out.
+fn selects_nothing(object: &Object, labels: &BTreeSet<String>) -> Option<Finding> {
+    if text_of(&object.value, "kind") != "NetworkPolicy" {
+        return None;
+    }
+    let mut keys = BTreeSet::new();
+    for direction in ["ingress", "egress"] {
+        let rules =
+            object.value.get("spec").and_then(|spec| spec.get(direction)).and_then(Value::as_sequence);
+        for peer in rules.into_iter().flatten().flat_map(peers) {
+            let selector = peer.get("namespaceSelector").and_then(|selector| selector.get("matchLabels"));
+            let wanted = selector.and_then(Value::as_mapping).into_iter().flat_map(|map| map.keys());
+            keys.extend(wanted.filter_map(Value::as_str).map(str::to_owned));
+        }
+    }
+    let unknown: Vec<String> = keys.into_iter().filter(|key| !labels.contains(key)).collect();
+    let key = unknown.first()?;
+    let name = metadata(&object.value, "name");
+    let message = format!(
+        "NetworkPolicy {name} selects namespaces by the label {key}, which no namespace has: it lets nothing in, and DNS in kube-system is blocked by it"
+    );
+    Some(
+        Finding::hardens_nothing("manifest-selects-nothing", message, format!("select by {NAME_LABEL}"))
+            .at(object.place.clone()),
+    )
+}
+
+fn peers(rule: &Value) -> impl Iterator<Item = &Value> {
+    ["from", "to"].into_iter().filter_map(|key| rule.get(key)?.as_sequence()).flatten()
+}
+
+/// The namespaces that a new cluster has, and those that manifests make.
+fn namespaces(objects: &[Object]) -> BTreeSet<String> {
+    let made = objects.iter().filter(|object| text_of(&object.value, "kind") == "Namespace");
+    let made = made.map(|object| metadata(&object.value, "name"));
+    BUILT_IN_NAMESPACES.iter().map(|name| (*name).to_owned()).chain(made).collect()
+}
+
+/// The labels that namespaces have.
+fn labels(objects: &[Object]) -> BTreeSet<String> {
+    let made = objects.iter().filter(|object| text_of(&object.value, "kind") == "Namespace");
+    let labels = made.filter_map(|object| object.value.get("metadata")?.get("labels")?.as_mapping());
+    let keys = labels.flat_map(|labels| labels.keys().filter_map(Value::as_str).map(str::to_owned));
+    keys.chain([NAME_LABEL.to_owned()]).collect()
+}
+
+fn text_of(value: &Value, key: &str) -> String {
+    value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn metadata(value: &Value, key: &str) -> String {
+    value.get("metadata").map(|metadata| text_of(metadata, key)).unwrap_or_default()
 }

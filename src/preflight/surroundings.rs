@@ -1,8 +1,148 @@
-//! To be written.
+//! What is around K3s: the disk, the clock, the control groups, and what only the cluster or the installer knows.
 
 use super::{Finding, Judged};
+use crate::Role;
 use crate::error::Result;
+use crate::node::{RootedPath, host};
 
-pub(super) fn judge(_judged: &Judged<'_>) -> Result<Vec<Finding>> {
-    Ok(Vec::new())
+/// The first minor whose kubelet refuses control groups of version 1 by itself (KubeletConfiguration,
+/// `failCgroupV1`).
+const REFUSES_CGROUP_V1: &str = "1.35";
+/// Before this no K3s of a supported minor was released: 2021-12-01, in seconds since 1970.
+const NO_EARLIER_SECONDS: u64 = 1_638_316_800;
+const MEGABYTE: u64 = 1024 * 1024;
+
+/// Keys of K3s that must be the same on all servers (K3s documentation, "critical configuration values").
+const CRITICAL: [&str; 11] = [
+    "agent-token",
+    "cluster-cidr",
+    "cluster-dns",
+    "cluster-domain",
+    "disable-cloud-controller",
+    "disable-helm-controller",
+    "disable-network-policy",
+    "egress-selector-mode",
+    "flannel-backend",
+    "secrets-encryption",
+    "service-cidr",
+];
+
+pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    findings.extend(no_network_policy(judged));
+    findings.extend(joins(judged));
+    if judged.root.is_live() {
+        findings.extend(disk(judged)?);
+        findings.extend(clock());
+        findings.extend(cgroup(judged)?);
+    } else {
+        findings.push(Finding::not_judged(
+            "machine",
+            "the machine is not the image's, so its disk, its clock and its control groups were not looked at",
+            "run preflight again on the node itself",
+        ));
+    }
+    Ok(findings)
+}
+
+fn no_network_policy(judged: &Judged<'_>) -> Option<Finding> {
+    if judged.role == Role::Agent || !judged.is_on("disable-network-policy") {
+        return None;
+    }
+    let (_, place) = judged.value("disable-network-policy")?;
+    let message =
+        "disable-network-policy turns off what enforces NetworkPolicies: those of policy.yaml have no effect";
+    Some(
+        Finding::hardens_nothing(
+            "network-policy-off",
+            message,
+            "remove it, unless another network plugin enforces them",
+        )
+        .at(place),
+    )
+}
+
+/// What joins a cluster gets its answers there.
+fn joins(judged: &Judged<'_>) -> Option<Finding> {
+    match judged.role {
+        Role::Agent
+            if judged.value("server").is_none()
+                || (judged.value("token").is_none() && judged.value("token-file").is_none()) =>
+        {
+            Some(Finding::not_judged(
+                "agent-join",
+                "nothing here names the server or the token with which this agent joins: K3s' installer is told them",
+                "give the installer K3S_URL and K3S_TOKEN",
+            ))
+        }
+        Role::Server if judged.value("server").is_some() => Some(Finding::not_judged(
+            "critical-settings",
+            format!(
+                "this server joins another one, and exits where these differ there: {}",
+                CRITICAL.join(", ")
+            ),
+            "see that they are the same on all servers",
+        )),
+        _ => None,
+    }
+}
+
+/// The audit log and its rotated files.
+fn disk(judged: &Judged<'_>) -> Result<Option<Finding>> {
+    let flag = |name| judged.flag("kube-apiserver", name);
+    let Some(path) = flag("audit-log-path").filter(|path| path != "-") else { return Ok(None) };
+    let number = |name| flag(name).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+    // One that is being written, and those that were rotated; without a number of them there is no bound.
+    let (size, backups) = (number("audit-log-maxsize"), number("audit-log-maxbackup"));
+    let needed = size.saturating_mul(backups.saturating_add(1));
+    let Some(free) = judged.root.free_bytes(&judged.path(&path)?)?.map(|bytes| bytes / MEGABYTE) else {
+        return Ok(None);
+    };
+    if needed <= free {
+        return Ok(None);
+    }
+    let message = format!(
+        "the audit log may take {needed} MB (audit-log-maxsize × (audit-log-maxbackup + 1)), and {free} MB are free there"
+    );
+    let finding = Finding::warns(
+        "audit-log-disk",
+        message,
+        "make room, or keep fewer of them: --set audit_log_maxbackup=2",
+    );
+    let place = judged.place_of("kube-apiserver", "audit-log-path");
+    Ok(Some(match place {
+        Some(place) => finding.at(place),
+        None => finding,
+    }))
+}
+
+fn clock() -> Option<Finding> {
+    let seconds =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    (seconds < NO_EARLIER_SECONDS).then(|| {
+        Finding::warns(
+            "clock",
+            "the clock is wrong: certificates that K3s makes now are not valid later, and those of others not now",
+            "set the clock before K3s starts",
+        )
+    })
+}
+
+fn cgroup(judged: &Judged<'_>) -> Result<Option<Finding>> {
+    if judged.minor < REFUSES_CGROUP_V1.parse()? || !judged.root.exists(&RootedPath::fixed("/sys/fs/cgroup"))
+    {
+        return Ok(None);
+    }
+    let is_v2 = host::exists("/sys/fs/cgroup/cgroup.controllers");
+    let allowed = judged.flag("kubelet", "fail-cgroupv1").is_some_and(|text| text == "false");
+    Ok((!is_v2 && !allowed).then(|| {
+        Finding::stops(
+            "cgroup-v1",
+            format!(
+                "this machine has control groups of version 1, and the kubelet of {} does not start on them",
+                judged.minor
+            ),
+            "boot with control groups of version 2: systemd.unified_cgroup_hierarchy=1",
+        )
+    }))
 }

@@ -135,6 +135,8 @@ pub struct SysctlRow {
     pub key: String,
     /// The value that the kubelet wants.
     pub value: u64,
+    /// The value that the kernel has where nothing sets it.
+    pub default: u64,
     /// The settings that must all be true for it to be written.
     #[serde(default)]
     pub settings: Vec<String>,

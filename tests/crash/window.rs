@@ -87,11 +87,12 @@ impl Watcher<'_> {
     }
 }
 
-/// Returns the path that something below a state directory under its first name has in the end.
+/// Returns the path that something has in the end that is made in a state directory, or a run's, under a first name.
 fn settled(path: &str) -> String {
     let parts = path.split('/').enumerate().map(|(depth, part)| {
+        let run = part.strip_prefix('.').and_then(|part| part.strip_suffix(".coming"));
         let is_coming = part.starts_with(".k3s-harden.coming.");
-        if is_coming { STATE.split('/').nth(depth).unwrap() } else { part }
+        if is_coming { STATE.split('/').nth(depth).unwrap() } else { run.unwrap_or(part) }
     });
     parts.collect::<Vec<_>>().join("/")
 }
