@@ -64,6 +64,7 @@ pub fn resolve(text: &str, tag: Option<&str>, quoted: bool) -> Result<Scalar, Mi
     match (tag, plain(text)) {
         ("str", _) => Ok(Scalar::Text(text.to_owned())),
         ("binary", _) => base64(text)
+            .and_then(|bytes| String::from_utf8(bytes).ok())
             .map(Scalar::Text)
             .ok_or_else(|| Mismatch { found: "!!str", wanted: "!!binary".into() }),
         ("bool", value @ Scalar::Bool(_)) | ("int", value @ (Scalar::Int(_) | Scalar::Uint(_))) => Ok(value),
@@ -246,7 +247,8 @@ fn number(text: &str) -> Option<(u8, &str)> {
 }
 
 /// Standard base64 with padding; line breaks are skipped, as Go does.
-fn base64(text: &str) -> Option<String> {
+#[must_use]
+pub fn base64(text: &str) -> Option<Vec<u8>> {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let bytes: Vec<u8> = text.bytes().filter(|byte| !matches!(byte, b'\n' | b'\r')).collect();
     let mut out = Vec::new();
@@ -263,7 +265,7 @@ fn base64(text: &str) -> Option<String> {
         bits <<= 6 * padding;
         out.extend(&bits.to_be_bytes()[1..4 - padding]);
     }
-    String::from_utf8(out).ok()
+    Some(out)
 }
 
 #[cfg(test)]

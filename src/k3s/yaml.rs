@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StructureStyle};
+use granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, Span, StructureStyle};
 
 use super::scalar::{self, Scalar};
 
@@ -56,6 +56,21 @@ impl Problem {
 /// # Errors
 /// Where K3s would not start on it, or where it is over a limit.
 pub fn read(bytes: &[u8]) -> Result<Option<Node>, Problem> {
+    parse(bytes, false).map(|(root, _)| root)
+}
+
+/// Reads the first document as Kubernetes does, into maps rather than a `MapSlice`: merge keys put in what they
+/// name. Also returns where a further document begins, which nobody reads.
+///
+/// # Errors
+/// Where it is no YAML, or over a limit.
+pub fn read_merged(bytes: &[u8]) -> Result<(Option<Node>, Option<(usize, usize)>), Problem> {
+    parse(bytes, true)
+}
+
+type Parsed = (Option<Node>, Option<(usize, usize)>);
+
+fn parse(bytes: &[u8], merging: bool) -> Result<Parsed, Problem> {
     if bytes.len() > MAX_BYTES {
         return Err(Problem {
             message: format!("the file is larger than {MAX_BYTES} bytes"),
@@ -78,21 +93,35 @@ pub fn read(bytes: &[u8]) -> Result<Option<Node>, Problem> {
     options.block_scalar_eof_without_line_feed = true;
     options.emit_anchor_events = true;
     options.bom_inside_document_as_content = true;
-    let mut builder = Builder { text, ..Builder::default() };
+    let mut builder = Builder { text, merging, ..Builder::default() };
     let mut tabs = Tabs::new(text);
-    for next in Parser::new_from_str_with_options(text, options) {
+    let mut parser = Parser::new_from_str_with_options(text, options);
+    while let Some(next) = parser.next() {
         let (event, span) = next.map_err(|error| {
             let mark = error.marker();
             Problem::at((mark.line(), mark.col() + 1), error.info())
         })?;
         if let Event::DocumentEnd = event {
             tabs.check_lines(span.start.line())?;
-            break;
+            let further = if merging { parser.find_map(|next| further(&next)) } else { None };
+            return Ok((builder.root, further));
         }
         tabs.check(&event, &span)?;
         builder.take(event, &span)?;
     }
-    Ok(builder.root)
+    Ok((builder.root, None))
+}
+
+/// Returns where there is something behind the first document, be it YAML or not.
+fn further(next: &Result<(Event<'_>, Span), ScanError>) -> Option<(usize, usize)> {
+    match next {
+        Err(error) => Some((error.marker().line(), error.marker().col() + 1)),
+        Ok((Event::Scalar(text, style, ..), _)) if text.is_empty() && *style == ScalarStyle::Plain => None,
+        Ok((Event::Scalar(..) | Event::SequenceStart(..) | Event::MappingStart(..), span)) => {
+            Some((span.start.line(), span.start.col() + 1))
+        }
+        Ok(_) => None,
+    }
 }
 
 /// YAML 1.1's printable characters.
@@ -210,7 +239,7 @@ struct Open {
 enum Key {
     /// One of the mapping's own.
     Own(Node),
-    /// `<<`: K3s' reader checks what is merged and drops it.
+    /// `<<`: K3s' reader checks what is merged and drops it; Kubernetes' puts it in.
     Merge,
 }
 
@@ -225,6 +254,8 @@ struct Builder<'a> {
     flow: usize,
     /// Whether the scalar that is being closed is a plain `<<`.
     merge_is_next: bool,
+    /// Whether merge keys are followed.
+    merging: bool,
 }
 
 impl Builder<'_> {
@@ -319,7 +350,11 @@ impl Builder<'_> {
                 None if merge => *key = Some(Key::Merge),
                 None => *key = Some(Key::Own(node)),
                 Some(Key::Own(key)) => pairs.push((key, node)),
-                Some(Key::Merge) if is_mergeable(&node) => {}
+                Some(Key::Merge) if is_mergeable(&node) => {
+                    if self.merging {
+                        merge_into(node, pairs);
+                    }
+                }
                 Some(Key::Merge) => {
                     let message = "map merge requires map or sequence of maps as the value";
                     return Err(Problem::at(node.position, message));
@@ -328,6 +363,15 @@ impl Builder<'_> {
             Value::Scalar(_) => {}
         }
         Ok(())
+    }
+}
+
+/// Puts the pairs of what is merged behind those that are there, those that count most last.
+fn merge_into(node: Node, pairs: &mut Vec<(Node, Node)>) {
+    match node.value {
+        Value::Map(more) => pairs.extend(more),
+        Value::List(items) => items.into_iter().rev().for_each(|item| merge_into(item, pairs)),
+        Value::Scalar(_) => {}
     }
 }
 

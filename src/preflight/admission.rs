@@ -1,8 +1,296 @@
-//! To be written.
+//! The configuration of admission plugins: the file that `admission-control-config-file` names, and what each plugin
+//! needs of it.
+//!
+//! Source: pkg/admission/config.go of k8s.io/apiserver.
 
-use super::{Finding, Judged};
+use super::apiserver::{ApiServer, At, in_file, refused};
+use super::yaml::{self, Document, Fault, Type};
+use super::{Finding, Judged, event_rate_limit, pod_security};
 use crate::error::Result;
+use crate::k3s::yaml::Node;
+use crate::node::RootedPath;
 
-pub(super) fn judge(_judged: &Judged<'_>) -> Result<Vec<Finding>> {
-    Ok(Vec::new())
+const FLAG: &str = "admission-control-config-file";
+const VERSIONS: [&str; 2] = ["apiserver.config.k8s.io/v1", "apiserver.k8s.io/v1alpha1"];
+/// What begins the files of two plugins from before there was a kind of file for all.
+const LEGACY: [&str; 2] = ["imagePolicy", "podNodeSelectorPluginConfig"];
+/// The plugins that read a configuration.
+const CONFIGURED: [&str; 9] = [
+    "EventRateLimit",
+    "ImagePolicyWebhook",
+    "MutatingAdmissionWebhook",
+    "PodNodeSelector",
+    "PodSecurity",
+    "PodTolerationRestriction",
+    "ResourceQuota",
+    "ValidatingAdmissionWebhook",
+    "ValidatingAdmissionPolicy",
+];
+
+const CONFIGURATION: Type =
+    Type::Object(&[("apiVersion", Type::Text), ("kind", Type::Text), ("plugins", Type::List(&PLUGIN))]);
+const PLUGIN: Type =
+    Type::Object(&[("name", Type::Text), ("path", Type::Text), ("configuration", Type::Any)]);
+
+/// A plugin's own configuration.
+pub(super) struct Own {
+    pub(super) path: RootedPath,
+    /// What it is; the fault where it cannot be read; none where there is nothing at all in its file.
+    pub(super) document: std::result::Result<Option<Document>, Fault>,
+    /// Where its entry is.
+    pub(super) position: (usize, usize),
+}
+
+pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
+    let Some(server) = ApiServer::of(judged) else { return Ok(Vec::new()) };
+    let mut findings = Vec::new();
+    let plugins = server.plugins();
+    let policies = plugins.contains("PodSecurityPolicy");
+    if !plugins.contains("PodSecurity") && !policies {
+        let finding = Finding::hardens_nothing(
+            "pod-security-disabled",
+            "the admission plugin PodSecurity is switched off: any pod is admitted",
+            "remove it from disable-admission-plugins",
+        );
+        findings.push(server.at("disable-admission-plugins", finding));
+    }
+    let Some(text) = server.value(FLAG) else {
+        needed(&server, None, &mut findings);
+        return Ok(findings);
+    };
+    let path = judged.path(text)?;
+    let bytes = match server.look(&path)? {
+        At::File(bytes) => bytes,
+        other => {
+            let (what, error) = match other {
+                At::Directory => ("is a directory", format!("read {path}: is a directory")),
+                _ => ("does not exist", format!("open {path}: no such file or directory")),
+            };
+            let finding = Finding::stops(
+                "admission-file-missing",
+                format!("the admission configuration {path} {what}"),
+                format!("write it, or remove {FLAG}"),
+            );
+            let says = format!("unable to read admission control configuration from \"{path}\" [{error}]");
+            findings.push(server.at(FLAG, finding.says(says)));
+            return Ok(findings);
+        }
+    };
+    match read(&server, &bytes) {
+        Ok((document, loose)) => {
+            for fault in loose {
+                findings.push(unknown_field("admission-field", &path, &fault));
+            }
+            if let Some(position) = document.further {
+                let finding = Finding::hardens_nothing(
+                    "admission-second-document",
+                    "nobody reads a second document",
+                    "put all plugins into the first",
+                );
+                findings.push(finding.at(in_file(&path, position)));
+            }
+            entries(&server, &path, &document, &mut findings)?;
+        }
+        Err(Bad::Legacy(key)) => {
+            let finding = Finding::hardens_nothing(
+                "admission-legacy",
+                format!("a file with {key:?} configures no other plugin, and not PodSecurity"),
+                "write an AdmissionConfiguration that has an entry for each plugin",
+            );
+            findings.push(finding.at(in_file(&path, (1, 1))));
+        }
+        Err(Bad::Refused(code, fault)) => {
+            let remedy = match code {
+                "admission-version" => {
+                    "write apiVersion: apiserver.config.k8s.io/v1 and kind: AdmissionConfiguration"
+                }
+                "admission-field" => "write the field as Kubernetes does, once",
+                _ => "mend the YAML",
+            };
+            findings.push(refused(code, &path, &fault, "failed to read plugin config: ", remedy));
+        }
+    }
+    Ok(findings)
+}
+
+/// Returns the finding for a field that the API server drops.
+pub(super) fn unknown_field(code: &'static str, path: &RootedPath, fault: &Fault) -> Finding {
+    Finding::hardens_nothing(
+        code,
+        format!("{}: the API server drops it without a word", fault.message),
+        "write the field as Kubernetes does, once",
+    )
+    .at(in_file(path, fault.position))
+}
+
+enum Bad {
+    Refused(&'static str, Fault),
+    Legacy(&'static str),
+}
+
+fn read(server: &ApiServer<'_>, bytes: &[u8]) -> std::result::Result<(Document, Vec<Fault>), Bad> {
+    let syntax = |fault| Bad::Refused("admission-syntax", fault);
+    let document = Document::read(bytes).map_err(syntax)?;
+    let (version, kind) = document.kind().map_err(syntax)?;
+    if !VERSIONS.contains(&version.as_str()) || kind != "AdmissionConfiguration" {
+        if let Some(key) = LEGACY.into_iter().find(|key| has(&document.root, key)) {
+            return Err(Bad::Legacy(key));
+        }
+        let message = if kind.is_empty() {
+            "Object 'Kind' is missing".to_owned()
+        } else if version.is_empty() {
+            "Object 'apiVersion' is missing".to_owned()
+        } else {
+            format!("no kind {kind:?} is registered for version {version:?}")
+        };
+        let position = yaml::place(&document.root, if kind.is_empty() { "kind" } else { "apiVersion" });
+        return Err(Bad::Refused("admission-version", Fault::new(position, message)));
+    }
+    let loose = document.decode(&CONFIGURATION).map_err(syntax)?;
+    match loose.first() {
+        Some(fault) if server.is_from("1.32") => {
+            let message = format!("strict decoding error: {}", fault.message);
+            Err(Bad::Refused("admission-field", Fault::new(fault.position, message)))
+        }
+        _ => Ok((document, loose)),
+    }
+}
+
+fn has(node: &Node, key: &str) -> bool {
+    match &node.value {
+        crate::k3s::yaml::Value::Map(pairs) => pairs.iter().any(|(name, _)| name.go_text() == key),
+        _ => false,
+    }
+}
+
+/// Judges the entries of the plugins, of which the first of a name counts.
+fn entries(
+    server: &ApiServer<'_>,
+    path: &RootedPath,
+    document: &Document,
+    findings: &mut Vec<Finding>,
+) -> Result<()> {
+    let plugins = server.plugins();
+    let entries = yaml::items(&document.root, "plugins");
+    let mut seen: Vec<(&str, Own)> = Vec::new();
+    let mut secured = false;
+    for entry in entries {
+        let name = yaml::text(entry, "name");
+        let at = |finding: Finding| finding.at(in_file(path, yaml::place(entry, "name")));
+        if !server.has_plugin(name) {
+            let meant = server.meant(name).map_or_else(
+                || "write the name of an admission plugin of this minor".to_owned(),
+                |meant| format!("write {meant}"),
+            );
+            let message = format!(
+                "there is no admission plugin {name:?}{}: its configuration is not read",
+                server.when(name)
+            );
+            findings.push(at(Finding::hardens_nothing("admission-plugin-name", message, meant)));
+            continue;
+        }
+        if seen.iter().any(|(known, _)| *known == name) {
+            let message = format!("of two entries for {name} the first counts: this one is not read");
+            findings.push(at(Finding::warns("admission-plugin-twice", message, "keep one of them")));
+            continue;
+        }
+        if !plugins.contains(name) {
+            if CONFIGURED.contains(&name) && name != "PodSecurity" {
+                let message = format!("{name} is configured, but not switched on");
+                let remedy = format!("add {name} to enable-admission-plugins");
+                findings.push(at(Finding::hardens_nothing("admission-plugin-off", message, remedy)));
+            }
+            continue;
+        }
+        secured |= name == "PodSecurity";
+        if let Some(own) = own(server, path, document, entry, findings)? {
+            seen.push((name, own));
+        }
+    }
+    let not_secured = plugins.contains("PodSecurity") && !plugins.contains("PodSecurityPolicy") && !secured;
+    if not_secured {
+        let finding = Finding::hardens_nothing(
+            "pod-security-absent",
+            "the file configures no PodSecurity: any pod is admitted",
+            "add an entry with name: PodSecurity and a PodSecurityConfiguration",
+        );
+        findings.push(finding.at(in_file(path, yaml::place(&document.root, "plugins"))));
+    }
+    needed(server, Some((path, &seen)), findings);
+    Ok(())
+}
+
+/// Returns a plugin's configuration: what is in its entry, or else the file that the entry names.
+fn own(
+    server: &ApiServer<'_>,
+    path: &RootedPath,
+    document: &Document,
+    entry: &Node,
+    findings: &mut Vec<Finding>,
+) -> Result<Option<Own>> {
+    let position = entry.position;
+    let named = yaml::text(entry, "path");
+    if let Some(inline) = yaml::field(entry, "configuration") {
+        if !named.is_empty() {
+            let finding = Finding::warns(
+                "admission-path-ignored",
+                format!("{named} is not read: the configuration in the entry counts"),
+                "keep one of them",
+            );
+            findings.push(finding.at(in_file(path, yaml::place(entry, "path"))));
+        }
+        return Ok(Some(Own { path: path.clone(), document: Ok(Some(document.part(inline))), position }));
+    }
+    if named.is_empty() {
+        return Ok(Some(Own { path: path.clone(), document: Ok(None), position }));
+    }
+    let folder = path.parent().map_or_else(String::new, |parent| parent.to_string());
+    let file = if named.starts_with('/') { named.to_owned() } else { format!("{folder}/{named}") };
+    let file = server.judged.path(&file)?;
+    let At::File(bytes) = server.look(&file)? else {
+        let finding = Finding::stops(
+            "admission-path-missing",
+            format!("{file}, which the entry for {} names, is no file", yaml::text(entry, "name")),
+            "write it; a path is looked for beside the file that names it",
+        );
+        let says = format!(
+            "Couldn't open admission plugin configuration {file}: &fs.PathError{{Op:\"open\", Path:\"{file}\", Err:0x2}}"
+        );
+        findings.push(finding.at(in_file(path, yaml::place(entry, "path"))).says(says));
+        return Ok(None);
+    };
+    let document = if bytes.is_empty() { Ok(None) } else { Document::read(&bytes).map(Some) };
+    Ok(Some(Own { path: file, document, position }))
+}
+
+/// Judges the configurations that plugins which are on do have, or lack.
+fn needed(server: &ApiServer<'_>, file: Option<(&RootedPath, &[(&str, Own)])>, findings: &mut Vec<Finding>) {
+    let plugins = server.plugins();
+    let entry = |name: &str| {
+        file.and_then(|(_, seen)| seen.iter().find(|(known, _)| *known == name).map(|(_, own)| own))
+    };
+    // An entry whose own file is missing was judged already.
+    let missing = findings.iter().any(|finding| finding.code == "admission-path-missing");
+    if let Some(own) = entry("PodSecurity") {
+        findings.extend(pod_security::judge(server, own));
+    }
+    if plugins.contains("EventRateLimit") {
+        match entry("EventRateLimit") {
+            Some(own) => findings.extend(event_rate_limit::judge(own)),
+            None if missing => {}
+            None => findings.push(event_rate_limit::without_limits(server)),
+        }
+    }
+    if plugins.contains("ImagePolicyWebhook") && !missing {
+        let given = entry("ImagePolicyWebhook").is_some_and(|own| !matches!(own.document, Ok(None)));
+        if !given {
+            let finding = Finding::stops(
+                "image-policy-webhook-configuration",
+                "ImagePolicyWebhook is on without a configuration",
+                format!("add its configuration to the file that {FLAG} names, or take it out of enable-admission-plugins"),
+            )
+            .says("couldn't init admission plugin \"ImagePolicyWebhook\": no config specified");
+            findings.push(server.at("enable-admission-plugins", finding));
+        }
+    }
 }

@@ -1,8 +1,204 @@
-//! To be written.
+//! The arguments that the configuration gives components: names that the minor's component does not know, values that
+//! do not parse, and files that are not there. What is refused of the API server's in `options`.
 
-use super::{Finding, Judged};
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use super::apiserver::{ApiServer, At};
+use super::judged::Argument;
+use super::{Finding, Judged, options, values};
+use crate::embedded;
 use crate::error::Result;
+use crate::k3s::components::{self, Kind};
+use crate::profile::KubernetesMinor;
 
-pub(super) fn judge(_judged: &Judged<'_>) -> Result<Vec<Finding>> {
-    Ok(Vec::new())
+/// The minors that have something.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Since {
+    from: Option<KubernetesMinor>,
+    until: Option<KubernetesMinor>,
+}
+
+/// TLS' names.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tls {
+    ciphers: Vec<String>,
+    insecure: Vec<String>,
+    versions: Vec<String>,
+}
+
+static GATES: LazyLock<BTreeMap<String, Since>> = LazyLock::new(|| embedded::table("feature-gates"));
+static TLS: LazyLock<Tls> = LazyLock::new(|| embedded::table("tls"));
+static FILES: LazyLock<BTreeMap<String, Vec<String>>> = LazyLock::new(|| embedded::table("argument-files"));
+
+pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for component in components::all().keys() {
+        // Only those that run in the role get any.
+        if !judged.effective.as_ref().is_ok_and(|effective| effective.components.contains_key(component)) {
+            continue;
+        }
+        for argument in judged.arguments(component) {
+            if let Some(finding) = name(judged, component, &argument) {
+                findings.push(finding.at(argument.place.clone()));
+                continue;
+            }
+            let more = value(judged, component, &argument);
+            findings.extend(more.into_iter().map(|finding| finding.at(argument.place.clone())));
+            findings.extend(file(judged, component, &argument)?);
+        }
+    }
+    if let Some(server) = ApiServer::of(judged) {
+        findings.extend(options::judge(&server));
+    }
+    Ok(findings)
+}
+
+/// Judges an argument's name.
+fn name(judged: &Judged<'_>, component: &str, argument: &Argument) -> Option<Finding> {
+    let name = components::name_of(&argument.text);
+    if name.is_empty() {
+        let message = format!("{component} gets an argument without a name: {:?}", argument.text);
+        let finding = Finding::stops("argument-empty", message, "remove it, or write name=value");
+        return Some(finding.says(format!("bad flag syntax: --={}", argument.value)));
+    }
+    if let Some(message) = components::unknown(component, judged.minor, &argument.text) {
+        let remedy = "remove it, or name an argument that the component has";
+        let says = format!("unknown flag: --{}", argument.name);
+        return Some(Finding::stops("argument-unknown", message, remedy).says(says));
+    }
+    (name == "version" && argument.value != "false").then(|| {
+        let message = format!("--version has {component} print its version and exit");
+        Finding::stops("argument-version", message, "remove it")
+    })
+}
+
+/// Judges an argument's value by what the argument takes.
+fn value(judged: &Judged<'_>, component: &str, argument: &Argument) -> Vec<Finding> {
+    let name = components::name_of(&argument.text);
+    let Some(flag) = components::all().get(component).and_then(|flags| flags.get(&name)) else {
+        return Vec::new();
+    };
+    let text = argument.value.as_str();
+    let (fits, wanted) = match flag.kind {
+        Kind::Boolean => (values::boolean(text).is_some(), "true or false"),
+        Kind::Integer => (values::integer(text).is_some(), "a whole number"),
+        Kind::Unsigned => (values::unsigned(text).is_some(), "a whole number, 0 or more"),
+        Kind::Number => (values::number(text).is_some(), "a number"),
+        Kind::Duration => (values::duration(text).is_some(), "a duration such as 300s, 5m or 1h30m"),
+        Kind::Address => (text.is_empty() || values::address(text).is_some(), "an IP address"),
+        Kind::List => (values::comma_separated(text).is_some(), "values with commas between them"),
+        Kind::Map | Kind::Text => (true, ""),
+    };
+    if !fits {
+        let message = format!("{component}'s {name} takes {wanted}, not {text:?}");
+        let says = format!("invalid argument {text:?} for \"--{name}\" flag");
+        let finding = Finding::stops("argument-value", message, format!("write {name}={wanted}"));
+        return vec![finding.says(says)];
+    }
+    match name.as_str() {
+        "feature-gates" => gates(judged, component, text),
+        "tls-min-version" => tls_version(component, text).into_iter().collect(),
+        "tls-cipher-suites" => ciphers(component, text),
+        _ => Vec::new(),
+    }
+}
+
+fn gates(judged: &Judged<'_>, component: &str, text: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for pair in text.split(',').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair
+            .split_once('=')
+            .map_or((pair.trim(), None), |(name, value)| (name.trim(), Some(value.trim())));
+        // From 1.34 on a component's name may stand before a gate's.
+        let name = name.rsplit(':').next().unwrap_or(name);
+        let known = GATES.get(name);
+        let here = known.is_some_and(|gate| {
+            gate.from.is_none_or(|from| from <= judged.minor)
+                && gate.until.is_none_or(|until| judged.minor <= until)
+        });
+        let (code, message, says) = if value.is_none() {
+            let says = format!("missing bool value for {name}");
+            ("argument-value", format!("{component}'s feature gate {name} has no value"), says)
+        } else if !here {
+            let when = match known {
+                Some(Since { until: Some(until), .. }) if *until < judged.minor => {
+                    format!(" (it was removed in {})", until.next())
+                }
+                Some(Since { from: Some(from), .. }) => format!(" (it comes with {from})"),
+                _ => String::new(),
+            };
+            let says = format!("unrecognized feature gate: {name}");
+            let message = format!("{component} of {} has no feature gate {name}{when}", judged.minor);
+            ("argument-feature-gate", message, says)
+        } else if value.and_then(values::boolean).is_none() {
+            let value = value.unwrap_or_default();
+            let says = format!("invalid value of {name}={value}");
+            ("argument-value", format!("{component}'s feature gate {name} is {value:?}"), says)
+        } else {
+            continue;
+        };
+        findings
+            .push(Finding::stops(code, message, "remove it, or write Name=true or Name=false").says(says));
+    }
+    findings
+}
+
+fn tls_version(component: &str, text: &str) -> Option<Finding> {
+    if text.is_empty() || TLS.versions.iter().any(|known| known == text) {
+        return None;
+    }
+    let message = format!("{component}'s tls-min-version is {text:?}");
+    let remedy = format!("write one of {}", TLS.versions.join(", "));
+    Some(
+        Finding::stops("argument-tls-version", message, remedy).says(format!("unknown tls version {text:?}")),
+    )
+}
+
+fn ciphers(component: &str, text: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for name in values::comma_separated(text).unwrap_or_default() {
+        if TLS.insecure.contains(&name) {
+            let message = format!("{component}'s tls-cipher-suites has {name}, which is insecure");
+            let says = format!("Use of insecure cipher '{name}' detected.");
+            findings.push(Finding::warns("argument-cipher-insecure", message, "remove it").says(says));
+        } else if !TLS.ciphers.contains(&name) {
+            let message = format!("{component}'s tls-cipher-suites has {name:?}, which nobody knows");
+            let says = format!("Cipher suite {name} not supported or doesn't exist");
+            let remedy = "write Go's names, such as TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256";
+            findings.push(Finding::stops("argument-cipher", message, remedy).says(says));
+        }
+    }
+    findings
+}
+
+/// Judges whether the file that an argument names is there. K3s makes its own at the first start.
+fn file(judged: &Judged<'_>, component: &str, argument: &Argument) -> Result<Option<Finding>> {
+    let name = components::name_of(&argument.text);
+    if argument.value.is_empty() || !FILES.get(component).is_some_and(|files| files.contains(&name)) {
+        return Ok(None);
+    }
+    for text in values::comma_separated(&argument.value).unwrap_or_default() {
+        if text.is_empty() {
+            continue;
+        }
+        let path = judged.path(&text)?;
+        let own = ["server/tls", "server/cred", "agent"];
+        let is_k3s = own.iter().any(|folder| {
+            let folder = judged.data_dir.join(folder);
+            path.as_str().starts_with(&format!("{folder}/"))
+        });
+        if !is_k3s && matches!(super::apiserver::look(judged, &path)?, At::Nothing) {
+            let message = format!("{path}, which {component}'s {name} names, does not exist");
+            let finding =
+                Finding::stops("argument-file-missing", message, "write it, or remove the argument");
+            let says = format!("open {path}: no such file or directory");
+            return Ok(Some(finding.at(argument.place.clone()).says(says)));
+        }
+    }
+    Ok(None)
 }

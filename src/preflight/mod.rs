@@ -4,15 +4,21 @@
 //! say, and the remedy. What could not be read is no finding: it makes the verdict unknown, never a pass.
 
 mod admission;
+mod apiserver;
 mod arguments;
 mod audit;
 mod configuration;
 mod encryption;
+mod event_rate_limit;
 mod finding;
 mod judged;
 mod kernel;
 mod manifests;
+mod options;
+mod pod_security;
 mod surroundings;
+mod values;
+mod yaml;
 
 pub use finding::{Class, Finding, Verdict, When};
 pub use judged::Judged;

@@ -1,0 +1,200 @@
+//! The configuration of the admission plugin PodSecurity.
+//!
+//! Source: admission/api of k8s.io/pod-security-admission. It is read strictly in every minor.
+
+use super::Finding;
+use super::admission::Own;
+use super::apiserver::{ApiServer, in_file, refused};
+use super::yaml::{self, Document, Fault, TEXTS, Type};
+use crate::k3s::yaml::Node;
+
+const GROUP: &str = "pod-security.admission.config.k8s.io";
+const LEVELS: [&str; 3] = ["privileged", "baseline", "restricted"];
+const MODES: [&str; 3] = ["enforce", "warn", "audit"];
+
+const CONFIGURATION: Type = Type::Object(&[
+    ("apiVersion", Type::Text),
+    ("kind", Type::Text),
+    ("defaults", DEFAULTS),
+    ("exemptions", EXEMPTIONS),
+]);
+const DEFAULTS: Type = Type::Object(&[
+    ("enforce", Type::Text),
+    ("enforce-version", Type::Text),
+    ("audit", Type::Text),
+    ("audit-version", Type::Text),
+    ("warn", Type::Text),
+    ("warn-version", Type::Text),
+]);
+const EXEMPTIONS: Type =
+    Type::Object(&[("usernames", TEXTS), ("namespaces", TEXTS), ("runtimeClasses", TEXTS)]);
+
+pub(super) fn judge(server: &ApiServer<'_>, own: &Own) -> Vec<Finding> {
+    let document = match &own.document {
+        Ok(Some(document)) => document,
+        Ok(None) => {
+            let finding = Finding::hardens_nothing(
+                "pod-security-empty",
+                "the entry for PodSecurity has no configuration: any pod is admitted",
+                "write a PodSecurityConfiguration below configuration:",
+            );
+            return vec![finding.at(in_file(&own.path, own.position))];
+        }
+        Err(fault) => return vec![refuse(own, "pod-security-syntax", fault)],
+    };
+    match check(server, document) {
+        Err((code, fault)) => vec![refuse(own, code, &fault)],
+        Ok(()) => effect(own, document),
+    }
+}
+
+fn refuse(own: &Own, code: &'static str, fault: &Fault) -> Finding {
+    let remedy = match code {
+        "pod-security-version" => {
+            "write the apiVersion that this minor knows, and kind: PodSecurityConfiguration"
+        }
+        "pod-security-level" => "write privileged, baseline or restricted, and latest or v1.x",
+        "pod-security-exemption" => "write each name once, as Kubernetes writes it",
+        "pod-security-field" => "write the field as Kubernetes does, once",
+        _ => "mend the YAML",
+    };
+    refused(code, &own.path, fault, "failed to initialize admission plugin \"PodSecurity\": ", remedy)
+}
+
+fn check(server: &ApiServer<'_>, document: &Document) -> Result<(), (&'static str, Fault)> {
+    let root = &document.root;
+    let syntax = |fault| ("pod-security-syntax", fault);
+    let (version, kind) = document.kind().map_err(syntax)?;
+    let known: &[&str] =
+        if server.is_from("1.25") { &["v1", "v1beta1", "v1alpha1"] } else { &["v1beta1", "v1alpha1"] };
+    let is_known =
+        version.split_once('/').is_some_and(|(group, name)| group == GROUP && known.contains(&name));
+    if !is_known || kind != "PodSecurityConfiguration" {
+        let (field, message) = if kind.is_empty() {
+            ("kind", "Object 'Kind' is missing".to_owned())
+        } else if version.is_empty() {
+            ("apiVersion", "Object 'apiVersion' is missing".to_owned())
+        } else {
+            let field = if is_known { "kind" } else { "apiVersion" };
+            (field, format!("no kind {kind:?} is registered for version {version:?}"))
+        };
+        return Err(("pod-security-version", Fault::new(yaml::place(root, field), message)));
+    }
+    let loose = document.decode(&CONFIGURATION).map_err(syntax)?;
+    if let Some(fault) = loose.first() {
+        let message = format!("strict decoding error: {}", fault.message);
+        return Err(("pod-security-field", Fault::new(fault.position, message)));
+    }
+    if let Some(defaults) = yaml::field(root, "defaults") {
+        check_defaults(defaults)?;
+    }
+    if let Some(exemptions) = yaml::field(root, "exemptions") {
+        check_exemptions(exemptions)?;
+    }
+    Ok(())
+}
+
+fn check_defaults(defaults: &Node) -> Result<(), (&'static str, Fault)> {
+    for mode in MODES {
+        let level = yaml::text(defaults, mode);
+        if !level.is_empty() && !LEVELS.contains(&level) {
+            let message = format!(
+                "PodSecurity configuration error: {mode}: must be one of privileged, baseline, restricted, not {level:?}"
+            );
+            return Err(("pod-security-level", Fault::new(yaml::place(defaults, mode), message)));
+        }
+        let name = format!("{mode}-version");
+        let version = yaml::text(defaults, &name);
+        if !version.is_empty() && !is_version(version) {
+            let message = format!(
+                "PodSecurity configuration error: {name}: must be \"latest\" or \"v1.x\", not {version:?}"
+            );
+            return Err(("pod-security-level", Fault::new(yaml::place(defaults, &name), message)));
+        }
+    }
+    Ok(())
+}
+
+fn is_version(text: &str) -> bool {
+    let minor = |minor: &str| {
+        minor.bytes().all(|byte| byte.is_ascii_digit())
+            && (minor == "0" || !minor.starts_with('0'))
+            && minor.parse::<i64>().is_ok()
+    };
+    text == "latest" || text.strip_prefix("v1.").is_some_and(minor)
+}
+
+fn check_exemptions(exemptions: &Node) -> Result<(), (&'static str, Fault)> {
+    type Rule = (&'static str, fn(&str) -> bool, &'static str);
+    const RULES: [Rule; 3] = [
+        (
+            "namespaces",
+            yaml::is_label,
+            "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character, and be no more than 63 characters",
+        ),
+        (
+            "runtimeClasses",
+            yaml::is_subdomain,
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
+        ),
+        ("usernames", |name| !name.is_empty(), "username must not be empty"),
+    ];
+    for (field, fits, rule) in RULES {
+        let mut seen = Vec::new();
+        for (index, item) in yaml::items(exemptions, field).iter().enumerate() {
+            let name = yaml::content(item);
+            let wrong = if !fits(name) {
+                format!("Invalid value: {name:?}: {rule}")
+            } else if seen.contains(&name) {
+                format!("Duplicate value: {name:?}")
+            } else {
+                seen.push(name);
+                continue;
+            };
+            let message = format!("PodSecurity invalid: exemptions.{field}[{index}]: {wrong}");
+            return Err(("pod-security-exemption", Fault::new(item.position, message)));
+        }
+    }
+    Ok(())
+}
+
+/// What a configuration that the server takes does.
+fn effect(own: &Own, document: &Document) -> Vec<Finding> {
+    let root = &document.root;
+    let mut findings = Vec::new();
+    if let Some(position) = document.further {
+        let finding = Finding::hardens_nothing(
+            "pod-security-second-document",
+            "nobody reads a second document",
+            "put everything into the first",
+        );
+        findings.push(finding.at(in_file(&own.path, position)));
+    }
+    let defaults = yaml::field(root, "defaults");
+    let level = defaults.map_or("", |defaults| yaml::text(defaults, "enforce"));
+    if matches!(level, "" | "privileged") {
+        let position = defaults.map_or(root.position, |defaults| yaml::place(defaults, "enforce"));
+        let how = if level.is_empty() { "no level is enforced" } else { "the level enforced is privileged" };
+        let finding = Finding::hardens_nothing(
+            "pod-security-privileged",
+            format!("{how}: any pod is admitted"),
+            "write enforce: restricted (or baseline) below defaults:",
+        );
+        findings.push(finding.at(in_file(&own.path, position)));
+        return findings;
+    }
+    let exemptions = yaml::field(root, "exemptions");
+    let system = exemptions.is_some_and(|exemptions| {
+        yaml::items(exemptions, "namespaces").iter().any(|item| yaml::content(item) == "kube-system")
+    });
+    if !system {
+        let position = exemptions.map_or(root.position, |exemptions| exemptions.position);
+        let finding = Finding::warns(
+            "pod-security-kube-system",
+            format!("kube-system is not exempt: K3s' own pods are refused there where they are not {level}"),
+            "write kube-system below exemptions.namespaces",
+        );
+        findings.push(finding.at(in_file(&own.path, position)));
+    }
+    findings
+}
