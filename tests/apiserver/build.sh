@@ -43,7 +43,7 @@ esac
 printf '//go:build tools\n\npackage tools\n\nimport _ "k8s.io/kubernetes/cmd/kube-apiserver"\n' > tools.go
 
 version=k8s.io/component-base/version minor=${release#v1.}
-nice -n 15 go build -tags providerless -gcflags='all=-N -l' -ldflags="-s -w -checklinkname=0 \
+nice -n 15 go build -tags providerless -gcflags='all=-N -l' -ldflags="-s -w \
   -X $version.gitVersion=$release -X $version.gitMajor=1 -X $version.gitMinor=${minor%%.*}" \
   -o kube-apiserver.new k8s.io/kubernetes/cmd/kube-apiserver
 mv kube-apiserver.new kube-apiserver
