@@ -125,3 +125,97 @@ fn the_verdict_is_the_api_servers() {
     assert_eq!(wrong, Vec::<String>::new());
     assert_eq!((cases.len(), agreed + left), (429, 429));
 }
+
+/// What Kubernetes' own packages (1.36) said to files that the cases do not have.
+#[test]
+fn files_are_read_as_kubernetes_reads_them() {
+    let policy = |rest: &str| format!("apiVersion: audit.k8s.io/v1\nkind: Policy\n{rest}");
+    let security = |rest: &str| {
+        format!(
+            "apiVersion: apiserver.config.k8s.io/v1\nkind: AdmissionConfiguration\nplugins:\n- name: PodSecurity\n  configuration:\n    apiVersion: pod-security.admission.config.k8s.io/v1\n    kind: PodSecurityConfiguration\n{rest}"
+        )
+    };
+    let encryption = |rest: &str| {
+        format!("apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources:\n{rest}")
+    };
+    let (audit, admission, keys) =
+        ("audit-policy-file", "admission-control-config-file", "encryption-provider-config");
+    for (flag, text, code) in [
+        // Of keys that are there twice only the last is decoded.
+        (audit, policy("rules: yes\nrules:\n- level: Metadata\n"), ""),
+        (audit, policy("rules:\n- level: Metadata\nrules: yes\n"), "audit-policy-decoding"),
+        // Merge keys are followed.
+        (audit, policy("metadata: &x {name: a}\nrules:\n- <<: {level: Metadata}\n"), ""),
+        (audit, policy("rules:\n- level: Metadata\n  <<: {level: x}\n"), "audit-level"),
+        // A directive ends a document; the end of one that did not begin is none.
+        (audit, policy("rules:\n- level: Metadata\n%YAML 1.1\nx: [\n"), ""),
+        (audit, format!("...\n{}", policy("rules:\n- level: Metadata\n")), "audit-policy-syntax"),
+        // Capitals do not matter for the kind, which Go's own reader looks for.
+        (audit, "apiVersion: audit.k8s.io/v1\nKIND: Policy\nrules:\n- level: None\n".to_owned(), ""),
+        (audit, "{apiVersion: audit.k8s.io/v1, rules: [{level: None}]}".to_owned(), "audit-policy-syntax"),
+        (audit, policy("rules:\n- level: Metadata\n  omitManagedFields: yes\n"), ""),
+        (audit, policy("rules:\n- level: Metadata\n  nonResourceURLs: [/é]\n"), ""),
+        (audit, policy("rules:\n- level: Metadata\n  resources: [{group: '*'}]\n"), ""),
+        (audit, policy("rules:\n- level: Metadata\n  users: [yes]\n"), "audit-policy-decoding"),
+        (admission, security("    defaults: {enforce-version: v1.99}\n"), ""),
+        (admission, security("    defaults: {enforce-version: v1.01}\n"), "pod-security-level"),
+        (admission, security("    exemptions: {usernames: [~]}\n"), "pod-security-exemption"),
+        (admission, security("    exemptions: {runtimeClasses: [a.b, a.b]}\n"), "pod-security-exemption"),
+        (admission, security("    exemption: {}\n"), "pod-security-field"),
+        (admission, security("  configuration: {}\n"), "admission-field"),
+        (keys, encryption("- resources: [secrets]\n  providers:\n  - identity:\n"), "encryption-provider"),
+        (
+            keys,
+            encryption("- resources: [secrets, '*.']\n  providers: [{identity: {}}]\n"),
+            "encryption-resource",
+        ),
+        (keys, encryption("- resources: [pods.*]\n  providers: [{identity: {}}]\n"), "encryption-resource"),
+        (
+            keys,
+            encryption("- resources: [a]\n  providers: [{aesgcm: {keys: [{name: k, secret: MDE=}]}}]\n"),
+            "encryption-key",
+        ),
+    ] {
+        let case = serde_json::json!({
+            "version": "1.36.2",
+            "files": {"f.yaml": text.clone()},
+            "flags": [format!("--{flag}={{dir}}/f.yaml")],
+        });
+        let verdict = judge(&case);
+        let codes: Vec<&str> = verdict.stopping().map(|finding| finding.code).collect();
+        let expected: Vec<&str> = if code.is_empty() { Vec::new() } else { vec![code] };
+        assert_eq!(codes, expected, "{text}");
+    }
+}
+
+/// What is taken and does nothing, or not what it looks like.
+#[test]
+fn what_is_in_vain_is_said() {
+    let policy = |rules: &str| format!("apiVersion: audit.k8s.io/v1\nkind: Policy\n{rules}");
+    let admission = |plugins: &str| {
+        format!("apiVersion: apiserver.config.k8s.io/v1\nkind: AdmissionConfiguration\nplugins:\n{plugins}")
+    };
+    let (audit, file) = ("audit-policy-file", "admission-control-config-file");
+    for (flag, text, code) in [
+        (audit, policy("rules: [{level: None}, {level: Metadata}]\n"), "audit-level-none"),
+        (audit, policy("rules: [{level: None, verbs: [get]}, {level: Metadata}]\n"), "audit-no-log"),
+        (audit, policy("rules: [{level: Metadata, verbs: [GET]}]\n"), "audit-verb"),
+        (audit, policy("rules: [{level: Metadata, verb: [get]}]\n"), "audit-policy-field"),
+        (audit, policy("rules: [{level: Metadata}]\n---\nrules: []\n"), "audit-second-document"),
+        (file, admission("- name: podSecurity\n"), "admission-plugin-name"),
+        (file, admission("- name: PodSecurity\n"), "pod-security-empty"),
+        (file, admission("- name: EventRateLimit\n"), "admission-plugin-off"),
+        (file, admission("- name: EventRateLimit\n"), "pod-security-absent"),
+    ] {
+        let case = serde_json::json!({
+            "version": "1.36.2",
+            "files": {"f.yaml": text.clone()},
+            "flags": [format!("--{flag}={{dir}}/f.yaml")],
+        });
+        let verdict = judge(&case);
+        let vain = |finding: &&preflight::Finding| finding.class == Class::HardensNothing;
+        let codes: Vec<&str> = verdict.findings.iter().filter(vain).map(|finding| finding.code).collect();
+        assert_eq!(verdict.starts(), Some(true), "{text}");
+        assert!(codes.contains(&code), "{text}: {codes:?}");
+    }
+}

@@ -16,6 +16,9 @@ pub const MAX_LEVELS: usize = 100;
 /// Most values in a file, with aliases written out. yaml.v2 refuses "excessive aliasing" too.
 pub const MAX_VALUES: usize = 1_000_000;
 
+/// What the event parser says of a directive that no end of a document comes before.
+const BEFORE_DIRECTIVE: &str = "missing explicit document end marker before directive";
+
 /// A value with its place: line and column, from 1.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
@@ -35,6 +38,9 @@ pub enum Value {
     /// A mapping in its order, with keys that are there twice.
     Map(Vec<(Node, Node)>),
 }
+
+/// The first document, if there is anything in it, and where a further one begins.
+pub type Parsed = (Option<Node>, Option<(usize, usize)>);
 
 /// Why a file cannot be read, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,11 +70,9 @@ pub fn read(bytes: &[u8]) -> Result<Option<Node>, Problem> {
 ///
 /// # Errors
 /// Where it is no YAML, or over a limit.
-pub fn read_merged(bytes: &[u8]) -> Result<(Option<Node>, Option<(usize, usize)>), Problem> {
+pub fn read_merged(bytes: &[u8]) -> Result<Parsed, Problem> {
     parse(bytes, true)
 }
-
-type Parsed = (Option<Node>, Option<(usize, usize)>);
 
 fn parse(bytes: &[u8], merging: bool) -> Result<Parsed, Problem> {
     if bytes.len() > MAX_BYTES {
@@ -97,10 +101,21 @@ fn parse(bytes: &[u8], merging: bool) -> Result<Parsed, Problem> {
     let mut tabs = Tabs::new(text);
     let mut parser = Parser::new_from_str_with_options(text, options);
     while let Some(next) = parser.next() {
-        let (event, span) = next.map_err(|error| {
-            let mark = error.marker();
-            Problem::at((mark.line(), mark.col() + 1), error.info())
-        })?;
+        let (event, span) = match next {
+            Ok(next) => next,
+            // There a directive ends a document, marker or not; nobody reads what follows.
+            Err(error) if merging && error.info().contains(BEFORE_DIRECTIVE) => {
+                let line = error.marker().line();
+                let before = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+                let shorter = text.get(..before).filter(|shorter| shorter.len() < text.len());
+                let (root, _) = parse(shorter.unwrap_or_default().as_bytes(), merging)?;
+                return Ok((root, Some((line, 1))));
+            }
+            Err(error) => {
+                let mark = error.marker();
+                return Err(Problem::at((mark.line(), mark.col() + 1), error.info()));
+            }
+        };
         if let Event::DocumentEnd = event {
             tabs.check_lines(span.start.line())?;
             let further = if merging { parser.find_map(|next| further(&next)) } else { None };
@@ -139,6 +154,10 @@ fn check_directives(text: &str) -> Result<(), Problem> {
             Some("%YAML") => return Err(Problem::at((index + 1, 1), "found incompatible YAML document")),
             Some(word) if word.starts_with('%') && line.starts_with('%') => {
                 return Err(Problem::at((index + 1, 1), "found unknown directive name"));
+            }
+            // The end of a document that did not begin.
+            Some("...") if line.starts_with("...") => {
+                return Err(Problem::at((index + 1, 1), "did not find expected node content"));
             }
             Some(word) if !word.starts_with('#') => break,
             _ => {}

@@ -32,6 +32,9 @@ const CONFIGURATION: Type =
 const PLUGIN: Type =
     Type::Object(&[("name", Type::Text), ("path", Type::Text), ("configuration", Type::Any)]);
 
+/// Most entries that are looked at; Kubernetes has fewer than half as many plugins.
+const MAX_ENTRIES: usize = 100;
+
 /// A plugin's own configuration.
 pub(super) struct Own {
     pub(super) path: RootedPath,
@@ -174,7 +177,7 @@ fn entries(
     let entries = yaml::items(&document.root, "plugins");
     let mut seen: Vec<(&str, Own)> = Vec::new();
     let mut secured = false;
-    for entry in entries {
+    for entry in entries.iter().take(MAX_ENTRIES) {
         let name = yaml::text(entry, "name");
         let at = |finding: Finding| finding.at(in_file(path, yaml::place(entry, "name")));
         if !server.has_plugin(name) {

@@ -3,7 +3,7 @@
 //! Source: pkg/audit/policy, pkg/apis/audit/validation and pkg/server/options/audit.go of k8s.io/apiserver.
 
 use super::apiserver::{ApiServer, At, in_file, refused};
-use super::yaml::{self, Document, Fault, METADATA, TEXTS, Type};
+use super::yaml::{self, Document, Fault, MAX_FAULTS, METADATA, TEXTS, Type};
 use super::{Finding, Judged};
 use crate::error::Result;
 use crate::k3s::yaml::Node;
@@ -273,17 +273,16 @@ fn policy(
         );
         findings.push(finding.at(in_file(path, yaml::place(root, "rules"))));
     }
-    for verb in rules.iter().flat_map(|rule| yaml::items(rule, "verbs")) {
-        let text = yaml::content(verb);
-        if !VERBS.contains(&text) {
-            let finding = Finding::hardens_nothing(
-                "audit-verb",
-                format!("no request has the verb {text:?}"),
-                "write verbs in small letters, such as get or create; no verbs are all of them",
-            );
-            findings.push(finding.at(in_file(path, verb.position)));
-        }
-    }
+    let verbs = rules.iter().flat_map(|rule| yaml::items(rule, "verbs"));
+    let unknown = verbs.filter(|verb| !VERBS.contains(&yaml::content(verb)));
+    findings.extend(unknown.take(MAX_FAULTS).map(|verb| {
+        let finding = Finding::hardens_nothing(
+            "audit-verb",
+            format!("no request has the verb {:?}", yaml::content(verb)),
+            "write verbs in small letters, such as get or create; no verbs are all of them",
+        );
+        finding.at(in_file(path, verb.position))
+    }));
     Ok(findings)
 }
 

@@ -3,6 +3,8 @@
 //!
 //! Source: pkg/apis/apiserver/validation and pkg/server/options/encryptionconfig of k8s.io/apiserver.
 
+use std::collections::{HashMap, HashSet};
+
 use super::apiserver::{ApiServer, At, in_file, refused};
 use super::yaml::{self, Document, Fault, TEXTS, Type};
 use super::{Finding, Judged, values};
@@ -188,23 +190,18 @@ fn resources(items: &[Node], path: &str) -> std::result::Result<(), Refused> {
         .iter()
         .map(|item| yaml::content(item).split_once('.').unwrap_or((yaml::content(item), "")))
         .collect();
-    for (at, part) in parts.iter().enumerate() {
-        for (other_at, other) in parts.iter().enumerate() {
-            if at == other_at {
-                continue;
-            }
-            if part == other {
-                return refuse(
-                    &items[at.max(other_at)],
-                    path,
-                    "the same resource cannot be specified multiple times",
-                );
-            }
-            let masks = *part == ("*", "*") || (part.1 == other.1 && (part.0 == "*" || other.0 == "*"));
-            if masks {
-                let why = "using overlapping resources such as 'secrets' and '*.' in the same resource list is not allowed as they will be masked";
-                return refuse(&items[at.max(other_at)], path, why);
-            }
+    let every = parts.contains(&("*", "*"));
+    let mut groups: HashMap<&str, (bool, usize)> = HashMap::new();
+    let mut seen = HashSet::new();
+    for (item, part) in items.iter().zip(&parts) {
+        if !seen.insert(part) {
+            return refuse(item, path, "the same resource cannot be specified multiple times");
+        }
+        let (star, count) = groups.entry(part.1).or_default();
+        (*star, *count) = (*star || part.0 == "*", *count + 1);
+        if (every && parts.len() > 1) || (*star && *count > 1) {
+            let why = "using overlapping resources such as 'secrets' and '*.' in the same resource list is not allowed as they will be masked";
+            return refuse(item, path, why);
         }
     }
     for (index, (item, (resource, group))) in items.iter().zip(&parts).enumerate() {

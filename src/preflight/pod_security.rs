@@ -2,6 +2,8 @@
 //!
 //! Source: admission/api of k8s.io/pod-security-admission. It is read strictly in every minor.
 
+use std::collections::HashSet;
+
 use super::Finding;
 use super::admission::Own;
 use super::apiserver::{ApiServer, in_file, refused};
@@ -140,16 +142,15 @@ fn check_exemptions(exemptions: &Node) -> Result<(), (&'static str, Fault)> {
         ("usernames", |name| !name.is_empty(), "username must not be empty"),
     ];
     for (field, fits, rule) in RULES {
-        let mut seen = Vec::new();
+        let mut seen = HashSet::new();
         for (index, item) in yaml::items(exemptions, field).iter().enumerate() {
             let name = yaml::content(item);
             let wrong = if !fits(name) {
                 format!("Invalid value: {name:?}: {rule}")
-            } else if seen.contains(&name) {
-                format!("Duplicate value: {name:?}")
-            } else {
-                seen.push(name);
+            } else if seen.insert(name) {
                 continue;
+            } else {
+                format!("Duplicate value: {name:?}")
             };
             let message = format!("PodSecurity invalid: exemptions.{field}[{index}]: {wrong}");
             return Err(("pod-security-exemption", Fault::new(item.position, message)));

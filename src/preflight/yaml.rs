@@ -2,8 +2,13 @@
 //! JSON, which is decoded into a type, the names of fields case by case; a file that begins with `{` has to be JSON.
 //! Source: runtime/serializer/json of k8s.io/apimachinery, sigs.k8s.io/yaml, sigs.k8s.io/json.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::k3s::scalar::Scalar;
 use crate::k3s::yaml::{self, Node, Value};
+
+/// Most faults of a kind that are told: who has more has seen enough.
+pub(super) const MAX_FAULTS: usize = 20;
 
 /// Line and column, from 1.
 type Position = (usize, usize);
@@ -123,6 +128,9 @@ impl Document {
         let mut pairs: Vec<(String, &Node)> = pairs.iter().map(|(key, node)| (key.go_text(), node)).collect();
         if !self.json {
             pairs.sort_by(|one, other| one.0.cmp(&other.0));
+            pairs.reverse();
+            pairs.dedup_by(|one, other| one.0 == other.0);
+            pairs.reverse();
         }
         for (key, node) in pairs {
             for (index, name) in ["apiversion", "kind"].iter().enumerate() {
@@ -154,6 +162,7 @@ impl Document {
             twice(&self.root, "", &mut loose);
         }
         decode(&self.root, wanted, "", self.json, &mut loose)?;
+        loose.truncate(MAX_FAULTS);
         Ok(loose)
     }
 }
@@ -228,17 +237,16 @@ fn twice(node: &Node, path: &str, loose: &mut Vec<Fault>) {
             }
         }
         Value::Map(pairs) => {
-            let mut seen: Vec<&Value> = Vec::new();
+            let mut seen = HashSet::new();
             for (key, value) in pairs {
                 let name = key.go_text();
-                if seen.contains(&&key.value) {
+                if !seen.insert((name_of(key), name.clone())) {
                     let message = format!(
                         "yaml: unmarshal errors: line {}: key {name:?} already set in map",
                         key.position.0
                     );
                     loose.push(Fault::new(key.position, message));
                 }
-                seen.push(&key.value);
                 twice(value, &below(path, &name), loose);
             }
         }
@@ -280,8 +288,13 @@ fn decode(node: &Node, wanted: &Type, path: &str, json: bool, loose: &mut Vec<Fa
         }),
         (Type::Texts, _) => mismatch("map[string]string"),
         (Type::Object(fields), Value::Map(pairs)) => {
-            for (key, value) in pairs {
+            let last: HashMap<String, usize> =
+                pairs.iter().enumerate().map(|(index, (key, _))| (key.go_text(), index)).collect();
+            for (index, (key, value)) in pairs.iter().enumerate() {
                 let name = key.go_text();
+                if !json && last.get(&name) != Some(&index) {
+                    continue;
+                }
                 let path = below(path, &name);
                 match fields.iter().find(|(known, _)| *known == name) {
                     Some((_, wanted)) => decode(value, wanted, &path, json, loose)?,
