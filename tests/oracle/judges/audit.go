@@ -2,20 +2,13 @@
 package main
 
 import (
+	"strings"
+
 	auditapi "k8s.io/apiserver/pkg/apis/audit"
 	"k8s.io/apiserver/pkg/audit/policy"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 )
-
-// requests are of the kinds that a rule can speak of.
-var requests = []authorizer.AttributesRecord{
-	{Verb: "get", APIVersion: "v1", Resource: "secrets", Namespace: "default", Name: "s", ResourceRequest: true, Path: "/api/v1/namespaces/default/secrets/s"},
-	{Verb: "list", APIVersion: "v1", Resource: "nodes", ResourceRequest: true, Path: "/api/v1/nodes"},
-	{Verb: "create", APIVersion: "v1", Resource: "pods", Namespace: "default", ResourceRequest: true, Path: "/api/v1/namespaces/default/pods"},
-	{Verb: "delete", APIGroup: "apps", APIVersion: "v1", Resource: "deployments", Namespace: "kube-system", Name: "d", ResourceRequest: true, Path: "/apis/apps/v1/namespaces/kube-system/deployments/d"},
-	{Verb: "get", Path: "/healthz"},
-}
 
 // stages are all that an event can be written at.
 const stages = 4
@@ -32,12 +25,62 @@ func judgeAudit(text string) answer {
 	}
 	a := answer{Dropped: dropped}
 	rules := policy.NewPolicyRuleEvaluator(loaded)
-	for _, request := range requests {
-		request.User = &user.DefaultInfo{Name: "alice", Groups: []string{"system:authenticated"}}
-		config := rules.EvaluatePolicyRule(&request)
-		if config.Level != auditapi.LevelNone && len(config.OmitStages) < stages {
-			a.Effect = true
+	for _, rule := range loaded.Rules {
+		for _, request := range requests(rule) {
+			config := rules.EvaluatePolicyRule(&request)
+			if config.Level != auditapi.LevelNone && len(config.OmitStages) < stages {
+				a.Effect = true
+			}
 		}
 	}
 	return a
+}
+
+// requests returns some that a rule speaks of: of every user, verb, namespace and so on that it names.
+func requests(rule auditapi.PolicyRule) []authorizer.AttributesRecord {
+	var all []authorizer.AttributesRecord
+	for _, name := range or(rule.Users, "somebody") {
+		for _, group := range or(rule.UserGroups, "system:authenticated") {
+			who := &user.DefaultInfo{Name: name, Groups: []string{group}}
+			for _, verb := range or(rule.Verbs, "get", "create") {
+				for _, path := range or(rule.NonResourceURLs, "/healthz") {
+					all = append(all, authorizer.AttributesRecord{User: who, Verb: verb, Path: path})
+				}
+				for _, namespace := range or(rule.Namespaces, "default", "") {
+					for _, resource := range resources(rule) {
+						resource.User, resource.Verb, resource.Namespace = who, verb, namespace
+						all = append(all, resource)
+					}
+				}
+			}
+		}
+	}
+	return all
+}
+
+func resources(rule auditapi.PolicyRule) []authorizer.AttributesRecord {
+	groups := rule.Resources
+	if len(groups) == 0 {
+		groups = []auditapi.GroupResources{{Group: ""}}
+	}
+	var all []authorizer.AttributesRecord
+	for _, group := range groups {
+		for _, resource := range or(group.Resources, "secrets") {
+			for _, name := range or(group.ResourceNames, "any") {
+				plain, sub, _ := strings.Cut(resource, "/")
+				all = append(all, authorizer.AttributesRecord{
+					APIGroup: group.Group, APIVersion: "v1", Resource: plain, Subresource: sub, Name: name,
+					ResourceRequest: true,
+				})
+			}
+		}
+	}
+	return all
+}
+
+func or(given []string, otherwise ...string) []string {
+	if len(given) > 0 {
+		return given
+	}
+	return otherwise
 }
