@@ -4,7 +4,7 @@
 //! Source: pkg/admission/config.go of k8s.io/apiserver.
 
 use super::apiserver::{ApiServer, At, in_file, refused};
-use super::yaml::{self, Document, Fault, Type};
+use super::yaml::{self, Document, Fault, MAX_FAULTS, Type};
 use super::{Finding, Judged, event_rate_limit, pod_security};
 use crate::error::Result;
 use crate::k3s::yaml::Node;
@@ -31,9 +31,6 @@ const CONFIGURATION: Type =
     Type::Object(&[("apiVersion", Type::Text), ("kind", Type::Text), ("plugins", Type::List(&PLUGIN))]);
 const PLUGIN: Type =
     Type::Object(&[("name", Type::Text), ("path", Type::Text), ("configuration", Type::Any)]);
-
-/// Most entries that are looked at; Kubernetes has fewer than half as many plugins.
-const MAX_ENTRIES: usize = 100;
 
 /// A plugin's own configuration.
 pub(super) struct Own {
@@ -177,9 +174,10 @@ fn entries(
     let entries = yaml::items(&document.root, "plugins");
     let mut seen: Vec<(&str, Own)> = Vec::new();
     let mut secured = false;
-    for entry in entries.iter().take(MAX_ENTRIES) {
+    for entry in entries {
         let name = yaml::text(entry, "name");
         let at = |finding: Finding| finding.at(in_file(path, yaml::place(entry, "name")));
+        let enough = findings.len() > MAX_FAULTS;
         if !server.has_plugin(name) {
             let meant = server.meant(name).map_or_else(
                 || "write the name of an admission plugin of this minor".to_owned(),
@@ -189,19 +187,19 @@ fn entries(
                 "there is no admission plugin {name:?}{}: its configuration is not read",
                 server.when(name)
             );
-            findings.push(at(Finding::hardens_nothing("admission-plugin-name", message, meant)));
+            tell(enough, findings, at(Finding::hardens_nothing("admission-plugin-name", message, meant)));
             continue;
         }
         if seen.iter().any(|(known, _)| *known == name) {
             let message = format!("of two entries for {name} the first counts: this one is not read");
-            findings.push(at(Finding::warns("admission-plugin-twice", message, "keep one of them")));
+            tell(enough, findings, at(Finding::warns("admission-plugin-twice", message, "keep one of them")));
             continue;
         }
         if !plugins.contains(name) {
             if CONFIGURED.contains(&name) && name != "PodSecurity" {
                 let message = format!("{name} is configured, but not switched on");
                 let remedy = format!("add {name} to enable-admission-plugins");
-                findings.push(at(Finding::hardens_nothing("admission-plugin-off", message, remedy)));
+                tell(enough, findings, at(Finding::hardens_nothing("admission-plugin-off", message, remedy)));
             }
             continue;
         }
@@ -221,6 +219,13 @@ fn entries(
     }
     needed(server, Some((path, &seen)), findings);
     Ok(())
+}
+
+/// Adds a finding, unless there are enough of them.
+fn tell(enough: bool, findings: &mut Vec<Finding>, finding: Finding) {
+    if !enough {
+        findings.push(finding);
+    }
 }
 
 /// Returns a plugin's configuration: what is in its entry, or else the file that the entry names.
