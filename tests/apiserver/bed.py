@@ -353,9 +353,12 @@ def prove_case(bed, name, starts, change):
     bed.harden()
     bed.change(change)
     code, verdict, said = bed.preflight()
-    codes = sorted({found["code"] for found in verdict.get("now", []) if (found["class"] == "stops") != starts})
-    proof(f"preflight {'passes' if starts else 'refuses'} {name}", code == (0 if starts else 2) and (starts or codes),
-          f"exit {code}, {', '.join(codes) or 'no finding'} {said if code not in (0, 2) else ''}")
+    wanted = {True: None, False: "stops", cases.NOTHING: "hardens-nothing"}[starts]
+    findings = verdict.get("now", [])
+    codes = sorted({found["code"] for found in findings if found["class"] == wanted})
+    says = {True: "passes", False: "refuses", cases.NOTHING: "passes, as hardening nothing,"}[starts]
+    proof(f"preflight {says} {name}", code == (0 if starts else 2) and (codes or not findings and not wanted),
+          f"exit {code}, {', '.join(codes) or findings or 'no finding'} {said if code not in (0, 2) else ''}")
     begin = time.monotonic()
     ready, said = bed.start()
     gone = bed.server.poll() is not None

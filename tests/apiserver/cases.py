@@ -1,10 +1,13 @@
 """Nodes on which K3s starts or does not: (name, first minor, last minor, starts, what is changed on a hardened node).
 
+`starts` is NOTHING where it starts and preflight has to say that this hardens nothing.
+
 A change is a dictionary: `arguments` for kube-apiserver, added in a drop-in that sorts behind ours; the new text of
-`audit` or `psa`, of which None removes the file; or `files` of one's own. `both` stands for every minor.
+`audit` or `psa`, of which None removes the file; or `files` of one's own.
 """
 
 FIRST, LAST = 24, 99
+NOTHING = "hardens nothing"
 
 POLICY = "apiVersion: audit.k8s.io/v1\nkind: Policy\n"
 
@@ -90,10 +93,10 @@ CASES = [
     ("encryption with a key that is none", FIRST, LAST, False, encryption("[{aescbc: {keys: [{name: a, secret: short}]}}]")),
     # Nothing is wrong with these, or the server does not say so.
     ("longer audit logs", FIRST, LAST, True, argument("audit-log-maxage=90", "request-timeout=5m")),
-    ("an audit policy with an unknown field", FIRST, LAST, True, audit("rules:\n- level: Metadata\n  verb: [get]\n")),
-    ("an audit policy that says nothing", FIRST, LAST, True, audit("rules:\n- level: None\n")),
-    ("two audit policies", FIRST, LAST, True, audit("rules:\n- level: Metadata\n---\nrules: 1\n")),
-    ("a misspelt PodSecurity", 25, LAST, True, psa(plugin="podSecurity")),
+    ("an audit policy with an unknown field", FIRST, LAST, NOTHING, audit("rules:\n- level: Metadata\n  verb: [get]\n")),
+    ("an audit policy that says nothing", FIRST, LAST, NOTHING, audit("rules:\n- level: None\n")),
+    ("two audit policies", FIRST, LAST, NOTHING, audit("rules:\n- level: Metadata\n---\nrules: 1\n")),
+    ("a misspelt PodSecurity", 25, LAST, NOTHING, psa(plugin="podSecurity")),
     ("an old PodSecurity", 25, LAST, True, psa(api="v1beta1")),
     ("a Pod Security version to come", 25, LAST, True, psa(version="v1.99")),
     ("limits", 25, LAST, True, limits("limits: [{type: Server, qps: 5, burst: 5}]")),

@@ -49,15 +49,20 @@ func judgeManifest(text string) answer {
 // unread returns what stands behind the first document.
 func unread(text string) string {
 	decoder := goyaml.NewDecoder(strings.NewReader(text))
-	var first, next interface{}
+	var first interface{}
 	if decoder.Decode(&first) != nil {
 		return ""
 	}
-	err := decoder.Decode(&next)
-	if errors.Is(err, io.EOF) || (err == nil && next == nil) {
-		return ""
+	for {
+		var next interface{}
+		err := decoder.Decode(&next)
+		if errors.Is(err, io.EOF) {
+			return ""
+		}
+		if err != nil || next != nil {
+			return "a second document"
+		}
 	}
-	return "a second document"
 }
 
 func isEmpty(document []byte) bool {
