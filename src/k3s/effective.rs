@@ -369,7 +369,11 @@ fn flags_of_components(
         if *component == "kube-apiserver" && is_on("secrets-encryption") {
             let path = question.data_dir.join("server/cred/encryption-config.json").to_string();
             defaults.insert("encryption-provider-config".to_owned(), path);
-            defaults.insert("encryption-provider-config-automatic-reload".to_owned(), "true".to_owned());
+            // From 1.26 on.
+            let reload = "encryption-provider-config-automatic-reload";
+            if components::unknown(component, question.minor, reload).is_none() {
+                defaults.insert(reload.to_owned(), "true".to_owned());
+            }
         }
         // From 1.32 on it is in the kubelet's configuration directory.
         let in_a_flag = "1.32".parse().is_ok_and(|minor: KubernetesMinor| question.minor < minor);

@@ -131,7 +131,8 @@ fn parse(bytes: &[u8], merging: bool) -> Result<Parsed, Problem> {
 fn further(next: &Result<(Event<'_>, Span), ScanError>) -> Option<(usize, usize)> {
     match next {
         Err(error) => Some((error.marker().line(), error.marker().col() + 1)),
-        Ok((Event::Scalar(text, style, ..), _)) if text.is_empty() && *style == ScalarStyle::Plain => None,
+        // The parser says `~` where there is nothing.
+        Ok((Event::Scalar(text, ScalarStyle::Plain, ..), _)) if matches!(text.as_ref(), "" | "~") => None,
         Ok((Event::Scalar(..) | Event::SequenceStart(..) | Event::MappingStart(..), span)) => {
             Some((span.start.line(), span.start.col() + 1))
         }

@@ -13,41 +13,22 @@
     reason = "a test of programs that prints its figures"
 )]
 
+#[path = "../support/kubernetes.rs"]
+mod kubernetes;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
 use k3s_harden::k3s::components::{self, Kind};
 use k3s_harden::profile::KubernetesMinor;
+use kubernetes::RELEASES;
 use serde_json::Value;
 
 const TIER: &str = "K3S_HARDEN_TIER";
 const MINORS: &str = "K3S_HARDEN_FLAGS_OF";
-
-/// The release of each minor that is asked, newest first.
-const RELEASES: [&str; 15] = [
-    "v1.37.2", "v1.36.3", "v1.35.4", "v1.34.4", "v1.33.13", "v1.32.13", "v1.31.14", "v1.30.14", "v1.29.15",
-    "v1.28.15", "v1.27.16", "v1.26.15", "v1.25.16", "v1.24.17", "v1.23.17",
-];
-
-/// Modules that the public proxy does not serve in the version that belongs to a release, and another of the same
-/// minor that it does; of the last, which holds no flag, of the minor before.
-const REPLACED: [(&str, &str, &str); 11] = [
-    ("v1.31.14", "kube-controller-manager", "v0.31.13"),
-    ("v1.31.14", "kube-proxy", "v0.31.11"),
-    ("v1.31.14", "kube-scheduler", "v0.31.13"),
-    ("v1.26.15", "controller-manager", "v0.26.13"),
-    ("v1.26.15", "kube-controller-manager", "v0.26.13"),
-    ("v1.26.15", "kube-proxy", "v0.26.13"),
-    ("v1.25.16", "cluster-bootstrap", "v0.25.9"),
-    ("v1.25.16", "controller-manager", "v0.25.6"),
-    ("v1.25.16", "kube-controller-manager", "v0.25.6"),
-    ("v1.25.16", "kube-proxy", "v0.25.9"),
-    ("v1.27.16", "legacy-cloud-providers", "v0.26.15"),
-];
 
 #[test]
 fn the_table_has_what_kubernetes_has() {
@@ -116,64 +97,8 @@ fn compare(minor: KubernetesMinor, release: &str, wrong: &mut String) {
 
 /// Builds the Go program against a release and returns what it prints.
 fn print_flags(directory: &Path, release: &str) -> String {
-    let go = |arguments: &[&str]| {
-        let mut command = Command::new("go");
-        command
-            .args(arguments)
-            .current_dir(directory)
-            .env("GOFLAGS", "-mod=mod -buildvcs=false")
-            .env("GOWORK", "off");
-        let done = command.output().expect("go is needed to ask Kubernetes");
-        assert!(done.status.success(), "go {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
-        String::from_utf8(done.stdout).unwrap()
-    };
-    fs::write(directory.join("go.mod"), "module component_flags\n").unwrap();
-    let found: Value =
-        serde_json::from_str(&go(&["mod", "download", "-json", &format!("k8s.io/kubernetes@{release}")]))
-            .unwrap();
-    let kubernetes = Path::new(found["Dir"].as_str().unwrap()).to_owned();
-    let theirs: Value =
-        serde_json::from_str(&go(&["mod", "edit", "-json", kubernetes.join("go.mod").to_str().unwrap()]))
-            .unwrap();
-
-    // As Kubernetes' own go.mod, but with its staging modules as they are published.
-    let staging = release.replacen("v1.", "v0.", 1);
-    let mut text = format!(
-        "module component_flags\n\ngo {}\n\nrequire k8s.io/kubernetes {release}\n",
-        theirs["Go"].as_str().unwrap()
-    );
-    for replaced in theirs["Replace"].as_array().into_iter().flatten() {
-        let old = replaced["Old"]["Path"].as_str().unwrap();
-        let (path, version) = match replaced["New"]["Version"].as_str() {
-            Some(version) => (replaced["New"]["Path"].as_str().unwrap(), version),
-            None => (old, staging.as_str()),
-        };
-        writeln!(text, "replace {old} => {path} {version}").unwrap();
-    }
-    fs::write(directory.join("go.mod"), text).unwrap();
-    fs::copy(kubernetes.join("go.sum"), directory.join("go.sum")).unwrap();
-    for (_, module, version) in REPLACED.iter().filter(|(of, ..)| *of == release) {
-        go(&["mod", "edit", &format!("-replace=k8s.io/{module}=k8s.io/{module}@{version}")]);
-    }
-    for source in ["main.go", "customglobal.go", "nocustomglobal.go"] {
-        fs::copy(Path::new("tests/oracle/component_flags").join(source), directory.join(source)).unwrap();
-    }
-    // K3s builds without the cloud providers.
-    let custom = kubernetes.join("cmd/kube-apiserver/app/options/globalflags.go").exists();
-    let tags = if custom { "providerless,customglobal" } else { "providerless" };
-    // Unoptimized, it takes a third of the time to build; the old minors' modules use names of the runtime that
-    // today's Go hides.
-    go(&[
-        "build",
-        "-tags",
-        tags,
-        "-gcflags=all=-N -l",
-        "-ldflags=-s -w -checklinkname=0",
-        "-o",
-        "flags",
-        ".",
-    ]);
-    let printed = Command::new(directory.join("flags")).output().unwrap();
+    let program = kubernetes::build(directory, release, Path::new("tests/oracle/component_flags"));
+    let printed = Command::new(program).output().unwrap();
     assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
     String::from_utf8(printed.stdout).unwrap()
 }

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# A real kube-apiserver on a hardened root: run.sh MINOR (1.24, 1.25, 1.36, 1.37), or several of them.
+#
+# For each minor it builds kube-apiserver and kine once (from the Go module proxy, 4 to 10 minutes; kept under
+# target/apiserver), brings a root to the benchmark with `k3s-harden apply`, and starts the server as K3s would: with
+# the arguments that `k3s-harden effective-config` predicts, in K3s' server directory, on kine with sqlite. bed.py then
+# proves, a line each, that
+#
+# - the server gets ready, with the profiles cis and strict, and preflight says so;
+# - every object of policy.yaml is accepted with strict validation;
+# - an ordinary user's privileged pod is refused in default, and a decent one is admitted;
+# - Secrets are encrypted in the datastore; the audit log has its lines, the mode 0600 and no Secret in it;
+# - what preflight says would not start does not start, and what it passes starts.
+#
+# It ends with "N passed, N failed", and with 1 if any failed. About a minute and a half each once it is built.
+#
+# It needs root, Go, gcc, jq, openssl, Python 3, unshare, mount and ip. Everything happens in mount, network and
+# process namespaces of its own, on an overlay of / whose upper side is memory: nothing is written to this machine but
+# target/, nothing listens outside of the namespace, and everything ends with it (or after 15 minutes).
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+[ $# -gt 0 ] || { sed -n '2s/^# //p' tests/apiserver/run.sh >&2; exit 64; }
+[ "$(id -u)" = 0 ] || { echo 'this has to be run by root' >&2; exit 77; }
+
+cargo build --locked --quiet
+failed=0
+for minor in "$@"; do
+  toolchain=local
+  case $minor in
+    1.24) release=v1.24.17 toolchain=go1.20.14 ;;
+    1.25) release=v1.25.16 toolchain=go1.20.14 ;;
+    1.36) release=v1.36.3 ;;
+    1.37) release=v1.37.2 ;;
+    *) printf 'no release of %s is known here: 1.24, 1.25, 1.36 or 1.37\n' "$minor" >&2; exit 64 ;;
+  esac
+  GOTOOLCHAIN=$toolchain tests/apiserver/build.sh "$release" target/apiserver
+  timeout --kill-after=10 900 unshare --mount --propagation private --net --pid --fork --kill-child \
+    python3 tests/apiserver/bed.py "$minor" target/debug/k3s-harden "target/apiserver/$release/kube-apiserver" \
+    "$(ls target/apiserver/kine-*)" || failed=1
+done
+exit "$failed"

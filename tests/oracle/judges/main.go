@@ -1,0 +1,87 @@
+// judges answers what Kubernetes itself makes of a file: a line of JSON in, a line of JSON out.
+//
+//	{"kind": "audit", "text": …}       the API server's audit policy
+//	{"kind": "admission", "text": …}   its admission configuration, with PodSecurity and, if "plugins" has it, EventRateLimit
+//	{"kind": "policy", "text": …}      every object of a manifest, decoded strictly
+//	{"kind": "sysctl"}                 the kubelet's check of the kernel parameters in /proc/sys
+//
+// {"error": …} is why the component does not start (or the object is refused). Otherwise "dropped" says what it does
+// not read and starts without, "effect" whether the file does anything at all, and "objects" what there is.
+//
+// It is built by a go.mod that the test writes for one release from Kubernetes' own (tests/support/kubernetes.rs).
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"strings"
+
+	"k8s.io/klog/v2"
+)
+
+type question struct {
+	Kind string `json:"kind"`
+	Text string `json:"text"`
+	// Plugins are those that are enabled besides the API server's own; of an admission configuration.
+	Plugins []string `json:"plugins"`
+}
+
+type answer struct {
+	Error string `json:"error,omitempty"`
+	// Dropped is what is there and not read: misspelt or repeated fields, and documents behind the first.
+	Dropped string `json:"dropped,omitempty"`
+	// Effect tells that an audit policy logs something, that a PodSecurity refuses a privileged pod.
+	Effect  bool     `json:"effect"`
+	Objects []string `json:"objects,omitempty"`
+}
+
+func main() {
+	lines := bufio.NewScanner(os.Stdin)
+	lines.Buffer(nil, 1<<24)
+	out := json.NewEncoder(os.Stdout)
+	for lines.Scan() {
+		var q question
+		must(json.Unmarshal(lines.Bytes(), &q))
+		var a answer
+		switch q.Kind {
+		case "audit":
+			a = judgeAudit(q.Text)
+		case "admission":
+			a = judgeAdmission(q.Text, q.Plugins)
+		case "policy":
+			a = judgeManifest(q.Text)
+		case "sysctl":
+			a = judgeKernel()
+		default:
+			must(errors.New("no such kind: " + q.Kind))
+		}
+		must(out.Encode(a))
+	}
+	must(lines.Err())
+}
+
+// warnings runs a function and returns what it logs as a warning.
+func warnings(run func()) string {
+	var logged bytes.Buffer
+	klog.LogToStderr(false)
+	klog.SetOutputBySeverity("INFO", io.Discard)
+	klog.SetOutputBySeverity("WARNING", &logged)
+	run()
+	klog.Flush()
+	return strings.TrimSpace(logged.String())
+}
+
+// failed returns the answer for an error.
+func failed(err error) answer {
+	return answer{Error: err.Error()}
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}

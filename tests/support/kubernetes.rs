@@ -1,0 +1,95 @@
+//! Programs of ours that are linked against Kubernetes: which release of each minor, and how they are built from the
+//! Go module proxy. All are built with the same options, so that they share Go's build cache.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// The release of each minor that is asked, newest first.
+pub const RELEASES: [&str; 15] = [
+    "v1.37.2", "v1.36.3", "v1.35.4", "v1.34.4", "v1.33.13", "v1.32.13", "v1.31.14", "v1.30.14", "v1.29.15",
+    "v1.28.15", "v1.27.16", "v1.26.15", "v1.25.16", "v1.24.17", "v1.23.17",
+];
+
+/// Modules that the public proxy does not serve in the version that belongs to a release, and another of the same
+/// minor that it does; of the last, which holds no flag, of the minor before.
+const REPLACED: [(&str, &str, &str); 11] = [
+    ("v1.31.14", "kube-controller-manager", "v0.31.13"),
+    ("v1.31.14", "kube-proxy", "v0.31.11"),
+    ("v1.31.14", "kube-scheduler", "v0.31.13"),
+    ("v1.26.15", "controller-manager", "v0.26.13"),
+    ("v1.26.15", "kube-controller-manager", "v0.26.13"),
+    ("v1.26.15", "kube-proxy", "v0.26.13"),
+    ("v1.25.16", "cluster-bootstrap", "v0.25.9"),
+    ("v1.25.16", "controller-manager", "v0.25.6"),
+    ("v1.25.16", "kube-controller-manager", "v0.25.6"),
+    ("v1.25.16", "kube-proxy", "v0.25.9"),
+    ("v1.27.16", "legacy-cloud-providers", "v0.26.15"),
+];
+
+/// Builds the Go program whose sources lie in `sources` against a release; returns the program.
+pub fn build(directory: &Path, release: &str, sources: &Path) -> PathBuf {
+    let go = |arguments: &[&str]| {
+        let mut command = Command::new("go");
+        command
+            .args(arguments)
+            .current_dir(directory)
+            .env("GOFLAGS", "-mod=mod -buildvcs=false")
+            .env("GOWORK", "off");
+        let done = command.output().expect("go is needed to ask Kubernetes");
+        assert!(done.status.success(), "go {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    };
+    fs::write(directory.join("go.mod"), "module asked\n").unwrap();
+    let found: Value =
+        serde_json::from_str(&go(&["mod", "download", "-json", &format!("k8s.io/kubernetes@{release}")]))
+            .unwrap();
+    let kubernetes = Path::new(found["Dir"].as_str().unwrap()).to_owned();
+    let theirs: Value =
+        serde_json::from_str(&go(&["mod", "edit", "-json", kubernetes.join("go.mod").to_str().unwrap()]))
+            .unwrap();
+
+    // As Kubernetes' own go.mod, but with its staging modules as they are published.
+    let staging = release.replacen("v1.", "v0.", 1);
+    let mut text = format!(
+        "module asked\n\ngo {}\n\nrequire k8s.io/kubernetes {release}\n",
+        theirs["Go"].as_str().unwrap()
+    );
+    for replaced in theirs["Replace"].as_array().into_iter().flatten() {
+        let old = replaced["Old"]["Path"].as_str().unwrap();
+        let (path, version) = match replaced["New"]["Version"].as_str() {
+            Some(version) => (replaced["New"]["Path"].as_str().unwrap(), version),
+            None => (old, staging.as_str()),
+        };
+        writeln!(text, "replace {old} => {path} {version}").unwrap();
+    }
+    fs::write(directory.join("go.mod"), text).unwrap();
+    fs::copy(kubernetes.join("go.sum"), directory.join("go.sum")).unwrap();
+    for (_, module, version) in REPLACED.iter().filter(|(of, ..)| *of == release) {
+        go(&["mod", "edit", &format!("-replace=k8s.io/{module}=k8s.io/{module}@{version}")]);
+    }
+    for source in fs::read_dir(sources).unwrap().map(|entry| entry.unwrap().path()) {
+        fs::copy(&source, directory.join(source.file_name().unwrap())).unwrap();
+    }
+    // K3s builds without the cloud providers.
+    let custom = kubernetes.join("cmd/kube-apiserver/app/options/globalflags.go").exists();
+    let tags = if custom { "providerless,customglobal" } else { "providerless" };
+    // Unoptimized, it takes a third of the time to build; the old minors' modules use names of the runtime that
+    // today's Go hides.
+    go(&[
+        "build",
+        "-tags",
+        tags,
+        "-gcflags=all=-N -l",
+        "-ldflags=-s -w -checklinkname=0",
+        "-o",
+        "program",
+        ".",
+    ]);
+    directory.join("program")
+}
