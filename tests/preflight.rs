@@ -78,6 +78,24 @@ fn nothing_that_sets_a_parameter_is_a_finding_too() {
 }
 
 #[test]
+fn every_way_to_ask_for_the_check_and_to_write_a_value() {
+    for argument in ["=true", "=True", "=1", "=t", ""] {
+        for name in ["protect-kernel-defaults", "protect_kernel_defaults"] {
+            let node = Node::new().file(CONFIG, format!("kubelet-arg: [\"{name}{argument}\"]\n"));
+            assert_eq!(verdict(&node, &SERVER)["starts"], false, "{name}{argument}");
+        }
+    }
+    let node = applied(&["--k3s-version", "1.24", "--role", "server"]);
+    let node = node.file("etc/sysctl.d/99-x.conf", "kernel.panic = 0xa\nvm.overcommit_memory=01\n");
+    assert_eq!(findings(&verdict(&node, &[])), CLEAN);
+    // systemd does not read hidden files.
+    let node = Node::new()
+        .file(CONFIG, "protect-kernel-defaults: true\n")
+        .file("etc/sysctl.d/.90.conf", "vm.overcommit_memory=1\nkernel.panic=10\nkernel.panic_on_oops=1\n");
+    assert_eq!(verdict(&node, &SERVER)["starts"], false);
+}
+
+#[test]
 fn what_k3s_refuses_in_its_configuration() {
     let cases = [
         (
@@ -167,6 +185,14 @@ fn manifests_that_the_minor_does_not_serve_or_that_do_nothing() {
         let found = findings(&verdict(&node, &["--k3s-version", minor, "--role", "server"]));
         assert_eq!(found.replace(MANIFESTS, "M"), expected, "{minor} {file} {text}");
     }
+    let list = r#"{"kind": "List", "apiVersion": "v1", "items": [{"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "shop"}}, {"kind": "PodSecurityPolicy", "apiVersion": "policy/v1beta1"}]}"#;
+    let in_shop = "\u{feff}{}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: shop}\n";
+    let node =
+        Node::new().file(&format!("{MANIFESTS}/a.json"), list).file(&format!("{MANIFESTS}/b.yaml"), in_shop);
+    let found = || findings(&verdict(&node, &SERVER)).replace(MANIFESTS, "M");
+    assert_eq!(found(), "true now [\"manifest-not-served /M/a.json:1\"] later []");
+    std::os::unix::fs::symlink("nowhere", node.path().join(MANIFESTS).join("z.yaml")).unwrap();
+    assert!(found().contains("manifest-dangling-link /M/z.yaml"), "{}", found());
     let node =
         Node::new().file(&format!("{MANIFESTS}/x.yaml"), psp).file(&format!("{MANIFESTS}/x.yaml.skip"), "");
     assert_eq!(findings(&verdict(&node, &SERVER)), CLEAN);
@@ -185,8 +211,13 @@ fn a_started_cluster_decides_on_encryption() {
     let encrypted = ("var/lib/rancher/k3s/server/cred/encryption-config.json", "{}");
     let late = "\"secrets-encryption-late /etc/rancher/k3s/config.yaml:1\"";
     assert_eq!(started(&[token, on]), format!("true now [{late}] later []"));
+    // Only a server that joins another one compares.
     let etcd = ("var/lib/rancher/k3s/server/db/etcd/name", "");
-    assert_eq!(started(&[token, on, etcd]), format!("false now [{late}] later []"));
+    assert_eq!(started(&[token, on, etcd]), format!("true now [{late}] later []"));
+    let joins = ("etc/rancher/k3s/config.yaml.d/join.yaml", "server: https://x:6443\n");
+    assert_eq!(started(&[token, on, etcd, joins]), format!("false now [{late}] later []"));
+    let plain = r#"{"resources": [{"providers": [{"identity": {}}, {"aescbc": {}}]}]}"#;
+    assert_eq!(started(&[token, (encrypted.0, plain)]), CLEAN, "k3s secrets-encrypt disable");
     assert_eq!(started(&[token, on, encrypted]), CLEAN);
     assert_eq!(started(&[token, encrypted]), "false now [\"secrets-encryption-gone\"] later []");
 }
@@ -247,8 +278,9 @@ fn the_gate_asks_before_k3s_is_started() {
     # CIS 1.12: none by itself
     # Put it into /etc/systemd/system/k3s-agent.service.d/, then: systemctl daemon-reload
     [Service]
-    # Exit code 2 (K3s would not start) keeps the service from starting; what cannot be told does not.
-    ExecStartPre=/usr/local/bin/k3s-harden preflight --role agent
+    # Only exit code 2 (K3s would not start) keeps the service from starting: what cannot be told does not, nor does a
+    # k3s-harden that is gone or does not know this K3s yet.
+    ExecStartPre=/bin/sh -c '/usr/local/bin/k3s-harden preflight --role agent; test $? -ne 2'
     [exit 0]
     ");
 }

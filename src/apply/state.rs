@@ -3,6 +3,7 @@
 //! It comes and goes in one step, and whether it stays is decided with the lock held, by what is in it: a run that
 //! waited for the lock may find that the one before it made the history, or took it away.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::thread::sleep;
 use std::time::Duration;
@@ -84,6 +85,8 @@ pub(super) fn unreadable(root: &Root, path: &RootedPath, why: &str) -> Error {
 #[derive(Debug)]
 pub(super) struct StateDirectory<'a> {
     root: &'a Root,
+    /// Whether it was removed: what is at its place by now is another run's.
+    removed: Cell<bool>,
     _lock: Lock,
 }
 
@@ -102,7 +105,7 @@ impl<'a> StateDirectory<'a> {
             if let Some(lock) = root.lock(&state_directory(), timeout, signals)? {
                 make_private(root, owner)?;
                 sweep(root)?;
-                return Ok(Self { root, _lock: lock });
+                return Ok(Self { root, removed: Cell::new(false), _lock: lock });
             }
             debug!("the state directory was removed while we waited for it");
         }
@@ -129,7 +132,10 @@ impl<'a> StateDirectory<'a> {
         let leaving = beside(&first, LEAVING);
         root.remove_tree(&leaving)?;
         match root.move_directory(&state, &leaving) {
-            Ok(true) => finish_leaving(root, &leaving),
+            Ok(true) => {
+                self.removed.set(true);
+                finish_leaving(root, &leaving)
+            }
             Ok(false) => Err(Error::new(Kind::Failed, format!("{} is in the way", root.display(&leaving)))),
             // Something is mounted there, and stays.
             Err(_) => {
@@ -149,6 +155,9 @@ impl<'a> StateDirectory<'a> {
 impl Drop for StateDirectory<'_> {
     fn drop(&mut self) {
         // The run is over, and how it ended is said elsewhere.
+        if self.removed.get() {
+            return;
+        }
         if let Err(error) = self.remove_if_unused() {
             warn!("{error}");
         }
@@ -206,7 +215,8 @@ pub fn sweep_beside(root: &Root) -> Result<()> {
     finish_uninstalling(root)?;
     for path in leftovers(root)? {
         if root.lock(&path, Duration::ZERO, &Signals::none()).is_ok_and(|lock| lock.is_some()) {
-            root.remove_tree(&path)?;
+            // Who has just made it and has no lock on it yet fills it, and will see that it is gone.
+            root.remove_tree(&path).unwrap_or_default();
         }
     }
     Ok(())
@@ -283,7 +293,9 @@ fn make_once(root: &Root, owner: Owner) -> Result<()> {
     let make_all = || {
         root.remove_tree(&coming)?;
         root.make_directory(&coming, mode(&first))?;
-        let _ours = root.lock(&coming, Duration::ZERO, &Signals::none())?;
+        let lock = root.lock(&coming, Duration::ZERO, &Signals::none()).ok().flatten();
+        let swept = || Error::new(Kind::Failed, format!("{} was taken away", root.display(&coming)));
+        let _ours = lock.ok_or_else(swept)?;
         let mut at = coming.clone();
         for path in &missing[1..] {
             at = at.join(path.name());

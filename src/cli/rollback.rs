@@ -44,7 +44,11 @@ pub(super) fn uninstall(global: &Global, arguments: &UninstallArguments, ui: &mu
     let root = Root::open(&global.root)?;
     if let Node::Absent = root.look(&state_directory())? {
         sweep_beside(&root)?;
-        return without_history(&root, ui);
+        match without_history(&root, ui) {
+            // Another run has begun in the meantime: then there is a history.
+            Err(_) if root.exists(&state_directory()) => {}
+            other => return other,
+        }
     }
     let way = Way::new(global, &root, &arguments.undoing)?;
     let transaction = way.begin()?;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::path::RootedPath;
 use super::root::{Node, Root};
 use super::sysctl::SysctlKey;
-use crate::error::{Place, Result};
+use crate::error::{Kind, Place, Result};
 
 /// Where the files are, the one that counts most first.
 const FOLDERS: [&str; 5] =
@@ -43,7 +43,9 @@ impl BootSysctls {
         let mut files: BTreeMap<String, RootedPath> = BTreeMap::new();
         for folder in FOLDERS.map(RootedPath::fixed) {
             for name in root.list(&folder)? {
-                if let Some(name) = name.to_str().filter(|name| name.ends_with(".conf")) {
+                if let Some(name) =
+                    name.to_str().filter(|name| name.ends_with(".conf") && !name.starts_with('.'))
+                {
                     files.entry(name.to_owned()).or_insert_with(|| folder.join(name));
                 }
             }
@@ -79,7 +81,12 @@ impl BootSysctls {
         if matches!(root.look(path)?, Node::Symlink { target, .. } if target == "/dev/null") {
             return Ok(());
         }
-        let Some(bytes) = root.read(path)? else { return Ok(()) };
+        let bytes = match root.read(path) {
+            // No file: a directory, or a link that ends at a device, which hides the name all the same.
+            Err(error) if error.kind() != Kind::NotPermitted => return Ok(()),
+            other => other?,
+        };
+        let Some(bytes) = bytes else { return Ok(()) };
         for (index, line) in String::from_utf8_lossy(&bytes).lines().enumerate() {
             let position = line.bytes().take_while(u8::is_ascii_whitespace).count() + 1;
             let place = Place { file: path.to_string(), position: Some((index + 1, position)) };

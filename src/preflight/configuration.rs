@@ -14,7 +14,6 @@ pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
             findings.extend(
                 effective.refusals.iter().map(|(message, place)| refused(judged.role, message, place)),
             );
-            findings.extend(late_encryption(judged));
             findings.extend(kubeconfig_mode(judged));
         }
     }
@@ -69,15 +68,16 @@ fn refused(role: Role, message: &str, place: &Place) -> Finding {
         .says(message)
 }
 
-/// Encrypting Secrets is decided at the first start.
-fn late_encryption(judged: &Judged<'_>) -> Option<Finding> {
+/// Encrypting Secrets is decided at the first start. Who may not look into the data directory cannot tell.
+pub(super) fn judge_encryption(judged: &Judged<'_>) -> Result<Vec<Finding>> {
+    judged.root.list(&judged.data_dir.join("server"))?;
     let traces = judged.traces();
-    let (Role::Server, proof) = traces.started.as_ref()? else { return None };
+    let Some((Role::Server, proof)) = &traces.started else { return Ok(Vec::new()) };
     let (_, place) = judged.value("secrets-encryption").unzip();
     let own_command = "k3s secrets-encrypt enable (v1.33.10, v1.34.6, v1.35.3 and newer)";
     let finding = match (judged.is_on("secrets-encryption"), traces.secrets_encrypted) {
-        // Of a cluster of several servers each compares what is critical with the others.
-        (true, false) if is_of_several(judged) => Finding::stops(
+        // A server that joins compares what is critical with the one it joins (pkg/cluster/bootstrap.go).
+        (true, false) if judged.value("server").is_some() => Finding::stops(
             "secrets-encryption-late",
             format!("K3s has started without secrets-encryption ({proof} exists), and exits where it differs from the other servers"),
             format!("take it out again, or turn it on with K3s' own command: {own_command}"),
@@ -88,26 +88,26 @@ fn late_encryption(judged: &Judged<'_>) -> Option<Finding> {
             format!("K3s has started without secrets-encryption ({proof} exists), and turning it on by configuration alone is not supported: Secrets that are there stay as they are"),
             format!("take it out again, or turn it on with K3s' own command: {own_command}"),
         ),
-        (false, true) => Finding::stops(
+        (false, true) if writes_encrypted(judged)? => Finding::stops(
             "secrets-encryption-gone",
             "K3s has started with encrypted Secrets, and without secrets-encryption it cannot read them",
             "write secrets-encryption: true, or decrypt them first: k3s secrets-encrypt disable",
         ),
-        _ => return None,
+        _ => return Ok(Vec::new()),
     };
-    Some(match place {
+    Ok(vec![match place {
         Some(place) => finding.at(place),
         None => finding,
-    })
+    }])
 }
 
-/// Tells whether other servers may be there: only a server with SQLite is always alone.
-fn is_of_several(judged: &Judged<'_>) -> bool {
-    let etcd = judged.data_dir.join("server/db/etcd");
-    judged.value("server").is_some()
-        || judged.value("datastore-endpoint").is_some()
-        || judged.is_on("cluster-init")
-        || judged.root.exists(&etcd)
+/// Tells whether K3s' own encryption configuration encrypts: after `k3s secrets-encrypt disable`, plain text comes
+/// first in it.
+fn writes_encrypted(judged: &Judged<'_>) -> Result<bool> {
+    let bytes = judged.root.read(&judged.data_dir.join("server/cred/encryption-config.json"))?;
+    let config: serde_json::Value = serde_json::from_slice(&bytes.unwrap_or_default()).unwrap_or_default();
+    let first = &config["resources"][0]["providers"][0];
+    Ok(first.get("identity").is_none())
 }
 
 /// K3s reads `write-kubeconfig-mode` as octal text, and YAML makes 416 of an unquoted 0640.

@@ -1,8 +1,11 @@
 //! The kubelet's kernel parameters: with `protect-kernel-defaults` it exits on any other value, without it sets
 //! them itself, and exits where it cannot (pkg/kubelet/cm, `setupKernelTunables`).
 
+use super::judged::Argument;
+use super::values::boolean;
 use super::{Finding, Judged};
 use crate::error::{Place, Result};
+use crate::k3s::components;
 use crate::node::{BootSysctls, SysctlKey, sysctl};
 use crate::profile::{ArgumentTable, SysctlRow};
 
@@ -32,8 +35,9 @@ pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
 /// Tells whether the kubelet only checks. K3s' key becomes a flag of the kubelet, before the user's own.
 fn protects(judged: &Judged<'_>) -> bool {
     let own = judged.arguments("kubelet");
-    match own.iter().rev().find(|argument| argument.name == "protect-kernel-defaults") {
-        Some(argument) => argument.value == "true",
+    let named = |argument: &&Argument| components::name_of(&argument.text) == "protect-kernel-defaults";
+    match own.iter().rev().find(named) {
+        Some(argument) => boolean(&argument.value) == Some(true),
         None => judged.is_on("protect-kernel-defaults"),
     }
 }
@@ -74,7 +78,7 @@ fn after_boot(key: &SysctlKey, row: &SysctlRow, boot: &BootSysctls) -> Option<Fi
         Some((value, place)) => (value.to_owned(), Some(place.clone())),
         None => (row.default.to_string(), None),
     };
-    if value == wanted {
+    if integer(&value) == Some(row.value) {
         return None;
     }
     let finding = match place {
@@ -102,4 +106,13 @@ fn kubelet_says(key: &SysctlKey, wanted: &str, value: &str) -> String {
 
 fn place(key: &SysctlKey) -> Place {
     Place { file: key.file(), position: None }
+}
+
+/// Reads a number as the kernel does: the prefix says the base (kstrtoul).
+fn integer(text: &str) -> Option<u64> {
+    match text.as_bytes() {
+        [b'0', b'x' | b'X', ..] => u64::from_str_radix(&text[2..], 16).ok(),
+        [b'0', _, ..] => u64::from_str_radix(&text[1..], 8).ok(),
+        _ => text.parse().ok(),
+    }
 }

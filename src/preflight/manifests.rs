@@ -13,7 +13,7 @@ use super::{Finding, Judged};
 use crate::Role;
 use crate::document::BUILT_IN_NAMESPACES;
 use crate::embedded;
-use crate::error::{Place, Result};
+use crate::error::{Kind, Place, Result};
 use crate::node::{Node, RootedPath};
 use crate::profile::KubernetesMinor;
 
@@ -45,7 +45,19 @@ pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
     }
     let (mut findings, mut objects) = (Vec::new(), Vec::new());
     for path in files(judged, &judged.data_dir.join("server/manifests"), 0)? {
-        let bytes = judged.root.read(&path)?.unwrap_or_default();
+        if !judged.root.exists(&path) {
+            findings.push(dangling(&path));
+            continue;
+        }
+        let bytes = match judged.root.read(&path) {
+            Err(error) if error.kind() != Kind::NotPermitted => {
+                let place = Place { file: path.to_string(), position: None };
+                let remedy = "look at it by hand";
+                findings.push(Finding::not_judged("manifest-not-read", error.to_string(), remedy).at(place));
+                continue;
+            }
+            other => other?.unwrap_or_default(),
+        };
         match read(&path, &bytes) {
             Ok(read) => objects.extend(read),
             Err(finding) => findings.push(*finding),
@@ -53,9 +65,11 @@ pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
     }
     let namespaces = namespaces(&objects);
     let labels = labels(&objects);
+    // A cluster that has started may have namespaces and labels from elsewhere.
+    let is_new = judged.traces().started.is_none();
     for object in &objects {
         findings.extend(not_served(object, judged.minor));
-        findings.extend(no_namespace(object, &namespaces));
+        findings.extend(no_namespace(object, &namespaces).filter(|_| is_new));
         findings.extend(selects_nothing(object, &labels));
     }
     Ok(findings)
@@ -85,9 +99,17 @@ fn files(judged: &Judged<'_>, folder: &RootedPath, depth: usize) -> Result<Vec<R
     Ok(found)
 }
 
-/// Reads the documents of a file, each an object.
+/// The controller's walk over the directory fails on it, every time.
+fn dangling(path: &RootedPath) -> Finding {
+    let message = "this is a symlink to nothing: K3s applies no manifest at all as long as it is there";
+    Finding::hardens_nothing("manifest-dangling-link", message, "remove it")
+        .at(Place { file: path.to_string(), position: None })
+}
+
+/// Reads the documents of a file, each an object, or a list of objects.
 fn read(path: &RootedPath, bytes: &[u8]) -> std::result::Result<Vec<Object>, Box<Finding>> {
     let text = String::from_utf8_lossy(bytes);
+    let text = text.trim_start_matches('\u{feff}');
     let at = |line| Place { file: path.to_string(), position: Some((line, 1)) };
     let not_applied = |message: String, place| {
         let message = format!("{message}: K3s applies nothing of this file");
@@ -97,18 +119,28 @@ fn read(path: &RootedPath, bytes: &[u8]) -> std::result::Result<Vec<Object>, Box
         )
     };
     let mut objects = Vec::new();
-    for (line, document) in documents(&text) {
-        let value: Value = serde_yaml::from_str(document).map_err(|error| {
+    for (line, document) in documents(text) {
+        let parsed: std::result::Result<Value, _> = serde_yaml::from_str(document);
+        // The controller takes the last of two equal keys; this reader takes neither.
+        if matches!(&parsed, Err(error) if error.to_string().contains("duplicate entry")) {
+            continue;
+        }
+        let value = parsed.map_err(|error| {
             let inside = error.location().map_or(0, |location| location.line().saturating_sub(1));
             not_applied(format!("this is no YAML ({error})"), at(line + inside))
         })?;
-        if value.is_null() {
+        if value.is_null() || value.as_mapping().is_some_and(serde_yaml::Mapping::is_empty) {
             continue;
         }
         if ["apiVersion", "kind"].iter().any(|key| text_of(&value, key).is_empty()) {
             return Err(not_applied("this document has no apiVersion or no kind".to_owned(), at(line)));
         }
-        objects.push(Object { value, place: at(line) });
+        match value.get("items").and_then(Value::as_sequence) {
+            Some(items) if text_of(&value, "kind").ends_with("List") => {
+                objects.extend(items.iter().map(|item| Object { value: item.clone(), place: at(line) }));
+            }
+            _ => objects.push(Object { value, place: at(line) }),
+        }
     }
     Ok(objects)
 }

@@ -29,9 +29,10 @@ use crate::error::Result;
 type Judge = fn(&Judged<'_>) -> Result<Vec<Finding>>;
 
 /// The judges, in the order in which K3s would come across what they look at.
-const JUDGES: [Judge; 8] = [
+const JUDGES: [Judge; 9] = [
     kernel::judge,
     configuration::judge,
+    configuration::judge_encryption,
     arguments::judge,
     audit::judge,
     admission::judge,
