@@ -116,7 +116,7 @@ fn the_verdict_is_the_api_servers() {
                 ));
             }
         }
-        for finding in &verdict.findings {
+        for finding in verdict.findings.iter().filter(|finding| finding.class != Class::NotJudged) {
             assert!(finding.place.is_some(), "{shown}: {finding:?} has no place");
         }
     }
