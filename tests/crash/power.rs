@@ -19,7 +19,11 @@ const DISK: &str = "/disk";
 /// Mounts both disks. The options take away what ext4 does of its own for programs that do not sync.
 const MOUNT: &str = "mount -o loop,noauto_da_alloc,commit=300 /root.img /disk
     mount -o loop,noauto_da_alloc,commit=300 /var.img /disk/var";
-const UMOUNT: &str = "umount /disk/var /disk";
+/// What was killed may need a moment to let go.
+const UMOUNT: &str = "for disk in /disk/var /disk; do
+    for _ in $(seq 100); do umount $disk 2>/dev/null && continue 2; sleep 0.05; done
+    umount $disk
+done";
 
 /// Cuts the power: EXT4_IOC_SHUTDOWN, which is _IOR('X', 125, __u32), without flushing the log. In the second form
 /// it starts a run and stops it after some milliseconds.
