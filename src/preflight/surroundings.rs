@@ -118,8 +118,11 @@ fn disk(judged: &Judged<'_>) -> Result<Option<Finding>> {
 }
 
 fn clock() -> Option<Finding> {
-    let seconds =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    clock_at(since.map_or(0, |since| since.as_secs()))
+}
+
+fn clock_at(seconds: u64) -> Option<Finding> {
     (seconds < NO_EARLIER_SECONDS).then(|| {
         Finding::warns(
             "clock",
@@ -146,4 +149,16 @@ fn cgroup(judged: &Judged<'_>) -> Result<Option<Finding>> {
             "boot with control groups of version 2: systemd.unified_cgroup_hierarchy=1",
         )
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_never_set_is_a_finding() {
+        assert_eq!(clock_at(0).map(|finding| finding.code), Some("clock"));
+        assert_eq!(clock_at(NO_EARLIER_SECONDS), None);
+        assert_eq!(clock(), None);
+    }
 }

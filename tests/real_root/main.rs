@@ -372,6 +372,31 @@ fn preflight_looks_at_the_running_kernel() {
 }
 
 #[test]
+fn preflight_looks_at_the_disk_and_the_control_groups() {
+    let Some(node) = Node::make() else { return };
+    let sizes = ["--set", "audit_log_maxsize=1000000", "--set", "audit_log_maxbackup=100000"];
+    let server = ["k3s-harden", "apply", "--role", "server", "--k3s-version", "1.36"];
+    node.run(server.into_iter().chain(sizes)).expect(0);
+    let preflight = |code| node.run(["k3s-harden", "preflight"]).expect(code).stdout;
+    let said = preflight(0);
+    assert!(
+        said.contains("the audit log may take 100001000000 MB") && said.contains("[audit-log-disk]"),
+        "{said}"
+    );
+    node.run(["k3s-harden", "rollback"]).expect(0);
+    node.run(server).expect(0);
+    assert_eq!(preflight(0), "K3s starts.\n");
+    // Version 1 has no list of controllers at its top.
+    node.prepare("mkdir -p /sys/fs/cgroup");
+    let said = preflight(2);
+    assert!(said.contains("[cgroup-v1]"), "{said}");
+    node.prepare("echo 'kubelet-arg+: [fail-cgroupv1=false]' > /etc/rancher/k3s/config.yaml.d/99-x.yaml");
+    assert_eq!(preflight(0), "K3s starts.\n");
+    node.prepare("rm /etc/rancher/k3s/config.yaml.d/99-x.yaml; : > /sys/fs/cgroup/cgroup.controllers");
+    assert_eq!(preflight(0), "K3s starts.\n");
+}
+
+#[test]
 fn who_may_not_read_the_configuration_cannot_tell() {
     let Some(node) = Node::make() else { return };
     node.apply(&[]).expect(0);
