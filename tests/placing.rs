@@ -113,6 +113,10 @@ fn ranchers_admission_file_is_respected() {
         RANCHER,
         "kube-apiserver-arg:\n- admission-control-config-file=/etc/rancher/k3s/config/rancher-psact.yaml\nserver: https://r\n",
     );
+    let node = node.file(
+        "etc/rancher/k3s/config/rancher-psact.yaml",
+        "apiVersion: apiserver.config.k8s.io/v1\nkind: AdmissionConfiguration\nplugins: []\n",
+    );
     let output = apply(&node, &["--profile", "strict"]);
     let server = once(&node, "kube-apiserver");
     assert_eq!(server["admission-control-config-file"], "/etc/rancher/k3s/config/rancher-psact.yaml");

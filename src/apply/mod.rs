@@ -12,5 +12,5 @@ pub use history::{Changed, History, Recorded};
 pub use journal::{Entry, Journal, Saved, State, Told, Verb};
 pub use recovery::Recovered;
 pub use rollback::{WayBack, texts};
-pub use state::{STATE_DIRECTORY, finish_uninstalling, has_state, is_at_work, state_directory};
+pub use state::{STATE_DIRECTORY, has_state, is_at_work, state_directory, sweep_beside};
 pub use transaction::{Keep, Manner, Outcome, Transaction, check_writable};

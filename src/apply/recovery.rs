@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::journal::{Entry, JOURNAL, Journal, State, Verb};
+use super::journal::{Entry, JOURNAL, Journal, Saved, State, Verb};
 use super::state::{STATE_DIRECTORY, forget, run_directory, unreadable};
 use crate::error::Result;
-use crate::node::{Node, Owner, Root, RootedPath};
+use crate::node::{Node, Owner, Root, RootedPath, selinux};
 use crate::plan::{Action, Change, Current};
 
 /// A killed run that was put right.
@@ -39,6 +39,10 @@ pub(super) fn recover(root: &Root, owner: Owner, id: u32) -> Result<Recovered> {
         journal.state = State::Committed;
         journal.write(root, owner)?;
         says.push_str(" after its last change: it is complete");
+        // It may have been killed before it gave what it made its labels.
+        if let Some(labels) = selinux::label_new(root, &made(&journal)?) {
+            says.push_str(&format!("; {labels}"));
+        }
     } else {
         left = undo(root, &journal)?;
         sync(root, &journal)?;
@@ -64,6 +68,14 @@ pub(super) fn recover(root: &Root, owner: Owner, id: u32) -> Result<Recovered> {
 fn sync(root: &Root, journal: &Journal) -> Result<()> {
     let nodes = journal.entries.iter().filter(|entry| entry.resource != "sysctl");
     nodes.map(|entry| entry.path.parse()).try_for_each(|path: Result<RootedPath>| root.sync(&path?))
+}
+
+/// What the run has made where nothing was.
+fn made(journal: &Journal) -> Result<Vec<RootedPath>> {
+    let is_made = |entry: &&Entry| {
+        entry.before == Saved::Absent && !matches!(entry.after, Saved::Absent | Saved::Value { .. })
+    };
+    journal.entries.iter().filter(is_made).map(|entry| entry.path.parse()).collect()
 }
 
 /// Tells whether everything is as the run wanted it.

@@ -142,10 +142,7 @@ impl Drop for StateDirectory<'_> {
 }
 
 /// Removes what a run has left that was killed while it removed the state directory.
-///
-/// # Errors
-/// Where that fails.
-pub fn finish_uninstalling(root: &Root) -> Result<()> {
+fn finish_uninstalling(root: &Root) -> Result<()> {
     leftovers(root)?
         .iter()
         .filter(|path| path.name() == LEAVING)
@@ -186,14 +183,24 @@ fn leftovers(root: &Root) -> Result<Vec<RootedPath>> {
     Ok(found)
 }
 
-/// Removes what killed runs have left. Who is just making one holds a lock on it.
-fn sweep(root: &Root) -> Result<()> {
+/// Removes what runs have left that were killed while they made or removed the state directory. Who is just making
+/// one holds a lock on it.
+///
+/// # Errors
+/// Where that fails.
+pub fn sweep_beside(root: &Root) -> Result<()> {
     finish_uninstalling(root)?;
     for path in leftovers(root)? {
         if root.lock(&path, Duration::ZERO, &Signals::none()).is_ok_and(|lock| lock.is_some()) {
             root.remove_tree(&path)?;
         }
     }
+    Ok(())
+}
+
+/// Removes all that killed runs have left.
+fn sweep(root: &Root) -> Result<()> {
+    sweep_beside(root)?;
     for name in root.list(&runs_directory())? {
         // A run that has not begun, or one that goes; see `Journal::begin` and `forget`.
         if let Some(name) = name.to_str().filter(|name| name.starts_with('.')) {

@@ -4,6 +4,7 @@
 
 mod account_update;
 mod rancher_cluster;
+mod systemd_gate;
 
 use crate::document::Site;
 use crate::node::FileMode;
@@ -16,6 +17,8 @@ pub enum Format {
     AccountUpdate,
     /// A cluster object for Rancher, with the arguments as its machine configuration.
     RancherCluster,
+    /// A systemd drop-in that asks preflight before K3s is started.
+    SystemdGate,
 }
 
 /// Files for other hands.
@@ -45,6 +48,7 @@ impl Format {
         match self {
             Self::AccountUpdate => account_update::render(profile),
             Self::RancherCluster => rancher_cluster::render(profile, site, release),
+            Self::SystemdGate => systemd_gate::render(profile, site),
         }
     }
 }

@@ -74,9 +74,7 @@ impl<'a> Job<'a> {
         let no_texts = BTreeMap::new();
         let texts = self.saved.map_or(&no_texts, |saved| &saved.inputs.told.files);
         let context = Context::after(recorded, self.root, self.global, self.judging, texts)?;
-        let no_live_sysctl =
-            self.saved.map_or(self.arguments.no_live_sysctl, |saved| saved.inputs.no_live_sysctl);
-        let mut plan = plan::make(&context, self.global, !no_live_sysctl)?;
+        let mut plan = plan::make(&context, self.global, !self.no_live_sysctl())?;
         if let Some(transaction) = locked {
             transaction.include_what_was_made(&mut plan);
         }
@@ -87,6 +85,10 @@ impl<'a> Job<'a> {
             retold = context.earlier.as_ref().is_some_and(|earlier| *earlier != told);
         }
         Ok(Prepared { context, plan, told, retold })
+    }
+
+    fn no_live_sysctl(&self) -> bool {
+        self.saved.map_or(self.arguments.no_live_sysctl, |saved| saved.inputs.no_live_sysctl)
     }
 
     /// Takes the lock and does it; `first` is what it looked like before.
@@ -106,15 +108,22 @@ impl<'a> Job<'a> {
             (true, _) => Keep::Nothing,
             (false, runs) => Keep::History(runs),
         };
-        let starts = || if self.arguments.no_preflight { Ok(()) } else { check_start(&context) };
+        let starts = || match self.arguments.no_preflight {
+            true => Ok(()),
+            false => check_start(&context, self.no_live_sysctl()),
+        };
         transaction.apply(plan, told, retold, keep, &starts)
     }
 }
 
 /// Refuses a node on which K3s would not start: it is worse than a soft one.
-fn check_start(context: &Context<'_>) -> Result<()> {
+fn check_start(context: &Context<'_>, no_live_sysctl: bool) -> Result<()> {
     let Context { root, site, version, .. } = context;
-    let verdict = judge(&Judged::of(root, site.role, version.minor(), &site.data_dir)?);
+    let mut judged = Judged::of(root, site.role, version.minor(), &site.data_dir)?;
+    if no_live_sysctl {
+        judged = judged.elsewhere("--no-live-sysctl");
+    }
+    let verdict = judge(&judged);
     for unknown in &verdict.unknown {
         warn!("whether K3s starts cannot be told: {unknown}");
     }

@@ -3,16 +3,20 @@
 use super::args::{FailOn, Global, Judging, PreflightArguments};
 use super::context::Context;
 use super::ui::Ui;
-use crate::error::{Result, exit};
+use crate::error::{Kind, Result, exit};
 use crate::node::Root;
 use crate::output;
-use crate::preflight::{Judged, judge};
+use crate::preflight::{Judged, Verdict, judge};
 
 pub(super) fn run(global: &Global, arguments: &PreflightArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&global.root)?;
-    let context = Context::new(&root, global, &Judging::default())?;
-    let judged = Judged::of(&root, context.site.role, context.version.minor(), &context.site.data_dir)?;
-    let verdict = judge(&judged);
+    let verdict = match verdict(&root, global) {
+        // Who may not read what K3s will read cannot tell.
+        Err(error) if error.kind() == Kind::NotPermitted => {
+            Verdict { findings: Vec::new(), unknown: vec![error.to_string()] }
+        }
+        other => other?,
+    };
     if ui.json() {
         ui.out_json(&output::preflight_json(&verdict))?;
     } else {
@@ -22,4 +26,10 @@ pub(super) fn run(global: &Global, arguments: &PreflightArguments, ui: &mut Ui) 
         (Some(false), _) | (None, FailOn::Unknown) => exit::WOULD_NOT_START,
         _ => exit::OK,
     })
+}
+
+fn verdict(root: &Root, global: &Global) -> Result<Verdict> {
+    let context = Context::new(root, global, &Judging::default())?;
+    let judged = Judged::of(root, context.site.role, context.version.minor(), &context.site.data_dir)?;
+    Ok(judge(&judged))
 }

@@ -6,8 +6,8 @@ use super::args::{Global, RollbackArguments, Undoing, UninstallArguments};
 use super::context;
 use super::ui::Ui;
 use crate::apply::{
-    History, Outcome, Recorded, Recovered, Transaction, Verb, WayBack, check_writable, finish_uninstalling,
-    state_directory, texts,
+    History, Outcome, Recorded, Recovered, Transaction, Verb, WayBack, check_writable, state_directory,
+    sweep_beside, texts,
 };
 use crate::document::{self, DROP_IN, Present, is_ours, leftovers};
 use crate::error::{Error, Kind, Result, exit};
@@ -20,6 +20,7 @@ use crate::plan::{Action, Plan};
 pub(super) fn run(global: &Global, arguments: &RollbackArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&global.root)?;
     if let Node::Absent = root.look(&state_directory())? {
+        sweep_beside(&root)?;
         return nothing(ui);
     }
     let way = Way::new(global, &root, &arguments.undoing)?;
@@ -42,7 +43,7 @@ pub(super) fn run(global: &Global, arguments: &RollbackArguments, ui: &mut Ui) -
 pub(super) fn uninstall(global: &Global, arguments: &UninstallArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&global.root)?;
     if let Node::Absent = root.look(&state_directory())? {
-        finish_uninstalling(&root)?;
+        sweep_beside(&root)?;
         return without_history(&root, ui);
     }
     let way = Way::new(global, &root, &arguments.undoing)?;

@@ -5,7 +5,7 @@ use tera::{Context, Tera};
 use super::quote::yaml_string;
 
 /// `templates/` by name; embedded, so that a node needs nothing but the binary.
-const TEMPLATES: [(&str, &str); 15] = [
+const TEMPLATES: [(&str, &str); 16] = [
     ("90-kubelet.conf.tera", include_str!("../../templates/90-kubelet.conf.tera")),
     ("account_update.sh.tera", include_str!("../../templates/account_update.sh.tera")),
     ("account_update.yaml.tera", include_str!("../../templates/account_update.yaml.tera")),
@@ -27,6 +27,7 @@ const TEMPLATES: [(&str, &str); 15] = [
     ("policy/traefik.yaml.tera", include_str!("../../templates/policy/traefik.yaml.tera")),
     ("psa.yaml.tera", include_str!("../../templates/psa.yaml.tera")),
     ("rancher-cluster.yaml.tera", include_str!("../../templates/rancher-cluster.yaml.tera")),
+    ("systemd-gate.conf.tera", include_str!("../../templates/systemd-gate.conf.tera")),
 ];
 
 /// Renders templates.

@@ -55,23 +55,24 @@ pub(super) fn set(file: &File, wanted: &Attributes) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives `file` the labels among `old`, those of the file whose place it takes. A system that does not let us is
-/// left to label it itself.
-pub(super) fn keep_labels(file: &File, old: &Attributes) -> io::Result<()> {
+/// Gives `file` the labels among `old`, those of the file whose place it takes, and returns those that the system
+/// does not let us give: it is left to label the file itself.
+pub(super) fn keep_labels(file: &File, old: &Attributes) -> io::Result<Vec<String>> {
     let old: Vec<_> = old.iter().filter(|(name, _)| LABELS.contains(&name.as_str())).collect();
+    let mut refused = Vec::new();
     if old.is_empty() {
-        return Ok(());
+        return Ok(refused);
     }
     let now = read(file)?;
     for (name, value) in old.into_iter().filter(|(name, value)| now.get(*name) != Some(value)) {
         match file.set_xattr(name, value) {
             Err(error) if is_unsupported(&error) || error.kind() == io::ErrorKind::PermissionDenied => {
-                tracing::warn!("the label {name} of a file could not be kept: {error}");
+                refused.push(format!("{name}: {error}"));
             }
             other => other?,
         }
     }
-    Ok(())
+    Ok(refused)
 }
 
 fn is_unsupported(error: &io::Error) -> bool {

@@ -13,7 +13,7 @@ use nix::unistd::{
     AccessFlags, Gid, Uid, UnlinkatFlags, faccessat, fchown, fchownat, fsync, symlinkat, unlinkat,
 };
 
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::attributes;
 use super::mode::{FileMode, Metadata, Owner};
@@ -91,9 +91,13 @@ impl Root {
             Err(Errno::ENOENT | Errno::ELOOP) => return Ok(()),
             other => File::from(other.map_err(|errno| self.failed("read", path, errno))?),
         };
-        attributes::read(&old)
+        let refused = attributes::read(&old)
             .and_then(|labels| attributes::keep_labels(file, &labels))
-            .map_err(|error| self.failed("keep the label of", path, errno_of(&error)))
+            .map_err(|error| self.failed("keep the label of", path, errno_of(&error)))?;
+        for reason in refused {
+            warn!("the label of {} could not be kept: {reason}", self.display(path));
+        }
+        Ok(())
     }
 
     /// Gives the file or directory at `path` its mode, owner and attributes without touching its content.

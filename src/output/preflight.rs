@@ -27,6 +27,9 @@ pub fn preflight_text(verdict: &Verdict, style: Style) -> String {
     }
     text.push_str(&match verdict.starts() {
         Some(true) => style.paint("32", "K3s starts."),
+        Some(false) if verdict.stopping().all(|finding| finding.when == When::AfterReboot) => {
+            style.paint("1;31", "K3s starts now, and does not after a reboot.")
+        }
         Some(false) => style.paint("1;31", "K3s does not start."),
         None => style.paint("1;33", "It cannot be told whether K3s starts."),
     });
@@ -40,7 +43,7 @@ pub fn preflight_json(verdict: &Verdict) -> Value {
     let list = |of: &dyn Fn(&Finding) -> bool| -> Vec<Value> {
         verdict.findings.iter().filter(|finding| of(finding)).map(finding_json).collect()
     };
-    let is_note = |finding: &Finding| matches!(finding.class, Class::NotJudged | Class::Warns);
+    let is_note = |finding: &Finding| finding.class == Class::NotJudged;
     let unknown = verdict.unknown.iter().map(|text| {
         json!({"code": "unknown", "class": "unknown", "message": text, "remedy": "see that it can be read, and look again"})
     });
@@ -80,7 +83,7 @@ fn label(finding: &Finding, style: Style) -> String {
         (Class::Stops, When::Now) => style.paint("1;31", "does not start:"),
         (Class::Stops, When::AfterReboot) => style.paint("1;31", "does not start after a reboot:"),
         (Class::HardensNothing, _) => style.paint("1;33", "hardens nothing:"),
-        (Class::Warns, _) => style.paint("33", "note:"),
+        (Class::Warns, _) => style.paint("33", "starts, but:"),
         (Class::NotJudged, _) => style.paint("36", "not judged:"),
     }
 }

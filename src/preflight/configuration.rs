@@ -15,6 +15,7 @@ pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
                 effective.refusals.iter().map(|(message, place)| refused(judged.role, message, place)),
             );
             findings.extend(late_encryption(judged));
+            findings.extend(kubeconfig_mode(judged));
         }
     }
     Ok(findings)
@@ -72,15 +73,21 @@ fn refused(role: Role, message: &str, place: &Place) -> Finding {
 fn late_encryption(judged: &Judged<'_>) -> Option<Finding> {
     let traces = judged.traces();
     let (Role::Server, proof) = traces.started.as_ref()? else { return None };
-    let wanted = judged.is_on("secrets-encryption");
     let (_, place) = judged.value("secrets-encryption").unzip();
-    let finding = match (wanted, traces.secrets_encrypted) {
-        (true, false) => Finding::stops(
+    let own_command = "k3s secrets-encrypt enable (v1.33.10, v1.34.6, v1.35.3 and newer)";
+    let finding = match (judged.is_on("secrets-encryption"), traces.secrets_encrypted) {
+        // Of a cluster of several servers each compares what is critical with the others.
+        (true, false) if is_of_several(judged) => Finding::stops(
             "secrets-encryption-late",
-            format!("K3s has started without secrets-encryption ({proof} exists): in a cluster of several servers it exits, in one of a single server Secrets stay as they are"),
-            "take it out again, or turn it on with K3s' own command: k3s secrets-encrypt enable (v1.33.10, v1.34.6, v1.35.3 and newer)",
+            format!("K3s has started without secrets-encryption ({proof} exists), and exits where it differs from the other servers"),
+            format!("take it out again, or turn it on with K3s' own command: {own_command}"),
         )
         .says("critical configuration mismatched: secrets-encryption"),
+        (true, false) => Finding::warns(
+            "secrets-encryption-late",
+            format!("K3s has started without secrets-encryption ({proof} exists), and turning it on by configuration alone is not supported: Secrets that are there stay as they are"),
+            format!("take it out again, or turn it on with K3s' own command: {own_command}"),
+        ),
         (false, true) => Finding::stops(
             "secrets-encryption-gone",
             "K3s has started with encrypted Secrets, and without secrets-encryption it cannot read them",
@@ -92,4 +99,37 @@ fn late_encryption(judged: &Judged<'_>) -> Option<Finding> {
         Some(place) => finding.at(place),
         None => finding,
     })
+}
+
+/// Tells whether other servers may be there: only a server with SQLite is always alone.
+fn is_of_several(judged: &Judged<'_>) -> bool {
+    let etcd = judged.data_dir.join("server/db/etcd");
+    judged.value("server").is_some()
+        || judged.value("datastore-endpoint").is_some()
+        || judged.is_on("cluster-init")
+        || judged.root.exists(&etcd)
+}
+
+/// K3s reads `write-kubeconfig-mode` as octal text, and YAML makes 416 of an unquoted 0640.
+fn kubeconfig_mode(judged: &Judged<'_>) -> Option<Finding> {
+    let (text, place) = judged.value("write-kubeconfig-mode").filter(|(text, _)| !text.is_empty())?;
+    let remedy = "write it in quotes: \"0600\"";
+    let finding = match u32::from_str_radix(text, 8) {
+        Err(_) => Finding::hardens_nothing(
+            "kubeconfig-mode",
+            format!(
+                "write-kubeconfig-mode is {text}, which is no octal number: K3s leaves the mode as it is"
+            ),
+            remedy,
+        ),
+        Ok(mode) if mode & 0o600 != 0o600 || mode & 0o022 != 0 => Finding::warns(
+            "kubeconfig-mode",
+            format!(
+                "write-kubeconfig-mode is {text}, so the administrator's kubeconfig gets the mode {mode:04o}"
+            ),
+            remedy,
+        ),
+        Ok(_) => return None,
+    };
+    Some(finding.at(place))
 }

@@ -4,7 +4,7 @@ use crate::Role;
 use crate::error::{Error, Kind, Place, Result};
 use crate::k3s::{Effective, Question};
 use crate::node::k3s::Traces;
-use crate::node::{Root, RootedPath};
+use crate::node::{Root, RootedPath, sysctl};
 use crate::profile::KubernetesMinor;
 
 /// A node before K3s is started on it.
@@ -20,6 +20,8 @@ pub struct Judged<'a> {
     pub data_dir: RootedPath,
     /// The configuration in force; the error where K3s could not even read it.
     pub effective: std::result::Result<Effective, Error>,
+    /// Why this machine says nothing about the one on which K3s will run, if that is so.
+    pub elsewhere: Option<String>,
 }
 
 /// An argument that the configuration gives a component.
@@ -46,7 +48,19 @@ impl<'a> Judged<'a> {
             Err(error) if error.kind() != Kind::BadInput => return Err(error),
             other => other,
         };
-        Ok(Self { root, role, minor, data_dir: data_dir.clone(), effective })
+        let elsewhere = if root.is_live() {
+            sysctl::container(root).map(|sign| format!("this is a container ({sign})"))
+        } else {
+            Some("this is the root of an image".to_owned())
+        };
+        Ok(Self { root, role, minor, data_dir: data_dir.clone(), effective, elsewhere })
+    }
+
+    /// Takes this machine for another one than that on which K3s will run.
+    #[must_use]
+    pub fn elsewhere(mut self, reason: &str) -> Self {
+        self.elsewhere.get_or_insert_with(|| reason.to_owned());
+        self
     }
 
     /// Returns the arguments that the configuration gives a component, in their order.

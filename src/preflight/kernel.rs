@@ -12,20 +12,20 @@ pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for row in &ArgumentTable::get().sysctls {
         let key: SysctlKey = row.key.parse()?;
-        if judged.root.is_live() {
+        if judged.elsewhere.is_none() {
             findings.extend(now(&key, row, protected));
         }
         if protected {
             findings.extend(after_boot(&key, row, &boot));
         }
     }
-    if !judged.root.is_live() {
-        findings.push(Finding::not_judged(
+    findings.extend(judged.elsewhere.as_ref().map(|reason| {
+        Finding::not_judged(
             "kernel-running",
-            "the running kernel is not the image's, so its parameters were not looked at",
+            format!("the parameters of the running kernel were not looked at: {reason}"),
             "run preflight again on the node itself",
-        ));
-    }
+        )
+    }));
     Ok(findings)
 }
 

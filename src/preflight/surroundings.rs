@@ -31,16 +31,17 @@ pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     findings.extend(no_network_policy(judged));
     findings.extend(joins(judged));
-    if judged.root.is_live() {
-        findings.extend(disk(judged)?);
-        findings.extend(clock());
-        findings.extend(cgroup(judged)?);
-    } else {
-        findings.push(Finding::not_judged(
+    match &judged.elsewhere {
+        None => {
+            findings.extend(disk(judged)?);
+            findings.extend(clock());
+            findings.extend(cgroup(judged)?);
+        }
+        Some(reason) => findings.push(Finding::not_judged(
             "machine",
-            "the machine is not the image's, so its disk, its clock and its control groups were not looked at",
+            format!("the disk, the clock and the control groups were not looked at: {reason}"),
             "run preflight again on the node itself",
-        ));
+        )),
     }
     Ok(findings)
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::bed::{APPLY, Bed, OLDER, ROLLBACK, for_each, lax, report, undisturbed};
 use crate::strace::{Call, calls, disturbed};
-use crate::tree::{STATE, Tree};
+use crate::tree::Tree;
 
 /// A run that is to be killed, and the image before it.
 struct Story<'a> {
@@ -37,8 +37,7 @@ impl Story<'_> {
             }
             assert_eq!(run.signal, Some(9), "{when}: {:?} {}", run.code, run.stderr);
             bed.is_whole(&self.ways[0], &self.ways[1], &when);
-            // Before there is a state directory nothing has begun, and no rollback looks for what may be left of it.
-            if call.writes() && bed.root().join(STATE).exists() {
+            if call.writes() {
                 self.undone_at_once(bed, call);
             }
             let run = bed.run(self.next);

@@ -23,6 +23,7 @@ mod strace;
 mod symlinks;
 mod together;
 mod tree;
+mod twice;
 mod window;
 
 /// Tells whether this tier of tests is asked for, or says that it is not.

@@ -142,6 +142,14 @@ impl Holder {
         Run::of(Command::new("kill").args(["-KILL", &self.pid])).expect(0, "kill");
         self.strace.kill().unwrap();
         self.strace.wait().unwrap();
+        // A process ends some time after it was told to; a dead one that nobody has waited for holds nothing.
+        let lives = || {
+            let status = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
+            status.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+        };
+        while lives() {
+            sleep(Duration::from_millis(1));
+        }
     }
 }
 

@@ -310,7 +310,14 @@ fn kernel_parameters_are_left_alone_where_asked() {
 fn a_kernel_parameter_that_cannot_be_set_is_a_warning() {
     let Some(node) = Node::make() else { return };
     node.make_read_only("/proc/sys/kernel/panic");
-    node.apply(&[]).expect(0).says("WARN the running kernel keeps kernel.panic: Read-only file system");
+    // The kubelet could not set it either, and would exit.
+    let run =
+        node.apply(&[]).expect(1).says("K3s would not start: kernel.panic is 0, and the kubelet wants 10");
+    run.says(PUT_BACK);
+    node.prepare(&format!("rm -r {STATE}"));
+    node.apply(&["--no-preflight"])
+        .expect(0)
+        .says("WARN the running kernel keeps kernel.panic: Read-only file system");
     assert_eq!(node.sysctls(), ["20000", "200", "0", "1", "1", "0"]);
     assert_eq!(node.modes(), servers_table());
 }
@@ -319,9 +326,61 @@ fn a_kernel_parameter_that_cannot_be_set_is_a_warning() {
 fn what_could_not_be_set_is_not_called_updated() {
     let Some(node) = Node::make() else { return };
     node.make_read_only("/proc/sys/kernel/panic");
-    let run = node.apply(&[]).expect(0);
+    let run = node.apply(&["--no-preflight"]).expect(0);
     assert!(run.stdout.contains("updated /proc/sys/kernel/panic_on_oops\n"), "{}", run.stdout);
     assert!(!run.stdout.contains("updated /proc/sys/kernel/panic\n"), "{}", run.stdout);
+}
+
+#[test]
+fn preflight_looks_at_the_running_kernel() {
+    let Some(node) = Node::make() else { return };
+    let preflight = |node: &Node, version| {
+        node.run(["k3s-harden", "preflight", "--role", "server", "--k3s-version", version])
+    };
+    node.prepare(
+        "mkdir -p /etc/rancher/k3s; echo 'protect-kernel-defaults: true' > /etc/rancher/k3s/config.yaml",
+    );
+    let run = preflight(&node, "1.33").expect(2);
+    for line in [
+        "does not start: /proc/sys/kernel/panic: kernel.panic is 0, and the kubelet wants 10 [kernel-now]",
+        "K3s: invalid kernel flag: vm/overcommit_memory, expected value: 1, actual value: 0",
+        "does not start after a reboot: at boot nothing sets kernel.panic",
+        "K3s does not start.",
+    ] {
+        assert!(run.stdout.contains(line), "{line}: {}", run.stdout);
+    }
+    // Without the key the kubelet sets them.
+    node.prepare("rm /etc/rancher/k3s/config.yaml");
+    preflight(&node, "1.33").expect(0);
+    node.run([
+        "k3s-harden",
+        "apply",
+        "--role",
+        "server",
+        "--k3s-version",
+        "1.24",
+        "--set",
+        "kernel_keys=true",
+    ])
+    .expect(0);
+    assert_eq!(preflight(&node, "1.24").expect(0).stdout, "K3s starts.\n");
+    node.prepare("echo 0 > /proc/sys/kernel/panic");
+    preflight(&node, "1.24").expect(2);
+    node.prepare("touch /.dockerenv");
+    let run = preflight(&node, "1.24").expect(0);
+    assert!(run.stdout.contains("were not looked at: this is a container (/.dockerenv)"), "{}", run.stdout);
+}
+
+#[test]
+fn who_may_not_read_the_configuration_cannot_tell() {
+    let Some(node) = Node::make() else { return };
+    node.apply(&[]).expect(0);
+    let words = "setpriv --reuid 65534 --regid 65534 --clear-groups k3s-harden preflight --k3s-version 1.33";
+    let run = node.run(words.split(' ')).expect(0);
+    assert!(run.stdout.ends_with("It cannot be told whether K3s starts.\n"), "{}", run.stdout);
+    node.run(words.split(' ').chain(["--fail-on", "unknown"])).expect(2);
+    let run = node.run(words.split(' ').chain(["--format", "json"])).expect(0);
+    assert!(run.stdout.contains("\"starts\": null"), "{}", run.stdout);
 }
 
 #[test]
@@ -361,7 +420,7 @@ fn a_foreign_file_is_replaced_and_backed_up() {
 fn a_foreign_file_is_kept_where_asked() {
     let Some(node) = with_a_foreign_file() else { return };
     let before = node.everything();
-    let run = node.apply(&["--on-foreign", "keep"]).expect(0);
+    let run = node.apply(&["--on-foreign", "keep", "--no-preflight"]).expect(0);
     run.says(&format!("WARN {AUDIT} was not written by k3s-harden and stays as it is"));
     assert_eq!(node.everything()[AUDIT], before[AUDIT]);
     let mut expected = servers_table();
