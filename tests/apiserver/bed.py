@@ -1,4 +1,4 @@
-"""The proofs of run.sh, in its namespaces: bed.py MINOR K3S-HARDEN KUBE-APISERVER KINE."""
+"""The proofs of run.sh, in its namespaces: bed.py MINOR K3S-HARDEN KUBE-APISERVER KINE BASE."""
 
 import base64
 import http.client
@@ -11,7 +11,6 @@ import sqlite3
 import ssl
 import subprocess
 import sys
-import tempfile
 import time
 
 import cases
@@ -58,7 +57,7 @@ class Bed:
     """A node: an overlay of / in memory, in this mount namespace only, with keys and certificates as K3s makes them."""
 
     def __init__(self):
-        self.base = tempfile.mkdtemp(prefix="k3s-harden-bed-")
+        self.base = sys.argv[5]
         must("mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", self.base)
         for name in ("upper", "work", "node", "keys"):
             os.mkdir(f"{self.base}/{name}")
@@ -69,7 +68,6 @@ class Bed:
         must("mount", "--rbind", "/proc", f"{self.node}/proc")
         must("ip", "link", "set", "lo", "up")
         os.makedirs(self.path("run/bed"))
-        self.programs = {}
         for name, source in (("kube-apiserver", APISERVER), ("kine", KINE)):
             # The overlay does not show what is mounted below /.
             target = self.path(f"run/bed/{name}")

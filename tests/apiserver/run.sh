@@ -34,8 +34,11 @@ for minor in "$@"; do
     *) printf 'no release of %s is known here: 1.24, 1.25, 1.36 or 1.37\n' "$minor" >&2; exit 64 ;;
   esac
   GOTOOLCHAIN=$toolchain tests/apiserver/build.sh "$release" target/apiserver
+  base=$(mktemp -d)
   timeout --kill-after=10 900 unshare --mount --propagation private --net --pid --fork --kill-child \
     python3 tests/apiserver/bed.py "$minor" target/debug/k3s-harden "target/apiserver/$release/kube-apiserver" \
-    "$(ls target/apiserver/kine-*)" || failed=1
+    "$(ls target/apiserver/kine-*)" "$base" || failed=1
+  # Not with what is in it: the mount has ended with its namespace.
+  rmdir "$base"
 done
 exit "$failed"
