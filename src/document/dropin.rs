@@ -1,5 +1,7 @@
 //! What reaches K3s' configuration: its own keys, and the components' arguments, each once.
 
+use std::fmt::{self, Write as _};
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -180,11 +182,18 @@ fn plugins(profile: &Profile, table: &ArgumentTable, around: Around<'_>) -> Opti
 /// Joins numbers for a reader: three and more that follow one another become a range.
 #[must_use]
 pub fn join(ids: &[ControlId]) -> String {
-    let runs = ids.chunk_by(ControlId::precedes).flat_map(|run| match run {
-        [first, _, .., last] => vec![format!("{first} to {last}")],
-        short => short.iter().map(ToString::to_string).collect(),
-    });
-    runs.collect::<Vec<_>>().join(", ")
+    let mut text = String::new();
+    let mut add = |words: fmt::Arguments<'_>| {
+        let separator = if text.is_empty() { "" } else { ", " };
+        let _infallible = write!(text, "{separator}{words}");
+    };
+    for run in ids.chunk_by(ControlId::precedes) {
+        match run {
+            [first, _, .., last] => add(format_args!("{first} to {last}")),
+            short => short.iter().for_each(|id| add(format_args!("{id}"))),
+        }
+    }
+    text
 }
 
 #[cfg(test)]

@@ -33,6 +33,15 @@ const READING: OFlag = OFlag::O_RDONLY.union(OFlag::O_NONBLOCK).union(OFlag::O_N
 /// How many symlinks are followed on the way to one file, as in the kernel.
 const MAX_SYMLINKS: usize = 40;
 
+/// How closely to look.
+#[derive(Debug, Clone, Copy)]
+enum Look {
+    /// At everything.
+    Close,
+    /// At everything but attributes.
+    Glance,
+}
+
 /// What stands at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Node {
@@ -122,6 +131,18 @@ impl Root {
     /// # Errors
     /// Where something cannot be read, or a part on the way is no directory.
     pub fn look(&self, path: &RootedPath) -> Result<Node> {
+        self.look_at(path, Look::Close)
+    }
+
+    /// The same without attributes, which take two system calls and more for each path.
+    ///
+    /// # Errors
+    /// As for [`Root::look`].
+    pub fn glance(&self, path: &RootedPath) -> Result<Node> {
+        self.look_at(path, Look::Glance)
+    }
+
+    fn look_at(&self, path: &RootedPath, look: Look) -> Result<Node> {
         let Some(parent) = self.parent_of(path)? else { return Ok(Node::Absent) };
         let stat = match fstatat(&parent, path.name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
             Err(Errno::ENOENT) => return Ok(Node::Absent),
@@ -130,13 +151,17 @@ impl Root {
         match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
             SFlag::S_IFDIR => {
                 let flags = DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-                let attributes = match openat(&parent, path.name(), flags, Mode::empty()) {
-                    // Who may not look into it may see that it is there.
-                    Err(Errno::EACCES) => Attributes::new(),
-                    other => {
-                        let dir = other.map_err(|errno| self.failed("look at", path, errno))?;
-                        self.attributes(&File::from(dir), path)?
-                    }
+                let open = || openat(&parent, path.name(), flags, Mode::empty());
+                let attributes = match look {
+                    Look::Glance => Attributes::new(),
+                    Look::Close => match open() {
+                        // Who may not look into it may see that it is there.
+                        Err(Errno::EACCES) => Attributes::new(),
+                        other => {
+                            let dir = other.map_err(|errno| self.failed("look at", path, errno))?;
+                            self.attributes(&File::from(dir), path)?
+                        }
+                    },
                 };
                 let (mode, owner) = (FileMode::from_stat(stat.st_mode), owner_of(&stat));
                 Ok(Node::Directory { mode, owner, attributes })
@@ -147,12 +172,14 @@ impl Root {
                 Ok(Node::Symlink { owner: owner_of(&stat), target })
             }
             SFlag::S_IFREG => {
-                let file = File::from(self.open_file(&parent, path)?);
                 // Judged by what was opened, which may no longer be what was looked at.
-                let stat = fstat(&file).map_err(|errno| self.failed("look at", path, errno))?;
+                let (file, stat) = self.open_file(&parent, path)?;
                 let (mode, owner) = (FileMode::from_stat(stat.st_mode), owner_of(&stat));
-                let attributes = self.attributes(&file, path)?;
-                let bytes = self.read_all(file, path, MAX_FILE_BYTES)?;
+                let attributes = match look {
+                    Look::Glance => Attributes::new(),
+                    Look::Close => self.attributes(&file, path)?,
+                };
+                let bytes = self.read_all(file, &stat, path, MAX_FILE_BYTES)?;
                 Ok(Node::File { mode, owner, attributes, bytes })
             }
             _ => Ok(Node::Other),
@@ -186,9 +213,9 @@ impl Root {
     /// # Errors
     /// Where it cannot be read, is no regular file, or is larger than [`MAX_FILE_BYTES`].
     pub fn read(&self, path: &RootedPath) -> Result<Option<Vec<u8>>> {
-        match self.open_for_reading(path)? {
+        match self.opened(path)? {
             None => Ok(None),
-            Some(file) => self.read_all(file, path, MAX_FILE_BYTES).map(Some),
+            Some((file, stat)) => self.read_all(file, &stat, path, MAX_FILE_BYTES).map(Some),
         }
     }
 
@@ -197,10 +224,14 @@ impl Root {
     /// # Errors
     /// Where it cannot be opened or is no regular file.
     pub fn open_for_reading(&self, path: &RootedPath) -> Result<Option<File>> {
+        Ok(self.opened(path)?.map(|(file, _)| file))
+    }
+
+    fn opened(&self, path: &RootedPath) -> Result<Option<(File, FileStat)>> {
         match self.resolve(path, READING) {
             Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
             Err(errno) => Err(self.failed("read", path, errno)),
-            Ok(fd) => self.regular(fd, path).map(|fd| Some(File::from(fd))),
+            Ok(fd) => self.regular(fd, path).map(Some),
         }
     }
 
@@ -254,7 +285,7 @@ impl Root {
     }
 
     /// Opens the regular file `path` in `parent`, never through a symlink and never waiting for a FIFO.
-    pub(super) fn open_file(&self, parent: &OwnedFd, path: &RootedPath) -> Result<OwnedFd> {
+    pub(super) fn open_file(&self, parent: &OwnedFd, path: &RootedPath) -> Result<(File, FileStat)> {
         let flags = READING | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let fd = openat(parent, path.name(), flags, Mode::empty())
             .map_err(|errno| self.failed("read", path, errno))?;
@@ -273,10 +304,10 @@ impl Root {
         }
     }
 
-    fn regular(&self, fd: OwnedFd, path: &RootedPath) -> Result<OwnedFd> {
+    fn regular(&self, fd: OwnedFd, path: &RootedPath) -> Result<(File, FileStat)> {
         let stat = fstat(&fd).map_err(|errno| self.failed("look at", path, errno))?;
         if SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFREG {
-            return Ok(fd);
+            return Ok((File::from(fd), stat));
         }
         Err(Error::new(Kind::BadInput, format!("{} is not a regular file", self.display(path))))
     }
@@ -285,8 +316,8 @@ impl Root {
         attributes::read(file).map_err(|error| self.failed("read the attributes of", path, errno_of(&error)))
     }
 
-    fn read_all(&self, file: File, path: &RootedPath, limit: usize) -> Result<Vec<u8>> {
-        let size = fstat(&file).map_or(0, |stat| usize::try_from(stat.st_size).unwrap_or(0));
+    fn read_all(&self, file: File, stat: &FileStat, path: &RootedPath, limit: usize) -> Result<Vec<u8>> {
+        let size = usize::try_from(stat.st_size).unwrap_or(0);
         // One byte more than expected, so that the end is seen without growing.
         let mut bytes = Vec::with_capacity(size.min(limit) + 1);
         let read = file.take(limit as u64 + 1).read_to_end(&mut bytes);

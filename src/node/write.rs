@@ -105,12 +105,11 @@ impl Root {
     /// # Errors
     /// Where it cannot be done.
     pub fn set_metadata(&self, path: &RootedPath, metadata: &Metadata, directory: bool) -> Result<()> {
-        let fd = if directory {
-            self.directory(path)?
+        let file = if directory {
+            File::from(self.directory(path)?)
         } else {
-            self.open_file(&self.existing_parent(path)?, path)?
+            self.open_file(&self.existing_parent(path)?, path)?.0
         };
-        let file = File::from(fd);
         set_metadata(&file, metadata)
             .and_then(|()| fsync(&file))
             .map_err(|errno| self.failed("change mode and owner of", path, errno))

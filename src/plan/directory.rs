@@ -35,9 +35,20 @@ impl Directory {
     /// # Errors
     /// Where something else than a directory is in the way.
     pub fn observe(&self, root: &Root) -> Result<Node> {
+        self.judge(root, root.look(&self.path)?)
+    }
+
+    /// The same without attributes.
+    ///
+    /// # Errors
+    /// As for [`Directory::observe`].
+    pub fn glance(&self, root: &Root) -> Result<Node> {
+        self.judge(root, root.glance(&self.path)?)
+    }
+
+    fn judge(&self, root: &Root, node: Node) -> Result<Node> {
         let in_the_way =
             |node: &Node| !matches!(node, Node::Absent | Node::Directory { .. } | Node::Symlink { .. });
-        let node = root.look(&self.path)?;
         if in_the_way(&node) {
             let message = format!("{} is not a directory", root.display(&self.path));
             return Err(

@@ -39,7 +39,19 @@ impl File {
     /// # Errors
     /// Where it cannot be read, or where a directory or device is in the way.
     pub fn observe(&self, root: &Root) -> Result<Node> {
-        match root.look(&self.path)? {
+        self.judge(root, root.look(&self.path)?)
+    }
+
+    /// The same without attributes.
+    ///
+    /// # Errors
+    /// As for [`File::observe`].
+    pub fn glance(&self, root: &Root) -> Result<Node> {
+        self.judge(root, root.glance(&self.path)?)
+    }
+
+    fn judge(&self, root: &Root, node: Node) -> Result<Node> {
+        match node {
             Node::Directory { .. } | Node::Other => {
                 let message = format!("{} is not a file", root.display(&self.path));
                 Err(Error::new(Kind::CannotWrite, message).hint("move it away: a file has to be there"))

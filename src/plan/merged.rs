@@ -20,7 +20,8 @@ impl Observed {
     /// # Errors
     /// Where one cannot be looked at, or something else is in its place.
     pub fn of(desired: &Desired, root: &Root) -> Result<Self> {
-        desired.resources.iter().map(|resource| resource.observe(root)).collect::<Result<_>>().map(Self)
+        let looked = desired.resources.iter().map(|resource| resource.observe_as_needed(root));
+        looked.collect::<Result<_>>().map(Self)
     }
 }
 

@@ -109,6 +109,20 @@ impl Resource {
         }
     }
 
+    /// Looks at what it is now as closely as is needed: at all of it only where it has to change, because then it
+    /// will have to be put back some day.
+    ///
+    /// # Errors
+    /// Where it cannot be looked at.
+    pub fn observe_as_needed(&self, root: &Root) -> Result<Current> {
+        let now = match self {
+            Self::Directory(directory) => directory.glance(root).map(Current::Node)?,
+            Self::File(file) => file.glance(root).map(Current::Node)?,
+            Self::Sysctl(_) => return self.observe(root),
+        };
+        if self.diff(&now).0 == Change::None { Ok(now) } else { self.observe(root) }
+    }
+
     /// Compares it with what it is now.
     #[must_use]
     pub fn diff(&self, current: &Current) -> (Change, String) {
