@@ -11,8 +11,12 @@ use std::path::Path;
 use std::{env, fs};
 
 /// Folders whose `*.yaml` are embedded, and the constant each becomes.
-const FOLDERS: [(&str, &str); 3] =
-    [("profiles", "PROFILES"), ("src/profile/data", "TABLES"), ("src/k3s/data", "K3S_TABLES")];
+const FOLDERS: [(&str, &str); 4] = [
+    ("profiles", "PROFILES"),
+    ("src/profile/data", "TABLES"),
+    ("src/k3s/data", "K3S_TABLES"),
+    ("src/verify/data", "VERIFY_TABLES"),
+];
 
 fn main() {
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");

@@ -10,8 +10,10 @@ include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 /// # Panics
 /// Where the table does not have the shape of `T`; the tests read every table.
 pub(crate) fn table<T: for<'a> Deserialize<'a>>(name: &str) -> T {
-    let json =
-        find(TABLES, name).or_else(|| find(K3S_TABLES, name)).expect("the table is part of the project");
+    let json = [TABLES, K3S_TABLES, VERIFY_TABLES]
+        .into_iter()
+        .find_map(|tables| find(tables, name))
+        .expect("the table is part of the project");
     serde_json::from_str(json).expect("the table has the shape that its reader expects")
 }
 

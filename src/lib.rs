@@ -19,6 +19,7 @@
 //! - [`plan`]: what differs?
 //! - [`apply`]: do it, or undo it
 //! - [`preflight`]: would it start?
+//! - [`verify`]: is it hardened?
 //! - [`carrier`]: for other hands
 //! - [`output`]: say it
 //!
@@ -37,6 +38,7 @@ pub mod plan;
 pub mod preflight;
 pub mod profile;
 mod role;
+pub mod verify;
 
 pub use error::{Error, Kind, Result};
 pub use role::Role;

@@ -1,0 +1,15 @@
+//! Is it hardened? A verdict for every control of a benchmark, with the evidence, before or after K3s first starts.
+//!
+//! What a control is and what decides it is data (`data/benchmark-controls.yaml`); [`Facts`] is the node as verify
+//! sees it; a [`Rule`] looks at the facts and comes to an outcome. What could not be looked at is unknown, never a
+//! pass.
+
+pub mod control;
+pub mod facts;
+mod report;
+pub mod rule;
+
+pub use control::{Control, benchmarks, controls};
+pub use facts::Facts;
+pub use report::{Evidence, Report, Status, Verdict, Waiver};
+pub use rule::Rule;
