@@ -5,6 +5,7 @@ pub mod components;
 mod effective;
 mod existing;
 pub mod flags;
+pub mod kubelet;
 pub mod merge;
 mod placing;
 mod reading;

@@ -1,0 +1,166 @@
+//! The kubelet's configuration: K3s' own drop-in and the user's beside it, merged as the kubelet merges them. What is on
+//! its command line counts more.
+//!
+//! Source: pkg/daemons/agent/agent_linux.go of K3s; cmd/kubelet/app/server.go (mergeKubeletConfigurations) of
+//! Kubernetes: files that end in `.conf`, in the order of their names, each a JSON merge patch.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use super::yaml::{self, Node, Value};
+use crate::embedded;
+use crate::error::{Error, Kind, Place, Result};
+use crate::node::{Root, RootedPath};
+use crate::profile::KubernetesMinor;
+
+/// The folder of drop-ins, under K3s' data directory.
+pub const DROP_INS: &str = "agent/etc/kubelet.conf.d";
+/// The one that K3s writes at every start.
+pub const DEFAULTS: &str = "00-k3s-defaults.conf";
+
+/// The configuration that is in force, by dotted path.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct KubeletConfig {
+    fields: BTreeMap<String, Field>,
+}
+
+/// A field, and where it is set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    /// Its value; several for a list.
+    pub items: Vec<String>,
+    /// Where; none where K3s will set it by itself.
+    pub place: Option<Place>,
+}
+
+impl KubeletConfig {
+    /// Reads the drop-ins of a node. Where K3s has not written its own yet, what it will write counts.
+    ///
+    /// # Errors
+    /// [`Kind::BadInput`] with the place for a file that the kubelet cannot read.
+    pub fn read(root: &Root, data_dir: &RootedPath, minor: KubernetesMinor) -> Result<Self> {
+        let mut config = Self::default();
+        // Before K3s has a folder of drop-ins it gives the kubelet none.
+        let Some(own) = default_config(minor, data_dir) else { return Ok(config) };
+        let folder = data_dir.join(DROP_INS);
+        let mut names: Vec<String> = root
+            .list(&folder)?
+            .into_iter()
+            .filter_map(|name| name.into_string().ok())
+            .filter(|name| name.ends_with(".conf"))
+            .collect();
+        names.sort();
+        if !names.iter().any(|name| name == DEFAULTS) {
+            config.add(own.as_bytes(), None)?;
+        }
+        for name in names {
+            let path = folder.join(&name);
+            let bytes = root.read(&path)?.unwrap_or_default();
+            config.add(&bytes, Some(path.as_str()))?;
+        }
+        Ok(config)
+    }
+
+    /// Returns a field by its dotted path, such as `authentication.anonymous.enabled`.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Option<&Field> {
+        self.fields.get(path)
+    }
+
+    fn add(&mut self, bytes: &[u8], file: Option<&str>) -> Result<()> {
+        let place = |position| file.map(|file| Place { file: file.to_owned(), position });
+        let node = yaml::read(bytes).map_err(|problem| {
+            let error = Error::new(Kind::BadInput, problem.message);
+            match place(problem.position) {
+                Some(place) => error.at(place),
+                None => error,
+            }
+        })?;
+        if let Some(node) = node {
+            self.patch("", &node, &|position| place(Some(position)));
+        }
+        Ok(())
+    }
+
+    /// A JSON merge patch (RFC 7396): null takes away, a mapping is merged, everything else replaces.
+    fn patch(&mut self, path: &str, node: &Node, place: &dyn Fn((usize, usize)) -> Option<Place>) {
+        let below = format!("{path}.");
+        if let Value::Map(pairs) = &node.value {
+            self.fields.remove(path);
+            for (key, value) in pairs {
+                let key = key.go_text();
+                let path = if path.is_empty() { key } else { format!("{below}{key}") };
+                self.patch(&path, value, place);
+            }
+            return;
+        }
+        self.fields.retain(|known, _| known != path && !known.starts_with(&below));
+        if node.is_null() || path.is_empty() {
+            return;
+        }
+        let items = match &node.value {
+            Value::List(items) => items.iter().map(Node::go_text).collect(),
+            _ => vec![node.go_text()],
+        };
+        self.fields.insert(path.to_owned(), Field { items, place: place(node.position) });
+    }
+}
+
+/// Returns the text of the drop-in that K3s of a minor writes at every start, as JSON, which is YAML; none where it
+/// writes none.
+#[must_use]
+pub fn default_config(minor: KubernetesMinor, data_dir: &RootedPath) -> Option<String> {
+    let generations: BTreeMap<String, Json> = embedded::table("kubelet-config");
+    let known =
+        generations.iter().filter_map(|(from, config)| Some((from.parse::<KubernetesMinor>().ok()?, config)));
+    let (_, config) = known.filter(|(from, _)| *from <= minor).max_by_key(|(from, _)| *from)?;
+    Some(format!("{config:#}\n").replace("/var/lib/rancher/k3s", data_dir.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn minor(text: &str) -> KubernetesMinor {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn what_k3s_writes_by_itself_is_known_from_1_32_on() {
+        let data_dir = RootedPath::fixed("/data/k3s");
+        assert_eq!(default_config(minor("1.31"), &data_dir), None);
+        let mut config = KubeletConfig::default();
+        config.add(default_config(minor("1.37"), &data_dir).unwrap().as_bytes(), None).unwrap();
+        let text = |path: &str| config.get(path).map(|field| field.items.join(","));
+        assert_eq!(text("authentication.anonymous.enabled").as_deref(), Some("false"));
+        assert_eq!(
+            text("authentication.x509.clientCAFile").as_deref(),
+            Some("/data/k3s/agent/client-ca.crt")
+        );
+        assert_eq!(text("clusterDNS").as_deref(), Some("10.43.0.10"));
+    }
+
+    #[test]
+    fn a_drop_in_is_a_merge_patch() {
+        let mut config = KubeletConfig::default();
+        config
+            .add(
+                b"authentication:\n  anonymous: {enabled: false}\n  webhook: {enabled: true}\nx: [a]\n",
+                Some("/00"),
+            )
+            .unwrap();
+        config
+            .add(b"authentication:\n  anonymous: {enabled: true}\n  webhook: null\nx: [b, c]\n", Some("/10"))
+            .unwrap();
+        let place = Place { file: "/10".into(), position: Some((2, 24)) };
+        let enabled = Field { items: vec!["true".into()], place: Some(place) };
+        assert_eq!(config.get("authentication.anonymous.enabled"), Some(&enabled));
+        assert_eq!(config.get("authentication.webhook.enabled"), None);
+        assert_eq!(config.get("x").unwrap().items, ["b", "c"]);
+        config.add(b"authentication: 3\n", None).unwrap();
+        assert_eq!(config.get("authentication.anonymous.enabled"), None);
+        let error = config.add(b"a: [\n", Some("/20")).unwrap_err();
+        assert_eq!(error.place().unwrap().file, "/20");
+    }
+}
