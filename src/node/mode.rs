@@ -28,6 +28,12 @@ impl FileMode {
         Self(st_mode & 0o7777)
     }
 
+    /// Tells whether it permits nothing that `other` does not.
+    #[must_use]
+    pub fn is_within(self, other: Self) -> bool {
+        self.0 & !other.0 == 0
+    }
+
     pub(super) fn to_nix(self) -> Mode {
         Mode::from_bits_truncate(self.0)
     }

@@ -16,11 +16,22 @@ pub fn find(name: &str) -> Option<String> {
 ///
 /// # Errors
 /// What it says, or why it cannot be run, as text.
-#[allow(clippy::disallowed_methods, reason = "this is the room that runs programs")]
 pub fn run<'a>(
     program: &str,
     arguments: impl IntoIterator<Item = &'a str>,
 ) -> std::result::Result<(), String> {
+    output(program, arguments).map(|_| ())
+}
+
+/// The same, and returns what it writes to its standard output.
+///
+/// # Errors
+/// As for [`run`].
+#[allow(clippy::disallowed_methods, reason = "this is the room that runs programs")]
+pub fn output<'a>(
+    program: &str,
+    arguments: impl IntoIterator<Item = &'a str>,
+) -> std::result::Result<Vec<u8>, String> {
     let output = Command::new(program)
         .args(arguments)
         .env_clear()
@@ -29,7 +40,7 @@ pub fn run<'a>(
         .output()
         .map_err(|error| format!("{program}: {error}"))?;
     if output.status.success() {
-        return Ok(());
+        return Ok(output.stdout);
     }
     let said = String::from_utf8_lossy(&output.stderr);
     Err(format!("{program}: {}", said.lines().next().unwrap_or("it failed without a word")))

@@ -235,6 +235,20 @@ impl Root {
         }
     }
 
+    /// Returns mode and owner of what is at `path`, following symlinks inside the root, without opening it; none where
+    /// there is nothing.
+    ///
+    /// # Errors
+    /// Where it cannot be looked at.
+    pub fn permissions(&self, path: &RootedPath) -> Result<Option<(FileMode, Owner)>> {
+        let fd = match self.resolve(path, OFlag::O_PATH) {
+            Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
+            other => other.map_err(|errno| self.failed("look at", path, errno))?,
+        };
+        let stat = fstat(&fd).map_err(|errno| self.failed("look at", path, errno))?;
+        Ok(Some((FileMode::from_stat(stat.st_mode), owner_of(&stat))))
+    }
+
     /// Tells whether there is anything at `path`, following symlinks inside the root.
     #[must_use]
     pub fn exists(&self, path: &RootedPath) -> bool {

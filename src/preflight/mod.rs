@@ -17,8 +17,8 @@ mod manifests;
 mod options;
 mod pod_security;
 mod surroundings;
-mod values;
-mod yaml;
+pub(crate) mod values;
+pub(crate) mod yaml;
 
 pub use finding::{Class, Finding, Verdict, When};
 pub use judged::Judged;

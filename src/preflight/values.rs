@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 /// Go's `ParseBool`.
-pub(super) fn boolean(text: &str) -> Option<bool> {
+pub(crate) fn boolean(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
         "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
@@ -12,7 +12,7 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
 }
 
 /// Go's `ParseInt(text, 0, 64)`.
-pub(super) fn integer(text: &str) -> Option<i128> {
+pub(crate) fn integer(text: &str) -> Option<i128> {
     let (negative, digits) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
         b'+' => (false, &text[1..]),
@@ -24,7 +24,7 @@ pub(super) fn integer(text: &str) -> Option<i128> {
 }
 
 /// Go's `ParseUint(text, 0, 64)`.
-pub(super) fn unsigned(text: &str) -> Option<i128> {
+pub(crate) fn unsigned(text: &str) -> Option<i128> {
     magnitude(text).filter(|value| u64::try_from(*value).is_ok())
 }
 
@@ -48,12 +48,12 @@ fn magnitude(text: &str) -> Option<i128> {
 }
 
 /// Go's `ParseFloat`.
-pub(super) fn number(text: &str) -> Option<f64> {
+pub(crate) fn number(text: &str) -> Option<f64> {
     text.parse().ok()
 }
 
 /// Go's `ParseDuration`, in nanoseconds.
-pub(super) fn duration(text: &str) -> Option<i128> {
+pub(crate) fn duration(text: &str) -> Option<i128> {
     let negative = text.starts_with('-');
     let mut rest = text.strip_prefix(['+', '-']).unwrap_or(text);
     if rest == "0" {
@@ -96,12 +96,12 @@ pub(super) fn duration(text: &str) -> Option<i128> {
 }
 
 /// Go's `net.ParseIP`, behind pflag's `TrimSpace`.
-pub(super) fn address(text: &str) -> Option<IpAddr> {
+pub(crate) fn address(text: &str) -> Option<IpAddr> {
     text.trim().parse().ok()
 }
 
 /// The first record of Go's encoding/csv, which reads a flag with several values; none where it has an error.
-pub(super) fn comma_separated(text: &str) -> Option<Vec<String>> {
+pub(crate) fn comma_separated(text: &str) -> Option<Vec<String>> {
     if text.is_empty() {
         return Some(Vec::new());
     }

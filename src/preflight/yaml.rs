@@ -8,40 +8,40 @@ use crate::k3s::scalar::Scalar;
 use crate::k3s::yaml::{self, Node, Value};
 
 /// Most faults of a kind that are told: who has more has seen enough.
-pub(super) const MAX_FAULTS: usize = 20;
+pub(crate) const MAX_FAULTS: usize = 20;
 
 /// Line and column, from 1.
 type Position = (usize, usize);
 
 /// What is wrong with a file, as the API server says it, and where.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Fault {
-    pub(super) message: String,
-    pub(super) position: Position,
+pub(crate) struct Fault {
+    pub(crate) message: String,
+    pub(crate) position: Position,
 }
 
 impl Fault {
-    pub(super) fn new(position: Position, message: impl Into<String>) -> Self {
+    pub(crate) fn new(position: Position, message: impl Into<String>) -> Self {
         Self { message: message.into(), position }
     }
 }
 
 /// A file, or what is embedded in one.
 #[derive(Debug, Clone)]
-pub(super) struct Document {
+pub(crate) struct Document {
     /// What is in it; null for nothing.
-    pub(super) root: Node,
+    pub(crate) root: Node,
     /// Whether it is JSON, where numbers are taken as they are written.
     json: bool,
     /// Where a second document begins.
-    pub(super) further: Option<Position>,
+    pub(crate) further: Option<Position>,
     /// Whether keys that are there twice are still seen.
     twice_is_seen: bool,
 }
 
 /// What a field holds.
 #[derive(Debug)]
-pub(super) enum Type {
+pub(crate) enum Type {
     Text,
     Boolean,
     /// A whole number of 32 bits.
@@ -57,7 +57,7 @@ pub(super) enum Type {
 }
 
 /// The metadata of an object.
-pub(super) const METADATA: Type = Type::Object(&[
+pub(crate) const METADATA: Type = Type::Object(&[
     ("name", Type::Text),
     ("generateName", Type::Text),
     ("namespace", Type::Text),
@@ -75,11 +75,11 @@ pub(super) const METADATA: Type = Type::Object(&[
     ("managedFields", Type::List(&Type::Any)),
 ]);
 
-pub(super) const TEXTS: Type = Type::List(&Type::Text);
+pub(crate) const TEXTS: Type = Type::List(&Type::Text);
 
 impl Document {
     /// Reads a file.
-    pub(super) fn read(bytes: &[u8]) -> Result<Self, Fault> {
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Fault> {
         if bytes.iter().find(|byte| !b" \t\r\n\x0b\x0c".contains(byte)) == Some(&b'{') {
             return Self::read_json(bytes);
         }
@@ -105,14 +105,14 @@ impl Document {
     }
 
     /// Returns an object that is embedded in this one.
-    pub(super) fn part(&self, node: &Node) -> Self {
+    pub(crate) fn part(&self, node: &Node) -> Self {
         // It was made JSON before, which has each key once, if it was not JSON already.
         Self { root: node.clone(), json: self.json, further: None, twice_is_seen: self.json }
     }
 
     /// Returns its API version and kind, empty where it has none. Go's own JSON reader looks for these, and does
     /// not mind capitals.
-    pub(super) fn kind(&self) -> Result<(String, String), Fault> {
+    pub(crate) fn kind(&self) -> Result<(String, String), Fault> {
         let mut found = [String::new(), String::new()];
         let pairs = match &self.root.value {
             Value::Map(pairs) => pairs.as_slice(),
@@ -156,7 +156,7 @@ impl Document {
 
     /// Decodes it as a type: what cannot be decoded is an error; returned are fields that are unknown or there twice,
     /// which a strict reader refuses and another one drops.
-    pub(super) fn decode(&self, wanted: &Type) -> Result<Vec<Fault>, Fault> {
+    pub(crate) fn decode(&self, wanted: &Type) -> Result<Vec<Fault>, Fault> {
         let mut loose = Vec::new();
         if self.twice_is_seen {
             twice(&self.root, "", &mut loose);
@@ -308,7 +308,7 @@ fn decode(node: &Node, wanted: &Type, path: &str, json: bool, loose: &mut Vec<Fa
 }
 
 /// Returns a whole number, which YAML may also write as `1e3` or `1.0`.
-pub(super) fn whole(value: &Value, json: bool) -> Option<i64> {
+pub(crate) fn whole(value: &Value, json: bool) -> Option<i64> {
     match value {
         Value::Scalar(Scalar::Int(value)) => Some(*value),
         #[allow(clippy::cast_possible_truncation, reason = "it is small and has no fraction")]
@@ -320,19 +320,19 @@ pub(super) fn whole(value: &Value, json: bool) -> Option<i64> {
 }
 
 /// Returns a field that is set, the last of its name.
-pub(super) fn field<'a>(node: &'a Node, name: &str) -> Option<&'a Node> {
+pub(crate) fn field<'a>(node: &'a Node, name: &str) -> Option<&'a Node> {
     let Value::Map(pairs) = &node.value else { return None };
     let (_, value) = pairs.iter().rev().find(|(key, _)| key.go_text() == name)?;
     (!value.is_null()).then_some(value)
 }
 
 /// Returns the text of a field, empty where it has none.
-pub(super) fn text<'a>(node: &'a Node, name: &str) -> &'a str {
+pub(crate) fn text<'a>(node: &'a Node, name: &str) -> &'a str {
     field(node, name).map_or("", content)
 }
 
 /// Returns a node's text.
-pub(super) fn content(node: &Node) -> &str {
+pub(crate) fn content(node: &Node) -> &str {
     match &node.value {
         Value::Scalar(Scalar::Text(text)) => text,
         _ => "",
@@ -340,7 +340,7 @@ pub(super) fn content(node: &Node) -> &str {
 }
 
 /// Returns the items of a field that is a list.
-pub(super) fn items<'a>(node: &'a Node, name: &str) -> &'a [Node] {
+pub(crate) fn items<'a>(node: &'a Node, name: &str) -> &'a [Node] {
     match field(node, name).map(|node| &node.value) {
         Some(Value::List(items)) => items,
         _ => &[],
@@ -348,17 +348,17 @@ pub(super) fn items<'a>(node: &'a Node, name: &str) -> &'a [Node] {
 }
 
 /// Returns a field's whole number, 0 where it has none.
-pub(super) fn number(node: &Node, name: &str) -> i64 {
+pub(crate) fn number(node: &Node, name: &str) -> i64 {
     field(node, name).and_then(|node| whole(&node.value, false)).unwrap_or_default()
 }
 
 /// Returns where a field is, or would be.
-pub(super) fn place(node: &Node, name: &str) -> Position {
+pub(crate) fn place(node: &Node, name: &str) -> Position {
     field(node, name).map_or(node.position, |node| node.position)
 }
 
 /// RFC 1123's label, such as the name of a namespace.
-pub(super) fn is_label(text: &str) -> bool {
+pub(crate) fn is_label(text: &str) -> bool {
     let inner = |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == b'-';
     text.len() <= 63
         && !text.is_empty()
@@ -368,7 +368,7 @@ pub(super) fn is_label(text: &str) -> bool {
 }
 
 /// RFC 1123's subdomain, such as an API group. Its labels may be longer than a label alone.
-pub(super) fn is_subdomain(text: &str) -> bool {
+pub(crate) fn is_subdomain(text: &str) -> bool {
     let inner = |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == b'-';
     let label = |label: &str| {
         !label.is_empty() && label.bytes().all(inner) && !label.starts_with('-') && !label.ends_with('-')

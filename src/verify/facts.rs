@@ -1,5 +1,12 @@
 //! The node as verify sees it.
 
+use std::fmt;
+
+use super::journal::Journal;
+use crate::document::DROP_IN;
+use crate::error::{Place, Result};
+use crate::k3s::components;
+use crate::k3s::kubelet::KubeletConfig;
 use crate::node::Owner;
 use crate::preflight::Judged;
 
@@ -10,4 +17,130 @@ pub struct Facts<'a> {
     pub judged: Judged<'a>,
     /// Who stands for root: the owner of an image that is built without root's rights.
     pub owner: Owner,
+    /// Whether K3s has started on it.
+    pub started: bool,
+    /// Its log.
+    pub journal: Journal,
+    /// The kubelet's configuration beside its flags.
+    pub kubelet: Result<KubeletConfig>,
+    /// Where the cluster's state is kept.
+    pub datastore: Datastore,
+}
+
+/// Where the cluster's state is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Datastore {
+    /// In SQLite, K3s' default.
+    Sqlite,
+    /// In K3s' embedded etcd.
+    Etcd,
+    /// In a database that K3s does not run.
+    External,
+}
+
+impl fmt::Display for Datastore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sqlite => "SQLite",
+            Self::Etcd => "embedded etcd",
+            Self::External => "an external database",
+        })
+    }
+}
+
+/// The flags of a component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flags {
+    /// Names without dashes, and values, in their order.
+    pub flags: Vec<(String, String)>,
+    /// How they are known.
+    pub known: Known,
+}
+
+/// How a component's flags are known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Known {
+    /// K3s logged them, and where.
+    Logged(Place),
+    /// K3s will give it these when it first starts.
+    Forecast,
+    /// K3s has started and no log says with which; with these it would start the next time.
+    NotLogged,
+}
+
+impl<'a> Facts<'a> {
+    /// Gathers what is known of a node.
+    #[must_use]
+    pub fn of(judged: Judged<'a>, owner: Owner, journal: Journal) -> Self {
+        // A log is that of a K3s that has started, be it empty.
+        let started = judged.traces().started.is_some() || journal.from.is_some();
+        let kubelet = KubeletConfig::read(judged.root, &judged.data_dir, judged.minor);
+        let datastore = datastore(&judged);
+        Self { judged, owner, started, journal, kubelet, datastore }
+    }
+
+    /// Returns the flags of a component: those that the running one was started with, else those that it will be.
+    #[must_use]
+    pub fn flags(&self, component: &str) -> Flags {
+        if let Some(logged) = self.journal.last(component) {
+            let file = self.journal.from.clone().unwrap_or_default();
+            let place = Place { file, position: Some((logged.line, 1)) };
+            return Flags { flags: logged.flags, known: Known::Logged(place) };
+        }
+        let known = if self.started { Known::NotLogged } else { Known::Forecast };
+        Flags { flags: self.forecast(component), known }
+    }
+
+    /// Returns the flags with which K3s would start a component the next time.
+    #[must_use]
+    pub fn forecast(&self, component: &str) -> Vec<(String, String)> {
+        let effective = self.judged.effective.as_ref().ok();
+        let flags = effective.and_then(|effective| effective.components.get(component));
+        flags
+            .into_iter()
+            .flatten()
+            .map(|flag| {
+                let (_, value) = flag.split_once('=').unwrap_or((flag, "true"));
+                (components::name_of(flag), value.to_owned())
+            })
+            .collect()
+    }
+
+    /// Returns where a flag of a component is set, if not by K3s itself.
+    #[must_use]
+    pub fn place_of(&self, component: &str, name: &str) -> Option<Place> {
+        self.judged.place_of(component, name).or_else(|| {
+            // What K3s makes of keys of its own.
+            let key = match name {
+                "encryption-provider-config" => "secrets-encryption",
+                "protect-kernel-defaults" => name,
+                _ => return None,
+            };
+            self.judged.value(key).map(|(_, place)| place)
+        })
+    }
+
+    /// Returns where a flag that is not set belongs.
+    #[must_use]
+    pub fn home() -> Place {
+        Place { file: DROP_IN.to_owned(), position: None }
+    }
+}
+
+/// Finds the datastore as K3s chooses it (pkg/cluster/managed.go, pkg/etcd): an endpoint that is named; etcd where
+/// its directory is there, where the cluster is begun with it, and on a server that joins others.
+fn datastore(judged: &Judged<'_>) -> Datastore {
+    let given = |key: &str| judged.value(key).is_some_and(|(text, _)| !text.is_empty());
+    let etcd = || {
+        judged.root.exists(&judged.data_dir.join("server/db/etcd"))
+            || judged.is_on("cluster-init")
+            || given("server")
+    };
+    if given("datastore-endpoint") {
+        Datastore::External
+    } else if etcd() {
+        Datastore::Etcd
+    } else {
+        Datastore::Sqlite
+    }
 }

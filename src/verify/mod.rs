@@ -5,11 +5,16 @@
 //! pass.
 
 pub mod control;
+mod evaluate;
 pub mod facts;
+pub mod journal;
+pub mod judges;
 mod report;
 pub mod rule;
 
 pub use control::{Control, benchmarks, controls};
+pub use evaluate::{judge, verify};
 pub use facts::Facts;
+pub use journal::Journal;
 pub use report::{Evidence, Report, Status, Verdict, Waiver};
 pub use rule::Rule;

@@ -1,0 +1,116 @@
+//! What a component gets for a flag at last. Of one that takes one value the last counts; of a list, all of them.
+
+use super::super::facts::{Facts, Flags, Known};
+use super::super::rule::{FlagRule, Judgement, Outcome};
+use super::Evidence;
+use crate::error::Result;
+use crate::k3s::components::{self, Kind};
+
+/// What a flag comes to.
+struct Value {
+    items: Option<Vec<String>>,
+    evidence: Evidence,
+}
+
+pub(super) fn judge(facts: &Facts<'_>, rule: &FlagRule) -> Result<Judgement> {
+    if let Err(error) = &facts.judged.effective
+        && facts.journal.last(&rule.component).is_none()
+    {
+        return Ok(Judgement::failed(error));
+    }
+    let flags = facts.flags(&rule.component);
+    let value = value(facts, rule, &flags)?;
+    let name = format!("{} --{}", rule.component, rule.name);
+    let met = rule.must.fits(value.items.as_deref());
+    let actual = match &value.items {
+        Some(items) => items.join(","),
+        None => "not set".to_owned(),
+    };
+    let mut judgement = Judgement::met(met, rule.must.words(&name), actual, vec![value.evidence]);
+    match flags.known {
+        Known::Forecast => {}
+        Known::Logged(_) => judgement.evidence.extend(next_start(facts, rule, met)?),
+        Known::NotLogged => {
+            judgement.outcome = Outcome::Unknown;
+            judgement.actual = "K3s has started, and no log says with which arguments".to_owned();
+            if let Some(evidence) = judgement.evidence.first_mut() {
+                evidence.text = format!("at its next start: {}", evidence.text);
+            }
+        }
+    }
+    Ok(judgement)
+}
+
+/// Says where K3s' configuration has come to something else since it was started.
+fn next_start(facts: &Facts<'_>, rule: &FlagRule, met: bool) -> Result<Option<Evidence>> {
+    if facts.judged.effective.is_err() {
+        return Ok(None);
+    }
+    let flags = Flags { flags: facts.forecast(&rule.component), known: Known::Forecast };
+    let value = value(facts, rule, &flags)?;
+    let differs = rule.must.fits(value.items.as_deref()) != met;
+    Ok(differs.then(|| Evidence {
+        text: format!(
+            "from its next start on {} by K3s' configuration: {}",
+            if met { "no longer" } else { "met" },
+            value.evidence.text
+        ),
+        place: value.evidence.place,
+    }))
+}
+
+fn value(facts: &Facts<'_>, rule: &FlagRule, flags: &Flags) -> Result<Value> {
+    let flag = components::all().get(&rule.component).and_then(|flags| flags.get(&rule.name));
+    let is_list = rule.must.is_of_list() || flag.is_some_and(|flag| flag.kind == Kind::List);
+    let given: Vec<&String> =
+        flags.flags.iter().filter(|(name, _)| *name == rule.name).map(|(_, value)| value).collect();
+    if let Some(last) = given.last() {
+        let items =
+            if is_list { given.iter().flat_map(|text| split(text)).collect() } else { vec![(*last).clone()] };
+        let place = facts.place_of(&rule.component, &rule.name);
+        let (verb, place) = match (&flags.known, place) {
+            (Known::Logged(line), _) => ("was started with", Some(line.clone())),
+            (_, Some(place)) => ("gets", Some(place)),
+            (_, None) => ("gets, by K3s itself,", None),
+        };
+        let shown =
+            given.iter().map(|value| format!("--{}={value}", rule.name)).collect::<Vec<_>>().join(" ");
+        let text = format!("{} {verb} {shown}", rule.component);
+        return Ok(Value { items: Some(items), evidence: Evidence { text, place } });
+    }
+    if let (Some(path), "kubelet") = (&rule.field, rule.component.as_str()) {
+        let config = facts.kubelet.as_ref().map_err(copy)?;
+        if let Some(field) = config.get(path) {
+            let text = format!("the kubelet's configuration has {path}: {}", field.items.join(","));
+            return Ok(Value {
+                items: Some(field.items.clone()),
+                evidence: Evidence { text, place: field.place.clone() },
+            });
+        }
+    }
+    let (items, text) = match &rule.unset {
+        Some(unset) => (
+            Some(if is_list { split(unset) } else { vec![unset.clone()] }),
+            format!("nothing sets --{} of {}: it takes {unset} by itself", rule.name, rule.component),
+        ),
+        None => (None, format!("nothing sets --{} of {}", rule.name, rule.component)),
+    };
+    let place = match &flags.known {
+        Known::Logged(line) => line.clone(),
+        _ => Facts::home(),
+    };
+    Ok(Value { items, evidence: Evidence { text, place: Some(place) } })
+}
+
+fn split(text: &str) -> Vec<String> {
+    text.split(',').map(str::to_owned).filter(|item| !item.is_empty()).collect()
+}
+
+/// Errors are told once for every control that they keep from being judged.
+fn copy(error: &crate::Error) -> crate::Error {
+    let copy = crate::Error::new(error.kind(), error.message());
+    match error.place() {
+        Some(place) => copy.at(place.clone()),
+        None => copy,
+    }
+}

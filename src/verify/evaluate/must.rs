@@ -1,0 +1,90 @@
+//! What a value has to be.
+
+use crate::preflight::values;
+use crate::verify::rule::Must;
+
+impl Must {
+    /// Tells whether a value is as it has to be; `None` is one that is not set. Of several the last counts, but for
+    /// what is asked of a list.
+    #[must_use]
+    pub fn fits(&self, items: Option<&[String]>) -> bool {
+        let last = items.and_then(<[String]>::last).map(String::as_str);
+        let listed = |wanted: &String| items.unwrap_or_default().iter().any(|item| item == wanted);
+        match self {
+            Self::Be(wanted) => last.is_some_and(|text| same(text, wanted)),
+            Self::NotBe(wanted) => !last.is_some_and(|text| same(text, wanted)),
+            Self::BeSet(set) => last.is_some_and(|text| !text.is_empty()) == *set,
+            Self::AtLeast(least) => {
+                last.and_then(values::integer).is_some_and(|value| value >= i128::from(*least))
+            }
+            Self::Have(wanted) => wanted.iter().all(listed),
+            Self::Lack(unwanted) => !unwanted.iter().any(listed),
+            Self::BeWithin(known) => {
+                items.is_some_and(|items| !items.is_empty() && items.iter().all(|item| known.contains(item)))
+            }
+        }
+    }
+
+    /// Tells whether it is asked of a list.
+    #[must_use]
+    pub fn is_of_list(&self) -> bool {
+        matches!(self, Self::Have(_) | Self::Lack(_) | Self::BeWithin(_))
+    }
+
+    /// Says what `name` has to be.
+    #[must_use]
+    pub fn words(&self, name: &str) -> String {
+        match self {
+            Self::Be(wanted) => format!("{name} is {wanted}"),
+            Self::NotBe(unwanted) => format!("{name} is not {unwanted}"),
+            Self::BeSet(true) => format!("{name} is set"),
+            Self::BeSet(false) => format!("{name} is not set"),
+            Self::AtLeast(least) => format!("{name} is at least {least}"),
+            Self::Have(wanted) => format!("{name} has {}", wanted.join(", ")),
+            Self::Lack(unwanted) => format!("{name} does not have {}", unwanted.join(", ")),
+            Self::BeWithin(known) => format!("{name} has nothing but {}", known.join(", ")),
+        }
+    }
+}
+
+/// The same text, or the same boolean or duration as Go reads them.
+fn same(text: &str, wanted: &str) -> bool {
+    let booleans = || Some(values::boolean(text)? == values::boolean(wanted)?);
+    let durations = || Some(values::duration(text)? == values::duration(wanted)?);
+    text == wanted || booleans() == Some(true) || durations() == Some(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fits(must: &Must, text: &str) -> bool {
+        let items: Vec<String> = text.split(',').map(str::to_owned).collect();
+        must.fits(Some(&items))
+    }
+
+    #[test]
+    fn values_are_read_as_go_reads_them() {
+        let off = Must::Be("false".into());
+        assert!(fits(&off, "false") && fits(&off, "F") && fits(&off, "0"));
+        assert!(!fits(&off, "true") && !fits(&off, "") && !off.fits(None));
+        let never = Must::NotBe("0".into());
+        assert!(fits(&never, "4h0m0s") && fits(&never, "5m") && never.fits(None));
+        assert!(!fits(&never, "0s") && !fits(&never, "0") && !fits(&never, "0h0m"));
+        let days = Must::AtLeast(30);
+        assert!(fits(&days, "30") && fits(&days, "7,90"));
+        assert!(!fits(&days, "90,7") && !fits(&days, "x") && !days.fits(None));
+        assert!(Must::BeSet(true).fits(Some(&["a".into()])) && !fits(&Must::BeSet(true), ""));
+        assert!(Must::BeSet(false).fits(None) && !fits(&Must::BeSet(false), "a"));
+    }
+
+    #[test]
+    fn lists_are_looked_at_as_a_whole() {
+        let rbac = Must::Have(vec!["RBAC".into(), "Node".into()]);
+        assert!(fits(&rbac, "Node,RBAC") && !fits(&rbac, "RBAC") && !rbac.fits(None));
+        let lack = Must::Lack(vec!["AlwaysAllow".into()]);
+        assert!(fits(&lack, "Node,RBAC") && !fits(&lack, "Node,AlwaysAllow,RBAC") && lack.fits(None));
+        let strong = Must::BeWithin(vec!["A".into(), "B".into()]);
+        assert!(fits(&strong, "A") && !fits(&strong, "A,C") && !strong.fits(None) && !strong.fits(Some(&[])));
+    }
+}

@@ -1,0 +1,132 @@
+//! What K3s wrote when it started its components: with which arguments.
+
+use std::borrow::Cow;
+
+use crate::k3s::components;
+use crate::node::{Root, RootedPath, program};
+
+/// Where K3s writes what it would tell the journal, where there is no systemd.
+const LOG_FILE: &str = "/var/log/k3s.log";
+
+/// The log of K3s, or what is there of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Journal {
+    /// Its lines.
+    pub text: String,
+    /// Where they are from, such as a file; none where there was nothing to read.
+    pub from: Option<String>,
+}
+
+/// The flags that a component was started with, in their order: names without dashes, and values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logged {
+    /// Names and values.
+    pub flags: Vec<(String, String)>,
+    /// The number of the line.
+    pub line: usize,
+}
+
+impl Journal {
+    /// Takes the lines of a file.
+    #[must_use]
+    pub fn of(text: impl Into<String>, from: impl Into<String>) -> Self {
+        Self { text: text.into(), from: Some(from.into()) }
+    }
+
+    /// Reads the log of the running K3s; nothing where there is none or where it cannot be read.
+    ///
+    /// Only the live root's: another one's journal would be that of the machine on which it is looked at.
+    #[must_use]
+    pub fn read(root: &Root) -> Self {
+        let file = || {
+            let bytes = root.read(&RootedPath::fixed(LOG_FILE)).ok().flatten()?;
+            Some(Self::of(String::from_utf8_lossy(&bytes), LOG_FILE))
+        };
+        let journalctl = || {
+            let program = root.is_live().then(|| program::find("journalctl")).flatten()?;
+            let units = ["-m", "-u", "k3s", "-u", "k3s-agent", "--no-pager", "-q"];
+            // Only since journalctl was built with patterns; without them it is all lines.
+            let lines = program::output(&program, units.into_iter().chain(["-g", "Running kube"]))
+                .or_else(|_| program::output(&program, units))
+                .ok()?;
+            (!lines.is_empty())
+                .then(|| Self::of(String::from_utf8_lossy(&lines), "journalctl -u k3s -u k3s-agent"))
+        };
+        journalctl().or_else(file).unwrap_or_default()
+    }
+
+    /// Returns the flags that a component was started with the last time; none where no line says.
+    #[must_use]
+    pub fn last(&self, component: &str) -> Option<Logged> {
+        let mark = format!("Running {component} ");
+        let (index, line) = self.text.lines().enumerate().filter(|(_, line)| line.contains(&mark)).last()?;
+        let (_, flags) = line.split_once(&mark)?;
+        Some(Logged { flags: split(&unquoted(flags)), line: index + 1 })
+    }
+}
+
+/// Takes away the quotes in which logrus puts a message, and what follows them.
+fn unquoted(message: &str) -> Cow<'_, str> {
+    let mut end = None;
+    let mut escaped = false;
+    for (at, letter) in message.char_indices() {
+        if letter == '"' && !escaped {
+            end = Some(at);
+            break;
+        }
+        escaped = letter == '\\' && !escaped;
+    }
+    let message = &message[..end.unwrap_or(message.len())];
+    if message.contains('\\') {
+        message.replace("\\\"", "\"").replace("\\\\", "\\").into()
+    } else {
+        message.into()
+    }
+}
+
+/// K3s joins flags with spaces, and a value may have some.
+fn split(flags: &str) -> Vec<(String, String)> {
+    let flags = flags.trim().strip_prefix("--").unwrap_or_default();
+    let pair = |flag: &str| {
+        let (_, value) = flag.split_once('=').unwrap_or((flag, "true"));
+        (components::name_of(flag), value.to_owned())
+    };
+    flags.split(" --").filter(|flag| !flag.is_empty()).map(|flag| pair(flag.trim_end())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags(text: &str, component: &str) -> Option<String> {
+        let logged = Journal::of(text, "").last(component)?;
+        Some(
+            logged
+                .flags
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect::<Vec<_>>()
+                .join(" | "),
+        )
+    }
+
+    #[test]
+    fn the_last_start_counts() {
+        let text = "Nov 23 n k3s[1]: time=\"x\" level=info msg=\"Running kubelet --a=1 --b=2\"\n\
+                    Nov 24 n k3s[2]: time=\"x\" level=info msg=\"Running kubelet --a=3\"\n\
+                    Nov 24 n k3s[2]: time=\"x\" level=info msg=\"Running kube-proxy --a=4\"\n";
+        assert_eq!(flags(text, "kubelet").as_deref(), Some("a=3"));
+        assert_eq!(Journal::of(text, "").last("kubelet").unwrap().line, 2);
+        assert_eq!(flags(text, "kube-apiserver"), None);
+        assert_eq!(flags("", "kubelet"), None);
+    }
+
+    #[test]
+    fn the_closing_quote_is_no_part_of_the_last_value() {
+        assert_eq!(
+            flags("msg=\"Running kubelet --x=a b --y=c\\\"d\\\\ --z\" more=\"1\"", "kubelet").as_deref(),
+            Some("x=a b | y=c\"d\\ | z=true")
+        );
+        assert_eq!(flags("Running kubelet --x_y=1", "kubelet").as_deref(), Some("x-y=1"));
+    }
+}
