@@ -11,6 +11,7 @@ pub mod journal;
 pub mod judges;
 mod report;
 pub mod rule;
+pub mod scanner;
 
 pub use control::{Control, benchmarks, controls};
 pub use evaluate::{judge, verify};
