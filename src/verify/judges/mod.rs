@@ -1,16 +1,53 @@
 //! Judges that are code: what more than one value decides.
 
-use super::{Facts, rule::Judgement};
-use crate::error::Result;
+mod audit;
+mod encryption;
+
+use super::rule::{Judgement, Must, Outcome};
+use super::{Evidence, Facts, evaluate};
+use crate::error::{Place, Result};
+use crate::node::RootedPath;
 
 /// Looks at the node; the word is what it is asked about.
 pub type Judge = fn(&Facts<'_>, Option<&str>) -> Result<Judgement>;
 
 /// The judges by their names in data/benchmark-controls.yaml.
-const JUDGES: [(&str, Judge); 0] = [];
+const JUDGES: [(&str, Judge); 4] = [
+    ("audit-policy", audit::policy),
+    ("audit-policy-coverage", audit::coverage),
+    ("encryption", encryption::encryption),
+    ("encryption-providers", encryption::providers),
+];
 
 /// Returns the judge of a name.
 #[must_use]
 pub fn find(name: &str) -> Option<Judge> {
     JUDGES.iter().find(|(known, _)| *known == name).map(|(_, judge)| *judge)
+}
+
+/// A file that a flag names.
+enum Subject {
+    /// It is there.
+    File { path: RootedPath, bytes: Vec<u8>, evidence: Vec<Evidence> },
+    /// It is not, and this is what that comes to.
+    Judged(Judgement),
+}
+
+/// Reads the file that a flag of a component names.
+fn read(facts: &Facts<'_>, component: &str, flag: &str, expected: &str) -> Result<Subject> {
+    let judgement = evaluate::flag(facts, component, flag, Must::BeSet(true))?;
+    let expected = expected.to_owned();
+    if judgement.outcome != Outcome::Met {
+        return Ok(Subject::Judged(Judgement { expected, ..judgement }));
+    }
+    let path = facts.judged.path(&judgement.actual)?;
+    let mut evidence = judgement.evidence;
+    match facts.judged.root.read(&path)? {
+        Some(bytes) => Ok(Subject::File { path, bytes, evidence }),
+        None => {
+            let place = Place { file: path.to_string(), position: None };
+            evidence.push(Evidence { text: format!("{path} is not there"), place: Some(place) });
+            Ok(Subject::Judged(Judgement::met(false, expected, "the file is not there", evidence)))
+        }
+    }
 }
