@@ -1,7 +1,11 @@
 //! Judges that are code: what more than one value decides.
 
+mod asked;
 mod audit;
 mod encryption;
+mod namespaces;
+mod rbac;
+mod workloads;
 
 use super::rule::{Judgement, Must, Outcome};
 use super::{Evidence, Facts, evaluate};
@@ -12,11 +16,17 @@ use crate::node::RootedPath;
 pub type Judge = fn(&Facts<'_>, Option<&str>) -> Result<Judgement>;
 
 /// The judges by their names in data/benchmark-controls.yaml.
-const JUDGES: [(&str, Judge); 4] = [
+const JUDGES: [(&str, Judge); 10] = [
     ("audit-policy", audit::policy),
     ("audit-policy-coverage", audit::coverage),
+    ("default-namespace", namespaces::default_is_empty),
     ("encryption", encryption::encryption),
     ("encryption-providers", encryption::providers),
+    ("namespaces", namespaces::boundaries),
+    ("rbac", rbac::judge),
+    ("seccomp", workloads::seccomp),
+    ("secrets-as-files", workloads::secrets_as_files),
+    ("security-contexts", workloads::security_contexts),
 ];
 
 /// Returns the judge of a name.
