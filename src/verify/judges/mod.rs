@@ -1,7 +1,16 @@
 //! Judges that are code: what more than one value decides.
 
+mod applied;
+mod asked;
 mod audit;
 mod encryption;
+mod namespaces;
+mod network;
+mod pod_security;
+mod pod_security_policies;
+mod rbac;
+mod service_accounts;
+mod workloads;
 
 use super::rule::{Judgement, Must, Outcome};
 use super::{Evidence, Facts, evaluate};
@@ -12,11 +21,21 @@ use crate::node::RootedPath;
 pub type Judge = fn(&Facts<'_>, Option<&str>) -> Result<Judgement>;
 
 /// The judges by their names in data/benchmark-controls.yaml.
-const JUDGES: [(&str, Judge); 4] = [
+const JUDGES: [(&str, Judge); 14] = [
     ("audit-policy", audit::policy),
     ("audit-policy-coverage", audit::coverage),
+    ("cni", network::cni),
+    ("default-namespace", namespaces::default_is_empty),
+    ("default-service-accounts", service_accounts::judge),
     ("encryption", encryption::encryption),
     ("encryption-providers", encryption::providers),
+    ("namespaces", namespaces::boundaries),
+    ("network-policies", network::policies),
+    ("pod-security", pod_security::judge),
+    ("rbac", rbac::judge),
+    ("seccomp", workloads::seccomp),
+    ("secrets-as-files", workloads::secrets_as_files),
+    ("security-contexts", workloads::security_contexts),
 ];
 
 /// Returns the judge of a name.
