@@ -116,6 +116,12 @@ fn role_of_name(name: &str) -> Option<Role> {
     }
 }
 
+/// Finds the installed binary.
+#[must_use]
+pub fn binary(root: &Root) -> Option<RootedPath> {
+    BINARIES.map(RootedPath::fixed).into_iter().find(|path| root.exists(path))
+}
+
 /// Finds the version in the bytes of the installed binary, which is never run; none where there is no binary.
 ///
 /// # Errors

@@ -27,21 +27,34 @@ pub fn run<'a>(
 ///
 /// # Errors
 /// As for [`run`].
-#[allow(clippy::disallowed_methods, reason = "this is the room that runs programs")]
 pub fn output<'a>(
     program: &str,
     arguments: impl IntoIterator<Item = &'a str>,
+) -> std::result::Result<Vec<u8>, String> {
+    output_with(program, arguments, &[])
+        .map_err(|said| format!("{program}: {}", said.lines().next().unwrap_or("it failed without a word")))
+}
+
+/// The same with variables, which are all of its environment but PATH.
+///
+/// # Errors
+/// All that it says, or why it cannot be run.
+#[allow(clippy::disallowed_methods, reason = "this is the room that runs programs")]
+pub fn output_with<'a>(
+    program: &str,
+    arguments: impl IntoIterator<Item = &'a str>,
+    variables: &[(&str, &str)],
 ) -> std::result::Result<Vec<u8>, String> {
     let output = Command::new(program)
         .args(arguments)
         .env_clear()
         .env("PATH", FOLDERS.join(":"))
+        .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .output()
-        .map_err(|error| format!("{program}: {error}"))?;
+        .map_err(|error| error.to_string())?;
     if output.status.success() {
         return Ok(output.stdout);
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{program}: {}", said.lines().next().unwrap_or("it failed without a word")))
+    Err(String::from_utf8_lossy(&output.stderr).into_owned())
 }

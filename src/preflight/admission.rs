@@ -5,8 +5,8 @@
 
 use super::apiserver::{ApiServer, At, in_file, refused};
 use super::yaml::{self, Document, Fault, MAX_FAULTS, Type};
-use super::{Finding, Judged, event_rate_limit, pod_security};
-use crate::error::Result;
+use super::{Class, Finding, Judged, event_rate_limit, pod_security};
+use crate::error::{Error, Kind, Place, Result};
 use crate::k3s::yaml::Node;
 use crate::node::RootedPath;
 
@@ -121,6 +121,70 @@ pub(super) fn unknown_field(code: &'static str, path: &RootedPath, fault: &Fault
         "write the field as Kubernetes does, once",
     )
     .at(in_file(path, fault.position))
+}
+
+/// What the API server is told about the security of pods.
+#[derive(Debug)]
+pub(crate) struct PodSecurity {
+    /// Whether the admission plugin PodSecurity is on.
+    pub(crate) on: bool,
+    /// Whether PodSecurityPolicy is, which the minors up to 1.24 have.
+    pub(crate) policies: bool,
+    /// What PodSecurity is configured with, and where; none where nothing configures it, so that any pod is admitted.
+    pub(crate) configuration: Option<(RootedPath, Document)>,
+}
+
+/// Reads what an API server with these flags (names without dashes, and values) is told about the security of pods.
+///
+/// # Errors
+/// Where it cannot be read, or where the server would not start on it.
+pub(crate) fn pod_security(judged: &Judged<'_>, flags: Vec<(String, String)>) -> Result<PodSecurity> {
+    let server = ApiServer::with(judged, flags);
+    let plugins = server.plugins();
+    let (on, policies) = (plugins.contains("PodSecurity"), plugins.contains("PodSecurityPolicy"));
+    let own = configured(&server)?;
+    if let Some(own) = &own
+        && let Some(stops) =
+            pod_security::judge(&server, own).into_iter().find(|finding| finding.class == Class::Stops)
+    {
+        return Err(refusal(&own.path, own.position, stops.says.unwrap_or(stops.message)));
+    }
+    let configuration = own.and_then(|own| match own.document {
+        Ok(Some(document)) => Some((own.path, document)),
+        _ => None,
+    });
+    Ok(PodSecurity { on, policies, configuration })
+}
+
+/// Finds the first entry for PodSecurity, which counts.
+fn configured(server: &ApiServer<'_>) -> Result<Option<Own>> {
+    let Some(text) = server.value(FLAG) else { return Ok(None) };
+    let path = server.judged.path(text)?;
+    let At::File(bytes) = server.look(&path)? else {
+        let message = format!("the admission configuration {path} is no file: the API server does not start");
+        return Err(Error::new(Kind::BadInput, message).at(server.place(FLAG).unwrap_or(Place::parse(FLAG))));
+    };
+    let document = match read(server, &bytes) {
+        Ok((document, _)) => document,
+        Err(Bad::Legacy(_)) => return Ok(None),
+        Err(Bad::Refused(_, fault)) => return Err(refusal(&path, fault.position, fault.message)),
+    };
+    let mut entries = yaml::items(&document.root, "plugins").iter();
+    let Some(entry) = entries.find(|entry| yaml::text(entry, "name") == "PodSecurity") else {
+        return Ok(None);
+    };
+    let mut findings = Vec::new();
+    match own(server, &path, &document, entry, &mut findings)? {
+        Some(own) => Ok(Some(own)),
+        None => {
+            let message = findings.pop().map_or_else(String::new, |finding| finding.message);
+            Err(refusal(&path, entry.position, message))
+        }
+    }
+}
+
+fn refusal(path: &RootedPath, position: (usize, usize), message: impl Into<String>) -> Error {
+    Error::new(Kind::BadInput, message).at(in_file(path, position))
 }
 
 enum Bad {

@@ -54,6 +54,11 @@ impl<'a> ApiServer<'a> {
             .then(|| Self { judged, flags: flags.iter().filter_map(split).collect() })
     }
 
+    /// Returns one with other flags than the configuration would give it: names without dashes, and values.
+    pub(super) fn with(judged: &'a Judged<'a>, flags: Vec<(String, String)>) -> Self {
+        Self { judged, flags }
+    }
+
     /// Returns the value of a flag, the last one that is set; none where it is not set or empty.
     pub(super) fn value(&self, name: &str) -> Option<&str> {
         self.flags

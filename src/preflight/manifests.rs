@@ -13,12 +13,14 @@ use super::{Finding, Judged};
 use crate::Role;
 use crate::document::BUILT_IN_NAMESPACES;
 use crate::embedded;
-use crate::error::{Kind, Place, Result};
+use crate::error::{Error, Kind, Place, Result};
 use crate::node::{Node, RootedPath};
 use crate::profile::KubernetesMinor;
 
 /// The one label that every namespace has (set by the API server from 1.21 on).
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
+/// The code of the finding for a file of which K3s applies nothing.
+const UNREADABLE: &str = "manifest-unreadable";
 /// Deepest directory below `manifests` that is looked at.
 const MAX_DEPTH: usize = 16;
 
@@ -34,15 +36,64 @@ struct ApiVersion {
 }
 
 /// An object of a manifest.
-struct Object {
-    value: Value,
-    place: Place,
+#[derive(Debug)]
+pub(crate) struct Object {
+    /// What it is.
+    pub(crate) value: Value,
+    /// Where it begins.
+    pub(crate) place: Place,
 }
 
 pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
     if judged.role == Role::Agent {
         return Ok(Vec::new());
     }
+    let (objects, mut findings) = read_all(judged)?;
+    let namespaces = namespaces(&objects);
+    let labels = labels(&objects);
+    // A cluster that has started may have namespaces and labels from elsewhere.
+    let is_new = judged.traces().started.is_none();
+    for object in &objects {
+        findings.extend(not_served(object, judged.minor));
+        findings.extend(no_namespace(object, &namespaces).filter(|_| is_new));
+        findings.extend(selects_nothing(object, &labels));
+    }
+    Ok(findings)
+}
+
+/// Returns the objects that K3s will apply and that the minor serves.
+///
+/// # Errors
+/// Where a manifest cannot be read, or where K3s applies none because of it.
+pub(crate) fn applied(judged: &Judged<'_>) -> Result<Vec<Object>> {
+    let (objects, findings) = read_all(judged)?;
+    if let Some(finding) = findings.into_iter().find(|finding| finding.code != UNREADABLE) {
+        let place = finding.place.unwrap_or(Place::parse("server/manifests"));
+        return Err(Error::new(Kind::Failed, finding.message).at(place));
+    }
+    let base = format!("{}/server/manifests/", judged.data_dir);
+    let disabled = |object: &Object| is_disabled(judged, object.place.file.trim_start_matches(&base));
+    let is_served = |object: &Object| not_served(object, judged.minor).is_none() && !disabled(object);
+    Ok(objects.into_iter().filter(is_served).collect())
+}
+
+/// Tells whether K3s' key `disable` names a manifest, by its name without its ending, or a directory that it is in:
+/// then K3s removes it, be it the user's (`shouldDisableFile` in pkg/deploy/controller.go).
+fn is_disabled(judged: &Judged<'_>, path: &str) -> bool {
+    let Some(values) = judged.effective.as_ref().ok().and_then(|effective| effective.values.get("disable"))
+    else {
+        return false;
+    };
+    let disables: Vec<&str> = values.items.iter().flat_map(|item| item.split(',')).map(str::trim).collect();
+    let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
+    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+    let folders = folder.match_indices('/').map(|(at, _)| &folder[..at]).chain([folder]);
+    disables.contains(&stem)
+        || folders.filter(|folder| !folder.is_empty()).any(|folder| disables.contains(&folder))
+}
+
+/// Reads the objects that the controller would apply, and says what it cannot read.
+fn read_all(judged: &Judged<'_>) -> Result<(Vec<Object>, Vec<Finding>)> {
     let (mut findings, mut objects) = (Vec::new(), Vec::new());
     for path in files(judged, &judged.data_dir.join("server/manifests"), 0)? {
         if !judged.root.exists(&path) {
@@ -63,16 +114,7 @@ pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
             Err(finding) => findings.push(*finding),
         }
     }
-    let namespaces = namespaces(&objects);
-    let labels = labels(&objects);
-    // A cluster that has started may have namespaces and labels from elsewhere.
-    let is_new = judged.traces().started.is_none();
-    for object in &objects {
-        findings.extend(not_served(object, judged.minor));
-        findings.extend(no_namespace(object, &namespaces).filter(|_| is_new));
-        findings.extend(selects_nothing(object, &labels));
-    }
-    Ok(findings)
+    Ok((objects, findings))
 }
 
 /// Lists the files that the controller takes, in its order: hidden ones and those with a `.skip` beside are left out.
@@ -113,10 +155,7 @@ fn read(path: &RootedPath, bytes: &[u8]) -> std::result::Result<Vec<Object>, Box
     let at = |line| Place { file: path.to_string(), position: Some((line, 1)) };
     let not_applied = |message: String, place| {
         let message = format!("{message}: K3s applies nothing of this file");
-        Box::new(
-            Finding::hardens_nothing("manifest-unreadable", message, "mend this document, or remove it")
-                .at(place),
-        )
+        Box::new(Finding::hardens_nothing(UNREADABLE, message, "mend this document, or remove it").at(place))
     };
     let mut objects = Vec::new();
     for (line, document) in documents(text) {

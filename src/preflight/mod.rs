@@ -3,7 +3,7 @@
 //! Every judge looks at one thing and returns [`Finding`]s. A finding has a stable code, the place, what K3s would
 //! say, and the remedy. What could not be read is no finding: it makes the verdict unknown, never a pass.
 
-mod admission;
+pub(crate) mod admission;
 mod apiserver;
 mod arguments;
 mod audit;
@@ -13,7 +13,7 @@ mod event_rate_limit;
 mod finding;
 mod judged;
 mod kernel;
-mod manifests;
+pub(crate) mod manifests;
 mod options;
 mod pod_security;
 mod surroundings;

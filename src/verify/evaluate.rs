@@ -6,7 +6,7 @@ mod must;
 
 use super::control::Control;
 use super::facts::Datastore;
-use super::rule::{Judgement, Outcome, Rule};
+use super::rule::{FlagRule, Judgement, Must, Outcome, Rule};
 use super::{Evidence, Facts, Report, Status, Verdict, judges};
 use crate::Role;
 use crate::error::{Error, Result};
@@ -80,6 +80,12 @@ pub fn judge(facts: &Facts<'_>, rule: &Rule) -> Judgement {
         },
     };
     result.unwrap_or_else(|error| Judgement::failed(&error))
+}
+
+/// Judges a node by a flag of a component that is not the kubelet.
+pub(super) fn flag(facts: &Facts<'_>, component: &str, name: &str, must: Must) -> Result<Judgement> {
+    let (component, name) = (component.to_owned(), name.to_owned());
+    flag::judge(facts, &FlagRule { component, name, field: None, unset: None, must })
 }
 
 /// Each has to be met. What is not applicable says nothing beside what is.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::cluster::Cluster;
 use super::journal::Journal;
 use crate::document::DROP_IN;
 use crate::error::{Place, Result};
@@ -25,6 +26,8 @@ pub struct Facts<'a> {
     pub kubelet: Result<KubeletConfig>,
     /// Where the cluster's state is kept.
     pub datastore: Datastore,
+    /// What runs in its cluster; none where it was not asked.
+    pub cluster: Option<Result<Cluster>>,
 }
 
 /// Where the cluster's state is kept.
@@ -76,7 +79,14 @@ impl<'a> Facts<'a> {
         let started = judged.traces().started.is_some() || journal.from.is_some();
         let kubelet = KubeletConfig::read(judged.root, &judged.data_dir, judged.minor);
         let datastore = datastore(&judged);
-        Self { judged, owner, started, journal, kubelet, datastore }
+        Self { judged, owner, started, journal, kubelet, datastore, cluster: None }
+    }
+
+    /// Adds what runs in its cluster, or why that is not known.
+    #[must_use]
+    pub fn with_cluster(mut self, cluster: Result<Cluster>) -> Self {
+        self.cluster = Some(cluster);
+        self
     }
 
     /// Returns the flags of a component: those that the running one was started with, else those that it will be.

@@ -4,6 +4,7 @@
 //! sees it; a [`Rule`] looks at the facts and comes to an outcome. What could not be looked at is unknown, never a
 //! pass.
 
+pub mod cluster;
 pub mod control;
 mod evaluate;
 pub mod facts;
@@ -13,6 +14,7 @@ mod report;
 pub mod rule;
 pub mod scanner;
 
+pub use cluster::{Cluster, Kind, Kubectl};
 pub use control::{Control, benchmarks, controls};
 pub use evaluate::{judge, verify};
 pub use facts::Facts;

@@ -1,16 +1,72 @@
 //! Judges that are code: what more than one value decides.
 
-use super::{Facts, rule::Judgement};
-use crate::error::Result;
+mod applied;
+mod asked;
+mod audit;
+mod encryption;
+mod namespaces;
+mod network;
+mod pod_security;
+mod pod_security_policies;
+mod rbac;
+mod service_accounts;
+mod workloads;
+
+use super::rule::{Judgement, Must, Outcome};
+use super::{Evidence, Facts, evaluate};
+use crate::error::{Place, Result};
+use crate::node::RootedPath;
 
 /// Looks at the node; the word is what it is asked about.
 pub type Judge = fn(&Facts<'_>, Option<&str>) -> Result<Judgement>;
 
 /// The judges by their names in data/benchmark-controls.yaml.
-const JUDGES: [(&str, Judge); 0] = [];
+const JUDGES: [(&str, Judge); 14] = [
+    ("audit-policy", audit::policy),
+    ("audit-policy-coverage", audit::coverage),
+    ("cni", network::cni),
+    ("default-namespace", namespaces::default_is_empty),
+    ("default-service-accounts", service_accounts::judge),
+    ("encryption", encryption::encryption),
+    ("encryption-providers", encryption::providers),
+    ("namespaces", namespaces::boundaries),
+    ("network-policies", network::policies),
+    ("pod-security", pod_security::judge),
+    ("rbac", rbac::judge),
+    ("seccomp", workloads::seccomp),
+    ("secrets-as-files", workloads::secrets_as_files),
+    ("security-contexts", workloads::security_contexts),
+];
 
 /// Returns the judge of a name.
 #[must_use]
 pub fn find(name: &str) -> Option<Judge> {
     JUDGES.iter().find(|(known, _)| *known == name).map(|(_, judge)| *judge)
+}
+
+/// A file that a flag names.
+enum Subject {
+    /// It is there.
+    File { path: RootedPath, bytes: Vec<u8>, evidence: Vec<Evidence> },
+    /// It is not, and this is what that comes to.
+    Judged(Judgement),
+}
+
+/// Reads the file that a flag of a component names.
+fn read(facts: &Facts<'_>, component: &str, flag: &str, expected: &str) -> Result<Subject> {
+    let judgement = evaluate::flag(facts, component, flag, Must::BeSet(true))?;
+    let expected = expected.to_owned();
+    if judgement.outcome != Outcome::Met {
+        return Ok(Subject::Judged(Judgement { expected, ..judgement }));
+    }
+    let path = facts.judged.path(&judgement.actual)?;
+    let mut evidence = judgement.evidence;
+    match facts.judged.root.read(&path)? {
+        Some(bytes) => Ok(Subject::File { path, bytes, evidence }),
+        None => {
+            let place = Place { file: path.to_string(), position: None };
+            evidence.push(Evidence { text: format!("{path} is not there"), place: Some(place) });
+            Ok(Subject::Judged(Judgement::met(false, expected, "the file is not there", evidence)))
+        }
+    }
 }

@@ -1,0 +1,73 @@
+//! The report for programs: format 1, whose schema is `docs/schema/verify.json`.
+
+use serde_json::{Map, Value, json};
+
+use super::section::Counts;
+use crate::error::Place;
+use crate::output::json::FORMAT_VERSION;
+use crate::verify::{Evidence, Report, Status, Verdict, Waiver};
+
+/// Returns the report for programs. A control that is waived keeps its status and has a `waiver`; the summary counts
+/// it under its status and, once more, as waived.
+#[must_use]
+pub fn verify_json(report: &Report) -> Value {
+    let counts = Counts::of(&report.verdicts);
+    let mut summary: Map<String, Value> =
+        Status::ALL.iter().map(|status| (status.name().to_owned(), counts.get(*status).into())).collect();
+    summary.insert("waived".to_owned(), counts.waived.into());
+    json!({
+        "format_version": FORMAT_VERSION,
+        "root": report.root.display().to_string(),
+        "role": report.role,
+        "kubernetes": report.kubernetes.to_string(),
+        "benchmark": report.benchmark,
+        "started": report.started,
+        "summary": summary,
+        "controls": report.verdicts.iter().map(control).collect::<Vec<_>>(),
+        "findings": report.findings.iter().map(evidence).collect::<Vec<_>>(),
+    })
+}
+
+fn control(verdict: &Verdict) -> Value {
+    let mut json = json!({
+        "id": verdict.id.to_string(),
+        "name": verdict.name,
+        "title": verdict.title,
+        "level": verdict.level,
+        "automated": verdict.automated,
+        "status": verdict.status,
+        "expected": verdict.expected,
+        "actual": verdict.actual,
+        "evidence": verdict.evidence.iter().map(evidence).collect::<Vec<_>>(),
+        "remedy": verdict.remedy,
+    });
+    if let Some(accepted) = &verdict.waiver {
+        json["waiver"] = waiver(accepted);
+    }
+    json
+}
+
+fn evidence(evidence: &Evidence) -> Value {
+    with_place(json!({"text": evidence.text}), evidence.place.as_ref())
+}
+
+fn waiver(waiver: &Waiver) -> Value {
+    let mut json = json!({"control": waiver.control, "reason": waiver.reason, "who": waiver.who});
+    for (key, value) in [("ticket", &waiver.ticket), ("until", &waiver.until), ("value", &waiver.value)] {
+        if let Some(value) = value {
+            json[key] = value.as_str().into();
+        }
+    }
+    with_place(json, waiver.place.as_ref())
+}
+
+fn with_place(mut json: Value, place: Option<&Place>) -> Value {
+    if let Some(place) = place {
+        json["path"] = place.file.as_str().into();
+        if let Some((line, column)) = place.position {
+            json["line"] = line.into();
+            json["column"] = column.into();
+        }
+    }
+    json
+}

@@ -1,0 +1,44 @@
+//! The report of `verify` in the forms that people and other programs read, one file a form.
+//!
+//! All text of a report may come from the node, and a node may be hostile: every form escapes what it shows.
+
+mod json;
+mod section;
+mod text;
+mod visible;
+
+use crate::verify::{Report, Status};
+
+pub use json::verify_json;
+pub use text::{TextOptions, verify_text};
+
+/// Tells whether a status says that something is to be done.
+fn is_finding(status: Status) -> bool {
+    matches!(status, Status::Fail | Status::Warn | Status::Unknown)
+}
+
+/// Returns the word for a status in texts for people.
+fn word(status: Status) -> &'static str {
+    match status {
+        Status::NotApplicable => "not applicable",
+        other => other.name(),
+    }
+}
+
+/// Returns the report's subject as a line.
+fn subject(report: &Report) -> String {
+    format!(
+        "{} at {}: Kubernetes {}, CIS {}",
+        report.role,
+        report.root.display(),
+        report.kubernetes,
+        report.benchmark
+    )
+}
+
+/// What a report of a node on which K3s has not started says of itself.
+const FORECAST: &str =
+    "K3s has not started here. This is a forecast: what holds once it starts as it is configured now.";
+
+/// What the score leaves out, wherever it is shown.
+const SCORE_IS: &str = "pass of pass, fail and warn; manual, not applicable and unknown are left out";

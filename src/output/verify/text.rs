@@ -1,0 +1,297 @@
+//! The report for people: what is wrong with what to do about it, and the score last, where a terminal leaves it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::section::{Counts, Section};
+use super::visible::visible;
+use super::{FORECAST, SCORE_IS, is_finding, subject};
+use crate::output::Style;
+use crate::verify::{Evidence, Report, Status, Verdict, Waiver};
+
+/// Narrower than this nothing is wrapped.
+const MIN_WIDTH: usize = 40;
+/// The columns of the words for a status.
+const WORD_WIDTH: usize = 7;
+
+/// What is shown, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TextOptions {
+    /// How it is decorated.
+    pub style: Style,
+    /// How many columns there are; none for no wrapping, as for a file or a pipe.
+    pub width: Option<usize>,
+    /// Only the table of counts.
+    pub summary: bool,
+    /// Only what is not met or not known.
+    pub only_findings: bool,
+}
+
+/// Returns the report for people.
+#[must_use]
+pub fn verify_text(report: &Report, options: &TextOptions) -> String {
+    let mut page = Page {
+        text: String::new(),
+        style: options.style,
+        width: options.width.map(|width| width.max(MIN_WIDTH)),
+    };
+    page.block(&[], &subject(report), "1");
+    if !report.started {
+        page.block(&[], FORECAST, "1;33");
+    }
+    let sections = Section::all(report);
+    if options.summary {
+        page.table(&sections);
+    } else {
+        for section in &sections {
+            page.section(section, options.only_findings);
+        }
+        page.findings(&report.findings);
+    }
+    page.closing(report);
+    page.text
+}
+
+/// The text as it grows.
+struct Page {
+    text: String,
+    style: Style,
+    width: Option<usize>,
+}
+
+impl Page {
+    fn section(&mut self, section: &Section<'_>, only_findings: bool) {
+        let shown: Vec<&&Verdict> = section
+            .verdicts
+            .iter()
+            .filter(|verdict| {
+                if only_findings {
+                    is_finding(verdict.status)
+                } else {
+                    verdict.status != Status::NotApplicable
+                }
+            })
+            .collect();
+        let absent = if only_findings { Vec::new() } else { not_applicable(section) };
+        if shown.is_empty() && absent.is_empty() {
+            return;
+        }
+        let _infallible = writeln!(
+            self.text,
+            "\n{}",
+            self.style.paint("1", &format!("{} {}", section.number, section.name()))
+        );
+        for verdict in shown {
+            self.verdict(verdict);
+        }
+        for (why, ids) in absent {
+            let ids = ids.join(", ");
+            let line = if why.is_empty() { ids } else { format!("{ids}: {why}") };
+            self.labelled("n/a", "2", &line);
+        }
+    }
+
+    fn verdict(&mut self, verdict: &Verdict) {
+        let (word, code) = label(verdict);
+        let id = verdict.id.to_string();
+        self.labelled(word, code, &format!("{id:6} {}", visible(&verdict.title)));
+        if verdict.status == Status::Pass {
+            return;
+        }
+        if let Some(waiver) = &verdict.waiver {
+            self.detail("waived", &format!("{}, {}", verdict.status.name(), accepted(waiver)));
+        }
+        let expects = if verdict.status == Status::Manual { "look at" } else { "expected" };
+        self.detail(expects, &verdict.expected);
+        let is_unknown = verdict.status == Status::Unknown;
+        self.detail(if is_unknown { "because" } else { "actual" }, &verdict.actual);
+        for evidence in &verdict.evidence {
+            // What only says once more why it is so is left out.
+            if evidence.place.is_some() || evidence.text != verdict.actual {
+                self.detail("seen", &placed(evidence));
+            }
+        }
+        if verdict.waiver.is_none() {
+            self.remedy(&verdict.remedy);
+        }
+    }
+
+    fn findings(&mut self, findings: &[Evidence]) {
+        if findings.is_empty() {
+            return;
+        }
+        let _infallible = writeln!(self.text, "\n{}", self.style.paint("1", "Waivers that do not count"));
+        for finding in findings {
+            self.labelled("WAIVER", "1;33", &placed(finding));
+        }
+    }
+
+    fn table(&mut self, sections: &[Section<'_>]) {
+        let heads = ["pass", "fail", "warn", "manual", "n/a", "unknown"];
+        let name = |section: &Section<'_>| section.name().chars().count();
+        let numbers: usize = heads.iter().map(|head| head.len() + 1).sum();
+        let names = sections.iter().map(name).max().unwrap_or_default();
+        // On a narrow terminal the numbers count.
+        let names = if self.width.is_some_and(|width| width < 5 + names + numbers) { 0 } else { names };
+        let row = |number: &str, name: &str, cells: [String; 6]| {
+            let name = if names == 0 { "" } else { name };
+            let mut line = format!("{number:5}{name:names$}");
+            for (head, cell) in heads.iter().zip(cells) {
+                let _infallible = write!(line, " {cell:>width$}", width = head.len());
+            }
+            line
+        };
+        let _infallible =
+            writeln!(self.text, "\n{}", self.style.paint("1", &row("", "", heads.map(str::to_owned))));
+        let cells = |counts: &Counts| Status::ALL.map(|status| counts.get(status).to_string());
+        for section in sections {
+            let counts = Counts::of(section.verdicts.iter().copied());
+            let _infallible = writeln!(self.text, "{}", row(&section.number, section.name(), cells(&counts)));
+        }
+        let total = Counts::of(sections.iter().flat_map(|section| section.verdicts.iter().copied()));
+        let _infallible = writeln!(self.text, "{}", self.style.paint("1", &row("all", "", cells(&total))));
+    }
+
+    fn closing(&mut self, report: &Report) {
+        let counts = Counts::of(&report.verdicts);
+        self.text.push('\n');
+        let parts: Vec<String> = Status::ALL
+            .into_iter()
+            .filter(|status| counts.get(*status) > 0)
+            .map(|status| {
+                let of = report.verdicts.iter().filter(|verdict| verdict.status == status);
+                let waived = match of.filter(|verdict| verdict.waiver.is_some()).count() {
+                    0 => String::new(),
+                    waived => format!(" ({waived} waived)"),
+                };
+                format!("{} {}{waived}", counts.get(status), super::word(status))
+            })
+            .collect();
+        self.block(&[], &format!("{} controls: {}.", counts.total(), parts.join(", ")), "");
+        let forecast = if report.started { "" } else { " (forecast)" };
+        match counts.score() {
+            Some(score) => {
+                let code = if score.permille == 1000 { "1;32" } else { "1" };
+                self.block(&[], &format!("Score{forecast}: {score} ({SCORE_IS})."), code);
+            }
+            None => {
+                self.block(&[], &format!("No score{forecast}: nothing can be told to be met or not."), "1");
+            }
+        }
+    }
+
+    /// Writes a line that begins with the word for a status.
+    fn labelled(&mut self, word: &str, code: &str, text: &str) {
+        let label = format!("{word:WORD_WIDTH$} ");
+        let painted = format!("{}{}", self.style.paint(code, word), &label[word.len()..]);
+        self.block(&[&painted, &label], text, "");
+    }
+
+    /// Writes what belongs to the control above: a name and a text.
+    fn detail(&mut self, name: &str, text: &str) {
+        if !text.is_empty() {
+            let name = format!("{:WORD_WIDTH$} {name:8} ", "");
+            self.block(&[&name, &name], text, "");
+        }
+    }
+
+    /// Writes what is to be done, which is ours and may have lines: they are there to be copied.
+    fn remedy(&mut self, text: &str) {
+        for (index, line) in text.trim_end().lines().enumerate() {
+            self.detail(if index == 0 { "remedy" } else { "" }, line);
+        }
+    }
+
+    /// Writes a paragraph; `label` is what its first line begins with, as it is shown and as wide as it is.
+    fn block(&mut self, label: &[&str], text: &str, code: &str) {
+        let (shown, wide) = match label {
+            [shown, wide] => (*shown, wide.chars().count()),
+            _ => ("", 0),
+        };
+        // Under a label that takes half of the columns nothing would be left to read.
+        let indent = self.width.map_or(wide, |width| wide.min(width / 4));
+        let (shown, wide) =
+            if shown.trim().is_empty() { (" ".repeat(indent), indent) } else { (shown.to_owned(), wide) };
+        // A line that is indented is code: whoever copies it wants it whole.
+        let width = self.width.filter(|_| !text.starts_with(' '));
+        let first = width.map(|width| width.saturating_sub(wide));
+        let next = width.map(|width| width - indent);
+        let lines = wrap(&visible(text), first, next);
+        for (index, line) in lines.iter().enumerate() {
+            let painted = if code.is_empty() { line.clone() } else { self.style.paint(code, line) };
+            let lead = if index == 0 { &shown } else { &" ".repeat(indent) };
+            let _infallible = writeln!(self.text, "{}", format!("{lead}{painted}").trim_end());
+        }
+    }
+}
+
+/// Breaks a text at spaces. A word that is longer than a line stays whole: a path is there to be copied.
+fn wrap(text: &str, first: Option<usize>, next: Option<usize>) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    let mut is_begun = false;
+    for word in text.split(' ') {
+        let limit = if lines.is_empty() { first } else { next };
+        let width = line.chars().count() + usize::from(is_begun) + word.chars().count();
+        if is_begun && limit.is_some_and(|limit| width > limit) {
+            lines.push(std::mem::replace(&mut line, word.to_owned()));
+            continue;
+        }
+        if is_begun {
+            line.push(' ');
+        }
+        line.push_str(word);
+        is_begun = true;
+    }
+    lines.push(line);
+    lines
+}
+
+/// Returns the word for a verdict, with its colour: capitals call for a person, also without colour.
+fn label(verdict: &Verdict) -> (&'static str, &'static str) {
+    match verdict.status {
+        _ if verdict.waiver.is_some() => ("waived", "36"),
+        Status::Pass => ("pass", "32"),
+        Status::Fail => ("FAIL", "1;31"),
+        Status::Warn => ("WARN", "1;33"),
+        Status::Manual => ("manual", "36"),
+        Status::NotApplicable => ("n/a", "2"),
+        Status::Unknown => ("UNKNOWN", "1;35"),
+    }
+}
+
+/// Returns what is not applicable, by the reason.
+fn not_applicable(section: &Section<'_>) -> Vec<(String, Vec<String>)> {
+    let mut order: Vec<(String, Vec<String>)> = Vec::new();
+    let mut at: BTreeMap<&str, usize> = BTreeMap::new();
+    for verdict in section.verdicts.iter().filter(|verdict| verdict.status == Status::NotApplicable) {
+        let index = *at.entry(&verdict.actual).or_insert_with(|| {
+            order.push((verdict.actual.clone(), Vec::new()));
+            order.len() - 1
+        });
+        order[index].1.push(verdict.id.to_string());
+    }
+    order
+}
+
+fn accepted(waiver: &Waiver) -> String {
+    let mut text = format!("accepted by {}", waiver.who);
+    if let Some(until) = &waiver.until {
+        let _infallible = write!(text, " until {until}");
+    }
+    if let Some(ticket) = &waiver.ticket {
+        let _infallible = write!(text, " ({ticket})");
+    }
+    let _infallible = write!(text, ": {}", waiver.reason);
+    if let Some(place) = &waiver.place {
+        let _infallible = write!(text, " [{place}]");
+    }
+    text
+}
+
+fn placed(evidence: &Evidence) -> String {
+    match &evidence.place {
+        Some(place) => format!("{place}: {}", evidence.text),
+        None => evidence.text.clone(),
+    }
+}

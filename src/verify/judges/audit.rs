@@ -1,0 +1,218 @@
+//! The audit policy: is there one that records (3.2.1), and does it record what matters (3.2.2)?
+//!
+//! Source: pkg/audit/policy/checker.go of k8s.io/apiserver: the first rule that fits a request decides.
+
+use super::{Subject, read};
+use crate::error::{Place, Result};
+use crate::k3s::yaml::Node;
+use crate::preflight::yaml::{self, Document};
+use crate::verify::rule::{Judgement, Must, Outcome};
+use crate::verify::{Evidence, Facts, evaluate};
+
+const SERVER: &str = "kube-apiserver";
+const STAGES: usize = 4;
+
+/// A request as far as a policy looks at it. Who asks is nobody in particular.
+struct Request {
+    group: &'static str,
+    resource: &'static str,
+    subresource: &'static str,
+    verbs: &'static [&'static str],
+    /// Whether its body is a secret, which a log must not have.
+    secret: bool,
+}
+
+const WRITES: &[&str] = &["create", "update", "patch", "delete"];
+const ALL: &[&str] = &["get", "list", "create", "update", "patch", "delete"];
+
+/// What a policy has to record at least the metadata of, as the benchmark lists it under 3.2.2.
+const CONCERNS: [Request; 10] = [
+    Request { group: "", resource: "secrets", subresource: "", verbs: ALL, secret: true },
+    Request { group: "", resource: "configmaps", subresource: "", verbs: ALL, secret: true },
+    Request {
+        group: "authentication.k8s.io",
+        resource: "tokenreviews",
+        subresource: "",
+        verbs: &["create"],
+        secret: true,
+    },
+    Request { group: "", resource: "pods", subresource: "", verbs: WRITES, secret: false },
+    Request { group: "apps", resource: "deployments", subresource: "", verbs: WRITES, secret: false },
+    Request { group: "", resource: "pods", subresource: "exec", verbs: &["get", "create"], secret: false },
+    Request { group: "", resource: "pods", subresource: "attach", verbs: &["get", "create"], secret: false },
+    Request {
+        group: "",
+        resource: "pods",
+        subresource: "portforward",
+        verbs: &["get", "create"],
+        secret: false,
+    },
+    Request { group: "", resource: "pods", subresource: "proxy", verbs: &["get", "create"], secret: false },
+    Request {
+        group: "",
+        resource: "services",
+        subresource: "proxy",
+        verbs: &["get", "create"],
+        secret: false,
+    },
+];
+
+/// A policy that the API server reads.
+struct Policy {
+    document: Document,
+    file: String,
+    set: Vec<Evidence>,
+}
+
+/// There is an audit policy, it records something, and its events go somewhere (3.2.1).
+pub(super) fn policy(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement> {
+    let expected = "the API server has an audit policy that records, and a log for it";
+    let policy = match find(facts, expected)? {
+        Ok(policy) => policy,
+        Err(judgement) => return Ok(judgement),
+    };
+    let log = evaluate::flag(facts, SERVER, "audit-log-path", Must::BeSet(true))?;
+    let webhook = evaluate::flag(facts, SERVER, "audit-webhook-config-file", Must::BeSet(true))?;
+    let root = &policy.document.root;
+    let records = root_rules(root).any(|rule| yaml::text(rule, "level") != "None" && has_stage(root, rule));
+    let mut evidence = policy.set.clone();
+    let actual = if !records {
+        evidence.push(policy.evidence("no rule of it records anything", root));
+        "the policy records nothing"
+    } else if log.outcome != Outcome::Met && webhook.outcome != Outcome::Met {
+        evidence.extend(log.evidence.clone());
+        "the policy has no log"
+    } else {
+        evidence.push(policy.evidence(&format!("it has {} rules", root_rules(root).count()), root));
+        evidence.extend(if log.outcome == Outcome::Met { log.evidence } else { webhook.evidence });
+        return Ok(Judgement::met(true, expected, "a policy that records, and a log", evidence));
+    };
+    Ok(Judgement::met(false, expected, actual, evidence))
+}
+
+/// It records what matters, and no secrets (3.2.2).
+pub(super) fn coverage(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement> {
+    let expected = "metadata of every request for Secrets, ConfigMaps and TokenReviews, and no bodies of them; of every change of Pods and Deployments; of exec, attach, portforward and proxy";
+    let policy = match find(facts, expected)? {
+        Ok(policy) => policy,
+        Err(judgement) => return Ok(judgement),
+    };
+    let root = &policy.document.root;
+    let (mut gaps, mut evidence) = (Vec::new(), policy.set.clone());
+    for request in &CONCERNS {
+        let name = [request.resource, request.subresource].join("/");
+        let name = name.trim_end_matches('/');
+        let decided: Vec<(&str, Option<&Node>)> = request
+            .verbs
+            .iter()
+            .map(|verb| (*verb, root_rules(root).find(|rule| fits(rule, request, verb))))
+            .collect();
+        let is_dark = |(_, rule): &&(&str, Option<&Node>)| {
+            rule.is_none_or(|rule| yaml::text(rule, "level") == "None" || !has_stage(root, rule))
+        };
+        let dark: Vec<_> = decided.iter().filter(is_dark).collect();
+        if let Some((_, rule)) = dark.first() {
+            let verbs: Vec<&str> = dark.iter().map(|(verb, _)| *verb).collect();
+            gaps.push(format!("{name} ({})", verbs.join(", ")));
+            evidence.push(
+                policy.evidence(
+                    &format!("{} of {name} is not recorded", verbs.join(", ")),
+                    rule.unwrap_or(root),
+                ),
+            );
+        }
+        let has_body = |(_, rule): &&(&str, Option<&Node>)| {
+            rule.is_some_and(|rule| yaml::text(rule, "level").starts_with("Request"))
+        };
+        if let (true, Some((_, Some(rule)))) = (request.secret, decided.iter().find(has_body)) {
+            gaps.push(format!("bodies of {name} go into the log"));
+            evidence.push(policy.evidence(&format!("{name} is recorded with its body"), rule));
+        }
+    }
+    if gaps.is_empty() {
+        evidence
+            .push(policy.evidence(&format!("all {} kinds of requests are recorded", CONCERNS.len()), root));
+        return Ok(Judgement::met(true, expected, "all of it is recorded", evidence));
+    }
+    Ok(Judgement::met(
+        false,
+        expected,
+        format!("not recorded as it should be: {}", gaps.join("; ")),
+        evidence,
+    ))
+}
+
+/// Finds the policy that the API server reads; a judgement where there is none.
+fn find(facts: &Facts<'_>, expected: &str) -> Result<std::result::Result<Policy, Judgement>> {
+    let (path, set) = match read(facts, SERVER, "audit-policy-file", expected)? {
+        Subject::File { path, bytes, evidence } => ((path, bytes), evidence),
+        Subject::Judged(judgement) => return Ok(Err(judgement)),
+    };
+    let (path, bytes) = path;
+    match Document::read(&bytes) {
+        Ok(document) => Ok(Ok(Policy { document, file: path.to_string(), set })),
+        Err(fault) => {
+            let place = Place { file: path.to_string(), position: Some(fault.position) };
+            let evidence = vec![Evidence { text: fault.message, place: Some(place) }];
+            Ok(Err(Judgement::met(false, expected, "the API server cannot read its policy", evidence)))
+        }
+    }
+}
+
+impl Policy {
+    fn evidence(&self, text: &str, node: &Node) -> Evidence {
+        Evidence {
+            text: text.to_owned(),
+            place: Some(Place { file: self.file.clone(), position: Some(node.position) }),
+        }
+    }
+}
+
+fn root_rules(root: &Node) -> impl Iterator<Item = &Node> {
+    yaml::items(root, "rules").iter()
+}
+
+/// Tells whether there is a stage at which a rule's requests are recorded.
+fn has_stage(root: &Node, rule: &Node) -> bool {
+    let omitted = |node| yaml::items(node, "omitStages").iter().map(yaml::content);
+    let mut stages: Vec<&str> = omitted(root).chain(omitted(rule)).collect();
+    stages.sort_unstable();
+    stages.dedup();
+    stages.len() < STAGES
+}
+
+/// Tells whether a rule fits a request of somebody who is in no special group, in any namespace.
+fn fits(rule: &Node, request: &Request, verb: &str) -> bool {
+    let has = |name: &str, word: &str| yaml::items(rule, name).iter().any(|item| yaml::content(item) == word);
+    let given = |name: &str| !yaml::items(rule, name).is_empty();
+    if given("users")
+        || given("namespaces")
+        || (given("userGroups") && !has("userGroups", "system:authenticated"))
+    {
+        return false;
+    }
+    if given("verbs") && !has("verbs", verb) && !has("verbs", "*") {
+        return false;
+    }
+    if !given("resources") {
+        return !given("nonResourceURLs");
+    }
+    yaml::items(rule, "resources").iter().any(|group| fits_group(group, request))
+}
+
+fn fits_group(group: &Node, request: &Request) -> bool {
+    if yaml::text(group, "group") != request.group || !yaml::items(group, "resourceNames").is_empty() {
+        return false;
+    }
+    let resources = yaml::items(group, "resources");
+    resources.is_empty()
+        || resources.iter().map(yaml::content).any(|pattern| {
+            let (resource, subresource) = pattern.split_once('/').unwrap_or((pattern, ""));
+            match (resource, subresource) {
+                ("*", "") => true,
+                ("*", subresource) => subresource == request.subresource,
+                (resource, "*") => resource == request.resource && !request.subresource.is_empty(),
+                pair => pair == (request.resource, request.subresource),
+            }
+        })
+}

@@ -1,0 +1,68 @@
+//! Are Secrets encrypted in the datastore (1.2.27 in 1.12), and by a suitable provider (1.2.28)?
+
+use super::{Subject, read};
+use crate::error::{Place, Result};
+use crate::preflight::yaml::{self, Document};
+use crate::verify::rule::{Judgement, Must, Outcome};
+use crate::verify::{Evidence, Facts, evaluate};
+
+const SERVER: &str = "kube-apiserver";
+const FLAG: &str = "encryption-provider-config";
+/// What writes encrypted. Not aesgcm: its keys have to be changed far more often than K3s changes them.
+const SUITABLE: [&str; 3] = ["aescbc", "kms", "secretbox"];
+const PROVIDERS: [&str; 5] = ["aescbc", "aesgcm", "identity", "kms", "secretbox"];
+
+/// The API server encrypts Secrets.
+pub(super) fn encryption(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement> {
+    judge(facts, "Secrets are encrypted before they are stored", |provider| provider != "identity")
+}
+
+/// It does so with a provider that is fit for it.
+pub(super) fn providers(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement> {
+    judge(facts, "the first provider of Secrets is aescbc, kms or secretbox", |provider| {
+        SUITABLE.contains(&provider)
+    })
+}
+
+fn judge(facts: &Facts<'_>, expected: &str, fits: fn(&str) -> bool) -> Result<Judgement> {
+    let flag = evaluate::flag(facts, SERVER, FLAG, Must::BeSet(true))?;
+    let of_k3s = facts.judged.data_dir.join("server/cred/encryption-config.json");
+    if flag.outcome == Outcome::Met && flag.actual == of_k3s.as_str() && !facts.judged.root.exists(&of_k3s) {
+        // K3s writes it before it first starts the API server.
+        let key = facts.judged.value("secrets-encryption-provider");
+        let (provider, place) = key.map_or(("aescbc", None), |(provider, place)| (provider, Some(place)));
+        let mut evidence = flag.evidence;
+        evidence.push(Evidence {
+            text: format!("K3s writes {of_k3s} with {provider} as the first provider"),
+            place,
+        });
+        return Ok(Judgement::met(fits(provider), expected, provider, evidence));
+    }
+    let (path, bytes, mut evidence) = match read(facts, SERVER, FLAG, expected)? {
+        Subject::File { path, bytes, evidence } => (path, bytes, evidence),
+        Subject::Judged(judgement) => return Ok(judgement),
+    };
+    let place = |position| Some(Place { file: path.to_string(), position: Some(position) });
+    let document = match Document::read(&bytes) {
+        Ok(document) => document,
+        Err(fault) => {
+            let evidence = vec![Evidence { text: fault.message, place: place(fault.position) }];
+            return Ok(Judgement::met(false, expected, "the API server cannot read it", evidence));
+        }
+    };
+    let is_of_secrets = |resources: &str| matches!(resources, "secrets" | "secrets." | "*." | "*.*");
+    let group = yaml::items(&document.root, "resources")
+        .iter()
+        .find(|group| yaml::items(group, "resources").iter().map(yaml::content).any(is_of_secrets));
+    let provider = group.and_then(|group| yaml::items(group, "providers").first());
+    let Some(provider) = provider else {
+        evidence.push(Evidence { text: "it says nothing of Secrets".to_owned(), place: place((1, 1)) });
+        return Ok(Judgement::met(false, expected, "no provider for Secrets", evidence));
+    };
+    let name = PROVIDERS.into_iter().find(|name| yaml::field(provider, name).is_some()).unwrap_or("none");
+    evidence.push(Evidence {
+        text: format!("the first provider of Secrets is {name}"),
+        place: place(provider.position),
+    });
+    Ok(Judgement::met(fits(name) && name != "none", expected, name, evidence))
+}

@@ -1,0 +1,305 @@
+//! Which pods are admitted (5.2): the level that Pod Security admission enforces, and the `PodSecurityPolicy` objects
+//! of the minors that have them.
+//!
+//! Source: the Pod Security Standards (kubernetes.io/docs/concepts/security/pod-security-standards), and for the
+//! version from on which a level has a check, policy/check_*.go of k8s.io/pod-security-admission.
+
+use serde_json::Value;
+
+use super::applied;
+use super::asked::{named, running, seen};
+use super::pod_security_policies;
+use crate::error::{Error, Kind as ErrorKind, Place, Result};
+use crate::preflight::admission::{self, PodSecurity};
+use crate::preflight::yaml::{self, Document};
+use crate::verify::cluster::{Kind, label, name};
+use crate::verify::facts::Known;
+use crate::verify::rule::{Judgement, Outcome};
+use crate::verify::{Evidence, Facts};
+
+const SERVER: &str = "kube-apiserver";
+const LEVEL: &str = "pod-security.kubernetes.io/enforce";
+const VERSION: &str = "pod-security.kubernetes.io/enforce-version";
+/// The namespace of K3s' own pods, which need what the levels forbid.
+const SYSTEM: &str = "kube-system";
+/// The namespace in which everybody begins.
+const DEFAULT: &str = "default";
+
+/// A level of the Pod Security Standards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    Privileged,
+    Baseline,
+    Restricted,
+}
+
+/// Something that pods may ask for.
+#[derive(Debug)]
+pub(super) struct Check {
+    about: &'static str,
+    /// In words, behind "pods".
+    pub(super) words: &'static str,
+    /// The lowest level that forbids it.
+    level: Level,
+    /// The minor from whose version of the level on.
+    since: u16,
+    /// Whether a `PodSecurityPolicy` forbids it, by its `spec`.
+    pub(super) forbids: fn(&Value) -> bool,
+}
+
+const fn check(
+    about: &'static str,
+    words: &'static str,
+    level: Level,
+    since: u16,
+    forbids: fn(&Value) -> bool,
+) -> Check {
+    Check { about, words, level, since, forbids }
+}
+
+/// The checks. "Added" capabilities are those beyond a container runtime's own set, which baseline forbids; that pods
+/// drop all of them is restricted's.
+const CHECKS: [Check; 14] = {
+    use Level::{Baseline, Restricted};
+    use pod_security_policies as policy;
+    [
+        check("any", "that ask for more than others", Baseline, 0, policy::is_privileged_forbidden),
+        check("privileged", "with privileged containers", Baseline, 0, policy::is_privileged_forbidden),
+        check("host-pid", "in the host's process namespace", Baseline, 0, policy::is_host_pid_forbidden),
+        check("host-ipc", "in the host's IPC namespace", Baseline, 0, policy::is_host_ipc_forbidden),
+        check("host-network", "in the host's network", Baseline, 0, policy::is_host_network_forbidden),
+        check(
+            "privilege-escalation",
+            "that may gain privileges",
+            Restricted,
+            8,
+            policy::is_escalation_forbidden,
+        ),
+        check("root", "that run as root", Restricted, 0, policy::is_root_forbidden),
+        check("net-raw", "with the capability NET_RAW", Restricted, 22, policy::is_net_raw_dropped),
+        check("added-capabilities", "with added capabilities", Baseline, 0, policy::is_adding_forbidden),
+        check("capabilities", "that do not drop all capabilities", Restricted, 22, policy::is_all_dropped),
+        // Such a pod has to be in the host's network (ValidatePodSpec of Kubernetes); the policies have no word for it.
+        check(
+            "host-process",
+            "with Windows HostProcess containers",
+            Baseline,
+            0,
+            policy::is_host_network_forbidden,
+        ),
+        check("host-path", "with directories of the host", Baseline, 0, policy::is_host_path_forbidden),
+        check("host-ports", "with ports of the host", Baseline, 0, policy::is_host_port_forbidden),
+        check("unmasked-proc", "with an unmasked /proc", Baseline, 0, policy::is_unmasked_proc_forbidden),
+    ]
+};
+
+/// What is enforced: a level as a minor has it, the newest one where none is named.
+#[derive(Debug, Clone, Copy)]
+struct Enforced {
+    level: Level,
+    minor: Option<u16>,
+}
+
+impl Enforced {
+    fn holds(self, check: &Check) -> bool {
+        self.level >= check.level && self.minor.is_none_or(|minor| minor >= check.since)
+    }
+
+    fn words(self) -> String {
+        match self.minor {
+            Some(minor) => format!("{} of v1.{minor}", self.level.name()),
+            None => self.level.name().to_owned(),
+        }
+    }
+}
+
+impl Level {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Privileged => "privileged",
+            Self::Baseline => "baseline",
+            Self::Restricted => "restricted",
+        }
+    }
+
+    /// A level that nobody knows counts as the strictest (`ParseLevel` in api/helpers.go).
+    fn parse(text: &str) -> Self {
+        match text {
+            "privileged" => Self::Privileged,
+            "baseline" => Self::Baseline,
+            _ => Self::Restricted,
+        }
+    }
+}
+
+/// A version that cannot be read counts as the newest (`ParseVersion`).
+fn minor(text: &str) -> Option<u16> {
+    text.strip_prefix("v1.").and_then(|minor| minor.parse().ok())
+}
+
+/// What counts where a namespace says nothing, and who is exempt from everything.
+struct Configured {
+    enforced: Enforced,
+    namespaces: Vec<String>,
+    evidence: Vec<Evidence>,
+    /// What else is exempt, in words.
+    exempt: Vec<String>,
+}
+
+/// Judges by what it is about.
+pub(super) fn judge(facts: &Facts<'_>, about: Option<&str>) -> Result<Judgement> {
+    let about = about.unwrap_or_default();
+    let check = CHECKS
+        .iter()
+        .find(|check| check.about == about)
+        .ok_or_else(|| Error::new(ErrorKind::BadInput, format!("nobody judges pods about {about:?}")))?;
+    let flags = facts.flags(SERVER);
+    if let (Err(error), false) = (&facts.judged.effective, matches!(flags.known, Known::Logged(_))) {
+        return Ok(Judgement::failed(error));
+    }
+    let security = admission::pod_security(&facts.judged, flags.flags)?;
+    let mut judgement = by_level(facts, check, &security)?;
+    if security.policies && judgement.outcome != Outcome::Met {
+        let policies = pod_security_policies::judge(facts, check)?;
+        judgement = match policies.outcome {
+            Outcome::Met => policies,
+            _ => Judgement {
+                actual: format!("{}; {}", judgement.actual, policies.actual),
+                evidence: judgement.evidence.into_iter().chain(policies.evidence).collect(),
+                ..judgement
+            },
+        };
+    }
+    if flags.known == Known::NotLogged {
+        let actual = format!(
+            "K3s has started, and no log says with which arguments; at its next start: {}",
+            judgement.actual
+        );
+        judgement = Judgement { outcome: Outcome::Unknown, actual, ..judgement };
+    }
+    Ok(judgement)
+}
+
+/// Judges by the levels of Pod Security admission.
+fn by_level(facts: &Facts<'_>, check: &Check, security: &PodSecurity) -> Result<Judgement> {
+    let expected =
+        format!("pods {} are not admitted: the level is {} or stricter", check.words, check.level.name());
+    if !security.on {
+        let text = "the admission plugin PodSecurity is switched off: any pod is admitted".to_owned();
+        let place = facts.place_of(SERVER, "disable-admission-plugins");
+        return Ok(Judgement::met(false, expected, "no level is enforced", vec![Evidence { text, place }]));
+    }
+    let configured = configured(facts, security);
+    let by_default = configured.enforced.holds(check);
+    let mut weak = Vec::new();
+    let mut evidence = configured.evidence.clone();
+    let labelled = labelled(facts)?;
+    if labelled.is_none() && facts.started {
+        evidence.push(seen("labels of namespaces, which count more, were not looked at (--live)"));
+    }
+    for (of, its, place) in labelled.into_iter().flatten() {
+        let level = label(&its, LEVEL).map(Level::parse);
+        let version = label(&its, VERSION);
+        let enforced = Enforced {
+            level: level.unwrap_or(configured.enforced.level),
+            minor: version.map_or(configured.enforced.minor, minor),
+        };
+        if configured.namespaces.contains(&of) {
+            continue;
+        }
+        let holds = enforced.holds(check);
+        if !holds && (level.is_some() || by_default) {
+            let text = format!("the labels of the namespace {of} make its level {}", enforced.words());
+            evidence.push(Evidence { text, place });
+        }
+        if !holds {
+            weak.push(of);
+        }
+    }
+    // Without a cluster only namespaces of manifests are known; what counts is then the default.
+    let asked = facts.cluster.is_some();
+    let open = configured.namespaces.iter().any(|exempt| exempt == DEFAULT);
+    let met = (asked || by_default) && weak.is_empty() && !open;
+    let mut actual = if !weak.is_empty() && (asked || by_default) {
+        format!("weaker in {}", named(&weak))
+    } else if asked && !by_default {
+        format!("{} by default, and stricter in every namespace", configured.enforced.words())
+    } else {
+        configured.enforced.words()
+    };
+    let others: Vec<&String> = configured.namespaces.iter().filter(|exempt| *exempt != SYSTEM).collect();
+    if !others.is_empty() {
+        let shown: Vec<&str> = others.iter().map(|exempt| exempt.as_str()).collect();
+        actual.push_str(&format!(", but not for {}", named(&shown)));
+    }
+    if !configured.exempt.is_empty() {
+        actual.push_str(&format!(", nor for {}", configured.exempt.join(", ")));
+    }
+    Ok(Judgement::met(met, expected, actual, evidence))
+}
+
+/// A namespace: its name, itself, and where it is written.
+type Labelled = (String, Value, Option<Place>);
+
+/// Returns the namespaces of the cluster, or before it is there those that manifests make; none where K3s has started
+/// and was not asked.
+fn labelled(facts: &Facts<'_>) -> Result<Option<Vec<Labelled>>> {
+    if let Some(cluster) = running(facts)? {
+        let namespaces = cluster.list(Kind::Namespace)?;
+        return Ok(Some(namespaces.iter().map(|it| (name(it).to_owned(), it.clone(), None)).collect()));
+    }
+    if facts.started {
+        return Ok(None);
+    }
+    let made = applied::objects(facts)?.into_iter().filter(|object| object.kind() == "Namespace");
+    Ok(Some(made.map(|made| (made.name().to_owned(), made.object, Some(made.place))).collect()))
+}
+
+/// Reads the defaults and exemptions.
+fn configured(facts: &Facts<'_>, security: &PodSecurity) -> Configured {
+    let Some((path, document)) = &security.configuration else {
+        let text = "nothing configures PodSecurity: Kubernetes admits any pod by default".to_owned();
+        let place = facts.place_of(SERVER, "admission-control-config-file").unwrap_or_else(Facts::home);
+        return Configured {
+            enforced: Enforced { level: Level::Privileged, minor: None },
+            namespaces: Vec::new(),
+            evidence: vec![Evidence { text, place: Some(place) }],
+            exempt: Vec::new(),
+        };
+    };
+    let root = &document.root;
+    let defaults = yaml::field(root, "defaults");
+    let text_of = |name| defaults.map_or("", |defaults| yaml::text(defaults, name));
+    let level = match text_of("enforce") {
+        "" => Level::Privileged,
+        level => Level::parse(level),
+    };
+    let enforced = Enforced { level, minor: minor(text_of("enforce-version")) };
+    let position = defaults.map_or(root.position, |defaults| yaml::place(defaults, "enforce"));
+    let at = |position| Some(Place { file: path.to_string(), position: Some(position) });
+    let mut evidence =
+        vec![Evidence { text: format!("defaults.enforce is {}", enforced.words()), place: at(position) }];
+    let (mut namespaces, mut exempt) = (Vec::new(), Vec::new());
+    for (field, word) in [("namespaces", ""), ("usernames", "user"), ("runtimeClasses", "runtime class")] {
+        let (names, position) = exemptions(document, field);
+        if names.is_empty() {
+            continue;
+        }
+        let why = if names == [SYSTEM] { ", as K3s' own pods need it" } else { "" };
+        let text = format!("exemptions.{field} has {}{why}", named(&names));
+        evidence.push(Evidence { text, place: at(position) });
+        match word {
+            "" => namespaces = names,
+            word => exempt.push(format!("the {word} {}", named(&names))),
+        }
+    }
+    Configured { enforced, namespaces, evidence, exempt }
+}
+
+fn exemptions(document: &Document, field: &str) -> (Vec<String>, (usize, usize)) {
+    let Some(exemptions) = yaml::field(&document.root, "exemptions") else {
+        return (Vec::new(), document.root.position);
+    };
+    let names = yaml::items(exemptions, field).iter().map(|item| yaml::content(item).to_owned());
+    (names.collect(), yaml::place(exemptions, field))
+}

@@ -1,0 +1,753 @@
+//! The judges of the benchmark's section 5: by the files before K3s first starts, and by what a cluster answers.
+//! Every check is shown to hold on one root and to fail on another. `tests/apiserver` asks a real API server.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use k3s_harden::node::{Owner, Root, RootedPath};
+use k3s_harden::preflight::Judged;
+use k3s_harden::verify::rule::{ByRule, Judgement, Outcome};
+use k3s_harden::verify::{self, Cluster, Facts, Journal, Kind, Kubectl, Rule};
+use k3s_harden::{Result, Role};
+use serde_json::{Value, json};
+
+const MANIFEST: &str = "var/lib/rancher/k3s/server/manifests/policy.yaml";
+const SECURITY: &str = "var/lib/rancher/k3s/server/psa.yaml";
+const SITE: &str = "etc/rancher/k3s/config.yaml.d/99-site.yaml";
+
+/// A root, and what is known of its cluster and its log.
+struct Node {
+    dir: tempfile::TempDir,
+    minor: &'static str,
+    cluster: Option<Result<Cluster>>,
+    log: Option<String>,
+}
+
+impl Node {
+    fn empty(minor: &'static str) -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), minor, cluster: None, log: None }
+    }
+
+    /// What `apply` makes of an empty root.
+    fn hardened(minor: &'static str) -> Self {
+        let node = Self::empty(minor);
+        let from = format!("tests/fixtures/{minor}-server-default/expected/.");
+        let mut copy = Command::new("cp");
+        assert!(copy.args(["-R", &from]).arg(node.dir.path()).status().unwrap().success());
+        node
+    }
+
+    fn with(self, path: &str, text: &str) -> Self {
+        let path = self.dir.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        self
+    }
+
+    fn without(self, path: &str) -> Self {
+        fs::remove_file(self.dir.path().join(path)).unwrap();
+        self
+    }
+
+    /// Replaces a text in a file, in which it has to be.
+    fn changed(self, path: &str, from: &str, to: &str) -> Self {
+        let text = fs::read_to_string(self.dir.path().join(path)).unwrap();
+        assert!(text.contains(from), "{path} has no {from:?}");
+        self.with(path, &text.replace(from, to))
+    }
+
+    fn running(mut self, cluster: Cluster) -> Self {
+        self.cluster = Some(Ok(cluster));
+        self.log.get_or_insert_with(|| "Running kube-apiserver --x=y".to_owned());
+        self
+    }
+
+    fn logged(mut self, line: &str) -> Self {
+        self.log = Some(line.to_owned());
+        self
+    }
+
+    fn judge(self, judge: &str, about: &str) -> Judgement {
+        let root = Root::open(self.dir.path()).unwrap();
+        let data_dir: RootedPath = "/var/lib/rancher/k3s".parse().unwrap();
+        let judged = Judged::of(&root, Role::Server, self.minor.parse().unwrap(), &data_dir).unwrap();
+        let journal = self.log.map_or_else(Journal::default, |text| Journal::of(text, "/var/log/k3s.log"));
+        let mut facts = Facts::of(judged, Owner::ROOT, journal);
+        facts.cluster = self.cluster;
+        let about = (!about.is_empty()).then(|| about.to_owned());
+        let judgement = verify::judge(&facts, &Rule::By(ByRule { judge: judge.to_owned(), about }));
+        if judgement.outcome == Outcome::Met {
+            assert!(!judgement.evidence.is_empty(), "{judge} is met without evidence");
+        }
+        judgement
+    }
+
+    fn outcome(self, judge: &str, about: &str) -> Outcome {
+        self.judge(judge, about).outcome
+    }
+}
+
+/// A judgement's evidence, a line each.
+fn shown(judgement: &Judgement) -> String {
+    let line = |evidence: &verify::Evidence| match &evidence.place {
+        Some(place) => format!("{place}: {}\n", evidence.text),
+        None => format!("{}\n", evidence.text),
+    };
+    let lines: String = judgement.evidence.iter().map(line).collect();
+    format!("{:?}: {}\n{lines}", judgement.outcome, judgement.actual)
+}
+
+/// What pods may ask for, with the lowest level that forbids it.
+const CHECKS: [(&str, &str); 14] = [
+    ("any", "baseline"),
+    ("privileged", "baseline"),
+    ("host-pid", "baseline"),
+    ("host-ipc", "baseline"),
+    ("host-network", "baseline"),
+    ("privilege-escalation", "restricted"),
+    ("root", "restricted"),
+    ("net-raw", "restricted"),
+    ("added-capabilities", "baseline"),
+    ("capabilities", "restricted"),
+    ("host-process", "baseline"),
+    ("host-path", "baseline"),
+    ("host-ports", "baseline"),
+    ("unmasked-proc", "baseline"),
+];
+
+#[test]
+fn a_level_forbids_what_the_standards_say() {
+    for (about, least) in CHECKS {
+        for (level, met) in [("restricted", true), ("baseline", least == "baseline"), ("privileged", false)] {
+            let node = Node::hardened("1.33").changed(
+                SECURITY,
+                "enforce: \"restricted\"",
+                &format!("enforce: {level}"),
+            );
+            let judgement = node.judge("pod-security", about);
+            let wanted = if met { Outcome::Met } else { Outcome::NotMet };
+            assert_eq!(judgement.outcome, wanted, "{about} by {level}: {}", shown(&judgement));
+        }
+    }
+}
+
+#[test]
+fn an_old_version_of_a_level_forbids_less() {
+    for (about, version, met) in [
+        ("capabilities", "v1.21", false),
+        ("capabilities", "v1.22", true),
+        ("net-raw", "v1.21", false),
+        ("privilege-escalation", "v1.7", false),
+        ("privilege-escalation", "v1.8", true),
+        ("privileged", "v1.0", true),
+    ] {
+        let version_is = format!("enforce-version: {version}");
+        let node = Node::hardened("1.33").changed(SECURITY, "enforce-version: \"latest\"", &version_is);
+        let wanted = if met { Outcome::Met } else { Outcome::NotMet };
+        assert_eq!(node.outcome("pod-security", about), wanted, "{about} {version}");
+    }
+}
+
+#[test]
+fn pods_are_judged_by_what_the_api_server_reads() {
+    let judge = |node: Node| node.judge("pod-security", "privileged");
+    let hardened = judge(Node::hardened("1.33"));
+    assert_eq!(
+        shown(&hardened),
+        "Met: restricted\n\
+         /var/lib/rancher/k3s/server/psa.yaml:12:18: defaults.enforce is restricted\n\
+         /var/lib/rancher/k3s/server/psa.yaml:22:11: exemptions.namespaces has kube-system, as K3s' own pods need it\n"
+    );
+    // By default Kubernetes admits any pod.
+    let bare = judge(Node::empty("1.33"));
+    assert_eq!(bare.outcome, Outcome::NotMet);
+    assert!(shown(&bare).contains("Kubernetes admits any pod by default"), "{}", shown(&bare));
+    // The file alone is not enough, and another one may be named.
+    let no_flag = Node::hardened("1.33").with(SITE, "kube-apiserver-arg: []\n");
+    assert_eq!(judge(no_flag).outcome, Outcome::NotMet);
+    let other = Node::hardened("1.33")
+        .with(SITE, "kube-apiserver-arg+:\n- admission-control-config-file=/etc/other.yaml\n")
+        .with("etc/other.yaml", "apiVersion: apiserver.config.k8s.io/v1\nkind: AdmissionConfiguration\n");
+    assert_eq!(judge(other).outcome, Outcome::NotMet);
+    let off =
+        Node::hardened("1.33").with(SITE, "kube-apiserver-arg+:\n- disable-admission-plugins=PodSecurity\n");
+    let off = judge(off);
+    assert_eq!(off.outcome, Outcome::NotMet);
+    assert_eq!(off.evidence[0].place.as_ref().unwrap().to_string(), format!("/{SITE}:2:3"));
+    // What the API server does not start on is not known to be enforced.
+    let broken =
+        judge(Node::hardened("1.33").changed(SECURITY, "enforce: \"restricted\"", "enforce: strict"));
+    assert_eq!(broken.outcome, Outcome::Unknown);
+    assert!(broken.evidence[0].place.is_some());
+    assert_eq!(judge(Node::hardened("1.33").without(SECURITY)).outcome, Outcome::Unknown);
+    assert_eq!(Node::hardened("1.33").outcome("pod-security", "no-such-thing"), Outcome::Unknown);
+}
+
+#[test]
+fn exemptions_are_said_and_that_of_default_decides() {
+    let exempt = |names: &str| {
+        let node = Node::hardened("1.33").changed(SECURITY, "          - \"kube-system\"\n", names);
+        node.judge("pod-security", "privileged")
+    };
+    let others = exempt("          - kube-system\n          - shop\n          - tools\n");
+    assert_eq!(
+        (others.outcome, others.actual.as_str()),
+        (Outcome::Met, "restricted, but not for shop, tools")
+    );
+    assert_eq!(exempt("          - kube-system\n          - default\n").outcome, Outcome::NotMet);
+    let user = Node::hardened("1.33").changed(SECURITY, "usernames: []", "usernames: [alice]");
+    let user = user.judge("pod-security", "privileged");
+    assert_eq!((user.outcome, user.actual.as_str()), (Outcome::Met, "restricted, nor for the user alice"));
+}
+
+#[test]
+fn a_running_api_server_is_judged_by_its_arguments() {
+    let judge = |log: &str| Node::hardened("1.33").logged(log).outcome("pod-security", "privileged");
+    let with = "Running kube-apiserver --admission-control-config-file=/var/lib/rancher/k3s/server/psa.yaml";
+    assert_eq!(judge(with), Outcome::Met);
+    assert_eq!(judge("Running kube-apiserver --secure-port=6444"), Outcome::NotMet);
+    assert_eq!(judge("Running kube-scheduler --secure-port=6444"), Outcome::Unknown);
+}
+
+#[test]
+fn a_label_that_a_manifest_sets_counts_more() {
+    let namespace = |level: &str| {
+        format!(
+            "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n  labels: {{pod-security.kubernetes.io/enforce: {level}}}\n"
+        )
+    };
+    let with = |level: &str| {
+        let path = "var/lib/rancher/k3s/server/manifests/shop.yaml";
+        Node::hardened("1.33").with(path, &namespace(level)).judge("pod-security", "root")
+    };
+    assert_eq!(with("restricted").outcome, Outcome::Met);
+    let weak = with("baseline");
+    assert_eq!((weak.outcome, weak.actual.as_str()), (Outcome::NotMet, "weaker in shop"));
+    assert!(
+        shown(&weak).contains("manifests/shop.yaml:1:1: the labels of the namespace shop"),
+        "{}",
+        shown(&weak)
+    );
+}
+
+/// Kubernetes 1.24: what the policy `restricted-psp` says decides.
+#[test]
+fn policies_of_old_minors_forbid_what_they_say() {
+    for (about, from, to) in [
+        ("any", "privileged: false", "privileged: true"),
+        ("privileged", "privileged: false", "privileged: true"),
+        ("host-pid", "hostPID: false", "hostPID: true"),
+        ("host-ipc", "hostIPC: false", "hostIPC: true"),
+        ("host-network", "hostNetwork: false", "hostNetwork: true"),
+        ("host-process", "hostNetwork: false", "hostNetwork: true"),
+        ("privilege-escalation", "allowPrivilegeEscalation: false", "allowPrivilegeEscalation: true"),
+        ("root", "rule: MustRunAsNonRoot", "rule: RunAsAny"),
+        ("net-raw", "requiredDropCapabilities: [ALL]", "requiredDropCapabilities: [CHOWN]"),
+        ("capabilities", "requiredDropCapabilities: [ALL]", "requiredDropCapabilities: [NET_RAW]"),
+        ("added-capabilities", "requiredDropCapabilities: [ALL]", "allowedCapabilities: [SYS_ADMIN]"),
+        ("host-path", "volumes: [configMap,", "volumes: [hostPath, configMap,"),
+        ("host-ports", "hostIPC: false", "hostPorts: [{min: 80, max: 80}]"),
+        ("unmasked-proc", "hostIPC: false", "allowedProcMountTypes: [Unmasked]"),
+    ] {
+        let strict = Node::hardened("1.24").judge("pod-security", about);
+        assert_eq!(strict.outcome, Outcome::Met, "{about}: {}", shown(&strict));
+        let open = Node::hardened("1.24").changed(MANIFEST, from, to).judge("pod-security", about);
+        assert_eq!(open.outcome, Outcome::NotMet, "{about}: {}", shown(&open));
+        assert!(open.actual.contains("anybody may use restricted-psp"), "{about}: {}", shown(&open));
+    }
+}
+
+#[test]
+fn policies_without_their_plugin_forbid_nothing() {
+    let off = Node::hardened("1.24").with(SITE, "kube-apiserver-arg: []\n");
+    assert_eq!(off.outcome("pod-security", "privileged"), Outcome::NotMet);
+    let none = Node::hardened("1.24").without(MANIFEST);
+    assert_eq!(none.outcome("pod-security", "privileged"), Outcome::NotMet);
+    // A lax one beside it, which everybody may use, undoes the strict one.
+    let lax = Node::hardened("1.24").changed(
+        MANIFEST,
+        "    resourceNames: [\"restricted-psp\"]\n",
+        "    resourceNames: [\"system-unrestricted-psp\"]\n",
+    );
+    assert_eq!(lax.outcome("pod-security", "privileged"), Outcome::NotMet);
+    // 1.25 serves none.
+    let new = Node::empty("1.25").with(MANIFEST, &fs::read_to_string(policy_of("1.24")).unwrap());
+    assert_eq!(new.outcome("pod-security", "privileged"), Outcome::NotMet);
+}
+
+fn policy_of(minor: &str) -> String {
+    format!("tests/fixtures/{minor}-server-default/expected/{MANIFEST}")
+}
+
+#[test]
+fn every_namespace_needs_a_network_policy_that_something_enforces() {
+    let judge = |node: Node| node.judge("network-policies", "");
+    let hardened = judge(Node::hardened("1.33"));
+    assert_eq!(hardened.outcome, Outcome::Met, "{}", shown(&hardened));
+    let places = hardened.evidence.iter().filter(|evidence| evidence.place.is_some()).count();
+    assert_eq!((hardened.evidence.len(), places), (5, 4), "{}", shown(&hardened));
+    let none = judge(Node::empty("1.33"));
+    assert_eq!(none.actual, "none in default, kube-system, kube-public, kube-node-lease");
+    let one =
+        judge(Node::hardened("1.33").changed(MANIFEST, "namespace: \"kube-public\"", "namespace: \"shop\""));
+    assert_eq!((one.outcome, one.actual.as_str()), (Outcome::NotMet, "none in kube-public"));
+    // A namespace that a manifest makes needs one too.
+    let made = "var/lib/rancher/k3s/server/manifests/a.json";
+    let made = Node::hardened("1.33")
+        .with(made, r#"{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}"#);
+    assert_eq!(judge(made).actual, "none in shop");
+    // What K3s does not apply does not count.
+    let skipped = Node::hardened("1.33").with(&format!("{MANIFEST}.skip"), "");
+    assert_eq!(judge(skipped).outcome, Outcome::NotMet);
+    for value in ["policy", "[traefik, policy]", "\"traefik,policy\""] {
+        let disabled = Node::hardened("1.33").with(SITE, &format!("disable: {value}\n"));
+        assert_eq!(judge(disabled).outcome, Outcome::NotMet, "{value}");
+    }
+    assert_eq!(judge(Node::hardened("1.33").with(SITE, "disable: traefik\n")).outcome, Outcome::Met);
+    let broken = Node::hardened("1.33").changed(MANIFEST, "kind: ServiceAccount", "knd: ServiceAccount");
+    assert_eq!(judge(broken).outcome, Outcome::NotMet);
+    let old = Node::hardened("1.33").changed(MANIFEST, "networking.k8s.io/v1", "extensions/v1beta1");
+    assert_eq!(judge(old).outcome, Outcome::NotMet);
+    // Nothing enforces them.
+    let off = judge(Node::hardened("1.33").with(SITE, "disable-network-policy: true\n"));
+    assert_eq!((off.outcome, off.actual.as_str()), (Outcome::NotMet, "nothing enforces network policies"));
+    assert_eq!(off.evidence[0].place.as_ref().unwrap().to_string(), format!("/{SITE}:1:25"));
+    let other = "disable-network-policy: true\nflannel-backend: none\n";
+    assert_eq!(judge(Node::hardened("1.33").with(SITE, other)).outcome, Outcome::Manual);
+    // A cluster may have more namespaces than the manifests.
+    assert_eq!(judge(Node::hardened("1.33").logged("")).outcome, Outcome::Unknown);
+}
+
+#[test]
+fn something_has_to_enforce_network_policies() {
+    let judge = |text: &str| Node::empty("1.33").with(SITE, text).outcome("cni", "");
+    assert_eq!(judge(""), Outcome::Met);
+    assert_eq!(judge("flannel-backend: host-gw\n"), Outcome::Met);
+    assert_eq!(judge("disable-network-policy: true\n"), Outcome::NotMet);
+    assert_eq!(judge("disable-network-policy: true\nflannel-backend: none\n"), Outcome::Manual);
+}
+
+#[test]
+fn default_service_accounts_mount_no_token() {
+    let judge = |node: Node| node.judge("default-service-accounts", "");
+    let hardened = judge(Node::hardened("1.33"));
+    assert_eq!((hardened.outcome, hardened.evidence.len()), (Outcome::Met, 4), "{}", shown(&hardened));
+    assert!(hardened.evidence.iter().all(|evidence| evidence.place.is_some()));
+    assert_eq!(judge(Node::empty("1.33")).outcome, Outcome::NotMet);
+    let on = judge(Node::hardened("1.33").changed(MANIFEST, "Token: false", "Token: true"));
+    assert_eq!(on.actual, "not in default, kube-system, kube-public, kube-node-lease");
+    // Of two manifests the one that mounts is seen.
+    let twice = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: default, namespace: kube-public}\n";
+    let twice = judge(Node::hardened("1.33").with("var/lib/rancher/k3s/server/manifests/z.yml", twice));
+    assert_eq!((twice.outcome, twice.actual.as_str()), (Outcome::NotMet, "not in kube-public"));
+    assert_eq!(judge(Node::hardened("1.33").logged("")).outcome, Outcome::Unknown);
+}
+
+/// What only a cluster tells.
+const OF_A_CLUSTER: [(&str, &str); 17] = [
+    ("rbac", "cluster-admin"),
+    ("rbac", "secrets"),
+    ("rbac", "wildcards"),
+    ("rbac", "create-pods"),
+    ("rbac", "system-masters"),
+    ("rbac", "bind-impersonate-escalate"),
+    ("rbac", "persistent-volumes"),
+    ("rbac", "nodes-proxy"),
+    ("rbac", "csr-approval"),
+    ("rbac", "webhooks"),
+    ("rbac", "service-account-tokens"),
+    ("rbac", "automount"),
+    ("secrets-as-files", ""),
+    ("namespaces", ""),
+    ("seccomp", ""),
+    ("security-contexts", ""),
+    ("default-namespace", ""),
+];
+
+#[test]
+fn without_a_cluster_a_person_has_to_look() {
+    for (judge, about) in OF_A_CLUSTER {
+        let judgement = Node::hardened("1.33").judge(judge, about);
+        assert_eq!(judgement.outcome, Outcome::Manual, "{judge} {about}");
+        assert!(!judgement.expected.is_empty(), "{judge} {about}");
+    }
+}
+
+#[test]
+fn what_a_cluster_does_not_tell_is_unknown() {
+    let said =
+        "Error from server (Forbidden): pods is forbidden: User \"alice\" cannot list resource \"pods\"";
+    let nothing =
+        || Kind::ALL.into_iter().fold(Cluster::default(), |all, kind| all.with(kind, Err(said.to_owned())));
+    let live = [("pod-security", "privileged"), ("network-policies", ""), ("default-service-accounts", "")];
+    for (judge, about) in OF_A_CLUSTER.into_iter().chain(live) {
+        for cluster in [Cluster::default(), nothing()] {
+            let told = cluster != Cluster::default();
+            let judgement = Node::hardened("1.33").running(cluster).judge(judge, about);
+            assert_eq!(judgement.outcome, Outcome::Unknown, "{judge} {about}: {}", shown(&judgement));
+            assert!(!told || judgement.actual.ends_with(said), "{judge} {about}: {}", judgement.actual);
+        }
+    }
+}
+
+fn meta(name: &str, namespace: &str) -> Value {
+    if namespace.is_empty() { json!({"name": name}) } else { json!({"name": name, "namespace": namespace}) }
+}
+
+fn object(name: &str, namespace: &str) -> Value {
+    json!({"metadata": meta(name, namespace)})
+}
+
+fn role(name: &str, rules: &Value) -> Value {
+    json!({"metadata": meta(name, ""), "rules": rules})
+}
+
+fn bound(name: &str, role: &str, kind: &str, subject: &str) -> Value {
+    json!({
+        "metadata": meta(name, ""),
+        "roleRef": {"kind": "ClusterRole", "name": role},
+        "subjects": [{"kind": kind, "name": subject, "namespace": "kube-system"}],
+    })
+}
+
+/// Marks an object as Kubernetes' own.
+fn own(mut object: Value) -> Value {
+    object["metadata"]["labels"] = json!({"kubernetes.io/bootstrapping": "rbac-defaults"});
+    object
+}
+
+fn everything() -> Value {
+    json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}])
+}
+
+/// A cluster as a hardened K3s makes it, with more objects of one kind.
+fn cluster_with(kind: Kind, more: Vec<Value>) -> Cluster {
+    let namespaces = ["default", "kube-system", "kube-public", "kube-node-lease"];
+    let account = |of: &&str| json!({"metadata": meta("default", of), "automountServiceAccountToken": false});
+    let mut cluster =
+        Kind::ALL.into_iter().fold(Cluster::default(), |all, kind| all.with(kind, Ok(Vec::new())));
+    let mut lists = vec![
+        (Kind::Namespace, namespaces.iter().map(|name| object(name, "")).collect()),
+        (
+            Kind::NetworkPolicy,
+            namespaces
+                .iter()
+                .map(|of| json!({"metadata": meta("intra-namespace", of), "spec": {"podSelector": {}}}))
+                .collect(),
+        ),
+        (Kind::ServiceAccount, namespaces.iter().map(account).collect()),
+        (Kind::Service, vec![object("kubernetes", "default")]),
+        (
+            Kind::ClusterRole,
+            vec![
+                own(role("cluster-admin", &everything())),
+                role("local-path-provisioner-role", &everything()),
+            ],
+        ),
+        (
+            Kind::ClusterRoleBinding,
+            vec![
+                own(bound("cluster-admin", "cluster-admin", "Group", "system:masters")),
+                bound("helm-kube-system-traefik", "cluster-admin", "ServiceAccount", "helm-traefik"),
+            ],
+        ),
+    ];
+    for (of, list) in &mut lists {
+        if *of == kind {
+            let list: &mut Vec<Value> = list;
+            list.extend(more.clone());
+        }
+    }
+    if !lists.iter().any(|(of, _)| *of == kind) {
+        lists.push((kind, more));
+    }
+    for (of, list) in lists {
+        cluster = cluster.with(of, Ok(list));
+    }
+    cluster
+}
+
+fn judged(kind: Kind, more: Vec<Value>, judge: &str, about: &str) -> Judgement {
+    let log = "Running kube-apiserver --admission-control-config-file=/var/lib/rancher/k3s/server/psa.yaml";
+    Node::hardened("1.33").logged(log).running(cluster_with(kind, more)).judge(judge, about)
+}
+
+#[test]
+fn namespaces_of_a_cluster_are_judged_one_by_one() {
+    for (judge, about) in
+        [("pod-security", "root"), ("network-policies", ""), ("default-service-accounts", "")]
+    {
+        let met = judged(Kind::Pod, vec![], judge, about);
+        assert_eq!(met.outcome, Outcome::Met, "{judge}: {}", shown(&met));
+    }
+    let shop = vec![object("shop", "")];
+    for judge in ["network-policies", "default-service-accounts"] {
+        let judgement = judged(Kind::Namespace, shop.clone(), judge, "");
+        assert_eq!(judgement.outcome, Outcome::NotMet, "{judge}");
+        assert!(judgement.actual.ends_with("in shop"), "{judge}: {}", judgement.actual);
+    }
+    // By default its pods are restricted; labels count more.
+    let met = judged(Kind::Namespace, shop, "pod-security", "root");
+    assert_eq!(met.outcome, Outcome::Met, "{}", shown(&met));
+    let labelled = |level: &str| {
+        let labels = json!({"pod-security.kubernetes.io/enforce": level});
+        let shop = json!({"metadata": {"name": "shop", "labels": labels}});
+        judged(Kind::Namespace, vec![shop], "pod-security", "root")
+    };
+    assert_eq!(labelled("restricted").outcome, Outcome::Met);
+    // A level that nobody knows is the strictest.
+    assert_eq!(labelled("strict").outcome, Outcome::Met);
+    let weak = labelled("privileged");
+    assert_eq!((weak.outcome, weak.actual.as_str()), (Outcome::NotMet, "weaker in shop"));
+}
+
+#[test]
+fn labels_alone_are_enough_where_every_namespace_has_them() {
+    let labels = json!({"pod-security.kubernetes.io/enforce": "baseline"});
+    let namespace = |name: &str| json!({"metadata": {"name": name, "labels": labels}});
+    let judge = |names: &[&str], about: &str| {
+        let list = names.iter().map(|name| namespace(name)).chain([object("bare", "")]);
+        let list = list.take(names.len() + usize::from(names.len() == 1)).collect();
+        let cluster = Cluster::default().with(Kind::Namespace, Ok(list));
+        let node = Node::empty("1.33").running(cluster);
+        node.judge("pod-security", about)
+    };
+    assert_eq!(judge(&["default", "kube-system"], "privileged").outcome, Outcome::Met);
+    assert_eq!(judge(&["default", "kube-system"], "root").outcome, Outcome::NotMet);
+    assert_eq!(judge(&["default"], "privileged").actual, "weaker in bare");
+}
+
+#[test]
+fn default_service_accounts_have_no_roles() {
+    let bound = bound("b", "cluster-admin", "ServiceAccount", "default");
+    let judgement = judged(Kind::ClusterRoleBinding, vec![bound], "default-service-accounts", "");
+    assert_eq!(judgement.actual, "roles are bound to kube-system/default");
+    assert_eq!(judgement.outcome, Outcome::NotMet);
+}
+
+#[test]
+fn who_has_a_right_is_listed() {
+    for (about, group, resource, verb) in [
+        ("secrets", "", "secrets", "list"),
+        ("create-pods", "", "pods", "create"),
+        ("bind-impersonate-escalate", "rbac.authorization.k8s.io", "clusterroles", "escalate"),
+        ("bind-impersonate-escalate", "", "users", "impersonate"),
+        ("persistent-volumes", "", "persistentvolumes", "create"),
+        ("nodes-proxy", "", "nodes/proxy", "get"),
+        ("nodes-proxy", "", "*/proxy", "create"),
+        ("csr-approval", "certificates.k8s.io", "certificatesigningrequests/approval", "update"),
+        ("webhooks", "admissionregistration.k8s.io", "mutatingwebhookconfigurations", "patch"),
+        ("service-account-tokens", "", "serviceaccounts/token", "create"),
+        ("cluster-admin", "*", "*", "*"),
+    ] {
+        let met = judged(Kind::Pod, vec![], "rbac", about);
+        assert_eq!(met.outcome, Outcome::Met, "{about}: {}", shown(&met));
+        assert!(shown(&met).contains("system:masters"), "{about}: {}", shown(&met));
+        let with = |verb: &str, group: &str, kind: Kind| {
+            let of = if kind == Kind::RoleBinding { "shop" } else { "" };
+            let mut binding = bound("b", "r", "User", "alice");
+            binding["metadata"] = meta("b", of);
+            let rules = json!([{"apiGroups": [group], "resources": [resource], "verbs": [verb]}]);
+            let cluster = cluster_with(Kind::ClusterRole, vec![role("r", &rules)]);
+            let bindings = cluster.list(kind).unwrap().iter().cloned().chain([binding]).collect();
+            Node::hardened("1.33").running(cluster.with(kind, Ok(bindings))).judge("rbac", about)
+        };
+        let has = with(verb, group, Kind::ClusterRoleBinding);
+        assert_eq!(
+            (has.outcome, has.actual.as_str()),
+            (Outcome::Manual, "so do User alice"),
+            "{about}: {}",
+            shown(&has)
+        );
+        assert!(
+            shown(&has).contains("User alice, by ClusterRoleBinding b, has ClusterRole r"),
+            "{}",
+            shown(&has)
+        );
+        if about != "cluster-admin" {
+            assert_eq!(
+                with("deletecollections", group, Kind::ClusterRoleBinding).outcome,
+                Outcome::Met,
+                "{about}"
+            );
+            assert_eq!(with(verb, "apps", Kind::ClusterRoleBinding).outcome, Outcome::Met, "{about}");
+            let namespaced = with(verb, group, Kind::RoleBinding).outcome;
+            let cluster_wide =
+                ["persistent-volumes", "nodes-proxy", "csr-approval", "webhooks"].contains(&about);
+            let wanted = if cluster_wide { Outcome::Met } else { Outcome::Manual };
+            assert_eq!(namespaced, wanted, "{about}");
+        }
+    }
+}
+
+#[test]
+fn a_built_in_binding_with_another_subject_is_somebody_elses() {
+    for (kind, subject, outcome) in [
+        ("Group", "system:masters", Outcome::Met),
+        ("Group", "system:authenticated", Outcome::Manual),
+        ("User", "alice", Outcome::Manual),
+    ] {
+        let more = own(bound("cluster-admin", "cluster-admin", kind, subject));
+        assert_eq!(
+            judged(Kind::ClusterRoleBinding, vec![more], "rbac", "cluster-admin").outcome,
+            outcome,
+            "{subject}"
+        );
+    }
+    // The label alone makes nothing Kubernetes' own.
+    let forged = own(bound("mine", "cluster-admin", "User", "system:mine"));
+    assert_eq!(
+        judged(Kind::ClusterRoleBinding, vec![forged], "rbac", "cluster-admin").outcome,
+        Outcome::Manual
+    );
+}
+
+#[test]
+fn wildcards_are_for_built_in_roles() {
+    assert_eq!(judged(Kind::Pod, vec![], "rbac", "wildcards").outcome, Outcome::Met);
+    for rules in [
+        everything(),
+        json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["*"]}]),
+        json!([{"apiGroups": [""], "resources": ["*"], "verbs": ["get"]}]),
+        json!([{"nonResourceURLs": ["*"], "verbs": ["get"]}]),
+    ] {
+        let wild = judged(Kind::ClusterRole, vec![role("wild", &rules)], "rbac", "wildcards");
+        assert_eq!((wild.outcome, wild.actual.as_str()), (Outcome::NotMet, "so have ClusterRole wild"));
+    }
+    let tame = json!([{"apiGroups": ["*"], "resources": ["pods"], "verbs": ["get"]}]);
+    assert_eq!(
+        judged(Kind::ClusterRole, vec![role("tame", &tame)], "rbac", "wildcards").outcome,
+        Outcome::Met
+    );
+    let forged = own(role("mine", &everything()));
+    assert_eq!(judged(Kind::ClusterRole, vec![forged], "rbac", "wildcards").outcome, Outcome::NotMet);
+}
+
+#[test]
+fn who_is_in_a_group_is_never_known() {
+    let judgement = judged(Kind::Pod, vec![], "rbac", "system-masters");
+    assert_eq!(judgement.outcome, Outcome::Manual);
+    assert!(shown(&judgement).contains("Group system:masters, by ClusterRoleBinding cluster-admin"));
+}
+
+fn pod(namespace: &str, spec: &Value) -> Value {
+    json!({"metadata": meta("p", namespace), "spec": spec})
+}
+
+#[test]
+fn pods_are_listed() {
+    let token = json!({"volumes": [{"projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}], "containers": [{}]});
+    let env = json!({"containers": [{}], "initContainers": [{"env": [{"valueFrom": {"secretKeyRef": {"name": "s"}}}]}]});
+    let from = json!({"containers": [{"envFrom": [{"secretRef": {"name": "s"}}]}]});
+    let bare = json!({"securityContext": {}, "containers": [{}]});
+    let unconfined = json!({
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [{"securityContext": {"seccompProfile": {"type": "Unconfined"}}}],
+    });
+    for (judge, about, spec, outcome) in [
+        ("rbac", "automount", &token, Outcome::Manual),
+        ("secrets-as-files", "", &env, Outcome::NotMet),
+        ("secrets-as-files", "", &from, Outcome::NotMet),
+        ("seccomp", "", &bare, Outcome::NotMet),
+        ("seccomp", "", &unconfined, Outcome::NotMet),
+        ("security-contexts", "", &bare, Outcome::NotMet),
+    ] {
+        let has = judged(Kind::Pod, vec![pod("shop", spec)], judge, about);
+        assert_eq!(has.outcome, outcome, "{judge}: {}", shown(&has));
+        assert!(has.actual.starts_with("1 pods"), "{judge}: {}", has.actual);
+        assert!(has.actual.ends_with(": shop/p"), "{judge}: {}", has.actual);
+        // K3s' own are said, and decide nothing.
+        let system = judged(Kind::Pod, vec![pod("kube-system", spec)], judge, about);
+        let met = if judge == "security-contexts" { Outcome::Manual } else { Outcome::Met };
+        assert_eq!(system.outcome, met, "{judge}: {}", shown(&system));
+        assert!(shown(&system).contains("K3s' own: kube-system/p"), "{judge}: {}", shown(&system));
+    }
+    let decent = json!({"securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}, "containers": [{"env": [{"name": "A", "value": "b"}]}]});
+    for (judge, about, outcome) in [
+        ("rbac", "automount", Outcome::Met),
+        ("secrets-as-files", "", Outcome::Met),
+        ("seccomp", "", Outcome::Met),
+        ("security-contexts", "", Outcome::Manual),
+    ] {
+        assert_eq!(judged(Kind::Pod, vec![pod("shop", &decent)], judge, about).outcome, outcome, "{judge}");
+    }
+}
+
+#[test]
+fn nothing_belongs_into_default() {
+    let judge = |kind, more| judged(kind, more, "default-namespace", "");
+    assert_eq!(judge(Kind::Pod, vec![object("p", "shop")]).outcome, Outcome::Met);
+    for (kind, word) in [
+        (Kind::Pod, "Pod"),
+        (Kind::Service, "Service"),
+        (Kind::Deployment, "Deployment"),
+        (Kind::DaemonSet, "DaemonSet"),
+        (Kind::StatefulSet, "StatefulSet"),
+        (Kind::Job, "Job"),
+        (Kind::CronJob, "CronJob"),
+    ] {
+        let found = judge(kind, vec![object("x", "default")]);
+        assert_eq!((found.outcome, found.actual), (Outcome::NotMet, format!("so are {word} x")));
+    }
+    let namespaces = judged(Kind::Namespace, vec![object("shop", "")], "namespaces", "");
+    assert_eq!(namespaces.actual, "beside the built-in ones there are shop");
+    assert_eq!(namespaces.outcome, Outcome::Manual);
+}
+
+/// A program that answers as kubectl does.
+fn program(dir: &Path, script: &str) -> Kubectl {
+    let path = dir.join("kubectl");
+    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    Kubectl::new(path.to_str().unwrap(), &["--kubeconfig", "/none"])
+}
+
+#[test]
+fn what_kubectl_says_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let asked = dir.path().join("asked");
+    let minor = "1.33".parse().unwrap();
+    let list = format!(
+        "echo \"$HOME $*\" >> {}\ncase $4 in pods) echo 'Error from server (Forbidden): no pods' >&2; exit 1;; esac\necho '{{\"kind\": \"List\", \"items\": []}}'",
+        asked.display()
+    );
+    let cluster = Cluster::read(&program(dir.path(), &list), minor).unwrap();
+    assert_eq!(cluster.list(Kind::Namespace).unwrap(), &[] as &[Value]);
+    assert_eq!(
+        cluster.list(Kind::Pod).unwrap_err().message(),
+        "kubectl get pods: Error from server (Forbidden): no pods"
+    );
+    // Nothing but reading, no Secrets, and no policies of a minor that has none.
+    let asked = fs::read_to_string(asked).unwrap();
+    assert_eq!(asked.lines().count(), 14);
+    for line in asked.lines() {
+        assert!(line.starts_with("/proc/none --kubeconfig /none get "), "{line}");
+        assert!(line.ends_with(" --all-namespaces --output=json --request-timeout=10s"), "{line}");
+        assert!(!line.contains("secrets") && !line.contains("podsecuritypolicies"), "{line}");
+    }
+    for (script, said) in [
+        (
+            "echo 'E1125 memcache.go: cannot' >&2; echo 'The connection was refused' >&2; exit 1",
+            "The connection was refused",
+        ),
+        ("exit 1", "it failed without a word"),
+        ("echo nonsense", "its answer is no JSON: expected ident at line 1 column 2"),
+        ("echo '{\"kind\": \"Pod\"}'", "its answer is no list"),
+    ] {
+        let error = Cluster::read(&program(dir.path(), script), minor).unwrap_err();
+        assert_eq!(error.message(), format!("kubectl get namespaces: {said}"));
+    }
+}
+
+#[test]
+fn an_image_has_no_cluster() {
+    let node = Node::hardened("1.33");
+    let root = Root::open(node.dir.path()).unwrap();
+    let judged =
+        Judged::of(&root, Role::Server, "1.33".parse().unwrap(), &"/var/lib/rancher/k3s".parse().unwrap());
+    let error = Kubectl::of(&judged.unwrap()).unwrap_err();
+    assert_eq!(error.message(), "no cluster belongs to the root of an image");
+}

@@ -1,0 +1,10 @@
+//! A report of `verify` in all its forms.
+//!
+//! With `K3S_HARDEN_TIER=2` they are held against the schemas of others, and the page is opened in a browser.
+
+#![allow(clippy::unwrap_used, reason = "clippy takes helpers of tests for something else than tests")]
+
+mod json;
+mod sample;
+mod schema;
+mod text;

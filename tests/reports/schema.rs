@@ -1,0 +1,80 @@
+//! As much of JSON Schema as our own schemas use; on a keyword that it does not know it fails, so that nothing in a
+//! schema goes unchecked. (A validator of all of it would double the tree of dependencies.)
+
+use serde_json::Value;
+
+/// Panics where `value` is not as the schema `root` says.
+pub(crate) fn check(root: &Value, value: &Value) {
+    at(root, root, value, "$");
+}
+
+fn at(root: &Value, schema: &Value, value: &Value, path: &str) {
+    for (keyword, rule) in schema.as_object().expect("a schema is an object") {
+        let fine = match keyword.as_str() {
+            "$schema" | "$id" | "$defs" | "title" | "description" => true,
+            "$ref" => {
+                let pointer = rule.as_str().unwrap().strip_prefix('#').expect("it is of the same file");
+                at(root, root.pointer(pointer).expect("it is there"), value, path);
+                true
+            }
+            "type" => match rule.as_str().unwrap() {
+                "object" => value.is_object(),
+                "array" => value.is_array(),
+                "string" => value.is_string(),
+                "boolean" => value.is_boolean(),
+                "integer" => value.is_u64() || value.is_i64(),
+                other => panic!("type {other}"),
+            },
+            "enum" => rule.as_array().unwrap().contains(value),
+            "minimum" => value.as_f64() >= rule.as_f64(),
+            "pattern" => fits(rule.as_str().unwrap(), value.as_str().unwrap()),
+            "required" => {
+                rule.as_array().unwrap().iter().all(|name| value.get(name.as_str().unwrap()).is_some())
+            }
+            "dependentRequired" => rule.as_object().unwrap().iter().all(|(name, needed)| {
+                value.get(name).is_none()
+                    || needed
+                        .as_array()
+                        .unwrap()
+                        .iter()
+                        .all(|name| value.get(name.as_str().unwrap()).is_some())
+            }),
+            "items" => {
+                for (index, item) in value.as_array().unwrap().iter().enumerate() {
+                    at(root, rule, item, &format!("{path}[{index}]"));
+                }
+                true
+            }
+            "properties" => {
+                for (name, schema) in rule.as_object().unwrap() {
+                    if let Some(value) = value.get(name) {
+                        at(root, schema, value, &format!("{path}.{name}"));
+                    }
+                }
+                true
+            }
+            "additionalProperties" => {
+                assert!(schema.get("properties").is_none(), "{path}: together they are not known here");
+                for (name, value) in value.as_object().unwrap() {
+                    at(root, rule, value, &format!("{path}.{name}"));
+                }
+                true
+            }
+            other => panic!("{path}: the keyword {other} is not known here"),
+        };
+        assert!(fine, "{path}: {keyword}: {rule}\n{value}");
+    }
+}
+
+/// The three patterns that there are.
+fn fits(pattern: &str, text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match pattern {
+        r"^1\.[0-9]+$" => text.strip_prefix("1.").is_some_and(digits),
+        r"^[0-9]+(\.[0-9]+)*$" => text.split('.').all(digits),
+        "^[a-z0-9]+(-[a-z0-9]+)*$" => text.split('-').all(|part| {
+            !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase())
+        }),
+        other => panic!("the pattern {other} is not known here"),
+    }
+}

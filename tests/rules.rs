@@ -1,0 +1,291 @@
+//! What the rules of verify come to on a node: by its configuration, its log, its files.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
+
+mod support;
+
+use std::os::unix::fs::PermissionsExt;
+
+use k3s_harden::Role;
+use k3s_harden::node::{Owner, Root, RootedPath};
+use k3s_harden::preflight::Judged;
+use k3s_harden::verify::rule::Judgement;
+use k3s_harden::verify::{Facts, Journal, Rule, judge};
+use support::Node;
+
+const CONFIG: &str = "etc/rancher/k3s/config.yaml";
+const SERVER: &str = "var/lib/rancher/k3s/server";
+const KUBELET: &str = "var/lib/rancher/k3s/agent/etc/kubelet.conf.d";
+/// What only a started server leaves.
+const STARTED: &str = "var/lib/rancher/k3s/server/token";
+
+/// Judges a server by a rule, as it is written in the table.
+fn judged(node: &Node, minor: &str, journal: Option<&str>, rule: &str) -> Judgement {
+    let root = Root::open(node.path()).unwrap();
+    let data_dir = RootedPath::fixed("/var/lib/rancher/k3s");
+    let judged = Judged::of(&root, Role::Server, minor.parse().unwrap(), &data_dir).unwrap();
+    let owner = Owner { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
+    let journal = journal.map(|text| Journal::of(text, "/journal")).unwrap_or_default();
+    // As the table is read: YAML that was made JSON when the binary was built.
+    let rule: serde_json::Value = serde_yaml::from_str(rule).unwrap();
+    let rule: Rule = serde_json::from_value(rule).unwrap();
+    judge(&Facts::of(judged, owner, journal), &rule)
+}
+
+/// The judgement in a few words: what it came to, what is, and where.
+fn said(node: &Node, minor: &str, journal: Option<&str>, rule: &str) -> String {
+    let judgement = judged(node, minor, journal, rule);
+    assert!(!judgement.evidence.is_empty(), "nothing is said without evidence: {judgement:?}");
+    let places: Vec<String> = judgement
+        .evidence
+        .iter()
+        .filter_map(|evidence| evidence.place.as_ref())
+        .map(ToString::to_string)
+        .collect();
+    format!("{:?}: {} ({})", judgement.outcome, judgement.actual, places.join(" "))
+}
+
+fn logged(component: &str, flags: &str) -> String {
+    format!("Nov 23 n k3s[1]: time=\"t\" level=info msg=\"Running {component} {flags}\"\n")
+}
+
+#[test]
+fn before_the_start_the_configuration_says() {
+    let rule = "flag: {component: kube-apiserver, name: audit-log-maxage, must: {at-least: 30}}";
+    assert_eq!(
+        said(&Node::new(), "1.33", None, rule),
+        "NotMet: not set (/etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml)"
+    );
+    let node =
+        Node::new().file(CONFIG, "kube-apiserver-arg:\n  - audit-log-maxage=7\n  - audit-log-maxage=90\n");
+    assert_eq!(said(&node, "1.33", None, rule), "Met: 90 (/etc/rancher/k3s/config.yaml:3:5)");
+    let node =
+        Node::new().file(CONFIG, "kube-apiserver-arg:\n  - audit-log-maxage=90\n  - audit-log-maxage=7\n");
+    assert_eq!(said(&node, "1.33", None, rule), "NotMet: 7 (/etc/rancher/k3s/config.yaml:3:5)");
+    let own = "flag: {component: kube-apiserver, name: anonymous-auth, must: {be: \"false\"}}";
+    assert_eq!(said(&Node::new(), "1.33", None, own), "Met: false ()");
+    let broken = Node::new().file(CONFIG, "kube-apiserver-arg: [\n");
+    assert!(
+        said(&broken, "1.33", None, own).starts_with("Unknown: "),
+        "{}",
+        said(&broken, "1.33", None, own)
+    );
+}
+
+#[test]
+fn a_list_is_all_of_its_occurrences() {
+    let rule = "flag: {component: kube-apiserver, name: enable-admission-plugins, must: {have: [NodeRestriction, EventRateLimit]}}";
+    let node = Node::new().file(
+        CONFIG,
+        "kube-apiserver-arg: [enable-admission-plugins=NodeRestriction, enable-admission-plugins=EventRateLimit]\n",
+    );
+    assert!(said(&node, "1.33", None, rule).starts_with("Met: NodeRestriction,EventRateLimit"));
+    assert!(said(&Node::new(), "1.33", None, rule).starts_with("NotMet: NodeRestriction ("));
+}
+
+#[test]
+fn after_the_start_the_log_says_and_without_it_nobody() {
+    let rule = "flag: {component: kube-apiserver, name: audit-log-maxage, must: {at-least: 30}}";
+    let node = Node::new().file(CONFIG, "kube-apiserver-arg: audit-log-maxage=30\n").file(STARTED, "t");
+    assert!(said(&node, "1.33", None, rule).starts_with("Unknown: K3s has started, and no log says"));
+    assert!(said(&node, "1.33", Some(""), rule).starts_with("Unknown: "));
+    // The last value of the line ends in the quote of the message.
+    let log = logged("kube-apiserver", "--a=b --audit-log-maxage=30");
+    assert_eq!(said(&node, "1.33", Some(&log), rule), "Met: 30 (/journal:1:1)");
+    let log = logged("kube-apiserver", "--a=b");
+    let says = judged(&node, "1.33", Some(&log), rule);
+    assert_eq!(says.actual, "not set");
+    assert!(
+        says.evidence[1].text.starts_with("from its next start on met by K3s' configuration"),
+        "{says:?}"
+    );
+}
+
+#[test]
+fn the_kubelets_drop_ins_count_where_no_flag_does() {
+    let rule = "flag: {component: kubelet, name: anonymous-auth, field: authentication.anonymous.enabled, unset: \"true\", must: {be: \"false\"}}";
+    assert_eq!(said(&Node::new(), "1.36", None, rule), "Met: false ()");
+    assert_eq!(said(&Node::new(), "1.30", None, rule), "Met: false ()");
+    let node = Node::new()
+        .file(&format!("{KUBELET}/10-mine.conf"), "authentication: {anonymous: {enabled: true}}\n");
+    assert_eq!(
+        said(&node, "1.36", None, rule),
+        "NotMet: true (/var/lib/rancher/k3s/agent/etc/kubelet.conf.d/10-mine.conf:1:39)"
+    );
+    // Older ones have no such folder.
+    assert_eq!(said(&node, "1.30", None, rule), "Met: false ()");
+    let node = node.file(CONFIG, "kubelet-arg: anonymous-auth=false\n");
+    assert_eq!(said(&node, "1.36", None, rule), "Met: false (/etc/rancher/k3s/config.yaml:1:14)");
+    let node = Node::new()
+        .file(&format!("{KUBELET}/00-k3s-defaults.conf"), "authentication: {webhook: {enabled: true}}\n");
+    let log = logged("kubelet", "--node-ip=1");
+    assert!(said(&node, "1.36", Some(&log), rule).starts_with("NotMet: true"), "the kubelet's own default");
+}
+
+#[test]
+fn files_may_permit_no_more() {
+    let rule = "file: {path: server/tls/**/*.key, mode: \"600\", owner: root}";
+    assert!(said(&Node::new(), "1.33", None, rule).starts_with("Unknown: not there yet"));
+    assert!(
+        said(&Node::new().file(STARTED, "t"), "1.33", None, rule).starts_with("Unknown: not there, although")
+    );
+    let node =
+        Node::new().file(&format!("{SERVER}/tls/a.key"), "").file(&format!("{SERVER}/tls/etcd/b.key"), "");
+    let chmod = |path: &str, mode| {
+        let path = node.path().join(SERVER).join(path);
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    chmod("tls/a.key", 0o600);
+    chmod("tls/etcd/b.key", 0o400);
+    assert!(said(&node, "1.33", None, rule).starts_with("Met: 0400, root's; 0600, root's"));
+    chmod("tls/etcd/b.key", 0o640);
+    assert_eq!(
+        said(&node, "1.33", None, rule),
+        "NotMet: 0640, root's (/var/lib/rancher/k3s/server/tls/etcd/b.key)"
+    );
+    chmod("tls/etcd/b.key", 0o4600);
+    assert!(said(&node, "1.33", None, rule).starts_with("NotMet: 4600"));
+    let none = "file: {path: /var/lib/cni/networks/**/*, mode: \"600\", missing: not-applicable}";
+    assert!(said(&Node::new().file(STARTED, "t"), "1.33", None, none).starts_with("NotApplicable: "));
+}
+
+#[test]
+fn some_names_are_not_meant() {
+    let rule =
+        "file: {path: /var/lib/cni/networks/*/*, except: [lock], mode: \"600\", missing: not-applicable}";
+    let folder = "var/lib/cni/networks/cbr0";
+    let node = Node::new().file(STARTED, "t").file(&format!("{folder}/lock"), "");
+    let chmod = |name: &str, mode| {
+        let path = node.path().join(folder).join(name);
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    chmod("lock", 0o750);
+    assert!(said(&node, "1.33", None, rule).starts_with("NotApplicable: "));
+    std::fs::write(node.path().join(folder).join("10.42.0.2"), "").unwrap();
+    chmod("10.42.0.2", 0o600);
+    assert!(said(&node, "1.33", None, rule).starts_with("Met: 0600 "));
+    chmod("10.42.0.2", 0o644);
+    assert!(said(&node, "1.33", None, rule).starts_with("NotMet: 0644 "));
+}
+
+#[test]
+fn etcd_is_judged_where_there_is_one() {
+    let rule = "with-etcd: {etcd: {field: client-transport-security.client-cert-auth, must: {be: \"true\"}}}";
+    assert_eq!(said(&Node::new(), "1.33", None, rule), "NotApplicable: the datastore is SQLite ()");
+    let external = Node::new().file(CONFIG, "datastore-endpoint: mysql://x\n");
+    assert_eq!(
+        said(&external, "1.33", None, rule),
+        "NotApplicable: the datastore is an external database ()"
+    );
+    let begun = Node::new().file(CONFIG, "cluster-init: true\n");
+    assert!(said(&begun, "1.33", None, rule).starts_with("Unknown: not there yet"));
+    let config = format!("{SERVER}/db/etcd/config");
+    let node = Node::new().file(&config, "client-transport-security:\n  client-cert-auth: true\n");
+    assert_eq!(
+        said(&node, "1.33", None, rule),
+        "Met: true (/var/lib/rancher/k3s/server/db/etcd/config:2:21)"
+    );
+    let node = Node::new().file(&config, "client-transport-security: {}\n");
+    assert!(said(&node, "1.33", None, rule).starts_with("NotMet: not set"));
+}
+
+#[test]
+fn all_and_any() {
+    let set =
+        |name: &str| format!("flag: {{component: kube-apiserver, name: {name}, must: {{be-set: true}}}}");
+    let (yes, no) = (set("profiling"), set("audit-log-path"));
+    let outcome = |rule: &str| format!("{:?}", judged(&Node::new(), "1.33", None, rule).outcome);
+    assert_eq!(outcome(&format!("all: [{{{yes}}}, {{{no}}}]")), "NotMet");
+    assert_eq!(outcome(&format!("any: [{{{yes}}}, {{{no}}}]")), "Met");
+    assert_eq!(outcome(&format!("all: [{{not-applicable: x}}, {{{yes}}}]")), "Met");
+    assert_eq!(outcome("all: [{not-applicable: x}]"), "NotApplicable");
+    assert_eq!(outcome(&format!("any: [{{manual: x}}, {{{no}}}]")), "Manual");
+}
+
+fn with_policy(policy: &str) -> Node {
+    let node = Node::new().file(&format!("{SERVER}/audit.yaml"), policy);
+    node.file(CONFIG, "kube-apiserver-arg: [audit-policy-file=/var/lib/rancher/k3s/server/audit.yaml, audit-log-path=/a.log]\n")
+}
+
+#[test]
+fn an_audit_policy_has_to_record_what_matters() {
+    let (there, covers) = ("by: {judge: audit-policy}", "by: {judge: audit-policy-coverage}");
+    let policy =
+        |rules: &str| with_policy(&format!("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n{rules}"));
+    let outcome = |node: &Node, rule: &str| said(node, "1.33", None, rule);
+    let metadata = policy("- level: Metadata\n");
+    assert!(outcome(&metadata, there).starts_with("Met: "), "{}", outcome(&metadata, there));
+    assert!(outcome(&metadata, covers).starts_with("Met: "), "{}", outcome(&metadata, covers));
+    let nothing = policy("- level: None\n");
+    assert!(outcome(&nothing, there).starts_with("NotMet: the policy records nothing"));
+    assert!(outcome(&Node::new(), there).starts_with("NotMet: not set"));
+    let bodies = outcome(&policy("- level: RequestResponse\n"), covers);
+    assert!(bodies.contains("bodies of secrets go into the log"), "{bodies}");
+    let hole = outcome(
+        &policy("- level: None\n  resources: [{group: \"\", resources: [pods/exec]}]\n- level: Metadata\n"),
+        covers,
+    );
+    assert!(hole.starts_with("NotMet: not recorded as it should be: pods/exec (get, create) "), "{hole}");
+    assert!(hole.contains("audit.yaml:4:3"), "{hole}");
+    // A rule about one user, one namespace or one object leaves the others to the rules behind it.
+    for narrow in [
+        "users: [a]",
+        "namespaces: [a]",
+        "userGroups: [a]",
+        "nonResourceURLs: [/x]",
+        "resources: [{group: \"\", resources: [secrets], resourceNames: [a]}]",
+    ] {
+        let node = policy(&format!("- level: None\n  {narrow}\n- level: Metadata\n"));
+        assert!(outcome(&node, covers).starts_with("Met: "), "{narrow}: {}", outcome(&node, covers));
+    }
+    for wide in [
+        "userGroups: [\"system:authenticated\"]",
+        "verbs: [get]",
+        "resources: [{group: \"\"}]",
+        "resources: [{group: \"\", resources: [\"*\"]}]",
+        "resources: [{group: \"\", resources: [\"pods/*\"]}]",
+        "omitStages: [RequestReceived]",
+    ] {
+        let node = policy(&format!("- level: None\n  {wide}\n- level: Metadata\n"));
+        assert!(outcome(&node, covers).starts_with("NotMet: "), "{wide}: {}", outcome(&node, covers));
+    }
+    let gone = Node::new().file(CONFIG, "kube-apiserver-arg: audit-policy-file=/none.yaml\n");
+    assert!(outcome(&gone, there).starts_with("NotMet: the file is not there"));
+}
+
+#[test]
+fn what_apply_writes_covers_what_matters() {
+    for (kind, minor) in [("metadata", "1.24"), ("writes", "1.33"), ("detailed", "1.37")] {
+        let node = Node::new();
+        let set = format!("audit_policy={kind}");
+        let output = node.run(&["apply", "-q", "--k3s-version", minor, "--set", &set]);
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        for judge in ["audit-policy", "audit-policy-coverage", "encryption", "encryption-providers"] {
+            let judgement = said(&node, minor, None, &format!("by: {{judge: {judge}}}"));
+            assert!(judgement.starts_with("Met: "), "{kind}: {judge}: {judgement}");
+        }
+    }
+}
+
+#[test]
+fn the_first_provider_of_secrets_encrypts_them() {
+    let (on, fit) = ("by: {judge: encryption}", "by: {judge: encryption-providers}");
+    let config = "secrets-encryption: true\n";
+    let file = format!("{SERVER}/cred/encryption-config.json");
+    let outcome = |node: &Node, rule: &str| said(node, "1.33", None, rule);
+    assert!(outcome(&Node::new(), on).starts_with("NotMet: not set"));
+    assert!(outcome(&Node::new().file(CONFIG, config), on).starts_with("Met: aescbc"));
+    let node = |first: &str| {
+        let json = format!(
+            "{{\"kind\":\"EncryptionConfiguration\",\"apiVersion\":\"apiserver.config.k8s.io/v1\",\"resources\":[{{\"resources\":[\"secrets\"],\"providers\":[{{\"{first}\":{{\"keys\":[]}}}},{{\"identity\":{{}}}}]}}]}}"
+        );
+        Node::new().file(CONFIG, config).file(&file, json)
+    };
+    assert!(outcome(&node("secretbox"), fit).starts_with("Met: secretbox"));
+    assert!(outcome(&node("identity"), on).starts_with("NotMet: identity"));
+    assert!(outcome(&node("aesgcm"), on).starts_with("Met: aesgcm"));
+    assert!(outcome(&node("aesgcm"), fit).starts_with("NotMet: aesgcm"));
+    let other = Node::new()
+        .file(CONFIG, config)
+        .file(&file, "resources:\n- resources: [configmaps]\n  providers: [{aescbc: {}}]\n");
+    assert!(outcome(&other, on).starts_with("NotMet: no provider for Secrets"));
+}
