@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy takes helpers of tests for something else than tests")]
 
 mod json;
+mod others;
 mod sample;
 mod schema;
 mod text;
