@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy takes helpers of tests for something else than tests")]
 
+mod html;
 mod json;
 mod others;
 mod sample;

@@ -2,6 +2,7 @@
 //!
 //! All text of a report may come from the node, and a node may be hostile: every form escapes what it shows.
 
+mod html;
 mod json;
 mod junit;
 mod kube_bench;
@@ -12,6 +13,7 @@ mod visible;
 
 use crate::verify::{Evidence, Report, Status, Verdict};
 
+pub use html::html;
 pub use json::verify_json;
 pub use junit::junit;
 pub use kube_bench::kube_bench_json;
