@@ -14,4 +14,6 @@ pub use json::{Report, nothing_json, recovered_json};
 pub use preflight::{preflight_json, preflight_text};
 pub use profiles::{diff_json, diff_text, list_json, list_text, show_json, show_text};
 pub use text::{Style, applied, error_text, planned, undone};
-pub use verify::{TextOptions, verify_json, verify_text};
+pub use verify::{
+    SarifOptions, Taken, TextOptions, html, junit, kube_bench_json, sarif, verify_json, verify_text,
+};

@@ -4,10 +4,14 @@ use std::path::PathBuf;
 
 use k3s_harden::Role;
 use k3s_harden::error::Place;
+use k3s_harden::output::Taken;
 use k3s_harden::verify::{Evidence, Report, Status, Verdict, Waiver};
 
 /// What a hostile node would like to have shown.
 pub(crate) const HOSTILE: &str = "</script><img src=x onerror=alert(1)>\u{1b}[2J\u{1b}]0;owned\u{7}\r\n- [x](http://evil.example/) {0} ]]> & \"'\u{9b}31m\u{202e}\u{0}\u{fffe}";
+
+/// When and where.
+pub(crate) const TAKEN: Taken<'static> = Taken { time: Some("2026-11-25T09:00:00Z"), host: Some("node-1") };
 
 /// Every status, as it is on a node that has started.
 pub(crate) fn report() -> Report {
