@@ -5,16 +5,19 @@
 //! pass.
 
 pub mod control;
+mod date;
 mod evaluate;
 pub mod facts;
 pub mod journal;
 pub mod judges;
 mod report;
 pub mod rule;
+pub mod waivers;
 
 pub use control::{Control, benchmarks, controls};
+pub use date::Date;
 pub use evaluate::{judge, verify};
 pub use facts::Facts;
 pub use journal::Journal;
-pub use report::{Evidence, Report, Status, Verdict, Waiver};
+pub use report::{Evidence, FailOn, Report, Status, Verdict, Waiver};
 pub use rule::Rule;
