@@ -4,6 +4,7 @@
 //! sees it; a [`Rule`] looks at the facts and comes to an outcome. What could not be looked at is unknown, never a
 //! pass.
 
+pub mod baseline;
 pub mod control;
 mod date;
 mod evaluate;
@@ -14,6 +15,7 @@ mod report;
 pub mod rule;
 pub mod waivers;
 
+pub use baseline::Baseline;
 pub use control::{Control, benchmarks, controls};
 pub use date::Date;
 pub use evaluate::{judge, verify};

@@ -9,6 +9,8 @@ mod visible;
 
 use crate::verify::{Report, Status};
 
+pub(super) use visible::visible;
+
 pub use json::verify_json;
 pub use text::{TextOptions, verify_text};
 
@@ -18,7 +20,7 @@ fn is_finding(status: Status) -> bool {
 }
 
 /// Returns the word for a status in texts for people.
-fn word(status: Status) -> &'static str {
+pub(super) fn word(status: Status) -> &'static str {
     match status {
         Status::NotApplicable => "not applicable",
         other => other.name(),
