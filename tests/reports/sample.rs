@@ -128,7 +128,7 @@ pub(crate) fn hostile() -> Report {
             for text in [&mut waiver.control, &mut waiver.reason, &mut waiver.who] {
                 HOSTILE.clone_into(text);
             }
-            for text in [&mut waiver.ticket, &mut waiver.until, &mut waiver.value] {
+            for text in [&mut waiver.ticket, &mut waiver.value] {
                 *text = Some(HOSTILE.to_owned());
             }
         }
@@ -189,7 +189,7 @@ impl Made {
             reason: "an old client keeps its tokens for a day".to_owned(),
             who: "J. Doe, platform team".to_owned(),
             ticket: Some("SEC-117".to_owned()),
-            until: Some("2027-01-31".to_owned()),
+            until: Some("2027-01-31".parse().unwrap()),
             value: None,
             place: Some(Place { file: "/etc/k3s-harden/waivers.yaml".to_owned(), position: Some((3, 3)) }),
         });

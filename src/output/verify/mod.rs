@@ -13,6 +13,8 @@ mod visible;
 
 use crate::verify::{Evidence, Report, Status, Verdict};
 
+pub(super) use visible::visible;
+
 pub use html::html;
 pub use json::verify_json;
 pub use junit::junit;
@@ -35,7 +37,7 @@ fn is_finding(status: Status) -> bool {
 }
 
 /// Returns the word for a status in texts for people.
-fn word(status: Status) -> &'static str {
+pub(super) fn word(status: Status) -> &'static str {
     match status {
         Status::NotApplicable => "not applicable",
         other => other.name(),
