@@ -8,6 +8,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use clap::ValueEnum as _;
 use k3s_harden::Role;
 use k3s_harden::k3s::{Effective, Question};
 use k3s_harden::node::{Owner, Root, RootedPath};
@@ -48,7 +49,7 @@ fn results() -> Vec<(Scanner, String, Fixture, Printed)> {
     for line in lines(&text) {
         if let Some(head) = line.strip_prefix('[') {
             let (scanner, name) = head.trim_end_matches(']').split_once(' ').unwrap();
-            benchmark = (scanner.parse().unwrap(), name);
+            benchmark = (Scanner::from_str(scanner, false).unwrap(), name);
         } else if let Some(head) = line.strip_prefix("nodes ") {
             columns = results.len()..results.len();
             nodes.clear();

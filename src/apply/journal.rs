@@ -11,7 +11,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::time::SystemTime;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -20,7 +19,7 @@ use super::state::{run_directory, runs_directory, unreadable};
 use crate::Role;
 use crate::error::{Error, Kind, Result};
 use crate::k3s::OnConflict;
-use crate::node::{Attributes, MAX_FILE_BYTES, Metadata, Node, Owner, Root, RootedPath, SysctlKey};
+use crate::node::{Attributes, MAX_FILE_BYTES, Metadata, Node, Owner, Root, RootedPath, SysctlKey, host};
 use crate::plan::{Action, Content, Current, Directory, File, OnForeign, Resource, Rule, Subject, Sysctl};
 
 /// The name of a journal in the directory of its run.
@@ -191,7 +190,7 @@ impl Journal {
             id,
             through: None,
             tool: env!("CARGO_PKG_VERSION").to_owned(),
-            time: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            time: host::now(),
             verb: head.verb,
             state: State::Begun,
             kept: head.kept,

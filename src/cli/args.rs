@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::k3s::OnConflict;
 use crate::node::{Owner, Signals};
 use crate::plan::OnForeign;
+use crate::verify::{self, scanner::Scanner};
 
 /// The variable that holds settings, several separated by semicolons or line breaks.
 pub(super) const SET_VARIABLE: &str = "K3S_HARDEN_SET";
@@ -68,7 +69,7 @@ pub(super) struct Global {
     /// K3s' data directory, where K3s' own configuration does not name it
     #[arg(long, global = true, value_name = "DIR", env = "K3S_HARDEN_DATA_DIR")]
     pub(super) data_dir: Option<String>,
-    /// Output for people or for programs
+    /// Output for people or for programs; the forms after json are reports, which `verify` alone writes
     #[arg(long, global = true, value_enum, default_value = "text", env = "K3S_HARDEN_FORMAT")]
     pub(super) format: OutputFormat,
     /// Whether to colour the output
@@ -82,12 +83,36 @@ pub(super) struct Global {
     pub(super) quiet: bool,
     /// Log lines for people or for programs
     #[arg(long, global = true, value_enum, default_value = "text", env = "K3S_HARDEN_LOG_FORMAT")]
-    pub(super) log_format: OutputFormat,
+    pub(super) log_format: LogFormat,
 }
 
-/// Text or JSON.
+/// The forms of what a verb says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum OutputFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// As kube-bench's JSON.
+    KubeBench,
+    /// JUnit XML, for CI servers.
+    Junit,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+    /// A page for auditors, which loads nothing.
+    Html,
+}
+
+impl OutputFormat {
+    /// Tells whether only `verify` writes it.
+    pub(super) fn is_report(self) -> bool {
+        !matches!(self, Self::Text | Self::Json)
+    }
+}
+
+/// The forms of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
     Text,
     Json,
 }
@@ -184,26 +209,25 @@ pub(super) struct VerifyArguments {
     pub(super) journal: Option<String>,
     /// Which verdicts make it exit with 2
     #[arg(long, value_enum, default_value = "fail", env = "K3S_HARDEN_FAIL_ON")]
-    pub(super) fail_on: VerifyFailOn,
+    pub(super) fail_on: verify::FailOn,
+    /// Say what this scanner will print of the node, its known defects included
+    #[arg(
+        long = "as",
+        value_enum,
+        value_name = "SCANNER",
+        conflicts_with = "baseline",
+        env = "K3S_HARDEN_AS"
+    )]
+    pub(super) scanner: Option<Scanner>,
+    /// What has changed since this report (of --format json); exit with 2 only where something is worse
+    #[arg(long, value_name = "FILE", conflicts_with = "fail_on", env = "K3S_HARDEN_BASELINE")]
+    pub(super) baseline: Option<String>,
     /// Only how many controls there are of each status
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_SUMMARY")]
     pub(super) summary: bool,
     /// Only what is to be done
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_ONLY_FINDINGS")]
     pub(super) only_findings: bool,
-}
-
-/// What makes `verify` exit with 2.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum VerifyFailOn {
-    /// A control that is not met.
-    Fail,
-    /// The same, and one that is not met and left to a person.
-    Warn,
-    /// The same, and one that could not be checked.
-    Unknown,
-    /// Nothing.
-    Never,
 }
 
 #[derive(Debug, Args)]

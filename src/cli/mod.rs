@@ -36,6 +36,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     accounts::clear_umask();
     let mut ui = Ui::new(&cli.global);
     args::warn_of_unknown_variables();
+    if cli.global.format.is_report() && !matches!(cli.verb, Verb::Verify(_)) {
+        let error = usage_error("only verify writes reports").hint("take --format text or json");
+        ui.error(&error);
+        return error.kind().exit_code();
+    }
     let result = match &cli.verb {
         Verb::Plan(arguments) => plan::run(&cli.global, arguments, &mut ui),
         Verb::Apply(arguments) => apply::run(&cli.global, arguments, &mut ui),

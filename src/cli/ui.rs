@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt;
 
-use super::args::{Colour, Global, OutputFormat};
+use super::args::{Colour, Global, LogFormat, OutputFormat};
 use crate::error::{Error, Kind, Result};
 use crate::output::{Style, error_text};
 
@@ -31,8 +31,8 @@ impl Ui {
         let coloured = ui.style(io::stderr().is_terminal()) == Style::Coloured;
         // A second set-up in one process (in tests) keeps the first.
         let set_up = match global.log_format {
-            OutputFormat::Text => builder.without_time().with_ansi(coloured).try_init(),
-            OutputFormat::Json => builder.json().try_init(),
+            LogFormat::Text => builder.without_time().with_ansi(coloured).try_init(),
+            LogFormat::Json => builder.json().try_init(),
         };
         set_up.unwrap_or_default();
         ui
@@ -41,6 +41,11 @@ impl Ui {
     /// Tells whether the data is for a program.
     pub(super) fn json(&self) -> bool {
         self.format == OutputFormat::Json
+    }
+
+    /// Returns the form that was asked for.
+    pub(super) fn format(&self) -> OutputFormat {
+        self.format
     }
 
     /// Returns how text on stdout looks.

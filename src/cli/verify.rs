@@ -1,19 +1,30 @@
 //! `verify`: is it hardened?
 
-use super::args::{Global, Judging, VerifyArguments, VerifyFailOn};
+use super::args::{Global, Judging, OutputFormat, VerifyArguments};
 use super::context::{Context, given, words};
 use super::ui::Ui;
+use super::usage_error;
 use crate::error::{Error, Kind, Result, exit};
-use crate::node::{Root, host};
-use crate::output::{self, TextOptions};
+use crate::node::{Root, RootedPath, host};
+use crate::output::{self, SarifOptions, Taken, TextOptions};
 use crate::preflight::Judged;
 use crate::profile::{ControlId, MAX_SOURCE_BYTES};
-use crate::verify::{Facts, Journal, Report, Status, Verdict, verify};
+use crate::verify::baseline::{MAX_REPORT_BYTES, Trend};
+use crate::verify::scanner::{Scan, Scanner, State};
+use crate::verify::{Baseline, Date, Facts, FailOn, Journal, Report, verify, waivers};
 
 /// Longest log that is read from a file, in bytes.
 const MAX_LOG_BYTES: usize = 16 * MAX_SOURCE_BYTES;
 
 pub(super) fn run(global: &Global, arguments: &VerifyArguments, ui: &mut Ui) -> Result<u8> {
+    let baseline = given(arguments.baseline.as_ref());
+    if ui.format().is_report() && (arguments.scanner.is_some() || baseline.is_some()) {
+        return Err(usage_error("--as and --baseline are told as text or json")
+            .hint("write a report by a run of its own"));
+    }
+    // Before the node is looked at, which may take a while.
+    let baseline =
+        baseline.map(|file| Baseline::read(&file, &host::read_file(&file, MAX_REPORT_BYTES)?)).transpose()?;
     let root = Root::open(&global.root)?;
     // Which controls are looked at is nothing that a profile has to be able to set.
     let whole = Global { only: Vec::new(), skip: vec!["none".to_owned()], ..global.clone() };
@@ -27,51 +38,139 @@ pub(super) fn run(global: &Global, arguments: &VerifyArguments, ui: &mut Ui) -> 
         None => Journal::read(&root),
     };
     let facts = Facts::of(judged, context.owner, journal);
-    let benchmark = given(arguments.benchmark.as_ref()).unwrap_or_else(|| context.profile.benchmark.clone());
+    let benchmark = given(arguments.benchmark.as_ref());
+    let selection = Selection { only: words(&global.only), skip: words(&global.skip) };
+    let options = TextOptions {
+        style: ui.stdout_style(),
+        width: Ui::width(),
+        summary: arguments.summary,
+        only_findings: arguments.only_findings,
+    };
+    if let Some(scanner) = arguments.scanner {
+        let (scan, report) = scan(&facts, scanner, benchmark.as_deref(), &selection)?;
+        if ui.json() {
+            ui.out_json(&output::scan_json(&scan, &report))?;
+        } else {
+            ui.out(&output::scan_text(&scan, &report, &options))?;
+        }
+        return Ok(code(scan_fails(&scan, arguments.fail_on)));
+    }
+    let benchmark = benchmark.unwrap_or_else(|| context.profile.benchmark.clone());
     let mut report = verify(&facts, &benchmark)?;
-    select(&mut report, &words(&global.only), &words(&global.skip))?;
+    let now = host::now();
+    waivers::apply(&mut report, &context.waivers, Date::of(&now)?);
+    selection.check(&report)?;
+    if let Some(baseline) = baseline {
+        let mut trend = baseline.compare(&report);
+        trend.retain(|id, name| selection.has(id, name));
+        selection.leave_out(&mut report);
+        say_trend(&trend, &report, ui)?;
+        return Ok(code(trend.is_worse()));
+    }
+    selection.leave_out(&mut report);
+    let host = name(&root);
+    let taken = Taken { time: Some(&now), host: host.as_deref() };
+    match ui.format() {
+        OutputFormat::Text => ui.out(&output::verify_text(&report, &options)),
+        OutputFormat::Json => ui.out_json(&output::verify_json(&report)),
+        OutputFormat::KubeBench => ui.out_json(&output::kube_bench_json(&report)),
+        OutputFormat::Junit => ui.out(&output::junit(&report, &taken)),
+        OutputFormat::Sarif => {
+            let options = SarifOptions { only_findings: arguments.only_findings };
+            ui.out_json(&output::sarif(&report, &taken, options))
+        }
+        OutputFormat::Html => ui.out(&output::html(&report, &taken)),
+    }?;
+    Ok(code(report.fails(arguments.fail_on)))
+}
+
+fn code(findings: bool) -> u8 {
+    if findings { exit::FINDINGS } else { exit::OK }
+}
+
+/// Says what a scanner will print, and what verify says by the same benchmark.
+fn scan(
+    facts: &Facts<'_>,
+    scanner: Scanner,
+    benchmark: Option<&str>,
+    selection: &Selection,
+) -> Result<(Scan, Report)> {
+    let mut scan = Scan::of(facts, scanner, benchmark)?;
+    let report = verify(facts, &scan.benchmark)?;
+    selection.check(&report)?;
+    let has = |id: &ControlId| {
+        let name = report.verdicts.iter().find(|verdict| verdict.id == *id).map(|verdict| &verdict.name);
+        selection.has(id, name.map_or("", String::as_str))
+    };
+    scan.predictions.retain(|prediction| has(&prediction.id));
+    Ok((scan, report))
+}
+
+fn scan_fails(scan: &Scan, on: FailOn) -> bool {
+    let counted: &[State] = match on {
+        FailOn::Never => &[],
+        FailOn::Fail => &[State::Fail],
+        FailOn::Warn | FailOn::Unknown => &[State::Fail, State::Warn],
+    };
+    counted.iter().any(|state| scan.count(*state) > 0)
+}
+
+fn say_trend(trend: &Trend, report: &Report, ui: &mut Ui) -> Result<()> {
     if ui.json() {
-        ui.out_json(&output::verify_json(&report))?;
+        // The report too: it is the next run's baseline.
+        let mut json = output::verify_json(report);
+        json["trend"] = output::trend_json(trend);
+        ui.out_json(&json)
     } else {
-        let options = TextOptions {
-            style: ui.stdout_style(),
-            width: Ui::width(),
-            summary: arguments.summary,
-            only_findings: arguments.only_findings,
+        ui.out(&output::trend_text(trend, ui.stdout_style()))
+    }
+}
+
+/// Returns the node's name: the running kernel's, or what an image will have.
+fn name(root: &Root) -> Option<String> {
+    let file = if root.is_live() { "/proc/sys/kernel/hostname" } else { "/etc/hostname" };
+    let bytes = root.read(&RootedPath::fixed(file)).ok().flatten()?;
+    let name = String::from_utf8(bytes).ok()?;
+    let name = name.trim();
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// Which controls were asked for: numbers, sections or names.
+struct Selection {
+    only: Vec<String>,
+    skip: Vec<String>,
+}
+
+impl Selection {
+    /// Finds words that mean no control.
+    fn check(&self, report: &Report) -> Result<()> {
+        let unknown = |word: &&String| {
+            *word != "none" && !report.verdicts.iter().any(|verdict| is(&verdict.id, &verdict.name, word))
         };
-        ui.out(&output::verify_text(&report, &options))?;
+        match self.only.iter().chain(&self.skip).find(unknown) {
+            Some(word) => {
+                let message = format!("benchmark {} has no control {word}", report.benchmark);
+                Err(Error::new(Kind::BadInput, message)
+                    .hint("`k3s-harden verify` without it lists those there are"))
+            }
+            None => Ok(()),
+        }
     }
-    let counts = |verdict: &Verdict| verdict.waiver.is_none() && fails(verdict.status, arguments.fail_on);
-    Ok(if report.verdicts.iter().any(counts) { exit::FINDINGS } else { exit::OK })
+
+    fn has(&self, id: &ControlId, name: &str) -> bool {
+        let means = |word: &String| is(id, name, word);
+        (self.only.is_empty() || self.only.iter().any(means)) && !self.skip.iter().any(means)
+    }
+
+    fn leave_out(&self, report: &mut Report) {
+        report.verdicts.retain(|verdict| self.has(&verdict.id, &verdict.name));
+    }
 }
 
-fn fails(status: Status, on: VerifyFailOn) -> bool {
-    let least = match on {
-        VerifyFailOn::Never => return false,
-        VerifyFailOn::Fail => 0,
-        VerifyFailOn::Warn => 1,
-        VerifyFailOn::Unknown => 2,
-    };
-    [Status::Fail, Status::Warn, Status::Unknown].iter().take(least + 1).any(|counted| *counted == status)
-}
-
-/// Leaves out what was not asked for: numbers, sections or names.
-fn select(report: &mut Report, only: &[String], skip: &[String]) -> Result<()> {
-    let is = |verdict: &Verdict, word: &String| match word.parse::<ControlId>() {
-        Ok(id) => verdict.id.within(&id),
-        Err(_) => verdict.name == *word,
-    };
-    let unknown =
-        |word: &&String| *word != "none" && !report.verdicts.iter().any(|verdict| is(verdict, word));
-    if let Some(word) = only.iter().chain(skip).find(unknown) {
-        let message = format!("benchmark {} has no control {word}", report.benchmark);
-        return Err(
-            Error::new(Kind::BadInput, message).hint("`k3s-harden verify` without it lists those there are")
-        );
+/// Tells whether a control is meant by a word.
+fn is(id: &ControlId, name: &str, word: &str) -> bool {
+    match word.parse::<ControlId>() {
+        Ok(wanted) => id.within(&wanted),
+        Err(_) => name == word,
     }
-    report.verdicts.retain(|verdict| {
-        (only.is_empty() || only.iter().any(|word| is(verdict, word)))
-            && !skip.iter().any(|word| is(verdict, word))
-    });
-    Ok(())
 }

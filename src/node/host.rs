@@ -36,6 +36,12 @@ pub fn read_file(path: &str, limit: usize) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Returns the time in UTC, such as `2026-11-25T09:00:00Z`.
+#[must_use]
+pub fn now() -> String {
+    humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
+}
+
 /// Writes a file that the user asked for, replacing an older one in one step. Through a symlink, and into a
 /// device or pipe such as /dev/stdout, it is written as any program would.
 ///

@@ -5,6 +5,7 @@ mod history;
 mod json;
 mod preflight;
 mod profiles;
+mod scan;
 mod text;
 mod trend;
 mod verify;
@@ -14,6 +15,7 @@ pub use history::{history_json, history_text};
 pub use json::{Report, nothing_json, recovered_json};
 pub use preflight::{preflight_json, preflight_text};
 pub use profiles::{diff_json, diff_text, list_json, list_text, show_json, show_text};
+pub use scan::{scan_json, scan_text};
 pub use text::{Style, applied, error_text, planned, undone};
 pub use trend::{trend_json, trend_text};
 pub use verify::{

@@ -190,6 +190,16 @@ impl Trend {
         self.worse.iter().any(|change| change.now.as_ref().is_some_and(|now| !now.waived))
     }
 
+    /// Keeps the controls that are asked for by their number and name.
+    pub fn retain(&mut self, wanted: impl Fn(&ControlId, &str) -> bool) {
+        for list in [&mut self.better, &mut self.worse, &mut self.changed, &mut self.new, &mut self.gone] {
+            list.retain(|change| {
+                let state = change.now.as_ref().or(change.before.as_ref());
+                state.is_some_and(|state| wanted(&state.id, &change.name))
+            });
+        }
+    }
+
     /// Tells whether every control stands as it did.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -23,6 +23,14 @@ impl Date {
         let fits = (1..=9999).contains(&year) && (1..=days_of(year, month)).contains(&day);
         fits.then_some(Self { year, month, day })
     }
+
+    /// Returns the day of a time such as `2027-01-31T10:00:00Z`, in UTC.
+    ///
+    /// # Errors
+    /// [`Kind::BadInput`] where it is none.
+    pub fn of(time: &str) -> Result<Self> {
+        time.split_once('T').map_or(time, |(day, _)| day).parse()
+    }
 }
 
 /// How many days a month has; none for what is no month.

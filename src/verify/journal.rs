@@ -46,13 +46,20 @@ impl Journal {
             let program = root.is_live().then(|| program::find("journalctl")).flatten()?;
             let units = ["-m", "-u", "k3s", "-u", "k3s-agent", "--no-pager", "-q"];
             // Only since journalctl was built with patterns; without them it is all lines.
-            let lines = program::output(&program, units.into_iter().chain(["-g", "Running kube"]))
-                .or_else(|_| program::output(&program, units))
-                .ok()?;
+            let lines =
+                program::output(&program, units.into_iter().chain(["-g", "Running kube|Managed etcd"]))
+                    .or_else(|_| program::output(&program, units))
+                    .ok()?;
             (!lines.is_empty())
                 .then(|| Self::of(String::from_utf8_lossy(&lines), "journalctl -u k3s -u k3s-agent"))
         };
         journalctl().or_else(file).unwrap_or_default()
+    }
+
+    /// Returns its lines where scanners see them: they ask journalctl, and know of no file.
+    #[must_use]
+    pub fn of_journalctl(&self) -> &str {
+        if self.from.as_deref() == Some(LOG_FILE) { "" } else { &self.text }
     }
 
     /// Returns the flags that a component was started with the last time; none where no line says.

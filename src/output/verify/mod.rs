@@ -59,6 +59,11 @@ fn subject(report: &Report) -> String {
 const FORECAST: &str =
     "K3s has not started here. This is a forecast: what holds once it starts as it is configured now.";
 
+/// Returns what a report has to say of itself before all else, if it is a forecast.
+pub(super) fn forecast(report: &Report) -> Option<&'static str> {
+    (!report.started).then_some(FORECAST)
+}
+
 /// What the score leaves out, wherever it is shown.
 const SCORE_IS: &str = "pass of pass, fail and warn; manual, not applicable and unknown are left out";
 

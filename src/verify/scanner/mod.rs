@@ -11,7 +11,6 @@ mod table;
 mod world;
 
 use std::fmt;
-use std::str::FromStr;
 
 use serde::Serialize;
 
@@ -21,13 +20,15 @@ use self::audit::{Audit, Output, Setting};
 use self::item::{Found, Item, Source};
 use self::table::{Benchmark, Fixed, Row, TARGETS};
 use self::world::World;
+use super::Facts;
+use super::facts::Datastore;
 use crate::Role;
 use crate::error::{Error, Kind, Result};
 use crate::node::{Owner, Root, RootedPath};
 use crate::profile::{ControlId, KubernetesMinor};
 
 /// Which scanner.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
 pub enum Scanner {
     /// Aqua Security's.
     KubeBench,
@@ -44,19 +45,6 @@ impl fmt::Display for Scanner {
     }
 }
 
-impl FromStr for Scanner {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "kube-bench" => Ok(Self::KubeBench),
-            "security-scan" => Ok(Self::SecurityScan),
-            _ => Err(Error::new(Kind::BadInput, format!("{text:?} is no scanner that is known"))
-                .hint("there are kube-bench and security-scan")),
-        }
-    }
-}
-
 /// What a scanner prints of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -69,6 +57,11 @@ pub enum State {
     Warn,
     /// It was left out.
     Info,
+}
+
+impl State {
+    /// Every state, in the order in which a scanner counts them.
+    pub const ALL: [Self; 4] = [Self::Pass, Self::Fail, Self::Warn, Self::Info];
 }
 
 impl fmt::Display for State {
@@ -93,6 +86,56 @@ pub struct Prediction {
     pub scored: bool,
     /// What it saw, and which of its defects acts, if one does, as a sentence.
     pub why: String,
+}
+
+/// Everything that a scanner will print of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scan {
+    /// Which scanner.
+    pub scanner: Scanner,
+    /// The benchmark that it takes, such as `1.9`.
+    pub benchmark: String,
+    /// What it prints, by number.
+    pub predictions: Vec<Prediction>,
+}
+
+impl Scan {
+    /// Predicts what a scanner prints of the node that verify sees; the benchmark is the one that it takes by itself,
+    /// where none is given. A node on which K3s has not started is seen as it will be after the first start.
+    ///
+    /// # Errors
+    /// [`crate::Kind::BadInput`] for a benchmark that the scanner does not have, and for a configuration that K3s could
+    /// not read; where a file is there and cannot be looked at.
+    pub fn of(facts: &Facts<'_>, scanner: Scanner, benchmark: Option<&str>) -> Result<Self> {
+        let judged = &facts.judged;
+        let journal = if facts.started {
+            facts.journal.of_journalctl().to_owned()
+        } else {
+            let unread = |error: &Error| {
+                Error::new(Kind::BadInput, format!("K3s could not read its configuration: {error}"))
+            };
+            forecast_journal(judged.effective.as_ref().map_err(unread)?)
+        };
+        let seen = Seen {
+            root: judged.root,
+            data_dir: &judged.data_dir,
+            role: judged.role,
+            minor: judged.minor,
+            owner: facts.owner,
+            journal: &journal,
+            started: facts.started,
+            etcd: facts.datastore == Datastore::Etcd,
+        };
+        let benchmark = benchmark.unwrap_or_else(|| default_benchmark(scanner, judged.minor));
+        let predictions = predict(scanner, benchmark, &seen)?;
+        Ok(Self { scanner, benchmark: benchmark.to_owned(), predictions })
+    }
+
+    /// Counts the checks of which it prints a state.
+    #[must_use]
+    pub fn count(&self, state: State) -> usize {
+        self.predictions.iter().filter(|prediction| prediction.state == state).count()
+    }
 }
 
 /// The node that the scanner sees.

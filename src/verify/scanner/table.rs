@@ -14,6 +14,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use clap::ValueEnum as _;
 use serde::Deserialize;
 
 use super::Scanner;
@@ -82,7 +83,8 @@ impl TryFrom<String> for Benchmarks {
         let mut found = Vec::new();
         for part in text.split("; ") {
             let mut words = part.split(' ');
-            let scanner: Scanner = words.next().unwrap_or_default().parse()?;
+            let scanner = Scanner::from_str(words.next().unwrap_or_default(), false)
+                .map_err(|message| Error::new(Kind::BadInput, message))?;
             let named: Vec<&str> = words.collect();
             let all = (0..names(scanner).len()).map(|index| Benchmark { scanner, index });
             found.extend(all.clone().filter(|_| named.is_empty()));
