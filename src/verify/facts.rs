@@ -95,7 +95,7 @@ impl<'a> Facts<'a> {
         if let Some(logged) = self.journal.last(component) {
             let file = self.journal.from.clone().unwrap_or_default();
             let place = Place { file, position: Some((logged.line, 1)) };
-            return Flags { flags: logged.flags, known: Known::Logged(place) };
+            return Flags { flags: logged.flags.clone(), known: Known::Logged(place) };
         }
         let known = if self.started { Known::NotLogged } else { Known::Forecast };
         Flags { flags: self.forecast(component), known }

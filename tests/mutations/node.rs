@@ -195,23 +195,32 @@ impl Node {
         if path.starts_with('/') { self.path(path) } else { self.path(DATA_DIR).join(path) }
     }
 
+    /// What verify looks at.
+    pub(crate) fn facts(&self) -> Facts<'_> {
+        let judged = Judged::of(&self.root, self.kind.role, self.minor, &self.data_dir).unwrap();
+        let journal = self.journal.as_deref().map(journal).unwrap_or_default();
+        let mut facts = Facts::of(judged, self.owner, journal);
+        facts.cluster = self.cluster(&self.objects).map(Ok);
+        facts
+    }
+
     /// What verify says of it.
     pub(crate) fn look(&self) -> Statuses {
-        self.statuses(self.owner, self.journal.as_deref(), self.cluster(&self.objects))
+        self.statuses(&self.facts())
     }
 
-    /// The same, where nobody asked the cluster.
+    pub(crate) fn statuses(&self, facts: &Facts<'_>) -> Statuses {
+        let report = verify(facts, &self.benchmark).unwrap();
+        report.verdicts.into_iter().map(|verdict| (verdict.name, verdict.status)).collect()
+    }
+
+    /// What verify says of it, where nobody asks its cluster.
     pub(crate) fn look_unasked(&self) -> Statuses {
-        self.statuses(self.owner, self.journal.as_deref(), None)
+        self.statuses(&Facts { cluster: None, ..self.facts() })
     }
 
-    /// The same, where somebody else stands for root.
-    pub(crate) fn look_as(&self, owner: Owner) -> Statuses {
-        self.statuses(owner, self.journal.as_deref(), self.cluster(&self.objects))
-    }
-
-    /// The same, where some files are not there.
-    pub(crate) fn look_without(&self, files: &[&str], owner: Owner) -> Statuses {
+    /// What verify says of it, where some files are not there.
+    pub(crate) fn look_without(&self, facts: &Facts<'_>, files: &[&str]) -> Statuses {
         let aside = tempfile::tempdir_in(self.node.path()).unwrap();
         let kept: Vec<(PathBuf, PathBuf)> = files
             .iter()
@@ -219,26 +228,15 @@ impl Node {
             .map(|(at, file)| (self.below(file), aside.path().join(at.to_string())))
             .collect();
         kept.iter().for_each(|(from, to)| fs::rename(from, to).unwrap());
-        let statuses = self.look_as(owner);
+        let statuses = self.statuses(facts);
         kept.iter().for_each(|(from, to)| fs::rename(to, from).unwrap());
         statuses
     }
 
-    /// Others than whoever stands for root: another user, another group.
+    /// Others than whoever stands for root: another group, another user.
     pub(crate) fn others(&self) -> [Owner; 2] {
         let Owner { uid, gid } = self.owner;
-        [Owner { uid: uid + 1, gid }, Owner { uid, gid: gid + 1 }]
-    }
-
-    fn statuses(&self, owner: Owner, journal: Option<&str>, cluster: Option<Cluster>) -> Statuses {
-        let judged = Judged::of(&self.root, self.kind.role, self.minor, &self.data_dir).unwrap();
-        let journal = journal.map(|text| Journal::of(text, "/journal")).unwrap_or_default();
-        let mut facts = Facts::of(judged, owner, journal);
-        if let Some(cluster) = cluster {
-            facts = facts.with_cluster(Ok(cluster));
-        }
-        let report = verify(&facts, &self.benchmark).unwrap();
-        report.verdicts.into_iter().map(|verdict| (verdict.name, verdict.status)).collect()
+        [Owner { uid, gid: gid + 1 }, Owner { uid: uid + 1, gid }]
     }
 
     /// The objects as a cluster answers; none before there is one.
@@ -276,11 +274,13 @@ impl Node {
     }
 
     /// What verify says of it, once K3s has started and something is wrong.
-    pub(crate) fn with_started(&self, change: &Change) -> Option<Statuses> {
-        let journal = self.journal.as_deref().unwrap();
-        let logged = |component: &str, edit: &dyn Fn(&mut Vec<String>)| {
-            let journal = edited(journal, component, edit);
-            Some(self.statuses(self.owner, Some(&journal), self.cluster(&self.objects)))
+    pub(crate) fn with_started(&self, facts: &mut Facts<'_>, change: &Change) -> Option<Statuses> {
+        let whole = self.journal.as_deref().unwrap();
+        let mut logged = |component: &str, edit: &dyn Fn(&mut Vec<String>)| {
+            facts.journal = journal(&edited(whole, component, edit));
+            let statuses = self.statuses(facts);
+            facts.journal = journal(whole);
+            Some(statuses)
         };
         match change {
             Change::Set(text) => {
@@ -320,7 +320,7 @@ impl Node {
                 let at = self.below(path);
                 let was = fs::metadata(&at).unwrap().permissions();
                 chmod(&at, u32::from_str_radix(mode, 8).unwrap());
-                let statuses = self.look();
+                let statuses = self.statuses(facts);
                 fs::set_permissions(&at, was).unwrap();
                 Some(statuses)
             }
@@ -334,20 +334,21 @@ impl Node {
             Change::Patch { .. } | Change::Objects(_) => {
                 let mut objects = self.objects.clone();
                 alter(&mut objects, change);
-                Some(self.statuses(self.owner, self.journal.as_deref(), self.cluster(&objects)))
+                let good = std::mem::replace(&mut facts.cluster, self.cluster(&objects).map(Ok));
+                let statuses = self.statuses(facts);
+                facts.cluster = good;
+                Some(statuses)
             }
             _ => self.with_file(change),
         }
     }
 
     /// What verify says of it, before K3s has started and with something wrong in what it will be started with.
-    pub(crate) fn with_forecast(&self, change: &Change) -> Option<Statuses> {
+    pub(crate) fn with_forecast(&self, _: &mut Facts<'_>, change: &Change) -> Option<Statuses> {
         let theirs = |component: &str, argument: String| {
             let text = serde_json::to_string(&json!({format!("{component}-arg+"): [argument]})).unwrap();
             self.written(THEIRS, Some(&text))
         };
-        let ours = || fs::read_to_string(self.path(OURS)).unwrap();
-        let is_ours = |name: &str| ours().contains(&format!("- \"{name}="));
         match change {
             Change::Set(text) => {
                 let (component, name, value) = split(text);
@@ -359,24 +360,15 @@ impl Node {
             }
             // K3s' own cannot be taken away, only be set to something else.
             Change::Without(text) => {
-                let (_, name, _) = split(text);
-                let kept = |line: &&str| !line.contains(&format!("- \"{name}="));
-                let text: Vec<String> = ours().lines().filter(kept).map(|line| format!("{line}\n")).collect();
-                is_ours(name).then(|| self.written(OURS, Some(&text.concat())))
+                let (component, name, _) = split(text);
+                self.with_ours(component, name, &|_| String::new())
             }
             Change::Drop(text) => {
-                let (_, name, value) = split(text);
-                let line = |line: &str| {
-                    if line.contains(&format!("- \"{name}=")) {
-                        assert!(line.contains(value), "{line}");
-                        let line = line.replacen(&format!("{value},"), "", 1);
-                        line.replacen(&format!(",{value}"), "", 1)
-                    } else {
-                        line.to_owned()
-                    }
-                };
-                let text: Vec<String> = ours().lines().map(|text| line(text) + "\n").collect();
-                is_ours(name).then(|| self.written(OURS, Some(&text.concat())))
+                let (component, name, value) = split(text);
+                self.with_ours(component, name, &|line| {
+                    assert!(line.contains(&format!("{value},")), "{line}");
+                    line.replacen(&format!("{value},"), "", 1)
+                })
             }
             Change::Patch { .. } => {
                 let mut objects = self.manifests();
@@ -386,6 +378,24 @@ impl Node {
             }
             _ => self.with_file(change),
         }
+    }
+
+    /// What verify says of it, with another line for an argument in our own drop-in; nothing where it has none.
+    fn with_ours(&self, component: &str, name: &str, edit: &dyn Fn(&str) -> String) -> Option<Statuses> {
+        let ours = fs::read_to_string(self.path(OURS)).unwrap();
+        let (key, start) = (format!("{component}-arg+:"), format!("  - \"{name}="));
+        let (mut within, mut found) = (false, false);
+        let mut text = String::new();
+        for line in ours.split_inclusive('\n') {
+            within = if line.starts_with(' ') { within } else { line.trim_end() == key };
+            if within && line.starts_with(&start) {
+                found = true;
+                text += &edit(line);
+            } else {
+                text += line;
+            }
+        }
+        found.then(|| self.written(OURS, Some(&text)))
     }
 
     /// What verify says of it, with another file than before: only what somebody has made, not K3s.
@@ -428,6 +438,10 @@ impl Node {
         }
         statuses
     }
+}
+
+fn journal(text: &str) -> Journal {
+    Journal::of(text, "/journal")
 }
 
 fn chmod(path: &Path, mode: u32) {

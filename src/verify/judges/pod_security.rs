@@ -163,7 +163,9 @@ pub(super) fn judge(facts: &Facts<'_>, about: Option<&str>) -> Result<Judgement>
         let policies = pod_security_policies::judge(facts, check)?;
         judgement = match policies.outcome {
             Outcome::Met => policies,
-            _ => Judgement {
+            // What could not be looked at may be met.
+            outcome => Judgement {
+                outcome,
                 actual: format!("{}; {}", judgement.actual, policies.actual),
                 evidence: judgement.evidence.into_iter().chain(policies.evidence).collect(),
                 ..judgement
