@@ -1,9 +1,11 @@
 //! The node as verify sees it.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use super::cluster::Cluster;
 use super::journal::Journal;
+use super::judges::applied::Applied;
 use crate::document::DROP_IN;
 use crate::error::{Place, Result};
 use crate::k3s::components;
@@ -28,6 +30,8 @@ pub struct Facts<'a> {
     pub datastore: Datastore,
     /// What runs in its cluster; none where it was not asked.
     pub cluster: Option<Result<Cluster>>,
+    /// The objects of its manifests, once somebody has asked.
+    pub(super) manifests: OnceLock<Result<Vec<Applied>>>,
 }
 
 /// Where the cluster's state is kept.
@@ -79,7 +83,16 @@ impl<'a> Facts<'a> {
         let started = judged.traces().started.is_some() || journal.from.is_some();
         let kubelet = KubeletConfig::read(judged.root, &judged.data_dir, judged.minor);
         let datastore = datastore(&judged);
-        Self { judged, owner, started, journal, kubelet, datastore, cluster: None }
+        Self {
+            judged,
+            owner,
+            started,
+            journal,
+            kubelet,
+            datastore,
+            cluster: None,
+            manifests: OnceLock::new(),
+        }
     }
 
     /// Adds what runs in its cluster, or why that is not known.

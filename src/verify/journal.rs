@@ -73,7 +73,8 @@ fn starts(text: &str) -> BTreeMap<String, Logged> {
     let mut last = BTreeMap::new();
     for (index, line) in text.lines().enumerate() {
         // A value may say it too, behind the component's name.
-        let Some((component, flags)) = line.split_once(MARK).and_then(|(_, rest)| rest.split_once(' ')) else {
+        let Some((component, flags)) = line.split_once(MARK).and_then(|(_, rest)| rest.split_once(' '))
+        else {
             continue;
         };
         last.insert(component, (index + 1, flags));

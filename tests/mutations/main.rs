@@ -283,9 +283,8 @@ impl Trial<'_> {
     }
 
     fn rows_here(&self) -> impl Iterator<Item = (usize, &Mutation)> {
-        let here = |(at, row): &(usize, &Mutation)| {
-            row.is_of(self.minor, self.benchmark) && !self.done.contains(at)
-        };
+        let here =
+            |(at, row): &(usize, &Mutation)| row.is_of(self.minor, self.benchmark) && !self.done.contains(at);
         self.rows.iter().enumerate().filter(here)
     }
 
@@ -423,7 +422,11 @@ fn every_automated_control_is_made_to_fail() {
         rows.iter().enumerate().filter(|(at, _)| !FOUND.made.contains(at)).map(|(_, row)| row).collect();
     assert!(idle.is_empty(), "these were never made: {idle:#?}");
     let turned: BTreeSet<String> = FOUND.turned.union(&never).cloned().collect();
-    assert_eq!(all.difference(&turned).collect::<Vec<_>>(), Vec::<&String>::new(), "nothing makes these fail");
+    assert_eq!(
+        all.difference(&turned).collect::<Vec<_>>(),
+        Vec::<&String>::new(),
+        "nothing makes these fail"
+    );
     println!(
         "{} mutations, made {} times, {} controls, {} benchmarks; {} are never applicable",
         rows.len(),

@@ -80,8 +80,7 @@ impl Node {
             chmod(&node.path().join("etc/rancher/k3s/config.yaml"), 0o600);
         }
         let (role, profile) = (kind.role.to_string(), format!("cis-{benchmark}"));
-        let said =
-            node.run(&["apply", "-q", "--k3s-version", minor, "--role", &role, "--profile", &profile]);
+        let said = node.run(&["apply", "-q", "--k3s-version", minor, "--role", &role, "--profile", &profile]);
         assert_eq!(said.code, 0, "{minor} {profile} {kind}: {}", said.stderr);
         let root = Root::open(node.path()).unwrap();
         let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
@@ -172,9 +171,11 @@ impl Node {
         let own = json!({"kubernetes.io/bootstrapping": "rbac-defaults"});
         objects.push(json!({"kind": "ClusterRole", "metadata": {"name": "cluster-admin", "labels": own},
             "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]}));
-        objects.push(json!({"kind": "ClusterRoleBinding", "metadata": {"name": "cluster-admin", "labels": own},
+        objects.push(
+            json!({"kind": "ClusterRoleBinding", "metadata": {"name": "cluster-admin", "labels": own},
             "roleRef": {"kind": "ClusterRole", "name": "cluster-admin"},
-            "subjects": [{"kind": "Group", "name": "system:masters"}]}));
+            "subjects": [{"kind": "Group", "name": "system:masters"}]}),
+        );
         objects.push(json!({"kind": "Pod", "metadata": {"name": "coredns", "namespace": "kube-system"},
             "spec": {"volumes": [{"projected": {"sources": [{"serviceAccountToken": {}}]}}]}}));
         objects
@@ -216,7 +217,9 @@ impl Node {
 
     /// What verify says of it, where nobody asks its cluster.
     pub(crate) fn look_unasked(&self) -> Statuses {
-        self.statuses(&Facts { cluster: None, ..self.facts() })
+        let mut facts = self.facts();
+        facts.cluster = None;
+        self.statuses(&facts)
     }
 
     /// What verify says of it, where some files are not there.
@@ -261,7 +264,8 @@ impl Node {
         fs::write(log.path(), self.journal.as_deref().unwrap()).unwrap();
         let (minor, role) = (self.minor.to_string(), self.kind.role.to_string());
         let log = log.path().to_str().unwrap();
-        let words = ["verify", "--format", "json", "--k3s-version", &minor, "--role", &role, "--journal", log];
+        let words =
+            ["verify", "--format", "json", "--k3s-version", &minor, "--role", &role, "--journal", log];
         let words: Vec<&str> = words.into_iter().chain(["--benchmark", &self.benchmark]).collect();
         let said = self.node.run(&words);
         let report: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|_| panic!("{}", said.stderr));
@@ -325,7 +329,8 @@ impl Node {
                 Some(statuses)
             }
             Change::Etcd(fields) => {
-                let mut config: Value = serde_yaml::from_str(&fs::read_to_string(self.path(ETCD)).ok()?).unwrap();
+                let mut config: Value =
+                    serde_yaml::from_str(&fs::read_to_string(self.path(ETCD)).ok()?).unwrap();
                 for (field, value) in fields {
                     put(&mut config, &format!("/{}", field.replace('.', "/")), value);
                 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::super::facts::{Facts, Flags, Known};
 use super::super::rule::{FlagRule, Judgement, Outcome};
-use super::Evidence;
+use super::{Evidence, copy};
 use crate::error::Result;
 use crate::k3s::components::{self, Kind};
 
@@ -94,8 +94,7 @@ fn value(facts: &Facts<'_>, rule: &FlagRule, flags: &Flags) -> Result<Value> {
 fn map(facts: &Facts<'_>, rule: &FlagRule, flags: &Flags) -> Result<Value> {
     let given: Vec<&String> =
         flags.flags.iter().filter(|(name, _)| *name == rule.name).map(|(_, value)| value).collect();
-    let mut evidence =
-        if given.is_empty() { nothing(rule, flags) } else { gets(facts, rule, flags, &given) };
+    let mut evidence = if given.is_empty() { nothing(rule, flags) } else { gets(facts, rule, flags, &given) };
     let name = |item: &str| item.split('=').next().unwrap_or_default().trim().to_owned();
     let mut items: BTreeMap<String, String> =
         given.iter().flat_map(|text| split(text)).map(|item| (name(&item), item)).collect();
@@ -142,13 +141,4 @@ fn nothing(rule: &FlagRule, flags: &Flags) -> Evidence {
 
 fn split(text: &str) -> Vec<String> {
     text.split(',').map(str::to_owned).filter(|item| !item.is_empty()).collect()
-}
-
-/// Errors are told once for every control that they keep from being judged.
-fn copy(error: &crate::Error) -> crate::Error {
-    let copy = crate::Error::new(error.kind(), error.message());
-    match error.place() {
-        Some(place) => copy.at(place.clone()),
-        None => copy,
-    }
 }
