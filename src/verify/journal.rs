@@ -138,6 +138,9 @@ mod tests {
         assert_eq!(Journal::of(text, "").last("kubelet").unwrap().line, 2);
         assert_eq!(flags(text, "kube-apiserver"), None);
         assert_eq!(flags("", "kubelet"), None);
+        let quotes = "msg=\"Running kube-proxy --a=Running kubelet --b=2\"\n";
+        assert_eq!(flags(quotes, "kube-proxy").as_deref(), Some("a=Running kubelet | b=2"));
+        assert_eq!(flags(quotes, "kubelet"), None);
     }
 
     #[test]

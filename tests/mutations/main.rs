@@ -39,9 +39,13 @@ const ETCD: Kind = Kind { role: Role::Server, datastore: Datastore::Etcd };
 const SQLITE: Kind = Kind { role: Role::Server, datastore: Datastore::Sqlite };
 const AGENT: Kind = Kind { role: Role::Agent, datastore: Datastore::Sqlite };
 
-/// What only a cluster that runs can tell, so that nothing is known where it was not asked; and up to benchmark 1.24
-/// the PodSecurityPolicies.
+/// What only a cluster that runs can tell, so that it is unknown where that was not asked.
 const CLUSTER_TELLS: [&str; 1] = ["default-service-account"];
+
+/// What is automated in some benchmark, and becomes `manual` where it does not pass: how few are enough, nobody knows
+/// but a person.
+const NEVER_FAIL: [&str; 4] =
+    ["access-to-create-pods", "access-to-secrets", "cluster-admin", "service-account-token-mounts"];
 
 /// A row of mutations.yaml.
 #[derive(Debug, Deserialize)]
@@ -80,8 +84,8 @@ pub(crate) enum Change {
     Drop(String),
     /// A file has another mode: `0644 server/cred/admin.kubeconfig`, from K3s' data directory on.
     Chmod(String),
-    /// Files belong to somebody else, and everything in them.
-    Owner(Vec<String>),
+    /// A file belongs to somebody else, each of these alone; `within` is where there are more like them.
+    Owner { files: Vec<String>, within: Option<String> },
     /// A field of etcd's configuration is another; null for none.
     Etcd(BTreeMap<String, serde_json::Value>),
     /// The kubelet has a drop-in.
@@ -123,18 +127,10 @@ fn number(minor: &str) -> u16 {
     minor.strip_prefix("1.").unwrap().parse().unwrap()
 }
 
-/// What a benchmark says of a control.
-struct Known {
-    automated: bool,
-    roles: Vec<Role>,
-}
-
-fn known(benchmark: &str) -> BTreeMap<String, Known> {
-    controls(benchmark)
-        .unwrap()
-        .into_iter()
-        .map(|control| (control.name, Known { automated: control.automated, roles: control.roles }))
-        .collect()
+/// The controls of a benchmark, and whether each is automated.
+fn known(benchmark: &str) -> BTreeMap<String, bool> {
+    let controls = controls(benchmark).unwrap();
+    controls.into_iter().map(|control| (control.name, control.automated)).collect()
 }
 
 /// The controls that are automated in some benchmark, and of those the ones that a node of K3s can never be wrong in.
@@ -168,8 +164,8 @@ struct Found {
     wrong: Vec<String>,
     /// The rows that were made, by their place.
     made: BTreeSet<usize>,
-    /// The automated controls that turned.
-    turned: BTreeSet<String>,
+    /// The automated controls that turned, and into what.
+    turned: BTreeSet<(String, Status)>,
     /// How often a node was made wrong.
     count: usize,
 }
@@ -198,7 +194,7 @@ struct Trial<'a> {
     rows: &'a [Mutation],
     /// The rows that were made on another server, which are not made again.
     done: &'a BTreeSet<usize>,
-    known: BTreeMap<String, Known>,
+    known: BTreeMap<String, bool>,
 }
 
 impl Trial<'_> {
@@ -218,7 +214,7 @@ impl Trial<'_> {
         node.start();
         let good = node.look();
         self.expect_good(&good, &[Status::Fail, Status::Unknown], &mut found);
-        self.compare_with_binary(&node, &good, &mut found);
+        self.compare_with_binary(&node, &mut found);
         self.mutate(When::Started, &node, &good, &mut found);
         self.mutate_owners(&node, &good, &mut found);
         assert_eq!(node.look(), good, "{}: a mutation was not undone", self.named());
@@ -227,7 +223,7 @@ impl Trial<'_> {
 
     /// A node that is as it should be has none of these.
     fn expect_good(&self, statuses: &Statuses, none: &[Status], found: &mut Found) {
-        for (name, status) in statuses.iter().filter(|(name, _)| self.known[*name].automated) {
+        for (name, status) in statuses.iter().filter(|(name, _)| self.known[*name]) {
             if none.contains(status) {
                 found.wrong.push(format!("{}: {name} is {}", self.named(), status.name()));
             }
@@ -236,16 +232,10 @@ impl Trial<'_> {
 
     /// The binary says the same of it, which cannot ask the cluster of a root that is not the machine's. Then it does not
     /// know what is in the cluster, and of nothing else.
-    fn compare_with_binary(&self, node: &Node, good: &Statuses, found: &mut Found) {
+    fn compare_with_binary(&self, node: &Node, found: &mut Found) {
         let said = node.verify();
-        let mut unknown = said.clone();
-        unknown.retain(|name, status| *status == Status::Unknown && good[name] != Status::Unknown);
-        let may_be = |name: &str| {
-            let policies = place_of(self.benchmark) <= place_of("1.24") && name.starts_with("pod-security");
-            policies || CLUSTER_TELLS.contains(&name)
-        };
         let mut looked_at = said.clone();
-        looked_at.retain(|name, _| !may_be(name) || !unknown.contains_key(name));
+        looked_at.retain(|name, status| *status != Status::Unknown || !self.only_its_cluster_tells(name));
         self.expect_good(&looked_at, &[Status::Fail, Status::Unknown], found);
         let ours = node.look_unasked();
         if said != ours {
@@ -254,14 +244,24 @@ impl Trial<'_> {
         }
     }
 
+    /// Up to benchmark 1.24 pods are held to policies, which are objects of the cluster.
+    fn only_its_cluster_tells(&self, name: &str) -> bool {
+        let policies = place_of(self.benchmark) <= place_of("1.24") && name.starts_with("pod-security-");
+        policies || CLUSTER_TELLS.contains(&name)
+    }
+
     /// Makes every row that is of this node, one after the other.
     fn mutate(&self, when: When, node: &Node, good: &Statuses, found: &mut Found) {
         let mut facts = node.facts();
         for (at, row) in self.rows_here() {
-            if when == When::Before && row.never_before.is_some() {
+            let is_owner = matches!(row.with, Change::Owner { .. });
+            if is_owner || (when == When::Before && row.never_before.is_some()) {
                 continue;
             }
-            let wanted = self.wanted(when, row, good);
+            if (self.kind, when) == (ETCD, When::Started) {
+                self.expect_about_something(row, good, found);
+            }
+            let wanted = self.wanted(row, good);
             if wanted.is_empty() {
                 continue;
             }
@@ -269,7 +269,12 @@ impl Trial<'_> {
                 When::Before => node.with_forecast(&mut facts, &row.with),
                 When::Started => node.with_started(&mut facts, &row.with),
             };
-            let Some(after) = after else { continue };
+            let Some(after) = after else {
+                if when == When::Started {
+                    found.wrong.push(format!("{}: there is no {:?}", self.named(), row.with));
+                }
+                continue;
+            };
             let mut got = changed(good, &after);
             if when == When::Before {
                 // What K3s has not made yet is nothing that could be wrong.
@@ -277,8 +282,16 @@ impl Trial<'_> {
             }
             self.compare(&format!("{when:?}: {:?}", row.with), got, &wanted, found);
             found.made.insert(at);
-            found.turned.extend(wanted.into_keys().filter(|name| self.known[name].automated));
+            found.turned.extend(wanted.into_iter().filter(|(name, _)| self.known[name]));
             found.count += 1;
+        }
+    }
+
+    /// On a started server with etcd there is nothing that a row could be about in vain.
+    fn expect_about_something(&self, row: &Mutation, good: &Statuses, found: &mut Found) {
+        for name in row.turns.iter().filter(|name| good.get(*name).is_some_and(|its| *its != Status::Pass)) {
+            let its = good[name].name();
+            found.wrong.push(format!("{}: {name} is {its} without {:?}", self.named(), row.with));
         }
     }
 
@@ -296,18 +309,10 @@ impl Trial<'_> {
     }
 
     /// What a row has to turn here, and into what.
-    fn wanted(&self, when: When, row: &Mutation, good: &Statuses) -> Statuses {
+    fn wanted(&self, row: &Mutation, good: &Statuses) -> Statuses {
         let here = row.turns.iter().filter(|name| {
-            let Some(known) = self.known.get(*name) else { return false };
-            let is_its = known.roles.contains(&self.kind.role);
-            // On a started server with etcd there is nothing that a row could be about in vain.
-            assert!(
-                self.kind != ETCD || when == When::Before || good[*name] == Status::Pass,
-                "{}: {name} is {:?} before anything is wrong: {row:?}",
-                self.named(),
-                good[*name]
-            );
-            is_its && good[*name] == Status::Pass
+            // On other kinds of nodes it may be about nothing.
+            good.get(*name) == Some(&Status::Pass)
         });
         here.map(|name| (name.clone(), self.becomes(name, row.becomes.as_deref()))).collect()
     }
@@ -315,28 +320,37 @@ impl Trial<'_> {
     fn becomes(&self, name: &str, said: Option<&str>) -> Status {
         match said {
             Some(said) => Status::ALL.into_iter().find(|status| status.name() == said).unwrap(),
-            None if self.known[name].automated => Status::Fail,
+            None if self.known[name] => Status::Fail,
             None => Status::Warn,
         }
     }
 
-    /// Only root could give a file away, so everything is somebody else's, and what is taken away no longer is: that
-    /// says which files a control looks at, and each of them counts.
+    /// Makes every row about owners. Not everybody could give a file to another user, so everything is somebody else's,
+    /// and what is taken away no longer is: that says which files a control looks at. Whoever may give one file to
+    /// another group does that too.
     fn mutate_owners(&self, node: &Node, good: &Statuses, found: &mut Found) {
         let mut facts = node.facts();
         let mut wanted = Statuses::new();
         let mut owned = Vec::new();
         for (at, row) in self.rows_here() {
-            let Change::Owner(files) = &row.with else { continue };
-            let turned = self.wanted(When::Started, row, good);
+            let Change::Owner { files, within } = &row.with else { continue };
+            let turned = self.wanted(row, good);
             if !turned.is_empty() {
                 found.made.insert(at);
-                owned.push((files, turned.keys().cloned().collect::<BTreeSet<_>>()));
-                wanted.extend(turned);
+                found.count += 1;
+                wanted.extend(turned.clone());
+                owned.push((files, within, turned));
             }
         }
         if owned.is_empty() {
             return;
+        }
+        for (files, _, turned) in &owned {
+            for file in *files {
+                if let Some(after) = node.with_another_group(&facts, file) {
+                    self.compare(&format!("{file} is another group's"), changed(good, &after), turned, found);
+                }
+            }
         }
         let mut foreign = Statuses::new();
         for owner in node.others() {
@@ -344,24 +358,21 @@ impl Trial<'_> {
             foreign = node.statuses(&facts);
             self.compare(&format!("all of it is {owner}'s"), changed(good, &foreign), &wanted, found);
         }
-        for (files, turned) in owned {
+        for (files, within, turned) in owned {
             let mended = |without: &[&str]| {
                 let after = node.look_without(&facts, without);
-                let names = wanted.keys().filter(|name| after[*name] != foreign[*name]);
-                names.cloned().collect::<BTreeSet<_>>()
+                let mut mended = wanted.clone();
+                mended.retain(|name, _| after[name] != foreign[name]);
+                mended
             };
-            let all: Vec<&str> = files.iter().map(String::as_str).collect();
-            if mended(&all) != turned {
-                found.wrong.push(format!("{}: {all:?} decide {:?}", self.named(), mended(&all)));
+            let files: Vec<&str> = files.iter().map(String::as_str).collect();
+            let all = within.as_deref().map_or_else(|| files.clone(), |within| vec![within]);
+            self.compare(&format!("without {all:?}"), mended(&all), &turned, found);
+            for one in files.iter().filter(|_| within.is_none() && files.len() > 1) {
+                let others: Vec<&str> = files.iter().filter(|other| *other != one).copied().collect();
+                self.compare(&format!("without {others:?}"), mended(&others), &Statuses::new(), found);
             }
-            for one in all.iter().filter(|_| all.len() > 1) {
-                let others: Vec<&str> = all.iter().filter(|other| *other != one).copied().collect();
-                if !mended(&others).is_empty() {
-                    found.wrong.push(format!("{}: {one} does not count", self.named()));
-                }
-            }
-            found.turned.extend(turned.into_iter().filter(|name| self.known[name].automated));
-            found.count += 1;
+            found.turned.extend(turned.into_iter().filter(|(name, _)| self.known[name]));
         }
     }
 }
@@ -378,7 +389,7 @@ fn benchmark(at: usize, rows: &[Mutation]) -> Found {
     let trial = |kind, done: &BTreeSet<usize>| {
         Trial { minor, benchmark, kind, rows, done, known: known(benchmark) }.run()
     };
-    let [first, second] = if at % 2 == 0 { [ETCD, SQLITE] } else { [SQLITE, ETCD] };
+    let [first, second] = if at.is_multiple_of(2) { [ETCD, SQLITE] } else { [SQLITE, ETCD] };
     let mut found = trial(first, &BTreeSet::new());
     let others = trial(second, &found.made);
     found.add(others);
@@ -416,24 +427,24 @@ fn what_is_wrong_fails_and_nothing_else() {
 
 #[test]
 fn every_automated_control_is_made_to_fail() {
-    let (all, never) = automated();
+    let (all, never_applicable) = automated();
     let rows = mutations();
     let idle: Vec<&Mutation> =
         rows.iter().enumerate().filter(|(at, _)| !FOUND.made.contains(at)).map(|(_, row)| row).collect();
     assert!(idle.is_empty(), "these were never made: {idle:#?}");
-    let turned: BTreeSet<String> = FOUND.turned.union(&never).cloned().collect();
-    assert_eq!(
-        all.difference(&turned).collect::<Vec<_>>(),
-        Vec::<&String>::new(),
-        "nothing makes these fail"
-    );
+    let failed = FOUND.turned.iter().filter(|(_, status)| *status == Status::Fail);
+    let failed: BTreeSet<String> = failed.map(|(name, _)| name.clone()).collect();
+    let left: Vec<&String> =
+        all.iter().filter(|name| !failed.contains(*name) && !never_applicable.contains(*name)).collect();
+    assert_eq!(left, NEVER_FAIL, "nothing makes these fail");
+    let turned = FOUND.turned.iter().map(|(name, _)| name).collect::<BTreeSet<_>>().len();
+    assert_eq!(turned, failed.len() + NEVER_FAIL.len(), "these are made to turn, too");
     println!(
-        "{} mutations, made {} times, {} controls, {} benchmarks; {} are never applicable",
+        "{} mutations, made {} times, {turned} controls, {} benchmarks; {} are never applicable",
         rows.len(),
         FOUND.count,
-        FOUND.turned.len(),
         benchmarks().len(),
-        never.len()
+        never_applicable.len()
     );
 }
 

@@ -242,6 +242,20 @@ impl Node {
         [Owner { uid, gid: gid + 1 }, Owner { uid: uid + 1, gid }]
     }
 
+    /// What verify says of it, where a file belongs to another group; nothing where whoever runs the tests is in no other.
+    pub(crate) fn with_another_group(&self, facts: &Facts<'_>, file: &str) -> Option<Statuses> {
+        let mine = nix::unistd::getegid();
+        let others = || nix::unistd::getgroups().unwrap().into_iter().find(|group| *group != mine);
+        let root = nix::unistd::geteuid().is_root();
+        let other = if root { Some(nix::unistd::Gid::from_raw(mine.as_raw() + 1)) } else { others() };
+        let at = self.below(file);
+        let give = |group| nix::unistd::chown(&at, None, Some(group)).unwrap();
+        give(other?);
+        let statuses = self.statuses(facts);
+        give(mine);
+        Some(statuses)
+    }
+
     /// The objects as a cluster answers; none before there is one.
     fn cluster(&self, objects: &[Value]) -> Option<Cluster> {
         if self.journal.is_none() || self.kind.role == Role::Agent {
@@ -322,7 +336,7 @@ impl Node {
             Change::Chmod(text) => {
                 let (mode, path) = text.split_once(' ').unwrap();
                 let at = self.below(path);
-                let was = fs::metadata(&at).unwrap().permissions();
+                let was = fs::metadata(&at).ok()?.permissions();
                 chmod(&at, u32::from_str_radix(mode, 8).unwrap());
                 let statuses = self.statuses(facts);
                 fs::set_permissions(&at, was).unwrap();

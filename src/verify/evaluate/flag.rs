@@ -8,6 +8,7 @@ use super::super::rule::{FlagRule, Judgement, Outcome};
 use super::{Evidence, copy};
 use crate::error::Result;
 use crate::k3s::components::{self, Kind};
+use crate::preflight::values;
 
 /// What a flag comes to.
 struct Value {
@@ -95,16 +96,18 @@ fn map(facts: &Facts<'_>, rule: &FlagRule, flags: &Flags) -> Result<Value> {
     let given: Vec<&String> =
         flags.flags.iter().filter(|(name, _)| *name == rule.name).map(|(_, value)| value).collect();
     let mut evidence = if given.is_empty() { nothing(rule, flags) } else { gets(facts, rule, flags, &given) };
-    let name = |item: &str| item.split('=').next().unwrap_or_default().trim().to_owned();
-    let mut items: BTreeMap<String, String> =
-        given.iter().flat_map(|text| split(text)).map(|item| (name(&item), item)).collect();
+    let mut items = BTreeMap::new();
+    for item in given.iter().flat_map(|text| split(text)) {
+        let (name, value) = item.split_once('=').unwrap_or((&item, "true"));
+        items.insert(name.trim().to_owned(), pair(name.trim(), value.trim()));
+    }
     if let (Some(path), "kubelet") = (&rule.field, rule.component.as_str()) {
         let config = facts.kubelet.as_ref().map_err(copy)?;
         for (name, field) in config.below(path) {
             if items.contains_key(name) {
                 continue;
             }
-            let item = format!("{name}={}", field.items.join(","));
+            let item = pair(name, &field.items.join(","));
             if !rule.must.fits(Some(std::slice::from_ref(&item))) {
                 let text = format!("the kubelet's configuration has {path}: {item}");
                 evidence = Evidence { text, place: field.place.clone() };
@@ -114,6 +117,14 @@ fn map(facts: &Facts<'_>, rule: &FlagRule, flags: &Flags) -> Result<Value> {
     }
     let items = (!items.is_empty()).then(|| items.into_values().collect());
     Ok(Value { items, evidence })
+}
+
+/// A value of a map, with Go's words for true and false as one.
+fn pair(name: &str, value: &str) -> String {
+    match values::boolean(value) {
+        Some(value) => format!("{name}={value}"),
+        None => format!("{name}={value}"),
+    }
 }
 
 /// Says with what the flag is given.
