@@ -294,8 +294,8 @@ impl Node {
     /// What verify says of it, once K3s has started and something is wrong.
     pub(crate) fn with_started(&self, facts: &mut Facts<'_>, change: &Change) -> Option<Statuses> {
         let whole = self.journal.as_deref().unwrap();
-        let mut logged = |component: &str, edit: &dyn Fn(&mut Vec<String>)| {
-            facts.journal = journal(&edited(whole, component, edit));
+        let mut logged = |component: &str, edit: &dyn Fn(&mut Vec<String>) -> bool| {
+            facts.journal = journal(&edited(whole, component, edit)?);
             let statuses = self.statuses(facts);
             facts.journal = journal(whole);
             Some(statuses)
@@ -304,33 +304,43 @@ impl Node {
             Change::Set(text) => {
                 let (component, name, value) = split(text);
                 logged(component, &|flags| {
-                    flags.retain(|flag| name_of(flag) != name);
+                    take(flags, name);
                     flags.push(format!("{name}={value}"));
+                    true
                 })
             }
             Change::Without(text) => {
                 let (component, name, _) = split(text);
+                logged(component, &|flags| take(flags, name))
+            }
+            Change::Instead { of, set } => {
+                let ((component, gone, _), (_, name, value)) = (split(of), split(set));
                 logged(component, &|flags| {
-                    let before = flags.len();
-                    flags.retain(|flag| name_of(flag) != name);
-                    assert_ne!(flags.len(), before, "{component} has no {name}");
+                    flags.push(format!("{name}={value}"));
+                    take(flags, gone)
                 })
             }
             Change::Add(text) => {
                 let (component, name, value) = split(text);
-                logged(component, &|flags| match flags.iter_mut().find(|flag| name_of(flag) == name) {
-                    Some(flag) => *flag = format!("{flag},{value}"),
-                    None => flags.push(format!("{name}={value}")),
+                logged(component, &|flags| {
+                    match flags.iter_mut().find(|flag| name_of(flag) == name) {
+                        Some(flag) => *flag = format!("{flag},{value}"),
+                        None => flags.push(format!("{name}={value}")),
+                    }
+                    true
                 })
             }
             Change::Drop(text) => {
                 let (component, name, value) = split(text);
                 logged(component, &|flags| {
-                    let flag = flags.iter_mut().find(|flag| name_of(flag) == name).unwrap();
-                    let (_, items) = flag.split_once('=').unwrap();
-                    assert!(items.split(',').any(|item| item == value), "{flag}");
-                    let kept: Vec<&str> = items.split(',').filter(|item| *item != value).collect();
+                    let Some(flag) = flags.iter_mut().find(|flag| name_of(flag) == name) else {
+                        return false;
+                    };
+                    let items: Vec<&str> = flag.split_once('=').unwrap().1.split(',').collect();
+                    let kept: Vec<&str> = items.iter().filter(|item| **item != value).copied().collect();
+                    let is_less = kept.len() < items.len();
                     *flag = format!("{name}={}", kept.join(","));
+                    is_less
                 })
             }
             Change::Chmod(text) => {
@@ -503,18 +513,29 @@ fn name_of(flag: &str) -> &str {
     flag.split_once('=').map_or(flag, |(name, _)| name)
 }
 
-/// Changes the flags in the line of a component.
-fn edited(journal: &str, component: &str, edit: &dyn Fn(&mut Vec<String>)) -> String {
+/// Takes a flag away, if it is there.
+fn take(flags: &mut Vec<String>, name: &str) -> bool {
+    let before = flags.len();
+    flags.retain(|flag| name_of(flag) != name);
+    flags.len() < before
+}
+
+/// Changes the flags in the line of a component; nothing where it has none, or where they cannot be changed so.
+fn edited(journal: &str, component: &str, edit: &dyn Fn(&mut Vec<String>) -> bool) -> Option<String> {
     let mark = format!("Running {component} --");
-    assert_eq!(journal.matches(&mark).count(), 1, "{component}: {journal}");
-    let line = |line: &str| {
-        let Some((before, flags)) = line.split_once(&mark) else { return format!("{line}\n") };
-        let mut flags: Vec<String> =
-            flags.strip_suffix('"').unwrap().split(" --").map(str::to_owned).collect();
-        edit(&mut flags);
-        format!("{before}{mark}{}\"\n", flags.join(" --"))
-    };
-    journal.lines().map(line).collect()
+    let mut changed = false;
+    let mut text = String::new();
+    for line in journal.split_inclusive('\n') {
+        if let Some((before, flags)) = line.split_once(&mark) {
+            let flags = flags.trim_end().strip_suffix('"').unwrap();
+            let mut flags: Vec<String> = flags.split(" --").map(str::to_owned).collect();
+            changed = edit(&mut flags);
+            text += &format!("{before}{mark}{}\"\n", flags.join(" --"));
+        } else {
+            text += line;
+        }
+    }
+    changed.then_some(text)
 }
 
 /// Sets what a pointer points to, and makes what leads there; null takes it away.
