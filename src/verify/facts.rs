@@ -1,5 +1,6 @@
 //! The node as verify sees it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::OnceLock;
 
@@ -32,6 +33,8 @@ pub struct Facts<'a> {
     pub cluster: Option<Result<Cluster>>,
     /// The objects of its manifests, once somebody has asked.
     pub(super) manifests: OnceLock<Result<Vec<Applied>>>,
+    /// The flags of the next start by component, once somebody has asked.
+    forecasts: OnceLock<BTreeMap<String, Vec<(String, String)>>>,
 }
 
 /// Where the cluster's state is kept.
@@ -92,6 +95,7 @@ impl<'a> Facts<'a> {
             datastore,
             cluster: None,
             manifests: OnceLock::new(),
+            forecasts: OnceLock::new(),
         }
     }
 
@@ -117,16 +121,14 @@ impl<'a> Facts<'a> {
     /// Returns the flags with which K3s would start a component the next time.
     #[must_use]
     pub fn forecast(&self, component: &str) -> Vec<(String, String)> {
-        let effective = self.judged.effective.as_ref().ok();
-        let flags = effective.and_then(|effective| effective.components.get(component));
-        flags
-            .into_iter()
-            .flatten()
-            .map(|flag| {
-                let (_, value) = flag.split_once('=').unwrap_or((flag, "true"));
-                (components::name_of(flag), value.to_owned())
-            })
-            .collect()
+        let forecast = || {
+            let effective = self.judged.effective.as_ref().ok();
+            let components = effective.into_iter().flat_map(|effective| &effective.components);
+            components
+                .map(|(name, flags)| (name.clone(), flags.iter().map(|flag| pair(flag)).collect()))
+                .collect()
+        };
+        self.forecasts.get_or_init(forecast).get(component).cloned().unwrap_or_default()
     }
 
     /// Returns where a flag of a component is set, if not by K3s itself.
@@ -148,6 +150,12 @@ impl<'a> Facts<'a> {
     pub fn home() -> Place {
         Place { file: DROP_IN.to_owned(), position: None }
     }
+}
+
+/// Name and value of a flag.
+fn pair(flag: &str) -> (String, String) {
+    let (_, value) = flag.split_once('=').unwrap_or((flag, "true"));
+    (components::name_of(flag), value.to_owned())
 }
 
 /// Finds the datastore as K3s chooses it (pkg/cluster/managed.go, pkg/etcd): an endpoint that is named; etcd where
