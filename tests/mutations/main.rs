@@ -282,7 +282,7 @@ impl Trial<'_> {
                 // What K3s has not made yet is nothing that could be wrong.
                 got.retain(|name, _| good[name] != Status::Unknown);
             }
-            self.compare(&format!("{when:?}: {:?}", row.with), got, &wanted, found);
+            self.compare(&format!("{when:?}: {:?}", row.with), &got, &wanted, found);
             found.made.insert(at);
             found.turned.extend(wanted.into_iter().filter(|(name, _)| self.known[name]));
             found.count += 1;
@@ -303,9 +303,9 @@ impl Trial<'_> {
         self.rows.iter().enumerate().filter(here)
     }
 
-    fn compare(&self, what: &str, got: Statuses, wanted: &Statuses, found: &mut Found) {
-        if got != *wanted {
-            let (got, wanted) = (words(&got), words(wanted));
+    fn compare(&self, what: &str, got: &Statuses, wanted: &Statuses, found: &mut Found) {
+        if got != wanted {
+            let (got, wanted) = (words(got), words(wanted));
             found.wrong.push(format!("{}, {what}\n  turns {got}\n  not   {wanted}", self.named()));
         }
     }
@@ -350,7 +350,12 @@ impl Trial<'_> {
         for (files, _, turned) in &owned {
             for file in *files {
                 if let Some(after) = node.with_another_group(&facts, file) {
-                    self.compare(&format!("{file} is another group's"), changed(good, &after), turned, found);
+                    self.compare(
+                        &format!("{file} is another group's"),
+                        &changed(good, &after),
+                        turned,
+                        found,
+                    );
                 }
             }
         }
@@ -358,7 +363,7 @@ impl Trial<'_> {
         for owner in node.others() {
             facts.owner = owner;
             foreign = node.statuses(&facts);
-            self.compare(&format!("all of it is {owner}'s"), changed(good, &foreign), &wanted, found);
+            self.compare(&format!("all of it is {owner}'s"), &changed(good, &foreign), &wanted, found);
         }
         for (files, within, turned) in owned {
             let mended = |without: &[&str]| {
@@ -369,10 +374,10 @@ impl Trial<'_> {
             };
             let files: Vec<&str> = files.iter().map(String::as_str).collect();
             let all = within.as_deref().map_or_else(|| files.clone(), |within| vec![within]);
-            self.compare(&format!("without {all:?}"), mended(&all), &turned, found);
+            self.compare(&format!("without {all:?}"), &mended(&all), &turned, found);
             for one in files.iter().filter(|_| within.is_none() && files.len() > 1) {
                 let others: Vec<&str> = files.iter().filter(|other| *other != one).copied().collect();
-                self.compare(&format!("without {others:?}"), mended(&others), &Statuses::new(), found);
+                self.compare(&format!("without {others:?}"), &mended(&others), &Statuses::new(), found);
             }
             found.turned.extend(turned.into_iter().filter(|(name, _)| self.known[name]));
         }
