@@ -122,6 +122,24 @@ fn the_kubelets_drop_ins_count_where_no_flag_does() {
 }
 
 #[test]
+fn gates_of_drop_ins_and_of_flags_are_one_map() {
+    let rule =
+        "flag: {component: kubelet, name: feature-gates, field: featureGates, must: {lack: [A=false]}}";
+    let drop_in = format!("{KUBELET}/10-mine.conf");
+    let node = Node::new().file(&drop_in, "featureGates: {A: false, B: true}\n");
+    let place = "(/var/lib/rancher/k3s/agent/etc/kubelet.conf.d/10-mine.conf:1:19)";
+    assert_eq!(said(&node, "1.36", None, rule), format!("NotMet: A=false,B=true {place}"));
+    let node = node.file(CONFIG, "kubelet-arg: feature-gates=C=true\n");
+    assert_eq!(said(&node, "1.36", None, rule), format!("NotMet: A=false,B=true,C=true {place}"));
+    // A name that a flag has is the flag's, and of two the last.
+    let node = node.file(CONFIG, "kubelet-arg: [\"feature-gates=A=false,A=true\"]\n");
+    assert_eq!(said(&node, "1.36", None, rule), "Met: A=true,B=true (/etc/rancher/k3s/config.yaml:1:15)");
+    let node = Node::new().file(CONFIG, "kubelet-arg: [\"feature-gates=A=true,A=false\"]\n");
+    assert_eq!(said(&node, "1.36", None, rule), "NotMet: A=false (/etc/rancher/k3s/config.yaml:1:15)");
+    assert!(said(&Node::new(), "1.36", None, rule).starts_with("Met: not set"));
+}
+
+#[test]
 fn files_may_permit_no_more() {
     let rule = "file: {path: server/tls/**/*.key, mode: \"600\", owner: root}";
     assert!(said(&Node::new(), "1.33", None, rule).starts_with("Unknown: not there yet"));

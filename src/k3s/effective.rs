@@ -5,6 +5,7 @@
 //! that repeats all do.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use super::arguments;
 use super::components;
@@ -423,11 +424,9 @@ fn change_for_etcd(flags: &mut BTreeMap<String, String>, component: &str) {
 
 /// Returns K3s' own flags of a component, from the newest generation that is not newer than `minor`.
 fn default_flags(minor: KubernetesMinor, component: &str) -> BTreeMap<String, String> {
-    type Generations = BTreeMap<String, BTreeMap<String, BTreeMap<String, String>>>;
-    let generations: Generations = embedded::table("default-flags");
-    let mut known: Vec<(KubernetesMinor, _)> =
-        generations.iter().filter_map(|(from, components)| Some((from.parse().ok()?, components))).collect();
-    known.sort_by_key(|(from, _)| *from);
-    let fitting = known.iter().rev().find(|(from, _)| *from <= minor).or(known.first());
+    type Components = BTreeMap<String, BTreeMap<String, String>>;
+    static GENERATIONS: LazyLock<BTreeMap<KubernetesMinor, Components>> =
+        LazyLock::new(|| embedded::table("default-flags"));
+    let fitting = GENERATIONS.range(..=minor).next_back().or_else(|| GENERATIONS.first_key_value());
     fitting.and_then(|(_, components)| components.get(component)).cloned().unwrap_or_default()
 }

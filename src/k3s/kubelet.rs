@@ -68,6 +68,12 @@ impl KubeletConfig {
         self.fields.get(path)
     }
 
+    /// Returns the fields of a mapping, such as `featureGates`, by their names in it.
+    pub fn below<'c>(&'c self, path: &str) -> impl Iterator<Item = (&'c str, &'c Field)> {
+        let below = format!("{path}.");
+        self.fields.iter().filter_map(move |(known, field)| Some((known.strip_prefix(&below)?, field)))
+    }
+
     fn add(&mut self, bytes: &[u8], file: Option<&str>) -> Result<()> {
         let place = |position| file.map(|file| Place { file: file.to_owned(), position });
         let node = yaml::read(bytes).map_err(|problem| {
@@ -158,6 +164,9 @@ mod tests {
         assert_eq!(config.get("authentication.anonymous.enabled"), Some(&enabled));
         assert_eq!(config.get("authentication.webhook.enabled"), None);
         assert_eq!(config.get("x").unwrap().items, ["b", "c"]);
+        config.add(b"gates: {a: true, b: false}\ngatesToo: {c: true}\n", Some("/15")).unwrap();
+        let gates = config.below("gates").map(|(name, field)| format!("{name}={}", field.items.join(",")));
+        assert_eq!(gates.collect::<Vec<_>>(), ["a=true", "b=false"]);
         config.add(b"authentication: 3\n", None).unwrap();
         assert_eq!(config.get("authentication.anonymous.enabled"), None);
         let error = config.add(b"a: [\n", Some("/20")).unwrap_err();

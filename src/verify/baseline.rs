@@ -243,8 +243,8 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn error(&self, why: String, position: Option<(usize, usize)>) -> Error {
-        Error::new(Kind::BadInput, format!("this is not a report of k3s-harden verify: {why}"))
+    fn error(&self, why: impl Into<String>, position: Option<(usize, usize)>) -> Error {
+        Error::new(Kind::BadInput, format!("this is not a report of k3s-harden verify: {}", why.into()))
             .at(Place { file: self.file.to_owned(), position })
             .hint("make one with `k3s-harden verify --format json`, and name its file")
     }

@@ -88,6 +88,15 @@ pub(super) fn flag(facts: &Facts<'_>, component: &str, name: &str, must: Must) -
     flag::judge(facts, &FlagRule { component, name, field: None, unset: None, must })
 }
 
+/// Errors are told once for every control that they keep from being judged.
+pub(super) fn copy(error: &Error) -> Error {
+    let copy = Error::new(error.kind(), error.message());
+    match error.place() {
+        Some(place) => copy.at(place.clone()),
+        None => copy,
+    }
+}
+
 /// Each has to be met. What is not applicable says nothing beside what is.
 fn all(mut judgements: Vec<Judgement>) -> Judgement {
     if judgements.iter().any(|judgement| judgement.outcome != Outcome::NotApplicable) {

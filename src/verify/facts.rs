@@ -1,9 +1,12 @@
 //! The node as verify sees it.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::OnceLock;
 
 use super::cluster::Cluster;
 use super::journal::Journal;
+use super::judges::applied::Applied;
 use crate::document::DROP_IN;
 use crate::error::{Place, Result};
 use crate::k3s::components;
@@ -28,6 +31,10 @@ pub struct Facts<'a> {
     pub datastore: Datastore,
     /// What runs in its cluster; none where it was not asked.
     pub cluster: Option<Result<Cluster>>,
+    /// The objects of its manifests, once somebody has asked.
+    pub(super) manifests: OnceLock<Result<Vec<Applied>>>,
+    /// The flags of the next start by component, once somebody has asked.
+    forecasts: OnceLock<BTreeMap<String, Vec<(String, String)>>>,
 }
 
 /// Where the cluster's state is kept.
@@ -79,7 +86,17 @@ impl<'a> Facts<'a> {
         let started = judged.traces().started.is_some() || journal.from.is_some();
         let kubelet = KubeletConfig::read(judged.root, &judged.data_dir, judged.minor);
         let datastore = datastore(&judged);
-        Self { judged, owner, started, journal, kubelet, datastore, cluster: None }
+        Self {
+            judged,
+            owner,
+            started,
+            journal,
+            kubelet,
+            datastore,
+            cluster: None,
+            manifests: OnceLock::new(),
+            forecasts: OnceLock::new(),
+        }
     }
 
     /// Adds what runs in its cluster, or why that is not known.
@@ -95,7 +112,7 @@ impl<'a> Facts<'a> {
         if let Some(logged) = self.journal.last(component) {
             let file = self.journal.from.clone().unwrap_or_default();
             let place = Place { file, position: Some((logged.line, 1)) };
-            return Flags { flags: logged.flags, known: Known::Logged(place) };
+            return Flags { flags: logged.flags.clone(), known: Known::Logged(place) };
         }
         let known = if self.started { Known::NotLogged } else { Known::Forecast };
         Flags { flags: self.forecast(component), known }
@@ -104,16 +121,14 @@ impl<'a> Facts<'a> {
     /// Returns the flags with which K3s would start a component the next time.
     #[must_use]
     pub fn forecast(&self, component: &str) -> Vec<(String, String)> {
-        let effective = self.judged.effective.as_ref().ok();
-        let flags = effective.and_then(|effective| effective.components.get(component));
-        flags
-            .into_iter()
-            .flatten()
-            .map(|flag| {
-                let (_, value) = flag.split_once('=').unwrap_or((flag, "true"));
-                (components::name_of(flag), value.to_owned())
-            })
-            .collect()
+        let forecast = || {
+            let effective = self.judged.effective.as_ref().ok();
+            let components = effective.into_iter().flat_map(|effective| &effective.components);
+            components
+                .map(|(name, flags)| (name.clone(), flags.iter().map(|flag| pair(flag)).collect()))
+                .collect()
+        };
+        self.forecasts.get_or_init(forecast).get(component).cloned().unwrap_or_default()
     }
 
     /// Returns where a flag of a component is set, if not by K3s itself.
@@ -135,6 +150,12 @@ impl<'a> Facts<'a> {
     pub fn home() -> Place {
         Place { file: DROP_IN.to_owned(), position: None }
     }
+}
+
+/// Name and value of a flag.
+fn pair(flag: &str) -> (String, String) {
+    let (_, value) = flag.split_once('=').unwrap_or((flag, "true"));
+    (components::name_of(flag), value.to_owned())
 }
 
 /// Finds the datastore as K3s chooses it (pkg/cluster/managed.go, pkg/etcd): an endpoint that is named; etcd where

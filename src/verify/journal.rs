@@ -1,12 +1,16 @@
 //! What K3s wrote when it started its components: with which arguments.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use crate::k3s::components;
 use crate::node::{Root, RootedPath, program};
 
 /// Where K3s writes what it would tell the journal, where there is no systemd.
 const LOG_FILE: &str = "/var/log/k3s.log";
+/// With what K3s says that it starts a component.
+const MARK: &str = "Running ";
 
 /// The log of K3s, or what is there of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,6 +19,8 @@ pub struct Journal {
     pub text: String,
     /// Where they are from, such as a file; none where there was nothing to read.
     pub from: Option<String>,
+    /// What each component was started with the last time: a log is long, and every control asks.
+    starts: OnceLock<BTreeMap<String, Logged>>,
 }
 
 /// The flags that a component was started with, in their order: names without dashes, and values.
@@ -30,7 +36,7 @@ impl Journal {
     /// Takes the lines of a file.
     #[must_use]
     pub fn of(text: impl Into<String>, from: impl Into<String>) -> Self {
-        Self { text: text.into(), from: Some(from.into()) }
+        Self { text: text.into(), from: Some(from.into()), starts: OnceLock::new() }
     }
 
     /// Reads the log of the running K3s; nothing where there is none or where it cannot be read.
@@ -64,12 +70,24 @@ impl Journal {
 
     /// Returns the flags that a component was started with the last time; none where no line says.
     #[must_use]
-    pub fn last(&self, component: &str) -> Option<Logged> {
-        let mark = format!("Running {component} ");
-        let (index, line) = self.text.lines().enumerate().filter(|(_, line)| line.contains(&mark)).last()?;
-        let (_, flags) = line.split_once(&mark)?;
-        Some(Logged { flags: split(&unquoted(flags)), line: index + 1 })
+    pub fn last(&self, component: &str) -> Option<&Logged> {
+        self.starts.get_or_init(|| starts(&self.text)).get(component)
     }
+}
+
+/// Finds the last line of each component.
+fn starts(text: &str) -> BTreeMap<String, Logged> {
+    let mut last = BTreeMap::new();
+    for (index, line) in text.lines().enumerate() {
+        // A value may say it too, behind the component's name.
+        let Some((component, flags)) = line.split_once(MARK).and_then(|(_, rest)| rest.split_once(' '))
+        else {
+            continue;
+        };
+        last.insert(component, (index + 1, flags));
+    }
+    let logged = |(line, flags): (usize, &str)| Logged { flags: split(&unquoted(flags)), line };
+    last.into_iter().map(|(component, at)| (component.to_owned(), logged(at))).collect()
 }
 
 /// Takes away the quotes in which logrus puts a message, and what follows them.
@@ -106,7 +124,8 @@ mod tests {
     use super::*;
 
     fn flags(text: &str, component: &str) -> Option<String> {
-        let logged = Journal::of(text, "").last(component)?;
+        let journal = Journal::of(text, "");
+        let logged = journal.last(component)?;
         Some(
             logged
                 .flags
@@ -126,6 +145,9 @@ mod tests {
         assert_eq!(Journal::of(text, "").last("kubelet").unwrap().line, 2);
         assert_eq!(flags(text, "kube-apiserver"), None);
         assert_eq!(flags("", "kubelet"), None);
+        let quotes = "msg=\"Running kube-proxy --a=Running kubelet --b=2\"\n";
+        assert_eq!(flags(quotes, "kube-proxy").as_deref(), Some("a=Running kubelet | b=2"));
+        assert_eq!(flags(quotes, "kubelet"), None);
     }
 
     #[test]

@@ -2,7 +2,11 @@
 //!
 //! With `K3S_HARDEN_TIER=2` they are held against the schemas of others, and the page is opened in a browser.
 
-#![allow(clippy::unwrap_used, reason = "clippy takes helpers of tests for something else than tests")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "clippy takes helpers of tests for something else than tests"
+)]
 
 mod html;
 mod json;

@@ -1,10 +1,14 @@
-//! What a component gets for a flag at last. Of one that takes one value the last counts; of a list, all of them.
+//! What a component gets for a flag at last. Of one that takes one value the last counts; of a list, all of them; of a
+//! map, the last of each name.
+
+use std::collections::BTreeMap;
 
 use super::super::facts::{Facts, Flags, Known};
 use super::super::rule::{FlagRule, Judgement, Outcome};
-use super::Evidence;
+use super::{Evidence, copy};
 use crate::error::Result;
 use crate::k3s::components::{self, Kind};
+use crate::preflight::values;
 
 /// What a flag comes to.
 struct Value {
@@ -61,22 +65,16 @@ fn next_start(facts: &Facts<'_>, rule: &FlagRule, met: bool) -> Result<Option<Ev
 
 fn value(facts: &Facts<'_>, rule: &FlagRule, flags: &Flags) -> Result<Value> {
     let flag = components::all().get(&rule.component).and_then(|flags| flags.get(&rule.name));
+    if flag.is_some_and(|flag| flag.kind == Kind::Map) {
+        return map(facts, rule, flags);
+    }
     let is_list = rule.must.is_of_list() || flag.is_some_and(|flag| flag.kind == Kind::List);
     let given: Vec<&String> =
         flags.flags.iter().filter(|(name, _)| *name == rule.name).map(|(_, value)| value).collect();
     if let Some(last) = given.last() {
         let items =
             if is_list { given.iter().flat_map(|text| split(text)).collect() } else { vec![(*last).clone()] };
-        let place = facts.place_of(&rule.component, &rule.name);
-        let (verb, place) = match (&flags.known, place) {
-            (Known::Logged(line), _) => ("was started with", Some(line.clone())),
-            (_, Some(place)) => ("gets", Some(place)),
-            (_, None) => ("gets, by K3s itself,", None),
-        };
-        let shown =
-            given.iter().map(|value| format!("--{}={value}", rule.name)).collect::<Vec<_>>().join(" ");
-        let text = format!("{} {verb} {shown}", rule.component);
-        return Ok(Value { items: Some(items), evidence: Evidence { text, place } });
+        return Ok(Value { items: Some(items), evidence: gets(facts, rule, flags, &given) });
     }
     if let (Some(path), "kubelet") = (&rule.field, rule.component.as_str()) {
         let config = facts.kubelet.as_ref().map_err(copy)?;
@@ -88,29 +86,70 @@ fn value(facts: &Facts<'_>, rule: &FlagRule, flags: &Flags) -> Result<Value> {
             });
         }
     }
-    let (items, text) = match &rule.unset {
-        Some(unset) => (
-            Some(if is_list { split(unset) } else { vec![unset.clone()] }),
-            format!("nothing sets --{} of {}: it takes {unset} by itself", rule.name, rule.component),
-        ),
-        None => (None, format!("nothing sets --{} of {}", rule.name, rule.component)),
+    let items = rule.unset.as_ref().map(|unset| if is_list { split(unset) } else { vec![unset.clone()] });
+    Ok(Value { items, evidence: nothing(rule, flags) })
+}
+
+/// What a map comes to: of the kubelet's, its configuration counts for the names that no flag has
+/// (`kubeletConfigFlagPrecedence` in cmd/kubelet/app/server.go).
+fn map(facts: &Facts<'_>, rule: &FlagRule, flags: &Flags) -> Result<Value> {
+    let given: Vec<&String> =
+        flags.flags.iter().filter(|(name, _)| *name == rule.name).map(|(_, value)| value).collect();
+    let mut evidence = if given.is_empty() { nothing(rule, flags) } else { gets(facts, rule, flags, &given) };
+    let mut items = BTreeMap::new();
+    for item in given.iter().flat_map(|text| split(text)) {
+        let (name, value) = item.split_once('=').unwrap_or((&item, "true"));
+        items.insert(name.trim().to_owned(), pair(name.trim(), value.trim()));
+    }
+    if let (Some(path), "kubelet") = (&rule.field, rule.component.as_str()) {
+        let config = facts.kubelet.as_ref().map_err(copy)?;
+        for (name, field) in config.below(path) {
+            if items.contains_key(name) {
+                continue;
+            }
+            let item = pair(name, &field.items.join(","));
+            if !rule.must.fits(Some(std::slice::from_ref(&item))) {
+                let text = format!("the kubelet's configuration has {path}: {item}");
+                evidence = Evidence { text, place: field.place.clone() };
+            }
+            items.insert(name.to_owned(), item);
+        }
+    }
+    let items = (!items.is_empty()).then(|| items.into_values().collect());
+    Ok(Value { items, evidence })
+}
+
+/// A value of a map, with Go's words for true and false as one.
+fn pair(name: &str, value: &str) -> String {
+    match values::boolean(value) {
+        Some(value) => format!("{name}={value}"),
+        None => format!("{name}={value}"),
+    }
+}
+
+/// Says with what the flag is given.
+fn gets(facts: &Facts<'_>, rule: &FlagRule, flags: &Flags, given: &[&String]) -> Evidence {
+    let place = facts.place_of(&rule.component, &rule.name);
+    let (verb, place) = match (&flags.known, place) {
+        (Known::Logged(line), _) => ("was started with", Some(line.clone())),
+        (_, Some(place)) => ("gets", Some(place)),
+        (_, None) => ("gets, by K3s itself,", None),
     };
+    let shown: Vec<String> = given.iter().map(|value| format!("--{}={value}", rule.name)).collect();
+    Evidence { text: format!("{} {verb} {}", rule.component, shown.join(" ")), place }
+}
+
+/// Says that nothing gives it.
+fn nothing(rule: &FlagRule, flags: &Flags) -> Evidence {
+    let unset = rule.unset.as_ref().map(|unset| format!(": it takes {unset} by itself"));
+    let text = format!("nothing sets --{} of {}{}", rule.name, rule.component, unset.unwrap_or_default());
     let place = match &flags.known {
         Known::Logged(line) => line.clone(),
         _ => Facts::home(),
     };
-    Ok(Value { items, evidence: Evidence { text, place: Some(place) } })
+    Evidence { text, place: Some(place) }
 }
 
 fn split(text: &str) -> Vec<String> {
     text.split(',').map(str::to_owned).filter(|item| !item.is_empty()).collect()
-}
-
-/// Errors are told once for every control that they keep from being judged.
-fn copy(error: &crate::Error) -> crate::Error {
-    let copy = crate::Error::new(error.kind(), error.message());
-    match error.place() {
-        Some(place) => copy.at(place.clone()),
-        None => copy,
-    }
 }

@@ -5,11 +5,12 @@ use serde_json::Value;
 use crate::document::BUILT_IN_NAMESPACES;
 use crate::error::{Place, Result};
 use crate::preflight::manifests;
-use crate::verify::Facts;
 use crate::verify::cluster::{name, namespace, text};
+use crate::verify::{Facts, evaluate};
 
 /// An object of a manifest.
-pub(super) struct Applied {
+#[derive(Debug)]
+pub(in crate::verify) struct Applied {
     pub(super) object: Value,
     pub(super) place: Place,
 }
@@ -32,11 +33,15 @@ impl Applied {
     }
 }
 
-/// Returns the objects that K3s will apply.
+/// Returns the objects that K3s will apply, which are read once.
 ///
 /// # Errors
 /// Where a manifest cannot be read.
-pub(super) fn objects(facts: &Facts<'_>) -> Result<Vec<Applied>> {
+pub(super) fn objects<'f>(facts: &'f Facts<'_>) -> Result<&'f [Applied]> {
+    facts.manifests.get_or_init(|| read(facts)).as_deref().map_err(evaluate::copy)
+}
+
+fn read(facts: &Facts<'_>) -> Result<Vec<Applied>> {
     // What JSON cannot say, such as a mapping with a list for a key, is no object.
     let converted = |object: manifests::Object| {
         let place = object.place;

@@ -1,6 +1,6 @@
 //! Judges that are code: what more than one value decides.
 
-mod applied;
+pub(super) mod applied;
 mod asked;
 mod audit;
 mod encryption;

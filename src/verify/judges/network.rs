@@ -99,7 +99,7 @@ pub(super) fn policies(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement> 
             let objects = applied::objects(facts)?;
             let is_policy = |object: &&Applied| object.kind() == "NetworkPolicy";
             let mut lacking = Vec::new();
-            for of in applied::namespaces(&objects) {
+            for of in applied::namespaces(objects) {
                 let its: Vec<&Applied> =
                     objects.iter().filter(is_policy).filter(|object| object.namespace() == of).collect();
                 let all = its.iter().find(|policy| selects_all(&policy.object));

@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::applied;
+use super::applied::{self, Applied};
 use super::asked::{named, running, seen};
 use super::pod_security_policies;
 use crate::error::{Error, Kind as ErrorKind, Place, Result};
@@ -163,7 +163,9 @@ pub(super) fn judge(facts: &Facts<'_>, about: Option<&str>) -> Result<Judgement>
         let policies = pod_security_policies::judge(facts, check)?;
         judgement = match policies.outcome {
             Outcome::Met => policies,
-            _ => Judgement {
+            // What could not be looked at may be met.
+            outcome => Judgement {
+                outcome,
                 actual: format!("{}; {}", judgement.actual, policies.actual),
                 evidence: judgement.evidence.into_iter().chain(policies.evidence).collect(),
                 ..judgement
@@ -251,8 +253,9 @@ fn labelled(facts: &Facts<'_>) -> Result<Option<Vec<Labelled>>> {
     if facts.started {
         return Ok(None);
     }
-    let made = applied::objects(facts)?.into_iter().filter(|object| object.kind() == "Namespace");
-    Ok(Some(made.map(|made| (made.name().to_owned(), made.object, Some(made.place))).collect()))
+    let made = applied::objects(facts)?.iter().filter(|object| object.kind() == "Namespace");
+    let labelled = |made: &Applied| (made.name().to_owned(), made.object.clone(), Some(made.place.clone()));
+    Ok(Some(made.map(labelled).collect()))
 }
 
 /// Reads the defaults and exemptions.

@@ -78,7 +78,7 @@ fn of_cluster(cluster: &Cluster) -> Result<Found> {
 fn of_manifests(facts: &Facts<'_>) -> Result<Found> {
     let objects = applied::objects(facts)?;
     let (mut lacking, mut evidence) = (Vec::new(), Vec::new());
-    for of in applied::namespaces(&objects) {
+    for of in applied::namespaces(objects) {
         let is_its = |object: &&Applied| {
             object.kind() == "ServiceAccount" && object.name() == DEFAULT && object.namespace() == of
         };

@@ -305,13 +305,13 @@ mod tests {
 
     #[test]
     fn a_configuration_is_read_by_path() {
-        let config = "a: {b-c: true, n: 0, e: ''}\nl: [x, y]\n";
+        let config = "a: {b-c: true, port: 0, e: ''}\nl: [x, z]\n";
         let found = |path: &str| field(config, path).unwrap();
         assert_eq!(found(".a.b-c").as_deref(), Some("true"));
-        assert_eq!(found(".a.n").as_deref(), Some("0"));
+        assert_eq!(found(".a.port").as_deref(), Some("0"));
         assert_eq!(found(".a.e"), None);
         assert_eq!(found(".a.x.y"), None);
-        assert_eq!(found(".l[]").as_deref(), Some("x,y,"));
+        assert_eq!(found(".l[]").as_deref(), Some("x,z,"));
         assert_eq!(found(".none[]"), None);
         assert_eq!(found("/a/file").as_deref(), Some("/a/file"), "it says itself wherever it is asked");
         assert_eq!(found(""), None);
