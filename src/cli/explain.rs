@@ -42,7 +42,10 @@ fn context<'a>(root: &'a Root, global: &Global) -> Result<Context<'a>> {
         (Err(error), Some(newest)) if error.kind() == Kind::Usage && global.k3s_version.is_none() => {
             let newest = Global { k3s_version: Some(newest.to_string()), ..global.clone() };
             let context = Context::new(root, &newest, &Judging::default())?;
-            warn!("{error}: explained as for {}, the newest minor; --k3s-version names another", context.version.minor());
+            warn!(
+                "{error}: explained as for {}, the newest minor; --k3s-version names another",
+                context.version.minor()
+            );
             Ok(context)
         }
         (context, _) => context,

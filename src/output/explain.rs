@@ -9,13 +9,16 @@ use super::json::FORMAT_VERSION;
 use super::verify::visible;
 use crate::Role;
 use crate::error::Place;
+use crate::profile::KubernetesMinor;
 use crate::verify::explain::{
-    About, By, Default, Explanation, Here, Mistake, Numbered, Pitfall, SetBy, Setting, TopicKind,
+    About, By, Explanation, Here, Mistake, Numbered, Pitfall, ProfileValue, SetBy, Setting, TopicKind,
 };
 use crate::verify::scanner::{Check, Does};
 
 /// Narrower than this nothing is wrapped.
 const MIN_WIDTH: usize = 40;
+/// A longer value is not written a second time.
+const LONG: usize = 40;
 
 /// Returns what there is to know, for programs.
 #[must_use]
@@ -59,7 +62,7 @@ fn id_json(id: &Numbered) -> Value {
 }
 
 fn setting_json(setting: &Setting) -> Value {
-    let default = |default: &Default| {
+    let default = |default: &ProfileValue| {
         json!({
             "profile": default.profile,
             "from": default.from.to_string(),
@@ -132,7 +135,7 @@ pub fn explain_text(
     let named = explanation.kind == TopicKind::Setting;
     if let Some(setting) = explanation.setting.as_ref().filter(|_| named) {
         page.title(&format!("setting {}", setting.name));
-        page.setting(setting);
+        page.setting(setting, here.facts.judged.minor);
         let names: Vec<&str> = explanation.controls.iter().map(|about| about.name.as_str()).collect();
         if names.is_empty() {
             page.line(2, "It shapes no control.");
@@ -163,7 +166,9 @@ impl Page {
         let number = own.map(|id| format!("{} ", id.id)).unwrap_or_default();
         self.title(&format!("{number}{}: {}", about.name, about.title));
         match own {
-            Some(own) => self.line(2, &format!("CIS {}, {}, {}", here.benchmark, level(own), nodes(&about.roles))),
+            Some(own) => {
+                self.line(2, &format!("CIS {}, {}, {}", here.benchmark, level(own), nodes(&about.roles)));
+            }
             None => self.line(2, &format!("not in CIS {}; {}", here.benchmark, nodes(&about.roles))),
         }
 
@@ -179,34 +184,40 @@ impl Page {
         } else if about.set_by.is_empty() {
             self.line(2, "no file of this node");
         }
-        self.line(2, &format!("where it is not met: {}", about.remedy));
+        self.head("Where it is not met");
+        self.line(2, &about.remedy);
 
-        let settings: Vec<&Setting> =
-            about.settings.iter().filter(|setting| told.is_none_or(|told| told.name != setting.name)).collect();
+        let settings: Vec<&Setting> = about
+            .settings
+            .iter()
+            .filter(|setting| told.is_none_or(|told| told.name != setting.name))
+            .collect();
         if !settings.is_empty() {
             self.head("Settings");
         }
         for setting in settings {
-            self.setting(setting);
+            self.setting(setting, here.facts.judged.minor);
         }
 
         self.head("In the benchmarks");
         for alike in about.ids.chunk_by(|one, next| (&one.id, level(one)) == (&next.id, level(next))) {
             let names: Vec<&str> = alike.iter().map(|id| id.benchmark).collect();
-            self.line(2, &format!("{:7} {} ({})", alike[0].id.to_string(), names.join(", "), level(&alike[0])));
+            self.line(
+                2,
+                &format!("{:7} {} ({})", alike[0].id.to_string(), names.join(", "), level(&alike[0])),
+            );
         }
 
         self.head("Scanners");
         if about.scanners.is_empty() {
             self.line(2, "no benchmark of theirs for K3s has it");
         }
-        let same = |one: &Check, next: &Check| {
-            one.scanner == next.scanner && one.id == next.id && says(one) == says(next)
-        };
-        for alike in about.scanners.chunk_by(same) {
-            let names: Vec<&str> = alike.iter().map(|check| check.benchmark).collect();
-            let first = &alike[0];
-            self.line(2, &format!("{} {}: {} {}", first.scanner, names.join(", "), first.id, says(first)));
+        for (says, checks) in by_answer(&about.scanners) {
+            let numbers = checks.chunk_by(|one, next| one.id == next.id).map(|alike| {
+                let names: Vec<&str> = alike.iter().map(|check| check.benchmark).collect();
+                format!("{} in {}", alike[0].id, names.join(", "))
+            });
+            self.line(2, &format!("{says}: {}", numbers.collect::<Vec<_>>().join("; ")));
         }
         if !about.mistakes.is_empty() {
             self.head("Where scanners are wrong");
@@ -228,18 +239,27 @@ impl Page {
             None => set.what.clone(),
         };
         let file = set.place.as_ref().map(place).unwrap_or_default();
-        self.line(2, &match (set.by, file.as_str()) {
-            (By::Node, file) => format!("{file}: {what}"),
-            (By::K3s, "") => format!("K3s itself: {what}"),
-            (By::K3s, file) => format!("{file}: {what}, as K3s makes it"),
-            (By::Apply, file) => format!("{file}: {what}, once `k3s-harden apply` has run"),
-            (By::Setting, file) => format!("{file}: {what}, where a setting below asks for it"),
-        });
+        self.line(
+            2,
+            &match (set.by, file.as_str()) {
+                (By::Node, file) => format!("{file}: {what}"),
+                (By::K3s, "") => format!("K3s itself: {what}"),
+                (By::K3s, file) => format!("{file}: {what}, as K3s makes it"),
+                (By::Apply, file) => format!("{file}: {what}, once `k3s-harden apply` has run"),
+                (By::Setting, file) => format!("{file}: {what}, once a setting asks for it"),
+            },
+        );
     }
 
-    fn setting(&mut self, setting: &Setting) {
+    fn setting(&mut self, setting: &Setting, minor: KubernetesMinor) {
         self.line(2, &format!("{}: {}  # {}", setting.name, setting.value, setting.origin));
         self.line(4, &format!("{} It takes {}.", setting.description, setting.takes));
+        if !setting.kubernetes.contains(minor) {
+            self.line(
+                4,
+                &format!("It means nothing on Kubernetes {minor}: it is for {}.", setting.kubernetes),
+            );
+        }
         let mut values: Vec<(&Value, Vec<String>)> = Vec::new();
         for default in &setting.defaults {
             let whole = setting.defaults.iter().filter(|other| other.profile == default.profile).count() == 1;
@@ -255,19 +275,16 @@ impl Page {
         }
         for (value, profiles) in &values {
             let who = if values.len() == 1 { "every profile".to_owned() } else { profiles.join(", ") };
-            self.line(4, &format!("{value} in {who}"));
+            let shown = value.to_string();
+            let is_long = shown.len() > LONG && *value == &setting.value;
+            self.line(4, &format!("{} in {who}", if is_long { "the same" } else { &shown }));
         }
     }
 
     fn mistake(&mut self, mistake: &Mistake) {
         self.sourced(&Pitfall { text: mistake.text.clone(), source: mistake.source.clone() });
         if let Some(last) = &mistake.last {
-            let here = if last.misread == last.here {
-                format!("On this node {} is the last one.", last.here)
-            } else {
-                format!("On this node {} is the last one, so it is not concerned.", last.here)
-            };
-            self.line(4, &here);
+            self.line(4, &format!("As this node is configured now, the last one is {}.", last.here));
         }
         if let Some(please) = &mistake.please {
             self.line(4, &format!("→ {please}"));
@@ -319,15 +336,28 @@ fn nodes(roles: &[Role]) -> &'static str {
     }
 }
 
+/// Puts together the benchmarks of a scanner that do the same.
+fn by_answer(checks: &[Check]) -> Vec<(String, Vec<&Check>)> {
+    let mut answers: Vec<(String, Vec<&Check>)> = Vec::new();
+    for check in checks {
+        let says = format!("{} {}", check.scanner, says(check));
+        match answers.iter_mut().find(|(known, _)| *known == says) {
+            Some((_, alike)) => alike.push(check),
+            None => answers.push((says, vec![check])),
+        }
+    }
+    answers
+}
+
 /// Says what a scanner does about a control.
 fn says(check: &Check) -> String {
     let does = match (check.does, check.can_fail) {
-        (Does::Checks, true) => "checked",
-        (Does::Checks, false) => "checked, and never failed but warned of",
-        (Does::LeavesOut, _) => "left out as not applicable",
-        (Does::LeavesToAPerson, _) => "left to a person",
+        (Does::Checks, true) => "checks it",
+        (Does::Checks, false) => "checks it, and never fails it but warns",
+        (Does::LeavesOut, _) => "leaves it out as not applicable",
+        (Does::LeavesToAPerson, _) => "leaves it to a person",
     };
-    check.note.map_or_else(|| does.to_owned(), |note| format!("{does}; {note}"))
+    check.note.map_or_else(|| does.to_owned(), |note| format!("{does} ({note})"))
 }
 
 fn place(place: &Place) -> String {

@@ -20,7 +20,7 @@ use crate::error::{Error, Kind, Result};
 use crate::profile::{ControlId, Profile, declarations, nearest};
 
 pub use self::set_by::{By, SetBy};
-pub use self::setting::{Default, Setting};
+pub use self::setting::{ProfileValue, Setting};
 
 /// The node on which it is explained.
 #[derive(Debug, Clone, Copy)]
@@ -208,15 +208,19 @@ fn unknown(topic: &str, all: &All) -> Error {
         names.iter().copied().filter(|name| part.len() > 2 && plain(name).contains(&part)).collect();
     let error = Error::new(Kind::BadInput, format!("{topic:?} is no control and no setting"));
     match (nearest(topic, &names), with_it.as_slice()) {
-        (None, []) => error.hint(
-            "`k3s-harden verify` lists the controls, `k3s-harden profile show cis` the settings",
-        ),
+        (None, []) => {
+            error.hint("`k3s-harden verify` lists the controls, `k3s-harden profile show cis` the settings")
+        }
         (Some(near), []) => error.hint(format!("did you mean {near}?")),
         (_, [one]) => error.hint(format!("did you mean {one}?")),
         (_, some) if some.len() <= MANY => error.hint(format!("did you mean one of {}?", some.join(", "))),
         (_, many) => {
             let (first, rest) = many.split_at(MANY);
-            error.hint(format!("did you mean one of {}, or of {} more with it?", first.join(", "), rest.len()))
+            error.hint(format!(
+                "did you mean one of {}, or of {} more with it?",
+                first.join(", "),
+                rest.len()
+            ))
         }
     }
 }

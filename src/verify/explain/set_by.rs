@@ -8,7 +8,7 @@ use crate::document::{self, Configuration};
 use crate::error::Place;
 use crate::k3s::components;
 use crate::node::RootedPath;
-use crate::profile::{ArgumentTable, ValueOf};
+use crate::profile::{ArgumentTable, KubernetesMinor, ValueOf, declarations};
 use crate::verify::rule::{FieldRule, FileRule, FlagRule, Rule};
 
 /// Something that serves a control, and who sets it.
@@ -47,7 +47,7 @@ pub(super) fn set_by(control: &Control, here: &Here<'_>) -> Vec<SetBy> {
     let ours = document::configuration_of(here.profile, here.site);
     let ours = here.site.placing.place(ours).configuration;
     let asker = Asker { here, ours };
-    for flag in flags(control) {
+    for flag in flags(control, here.facts.judged.minor) {
         found.extend(asker.flag(&flag));
     }
     for key in keys(&control.name) {
@@ -68,7 +68,7 @@ struct Flag {
 }
 
 /// Returns the arguments that decide a control or that we serve it with, each once.
-fn flags(control: &Control) -> Vec<Flag> {
+fn flags(control: &Control, minor: KubernetesMinor) -> Vec<Flag> {
     let mut flags: Vec<Flag> = Vec::new();
     walk(&control.rule, &mut |rule| {
         if let Rule::Flag(FlagRule { component, name, field, .. }) = rule {
@@ -78,7 +78,10 @@ fn flags(control: &Control) -> Vec<Flag> {
     let names = table::served_as(&control.name);
     let serves = |controls: &[String]| controls.iter().any(|one| names.contains(&one.as_str()));
     let table = ArgumentTable::get();
-    let plugins = table.plugins.iter().any(|row| serves(&row.controls));
+    // A plugin whose setting means nothing on the minor is not in the list.
+    let there_is = |name: &String| declarations().get(name).is_none_or(|row| row.kubernetes.contains(minor));
+    let mut plugins = table.plugins.iter().filter(|row| row.setting.as_ref().is_none_or(there_is));
+    let plugins = plugins.any(|row| serves(&row.controls));
     for row in &table.arguments {
         if serves(&row.controls) || row.value == ValueOf::Plugins && plugins {
             flags.push(Flag { component: row.component.clone(), name: row.name.clone(), field: None });
@@ -125,8 +128,12 @@ impl Asker<'_> {
         }
         let what = format!("{component} {name}");
         let set = |value, by, place| SetBy { what: what.clone(), value, by, place };
-        let given: Vec<String> =
-            facts.forecast(component).into_iter().filter(|(known, _)| known == name).map(|(_, value)| value).collect();
+        let given: Vec<String> = facts
+            .forecast(component)
+            .into_iter()
+            .filter(|(known, _)| known == name)
+            .map(|(_, value)| value)
+            .collect();
         let value = (!given.is_empty()).then(|| given.join(","));
         let config = facts.kubelet.as_ref().ok().filter(|_| component == "kubelet");
         let configured = field.as_ref().zip(config).and_then(|(field, config)| config.get(field));

@@ -25,12 +25,12 @@ pub struct Setting {
     /// Where that comes from.
     pub origin: String,
     /// What the built-in profiles make of it; an overlay only where it says something.
-    pub defaults: Vec<Default>,
+    pub defaults: Vec<ProfileValue>,
 }
 
 /// What a profile makes of a setting on some minors.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Default {
+pub struct ProfileValue {
     /// The profile.
     pub profile: &'static str,
     /// The first minor.
@@ -91,8 +91,8 @@ fn resolved(name: &str) -> Vec<Profile> {
     KubernetesMinor::supported().into_iter().filter_map(on).collect()
 }
 
-fn defaults(name: &str, declaration: &Declaration) -> Vec<Default> {
-    let mut defaults: Vec<Default> = Vec::new();
+fn defaults(name: &str, declaration: &Declaration) -> Vec<ProfileValue> {
+    let mut defaults: Vec<ProfileValue> = Vec::new();
     for profile in built_in() {
         let is_overlay = profile.document.benchmark.is_none() && profile.document.extends.is_none();
         if is_overlay && !profile.document.settings.contains_key(name) {
@@ -102,7 +102,7 @@ fn defaults(name: &str, declaration: &Declaration) -> Vec<Default> {
             let value = on.value(name);
             match defaults.last_mut() {
                 Some(last) if last.profile == profile.name && last.value == *value => last.to = on.minor,
-                _ => defaults.push(Default {
+                _ => defaults.push(ProfileValue {
                     profile: profile.name,
                     from: on.minor,
                     to: on.minor,

@@ -92,6 +92,7 @@ mod tests {
 
     use super::*;
     use crate::document;
+    use crate::k3s::components;
     use crate::node::RootedPath;
     use crate::profile::declarations;
     use crate::verify::{benchmarks, controls};
@@ -108,7 +109,8 @@ mod tests {
 
     #[test]
     fn what_rows_name_is_there() {
-        let keys: Vec<&str> = document::paths(&RootedPath::fixed("/data")).iter().map(|(key, _)| *key).collect();
+        let keys: Vec<&str> =
+            document::paths(&RootedPath::fixed("/data")).iter().map(|(key, _)| *key).collect();
         let mut used = BTreeSet::new();
         for (name, row) in rows() {
             for setting in &row.settings {
@@ -121,6 +123,9 @@ mod tests {
             if let Some(like) = &row.like {
                 assert!(rows().get(like).is_some_and(|other| other.like.is_none()), "{name}: {like}");
             }
+            for misread in row.scanners.iter().filter_map(|mistake| mistake.last.as_ref()) {
+                assert!(components::all()["kubelet"].contains_key(misread), "{name}: {misread}");
+            }
             let unique: BTreeSet<&str> = settings_of(name).into_iter().collect();
             assert_eq!(unique.len(), settings_of(name).len(), "{name}");
         }
@@ -129,19 +134,19 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_said_twice() {
+    fn no_row_repeats_what_arguments_yaml_says() {
+        let table = ArgumentTable::get();
         for (name, row) in rows() {
-            let bare = Row { settings: Vec::new(), ..row.clone() };
-            let table = ArgumentTable::get();
             for setting in &row.settings {
-                let mut served = table.keys.iter().filter(|key| key.setting == *setting);
-                assert!(!served.any(|key| key.controls.contains(name)), "{name}: {setting} is in arguments.yaml");
-                let mut served = table.arguments.iter().filter(|argument| {
-                    argument.value == ValueOf::Setting(setting.clone()) && argument.controls.contains(name)
-                });
-                assert!(served.next().is_none(), "{name}: {setting} is in arguments.yaml");
+                let mut keys = table.keys.iter().filter(|key| key.setting == *setting);
+                assert!(!keys.any(|key| key.controls.contains(name)), "{name}: {setting}");
+                let value = ValueOf::Setting(setting.clone());
+                let mut arguments = table.arguments.iter().filter(|argument| argument.value == value);
+                assert!(!arguments.any(|argument| argument.controls.contains(name)), "{name}: {setting}");
+                let mut plugins =
+                    table.plugins.iter().filter(|plugin| plugin.setting.as_ref() == Some(setting));
+                assert!(!plugins.any(|plugin| plugin.controls.contains(name)), "{name}: {setting}");
             }
-            assert!(bare.settings.is_empty());
         }
     }
 
