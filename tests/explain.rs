@@ -190,10 +190,18 @@ fn who_sets_it_here_is_named() {
 
 #[test]
 fn a_configuration_that_cannot_be_read_is_said_and_all_else_told() {
-    let broken = Node::new().file(CONFIG, "protect-kernel-defaults: \"yes\"\n");
-    let output = explain(&broken, "1.2.16", &[]);
-    assert_eq!(output.code, 0, "{}", output.stderr);
-    assert!(output.stdout.contains("Without an audit log"), "{}", output.stdout);
+    let elsewhere = Node::new().file("srv/k3s.yaml", "a: [1\n").file(
+        "etc/systemd/system/k3s.service",
+        "[Service]\nEnvironment=K3S_CONFIG_FILE=/srv/k3s.yaml\nExecStart=/usr/local/bin/k3s server\n",
+    );
+    let broken = Node::new().file(CONFIG, "a: [1\n");
+    for (node, place) in [(elsewhere, "/srv/k3s.yaml:1:"), (broken, "/etc/rancher/k3s/config.yaml:1:")] {
+        let output = explain(&node, "1.2.16", &[]);
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        let said = output.stderr.contains(place) && output.stderr.contains("who sets what here is not known");
+        assert!(said, "{}", output.stderr);
+        assert!(output.stdout.contains("Without an audit log"), "{}", output.stdout);
+    }
 }
 
 #[test]
