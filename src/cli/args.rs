@@ -137,6 +137,8 @@ pub(super) enum Verb {
     Preflight(PreflightArguments),
     /// Is it hardened? A verdict for every control of the benchmark, with evidence and remedy
     Verify(VerifyArguments),
+    /// What is this control or setting, why, and who sets it here?
+    Explain(ExplainArguments),
     /// Undo a run: back to the bytes, modes and owners before it
     Rollback(RollbackArguments),
     /// List the runs that there were
@@ -228,6 +230,15 @@ pub(super) struct VerifyArguments {
     /// Only what is to be done
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_ONLY_FINDINGS")]
     pub(super) only_findings: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainArguments {
+    /// A control's number (1.2.16) or name (audit-log-path), or a setting (audit_log_maxage)
+    pub(super) topic: String,
+    /// Read the number in another benchmark than the profile's, such as 1.11
+    #[arg(long, value_name = "VERSION", env = "K3S_HARDEN_BENCHMARK")]
+    pub(super) benchmark: Option<String>,
 }
 
 #[derive(Debug, Args)]

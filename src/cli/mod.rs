@@ -4,6 +4,7 @@ mod apply;
 mod args;
 mod context;
 mod effective_config;
+mod explain;
 mod history;
 mod plan;
 mod preflight;
@@ -46,6 +47,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Apply(arguments) => apply::run(&cli.global, arguments, &mut ui),
         Verb::Preflight(arguments) => preflight::run(&cli.global, arguments, &mut ui),
         Verb::Verify(arguments) => verify::run(&cli.global, arguments, &mut ui),
+        Verb::Explain(arguments) => explain::run(&cli.global, arguments, &mut ui),
         Verb::Rollback(arguments) => rollback::run(&cli.global, arguments, &mut ui),
         Verb::History => history::run(&cli.global, &mut ui),
         Verb::Uninstall(arguments) => rollback::uninstall(&cli.global, arguments, &mut ui),

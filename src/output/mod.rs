@@ -1,6 +1,7 @@
 //! Say it: values of the other rooms as text for people and as JSON for programs. Nothing here prints.
 
 mod effective;
+mod explain;
 mod history;
 mod json;
 mod preflight;
@@ -11,6 +12,7 @@ mod trend;
 mod verify;
 
 pub use effective::{effective_json, effective_text};
+pub use explain::{explain_json, explain_text};
 pub use history::{history_json, history_text};
 pub use json::{Report, nothing_json, recovered_json};
 pub use preflight::{preflight_json, preflight_text};

@@ -118,18 +118,23 @@ impl<'a> Fields<'a> {
 /// Adds what to write instead of `name` to an error about an unknown name.
 #[must_use]
 pub(crate) fn unknown<S: AsRef<str>>(error: Error, name: &str, known: &[S]) -> Error {
-    let near = known
-        .iter()
-        .map(|candidate| (distance(name, candidate.as_ref()), candidate.as_ref()))
-        .min()
-        .filter(|(distance, candidate)| *distance <= candidate.chars().count().max(3) / 3);
-    match near {
-        Some((_, candidate)) => error.hint(format!("did you mean {candidate}?")),
+    match nearest(name, known) {
+        Some(candidate) => error.hint(format!("did you mean {candidate}?")),
         None => {
             let names: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
             error.hint(format!("known are {}", names.join(", ")))
         }
     }
+}
+
+/// Returns the known name that `name` may have been meant for.
+pub(crate) fn nearest<'a, S: AsRef<str>>(name: &str, known: &'a [S]) -> Option<&'a str> {
+    known
+        .iter()
+        .map(|candidate| (distance(name, candidate.as_ref()), candidate.as_ref()))
+        .min()
+        .filter(|(distance, candidate)| *distance <= candidate.chars().count().max(3) / 3)
+        .map(|(_, candidate)| candidate)
 }
 
 /// Returns what a value is, in words for an error.

@@ -20,7 +20,7 @@ mod written;
 
 pub use control::{ControlId, Numbers, Selection, titles};
 pub use fields::Text;
-pub(crate) use fields::{Fields, describe, unknown};
+pub(crate) use fields::{Fields, describe, nearest, unknown};
 pub use input::{Assignment, MAX_EXTENDS, Open, Origin, Request, WAIVERS};
 pub use minor::{K3sVersion, KubernetesMinor, MinorRange};
 pub use resolved::{Profile, Resolved};

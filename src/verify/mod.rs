@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod control;
 mod date;
 mod evaluate;
+pub mod explain;
 pub mod facts;
 pub mod journal;
 pub mod judges;

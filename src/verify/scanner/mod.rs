@@ -5,6 +5,7 @@
 //! what check/check.go and check/test.go of kube-bench do. Left out are the checks that ask the cluster (section 5).
 
 mod audit;
+mod check;
 mod first_start;
 mod item;
 mod table;
@@ -14,6 +15,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+pub use self::check::{Check, Does, check};
 pub use self::first_start::forecast_journal;
 
 use self::audit::{Audit, Output, Setting};

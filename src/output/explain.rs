@@ -1,0 +1,368 @@
+//! A control or a setting, explained: text for people, JSON for programs (docs/schema/explain.json).
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+
+use super::Style;
+use super::json::FORMAT_VERSION;
+use super::verify::visible;
+use crate::Role;
+use crate::error::Place;
+use crate::profile::KubernetesMinor;
+use crate::verify::explain::{
+    About, By, Explanation, Here, Mistake, Numbered, Pitfall, ProfileValue, SetBy, Setting, TopicKind,
+};
+use crate::verify::scanner::{Check, Does};
+
+/// Narrower than this nothing is wrapped.
+const MIN_WIDTH: usize = 40;
+/// A longer value is not written a second time.
+const LONG: usize = 40;
+
+/// Returns what there is to know, for programs.
+#[must_use]
+pub fn explain_json(explanation: &Explanation, here: &Here<'_>) -> Value {
+    let judged = &here.facts.judged;
+    let mut json = json!({
+        "format_version": FORMAT_VERSION,
+        "topic": explanation.topic,
+        "kind": explanation.kind,
+        "root": judged.root.path().display().to_string(),
+        "role": judged.role,
+        "kubernetes": judged.minor.to_string(),
+        "benchmark": here.benchmark,
+        "controls": explanation.controls.iter().map(control_json).collect::<Vec<_>>(),
+    });
+    if let Some(setting) = &explanation.setting {
+        json["setting"] = setting_json(setting);
+    }
+    json
+}
+
+fn control_json(about: &About) -> Value {
+    json!({
+        "name": about.name,
+        "title": about.title,
+        "why": about.why.text,
+        "source": about.why.source,
+        "remedy": about.remedy,
+        "roles": about.roles,
+        "ids": about.ids.iter().map(id_json).collect::<Vec<_>>(),
+        "settings": about.settings.iter().map(setting_json).collect::<Vec<_>>(),
+        "set_by": about.set_by.iter().map(set_by_json).collect::<Vec<_>>(),
+        "scanners": about.scanners.iter().map(check_json).collect::<Vec<_>>(),
+        "mistakes": about.mistakes.iter().map(mistake_json).collect::<Vec<_>>(),
+        "pitfalls": about.pitfalls.iter().map(|pitfall| json!({"text": pitfall.text, "source": pitfall.source})).collect::<Vec<_>>(),
+    })
+}
+
+fn id_json(id: &Numbered) -> Value {
+    json!({"benchmark": id.benchmark, "id": id.id.to_string(), "level": id.level, "automated": id.automated})
+}
+
+fn setting_json(setting: &Setting) -> Value {
+    let default = |default: &ProfileValue| {
+        json!({
+            "profile": default.profile,
+            "from": default.from.to_string(),
+            "to": default.to.to_string(),
+            "value": default.value,
+        })
+    };
+    json!({
+        "name": setting.name,
+        "description": setting.description,
+        "takes": setting.takes,
+        "value": setting.value,
+        "origin": setting.origin,
+        "defaults": setting.defaults.iter().map(default).collect::<Vec<_>>(),
+    })
+}
+
+fn set_by_json(set: &SetBy) -> Value {
+    let mut json = Map::new();
+    json.insert("what".to_owned(), set.what.clone().into());
+    json.insert("by".to_owned(), json!(set.by));
+    if let Some(value) = &set.value {
+        json.insert("value".to_owned(), value.clone().into());
+    }
+    if let Some(place) = &set.place {
+        json.insert("file".to_owned(), place.file.clone().into());
+        if let Some((line, column)) = place.position {
+            json.insert("line".to_owned(), line.into());
+            json.insert("column".to_owned(), column.into());
+        }
+    }
+    Value::Object(json)
+}
+
+fn check_json(check: &Check) -> Value {
+    let mut json = json!({
+        "scanner": check.scanner.to_string(),
+        "benchmark": check.benchmark,
+        "id": check.id.to_string(),
+        "does": check.does,
+        "can_fail": check.can_fail,
+    });
+    if let Some(note) = check.note {
+        json["note"] = note.into();
+    }
+    json
+}
+
+fn mistake_json(mistake: &Mistake) -> Value {
+    let mut json = json!({"text": mistake.text, "source": mistake.source});
+    if let Some(please) = &mistake.please {
+        json["please"] = please.clone().into();
+    }
+    if let Some(last) = &mistake.last {
+        json["misread"] = last.misread.clone().into();
+        json["last_here"] = last.here.clone().into();
+    }
+    json
+}
+
+/// Returns what there is to know, for people; without a width nothing is wrapped.
+#[must_use]
+pub fn explain_text(
+    explanation: &Explanation,
+    here: &Here<'_>,
+    style: Style,
+    width: Option<usize>,
+) -> String {
+    let mut page = Page { text: String::new(), style, width: width.map(|width| width.max(MIN_WIDTH)) };
+    let named = explanation.kind == TopicKind::Setting;
+    if let Some(setting) = explanation.setting.as_ref().filter(|_| named) {
+        page.title(&format!("setting {}", setting.name));
+        page.setting(setting, here.facts.judged.minor);
+        let names: Vec<&str> = explanation.controls.iter().map(|about| about.name.as_str()).collect();
+        if names.is_empty() {
+            page.line(2, "It shapes no control.");
+        } else {
+            page.line(2, &format!("It shapes {}.", names.join(", ")));
+        }
+    }
+    for (index, about) in explanation.controls.iter().enumerate() {
+        if named || index > 0 {
+            page.text.push('\n');
+        }
+        page.control(about, here, explanation.setting.as_ref().filter(|_| named));
+    }
+    page.text
+}
+
+/// The text as it grows.
+struct Page {
+    text: String,
+    style: Style,
+    width: Option<usize>,
+}
+
+impl Page {
+    /// Writes all of a control; `told` is a setting that stands above it already.
+    fn control(&mut self, about: &About, here: &Here<'_>, told: Option<&Setting>) {
+        let own = about.ids.iter().find(|id| id.benchmark == here.benchmark);
+        let number = own.map(|id| format!("{} ", id.id)).unwrap_or_default();
+        self.title(&format!("{number}{}: {}", about.name, about.title));
+        match own {
+            Some(own) => {
+                self.line(2, &format!("CIS {}, {}, {}", here.benchmark, level(own), nodes(&about.roles)));
+            }
+            None => self.line(2, &format!("not in CIS {}; {}", here.benchmark, nodes(&about.roles))),
+        }
+
+        self.head("Why");
+        self.sourced(&about.why);
+
+        self.head("Set by");
+        for set in &about.set_by {
+            self.set_by(set);
+        }
+        if !about.roles.contains(&here.facts.judged.role) {
+            self.line(2, &format!("nothing here: it is not about {}s", here.facts.judged.role));
+        } else if about.set_by.is_empty() {
+            self.line(2, "no file of this node");
+        }
+        self.head("Where it is not met");
+        self.line(2, &about.remedy);
+
+        let settings: Vec<&Setting> = about
+            .settings
+            .iter()
+            .filter(|setting| told.is_none_or(|told| told.name != setting.name))
+            .collect();
+        if !settings.is_empty() {
+            self.head("Settings");
+        }
+        for setting in settings {
+            self.setting(setting, here.facts.judged.minor);
+        }
+
+        self.head("In the benchmarks");
+        for alike in about.ids.chunk_by(|one, next| (&one.id, level(one)) == (&next.id, level(next))) {
+            let names: Vec<&str> = alike.iter().map(|id| id.benchmark).collect();
+            self.line(
+                2,
+                &format!("{:7} {} ({})", alike[0].id.to_string(), names.join(", "), level(&alike[0])),
+            );
+        }
+
+        self.head("Scanners");
+        if about.scanners.is_empty() {
+            self.line(2, "no benchmark of theirs for K3s has it");
+        }
+        for (says, checks) in by_answer(&about.scanners) {
+            let numbers = checks.chunk_by(|one, next| one.id == next.id).map(|alike| {
+                let names: Vec<&str> = alike.iter().map(|check| check.benchmark).collect();
+                format!("{} in {}", alike[0].id, names.join(", "))
+            });
+            self.line(2, &format!("{says}: {}", numbers.collect::<Vec<_>>().join("; ")));
+        }
+        if !about.mistakes.is_empty() {
+            self.head("Where scanners are wrong");
+        }
+        for mistake in &about.mistakes {
+            self.mistake(mistake);
+        }
+        if !about.pitfalls.is_empty() {
+            self.head("Pitfalls on K3s");
+        }
+        for pitfall in &about.pitfalls {
+            self.sourced(pitfall);
+        }
+    }
+
+    fn set_by(&mut self, set: &SetBy) {
+        let what = match &set.value {
+            Some(value) => format!("{}={value}", set.what),
+            None => set.what.clone(),
+        };
+        let file = set.place.as_ref().map(place).unwrap_or_default();
+        self.line(
+            2,
+            &match (set.by, file.as_str()) {
+                (By::Node, file) => format!("{file}: {what}"),
+                (By::K3s, "") => format!("K3s itself: {what}"),
+                (By::K3s, file) => format!("{file}: {what}, as K3s makes it"),
+                (By::Apply, file) => format!("{file}: {what}, once `k3s-harden apply` has run"),
+                (By::Setting, file) => format!("{file}: {what}, once a setting asks for it"),
+            },
+        );
+    }
+
+    fn setting(&mut self, setting: &Setting, minor: KubernetesMinor) {
+        self.line(2, &format!("{}: {}  # {}", setting.name, setting.value, setting.origin));
+        self.line(4, &format!("{} It takes {}.", setting.description, setting.takes));
+        if !setting.kubernetes.contains(minor) {
+            self.line(
+                4,
+                &format!("It means nothing on Kubernetes {minor}: it is for {}.", setting.kubernetes),
+            );
+        }
+        let mut values: Vec<(&Value, Vec<String>)> = Vec::new();
+        for default in &setting.defaults {
+            let whole = setting.defaults.iter().filter(|other| other.profile == default.profile).count() == 1;
+            let who = match (whole, default.from == default.to) {
+                (true, _) => default.profile.to_owned(),
+                (false, true) => format!("{} on {}", default.profile, default.from),
+                (false, false) => format!("{} on {} to {}", default.profile, default.from, default.to),
+            };
+            match values.iter_mut().find(|(value, _)| *value == &default.value) {
+                Some((_, profiles)) => profiles.push(who),
+                None => values.push((&default.value, vec![who])),
+            }
+        }
+        for (value, profiles) in &values {
+            let who = if values.len() == 1 { "every profile".to_owned() } else { profiles.join(", ") };
+            let shown = value.to_string();
+            let is_long = shown.len() > LONG && *value == &setting.value;
+            self.line(4, &format!("{} in {who}", if is_long { "the same" } else { &shown }));
+        }
+    }
+
+    fn mistake(&mut self, mistake: &Mistake) {
+        self.sourced(&Pitfall { text: mistake.text.clone(), source: mistake.source.clone() });
+        if let Some(last) = &mistake.last {
+            self.line(4, &format!("As this node is configured now, the last one is {}.", last.here));
+        }
+        if let Some(please) = &mistake.please {
+            self.line(4, &format!("→ {please}"));
+        }
+    }
+
+    fn sourced(&mut self, pitfall: &Pitfall) {
+        self.line(2, &format!("{} [{}]", pitfall.text, pitfall.source));
+    }
+
+    fn title(&mut self, text: &str) {
+        let _infallible = writeln!(self.text, "{}", self.style.paint("1", &visible(text)));
+    }
+
+    fn head(&mut self, text: &str) {
+        let _infallible = writeln!(self.text, "\n{}", self.style.paint("1;36", text));
+    }
+
+    /// Writes a paragraph; what does not fit on a line goes on two columns further in.
+    fn line(&mut self, indent: usize, text: &str) {
+        let mut line = " ".repeat(indent);
+        let mut is_begun = false;
+        for word in visible(text).split(' ') {
+            let width = line.chars().count() + usize::from(is_begun) + word.chars().count();
+            if is_begun && self.width.is_some_and(|most| width > most) {
+                let _infallible = writeln!(self.text, "{line}");
+                line = format!("{}{word}", " ".repeat(indent + 2));
+                continue;
+            }
+            if is_begun {
+                line.push(' ');
+            }
+            line.push_str(word);
+            is_begun = true;
+        }
+        let _infallible = writeln!(self.text, "{line}");
+    }
+}
+
+fn level(id: &Numbered) -> String {
+    format!("level {}, {}", id.level, if id.automated { "automated" } else { "manual" })
+}
+
+fn nodes(roles: &[Role]) -> &'static str {
+    match roles {
+        [Role::Server] => "about servers",
+        [Role::Agent] => "about agents",
+        _ => "about servers and agents",
+    }
+}
+
+/// Puts together the benchmarks of a scanner that do the same.
+fn by_answer(checks: &[Check]) -> Vec<(String, Vec<&Check>)> {
+    let mut answers: Vec<(String, Vec<&Check>)> = Vec::new();
+    for check in checks {
+        let says = format!("{} {}", check.scanner, says(check));
+        match answers.iter_mut().find(|(known, _)| *known == says) {
+            Some((_, alike)) => alike.push(check),
+            None => answers.push((says, vec![check])),
+        }
+    }
+    answers
+}
+
+/// Says what a scanner does about a control.
+fn says(check: &Check) -> String {
+    let does = match (check.does, check.can_fail) {
+        (Does::Checks, true) => "checks it",
+        (Does::Checks, false) => "checks it, and never fails it but warns",
+        (Does::LeavesOut, _) => "leaves it out as not applicable",
+        (Does::LeavesToAPerson, _) => "leaves it to a person",
+    };
+    check.note.map_or_else(|| does.to_owned(), |note| format!("{does} ({note})"))
+}
+
+fn place(place: &Place) -> String {
+    match place.position {
+        Some((line, _)) => format!("{}:{line}", place.file),
+        None => place.file.clone(),
+    }
+}
