@@ -47,10 +47,8 @@ pub(super) fn render(profile: &Profile, site: &Site, release: Option<&str>) -> C
     let cluster = Cluster { release, pod_security_template, server, agent };
     let about = "A K3s cluster for Rancher to provision.";
     let text = document::render(profile, "rancher-cluster.yaml.tera", about, &controls, &cluster);
-    Carried {
-        files: vec![CarriedFile { name: "rancher-cluster.yaml", mode: FileMode::PRIVATE_FILE, text }],
-        warnings,
-    }
+    let file = CarriedFile::new("rancher-cluster.yaml", FileMode::PRIVATE_FILE, text);
+    Carried { warnings, ..Carried::one(file) }
 }
 
 /// Returns Rancher's own template for the Pod Security level; none where it is not wanted or has none.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use crate::support::errand;
 use k3s_harden::Role;
 use k3s_harden::carrier::Format;
 use k3s_harden::document::Document;
@@ -203,8 +204,8 @@ fn opt_ins_change_their_own_policies_only() {
 }
 
 fn carried(profile: &Profile, format: Format, release: Option<&str>, name: &str) -> Value {
-    let files = format.render(profile, &site(Role::Server), release).files;
-    one(&files.iter().find(|file| file.name == name).unwrap().text)
+    let files = format.render(&errand(profile, &site(Role::Server), release)).unwrap().files;
+    one(&files.iter().find(|file| file.name == name).unwrap().text())
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::support::errand;
 use k3s_harden::Role;
 use k3s_harden::carrier::Format;
 use k3s_harden::document::Document;
@@ -204,8 +205,8 @@ fn contradictions_are_found() {
 fn a_rancher_cluster_never_asks_for_event_rate_limit() {
     let profile = profile(minor("1.33"), "cis", &[("event_rate_limit", "true")]);
     assert!(find(&rendered(&profile, Role::Server), "config").unwrap().text.contains("EventRateLimit"));
-    let carried = Format::RancherCluster.render(&profile, &site(Role::Server), None);
-    assert!(!carried.files[0].text.contains("EventRateLimit"), "{}", carried.files[0].text);
+    let carried = Format::RancherCluster.render(&errand(&profile, &site(Role::Server), None)).unwrap();
+    assert!(!carried.files[0].text().contains("EventRateLimit"), "{}", carried.files[0].text());
     assert!(carried.warnings.iter().any(|warning| warning.contains("EventRateLimit")));
 }
 
@@ -215,8 +216,11 @@ fn a_rancher_cluster_leaves_out_what_is_skipped() {
     let cluster = |skip: &str| {
         let mut request = request(minor("1.33"), "cis", &[]);
         request.skip = vec![skip.to_owned()];
-        let files = Format::RancherCluster.render(&resolve(&request), &site(Role::Server), None).files;
-        files[0].text.clone()
+        let files = Format::RancherCluster
+            .render(&errand(&resolve(&request), &site(Role::Server), None))
+            .unwrap()
+            .files;
+        files[0].text().into_owned()
     };
     let mut left_in = Vec::new();
     for (control, trace) in [
