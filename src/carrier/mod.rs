@@ -111,7 +111,7 @@ impl Format {
             Self::CloudInit => cloud_init::render(errand, &Tree::of(errand)?),
             Self::Dir => directory(Tree::of(errand)?),
             Self::Ignition => ignition::render(&Tree::of(errand)?),
-            Self::RancherCluster => rancher_cluster::render(errand.profile, errand.site, errand.release),
+            Self::RancherCluster => rancher_cluster::render(errand)?,
             Self::Shell => shell::render(errand, &Tree::of(errand)?),
             Self::Systemd => systemd::render(errand.profile, errand.site),
             Self::SystemdGate => systemd::gate(errand.profile, errand.site),

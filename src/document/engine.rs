@@ -5,7 +5,7 @@ use tera::{Context, EscapeFn, Tera};
 use super::quote::yaml_string;
 
 /// `templates/` by name; embedded, so that a node needs nothing but the binary.
-const TEMPLATES: [(&str, &str); 20] = [
+const TEMPLATES: [(&str, &str); 21] = [
     ("90-kubelet.conf.tera", include_str!("../../templates/90-kubelet.conf.tera")),
     ("account_update.sh.tera", include_str!("../../templates/account_update.sh.tera")),
     ("account_update.yaml.tera", include_str!("../../templates/account_update.yaml.tera")),
@@ -30,6 +30,7 @@ const TEMPLATES: [(&str, &str); 20] = [
     ("policy/traefik.yaml.tera", include_str!("../../templates/policy/traefik.yaml.tera")),
     ("psa.yaml.tera", include_str!("../../templates/psa.yaml.tera")),
     ("rancher-cluster.yaml.tera", include_str!("../../templates/rancher-cluster.yaml.tera")),
+    ("rancher-files.yaml.tera", include_str!("../../templates/rancher-files.yaml.tera")),
     ("report.html.tera", include_str!("../../templates/report.html.tera")),
     ("systemd-gate.conf.tera", include_str!("../../templates/systemd-gate.conf.tera")),
 ];

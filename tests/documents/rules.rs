@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::support::errand;
 use k3s_harden::Role;
 use k3s_harden::carrier::Format;
-use k3s_harden::document::Document;
+use k3s_harden::document::{Document, documents};
 use k3s_harden::profile::{KubernetesMinor, titles};
 use serde_json::Value;
 
@@ -27,7 +27,7 @@ fn pod_security_policies_end_with_1_24() {
         }
     }
     // Where they are allowed they are there, so the search does find them.
-    assert_eq!(seen, BTreeSet::from(["config", "policy", "rancher-cluster.yaml"]));
+    assert_eq!(seen, BTreeSet::from(["config", "policy", "rancher-cluster.yaml", "rancher-files.yaml"]));
 }
 
 /// Returns the keys that K3s' agent, which exits on any other, does not know.
@@ -208,6 +208,29 @@ fn a_rancher_cluster_never_asks_for_event_rate_limit() {
     let carried = Format::RancherCluster.render(&errand(&profile, &site(Role::Server), None)).unwrap();
     assert!(!carried.files[0].text().contains("EventRateLimit"), "{}", carried.files[0].text());
     assert!(carried.warnings.iter().any(|warning| warning.contains("EventRateLimit")));
+}
+
+/// What the arguments name, and nothing that Rancher writes itself; in the Secret is what the cluster asks for.
+#[test]
+fn a_rancher_cluster_brings_its_files() {
+    let profile = profile(minor("1.33"), "cis", &[]);
+    let site = site(Role::Server);
+    let carried = Format::RancherCluster.render(&errand(&profile, &site, None)).unwrap();
+    let [cluster, secret] = carried.files.as_slice() else { panic!("{carried:?}") };
+    let (cluster, secret) = (one(&cluster.text()), one(&secret.text()));
+    let mut brought = Vec::new();
+    for files in cluster["spec"]["rkeConfig"]["machineSelectorFiles"].as_array().unwrap() {
+        let servers = files.get("machineLabelSelector").is_some();
+        for item in files["fileSources"][0]["secret"]["items"].as_array().unwrap() {
+            let path = item["path"].as_str().unwrap();
+            let document =
+                documents(&profile, &site).into_iter().find(|it| it.path.as_str() == path).unwrap();
+            assert_eq!(secret["stringData"][item["key"].as_str().unwrap()], document.text);
+            assert_eq!(item["permissions"], document.mode.to_string());
+            brought.push((document.key, servers));
+        }
+    }
+    assert_eq!(brought, [("audit", true), ("policy", true), ("sysctl", false)]);
 }
 
 /// A cluster for Rancher is about the same selection as the documents of a node.
