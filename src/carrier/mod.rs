@@ -37,6 +37,8 @@ pub enum Format {
     Ignition,
     /// A cluster object for Rancher, with the arguments as its machine configuration.
     RancherCluster,
+    /// The Secret with the files that the cluster object brings to its machines.
+    RancherFiles,
     /// A POSIX shell script that does it, for hosts where nothing else may run.
     Shell,
     /// A unit that applies before K3s is started, and the gate.
@@ -112,6 +114,7 @@ impl Format {
             Self::Dir => directory(Tree::of(errand)?),
             Self::Ignition => ignition::render(&Tree::of(errand)?),
             Self::RancherCluster => rancher_cluster::render(errand)?,
+            Self::RancherFiles => rancher_cluster::secret(errand)?,
             Self::Shell => shell::render(errand, &Tree::of(errand)?),
             Self::Systemd => systemd::render(errand.profile, errand.site),
             Self::SystemdGate => systemd::gate(errand.profile, errand.site),

@@ -58,18 +58,26 @@ pub(super) fn render(errand: &Errand<'_>) -> Result<Carried> {
     controls.sort();
     controls.dedup();
     let (server_files, files) = files(errand)?;
-    let bring = [server_files.as_slice(), &files].concat();
+    if !server_files.is_empty() || !files.is_empty() {
+        warnings.push(
+            "its files are in a Secret, which `k3s-harden render --as rancher-files` writes: make that first"
+                .to_owned(),
+        );
+    }
     let cluster = Cluster { release, pod_security_template, server, agent, server_files, files };
     let about = "A K3s cluster for Rancher to provision.";
     let text = document::render(profile, "rancher-cluster.yaml.tera", about, &controls, &cluster);
-    let mut carried = Carried { warnings, ..Carried::default() };
-    carried.files.push(CarriedFile::new("rancher-cluster.yaml", FileMode::PRIVATE_FILE, text));
-    if !bring.is_empty() {
-        let about = "The files that the cluster object has brought to its machines.";
-        let text = document::render(profile, "rancher-files.yaml.tera", about, &[], &json!({"files": bring}));
-        carried.files.push(CarriedFile::new("rancher-files.yaml", FileMode::PRIVATE_FILE, text));
-    }
-    Ok(carried)
+    let file = CarriedFile::new("rancher-cluster.yaml", FileMode::PRIVATE_FILE, text);
+    Ok(Carried { warnings, ..Carried::one(file) })
+}
+
+/// The Secret with the files, which has to be there before the cluster.
+pub(super) fn secret(errand: &Errand<'_>) -> Result<Carried> {
+    let (server_files, files) = files(errand)?;
+    let about = "The files that a K3s cluster of Rancher's brings to its machines.";
+    let context = json!({"files": ([server_files, files].concat())});
+    let text = document::render(errand.profile, "rancher-files.yaml.tera", about, &[], &context);
+    Ok(Carried::one(CarriedFile::new("rancher-files.yaml", FileMode::PRIVATE_FILE, text)))
 }
 
 /// Returns the files of servers and of every machine, but for what Rancher writes itself: the arguments and the

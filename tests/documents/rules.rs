@@ -215,9 +215,10 @@ fn a_rancher_cluster_never_asks_for_event_rate_limit() {
 fn a_rancher_cluster_brings_its_files() {
     let profile = profile(minor("1.33"), "cis", &[]);
     let site = site(Role::Server);
-    let carried = Format::RancherCluster.render(&errand(&profile, &site, None)).unwrap();
-    let [cluster, secret] = carried.files.as_slice() else { panic!("{carried:?}") };
-    let (cluster, secret) = (one(&cluster.text()), one(&secret.text()));
+    let [cluster, secret] = [Format::RancherCluster, Format::RancherFiles].map(|format| {
+        let carried = format.render(&errand(&profile, &site, None)).unwrap();
+        one(&carried.files[0].text())
+    });
     let mut brought = Vec::new();
     for files in cluster["spec"]["rkeConfig"]["machineSelectorFiles"].as_array().unwrap() {
         let servers = files.get("machineLabelSelector").is_some();

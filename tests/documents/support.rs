@@ -161,6 +161,7 @@ fn add(all: &mut Vec<Rendered>, profile: &Profile, role: Role, from: &str) {
     if role == Role::Server {
         files.extend(carried(Format::AccountUpdate, None));
         files.extend(carried(Format::RancherCluster, None));
+        files.extend(carried(Format::RancherFiles, None));
         files.extend(carried(Format::RancherCluster, Some("v1.33.4+k3s1")));
     }
     let minor = profile.minor;
