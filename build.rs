@@ -11,11 +11,12 @@ use std::path::Path;
 use std::{env, fs};
 
 /// Folders whose `*.yaml` are embedded, and the constant each becomes.
-const FOLDERS: [(&str, &str); 4] = [
+const FOLDERS: [(&str, &str); 5] = [
     ("profiles", "PROFILES"),
     ("src/profile/data", "TABLES"),
     ("src/k3s/data", "K3S_TABLES"),
     ("src/verify/data", "VERIFY_TABLES"),
+    ("src/verify/data/scanner", "SCANNER_TABLES"),
 ];
 
 fn main() {

@@ -46,6 +46,8 @@ pub mod exit {
     pub const CHANGES: u8 = 2;
     /// K3s would not start (`preflight`).
     pub const WOULD_NOT_START: u8 = 2;
+    /// Controls are not met (`verify`).
+    pub const FINDINGS: u8 = 2;
 }
 
 /// A place in a text that somebody wrote. Lines and columns count from 1.

@@ -149,6 +149,25 @@ fn files_may_permit_no_more() {
 }
 
 #[test]
+fn some_names_are_not_meant() {
+    let rule =
+        "file: {path: /var/lib/cni/networks/*/*, except: [lock], mode: \"600\", missing: not-applicable}";
+    let folder = "var/lib/cni/networks/cbr0";
+    let node = Node::new().file(STARTED, "t").file(&format!("{folder}/lock"), "");
+    let chmod = |name: &str, mode| {
+        let path = node.path().join(folder).join(name);
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    chmod("lock", 0o750);
+    assert!(said(&node, "1.33", None, rule).starts_with("NotApplicable: "));
+    std::fs::write(node.path().join(folder).join("10.42.0.2"), "").unwrap();
+    chmod("10.42.0.2", 0o600);
+    assert!(said(&node, "1.33", None, rule).starts_with("Met: 0600 "));
+    chmod("10.42.0.2", 0o644);
+    assert!(said(&node, "1.33", None, rule).starts_with("NotMet: 0644 "));
+}
+
+#[test]
 fn etcd_is_judged_where_there_is_one() {
     let rule = "with-etcd: {etcd: {field: client-transport-security.client-cert-auth, must: {be: \"true\"}}}";
     assert_eq!(said(&Node::new(), "1.33", None, rule), "NotApplicable: the datastore is SQLite ()");

@@ -110,6 +110,8 @@ pub(super) enum Verb {
     Apply(ApplyArguments),
     /// Would this K3s start, now and after a reboot?
     Preflight(PreflightArguments),
+    /// Is it hardened? A verdict for every control of the benchmark, with evidence and remedy
+    Verify(VerifyArguments),
     /// Undo a run: back to the bytes, modes and owners before it
     Rollback(RollbackArguments),
     /// List the runs that there were
@@ -170,6 +172,38 @@ pub(super) enum FailOn {
     Stops,
     /// It would not, or it cannot be told.
     Unknown,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyArguments {
+    /// Judge by another benchmark than the profile's, such as 1.11
+    #[arg(long, value_name = "VERSION", env = "K3S_HARDEN_BENCHMARK")]
+    pub(super) benchmark: Option<String>,
+    /// A file with K3s' log lines, instead of the journal
+    #[arg(long, value_name = "FILE", env = "K3S_HARDEN_JOURNAL")]
+    pub(super) journal: Option<String>,
+    /// Which verdicts make it exit with 2
+    #[arg(long, value_enum, default_value = "fail", env = "K3S_HARDEN_FAIL_ON")]
+    pub(super) fail_on: VerifyFailOn,
+    /// Only how many controls there are of each status
+    #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_SUMMARY")]
+    pub(super) summary: bool,
+    /// Only what is to be done
+    #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_ONLY_FINDINGS")]
+    pub(super) only_findings: bool,
+}
+
+/// What makes `verify` exit with 2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum VerifyFailOn {
+    /// A control that is not met.
+    Fail,
+    /// The same, and one that is not met and left to a person.
+    Warn,
+    /// The same, and one that could not be checked.
+    Unknown,
+    /// Nothing.
+    Never,
 }
 
 #[derive(Debug, Args)]

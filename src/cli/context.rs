@@ -20,6 +20,7 @@ use crate::profile::{
     ArgumentTable, Assignment, Declaration, K3sVersion, MAX_SOURCE_BYTES, Origin, Profile, Request,
     Selection, Source, declarations,
 };
+use crate::verify::{Waiver, waivers};
 
 /// K3s' own data directory.
 pub(super) const DATA_DIR: &str = "/var/lib/rancher/k3s";
@@ -39,6 +40,8 @@ pub(super) struct Context<'a> {
     /// What it was told.
     pub(super) earlier: Option<Told>,
     pub(super) recorded: BTreeSet<RootedPath>,
+    /// What somebody has accepted, by the settings file; checked by every verb, and used by `verify` alone.
+    pub(super) waivers: Vec<Waiver>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -71,6 +74,7 @@ impl<'a> Context<'a> {
 
         let files = Files::new(&earlier, texts);
         let settings = settings(global, &earlier, root, &files, &mut told)?;
+        let waivers = settings.as_ref().map(waivers::read).transpose()?.unwrap_or_default();
         // Each setting defaults to what it was told; `--set name=` or `name=null` takes a word back.
         let mut assignments = remembered(&earlier);
         let typed = assignments_typed(global)?;
@@ -122,6 +126,7 @@ impl<'a> Context<'a> {
             retold,
             earlier: recorded.told,
             recorded: recorded.paths,
+            waivers,
             warnings,
         })
     }

@@ -12,6 +12,7 @@ mod render;
 mod rollback;
 mod saved;
 mod ui;
+mod verify;
 
 use std::ffi::OsString;
 
@@ -39,6 +40,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Plan(arguments) => plan::run(&cli.global, arguments, &mut ui),
         Verb::Apply(arguments) => apply::run(&cli.global, arguments, &mut ui),
         Verb::Preflight(arguments) => preflight::run(&cli.global, arguments, &mut ui),
+        Verb::Verify(arguments) => verify::run(&cli.global, arguments, &mut ui),
         Verb::Rollback(arguments) => rollback::run(&cli.global, arguments, &mut ui),
         Verb::History => history::run(&cli.global, &mut ui),
         Verb::Uninstall(arguments) => rollback::uninstall(&cli.global, arguments, &mut ui),

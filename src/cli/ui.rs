@@ -48,6 +48,11 @@ impl Ui {
         self.style(io::stdout().is_terminal())
     }
 
+    /// Returns how many columns stdout has; none where it is no terminal.
+    pub(super) fn width() -> Option<usize> {
+        terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0.into())
+    }
+
     /// Writes data to stdout. A reader that has gone away wanted no more.
     pub(super) fn out(&mut self, text: &str) -> Result<()> {
         let mut out = io::stdout().lock();

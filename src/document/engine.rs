@@ -1,11 +1,11 @@
-//! The template engine: Tera with the quoting of YAML as its escape hook.
+//! The template engine: Tera with the quoting of YAML, or the escaping of HTML, as its escape hook.
 
-use tera::{Context, Tera};
+use tera::{Context, EscapeFn, Tera};
 
 use super::quote::yaml_string;
 
 /// `templates/` by name; embedded, so that a node needs nothing but the binary.
-const TEMPLATES: [(&str, &str); 16] = [
+const TEMPLATES: [(&str, &str); 17] = [
     ("90-kubelet.conf.tera", include_str!("../../templates/90-kubelet.conf.tera")),
     ("account_update.sh.tera", include_str!("../../templates/account_update.sh.tera")),
     ("account_update.yaml.tera", include_str!("../../templates/account_update.yaml.tera")),
@@ -27,6 +27,7 @@ const TEMPLATES: [(&str, &str); 16] = [
     ("policy/traefik.yaml.tera", include_str!("../../templates/policy/traefik.yaml.tera")),
     ("psa.yaml.tera", include_str!("../../templates/psa.yaml.tera")),
     ("rancher-cluster.yaml.tera", include_str!("../../templates/rancher-cluster.yaml.tera")),
+    ("report.html.tera", include_str!("../../templates/report.html.tera")),
     ("systemd-gate.conf.tera", include_str!("../../templates/systemd-gate.conf.tera")),
 ];
 
@@ -36,10 +37,19 @@ pub(super) struct Engine(Tera);
 impl Engine {
     /// Parses the templates `names`, all at once: Tera checks all that it has whenever some are added.
     pub(super) fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut tera = Tera::new();
         // Every text in a YAML template is quoted; there are no quotes around {{ }} in them.
-        tera.autoescape_on([".yaml.tera"]);
-        tera.set_escape_fn(yaml_string);
+        Self::escaping(".yaml.tera", yaml_string, names)
+    }
+
+    /// The same, where every text in a template whose name ends so goes through `escape`.
+    pub(super) fn escaping<'a>(
+        suffix: &'static str,
+        escape: EscapeFn,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let mut tera = Tera::new();
+        tera.autoescape_on([suffix]);
+        tera.set_escape_fn(escape);
         let wanted = names.into_iter().map(|name| {
             *TEMPLATES.iter().find(|(known, _)| *known == name).expect("the template is embedded")
         });

@@ -15,7 +15,7 @@ mod present;
 mod quote;
 
 use serde::Serialize;
-use tera::Context;
+use tera::{Context, EscapeFn};
 
 pub use dropin::{Argument, Around, Component, Configuration, Key, join};
 pub use files::{DROP_IN, Document, Site, directories, documents, paths, sysctls};
@@ -72,6 +72,11 @@ pub(crate) fn render(
         Some((interpreter, rest)) => format!("{interpreter}\n{header}{rest}"),
         None => header + &body,
     }
+}
+
+/// Renders a page; every text in it goes through `escape`.
+pub(crate) fn page(template: &str, context: &Context, escape: EscapeFn) -> String {
+    Engine::escaping(".html.tera", escape, [template]).render(template, context)
 }
 
 /// Tells whether `bytes` begin with a header of ours.

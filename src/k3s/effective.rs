@@ -137,7 +137,8 @@ impl Effective {
         let refusals = reading.refusals(role);
         warnings.extend(refusals.iter().map(|(message, place)| format!("{place}: K3s exits: {message}")));
         warnings.extend(unknown_arguments(&values, question));
-        let components = flags_of_components(&values, question);
+        let etcd = has_embedded_etcd(root, &values, question);
+        let components = flags_of_components(&values, question, etcd);
         let mut effective =
             Self { files: reading.files, argv: reading.argv, warnings, refusals, values, components };
         if !question.show_secrets {
@@ -353,16 +354,36 @@ fn typed(role: Role, words: &[String]) -> Vec<(usize, (String, String))> {
     found
 }
 
+/// Tells whether a flag that is on or off is on.
+fn is_on(values: &BTreeMap<String, InForce>, name: &str) -> bool {
+    values.get(name).and_then(|value| value.items.last()).is_some_and(|text| text == "true")
+}
+
+/// Tells whether K3s will run etcd itself (pkg/cluster/managed.go): where nobody names a datastore, and the cluster is
+/// begun with etcd, the server joins others, or etcd's directory is there.
+fn has_embedded_etcd(root: &Root, values: &BTreeMap<String, InForce>, question: Question<'_>) -> bool {
+    let given = |name: &str| {
+        values.get(name).and_then(|value| value.items.last()).is_some_and(|text| !text.is_empty())
+    };
+    let begun = || root.exists(&question.data_dir.join("server/db/etcd"));
+    question.role == Role::Server
+        && !given("datastore-endpoint")
+        && (is_on(values, "cluster-init") || given("server") || begun())
+}
+
 /// Returns each component's flags: K3s' own for the minor, and the arguments merged in.
 fn flags_of_components(
     values: &BTreeMap<String, InForce>,
     question: Question<'_>,
+    etcd: bool,
 ) -> BTreeMap<String, Vec<String>> {
-    let is_on =
-        |name: &str| values.get(name).and_then(|value| value.items.last()).is_some_and(|text| text == "true");
+    let is_on = |name: &str| is_on(values, name);
     let here = COMPONENTS.iter().filter(|(_, _, roles)| roles.contains(&question.role));
     here.map(|(component, key, _)| {
         let mut defaults = default_flags(question.minor, component);
+        if etcd {
+            change_for_etcd(&mut defaults, component);
+        }
         for value in defaults.values_mut() {
             *value = value.replace("/var/lib/rancher/k3s", question.data_dir.as_str());
         }
@@ -387,6 +408,17 @@ fn flags_of_components(
         ((*component).to_owned(), arguments::merge(&defaults, extra.into_iter().map(String::as_str)))
     })
     .collect()
+}
+
+/// Makes K3s' own flags of a component with SQLite those with embedded etcd.
+fn change_for_etcd(flags: &mut BTreeMap<String, String>, component: &str) {
+    let changes: BTreeMap<String, BTreeMap<String, Option<String>>> = embedded::table("etcd-flags");
+    for (name, value) in changes.get(component).into_iter().flatten() {
+        match value {
+            Some(value) => flags.insert(name.clone(), value.clone()),
+            None => flags.remove(name),
+        };
+    }
 }
 
 /// Returns K3s' own flags of a component, from the newest generation that is not newer than `minor`.

@@ -6,6 +6,7 @@ mod json;
 mod preflight;
 mod profiles;
 mod text;
+mod trend;
 mod verify;
 
 pub use effective::{effective_json, effective_text};
@@ -14,4 +15,7 @@ pub use json::{Report, nothing_json, recovered_json};
 pub use preflight::{preflight_json, preflight_text};
 pub use profiles::{diff_json, diff_text, list_json, list_text, show_json, show_text};
 pub use text::{Style, applied, error_text, planned, undone};
-pub use verify::{TextOptions, verify_json, verify_text};
+pub use trend::{trend_json, trend_text};
+pub use verify::{
+    SarifOptions, Taken, TextOptions, html, junit, kube_bench_json, sarif, verify_json, verify_text,
+};

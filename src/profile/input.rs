@@ -15,6 +15,9 @@ use super::written::{ProfileDocument, read_settings};
 use crate::embedded;
 use crate::error::{Error, Kind, Place, Result};
 
+/// The key of a settings file that is no setting: what somebody has accepted (see [`crate::verify::waivers`]). It
+/// decides nothing of what is written.
+pub const WAIVERS: &str = "waivers";
 /// Longest chain of `extends`.
 pub const MAX_EXTENDS: usize = 16;
 
@@ -131,7 +134,11 @@ impl Request {
         let mut values = BTreeMap::new();
         if let Some(source) = &self.settings {
             let text = Text::File(source.clone());
-            for (name, value) in read_settings(&text, &[], source.value()?)? {
+            let mut written = source.value()?;
+            if let Value::Object(map) = &mut written {
+                map.remove(WAIVERS);
+            }
+            for (name, value) in read_settings(&text, &[], written)? {
                 let Some(value) = setting::by_minor(&value, self.minor) else { continue };
                 let place = text.place(&[&name]);
                 self.check_applies(&name, &declarations[&name], value)
@@ -142,7 +149,7 @@ impl Request {
         for Assignment { name, text, origin } in &self.assignments {
             let Some(declaration) = declarations.get(name) else {
                 let error = Error::new(Kind::BadInput, format!("{origin}: unknown setting {name:?}"));
-                return Err(setting::unknown_setting(error, name, declarations));
+                return Err(setting::unknown_setting(error, name, declarations, &[]));
             };
             let value =
                 declaration.parse(text).map_err(|misfit| setting::misfit_error(name, origin, &misfit))?;

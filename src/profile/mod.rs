@@ -20,8 +20,8 @@ mod written;
 
 pub use control::{ControlId, Numbers, Selection, titles};
 pub use fields::Text;
-pub(crate) use fields::{Fields, describe};
-pub use input::{Assignment, MAX_EXTENDS, Open, Origin, Request};
+pub(crate) use fields::{Fields, describe, unknown};
+pub use input::{Assignment, MAX_EXTENDS, Open, Origin, Request, WAIVERS};
 pub use minor::{K3sVersion, KubernetesMinor, MinorRange};
 pub use resolved::{Profile, Resolved};
 pub use setting::{CIPHER_SUITES, Declaration, MAX_LIST_ITEMS, MAX_TEXT_BYTES, declarations};

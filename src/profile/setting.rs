@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::fields::{describe, unknown};
+use super::input::WAIVERS;
 use super::minor::{KubernetesMinor, MinorRange};
 use crate::embedded;
 use crate::error::{Error, Kind};
@@ -111,14 +112,18 @@ pub fn declarations() -> &'static BTreeMap<String, Declaration> {
     &DECLARATIONS
 }
 
-/// Returns the error for a setting that does not exist.
+/// Returns the error for a setting that does not exist; `others` are keys that may stand beside the settings there.
 #[must_use]
 pub(super) fn unknown_setting(
     error: Error,
     name: &str,
     declarations: &BTreeMap<String, Declaration>,
+    others: &[&str],
 ) -> Error {
-    let names: Vec<&String> = declarations.keys().collect();
+    if name == WAIVERS {
+        return error.hint("waivers belong into the settings file, and nowhere else");
+    }
+    let names: Vec<&str> = declarations.keys().map(String::as_str).chain(others.iter().copied()).collect();
     unknown(error, name, &names)
 }
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::control::{ControlId, titles};
 use super::fields::{Fields, Text, describe, unknown};
+use super::input::WAIVERS;
 use super::minor::MinorRange;
 use super::setting::{self, Declaration, Misfit};
 use crate::embedded;
@@ -146,7 +147,9 @@ pub fn read_settings(text: &Text, path: &[&str], value: Value) -> Result<BTreeMa
         let here: Vec<&str> = path.iter().copied().chain([name.as_str()]).collect();
         let Some(declaration) = declarations.get(&name) else {
             let error = text.error_at_key(&here, format!("unknown setting {name:?}"));
-            return Err(setting::unknown_setting(error, &name, declarations));
+            // A settings file has its settings at the top, and one key more.
+            let others: &[&str] = if path.is_empty() { &[WAIVERS] } else { &[] };
+            return Err(setting::unknown_setting(error, &name, declarations, others));
         };
         let checked = match value.get("by_minor") {
             None => check_one(text, &here, &name, declaration, &value)?,

@@ -61,6 +61,7 @@ impl<T> Since<T> {
 #[serde(deny_unknown_fields)]
 struct Row {
     title: String,
+    #[serde(default = "level_one")]
     level: u8,
     ids: Since<String>,
     automated: Since<bool>,
@@ -68,7 +69,10 @@ struct Row {
     roles: Vec<Role>,
     judge: Since<Rule>,
     remedy: String,
-    source: String,
+}
+
+fn level_one() -> u8 {
+    1
 }
 
 fn every_role() -> Vec<Role> {
@@ -94,8 +98,6 @@ pub struct Control {
     pub rule: Rule,
     /// What to do where it is not met.
     pub remedy: String,
-    /// Where it comes from.
-    pub source: String,
 }
 
 /// Returns the controls of a benchmark by number.
@@ -118,9 +120,152 @@ pub fn controls(benchmark: &str) -> Result<Vec<Control>> {
             roles: row.roles.clone(),
             rule: rule.clone(),
             remedy: row.remedy.clone(),
-            source: row.source.clone(),
         });
     }
     controls.sort_by(|one, other| one.id.cmp(&other.id));
     Ok(controls)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+    use crate::k3s::components;
+    use crate::profile::Request;
+
+    /// How many controls each benchmark has: as many as security-scan's definitions for K3s (2.0: the general one of
+    /// kube-bench; 2.1: K3s' assessment), and in 1.11 also 4.2.15, which the general one of kube-bench has.
+    const COUNTS: [(&str, usize); 10] = [
+        ("1.23", 125),
+        ("1.24", 125),
+        ("1.7", 131),
+        ("1.8", 130),
+        ("1.9", 130),
+        ("1.10", 130),
+        ("1.11", 133),
+        ("1.12", 131),
+        ("2.0", 131),
+        ("2.1", 134),
+    ];
+
+    #[test]
+    fn each_benchmark_is_whole() {
+        for (benchmark, count) in COUNTS {
+            let controls = controls(benchmark).unwrap();
+            let ids: BTreeSet<_> = controls.iter().map(|control| control.id.clone()).collect();
+            assert_eq!(ids.len(), controls.len(), "{benchmark} has a number twice");
+            let by_section =
+                controls.iter().fold(BTreeMap::new(), |mut counts: BTreeMap<String, usize>, control| {
+                    let id = control.id.to_string();
+                    *counts.entry(id.rsplit_once('.').unwrap().0.to_owned()).or_default() += 1;
+                    counts
+                });
+            assert_eq!(controls.len(), count, "{benchmark}: {by_section:?}");
+            // Numbers of a section follow one another.
+            for control in &controls {
+                let id = control.id.to_string();
+                let (section, last) = id.rsplit_once('.').unwrap();
+                assert!(
+                    last.parse::<usize>().unwrap() <= by_section[section],
+                    "{benchmark} has a hole before {id}"
+                );
+            }
+        }
+        assert!(controls("1.6").is_err());
+    }
+
+    #[test]
+    fn rows_are_whole_and_used() {
+        let mut used = BTreeSet::new();
+        for benchmark in BENCHMARKS {
+            for control in controls(benchmark).unwrap() {
+                let by_hand = matches!(control.rule, Rule::Manual(_));
+                assert!(!(control.automated && by_hand), "{benchmark} {} {}", control.id, control.name);
+                assert!(control.title.len() <= 60 && !control.title.ends_with('.'), "{}", control.title);
+                assert!((1..=2).contains(&control.level) && !control.remedy.is_empty(), "{}", control.name);
+                used.insert(control.name);
+            }
+        }
+        let rows: BTreeMap<String, Row> = embedded::table("benchmark-controls");
+        assert!(rows.keys().eq(&used), "some rows are in no benchmark");
+        for row in rows.values() {
+            let Since::Changing(ids) = &row.ids else { continue };
+            let every =
+                |changes: Vec<&Benchmark>| changes.into_iter().all(|from| row.ids.at(*from).is_some());
+            assert!(ids.values().any(Option::is_some));
+            if let Since::Changing(changes) = &row.automated {
+                assert!(every(changes.keys().collect()), "{}: automated where there is no number", row.title);
+            }
+            if let Since::Changing(changes) = &row.judge {
+                assert!(every(changes.keys().collect()), "{}: a judge where there is no number", row.title);
+            }
+        }
+    }
+
+    #[test]
+    fn components_know_the_flags_that_they_are_judged_by() {
+        fn check(rule: &Rule, name: &str) {
+            match rule {
+                Rule::All(rules) | Rule::Any(rules) => rules.iter().for_each(|rule| check(rule, name)),
+                Rule::WithEtcd(rule) => check(rule, name),
+                Rule::Flag(flag) => {
+                    assert!(
+                        components::all()[&flag.component].contains_key(&flag.name),
+                        "{name}: {}",
+                        flag.name
+                    );
+                }
+                _ => {}
+            }
+        }
+        for benchmark in BENCHMARKS {
+            for control in controls(benchmark).unwrap() {
+                check(&control.rule, &control.name);
+            }
+        }
+    }
+
+    #[test]
+    fn profiles_and_benchmarks_number_alike() {
+        for benchmark in BENCHMARKS {
+            let numbers: BTreeMap<String, String> = controls(benchmark)
+                .unwrap()
+                .into_iter()
+                .map(|control| (control.id.to_string(), control.name))
+                .collect();
+            let profile = format!("cis-{benchmark}");
+            let minor = crate::profile::KubernetesMinor::supported()
+                .into_iter()
+                .find(|minor| {
+                    let request = Request {
+                        profiles: vec![profile.clone()],
+                        minor: *minor,
+                        settings: None,
+                        assignments: Vec::new(),
+                        only: Vec::new(),
+                        skip: Vec::new(),
+                    };
+                    request.resolve(&|_| unreachable!()).is_ok()
+                })
+                .unwrap();
+            let request = Request {
+                profiles: vec![profile],
+                minor,
+                settings: None,
+                assignments: Vec::new(),
+                only: Vec::new(),
+                skip: Vec::new(),
+            };
+            for (name, ids) in request.resolve(&|_| unreachable!()).unwrap().numbers {
+                for id in ids {
+                    let ours = &numbers[&id.to_string()];
+                    assert!(
+                        *ours == name || ours.starts_with("pod-security-") && name == "pod-security",
+                        "{benchmark} {id}: {name}, {ours}"
+                    );
+                }
+            }
+        }
+    }
 }

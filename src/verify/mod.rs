@@ -4,19 +4,25 @@
 //! sees it; a [`Rule`] looks at the facts and comes to an outcome. What could not be looked at is unknown, never a
 //! pass.
 
+pub mod baseline;
 pub mod cluster;
 pub mod control;
+mod date;
 mod evaluate;
 pub mod facts;
 pub mod journal;
 pub mod judges;
 mod report;
 pub mod rule;
+pub mod scanner;
+pub mod waivers;
 
+pub use baseline::Baseline;
 pub use cluster::{Cluster, Kind, Kubectl};
 pub use control::{Control, benchmarks, controls};
+pub use date::Date;
 pub use evaluate::{judge, verify};
 pub use facts::Facts;
 pub use journal::Journal;
-pub use report::{Evidence, Report, Status, Verdict, Waiver};
+pub use report::{Evidence, FailOn, Report, Status, Verdict, Waiver};
 pub use rule::Rule;

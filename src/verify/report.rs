@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::Date;
 use crate::Role;
 use crate::error::Place;
 use crate::profile::{ControlId, KubernetesMinor};
@@ -43,6 +44,19 @@ impl Status {
             Self::Unknown => "unknown",
         }
     }
+}
+
+/// Which verdicts make a report fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum FailOn {
+    /// A control that is not met.
+    Fail,
+    /// The same, and one that is not met and left to a person.
+    Warn,
+    /// The same, and one that could not be checked.
+    Unknown,
+    /// None.
+    Never,
 }
 
 /// Something that was seen, and where.
@@ -95,7 +109,7 @@ pub struct Waiver {
     pub ticket: Option<String>,
     /// The last day on which it counts, as `2027-01-31`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub until: Option<String>,
+    pub until: Option<Date>,
     /// What the control's actual value has to be for it to count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
@@ -128,5 +142,18 @@ impl Report {
     #[must_use]
     pub fn count(&self, status: Status) -> usize {
         self.verdicts.iter().filter(|verdict| verdict.status == status).count()
+    }
+
+    /// Tells whether there is a verdict, not waived, that makes it fail. Findings do not count by themselves: a waiver
+    /// that has ended or fits no more leaves its verdict to count again, and one that is not needed does no harm.
+    #[must_use]
+    pub fn fails(&self, on: FailOn) -> bool {
+        let counts = |status: Status| match status {
+            Status::Fail => on != FailOn::Never,
+            Status::Warn => matches!(on, FailOn::Warn | FailOn::Unknown),
+            Status::Unknown => on == FailOn::Unknown,
+            Status::Pass | Status::Manual | Status::NotApplicable => false,
+        };
+        self.verdicts.iter().any(|verdict| verdict.waiver.is_none() && counts(verdict.status))
     }
 }

@@ -74,6 +74,8 @@ pub enum Must {
     Lack(Vec<String>),
     /// A list that is not empty, with nothing but these.
     BeWithin(Vec<String>),
+    /// An address at which only the node itself is served (`true`), with or without a port; not one (`false`).
+    BeLocal(bool),
 }
 
 /// Modes and owners of files.
@@ -83,6 +85,9 @@ pub struct FileRule {
     /// From the root on, or from K3s' data directory on; the last parts may have `*` (`server/tls/*.crt`), and `**`
     /// stands for any directories (`server/tls/**/*.key`).
     pub path: String,
+    /// Names of files that it is not about, such as `lock`.
+    #[serde(default)]
+    pub except: Vec<String>,
     /// No more than these permissions, such as `"600"`.
     pub mode: Option<String>,
     /// Who has to own them: always `root`.

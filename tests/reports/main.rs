@@ -4,7 +4,9 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy takes helpers of tests for something else than tests")]
 
+mod html;
 mod json;
+mod others;
 mod sample;
 mod schema;
 mod text;

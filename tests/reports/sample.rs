@@ -4,10 +4,14 @@ use std::path::PathBuf;
 
 use k3s_harden::Role;
 use k3s_harden::error::Place;
+use k3s_harden::output::Taken;
 use k3s_harden::verify::{Evidence, Report, Status, Verdict, Waiver};
 
 /// What a hostile node would like to have shown.
 pub(crate) const HOSTILE: &str = "</script><img src=x onerror=alert(1)>\u{1b}[2J\u{1b}]0;owned\u{7}\r\n- [x](http://evil.example/) {0} ]]> & \"'\u{9b}31m\u{202e}\u{0}\u{fffe}";
+
+/// When and where.
+pub(crate) const TAKEN: Taken<'static> = Taken { time: Some("2026-11-25T09:00:00Z"), host: Some("node-1") };
 
 /// Every status, as it is on a node that has started.
 pub(crate) fn report() -> Report {
@@ -124,7 +128,7 @@ pub(crate) fn hostile() -> Report {
             for text in [&mut waiver.control, &mut waiver.reason, &mut waiver.who] {
                 HOSTILE.clone_into(text);
             }
-            for text in [&mut waiver.ticket, &mut waiver.until, &mut waiver.value] {
+            for text in [&mut waiver.ticket, &mut waiver.value] {
                 *text = Some(HOSTILE.to_owned());
             }
         }
@@ -185,7 +189,7 @@ impl Made {
             reason: "an old client keeps its tokens for a day".to_owned(),
             who: "J. Doe, platform team".to_owned(),
             ticket: Some("SEC-117".to_owned()),
-            until: Some("2027-01-31".to_owned()),
+            until: Some("2027-01-31".parse().unwrap()),
             value: None,
             place: Some(Place { file: "/etc/k3s-harden/waivers.yaml".to_owned(), position: Some((3, 3)) }),
         });

@@ -53,7 +53,8 @@ fn evidence(evidence: &Evidence) -> Value {
 
 fn waiver(waiver: &Waiver) -> Value {
     let mut json = json!({"control": waiver.control, "reason": waiver.reason, "who": waiver.who});
-    for (key, value) in [("ticket", &waiver.ticket), ("until", &waiver.until), ("value", &waiver.value)] {
+    let until = waiver.until.map(|until| until.to_string());
+    for (key, value) in [("ticket", &waiver.ticket), ("until", &until), ("value", &waiver.value)] {
         if let Some(value) = value {
             json[key] = value.as_str().into();
         }

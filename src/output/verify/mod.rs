@@ -2,15 +2,34 @@
 //!
 //! All text of a report may come from the node, and a node may be hostile: every form escapes what it shows.
 
+mod html;
 mod json;
+mod junit;
+mod kube_bench;
+mod sarif;
 mod section;
 mod text;
 mod visible;
 
-use crate::verify::{Report, Status};
+use crate::verify::{Evidence, Report, Status, Verdict};
 
+pub(super) use visible::visible;
+
+pub use html::html;
 pub use json::verify_json;
+pub use junit::junit;
+pub use kube_bench::kube_bench_json;
+pub use sarif::{SarifOptions, sarif};
 pub use text::{TextOptions, verify_text};
+
+/// When and where a report was taken, for the forms that have a place for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Taken<'a> {
+    /// The time, as `2026-11-25T09:00:00Z`.
+    pub time: Option<&'a str>,
+    /// The node's name.
+    pub host: Option<&'a str>,
+}
 
 /// Tells whether a status says that something is to be done.
 fn is_finding(status: Status) -> bool {
@@ -18,7 +37,7 @@ fn is_finding(status: Status) -> bool {
 }
 
 /// Returns the word for a status in texts for people.
-fn word(status: Status) -> &'static str {
+pub(super) fn word(status: Status) -> &'static str {
     match status {
         Status::NotApplicable => "not applicable",
         other => other.name(),
@@ -42,3 +61,16 @@ const FORECAST: &str =
 
 /// What the score leaves out, wherever it is shown.
 const SCORE_IS: &str = "pass of pass, fail and warn; manual, not applicable and unknown are left out";
+
+/// Returns what was seen, behind where.
+fn placed(evidence: &Evidence) -> String {
+    match &evidence.place {
+        Some(place) => format!("{place}: {}", evidence.text),
+        None => evidence.text.clone(),
+    }
+}
+
+/// Returns what was seen of a control, without what only says once more what is.
+fn seen(verdict: &Verdict) -> impl Iterator<Item = &Evidence> {
+    verdict.evidence.iter().filter(|evidence| evidence.place.is_some() || evidence.text != verdict.actual)
+}

@@ -1,8 +1,8 @@
 //! The sections of a benchmark, and how many controls have which status.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
-use crate::verify::{Report, Status, Verdict};
+use crate::verify::{Report, Status, Verdict, Waiver};
 
 /// Our own short names of the sections. The general policies were 5.7 until 1.10.
 const NAMES: [(&str, &str); 16] = [
@@ -114,6 +114,19 @@ impl fmt::Display for Score {
             (whole, tenth) => write!(f, "{whole}.{tenth} %"),
         }
     }
+}
+
+/// Returns who has accepted it, until when, where, and why.
+pub(super) fn accepted(waiver: &Waiver) -> String {
+    let mut text = format!("accepted by {}", waiver.who);
+    if let Some(until) = &waiver.until {
+        let _infallible = write!(text, " until {until}");
+    }
+    if let Some(ticket) = &waiver.ticket {
+        let _infallible = write!(text, " ({ticket})");
+    }
+    let _infallible = write!(text, ": {}", waiver.reason);
+    text
 }
 
 #[cfg(test)]

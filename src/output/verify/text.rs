@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::section::{Counts, Section};
+use super::section::{Counts, Section, accepted};
 use super::visible::visible;
-use super::{FORECAST, SCORE_IS, is_finding, subject};
+use super::{FORECAST, SCORE_IS, is_finding, placed, seen, subject};
 use crate::output::Style;
-use crate::verify::{Evidence, Report, Status, Verdict, Waiver};
+use crate::verify::{Evidence, Report, Status, Verdict};
 
 /// Narrower than this nothing is wrapped.
 const MIN_WIDTH: usize = 40;
@@ -99,17 +99,15 @@ impl Page {
             return;
         }
         if let Some(waiver) = &verdict.waiver {
-            self.detail("waived", &format!("{}, {}", verdict.status.name(), accepted(waiver)));
+            let place = waiver.place.as_ref().map(|place| format!(" [{place}]")).unwrap_or_default();
+            self.detail("waived", &format!("{}, {}{place}", verdict.status.name(), accepted(waiver)));
         }
         let expects = if verdict.status == Status::Manual { "look at" } else { "expected" };
         self.detail(expects, &verdict.expected);
         let is_unknown = verdict.status == Status::Unknown;
         self.detail(if is_unknown { "because" } else { "actual" }, &verdict.actual);
-        for evidence in &verdict.evidence {
-            // What only says once more why it is so is left out.
-            if evidence.place.is_some() || evidence.text != verdict.actual {
-                self.detail("seen", &placed(evidence));
-            }
+        for evidence in seen(verdict) {
+            self.detail("seen", &placed(evidence));
         }
         if verdict.waiver.is_none() {
             self.remedy(&verdict.remedy);
@@ -272,26 +270,4 @@ fn not_applicable(section: &Section<'_>) -> Vec<(String, Vec<String>)> {
         order[index].1.push(verdict.id.to_string());
     }
     order
-}
-
-fn accepted(waiver: &Waiver) -> String {
-    let mut text = format!("accepted by {}", waiver.who);
-    if let Some(until) = &waiver.until {
-        let _infallible = write!(text, " until {until}");
-    }
-    if let Some(ticket) = &waiver.ticket {
-        let _infallible = write!(text, " ({ticket})");
-    }
-    let _infallible = write!(text, ": {}", waiver.reason);
-    if let Some(place) = &waiver.place {
-        let _infallible = write!(text, " [{place}]");
-    }
-    text
-}
-
-fn placed(evidence: &Evidence) -> String {
-    match &evidence.place {
-        Some(place) => format!("{place}: {}", evidence.text),
-        None => evidence.text.clone(),
-    }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 /// Returns `text` with every character that is not seen, or that changes how others are seen, written as its number
 /// (`\u{1b}`): controls, which command a terminal, and the marks of direction, with which a text reads as another.
-pub(super) fn visible(text: &str) -> Cow<'_, str> {
+pub(in crate::output) fn visible(text: &str) -> Cow<'_, str> {
     if !text.contains(is_hidden) {
         return Cow::Borrowed(text);
     }

@@ -24,7 +24,10 @@ pub(super) fn judge(facts: &Facts<'_>, rule: &FileRule) -> Result<Judgement> {
         (Some(mode), Some(_)) => format!("{pattern} belongs to root and permits no more than {mode}"),
     };
     let mut found = Vec::new();
-    for path in matching(facts, &pattern)? {
+    let is_excepted = |path: &RootedPath| {
+        rule.except.iter().any(|name| path.as_str().rsplit('/').next() == Some(name.as_str()))
+    };
+    for path in matching(facts, &pattern)?.into_iter().filter(|path| !is_excepted(path)) {
         if let Some((its, owner)) = root.permissions(&path)? {
             found.push((path, its, owner));
         }
@@ -120,7 +123,13 @@ pub(super) fn judge_etcd(facts: &Facts<'_>, rule: &FieldRule) -> Result<Judgemen
     let path = facts.judged.data_dir.join("server/db/etcd/config");
     let expected = rule.must.words(&rule.field);
     let Some(bytes) = facts.judged.root.read(&path)? else {
-        let rule = FileRule { path: path.to_string(), mode: None, owner: None, missing: Missing::Unknown };
+        let rule = FileRule {
+            path: path.to_string(),
+            except: Vec::new(),
+            mode: None,
+            owner: None,
+            missing: Missing::Unknown,
+        };
         return Ok(missing(facts, &rule, expected));
     };
     let place = |position| Some(Place { file: path.to_string(), position });

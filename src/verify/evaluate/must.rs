@@ -1,5 +1,7 @@
 //! What a value has to be.
 
+use std::net::IpAddr;
+
 use crate::preflight::values;
 use crate::verify::rule::Must;
 
@@ -19,6 +21,7 @@ impl Must {
             }
             Self::Have(wanted) => wanted.iter().all(listed),
             Self::Lack(unwanted) => !unwanted.iter().any(listed),
+            Self::BeLocal(local) => last.is_some_and(is_local) == *local,
             Self::BeWithin(known) => {
                 items.is_some_and(|items| !items.is_empty() && items.iter().all(|item| known.contains(item)))
             }
@@ -43,8 +46,20 @@ impl Must {
             Self::Have(wanted) => format!("{name} has {}", wanted.join(", ")),
             Self::Lack(unwanted) => format!("{name} does not have {}", unwanted.join(", ")),
             Self::BeWithin(known) => format!("{name} has nothing but {}", known.join(", ")),
+            Self::BeLocal(true) => format!("{name} is an address of the node alone"),
+            Self::BeLocal(false) => format!("{name} is no address of the node alone"),
         }
     }
+}
+
+/// An address of the loopback interface, with or without a port.
+fn is_local(text: &str) -> bool {
+    let host = text.rsplit_once(':').map_or(text, |(host, _)| host);
+    let bare = |text: &str| text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let is_loopback =
+        |text: &str| text == "localhost" || bare(text).is_ok_and(|address| address.is_loopback());
+    // `::1` is an address as a whole, `[::1]:80` and `127.0.0.1:80` have a port.
+    is_loopback(text) || (bare(text).is_err() && is_loopback(host))
 }
 
 /// The same text, or the same boolean or duration as Go reads them.
@@ -76,6 +91,23 @@ mod tests {
         assert!(!fits(&days, "90,7") && !fits(&days, "x") && !days.fits(None));
         assert!(Must::BeSet(true).fits(Some(&["a".into()])) && !fits(&Must::BeSet(true), ""));
         assert!(Must::BeSet(false).fits(None) && !fits(&Must::BeSet(false), "a"));
+    }
+
+    #[test]
+    fn the_node_alone_is_reached_by_the_loopback_interface() {
+        let local = Must::BeLocal(true);
+        for text in
+            ["127.0.0.1", "127.0.0.1:10249", "localhost", "localhost:1", "::1", "[::1]", "[::1]:10249"]
+        {
+            assert!(fits(&local, text), "{text}");
+            assert!(!fits(&Must::BeLocal(false), text), "{text}");
+        }
+        for text in
+            ["0.0.0.0", "0.0.0.0:10249", "::", "[::]:1", ":10249", "", "10.0.0.1", "::1:0", "127.0.0.1.x"]
+        {
+            assert!(!fits(&local, text), "{text}");
+        }
+        assert!(!local.fits(None));
     }
 
     #[test]

@@ -1,0 +1,236 @@
+//! The report as SARIF 2.1.0, for what shows findings beside the files that they are about.
+
+use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt;
+
+use serde_json::{Value, json};
+
+use super::section::accepted;
+use super::{FORECAST, Taken, seen};
+use crate::error::Place;
+use crate::k3s::DEFAULT_CONFIG;
+use crate::verify::{Evidence, Report, Status, Verdict};
+
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+/// The name of the node's root in the places.
+const ROOT: &str = "ROOT";
+
+/// What goes into the SARIF.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SarifOptions {
+    /// Only what is not met or not known, and not waived. GitHub's code scanning looks neither at `kind` nor at
+    /// `suppressions`: all that it is given it shows as a problem.
+    pub only_findings: bool,
+}
+
+/// Returns the report as SARIF: a rule and a result a control.
+///
+/// | ours           | `kind`          | `level`   |
+/// |----------------|-----------------|-----------|
+/// | pass           | `pass`          | `none`    |
+/// | fail           | `fail`          | `error`   |
+/// | warn           | `fail`          | `warning` |
+/// | manual         | `review`        | `none`    |
+/// | not applicable | `notApplicable` | `none`    |
+/// | unknown        | `open`          | `none`    |
+///
+/// SARIF has no level for what is not `fail`. A waiver is an accepted, external suppression. A rule's id is the name
+/// of the control, which is the same in every benchmark; its number is in the description and the properties. Findings
+/// about waivers are notifications. Places are relative to the node's root; what no file says, and is not met, is
+/// placed in K3s' configuration, where it belongs.
+#[must_use]
+pub fn sarif(report: &Report, taken: &Taken<'_>, options: SarifOptions) -> Value {
+    let shown = |verdict: &&Verdict| {
+        !options.only_findings || (super::is_finding(verdict.status) && verdict.waiver.is_none())
+    };
+    let verdicts: Vec<&Verdict> = report.verdicts.iter().filter(shown).collect();
+    let results: Vec<Value> =
+        verdicts.iter().enumerate().map(|(index, verdict)| result(report, verdict, index)).collect();
+    json!({
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {
+                "name": "k3s-harden",
+                "semanticVersion": env!("CARGO_PKG_VERSION"),
+                "rules": verdicts.iter().map(|verdict| rule(verdict)).collect::<Vec<_>>(),
+            }},
+            "invocations": [invocation(report, taken)],
+            "originalUriBaseIds": {ROOT: base(report)},
+            "columnKind": "unicodeCodePoints",
+            "results": results,
+            "properties": {
+                "benchmark": report.benchmark,
+                "kubernetes": report.kubernetes.to_string(),
+                "role": report.role,
+                "started": report.started,
+            },
+        }],
+    })
+}
+
+fn rule(verdict: &Verdict) -> Value {
+    let mut json = json!({
+        "id": verdict.name,
+        "name": pascal(&verdict.name),
+        "shortDescription": message(&format!("{} {}", verdict.id, verdict.title)),
+        "defaultConfiguration": {"level": if verdict.automated { "error" } else { "warning" }},
+        "properties": {
+            "control": verdict.id.to_string(),
+            "level": verdict.level,
+            "automated": verdict.automated,
+            "tags": ["security", format!("cis-level-{}", verdict.level)],
+        },
+    });
+    if !verdict.remedy.is_empty() {
+        json["help"] = message(&verdict.remedy);
+    }
+    json
+}
+
+fn result(report: &Report, verdict: &Verdict, index: usize) -> Value {
+    let (kind, level) = match verdict.status {
+        Status::Pass => ("pass", "none"),
+        Status::Fail => ("fail", "error"),
+        Status::Warn => ("fail", "warning"),
+        Status::Manual => ("review", "none"),
+        Status::NotApplicable => ("notApplicable", "none"),
+        Status::Unknown => ("open", "none"),
+    };
+    let mut json = json!({
+        "ruleId": verdict.name,
+        "ruleIndex": index,
+        "kind": kind,
+        "level": level,
+        "message": message(&says(verdict)),
+        "locations": locations(report, verdict),
+        "partialFingerprints": {"control/v1": verdict.name},
+    });
+    if let Some(waiver) = &verdict.waiver {
+        let mut suppression =
+            json!({"kind": "external", "status": "accepted", "justification": accepted(waiver)});
+        if let Some(place) = &waiver.place {
+            suppression["location"] = location(report, place, None);
+        }
+        json["suppressions"] = json!([suppression]);
+    }
+    json
+}
+
+/// What a result says, as sentences.
+fn says(verdict: &Verdict) -> String {
+    let mut text = format!("{} {}: {}.", verdict.id, verdict.title, super::word(verdict.status));
+    let expected = if verdict.status == Status::Manual { "Look at" } else { "Expected" };
+    let why = matches!(verdict.status, Status::NotApplicable | Status::Unknown);
+    for (name, value) in
+        [(expected, &verdict.expected), (if why { "Because" } else { "Actual" }, &verdict.actual)]
+    {
+        if !value.is_empty() {
+            let _infallible = write!(text, "\n{name}: {value}");
+        }
+    }
+    for evidence in seen(verdict) {
+        let _infallible = write!(text, "\nSeen: {}", evidence.text);
+    }
+    text
+}
+
+fn locations(report: &Report, verdict: &Verdict) -> Vec<Value> {
+    let found: Vec<Value> = verdict
+        .evidence
+        .iter()
+        .filter_map(|evidence| Some(location(report, evidence.place.as_ref()?, Some(&evidence.text))))
+        .collect();
+    if found.is_empty() && matches!(verdict.status, Status::Fail | Status::Warn) {
+        return vec![location(report, &Place { file: DEFAULT_CONFIG.to_owned(), position: None }, None)];
+    }
+    found
+}
+
+fn location(report: &Report, place: &Place, says: Option<&str>) -> Value {
+    let root = report.root.to_string_lossy();
+    let file = Some(root.as_ref())
+        .filter(|root| *root != "/")
+        .and_then(|root| place.file.strip_prefix(root))
+        .filter(|rest| rest.starts_with('/'))
+        .unwrap_or(&place.file);
+    let uri = encoded(file.trim_start_matches('/').as_bytes());
+    let mut json = json!({"physicalLocation": {"artifactLocation": {"uri": uri, "uriBaseId": ROOT}}});
+    if let Some((line, column)) = place.position {
+        json["physicalLocation"]["region"] = json!({"startLine": line, "startColumn": column});
+    }
+    if let Some(says) = says {
+        json["message"] = message(says);
+    }
+    json
+}
+
+/// Where the node's root is; its place is left open where it was not given as an absolute one.
+fn base(report: &Report) -> Value {
+    let description = message("the node's root");
+    if !report.root.is_absolute() {
+        return json!({"description": description});
+    }
+    let path = encoded(report.root.as_os_str().as_bytes());
+    json!({"uri": format!("file://{}/", path.trim_end_matches('/')), "description": description})
+}
+
+fn invocation(report: &Report, taken: &Taken<'_>) -> Value {
+    let warning = |finding: &Evidence| {
+        let mut json = json!({"level": "warning", "message": message(&finding.text)});
+        if let Some(place) = &finding.place {
+            json["locations"] = json!([location(report, place, None)]);
+        }
+        json
+    };
+    let mut json = json!({
+        "executionSuccessful": true,
+        "toolConfigurationNotifications": report.findings.iter().map(warning).collect::<Vec<_>>(),
+    });
+    if !report.started {
+        json["toolExecutionNotifications"] = json!([{"level": "note", "message": message(FORECAST)}]);
+    }
+    if let Some(time) = taken.time {
+        json["endTimeUtc"] = time.into();
+    }
+    if let Some(host) = taken.host {
+        json["machine"] = host.into();
+    }
+    json
+}
+
+/// A message of plain text. In it braces are placeholders unless they are doubled (SARIF, 3.11.5), and what looks like
+/// a Markdown link is one unless its bracket is escaped (3.11.6).
+fn message(text: &str) -> Value {
+    let text = text.replace('{', "{{").replace('}', "}}").replace("](", "\\](");
+    json!({"text": text})
+}
+
+/// Percent-encodes a path (RFC 3986).
+fn encoded(path: &[u8]) -> String {
+    let mut uri = String::with_capacity(path.len());
+    for byte in path {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                uri.push(char::from(*byte));
+            }
+            other => {
+                let _infallible = write!(uri, "%{other:02X}");
+            }
+        }
+    }
+    uri
+}
+
+/// `audit-log-path` as SARIF likes names: `AuditLogPath`.
+fn pascal(name: &str) -> String {
+    let capital = |part: &str| {
+        let mut letters = part.chars();
+        letters
+            .next()
+            .map(|first| first.to_uppercase().chain(letters).collect::<String>())
+            .unwrap_or_default()
+    };
+    name.split('-').map(capital).collect()
+}

@@ -1,0 +1,167 @@
+//! Waivers: somebody's word that a control need not be met. They stand in the settings file beside the settings, under
+//! a key of their own, because no profile and no `--set` may accept a risk.
+//!
+//! ```yaml
+//! waivers:
+//!   - control: event-rate-limit
+//!     reason: one administrator, no untrusted clients
+//!     who: J. Doe, platform team
+//!     ticket: SEC-117
+//!     until: 2027-01-31
+//!     value: NodeRestriction
+//! ```
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::control::{benchmarks, controls};
+use super::{Date, Evidence, Report, Status, Verdict, Waiver};
+use crate::error::Result;
+use crate::profile::{ControlId, Fields, Source, Text, WAIVERS, describe, unknown};
+
+/// Reads the waivers of a settings file; none where it has none. The settings themselves are
+/// [`crate::profile::Request`]'s business.
+///
+/// # Errors
+/// [`crate::Kind::BadInput`] with the place: an unknown key or control, one without a reason or somebody to ask, what
+/// is no day, a control that is waived already.
+pub fn read(source: &Source) -> Result<Vec<Waiver>> {
+    let items = match source.value()? {
+        Value::Object(mut map) => map.remove(WAIVERS).unwrap_or(Value::Null),
+        // Whoever reads the settings says so.
+        _ => Value::Null,
+    };
+    let text = Text::File(source.clone());
+    let items = match items {
+        Value::Null => return Ok(Vec::new()),
+        Value::Array(items) => items,
+        other => {
+            let error = text.error(&[WAIVERS], format!("waivers must be a list, found {}", describe(&other)));
+            return Err(error.hint("write them as - {control: …, reason: …, who: …}, one to a line"));
+        }
+    };
+    let known = Known::all()?;
+    let mut waivers: Vec<Waiver> = Vec::new();
+    for (index, item) in items.into_iter().enumerate() {
+        let waiver = read_one(&text, &index.to_string(), item, &known)?;
+        let is_same = |other: &&Waiver| other.control == waiver.control;
+        if let Some(other) = waivers.iter().find(is_same).and_then(|other| other.place.clone()) {
+            let path = [WAIVERS, &index.to_string(), "control"];
+            let message = format!("{} is waived already, at {other}", waiver.control);
+            return Err(text.error(&path, message).hint("keep one of them"));
+        }
+        waivers.push(waiver);
+    }
+    Ok(waivers)
+}
+
+fn read_one(text: &Text, index: &str, item: Value, known: &Known) -> Result<Waiver> {
+    let path = [WAIVERS, index];
+    let under = |key| [WAIVERS, index, key];
+    let mut fields = Fields::new(text, &path, item)?;
+    let required = |fields: &mut Fields<'_>, key: &'static str, hint: &str| {
+        let found = fields.text(key)?.map(|text| text.trim().to_owned());
+        found
+            .filter(|found| !found.is_empty())
+            .ok_or_else(|| text.error(&under(key), format!("a waiver needs {key}")).hint(hint))
+    };
+    let control =
+        required(&mut fields, "control", "write the control's name or number: control: event-rate-limit")?;
+    let reason = required(&mut fields, "reason", "say why it need not be met: reason: …")?;
+    let who = required(&mut fields, "who", "say who has accepted that: who: …")?;
+    let ticket = fields.text("ticket")?;
+    let until = fields
+        .text("until")?
+        .map(|day| day.parse::<Date>().map_err(|error| error.at(text.place(&under("until")))))
+        .transpose()?;
+    let value = fields.text("value")?;
+    fields.finish()?;
+    known.check(&control, text, &under("control"))?;
+    Ok(Waiver { control, reason, who, ticket, until, value, place: Some(text.place(&path)) })
+}
+
+/// Every control of every benchmark: a waiver outlives an upgrade, and may be there for the next one.
+struct Known {
+    names: BTreeMap<String, Vec<ControlId>>,
+}
+
+impl Known {
+    fn all() -> Result<Self> {
+        let mut names: BTreeMap<String, Vec<ControlId>> = BTreeMap::new();
+        for benchmark in benchmarks() {
+            for control in controls(benchmark)? {
+                names.entry(control.name).or_default().push(control.id);
+            }
+        }
+        Ok(Self { names })
+    }
+
+    fn check(&self, word: &str, text: &Text, path: &[&str]) -> Result<()> {
+        if let Ok(id) = word.parse::<ControlId>() {
+            if self.names.values().flatten().any(|known| *known == id) {
+                return Ok(());
+            }
+            let error = text.error(path, format!("no benchmark has a control {word}"));
+            let section = self.names.values().flatten().any(|known| known.within(&id));
+            return Err(error.hint(if section {
+                "a section cannot be waived: name its controls one by one"
+            } else {
+                "`k3s-harden verify` lists those there are"
+            }));
+        }
+        if self.names.contains_key(word) {
+            return Ok(());
+        }
+        let names: Vec<&String> = self.names.keys().collect();
+        Err(unknown(text.error(path, format!("unknown control {word:?}")), word, &names))
+    }
+}
+
+/// Puts the waivers to their verdicts, and says in the report's findings which of them do not count, and why.
+///
+/// What is waived keeps its status: a waiver hides nothing. One that has ended, or was given for another value, does
+/// not waive. `today` is the day on which it is asked.
+pub fn apply(report: &mut Report, waivers: &[Waiver], today: Date) {
+    for waiver in waivers {
+        if let Err(why) = apply_one(&mut report.verdicts, waiver, today, &report.benchmark) {
+            let text = format!("the waiver for {} {why}", waiver.control);
+            report.findings.push(Evidence { text, place: waiver.place.clone() });
+        }
+    }
+}
+
+/// Waives a verdict, or says why not.
+fn apply_one(
+    verdicts: &mut [Verdict],
+    waiver: &Waiver,
+    today: Date,
+    benchmark: &str,
+) -> std::result::Result<(), String> {
+    let is_meant = |verdict: &&mut Verdict| match waiver.control.parse::<ControlId>() {
+        Ok(id) => verdict.id == id,
+        Err(_) => verdict.name == waiver.control,
+    };
+    let Some(verdict) = verdicts.iter_mut().find(is_meant) else {
+        return Err(format!("waives nothing: benchmark {benchmark} has no such control"));
+    };
+    match verdict.status {
+        Status::Pass => return Err("is no longer needed: the control is met".to_owned()),
+        Status::NotApplicable => {
+            return Err(format!("is not needed: the control is not applicable, {}", verdict.actual));
+        }
+        Status::Fail | Status::Warn | Status::Manual | Status::Unknown => {}
+    }
+    if let Some(until) = waiver.until.filter(|until| *until < today) {
+        return Err(format!("has ended: it counted until {until}"));
+    }
+    if let Some(value) = waiver.value.as_ref().filter(|value| **value != verdict.actual) {
+        return Err(format!("was given for {value:?}, and it is {:?} now", verdict.actual));
+    }
+    // A number and a name may mean the same control.
+    if let Some(other) = &verdict.waiver {
+        return Err(format!("is one too many: the control is waived as {} already", other.control));
+    }
+    verdict.waiver = Some(waiver.clone());
+    Ok(())
+}

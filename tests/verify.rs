@@ -1,0 +1,127 @@
+//! `verify` as its users see it.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
+
+mod support;
+
+use serde_json::Value;
+use support::Node;
+
+const CONFIG: &str = "etc/rancher/k3s/config.yaml";
+
+fn hardened(arguments: &[&str]) -> Node {
+    let node = Node::new();
+    let words: Vec<&str> = ["apply", "-q"].iter().chain(arguments).copied().collect();
+    let output = node.run(&words);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    node
+}
+
+fn report(node: &Node, arguments: &[&str]) -> (Value, i32) {
+    let words: Vec<&str> = ["verify", "--format", "json"].iter().chain(arguments).copied().collect();
+    let output = node.run(&words);
+    (serde_json::from_str(&output.stdout).unwrap_or_else(|_| panic!("{}", output.stderr)), output.code)
+}
+
+fn ids(report: &Value, status: &str) -> Vec<String> {
+    let controls = report["controls"].as_array().unwrap().iter();
+    controls
+        .filter(|control| control["status"] == status)
+        .map(|control| control["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn what_apply_makes_fails_nowhere() {
+    for minor in ["1.23", "1.24", "1.25", "1.26", "1.27", "1.28", "1.29", "1.31", "1.33", "1.35", "1.37"] {
+        for (role, profile) in
+            [("server", "cis"), ("server", "cis,strict"), ("agent", "cis"), ("agent", "cis,strict")]
+        {
+            let node = hardened(&["--k3s-version", minor, "--role", role, "--profile", profile]);
+            let (report, code) = report(&node, &[]);
+            let failed: Vec<String> = ids(&report, "fail");
+            assert!(failed.is_empty() && code == 0, "{minor} {role} {profile}: {failed:?}");
+            assert!(report["controls"].as_array().unwrap().len() >= 125, "all of them are told");
+            assert_eq!(report["started"], false);
+        }
+    }
+}
+
+/// What K3s does not do by itself on a server: an audit log, and tokens that end.
+const BARE: [&str; 5] = ["1.2.16", "1.2.17", "1.2.18", "1.2.19", "1.2.30"];
+
+#[test]
+fn a_bare_node_fails_where_the_benchmark_says() {
+    let (before, code) = report(&Node::new(), &["--k3s-version", "1.33", "--role", "server"]);
+    assert_eq!((ids(&before, "fail"), code), (BARE.map(String::from).to_vec(), 2));
+    let warned = ids(&before, "warn");
+    for id in ["1.2.27", "3.2.1", "4.2.13"] {
+        assert!(warned.contains(&id.to_owned()), "{id}: {warned:?}");
+    }
+    for (words, expected) in [(["--fail-on", "never"], 0), (["--fail-on", "warn"], 2)] {
+        let words = ["verify", "--k3s-version", "1.33"].into_iter().chain(words).collect::<Vec<_>>();
+        assert_eq!(Node::new().run(&words).code, expected);
+    }
+}
+
+#[test]
+fn each_argument_that_is_undone_is_found() {
+    let cases = [
+        ("kube-apiserver-arg: anonymous-auth=true", "1.2.1"),
+        ("kube-apiserver-arg: token-auth-file=/t", "1.2.2"),
+        ("kube-apiserver-arg: authorization-mode=AlwaysAllow", "1.2.6"),
+        ("kube-apiserver-arg: authorization-mode=RBAC", "1.2.7"),
+        ("kube-apiserver-arg: authorization-mode=Node", "1.2.8"),
+        ("kube-apiserver-arg: disable-admission-plugins=ServiceAccount", "1.2.12"),
+        ("kube-apiserver-arg: disable-admission-plugins=NamespaceLifecycle", "1.2.13"),
+        ("kube-apiserver-arg: disable-admission-plugins=NodeRestriction", "1.2.14"),
+        ("kube-apiserver-arg: profiling=true", "1.2.15"),
+        ("kube-apiserver-arg: service-account-lookup=false", "1.2.21"),
+        ("kube-apiserver-arg: tls-cipher-suites=TLS_RSA_WITH_AES_128_CBC_SHA", "1.2.29"),
+        ("kube-controller-manager-arg: profiling=true", "1.3.2"),
+        ("kube-controller-manager-arg: use-service-account-credentials=false", "1.3.3"),
+        ("kube-controller-manager-arg: feature-gates=RotateKubeletServerCertificate=false", "1.3.6"),
+        ("kube-controller-manager-arg: bind-address=0.0.0.0", "1.3.7"),
+        ("kube-scheduler-arg: profiling=true", "1.4.1"),
+        ("kube-scheduler-arg: bind-address=0.0.0.0", "1.4.2"),
+        ("kubelet-arg: anonymous-auth=true", "4.2.1"),
+        ("kubelet-arg: authorization-mode=AlwaysAllow", "4.2.2"),
+        ("kubelet-arg: client-ca-file=", "4.2.3"),
+        ("kubelet-arg: read-only-port=10255", "4.2.4"),
+        ("kubelet-arg: make-iptables-util-chains=false", "4.2.6"),
+        ("kubelet-arg: rotate-certificates=false", "4.2.10"),
+        ("kubelet-arg: feature-gates=RotateKubeletServerCertificate=false", "4.2.11"),
+        ("kube-proxy-arg: metrics-bind-address=0.0.0.0", "4.3.1"),
+    ];
+    for (line, id) in cases {
+        // What only the configuration says, without a drop-in of ours that would win.
+        let node = Node::new().file(CONFIG, format!("{line}\n"));
+        let (report, code) = report(&node, &["--k3s-version", "1.33", "--role", "server"]);
+        let failed = ids(&report, "fail");
+        assert_eq!(code, 2);
+        assert!(failed.contains(&id.to_owned()), "{line}: {failed:?}");
+        let others: Vec<&String> =
+            failed.iter().filter(|other| *other != id && !BARE.contains(&other.as_str())).collect();
+        let shares_its_cause = line.ends_with("AlwaysAllow") && line.starts_with("kube-apiserver");
+        assert!(others.is_empty() || shares_its_cause, "{line}: {others:?} too");
+    }
+}
+
+#[test]
+fn a_selection_is_looked_at_alone() {
+    let node = hardened(&["--k3s-version", "1.33"]);
+    let (one, _) = report(&node, &["--only", "1.2.16"]);
+    assert_eq!(one["controls"].as_array().unwrap().len(), 1);
+    let (section, _) = report(&node, &["--only", "4.2"]);
+    assert_eq!(section["controls"].as_array().unwrap().len(), 14);
+    let (without, _) = report(&node, &["--skip", "5,audit-policy"]);
+    assert!(without["controls"].as_array().unwrap().iter().all(|control| control["name"] != "audit-policy"));
+    let wrong = node.run(&["verify", "--only", "9.9"]);
+    assert_eq!(wrong.code, 65, "{}", wrong.stderr);
+    let wrong = node.run(&["verify", "--benchmark", "1.6"]);
+    assert_eq!(wrong.code, 65, "{}", wrong.stderr);
+    let missing = node.run(&["verify", "--journal", "/nowhere.log"]);
+    assert_ne!(missing.code, 0, "{}", missing.stdout);
+    let before = node.fingerprint();
+    report(&node, &["--benchmark", "2.1"]);
+    assert_eq!(node.fingerprint(), before, "it only reads");
+}
