@@ -8,7 +8,7 @@ use crate::node::{Root, host};
 use crate::output::{self, TextOptions};
 use crate::preflight::Judged;
 use crate::profile::{ControlId, MAX_SOURCE_BYTES};
-use crate::verify::{Facts, Journal, Report, Status, Verdict, verify};
+use crate::verify::{Cluster, Facts, Journal, Kubectl, Report, Status, Verdict, verify};
 
 /// Longest log that is read from a file, in bytes.
 const MAX_LOG_BYTES: usize = 16 * MAX_SOURCE_BYTES;
@@ -26,7 +26,7 @@ pub(super) fn run(global: &Global, arguments: &VerifyArguments, ui: &mut Ui) -> 
         }
         None => Journal::read(&root),
     };
-    let facts = Facts::of(judged, context.owner, journal);
+    let facts = with_live(Facts::of(judged, context.owner, journal), arguments.live)?;
     let benchmark = given(arguments.benchmark.as_ref()).unwrap_or_else(|| context.profile.benchmark.clone());
     let mut report = verify(&facts, &benchmark)?;
     select(&mut report, &words(&global.only), &words(&global.skip))?;
@@ -74,4 +74,19 @@ fn select(report: &mut Report, only: &[String], skip: &[String]) -> Result<()> {
             && !skip.iter().any(|word| is(verdict, word))
     });
     Ok(())
+}
+
+/// Asks the node's cluster, if that is wanted. That it does not answer is known then too: nothing passes unseen.
+fn with_live(facts: Facts<'_>, live: bool) -> Result<Facts<'_>> {
+    if !live {
+        return Ok(facts);
+    }
+    let cluster = match Kubectl::of(&facts.judged) {
+        Err(error) if error.kind() == Kind::Usage => return Err(error),
+        kubectl => kubectl.and_then(|kubectl| Cluster::read(&kubectl, facts.judged.minor)),
+    };
+    if let Err(error) = &cluster {
+        tracing::warn!("the cluster was not looked at: {}", error.message());
+    }
+    Ok(facts.with_cluster(cluster))
 }

@@ -37,7 +37,7 @@ for minor in "$@"; do
   base=$(mktemp -d)
   timeout --kill-after=10 900 unshare --mount --propagation private --net --pid --fork --kill-child \
     python3 tests/apiserver/bed.py "$minor" target/debug/k3s-harden "target/apiserver/$release/kube-apiserver" \
-    "$(ls target/apiserver/kine-*)" "$base" || failed=1
+    "target/apiserver/$release/kubectl" "$(ls target/apiserver/kine-*)" "$base" || failed=1
   # Not with what is in it: the mount has ended with its namespace.
   rmdir "$base"
 done
