@@ -125,3 +125,11 @@ fn a_selection_is_looked_at_alone() {
     report(&node, &["--benchmark", "2.1"]);
     assert_eq!(node.fingerprint(), before, "it only reads");
 }
+
+#[test]
+fn an_image_is_not_asked_for_its_cluster() {
+    let node = hardened(&["--k3s-version", "1.33"]);
+    let output = node.run(&["verify", "--live"]);
+    assert_eq!((output.code, output.stdout.as_str()), (64, ""));
+    assert!(output.stderr.contains("no cluster belongs to the root of an image"), "{}", output.stderr);
+}

@@ -113,3 +113,30 @@ fn ended(child: &mut Child, end: Instant) -> Option<ExitStatus> {
         thread::sleep(PAUSE);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(limit: u64, script: &str) -> std::result::Result<Vec<u8>, String> {
+        output_within(Duration::from_millis(limit), "/bin/sh", ["-c", script], &[("A", "b")])
+    }
+
+    #[test]
+    fn an_answer_in_time_is_returned_whole() {
+        assert_eq!(sh(10_000, "echo $A").unwrap(), b"b\n");
+        assert_eq!(sh(10_000, "echo no >&2; exit 3").unwrap_err(), "no\n");
+        // More than a pipe holds, in both streams.
+        let much = sh(10_000, "dd if=/dev/zero bs=1024 count=300 >&2; dd if=/dev/zero bs=1024 count=300");
+        assert_eq!(much.unwrap().len(), 300 * 1024);
+    }
+
+    #[test]
+    fn nothing_hangs() {
+        let begin = Instant::now();
+        for script in ["exec sleep 60", "sleep 60 & exit 0", "exec >&- 2>&-; exec sleep 60"] {
+            assert_eq!(sh(900, script).unwrap_err(), "no answer within 1 seconds", "{script}");
+        }
+        assert!(begin.elapsed() < Duration::from_secs(30));
+    }
+}
