@@ -151,6 +151,31 @@ fn an_old_version_of_a_level_forbids_less() {
     }
 }
 
+/// Since 1.35 baseline admits an unmasked /proc in user namespaces, and only restricted forbids it.
+#[test]
+fn a_newer_version_of_a_level_may_forbid_less() {
+    for (minor, level, version, met) in [
+        ("1.33", "baseline", "latest", true),
+        ("1.33", "baseline", "v1.35", true),
+        ("1.35", "baseline", "latest", false),
+        ("1.37", "baseline", "v1.34", true),
+        ("1.37", "baseline", "v1.99", false),
+        ("1.37", "restricted", "latest", true),
+    ] {
+        let node = Node::hardened(minor)
+            .changed(SECURITY, "enforce: \"restricted\"", &format!("enforce: {level}"))
+            .changed(SECURITY, "enforce-version: \"latest\"", &format!("enforce-version: {version}"));
+        let wanted = if met { Outcome::Met } else { Outcome::NotMet };
+        let judgement = node.judge("pod-security", "unmasked-proc");
+        assert_eq!(judgement.outcome, wanted, "{minor} {level} {version}: {}", shown(&judgement));
+    }
+    for (minor, said) in [("1.33", false), ("1.35", true)] {
+        let judgement = Node::hardened(minor).judge("pod-security", "root");
+        assert_eq!(judgement.outcome, Outcome::Met);
+        assert_eq!(shown(&judgement).contains("hostUsers: false"), said, "{minor}: {}", shown(&judgement));
+    }
+}
+
 #[test]
 fn pods_are_judged_by_what_the_api_server_reads() {
     let judge = |node: Node| node.judge("pod-security", "privileged");
@@ -750,4 +775,5 @@ fn an_image_has_no_cluster() {
         Judged::of(&root, Role::Server, "1.33".parse().unwrap(), &"/var/lib/rancher/k3s".parse().unwrap());
     let error = Kubectl::of(&judged.unwrap()).unwrap_err();
     assert_eq!(error.message(), "no cluster belongs to the root of an image");
+    assert_eq!(error.kind().exit_code(), 64);
 }

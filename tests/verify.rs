@@ -248,3 +248,11 @@ fn reports_are_written_by_verify_alone() {
         }
     }
 }
+
+#[test]
+fn an_image_is_not_asked_for_its_cluster() {
+    let node = hardened(&["--k3s-version", "1.33"]);
+    let output = node.run(&["verify", "--live"]);
+    assert_eq!((output.code, output.stdout.as_str()), (64, ""));
+    assert!(output.stderr.contains("no cluster belongs to the root of an image"), "{}", output.stderr);
+}

@@ -209,6 +209,9 @@ pub(super) struct VerifyArguments {
     /// A file with K3s' log lines, instead of the journal
     #[arg(long, value_name = "FILE", env = "K3S_HARDEN_JOURNAL")]
     pub(super) journal: Option<String>,
+    /// Ask the running cluster too, by `k3s kubectl`: what section 5 is about. Reading only, and no Secrets
+    #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_LIVE")]
+    pub(super) live: bool,
     /// Which verdicts make it exit with 2
     #[arg(long, value_enum, default_value = "fail", env = "K3S_HARDEN_FAIL_ON")]
     pub(super) fail_on: verify::FailOn,

@@ -11,7 +11,7 @@ use crate::preflight::Judged;
 use crate::profile::{ControlId, MAX_SOURCE_BYTES};
 use crate::verify::baseline::{MAX_REPORT_BYTES, Trend};
 use crate::verify::scanner::{Scan, Scanner, State};
-use crate::verify::{Baseline, Date, Facts, FailOn, Journal, Report, verify, waivers};
+use crate::verify::{Baseline, Cluster, Date, Facts, FailOn, Journal, Kubectl, Report, verify, waivers};
 
 /// Longest log that is read from a file, in bytes.
 const MAX_LOG_BYTES: usize = 16 * MAX_SOURCE_BYTES;
@@ -37,7 +37,7 @@ pub(super) fn run(global: &Global, arguments: &VerifyArguments, ui: &mut Ui) -> 
         }
         None => Journal::read(&root),
     };
-    let facts = Facts::of(judged, context.owner, journal);
+    let facts = with_live(Facts::of(judged, context.owner, journal), arguments.live)?;
     // Scanners and K3s' guides write k3s-cis-1.9.
     let benchmark = given(arguments.benchmark.as_ref())
         .map(|name| name.strip_prefix("k3s-cis-").unwrap_or(&name).to_owned());
@@ -175,4 +175,19 @@ fn is(id: &ControlId, name: &str, word: &str) -> bool {
         Ok(wanted) => id.within(&wanted),
         Err(_) => name == word,
     }
+}
+
+/// Asks the node's cluster, if that is wanted. That it does not answer is known then too: nothing passes unseen.
+fn with_live(facts: Facts<'_>, live: bool) -> Result<Facts<'_>> {
+    if !live {
+        return Ok(facts);
+    }
+    let cluster = match Kubectl::of(&facts.judged) {
+        Err(error) if error.kind() == Kind::Usage => return Err(error),
+        kubectl => kubectl.and_then(|kubectl| Cluster::read(&kubectl, facts.judged.minor)),
+    };
+    if let Err(error) = &cluster {
+        tracing::warn!("the cluster was not looked at: {}", error.message());
+    }
+    Ok(facts.with_cluster(cluster))
 }

@@ -43,6 +43,12 @@ impl KubernetesMinor {
         Self(self.0.saturating_add(1))
     }
 
+    /// Returns its number, such as 33.
+    #[must_use]
+    pub fn number(self) -> u16 {
+        self.0
+    }
+
     /// Returns every supported minor, oldest first.
     #[must_use]
     pub fn supported() -> Vec<Self> {

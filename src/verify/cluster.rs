@@ -2,9 +2,11 @@
 //! asked for.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::Role;
 use crate::error::{self, Error, Result};
 use crate::node::{Root, k3s, program};
 use crate::preflight::Judged;
@@ -14,6 +16,9 @@ use crate::profile::KubernetesMinor;
 const KUBECONFIG: &str = "/etc/rancher/k3s/k3s.yaml";
 /// How long the API server may take for an answer, in seconds.
 const TIMEOUT_SECONDS: u32 = 10;
+/// How long one question may take, and all of them: kubectl asks more than once, and not all that it does ends with the
+/// above.
+const LIMITS: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(120));
 /// Where kubectl would keep a cache and preferences: a directory that cannot be, so that nothing is written and nobody's
 /// aliases count.
 const HOME: &str = "/proc/none";
@@ -102,11 +107,13 @@ impl Cluster {
     /// Asks for all kinds that a minor has.
     ///
     /// # Errors
-    /// Where no API server answers. What one does not permit is an error only of the kind.
+    /// Where no API server answers, or not in time. What one does not permit is an error only of the kind.
     pub fn read(kubectl: &Kubectl, minor: KubernetesMinor) -> Result<Self> {
         let mut cluster = Self::default();
+        let (each, all) = LIMITS;
+        let end = Instant::now() + all;
         for kind in Kind::ALL.into_iter().filter(|kind| kind.is_of(minor)) {
-            let list = kubectl.list(kind);
+            let list = kubectl.list(kind, each.min(end.saturating_duration_since(Instant::now())));
             match &list {
                 Err(said) if !said.starts_with(SERVER_SAYS) && !said.contains("the server doesn't have") => {
                     return Err(failed(kind, said));
@@ -160,13 +167,22 @@ impl Kubectl {
 
     /// Finds the one of a live node: the one in K3s, else one that is installed, with K3s' kubeconfig.
     ///
+    /// Where K3s has never started nothing is run: K3s' own kubectl would unpack K3s into the data directory first.
+    ///
     /// # Errors
-    /// Where there is none, or where the root is not the live one: a cluster would not be that of an image.
+    /// [`error::Kind::Usage`] where the root is not the live one: a cluster would not be that of an image. Otherwise
+    /// where there is no cluster to ask, or nothing to ask it with.
     pub fn of(judged: &Judged<'_>) -> Result<Self> {
-        let error = |message: &str| Error::new(error::Kind::BadInput, message);
+        let error = |message: &str| Error::new(error::Kind::Failed, message);
         if !judged.root.is_live() {
-            return Err(error("no cluster belongs to the root of an image")
-                .hint("look at a running node without --root"));
+            return Err(Error::new(error::Kind::Usage, "no cluster belongs to the root of an image")
+                .hint("look at a running node without --root, or at the image without --live"));
+        }
+        if judged.role == Role::Agent {
+            return Err(error("an agent has no administrator's kubeconfig: ask on a server"));
+        }
+        if judged.traces().started.is_none() {
+            return Err(error("K3s has never started here: there is no cluster yet"));
         }
         let kubeconfig = judged.value("write-kubeconfig").map_or(KUBECONFIG, |(path, _)| path);
         let (program, first) = find(judged.root).ok_or_else(|| {
@@ -178,15 +194,16 @@ impl Kubectl {
     }
 
     /// Asks for the objects of a kind in all namespaces.
-    fn list(&self, kind: Kind) -> std::result::Result<Vec<Value>, String> {
+    fn list(&self, kind: Kind, limit: Duration) -> std::result::Result<Vec<Value>, String> {
         let timeout = format!("--request-timeout={TIMEOUT_SECONDS}s");
         let get = ["get", kind.resource(), "--all-namespaces", "--output=json", timeout.as_str()];
         let arguments = self.arguments.iter().map(String::as_str).chain(get);
-        let answer = program::output_with(&self.program, arguments, &[("HOME", HOME)]).map_err(|said| {
-            // Where nobody answers, the last line says so, after complaints of its discovery.
-            let last = said.lines().rev().find(|line| !line.trim().is_empty());
-            last.unwrap_or("it failed without a word").to_owned()
-        })?;
+        let answer =
+            program::output_within(limit, &self.program, arguments, &[("HOME", HOME)]).map_err(|said| {
+                // Where nobody answers, the last line says so, after complaints of its discovery.
+                let last = said.lines().rev().find(|line| !line.trim().is_empty());
+                last.unwrap_or("it failed without a word").to_owned()
+            })?;
         let mut list: Value =
             serde_json::from_slice(&answer).map_err(|error| format!("its answer is no JSON: {error}"))?;
         match list.get_mut("items").map(Value::take) {

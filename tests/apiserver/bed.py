@@ -1,4 +1,4 @@
-"""The proofs of run.sh, in its namespaces: bed.py MINOR K3S-HARDEN KUBE-APISERVER KINE BASE."""
+"""The proofs of run.sh, in its namespaces: bed.py MINOR K3S-HARDEN KUBE-APISERVER KUBECTL KINE BASE."""
 
 import base64
 import http.client
@@ -14,9 +14,10 @@ import sys
 import time
 
 import cases
+import live
 
 MINOR = sys.argv[1]
-HARDEN, APISERVER, KINE = (os.path.abspath(path) for path in sys.argv[2:5])
+HARDEN, APISERVER, KUBECTL, KINE = (os.path.abspath(path) for path in sys.argv[2:6])
 NUMBER = int(MINOR.split(".")[1])
 SERVER = "/var/lib/rancher/k3s/server"
 # Nothing but loopback is there; K3s takes the address from the node.
@@ -57,7 +58,7 @@ class Bed:
     """A node: an overlay of / in memory, in this mount namespace only, with keys and certificates as K3s makes them."""
 
     def __init__(self):
-        self.base = sys.argv[5]
+        self.base = sys.argv[6]
         must("mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", self.base)
         for name in ("upper", "work", "node", "keys"):
             os.mkdir(f"{self.base}/{name}")
@@ -68,7 +69,7 @@ class Bed:
         must("mount", "--rbind", "/proc", f"{self.node}/proc")
         must("ip", "link", "set", "lo", "up")
         os.makedirs(self.path("run/bed"))
-        for name, source in (("kube-apiserver", APISERVER), ("kine", KINE)):
+        for name, source in (("kube-apiserver", APISERVER), ("kubectl", KUBECTL), ("kine", KINE), ("k3s-harden", HARDEN)):
             # The overlay does not show what is mounted below /.
             target = self.path(f"run/bed/{name}")
             open(target, "w").close()
@@ -378,6 +379,7 @@ def main():
                 admin = Client(bed, "client-admin")
                 wait(lambda: all(admin.ask("GET", f"/api/v1/namespaces/{name}")[0] == 200 for name in ("default", "kube-system", "kube-public", "kube-node-lease")), 20)
                 prove_policy(bed, admin)
+                live.prove(bed, admin, MINOR, proof, run)
                 prove_pods(bed, admin)
                 prove_secrets(bed, admin)
                 prove_audit(bed)

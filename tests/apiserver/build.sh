@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the kube-apiserver of one release, and kine, from the Go module proxy: build.sh RELEASE DIRECTORY.
+# Builds the kube-apiserver and the kubectl of one release, and kine, from the Go module proxy: build.sh RELEASE DIRECTORY.
 # What is built already stays; run.sh calls this. The newest minor shares Go's build cache with tests/component_flags
 # and tests/judges, because all of them build without optimization (a third of the time, and it starts all the same).
 set -euo pipefail
@@ -19,8 +19,7 @@ if [ ! -x "$directory/kine-$kine" ]; then
 fi
 
 cd "$directory/$release"
-[ ! -x kube-apiserver ] || exit 0
-printf 'building kube-apiserver %s\n' "$release" >&2
+[ ! -x kube-apiserver ] || [ ! -x kubectl ] || exit 0
 
 # As Kubernetes' own go.mod, but with its staging modules as they are published.
 printf 'module bed\n' > go.mod
@@ -40,10 +39,16 @@ case $release in
     # The proxy does not serve this module in the version that belongs to the release; it holds a few constants.
     go mod edit -replace k8s.io/cluster-bootstrap=k8s.io/cluster-bootstrap@v0.25.9 ;;
 esac
-printf '//go:build tools\n\npackage tools\n\nimport _ "k8s.io/kubernetes/cmd/kube-apiserver"\n' > tools.go
+for program in kube-apiserver kubectl; do
+  printf '//go:build tools\n\npackage tools\n\nimport _ "k8s.io/kubernetes/cmd/%s"\n' "$program" > "$program.go"
+done
 
 version=k8s.io/component-base/version minor=${release#v1.}
-nice -n 15 go build -tags providerless -gcflags='all=-N -l' -ldflags="-s -w \
-  -X $version.gitVersion=$release -X $version.gitMajor=1 -X $version.gitMinor=${minor%%.*}" \
-  -o kube-apiserver.new k8s.io/kubernetes/cmd/kube-apiserver
-mv kube-apiserver.new kube-apiserver
+for program in kube-apiserver kubectl; do
+  [ ! -x "$program" ] || continue
+  printf 'building %s %s\n' "$program" "$release" >&2
+  nice -n 15 go build -tags providerless -gcflags='all=-N -l' -ldflags="-s -w \
+    -X $version.gitVersion=$release -X $version.gitMajor=1 -X $version.gitMinor=${minor%%.*}" \
+    -o "$program.new" "k8s.io/kubernetes/cmd/$program"
+  mv "$program.new" "$program"
+done

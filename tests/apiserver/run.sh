@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A real kube-apiserver on a hardened root: run.sh MINOR (1.24, 1.25, 1.36, 1.37), or several of them.
 #
-# For each minor it builds kube-apiserver and kine once (from the Go module proxy, 4 to 10 minutes; kept under
+# For each minor it builds kube-apiserver, kubectl and kine once (from the Go module proxy, 4 to 10 minutes; kept under
 # target/apiserver), brings a root to the benchmark with `k3s-harden apply`, and starts the server as K3s would: with
 # the arguments that `k3s-harden effective-config` predicts, in K3s' server directory, on kine with sqlite. bed.py then
 # proves, a line each, that
@@ -10,9 +10,11 @@
 # - every object of policy.yaml is accepted with strict validation;
 # - an ordinary user's privileged pod is refused in default, and a decent one is admitted;
 # - Secrets are encrypted in the datastore; the audit log has its lines, the mode 0600 and no Secret in it;
+# - `verify --live` says of real objects what they are: one mutation a proof, and exactly the controls that it changes;
+#   a cluster that does not answer is never a pass;
 # - what preflight says would not start does not start, and what it passes starts.
 #
-# It ends with "N passed, N failed", and with 1 if any failed. About a minute and a half each once it is built.
+# It ends with "N passed, N failed", and with 1 if any failed. About five minutes each once it is built.
 #
 # It needs root, Go, gcc, jq, openssl, Python 3, unshare, mount and ip. Everything happens in mount, network and
 # process namespaces of its own, on an overlay of / whose upper side is memory: nothing is written to this machine but
@@ -37,7 +39,7 @@ for minor in "$@"; do
   base=$(mktemp -d)
   timeout --kill-after=10 900 unshare --mount --propagation private --net --pid --fork --kill-child \
     python3 tests/apiserver/bed.py "$minor" target/debug/k3s-harden "target/apiserver/$release/kube-apiserver" \
-    "$(ls target/apiserver/kine-*)" "$base" || failed=1
+    "target/apiserver/$release/kubectl" "$(ls target/apiserver/kine-*)" "$base" || failed=1
   # Not with what is in it: the mount has ended with its namespace.
   rmdir "$base"
 done

@@ -12,6 +12,7 @@ use super::pod_security_policies;
 use crate::error::{Error, Kind as ErrorKind, Place, Result};
 use crate::preflight::admission::{self, PodSecurity};
 use crate::preflight::yaml::{self, Document};
+use crate::profile::KubernetesMinor;
 use crate::verify::cluster::{Kind, label, name};
 use crate::verify::facts::Known;
 use crate::verify::rule::{Judgement, Outcome};
@@ -24,6 +25,10 @@ const VERSION: &str = "pod-security.kubernetes.io/enforce-version";
 const SYSTEM: &str = "kube-system";
 /// The namespace in which everybody begins.
 const DEFAULT: &str = "default";
+
+/// What pods that run as root are about, and the minor since which restricted admits some of them.
+const ROOT: &str = "root";
+const ROOT_IN_USER_NAMESPACES: u16 = 35;
 
 /// A level of the Pod Security Standards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +48,8 @@ pub(super) struct Check {
     level: Level,
     /// The minor from whose version of the level on.
     since: u16,
+    /// The minor from whose versions on only restricted does, whatever the level was before.
+    restricted_since: Option<u16>,
     /// Whether a `PodSecurityPolicy` forbids it, by its `spec`.
     pub(super) forbids: fn(&Value) -> bool,
 }
@@ -54,7 +61,22 @@ const fn check(
     since: u16,
     forbids: fn(&Value) -> bool,
 ) -> Check {
-    Check { about, words, level, since, forbids }
+    Check { about, words, level, since, restricted_since: None, forbids }
+}
+
+impl Check {
+    const fn restricted_since(self, minor: u16) -> Self {
+        Self { restricted_since: Some(minor), ..self }
+    }
+
+    /// The lowest level that forbids it in a version.
+    fn level_in(&self, version: u16) -> Level {
+        if self.restricted_since.is_some_and(|since| version >= since) {
+            Level::Restricted
+        } else {
+            self.level
+        }
+    }
 }
 
 /// The checks. "Added" capabilities are those beyond a container runtime's own set, which baseline forbids; that pods
@@ -75,7 +97,7 @@ const CHECKS: [Check; 14] = {
             8,
             policy::is_escalation_forbidden,
         ),
-        check("root", "that run as root", Restricted, 0, policy::is_root_forbidden),
+        check(ROOT, "that run as root", Restricted, 0, policy::is_root_forbidden),
         check("net-raw", "with the capability NET_RAW", Restricted, 22, policy::is_net_raw_dropped),
         check("added-capabilities", "with added capabilities", Baseline, 0, policy::is_adding_forbidden),
         check("capabilities", "that do not drop all capabilities", Restricted, 22, policy::is_all_dropped),
@@ -89,7 +111,9 @@ const CHECKS: [Check; 14] = {
         ),
         check("host-path", "with directories of the host", Baseline, 0, policy::is_host_path_forbidden),
         check("host-ports", "with ports of the host", Baseline, 0, policy::is_host_port_forbidden),
-        check("unmasked-proc", "with an unmasked /proc", Baseline, 0, policy::is_unmasked_proc_forbidden),
+        // Baseline admits it since then in a user namespace of the pod's own, and it is only allowed there.
+        check("unmasked-proc", "with an unmasked /proc", Baseline, 0, policy::is_unmasked_proc_forbidden)
+            .restricted_since(35),
     ]
 };
 
@@ -101,8 +125,15 @@ struct Enforced {
 }
 
 impl Enforced {
-    fn holds(self, check: &Check) -> bool {
-        self.level >= check.level && self.minor.is_none_or(|minor| minor >= check.since)
+    /// The version that counts: an API server knows none newer than its own.
+    fn version(self, server: KubernetesMinor) -> u16 {
+        self.minor.map_or(server.number(), |minor| minor.min(server.number()))
+    }
+
+    /// Tells whether an API server with it forbids something.
+    fn forbids(self, check: &Check, server: KubernetesMinor) -> bool {
+        let version = self.version(server);
+        self.level >= check.level_in(version) && version >= check.since
     }
 
     fn words(self) -> String {
@@ -184,17 +215,24 @@ pub(super) fn judge(facts: &Facts<'_>, about: Option<&str>) -> Result<Judgement>
 
 /// Judges by the levels of Pod Security admission.
 fn by_level(facts: &Facts<'_>, check: &Check, security: &PodSecurity) -> Result<Judgement> {
+    let server = facts.judged.minor;
+    let least = check.level_in(server.number());
     let expected =
-        format!("pods {} are not admitted: the level is {} or stricter", check.words, check.level.name());
+        format!("pods {} are not admitted: the level is {} or stricter", check.words, least.name());
     if !security.on {
         let text = "the admission plugin PodSecurity is switched off: any pod is admitted".to_owned();
         let place = facts.place_of(SERVER, "disable-admission-plugins");
         return Ok(Judgement::met(false, expected, "no level is enforced", vec![Evidence { text, place }]));
     }
     let configured = configured(facts, security);
-    let by_default = configured.enforced.holds(check);
+    let by_default = configured.enforced.forbids(check, server);
     let mut weak = Vec::new();
     let mut evidence = configured.evidence.clone();
+    if check.about == ROOT && configured.enforced.version(server) >= ROOT_IN_USER_NAMESPACES {
+        evidence.push(seen(
+            "since 1.35 every level admits root in a user namespace of the pod's own (hostUsers: false), who is nobody outside of it",
+        ));
+    }
     let labelled = labelled(facts)?;
     if labelled.is_none() && facts.started {
         evidence.push(seen("labels of namespaces, which count more, were not looked at (--live)"));
@@ -209,7 +247,7 @@ fn by_level(facts: &Facts<'_>, check: &Check, security: &PodSecurity) -> Result<
         if configured.namespaces.contains(&of) {
             continue;
         }
-        let holds = enforced.holds(check);
+        let holds = enforced.forbids(check, server);
         if !holds && (level.is_some() || by_default) {
             let text = format!("the labels of the namespace {of} make its level {}", enforced.words());
             evidence.push(Evidence { text, place });
