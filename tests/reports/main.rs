@@ -15,6 +15,7 @@ mod json;
 mod others;
 mod sample;
 mod schema;
+mod schemas;
 #[path = "../support/mod.rs"]
 mod support;
 mod text;
