@@ -18,5 +18,6 @@ mod schema;
 mod schemas;
 #[path = "../support/mod.rs"]
 mod support;
+mod terminal;
 mod text;
 mod tier;
