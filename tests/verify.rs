@@ -125,3 +125,126 @@ fn a_selection_is_looked_at_alone() {
     report(&node, &["--benchmark", "2.1"]);
     assert_eq!(node.fingerprint(), before, "it only reads");
 }
+
+#[test]
+fn a_waiver_counts_until_it_ends_and_is_shown() {
+    let waived = |until: &str| {
+        format!(
+            "waivers:\n- {{control: audit-log-path, reason: sent elsewhere, who: J. Doe, until: {until}}}\n"
+        )
+    };
+    for (until, code, findings) in [("9999-12-31", 0, 0), ("2020-01-31", 2, 1)] {
+        let node = Node::new().file("etc/k3s-harden/settings.yaml", waived(until));
+        let words = ["--k3s-version", "1.33", "--role", "server", "--only", "1.2.16"];
+        let (json, its) = report(&node, &words);
+        assert_eq!(its, code, "{until}");
+        assert_eq!(json["controls"][0]["status"], "fail", "{until}: it is never hidden");
+        assert_eq!(json["controls"][0]["waiver"].is_object(), findings == 0, "{until}");
+        assert_eq!(json["findings"].as_array().unwrap().len(), findings, "{until}");
+        let text = node.run(&[["verify"].as_slice(), &words].concat()).stdout;
+        let says = if findings == 0 { "sent elsewhere" } else { "it counted until 2020-01-31" };
+        assert!(text.contains(says), "{text}");
+    }
+}
+
+#[test]
+fn only_worse_than_before_counts() {
+    let words = ["--k3s-version", "1.33", "--role", "server"];
+    let bare = Node::new();
+    let hardened = hardened(&words);
+    let files = tempfile::tempdir().unwrap();
+    let save = |node: &Node, name: &str| {
+        let file = files.path().join(name);
+        let (json, _) = report(node, &words);
+        std::fs::write(&file, json.to_string()).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let (before, after) = (save(&bare, "before.json"), save(&hardened, "after.json"));
+    let compare = |node: &Node, file: &str, more: &[&str]| {
+        let (json, code) = report(node, &[words.as_slice(), &["--baseline", file], more].concat());
+        let count = |list: &str| json["trend"][list].as_array().unwrap().len();
+        (code, count("better") > 0, count("worse"), json["controls"].as_array().unwrap().len())
+    };
+    // Five still fail on the bare node, and it is no worse.
+    assert_eq!(compare(&bare, &before, &[]), (0, false, 0, 131));
+    assert_eq!(compare(&hardened, &before, &[]), (0, true, 0, 131));
+    let (code, better, worse, _) = compare(&bare, &after, &[]);
+    assert!(code == 2 && !better && worse >= 10, "{code} {worse}");
+    assert_eq!(compare(&bare, &after, &["--only", "1.2.16"]), (2, false, 1, 1));
+    assert_eq!(compare(&bare, &after, &["--only", "1.2.1"]), (0, false, 0, 1));
+
+    let arguments = [["verify", "--baseline", &after].as_slice(), &words].concat();
+    let text = bare.run(&arguments);
+    assert_eq!(text.code, 2);
+    assert!(text.stdout.contains("worse   1.2.16"), "{}", text.stdout);
+    std::fs::write(&before, "{}").unwrap();
+    let wrong = bare.run(&[["verify", "--baseline", &before].as_slice(), &words].concat());
+    assert!(
+        wrong.code == 65 && wrong.stderr.contains("not a report of k3s-harden verify"),
+        "{}",
+        wrong.stderr
+    );
+}
+
+#[test]
+fn scanners_are_forecast_beside_the_verdict() {
+    let words = ["--k3s-version", "1.33", "--role", "server"];
+    let node = hardened(&words);
+    let (json, code) = report(&node, &["--as", "security-scan"]);
+    assert_eq!((json["scanner"].as_str(), json["benchmark"].as_str()), (Some("security-scan"), Some("1.12")));
+    assert_eq!(code, 2, "1.2.26 fails there on SQLite, whatever one does");
+    let one = |json: &serde_json::Value, id: &str| {
+        json["controls"].as_array().unwrap().iter().find(|control| control["id"] == id).unwrap().clone()
+    };
+    let etcd_ca = one(&json, "1.2.26");
+    assert_eq!(
+        (etcd_ca["state"].as_str(), etcd_ca["verdict"].as_str()),
+        (Some("FAIL"), Some("not_applicable"))
+    );
+    assert_eq!(one(&json, "1.2.16")["state"], "PASS");
+    for control in json["controls"].as_array().unwrap() {
+        assert!(["PASS", "FAIL", "WARN", "INFO"].contains(&control["state"].as_str().unwrap()));
+    }
+    let (skipped, code) = report(&node, &["--as", "security-scan", "--skip", "1.2.26"]);
+    assert_eq!((skipped["summary"]["FAIL"].as_u64(), code), (Some(0), 0));
+    assert_eq!(report(&node, &["--as", "security-scan", "--skip", "1.2.26", "--fail-on", "warn"]).1, 2);
+
+    // The scanner's name for a benchmark will do.
+    let (json, _) = report(&node, &["--as", "kube-bench", "--benchmark", "k3s-cis-1.9"]);
+    assert_eq!(json["benchmark"], "1.9");
+    let other = node.run(&["verify", "--as", "kube-bench", "--benchmark", "1.12"]);
+    assert!(
+        other.code == 65 && other.stderr.contains("it has 1.23, 1.24, 1.7, 1.8, 1.9"),
+        "{}",
+        other.stderr
+    );
+
+    // An open kubelet, which no scanner sees from 1.9 on.
+    let open = Node::new().file(CONFIG, "kubelet-arg: anonymous-auth=true\n");
+    let text = open.run(&[["verify", "--as", "kube-bench", "--only", "4.2.1"].as_slice(), &words].concat());
+    insta::assert_snapshot!(text.stdout, @r"
+    kube-bench with k3s-cis-1.9: server at ROOT, Kubernetes 1.33
+    K3s has not started here. This is a forecast: what holds once it starts as it is configured now.
+    [PASS] 4.2.1 The kubelet refuses anonymous requests
+           the journal's last line of kube-apiserver has --anonymous-auth false; it reads the API server's line, not the kubelet's.
+           verify says fail: true
+
+    1 checks: 1 PASS, 0 FAIL, 0 WARN, 0 INFO. Section 5 is left out.
+    ");
+}
+
+#[test]
+fn reports_are_written_by_verify_alone() {
+    let node = hardened(&["--k3s-version", "1.33"]);
+    for (form, begins) in
+        [("kube-bench", "{"), ("junit", "<?xml"), ("sarif", "{"), ("html", "<!doctype html>")]
+    {
+        let output = node.run(&["verify", "--format", form]);
+        assert!(output.code == 0 && output.stdout.starts_with(begins), "{form}: {}", output.stdout);
+        assert!(output.stdout.contains("1.2.16"), "{form}");
+        for wrong in [["plan"].as_slice(), &["verify", "--as", "kube-bench"], &["profile", "list"]] {
+            let output = node.run(&[wrong, &["--format", form]].concat());
+            assert_eq!(output.code, 64, "{wrong:?} {form}: {}", output.stderr);
+        }
+    }
+}

@@ -9,10 +9,8 @@ use crate::profile::Profile;
 
 pub(super) fn render(profile: &Profile) -> Carried {
     let controls = profile.ids(&["default-service-account"]);
-    let file = |name, mode, template, about| CarriedFile {
-        name,
-        mode,
-        text: document::render(profile, template, about, &controls, &json!({})),
+    let file = |name, mode, template, about| {
+        CarriedFile::new(name, mode, document::render(profile, template, about, &controls, &json!({})))
     };
     let public = FileMode::PUBLIC_FILE;
     let script = FileMode::PUBLIC_DIRECTORY;
@@ -31,6 +29,6 @@ pub(super) fn render(profile: &Profile) -> Carried {
                 "Puts account_update.yaml into every namespace of a running cluster.",
             ),
         ],
-        warnings: Vec::new(),
+        ..Carried::default()
     }
 }

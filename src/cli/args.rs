@@ -302,6 +302,9 @@ pub(super) struct RenderArguments {
     /// Where to write it: a directory for several files, a file for one; by default stdout
     #[arg(long, value_name = "PATH")]
     pub(super) out: Option<PathBuf>,
+    /// Leave the running kernel alone: its parameters come from their file at the next boot
+    #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_NO_LIVE_SYSCTL")]
+    pub(super) no_live_sysctl: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,36 +1,61 @@
 //! `render`: the same settings for other hands.
 
+use std::path::Path;
+
 use tracing::warn;
 
 use super::args::{Global, Judging, RenderArguments};
 use super::context::Context;
 use super::ui::Ui;
-use crate::carrier::CarriedFile;
+use super::usage_error;
+use crate::carrier::{Carried, CarriedFile, Errand};
 use crate::error::{Result, exit};
 use crate::node::{Root, host};
 
 pub(super) fn run(global: &Global, arguments: &RenderArguments, ui: &mut Ui) -> Result<u8> {
+    if arguments.carrier.is_directory() && arguments.out.is_none() {
+        return Err(usage_error("a tree of files needs a place").hint("name a directory: --out DIR"));
+    }
     let root = Root::open(&global.root)?;
     let context = Context::new(&root, global, &Judging::default())?;
-    let carried = arguments.carrier.render(&context.profile, &context.site, context.version.release());
-    for warning in &carried.warnings {
+    let errand = Errand {
+        profile: &context.profile,
+        site: &context.site,
+        release: context.version.release(),
+        live_sysctl: !arguments.no_live_sysctl,
+    };
+    let carried = arguments.carrier.render(&errand)?;
+    for warning in context.warnings.iter().chain(&carried.warnings) {
         warn!("{warning}");
     }
     match (&arguments.out, carried.files.as_slice()) {
-        (Some(path), [CarriedFile { mode, text, .. }]) => host::write_file(path, text.as_bytes(), *mode)?,
-        (Some(path), files) => {
-            host::make_directories(path)?;
-            for file in files {
-                host::write_file(&path.join(file.name), file.text.as_bytes(), file.mode)?;
-            }
+        (Some(path), [CarriedFile { mode, bytes, .. }]) if carried.directories.is_empty() => {
+            host::write_file(path, bytes, *mode)?;
         }
-        (None, [CarriedFile { text, .. }]) => ui.out(text)?,
+        (Some(path), _) => write_all(path, &carried)?,
+        (None, [CarriedFile { bytes, .. }]) => ui.out_bytes(bytes)?,
         (None, files) => {
             // As `systemctl cat` does: each file with its name in a comment above.
             let texts: Vec<String> =
-                files.iter().map(|file| format!("# {}\n{}", file.name, file.text)).collect();
+                files.iter().map(|file| format!("# {}\n{}", file.name, file.text())).collect();
             ui.out(&texts.join("\n"))?;
         }
     }
     Ok(exit::OK)
+}
+
+/// Writes several files into a directory, each whole or not at all.
+fn write_all(path: &Path, carried: &Carried) -> Result<()> {
+    host::make_directories(path)?;
+    for (name, mode) in &carried.directories {
+        host::make_directory(&path.join(name), *mode)?;
+    }
+    for file in &carried.files {
+        let target = path.join(&*file.name);
+        if let Some(folder) = target.parent() {
+            host::make_directories(folder)?;
+        }
+        host::write_file(&target, &file.bytes, file.mode)?;
+    }
+    Ok(())
 }

@@ -60,8 +60,13 @@ impl Ui {
 
     /// Writes data to stdout. A reader that has gone away wanted no more.
     pub(super) fn out(&mut self, text: &str) -> Result<()> {
+        self.out_bytes(text.as_bytes())
+    }
+
+    /// The same of what may be no text.
+    pub(super) fn out_bytes(&mut self, bytes: &[u8]) -> Result<()> {
         let mut out = io::stdout().lock();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        match out.write_all(bytes).and_then(|()| out.flush()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             other => {
                 other.map_err(|error| Error::new(Kind::Failed, format!("cannot write to stdout: {error}")))

@@ -5,12 +5,15 @@ use tera::{Context, EscapeFn, Tera};
 use super::quote::yaml_string;
 
 /// `templates/` by name; embedded, so that a node needs nothing but the binary.
-const TEMPLATES: [(&str, &str); 17] = [
+const TEMPLATES: [(&str, &str); 21] = [
     ("90-kubelet.conf.tera", include_str!("../../templates/90-kubelet.conf.tera")),
     ("account_update.sh.tera", include_str!("../../templates/account_update.sh.tera")),
     ("account_update.yaml.tera", include_str!("../../templates/account_update.yaml.tera")),
+    ("apply.sh.tera", include_str!("../../templates/apply.sh.tera")),
     ("audit.yaml.tera", include_str!("../../templates/audit.yaml.tera")),
+    ("cloud-init.yaml.tera", include_str!("../../templates/cloud-init.yaml.tera")),
     ("config.yaml.tera", include_str!("../../templates/config.yaml.tera")),
+    ("k3s-harden.service.tera", include_str!("../../templates/k3s-harden.service.tera")),
     (
         "policy/default-service-accounts.yaml.tera",
         include_str!("../../templates/policy/default-service-accounts.yaml.tera"),
@@ -27,6 +30,7 @@ const TEMPLATES: [(&str, &str); 17] = [
     ("policy/traefik.yaml.tera", include_str!("../../templates/policy/traefik.yaml.tera")),
     ("psa.yaml.tera", include_str!("../../templates/psa.yaml.tera")),
     ("rancher-cluster.yaml.tera", include_str!("../../templates/rancher-cluster.yaml.tera")),
+    ("rancher-files.yaml.tera", include_str!("../../templates/rancher-files.yaml.tera")),
     ("report.html.tera", include_str!("../../templates/report.html.tera")),
     ("systemd-gate.conf.tera", include_str!("../../templates/systemd-gate.conf.tera")),
 ];

@@ -96,6 +96,26 @@ pub fn absolute(path: &str) -> String {
     std::path::absolute(path).map_or_else(|_| path.to_owned(), |path| path.display().to_string())
 }
 
+/// Makes a directory with a mode whatever the umask is, in one that is there; an older one gets that mode.
+///
+/// # Errors
+/// Where it cannot be made.
+#[allow(clippy::disallowed_methods, reason = "this is the room that makes directories")]
+pub fn make_directory(path: &Path, mode: FileMode) -> Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+
+    make_directories(path.parent().unwrap_or(Path::new("/")))?;
+    let made = std::fs::DirBuilder::new().mode(mode.bits()).create(path);
+    let result = match made {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        other => other,
+    };
+    let permissions = std::fs::Permissions::from_mode(mode.bits());
+    result
+        .and_then(|()| std::fs::set_permissions(path, permissions))
+        .map_err(|error| Error::system("make the directory", path.display(), errno(&error)))
+}
+
 /// Makes a directory that the user asked for, with those above it.
 ///
 /// # Errors

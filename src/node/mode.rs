@@ -28,6 +28,12 @@ impl FileMode {
         Self(st_mode & 0o7777)
     }
 
+    /// Returns the bits, for formats that want a number.
+    #[must_use]
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+
     /// Tells whether it permits nothing that `other` does not.
     #[must_use]
     pub fn is_within(self, other: Self) -> bool {

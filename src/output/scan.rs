@@ -46,7 +46,7 @@ pub fn scan_text(scan: &Scan, report: &Report, options: &TextOptions) -> String 
         if let Some(verdict) = otherwise {
             let (word, actual) = (word(verdict.status), visible(&verdict.actual));
             let _infallible =
-                writeln!(text, "       {}", style.paint("36", &format!("verify: {word}, {actual}")));
+                writeln!(text, "       {}", style.paint("36", &format!("verify says {word}: {actual}")));
         }
     }
     let counts: Vec<String> =

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::support::errand;
 use k3s_harden::Role;
 use k3s_harden::carrier::Format;
-use k3s_harden::document::Document;
+use k3s_harden::document::{Document, documents};
 use k3s_harden::profile::{KubernetesMinor, titles};
 use serde_json::Value;
 
@@ -26,7 +27,7 @@ fn pod_security_policies_end_with_1_24() {
         }
     }
     // Where they are allowed they are there, so the search does find them.
-    assert_eq!(seen, BTreeSet::from(["config", "policy", "rancher-cluster.yaml"]));
+    assert_eq!(seen, BTreeSet::from(["config", "policy", "rancher-cluster.yaml", "rancher-files.yaml"]));
 }
 
 /// Returns the keys that K3s' agent, which exits on any other, does not know.
@@ -204,9 +205,33 @@ fn contradictions_are_found() {
 fn a_rancher_cluster_never_asks_for_event_rate_limit() {
     let profile = profile(minor("1.33"), "cis", &[("event_rate_limit", "true")]);
     assert!(find(&rendered(&profile, Role::Server), "config").unwrap().text.contains("EventRateLimit"));
-    let carried = Format::RancherCluster.render(&profile, &site(Role::Server), None);
-    assert!(!carried.files[0].text.contains("EventRateLimit"), "{}", carried.files[0].text);
+    let carried = Format::RancherCluster.render(&errand(&profile, &site(Role::Server), None)).unwrap();
+    assert!(!carried.files[0].text().contains("EventRateLimit"), "{}", carried.files[0].text());
     assert!(carried.warnings.iter().any(|warning| warning.contains("EventRateLimit")));
+}
+
+/// What the arguments name, and nothing that Rancher writes itself; in the Secret is what the cluster asks for.
+#[test]
+fn a_rancher_cluster_brings_its_files() {
+    let profile = profile(minor("1.33"), "cis", &[]);
+    let site = site(Role::Server);
+    let [cluster, secret] = [Format::RancherCluster, Format::RancherFiles].map(|format| {
+        let carried = format.render(&errand(&profile, &site, None)).unwrap();
+        one(&carried.files[0].text())
+    });
+    let mut brought = Vec::new();
+    for files in cluster["spec"]["rkeConfig"]["machineSelectorFiles"].as_array().unwrap() {
+        let servers = files.get("machineLabelSelector").is_some();
+        for item in files["fileSources"][0]["secret"]["items"].as_array().unwrap() {
+            let path = item["path"].as_str().unwrap();
+            let document =
+                documents(&profile, &site).into_iter().find(|it| it.path.as_str() == path).unwrap();
+            assert_eq!(secret["stringData"][item["key"].as_str().unwrap()], document.text);
+            assert_eq!(item["permissions"], document.mode.to_string());
+            brought.push((document.key, servers));
+        }
+    }
+    assert_eq!(brought, [("audit", true), ("policy", true), ("sysctl", false)]);
 }
 
 /// A cluster for Rancher is about the same selection as the documents of a node.
@@ -215,8 +240,11 @@ fn a_rancher_cluster_leaves_out_what_is_skipped() {
     let cluster = |skip: &str| {
         let mut request = request(minor("1.33"), "cis", &[]);
         request.skip = vec![skip.to_owned()];
-        let files = Format::RancherCluster.render(&resolve(&request), &site(Role::Server), None).files;
-        files[0].text.clone()
+        let files = Format::RancherCluster
+            .render(&errand(&resolve(&request), &site(Role::Server), None))
+            .unwrap()
+            .files;
+        files[0].text().into_owned()
     };
     let mut left_in = Vec::new();
     for (control, trace) in [

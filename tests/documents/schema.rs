@@ -38,6 +38,7 @@ fn every_object_has_known_fields_only() {
         ),
         ("psa", &["AdmissionConfiguration"]),
         ("rancher-cluster.yaml", &["Cluster"]),
+        ("rancher-files.yaml", &["Secret"]),
     ];
     let expected = expected.map(|(key, kinds)| (key, kinds.iter().map(ToString::to_string).collect()));
     assert_eq!(kinds, BTreeMap::from(expected));

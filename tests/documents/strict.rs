@@ -43,6 +43,13 @@ pub(crate) fn read(minor: KubernetesMinor, object: &Value) -> Result<(), String>
         ("rbac.authorization.k8s.io/v1", "RoleBinding") => {
             known_fields::<k8s_1_37::api::rbac::v1::RoleBinding>(object)
         }
+        ("v1", "Secret") => {
+            // Whoever takes it fills the cluster's name in.
+            let mut object = object.clone();
+            let annotations = object["metadata"]["annotations"].as_mapping_mut().ok_or("no annotations")?;
+            annotations.retain(|_, value| !value.is_null());
+            known_fields::<k8s_1_37::api::core::v1::Secret>(&object)
+        }
         ("audit.k8s.io/v1", "Policy") => known_fields::<AuditPolicy>(object),
         ("apiserver.config.k8s.io/v1", "AdmissionConfiguration") => {
             let configuration: AdmissionConfiguration = parsed(object)?;
@@ -282,6 +289,47 @@ struct ClusterSpec {
 struct RkeConfig {
     machine_global_config: BTreeMap<String, MachineValue>,
     machine_selector_config: Vec<MachineSelector>,
+    machine_selector_files: Vec<MachineFiles>,
+}
+
+/// RKEProvisioningFiles in Rancher's pkg/apis/rke.cattle.io/v1, as far as it is used.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(dead_code)]
+struct MachineFiles {
+    machine_label_selector: Option<MatchLabels>,
+    file_sources: Vec<FileSource>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(dead_code)]
+struct MatchLabels {
+    match_labels: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code)]
+struct FileSource {
+    secret: SecretSource,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code)]
+struct SecretSource {
+    name: String,
+    items: Vec<KeyToPath>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code)]
+struct KeyToPath {
+    key: String,
+    path: String,
+    permissions: String,
 }
 
 #[derive(Deserialize)]

@@ -1,9 +1,10 @@
 //! Profiles, sites and everything that is rendered from them.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use k3s_harden::Role;
-use k3s_harden::carrier::Format;
+use k3s_harden::carrier::{CarriedFile, Errand, Format};
 use k3s_harden::document::{Document, Present, Site, documents};
 use k3s_harden::error::Result;
 use k3s_harden::k3s::Placing;
@@ -138,17 +139,29 @@ pub(crate) fn everything() -> Vec<Rendered> {
     all
 }
 
+pub(crate) fn errand<'a>(profile: &'a Profile, site: &'a Site, release: Option<&'a str>) -> Errand<'a> {
+    Errand { profile, site, release, live_sysctl: true }
+}
+
+fn name_of(file: &CarriedFile) -> &'static str {
+    match file.name {
+        Cow::Borrowed(name) => name,
+        Cow::Owned(_) => panic!("{} depends on the node", file.name),
+    }
+}
+
 fn add(all: &mut Vec<Rendered>, profile: &Profile, role: Role, from: &str) {
     let site = site(role);
     let of_node = documents(profile, &site).into_iter().map(|document| (document.key, document.text, false));
     let carried = |format: Format, release| {
-        let files = format.render(profile, &site, release).files;
-        files.into_iter().map(|file| (file.name, file.text, true))
+        let files = format.render(&errand(profile, &site, release)).unwrap().files;
+        files.into_iter().map(|file| (name_of(&file), file.text().into_owned(), true))
     };
     let mut files: Vec<(&'static str, String, bool)> = of_node.collect();
     if role == Role::Server {
         files.extend(carried(Format::AccountUpdate, None));
         files.extend(carried(Format::RancherCluster, None));
+        files.extend(carried(Format::RancherFiles, None));
         files.extend(carried(Format::RancherCluster, Some("v1.33.4+k3s1")));
     }
     let minor = profile.minor;

@@ -1,6 +1,5 @@
 //! The report for people: what is wrong with what to do about it, and the score last, where a terminal leaves it.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::section::{Counts, Section, accepted};
@@ -33,6 +32,7 @@ pub fn verify_text(report: &Report, options: &TextOptions) -> String {
     let mut page = Page {
         text: String::new(),
         style: options.style,
+        started: report.started,
         width: options.width.map(|width| width.max(MIN_WIDTH)),
     };
     page.block(&[], &subject(report), "1");
@@ -56,24 +56,20 @@ pub fn verify_text(report: &Report, options: &TextOptions) -> String {
 struct Page {
     text: String,
     style: Style,
+    started: bool,
     width: Option<usize>,
 }
 
 impl Page {
     fn section(&mut self, section: &Section<'_>, only_findings: bool) {
-        let shown: Vec<&&Verdict> = section
+        let is_shown = |status| if only_findings { is_finding(status) } else { true };
+        let (grouped, shown): (Vec<&Verdict>, Vec<&Verdict>) = section
             .verdicts
             .iter()
-            .filter(|verdict| {
-                if only_findings {
-                    is_finding(verdict.status)
-                } else {
-                    verdict.status != Status::NotApplicable
-                }
-            })
-            .collect();
-        let absent = if only_findings { Vec::new() } else { not_applicable(section) };
-        if shown.is_empty() && absent.is_empty() {
+            .filter(|verdict| is_shown(verdict.status))
+            .partition(|verdict| self.is_grouped(verdict, section));
+        let groups = groups(&grouped);
+        if shown.is_empty() && groups.is_empty() {
             return;
         }
         let _infallible = writeln!(
@@ -84,10 +80,27 @@ impl Page {
         for verdict in shown {
             self.verdict(verdict);
         }
-        for (why, ids) in absent {
-            let ids = ids.join(", ");
+        for (verdict, ids) in groups {
+            let (word, code) = label(verdict);
+            let (ids, why) = (ids.join(", "), &verdict.actual);
             let line = if why.is_empty() { ids } else { format!("{ids}: {why}") };
-            self.labelled("n/a", "2", &line);
+            self.labelled(word, code, &line);
+        }
+    }
+
+    /// Tells whether its number and the reason say enough: there is nothing here that it is about, or, as with others,
+    /// will only be once K3s has started.
+    fn is_grouped(&self, verdict: &Verdict, section: &Section<'_>) -> bool {
+        let is_like = |other: &&&Verdict| {
+            other.status == verdict.status && other.waiver.is_none() && other.actual == verdict.actual
+        };
+        match verdict.status {
+            Status::NotApplicable => true,
+            Status::Unknown => {
+                let is_forecast = !self.started && verdict.waiver.is_none();
+                is_forecast && section.verdicts.iter().filter(is_like).count() > 1
+            }
+            Status::Pass | Status::Fail | Status::Warn | Status::Manual => false,
         }
     }
 
@@ -258,16 +271,17 @@ fn label(verdict: &Verdict) -> (&'static str, &'static str) {
     }
 }
 
-/// Returns what is not applicable, by the reason.
-fn not_applicable(section: &Section<'_>) -> Vec<(String, Vec<String>)> {
-    let mut order: Vec<(String, Vec<String>)> = Vec::new();
-    let mut at: BTreeMap<&str, usize> = BTreeMap::new();
-    for verdict in section.verdicts.iter().filter(|verdict| verdict.status == Status::NotApplicable) {
-        let index = *at.entry(&verdict.actual).or_insert_with(|| {
-            order.push((verdict.actual.clone(), Vec::new()));
-            order.len() - 1
-        });
-        order[index].1.push(verdict.id.to_string());
+/// Puts numbers together that share status and reason, in the order of the first of each.
+fn groups<'a>(verdicts: &[&'a Verdict]) -> Vec<(&'a Verdict, Vec<String>)> {
+    let mut groups: Vec<(&Verdict, Vec<String>)> = Vec::new();
+    for verdict in verdicts {
+        let is_same = |(first, _): &&mut (&Verdict, Vec<String>)| {
+            (first.status, &first.actual) == (verdict.status, &verdict.actual)
+        };
+        match groups.iter_mut().find(is_same) {
+            Some((_, ids)) => ids.push(verdict.id.to_string()),
+            None => groups.push((verdict, vec![verdict.id.to_string()])),
+        }
     }
-    order
+    groups
 }
