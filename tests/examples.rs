@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -56,7 +57,7 @@ fn bare_metal_stops_where_hardening_fails() {
 
 #[test]
 fn the_command_of_the_readme_does_the_main_job() {
-    let readme = std::fs::read_to_string("README.md").unwrap();
+    let readme = fs::read_to_string("README.md").unwrap();
     let command = readme.lines().find(|line| line.contains("cargo run --release -- apply")).unwrap().trim();
     let command = command.replace("cargo run --release --", env!("CARGO_BIN_EXE_k3s-harden"));
     let folder = tempfile::tempdir().unwrap();
@@ -64,4 +65,72 @@ fn the_command_of_the_readme_does_the_main_job() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(folder.path().join("demo-root/etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml").exists());
     assert!(folder.path().join("demo-root/var/lib/rancher/k3s/server/manifests/policy.yaml").exists());
+}
+
+/// What the commands of examples/reports/README.md write, with other times and another root, is what lies beside it.
+#[test]
+fn reports_are_what_their_readme_makes() {
+    let example = Path::new("examples/reports");
+    let readme = fs::read_to_string(example.join("README.md")).unwrap();
+    let commands: Vec<&str> = readme.lines().filter_map(|line| line.strip_prefix("    ")).collect();
+    let node = Node::new().file("etc/hostname", "node-1\n");
+    let folder = tempfile::tempdir().unwrap();
+    let binary = Path::new(env!("CARGO_BIN_EXE_k3s-harden"));
+    let output = Command::new("sh")
+        .args(["-ec", &commands.join("\n")])
+        .env_clear()
+        .env("PATH", format!("{}:/usr/bin:/bin", binary.parent().unwrap().display()))
+        .env("ROOT", node.path())
+        .env("K3S_HARDEN_OWNER", owner())
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let names = |folder: &Path| {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<String> = entries.map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let update = std::env::var_os("UPDATE").is_some();
+    for name in names(folder.path()) {
+        let text = fs::read_to_string(folder.path().join(&name)).unwrap();
+        let text = timeless(&text.replace(node.path().to_str().unwrap(), "/mnt/image"));
+        if update {
+            fs::write(example.join(&name), &text).unwrap();
+        }
+        let kept = fs::read_to_string(example.join(&name)).unwrap_or_default();
+        let differs = kept.lines().zip(text.lines()).find(|(kept, made)| kept != made);
+        assert!(
+            kept == text,
+            "{name} is not what is made, UPDATE=1 writes it anew; the first line: {differs:#?}"
+        );
+    }
+    let mut listed = names(folder.path());
+    listed.push("README.md".to_owned());
+    listed.sort();
+    assert_eq!(names(example), listed);
+    for name in listed.iter().filter(|name| *name != "README.md") {
+        assert!(readme.contains(&format!("(`{name}`")), "{name} is not told of");
+    }
+}
+
+/// Writes the same time for every `2026-11-25T13:05:09` and `2026-11-25 13:05:09`.
+fn timeless(text: &str) -> String {
+    const SHAPE: &[u8] = b"0000-00-00?00:00:00";
+    let is_time = |window: &[u8]| {
+        window.iter().zip(SHAPE).all(|(byte, shape)| match shape {
+            b'0' => byte.is_ascii_digit(),
+            b'?' => matches!(byte, b'T' | b' '),
+            other => byte == other,
+        })
+    };
+    let mut bytes = text.as_bytes().to_vec();
+    for start in 0..bytes.len().saturating_sub(SHAPE.len() - 1) {
+        if is_time(&bytes[start..start + SHAPE.len()]) {
+            bytes[start..start + 10].copy_from_slice(b"2026-11-25");
+            bytes[start + 11..start + 19].copy_from_slice(b"09:00:00");
+        }
+    }
+    String::from_utf8(bytes).unwrap()
 }

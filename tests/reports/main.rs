@@ -4,13 +4,20 @@
 
 #![allow(
     clippy::disallowed_methods,
+    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "clippy takes helpers of tests for something else than tests"
 )]
 
+mod browser;
 mod html;
 mod json;
 mod others;
 mod sample;
 mod schema;
+mod schemas;
+#[path = "../support/mod.rs"]
+mod support;
+mod terminal;
 mod text;
+mod tier;

@@ -17,19 +17,17 @@ fn at(root: &Value, schema: &Value, value: &Value, path: &str) {
                 at(root, root.pointer(pointer).expect("it is there"), value, path);
                 true
             }
-            "type" => match rule.as_str().unwrap() {
-                "object" => value.is_object(),
-                "array" => value.is_array(),
-                "string" => value.is_string(),
-                "boolean" => value.is_boolean(),
-                "integer" => value.is_u64() || value.is_i64(),
-                other => panic!("type {other}"),
+            "type" => match rule {
+                Value::Array(types) => types.iter().any(|one| is(one, value)),
+                one => is(one, value),
             },
             "enum" => rule.as_array().unwrap().contains(value),
             "minimum" => value.as_f64() >= rule.as_f64(),
             "pattern" => fits(rule.as_str().unwrap(), value.as_str().unwrap()),
+            // Whether it may be anything else than an object, `type` says.
             "required" => {
-                rule.as_array().unwrap().iter().all(|name| value.get(name.as_str().unwrap()).is_some())
+                !value.is_object()
+                    || rule.as_array().unwrap().iter().all(|name| value.get(name.as_str().unwrap()).is_some())
             }
             "dependentRequired" => rule.as_object().unwrap().iter().all(|(name, needed)| {
                 value.get(name).is_none()
@@ -63,6 +61,18 @@ fn at(root: &Value, schema: &Value, value: &Value, path: &str) {
             other => panic!("{path}: the keyword {other} is not known here"),
         };
         assert!(fine, "{path}: {keyword}: {rule}\n{value}");
+    }
+}
+
+fn is(kind: &Value, value: &Value) -> bool {
+    match kind.as_str().unwrap() {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_u64() || value.is_i64(),
+        "null" => value.is_null(),
+        other => panic!("type {other}"),
     }
 }
 
