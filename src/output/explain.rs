@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::Style;
 use super::json::FORMAT_VERSION;
 use super::verify::visible;
+use super::wrap::{MIN_WIDTH, wrap};
 use crate::Role;
 use crate::error::Place;
 use crate::profile::KubernetesMinor;
@@ -15,8 +16,6 @@ use crate::verify::explain::{
 };
 use crate::verify::scanner::{Check, Does};
 
-/// Narrower than this nothing is wrapped.
-const MIN_WIDTH: usize = 40;
 /// A longer value is not written a second time.
 const LONG: usize = 40;
 
@@ -305,22 +304,12 @@ impl Page {
 
     /// Writes a paragraph; what does not fit on a line goes on two columns further in.
     fn line(&mut self, indent: usize, text: &str) {
-        let mut line = " ".repeat(indent);
-        let mut is_begun = false;
-        for word in visible(text).split(' ') {
-            let width = line.chars().count() + usize::from(is_begun) + word.chars().count();
-            if is_begun && self.width.is_some_and(|most| width > most) {
-                let _infallible = writeln!(self.text, "{line}");
-                line = format!("{}{word}", " ".repeat(indent + 2));
-                continue;
-            }
-            if is_begun {
-                line.push(' ');
-            }
-            line.push_str(word);
-            is_begun = true;
+        let within = |indent: usize| self.width.map(|width| width.saturating_sub(indent));
+        let lines = wrap(&visible(text), within(indent), within(indent + 2));
+        for (index, line) in lines.iter().enumerate() {
+            let indent = if index == 0 { indent } else { indent + 2 };
+            let _infallible = writeln!(self.text, "{:indent$}{line}", "");
         }
-        let _infallible = writeln!(self.text, "{line}");
     }
 }
 

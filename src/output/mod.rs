@@ -10,6 +10,7 @@ mod scan;
 mod text;
 mod trend;
 mod verify;
+mod wrap;
 
 pub use effective::{effective_json, effective_text};
 pub use explain::{explain_json, explain_text};

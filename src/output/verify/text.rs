@@ -6,10 +6,9 @@ use super::section::{Counts, Section, accepted};
 use super::visible::visible;
 use super::{FORECAST, SCORE_IS, is_finding, placed, seen, subject};
 use crate::output::Style;
+use crate::output::wrap::{MIN_WIDTH, wrap};
 use crate::verify::{Evidence, Report, Status, Verdict};
 
-/// Narrower than this nothing is wrapped.
-const MIN_WIDTH: usize = 40;
 /// The columns of the words for a status.
 const WORD_WIDTH: usize = 7;
 
@@ -234,28 +233,6 @@ impl Page {
             let _infallible = writeln!(self.text, "{}", format!("{lead}{painted}").trim_end());
         }
     }
-}
-
-/// Breaks a text at spaces. A word that is longer than a line stays whole: a path is there to be copied.
-fn wrap(text: &str, first: Option<usize>, next: Option<usize>) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut line = String::new();
-    let mut is_begun = false;
-    for word in text.split(' ') {
-        let limit = if lines.is_empty() { first } else { next };
-        let width = line.chars().count() + usize::from(is_begun) + word.chars().count();
-        if is_begun && limit.is_some_and(|limit| width > limit) {
-            lines.push(std::mem::replace(&mut line, word.to_owned()));
-            continue;
-        }
-        if is_begun {
-            line.push(' ');
-        }
-        line.push_str(word);
-        is_begun = true;
-    }
-    lines.push(line);
-    lines
 }
 
 /// Returns the word for a verdict, with its colour: capitals call for a person, also without colour.
