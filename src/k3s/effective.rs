@@ -42,6 +42,10 @@ const COMPONENTS: [(&str, &str, &[Role]); 5] = [
     ("kube-proxy", "kube-proxy-arg", &[Role::Server, Role::Agent]),
 ];
 
+/// Files that an argument of the API server names, and the flag that K3s does not give it beside one.
+const LEFT_TO_A_FILE: [(&str, &str); 2] =
+    [("authorization-config", "authorization-mode"), ("authentication-config", "anonymous-auth")];
+
 /// What is in force.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Effective {
@@ -406,9 +410,22 @@ fn flags_of_components(
         let old = OLD_NAMES.iter().filter(|(_, new)| new == key).map(|(old, _)| *old);
         let given = old.chain([*key]).filter_map(|key| values.get(key));
         let extra: Vec<&String> = given.flat_map(|value| &value.items).collect();
+        if *component == "kube-apiserver" {
+            // Where a file says it instead, K3s leaves it to the file (pkg/daemons/control/server.go).
+            for (file, flag) in LEFT_TO_A_FILE {
+                if extra.iter().any(|text| components::name_of(text) == file && is_not_empty(text)) {
+                    defaults.remove(flag);
+                }
+            }
+        }
         ((*component).to_owned(), arguments::merge(&defaults, extra.into_iter().map(String::as_str)))
     })
     .collect()
+}
+
+/// Tells whether an argument has a value.
+fn is_not_empty(text: &str) -> bool {
+    text.split_once('=').is_some_and(|(_, value)| !value.is_empty())
 }
 
 /// Makes K3s' own flags of a component with SQLite those with embedded etcd.
