@@ -361,7 +361,7 @@ fn typed(role: Role, words: &[String]) -> Vec<(usize, (String, String))> {
 
 /// Tells whether a flag that is on or off is on.
 fn is_on(values: &BTreeMap<String, InForce>, name: &str) -> bool {
-    values.get(name).and_then(|value| value.items.last()).is_some_and(|text| text == "true")
+    values.get(name).and_then(|value| value.items.last()).is_some_and(|text| flags::is_true(text))
 }
 
 /// Tells whether K3s will run etcd itself (pkg/cluster/managed.go): where nobody names a datastore, and the cluster is
