@@ -83,6 +83,21 @@ fn a_list_is_all_of_its_occurrences() {
 }
 
 #[test]
+fn a_list_may_have_quotes() {
+    let lack = |name: &str, what: &str| {
+        format!("flag: {{component: kube-apiserver, name: {name}, must: {{lack: [{what}]}}}}")
+    };
+    for (name, what) in [
+        ("authorization-mode", "AlwaysAllow"),
+        ("enable-admission-plugins", "AlwaysAdmit"),
+        ("disable-admission-plugins", "ServiceAccount"),
+    ] {
+        let node = Node::new().file(CONFIG, format!("kube-apiserver-arg: ['{name}=\"{what}\",Other']\n"));
+        assert!(said(&node, "1.33", None, &lack(name, what)).starts_with("NotMet: "), "{name}");
+    }
+}
+
+#[test]
 fn after_the_start_the_log_says_and_without_it_nobody() {
     let rule = "flag: {component: kube-apiserver, name: audit-log-maxage, must: {at-least: 30}}";
     let node = Node::new().file(CONFIG, "kube-apiserver-arg: audit-log-maxage=30\n").file(STARTED, "t");
