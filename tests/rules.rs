@@ -136,6 +136,60 @@ fn the_kubelets_drop_ins_count_where_no_flag_does() {
     assert!(said(&node, "1.36", Some(&log), rule).starts_with("NotMet: true"), "the kubelet's own default");
 }
 
+/// A kubelet that answers anybody, and keeps no chains.
+const OPEN: &str = "authentication: {anonymous: {enabled: true}}\nmakeIPTablesUtilChains: false\n";
+
+#[test]
+fn what_the_kubelets_arguments_name_is_its_configuration_too() {
+    let anonymous = "flag: {component: kubelet, name: anonymous-auth, field: authentication.anonymous.enabled, must: {be: \"false\"}}";
+    let chains = "flag: {component: kubelet, name: make-iptables-util-chains, field: makeIPTablesUtilChains, must: {not-be: \"false\"}}";
+    for arguments in [
+        "config=/etc/kubelet/a.conf",
+        "--config=/etc/kubelet/a.conf",
+        "config-dir=/etc/kubelet",
+        "[config, /etc/kubelet/a.conf]",
+    ] {
+        let node =
+            Node::new().file("etc/kubelet/a.conf", OPEN).file(CONFIG, format!("kubelet-arg: {arguments}\n"));
+        let judged = said(&node, "1.33", None, anonymous);
+        assert_eq!(judged, "NotMet: true (/etc/kubelet/a.conf:1:39)", "{arguments}");
+        if arguments.contains("config=") {
+            // K3s gave the older kubelets a flag, which counts more; where it gives none the file counts.
+            assert!(said(&node, "1.30", None, anonymous).starts_with("Met: "), "{arguments}");
+            let judged = said(&node, "1.30", None, chains);
+            assert_eq!(judged, "NotMet: false (/etc/kubelet/a.conf:2:25)", "{arguments}");
+        }
+        // Later drop-ins count more than the copies that K3s makes.
+        let node =
+            node.file(&format!("{KUBELET}/30.conf"), "authentication: {anonymous: {enabled: false}}\n");
+        assert!(said(&node, "1.33", None, anonymous).starts_with("Met: "), "{arguments}");
+    }
+    let missing = Node::new().file(CONFIG, "kubelet-arg: config=/none.yaml\n");
+    assert!(said(&missing, "1.33", None, anonymous).starts_with("Unknown: /none.yaml, which the kubelet"));
+    let below = Node::new().file(&format!("{KUBELET}/20-cli-config-dir/a.conf"), OPEN);
+    assert!(
+        said(&below, "1.33", None, anonymous).starts_with("NotMet: true"),
+        "the kubelet looks into folders"
+    );
+}
+
+#[test]
+fn a_kubelet_argument_without_a_value_swallows_the_next() {
+    let rule = "flag: {component: kubelet, name: event-qps, must: {be: \"7\"}}";
+    let node = Node::new().file(CONFIG, "kubelet-arg: [seccomp-default, event-qps=7]\n");
+    assert!(said(&node, "1.33", None, rule).starts_with("NotMet: not set"));
+    assert!(said(&node, "1.30", None, rule).starts_with("Met: 7"));
+}
+
+#[test]
+fn the_kubelet_will_protect_the_kernel_by_k3s_own_key() {
+    let rule = "flag: {component: kubelet, name: protect-kernel-defaults, field: protectKernelDefaults, must: {be: \"true\"}}";
+    let node = Node::new().file(CONFIG, "protect-kernel-defaults: true\n");
+    for minor in ["1.24", "1.31", "1.32", "1.37"] {
+        assert!(said(&node, minor, None, rule).starts_with("Met: true"), "{minor}");
+    }
+}
+
 #[test]
 fn gates_of_drop_ins_and_of_flags_are_one_map() {
     let rule =

@@ -418,7 +418,11 @@ fn flags_of_components(
                 }
             }
         }
-        ((*component).to_owned(), arguments::merge(&defaults, extra.into_iter().map(String::as_str)))
+        let mut extra: Vec<&str> = extra.into_iter().map(String::as_str).collect();
+        if *component == "kubelet" && defaults.contains_key("config-dir") {
+            extra = arguments::of_kubelet(extra).kept;
+        }
+        ((*component).to_owned(), arguments::merge(&defaults, extra))
     })
     .collect()
 }
