@@ -330,13 +330,40 @@ fn an_audit_policy_has_to_record_what_matters() {
         "resources: [{group: \"\"}]",
         "resources: [{group: \"\", resources: [\"*\"]}]",
         "resources: [{group: \"\", resources: [\"pods/*\"]}]",
+        "resources: [{group: \"\", resources: [\"secrets/*\"]}]",
+        "namespaces: [\"\"]",
         "omitStages: [RequestReceived]",
     ] {
         let node = policy(&format!("- level: None\n  {wide}\n- level: Metadata\n"));
         assert!(outcome(&node, covers).starts_with("NotMet: "), "{wide}: {}", outcome(&node, covers));
     }
+    let every_group = policy("- level: None\n  resources: [{group: \"*\"}]\n- level: Metadata\n");
+    assert!(said(&every_group, "1.36", None, covers).starts_with("NotMet: not recorded"));
     let gone = Node::new().file(CONFIG, "kube-apiserver-arg: audit-policy-file=/none.yaml\n");
     assert!(outcome(&gone, there).starts_with("NotMet: the file is not there"));
+}
+
+#[test]
+fn a_policy_that_records_nothing_or_is_refused_is_none() {
+    let (there, covers) = ("by: {judge: audit-policy}", "by: {judge: audit-policy-coverage}");
+    let head = "apiVersion: audit.k8s.io/v1\nkind: Policy\n";
+    for (policy, says) in [
+        (format!("{head}rules: [{{level: None}}, {{level: Metadata}}]"), "the policy records nothing"),
+        (
+            format!("{head}omitStages: [RequestReceived, ResponseComplete]\nrules: [{{level: Metadata}}]"),
+            "the policy records nothing",
+        ),
+        (format!("{head}rules: [{{level: metadata}}]"), "the API server refuses its policy"),
+        (format!("{head}rules: [{{levle: Metadata}}]"), "the API server refuses its policy"),
+        (format!("{head}rules: []"), "the API server refuses its policy"),
+        ("rules: [{level: Metadata}]".to_owned(), "the API server refuses its policy"),
+        (head.replace("v1", "v1beta1") + "rules: [{level: Metadata}]", "the API server refuses its policy"),
+    ] {
+        let node = with_policy(&policy);
+        let judged = said(&node, "1.33", None, there);
+        assert!(judged.starts_with(&format!("NotMet: {says} ")), "{policy}: {judged}");
+        assert!(said(&node, "1.33", None, covers).starts_with("NotMet: "), "{policy}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@
 pub(crate) mod admission;
 mod apiserver;
 mod arguments;
-mod audit;
+pub(crate) mod audit;
 mod configuration;
 mod encryption;
 mod event_rate_limit;
