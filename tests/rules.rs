@@ -388,18 +388,38 @@ fn the_first_provider_of_secrets_encrypts_them() {
     let outcome = |node: &Node, rule: &str| said(node, "1.33", None, rule);
     assert!(outcome(&Node::new(), on).starts_with("NotMet: not set"));
     assert!(outcome(&Node::new().file(CONFIG, config), on).starts_with("Met: aescbc"));
-    let node = |first: &str| {
-        let json = format!(
-            "{{\"kind\":\"EncryptionConfiguration\",\"apiVersion\":\"apiserver.config.k8s.io/v1\",\"resources\":[{{\"resources\":[\"secrets\"],\"providers\":[{{\"{first}\":{{\"keys\":[]}}}},{{\"identity\":{{}}}}]}}]}}"
-        );
-        Node::new().file(CONFIG, config).file(&file, json)
+    let head = "kind: EncryptionConfiguration\napiVersion: apiserver.config.k8s.io/v1\nresources:\n";
+    // 32 bytes, which every provider takes.
+    let keys = "keys: [{name: a, secret: MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=}]";
+    let node = |resource: &str, first: &str| {
+        let keys = if first == "identity" { "" } else { keys };
+        let providers = format!("[{{{first}: {{{keys}}}}}, {{identity: {{}}}}]");
+        let text = format!("{head}- resources: [{resource}]\n  providers: {providers}\n");
+        Node::new().file(CONFIG, config).file(&file, text)
     };
-    assert!(outcome(&node("secretbox"), fit).starts_with("Met: secretbox"));
-    assert!(outcome(&node("identity"), on).starts_with("NotMet: identity"));
-    assert!(outcome(&node("aesgcm"), on).starts_with("Met: aesgcm"));
-    assert!(outcome(&node("aesgcm"), fit).starts_with("NotMet: aesgcm"));
-    let other = Node::new()
-        .file(CONFIG, config)
-        .file(&file, "resources:\n- resources: [configmaps]\n  providers: [{aescbc: {}}]\n");
-    assert!(outcome(&other, on).starts_with("NotMet: no provider for Secrets"));
+    assert!(outcome(&node("secrets", "secretbox"), fit).starts_with("Met: secretbox"));
+    assert!(outcome(&node("secrets", "identity"), on).starts_with("NotMet: identity"));
+    assert!(outcome(&node("secrets", "aesgcm"), on).starts_with("Met: aesgcm"));
+    assert!(outcome(&node("secrets", "aesgcm"), fit).starts_with("NotMet: aesgcm"));
+    assert!(outcome(&node("configmaps", "aescbc"), on).starts_with("NotMet: no provider for Secrets"));
+    // One with which the API server does not start encrypts nothing, and its error names no key.
+    for wrong in [
+        format!(
+            "{head}- resources: [secrets]\n  providers: [{{aescbc: {{keys: [{{name: a, secret: c2hvcnQ=}}]}}}}]\n"
+        ),
+        format!("{head}- resources: [secrets]\n  providers: [{{aescbc: {{{keys}}}, identity: {{}}}}]\n"),
+        format!("resources:\n- resources: [secrets]\n  providers: [{{aescbc: {{{keys}}}}}]\n"),
+    ] {
+        let refused = outcome(&Node::new().file(CONFIG, config).file(&file, wrong), on);
+        assert!(refused.starts_with("NotMet: the API server refuses it"), "{refused}");
+    }
+}
+
+#[test]
+fn a_file_that_is_gone_is_no_evidence_of_encryption() {
+    let path = format!("/{SERVER}/cred/encryption-config.json");
+    let log = logged("kube-apiserver", &format!("--encryption-provider-config={path}"));
+    let node = Node::new().file(CONFIG, "secrets-encryption: true\n").file(STARTED, "t");
+    let judged = said(&node, "1.33", Some(&log), "by: {judge: encryption}");
+    assert!(judged.starts_with("NotMet: the file is not there"), "{judged}");
 }

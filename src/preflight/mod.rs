@@ -8,7 +8,7 @@ mod apiserver;
 mod arguments;
 pub(crate) mod audit;
 mod configuration;
-mod encryption;
+pub(crate) mod encryption;
 mod event_rate_limit;
 mod finding;
 mod judged;
