@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 
 use k3s_harden::Role;
@@ -233,6 +234,35 @@ fn files_may_permit_no_more() {
     assert!(said(&node, "1.33", None, rule).starts_with("NotMet: 4600"));
     let none = "file: {path: /var/lib/cni/networks/**/*, mode: \"600\", missing: not-applicable}";
     assert!(said(&Node::new().file(STARTED, "t"), "1.33", None, none).starts_with("NotApplicable: "));
+}
+
+#[test]
+fn files_behind_symlinks_and_with_odd_names_are_files_too() {
+    let rule = "file: {path: server/tls/**/*.key, mode: \"600\"}";
+    let node = Node::new().file(&format!("{SERVER}/tls/a.key"), "").file("srv/etcd/b.key", "");
+    let chmod = |path: &str, mode| {
+        std::fs::set_permissions(node.path().join(path), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    chmod(&format!("{SERVER}/tls/a.key"), 0o600);
+    chmod("srv/etcd/b.key", 0o644);
+    let tls = node.path().join(SERVER).join("tls");
+    let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, tls.join(name)).unwrap();
+    link("/srv/etcd", "etcd");
+    assert_eq!(said(&node, "1.33", None, rule), "NotMet: 0644 (/var/lib/rancher/k3s/server/tls/etcd/b.key)");
+    chmod("srv/etcd/b.key", 0o600);
+    assert!(said(&node, "1.33", None, rule).starts_with("Met: 0600"));
+    link(".", "round");
+    assert!(
+        said(&node, "1.33", None, rule).starts_with("Unknown: "),
+        "who goes round in circles has not seen all"
+    );
+    std::fs::remove_file(tls.join("round")).unwrap();
+    for name in [b"x\n.key".as_slice(), b"x\xff.key"] {
+        let path = tls.join(std::ffi::OsStr::from_bytes(name));
+        std::fs::write(&path, "").unwrap();
+        assert!(said(&node, "1.33", None, rule).starts_with("Unknown: \"x"), "{name:?}");
+        std::fs::remove_file(&path).unwrap();
+    }
 }
 
 #[test]

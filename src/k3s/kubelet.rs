@@ -164,7 +164,10 @@ type DropIn = (Vec<String>, RootedPath);
 /// names begin with.
 fn drop_ins(root: &Root, folder: &RootedPath, below: &[String]) -> Result<Vec<DropIn>> {
     let mut found = Vec::new();
-    for name in root.list(folder)?.into_iter().filter_map(|name| name.into_string().ok()) {
+    for name in root.list(folder)? {
+        let name = name.into_string().map_err(|name| {
+            Error::new(Kind::BadInput, format!("{} in {folder} is no text", name.display()))
+        })?;
         let path: RootedPath = format!("{folder}/{name}").parse()?;
         let parts: Vec<String> = below.iter().cloned().chain([name.clone()]).collect();
         if root.is_directory(&path) {
