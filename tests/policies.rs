@@ -232,6 +232,13 @@ fn a_label_that_a_manifest_sets_counts_more() {
         Node::hardened("1.33").with(path, &namespace(level)).judge("pod-security", "root")
     };
     assert_eq!(with("restricted").outcome, Outcome::Met);
+    // Also once K3s has started, which applies its manifests again and again.
+    let started = Node::hardened("1.33")
+        .with("var/lib/rancher/k3s/server/manifests/shop.yaml", &namespace("baseline"))
+        .logged(
+            "Running kube-apiserver --admission-control-config-file=/var/lib/rancher/k3s/server/psa.yaml",
+        );
+    assert_eq!(started.outcome("pod-security", "root"), Outcome::NotMet);
     // K3s' own namespace may be labelled instead of exempt.
     let system = Node::hardened("1.33")
         .changed(SECURITY, "          - \"kube-system\"\n", "          - tools\n")

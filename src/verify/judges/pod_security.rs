@@ -201,10 +201,11 @@ fn by_level(facts: &Facts<'_>, check: &Check, security: &PodSecurity) -> Result<
     let mut weak = Vec::new();
     let mut evidence = configured.evidence.clone();
     let labelled = labelled(facts)?;
-    if labelled.is_none() && facts.started {
-        evidence.push(seen("labels of namespaces, which count more, were not looked at (--live)"));
+    if facts.started && facts.cluster.is_none() {
+        let text = "labels of the cluster's namespaces, which count more, were not looked at (--live)";
+        evidence.push(seen(text));
     }
-    for (of, its, place) in labelled.into_iter().flatten() {
+    for (of, its, place) in labelled {
         let level = label(&its, LEVEL).map(Level::parse);
         let version = label(&its, VERSION);
         let enforced = Enforced {
@@ -254,19 +255,16 @@ fn by_level(facts: &Facts<'_>, check: &Check, security: &PodSecurity) -> Result<
 /// A namespace: its name, itself, and where it is written.
 type Labelled = (String, Value, Option<Place>);
 
-/// Returns the namespaces of the cluster, or before it is there those that manifests make; none where K3s has started
-/// and was not asked.
-fn labelled(facts: &Facts<'_>) -> Result<Option<Vec<Labelled>>> {
+/// Returns the namespaces of the cluster; where it was not asked, those that manifests make: K3s applies them again and
+/// again.
+fn labelled(facts: &Facts<'_>) -> Result<Vec<Labelled>> {
     if let Some(cluster) = running(facts)? {
         let namespaces = cluster.list(Kind::Namespace)?;
-        return Ok(Some(namespaces.iter().map(|it| (name(it).to_owned(), it.clone(), None)).collect()));
-    }
-    if facts.started {
-        return Ok(None);
+        return Ok(namespaces.iter().map(|it| (name(it).to_owned(), it.clone(), None)).collect());
     }
     let made = applied::objects(facts)?.iter().filter(|object| object.kind() == "Namespace");
     let labelled = |made: &Applied| (made.name().to_owned(), made.object.clone(), Some(made.place.clone()));
-    Ok(Some(made.map(labelled).collect()))
+    Ok(made.map(labelled).collect())
 }
 
 /// Reads the defaults and exemptions.
