@@ -237,6 +237,22 @@ fn files_may_permit_no_more() {
 }
 
 #[test]
+fn k3s_may_write_the_kubeconfig_elsewhere() {
+    let rule = "file: {path: /etc/rancher/k3s/k3s.yaml, key: write-kubeconfig, mode: \"600\"}";
+    let node = Node::new()
+        .file("etc/rancher/k3s/k3s.yaml", "")
+        .file("root/.kube/config", "")
+        .file(CONFIG, "write-kubeconfig: /root/.kube/config\n");
+    let chmod = |path: &str, mode| {
+        std::fs::set_permissions(node.path().join(path), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    chmod("etc/rancher/k3s/k3s.yaml", 0o600);
+    chmod("root/.kube/config", 0o644);
+    assert_eq!(said(&node, "1.33", None, rule), "NotMet: 0644 (/root/.kube/config)");
+    assert!(said(&node.file(CONFIG, ""), "1.33", None, rule).starts_with("Met: 0600"));
+}
+
+#[test]
 fn files_behind_symlinks_and_with_odd_names_are_files_too() {
     let rule = "file: {path: server/tls/**/*.key, mode: \"600\"}";
     let node = Node::new().file(&format!("{SERVER}/tls/a.key"), "").file("srv/etcd/b.key", "");

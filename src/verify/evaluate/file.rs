@@ -14,7 +14,10 @@ const MAX_LINKS: usize = 3;
 
 pub(super) fn judge(facts: &Facts<'_>, rule: &FileRule) -> Result<Judgement> {
     let root = facts.judged.root;
-    let pattern = if rule.path.starts_with('/') {
+    let named = rule.key.as_deref().and_then(|key| facts.judged.value(key)).map(|(text, _)| text);
+    let pattern = if let Some(named) = named.filter(|text| text.starts_with('/')) {
+        facts.judged.path(named)?.to_string()
+    } else if rule.path.starts_with('/') {
         rule.path.clone()
     } else {
         format!("{}/{}", facts.judged.data_dir, rule.path)
@@ -165,6 +168,7 @@ pub(super) fn judge_etcd(facts: &Facts<'_>, rule: &FieldRule) -> Result<Judgemen
     let Some(bytes) = facts.judged.root.read(&path)? else {
         let rule = FileRule {
             path: path.to_string(),
+            key: None,
             except: Vec::new(),
             mode: None,
             owner: None,
