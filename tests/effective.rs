@@ -75,6 +75,25 @@ fn components_get_k3s_own_flags_and_the_arguments() {
 }
 
 #[test]
+fn the_service_of_a_package_and_its_variables_count() {
+    let unit = "[Service]\nEnvironmentFile=-/etc/default/k3s\nExecStart=/usr/bin/k3s server $ARGS\n";
+    let node = Node::new()
+        .file("usr/lib/systemd/system/k3s.service", unit)
+        .file("etc/default/k3s", "ARGS=\"--kube-apiserver-arg=profiling=true --debug\"\n");
+    let profiling = |node: &Node| read(node, &[])["components"]["kube-apiserver"].to_string();
+    assert!(profiling(&node).contains("--profiling=true"));
+    assert_eq!(read(&node, &[])["values"]["debug"]["origin"], "/usr/lib/systemd/system/k3s.service");
+    let drop_in = "[Service]\nExecStart=\nExecStart=/usr/bin/k3s server\n";
+    let node = node.file("etc/systemd/system/k3s.service.d/10.conf", drop_in);
+    assert!(profiling(&node).contains("--profiling=false"));
+    let node = node.file(
+        "etc/systemd/system/k3s.service.d/20.conf",
+        "[Service]\nExecStart=\nExecStart=/usr/bin/k3s server --kube-apiserver-arg=profiling=1\n",
+    );
+    assert!(profiling(&node).contains("--profiling=1"));
+}
+
+#[test]
 fn secrets_are_shown_only_when_asked_for() {
     let hidden = read(&node(), &[]).to_string();
     assert!(!hidden.contains("hush"), "{hidden}");

@@ -226,6 +226,14 @@ fn exemptions_are_said_and_that_of_default_decides() {
     let user = Node::hardened("1.33").changed(SECURITY, "usernames: []", "usernames: [alice]");
     let user = user.judge("pod-security", "privileged");
     assert_eq!((user.outcome, user.actual.as_str()), (Outcome::Met, "restricted, nor for the user alice"));
+    // Whoever makes a ReplicaSet has its pods made by the controller, and a runtime class anybody may ask for.
+    let controller = "[\"system:serviceaccount:kube-system:replicaset-controller\"]";
+    for (field, names) in [("usernames", controller), ("runtimeClasses", "[crun]")] {
+        let node =
+            Node::hardened("1.33").changed(SECURITY, &format!("{field}: []"), &format!("{field}: {names}"));
+        let judgement = node.judge("pod-security", "privileged");
+        assert_eq!(judgement.outcome, Outcome::NotMet, "{field}: {}", shown(&judgement));
+    }
 }
 
 #[test]
@@ -249,6 +257,21 @@ fn a_label_that_a_manifest_sets_counts_more() {
         Node::hardened("1.33").with(path, &namespace(level)).judge("pod-security", "root")
     };
     assert_eq!(with("restricted").outcome, Outcome::Met);
+    // Also once K3s has started, which applies its manifests again and again.
+    let started = Node::hardened("1.33")
+        .with("var/lib/rancher/k3s/server/manifests/shop.yaml", &namespace("baseline"))
+        .logged(
+            "Running kube-apiserver --admission-control-config-file=/var/lib/rancher/k3s/server/psa.yaml",
+        );
+    assert_eq!(started.outcome("pod-security", "root"), Outcome::NotMet);
+    // K3s' own namespace may be labelled instead of exempt.
+    let system = Node::hardened("1.33")
+        .changed(SECURITY, "          - \"kube-system\"\n", "          - tools\n")
+        .with(
+            "var/lib/rancher/k3s/server/manifests/system.yaml",
+            &namespace("privileged").replace("name: shop", "name: kube-system"),
+        );
+    assert_eq!(system.outcome("pod-security", "root"), Outcome::Met);
     let weak = with("baseline");
     assert_eq!((weak.outcome, weak.actual.as_str()), (Outcome::NotMet, "weaker in shop"));
     assert!(

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 
 use k3s_harden::Role;
@@ -83,6 +84,21 @@ fn a_list_is_all_of_its_occurrences() {
 }
 
 #[test]
+fn a_list_may_have_quotes() {
+    let lack = |name: &str, what: &str| {
+        format!("flag: {{component: kube-apiserver, name: {name}, must: {{lack: [{what}]}}}}")
+    };
+    for (name, what) in [
+        ("authorization-mode", "AlwaysAllow"),
+        ("enable-admission-plugins", "AlwaysAdmit"),
+        ("disable-admission-plugins", "ServiceAccount"),
+    ] {
+        let node = Node::new().file(CONFIG, format!("kube-apiserver-arg: ['{name}=\"{what}\",Other']\n"));
+        assert!(said(&node, "1.33", None, &lack(name, what)).starts_with("NotMet: "), "{name}");
+    }
+}
+
+#[test]
 fn after_the_start_the_log_says_and_without_it_nobody() {
     let rule = "flag: {component: kube-apiserver, name: audit-log-maxage, must: {at-least: 30}}";
     let node = Node::new().file(CONFIG, "kube-apiserver-arg: audit-log-maxage=30\n").file(STARTED, "t");
@@ -119,6 +135,60 @@ fn the_kubelets_drop_ins_count_where_no_flag_does() {
         .file(&format!("{KUBELET}/00-k3s-defaults.conf"), "authentication: {webhook: {enabled: true}}\n");
     let log = logged("kubelet", "--node-ip=1");
     assert!(said(&node, "1.36", Some(&log), rule).starts_with("NotMet: true"), "the kubelet's own default");
+}
+
+/// A kubelet that answers anybody, and keeps no chains.
+const OPEN: &str = "authentication: {anonymous: {enabled: true}}\nmakeIPTablesUtilChains: false\n";
+
+#[test]
+fn what_the_kubelets_arguments_name_is_its_configuration_too() {
+    let anonymous = "flag: {component: kubelet, name: anonymous-auth, field: authentication.anonymous.enabled, must: {be: \"false\"}}";
+    let chains = "flag: {component: kubelet, name: make-iptables-util-chains, field: makeIPTablesUtilChains, must: {not-be: \"false\"}}";
+    for arguments in [
+        "config=/etc/kubelet/a.conf",
+        "--config=/etc/kubelet/a.conf",
+        "config-dir=/etc/kubelet",
+        "[config, /etc/kubelet/a.conf]",
+    ] {
+        let node =
+            Node::new().file("etc/kubelet/a.conf", OPEN).file(CONFIG, format!("kubelet-arg: {arguments}\n"));
+        let judged = said(&node, "1.33", None, anonymous);
+        assert_eq!(judged, "NotMet: true (/etc/kubelet/a.conf:1:39)", "{arguments}");
+        if arguments.contains("config=") {
+            // K3s gave the older kubelets a flag, which counts more; where it gives none the file counts.
+            assert!(said(&node, "1.30", None, anonymous).starts_with("Met: "), "{arguments}");
+            let judged = said(&node, "1.30", None, chains);
+            assert_eq!(judged, "NotMet: false (/etc/kubelet/a.conf:2:25)", "{arguments}");
+        }
+        // Later drop-ins count more than the copies that K3s makes.
+        let node =
+            node.file(&format!("{KUBELET}/30.conf"), "authentication: {anonymous: {enabled: false}}\n");
+        assert!(said(&node, "1.33", None, anonymous).starts_with("Met: "), "{arguments}");
+    }
+    let missing = Node::new().file(CONFIG, "kubelet-arg: config=/none.yaml\n");
+    assert!(said(&missing, "1.33", None, anonymous).starts_with("Unknown: /none.yaml, which the kubelet"));
+    let below = Node::new().file(&format!("{KUBELET}/20-cli-config-dir/a.conf"), OPEN);
+    assert!(
+        said(&below, "1.33", None, anonymous).starts_with("NotMet: true"),
+        "the kubelet looks into folders"
+    );
+}
+
+#[test]
+fn a_kubelet_argument_without_a_value_swallows_the_next() {
+    let rule = "flag: {component: kubelet, name: event-qps, must: {be: \"7\"}}";
+    let node = Node::new().file(CONFIG, "kubelet-arg: [seccomp-default, event-qps=7]\n");
+    assert!(said(&node, "1.33", None, rule).starts_with("NotMet: not set"));
+    assert!(said(&node, "1.30", None, rule).starts_with("Met: 7"));
+}
+
+#[test]
+fn the_kubelet_will_protect_the_kernel_by_k3s_own_key() {
+    let rule = "flag: {component: kubelet, name: protect-kernel-defaults, field: protectKernelDefaults, must: {be: \"true\"}}";
+    let node = Node::new().file(CONFIG, "protect-kernel-defaults: true\n");
+    for minor in ["1.24", "1.31", "1.32", "1.37"] {
+        assert!(said(&node, minor, None, rule).starts_with("Met: true"), "{minor}");
+    }
 }
 
 #[test]
@@ -164,6 +234,51 @@ fn files_may_permit_no_more() {
     assert!(said(&node, "1.33", None, rule).starts_with("NotMet: 4600"));
     let none = "file: {path: /var/lib/cni/networks/**/*, mode: \"600\", missing: not-applicable}";
     assert!(said(&Node::new().file(STARTED, "t"), "1.33", None, none).starts_with("NotApplicable: "));
+}
+
+#[test]
+fn k3s_may_write_the_kubeconfig_elsewhere() {
+    let rule = "file: {path: /etc/rancher/k3s/k3s.yaml, key: write-kubeconfig, mode: \"600\"}";
+    let node = Node::new()
+        .file("etc/rancher/k3s/k3s.yaml", "")
+        .file("root/.kube/config", "")
+        .file(CONFIG, "write-kubeconfig: /root/.kube/config\n");
+    let chmod = |path: &str, mode| {
+        std::fs::set_permissions(node.path().join(path), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    chmod("etc/rancher/k3s/k3s.yaml", 0o600);
+    chmod("root/.kube/config", 0o644);
+    assert_eq!(said(&node, "1.33", None, rule), "NotMet: 0644 (/root/.kube/config)");
+    assert!(said(&node.file(CONFIG, ""), "1.33", None, rule).starts_with("Met: 0600"));
+}
+
+#[test]
+fn files_behind_symlinks_and_with_odd_names_are_files_too() {
+    let rule = "file: {path: server/tls/**/*.key, mode: \"600\"}";
+    let node = Node::new().file(&format!("{SERVER}/tls/a.key"), "").file("srv/etcd/b.key", "");
+    let chmod = |path: &str, mode| {
+        std::fs::set_permissions(node.path().join(path), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    chmod(&format!("{SERVER}/tls/a.key"), 0o600);
+    chmod("srv/etcd/b.key", 0o644);
+    let tls = node.path().join(SERVER).join("tls");
+    let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, tls.join(name)).unwrap();
+    link("/srv/etcd", "etcd");
+    assert_eq!(said(&node, "1.33", None, rule), "NotMet: 0644 (/var/lib/rancher/k3s/server/tls/etcd/b.key)");
+    chmod("srv/etcd/b.key", 0o600);
+    assert!(said(&node, "1.33", None, rule).starts_with("Met: 0600"));
+    link(".", "round");
+    assert!(
+        said(&node, "1.33", None, rule).starts_with("Unknown: "),
+        "who goes round in circles has not seen all"
+    );
+    std::fs::remove_file(tls.join("round")).unwrap();
+    for name in [b"x\n.key".as_slice(), b"x\xff.key"] {
+        let path = tls.join(std::ffi::OsStr::from_bytes(name));
+        std::fs::write(&path, "").unwrap();
+        assert!(said(&node, "1.33", None, rule).starts_with("Unknown: \"x"), "{name:?}");
+        std::fs::remove_file(&path).unwrap();
+    }
 }
 
 #[test]
@@ -261,13 +376,40 @@ fn an_audit_policy_has_to_record_what_matters() {
         "resources: [{group: \"\"}]",
         "resources: [{group: \"\", resources: [\"*\"]}]",
         "resources: [{group: \"\", resources: [\"pods/*\"]}]",
+        "resources: [{group: \"\", resources: [\"secrets/*\"]}]",
+        "namespaces: [\"\"]",
         "omitStages: [RequestReceived]",
     ] {
         let node = policy(&format!("- level: None\n  {wide}\n- level: Metadata\n"));
         assert!(outcome(&node, covers).starts_with("NotMet: "), "{wide}: {}", outcome(&node, covers));
     }
+    let every_group = policy("- level: None\n  resources: [{group: \"*\"}]\n- level: Metadata\n");
+    assert!(said(&every_group, "1.36", None, covers).starts_with("NotMet: not recorded"));
     let gone = Node::new().file(CONFIG, "kube-apiserver-arg: audit-policy-file=/none.yaml\n");
     assert!(outcome(&gone, there).starts_with("NotMet: the file is not there"));
+}
+
+#[test]
+fn a_policy_that_records_nothing_or_is_refused_is_none() {
+    let (there, covers) = ("by: {judge: audit-policy}", "by: {judge: audit-policy-coverage}");
+    let head = "apiVersion: audit.k8s.io/v1\nkind: Policy\n";
+    for (policy, says) in [
+        (format!("{head}rules: [{{level: None}}, {{level: Metadata}}]"), "the policy records nothing"),
+        (
+            format!("{head}omitStages: [RequestReceived, ResponseComplete]\nrules: [{{level: Metadata}}]"),
+            "the policy records nothing",
+        ),
+        (format!("{head}rules: [{{level: metadata}}]"), "the API server refuses its policy"),
+        (format!("{head}rules: [{{levle: Metadata}}]"), "the API server refuses its policy"),
+        (format!("{head}rules: []"), "the API server refuses its policy"),
+        ("rules: [{level: Metadata}]".to_owned(), "the API server refuses its policy"),
+        (head.replace("v1", "v1beta1") + "rules: [{level: Metadata}]", "the API server refuses its policy"),
+    ] {
+        let node = with_policy(&policy);
+        let judged = said(&node, "1.33", None, there);
+        assert!(judged.starts_with(&format!("NotMet: {says} ")), "{policy}: {judged}");
+        assert!(said(&node, "1.33", None, covers).starts_with("NotMet: "), "{policy}");
+    }
 }
 
 #[test]
@@ -292,18 +434,38 @@ fn the_first_provider_of_secrets_encrypts_them() {
     let outcome = |node: &Node, rule: &str| said(node, "1.33", None, rule);
     assert!(outcome(&Node::new(), on).starts_with("NotMet: not set"));
     assert!(outcome(&Node::new().file(CONFIG, config), on).starts_with("Met: aescbc"));
-    let node = |first: &str| {
-        let json = format!(
-            "{{\"kind\":\"EncryptionConfiguration\",\"apiVersion\":\"apiserver.config.k8s.io/v1\",\"resources\":[{{\"resources\":[\"secrets\"],\"providers\":[{{\"{first}\":{{\"keys\":[]}}}},{{\"identity\":{{}}}}]}}]}}"
-        );
-        Node::new().file(CONFIG, config).file(&file, json)
+    let head = "kind: EncryptionConfiguration\napiVersion: apiserver.config.k8s.io/v1\nresources:\n";
+    // 32 bytes, which every provider takes.
+    let keys = "keys: [{name: a, secret: MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=}]";
+    let node = |resource: &str, first: &str| {
+        let keys = if first == "identity" { "" } else { keys };
+        let providers = format!("[{{{first}: {{{keys}}}}}, {{identity: {{}}}}]");
+        let text = format!("{head}- resources: [{resource}]\n  providers: {providers}\n");
+        Node::new().file(CONFIG, config).file(&file, text)
     };
-    assert!(outcome(&node("secretbox"), fit).starts_with("Met: secretbox"));
-    assert!(outcome(&node("identity"), on).starts_with("NotMet: identity"));
-    assert!(outcome(&node("aesgcm"), on).starts_with("Met: aesgcm"));
-    assert!(outcome(&node("aesgcm"), fit).starts_with("NotMet: aesgcm"));
-    let other = Node::new()
-        .file(CONFIG, config)
-        .file(&file, "resources:\n- resources: [configmaps]\n  providers: [{aescbc: {}}]\n");
-    assert!(outcome(&other, on).starts_with("NotMet: no provider for Secrets"));
+    assert!(outcome(&node("secrets", "secretbox"), fit).starts_with("Met: secretbox"));
+    assert!(outcome(&node("secrets", "identity"), on).starts_with("NotMet: identity"));
+    assert!(outcome(&node("secrets", "aesgcm"), on).starts_with("Met: aesgcm"));
+    assert!(outcome(&node("secrets", "aesgcm"), fit).starts_with("NotMet: aesgcm"));
+    assert!(outcome(&node("configmaps", "aescbc"), on).starts_with("NotMet: no provider for Secrets"));
+    // One with which the API server does not start encrypts nothing, and its error names no key.
+    for wrong in [
+        format!(
+            "{head}- resources: [secrets]\n  providers: [{{aescbc: {{keys: [{{name: a, secret: c2hvcnQ=}}]}}}}]\n"
+        ),
+        format!("{head}- resources: [secrets]\n  providers: [{{aescbc: {{{keys}}}, identity: {{}}}}]\n"),
+        format!("resources:\n- resources: [secrets]\n  providers: [{{aescbc: {{{keys}}}}}]\n"),
+    ] {
+        let refused = outcome(&Node::new().file(CONFIG, config).file(&file, wrong), on);
+        assert!(refused.starts_with("NotMet: the API server refuses it"), "{refused}");
+    }
+}
+
+#[test]
+fn a_file_that_is_gone_is_no_evidence_of_encryption() {
+    let path = format!("/{SERVER}/cred/encryption-config.json");
+    let log = logged("kube-apiserver", &format!("--encryption-provider-config={path}"));
+    let node = Node::new().file(CONFIG, "secrets-encryption: true\n").file(STARTED, "t");
+    let judged = said(&node, "1.33", Some(&log), "by: {judge: encryption}");
+    assert!(judged.starts_with("NotMet: the file is not there"), "{judged}");
 }

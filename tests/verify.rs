@@ -107,6 +107,28 @@ fn each_argument_that_is_undone_is_found() {
 }
 
 #[test]
+fn a_file_of_authorizers_takes_the_place_of_k3s_own_flags() {
+    let files = "kube-apiserver-arg: [authorization-config=/a.yaml, authentication-config=/b.yaml]\n";
+    let node = Node::new().file(CONFIG, files);
+    let (report, _) = report(&node, &["--k3s-version", "1.33", "--role", "server"]);
+    let passed = ids(&report, "pass");
+    for id in ["1.2.1", "1.2.6", "1.2.7", "1.2.8"] {
+        assert!(!passed.contains(&id.to_owned()), "{id}: only the files say");
+    }
+}
+
+#[test]
+fn k3s_own_switches_are_on_by_any_word_of_gos() {
+    let switches = "secrets-encryption: 1\nprotect-kernel-defaults: T\ncluster-init: 't'\n";
+    let node = Node::new().file(CONFIG, switches);
+    let (report, _) = report(&node, &["--k3s-version", "1.24", "--role", "server"]);
+    let passed = ids(&report, "pass");
+    for id in ["1.2.26", "1.2.29", "1.2.30", "4.2.6"] {
+        assert!(passed.contains(&id.to_owned()), "{id}: {passed:?}");
+    }
+}
+
+#[test]
 fn a_selection_is_looked_at_alone() {
     let node = hardened(&["--k3s-version", "1.33"]);
     let (one, _) = report(&node, &["--only", "1.2.16"]);

@@ -1,4 +1,5 @@
-//! How K3s merges the arguments that a user gives a component with its own (`GetArgs` in pkg/util/args.go).
+//! How K3s merges the arguments that a user gives a component with its own (`GetArgs` in pkg/util/args.go), and which
+//! of the kubelet's it keeps for itself.
 
 use std::collections::BTreeMap;
 
@@ -30,4 +31,36 @@ pub fn merge<'a>(
         .into_iter()
         .flat_map(|(name, values)| values.into_iter().map(move |value| format!("--{name}={value}")));
     flags.collect()
+}
+
+/// The arguments that a user gives the kubelet, as K3s takes them apart since it has a folder of drop-ins.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kubelets<'a> {
+    /// Those that the kubelet gets.
+    pub kept: Vec<&'a str>,
+    /// The file that becomes a drop-in.
+    pub config: Option<&'a str>,
+    /// The folder that becomes one.
+    pub config_dir: Option<&'a str>,
+}
+
+/// Takes the kubelet's arguments apart (`extractConfigArgs` in pkg/daemons/agent/agent.go of 1.32): one without `=`
+/// swallows the one behind it, whatever that is.
+#[must_use]
+pub fn of_kubelet<'a>(extra: impl IntoIterator<Item = &'a str>) -> Kubelets<'a> {
+    let mut found = Kubelets::default();
+    let mut extra = extra.into_iter();
+    while let Some(argument) = extra.next() {
+        let plain = argument.strip_prefix("--").unwrap_or(argument);
+        let (name, value) = match plain.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (plain, extra.next()),
+        };
+        match name {
+            "config" => found.config = value,
+            "config-dir" => found.config_dir = value,
+            _ => found.kept.push(argument),
+        }
+    }
+    found
 }

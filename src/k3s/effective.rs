@@ -33,6 +33,15 @@ const SECRETS: [&str; 8] = [
 ];
 const MASK: &str = "********";
 
+/// Where systemd looks for units, the first before the others: the administrator's, then those of packages.
+const UNITS: [&str; 5] = [
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
+
 /// Components by the K3s flag that gives them arguments.
 const COMPONENTS: [(&str, &str, &[Role]); 5] = [
     ("kube-apiserver", "kube-apiserver-arg", &[Role::Server]),
@@ -41,6 +50,10 @@ const COMPONENTS: [(&str, &str, &[Role]); 5] = [
     ("kubelet", "kubelet-arg", &[Role::Server, Role::Agent]),
     ("kube-proxy", "kube-proxy-arg", &[Role::Server, Role::Agent]),
 ];
+
+/// Files that an argument of the API server names, and the flag that K3s does not give it beside one.
+const LEFT_TO_A_FILE: [(&str, &str); 2] =
+    [("authorization-config", "authorization-mode"), ("authentication-config", "anonymous-auth")];
 
 /// What is in force.
 #[derive(Debug, Clone, PartialEq)]
@@ -265,25 +278,26 @@ pub fn service_data_dir(root: &Root) -> Result<Option<(String, String)>> {
 
 /// Finds the service that starts K3s in `role`, whatever its name.
 fn find_service(root: &Root, role: Role) -> Result<(Service, String)> {
-    let folder = RootedPath::fixed("/etc/systemd/system");
-    for name in root.list(&folder)? {
-        let Some(unit) = name
-            .to_str()
+    let starts = |service: &Service| service.words.iter().any(|word| *word == role.to_string());
+    for (name, path) in by_name(root, "")? {
+        let Some(unit) = Some(name.as_str())
             .filter(|name| name.starts_with("k3s"))
             .and_then(|name| name.strip_suffix(".service"))
         else {
             continue;
         };
-        let path = folder.join(&format!("{unit}.service"));
         let mut service = Service::default();
         service.add_unit(&text(root, &path)?, unit);
-        let drop_ins = folder.join(&format!("{unit}.service.d"));
-        for name in root.list(&drop_ins)? {
-            if let Some(name) = name.to_str().filter(|name| name.ends_with(".conf")) {
-                service.add_unit(&text(root, &drop_ins.join(name))?, unit);
+        for (name, drop_in) in by_name(root, &format!("/{unit}.service.d"))? {
+            if name.ends_with(".conf") {
+                service.add_unit(&text(root, &drop_in)?, unit);
             }
         }
-        if service.words.iter().any(|word| *word == role.to_string()) {
+        if service.has_variables() {
+            let variables = environment(root, &service)?;
+            service.expand(&|name| variables.get(name).map(|(value, _)| value.as_str()));
+        }
+        if starts(&service) {
             return Ok((service, path.to_string()));
         }
     }
@@ -292,11 +306,26 @@ fn find_service(root: &Root, role: Role) -> Result<(Service, String)> {
         let Some(name) = name.to_str().filter(|name| name.starts_with("k3s")) else { continue };
         let mut service = Service::default();
         service.add_init_script(&text(root, &folder.join(name))?);
-        if service.words.iter().any(|word| *word == role.to_string()) {
+        if starts(&service) {
             return Ok((service, folder.join(name).to_string()));
         }
     }
     Ok((Service::default(), String::new()))
+}
+
+/// Returns what is in systemd's folders of units, or in one below each, by name: of two with the same name that in the
+/// first folder counts.
+fn by_name(root: &Root, below: &str) -> Result<BTreeMap<String, RootedPath>> {
+    let mut found = BTreeMap::new();
+    for folder in UNITS {
+        let folder: RootedPath = format!("{folder}{below}").parse()?;
+        for name in root.list(&folder)? {
+            if let Some(name) = name.to_str().filter(|name| !name.contains('\n')) {
+                found.entry(name.to_owned()).or_insert_with(|| folder.join(name));
+            }
+        }
+    }
+    Ok(found)
 }
 
 fn text(root: &Root, path: &RootedPath) -> Result<String> {
@@ -357,7 +386,7 @@ fn typed(role: Role, words: &[String]) -> Vec<(usize, (String, String))> {
 
 /// Tells whether a flag that is on or off is on.
 fn is_on(values: &BTreeMap<String, InForce>, name: &str) -> bool {
-    values.get(name).and_then(|value| value.items.last()).is_some_and(|text| text == "true")
+    values.get(name).and_then(|value| value.items.last()).is_some_and(|text| flags::is_true(text))
 }
 
 /// Tells whether K3s will run etcd itself (pkg/cluster/managed.go): where nobody names a datastore, and the cluster is
@@ -406,9 +435,26 @@ fn flags_of_components(
         let old = OLD_NAMES.iter().filter(|(_, new)| new == key).map(|(old, _)| *old);
         let given = old.chain([*key]).filter_map(|key| values.get(key));
         let extra: Vec<&String> = given.flat_map(|value| &value.items).collect();
-        ((*component).to_owned(), arguments::merge(&defaults, extra.into_iter().map(String::as_str)))
+        if *component == "kube-apiserver" {
+            // Where a file says it instead, K3s leaves it to the file (pkg/daemons/control/server.go).
+            for (file, flag) in LEFT_TO_A_FILE {
+                if extra.iter().any(|text| components::name_of(text) == file && is_not_empty(text)) {
+                    defaults.remove(flag);
+                }
+            }
+        }
+        let mut extra: Vec<&str> = extra.into_iter().map(String::as_str).collect();
+        if *component == "kubelet" && defaults.contains_key("config-dir") {
+            extra = arguments::of_kubelet(extra).kept;
+        }
+        ((*component).to_owned(), arguments::merge(&defaults, extra))
     })
     .collect()
+}
+
+/// Tells whether an argument has a value.
+fn is_not_empty(text: &str) -> bool {
+    text.split_once('=').is_some_and(|(_, value)| !value.is_empty())
 }
 
 /// Makes K3s' own flags of a component with SQLite those with embedded etcd.

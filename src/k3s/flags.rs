@@ -95,6 +95,17 @@ pub fn names(role: Role, minor: KubernetesMinor) -> BTreeSet<&'static str> {
     of(role, minor).flat_map(|flag| flag.names.iter().map(String::as_str)).collect()
 }
 
+/// Go's words for true.
+const TRUE: [&str; 6] = ["1", "t", "T", "true", "TRUE", "True"];
+/// Go's words for false.
+const FALSE: [&str; 6] = ["0", "f", "F", "false", "FALSE", "False"];
+
+/// Tells whether K3s' command line takes a value for true.
+#[must_use]
+pub fn is_true(text: &str) -> bool {
+    TRUE.contains(&text)
+}
+
 /// Tells whether K3s' command line takes `text` for the flag `name`, and says what it answers where not.
 ///
 /// # Errors
@@ -106,8 +117,7 @@ pub fn check(role: Role, minor: KubernetesMinor, name: &str, text: &str) -> Resu
     let fits = match flag.kind {
         Type::Text | Type::List => true,
         Type::Boolean => {
-            let words = ["1", "t", "T", "true", "TRUE", "True", "0", "f", "F", "false", "FALSE", "False"];
-            if !words.contains(&text) {
+            if !TRUE.contains(&text) && !FALSE.contains(&text) {
                 return Err(format!("invalid boolean value {text:?} for -{name}: parse error"));
             }
             true

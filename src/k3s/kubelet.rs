@@ -1,13 +1,15 @@
 //! The kubelet's configuration: K3s' own drop-in and the user's beside it, merged as the kubelet merges them. What is on
 //! its command line counts more.
 //!
-//! Source: pkg/daemons/agent/agent_linux.go of K3s; cmd/kubelet/app/server.go (mergeKubeletConfigurations) of
-//! Kubernetes: files that end in `.conf`, in the order of their names, each a JSON merge patch.
+//! Source: pkg/daemons/agent (`extractConfigArgs`, `writeKubeletConfig`) of K3s; cmd/kubelet/app/server.go
+//! (`mergeKubeletConfigurations`) of Kubernetes: files that end in `.conf`, also in folders, in the order of their names,
+//! each a JSON merge patch.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
+use super::arguments;
 use super::yaml::{self, Node, Value};
 use crate::embedded;
 use crate::error::{Error, Kind, Place, Result};
@@ -18,6 +20,12 @@ use crate::profile::KubernetesMinor;
 pub const DROP_INS: &str = "agent/etc/kubelet.conf.d";
 /// The one that K3s writes at every start.
 pub const DEFAULTS: &str = "00-k3s-defaults.conf";
+
+/// The copies that K3s makes of what the kubelet's arguments `config` and `config-dir` name.
+const COPIED_FILE: &str = "10-cli-config.conf";
+const COPIED_FOLDER: &str = "20-cli-config-dir";
+/// Deepest folder of drop-ins that is looked at.
+const MAX_DEPTH: usize = 16;
 
 /// The configuration that is in force, by dotted path.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -35,29 +43,56 @@ pub struct Field {
 }
 
 impl KubeletConfig {
-    /// Reads the drop-ins of a node. Where K3s has not written its own yet, what it will write counts.
+    /// Reads the configuration of a node, with the arguments that the user gives its kubelet. Where K3s has not written
+    /// its own drop-in yet, what it will write counts; `protects` is its key `protect-kernel-defaults`.
     ///
     /// # Errors
     /// [`Kind::BadInput`] with the place for a file that the kubelet cannot read.
-    pub fn read(root: &Root, data_dir: &RootedPath, minor: KubernetesMinor) -> Result<Self> {
+    pub fn read(
+        root: &Root,
+        data_dir: &RootedPath,
+        minor: KubernetesMinor,
+        arguments: &[&str],
+        protects: bool,
+    ) -> Result<Self> {
         let mut config = Self::default();
-        // Before K3s has a folder of drop-ins it gives the kubelet none.
-        let Some(own) = default_config(minor, data_dir) else { return Ok(config) };
+        let given = arguments::of_kubelet(arguments.iter().copied());
+        let Some(own) = default_config(minor, data_dir) else {
+            // Before K3s has a folder of drop-ins it hands both arguments on.
+            if let Some(file) = given.config {
+                config.add_file(root, &file.parse()?)?;
+            }
+            if let Some(folder) = given.config_dir {
+                for (_, path) in drop_ins(root, &folder.parse()?, &[])? {
+                    config.add_file(root, &path)?;
+                }
+            }
+            return Ok(config);
+        };
         let folder = data_dir.join(DROP_INS);
-        let mut names: Vec<String> = root
-            .list(&folder)?
-            .into_iter()
-            .filter_map(|name| name.into_string().ok())
-            .filter(|name| name.ends_with(".conf"))
-            .collect();
-        names.sort();
-        if !names.iter().any(|name| name == DEFAULTS) {
+        let mut files = drop_ins(root, &folder, &[])?;
+        let is_there = |files: &[DropIn], name: &str| files.iter().any(|(parts, _)| parts[0] == name);
+        if !is_there(&files, DEFAULTS) {
             config.add(own.as_bytes(), None)?;
+            if protects {
+                config.add(b"protectKernelDefaults: true", None)?;
+            }
         }
-        for name in names {
-            let path = folder.join(&name);
-            let bytes = root.read(&path)?.unwrap_or_default();
-            config.add(&bytes, Some(path.as_str()))?;
+        // At every start K3s copies what the arguments name into its folder, unless it is from there.
+        let is_elsewhere = |text: &&str| !text.starts_with(folder.as_str());
+        if let Some(file) = given.config.filter(is_elsewhere)
+            && !is_there(&files, COPIED_FILE)
+        {
+            files.push((vec![COPIED_FILE.to_owned()], file.parse()?));
+        }
+        if let Some(copied) = given.config_dir.filter(is_elsewhere)
+            && !is_there(&files, COPIED_FOLDER)
+        {
+            files.extend(drop_ins(root, &copied.parse()?, &[COPIED_FOLDER.to_owned()])?);
+        }
+        files.sort();
+        for (_, path) in files {
+            config.add_file(root, &path)?;
         }
         Ok(config)
     }
@@ -72,6 +107,15 @@ impl KubeletConfig {
     pub fn below<'c>(&'c self, path: &str) -> impl Iterator<Item = (&'c str, &'c Field)> {
         let below = format!("{path}.");
         self.fields.iter().filter_map(move |(known, field)| Some((known.strip_prefix(&below)?, field)))
+    }
+
+    fn add_file(&mut self, root: &Root, path: &RootedPath) -> Result<()> {
+        let place = Place { file: path.to_string(), position: None };
+        let bytes = root.read(path)?.ok_or_else(|| {
+            Error::new(Kind::BadInput, format!("{path}, which the kubelet is to read, is not there"))
+                .at(place)
+        })?;
+        self.add(&bytes, Some(path.as_str()))
     }
 
     fn add(&mut self, bytes: &[u8], file: Option<&str>) -> Result<()> {
@@ -111,6 +155,31 @@ impl KubeletConfig {
         };
         self.fields.insert(path.to_owned(), Field { items, place: place(node.position) });
     }
+}
+
+/// A drop-in: the parts of its name below the folder, by which it is sorted, and its path.
+type DropIn = (Vec<String>, RootedPath);
+
+/// Finds the drop-ins in a folder and those below it, in the kubelet's order (`filepath.WalkDir`); `below` is what their
+/// names begin with.
+fn drop_ins(root: &Root, folder: &RootedPath, below: &[String]) -> Result<Vec<DropIn>> {
+    let mut found = Vec::new();
+    for name in root.list(folder)? {
+        let name = name.into_string().map_err(|name| {
+            Error::new(Kind::BadInput, format!("{} in {folder} is no text", name.display()))
+        })?;
+        let path: RootedPath = format!("{folder}/{name}").parse()?;
+        let parts: Vec<String> = below.iter().cloned().chain([name.clone()]).collect();
+        if root.is_directory(&path) {
+            if parts.len() < MAX_DEPTH {
+                found.extend(drop_ins(root, &path, &parts)?);
+            }
+        } else if name.ends_with(".conf") {
+            found.push((parts, path));
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// Returns the text of the drop-in that K3s of a minor writes at every start, as JSON, which is YAML; none where it

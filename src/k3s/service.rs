@@ -42,6 +42,27 @@ impl Service {
         }
     }
 
+    /// Tells whether there are variables on the command line.
+    #[must_use]
+    pub fn has_variables(&self) -> bool {
+        self.words.iter().any(|word| word.contains('$'))
+    }
+
+    /// Puts values in the place of variables as systemd does: `$NAME` as a word of its own becomes the words of its value,
+    /// `${NAME}` in a word becomes its value.
+    pub fn expand<'v>(&mut self, value: &dyn Fn(&str) -> Option<&'v str>) {
+        let is_name = |name: &str| {
+            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        };
+        let words = std::mem::take(&mut self.words);
+        for word in words {
+            match word.strip_prefix('$').filter(|name| is_name(name)) {
+                Some(name) => self.words.extend(split(value(name).unwrap_or_default())),
+                None => self.words.push(inside(&word, value)),
+            }
+        }
+    }
+
     /// Takes in an OpenRC script as the installer writes it.
     pub fn add_init_script(&mut self, text: &str) {
         let joined = text.replace("\\\n", " ");
@@ -54,6 +75,26 @@ impl Service {
         let sourced = joined.lines().filter_map(|line| line.trim().strip_prefix(". "));
         self.environment_files.extend(sourced.map(|path| path.trim().trim_matches(['"', '\'']).to_owned()));
     }
+}
+
+/// Puts values in the place of `${NAME}` in a word, and `$` in that of `$$`.
+fn inside<'v>(word: &str, value: &dyn Fn(&str) -> Option<&'v str>) -> String {
+    let mut done = String::new();
+    let mut rest = word;
+    while let Some((before, behind)) = rest.split_once('$') {
+        done.push_str(before);
+        rest = behind;
+        if let Some(behind) = rest.strip_prefix('$') {
+            done.push('$');
+            rest = behind;
+        } else if let Some((name, behind)) = rest.strip_prefix('{').and_then(|named| named.split_once('}')) {
+            done.push_str(value(name).unwrap_or_default());
+            rest = behind;
+        } else {
+            done.push('$');
+        }
+    }
+    done + rest
 }
 
 /// Reads `NAME=value` lines of an environment file.
@@ -108,6 +149,20 @@ mod tests {
         );
         assert_eq!(service.words, ["agent"]);
         assert_eq!(service.environment, [("A".into(), "1 2".into()), ("B".into(), "3".into())]);
+    }
+
+    #[test]
+    fn variables_are_expanded_as_systemd_expands_them() {
+        let mut service = Service::default();
+        service.add_unit("[Service]\nExecStart=/k3s $ROLE ${A}-${NO}x --b=$A $NO $ARGS $$A\n", "k3s");
+        assert!(service.has_variables());
+        service.expand(&|name| match name {
+            "ROLE" => Some("server"),
+            "A" => Some("a b"),
+            "ARGS" => Some("--c '--d=e f'"),
+            _ => None,
+        });
+        assert_eq!(service.words, ["server", "a b-x", "--b=$A", "--c", "--d=e f", "$A"]);
     }
 
     #[test]

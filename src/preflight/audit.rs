@@ -379,16 +379,18 @@ fn validate_group(
     Ok(())
 }
 
+/// Says why the API server would not start with a policy, if it would not.
+pub(crate) fn refusal(judged: &Judged<'_>, path: &RootedPath, document: &Document) -> Option<Fault> {
+    let server = ApiServer::with(judged, Vec::new());
+    policy(&server, path, document).err().map(|(_, _, fault)| fault)
+}
+
 /// Tells whether a policy records anything: the first rule that fits a request decides.
-fn records(root: &Node, rules: &[Node]) -> bool {
+pub(crate) fn records(root: &Node, rules: &[Node]) -> bool {
     const CONDITIONS: [&str; 6] =
         ["users", "userGroups", "verbs", "resources", "namespaces", "nonResourceURLs"];
-    let omitted = |node: &Node, stage: &str| {
-        yaml::items(node, "omitStages").iter().any(|item| yaml::content(item) == stage)
-    };
     for rule in rules {
-        let has_stage = STAGES.iter().any(|stage| !omitted(root, stage) && !omitted(rule, stage));
-        if yaml::text(rule, "level") != "None" && has_stage {
+        if is_recorded(root, rule) {
             return true;
         }
         if CONDITIONS.iter().all(|name| yaml::items(rule, name).is_empty()) {
@@ -396,6 +398,18 @@ fn records(root: &Node, rules: &[Node]) -> bool {
         }
     }
     false
+}
+
+/// Tells whether the requests that a rule fits are recorded: at one of the stages that each request has. Only watches and
+/// their like have a start of the response, and hopefully none a panic.
+pub(crate) fn is_recorded(root: &Node, rule: &Node) -> bool {
+    let omitted = |node: &Node, stage: &str| {
+        yaml::items(node, "omitStages").iter().any(|item| yaml::content(item) == stage)
+    };
+    yaml::text(rule, "level") != "None"
+        && ["RequestReceived", "ResponseComplete"]
+            .iter()
+            .any(|stage| !omitted(root, stage) && !omitted(rule, stage))
 }
 
 /// The API server makes the log and its directories, but nothing in the place of something else.

@@ -82,6 +82,11 @@ pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
     })
 }
 
+/// Says why an API server with these flags would not start on a configuration, if it would not.
+pub(crate) fn refusal(judged: &Judged<'_>, flags: Vec<(String, String)>, bytes: &[u8]) -> Option<Fault> {
+    check(&ApiServer::with(judged, flags), bytes).err().map(|(_, fault)| fault)
+}
+
 /// What a configuration that the server takes does.
 fn effect(path: &RootedPath, document: &Document, loose: &[Fault]) -> Vec<Finding> {
     let mut findings: Vec<Finding> =

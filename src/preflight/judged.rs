@@ -2,7 +2,7 @@
 
 use crate::Role;
 use crate::error::{Error, Kind, Place, Result};
-use crate::k3s::{Effective, Question};
+use crate::k3s::{Effective, Question, flags};
 use crate::node::k3s::Traces;
 use crate::node::{Root, RootedPath, sysctl};
 use crate::profile::KubernetesMinor;
@@ -110,7 +110,7 @@ impl<'a> Judged<'a> {
     /// Tells whether one of K3s' own keys is true.
     #[must_use]
     pub fn is_on(&self, key: &str) -> bool {
-        self.value(key).is_some_and(|(text, _)| ["1", "t", "T", "true", "TRUE", "True"].contains(&text))
+        self.value(key).is_some_and(|(text, _)| flags::is_true(text))
     }
 
     /// Returns what K3s has left on the node.

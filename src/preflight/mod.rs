@@ -6,9 +6,9 @@
 pub(crate) mod admission;
 mod apiserver;
 mod arguments;
-mod audit;
+pub(crate) mod audit;
 mod configuration;
-mod encryption;
+pub(crate) mod encryption;
 mod event_rate_limit;
 mod finding;
 mod judged;

@@ -84,7 +84,7 @@ impl<'a> Facts<'a> {
     pub fn of(judged: Judged<'a>, owner: Owner, journal: Journal) -> Self {
         // A log is that of a K3s that has started, be it empty.
         let started = judged.traces().started.is_some() || journal.from.is_some();
-        let kubelet = KubeletConfig::read(judged.root, &judged.data_dir, judged.minor);
+        let kubelet = kubelet(&judged);
         let datastore = datastore(&judged);
         Self {
             judged,
@@ -150,6 +150,13 @@ impl<'a> Facts<'a> {
     pub fn home() -> Place {
         Place { file: DROP_IN.to_owned(), position: None }
     }
+}
+
+fn kubelet(judged: &Judged<'_>) -> Result<KubeletConfig> {
+    let arguments = judged.arguments("kubelet");
+    let arguments: Vec<&str> = arguments.iter().map(|argument| argument.text.as_str()).collect();
+    let protects = judged.is_on("protect-kernel-defaults");
+    KubeletConfig::read(judged.root, &judged.data_dir, judged.minor, &arguments, protects)
 }
 
 /// Name and value of a flag.

@@ -80,14 +80,25 @@ fn starts(text: &str) -> BTreeMap<String, Logged> {
     let mut last = BTreeMap::new();
     for (index, line) in text.lines().enumerate() {
         // A value may say it too, behind the component's name.
-        let Some((component, flags)) = line.split_once(MARK).and_then(|(_, rest)| rest.split_once(' '))
-        else {
-            continue;
-        };
-        last.insert(component, (index + 1, flags));
+        let Some((before, message)) = line.split_once(MARK) else { continue };
+        let Some((component, flags)) = message.split_once(' ') else { continue };
+        // So may anybody who gets a text into the log, such as the command of a probe.
+        if begins_a_message(before) && flags.starts_with("--") {
+            last.insert(component, (index + 1, flags));
+        }
     }
     let logged = |(line, flags): (usize, &str)| Logged { flags: split(&unquoted(flags)), line };
     last.into_iter().map(|(component, at)| (component.to_owned(), logged(at))).collect()
+}
+
+/// Tells whether K3s' own message begins behind a text: `msg="`, `INFO[0001] ` on a terminal, or nothing at all.
+fn begins_a_message(before: &str) -> bool {
+    let on_a_terminal = || {
+        let (level, seconds) = before.strip_suffix("] ")?.rsplit_once('[')?;
+        let level = level.strip_suffix("\u{1b}[0m").unwrap_or(level);
+        Some(level.ends_with("INFO") && seconds.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    before.is_empty() || before.ends_with("msg=\"") || on_a_terminal() == Some(true)
 }
 
 /// Takes away the quotes in which logrus puts a message, and what follows them.
@@ -148,6 +159,24 @@ mod tests {
         let quotes = "msg=\"Running kube-proxy --a=Running kubelet --b=2\"\n";
         assert_eq!(flags(quotes, "kube-proxy").as_deref(), Some("a=Running kubelet | b=2"));
         assert_eq!(flags(quotes, "kubelet"), None);
+    }
+
+    #[test]
+    fn only_k3s_own_messages_count() {
+        let own = "n k3s[1]: time=\"t\" level=info msg=\"Running kubelet --a=1\"\n";
+        for other in [
+            "n k3s[1]: E1123 1 remote.go:1] \"ExecSync failed\" cmd=[\"Running kubelet --a=2\"]",
+            "n k3s[1]: time=\"t\" level=error msg=\"x: msg=\\\"Running kubelet --a=2\\\"\"",
+            "n k3s[1]: I1123 1 x.go:1] Running kubelet --a=2",
+            "n k3s[1]: time=\"t\" level=info msg=\"Running kubelet in a container\"",
+        ] {
+            assert_eq!(flags(&format!("{own}{other}\n"), "kubelet").as_deref(), Some("a=1"), "{other}");
+        }
+        for other in
+            ["INFO[0001] Running kubelet --a=2", "\u{1b}[36mINFO\u{1b}[0m[0001] Running kubelet --a=2"]
+        {
+            assert_eq!(flags(&format!("{own}{other}\n"), "kubelet").as_deref(), Some("a=2"), "{other}");
+        }
     }
 
     #[test]

@@ -85,6 +85,9 @@ pub struct FileRule {
     /// From the root on, or from K3s' data directory on; the last parts may have `*` (`server/tls/*.crt`), and `**`
     /// stands for any directories (`server/tls/**/*.key`).
     pub path: String,
+    /// The key of K3s' that names another file instead, such as `write-kubeconfig`.
+    #[serde(default)]
+    pub key: Option<String>,
     /// Names of files that it is not about, such as `lock`.
     #[serde(default)]
     pub except: Vec<String>,

@@ -496,7 +496,7 @@ fn content(path: &str) -> &'static str {
         "config" => include_str!("../scanner/etcd-config.yaml"),
         "kubelet.kubeconfig" => "apiVersion: v1\nkind: Config\n",
         "encryption-config.json" => {
-            r#"{"kind":"EncryptionConfiguration","apiVersion":"apiserver.config.k8s.io/v1","resources":[{"resources":["secrets"],"providers":[{"aescbc":{"keys":[]}},{"identity":{}}]}]}"#
+            r#"{"kind":"EncryptionConfiguration","apiVersion":"apiserver.config.k8s.io/v1","resources":[{"resources":["secrets"],"providers":[{"aescbc":{"keys":[{"name":"aescbckey","secret":"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}]}},{"identity":{}}]}]}"#
         }
         _ => "",
     }

@@ -3,16 +3,21 @@
 use super::super::facts::Facts;
 use super::super::rule::{FieldRule, FileRule, Judgement, Missing, Outcome};
 use super::Evidence;
-use crate::error::{Place, Result};
+use crate::error::{Error, Kind, Place, Result};
 use crate::k3s::yaml::{self, Value};
-use crate::node::{FileMode, Owner, RootedPath};
+use crate::node::{FileMode, Node, Owner, RootedPath};
 
 /// The most files of a kind that are named one by one.
 const MAX_NAMED: usize = 5;
+/// The most symlinks to directories that are followed on the way to one.
+const MAX_LINKS: usize = 3;
 
 pub(super) fn judge(facts: &Facts<'_>, rule: &FileRule) -> Result<Judgement> {
     let root = facts.judged.root;
-    let pattern = if rule.path.starts_with('/') {
+    let named = rule.key.as_deref().and_then(|key| facts.judged.value(key)).map(|(text, _)| text);
+    let pattern = if let Some(named) = named.filter(|text| text.starts_with('/')) {
+        facts.judged.path(named)?.to_string()
+    } else if rule.path.starts_with('/') {
         rule.path.clone()
     } else {
         format!("{}/{}", facts.judged.data_dir, rule.path)
@@ -27,18 +32,22 @@ pub(super) fn judge(facts: &Facts<'_>, rule: &FileRule) -> Result<Judgement> {
     let is_excepted = |path: &RootedPath| {
         rule.except.iter().any(|name| path.as_str().rsplit('/').next() == Some(name.as_str()))
     };
-    for path in matching(facts, &pattern)?.into_iter().filter(|path| !is_excepted(path)) {
+    let matching = Matching::of(facts, &pattern)?;
+    for path in matching.paths.into_iter().filter(|path| !is_excepted(path)) {
         if let Some((its, owner)) = root.permissions(&path)? {
             found.push((path, its, owner));
         }
     }
-    if found.is_empty() {
+    if found.is_empty() && matching.unseen.is_none() {
         return Ok(missing(facts, rule, expected));
     }
     let is_wrong = |(_, its, owner): &&(RootedPath, FileMode, Owner)| {
         mode.is_some_and(|mode| !its.is_within(mode)) || (rule.owner.is_some() && *owner != facts.owner)
     };
     let wrong: Vec<_> = found.iter().filter(is_wrong).collect();
+    if let (true, Some(error)) = (wrong.is_empty(), matching.unseen) {
+        return Ok(Judgement { expected, ..Judgement::failed(&error) });
+    }
     let told: Vec<_> = if wrong.is_empty() { found.iter().collect() } else { wrong.clone() };
     let words = |its: &FileMode, owner: &Owner| {
         let owner = if *owner == facts.owner { "root's".to_owned() } else { format!("owned by {owner}") };
@@ -76,47 +85,81 @@ fn missing(facts: &Facts<'_>, rule: &FileRule, expected: String) -> Judgement {
     Judgement { outcome, expected, actual: actual.to_owned(), evidence }
 }
 
-/// Finds what a pattern stands for: `*` in a part is any letters of a name, and `**` is any directories.
-fn matching(facts: &Facts<'_>, pattern: &str) -> Result<Vec<RootedPath>> {
-    let mut found = vec![RootedPath::fixed("/")];
-    for part in pattern.split('/').filter(|part| !part.is_empty()) {
-        let mut next = Vec::new();
-        for path in found {
-            match part {
-                "**" => below(facts, &path, &mut next)?,
-                _ if part.contains('*') => next.extend(named(facts, &path, part)?),
-                _ => next.push(path.join(part)),
+/// What a pattern stands for.
+#[derive(Default)]
+struct Matching {
+    paths: Vec<RootedPath>,
+    /// Why there may be more.
+    unseen: Option<Error>,
+}
+
+impl Matching {
+    /// Finds it: `*` in a part is any letters of a name, and `**` is any directories.
+    fn of(facts: &Facts<'_>, pattern: &str) -> Result<Self> {
+        let mut found = Self { paths: vec![RootedPath::fixed("/")], unseen: None };
+        for part in pattern.split('/').filter(|part| !part.is_empty()) {
+            for path in std::mem::take(&mut found.paths) {
+                match part {
+                    "**" => found.add_below(facts, path, MAX_LINKS)?,
+                    _ if part.contains('*') => found.add_named(facts, &path, part)?,
+                    _ => found.paths.push(path.join(part)),
+                }
             }
         }
-        found = next;
+        Ok(found)
     }
-    Ok(found)
-}
 
-/// Adds a directory and every one below it.
-fn below(facts: &Facts<'_>, path: &RootedPath, found: &mut Vec<RootedPath>) -> Result<()> {
-    if !facts.judged.root.is_directory(path) {
-        return Ok(());
-    }
-    found.push(path.clone());
-    for name in facts.judged.root.list(path)? {
-        if let Some(name) = name.to_str().filter(|name| !name.contains('\n')) {
-            below(facts, &path.join(name), found)?;
+    /// Adds a directory and every one below it, also by symlinks: what they lead to is used as well.
+    fn add_below(&mut self, facts: &Facts<'_>, path: RootedPath, links: usize) -> Result<()> {
+        let root = facts.judged.root;
+        match root.look_directory(&path) {
+            Ok(Node::Directory { .. }) => {}
+            Err(error) if error.kind() == Kind::NotPermitted => {
+                self.unseen = Some(error);
+                return Ok(());
+            }
+            _ => return Ok(()),
         }
+        let links = if root.is_directory(&path) { Some(links) } else { links.checked_sub(1) };
+        let Some(links) = links else {
+            let message = format!("{path} leads on by more than {MAX_LINKS} symlinks");
+            self.unseen = Some(Error::new(Kind::Failed, message));
+            return Ok(());
+        };
+        let names = self.names(facts, &path)?;
+        self.paths.push(path.clone());
+        names.iter().try_for_each(|name| self.add_below(facts, path.join(name), links))
     }
-    Ok(())
+
+    fn add_named(&mut self, facts: &Facts<'_>, folder: &RootedPath, pattern: &str) -> Result<()> {
+        let (start, end) = pattern.split_once('*').unwrap_or((pattern, ""));
+        let fits = |name: &&String| {
+            name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end)
+        };
+        let names = self.names(facts, folder)?;
+        self.paths.extend(names.iter().filter(fits).map(|name| folder.join(name)));
+        Ok(())
+    }
+
+    /// Returns the names in a directory; those that no path can have are something unseen.
+    fn names(&mut self, facts: &Facts<'_>, folder: &RootedPath) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for name in facts.judged.root.list(folder)? {
+            match name.into_string() {
+                Ok(name) if !name.contains('\n') => names.push(name),
+                Ok(name) => self.unseen = Some(unreadable(folder, &name)),
+                Err(name) => self.unseen = Some(unreadable(folder, &name.to_string_lossy())),
+            }
+        }
+        Ok(names)
+    }
 }
 
-fn named(facts: &Facts<'_>, folder: &RootedPath, pattern: &str) -> Result<Vec<RootedPath>> {
-    let (start, end) = pattern.split_once('*').unwrap_or((pattern, ""));
-    let fits = |name: &&str| {
-        name.len() >= start.len() + end.len()
-            && name.starts_with(start)
-            && name.ends_with(end)
-            && !name.contains('\n')
-    };
-    let names = facts.judged.root.list(folder)?;
-    Ok(names.iter().filter_map(|name| name.to_str()).filter(fits).map(|name| folder.join(name)).collect())
+fn unreadable(folder: &RootedPath, name: &str) -> Error {
+    Error::new(
+        Kind::Failed,
+        format!("{name:?} in {folder} was not looked at: it is no name of a file of K3s"),
+    )
 }
 
 pub(super) fn judge_etcd(facts: &Facts<'_>, rule: &FieldRule) -> Result<Judgement> {
@@ -125,6 +168,7 @@ pub(super) fn judge_etcd(facts: &Facts<'_>, rule: &FieldRule) -> Result<Judgemen
     let Some(bytes) = facts.judged.root.read(&path)? else {
         let rule = FileRule {
             path: path.to_string(),
+            key: None,
             except: Vec::new(),
             mode: None,
             owner: None,

@@ -97,8 +97,8 @@ fn map(facts: &Facts<'_>, rule: &FlagRule, flags: &Flags) -> Result<Value> {
         flags.flags.iter().filter(|(name, _)| *name == rule.name).map(|(_, value)| value).collect();
     let mut evidence = if given.is_empty() { nothing(rule, flags) } else { gets(facts, rule, flags, &given) };
     let mut items = BTreeMap::new();
-    for item in given.iter().flat_map(|text| split(text)) {
-        let (name, value) = item.split_once('=').unwrap_or((&item, "true"));
+    for item in given.iter().flat_map(|text| split_map(text)) {
+        let (name, value) = item.split_once('=').unwrap_or((item, "true"));
         items.insert(name.trim().to_owned(), pair(name.trim(), value.trim()));
     }
     if let (Some(path), "kubelet") = (&rule.field, rule.component.as_str()) {
@@ -150,6 +150,14 @@ fn nothing(rule: &FlagRule, flags: &Flags) -> Evidence {
     Evidence { text, place: Some(place) }
 }
 
+/// The values of a list as pflag reads them, with quotes; what it would not read, at every comma.
 fn split(text: &str) -> Vec<String> {
-    text.split(',').map(str::to_owned).filter(|item| !item.is_empty()).collect()
+    let values = values::comma_separated(text);
+    let values = values.unwrap_or_else(|| text.split(',').map(str::to_owned).collect());
+    values.into_iter().filter(|item| !item.is_empty()).collect()
+}
+
+/// The names of a map, which pflag splits at every comma.
+fn split_map(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').filter(|item| !item.is_empty())
 }

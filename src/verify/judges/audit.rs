@@ -5,12 +5,12 @@
 use super::{Subject, read};
 use crate::error::{Place, Result};
 use crate::k3s::yaml::Node;
+use crate::preflight::audit;
 use crate::preflight::yaml::{self, Document};
 use crate::verify::rule::{Judgement, Must, Outcome};
 use crate::verify::{Evidence, Facts, evaluate};
 
 const SERVER: &str = "kube-apiserver";
-const STAGES: usize = 4;
 
 /// A request as far as a policy looks at it. Who asks is nobody in particular.
 struct Request {
@@ -74,7 +74,7 @@ pub(super) fn policy(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement> {
     let log = evaluate::flag(facts, SERVER, "audit-log-path", Must::BeSet(true))?;
     let webhook = evaluate::flag(facts, SERVER, "audit-webhook-config-file", Must::BeSet(true))?;
     let root = &policy.document.root;
-    let records = root_rules(root).any(|rule| yaml::text(rule, "level") != "None" && has_stage(root, rule));
+    let records = audit::records(root, yaml::items(root, "rules"));
     let mut evidence = policy.set.clone();
     let actual = if !records {
         evidence.push(policy.evidence("no rule of it records anything", root));
@@ -107,9 +107,8 @@ pub(super) fn coverage(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement> 
             .iter()
             .map(|verb| (*verb, root_rules(root).find(|rule| fits(rule, request, verb))))
             .collect();
-        let is_dark = |(_, rule): &&(&str, Option<&Node>)| {
-            rule.is_none_or(|rule| yaml::text(rule, "level") == "None" || !has_stage(root, rule))
-        };
+        let is_dark =
+            |(_, rule): &&(&str, Option<&Node>)| rule.is_none_or(|rule| !audit::is_recorded(root, rule));
         let dark: Vec<_> = decided.iter().filter(is_dark).collect();
         if let Some((_, rule)) = dark.first() {
             let verbs: Vec<&str> = dark.iter().map(|(verb, _)| *verb).collect();
@@ -149,12 +148,16 @@ fn find(facts: &Facts<'_>, expected: &str) -> Result<std::result::Result<Policy,
         Subject::Judged(judgement) => return Ok(Err(judgement)),
     };
     let (path, bytes) = path;
-    match Document::read(&bytes) {
+    let usable = |document| match audit::refusal(&facts.judged, &path, &document) {
+        None => Ok(document),
+        Some(fault) => Err(fault),
+    };
+    match Document::read(&bytes).and_then(usable) {
         Ok(document) => Ok(Ok(Policy { document, file: path.to_string(), set })),
         Err(fault) => {
             let place = Place { file: path.to_string(), position: Some(fault.position) };
             let evidence = vec![Evidence { text: fault.message, place: Some(place) }];
-            Ok(Err(Judgement::met(false, expected, "the API server cannot read its policy", evidence)))
+            Ok(Err(Judgement::met(false, expected, "the API server refuses its policy", evidence)))
         }
     }
 }
@@ -172,21 +175,14 @@ fn root_rules(root: &Node) -> impl Iterator<Item = &Node> {
     yaml::items(root, "rules").iter()
 }
 
-/// Tells whether there is a stage at which a rule's requests are recorded.
-fn has_stage(root: &Node, rule: &Node) -> bool {
-    let omitted = |node| yaml::items(node, "omitStages").iter().map(yaml::content);
-    let mut stages: Vec<&str> = omitted(root).chain(omitted(rule)).collect();
-    stages.sort_unstable();
-    stages.dedup();
-    stages.len() < STAGES
-}
-
 /// Tells whether a rule fits a request of somebody who is in no special group, in any namespace.
 fn fits(rule: &Node, request: &Request, verb: &str) -> bool {
     let has = |name: &str, word: &str| yaml::items(rule, name).iter().any(|item| yaml::content(item) == word);
     let given = |name: &str| !yaml::items(rule, name).is_empty();
+    // Who asks for a kind in all namespaces, or for one that is in none, names none.
+    let is_in_none = verb == "list" || request.resource == "tokenreviews";
     if given("users")
-        || given("namespaces")
+        || (given("namespaces") && !(is_in_none && has("namespaces", "")))
         || (given("userGroups") && !has("userGroups", "system:authenticated"))
     {
         return false;
@@ -201,7 +197,9 @@ fn fits(rule: &Node, request: &Request, verb: &str) -> bool {
 }
 
 fn fits_group(group: &Node, request: &Request) -> bool {
-    if yaml::text(group, "group") != request.group || !yaml::items(group, "resourceNames").is_empty() {
+    // Since 1.36 a group may be all of them.
+    let name = yaml::text(group, "group");
+    if !(name == request.group || name == "*") || !yaml::items(group, "resourceNames").is_empty() {
         return false;
     }
     let resources = yaml::items(group, "resources");
@@ -211,7 +209,8 @@ fn fits_group(group: &Node, request: &Request) -> bool {
             match (resource, subresource) {
                 ("*", "") => true,
                 ("*", subresource) => subresource == request.subresource,
-                (resource, "*") => resource == request.resource && !request.subresource.is_empty(),
+                // Of itself too, whatever the documentation says.
+                (resource, "*") => resource == request.resource,
                 pair => pair == (request.resource, request.subresource),
             }
         })

@@ -2,6 +2,7 @@
 
 use super::{Subject, read};
 use crate::error::{Place, Result};
+use crate::preflight::encryption;
 use crate::preflight::yaml::{self, Document};
 use crate::verify::rule::{Judgement, Must, Outcome};
 use crate::verify::{Evidence, Facts, evaluate};
@@ -13,7 +14,7 @@ const SUITABLE: [&str; 3] = ["aescbc", "kms", "secretbox"];
 const PROVIDERS: [&str; 5] = ["aescbc", "aesgcm", "identity", "kms", "secretbox"];
 
 /// The API server encrypts Secrets.
-pub(super) fn encryption(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement> {
+pub(super) fn is_on(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement> {
     judge(facts, "Secrets are encrypted before they are stored", |provider| provider != "identity")
 }
 
@@ -27,7 +28,11 @@ pub(super) fn providers(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement>
 fn judge(facts: &Facts<'_>, expected: &str, fits: fn(&str) -> bool) -> Result<Judgement> {
     let flag = evaluate::flag(facts, SERVER, FLAG, Must::BeSet(true))?;
     let of_k3s = facts.judged.data_dir.join("server/cred/encryption-config.json");
-    if flag.outcome == Outcome::Met && flag.actual == of_k3s.as_str() && !facts.judged.root.exists(&of_k3s) {
+    if !facts.started
+        && flag.outcome == Outcome::Met
+        && flag.actual == of_k3s.as_str()
+        && !facts.judged.root.exists(&of_k3s)
+    {
         // K3s writes it before it first starts the API server.
         let key = facts.judged.value("secrets-encryption-provider");
         let (provider, place) = key.map_or(("aescbc", None), |(provider, place)| (provider, Some(place)));
@@ -43,11 +48,12 @@ fn judge(facts: &Facts<'_>, expected: &str, fits: fn(&str) -> bool) -> Result<Ju
         Subject::Judged(judgement) => return Ok(judgement),
     };
     let place = |position| Some(Place { file: path.to_string(), position: Some(position) });
-    let document = match Document::read(&bytes) {
+    let refused = encryption::refusal(&facts.judged, facts.flags(SERVER).flags, &bytes);
+    let document = match refused.map_or_else(|| Document::read(&bytes), Err) {
         Ok(document) => document,
         Err(fault) => {
-            let evidence = vec![Evidence { text: fault.message, place: place(fault.position) }];
-            return Ok(Judgement::met(false, expected, "the API server cannot read it", evidence));
+            evidence.push(Evidence { text: fault.message, place: place(fault.position) });
+            return Ok(Judgement::met(false, expected, "the API server refuses it", evidence));
         }
     };
     let is_of_secrets = |resources: &str| matches!(resources, "secrets" | "secrets." | "*." | "*.*");

@@ -27,7 +27,7 @@ const JUDGES: [(&str, Judge); 14] = [
     ("cni", network::cni),
     ("default-namespace", namespaces::default_is_empty),
     ("default-service-accounts", service_accounts::judge),
-    ("encryption", encryption::encryption),
+    ("encryption", encryption::is_on),
     ("encryption-providers", encryption::providers),
     ("namespaces", namespaces::boundaries),
     ("network-policies", network::policies),

@@ -23,6 +23,8 @@ const LEVEL: &str = "pod-security.kubernetes.io/enforce";
 const VERSION: &str = "pod-security.kubernetes.io/enforce-version";
 /// The namespace of K3s' own pods, which need what the levels forbid.
 const SYSTEM: &str = "kube-system";
+/// What the names of Kubernetes' own controllers begin with.
+const CONTROLLERS: &str = "system:serviceaccount:kube-system:";
 /// The namespace in which everybody begins.
 const DEFAULT: &str = "default";
 
@@ -175,6 +177,9 @@ struct Configured {
     evidence: Vec<Evidence>,
     /// What else is exempt, in words.
     exempt: Vec<String>,
+    /// Those of it by which anybody's pods are: whoever wants to asks for a runtime class, and a controller makes the
+    /// pods of all who may make what it controls.
+    for_anybody: Vec<String>,
 }
 
 /// Judges by what it is about.
@@ -234,10 +239,11 @@ fn by_level(facts: &Facts<'_>, check: &Check, security: &PodSecurity) -> Result<
         ));
     }
     let labelled = labelled(facts)?;
-    if labelled.is_none() && facts.started {
-        evidence.push(seen("labels of namespaces, which count more, were not looked at (--live)"));
+    if facts.started && facts.cluster.is_none() {
+        let text = "labels of the cluster's namespaces, which count more, were not looked at (--live)";
+        evidence.push(seen(text));
     }
-    for (of, its, place) in labelled.into_iter().flatten() {
+    for (of, its, place) in labelled {
         let level = label(&its, LEVEL).map(Level::parse);
         let version = label(&its, VERSION);
         let enforced = Enforced {
@@ -248,6 +254,12 @@ fn by_level(facts: &Facts<'_>, check: &Check, security: &PodSecurity) -> Result<
             continue;
         }
         let holds = enforced.forbids(check, server);
+        if !holds && of == SYSTEM {
+            let level = enforced.words();
+            let text = format!("the labels of {of} make its level {level}, as K3s' own pods need it");
+            evidence.push(Evidence { text, place });
+            continue;
+        }
         if !holds && (level.is_some() || by_default) {
             let text = format!("the labels of the namespace {of} make its level {}", enforced.words());
             evidence.push(Evidence { text, place });
@@ -259,7 +271,7 @@ fn by_level(facts: &Facts<'_>, check: &Check, security: &PodSecurity) -> Result<
     // Without a cluster only namespaces of manifests are known; what counts is then the default.
     let asked = facts.cluster.is_some();
     let open = configured.namespaces.iter().any(|exempt| exempt == DEFAULT);
-    let met = (asked || by_default) && weak.is_empty() && !open;
+    let met = (asked || by_default) && weak.is_empty() && !open && configured.for_anybody.is_empty();
     let mut actual = if !weak.is_empty() && (asked || by_default) {
         format!("weaker in {}", named(&weak))
     } else if asked && !by_default {
@@ -281,19 +293,16 @@ fn by_level(facts: &Facts<'_>, check: &Check, security: &PodSecurity) -> Result<
 /// A namespace: its name, itself, and where it is written.
 type Labelled = (String, Value, Option<Place>);
 
-/// Returns the namespaces of the cluster, or before it is there those that manifests make; none where K3s has started
-/// and was not asked.
-fn labelled(facts: &Facts<'_>) -> Result<Option<Vec<Labelled>>> {
+/// Returns the namespaces of the cluster; where it was not asked, those that manifests make: K3s applies them again and
+/// again.
+fn labelled(facts: &Facts<'_>) -> Result<Vec<Labelled>> {
     if let Some(cluster) = running(facts)? {
         let namespaces = cluster.list(Kind::Namespace)?;
-        return Ok(Some(namespaces.iter().map(|it| (name(it).to_owned(), it.clone(), None)).collect()));
-    }
-    if facts.started {
-        return Ok(None);
+        return Ok(namespaces.iter().map(|it| (name(it).to_owned(), it.clone(), None)).collect());
     }
     let made = applied::objects(facts)?.iter().filter(|object| object.kind() == "Namespace");
     let labelled = |made: &Applied| (made.name().to_owned(), made.object.clone(), Some(made.place.clone()));
-    Ok(Some(made.map(labelled).collect()))
+    Ok(made.map(labelled).collect())
 }
 
 /// Reads the defaults and exemptions.
@@ -306,6 +315,7 @@ fn configured(facts: &Facts<'_>, security: &PodSecurity) -> Configured {
             namespaces: Vec::new(),
             evidence: vec![Evidence { text, place: Some(place) }],
             exempt: Vec::new(),
+            for_anybody: Vec::new(),
         };
     };
     let root = &document.root;
@@ -320,7 +330,7 @@ fn configured(facts: &Facts<'_>, security: &PodSecurity) -> Configured {
     let at = |position| Some(Place { file: path.to_string(), position: Some(position) });
     let mut evidence =
         vec![Evidence { text: format!("defaults.enforce is {}", enforced.words()), place: at(position) }];
-    let (mut namespaces, mut exempt) = (Vec::new(), Vec::new());
+    let (mut namespaces, mut exempt, mut for_anybody) = (Vec::new(), Vec::new(), Vec::new());
     for (field, word) in [("namespaces", ""), ("usernames", "user"), ("runtimeClasses", "runtime class")] {
         let (names, position) = exemptions(document, field);
         if names.is_empty() {
@@ -329,12 +339,19 @@ fn configured(facts: &Facts<'_>, security: &PodSecurity) -> Configured {
         let why = if names == [SYSTEM] { ", as K3s' own pods need it" } else { "" };
         let text = format!("exemptions.{field} has {}{why}", named(&names));
         evidence.push(Evidence { text, place: at(position) });
+        let is_anybodys = |name: &&String| field == "runtimeClasses" || name.starts_with(CONTROLLERS);
+        if field != "namespaces" {
+            for_anybody.extend(names.iter().filter(is_anybodys).cloned());
+        }
         match word {
             "" => namespaces = names,
             word => exempt.push(format!("the {word} {}", named(&names))),
         }
     }
-    Configured { enforced, namespaces, evidence, exempt }
+    if !for_anybody.is_empty() {
+        evidence.push(seen(format!("anybody's pods are exempt by {}", named(&for_anybody))));
+    }
+    Configured { enforced, namespaces, evidence, exempt, for_anybody }
 }
 
 fn exemptions(document: &Document, field: &str) -> (Vec<String>, (usize, usize)) {
