@@ -202,6 +202,19 @@ fn pods_are_judged_by_what_the_api_server_reads() {
     let off = judge(off);
     assert_eq!(off.outcome, Outcome::NotMet);
     assert_eq!(off.evidence[0].place.as_ref().unwrap().to_string(), format!("/{SITE}:2:3"));
+    // Before 1.25 it has a feature gate, which may be off.
+    for (gates, met) in
+        [("PodSecurity=false", false), ("AllBeta=0", false), ("AllBeta=0,PodSecurity=1", true)]
+    {
+        let arguments = format!(
+            "kube-apiserver-arg: ['admission-control-config-file=/psa.yaml', 'feature-gates={gates}']\n"
+        );
+        let node = Node::empty("1.24").with(SITE, &arguments).with(
+            "psa.yaml",
+            "apiVersion: apiserver.config.k8s.io/v1\nkind: AdmissionConfiguration\nplugins:\n- name: PodSecurity\n  configuration:\n    apiVersion: pod-security.admission.config.k8s.io/v1beta1\n    kind: PodSecurityConfiguration\n    defaults: {enforce: restricted}\n",
+        );
+        assert_eq!(judge(node).outcome == Outcome::Met, met, "{gates}");
+    }
     // What the API server does not start on is not known to be enforced.
     let broken =
         judge(Node::hardened("1.33").changed(SECURITY, "enforce: \"restricted\"", "enforce: strict"));

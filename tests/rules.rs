@@ -166,12 +166,39 @@ fn what_the_kubelets_arguments_name_is_its_configuration_too() {
         assert!(said(&node, "1.33", None, anonymous).starts_with("Met: "), "{arguments}");
     }
     let missing = Node::new().file(CONFIG, "kubelet-arg: config=/none.yaml\n");
-    assert!(said(&missing, "1.33", None, anonymous).starts_with("Unknown: /none.yaml, which the kubelet"));
+    assert!(said(&missing, "1.33", None, anonymous).starts_with("Unknown: /none.yaml, which is to be read"));
     let below = Node::new().file(&format!("{KUBELET}/20-cli-config-dir/a.conf"), OPEN);
     assert!(
         said(&below, "1.33", None, anonymous).starts_with("NotMet: true"),
         "the kubelet looks into folders"
     );
+}
+
+#[test]
+fn a_file_of_the_schedulers_or_kube_proxys_counts_instead_of_flags() {
+    let scheduler = "flag: {component: kube-scheduler, name: profiling, field: enableProfiling, unset: \"true\", must: {be: \"false\"}}";
+    let proxy = "flag: {component: kube-proxy, name: metrics-bind-address, field: metricsBindAddress, unset: \"127.0.0.1:10249\", must: {be-local: true}}";
+    let node = |file: &str| {
+        Node::new()
+            .file(CONFIG, "kube-scheduler-arg: config=/c.yaml\nkube-proxy-arg: config=/c.yaml\n")
+            .file("c.yaml", file)
+    };
+    let (open, shut) = (
+        node("enableProfiling: true\nmetricsBindAddress: 0.0.0.0:10249\n"),
+        node("enableProfiling: false\nmetricsBindAddress: 127.0.0.1:1\n"),
+    );
+    assert_eq!(said(&open, "1.33", None, scheduler), "NotMet: true (/c.yaml:1:18)");
+    assert_eq!(said(&open, "1.33", None, proxy), "NotMet: 0.0.0.0:10249 (/c.yaml:2:21)");
+    assert_eq!(said(&shut, "1.33", None, scheduler), "Met: false (/c.yaml:1:18)");
+    assert_eq!(said(&shut, "1.33", None, proxy), "Met: 127.0.0.1:1 (/c.yaml:2:21)");
+    // The scheduler's own default is on.
+    assert_eq!(said(&node("{}"), "1.33", None, scheduler), "NotMet: true (/c.yaml)");
+    assert_eq!(said(&node("{}"), "1.33", None, proxy), "Met: 127.0.0.1:10249 (/c.yaml)");
+    let log = logged("kube-scheduler", "--config=/c.yaml --profiling=false");
+    assert!(said(&open, "1.33", Some(&log), scheduler).starts_with("NotMet: true"));
+    let gone = Node::new().file(CONFIG, "kube-scheduler-arg: config=/c.yaml\n");
+    assert!(said(&gone, "1.33", None, scheduler).starts_with("Unknown: /c.yaml, which is to be read"));
+    assert!(said(&Node::new(), "1.33", None, scheduler).starts_with("Met: false"));
 }
 
 #[test]

@@ -129,6 +129,24 @@ fn k3s_own_switches_are_on_by_any_word_of_gos() {
 }
 
 #[test]
+fn a_gate_that_is_beta_goes_with_all_of_them() {
+    for (gates, open) in [
+        ("AllBeta=false", false),
+        ("AllBeta=false,RotateKubeletServerCertificate=true", true),
+        ("AllBeta=true,RotateKubeletServerCertificate=false", false),
+        ("AllAlpha=false", true),
+    ] {
+        let config = format!(
+            "kubelet-arg: ['feature-gates={gates}']\nkube-controller-manager-arg: ['feature-gates={gates}']\n"
+        );
+        let (report, _) = report(&Node::new().file(CONFIG, config), &["--k3s-version", "1.33"]);
+        for id in ["1.3.6", "4.2.11"] {
+            assert_eq!(ids(&report, "pass").contains(&id.to_owned()), open, "{gates} {id}");
+        }
+    }
+}
+
+#[test]
 fn a_selection_is_looked_at_alone() {
     let node = hardened(&["--k3s-version", "1.33"]);
     let (one, _) = report(&node, &["--only", "1.2.16"]);

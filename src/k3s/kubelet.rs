@@ -97,6 +97,16 @@ impl KubeletConfig {
         Ok(config)
     }
 
+    /// Reads one file, which may be another component's.
+    ///
+    /// # Errors
+    /// [`Kind::BadInput`] with the place where it is not there or no YAML.
+    pub fn of_file(root: &Root, path: &RootedPath) -> Result<Self> {
+        let mut config = Self::default();
+        config.add_file(root, path)?;
+        Ok(config)
+    }
+
     /// Returns a field by its dotted path, such as `authentication.anonymous.enabled`.
     #[must_use]
     pub fn get(&self, path: &str) -> Option<&Field> {
@@ -112,8 +122,7 @@ impl KubeletConfig {
     fn add_file(&mut self, root: &Root, path: &RootedPath) -> Result<()> {
         let place = Place { file: path.to_string(), position: None };
         let bytes = root.read(path)?.ok_or_else(|| {
-            Error::new(Kind::BadInput, format!("{path}, which the kubelet is to read, is not there"))
-                .at(place)
+            Error::new(Kind::BadInput, format!("{path}, which is to be read, is not there")).at(place)
         })?;
         self.add(&bytes, Some(path.as_str()))
     }

@@ -5,7 +5,7 @@
 
 use super::apiserver::{ApiServer, At, in_file, refused};
 use super::yaml::{self, Document, Fault, MAX_FAULTS, Type};
-use super::{Class, Finding, Judged, event_rate_limit, pod_security};
+use super::{Class, Finding, Judged, event_rate_limit, pod_security, values};
 use crate::error::{Error, Kind, Place, Result};
 use crate::k3s::yaml::Node;
 use crate::node::RootedPath;
@@ -141,7 +141,8 @@ pub(crate) struct PodSecurity {
 pub(crate) fn pod_security(judged: &Judged<'_>, flags: Vec<(String, String)>) -> Result<PodSecurity> {
     let server = ApiServer::with(judged, flags);
     let plugins = server.plugins();
-    let (on, policies) = (plugins.contains("PodSecurity"), plugins.contains("PodSecurityPolicy"));
+    let on = plugins.contains("PodSecurity") && !is_gated(&server);
+    let policies = plugins.contains("PodSecurityPolicy");
     let own = configured(&server)?;
     if let Some(own) = &own
         && let Some(stops) =
@@ -154,6 +155,17 @@ pub(crate) fn pod_security(judged: &Judged<'_>, flags: Vec<(String, String)>) ->
         _ => None,
     });
     Ok(PodSecurity { on, policies, configuration })
+}
+
+/// Tells whether a feature gate keeps PodSecurity from looking at pods: it is beta before 1.25, then locked.
+fn is_gated(server: &ApiServer<'_>) -> bool {
+    let gates = server.list("feature-gates");
+    let value = |name: &str| {
+        let pairs = gates.iter().rev().filter_map(|gate| gate.split_once('='));
+        let mut values = pairs.filter(|(gate, _)| gate.trim() == name).map(|(_, value)| value.trim());
+        values.next().and_then(values::boolean)
+    };
+    !server.is_from("1.25") && value("PodSecurity").or_else(|| value("AllBeta")) == Some(false)
 }
 
 /// Finds the first entry for PodSecurity, which counts.

@@ -40,7 +40,8 @@ pub enum Rule {
     By(ByRule),
 }
 
-/// A flag of a component. For the kubelet its configuration counts too, where the flag is not given.
+/// A flag of a component. For the kubelet its configuration counts too, where the flag is not given; for the scheduler
+/// and kube-proxy the file that `--config` names, if one does, counts instead of the flag.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FlagRule {
@@ -48,7 +49,7 @@ pub struct FlagRule {
     pub component: String,
     /// The flag, without dashes.
     pub name: String,
-    /// The field of the kubelet's configuration that is the same, such as `authentication.anonymous.enabled`.
+    /// The field of the component's configuration that is the same, such as `authentication.anonymous.enabled`.
     pub field: Option<String>,
     /// What the component takes where nobody sets it; absent where that is nothing.
     pub unset: Option<String>,

@@ -100,7 +100,7 @@ impl Matching {
         for part in pattern.split('/').filter(|part| !part.is_empty()) {
             for path in std::mem::take(&mut found.paths) {
                 match part {
-                    "**" => found.add_below(facts, path, MAX_LINKS)?,
+                    "**" => found.add_below(facts, &path, MAX_LINKS)?,
                     _ if part.contains('*') => found.add_named(facts, &path, part)?,
                     _ => found.paths.push(path.join(part)),
                 }
@@ -110,9 +110,9 @@ impl Matching {
     }
 
     /// Adds a directory and every one below it, also by symlinks: what they lead to is used as well.
-    fn add_below(&mut self, facts: &Facts<'_>, path: RootedPath, links: usize) -> Result<()> {
+    fn add_below(&mut self, facts: &Facts<'_>, path: &RootedPath, links: usize) -> Result<()> {
         let root = facts.judged.root;
-        match root.look_directory(&path) {
+        match root.look_directory(path) {
             Ok(Node::Directory { .. }) => {}
             Err(error) if error.kind() == Kind::NotPermitted => {
                 self.unseen = Some(error);
@@ -120,15 +120,15 @@ impl Matching {
             }
             _ => return Ok(()),
         }
-        let links = if root.is_directory(&path) { Some(links) } else { links.checked_sub(1) };
+        let links = if root.is_directory(path) { Some(links) } else { links.checked_sub(1) };
         let Some(links) = links else {
             let message = format!("{path} leads on by more than {MAX_LINKS} symlinks");
             self.unseen = Some(Error::new(Kind::Failed, message));
             return Ok(());
         };
-        let names = self.names(facts, &path)?;
+        let names = self.names(facts, path)?;
         self.paths.push(path.clone());
-        names.iter().try_for_each(|name| self.add_below(facts, path.join(name), links))
+        names.iter().try_for_each(|name| self.add_below(facts, &path.join(name), links))
     }
 
     fn add_named(&mut self, facts: &Facts<'_>, folder: &RootedPath, pattern: &str) -> Result<()> {

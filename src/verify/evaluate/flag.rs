@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use super::super::facts::{Facts, Flags, Known};
 use super::super::rule::{FlagRule, Judgement, Outcome};
 use super::{Evidence, copy};
-use crate::error::Result;
+use crate::error::{Place, Result};
 use crate::k3s::components::{self, Kind};
+use crate::k3s::kubelet::KubeletConfig;
 use crate::preflight::values;
 
 /// What a flag comes to.
@@ -68,6 +69,9 @@ fn value(facts: &Facts<'_>, rule: &FlagRule, flags: &Flags) -> Result<Value> {
     if flag.is_some_and(|flag| flag.kind == Kind::Map) {
         return map(facts, rule, flags);
     }
+    if let Some(value) = by_file(facts, rule, flags)? {
+        return Ok(value);
+    }
     let is_list = rule.must.is_of_list() || flag.is_some_and(|flag| flag.kind == Kind::List);
     let given: Vec<&String> =
         flags.flags.iter().filter(|(name, _)| *name == rule.name).map(|(_, value)| value).collect();
@@ -88,6 +92,33 @@ fn value(facts: &Facts<'_>, rule: &FlagRule, flags: &Flags) -> Result<Value> {
     }
     let items = rule.unset.as_ref().map(|unset| if is_list { split(unset) } else { vec![unset.clone()] });
     Ok(Value { items, evidence: nothing(rule, flags) })
+}
+
+/// What the file comes to that `--config` names: the scheduler and kube-proxy then take nothing from flags that the file
+/// has fields for (cmd/kube-scheduler/app/options, cmd/kube-proxy/app).
+fn by_file(facts: &Facts<'_>, rule: &FlagRule, flags: &Flags) -> Result<Option<Value>> {
+    let Some(path) = rule.field.as_ref().filter(|_| rule.component != "kubelet") else { return Ok(None) };
+    let named = flags.flags.iter().rev().find(|(name, _)| name == "config").map(|(_, value)| value);
+    let Some(file) = named.filter(|value| !value.is_empty()) else { return Ok(None) };
+    let file = facts.judged.path(file)?;
+    let config = KubeletConfig::of_file(facts.judged.root, &file)?;
+    let component = &rule.component;
+    Ok(Some(match config.get(path) {
+        Some(field) => {
+            let text = format!("{component}'s configuration has {path}: {}", field.items.join(","));
+            Value {
+                items: Some(field.items.clone()),
+                evidence: Evidence { text, place: field.place.clone() },
+            }
+        }
+        None => {
+            let unset = rule.unset.as_ref();
+            let by_itself = unset.map(|unset| format!(", so that it is {unset}")).unwrap_or_default();
+            let text = format!("{component}'s configuration has no {path}{by_itself}");
+            let place = Some(Place { file: file.to_string(), position: None });
+            Value { items: unset.map(|unset| vec![unset.clone()]), evidence: Evidence { text, place } }
+        }
+    }))
 }
 
 /// What a map comes to: of the kubelet's, its configuration counts for the names that no flag has

@@ -226,7 +226,8 @@ fn by_level(facts: &Facts<'_>, check: &Check, security: &PodSecurity) -> Result<
         format!("pods {} are not admitted: the level is {} or stricter", check.words, least.name());
     if !security.on {
         let text = "the admission plugin PodSecurity is switched off: any pod is admitted".to_owned();
-        let place = facts.place_of(SERVER, "disable-admission-plugins");
+        let flags = ["disable-admission-plugins", "feature-gates"];
+        let place = flags.into_iter().find_map(|flag| facts.place_of(SERVER, flag));
         return Ok(Judgement::met(false, expected, "no level is enforced", vec![Evidence { text, place }]));
     }
     let configured = configured(facts, security);
