@@ -30,6 +30,7 @@ fn report(benchmark: &str, controls: &[(&str, &str, Status, bool)]) -> Report {
             value: None,
             place: None,
         }),
+        lapsed: false,
     };
     Report {
         root: PathBuf::from("/"),

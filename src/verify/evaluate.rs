@@ -56,6 +56,7 @@ fn verdict(facts: &Facts<'_>, control: Control) -> Verdict {
         evidence: judgement.evidence,
         remedy: control.remedy,
         waiver: None,
+        lapsed: false,
     }
 }
 

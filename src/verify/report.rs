@@ -93,6 +93,8 @@ pub struct Verdict {
     pub remedy: String,
     /// Who has accepted that it is not met, if somebody has.
     pub waiver: Option<Waiver>,
+    /// Whether somebody had, and that has ended or was given for another value.
+    pub lapsed: bool,
 }
 
 /// Somebody's word that a control need not be met.
@@ -144,8 +146,9 @@ impl Report {
         self.verdicts.iter().filter(|verdict| verdict.status == status).count()
     }
 
-    /// Tells whether there is a verdict, not waived, that makes it fail. Findings do not count by themselves: a waiver
-    /// that has ended or fits no more leaves its verdict to count again, and one that is not needed does no harm.
+    /// Tells whether there is a verdict, not waived, that makes it fail. One whose waiver has lapsed does whatever its
+    /// status is, since somebody has to look again. Other findings do not count: a waiver that is not needed does no
+    /// harm.
     #[must_use]
     pub fn fails(&self, on: FailOn) -> bool {
         let counts = |status: Status| match status {
@@ -154,6 +157,9 @@ impl Report {
             Status::Unknown => on == FailOn::Unknown,
             Status::Pass | Status::Manual | Status::NotApplicable => false,
         };
-        self.verdicts.iter().any(|verdict| verdict.waiver.is_none() && counts(verdict.status))
+        let lapsed = |verdict: &Verdict| verdict.lapsed && on != FailOn::Never;
+        self.verdicts
+            .iter()
+            .any(|verdict| verdict.waiver.is_none() && (counts(verdict.status) || lapsed(verdict)))
     }
 }

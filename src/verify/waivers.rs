@@ -153,9 +153,11 @@ fn apply_one(
         Status::Fail | Status::Warn | Status::Manual | Status::Unknown => {}
     }
     if let Some(until) = waiver.until.filter(|until| *until < today) {
+        verdict.lapsed = true;
         return Err(format!("has ended: it counted until {until}"));
     }
     if let Some(value) = waiver.value.as_ref().filter(|value| **value != verdict.actual) {
+        verdict.lapsed = true;
         return Err(format!("was given for {value:?}, and it is {:?} now", verdict.actual));
     }
     // A number and a name may mean the same control.

@@ -158,6 +158,7 @@ fn verdict(id: &str, name: &str, title: &str, status: Status) -> Made {
         evidence: Vec::new(),
         remedy: String::new(),
         waiver: None,
+        lapsed: false,
     })
 }
 
