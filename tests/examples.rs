@@ -55,6 +55,72 @@ fn bare_metal_stops_where_hardening_fails() {
     assert!(!node.path().join("var").exists());
 }
 
+/// The medium of a K3s release, with a stand-in for K3s' installer that says with what it was called.
+fn medium() -> tempfile::TempDir {
+    let medium = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &[u8]| std::fs::write(medium.path().join(name), text).unwrap();
+    for name in ["k3s", "k3s-arm64"] {
+        write(name, b"\x7fELF...version.Version=v1.33.4+k3s1\0...");
+    }
+    write("k3s-airgap-images-amd64.tar.zst", b"images");
+    write("install.sh", b"echo installed, download skipped: $INSTALL_K3S_SKIP_DOWNLOAD\n");
+    let sums = Command::new("sha256sum")
+        .args(["k3s", "k3s-arm64", "k3s-airgap-images-amd64.tar.zst"])
+        .current_dir(medium.path())
+        .output()
+        .unwrap();
+    write("sha256sum-amd64.txt", &sums.stdout);
+    medium
+}
+
+fn bare_metal_node(root: &Path, medium: &Path) -> (Option<i32>, String) {
+    let binary = Path::new(env!("CARGO_BIN_EXE_k3s-harden"));
+    let output = Command::new("examples/bare-metal/node.sh")
+        .env_clear()
+        .env("PATH", format!("{}:/usr/bin:/bin", binary.parent().unwrap().display()))
+        .envs([("K3S_VERSION", "v1.33.4+k3s1"), ("OWNER", &owner())])
+        .env("ROOT", root)
+        .env("MEDIA", medium)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+#[test]
+fn bare_metal_goes_all_the_way_without_a_network() {
+    let (node, medium) = (Node::new(), medium());
+    let (code, said) = bare_metal_node(node.path(), medium.path());
+    assert_eq!(code, Some(0), "{said}");
+    let steps =
+        ["whole", "harden", "start?", "install K3s", "installed, download skipped: true", "is it hardened?"];
+    let at: Vec<usize> =
+        steps.iter().map(|step| said.find(step).unwrap_or_else(|| panic!("{step}: {said}"))).collect();
+    assert!(at.is_sorted(), "{said}");
+    assert_eq!(node.read("var/lib/rancher/k3s/agent/images/k3s-airgap-images-amd64.tar.zst"), "images");
+    assert_eq!(node.mode("var/lib/rancher/k3s/agent"), "0700");
+    assert_eq!(node.mode("usr/local/bin/k3s"), "0755");
+    assert_eq!(bare_metal_node(node.path(), medium.path()).0, Some(0), "a second time");
+}
+
+#[test]
+fn bare_metal_installs_nothing_where_something_is_wrong() {
+    // A medium that is not whole: nothing is touched.
+    let (node, spoilt) = (Node::new(), medium());
+    std::fs::write(spoilt.path().join("k3s"), "half").unwrap();
+    let (code, said) = bare_metal_node(node.path(), spoilt.path());
+    assert!(code != Some(0) && said.contains("k3s: FAILED") && !said.contains("installed,"), "{said}");
+    assert!(!node.path().join("etc").exists());
+    // Hardening fails; K3s would not start.
+    let unhardened = Node::new().file("etc/rancher", "a file where a directory must be");
+    let doomed = Node::new().file("etc/rancher/k3s/config.yaml", "kube-scheduler-arg: [nonsense=1]\n");
+    for node in [unhardened, doomed] {
+        let (code, said) = bare_metal_node(node.path(), medium().path());
+        assert!(code != Some(0) && !said.contains("installed,"), "{said}");
+        assert!(!node.path().join("usr/local/bin/k3s").exists());
+    }
+}
+
 #[test]
 fn the_command_of_the_readme_does_the_main_job() {
     let readme = fs::read_to_string("README.md").unwrap();
