@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use super::Datastore;
 use super::arguments;
 use super::components;
 use super::existing::{OLD_NAMES, present_name, same, twice};
@@ -389,16 +390,14 @@ fn is_on(values: &BTreeMap<String, InForce>, name: &str) -> bool {
     values.get(name).and_then(|value| value.items.last()).is_some_and(|text| flags::is_true(text))
 }
 
-/// Tells whether K3s will run etcd itself (pkg/cluster/managed.go): where nobody names a datastore, and the cluster is
-/// begun with etcd, the server joins others, or etcd's directory is there.
+/// Tells whether K3s will run etcd itself.
 fn has_embedded_etcd(root: &Root, values: &BTreeMap<String, InForce>, question: Question<'_>) -> bool {
     let given = |name: &str| {
         values.get(name).and_then(|value| value.items.last()).is_some_and(|text| !text.is_empty())
     };
-    let begun = || root.exists(&question.data_dir.join("server/db/etcd"));
+    let begun = root.exists(&question.data_dir.join(Datastore::ETCD));
     question.role == Role::Server
-        && !given("datastore-endpoint")
-        && (is_on(values, "cluster-init") || given("server") || begun())
+        && Datastore::chosen(given, |name| is_on(values, name), begun) == Datastore::Etcd
 }
 
 /// Returns each component's flags: K3s' own for the minor, and the arguments merged in.

@@ -2,6 +2,7 @@
 
 pub mod arguments;
 pub mod components;
+mod datastore;
 mod effective;
 mod existing;
 pub mod flags;
@@ -13,6 +14,7 @@ pub mod scalar;
 pub mod service;
 pub mod yaml;
 
+pub use datastore::Datastore;
 pub use effective::{Effective, InForce, Question, service_data_dir, service_warnings};
 pub use existing::{Existing, Setting};
 pub use placing::{OnConflict, Placed, Placing};

@@ -5,11 +5,11 @@ mod flag;
 mod must;
 
 use super::control::Control;
-use super::facts::Datastore;
 use super::rule::{FlagRule, Judgement, Must, Outcome, Rule};
 use super::{Evidence, Facts, Report, Status, Verdict, judges};
 use crate::Role;
 use crate::error::{Error, Result};
+use crate::k3s::Datastore;
 
 /// Judges a node by every control of a benchmark.
 ///

@@ -1,7 +1,6 @@
 //! The node as verify sees it.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::OnceLock;
 
 use super::cluster::Cluster;
@@ -9,8 +8,8 @@ use super::journal::Journal;
 use super::judges::applied::Applied;
 use crate::document::DROP_IN;
 use crate::error::{Place, Result};
-use crate::k3s::components;
 use crate::k3s::kubelet::KubeletConfig;
+use crate::k3s::{Datastore, components};
 use crate::node::Owner;
 use crate::preflight::Judged;
 
@@ -35,27 +34,6 @@ pub struct Facts<'a> {
     pub(super) manifests: OnceLock<Result<Vec<Applied>>>,
     /// The flags of the next start by component, once somebody has asked.
     forecasts: OnceLock<BTreeMap<String, Vec<(String, String)>>>,
-}
-
-/// Where the cluster's state is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Datastore {
-    /// In SQLite, K3s' default.
-    Sqlite,
-    /// In K3s' embedded etcd.
-    Etcd,
-    /// In a database that K3s does not run.
-    External,
-}
-
-impl fmt::Display for Datastore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Sqlite => "SQLite",
-            Self::Etcd => "embedded etcd",
-            Self::External => "an external database",
-        })
-    }
 }
 
 /// The flags of a component.
@@ -165,20 +143,11 @@ fn pair(flag: &str) -> (String, String) {
     (components::name_of(flag), value.to_owned())
 }
 
-/// Finds the datastore as K3s chooses it (pkg/cluster/managed.go, pkg/etcd): an endpoint that is named; etcd where
-/// its directory is there, where the cluster is begun with it, and on a server that joins others.
+/// Finds the datastore that K3s will choose, or has.
 fn datastore(judged: &Judged<'_>) -> Datastore {
-    let given = |key: &str| judged.value(key).is_some_and(|(text, _)| !text.is_empty());
-    let etcd = || {
-        judged.root.exists(&judged.data_dir.join("server/db/etcd"))
-            || judged.is_on("cluster-init")
-            || given("server")
-    };
-    if given("datastore-endpoint") {
-        Datastore::External
-    } else if etcd() {
-        Datastore::Etcd
-    } else {
-        Datastore::Sqlite
-    }
+    Datastore::chosen(
+        |key| judged.value(key).is_some_and(|(text, _)| !text.is_empty()),
+        |key| judged.is_on(key),
+        judged.root.exists(&judged.data_dir.join(Datastore::ETCD)),
+    )
 }

@@ -23,9 +23,9 @@ use self::item::{Found, Item, Source};
 use self::table::{Benchmark, Fixed, Row, TARGETS};
 use self::world::World;
 use super::Facts;
-use super::facts::Datastore;
 use crate::Role;
 use crate::error::{Error, Kind, Result};
+use crate::k3s::Datastore;
 use crate::node::{Owner, Root, RootedPath};
 use crate::profile::{ControlId, KubernetesMinor};
 

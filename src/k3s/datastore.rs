@@ -1,0 +1,41 @@
+//! Where is the cluster's state kept?
+
+use std::fmt;
+
+/// Where the cluster's state is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Datastore {
+    /// In SQLite, K3s' default.
+    Sqlite,
+    /// In K3s' embedded etcd.
+    Etcd,
+    /// In a database that K3s does not run.
+    External,
+}
+
+impl Datastore {
+    /// Embedded etcd's directory below K3s' data directory.
+    pub const ETCD: &str = "server/db/etcd";
+
+    /// Chooses as a server does (pkg/cluster/managed.go, pkg/etcd of K3s): an endpoint that is named; etcd where its
+    /// directory is there (`begun`), where the cluster is begun with it, and on a server that joins others.
+    pub fn chosen(given: impl Fn(&str) -> bool, is_on: impl Fn(&str) -> bool, begun: bool) -> Self {
+        if given("datastore-endpoint") {
+            Self::External
+        } else if begun || is_on("cluster-init") || given("server") {
+            Self::Etcd
+        } else {
+            Self::Sqlite
+        }
+    }
+}
+
+impl fmt::Display for Datastore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sqlite => "SQLite",
+            Self::Etcd => "embedded etcd",
+            Self::External => "an external database",
+        })
+    }
+}
