@@ -13,6 +13,8 @@
 
 mod bed;
 mod cloud_init;
+mod packer;
+mod shells;
 
 use std::io::Write as _;
 

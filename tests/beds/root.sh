@@ -15,6 +15,7 @@ if [ "$(cat "$root.made" 2> /dev/null)" = "$wanted" ]; then
 fi
 
 mirror() {
+  # shellcheck disable=SC2016 # a field of apt's
   apt-get indextargets --format '$(REPO_URI)' | grep -m 1 '/debian/\{0,1\}$'
 }
 mirror=$(mirror) || { apt-get update -qq; mirror=$(mirror); }
