@@ -13,6 +13,7 @@
 
 mod bed;
 mod cloud_init;
+mod ignition;
 mod packer;
 mod shells;
 
