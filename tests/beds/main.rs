@@ -16,6 +16,7 @@ mod cloud_init;
 mod ignition;
 mod packer;
 mod shells;
+mod systemd;
 
 use std::io::Write as _;
 
