@@ -120,7 +120,7 @@ fn the_script_does_what_apply_does_and_the_second_time_nothing() {
             let files = tree(node.path()).into_keys();
             files
                 .map(|path| fs::metadata(node.path().join(path)).unwrap())
-                .filter(|it| it.is_file())
+                .filter(fs::Metadata::is_file)
                 .map(|it| (it.ino(), it.mtime_nsec()))
                 .collect::<Vec<_>>()
         };
