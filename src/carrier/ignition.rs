@@ -1,7 +1,7 @@
 //! An Ignition configuration (spec 3.4.0), for Flatcar and Fedora CoreOS: it is carried out before there is a shell.
 //!
-//! Modes are decimal there. A directory on the way has none, so that one that is there already keeps its own. The
-//! kernel reads its file at that same boot: systemd-sysctl runs after Ignition.
+//! Modes are decimal there. A directory on the way has neither mode nor owner, so that one that is there already keeps
+//! its own; a new one is root's, 0755. The kernel reads its file at that same boot: systemd-sysctl runs after Ignition.
 
 use serde_json::{Value, json};
 
@@ -21,11 +21,11 @@ pub(super) fn render(tree: &Tree) -> Carried {
 }
 
 fn directory(folder: &Folder) -> Value {
-    let mut directory = json!({"path": folder.path, "user": {"id": 0}, "group": {"id": 0}});
     if folder.exact {
-        directory["mode"] = folder.mode.bits().into();
+        json!({"path": folder.path, "mode": folder.mode.bits(), "user": {"id": 0}, "group": {"id": 0}})
+    } else {
+        json!({"path": folder.path})
     }
-    directory
 }
 
 fn file(leaf: &Leaf) -> Value {
