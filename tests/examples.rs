@@ -121,6 +121,47 @@ fn bare_metal_installs_nothing_where_something_is_wrong() {
     }
 }
 
+fn make(example: &str, arguments: &[&str]) {
+    let binary = Path::new(env!("CARGO_BIN_EXE_k3s-harden"));
+    let output = Command::new(format!("examples/{example}/make.sh"))
+        .args(arguments)
+        .env_clear()
+        .env("PATH", format!("{}:/usr/bin:/bin", binary.parent().unwrap().display()))
+        .output()
+        .unwrap();
+    assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
+}
+
+#[test]
+fn rancher_gets_a_cluster_and_its_files() {
+    let out = tempfile::tempdir().unwrap();
+    make("rancher", &["hardened", "v1.33.4+k3s1", out.path().to_str().unwrap()]);
+    let read = |name: &str| -> serde_json::Value {
+        serde_yaml::from_str(&std::fs::read_to_string(out.path().join(name)).unwrap()).unwrap()
+    };
+    let (cluster, files) = (read("rancher-cluster.yaml"), read("rancher-files.yaml"));
+    assert_eq!(cluster["metadata"]["name"], "hardened");
+    assert_eq!(cluster["spec"]["kubernetesVersion"], "v1.33.4+k3s1");
+    let clusters = &files["metadata"]["annotations"]["rke.cattle.io/object-authorized-for-clusters"];
+    assert_eq!(clusters, "hardened");
+    assert_eq!(files["stringData"].as_object().unwrap().len(), 3);
+}
+
+#[test]
+fn ignition_gets_its_configuration() {
+    let out = tempfile::tempdir().unwrap();
+    for role in ["server", "agent"] {
+        let file = out.path().join(role);
+        make("ignition", &["v1.33.4+k3s1", role, file.to_str().unwrap()]);
+        let config: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        let count = config["storage"]["files"].as_array().unwrap().len();
+        assert_eq!(
+            (&config["ignition"]["version"], count),
+            (&"3.4.0".into(), if role == "server" { 5 } else { 2 })
+        );
+    }
+}
+
 #[test]
 fn the_command_of_the_readme_does_the_main_job() {
     let readme = fs::read_to_string("README.md").unwrap();
