@@ -55,6 +55,24 @@ fn every_shell_does_with_the_script_what_apply_does() {
 }
 
 #[test]
+fn the_archive_unpacks_to_what_apply_makes() {
+    if !wanted() {
+        return;
+    }
+    let out = tempfile::tempdir().unwrap();
+    let archive = out.path().join("k3s-harden.tar");
+    for words in NODES {
+        rendered("tar", &[words.as_slice(), &["--out", archive.to_str().unwrap()]].concat());
+        for tar in ["tar", "busybox tar"] {
+            let bed = bed();
+            bed.write("/k3s-harden.tar", 0o600, fs::read(&archive).unwrap());
+            bed.prepare(&format!("umask 077; {tar} -xpf /k3s-harden.tar -C /"));
+            assert_same(&bed.tree(), &applied(Release::Bookworm, &words), tar);
+        }
+    }
+}
+
+#[test]
 fn every_shell_runs_the_example_of_a_machine_by_hand() {
     if !wanted() {
         return;
