@@ -65,3 +65,11 @@ fn the_command_of_the_readme_does_the_main_job() {
     assert!(folder.path().join("demo-root/etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml").exists());
     assert!(folder.path().join("demo-root/var/lib/rancher/k3s/server/manifests/policy.yaml").exists());
 }
+
+// What Ansible makes of it is in tests/ansible.
+#[test]
+fn the_ansible_collection_has_the_version_of_the_binary() {
+    let text = std::fs::read_to_string("examples/ansible/collection/galaxy.yml").unwrap();
+    let version = text.lines().find_map(|line| line.strip_prefix("version: ")).unwrap();
+    assert_eq!(version, env!("CARGO_PKG_VERSION"));
+}
