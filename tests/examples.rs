@@ -241,3 +241,11 @@ fn timeless(text: &str) -> String {
     }
     String::from_utf8(bytes).unwrap()
 }
+
+// What Ansible makes of it is in tests/ansible.
+#[test]
+fn the_ansible_collection_has_the_version_of_the_binary() {
+    let text = std::fs::read_to_string("examples/ansible/collection/galaxy.yml").unwrap();
+    let version = text.lines().find_map(|line| line.strip_prefix("version: ")).unwrap();
+    assert_eq!(version, env!("CARGO_PKG_VERSION"));
+}

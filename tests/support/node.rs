@@ -136,18 +136,23 @@ impl Node {
 
     /// Runs a command inside the node.
     pub(crate) fn run<'a>(&self, command: impl IntoIterator<Item = &'a str>) -> Run {
-        let output = Command::new("nsenter")
+        let output = self.command(command).output().expect("nsenter is needed: Debian package util-linux");
+        assert_ne!(output.status.code(), Some(99), "/proc/sys is the machine's own");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Run { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// Returns a command that runs inside the node, in the process that is started.
+    pub(crate) fn command<'a>(&self, command: impl IntoIterator<Item = &'a str>) -> Command {
+        let mut enter = Command::new("nsenter");
+        enter
             .args(["--target", &self.namespace.id().to_string(), "--mount", "--root", "--wd"])
             .args(["sh", "-c", GUARD, "sh"])
             .args(command)
             .env_clear()
             .env("PATH", PATH)
-            .stdin(Stdio::null())
-            .output()
-            .expect("nsenter is needed: Debian package util-linux");
-        assert_ne!(output.status.code(), Some(99), "/proc/sys is the machine's own");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Run { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+            .stdin(Stdio::null());
+        enter
     }
 
     /// Runs a script inside the node, which must end well.
