@@ -202,6 +202,33 @@ fn a_directory_has_the_same_tree_whatever_the_umask() {
     assert_eq!(Node::new().run(&["render", "--as", "dir", "--k3s-version", "1.33"]).code, 64);
 }
 
+/// The program has no umask while it runs.
+#[test]
+fn nobody_else_may_write_into_a_directory_that_is_made() {
+    for format in ["dir", "systemd", "account-update"] {
+        let out = tempfile::tempdir().unwrap();
+        let made = out.path().join("not/there");
+        let arguments = ["render", "--as", format, "--k3s-version", "1.33", "--out", made.to_str().unwrap()];
+        assert_eq!(Node::new().run(&arguments).code, 0);
+        let open: Vec<_> = walk(out.path())
+            .into_iter()
+            .filter(|path| path.metadata().unwrap().mode() & 0o022 != 0)
+            .collect();
+        assert!(made.is_dir() && open.is_empty(), "{format}: {open:?}");
+    }
+}
+
+/// Everything below a directory.
+fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| {
+            let below = if path.is_dir() { walk(&path) } else { Vec::new() };
+            std::iter::once(path).chain(below)
+        })
+        .collect()
+}
+
 /// Does what Ignition does with what we write, and refuses what it does not know.
 fn ignite(config: &Value, root: &Path) {
     assert_eq!(config["ignition"]["version"], "3.4.0");

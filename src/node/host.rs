@@ -116,17 +116,15 @@ pub fn make_directory(path: &Path, mode: FileMode) -> Result<()> {
         .map_err(|error| Error::system("make the directory", path.display(), errno(&error)))
 }
 
-/// Makes a directory that the user asked for, with those above it.
+/// Makes a directory that the user asked for, with those above it, each with the mode 0755.
 ///
 /// # Errors
 /// Where it cannot be made.
 #[allow(clippy::disallowed_methods, reason = "this is the room that makes directories")]
 pub fn make_directories(path: &Path) -> Result<()> {
-    std::fs::create_dir_all(path).map_err(|error| {
-        Error::system(
-            "make the directory",
-            path.display(),
-            error.raw_os_error().map_or(Errno::EIO, Errno::from_raw),
-        )
-    })
+    use std::os::unix::fs::DirBuilderExt;
+
+    // There is no umask (see `cli`): without a mode of its own everybody could write into it.
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(path);
+    made.map_err(|error| Error::system("make the directory", path.display(), errno(&error)))
 }
