@@ -229,6 +229,30 @@ fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
         .collect()
 }
 
+#[test]
+fn what_is_configured_where_it_is_rendered_does_not_go_along() {
+    let words = ["--k3s-version", "1.33", "--role", "server"];
+    let configured = "secrets-encryption: false
+kube-apiserver-arg:
+  - oidc-client-secret=hunter2
+  - enable-admission-plugins=AlwaysPullImages
+  - admission-control-config-file=/etc/mine/psa.yaml
+  - audit-log-maxage=60
+";
+    // Also not what an earlier run has left there, for a run about something else.
+    for more in [&[][..], &["--only", "audit-policy"]] {
+        let words = [words.as_slice(), more].concat();
+        for format in ["cloud-init", "ignition", "shell", "tar", "rancher-files"] {
+            let node = Node::new().file("etc/rancher/k3s/config.yaml", configured);
+            let harden = ["apply", "-q", "--no-history", "--no-preflight", "--k3s-version", "1.33"];
+            assert_eq!(node.run(&harden).code, 0);
+            let here = node.run(&[["render", "-q", "--as", format].as_slice(), &words].concat());
+            let anywhere = Node::new().run(&[["render", "-q", "--as", format].as_slice(), &words].concat());
+            assert_eq!((here.code, here.stdout), (0, anywhere.stdout), "{format} {more:?}");
+        }
+    }
+}
+
 /// Does what Ignition does with what we write, and refuses what it does not know.
 fn ignite(config: &Value, root: &Path) {
     assert_eq!(config["ignition"]["version"], "3.4.0");

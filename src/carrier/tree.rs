@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use super::Errand;
+use crate::document::Present;
 use crate::error::Result;
+use crate::k3s::Existing;
 use crate::node::{FileMode, Owner};
 use crate::plan::{Content, Desired, Resource, Rule};
 use crate::profile::ControlId;
@@ -52,7 +54,11 @@ impl Tree {
     /// # Errors
     /// Where the data of the project is wrong.
     pub(super) fn of(errand: &Errand<'_>) -> Result<Self> {
-        let desired = Desired::new(PathBuf::from("/"), errand.profile, errand.site, Owner::ROOT, false)?;
+        // What is set on the machine that renders is not set where this is brought, and may be secret.
+        let mut site = errand.site.clone();
+        site.present = Present::default();
+        site.placing.existing = Existing::default();
+        let desired = Desired::new(PathBuf::from("/"), errand.profile, &site, Owner::ROOT, false)?;
         let mut tree = Self { directories: Vec::new(), files: Vec::new(), controls: Vec::new() };
         for resource in desired.resources {
             match resource {
