@@ -152,6 +152,16 @@ fn the_script_mends_what_somebody_has_changed_and_leaves_nothing_where_it_fails(
     let refused = shell(&script, node.path());
     assert_eq!(refused.status.code(), Some(73), "{refused:?}");
     assert!(tree(node.path()).values().all(|(_, bytes)| bytes.is_none()));
+    // A variable that is not set is no root, least of all this machine's. Without programs nothing could happen to it.
+    for roots in [&[""][..], &["/mnt/my", "image"]] {
+        let output = Command::new("/bin/sh")
+            .args(["-c", &script, "sh"])
+            .args(roots)
+            .env("PATH", "/none")
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(64), "{output:?}");
+    }
     // Not through a symlink of an image.
     let node = Node::new();
     let outside = Node::new();
