@@ -263,6 +263,37 @@ kube-apiserver-arg:
     }
 }
 
+#[test]
+fn the_unit_asks_for_what_was_asked_for() {
+    let site = Node::new().file("a site/50%.yaml", "name: site\nextends: strict\n");
+    let file = site.path().join("a site/50%.yaml").to_str().unwrap().to_owned();
+    let render = |more: &[&str]| {
+        let words = ["render", "--as", "systemd", "--k3s-version", "1.33", "--role", "server"];
+        let output = Node::new().run(&[words.as_slice(), more].concat());
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        output
+    };
+    let plain = render(&[]);
+    assert!(plain.stdout.contains("\nEnvironment=K3S_HARDEN_PROFILE=cis\nExecStart="), "{}", plain.stdout);
+    assert!(plain.stdout.contains("/var/lib/rancher/k3s\n") && plain.stderr.is_empty(), "{}", plain.stderr);
+    // A benchmark that was named stays; a file is read where it is, in quotes and with systemd's own sign twice.
+    let named = render(&["--profile", "cis-1.11", "--profile", &file, "--skip", "5.2,3.2.1"]).stdout;
+    let path = file.replace('%', "%%");
+    assert!(named.contains(&format!("Environment=\"K3S_HARDEN_PROFILE=cis-1.11,{path}\"\n")), "{named}");
+    assert!(named.contains("Environment=K3S_HARDEN_SKIP=5.2,3.2.1\n"), "{named}");
+    let placed = render(&["--data-dir", "/srv/a disk"]).stdout;
+    assert!(placed.contains("Environment=\"K3S_HARDEN_DATA_DIR=/srv/a disk\"\n"), "{placed}");
+    assert!(placed.contains("/var/lib/k3s-harden \"/srv/a disk\"\n"), "{placed}");
+    // What it cannot ask for is said.
+    for (more, said) in [
+        (["--profile", &file], "it has to be there on the node"),
+        (["--set", "audit_log_maxage=90"], "write them into the node's /etc/k3s-harden/settings.yaml"),
+        (["--only", "audit-policy"], "--only is not in the unit"),
+    ] {
+        assert!(render(&more).stderr.contains(said), "{more:?}");
+    }
+}
+
 /// Does what Ignition does with what we write, and refuses what it does not know.
 fn ignite(config: &Value, root: &Path) {
     assert_eq!(config["ignition"]["version"], "3.4.0");

@@ -17,6 +17,7 @@ use std::borrow::Cow;
 
 use serde_json::json;
 
+use crate::apply::Told;
 use crate::document::Site;
 use crate::error::Result;
 use crate::node::FileMode;
@@ -60,6 +61,8 @@ pub struct Errand<'a> {
     pub release: Option<&'a str>,
     /// Whether the running kernel gets its parameters at once, beside their file.
     pub live_sysctl: bool,
+    /// What was asked for, for a form that asks for it again on the node.
+    pub told: &'a Told,
 }
 
 /// Files for other hands.
@@ -116,7 +119,7 @@ impl Format {
             Self::RancherCluster => rancher_cluster::render(errand)?,
             Self::RancherFiles => rancher_cluster::secret(errand)?,
             Self::Shell => shell::render(errand, &Tree::of(errand)?),
-            Self::Systemd => systemd::render(errand.profile, errand.site),
+            Self::Systemd => systemd::render(errand),
             Self::SystemdGate => systemd::gate(errand.profile, errand.site),
             Self::Tar => archive::render(&Tree::of(errand)?),
         })

@@ -3,23 +3,29 @@
 
 use serde_json::json;
 
-use super::{Carried, CarriedFile};
+use super::{Carried, CarriedFile, Errand};
 use crate::Role;
 use crate::document::{self, Site};
 use crate::node::FileMode;
 use crate::profile::Profile;
 
 /// The unit, and the gate.
-pub(super) fn render(profile: &Profile, site: &Site) -> Carried {
-    let names: Vec<&str> = profile
-        .names
-        .iter()
-        // What fits the minor is chosen again when K3s is another one.
-        .map(|name| if name.starts_with("cis-") { "cis" } else { name.as_str() })
-        .collect();
+pub(super) fn render(errand: &Errand<'_>) -> Carried {
+    let Errand { profile, site, told, .. } = *errand;
     let unit = unit(site);
     let about = "Brings the node to the benchmark before K3s is started.";
-    let context = json!({"unit": unit, "role": site.role, "profiles": names.join(",")});
+    // As they were asked for: `cis` is chosen again when K3s is another one, and a file is read again.
+    let mut environment = vec![assignment("K3S_HARDEN_PROFILE", &told.profiles.join(","))];
+    if !told.skip.is_empty() {
+        environment.push(assignment("K3S_HARDEN_SKIP", &told.skip.join(",")));
+    }
+    environment.extend(told.data_dir.as_ref().map(|path| assignment("K3S_HARDEN_DATA_DIR", path)));
+    let context = json!({
+        "unit": unit,
+        "role": site.role,
+        "environment": environment,
+        "data_dir": word(site.data_dir.as_str()),
+    });
     let text = document::render(profile, "k3s-harden.service.tera", about, &[], &context);
     let mut carried = gate(profile, site);
     let folder = format!("{unit}.service.d");
@@ -28,7 +34,52 @@ pub(super) fn render(profile: &Profile, site: &Site) -> Carried {
     }
     carried.directories.push((folder, FileMode::PUBLIC_DIRECTORY));
     carried.files.insert(0, CarriedFile::new("k3s-harden.service", FileMode::PUBLIC_FILE, text));
+    carried.warnings = warnings(errand);
     carried
+}
+
+/// What the unit needs that is not in it.
+fn warnings(errand: &Errand<'_>) -> Vec<String> {
+    let Errand { profile, told, .. } = *errand;
+    let files = told.profiles.iter().filter(|name| name.contains('/'));
+    let mut warnings: Vec<String> = files
+        .map(|path| format!("the unit reads the profile {path}: it has to be there on the node"))
+        .collect();
+    if !told.assignments.is_empty() || told.settings.is_some() {
+        warnings.push(
+            "settings are not in the unit: write them into the node's /etc/k3s-harden/settings.yaml"
+                .to_owned(),
+        );
+    }
+    if profile.selection.only().is_some() {
+        warnings.push("--only is not in the unit: it is for one run".to_owned());
+    }
+    warnings
+}
+
+/// Writes `name=value` for systemd's `Environment=`.
+fn assignment(name: &str, value: &str) -> String {
+    word(&format!("{name}={value}"))
+}
+
+/// Writes one word as systemd reads it back (systemd.syntax(7), and systemd.unit(5) for `%`).
+fn word(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/=,._+-".contains(&byte);
+    if text.bytes().all(plain) {
+        return text.to_owned();
+    }
+    let mut quoted = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            '%' => quoted.push_str("%%"),
+            control if control.is_ascii_control() => {
+                quoted.push_str(&format!("\\x{:02x}", u32::from(control)));
+            }
+            other => quoted.push(other),
+        }
+    }
+    quoted + "\""
 }
 
 /// The gate alone.
@@ -43,5 +94,16 @@ fn unit(site: &Site) -> &'static str {
     match site.role {
         Role::Server => "k3s",
         Role::Agent => "k3s-agent",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::word;
+
+    #[test]
+    fn systemd_reads_a_word_back() {
+        assert_eq!(word("A=cis-1.12,strict"), "A=cis-1.12,strict");
+        assert_eq!(word("A=/a b/\"50%\" $x\\\t\u{e4}"), "\"A=/a b/\\\"50%%\\\" $x\\\\\\x09\u{e4}\"");
     }
 }

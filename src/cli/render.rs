@@ -23,6 +23,7 @@ pub(super) fn run(global: &Global, arguments: &RenderArguments, ui: &mut Ui) -> 
         site: &context.site,
         release: context.version.release(),
         live_sysctl: !arguments.no_live_sysctl,
+        told: &context.told,
     };
     let carried = arguments.carrier.render(&errand)?;
     for warning in context.warnings.iter().chain(&carried.warnings) {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use k3s_harden::Role;
+use k3s_harden::apply::Told;
 use k3s_harden::carrier::{CarriedFile, Errand, Format};
 use k3s_harden::document::{Document, Present, Site, documents};
 use k3s_harden::error::Result;
@@ -140,7 +141,8 @@ pub(crate) fn everything() -> Vec<Rendered> {
 }
 
 pub(crate) fn errand<'a>(profile: &'a Profile, site: &'a Site, release: Option<&'a str>) -> Errand<'a> {
-    Errand { profile, site, release, live_sysctl: true }
+    static TOLD: LazyLock<Told> = LazyLock::new(Told::default);
+    Errand { profile, site, release, live_sysctl: true, told: &TOLD }
 }
 
 fn name_of(file: &CarriedFile) -> &'static str {
