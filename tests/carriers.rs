@@ -367,7 +367,13 @@ fn cloud_init_makes_the_same_tree_and_looks_at_it() {
         let look = script("runcmd", "sysctl") + "echo installed\n";
         let output = shell(&look, node.path());
         assert_eq!(String::from_utf8_lossy(&output.stdout), "installed\n", "{output:?}");
-        // A file that is not right, in its bytes or its mode, and K3s is not installed.
+        // A directory or a file that is not right, in its bytes or its mode, and K3s is not installed.
+        let folder = node.path().join("var/lib/rancher/k3s/server");
+        if folder.exists() {
+            fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+            assert!(shell(&look, node.path()).stdout.is_empty());
+            fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+        }
         let path = node.path().join("etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml");
         let bytes = fs::read(&path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();

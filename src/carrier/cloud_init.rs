@@ -1,7 +1,7 @@
 //! cloud-init user-data: the files without the binary.
 //!
 //! `bootcmd` makes the directories before `write_files` would, with modes of its own. cloud-init goes on where a module
-//! fails, so `runcmd` begins with a look at every file, and what comes behind it (K3s) only runs on the right ones.
+//! fails, so `runcmd` begins with a look at all of it, and what comes behind it (K3s) only runs on the right ones.
 
 use serde_json::json;
 
@@ -28,18 +28,28 @@ pub(super) fn render(errand: &Errand<'_>, tree: &Tree) -> Carried {
         })
         .collect();
     context["make"] = json!(make);
+    // Another part of the user-data may have a bootcmd that takes the place of ours.
+    let mut checks: Vec<String> = tree
+        .directories
+        .iter()
+        .filter(|folder| folder.exact)
+        .map(|folder| {
+            let path = quoted(&folder.path);
+            format!("[ \"$(stat -c '%a %u:%g' {path})\" = '{} 0:0' ]", short(folder.mode))
+        })
+        .collect();
     for (index, leaf) in tree.files.iter().enumerate() {
         let path = quoted(&leaf.path);
-        let short = leaf.mode.to_string().trim_start_matches('0').to_owned();
         let sum = &context["files"][index]["cksum"];
-        let check = format!(
-            "[ \"$(stat -c '%a %u:%g' {path}) $(cksum < {path})\" = '{short} 0:0 {}' ]",
+        checks.push(format!(
+            "[ \"$(stat -c '%a %u:%g' {path}) $(cksum < {path})\" = '{} 0:0 {}' ]",
+            short(leaf.mode),
             sum.as_str().unwrap_or_default()
-        );
-        context["files"][index]["check"] = check.into();
+        ));
         context["files"][index]["quoted"] = path.into();
         context["files"][index]["lines"] = lines(&leaf.text).into();
     }
+    context["checks"] = json!(checks);
     context["release"] = json!(errand.release);
     let about = "User-data for cloud-init: the files of a hardened node, without the binary.";
     let text = document::render(errand.profile, "cloud-init.yaml.tera", about, &tree.controls, &context);
@@ -54,6 +64,11 @@ pub(super) fn render(errand: &Errand<'_>, tree: &Tree) -> Carried {
     }
     let file = CarriedFile::new("user-data.yaml", FileMode::PRIVATE_FILE, text);
     Carried { warnings, ..Carried::one(file) }
+}
+
+/// Returns a mode as `stat` prints it.
+fn short(mode: FileMode) -> String {
+    mode.to_string().trim_start_matches('0').to_owned()
 }
 
 /// Returns the lines of a text that can stand as they are in a literal block; none of one that cannot.
