@@ -212,6 +212,21 @@ fn a_directory_has_the_same_tree_whatever_the_umask() {
     assert_eq!(Node::new().run(&["render", "--as", "dir", "--k3s-version", "1.33"]).code, 64);
 }
 
+#[test]
+fn a_directory_is_not_left_through_a_symlink_of_an_image() {
+    for link in ["etc", "etc/rancher", "etc/sysctl.d/90-kubelet.conf"] {
+        let (node, outside) = (Node::new(), Node::new());
+        let link = node.path().join(link);
+        fs::create_dir_all(link.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(outside.path().join("new"), &link).unwrap();
+        let out = node.path().to_str().unwrap();
+        let output = Node::new().run(&["render", "--as", "dir", "--k3s-version", "1.33", "--out", out]);
+        assert_eq!(output.code, 73, "{}", output.stderr);
+        assert!(output.stderr.contains(" is a symlink, and may lead out of "), "{}", output.stderr);
+        assert!(fs::read_dir(outside.path()).unwrap().next().is_none() && !node.path().join("var").exists());
+    }
+}
+
 /// The program has no umask while it runs.
 #[test]
 fn nobody_else_may_write_into_a_directory_that_is_made() {

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::ui::Ui;
 use super::usage_error;
 use crate::carrier::{Carried, CarriedFile, Errand};
-use crate::error::{Result, exit};
+use crate::error::{Error, Kind, Result, exit};
 use crate::node::{Root, host};
 
 pub(super) fn run(global: &Global, arguments: &RenderArguments, ui: &mut Ui) -> Result<u8> {
@@ -33,7 +33,12 @@ pub(super) fn run(global: &Global, arguments: &RenderArguments, ui: &mut Ui) -> 
         (Some(path), [CarriedFile { mode, bytes, .. }]) if carried.directories.is_empty() => {
             host::write_file(path, bytes, *mode)?;
         }
-        (Some(path), _) => write_all(path, &carried)?,
+        (Some(path), _) => {
+            if arguments.carrier.is_directory() {
+                check_inside(path, &carried)?;
+            }
+            write_all(path, &carried)?;
+        }
         (None, [CarriedFile { bytes, .. }]) => ui.out_bytes(bytes)?,
         (None, files) => {
             // As `systemctl cat` does: each file with its name in a comment above.
@@ -43,6 +48,21 @@ pub(super) fn run(global: &Global, arguments: &RenderArguments, ui: &mut Ui) -> 
         }
     }
     Ok(exit::OK)
+}
+
+/// Refuses a tree that goes through symlinks: an image has some that mean its own root, not this machine's.
+fn check_inside(folder: &Path, carried: &Carried) -> Result<()> {
+    let names = carried.directories.iter().map(|(name, _)| name.as_str());
+    for name in names.chain(carried.files.iter().map(|file| &*file.name)) {
+        let below = Path::new(name).ancestors().filter(|path| !path.as_os_str().is_empty());
+        if let Some(link) = below.map(|path| folder.join(path)).find(|path| host::is_symlink(path)) {
+            let message =
+                format!("{} is a symlink, and may lead out of {}", link.display(), folder.display());
+            return Err(Error::new(Kind::CannotWrite, message)
+                .hint(format!("for an image: k3s-harden apply --root {}", folder.display())));
+        }
+    }
+    Ok(())
 }
 
 /// Writes several files into a directory, each whole or not at all.

@@ -90,6 +90,12 @@ pub fn exists(path: &str) -> bool {
     Path::new(path).symlink_metadata().is_ok()
 }
 
+/// Tells whether there is a symlink at a path.
+#[must_use]
+pub fn is_symlink(path: &Path) -> bool {
+    path.is_symlink()
+}
+
 /// Returns a path that the user named from the root on, so that it means the same to a later run.
 #[must_use]
 pub fn absolute(path: &str) -> String {
