@@ -323,7 +323,11 @@ fn the_module_says_what_the_binary_says() {
     // Somebody's file with a token at the place of ours; every kind of value.
     let drop_in = root.join(DROP_IN);
     fs::create_dir_all(drop_in.parent().unwrap()).unwrap();
-    fs::write(&drop_in, "token: \"s3cret-word\"\nwrite-kubeconfig-mode: \"0640\"\n").unwrap();
+    let theirs = "token: \"s3cret-word\"
+kube-apiserver-arg: [\"oidc-client-secret=s3cret-word\", v=2]
+write-kubeconfig-mode: \"0640\"
+";
+    fs::write(&drop_in, theirs).unwrap();
     let options = with(json!({
         "profile": ["cis", "strict"],
         "settings": {
@@ -345,6 +349,7 @@ fn the_module_says_what_the_binary_says() {
     assert_eq!((&shown["changed"], &shown["exit_code"]), (&true.into(), &2.into()), "{shown}");
     let everything = shown["everything"].as_str().unwrap();
     assert!(everything.contains("-token: ***") && !everything.contains("s3cret-word"), "{everything}");
+    assert!(everything.contains("oidc-client-secret=***"), "{everything}");
     assert!(everything.contains("-write-kubeconfig-mode: \"0640\""), "{everything}");
     assert!(everything.contains("WARNING"), "{everything}");
     assert!(!root.join("var").exists());

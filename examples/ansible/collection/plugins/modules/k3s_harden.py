@@ -281,6 +281,8 @@ SECRET = re.compile(
         \+?["']?\s*[:=]\s*)\S.*$""",
     re.VERBOSE | re.IGNORECASE | re.MULTILINE,
 )
+# The same of an argument in the middle of a line, as of a list in brackets.
+SECRET_INSIDE = re.compile(r"""([\w.-]*(?:secret|password|token)=)[^\s"'\]]+""", re.IGNORECASE)
 
 
 def text_of(value):
@@ -357,7 +359,7 @@ def diff_of(actions):
         if not text.startswith("--- "):
             # A directory, a kernel parameter, or a mode alone: its lines do not say whose they are.
             text = "--- {0}\n+++ {0}\n{1}".format(action["path"], text)
-        diffs.append({"prepared": SECRET.sub(r"\1***", text)})
+        diffs.append({"prepared": SECRET_INSIDE.sub(r"\1***", SECRET.sub(r"\1***", text))})
     return diffs
 
 
