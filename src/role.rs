@@ -14,6 +14,17 @@ pub enum Role {
     Agent,
 }
 
+impl Role {
+    /// Returns the name of the service that K3s' installer makes for it.
+    #[must_use]
+    pub fn service(self) -> &'static str {
+        match self {
+            Self::Server => "k3s",
+            Self::Agent => "k3s-agent",
+        }
+    }
+}
+
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

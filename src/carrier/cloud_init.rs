@@ -5,7 +5,8 @@
 
 use serde_json::json;
 
-use super::{Carried, CarriedFile, Errand, Tree, context, quoted};
+use super::cksum::cksum;
+use super::{Carried, CarriedFile, Errand, Tree, quoted};
 use crate::document;
 use crate::node::FileMode;
 
@@ -13,44 +14,31 @@ use crate::node::FileMode;
 const LIMIT: usize = 16 * 1024;
 
 pub(super) fn render(errand: &Errand<'_>, tree: &Tree) -> Carried {
-    let mut context = context(tree);
-    let make: Vec<String> = tree
-        .directories
-        .iter()
-        .map(|folder| {
-            let path = quoted(&folder.path);
-            let make = format!("[ -d {path} ] || mkdir -m {} {path}", folder.mode);
-            if folder.exact {
-                format!("{make}; chmod {} {path}; chown 0:0 {path}", folder.mode)
-            } else {
-                make
-            }
-        })
-        .collect();
-    context["make"] = json!(make);
+    let make = tree.directories.iter().map(|folder| {
+        let path = quoted(&folder.path);
+        let make = format!("[ -d {path} ] || mkdir -m {} {path}", folder.mode);
+        if folder.exact { format!("{make}; chmod {} {path}; chown 0:0 {path}", folder.mode) } else { make }
+    });
     // Another part of the user-data may have a bootcmd that takes the place of ours.
-    let mut checks: Vec<String> = tree
-        .directories
-        .iter()
-        .filter(|folder| folder.exact)
-        .map(|folder| {
-            let path = quoted(&folder.path);
-            format!("[ \"$(stat -c '%a %u:%g' {path})\" = '{} 0:0' ]", short(folder.mode))
-        })
-        .collect();
-    for (index, leaf) in tree.files.iter().enumerate() {
-        let path = quoted(&leaf.path);
-        let sum = &context["files"][index]["cksum"];
-        checks.push(format!(
-            "[ \"$(stat -c '%a %u:%g' {path}) $(cksum < {path})\" = '{} 0:0 {}' ]",
-            short(leaf.mode),
-            sum.as_str().unwrap_or_default()
-        ));
-        context["files"][index]["quoted"] = path.into();
-        context["files"][index]["lines"] = lines(&leaf.text).into();
-    }
-    context["checks"] = json!(checks);
-    context["release"] = json!(errand.release);
+    let exact = tree.directories.iter().filter(|folder| folder.exact).map(|folder| {
+        format!("[ \"$(stat -c '%a %u:%g' {})\" = '{} 0:0' ]", quoted(&folder.path), folder.mode.as_stat())
+    });
+    let right = tree.files.iter().map(|leaf| {
+        let (path, mode, sum) = (quoted(&leaf.path), leaf.mode.as_stat(), cksum(leaf.text.as_bytes()));
+        format!("[ \"$(stat -c '%a %u:%g' {path}) $(cksum < {path})\" = '{mode} 0:0 {sum}' ]")
+    });
+    let told = tree.files.iter().filter(|leaf| leaf.sysctl);
+    let files = tree.files.iter().map(|leaf| {
+        let (mode, lines) = (leaf.mode.to_string(), lines(&leaf.text));
+        json!({"path": leaf.path, "mode": mode, "text": leaf.text, "lines": lines})
+    });
+    let context = json!({
+        "make": make.collect::<Vec<_>>(),
+        "files": files.collect::<Vec<_>>(),
+        "checks": exact.chain(right).collect::<Vec<_>>(),
+        "sysctls": told.map(|leaf| format!("sysctl -q -p {}", quoted(&leaf.path))).collect::<Vec<_>>(),
+        "release": errand.release,
+    });
     let about = "User-data for cloud-init: the files of a hardened node, without the binary.";
     let text = document::render(errand.profile, "cloud-init.yaml.tera", about, &tree.controls, &context);
     // cloud-init knows user-data by its first line.
@@ -64,11 +52,6 @@ pub(super) fn render(errand: &Errand<'_>, tree: &Tree) -> Carried {
     }
     let file = CarriedFile::new("user-data.yaml", FileMode::PRIVATE_FILE, text);
     Carried { warnings, ..Carried::one(file) }
-}
-
-/// Returns a mode as `stat` prints it.
-fn short(mode: FileMode) -> String {
-    mode.to_string().trim_start_matches('0').to_owned()
 }
 
 /// Returns the lines of a text that can stand as they are in a literal block; none of one that cannot.

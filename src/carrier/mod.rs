@@ -15,8 +15,6 @@ mod tree;
 
 use std::borrow::Cow;
 
-use serde_json::json;
-
 use crate::apply::Told;
 use crate::document::Site;
 use crate::error::Result;
@@ -148,24 +146,6 @@ fn directory(tree: Tree) -> Carried {
             .collect(),
         warnings: Vec::new(),
     }
-}
-
-/// The tree for templates. Of each file it has what `cksum` prints.
-fn context(tree: &Tree) -> serde_json::Value {
-    json!({
-        "directories": tree.directories.iter().map(|folder| json!({
-            "path": folder.path,
-            "mode": folder.mode.to_string(),
-            "exact": folder.exact,
-        })).collect::<Vec<_>>(),
-        "files": tree.files.iter().map(|file| json!({
-            "path": file.path,
-            "mode": file.mode.to_string(),
-            "text": file.text,
-            "sysctl": file.sysctl,
-            "cksum": cksum::cksum(file.text.as_bytes()),
-        })).collect::<Vec<_>>(),
-    })
 }
 
 /// Puts text into single quotes for a POSIX shell.

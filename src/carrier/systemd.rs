@@ -4,7 +4,6 @@
 use serde_json::json;
 
 use super::{Carried, CarriedFile, Errand};
-use crate::Role;
 use crate::document::{self, Site};
 use crate::node::FileMode;
 use crate::profile::Profile;
@@ -12,7 +11,7 @@ use crate::profile::Profile;
 /// The unit, and the gate.
 pub(super) fn render(errand: &Errand<'_>) -> Carried {
     let Errand { profile, site, told, .. } = *errand;
-    let unit = unit(site);
+    let unit = site.role.service();
     let about = "Brings the node to the benchmark before K3s is started.";
     // As they were asked for: `cis` is chosen again when K3s is another one, and a file is read again.
     let mut environment = vec![assignment("K3S_HARDEN_PROFILE", &told.profiles.join(","))];
@@ -85,16 +84,9 @@ fn word(text: &str) -> String {
 /// The gate alone.
 pub(super) fn gate(profile: &Profile, site: &Site) -> Carried {
     let about = "Keeps K3s from being started where it would not start.";
-    let context = json!({"unit": unit(site), "role": site.role});
+    let context = json!({"unit": site.role.service(), "role": site.role});
     let text = document::render(profile, "systemd-gate.conf.tera", about, &[], &context);
     Carried::one(CarriedFile::new("10-k3s-harden.conf", FileMode::PUBLIC_FILE, text))
-}
-
-fn unit(site: &Site) -> &'static str {
-    match site.role {
-        Role::Server => "k3s",
-        Role::Agent => "k3s-agent",
-    }
 }
 
 #[cfg(test)]

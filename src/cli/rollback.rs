@@ -151,10 +151,7 @@ impl<'a> Way<'a> {
 /// Says what a rollback of files does not undo, with the commands that do.
 fn what_stays(traces: Traces, plan: &Plan) -> Vec<String> {
     let Some((role, _)) = traces.started.filter(|_| plan.is_changed()) else { return Vec::new() };
-    let service = match role {
-        crate::Role::Server => "k3s",
-        crate::Role::Agent => "k3s-agent",
-    };
+    let service = role.service();
     let mut says = vec![format!(
         "K3s has already started here: arguments and files take effect when it starts again: systemctl restart {service}"
     )];

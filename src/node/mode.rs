@@ -28,6 +28,12 @@ impl FileMode {
         Self(st_mode & 0o7777)
     }
 
+    /// Returns it as `stat -c %a` prints it, such as `600`.
+    #[must_use]
+    pub fn as_stat(self) -> String {
+        format!("{:o}", self.0)
+    }
+
     /// Returns the bits, for formats that want a number.
     #[must_use]
     pub fn bits(self) -> u32 {

@@ -56,10 +56,7 @@ impl<'a> World<'a> {
             (None, Some(made)) => (made.mode, self.seen.owner),
             (None, None) => return Ok(None),
         };
-        let mode = mode.to_string();
-        let short = mode.trim_start_matches('0');
-        let short = if short.is_empty() { "0" } else { short };
-        Ok(Some((short.to_owned(), self.owner(owner))))
+        Ok(Some((mode.as_stat(), self.owner(owner))))
     }
 
     /// Names an owner: who stands for root is root, anybody else a number.
