@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::components;
+use super::flags::boolean;
 use super::merge::{self, Item};
 use super::scalar::Scalar;
 use super::yaml::{self, Value};
@@ -218,8 +219,7 @@ pub(super) fn twice(component: &Component, text: &str, origin: &str) -> Option<S
 /// Tells whether K3s takes `text` for `value`; for a boolean it has several words.
 pub(super) fn same(text: &str, value: &serde_json::Value) -> bool {
     match value {
-        serde_json::Value::Bool(true) => ["1", "t", "T", "true", "TRUE", "True"].contains(&text),
-        serde_json::Value::Bool(false) => ["0", "f", "F", "false", "FALSE", "False"].contains(&text),
+        serde_json::Value::Bool(wanted) => boolean(text) == Some(*wanted),
         serde_json::Value::String(value) => value == text,
         _ => false,
     }

@@ -95,15 +95,20 @@ pub fn names(role: Role, minor: KubernetesMinor) -> BTreeSet<&'static str> {
     of(role, minor).flat_map(|flag| flag.names.iter().map(String::as_str)).collect()
 }
 
-/// Go's words for true.
-const TRUE: [&str; 6] = ["1", "t", "T", "true", "TRUE", "True"];
-/// Go's words for false.
-const FALSE: [&str; 6] = ["0", "f", "F", "false", "FALSE", "False"];
+/// Reads a boolean as Go does (`strconv.ParseBool`); none for any other word.
+#[must_use]
+pub fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
+        _ => None,
+    }
+}
 
 /// Tells whether K3s' command line takes a value for true.
 #[must_use]
 pub fn is_true(text: &str) -> bool {
-    TRUE.contains(&text)
+    boolean(text) == Some(true)
 }
 
 /// Tells whether K3s' command line takes `text` for the flag `name`, and says what it answers where not.
@@ -117,7 +122,7 @@ pub fn check(role: Role, minor: KubernetesMinor, name: &str, text: &str) -> Resu
     let fits = match flag.kind {
         Type::Text | Type::List => true,
         Type::Boolean => {
-            if !TRUE.contains(&text) && !FALSE.contains(&text) {
+            if boolean(text).is_none() {
                 return Err(format!("invalid boolean value {text:?} for -{name}: parse error"));
             }
             true

@@ -2,14 +2,7 @@
 
 use std::net::IpAddr;
 
-/// Go's `ParseBool`.
-pub(crate) fn boolean(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
-        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
-        _ => None,
-    }
-}
+pub(crate) use crate::k3s::flags::boolean;
 
 /// Go's `ParseInt(text, 0, 64)`.
 pub(crate) fn integer(text: &str) -> Option<i128> {
