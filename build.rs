@@ -11,12 +11,15 @@ use std::path::Path;
 use std::{env, fs};
 
 /// Folders whose `*.yaml` are embedded, and the constant each becomes.
-const FOLDERS: [(&str, &str); 5] = [
+const FOLDERS: [(&str, &str); 8] = [
     ("profiles", "PROFILES"),
-    ("src/profile/data", "TABLES"),
+    ("src/data", "VERSION_TABLES"),
+    ("src/kubernetes/data", "KUBERNETES_TABLES"),
     ("src/k3s/data", "K3S_TABLES"),
+    ("src/profile/data", "PROFILE_TABLES"),
+    ("src/scanner/data", "SCANNER_TABLES"),
     ("src/verify/data", "VERIFY_TABLES"),
-    ("src/verify/data/scanner", "SCANNER_TABLES"),
+    ("src/explain/data", "EXPLAIN_TABLES"),
 ];
 
 fn main() {

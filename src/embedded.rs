@@ -10,10 +10,17 @@ include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 /// # Panics
 /// Where the table does not have the shape of `T`; the tests read every table.
 pub(crate) fn table<T: for<'a> Deserialize<'a>>(name: &str) -> T {
-    let json = [TABLES, K3S_TABLES, VERIFY_TABLES, SCANNER_TABLES]
-        .into_iter()
-        .find_map(|tables| find(tables, name))
-        .expect("the table is part of the project");
+    let rooms = [
+        VERSION_TABLES,
+        KUBERNETES_TABLES,
+        K3S_TABLES,
+        PROFILE_TABLES,
+        SCANNER_TABLES,
+        VERIFY_TABLES,
+        EXPLAIN_TABLES,
+    ];
+    let json =
+        rooms.into_iter().find_map(|tables| find(tables, name)).expect("the table is part of the project");
     serde_json::from_str(json).expect("the table has the shape that its reader expects")
 }
 

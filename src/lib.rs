@@ -20,25 +20,30 @@
 //! - [`apply`]: do it, or undo it
 //! - [`preflight`]: would it start?
 //! - [`verify`]: is it hardened?
-//! - [`carrier`]: for other hands
+//! - [`render`]: for other hands
 //! - [`output`]: say it
 //!
 //! The library never prints; `cli` (with `main.rs`) is the only room that talks to a terminal.
 
 pub mod apply;
-pub mod carrier;
 pub mod cli;
 pub mod document;
 mod embedded;
 pub mod error;
+pub mod explain;
 pub mod k3s;
+pub mod kubernetes;
+pub mod mode;
 pub mod node;
 pub mod output;
 pub mod plan;
 pub mod preflight;
 pub mod profile;
+pub mod render;
 mod role;
+pub mod scanner;
 pub mod verify;
+pub mod version;
 
 pub use error::{Error, Kind, Result};
 pub use role::Role;

@@ -7,8 +7,9 @@ use std::fmt::Write as _;
 use std::fs;
 
 use k3s_harden::Role;
+use k3s_harden::k3s::NodeConfig;
 use k3s_harden::node::{Root, RootedPath};
-use k3s_harden::preflight::{self, Class, Judged, Verdict};
+use k3s_harden::preflight::{self, Class, Verdict};
 use serde_json::Value;
 
 /// Where the files of a case are on the node.
@@ -60,7 +61,7 @@ fn judge(case: &Value) -> Verdict {
     let minor = version.rsplit_once('.').unwrap().0.parse().unwrap();
     let root = Root::open(node.path()).unwrap();
     let data_dir: RootedPath = "/var/lib/rancher/k3s".parse().unwrap();
-    preflight::judge(&Judged::of(&root, Role::Server, minor, &data_dir).unwrap())
+    preflight::judge(&NodeConfig::of(&root, Role::Server, minor, &data_dir).unwrap())
 }
 
 /// Tells whether the server was seen to harden nothing: a privileged pod is admitted, or nothing is recorded.

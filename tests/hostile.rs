@@ -6,7 +6,8 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use k3s_harden::k3s::{Reading, merge, yaml};
+use k3s_harden::k3s::{Reading, merge};
+use k3s_harden::kubernetes::yaml;
 use k3s_harden::node::Root;
 
 /// Much more than any of these takes, and much less than for ever, also in a debug build on a busy machine.

@@ -7,8 +7,9 @@ mod support;
 use std::fs;
 
 use k3s_harden::Role;
-use k3s_harden::k3s::{components, flags, yaml};
-use k3s_harden::profile::KubernetesMinor;
+use k3s_harden::k3s::flags;
+use k3s_harden::kubernetes::{component_flags, yaml};
+use k3s_harden::version::KubernetesMinor;
 use serde_json::Value;
 use support::Node;
 
@@ -116,10 +117,10 @@ fn what_we_write_is_known() {
         for (key, value) in pairs {
             let key = key.go_text().trim_end_matches('+').to_owned();
             assert!(flags::find(role, of, &key).is_some(), "{name}: K3s does not know {key}");
-            let Some(component) = components::of_key(&key, role) else { continue };
+            let Some(component) = component_flags::of_key(&key, role) else { continue };
             let yaml::Value::List(items) = value.value else { panic!("{name}: {key}") };
             for item in items {
-                assert_eq!(components::unknown(component, of, &item.go_text()), None, "{name}");
+                assert_eq!(component_flags::unknown(component, of, &item.go_text()), None, "{name}");
                 arguments += 1;
             }
         }
@@ -144,7 +145,7 @@ fn what_k3s_gives_its_components_is_known() {
             let found: Value = serde_json::from_str(&output.stdout).unwrap();
             for (component, flags) in found["components"].as_object().unwrap() {
                 for flag in flags.as_array().unwrap() {
-                    assert_eq!(components::unknown(component, of, flag.as_str().unwrap()), None);
+                    assert_eq!(component_flags::unknown(component, of, flag.as_str().unwrap()), None);
                 }
             }
         }
@@ -154,10 +155,10 @@ fn what_k3s_gives_its_components_is_known() {
 #[test]
 fn every_way_to_write_a_name() {
     for text in ["v=1", "--v=1", "v+=1", "v-=1", "v", "log_flush_frequency=1s", "--log-flush_frequency+=1s"] {
-        assert_eq!(components::unknown("kubelet", minor("1.33"), text), None, "{text}");
+        assert_eq!(component_flags::unknown("kubelet", minor("1.33"), text), None, "{text}");
     }
     for (text, name) in [("-v=1", "-v"), ("v =1", "v "), ("vv=1", "vv"), ("---v=1", "-v")] {
         let message = format!("kubelet of 1.33 has no argument {name}: it exits");
-        assert_eq!(components::unknown("kubelet", minor("1.33"), text), Some(message), "{text}");
+        assert_eq!(component_flags::unknown("kubelet", minor("1.33"), text), Some(message), "{text}");
     }
 }

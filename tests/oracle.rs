@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use k3s_harden::Role;
-use k3s_harden::k3s::{Reading, arguments, scalar, yaml};
+use k3s_harden::k3s::{Reading, arguments};
+use k3s_harden::kubernetes::{scalar, yaml};
 use k3s_harden::node::Root;
 use serde_json::Value;
 

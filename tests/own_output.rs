@@ -4,9 +4,10 @@
 mod support;
 
 use k3s_harden::Role;
+use k3s_harden::k3s::NodeConfig;
 use k3s_harden::node::Root;
-use k3s_harden::preflight::{self, Class, Judged};
-use k3s_harden::profile::KubernetesMinor;
+use k3s_harden::preflight::{self, Class};
+use k3s_harden::version::KubernetesMinor;
 use support::Node;
 
 #[test]
@@ -25,7 +26,7 @@ fn what_apply_writes_starts_and_hardens() {
                 assert_eq!(output.code, 0, "{shown}: {}", output.stderr);
                 let root = Root::open(node.path()).unwrap();
                 let data_dir = "/var/lib/rancher/k3s".parse().unwrap();
-                let verdict = preflight::judge(&Judged::of(&root, role, minor, &data_dir).unwrap());
+                let verdict = preflight::judge(&NodeConfig::of(&root, role, minor, &data_dir).unwrap());
                 let bad = |class| matches!(class, Class::Stops | Class::HardensNothing);
                 for finding in verdict.findings.iter().filter(|finding| bad(finding.class)) {
                     wrong.push(format!("{shown}: {finding:?}"));

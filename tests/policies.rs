@@ -7,10 +7,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use k3s_harden::node::{Owner, Root, RootedPath};
-use k3s_harden::preflight::Judged;
+use k3s_harden::k3s::K3sLog;
+use k3s_harden::k3s::NodeConfig;
+use k3s_harden::mode::Owner;
+use k3s_harden::node::{Root, RootedPath};
 use k3s_harden::verify::rule::{ByRule, Judgement, Outcome};
-use k3s_harden::verify::{self, Cluster, Facts, Journal, Kind, Kubectl, Rule};
+use k3s_harden::verify::{self, Cluster, Facts, Kind, Kubectl, Rule};
 use k3s_harden::{Result, Role};
 use serde_json::{Value, json};
 
@@ -73,8 +75,8 @@ impl Node {
     fn judge(self, judge: &str, about: &str) -> Judgement {
         let root = Root::open(self.dir.path()).unwrap();
         let data_dir: RootedPath = "/var/lib/rancher/k3s".parse().unwrap();
-        let judged = Judged::of(&root, Role::Server, self.minor.parse().unwrap(), &data_dir).unwrap();
-        let journal = self.log.map_or_else(Journal::default, |text| Journal::of(text, "/var/log/k3s.log"));
+        let judged = NodeConfig::of(&root, Role::Server, self.minor.parse().unwrap(), &data_dir).unwrap();
+        let journal = self.log.map_or_else(K3sLog::default, |text| K3sLog::of(text, "/var/log/k3s.log"));
         let mut facts = Facts::of(judged, Owner::ROOT, journal);
         facts.cluster = self.cluster;
         let about = (!about.is_empty()).then(|| about.to_owned());
@@ -807,8 +809,12 @@ fn what_kubectl_says_is_kept() {
 fn an_image_has_no_cluster() {
     let node = Node::hardened("1.33");
     let root = Root::open(node.dir.path()).unwrap();
-    let judged =
-        Judged::of(&root, Role::Server, "1.33".parse().unwrap(), &"/var/lib/rancher/k3s".parse().unwrap());
+    let judged = NodeConfig::of(
+        &root,
+        Role::Server,
+        "1.33".parse().unwrap(),
+        &"/var/lib/rancher/k3s".parse().unwrap(),
+    );
     let error = Kubectl::of(&judged.unwrap()).unwrap_err();
     assert_eq!(error.message(), "no cluster belongs to the root of an image");
     assert_eq!(error.kind().exit_code(), 64);

@@ -7,10 +7,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 
 use k3s_harden::Role;
-use k3s_harden::node::{Owner, Root, RootedPath};
-use k3s_harden::preflight::Judged;
+use k3s_harden::k3s::K3sLog;
+use k3s_harden::k3s::NodeConfig;
+use k3s_harden::mode::Owner;
+use k3s_harden::node::{Root, RootedPath};
 use k3s_harden::verify::rule::Judgement;
-use k3s_harden::verify::{Facts, Journal, Rule, judge};
+use k3s_harden::verify::{Facts, Rule, judge};
 use support::Node;
 
 const CONFIG: &str = "etc/rancher/k3s/config.yaml";
@@ -23,9 +25,9 @@ const STARTED: &str = "var/lib/rancher/k3s/server/token";
 fn judged(node: &Node, minor: &str, journal: Option<&str>, rule: &str) -> Judgement {
     let root = Root::open(node.path()).unwrap();
     let data_dir = RootedPath::fixed("/var/lib/rancher/k3s");
-    let judged = Judged::of(&root, Role::Server, minor.parse().unwrap(), &data_dir).unwrap();
+    let judged = NodeConfig::of(&root, Role::Server, minor.parse().unwrap(), &data_dir).unwrap();
     let owner = Owner { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
-    let journal = journal.map(|text| Journal::of(text, "/journal")).unwrap_or_default();
+    let journal = journal.map(|text| K3sLog::of(text, "/journal")).unwrap_or_default();
     // As the table is read: YAML that was made JSON when the binary was built.
     let rule: serde_json::Value = serde_yaml::from_str(rule).unwrap();
     let rule: Rule = serde_json::from_value(rule).unwrap();

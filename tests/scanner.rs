@@ -11,11 +11,12 @@ use std::path::Path;
 use clap::ValueEnum as _;
 use k3s_harden::Role;
 use k3s_harden::k3s::{Effective, Question};
-use k3s_harden::node::{Owner, Root, RootedPath};
-use k3s_harden::profile::KubernetesMinor;
-use k3s_harden::verify::scanner::{
+use k3s_harden::mode::Owner;
+use k3s_harden::node::{Root, RootedPath};
+use k3s_harden::scanner::{
     Prediction, Scanner, Seen, State, benchmarks, default_benchmark, forecast_journal, predict,
 };
+use k3s_harden::version::KubernetesMinor;
 
 const DATA_DIR: &str = "/var/lib/rancher/k3s";
 

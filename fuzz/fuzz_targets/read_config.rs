@@ -1,7 +1,7 @@
 //! Any bytes as K3s' configuration: an answer or an error, never a panic, and what is read can be walked.
 #![no_main]
 
-use k3s_harden::k3s::yaml::{self, Node, Value};
+use k3s_harden::kubernetes::yaml::{self, Node, Value};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

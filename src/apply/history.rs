@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use super::journal::{Entry, JOURNAL, Journal, Saved, State, Summary, Told, Verb};
 use super::state::{forget, ids, run_directory, state_directory, unreadable};
 use crate::error::Result;
-use crate::node::{Metadata, Node, Owner, Root, RootedPath};
+use crate::mode::Owner;
+use crate::node::{Metadata, Node, Root, RootedPath};
 
 /// What later runs need to know of the earlier ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -17,9 +17,10 @@ use serde::{Deserialize, Serialize};
 
 use super::state::{run_directory, runs_directory, unreadable};
 use crate::Role;
+use crate::document::OnConflict;
 use crate::error::{Error, Kind, Result};
-use crate::k3s::OnConflict;
-use crate::node::{Attributes, MAX_FILE_BYTES, Metadata, Node, Owner, Root, RootedPath, SysctlKey, host};
+use crate::mode::Owner;
+use crate::node::{Attributes, MAX_FILE_BYTES, Metadata, Node, Root, RootedPath, SysctlKey, host};
 use crate::plan::{Action, Content, Current, Directory, File, OnForeign, Resource, Rule, Subject, Sysctl};
 
 /// The name of a journal in the directory of its run.

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::journal::{Entry, JOURNAL, Journal, Saved, State, Verb};
 use super::state::{STATE_DIRECTORY, forget, run_directory, unreadable};
 use crate::error::Result;
-use crate::node::{Node, Owner, Root, RootedPath, selinux};
+use crate::mode::Owner;
+use crate::node::{Node, Root, RootedPath, selinux};
 use crate::plan::{Action, Change, Current};
 
 /// A killed run that was put right.

@@ -11,7 +11,8 @@ use std::time::Duration;
 use tracing::{debug, warn};
 
 use crate::error::{Error, Kind, Result};
-use crate::node::{FileMode, Lock, Metadata, Node, Owner, Root, RootedPath, Signals};
+use crate::mode::{FileMode, Owner};
+use crate::node::{Lock, Metadata, Node, Root, RootedPath, Signals};
 
 /// Where the journals and the backups are.
 pub const STATE_DIRECTORY: &str = "/var/lib/k3s-harden";

@@ -11,7 +11,8 @@ use super::journal::{Head, Journal, State, Told, Verb};
 use super::recovery::{self, Recovered};
 use super::state::{STATE_DIRECTORY, StateDirectory, forget, ids, runs_directory};
 use crate::error::{Error, Kind, Result};
-use crate::node::{Node, Owner, Root, RootedPath, Signals, selinux};
+use crate::mode::Owner;
+use crate::node::{Node, Root, RootedPath, Signals, selinux};
 use crate::plan::{Action, Change, Current, Directory, File, Plan, Resource};
 
 /// How a run goes about it.

@@ -11,11 +11,13 @@ use super::ui::Ui;
 use super::{changes_code, plan};
 use crate::apply::{Keep, Outcome, Recorded, Told, Transaction, check_writable, has_state};
 use crate::error::{Error, Kind, Result};
+use crate::k3s::NodeConfig;
+use crate::mode::Owner;
+use crate::node::Root;
 use crate::node::k3s::Traces;
-use crate::node::{Owner, Root};
 use crate::output::{self, Report};
 use crate::plan::Plan;
-use crate::preflight::{Finding, Judged, judge};
+use crate::preflight::{Finding, judge};
 
 pub(super) fn run(global: &Global, arguments: &ApplyArguments, ui: &mut Ui) -> Result<u8> {
     let saved = arguments.plan.as_deref().map(SavedPlan::read).transpose()?;
@@ -119,7 +121,7 @@ impl<'a> Job<'a> {
 /// Refuses a node on which K3s would not start: it is worse than a soft one.
 fn check_start(context: &Context<'_>, no_live_sysctl: bool) -> Result<()> {
     let Context { root, site, version, .. } = context;
-    let mut judged = Judged::of(root, site.role, version.minor(), &site.data_dir)?;
+    let mut judged = NodeConfig::of(root, site.role, version.minor(), &site.data_dir)?;
     if no_live_sysctl {
         judged = judged.elsewhere("--no-live-sysctl");
     }

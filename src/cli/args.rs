@@ -9,12 +9,14 @@ use tracing::warn;
 
 use crate::Role;
 use crate::apply::Manner;
-use crate::carrier::Format;
+use crate::document::OnConflict;
 use crate::error::Result;
-use crate::k3s::OnConflict;
-use crate::node::{Owner, Signals};
+use crate::mode::Owner;
+use crate::node::Signals;
 use crate::plan::OnForeign;
-use crate::verify::{self, scanner::Scanner};
+use crate::render::Format;
+use crate::scanner::Scanner;
+use crate::verify;
 
 /// The variable that holds settings, several separated by semicolons or line breaks.
 pub(super) const SET_VARIABLE: &str = "K3S_HARDEN_SET";

@@ -13,14 +13,17 @@ use super::usage_error;
 use crate::Role;
 use crate::apply::{Recorded, Told, is_at_work};
 use crate::document::{self, Configuration, DROP_IN, Present, Site};
+use crate::document::{Existing, Placing};
 use crate::error::{Error, Kind, Place, Result};
-use crate::k3s::{Existing, Placing, service_data_dir};
-use crate::node::{Node, Owner, Root, RootedPath, accounts, host, k3s};
+use crate::k3s::service_data_dir;
+use crate::mode::Owner;
+use crate::node::{Node, Root, RootedPath, accounts, host, k3s};
 use crate::profile::{
-    ArgumentTable, Assignment, Declaration, K3sVersion, MAX_SOURCE_BYTES, Origin, Profile, Request,
-    Selection, Source, declarations,
+    ArgumentTable, Assignment, Declaration, MAX_SOURCE_BYTES, Origin, Profile, Request, Selection, Source,
+    declarations,
 };
 use crate::verify::{Waiver, waivers};
+use crate::version::K3sVersion;
 
 /// K3s' own data directory.
 pub(super) const DATA_DIR: &str = "/var/lib/rancher/k3s";

@@ -6,24 +6,25 @@ use super::args::{ExplainArguments, Global, Judging};
 use super::context::{Context, given};
 use super::ui::Ui;
 use crate::error::{Kind, Result, exit};
+use crate::explain::{Here, explain};
+use crate::k3s::K3sLog;
+use crate::k3s::NodeConfig;
 use crate::node::Root;
 use crate::output;
-use crate::preflight::Judged;
-use crate::profile::KubernetesMinor;
-use crate::verify::explain::{Here, explain};
-use crate::verify::{Facts, Journal};
+use crate::verify::Facts;
+use crate::version::KubernetesMinor;
 
 pub(super) fn run(global: &Global, arguments: &ExplainArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&global.root)?;
     // Which controls a run is about says nothing of what they are.
     let whole = Global { only: Vec::new(), skip: vec!["none".to_owned()], ..global.clone() };
     let context = context(&root, &whole)?;
-    let judged = Judged::of(&root, context.site.role, context.version.minor(), &context.site.data_dir)?;
+    let judged = NodeConfig::of(&root, context.site.role, context.version.minor(), &context.site.data_dir)?;
     if let Err(error) = &judged.effective {
         warn!("{error}: who sets what here is not known");
     }
     // What counts is what is configured; what K3s logged when it last started is for verify.
-    let facts = Facts::of(judged, context.owner, Journal::default());
+    let facts = Facts::of(judged, context.owner, K3sLog::default());
     let benchmark = given(arguments.benchmark.as_ref()).unwrap_or_else(|| context.profile.benchmark.clone());
     let here = Here { facts: &facts, profile: &context.profile, site: &context.site, benchmark: &benchmark };
     let explanation = explain(&arguments.topic, &here)?;

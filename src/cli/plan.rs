@@ -10,11 +10,13 @@ use super::context::Context;
 use super::saved::{Inputs, SavedPlan};
 use super::ui::Ui;
 use crate::Role;
+use crate::document::OnConflict;
 use crate::document::{self, Configuration, DROP_IN};
 use crate::error::{Error, Kind, Result};
-use crate::k3s::{self, OnConflict, Reading};
+use crate::k3s::Reading;
+use crate::mode::FileMode;
 use crate::node::k3s::Traces;
-use crate::node::{FileMode, Root, RootedPath, host, sysctl};
+use crate::node::{Root, RootedPath, host, sysctl};
 use crate::output::{self, Report};
 use crate::plan::{Desired, Observed, Plan, Policy};
 use crate::profile::{ControlId, Profile};
@@ -70,7 +72,7 @@ fn configured_already(context: &Context) -> Result<Vec<String>> {
     let Context { root, site, .. } = context;
     let placing = &site.placing;
     let minor = context.version.minor();
-    let service = |ours: &Configuration| k3s::service_warnings(root, site.role, minor, ours);
+    let service = |ours: &Configuration| document::service_warnings(root, site.role, minor, ours);
     if placing.existing.is_empty() {
         // Nothing but the service can be in the way then; most nodes have none yet.
         return if root.exists(&RootedPath::fixed("/etc/systemd/system"))

@@ -4,9 +4,10 @@ use super::args::{FailOn, Global, Judging, PreflightArguments};
 use super::context::Context;
 use super::ui::Ui;
 use crate::error::{Kind, Result, exit};
+use crate::k3s::NodeConfig;
 use crate::node::Root;
 use crate::output;
-use crate::preflight::{Judged, Verdict, judge};
+use crate::preflight::{Verdict, judge};
 
 pub(super) fn run(global: &Global, arguments: &PreflightArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&global.root)?;
@@ -30,6 +31,6 @@ pub(super) fn run(global: &Global, arguments: &PreflightArguments, ui: &mut Ui) 
 
 fn verdict(root: &Root, global: &Global) -> Result<Verdict> {
     let context = Context::new(root, global, &Judging::default())?;
-    let judged = Judged::of(root, context.site.role, context.version.minor(), &context.site.data_dir)?;
+    let judged = NodeConfig::of(root, context.site.role, context.version.minor(), &context.site.data_dir)?;
     Ok(judge(&judged))
 }

@@ -5,9 +5,8 @@ use super::ui::Ui;
 use crate::error::{Error, Kind, Result, exit};
 use crate::node::host;
 use crate::output;
-use crate::profile::{
-    K3sVersion, KubernetesMinor, MAX_SOURCE_BYTES, Profile, ProfileDocument, Request, Source, built_in_names,
-};
+use crate::profile::{MAX_SOURCE_BYTES, Profile, ProfileDocument, Request, Source, built_in_names};
+use crate::version::{K3sVersion, KubernetesMinor};
 
 pub(super) fn run(global: &Global, arguments: &ProfileArguments, ui: &mut Ui) -> Result<u8> {
     let text = match &arguments.verb {

@@ -8,9 +8,9 @@ use super::args::{Global, Judging, RenderArguments};
 use super::context::Context;
 use super::ui::Ui;
 use super::usage_error;
-use crate::carrier::{Carried, CarriedFile, Errand};
 use crate::error::{Error, Kind, Result, exit};
 use crate::node::{Root, host};
+use crate::render::{Carried, CarriedFile, Errand};
 
 pub(super) fn run(global: &Global, arguments: &RenderArguments, ui: &mut Ui) -> Result<u8> {
     if arguments.carrier.is_directory() && arguments.out.is_none() {

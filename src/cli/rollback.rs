@@ -9,11 +9,12 @@ use crate::apply::{
     History, Outcome, Recorded, Recovered, Transaction, Verb, WayBack, check_writable, state_directory,
     sweep_beside, texts,
 };
+use crate::document::Existing;
 use crate::document::{self, DROP_IN, Present, is_ours, leftovers};
 use crate::error::{Error, Kind, Result, exit};
-use crate::k3s::Existing;
+use crate::mode::Owner;
 use crate::node::k3s::Traces;
-use crate::node::{Node, Owner, Root, RootedPath};
+use crate::node::{Node, Root, RootedPath};
 use crate::output::{self, Report};
 use crate::plan::{Action, Plan};
 

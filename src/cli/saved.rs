@@ -11,8 +11,8 @@ use super::context::{Context, assignments_typed, given, remember, words};
 use super::usage_error;
 use crate::Role;
 use crate::apply::Told;
+use crate::document::OnConflict;
 use crate::error::{Error, Kind, Result};
-use crate::k3s::OnConflict;
 use crate::node::{MAX_FILE_BYTES, Node, host};
 use crate::plan::{Action, Current, OnForeign, Plan};
 

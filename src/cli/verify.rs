@@ -5,13 +5,14 @@ use super::context::{Context, given, words};
 use super::ui::Ui;
 use super::usage_error;
 use crate::error::{Error, Kind, Result, exit};
+use crate::k3s::K3sLog;
+use crate::k3s::NodeConfig;
 use crate::node::{Root, RootedPath, host};
 use crate::output::{self, SarifOptions, Taken, TextOptions};
-use crate::preflight::Judged;
 use crate::profile::{ControlId, MAX_SOURCE_BYTES};
+use crate::scanner::{Scan, Scanner, State};
 use crate::verify::baseline::{MAX_REPORT_BYTES, Trend};
-use crate::verify::scanner::{Scan, Scanner, State};
-use crate::verify::{Baseline, Cluster, Date, Facts, FailOn, Journal, Kubectl, Report, verify, waivers};
+use crate::verify::{Baseline, Cluster, Date, Facts, FailOn, Kubectl, Report, verify, waivers};
 
 /// Longest log that is read from a file, in bytes.
 const MAX_LOG_BYTES: usize = 16 * MAX_SOURCE_BYTES;
@@ -29,13 +30,13 @@ pub(super) fn run(global: &Global, arguments: &VerifyArguments, ui: &mut Ui) -> 
     // Which controls are looked at is nothing that a profile has to be able to set.
     let whole = Global { only: Vec::new(), skip: vec!["none".to_owned()], ..global.clone() };
     let context = Context::new(&root, &whole, &Judging::default())?;
-    let judged = Judged::of(&root, context.site.role, context.version.minor(), &context.site.data_dir)?;
+    let judged = NodeConfig::of(&root, context.site.role, context.version.minor(), &context.site.data_dir)?;
     let journal = match given(arguments.journal.as_ref()) {
         Some(path) => {
             let bytes = host::read_file(&path, MAX_LOG_BYTES)?;
-            Journal::of(String::from_utf8_lossy(&bytes), path)
+            K3sLog::of(String::from_utf8_lossy(&bytes), path)
         }
-        None => Journal::read(&root),
+        None => K3sLog::read(&root),
     };
     let facts = with_live(Facts::of(judged, context.owner, journal), arguments.live)?;
     // Scanners and K3s' guides write k3s-cis-1.9.
@@ -97,7 +98,7 @@ fn scan(
     benchmark: Option<&str>,
     selection: &Selection,
 ) -> Result<(Scan, Report)> {
-    let mut scan = Scan::of(facts, scanner, benchmark)?;
+    let mut scan = facts.scan(scanner, benchmark)?;
     let report = verify(facts, &scan.benchmark)?;
     selection.check(&report)?;
     let has = |id: &ControlId| {

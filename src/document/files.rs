@@ -3,11 +3,12 @@
 use serde::Serialize;
 use tera::Context;
 
+use super::Placing;
 use super::engine::Engine;
 use super::{Present, configuration, header, policy};
 use crate::Role;
-use crate::k3s::Placing;
-use crate::node::{FileMode, RootedPath};
+use crate::mode::FileMode;
+use crate::node::RootedPath;
 use crate::profile::{ArgumentTable, ControlId, Profile, SysctlRow};
 
 /// Our drop-in for K3s' configuration. Sorts after Rancher's 50-rancher.yaml: a later plain key would take

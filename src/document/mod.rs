@@ -6,23 +6,29 @@
 //! a hash map.
 
 pub mod audit;
+mod drop_in_merge;
 mod dropin;
 mod engine;
+mod existing;
 mod files;
 mod leftovers;
 mod policy;
 mod present;
 mod quote;
+mod service;
 
 use serde::Serialize;
 use tera::{Context, EscapeFn};
 
+pub use drop_in_merge::{OnConflict, Placed, Placing};
 pub use dropin::{Argument, Around, Component, Configuration, Key, join};
+pub use existing::{Existing, Setting};
 pub use files::{DROP_IN, Document, Site, directories, documents, paths, sysctls};
 pub use leftovers::leftovers;
 pub use policy::{BUILT_IN_NAMESPACES, warnings};
 pub use present::Present;
 pub use quote::yaml_string;
+pub use service::service_warnings;
 
 use crate::Role;
 use crate::node::RootedPath;

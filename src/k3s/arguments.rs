@@ -64,3 +64,29 @@ pub fn of_kubelet<'a>(extra: impl IntoIterator<Item = &'a str>) -> Kubelets<'a> 
     }
     found
 }
+
+/// Tells whether `name=…`, `name+=…`, `name-=…` or `--name…` sets the argument; `_` in it is as good as `-`.
+#[must_use]
+pub fn sets(value: &str, argument: &str) -> bool {
+    let name = value.split('=').next().unwrap_or(value).trim_start_matches('-');
+    name.trim_end_matches(['+', '-']).replace('_', "-") == argument
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_to_name_an_argument() {
+        for value in [
+            "audit-log-path=x",
+            "--audit-log-path=x",
+            "audit-log-path+=x",
+            "audit-log-path-=x",
+            "audit_log_path=x",
+        ] {
+            assert!(sets(value, "audit-log-path"), "{value}");
+        }
+        assert!(!sets("audit-log-path-x=1", "audit-log-path"));
+    }
+}

@@ -9,17 +9,15 @@ use std::sync::LazyLock;
 
 use super::Datastore;
 use super::arguments;
-use super::components;
-use super::existing::{OLD_NAMES, present_name, same, twice};
-use super::flags::{self, Type};
+use super::flags::{self, OLD_NAMES, Type, present_name};
 use super::reading::{DEFAULT_CONFIG, Reading};
 use super::service::{self, Service};
 use crate::Role;
-use crate::document::Configuration;
 use crate::embedded;
 use crate::error::{Error, Place, Result};
+use crate::kubernetes::component_flags;
 use crate::node::{Root, RootedPath};
-use crate::profile::KubernetesMinor;
+use crate::version::KubernetesMinor;
 
 /// Flags whose values are nobody else's business.
 const SECRETS: [&str; 8] = [
@@ -212,50 +210,39 @@ fn mask_word(word: &mut String) {
 /// Returns what to say of arguments that their components do not know, ours included.
 fn unknown_arguments(values: &BTreeMap<String, InForce>, question: Question<'_>) -> Vec<String> {
     let keys = values.iter().filter(|(name, _)| name.ends_with("-arg"));
-    let keys = keys
-        .filter_map(|(name, value)| Some((components::of_key(present_name(name), question.role)?, value)));
+    let keys = keys.filter_map(|(name, value)| {
+        Some((component_flags::of_key(present_name(name), question.role)?, value))
+    });
     keys.flat_map(|(component, value)| {
         value.items.iter().zip(&value.origins).filter_map(move |(item, origin)| {
-            Some(format!("{origin}: {}", components::unknown(component, question.minor, item)?))
+            Some(format!("{origin}: {}", component_flags::unknown(component, question.minor, item)?))
         })
     })
     .collect()
 }
 
-/// Returns what the service's command line would still override or give twice, and which of its arguments their
-/// components do not know: our drop-in cannot mend that.
-///
-/// # Errors
-/// Where a service cannot be read.
-pub fn service_warnings(
-    root: &Root,
-    role: Role,
-    minor: KubernetesMinor,
-    ours: &Configuration,
-) -> Result<Vec<String>> {
-    let (service, path) = find_service(root, role)?;
-    let mut warnings = Vec::new();
-    let config = config_path(&environment(root, &service)?, &service.words)?;
-    if config.as_str() != DEFAULT_CONFIG {
-        warnings.push(format!("{path} has K3s read {config} and the drop-ins beside it, so ours is not read: remove that, or link {config}.d to {DEFAULT_CONFIG}.d"));
+/// The command line of the service that starts K3s, as far as it sets flags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceFlags {
+    /// The file of the service, empty if there is none.
+    pub path: String,
+    /// The configuration file that this K3s reads.
+    pub config: RootedPath,
+    /// Names without dashes, and values, in their order.
+    pub flags: Vec<(String, String)>,
+}
+
+impl ServiceFlags {
+    /// Reads the service that starts K3s in `role`.
+    ///
+    /// # Errors
+    /// Where a service cannot be read.
+    pub fn read(root: &Root, role: Role) -> Result<Self> {
+        let (service, path) = find_service(root, role)?;
+        let config = config_path(&environment(root, &service)?, &service.words)?;
+        let flags = typed(role, &service.words).into_iter().map(|(_, flag)| flag).collect();
+        Ok(Self { path, config, flags })
     }
-    for (_, (name, text)) in typed(role, &service.words) {
-        let unknown = Some(present_name(&name))
-            .filter(|name| name.ends_with("-arg"))
-            .and_then(|name| components::of_key(name, role))
-            .and_then(|component| components::unknown(component, minor, &text));
-        warnings.extend(unknown.map(|message| format!("{path}: {message}")));
-        let component =
-            name.strip_suffix("-arg").and_then(|name| ours.components.iter().find(|ours| ours.name == name));
-        warnings.extend(component.and_then(|component| twice(component, &text, &path)));
-        for key in ours.keys.iter().filter(|key| key.name == name && !same(&text, &key.value)) {
-            warnings.push(format!(
-                "{path} sets {name} to {text:?}, which counts more than ours, {}: remove it there",
-                key.value
-            ));
-        }
-    }
-    Ok(warnings)
 }
 
 /// Returns the data directory that a service gives K3s, with where: the environment counts more than the command
@@ -421,7 +408,7 @@ fn flags_of_components(
             defaults.insert("encryption-provider-config".to_owned(), path);
             // From 1.26 on.
             let reload = "encryption-provider-config-automatic-reload";
-            if components::unknown(component, question.minor, reload).is_none() {
+            if component_flags::unknown(component, question.minor, reload).is_none() {
                 defaults.insert(reload.to_owned(), "true".to_owned());
             }
         }
@@ -437,7 +424,7 @@ fn flags_of_components(
         if *component == "kube-apiserver" {
             // Where a file says it instead, K3s leaves it to the file (pkg/daemons/control/server.go).
             for (file, flag) in LEFT_TO_A_FILE {
-                if extra.iter().any(|text| components::name_of(text) == file && is_not_empty(text)) {
+                if extra.iter().any(|text| component_flags::name_of(text) == file && is_not_empty(text)) {
                     defaults.remove(flag);
                 }
             }

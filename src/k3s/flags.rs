@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use crate::Role;
 use crate::embedded;
-use crate::profile::KubernetesMinor;
+use crate::kubernetes::flag_values::{self, boolean};
+use crate::version::KubernetesMinor;
 
 /// A flag of K3s.
 #[derive(Debug, Clone, Deserialize)]
@@ -95,16 +96,6 @@ pub fn names(role: Role, minor: KubernetesMinor) -> BTreeSet<&'static str> {
     of(role, minor).flat_map(|flag| flag.names.iter().map(String::as_str)).collect()
 }
 
-/// Reads a boolean as Go does (`strconv.ParseBool`); none for any other word.
-#[must_use]
-pub fn boolean(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
-        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
-        _ => None,
-    }
-}
-
 /// Tells whether K3s' command line takes a value for true.
 #[must_use]
 pub fn is_true(text: &str) -> bool {
@@ -127,57 +118,21 @@ pub fn check(role: Role, minor: KubernetesMinor, name: &str, text: &str) -> Resu
             }
             true
         }
-        Type::Integer => is_integer(text),
-        Type::Duration => is_duration(text),
+        Type::Integer => flag_values::integer(text).is_some(),
+        Type::Duration => flag_values::duration(text).is_some(),
     };
     if fits { Ok(()) } else { Err(format!("invalid value {text:?} for flag -{name}: parse error")) }
 }
 
-/// Go's `ParseInt(text, 0, 64)`: a prefix says the base, underscores may stand between digits.
-fn is_integer(text: &str) -> bool {
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let lower = unsigned.to_ascii_lowercase();
-    let (digits, base, prefixed) = match lower.as_bytes() {
-        [b'0', b'x', ..] => (&lower[2..], 16, true),
-        [b'0', b'b', ..] => (&lower[2..], 2, true),
-        [b'0', b'o', ..] => (&lower[2..], 8, true),
-        [b'0', _, ..] => (&lower[1..], 8, true),
-        _ => (lower.as_str(), 10, false),
-    };
-    let separated =
-        !digits.ends_with('_') && !digits.contains("__") && (prefixed || !digits.starts_with('_'));
-    let digits = digits.replace('_', "");
-    separated
-        && !digits.is_empty()
-        && digits.chars().all(|digit| digit.is_digit(base))
-        && i128::from_str_radix(&digits, base).is_ok_and(|value| {
-            let value = if text.starts_with('-') { -value } else { value };
-            i64::try_from(value).is_ok()
-        })
-}
+/// Keys that K3s still takes for others.
+pub const OLD_NAMES: [(&str, &str); 3] = [
+    ("kube-controller-arg", "kube-controller-manager-arg"),
+    ("kube-cloud-controller-arg", "kube-cloud-controller-manager-arg"),
+    ("d", "data-dir"),
+];
 
-/// Go's `ParseDuration`.
-fn is_duration(text: &str) -> bool {
-    let mut rest = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if rest == "0" {
-        return true;
-    }
-    if rest.is_empty() {
-        return false;
-    }
-    while !rest.is_empty() {
-        let number = rest.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
-        let digits = &rest[..number];
-        if !digits.bytes().any(|byte| byte.is_ascii_digit()) || digits.matches('.').count() > 1 {
-            return false;
-        }
-        rest = &rest[number..];
-        let units = ["ns", "us", "µs", "μs", "ms", "s", "m", "h"];
-        let unit = rest.find(|letter: char| letter.is_ascii_digit() || letter == '.').unwrap_or(rest.len());
-        if !units.contains(&&rest[..unit]) {
-            return false;
-        }
-        rest = &rest[unit..];
-    }
-    true
+/// Returns the present name of a key that may be written under an old one.
+#[must_use]
+pub fn present_name(key: &str) -> &str {
+    OLD_NAMES.iter().find(|(old, _)| *old == key).map_or(key, |(_, new)| new)
 }

@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use super::arguments;
-use super::yaml::{self, Node, Value};
 use crate::embedded;
 use crate::error::{Error, Kind, Place, Result};
+use crate::kubernetes::yaml::{self, Node, Value};
 use crate::node::{Root, RootedPath};
-use crate::profile::KubernetesMinor;
+use crate::version::KubernetesMinor;
 
 /// The folder of drop-ins, under K3s' data directory.
 pub const DROP_INS: &str = "agent/etc/kubelet.conf.d";

@@ -5,9 +5,9 @@
 
 use std::collections::HashMap;
 
-use super::scalar::Scalar;
-use super::yaml::{self, Node, Problem, Value};
 use crate::error::Place;
+use crate::kubernetes::scalar::Scalar;
+use crate::kubernetes::yaml::{self, Node, Problem, Value};
 
 /// One item of a key's value.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,7 +88,7 @@ pub fn flag(name: &str, text: &str) -> String {
     format!("{dashes}{name}={text}")
 }
 
-pub(super) fn items(file: &str, value: &Node) -> Vec<Item> {
+pub(crate) fn items(file: &str, value: &Node) -> Vec<Item> {
     let item = |node: &Node, null| Item {
         text: text_of(node),
         null,
@@ -101,7 +101,7 @@ pub(super) fn items(file: &str, value: &Node) -> Vec<Item> {
 }
 
 /// Rancher's `convert.ToString`: the first of a list, nothing for null, without space around it.
-pub(super) fn text_of(node: &Node) -> String {
+pub(crate) fn text_of(node: &Node) -> String {
     match &node.value {
         Value::Scalar(Scalar::Null) => String::new(),
         Value::List(nodes) => nodes.first().map(text_of).unwrap_or_default(),

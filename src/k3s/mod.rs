@@ -1,21 +1,18 @@
 //! What will K3s make of it? Its YAML, its merge of files, its command line, and each component's flags.
 
 pub mod arguments;
-pub mod components;
 mod datastore;
 mod effective;
-mod existing;
 pub mod flags;
 pub mod kubelet;
+mod log;
 pub mod merge;
-mod placing;
+mod node_config;
 mod reading;
-pub mod scalar;
 pub mod service;
-pub mod yaml;
 
 pub use datastore::Datastore;
-pub use effective::{Effective, InForce, Question, service_data_dir, service_warnings};
-pub use existing::{Existing, Setting};
-pub use placing::{OnConflict, Placed, Placing};
+pub use effective::{Effective, InForce, Question, ServiceFlags, service_data_dir};
+pub use log::{K3sLog, Logged};
+pub use node_config::{Argument, NodeConfig};
 pub use reading::{DEFAULT_CONFIG, Reading};

@@ -5,7 +5,7 @@ use super::merge::{self, Key};
 use crate::Role;
 use crate::error::{Error, Kind, Place, Result};
 use crate::node::{Root, RootedPath};
-use crate::profile::KubernetesMinor;
+use crate::version::KubernetesMinor;
 
 /// Where K3s looks by default.
 pub const DEFAULT_CONFIG: &str = "/etc/rancher/k3s/config.yaml";

@@ -4,10 +4,10 @@
 //! machine that builds it. Only for the running system the C library is asked too, and never in a static
 //! binary: there it would load libnss modules of another libc into the process and crash.
 
-use super::mode::Owner;
 use super::path::RootedPath;
 use super::root::Root;
 use crate::error::{Error, Kind, Result};
+use crate::mode::Owner;
 
 /// Longest line of passwd and group that is read, in bytes.
 pub const MAX_LINE_BYTES: usize = 64 * 1024;

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
-use super::mode::FileMode;
 use crate::error::{Error, Kind, Result};
+use crate::mode::FileMode;
 
 /// Reads a file that the user named, at most `limit` bytes of it and one more.
 ///

@@ -7,7 +7,7 @@ use super::path::RootedPath;
 use super::root::Root;
 use crate::Role;
 use crate::error::{Error, Kind, Result};
-use crate::profile::K3sVersion;
+use crate::version::K3sVersion;
 
 /// Where install.sh and packages put the binary.
 const BINARIES: [&str; 3] = ["/usr/local/bin/k3s", "/opt/bin/k3s", "/usr/bin/k3s"];

@@ -19,9 +19,9 @@ use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2, re
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 
 use super::attributes::{self, Attributes};
-use super::mode::{FileMode, Owner};
 use super::path::RootedPath;
 use crate::error::{Error, Kind, Result};
+use crate::mode::{FileMode, Owner};
 
 /// Largest file that is read as a whole, in bytes. Files of ours are a few kilobytes.
 pub const MAX_FILE_BYTES: usize = 16 * 1024 * 1024;

@@ -16,11 +16,12 @@ use nix::unistd::{
 use tracing::{debug, warn};
 
 use super::attributes;
-use super::mode::{FileMode, Metadata, Owner};
+use super::metadata::Metadata;
 use super::mount;
 use super::path::RootedPath;
 use super::root::{Root, errno_of, names_in};
 use crate::error::{Error, Kind, Result};
+use crate::mode::{FileMode, Owner};
 
 impl Root {
     /// Makes the directory `path` with exactly `metadata`, whatever the umask. Its parent must exist.

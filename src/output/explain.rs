@@ -10,11 +10,11 @@ use super::verify::visible;
 use super::wrap::{MIN_WIDTH, wrap};
 use crate::Role;
 use crate::error::Place;
-use crate::profile::KubernetesMinor;
-use crate::verify::explain::{
+use crate::explain::{
     About, By, Explanation, Here, Mistake, Numbered, Pitfall, ProfileValue, SetBy, Setting, TopicKind,
 };
-use crate::verify::scanner::{Check, Does};
+use crate::scanner::{Check, Does};
+use crate::version::KubernetesMinor;
 
 /// A longer value is not written a second time.
 const LONG: usize = 40;

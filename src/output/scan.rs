@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::json::FORMAT_VERSION;
 use super::verify::{TextOptions, forecast, visible, word};
-use crate::verify::scanner::{Prediction, Scan, State};
+use crate::scanner::{Prediction, Scan, State};
 use crate::verify::{Report, Status, Verdict};
 
 /// Returns it for people; `report` is ours by the same benchmark. What the two do not agree on is said beside it.

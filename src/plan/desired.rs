@@ -8,8 +8,10 @@ use super::{Content, Directory, File, Resource, Rule, Sysctl};
 use crate::Role;
 use crate::document::{self, Document, Site};
 use crate::error::Result;
-use crate::node::{FileMode, Metadata, Owner, RootedPath};
-use crate::profile::{KubernetesMinor, Profile};
+use crate::mode::{FileMode, Owner};
+use crate::node::{Metadata, RootedPath};
+use crate::profile::Profile;
+use crate::version::KubernetesMinor;
 
 /// What a plan is about; the head of its output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

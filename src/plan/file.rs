@@ -6,7 +6,8 @@ use similar::TextDiff;
 
 use super::resource::{Change, metadata_diff};
 use crate::error::{Error, Kind, Result};
-use crate::node::{Metadata, Node, Owner, Root, RootedPath};
+use crate::mode::Owner;
+use crate::node::{Metadata, Node, Root, RootedPath};
 use crate::profile::ControlId;
 
 /// The desired state of a file.

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::{Directory, File, Sysctl};
 use crate::error::{Error, Kind, Result};
-use crate::node::{Attributes, FileMode, Metadata, Node, Owner, Root, RootedPath};
+use crate::mode::{FileMode, Owner};
+use crate::node::{Attributes, Metadata, Node, Root, RootedPath};
 use crate::profile::ControlId;
 
 /// Something of the node that has a desired state.

@@ -4,10 +4,12 @@
 //! Source: pkg/admission/config.go of k8s.io/apiserver.
 
 use super::apiserver::{ApiServer, At, in_file, refused};
-use super::yaml::{self, Document, Fault, MAX_FAULTS, Type};
-use super::{Class, Finding, Judged, event_rate_limit, pod_security, values};
+use super::{Class, Finding, event_rate_limit, pod_security};
 use crate::error::{Error, Kind, Place, Result};
-use crate::k3s::yaml::Node;
+use crate::k3s::NodeConfig;
+use crate::kubernetes::flag_values;
+use crate::kubernetes::object::{self, Document, Fault, FieldType, MAX_FAULTS};
+use crate::kubernetes::yaml::Node;
 use crate::node::RootedPath;
 
 const FLAG: &str = "admission-control-config-file";
@@ -27,10 +29,16 @@ const CONFIGURED: [&str; 9] = [
     "ValidatingAdmissionPolicy",
 ];
 
-const CONFIGURATION: Type =
-    Type::Object(&[("apiVersion", Type::Text), ("kind", Type::Text), ("plugins", Type::List(&PLUGIN))]);
-const PLUGIN: Type =
-    Type::Object(&[("name", Type::Text), ("path", Type::Text), ("configuration", Type::Any)]);
+const CONFIGURATION: FieldType = FieldType::Object(&[
+    ("apiVersion", FieldType::String),
+    ("kind", FieldType::String),
+    ("plugins", FieldType::List(&PLUGIN)),
+]);
+const PLUGIN: FieldType = FieldType::Object(&[
+    ("name", FieldType::String),
+    ("path", FieldType::String),
+    ("configuration", FieldType::Any),
+]);
 
 /// A plugin's own configuration.
 pub(super) struct Own {
@@ -41,7 +49,7 @@ pub(super) struct Own {
     pub(super) position: (usize, usize),
 }
 
-pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
+pub(super) fn judge(judged: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let Some(server) = ApiServer::of(judged) else { return Ok(Vec::new()) };
     let mut findings = Vec::new();
     let plugins = server.plugins();
@@ -138,7 +146,7 @@ pub(crate) struct PodSecurity {
 ///
 /// # Errors
 /// Where it cannot be read, or where the server would not start on it.
-pub(crate) fn pod_security(judged: &Judged<'_>, flags: Vec<(String, String)>) -> Result<PodSecurity> {
+pub(crate) fn pod_security(judged: &NodeConfig<'_>, flags: Vec<(String, String)>) -> Result<PodSecurity> {
     let server = ApiServer::with(judged, flags);
     let plugins = server.plugins();
     let on = plugins.contains("PodSecurity") && !is_gated(&server);
@@ -163,7 +171,7 @@ fn is_gated(server: &ApiServer<'_>) -> bool {
     let value = |name: &str| {
         let pairs = gates.iter().rev().filter_map(|gate| gate.split_once('='));
         let mut values = pairs.filter(|(gate, _)| gate.trim() == name).map(|(_, value)| value.trim());
-        values.next().and_then(values::boolean)
+        values.next().and_then(flag_values::boolean)
     };
     !server.is_from("1.25") && value("PodSecurity").or_else(|| value("AllBeta")) == Some(false)
 }
@@ -181,8 +189,8 @@ fn configured(server: &ApiServer<'_>) -> Result<Option<Own>> {
         Err(Bad::Legacy(_)) => return Ok(None),
         Err(Bad::Refused(_, fault)) => return Err(refusal(&path, fault.position, fault.message)),
     };
-    let mut entries = yaml::items(&document.root, "plugins").iter();
-    let Some(entry) = entries.find(|entry| yaml::text(entry, "name") == "PodSecurity") else {
+    let mut entries = object::items(&document.root, "plugins").iter();
+    let Some(entry) = entries.find(|entry| object::text(entry, "name") == "PodSecurity") else {
         return Ok(None);
     };
     let mut findings = Vec::new();
@@ -219,7 +227,7 @@ fn read(server: &ApiServer<'_>, bytes: &[u8]) -> std::result::Result<(Document, 
         } else {
             format!("no kind {kind:?} is registered for version {version:?}")
         };
-        let position = yaml::place(&document.root, if kind.is_empty() { "kind" } else { "apiVersion" });
+        let position = object::place(&document.root, if kind.is_empty() { "kind" } else { "apiVersion" });
         return Err(Bad::Refused("admission-version", Fault::new(position, message)));
     }
     let loose = document.decode(&CONFIGURATION).map_err(syntax)?;
@@ -234,7 +242,7 @@ fn read(server: &ApiServer<'_>, bytes: &[u8]) -> std::result::Result<(Document, 
 
 fn has(node: &Node, key: &str) -> bool {
     match &node.value {
-        crate::k3s::yaml::Value::Map(pairs) => pairs.iter().any(|(name, _)| name.go_text() == key),
+        crate::kubernetes::yaml::Value::Map(pairs) => pairs.iter().any(|(name, _)| name.go_text() == key),
         _ => false,
     }
 }
@@ -247,12 +255,12 @@ fn entries(
     findings: &mut Vec<Finding>,
 ) -> Result<()> {
     let plugins = server.plugins();
-    let entries = yaml::items(&document.root, "plugins");
+    let entries = object::items(&document.root, "plugins");
     let mut seen: Vec<(&str, Own)> = Vec::new();
     let mut secured = false;
     for entry in entries {
-        let name = yaml::text(entry, "name");
-        let at = |finding: Finding| finding.at(in_file(path, yaml::place(entry, "name")));
+        let name = object::text(entry, "name");
+        let at = |finding: Finding| finding.at(in_file(path, object::place(entry, "name")));
         let enough = findings.len() > MAX_FAULTS;
         if !server.has_plugin(name) {
             let meant = server.meant(name).map_or_else(
@@ -291,7 +299,7 @@ fn entries(
             "the file configures no PodSecurity: any pod is admitted",
             "add an entry with name: PodSecurity and a PodSecurityConfiguration",
         );
-        findings.push(finding.at(in_file(path, yaml::place(&document.root, "plugins"))));
+        findings.push(finding.at(in_file(path, object::place(&document.root, "plugins"))));
     }
     needed(server, Some((path, &seen)), findings);
     Ok(())
@@ -313,15 +321,15 @@ fn own(
     findings: &mut Vec<Finding>,
 ) -> Result<Option<Own>> {
     let position = entry.position;
-    let named = yaml::text(entry, "path");
-    if let Some(inline) = yaml::field(entry, "configuration") {
+    let named = object::text(entry, "path");
+    if let Some(inline) = object::field(entry, "configuration") {
         if !named.is_empty() {
             let finding = Finding::warns(
                 "admission-path-ignored",
                 format!("{named} is not read: the configuration in the entry counts"),
                 "keep one of them",
             );
-            findings.push(finding.at(in_file(path, yaml::place(entry, "path"))));
+            findings.push(finding.at(in_file(path, object::place(entry, "path"))));
         }
         return Ok(Some(Own { path: path.clone(), document: Ok(Some(document.part(inline))), position }));
     }
@@ -334,13 +342,13 @@ fn own(
     let At::File(bytes) = server.look(&file)? else {
         let finding = Finding::stops(
             "admission-path-missing",
-            format!("{file}, which the entry for {} names, is no file", yaml::text(entry, "name")),
+            format!("{file}, which the entry for {} names, is no file", object::text(entry, "name")),
             "write it; a path is looked for beside the file that names it",
         );
         let says = format!(
             "Couldn't open admission plugin configuration {file}: &fs.PathError{{Op:\"open\", Path:\"{file}\", Err:0x2}}"
         );
-        findings.push(finding.at(in_file(path, yaml::place(entry, "path"))).says(says));
+        findings.push(finding.at(in_file(path, object::place(entry, "path"))).says(says));
         return Ok(None);
     };
     let document = if bytes.is_empty() { Ok(None) } else { Document::read(&bytes).map(Some) };

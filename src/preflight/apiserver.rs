@@ -5,14 +5,15 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::values;
-use super::yaml::Fault;
-use super::{Finding, Judged};
+use super::Finding;
 use crate::Role;
 use crate::embedded;
 use crate::error::{Place, Result};
+use crate::k3s::NodeConfig;
+use crate::kubernetes::flag_values;
+use crate::kubernetes::object::Fault;
 use crate::node::{Node, RootedPath};
-use crate::profile::KubernetesMinor;
+use crate::version::KubernetesMinor;
 
 pub(super) const NAME: &str = "kube-apiserver";
 
@@ -37,14 +38,14 @@ pub(super) enum At {
 
 /// The API server of a node.
 pub(super) struct ApiServer<'a> {
-    pub(super) judged: &'a Judged<'a>,
+    pub(super) judged: &'a NodeConfig<'a>,
     /// (name, value), in their order.
     flags: Vec<(String, String)>,
 }
 
 impl<'a> ApiServer<'a> {
     /// Returns it where there is one.
-    pub(super) fn of(judged: &'a Judged<'a>) -> Option<Self> {
+    pub(super) fn of(judged: &'a NodeConfig<'a>) -> Option<Self> {
         let flags = judged.effective.as_ref().ok()?.components.get(NAME)?;
         let split = |flag: &String| {
             let (name, value) = flag.strip_prefix("--")?.split_once('=')?;
@@ -55,7 +56,7 @@ impl<'a> ApiServer<'a> {
     }
 
     /// Returns one with other flags than the configuration would give it: names without dashes, and values.
-    pub(super) fn with(judged: &'a Judged<'a>, flags: Vec<(String, String)>) -> Self {
+    pub(super) fn with(judged: &'a NodeConfig<'a>, flags: Vec<(String, String)>) -> Self {
         Self { judged, flags }
     }
 
@@ -76,13 +77,13 @@ impl<'a> ApiServer<'a> {
 
     /// Returns the whole number of a flag.
     pub(super) fn number(&self, name: &str) -> Option<i128> {
-        self.value(name).and_then(values::integer)
+        self.value(name).and_then(flag_values::integer)
     }
 
     /// Returns the values of a flag that takes several: given again, it takes more of them.
     pub(super) fn list(&self, name: &str) -> Vec<String> {
         let values = self.flags.iter().filter(|(flag, _)| flag == name);
-        values.filter_map(|(_, value)| values::comma_separated(value)).flatten().collect()
+        values.filter_map(|(_, value)| flag_values::comma_separated(value)).flatten().collect()
     }
 
     /// Returns where a flag was set by somebody else than K3s.
@@ -156,7 +157,7 @@ impl<'a> ApiServer<'a> {
 ///
 /// # Errors
 /// Where it cannot be read.
-pub(super) fn look(judged: &Judged<'_>, path: &RootedPath) -> Result<At> {
+pub(super) fn look(judged: &NodeConfig<'_>, path: &RootedPath) -> Result<At> {
     if matches!(judged.root.look_directory(path), Ok(Node::Directory { .. })) {
         return Ok(At::Directory);
     }

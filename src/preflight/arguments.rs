@@ -7,12 +7,14 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use super::apiserver::{ApiServer, At};
-use super::judged::Argument;
-use super::{Finding, Judged, options, values};
+use super::{Finding, options};
 use crate::embedded;
 use crate::error::Result;
-use crate::k3s::components::{self, Kind};
-use crate::profile::KubernetesMinor;
+use crate::k3s::Argument;
+use crate::k3s::NodeConfig;
+use crate::kubernetes::component_flags::{self, Kind};
+use crate::kubernetes::flag_values;
+use crate::version::KubernetesMinor;
 
 /// The minors that have something.
 #[derive(Debug, Deserialize)]
@@ -35,9 +37,9 @@ static GATES: LazyLock<BTreeMap<String, Since>> = LazyLock::new(|| embedded::tab
 static TLS: LazyLock<Tls> = LazyLock::new(|| embedded::table("tls"));
 static FILES: LazyLock<BTreeMap<String, Vec<String>>> = LazyLock::new(|| embedded::table("argument-files"));
 
-pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
+pub(super) fn judge(judged: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    for component in components::all().keys() {
+    for component in component_flags::all().keys() {
         // Only those that run in the role get any.
         if !judged.effective.as_ref().is_ok_and(|effective| effective.components.contains_key(component)) {
             continue;
@@ -59,14 +61,14 @@ pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
 }
 
 /// Judges an argument's name.
-fn name(judged: &Judged<'_>, component: &str, argument: &Argument) -> Option<Finding> {
-    let name = components::name_of(&argument.text);
+fn name(judged: &NodeConfig<'_>, component: &str, argument: &Argument) -> Option<Finding> {
+    let name = component_flags::name_of(&argument.text);
     if name.is_empty() {
         let message = format!("{component} gets an argument without a name: {:?}", argument.text);
         let finding = Finding::stops("argument-empty", message, "remove it, or write name=value");
         return Some(finding.says(format!("bad flag syntax: --={}", argument.value)));
     }
-    if let Some(message) = components::unknown(component, judged.minor, &argument.text) {
+    if let Some(message) = component_flags::unknown(component, judged.minor, &argument.text) {
         let remedy = "remove it, or name an argument that the component has";
         let says = format!("unknown flag: --{}", argument.name);
         return Some(Finding::stops("argument-unknown", message, remedy).says(says));
@@ -78,20 +80,20 @@ fn name(judged: &Judged<'_>, component: &str, argument: &Argument) -> Option<Fin
 }
 
 /// Judges an argument's value by what the argument takes.
-fn value(judged: &Judged<'_>, component: &str, argument: &Argument) -> Vec<Finding> {
-    let name = components::name_of(&argument.text);
-    let Some(flag) = components::all().get(component).and_then(|flags| flags.get(&name)) else {
+fn value(judged: &NodeConfig<'_>, component: &str, argument: &Argument) -> Vec<Finding> {
+    let name = component_flags::name_of(&argument.text);
+    let Some(flag) = component_flags::all().get(component).and_then(|flags| flags.get(&name)) else {
         return Vec::new();
     };
     let text = argument.value.as_str();
     let (fits, wanted) = match flag.kind {
-        Kind::Boolean => (values::boolean(text).is_some(), "true or false"),
-        Kind::Integer => (values::integer(text).is_some(), "a whole number"),
-        Kind::Unsigned => (values::unsigned(text).is_some(), "a whole number, 0 or more"),
-        Kind::Number => (values::number(text).is_some(), "a number"),
-        Kind::Duration => (values::duration(text).is_some(), "a duration such as 300s, 5m or 1h30m"),
-        Kind::Address => (text.is_empty() || values::address(text).is_some(), "an IP address"),
-        Kind::List => (values::comma_separated(text).is_some(), "values with commas between them"),
+        Kind::Boolean => (flag_values::boolean(text).is_some(), "true or false"),
+        Kind::Integer => (flag_values::integer(text).is_some(), "a whole number"),
+        Kind::Unsigned => (flag_values::unsigned(text).is_some(), "a whole number, 0 or more"),
+        Kind::Number => (flag_values::number(text).is_some(), "a number"),
+        Kind::Duration => (flag_values::duration(text).is_some(), "a duration such as 300s, 5m or 1h30m"),
+        Kind::Address => (text.is_empty() || flag_values::address(text).is_some(), "an IP address"),
+        Kind::List => (flag_values::comma_separated(text).is_some(), "values with commas between them"),
         Kind::Map | Kind::Text => (true, ""),
     };
     if !fits {
@@ -108,7 +110,7 @@ fn value(judged: &Judged<'_>, component: &str, argument: &Argument) -> Vec<Findi
     }
 }
 
-fn gates(judged: &Judged<'_>, component: &str, text: &str) -> Vec<Finding> {
+fn gates(judged: &NodeConfig<'_>, component: &str, text: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
     for pair in text.split(',').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair
@@ -135,7 +137,7 @@ fn gates(judged: &Judged<'_>, component: &str, text: &str) -> Vec<Finding> {
             let says = format!("unrecognized feature gate: {name}");
             let message = format!("{component} of {} has no feature gate {name}{when}", judged.minor);
             ("argument-feature-gate", message, says)
-        } else if value.and_then(values::boolean).is_none() {
+        } else if value.and_then(flag_values::boolean).is_none() {
             let value = value.unwrap_or_default();
             let says = format!("invalid value of {name}={value}");
             ("argument-value", format!("{component}'s feature gate {name} is {value:?}"), says)
@@ -161,7 +163,7 @@ fn tls_version(component: &str, text: &str) -> Option<Finding> {
 
 fn ciphers(component: &str, text: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for name in values::comma_separated(text).unwrap_or_default() {
+    for name in flag_values::comma_separated(text).unwrap_or_default() {
         if TLS.insecure.contains(&name) {
             let message = format!("{component}'s tls-cipher-suites has {name}, which is insecure");
             let says = format!("Use of insecure cipher '{name}' detected.");
@@ -177,12 +179,12 @@ fn ciphers(component: &str, text: &str) -> Vec<Finding> {
 }
 
 /// Judges whether the file that an argument names is there. K3s makes its own at the first start.
-fn file(judged: &Judged<'_>, component: &str, argument: &Argument) -> Result<Option<Finding>> {
-    let name = components::name_of(&argument.text);
+fn file(judged: &NodeConfig<'_>, component: &str, argument: &Argument) -> Result<Option<Finding>> {
+    let name = component_flags::name_of(&argument.text);
     if argument.value.is_empty() || !FILES.get(component).is_some_and(|files| files.contains(&name)) {
         return Ok(None);
     }
-    for text in values::comma_separated(&argument.value).unwrap_or_default() {
+    for text in flag_values::comma_separated(&argument.value).unwrap_or_default() {
         if text.is_empty() {
             continue;
         }

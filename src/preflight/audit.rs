@@ -2,11 +2,13 @@
 //!
 //! Source: pkg/audit/policy, pkg/apis/audit/validation and pkg/server/options/audit.go of k8s.io/apiserver.
 
+use super::Finding;
 use super::apiserver::{ApiServer, At, in_file, refused};
-use super::yaml::{self, Document, Fault, MAX_FAULTS, METADATA, TEXTS, Type};
-use super::{Finding, Judged};
 use crate::error::Result;
-use crate::k3s::yaml::Node;
+use crate::k3s::NodeConfig;
+use crate::kubernetes::flag_values;
+use crate::kubernetes::object::{self, Document, Fault, FieldType, MAX_FAULTS, METADATA, STRINGS};
+use crate::kubernetes::yaml::Node;
 use crate::node::{Node as Found, RootedPath};
 
 const LEVELS: [&str; 4] = ["None", "Metadata", "Request", "RequestResponse"];
@@ -33,28 +35,29 @@ const MODES: [&str; 3] = ["batch", "blocking", "blocking-strict"];
 const FORMATS: [&str; 2] = ["legacy", "json"];
 const SAYS: &str = "loading audit policy file: ";
 
-const POLICY: Type = Type::Object(&[
-    ("apiVersion", Type::Text),
-    ("kind", Type::Text),
+const POLICY: FieldType = FieldType::Object(&[
+    ("apiVersion", FieldType::String),
+    ("kind", FieldType::String),
     ("metadata", METADATA),
-    ("rules", Type::List(&RULE)),
-    ("omitStages", TEXTS),
-    ("omitManagedFields", Type::Boolean),
+    ("rules", FieldType::List(&RULE)),
+    ("omitStages", STRINGS),
+    ("omitManagedFields", FieldType::Bool),
 ]);
-const RULE: Type = Type::Object(&[
-    ("level", Type::Text),
-    ("users", TEXTS),
-    ("userGroups", TEXTS),
-    ("verbs", TEXTS),
-    ("resources", Type::List(&GROUP)),
-    ("namespaces", TEXTS),
-    ("nonResourceURLs", TEXTS),
-    ("omitStages", TEXTS),
-    ("omitManagedFields", Type::Boolean),
+const RULE: FieldType = FieldType::Object(&[
+    ("level", FieldType::String),
+    ("users", STRINGS),
+    ("userGroups", STRINGS),
+    ("verbs", STRINGS),
+    ("resources", FieldType::List(&GROUP)),
+    ("namespaces", STRINGS),
+    ("nonResourceURLs", STRINGS),
+    ("omitStages", STRINGS),
+    ("omitManagedFields", FieldType::Bool),
 ]);
-const GROUP: Type = Type::Object(&[("group", Type::Text), ("resources", TEXTS), ("resourceNames", TEXTS)]);
+const GROUP: FieldType =
+    FieldType::Object(&[("group", FieldType::String), ("resources", STRINGS), ("resourceNames", STRINGS)]);
 
-pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
+pub(super) fn judge(judged: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let Some(server) = ApiServer::of(judged) else { return Ok(Vec::new()) };
     let mut findings = switched_on(&server);
     options(&server, &mut findings);
@@ -115,11 +118,11 @@ fn options(server: &ApiServer<'_>, findings: &mut Vec<Finding>) {
         if mode == Some("batch") || (mode.is_none() && plugin == "webhook") {
             let throttled = server
                 .value(&flag("batch-throttle-enable"))
-                .is_none_or(|text| super::values::boolean(text) == Some(true));
+                .is_none_or(|text| flag_values::boolean(text) == Some(true));
             let sizes = ["batch-buffer-size", "batch-max-size"].into_iter();
             let throttles = ["batch-throttle-burst", "batch-throttle-qps"].into_iter().filter(|_| throttled);
             for name in sizes.chain(throttles) {
-                let value = server.value(&flag(name)).and_then(super::values::number);
+                let value = server.value(&flag(name)).and_then(flag_values::number);
                 if value.is_some_and(|value| value <= 0.0) {
                     refuse(
                         &flag(name),
@@ -227,8 +230,9 @@ fn policy(
     let decoding = |fault| ("audit-policy-decoding", "failed decoding: ", fault);
     let root = &document.root;
     let (version, kind) = document.kind().map_err(decoding)?;
-    let refuse =
-        |message: String| ("audit-policy-version", "", Fault::new(yaml::place(root, "apiVersion"), message));
+    let refuse = |message: String| {
+        ("audit-policy-version", "", Fault::new(object::place(root, "apiVersion"), message))
+    };
     let unversioned = version.is_empty() || version == "audit.k8s.io/" || version == "/";
     if unversioned && matches!(kind.as_str(), "" | "Policy") {
         let message = "unknown group version field audit.k8s.io/__internal, Kind=Policy in policy";
@@ -240,7 +244,7 @@ fn policy(
         )));
     }
     let loose = document.decode(&POLICY).map_err(decoding)?;
-    let rules = yaml::items(root, "rules");
+    let rules = object::items(root, "rules");
     validate(server, root, rules).map_err(|(code, fault)| (code, "", fault))?;
 
     let mut findings = Vec::new();
@@ -271,14 +275,14 @@ fn policy(
             "the policy records nothing: no rule before one for everything has a level above None and a stage",
             "write level: Metadata for what is to be recorded",
         );
-        findings.push(finding.at(in_file(path, yaml::place(root, "rules"))));
+        findings.push(finding.at(in_file(path, object::place(root, "rules"))));
     }
-    let verbs = rules.iter().flat_map(|rule| yaml::items(rule, "verbs"));
-    let unknown = verbs.filter(|verb| !VERBS.contains(&yaml::content(verb)));
+    let verbs = rules.iter().flat_map(|rule| object::items(rule, "verbs"));
+    let unknown = verbs.filter(|verb| !VERBS.contains(&object::content(verb)));
     findings.extend(unknown.take(MAX_FAULTS).map(|verb| {
         let finding = Finding::hardens_nothing(
             "audit-verb",
-            format!("no request has the verb {:?}", yaml::content(verb)),
+            format!("no request has the verb {:?}", object::content(verb)),
             "write verbs in small letters, such as get or create; no verbs are all of them",
         );
         finding.at(in_file(path, verb.position))
@@ -295,7 +299,7 @@ fn validate(
     stages(root, "omitStages")?;
     for (index, rule) in rules.iter().enumerate() {
         let path = format!("rules[{index}]");
-        let level = yaml::text(rule, "level");
+        let level = object::text(rule, "level");
         if !LEVELS.contains(&level) {
             let message = if level.is_empty() {
                 format!("{path}.level: Required value")
@@ -304,35 +308,35 @@ fn validate(
                     "{path}.level: Unsupported value: {level:?}: supported values: \"None\", \"Metadata\", \"Request\", \"RequestResponse\""
                 )
             };
-            return Err(("audit-level", Fault::new(yaml::place(rule, "level"), message)));
+            return Err(("audit-level", Fault::new(object::place(rule, "level"), message)));
         }
-        let urls = yaml::items(rule, "nonResourceURLs");
+        let urls = object::items(rule, "nonResourceURLs");
         for (number, url) in urls.iter().enumerate() {
             validate_url(url, &format!("{path}.nonResourceURLs[{number}]"))?;
         }
-        for group in yaml::items(rule, "resources") {
+        for group in object::items(rule, "resources") {
             validate_group(server, group, &path)?;
         }
         stages(rule, &format!("{path}.omitStages"))?;
         let of_resources =
-            ["resources", "namespaces"].into_iter().any(|name| !yaml::items(rule, name).is_empty());
+            ["resources", "namespaces"].into_iter().any(|name| !object::items(rule, name).is_empty());
         if !urls.is_empty() && of_resources {
             let message = format!(
                 "{path}.nonResourceURLs: Invalid value: rules cannot apply to both regular resources and non-resource URLs"
             );
-            return Err(("audit-url", Fault::new(yaml::place(rule, "nonResourceURLs"), message)));
+            return Err(("audit-url", Fault::new(object::place(rule, "nonResourceURLs"), message)));
         }
     }
     if rules.is_empty() {
-        let fault = Fault::new(yaml::place(root, "rules"), "loaded illegal policy with 0 rules");
+        let fault = Fault::new(object::place(root, "rules"), "loaded illegal policy with 0 rules");
         return Err(("audit-no-rules", fault));
     }
     Ok(())
 }
 
 fn stages(node: &Node, path: &str) -> std::result::Result<(), (&'static str, Fault)> {
-    for (index, stage) in yaml::items(node, "omitStages").iter().enumerate() {
-        let text = yaml::content(stage);
+    for (index, stage) in object::items(node, "omitStages").iter().enumerate() {
+        let text = object::content(stage);
         if !STAGES.contains(&text) {
             let message =
                 format!("{path}[{index}]: Invalid value: {text:?}: allowed stages are {}", STAGES.join(","));
@@ -343,7 +347,7 @@ fn stages(node: &Node, path: &str) -> std::result::Result<(), (&'static str, Fau
 }
 
 fn validate_url(url: &Node, path: &str) -> std::result::Result<(), (&'static str, Fault)> {
-    let text = yaml::content(url);
+    let text = object::content(url);
     let wrong = if text == "*" {
         return Ok(());
     } else if !text.starts_with('/') {
@@ -361,26 +365,26 @@ fn validate_group(
     group: &Node,
     path: &str,
 ) -> std::result::Result<(), (&'static str, Fault)> {
-    let name = yaml::text(group, "group");
+    let name = object::text(group, "group");
     let every = name == "*" && server.is_from("1.36");
-    if !name.is_empty() && !every && !yaml::is_subdomain(name) {
+    if !name.is_empty() && !every && !object::is_subdomain(name) {
         let message = format!(
             "{path}.resources.group: Invalid value: {name:?}: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character"
         );
-        return Err(("audit-group", Fault::new(yaml::place(group, "group"), message)));
+        return Err(("audit-group", Fault::new(object::place(group, "group"), message)));
     }
-    let names = yaml::items(group, "resourceNames");
-    if !names.is_empty() && yaml::items(group, "resources").is_empty() {
+    let names = object::items(group, "resourceNames");
+    if !names.is_empty() && object::items(group, "resources").is_empty() {
         let message = format!(
             "{path}.resources.resourceNames: Invalid value: using resourceNames requires at least one resource"
         );
-        return Err(("audit-group", Fault::new(yaml::place(group, "resourceNames"), message)));
+        return Err(("audit-group", Fault::new(object::place(group, "resourceNames"), message)));
     }
     Ok(())
 }
 
 /// Says why the API server would not start with a policy, if it would not.
-pub(crate) fn refusal(judged: &Judged<'_>, path: &RootedPath, document: &Document) -> Option<Fault> {
+pub(crate) fn refusal(judged: &NodeConfig<'_>, path: &RootedPath, document: &Document) -> Option<Fault> {
     let server = ApiServer::with(judged, Vec::new());
     policy(&server, path, document).err().map(|(_, _, fault)| fault)
 }
@@ -393,7 +397,7 @@ pub(crate) fn records(root: &Node, rules: &[Node]) -> bool {
         if is_recorded(root, rule) {
             return true;
         }
-        if CONDITIONS.iter().all(|name| yaml::items(rule, name).is_empty()) {
+        if CONDITIONS.iter().all(|name| object::items(rule, name).is_empty()) {
             return false;
         }
     }
@@ -404,9 +408,9 @@ pub(crate) fn records(root: &Node, rules: &[Node]) -> bool {
 /// their like have a start of the response, and hopefully none a panic.
 pub(crate) fn is_recorded(root: &Node, rule: &Node) -> bool {
     let omitted = |node: &Node, stage: &str| {
-        yaml::items(node, "omitStages").iter().any(|item| yaml::content(item) == stage)
+        object::items(node, "omitStages").iter().any(|item| object::content(item) == stage)
     };
-    yaml::text(rule, "level") != "None"
+    object::text(rule, "level") != "None"
         && ["RequestReceived", "ResponseComplete"]
             .iter()
             .any(|stage| !omitted(root, stage) && !omitted(rule, stage))

@@ -1,12 +1,13 @@
 //! K3s' own configuration: whether it can be read, what its command line refuses, and what it never reads.
 
-use super::{Finding, Judged};
+use super::Finding;
 use crate::Role;
+use crate::document::Existing;
 use crate::error::{Error, Place, Result};
-use crate::k3s::Existing;
+use crate::k3s::NodeConfig;
 use crate::node::RootedPath;
 
-pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
+pub(super) fn judge(judged: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let mut findings = dangling(judged)?;
     match &judged.effective {
         Err(error) => findings.push(unreadable(error)),
@@ -21,7 +22,7 @@ pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
 }
 
 /// K3s takes a file that is listed and cannot be opened for one that is not there, and then has no configuration.
-fn dangling(judged: &Judged<'_>) -> Result<Vec<Finding>> {
+fn dangling(judged: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let nothing_of_ours = RootedPath::fixed("/");
     let existing = Existing::read(judged.root, &nothing_of_ours)?;
     let finding = |path: &RootedPath| {
@@ -69,7 +70,7 @@ fn refused(role: Role, message: &str, place: &Place) -> Finding {
 }
 
 /// Encrypting Secrets is decided at the first start. Who may not look into the data directory cannot tell.
-pub(super) fn judge_encryption(judged: &Judged<'_>) -> Result<Vec<Finding>> {
+pub(super) fn judge_encryption(judged: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     judged.root.list(&judged.data_dir.join("server"))?;
     let traces = judged.traces();
     let Some((Role::Server, proof)) = &traces.started else { return Ok(Vec::new()) };
@@ -103,7 +104,7 @@ pub(super) fn judge_encryption(judged: &Judged<'_>) -> Result<Vec<Finding>> {
 
 /// Tells whether K3s' own encryption configuration encrypts: after `k3s secrets-encrypt disable`, plain text comes
 /// first in it.
-fn writes_encrypted(judged: &Judged<'_>) -> Result<bool> {
+fn writes_encrypted(judged: &NodeConfig<'_>) -> Result<bool> {
     let bytes = judged.root.read(&judged.data_dir.join("server/cred/encryption-config.json"))?;
     let config: serde_json::Value = serde_json::from_slice(&bytes.unwrap_or_default()).unwrap_or_default();
     let first = &config["resources"][0]["providers"][0];
@@ -111,7 +112,7 @@ fn writes_encrypted(judged: &Judged<'_>) -> Result<bool> {
 }
 
 /// K3s reads `write-kubeconfig-mode` as octal text, and YAML makes 416 of an unquoted 0640.
-fn kubeconfig_mode(judged: &Judged<'_>) -> Option<Finding> {
+fn kubeconfig_mode(judged: &NodeConfig<'_>) -> Option<Finding> {
     let (text, place) = judged.value("write-kubeconfig-mode").filter(|(text, _)| !text.is_empty())?;
     let remedy = "write it in quotes: \"0600\"";
     let finding = match u32::from_str_radix(text, 8) {

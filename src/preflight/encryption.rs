@@ -5,12 +5,14 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::Finding;
 use super::apiserver::{ApiServer, At, in_file, refused};
-use super::yaml::{self, Document, Fault, TEXTS, Type};
-use super::{Finding, Judged, values};
 use crate::error::Result;
-use crate::k3s::scalar;
-use crate::k3s::yaml::Node;
+use crate::k3s::NodeConfig;
+use crate::kubernetes::flag_values;
+use crate::kubernetes::object::{self, Document, Fault, FieldType, STRINGS};
+use crate::kubernetes::scalar;
+use crate::kubernetes::yaml::Node;
 use crate::node::RootedPath;
 
 const FLAG: &str = "encryption-provider-config";
@@ -23,29 +25,35 @@ const PROVIDERS: [(&str, &[usize]); 3] =
 /// What is stored, but no API serves.
 const WITHOUT_API: [&str; 3] = ["apiserveripinfo", "serviceipallocations", "servicenodeportallocations"];
 
-const CONFIGURATION: Type =
-    Type::Object(&[("apiVersion", Type::Text), ("kind", Type::Text), ("resources", Type::List(&RESOURCES))]);
-const RESOURCES: Type = Type::Object(&[("resources", TEXTS), ("providers", Type::List(&PROVIDER))]);
-const PROVIDER: Type = Type::Object(&[
+const CONFIGURATION: FieldType = FieldType::Object(&[
+    ("apiVersion", FieldType::String),
+    ("kind", FieldType::String),
+    ("resources", FieldType::List(&RESOURCES)),
+]);
+const RESOURCES: FieldType =
+    FieldType::Object(&[("resources", STRINGS), ("providers", FieldType::List(&PROVIDER))]);
+const PROVIDER: FieldType = FieldType::Object(&[
     ("aesgcm", KEYS),
     ("aescbc", KEYS),
     ("secretbox", KEYS),
-    ("identity", Type::Object(&[])),
+    ("identity", FieldType::Object(&[])),
     ("kms", KMS),
 ]);
-const KEYS: Type =
-    Type::Object(&[("keys", Type::List(&Type::Object(&[("name", Type::Text), ("secret", Type::Text)])))]);
-const KMS: Type = Type::Object(&[
-    ("apiVersion", Type::Text),
-    ("name", Type::Text),
-    ("cachesize", Type::Whole),
-    ("endpoint", Type::Text),
-    ("timeout", Type::Text),
+const KEYS: FieldType = FieldType::Object(&[(
+    "keys",
+    FieldType::List(&FieldType::Object(&[("name", FieldType::String), ("secret", FieldType::String)])),
+)]);
+const KMS: FieldType = FieldType::Object(&[
+    ("apiVersion", FieldType::String),
+    ("name", FieldType::String),
+    ("cachesize", FieldType::Int32),
+    ("endpoint", FieldType::String),
+    ("timeout", FieldType::String),
 ]);
 
 type Refused = (&'static str, Fault);
 
-pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
+pub(super) fn judge(judged: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let Some(server) = ApiServer::of(judged) else { return Ok(Vec::new()) };
     let (Some(text), Some(place)) = (server.value(FLAG), server.place(FLAG)) else { return Ok(Vec::new()) };
     let path = judged.path(text)?;
@@ -83,7 +91,7 @@ pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
 }
 
 /// Says why an API server with these flags would not start on a configuration, if it would not.
-pub(crate) fn refusal(judged: &Judged<'_>, flags: Vec<(String, String)>, bytes: &[u8]) -> Option<Fault> {
+pub(crate) fn refusal(judged: &NodeConfig<'_>, flags: Vec<(String, String)>, bytes: &[u8]) -> Option<Fault> {
     check(&ApiServer::with(judged, flags), bytes).err().map(|(_, fault)| fault)
 }
 
@@ -99,9 +107,9 @@ fn effect(path: &RootedPath, document: &Document, loose: &[Fault]) -> Vec<Findin
         );
         findings.push(finding.at(in_file(path, position)));
     }
-    for group in yaml::items(&document.root, "resources") {
-        let first = yaml::items(group, "providers").first();
-        if let Some(identity) = first.and_then(|provider| yaml::field(provider, "identity")) {
+    for group in object::items(&document.root, "resources") {
+        let first = object::items(group, "providers").first();
+        if let Some(identity) = first.and_then(|provider| object::field(provider, "identity")) {
             let finding = Finding::hardens_nothing(
                 "encryption-identity-first",
                 "the first provider, which writes, is identity: nothing is encrypted",
@@ -129,7 +137,7 @@ fn check(server: &ApiServer<'_>, bytes: &[u8]) -> std::result::Result<(Document,
         } else {
             format!("no kind {kind:?} is registered for version {version:?}")
         };
-        let position = yaml::place(&document.root, if kind.is_empty() { "kind" } else { "apiVersion" });
+        let position = object::place(&document.root, if kind.is_empty() { "kind" } else { "apiVersion" });
         return Err(("encryption-version", Fault::new(position, message)));
     }
     let loose = document.decode(&CONFIGURATION).map_err(syntax)?;
@@ -144,26 +152,26 @@ fn check(server: &ApiServer<'_>, bytes: &[u8]) -> std::result::Result<(Document,
 
 fn validate(server: &ApiServer<'_>, root: &Node) -> std::result::Result<(), Refused> {
     let needed = |node: &Node, name: &str, path: &str| {
-        if yaml::items(node, name).is_empty() {
+        if object::items(node, name).is_empty() {
             let message = format!("{path}: Required value: at least one {path} is required");
-            return Err(("encryption-empty", Fault::new(yaml::place(node, name), message)));
+            return Err(("encryption-empty", Fault::new(object::place(node, name), message)));
         }
         Ok(())
     };
     needed(root, "resources", "resources")?;
     let mut kms_names = Vec::new();
-    for (index, group) in yaml::items(root, "resources").iter().enumerate() {
+    for (index, group) in object::items(root, "resources").iter().enumerate() {
         let path = format!("resources[{index}]");
         needed(group, "resources", &format!("{path}.resources"))?;
         if server.is_from("1.27") {
-            resources(yaml::items(group, "resources"), &format!("{path}.resources"))?;
+            resources(object::items(group, "resources"), &format!("{path}.resources"))?;
         }
         needed(group, "providers", &format!("{path}.providers"))?;
-        for (number, provider) in yaml::items(group, "providers").iter().enumerate() {
+        for (number, provider) in object::items(group, "providers").iter().enumerate() {
             let path = format!("{path}.providers[{number}]");
             let given: Vec<&str> = ["aesgcm", "aescbc", "secretbox", "identity", "kms"]
                 .into_iter()
-                .filter(|name| yaml::field(provider, name).is_some())
+                .filter(|name| object::field(provider, name).is_some())
                 .collect();
             let [name] = given.as_slice() else {
                 let why = if given.is_empty() {
@@ -174,7 +182,7 @@ fn validate(server: &ApiServer<'_>, root: &Node) -> std::result::Result<(), Refu
                 let message = format!("{path}: Invalid value: {why}");
                 return Err(("encryption-provider", Fault::new(provider.position, message)));
             };
-            let Some(content) = yaml::field(provider, name) else { continue };
+            let Some(content) = object::field(provider, name) else { continue };
             if let Some((_, lengths)) = PROVIDERS.iter().find(|(known, _)| known == name) {
                 keys(content, &format!("{path}.{name}.keys"), lengths)?;
             } else if *name == "kms" {
@@ -188,12 +196,12 @@ fn validate(server: &ApiServer<'_>, root: &Node) -> std::result::Result<(), Refu
 /// What is encrypted, from 1.27 on with wildcards.
 fn resources(items: &[Node], path: &str) -> std::result::Result<(), Refused> {
     let refuse = |node: &Node, path: &str, why: &str| {
-        let message = format!("{path}: Invalid value: {:?}: {why}", yaml::content(node));
+        let message = format!("{path}: Invalid value: {:?}: {why}", object::content(node));
         Err(("encryption-resource", Fault::new(node.position, message)))
     };
     let parts: Vec<(&str, &str)> = items
         .iter()
-        .map(|item| yaml::content(item).split_once('.').unwrap_or((yaml::content(item), "")))
+        .map(|item| object::content(item).split_once('.').unwrap_or((object::content(item), "")))
         .collect();
     let every = parts.contains(&("*", "*"));
     let mut groups: HashMap<&str, (bool, usize)> = HashMap::new();
@@ -210,7 +218,7 @@ fn resources(items: &[Node], path: &str) -> std::result::Result<(), Refused> {
         }
     }
     for (index, (item, (resource, group))) in items.iter().zip(&parts).enumerate() {
-        let text = yaml::content(item);
+        let text = object::content(item);
         let why = if text.to_lowercase() != text {
             "resource name should not contain capital letters"
         } else if text == "*" {
@@ -233,24 +241,24 @@ fn resources(items: &[Node], path: &str) -> std::result::Result<(), Refused> {
 
 /// Checks keys; a secret is never in a message.
 fn keys(provider: &Node, path: &str, lengths: &[usize]) -> std::result::Result<(), Refused> {
-    let keys = yaml::items(provider, "keys");
+    let keys = object::items(provider, "keys");
     let wrong = |position, message: String| Err(("encryption-key", Fault::new(position, message)));
     if keys.is_empty() {
         return wrong(
-            yaml::place(provider, "keys"),
+            object::place(provider, "keys"),
             format!("{path}: Required value: at least one keys is required"),
         );
     }
     for (index, key) in keys.iter().enumerate() {
         let path = format!("{path}[{index}]");
         for name in ["name", "secret"] {
-            if yaml::text(key, name).is_empty() {
+            if object::text(key, name).is_empty() {
                 let message = format!("{path}.{name}: Required value: {name} is a mandatory field for a key");
-                return wrong(yaml::place(key, name), message);
+                return wrong(object::place(key, name), message);
             }
         }
-        let position = yaml::place(key, "secret");
-        let Some(secret) = scalar::base64(yaml::text(key, "secret")) else {
+        let position = object::place(key, "secret");
+        let Some(secret) = scalar::base64(object::text(key, "secret")) else {
             return wrong(position, format!("{path}.secret: Invalid value: secrets must be base64 encoded"));
         };
         if !lengths.contains(&secret.len()) {
@@ -274,13 +282,13 @@ fn kms<'a>(
 ) -> std::result::Result<(), Refused> {
     let wrong = |field: &str, why: &str| {
         let message = format!("{path}.{field}: Invalid value: {why}");
-        Err(("encryption-kms", Fault::new(yaml::place(kms, field), message)))
+        Err(("encryption-kms", Fault::new(object::place(kms, field), message)))
     };
-    let version = match yaml::text(kms, "apiVersion") {
+    let version = match object::text(kms, "apiVersion") {
         "" => "v1",
         version => version,
     };
-    let name = yaml::text(kms, "name");
+    let name = object::text(kms, "name");
     if name.is_empty() {
         return wrong("name", "name is a mandatory field for a provider");
     }
@@ -291,22 +299,22 @@ fn kms<'a>(
         return wrong("name", "duplicate KMS provider name, names must be unique");
     }
     names.push(name);
-    let timeout = yaml::text(kms, "timeout");
-    if !timeout.is_empty() && values::duration(timeout).is_none_or(|timeout| timeout <= 0) {
+    let timeout = object::text(kms, "timeout");
+    if !timeout.is_empty() && flag_values::duration(timeout).is_none_or(|timeout| timeout <= 0) {
         return wrong("timeout", "timeout should be a positive value");
     }
-    let endpoint = yaml::text(kms, "endpoint");
+    let endpoint = object::text(kms, "endpoint");
     if endpoint.is_empty() {
         return wrong("endpoint", "endpoint is a mandatory field for a kms");
     }
     if !endpoint.split_once(':').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("unix")) {
         return wrong("endpoint", "unsupported scheme for KMS provider, only unix is supported");
     }
-    if let Some(size) = yaml::field(kms, "cachesize") {
+    if let Some(size) = object::field(kms, "cachesize") {
         if version != "v1" {
             return wrong("cachesize", "cachesize is not supported in v2");
         }
-        if yaml::whole(&size.value, false) == Some(0) {
+        if object::whole(&size.value, false) == Some(0) {
             return wrong("cachesize", "cachesize should be a positive value, or negative to disable");
         }
     }

@@ -5,19 +5,22 @@
 use super::Finding;
 use super::admission::{Own, unknown_field};
 use super::apiserver::{ApiServer, refused};
-use super::yaml::{self, Document, Fault, Type};
+use crate::kubernetes::object::{self, Document, Fault, FieldType};
 
 const VERSION: &str = "eventratelimit.admission.k8s.io/v1alpha1";
 const TYPES: [&str; 4] = ["Server", "Namespace", "User", "SourceAndObject"];
 const SAYS: &str = "couldn't init admission plugin \"EventRateLimit\": ";
 
-const CONFIGURATION: Type =
-    Type::Object(&[("apiVersion", Type::Text), ("kind", Type::Text), ("limits", Type::List(&LIMIT))]);
-const LIMIT: Type = Type::Object(&[
-    ("type", Type::Text),
-    ("qps", Type::Whole),
-    ("burst", Type::Whole),
-    ("cacheSize", Type::Whole),
+const CONFIGURATION: FieldType = FieldType::Object(&[
+    ("apiVersion", FieldType::String),
+    ("kind", FieldType::String),
+    ("limits", FieldType::List(&LIMIT)),
+]);
+const LIMIT: FieldType = FieldType::Object(&[
+    ("type", FieldType::String),
+    ("qps", FieldType::Int32),
+    ("burst", FieldType::Int32),
+    ("cacheSize", FieldType::Int32),
 ]);
 
 pub(super) fn judge(own: &Own) -> Vec<Finding> {
@@ -75,37 +78,37 @@ fn check(document: &Document) -> Result<Vec<Fault>, (&'static str, Fault)> {
         } else {
             ("apiVersion", format!("no kind {kind:?} is registered for version {version:?}"))
         };
-        return Err(("event-rate-limit-version", Fault::new(yaml::place(root, field), message)));
+        return Err(("event-rate-limit-version", Fault::new(object::place(root, field), message)));
     }
     let loose = document.decode(&CONFIGURATION).map_err(syntax)?;
     let wrong = |position, message: String| Err(("event-rate-limit-limits", Fault::new(position, message)));
-    let limits = yaml::items(root, "limits");
+    let limits = object::items(root, "limits");
     if limits.is_empty() {
         return wrong(
-            yaml::place(root, "limits"),
+            object::place(root, "limits"),
             "limits: Invalid value: null: must not be empty".to_owned(),
         );
     }
     for (index, limit) in limits.iter().enumerate() {
         let path = format!("limits[{index}]");
-        let kind = yaml::text(limit, "type");
+        let kind = object::text(limit, "type");
         if !TYPES.contains(&kind) {
             let message = format!(
                 "{path}.type: Unsupported value: {kind:?}: supported values: \"Namespace\", \"User\", \"SourceAndObject\", \"Server\""
             );
-            return wrong(yaml::place(limit, "type"), message);
+            return wrong(object::place(limit, "type"), message);
         }
         for name in ["burst", "qps"] {
-            let value = yaml::number(limit, name);
+            let value = object::number(limit, name);
             if value <= 0 {
                 let message = format!("{path}.{name}: Invalid value: {value}: must be positive");
-                return wrong(yaml::place(limit, name), message);
+                return wrong(object::place(limit, name), message);
             }
         }
-        let cache = yaml::number(limit, "cacheSize");
+        let cache = object::number(limit, "cacheSize");
         if kind != "Server" && cache < 0 {
             let message = format!("{path}.cacheSize: Invalid value: {cache}: must not be negative");
-            return wrong(yaml::place(limit, "cacheSize"), message);
+            return wrong(object::place(limit, "cacheSize"), message);
         }
     }
     Ok(loose)

@@ -1,15 +1,16 @@
 //! The kubelet's kernel parameters: with `protect-kernel-defaults` it exits on any other value, without it sets
 //! them itself, and exits where it cannot (pkg/kubelet/cm, `setupKernelTunables`).
 
-use super::judged::Argument;
-use super::values::boolean;
-use super::{Finding, Judged};
+use super::Finding;
 use crate::error::{Place, Result};
-use crate::k3s::components;
+use crate::k3s::Argument;
+use crate::k3s::NodeConfig;
+use crate::kubernetes::component_flags;
+use crate::kubernetes::flag_values::boolean;
 use crate::node::{BootSysctls, SysctlKey, sysctl};
 use crate::profile::{ArgumentTable, SysctlRow};
 
-pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
+pub(super) fn judge(judged: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let protected = protects(judged);
     let boot = BootSysctls::read(judged.root)?;
     let mut findings = Vec::new();
@@ -33,9 +34,9 @@ pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
 }
 
 /// Tells whether the kubelet only checks. K3s' key becomes a flag of the kubelet, before the user's own.
-fn protects(judged: &Judged<'_>) -> bool {
+fn protects(judged: &NodeConfig<'_>) -> bool {
     let own = judged.arguments("kubelet");
-    let named = |argument: &&Argument| components::name_of(&argument.text) == "protect-kernel-defaults";
+    let named = |argument: &&Argument| component_flags::name_of(&argument.text) == "protect-kernel-defaults";
     match own.iter().rev().find(named) {
         Some(argument) => boolean(&argument.value) == Some(true),
         None => judged.is_on("protect-kernel-defaults"),

@@ -9,13 +9,14 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use serde_yaml::Value;
 
-use super::{Finding, Judged};
+use super::Finding;
 use crate::Role;
 use crate::document::BUILT_IN_NAMESPACES;
 use crate::embedded;
 use crate::error::{Error, Kind, Place, Result};
+use crate::k3s::NodeConfig;
 use crate::node::{Node, RootedPath};
-use crate::profile::KubernetesMinor;
+use crate::version::KubernetesMinor;
 
 /// The one label that every namespace has (set by the API server from 1.21 on).
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
@@ -44,7 +45,7 @@ pub(crate) struct Object {
     pub(crate) place: Place,
 }
 
-pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
+pub(super) fn judge(judged: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     if judged.role == Role::Agent {
         return Ok(Vec::new());
     }
@@ -65,7 +66,7 @@ pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
 ///
 /// # Errors
 /// Where a manifest cannot be read, or where K3s applies none because of it.
-pub(crate) fn applied(judged: &Judged<'_>) -> Result<Vec<Object>> {
+pub(crate) fn applied(judged: &NodeConfig<'_>) -> Result<Vec<Object>> {
     let (objects, findings) = read_all(judged)?;
     if let Some(finding) = findings.into_iter().find(|finding| finding.code != UNREADABLE) {
         let place = finding.place.unwrap_or(Place::parse("server/manifests"));
@@ -79,7 +80,7 @@ pub(crate) fn applied(judged: &Judged<'_>) -> Result<Vec<Object>> {
 
 /// Tells whether K3s' key `disable` names a manifest, by its name without its ending, or a directory that it is in:
 /// then K3s removes it, be it the user's (`shouldDisableFile` in pkg/deploy/controller.go).
-fn is_disabled(judged: &Judged<'_>, path: &str) -> bool {
+fn is_disabled(judged: &NodeConfig<'_>, path: &str) -> bool {
     let Some(values) = judged.effective.as_ref().ok().and_then(|effective| effective.values.get("disable"))
     else {
         return false;
@@ -93,7 +94,7 @@ fn is_disabled(judged: &Judged<'_>, path: &str) -> bool {
 }
 
 /// Reads the objects that the controller would apply, and says what it cannot read.
-fn read_all(judged: &Judged<'_>) -> Result<(Vec<Object>, Vec<Finding>)> {
+fn read_all(judged: &NodeConfig<'_>) -> Result<(Vec<Object>, Vec<Finding>)> {
     let (mut findings, mut objects) = (Vec::new(), Vec::new());
     for path in files(judged, &judged.data_dir.join("server/manifests"), 0)? {
         if !judged.root.exists(&path) {
@@ -118,7 +119,7 @@ fn read_all(judged: &Judged<'_>) -> Result<(Vec<Object>, Vec<Finding>)> {
 }
 
 /// Lists the files that the controller takes, in its order: hidden ones and those with a `.skip` beside are left out.
-fn files(judged: &Judged<'_>, folder: &RootedPath, depth: usize) -> Result<Vec<RootedPath>> {
+fn files(judged: &NodeConfig<'_>, folder: &RootedPath, depth: usize) -> Result<Vec<RootedPath>> {
     let mut found = Vec::new();
     let names = judged.root.list(folder)?;
     for name in &names {

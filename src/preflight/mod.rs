@@ -11,22 +11,19 @@ mod configuration;
 pub(crate) mod encryption;
 mod event_rate_limit;
 mod finding;
-mod judged;
 mod kernel;
 pub(crate) mod manifests;
 mod options;
 mod pod_security;
 mod surroundings;
-pub(crate) mod values;
-pub(crate) mod yaml;
 
 pub use finding::{Class, Finding, Verdict, When};
-pub use judged::Judged;
 
 use crate::error::Result;
+use crate::k3s::NodeConfig;
 
 /// What looks at one thing.
-type Judge = fn(&Judged<'_>) -> Result<Vec<Finding>>;
+type Judge = fn(&NodeConfig<'_>) -> Result<Vec<Finding>>;
 
 /// The judges, in the order in which K3s would come across what they look at.
 const JUDGES: [Judge; 9] = [
@@ -43,7 +40,7 @@ const JUDGES: [Judge; 9] = [
 
 /// Judges a node.
 #[must_use]
-pub fn judge(judged: &Judged<'_>) -> Verdict {
+pub fn judge(judged: &NodeConfig<'_>) -> Verdict {
     let mut verdict = Verdict::default();
     for judge in JUDGES {
         match judge(judged) {

@@ -3,8 +3,9 @@
 //!
 //! Source: pkg/server/options of k8s.io/apiserver, pkg/kubeapiserver/options of Kubernetes.
 
+use super::Finding;
 use super::apiserver::{ApiServer, NAME};
-use super::{Finding, values};
+use crate::kubernetes::flag_values;
 
 const MODES: [&str; 6] = ["AlwaysAllow", "AlwaysDeny", "ABAC", "Webhook", "RBAC", "Node"];
 /// Flags that may be anything but negative.
@@ -133,7 +134,7 @@ fn modes(server: &ApiServer<'_>) -> Vec<Finding> {
 /// Returns the value of a flag as a number: a duration's in nanoseconds.
 fn amount(server: &ApiServer<'_>, flag: &str) -> Option<i128> {
     let text = server.value(flag)?;
-    values::integer(text).or_else(|| values::duration(text))
+    flag_values::integer(text).or_else(|| flag_values::duration(text))
 }
 
 fn numbers(server: &ApiServer<'_>) -> Vec<Finding> {
@@ -157,7 +158,7 @@ fn numbers(server: &ApiServer<'_>) -> Vec<Finding> {
         let flag = "service-account-max-token-expiration";
         findings.push(refused(server, flag, CODE, says.to_owned(), "write 1h or more"));
     }
-    let chance = server.value("goaway-chance").and_then(values::number);
+    let chance = server.value("goaway-chance").and_then(flag_values::number);
     if chance.is_some_and(|chance| !(0.0..=0.02).contains(&chance)) {
         let says = "--goaway-chance can not be less than 0 or greater than 0.02".to_owned();
         findings.push(refused(server, "goaway-chance", CODE, says, "write a number from 0 to 0.02"));
@@ -184,7 +185,7 @@ fn names(server: &ApiServer<'_>) -> Vec<Finding> {
             "--storage-backend invalid, allowed values: etcd3. If not specified, it will default to 'etcd3'";
         findings.push(refused(server, "storage-backend", CODE, says.to_owned(), "remove it"));
     }
-    let reload = server.value("encryption-provider-config-automatic-reload").and_then(values::boolean);
+    let reload = server.value("encryption-provider-config-automatic-reload").and_then(flag_values::boolean);
     if reload == Some(true) && server.value("encryption-provider-config").is_none() {
         let flag = "encryption-provider-config-automatic-reload";
         let says = format!("--{flag} must be set with --encryption-provider-config");

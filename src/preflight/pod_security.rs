@@ -7,29 +7,29 @@ use std::collections::HashSet;
 use super::Finding;
 use super::admission::Own;
 use super::apiserver::{ApiServer, in_file, refused};
-use super::yaml::{self, Document, Fault, TEXTS, Type};
-use crate::k3s::yaml::Node;
+use crate::kubernetes::object::{self, Document, Fault, FieldType, STRINGS};
+use crate::kubernetes::yaml::Node;
 
 const GROUP: &str = "pod-security.admission.config.k8s.io";
 const LEVELS: [&str; 3] = ["privileged", "baseline", "restricted"];
 const MODES: [&str; 3] = ["enforce", "warn", "audit"];
 
-const CONFIGURATION: Type = Type::Object(&[
-    ("apiVersion", Type::Text),
-    ("kind", Type::Text),
+const CONFIGURATION: FieldType = FieldType::Object(&[
+    ("apiVersion", FieldType::String),
+    ("kind", FieldType::String),
     ("defaults", DEFAULTS),
     ("exemptions", EXEMPTIONS),
 ]);
-const DEFAULTS: Type = Type::Object(&[
-    ("enforce", Type::Text),
-    ("enforce-version", Type::Text),
-    ("audit", Type::Text),
-    ("audit-version", Type::Text),
-    ("warn", Type::Text),
-    ("warn-version", Type::Text),
+const DEFAULTS: FieldType = FieldType::Object(&[
+    ("enforce", FieldType::String),
+    ("enforce-version", FieldType::String),
+    ("audit", FieldType::String),
+    ("audit-version", FieldType::String),
+    ("warn", FieldType::String),
+    ("warn-version", FieldType::String),
 ]);
-const EXEMPTIONS: Type =
-    Type::Object(&[("usernames", TEXTS), ("namespaces", TEXTS), ("runtimeClasses", TEXTS)]);
+const EXEMPTIONS: FieldType =
+    FieldType::Object(&[("usernames", STRINGS), ("namespaces", STRINGS), ("runtimeClasses", STRINGS)]);
 
 pub(super) fn judge(server: &ApiServer<'_>, own: &Own) -> Vec<Finding> {
     let document = match &own.document {
@@ -80,17 +80,17 @@ fn check(server: &ApiServer<'_>, document: &Document) -> Result<(), (&'static st
             let field = if is_known { "kind" } else { "apiVersion" };
             (field, format!("no kind {kind:?} is registered for version {version:?}"))
         };
-        return Err(("pod-security-version", Fault::new(yaml::place(root, field), message)));
+        return Err(("pod-security-version", Fault::new(object::place(root, field), message)));
     }
     let loose = document.decode(&CONFIGURATION).map_err(syntax)?;
     if let Some(fault) = loose.first() {
         let message = format!("strict decoding error: {}", fault.message);
         return Err(("pod-security-field", Fault::new(fault.position, message)));
     }
-    if let Some(defaults) = yaml::field(root, "defaults") {
+    if let Some(defaults) = object::field(root, "defaults") {
         check_defaults(defaults)?;
     }
-    if let Some(exemptions) = yaml::field(root, "exemptions") {
+    if let Some(exemptions) = object::field(root, "exemptions") {
         check_exemptions(exemptions)?;
     }
     Ok(())
@@ -98,20 +98,20 @@ fn check(server: &ApiServer<'_>, document: &Document) -> Result<(), (&'static st
 
 fn check_defaults(defaults: &Node) -> Result<(), (&'static str, Fault)> {
     for mode in MODES {
-        let level = yaml::text(defaults, mode);
+        let level = object::text(defaults, mode);
         if !level.is_empty() && !LEVELS.contains(&level) {
             let message = format!(
                 "PodSecurity configuration error: {mode}: must be one of privileged, baseline, restricted, not {level:?}"
             );
-            return Err(("pod-security-level", Fault::new(yaml::place(defaults, mode), message)));
+            return Err(("pod-security-level", Fault::new(object::place(defaults, mode), message)));
         }
         let name = format!("{mode}-version");
-        let version = yaml::text(defaults, &name);
+        let version = object::text(defaults, &name);
         if !version.is_empty() && !is_version(version) {
             let message = format!(
                 "PodSecurity configuration error: {name}: must be \"latest\" or \"v1.x\", not {version:?}"
             );
-            return Err(("pod-security-level", Fault::new(yaml::place(defaults, &name), message)));
+            return Err(("pod-security-level", Fault::new(object::place(defaults, &name), message)));
         }
     }
     Ok(())
@@ -131,20 +131,20 @@ fn check_exemptions(exemptions: &Node) -> Result<(), (&'static str, Fault)> {
     const RULES: [Rule; 3] = [
         (
             "namespaces",
-            yaml::is_label,
+            object::is_label,
             "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character, and be no more than 63 characters",
         ),
         (
             "runtimeClasses",
-            yaml::is_subdomain,
+            object::is_subdomain,
             "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
         ),
         ("usernames", |name| !name.is_empty(), "username must not be empty"),
     ];
     for (field, fits, rule) in RULES {
         let mut seen = HashSet::new();
-        for (index, item) in yaml::items(exemptions, field).iter().enumerate() {
-            let name = yaml::content(item);
+        for (index, item) in object::items(exemptions, field).iter().enumerate() {
+            let name = object::content(item);
             let wrong = if !fits(name) {
                 format!("Invalid value: {name:?}: {rule}")
             } else if seen.insert(name) {
@@ -171,10 +171,10 @@ fn effect(own: &Own, document: &Document) -> Vec<Finding> {
         );
         findings.push(finding.at(in_file(&own.path, position)));
     }
-    let defaults = yaml::field(root, "defaults");
-    let level = defaults.map_or("", |defaults| yaml::text(defaults, "enforce"));
+    let defaults = object::field(root, "defaults");
+    let level = defaults.map_or("", |defaults| object::text(defaults, "enforce"));
     if matches!(level, "" | "privileged") {
-        let position = defaults.map_or(root.position, |defaults| yaml::place(defaults, "enforce"));
+        let position = defaults.map_or(root.position, |defaults| object::place(defaults, "enforce"));
         let how = if level.is_empty() { "no level is enforced" } else { "the level enforced is privileged" };
         let finding = Finding::hardens_nothing(
             "pod-security-privileged",
@@ -184,9 +184,9 @@ fn effect(own: &Own, document: &Document) -> Vec<Finding> {
         findings.push(finding.at(in_file(&own.path, position)));
         return findings;
     }
-    let exemptions = yaml::field(root, "exemptions");
+    let exemptions = object::field(root, "exemptions");
     let system = exemptions.is_some_and(|exemptions| {
-        yaml::items(exemptions, "namespaces").iter().any(|item| yaml::content(item) == "kube-system")
+        object::items(exemptions, "namespaces").iter().any(|item| object::content(item) == "kube-system")
     });
     if !system {
         let position = exemptions.map_or(root.position, |exemptions| exemptions.position);

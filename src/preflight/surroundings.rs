@@ -1,8 +1,9 @@
 //! What is around K3s: the disk, the clock, the control groups, and what only the cluster or the installer knows.
 
-use super::{Finding, Judged};
+use super::Finding;
 use crate::Role;
 use crate::error::Result;
+use crate::k3s::NodeConfig;
 use crate::node::{RootedPath, host};
 
 /// The first minor whose kubelet refuses control groups of version 1 by itself (KubeletConfiguration,
@@ -27,7 +28,7 @@ const CRITICAL: [&str; 11] = [
     "service-cidr",
 ];
 
-pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
+pub(super) fn judge(judged: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     findings.extend(no_network_policy(judged));
     findings.extend(joins(judged));
@@ -46,7 +47,7 @@ pub(super) fn judge(judged: &Judged<'_>) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-fn no_network_policy(judged: &Judged<'_>) -> Option<Finding> {
+fn no_network_policy(judged: &NodeConfig<'_>) -> Option<Finding> {
     if judged.role == Role::Agent || !judged.is_on("disable-network-policy") {
         return None;
     }
@@ -64,7 +65,7 @@ fn no_network_policy(judged: &Judged<'_>) -> Option<Finding> {
 }
 
 /// What joins a cluster gets its answers there.
-fn joins(judged: &Judged<'_>) -> Option<Finding> {
+fn joins(judged: &NodeConfig<'_>) -> Option<Finding> {
     match judged.role {
         Role::Agent
             if judged.value("server").is_none()
@@ -89,7 +90,7 @@ fn joins(judged: &Judged<'_>) -> Option<Finding> {
 }
 
 /// The audit log and its rotated files.
-fn disk(judged: &Judged<'_>) -> Result<Option<Finding>> {
+fn disk(judged: &NodeConfig<'_>) -> Result<Option<Finding>> {
     let flag = |name| judged.flag("kube-apiserver", name);
     let Some(path) = flag("audit-log-path").filter(|path| path != "-") else { return Ok(None) };
     let number = |name| flag(name).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
@@ -132,7 +133,7 @@ fn clock_at(seconds: u64) -> Option<Finding> {
     })
 }
 
-fn cgroup(judged: &Judged<'_>) -> Result<Option<Finding>> {
+fn cgroup(judged: &NodeConfig<'_>) -> Result<Option<Finding>> {
     if judged.minor < REFUSES_CGROUP_V1.parse()? || !judged.root.exists(&RootedPath::fixed("/sys/fs/cgroup"))
     {
         return Ok(None);

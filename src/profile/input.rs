@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use super::control::{Numbers, Selection};
 use super::fields::{Text, unknown};
-use super::minor::KubernetesMinor;
 use super::resolved::{Profile, Resolved};
 use super::setting::{self, Declaration};
 use super::source::Source;
 use super::written::{ProfileDocument, read_settings};
 use crate::embedded;
 use crate::error::{Error, Kind, Place, Result};
+use crate::version::KubernetesMinor;
 
 /// The key of a settings file that is no setting: what somebody has accepted (see [`crate::verify::waivers`]). It
 /// decides nothing of what is written.

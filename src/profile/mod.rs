@@ -11,7 +11,6 @@
 mod control;
 mod fields;
 mod input;
-mod minor;
 mod resolved;
 mod setting;
 mod source;
@@ -22,7 +21,6 @@ pub use control::{ControlId, Numbers, Selection, titles};
 pub use fields::Text;
 pub(crate) use fields::{Fields, describe, nearest, unknown};
 pub use input::{Assignment, MAX_EXTENDS, Open, Origin, Request, WAIVERS};
-pub use minor::{K3sVersion, KubernetesMinor, MinorRange};
 pub use resolved::{Profile, Resolved};
 pub use setting::{CIPHER_SUITES, Declaration, MAX_LIST_ITEMS, MAX_TEXT_BYTES, declarations};
 pub use source::{MAX_NESTING, MAX_SOURCE_BYTES, MAX_VALUES, Source};

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::control::{ControlId, Numbers, Selection};
 use super::input::Origin;
-use super::minor::KubernetesMinor;
+use crate::version::KubernetesMinor;
 
 /// What a node should be, in settings.
 #[derive(Debug, Clone)]

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::fields::{describe, unknown};
 use super::input::WAIVERS;
-use super::minor::{KubernetesMinor, MinorRange};
 use crate::embedded;
 use crate::error::{Error, Kind};
+use crate::version::{KubernetesMinor, MinorRange};
 
 /// Longest text that a setting takes, in bytes.
 pub const MAX_TEXT_BYTES: usize = 4096;
@@ -196,7 +196,7 @@ impl Declaration {
             (Type::Choice, Value::String(text)) if self.choices.contains(text) => {}
             (Type::Text, Value::String(text)) if self.of.is_none_or(|form| form.fits(text)) => {}
             (Type::Duration, Value::String(text)) if is_duration(text) => {}
-            (Type::Mode, Value::String(text)) if text.parse::<crate::node::FileMode>().is_ok() => {}
+            (Type::Mode, Value::String(text)) if text.parse::<crate::mode::FileMode>().is_ok() => {}
             (Type::Path, Value::String(text)) if is_path(text) => {}
             (Type::List, Value::Array(items)) => return self.check_list(items),
             (Type::EventRateLimits, Value::Array(items)) => check_limits(items)?,

@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::minor::KubernetesMinor;
 use crate::Role;
 use crate::embedded;
+use crate::version::KubernetesMinor;
 
 /// data/arguments.yaml.
 #[derive(Debug, Clone, Deserialize)]

@@ -7,10 +7,10 @@ use serde_json::Value;
 use super::control::{ControlId, titles};
 use super::fields::{Fields, Text, describe, unknown};
 use super::input::WAIVERS;
-use super::minor::MinorRange;
 use super::setting::{self, Declaration, Misfit};
 use crate::embedded;
 use crate::error::{Error, Result};
+use crate::version::{KubernetesMinor, MinorRange};
 
 /// One profile document. Everything but its text may be absent.
 #[derive(Debug, Clone)]
@@ -157,7 +157,7 @@ pub fn read_settings(text: &Text, path: &[&str], value: Value) -> Result<BTreeMa
                 let mut checked = serde_json::Map::new();
                 for (minor, value) in table {
                     let here: Vec<&str> = here.iter().copied().chain(["by_minor", minor]).collect();
-                    minor.parse::<super::KubernetesMinor>().map_err(|error| error.at(text.place(&here)))?;
+                    minor.parse::<KubernetesMinor>().map_err(|error| error.at(text.place(&here)))?;
                     // 1.30 without quotes is the number 1.3 to YAML.
                     if let Text::File(source) = text
                         && source.key_spot(&here).is_none_or(|spot| spot.plain)

@@ -19,7 +19,8 @@ use serde_json::{Map, Value};
 use super::{Report, Status, Verdict};
 use crate::Role;
 use crate::error::{Error, Kind, Place, Result};
-use crate::profile::{ControlId, KubernetesMinor, describe};
+use crate::profile::{ControlId, describe};
+use crate::version::KubernetesMinor;
 
 /// Largest report that is read, in bytes.
 pub const MAX_REPORT_BYTES: usize = 16 * 1024 * 1024;

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::Role;
 use crate::error::{self, Error, Result};
+use crate::k3s::NodeConfig;
 use crate::node::{Root, k3s, program};
-use crate::preflight::Judged;
-use crate::profile::KubernetesMinor;
+use crate::version::KubernetesMinor;
 
 /// Where K3s puts the administrator's kubeconfig.
 const KUBECONFIG: &str = "/etc/rancher/k3s/k3s.yaml";
@@ -172,7 +172,7 @@ impl Kubectl {
     /// # Errors
     /// [`error::Kind::Usage`] where the root is not the live one: a cluster would not be that of an image. Otherwise
     /// where there is no cluster to ask, or nothing to ask it with.
-    pub fn of(judged: &Judged<'_>) -> Result<Self> {
+    pub fn of(judged: &NodeConfig<'_>) -> Result<Self> {
         let error = |message: &str| Error::new(error::Kind::Failed, message);
         if !judged.root.is_live() {
             return Err(Error::new(error::Kind::Usage, "no cluster belongs to the root of an image")

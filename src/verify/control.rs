@@ -131,7 +131,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
-    use crate::k3s::components;
+    use crate::kubernetes::component_flags;
     use crate::profile::Request;
 
     /// How many controls each benchmark has: as many as security-scan's definitions for K3s (2.0: the general one of
@@ -211,7 +211,7 @@ mod tests {
                 Rule::WithEtcd(rule) => check(rule, name),
                 Rule::Flag(flag) => {
                     assert!(
-                        components::all()[&flag.component].contains_key(&flag.name),
+                        component_flags::all()[&flag.component].contains_key(&flag.name),
                         "{name}: {}",
                         flag.name
                     );
@@ -235,7 +235,7 @@ mod tests {
                 .map(|control| (control.id.to_string(), control.name))
                 .collect();
             let profile = format!("cis-{benchmark}");
-            let minor = crate::profile::KubernetesMinor::supported()
+            let minor = crate::version::KubernetesMinor::supported()
                 .into_iter()
                 .find(|minor| {
                     let request = Request {

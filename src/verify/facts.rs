@@ -4,26 +4,27 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use super::cluster::Cluster;
-use super::journal::Journal;
 use super::judges::applied::Applied;
 use crate::document::DROP_IN;
 use crate::error::{Place, Result};
+use crate::k3s::Datastore;
+use crate::k3s::K3sLog;
+use crate::k3s::NodeConfig;
 use crate::k3s::kubelet::KubeletConfig;
-use crate::k3s::{Datastore, components};
-use crate::node::Owner;
-use crate::preflight::Judged;
+use crate::kubernetes::component_flags;
+use crate::mode::Owner;
 
 /// Everything that rules look at.
 #[derive(Debug)]
 pub struct Facts<'a> {
     /// The node and the configuration that is in force on it.
-    pub judged: Judged<'a>,
+    pub judged: NodeConfig<'a>,
     /// Who stands for root: the owner of an image that is built without root's rights.
     pub owner: Owner,
     /// Whether K3s has started on it.
     pub started: bool,
     /// Its log.
-    pub journal: Journal,
+    pub journal: K3sLog,
     /// The kubelet's configuration beside its flags.
     pub kubelet: Result<KubeletConfig>,
     /// Where the cluster's state is kept.
@@ -59,7 +60,7 @@ pub enum Known {
 impl<'a> Facts<'a> {
     /// Gathers what is known of a node.
     #[must_use]
-    pub fn of(judged: Judged<'a>, owner: Owner, journal: Journal) -> Self {
+    pub fn of(judged: NodeConfig<'a>, owner: Owner, journal: K3sLog) -> Self {
         // A log is that of a K3s that has started, be it empty.
         let started = judged.traces().started.is_some() || journal.from.is_some();
         let kubelet = kubelet(&judged);
@@ -130,7 +131,7 @@ impl<'a> Facts<'a> {
     }
 }
 
-fn kubelet(judged: &Judged<'_>) -> Result<KubeletConfig> {
+fn kubelet(judged: &NodeConfig<'_>) -> Result<KubeletConfig> {
     let arguments = judged.arguments("kubelet");
     let arguments: Vec<&str> = arguments.iter().map(|argument| argument.text.as_str()).collect();
     let protects = judged.is_on("protect-kernel-defaults");
@@ -140,11 +141,11 @@ fn kubelet(judged: &Judged<'_>) -> Result<KubeletConfig> {
 /// Name and value of a flag.
 fn pair(flag: &str) -> (String, String) {
     let (_, value) = flag.split_once('=').unwrap_or((flag, "true"));
-    (components::name_of(flag), value.to_owned())
+    (component_flags::name_of(flag), value.to_owned())
 }
 
 /// Finds the datastore that K3s will choose, or has.
-fn datastore(judged: &Judged<'_>) -> Datastore {
+fn datastore(judged: &NodeConfig<'_>) -> Datastore {
     Datastore::chosen(
         |key| judged.value(key).is_some_and(|(text, _)| !text.is_empty()),
         |key| judged.is_on(key),

@@ -7,7 +7,8 @@ use serde::Serialize;
 use super::Date;
 use crate::Role;
 use crate::error::Place;
-use crate::profile::{ControlId, KubernetesMinor};
+use crate::profile::ControlId;
+use crate::version::KubernetesMinor;
 
 /// What is known of a control.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

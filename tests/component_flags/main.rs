@@ -22,8 +22,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use k3s_harden::k3s::components::{self, Kind};
-use k3s_harden::profile::KubernetesMinor;
+use k3s_harden::kubernetes::component_flags::{self, Kind};
+use k3s_harden::version::KubernetesMinor;
 use kubernetes::RELEASES;
 use serde_json::Value;
 
@@ -69,7 +69,7 @@ fn compare(minor: KubernetesMinor, release: &str, wrong: &mut String) {
         let (component, name) = (text("component"), text("name").replace('_', "-"));
         let kind = kind(&text("type"));
         if row["shared"] == true {
-            let ours = components::all().get(&component).and_then(|flags| flags.get(&name));
+            let ours = component_flags::all().get(&component).and_then(|flags| flags.get(&name));
             if ours.is_none_or(|flag| !flag.k3s || flag.from.is_some() || flag.until.is_some()) {
                 writeln!(wrong, "{minor} {component}: {name}: {{kind: {kind:?}, k3s: true}}").unwrap();
             }
@@ -77,7 +77,7 @@ fn compare(minor: KubernetesMinor, release: &str, wrong: &mut String) {
             theirs.insert((component, name), kind);
         }
     }
-    for (component, flags) in components::all() {
+    for (component, flags) in component_flags::all() {
         for (name, flag) in flags.iter().filter(|(_, flag)| flag.is_of(minor)) {
             match theirs.remove(&(component.clone(), name.clone())) {
                 Some(kind) if kind == flag.kind => {}

@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 
 use crate::support::errand;
 use k3s_harden::Role;
-use k3s_harden::carrier::Format;
 use k3s_harden::document::Document;
-use k3s_harden::profile::{KubernetesMinor, Profile};
+use k3s_harden::profile::Profile;
+use k3s_harden::render::Format;
+use k3s_harden::version::KubernetesMinor;
 use serde_json::{Value, json};
 
 use crate::support::{find, minor, one, profile, rendered, site, texts, value, yaml};

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use crate::support::errand;
 use k3s_harden::Role;
-use k3s_harden::carrier::Format;
 use k3s_harden::document::{Document, documents};
-use k3s_harden::profile::{KubernetesMinor, titles};
+use k3s_harden::profile::titles;
+use k3s_harden::render::Format;
+use k3s_harden::version::KubernetesMinor;
 use serde_json::Value;
 
 use crate::support::{

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k3s_harden::profile::KubernetesMinor;
+use k3s_harden::version::KubernetesMinor;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_yaml::Value;

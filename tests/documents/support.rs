@@ -5,12 +5,13 @@ use std::sync::LazyLock;
 
 use k3s_harden::Role;
 use k3s_harden::apply::Told;
-use k3s_harden::carrier::{CarriedFile, Errand, Format};
+use k3s_harden::document::Placing;
 use k3s_harden::document::{Document, Present, Site, documents};
 use k3s_harden::error::Result;
-use k3s_harden::k3s::Placing;
 use k3s_harden::node::RootedPath;
-use k3s_harden::profile::{Assignment, KubernetesMinor, Profile, Request, Source};
+use k3s_harden::profile::{Assignment, Profile, Request, Source};
+use k3s_harden::render::{CarriedFile, Errand, Format};
+use k3s_harden::version::KubernetesMinor;
 use serde::Deserialize;
 use serde_json::Value;
 

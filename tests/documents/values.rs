@@ -3,7 +3,8 @@
 use k3s_harden::Role;
 use k3s_harden::document::{Document, Site, documents};
 use k3s_harden::node::RootedPath;
-use k3s_harden::profile::{KubernetesMinor, Profile, Source};
+use k3s_harden::profile::{Profile, Source};
+use k3s_harden::version::KubernetesMinor;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;

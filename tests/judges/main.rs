@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
-use k3s_harden::profile::KubernetesMinor;
+use k3s_harden::version::KubernetesMinor;
 use mutate::{Dice, Mutation};
 use serde_json::{Value, json};
 use support::Node;

@@ -7,12 +7,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use k3s_harden::Role;
+use k3s_harden::k3s::K3sLog;
+use k3s_harden::k3s::NodeConfig;
 use k3s_harden::k3s::{Effective, Question};
-use k3s_harden::node::{Owner, Root, RootedPath};
-use k3s_harden::preflight::Judged;
-use k3s_harden::profile::KubernetesMinor;
-use k3s_harden::verify::scanner::forecast_journal;
-use k3s_harden::verify::{self, Cluster, Facts, Journal, Status, verify};
+use k3s_harden::mode::Owner;
+use k3s_harden::node::{Root, RootedPath};
+use k3s_harden::scanner::forecast_journal;
+use k3s_harden::verify::{self, Cluster, Facts, Status, verify};
+use k3s_harden::version::KubernetesMinor;
 use serde_json::{Value, json};
 
 use super::{Change, number, support};
@@ -198,7 +200,7 @@ impl Node {
 
     /// What verify looks at.
     pub(crate) fn facts(&self) -> Facts<'_> {
-        let judged = Judged::of(&self.root, self.kind.role, self.minor, &self.data_dir).unwrap();
+        let judged = NodeConfig::of(&self.root, self.kind.role, self.minor, &self.data_dir).unwrap();
         let journal = self.journal.as_deref().map(journal).unwrap_or_default();
         let mut facts = Facts::of(judged, self.owner, journal);
         facts.cluster = self.cluster(&self.objects).map(Ok);
@@ -469,8 +471,8 @@ impl Node {
     }
 }
 
-fn journal(text: &str) -> Journal {
-    Journal::of(text, "/journal")
+fn journal(text: &str) -> K3sLog {
+    K3sLog::of(text, "/journal")
 }
 
 fn chmod(path: &Path, mode: u32) {

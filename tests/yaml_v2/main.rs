@@ -18,8 +18,8 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use generate::Dice;
-use k3s_harden::k3s::scalar::Scalar;
-use k3s_harden::k3s::yaml::{self, Node, Value as Yaml};
+use k3s_harden::kubernetes::scalar::Scalar;
+use k3s_harden::kubernetes::yaml::{self, Node, Value as Yaml};
 use serde_json::{Value, json};
 
 const TIER: &str = "K3S_HARDEN_TIER";

@@ -4,8 +4,9 @@ use super::super::facts::Facts;
 use super::super::rule::{FieldRule, FileRule, Judgement, Missing, Outcome};
 use super::Evidence;
 use crate::error::{Error, Kind, Place, Result};
-use crate::k3s::yaml::{self, Value};
-use crate::node::{FileMode, Node, Owner, RootedPath};
+use crate::kubernetes::yaml::{self, Value};
+use crate::mode::{FileMode, Owner};
+use crate::node::{Node, RootedPath};
 
 /// The most files of a kind that are named one by one.
 const MAX_NAMED: usize = 5;

@@ -7,9 +7,9 @@ use super::super::facts::{Facts, Flags, Known};
 use super::super::rule::{FlagRule, Judgement, Outcome};
 use super::{Evidence, copy};
 use crate::error::{Place, Result};
-use crate::k3s::components::{self, Kind};
 use crate::k3s::kubelet::KubeletConfig;
-use crate::preflight::values;
+use crate::kubernetes::component_flags::{self, Kind};
+use crate::kubernetes::flag_values;
 
 /// What a flag comes to.
 struct Value {
@@ -65,7 +65,7 @@ fn next_start(facts: &Facts<'_>, rule: &FlagRule, met: bool) -> Result<Option<Ev
 }
 
 fn value(facts: &Facts<'_>, rule: &FlagRule, flags: &Flags) -> Result<Value> {
-    let flag = components::all().get(&rule.component).and_then(|flags| flags.get(&rule.name));
+    let flag = component_flags::all().get(&rule.component).and_then(|flags| flags.get(&rule.name));
     if flag.is_some_and(|flag| flag.kind == Kind::Map) {
         return map(facts, rule, flags);
     }
@@ -152,7 +152,7 @@ fn map(facts: &Facts<'_>, rule: &FlagRule, flags: &Flags) -> Result<Value> {
 
 /// A value of a map, with Go's words for true and false as one.
 fn pair(name: &str, value: &str) -> String {
-    match values::boolean(value) {
+    match flag_values::boolean(value) {
         Some(value) => format!("{name}={value}"),
         None => format!("{name}={value}"),
     }
@@ -183,7 +183,7 @@ fn nothing(rule: &FlagRule, flags: &Flags) -> Evidence {
 
 /// The values of a list as pflag reads them, with quotes; what it would not read, at every comma.
 fn split(text: &str) -> Vec<String> {
-    let values = values::comma_separated(text);
+    let values = flag_values::comma_separated(text);
     let values = values.unwrap_or_else(|| text.split(',').map(str::to_owned).collect());
     values.into_iter().filter(|item| !item.is_empty()).collect()
 }

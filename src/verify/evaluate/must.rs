@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::preflight::values;
+use crate::kubernetes::flag_values;
 use crate::verify::rule::Must;
 
 impl Must {
@@ -17,7 +17,7 @@ impl Must {
             Self::NotBe(wanted) => !last.is_some_and(|text| same(text, wanted)),
             Self::BeSet(set) => last.is_some_and(|text| !text.is_empty()) == *set,
             Self::AtLeast(least) => {
-                last.and_then(values::integer).is_some_and(|value| value >= i128::from(*least))
+                last.and_then(flag_values::integer).is_some_and(|value| value >= i128::from(*least))
             }
             Self::Have(wanted) => wanted.iter().all(listed),
             Self::Lack(unwanted) => !unwanted.iter().any(listed),
@@ -64,8 +64,8 @@ fn is_local(text: &str) -> bool {
 
 /// The same text, or the same boolean or duration as Go reads them.
 fn same(text: &str, wanted: &str) -> bool {
-    let booleans = || Some(values::boolean(text)? == values::boolean(wanted)?);
-    let durations = || Some(values::duration(text)? == values::duration(wanted)?);
+    let booleans = || Some(flag_values::boolean(text)? == flag_values::boolean(wanted)?);
+    let durations = || Some(flag_values::duration(text)? == flag_values::duration(wanted)?);
     text == wanted || booleans() == Some(true) || durations() == Some(true)
 }
 

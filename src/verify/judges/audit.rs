@@ -4,9 +4,9 @@
 
 use super::{Subject, read};
 use crate::error::{Place, Result};
-use crate::k3s::yaml::Node;
+use crate::kubernetes::object::{self, Document};
+use crate::kubernetes::yaml::Node;
 use crate::preflight::audit;
-use crate::preflight::yaml::{self, Document};
 use crate::verify::rule::{Judgement, Must, Outcome};
 use crate::verify::{Evidence, Facts, evaluate};
 
@@ -74,7 +74,7 @@ pub(super) fn policy(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement> {
     let log = evaluate::flag(facts, SERVER, "audit-log-path", Must::BeSet(true))?;
     let webhook = evaluate::flag(facts, SERVER, "audit-webhook-config-file", Must::BeSet(true))?;
     let root = &policy.document.root;
-    let records = audit::records(root, yaml::items(root, "rules"));
+    let records = audit::records(root, object::items(root, "rules"));
     let mut evidence = policy.set.clone();
     let actual = if !records {
         evidence.push(policy.evidence("no rule of it records anything", root));
@@ -121,7 +121,7 @@ pub(super) fn coverage(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement> 
             );
         }
         let has_body = |(_, rule): &&(&str, Option<&Node>)| {
-            rule.is_some_and(|rule| yaml::text(rule, "level").starts_with("Request"))
+            rule.is_some_and(|rule| object::text(rule, "level").starts_with("Request"))
         };
         if let (true, Some((_, Some(rule)))) = (request.secret, decided.iter().find(has_body)) {
             gaps.push(format!("bodies of {name} go into the log"));
@@ -172,13 +172,14 @@ impl Policy {
 }
 
 fn root_rules(root: &Node) -> impl Iterator<Item = &Node> {
-    yaml::items(root, "rules").iter()
+    object::items(root, "rules").iter()
 }
 
 /// Tells whether a rule fits a request of somebody who is in no special group, in any namespace.
 fn fits(rule: &Node, request: &Request, verb: &str) -> bool {
-    let has = |name: &str, word: &str| yaml::items(rule, name).iter().any(|item| yaml::content(item) == word);
-    let given = |name: &str| !yaml::items(rule, name).is_empty();
+    let has =
+        |name: &str, word: &str| object::items(rule, name).iter().any(|item| object::content(item) == word);
+    let given = |name: &str| !object::items(rule, name).is_empty();
     // Who asks for a kind in all namespaces, or for one that is in none, names none.
     let is_in_none = verb == "list" || request.resource == "tokenreviews";
     if given("users")
@@ -193,18 +194,18 @@ fn fits(rule: &Node, request: &Request, verb: &str) -> bool {
     if !given("resources") {
         return !given("nonResourceURLs");
     }
-    yaml::items(rule, "resources").iter().any(|group| fits_group(group, request))
+    object::items(rule, "resources").iter().any(|group| fits_group(group, request))
 }
 
 fn fits_group(group: &Node, request: &Request) -> bool {
     // Since 1.36 a group may be all of them.
-    let name = yaml::text(group, "group");
-    if !(name == request.group || name == "*") || !yaml::items(group, "resourceNames").is_empty() {
+    let name = object::text(group, "group");
+    if !(name == request.group || name == "*") || !object::items(group, "resourceNames").is_empty() {
         return false;
     }
-    let resources = yaml::items(group, "resources");
+    let resources = object::items(group, "resources");
     resources.is_empty()
-        || resources.iter().map(yaml::content).any(|pattern| {
+        || resources.iter().map(object::content).any(|pattern| {
             let (resource, subresource) = pattern.split_once('/').unwrap_or((pattern, ""));
             match (resource, subresource) {
                 ("*", "") => true,

@@ -2,8 +2,8 @@
 
 use super::{Subject, read};
 use crate::error::{Place, Result};
+use crate::kubernetes::object::{self, Document};
 use crate::preflight::encryption;
-use crate::preflight::yaml::{self, Document};
 use crate::verify::rule::{Judgement, Must, Outcome};
 use crate::verify::{Evidence, Facts, evaluate};
 
@@ -57,15 +57,15 @@ fn judge(facts: &Facts<'_>, expected: &str, fits: fn(&str) -> bool) -> Result<Ju
         }
     };
     let is_of_secrets = |resources: &str| matches!(resources, "secrets" | "secrets." | "*." | "*.*");
-    let group = yaml::items(&document.root, "resources")
+    let group = object::items(&document.root, "resources")
         .iter()
-        .find(|group| yaml::items(group, "resources").iter().map(yaml::content).any(is_of_secrets));
-    let provider = group.and_then(|group| yaml::items(group, "providers").first());
+        .find(|group| object::items(group, "resources").iter().map(object::content).any(is_of_secrets));
+    let provider = group.and_then(|group| object::items(group, "providers").first());
     let Some(provider) = provider else {
         evidence.push(Evidence { text: "it says nothing of Secrets".to_owned(), place: place((1, 1)) });
         return Ok(Judgement::met(false, expected, "no provider for Secrets", evidence));
     };
-    let name = PROVIDERS.into_iter().find(|name| yaml::field(provider, name).is_some()).unwrap_or("none");
+    let name = PROVIDERS.into_iter().find(|name| object::field(provider, name).is_some()).unwrap_or("none");
     evidence.push(Evidence {
         text: format!("the first provider of Secrets is {name}"),
         place: place(provider.position),

@@ -10,13 +10,13 @@ use super::applied::{self, Applied};
 use super::asked::{named, running, seen};
 use super::pod_security_policies;
 use crate::error::{Error, Kind as ErrorKind, Place, Result};
+use crate::kubernetes::object::{self, Document};
 use crate::preflight::admission::{self, PodSecurity};
-use crate::preflight::yaml::{self, Document};
-use crate::profile::KubernetesMinor;
 use crate::verify::cluster::{Kind, label, name};
 use crate::verify::facts::Known;
 use crate::verify::rule::{Judgement, Outcome};
 use crate::verify::{Evidence, Facts};
+use crate::version::KubernetesMinor;
 
 const SERVER: &str = "kube-apiserver";
 const LEVEL: &str = "pod-security.kubernetes.io/enforce";
@@ -320,14 +320,14 @@ fn configured(facts: &Facts<'_>, security: &PodSecurity) -> Configured {
         };
     };
     let root = &document.root;
-    let defaults = yaml::field(root, "defaults");
-    let text_of = |name| defaults.map_or("", |defaults| yaml::text(defaults, name));
+    let defaults = object::field(root, "defaults");
+    let text_of = |name| defaults.map_or("", |defaults| object::text(defaults, name));
     let level = match text_of("enforce") {
         "" => Level::Privileged,
         level => Level::parse(level),
     };
     let enforced = Enforced { level, minor: minor(text_of("enforce-version")) };
-    let position = defaults.map_or(root.position, |defaults| yaml::place(defaults, "enforce"));
+    let position = defaults.map_or(root.position, |defaults| object::place(defaults, "enforce"));
     let at = |position| Some(Place { file: path.to_string(), position: Some(position) });
     let mut evidence =
         vec![Evidence { text: format!("defaults.enforce is {}", enforced.words()), place: at(position) }];
@@ -356,9 +356,9 @@ fn configured(facts: &Facts<'_>, security: &PodSecurity) -> Configured {
 }
 
 fn exemptions(document: &Document, field: &str) -> (Vec<String>, (usize, usize)) {
-    let Some(exemptions) = yaml::field(&document.root, "exemptions") else {
+    let Some(exemptions) = object::field(&document.root, "exemptions") else {
         return (Vec::new(), document.root.position);
     };
-    let names = yaml::items(exemptions, field).iter().map(|item| yaml::content(item).to_owned());
-    (names.collect(), yaml::place(exemptions, field))
+    let names = object::items(exemptions, field).iter().map(|item| object::content(item).to_owned());
+    (names.collect(), object::place(exemptions, field))
 }

@@ -1,0 +1,296 @@
+//! How our settings meet what is configured already: nothing is lost, nothing is there twice, and the hardened
+//! value is the one in force.
+//!
+//! Where nothing collides, our arguments are appended (`key+`). Where an argument is set already, our drop-in takes
+//! the component's whole list over (plain key, every value, each with the file that it came from): lists are united,
+//! a value that satisfies the control stays, and any other is a conflict that the policy decides.
+
+use serde::{Deserialize, Serialize};
+
+use super::existing::{self, Existing};
+use super::{Argument, Component, Configuration};
+use crate::error::Place;
+use crate::k3s::arguments::sets;
+use crate::k3s::merge::Item;
+use crate::profile::{Accepts, CIPHER_SUITES};
+
+/// Who wins where a value of somebody else's does not satisfy the control (`--on-conflict`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnConflict {
+    /// We do, with a warning.
+    #[default]
+    Ours,
+    /// The other value stays, with a warning.
+    Keep,
+    /// The run ends with an error.
+    Fail,
+}
+
+/// What is configured already, and who wins.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Placing {
+    /// The configuration of others.
+    pub existing: Existing,
+    /// Who wins.
+    pub on_conflict: OnConflict,
+    /// Admission plugins that the minor does not have: with one the API server does not start.
+    pub removed_plugins: Vec<String>,
+}
+
+/// Our configuration, placed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// What goes into the drop-in.
+    pub configuration: Configuration,
+    /// Values that do not satisfy their control, and where they stand.
+    pub conflicts: Vec<(String, Place)>,
+}
+
+impl Placing {
+    /// Places `ours` beside what is there.
+    #[must_use]
+    pub fn place(&self, mut ours: Configuration) -> Placed {
+        let mut conflicts = Vec::new();
+        ours.keys.retain(|key| {
+            let Some(item) = self.before(&key.name).last().cloned() else { return true };
+            if existing::same(&item.text, &key.value) || item.text.is_empty() {
+                return true;
+            }
+            conflicts.push((self.verdict(&key.name, &item.text, &key.value.to_string()), item.place.clone()));
+            self.on_conflict != OnConflict::Keep
+        });
+        let components = std::mem::take(&mut ours.components);
+        ours.components =
+            components.into_iter().map(|component| self.component(component, &mut conflicts)).collect();
+        Placed { configuration: ours, conflicts }
+    }
+
+    fn component(&self, ours: Component, conflicts: &mut Vec<(String, Place)>) -> Component {
+        let theirs = self.before(&format!("{}-arg", ours.name));
+        let collides = |item: &Item| ours.arguments.iter().any(|argument| sets(&item.text, &argument.name));
+        let enabled = ours
+            .arguments
+            .iter()
+            .find(|argument| argument.name == ENABLE)
+            .map_or_else(String::new, |argument| argument.value.clone());
+        let disables = |item: &Item| {
+            sets(&item.text, DISABLE)
+                && value_of(item).split(',').any(|word| enabled.split(',').any(|on| on == word))
+        };
+        if !theirs.iter().any(|item| collides(item) || disables(item)) {
+            return ours;
+        }
+        let others = theirs.iter().filter(|item| !collides(item)).map(|item| Argument {
+            name: argument_name(&item.text).to_owned(),
+            value: value_of(item).to_owned(),
+            controls: String::new(),
+            from: Some(item.place.file.clone()),
+            accepts: Accepts::Any,
+            ids: Vec::new(),
+        });
+        let mut arguments: Vec<Argument> = others.collect();
+        for argument in ours.arguments {
+            let same: Vec<&Item> = theirs.iter().filter(|item| sets(&item.text, &argument.name)).collect();
+            arguments.push(self.argument(&ours.name, argument, &same, conflicts));
+        }
+        let mut component = Component { name: ours.name, arguments, append: false };
+        conflicts.extend(leave_out_event_rate_limit(&mut component, &enabled, &theirs));
+        if let Some(disabled) = theirs.iter().rfind(|item| sets(&item.text, DISABLE)) {
+            conflicts.extend(self.settle_disabled(&mut component, disabled));
+        }
+        component
+    }
+
+    fn argument(
+        &self,
+        component: &str,
+        mut ours: Argument,
+        theirs: &[&Item],
+        conflicts: &mut Vec<(String, Place)>,
+    ) -> Argument {
+        let Some(last) = theirs.last() else { return ours };
+        let file = Some(last.place.file.clone());
+        if ours.accepts == Accepts::Union {
+            // Of a list that is given more than once the component takes all.
+            let all = theirs
+                .iter()
+                .map(|item| value_of(item))
+                .chain([ours.value.as_str()])
+                .collect::<Vec<_>>()
+                .join(",");
+            let mut united: Vec<&str> = Vec::new();
+            for word in all.split(',').filter(|word| !word.is_empty()) {
+                if self.removed_plugins.iter().any(|removed| removed == word) {
+                    let message = format!(
+                        "{word} is left out: this minor does not have it, and the API server would not start"
+                    );
+                    conflicts.push((message, last.place.clone()));
+                } else if !united.contains(&word) {
+                    united.push(word);
+                }
+            }
+            return Argument { value: united.join(","), from: file, ..ours };
+        }
+        // Of anything else it takes the last.
+        let theirs = value_of(last).to_owned();
+        if theirs == ours.value {
+            return ours;
+        }
+        if !satisfies(ours.accepts, &theirs, &ours.value) {
+            let name = format!("{component}: {}", ours.name);
+            conflicts.push((self.verdict(&name, &theirs, &ours.value), last.place.clone()));
+            if self.on_conflict != OnConflict::Keep {
+                return ours;
+            }
+        }
+        ours.value = theirs;
+        ours.from = file;
+        ours
+    }
+
+    /// The API server does not start with a plugin that is both enabled and disabled.
+    fn settle_disabled(&self, component: &mut Component, disabled: &Item) -> Option<(String, Place)> {
+        let words = |component: &Component, name: &str| -> Vec<String> {
+            let argument = component
+                .arguments
+                .iter()
+                .find(|argument| argument.name.trim_end_matches(['+', '-']) == name);
+            argument.map_or_else(Vec::new, |argument| argument.value.split(',').map(str::to_owned).collect())
+        };
+        let (on, off) = (words(component, ENABLE), words(component, DISABLE));
+        let both: Vec<&String> = on.iter().filter(|word| off.contains(word)).collect();
+        let names_of = both.iter().map(|word| word.as_str()).collect::<Vec<_>>().join(",");
+        let loser = if self.on_conflict == OnConflict::Keep { ENABLE } else { DISABLE };
+        for argument in &mut component.arguments {
+            if argument.name.trim_end_matches(['+', '-']) == loser {
+                let left = argument.value.split(',').filter(|word| !both.iter().any(|both| both == word));
+                argument.value = left.collect::<Vec<_>>().join(",");
+            }
+        }
+        component.arguments.retain(|argument| !argument.value.is_empty() || argument.name != loser);
+        (!both.is_empty()).then(|| {
+            (
+                self.verdict(&format!("{DISABLE} with {names_of}"), &off.join(","), &on.join(",")),
+                disabled.place.clone(),
+            )
+        })
+    }
+
+    /// Returns what the files that K3s reads before ours give a key.
+    fn before(&self, key: &str) -> Vec<Item> {
+        let mut items: Vec<Item> = Vec::new();
+        let settings = self.existing.settings.iter().filter(|setting| setting.key == key);
+        for setting in settings.filter(|setting| !setting.after_ours && !setting.old_name) {
+            if !setting.append {
+                items.clear();
+            }
+            // An empty argument would only be carried on: what it does is said elsewhere.
+            items.extend(setting.items.iter().filter(|item| !item.text.is_empty()).cloned());
+        }
+        items
+    }
+
+    fn verdict(&self, name: &str, theirs: &str, ours: &str) -> String {
+        let end = match self.on_conflict {
+            OnConflict::Ours => "ours is in force; --on-conflict keep leaves the other",
+            OnConflict::Keep => "it stays, and the control is not met",
+            OnConflict::Fail => "they contradict",
+        };
+        format!("{name} is {theirs:?} here, and k3s-harden's is {ours:?}: {end}")
+    }
+}
+
+const ENABLE: &str = "enable-admission-plugins";
+const DISABLE: &str = "disable-admission-plugins";
+const ADMISSION_FILE: &str = "admission-control-config-file";
+const EVENT_RATE_LIMIT: &str = "EventRateLimit";
+
+/// Returns the value of an argument as K3s splits it.
+fn value_of(item: &Item) -> &str {
+    item.text.split_once('=').map_or("true", |(_, value)| value)
+}
+
+/// Takes EventRateLimit out again where the admission configuration that is in force has no limits for it: the API
+/// server does not start then. Of a file that is not ours only its owner knows, by naming the plugin.
+fn leave_out_event_rate_limit(
+    component: &mut Component,
+    ours: &str,
+    theirs: &[Item],
+) -> Option<(String, Place)> {
+    let plugins_of_theirs = theirs.iter().rfind(|item| sets(&item.text, ENABLE));
+    let named =
+        plugins_of_theirs.filter(|item| value_of(item).split(',').any(|plugin| plugin == EVENT_RATE_LIMIT));
+    let file = component.arguments.iter().find(|argument| argument.name == ADMISSION_FILE);
+    let file_is_theirs = file.is_some_and(|argument| argument.from.is_some());
+    let place = named.or_else(|| theirs.iter().rfind(|item| sets(&item.text, ADMISSION_FILE)))?.place.clone();
+    let message = match (named.is_some(), file_is_theirs) {
+        (true, true) => {
+            return Some(("EventRateLimit needs limits in the admission configuration, which is not ours: it was not checked".to_owned(), place));
+        }
+        (false, true) => {
+            "EventRateLimit is left out: this admission configuration is not ours, and may have no limits for it"
+        }
+        _ if ours.split(',').any(|plugin| plugin == EVENT_RATE_LIMIT) => return None,
+        _ => "EventRateLimit is left out: psa.yaml has limits for it only with --set event_rate_limit=true",
+    };
+    let plugins = component.arguments.iter_mut().find(|argument| argument.name == ENABLE)?;
+    let left: Vec<&str> = plugins.value.split(',').filter(|plugin| *plugin != EVENT_RATE_LIMIT).collect();
+    let left = left.join(",");
+    let removed = left != plugins.value;
+    plugins.value = left;
+    removed.then(|| (message.to_owned(), place))
+}
+
+/// Returns the name of an argument as it is written, `+` and `-` behind it included.
+fn argument_name(text: &str) -> &str {
+    let text = text.strip_prefix("--").unwrap_or(text);
+    text.split('=').next().unwrap_or(text)
+}
+
+/// Tells whether `theirs` satisfies a control that `ours` would.
+fn satisfies(accepts: Accepts, theirs: &str, ours: &str) -> bool {
+    let number = |text: &str| text.parse::<i64>().ok();
+    match accepts {
+        Accepts::Same => theirs == ours,
+        Accepts::Any | Accepts::Union => !theirs.is_empty(),
+        Accepts::AtLeast => match (number(theirs), number(ours)) {
+            (Some(theirs), Some(ours)) => theirs >= ours,
+            (None, None) => theirs >= ours,
+            _ => false,
+        },
+        // Zero in any unit: 0, 0s, 0h0m.
+        Accepts::NonZero => {
+            theirs.bytes().any(|byte| (b'1'..=b'9').contains(&byte)) && !theirs.starts_with('-')
+        }
+        Accepts::Strong => {
+            !theirs.is_empty() && theirs.split(',').all(|suite| CIPHER_SUITES.contains(&suite))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_control_knows_what_satisfies_it() {
+        for (accepts, theirs, ours, wanted) in [
+            (Accepts::Same, "false", "false", true),
+            (Accepts::Same, "true", "false", false),
+            (Accepts::AtLeast, "90", "30", true),
+            (Accepts::AtLeast, "7", "30", false),
+            (Accepts::AtLeast, "many", "30", false),
+            (Accepts::AtLeast, "VersionTLS13", "VersionTLS12", true),
+            (Accepts::AtLeast, "VersionTLS10", "VersionTLS12", false),
+            (Accepts::NonZero, "0s", "5m", false),
+            (Accepts::NonZero, "4h", "5m", true),
+            (Accepts::NonZero, "-1", "100", false),
+            (Accepts::Strong, "TLS_AES_128_GCM_SHA256", "x", true),
+            (Accepts::Strong, "TLS_RSA_WITH_RC4_128_SHA", "x", false),
+            (Accepts::Any, "", "x", false),
+        ] {
+            assert_eq!(satisfies(accepts, theirs, ours), wanted, "{accepts:?} {theirs} {ours}");
+        }
+    }
+}

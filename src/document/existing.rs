@@ -1,0 +1,251 @@
+//! The configuration that is on the node already: `config.yaml` and the drop-ins beside it, by file and line.
+//!
+//! Read as K3s reads it (see `yaml` and `merge`), but key by key and file by file, because what counts here is
+//! who set what where. Our own drop-in is left out.
+
+use std::collections::BTreeMap;
+
+use super::{Component, Configuration};
+use crate::Role;
+use crate::error::{Place, Result};
+use crate::k3s::arguments::sets;
+use crate::k3s::flags::present_name;
+use crate::k3s::merge::{self, Item};
+use crate::kubernetes::component_flags;
+use crate::kubernetes::flag_values::boolean;
+use crate::kubernetes::scalar::Scalar;
+use crate::kubernetes::yaml::{self, Value};
+use crate::node::{Root, RootedPath};
+use crate::version::KubernetesMinor;
+
+const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
+const DROP_INS: &str = "/etc/rancher/k3s/config.yaml.d";
+
+/// What the node's configuration files set, in the order in which K3s reads them; ours is left out.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Existing {
+    /// Every key as it is written.
+    pub settings: Vec<Setting>,
+    /// What K3s will stumble over, and how.
+    pub problems: Vec<String>,
+    /// Symlinks to nothing, for which K3s ignores all of it.
+    pub dangling: Vec<RootedPath>,
+}
+
+/// A key in a configuration file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Setting {
+    /// The key without `+`, by its present name.
+    pub key: String,
+    /// Whether it adds to earlier values.
+    pub append: bool,
+    /// The value, or the items of the list, as K3s understands them.
+    pub items: Vec<Item>,
+    /// The place of the key.
+    pub place: Place,
+    /// Whether the file sorts after our drop-in.
+    pub after_ours: bool,
+    /// Whether it is written under an old name, which K3s takes as a flag of its own.
+    pub old_name: bool,
+}
+
+impl Existing {
+    /// Reads the configuration files; `ours` is the path of our own drop-in.
+    ///
+    /// # Errors
+    /// Where the directory or a file in it cannot be read.
+    pub fn read(root: &Root, ours: &RootedPath) -> Result<Self> {
+        let mut existing = Self::default();
+        let drop_ins = RootedPath::fixed(DROP_INS);
+        let mut paths = vec![RootedPath::fixed(CONFIG)];
+        for name in root.list(&drop_ins)? {
+            let lower = name.to_string_lossy().to_ascii_lowercase();
+            if !lower.ends_with(".yaml") && !lower.ends_with(".yml") {
+                continue;
+            }
+            match name.to_str().and_then(|name| format!("{DROP_INS}/{name}").parse::<RootedPath>().ok()) {
+                Some(path) if root.is_directory(&path) => {}
+                Some(path) if !root.exists(&path) => {
+                    existing.problems.push(format!(
+                        "{path} is a symlink to nothing: K3s then ignores its whole configuration, this one included; remove it"
+                    ));
+                    existing.dangling.push(path);
+                }
+                Some(path) => paths.push(path),
+                None => existing
+                    .problems
+                    .push(format!("{DROP_INS}/{} was not looked at: its name is not text", name.display())),
+            }
+        }
+        for path in paths.into_iter().filter(|path| path != ours) {
+            let Some(bytes) = root.read(&path)? else { continue };
+            let after_ours = path.parent() == ours.parent() && path.name() > ours.name();
+            existing.add(&bytes, path.as_str(), after_ours);
+        }
+        Ok(existing)
+    }
+
+    /// Tells whether K3s has no configuration of others.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.settings.is_empty() && self.problems.is_empty()
+    }
+
+    /// Returns the last value of a key; none where the key is not there or its value is empty.
+    #[must_use]
+    pub fn value(&self, key: &str) -> Option<&Item> {
+        let setting = self.settings.iter().rev().find(|setting| setting.key == key)?;
+        setting.items.last().filter(|item| !item.text.is_empty())
+    }
+
+    /// Returns what our drop-in cannot mend: files that K3s reads after it, and keys under old names.
+    #[must_use]
+    pub fn warnings(&self, ours: &Configuration) -> Vec<String> {
+        let mut warnings = self.problems.clone();
+        for setting in self.settings.iter().filter(|setting| setting.key.ends_with("-arg")) {
+            let empty = setting.items.iter().filter(|item| item.text.is_empty());
+            warnings.extend(
+                empty.map(|item| {
+                    format!("{} is an empty argument: the component exits on --=true", item.place)
+                }),
+            );
+        }
+        let later = || self.settings.iter().filter(|setting| setting.after_ours || setting.old_name);
+        for key in &ours.keys {
+            let same_key = later().filter(|setting| setting.key == key.name);
+            for Item { text, place, .. } in
+                same_key.flat_map(|setting| &setting.items).filter(|item| !same(&item.text, &key.value))
+            {
+                let (name, value) = (&key.name, &key.value);
+                warnings.push(format!(
+                    "{place} sets {name} to {text:?} after ours, which is {value}: remove it there"
+                ));
+            }
+        }
+        for component in &ours.components {
+            let key = format!("{}-arg", component.name);
+            for setting in later().filter(|setting| setting.key == key) {
+                if setting.after_ours && !setting.append && !setting.old_name {
+                    let place = &setting.place;
+                    warnings.push(format!(
+                        "{place} sorts after ours and replaces every {key} of k3s-harden: write {key}+ there"
+                    ));
+                    continue;
+                }
+                warnings.extend(
+                    setting
+                        .items
+                        .iter()
+                        .filter_map(|item| twice(component, &item.text, &item.place.to_string())),
+                );
+            }
+        }
+        warnings
+    }
+
+    /// Returns the arguments that reach a component of a minor and that it does not know, with their places.
+    #[must_use]
+    pub fn unknown_arguments(&self, role: Role, minor: KubernetesMinor) -> Vec<(String, Place)> {
+        // An old name is a flag of its own, with a list of its own.
+        let mut in_force: BTreeMap<(&str, bool), Vec<&Item>> = BTreeMap::new();
+        for setting in self.settings.iter().filter(|setting| setting.key.ends_with("-arg")) {
+            let items = in_force.entry((&setting.key, setting.old_name)).or_default();
+            if !setting.append {
+                items.clear();
+            }
+            items.extend(&setting.items);
+        }
+        let unknown = in_force.into_iter().filter_map(|((key, _), items)| {
+            let component = component_flags::of_key(key, role).filter(|_| !items.is_empty())?;
+            Some(items.into_iter().filter_map(move |item| {
+                Some((component_flags::unknown(component, minor, &item.text)?, item.place.clone()))
+            }))
+        });
+        unknown.flatten().collect()
+    }
+
+    fn add(&mut self, bytes: &[u8], file: &str, after_ours: bool) {
+        let place = |position| Place { file: file.to_owned(), position: Some(position) };
+        let pairs = match yaml::read(bytes) {
+            Err(problem) => {
+                let place = Place { file: file.to_owned(), position: problem.position };
+                return self.problems.push(format!("{place}: {}: K3s will not start", problem.message));
+            }
+            Ok(None) => return,
+            Ok(Some(node)) => match node.value {
+                Value::Map(pairs) => pairs,
+                Value::Scalar(Scalar::Null) => return,
+                _ => {
+                    let place = place(node.position);
+                    return self.problems.push(format!("{place}: this is not a mapping: K3s will not start"));
+                }
+            },
+        };
+        for (key, value) in pairs {
+            let written = merge::text_of(&key);
+            let name = written.strip_suffix('+').unwrap_or(&written);
+            let name = present_name(name);
+            self.settings.push(Setting {
+                key: name.to_owned(),
+                append: written.ends_with('+'),
+                items: merge::items(file, &value),
+                place: place(key.position),
+                after_ours,
+                old_name: name != written.strip_suffix('+').unwrap_or(&written),
+            });
+        }
+    }
+}
+
+/// Returns what to say of an argument that a component gets from `origin` besides ours, if it does.
+pub(super) fn twice(component: &Component, text: &str, origin: &str) -> Option<String> {
+    let ours = component.arguments.iter().find(|argument| sets(text, &argument.name))?;
+    let (component, name, value) = (&component.name, &ours.name, &ours.value);
+    Some(format!(
+        "{origin} gives {component} the argument {text} besides our {name}={value}: remove it there"
+    ))
+}
+
+/// Tells whether K3s takes `text` for `value`; for a boolean it has several words.
+pub(super) fn same(text: &str, value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::Bool(wanted) => boolean(text) == Some(*wanted),
+        serde_json::Value::String(value) => value == text,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_found_with_their_lines() {
+        let mut existing = Existing::default();
+        let text = "token: &t x\nkube-controller-arg+:\n  - a=1\n  - b=2\nnode-label: [c, *t]\n";
+        existing.add(text.as_bytes(), "config.yaml", false);
+        let found: Vec<String> = existing
+            .settings
+            .iter()
+            .flat_map(|setting| {
+                setting.items.iter().map(|item| format!("{}={} {}", setting.key, item.text, item.place))
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [
+                "token=x config.yaml:1:11",
+                "kube-controller-manager-arg=a=1 config.yaml:3:5",
+                "kube-controller-manager-arg=b=2 config.yaml:4:5",
+                "node-label=c config.yaml:5:14",
+                "node-label=x config.yaml:1:11",
+            ]
+        );
+        assert!(existing.settings[1].append);
+    }
+
+    #[test]
+    fn booleans_are_gos() {
+        assert!(same("1", &true.into()) && same("TRUE", &true.into()) && !same("yes", &true.into()));
+    }
+}

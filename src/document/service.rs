@@ -1,0 +1,46 @@
+//! Where the service that starts K3s overrides our drop-in, or repeats an argument of it.
+
+use super::Configuration;
+use super::existing::{same, twice};
+use crate::Role;
+use crate::error::Result;
+use crate::k3s::flags::present_name;
+use crate::k3s::{DEFAULT_CONFIG, ServiceFlags};
+use crate::kubernetes::component_flags;
+use crate::node::Root;
+use crate::version::KubernetesMinor;
+
+/// Returns what the command line of the service still overrides or gives twice, and which of its arguments their
+/// components do not know: our drop-in cannot change that.
+///
+/// # Errors
+/// Where a service cannot be read.
+pub fn service_warnings(
+    root: &Root,
+    role: Role,
+    minor: KubernetesMinor,
+    ours: &Configuration,
+) -> Result<Vec<String>> {
+    let ServiceFlags { path, config, flags } = ServiceFlags::read(root, role)?;
+    let mut warnings = Vec::new();
+    if config.as_str() != DEFAULT_CONFIG {
+        warnings.push(format!("{path} has K3s read {config} and the drop-ins beside it, so ours is not read: remove that, or link {config}.d to {DEFAULT_CONFIG}.d"));
+    }
+    for (name, text) in flags {
+        let unknown = Some(present_name(&name))
+            .filter(|name| name.ends_with("-arg"))
+            .and_then(|name| component_flags::of_key(name, role))
+            .and_then(|component| component_flags::unknown(component, minor, &text));
+        warnings.extend(unknown.map(|message| format!("{path}: {message}")));
+        let component =
+            name.strip_suffix("-arg").and_then(|name| ours.components.iter().find(|ours| ours.name == name));
+        warnings.extend(component.and_then(|component| twice(component, &text, &path)));
+        for key in ours.keys.iter().filter(|key| key.name == name && !same(&text, &key.value)) {
+            warnings.push(format!(
+                "{path} sets {name} to {text:?}, which counts more than ours, {}: remove it there",
+                key.value
+            ));
+        }
+    }
+    Ok(warnings)
+}

@@ -1,0 +1,244 @@
+//! Who sets what serves a control: a file of the node, K3s itself, or one of ours once it is applied.
+
+use serde::Serialize;
+
+use super::table;
+use super::{Control, Here};
+use crate::document::{self, Configuration};
+use crate::error::Place;
+use crate::kubernetes::component_flags;
+use crate::node::RootedPath;
+use crate::profile::{ArgumentTable, ValueOf, declarations};
+use crate::verify::rule::{FieldRule, FileRule, FlagRule, Rule};
+use crate::version::KubernetesMinor;
+
+/// Something that serves a control, and who sets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetBy {
+    /// What: an argument with its component, a key of K3s, or a file.
+    pub what: String,
+    /// Its value, where it has one that is known.
+    pub value: Option<String>,
+    /// Who sets it.
+    pub by: By,
+    /// Where; none where K3s does by itself.
+    pub place: Option<Place>,
+}
+
+/// Who sets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum By {
+    /// It is in force on this node.
+    Node,
+    /// Nobody but K3s, or the component by itself.
+    K3s,
+    /// `apply` would write it as the profile is.
+    Apply,
+    /// `apply` would write it once a setting asks for it.
+    Setting,
+}
+
+/// Returns who sets what serves a control.
+pub(super) fn set_by(control: &Control, here: &Here<'_>) -> Vec<SetBy> {
+    let mut found = Vec::new();
+    if !control.roles.contains(&here.facts.judged.role) {
+        return found;
+    }
+    let ours = document::configuration_of(here.profile, here.site);
+    let ours = here.site.placing.place(ours).configuration;
+    let asker = Asker { here, ours };
+    for flag in flags(control, here.facts.judged.minor) {
+        found.extend(asker.flag(&flag));
+    }
+    for key in keys(&control.name) {
+        found.extend(asker.key(key));
+    }
+    found.extend(asker.our_files(&control.name));
+    found.extend(asker.its_files(&control.rule));
+    found.dedup();
+    found
+}
+
+/// An argument of a component, and the field of the kubelet's configuration that is the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Flag {
+    component: String,
+    name: String,
+    field: Option<String>,
+}
+
+/// Returns the arguments that decide a control or that we serve it with, each once.
+fn flags(control: &Control, minor: KubernetesMinor) -> Vec<Flag> {
+    let mut flags: Vec<Flag> = Vec::new();
+    walk(&control.rule, &mut |rule| {
+        if let Rule::Flag(FlagRule { component, name, field, .. }) = rule {
+            flags.push(Flag { component: component.clone(), name: name.clone(), field: field.clone() });
+        }
+    });
+    let names = table::served_as(&control.name);
+    let serves = |controls: &[String]| controls.iter().any(|one| names.contains(&one.as_str()));
+    let table = ArgumentTable::get();
+    // A plugin whose setting means nothing on the minor is not in the list.
+    let there_is = |name: &String| declarations().get(name).is_none_or(|row| row.kubernetes.contains(minor));
+    let mut plugins = table.plugins.iter().filter(|row| row.setting.as_ref().is_none_or(there_is));
+    let plugins = plugins.any(|row| serves(&row.controls));
+    for row in &table.arguments {
+        if serves(&row.controls) || row.value == ValueOf::Plugins && plugins {
+            flags.push(Flag { component: row.component.clone(), name: row.name.clone(), field: None });
+        }
+    }
+    let mut once: Vec<Flag> = Vec::new();
+    for flag in flags {
+        if !once.iter().any(|known| (&known.component, &known.name) == (&flag.component, &flag.name)) {
+            once.push(flag);
+        }
+    }
+    once
+}
+
+/// Returns the keys of K3s that serve a control and that are not the argument of a component by another name.
+fn keys(control: &str) -> impl Iterator<Item = &'static str> {
+    let settings = table::settings_of(control);
+    let rows = ArgumentTable::get().keys.iter();
+    rows.filter(move |row| settings.contains(&row.setting.as_str())).map(|row| row.key.as_str())
+}
+
+/// Visits a rule and all that it is made of.
+fn walk(rule: &Rule, visit: &mut dyn FnMut(&Rule)) {
+    visit(rule);
+    match rule {
+        Rule::All(rules) | Rule::Any(rules) => rules.iter().for_each(|rule| walk(rule, visit)),
+        Rule::WithEtcd(rule) => walk(rule, visit),
+        _ => {}
+    }
+}
+
+struct Asker<'a> {
+    here: &'a Here<'a>,
+    /// What our drop-in would hold.
+    ours: Configuration,
+}
+
+impl Asker<'_> {
+    fn flag(&self, flag: &Flag) -> Vec<SetBy> {
+        let facts = self.here.facts;
+        let Flag { component, name, field } = flag;
+        if component_flags::of_key(&format!("{component}-arg"), facts.judged.role).is_none() {
+            return Vec::new();
+        }
+        let what = format!("{component} {name}");
+        let set = |value, by, place| SetBy { what: what.clone(), value, by, place };
+        let given: Vec<String> = facts
+            .forecast(component)
+            .into_iter()
+            .filter(|(known, _)| known == name)
+            .map(|(_, value)| value)
+            .collect();
+        let value = (!given.is_empty()).then(|| given.join(","));
+        let config = facts.kubelet.as_ref().ok().filter(|_| component == "kubelet");
+        let configured = field.as_ref().zip(config).and_then(|(field, config)| config.get(field));
+        let now = match (facts.place_of(component, name), value, configured) {
+            (Some(place), value, _) => Some(set(value, By::Node, Some(place))),
+            (None, Some(value), _) => Some(set(Some(value), By::K3s, None)),
+            (None, None, Some(field)) => {
+                let by = if field.place.is_some() { By::Node } else { By::K3s };
+                Some(set(Some(field.items.join(",")), by, field.place.clone()))
+            }
+            (None, None, None) => None,
+        };
+        let ours = self.ours.components.iter().filter(|ours| ours.name == *component);
+        let ours = ours.flat_map(|ours| &ours.arguments).find(|ours| ours.name == *name);
+        let next = match (ours, &now) {
+            (Some(ours), Some(now)) if now.value.as_ref() == Some(&ours.value) => None,
+            (Some(ours), _) => Some(set(Some(ours.value.clone()), By::Apply, Some(home()))),
+            (None, Some(_)) => None,
+            (None, None) => {
+                let mut rows = ArgumentTable::get().arguments.iter();
+                let row = rows.find(|row| row.component == *component && row.name == *name);
+                row.map(|_| set(None, By::Setting, Some(home())))
+            }
+        };
+        now.into_iter().chain(next).collect()
+    }
+
+    fn key(&self, key: &str) -> Vec<SetBy> {
+        let set = |value: Option<String>, by, place| SetBy { what: format!("K3s {key}"), value, by, place };
+        let judged = &self.here.facts.judged;
+        let now = judged.value(key).map(|(value, place)| set(Some(value.to_owned()), By::Node, Some(place)));
+        let ours = self.ours.keys.iter().find(|ours| ours.name == key);
+        let ours = ours.map(|ours| ours.value.as_str().map_or_else(|| ours.value.to_string(), str::to_owned));
+        let next = match (ours, &now) {
+            (Some(ours), Some(now)) if now.value.as_ref() == Some(&ours) => None,
+            (Some(ours), _) => Some(set(Some(ours), By::Apply, Some(home()))),
+            (None, Some(_)) => None,
+            (None, None) => {
+                let mut rows = ArgumentTable::get().keys.iter();
+                let known = rows.any(|row| row.key == key && row.roles.contains(&judged.role));
+                known.then(|| set(None, By::Setting, Some(home())))
+            }
+        };
+        now.into_iter().chain(next).collect()
+    }
+
+    /// Our files that serve it, beside the drop-in.
+    fn our_files(&self, control: &str) -> Vec<SetBy> {
+        let keys = table::files_of(control);
+        if keys.is_empty() {
+            return Vec::new();
+        }
+        let Here { facts, profile, site, .. } = self.here;
+        let ids = profile.ids(&table::served_as(control));
+        let documents = document::documents(profile, site);
+        let serving = documents.iter().filter(|document| {
+            keys.contains(&document.key) && document.controls.iter().any(|id| ids.contains(id))
+        });
+        let found: Vec<SetBy> = serving
+            .map(|document| {
+                let by = if facts.judged.root.exists(&document.path) { By::Node } else { By::Apply };
+                file(&document.path, by)
+            })
+            .collect();
+        if !found.is_empty() {
+            return found;
+        }
+        let paths = document::paths(&site.data_dir).into_iter();
+        paths.filter(|(key, _)| keys.contains(key)).map(|(_, path)| file(&path, By::Setting)).collect()
+    }
+
+    /// The files whose modes and owners it is about: K3s makes them.
+    fn its_files(&self, rule: &Rule) -> Vec<SetBy> {
+        let mut found = Vec::new();
+        let below = |path: &str| match path.starts_with('/') {
+            true => path.to_owned(),
+            false => format!("{}/{path}", self.here.site.data_dir),
+        };
+        walk(rule, &mut |rule| match rule {
+            Rule::File(FileRule { path, mode, owner, .. }) => {
+                let what = match (mode, owner) {
+                    (Some(_), Some(_)) => "mode and owner",
+                    (Some(_), None) => "mode",
+                    (None, _) => "owner",
+                };
+                let place = Some(Place { file: below(path), position: None });
+                found.push(SetBy { what: what.to_owned(), value: None, by: By::K3s, place });
+            }
+            Rule::Etcd(FieldRule { field, .. }) => {
+                let place = Some(Place { file: below("server/db/etcd/config"), position: None });
+                found.push(SetBy { what: format!("etcd {field}"), value: None, by: By::K3s, place });
+            }
+            _ => {}
+        });
+        found
+    }
+}
+
+/// Where a setting of ours goes.
+fn home() -> Place {
+    Place { file: document::DROP_IN.to_owned(), position: None }
+}
+
+fn file(path: &RootedPath, by: By) -> SetBy {
+    let place = Some(Place { file: path.to_string(), position: None });
+    SetBy { what: "file".to_owned(), value: None, by, place }
+}

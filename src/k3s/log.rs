@@ -1,0 +1,190 @@
+//! What K3s wrote when it started its components: with which arguments.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use crate::kubernetes::component_flags;
+use crate::node::{Root, RootedPath, program};
+
+/// Where K3s writes what it would tell the journal, where there is no systemd.
+const LOG_FILE: &str = "/var/log/k3s.log";
+/// With what K3s says that it starts a component.
+const MARK: &str = "Running ";
+
+/// The log of K3s, or what is there of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct K3sLog {
+    /// Its lines.
+    pub text: String,
+    /// Where they are from, such as a file; none where there was nothing to read.
+    pub from: Option<String>,
+    /// What each component was started with the last time: a log is long, and every control asks.
+    starts: OnceLock<BTreeMap<String, Logged>>,
+}
+
+/// The flags that a component was started with, in their order: names without dashes, and values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logged {
+    /// Names and values.
+    pub flags: Vec<(String, String)>,
+    /// The number of the line.
+    pub line: usize,
+}
+
+impl K3sLog {
+    /// Takes the lines of a file.
+    #[must_use]
+    pub fn of(text: impl Into<String>, from: impl Into<String>) -> Self {
+        Self { text: text.into(), from: Some(from.into()), starts: OnceLock::new() }
+    }
+
+    /// Reads the log of the running K3s; nothing where there is none or where it cannot be read.
+    ///
+    /// Only the live root's: another one's journal would be that of the machine on which it is looked at.
+    #[must_use]
+    pub fn read(root: &Root) -> Self {
+        let file = || {
+            let bytes = root.read(&RootedPath::fixed(LOG_FILE)).ok().flatten()?;
+            Some(Self::of(String::from_utf8_lossy(&bytes), LOG_FILE))
+        };
+        let journalctl = || {
+            let program = root.is_live().then(|| program::find("journalctl")).flatten()?;
+            let units = ["-m", "-u", "k3s", "-u", "k3s-agent", "--no-pager", "-q"];
+            // Only since journalctl was built with patterns; without them it is all lines.
+            let lines =
+                program::output(&program, units.into_iter().chain(["-g", "Running kube|Managed etcd"]))
+                    .or_else(|_| program::output(&program, units))
+                    .ok()?;
+            (!lines.is_empty())
+                .then(|| Self::of(String::from_utf8_lossy(&lines), "journalctl -u k3s -u k3s-agent"))
+        };
+        journalctl().or_else(file).unwrap_or_default()
+    }
+
+    /// Returns its lines where scanners see them: they ask journalctl, and know of no file.
+    #[must_use]
+    pub fn of_journalctl(&self) -> &str {
+        if self.from.as_deref() == Some(LOG_FILE) { "" } else { &self.text }
+    }
+
+    /// Returns the flags that a component was started with the last time; none where no line says.
+    #[must_use]
+    pub fn last(&self, component: &str) -> Option<&Logged> {
+        self.starts.get_or_init(|| starts(&self.text)).get(component)
+    }
+}
+
+/// Finds the last line of each component.
+fn starts(text: &str) -> BTreeMap<String, Logged> {
+    let mut last = BTreeMap::new();
+    for (index, line) in text.lines().enumerate() {
+        // A value may say it too, behind the component's name.
+        let Some((before, message)) = line.split_once(MARK) else { continue };
+        let Some((component, flags)) = message.split_once(' ') else { continue };
+        // So may anybody who gets a text into the log, such as the command of a probe.
+        if begins_a_message(before) && flags.starts_with("--") {
+            last.insert(component, (index + 1, flags));
+        }
+    }
+    let logged = |(line, flags): (usize, &str)| Logged { flags: split(&unquoted(flags)), line };
+    last.into_iter().map(|(component, at)| (component.to_owned(), logged(at))).collect()
+}
+
+/// Tells whether K3s' own message begins behind a text: `msg="`, `INFO[0001] ` on a terminal, or nothing at all.
+fn begins_a_message(before: &str) -> bool {
+    let on_a_terminal = || {
+        let (level, seconds) = before.strip_suffix("] ")?.rsplit_once('[')?;
+        let level = level.strip_suffix("\u{1b}[0m").unwrap_or(level);
+        Some(level.ends_with("INFO") && seconds.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    before.is_empty() || before.ends_with("msg=\"") || on_a_terminal() == Some(true)
+}
+
+/// Takes away the quotes in which logrus puts a message, and what follows them.
+fn unquoted(message: &str) -> Cow<'_, str> {
+    let mut end = None;
+    let mut escaped = false;
+    for (at, letter) in message.char_indices() {
+        if letter == '"' && !escaped {
+            end = Some(at);
+            break;
+        }
+        escaped = letter == '\\' && !escaped;
+    }
+    let message = &message[..end.unwrap_or(message.len())];
+    if message.contains('\\') {
+        message.replace("\\\"", "\"").replace("\\\\", "\\").into()
+    } else {
+        message.into()
+    }
+}
+
+/// K3s joins flags with spaces, and a value may have some.
+fn split(flags: &str) -> Vec<(String, String)> {
+    let flags = flags.trim().strip_prefix("--").unwrap_or_default();
+    let pair = |flag: &str| {
+        let (_, value) = flag.split_once('=').unwrap_or((flag, "true"));
+        (component_flags::name_of(flag), value.to_owned())
+    };
+    flags.split(" --").filter(|flag| !flag.is_empty()).map(|flag| pair(flag.trim_end())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags(text: &str, component: &str) -> Option<String> {
+        let journal = K3sLog::of(text, "");
+        let logged = journal.last(component)?;
+        Some(
+            logged
+                .flags
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect::<Vec<_>>()
+                .join(" | "),
+        )
+    }
+
+    #[test]
+    fn the_last_start_counts() {
+        let text = "Nov 23 n k3s[1]: time=\"x\" level=info msg=\"Running kubelet --a=1 --b=2\"\n\
+                    Nov 24 n k3s[2]: time=\"x\" level=info msg=\"Running kubelet --a=3\"\n\
+                    Nov 24 n k3s[2]: time=\"x\" level=info msg=\"Running kube-proxy --a=4\"\n";
+        assert_eq!(flags(text, "kubelet").as_deref(), Some("a=3"));
+        assert_eq!(K3sLog::of(text, "").last("kubelet").unwrap().line, 2);
+        assert_eq!(flags(text, "kube-apiserver"), None);
+        assert_eq!(flags("", "kubelet"), None);
+        let quotes = "msg=\"Running kube-proxy --a=Running kubelet --b=2\"\n";
+        assert_eq!(flags(quotes, "kube-proxy").as_deref(), Some("a=Running kubelet | b=2"));
+        assert_eq!(flags(quotes, "kubelet"), None);
+    }
+
+    #[test]
+    fn only_k3s_own_messages_count() {
+        let own = "n k3s[1]: time=\"t\" level=info msg=\"Running kubelet --a=1\"\n";
+        for other in [
+            "n k3s[1]: E1123 1 remote.go:1] \"ExecSync failed\" cmd=[\"Running kubelet --a=2\"]",
+            "n k3s[1]: time=\"t\" level=error msg=\"x: msg=\\\"Running kubelet --a=2\\\"\"",
+            "n k3s[1]: I1123 1 x.go:1] Running kubelet --a=2",
+            "n k3s[1]: time=\"t\" level=info msg=\"Running kubelet in a container\"",
+        ] {
+            assert_eq!(flags(&format!("{own}{other}\n"), "kubelet").as_deref(), Some("a=1"), "{other}");
+        }
+        for other in
+            ["INFO[0001] Running kubelet --a=2", "\u{1b}[36mINFO\u{1b}[0m[0001] Running kubelet --a=2"]
+        {
+            assert_eq!(flags(&format!("{own}{other}\n"), "kubelet").as_deref(), Some("a=2"), "{other}");
+        }
+    }
+
+    #[test]
+    fn the_closing_quote_is_no_part_of_the_last_value() {
+        assert_eq!(
+            flags("msg=\"Running kubelet --x=a b --y=c\\\"d\\\\ --z\" more=\"1\"", "kubelet").as_deref(),
+            Some("x=a b | y=c\"d\\ | z=true")
+        );
+        assert_eq!(flags("Running kubelet --x_y=1", "kubelet").as_deref(), Some("x-y=1"));
+    }
+}

@@ -1,0 +1,139 @@
+//! What is judged: a node, with the configuration that is in force on it.
+
+use super::{Effective, Question, flags};
+use crate::Role;
+use crate::error::{Error, Kind, Place, Result};
+use crate::node::k3s::Traces;
+use crate::node::{Root, RootedPath, sysctl};
+use crate::version::KubernetesMinor;
+
+/// A node before K3s is started on it.
+#[derive(Debug)]
+pub struct NodeConfig<'a> {
+    /// Its root.
+    pub root: &'a Root,
+    /// The role that K3s is started in.
+    pub role: Role,
+    /// The Kubernetes minor.
+    pub minor: KubernetesMinor,
+    /// K3s' data directory.
+    pub data_dir: RootedPath,
+    /// The configuration in force; the error where K3s could not even read it.
+    pub effective: std::result::Result<Effective, Error>,
+    /// Why this machine says nothing about the one on which K3s will run, if that is so.
+    pub elsewhere: Option<String>,
+}
+
+/// An argument that the configuration gives a component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Argument {
+    /// Its name, without the `+` or `-` behind it that are K3s'.
+    pub name: String,
+    /// Its value; `true` where it has none.
+    pub value: String,
+    /// As it is written.
+    pub text: String,
+    /// Where.
+    pub place: Place,
+}
+
+impl<'a> NodeConfig<'a> {
+    /// Reads the configuration of a node.
+    ///
+    /// # Errors
+    /// Where something cannot be read, so that nothing can be said.
+    pub fn of(root: &'a Root, role: Role, minor: KubernetesMinor, data_dir: &RootedPath) -> Result<Self> {
+        let question = Question { role, minor, data_dir, words: &[], show_secrets: true };
+        let effective = match Effective::of(root, question) {
+            Err(error) if error.kind() != Kind::BadInput => return Err(error),
+            other => other,
+        };
+        let elsewhere = if root.is_live() {
+            sysctl::container(root).map(|sign| format!("this is a container ({sign})"))
+        } else {
+            Some("this is the root of an image".to_owned())
+        };
+        Ok(Self { root, role, minor, data_dir: data_dir.clone(), effective, elsewhere })
+    }
+
+    /// Takes this machine for another one than that on which K3s will run.
+    #[must_use]
+    pub fn elsewhere(mut self, reason: &str) -> Self {
+        self.elsewhere.get_or_insert_with(|| reason.to_owned());
+        self
+    }
+
+    /// Returns the arguments that the configuration gives a component, in their order.
+    #[must_use]
+    pub fn arguments(&self, component: &str) -> Vec<Argument> {
+        let key = format!("{component}-arg");
+        let Some(values) = self.effective.as_ref().ok().and_then(|effective| effective.values.get(&key))
+        else {
+            return Vec::new();
+        };
+        let argument = |(text, origin): (&String, &String)| {
+            let plain = text.strip_prefix("--").unwrap_or(text);
+            let (name, value) = plain.split_once('=').unwrap_or((plain, "true"));
+            Argument {
+                name: name.trim_end_matches(['+', '-']).to_owned(),
+                value: value.to_owned(),
+                text: text.clone(),
+                place: Place::parse(origin),
+            }
+        };
+        values.items.iter().zip(&values.origins).map(argument).collect()
+    }
+
+    /// Returns what a component gets for a flag at last, K3s' own defaults included.
+    #[must_use]
+    pub fn flag(&self, component: &str, name: &str) -> Option<String> {
+        let flags = self.effective.as_ref().ok()?.components.get(component)?;
+        let of =
+            |flag: &String| flag.strip_prefix("--")?.strip_prefix(name)?.strip_prefix('=').map(str::to_owned);
+        flags.iter().rev().find_map(of)
+    }
+
+    /// Returns where an argument was set, if by anybody but K3s itself.
+    #[must_use]
+    pub fn place_of(&self, component: &str, name: &str) -> Option<Place> {
+        let arguments = self.arguments(component);
+        arguments.into_iter().rev().find(|argument| argument.name == name).map(|argument| argument.place)
+    }
+
+    /// Returns the value of one of K3s' own keys.
+    #[must_use]
+    pub fn value(&self, key: &str) -> Option<(&str, Place)> {
+        let value = self.effective.as_ref().ok()?.values.get(key)?;
+        Some((value.items.last()?.as_str(), Place::parse(value.origins.last()?)))
+    }
+
+    /// Tells whether one of K3s' own keys is true.
+    #[must_use]
+    pub fn is_on(&self, key: &str) -> bool {
+        self.value(key).is_some_and(|(text, _)| flags::is_true(text))
+    }
+
+    /// Returns what K3s has left on the node.
+    #[must_use]
+    pub fn traces(&self) -> Traces {
+        Traces::observe(self.root, &self.data_dir)
+    }
+
+    /// Returns a path that an argument names: K3s runs in its `server` directory (pkg/cli/server).
+    ///
+    /// # Errors
+    /// [`Kind::BadInput`] where it is no path.
+    pub fn path(&self, text: &str) -> Result<RootedPath> {
+        let whole =
+            if text.starts_with('/') { text.to_owned() } else { format!("{}/server/{text}", self.data_dir) };
+        let mut parts: Vec<&str> = Vec::new();
+        for part in whole.split('/').filter(|part| !matches!(*part, "" | ".")) {
+            if part == ".." {
+                parts.pop();
+            } else {
+                parts.push(part);
+            }
+        }
+        format!("/{}", parts.join("/")).parse()
+    }
+}

@@ -1,0 +1,195 @@
+//! The values of arguments, as Go's flag packages parse them (spf13/pflag, strconv, time, encoding/csv).
+
+use std::net::IpAddr;
+
+/// Reads a boolean as Go does (`strconv.ParseBool`); none for any other word.
+#[must_use]
+pub fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+/// Go's `ParseInt(text, 0, 64)`.
+pub fn integer(text: &str) -> Option<i128> {
+    let (negative, digits) = match text.as_bytes().first()? {
+        b'-' => (true, &text[1..]),
+        b'+' => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let value = magnitude(digits)?;
+    let value = if negative { -value } else { value };
+    i64::try_from(value).is_ok().then_some(value)
+}
+
+/// Go's `ParseUint(text, 0, 64)`.
+pub fn unsigned(text: &str) -> Option<i128> {
+    magnitude(text).filter(|value| u64::try_from(*value).is_ok())
+}
+
+/// The digits of a whole number as Go writes one: `0x1e`, `0b1`, `0o7` or `07`, `1_000`.
+fn magnitude(text: &str) -> Option<i128> {
+    let lower = text.to_ascii_lowercase();
+    let (digits, base) = match lower.as_bytes() {
+        [b'0', b'x', ..] => (&lower[2..], 16),
+        [b'0', b'b', ..] => (&lower[2..], 2),
+        [b'0', b'o', ..] => (&lower[2..], 8),
+        [b'0', _, ..] => (&lower[1..], 8),
+        _ => (lower.as_str(), 10),
+    };
+    // An underscore stands between digits, or between them and what is before them.
+    let digits = if base == 10 { digits } else { digits.strip_prefix('_').unwrap_or(digits) };
+    let fits = |part: &str| !part.is_empty() && part.chars().all(|letter| letter.is_digit(base));
+    if !digits.split('_').all(fits) {
+        return None;
+    }
+    i128::from_str_radix(&digits.replace('_', ""), base).ok()
+}
+
+/// Go's `ParseFloat`.
+pub fn number(text: &str) -> Option<f64> {
+    text.parse().ok()
+}
+
+/// Go's `ParseDuration`, in nanoseconds.
+pub fn duration(text: &str) -> Option<i128> {
+    let negative = text.starts_with('-');
+    let mut rest = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if rest == "0" {
+        return Some(0);
+    }
+    if rest.is_empty() {
+        return None;
+    }
+    let mut total: i128 = 0;
+    while !rest.is_empty() {
+        let length = rest.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
+        let (figure, behind) = rest.split_at(length);
+        let end =
+            behind.find(|letter: char| letter.is_ascii_digit() || letter == '.').unwrap_or(behind.len());
+        let unit: i128 = match &behind[..end] {
+            "ns" => 1,
+            "us" | "µs" | "μs" => 1_000,
+            "ms" => 1_000_000,
+            "s" => 1_000_000_000,
+            "m" => 60_000_000_000,
+            "h" => 3_600_000_000_000,
+            _ => return None,
+        };
+        let (whole, fraction) = figure.split_once('.').unwrap_or((figure, ""));
+        if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
+            return None;
+        }
+        let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+        total = total.checked_add(whole.checked_mul(unit)?)?;
+        // What is behind the point is small: only its first digits count.
+        let fraction: String = fraction.chars().take(15).collect();
+        if !fraction.is_empty() {
+            let scale = 10_i128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
+            total = total.checked_add(fraction.parse::<i128>().ok()? * unit / scale)?;
+        }
+        rest = &behind[end..];
+    }
+    let total = if negative { -total } else { total };
+    i64::try_from(total).is_ok().then_some(total)
+}
+
+/// Go's `net.ParseIP`, behind pflag's `TrimSpace`.
+pub fn address(text: &str) -> Option<IpAddr> {
+    text.trim().parse().ok()
+}
+
+/// The first record of Go's encoding/csv, which reads a flag with several values; none where it has an error.
+pub fn comma_separated(text: &str) -> Option<Vec<String>> {
+    if text.is_empty() {
+        return Some(Vec::new());
+    }
+    let mut fields = Vec::new();
+    let mut rest = text;
+    loop {
+        if let Some(quoted) = rest.strip_prefix('"') {
+            let (field, behind) = quoted_field(quoted)?;
+            fields.push(field);
+            match behind.strip_prefix(',') {
+                Some(next) => rest = next,
+                None if behind.is_empty() || behind.starts_with('\n') => return Some(fields),
+                None => return None,
+            }
+            continue;
+        }
+        let line = rest.split('\n').next().unwrap_or(rest);
+        let (field, next) = match line.split_once(',') {
+            Some((field, _)) => (field, Some(&rest[field.len() + 1..])),
+            None => (line, None),
+        };
+        if field.contains('"') {
+            return None;
+        }
+        fields.push(field.to_owned());
+        match next {
+            Some(next) => rest = next,
+            None => return Some(fields),
+        }
+    }
+}
+
+/// Reads up to the quote that ends a field; two of them are one.
+fn quoted_field(text: &str) -> Option<(String, &str)> {
+    let mut field = String::new();
+    let mut rest = text;
+    loop {
+        let (before, behind) = rest.split_once('"')?;
+        field.push_str(before);
+        match behind.strip_prefix('"') {
+            Some(more) => {
+                field.push('"');
+                rest = more;
+            }
+            None => return Some((field, behind)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_gos() {
+        for (text, value) in [
+            ("30", Some(30)),
+            ("-1", Some(-1)),
+            ("0x1e", Some(30)),
+            ("1_0", Some(10)),
+            ("0_7", Some(7)),
+            ("010", Some(8)),
+            ("08", None),
+            ("1__0", None),
+            ("_1", None),
+            ("", None),
+            ("30d", None),
+            ("9223372036854775808", None),
+        ] {
+            assert_eq!(integer(text), value, "{text}");
+        }
+        for (text, value) in [
+            ("5m0s", Some(300_000_000_000)),
+            ("-1s", Some(-1_000_000_000)),
+            ("1.5h", Some(5_400_000_000_000)),
+            ("0", Some(0)),
+            ("60", None),
+            ("1d", None),
+            ("300S", None),
+            (".s", None),
+            ("", None),
+        ] {
+            assert_eq!(duration(text), value, "{text}");
+        }
+        assert_eq!(comma_separated("a,b,"), Some(vec!["a".into(), "b".into(), String::new()]));
+        assert_eq!(comma_separated("\"a,b\",c"), Some(vec!["a,b".into(), "c".into()]));
+        assert_eq!(comma_separated("a\"b"), None);
+        assert_eq!(comma_separated("\"a"), None);
+    }
+}

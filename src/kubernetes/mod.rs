@@ -1,0 +1,10 @@
+//! How Kubernetes reads: its YAML, its flag values, its typed objects, each of its files, and the tables of what it has.
+//!
+//! A reader returns the value, or a [`Fault`](object::Fault) with the position and Kubernetes' own message. This room knows nothing of K3s,
+//! profiles, findings or verdicts.
+
+pub mod component_flags;
+pub mod flag_values;
+pub mod object;
+pub mod scalar;
+pub mod yaml;

@@ -1,0 +1,391 @@
+//! A file of one of Kubernetes' own kinds, read as its API server reads it, with positions: YAML (yaml.v2's) becomes
+//! JSON, which is decoded into a type, the names of fields case by case; a file that begins with `{` has to be JSON.
+//! Source: runtime/serializer/json of k8s.io/apimachinery, sigs.k8s.io/yaml, sigs.k8s.io/json.
+
+use std::collections::{HashMap, HashSet};
+
+use super::scalar::Scalar;
+use super::yaml::{self, Node, Value};
+
+/// Most faults of a kind that are told: who has more has seen enough.
+pub const MAX_FAULTS: usize = 20;
+
+/// Line and column, from 1.
+pub type Position = (usize, usize);
+
+/// What is wrong with a file, as the API server says it, and where.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fault {
+    /// Kubernetes' own message.
+    pub message: String,
+    /// Where the fault stands.
+    pub position: Position,
+}
+
+impl Fault {
+    /// Creates a fault.
+    #[must_use]
+    pub fn new(position: Position, message: impl Into<String>) -> Self {
+        Self { message: message.into(), position }
+    }
+}
+
+/// A file, or what is embedded in one.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// What is in it; null for nothing.
+    pub root: Node,
+    /// Whether it is JSON, where numbers are taken as they are written.
+    json: bool,
+    /// Where a second document begins.
+    pub further: Option<Position>,
+    /// Whether keys that are there twice are still seen.
+    twice_is_seen: bool,
+}
+
+/// The Go type of a field.
+#[derive(Debug)]
+pub enum FieldType {
+    /// `string`.
+    String,
+    /// `bool`.
+    Bool,
+    /// `int32`.
+    Int32,
+    /// `int64`.
+    Int64,
+    /// `map[string]string`.
+    StringMap,
+    /// Anything: the field is not decoded further.
+    Any,
+    /// A slice.
+    List(&'static FieldType),
+    /// A struct, with the names and types of its fields.
+    Object(&'static [(&'static str, FieldType)]),
+}
+
+/// `ObjectMeta` of k8s.io/apimachinery.
+pub const METADATA: FieldType = FieldType::Object(&[
+    ("name", FieldType::String),
+    ("generateName", FieldType::String),
+    ("namespace", FieldType::String),
+    ("selfLink", FieldType::String),
+    ("uid", FieldType::String),
+    ("resourceVersion", FieldType::String),
+    ("generation", FieldType::Int64),
+    ("creationTimestamp", FieldType::Any),
+    ("deletionTimestamp", FieldType::Any),
+    ("deletionGracePeriodSeconds", FieldType::Int64),
+    ("labels", FieldType::StringMap),
+    ("annotations", FieldType::StringMap),
+    ("ownerReferences", FieldType::List(&FieldType::Any)),
+    ("finalizers", FieldType::List(&FieldType::String)),
+    ("managedFields", FieldType::List(&FieldType::Any)),
+]);
+
+/// A slice of strings.
+pub const STRINGS: FieldType = FieldType::List(&FieldType::String);
+
+impl Document {
+    /// Reads a file.
+    pub fn read(bytes: &[u8]) -> Result<Self, Fault> {
+        if bytes.iter().find(|byte| !b" \t\r\n\x0b\x0c".contains(byte)) == Some(&b'{') {
+            return Self::read_json(bytes);
+        }
+        let (root, further) = yaml::read_merged(bytes).map_err(|problem| {
+            let position = problem.position.unwrap_or((1, 1));
+            Fault::new(position, format!("yaml: line {}: {}", position.0, problem.message))
+        })?;
+        let root = root.unwrap_or(Node { value: Value::Scalar(Scalar::Null), position: (1, 1) });
+        becomes_json(&root)?;
+        Ok(Self { root, json: false, further, twice_is_seen: true })
+    }
+
+    fn read_json(bytes: &[u8]) -> Result<Self, Fault> {
+        let value: serde_json::Value = serde_json::from_slice(bytes).map_err(|error| {
+            Fault::new((error.line(), error.column().max(1)), format!("json parse error: {error}"))
+        })?;
+        // JSON is YAML, but for a few escapes: then only the positions are lost.
+        let root = match yaml::read(bytes) {
+            Ok(Some(root)) => root,
+            _ => from_json(&value),
+        };
+        Ok(Self { root, json: true, further: None, twice_is_seen: true })
+    }
+
+    /// Returns an object that is embedded in this one.
+    pub fn part(&self, node: &Node) -> Self {
+        // It was made JSON before, which has each key once, if it was not JSON already.
+        Self { root: node.clone(), json: self.json, further: None, twice_is_seen: self.json }
+    }
+
+    /// Returns its API version and kind, empty where it has none. Go's own JSON reader looks for these, and does
+    /// not mind capitals.
+    pub fn kind(&self) -> Result<(String, String), Fault> {
+        let mut found = [String::new(), String::new()];
+        let pairs = match &self.root.value {
+            Value::Map(pairs) => pairs.as_slice(),
+            Value::Scalar(Scalar::Null) => &[],
+            _ => {
+                let message = format!(
+                    "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of type struct",
+                    name_of(&self.root)
+                );
+                return Err(Fault::new(self.root.position, message));
+            }
+        };
+        let mut pairs: Vec<(String, &Node)> = pairs.iter().map(|(key, node)| (key.go_text(), node)).collect();
+        if !self.json {
+            pairs.sort_by(|one, other| one.0.cmp(&other.0));
+            pairs.reverse();
+            pairs.dedup_by(|one, other| one.0 == other.0);
+            pairs.reverse();
+        }
+        for (key, node) in pairs {
+            for (index, name) in ["apiversion", "kind"].iter().enumerate() {
+                if !key.eq_ignore_ascii_case(name) {
+                    continue;
+                }
+                match &node.value {
+                    Value::Scalar(Scalar::Text(text)) => text.clone_into(&mut found[index]),
+                    Value::Scalar(Scalar::Null) => {}
+                    _ => {
+                        let message = format!(
+                            "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go struct field .{key} of type string",
+                            name_of(node)
+                        );
+                        return Err(Fault::new(node.position, message));
+                    }
+                }
+            }
+        }
+        let [version, kind] = found;
+        Ok((version, kind))
+    }
+
+    /// Decodes it as a type: what cannot be decoded is an error; returned are fields that are unknown or there twice,
+    /// which a strict reader refuses and another one drops.
+    pub fn decode(&self, wanted: &FieldType) -> Result<Vec<Fault>, Fault> {
+        let mut loose = Vec::new();
+        if self.twice_is_seen {
+            twice(&self.root, "", &mut loose);
+        }
+        decode(&self.root, wanted, "", self.json, &mut loose)?;
+        loose.truncate(MAX_FAULTS);
+        Ok(loose)
+    }
+}
+
+/// Refuses what YAML can say and JSON cannot.
+fn becomes_json(node: &Node) -> Result<(), Fault> {
+    match &node.value {
+        Value::Scalar(Scalar::Float(value)) if !value.is_finite() => {
+            Err(Fault::new(node.position, format!("json: unsupported value: {value}")))
+        }
+        Value::Scalar(_) => Ok(()),
+        Value::List(items) => items.iter().try_for_each(becomes_json),
+        Value::Map(pairs) => pairs.iter().try_for_each(|(key, value)| {
+            match &key.value {
+                Value::Scalar(Scalar::Null | Scalar::Uint(_)) => {
+                    return Err(Fault::new(key.position, "unsupported map key"));
+                }
+                Value::Scalar(_) => {}
+                _ => {
+                    return Err(Fault::new(
+                        key.position,
+                        format!("yaml: invalid map key: {}", key.go_text()),
+                    ));
+                }
+            }
+            becomes_json(value)
+        }),
+    }
+}
+
+fn from_json(value: &serde_json::Value) -> Node {
+    use serde_json::Value as Json;
+    let value = match value {
+        Json::Null => Value::Scalar(Scalar::Null),
+        Json::Bool(value) => Value::Scalar(Scalar::Bool(*value)),
+        Json::Number(number) => Value::Scalar(
+            number
+                .as_i64()
+                .map(Scalar::Int)
+                .or_else(|| number.as_u64().map(Scalar::Uint))
+                .unwrap_or_else(|| Scalar::Float(number.as_f64().unwrap_or_default())),
+        ),
+        Json::String(text) => Value::Scalar(Scalar::Text(text.clone())),
+        Json::Array(items) => Value::List(items.iter().map(from_json).collect()),
+        Json::Object(pairs) => Value::Map(
+            pairs
+                .iter()
+                .map(|(key, value)| (from_json(&Json::String(key.clone())), from_json(value)))
+                .collect(),
+        ),
+    };
+    Node { value, position: (1, 1) }
+}
+
+fn name_of(node: &Node) -> &'static str {
+    match &node.value {
+        Value::List(_) => "array",
+        Value::Map(_) => "object",
+        Value::Scalar(Scalar::Null) => "null",
+        Value::Scalar(Scalar::Bool(_)) => "bool",
+        Value::Scalar(Scalar::Text(_)) => "string",
+        Value::Scalar(_) => "number",
+    }
+}
+
+fn twice(node: &Node, path: &str, loose: &mut Vec<Fault>) {
+    match &node.value {
+        Value::Scalar(_) => {}
+        Value::List(items) => {
+            for (index, item) in items.iter().enumerate() {
+                twice(item, &format!("{path}[{index}]"), loose);
+            }
+        }
+        Value::Map(pairs) => {
+            let mut seen = HashSet::new();
+            for (key, value) in pairs {
+                let name = key.go_text();
+                if !seen.insert((name_of(key), name.clone())) {
+                    let message = format!(
+                        "yaml: unmarshal errors: line {}: key {name:?} already set in map",
+                        key.position.0
+                    );
+                    loose.push(Fault::new(key.position, message));
+                }
+                twice(value, &below(path, &name), loose);
+            }
+        }
+    }
+}
+
+fn below(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+fn decode(
+    node: &Node,
+    wanted: &FieldType,
+    path: &str,
+    json: bool,
+    loose: &mut Vec<Fault>,
+) -> Result<(), Fault> {
+    let mismatch = |wanted: &str| {
+        let message =
+            format!("json: cannot unmarshal {} into Go struct field {path} of type {wanted}", name_of(node));
+        Err(Fault::new(node.position, message))
+    };
+    match (wanted, &node.value) {
+        (FieldType::Any, _) | (_, Value::Scalar(Scalar::Null)) => Ok(()),
+        (FieldType::String, Value::Scalar(Scalar::Text(_)))
+        | (FieldType::Bool, Value::Scalar(Scalar::Bool(_))) => Ok(()),
+        (FieldType::String, _) => mismatch("string"),
+        (FieldType::Bool, _) => mismatch("bool"),
+        (FieldType::Int32, value) if whole(value, json).is_some_and(|value| i32::try_from(value).is_ok()) => {
+            Ok(())
+        }
+        (FieldType::Int32, _) => mismatch("int32"),
+        (FieldType::Int64, value) if whole(value, json).is_some() => Ok(()),
+        (FieldType::Int64, _) => mismatch("int64"),
+        (FieldType::List(each), Value::List(items)) => {
+            for (index, item) in items.iter().enumerate() {
+                decode(item, each, &format!("{path}[{index}]"), json, loose)?;
+            }
+            Ok(())
+        }
+        (FieldType::List(_), _) => mismatch("[]"),
+        (FieldType::StringMap, Value::Map(pairs)) => pairs.iter().try_for_each(|(key, value)| {
+            decode(value, &FieldType::String, &below(path, &key.go_text()), json, loose)
+        }),
+        (FieldType::StringMap, _) => mismatch("map[string]string"),
+        (FieldType::Object(fields), Value::Map(pairs)) => {
+            let last: HashMap<String, usize> =
+                pairs.iter().enumerate().map(|(index, (key, _))| (key.go_text(), index)).collect();
+            for (index, (key, value)) in pairs.iter().enumerate() {
+                let name = key.go_text();
+                if !json && last.get(&name) != Some(&index) {
+                    continue;
+                }
+                let path = below(path, &name);
+                match fields.iter().find(|(known, _)| *known == name) {
+                    Some((_, wanted)) => decode(value, wanted, &path, json, loose)?,
+                    None => loose.push(Fault::new(key.position, format!("unknown field {path:?}"))),
+                }
+            }
+            Ok(())
+        }
+        (FieldType::Object(_), _) => mismatch("struct"),
+    }
+}
+
+/// Returns a whole number, which YAML may also write as `1e3` or `1.0`.
+pub fn whole(value: &Value, json: bool) -> Option<i64> {
+    match value {
+        Value::Scalar(Scalar::Int(value)) => Some(*value),
+        #[allow(clippy::cast_possible_truncation, reason = "it is small and has no fraction")]
+        Value::Scalar(Scalar::Float(value)) if !json && value.fract() == 0.0 && value.abs() < 1e15 => {
+            Some(*value as i64)
+        }
+        _ => None,
+    }
+}
+
+/// Returns a field that is set, the last of its name.
+pub fn field<'a>(node: &'a Node, name: &str) -> Option<&'a Node> {
+    let Value::Map(pairs) = &node.value else { return None };
+    let (_, value) = pairs.iter().rev().find(|(key, _)| key.go_text() == name)?;
+    (!value.is_null()).then_some(value)
+}
+
+/// Returns the text of a field, empty where it has none.
+pub fn text<'a>(node: &'a Node, name: &str) -> &'a str {
+    field(node, name).map_or("", content)
+}
+
+/// Returns a node's text.
+pub fn content(node: &Node) -> &str {
+    match &node.value {
+        Value::Scalar(Scalar::Text(text)) => text,
+        _ => "",
+    }
+}
+
+/// Returns the items of a field that is a list.
+pub fn items<'a>(node: &'a Node, name: &str) -> &'a [Node] {
+    match field(node, name).map(|node| &node.value) {
+        Some(Value::List(items)) => items,
+        _ => &[],
+    }
+}
+
+/// Returns a field's whole number, 0 where it has none.
+pub fn number(node: &Node, name: &str) -> i64 {
+    field(node, name).and_then(|node| whole(&node.value, false)).unwrap_or_default()
+}
+
+/// Returns where a field is, or would be.
+pub fn place(node: &Node, name: &str) -> Position {
+    field(node, name).map_or(node.position, |node| node.position)
+}
+
+/// RFC 1123's label, such as the name of a namespace.
+pub fn is_label(text: &str) -> bool {
+    let inner = |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == b'-';
+    text.len() <= 63
+        && !text.is_empty()
+        && text.bytes().all(inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+/// RFC 1123's subdomain, such as an API group. Its labels may be longer than a label alone.
+pub fn is_subdomain(text: &str) -> bool {
+    let inner = |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == b'-';
+    let label = |label: &str| {
+        !label.is_empty() && label.bytes().all(inner) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    text.len() <= 253 && text.split('.').all(label)
+}

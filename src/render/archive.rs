@@ -1,0 +1,35 @@
+//! The files as a tar archive: the same bytes whenever and wherever it is made.
+
+use tar::{Builder, EntryType, Header};
+
+use super::{Carried, CarriedFile, Tree};
+use crate::mode::FileMode;
+
+pub(super) fn render(tree: &Tree) -> Carried {
+    let mut archive = Builder::new(Vec::new());
+    for folder in &tree.directories {
+        let name = format!("{}/", folder.path.trim_start_matches('/'));
+        append(&mut archive, &name, folder.mode, EntryType::Directory, b"");
+    }
+    for file in &tree.files {
+        let name = file.path.trim_start_matches('/');
+        append(&mut archive, name, file.mode, EntryType::Regular, file.text.as_bytes());
+    }
+    let bytes = archive.into_inner().unwrap_or_default();
+    Carried::one(CarriedFile { name: "k3s-harden.tar".into(), mode: FileMode::PRIVATE_FILE, bytes })
+}
+
+/// Appends an entry of root's, made at the beginning of time. Nothing of it can fail: it is written into memory.
+fn append(archive: &mut Builder<Vec<u8>>, name: &str, mode: FileMode, kind: EntryType, bytes: &[u8]) {
+    let mut header = Header::new_ustar();
+    header.set_entry_type(kind);
+    header.set_mode(mode.bits());
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_size(bytes.len() as u64);
+    for set in [Header::set_username, Header::set_groupname] {
+        set(&mut header, "root").expect("the name is short");
+    }
+    archive.append_data(&mut header, name, bytes).expect("memory takes it");
+}

@@ -1,0 +1,62 @@
+//! An Ignition configuration (spec 3.4.0), for Flatcar and Fedora CoreOS: it is carried out before there is a shell.
+//!
+//! Modes are decimal there. A directory on the way has neither mode nor owner, so that one that is there already keeps
+//! its own; a new one is root's, 0755. The kernel reads its file at that same boot: systemd-sysctl runs after Ignition.
+
+use serde_json::{Value, json};
+
+use super::{Carried, CarriedFile, Folder, Leaf, Tree};
+use crate::mode::FileMode;
+
+pub(super) fn render(tree: &Tree) -> Carried {
+    let ignition = json!({
+        "ignition": {"version": "3.4.0"},
+        "storage": {
+            "directories": tree.directories.iter().map(directory).collect::<Vec<_>>(),
+            "files": tree.files.iter().map(file).collect::<Vec<_>>(),
+        },
+    });
+    let text = serde_json::to_string_pretty(&ignition).expect("keys are text") + "\n";
+    Carried::one(CarriedFile::new("k3s-harden.ign", FileMode::PRIVATE_FILE, text))
+}
+
+fn directory(folder: &Folder) -> Value {
+    if folder.exact {
+        json!({"path": folder.path, "mode": folder.mode.bits(), "user": {"id": 0}, "group": {"id": 0}})
+    } else {
+        json!({"path": folder.path})
+    }
+}
+
+fn file(leaf: &Leaf) -> Value {
+    json!({
+        "path": leaf.path,
+        "mode": leaf.mode.bits(),
+        "overwrite": true,
+        "user": {"id": 0},
+        "group": {"id": 0},
+        "contents": {"source": format!("data:,{}", percent(&leaf.text))},
+    })
+}
+
+/// Writes text for a `data:` URL (RFC 2397): what is no unreserved character (RFC 3986) as its number.
+fn percent(text: &str) -> String {
+    let mut written = String::with_capacity(text.len() * 2);
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => written.push(byte.into()),
+            other => written.push_str(&format!("%{other:02X}")),
+        }
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percent;
+
+    #[test]
+    fn what_is_reserved_is_a_number() {
+        assert_eq!(percent("a b\n\u{e4}%~"), "a%20b%0A%C3%A4%25~");
+    }
+}

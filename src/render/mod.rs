@@ -1,0 +1,154 @@
+//! For other hands: the same settings as files for tools that are not on the node.
+//!
+//! A carrier is a file here and a row of [`Format::render`]. Those that bring the node's files all write out the same
+//! [`Tree`]: what `apply` puts on an empty node, with its modes.
+
+mod account_update;
+mod archive;
+mod cksum;
+mod cloud_init;
+mod ignition;
+mod rancher_cluster;
+mod shell;
+mod systemd;
+mod tree;
+
+use std::borrow::Cow;
+
+use crate::apply::Told;
+use crate::document::Site;
+use crate::error::Result;
+use crate::mode::FileMode;
+use crate::profile::Profile;
+
+pub use tree::{Folder, Leaf, Tree};
+
+/// What `render --as` offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// account_update.yaml and account_update.sh: the default ServiceAccounts of namespaces made later.
+    AccountUpdate,
+    /// cloud-init user-data that needs no binary on the node.
+    CloudInit,
+    /// The files below a directory, with their modes; the directory is --out.
+    Dir,
+    /// An Ignition configuration, spec 3.4.0, for systems without a shell at the first boot.
+    Ignition,
+    /// A cluster object for Rancher, with the arguments as its machine configuration.
+    RancherCluster,
+    /// The Secret with the files that the cluster object brings to its machines.
+    RancherFiles,
+    /// A POSIX shell script that does it, for hosts where nothing else may run.
+    Shell,
+    /// A unit that applies before K3s is started, and the gate.
+    Systemd,
+    /// A systemd drop-in that asks preflight before K3s is started.
+    SystemdGate,
+    /// A reproducible tar archive of the files.
+    Tar,
+}
+
+/// What is to be carried.
+#[derive(Debug, Clone, Copy)]
+pub struct Errand<'a> {
+    /// The resolved profile.
+    pub profile: &'a Profile,
+    /// The node.
+    pub site: &'a Site,
+    /// The K3s release where it is known in full.
+    pub release: Option<&'a str>,
+    /// Whether the running kernel gets its parameters at once, beside their file.
+    pub live_sysctl: bool,
+    /// What was asked for, for a form that asks for it again on the node.
+    pub told: &'a Told,
+}
+
+/// Files for other hands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// Directories that the files need, parents first, with their modes; names are relative.
+    pub directories: Vec<(String, FileMode)>,
+    /// The files, in order.
+    pub files: Vec<CarriedFile>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+/// One file for other hands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CarriedFile {
+    /// Its name, or its path below the directory.
+    pub name: Cow<'static, str>,
+    /// Its mode.
+    pub mode: FileMode,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+impl CarriedFile {
+    fn new(name: &'static str, mode: FileMode, text: String) -> Self {
+        Self { name: name.into(), mode, bytes: text.into_bytes() }
+    }
+
+    /// Returns its content as text; an archive has none.
+    #[must_use]
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.bytes)
+    }
+}
+
+impl Carried {
+    fn one(file: CarriedFile) -> Self {
+        Self { files: vec![file], ..Self::default() }
+    }
+}
+
+impl Format {
+    /// Renders the files.
+    ///
+    /// # Errors
+    /// Where the data of the project is wrong.
+    pub fn render(self, errand: &Errand<'_>) -> Result<Carried> {
+        Ok(match self {
+            Self::AccountUpdate => account_update::render(errand.profile),
+            Self::CloudInit => cloud_init::render(errand, &Tree::of(errand)?),
+            Self::Dir => directory(Tree::of(errand)?),
+            Self::Ignition => ignition::render(&Tree::of(errand)?),
+            Self::RancherCluster => rancher_cluster::render(errand)?,
+            Self::RancherFiles => rancher_cluster::secret(errand)?,
+            Self::Shell => shell::render(errand, &Tree::of(errand)?),
+            Self::Systemd => systemd::render(errand),
+            Self::SystemdGate => systemd::gate(errand.profile, errand.site),
+            Self::Tar => archive::render(&Tree::of(errand)?),
+        })
+    }
+
+    /// Tells whether it can only be written into a directory.
+    #[must_use]
+    pub fn is_directory(self) -> bool {
+        self == Self::Dir
+    }
+}
+
+/// The files as they are, below a directory.
+fn directory(tree: Tree) -> Carried {
+    let below = |path: &str| path.trim_start_matches('/').to_owned();
+    Carried {
+        directories: tree.directories.iter().map(|folder| (below(&folder.path), folder.mode)).collect(),
+        files: tree
+            .files
+            .into_iter()
+            .map(|file| CarriedFile {
+                name: below(&file.path).into(),
+                mode: file.mode,
+                bytes: file.text.into_bytes(),
+            })
+            .collect(),
+        warnings: Vec::new(),
+    }
+}
+
+/// Puts text into single quotes for a POSIX shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}

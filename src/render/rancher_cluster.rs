@@ -1,0 +1,120 @@
+//! A provisioning cluster for Rancher: the guide's reference templates, with the resolved settings.
+//!
+//! What an agent takes too goes to every machine (machineSelectorConfig), the rest to the servers
+//! (machineGlobalConfig), as the guide has it. The files that the arguments name are in a Secret beside the cluster, and
+//! machineSelectorFiles brings them to the machines (Rancher 2.7.2 and newer; rancher pkg/apis/rke.cattle.io/v1).
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::{Carried, CarriedFile, Errand, Leaf, Tree};
+use crate::Role;
+use crate::document::{self, Component, Configuration, Present, Site};
+use crate::error::Result;
+use crate::mode::FileMode;
+use crate::profile::Profile;
+
+#[derive(Debug, Serialize)]
+struct Cluster<'a> {
+    release: Option<&'a str>,
+    pod_security_template: Option<&'static str>,
+    server: Configuration,
+    agent: Configuration,
+    /// For servers.
+    server_files: Vec<File>,
+    /// For every machine.
+    files: Vec<File>,
+}
+
+/// A file that Rancher brings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct File {
+    key: String,
+    path: String,
+    mode: String,
+    text: String,
+}
+
+pub(super) fn render(errand: &Errand<'_>) -> Result<Carried> {
+    let Errand { profile, site, release, .. } = *errand;
+    let mut warnings = Vec::new();
+    let mut documents = Vec::new();
+    if profile.selection.wants(&["audit-policy"]) {
+        documents.push(("audit", profile.ids(&["audit-policy"])));
+    }
+    // Rancher writes the admission configuration itself, from the named template, and it has PodSecurity only.
+    let agent =
+        document::configuration(profile, Role::Agent, &site.data_dir, &documents, &Present::default());
+    let mut server =
+        document::configuration(profile, Role::Server, &site.data_dir, &documents, &Present::default());
+    server.keys.retain(|key| !agent.keys.contains(key));
+    server.components.retain(|component: &Component| !agent.components.contains(component));
+    if profile.is_on("event_rate_limit") && profile.selection.wants(&["event-rate-limit"]) {
+        warnings.push("EventRateLimit is left out: Rancher's admission configuration has no limits, and without them the API server does not start".to_owned());
+    }
+    let pod_security_template = pod_security_template(profile, &mut warnings);
+    let mut controls = server.ids();
+    controls.extend(agent.ids());
+    controls.sort();
+    controls.dedup();
+    let (server_files, files) = files(errand)?;
+    if !server_files.is_empty() || !files.is_empty() {
+        warnings.push(
+            "its files are in a Secret, which `k3s-harden render --as rancher-files` writes: make that first"
+                .to_owned(),
+        );
+    }
+    let cluster = Cluster { release, pod_security_template, server, agent, server_files, files };
+    let about = "A K3s cluster for Rancher to provision.";
+    let text = document::render(profile, "rancher-cluster.yaml.tera", about, &controls, &cluster);
+    let file = CarriedFile::new("rancher-cluster.yaml", FileMode::PRIVATE_FILE, text);
+    Ok(Carried { warnings, ..Carried::one(file) })
+}
+
+/// The Secret with the files, which has to be there before the cluster.
+pub(super) fn secret(errand: &Errand<'_>) -> Result<Carried> {
+    let (server_files, files) = files(errand)?;
+    let about = "The files that a K3s cluster of Rancher's brings to its machines.";
+    let context = json!({"files": ([server_files, files].concat())});
+    let text = document::render(errand.profile, "rancher-files.yaml.tera", about, &[], &context);
+    Ok(Carried::one(CarriedFile::new("rancher-files.yaml", FileMode::PRIVATE_FILE, text)))
+}
+
+/// Returns the files of servers and of every machine, but for what Rancher writes itself: the arguments and the
+/// admission configuration.
+fn files(errand: &Errand<'_>) -> Result<(Vec<File>, Vec<File>)> {
+    let server_site = Site { role: Role::Server, ..errand.site.clone() };
+    let tree = Tree::of(&Errand { site: &server_site, ..*errand })?;
+    let rancher_has = |path: &str| {
+        document::paths(&errand.site.data_dir)
+            .iter()
+            .any(|(key, its)| ["config", "psa"].contains(key) && its.as_str() == path)
+    };
+    let file = |leaf: Leaf| File {
+        key: leaf.path.rsplit('/').next().unwrap_or_default().to_owned(),
+        path: leaf.path,
+        mode: leaf.mode.to_string(),
+        text: leaf.text,
+    };
+    let brought = tree.files.into_iter().filter(|leaf| !rancher_has(&leaf.path)).map(file);
+    let data_dir = errand.site.data_dir.as_str();
+    Ok(brought.partition(|file: &File| file.path.starts_with(data_dir)))
+}
+
+/// Returns Rancher's own template for the Pod Security level; none where it is not wanted or has none.
+fn pod_security_template(profile: &Profile, warnings: &mut Vec<String>) -> Option<&'static str> {
+    let level = profile
+        .value("pod_security_enforce")
+        .as_str()
+        .filter(|_| profile.selection.wants(&["pod-security"]))?;
+    match level {
+        "restricted" => Some("rancher-restricted"),
+        "privileged" => Some("rancher-privileged"),
+        _ => {
+            warnings.push(format!(
+                "Rancher has no template for the Pod Security level {level}: name one of your own in the cluster object"
+            ));
+            None
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! For systemd: a unit that applies before K3s is started, and a gate that asks `preflight`, so that the reason is in
+//! the journal and K3s is not started every five seconds to die again.
+
+use serde_json::json;
+
+use super::{Carried, CarriedFile, Errand};
+use crate::document::{self, Site};
+use crate::mode::FileMode;
+use crate::profile::Profile;
+
+/// The unit, and the gate.
+pub(super) fn render(errand: &Errand<'_>) -> Carried {
+    let Errand { profile, site, told, .. } = *errand;
+    let unit = site.role.service();
+    let about = "Brings the node to the benchmark before K3s is started.";
+    // As they were asked for: `cis` is chosen again when K3s is another one, and a file is read again.
+    let mut environment = vec![assignment("K3S_HARDEN_PROFILE", &told.profiles.join(","))];
+    if !told.skip.is_empty() {
+        environment.push(assignment("K3S_HARDEN_SKIP", &told.skip.join(",")));
+    }
+    environment.extend(told.data_dir.as_ref().map(|path| assignment("K3S_HARDEN_DATA_DIR", path)));
+    let context = json!({
+        "unit": unit,
+        "role": site.role,
+        "environment": environment,
+        "data_dir": word(site.data_dir.as_str()),
+    });
+    let text = document::render(profile, "k3s-harden.service.tera", about, &[], &context);
+    let mut carried = gate(profile, site);
+    let folder = format!("{unit}.service.d");
+    for file in &mut carried.files {
+        file.name = format!("{folder}/{}", file.name).into();
+    }
+    carried.directories.push((folder, FileMode::PUBLIC_DIRECTORY));
+    carried.files.insert(0, CarriedFile::new("k3s-harden.service", FileMode::PUBLIC_FILE, text));
+    carried.warnings = warnings(errand);
+    carried
+}
+
+/// What the unit needs that is not in it.
+fn warnings(errand: &Errand<'_>) -> Vec<String> {
+    let Errand { profile, told, .. } = *errand;
+    let files = told.profiles.iter().filter(|name| name.contains('/'));
+    let mut warnings: Vec<String> = files
+        .map(|path| format!("the unit reads the profile {path}: it has to be there on the node"))
+        .collect();
+    if !told.assignments.is_empty() || told.settings.is_some() {
+        warnings.push(
+            "settings are not in the unit: write them into the node's /etc/k3s-harden/settings.yaml"
+                .to_owned(),
+        );
+    }
+    if profile.selection.only().is_some() {
+        warnings.push("--only is not in the unit: it is for one run".to_owned());
+    }
+    warnings
+}
+
+/// Writes `name=value` for systemd's `Environment=`.
+fn assignment(name: &str, value: &str) -> String {
+    word(&format!("{name}={value}"))
+}
+
+/// Writes one word as systemd reads it back (systemd.syntax(7), and systemd.unit(5) for `%`).
+fn word(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/=,._+-".contains(&byte);
+    if text.bytes().all(plain) {
+        return text.to_owned();
+    }
+    let mut quoted = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            '%' => quoted.push_str("%%"),
+            control if control.is_ascii_control() => {
+                quoted.push_str(&format!("\\x{:02x}", u32::from(control)));
+            }
+            other => quoted.push(other),
+        }
+    }
+    quoted + "\""
+}
+
+/// The gate alone.
+pub(super) fn gate(profile: &Profile, site: &Site) -> Carried {
+    let about = "Keeps K3s from being started where it would not start.";
+    let context = json!({"unit": site.role.service(), "role": site.role});
+    let text = document::render(profile, "systemd-gate.conf.tera", about, &[], &context);
+    Carried::one(CarriedFile::new("10-k3s-harden.conf", FileMode::PUBLIC_FILE, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::word;
+
+    #[test]
+    fn systemd_reads_a_word_back() {
+        assert_eq!(word("A=cis-1.12,strict"), "A=cis-1.12,strict");
+        assert_eq!(word("A=/a b/\"50%\" $x\\\t\u{e4}"), "\"A=/a b/\\\"50%%\\\" $x\\\\\\x09\u{e4}\"");
+    }
+}

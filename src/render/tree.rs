@@ -1,0 +1,90 @@
+//! What every carrier brings: the one list of directories, files and kernel parameters that `apply` works from.
+
+use std::path::PathBuf;
+
+use super::Errand;
+use crate::document::Existing;
+use crate::document::Present;
+use crate::error::Result;
+use crate::mode::{FileMode, Owner};
+use crate::plan::{Content, Desired, Resource, Rule};
+use crate::profile::ControlId;
+
+/// Directories that every system has; nobody but the system says what they are like.
+const SYSTEM: [&str; 4] = ["/etc", "/etc/sysctl.d", "/var", "/var/lib"];
+
+/// The files of a node and the directories that they are in, parents first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tree {
+    /// The directories that not every system has.
+    pub directories: Vec<Folder>,
+    /// The files, in the order in which `apply` puts them there.
+    pub files: Vec<Leaf>,
+    /// The controls that they serve.
+    pub controls: Vec<ControlId>,
+}
+
+/// A directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folder {
+    /// Where.
+    pub path: String,
+    /// Its mode.
+    pub mode: FileMode,
+    /// Whether an older one gets that mode too; else it is left as it is.
+    pub exact: bool,
+}
+
+/// A file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leaf {
+    /// Where.
+    pub path: String,
+    /// Its mode.
+    pub mode: FileMode,
+    /// What is in it.
+    pub text: String,
+    /// Whether the kernel is to be told it.
+    pub sysctl: bool,
+}
+
+impl Tree {
+    /// Writes out what is desired on a node on which there is nothing yet.
+    ///
+    /// # Errors
+    /// Where the data of the project is wrong.
+    pub(super) fn of(errand: &Errand<'_>) -> Result<Self> {
+        // What is set on the machine that renders is not set where this is brought, and may be secret.
+        let mut site = errand.site.clone();
+        site.present = Present::default();
+        site.placing.existing = Existing::default();
+        let desired = Desired::new(PathBuf::from("/"), errand.profile, &site, Owner::ROOT, false)?;
+        let mut tree = Self { directories: Vec::new(), files: Vec::new(), controls: Vec::new() };
+        for resource in desired.resources {
+            match resource {
+                Resource::Directory(directory) if !SYSTEM.contains(&directory.path.as_str()) => {
+                    tree.directories.push(Folder {
+                        path: directory.path.to_string(),
+                        mode: directory.metadata.mode,
+                        exact: directory.rule == Rule::Exact,
+                    });
+                }
+                Resource::File(file) => {
+                    let Content::Bytes(bytes) = file.content else { continue };
+                    tree.controls.extend(file.controls);
+                    let path = file.path.to_string();
+                    tree.files.push(Leaf {
+                        sysctl: errand.live_sysctl && path.starts_with("/etc/sysctl.d/"),
+                        path,
+                        mode: file.metadata.mode,
+                        text: String::from_utf8_lossy(&bytes).into_owned(),
+                    });
+                }
+                Resource::Directory(_) | Resource::Sysctl(_) => {}
+            }
+        }
+        tree.controls.sort();
+        tree.controls.dedup();
+        Ok(tree)
+    }
+}

@@ -1,0 +1,125 @@
+//! What K3s will make and log at its first start.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use super::Seen;
+use super::table::DATA_DIR;
+use crate::Role;
+use crate::embedded;
+use crate::k3s::Effective;
+use crate::k3s::kubelet;
+use crate::mode::FileMode;
+use crate::version::KubernetesMinor;
+
+/// The components in the order in which K3s starts them.
+const COMPONENTS: [&str; 5] =
+    ["kube-apiserver", "kube-scheduler", "kube-controller-manager", "kube-proxy", "kubelet"];
+
+/// What K3s will make at a path.
+#[derive(Debug, Clone)]
+pub(super) struct Made {
+    /// Its mode.
+    pub(super) mode: FileMode,
+    /// Whether it is a directory.
+    pub(super) directory: bool,
+    /// Its text, where anybody reads it.
+    pub(super) text: String,
+}
+
+/// A row of first-start.yaml.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Row {
+    /// The only role in which K3s makes it.
+    role: Option<Role>,
+    /// The first minor of which it does.
+    from: Option<KubernetesMinor>,
+    /// Whether it does so only with embedded etcd.
+    #[serde(default)]
+    etcd: bool,
+    #[serde(default)]
+    directory: bool,
+    mode: String,
+    paths: Vec<String>,
+    #[serde(default)]
+    text: String,
+}
+
+/// Returns what K3s will make, by path.
+pub(super) fn files(seen: &Seen<'_>) -> BTreeMap<String, Made> {
+    static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| embedded::table("first-start"));
+    let mut made = BTreeMap::new();
+    let path_of = |path: &str| match path.strip_prefix('/') {
+        Some(_) => path.to_owned(),
+        None => seen.data_dir.join(path).to_string(),
+    };
+    let here = ROWS.iter().filter(|row| {
+        row.role.is_none_or(|role| role == seen.role)
+            && seen.minor.is_within(row.from, None)
+            && (seen.etcd || !row.etcd)
+    });
+    for row in here {
+        // The tests read every mode.
+        let Ok(mode) = row.mode.parse::<FileMode>() else { continue };
+        let text = row.text.replace(DATA_DIR, seen.data_dir.as_str());
+        let one = Made { mode, directory: row.directory, text };
+        made.extend(row.paths.iter().map(|path| (path_of(path), one.clone())));
+    }
+    if let Some(text) = kubelet::default_config(seen.minor, seen.data_dir) {
+        let path = path_of(&format!("{}/{}", kubelet::DROP_INS, kubelet::DEFAULTS));
+        made.insert(path, Made { mode: FileMode::PRIVATE_FILE, directory: false, text });
+    }
+    made
+}
+
+/// Returns the lines that K3s will log when it starts its components: each with its flags, in K3s' order. Their time is
+/// Go's zero, since there is none yet.
+#[must_use]
+pub fn forecast_journal(effective: &Effective) -> String {
+    let line = |message: &str| {
+        let message = message.replace('\\', "\\\\").replace('"', "\\\"");
+        format!("time=\"0001-01-01T00:00:00Z\" level=info msg=\"{message}\"\n")
+    };
+    let started = COMPONENTS.iter().filter_map(|name| Some((name, effective.components.get(*name)?)));
+    let mut journal: String =
+        started.map(|(name, flags)| line(&format!("Running {name} {}", flags.join(" ")))).collect();
+    // What K3s says when it makes the first member (pkg/cluster/managed.go).
+    let etcd = effective
+        .components
+        .get("kube-apiserver")
+        .is_some_and(|flags| flags.iter().any(|flag| flag.starts_with("--etcd-cafile=")));
+    if etcd {
+        journal.insert_str(0, &line("Managed etcd cluster initializing"));
+    }
+    journal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mode_is_one() {
+        let rows: Vec<Row> = embedded::table("first-start");
+        assert!(rows.iter().all(|row| row.mode.parse::<FileMode>().is_ok()));
+    }
+
+    #[test]
+    fn a_message_is_quoted_as_logrus_quotes_it() {
+        let mut effective = Effective {
+            files: Vec::new(),
+            argv: Vec::new(),
+            warnings: Vec::new(),
+            refusals: Vec::new(),
+            values: BTreeMap::new(),
+            components: BTreeMap::new(),
+        };
+        let flags = vec!["--a=\"b\\".to_owned(), "--c=1".to_owned()];
+        effective.components.insert("kubelet".to_owned(), flags);
+        let line = "time=\"0001-01-01T00:00:00Z\" level=info msg=\"Running kubelet --a=\\\"b\\\\ --c=1\"\n";
+        assert_eq!(forecast_journal(&effective), line);
+    }
+}

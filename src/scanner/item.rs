@@ -1,0 +1,322 @@
+//! What a check wants of what it looked at: the rules of check/test.go of kube-bench.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::kubernetes::yaml::{self, Node, Value};
+
+/// One test. At most one comparison beside the named fields: `eq: "false"`, `gte: "30"`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Item {
+    /// What to look for in a text.
+    #[serde(default)]
+    pub(super) flag: String,
+    /// What to look for in a configuration: `.a.b`, a field; `.a[]`, a list, with commas; else just this text, found
+    /// in any configuration.
+    #[serde(default)]
+    pub(super) path: String,
+    /// Whether it has to be there.
+    #[serde(default = "yes")]
+    pub(super) set: bool,
+    #[serde(flatten)]
+    compare: BTreeMap<String, Operand>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What is compared with.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum Operand {
+    One(String),
+    Several(Vec<String>),
+}
+
+/// What was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// What a command printed.
+    Text,
+    /// A configuration.
+    Config,
+}
+
+/// What a test came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Whether it is met.
+    pub(super) met: bool,
+    /// What was found, if it was.
+    pub(super) value: Option<String>,
+    /// Where.
+    pub(super) source: Source,
+    /// The text that decided: the whole of it, or one line.
+    pub(super) text: String,
+}
+
+impl Item {
+    /// Puts the test to a text, or to each of its lines until one does not pass.
+    pub(super) fn of(&self, source: Source, text: &str, each_line: bool) -> Found {
+        let text = text.trim_end_matches([' ', '\n']);
+        let lines: Vec<&str> = if each_line { text.split('\n').collect() } else { vec![text] };
+        let mut found =
+            Found { met: false, value: None, source, text: lines.first().copied().unwrap_or("").to_owned() };
+        for line in lines {
+            found = self.of_one(source, line);
+            if !found.met {
+                break;
+            }
+        }
+        found
+    }
+
+    fn of_one(&self, source: Source, text: &str) -> Found {
+        let value = match source {
+            Source::Text => Ok(find(text, &self.flag)),
+            Source::Config => field(text, &self.path),
+        };
+        // What cannot be parsed passes no test, not even one for what is not there.
+        let met = value.as_ref().is_ok_and(|value| match (self.set, value, self.compare.iter().next()) {
+            (false, value, _) => value.is_none(),
+            (true, None, _) => false,
+            (true, Some(_), None) => true,
+            (true, Some(value), Some((operator, operand))) => compare(operator, value, &operand.text()),
+        });
+        Found { met, value: value.ok().flatten(), source, text: text.to_owned() }
+    }
+
+    /// What it looks for there.
+    pub(super) fn name(&self, source: Source) -> &str {
+        match source {
+            Source::Text => &self.flag,
+            Source::Config => self.path.trim_start_matches('.').trim_end_matches("[]"),
+        }
+    }
+
+    /// What it wants of the value, in words; none where it only has to be there.
+    pub(super) fn wanted(&self) -> Option<String> {
+        let (operator, operand) = self.compare.iter().next()?;
+        let operand = match operand {
+            Operand::One(text) => text.clone(),
+            Operand::Several(texts) if texts.len() > 3 => format!("one of {} that it knows", texts.len()),
+            Operand::Several(texts) => texts.join(", "),
+        };
+        Some(match operator.as_str() {
+            "eq" => operand,
+            "noteq" => format!("anything but {operand}"),
+            "gt" => format!("more than {operand}"),
+            "gte" => format!("at least {operand}"),
+            "lt" => format!("less than {operand}"),
+            "lte" => format!("at most {operand}"),
+            "has" => format!("something with {operand}"),
+            "nothave" => format!("something without {operand}"),
+            "bitmask" => format!("no more than {operand}"),
+            "valid_elements" => format!("nothing but {operand}"),
+            other => format!("by {other}, a comparison that there is not, {operand}"),
+        })
+    }
+
+    /// Tells whether its comparison is one that kube-bench does not have, so that it passes nothing.
+    pub(super) fn compares_in_vain(&self) -> bool {
+        self.compare.keys().any(|operator| !OPERATORS.contains(&operator.as_str()))
+    }
+
+    #[cfg(test)]
+    pub(super) fn compares_once_at_most(&self) -> bool {
+        self.compare.len() <= 1 && (self.set || self.compare.is_empty())
+    }
+}
+
+/// kube-bench's comparisons, without `regex`, which no benchmark for K3s uses.
+const OPERATORS: [&str; 10] =
+    ["eq", "noteq", "gt", "gte", "lt", "lte", "has", "nothave", "bitmask", "valid_elements"];
+
+impl Operand {
+    fn text(&self) -> String {
+        match self {
+            Self::One(text) => text.clone(),
+            Self::Several(texts) => texts.join(","),
+        }
+    }
+}
+
+/// Looks for a flag as kube-bench's `(flag)(=|: *)*([^\s]*) *` does: at its first place, and up to the next space.
+fn find(text: &str, flag: &str) -> Option<String> {
+    if flag.is_empty() {
+        return None;
+    }
+    let (_, mut rest) = text.split_once(flag)?;
+    loop {
+        rest = match (rest.strip_prefix('='), rest.strip_prefix(':')) {
+            (Some(rest), _) => rest,
+            (_, Some(rest)) => rest.trim_start_matches(' '),
+            _ => break,
+        };
+    }
+    let value = rest.split([' ', '\t', '\n', '\r', '\u{c}']).next().unwrap_or_default();
+    Some(match value {
+        "" if flag.starts_with("--") => "true".to_owned(),
+        "" => flag.to_owned(),
+        value => value.to_owned(),
+    })
+}
+
+/// Looks for a field in YAML or JSON; an empty one is none.
+fn field(text: &str, path: &str) -> Result<Option<String>, yaml::Problem> {
+    let document = yaml::read(text.as_bytes())?;
+    let Some(fields) = path.strip_prefix('.') else {
+        return Ok(Some(path.to_owned()).filter(|path| !path.is_empty()));
+    };
+    let (fields, list) = fields.strip_suffix("[]").map_or((fields, false), |fields| (fields, true));
+    let mut node = document;
+    for name in fields.split('.') {
+        node = node.and_then(|node| member(node, name));
+    }
+    let text = node.map(|node| match node {
+        Node { value: Value::List(items), .. } if list => {
+            items.iter().map(|item| item.go_text() + ",").collect()
+        }
+        _ if list => String::new(),
+        node => node.go_text(),
+    });
+    Ok(text.filter(|text| !text.is_empty()))
+}
+
+/// Returns the value of a key; the last, where it is there twice.
+fn member(node: Node, name: &str) -> Option<Node> {
+    let Value::Map(pairs) = node.value else { return None };
+    pairs.into_iter().rev().find(|(key, _)| key.go_text() == name).map(|(_, value)| value)
+}
+
+/// Compares what was found with what is wanted; a comparison that there is not is never true.
+fn compare(operator: &str, found: &str, wanted: &str) -> bool {
+    let numbers = || Some((found.trim().parse::<i64>().ok()?, wanted.trim().parse::<i64>().ok()?));
+    let number = |holds: fn(i64, i64) -> bool| numbers().is_some_and(|(found, wanted)| holds(found, wanted));
+    let equal = || match found.to_lowercase() {
+        boolean if boolean == "true" || boolean == "false" => boolean == wanted,
+        _ => found == wanted,
+    };
+    match operator {
+        "eq" => equal(),
+        "noteq" => !equal(),
+        "gt" => number(|found, wanted| found > wanted),
+        "gte" => number(|found, wanted| found >= wanted),
+        "lt" => number(|found, wanted| found < wanted),
+        "lte" => number(|found, wanted| found <= wanted),
+        "has" => found.contains(wanted),
+        "nothave" => !found.contains(wanted),
+        "bitmask" => {
+            let bits = |text| i64::from_str_radix(text, 8).ok();
+            bits(found).zip(bits(wanted)).is_some_and(|(found, most)| most & found == found)
+        }
+        "valid_elements" => {
+            let (found, valid) = (elements(found), elements(wanted));
+            found.is_empty() == valid.is_empty() && found.iter().all(|element| valid.contains(element))
+        }
+        _ => false,
+    }
+}
+
+fn elements(list: &str) -> Vec<&str> {
+    let list = list.trim().trim_end_matches(',');
+    if list.is_empty() { Vec::new() } else { list.split(',').map(str::trim).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(json: &str) -> Item {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn every_comparison_is_kube_benchs() {
+        for (operator, found, wanted, met) in [
+            ("eq", "False", "false", true),
+            ("eq", "false\"", "false", false),
+            ("eq", "ABC", "abc", false),
+            ("noteq", "TRUE", "false", true),
+            ("noteq", "0\"", "0", true),
+            ("noteq", "0", "0", false),
+            ("gt", "1", "0", true),
+            ("gt", "0", "0", false),
+            ("gte", "30", "30", true),
+            ("gte", "29", "30", false),
+            ("gte", "30\"", "30", false),
+            ("lt", "1", "2", true),
+            ("lt", "2", "2", false),
+            ("lte", "2", "2", true),
+            ("lte", "3", "2", false),
+            ("has", "Node,RBAC", "RBAC", true),
+            ("has", "Node", "RBAC", false),
+            ("nothave", "Node", "AlwaysAllow", true),
+            ("nothave", "Node,AlwaysAllow", "AlwaysAllow", false),
+            ("bitmask", "600", "644", true),
+            ("bitmask", "640", "600", false),
+            ("bitmask", "0", "600", true),
+            ("bitmask", "permissions", "644", false),
+            ("valid_elements", "a, b,", "b,a,c", true),
+            ("valid_elements", "a,b\"", "a,b", false),
+            ("valid_elements", "", "a", false),
+            ("valid_elements", "", "", true),
+            ("noteqx", "1", "0", false),
+        ] {
+            assert_eq!(compare(operator, found, wanted), met, "{found} {operator} {wanted}");
+        }
+    }
+
+    #[test]
+    fn the_first_place_of_a_flag_counts_and_the_closing_quote_is_part_of_the_last_value() {
+        let line = "x msg=\"Running kubelet --a=1 --b --a=2 --last=3\"";
+        assert_eq!(find(line, "--a").as_deref(), Some("1"));
+        assert_eq!(find(line, "--b").as_deref(), Some("true"));
+        assert_eq!(find(line, "--last").as_deref(), Some("3\""));
+        assert_eq!(find(line, "--c"), None);
+        assert_eq!(find("  cert-file:   /a b", "cert-file").as_deref(), Some("/a"));
+        assert_eq!(find("root:root", "root:root").as_deref(), Some("root:root"));
+        assert_eq!(find("--x-y=1", "--x").as_deref(), Some("-y=1"));
+        assert_eq!(find(line, ""), None);
+    }
+
+    #[test]
+    fn what_is_not_there_passes_only_a_test_for_that() {
+        let text = |json: &str, text: &str| item(json).of(Source::Text, text, false).met;
+        assert!(text(r#"{"flag": "--a", "set": false}"#, ""));
+        assert!(!text(r#"{"flag": "--a", "set": false}"#, "--a=1"));
+        assert!(!text(r#"{"flag": "--a", "noteq": "1"}"#, "--b=2"));
+        assert!(text(r#"{"flag": "--a"}"#, "--a"));
+    }
+
+    #[test]
+    fn each_line_has_to_pass() {
+        let mode = item(r#"{"flag": "permissions", "bitmask": "600"}"#);
+        let two = "permissions=600\npermissions=644\n";
+        assert!(mode.of(Source::Text, two, false).met, "the first is found");
+        let found = mode.of(Source::Text, two, true);
+        assert!(!found.met);
+        assert_eq!(found.text, "permissions=644");
+        assert!(!mode.of(Source::Text, "", true).met);
+    }
+
+    #[test]
+    fn a_configuration_is_read_by_path() {
+        let config = "a: {b-c: true, port: 0, e: ''}\nl: [x, z]\n";
+        let found = |path: &str| field(config, path).unwrap();
+        assert_eq!(found(".a.b-c").as_deref(), Some("true"));
+        assert_eq!(found(".a.port").as_deref(), Some("0"));
+        assert_eq!(found(".a.e"), None);
+        assert_eq!(found(".a.x.y"), None);
+        assert_eq!(found(".l[]").as_deref(), Some("x,z,"));
+        assert_eq!(found(".none[]"), None);
+        assert_eq!(found("/a/file").as_deref(), Some("/a/file"), "it says itself wherever it is asked");
+        assert_eq!(found(""), None);
+        let unset = item(r#"{"path": ".a", "set": false}"#);
+        assert!(unset.of(Source::Config, "b: 1", false).met);
+        assert!(!unset.of(Source::Config, "b: [", false).met);
+    }
+}
