@@ -1,0 +1,119 @@
+//! The table of the components' arguments (src/k3s/data/component-flags.yaml) against Kubernetes itself: a small Go
+//! program (tests/oracle/component_flags) is linked against a minor and prints every flag, and the table must have
+//! exactly these for that minor, each with its kind of value.
+//!
+//! `K3S_HARDEN_TIER=2 cargo test --test component_flags`, with Go installed; without the variable it is skipped. It
+//! asks the newest minor; `K3S_HARDEN_FLAGS_OF="1.23 1.30"` or `=all` asks others. With nothing built, one takes four
+//! to six minutes of CPU. What
+//! differs is printed as rows of the table.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test of programs that prints its figures"
+)]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use crate::support::kubernetes::RELEASES;
+use k3s_harden::kubernetes::component_flags::{self, Kind};
+use k3s_harden::version::KubernetesMinor;
+use serde_json::Value;
+
+const TIER: &str = "K3S_HARDEN_TIER";
+const MINORS: &str = "K3S_HARDEN_FLAGS_OF";
+
+#[test]
+fn the_table_has_what_kubernetes_has() {
+    if !std::env::var(TIER).is_ok_and(|tier| tier == "2") {
+        return println!("skipped: {TIER} is not 2");
+    }
+    let wanted = std::env::var(MINORS).unwrap_or_default();
+    let supported = KubernetesMinor::supported();
+    assert_eq!(supported.len(), RELEASES.len(), "a minor has no release here");
+    let mut wrong = String::new();
+    let mut asked = 0;
+    for (index, (minor, release)) in supported.iter().rev().zip(RELEASES).enumerate() {
+        assert!(release.starts_with(&format!("v{minor}.")), "{release} is not of {minor}");
+        let chosen = if wanted.is_empty() {
+            index == 0
+        } else {
+            wanted == "all" || wanted.split([' ', ',']).any(|word| word == minor.to_string())
+        };
+        if chosen {
+            asked += 1;
+            compare(*minor, release, &mut wrong);
+        }
+    }
+    assert!(asked > 0, "{MINORS}={wanted} names no minor");
+    assert!(wrong.is_empty(), "the table differs:\n{wrong}");
+}
+
+/// Compares the table for one minor, and writes what differs to `wrong`.
+fn compare(minor: KubernetesMinor, release: &str, wrong: &mut String) {
+    let begin = Instant::now();
+    let directory = tempfile::tempdir().unwrap();
+    let mut theirs: BTreeMap<(String, String), Kind> = BTreeMap::new();
+    let mut count = 0;
+    for line in print_flags(directory.path(), release).lines() {
+        let row: Value = serde_json::from_str(line).unwrap();
+        let text = |key: &str| row[key].as_str().unwrap().to_owned();
+        count += 1;
+        let (component, name) = (text("component"), text("name").replace('_', "-"));
+        let kind = kind(&text("type"));
+        if row["shared"] == true {
+            let ours = component_flags::all().get(&component).and_then(|flags| flags.get(&name));
+            if ours.is_none_or(|flag| !flag.k3s || flag.from.is_some() || flag.until.is_some()) {
+                writeln!(wrong, "{minor} {component}: {name}: {{kind: {kind:?}, k3s: true}}").unwrap();
+            }
+        } else {
+            theirs.insert((component, name), kind);
+        }
+    }
+    for (component, flags) in component_flags::all() {
+        for (name, flag) in flags.iter().filter(|(_, flag)| flag.is_of(minor)) {
+            match theirs.remove(&(component.clone(), name.clone())) {
+                Some(kind) if kind == flag.kind => {}
+                Some(kind) => {
+                    writeln!(wrong, "{minor} {component}: {name} is {kind:?}, not {:?}", flag.kind).unwrap();
+                }
+                None if flag.k3s => {}
+                None => writeln!(wrong, "{minor} {component}: {name} is not there").unwrap(),
+            }
+        }
+    }
+    for ((component, name), kind) in theirs {
+        writeln!(wrong, "{minor} {component}: {name}: {{kind: {kind:?}}} is missing").unwrap();
+    }
+    println!("{release}: {count} flags in {:.0} s", begin.elapsed().as_secs_f64());
+}
+
+/// Builds the Go program against a release and returns what it prints.
+fn print_flags(directory: &Path, release: &str) -> String {
+    let program =
+        crate::support::kubernetes::build(directory, release, Path::new("tests/oracle/component_flags"));
+    let printed = Command::new(program).output().unwrap();
+    assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
+    String::from_utf8(printed.stdout).unwrap()
+}
+
+/// Returns the kind of a flag by what pflag calls its type.
+fn kind(name: &str) -> Kind {
+    match name {
+        "bool" => Kind::Boolean,
+        "int" | "int32" | "int64" | "Level" => Kind::Integer,
+        "uint" | "uint32" | "uint64" => Kind::Unsigned,
+        "float32" | "float64" => Kind::Number,
+        "duration" => Kind::Duration,
+        "ip" => Kind::Address,
+        "stringSlice" | "stringArray" | "int32Slice" | "namedCertKey" | "[]v1.Taint" => Kind::List,
+        "mapStringString" | "mapStringBool" | "stringToString" | "colonSeparatedMultimapStringString" => {
+            Kind::Map
+        }
+        _ => Kind::Text,
+    }
+}

@@ -1,0 +1,33 @@
+//! The tests of the binary and of the crate: a module for each part.
+
+mod ansible;
+mod apiserver_start;
+mod baseline;
+mod beds;
+mod carriers;
+mod cli;
+mod component_flags;
+mod crash;
+mod documents;
+mod effective;
+mod examples;
+mod explain;
+mod fixtures;
+mod hostile;
+mod judges;
+mod known;
+mod mutations;
+mod oracle;
+mod own_output;
+mod placing;
+mod policies;
+mod preflight;
+mod real_root;
+mod reports;
+mod rules;
+mod scanner;
+mod support;
+mod undo;
+mod verify;
+mod waivers;
+mod yaml_v2;

@@ -1,0 +1,157 @@
+//! A node to try the binary on: a temporary root, run after run, with output that is the same everywhere.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_debug_implementations,
+    reason = "each test binary uses a part of it"
+)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
+
+pub mod kubernetes;
+pub mod node;
+
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A temporary root.
+pub struct Node {
+    dir: tempfile::TempDir,
+}
+
+/// What a run printed, with the root's path, the owner and the version replaced by names.
+pub struct Output {
+    pub stdout: String,
+    pub stderr: String,
+    pub code: i32,
+}
+
+impl Node {
+    pub fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Puts a file below the root.
+    pub fn file(self, path: &str, text: impl AsRef<[u8]>) -> Self {
+        let path = self.dir.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        self
+    }
+
+    /// Copies a directory to the root.
+    pub fn copy(self, from: &Path) -> Self {
+        for (path, _) in walk(from) {
+            let (source, target) = (from.join(&path), self.dir.path().join(&path));
+            if source.is_dir() {
+                fs::create_dir_all(&target).unwrap();
+            } else {
+                fs::copy(source, &target).unwrap();
+            }
+            // Whatever the umask was, here or where the files were checked out.
+            let mode = if target.is_dir() { 0o755 } else { 0o644 };
+            fs::set_permissions(&target, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        self
+    }
+
+    pub fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.path().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    pub fn mode(&self, path: &str) -> String {
+        format!("{:04o}", fs::symlink_metadata(self.path().join(path)).unwrap().permissions().mode() & 0o7777)
+    }
+
+    /// Runs the binary on this root, as whoever runs the tests.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.run_with(arguments, &[])
+    }
+
+    /// The same with environment variables.
+    pub fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+        let mut command = binary();
+        // In front, because some verbs take everything behind `--`.
+        command.arg("--root").arg(self.path()).envs(variables.iter().copied());
+        if !arguments.contains(&"--owner") {
+            command.args(["--owner", &owner()]);
+        }
+        command.args(arguments);
+        finish(command, self.path())
+    }
+
+    /// Returns every path below the root but the journal's, with its mode.
+    pub fn tree(&self) -> String {
+        let mut text = String::new();
+        for (path, mode) in walk(self.path()) {
+            if !path.starts_with("var/lib/k3s-harden") {
+                writeln!(text, "{mode} {}", path.display()).unwrap();
+            }
+        }
+        text
+    }
+
+    /// Returns what changes when anything is written: (path, ctime, inode) of everything.
+    pub fn fingerprint(&self) -> Vec<(PathBuf, i64, i64, u64)> {
+        walk(self.path())
+            .into_iter()
+            .map(|(path, _)| {
+                let metadata = fs::symlink_metadata(self.path().join(&path)).unwrap();
+                (path, metadata.ctime(), metadata.ctime_nsec(), metadata.ino())
+            })
+            .collect()
+    }
+}
+
+/// The binary with a clean environment.
+pub fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_k3s-harden"));
+    command.env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
+    command
+}
+
+/// Runs a command and makes its output the same everywhere.
+pub fn finish(mut command: Command, root: &Path) -> Output {
+    let output = command.output().unwrap();
+    let clean = |bytes: Vec<u8>| {
+        String::from_utf8(bytes)
+            .unwrap()
+            .replace(root.to_str().unwrap(), "ROOT")
+            .replace(&format!("owner {}", owner()), "owner OWNER")
+            .replace(&format!("--owner {}", owner()), "--owner OWNER")
+            .replace(env!("CARGO_PKG_VERSION"), "VERSION")
+    };
+    Output { stdout: clean(output.stdout), stderr: clean(output.stderr), code: output.status.code().unwrap() }
+}
+
+/// `uid:gid` of whoever runs the tests.
+pub fn owner() -> String {
+    format!("{}:{}", nix::unistd::geteuid(), nix::unistd::getegid())
+}
+
+/// Returns every path below `root` with its mode, sorted.
+pub fn walk(root: &Path) -> Vec<(PathBuf, String)> {
+    fn visit(root: &Path, folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+        let mut entries: Vec<PathBuf> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        entries.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str() as &OsStr));
+        for path in entries {
+            let metadata = fs::symlink_metadata(&path).unwrap();
+            let mode = format!("{:04o}", metadata.permissions().mode() & 0o7777);
+            found.push((path.strip_prefix(root).unwrap().to_owned(), mode));
+            if metadata.is_dir() {
+                visit(root, &path, found);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    visit(root, root, &mut found);
+    found
+}

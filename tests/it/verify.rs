@@ -1,0 +1,296 @@
+//! `verify` as its users see it.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
+
+use crate::support::Node;
+use serde_json::Value;
+
+const CONFIG: &str = "etc/rancher/k3s/config.yaml";
+
+fn hardened(arguments: &[&str]) -> Node {
+    let node = Node::new();
+    let words: Vec<&str> = ["apply", "-q"].iter().chain(arguments).copied().collect();
+    let output = node.run(&words);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    node
+}
+
+fn report(node: &Node, arguments: &[&str]) -> (Value, i32) {
+    let words: Vec<&str> = ["verify", "--format", "json"].iter().chain(arguments).copied().collect();
+    let output = node.run(&words);
+    (serde_json::from_str(&output.stdout).unwrap_or_else(|_| panic!("{}", output.stderr)), output.code)
+}
+
+fn ids(report: &Value, status: &str) -> Vec<String> {
+    let controls = report["controls"].as_array().unwrap().iter();
+    controls
+        .filter(|control| control["status"] == status)
+        .map(|control| control["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn what_apply_makes_fails_nowhere() {
+    for minor in ["1.23", "1.24", "1.25", "1.26", "1.27", "1.28", "1.29", "1.31", "1.33", "1.35", "1.37"] {
+        for (role, profile) in
+            [("server", "cis"), ("server", "cis,strict"), ("agent", "cis"), ("agent", "cis,strict")]
+        {
+            let node = hardened(&["--k3s-version", minor, "--role", role, "--profile", profile]);
+            let (report, code) = report(&node, &[]);
+            let failed: Vec<String> = ids(&report, "fail");
+            assert!(failed.is_empty() && code == 0, "{minor} {role} {profile}: {failed:?}");
+            assert!(report["controls"].as_array().unwrap().len() >= 125, "all of them are told");
+            assert_eq!(report["started"], false);
+        }
+    }
+}
+
+/// What K3s does not do by itself on a server: an audit log, and tokens that end.
+const BARE: [&str; 5] = ["1.2.16", "1.2.17", "1.2.18", "1.2.19", "1.2.30"];
+
+#[test]
+fn a_bare_node_fails_where_the_benchmark_says() {
+    let (before, code) = report(&Node::new(), &["--k3s-version", "1.33", "--role", "server"]);
+    assert_eq!((ids(&before, "fail"), code), (BARE.map(String::from).to_vec(), 2));
+    let warned = ids(&before, "warn");
+    for id in ["1.2.27", "3.2.1", "4.2.13"] {
+        assert!(warned.contains(&id.to_owned()), "{id}: {warned:?}");
+    }
+    for (words, expected) in [(["--fail-on", "never"], 0), (["--fail-on", "warn"], 2)] {
+        let words = ["verify", "--k3s-version", "1.33"].into_iter().chain(words).collect::<Vec<_>>();
+        assert_eq!(Node::new().run(&words).code, expected);
+    }
+}
+
+#[test]
+fn each_argument_that_is_undone_is_found() {
+    let cases = [
+        ("kube-apiserver-arg: anonymous-auth=true", "1.2.1"),
+        ("kube-apiserver-arg: token-auth-file=/t", "1.2.2"),
+        ("kube-apiserver-arg: authorization-mode=AlwaysAllow", "1.2.6"),
+        ("kube-apiserver-arg: authorization-mode=RBAC", "1.2.7"),
+        ("kube-apiserver-arg: authorization-mode=Node", "1.2.8"),
+        ("kube-apiserver-arg: disable-admission-plugins=ServiceAccount", "1.2.12"),
+        ("kube-apiserver-arg: disable-admission-plugins=NamespaceLifecycle", "1.2.13"),
+        ("kube-apiserver-arg: disable-admission-plugins=NodeRestriction", "1.2.14"),
+        ("kube-apiserver-arg: profiling=true", "1.2.15"),
+        ("kube-apiserver-arg: service-account-lookup=false", "1.2.21"),
+        ("kube-apiserver-arg: tls-cipher-suites=TLS_RSA_WITH_AES_128_CBC_SHA", "1.2.29"),
+        ("kube-controller-manager-arg: profiling=true", "1.3.2"),
+        ("kube-controller-manager-arg: use-service-account-credentials=false", "1.3.3"),
+        ("kube-controller-manager-arg: feature-gates=RotateKubeletServerCertificate=false", "1.3.6"),
+        ("kube-controller-manager-arg: bind-address=0.0.0.0", "1.3.7"),
+        ("kube-scheduler-arg: profiling=true", "1.4.1"),
+        ("kube-scheduler-arg: bind-address=0.0.0.0", "1.4.2"),
+        ("kubelet-arg: anonymous-auth=true", "4.2.1"),
+        ("kubelet-arg: authorization-mode=AlwaysAllow", "4.2.2"),
+        ("kubelet-arg: client-ca-file=", "4.2.3"),
+        ("kubelet-arg: read-only-port=10255", "4.2.4"),
+        ("kubelet-arg: make-iptables-util-chains=false", "4.2.6"),
+        ("kubelet-arg: rotate-certificates=false", "4.2.10"),
+        ("kubelet-arg: feature-gates=RotateKubeletServerCertificate=false", "4.2.11"),
+        ("kube-proxy-arg: metrics-bind-address=0.0.0.0", "4.3.1"),
+    ];
+    for (line, id) in cases {
+        // What only the configuration says, without a drop-in of ours that would win.
+        let node = Node::new().file(CONFIG, format!("{line}\n"));
+        let (report, code) = report(&node, &["--k3s-version", "1.33", "--role", "server"]);
+        let failed = ids(&report, "fail");
+        assert_eq!(code, 2);
+        assert!(failed.contains(&id.to_owned()), "{line}: {failed:?}");
+        let others: Vec<&String> =
+            failed.iter().filter(|other| *other != id && !BARE.contains(&other.as_str())).collect();
+        let shares_its_cause = line.ends_with("AlwaysAllow") && line.starts_with("kube-apiserver");
+        assert!(others.is_empty() || shares_its_cause, "{line}: {others:?} too");
+    }
+}
+
+#[test]
+fn a_file_of_authorizers_takes_the_place_of_k3s_own_flags() {
+    let files = "kube-apiserver-arg: [authorization-config=/a.yaml, authentication-config=/b.yaml]\n";
+    let node = Node::new().file(CONFIG, files);
+    let (report, _) = report(&node, &["--k3s-version", "1.33", "--role", "server"]);
+    let passed = ids(&report, "pass");
+    for id in ["1.2.1", "1.2.6", "1.2.7", "1.2.8"] {
+        assert!(!passed.contains(&id.to_owned()), "{id}: only the files say");
+    }
+}
+
+#[test]
+fn k3s_own_switches_are_on_by_any_word_of_gos() {
+    let switches = "secrets-encryption: 1\nprotect-kernel-defaults: T\ncluster-init: 't'\n";
+    let node = Node::new().file(CONFIG, switches);
+    let (report, _) = report(&node, &["--k3s-version", "1.24", "--role", "server"]);
+    let passed = ids(&report, "pass");
+    for id in ["1.2.26", "1.2.29", "1.2.30", "4.2.6"] {
+        assert!(passed.contains(&id.to_owned()), "{id}: {passed:?}");
+    }
+}
+
+#[test]
+fn a_gate_that_is_beta_goes_with_all_of_them() {
+    for (gates, open) in [
+        ("AllBeta=false", false),
+        ("AllBeta=false,RotateKubeletServerCertificate=true", true),
+        ("AllBeta=true,RotateKubeletServerCertificate=false", false),
+        ("AllAlpha=false", true),
+    ] {
+        let config = format!(
+            "kubelet-arg: ['feature-gates={gates}']\nkube-controller-manager-arg: ['feature-gates={gates}']\n"
+        );
+        let (report, _) = report(&Node::new().file(CONFIG, config), &["--k3s-version", "1.33"]);
+        for id in ["1.3.6", "4.2.11"] {
+            assert_eq!(ids(&report, "pass").contains(&id.to_owned()), open, "{gates} {id}");
+        }
+    }
+}
+
+#[test]
+fn a_selection_is_looked_at_alone() {
+    let node = hardened(&["--k3s-version", "1.33"]);
+    let (one, _) = report(&node, &["--only", "1.2.16"]);
+    assert_eq!(one["controls"].as_array().unwrap().len(), 1);
+    let (section, _) = report(&node, &["--only", "4.2"]);
+    assert_eq!(section["controls"].as_array().unwrap().len(), 14);
+    let (without, _) = report(&node, &["--skip", "5,audit-policy"]);
+    assert!(without["controls"].as_array().unwrap().iter().all(|control| control["name"] != "audit-policy"));
+    let wrong = node.run(&["verify", "--only", "9.9"]);
+    assert_eq!(wrong.code, 65, "{}", wrong.stderr);
+    let wrong = node.run(&["verify", "--benchmark", "1.6"]);
+    assert_eq!(wrong.code, 65, "{}", wrong.stderr);
+    let missing = node.run(&["verify", "--journal", "/nowhere.log"]);
+    assert_ne!(missing.code, 0, "{}", missing.stdout);
+    let before = node.fingerprint();
+    report(&node, &["--benchmark", "2.1"]);
+    assert_eq!(node.fingerprint(), before, "it only reads");
+}
+
+#[test]
+fn a_waiver_counts_until_it_ends_and_is_shown() {
+    let waived = |until: &str| {
+        format!(
+            "waivers:\n- {{control: audit-log-path, reason: sent elsewhere, who: J. Doe, until: {until}}}\n"
+        )
+    };
+    for (until, code, findings) in [("9999-12-31", 0, 0), ("2020-01-31", 2, 1)] {
+        let node = Node::new().file("etc/k3s-harden/settings.yaml", waived(until));
+        let words = ["--k3s-version", "1.33", "--role", "server", "--only", "1.2.16"];
+        let (json, its) = report(&node, &words);
+        assert_eq!(its, code, "{until}");
+        assert_eq!(json["controls"][0]["status"], "fail", "{until}: it is never hidden");
+        assert_eq!(json["controls"][0]["waiver"].is_object(), findings == 0, "{until}");
+        assert_eq!(json["findings"].as_array().unwrap().len(), findings, "{until}");
+        let text = node.run(&[["verify"].as_slice(), &words].concat()).stdout;
+        let says = if findings == 0 { "sent elsewhere" } else { "it counted until 2020-01-31" };
+        assert!(text.contains(says), "{text}");
+    }
+}
+
+#[test]
+fn only_worse_than_before_counts() {
+    let words = ["--k3s-version", "1.33", "--role", "server"];
+    let bare = Node::new();
+    let hardened = hardened(&words);
+    let files = tempfile::tempdir().unwrap();
+    let save = |node: &Node, name: &str| {
+        let file = files.path().join(name);
+        let (json, _) = report(node, &words);
+        std::fs::write(&file, json.to_string()).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let (before, after) = (save(&bare, "before.json"), save(&hardened, "after.json"));
+    let compare = |node: &Node, file: &str, more: &[&str]| {
+        let (json, code) = report(node, &[words.as_slice(), &["--baseline", file], more].concat());
+        let count = |list: &str| json["trend"][list].as_array().unwrap().len();
+        (code, count("better") > 0, count("worse"), json["controls"].as_array().unwrap().len())
+    };
+    // Five still fail on the bare node, and it is no worse.
+    assert_eq!(compare(&bare, &before, &[]), (0, false, 0, 131));
+    assert_eq!(compare(&hardened, &before, &[]), (0, true, 0, 131));
+    let (code, better, worse, _) = compare(&bare, &after, &[]);
+    assert!(code == 2 && !better && worse >= 10, "{code} {worse}");
+    assert_eq!(compare(&bare, &after, &["--only", "1.2.16"]), (2, false, 1, 1));
+    assert_eq!(compare(&bare, &after, &["--only", "1.2.1"]), (0, false, 0, 1));
+
+    let arguments = [["verify", "--baseline", &after].as_slice(), &words].concat();
+    let text = bare.run(&arguments);
+    assert_eq!(text.code, 2);
+    assert!(text.stdout.contains("worse   1.2.16"), "{}", text.stdout);
+    std::fs::write(&before, "{}").unwrap();
+    let wrong = bare.run(&[["verify", "--baseline", &before].as_slice(), &words].concat());
+    assert!(
+        wrong.code == 65 && wrong.stderr.contains("not a report of k3s-harden verify"),
+        "{}",
+        wrong.stderr
+    );
+}
+
+#[test]
+fn scanners_are_forecast_beside_the_verdict() {
+    let words = ["--k3s-version", "1.33", "--role", "server"];
+    let node = hardened(&words);
+    let (json, code) = report(&node, &["--as", "security-scan"]);
+    assert_eq!((json["scanner"].as_str(), json["benchmark"].as_str()), (Some("security-scan"), Some("1.12")));
+    assert_eq!(code, 2, "1.2.26 fails there on SQLite, whatever one does");
+    let one = |json: &serde_json::Value, id: &str| {
+        json["controls"].as_array().unwrap().iter().find(|control| control["id"] == id).unwrap().clone()
+    };
+    let etcd_ca = one(&json, "1.2.26");
+    assert_eq!(
+        (etcd_ca["state"].as_str(), etcd_ca["verdict"].as_str()),
+        (Some("FAIL"), Some("not_applicable"))
+    );
+    assert_eq!(one(&json, "1.2.16")["state"], "PASS");
+    for control in json["controls"].as_array().unwrap() {
+        assert!(["PASS", "FAIL", "WARN", "INFO"].contains(&control["state"].as_str().unwrap()));
+    }
+    let (skipped, code) = report(&node, &["--as", "security-scan", "--skip", "1.2.26"]);
+    assert_eq!((skipped["summary"]["FAIL"].as_u64(), code), (Some(0), 0));
+    assert_eq!(report(&node, &["--as", "security-scan", "--skip", "1.2.26", "--fail-on", "warn"]).1, 2);
+
+    // The scanner's name for a benchmark will do.
+    let (json, _) = report(&node, &["--as", "kube-bench", "--benchmark", "k3s-cis-1.9"]);
+    assert_eq!(json["benchmark"], "1.9");
+    let other = node.run(&["verify", "--as", "kube-bench", "--benchmark", "1.12"]);
+    assert!(
+        other.code == 65 && other.stderr.contains("it has 1.23, 1.24, 1.7, 1.8, 1.9"),
+        "{}",
+        other.stderr
+    );
+
+    // An open kubelet, which no scanner sees from 1.9 on.
+    let open = Node::new().file(CONFIG, "kubelet-arg: anonymous-auth=true\n");
+    let text = open.run(&[["verify", "--as", "kube-bench", "--only", "4.2.1"].as_slice(), &words].concat());
+    insta::assert_snapshot!(text.stdout, @r"
+    kube-bench with k3s-cis-1.9: server at ROOT, Kubernetes 1.33
+    K3s has not started here. This is a forecast: what holds once it starts as it is configured now.
+    [PASS] 4.2.1 The kubelet refuses anonymous requests
+           the journal's last line of kube-apiserver has --anonymous-auth false; it reads the API server's line, not the kubelet's.
+           verify says fail: true
+
+    1 checks: 1 PASS, 0 FAIL, 0 WARN, 0 INFO. Section 5 is left out.
+    ");
+}
+
+#[test]
+fn reports_are_written_by_verify_alone() {
+    let node = hardened(&["--k3s-version", "1.33"]);
+    for (form, begins) in
+        [("kube-bench", "{"), ("junit", "<?xml"), ("sarif", "{"), ("html", "<!doctype html>")]
+    {
+        let output = node.run(&["verify", "--format", form]);
+        assert!(output.code == 0 && output.stdout.starts_with(begins), "{form}: {}", output.stdout);
+        assert!(output.stdout.contains("1.2.16"), "{form}");
+        for wrong in [["plan"].as_slice(), &["verify", "--as", "kube-bench"], &["profile", "list"]] {
+            let output = node.run(&[wrong, &["--format", form]].concat());
+            assert_eq!(output.code, 64, "{wrong:?} {form}: {}", output.stderr);
+        }
+    }
+}
+
+#[test]
+fn an_image_is_not_asked_for_its_cluster() {
+    let node = hardened(&["--k3s-version", "1.33"]);
+    let output = node.run(&["verify", "--live"]);
+    assert_eq!((output.code, output.stdout.as_str()), (64, ""));
+    assert!(output.stderr.contains("no cluster belongs to the root of an image"), "{}", output.stderr);
+}
