@@ -5,10 +5,10 @@ use std::fmt;
 /// Result of everything in this library that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// The class of an error; [`Kind::exit_code`] is the one table of exit codes.
+/// The class of an error; [`ErrorKind::exit_code`] is the one table of exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Kind {
+pub enum ErrorKind {
     /// The run failed.
     Failed,
     /// The command line makes no sense.
@@ -23,7 +23,7 @@ pub enum Kind {
     NotPermitted,
 }
 
-impl Kind {
+impl ErrorKind {
     /// Returns the exit code of the process, after sysexits.h where it has one.
     #[must_use]
     pub fn exit_code(self) -> u8 {
@@ -88,7 +88,7 @@ impl fmt::Display for Place {
 #[derive(Debug, thiserror::Error)]
 #[error("{}{message}", self.prefix())]
 pub struct Error {
-    kind: Kind,
+    kind: ErrorKind,
     message: String,
     place: Option<Place>,
     hints: Vec<String>,
@@ -97,7 +97,7 @@ pub struct Error {
 impl Error {
     /// Creates an error of `kind`.
     #[must_use]
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), place: None, hints: Vec::new() }
     }
 
@@ -106,15 +106,15 @@ impl Error {
     pub fn system(verb: &str, path: impl fmt::Display, errno: nix::errno::Errno) -> Self {
         use nix::errno::Errno;
         let kind = match errno {
-            Errno::EACCES | Errno::EPERM => Kind::NotPermitted,
+            Errno::EACCES | Errno::EPERM => ErrorKind::NotPermitted,
             Errno::EROFS
             | Errno::EBUSY
             | Errno::ENOSPC
             | Errno::EDQUOT
             | Errno::EISDIR
             | Errno::ENOTDIR
-            | Errno::EFBIG => Kind::CannotWrite,
-            _ => Kind::Failed,
+            | Errno::EFBIG => ErrorKind::CannotWrite,
+            _ => ErrorKind::Failed,
         };
         Self::new(kind, format!("cannot {verb} {path}: {}", errno.desc()))
     }
@@ -141,7 +141,7 @@ impl Error {
 
     /// Returns the class of the error.
     #[must_use]
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn the_place_comes_first() {
         let place = Place { file: "site.yaml".into(), position: Some((3, 5)) };
-        let error = Error::new(Kind::BadInput, "unknown key \"foo\"").at(place);
+        let error = Error::new(ErrorKind::BadInput, "unknown key \"foo\"").at(place);
         assert_eq!(error.to_string(), "site.yaml:3:5: unknown key \"foo\"");
         assert_eq!(error.kind().exit_code(), 65);
         for text in ["site.yaml:3:5", "site.yaml", "K3S_TOKEN in /etc/a:b"] {

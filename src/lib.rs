@@ -45,5 +45,5 @@ pub mod scanner;
 pub mod verify;
 pub mod version;
 
-pub use error::{Error, Kind, Result};
+pub use error::{Error, ErrorKind, Result};
 pub use role::Role;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use nix::sys::stat::Mode;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// The permission bits of a file or directory, written as four octal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl FromStr for FileMode {
         let octal = matches!(text.len(), 3 | 4) && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
         let bits = octal.then(|| u32::from_str_radix(text, 8).ok()).flatten();
         bits.map(Self).ok_or_else(|| {
-            Error::new(Kind::BadInput, format!("{text:?} is not a file mode"))
+            Error::new(ErrorKind::BadInput, format!("{text:?} is not a file mode"))
                 .hint("write it in octal: \"0600\"")
         })
     }
@@ -90,7 +90,7 @@ impl FromStr for Owner {
         let numbers =
             text.split_once(':').and_then(|(uid, gid)| Some((uid.parse().ok()?, gid.parse().ok()?)));
         numbers.map(|(uid, gid)| Self { uid, gid }).ok_or_else(|| {
-            Error::new(Kind::BadInput, format!("{text:?} is not an owner"))
+            Error::new(ErrorKind::BadInput, format!("{text:?} is not an owner"))
                 .hint("write it as numbers: \"0:0\"")
         })
     }

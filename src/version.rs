@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 use crate::embedded;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// A Kubernetes minor such as 1.33. The major version is always 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
@@ -18,13 +18,13 @@ impl KubernetesMinor {
     /// Returns the profile that fits this minor best.
     ///
     /// # Errors
-    /// [`Kind::BadInput`] with the range that is supported.
+    /// [`ErrorKind::BadInput`] with the range that is supported.
     pub fn default_profile(self) -> Result<String> {
         let rows = minors();
         if let Some(row) = rows.iter().find(|row| row.minor == self) {
             return Ok(row.profile.clone());
         }
-        let mut error = Error::new(Kind::BadInput, format!("Kubernetes {self} is not supported"));
+        let mut error = Error::new(ErrorKind::BadInput, format!("Kubernetes {self} is not supported"));
         if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
             error = error.hint(format!("supported are {} to {}", first.minor, last.minor));
         }
@@ -82,7 +82,7 @@ impl FromStr for KubernetesMinor {
             .and_then(|minor| minor.parse().ok())
             .map(Self)
             .ok_or_else(|| {
-                Error::new(Kind::BadInput, format!("{text:?} is not a Kubernetes minor"))
+                Error::new(ErrorKind::BadInput, format!("{text:?} is not a Kubernetes minor"))
                     .hint("write it as \"1.33\"")
             })
     }
@@ -134,7 +134,7 @@ impl FromStr for K3sVersion {
 
     fn from_str(text: &str) -> Result<Self> {
         let bad = || {
-            Error::new(Kind::Usage, format!("{text:?} is not a K3s version"))
+            Error::new(ErrorKind::Usage, format!("{text:?} is not a K3s version"))
                 .hint("write it as v1.33.4+k3s1 or 1.33")
         };
         let number = text.strip_prefix('v').unwrap_or(text);
@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn a_minor_outside_the_table_names_the_range() {
         let error = "1.22".parse::<KubernetesMinor>().unwrap().default_profile().unwrap_err();
-        assert_eq!(error.kind(), Kind::BadInput);
+        assert_eq!(error.kind(), ErrorKind::BadInput);
         assert_eq!(error.hints(), ["supported are 1.23 to 1.37"]);
     }
 }

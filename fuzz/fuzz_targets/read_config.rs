@@ -1,7 +1,7 @@
 //! Any bytes as K3s' configuration: an answer or an error, never a panic, and what is read can be walked.
 #![no_main]
 
-use k3s_harden::kubernetes::yaml::{self, Node, Value};
+use k3s_harden::kubernetes::yaml::{self, YamlNode, YamlValue};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -16,11 +16,11 @@ fuzz_target!(|data: &[u8]| {
 });
 
 /// Counts the values in `node`.
-fn count(node: &Node) -> usize {
+fn count(node: &YamlNode) -> usize {
     assert!(node.position.0 > 0 && node.position.1 > 0, "places count from 1");
     match &node.value {
-        Value::Scalar(_) => 1,
-        Value::List(items) => 1 + items.iter().map(count).sum::<usize>(),
-        Value::Map(pairs) => 1 + pairs.iter().map(|(key, value)| count(key) + count(value)).sum::<usize>(),
+        YamlValue::Scalar(_) => 1,
+        YamlValue::List(items) => 1 + items.iter().map(count).sum::<usize>(),
+        YamlValue::Map(pairs) => 1 + pairs.iter().map(|(key, value)| count(key) + count(value)).sum::<usize>(),
     }
 }

@@ -5,24 +5,24 @@
 
 use std::collections::BTreeSet;
 
-use super::journal::{Entry, JOURNAL, Journal, Saved, State, Summary, Told, Verb};
+use super::journal::{JOURNAL, RunEntry, RunInputs, RunRecord, RunState, RunSummary, RunVerb, SavedState};
 use super::state::{forget, ids, run_directory, state_directory, unreadable};
 use crate::error::Result;
 use crate::mode::Owner;
-use crate::node::{Metadata, Node, Root, RootedPath};
+use crate::node::{Metadata, PathState, Root, RootedPath};
 
 /// What later runs need to know of the earlier ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Recorded {
+pub struct RecordedInputs {
     /// What the newest run that is in force was told.
-    pub told: Option<Told>,
+    pub told: Option<RunInputs>,
     /// Every path that one wrote, so that it is ours whatever stands there.
     pub paths: BTreeSet<RootedPath>,
     /// A run that was killed, and has to be undone or finished first.
     pub interrupted: Option<u32>,
 }
 
-impl Recorded {
+impl RecordedInputs {
     /// Reads as little as possible: the newest run that was carried out knows what all of them were told.
     ///
     /// # Errors
@@ -31,11 +31,11 @@ impl Recorded {
         let mut recorded = Self::default();
         for id in ids(root)?.into_iter().rev() {
             // A run that was killed before it changed anything has no journal.
-            let Some(journal) = Summary::read(root, id)? else { continue };
+            let Some(journal) = RunSummary::read(root, id)? else { continue };
             match journal.state {
-                State::RolledBack => {}
-                State::Begun => recorded.interrupted = Some(id),
-                State::Committed => {
+                RunState::RolledBack => {}
+                RunState::Begun => recorded.interrupted = Some(id),
+                RunState::Committed => {
                     if !journal.kept {
                         recorded.interrupted = Some(id);
                     }
@@ -53,13 +53,13 @@ impl Recorded {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed<'a> {
     /// What the first of them, at least, knows: what was there before.
-    pub by: Vec<(&'a Journal, &'a Entry)>,
+    pub by: Vec<(&'a RunRecord, &'a RunEntry)>,
 }
 
 /// Every run of a root that has a journal, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
-    runs: Vec<Journal>,
+    runs: Vec<RunRecord>,
     undone: BTreeSet<u32>,
 }
 
@@ -69,11 +69,11 @@ impl History {
     /// # Errors
     /// Where one cannot be read.
     pub fn read(root: &Root) -> Result<Self> {
-        if let Node::Absent = root.look_directory(&state_directory())? {
+        if let PathState::Absent = root.look_directory(&state_directory())? {
             return Ok(Self::default());
         }
-        let journals = ids(root)?.into_iter().map(|id| Journal::read(root, id));
-        let mut runs = journals.filter_map(Result::transpose).collect::<Result<Vec<Journal>>>()?;
+        let journals = ids(root)?.into_iter().map(|id| RunRecord::read(root, id));
+        let mut runs = journals.filter_map(Result::transpose).collect::<Result<Vec<RunRecord>>>()?;
         // One that was killed while it united two left both.
         let through = runs.first().and_then(|run| run.through).unwrap_or_default();
         runs.retain(|run| run.through.is_some() || run.id > through);
@@ -87,13 +87,13 @@ impl History {
     }
 
     /// Finds out what is undone, from the newest run to the oldest: what a rollback in force reaches is.
-    fn of(runs: Vec<Journal>) -> Self {
+    fn of(runs: Vec<RunRecord>) -> Self {
         let (mut undone, mut reach) = (BTreeSet::new(), u32::MAX);
-        for run in runs.iter().rev().filter(|run| run.state == State::Committed) {
+        for run in runs.iter().rev().filter(|run| run.state == RunState::Committed) {
             match run.verb {
                 _ if run.id >= reach => drop(undone.insert(run.id)),
-                Verb::Rollback { to } => reach = reach.min(to),
-                Verb::Apply => {}
+                RunVerb::Rollback { to } => reach = reach.min(to),
+                RunVerb::Apply => {}
             }
         }
         Self { runs, undone }
@@ -101,27 +101,27 @@ impl History {
 
     /// Returns all runs, oldest first.
     #[must_use]
-    pub fn runs(&self) -> &[Journal] {
+    pub fn runs(&self) -> &[RunRecord] {
         &self.runs
     }
 
     /// Returns a run that was carried out, by its number.
     #[must_use]
-    pub fn committed(&self, id: u32) -> Option<&Journal> {
+    pub fn committed(&self, id: u32) -> Option<&RunRecord> {
         self.carried_out().find(|run| run.id == id)
     }
 
     /// Returns the newest `apply` that is not undone.
     #[must_use]
-    pub fn newest_apply(&self) -> Option<&Journal> {
-        let counts = |run: &&Journal| run.verb == Verb::Apply && !self.is_undone(run.id);
+    pub fn newest_apply(&self) -> Option<&RunRecord> {
+        let counts = |run: &&RunRecord| run.verb == RunVerb::Apply && !self.is_undone(run.id);
         // Old runs that came to nothing together are nothing to undo.
         self.carried_out().rev().filter(counts).find(|run| run.through.is_none() || !run.entries.is_empty())
     }
 
     /// Returns the run in force before run `id`.
     #[must_use]
-    pub fn before(&self, id: u32) -> Option<&Journal> {
+    pub fn before(&self, id: u32) -> Option<&RunRecord> {
         self.carried_out().rev().find(|run| run.id < id)
     }
 
@@ -146,8 +146,8 @@ impl History {
         changed
     }
 
-    fn carried_out(&self) -> impl DoubleEndedIterator<Item = &Journal> {
-        self.runs.iter().filter(|run| run.state == State::Committed)
+    fn carried_out(&self) -> impl DoubleEndedIterator<Item = &RunRecord> {
+        self.runs.iter().filter(|run| run.state == RunState::Committed)
     }
 }
 
@@ -174,21 +174,21 @@ pub(super) fn prune(root: &Root, owner: Owner, kept: u32) -> Result<()> {
 pub(super) fn finish_uniting(root: &Root) -> Result<()> {
     let ids = ids(root)?;
     let (Some(&first), true) = (ids.first(), ids.len() > 1) else { return Ok(()) };
-    let through = Journal::read(root, first)?.and_then(|run| run.through).unwrap_or_default();
+    let through = RunRecord::read(root, first)?.and_then(|run| run.through).unwrap_or_default();
     ids[1..].iter().filter(|id| **id <= through).try_for_each(|id| forget(root, *id))
 }
 
 /// Makes one run of two. The older one is written anew before the other goes; one that is killed in between is
 /// found by `through`.
 fn unite(root: &Root, owner: Owner, first: u32, second: u32) -> Result<()> {
-    let carried_out = |journal: &Journal| journal.state == State::Committed;
-    let Some(mut united) = Journal::read(root, first)?.filter(carried_out) else {
+    let carried_out = |journal: &RunRecord| journal.state == RunState::Committed;
+    let Some(mut united) = RunRecord::read(root, first)?.filter(carried_out) else {
         return forget(root, first);
     };
-    let later = Journal::read(root, second)?.filter(carried_out);
+    let later = RunRecord::read(root, second)?.filter(carried_out);
     if let Some(later) = later.filter(|_| united.through.is_none_or(|through| through < second)) {
         for entry in later.entries {
-            let entry = Entry {
+            let entry = RunEntry {
                 before: adopt(root, owner, entry.before, (first, second))?,
                 after: adopt(root, owner, entry.after, (first, second))?,
                 ..entry
@@ -205,14 +205,14 @@ fn unite(root: &Root, owner: Owner, first: u32, second: u32) -> Result<()> {
             }
         }
         united.entries = entries;
-        united.verb = Verb::Apply;
+        united.verb = RunVerb::Apply;
         united.through = Some(second);
         (united.told, united.written, united.about) = (later.told, later.written, later.about);
         united.write(root, owner)?;
     }
     forget(root, second)?;
     let saved = united.entries.iter().flat_map(|entry| [&entry.before, &entry.after]);
-    let wanted: BTreeSet<&str> = saved.filter_map(Saved::backup).collect();
+    let wanted: BTreeSet<&str> = saved.filter_map(SavedState::backup).collect();
     for name in root.list(&run_directory(first))? {
         if let Some(name) = name.to_str().filter(|name| *name != JOURNAL && !wanted.contains(name)) {
             root.remove_tree(&run_directory(first).join(name))?;
@@ -222,7 +222,7 @@ fn unite(root: &Root, owner: Owner, first: u32, second: u32) -> Result<()> {
 }
 
 /// Copies the bytes of a run to another one, under a name that says where they are from.
-fn adopt(root: &Root, owner: Owner, mut saved: Saved, (to, from): (u32, u32)) -> Result<Saved> {
+fn adopt(root: &Root, owner: Owner, mut saved: SavedState, (to, from): (u32, u32)) -> Result<SavedState> {
     if let Some(backup) = saved.backup_mut() {
         let path = run_directory(from).join(backup);
         let bytes = root.read(&path)?.ok_or_else(|| unreadable(root, &path, "it is not there"))?;
@@ -235,33 +235,33 @@ fn adopt(root: &Root, owner: Owner, mut saved: Saved, (to, from): (u32, u32)) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::apply::journal::Head;
-    use crate::plan::Subject;
+    use crate::apply::journal::RunHead;
+    use crate::plan::PlanSubject;
 
-    fn history(verbs: &[Verb]) -> History {
-        let about = Subject {
+    fn history(verbs: &[RunVerb]) -> History {
+        let about = PlanSubject {
             root: "/".into(),
             role: crate::Role::Server,
             kubernetes: "1.33".parse().unwrap(),
             benchmark: "1.12".to_owned(),
             profiles: Vec::new(),
         };
-        let run = |(id, verb): (u32, &Verb)| {
-            let head = Head { verb: *verb, kept: true, told: None, written: Vec::new() };
-            let mut run = Journal::new(id, head, about.clone(), &[]);
-            run.state = State::Committed;
+        let run = |(id, verb): (u32, &RunVerb)| {
+            let head = RunHead { verb: *verb, kept: true, told: None, written: Vec::new() };
+            let mut run = RunRecord::new(id, head, about.clone(), &[]);
+            run.state = RunState::Committed;
             run
         };
         History::of((1..).zip(verbs).map(run).collect())
     }
 
-    fn undone(verbs: &[Verb]) -> Vec<u32> {
+    fn undone(verbs: &[RunVerb]) -> Vec<u32> {
         history(verbs).undone.into_iter().collect()
     }
 
     #[test]
     fn a_rollback_undoes_all_from_a_run_on_until_it_is_undone() {
-        use Verb::{Apply, Rollback};
+        use RunVerb::{Apply, Rollback};
         assert!(undone(&[Apply, Apply]).is_empty());
         assert_eq!(undone(&[Apply, Apply, Rollback { to: 2 }]), [2]);
         assert_eq!(undone(&[Apply, Apply, Rollback { to: 2 }, Rollback { to: 1 }]), [1, 2, 3]);
@@ -274,8 +274,9 @@ mod tests {
 
     #[test]
     fn going_back_and_forth_for_long_takes_no_longer() {
-        let verbs: Vec<Verb> =
-            (1..2000).map(|id| if id == 1 { Verb::Apply } else { Verb::Rollback { to: id - 1 } }).collect();
+        let verbs: Vec<RunVerb> = (1..2000)
+            .map(|id| if id == 1 { RunVerb::Apply } else { RunVerb::Rollback { to: id - 1 } })
+            .collect();
         assert_eq!(history(&verbs).newest_apply().map(|run| run.id), Some(1));
     }
 }

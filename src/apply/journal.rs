@@ -18,10 +18,12 @@ use serde::{Deserialize, Serialize};
 use super::state::{run_directory, runs_directory, unreadable};
 use crate::Role;
 use crate::document::OnConflict;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;
-use crate::node::{Attributes, MAX_FILE_BYTES, Metadata, Node, Root, RootedPath, SysctlKey, host};
-use crate::plan::{Action, Content, Current, Directory, File, OnForeign, Resource, Rule, Subject, Sysctl};
+use crate::node::{Attributes, MAX_FILE_BYTES, Metadata, PathState, Root, RootedPath, SysctlKey, host};
+use crate::plan::{
+    Action, Content, CurrentState, Directory, DirectoryRule, File, OnForeign, PlanSubject, Resource, Sysctl,
+};
 
 /// The name of a journal in the directory of its run.
 pub(super) const JOURNAL: &str = "journal.json";
@@ -29,7 +31,7 @@ const FORMAT_VERSION: &str = "1.0";
 
 /// What a run was told on its command line; later runs on the same root default to it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct RunInputs {
     /// `--profile`, in order.
     pub profiles: Vec<String>,
     /// `--k3s-version`, unless it was found out.
@@ -58,7 +60,7 @@ pub struct Told {
 /// How far a run got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
+pub enum RunState {
     /// It has written this journal and may have changed some of the entries.
     Begun,
     /// It has changed all of them.
@@ -70,7 +72,7 @@ pub enum State {
 /// What a run does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verb {
+pub enum RunVerb {
     /// It makes the node as it should be.
     Apply,
     /// It makes the node as it was before a run.
@@ -82,7 +84,7 @@ pub enum Verb {
 
 /// One run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Journal {
+pub struct RunRecord {
     format_version: String,
     /// Its number, from 1.
     pub id: u32,
@@ -94,32 +96,32 @@ pub struct Journal {
     /// When it began, in UTC (RFC 3339).
     pub time: String,
     /// What it does.
-    pub verb: Verb,
+    pub verb: RunVerb,
     /// How far it got.
-    pub state: State,
+    pub state: RunState,
     /// Whether it stays in the history once it has ended.
     pub kept: bool,
     /// What it is about.
-    pub about: Subject,
+    pub about: PlanSubject,
     /// What is in force after it, of what runs were told; nothing on a node that was never told anything.
-    pub told: Option<Told>,
+    pub told: Option<RunInputs>,
     /// Every file that this and earlier runs have written and that was not undone.
     pub written: Vec<String>,
     /// What it changes, in order.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<RunEntry>,
 }
 
 /// A resource that a run changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct RunEntry {
     /// Its path.
     pub path: String,
     /// `file`, `directory` or `sysctl`.
     pub resource: String,
     /// What was there before.
-    pub before: Saved,
+    pub before: SavedState,
     /// What the run puts there.
-    pub after: Saved,
+    pub after: SavedState,
 }
 
 /// What is at a path before or after a run.
@@ -129,7 +131,7 @@ pub struct Entry {
     missing_docs,
     reason = "the names say it: modes are octal text, owners uid:gid, backups files beside"
 )]
-pub enum Saved {
+pub enum SavedState {
     /// Nothing.
     Absent,
     /// A parameter that cannot be read.
@@ -157,30 +159,30 @@ pub enum Saved {
 
 /// What a run is, before it is known what it changes.
 #[derive(Debug, Clone)]
-pub(super) struct Head {
+pub(super) struct RunHead {
     /// What it does.
-    pub(super) verb: Verb,
+    pub(super) verb: RunVerb,
     /// Whether it stays in the history.
     pub(super) kept: bool,
     /// What it was told.
-    pub(super) told: Option<Told>,
+    pub(super) told: Option<RunInputs>,
     /// The files that earlier runs wrote.
     pub(super) written: Vec<String>,
 }
 
-impl Journal {
+impl RunRecord {
     /// Begins a journal for `actions`.
     #[must_use]
-    pub(super) fn new(id: u32, head: Head, about: Subject, actions: &[&Action]) -> Self {
-        let entry = |(index, action): (usize, &&Action)| Entry {
+    pub(super) fn new(id: u32, head: RunHead, about: PlanSubject, actions: &[&Action]) -> Self {
+        let entry = |(index, action): (usize, &&Action)| RunEntry {
             path: action.resource.path().to_string(),
             resource: action.resource.noun().to_owned(),
             before: save(&action.before, format!("{index:04}.before")),
             after: save(&action.resource.wanted(), format!("{index:04}.after")),
         };
-        let entries: Vec<Entry> = actions.iter().enumerate().map(entry).collect();
+        let entries: Vec<RunEntry> = actions.iter().enumerate().map(entry).collect();
         let mut written = head.written;
-        if head.verb == Verb::Apply {
+        if head.verb == RunVerb::Apply {
             let files = entries.iter().filter(|entry| entry.resource == "file");
             written.extend(files.map(|entry| entry.path.clone()));
             written.sort();
@@ -193,7 +195,7 @@ impl Journal {
             tool: env!("CARGO_PKG_VERSION").to_owned(),
             time: host::now(),
             verb: head.verb,
-            state: State::Begun,
+            state: RunState::Begun,
             kept: head.kept,
             about,
             told: head.told,
@@ -223,17 +225,17 @@ impl Journal {
     pub(super) fn drop_backups(&self, root: &Root) -> Result<()> {
         let directory = run_directory(self.id);
         let saved = self.entries.iter().flat_map(|entry| [&entry.before, &entry.after]);
-        saved.filter_map(Saved::backup).try_for_each(|backup| root.remove_tree(&directory.join(backup)))
+        saved.filter_map(SavedState::backup).try_for_each(|backup| root.remove_tree(&directory.join(backup)))
     }
 
     fn to_text(&self) -> Result<String> {
         let text = serde_json::to_string_pretty(self)
-            .map_err(|error| Error::new(Kind::Failed, error.to_string()))?;
+            .map_err(|error| Error::new(ErrorKind::Failed, error.to_string()))?;
         if text.len() > MAX_FILE_BYTES {
             let message = format!(
                 "the journal would be larger than {MAX_FILE_BYTES} bytes, and could not be read again"
             );
-            return Err(Error::new(Kind::CannotWrite, message)
+            return Err(Error::new(ErrorKind::CannotWrite, message)
                 .hint("a file or directory that would be changed has very large extended attributes: see getfattr -d -m -"));
         }
         Ok(text)
@@ -266,7 +268,7 @@ impl Journal {
         let result = all().and_then(|moved| {
             let taken = || {
                 let run = root.display(&run_directory(self.id));
-                Error::new(Kind::Failed, format!("{run} is in the way"))
+                Error::new(ErrorKind::Failed, format!("{run} is in the way"))
             };
             moved.then_some(()).ok_or_else(taken)
         });
@@ -281,15 +283,15 @@ impl Journal {
 /// What every run has to know of the newest one, without what that has changed: a run that changes nothing spends
 /// a good part of its time here.
 #[derive(Debug, Deserialize)]
-pub(super) struct Summary {
+pub(super) struct RunSummary {
     format_version: String,
-    pub(super) state: State,
+    pub(super) state: RunState,
     pub(super) kept: bool,
-    pub(super) told: Option<Told>,
+    pub(super) told: Option<RunInputs>,
     pub(super) written: Vec<String>,
 }
 
-impl Summary {
+impl RunSummary {
     /// Reads it from the journal of a run; none where there is none yet.
     ///
     /// # Errors
@@ -304,13 +306,13 @@ trait Formatted: DeserializeOwned {
     fn format_version(&self) -> &str;
 }
 
-impl Formatted for Journal {
+impl Formatted for RunRecord {
     fn format_version(&self) -> &str {
         &self.format_version
     }
 }
 
-impl Formatted for Summary {
+impl Formatted for RunSummary {
     fn format_version(&self) -> &str {
         &self.format_version
     }
@@ -327,7 +329,7 @@ fn read<T: Formatted>(root: &Root, id: u32) -> Result<Option<T>> {
     }
 }
 
-impl Saved {
+impl SavedState {
     /// Returns the name of the file beside the journal that holds its bytes.
     pub(super) fn backup(&self) -> Option<&str> {
         match self {
@@ -347,7 +349,7 @@ impl Saved {
     ///
     /// # Errors
     /// Where the bytes are not there.
-    pub(super) fn load(&self, root: &Root, id: u32) -> Result<Current> {
+    pub(super) fn load(&self, root: &Root, id: u32) -> Result<CurrentState> {
         let bytes = |backup: &String| {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
             if backup.is_empty() || backup.starts_with('.') || !backup.bytes().all(plain) {
@@ -358,53 +360,55 @@ impl Saved {
             root.read(&path)?.ok_or_else(|| unreadable(root, &path, "it is not there"))
         };
         Ok(match self {
-            Self::Absent => Current::Node(Node::Absent),
-            Self::Unknown => Current::Value(Err("it could not be read".to_owned())),
-            Self::File { mode, owner, attributes, backup } => Current::Node(Node::File {
+            Self::Absent => CurrentState::Node(PathState::Absent),
+            Self::Unknown => CurrentState::Value(Err("it could not be read".to_owned())),
+            Self::File { mode, owner, attributes, backup } => CurrentState::Node(PathState::File {
                 mode: mode.parse()?,
                 owner: owner.parse()?,
                 attributes: attributes.clone(),
                 bytes: bytes(backup)?,
             }),
-            Self::Directory { mode, owner, attributes } => Current::Node(Node::Directory {
+            Self::Directory { mode, owner, attributes } => CurrentState::Node(PathState::Directory {
                 mode: mode.parse()?,
                 owner: owner.parse()?,
                 attributes: attributes.clone(),
             }),
-            Self::Symlink { owner, backup } => Current::Node(Node::Symlink {
+            Self::Symlink { owner, backup } => CurrentState::Node(PathState::Symlink {
                 owner: owner.parse()?,
                 target: OsString::from_vec(bytes(backup)?),
             }),
-            Self::Value { value } => Current::Value(Ok(value.clone())),
+            Self::Value { value } => CurrentState::Value(Ok(value.clone())),
         })
     }
 }
 
-fn save(current: &Current, backup: String) -> Saved {
+fn save(current: &CurrentState, backup: String) -> SavedState {
     match current {
-        Current::Node(Node::File { mode, owner, attributes, .. }) => Saved::File {
+        CurrentState::Node(PathState::File { mode, owner, attributes, .. }) => SavedState::File {
             mode: mode.to_string(),
             owner: owner.to_string(),
             attributes: attributes.clone(),
             backup,
         },
-        Current::Node(Node::Directory { mode, owner, attributes }) => Saved::Directory {
+        CurrentState::Node(PathState::Directory { mode, owner, attributes }) => SavedState::Directory {
             mode: mode.to_string(),
             owner: owner.to_string(),
             attributes: attributes.clone(),
         },
-        Current::Node(Node::Symlink { owner, .. }) => Saved::Symlink { owner: owner.to_string(), backup },
-        Current::Node(Node::Absent | Node::Other) => Saved::Absent,
-        Current::Value(Ok(value)) => Saved::Value { value: value.clone() },
-        Current::Value(Err(_)) => Saved::Unknown,
+        CurrentState::Node(PathState::Symlink { owner, .. }) => {
+            SavedState::Symlink { owner: owner.to_string(), backup }
+        }
+        CurrentState::Node(PathState::Absent | PathState::Other) => SavedState::Absent,
+        CurrentState::Value(Ok(value)) => SavedState::Value { value: value.clone() },
+        CurrentState::Value(Err(_)) => SavedState::Unknown,
     }
 }
 
 /// Returns the bytes of what goes into a backup.
-fn content(current: &Current) -> Option<&[u8]> {
+fn content(current: &CurrentState) -> Option<&[u8]> {
     match current {
-        Current::Node(Node::File { bytes, .. }) => Some(bytes),
-        Current::Node(Node::Symlink { target, .. }) => Some(target.as_bytes()),
+        CurrentState::Node(PathState::File { bytes, .. }) => Some(bytes),
+        CurrentState::Node(PathState::Symlink { target, .. }) => Some(target.as_bytes()),
         _ => None,
     }
 }
@@ -434,7 +438,7 @@ mod hexadecimal {
     }
 }
 
-impl Entry {
+impl RunEntry {
     /// Tells whether the entry is about this root: the kernel that runs is another one's than an image's.
     pub(super) fn concerns(&self, root: &Root) -> bool {
         root.is_live() || self.resource != "sysctl"
@@ -445,13 +449,16 @@ impl Entry {
     ///
     /// # Errors
     /// Where the journal was damaged.
-    pub(super) fn resource(&self, current: &Current) -> Result<Option<Resource>> {
+    pub(super) fn resource(&self, current: &CurrentState) -> Result<Option<Resource>> {
         let metadata = Metadata::private_file(Owner::ROOT);
         let path: RootedPath = self.path.parse()?;
         let bare = match self.resource.as_str() {
-            "directory" => {
-                Resource::Directory(Directory { path, metadata, rule: Rule::Gone, controls: Vec::new() })
-            }
+            "directory" => Resource::Directory(Directory {
+                path,
+                metadata,
+                rule: DirectoryRule::Gone,
+                controls: Vec::new(),
+            }),
             "sysctl" => Resource::Sysctl(Sysctl {
                 key: SysctlKey::of_file(&self.path)?,
                 value: String::new(),

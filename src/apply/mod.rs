@@ -8,9 +8,9 @@ mod rollback;
 mod state;
 mod transaction;
 
-pub use history::{Changed, History, Recorded};
-pub use journal::{Entry, Journal, Saved, State, Told, Verb};
+pub use history::{Changed, History, RecordedInputs};
+pub use journal::{RunEntry, RunInputs, RunRecord, RunState, RunVerb, SavedState};
 pub use recovery::Recovered;
-pub use rollback::{WayBack, texts};
+pub use rollback::{RollbackPlan, texts};
 pub use state::{STATE_DIRECTORY, has_state, is_at_work, state_directory, sweep_beside};
-pub use transaction::{Keep, Manner, Outcome, Transaction, check_writable};
+pub use transaction::{ApplyOptions, ApplyOutcome, KeepHistory, Transaction, check_writable};

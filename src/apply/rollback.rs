@@ -1,34 +1,34 @@
 //! The way back: the plan that makes a node as it was before a run.
 
 use super::history::{Changed, History};
-use super::journal::{Entry, Journal, Saved, State, Told, Verb};
+use super::journal::{RunEntry, RunInputs, RunRecord, RunState, RunVerb, SavedState};
 use super::recovery::is_same;
 use super::state::is_above;
-use crate::error::{Error, Kind, Result};
-use crate::node::{Node, Root};
-use crate::plan::{Action, Change, Current, Plan, Resource, Subject, Sysctl};
+use crate::error::{Error, ErrorKind, Result};
+use crate::node::{PathState, Root};
+use crate::plan::{Action, Change, CurrentState, Plan, PlanSubject, Resource, Sysctl};
 
 /// What a rollback would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WayBack {
+pub struct RollbackPlan {
     /// The run before which the node will be.
     pub to: u32,
     /// What has to change.
     pub plan: Plan,
     /// What was told when the node was so.
-    pub told: Option<Told>,
+    pub told: Option<RunInputs>,
     /// What runs had written by then.
     pub written: Vec<String>,
     /// What was changed since by somebody else, with the difference to what the last run left.
     pub disturbed: Vec<(String, String)>,
 }
 
-impl WayBack {
+impl RollbackPlan {
     /// Finds the way back to before run `to`, or before the newest `apply` that is not undone; none where there is
     /// none.
     ///
     /// # Errors
-    /// [`Kind::Usage`] for a number that is no run's; where the history or the node cannot be read.
+    /// [`ErrorKind::Usage`] for a number that is no run's; where the history or the node cannot be read.
     pub fn find(root: &Root, history: &History, to: Option<u32>) -> Result<Option<Self>> {
         let run = match to {
             None => match history.newest_apply() {
@@ -38,7 +38,7 @@ impl WayBack {
             Some(id) => find(history, id)?,
         };
         if history.is_undone(run.id) {
-            return Err(Error::new(Kind::Usage, format!("run {} is undone already", run.id))
+            return Err(Error::new(ErrorKind::Usage, format!("run {} is undone already", run.id))
                 .hint("k3s-harden history shows by which run; that one can be undone by its number"));
         }
         Self::before(root, history, run, false).map(Some)
@@ -49,14 +49,14 @@ impl WayBack {
     /// # Errors
     /// Where the history or the node cannot be read.
     pub fn to_the_first_state(root: &Root, history: &History) -> Result<Option<Self>> {
-        let first = history.runs().iter().find(|run| run.state == State::Committed);
+        let first = history.runs().iter().find(|run| run.state == RunState::Committed);
         first.map(|run| Self::before(root, history, run, true)).transpose()
     }
 
-    fn before(root: &Root, history: &History, run: &Journal, for_good: bool) -> Result<Self> {
+    fn before(root: &Root, history: &History, run: &RunRecord, for_good: bool) -> Result<Self> {
         let earlier = history.before(run.id);
         let about = earlier.unwrap_or(run).about.clone();
-        let subject = Subject { root: root.path().to_owned(), ..about };
+        let subject = PlanSubject { root: root.path().to_owned(), ..about };
         let mut way = Self {
             to: run.id,
             plan: Plan { subject, actions: Vec::new(), warnings: Vec::new() },
@@ -107,7 +107,7 @@ fn disturbed(
 ) -> Result<Option<Resource>> {
     let (mut expected, mut known) = (None, false);
     for (run, entry) in &changed.by {
-        if run.verb == Verb::Apply || !for_good {
+        if run.verb == RunVerb::Apply || !for_good {
             let left = entry.after.load(root, run.id)?;
             known |= is_same(&action.before, &left);
             expected = entry.resource(&left)?;
@@ -117,16 +117,16 @@ fn disturbed(
     Ok(expected.filter(|_| !known && !goes))
 }
 
-fn stays(sysctl: &Sysctl, now: &Current) -> String {
+fn stays(sysctl: &Sysctl, now: &CurrentState) -> String {
     let now = match now {
-        Current::Value(Ok(value)) => value.as_str(),
+        CurrentState::Value(Ok(value)) => value.as_str(),
         _ => "unknown",
     };
     let (key, value) = (&sysctl.key, &sysctl.value);
     format!("{key} is {now} by now and stays so; before the run it was {value}: sysctl -w {key}={value}")
 }
 
-fn find(history: &History, id: u32) -> Result<&Journal> {
+fn find(history: &History, id: u32) -> Result<&RunRecord> {
     if let Some(run) = history.committed(id) {
         return Ok(run);
     }
@@ -136,8 +136,8 @@ fn find(history: &History, id: u32) -> Result<&Journal> {
         .filter(|run| history.committed(run.id).is_some() && !history.is_undone(run.id))
         .map(|run| run.id.to_string())
         .collect();
-    let mut error = Error::new(Kind::Usage, format!("there is no run {id} that could be undone"));
-    let united = |run: &&Journal| run.through.is_some_and(|through| (run.id..=through).contains(&id));
+    let mut error = Error::new(ErrorKind::Usage, format!("there is no run {id} that could be undone"));
+    let united = |run: &&RunRecord| run.through.is_some_and(|through| (run.id..=through).contains(&id));
     if let Some(run) = history.runs().iter().find(united) {
         error = error.hint(format!("run {id} is so old that it was united with run {}", run.id));
     }
@@ -148,8 +148,8 @@ fn find(history: &History, id: u32) -> Result<&Journal> {
 }
 
 /// Directories above the state directory stay as long as it does.
-fn leads_to_us(entry: &Entry) -> Result<bool> {
-    Ok(entry.resource == "directory" && entry.before == Saved::Absent && is_above(&entry.path.parse()?))
+fn leads_to_us(entry: &RunEntry) -> Result<bool> {
+    Ok(entry.resource == "directory" && entry.before == SavedState::Absent && is_above(&entry.path.parse()?))
 }
 
 /// Directories that come back, parents first; then what is in them; then those that go, the innermost first.
@@ -164,14 +164,14 @@ fn order(resource: &Resource, change: Change) -> (u8, std::cmp::Reverse<usize>, 
 }
 
 /// Returns what somebody has made of `left`, as a diff from there to what is there `now`.
-fn difference(left: &Resource, now: &Current) -> String {
-    let Current::Node(node) = now else { return String::new() };
-    let Some(Resource::File(now)) = left.as_it_was(&Current::Node(node.clone())) else {
+fn difference(left: &Resource, now: &CurrentState) -> String {
+    let CurrentState::Node(node) = now else { return String::new() };
+    let Some(Resource::File(now)) = left.as_it_was(&CurrentState::Node(node.clone())) else {
         return String::new();
     };
     match left.wanted() {
-        Current::Node(before) => now.diff(&before).1,
-        Current::Value(_) => String::new(),
+        CurrentState::Node(before) => now.diff(&before).1,
+        CurrentState::Value(_) => String::new(),
     }
 }
 
@@ -179,11 +179,11 @@ fn difference(left: &Resource, now: &Current) -> String {
 #[must_use]
 pub fn texts<'a>(action: &'a Action) -> (Option<&'a [u8]>, Option<Vec<u8>>) {
     let before: Option<&'a [u8]> = match &action.before {
-        Current::Node(Node::File { bytes, .. }) => Some(bytes),
+        CurrentState::Node(PathState::File { bytes, .. }) => Some(bytes),
         _ => None,
     };
     let after = match action.resource.wanted() {
-        Current::Node(Node::File { bytes, .. }) => Some(bytes),
+        CurrentState::Node(PathState::File { bytes, .. }) => Some(bytes),
         _ => None,
     };
     (before, after)

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use tracing::{debug, warn};
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::mode::{FileMode, Owner};
-use crate::node::{Lock, Metadata, Node, Root, RootedPath, Signals};
+use crate::node::{Lock, Metadata, PathState, Root, RootedPath, Signals};
 
 /// Where the journals and the backups are.
 pub const STATE_DIRECTORY: &str = "/var/lib/k3s-harden";
@@ -39,14 +39,14 @@ pub fn state_directory() -> RootedPath {
 /// # Errors
 /// Where that cannot be looked at.
 pub fn has_state(root: &Root) -> Result<bool> {
-    Ok(root.look(&state_directory())? != Node::Absent || !leftovers(root)?.is_empty())
+    Ok(root.look(&state_directory())? != PathState::Absent || !leftovers(root)?.is_empty())
 }
 
 /// Tells whether a run is at work on this root.
 #[must_use]
 pub fn is_at_work(root: &Root) -> bool {
     let lock = root.lock(&state_directory(), Duration::ZERO, &Signals::none());
-    lock.is_err_and(|error| error.kind() == Kind::Locked)
+    lock.is_err_and(|error| error.kind() == ErrorKind::Locked)
 }
 
 pub(super) fn runs_directory() -> RootedPath {
@@ -74,7 +74,7 @@ pub(super) fn ids(root: &Root) -> Result<Vec<u32>> {
 /// Returns the error for something in the state directory that is not as we write it.
 pub(super) fn unreadable(root: &Root, path: &RootedPath, why: &str) -> Error {
     let run = path.parent().unwrap_or_else(|| path.clone());
-    Error::new(Kind::Failed, format!("the journal {} cannot be read: {why}", root.display(path))).hint(
+    Error::new(ErrorKind::Failed, format!("the journal {} cannot be read: {why}", root.display(path))).hint(
         format!(
             "it is of another version of k3s-harden, or damaged; move {} away to go on without that run",
             root.display(&run)
@@ -95,11 +95,13 @@ impl<'a> StateDirectory<'a> {
     /// Makes it where it is missing, private in any case, and locks it.
     ///
     /// # Errors
-    /// Where it cannot be made; [`Kind::Locked`] where another run holds it for longer than `timeout`.
+    /// Where it cannot be made; [`ErrorKind::Locked`] where another run holds it for longer than `timeout`.
     pub(super) fn open(root: &'a Root, owner: Owner, timeout: Duration, signals: &Signals) -> Result<Self> {
-        if let Node::Symlink { .. } = root.look(&state_directory())? {
+        if let PathState::Symlink { .. } = root.look(&state_directory())? {
             let message = format!("{} is a symlink", root.display(&state_directory()));
-            return Err(Error::new(Kind::CannotWrite, message).hint("put a directory there, or mount one"));
+            return Err(
+                Error::new(ErrorKind::CannotWrite, message).hint("put a directory there, or mount one")
+            );
         }
         loop {
             make(root, owner)?;
@@ -137,7 +139,9 @@ impl<'a> StateDirectory<'a> {
                 self.removed.set(true);
                 finish_leaving(root, &leaving)
             }
-            Ok(false) => Err(Error::new(Kind::Failed, format!("{} is in the way", root.display(&leaving)))),
+            Ok(false) => {
+                Err(Error::new(ErrorKind::Failed, format!("{} is in the way", root.display(&leaving))))
+            }
             // Something is mounted there, and stays.
             Err(_) => {
                 root.remove_tree(&runs_directory())?;
@@ -265,7 +269,7 @@ fn make(root: &Root, owner: Owner) -> Result<()> {
     let mut tries = 0;
     loop {
         match make_once(root, owner) {
-            Err(error) if error.kind() == Kind::Failed && tries < MAX_TRIES => {
+            Err(error) if error.kind() == ErrorKind::Failed && tries < MAX_TRIES => {
                 debug!("{error}: once more");
                 sleep(RETRY_INTERVAL);
                 tries += 1;
@@ -295,7 +299,7 @@ fn make_once(root: &Root, owner: Owner) -> Result<()> {
         root.remove_tree(&coming)?;
         root.make_directory(&coming, mode(&first))?;
         let lock = root.lock(&coming, Duration::ZERO, &Signals::none()).ok().flatten();
-        let swept = || Error::new(Kind::Failed, format!("{} was taken away", root.display(&coming)));
+        let swept = || Error::new(ErrorKind::Failed, format!("{} was taken away", root.display(&coming)));
         let _ours = lock.ok_or_else(swept)?;
         let mut at = coming.clone();
         for path in &missing[1..] {
@@ -318,7 +322,7 @@ fn make_once(root: &Root, owner: Owner) -> Result<()> {
         Ok(true) => Ok(()),
         // Another run was quicker; the lock decides which of us goes on.
         _ if root.exists(&state) => Ok(()),
-        Ok(false) => Err(Error::new(Kind::Failed, format!("{} is in the way", root.display(&first)))),
+        Ok(false) => Err(Error::new(ErrorKind::Failed, format!("{} is in the way", root.display(&first)))),
         Err(error) => Err(error),
     }
 }
@@ -328,8 +332,8 @@ fn make_private(root: &Root, owner: Owner) -> Result<()> {
     let metadata = Metadata::private_directory(owner);
     for path in [state_directory(), runs_directory()] {
         match root.look_directory(&path)? {
-            Node::Absent => root.make_directory(&path, &metadata)?,
-            Node::Directory { mode, owner, attributes } if metadata.fits(mode, owner, &attributes) => {}
+            PathState::Absent => root.make_directory(&path, &metadata)?,
+            PathState::Directory { mode, owner, attributes } if metadata.fits(mode, owner, &attributes) => {}
             _ => root.set_metadata(&path, &metadata, true)?,
         }
     }

@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use tracing::{debug, info_span, warn};
 
-use super::history::{self, History, Recorded};
-use super::journal::{Head, Journal, State, Told, Verb};
+use super::history::{self, History, RecordedInputs};
+use super::journal::{RunHead, RunInputs, RunRecord, RunState, RunVerb};
 use super::recovery::{self, Recovered};
 use super::state::{STATE_DIRECTORY, StateDirectory, forget, ids, runs_directory};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;
-use crate::node::{Node, Root, RootedPath, Signals, selinux};
-use crate::plan::{Action, Change, Current, Directory, File, Plan, Resource};
+use crate::node::{PathState, Root, RootedPath, Signals, selinux};
+use crate::plan::{Action, Change, CurrentState, Directory, File, Plan, Resource};
 
 /// How a run goes about it.
 #[derive(Debug, Clone)]
-pub struct Manner {
+pub struct ApplyOptions {
     /// Who owns the state directory.
     pub owner: Owner,
     /// How long to wait for another run.
@@ -28,7 +28,7 @@ pub struct Manner {
 
 /// What becomes of a run once it has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
+pub enum KeepHistory {
     /// It stays in the history, with this many before it.
     History(u32),
     /// Nothing stays: an image is being built.
@@ -39,17 +39,17 @@ pub enum Keep {
 #[derive(Debug)]
 pub struct Transaction<'a> {
     root: &'a Root,
-    manner: Manner,
+    manner: ApplyOptions,
     state: StateDirectory<'a>,
     /// The directories above the state directory that were made for it, where this is the first run.
     made: Vec<RootedPath>,
-    recorded: Recorded,
+    recorded: RecordedInputs,
     recovered: Option<Recovered>,
 }
 
 /// What a run has done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
+pub struct ApplyOutcome {
     /// The plan that was carried out.
     pub plan: Plan,
     /// The number of the run; none where there was nothing to do.
@@ -59,7 +59,7 @@ pub struct Outcome {
 /// Checks that everything in `plan` could be written, before anything is.
 ///
 /// # Errors
-/// [`Kind::CannotWrite`] or [`Kind::NotPermitted`] with what stands in the way.
+/// [`ErrorKind::CannotWrite`] or [`ErrorKind::NotPermitted`] with what stands in the way.
 pub fn check_writable(root: &Root, plan: &Plan) -> Result<()> {
     for action in plan.changes().filter(|action| action.resource.mode().is_some()) {
         root.check_writable(&action.resource.path())?;
@@ -71,14 +71,14 @@ impl<'a> Transaction<'a> {
     /// Makes the state directory, takes the lock, and undoes or finishes a run that was killed.
     ///
     /// # Errors
-    /// [`Kind::Locked`] where another run holds the lock; where the killed run cannot be undone.
-    pub fn begin(root: &'a Root, manner: Manner) -> Result<Self> {
+    /// [`ErrorKind::Locked`] where another run holds the lock; where the killed run cannot be undone.
+    pub fn begin(root: &'a Root, manner: ApplyOptions) -> Result<Self> {
         let state = StateDirectory::open(root, manner.owner, manner.lock_timeout, &manner.signals)?;
         history::finish_uniting(root)?;
         let made = if state.is_fresh()? { state.made()? } else { Vec::new() };
-        let interrupted = Recorded::read(root)?.interrupted;
+        let interrupted = RecordedInputs::read(root)?.interrupted;
         let recovered = interrupted.map(|id| recovery::recover(root, manner.owner, id)).transpose()?;
-        Ok(Self { root, recorded: Recorded::read(root)?, recovered, manner, state, made })
+        Ok(Self { root, recorded: RecordedInputs::read(root)?, recovered, manner, state, made })
     }
 
     /// Returns the killed run that was put right.
@@ -89,7 +89,7 @@ impl<'a> Transaction<'a> {
 
     /// Returns what earlier runs were told and wrote, now that no other run changes it.
     #[must_use]
-    pub fn recorded(&self) -> &Recorded {
+    pub fn recorded(&self) -> &RecordedInputs {
         &self.recorded
     }
 
@@ -100,8 +100,8 @@ impl<'a> Transaction<'a> {
             if let (true, Resource::Directory(directory)) =
                 (self.made.contains(&action.resource.path()), &action.resource)
             {
-                action.before = Current::Node(Node::Absent);
-                (action.change, action.diff) = directory.diff(&Node::Absent);
+                action.before = CurrentState::Node(PathState::Absent);
+                (action.change, action.diff) = directory.diff(&PathState::Absent);
             }
         }
     }
@@ -114,29 +114,29 @@ impl<'a> Transaction<'a> {
     pub fn apply(
         self,
         mut plan: Plan,
-        told: Told,
+        told: RunInputs,
         record: bool,
-        keep: Keep,
+        keep: KeepHistory,
         check: &dyn Fn() -> Result<()>,
-    ) -> Result<Outcome> {
-        let kept = keep != Keep::Nothing;
+    ) -> Result<ApplyOutcome> {
+        let kept = keep != KeepHistory::Nothing;
         if plan.is_changed() || (record && kept) {
             if !kept && History::read(self.root)?.has_carried_out() {
-                return Err(Error::new(Kind::Usage, "--no-history: there is a history here already, and a change that is not in it could not be undone")
+                return Err(Error::new(ErrorKind::Usage, "--no-history: there is a history here already, and a change that is not in it could not be undone")
                     .hint("leave --no-history out, or end the history first: k3s-harden uninstall"));
             }
             let written = self.recorded.paths.iter().map(ToString::to_string).collect();
-            let head = Head { verb: Verb::Apply, kept, told: Some(told), written };
+            let head = RunHead { verb: RunVerb::Apply, kept, told: Some(told), written };
             let id = self.carry_out(&mut plan, head, check)?;
             match keep {
-                Keep::History(runs) => self.prune(runs),
-                Keep::Nothing => forget(self.root, id)?,
+                KeepHistory::History(runs) => self.prune(runs),
+                KeepHistory::Nothing => forget(self.root, id)?,
             }
             self.forget_failed_runs(keep)?;
-            return Ok(Outcome { plan, id: Some(id) });
+            return Ok(ApplyOutcome { plan, id: Some(id) });
         }
         self.forget_failed_runs(keep)?;
-        Ok(Outcome { plan, id: None })
+        Ok(ApplyOutcome { plan, id: None })
     }
 
     /// Carries out `plan`, which makes the node as it was before run `to`; `told` and `written` were in force then.
@@ -147,13 +147,13 @@ impl<'a> Transaction<'a> {
         &self,
         mut plan: Plan,
         to: u32,
-        told: Option<Told>,
+        told: Option<RunInputs>,
         written: Vec<String>,
-    ) -> Result<Outcome> {
-        let head = Head { verb: Verb::Rollback { to }, kept: true, told, written };
+    ) -> Result<ApplyOutcome> {
+        let head = RunHead { verb: RunVerb::Rollback { to }, kept: true, told, written };
         let id = self.carry_out(&mut plan, head, &|| Ok(()))?;
         // Nothing is shortened here: who walks back needs every step.
-        Ok(Outcome { plan, id: Some(id) })
+        Ok(ApplyOutcome { plan, id: Some(id) })
     }
 
     /// Removes the state directory, with the history in it.
@@ -172,20 +172,23 @@ impl<'a> Transaction<'a> {
     }
 
     /// Where nothing should stay, runs that failed and were put back should not either.
-    fn forget_failed_runs(&self, keep: Keep) -> Result<()> {
-        if keep == Keep::Nothing && !History::read(self.root)?.has_carried_out() {
+    fn forget_failed_runs(&self, keep: KeepHistory) -> Result<()> {
+        if keep == KeepHistory::Nothing && !History::read(self.root)?.has_carried_out() {
             ids(self.root)?.into_iter().try_for_each(|id| forget(self.root, id))?;
         }
         Ok(())
     }
 
-    fn carry_out(&self, plan: &mut Plan, head: Head, check: &dyn Fn() -> Result<()>) -> Result<u32> {
+    fn carry_out(&self, plan: &mut Plan, head: RunHead, check: &dyn Fn() -> Result<()>) -> Result<u32> {
         let (root, owner) = (self.root, self.manner.owner);
         let actions: Vec<&Action> = plan.changes().collect();
         let id = ids(root)?.last().map_or(Some(1), |last| last.checked_add(1)).ok_or_else(|| {
-            Error::new(Kind::Failed, format!("there are no numbers left for a run in {STATE_DIRECTORY}/runs"))
+            Error::new(
+                ErrorKind::Failed,
+                format!("there are no numbers left for a run in {STATE_DIRECTORY}/runs"),
+            )
         })?;
-        let mut journal = Journal::new(id, head, plan.subject.clone(), &actions);
+        let mut journal = RunRecord::new(id, head, plan.subject.clone(), &actions);
         self.manner.signals.check()?;
         journal.begin(root, owner, &actions)?;
         let mut not_done: Vec<(RootedPath, String)> = Vec::new();
@@ -201,14 +204,14 @@ impl<'a> Transaction<'a> {
             actions.iter().try_for_each(|action| action.verify(root))?;
             check()?;
             self.manner.signals.check()?;
-            journal.state = State::Committed;
+            journal.state = RunState::Committed;
             journal.write(root, owner)
         };
         let result = all();
         if let Err(error) = result {
             // The one that failed may have changed something before it did.
             let failed = self.put_back(&actions[..begun]);
-            journal.state = if failed == 0 { State::RolledBack } else { State::Begun };
+            journal.state = if failed == 0 { RunState::RolledBack } else { RunState::Begun };
             // Where even this cannot be written, the journal says that the run has begun, which is true too.
             let written = journal.write(root, owner);
             if failed == 0 && !journal.kept {

@@ -4,22 +4,24 @@ use std::collections::BTreeMap;
 
 use tracing::warn;
 
-use super::args::{ApplyArguments, Global, Judging};
+use super::args::{ApplyArguments, BenchmarkArguments, GlobalArguments};
 use super::context::{self, Context};
 use super::saved::SavedPlan;
 use super::ui::Ui;
 use super::{changes_code, plan};
-use crate::apply::{Keep, Outcome, Recorded, Told, Transaction, check_writable, has_state};
-use crate::error::{Error, Kind, Result};
+use crate::apply::{
+    ApplyOutcome, KeepHistory, RecordedInputs, RunInputs, Transaction, check_writable, has_state,
+};
+use crate::error::{Error, ErrorKind, Result};
 use crate::k3s::NodeConfig;
 use crate::mode::Owner;
 use crate::node::Root;
 use crate::node::k3s::Traces;
-use crate::output::{self, Report};
+use crate::output::{self, PlanReport};
 use crate::plan::Plan;
 use crate::preflight::{Finding, judge};
 
-pub(super) fn run(global: &Global, arguments: &ApplyArguments, ui: &mut Ui) -> Result<u8> {
+pub(super) fn run(global: &GlobalArguments, arguments: &ApplyArguments, ui: &mut Ui) -> Result<u8> {
     let saved = arguments.plan.as_deref().map(SavedPlan::read).transpose()?;
     let (global, judging) = match &saved {
         Some(saved) => &saved.words(global, arguments)?,
@@ -28,7 +30,7 @@ pub(super) fn run(global: &Global, arguments: &ApplyArguments, ui: &mut Ui) -> R
     let root = Root::open(&global.root)?;
     let owner = context::owner(global, &root)?.unwrap_or(Owner::ROOT);
     context::check_rights(global, owner)?;
-    let job = Job { root: &root, global, judging, arguments, saved: saved.as_ref() };
+    let job = ApplyJob { root: &root, global, judging, arguments, saved: saved.as_ref() };
     let recorded = context::earlier(&root)?;
     let has_to_end = arguments.no_history && has_state(&root)?;
     let outcome = if recorded.interrupted.is_some() || has_to_end {
@@ -37,13 +39,13 @@ pub(super) fn run(global: &Global, arguments: &ApplyArguments, ui: &mut Ui) -> R
     } else {
         match job.prepare(recorded, None)? {
             // The good case opens nothing for writing, not even the lock.
-            Prepared { plan, retold: false, .. } if !plan.is_changed() => Outcome { plan, id: None },
+            PreparedPlan { plan, retold: false, .. } if !plan.is_changed() => ApplyOutcome { plan, id: None },
             prepared => job.carry_out(owner, Some(&prepared))?,
         }
     };
     plan::warn_all(&outcome.plan);
     let told = if ui.json() {
-        ui.out_json(&Report::new(&outcome.plan))
+        ui.out_json(&PlanReport::new(&outcome.plan))
     } else {
         let text = output::applied(&outcome.plan, ui.stdout_style());
         ui.out(&text)
@@ -53,26 +55,30 @@ pub(super) fn run(global: &Global, arguments: &ApplyArguments, ui: &mut Ui) -> R
 }
 
 /// What there is to do.
-struct Job<'a> {
+struct ApplyJob<'a> {
     root: &'a Root,
-    global: &'a Global,
-    judging: &'a Judging,
+    global: &'a GlobalArguments,
+    judging: &'a BenchmarkArguments,
     arguments: &'a ApplyArguments,
     saved: Option<&'a SavedPlan>,
 }
 
 /// A plan with what it was made from.
-struct Prepared<'a> {
+struct PreparedPlan<'a> {
     context: Context<'a>,
     plan: Plan,
-    told: Told,
+    told: RunInputs,
     /// Whether an earlier run was told something else.
     retold: bool,
 }
 
-impl<'a> Job<'a> {
+impl<'a> ApplyJob<'a> {
     /// Makes the plan for the node as it is now, before the lock is taken or with it.
-    fn prepare(&self, recorded: Recorded, locked: Option<&Transaction<'_>>) -> Result<Prepared<'a>> {
+    fn prepare(
+        &self,
+        recorded: RecordedInputs,
+        locked: Option<&Transaction<'_>>,
+    ) -> Result<PreparedPlan<'a>> {
         let no_texts = BTreeMap::new();
         let texts = self.saved.map_or(&no_texts, |saved| &saved.inputs.told.files);
         let context = Context::after(recorded, self.root, self.global, self.judging, texts)?;
@@ -86,7 +92,7 @@ impl<'a> Job<'a> {
             told = saved.inputs.told.clone();
             retold = context.earlier.as_ref().is_some_and(|earlier| *earlier != told);
         }
-        Ok(Prepared { context, plan, told, retold })
+        Ok(PreparedPlan { context, plan, told, retold })
     }
 
     fn no_live_sysctl(&self) -> bool {
@@ -94,7 +100,7 @@ impl<'a> Job<'a> {
     }
 
     /// Takes the lock and does it; `first` is what it looked like before.
-    fn carry_out(&self, owner: Owner, first: Option<&Prepared<'_>>) -> Result<Outcome> {
+    fn carry_out(&self, owner: Owner, first: Option<&PreparedPlan<'_>>) -> Result<ApplyOutcome> {
         if let Some(first) = first {
             check_encryption(&first.context)?;
             check_writable(self.root, &first.plan)?;
@@ -102,13 +108,13 @@ impl<'a> Job<'a> {
         let transaction = Transaction::begin(self.root, self.arguments.locking.manner(owner)?)?;
         super::warn_of(transaction.recovered());
         // What was true before we had the lock may no longer be.
-        let Prepared { context, plan, told, retold } =
+        let PreparedPlan { context, plan, told, retold } =
             self.prepare(transaction.recorded().clone(), Some(&transaction))?;
         check_encryption(&context)?;
         check_writable(self.root, &plan)?;
         let keep = match (self.arguments.no_history, context.profile.history_runs()) {
-            (true, _) => Keep::Nothing,
-            (false, runs) => Keep::History(runs),
+            (true, _) => KeepHistory::Nothing,
+            (false, runs) => KeepHistory::History(runs),
         };
         let starts = || match self.arguments.no_preflight {
             true => Ok(()),
@@ -121,17 +127,17 @@ impl<'a> Job<'a> {
 /// Refuses a node on which K3s would not start: it is worse than a soft one.
 fn check_start(context: &Context<'_>, no_live_sysctl: bool) -> Result<()> {
     let Context { root, site, version, .. } = context;
-    let mut judged = NodeConfig::of(root, site.role, version.minor(), &site.data_dir)?;
+    let mut node = NodeConfig::of(root, site.role, version.minor(), &site.data_dir)?;
     if no_live_sysctl {
-        judged = judged.elsewhere("--no-live-sysctl");
+        node = node.elsewhere("--no-live-sysctl");
     }
-    let verdict = judge(&judged);
+    let verdict = judge(&node);
     for unknown in &verdict.unknown {
         warn!("whether K3s starts cannot be told: {unknown}");
     }
     let stopping: Vec<&Finding> = verdict.stopping().collect();
     let Some(first) = stopping.first() else { return Ok(()) };
-    let mut error = Error::new(Kind::Failed, format!("K3s would not start: {}", first.message));
+    let mut error = Error::new(ErrorKind::Failed, format!("K3s would not start: {}", first.message));
     if let Some(place) = &first.place {
         error = error.at(place.clone());
     }
@@ -147,7 +153,7 @@ fn check_encryption(context: &Context<'_>) -> Result<()> {
     let traces = Traces::observe(context.root, &context.site.data_dir);
     let configuration = context.configuration();
     if let Some(message) = plan::late_encryption(&traces, &configuration) {
-        return Err(Error::new(Kind::Failed, message)
+        return Err(Error::new(ErrorKind::Failed, message)
             .hint("leave it out: --set secrets_encryption=false")
             .hint("or turn it on with K3s' own command, `k3s secrets-encrypt enable` (v1.33.10, v1.34.6, v1.35.3 and newer), and apply after that"));
     }
@@ -161,7 +167,7 @@ fn check_encryption(context: &Context<'_>) -> Result<()> {
         && context.encrypts_now()?
     {
         let message = "K3s has started with encrypted Secrets, and without secrets-encryption it could no longer read them";
-        return Err(Error::new(Kind::Failed, message)
+        return Err(Error::new(ErrorKind::Failed, message)
             .hint("leave it on: --set secrets_encryption=true")
             .hint("or decrypt them with K3s' own command first: `k3s secrets-encrypt disable`"));
     }

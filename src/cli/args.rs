@@ -8,13 +8,13 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use tracing::warn;
 
 use crate::Role;
-use crate::apply::Manner;
+use crate::apply::ApplyOptions;
 use crate::document::OnConflict;
 use crate::error::Result;
 use crate::mode::Owner;
 use crate::node::Signals;
 use crate::plan::OnForeign;
-use crate::render::Format;
+use crate::render::RenderFormat;
 use crate::scanner::Scanner;
 use crate::verify;
 
@@ -32,15 +32,15 @@ const PREFIX: &str = "K3S_HARDEN_";
 )]
 pub(super) struct Cli {
     #[command(flatten)]
-    pub(super) global: Global,
+    pub(super) global: GlobalArguments,
     #[command(subcommand)]
-    pub(super) verb: Verb,
+    pub(super) verb: CliVerb,
 }
 
 /// Flags that every verb takes.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
-pub(super) struct Global {
+pub(super) struct GlobalArguments {
     /// The node's root directory; an image's, when it is not /
     #[arg(long, global = true, value_name = "DIR", default_value = "/", env = "K3S_HARDEN_ROOT")]
     pub(super) root: PathBuf,
@@ -129,7 +129,7 @@ pub(super) enum Colour {
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
-pub(super) enum Verb {
+pub(super) enum CliVerb {
     /// Show every change as a unified diff, with the controls that it serves
     #[command(alias = "diff")]
     Plan(PlanArguments),
@@ -158,7 +158,7 @@ pub(super) enum Verb {
 #[derive(Debug, Args)]
 pub(super) struct PlanArguments {
     #[command(flatten)]
-    pub(super) judging: Judging,
+    pub(super) judging: BenchmarkArguments,
     /// Leave the running kernel's parameters out
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_NO_LIVE_SYSCTL")]
     pub(super) no_live_sysctl: bool,
@@ -173,9 +173,9 @@ pub(super) struct ApplyArguments {
     #[arg(value_name = "PLAN")]
     pub(super) plan: Option<String>,
     #[command(flatten)]
-    pub(super) judging: Judging,
+    pub(super) judging: BenchmarkArguments,
     #[command(flatten)]
-    pub(super) locking: Locking,
+    pub(super) locking: LockArguments,
     /// Apply it also where K3s would not start on the result
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_NO_PREFLIGHT")]
     pub(super) no_preflight: bool,
@@ -191,12 +191,12 @@ pub(super) struct ApplyArguments {
 pub(super) struct PreflightArguments {
     /// Exit with 2 also where it cannot be told
     #[arg(long, value_enum, default_value = "stops", env = "K3S_HARDEN_PREFLIGHT_FAIL_ON")]
-    pub(super) fail_on: FailOn,
+    pub(super) fail_on: FailOnArgument,
 }
 
 /// What makes `preflight` exit with 2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum FailOn {
+pub(super) enum FailOnArgument {
     /// K3s would not start.
     Stops,
     /// It would not, or it cannot be told.
@@ -251,43 +251,43 @@ pub(super) struct RollbackArguments {
     /// The number of a run, as `history` shows it; by default the newest apply that is not undone
     pub(super) id: Option<u32>,
     #[command(flatten)]
-    pub(super) undoing: Undoing,
+    pub(super) undoing: UndoArguments,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct UninstallArguments {
     #[command(flatten)]
-    pub(super) undoing: Undoing,
+    pub(super) undoing: UndoArguments,
 }
 
 /// Flags of the verbs that undo.
 #[derive(Debug, Args)]
-pub(super) struct Undoing {
+pub(super) struct UndoArguments {
     /// Also where somebody has changed a file since, or where K3s could no longer read its Secrets
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_FORCE")]
     pub(super) force: bool,
     #[command(flatten)]
-    pub(super) locking: Locking,
+    pub(super) locking: LockArguments,
 }
 
 /// Flags of the verbs that change something.
 #[derive(Debug, Args)]
-pub(super) struct Locking {
+pub(super) struct LockArguments {
     /// How long to wait for another run, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 0, env = "K3S_HARDEN_LOCK_TIMEOUT")]
     pub(super) lock_timeout: u32,
 }
 
-impl Locking {
+impl LockArguments {
     /// Returns how a run goes about it; from here on signals no longer end the process by themselves.
-    pub(super) fn manner(&self, owner: Owner) -> Result<Manner> {
+    pub(super) fn manner(&self, owner: Owner) -> Result<ApplyOptions> {
         let lock_timeout = Duration::from_secs(self.lock_timeout.into());
-        Ok(Manner { owner, lock_timeout, signals: Signals::watch()? })
+        Ok(ApplyOptions { owner, lock_timeout, signals: Signals::watch()? })
     }
 }
 
 #[derive(Debug, Clone, Default, Args)]
-pub(super) struct Judging {
+pub(super) struct BenchmarkArguments {
     /// Exit with 2 where there are changes
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_DETAILED_EXITCODE")]
     pub(super) detailed_exitcode: bool,
@@ -303,7 +303,7 @@ pub(super) struct Judging {
 pub(super) struct RenderArguments {
     /// The form
     #[arg(long = "as", value_enum, value_name = "FORMAT")]
-    pub(super) carrier: Format,
+    pub(super) carrier: RenderFormat,
     /// Where to write it: a directory for several files, a file for one; by default stdout
     #[arg(long, value_name = "PATH")]
     pub(super) out: Option<PathBuf>,

@@ -8,19 +8,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tracing::{debug, info};
 
-use super::args::{Global, Judging, SET_VARIABLE};
+use super::args::{BenchmarkArguments, GlobalArguments, SET_VARIABLE};
 use super::usage_error;
 use crate::Role;
-use crate::apply::{Recorded, Told, is_at_work};
-use crate::document::{self, Configuration, DROP_IN, Present, Site};
-use crate::document::{Existing, Placing};
-use crate::error::{Error, Kind, Place, Result};
+use crate::apply::{RecordedInputs, RunInputs, is_at_work};
+use crate::document::{self, DROP_IN, DropIn, NodeSite, PresentFiles};
+use crate::document::{DropInMerge, ExistingConfig};
+use crate::error::{Error, ErrorKind, Place, Result};
 use crate::k3s::service_data_dir;
 use crate::mode::Owner;
-use crate::node::{Node, Root, RootedPath, accounts, host, k3s};
+use crate::node::{PathState, Root, RootedPath, accounts, host, k3s};
 use crate::profile::{
-    ArgumentTable, Assignment, Declaration, MAX_SOURCE_BYTES, Origin, Profile, Request, Selection, Source,
-    declarations,
+    ArgumentTable, Assignment, ControlSelection, Declaration, MAX_SOURCE_BYTES, Origin, Profile,
+    ProfileRequest, SourceText, declarations,
 };
 use crate::verify::{Waiver, waivers};
 use crate::version::K3sVersion;
@@ -34,14 +34,14 @@ const SETTINGS: &str = "/etc/k3s-harden/settings.yaml";
 pub(super) struct Context<'a> {
     pub(super) root: &'a Root,
     pub(super) profile: Profile,
-    pub(super) site: Site,
+    pub(super) site: NodeSite,
     pub(super) version: K3sVersion,
     pub(super) owner: Owner,
-    pub(super) told: Told,
+    pub(super) told: RunInputs,
     /// Whether an earlier run was told something else.
     pub(super) retold: bool,
     /// What it was told.
-    pub(super) earlier: Option<Told>,
+    pub(super) earlier: Option<RunInputs>,
     pub(super) recorded: BTreeSet<RootedPath>,
     /// What somebody has accepted, by the settings file; checked by every verb, and used by `verify` alone.
     pub(super) waivers: Vec<Waiver>,
@@ -50,23 +50,27 @@ pub(super) struct Context<'a> {
 
 impl<'a> Context<'a> {
     /// Finds out everything, reading only.
-    pub(super) fn new(root: &'a Root, global: &Global, judging: &Judging) -> Result<Self> {
+    pub(super) fn new(
+        root: &'a Root,
+        global: &GlobalArguments,
+        judging: &BenchmarkArguments,
+    ) -> Result<Self> {
         Self::after(earlier(root)?, root, global, judging, &BTreeMap::new())
     }
 
     /// The same after the runs that are `recorded`; `texts` are those of files that may not be there.
     pub(super) fn after(
-        recorded: Recorded,
+        recorded: RecordedInputs,
         root: &'a Root,
-        global: &Global,
-        judging: &Judging,
+        global: &GlobalArguments,
+        judging: &BenchmarkArguments,
         texts: &BTreeMap<String, String>,
     ) -> Result<Self> {
         let earlier = recorded.told.clone().unwrap_or_default();
-        let mut told = Told::default();
+        let mut told = RunInputs::default();
         let mut warnings = Vec::new();
 
-        let existing = Existing::read(root, &RootedPath::fixed(DROP_IN))?;
+        let existing = ExistingConfig::read(root, &RootedPath::fixed(DROP_IN))?;
         told.data_dir = given(global.data_dir.as_ref()).or_else(|| earlier.data_dir.clone());
         let data_dir = data_dir(root, told.data_dir.as_deref(), &existing, &mut warnings)?;
         let version = version(global, &earlier, root, &mut told)?;
@@ -75,7 +79,7 @@ impl<'a> Context<'a> {
             told.role.or_else(|| k3s::role(root, &data_dir)).or_else(installers_role).unwrap_or(Role::Server);
         let owner = owner(global, root)?.unwrap_or(Owner::ROOT);
 
-        let files = Files::new(&earlier, texts);
+        let files = NamedFiles::new(&earlier, texts);
         let settings = settings(global, &earlier, root, &files, &mut told)?;
         let waivers = settings.as_ref().map(waivers::read).transpose()?.unwrap_or_default();
         // Each setting defaults to what it was told; `--set name=` or `name=null` takes a word back.
@@ -99,18 +103,18 @@ impl<'a> Context<'a> {
         };
         let (only, skip) = (words(&global.only), told.skip.clone());
         let about_some = !only.is_empty() || !skip.is_empty();
-        let request = Request { profiles, minor: version.minor(), settings, assignments, only, skip };
+        let request = ProfileRequest { profiles, minor: version.minor(), settings, assignments, only, skip };
         let profile = request.resolve(&|path| files.open(path))?;
         let audit_policy = audit_policy(&profile, root, &files)?;
         told.files = files.opened.into_inner();
-        let present = if about_some { present(root, &data_dir)? } else { Present::default() };
+        let present = if about_some { present(root, &data_dir)? } else { PresentFiles::default() };
         told.on_foreign = judging.on_foreign.or(earlier.on_foreign);
         told.on_conflict = judging.on_conflict.or(earlier.on_conflict);
         let removed = ArgumentTable::get().removed_plugins.iter().filter(|row| row.from <= version.minor());
         let removed_plugins = removed.map(|row| row.plugin.clone()).collect();
         let placing =
-            Placing { existing, on_conflict: told.on_conflict.unwrap_or_default(), removed_plugins };
-        let site = Site { role, data_dir, audit_policy, present, placing };
+            DropInMerge { existing, on_conflict: told.on_conflict.unwrap_or_default(), removed_plugins };
+        let site = NodeSite { role, data_dir, audit_policy, present, placing };
         let retold = recorded.told.as_ref().is_some_and(|earlier| *earlier != told);
         if let Some(id) = recorded.interrupted {
             warnings.push(if is_at_work(root) {
@@ -135,7 +139,7 @@ impl<'a> Context<'a> {
     }
 
     /// Returns what our drop-in asks of K3s, for comparing it with what is there.
-    pub(super) fn configuration(&self) -> Configuration {
+    pub(super) fn configuration(&self) -> DropIn {
         document::configuration_of(&self.profile, &self.site)
     }
 
@@ -147,7 +151,7 @@ impl<'a> Context<'a> {
     /// Returns the paths of files of ours that the profile may no longer want: those of its table, and those
     /// that earlier runs wrote for another data directory. A run about some controls says nothing of the others.
     pub(super) fn forgettable(&self) -> Vec<RootedPath> {
-        if self.profile.selection != Selection::default() {
+        if self.profile.selection != ControlSelection::default() {
             return Vec::new();
         }
         let table = document::paths(&self.site.data_dir).into_iter().map(|(_, path)| path);
@@ -156,13 +160,13 @@ impl<'a> Context<'a> {
 }
 
 /// Reads the files of ours that are on the node.
-fn present(root: &Root, data_dir: &RootedPath) -> Result<Present> {
+fn present(root: &Root, data_dir: &RootedPath) -> Result<PresentFiles> {
     let read = |(key, path): (&'static str, RootedPath)| match root.look(&path)? {
-        Node::File { bytes, .. } => Ok(Some((key, bytes))),
+        PathState::File { bytes, .. } => Ok(Some((key, bytes))),
         _ => Ok(None),
     };
     let files = document::paths(data_dir).into_iter().map(read).collect::<Result<Vec<_>>>()?;
-    Ok(Present::new(files.into_iter().flatten()))
+    Ok(PresentFiles::new(files.into_iter().flatten()))
 }
 
 /// Returns what was typed, unless it is empty: templates often set variables to nothing.
@@ -180,30 +184,30 @@ fn installers_role() -> Option<Role> {
 }
 
 /// Reads the journals. Who may not read them (a plan without root) goes on without.
-pub(super) fn earlier(root: &Root) -> Result<Recorded> {
-    match Recorded::read(root) {
-        Err(error) if error.kind() == Kind::NotPermitted => {
+pub(super) fn earlier(root: &Root) -> Result<RecordedInputs> {
+    match RecordedInputs::read(root) {
+        Err(error) if error.kind() == ErrorKind::NotPermitted => {
             info!("{error}: what earlier runs were told is not known");
-            Ok(Recorded::default())
+            Ok(RecordedInputs::default())
         }
         other => other,
     }
 }
 
 /// Returns the owner that was named.
-pub(super) fn owner(global: &Global, root: &Root) -> Result<Option<Owner>> {
+pub(super) fn owner(global: &GlobalArguments, root: &Root) -> Result<Option<Owner>> {
     given(global.owner.as_ref()).map(|text| accounts::parse_owner(&text, root)).transpose()
 }
 
 /// Refuses, before anything is made, where this process could not make files that belong to `owner`.
-pub(super) fn check_rights(global: &Global, owner: Owner) -> Result<()> {
+pub(super) fn check_rights(global: &GlobalArguments, owner: Owner) -> Result<()> {
     if accounts::may_give_to(owner) {
         return Ok(());
     }
     let own = accounts::own();
     let whose = global.owner.as_ref().map_or_else(|| "root".to_owned(), |_| owner.to_string());
     let message = format!("only root can make files that belong to {whose}");
-    Err(Error::new(Kind::NotPermitted, message).hint(match global.owner {
+    Err(Error::new(ErrorKind::NotPermitted, message).hint(match global.owner {
         None => format!("run it as root, or for an image build name the owner: --owner {own}"),
         Some(_) => format!("without root only --owner {own} works, or another group of yours"),
     }))
@@ -213,7 +217,7 @@ pub(super) fn check_rights(global: &Global, owner: Owner) -> Result<()> {
 pub(super) fn data_dir(
     root: &Root,
     told: Option<&str>,
-    existing: &Existing,
+    existing: &ExistingConfig,
     warnings: &mut Vec<String>,
 ) -> Result<RootedPath> {
     let told: Option<RootedPath> = told
@@ -234,7 +238,7 @@ pub(super) fn data_dir(
     match (told, own.transpose()?) {
         (Some(told), Some((own, place))) if told != own => {
             let message = format!("--data-dir is {told}, and K3s' own data-dir is {own}");
-            Err(Error::new(Kind::BadInput, message)
+            Err(Error::new(ErrorKind::BadInput, message)
                 .at(place)
                 .hint("leave --data-dir out: K3s' configuration decides"))
         }
@@ -250,7 +254,12 @@ pub(super) fn data_dir(
 }
 
 /// What is installed counts more than what was told: K3s may have been upgraded since.
-fn version(global: &Global, earlier: &Told, root: &Root, told: &mut Told) -> Result<K3sVersion> {
+fn version(
+    global: &GlobalArguments,
+    earlier: &RunInputs,
+    root: &Root,
+    told: &mut RunInputs,
+) -> Result<K3sVersion> {
     if let Some(text) = given(global.k3s_version.as_ref()).filter(|text| text != "auto") {
         told.k3s_version = Some(text.clone());
         return text.parse();
@@ -274,21 +283,21 @@ fn version(global: &Global, earlier: &Told, root: &Root, told: &mut Told) -> Res
 
 /// Opens the settings file: the one that was named, else the node's own where it has one.
 fn settings(
-    global: &Global,
-    earlier: &Told,
+    global: &GlobalArguments,
+    earlier: &RunInputs,
     root: &Root,
-    files: &Files,
-    told: &mut Told,
-) -> Result<Option<Source>> {
+    files: &NamedFiles,
+    told: &mut RunInputs,
+) -> Result<Option<SourceText>> {
     if let Some(path) = given(global.settings.as_ref()).or_else(|| earlier.settings.clone()) {
         told.settings = Some(host::absolute(&path));
         return files.open(&path).map(Some);
     }
     let path = RootedPath::fixed(SETTINGS);
-    root.read(&path)?.map(|bytes| Source::new(root.display(&path), bytes)).transpose()
+    root.read(&path)?.map(|bytes| SourceText::new(root.display(&path), bytes)).transpose()
 }
 
-pub(super) fn assignments_typed(global: &Global) -> Result<Vec<Assignment>> {
+pub(super) fn assignments_typed(global: &GlobalArguments) -> Result<Vec<Assignment>> {
     let variable = std::env::var_os(SET_VARIABLE).unwrap_or_default();
     let variable = variable.to_str().ok_or_else(|| usage_error(format!("{SET_VARIABLE} is not UTF-8")))?;
     let from_variable = variable
@@ -318,7 +327,7 @@ pub(super) fn remember(one: &Assignment) -> (String, String) {
     (one.name.clone(), if is_path { host::absolute(&one.text) } else { one.text.clone() })
 }
 
-fn remembered(earlier: &Told) -> Vec<Assignment> {
+fn remembered(earlier: &RunInputs) -> Vec<Assignment> {
     let origin = "--set of an earlier run";
     earlier
         .assignments
@@ -328,7 +337,7 @@ fn remembered(earlier: &Told) -> Vec<Assignment> {
 }
 
 /// Reads and checks the user's own audit policy, from where the setting says: beside the file that names it.
-fn audit_policy(profile: &Profile, root: &Root, files: &Files) -> Result<Option<String>> {
+fn audit_policy(profile: &Profile, root: &Root, files: &NamedFiles) -> Result<Option<String>> {
     let Some(resolved) = profile.values.get("audit_policy_file") else { return Ok(None) };
     let Some(path) = resolved.value.as_str() else { return Ok(None) };
     let beside = |file: &str| match file.rsplit_once('/') {
@@ -341,17 +350,17 @@ fn audit_policy(profile: &Profile, root: &Root, files: &Files) -> Result<Option<
             let inside: RootedPath =
                 beside(own_settings.as_str()).parse().map_err(|error: Error| error.at(place.clone()))?;
             let bytes = match root.look(&inside)? {
-                Node::Absent => None,
+                PathState::Absent => None,
                 _ => root.read(&inside)?,
             };
             let bytes = bytes.ok_or_else(|| {
                 Error::new(
-                    Kind::BadInput,
+                    ErrorKind::BadInput,
                     format!("audit_policy_file: there is no {}", root.display(&inside)),
                 )
                 .at(place.clone())
             })?;
-            Source::new(root.display(&inside), bytes)?
+            SourceText::new(root.display(&inside), bytes)?
         }
         Origin::Settings(place) | Origin::Profile(place) => files.open(&beside(&place.file))?,
         Origin::Assignment(_) | Origin::Default => files.open(path)?,
@@ -366,19 +375,19 @@ fn audit_policy(profile: &Profile, root: &Root, files: &Files) -> Result<Option<
 
 /// Opens files that the user names, and remembers their texts: on the node they may not be there.
 #[derive(Debug)]
-struct Files {
+struct NamedFiles {
     remembered: BTreeMap<String, String>,
     opened: RefCell<BTreeMap<String, String>>,
 }
 
-impl Files {
-    fn new(earlier: &Told, texts: &BTreeMap<String, String>) -> Self {
+impl NamedFiles {
+    fn new(earlier: &RunInputs, texts: &BTreeMap<String, String>) -> Self {
         let mut remembered = earlier.files.clone();
         remembered.extend(texts.clone());
         Self { remembered, opened: RefCell::default() }
     }
 
-    fn open(&self, path: &str) -> Result<Source> {
+    fn open(&self, path: &str) -> Result<SourceText> {
         let absolute = host::absolute(path);
         let bytes = match self.remembered.get(&absolute) {
             Some(text) if !host::exists(path) => {
@@ -387,7 +396,7 @@ impl Files {
             }
             _ => host::read_file(path, MAX_SOURCE_BYTES)?,
         };
-        let source = Source::new(path, bytes)?;
+        let source = SourceText::new(path, bytes)?;
         self.opened.borrow_mut().insert(absolute, source.text().to_owned());
         Ok(source)
     }

@@ -2,25 +2,25 @@
 
 use tracing::warn;
 
-use super::args::{EffectiveConfigArguments, Global, Judging};
+use super::args::{BenchmarkArguments, EffectiveConfigArguments, GlobalArguments};
 use super::context::Context;
 use super::ui::Ui;
 use crate::error::{Result, exit};
-use crate::k3s::{Effective, Question};
+use crate::k3s::{ConfigQuery, EffectiveConfig};
 use crate::node::Root;
 use crate::output;
 
-pub(super) fn run(global: &Global, arguments: &EffectiveConfigArguments, ui: &mut Ui) -> Result<u8> {
+pub(super) fn run(global: &GlobalArguments, arguments: &EffectiveConfigArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&global.root)?;
-    let context = Context::new(&root, global, &Judging::default())?;
-    let question = Question {
+    let context = Context::new(&root, global, &BenchmarkArguments::default())?;
+    let question = ConfigQuery {
         role: context.site.role,
         minor: context.version.minor(),
         data_dir: &context.site.data_dir,
         words: &arguments.words,
         show_secrets: arguments.show_secrets,
     };
-    let effective = Effective::of(&root, question)?;
+    let effective = EffectiveConfig::of(&root, question)?;
     if ui.json() {
         ui.out_json(&output::effective_json(&effective))?;
     } else {

@@ -1,13 +1,13 @@
 //! `history`: the runs that there were.
 
-use super::args::Global;
+use super::args::GlobalArguments;
 use super::ui::Ui;
 use crate::apply::{History, is_at_work};
 use crate::error::{Result, exit};
 use crate::node::Root;
 use crate::output;
 
-pub(super) fn run(global: &Global, ui: &mut Ui) -> Result<u8> {
+pub(super) fn run(global: &GlobalArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&global.root)?;
     let history = History::read(&root)?;
     let at_work = is_at_work(&root);

@@ -21,9 +21,9 @@ use clap::Parser;
 use tracing::warn;
 
 use crate::apply::Recovered;
-use crate::error::{Error, Kind, exit};
+use crate::error::{Error, ErrorKind, exit};
 use crate::node::accounts;
-use args::{Cli, Verb};
+use args::{Cli, CliVerb};
 use ui::Ui;
 
 /// Parses the command line, runs its verb, and returns the exit code.
@@ -37,23 +37,23 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     accounts::clear_umask();
     let mut ui = Ui::new(&cli.global);
     args::warn_of_unknown_variables();
-    if cli.global.format.is_report() && !matches!(cli.verb, Verb::Verify(_)) {
+    if cli.global.format.is_report() && !matches!(cli.verb, CliVerb::Verify(_)) {
         let error = usage_error("only verify writes reports").hint("take --format text or json");
         ui.error(&error);
         return error.kind().exit_code();
     }
     let result = match &cli.verb {
-        Verb::Plan(arguments) => plan::run(&cli.global, arguments, &mut ui),
-        Verb::Apply(arguments) => apply::run(&cli.global, arguments, &mut ui),
-        Verb::Preflight(arguments) => preflight::run(&cli.global, arguments, &mut ui),
-        Verb::Verify(arguments) => verify::run(&cli.global, arguments, &mut ui),
-        Verb::Explain(arguments) => explain::run(&cli.global, arguments, &mut ui),
-        Verb::Rollback(arguments) => rollback::run(&cli.global, arguments, &mut ui),
-        Verb::History => history::run(&cli.global, &mut ui),
-        Verb::Uninstall(arguments) => rollback::uninstall(&cli.global, arguments, &mut ui),
-        Verb::Render(arguments) => render::run(&cli.global, arguments, &mut ui),
-        Verb::EffectiveConfig(arguments) => effective_config::run(&cli.global, arguments, &mut ui),
-        Verb::Profile(arguments) => profile::run(&cli.global, arguments, &mut ui),
+        CliVerb::Plan(arguments) => plan::run(&cli.global, arguments, &mut ui),
+        CliVerb::Apply(arguments) => apply::run(&cli.global, arguments, &mut ui),
+        CliVerb::Preflight(arguments) => preflight::run(&cli.global, arguments, &mut ui),
+        CliVerb::Verify(arguments) => verify::run(&cli.global, arguments, &mut ui),
+        CliVerb::Explain(arguments) => explain::run(&cli.global, arguments, &mut ui),
+        CliVerb::Rollback(arguments) => rollback::run(&cli.global, arguments, &mut ui),
+        CliVerb::History => history::run(&cli.global, &mut ui),
+        CliVerb::Uninstall(arguments) => rollback::uninstall(&cli.global, arguments, &mut ui),
+        CliVerb::Render(arguments) => render::run(&cli.global, arguments, &mut ui),
+        CliVerb::EffectiveConfig(arguments) => effective_config::run(&cli.global, arguments, &mut ui),
+        CliVerb::Profile(arguments) => profile::run(&cli.global, arguments, &mut ui),
     };
     result.unwrap_or_else(|error| {
         ui.error(&error);
@@ -65,7 +65,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 fn usage(error: &clap::Error) -> u8 {
     // Nobody is left to tell where that fails.
     error.print().unwrap_or_default();
-    if error.use_stderr() { Kind::Usage.exit_code() } else { exit::OK }
+    if error.use_stderr() { ErrorKind::Usage.exit_code() } else { exit::OK }
 }
 
 /// Returns the exit code of a run that found or made changes.
@@ -82,5 +82,5 @@ fn warn_of(recovered: Option<&Recovered>) {
 
 /// Returns a usage error.
 fn usage_error(message: impl Into<String>) -> Error {
-    Error::new(Kind::Usage, message)
+    Error::new(ErrorKind::Usage, message)
 }

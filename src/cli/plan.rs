@@ -4,24 +4,24 @@ use std::collections::BTreeSet;
 
 use tracing::{info, warn};
 
-use super::args::{Global, PlanArguments};
+use super::args::{GlobalArguments, PlanArguments};
 use super::changes_code;
 use super::context::Context;
 use super::saved::{Inputs, SavedPlan};
 use super::ui::Ui;
 use crate::Role;
 use crate::document::OnConflict;
-use crate::document::{self, Configuration, DROP_IN};
-use crate::error::{Error, Kind, Result};
-use crate::k3s::Reading;
+use crate::document::{self, DROP_IN, DropIn};
+use crate::error::{Error, ErrorKind, Result};
+use crate::k3s::MergedConfig;
 use crate::mode::FileMode;
 use crate::node::k3s::Traces;
 use crate::node::{Root, RootedPath, host, sysctl};
-use crate::output::{self, Report};
-use crate::plan::{Desired, Observed, Plan, Policy};
+use crate::output::{self, PlanReport};
+use crate::plan::{Desired, Observed, Plan, PlanPolicy};
 use crate::profile::{ControlId, Profile};
 
-pub(super) fn run(global: &Global, arguments: &PlanArguments, ui: &mut Ui) -> Result<u8> {
+pub(super) fn run(global: &GlobalArguments, arguments: &PlanArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&global.root)?;
     let context = Context::new(&root, global, &arguments.judging)?;
     let plan = make(&context, global, !arguments.no_live_sysctl)?;
@@ -31,7 +31,7 @@ pub(super) fn run(global: &Global, arguments: &PlanArguments, ui: &mut Ui) -> Re
     }
     warn_all(&plan);
     if ui.json() {
-        ui.out_json(&Report::new(&plan))?;
+        ui.out_json(&PlanReport::new(&plan))?;
     } else {
         let text = output::planned(&plan, ui.stdout_style());
         ui.out(&text)?;
@@ -40,7 +40,7 @@ pub(super) fn run(global: &Global, arguments: &PlanArguments, ui: &mut Ui) -> Re
 }
 
 /// Makes the plan for the node as it is now.
-pub(super) fn make(context: &Context, global: &Global, live_sysctl: bool) -> Result<Plan> {
+pub(super) fn make(context: &Context, global: &GlobalArguments, live_sysctl: bool) -> Result<Plan> {
     let Context { root, profile, site, .. } = context;
     let mut warnings = context.warnings.clone();
     let live = live_sysctl && root.is_live() && may_set_sysctls(context, &mut warnings);
@@ -49,7 +49,7 @@ pub(super) fn make(context: &Context, global: &Global, live_sysctl: bool) -> Res
     let desired_ids: BTreeSet<ControlId> =
         desired.resources.iter().flat_map(|resource| resource.controls().iter().cloned()).collect();
     let observed = Observed::of(&desired, root)?;
-    let policy = Policy {
+    let policy = PlanPolicy {
         on_foreign: context.told.on_foreign.unwrap_or_default(),
         recorded: context.recorded.clone(),
     };
@@ -72,7 +72,7 @@ fn configured_already(context: &Context) -> Result<Vec<String>> {
     let Context { root, site, .. } = context;
     let placing = &site.placing;
     let minor = context.version.minor();
-    let service = |ours: &Configuration| document::service_warnings(root, site.role, minor, ours);
+    let service = |ours: &DropIn| document::service_warnings(root, site.role, minor, ours);
     if placing.existing.is_empty() {
         // Nothing but the service can be in the way then; most nodes have none yet.
         return if root.exists(&RootedPath::fixed("/etc/systemd/system"))
@@ -90,14 +90,14 @@ fn configured_already(context: &Context) -> Result<Vec<String>> {
     warnings.extend(unknown.into_iter().map(|(message, place)| format!("{place}: {message}")));
     for (message, place) in placing.place(ours).conflicts {
         if placing.on_conflict == OnConflict::Fail {
-            return Err(Error::new(Kind::Failed, message)
+            return Err(Error::new(ErrorKind::Failed, message)
                 .at(place)
                 .hint("--on-conflict ours lets k3s-harden win, --on-conflict keep leaves the other"));
         }
         warnings.push(format!("{place}: {message}"));
     }
     // A file that is no YAML is among the problems above.
-    if let Ok(reading) = Reading::of(root, &[site.role.to_string()], minor) {
+    if let Ok(reading) = MergedConfig::of(root, &[site.role.to_string()], minor) {
         // Ours is about to be written anew.
         let refusals = reading.refusals(site.role).into_iter().filter(|(_, place)| place.file != DROP_IN);
         warnings.extend(refusals.map(|(message, place)| format!("{place}: K3s exits on this: {message}")));
@@ -107,7 +107,11 @@ fn configured_already(context: &Context) -> Result<Vec<String>> {
 }
 
 /// Says where `--only` names something that the profile leaves off: the run would do nothing without a word.
-fn served_by_nothing(global: &Global, served: &BTreeSet<ControlId>, profile: &Profile) -> Vec<String> {
+fn served_by_nothing(
+    global: &GlobalArguments,
+    served: &BTreeSet<ControlId>,
+    profile: &Profile,
+) -> Vec<String> {
     let nothing = |word: &&String| {
         let named = profile.selection.only().into_iter().flatten();
         let ids = profile.ids(&named.collect::<Vec<_>>());
@@ -159,7 +163,7 @@ fn first_start(context: &Context) -> Vec<String> {
 }
 
 /// Returns why Secrets cannot be encrypted any more by what is planned, if that is so.
-pub(super) fn late_encryption(traces: &Traces, configuration: &Configuration) -> Option<String> {
+pub(super) fn late_encryption(traces: &Traces, configuration: &DropIn) -> Option<String> {
     let wanted = configuration.keys.iter().any(|key| key.name == "secrets-encryption");
     let (Role::Server, proof) = traces.started.as_ref()? else { return None };
     (wanted && !traces.secrets_encrypted).then(|| {
@@ -168,7 +172,7 @@ pub(super) fn late_encryption(traces: &Traces, configuration: &Configuration) ->
 }
 
 /// Says where only half of what an audit log needs is there.
-fn half_an_audit(configuration: &Configuration) -> Option<String> {
+fn half_an_audit(configuration: &DropIn) -> Option<String> {
     let has = |name: &str| {
         let mut arguments = configuration.components.iter().flat_map(|component| &component.arguments);
         arguments.any(|argument| argument.name == name)

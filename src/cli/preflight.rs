@@ -1,20 +1,20 @@
 //! `preflight`: would this K3s start?
 
-use super::args::{FailOn, Global, Judging, PreflightArguments};
+use super::args::{BenchmarkArguments, FailOnArgument, GlobalArguments, PreflightArguments};
 use super::context::Context;
 use super::ui::Ui;
-use crate::error::{Kind, Result, exit};
+use crate::error::{ErrorKind, Result, exit};
 use crate::k3s::NodeConfig;
 use crate::node::Root;
 use crate::output;
-use crate::preflight::{Verdict, judge};
+use crate::preflight::{StartVerdict, judge};
 
-pub(super) fn run(global: &Global, arguments: &PreflightArguments, ui: &mut Ui) -> Result<u8> {
+pub(super) fn run(global: &GlobalArguments, arguments: &PreflightArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&global.root)?;
     let verdict = match verdict(&root, global) {
         // Who may not read what K3s will read cannot tell.
-        Err(error) if error.kind() == Kind::NotPermitted => {
-            Verdict { findings: Vec::new(), unknown: vec![error.to_string()] }
+        Err(error) if error.kind() == ErrorKind::NotPermitted => {
+            StartVerdict { findings: Vec::new(), unknown: vec![error.to_string()] }
         }
         other => other?,
     };
@@ -24,13 +24,13 @@ pub(super) fn run(global: &Global, arguments: &PreflightArguments, ui: &mut Ui) 
         ui.out(&output::preflight_text(&verdict, ui.stdout_style()))?;
     }
     Ok(match (verdict.starts(), arguments.fail_on) {
-        (Some(false), _) | (None, FailOn::Unknown) => exit::WOULD_NOT_START,
+        (Some(false), _) | (None, FailOnArgument::Unknown) => exit::WOULD_NOT_START,
         _ => exit::OK,
     })
 }
 
-fn verdict(root: &Root, global: &Global) -> Result<Verdict> {
-    let context = Context::new(root, global, &Judging::default())?;
-    let judged = NodeConfig::of(root, context.site.role, context.version.minor(), &context.site.data_dir)?;
-    Ok(judge(&judged))
+fn verdict(root: &Root, global: &GlobalArguments) -> Result<StartVerdict> {
+    let context = Context::new(root, global, &BenchmarkArguments::default())?;
+    let node = NodeConfig::of(root, context.site.role, context.version.minor(), &context.site.data_dir)?;
+    Ok(judge(&node))
 }

@@ -1,14 +1,16 @@
 //! `profile`: what there is, what it amounts to, and what differs.
 
-use super::args::{Global, ProfileArguments, ProfileVerb};
+use super::args::{GlobalArguments, ProfileArguments, ProfileVerb};
 use super::ui::Ui;
-use crate::error::{Error, Kind, Result, exit};
+use crate::error::{Error, ErrorKind, Result, exit};
 use crate::node::host;
 use crate::output;
-use crate::profile::{MAX_SOURCE_BYTES, Profile, ProfileDocument, Request, Source, built_in_names};
+use crate::profile::{
+    MAX_SOURCE_BYTES, Profile, ProfileDocument, ProfileRequest, SourceText, built_in_names,
+};
 use crate::version::{K3sVersion, KubernetesMinor};
 
-pub(super) fn run(global: &Global, arguments: &ProfileArguments, ui: &mut Ui) -> Result<u8> {
+pub(super) fn run(global: &GlobalArguments, arguments: &ProfileArguments, ui: &mut Ui) -> Result<u8> {
     let text = match &arguments.verb {
         ProfileVerb::List => {
             let documents: Vec<ProfileDocument> =
@@ -41,7 +43,7 @@ fn json(value: &serde_json::Value) -> String {
 }
 
 /// Resolves two profiles for the newest minor that both fit, else each for the newest that it fits.
-fn resolve_both(global: &Global, a: &str, b: &str) -> Result<(Profile, Profile)> {
+fn resolve_both(global: &GlobalArguments, a: &str, b: &str) -> Result<(Profile, Profile)> {
     let (a, b) = ([a.to_owned()], [b.to_owned()]);
     if global.k3s_version.is_none() {
         for minor in KubernetesMinor::supported().into_iter().rev() {
@@ -54,7 +56,7 @@ fn resolve_both(global: &Global, a: &str, b: &str) -> Result<(Profile, Profile)>
 }
 
 /// Resolves profiles without a node: for the minor that was named, else the newest that they fit.
-fn resolve(global: &Global, names: &[String]) -> Result<Profile> {
+fn resolve(global: &GlobalArguments, names: &[String]) -> Result<Profile> {
     if let Some(text) = global.k3s_version.as_deref().filter(|text| *text != "auto") {
         return resolve_for(text.parse::<K3sVersion>()?.minor(), names);
     }
@@ -67,11 +69,11 @@ fn resolve(global: &Global, names: &[String]) -> Result<Profile> {
             }
         }
     }
-    Err(first_error.unwrap_or_else(|| Error::new(Kind::Failed, "no Kubernetes minor is supported")))
+    Err(first_error.unwrap_or_else(|| Error::new(ErrorKind::Failed, "no Kubernetes minor is supported")))
 }
 
 fn resolve_for(minor: KubernetesMinor, names: &[String]) -> Result<Profile> {
-    let request = Request {
+    let request = ProfileRequest {
         profiles: names.to_vec(),
         minor,
         settings: None,
@@ -79,5 +81,5 @@ fn resolve_for(minor: KubernetesMinor, names: &[String]) -> Result<Profile> {
         only: Vec::new(),
         skip: Vec::new(),
     };
-    request.resolve(&|path| Source::new(path, host::read_file(path, MAX_SOURCE_BYTES)?))
+    request.resolve(&|path| SourceText::new(path, host::read_file(path, MAX_SOURCE_BYTES)?))
 }

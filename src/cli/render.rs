@@ -4,21 +4,21 @@ use std::path::Path;
 
 use tracing::warn;
 
-use super::args::{Global, Judging, RenderArguments};
+use super::args::{BenchmarkArguments, GlobalArguments, RenderArguments};
 use super::context::Context;
 use super::ui::Ui;
 use super::usage_error;
-use crate::error::{Error, Kind, Result, exit};
+use crate::error::{Error, ErrorKind, Result, exit};
 use crate::node::{Root, host};
-use crate::render::{Carried, CarriedFile, Errand};
+use crate::render::{RenderInput, RenderedFile, RenderedFiles};
 
-pub(super) fn run(global: &Global, arguments: &RenderArguments, ui: &mut Ui) -> Result<u8> {
+pub(super) fn run(global: &GlobalArguments, arguments: &RenderArguments, ui: &mut Ui) -> Result<u8> {
     if arguments.carrier.is_directory() && arguments.out.is_none() {
         return Err(usage_error("a tree of files needs a place").hint("name a directory: --out DIR"));
     }
     let root = Root::open(&global.root)?;
-    let context = Context::new(&root, global, &Judging::default())?;
-    let errand = Errand {
+    let context = Context::new(&root, global, &BenchmarkArguments::default())?;
+    let errand = RenderInput {
         profile: &context.profile,
         site: &context.site,
         release: context.version.release(),
@@ -30,7 +30,7 @@ pub(super) fn run(global: &Global, arguments: &RenderArguments, ui: &mut Ui) -> 
         warn!("{warning}");
     }
     match (&arguments.out, carried.files.as_slice()) {
-        (Some(path), [CarriedFile { mode, bytes, .. }]) if carried.directories.is_empty() => {
+        (Some(path), [RenderedFile { mode, bytes, .. }]) if carried.directories.is_empty() => {
             host::write_file(path, bytes, *mode)?;
         }
         (Some(path), _) => {
@@ -39,7 +39,7 @@ pub(super) fn run(global: &Global, arguments: &RenderArguments, ui: &mut Ui) -> 
             }
             write_all(path, &carried)?;
         }
-        (None, [CarriedFile { bytes, .. }]) => ui.out_bytes(bytes)?,
+        (None, [RenderedFile { bytes, .. }]) => ui.out_bytes(bytes)?,
         (None, files) => {
             // As `systemctl cat` does: each file with its name in a comment above.
             let texts: Vec<String> =
@@ -51,14 +51,14 @@ pub(super) fn run(global: &Global, arguments: &RenderArguments, ui: &mut Ui) -> 
 }
 
 /// Refuses a tree that goes through symlinks: an image has some that mean its own root, not this machine's.
-fn check_inside(folder: &Path, carried: &Carried) -> Result<()> {
+fn check_inside(folder: &Path, carried: &RenderedFiles) -> Result<()> {
     let names = carried.directories.iter().map(|(name, _)| name.as_str());
     for name in names.chain(carried.files.iter().map(|file| &*file.name)) {
         let below = Path::new(name).ancestors().filter(|path| !path.as_os_str().is_empty());
         if let Some(link) = below.map(|path| folder.join(path)).find(|path| host::is_symlink(path)) {
             let message =
                 format!("{} is a symlink, and may lead out of {}", link.display(), folder.display());
-            return Err(Error::new(Kind::CannotWrite, message)
+            return Err(Error::new(ErrorKind::CannotWrite, message)
                 .hint(format!("for an image: k3s-harden apply --root {}", folder.display())));
         }
     }
@@ -66,7 +66,7 @@ fn check_inside(folder: &Path, carried: &Carried) -> Result<()> {
 }
 
 /// Writes several files into a directory, each whole or not at all.
-fn write_all(path: &Path, carried: &Carried) -> Result<()> {
+fn write_all(path: &Path, carried: &RenderedFiles) -> Result<()> {
     host::make_directories(path)?;
     for (name, mode) in &carried.directories {
         host::make_directory(&path.join(name), *mode)?;

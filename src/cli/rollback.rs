@@ -2,37 +2,37 @@
 
 use tracing::warn;
 
-use super::args::{Global, RollbackArguments, Undoing, UninstallArguments};
+use super::args::{GlobalArguments, RollbackArguments, UndoArguments, UninstallArguments};
 use super::context;
 use super::ui::Ui;
 use crate::apply::{
-    History, Outcome, Recorded, Recovered, Transaction, Verb, WayBack, check_writable, state_directory,
-    sweep_beside, texts,
+    ApplyOutcome, History, RecordedInputs, Recovered, RollbackPlan, RunVerb, Transaction, check_writable,
+    state_directory, sweep_beside, texts,
 };
-use crate::document::Existing;
-use crate::document::{self, DROP_IN, Present, is_ours, leftovers};
-use crate::error::{Error, Kind, Result, exit};
+use crate::document::ExistingConfig;
+use crate::document::{self, DROP_IN, PresentFiles, is_ours, leftovers};
+use crate::error::{Error, ErrorKind, Result, exit};
 use crate::mode::Owner;
 use crate::node::k3s::Traces;
-use crate::node::{Node, Root, RootedPath};
-use crate::output::{self, Report};
+use crate::node::{PathState, Root, RootedPath};
+use crate::output::{self, PlanReport};
 use crate::plan::{Action, Plan};
 
-pub(super) fn run(global: &Global, arguments: &RollbackArguments, ui: &mut Ui) -> Result<u8> {
+pub(super) fn run(global: &GlobalArguments, arguments: &RollbackArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&global.root)?;
-    if let Node::Absent = root.look(&state_directory())? {
+    if let PathState::Absent = root.look(&state_directory())? {
         sweep_beside(&root)?;
         return nothing(ui);
     }
-    let way = Way::new(global, &root, &arguments.undoing)?;
-    let interrupted = Recorded::read(&root)?.interrupted;
+    let way = UndoPlan::new(global, &root, &arguments.undoing)?;
+    let interrupted = RecordedInputs::read(&root)?.interrupted;
     if interrupted.is_none() && way.find(arguments.id)?.is_none() {
         return nothing(ui);
     }
     let transaction = way.begin()?;
     if let Some(recovered) = transaction.recovered().filter(|recovered| recovered.undone) {
         // The run that was meant is undone already; the one before it was not asked for.
-        if arguments.id.map_or(recovered.verb == Verb::Apply, |id| id == recovered.id) {
+        if arguments.id.map_or(recovered.verb == RunVerb::Apply, |id| id == recovered.id) {
             return undid(ui, recovered);
         }
     }
@@ -41,9 +41,9 @@ pub(super) fn run(global: &Global, arguments: &RollbackArguments, ui: &mut Ui) -
     say(ui, &undone.plan, &format!("as before run {}", undone.to))
 }
 
-pub(super) fn uninstall(global: &Global, arguments: &UninstallArguments, ui: &mut Ui) -> Result<u8> {
+pub(super) fn uninstall(global: &GlobalArguments, arguments: &UninstallArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&global.root)?;
-    if let Node::Absent = root.look(&state_directory())? {
+    if let PathState::Absent = root.look(&state_directory())? {
         sweep_beside(&root)?;
         match without_history(&root, ui) {
             // Another run has begun in the meantime: then there is a history.
@@ -51,9 +51,9 @@ pub(super) fn uninstall(global: &Global, arguments: &UninstallArguments, ui: &mu
             other => return other,
         }
     }
-    let way = Way::new(global, &root, &arguments.undoing)?;
+    let way = UndoPlan::new(global, &root, &arguments.undoing)?;
     let transaction = way.begin()?;
-    let plan = match WayBack::to_the_first_state(&root, &History::read(&root)?)? {
+    let plan = match RollbackPlan::to_the_first_state(&root, &History::read(&root)?)? {
         Some(back) => way.go(&transaction, back)?.plan,
         None => return transaction.forget().and_then(|()| nothing(ui)),
     };
@@ -62,30 +62,30 @@ pub(super) fn uninstall(global: &Global, arguments: &UninstallArguments, ui: &mu
 }
 
 /// How to get back.
-struct Way<'a> {
+struct UndoPlan<'a> {
     root: &'a Root,
     owner: Owner,
-    undoing: &'a Undoing,
+    undoing: &'a UndoArguments,
 }
 
 /// What was undone.
-struct Undone {
+struct UndoneRun {
     plan: Plan,
     to: u32,
 }
 
-impl<'a> Way<'a> {
-    fn new(global: &Global, root: &'a Root, undoing: &'a Undoing) -> Result<Self> {
+impl<'a> UndoPlan<'a> {
+    fn new(global: &GlobalArguments, root: &'a Root, undoing: &'a UndoArguments) -> Result<Self> {
         let owner = match (context::owner(global, root)?, root.look_directory(&state_directory())?) {
-            (Some(owner), _) | (None, Node::Directory { owner, .. }) => owner,
+            (Some(owner), _) | (None, PathState::Directory { owner, .. }) => owner,
             _ => Owner::ROOT,
         };
         context::check_rights(global, owner)?;
         Ok(Self { root, owner, undoing })
     }
 
-    fn find(&self, to: Option<u32>) -> Result<Option<WayBack>> {
-        WayBack::find(self.root, &History::read(self.root)?, to)
+    fn find(&self, to: Option<u32>) -> Result<Option<RollbackPlan>> {
+        RollbackPlan::find(self.root, &History::read(self.root)?, to)
     }
 
     fn begin(&self) -> Result<Transaction<'a>> {
@@ -94,8 +94,8 @@ impl<'a> Way<'a> {
         Ok(transaction)
     }
 
-    fn go(&self, transaction: &Transaction<'_>, back: WayBack) -> Result<Undone> {
-        let WayBack { to, plan, told, written, disturbed } = back;
+    fn go(&self, transaction: &Transaction<'_>, back: RollbackPlan) -> Result<UndoneRun> {
+        let RollbackPlan { to, plan, told, written, disturbed } = back;
         // Afterwards, nothing may fail any more, and K3s' configuration may be another one.
         let traces = self.traces(transaction.recorded());
         if !self.undoing.force {
@@ -103,16 +103,17 @@ impl<'a> Way<'a> {
             self.refuse_unreadable_secrets(&traces, &plan)?;
         }
         check_writable(self.root, &plan)?;
-        let Outcome { mut plan, .. } = transaction.roll_back(plan, to, told, written)?;
+        let ApplyOutcome { mut plan, .. } = transaction.roll_back(plan, to, told, written)?;
         plan.warnings.extend(what_stays(traces, &plan));
-        Ok(Undone { plan, to })
+        Ok(UndoneRun { plan, to })
     }
 
     /// Refuses to take away what K3s needs to read its Secrets.
     fn refuse_unreadable_secrets(&self, traces: &Traces, plan: &Plan) -> Result<()> {
         let key = "secrets-encryption";
-        let has =
-            |bytes: Option<&[u8]>| Present::new(bytes.map(|bytes| ("config", bytes.to_vec()))).has_key(key);
+        let has = |bytes: Option<&[u8]>| {
+            PresentFiles::new(bytes.map(|bytes| ("config", bytes.to_vec()))).has_key(key)
+        };
         let Some(drop_in) = plan.changes().find(|action| action.resource.path().as_str() == DROP_IN) else {
             return Ok(());
         };
@@ -120,7 +121,7 @@ impl<'a> Way<'a> {
         let ours = RootedPath::fixed(DROP_IN);
         let by_others = || {
             // A configuration that cannot be read says nothing for sure.
-            Existing::read(self.root, &ours)
+            ExistingConfig::read(self.root, &ours)
                 .is_ok_and(|all| all.value(key).is_some_and(|item| item.text == "true"))
         };
         if traces.started.is_none()
@@ -132,16 +133,16 @@ impl<'a> Way<'a> {
             return Ok(());
         }
         let message = "K3s has started with encrypted Secrets, and without secrets-encryption it could no longer read them";
-        Err(Error::new(Kind::Failed, message)
+        Err(Error::new(ErrorKind::Failed, message)
             .hint("decrypt them with K3s' own command first: `k3s secrets-encrypt disable`")
             .hint("or keep the key: write secrets-encryption: true into /etc/rancher/k3s/config.yaml"))
     }
 
     /// What K3s has left in its data directory: the one that was told, else its own, else the usual one.
-    fn traces(&self, recorded: &Recorded) -> Traces {
+    fn traces(&self, recorded: &RecordedInputs) -> Traces {
         let told = recorded.told.as_ref().and_then(|told| told.data_dir.clone());
         let own = || {
-            let existing = Existing::read(self.root, &RootedPath::fixed(DROP_IN)).ok()?;
+            let existing = ExistingConfig::read(self.root, &RootedPath::fixed(DROP_IN)).ok()?;
             context::data_dir(self.root, None, &existing, &mut Vec::new()).ok()
         };
         let data_dir = told.and_then(|path| path.parse().ok()).or_else(own);
@@ -184,7 +185,7 @@ fn refuse_disturbed(disturbed: &[(String, String)]) -> Result<()> {
         paths.join(", "),
         diffs.trim_end()
     );
-    Err(Error::new(Kind::Failed, message).hint("--force undoes these changes too"))
+    Err(Error::new(ErrorKind::Failed, message).hint("--force undoes these changes too"))
 }
 
 fn nothing(ui: &mut Ui) -> Result<u8> {
@@ -210,7 +211,7 @@ fn say(ui: &mut Ui, plan: &Plan, what: &str) -> Result<u8> {
         warn!("{warning}");
     }
     if ui.json() {
-        ui.out_json(&Report::new(plan))?;
+        ui.out_json(&PlanReport::new(plan))?;
     } else {
         let text = output::undone(plan, what, ui.stdout_style());
         ui.out(&text)?;
@@ -220,11 +221,15 @@ fn say(ui: &mut Ui, plan: &Plan, what: &str) -> Result<u8> {
 
 /// Where there is no history the first state is not known: files of ours are named, and nothing is guessed.
 fn without_history(root: &Root, ui: &mut Ui) -> Result<u8> {
-    let data_dir =
-        context::data_dir(root, None, &Existing::read(root, &RootedPath::fixed(DROP_IN))?, &mut Vec::new())?;
+    let data_dir = context::data_dir(
+        root,
+        None,
+        &ExistingConfig::read(root, &RootedPath::fixed(DROP_IN))?,
+        &mut Vec::new(),
+    )?;
     let mut ours = Vec::new();
     for (_, path) in document::paths(&data_dir) {
-        if matches!(root.look(&path)?, Node::File { bytes, .. } if is_ours(&bytes)) {
+        if matches!(root.look(&path)?, PathState::File { bytes, .. } if is_ours(&bytes)) {
             ours.push(path.to_string());
         }
     }
@@ -232,7 +237,7 @@ fn without_history(root: &Root, ui: &mut Ui) -> Result<u8> {
         return nothing(ui);
     }
     Err(Error::new(
-        Kind::Failed,
+        ErrorKind::Failed,
         "there is no history here, so what was there before k3s-harden is not known",
     )
     .hint(format!("these files are of k3s-harden, and may be removed by hand: {}", ours.join(" "))))

@@ -6,15 +6,15 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::args::{ApplyArguments, Global, Judging};
+use super::args::{ApplyArguments, BenchmarkArguments, GlobalArguments};
 use super::context::{Context, assignments_typed, given, remember, words};
 use super::usage_error;
 use crate::Role;
-use crate::apply::Told;
+use crate::apply::RunInputs;
 use crate::document::OnConflict;
-use crate::error::{Error, Kind, Result};
-use crate::node::{MAX_FILE_BYTES, Node, host};
-use crate::plan::{Action, Current, OnForeign, Plan};
+use crate::error::{Error, ErrorKind, Result};
+use crate::node::{MAX_FILE_BYTES, PathState, host};
+use crate::plan::{Action, CurrentState, OnForeign, Plan};
 
 const FORMAT_VERSION: &str = "1.0";
 
@@ -22,7 +22,7 @@ const FORMAT_VERSION: &str = "1.0";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Inputs {
-    pub(super) told: Told,
+    pub(super) told: RunInputs,
     k3s_version: String,
     role: Role,
     only: Vec<String>,
@@ -43,7 +43,7 @@ pub(super) struct SavedPlan {
 }
 
 impl Inputs {
-    pub(super) fn new(context: &Context<'_>, global: &Global, no_live_sysctl: bool) -> Self {
+    pub(super) fn new(context: &Context<'_>, global: &GlobalArguments, no_live_sysctl: bool) -> Self {
         Self {
             told: context.told.clone(),
             k3s_version: context.version.to_string(),
@@ -71,7 +71,7 @@ impl SavedPlan {
     pub(super) fn read(path: &str) -> Result<Self> {
         let bytes = host::read_file(path, MAX_FILE_BYTES)?;
         let bad = |why: String| {
-            Error::new(Kind::BadInput, format!("{path} is not a saved plan: {why}"))
+            Error::new(ErrorKind::BadInput, format!("{path} is not a saved plan: {why}"))
                 .hint("make one with k3s-harden plan --out FILE")
         };
         if bytes.len() > MAX_FILE_BYTES {
@@ -86,18 +86,22 @@ impl SavedPlan {
 
     pub(super) fn to_text(&self) -> Result<String> {
         let text = serde_json::to_string_pretty(self)
-            .map_err(|error| Error::new(Kind::Failed, error.to_string()))?;
+            .map_err(|error| Error::new(ErrorKind::Failed, error.to_string()))?;
         if text.len() >= MAX_FILE_BYTES {
             let message =
                 format!("the plan would be larger than {MAX_FILE_BYTES} bytes, and could not be read again");
-            return Err(Error::new(Kind::CannotWrite, message).hint("apply it without saving it"));
+            return Err(Error::new(ErrorKind::CannotWrite, message).hint("apply it without saving it"));
         }
         Ok(text + "\n")
     }
 
     /// Returns the words that give the same plan, refusing others beside them. What says the same, as the
     /// environment in which the plan was made does, is no other word.
-    pub(super) fn words(&self, global: &Global, arguments: &ApplyArguments) -> Result<(Global, Judging)> {
+    pub(super) fn words(
+        &self,
+        global: &GlobalArguments,
+        arguments: &ApplyArguments,
+    ) -> Result<(GlobalArguments, BenchmarkArguments)> {
         let Inputs { told, only, .. } = &self.inputs;
         let judging = &arguments.judging;
         let set: Vec<String> = told.assignments.iter().map(|(name, text)| format!("{name}={text}")).collect();
@@ -136,7 +140,7 @@ impl SavedPlan {
             return Err(usage_error(format!("{flag}: a saved plan says already what is done"))
                 .hint("leave it out, also in the environment, or make another plan"));
         }
-        let global = Global {
+        let global = GlobalArguments {
             profile: told.profiles.clone(),
             k3s_version: Some(self.inputs.k3s_version.clone()),
             role: Some(self.inputs.role),
@@ -148,7 +152,7 @@ impl SavedPlan {
             data_dir: told.data_dir.clone(),
             ..global.clone()
         };
-        let judging = Judging {
+        let judging = BenchmarkArguments {
             on_foreign: Some(self.inputs.on_foreign),
             on_conflict: Some(self.inputs.on_conflict),
             ..judging.clone()
@@ -166,7 +170,7 @@ impl SavedPlan {
             "the node is no longer what was planned against: {} differs, and nothing was changed",
             path.unwrap_or_default()
         );
-        Err(Error::new(Kind::BadInput, message)
+        Err(Error::new(ErrorKind::BadInput, message)
             .hint("look at what would be done now: k3s-harden plan; then save a new plan"))
     }
 }
@@ -181,24 +185,24 @@ fn describe(action: &Action) -> Value {
     })
 }
 
-fn state(current: &Current) -> Value {
+fn state(current: &CurrentState) -> Value {
     match current {
-        Current::Node(Node::Absent) => json!({"kind": "absent"}),
-        Current::Node(Node::Other) => json!({"kind": "other"}),
-        Current::Node(Node::Symlink { target, .. }) => {
+        CurrentState::Node(PathState::Absent) => json!({"kind": "absent"}),
+        CurrentState::Node(PathState::Other) => json!({"kind": "other"}),
+        CurrentState::Node(PathState::Symlink { target, .. }) => {
             json!({"kind": "symlink", "target": target.to_string_lossy()})
         }
-        Current::Node(Node::Directory { mode, owner, .. }) => {
+        CurrentState::Node(PathState::Directory { mode, owner, .. }) => {
             json!({"kind": "directory", "mode": mode.to_string(), "owner": owner.to_string()})
         }
-        Current::Node(Node::File { mode, owner, bytes, .. }) => {
+        CurrentState::Node(PathState::File { mode, owner, bytes, .. }) => {
             let content = match std::str::from_utf8(bytes) {
                 Ok(text) => json!({"text": text}),
                 Err(_) => json!({"bytes": bytes.escape_ascii().to_string()}),
             };
             json!({"kind": "file", "mode": mode.to_string(), "owner": owner.to_string(), "content": content})
         }
-        Current::Value(Ok(value)) => json!({"kind": "value", "value": value}),
-        Current::Value(Err(_)) => json!({"kind": "unknown"}),
+        CurrentState::Value(Ok(value)) => json!({"kind": "value", "value": value}),
+        CurrentState::Value(Err(_)) => json!({"kind": "unknown"}),
     }
 }

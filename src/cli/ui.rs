@@ -5,8 +5,8 @@ use std::io::{self, IsTerminal, Write};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt;
 
-use super::args::{Colour, Global, LogFormat, OutputFormat};
-use crate::error::{Error, Kind, Result};
+use super::args::{Colour, GlobalArguments, LogFormat, OutputFormat};
+use crate::error::{Error, ErrorKind, Result};
 use crate::output::{Style, error_text};
 
 /// Where output goes and how it looks.
@@ -18,7 +18,7 @@ pub(super) struct Ui {
 
 impl Ui {
     /// Sets up logging; nothing is printed yet.
-    pub(super) fn new(global: &Global) -> Self {
+    pub(super) fn new(global: &GlobalArguments) -> Self {
         let level = match (global.quiet, global.verbose) {
             (true, _) => LevelFilter::ERROR,
             (false, 0) => LevelFilter::WARN,
@@ -68,16 +68,15 @@ impl Ui {
         let mut out = io::stdout().lock();
         match out.write_all(bytes).and_then(|()| out.flush()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            other => {
-                other.map_err(|error| Error::new(Kind::Failed, format!("cannot write to stdout: {error}")))
-            }
+            other => other
+                .map_err(|error| Error::new(ErrorKind::Failed, format!("cannot write to stdout: {error}"))),
         }
     }
 
     /// Writes JSON to stdout.
     pub(super) fn out_json(&mut self, value: &impl serde::Serialize) -> Result<()> {
         let text = serde_json::to_string_pretty(value)
-            .map_err(|error| Error::new(Kind::Failed, error.to_string()))?;
+            .map_err(|error| Error::new(ErrorKind::Failed, error.to_string()))?;
         self.out(&(text + "\n"))
     }
 

@@ -1,23 +1,23 @@
 //! `verify`: is it hardened?
 
-use super::args::{Global, Judging, OutputFormat, VerifyArguments};
+use super::args::{BenchmarkArguments, GlobalArguments, OutputFormat, VerifyArguments};
 use super::context::{Context, given, words};
 use super::ui::Ui;
 use super::usage_error;
-use crate::error::{Error, Kind, Result, exit};
+use crate::error::{Error, ErrorKind, Result, exit};
 use crate::k3s::K3sLog;
 use crate::k3s::NodeConfig;
 use crate::node::{Root, RootedPath, host};
-use crate::output::{self, SarifOptions, Taken, TextOptions};
+use crate::output::{self, ReportOrigin, SarifOptions, TextOptions};
 use crate::profile::{ControlId, MAX_SOURCE_BYTES};
-use crate::scanner::{Scan, Scanner, State};
+use crate::scanner::{CheckState, Scan, Scanner};
 use crate::verify::baseline::{MAX_REPORT_BYTES, Trend};
-use crate::verify::{Baseline, Cluster, Date, Facts, FailOn, Kubectl, Report, verify, waivers};
+use crate::verify::{Baseline, Cluster, Date, FailOn, Kubectl, NodeFacts, VerifyReport, verify, waivers};
 
 /// Longest log that is read from a file, in bytes.
 const MAX_LOG_BYTES: usize = 16 * MAX_SOURCE_BYTES;
 
-pub(super) fn run(global: &Global, arguments: &VerifyArguments, ui: &mut Ui) -> Result<u8> {
+pub(super) fn run(global: &GlobalArguments, arguments: &VerifyArguments, ui: &mut Ui) -> Result<u8> {
     let baseline = given(arguments.baseline.as_ref());
     if ui.format().is_report() && (arguments.scanner.is_some() || baseline.is_some()) {
         return Err(usage_error("--as and --baseline are told as text or json")
@@ -28,9 +28,9 @@ pub(super) fn run(global: &Global, arguments: &VerifyArguments, ui: &mut Ui) -> 
         baseline.map(|file| Baseline::read(&file, &host::read_file(&file, MAX_REPORT_BYTES)?)).transpose()?;
     let root = Root::open(&global.root)?;
     // Which controls are looked at is nothing that a profile has to be able to set.
-    let whole = Global { only: Vec::new(), skip: vec!["none".to_owned()], ..global.clone() };
-    let context = Context::new(&root, &whole, &Judging::default())?;
-    let judged = NodeConfig::of(&root, context.site.role, context.version.minor(), &context.site.data_dir)?;
+    let whole = GlobalArguments { only: Vec::new(), skip: vec!["none".to_owned()], ..global.clone() };
+    let context = Context::new(&root, &whole, &BenchmarkArguments::default())?;
+    let node = NodeConfig::of(&root, context.site.role, context.version.minor(), &context.site.data_dir)?;
     let journal = match given(arguments.journal.as_ref()) {
         Some(path) => {
             let bytes = host::read_file(&path, MAX_LOG_BYTES)?;
@@ -38,11 +38,11 @@ pub(super) fn run(global: &Global, arguments: &VerifyArguments, ui: &mut Ui) -> 
         }
         None => K3sLog::read(&root),
     };
-    let facts = with_live(Facts::of(judged, context.owner, journal), arguments.live)?;
+    let facts = with_live(NodeFacts::of(node, context.owner, journal), arguments.live)?;
     // Scanners and K3s' guides write k3s-cis-1.9.
     let benchmark = given(arguments.benchmark.as_ref())
         .map(|name| name.strip_prefix("k3s-cis-").unwrap_or(&name).to_owned());
-    let selection = Selection { only: words(&global.only), skip: words(&global.skip) };
+    let selection = ControlFilter { only: words(&global.only), skip: words(&global.skip) };
     let options = TextOptions {
         style: ui.stdout_style(),
         width: Ui::width(),
@@ -72,7 +72,7 @@ pub(super) fn run(global: &Global, arguments: &VerifyArguments, ui: &mut Ui) -> 
     }
     selection.leave_out(&mut report);
     let host = name(&root);
-    let taken = Taken { time: Some(&now), host: host.as_deref() };
+    let taken = ReportOrigin { time: Some(&now), host: host.as_deref() };
     match ui.format() {
         OutputFormat::Text => ui.out(&output::verify_text(&report, &options)),
         OutputFormat::Json => ui.out_json(&output::verify_json(&report)),
@@ -93,11 +93,11 @@ fn code(findings: bool) -> u8 {
 
 /// Says what a scanner will print, and what verify says by the same benchmark.
 fn scan(
-    facts: &Facts<'_>,
+    facts: &NodeFacts<'_>,
     scanner: Scanner,
     benchmark: Option<&str>,
-    selection: &Selection,
-) -> Result<(Scan, Report)> {
+    selection: &ControlFilter,
+) -> Result<(Scan, VerifyReport)> {
     let mut scan = facts.scan(scanner, benchmark)?;
     let report = verify(facts, &scan.benchmark)?;
     selection.check(&report)?;
@@ -110,15 +110,15 @@ fn scan(
 }
 
 fn scan_fails(scan: &Scan, on: FailOn) -> bool {
-    let counted: &[State] = match on {
+    let counted: &[CheckState] = match on {
         FailOn::Never => &[],
-        FailOn::Fail => &[State::Fail],
-        FailOn::Warn | FailOn::Unknown => &[State::Fail, State::Warn],
+        FailOn::Fail => &[CheckState::Fail],
+        FailOn::Warn | FailOn::Unknown => &[CheckState::Fail, CheckState::Warn],
     };
     counted.iter().any(|state| scan.count(*state) > 0)
 }
 
-fn say_trend(trend: &Trend, report: &Report, ui: &mut Ui) -> Result<()> {
+fn say_trend(trend: &Trend, report: &VerifyReport, ui: &mut Ui) -> Result<()> {
     if ui.json() {
         // The report too: it is the next run's baseline.
         let mut json = output::verify_json(report);
@@ -139,21 +139,21 @@ fn name(root: &Root) -> Option<String> {
 }
 
 /// Which controls were asked for: numbers, sections or names.
-struct Selection {
+struct ControlFilter {
     only: Vec<String>,
     skip: Vec<String>,
 }
 
-impl Selection {
+impl ControlFilter {
     /// Finds words that mean no control.
-    fn check(&self, report: &Report) -> Result<()> {
+    fn check(&self, report: &VerifyReport) -> Result<()> {
         let unknown = |word: &&String| {
             *word != "none" && !report.verdicts.iter().any(|verdict| is(&verdict.id, &verdict.name, word))
         };
         match self.only.iter().chain(&self.skip).find(unknown) {
             Some(word) => {
                 let message = format!("benchmark {} has no control {word}", report.benchmark);
-                Err(Error::new(Kind::BadInput, message)
+                Err(Error::new(ErrorKind::BadInput, message)
                     .hint("`k3s-harden verify` without it lists those there are"))
             }
             None => Ok(()),
@@ -165,7 +165,7 @@ impl Selection {
         (self.only.is_empty() || self.only.iter().any(means)) && !self.skip.iter().any(means)
     }
 
-    fn leave_out(&self, report: &mut Report) {
+    fn leave_out(&self, report: &mut VerifyReport) {
         report.verdicts.retain(|verdict| self.has(&verdict.id, &verdict.name));
     }
 }
@@ -179,13 +179,13 @@ fn is(id: &ControlId, name: &str, word: &str) -> bool {
 }
 
 /// Asks the node's cluster, if that is wanted. That it does not answer is known then too: nothing passes unseen.
-fn with_live(facts: Facts<'_>, live: bool) -> Result<Facts<'_>> {
+fn with_live(facts: NodeFacts<'_>, live: bool) -> Result<NodeFacts<'_>> {
     if !live {
         return Ok(facts);
     }
-    let cluster = match Kubectl::of(&facts.judged) {
-        Err(error) if error.kind() == Kind::Usage => return Err(error),
-        kubectl => kubectl.and_then(|kubectl| Cluster::read(&kubectl, facts.judged.minor)),
+    let cluster = match Kubectl::of(&facts.node) {
+        Err(error) if error.kind() == ErrorKind::Usage => return Err(error),
+        kubectl => kubectl.and_then(|kubectl| Cluster::read(&kubectl, facts.node.minor)),
     };
     if let Err(error) = &cluster {
         tracing::warn!("the cluster was not looked at: {}", error.message());

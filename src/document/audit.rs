@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::profile::{Fields, Source, Text, describe};
+use crate::profile::{DocumentText, Fields, SourceText, describe};
 
 const LEVELS: [&str; 4] = ["None", "Metadata", "Request", "RequestResponse"];
 const STAGES: [&str; 4] = ["RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"];
@@ -14,10 +14,10 @@ const STAGES: [&str; 4] = ["RequestReceived", "ResponseStarted", "ResponseComple
 /// Checks that `source` is an audit policy which the API server takes and obeys in full.
 ///
 /// # Errors
-/// [`crate::error::Kind::BadInput`] with the place.
-pub fn check(source: &Source) -> Result<()> {
+/// [`crate::error::ErrorKind::BadInput`] with the place.
+pub fn check(source: &SourceText) -> Result<()> {
     let value = source.value()?;
-    let text = Text::File(source.clone());
+    let text = DocumentText::File(source.clone());
     if source.text().starts_with(['\u{feff}', '%']) {
         return Err(text
             .error(&[], "the file begins with a byte order mark or a directive")
@@ -49,7 +49,7 @@ pub fn check(source: &Source) -> Result<()> {
     Ok(())
 }
 
-fn check_rule(text: &Text, index: &str, rule: Value) -> Result<()> {
+fn check_rule(text: &DocumentText, index: &str, rule: Value) -> Result<()> {
     let path = |key| ["rules", index, key];
     let mut fields = Fields::new(text, &["rules", index], rule)?;
     let level = fields.text("level")?;
@@ -83,7 +83,7 @@ fn check_rule(text: &Text, index: &str, rule: Value) -> Result<()> {
     fields.finish()
 }
 
-fn check_group(text: &Text, index: &str, number: &str, group: Value) -> Result<()> {
+fn check_group(text: &DocumentText, index: &str, number: &str, group: Value) -> Result<()> {
     let path = |key| ["rules", index, "resources", number, key];
     let mut fields = Fields::new(text, &["rules", index, "resources", number], group)?;
     if fields.text("group")?.is_some_and(|group| group.contains('/')) {
@@ -95,7 +95,7 @@ fn check_group(text: &Text, index: &str, number: &str, group: Value) -> Result<(
     fields.finish()
 }
 
-fn check_list(text: &Text, path: &[&str], value: Option<Value>, known: &[&str]) -> Result<()> {
+fn check_list(text: &DocumentText, path: &[&str], value: Option<Value>, known: &[&str]) -> Result<()> {
     let items = match value {
         None => return Ok(()),
         Some(Value::Array(items)) => items,
@@ -121,14 +121,14 @@ fn check_list(text: &Text, path: &[&str], value: Option<Value>, known: &[&str]) 
     Ok(())
 }
 
-fn check_boolean(text: &Text, path: &[&str], value: Option<Value>) -> Result<()> {
+fn check_boolean(text: &DocumentText, path: &[&str], value: Option<Value>) -> Result<()> {
     match value {
         None | Some(Value::Bool(_)) => Ok(()),
         Some(other) => Err(text.error(path, format!("expected true or false, found {}", describe(&other)))),
     }
 }
 
-fn not_a_list(text: &Text, path: &[&str], value: &Value) -> Error {
+fn not_a_list(text: &DocumentText, path: &[&str], value: &Value) -> Error {
     text.error(path, format!("expected a list, found {}", describe(value))).hint("write it as [a, b]")
 }
 
@@ -138,7 +138,7 @@ mod tests {
 
     fn complaint(rules: &str) -> String {
         let text = format!("apiVersion: audit.k8s.io/v1\nkind: Policy\n{rules}");
-        check(&Source::new("audit.yaml", text.into_bytes()).unwrap())
+        check(&SourceText::new("audit.yaml", text.into_bytes()).unwrap())
             .err()
             .map_or_else(String::new, |error| error.to_string())
     }
@@ -178,7 +178,7 @@ mod tests {
             assert_eq!(complaint(rules), message);
         }
         let wrong =
-            Source::new("a.yaml", b"apiVersion: audit.k8s.io/v1beta1\nkind: Policy\n".to_vec()).unwrap();
+            SourceText::new("a.yaml", b"apiVersion: audit.k8s.io/v1beta1\nkind: Policy\n".to_vec()).unwrap();
         assert_eq!(check(&wrong).unwrap_err().to_string(), "a.yaml:1:13: this is not an audit policy");
     }
 }

@@ -7,11 +7,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::existing::{self, Existing};
-use super::{Argument, Component, Configuration};
+use super::existing::{self, ExistingConfig};
+use super::{DropIn, DropInArgument, DropInComponent};
 use crate::error::Place;
 use crate::k3s::arguments::sets;
-use crate::k3s::merge::Item;
+use crate::k3s::merge::ConfigItem;
 use crate::profile::{Accepts, CIPHER_SUITES};
 
 /// Who wins where a value of somebody else's does not satisfy the control (`--on-conflict`).
@@ -29,9 +29,9 @@ pub enum OnConflict {
 
 /// What is configured already, and who wins.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Placing {
+pub struct DropInMerge {
     /// The configuration of others.
-    pub existing: Existing,
+    pub existing: ExistingConfig,
     /// Who wins.
     pub on_conflict: OnConflict,
     /// Admission plugins that the minor does not have: with one the API server does not start.
@@ -40,17 +40,17 @@ pub struct Placing {
 
 /// Our configuration, placed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Placed {
+pub struct MergedDropIn {
     /// What goes into the drop-in.
-    pub configuration: Configuration,
+    pub configuration: DropIn,
     /// Values that do not satisfy their control, and where they stand.
     pub conflicts: Vec<(String, Place)>,
 }
 
-impl Placing {
+impl DropInMerge {
     /// Places `ours` beside what is there.
     #[must_use]
-    pub fn place(&self, mut ours: Configuration) -> Placed {
+    pub fn place(&self, mut ours: DropIn) -> MergedDropIn {
         let mut conflicts = Vec::new();
         ours.keys.retain(|key| {
             let Some(item) = self.before(&key.name).last().cloned() else { return true };
@@ -63,25 +63,26 @@ impl Placing {
         let components = std::mem::take(&mut ours.components);
         ours.components =
             components.into_iter().map(|component| self.component(component, &mut conflicts)).collect();
-        Placed { configuration: ours, conflicts }
+        MergedDropIn { configuration: ours, conflicts }
     }
 
-    fn component(&self, ours: Component, conflicts: &mut Vec<(String, Place)>) -> Component {
+    fn component(&self, ours: DropInComponent, conflicts: &mut Vec<(String, Place)>) -> DropInComponent {
         let theirs = self.before(&format!("{}-arg", ours.name));
-        let collides = |item: &Item| ours.arguments.iter().any(|argument| sets(&item.text, &argument.name));
+        let collides =
+            |item: &ConfigItem| ours.arguments.iter().any(|argument| sets(&item.text, &argument.name));
         let enabled = ours
             .arguments
             .iter()
             .find(|argument| argument.name == ENABLE)
             .map_or_else(String::new, |argument| argument.value.clone());
-        let disables = |item: &Item| {
+        let disables = |item: &ConfigItem| {
             sets(&item.text, DISABLE)
                 && value_of(item).split(',').any(|word| enabled.split(',').any(|on| on == word))
         };
         if !theirs.iter().any(|item| collides(item) || disables(item)) {
             return ours;
         }
-        let others = theirs.iter().filter(|item| !collides(item)).map(|item| Argument {
+        let others = theirs.iter().filter(|item| !collides(item)).map(|item| DropInArgument {
             name: argument_name(&item.text).to_owned(),
             value: value_of(item).to_owned(),
             controls: String::new(),
@@ -89,12 +90,13 @@ impl Placing {
             accepts: Accepts::Any,
             ids: Vec::new(),
         });
-        let mut arguments: Vec<Argument> = others.collect();
+        let mut arguments: Vec<DropInArgument> = others.collect();
         for argument in ours.arguments {
-            let same: Vec<&Item> = theirs.iter().filter(|item| sets(&item.text, &argument.name)).collect();
+            let same: Vec<&ConfigItem> =
+                theirs.iter().filter(|item| sets(&item.text, &argument.name)).collect();
             arguments.push(self.argument(&ours.name, argument, &same, conflicts));
         }
-        let mut component = Component { name: ours.name, arguments, append: false };
+        let mut component = DropInComponent { name: ours.name, arguments, append: false };
         conflicts.extend(leave_out_event_rate_limit(&mut component, &enabled, &theirs));
         if let Some(disabled) = theirs.iter().rfind(|item| sets(&item.text, DISABLE)) {
             conflicts.extend(self.settle_disabled(&mut component, disabled));
@@ -105,10 +107,10 @@ impl Placing {
     fn argument(
         &self,
         component: &str,
-        mut ours: Argument,
-        theirs: &[&Item],
+        mut ours: DropInArgument,
+        theirs: &[&ConfigItem],
         conflicts: &mut Vec<(String, Place)>,
-    ) -> Argument {
+    ) -> DropInArgument {
         let Some(last) = theirs.last() else { return ours };
         let file = Some(last.place.file.clone());
         if ours.accepts == Accepts::Union {
@@ -130,7 +132,7 @@ impl Placing {
                     united.push(word);
                 }
             }
-            return Argument { value: united.join(","), from: file, ..ours };
+            return DropInArgument { value: united.join(","), from: file, ..ours };
         }
         // Of anything else it takes the last.
         let theirs = value_of(last).to_owned();
@@ -150,8 +152,12 @@ impl Placing {
     }
 
     /// The API server does not start with a plugin that is both enabled and disabled.
-    fn settle_disabled(&self, component: &mut Component, disabled: &Item) -> Option<(String, Place)> {
-        let words = |component: &Component, name: &str| -> Vec<String> {
+    fn settle_disabled(
+        &self,
+        component: &mut DropInComponent,
+        disabled: &ConfigItem,
+    ) -> Option<(String, Place)> {
+        let words = |component: &DropInComponent, name: &str| -> Vec<String> {
             let argument = component
                 .arguments
                 .iter()
@@ -178,8 +184,8 @@ impl Placing {
     }
 
     /// Returns what the files that K3s reads before ours give a key.
-    fn before(&self, key: &str) -> Vec<Item> {
-        let mut items: Vec<Item> = Vec::new();
+    fn before(&self, key: &str) -> Vec<ConfigItem> {
+        let mut items: Vec<ConfigItem> = Vec::new();
         let settings = self.existing.settings.iter().filter(|setting| setting.key == key);
         for setting in settings.filter(|setting| !setting.after_ours && !setting.old_name) {
             if !setting.append {
@@ -207,16 +213,16 @@ const ADMISSION_FILE: &str = "admission-control-config-file";
 const EVENT_RATE_LIMIT: &str = "EventRateLimit";
 
 /// Returns the value of an argument as K3s splits it.
-fn value_of(item: &Item) -> &str {
+fn value_of(item: &ConfigItem) -> &str {
     item.text.split_once('=').map_or("true", |(_, value)| value)
 }
 
 /// Takes EventRateLimit out again where the admission configuration that is in force has no limits for it: the API
 /// server does not start then. Of a file that is not ours only its owner knows, by naming the plugin.
 fn leave_out_event_rate_limit(
-    component: &mut Component,
+    component: &mut DropInComponent,
     ours: &str,
-    theirs: &[Item],
+    theirs: &[ConfigItem],
 ) -> Option<(String, Place)> {
     let plugins_of_theirs = theirs.iter().rfind(|item| sets(&item.text, ENABLE));
     let named =

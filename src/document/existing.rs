@@ -5,16 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use super::{Component, Configuration};
+use super::{DropIn, DropInComponent};
 use crate::Role;
 use crate::error::{Place, Result};
 use crate::k3s::arguments::sets;
 use crate::k3s::flags::present_name;
-use crate::k3s::merge::{self, Item};
+use crate::k3s::merge::{self, ConfigItem};
 use crate::kubernetes::component_flags;
 use crate::kubernetes::flag_values::boolean;
 use crate::kubernetes::scalar::Scalar;
-use crate::kubernetes::yaml::{self, Value};
+use crate::kubernetes::yaml::{self, YamlValue};
 use crate::node::{Root, RootedPath};
 use crate::version::KubernetesMinor;
 
@@ -23,9 +23,9 @@ const DROP_INS: &str = "/etc/rancher/k3s/config.yaml.d";
 
 /// What the node's configuration files set, in the order in which K3s reads them; ours is left out.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Existing {
+pub struct ExistingConfig {
     /// Every key as it is written.
-    pub settings: Vec<Setting>,
+    pub settings: Vec<ConfigEntry>,
     /// What K3s will stumble over, and how.
     pub problems: Vec<String>,
     /// Symlinks to nothing, for which K3s ignores all of it.
@@ -34,13 +34,13 @@ pub struct Existing {
 
 /// A key in a configuration file.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Setting {
+pub struct ConfigEntry {
     /// The key without `+`, by its present name.
     pub key: String,
     /// Whether it adds to earlier values.
     pub append: bool,
     /// The value, or the items of the list, as K3s understands them.
-    pub items: Vec<Item>,
+    pub items: Vec<ConfigItem>,
     /// The place of the key.
     pub place: Place,
     /// Whether the file sorts after our drop-in.
@@ -49,7 +49,7 @@ pub struct Setting {
     pub old_name: bool,
 }
 
-impl Existing {
+impl ExistingConfig {
     /// Reads the configuration files; `ours` is the path of our own drop-in.
     ///
     /// # Errors
@@ -93,14 +93,14 @@ impl Existing {
 
     /// Returns the last value of a key; none where the key is not there or its value is empty.
     #[must_use]
-    pub fn value(&self, key: &str) -> Option<&Item> {
+    pub fn value(&self, key: &str) -> Option<&ConfigItem> {
         let setting = self.settings.iter().rev().find(|setting| setting.key == key)?;
         setting.items.last().filter(|item| !item.text.is_empty())
     }
 
     /// Returns what our drop-in cannot mend: files that K3s reads after it, and keys under old names.
     #[must_use]
-    pub fn warnings(&self, ours: &Configuration) -> Vec<String> {
+    pub fn warnings(&self, ours: &DropIn) -> Vec<String> {
         let mut warnings = self.problems.clone();
         for setting in self.settings.iter().filter(|setting| setting.key.ends_with("-arg")) {
             let empty = setting.items.iter().filter(|item| item.text.is_empty());
@@ -113,7 +113,7 @@ impl Existing {
         let later = || self.settings.iter().filter(|setting| setting.after_ours || setting.old_name);
         for key in &ours.keys {
             let same_key = later().filter(|setting| setting.key == key.name);
-            for Item { text, place, .. } in
+            for ConfigItem { text, place, .. } in
                 same_key.flat_map(|setting| &setting.items).filter(|item| !same(&item.text, &key.value))
             {
                 let (name, value) = (&key.name, &key.value);
@@ -147,7 +147,7 @@ impl Existing {
     #[must_use]
     pub fn unknown_arguments(&self, role: Role, minor: KubernetesMinor) -> Vec<(String, Place)> {
         // An old name is a flag of its own, with a list of its own.
-        let mut in_force: BTreeMap<(&str, bool), Vec<&Item>> = BTreeMap::new();
+        let mut in_force: BTreeMap<(&str, bool), Vec<&ConfigItem>> = BTreeMap::new();
         for setting in self.settings.iter().filter(|setting| setting.key.ends_with("-arg")) {
             let items = in_force.entry((&setting.key, setting.old_name)).or_default();
             if !setting.append {
@@ -173,8 +173,8 @@ impl Existing {
             }
             Ok(None) => return,
             Ok(Some(node)) => match node.value {
-                Value::Map(pairs) => pairs,
-                Value::Scalar(Scalar::Null) => return,
+                YamlValue::Map(pairs) => pairs,
+                YamlValue::Scalar(Scalar::Null) => return,
                 _ => {
                     let place = place(node.position);
                     return self.problems.push(format!("{place}: this is not a mapping: K3s will not start"));
@@ -185,7 +185,7 @@ impl Existing {
             let written = merge::text_of(&key);
             let name = written.strip_suffix('+').unwrap_or(&written);
             let name = present_name(name);
-            self.settings.push(Setting {
+            self.settings.push(ConfigEntry {
                 key: name.to_owned(),
                 append: written.ends_with('+'),
                 items: merge::items(file, &value),
@@ -198,7 +198,7 @@ impl Existing {
 }
 
 /// Returns what to say of an argument that a component gets from `origin` besides ours, if it does.
-pub(super) fn twice(component: &Component, text: &str, origin: &str) -> Option<String> {
+pub(super) fn twice(component: &DropInComponent, text: &str, origin: &str) -> Option<String> {
     let ours = component.arguments.iter().find(|argument| sets(text, &argument.name))?;
     let (component, name, value) = (&component.name, &ours.name, &ours.value);
     Some(format!(
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn keys_are_found_with_their_lines() {
-        let mut existing = Existing::default();
+        let mut existing = ExistingConfig::default();
         let text = "token: &t x\nkube-controller-arg+:\n  - a=1\n  - b=2\nnode-label: [c, *t]\n";
         existing.add(text.as_bytes(), "config.yaml", false);
         let found: Vec<String> = existing

@@ -3,9 +3,9 @@
 use serde::Serialize;
 use tera::Context;
 
-use super::Placing;
+use super::DropInMerge;
 use super::engine::Engine;
-use super::{Present, configuration, header, policy};
+use super::{PresentFiles, configuration, header, policy};
 use crate::Role;
 use crate::mode::FileMode;
 use crate::node::RootedPath;
@@ -17,7 +17,7 @@ pub const DROP_IN: &str = "/etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml";
 
 /// What is needed besides the profile to write the files of a node.
 #[derive(Debug, Clone)]
-pub struct Site {
+pub struct NodeSite {
     /// The node's role.
     pub role: Role,
     /// K3s' data directory.
@@ -25,9 +25,9 @@ pub struct Site {
     /// The text of the user's own audit policy, checked, if there is one.
     pub audit_policy: Option<String>,
     /// What the node has of ours already; only for runs about some controls.
-    pub present: Present,
+    pub present: PresentFiles,
     /// What is configured already, and who wins where it contradicts.
-    pub placing: Placing,
+    pub placing: DropInMerge,
 }
 
 /// A file of a hardened node.
@@ -46,17 +46,17 @@ pub struct Document {
 }
 
 /// One row of the table.
-struct Row {
+struct FileRow {
     key: &'static str,
-    place: Place,
+    place: FileLocation,
     mode: FileMode,
     roles: &'static [Role],
     about: &'static str,
-    body: fn(&mut Desk<'_>) -> Option<Body>,
+    body: fn(&mut RenderContext<'_>) -> Option<Body>,
 }
 
 /// Where a file goes.
-enum Place {
+enum FileLocation {
     /// A path of the node.
     Fixed(&'static str),
     /// A path below K3s' data directory.
@@ -64,42 +64,42 @@ enum Place {
 }
 
 /// The files in the order in which they are put there; the drop-in comes last, because it refers to the others.
-const ROWS: [Row; 5] = [
-    Row {
+const ROWS: [FileRow; 5] = [
+    FileRow {
         key: "sysctl",
-        place: Place::Fixed("/etc/sysctl.d/90-kubelet.conf"),
+        place: FileLocation::Fixed("/etc/sysctl.d/90-kubelet.conf"),
         mode: FileMode::PUBLIC_FILE,
         roles: BOTH,
         about: "Kernel parameters as the kubelet expects them.",
         body: kernel_parameters,
     },
-    Row {
+    FileRow {
         key: "audit",
-        place: Place::Data("server/audit.yaml"),
+        place: FileLocation::Data("server/audit.yaml"),
         mode: FileMode::PRIVATE_FILE,
         roles: SERVER,
         about: "What the API server writes into its audit log.",
         body: audit_policy,
     },
-    Row {
+    FileRow {
         key: "psa",
-        place: Place::Data("server/psa.yaml"),
+        place: FileLocation::Data("server/psa.yaml"),
         mode: FileMode::PRIVATE_FILE,
         roles: SERVER,
         about: "Configuration of the API server's admission plugins.",
         body: admission_configuration,
     },
-    Row {
+    FileRow {
         key: "policy",
-        place: Place::Data("server/manifests/policy.yaml"),
+        place: FileLocation::Data("server/manifests/policy.yaml"),
         mode: FileMode::PRIVATE_FILE,
         roles: SERVER,
         about: "Objects that K3s puts into the cluster when it starts.",
         body: policies,
     },
-    Row {
+    FileRow {
         key: "config",
-        place: Place::Fixed(DROP_IN),
+        place: FileLocation::Fixed(DROP_IN),
         mode: FileMode::PRIVATE_FILE,
         roles: BOTH,
         about: "K3s' configuration, for this role only: an agent exits on a server's keys.",
@@ -119,15 +119,15 @@ const DIRECTORIES: [(&str, FileMode, &[&str]); 3] = [
 ];
 
 /// What every body is written with, and what the ones before it left for it.
-struct Desk<'a> {
+struct RenderContext<'a> {
     profile: &'a Profile,
-    site: &'a Site,
+    site: &'a NodeSite,
     engine: Engine,
     context: Context,
     written: Vec<(&'a str, Vec<ControlId>)>,
 }
 
-impl Desk<'_> {
+impl RenderContext<'_> {
     /// Tells whether the run is about `controls`, or what serves them is there already: `mark` in the document `key`.
     fn wants(&self, controls: &[&str], key: &str, mark: &str) -> bool {
         self.profile.selection.wants(controls) || self.site.present.holds(key, mark)
@@ -139,7 +139,7 @@ type Body = (String, Vec<ControlId>);
 
 /// Writes the files of a node, in the order in which they are put there.
 #[must_use]
-pub fn documents(profile: &Profile, site: &Site) -> Vec<Document> {
+pub fn documents(profile: &Profile, site: &NodeSite) -> Vec<Document> {
     let mut templates = vec!["90-kubelet.conf.tera", "config.yaml.tera"];
     if site.role == Role::Server {
         templates.extend(["audit.yaml.tera", "psa.yaml.tera"]);
@@ -148,7 +148,8 @@ pub fn documents(profile: &Profile, site: &Site) -> Vec<Document> {
     let mut context = Context::new();
     let settings: Vec<_> = profile.values.iter().map(|(name, resolved)| (name, &resolved.value)).collect();
     context.insert("settings", &settings.into_iter().collect::<std::collections::BTreeMap<_, _>>());
-    let mut desk = Desk { profile, site, engine: Engine::new(templates), context, written: Vec::new() };
+    let mut desk =
+        RenderContext { profile, site, engine: Engine::new(templates), context, written: Vec::new() };
 
     let mut documents = Vec::new();
     for row in ROWS.iter().filter(|row| row.roles.contains(&site.role)) {
@@ -163,7 +164,7 @@ pub fn documents(profile: &Profile, site: &Site) -> Vec<Document> {
 
 /// Returns the directories of a node that have an exact mode, and the controls each serves.
 #[must_use]
-pub fn directories(profile: &Profile, site: &Site) -> Vec<(RootedPath, FileMode, Vec<ControlId>)> {
+pub fn directories(profile: &Profile, site: &NodeSite) -> Vec<(RootedPath, FileMode, Vec<ControlId>)> {
     let server = site.role == Role::Server;
     let rows = DIRECTORIES.iter().filter(|_| server);
     rows.map(|(name, mode, controls)| (site.data_dir.join(name), *mode, profile.ids(controls))).collect()
@@ -182,7 +183,7 @@ pub fn sysctls(profile: &Profile) -> Vec<&'static SysctlRow> {
     ArgumentTable::get().sysctls.iter().filter(on).collect()
 }
 
-impl Place {
+impl FileLocation {
     fn below(&self, data_dir: &RootedPath) -> RootedPath {
         match self {
             Self::Fixed(path) => RootedPath::fixed(path),
@@ -191,7 +192,7 @@ impl Place {
     }
 }
 
-fn kernel_parameters(desk: &mut Desk<'_>) -> Option<Body> {
+fn kernel_parameters(desk: &mut RenderContext<'_>) -> Option<Body> {
     if !desk.wants(&["protect-kernel-defaults"], "sysctl", "") {
         return None;
     }
@@ -205,7 +206,7 @@ fn kernel_parameters(desk: &mut Desk<'_>) -> Option<Body> {
     })
 }
 
-fn audit_policy(desk: &mut Desk<'_>) -> Option<Body> {
+fn audit_policy(desk: &mut RenderContext<'_>) -> Option<Body> {
     desk.wants(&["audit-policy"], "audit", "").then(|| {
         let own = desk.site.audit_policy.clone();
         let body = own.unwrap_or_else(|| desk.engine.render("audit.yaml.tera", &desk.context));
@@ -214,7 +215,7 @@ fn audit_policy(desk: &mut Desk<'_>) -> Option<Body> {
 }
 
 /// From 1.25 on, when one of its two plugins is wanted.
-fn admission_configuration(desk: &mut Desk<'_>) -> Option<Body> {
+fn admission_configuration(desk: &mut RenderContext<'_>) -> Option<Body> {
     let profile = desk.profile;
     // The settings of PodSecurity are null on minors without it.
     let pod_security = !profile.value("pod_security_enforce").is_null()
@@ -241,13 +242,13 @@ fn admission_configuration(desk: &mut Desk<'_>) -> Option<Body> {
     Some((desk.engine.render("psa.yaml.tera", &desk.context), profile.ids(&controls)))
 }
 
-fn policies(desk: &mut Desk<'_>) -> Option<Body> {
+fn policies(desk: &mut RenderContext<'_>) -> Option<Body> {
     let (body, controls) = policy::render(&desk.engine, desk.profile, &desk.site.present, &mut desk.context);
     (!body.is_empty()).then(|| (body, desk.profile.ids(&controls)))
 }
 
-fn drop_in(desk: &mut Desk<'_>) -> Option<Body> {
-    let Desk { profile, site, .. } = desk;
+fn drop_in(desk: &mut RenderContext<'_>) -> Option<Body> {
+    let RenderContext { profile, site, .. } = desk;
     let configuration = configuration(profile, site.role, &site.data_dir, &desk.written, &site.present);
     let configuration = site.placing.place(configuration).configuration;
     desk.context.insert("keys", &configuration.keys);

@@ -19,13 +19,13 @@ pub fn leftovers(before: &str, after: &str) -> Vec<String> {
 
 /// An object by its names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Object {
+struct LeftoverObject {
     kind: String,
     name: String,
     namespace: Option<String>,
 }
 
-impl Object {
+impl LeftoverObject {
     fn command(&self) -> String {
         let Self { kind, name, namespace } = self;
         let namespace = namespace.as_ref().map(|it| format!(" --namespace {it}")).unwrap_or_default();
@@ -39,13 +39,13 @@ impl Object {
 }
 
 /// Reads the objects of a manifest; what is no object is left out.
-fn objects(text: &str) -> Vec<Object> {
+fn objects(text: &str) -> Vec<LeftoverObject> {
     let documents = serde_yaml::Deserializer::from_str(text);
     let read = documents.map_while(|document| Value::deserialize(document).ok());
     let field = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
     let object = |value: Value| {
         let metadata = value.get("metadata")?;
-        Some(Object {
+        Some(LeftoverObject {
             kind: field(&value, "kind")?.to_lowercase(),
             name: field(metadata, "name")?,
             namespace: field(metadata, "namespace"),

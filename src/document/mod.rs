@@ -6,8 +6,8 @@
 //! a hash map.
 
 pub mod audit;
+mod drop_in;
 mod drop_in_merge;
-mod dropin;
 mod engine;
 mod existing;
 mod files;
@@ -20,13 +20,13 @@ mod service;
 use serde::Serialize;
 use tera::{Context, EscapeFn};
 
-pub use drop_in_merge::{OnConflict, Placed, Placing};
-pub use dropin::{Argument, Around, Component, Configuration, Key, join};
-pub use existing::{Existing, Setting};
-pub use files::{DROP_IN, Document, Site, directories, documents, paths, sysctls};
+pub use drop_in::{DropIn, DropInArgument, DropInComponent, DropInContext, DropInKey, join};
+pub use drop_in_merge::{DropInMerge, MergedDropIn, OnConflict};
+pub use existing::{ConfigEntry, ExistingConfig};
+pub use files::{DROP_IN, Document, NodeSite, directories, documents, paths, sysctls};
 pub use leftovers::leftovers;
 pub use policy::{BUILT_IN_NAMESPACES, warnings};
-pub use present::Present;
+pub use present::PresentFiles;
 pub use quote::yaml_string;
 pub use service::service_warnings;
 
@@ -45,16 +45,16 @@ pub fn configuration(
     role: Role,
     data_dir: &RootedPath,
     documents: &[(&str, Vec<ControlId>)],
-    present: &Present,
-) -> Configuration {
+    present: &PresentFiles,
+) -> DropIn {
     let pod_security_policies = policy::has_pod_security_policies(profile, present);
-    let around = Around { role, data_dir, documents, pod_security_policies, present };
-    Configuration::new(profile, ArgumentTable::get(), around)
+    let around = DropInContext { role, data_dir, documents, pod_security_policies, present };
+    DropIn::new(profile, ArgumentTable::get(), around)
 }
 
 /// Returns what is asked of the K3s of a node, with all that is written beside it, before it meets what is there.
 #[must_use]
-pub fn configuration_of(profile: &Profile, site: &Site) -> Configuration {
+pub fn configuration_of(profile: &Profile, site: &NodeSite) -> DropIn {
     let documents = documents(profile, site);
     let written: Vec<_> =
         documents.iter().map(|document| (document.key, document.controls.clone())).collect();

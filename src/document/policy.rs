@@ -4,12 +4,12 @@ use serde::Serialize;
 use tera::Context;
 
 use super::engine::Engine;
-use super::present::Present;
+use super::present::PresentFiles;
 use crate::profile::Profile;
 
 /// One part of policy.yaml: written when its setting is on (none: always) and its controls are wanted, or when it
 /// is there already, which its mark tells.
-struct Part {
+struct PolicyPart {
     template: &'static str,
     setting: &'static str,
     controls: &'static [&'static str],
@@ -17,50 +17,50 @@ struct Part {
 }
 
 /// The parts in the order in which they are written.
-const PARTS: [Part; 8] = [
-    Part {
+const PARTS: [PolicyPart; 8] = [
+    PolicyPart {
         template: "policy/intra-namespace.yaml.tera",
         setting: "intra_namespace_policy",
         controls: NETWORK,
         mark: "name: intra-namespace",
     },
-    Part {
+    PolicyPart {
         template: "policy/ingress-to.yaml.tera",
         setting: "",
         controls: NETWORK,
         mark: "name: allow-traefik\n",
     },
-    Part {
+    PolicyPart {
         template: "policy/dns.yaml.tera",
         setting: "dns_policy",
         controls: NETWORK,
         mark: "name: default-network-dns-policy",
     },
-    Part {
+    PolicyPart {
         template: "policy/metrics-server.yaml.tera",
         setting: "metrics_server_policy",
         controls: NETWORK,
         mark: "name: allow-all-metrics-server",
     },
-    Part {
+    PolicyPart {
         template: "policy/svclb.yaml.tera",
         setting: "svclb_policy",
         controls: NETWORK,
         mark: "name: allow-all-svclbtraefik-ingress",
     },
-    Part {
+    PolicyPart {
         template: "policy/traefik.yaml.tera",
         setting: "traefik_policy",
         controls: NETWORK,
         mark: "name: allow-all-traefik-v121-ingress",
     },
-    Part {
+    PolicyPart {
         template: "policy/default-service-accounts.yaml.tera",
         setting: "default_service_accounts",
         controls: &["default-service-account"],
         mark: "automountServiceAccountToken:",
     },
-    Part {
+    PolicyPart {
         template: POD_SECURITY_POLICIES,
         setting: "pod_security_policies",
         controls: &["pod-security", "pod-security-policy-plugin"],
@@ -83,43 +83,43 @@ const ROLES: [(&str, &str); 5] = [
 ];
 
 /// Who has them; without a namespace the binding is for the whole cluster.
-const BINDINGS: [Binding; 6] = [
-    Binding {
+const BINDINGS: [RbacBinding; 6] = [
+    RbacBinding {
         name: "default:restricted-psp",
         namespace: "",
         role: "psp:restricted-psp",
         kind: "Group",
         subject: "system:authenticated",
     },
-    Binding {
+    RbacBinding {
         name: "system-unrestricted-node-psp-rolebinding",
         namespace: "",
         role: "psp:system-unrestricted-psp",
         kind: "Group",
         subject: "system:nodes",
     },
-    Binding {
+    RbacBinding {
         name: "system-unrestricted-svc-acct-psp-rolebinding",
         namespace: "kube-system",
         role: "psp:system-unrestricted-psp",
         kind: "Group",
         subject: "system:serviceaccounts",
     },
-    Binding {
+    RbacBinding {
         name: "svclb-psp-rolebinding",
         namespace: "kube-system",
         role: "psp:svclb-psp",
         kind: "ServiceAccount",
         subject: "svclb",
     },
-    Binding {
+    RbacBinding {
         name: "svc-local-path-provisioner-psp-rolebinding",
         namespace: "kube-system",
         role: "psp:svc-local-path-provisioner-psp",
         kind: "ServiceAccount",
         subject: "local-path-provisioner-service-account",
     },
-    Binding {
+    RbacBinding {
         name: "svc-coredns-psp-rolebinding",
         namespace: "kube-system",
         role: "psp:svc-coredns-psp",
@@ -130,7 +130,7 @@ const BINDINGS: [Binding; 6] = [
 
 /// Rancher's CIS operator, whose namespace K3s does not make: while it is missing, K3s logs an error every 15 s.
 const CIS_OPERATOR_ROLE: (&str, &str) = ("psp:svc-cis-operator-psp", "system-unrestricted-psp");
-const CIS_OPERATOR_BINDING: Binding = Binding {
+const CIS_OPERATOR_BINDING: RbacBinding = RbacBinding {
     name: "svc-cis-operator-psp-rolebinding",
     namespace: "cis-operator-system",
     role: "psp:svc-cis-operator-psp",
@@ -139,7 +139,7 @@ const CIS_OPERATOR_BINDING: Binding = Binding {
 };
 
 #[derive(Debug, Clone, Copy, Serialize)]
-struct Binding {
+struct RbacBinding {
     name: &'static str,
     namespace: &'static str,
     role: &'static str,
@@ -148,13 +148,13 @@ struct Binding {
 }
 
 #[derive(Debug, Serialize)]
-struct Role {
+struct RbacRole {
     name: &'static str,
     policy: &'static str,
 }
 
 /// Returns the templates of the parts that are wanted.
-pub(super) fn templates(profile: &Profile, present: &Present) -> impl Iterator<Item = &'static str> {
+pub(super) fn templates(profile: &Profile, present: &PresentFiles) -> impl Iterator<Item = &'static str> {
     wanted(profile, present).map(|part| part.template)
 }
 
@@ -162,7 +162,7 @@ pub(super) fn templates(profile: &Profile, present: &Present) -> impl Iterator<I
 pub(super) fn render(
     engine: &Engine,
     profile: &Profile,
-    present: &Present,
+    present: &PresentFiles,
     context: &mut Context,
 ) -> (String, Vec<&'static str>) {
     let mut roles = ROLES.to_vec();
@@ -174,7 +174,7 @@ pub(super) fn render(
     if has_pod_security_policies(profile, present) {
         context.insert(
             "roles",
-            &roles.into_iter().map(|(name, policy)| Role { name, policy }).collect::<Vec<_>>(),
+            &roles.into_iter().map(|(name, policy)| RbacRole { name, policy }).collect::<Vec<_>>(),
         );
         context.insert("bindings", &bindings);
     }
@@ -190,7 +190,7 @@ pub(super) fn render(
 }
 
 /// Tells whether PodSecurityPolicy objects are among the parts.
-pub(super) fn has_pod_security_policies(profile: &Profile, present: &Present) -> bool {
+pub(super) fn has_pod_security_policies(profile: &Profile, present: &PresentFiles) -> bool {
     wanted(profile, present).any(|part| part.template == POD_SECURITY_POLICIES)
 }
 
@@ -231,7 +231,7 @@ pub fn warnings(profile: &Profile) -> Vec<String> {
     warnings
 }
 
-fn wanted(profile: &Profile, present: &Present) -> impl Iterator<Item = &'static Part> {
+fn wanted(profile: &Profile, present: &PresentFiles) -> impl Iterator<Item = &'static PolicyPart> {
     PARTS.iter().filter(|part| {
         let on = part.setting.is_empty() || profile.is_on(part.setting);
         on && (profile.selection.wants(part.controls) || present.holds("policy", part.mark))

@@ -11,14 +11,14 @@ use super::is_ours;
 
 /// What files of ours hold; empty for a node without any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Present {
+pub struct PresentFiles {
     texts: BTreeMap<&'static str, String>,
     keys: BTreeSet<String>,
     arguments: BTreeSet<(String, String)>,
     plugins: BTreeSet<String>,
 }
 
-impl Present {
+impl PresentFiles {
     /// Reads the files, given by the keys of the documents; what is not ours does not count.
     #[must_use]
     pub fn new(files: impl IntoIterator<Item = (&'static str, Vec<u8>)>) -> Self {

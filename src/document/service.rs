@@ -1,6 +1,6 @@
 //! Where the service that starts K3s overrides our drop-in, or repeats an argument of it.
 
-use super::Configuration;
+use super::DropIn;
 use super::existing::{same, twice};
 use crate::Role;
 use crate::error::Result;
@@ -19,7 +19,7 @@ pub fn service_warnings(
     root: &Root,
     role: Role,
     minor: KubernetesMinor,
-    ours: &Configuration,
+    ours: &DropIn,
 ) -> Result<Vec<String>> {
     let ServiceFlags { path, config, flags } = ServiceFlags::read(root, role)?;
     let mut warnings = Vec::new();

@@ -12,25 +12,25 @@ use serde::{Deserialize, Serialize};
 
 use self::set_by::set_by;
 use crate::Role;
-use crate::document::Site;
-use crate::error::{Error, Kind, Result};
+use crate::document::NodeSite;
+use crate::error::{Error, ErrorKind, Result};
 use crate::profile::{ControlId, Profile, declarations, nearest};
-use crate::scanner::{Check, Scanner, check};
+use crate::scanner::{Scanner, ScannerCheck, check};
 use crate::verify::control::{Control, benchmarks, controls};
-use crate::verify::facts::Facts;
+use crate::verify::facts::NodeFacts;
 
-pub use self::set_by::{By, SetBy};
-pub use self::setting::{ProfileValue, Setting};
+pub use self::set_by::{SetBy, SetterKind};
+pub use self::setting::{ProfileValue, SettingExplanation};
 
 /// The node on which it is explained.
 #[derive(Debug, Clone, Copy)]
-pub struct Here<'a> {
+pub struct ExplainedNode<'a> {
     /// The node.
-    pub facts: &'a Facts<'a>,
+    pub facts: &'a NodeFacts<'a>,
     /// What it should be.
     pub profile: &'a Profile,
     /// What else decides what is written.
-    pub site: &'a Site,
+    pub site: &'a NodeSite,
     /// The benchmark in which numbers are read.
     pub benchmark: &'a str,
 }
@@ -53,14 +53,14 @@ pub struct Explanation {
     /// What it is.
     pub kind: TopicKind,
     /// The setting of that name.
-    pub setting: Option<Setting>,
+    pub setting: Option<SettingExplanation>,
     /// The controls: the one that was asked for, and those that the setting shapes.
-    pub controls: Vec<About>,
+    pub controls: Vec<ControlExplanation>,
 }
 
 /// A control, explained.
 #[derive(Debug, Clone, PartialEq)]
-pub struct About {
+pub struct ControlExplanation {
     /// Its own name.
     pub name: String,
     /// Our own short title.
@@ -72,22 +72,22 @@ pub struct About {
     /// What to do where it is not met.
     pub remedy: String,
     /// Its numbers, oldest benchmark first.
-    pub ids: Vec<Numbered>,
+    pub ids: Vec<BenchmarkNumber>,
     /// The settings that shape it.
-    pub settings: Vec<Setting>,
+    pub settings: Vec<SettingExplanation>,
     /// Who sets what serves it on this node; nothing where it is not about the node's role.
     pub set_by: Vec<SetBy>,
     /// What the scanners do about it.
-    pub scanners: Vec<Check>,
+    pub scanners: Vec<ScannerCheck>,
     /// Where they are wrong about it.
-    pub mistakes: Vec<Mistake>,
+    pub mistakes: Vec<ScannerMistake>,
     /// What goes wrong with it on K3s.
     pub pitfalls: Vec<Pitfall>,
 }
 
 /// A control in one benchmark.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Numbered {
+pub struct BenchmarkNumber {
     /// The benchmark.
     pub benchmark: &'static str,
     /// Its number there.
@@ -110,20 +110,20 @@ pub struct Pitfall {
 
 /// Where a scanner is wrong about a control.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistake {
+pub struct ScannerMistake {
     /// What it does.
     pub text: String,
     /// How it is satisfied without harm, or that it is not.
     pub please: Option<String>,
     /// Where it is about the last argument of the kubelet's line: that argument, and which one is the last here.
-    pub last: Option<Last>,
+    pub last: Option<LastKubeletArgument>,
     /// Where that can be read, or seen.
     pub source: String,
 }
 
 /// Which argument is the kubelet's last.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Last {
+pub struct LastKubeletArgument {
     /// The one that is misread where it is.
     pub misread: String,
     /// The one that is on this node.
@@ -133,14 +133,14 @@ pub struct Last {
 /// Explains a control (`1.2.16`, `audit-log-path`) or a setting (`audit_log_maxage`).
 ///
 /// # Errors
-/// [`Kind::BadInput`] for a topic or a benchmark that is not known, with the names that are near.
-pub fn explain(topic: &str, here: &Here<'_>) -> Result<Explanation> {
+/// [`ErrorKind::BadInput`] for a topic or a benchmark that is not known, with the names that are near.
+pub fn explain(topic: &str, here: &ExplainedNode<'_>) -> Result<Explanation> {
     let all = benchmarks()
         .iter()
         .map(|benchmark| Ok((*benchmark, controls(benchmark)?)))
         .collect::<Result<Vec<(&str, Vec<Control>)>>>()?;
     let own = controls(here.benchmark)?;
-    let setting = Setting::named(topic, here.profile);
+    let setting = SettingExplanation::named(topic, here.profile);
     let mut names: Vec<&str> = Vec::new();
     if topic.starts_with(|first: char| first.is_ascii_digit()) {
         names.push(by_number(topic, here.benchmark, &own, &all)?);
@@ -170,7 +170,7 @@ fn by_number<'a>(topic: &str, benchmark: &str, own: &'a [Control], all: &All) ->
     if let Some(control) = own.iter().find(|control| control.id == id) {
         return Ok(&control.name);
     }
-    let mut error = Error::new(Kind::BadInput, format!("benchmark {benchmark} has no control {topic}"));
+    let mut error = Error::new(ErrorKind::BadInput, format!("benchmark {benchmark} has no control {topic}"));
     let elsewhere: Vec<String> = all
         .iter()
         .filter_map(|(other, controls)| {
@@ -206,7 +206,7 @@ fn unknown(topic: &str, all: &All) -> Error {
     let part = plain(topic);
     let with_it: Vec<&str> =
         names.iter().copied().filter(|name| part.len() > 2 && plain(name).contains(&part)).collect();
-    let error = Error::new(Kind::BadInput, format!("{topic:?} is no control and no setting"));
+    let error = Error::new(ErrorKind::BadInput, format!("{topic:?} is no control and no setting"));
     match (nearest(topic, &names), with_it.as_slice()) {
         (None, []) => {
             error.hint("`k3s-harden verify` lists the controls, `k3s-harden profile show cis` the settings")
@@ -225,7 +225,7 @@ fn unknown(topic: &str, all: &All) -> Error {
     }
 }
 
-fn about(name: &str, here: &Here<'_>, all: &All) -> Option<About> {
+fn about(name: &str, here: &ExplainedNode<'_>, all: &All) -> Option<ControlExplanation> {
     let row = table::rows().get(name)?;
     let found: Vec<(&'static str, &Control)> = all
         .iter()
@@ -236,7 +236,7 @@ fn about(name: &str, here: &Here<'_>, all: &All) -> Option<About> {
     // As the benchmark in question has it, else the newest.
     let at = found.iter().find(|(benchmark, _)| *benchmark == here.benchmark).or(found.last());
     let (_, control) = at?;
-    let numbered = |(benchmark, control): &(&'static str, &Control)| Numbered {
+    let numbered = |(benchmark, control): &(&'static str, &Control)| BenchmarkNumber {
         benchmark,
         id: control.id.clone(),
         level: control.level,
@@ -246,21 +246,21 @@ fn about(name: &str, here: &Here<'_>, all: &All) -> Option<About> {
         found.iter().filter_map(move |(benchmark, control)| check(scanner, benchmark, &control.id))
     });
     let last = here.facts.forecast("kubelet").pop().map(|(name, _)| name);
-    let mistake = |row: &table::MistakeRow| Mistake {
+    let mistake = |row: &table::MistakeRow| ScannerMistake {
         text: row.text.clone(),
         please: row.please.clone(),
-        last: row.last.clone().zip(last.clone()).map(|(misread, here)| Last { misread, here }),
+        last: row.last.clone().zip(last.clone()).map(|(misread, here)| LastKubeletArgument { misread, here }),
         source: row.source.clone(),
     };
     let settings = table::settings_of(name).into_iter();
-    Some(About {
+    Some(ControlExplanation {
         name: name.to_owned(),
         title: control.title.clone(),
         why: Pitfall { text: row.why.clone(), source: row.source.clone() },
         roles: control.roles.clone(),
         remedy: control.remedy.clone(),
         ids: found.iter().map(numbered).collect(),
-        settings: settings.filter_map(|name| Setting::named(name, here.profile)).collect(),
+        settings: settings.filter_map(|name| SettingExplanation::named(name, here.profile)).collect(),
         set_by: set_by(control, here),
         scanners: scanners.collect(),
         mistakes: row.scanners.iter().map(mistake).collect(),

@@ -3,13 +3,13 @@
 use serde::Serialize;
 
 use super::table;
-use super::{Control, Here};
-use crate::document::{self, Configuration};
+use super::{Control, ExplainedNode};
+use crate::document::{self, DropIn};
 use crate::error::Place;
 use crate::kubernetes::component_flags;
 use crate::node::RootedPath;
 use crate::profile::{ArgumentTable, ValueOf, declarations};
-use crate::verify::rule::{FieldRule, FileRule, FlagRule, Rule};
+use crate::verify::rule::{ControlRule, FieldRule, FileRule, FlagRule};
 use crate::version::KubernetesMinor;
 
 /// Something that serves a control, and who sets it.
@@ -20,7 +20,7 @@ pub struct SetBy {
     /// Its value, where it has one that is known.
     pub value: Option<String>,
     /// Who sets it.
-    pub by: By,
+    pub by: SetterKind,
     /// Where; none where K3s does by itself.
     pub place: Option<Place>,
 }
@@ -28,7 +28,7 @@ pub struct SetBy {
 /// Who sets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum By {
+pub enum SetterKind {
     /// It is in force on this node.
     Node,
     /// Nobody but K3s, or the component by itself.
@@ -40,15 +40,15 @@ pub enum By {
 }
 
 /// Returns who sets what serves a control.
-pub(super) fn set_by(control: &Control, here: &Here<'_>) -> Vec<SetBy> {
+pub(super) fn set_by(control: &Control, here: &ExplainedNode<'_>) -> Vec<SetBy> {
     let mut found = Vec::new();
-    if !control.roles.contains(&here.facts.judged.role) {
+    if !control.roles.contains(&here.facts.node.role) {
         return found;
     }
     let ours = document::configuration_of(here.profile, here.site);
     let ours = here.site.placing.place(ours).configuration;
-    let asker = Asker { here, ours };
-    for flag in flags(control, here.facts.judged.minor) {
+    let asker = SettingSearch { here, ours };
+    for flag in flags(control, here.facts.node.minor) {
         found.extend(asker.flag(&flag));
     }
     for key in keys(&control.name) {
@@ -62,18 +62,18 @@ pub(super) fn set_by(control: &Control, here: &Here<'_>) -> Vec<SetBy> {
 
 /// An argument of a component, and the field of the kubelet's configuration that is the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Flag {
+struct SetFlag {
     component: String,
     name: String,
     field: Option<String>,
 }
 
 /// Returns the arguments that decide a control or that we serve it with, each once.
-fn flags(control: &Control, minor: KubernetesMinor) -> Vec<Flag> {
-    let mut flags: Vec<Flag> = Vec::new();
+fn flags(control: &Control, minor: KubernetesMinor) -> Vec<SetFlag> {
+    let mut flags: Vec<SetFlag> = Vec::new();
     walk(&control.rule, &mut |rule| {
-        if let Rule::Flag(FlagRule { component, name, field, .. }) = rule {
-            flags.push(Flag { component: component.clone(), name: name.clone(), field: field.clone() });
+        if let ControlRule::Flag(FlagRule { component, name, field, .. }) = rule {
+            flags.push(SetFlag { component: component.clone(), name: name.clone(), field: field.clone() });
         }
     });
     let names = table::served_as(&control.name);
@@ -85,10 +85,10 @@ fn flags(control: &Control, minor: KubernetesMinor) -> Vec<Flag> {
     let plugins = plugins.any(|row| serves(&row.controls));
     for row in &table.arguments {
         if serves(&row.controls) || row.value == ValueOf::Plugins && plugins {
-            flags.push(Flag { component: row.component.clone(), name: row.name.clone(), field: None });
+            flags.push(SetFlag { component: row.component.clone(), name: row.name.clone(), field: None });
         }
     }
-    let mut once: Vec<Flag> = Vec::new();
+    let mut once: Vec<SetFlag> = Vec::new();
     for flag in flags {
         if !once.iter().any(|known| (&known.component, &known.name) == (&flag.component, &flag.name)) {
             once.push(flag);
@@ -105,26 +105,26 @@ fn keys(control: &str) -> impl Iterator<Item = &'static str> {
 }
 
 /// Visits a rule and all that it is made of.
-fn walk(rule: &Rule, visit: &mut dyn FnMut(&Rule)) {
+fn walk(rule: &ControlRule, visit: &mut dyn FnMut(&ControlRule)) {
     visit(rule);
     match rule {
-        Rule::All(rules) | Rule::Any(rules) => rules.iter().for_each(|rule| walk(rule, visit)),
-        Rule::WithEtcd(rule) => walk(rule, visit),
+        ControlRule::All(rules) | ControlRule::Any(rules) => rules.iter().for_each(|rule| walk(rule, visit)),
+        ControlRule::WithEtcd(rule) => walk(rule, visit),
         _ => {}
     }
 }
 
-struct Asker<'a> {
-    here: &'a Here<'a>,
+struct SettingSearch<'a> {
+    here: &'a ExplainedNode<'a>,
     /// What our drop-in would hold.
-    ours: Configuration,
+    ours: DropIn,
 }
 
-impl Asker<'_> {
-    fn flag(&self, flag: &Flag) -> Vec<SetBy> {
+impl SettingSearch<'_> {
+    fn flag(&self, flag: &SetFlag) -> Vec<SetBy> {
         let facts = self.here.facts;
-        let Flag { component, name, field } = flag;
-        if component_flags::of_key(&format!("{component}-arg"), facts.judged.role).is_none() {
+        let SetFlag { component, name, field } = flag;
+        if component_flags::of_key(&format!("{component}-arg"), facts.node.role).is_none() {
             return Vec::new();
         }
         let what = format!("{component} {name}");
@@ -139,10 +139,10 @@ impl Asker<'_> {
         let config = facts.kubelet.as_ref().ok().filter(|_| component == "kubelet");
         let configured = field.as_ref().zip(config).and_then(|(field, config)| config.get(field));
         let now = match (facts.place_of(component, name), value, configured) {
-            (Some(place), value, _) => Some(set(value, By::Node, Some(place))),
-            (None, Some(value), _) => Some(set(Some(value), By::K3s, None)),
+            (Some(place), value, _) => Some(set(value, SetterKind::Node, Some(place))),
+            (None, Some(value), _) => Some(set(Some(value), SetterKind::K3s, None)),
             (None, None, Some(field)) => {
-                let by = if field.place.is_some() { By::Node } else { By::K3s };
+                let by = if field.place.is_some() { SetterKind::Node } else { SetterKind::K3s };
                 Some(set(Some(field.items.join(",")), by, field.place.clone()))
             }
             (None, None, None) => None,
@@ -151,12 +151,12 @@ impl Asker<'_> {
         let ours = ours.flat_map(|ours| &ours.arguments).find(|ours| ours.name == *name);
         let next = match (ours, &now) {
             (Some(ours), Some(now)) if now.value.as_ref() == Some(&ours.value) => None,
-            (Some(ours), _) => Some(set(Some(ours.value.clone()), By::Apply, Some(home()))),
+            (Some(ours), _) => Some(set(Some(ours.value.clone()), SetterKind::Apply, Some(home()))),
             (None, Some(_)) => None,
             (None, None) => {
                 let mut rows = ArgumentTable::get().arguments.iter();
                 let row = rows.find(|row| row.component == *component && row.name == *name);
-                row.map(|_| set(None, By::Setting, Some(home())))
+                row.map(|_| set(None, SetterKind::Setting, Some(home())))
             }
         };
         now.into_iter().chain(next).collect()
@@ -164,18 +164,20 @@ impl Asker<'_> {
 
     fn key(&self, key: &str) -> Vec<SetBy> {
         let set = |value: Option<String>, by, place| SetBy { what: format!("K3s {key}"), value, by, place };
-        let judged = &self.here.facts.judged;
-        let now = judged.value(key).map(|(value, place)| set(Some(value.to_owned()), By::Node, Some(place)));
+        let judged = &self.here.facts.node;
+        let now = judged
+            .value(key)
+            .map(|(value, place)| set(Some(value.to_owned()), SetterKind::Node, Some(place)));
         let ours = self.ours.keys.iter().find(|ours| ours.name == key);
         let ours = ours.map(|ours| ours.value.as_str().map_or_else(|| ours.value.to_string(), str::to_owned));
         let next = match (ours, &now) {
             (Some(ours), Some(now)) if now.value.as_ref() == Some(&ours) => None,
-            (Some(ours), _) => Some(set(Some(ours), By::Apply, Some(home()))),
+            (Some(ours), _) => Some(set(Some(ours), SetterKind::Apply, Some(home()))),
             (None, Some(_)) => None,
             (None, None) => {
                 let mut rows = ArgumentTable::get().keys.iter();
                 let known = rows.any(|row| row.key == key && row.roles.contains(&judged.role));
-                known.then(|| set(None, By::Setting, Some(home())))
+                known.then(|| set(None, SetterKind::Setting, Some(home())))
             }
         };
         now.into_iter().chain(next).collect()
@@ -187,7 +189,7 @@ impl Asker<'_> {
         if keys.is_empty() {
             return Vec::new();
         }
-        let Here { facts, profile, site, .. } = self.here;
+        let ExplainedNode { facts, profile, site, .. } = self.here;
         let ids = profile.ids(&table::served_as(control));
         let documents = document::documents(profile, site);
         let serving = documents.iter().filter(|document| {
@@ -195,7 +197,8 @@ impl Asker<'_> {
         });
         let found: Vec<SetBy> = serving
             .map(|document| {
-                let by = if facts.judged.root.exists(&document.path) { By::Node } else { By::Apply };
+                let by =
+                    if facts.node.root.exists(&document.path) { SetterKind::Node } else { SetterKind::Apply };
                 file(&document.path, by)
             })
             .collect();
@@ -203,29 +206,32 @@ impl Asker<'_> {
             return found;
         }
         let paths = document::paths(&site.data_dir).into_iter();
-        paths.filter(|(key, _)| keys.contains(key)).map(|(_, path)| file(&path, By::Setting)).collect()
+        paths
+            .filter(|(key, _)| keys.contains(key))
+            .map(|(_, path)| file(&path, SetterKind::Setting))
+            .collect()
     }
 
     /// The files whose modes and owners it is about: K3s makes them.
-    fn its_files(&self, rule: &Rule) -> Vec<SetBy> {
+    fn its_files(&self, rule: &ControlRule) -> Vec<SetBy> {
         let mut found = Vec::new();
         let below = |path: &str| match path.starts_with('/') {
             true => path.to_owned(),
             false => format!("{}/{path}", self.here.site.data_dir),
         };
         walk(rule, &mut |rule| match rule {
-            Rule::File(FileRule { path, mode, owner, .. }) => {
+            ControlRule::File(FileRule { path, mode, owner, .. }) => {
                 let what = match (mode, owner) {
                     (Some(_), Some(_)) => "mode and owner",
                     (Some(_), None) => "mode",
                     (None, _) => "owner",
                 };
                 let place = Some(Place { file: below(path), position: None });
-                found.push(SetBy { what: what.to_owned(), value: None, by: By::K3s, place });
+                found.push(SetBy { what: what.to_owned(), value: None, by: SetterKind::K3s, place });
             }
-            Rule::Etcd(FieldRule { field, .. }) => {
+            ControlRule::Etcd(FieldRule { field, .. }) => {
                 let place = Some(Place { file: below("server/db/etcd/config"), position: None });
-                found.push(SetBy { what: format!("etcd {field}"), value: None, by: By::K3s, place });
+                found.push(SetBy { what: format!("etcd {field}"), value: None, by: SetterKind::K3s, place });
             }
             _ => {}
         });
@@ -238,7 +244,7 @@ fn home() -> Place {
     Place { file: document::DROP_IN.to_owned(), position: None }
 }
 
-fn file(path: &RootedPath, by: By) -> SetBy {
+fn file(path: &RootedPath, by: SetterKind) -> SetBy {
     let place = Some(Place { file: path.to_string(), position: None });
     SetBy { what: "file".to_owned(), value: None, by, place }
 }

@@ -4,13 +4,13 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use crate::error::{Error, Kind};
-use crate::profile::{Declaration, Profile, ProfileDocument, Request, built_in_names, declarations};
+use crate::error::{Error, ErrorKind};
+use crate::profile::{Declaration, Profile, ProfileDocument, ProfileRequest, built_in_names, declarations};
 use crate::version::{KubernetesMinor, MinorRange};
 
 /// A setting, explained.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Setting {
+pub struct SettingExplanation {
     /// Its name.
     pub name: &'static str,
     /// What it does.
@@ -40,7 +40,7 @@ pub struct ProfileValue {
     pub value: Value,
 }
 
-impl Setting {
+impl SettingExplanation {
     /// Returns the setting `name`, if there is one.
     pub(super) fn named(name: &str, profile: &Profile) -> Option<Self> {
         let (name, declaration) = declarations().get_key_value(name)?;
@@ -58,25 +58,25 @@ impl Setting {
 }
 
 /// A built-in profile on each minor that it fits.
-struct BuiltIn {
+struct ProfileOnMinors {
     name: &'static str,
     document: ProfileDocument,
     on: Vec<Profile>,
 }
 
 /// Returns the built-in profiles, resolved.
-fn built_in() -> &'static [BuiltIn] {
-    static PROFILES: LazyLock<Vec<BuiltIn>> = LazyLock::new(|| {
+fn built_in() -> &'static [ProfileOnMinors] {
+    static PROFILES: LazyLock<Vec<ProfileOnMinors>> = LazyLock::new(|| {
         let named = |name| Some((name, ProfileDocument::built_in(name)?));
         let all = built_in_names().into_iter().filter_map(named);
-        all.map(|(name, document)| BuiltIn { name, document, on: resolved(name) }).collect()
+        all.map(|(name, document)| ProfileOnMinors { name, document, on: resolved(name) }).collect()
     });
     &PROFILES
 }
 
 fn resolved(name: &str) -> Vec<Profile> {
     let on = |minor| {
-        let request = Request {
+        let request = ProfileRequest {
             profiles: vec![name.to_owned()],
             minor,
             settings: None,
@@ -85,7 +85,7 @@ fn resolved(name: &str) -> Vec<Profile> {
             skip: Vec::new(),
         };
         // A built-in profile opens no file; what it does not fit, it does not resolve for.
-        request.resolve(&|path| Err(Error::new(Kind::BadInput, path))).ok()
+        request.resolve(&|path| Err(Error::new(ErrorKind::BadInput, path))).ok()
     };
     KubernetesMinor::supported().into_iter().filter_map(on).collect()
 }

@@ -12,7 +12,7 @@ use crate::profile::{ArgumentTable, ValueOf};
 /// A row of the table.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Row {
+pub(super) struct ExplanationRow {
     /// Why it matters.
     pub(super) why: String,
     /// Where that can be read.
@@ -46,8 +46,9 @@ pub(super) struct MistakeRow {
 }
 
 /// Returns the whole table, by the names of the controls.
-pub(super) fn rows() -> &'static BTreeMap<String, Row> {
-    static ROWS: LazyLock<BTreeMap<String, Row>> = LazyLock::new(|| embedded::table("explanations"));
+pub(super) fn rows() -> &'static BTreeMap<String, ExplanationRow> {
+    static ROWS: LazyLock<BTreeMap<String, ExplanationRow>> =
+        LazyLock::new(|| embedded::table("explanations"));
     &ROWS
 }
 

@@ -35,7 +35,7 @@ pub fn merge<'a>(
 
 /// The arguments that a user gives the kubelet, as K3s takes them apart since it has a folder of drop-ins.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Kubelets<'a> {
+pub struct KubeletArguments<'a> {
     /// Those that the kubelet gets.
     pub kept: Vec<&'a str>,
     /// The file that becomes a drop-in.
@@ -47,8 +47,8 @@ pub struct Kubelets<'a> {
 /// Takes the kubelet's arguments apart (`extractConfigArgs` in pkg/daemons/agent/agent.go of 1.32): one without `=`
 /// swallows the one behind it, whatever that is.
 #[must_use]
-pub fn of_kubelet<'a>(extra: impl IntoIterator<Item = &'a str>) -> Kubelets<'a> {
-    let mut found = Kubelets::default();
+pub fn of_kubelet<'a>(extra: impl IntoIterator<Item = &'a str>) -> KubeletArguments<'a> {
+    let mut found = KubeletArguments::default();
     let mut extra = extra.into_iter();
     while let Some(argument) = extra.next() {
         let plain = argument.strip_prefix("--").unwrap_or(argument);

@@ -9,8 +9,8 @@ use std::sync::LazyLock;
 
 use super::Datastore;
 use super::arguments;
-use super::flags::{self, OLD_NAMES, Type, present_name};
-use super::reading::{DEFAULT_CONFIG, Reading};
+use super::flags::{self, K3sFlagType, OLD_NAMES, present_name};
+use super::merged_config::{DEFAULT_CONFIG, MergedConfig};
 use super::service::{self, Service};
 use crate::Role;
 use crate::embedded;
@@ -56,7 +56,7 @@ const LEFT_TO_A_FILE: [(&str, &str); 2] =
 
 /// What is in force.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Effective {
+pub struct EffectiveConfig {
     /// The configuration files, in the order in which K3s reads them.
     pub files: Vec<RootedPath>,
     /// The command line, without the program.
@@ -66,14 +66,14 @@ pub struct Effective {
     /// What it refuses, with the place: it exits on the first.
     pub refusals: Vec<(String, Place)>,
     /// Every flag that is set, by its long name.
-    pub values: BTreeMap<String, InForce>,
+    pub values: BTreeMap<String, EffectiveValue>,
     /// The flags that each component gets, K3s' own included.
     pub components: BTreeMap<String, Vec<String>>,
 }
 
 /// The value of a flag, and where it comes from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct InForce {
+pub struct EffectiveValue {
     /// The value; several for a flag that repeats.
     pub items: Vec<String>,
     /// Where each comes from.
@@ -84,7 +84,7 @@ pub struct InForce {
 
 /// What is asked about a node.
 #[derive(Debug, Clone, Copy)]
-pub struct Question<'a> {
+pub struct ConfigQuery<'a> {
     /// The role that K3s is started in.
     pub role: Role,
     /// The minor, for the flags that K3s adds.
@@ -97,12 +97,12 @@ pub struct Question<'a> {
     pub show_secrets: bool,
 }
 
-impl Effective {
+impl EffectiveConfig {
     /// Reads everything that decides on a node.
     ///
     /// # Errors
-    /// [`crate::Kind::BadInput`] with the place where K3s would not start.
-    pub fn of(root: &Root, question: Question<'_>) -> Result<Self> {
+    /// [`crate::ErrorKind::BadInput`] with the place where K3s would not start.
+    pub fn of(root: &Root, question: ConfigQuery<'_>) -> Result<Self> {
         let role = question.role;
         let (service, service_path) = find_service(root, role)?;
         let environment = environment(root, &service)?;
@@ -113,14 +113,14 @@ impl Effective {
         words.extend(own.iter().chain(question.words).cloned());
 
         let config = config_path(&environment, &words)?;
-        let reading = Reading::with(root, &words, question.minor, &config)?;
-        let mut values: BTreeMap<String, InForce> = BTreeMap::new();
+        let reading = MergedConfig::with(root, &words, question.minor, &config)?;
+        let mut values: BTreeMap<String, EffectiveValue> = BTreeMap::new();
         let mut set = |name: &str, text: &str, origin: String| {
             let Some(flag) = flags::find(role, question.minor, name) else { return };
-            let list = flag.kind == Type::List;
+            let list = flag.kind == K3sFlagType::List;
             let value = values.entry(flag.names[0].clone()).or_default();
             if !list {
-                *value = InForce::default();
+                *value = EffectiveValue::default();
             }
             value.list = list;
             value.items.push(text.to_owned());
@@ -138,10 +138,10 @@ impl Effective {
         for flag in flags::of(role, question.minor) {
             let found = flag.env.iter().find_map(|name| environment.get(name).map(|value| (name, value)));
             if let (false, Some((name, (value, origin)))) = (values.contains_key(&flag.names[0]), found) {
-                let value = InForce {
+                let value = EffectiveValue {
                     items: vec![value.clone()],
                     origins: vec![format!("{name} in {origin}")],
-                    list: flag.kind == Type::List,
+                    list: flag.kind == K3sFlagType::List,
                 };
                 values.insert(flag.names[0].clone(), value);
             }
@@ -208,7 +208,7 @@ fn mask_word(word: &mut String) {
 }
 
 /// Returns what to say of arguments that their components do not know, ours included.
-fn unknown_arguments(values: &BTreeMap<String, InForce>, question: Question<'_>) -> Vec<String> {
+fn unknown_arguments(values: &BTreeMap<String, EffectiveValue>, question: ConfigQuery<'_>) -> Vec<String> {
     let keys = values.iter().filter(|(name, _)| name.ends_with("-arg"));
     let keys = keys.filter_map(|(name, value)| {
         Some((component_flags::of_key(present_name(name), question.role)?, value))
@@ -373,12 +373,16 @@ fn typed(role: Role, words: &[String]) -> Vec<(usize, (String, String))> {
 }
 
 /// Tells whether a flag that is on or off is on.
-fn is_on(values: &BTreeMap<String, InForce>, name: &str) -> bool {
+fn is_on(values: &BTreeMap<String, EffectiveValue>, name: &str) -> bool {
     values.get(name).and_then(|value| value.items.last()).is_some_and(|text| flags::is_true(text))
 }
 
 /// Tells whether K3s will run etcd itself.
-fn has_embedded_etcd(root: &Root, values: &BTreeMap<String, InForce>, question: Question<'_>) -> bool {
+fn has_embedded_etcd(
+    root: &Root,
+    values: &BTreeMap<String, EffectiveValue>,
+    question: ConfigQuery<'_>,
+) -> bool {
     let given = |name: &str| {
         values.get(name).and_then(|value| value.items.last()).is_some_and(|text| !text.is_empty())
     };
@@ -389,8 +393,8 @@ fn has_embedded_etcd(root: &Root, values: &BTreeMap<String, InForce>, question: 
 
 /// Returns each component's flags: K3s' own for the minor, and the arguments merged in.
 fn flags_of_components(
-    values: &BTreeMap<String, InForce>,
-    question: Question<'_>,
+    values: &BTreeMap<String, EffectiveValue>,
+    question: ConfigQuery<'_>,
     etcd: bool,
 ) -> BTreeMap<String, Vec<String>> {
     let is_on = |name: &str| is_on(values, name);

@@ -13,12 +13,12 @@ use crate::version::KubernetesMinor;
 /// A flag of K3s.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Flag {
+pub struct K3sFlag {
     /// Its names, the long one first.
     pub names: Vec<String>,
     /// What it takes.
     #[serde(rename = "type")]
-    pub kind: Type,
+    pub kind: K3sFlagType,
     /// Environment variables that set it.
     #[serde(default)]
     pub env: Vec<String>,
@@ -33,7 +33,7 @@ pub struct Flag {
     pub until: Option<KubernetesMinor>,
 }
 
-impl Flag {
+impl K3sFlag {
     /// Tells whether a minor can have it in any of its releases.
     #[must_use]
     pub fn is_of(&self, minor: KubernetesMinor) -> bool {
@@ -44,7 +44,7 @@ impl Flag {
 /// What a flag takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Type {
+pub enum K3sFlagType {
     /// `true`, `false`, and Go's other words for them.
     Boolean,
     /// A number.
@@ -59,18 +59,18 @@ pub enum Type {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Flags {
-    server: Vec<Flag>,
-    agent: Vec<Flag>,
+struct K3sFlagTable {
+    server: Vec<K3sFlag>,
+    agent: Vec<K3sFlag>,
 }
 
 /// Returns the flags of a role in a minor.
-pub fn of(role: Role, minor: KubernetesMinor) -> impl Iterator<Item = &'static Flag> {
+pub fn of(role: Role, minor: KubernetesMinor) -> impl Iterator<Item = &'static K3sFlag> {
     all(role).iter().filter(move |flag| flag.is_of(minor))
 }
 
-fn all(role: Role) -> &'static [Flag] {
-    static FLAGS: LazyLock<Flags> = LazyLock::new(|| embedded::table("flags"));
+fn all(role: Role) -> &'static [K3sFlag] {
+    static FLAGS: LazyLock<K3sFlagTable> = LazyLock::new(|| embedded::table("flags"));
     match role {
         Role::Server => &FLAGS.server,
         Role::Agent => &FLAGS.agent,
@@ -79,14 +79,14 @@ fn all(role: Role) -> &'static [Flag] {
 
 /// Finds a flag by any of its names.
 #[must_use]
-pub fn find(role: Role, minor: KubernetesMinor, name: &str) -> Option<&'static Flag> {
+pub fn find(role: Role, minor: KubernetesMinor, name: &str) -> Option<&'static K3sFlag> {
     of(role, minor).find(|flag| flag.names.iter().any(|known| known == name))
 }
 
 /// Tells whether a flag of any minor is a boolean: on a command line it takes no word behind it.
 #[must_use]
 pub fn is_boolean(role: Role, name: &str) -> bool {
-    let mut booleans = all(role).iter().filter(|flag| flag.kind == Type::Boolean);
+    let mut booleans = all(role).iter().filter(|flag| flag.kind == K3sFlagType::Boolean);
     booleans.any(|flag| flag.names.iter().any(|known| known == name))
 }
 
@@ -111,15 +111,15 @@ pub fn check(role: Role, minor: KubernetesMinor, name: &str, text: &str) -> Resu
         return Err(format!("flag provided but not defined: -{name}"));
     };
     let fits = match flag.kind {
-        Type::Text | Type::List => true,
-        Type::Boolean => {
+        K3sFlagType::Text | K3sFlagType::List => true,
+        K3sFlagType::Boolean => {
             if boolean(text).is_none() {
                 return Err(format!("invalid boolean value {text:?} for -{name}: parse error"));
             }
             true
         }
-        Type::Integer => flag_values::integer(text).is_some(),
-        Type::Duration => flag_values::duration(text).is_some(),
+        K3sFlagType::Integer => flag_values::integer(text).is_some(),
+        K3sFlagType::Duration => flag_values::duration(text).is_some(),
     };
     if fits { Ok(()) } else { Err(format!("invalid value {text:?} for flag -{name}: parse error")) }
 }

@@ -11,8 +11,8 @@ use serde_json::Value as Json;
 
 use super::arguments;
 use crate::embedded;
-use crate::error::{Error, Kind, Place, Result};
-use crate::kubernetes::yaml::{self, Node, Value};
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::kubernetes::yaml::{self, YamlNode, YamlValue};
 use crate::node::{Root, RootedPath};
 use crate::version::KubernetesMinor;
 
@@ -47,7 +47,7 @@ impl KubeletConfig {
     /// its own drop-in yet, what it will write counts; `protects` is its key `protect-kernel-defaults`.
     ///
     /// # Errors
-    /// [`Kind::BadInput`] with the place for a file that the kubelet cannot read.
+    /// [`ErrorKind::BadInput`] with the place for a file that the kubelet cannot read.
     pub fn read(
         root: &Root,
         data_dir: &RootedPath,
@@ -100,7 +100,7 @@ impl KubeletConfig {
     /// Reads one file, which may be another component's.
     ///
     /// # Errors
-    /// [`Kind::BadInput`] with the place where it is not there or no YAML.
+    /// [`ErrorKind::BadInput`] with the place where it is not there or no YAML.
     pub fn of_file(root: &Root, path: &RootedPath) -> Result<Self> {
         let mut config = Self::default();
         config.add_file(root, path)?;
@@ -122,7 +122,7 @@ impl KubeletConfig {
     fn add_file(&mut self, root: &Root, path: &RootedPath) -> Result<()> {
         let place = Place { file: path.to_string(), position: None };
         let bytes = root.read(path)?.ok_or_else(|| {
-            Error::new(Kind::BadInput, format!("{path}, which is to be read, is not there")).at(place)
+            Error::new(ErrorKind::BadInput, format!("{path}, which is to be read, is not there")).at(place)
         })?;
         self.add(&bytes, Some(path.as_str()))
     }
@@ -130,7 +130,7 @@ impl KubeletConfig {
     fn add(&mut self, bytes: &[u8], file: Option<&str>) -> Result<()> {
         let place = |position| file.map(|file| Place { file: file.to_owned(), position });
         let node = yaml::read(bytes).map_err(|problem| {
-            let error = Error::new(Kind::BadInput, problem.message);
+            let error = Error::new(ErrorKind::BadInput, problem.message);
             match place(problem.position) {
                 Some(place) => error.at(place),
                 None => error,
@@ -143,9 +143,9 @@ impl KubeletConfig {
     }
 
     /// A JSON merge patch (RFC 7396): null takes away, a mapping is merged, everything else replaces.
-    fn patch(&mut self, path: &str, node: &Node, place: &dyn Fn((usize, usize)) -> Option<Place>) {
+    fn patch(&mut self, path: &str, node: &YamlNode, place: &dyn Fn((usize, usize)) -> Option<Place>) {
         let below = format!("{path}.");
-        if let Value::Map(pairs) = &node.value {
+        if let YamlValue::Map(pairs) = &node.value {
             self.fields.remove(path);
             for (key, value) in pairs {
                 let key = key.go_text();
@@ -159,7 +159,7 @@ impl KubeletConfig {
             return;
         }
         let items = match &node.value {
-            Value::List(items) => items.iter().map(Node::go_text).collect(),
+            YamlValue::List(items) => items.iter().map(YamlNode::go_text).collect(),
             _ => vec![node.go_text()],
         };
         self.fields.insert(path.to_owned(), Field { items, place: place(node.position) });
@@ -175,7 +175,7 @@ fn drop_ins(root: &Root, folder: &RootedPath, below: &[String]) -> Result<Vec<Dr
     let mut found = Vec::new();
     for name in root.list(folder)? {
         let name = name.into_string().map_err(|name| {
-            Error::new(Kind::BadInput, format!("{} in {folder} is no text", name.display()))
+            Error::new(ErrorKind::BadInput, format!("{} in {folder} is no text", name.display()))
         })?;
         let path: RootedPath = format!("{folder}/{name}").parse()?;
         let parts: Vec<String> = below.iter().cloned().chain([name.clone()]).collect();

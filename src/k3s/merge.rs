@@ -7,11 +7,11 @@ use std::collections::HashMap;
 
 use crate::error::Place;
 use crate::kubernetes::scalar::Scalar;
-use crate::kubernetes::yaml::{self, Node, Problem, Value};
+use crate::kubernetes::yaml::{self, YamlNode, YamlProblem, YamlValue};
 
 /// One item of a key's value.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Item {
+pub struct ConfigItem {
     /// The text that K3s puts on its command line.
     pub text: String,
     /// Whether it is a key's only value and null.
@@ -22,11 +22,11 @@ pub struct Item {
 
 /// A key with what the files together give it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Key {
+pub struct ConfigKey {
     /// The key without `+`.
     pub name: String,
     /// Its values: those of a list one by one, any other value as one.
-    pub items: Vec<Item>,
+    pub items: Vec<ConfigItem>,
 }
 
 /// Merges files, given as (name, bytes) in the order in which K3s reads them.
@@ -35,18 +35,18 @@ pub struct Key {
 /// The first problem for which K3s would not start, with the name of its file.
 pub fn merge<'a>(
     files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
-) -> Result<Vec<Key>, (String, Problem)> {
-    let mut keys: Vec<Key> = Vec::new();
+) -> Result<Vec<ConfigKey>, (String, YamlProblem)> {
+    let mut keys: Vec<ConfigKey> = Vec::new();
     let mut index = HashMap::new();
     for (file, bytes) in files {
         let problem = |problem| (file.to_owned(), problem);
         let pairs = match yaml::read(bytes).map_err(problem)? {
             None => continue,
             Some(node) if node.is_null() => continue,
-            Some(Node { value: Value::Map(pairs), .. }) => pairs,
-            Some(Node { position, .. }) => {
+            Some(YamlNode { value: YamlValue::Map(pairs), .. }) => pairs,
+            Some(YamlNode { position, .. }) => {
                 let message = "the file does not hold a mapping".to_owned();
-                return Err(problem(Problem { message, position: Some(position) }));
+                return Err(problem(YamlProblem { message, position: Some(position) }));
             }
         };
         for (key, value) in pairs {
@@ -62,7 +62,7 @@ pub fn merge<'a>(
                 Some(known) => known.items = items(file, &value),
                 None => {
                     index.insert(name.clone(), keys.len());
-                    keys.push(Key { name, items: items(file, &value) });
+                    keys.push(ConfigKey { name, items: items(file, &value) });
                 }
             }
         }
@@ -72,7 +72,7 @@ pub fn merge<'a>(
 
 /// Returns the command line that K3s makes of `arguments`: the keys go behind the first word that is a command.
 #[must_use]
-pub fn argv(arguments: &[String], keys: &[Key]) -> Vec<String> {
+pub fn argv(arguments: &[String], keys: &[ConfigKey]) -> Vec<String> {
     let at = arguments
         .iter()
         .position(|word| word == "server" || word == "agent")
@@ -88,23 +88,23 @@ pub fn flag(name: &str, text: &str) -> String {
     format!("{dashes}{name}={text}")
 }
 
-pub(crate) fn items(file: &str, value: &Node) -> Vec<Item> {
-    let item = |node: &Node, null| Item {
+pub(crate) fn items(file: &str, value: &YamlNode) -> Vec<ConfigItem> {
+    let item = |node: &YamlNode, null| ConfigItem {
         text: text_of(node),
         null,
         place: Place { file: file.to_owned(), position: Some(node.position) },
     };
     match &value.value {
-        Value::List(nodes) => nodes.iter().map(|node| item(node, false)).collect(),
+        YamlValue::List(nodes) => nodes.iter().map(|node| item(node, false)).collect(),
         _ => vec![item(value, value.is_null())],
     }
 }
 
 /// Rancher's `convert.ToString`: the first of a list, nothing for null, without space around it.
-pub(crate) fn text_of(node: &Node) -> String {
+pub(crate) fn text_of(node: &YamlNode) -> String {
     match &node.value {
-        Value::Scalar(Scalar::Null) => String::new(),
-        Value::List(nodes) => nodes.first().map(text_of).unwrap_or_default(),
+        YamlValue::Scalar(Scalar::Null) => String::new(),
+        YamlValue::List(nodes) => nodes.first().map(text_of).unwrap_or_default(),
         _ => node.go_text().trim().to_owned(),
     }
 }

@@ -7,12 +7,12 @@ pub mod flags;
 pub mod kubelet;
 mod log;
 pub mod merge;
+mod merged_config;
 mod node_config;
-mod reading;
 pub mod service;
 
 pub use datastore::Datastore;
-pub use effective::{Effective, InForce, Question, ServiceFlags, service_data_dir};
+pub use effective::{ConfigQuery, EffectiveConfig, EffectiveValue, ServiceFlags, service_data_dir};
 pub use log::{K3sLog, Logged};
-pub use node_config::{Argument, NodeConfig};
-pub use reading::{DEFAULT_CONFIG, Reading};
+pub use merged_config::{DEFAULT_CONFIG, MergedConfig};
+pub use node_config::{ComponentArgument, NodeConfig};

@@ -1,8 +1,8 @@
 //! What is judged: a node, with the configuration that is in force on it.
 
-use super::{Effective, Question, flags};
+use super::{ConfigQuery, EffectiveConfig, flags};
 use crate::Role;
-use crate::error::{Error, Kind, Place, Result};
+use crate::error::{Error, ErrorKind, Place, Result};
 use crate::node::k3s::Traces;
 use crate::node::{Root, RootedPath, sysctl};
 use crate::version::KubernetesMinor;
@@ -19,14 +19,14 @@ pub struct NodeConfig<'a> {
     /// K3s' data directory.
     pub data_dir: RootedPath,
     /// The configuration in force; the error where K3s could not even read it.
-    pub effective: std::result::Result<Effective, Error>,
+    pub effective: std::result::Result<EffectiveConfig, Error>,
     /// Why this machine says nothing about the one on which K3s will run, if that is so.
     pub elsewhere: Option<String>,
 }
 
 /// An argument that the configuration gives a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Argument {
+pub struct ComponentArgument {
     /// Its name, without the `+` or `-` behind it that are K3s'.
     pub name: String,
     /// Its value; `true` where it has none.
@@ -43,9 +43,9 @@ impl<'a> NodeConfig<'a> {
     /// # Errors
     /// Where something cannot be read, so that nothing can be said.
     pub fn of(root: &'a Root, role: Role, minor: KubernetesMinor, data_dir: &RootedPath) -> Result<Self> {
-        let question = Question { role, minor, data_dir, words: &[], show_secrets: true };
-        let effective = match Effective::of(root, question) {
-            Err(error) if error.kind() != Kind::BadInput => return Err(error),
+        let question = ConfigQuery { role, minor, data_dir, words: &[], show_secrets: true };
+        let effective = match EffectiveConfig::of(root, question) {
+            Err(error) if error.kind() != ErrorKind::BadInput => return Err(error),
             other => other,
         };
         let elsewhere = if root.is_live() {
@@ -65,7 +65,7 @@ impl<'a> NodeConfig<'a> {
 
     /// Returns the arguments that the configuration gives a component, in their order.
     #[must_use]
-    pub fn arguments(&self, component: &str) -> Vec<Argument> {
+    pub fn arguments(&self, component: &str) -> Vec<ComponentArgument> {
         let key = format!("{component}-arg");
         let Some(values) = self.effective.as_ref().ok().and_then(|effective| effective.values.get(&key))
         else {
@@ -74,7 +74,7 @@ impl<'a> NodeConfig<'a> {
         let argument = |(text, origin): (&String, &String)| {
             let plain = text.strip_prefix("--").unwrap_or(text);
             let (name, value) = plain.split_once('=').unwrap_or((plain, "true"));
-            Argument {
+            ComponentArgument {
                 name: name.trim_end_matches(['+', '-']).to_owned(),
                 value: value.to_owned(),
                 text: text.clone(),
@@ -122,7 +122,7 @@ impl<'a> NodeConfig<'a> {
     /// Returns a path that an argument names: K3s runs in its `server` directory (pkg/cli/server).
     ///
     /// # Errors
-    /// [`Kind::BadInput`] where it is no path.
+    /// [`ErrorKind::BadInput`] where it is no path.
     pub fn path(&self, text: &str) -> Result<RootedPath> {
         let whole =
             if text.starts_with('/') { text.to_owned() } else { format!("{}/server/{text}", self.data_dir) };

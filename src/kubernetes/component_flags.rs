@@ -13,9 +13,9 @@ use crate::version::KubernetesMinor;
 /// An argument of a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Flag {
+pub struct ComponentFlag {
     /// What it takes.
-    pub kind: Kind,
+    pub kind: FlagType,
     /// The first minor that has it; none where all before `until` do.
     pub from: Option<KubernetesMinor>,
     /// The last minor that has it; none where all after `from` do.
@@ -26,7 +26,7 @@ pub struct Flag {
     pub k3s: bool,
 }
 
-impl Flag {
+impl ComponentFlag {
     /// Tells whether a minor has it.
     #[must_use]
     pub fn is_of(&self, minor: KubernetesMinor) -> bool {
@@ -37,7 +37,7 @@ impl Flag {
 /// What an argument takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum FlagType {
     /// An IP address.
     Address,
     /// `true`, `false`, and Go's other words for them.
@@ -58,7 +58,7 @@ pub enum Kind {
     Unsigned,
 }
 
-type Table = BTreeMap<String, BTreeMap<String, Flag>>;
+type Table = BTreeMap<String, BTreeMap<String, ComponentFlag>>;
 
 /// Returns every component with its arguments, of every minor.
 ///
@@ -93,8 +93,8 @@ pub fn unknown(component: &str, minor: KubernetesMinor, text: &str) -> Option<St
     let name = name_of(text);
     let flag = all().get(component)?.get(&name);
     let when = match flag {
-        Some(Flag { from: Some(from), .. }) if minor < *from => format!(" (it comes with {from})"),
-        Some(Flag { until: Some(until), .. }) if minor > *until => {
+        Some(ComponentFlag { from: Some(from), .. }) if minor < *from => format!(" (it comes with {from})"),
+        Some(ComponentFlag { until: Some(until), .. }) if minor > *until => {
             format!(" (it was removed in {})", until.next())
         }
         Some(_) => return None,

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::scalar::Scalar;
-use super::yaml::{self, Node, Value};
+use super::yaml::{self, YamlNode, YamlValue};
 
 /// Most faults of a kind that are told: who has more has seen enough.
 pub const MAX_FAULTS: usize = 20;
@@ -32,9 +32,9 @@ impl Fault {
 
 /// A file, or what is embedded in one.
 #[derive(Debug, Clone)]
-pub struct Document {
+pub struct ObjectFile {
     /// What is in it; null for nothing.
-    pub root: Node,
+    pub root: YamlNode,
     /// Whether it is JSON, where numbers are taken as they are written.
     json: bool,
     /// Where a second document begins.
@@ -86,7 +86,7 @@ pub const METADATA: FieldType = FieldType::Object(&[
 /// A slice of strings.
 pub const STRINGS: FieldType = FieldType::List(&FieldType::String);
 
-impl Document {
+impl ObjectFile {
     /// Reads a file.
     pub fn read(bytes: &[u8]) -> Result<Self, Fault> {
         if bytes.iter().find(|byte| !b" \t\r\n\x0b\x0c".contains(byte)) == Some(&b'{') {
@@ -96,7 +96,7 @@ impl Document {
             let position = problem.position.unwrap_or((1, 1));
             Fault::new(position, format!("yaml: line {}: {}", position.0, problem.message))
         })?;
-        let root = root.unwrap_or(Node { value: Value::Scalar(Scalar::Null), position: (1, 1) });
+        let root = root.unwrap_or(YamlNode { value: YamlValue::Scalar(Scalar::Null), position: (1, 1) });
         becomes_json(&root)?;
         Ok(Self { root, json: false, further, twice_is_seen: true })
     }
@@ -114,7 +114,7 @@ impl Document {
     }
 
     /// Returns an object that is embedded in this one.
-    pub fn part(&self, node: &Node) -> Self {
+    pub fn part(&self, node: &YamlNode) -> Self {
         // It was made JSON before, which has each key once, if it was not JSON already.
         Self { root: node.clone(), json: self.json, further: None, twice_is_seen: self.json }
     }
@@ -124,8 +124,8 @@ impl Document {
     pub fn kind(&self) -> Result<(String, String), Fault> {
         let mut found = [String::new(), String::new()];
         let pairs = match &self.root.value {
-            Value::Map(pairs) => pairs.as_slice(),
-            Value::Scalar(Scalar::Null) => &[],
+            YamlValue::Map(pairs) => pairs.as_slice(),
+            YamlValue::Scalar(Scalar::Null) => &[],
             _ => {
                 let message = format!(
                     "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of type struct",
@@ -134,7 +134,8 @@ impl Document {
                 return Err(Fault::new(self.root.position, message));
             }
         };
-        let mut pairs: Vec<(String, &Node)> = pairs.iter().map(|(key, node)| (key.go_text(), node)).collect();
+        let mut pairs: Vec<(String, &YamlNode)> =
+            pairs.iter().map(|(key, node)| (key.go_text(), node)).collect();
         if !self.json {
             pairs.sort_by(|one, other| one.0.cmp(&other.0));
             pairs.reverse();
@@ -147,8 +148,8 @@ impl Document {
                     continue;
                 }
                 match &node.value {
-                    Value::Scalar(Scalar::Text(text)) => text.clone_into(&mut found[index]),
-                    Value::Scalar(Scalar::Null) => {}
+                    YamlValue::Scalar(Scalar::Text(text)) => text.clone_into(&mut found[index]),
+                    YamlValue::Scalar(Scalar::Null) => {}
                     _ => {
                         let message = format!(
                             "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go struct field .{key} of type string",
@@ -177,19 +178,19 @@ impl Document {
 }
 
 /// Refuses what YAML can say and JSON cannot.
-fn becomes_json(node: &Node) -> Result<(), Fault> {
+fn becomes_json(node: &YamlNode) -> Result<(), Fault> {
     match &node.value {
-        Value::Scalar(Scalar::Float(value)) if !value.is_finite() => {
+        YamlValue::Scalar(Scalar::Float(value)) if !value.is_finite() => {
             Err(Fault::new(node.position, format!("json: unsupported value: {value}")))
         }
-        Value::Scalar(_) => Ok(()),
-        Value::List(items) => items.iter().try_for_each(becomes_json),
-        Value::Map(pairs) => pairs.iter().try_for_each(|(key, value)| {
+        YamlValue::Scalar(_) => Ok(()),
+        YamlValue::List(items) => items.iter().try_for_each(becomes_json),
+        YamlValue::Map(pairs) => pairs.iter().try_for_each(|(key, value)| {
             match &key.value {
-                Value::Scalar(Scalar::Null | Scalar::Uint(_)) => {
+                YamlValue::Scalar(Scalar::Null | Scalar::Uint(_)) => {
                     return Err(Fault::new(key.position, "unsupported map key"));
                 }
-                Value::Scalar(_) => {}
+                YamlValue::Scalar(_) => {}
                 _ => {
                     return Err(Fault::new(
                         key.position,
@@ -202,50 +203,50 @@ fn becomes_json(node: &Node) -> Result<(), Fault> {
     }
 }
 
-fn from_json(value: &serde_json::Value) -> Node {
+fn from_json(value: &serde_json::Value) -> YamlNode {
     use serde_json::Value as Json;
     let value = match value {
-        Json::Null => Value::Scalar(Scalar::Null),
-        Json::Bool(value) => Value::Scalar(Scalar::Bool(*value)),
-        Json::Number(number) => Value::Scalar(
+        Json::Null => YamlValue::Scalar(Scalar::Null),
+        Json::Bool(value) => YamlValue::Scalar(Scalar::Bool(*value)),
+        Json::Number(number) => YamlValue::Scalar(
             number
                 .as_i64()
                 .map(Scalar::Int)
                 .or_else(|| number.as_u64().map(Scalar::Uint))
                 .unwrap_or_else(|| Scalar::Float(number.as_f64().unwrap_or_default())),
         ),
-        Json::String(text) => Value::Scalar(Scalar::Text(text.clone())),
-        Json::Array(items) => Value::List(items.iter().map(from_json).collect()),
-        Json::Object(pairs) => Value::Map(
+        Json::String(text) => YamlValue::Scalar(Scalar::Text(text.clone())),
+        Json::Array(items) => YamlValue::List(items.iter().map(from_json).collect()),
+        Json::Object(pairs) => YamlValue::Map(
             pairs
                 .iter()
                 .map(|(key, value)| (from_json(&Json::String(key.clone())), from_json(value)))
                 .collect(),
         ),
     };
-    Node { value, position: (1, 1) }
+    YamlNode { value, position: (1, 1) }
 }
 
-fn name_of(node: &Node) -> &'static str {
+fn name_of(node: &YamlNode) -> &'static str {
     match &node.value {
-        Value::List(_) => "array",
-        Value::Map(_) => "object",
-        Value::Scalar(Scalar::Null) => "null",
-        Value::Scalar(Scalar::Bool(_)) => "bool",
-        Value::Scalar(Scalar::Text(_)) => "string",
-        Value::Scalar(_) => "number",
+        YamlValue::List(_) => "array",
+        YamlValue::Map(_) => "object",
+        YamlValue::Scalar(Scalar::Null) => "null",
+        YamlValue::Scalar(Scalar::Bool(_)) => "bool",
+        YamlValue::Scalar(Scalar::Text(_)) => "string",
+        YamlValue::Scalar(_) => "number",
     }
 }
 
-fn twice(node: &Node, path: &str, loose: &mut Vec<Fault>) {
+fn twice(node: &YamlNode, path: &str, loose: &mut Vec<Fault>) {
     match &node.value {
-        Value::Scalar(_) => {}
-        Value::List(items) => {
+        YamlValue::Scalar(_) => {}
+        YamlValue::List(items) => {
             for (index, item) in items.iter().enumerate() {
                 twice(item, &format!("{path}[{index}]"), loose);
             }
         }
-        Value::Map(pairs) => {
+        YamlValue::Map(pairs) => {
             let mut seen = HashSet::new();
             for (key, value) in pairs {
                 let name = key.go_text();
@@ -267,7 +268,7 @@ fn below(path: &str, name: &str) -> String {
 }
 
 fn decode(
-    node: &Node,
+    node: &YamlNode,
     wanted: &FieldType,
     path: &str,
     json: bool,
@@ -279,9 +280,9 @@ fn decode(
         Err(Fault::new(node.position, message))
     };
     match (wanted, &node.value) {
-        (FieldType::Any, _) | (_, Value::Scalar(Scalar::Null)) => Ok(()),
-        (FieldType::String, Value::Scalar(Scalar::Text(_)))
-        | (FieldType::Bool, Value::Scalar(Scalar::Bool(_))) => Ok(()),
+        (FieldType::Any, _) | (_, YamlValue::Scalar(Scalar::Null)) => Ok(()),
+        (FieldType::String, YamlValue::Scalar(Scalar::Text(_)))
+        | (FieldType::Bool, YamlValue::Scalar(Scalar::Bool(_))) => Ok(()),
         (FieldType::String, _) => mismatch("string"),
         (FieldType::Bool, _) => mismatch("bool"),
         (FieldType::Int32, value) if whole(value, json).is_some_and(|value| i32::try_from(value).is_ok()) => {
@@ -290,18 +291,18 @@ fn decode(
         (FieldType::Int32, _) => mismatch("int32"),
         (FieldType::Int64, value) if whole(value, json).is_some() => Ok(()),
         (FieldType::Int64, _) => mismatch("int64"),
-        (FieldType::List(each), Value::List(items)) => {
+        (FieldType::List(each), YamlValue::List(items)) => {
             for (index, item) in items.iter().enumerate() {
                 decode(item, each, &format!("{path}[{index}]"), json, loose)?;
             }
             Ok(())
         }
         (FieldType::List(_), _) => mismatch("[]"),
-        (FieldType::StringMap, Value::Map(pairs)) => pairs.iter().try_for_each(|(key, value)| {
+        (FieldType::StringMap, YamlValue::Map(pairs)) => pairs.iter().try_for_each(|(key, value)| {
             decode(value, &FieldType::String, &below(path, &key.go_text()), json, loose)
         }),
         (FieldType::StringMap, _) => mismatch("map[string]string"),
-        (FieldType::Object(fields), Value::Map(pairs)) => {
+        (FieldType::Object(fields), YamlValue::Map(pairs)) => {
             let last: HashMap<String, usize> =
                 pairs.iter().enumerate().map(|(index, (key, _))| (key.go_text(), index)).collect();
             for (index, (key, value)) in pairs.iter().enumerate() {
@@ -322,11 +323,11 @@ fn decode(
 }
 
 /// Returns a whole number, which YAML may also write as `1e3` or `1.0`.
-pub fn whole(value: &Value, json: bool) -> Option<i64> {
+pub fn whole(value: &YamlValue, json: bool) -> Option<i64> {
     match value {
-        Value::Scalar(Scalar::Int(value)) => Some(*value),
+        YamlValue::Scalar(Scalar::Int(value)) => Some(*value),
         #[allow(clippy::cast_possible_truncation, reason = "it is small and has no fraction")]
-        Value::Scalar(Scalar::Float(value)) if !json && value.fract() == 0.0 && value.abs() < 1e15 => {
+        YamlValue::Scalar(Scalar::Float(value)) if !json && value.fract() == 0.0 && value.abs() < 1e15 => {
             Some(*value as i64)
         }
         _ => None,
@@ -334,40 +335,40 @@ pub fn whole(value: &Value, json: bool) -> Option<i64> {
 }
 
 /// Returns a field that is set, the last of its name.
-pub fn field<'a>(node: &'a Node, name: &str) -> Option<&'a Node> {
-    let Value::Map(pairs) = &node.value else { return None };
+pub fn field<'a>(node: &'a YamlNode, name: &str) -> Option<&'a YamlNode> {
+    let YamlValue::Map(pairs) = &node.value else { return None };
     let (_, value) = pairs.iter().rev().find(|(key, _)| key.go_text() == name)?;
     (!value.is_null()).then_some(value)
 }
 
 /// Returns the text of a field, empty where it has none.
-pub fn text<'a>(node: &'a Node, name: &str) -> &'a str {
+pub fn text<'a>(node: &'a YamlNode, name: &str) -> &'a str {
     field(node, name).map_or("", content)
 }
 
 /// Returns a node's text.
-pub fn content(node: &Node) -> &str {
+pub fn content(node: &YamlNode) -> &str {
     match &node.value {
-        Value::Scalar(Scalar::Text(text)) => text,
+        YamlValue::Scalar(Scalar::Text(text)) => text,
         _ => "",
     }
 }
 
 /// Returns the items of a field that is a list.
-pub fn items<'a>(node: &'a Node, name: &str) -> &'a [Node] {
+pub fn items<'a>(node: &'a YamlNode, name: &str) -> &'a [YamlNode] {
     match field(node, name).map(|node| &node.value) {
-        Some(Value::List(items)) => items,
+        Some(YamlValue::List(items)) => items,
         _ => &[],
     }
 }
 
 /// Returns a field's whole number, 0 where it has none.
-pub fn number(node: &Node, name: &str) -> i64 {
+pub fn number(node: &YamlNode, name: &str) -> i64 {
     field(node, name).and_then(|node| whole(&node.value, false)).unwrap_or_default()
 }
 
 /// Returns where a field is, or would be.
-pub fn place(node: &Node, name: &str) -> Position {
+pub fn place(node: &YamlNode, name: &str) -> Position {
     field(node, name).map_or(node.position, |node| node.position)
 }
 

@@ -21,37 +21,37 @@ const BEFORE_DIRECTIVE: &str = "missing explicit document end marker before dire
 
 /// A value with its place: line and column, from 1.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Node {
+pub struct YamlNode {
     /// What it is.
-    pub value: Value,
+    pub value: YamlValue,
     /// Where it stands.
     pub position: (usize, usize),
 }
 
 /// What a value is.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Value {
+pub enum YamlValue {
     /// A scalar.
     Scalar(Scalar),
     /// A list.
-    List(Vec<Node>),
+    List(Vec<YamlNode>),
     /// A mapping in its order, with keys that are there twice.
-    Map(Vec<(Node, Node)>),
+    Map(Vec<(YamlNode, YamlNode)>),
 }
 
 /// The first document, if there is anything in it, and where a further one begins.
-pub type Parsed = (Option<Node>, Option<(usize, usize)>);
+pub type Parsed = (Option<YamlNode>, Option<(usize, usize)>);
 
 /// Why a file cannot be read, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct YamlProblem {
     /// The reason.
     pub message: String,
     /// Line and column, from 1.
     pub position: Option<(usize, usize)>,
 }
 
-impl Problem {
+impl YamlProblem {
     fn at(position: (usize, usize), message: impl Into<String>) -> Self {
         Self { message: message.into(), position: Some(position) }
     }
@@ -61,7 +61,7 @@ impl Problem {
 ///
 /// # Errors
 /// Where K3s would not start on it, or where it is over a limit.
-pub fn read(bytes: &[u8]) -> Result<Option<Node>, Problem> {
+pub fn read(bytes: &[u8]) -> Result<Option<YamlNode>, YamlProblem> {
     parse(bytes, false).map(|(root, _)| root)
 }
 
@@ -70,24 +70,24 @@ pub fn read(bytes: &[u8]) -> Result<Option<Node>, Problem> {
 ///
 /// # Errors
 /// Where it is no YAML, or over a limit.
-pub fn read_merged(bytes: &[u8]) -> Result<Parsed, Problem> {
+pub fn read_merged(bytes: &[u8]) -> Result<Parsed, YamlProblem> {
     parse(bytes, true)
 }
 
-fn parse(bytes: &[u8], merging: bool) -> Result<Parsed, Problem> {
+fn parse(bytes: &[u8], merging: bool) -> Result<Parsed, YamlProblem> {
     if bytes.len() > MAX_BYTES {
-        return Err(Problem {
+        return Err(YamlProblem {
             message: format!("the file is larger than {MAX_BYTES} bytes"),
             position: None,
         });
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
-        Problem::at((line, 1), "this is not UTF-8")
+        YamlProblem::at((line, 1), "this is not UTF-8")
     })?;
     let line_of = |at: usize| text[..at].bytes().filter(|byte| *byte == b'\n').count() + 1;
     if let Some((at, _)) = text.char_indices().find(|(_, letter)| !printable(*letter)) {
-        return Err(Problem::at((line_of(at), 1), "control characters are not allowed"));
+        return Err(YamlProblem::at((line_of(at), 1), "control characters are not allowed"));
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // YAML 1.1 ends a line at these too, 1.2 does not.
@@ -113,7 +113,7 @@ fn parse(bytes: &[u8], merging: bool) -> Result<Parsed, Problem> {
             }
             Err(error) => {
                 let mark = error.marker();
-                return Err(Problem::at((mark.line(), mark.col() + 1), error.info()));
+                return Err(YamlProblem::at((mark.line(), mark.col() + 1), error.info()));
             }
         };
         if let Event::DocumentEnd = event {
@@ -146,19 +146,19 @@ fn printable(letter: char) -> bool {
 }
 
 /// Directives that yaml.v2 does not know stop it, and so does any version but its own.
-fn check_directives(text: &str) -> Result<(), Problem> {
+fn check_directives(text: &str) -> Result<(), YamlProblem> {
     for (index, line) in text.lines().enumerate() {
         let mut words = line.split_whitespace();
         match words.next() {
             Some("%TAG") => {}
             Some("%YAML") if words.next() == Some("1.1") => {}
-            Some("%YAML") => return Err(Problem::at((index + 1, 1), "found incompatible YAML document")),
+            Some("%YAML") => return Err(YamlProblem::at((index + 1, 1), "found incompatible YAML document")),
             Some(word) if word.starts_with('%') && line.starts_with('%') => {
-                return Err(Problem::at((index + 1, 1), "found unknown directive name"));
+                return Err(YamlProblem::at((index + 1, 1), "found unknown directive name"));
             }
             // The end of a document that did not begin.
             Some("...") if line.starts_with("...") => {
-                return Err(Problem::at((index + 1, 1), "did not find expected node content"));
+                return Err(YamlProblem::at((index + 1, 1), "did not find expected node content"));
             }
             Some(word) if !word.starts_with('#') => break,
             _ => {}
@@ -183,7 +183,7 @@ impl<'a> Tabs<'a> {
         Self { inside: vec![false; lines.len()], lines, flow: 0, flow_from: 0 }
     }
 
-    fn check(&mut self, event: &Event<'_>, span: &Span) -> Result<(), Problem> {
+    fn check(&mut self, event: &Event<'_>, span: &Span) -> Result<(), YamlProblem> {
         if self.lines.is_empty() {
             return Ok(());
         }
@@ -214,7 +214,7 @@ impl<'a> Tabs<'a> {
         Ok(())
     }
 
-    fn check_before(&self, span: &Span) -> Result<(), Problem> {
+    fn check_before(&self, span: &Span) -> Result<(), YamlProblem> {
         let Some(line) = self.lines.get(span.start.line().saturating_sub(1)) else { return Ok(()) };
         let before: String = line.chars().take(span.start.col()).collect();
         let token = before.trim_end_matches([' ', '\t']);
@@ -232,7 +232,7 @@ impl<'a> Tabs<'a> {
     }
 
     /// Checks the lines up to the end of the document, those without a token too.
-    fn check_lines(&self, end: usize) -> Result<(), Problem> {
+    fn check_lines(&self, end: usize) -> Result<(), YamlProblem> {
         let lines = self.lines.iter().zip(&self.inside).enumerate().take(end);
         for (index, (line, inside)) in lines {
             let indent = &line[..line.len() - line.trim_start_matches([' ', '\t']).len()];
@@ -244,21 +244,21 @@ impl<'a> Tabs<'a> {
     }
 }
 
-fn bad_tab(position: (usize, usize)) -> Problem {
-    Problem::at(position, "a tab cannot start any token: indent with spaces")
+fn bad_tab(position: (usize, usize)) -> YamlProblem {
+    YamlProblem::at(position, "a tab cannot start any token: indent with spaces")
 }
 
 /// A container that is still open, with what it holds so far.
-struct Open {
-    node: Node,
-    key: Option<Key>,
+struct OpenContainer {
+    node: YamlNode,
+    key: Option<PendingKey>,
     anchor: usize,
 }
 
 /// A key that waits for its value.
-enum Key {
+enum PendingKey {
     /// One of the mapping's own.
-    Own(Node),
+    Own(YamlNode),
     /// `<<`: K3s' reader checks what is merged and drops it; Kubernetes' puts it in.
     Merge,
 }
@@ -266,10 +266,10 @@ enum Key {
 #[derive(Default)]
 struct Builder<'a> {
     text: &'a str,
-    open: Vec<Open>,
-    anchors: HashMap<usize, (Node, usize)>,
+    open: Vec<OpenContainer>,
+    anchors: HashMap<usize, (YamlNode, usize)>,
     values: usize,
-    root: Option<Node>,
+    root: Option<YamlNode>,
     /// How deep it is inside of flow collections.
     flow: usize,
     /// Whether the scalar that is being closed is a plain `<<`.
@@ -279,7 +279,7 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn take(&mut self, event: Event<'_>, span: &Span) -> Result<(), Problem> {
+    fn take(&mut self, event: Event<'_>, span: &Span) -> Result<(), YamlProblem> {
         let position = (span.start.line(), span.start.col() + 1);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -291,7 +291,7 @@ impl Builder<'_> {
                     && (text.contains('?') || text.starts_with(':'))
                 {
                     // There a question mark or colon is an indicator of YAML 1.1, quotes or not meant.
-                    return Err(Problem::at(
+                    return Err(YamlProblem::at(
                         position,
                         format!("{text:?} needs quotes inside of [] and {{}}"),
                     ));
@@ -301,28 +301,28 @@ impl Builder<'_> {
                 let resolved = scalar::resolve(&text, tag.as_deref(), style != ScalarStyle::Plain);
                 let resolved = resolved.map_err(|mismatch| {
                     let (found, wanted) = (mismatch.found, mismatch.wanted);
-                    Problem::at(position, format!("cannot decode {found} `{text}` as a {wanted}"))
+                    YamlProblem::at(position, format!("cannot decode {found} `{text}` as a {wanted}"))
                 })?;
                 self.count(1, position)?;
                 self.merge_is_next = merge;
-                self.close(Node { value: Value::Scalar(resolved), position }, anchor)?;
+                self.close(YamlNode { value: YamlValue::Scalar(resolved), position }, anchor)?;
             }
             Event::Anchor(_, name) => check_anchor(&name, position)?,
             Event::Alias(anchor) => {
                 check_anchor(span.slice(self.text).unwrap_or_default().trim_start_matches('*'), position)?;
                 let Some((node, size)) = self.anchors.get(&anchor).cloned() else {
-                    return Err(Problem::at(position, "an anchor contains itself"));
+                    return Err(YamlProblem::at(position, "an anchor contains itself"));
                 };
                 self.count(size, position)?;
                 self.close(node, 0)?;
             }
             Event::SequenceStart(style, anchor, _) => {
                 self.flow += usize::from(self.flow > 0 || style == StructureStyle::Flow);
-                self.begin(Value::List(Vec::new()), anchor, position)?;
+                self.begin(YamlValue::List(Vec::new()), anchor, position)?;
             }
             Event::MappingStart(style, anchor, _) => {
                 self.flow += usize::from(self.flow > 0 || style == StructureStyle::Flow);
-                self.begin(Value::Map(Vec::new()), anchor, position)?;
+                self.begin(YamlValue::Map(Vec::new()), anchor, position)?;
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 self.flow = self.flow.saturating_sub(1);
@@ -335,107 +335,115 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn begin(&mut self, value: Value, anchor: usize, position: (usize, usize)) -> Result<(), Problem> {
+    fn begin(
+        &mut self,
+        value: YamlValue,
+        anchor: usize,
+        position: (usize, usize),
+    ) -> Result<(), YamlProblem> {
         if self.open.len() == MAX_LEVELS {
-            return Err(Problem::at(position, format!("nested deeper than {MAX_LEVELS} levels")));
+            return Err(YamlProblem::at(position, format!("nested deeper than {MAX_LEVELS} levels")));
         }
         self.count(1, position)?;
-        self.open.push(Open { node: Node { value, position }, key: None, anchor });
+        self.open.push(OpenContainer { node: YamlNode { value, position }, key: None, anchor });
         Ok(())
     }
 
     /// Counts values before they are copied: an alias of an alias doubles them each time.
-    fn count(&mut self, more: usize, position: (usize, usize)) -> Result<(), Problem> {
+    fn count(&mut self, more: usize, position: (usize, usize)) -> Result<(), YamlProblem> {
         self.values = self.values.saturating_add(more);
         if self.values > MAX_VALUES {
-            return Err(Problem::at(position, format!("more than {MAX_VALUES} values, aliases written out")));
+            return Err(YamlProblem::at(
+                position,
+                format!("more than {MAX_VALUES} values, aliases written out"),
+            ));
         }
         Ok(())
     }
 
     /// Puts a finished value where it belongs.
-    fn close(&mut self, node: Node, anchor: usize) -> Result<(), Problem> {
+    fn close(&mut self, node: YamlNode, anchor: usize) -> Result<(), YamlProblem> {
         if anchor != 0 {
             let size = size(&node);
             self.anchors.insert(anchor, (node.clone(), size));
         }
         let merge = std::mem::take(&mut self.merge_is_next);
-        let Some(Open { node: container, key, .. }) = self.open.last_mut() else {
+        let Some(OpenContainer { node: container, key, .. }) = self.open.last_mut() else {
             self.root = Some(node);
             return Ok(());
         };
         match &mut container.value {
-            Value::List(items) => items.push(node),
-            Value::Map(pairs) => match key.take() {
-                None if merge => *key = Some(Key::Merge),
-                None => *key = Some(Key::Own(node)),
-                Some(Key::Own(key)) => pairs.push((key, node)),
-                Some(Key::Merge) if is_mergeable(&node) => {
+            YamlValue::List(items) => items.push(node),
+            YamlValue::Map(pairs) => match key.take() {
+                None if merge => *key = Some(PendingKey::Merge),
+                None => *key = Some(PendingKey::Own(node)),
+                Some(PendingKey::Own(key)) => pairs.push((key, node)),
+                Some(PendingKey::Merge) if is_mergeable(&node) => {
                     if self.merging {
                         merge_into(node, pairs);
                     }
                 }
-                Some(Key::Merge) => {
+                Some(PendingKey::Merge) => {
                     let message = "map merge requires map or sequence of maps as the value";
-                    return Err(Problem::at(node.position, message));
+                    return Err(YamlProblem::at(node.position, message));
                 }
             },
-            Value::Scalar(_) => {}
+            YamlValue::Scalar(_) => {}
         }
         Ok(())
     }
 }
 
 /// Puts the pairs of what is merged behind those that are there, those that count most last.
-fn merge_into(node: Node, pairs: &mut Vec<(Node, Node)>) {
+fn merge_into(node: YamlNode, pairs: &mut Vec<(YamlNode, YamlNode)>) {
     match node.value {
-        Value::Map(more) => pairs.extend(more),
-        Value::List(items) => items.into_iter().rev().for_each(|item| merge_into(item, pairs)),
-        Value::Scalar(_) => {}
+        YamlValue::Map(more) => pairs.extend(more),
+        YamlValue::List(items) => items.into_iter().rev().for_each(|item| merge_into(item, pairs)),
+        YamlValue::Scalar(_) => {}
     }
 }
 
-fn is_mergeable(node: &Node) -> bool {
-    let is_map = |node: &Node| matches!(node.value, Value::Map(_));
+fn is_mergeable(node: &YamlNode) -> bool {
+    let is_map = |node: &YamlNode| matches!(node.value, YamlValue::Map(_));
     match &node.value {
-        Value::List(items) => items.iter().all(is_map),
+        YamlValue::List(items) => items.iter().all(is_map),
         _ => is_map(node),
     }
 }
 
 /// In YAML 1.1's reader a name is letters and digits; 1.2 allows nearly everything.
-fn check_anchor(name: &str, position: (usize, usize)) -> Result<(), Problem> {
+fn check_anchor(name: &str, position: (usize, usize)) -> Result<(), YamlProblem> {
     let fits = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
     if name.chars().all(fits) {
         return Ok(());
     }
-    Err(Problem::at(position, format!("{name:?} is no name for an anchor")))
+    Err(YamlProblem::at(position, format!("{name:?} is no name for an anchor")))
 }
 
-fn size(node: &Node) -> usize {
+fn size(node: &YamlNode) -> usize {
     match &node.value {
-        Value::Scalar(_) => 1,
-        Value::List(items) => 1 + items.iter().map(size).sum::<usize>(),
-        Value::Map(pairs) => 1 + pairs.iter().map(|(key, value)| size(key) + size(value)).sum::<usize>(),
+        YamlValue::Scalar(_) => 1,
+        YamlValue::List(items) => 1 + items.iter().map(size).sum::<usize>(),
+        YamlValue::Map(pairs) => 1 + pairs.iter().map(|(key, value)| size(key) + size(value)).sum::<usize>(),
     }
 }
 
 /// YAML 1.1 has no `\/`, which 1.2 took over from JSON.
-fn check_escapes(quoted: &str, position: (usize, usize)) -> Result<(), Problem> {
+fn check_escapes(quoted: &str, position: (usize, usize)) -> Result<(), YamlProblem> {
     let mut letters = quoted.chars();
     while let Some(letter) = letters.next() {
         if letter == '\\' && letters.next() == Some('/') {
-            return Err(Problem::at(position, "found unknown escape character"));
+            return Err(YamlProblem::at(position, "found unknown escape character"));
         }
     }
     Ok(())
 }
 
-impl Node {
+impl YamlNode {
     /// Tells whether it is null.
     #[must_use]
     pub fn is_null(&self) -> bool {
-        self.value == Value::Scalar(Scalar::Null)
+        self.value == YamlValue::Scalar(Scalar::Null)
     }
 
     /// Returns it as Go prints it inside of something else: `[a b]`, `[{key value}]`.
@@ -443,9 +451,9 @@ impl Node {
     pub fn go_text(&self) -> String {
         let join = |parts: Vec<String>| format!("[{}]", parts.join(" "));
         match &self.value {
-            Value::Scalar(scalar) => scalar.go_text(),
-            Value::List(items) => join(items.iter().map(Self::go_text).collect()),
-            Value::Map(pairs) => join(
+            YamlValue::Scalar(scalar) => scalar.go_text(),
+            YamlValue::List(items) => join(items.iter().map(Self::go_text).collect()),
+            YamlValue::Map(pairs) => join(
                 pairs
                     .iter()
                     .map(|(key, value)| format!("{{{} {}}}", key.go_text(), value.go_text()))

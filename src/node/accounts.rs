@@ -6,7 +6,7 @@
 
 use super::path::RootedPath;
 use super::root::Root;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;
 
 /// Longest line of passwd and group that is read, in bytes.
@@ -34,11 +34,11 @@ pub fn own() -> Owner {
 /// Reads `UID:GID`, each a number or a name of the node's; without a group it is the user's number again.
 ///
 /// # Errors
-/// [`Kind::Usage`] for a name that the node does not have.
+/// [`ErrorKind::Usage`] for a name that the node does not have.
 pub fn parse_owner(text: &str, root: &Root) -> Result<Owner> {
     let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
     let bad = |what: &str, name: &str| {
-        Error::new(Kind::Usage, format!("--owner {text}: the node has no {what} {name:?}"))
+        Error::new(ErrorKind::Usage, format!("--owner {text}: the node has no {what} {name:?}"))
             .hint("write numbers, UID:GID")
     };
     let uid = match user.parse() {
@@ -58,7 +58,7 @@ pub fn parse_owner(text: &str, root: &Root) -> Result<Owner> {
     };
     // The kernel takes this number for "leave it".
     if uid == u32::MAX || gid == u32::MAX {
-        return Err(Error::new(Kind::Usage, format!("--owner {text}: {} is nobody", u32::MAX)));
+        return Err(Error::new(ErrorKind::Usage, format!("--owner {text}: {} is nobody", u32::MAX)));
     }
     Ok(Owner { uid, gid })
 }
@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(owner("5:6").unwrap(), Owner { uid: 5, gid: 6 });
         assert_eq!(owner("5").unwrap(), Owner { uid: 5, gid: 5 });
         for bad in ["root:root", "", ":", "+nis:1", "-1:0"] {
-            assert_eq!(owner(bad).unwrap_err().kind(), Kind::Usage, "{bad}");
+            assert_eq!(owner(bad).unwrap_err().kind(), ErrorKind::Usage, "{bad}");
         }
     }
 }

@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 
 use super::path::RootedPath;
-use super::root::{Node, Root};
+use super::root::{PathState, Root};
 use super::sysctl::SysctlKey;
-use crate::error::{Kind, Place, Result};
+use crate::error::{ErrorKind, Place, Result};
 
 /// Where the files are, the one that counts most first.
 const FOLDERS: [&str; 5] =
@@ -22,12 +22,12 @@ const SYSTEMD: [&str; 2] = ["/usr/lib/systemd/systemd", "/lib/systemd/systemd"];
 /// What the files set, in the order in which they are read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BootSysctls {
-    lines: Vec<Line>,
+    lines: Vec<SysctlLine>,
 }
 
 /// A line that sets something, or says that a pattern does not mean a key (no value).
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Line {
+struct SysctlLine {
     /// With slashes, as below /proc/sys.
     pattern: String,
     value: Option<String>,
@@ -67,7 +67,7 @@ impl BootSysctls {
         let named = self.lines.iter().rev().find(|line| line.pattern == name);
         let line = match named {
             // Nobody's but a pattern's, and this key is taken out of it.
-            Some(Line { value: None, .. }) => return None,
+            Some(SysctlLine { value: None, .. }) => return None,
             Some(line) => line,
             None => {
                 self.lines.iter().rev().find(|line| line.value.is_some() && matches(&line.pattern, &name))?
@@ -78,12 +78,12 @@ impl BootSysctls {
 
     fn add(&mut self, root: &Root, path: &RootedPath) -> Result<()> {
         // A link to /dev/null hides the file of that name in the other directories, and is no file itself.
-        if matches!(root.look(path)?, Node::Symlink { target, .. } if target == "/dev/null") {
+        if matches!(root.look(path)?, PathState::Symlink { target, .. } if target == "/dev/null") {
             return Ok(());
         }
         let bytes = match root.read(path) {
             // No file: a directory, or a link that ends at a device, which hides the name all the same.
-            Err(error) if error.kind() != Kind::NotPermitted => return Ok(()),
+            Err(error) if error.kind() != ErrorKind::NotPermitted => return Ok(()),
             other => other?,
         };
         let Some(bytes) = bytes else { return Ok(()) };
@@ -96,7 +96,7 @@ impl BootSysctls {
     }
 }
 
-fn parse(line: &str, place: Place) -> Option<Line> {
+fn parse(line: &str, place: Place) -> Option<SysctlLine> {
     if line.is_empty() || line.starts_with(['#', ';']) {
         return None;
     }
@@ -106,11 +106,11 @@ fn parse(line: &str, place: Place) -> Option<Line> {
             // A dash says that it may fail.
             let pattern = with_slashes(key.strip_prefix('-').unwrap_or(key).trim_start());
             let value = value.split_whitespace().collect::<Vec<_>>().join(" ");
-            Some(Line { pattern, value: Some(value), place })
+            Some(SysctlLine { pattern, value: Some(value), place })
         }
         None => {
             let pattern = with_slashes(line.strip_prefix('-')?.trim());
-            Some(Line { pattern, value: None, place })
+            Some(SysctlLine { pattern, value: None, place })
         }
     }
 }

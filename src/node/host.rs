@@ -8,19 +8,19 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::mode::FileMode;
 
 /// Reads a file that the user named, at most `limit` bytes of it and one more.
 ///
 /// # Errors
-/// [`Kind::BadInput`] where there is no such file, or where it is no regular file.
+/// [`ErrorKind::BadInput`] where there is no such file, or where it is no regular file.
 pub fn read_file(path: &str, limit: usize) -> Result<Vec<u8>> {
     let failed = |error: std::io::Error| {
         let errno = errno(&error);
         match errno {
             Errno::ENOENT | Errno::ENOTDIR => {
-                Error::new(Kind::BadInput, format!("cannot read {path}: {}", errno.desc()))
+                Error::new(ErrorKind::BadInput, format!("cannot read {path}: {}", errno.desc()))
             }
             _ => Error::system("read", path, errno),
         }
@@ -29,7 +29,7 @@ pub fn read_file(path: &str, limit: usize) -> Result<Vec<u8>> {
     let file =
         OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path).map_err(failed)?;
     if !file.metadata().map_err(failed)?.is_file() {
-        return Err(Error::new(Kind::BadInput, format!("{path} is not a regular file")));
+        return Err(Error::new(ErrorKind::BadInput, format!("{path} is not a regular file")));
     }
     let mut bytes = Vec::new();
     file.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
@@ -52,7 +52,7 @@ pub fn write_file(path: &Path, bytes: &[u8], mode: FileMode) -> Result<()> {
     let failed = |error: std::io::Error| match errno(&error) {
         // A directory that is not there.
         Errno::ENOENT => Error::new(
-            Kind::CannotWrite,
+            ErrorKind::CannotWrite,
             format!("cannot write {}: {}", path.display(), Errno::ENOENT.desc()),
         ),
         other => Error::system("write", path.display(), other),

@@ -6,7 +6,7 @@ use std::io::Read;
 use super::path::RootedPath;
 use super::root::Root;
 use crate::Role;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::version::K3sVersion;
 
 /// Where install.sh and packages put the binary.
@@ -125,7 +125,7 @@ pub fn binary(root: &Root) -> Option<RootedPath> {
 /// Finds the version in the bytes of the installed binary, which is never run; none where there is no binary.
 ///
 /// # Errors
-/// [`Kind::BadInput`] where the binary holds no version, or several minors equally often.
+/// [`ErrorKind::BadInput`] where the binary holds no version, or several minors equally often.
 pub fn version(root: &Root) -> Result<Option<(K3sVersion, RootedPath)>> {
     for path in BINARIES.map(RootedPath::fixed) {
         let Some(mut file) = root.open_for_reading(&path)? else { continue };
@@ -187,7 +187,7 @@ fn most_frequent(counts: &BTreeMap<String, usize>, root: &Root, path: &RootedPat
         .filter(|(_, count)| **count == most)
         .filter_map(|(text, _)| text.parse::<K3sVersion>().ok());
     let error = |what: &str| {
-        Error::new(Kind::BadInput, format!("{} {what}", root.display(path)))
+        Error::new(ErrorKind::BadInput, format!("{} {what}", root.display(path)))
             .hint("name the version: --k3s-version v1.33.4+k3s1, or just 1.33")
     };
     let version = versions.next().ok_or_else(|| error("does not say which version of K3s it is"))?;

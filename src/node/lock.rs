@@ -12,7 +12,7 @@ use super::host;
 use super::path::RootedPath;
 use super::root::Root;
 use super::signals::Signals;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// How long to sleep between two tries.
 const RETRY_INTERVAL: Duration = Duration::from_millis(20);
@@ -39,7 +39,7 @@ impl Root {
     /// directory was removed in the meantime: whoever held it has taken it away.
     ///
     /// # Errors
-    /// [`Kind::Locked`] with the process that holds it; a signal that ends the wait.
+    /// [`ErrorKind::Locked`] with the process that holds it; a signal that ends the wait.
     pub fn lock(&self, path: &RootedPath, timeout: Duration, signals: &Signals) -> Result<Option<Lock>> {
         let begun = Instant::now();
         let Some(mut dir) = self.directory_if_there(path)? else { return Ok(None) };
@@ -65,7 +65,7 @@ impl Root {
         let waited = if timeout.is_zero() { String::new() } else { format!(" after {timeout:?}") };
         let display = self.display(path);
         let message = format!("another run{holder} holds the lock on {display}{waited}");
-        Error::new(Kind::Locked, message)
+        Error::new(ErrorKind::Locked, message)
             .hint("wait until it has ended, or let this one wait: --lock-timeout 60")
     }
 }
@@ -116,7 +116,7 @@ mod tests {
         let signals = Signals::none();
         let lock = root.lock(&path, Duration::ZERO, &signals).unwrap().unwrap();
         let error = root.lock(&path, Duration::ZERO, &signals).unwrap_err();
-        assert_eq!(error.kind(), Kind::Locked);
+        assert_eq!(error.kind(), ErrorKind::Locked);
         let own = format!("(process {}, ", std::process::id());
         assert!(error.to_string().contains(&own), "{error}");
         drop(lock);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// An absolute path inside the node's root, without `.`, `..` and empty parts. Never a path of the machine
 /// that the tool runs on.
@@ -73,7 +73,7 @@ impl FromStr for RootedPath {
         let normal =
             trimmed == "/" || trimmed.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_part));
         if !normal || text.len() > 4096 {
-            return Err(Error::new(Kind::BadInput, format!("{text:?} is not an absolute path"))
+            return Err(Error::new(ErrorKind::BadInput, format!("{text:?} is not an absolute path"))
                 .hint("write it from the root on, without . and ..: /var/lib/rancher/k3s"));
         }
         Ok(Self(trimmed.to_owned()))

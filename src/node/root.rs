@@ -20,7 +20,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 
 use super::attributes::{self, Attributes};
 use super::path::RootedPath;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::mode::{FileMode, Owner};
 
 /// Largest file that is read as a whole, in bytes. Files of ours are a few kilobytes.
@@ -35,7 +35,7 @@ const MAX_SYMLINKS: usize = 40;
 
 /// How closely to look.
 #[derive(Debug, Clone, Copy)]
-enum Look {
+enum LookDepth {
     /// At everything.
     Close,
     /// At everything but attributes.
@@ -44,7 +44,7 @@ enum Look {
 
 /// What stands at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Node {
+pub enum PathState {
     /// Nothing.
     Absent,
     /// A regular file.
@@ -91,12 +91,12 @@ impl Root {
     /// Opens `path` as a root.
     ///
     /// # Errors
-    /// [`Kind::Usage`] where it is no directory, [`Kind::NotPermitted`] where it cannot be read.
+    /// [`ErrorKind::Usage`] where it is no directory, [`ErrorKind::NotPermitted`] where it cannot be read.
     pub fn open(path: &Path) -> Result<Self> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let dir = open(path, flags, Mode::empty()).map_err(|errno| match errno {
             Errno::ENOENT | Errno::ENOTDIR => {
-                Error::new(Kind::Usage, format!("--root {}: {}", path.display(), errno.desc()))
+                Error::new(ErrorKind::Usage, format!("--root {}: {}", path.display(), errno.desc()))
                     .hint("name the directory of the node's file system, or make it first")
             }
             _ => Error::system("open the root", path.display(), errno),
@@ -130,22 +130,22 @@ impl Root {
     ///
     /// # Errors
     /// Where something cannot be read, or a part on the way is no directory.
-    pub fn look(&self, path: &RootedPath) -> Result<Node> {
-        self.look_at(path, Look::Close)
+    pub fn look(&self, path: &RootedPath) -> Result<PathState> {
+        self.look_at(path, LookDepth::Close)
     }
 
     /// The same without attributes, which take two system calls and more for each path.
     ///
     /// # Errors
     /// As for [`Root::look`].
-    pub fn glance(&self, path: &RootedPath) -> Result<Node> {
-        self.look_at(path, Look::Glance)
+    pub fn glance(&self, path: &RootedPath) -> Result<PathState> {
+        self.look_at(path, LookDepth::Glance)
     }
 
-    fn look_at(&self, path: &RootedPath, look: Look) -> Result<Node> {
-        let Some(parent) = self.parent_of(path)? else { return Ok(Node::Absent) };
+    fn look_at(&self, path: &RootedPath, look: LookDepth) -> Result<PathState> {
+        let Some(parent) = self.parent_of(path)? else { return Ok(PathState::Absent) };
         let stat = match fstatat(&parent, path.name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
-            Err(Errno::ENOENT) => return Ok(Node::Absent),
+            Err(Errno::ENOENT) => return Ok(PathState::Absent),
             other => other.map_err(|errno| self.failed("look at", path, errno))?,
         };
         match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
@@ -153,8 +153,8 @@ impl Root {
                 let flags = DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
                 let open = || openat(&parent, path.name(), flags, Mode::empty());
                 let attributes = match look {
-                    Look::Glance => Attributes::new(),
-                    Look::Close => match open() {
+                    LookDepth::Glance => Attributes::new(),
+                    LookDepth::Close => match open() {
                         // Who may not look into it may see that it is there.
                         Err(Errno::EACCES) => Attributes::new(),
                         other => {
@@ -164,25 +164,25 @@ impl Root {
                     },
                 };
                 let (mode, owner) = (FileMode::from_stat(stat.st_mode), owner_of(&stat));
-                Ok(Node::Directory { mode, owner, attributes })
+                Ok(PathState::Directory { mode, owner, attributes })
             }
             SFlag::S_IFLNK => {
                 let target =
                     readlinkat(&parent, path.name()).map_err(|errno| self.failed("read", path, errno))?;
-                Ok(Node::Symlink { owner: owner_of(&stat), target })
+                Ok(PathState::Symlink { owner: owner_of(&stat), target })
             }
             SFlag::S_IFREG => {
                 // Judged by what was opened, which may no longer be what was looked at.
                 let (file, stat) = self.open_file(&parent, path)?;
                 let (mode, owner) = (FileMode::from_stat(stat.st_mode), owner_of(&stat));
                 let attributes = match look {
-                    Look::Glance => Attributes::new(),
-                    Look::Close => self.attributes(&file, path)?,
+                    LookDepth::Glance => Attributes::new(),
+                    LookDepth::Close => self.attributes(&file, path)?,
                 };
                 let bytes = self.read_all(file, &stat, path, MAX_FILE_BYTES)?;
-                Ok(Node::File { mode, owner, attributes, bytes })
+                Ok(PathState::File { mode, owner, attributes, bytes })
             }
-            _ => Ok(Node::Other),
+            _ => Ok(PathState::Other),
         }
     }
 
@@ -190,16 +190,16 @@ impl Root {
     ///
     /// # Errors
     /// Where it cannot be reached, or is no directory.
-    pub fn look_directory(&self, path: &RootedPath) -> Result<Node> {
+    pub fn look_directory(&self, path: &RootedPath) -> Result<PathState> {
         match self.resolve(path, DIRECTORY) {
             Ok(fd) => {
                 let dir = File::from(fd);
                 let stat = fstat(&dir).map_err(|errno| self.failed("look at", path, errno))?;
                 let (mode, owner) = (FileMode::from_stat(stat.st_mode), owner_of(&stat));
-                Ok(Node::Directory { mode, owner, attributes: self.attributes(&dir, path)? })
+                Ok(PathState::Directory { mode, owner, attributes: self.attributes(&dir, path)? })
             }
             Err(Errno::ENOENT) => match self.look(path)? {
-                Node::Absent => Ok(Node::Absent),
+                PathState::Absent => Ok(PathState::Absent),
                 _ => Err(self
                     .failed("enter", path, Errno::ENOENT)
                     .hint("it is a symlink to nothing: remove it")),
@@ -323,7 +323,7 @@ impl Root {
         if SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFREG {
             return Ok((File::from(fd), stat));
         }
-        Err(Error::new(Kind::BadInput, format!("{} is not a regular file", self.display(path))))
+        Err(Error::new(ErrorKind::BadInput, format!("{} is not a regular file", self.display(path))))
     }
 
     fn attributes(&self, file: &File, path: &RootedPath) -> Result<Attributes> {
@@ -338,7 +338,7 @@ impl Root {
         read.map_err(|error| self.failed("read", path, errno_of(&error)))?;
         if bytes.len() > limit {
             let message = format!("{} is larger than {limit} bytes", self.display(path));
-            return Err(Error::new(Kind::BadInput, message));
+            return Err(Error::new(ErrorKind::BadInput, message));
         }
         Ok(bytes)
     }
@@ -473,7 +473,7 @@ mod tests {
             assert_eq!(root.read(&RootedPath::fixed(path)).unwrap(), None, "{path}");
         }
         assert_eq!(root.read(&RootedPath::fixed("/inside/hosts")).unwrap().unwrap(), b"in");
-        assert!(matches!(root.look(&RootedPath::fixed("/inside")).unwrap(), Node::Symlink { .. }));
+        assert!(matches!(root.look(&RootedPath::fixed("/inside")).unwrap(), PathState::Symlink { .. }));
     }
 
     /// Numbers that are the same in every run.
@@ -539,7 +539,7 @@ mod tests {
         let (outside, root) = root();
         nix::unistd::mkfifo(&outside.path().join("root/etc/pipe"), Mode::from_bits_truncate(0o600)).unwrap();
         let path = RootedPath::fixed("/etc/pipe");
-        assert_eq!(root.look(&path).unwrap(), Node::Other);
+        assert_eq!(root.look(&path).unwrap(), PathState::Other);
         assert!(root.read(&path).unwrap_err().to_string().ends_with("is not a regular file"));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use nix::sys::signal::Signal;
 use signal_hook::flag::register_usize;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// What ends a run in an orderly way.
 const WATCHED: [Signal; 2] = [Signal::SIGTERM, Signal::SIGINT];
@@ -24,7 +24,7 @@ impl Signals {
         let signals = Self::default();
         for signal in WATCHED {
             register_usize(signal as i32, Arc::clone(&signals.0), signal as usize).map_err(|error| {
-                Error::new(Kind::Failed, format!("cannot watch for {}: {error}", signal.as_str()))
+                Error::new(ErrorKind::Failed, format!("cannot watch for {}: {error}", signal.as_str()))
             })?;
         }
         Ok(signals)
@@ -39,12 +39,12 @@ impl Signals {
     /// Ends the run where a signal has come in.
     ///
     /// # Errors
-    /// [`Kind::Failed`] with the signal's name.
+    /// [`ErrorKind::Failed`] with the signal's name.
     pub fn check(&self) -> Result<()> {
         let number = self.0.load(Ordering::Relaxed);
         match WATCHED.into_iter().find(|signal| *signal as usize == number) {
             None => Ok(()),
-            Some(signal) => Err(Error::new(Kind::Failed, format!("ended by {}", signal.as_str()))),
+            Some(signal) => Err(Error::new(ErrorKind::Failed, format!("ended by {}", signal.as_str()))),
         }
     }
 }

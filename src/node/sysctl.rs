@@ -9,7 +9,7 @@ use sysctl::Sysctl as _;
 
 use super::path::RootedPath;
 use super::root::Root;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 const FOLDER: &str = "/proc/sys/";
 
@@ -27,7 +27,7 @@ impl SysctlKey {
     /// Returns the key of a file under /proc/sys.
     ///
     /// # Errors
-    /// [`Kind::BadInput`] where it is none.
+    /// [`ErrorKind::BadInput`] where it is none.
     pub fn of_file(path: &str) -> Result<Self> {
         path.strip_prefix(FOLDER).unwrap_or_default().replace('/', ".").parse()
     }
@@ -50,7 +50,7 @@ impl FromStr for SysctlKey {
         if text.split('.').count() > 1 && text.split('.').all(part) {
             return Ok(Self(text.to_owned()));
         }
-        Err(Error::new(Kind::BadInput, format!("{text:?} is not a kernel parameter"))
+        Err(Error::new(ErrorKind::BadInput, format!("{text:?} is not a kernel parameter"))
             .hint("write it as kernel.panic"))
     }
 }

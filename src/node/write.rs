@@ -20,7 +20,7 @@ use super::metadata::Metadata;
 use super::mount;
 use super::path::RootedPath;
 use super::root::{Root, errno_of, names_in};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::mode::{FileMode, Owner};
 
 impl Root {
@@ -53,7 +53,7 @@ impl Root {
     pub fn replace(&self, path: &RootedPath, bytes: &[u8], metadata: &Metadata) -> Result<()> {
         let parent = self.existing_parent(path)?;
         let failed = |errno| self.failed("write", path, errno);
-        let mut temporary = Temporary::create(&parent, path).map_err(failed)?;
+        let mut temporary = TemporaryFile::create(&parent, path).map_err(failed)?;
         set_metadata(&temporary.file, metadata).map_err(failed)?;
         if metadata.attributes.is_none() {
             self.keep_labels(&temporary.file, &parent, path)?;
@@ -139,7 +139,7 @@ impl Root {
     pub fn replace_by_symlink(&self, path: &RootedPath, target: &OsStr, owner: Owner) -> Result<()> {
         let parent = self.existing_parent(path)?;
         let failed = |errno| self.failed("make the symlink", path, errno);
-        let mut temporary = Temporary::symlink(&parent, path, target).map_err(failed)?;
+        let mut temporary = TemporaryFile::symlink(&parent, path, target).map_err(failed)?;
         let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
         let flags = AtFlags::AT_SYMLINK_NOFOLLOW;
         fchownat(&parent, temporary.name.as_str(), Some(uid), Some(gid), flags).map_err(failed)?;
@@ -238,7 +238,7 @@ impl Root {
     /// exists is on a file system that is not read-only, and the caller may write in it.
     ///
     /// # Errors
-    /// [`Kind::CannotWrite`] or [`Kind::NotPermitted`] with the directory.
+    /// [`ErrorKind::CannotWrite`] or [`ErrorKind::NotPermitted`] with the directory.
     pub fn check_writable(&self, path: &RootedPath) -> Result<()> {
         let Some((dir, directory)) = self.nearest_above(path)? else { return Ok(()) };
         let system = fstatvfs(&dir).map_err(|errno| self.failed("look at", &directory, errno))?;
@@ -246,7 +246,7 @@ impl Root {
             let directory = self.display(&directory);
             let point = mount::point_of(&dir).unwrap_or_else(|| directory.clone());
             let message = format!("{directory} is on a read-only file system, mounted at {point}");
-            Error::new(Kind::CannotWrite, message)
+            Error::new(ErrorKind::CannotWrite, message)
                 .hint(format!("remount it with write access first: mount -o remount,rw {point}"))
         };
         if system.flags().contains(FsFlags::ST_RDONLY) {
@@ -310,7 +310,7 @@ fn remove_tree(parent: &OwnedFd, name: &OsStr) -> nix::Result<()> {
 /// How many random characters the name of a temporary file has.
 const RANDOM_CHARACTERS: usize = 8;
 
-/// Tells whether `name` is one that a [`Temporary`] for `target` could have.
+/// Tells whether `name` is one that a [`TemporaryFile`] for `target` could have.
 fn is_temporary_of(target: &str, name: &str) -> bool {
     let random = name
         .strip_prefix('.')
@@ -322,14 +322,14 @@ fn is_temporary_of(target: &str, name: &str) -> bool {
 }
 
 /// A hidden file or symlink beside its target; removed again unless it was renamed.
-struct Temporary<'a, F = File> {
+struct TemporaryFile<'a, F = File> {
     parent: &'a OwnedFd,
     name: String,
     file: F,
     renamed: bool,
 }
 
-impl<'a> Temporary<'a> {
+impl<'a> TemporaryFile<'a> {
     fn create(parent: &'a OwnedFd, path: &RootedPath) -> nix::Result<Self> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         Self::make(parent, path, |name| {
@@ -338,13 +338,13 @@ impl<'a> Temporary<'a> {
     }
 }
 
-impl<'a> Temporary<'a, ()> {
+impl<'a> TemporaryFile<'a, ()> {
     fn symlink(parent: &'a OwnedFd, path: &RootedPath, target: &OsStr) -> nix::Result<Self> {
         Self::make(parent, path, |name| symlinkat(target, parent, name))
     }
 }
 
-impl<'a, F> Temporary<'a, F> {
+impl<'a, F> TemporaryFile<'a, F> {
     fn make(
         parent: &'a OwnedFd,
         path: &RootedPath,
@@ -374,7 +374,7 @@ impl<'a, F> Temporary<'a, F> {
     }
 }
 
-impl<F> Drop for Temporary<'_, F> {
+impl<F> Drop for TemporaryFile<'_, F> {
     fn drop(&mut self) {
         if !self.renamed {
             // Best effort: the error that brought us here is the one to report.
@@ -396,7 +396,7 @@ mod tests {
         let root = Root::open(dir.path()).unwrap();
         let path = RootedPath::fixed("/config.yaml");
         let parent = root.parent_of(&path).unwrap().unwrap();
-        let temporary = Temporary::create(&parent, &path).unwrap();
+        let temporary = TemporaryFile::create(&parent, &path).unwrap();
         let names: Vec<String> = fs::read_dir(dir.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())

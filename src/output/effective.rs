@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::json::FORMAT_VERSION;
-use crate::k3s::{Effective, InForce};
+use crate::k3s::{EffectiveConfig, EffectiveValue};
 
 /// Returns the command line, each value with where it comes from, and each component's flags.
 #[must_use]
-pub fn effective_text(effective: &Effective) -> String {
+pub fn effective_text(effective: &EffectiveConfig) -> String {
     let mut text = String::from("# command line\nk3s");
     for word in &effective.argv {
         let _infallible = write!(text, " {word}");
@@ -29,7 +29,7 @@ pub fn effective_text(effective: &Effective) -> String {
 
 /// Returns the same for programs.
 #[must_use]
-pub fn effective_json(effective: &Effective) -> Value {
+pub fn effective_json(effective: &EffectiveConfig) -> Value {
     let values: BTreeMap<&String, Value> =
         effective.values.iter().map(|(name, value)| (name, value_json(value))).collect();
     json!({
@@ -42,7 +42,7 @@ pub fn effective_json(effective: &Effective) -> Value {
     })
 }
 
-fn value_json(value: &InForce) -> Value {
+fn value_json(value: &EffectiveValue) -> Value {
     let mut origins = value.origins.clone();
     origins.dedup();
     let items = if value.list { json!(value.items) } else { json!(value.items.last()) };

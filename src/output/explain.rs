@@ -11,9 +11,10 @@ use super::wrap::{MIN_WIDTH, wrap};
 use crate::Role;
 use crate::error::Place;
 use crate::explain::{
-    About, By, Explanation, Here, Mistake, Numbered, Pitfall, ProfileValue, SetBy, Setting, TopicKind,
+    BenchmarkNumber, ControlExplanation, ExplainedNode, Explanation, Pitfall, ProfileValue, ScannerMistake,
+    SetBy, SetterKind, SettingExplanation, TopicKind,
 };
-use crate::scanner::{Check, Does};
+use crate::scanner::{CheckKind, ScannerCheck};
 use crate::version::KubernetesMinor;
 
 /// A longer value is not written a second time.
@@ -21,8 +22,8 @@ const LONG: usize = 40;
 
 /// Returns what there is to know, for programs.
 #[must_use]
-pub fn explain_json(explanation: &Explanation, here: &Here<'_>) -> Value {
-    let judged = &here.facts.judged;
+pub fn explain_json(explanation: &Explanation, here: &ExplainedNode<'_>) -> Value {
+    let judged = &here.facts.node;
     let mut json = json!({
         "format_version": FORMAT_VERSION,
         "topic": explanation.topic,
@@ -39,7 +40,7 @@ pub fn explain_json(explanation: &Explanation, here: &Here<'_>) -> Value {
     json
 }
 
-fn control_json(about: &About) -> Value {
+fn control_json(about: &ControlExplanation) -> Value {
     json!({
         "name": about.name,
         "title": about.title,
@@ -56,11 +57,11 @@ fn control_json(about: &About) -> Value {
     })
 }
 
-fn id_json(id: &Numbered) -> Value {
+fn id_json(id: &BenchmarkNumber) -> Value {
     json!({"benchmark": id.benchmark, "id": id.id.to_string(), "level": id.level, "automated": id.automated})
 }
 
-fn setting_json(setting: &Setting) -> Value {
+fn setting_json(setting: &SettingExplanation) -> Value {
     let default = |default: &ProfileValue| {
         json!({
             "profile": default.profile,
@@ -96,7 +97,7 @@ fn set_by_json(set: &SetBy) -> Value {
     Value::Object(json)
 }
 
-fn check_json(check: &Check) -> Value {
+fn check_json(check: &ScannerCheck) -> Value {
     let mut json = json!({
         "scanner": check.scanner.to_string(),
         "benchmark": check.benchmark,
@@ -110,7 +111,7 @@ fn check_json(check: &Check) -> Value {
     json
 }
 
-fn mistake_json(mistake: &Mistake) -> Value {
+fn mistake_json(mistake: &ScannerMistake) -> Value {
     let mut json = json!({"text": mistake.text, "source": mistake.source});
     if let Some(please) = &mistake.please {
         json["please"] = please.clone().into();
@@ -126,15 +127,15 @@ fn mistake_json(mistake: &Mistake) -> Value {
 #[must_use]
 pub fn explain_text(
     explanation: &Explanation,
-    here: &Here<'_>,
+    here: &ExplainedNode<'_>,
     style: Style,
     width: Option<usize>,
 ) -> String {
-    let mut page = Page { text: String::new(), style, width: width.map(|width| width.max(MIN_WIDTH)) };
+    let mut page = ExplainText { text: String::new(), style, width: width.map(|width| width.max(MIN_WIDTH)) };
     let named = explanation.kind == TopicKind::Setting;
     if let Some(setting) = explanation.setting.as_ref().filter(|_| named) {
         page.title(&format!("setting {}", setting.name));
-        page.setting(setting, here.facts.judged.minor);
+        page.setting(setting, here.facts.node.minor);
         let names: Vec<&str> = explanation.controls.iter().map(|about| about.name.as_str()).collect();
         if names.is_empty() {
             page.line(2, "It shapes no control.");
@@ -152,15 +153,20 @@ pub fn explain_text(
 }
 
 /// The text as it grows.
-struct Page {
+struct ExplainText {
     text: String,
     style: Style,
     width: Option<usize>,
 }
 
-impl Page {
+impl ExplainText {
     /// Writes all of a control; `told` is a setting that stands above it already.
-    fn control(&mut self, about: &About, here: &Here<'_>, told: Option<&Setting>) {
+    fn control(
+        &mut self,
+        about: &ControlExplanation,
+        here: &ExplainedNode<'_>,
+        told: Option<&SettingExplanation>,
+    ) {
         let own = about.ids.iter().find(|id| id.benchmark == here.benchmark);
         let number = own.map(|id| format!("{} ", id.id)).unwrap_or_default();
         self.title(&format!("{number}{}: {}", about.name, about.title));
@@ -178,15 +184,15 @@ impl Page {
         for set in &about.set_by {
             self.set_by(set);
         }
-        if !about.roles.contains(&here.facts.judged.role) {
-            self.line(2, &format!("nothing here: it is not about {}s", here.facts.judged.role));
+        if !about.roles.contains(&here.facts.node.role) {
+            self.line(2, &format!("nothing here: it is not about {}s", here.facts.node.role));
         } else if about.set_by.is_empty() {
             self.line(2, "no file of this node");
         }
         self.head("Where it is not met");
         self.line(2, &about.remedy);
 
-        let settings: Vec<&Setting> = about
+        let settings: Vec<&SettingExplanation> = about
             .settings
             .iter()
             .filter(|setting| told.is_none_or(|told| told.name != setting.name))
@@ -195,7 +201,7 @@ impl Page {
             self.head("Settings");
         }
         for setting in settings {
-            self.setting(setting, here.facts.judged.minor);
+            self.setting(setting, here.facts.node.minor);
         }
 
         self.head("In the benchmarks");
@@ -241,16 +247,16 @@ impl Page {
         self.line(
             2,
             &match (set.by, file.as_str()) {
-                (By::Node, file) => format!("{file}: {what}"),
-                (By::K3s, "") => format!("K3s itself: {what}"),
-                (By::K3s, file) => format!("{file}: {what}, as K3s makes it"),
-                (By::Apply, file) => format!("{file}: {what}, once `k3s-harden apply` has run"),
-                (By::Setting, file) => format!("{file}: {what}, once a setting asks for it"),
+                (SetterKind::Node, file) => format!("{file}: {what}"),
+                (SetterKind::K3s, "") => format!("K3s itself: {what}"),
+                (SetterKind::K3s, file) => format!("{file}: {what}, as K3s makes it"),
+                (SetterKind::Apply, file) => format!("{file}: {what}, once `k3s-harden apply` has run"),
+                (SetterKind::Setting, file) => format!("{file}: {what}, once a setting asks for it"),
             },
         );
     }
 
-    fn setting(&mut self, setting: &Setting, minor: KubernetesMinor) {
+    fn setting(&mut self, setting: &SettingExplanation, minor: KubernetesMinor) {
         self.line(2, &format!("{}: {}  # {}", setting.name, setting.value, setting.origin));
         self.line(4, &format!("{} It takes {}.", setting.description, setting.takes));
         if !setting.kubernetes.contains(minor) {
@@ -280,7 +286,7 @@ impl Page {
         }
     }
 
-    fn mistake(&mut self, mistake: &Mistake) {
+    fn mistake(&mut self, mistake: &ScannerMistake) {
         self.sourced(&Pitfall { text: mistake.text.clone(), source: mistake.source.clone() });
         if let Some(last) = &mistake.last {
             self.line(4, &format!("As this node is configured now, the last one is {}.", last.here));
@@ -313,7 +319,7 @@ impl Page {
     }
 }
 
-fn level(id: &Numbered) -> String {
+fn level(id: &BenchmarkNumber) -> String {
     format!("level {}, {}", id.level, if id.automated { "automated" } else { "manual" })
 }
 
@@ -326,8 +332,8 @@ fn nodes(roles: &[Role]) -> &'static str {
 }
 
 /// Puts together the benchmarks of a scanner that do the same.
-fn by_answer(checks: &[Check]) -> Vec<(String, Vec<&Check>)> {
-    let mut answers: Vec<(String, Vec<&Check>)> = Vec::new();
+fn by_answer(checks: &[ScannerCheck]) -> Vec<(String, Vec<&ScannerCheck>)> {
+    let mut answers: Vec<(String, Vec<&ScannerCheck>)> = Vec::new();
     for check in checks {
         let says = format!("{} {}", check.scanner, says(check));
         match answers.iter_mut().find(|(known, _)| *known == says) {
@@ -339,12 +345,12 @@ fn by_answer(checks: &[Check]) -> Vec<(String, Vec<&Check>)> {
 }
 
 /// Says what a scanner does about a control.
-fn says(check: &Check) -> String {
+fn says(check: &ScannerCheck) -> String {
     let does = match (check.does, check.can_fail) {
-        (Does::Checks, true) => "checks it",
-        (Does::Checks, false) => "checks it, and never fails it but warns",
-        (Does::LeavesOut, _) => "leaves it out as not applicable",
-        (Does::LeavesToAPerson, _) => "leaves it to a person",
+        (CheckKind::Checks, true) => "checks it",
+        (CheckKind::Checks, false) => "checks it, and never fails it but warns",
+        (CheckKind::LeavesOut, _) => "leaves it out as not applicable",
+        (CheckKind::LeavesToAPerson, _) => "leaves it to a person",
     };
     check.note.map_or_else(|| does.to_owned(), |note| format!("{does} ({note})"))
 }

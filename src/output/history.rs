@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::json::FORMAT_VERSION;
-use crate::apply::{History, Journal, State, Verb};
+use crate::apply::{History, RunRecord, RunState, RunVerb};
 
 /// Returns the runs as a table, oldest first; `at_work` tells whether one is still going on.
 #[must_use]
@@ -37,10 +37,10 @@ pub fn history_text(history: &History, at_work: bool) -> String {
 /// Returns the runs for programs.
 #[must_use]
 pub fn history_json(root: &str, history: &History) -> Value {
-    let run = |run: &Journal| {
+    let run = |run: &RunRecord| {
         let to = match run.verb {
-            Verb::Rollback { to } => Some(to),
-            Verb::Apply => None,
+            RunVerb::Rollback { to } => Some(to),
+            RunVerb::Apply => None,
         };
         json!({
             "id": run.id,
@@ -62,35 +62,35 @@ pub fn history_json(root: &str, history: &History) -> Value {
     json!({"format_version": FORMAT_VERSION, "root": root, "runs": runs})
 }
 
-fn verb(run: &Journal) -> &'static str {
+fn verb(run: &RunRecord) -> &'static str {
     match run.verb {
-        Verb::Apply => "apply",
-        Verb::Rollback { .. } => "rollback",
+        RunVerb::Apply => "apply",
+        RunVerb::Rollback { .. } => "rollback",
     }
 }
 
-fn number(run: &Journal) -> String {
+fn number(run: &RunRecord) -> String {
     match run.through {
         Some(through) => format!("{}-{through}", run.id),
         None => run.id.to_string(),
     }
 }
 
-fn what(run: &Journal) -> String {
+fn what(run: &RunRecord) -> String {
     match run.verb {
-        Verb::Rollback { to } => format!("rollback to before {to}"),
-        Verb::Apply => {
+        RunVerb::Rollback { to } => format!("rollback to before {to}"),
+        RunVerb::Apply => {
             format!("apply {} {}, {}", run.about.role, run.about.kubernetes, run.about.profiles.join(" + "))
         }
     }
 }
 
-fn state(history: &History, run: &Journal, at_work: bool) -> String {
+fn state(history: &History, run: &RunRecord, at_work: bool) -> String {
     match run.state {
-        State::Begun if at_work => "at work".to_owned(),
-        State::Begun => "interrupted".to_owned(),
-        State::RolledBack => "failed, put back".to_owned(),
-        State::Committed if history.is_undone(run.id) => "undone".to_owned(),
-        State::Committed => "done".to_owned(),
+        RunState::Begun if at_work => "at work".to_owned(),
+        RunState::Begun => "interrupted".to_owned(),
+        RunState::RolledBack => "failed, put back".to_owned(),
+        RunState::Committed if history.is_undone(run.id) => "undone".to_owned(),
+        RunState::Committed => "done".to_owned(),
     }
 }

@@ -9,7 +9,7 @@ pub(super) const FORMAT_VERSION: &str = "1.0";
 
 /// The output of `plan`, `apply`, `rollback` and `uninstall`.
 #[derive(Debug, Serialize)]
-pub struct Report<'a> {
+pub struct PlanReport<'a> {
     format_version: &'static str,
     root: String,
     role: crate::Role,
@@ -43,7 +43,7 @@ struct ReportedAction<'a> {
     diff: &'a str,
 }
 
-impl<'a> Report<'a> {
+impl<'a> PlanReport<'a> {
     /// Makes the report of a plan, whether it was carried out or not.
     #[must_use]
     pub fn new(plan: &'a Plan) -> Self {

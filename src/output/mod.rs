@@ -15,12 +15,12 @@ mod wrap;
 pub use effective::{effective_json, effective_text};
 pub use explain::{explain_json, explain_text};
 pub use history::{history_json, history_text};
-pub use json::{Report, nothing_json, recovered_json};
+pub use json::{PlanReport, nothing_json, recovered_json};
 pub use preflight::{preflight_json, preflight_text};
 pub use profiles::{diff_json, diff_text, list_json, list_text, show_json, show_text};
 pub use scan::{scan_json, scan_text};
 pub use text::{Style, applied, error_text, planned, undone};
 pub use trend::{trend_json, trend_text};
 pub use verify::{
-    SarifOptions, Taken, TextOptions, html, junit, kube_bench_json, sarif, verify_json, verify_text,
+    ReportOrigin, SarifOptions, TextOptions, html, junit, kube_bench_json, sarif, verify_json, verify_text,
 };

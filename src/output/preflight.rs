@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use super::Style;
 use super::json::FORMAT_VERSION;
-use crate::preflight::{Class, Finding, Verdict, When};
+use crate::preflight::{Class, Finding, StartVerdict, When};
 
 /// Returns the verdict for people: the answer last, where a terminal leaves it.
 #[must_use]
-pub fn preflight_text(verdict: &Verdict, style: Style) -> String {
+pub fn preflight_text(verdict: &StartVerdict, style: Style) -> String {
     let mut text = String::new();
     for finding in &verdict.findings {
         let _infallible = writeln!(text, "{} {}", label(finding, style), sentence(finding));
@@ -39,7 +39,7 @@ pub fn preflight_text(verdict: &Verdict, style: Style) -> String {
 
 /// Returns the verdict for programs.
 #[must_use]
-pub fn preflight_json(verdict: &Verdict) -> Value {
+pub fn preflight_json(verdict: &StartVerdict) -> Value {
     let list = |of: &dyn Fn(&Finding) -> bool| -> Vec<Value> {
         verdict.findings.iter().filter(|finding| of(finding)).map(finding_json).collect()
     };

@@ -6,12 +6,12 @@ use serde_json::{Map, Value, json};
 
 use super::json::FORMAT_VERSION;
 use super::verify::{TextOptions, forecast, visible, word};
-use crate::scanner::{Prediction, Scan, State};
-use crate::verify::{Report, Status, Verdict};
+use crate::scanner::{CheckState, Prediction, Scan};
+use crate::verify::{ControlVerdict, Status, VerifyReport};
 
 /// Returns it for people; `report` is ours by the same benchmark. What the two do not agree on is said beside it.
 #[must_use]
-pub fn scan_text(scan: &Scan, report: &Report, options: &TextOptions) -> String {
+pub fn scan_text(scan: &Scan, report: &VerifyReport, options: &TextOptions) -> String {
     let style = options.style;
     let head = format!(
         "{} with k3s-cis-{}: {} at {}, Kubernetes {}",
@@ -26,21 +26,22 @@ pub fn scan_text(scan: &Scan, report: &Report, options: &TextOptions) -> String 
         let _infallible = writeln!(text, "{}", style.paint("1;33", forecast));
     }
     let shown = |prediction: &&Prediction| {
-        !options.summary && (!options.only_findings || matches!(prediction.state, State::Fail | State::Warn))
+        !options.summary
+            && (!options.only_findings || matches!(prediction.state, CheckState::Fail | CheckState::Warn))
     };
     for prediction in scan.predictions.iter().filter(shown) {
         let verdict = verdict(report, prediction);
         let title = verdict.map(|verdict| format!(" {}", visible(&verdict.title))).unwrap_or_default();
         let code = match prediction.state {
-            State::Pass => "32",
-            State::Fail => "1;31",
-            State::Warn => "1;33",
-            State::Info => "2",
+            CheckState::Pass => "32",
+            CheckState::Fail => "1;31",
+            CheckState::Warn => "1;33",
+            CheckState::Info => "2",
         };
         let label = style.paint(code, &format!("[{}]", prediction.state));
         let _infallible = writeln!(text, "{label} {}{title}", prediction.id);
         let otherwise = verdict.filter(|verdict| disagree(prediction.state, verdict.status));
-        if otherwise.is_some() || matches!(prediction.state, State::Fail | State::Warn) {
+        if otherwise.is_some() || matches!(prediction.state, CheckState::Fail | CheckState::Warn) {
             let _infallible = writeln!(text, "       {}", visible(&prediction.why));
         }
         if let Some(verdict) = otherwise {
@@ -50,7 +51,7 @@ pub fn scan_text(scan: &Scan, report: &Report, options: &TextOptions) -> String 
         }
     }
     let counts: Vec<String> =
-        State::ALL.iter().map(|state| format!("{} {state}", scan.count(*state))).collect();
+        CheckState::ALL.iter().map(|state| format!("{} {state}", scan.count(*state))).collect();
     let blank = if options.summary { "" } else { "\n" };
     let sum = format!("{} checks: {}", scan.predictions.len(), counts.join(", "));
     let _infallible =
@@ -60,9 +61,9 @@ pub fn scan_text(scan: &Scan, report: &Report, options: &TextOptions) -> String 
 
 /// Returns it for programs.
 #[must_use]
-pub fn scan_json(scan: &Scan, report: &Report) -> Value {
+pub fn scan_json(scan: &Scan, report: &VerifyReport) -> Value {
     let summary: Map<String, Value> =
-        State::ALL.iter().map(|state| (state.to_string(), scan.count(*state).into())).collect();
+        CheckState::ALL.iter().map(|state| (state.to_string(), scan.count(*state).into())).collect();
     let control = |prediction: &Prediction| {
         let verdict = verdict(report, prediction);
         json!({
@@ -86,15 +87,15 @@ pub fn scan_json(scan: &Scan, report: &Report) -> Value {
     })
 }
 
-fn verdict<'a>(report: &'a Report, prediction: &Prediction) -> Option<&'a Verdict> {
+fn verdict<'a>(report: &'a VerifyReport, prediction: &Prediction) -> Option<&'a ControlVerdict> {
     report.verdicts.iter().find(|verdict| verdict.id == prediction.id)
 }
 
 /// Tells whether one calls met what is not met for the other.
-fn disagree(state: State, status: Status) -> bool {
+fn disagree(state: CheckState, status: Status) -> bool {
     match state {
-        State::Pass => matches!(status, Status::Fail | Status::Warn),
-        State::Fail => matches!(status, Status::Pass | Status::NotApplicable),
-        State::Warn | State::Info => false,
+        CheckState::Pass => matches!(status, Status::Fail | Status::Warn),
+        CheckState::Fail => matches!(status, Status::Pass | Status::NotApplicable),
+        CheckState::Warn | CheckState::Info => false,
     }
 }

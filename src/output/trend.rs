@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::json::FORMAT_VERSION;
 use super::text::Style;
 use super::verify::{visible, word};
-use crate::verify::baseline::{Change, State, Trend};
+use crate::verify::baseline::{BaselineState, Trend, TrendChange};
 
 /// Returns it for people: what is worse first, and how much there is of each at the end.
 #[must_use]
@@ -44,7 +44,7 @@ pub fn trend_text(trend: &Trend, style: Style) -> String {
 /// Returns it for programs.
 #[must_use]
 pub fn trend_json(trend: &Trend) -> Value {
-    let list = |changes: &[Change]| changes.iter().map(change_json).collect::<Vec<_>>();
+    let list = |changes: &[TrendChange]| changes.iter().map(change_json).collect::<Vec<_>>();
     json!({
         "format_version": FORMAT_VERSION,
         "since": {
@@ -62,9 +62,8 @@ pub fn trend_json(trend: &Trend) -> Value {
     })
 }
 
-fn change_json(change: &Change) -> Value {
-    let state =
-        |state: &State| json!({"id": state.id.to_string(), "status": state.status, "waived": state.waived});
+fn change_json(change: &TrendChange) -> Value {
+    let state = |state: &BaselineState| json!({"id": state.id.to_string(), "status": state.status, "waived": state.waived});
     let mut json = json!({
         "name": change.name,
         "before": change.before.as_ref().map(state),
@@ -77,9 +76,10 @@ fn change_json(change: &Change) -> Value {
 }
 
 /// Returns a change in words: `1.2.16 audit-log-path: pass → fail (not set)`.
-fn line(change: &Change) -> String {
-    let state =
-        |state: &State| format!("{}{}", word(state.status), if state.waived { ", waived" } else { "" });
+fn line(change: &TrendChange) -> String {
+    let state = |state: &BaselineState| {
+        format!("{}{}", word(state.status), if state.waived { ", waived" } else { "" })
+    };
     let id = change.now.as_ref().or(change.before.as_ref()).map(|state| state.id.to_string());
     let mut text = format!("{:6} {}: ", id.unwrap_or_default(), change.name);
     match (&change.before, &change.now) {

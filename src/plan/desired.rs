@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Content, Directory, File, Resource, Rule, Sysctl};
+use super::{Content, Directory, DirectoryRule, File, Resource, Sysctl};
 use crate::Role;
-use crate::document::{self, Document, Site};
+use crate::document::{self, Document, NodeSite};
 use crate::error::Result;
 use crate::mode::{FileMode, Owner};
 use crate::node::{Metadata, RootedPath};
@@ -15,7 +15,7 @@ use crate::version::KubernetesMinor;
 
 /// What a plan is about; the head of its output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Subject {
+pub struct PlanSubject {
     /// The root as the user named it; a later run may name it otherwise.
     #[serde(skip)]
     pub root: PathBuf,
@@ -33,7 +33,7 @@ pub struct Subject {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Desired {
     /// What it is about.
-    pub subject: Subject,
+    pub subject: PlanSubject,
     /// The resources, parents first.
     pub resources: Vec<Resource>,
 }
@@ -44,8 +44,8 @@ impl Desired {
     ///
     /// # Errors
     /// Where the data of the project is wrong.
-    pub fn new(root: PathBuf, profile: &Profile, site: &Site, owner: Owner, live: bool) -> Result<Self> {
-        let subject = Subject {
+    pub fn new(root: PathBuf, profile: &Profile, site: &NodeSite, owner: Owner, live: bool) -> Result<Self> {
+        let subject = PlanSubject {
             root,
             role: site.role,
             kubernetes: profile.minor,
@@ -59,7 +59,7 @@ impl Desired {
             desired.resources.push(Resource::Directory(Directory {
                 path,
                 metadata,
-                rule: Rule::Exact,
+                rule: DirectoryRule::Exact,
                 controls,
             }));
         }
@@ -110,7 +110,7 @@ impl Desired {
             self.resources.push(Resource::Directory(Directory {
                 path,
                 metadata,
-                rule: Rule::OnTheWay,
+                rule: DirectoryRule::OnTheWay,
                 controls: Vec::new(),
             }));
         }

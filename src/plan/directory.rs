@@ -1,8 +1,8 @@
 //! A directory: one of ours with an exact mode, or one on the way to ours, which is left as it is.
 
 use super::resource::{Change, metadata_diff};
-use crate::error::{Error, Kind, Result};
-use crate::node::{Metadata, Node, Root, RootedPath};
+use crate::error::{Error, ErrorKind, Result};
+use crate::node::{Metadata, PathState, Root, RootedPath};
 use crate::profile::ControlId;
 
 /// The desired state of a directory.
@@ -13,14 +13,14 @@ pub struct Directory {
     /// Its mode and owner.
     pub metadata: Metadata,
     /// When they count.
-    pub rule: Rule,
+    pub rule: DirectoryRule,
     /// The controls that it serves.
     pub controls: Vec<ControlId>,
 }
 
 /// What is wanted of a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rule {
+pub enum DirectoryRule {
     /// That it is there, with its mode and owner.
     Exact,
     /// That it is there; mode and owner are ours to say only if we make it.
@@ -34,7 +34,7 @@ impl Directory {
     ///
     /// # Errors
     /// Where something else than a directory is in the way.
-    pub fn observe(&self, root: &Root) -> Result<Node> {
+    pub fn observe(&self, root: &Root) -> Result<PathState> {
         self.judge(root, root.look(&self.path)?)
     }
 
@@ -42,33 +42,34 @@ impl Directory {
     ///
     /// # Errors
     /// As for [`Directory::observe`].
-    pub fn glance(&self, root: &Root) -> Result<Node> {
+    pub fn glance(&self, root: &Root) -> Result<PathState> {
         self.judge(root, root.glance(&self.path)?)
     }
 
-    fn judge(&self, root: &Root, node: Node) -> Result<Node> {
-        let in_the_way =
-            |node: &Node| !matches!(node, Node::Absent | Node::Directory { .. } | Node::Symlink { .. });
+    fn judge(&self, root: &Root, node: PathState) -> Result<PathState> {
+        let in_the_way = |node: &PathState| {
+            !matches!(node, PathState::Absent | PathState::Directory { .. } | PathState::Symlink { .. })
+        };
         if in_the_way(&node) {
             let message = format!("{} is not a directory", root.display(&self.path));
             return Err(
-                Error::new(Kind::CannotWrite, message).hint("move it away: K3s needs a directory there")
+                Error::new(ErrorKind::CannotWrite, message).hint("move it away: K3s needs a directory there")
             );
         }
-        if let Node::Symlink { .. } = node { root.look_directory(&self.path) } else { Ok(node) }
+        if let PathState::Symlink { .. } = node { root.look_directory(&self.path) } else { Ok(node) }
     }
 
     /// Compares it with what is there.
     #[must_use]
-    pub fn diff(&self, current: &Node) -> (Change, String) {
+    pub fn diff(&self, current: &PathState) -> (Change, String) {
         match (current, self.rule) {
-            (Node::Directory { .. }, Rule::Gone) => (Change::Remove, "-directory\n".to_owned()),
-            (Node::Directory { mode, owner, attributes }, Rule::Exact)
+            (PathState::Directory { .. }, DirectoryRule::Gone) => (Change::Remove, "-directory\n".to_owned()),
+            (PathState::Directory { mode, owner, attributes }, DirectoryRule::Exact)
                 if !self.metadata.fits(*mode, *owner, attributes) =>
             {
                 (Change::Metadata, metadata_diff(*mode, *owner, attributes, &self.metadata))
             }
-            (Node::Directory { .. }, _) | (_, Rule::Gone) => (Change::None, String::new()),
+            (PathState::Directory { .. }, _) | (_, DirectoryRule::Gone) => (Change::None, String::new()),
             _ => (Change::Create, format!("+mode {} owner {}\n", self.metadata.mode, self.metadata.owner)),
         }
     }
@@ -93,23 +94,23 @@ impl Directory {
 
     /// Returns it as it was.
     #[must_use]
-    pub fn as_it_was(&self, before: &Node) -> Self {
+    pub fn as_it_was(&self, before: &PathState) -> Self {
         match before {
-            Node::Directory { mode, owner, attributes } => {
+            PathState::Directory { mode, owner, attributes } => {
                 let metadata = Metadata { mode: *mode, owner: *owner, attributes: Some(attributes.clone()) };
-                Self { metadata, rule: Rule::Exact, ..self.clone() }
+                Self { metadata, rule: DirectoryRule::Exact, ..self.clone() }
             }
-            _ => Self { rule: Rule::Gone, ..self.clone() },
+            _ => Self { rule: DirectoryRule::Gone, ..self.clone() },
         }
     }
 
     /// Returns what it should be.
     #[must_use]
-    pub fn wanted(&self) -> Node {
+    pub fn wanted(&self) -> PathState {
         let Metadata { mode, owner, attributes } = self.metadata.clone();
         match self.rule {
-            Rule::Gone => Node::Absent,
-            _ => Node::Directory { mode, owner, attributes: attributes.unwrap_or_default() },
+            DirectoryRule::Gone => PathState::Absent,
+            _ => PathState::Directory { mode, owner, attributes: attributes.unwrap_or_default() },
         }
     }
 }

@@ -5,9 +5,9 @@ use std::ffi::OsString;
 use similar::TextDiff;
 
 use super::resource::{Change, metadata_diff};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;
-use crate::node::{Metadata, Node, Root, RootedPath};
+use crate::node::{Metadata, PathState, Root, RootedPath};
 use crate::profile::ControlId;
 
 /// The desired state of a file.
@@ -39,7 +39,7 @@ impl File {
     ///
     /// # Errors
     /// Where it cannot be read, or where a directory or device is in the way.
-    pub fn observe(&self, root: &Root) -> Result<Node> {
+    pub fn observe(&self, root: &Root) -> Result<PathState> {
         self.judge(root, root.look(&self.path)?)
     }
 
@@ -47,15 +47,15 @@ impl File {
     ///
     /// # Errors
     /// As for [`File::observe`].
-    pub fn glance(&self, root: &Root) -> Result<Node> {
+    pub fn glance(&self, root: &Root) -> Result<PathState> {
         self.judge(root, root.glance(&self.path)?)
     }
 
-    fn judge(&self, root: &Root, node: Node) -> Result<Node> {
+    fn judge(&self, root: &Root, node: PathState) -> Result<PathState> {
         match node {
-            Node::Directory { .. } | Node::Other => {
+            PathState::Directory { .. } | PathState::Other => {
                 let message = format!("{} is not a file", root.display(&self.path));
-                Err(Error::new(Kind::CannotWrite, message).hint("move it away: a file has to be there"))
+                Err(Error::new(ErrorKind::CannotWrite, message).hint("move it away: a file has to be there"))
             }
             node => Ok(node),
         }
@@ -63,29 +63,31 @@ impl File {
 
     /// Compares it with what is there.
     #[must_use]
-    pub fn diff(&self, current: &Node) -> (Change, String) {
+    pub fn diff(&self, current: &PathState) -> (Change, String) {
         let pointing = |sign: char, target: &OsString| format!("{sign}symlink to {}\n", target.display());
         match (current, &self.content) {
-            (Node::Absent, Content::Absent) => (Change::None, String::new()),
-            (Node::Symlink { target: now, owner: now_owner }, Content::Symlink(target, owner))
+            (PathState::Absent, Content::Absent) => (Change::None, String::new()),
+            (PathState::Symlink { target: now, owner: now_owner }, Content::Symlink(target, owner))
                 if (now, now_owner) == (target, owner) =>
             {
                 (Change::None, String::new())
             }
-            (Node::Absent, Content::Symlink(target, _)) => (Change::Create, pointing('+', target)),
-            (Node::Symlink { target: now, .. }, Content::Symlink(target, _)) => {
+            (PathState::Absent, Content::Symlink(target, _)) => (Change::Create, pointing('+', target)),
+            (PathState::Symlink { target: now, .. }, Content::Symlink(target, _)) => {
                 (Change::Update, pointing('-', now) + &pointing('+', target))
             }
-            (Node::File { bytes, .. }, Content::Symlink(target, _)) => {
+            (PathState::File { bytes, .. }, Content::Symlink(target, _)) => {
                 (Change::Update, self.unified(Some(bytes), None) + &pointing('+', target))
             }
-            (Node::Symlink { target, .. }, Content::Absent) => (Change::Remove, pointing('-', target)),
-            (Node::Symlink { target, .. }, Content::Bytes(wanted)) => {
+            (PathState::Symlink { target, .. }, Content::Absent) => (Change::Remove, pointing('-', target)),
+            (PathState::Symlink { target, .. }, Content::Bytes(wanted)) => {
                 (Change::Update, pointing('-', target) + &self.unified(None, Some(wanted)))
             }
-            (Node::Absent, Content::Bytes(wanted)) => (Change::Create, self.unified(None, Some(wanted))),
-            (Node::File { bytes, .. }, Content::Absent) => (Change::Remove, self.unified(Some(bytes), None)),
-            (Node::File { mode, owner, attributes, bytes }, Content::Bytes(wanted)) => {
+            (PathState::Absent, Content::Bytes(wanted)) => (Change::Create, self.unified(None, Some(wanted))),
+            (PathState::File { bytes, .. }, Content::Absent) => {
+                (Change::Remove, self.unified(Some(bytes), None))
+            }
+            (PathState::File { mode, owner, attributes, bytes }, Content::Bytes(wanted)) => {
                 let metadata = metadata_diff(*mode, *owner, attributes, &self.metadata);
                 match (bytes == wanted, metadata.is_empty()) {
                     (true, true) => (Change::None, String::new()),
@@ -94,7 +96,7 @@ impl File {
                 }
             }
             // Something else is in the way, which `observe` refuses.
-            (Node::Directory { .. } | Node::Other, _) => (Change::None, String::new()),
+            (PathState::Directory { .. } | PathState::Other, _) => (Change::None, String::new()),
         }
     }
 
@@ -113,14 +115,14 @@ impl File {
 
     /// Returns it as it was.
     #[must_use]
-    pub fn as_it_was(&self, before: &Node) -> Self {
+    pub fn as_it_was(&self, before: &PathState) -> Self {
         let mut was = self.clone();
         was.content = match before {
-            Node::File { mode, owner, attributes, bytes } => {
+            PathState::File { mode, owner, attributes, bytes } => {
                 was.metadata = Metadata { mode: *mode, owner: *owner, attributes: Some(attributes.clone()) };
                 Content::Bytes(bytes.clone())
             }
-            Node::Symlink { target, owner } => Content::Symlink(target.clone(), *owner),
+            PathState::Symlink { target, owner } => Content::Symlink(target.clone(), *owner),
             _ => Content::Absent,
         };
         was
@@ -128,14 +130,17 @@ impl File {
 
     /// Returns what it should be.
     #[must_use]
-    pub fn wanted(&self) -> Node {
+    pub fn wanted(&self) -> PathState {
         let Metadata { mode, owner, attributes } = self.metadata.clone();
         match &self.content {
-            Content::Absent => Node::Absent,
-            Content::Symlink(target, owner) => Node::Symlink { target: target.clone(), owner: *owner },
-            Content::Bytes(bytes) => {
-                Node::File { mode, owner, attributes: attributes.unwrap_or_default(), bytes: bytes.clone() }
-            }
+            Content::Absent => PathState::Absent,
+            Content::Symlink(target, owner) => PathState::Symlink { target: target.clone(), owner: *owner },
+            Content::Bytes(bytes) => PathState::File {
+                mode,
+                owner,
+                attributes: attributes.unwrap_or_default(),
+                bytes: bytes.clone(),
+            },
         }
     }
 
@@ -161,9 +166,9 @@ mod tests {
         }
     }
 
-    fn node(mode: &str, bytes: &str) -> Node {
+    fn node(mode: &str, bytes: &str) -> PathState {
         let (mode, owner) = (mode.parse().unwrap(), Owner::ROOT);
-        Node::File { mode, owner, attributes: Attributes::new(), bytes: bytes.into() }
+        PathState::File { mode, owner, attributes: Attributes::new(), bytes: bytes.into() }
     }
 
     #[test]
@@ -176,26 +181,29 @@ mod tests {
             (change, diff.as_str()),
             (Change::Update, "--- /etc/x\n+++ /etc/x\n@@ -1,2 +1,2 @@\n a\n-c\n+b\n")
         );
-        assert_eq!(want.diff(&Node::Absent).0, Change::Create);
-        assert_eq!(want.diff(&Node::Symlink { target: "/z".into(), owner: Owner::ROOT }).0, Change::Update);
+        assert_eq!(want.diff(&PathState::Absent).0, Change::Create);
+        assert_eq!(
+            want.diff(&PathState::Symlink { target: "/z".into(), owner: Owner::ROOT }).0,
+            Change::Update
+        );
         assert_eq!(file(None).diff(&node("0600", "a\n")).0, Change::Remove);
-        assert_eq!(file(None).diff(&Node::Absent).0, Change::None);
+        assert_eq!(file(None).diff(&PathState::Absent).0, Change::None);
     }
 
     #[test]
     fn what_it_was_is_something_to_be_wanted() {
         let label: Attributes = [("security.selinux".to_owned(), b"etc_t".to_vec())].into();
-        let labelled = Node::File {
+        let labelled = PathState::File {
             mode: "0640".parse().unwrap(),
             owner: Owner { uid: 5, gid: 6 },
             attributes: label,
             bytes: vec![0xff],
         };
         for before in [
-            Node::Absent,
+            PathState::Absent,
             labelled,
             node("0644", "c"),
-            Node::Symlink { target: "../z".into(), owner: Owner { uid: 7, gid: 8 } },
+            PathState::Symlink { target: "../z".into(), owner: Owner { uid: 7, gid: 8 } },
         ] {
             let was = file(Some("ours")).as_it_was(&before);
             assert_eq!(was.wanted(), before);

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::resource::{Action, Change, Current, Resource};
-use super::{Content, Desired, Subject};
+use super::resource::{Action, Change, CurrentState, Resource};
+use super::{Content, Desired, PlanSubject};
 use crate::document::is_ours;
-use crate::error::{Error, Kind, Result};
-use crate::node::{Node, Root, RootedPath};
+use crate::error::{Error, ErrorKind, Result};
+use crate::node::{PathState, Root, RootedPath};
 
 /// What the node is now, resource by resource in the order of the desired state.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Observed(Vec<Current>);
+pub struct Observed(Vec<CurrentState>);
 
 impl Observed {
     /// Looks at every resource of `desired`.
@@ -40,7 +40,7 @@ pub enum OnForeign {
 
 /// How to judge what is found.
 #[derive(Debug, Clone, Default)]
-pub struct Policy {
+pub struct PlanPolicy {
     /// What to do with files of others.
     pub on_foreign: OnForeign,
     /// Paths that earlier runs wrote, so that they are ours whatever stands in them.
@@ -51,7 +51,7 @@ pub struct Policy {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// What it is about.
-    pub subject: Subject,
+    pub subject: PlanSubject,
     /// One action a resource, parents first.
     pub actions: Vec<Action>,
     /// What the user should know.
@@ -62,8 +62,8 @@ impl Plan {
     /// Merges what should be with what is.
     ///
     /// # Errors
-    /// [`Kind::Failed`] for a file of somebody else's with [`OnForeign::Fail`].
-    pub fn between(desired: Desired, observed: Observed, policy: &Policy) -> Result<Self> {
+    /// [`ErrorKind::Failed`] for a file of somebody else's with [`OnForeign::Fail`].
+    pub fn between(desired: Desired, observed: Observed, policy: &PlanPolicy) -> Result<Self> {
         let mut plan = Self { subject: desired.subject, actions: Vec::new(), warnings: Vec::new() };
         for (resource, before) in desired.resources.into_iter().zip(observed.0) {
             let (mut change, mut diff) = resource.diff(&before);
@@ -81,7 +81,7 @@ impl Plan {
                         (change, diff) = (Change::None, String::new());
                     }
                     (_, OnForeign::Fail) => {
-                        return Err(Error::new(Kind::Failed, format!("{path} was not written by k3s-harden"))
+                        return Err(Error::new(ErrorKind::Failed, format!("{path} was not written by k3s-harden"))
                             .hint("--on-foreign replace backs it up and replaces it, --on-foreign keep leaves it"));
                     }
                 }
@@ -92,7 +92,7 @@ impl Plan {
                     "{path} was overwritten by somebody since k3s-harden wrote it: it is replaced, and comes back with a rollback"
                 ));
             }
-            if let (Resource::Sysctl(sysctl), Current::Value(Err(reason))) = (&resource, &before) {
+            if let (Resource::Sysctl(sysctl), CurrentState::Value(Err(reason))) = (&resource, &before) {
                 plan.warnings.push(sysctl.complaint(reason));
             }
             plan.actions.push(Action { resource, before, change, diff });
@@ -116,18 +116,18 @@ impl Plan {
     }
 }
 
-fn is_foreign(resource: &Resource, before: &Current, policy: &Policy) -> bool {
+fn is_foreign(resource: &Resource, before: &CurrentState, policy: &PlanPolicy) -> bool {
     match before {
-        Current::Node(Node::File { bytes, .. }) => {
+        CurrentState::Node(PathState::File { bytes, .. }) => {
             !is_ours(bytes) && !policy.recorded.contains(&resource.path())
         }
-        Current::Node(Node::Symlink { .. }) => true,
+        CurrentState::Node(PathState::Symlink { .. }) => true,
         _ => false,
     }
 }
 
 /// A path of ours at which something stands that does not say so.
-fn is_overwritten(resource: &Resource, before: &Current, policy: &Policy) -> bool {
+fn is_overwritten(resource: &Resource, before: &CurrentState, policy: &PlanPolicy) -> bool {
     let is_recorded = policy.recorded.contains(&resource.path());
-    is_recorded && matches!(before, Current::Node(Node::File { bytes, .. }) if !is_ours(bytes))
+    is_recorded && matches!(before, CurrentState::Node(PathState::File { bytes, .. }) if !is_ours(bytes))
 }

@@ -11,9 +11,9 @@ mod merged;
 mod resource;
 mod sysctl;
 
-pub use desired::{Desired, Subject};
-pub use directory::{Directory, Rule};
+pub use desired::{Desired, PlanSubject};
+pub use directory::{Directory, DirectoryRule};
 pub use file::{Content, File};
-pub use merged::{Observed, OnForeign, Plan, Policy};
-pub use resource::{Action, Change, Current, Resource};
+pub use merged::{Observed, OnForeign, Plan, PlanPolicy};
+pub use resource::{Action, Change, CurrentState, Resource};
 pub use sysctl::Sysctl;

@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::{Directory, File, Sysctl};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::mode::{FileMode, Owner};
-use crate::node::{Attributes, Metadata, Node, Root, RootedPath};
+use crate::node::{Attributes, Metadata, PathState, Root, RootedPath};
 use crate::profile::ControlId;
 
 /// Something of the node that has a desired state.
@@ -21,9 +21,9 @@ pub enum Resource {
 
 /// What a resource is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Current {
+pub enum CurrentState {
     /// What stands at its path.
-    Node(Node),
+    Node(PathState),
     /// The value of the kernel parameter, or why it cannot be read.
     Value(std::result::Result<String, String>),
 }
@@ -50,7 +50,7 @@ pub struct Action {
     /// The resource.
     pub resource: Resource,
     /// What it was when the plan was made.
-    pub before: Current,
+    pub before: CurrentState,
     /// What has to happen.
     pub change: Change,
     /// The same for a reader: a unified diff, or a line or two; empty for [`Change::None`].
@@ -102,11 +102,11 @@ impl Resource {
     ///
     /// # Errors
     /// Where it cannot be looked at.
-    pub fn observe(&self, root: &Root) -> Result<Current> {
+    pub fn observe(&self, root: &Root) -> Result<CurrentState> {
         match self {
-            Self::Directory(directory) => directory.observe(root).map(Current::Node),
-            Self::File(file) => file.observe(root).map(Current::Node),
-            Self::Sysctl(sysctl) => Ok(Current::Value(sysctl.observe())),
+            Self::Directory(directory) => directory.observe(root).map(CurrentState::Node),
+            Self::File(file) => file.observe(root).map(CurrentState::Node),
+            Self::Sysctl(sysctl) => Ok(CurrentState::Value(sysctl.observe())),
         }
     }
 
@@ -115,10 +115,10 @@ impl Resource {
     ///
     /// # Errors
     /// Where it cannot be looked at.
-    pub fn observe_as_needed(&self, root: &Root) -> Result<Current> {
+    pub fn observe_as_needed(&self, root: &Root) -> Result<CurrentState> {
         let now = match self {
-            Self::Directory(directory) => directory.glance(root).map(Current::Node)?,
-            Self::File(file) => file.glance(root).map(Current::Node)?,
+            Self::Directory(directory) => directory.glance(root).map(CurrentState::Node)?,
+            Self::File(file) => file.glance(root).map(CurrentState::Node)?,
             Self::Sysctl(_) => return self.observe(root),
         };
         if self.diff(&now).0 == Change::None { Ok(now) } else { self.observe(root) }
@@ -126,11 +126,11 @@ impl Resource {
 
     /// Compares it with what it is now.
     #[must_use]
-    pub fn diff(&self, current: &Current) -> (Change, String) {
+    pub fn diff(&self, current: &CurrentState) -> (Change, String) {
         match (self, current) {
-            (Self::Directory(directory), Current::Node(node)) => directory.diff(node),
-            (Self::File(file), Current::Node(node)) => file.diff(node),
-            (Self::Sysctl(sysctl), Current::Value(value)) => sysctl.diff(value),
+            (Self::Directory(directory), CurrentState::Node(node)) => directory.diff(node),
+            (Self::File(file), CurrentState::Node(node)) => file.diff(node),
+            (Self::Sysctl(sysctl), CurrentState::Value(value)) => sysctl.diff(value),
             // Observing a path gives a node, a parameter a value: see above.
             _ => (Change::None, String::new()),
         }
@@ -138,13 +138,13 @@ impl Resource {
 
     /// Returns the same resource as it was; none where that is not known.
     #[must_use]
-    pub fn as_it_was(&self, before: &Current) -> Option<Self> {
+    pub fn as_it_was(&self, before: &CurrentState) -> Option<Self> {
         match (self, before) {
-            (Self::Directory(directory), Current::Node(node)) => {
+            (Self::Directory(directory), CurrentState::Node(node)) => {
                 Some(Self::Directory(directory.as_it_was(node)))
             }
-            (Self::File(file), Current::Node(node)) => Some(Self::File(file.as_it_was(node))),
-            (Self::Sysctl(sysctl), Current::Value(Ok(value))) => {
+            (Self::File(file), CurrentState::Node(node)) => Some(Self::File(file.as_it_was(node))),
+            (Self::Sysctl(sysctl), CurrentState::Value(Ok(value))) => {
                 Some(Self::Sysctl(Sysctl { value: value.clone(), ..sysctl.clone() }))
             }
             _ => None,
@@ -153,11 +153,11 @@ impl Resource {
 
     /// Returns what it should be.
     #[must_use]
-    pub fn wanted(&self) -> Current {
+    pub fn wanted(&self) -> CurrentState {
         match self {
-            Self::Directory(directory) => Current::Node(directory.wanted()),
-            Self::File(file) => Current::Node(file.wanted()),
-            Self::Sysctl(sysctl) => Current::Value(Ok(sysctl.value.clone())),
+            Self::Directory(directory) => CurrentState::Node(directory.wanted()),
+            Self::File(file) => CurrentState::Node(file.wanted()),
+            Self::Sysctl(sysctl) => CurrentState::Value(Ok(sysctl.value.clone())),
         }
     }
 }
@@ -212,7 +212,7 @@ impl Action {
         }
         let path = root.display(&self.resource.path());
         Err(Error::new(
-            Kind::Failed,
+            ErrorKind::Failed,
             format!("{path} was written, and is not as it was written:\n{}", now.diff),
         )
         .hint("is somebody else writing it?"))

@@ -3,13 +3,13 @@
 //!
 //! Source: pkg/admission/config.go of k8s.io/apiserver.
 
-use super::apiserver::{ApiServer, At, in_file, refused};
+use super::apiserver::{ApiServer, FileAt, in_file, refused};
 use super::{Class, Finding, event_rate_limit, pod_security};
-use crate::error::{Error, Kind, Place, Result};
+use crate::error::{Error, ErrorKind, Place, Result};
 use crate::k3s::NodeConfig;
 use crate::kubernetes::flag_values;
-use crate::kubernetes::object::{self, Document, Fault, FieldType, MAX_FAULTS};
-use crate::kubernetes::yaml::Node;
+use crate::kubernetes::object::{self, Fault, FieldType, MAX_FAULTS, ObjectFile};
+use crate::kubernetes::yaml::YamlNode;
 use crate::node::RootedPath;
 
 const FLAG: &str = "admission-control-config-file";
@@ -41,16 +41,16 @@ const PLUGIN: FieldType = FieldType::Object(&[
 ]);
 
 /// A plugin's own configuration.
-pub(super) struct Own {
+pub(super) struct PluginConfig {
     pub(super) path: RootedPath,
     /// What it is; the fault where it cannot be read; none where there is nothing at all in its file.
-    pub(super) document: std::result::Result<Option<Document>, Fault>,
+    pub(super) document: std::result::Result<Option<ObjectFile>, Fault>,
     /// Where its entry is.
     pub(super) position: (usize, usize),
 }
 
-pub(super) fn judge(judged: &NodeConfig<'_>) -> Result<Vec<Finding>> {
-    let Some(server) = ApiServer::of(judged) else { return Ok(Vec::new()) };
+pub(super) fn judge(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+    let Some(server) = ApiServer::of(node) else { return Ok(Vec::new()) };
     let mut findings = Vec::new();
     let plugins = server.plugins();
     let policies = plugins.contains("PodSecurityPolicy");
@@ -66,12 +66,12 @@ pub(super) fn judge(judged: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         needed(&server, None, &mut findings);
         return Ok(findings);
     };
-    let path = judged.path(text)?;
+    let path = node.path(text)?;
     let bytes = match server.look(&path)? {
-        At::File(bytes) => bytes,
+        FileAt::File(bytes) => bytes,
         other => {
             let (what, error) = match other {
-                At::Directory => ("is a directory", format!("read {path}: is a directory")),
+                FileAt::Directory => ("is a directory", format!("read {path}: is a directory")),
                 _ => ("does not exist", format!("open {path}: no such file or directory")),
             };
             let finding = Finding::stops(
@@ -99,7 +99,7 @@ pub(super) fn judge(judged: &NodeConfig<'_>) -> Result<Vec<Finding>> {
             }
             entries(&server, &path, &document, &mut findings)?;
         }
-        Err(Bad::Legacy(key)) => {
+        Err(AdmissionFault::Legacy(key)) => {
             let finding = Finding::hardens_nothing(
                 "admission-legacy",
                 format!("a file with {key:?} configures no other plugin, and not PodSecurity"),
@@ -107,7 +107,7 @@ pub(super) fn judge(judged: &NodeConfig<'_>) -> Result<Vec<Finding>> {
             );
             findings.push(finding.at(in_file(&path, (1, 1))));
         }
-        Err(Bad::Refused(code, fault)) => {
+        Err(AdmissionFault::Refused(code, fault)) => {
             let remedy = match code {
                 "admission-version" => {
                     "write apiVersion: apiserver.config.k8s.io/v1 and kind: AdmissionConfiguration"
@@ -139,15 +139,15 @@ pub(crate) struct PodSecurity {
     /// Whether PodSecurityPolicy is, which the minors up to 1.24 have.
     pub(crate) policies: bool,
     /// What PodSecurity is configured with, and where; none where nothing configures it, so that any pod is admitted.
-    pub(crate) configuration: Option<(RootedPath, Document)>,
+    pub(crate) configuration: Option<(RootedPath, ObjectFile)>,
 }
 
 /// Reads what an API server with these flags (names without dashes, and values) is told about the security of pods.
 ///
 /// # Errors
 /// Where it cannot be read, or where the server would not start on it.
-pub(crate) fn pod_security(judged: &NodeConfig<'_>, flags: Vec<(String, String)>) -> Result<PodSecurity> {
-    let server = ApiServer::with(judged, flags);
+pub(crate) fn pod_security(node: &NodeConfig<'_>, flags: Vec<(String, String)>) -> Result<PodSecurity> {
+    let server = ApiServer::with(node, flags);
     let plugins = server.plugins();
     let on = plugins.contains("PodSecurity") && !is_gated(&server);
     let policies = plugins.contains("PodSecurityPolicy");
@@ -177,17 +177,19 @@ fn is_gated(server: &ApiServer<'_>) -> bool {
 }
 
 /// Finds the first entry for PodSecurity, which counts.
-fn configured(server: &ApiServer<'_>) -> Result<Option<Own>> {
+fn configured(server: &ApiServer<'_>) -> Result<Option<PluginConfig>> {
     let Some(text) = server.value(FLAG) else { return Ok(None) };
-    let path = server.judged.path(text)?;
-    let At::File(bytes) = server.look(&path)? else {
+    let path = server.node.path(text)?;
+    let FileAt::File(bytes) = server.look(&path)? else {
         let message = format!("the admission configuration {path} is no file: the API server does not start");
-        return Err(Error::new(Kind::BadInput, message).at(server.place(FLAG).unwrap_or(Place::parse(FLAG))));
+        return Err(
+            Error::new(ErrorKind::BadInput, message).at(server.place(FLAG).unwrap_or(Place::parse(FLAG)))
+        );
     };
     let document = match read(server, &bytes) {
         Ok((document, _)) => document,
-        Err(Bad::Legacy(_)) => return Ok(None),
-        Err(Bad::Refused(_, fault)) => return Err(refusal(&path, fault.position, fault.message)),
+        Err(AdmissionFault::Legacy(_)) => return Ok(None),
+        Err(AdmissionFault::Refused(_, fault)) => return Err(refusal(&path, fault.position, fault.message)),
     };
     let mut entries = object::items(&document.root, "plugins").iter();
     let Some(entry) = entries.find(|entry| object::text(entry, "name") == "PodSecurity") else {
@@ -204,21 +206,24 @@ fn configured(server: &ApiServer<'_>) -> Result<Option<Own>> {
 }
 
 fn refusal(path: &RootedPath, position: (usize, usize), message: impl Into<String>) -> Error {
-    Error::new(Kind::BadInput, message).at(in_file(path, position))
+    Error::new(ErrorKind::BadInput, message).at(in_file(path, position))
 }
 
-enum Bad {
+enum AdmissionFault {
     Refused(&'static str, Fault),
     Legacy(&'static str),
 }
 
-fn read(server: &ApiServer<'_>, bytes: &[u8]) -> std::result::Result<(Document, Vec<Fault>), Bad> {
-    let syntax = |fault| Bad::Refused("admission-syntax", fault);
-    let document = Document::read(bytes).map_err(syntax)?;
+fn read(
+    server: &ApiServer<'_>,
+    bytes: &[u8],
+) -> std::result::Result<(ObjectFile, Vec<Fault>), AdmissionFault> {
+    let syntax = |fault| AdmissionFault::Refused("admission-syntax", fault);
+    let document = ObjectFile::read(bytes).map_err(syntax)?;
     let (version, kind) = document.kind().map_err(syntax)?;
     if !VERSIONS.contains(&version.as_str()) || kind != "AdmissionConfiguration" {
         if let Some(key) = LEGACY.into_iter().find(|key| has(&document.root, key)) {
-            return Err(Bad::Legacy(key));
+            return Err(AdmissionFault::Legacy(key));
         }
         let message = if kind.is_empty() {
             "Object 'Kind' is missing".to_owned()
@@ -228,21 +233,21 @@ fn read(server: &ApiServer<'_>, bytes: &[u8]) -> std::result::Result<(Document, 
             format!("no kind {kind:?} is registered for version {version:?}")
         };
         let position = object::place(&document.root, if kind.is_empty() { "kind" } else { "apiVersion" });
-        return Err(Bad::Refused("admission-version", Fault::new(position, message)));
+        return Err(AdmissionFault::Refused("admission-version", Fault::new(position, message)));
     }
     let loose = document.decode(&CONFIGURATION).map_err(syntax)?;
     match loose.first() {
         Some(fault) if server.is_from("1.32") => {
             let message = format!("strict decoding error: {}", fault.message);
-            Err(Bad::Refused("admission-field", Fault::new(fault.position, message)))
+            Err(AdmissionFault::Refused("admission-field", Fault::new(fault.position, message)))
         }
         _ => Ok((document, loose)),
     }
 }
 
-fn has(node: &Node, key: &str) -> bool {
+fn has(node: &YamlNode, key: &str) -> bool {
     match &node.value {
-        crate::kubernetes::yaml::Value::Map(pairs) => pairs.iter().any(|(name, _)| name.go_text() == key),
+        crate::kubernetes::yaml::YamlValue::Map(pairs) => pairs.iter().any(|(name, _)| name.go_text() == key),
         _ => false,
     }
 }
@@ -251,12 +256,12 @@ fn has(node: &Node, key: &str) -> bool {
 fn entries(
     server: &ApiServer<'_>,
     path: &RootedPath,
-    document: &Document,
+    document: &ObjectFile,
     findings: &mut Vec<Finding>,
 ) -> Result<()> {
     let plugins = server.plugins();
     let entries = object::items(&document.root, "plugins");
-    let mut seen: Vec<(&str, Own)> = Vec::new();
+    let mut seen: Vec<(&str, PluginConfig)> = Vec::new();
     let mut secured = false;
     for entry in entries {
         let name = object::text(entry, "name");
@@ -316,10 +321,10 @@ fn tell(enough: bool, findings: &mut Vec<Finding>, finding: Finding) {
 fn own(
     server: &ApiServer<'_>,
     path: &RootedPath,
-    document: &Document,
-    entry: &Node,
+    document: &ObjectFile,
+    entry: &YamlNode,
     findings: &mut Vec<Finding>,
-) -> Result<Option<Own>> {
+) -> Result<Option<PluginConfig>> {
     let position = entry.position;
     let named = object::text(entry, "path");
     if let Some(inline) = object::field(entry, "configuration") {
@@ -331,15 +336,19 @@ fn own(
             );
             findings.push(finding.at(in_file(path, object::place(entry, "path"))));
         }
-        return Ok(Some(Own { path: path.clone(), document: Ok(Some(document.part(inline))), position }));
+        return Ok(Some(PluginConfig {
+            path: path.clone(),
+            document: Ok(Some(document.part(inline))),
+            position,
+        }));
     }
     if named.is_empty() {
-        return Ok(Some(Own { path: path.clone(), document: Ok(None), position }));
+        return Ok(Some(PluginConfig { path: path.clone(), document: Ok(None), position }));
     }
     let folder = path.parent().map_or_else(String::new, |parent| parent.to_string());
     let file = if named.starts_with('/') { named.to_owned() } else { format!("{folder}/{named}") };
-    let file = server.judged.path(&file)?;
-    let At::File(bytes) = server.look(&file)? else {
+    let file = server.node.path(&file)?;
+    let FileAt::File(bytes) = server.look(&file)? else {
         let finding = Finding::stops(
             "admission-path-missing",
             format!("{file}, which the entry for {} names, is no file", object::text(entry, "name")),
@@ -351,12 +360,16 @@ fn own(
         findings.push(finding.at(in_file(path, object::place(entry, "path"))).says(says));
         return Ok(None);
     };
-    let document = if bytes.is_empty() { Ok(None) } else { Document::read(&bytes).map(Some) };
-    Ok(Some(Own { path: file, document, position }))
+    let document = if bytes.is_empty() { Ok(None) } else { ObjectFile::read(&bytes).map(Some) };
+    Ok(Some(PluginConfig { path: file, document, position }))
 }
 
 /// Judges the configurations that plugins which are on do have, or lack.
-fn needed(server: &ApiServer<'_>, file: Option<(&RootedPath, &[(&str, Own)])>, findings: &mut Vec<Finding>) {
+fn needed(
+    server: &ApiServer<'_>,
+    file: Option<(&RootedPath, &[(&str, PluginConfig)])>,
+    findings: &mut Vec<Finding>,
+) {
     let plugins = server.plugins();
     let entry = |name: &str| {
         file.and_then(|(_, seen)| seen.iter().find(|(known, _)| *known == name).map(|(_, own)| own))

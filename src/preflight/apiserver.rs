@@ -12,7 +12,7 @@ use crate::error::{Place, Result};
 use crate::k3s::NodeConfig;
 use crate::kubernetes::flag_values;
 use crate::kubernetes::object::Fault;
-use crate::node::{Node, RootedPath};
+use crate::node::{PathState, RootedPath};
 use crate::version::KubernetesMinor;
 
 pub(super) const NAME: &str = "kube-apiserver";
@@ -20,17 +20,18 @@ pub(super) const NAME: &str = "kube-apiserver";
 /// An admission plugin.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Plugin {
+struct AdmissionPlugin {
     /// Whether it is on without being asked for.
     on: bool,
     from: Option<KubernetesMinor>,
     until: Option<KubernetesMinor>,
 }
 
-static PLUGINS: LazyLock<BTreeMap<String, Plugin>> = LazyLock::new(|| embedded::table("admission-plugins"));
+static PLUGINS: LazyLock<BTreeMap<String, AdmissionPlugin>> =
+    LazyLock::new(|| embedded::table("admission-plugins"));
 
 /// What is at a path.
-pub(super) enum At {
+pub(super) enum FileAt {
     Nothing,
     Directory,
     File(Vec<u8>),
@@ -38,26 +39,25 @@ pub(super) enum At {
 
 /// The API server of a node.
 pub(super) struct ApiServer<'a> {
-    pub(super) judged: &'a NodeConfig<'a>,
+    pub(super) node: &'a NodeConfig<'a>,
     /// (name, value), in their order.
     flags: Vec<(String, String)>,
 }
 
 impl<'a> ApiServer<'a> {
     /// Returns it where there is one.
-    pub(super) fn of(judged: &'a NodeConfig<'a>) -> Option<Self> {
-        let flags = judged.effective.as_ref().ok()?.components.get(NAME)?;
+    pub(super) fn of(node: &'a NodeConfig<'a>) -> Option<Self> {
+        let flags = node.effective.as_ref().ok()?.components.get(NAME)?;
         let split = |flag: &String| {
             let (name, value) = flag.strip_prefix("--")?.split_once('=')?;
             Some((name.replace('_', "-"), value.to_owned()))
         };
-        (judged.role == Role::Server)
-            .then(|| Self { judged, flags: flags.iter().filter_map(split).collect() })
+        (node.role == Role::Server).then(|| Self { node, flags: flags.iter().filter_map(split).collect() })
     }
 
     /// Returns one with other flags than the configuration would give it: names without dashes, and values.
-    pub(super) fn with(judged: &'a NodeConfig<'a>, flags: Vec<(String, String)>) -> Self {
-        Self { judged, flags }
+    pub(super) fn with(node: &'a NodeConfig<'a>, flags: Vec<(String, String)>) -> Self {
+        Self { node, flags }
     }
 
     /// Returns the value of a flag, the last one that is set; none where it is not set or empty.
@@ -88,7 +88,7 @@ impl<'a> ApiServer<'a> {
 
     /// Returns where a flag was set by somebody else than K3s.
     pub(super) fn place(&self, name: &str) -> Option<Place> {
-        let arguments = self.judged.arguments(NAME);
+        let arguments = self.node.arguments(NAME);
         let found = arguments.into_iter().rev().find(|argument| argument.name.replace('_', "-") == name);
         found.map(|argument| argument.place)
     }
@@ -103,19 +103,19 @@ impl<'a> ApiServer<'a> {
 
     /// Tells whether the minor is this one or a later one.
     pub(super) fn is_from(&self, minor: &str) -> bool {
-        minor.parse().is_ok_and(|minor: KubernetesMinor| minor <= self.judged.minor)
+        minor.parse().is_ok_and(|minor: KubernetesMinor| minor <= self.node.minor)
     }
 
     /// Tells whether the minor has an admission plugin.
     pub(super) fn has_plugin(&self, name: &str) -> bool {
-        PLUGINS.get(name).is_some_and(|plugin| plugin.is_of(self.judged.minor))
+        PLUGINS.get(name).is_some_and(|plugin| plugin.is_of(self.node.minor))
     }
 
     /// Returns the name of the minor's admission plugin that somebody may have meant.
     pub(super) fn meant(&self, name: &str) -> Option<&'static str> {
         let plain = |name: &str| name.replace(['-', '_', ' '], "").to_ascii_lowercase();
         let wanted = plain(name);
-        let here = PLUGINS.iter().filter(|(_, plugin)| plugin.is_of(self.judged.minor));
+        let here = PLUGINS.iter().filter(|(_, plugin)| plugin.is_of(self.node.minor));
         let fits = |known: &str| {
             let known = plain(known);
             known == wanted
@@ -127,10 +127,10 @@ impl<'a> ApiServer<'a> {
     /// Says of a plugin that is not the minor's since when or until when others have it.
     pub(super) fn when(&self, name: &str) -> String {
         match PLUGINS.get(name) {
-            Some(Plugin { from: Some(from), .. }) if self.judged.minor < *from => {
+            Some(AdmissionPlugin { from: Some(from), .. }) if self.node.minor < *from => {
                 format!(" (it comes with {from})")
             }
-            Some(Plugin { until: Some(until), .. }) if *until < self.judged.minor => {
+            Some(AdmissionPlugin { until: Some(until), .. }) if *until < self.node.minor => {
                 format!(" (it was removed in {})", until.next())
             }
             _ => String::new(),
@@ -141,15 +141,15 @@ impl<'a> ApiServer<'a> {
     pub(super) fn plugins(&self) -> BTreeSet<String> {
         let enabled = self.list("enable-admission-plugins");
         let disabled = self.list("disable-admission-plugins");
-        let on = PLUGINS.iter().filter(|(name, plugin)| {
-            plugin.is_of(self.judged.minor) && plugin.on && !disabled.contains(name)
-        });
+        let on = PLUGINS
+            .iter()
+            .filter(|(name, plugin)| plugin.is_of(self.node.minor) && plugin.on && !disabled.contains(name));
         on.map(|(name, _)| name.clone()).chain(enabled).collect()
     }
 
     /// Returns what is at a path that a flag names.
-    pub(super) fn look(&self, path: &RootedPath) -> Result<At> {
-        look(self.judged, path)
+    pub(super) fn look(&self, path: &RootedPath) -> Result<FileAt> {
+        look(self.node, path)
     }
 }
 
@@ -157,14 +157,14 @@ impl<'a> ApiServer<'a> {
 ///
 /// # Errors
 /// Where it cannot be read.
-pub(super) fn look(judged: &NodeConfig<'_>, path: &RootedPath) -> Result<At> {
-    if matches!(judged.root.look_directory(path), Ok(Node::Directory { .. })) {
-        return Ok(At::Directory);
+pub(super) fn look(node: &NodeConfig<'_>, path: &RootedPath) -> Result<FileAt> {
+    if matches!(node.root.look_directory(path), Ok(PathState::Directory { .. })) {
+        return Ok(FileAt::Directory);
     }
-    Ok(judged.root.read(path)?.map_or(At::Nothing, At::File))
+    Ok(node.root.read(path)?.map_or(FileAt::Nothing, FileAt::File))
 }
 
-impl Plugin {
+impl AdmissionPlugin {
     fn is_of(&self, minor: KubernetesMinor) -> bool {
         minor.is_within(self.from, self.until)
     }

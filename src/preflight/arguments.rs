@@ -6,20 +6,20 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::apiserver::{ApiServer, At};
+use super::apiserver::{ApiServer, FileAt};
 use super::{Finding, options};
 use crate::embedded;
 use crate::error::Result;
-use crate::k3s::Argument;
+use crate::k3s::ComponentArgument;
 use crate::k3s::NodeConfig;
-use crate::kubernetes::component_flags::{self, Kind};
+use crate::kubernetes::component_flags::{self, FlagType};
 use crate::kubernetes::flag_values;
 use crate::version::KubernetesMinor;
 
 /// The minors that have something.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Since {
+struct FlagRange {
     from: Option<KubernetesMinor>,
     until: Option<KubernetesMinor>,
 }
@@ -33,42 +33,42 @@ struct Tls {
     versions: Vec<String>,
 }
 
-static GATES: LazyLock<BTreeMap<String, Since>> = LazyLock::new(|| embedded::table("feature-gates"));
+static GATES: LazyLock<BTreeMap<String, FlagRange>> = LazyLock::new(|| embedded::table("feature-gates"));
 static TLS: LazyLock<Tls> = LazyLock::new(|| embedded::table("tls"));
 static FILES: LazyLock<BTreeMap<String, Vec<String>>> = LazyLock::new(|| embedded::table("argument-files"));
 
-pub(super) fn judge(judged: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+pub(super) fn judge(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for component in component_flags::all().keys() {
         // Only those that run in the role get any.
-        if !judged.effective.as_ref().is_ok_and(|effective| effective.components.contains_key(component)) {
+        if !node.effective.as_ref().is_ok_and(|effective| effective.components.contains_key(component)) {
             continue;
         }
-        for argument in judged.arguments(component) {
-            if let Some(finding) = name(judged, component, &argument) {
+        for argument in node.arguments(component) {
+            if let Some(finding) = name(node, component, &argument) {
                 findings.push(finding.at(argument.place.clone()));
                 continue;
             }
-            let more = value(judged, component, &argument);
+            let more = value(node, component, &argument);
             findings.extend(more.into_iter().map(|finding| finding.at(argument.place.clone())));
-            findings.extend(file(judged, component, &argument)?);
+            findings.extend(file(node, component, &argument)?);
         }
     }
-    if let Some(server) = ApiServer::of(judged) {
+    if let Some(server) = ApiServer::of(node) {
         findings.extend(options::judge(&server));
     }
     Ok(findings)
 }
 
 /// Judges an argument's name.
-fn name(judged: &NodeConfig<'_>, component: &str, argument: &Argument) -> Option<Finding> {
+fn name(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -> Option<Finding> {
     let name = component_flags::name_of(&argument.text);
     if name.is_empty() {
         let message = format!("{component} gets an argument without a name: {:?}", argument.text);
         let finding = Finding::stops("argument-empty", message, "remove it, or write name=value");
         return Some(finding.says(format!("bad flag syntax: --={}", argument.value)));
     }
-    if let Some(message) = component_flags::unknown(component, judged.minor, &argument.text) {
+    if let Some(message) = component_flags::unknown(component, node.minor, &argument.text) {
         let remedy = "remove it, or name an argument that the component has";
         let says = format!("unknown flag: --{}", argument.name);
         return Some(Finding::stops("argument-unknown", message, remedy).says(says));
@@ -80,21 +80,21 @@ fn name(judged: &NodeConfig<'_>, component: &str, argument: &Argument) -> Option
 }
 
 /// Judges an argument's value by what the argument takes.
-fn value(judged: &NodeConfig<'_>, component: &str, argument: &Argument) -> Vec<Finding> {
+fn value(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -> Vec<Finding> {
     let name = component_flags::name_of(&argument.text);
     let Some(flag) = component_flags::all().get(component).and_then(|flags| flags.get(&name)) else {
         return Vec::new();
     };
     let text = argument.value.as_str();
     let (fits, wanted) = match flag.kind {
-        Kind::Boolean => (flag_values::boolean(text).is_some(), "true or false"),
-        Kind::Integer => (flag_values::integer(text).is_some(), "a whole number"),
-        Kind::Unsigned => (flag_values::unsigned(text).is_some(), "a whole number, 0 or more"),
-        Kind::Number => (flag_values::number(text).is_some(), "a number"),
-        Kind::Duration => (flag_values::duration(text).is_some(), "a duration such as 300s, 5m or 1h30m"),
-        Kind::Address => (text.is_empty() || flag_values::address(text).is_some(), "an IP address"),
-        Kind::List => (flag_values::comma_separated(text).is_some(), "values with commas between them"),
-        Kind::Map | Kind::Text => (true, ""),
+        FlagType::Boolean => (flag_values::boolean(text).is_some(), "true or false"),
+        FlagType::Integer => (flag_values::integer(text).is_some(), "a whole number"),
+        FlagType::Unsigned => (flag_values::unsigned(text).is_some(), "a whole number, 0 or more"),
+        FlagType::Number => (flag_values::number(text).is_some(), "a number"),
+        FlagType::Duration => (flag_values::duration(text).is_some(), "a duration such as 300s, 5m or 1h30m"),
+        FlagType::Address => (text.is_empty() || flag_values::address(text).is_some(), "an IP address"),
+        FlagType::List => (flag_values::comma_separated(text).is_some(), "values with commas between them"),
+        FlagType::Map | FlagType::Text => (true, ""),
     };
     if !fits {
         let message = format!("{component}'s {name} takes {wanted}, not {text:?}");
@@ -103,14 +103,14 @@ fn value(judged: &NodeConfig<'_>, component: &str, argument: &Argument) -> Vec<F
         return vec![finding.says(says)];
     }
     match name.as_str() {
-        "feature-gates" => gates(judged, component, text),
+        "feature-gates" => gates(node, component, text),
         "tls-min-version" => tls_version(component, text).into_iter().collect(),
         "tls-cipher-suites" => ciphers(component, text),
         _ => Vec::new(),
     }
 }
 
-fn gates(judged: &NodeConfig<'_>, component: &str, text: &str) -> Vec<Finding> {
+fn gates(node: &NodeConfig<'_>, component: &str, text: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
     for pair in text.split(',').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair
@@ -120,22 +120,22 @@ fn gates(judged: &NodeConfig<'_>, component: &str, text: &str) -> Vec<Finding> {
         let name = name.rsplit(':').next().unwrap_or(name);
         let known = GATES.get(name);
         let here = known.is_some_and(|gate| {
-            gate.from.is_none_or(|from| from <= judged.minor)
-                && gate.until.is_none_or(|until| judged.minor <= until)
+            gate.from.is_none_or(|from| from <= node.minor)
+                && gate.until.is_none_or(|until| node.minor <= until)
         });
         let (code, message, says) = if value.is_none() {
             let says = format!("missing bool value for {name}");
             ("argument-value", format!("{component}'s feature gate {name} has no value"), says)
         } else if !here {
             let when = match known {
-                Some(Since { until: Some(until), .. }) if *until < judged.minor => {
+                Some(FlagRange { until: Some(until), .. }) if *until < node.minor => {
                     format!(" (it was removed in {})", until.next())
                 }
-                Some(Since { from: Some(from), .. }) => format!(" (it comes with {from})"),
+                Some(FlagRange { from: Some(from), .. }) => format!(" (it comes with {from})"),
                 _ => String::new(),
             };
             let says = format!("unrecognized feature gate: {name}");
-            let message = format!("{component} of {} has no feature gate {name}{when}", judged.minor);
+            let message = format!("{component} of {} has no feature gate {name}{when}", node.minor);
             ("argument-feature-gate", message, says)
         } else if value.and_then(flag_values::boolean).is_none() {
             let value = value.unwrap_or_default();
@@ -179,7 +179,7 @@ fn ciphers(component: &str, text: &str) -> Vec<Finding> {
 }
 
 /// Judges whether the file that an argument names is there. K3s makes its own at the first start.
-fn file(judged: &NodeConfig<'_>, component: &str, argument: &Argument) -> Result<Option<Finding>> {
+fn file(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -> Result<Option<Finding>> {
     let name = component_flags::name_of(&argument.text);
     if argument.value.is_empty() || !FILES.get(component).is_some_and(|files| files.contains(&name)) {
         return Ok(None);
@@ -188,13 +188,13 @@ fn file(judged: &NodeConfig<'_>, component: &str, argument: &Argument) -> Result
         if text.is_empty() {
             continue;
         }
-        let path = judged.path(&text)?;
+        let path = node.path(&text)?;
         let own = ["server/tls", "server/cred", "agent"];
         let is_k3s = own.iter().any(|folder| {
-            let folder = judged.data_dir.join(folder);
+            let folder = node.data_dir.join(folder);
             path.as_str().starts_with(&format!("{folder}/"))
         });
-        if !is_k3s && matches!(super::apiserver::look(judged, &path)?, At::Nothing) {
+        if !is_k3s && matches!(super::apiserver::look(node, &path)?, FileAt::Nothing) {
             let message = format!("{path}, which {component}'s {name} names, does not exist");
             let finding =
                 Finding::stops("argument-file-missing", message, "write it, or remove the argument");

@@ -3,13 +3,13 @@
 //! Source: pkg/audit/policy, pkg/apis/audit/validation and pkg/server/options/audit.go of k8s.io/apiserver.
 
 use super::Finding;
-use super::apiserver::{ApiServer, At, in_file, refused};
+use super::apiserver::{ApiServer, FileAt, in_file, refused};
 use crate::error::Result;
 use crate::k3s::NodeConfig;
 use crate::kubernetes::flag_values;
-use crate::kubernetes::object::{self, Document, Fault, FieldType, MAX_FAULTS, METADATA, STRINGS};
-use crate::kubernetes::yaml::Node;
-use crate::node::{Node as Found, RootedPath};
+use crate::kubernetes::object::{self, Fault, FieldType, MAX_FAULTS, METADATA, ObjectFile, STRINGS};
+use crate::kubernetes::yaml::YamlNode;
+use crate::node::{PathState, RootedPath};
 
 const LEVELS: [&str; 4] = ["None", "Metadata", "Request", "RequestResponse"];
 const STAGES: [&str; 4] = ["RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"];
@@ -57,8 +57,8 @@ const RULE: FieldType = FieldType::Object(&[
 const GROUP: FieldType =
     FieldType::Object(&[("group", FieldType::String), ("resources", STRINGS), ("resourceNames", STRINGS)]);
 
-pub(super) fn judge(judged: &NodeConfig<'_>) -> Result<Vec<Finding>> {
-    let Some(server) = ApiServer::of(judged) else { return Ok(Vec::new()) };
+pub(super) fn judge(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+    let Some(server) = ApiServer::of(node) else { return Ok(Vec::new()) };
     let mut findings = switched_on(&server);
     options(&server, &mut findings);
     if let Some(policy) = server.value("audit-policy-file") {
@@ -173,10 +173,10 @@ fn versions(server: &ApiServer<'_>) -> &'static [&'static str] {
 }
 
 fn judge_policy(server: &ApiServer<'_>, text: &str, findings: &mut Vec<Finding>) -> Result<()> {
-    let path = server.judged.path(text)?;
+    let path = server.node.path(text)?;
     let bytes = match server.look(&path)? {
-        At::File(bytes) => bytes,
-        At::Directory => {
+        FileAt::File(bytes) => bytes,
+        FileAt::Directory => {
             let finding = Finding::stops(
                 "audit-policy-unreadable",
                 format!("the audit policy {path} is a directory"),
@@ -189,7 +189,7 @@ fn judge_policy(server: &ApiServer<'_>, text: &str, findings: &mut Vec<Finding>)
             findings.push(server.at("audit-policy-file", finding.says(says)));
             return Ok(());
         }
-        At::Nothing => {
+        FileAt::Nothing => {
             let finding = Finding::stops(
                 "audit-policy-missing",
                 format!("the audit policy {path} does not exist"),
@@ -203,10 +203,10 @@ fn judge_policy(server: &ApiServer<'_>, text: &str, findings: &mut Vec<Finding>)
             return Ok(());
         }
     };
-    let judged = Document::read(&bytes)
+    let node = ObjectFile::read(&bytes)
         .map_err(|fault| ("audit-policy-syntax", "failed decoding: ", fault))
         .and_then(|document| policy(server, &path, &document));
-    match judged {
+    match node {
         Ok(more) => findings.extend(more),
         Err((code, says, fault)) => {
             let remedy = match code {
@@ -225,7 +225,7 @@ type Refused = (&'static str, &'static str, Fault);
 fn policy(
     server: &ApiServer<'_>,
     path: &RootedPath,
-    document: &Document,
+    document: &ObjectFile,
 ) -> std::result::Result<Vec<Finding>, Refused> {
     let decoding = |fault| ("audit-policy-decoding", "failed decoding: ", fault);
     let root = &document.root;
@@ -293,8 +293,8 @@ fn policy(
 /// Checks what Kubernetes' validation checks, in its order.
 fn validate(
     server: &ApiServer<'_>,
-    root: &Node,
-    rules: &[Node],
+    root: &YamlNode,
+    rules: &[YamlNode],
 ) -> std::result::Result<(), (&'static str, Fault)> {
     stages(root, "omitStages")?;
     for (index, rule) in rules.iter().enumerate() {
@@ -334,7 +334,7 @@ fn validate(
     Ok(())
 }
 
-fn stages(node: &Node, path: &str) -> std::result::Result<(), (&'static str, Fault)> {
+fn stages(node: &YamlNode, path: &str) -> std::result::Result<(), (&'static str, Fault)> {
     for (index, stage) in object::items(node, "omitStages").iter().enumerate() {
         let text = object::content(stage);
         if !STAGES.contains(&text) {
@@ -346,7 +346,7 @@ fn stages(node: &Node, path: &str) -> std::result::Result<(), (&'static str, Fau
     Ok(())
 }
 
-fn validate_url(url: &Node, path: &str) -> std::result::Result<(), (&'static str, Fault)> {
+fn validate_url(url: &YamlNode, path: &str) -> std::result::Result<(), (&'static str, Fault)> {
     let text = object::content(url);
     let wrong = if text == "*" {
         return Ok(());
@@ -362,7 +362,7 @@ fn validate_url(url: &Node, path: &str) -> std::result::Result<(), (&'static str
 
 fn validate_group(
     server: &ApiServer<'_>,
-    group: &Node,
+    group: &YamlNode,
     path: &str,
 ) -> std::result::Result<(), (&'static str, Fault)> {
     let name = object::text(group, "group");
@@ -384,13 +384,13 @@ fn validate_group(
 }
 
 /// Says why the API server would not start with a policy, if it would not.
-pub(crate) fn refusal(judged: &NodeConfig<'_>, path: &RootedPath, document: &Document) -> Option<Fault> {
-    let server = ApiServer::with(judged, Vec::new());
+pub(crate) fn refusal(node: &NodeConfig<'_>, path: &RootedPath, document: &ObjectFile) -> Option<Fault> {
+    let server = ApiServer::with(node, Vec::new());
     policy(&server, path, document).err().map(|(_, _, fault)| fault)
 }
 
 /// Tells whether a policy records anything: the first rule that fits a request decides.
-pub(crate) fn records(root: &Node, rules: &[Node]) -> bool {
+pub(crate) fn records(root: &YamlNode, rules: &[YamlNode]) -> bool {
     const CONDITIONS: [&str; 6] =
         ["users", "userGroups", "verbs", "resources", "namespaces", "nonResourceURLs"];
     for rule in rules {
@@ -406,8 +406,8 @@ pub(crate) fn records(root: &Node, rules: &[Node]) -> bool {
 
 /// Tells whether the requests that a rule fits are recorded: at one of the stages that each request has. Only watches and
 /// their like have a start of the response, and hopefully none a panic.
-pub(crate) fn is_recorded(root: &Node, rule: &Node) -> bool {
-    let omitted = |node: &Node, stage: &str| {
+pub(crate) fn is_recorded(root: &YamlNode, rule: &YamlNode) -> bool {
+    let omitted = |node: &YamlNode, stage: &str| {
         object::items(node, "omitStages").iter().any(|item| object::content(item) == stage)
     };
     object::text(rule, "level") != "None"
@@ -418,7 +418,7 @@ pub(crate) fn is_recorded(root: &Node, rule: &Node) -> bool {
 
 /// The API server makes the log and its directories, but nothing in the place of something else.
 fn judge_log(server: &ApiServer<'_>, text: &str, findings: &mut Vec<Finding>) -> Result<()> {
-    let path = server.judged.path(text)?;
+    let path = server.node.path(text)?;
     let mut above = Vec::new();
     let mut next = path.parent();
     while let Some(parent) = next {
@@ -430,10 +430,10 @@ fn judge_log(server: &ApiServer<'_>, text: &str, findings: &mut Vec<Finding>) ->
         server.at("audit-log-path", finding.says(format!("ensureLogFile: {says}")))
     };
     for folder in above.iter().rev().filter(|folder| folder.parent().is_some()) {
-        match server.judged.root.look(folder)? {
-            Found::Absent => return Ok(()),
-            Found::Directory { .. } => {}
-            Found::Symlink { .. } if matches!(server.look(folder)?, At::Directory) => {}
+        match server.node.root.look(folder)? {
+            PathState::Absent => return Ok(()),
+            PathState::Directory { .. } => {}
+            PathState::Symlink { .. } if matches!(server.look(folder)?, FileAt::Directory) => {}
             _ => {
                 findings.push(refuse(
                     format!("mkdir {folder}: not a directory"),
@@ -444,7 +444,7 @@ fn judge_log(server: &ApiServer<'_>, text: &str, findings: &mut Vec<Finding>) ->
             }
         }
     }
-    if matches!(server.look(&path)?, At::Directory) {
+    if matches!(server.look(&path)?, FileAt::Directory) {
         findings.push(refuse(
             format!("open {path}: is a directory"),
             format!("the audit log {path} is a directory"),

@@ -2,29 +2,28 @@
 
 use super::Finding;
 use crate::Role;
-use crate::document::Existing;
+use crate::document::ExistingConfig;
 use crate::error::{Error, Place, Result};
 use crate::k3s::NodeConfig;
 use crate::node::RootedPath;
 
-pub(super) fn judge(judged: &NodeConfig<'_>) -> Result<Vec<Finding>> {
-    let mut findings = dangling(judged)?;
-    match &judged.effective {
+pub(super) fn judge(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+    let mut findings = dangling(node)?;
+    match &node.effective {
         Err(error) => findings.push(unreadable(error)),
         Ok(effective) => {
-            findings.extend(
-                effective.refusals.iter().map(|(message, place)| refused(judged.role, message, place)),
-            );
-            findings.extend(kubeconfig_mode(judged));
+            findings
+                .extend(effective.refusals.iter().map(|(message, place)| refused(node.role, message, place)));
+            findings.extend(kubeconfig_mode(node));
         }
     }
     Ok(findings)
 }
 
 /// K3s takes a file that is listed and cannot be opened for one that is not there, and then has no configuration.
-fn dangling(judged: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+fn dangling(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let nothing_of_ours = RootedPath::fixed("/");
-    let existing = Existing::read(judged.root, &nothing_of_ours)?;
+    let existing = ExistingConfig::read(node.root, &nothing_of_ours)?;
     let finding = |path: &RootedPath| {
         Finding::hardens_nothing(
             "config-dangling-link",
@@ -70,15 +69,15 @@ fn refused(role: Role, message: &str, place: &Place) -> Finding {
 }
 
 /// Encrypting Secrets is decided at the first start. Who may not look into the data directory cannot tell.
-pub(super) fn judge_encryption(judged: &NodeConfig<'_>) -> Result<Vec<Finding>> {
-    judged.root.list(&judged.data_dir.join("server"))?;
-    let traces = judged.traces();
+pub(super) fn judge_encryption(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+    node.root.list(&node.data_dir.join("server"))?;
+    let traces = node.traces();
     let Some((Role::Server, proof)) = &traces.started else { return Ok(Vec::new()) };
-    let (_, place) = judged.value("secrets-encryption").unzip();
+    let (_, place) = node.value("secrets-encryption").unzip();
     let own_command = "k3s secrets-encrypt enable (v1.33.10, v1.34.6, v1.35.3 and newer)";
-    let finding = match (judged.is_on("secrets-encryption"), traces.secrets_encrypted) {
+    let finding = match (node.is_on("secrets-encryption"), traces.secrets_encrypted) {
         // A server that joins compares what is critical with the one it joins (pkg/cluster/bootstrap.go).
-        (true, false) if judged.value("server").is_some() => Finding::stops(
+        (true, false) if node.value("server").is_some() => Finding::stops(
             "secrets-encryption-late",
             format!("K3s has started without secrets-encryption ({proof} exists), and exits where it differs from the other servers"),
             format!("take it out again, or turn it on with K3s' own command: {own_command}"),
@@ -89,7 +88,7 @@ pub(super) fn judge_encryption(judged: &NodeConfig<'_>) -> Result<Vec<Finding>> 
             format!("K3s has started without secrets-encryption ({proof} exists), and turning it on by configuration alone is not supported: Secrets that are there stay as they are"),
             format!("take it out again, or turn it on with K3s' own command: {own_command}"),
         ),
-        (false, true) if writes_encrypted(judged)? => Finding::stops(
+        (false, true) if writes_encrypted(node)? => Finding::stops(
             "secrets-encryption-gone",
             "K3s has started with encrypted Secrets, and without secrets-encryption it cannot read them",
             "write secrets-encryption: true, or decrypt them first: k3s secrets-encrypt disable",
@@ -104,16 +103,16 @@ pub(super) fn judge_encryption(judged: &NodeConfig<'_>) -> Result<Vec<Finding>> 
 
 /// Tells whether K3s' own encryption configuration encrypts: after `k3s secrets-encrypt disable`, plain text comes
 /// first in it.
-fn writes_encrypted(judged: &NodeConfig<'_>) -> Result<bool> {
-    let bytes = judged.root.read(&judged.data_dir.join("server/cred/encryption-config.json"))?;
+fn writes_encrypted(node: &NodeConfig<'_>) -> Result<bool> {
+    let bytes = node.root.read(&node.data_dir.join("server/cred/encryption-config.json"))?;
     let config: serde_json::Value = serde_json::from_slice(&bytes.unwrap_or_default()).unwrap_or_default();
     let first = &config["resources"][0]["providers"][0];
     Ok(first.get("identity").is_none())
 }
 
 /// K3s reads `write-kubeconfig-mode` as octal text, and YAML makes 416 of an unquoted 0640.
-fn kubeconfig_mode(judged: &NodeConfig<'_>) -> Option<Finding> {
-    let (text, place) = judged.value("write-kubeconfig-mode").filter(|(text, _)| !text.is_empty())?;
+fn kubeconfig_mode(node: &NodeConfig<'_>) -> Option<Finding> {
+    let (text, place) = node.value("write-kubeconfig-mode").filter(|(text, _)| !text.is_empty())?;
     let remedy = "write it in quotes: \"0600\"";
     let finding = match u32::from_str_radix(text, 8) {
         Err(_) => Finding::hardens_nothing(

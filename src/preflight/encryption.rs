@@ -6,13 +6,13 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Finding;
-use super::apiserver::{ApiServer, At, in_file, refused};
+use super::apiserver::{ApiServer, FileAt, in_file, refused};
 use crate::error::Result;
 use crate::k3s::NodeConfig;
 use crate::kubernetes::flag_values;
-use crate::kubernetes::object::{self, Document, Fault, FieldType, STRINGS};
+use crate::kubernetes::object::{self, Fault, FieldType, ObjectFile, STRINGS};
 use crate::kubernetes::scalar;
-use crate::kubernetes::yaml::Node;
+use crate::kubernetes::yaml::YamlNode;
 use crate::node::RootedPath;
 
 const FLAG: &str = "encryption-provider-config";
@@ -53,17 +53,17 @@ const KMS: FieldType = FieldType::Object(&[
 
 type Refused = (&'static str, Fault);
 
-pub(super) fn judge(judged: &NodeConfig<'_>) -> Result<Vec<Finding>> {
-    let Some(server) = ApiServer::of(judged) else { return Ok(Vec::new()) };
+pub(super) fn judge(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+    let Some(server) = ApiServer::of(node) else { return Ok(Vec::new()) };
     let (Some(text), Some(place)) = (server.value(FLAG), server.place(FLAG)) else { return Ok(Vec::new()) };
-    let path = judged.path(text)?;
-    let of_k3s = judged.data_dir.join("server/cred");
+    let path = node.path(text)?;
+    let of_k3s = node.data_dir.join("server/cred");
     let bytes = match server.look(&path)? {
-        At::File(bytes) => bytes,
-        At::Nothing if path.as_str().starts_with(&format!("{of_k3s}/")) => return Ok(Vec::new()),
+        FileAt::File(bytes) => bytes,
+        FileAt::Nothing if path.as_str().starts_with(&format!("{of_k3s}/")) => return Ok(Vec::new()),
         other => {
             let (what, error) = match other {
-                At::Directory => ("is a directory", format!("read {path}: is a directory")),
+                FileAt::Directory => ("is a directory", format!("read {path}: is a directory")),
                 _ => ("does not exist", format!("open {path}: no such file or directory")),
             };
             let message = format!("the encryption configuration {path} {what}");
@@ -91,12 +91,12 @@ pub(super) fn judge(judged: &NodeConfig<'_>) -> Result<Vec<Finding>> {
 }
 
 /// Says why an API server with these flags would not start on a configuration, if it would not.
-pub(crate) fn refusal(judged: &NodeConfig<'_>, flags: Vec<(String, String)>, bytes: &[u8]) -> Option<Fault> {
-    check(&ApiServer::with(judged, flags), bytes).err().map(|(_, fault)| fault)
+pub(crate) fn refusal(node: &NodeConfig<'_>, flags: Vec<(String, String)>, bytes: &[u8]) -> Option<Fault> {
+    check(&ApiServer::with(node, flags), bytes).err().map(|(_, fault)| fault)
 }
 
 /// What a configuration that the server takes does.
-fn effect(path: &RootedPath, document: &Document, loose: &[Fault]) -> Vec<Finding> {
+fn effect(path: &RootedPath, document: &ObjectFile, loose: &[Fault]) -> Vec<Finding> {
     let mut findings: Vec<Finding> =
         loose.iter().map(|fault| super::admission::unknown_field("encryption-field", path, fault)).collect();
     if let Some(position) = document.further {
@@ -121,13 +121,13 @@ fn effect(path: &RootedPath, document: &Document, loose: &[Fault]) -> Vec<Findin
     findings
 }
 
-fn check(server: &ApiServer<'_>, bytes: &[u8]) -> std::result::Result<(Document, Vec<Fault>), Refused> {
+fn check(server: &ApiServer<'_>, bytes: &[u8]) -> std::result::Result<(ObjectFile, Vec<Fault>), Refused> {
     let syntax = |fault| ("encryption-syntax", fault);
     if bytes.is_empty() {
         let message = "the encryption provider configuration file is empty";
         return Err(syntax(Fault::new((1, 1), message)));
     }
-    let document = Document::read(bytes).map_err(syntax)?;
+    let document = ObjectFile::read(bytes).map_err(syntax)?;
     let (version, kind) = document.kind().map_err(syntax)?;
     if !KINDS.contains(&(version.as_str(), kind.as_str())) {
         let message = if kind.is_empty() {
@@ -150,8 +150,8 @@ fn check(server: &ApiServer<'_>, bytes: &[u8]) -> std::result::Result<(Document,
     Ok((document, loose))
 }
 
-fn validate(server: &ApiServer<'_>, root: &Node) -> std::result::Result<(), Refused> {
-    let needed = |node: &Node, name: &str, path: &str| {
+fn validate(server: &ApiServer<'_>, root: &YamlNode) -> std::result::Result<(), Refused> {
+    let needed = |node: &YamlNode, name: &str, path: &str| {
         if object::items(node, name).is_empty() {
             let message = format!("{path}: Required value: at least one {path} is required");
             return Err(("encryption-empty", Fault::new(object::place(node, name), message)));
@@ -194,8 +194,8 @@ fn validate(server: &ApiServer<'_>, root: &Node) -> std::result::Result<(), Refu
 }
 
 /// What is encrypted, from 1.27 on with wildcards.
-fn resources(items: &[Node], path: &str) -> std::result::Result<(), Refused> {
-    let refuse = |node: &Node, path: &str, why: &str| {
+fn resources(items: &[YamlNode], path: &str) -> std::result::Result<(), Refused> {
+    let refuse = |node: &YamlNode, path: &str, why: &str| {
         let message = format!("{path}: Invalid value: {:?}: {why}", object::content(node));
         Err(("encryption-resource", Fault::new(node.position, message)))
     };
@@ -240,7 +240,7 @@ fn resources(items: &[Node], path: &str) -> std::result::Result<(), Refused> {
 }
 
 /// Checks keys; a secret is never in a message.
-fn keys(provider: &Node, path: &str, lengths: &[usize]) -> std::result::Result<(), Refused> {
+fn keys(provider: &YamlNode, path: &str, lengths: &[usize]) -> std::result::Result<(), Refused> {
     let keys = object::items(provider, "keys");
     let wrong = |position, message: String| Err(("encryption-key", Fault::new(position, message)));
     if keys.is_empty() {
@@ -276,7 +276,7 @@ fn keys(provider: &Node, path: &str, lengths: &[usize]) -> std::result::Result<(
 
 fn kms<'a>(
     server: &ApiServer<'_>,
-    kms: &'a Node,
+    kms: &'a YamlNode,
     path: &str,
     names: &mut Vec<&'a str>,
 ) -> std::result::Result<(), Refused> {

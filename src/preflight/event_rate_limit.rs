@@ -3,9 +3,9 @@
 //! Source: plugin/pkg/admission/eventratelimit of Kubernetes. It is read leniently in every minor.
 
 use super::Finding;
-use super::admission::{Own, unknown_field};
+use super::admission::{PluginConfig, unknown_field};
 use super::apiserver::{ApiServer, refused};
-use crate::kubernetes::object::{self, Document, Fault, FieldType};
+use crate::kubernetes::object::{self, Fault, FieldType, ObjectFile};
 
 const VERSION: &str = "eventratelimit.admission.k8s.io/v1alpha1";
 const TYPES: [&str; 4] = ["Server", "Namespace", "User", "SourceAndObject"];
@@ -23,7 +23,7 @@ const LIMIT: FieldType = FieldType::Object(&[
     ("cacheSize", FieldType::Int32),
 ]);
 
-pub(super) fn judge(own: &Own) -> Vec<Finding> {
+pub(super) fn judge(own: &PluginConfig) -> Vec<Finding> {
     let refuse = |code, fault: &Fault| {
         let remedy = match code {
             "event-rate-limit-version" => {
@@ -66,7 +66,7 @@ pub(super) fn without_limits(server: &ApiServer<'_>) -> Finding {
     server.at("enable-admission-plugins", finding)
 }
 
-fn check(document: &Document) -> Result<Vec<Fault>, (&'static str, Fault)> {
+fn check(document: &ObjectFile) -> Result<Vec<Fault>, (&'static str, Fault)> {
     let root = &document.root;
     let syntax = |fault| ("event-rate-limit-syntax", fault);
     let (version, kind) = document.kind().map_err(syntax)?;

@@ -48,7 +48,7 @@ pub enum When {
 
 /// What all findings together mean.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Verdict {
+pub struct StartVerdict {
     /// Every finding, in the order in which they were made.
     pub findings: Vec<Finding>,
     /// What could not be read, and would be needed for a yes.
@@ -111,7 +111,7 @@ impl Finding {
     }
 }
 
-impl Verdict {
+impl StartVerdict {
     /// Tells whether K3s starts, now and after a reboot; none where that cannot be told.
     #[must_use]
     pub fn starts(&self) -> Option<bool> {

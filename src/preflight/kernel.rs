@@ -3,27 +3,27 @@
 
 use super::Finding;
 use crate::error::{Place, Result};
-use crate::k3s::Argument;
+use crate::k3s::ComponentArgument;
 use crate::k3s::NodeConfig;
 use crate::kubernetes::component_flags;
 use crate::kubernetes::flag_values::boolean;
 use crate::node::{BootSysctls, SysctlKey, sysctl};
 use crate::profile::{ArgumentTable, SysctlRow};
 
-pub(super) fn judge(judged: &NodeConfig<'_>) -> Result<Vec<Finding>> {
-    let protected = protects(judged);
-    let boot = BootSysctls::read(judged.root)?;
+pub(super) fn judge(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+    let protected = protects(node);
+    let boot = BootSysctls::read(node.root)?;
     let mut findings = Vec::new();
     for row in &ArgumentTable::get().sysctls {
         let key: SysctlKey = row.key.parse()?;
-        if judged.elsewhere.is_none() {
+        if node.elsewhere.is_none() {
             findings.extend(now(&key, row, protected));
         }
         if protected {
             findings.extend(after_boot(&key, row, &boot));
         }
     }
-    findings.extend(judged.elsewhere.as_ref().map(|reason| {
+    findings.extend(node.elsewhere.as_ref().map(|reason| {
         Finding::not_judged(
             "kernel-running",
             format!("the parameters of the running kernel were not looked at: {reason}"),
@@ -34,12 +34,13 @@ pub(super) fn judge(judged: &NodeConfig<'_>) -> Result<Vec<Finding>> {
 }
 
 /// Tells whether the kubelet only checks. K3s' key becomes a flag of the kubelet, before the user's own.
-fn protects(judged: &NodeConfig<'_>) -> bool {
-    let own = judged.arguments("kubelet");
-    let named = |argument: &&Argument| component_flags::name_of(&argument.text) == "protect-kernel-defaults";
+fn protects(node: &NodeConfig<'_>) -> bool {
+    let own = node.arguments("kubelet");
+    let named =
+        |argument: &&ComponentArgument| component_flags::name_of(&argument.text) == "protect-kernel-defaults";
     match own.iter().rev().find(named) {
         Some(argument) => boolean(&argument.value) == Some(true),
-        None => judged.is_on("protect-kernel-defaults"),
+        None => node.is_on("protect-kernel-defaults"),
     }
 }
 

@@ -13,9 +13,9 @@ use super::Finding;
 use crate::Role;
 use crate::document::BUILT_IN_NAMESPACES;
 use crate::embedded;
-use crate::error::{Error, Kind, Place, Result};
+use crate::error::{Error, ErrorKind, Place, Result};
 use crate::k3s::NodeConfig;
-use crate::node::{Node, RootedPath};
+use crate::node::{PathState, RootedPath};
 use crate::version::KubernetesMinor;
 
 /// The one label that every namespace has (set by the API server from 1.21 on).
@@ -38,24 +38,24 @@ struct ApiVersion {
 
 /// An object of a manifest.
 #[derive(Debug)]
-pub(crate) struct Object {
+pub(crate) struct ManifestObject {
     /// What it is.
     pub(crate) value: Value,
     /// Where it begins.
     pub(crate) place: Place,
 }
 
-pub(super) fn judge(judged: &NodeConfig<'_>) -> Result<Vec<Finding>> {
-    if judged.role == Role::Agent {
+pub(super) fn judge(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+    if node.role == Role::Agent {
         return Ok(Vec::new());
     }
-    let (objects, mut findings) = read_all(judged)?;
+    let (objects, mut findings) = read_all(node)?;
     let namespaces = namespaces(&objects);
     let labels = labels(&objects);
     // A cluster that has started may have namespaces and labels from elsewhere.
-    let is_new = judged.traces().started.is_none();
+    let is_new = node.traces().started.is_none();
     for object in &objects {
-        findings.extend(not_served(object, judged.minor));
+        findings.extend(not_served(object, node.minor));
         findings.extend(no_namespace(object, &namespaces).filter(|_| is_new));
         findings.extend(selects_nothing(object, &labels));
     }
@@ -66,22 +66,22 @@ pub(super) fn judge(judged: &NodeConfig<'_>) -> Result<Vec<Finding>> {
 ///
 /// # Errors
 /// Where a manifest cannot be read, or where K3s applies none because of it.
-pub(crate) fn applied(judged: &NodeConfig<'_>) -> Result<Vec<Object>> {
-    let (objects, findings) = read_all(judged)?;
+pub(crate) fn applied(node: &NodeConfig<'_>) -> Result<Vec<ManifestObject>> {
+    let (objects, findings) = read_all(node)?;
     if let Some(finding) = findings.into_iter().find(|finding| finding.code != UNREADABLE) {
         let place = finding.place.unwrap_or(Place::parse("server/manifests"));
-        return Err(Error::new(Kind::Failed, finding.message).at(place));
+        return Err(Error::new(ErrorKind::Failed, finding.message).at(place));
     }
-    let base = format!("{}/server/manifests/", judged.data_dir);
-    let disabled = |object: &Object| is_disabled(judged, object.place.file.trim_start_matches(&base));
-    let is_served = |object: &Object| not_served(object, judged.minor).is_none() && !disabled(object);
+    let base = format!("{}/server/manifests/", node.data_dir);
+    let disabled = |object: &ManifestObject| is_disabled(node, object.place.file.trim_start_matches(&base));
+    let is_served = |object: &ManifestObject| not_served(object, node.minor).is_none() && !disabled(object);
     Ok(objects.into_iter().filter(is_served).collect())
 }
 
 /// Tells whether K3s' key `disable` names a manifest, by its name without its ending, or a directory that it is in:
 /// then K3s removes it, be it the user's (`shouldDisableFile` in pkg/deploy/controller.go).
-fn is_disabled(judged: &NodeConfig<'_>, path: &str) -> bool {
-    let Some(values) = judged.effective.as_ref().ok().and_then(|effective| effective.values.get("disable"))
+fn is_disabled(node: &NodeConfig<'_>, path: &str) -> bool {
+    let Some(values) = node.effective.as_ref().ok().and_then(|effective| effective.values.get("disable"))
     else {
         return false;
     };
@@ -94,15 +94,15 @@ fn is_disabled(judged: &NodeConfig<'_>, path: &str) -> bool {
 }
 
 /// Reads the objects that the controller would apply, and says what it cannot read.
-fn read_all(judged: &NodeConfig<'_>) -> Result<(Vec<Object>, Vec<Finding>)> {
+fn read_all(node: &NodeConfig<'_>) -> Result<(Vec<ManifestObject>, Vec<Finding>)> {
     let (mut findings, mut objects) = (Vec::new(), Vec::new());
-    for path in files(judged, &judged.data_dir.join("server/manifests"), 0)? {
-        if !judged.root.exists(&path) {
+    for path in files(node, &node.data_dir.join("server/manifests"), 0)? {
+        if !node.root.exists(&path) {
             findings.push(dangling(&path));
             continue;
         }
-        let bytes = match judged.root.read(&path) {
-            Err(error) if error.kind() != Kind::NotPermitted => {
+        let bytes = match node.root.read(&path) {
+            Err(error) if error.kind() != ErrorKind::NotPermitted => {
                 let place = Place { file: path.to_string(), position: None };
                 let remedy = "look at it by hand";
                 findings.push(Finding::not_judged("manifest-not-read", error.to_string(), remedy).at(place));
@@ -119,22 +119,22 @@ fn read_all(judged: &NodeConfig<'_>) -> Result<(Vec<Object>, Vec<Finding>)> {
 }
 
 /// Lists the files that the controller takes, in its order: hidden ones and those with a `.skip` beside are left out.
-fn files(judged: &NodeConfig<'_>, folder: &RootedPath, depth: usize) -> Result<Vec<RootedPath>> {
+fn files(node: &NodeConfig<'_>, folder: &RootedPath, depth: usize) -> Result<Vec<RootedPath>> {
     let mut found = Vec::new();
-    let names = judged.root.list(folder)?;
+    let names = node.root.list(folder)?;
     for name in &names {
         let Some(name) = name.to_str().filter(|name| !name.starts_with('.') && !name.contains('\n')) else {
             continue;
         };
         let path = folder.join(name);
         let lower = name.to_ascii_lowercase();
-        if judged.root.is_directory(&path) {
+        if node.root.is_directory(&path) {
             if depth < MAX_DEPTH {
-                found.extend(files(judged, &path, depth + 1)?);
+                found.extend(files(node, &path, depth + 1)?);
             }
         } else if [".yaml", ".yml", ".json"].iter().any(|end| lower.ends_with(end))
             && !names.iter().any(|other| other.to_str() == Some(&format!("{name}.skip")))
-            && !matches!(judged.root.look(&path)?, Node::Other)
+            && !matches!(node.root.look(&path)?, PathState::Other)
         {
             found.push(path);
         }
@@ -150,7 +150,7 @@ fn dangling(path: &RootedPath) -> Finding {
 }
 
 /// Reads the documents of a file, each an object, or a list of objects.
-fn read(path: &RootedPath, bytes: &[u8]) -> std::result::Result<Vec<Object>, Box<Finding>> {
+fn read(path: &RootedPath, bytes: &[u8]) -> std::result::Result<Vec<ManifestObject>, Box<Finding>> {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_start_matches('\u{feff}');
     let at = |line| Place { file: path.to_string(), position: Some((line, 1)) };
@@ -177,9 +177,10 @@ fn read(path: &RootedPath, bytes: &[u8]) -> std::result::Result<Vec<Object>, Box
         }
         match value.get("items").and_then(Value::as_sequence) {
             Some(items) if text_of(&value, "kind").ends_with("List") => {
-                objects.extend(items.iter().map(|item| Object { value: item.clone(), place: at(line) }));
+                objects
+                    .extend(items.iter().map(|item| ManifestObject { value: item.clone(), place: at(line) }));
             }
-            _ => objects.push(Object { value, place: at(line) }),
+            _ => objects.push(ManifestObject { value, place: at(line) }),
         }
     }
     Ok(objects)
@@ -208,7 +209,7 @@ fn documents(text: &str) -> Vec<(usize, &str)> {
         .collect()
 }
 
-fn not_served(object: &Object, minor: KubernetesMinor) -> Option<Finding> {
+fn not_served(object: &ManifestObject, minor: KubernetesMinor) -> Option<Finding> {
     static TABLE: LazyLock<Vec<ApiVersion>> = LazyLock::new(|| embedded::table("api-versions"));
     let (version, kind) = (text_of(&object.value, "apiVersion"), text_of(&object.value, "kind"));
     let row =
@@ -236,7 +237,7 @@ fn not_served(object: &Object, minor: KubernetesMinor) -> Option<Finding> {
     )
 }
 
-fn no_namespace(object: &Object, namespaces: &BTreeSet<String>) -> Option<Finding> {
+fn no_namespace(object: &ManifestObject, namespaces: &BTreeSet<String>) -> Option<Finding> {
     let namespace = metadata(&object.value, "namespace");
     if namespace.is_empty() || namespaces.contains(&namespace) {
         return None;
@@ -253,7 +254,7 @@ fn no_namespace(object: &Object, namespaces: &BTreeSet<String>) -> Option<Findin
 }
 
 /// A namespaceSelector on a label that nothing sets matches no namespace: what it should let in stays out.
-fn selects_nothing(object: &Object, labels: &BTreeSet<String>) -> Option<Finding> {
+fn selects_nothing(object: &ManifestObject, labels: &BTreeSet<String>) -> Option<Finding> {
     if text_of(&object.value, "kind") != "NetworkPolicy" {
         return None;
     }
@@ -284,14 +285,14 @@ fn peers(rule: &Value) -> impl Iterator<Item = &Value> {
 }
 
 /// The namespaces that a new cluster has, and those that manifests make.
-fn namespaces(objects: &[Object]) -> BTreeSet<String> {
+fn namespaces(objects: &[ManifestObject]) -> BTreeSet<String> {
     let made = objects.iter().filter(|object| text_of(&object.value, "kind") == "Namespace");
     let made = made.map(|object| metadata(&object.value, "name"));
     BUILT_IN_NAMESPACES.iter().map(|name| (*name).to_owned()).chain(made).collect()
 }
 
 /// The labels that namespaces have.
-fn labels(objects: &[Object]) -> BTreeSet<String> {
+fn labels(objects: &[ManifestObject]) -> BTreeSet<String> {
     let made = objects.iter().filter(|object| text_of(&object.value, "kind") == "Namespace");
     let labels = made.filter_map(|object| object.value.get("metadata")?.get("labels")?.as_mapping());
     let keys = labels.flat_map(|labels| labels.keys().filter_map(Value::as_str).map(str::to_owned));

@@ -17,7 +17,7 @@ mod options;
 mod pod_security;
 mod surroundings;
 
-pub use finding::{Class, Finding, Verdict, When};
+pub use finding::{Class, Finding, StartVerdict, When};
 
 use crate::error::Result;
 use crate::k3s::NodeConfig;
@@ -40,10 +40,10 @@ const JUDGES: [Judge; 9] = [
 
 /// Judges a node.
 #[must_use]
-pub fn judge(judged: &NodeConfig<'_>) -> Verdict {
-    let mut verdict = Verdict::default();
+pub fn judge(node: &NodeConfig<'_>) -> StartVerdict {
+    let mut verdict = StartVerdict::default();
     for judge in JUDGES {
-        match judge(judged) {
+        match judge(node) {
             Ok(findings) => verdict.add(findings),
             Err(error) => verdict.unknown(&error),
         }

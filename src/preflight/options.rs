@@ -44,7 +44,7 @@ fn plugins(server: &ApiServer<'_>) -> Vec<Finding> {
         for name in server.list(flag).into_iter().filter(|name| !server.has_plugin(name)) {
             let message = format!(
                 "{NAME} of {} has no admission plugin {name:?}{}",
-                server.judged.minor,
+                server.node.minor,
                 server.when(&name)
             );
             let remedy = match server.meant(&name) {

@@ -5,10 +5,10 @@
 use std::collections::HashSet;
 
 use super::Finding;
-use super::admission::Own;
+use super::admission::PluginConfig;
 use super::apiserver::{ApiServer, in_file, refused};
-use crate::kubernetes::object::{self, Document, Fault, FieldType, STRINGS};
-use crate::kubernetes::yaml::Node;
+use crate::kubernetes::object::{self, Fault, FieldType, ObjectFile, STRINGS};
+use crate::kubernetes::yaml::YamlNode;
 
 const GROUP: &str = "pod-security.admission.config.k8s.io";
 const LEVELS: [&str; 3] = ["privileged", "baseline", "restricted"];
@@ -31,7 +31,7 @@ const DEFAULTS: FieldType = FieldType::Object(&[
 const EXEMPTIONS: FieldType =
     FieldType::Object(&[("usernames", STRINGS), ("namespaces", STRINGS), ("runtimeClasses", STRINGS)]);
 
-pub(super) fn judge(server: &ApiServer<'_>, own: &Own) -> Vec<Finding> {
+pub(super) fn judge(server: &ApiServer<'_>, own: &PluginConfig) -> Vec<Finding> {
     let document = match &own.document {
         Ok(Some(document)) => document,
         Ok(None) => {
@@ -50,7 +50,7 @@ pub(super) fn judge(server: &ApiServer<'_>, own: &Own) -> Vec<Finding> {
     }
 }
 
-fn refuse(own: &Own, code: &'static str, fault: &Fault) -> Finding {
+fn refuse(own: &PluginConfig, code: &'static str, fault: &Fault) -> Finding {
     let remedy = match code {
         "pod-security-version" => {
             "write the apiVersion that this minor knows, and kind: PodSecurityConfiguration"
@@ -63,7 +63,7 @@ fn refuse(own: &Own, code: &'static str, fault: &Fault) -> Finding {
     refused(code, &own.path, fault, "failed to initialize admission plugin \"PodSecurity\": ", remedy)
 }
 
-fn check(server: &ApiServer<'_>, document: &Document) -> Result<(), (&'static str, Fault)> {
+fn check(server: &ApiServer<'_>, document: &ObjectFile) -> Result<(), (&'static str, Fault)> {
     let root = &document.root;
     let syntax = |fault| ("pod-security-syntax", fault);
     let (version, kind) = document.kind().map_err(syntax)?;
@@ -96,7 +96,7 @@ fn check(server: &ApiServer<'_>, document: &Document) -> Result<(), (&'static st
     Ok(())
 }
 
-fn check_defaults(defaults: &Node) -> Result<(), (&'static str, Fault)> {
+fn check_defaults(defaults: &YamlNode) -> Result<(), (&'static str, Fault)> {
     for mode in MODES {
         let level = object::text(defaults, mode);
         if !level.is_empty() && !LEVELS.contains(&level) {
@@ -126,7 +126,7 @@ fn is_version(text: &str) -> bool {
     text == "latest" || text.strip_prefix("v1.").is_some_and(minor)
 }
 
-fn check_exemptions(exemptions: &Node) -> Result<(), (&'static str, Fault)> {
+fn check_exemptions(exemptions: &YamlNode) -> Result<(), (&'static str, Fault)> {
     type Rule = (&'static str, fn(&str) -> bool, &'static str);
     const RULES: [Rule; 3] = [
         (
@@ -160,7 +160,7 @@ fn check_exemptions(exemptions: &Node) -> Result<(), (&'static str, Fault)> {
 }
 
 /// What a configuration that the server takes does.
-fn effect(own: &Own, document: &Document) -> Vec<Finding> {
+fn effect(own: &PluginConfig, document: &ObjectFile) -> Vec<Finding> {
     let root = &document.root;
     let mut findings = Vec::new();
     if let Some(position) = document.further {

@@ -28,15 +28,15 @@ const CRITICAL: [&str; 11] = [
     "service-cidr",
 ];
 
-pub(super) fn judge(judged: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+pub(super) fn judge(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    findings.extend(no_network_policy(judged));
-    findings.extend(joins(judged));
-    match &judged.elsewhere {
+    findings.extend(no_network_policy(node));
+    findings.extend(joins(node));
+    match &node.elsewhere {
         None => {
-            findings.extend(disk(judged)?);
+            findings.extend(disk(node)?);
             findings.extend(clock());
-            findings.extend(cgroup(judged)?);
+            findings.extend(cgroup(node)?);
         }
         Some(reason) => findings.push(Finding::not_judged(
             "machine",
@@ -47,11 +47,11 @@ pub(super) fn judge(judged: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-fn no_network_policy(judged: &NodeConfig<'_>) -> Option<Finding> {
-    if judged.role == Role::Agent || !judged.is_on("disable-network-policy") {
+fn no_network_policy(node: &NodeConfig<'_>) -> Option<Finding> {
+    if node.role == Role::Agent || !node.is_on("disable-network-policy") {
         return None;
     }
-    let (_, place) = judged.value("disable-network-policy")?;
+    let (_, place) = node.value("disable-network-policy")?;
     let message =
         "disable-network-policy turns off what enforces NetworkPolicies: those of policy.yaml have no effect";
     Some(
@@ -65,11 +65,11 @@ fn no_network_policy(judged: &NodeConfig<'_>) -> Option<Finding> {
 }
 
 /// What joins a cluster gets its answers there.
-fn joins(judged: &NodeConfig<'_>) -> Option<Finding> {
-    match judged.role {
+fn joins(node: &NodeConfig<'_>) -> Option<Finding> {
+    match node.role {
         Role::Agent
-            if judged.value("server").is_none()
-                || (judged.value("token").is_none() && judged.value("token-file").is_none()) =>
+            if node.value("server").is_none()
+                || (node.value("token").is_none() && node.value("token-file").is_none()) =>
         {
             Some(Finding::not_judged(
                 "agent-join",
@@ -77,7 +77,7 @@ fn joins(judged: &NodeConfig<'_>) -> Option<Finding> {
                 "give the installer K3S_URL and K3S_TOKEN",
             ))
         }
-        Role::Server if judged.value("server").is_some() => Some(Finding::not_judged(
+        Role::Server if node.value("server").is_some() => Some(Finding::not_judged(
             "critical-settings",
             format!(
                 "this server joins another one, and exits where these differ there: {}",
@@ -90,14 +90,14 @@ fn joins(judged: &NodeConfig<'_>) -> Option<Finding> {
 }
 
 /// The audit log and its rotated files.
-fn disk(judged: &NodeConfig<'_>) -> Result<Option<Finding>> {
-    let flag = |name| judged.flag("kube-apiserver", name);
+fn disk(node: &NodeConfig<'_>) -> Result<Option<Finding>> {
+    let flag = |name| node.flag("kube-apiserver", name);
     let Some(path) = flag("audit-log-path").filter(|path| path != "-") else { return Ok(None) };
     let number = |name| flag(name).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
     // One that is being written, and those that were rotated; without a number of them there is no bound.
     let (size, backups) = (number("audit-log-maxsize"), number("audit-log-maxbackup"));
     let needed = size.saturating_mul(backups.saturating_add(1));
-    let Some(free) = judged.root.free_bytes(&judged.path(&path)?)?.map(|bytes| bytes / MEGABYTE) else {
+    let Some(free) = node.root.free_bytes(&node.path(&path)?)?.map(|bytes| bytes / MEGABYTE) else {
         return Ok(None);
     };
     if needed <= free {
@@ -111,7 +111,7 @@ fn disk(judged: &NodeConfig<'_>) -> Result<Option<Finding>> {
         message,
         "make room, or keep fewer of them: --set audit_log_maxbackup=2",
     );
-    let place = judged.place_of("kube-apiserver", "audit-log-path");
+    let place = node.place_of("kube-apiserver", "audit-log-path");
     Ok(Some(match place {
         Some(place) => finding.at(place),
         None => finding,
@@ -133,19 +133,18 @@ fn clock_at(seconds: u64) -> Option<Finding> {
     })
 }
 
-fn cgroup(judged: &NodeConfig<'_>) -> Result<Option<Finding>> {
-    if judged.minor < REFUSES_CGROUP_V1.parse()? || !judged.root.exists(&RootedPath::fixed("/sys/fs/cgroup"))
-    {
+fn cgroup(node: &NodeConfig<'_>) -> Result<Option<Finding>> {
+    if node.minor < REFUSES_CGROUP_V1.parse()? || !node.root.exists(&RootedPath::fixed("/sys/fs/cgroup")) {
         return Ok(None);
     }
     let is_v2 = host::exists("/sys/fs/cgroup/cgroup.controllers");
-    let allowed = judged.flag("kubelet", "fail-cgroupv1").is_some_and(|text| text == "false");
+    let allowed = node.flag("kubelet", "fail-cgroupv1").is_some_and(|text| text == "false");
     Ok((!is_v2 && !allowed).then(|| {
         Finding::stops(
             "cgroup-v1",
             format!(
                 "this machine has control groups of version 1, and the kubelet of {} does not start on them",
-                judged.minor
+                node.minor
             ),
             "boot with control groups of version 2: systemd.unified_cgroup_hierarchy=1",
         )

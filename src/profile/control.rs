@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use super::fields::unknown;
 use crate::embedded;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// The number of a control in a benchmark, such as 1.2.16. Sorts by its parts as numbers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,7 +51,7 @@ impl FromStr for ControlId {
             .map(|part| part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse().ok()).flatten())
             .collect();
         parts.map(Self).ok_or_else(|| {
-            Error::new(Kind::BadInput, format!("{text:?} is not the number of a control"))
+            Error::new(ErrorKind::BadInput, format!("{text:?} is not the number of a control"))
                 .hint("write it as \"1.2.16\"")
         })
     }
@@ -65,22 +65,22 @@ pub fn titles() -> &'static BTreeMap<String, String> {
 }
 
 /// The numbers that a benchmark gives to the controls, by their names.
-pub type Numbers = BTreeMap<String, Vec<ControlId>>;
+pub type ControlNumbers = BTreeMap<String, Vec<ControlId>>;
 
 /// Which controls a run is about (`--only`, `--skip`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Selection {
+pub struct ControlSelection {
     only: Option<BTreeSet<String>>,
     skip: BTreeSet<String>,
 }
 
-impl Selection {
+impl ControlSelection {
     /// Reads what the user named: numbers (1.2.16), sections (5.2) or names (audit-log-path).
     ///
     /// # Errors
-    /// [`Kind::BadInput`] for one that the benchmark or the tool does not have, and for one that cannot be
+    /// [`ErrorKind::BadInput`] for one that the benchmark or the tool does not have, and for one that cannot be
     /// skipped alone.
-    pub fn new(only: &[String], skip: &[String], benchmark: &str, numbers: &Numbers) -> Result<Self> {
+    pub fn new(only: &[String], skip: &[String], benchmark: &str, numbers: &ControlNumbers) -> Result<Self> {
         let titles = titles();
         let find = |word: &String| find(word, benchmark, numbers, titles);
         let only: BTreeSet<String> =
@@ -113,7 +113,7 @@ impl Selection {
 fn find(
     word: &str,
     benchmark: &str,
-    numbers: &Numbers,
+    numbers: &ControlNumbers,
     titles: &BTreeMap<String, String>,
 ) -> Result<Vec<String>> {
     let found: Vec<String> = match word.parse::<ControlId>() {
@@ -129,24 +129,24 @@ fn find(
     }
     if word.starts_with(|c: char| c.is_ascii_digit()) {
         let error = Error::new(
-            Kind::BadInput,
+            ErrorKind::BadInput,
             format!("control {word} of benchmark {benchmark} is not one that k3s-harden sets"),
         );
         return Err(error.hint(format!("`k3s-harden profile show cis-{benchmark}` lists those it does")));
     }
     let names: Vec<&String> = titles.keys().collect();
-    Err(unknown(Error::new(Kind::BadInput, format!("unknown control {word:?}")), word, &names))
+    Err(unknown(Error::new(ErrorKind::BadInput, format!("unknown control {word:?}")), word, &names))
 }
 
 /// Refuses to skip one number where the same lines serve several: it would silently skip them all.
-fn check_skip(word: &str, numbers: &Numbers) -> Result<()> {
+fn check_skip(word: &str, numbers: &ControlNumbers) -> Result<()> {
     let Ok(id) = word.parse::<ControlId>() else { return Ok(()) };
     for (name, ids) in numbers {
         if let (true, Some(other)) =
             (ids.iter().any(|known| known.within(&id)), ids.iter().find(|known| !known.within(&id)))
         {
             let error = Error::new(
-                Kind::BadInput,
+                ErrorKind::BadInput,
                 format!("control {word} cannot be skipped alone: the same lines serve {other}"),
             );
             return Err(error
@@ -160,7 +160,7 @@ fn check_skip(word: &str, numbers: &Numbers) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn numbers() -> Numbers {
+    fn numbers() -> ControlNumbers {
         let id = |text: &str| text.parse().unwrap();
         BTreeMap::from([
             ("audit-log-path".into(), vec![id("1.2.16")]),
@@ -169,9 +169,9 @@ mod tests {
         ])
     }
 
-    fn select(only: &[&str], skip: &[&str]) -> Result<Selection> {
+    fn select(only: &[&str], skip: &[&str]) -> Result<ControlSelection> {
         let owned = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
-        Selection::new(&owned(only), &owned(skip), "1.12", &numbers())
+        ControlSelection::new(&owned(only), &owned(skip), "1.12", &numbers())
     }
 
     #[test]

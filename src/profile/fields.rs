@@ -2,19 +2,19 @@
 
 use serde_json::{Map, Value};
 
-use super::source::Source;
-use crate::error::{Error, Kind, Place, Result};
+use super::source::SourceText;
+use crate::error::{Error, ErrorKind, Place, Result};
 
 /// Where a document came from: a text with positions, or one that is built in.
 #[derive(Debug, Clone)]
-pub enum Text {
+pub enum DocumentText {
     /// A file of the user's.
-    File(Source),
+    File(SourceText),
     /// A file of ours, by its name in the project.
     BuiltIn(String),
 }
 
-impl Text {
+impl DocumentText {
     /// Returns the name under which the user knows the text.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -36,7 +36,7 @@ impl Text {
     /// Returns an error at the value under `path`.
     #[must_use]
     pub fn error(&self, path: &[&str], message: impl Into<String>) -> Error {
-        Error::new(Kind::BadInput, message).at(self.place(path))
+        Error::new(ErrorKind::BadInput, message).at(self.place(path))
     }
 
     /// Returns an error at the key that `path` ends with.
@@ -52,7 +52,7 @@ impl Text {
 /// The keys of one mapping that have not been taken yet.
 #[derive(Debug)]
 pub(crate) struct Fields<'a> {
-    text: &'a Text,
+    text: &'a DocumentText,
     path: Vec<&'a str>,
     map: Map<String, Value>,
     known: Vec<&'static str>,
@@ -62,8 +62,8 @@ impl<'a> Fields<'a> {
     /// Begins to read `value`, which stands under `path`; null is an empty mapping.
     ///
     /// # Errors
-    /// [`Kind::BadInput`] where `value` is something else than a mapping.
-    pub(crate) fn new(text: &'a Text, path: &[&'a str], value: Value) -> Result<Self> {
+    /// [`ErrorKind::BadInput`] where `value` is something else than a mapping.
+    pub(crate) fn new(text: &'a DocumentText, path: &[&'a str], value: Value) -> Result<Self> {
         let map = match value {
             Value::Object(map) => map,
             Value::Null => Map::new(),
@@ -84,7 +84,7 @@ impl<'a> Fields<'a> {
     /// Takes a text.
     ///
     /// # Errors
-    /// [`Kind::BadInput`] where it is something else.
+    /// [`ErrorKind::BadInput`] where it is something else.
     pub(crate) fn text(&mut self, key: &'static str) -> Result<Option<String>> {
         match self.take(key) {
             None => Ok(None),
@@ -106,7 +106,7 @@ impl<'a> Fields<'a> {
     /// Ends the reading.
     ///
     /// # Errors
-    /// [`Kind::BadInput`] for the first key that nobody took, with the nearest known one.
+    /// [`ErrorKind::BadInput`] for the first key that nobody took, with the nearest known one.
     pub(crate) fn finish(self) -> Result<()> {
         let Some(key) = self.map.keys().next() else { return Ok(()) };
         let mut path = self.path.clone();
@@ -178,9 +178,9 @@ mod tests {
 
     #[test]
     fn every_key_is_asked_for() {
-        let source = Source::new("p.yaml", b"name: x\nextend: y\n".to_vec()).unwrap();
+        let source = SourceText::new("p.yaml", b"name: x\nextend: y\n".to_vec()).unwrap();
         let value = source.value().unwrap();
-        let text = Text::File(source);
+        let text = DocumentText::File(source);
         let mut fields = Fields::new(&text, &[], value).unwrap();
         assert_eq!(fields.text("name").unwrap().as_deref(), Some("x"));
         assert!(fields.take("extends").is_none());

@@ -5,14 +5,14 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::control::{Numbers, Selection};
-use super::fields::{Text, unknown};
+use super::control::{ControlNumbers, ControlSelection};
+use super::document::{ProfileDocument, read_settings};
+use super::fields::{DocumentText, unknown};
 use super::resolved::{Profile, Resolved};
 use super::setting::{self, Declaration};
-use super::source::Source;
-use super::written::{ProfileDocument, read_settings};
+use super::source::SourceText;
 use crate::embedded;
-use crate::error::{Error, Kind, Place, Result};
+use crate::error::{Error, ErrorKind, Place, Result};
 use crate::version::KubernetesMinor;
 
 /// The key of a settings file that is no setting: what somebody has accepted (see [`crate::verify::waivers`]). It
@@ -23,13 +23,13 @@ pub const MAX_EXTENDS: usize = 16;
 
 /// What is asked for: everything that decides what a node should be, but the node itself.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct ProfileRequest {
     /// Profiles in the order of `--profile`: built-in names, `cis`, or paths of files.
     pub profiles: Vec<String>,
     /// The Kubernetes minor.
     pub minor: KubernetesMinor,
     /// The site's settings file, if there is one.
-    pub settings: Option<Source>,
+    pub settings: Option<SourceText>,
     /// Single settings, later ones over earlier ones.
     pub assignments: Vec<Assignment>,
     /// `--only`.
@@ -73,14 +73,14 @@ impl fmt::Display for Origin {
 }
 
 /// Opens a file of the user's by the path that the user gave.
-pub type Open<'a> = dyn Fn(&str) -> Result<Source> + 'a;
+pub type OpenFile<'a> = dyn Fn(&str) -> Result<SourceText> + 'a;
 
-impl Request {
+impl ProfileRequest {
     /// Merges and checks everything.
     ///
     /// # Errors
-    /// [`Kind::BadInput`] where something is unknown, does not fit, or contradicts something else.
-    pub fn resolve(&self, open: &Open<'_>) -> Result<Profile> {
+    /// [`ErrorKind::BadInput`] where something is unknown, does not fit, or contradicts something else.
+    pub fn resolve(&self, open: &OpenFile<'_>) -> Result<Profile> {
         let best = self.minor.default_profile()?;
         let layers = self.layers(&best, open)?;
         let benchmark_layer = benchmark_layer(&layers)?;
@@ -93,7 +93,7 @@ impl Request {
 
         let numbers = layers[benchmark_layer].numbers();
         let benchmark = layers[benchmark_layer].benchmark().unwrap_or_default().to_owned();
-        let selection = Selection::new(&self.only, &self.skip, &benchmark, &numbers)?;
+        let selection = ControlSelection::new(&self.only, &self.skip, &benchmark, &numbers)?;
         let mut values = BTreeMap::new();
         for (name, declaration) in declarations {
             let in_profile = layers.iter().rev().find_map(|layer| layer.value(name, self.minor));
@@ -114,14 +114,14 @@ impl Request {
         Ok(Profile { minor: self.minor, names, benchmark, numbers, selection, values })
     }
 
-    fn layers(&self, best: &str, open: &Open<'_>) -> Result<Vec<Layer>> {
+    fn layers(&self, best: &str, open: &OpenFile<'_>) -> Result<Vec<ProfileLayer>> {
         let mut names: Vec<&str> = self.profiles.iter().map(String::as_str).collect();
         names.dedup();
         let mut layers =
-            names.iter().map(|name| Layer::load(name, best, open)).collect::<Result<Vec<_>>>()?;
+            names.iter().map(|name| ProfileLayer::load(name, best, open)).collect::<Result<Vec<_>>>()?;
         // Overlays alone go over the benchmark that fits the minor best.
         if layers.iter().all(|layer| layer.benchmark().is_none()) {
-            layers.insert(0, Layer::load("cis", best, open)?);
+            layers.insert(0, ProfileLayer::load("cis", best, open)?);
         }
         Ok(layers)
     }
@@ -133,7 +133,7 @@ impl Request {
     ) -> Result<BTreeMap<String, Resolved>> {
         let mut values = BTreeMap::new();
         if let Some(source) = &self.settings {
-            let text = Text::File(source.clone());
+            let text = DocumentText::File(source.clone());
             let mut written = source.value()?;
             if let Value::Object(map) = &mut written {
                 map.remove(WAIVERS);
@@ -148,7 +148,7 @@ impl Request {
         }
         for Assignment { name, text, origin } in &self.assignments {
             let Some(declaration) = declarations.get(name) else {
-                let error = Error::new(Kind::BadInput, format!("{origin}: unknown setting {name:?}"));
+                let error = Error::new(ErrorKind::BadInput, format!("{origin}: unknown setting {name:?}"));
                 return Err(setting::unknown_setting(error, name, declarations, &[]));
             };
             let value =
@@ -164,18 +164,19 @@ impl Request {
         if declaration.kubernetes.contains(self.minor) || matches!(value, Value::Null | Value::Bool(false)) {
             return Ok(());
         }
-        let error = Error::new(Kind::BadInput, format!("{name} does nothing on Kubernetes {}", self.minor));
+        let error =
+            Error::new(ErrorKind::BadInput, format!("{name} does nothing on Kubernetes {}", self.minor));
         Err(error.hint(format!("it is for {}: leave it out", declaration.kubernetes)))
     }
 }
 
 /// One `--profile` with all that it extends, the root first.
-struct Layer {
+struct ProfileLayer {
     documents: Vec<ProfileDocument>,
 }
 
-impl Layer {
-    fn load(name: &str, best: &str, open: &Open<'_>) -> Result<Self> {
+impl ProfileLayer {
+    fn load(name: &str, best: &str, open: &OpenFile<'_>) -> Result<Self> {
         let mut documents: Vec<ProfileDocument> = Vec::new();
         let mut next = Some(name.to_owned());
         while let Some(name) = next {
@@ -206,8 +207,8 @@ impl Layer {
         self.documents.iter().rev().find_map(|document| document.benchmark.as_deref())
     }
 
-    fn numbers(&self) -> Numbers {
-        let mut numbers = Numbers::new();
+    fn numbers(&self) -> ControlNumbers {
+        let mut numbers = ControlNumbers::new();
         for document in &self.documents {
             numbers.extend(document.controls.clone());
         }
@@ -237,20 +238,27 @@ impl Layer {
             return Ok(());
         }
         let message = format!("profile {} fits Kubernetes {range}, not {minor}", self.leaf().name);
-        Err(Error::new(Kind::BadInput, message)
+        Err(Error::new(ErrorKind::BadInput, message)
             .hint(format!("for {minor} use --profile {best}, or --profile cis, which picks it")))
     }
 }
 
-fn load(name: &str, best: &str, by: Option<&ProfileDocument>, open: &Open<'_>) -> Result<ProfileDocument> {
+fn load(
+    name: &str,
+    best: &str,
+    by: Option<&ProfileDocument>,
+    open: &OpenFile<'_>,
+) -> Result<ProfileDocument> {
     if let Some(document) = ProfileDocument::built_in(if name == "cis" { best } else { name }) {
         return Ok(document);
     }
     let is_file = name.contains('/') || name.ends_with(".yaml") || name.ends_with(".yml");
     if !is_file {
         let message = format!("unknown profile {name:?}");
-        let error = by
-            .map_or_else(|| Error::new(Kind::BadInput, &message), |by| by.text.error(&["extends"], &message));
+        let error = by.map_or_else(
+            || Error::new(ErrorKind::BadInput, &message),
+            |by| by.text.error(&["extends"], &message),
+        );
         let mut names = embedded::profile_names();
         names.insert(0, "cis");
         return Err(unknown(error, name, &names).hint("the path of a file contains a slash: ./site.yaml"));
@@ -258,7 +266,7 @@ fn load(name: &str, best: &str, by: Option<&ProfileDocument>, open: &Open<'_>) -
     // What a file extends lies beside it; without ./ a circle closes at its second file.
     let name = if by.is_some() { name.trim_start_matches("./") } else { name };
     let path = match by.map(|by| &by.text) {
-        Some(Text::File(source)) if !name.starts_with('/') => source
+        Some(DocumentText::File(source)) if !name.starts_with('/') => source
             .name()
             .rsplit_once('/')
             .map_or_else(|| name.to_owned(), |(folder, _)| format!("{folder}/{name}")),
@@ -268,11 +276,11 @@ fn load(name: &str, best: &str, by: Option<&ProfileDocument>, open: &Open<'_>) -
     let value = source.value()?;
     let stem = path.rsplit('/').next().unwrap_or(&path);
     let stem = stem.trim_end_matches(".yaml").trim_end_matches(".yml").to_owned();
-    ProfileDocument::read(Text::File(source), &stem, value)
+    ProfileDocument::read(DocumentText::File(source), &stem, value)
 }
 
 /// Finds the layer whose benchmark counts; all that name one must name the same.
-fn benchmark_layer(layers: &[Layer]) -> Result<usize> {
+fn benchmark_layer(layers: &[ProfileLayer]) -> Result<usize> {
     let mut found: Option<usize> = None;
     for (index, layer) in layers.iter().enumerate() {
         let Some(benchmark) = layer.benchmark() else { continue };
@@ -284,7 +292,7 @@ fn benchmark_layer(layers: &[Layer]) -> Result<usize> {
                     first.leaf().name,
                     layer.leaf().name
                 );
-                return Err(Error::new(Kind::BadInput, message).hint("name one of them only"));
+                return Err(Error::new(ErrorKind::BadInput, message).hint("name one of them only"));
             }
         }
         found.get_or_insert(index);
@@ -294,12 +302,12 @@ fn benchmark_layer(layers: &[Layer]) -> Result<usize> {
 
 /// Refuses two overlays that set the same setting differently, unless one extends the other or the site decides.
 fn check_contradictions(
-    layers: &[Layer],
+    layers: &[ProfileLayer],
     benchmark_layer: usize,
     assigned: &BTreeMap<String, Resolved>,
     minor: KubernetesMinor,
 ) -> Result<()> {
-    let overlays: Vec<&Layer> = layers
+    let overlays: Vec<&ProfileLayer> = layers
         .iter()
         .enumerate()
         .filter(|(index, _)| *index != benchmark_layer)
@@ -319,7 +327,7 @@ fn check_contradictions(
                 };
                 if a != b {
                     let message = format!("{name} is {b} here and {a} in {at}: the overlays contradict");
-                    return Err(Error::new(Kind::BadInput, message).at(place).hint(format!(
+                    return Err(Error::new(ErrorKind::BadInput, message).at(place).hint(format!(
                         "let one say `extends: {}`, or decide with --set {name}=…",
                         earlier.leaf().name
                     )));

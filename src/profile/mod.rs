@@ -1,7 +1,7 @@
 //! What should be? Profiles, settings, controls and Kubernetes minors.
 //!
 //! ```text
-//! profiles/*.yaml, files ──▶ ProfileDocument ──▶ Request::resolve ──▶ Profile
+//! profiles/*.yaml, files ──▶ ProfileDocument ──▶ ProfileRequest::resolve ──▶ Profile
 //!                             (as written)        (merged, checked)    (for one minor)
 //! ```
 //!
@@ -9,23 +9,23 @@
 //! reads no file: who calls it hands it an opener.
 
 mod control;
+mod document;
 mod fields;
 mod input;
 mod resolved;
 mod setting;
 mod source;
 mod table;
-mod written;
 
-pub use control::{ControlId, Numbers, Selection, titles};
-pub use fields::Text;
+pub use control::{ControlId, ControlNumbers, ControlSelection, titles};
+pub use document::{ProfileDocument, read_settings};
+pub use fields::DocumentText;
 pub(crate) use fields::{Fields, describe, nearest, unknown};
-pub use input::{Assignment, MAX_EXTENDS, Open, Origin, Request, WAIVERS};
+pub use input::{Assignment, MAX_EXTENDS, OpenFile, Origin, ProfileRequest, WAIVERS};
 pub use resolved::{Profile, Resolved};
 pub use setting::{CIPHER_SUITES, Declaration, MAX_LIST_ITEMS, MAX_TEXT_BYTES, declarations};
-pub use source::{MAX_NESTING, MAX_SOURCE_BYTES, MAX_VALUES, Source};
+pub use source::{MAX_NESTING, MAX_SOURCE_BYTES, MAX_VALUES, SourceText};
 pub use table::{Accepts, ArgumentRow, ArgumentTable, KeyRow, PluginRow, RemovedPlugin, SysctlRow, ValueOf};
-pub use written::{ProfileDocument, read_settings};
 
 /// Returns the names of the built-in profiles, oldest benchmark first and overlays last.
 #[must_use]

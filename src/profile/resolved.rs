@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::control::{ControlId, Numbers, Selection};
+use super::control::{ControlId, ControlNumbers, ControlSelection};
 use super::input::Origin;
 use crate::version::KubernetesMinor;
 
@@ -18,9 +18,9 @@ pub struct Profile {
     /// The benchmark, such as 1.12.
     pub benchmark: String,
     /// The benchmark's numbers of the controls.
-    pub numbers: Numbers,
+    pub numbers: ControlNumbers,
     /// Which controls the run is about.
-    pub selection: Selection,
+    pub selection: ControlSelection,
     /// Every setting by its name.
     pub values: BTreeMap<String, Resolved>,
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::fields::{describe, unknown};
 use super::input::WAIVERS;
 use crate::embedded;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::version::{KubernetesMinor, MinorRange};
 
 /// Longest text that a setting takes, in bytes.
@@ -22,10 +22,10 @@ pub const MAX_LIST_ITEMS: usize = 1000;
 #[serde(deny_unknown_fields)]
 pub struct Declaration {
     #[serde(rename = "type")]
-    kind: Type,
+    kind: SettingType,
     #[serde(default)]
     choices: Vec<String>,
-    of: Option<Form>,
+    of: Option<TextForm>,
     minimum: Option<i64>,
     maximum: Option<i64>,
     #[serde(default)]
@@ -40,7 +40,7 @@ pub struct Declaration {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Type {
+enum SettingType {
     Boolean,
     Integer,
     Choice,
@@ -55,7 +55,7 @@ enum Type {
 /// The form that a text, or each item of a list, must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Form {
+enum TextForm {
     Namespace,
     RuntimeClass,
     Name,
@@ -65,7 +65,7 @@ enum Form {
 
 /// A value that does not fit: the path to it inside the value, and what was expected there.
 #[derive(Debug)]
-pub struct Misfit {
+pub struct InvalidValue {
     /// Keys and list indices from the value down.
     pub path: Vec<String>,
     /// What was expected and found.
@@ -74,7 +74,7 @@ pub struct Misfit {
     pub hint: String,
 }
 
-impl Misfit {
+impl InvalidValue {
     fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { path: Vec::new(), message: message.into(), hint: hint.into() }
     }
@@ -102,7 +102,7 @@ pub const CIPHER_SUITES: [&str; 13] = [
     "TLS_RSA_WITH_AES_256_GCM_SHA384",
 ];
 
-type Fit<T> = std::result::Result<T, Misfit>;
+type Fit<T> = std::result::Result<T, InvalidValue>;
 
 /// Returns every setting by its name.
 #[must_use]
@@ -138,17 +138,17 @@ impl Declaration {
     #[must_use]
     pub fn type_in_words(&self) -> String {
         let mut words = match self.kind {
-            Type::Boolean => "true or false".to_owned(),
-            Type::Integer => {
+            SettingType::Boolean => "true or false".to_owned(),
+            SettingType::Integer => {
                 format!("a number from {} to {}", self.minimum.unwrap_or(0), self.maximum.unwrap_or(i64::MAX))
             }
-            Type::Choice => format!("one of {}", self.choices.join(", ")),
-            Type::Text => format!("{}, as text", self.of.map_or("text", Form::in_words)),
-            Type::List => format!("a list, each item {}", self.of.map_or("text", Form::in_words)),
-            Type::Duration => "a duration such as \"300s\" or \"5m\"".to_owned(),
-            Type::Mode => "a file mode in quotes, such as \"0600\"".to_owned(),
-            Type::Path => "the path of a file".to_owned(),
-            Type::EventRateLimits => "a list of {type, qps, burst, cacheSize}".to_owned(),
+            SettingType::Choice => format!("one of {}", self.choices.join(", ")),
+            SettingType::Text => format!("{}, as text", self.of.map_or("text", TextForm::in_words)),
+            SettingType::List => format!("a list, each item {}", self.of.map_or("text", TextForm::in_words)),
+            SettingType::Duration => "a duration such as \"300s\" or \"5m\"".to_owned(),
+            SettingType::Mode => "a file mode in quotes, such as \"0600\"".to_owned(),
+            SettingType::Path => "the path of a file".to_owned(),
+            SettingType::EventRateLimits => "a list of {type, qps, burst, cacheSize}".to_owned(),
         };
         if self.optional {
             words.push_str(", or null");
@@ -165,14 +165,14 @@ impl Declaration {
             return Ok(Value::Null);
         }
         let value = match self.kind {
-            Type::Boolean if text == "true" || text == "false" => Value::Bool(text == "true"),
-            Type::Integer => text.parse::<i64>().map_or_else(|_| text.into(), Value::from),
-            Type::List | Type::EventRateLimits if text.trim_start().starts_with('[') => {
+            SettingType::Boolean if text == "true" || text == "false" => Value::Bool(text == "true"),
+            SettingType::Integer => text.parse::<i64>().map_or_else(|_| text.into(), Value::from),
+            SettingType::List | SettingType::EventRateLimits if text.trim_start().starts_with('[') => {
                 serde_yaml::from_str(text)
-                    .map_err(|_| Misfit::new("this is not a YAML list", "write it as [a, b]"))?
+                    .map_err(|_| InvalidValue::new("this is not a YAML list", "write it as [a, b]"))?
             }
-            Type::List if text.is_empty() => json!([]),
-            Type::List => text.split(',').map(str::trim).collect::<Vec<_>>().into(),
+            SettingType::List if text.is_empty() => json!([]),
+            SettingType::List => text.split(',').map(str::trim).collect::<Vec<_>>().into(),
             _ => text.into(),
         };
         self.check(&value)
@@ -185,21 +185,21 @@ impl Declaration {
     pub fn check(&self, value: &Value) -> Fit<Value> {
         match (self.kind, value) {
             (_, Value::Null) if self.optional => {}
-            (Type::Boolean, Value::Bool(_)) => {}
-            (Type::Integer, Value::Number(number)) if number.is_i64() || number.is_u64() => {
+            (SettingType::Boolean, Value::Bool(_)) => {}
+            (SettingType::Integer, Value::Number(number)) if number.is_i64() || number.is_u64() => {
                 let number = number.as_i64().unwrap_or(i64::MAX);
                 let (minimum, maximum) = (self.minimum.unwrap_or(0), self.maximum.unwrap_or(i64::MAX));
                 if !(minimum..=maximum).contains(&number) {
                     return Err(self.misfit(value));
                 }
             }
-            (Type::Choice, Value::String(text)) if self.choices.contains(text) => {}
-            (Type::Text, Value::String(text)) if self.of.is_none_or(|form| form.fits(text)) => {}
-            (Type::Duration, Value::String(text)) if is_duration(text) => {}
-            (Type::Mode, Value::String(text)) if text.parse::<crate::mode::FileMode>().is_ok() => {}
-            (Type::Path, Value::String(text)) if is_path(text) => {}
-            (Type::List, Value::Array(items)) => return self.check_list(items),
-            (Type::EventRateLimits, Value::Array(items)) => check_limits(items)?,
+            (SettingType::Choice, Value::String(text)) if self.choices.contains(text) => {}
+            (SettingType::Text, Value::String(text)) if self.of.is_none_or(|form| form.fits(text)) => {}
+            (SettingType::Duration, Value::String(text)) if is_duration(text) => {}
+            (SettingType::Mode, Value::String(text)) if text.parse::<crate::mode::FileMode>().is_ok() => {}
+            (SettingType::Path, Value::String(text)) if is_path(text) => {}
+            (SettingType::List, Value::Array(items)) => return self.check_list(items),
+            (SettingType::EventRateLimits, Value::Array(items)) => check_limits(items)?,
             _ => return Err(self.misfit(value)),
         }
         Ok(value.clone())
@@ -208,37 +208,37 @@ impl Declaration {
     /// Tells whether the value must be written in quotes, because a plain scalar reads as something else.
     #[must_use]
     pub fn needs_quotes(&self) -> bool {
-        self.kind == Type::Mode
+        self.kind == SettingType::Mode
     }
 
     /// Tells whether the value names a file.
     #[must_use]
     pub fn is_path(&self) -> bool {
-        self.kind == Type::Path
+        self.kind == SettingType::Path
     }
 
     /// Returns the misfit of a value of the wrong type or out of range.
     #[must_use]
-    pub fn misfit(&self, value: &Value) -> Misfit {
+    pub fn misfit(&self, value: &Value) -> InvalidValue {
         let hint = match self.kind {
-            Type::Mode => "modes are octal: write \"0600\", in quotes".to_owned(),
+            SettingType::Mode => "modes are octal: write \"0600\", in quotes".to_owned(),
             _ => format!("write {}", self.type_in_words()),
         };
-        Misfit::new(format!("{} does not fit", describe(value)), hint)
+        InvalidValue::new(format!("{} does not fit", describe(value)), hint)
     }
 
     fn check_list(&self, items: &[Value]) -> Fit<Value> {
         if items.len() > MAX_LIST_ITEMS {
-            return Err(Misfit::new(
+            return Err(InvalidValue::new(
                 format!("the list has {} items", items.len()),
                 format!("the limit is {MAX_LIST_ITEMS}"),
             ));
         }
         let mut kept: Vec<&str> = Vec::new();
         for (index, item) in items.iter().enumerate() {
-            let words = self.of.map_or("text", Form::in_words);
+            let words = self.of.map_or("text", TextForm::in_words);
             let misfit = || {
-                Misfit::new(format!("{} is not {words}", describe(item)), format!("write {words}"))
+                InvalidValue::new(format!("{} is not {words}", describe(item)), format!("write {words}"))
                     .under(&index)
             };
             let text =
@@ -266,7 +266,7 @@ pub(super) fn by_minor(value: &Value, minor: KubernetesMinor) -> Option<&Value> 
     }
 }
 
-impl Form {
+impl TextForm {
     fn in_words(self) -> &'static str {
         match self {
             Self::Namespace => "the name of a namespace",
@@ -338,21 +338,21 @@ fn check_limits(items: &[Value]) -> Fit<()> {
     const TYPES: [&str; 4] = ["Server", "Namespace", "User", "SourceAndObject"];
     const KEYS: [&str; 4] = ["type", "qps", "burst", "cacheSize"];
     if items.is_empty() {
-        return Err(Misfit::new(
+        return Err(InvalidValue::new(
             "there are no limits",
             "the API server does not start without one: write [{type: Server, qps: 5000, burst: 20000}]",
         ));
     }
     for (index, item) in items.iter().enumerate() {
         let Some(limit) = item.as_object() else {
-            return Err(Misfit::new(
+            return Err(InvalidValue::new(
                 format!("{} is not a limit", describe(item)),
                 "write {type: Server, qps: 5000, burst: 20000}",
             )
             .under(&index));
         };
         if let Some(key) = limit.keys().find(|key| !KEYS.contains(&key.as_str())) {
-            return Err(Misfit::new(
+            return Err(InvalidValue::new(
                 format!("unknown key {key:?}"),
                 format!("known are {}", KEYS.join(", ")),
             )
@@ -360,9 +360,12 @@ fn check_limits(items: &[Value]) -> Fit<()> {
             .under(&index));
         }
         if !limit.get("type").and_then(Value::as_str).is_some_and(|kind| TYPES.contains(&kind)) {
-            return Err(Misfit::new("a limit has a type", format!("write one of {}", TYPES.join(", ")))
-                .under("type")
-                .under(&index));
+            return Err(InvalidValue::new(
+                "a limit has a type",
+                format!("write one of {}", TYPES.join(", ")),
+            )
+            .under("type")
+            .under(&index));
         }
         for (key, least, required) in [("qps", 1, true), ("burst", 1, true), ("cacheSize", 0, false)] {
             let fits = match limit.get(key) {
@@ -373,7 +376,7 @@ fn check_limits(items: &[Value]) -> Fit<()> {
             };
             if !fits {
                 let hint = format!("write a number from {least} to {}", i32::MAX);
-                return Err(Misfit::new(format!("{key} does not fit"), hint).under(key).under(&index));
+                return Err(InvalidValue::new(format!("{key} does not fit"), hint).under(key).under(&index));
             }
         }
     }
@@ -382,8 +385,8 @@ fn check_limits(items: &[Value]) -> Fit<()> {
 
 /// Turns a misfit of the setting `name`, given on the command line, into an error.
 #[must_use]
-pub(super) fn misfit_error(name: &str, origin: &str, misfit: &Misfit) -> Error {
-    Error::new(Kind::BadInput, format!("{origin}: {name}: {}", misfit.message)).hint(misfit.hint.clone())
+pub(super) fn misfit_error(name: &str, origin: &str, misfit: &InvalidValue) -> Error {
+    Error::new(ErrorKind::BadInput, format!("{origin}: {name}: {}", misfit.message)).hint(misfit.hint.clone())
 }
 
 #[cfg(test)]

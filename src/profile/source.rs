@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use granit_parser::{Event, Parser, ScalarStyle, Span};
 use serde_json::Value;
 
-use crate::error::{Error, Kind, Place, Result};
+use crate::error::{Error, ErrorKind, Place, Result};
 
 /// Largest profile, settings file or audit policy, in bytes.
 pub const MAX_SOURCE_BYTES: usize = 256 * 1024;
@@ -20,41 +20,41 @@ pub const MAX_VALUES: usize = 100_000;
 
 /// A text with the name under which the user knows it.
 #[derive(Debug, Clone)]
-pub struct Source {
+pub struct SourceText {
     name: String,
     text: String,
 }
 
 /// Where a value stands, and whether it is written without quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Spot {
+pub struct ValuePosition {
     /// Line and column, from 1.
     pub position: (usize, usize),
     /// Whether it is a plain scalar.
     pub plain: bool,
 }
 
-impl Source {
+impl SourceText {
     /// Wraps `bytes` and checks them: size, encoding, syntax, nesting, one document, no key twice.
     ///
     /// # Errors
-    /// [`Kind::BadInput`] with the place.
+    /// [`ErrorKind::BadInput`] with the place.
     pub fn new(name: impl Into<String>, bytes: Vec<u8>) -> Result<Self> {
         let name = name.into();
         let at = |position| Place { file: name.clone(), position };
         if bytes.len() > MAX_SOURCE_BYTES {
             let error =
-                Error::new(Kind::BadInput, format!("the file is larger than {MAX_SOURCE_BYTES} bytes"));
+                Error::new(ErrorKind::BadInput, format!("the file is larger than {MAX_SOURCE_BYTES} bytes"));
             return Err(error.at(at(None)));
         }
         let text = String::from_utf8(bytes).map_err(|error| {
             let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
             let column = good.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
-            Error::new(Kind::BadInput, "this is not UTF-8").at(at(Some((line, column))))
+            Error::new(ErrorKind::BadInput, "this is not UTF-8").at(at(Some((line, column))))
         })?;
         check(&text).map_err(|(position, message, hint)| {
-            let error = Error::new(Kind::BadInput, message).at(at(Some(position)));
+            let error = Error::new(ErrorKind::BadInput, message).at(at(Some(position)));
             if hint.is_empty() { error } else { error.hint(hint) }
         })?;
         Ok(Self { name, text })
@@ -75,7 +75,7 @@ impl Source {
     /// Returns the document; an empty text is null.
     ///
     /// # Errors
-    /// [`Kind::BadInput`] with the place.
+    /// [`ErrorKind::BadInput`] with the place.
     pub fn value(&self) -> Result<Value> {
         if Parser::new_from_str(&self.text).flatten().all(|(event, _)| !is_content(&event)) {
             return Ok(Value::Null);
@@ -93,14 +93,14 @@ impl Source {
     /// Returns an error at the value under `path` (keys, and numbers for items of lists).
     #[must_use]
     pub fn error(&self, path: &[&str], message: impl Into<String>) -> Error {
-        Error::new(Kind::BadInput, message).at(self.place(path))
+        Error::new(ErrorKind::BadInput, message).at(self.place(path))
     }
 
     /// Returns an error at the key that `path` ends with.
     #[must_use]
     pub fn error_at_key(&self, path: &[&str], message: impl Into<String>) -> Error {
         let position = locate(&self.text, path, true).map(|spot| spot.position);
-        Error::new(Kind::BadInput, message).at(Place { file: self.name.clone(), position })
+        Error::new(ErrorKind::BadInput, message).at(Place { file: self.name.clone(), position })
     }
 
     /// Returns the place of the value under `path`, or of the nearest thing around it that is there.
@@ -112,13 +112,13 @@ impl Source {
 
     /// Returns where and how the value under `path` is written.
     #[must_use]
-    pub fn spot(&self, path: &[&str]) -> Option<Spot> {
+    pub fn spot(&self, path: &[&str]) -> Option<ValuePosition> {
         locate(&self.text, path, false)
     }
 
     /// Returns where and how the key that `path` ends with is written.
     #[must_use]
-    pub fn key_spot(&self, path: &[&str]) -> Option<Spot> {
+    pub fn key_spot(&self, path: &[&str]) -> Option<ValuePosition> {
         locate(&self.text, path, true)
     }
 
@@ -127,7 +127,7 @@ impl Source {
         let text = error.to_string();
         // The place is said in front, as everywhere else.
         let message = text.split(" at line ").next().unwrap_or(&text).to_owned();
-        Error::new(Kind::BadInput, message).at(Place { file: self.name.clone(), position })
+        Error::new(ErrorKind::BadInput, message).at(Place { file: self.name.clone(), position })
     }
 }
 
@@ -163,20 +163,20 @@ fn not_finite(value: &serde_yaml::Value) -> Option<Vec<String>> {
 type Complaint = ((usize, usize), String, &'static str);
 
 /// One container on the way down: the keys of a mapping seen so far, or a list.
-enum Level {
+enum OpenLevel {
     Mapping { keys: BTreeSet<String>, key: Option<String> },
     Sequence { index: usize },
 }
 
 /// Counts the values of a text as if its aliases were written out: a file of 200 kB can hold gigabytes.
 #[derive(Default)]
-struct Count {
+struct ValueCount {
     total: usize,
     anchors: BTreeMap<usize, usize>,
     open: Vec<(usize, usize)>,
 }
 
-impl Count {
+impl ValueCount {
     /// Takes a value of `size` and returns whether there are too many.
     fn add(&mut self, anchor: usize, size: usize) -> bool {
         self.total = self.total.saturating_add(size);
@@ -208,9 +208,9 @@ impl Count {
 /// Checks what the YAML reader itself does not: nesting before it is slow, aliases before they are written out,
 /// keys given twice, second documents.
 fn check(text: &str) -> std::result::Result<(), Complaint> {
-    let mut levels: Vec<Level> = Vec::new();
+    let mut levels: Vec<OpenLevel> = Vec::new();
     let mut documents = 0;
-    let mut count = Count::default();
+    let mut count = ValueCount::default();
     for next in Parser::new_from_str(text) {
         let (event, span) = next.map_err(|error| {
             let mark = error.marker();
@@ -232,7 +232,7 @@ fn check(text: &str) -> std::result::Result<(), Complaint> {
                 }
             }
             Event::Scalar(value, ..) => {
-                if let Some(Level::Mapping { keys, key: key @ None }) = levels.last_mut() {
+                if let Some(OpenLevel::Mapping { keys, key: key @ None }) = levels.last_mut() {
                     if !keys.insert(value.to_string()) {
                         let message = format!("the key {value:?} is here a second time");
                         return Err((here, message, "keep one of them"));
@@ -244,15 +244,15 @@ fn check(text: &str) -> std::result::Result<(), Complaint> {
             }
             Event::Alias(..) => value_ended(&mut levels),
             Event::MappingStart(..) | Event::SequenceStart(..) => {
-                if let Some(Level::Mapping { key: None, .. }) = levels.last() {
+                if let Some(OpenLevel::Mapping { key: None, .. }) = levels.last() {
                     return Err((here, "a key must be text".into(), ""));
                 }
                 if levels.len() == MAX_NESTING {
                     return Err((here, format!("nested deeper than {MAX_NESTING} levels"), ""));
                 }
                 levels.push(match event {
-                    Event::MappingStart(..) => Level::Mapping { keys: BTreeSet::new(), key: None },
-                    _ => Level::Sequence { index: 0 },
+                    Event::MappingStart(..) => OpenLevel::Mapping { keys: BTreeSet::new(), key: None },
+                    _ => OpenLevel::Sequence { index: 0 },
                 });
             }
             Event::MappingEnd | Event::SequenceEnd => {
@@ -265,36 +265,36 @@ fn check(text: &str) -> std::result::Result<(), Complaint> {
     Ok(())
 }
 
-fn value_ended(levels: &mut [Level]) {
+fn value_ended(levels: &mut [OpenLevel]) {
     match levels.last_mut() {
-        Some(Level::Mapping { key, .. }) => *key = None,
-        Some(Level::Sequence { index }) => *index += 1,
+        Some(OpenLevel::Mapping { key, .. }) => *key = None,
+        Some(OpenLevel::Sequence { index }) => *index += 1,
         None => {}
     }
 }
 
 /// Finds the value (or with `want_key` the key) under `path`.
-fn locate(text: &str, path: &[&str], want_key: bool) -> Option<Spot> {
-    let mut levels: Vec<Level> = Vec::new();
+fn locate(text: &str, path: &[&str], want_key: bool) -> Option<ValuePosition> {
+    let mut levels: Vec<OpenLevel> = Vec::new();
     for (event, span) in Parser::new_from_str(text).flatten() {
-        let is_key = matches!(levels.last(), Some(Level::Mapping { key: None, .. }));
+        let is_key = matches!(levels.last(), Some(OpenLevel::Mapping { key: None, .. }));
         let plain = matches!(event, Event::Scalar(_, ScalarStyle::Plain, ..));
-        if let (Event::Scalar(value, ..), Some(Level::Mapping { key: key @ None, .. })) =
+        if let (Event::Scalar(value, ..), Some(OpenLevel::Mapping { key: key @ None, .. })) =
             (&event, levels.last_mut())
         {
             *key = Some(value.to_string());
             if want_key && at_path(&levels, path) {
-                return Some(Spot { position: position(&span), plain });
+                return Some(ValuePosition { position: position(&span), plain });
             }
             continue;
         }
         if is_content(&event) && !is_key && !want_key && at_path(&levels, path) {
-            return Some(Spot { position: position(&span), plain });
+            return Some(ValuePosition { position: position(&span), plain });
         }
         match event {
             Event::Scalar(..) | Event::Alias(..) => value_ended(&mut levels),
-            Event::MappingStart(..) => levels.push(Level::Mapping { keys: BTreeSet::new(), key: None }),
-            Event::SequenceStart(..) => levels.push(Level::Sequence { index: 0 }),
+            Event::MappingStart(..) => levels.push(OpenLevel::Mapping { keys: BTreeSet::new(), key: None }),
+            Event::SequenceStart(..) => levels.push(OpenLevel::Sequence { index: 0 }),
             Event::MappingEnd | Event::SequenceEnd => {
                 levels.pop();
                 value_ended(&mut levels);
@@ -305,11 +305,11 @@ fn locate(text: &str, path: &[&str], want_key: bool) -> Option<Spot> {
     None
 }
 
-fn at_path(levels: &[Level], path: &[&str]) -> bool {
+fn at_path(levels: &[OpenLevel], path: &[&str]) -> bool {
     levels.len() == path.len()
         && levels.iter().zip(path).all(|(level, part)| match level {
-            Level::Mapping { key, .. } => key.as_deref() == Some(part),
-            Level::Sequence { index } => part.parse() == Ok(*index),
+            OpenLevel::Mapping { key, .. } => key.as_deref() == Some(part),
+            OpenLevel::Sequence { index } => part.parse() == Ok(*index),
         })
 }
 
@@ -317,8 +317,8 @@ fn at_path(levels: &[Level], path: &[&str]) -> bool {
 mod tests {
     use super::*;
 
-    fn source(text: &str) -> Result<Source> {
-        Source::new("site.yaml", text.as_bytes().to_vec())
+    fn source(text: &str) -> Result<SourceText> {
+        SourceText::new("site.yaml", text.as_bytes().to_vec())
     }
 
     /// 200 kB that hold a hundred million values.
@@ -335,9 +335,9 @@ mod tests {
     #[test]
     fn values_and_keys_are_found() {
         let source = source("a:\n  b: [x, \"y\"]\n  c: {d: 1}\ne: 2\n").unwrap();
-        assert_eq!(source.spot(&["a", "b", "1"]), Some(Spot { position: (2, 10), plain: false }));
-        assert_eq!(source.spot(&["a", "c", "d"]), Some(Spot { position: (3, 10), plain: true }));
-        assert_eq!(source.spot(&["e"]), Some(Spot { position: (4, 4), plain: true }));
+        assert_eq!(source.spot(&["a", "b", "1"]), Some(ValuePosition { position: (2, 10), plain: false }));
+        assert_eq!(source.spot(&["a", "c", "d"]), Some(ValuePosition { position: (3, 10), plain: true }));
+        assert_eq!(source.spot(&["e"]), Some(ValuePosition { position: (4, 4), plain: true }));
         assert_eq!(source.error_at_key(&["a", "c"], "m").to_string(), "site.yaml:3:3: m");
         assert_eq!(source.place(&["a", "zz", "q"]).to_string(), "site.yaml:2:3");
     }
@@ -356,9 +356,9 @@ mod tests {
             let error = source(text).unwrap_err().to_string();
             assert!(error.starts_with(message), "{error}");
         }
-        let error = Source::new("site.yaml", b"a: b\nc: \xff\n".to_vec()).unwrap_err();
+        let error = SourceText::new("site.yaml", b"a: b\nc: \xff\n".to_vec()).unwrap_err();
         assert_eq!(error.to_string(), "site.yaml:2:4: this is not UTF-8");
-        let error = Source::new("site.yaml", vec![b'#'; MAX_SOURCE_BYTES + 1]).unwrap_err();
+        let error = SourceText::new("site.yaml", vec![b'#'; MAX_SOURCE_BYTES + 1]).unwrap_err();
         assert_eq!(error.to_string(), "site.yaml: the file is larger than 262144 bytes");
     }
 

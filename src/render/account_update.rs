@@ -2,19 +2,19 @@
 
 use serde_json::json;
 
-use super::{Carried, CarriedFile};
+use super::{RenderedFile, RenderedFiles};
 use crate::document;
 use crate::mode::FileMode;
 use crate::profile::Profile;
 
-pub(super) fn render(profile: &Profile) -> Carried {
+pub(super) fn render(profile: &Profile) -> RenderedFiles {
     let controls = profile.ids(&["default-service-account"]);
     let file = |name, mode, template, about| {
-        CarriedFile::new(name, mode, document::render(profile, template, about, &controls, &json!({})))
+        RenderedFile::new(name, mode, document::render(profile, template, about, &controls, &json!({})))
     };
     let public = FileMode::PUBLIC_FILE;
     let script = FileMode::PUBLIC_DIRECTORY;
-    Carried {
+    RenderedFiles {
         files: vec![
             file(
                 "account_update.yaml",
@@ -29,6 +29,6 @@ pub(super) fn render(profile: &Profile) -> Carried {
                 "Puts account_update.yaml into every namespace of a running cluster.",
             ),
         ],
-        ..Carried::default()
+        ..RenderedFiles::default()
     }
 }

@@ -2,10 +2,10 @@
 
 use tar::{Builder, EntryType, Header};
 
-use super::{Carried, CarriedFile, Tree};
+use super::{RenderedFile, RenderedFiles, Tree};
 use crate::mode::FileMode;
 
-pub(super) fn render(tree: &Tree) -> Carried {
+pub(super) fn render(tree: &Tree) -> RenderedFiles {
     let mut archive = Builder::new(Vec::new());
     for folder in &tree.directories {
         let name = format!("{}/", folder.path.trim_start_matches('/'));
@@ -16,7 +16,7 @@ pub(super) fn render(tree: &Tree) -> Carried {
         append(&mut archive, name, file.mode, EntryType::Regular, file.text.as_bytes());
     }
     let bytes = archive.into_inner().unwrap_or_default();
-    Carried::one(CarriedFile { name: "k3s-harden.tar".into(), mode: FileMode::PRIVATE_FILE, bytes })
+    RenderedFiles::one(RenderedFile { name: "k3s-harden.tar".into(), mode: FileMode::PRIVATE_FILE, bytes })
 }
 
 /// Appends an entry of root's, made at the beginning of time. Nothing of it can fail: it is written into memory.

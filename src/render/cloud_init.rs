@@ -6,14 +6,14 @@
 use serde_json::json;
 
 use super::cksum::cksum;
-use super::{Carried, CarriedFile, Errand, Tree, quoted};
+use super::{RenderInput, RenderedFile, RenderedFiles, Tree, quoted};
 use crate::document;
 use crate::mode::FileMode;
 
 /// The largest user-data of the smallest clouds, in bytes (EC2: 16 KiB, before base64).
 const LIMIT: usize = 16 * 1024;
 
-pub(super) fn render(errand: &Errand<'_>, tree: &Tree) -> Carried {
+pub(super) fn render(errand: &RenderInput<'_>, tree: &Tree) -> RenderedFiles {
     let make = tree.directories.iter().map(|folder| {
         let path = quoted(&folder.path);
         let make = format!("[ -d {path} ] || mkdir -m {} {path}", folder.mode);
@@ -50,8 +50,8 @@ pub(super) fn render(errand: &Errand<'_>, tree: &Tree) -> Carried {
             text.len()
         ));
     }
-    let file = CarriedFile::new("user-data.yaml", FileMode::PRIVATE_FILE, text);
-    Carried { warnings, ..Carried::one(file) }
+    let file = RenderedFile::new("user-data.yaml", FileMode::PRIVATE_FILE, text);
+    RenderedFiles { warnings, ..RenderedFiles::one(file) }
 }
 
 /// Returns the lines of a text that can stand as they are in a literal block; none of one that cannot.

@@ -5,10 +5,10 @@
 
 use serde_json::{Value, json};
 
-use super::{Carried, CarriedFile, Folder, Leaf, Tree};
+use super::{RenderedFile, RenderedFiles, Tree, TreeDirectory, TreeFile};
 use crate::mode::FileMode;
 
-pub(super) fn render(tree: &Tree) -> Carried {
+pub(super) fn render(tree: &Tree) -> RenderedFiles {
     let ignition = json!({
         "ignition": {"version": "3.4.0"},
         "storage": {
@@ -17,10 +17,10 @@ pub(super) fn render(tree: &Tree) -> Carried {
         },
     });
     let text = serde_json::to_string_pretty(&ignition).expect("keys are text") + "\n";
-    Carried::one(CarriedFile::new("k3s-harden.ign", FileMode::PRIVATE_FILE, text))
+    RenderedFiles::one(RenderedFile::new("k3s-harden.ign", FileMode::PRIVATE_FILE, text))
 }
 
-fn directory(folder: &Folder) -> Value {
+fn directory(folder: &TreeDirectory) -> Value {
     if folder.exact {
         json!({"path": folder.path, "mode": folder.mode.bits(), "user": {"id": 0}, "group": {"id": 0}})
     } else {
@@ -28,7 +28,7 @@ fn directory(folder: &Folder) -> Value {
     }
 }
 
-fn file(leaf: &Leaf) -> Value {
+fn file(leaf: &TreeFile) -> Value {
     json!({
         "path": leaf.path,
         "mode": leaf.mode.bits(),

@@ -1,6 +1,6 @@
 //! For other hands: the same settings as files for tools that are not on the node.
 //!
-//! A carrier is a file here and a row of [`Format::render`]. Those that bring the node's files all write out the same
+//! A carrier is a file here and a row of [`RenderFormat::render`]. Those that bring the node's files all write out the same
 //! [`Tree`]: what `apply` puts on an empty node, with its modes.
 
 mod account_update;
@@ -15,17 +15,17 @@ mod tree;
 
 use std::borrow::Cow;
 
-use crate::apply::Told;
-use crate::document::Site;
+use crate::apply::RunInputs;
+use crate::document::NodeSite;
 use crate::error::Result;
 use crate::mode::FileMode;
 use crate::profile::Profile;
 
-pub use tree::{Folder, Leaf, Tree};
+pub use tree::{Tree, TreeDirectory, TreeFile};
 
 /// What `render --as` offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub enum RenderFormat {
     /// account_update.yaml and account_update.sh: the default ServiceAccounts of namespaces made later.
     AccountUpdate,
     /// cloud-init user-data that needs no binary on the node.
@@ -50,33 +50,33 @@ pub enum Format {
 
 /// What is to be carried.
 #[derive(Debug, Clone, Copy)]
-pub struct Errand<'a> {
+pub struct RenderInput<'a> {
     /// The resolved profile.
     pub profile: &'a Profile,
     /// The node.
-    pub site: &'a Site,
+    pub site: &'a NodeSite,
     /// The K3s release where it is known in full.
     pub release: Option<&'a str>,
     /// Whether the running kernel gets its parameters at once, beside their file.
     pub live_sysctl: bool,
     /// What was asked for, for a form that asks for it again on the node.
-    pub told: &'a Told,
+    pub told: &'a RunInputs,
 }
 
 /// Files for other hands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Carried {
+pub struct RenderedFiles {
     /// Directories that the files need, parents first, with their modes; names are relative.
     pub directories: Vec<(String, FileMode)>,
     /// The files, in order.
-    pub files: Vec<CarriedFile>,
+    pub files: Vec<RenderedFile>,
     /// What the user should know.
     pub warnings: Vec<String>,
 }
 
 /// One file for other hands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CarriedFile {
+pub struct RenderedFile {
     /// Its name, or its path below the directory.
     pub name: Cow<'static, str>,
     /// Its mode.
@@ -85,7 +85,7 @@ pub struct CarriedFile {
     pub bytes: Vec<u8>,
 }
 
-impl CarriedFile {
+impl RenderedFile {
     fn new(name: &'static str, mode: FileMode, text: String) -> Self {
         Self { name: name.into(), mode, bytes: text.into_bytes() }
     }
@@ -97,18 +97,18 @@ impl CarriedFile {
     }
 }
 
-impl Carried {
-    fn one(file: CarriedFile) -> Self {
+impl RenderedFiles {
+    fn one(file: RenderedFile) -> Self {
         Self { files: vec![file], ..Self::default() }
     }
 }
 
-impl Format {
+impl RenderFormat {
     /// Renders the files.
     ///
     /// # Errors
     /// Where the data of the project is wrong.
-    pub fn render(self, errand: &Errand<'_>) -> Result<Carried> {
+    pub fn render(self, errand: &RenderInput<'_>) -> Result<RenderedFiles> {
         Ok(match self {
             Self::AccountUpdate => account_update::render(errand.profile),
             Self::CloudInit => cloud_init::render(errand, &Tree::of(errand)?),
@@ -131,14 +131,14 @@ impl Format {
 }
 
 /// The files as they are, below a directory.
-fn directory(tree: Tree) -> Carried {
+fn directory(tree: Tree) -> RenderedFiles {
     let below = |path: &str| path.trim_start_matches('/').to_owned();
-    Carried {
+    RenderedFiles {
         directories: tree.directories.iter().map(|folder| (below(&folder.path), folder.mode)).collect(),
         files: tree
             .files
             .into_iter()
-            .map(|file| CarriedFile {
+            .map(|file| RenderedFile {
                 name: below(&file.path).into(),
                 mode: file.mode,
                 bytes: file.text.into_bytes(),

@@ -7,36 +7,36 @@
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Carried, CarriedFile, Errand, Leaf, Tree};
+use super::{RenderInput, RenderedFile, RenderedFiles, Tree, TreeFile};
 use crate::Role;
-use crate::document::{self, Component, Configuration, Present, Site};
+use crate::document::{self, DropIn, DropInComponent, NodeSite, PresentFiles};
 use crate::error::Result;
 use crate::mode::FileMode;
 use crate::profile::Profile;
 
 #[derive(Debug, Serialize)]
-struct Cluster<'a> {
+struct RancherCluster<'a> {
     release: Option<&'a str>,
     pod_security_template: Option<&'static str>,
-    server: Configuration,
-    agent: Configuration,
+    server: DropIn,
+    agent: DropIn,
     /// For servers.
-    server_files: Vec<File>,
+    server_files: Vec<SelectorFile>,
     /// For every machine.
-    files: Vec<File>,
+    files: Vec<SelectorFile>,
 }
 
 /// A file that Rancher brings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct File {
+struct SelectorFile {
     key: String,
     path: String,
     mode: String,
     text: String,
 }
 
-pub(super) fn render(errand: &Errand<'_>) -> Result<Carried> {
-    let Errand { profile, site, release, .. } = *errand;
+pub(super) fn render(errand: &RenderInput<'_>) -> Result<RenderedFiles> {
+    let RenderInput { profile, site, release, .. } = *errand;
     let mut warnings = Vec::new();
     let mut documents = Vec::new();
     if profile.selection.wants(&["audit-policy"]) {
@@ -44,11 +44,11 @@ pub(super) fn render(errand: &Errand<'_>) -> Result<Carried> {
     }
     // Rancher writes the admission configuration itself, from the named template, and it has PodSecurity only.
     let agent =
-        document::configuration(profile, Role::Agent, &site.data_dir, &documents, &Present::default());
+        document::configuration(profile, Role::Agent, &site.data_dir, &documents, &PresentFiles::default());
     let mut server =
-        document::configuration(profile, Role::Server, &site.data_dir, &documents, &Present::default());
+        document::configuration(profile, Role::Server, &site.data_dir, &documents, &PresentFiles::default());
     server.keys.retain(|key| !agent.keys.contains(key));
-    server.components.retain(|component: &Component| !agent.components.contains(component));
+    server.components.retain(|component: &DropInComponent| !agent.components.contains(component));
     if profile.is_on("event_rate_limit") && profile.selection.wants(&["event-rate-limit"]) {
         warnings.push("EventRateLimit is left out: Rancher's admission configuration has no limits, and without them the API server does not start".to_owned());
     }
@@ -64,33 +64,33 @@ pub(super) fn render(errand: &Errand<'_>) -> Result<Carried> {
                 .to_owned(),
         );
     }
-    let cluster = Cluster { release, pod_security_template, server, agent, server_files, files };
+    let cluster = RancherCluster { release, pod_security_template, server, agent, server_files, files };
     let about = "A K3s cluster for Rancher to provision.";
     let text = document::render(profile, "rancher-cluster.yaml.tera", about, &controls, &cluster);
-    let file = CarriedFile::new("rancher-cluster.yaml", FileMode::PRIVATE_FILE, text);
-    Ok(Carried { warnings, ..Carried::one(file) })
+    let file = RenderedFile::new("rancher-cluster.yaml", FileMode::PRIVATE_FILE, text);
+    Ok(RenderedFiles { warnings, ..RenderedFiles::one(file) })
 }
 
 /// The Secret with the files, which has to be there before the cluster.
-pub(super) fn secret(errand: &Errand<'_>) -> Result<Carried> {
+pub(super) fn secret(errand: &RenderInput<'_>) -> Result<RenderedFiles> {
     let (server_files, files) = files(errand)?;
     let about = "The files that a K3s cluster of Rancher's brings to its machines.";
     let context = json!({"files": ([server_files, files].concat())});
     let text = document::render(errand.profile, "rancher-files.yaml.tera", about, &[], &context);
-    Ok(Carried::one(CarriedFile::new("rancher-files.yaml", FileMode::PRIVATE_FILE, text)))
+    Ok(RenderedFiles::one(RenderedFile::new("rancher-files.yaml", FileMode::PRIVATE_FILE, text)))
 }
 
 /// Returns the files of servers and of every machine, but for what Rancher writes itself: the arguments and the
 /// admission configuration.
-fn files(errand: &Errand<'_>) -> Result<(Vec<File>, Vec<File>)> {
-    let server_site = Site { role: Role::Server, ..errand.site.clone() };
-    let tree = Tree::of(&Errand { site: &server_site, ..*errand })?;
+fn files(errand: &RenderInput<'_>) -> Result<(Vec<SelectorFile>, Vec<SelectorFile>)> {
+    let server_site = NodeSite { role: Role::Server, ..errand.site.clone() };
+    let tree = Tree::of(&RenderInput { site: &server_site, ..*errand })?;
     let rancher_has = |path: &str| {
         document::paths(&errand.site.data_dir)
             .iter()
             .any(|(key, its)| ["config", "psa"].contains(key) && its.as_str() == path)
     };
-    let file = |leaf: Leaf| File {
+    let file = |leaf: TreeFile| SelectorFile {
         key: leaf.path.rsplit('/').next().unwrap_or_default().to_owned(),
         path: leaf.path,
         mode: leaf.mode.to_string(),
@@ -98,7 +98,7 @@ fn files(errand: &Errand<'_>) -> Result<(Vec<File>, Vec<File>)> {
     };
     let brought = tree.files.into_iter().filter(|leaf| !rancher_has(&leaf.path)).map(file);
     let data_dir = errand.site.data_dir.as_str();
-    Ok(brought.partition(|file: &File| file.path.starts_with(data_dir)))
+    Ok(brought.partition(|file: &SelectorFile| file.path.starts_with(data_dir)))
 }
 
 /// Returns Rancher's own template for the Pod Security level; none where it is not wanted or has none.

@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use super::{Carried, CarriedFile, Errand, Tree, quoted};
+use super::{RenderInput, RenderedFile, RenderedFiles, Tree, quoted};
 use crate::document;
 use crate::mode::FileMode;
 
 /// What ends a text that stands in the script as it is.
 const MARK: &str = "END_OF_FILE";
 
-pub(super) fn render(errand: &Errand<'_>, tree: &Tree) -> Carried {
+pub(super) fn render(errand: &RenderInput<'_>, tree: &Tree) -> RenderedFiles {
     let directories = tree.directories.iter().map(
         |folder| json!({"path": quoted(&folder.path), "mode": folder.mode.to_string(), "exact": folder.exact}),
     );
@@ -32,5 +32,5 @@ pub(super) fn render(errand: &Errand<'_>, tree: &Tree) -> Carried {
     });
     let about = "Puts the files of a hardened node in place, without the binary.";
     let text = document::render(errand.profile, "apply.sh.tera", about, &tree.controls, &context);
-    Carried::one(CarriedFile::new("k3s-harden.sh", FileMode::PUBLIC_DIRECTORY, text))
+    RenderedFiles::one(RenderedFile::new("k3s-harden.sh", FileMode::PUBLIC_DIRECTORY, text))
 }

@@ -3,14 +3,14 @@
 
 use serde_json::json;
 
-use super::{Carried, CarriedFile, Errand};
-use crate::document::{self, Site};
+use super::{RenderInput, RenderedFile, RenderedFiles};
+use crate::document::{self, NodeSite};
 use crate::mode::FileMode;
 use crate::profile::Profile;
 
 /// The unit, and the gate.
-pub(super) fn render(errand: &Errand<'_>) -> Carried {
-    let Errand { profile, site, told, .. } = *errand;
+pub(super) fn render(errand: &RenderInput<'_>) -> RenderedFiles {
+    let RenderInput { profile, site, told, .. } = *errand;
     let unit = site.role.service();
     let about = "Brings the node to the benchmark before K3s is started.";
     // As they were asked for: `cis` is chosen again when K3s is another one, and a file is read again.
@@ -32,14 +32,14 @@ pub(super) fn render(errand: &Errand<'_>) -> Carried {
         file.name = format!("{folder}/{}", file.name).into();
     }
     carried.directories.push((folder, FileMode::PUBLIC_DIRECTORY));
-    carried.files.insert(0, CarriedFile::new("k3s-harden.service", FileMode::PUBLIC_FILE, text));
+    carried.files.insert(0, RenderedFile::new("k3s-harden.service", FileMode::PUBLIC_FILE, text));
     carried.warnings = warnings(errand);
     carried
 }
 
 /// What the unit needs that is not in it.
-fn warnings(errand: &Errand<'_>) -> Vec<String> {
-    let Errand { profile, told, .. } = *errand;
+fn warnings(errand: &RenderInput<'_>) -> Vec<String> {
+    let RenderInput { profile, told, .. } = *errand;
     let files = told.profiles.iter().filter(|name| name.contains('/'));
     let mut warnings: Vec<String> = files
         .map(|path| format!("the unit reads the profile {path}: it has to be there on the node"))
@@ -82,11 +82,11 @@ fn word(text: &str) -> String {
 }
 
 /// The gate alone.
-pub(super) fn gate(profile: &Profile, site: &Site) -> Carried {
+pub(super) fn gate(profile: &Profile, site: &NodeSite) -> RenderedFiles {
     let about = "Keeps K3s from being started where it would not start.";
     let context = json!({"unit": site.role.service(), "role": site.role});
     let text = document::render(profile, "systemd-gate.conf.tera", about, &[], &context);
-    Carried::one(CarriedFile::new("10-k3s-harden.conf", FileMode::PUBLIC_FILE, text))
+    RenderedFiles::one(RenderedFile::new("10-k3s-harden.conf", FileMode::PUBLIC_FILE, text))
 }
 
 #[cfg(test)]

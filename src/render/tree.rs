@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::Errand;
-use crate::document::Existing;
-use crate::document::Present;
+use super::RenderInput;
+use crate::document::ExistingConfig;
+use crate::document::PresentFiles;
 use crate::error::Result;
 use crate::mode::{FileMode, Owner};
-use crate::plan::{Content, Desired, Resource, Rule};
+use crate::plan::{Content, Desired, DirectoryRule, Resource};
 use crate::profile::ControlId;
 
 /// Directories that every system has; nobody but the system says what they are like.
@@ -17,16 +17,16 @@ const SYSTEM: [&str; 4] = ["/etc", "/etc/sysctl.d", "/var", "/var/lib"];
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tree {
     /// The directories that not every system has.
-    pub directories: Vec<Folder>,
+    pub directories: Vec<TreeDirectory>,
     /// The files, in the order in which `apply` puts them there.
-    pub files: Vec<Leaf>,
+    pub files: Vec<TreeFile>,
     /// The controls that they serve.
     pub controls: Vec<ControlId>,
 }
 
 /// A directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Folder {
+pub struct TreeDirectory {
     /// Where.
     pub path: String,
     /// Its mode.
@@ -37,7 +37,7 @@ pub struct Folder {
 
 /// A file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leaf {
+pub struct TreeFile {
     /// Where.
     pub path: String,
     /// Its mode.
@@ -53,27 +53,27 @@ impl Tree {
     ///
     /// # Errors
     /// Where the data of the project is wrong.
-    pub(super) fn of(errand: &Errand<'_>) -> Result<Self> {
+    pub(super) fn of(errand: &RenderInput<'_>) -> Result<Self> {
         // What is set on the machine that renders is not set where this is brought, and may be secret.
         let mut site = errand.site.clone();
-        site.present = Present::default();
-        site.placing.existing = Existing::default();
+        site.present = PresentFiles::default();
+        site.placing.existing = ExistingConfig::default();
         let desired = Desired::new(PathBuf::from("/"), errand.profile, &site, Owner::ROOT, false)?;
         let mut tree = Self { directories: Vec::new(), files: Vec::new(), controls: Vec::new() };
         for resource in desired.resources {
             match resource {
                 Resource::Directory(directory) if !SYSTEM.contains(&directory.path.as_str()) => {
-                    tree.directories.push(Folder {
+                    tree.directories.push(TreeDirectory {
                         path: directory.path.to_string(),
                         mode: directory.metadata.mode,
-                        exact: directory.rule == Rule::Exact,
+                        exact: directory.rule == DirectoryRule::Exact,
                     });
                 }
                 Resource::File(file) => {
                     let Content::Bytes(bytes) = file.content else { continue };
                     tree.controls.extend(file.controls);
                     let path = file.path.to_string();
-                    tree.files.push(Leaf {
+                    tree.files.push(TreeFile {
                         sysctl: errand.live_sysctl && path.starts_with("/etc/sysctl.d/"),
                         path,
                         mode: file.metadata.mode,

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use super::table::{self, Benchmark};
-use super::world::World;
+use super::table::{self, ScannerBenchmark};
+use super::world::ScannerView;
 use crate::error::Result;
 
 /// One of the scanners' commands.
@@ -11,9 +11,9 @@ use crate::error::Result;
 #[serde(untagged)]
 pub(super) enum Audit {
     /// `{line: kube-apiserver, grep: profiling}`
-    Line(Line),
+    Line(AuditLine),
     /// `{when: Running kubelet, then: {line: kubelet}, else: --anonymous-auth=false}`
-    When(When),
+    When(AuditCondition),
     /// `{stat: server/cred/admin.kubeconfig, print: mode}`
     Stat(Stat),
     /// `{find: server/tls, files: true, name: "*.crt", print: mode}`
@@ -31,12 +31,12 @@ pub(super) enum Audit {
 /// The line that K3s logs when it starts a component.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Line {
+pub(super) struct AuditLine {
     /// The component.
     pub(super) line: String,
     /// Which of several.
     #[serde(default)]
-    which: Which,
+    which: LineChoice,
     /// The only unit that is asked.
     unit: Option<Unit>,
     /// What it has to have.
@@ -49,7 +49,7 @@ pub(super) struct Line {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Which {
+enum LineChoice {
     #[default]
     Last,
     First,
@@ -68,7 +68,7 @@ pub(super) enum Unit {
 /// One of two, as the journal has something or not.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct When {
+pub(super) struct AuditCondition {
     when: String,
     unit: Option<Unit>,
     then: Box<Audit>,
@@ -82,9 +82,9 @@ pub(super) struct When {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Stat {
     stat: Paths,
-    print: Print,
+    print: PrintFormat,
     #[serde(default)]
-    missing: Missing,
+    missing: OnMissingFile,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -104,10 +104,10 @@ pub(super) struct Find {
     files: bool,
     name: Option<String>,
     except: Option<String>,
-    print: Print,
+    print: PrintFormat,
     /// What it means that nothing is found.
     #[serde(default)]
-    empty: Missing,
+    empty: OnMissingFile,
 }
 
 /// A whole file.
@@ -116,7 +116,7 @@ pub(super) struct Find {
 pub(super) struct Cat {
     cat: String,
     #[serde(default)]
-    missing: Missing,
+    missing: OnMissingFile,
 }
 
 /// Lines of a file.
@@ -151,7 +151,7 @@ pub(super) struct Processes {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Print {
+enum PrintFormat {
     Mode,
     BareMode,
     Owner,
@@ -161,7 +161,7 @@ enum Print {
 /// What it means that a file is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Missing {
+enum OnMissingFile {
     /// The command fails.
     #[default]
     Fails,
@@ -208,16 +208,16 @@ impl Output {
 
 /// What a command is run on.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Setting<'a> {
+pub(super) struct AuditContext<'a> {
     /// The node.
-    pub(super) world: &'a World<'a>,
+    pub(super) world: &'a ScannerView<'a>,
     /// The benchmark.
-    pub(super) benchmark: Benchmark,
+    pub(super) benchmark: ScannerBenchmark,
     /// Whether the journal is that on the disk.
     pub(super) on_disk: bool,
 }
 
-impl Setting<'_> {
+impl AuditContext<'_> {
     fn journal(&self, unit: Option<Unit>) -> &str {
         self.world.journal(unit, self.on_disk)
     }
@@ -240,7 +240,7 @@ impl Audit {
     ///
     /// # Errors
     /// Where something is there and cannot be looked at.
-    pub(super) fn run(&self, on: Setting<'_>) -> Result<Output> {
+    pub(super) fn run(&self, on: AuditContext<'_>) -> Result<Output> {
         match self {
             Self::Line(line) => Ok(line.run(on)),
             Self::When(when) if on.journal(when.unit).contains(&when.when) => when.then.run(on),
@@ -265,21 +265,21 @@ impl Audit {
     }
 }
 
-impl Line {
-    fn run(&self, on: Setting<'_>) -> Output {
+impl AuditLine {
+    fn run(&self, on: AuditContext<'_>) -> Output {
         let mark = format!("Running {}", self.line);
         let journal = on.journal(self.unit);
         let mut marked = journal.lines().filter(|line| line.contains(&mark));
         let (at, found) = match self.which {
-            Which::Last => (format!("the journal's last line of {}", self.line), marked.next_back()),
-            Which::First => {
+            LineChoice::Last => (format!("the journal's last line of {}", self.line), marked.next_back()),
+            LineChoice::First => {
                 let at = format!("the journal's first line of {}", self.line);
                 let Some(first) = marked.next() else {
                     return Output::failed(at, false, format!("the journal has no line of {}", self.line));
                 };
                 (at, Some(first))
             }
-            Which::LastAndNext => {
+            LineChoice::LastAndNext => {
                 let at = format!("the journal's last line of {} and the next", self.line);
                 return Output::of(last_two(journal, &mark), at);
             }
@@ -324,7 +324,7 @@ fn last_two(journal: &str, mark: &str) -> String {
     printed[printed.len().saturating_sub(2)..].iter().map(|line| format!("{line}\n")).collect()
 }
 
-impl Print {
+impl PrintFormat {
     fn what(self) -> &'static str {
         match self {
             Self::Mode | Self::BareMode => "mode",
@@ -334,7 +334,7 @@ impl Print {
     }
 
     /// Prints one line for each path that is there, and returns the first that is not.
-    fn of(self, world: &World<'_>, paths: &[String]) -> Result<(String, Option<String>)> {
+    fn of(self, world: &ScannerView<'_>, paths: &[String]) -> Result<(String, Option<String>)> {
         let (mut text, mut missing) = (String::new(), None);
         for path in paths {
             let Some((mode, owner)) = world.permissions(path)? else {
@@ -353,7 +353,7 @@ impl Print {
 }
 
 impl Stat {
-    fn run(&self, on: Setting<'_>) -> Result<Output> {
+    fn run(&self, on: AuditContext<'_>) -> Result<Output> {
         let named = match &self.stat {
             Paths::One(name) => std::slice::from_ref(name),
             Paths::Several(names) => names,
@@ -368,8 +368,8 @@ impl Stat {
         let (text, missing) = self.print.of(on.world, &paths)?;
         Ok(match (missing, self.missing) {
             (None, _) => Output::of(text, at),
-            (Some(_), Missing::Quiet) => Output::of("", at),
-            (Some(path), Missing::Fails) => {
+            (Some(_), OnMissingFile::Quiet) => Output::of("", at),
+            (Some(path), OnMissingFile::Fails) => {
                 // Its places, where it has several; else what the shell made of it.
                 let named = named.iter().find(|name| on.place(name) == path);
                 let reason = named.map_or_else(|| format!("there is no {path}"), |name| on.absent(name));
@@ -380,19 +380,19 @@ impl Stat {
 }
 
 impl Find {
-    fn run(&self, on: Setting<'_>) -> Result<Output> {
+    fn run(&self, on: AuditContext<'_>) -> Result<Output> {
         let directory = on.place(&self.find);
         let at = format!("the {} of what is below {directory}", self.print.what());
         let mut paths = Vec::new();
         self.walk(on.world, &directory, &mut paths)?;
-        if paths.is_empty() && self.empty == Missing::Fails {
+        if paths.is_empty() && self.empty == OnMissingFile::Fails {
             return Ok(Output::failed(at, true, format!("there is nothing to find below {directory}")));
         }
         let (text, _) = self.print.of(on.world, &paths)?;
         Ok(Output::of(text, at))
     }
 
-    fn walk(&self, world: &World<'_>, path: &str, paths: &mut Vec<String>) -> Result<()> {
+    fn walk(&self, world: &ScannerView<'_>, path: &str, paths: &mut Vec<String>) -> Result<()> {
         let directory = world.is_directory(path);
         let name = path.rsplit('/').next().unwrap_or_default();
         let named = self.name.as_ref().is_none_or(|pattern| fits(pattern, name));
@@ -420,18 +420,18 @@ pub(super) fn fits(pattern: &str, name: &str) -> bool {
 }
 
 impl Cat {
-    fn run(&self, on: Setting<'_>) -> Result<Output> {
+    fn run(&self, on: AuditContext<'_>) -> Result<Output> {
         let path = on.place(&self.cat);
         Ok(match (on.world.read(&path)?, self.missing) {
             (Some(text), _) => Output::of(text, path),
-            (None, Missing::Quiet) => Output::of("", path),
-            (None, Missing::Fails) => Output::failed(path, true, on.absent(&self.cat)),
+            (None, OnMissingFile::Quiet) => Output::of("", path),
+            (None, OnMissingFile::Fails) => Output::failed(path, true, on.absent(&self.cat)),
         })
     }
 }
 
 impl Grep {
-    fn run(&self, on: Setting<'_>) -> Result<Output> {
+    fn run(&self, on: AuditContext<'_>) -> Result<Output> {
         let path = on.place(&self.file);
         let text = on.world.read(&path)?;
         let lines: Vec<&str> = text.iter().flat_map(|text| text.lines()).collect();
@@ -460,7 +460,7 @@ impl Grep {
 }
 
 impl EncryptionProvider {
-    fn run(&self, on: Setting<'_>) -> Result<Output> {
+    fn run(&self, on: AuditContext<'_>) -> Result<Output> {
         const FLAG: &str = "encryption-provider-config";
         let mark = format!("Running {}", self.encryption_provider_of);
         let line = on.journal(None).lines().rfind(|line| line.contains(&mark));

@@ -5,14 +5,14 @@ use std::sync::LazyLock;
 use serde::Serialize;
 
 use super::Scanner;
-use super::table::{self, Benchmark, Fixed, Row, TARGETS};
+use super::table::{self, CheckRow, FixedAnswer, ScannerBenchmark, TARGETS};
 use crate::embedded;
 use crate::profile::ControlId;
 
 /// What a scanner does about a control.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Does {
+pub enum CheckKind {
     /// It looks.
     Checks,
     /// It says that the control does not apply to K3s.
@@ -23,7 +23,7 @@ pub enum Does {
 
 /// A control in one benchmark of a scanner.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Check {
+pub struct ScannerCheck {
     /// Whose benchmark.
     pub scanner: Scanner,
     /// The benchmark, such as `1.9`.
@@ -31,7 +31,7 @@ pub struct Check {
     /// The control's number in it.
     pub id: ControlId,
     /// What it does.
-    pub does: Does,
+    pub does: CheckKind,
     /// Whether it fails what is not met; where not, it only warns.
     pub can_fail: bool,
     /// What is wrong with the check, if something is.
@@ -41,31 +41,38 @@ pub struct Check {
 /// Returns what a scanner does about the control that has the number `id` in its benchmark; none where it has no such
 /// benchmark or no such control.
 #[must_use]
-pub fn check(scanner: Scanner, benchmark: &str, id: &ControlId) -> Option<Check> {
+pub fn check(scanner: Scanner, benchmark: &str, id: &ControlId) -> Option<ScannerCheck> {
     let name = *table::names(scanner).iter().find(|name| **name == benchmark)?;
-    let benchmark = Benchmark::find(scanner, name).ok()?;
+    let benchmark = ScannerBenchmark::find(scanner, name).ok()?;
     let number = id.to_string();
-    let row = |rows: &'static [Row]| {
+    let row = |rows: &'static [CheckRow]| {
         rows.iter().find(|row| row.ids.get(&number).is_some_and(|some| some.contains(benchmark)))
     };
-    let of = |does, can_fail, note| Check { scanner, benchmark: name, id: id.clone(), does, can_fail, note };
+    let of = |does, can_fail, note| ScannerCheck {
+        scanner,
+        benchmark: name,
+        id: id.clone(),
+        does,
+        can_fail,
+        note,
+    };
     if number.starts_with("5.") {
         let row = row(policies());
-        let does = row.map_or(Does::LeavesToAPerson, |_| Does::Checks);
+        let does = row.map_or(CheckKind::LeavesToAPerson, |_| CheckKind::Checks);
         return Some(of(does, row.is_some_and(|row| row.is_scored(benchmark)), None));
     }
     let row = TARGETS.iter().find_map(|target| row(table::rows(target)))?;
     let does = match row.answer {
-        Some(Fixed::Skip) => Does::LeavesOut,
-        Some(Fixed::Manual) => Does::LeavesToAPerson,
-        None => Does::Checks,
+        Some(FixedAnswer::Skip) => CheckKind::LeavesOut,
+        Some(FixedAnswer::Manual) => CheckKind::LeavesToAPerson,
+        None => CheckKind::Checks,
     };
-    Some(of(does, does == Does::Checks && row.is_scored(benchmark), row.note.as_deref()))
+    Some(of(does, does == CheckKind::Checks && row.is_scored(benchmark), row.note.as_deref()))
 }
 
 /// The checks that are put to a cluster.
-fn policies() -> &'static [Row] {
-    static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| embedded::table("policies"));
+fn policies() -> &'static [CheckRow] {
+    static ROWS: LazyLock<Vec<CheckRow>> = LazyLock::new(|| embedded::table("policies"));
     &ROWS
 }
 
@@ -99,8 +106,8 @@ mod tests {
                     continue;
                 };
                 let is_policy = control.id.to_string().starts_with("5.");
-                checked += usize::from(is_policy && check.does == Does::Checks);
-                assert!(check.does == Does::Checks || !check.can_fail, "{check:?}");
+                checked += usize::from(is_policy && check.does == CheckKind::Checks);
+                assert!(check.does == CheckKind::Checks || !check.can_fail, "{check:?}");
             }
             assert_eq!(checked, in_policies, "{scanner} {name}");
         }

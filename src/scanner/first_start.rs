@@ -5,11 +5,11 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::Seen;
+use super::ScannedNode;
 use super::table::DATA_DIR;
 use crate::Role;
 use crate::embedded;
-use crate::k3s::Effective;
+use crate::k3s::EffectiveConfig;
 use crate::k3s::kubelet;
 use crate::mode::FileMode;
 use crate::version::KubernetesMinor;
@@ -20,7 +20,7 @@ const COMPONENTS: [&str; 5] =
 
 /// What K3s will make at a path.
 #[derive(Debug, Clone)]
-pub(super) struct Made {
+pub(super) struct ForecastFile {
     /// Its mode.
     pub(super) mode: FileMode,
     /// Whether it is a directory.
@@ -32,7 +32,7 @@ pub(super) struct Made {
 /// A row of first-start.yaml.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Row {
+struct FirstStartRow {
     /// The only role in which K3s makes it.
     role: Option<Role>,
     /// The first minor of which it does.
@@ -49,8 +49,8 @@ struct Row {
 }
 
 /// Returns what K3s will make, by path.
-pub(super) fn files(seen: &Seen<'_>) -> BTreeMap<String, Made> {
-    static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| embedded::table("first-start"));
+pub(super) fn files(seen: &ScannedNode<'_>) -> BTreeMap<String, ForecastFile> {
+    static ROWS: LazyLock<Vec<FirstStartRow>> = LazyLock::new(|| embedded::table("first-start"));
     let mut made = BTreeMap::new();
     let path_of = |path: &str| match path.strip_prefix('/') {
         Some(_) => path.to_owned(),
@@ -65,12 +65,12 @@ pub(super) fn files(seen: &Seen<'_>) -> BTreeMap<String, Made> {
         // The tests read every mode.
         let Ok(mode) = row.mode.parse::<FileMode>() else { continue };
         let text = row.text.replace(DATA_DIR, seen.data_dir.as_str());
-        let one = Made { mode, directory: row.directory, text };
+        let one = ForecastFile { mode, directory: row.directory, text };
         made.extend(row.paths.iter().map(|path| (path_of(path), one.clone())));
     }
     if let Some(text) = kubelet::default_config(seen.minor, seen.data_dir) {
         let path = path_of(&format!("{}/{}", kubelet::DROP_INS, kubelet::DEFAULTS));
-        made.insert(path, Made { mode: FileMode::PRIVATE_FILE, directory: false, text });
+        made.insert(path, ForecastFile { mode: FileMode::PRIVATE_FILE, directory: false, text });
     }
     made
 }
@@ -78,7 +78,7 @@ pub(super) fn files(seen: &Seen<'_>) -> BTreeMap<String, Made> {
 /// Returns the lines that K3s will log when it starts its components: each with its flags, in K3s' order. Their time is
 /// Go's zero, since there is none yet.
 #[must_use]
-pub fn forecast_journal(effective: &Effective) -> String {
+pub fn forecast_journal(effective: &EffectiveConfig) -> String {
     let line = |message: &str| {
         let message = message.replace('\\', "\\\\").replace('"', "\\\"");
         format!("time=\"0001-01-01T00:00:00Z\" level=info msg=\"{message}\"\n")
@@ -103,13 +103,13 @@ mod tests {
 
     #[test]
     fn every_mode_is_one() {
-        let rows: Vec<Row> = embedded::table("first-start");
+        let rows: Vec<FirstStartRow> = embedded::table("first-start");
         assert!(rows.iter().all(|row| row.mode.parse::<FileMode>().is_ok()));
     }
 
     #[test]
     fn a_message_is_quoted_as_logrus_quotes_it() {
-        let mut effective = Effective {
+        let mut effective = EffectiveConfig {
             files: Vec::new(),
             argv: Vec::new(),
             warnings: Vec::new(),

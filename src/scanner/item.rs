@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::kubernetes::yaml::{self, Node, Value};
+use crate::kubernetes::yaml::{self, YamlNode, YamlValue};
 
 /// One test. At most one comparison beside the named fields: `eq: "false"`, `gte: "30"`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Item {
+pub(super) struct TestItem {
     /// What to look for in a text.
     #[serde(default)]
     pub(super) flag: String,
@@ -38,7 +38,7 @@ enum Operand {
 
 /// What was looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum AuditSource {
     /// What a command printed.
     Text,
     /// A configuration.
@@ -47,24 +47,28 @@ pub(super) enum Source {
 
 /// What a test came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct TestResult {
     /// Whether it is met.
     pub(super) met: bool,
     /// What was found, if it was.
     pub(super) value: Option<String>,
     /// Where.
-    pub(super) source: Source,
+    pub(super) source: AuditSource,
     /// The text that decided: the whole of it, or one line.
     pub(super) text: String,
 }
 
-impl Item {
+impl TestItem {
     /// Puts the test to a text, or to each of its lines until one does not pass.
-    pub(super) fn of(&self, source: Source, text: &str, each_line: bool) -> Found {
+    pub(super) fn of(&self, source: AuditSource, text: &str, each_line: bool) -> TestResult {
         let text = text.trim_end_matches([' ', '\n']);
         let lines: Vec<&str> = if each_line { text.split('\n').collect() } else { vec![text] };
-        let mut found =
-            Found { met: false, value: None, source, text: lines.first().copied().unwrap_or("").to_owned() };
+        let mut found = TestResult {
+            met: false,
+            value: None,
+            source,
+            text: lines.first().copied().unwrap_or("").to_owned(),
+        };
         for line in lines {
             found = self.of_one(source, line);
             if !found.met {
@@ -74,10 +78,10 @@ impl Item {
         found
     }
 
-    fn of_one(&self, source: Source, text: &str) -> Found {
+    fn of_one(&self, source: AuditSource, text: &str) -> TestResult {
         let value = match source {
-            Source::Text => Ok(find(text, &self.flag)),
-            Source::Config => field(text, &self.path),
+            AuditSource::Text => Ok(find(text, &self.flag)),
+            AuditSource::Config => field(text, &self.path),
         };
         // What cannot be parsed passes no test, not even one for what is not there.
         let met = value.as_ref().is_ok_and(|value| match (self.set, value, self.compare.iter().next()) {
@@ -86,14 +90,14 @@ impl Item {
             (true, Some(_), None) => true,
             (true, Some(value), Some((operator, operand))) => compare(operator, value, &operand.text()),
         });
-        Found { met, value: value.ok().flatten(), source, text: text.to_owned() }
+        TestResult { met, value: value.ok().flatten(), source, text: text.to_owned() }
     }
 
     /// What it looks for there.
-    pub(super) fn name(&self, source: Source) -> &str {
+    pub(super) fn name(&self, source: AuditSource) -> &str {
         match source {
-            Source::Text => &self.flag,
-            Source::Config => self.path.trim_start_matches('.').trim_end_matches("[]"),
+            AuditSource::Text => &self.flag,
+            AuditSource::Config => self.path.trim_start_matches('.').trim_end_matches("[]"),
         }
     }
 
@@ -166,7 +170,7 @@ fn find(text: &str, flag: &str) -> Option<String> {
 }
 
 /// Looks for a field in YAML or JSON; an empty one is none.
-fn field(text: &str, path: &str) -> Result<Option<String>, yaml::Problem> {
+fn field(text: &str, path: &str) -> Result<Option<String>, yaml::YamlProblem> {
     let document = yaml::read(text.as_bytes())?;
     let Some(fields) = path.strip_prefix('.') else {
         return Ok(Some(path.to_owned()).filter(|path| !path.is_empty()));
@@ -177,7 +181,7 @@ fn field(text: &str, path: &str) -> Result<Option<String>, yaml::Problem> {
         node = node.and_then(|node| member(node, name));
     }
     let text = node.map(|node| match node {
-        Node { value: Value::List(items), .. } if list => {
+        YamlNode { value: YamlValue::List(items), .. } if list => {
             items.iter().map(|item| item.go_text() + ",").collect()
         }
         _ if list => String::new(),
@@ -187,8 +191,8 @@ fn field(text: &str, path: &str) -> Result<Option<String>, yaml::Problem> {
 }
 
 /// Returns the value of a key; the last, where it is there twice.
-fn member(node: Node, name: &str) -> Option<Node> {
-    let Value::Map(pairs) = node.value else { return None };
+fn member(node: YamlNode, name: &str) -> Option<YamlNode> {
+    let YamlValue::Map(pairs) = node.value else { return None };
     pairs.into_iter().rev().find(|(key, _)| key.go_text() == name).map(|(_, value)| value)
 }
 
@@ -230,7 +234,7 @@ fn elements(list: &str) -> Vec<&str> {
 mod tests {
     use super::*;
 
-    fn item(json: &str) -> Item {
+    fn item(json: &str) -> TestItem {
         serde_json::from_str(json).unwrap()
     }
 
@@ -285,7 +289,7 @@ mod tests {
 
     #[test]
     fn what_is_not_there_passes_only_a_test_for_that() {
-        let text = |json: &str, text: &str| item(json).of(Source::Text, text, false).met;
+        let text = |json: &str, text: &str| item(json).of(AuditSource::Text, text, false).met;
         assert!(text(r#"{"flag": "--a", "set": false}"#, ""));
         assert!(!text(r#"{"flag": "--a", "set": false}"#, "--a=1"));
         assert!(!text(r#"{"flag": "--a", "noteq": "1"}"#, "--b=2"));
@@ -296,11 +300,11 @@ mod tests {
     fn each_line_has_to_pass() {
         let mode = item(r#"{"flag": "permissions", "bitmask": "600"}"#);
         let two = "permissions=600\npermissions=644\n";
-        assert!(mode.of(Source::Text, two, false).met, "the first is found");
-        let found = mode.of(Source::Text, two, true);
+        assert!(mode.of(AuditSource::Text, two, false).met, "the first is found");
+        let found = mode.of(AuditSource::Text, two, true);
         assert!(!found.met);
         assert_eq!(found.text, "permissions=644");
-        assert!(!mode.of(Source::Text, "", true).met);
+        assert!(!mode.of(AuditSource::Text, "", true).met);
     }
 
     #[test]
@@ -316,7 +320,7 @@ mod tests {
         assert_eq!(found("/a/file").as_deref(), Some("/a/file"), "it says itself wherever it is asked");
         assert_eq!(found(""), None);
         let unset = item(r#"{"path": ".a", "set": false}"#);
-        assert!(unset.of(Source::Config, "b: 1", false).met);
-        assert!(!unset.of(Source::Config, "b: [", false).met);
+        assert!(unset.of(AuditSource::Config, "b: 1", false).met);
+        assert!(!unset.of(AuditSource::Config, "b: [", false).met);
     }
 }

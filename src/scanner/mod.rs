@@ -15,13 +15,13 @@ use std::fmt;
 
 use serde::Serialize;
 
-pub use self::check::{Check, Does, check};
+pub use self::check::{CheckKind, ScannerCheck, check};
 pub use self::first_start::forecast_journal;
 
-use self::audit::{Audit, Output, Setting};
-use self::item::{Found, Item, Source};
-use self::table::{Benchmark, Fixed, Row, TARGETS};
-use self::world::World;
+use self::audit::{Audit, AuditContext, Output};
+use self::item::{AuditSource, TestItem, TestResult};
+use self::table::{CheckRow, FixedAnswer, ScannerBenchmark, TARGETS};
+use self::world::ScannerView;
 use crate::Role;
 use crate::error::Result;
 use crate::mode::Owner;
@@ -50,7 +50,7 @@ impl fmt::Display for Scanner {
 /// What a scanner prints of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum State {
+pub enum CheckState {
     /// It is met.
     Pass,
     /// It is not.
@@ -61,12 +61,12 @@ pub enum State {
     Info,
 }
 
-impl State {
+impl CheckState {
     /// Every state, in the order in which a scanner counts them.
     pub const ALL: [Self; 4] = [Self::Pass, Self::Fail, Self::Warn, Self::Info];
 }
 
-impl fmt::Display for State {
+impl fmt::Display for CheckState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Pass => "PASS",
@@ -83,7 +83,7 @@ pub struct Prediction {
     /// Its number in the benchmark.
     pub id: ControlId,
     /// What it prints.
-    pub state: State,
+    pub state: CheckState,
     /// Whether it can fail.
     pub scored: bool,
     /// What it saw, and which of its defects acts, if one does, as a sentence.
@@ -104,14 +104,14 @@ pub struct Scan {
 impl Scan {
     /// Counts the checks of which it prints a state.
     #[must_use]
-    pub fn count(&self, state: State) -> usize {
+    pub fn count(&self, state: CheckState) -> usize {
         self.predictions.iter().filter(|prediction| prediction.state == state).count()
     }
 }
 
 /// The node that the scanner sees.
 #[derive(Debug, Clone, Copy)]
-pub struct Seen<'a> {
+pub struct ScannedNode<'a> {
     /// Its root.
     pub root: &'a Root,
     /// K3s' data directory; the scanners look into `/var/lib/rancher/k3s`, wherever it is.
@@ -165,10 +165,10 @@ pub fn default_benchmark(scanner: Scanner, minor: KubernetesMinor) -> &'static s
 /// section 4 of an agent.
 ///
 /// # Errors
-/// [`crate::Kind::BadInput`] for a benchmark that the scanner does not have; where a file is there and cannot be looked at.
-pub fn predict(scanner: Scanner, benchmark: &str, seen: &Seen<'_>) -> Result<Vec<Prediction>> {
-    let benchmark = Benchmark::find(scanner, benchmark)?;
-    let world = World::of(seen);
+/// [`crate::ErrorKind::BadInput`] for a benchmark that the scanner does not have; where a file is there and cannot be looked at.
+pub fn predict(scanner: Scanner, benchmark: &str, seen: &ScannedNode<'_>) -> Result<Vec<Prediction>> {
+    let benchmark = ScannerBenchmark::find(scanner, benchmark)?;
+    let world = ScannerView::of(seen);
     let targets: &[&str] = match seen.role {
         Role::Server => &TARGETS,
         Role::Agent => &["node"],
@@ -186,15 +186,23 @@ pub fn predict(scanner: Scanner, benchmark: &str, seen: &Seen<'_>) -> Result<Vec
 }
 
 /// Runs a check as kube-bench does (`run` and `execute` in check/check.go).
-fn answer(row: &Row, benchmark: Benchmark, world: &World<'_>) -> Result<(State, String)> {
+fn answer(
+    row: &CheckRow,
+    benchmark: ScannerBenchmark,
+    world: &ScannerView<'_>,
+) -> Result<(CheckState, String)> {
     let scanner = benchmark.scanner;
     match row.answer {
-        Some(Fixed::Skip) => return Ok((State::Info, format!("{scanner} leaves it out for K3s."))),
-        Some(Fixed::Manual) => return Ok((State::Warn, format!("{scanner} leaves it to a person."))),
+        Some(FixedAnswer::Skip) => {
+            return Ok((CheckState::Info, format!("{scanner} leaves it out for K3s.")));
+        }
+        Some(FixedAnswer::Manual) => {
+            return Ok((CheckState::Warn, format!("{scanner} leaves it to a person.")));
+        }
         None => {}
     }
-    let not_met = if row.is_scored(benchmark) { State::Fail } else { State::Warn };
-    let on = Setting { world, benchmark, on_disk: row.is_on_disk(benchmark) };
+    let not_met = if row.is_scored(benchmark) { CheckState::Fail } else { CheckState::Warn };
+    let on = AuditContext { world, benchmark, on_disk: row.is_on_disk(benchmark) };
     let run = |audit: &Option<Audit>| audit.as_ref().map(|audit| audit.run(on)).transpose();
     let note = row.note.as_ref().map(|note| format!("; {note}")).unwrap_or_default();
 
@@ -215,38 +223,40 @@ fn answer(row: &Row, benchmark: Benchmark, world: &World<'_>) -> Result<(State, 
     }
 
     let items = row.all.iter().chain(&row.any).flatten();
-    let tested: Vec<(&Item, Found)> = items.map(|item| (item, test(item, row, &text, &config))).collect();
+    let tested: Vec<(&TestItem, TestResult)> =
+        items.map(|item| (item, test(item, row, &text, &config))).collect();
     let met = match row.any {
         Some(_) => tested.iter().any(|(_, found)| found.met),
         None => tested.iter().all(|(_, found)| found.met),
     };
     let deciding = tested.iter().find(|(_, found)| found.met == met).or(tested.first());
     let output = |source| match source {
-        Source::Text => text.as_ref(),
-        Source::Config => config.as_ref(),
+        AuditSource::Text => text.as_ref(),
+        AuditSource::Config => config.as_ref(),
     };
     let why = deciding.map(|(item, found)| why(item, found, output(found.source))).unwrap_or_default();
-    Ok((if met { State::Pass } else { not_met }, format!("{why}{note}.")))
+    Ok((if met { CheckState::Pass } else { not_met }, format!("{why}{note}.")))
 }
 
 /// Puts a test to what was printed, and to the configuration where the flag is not in there.
-fn test(item: &Item, row: &Row, text: &Option<Output>, config: &Option<Output>) -> Found {
+fn test(item: &TestItem, row: &CheckRow, text: &Option<Output>, config: &Option<Output>) -> TestResult {
     let printed = text.as_ref().map_or("", |output| output.text.as_str());
-    let found = item.of(Source::Text, printed, row.each_line);
+    let found = item.of(AuditSource::Text, printed, row.each_line);
     match config {
         Some(config) if found.value.is_none() && !config.text.is_empty() => {
-            item.of(Source::Config, &config.text, row.each_line)
+            item.of(AuditSource::Config, &config.text, row.each_line)
         }
         _ => found,
     }
 }
 
 /// Says what was seen, and which defect acts.
-fn why(item: &Item, found: &Found, output: Option<&Output>) -> String {
+fn why(item: &TestItem, found: &TestResult, output: Option<&Output>) -> String {
     let name = item.name(found.source);
     let at = output.map_or("nothing", |output| output.at.as_str());
     let logged = at.starts_with("the journal");
-    let is_any_file = found.source == Source::Config && !item.path.starts_with('.') && found.value.is_some();
+    let is_any_file =
+        found.source == AuditSource::Config && !item.path.starts_with('.') && found.value.is_some();
     let repeats = |line: &str| line.matches(&format!(" {name}=")).count() > 1;
     let mut why = match &found.value {
         _ if output.is_some_and(|output| output.made_up) => {
@@ -267,7 +277,7 @@ fn why(item: &Item, found: &Found, output: Option<&Output>) -> String {
     }
     let defects = [
         (
-            found.source == Source::Text && found.value.is_none() && found.met && found.text.is_empty(),
+            found.source == AuditSource::Text && found.value.is_none() && found.met && found.text.is_empty(),
             "what was not looked at passes as not set",
         ),
         (

@@ -19,9 +19,9 @@ use serde::Deserialize;
 
 use super::Scanner;
 use super::audit::Audit;
-use super::item::Item;
+use super::item::TestItem;
 use crate::embedded;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// The data directory that the scanners have written into their checks, wherever K3s' own is.
 pub(super) const DATA_DIR: &str = "/var/lib/rancher/k3s";
@@ -41,23 +41,23 @@ pub(super) fn names(scanner: Scanner) -> &'static [&'static str] {
 
 /// A benchmark of a scanner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Benchmark {
+pub(super) struct ScannerBenchmark {
     /// Whose.
     pub(super) scanner: Scanner,
     /// Its place among them.
     index: usize,
 }
 
-impl Benchmark {
+impl ScannerBenchmark {
     /// Finds a benchmark by its name.
     ///
     /// # Errors
-    /// [`Kind::BadInput`] with those that there are.
+    /// [`ErrorKind::BadInput`] with those that there are.
     pub(super) fn find(scanner: Scanner, name: &str) -> Result<Self> {
         let names = names(scanner);
         let index = names.iter().position(|known| *known == name);
         index.map(|index| Self { scanner, index }).ok_or_else(|| {
-            Error::new(Kind::BadInput, format!("{scanner} has no benchmark {name:?} for K3s"))
+            Error::new(ErrorKind::BadInput, format!("{scanner} has no benchmark {name:?} for K3s"))
                 .hint(format!("it has {}", names.join(", ")))
         })
     }
@@ -66,11 +66,11 @@ impl Benchmark {
 /// Some benchmarks, as written in a row.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "String")]
-pub(super) struct Benchmarks(Vec<Benchmark>);
+pub(super) struct Benchmarks(Vec<ScannerBenchmark>);
 
 impl Benchmarks {
     /// Tells whether `benchmark` is among them.
-    pub(super) fn contains(&self, benchmark: Benchmark) -> bool {
+    pub(super) fn contains(&self, benchmark: ScannerBenchmark) -> bool {
         self.0.contains(&benchmark)
     }
 }
@@ -84,13 +84,14 @@ impl TryFrom<String> for Benchmarks {
         for part in text.split("; ") {
             let mut words = part.split(' ');
             let scanner = Scanner::from_str(words.next().unwrap_or_default(), false)
-                .map_err(|message| Error::new(Kind::BadInput, message))?;
+                .map_err(|message| Error::new(ErrorKind::BadInput, message))?;
             let named: Vec<&str> = words.collect();
-            let all = (0..names(scanner).len()).map(|index| Benchmark { scanner, index });
+            let all = (0..names(scanner).len()).map(|index| ScannerBenchmark { scanner, index });
             found.extend(all.clone().filter(|_| named.is_empty()));
             for range in named {
                 let (first, last) = range.split_once('-').unwrap_or((range, range));
-                let (first, last) = (Benchmark::find(scanner, first)?, Benchmark::find(scanner, last)?);
+                let (first, last) =
+                    (ScannerBenchmark::find(scanner, first)?, ScannerBenchmark::find(scanner, last)?);
                 found.extend(all.clone().filter(|one| (first.index..=last.index).contains(&one.index)));
             }
         }
@@ -101,7 +102,7 @@ impl TryFrom<String> for Benchmarks {
 /// What a check answers without a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Fixed {
+pub(super) enum FixedAnswer {
     /// It does not apply.
     Skip,
     /// A person has to look.
@@ -111,9 +112,9 @@ pub(super) enum Fixed {
 /// A check, in every benchmark that has it so.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Row {
+pub(super) struct CheckRow {
     /// What it answers without a look.
-    pub(super) answer: Option<Fixed>,
+    pub(super) answer: Option<FixedAnswer>,
     /// What it looks at.
     pub(super) ask: Option<Audit>,
     /// The configuration file that it looks at for what is not there.
@@ -122,9 +123,9 @@ pub(super) struct Row {
     #[serde(default)]
     pub(super) each_line: bool,
     /// Tests that all have to pass.
-    pub(super) all: Option<Vec<Item>>,
+    pub(super) all: Option<Vec<TestItem>>,
     /// Tests of which one has to.
-    pub(super) any: Option<Vec<Item>>,
+    pub(super) any: Option<Vec<TestItem>>,
     /// What is wrong with it, where nothing else says.
     pub(super) note: Option<String>,
     /// Its numbers.
@@ -135,14 +136,14 @@ pub(super) struct Row {
     on_disk: Option<Benchmarks>,
 }
 
-impl Row {
+impl CheckRow {
     /// Tells whether it can fail.
-    pub(super) fn is_scored(&self, benchmark: Benchmark) -> bool {
+    pub(super) fn is_scored(&self, benchmark: ScannerBenchmark) -> bool {
         !self.unscored.as_ref().is_some_and(|some| some.contains(benchmark))
     }
 
     /// Tells whether it reads no journal but the one on the disk.
-    pub(super) fn is_on_disk(&self, benchmark: Benchmark) -> bool {
+    pub(super) fn is_on_disk(&self, benchmark: ScannerBenchmark) -> bool {
         self.on_disk.as_ref().is_some_and(|some| some.contains(benchmark))
     }
 }
@@ -151,8 +152,8 @@ impl Row {
 pub(super) const TARGETS: [&str; 4] = ["master", "etcd", "controlplane", "node"];
 
 /// Returns the checks of a target.
-pub(super) fn rows(target: &str) -> &'static [Row] {
-    static ROWS: LazyLock<BTreeMap<&str, Vec<Row>>> =
+pub(super) fn rows(target: &str) -> &'static [CheckRow] {
+    static ROWS: LazyLock<BTreeMap<&str, Vec<CheckRow>>> =
         LazyLock::new(|| TARGETS.iter().map(|target| (*target, embedded::table(target))).collect());
     ROWS.get(target).map_or(&[], Vec::as_slice)
 }
@@ -160,15 +161,15 @@ pub(super) fn rows(target: &str) -> &'static [Row] {
 /// A file that the scanners look for in several places.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Place {
+struct PathVariable {
     name: String,
     of: Benchmarks,
     places: Vec<String>,
 }
 
 /// Returns the places of what a row names: of a bare word those in places.yaml, of a path itself.
-pub(super) fn places(name: &str, benchmark: Benchmark) -> Vec<String> {
-    static PLACES: LazyLock<Vec<Place>> = LazyLock::new(|| embedded::table("places"));
+pub(super) fn places(name: &str, benchmark: ScannerBenchmark) -> Vec<String> {
+    static PLACES: LazyLock<Vec<PathVariable>> = LazyLock::new(|| embedded::table("places"));
     let found = PLACES.iter().find(|place| place.name == name && place.of.contains(benchmark));
     let paths = found.map_or_else(|| vec![name.to_owned()], |place| place.places.clone());
     let rooted = |path: String| if path.starts_with('/') { path } else { format!("{DATA_DIR}/{path}") };
@@ -182,7 +183,7 @@ mod tests {
     #[test]
     fn benchmarks_are_written_as_ranges() {
         let some = Benchmarks::try_from("kube-bench 1.23 1.7-1.8; security-scan".to_owned()).unwrap();
-        let has = |scanner, name| some.contains(Benchmark::find(scanner, name).unwrap());
+        let has = |scanner, name| some.contains(ScannerBenchmark::find(scanner, name).unwrap());
         let kube_bench = ["1.23", "1.24", "1.7", "1.8", "1.9"].map(|name| has(Scanner::KubeBench, name));
         assert_eq!(kube_bench, [true, false, true, true, false]);
         assert!(names(Scanner::SecurityScan).iter().all(|name| has(Scanner::SecurityScan, name)));
@@ -195,14 +196,14 @@ mod tests {
     fn every_row_asks_or_answers_and_no_number_is_there_twice() {
         for scanner in [Scanner::KubeBench, Scanner::SecurityScan] {
             for name in names(scanner) {
-                let benchmark = Benchmark::find(scanner, name).unwrap();
+                let benchmark = ScannerBenchmark::find(scanner, name).unwrap();
                 let mut ids = Vec::new();
                 for row in TARGETS.iter().flat_map(|target| rows(target)) {
                     assert_eq!(row.answer.is_some(), row.all.is_none() && row.any.is_none(), "{row:?}");
                     assert_eq!(row.answer.is_none(), row.ask.is_some() || row.or_ask.is_some(), "{row:?}");
                     assert!(row.all.is_none() || row.any.is_none(), "{row:?}");
                     assert!(
-                        row.all.iter().chain(&row.any).flatten().all(Item::compares_once_at_most),
+                        row.all.iter().chain(&row.any).flatten().all(TestItem::compares_once_at_most),
                         "{row:?}"
                     );
                     ids.extend(row.ids.iter().filter(|(_, some)| some.contains(benchmark)).map(|(id, _)| id));

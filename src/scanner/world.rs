@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Seen;
+use super::ScannedNode;
 use super::audit::{Unit, fits};
-use super::first_start::{self, Made};
+use super::first_start::{self, ForecastFile};
 use crate::Role;
 use crate::error::Result;
 use crate::mode::Owner;
@@ -12,15 +12,15 @@ use crate::node::RootedPath;
 
 /// A node as a scanner sees it.
 #[derive(Debug)]
-pub(super) struct World<'a> {
-    seen: &'a Seen<'a>,
+pub(super) struct ScannerView<'a> {
+    seen: &'a ScannedNode<'a>,
     /// What K3s will make, by path.
-    made: BTreeMap<String, Made>,
+    made: BTreeMap<String, ForecastFile>,
 }
 
-impl<'a> World<'a> {
+impl<'a> ScannerView<'a> {
     /// Looks at nothing yet.
-    pub(super) fn of(seen: &'a Seen<'a>) -> Self {
+    pub(super) fn of(seen: &'a ScannedNode<'a>) -> Self {
         let made = if seen.started { BTreeMap::new() } else { first_start::files(seen) };
         Self { seen, made }
     }
@@ -112,7 +112,7 @@ impl<'a> World<'a> {
     }
 
     /// What K3s will make at a path, where nothing stands yet.
-    fn made_at(&self, path: &str) -> Option<&Made> {
+    fn made_at(&self, path: &str) -> Option<&ForecastFile> {
         let free = rooted(path).is_some_and(|path| !self.seen.root.exists(&path));
         self.made.get(path).filter(|_| free)
     }

@@ -16,9 +16,9 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
-use super::{Report, Status, Verdict};
+use super::{ControlVerdict, Status, VerifyReport};
 use crate::Role;
-use crate::error::{Error, Kind, Place, Result};
+use crate::error::{Error, ErrorKind, Place, Result};
 use crate::profile::{ControlId, describe};
 use crate::version::KubernetesMinor;
 
@@ -29,13 +29,13 @@ pub const MAX_REPORT_BYTES: usize = 16 * 1024 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Baseline {
     /// What it was made of and read from.
-    pub about: About,
-    controls: BTreeMap<String, State>,
+    pub about: BaselineInfo,
+    controls: BTreeMap<String, BaselineState>,
 }
 
 /// What an earlier report was made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct About {
+pub struct BaselineInfo {
     /// Its file, as the user named it.
     pub file: String,
     /// The role of its node.
@@ -48,7 +48,7 @@ pub struct About {
 
 /// How a control stands in a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct State {
+pub struct BaselineState {
     /// Its number there.
     pub id: ControlId,
     /// Its status.
@@ -59,13 +59,13 @@ pub struct State {
 
 /// A control that does not stand as it did.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+pub struct TrendChange {
     /// Its name.
     pub name: String,
     /// How it stood; none for one that the earlier report does not have.
-    pub before: Option<State>,
+    pub before: Option<BaselineState>,
     /// How it stands; none for one that is no longer there.
-    pub now: Option<State>,
+    pub now: Option<BaselineState>,
     /// What its value is now, in words.
     pub actual: String,
 }
@@ -74,28 +74,28 @@ pub struct Change {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trend {
     /// The earlier report.
-    pub since: About,
+    pub since: BaselineInfo,
     /// What makes the two reports differ beside the node: another role, minor or benchmark.
     pub remarks: Vec<String>,
     /// Controls of a better rank than before.
-    pub better: Vec<Change>,
+    pub better: Vec<TrendChange>,
     /// Controls of a worse rank than before.
-    pub worse: Vec<Change>,
+    pub worse: Vec<TrendChange>,
     /// Controls with another status of the same rank, or with a waiver that came or went.
-    pub changed: Vec<Change>,
+    pub changed: Vec<TrendChange>,
     /// Controls that the earlier report does not have.
-    pub new: Vec<Change>,
+    pub new: Vec<TrendChange>,
     /// Controls that only the earlier report has.
-    pub gone: Vec<Change>,
+    pub gone: Vec<TrendChange>,
 }
 
 impl Baseline {
     /// Reads what `verify --format json` wrote; `file` is its name as the user knows it.
     ///
     /// # Errors
-    /// [`Kind::BadInput`] where it is no such report.
+    /// [`ErrorKind::BadInput`] where it is no such report.
     pub fn read(file: &str, bytes: &[u8]) -> Result<Self> {
-        let reading = Reading { file };
+        let reading = ReportFields { file };
         if bytes.len() > MAX_REPORT_BYTES {
             return Err(reading.error(format!("it is larger than {MAX_REPORT_BYTES} bytes"), None));
         }
@@ -117,7 +117,7 @@ impl Baseline {
         let kubernetes = reading.parse(&report, "", "kubernetes")?;
         // Written like the number of a control, and compared as a text.
         let benchmark = reading.parse::<ControlId>(&report, "", "benchmark")?.to_string();
-        let about = About { file: file.to_owned(), role, kubernetes, benchmark };
+        let about = BaselineInfo { file: file.to_owned(), role, kubernetes, benchmark };
         let mut controls = BTreeMap::new();
         for (index, control) in reading.list(&report, "controls")?.iter().enumerate() {
             let at = format!("controls[{index}].");
@@ -132,7 +132,7 @@ impl Baseline {
             let found = Status::ALL.into_iter().find(|known| known.name() == status);
             let status = found.ok_or_else(|| reading.error(format!("{at}status is {status:?}"), None))?;
             let waived = control.get("waiver").is_some_and(|waiver| !waiver.is_null());
-            let state = State { id: reading.parse(control, &at, "id")?, status, waived };
+            let state = BaselineState { id: reading.parse(control, &at, "id")?, status, waived };
             if controls.insert(name.to_owned(), state).is_some() {
                 return Err(reading.error(format!("the control {name} is there twice"), None));
             }
@@ -142,7 +142,7 @@ impl Baseline {
 
     /// Compares a report of now with this one. Both have to be whole: what was left out of one seems to be new or gone.
     #[must_use]
-    pub fn compare(&self, report: &Report) -> Trend {
+    pub fn compare(&self, report: &VerifyReport) -> Trend {
         let mut trend = Trend {
             since: self.about.clone(),
             remarks: self.about.remarks(report),
@@ -153,7 +153,7 @@ impl Baseline {
             gone: Vec::new(),
         };
         for verdict in &report.verdicts {
-            let now = State::of(verdict);
+            let now = BaselineState::of(verdict);
             let before = self.controls.get(&verdict.name).cloned();
             let list = match &before {
                 None => &mut trend.new,
@@ -164,7 +164,7 @@ impl Baseline {
                 }
                 Some(_) => continue,
             };
-            list.push(Change {
+            list.push(TrendChange {
                 name: verdict.name.clone(),
                 before,
                 now: Some(now),
@@ -174,10 +174,10 @@ impl Baseline {
         let is_gone = |name: &&String| !report.verdicts.iter().any(|verdict| verdict.name == **name);
         for name in self.controls.keys().filter(is_gone) {
             let before = self.controls.get(name).cloned();
-            trend.gone.push(Change { name: name.clone(), before, now: None, actual: String::new() });
+            trend.gone.push(TrendChange { name: name.clone(), before, now: None, actual: String::new() });
         }
         trend.gone.sort_by(|one, other| {
-            let id = |change: &Change| change.before.as_ref().map(|before| before.id.clone());
+            let id = |change: &TrendChange| change.before.as_ref().map(|before| before.id.clone());
             id(one).cmp(&id(other))
         });
         trend
@@ -208,8 +208,8 @@ impl Trend {
     }
 }
 
-impl About {
-    fn remarks(&self, report: &Report) -> Vec<String> {
+impl BaselineInfo {
+    fn remarks(&self, report: &VerifyReport) -> Vec<String> {
         let mut remarks = Vec::new();
         let mut compare = |what: &str, before: String, now: String| {
             if before != now {
@@ -223,8 +223,8 @@ impl About {
     }
 }
 
-impl State {
-    fn of(verdict: &Verdict) -> Self {
+impl BaselineState {
+    fn of(verdict: &ControlVerdict) -> Self {
         Self { id: verdict.id.clone(), status: verdict.status, waived: verdict.waiver.is_some() }
     }
 }
@@ -239,13 +239,13 @@ fn rank(status: Status) -> u8 {
 }
 
 /// Reads the keys of a report; `at` is what stands before a key in errors.
-struct Reading<'a> {
+struct ReportFields<'a> {
     file: &'a str,
 }
 
-impl Reading<'_> {
+impl ReportFields<'_> {
     fn error(&self, why: impl Into<String>, position: Option<(usize, usize)>) -> Error {
-        Error::new(Kind::BadInput, format!("this is not a report of k3s-harden verify: {}", why.into()))
+        Error::new(ErrorKind::BadInput, format!("this is not a report of k3s-harden verify: {}", why.into()))
             .at(Place { file: self.file.to_owned(), position })
             .hint("make one with `k3s-harden verify --format json`, and name its file")
     }

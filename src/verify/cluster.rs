@@ -28,7 +28,7 @@ const SERVER_SAYS: &str = "Error from server";
 /// A kind of object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "they are Kubernetes' names")]
-pub enum Kind {
+pub enum ObjectKind {
     Namespace,
     NetworkPolicy,
     ServiceAccount,
@@ -46,7 +46,7 @@ pub enum Kind {
     PodSecurityPolicy,
 }
 
-impl Kind {
+impl ObjectKind {
     /// Every kind that is asked for.
     pub const ALL: [Self; 15] = [
         Self::Namespace,
@@ -100,7 +100,7 @@ impl Kind {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cluster {
     /// The objects of each kind, or what kubectl says to it.
-    lists: BTreeMap<Kind, std::result::Result<Vec<Value>, String>>,
+    lists: BTreeMap<ObjectKind, std::result::Result<Vec<Value>, String>>,
 }
 
 impl Cluster {
@@ -112,7 +112,7 @@ impl Cluster {
         let mut cluster = Self::default();
         let (each, all) = LIMITS;
         let end = Instant::now() + all;
-        for kind in Kind::ALL.into_iter().filter(|kind| kind.is_of(minor)) {
+        for kind in ObjectKind::ALL.into_iter().filter(|kind| kind.is_of(minor)) {
             let list = kubectl.list(kind, each.min(end.saturating_duration_since(Instant::now())));
             match &list {
                 Err(said) if !said.starts_with(SERVER_SAYS) && !said.contains("the server doesn't have") => {
@@ -126,7 +126,7 @@ impl Cluster {
 
     /// Adds the objects of a kind, or why they are not known.
     #[must_use]
-    pub fn with(mut self, kind: Kind, list: std::result::Result<Vec<Value>, String>) -> Self {
+    pub fn with(mut self, kind: ObjectKind, list: std::result::Result<Vec<Value>, String>) -> Self {
         self.lists.insert(kind, list);
         self
     }
@@ -135,7 +135,7 @@ impl Cluster {
     ///
     /// # Errors
     /// Where they are not known, with kubectl's own words.
-    pub fn list(&self, kind: Kind) -> Result<&[Value]> {
+    pub fn list(&self, kind: ObjectKind) -> Result<&[Value]> {
         match self.lists.get(&kind) {
             Some(Ok(items)) => Ok(items),
             Some(Err(said)) => Err(failed(kind, said)),
@@ -144,8 +144,8 @@ impl Cluster {
     }
 }
 
-fn failed(kind: Kind, said: &str) -> Error {
-    Error::new(error::Kind::Failed, format!("kubectl get {}: {said}", kind.resource()))
+fn failed(kind: ObjectKind, said: &str) -> Error {
+    Error::new(error::ErrorKind::Failed, format!("kubectl get {}: {said}", kind.resource()))
 }
 
 /// The program that asks a cluster.
@@ -170,22 +170,22 @@ impl Kubectl {
     /// Where K3s has never started nothing is run: K3s' own kubectl would unpack K3s into the data directory first.
     ///
     /// # Errors
-    /// [`error::Kind::Usage`] where the root is not the live one: a cluster would not be that of an image. Otherwise
+    /// [`error::ErrorKind::Usage`] where the root is not the live one: a cluster would not be that of an image. Otherwise
     /// where there is no cluster to ask, or nothing to ask it with.
-    pub fn of(judged: &NodeConfig<'_>) -> Result<Self> {
-        let error = |message: &str| Error::new(error::Kind::Failed, message);
-        if !judged.root.is_live() {
-            return Err(Error::new(error::Kind::Usage, "no cluster belongs to the root of an image")
+    pub fn of(node: &NodeConfig<'_>) -> Result<Self> {
+        let error = |message: &str| Error::new(error::ErrorKind::Failed, message);
+        if !node.root.is_live() {
+            return Err(Error::new(error::ErrorKind::Usage, "no cluster belongs to the root of an image")
                 .hint("look at a running node without --root, or at the image without --live"));
         }
-        if judged.role == Role::Agent {
+        if node.role == Role::Agent {
             return Err(error("an agent has no administrator's kubeconfig: ask on a server"));
         }
-        if judged.traces().started.is_none() {
+        if node.traces().started.is_none() {
             return Err(error("K3s has never started here: there is no cluster yet"));
         }
-        let kubeconfig = judged.value("write-kubeconfig").map_or(KUBECONFIG, |(path, _)| path);
-        let (program, first) = find(judged.root).ok_or_else(|| {
+        let kubeconfig = node.value("write-kubeconfig").map_or(KUBECONFIG, |(path, _)| path);
+        let (program, first) = find(node.root).ok_or_else(|| {
             error("there is neither k3s nor kubectl, with which the cluster could be asked")
         })?;
         let more = ["--kubeconfig", kubeconfig];
@@ -194,7 +194,7 @@ impl Kubectl {
     }
 
     /// Asks for the objects of a kind in all namespaces.
-    fn list(&self, kind: Kind, limit: Duration) -> std::result::Result<Vec<Value>, String> {
+    fn list(&self, kind: ObjectKind, limit: Duration) -> std::result::Result<Vec<Value>, String> {
         let timeout = format!("--request-timeout={TIMEOUT_SECONDS}s");
         let get = ["get", kind.resource(), "--all-namespaces", "--output=json", timeout.as_str()];
         let arguments = self.arguments.iter().map(String::as_str).chain(get);

@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::rule::Rule;
+use super::rule::ControlRule;
 use crate::Role;
 use crate::embedded;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::profile::ControlId;
 
 /// The benchmarks that are known, oldest first: CIS took up its own numbering after Kubernetes 1.24.
@@ -23,9 +23,9 @@ pub fn benchmarks() -> &'static [&'static str] {
 /// Something that may change from benchmark to benchmark.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
-enum Since<T> {
+enum ByBenchmark<T> {
     /// The first benchmark of each value; `null` for none any more.
-    Changing(BTreeMap<Benchmark, Option<T>>),
+    Changing(BTreeMap<BenchmarkIndex, Option<T>>),
     /// The same in all of them.
     Always(T),
 }
@@ -33,9 +33,9 @@ enum Since<T> {
 /// The place of a benchmark in [`BENCHMARKS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
-struct Benchmark(usize);
+struct BenchmarkIndex(usize);
 
-impl TryFrom<String> for Benchmark {
+impl TryFrom<String> for BenchmarkIndex {
     type Error = String;
 
     fn try_from(name: String) -> std::result::Result<Self, String> {
@@ -45,8 +45,8 @@ impl TryFrom<String> for Benchmark {
     }
 }
 
-impl<T> Since<T> {
-    fn at(&self, benchmark: Benchmark) -> Option<&T> {
+impl<T> ByBenchmark<T> {
+    fn at(&self, benchmark: BenchmarkIndex) -> Option<&T> {
         match self {
             Self::Always(value) => Some(value),
             Self::Changing(values) => {
@@ -59,15 +59,15 @@ impl<T> Since<T> {
 /// A row of the table.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Row {
+struct ControlRow {
     title: String,
     #[serde(default = "level_one")]
     level: u8,
-    ids: Since<String>,
-    automated: Since<bool>,
+    ids: ByBenchmark<String>,
+    automated: ByBenchmark<bool>,
     #[serde(default = "every_role")]
     roles: Vec<Role>,
-    judge: Since<Rule>,
+    judge: ByBenchmark<ControlRule>,
     remedy: String,
 }
 
@@ -95,7 +95,7 @@ pub struct Control {
     /// The roles that it is about.
     pub roles: Vec<Role>,
     /// What decides it.
-    pub rule: Rule,
+    pub rule: ControlRule,
     /// What to do where it is not met.
     pub remedy: String,
 }
@@ -103,11 +103,12 @@ pub struct Control {
 /// Returns the controls of a benchmark by number.
 ///
 /// # Errors
-/// [`Kind::BadInput`] for a benchmark that is not known.
+/// [`ErrorKind::BadInput`] for a benchmark that is not known.
 pub fn controls(benchmark: &str) -> Result<Vec<Control>> {
-    static ROWS: LazyLock<BTreeMap<String, Row>> = LazyLock::new(|| embedded::table("benchmark-controls"));
-    let at =
-        Benchmark::try_from(benchmark.to_owned()).map_err(|message| Error::new(Kind::BadInput, message))?;
+    static ROWS: LazyLock<BTreeMap<String, ControlRow>> =
+        LazyLock::new(|| embedded::table("benchmark-controls"));
+    let at = BenchmarkIndex::try_from(benchmark.to_owned())
+        .map_err(|message| Error::new(ErrorKind::BadInput, message))?;
     let mut controls = Vec::new();
     for (name, row) in ROWS.iter() {
         let (Some(id), Some(rule)) = (row.ids.at(at), row.judge.at(at)) else { continue };
@@ -132,7 +133,7 @@ mod tests {
 
     use super::*;
     use crate::kubernetes::component_flags;
-    use crate::profile::Request;
+    use crate::profile::ProfileRequest;
 
     /// How many controls each benchmark has: as many as security-scan's definitions for K3s (2.0: the general one of
     /// kube-bench; 2.1: K3s' assessment), and in 1.11 also 4.2.15, which the general one of kube-bench has.
@@ -180,24 +181,24 @@ mod tests {
         let mut used = BTreeSet::new();
         for benchmark in BENCHMARKS {
             for control in controls(benchmark).unwrap() {
-                let by_hand = matches!(control.rule, Rule::Manual(_));
+                let by_hand = matches!(control.rule, ControlRule::Manual(_));
                 assert!(!(control.automated && by_hand), "{benchmark} {} {}", control.id, control.name);
                 assert!(control.title.len() <= 60 && !control.title.ends_with('.'), "{}", control.title);
                 assert!((1..=2).contains(&control.level) && !control.remedy.is_empty(), "{}", control.name);
                 used.insert(control.name);
             }
         }
-        let rows: BTreeMap<String, Row> = embedded::table("benchmark-controls");
+        let rows: BTreeMap<String, ControlRow> = embedded::table("benchmark-controls");
         assert!(rows.keys().eq(&used), "some rows are in no benchmark");
         for row in rows.values() {
-            let Since::Changing(ids) = &row.ids else { continue };
+            let ByBenchmark::Changing(ids) = &row.ids else { continue };
             let every =
-                |changes: Vec<&Benchmark>| changes.into_iter().all(|from| row.ids.at(*from).is_some());
+                |changes: Vec<&BenchmarkIndex>| changes.into_iter().all(|from| row.ids.at(*from).is_some());
             assert!(ids.values().any(Option::is_some));
-            if let Since::Changing(changes) = &row.automated {
+            if let ByBenchmark::Changing(changes) = &row.automated {
                 assert!(every(changes.keys().collect()), "{}: automated where there is no number", row.title);
             }
-            if let Since::Changing(changes) = &row.judge {
+            if let ByBenchmark::Changing(changes) = &row.judge {
                 assert!(every(changes.keys().collect()), "{}: a judge where there is no number", row.title);
             }
         }
@@ -205,11 +206,13 @@ mod tests {
 
     #[test]
     fn components_know_the_flags_that_they_are_judged_by() {
-        fn check(rule: &Rule, name: &str) {
+        fn check(rule: &ControlRule, name: &str) {
             match rule {
-                Rule::All(rules) | Rule::Any(rules) => rules.iter().for_each(|rule| check(rule, name)),
-                Rule::WithEtcd(rule) => check(rule, name),
-                Rule::Flag(flag) => {
+                ControlRule::All(rules) | ControlRule::Any(rules) => {
+                    rules.iter().for_each(|rule| check(rule, name))
+                }
+                ControlRule::WithEtcd(rule) => check(rule, name),
+                ControlRule::Flag(flag) => {
                     assert!(
                         component_flags::all()[&flag.component].contains_key(&flag.name),
                         "{name}: {}",
@@ -238,7 +241,7 @@ mod tests {
             let minor = crate::version::KubernetesMinor::supported()
                 .into_iter()
                 .find(|minor| {
-                    let request = Request {
+                    let request = ProfileRequest {
                         profiles: vec![profile.clone()],
                         minor: *minor,
                         settings: None,
@@ -249,7 +252,7 @@ mod tests {
                     request.resolve(&|_| unreachable!()).is_ok()
                 })
                 .unwrap();
-            let request = Request {
+            let request = ProfileRequest {
                 profiles: vec![profile],
                 minor,
                 settings: None,

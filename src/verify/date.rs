@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// A day of the Gregorian calendar, in no time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,7 +27,7 @@ impl Date {
     /// Returns the day of a time such as `2027-01-31T10:00:00Z`, in UTC.
     ///
     /// # Errors
-    /// [`Kind::BadInput`] where it is none.
+    /// [`ErrorKind::BadInput`] where it is none.
     pub fn of(time: &str) -> Result<Self> {
         time.split_once('T').map_or(time, |(day, _)| day).parse()
     }
@@ -72,7 +72,7 @@ impl FromStr for Date {
             Self::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)
         };
         read().ok_or_else(|| {
-            Error::new(Kind::BadInput, format!("{text:?} is not a day"))
+            Error::new(ErrorKind::BadInput, format!("{text:?} is not a day"))
                 .hint("write year, month and day: 2027-01-31")
         })
     }

@@ -5,8 +5,8 @@ mod flag;
 mod must;
 
 use super::control::Control;
-use super::rule::{FlagRule, Judgement, Must, Outcome, Rule};
-use super::{Evidence, Facts, Report, Status, Verdict, judges};
+use super::rule::{ControlRule, FlagRule, Must, RuleOutcome, RuleResult};
+use super::{ControlVerdict, Evidence, NodeFacts, Status, VerifyReport, checks};
 use crate::Role;
 use crate::error::{Error, Result};
 use crate::k3s::Datastore;
@@ -15,12 +15,12 @@ use crate::k3s::Datastore;
 ///
 /// # Errors
 /// Where there is no such benchmark.
-pub fn verify(facts: &Facts<'_>, benchmark: &str) -> Result<Report> {
+pub fn verify(facts: &NodeFacts<'_>, benchmark: &str) -> Result<VerifyReport> {
     let verdicts = super::controls(benchmark)?.into_iter().map(|control| verdict(facts, control)).collect();
-    Ok(Report {
-        root: facts.judged.root.path().to_owned(),
-        role: facts.judged.role,
-        kubernetes: facts.judged.minor,
+    Ok(VerifyReport {
+        root: facts.node.root.path().to_owned(),
+        role: facts.node.role,
+        kubernetes: facts.node.minor,
         benchmark: benchmark.to_owned(),
         started: facts.started,
         verdicts,
@@ -28,23 +28,23 @@ pub fn verify(facts: &Facts<'_>, benchmark: &str) -> Result<Report> {
     })
 }
 
-fn verdict(facts: &Facts<'_>, control: Control) -> Verdict {
-    let role = facts.judged.role;
+fn verdict(facts: &NodeFacts<'_>, control: Control) -> ControlVerdict {
+    let role = facts.node.role;
     let judgement = if control.roles.contains(&role) {
         judge(facts, &control.rule)
     } else {
         let what = if role == Role::Agent { "an agent runs no control plane" } else { "this is a server" };
-        Judgement::not_applicable(what)
+        RuleResult::not_applicable(what)
     };
     let status = match judgement.outcome {
-        Outcome::Met => Status::Pass,
-        Outcome::NotMet if control.automated => Status::Fail,
-        Outcome::NotMet => Status::Warn,
-        Outcome::Manual => Status::Manual,
-        Outcome::NotApplicable => Status::NotApplicable,
-        Outcome::Unknown => Status::Unknown,
+        RuleOutcome::Met => Status::Pass,
+        RuleOutcome::NotMet if control.automated => Status::Fail,
+        RuleOutcome::NotMet => Status::Warn,
+        RuleOutcome::Manual => Status::Manual,
+        RuleOutcome::NotApplicable => Status::NotApplicable,
+        RuleOutcome::Unknown => Status::Unknown,
     };
-    Verdict {
+    ControlVerdict {
         id: control.id,
         name: control.name,
         title: control.title,
@@ -62,29 +62,29 @@ fn verdict(facts: &Facts<'_>, control: Control) -> Verdict {
 
 /// Judges a node by one rule.
 #[must_use]
-pub fn judge(facts: &Facts<'_>, rule: &Rule) -> Judgement {
+pub fn judge(facts: &NodeFacts<'_>, rule: &ControlRule) -> RuleResult {
     let result = match rule {
-        Rule::Flag(rule) => flag::judge(facts, rule),
-        Rule::File(rule) => file::judge(facts, rule),
-        Rule::Etcd(rule) => file::judge_etcd(facts, rule),
-        Rule::All(rules) => Ok(all(rules.iter().map(|rule| judge(facts, rule)).collect())),
-        Rule::Any(rules) => Ok(any(rules.iter().map(|rule| judge(facts, rule)).collect())),
-        Rule::WithEtcd(rule) => match facts.datastore {
+        ControlRule::Flag(rule) => flag::judge(facts, rule),
+        ControlRule::File(rule) => file::judge(facts, rule),
+        ControlRule::Etcd(rule) => file::judge_etcd(facts, rule),
+        ControlRule::All(rules) => Ok(all(rules.iter().map(|rule| judge(facts, rule)).collect())),
+        ControlRule::Any(rules) => Ok(any(rules.iter().map(|rule| judge(facts, rule)).collect())),
+        ControlRule::WithEtcd(rule) => match facts.datastore {
             Datastore::Etcd => return judge(facts, rule),
-            other => Ok(Judgement::not_applicable(format!("the datastore is {other}"))),
+            other => Ok(RuleResult::not_applicable(format!("the datastore is {other}"))),
         },
-        Rule::NotApplicable(why) => Ok(Judgement::not_applicable(why.clone())),
-        Rule::Manual(what) => Ok(Judgement::manual(what.clone())),
-        Rule::By(rule) => match judges::find(&rule.judge) {
+        ControlRule::NotApplicable(why) => Ok(RuleResult::not_applicable(why.clone())),
+        ControlRule::Manual(what) => Ok(RuleResult::manual(what.clone())),
+        ControlRule::By(rule) => match checks::find(&rule.judge) {
             Some(judge) => judge(facts, rule.about.as_deref()),
-            None => Ok(Judgement::unknown("it is judged", format!("no judge is called {}", rule.judge))),
+            None => Ok(RuleResult::unknown("it is judged", format!("no judge is called {}", rule.judge))),
         },
     };
-    result.unwrap_or_else(|error| Judgement::failed(&error))
+    result.unwrap_or_else(|error| RuleResult::failed(&error))
 }
 
 /// Judges a node by a flag of a component that is not the kubelet.
-pub(super) fn flag(facts: &Facts<'_>, component: &str, name: &str, must: Must) -> Result<Judgement> {
+pub(super) fn flag(facts: &NodeFacts<'_>, component: &str, name: &str, must: Must) -> Result<RuleResult> {
     let (component, name) = (component.to_owned(), name.to_owned());
     flag::judge(facts, &FlagRule { component, name, field: None, unset: None, must })
 }
@@ -99,23 +99,23 @@ pub(super) fn copy(error: &Error) -> Error {
 }
 
 /// Each has to be met. What is not applicable says nothing beside what is.
-fn all(mut judgements: Vec<Judgement>) -> Judgement {
-    if judgements.iter().any(|judgement| judgement.outcome != Outcome::NotApplicable) {
-        judgements.retain(|judgement| judgement.outcome != Outcome::NotApplicable);
+fn all(mut judgements: Vec<RuleResult>) -> RuleResult {
+    if judgements.iter().any(|judgement| judgement.outcome != RuleOutcome::NotApplicable) {
+        judgements.retain(|judgement| judgement.outcome != RuleOutcome::NotApplicable);
     }
-    let worst = |judgement: &Judgement| match judgement.outcome {
-        Outcome::NotMet => 0,
-        Outcome::Unknown => 1,
-        Outcome::Manual => 2,
-        Outcome::Met => 3,
-        Outcome::NotApplicable => 4,
+    let worst = |judgement: &RuleResult| match judgement.outcome {
+        RuleOutcome::NotMet => 0,
+        RuleOutcome::Unknown => 1,
+        RuleOutcome::Manual => 2,
+        RuleOutcome::Met => 3,
+        RuleOutcome::NotApplicable => 4,
     };
     let outcome =
         judgements.iter().min_by_key(|judgement| worst(judgement)).map(|judgement| judgement.outcome);
-    let outcome = outcome.unwrap_or(Outcome::Unknown);
-    let decisive: Vec<&Judgement> =
+    let outcome = outcome.unwrap_or(RuleOutcome::Unknown);
+    let decisive: Vec<&RuleResult> =
         judgements.iter().filter(|judgement| judgement.outcome == outcome).collect();
-    Judgement {
+    RuleResult {
         outcome,
         expected: joined(judgements.iter().map(|judgement| judgement.expected.as_str()), " and "),
         actual: joined(decisive.iter().map(|judgement| judgement.actual.as_str()), "; "),
@@ -124,24 +124,24 @@ fn all(mut judgements: Vec<Judgement>) -> Judgement {
 }
 
 /// One that is met is enough.
-fn any(judgements: Vec<Judgement>) -> Judgement {
-    let best = |judgement: &Judgement| match judgement.outcome {
-        Outcome::Met => 0,
-        Outcome::Unknown => 1,
-        Outcome::Manual => 2,
-        Outcome::NotMet => 3,
-        Outcome::NotApplicable => 4,
+fn any(judgements: Vec<RuleResult>) -> RuleResult {
+    let best = |judgement: &RuleResult| match judgement.outcome {
+        RuleOutcome::Met => 0,
+        RuleOutcome::Unknown => 1,
+        RuleOutcome::Manual => 2,
+        RuleOutcome::NotMet => 3,
+        RuleOutcome::NotApplicable => 4,
     };
     let expected = joined(judgements.iter().map(|judgement| judgement.expected.as_str()), " or ");
     let Some(first) = judgements.iter().min_by_key(|judgement| best(judgement)).cloned() else {
-        return Judgement::unknown("", "there is nothing to judge");
+        return RuleResult::unknown("", "there is nothing to judge");
     };
-    if first.outcome == Outcome::Met {
-        return Judgement { expected, ..first };
+    if first.outcome == RuleOutcome::Met {
+        return RuleResult { expected, ..first };
     }
     let actual = joined(judgements.iter().map(|judgement| judgement.actual.as_str()), "; ");
     let evidence = judgements.into_iter().flat_map(|judgement| judgement.evidence).collect();
-    Judgement { outcome: first.outcome, expected, actual, evidence }
+    RuleResult { outcome: first.outcome, expected, actual, evidence }
 }
 
 fn joined<'a>(parts: impl Iterator<Item = &'a str>, with: &str) -> String {
@@ -154,19 +154,24 @@ fn joined<'a>(parts: impl Iterator<Item = &'a str>, with: &str) -> String {
     seen.join(with)
 }
 
-impl Judgement {
+impl RuleResult {
     /// There is nothing here that it is about, and why.
     #[must_use]
     pub fn not_applicable(why: impl Into<String>) -> Self {
         let actual = why.into();
         let evidence = vec![Evidence { text: actual.clone(), place: None }];
-        Self { outcome: Outcome::NotApplicable, expected: String::new(), actual, evidence }
+        Self { outcome: RuleOutcome::NotApplicable, expected: String::new(), actual, evidence }
     }
 
     /// A person has to look at something.
     #[must_use]
     pub fn manual(what: impl Into<String>) -> Self {
-        Self { outcome: Outcome::Manual, expected: what.into(), actual: String::new(), evidence: Vec::new() }
+        Self {
+            outcome: RuleOutcome::Manual,
+            expected: what.into(),
+            actual: String::new(),
+            evidence: Vec::new(),
+        }
     }
 
     /// It could not be looked at, and why.
@@ -174,7 +179,7 @@ impl Judgement {
     pub fn unknown(expected: impl Into<String>, why: impl Into<String>) -> Self {
         let actual = why.into();
         let evidence = vec![Evidence { text: actual.clone(), place: None }];
-        Self { outcome: Outcome::Unknown, expected: expected.into(), actual, evidence }
+        Self { outcome: RuleOutcome::Unknown, expected: expected.into(), actual, evidence }
     }
 
     /// Something could not be read.
@@ -182,7 +187,7 @@ impl Judgement {
     pub fn failed(error: &Error) -> Self {
         let evidence = vec![Evidence { text: error.message().to_owned(), place: error.place().cloned() }];
         Self {
-            outcome: Outcome::Unknown,
+            outcome: RuleOutcome::Unknown,
             expected: String::new(),
             actual: error.message().to_owned(),
             evidence,
@@ -197,7 +202,7 @@ impl Judgement {
         actual: impl Into<String>,
         evidence: Vec<Evidence>,
     ) -> Self {
-        let outcome = if met { Outcome::Met } else { Outcome::NotMet };
+        let outcome = if met { RuleOutcome::Met } else { RuleOutcome::NotMet };
         Self { outcome, expected: expected.into(), actual: actual.into(), evidence }
     }
 }

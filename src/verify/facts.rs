@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use super::checks::applied::Applied;
 use super::cluster::Cluster;
-use super::judges::applied::Applied;
 use crate::document::DROP_IN;
 use crate::error::{Place, Result};
 use crate::k3s::Datastore;
@@ -16,9 +16,9 @@ use crate::mode::Owner;
 
 /// Everything that rules look at.
 #[derive(Debug)]
-pub struct Facts<'a> {
+pub struct NodeFacts<'a> {
     /// The node and the configuration that is in force on it.
-    pub judged: NodeConfig<'a>,
+    pub node: NodeConfig<'a>,
     /// Who stands for root: the owner of an image that is built without root's rights.
     pub owner: Owner,
     /// Whether K3s has started on it.
@@ -39,16 +39,16 @@ pub struct Facts<'a> {
 
 /// The flags of a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Flags {
+pub struct FlagsInForce {
     /// Names without dashes, and values, in their order.
     pub flags: Vec<(String, String)>,
     /// How they are known.
-    pub known: Known,
+    pub known: FlagOrigin,
 }
 
 /// How a component's flags are known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Known {
+pub enum FlagOrigin {
     /// K3s logged them, and where.
     Logged(Place),
     /// K3s will give it these when it first starts.
@@ -57,16 +57,16 @@ pub enum Known {
     NotLogged,
 }
 
-impl<'a> Facts<'a> {
+impl<'a> NodeFacts<'a> {
     /// Gathers what is known of a node.
     #[must_use]
-    pub fn of(judged: NodeConfig<'a>, owner: Owner, journal: K3sLog) -> Self {
+    pub fn of(node: NodeConfig<'a>, owner: Owner, journal: K3sLog) -> Self {
         // A log is that of a K3s that has started, be it empty.
-        let started = judged.traces().started.is_some() || journal.from.is_some();
-        let kubelet = kubelet(&judged);
-        let datastore = datastore(&judged);
+        let started = node.traces().started.is_some() || journal.from.is_some();
+        let kubelet = kubelet(&node);
+        let datastore = datastore(&node);
         Self {
-            judged,
+            node,
             owner,
             started,
             journal,
@@ -87,21 +87,21 @@ impl<'a> Facts<'a> {
 
     /// Returns the flags of a component: those that the running one was started with, else those that it will be.
     #[must_use]
-    pub fn flags(&self, component: &str) -> Flags {
+    pub fn flags(&self, component: &str) -> FlagsInForce {
         if let Some(logged) = self.journal.last(component) {
             let file = self.journal.from.clone().unwrap_or_default();
             let place = Place { file, position: Some((logged.line, 1)) };
-            return Flags { flags: logged.flags.clone(), known: Known::Logged(place) };
+            return FlagsInForce { flags: logged.flags.clone(), known: FlagOrigin::Logged(place) };
         }
-        let known = if self.started { Known::NotLogged } else { Known::Forecast };
-        Flags { flags: self.forecast(component), known }
+        let known = if self.started { FlagOrigin::NotLogged } else { FlagOrigin::Forecast };
+        FlagsInForce { flags: self.forecast(component), known }
     }
 
     /// Returns the flags with which K3s would start a component the next time.
     #[must_use]
     pub fn forecast(&self, component: &str) -> Vec<(String, String)> {
         let forecast = || {
-            let effective = self.judged.effective.as_ref().ok();
+            let effective = self.node.effective.as_ref().ok();
             let components = effective.into_iter().flat_map(|effective| &effective.components);
             components
                 .map(|(name, flags)| (name.clone(), flags.iter().map(|flag| pair(flag)).collect()))
@@ -113,14 +113,14 @@ impl<'a> Facts<'a> {
     /// Returns where a flag of a component is set, if not by K3s itself.
     #[must_use]
     pub fn place_of(&self, component: &str, name: &str) -> Option<Place> {
-        self.judged.place_of(component, name).or_else(|| {
+        self.node.place_of(component, name).or_else(|| {
             // What K3s makes of keys of its own.
             let key = match name {
                 "encryption-provider-config" => "secrets-encryption",
                 "protect-kernel-defaults" => name,
                 _ => return None,
             };
-            self.judged.value(key).map(|(_, place)| place)
+            self.node.value(key).map(|(_, place)| place)
         })
     }
 
@@ -131,11 +131,11 @@ impl<'a> Facts<'a> {
     }
 }
 
-fn kubelet(judged: &NodeConfig<'_>) -> Result<KubeletConfig> {
-    let arguments = judged.arguments("kubelet");
+fn kubelet(node: &NodeConfig<'_>) -> Result<KubeletConfig> {
+    let arguments = node.arguments("kubelet");
     let arguments: Vec<&str> = arguments.iter().map(|argument| argument.text.as_str()).collect();
-    let protects = judged.is_on("protect-kernel-defaults");
-    KubeletConfig::read(judged.root, &judged.data_dir, judged.minor, &arguments, protects)
+    let protects = node.is_on("protect-kernel-defaults");
+    KubeletConfig::read(node.root, &node.data_dir, node.minor, &arguments, protects)
 }
 
 /// Name and value of a flag.
@@ -145,10 +145,10 @@ fn pair(flag: &str) -> (String, String) {
 }
 
 /// Finds the datastore that K3s will choose, or has.
-fn datastore(judged: &NodeConfig<'_>) -> Datastore {
+fn datastore(node: &NodeConfig<'_>) -> Datastore {
     Datastore::chosen(
-        |key| judged.value(key).is_some_and(|(text, _)| !text.is_empty()),
-        |key| judged.is_on(key),
-        judged.root.exists(&judged.data_dir.join(Datastore::ETCD)),
+        |key| node.value(key).is_some_and(|(text, _)| !text.is_empty()),
+        |key| node.is_on(key),
+        node.root.exists(&node.data_dir.join(Datastore::ETCD)),
     )
 }

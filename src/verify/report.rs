@@ -71,7 +71,7 @@ pub struct Evidence {
 
 /// What is known of one control on one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
+pub struct ControlVerdict {
     /// Its number in the benchmark.
     pub id: ControlId,
     /// Its own name, the same in every benchmark, such as `audit-log-maxage`.
@@ -123,7 +123,7 @@ pub struct Waiver {
 
 /// Everything that is known of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+pub struct VerifyReport {
     /// The node's root.
     pub root: PathBuf,
     /// The role that K3s has on it.
@@ -135,12 +135,12 @@ pub struct Report {
     /// Whether K3s has started on it; where it has not, this is a forecast.
     pub started: bool,
     /// A verdict per control, by number.
-    pub verdicts: Vec<Verdict>,
+    pub verdicts: Vec<ControlVerdict>,
     /// What is wrong with what was given for the judging: waivers that have expired or fit nothing any more.
     pub findings: Vec<Evidence>,
 }
 
-impl Report {
+impl VerifyReport {
     /// Counts the verdicts of a status.
     #[must_use]
     pub fn count(&self, status: Status) -> usize {
@@ -158,7 +158,7 @@ impl Report {
             Status::Unknown => on == FailOn::Unknown,
             Status::Pass | Status::Manual | Status::NotApplicable => false,
         };
-        let lapsed = |verdict: &Verdict| verdict.lapsed && on != FailOn::Never;
+        let lapsed = |verdict: &ControlVerdict| verdict.lapsed && on != FailOn::Never;
         self.verdicts
             .iter()
             .any(|verdict| verdict.waiver.is_none() && (counts(verdict.status) || lapsed(verdict)))

@@ -19,7 +19,7 @@ use super::Evidence;
 /// ```
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Rule {
+pub enum ControlRule {
     /// What a component gets for a flag at last.
     Flag(FlagRule),
     /// Modes and owners of files.
@@ -27,11 +27,11 @@ pub enum Rule {
     /// A field of etcd's configuration, which K3s writes itself.
     Etcd(FieldRule),
     /// Each of them.
-    All(Vec<Rule>),
+    All(Vec<ControlRule>),
     /// At least one of them.
-    Any(Vec<Rule>),
+    Any(Vec<ControlRule>),
     /// The rule where the datastore is embedded etcd; elsewhere not applicable.
-    WithEtcd(Box<Rule>),
+    WithEtcd(Box<ControlRule>),
     /// Never applicable to K3s, and why.
     NotApplicable(String),
     /// Only a person can tell: what has to be looked at.
@@ -99,13 +99,13 @@ pub struct FileRule {
     pub owner: Option<String>,
     /// What it means where there is none, once K3s has started.
     #[serde(default)]
-    pub missing: Missing,
+    pub missing: OnMissing,
 }
 
 /// What it means that a file is not there although K3s has started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Missing {
+pub enum OnMissing {
     /// It could not be checked.
     #[default]
     Unknown,
@@ -135,9 +135,9 @@ pub struct ByRule {
 
 /// What a rule came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Judgement {
+pub struct RuleResult {
     /// What it came to.
-    pub outcome: Outcome,
+    pub outcome: RuleOutcome,
     /// What would be right, in words.
     pub expected: String,
     /// What is, in words.
@@ -148,7 +148,7 @@ pub struct Judgement {
 
 /// What a rule can come to; whether "not met" is a failure or a warning is the control's business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum RuleOutcome {
     /// It is met.
     Met,
     /// It is not.

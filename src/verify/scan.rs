@@ -1,28 +1,28 @@
 //! What a scanner will print of the node that verify sees.
 
-use super::Facts;
-use crate::error::{Error, Kind, Result};
+use super::NodeFacts;
+use crate::error::{Error, ErrorKind, Result};
 use crate::k3s::Datastore;
-use crate::scanner::{Scan, Scanner, Seen, default_benchmark, forecast_journal, predict};
+use crate::scanner::{Scan, ScannedNode, Scanner, default_benchmark, forecast_journal, predict};
 
-impl Facts<'_> {
+impl NodeFacts<'_> {
     /// Predicts what a scanner prints of this node. Without `benchmark`, the scanner's own default for the minor is
     /// used. If K3s has not started yet, the node is seen as it will be after the first start.
     ///
     /// # Errors
-    /// [`Kind::BadInput`] if the scanner does not have the benchmark or K3s could not read its configuration; any
+    /// [`ErrorKind::BadInput`] if the scanner does not have the benchmark or K3s could not read its configuration; any
     /// error of a file that exists and cannot be read.
     pub fn scan(&self, scanner: Scanner, benchmark: Option<&str>) -> Result<Scan> {
-        let node = &self.judged;
+        let node = &self.node;
         let journal = if self.started {
             self.journal.of_journalctl().to_owned()
         } else {
             let unread = |error: &Error| {
-                Error::new(Kind::BadInput, format!("K3s could not read its configuration: {error}"))
+                Error::new(ErrorKind::BadInput, format!("K3s could not read its configuration: {error}"))
             };
             forecast_journal(node.effective.as_ref().map_err(unread)?)
         };
-        let seen = Seen {
+        let seen = ScannedNode {
             root: node.root,
             data_dir: &node.data_dir,
             role: node.role,

@@ -16,23 +16,23 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::control::{benchmarks, controls};
-use super::{Date, Evidence, Report, Status, Verdict, Waiver};
+use super::{ControlVerdict, Date, Evidence, Status, VerifyReport, Waiver};
 use crate::error::Result;
-use crate::profile::{ControlId, Fields, Source, Text, WAIVERS, describe, unknown};
+use crate::profile::{ControlId, DocumentText, Fields, SourceText, WAIVERS, describe, unknown};
 
 /// Reads the waivers of a settings file; none where it has none. The settings themselves are
-/// [`crate::profile::Request`]'s business.
+/// [`crate::profile::ProfileRequest`]'s business.
 ///
 /// # Errors
-/// [`crate::Kind::BadInput`] with the place: an unknown key or control, one without a reason or somebody to ask, what
+/// [`crate::ErrorKind::BadInput`] with the place: an unknown key or control, one without a reason or somebody to ask, what
 /// is no day, a control that is waived already.
-pub fn read(source: &Source) -> Result<Vec<Waiver>> {
+pub fn read(source: &SourceText) -> Result<Vec<Waiver>> {
     let items = match source.value()? {
         Value::Object(mut map) => map.remove(WAIVERS).unwrap_or(Value::Null),
         // Whoever reads the settings says so.
         _ => Value::Null,
     };
-    let text = Text::File(source.clone());
+    let text = DocumentText::File(source.clone());
     let items = match items {
         Value::Null => return Ok(Vec::new()),
         Value::Array(items) => items,
@@ -41,7 +41,7 @@ pub fn read(source: &Source) -> Result<Vec<Waiver>> {
             return Err(error.hint("write them as - {control: …, reason: …, who: …}, one to a line"));
         }
     };
-    let known = Known::all()?;
+    let known = KnownControls::all()?;
     let mut waivers: Vec<Waiver> = Vec::new();
     for (index, item) in items.into_iter().enumerate() {
         let waiver = read_one(&text, &index.to_string(), item, &known)?;
@@ -56,7 +56,7 @@ pub fn read(source: &Source) -> Result<Vec<Waiver>> {
     Ok(waivers)
 }
 
-fn read_one(text: &Text, index: &str, item: Value, known: &Known) -> Result<Waiver> {
+fn read_one(text: &DocumentText, index: &str, item: Value, known: &KnownControls) -> Result<Waiver> {
     let path = [WAIVERS, index];
     let under = |key| [WAIVERS, index, key];
     let mut fields = Fields::new(text, &path, item)?;
@@ -82,11 +82,11 @@ fn read_one(text: &Text, index: &str, item: Value, known: &Known) -> Result<Waiv
 }
 
 /// Every control of every benchmark: a waiver outlives an upgrade, and may be there for the next one.
-struct Known {
+struct KnownControls {
     names: BTreeMap<String, Vec<ControlId>>,
 }
 
-impl Known {
+impl KnownControls {
     fn all() -> Result<Self> {
         let mut names: BTreeMap<String, Vec<ControlId>> = BTreeMap::new();
         for benchmark in benchmarks() {
@@ -97,7 +97,7 @@ impl Known {
         Ok(Self { names })
     }
 
-    fn check(&self, word: &str, text: &Text, path: &[&str]) -> Result<()> {
+    fn check(&self, word: &str, text: &DocumentText, path: &[&str]) -> Result<()> {
         if let Ok(id) = word.parse::<ControlId>() {
             if self.names.values().flatten().any(|known| *known == id) {
                 return Ok(());
@@ -122,7 +122,7 @@ impl Known {
 ///
 /// What is waived keeps its status: a waiver hides nothing. One that has ended, or was given for another value, does
 /// not waive. `today` is the day on which it is asked.
-pub fn apply(report: &mut Report, waivers: &[Waiver], today: Date) {
+pub fn apply(report: &mut VerifyReport, waivers: &[Waiver], today: Date) {
     for waiver in waivers {
         if let Err(why) = apply_one(&mut report.verdicts, waiver, today, &report.benchmark) {
             let text = format!("the waiver for {} {why}", waiver.control);
@@ -133,12 +133,12 @@ pub fn apply(report: &mut Report, waivers: &[Waiver], today: Date) {
 
 /// Waives a verdict, or says why not.
 fn apply_one(
-    verdicts: &mut [Verdict],
+    verdicts: &mut [ControlVerdict],
     waiver: &Waiver,
     today: Date,
     benchmark: &str,
 ) -> std::result::Result<(), String> {
-    let is_meant = |verdict: &&mut Verdict| match waiver.control.parse::<ControlId>() {
+    let is_meant = |verdict: &&mut ControlVerdict| match waiver.control.parse::<ControlId>() {
         Ok(id) => verdict.id == id,
         Err(_) => verdict.name == waiver.control,
     };

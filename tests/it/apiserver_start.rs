@@ -9,7 +9,7 @@ use std::fs;
 use k3s_harden::Role;
 use k3s_harden::k3s::NodeConfig;
 use k3s_harden::node::{Root, RootedPath};
-use k3s_harden::preflight::{self, Class, Verdict};
+use k3s_harden::preflight::{self, Class, StartVerdict};
 use serde_json::Value;
 
 /// Where the files of a case are on the node.
@@ -38,7 +38,7 @@ fn cases() -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn judge(case: &Value) -> Verdict {
+fn judge(case: &Value) -> StartVerdict {
     let node = tempfile::tempdir().unwrap();
     let at = |path: &str| node.path().join(path.trim_start_matches('/'));
     fs::create_dir_all(at(DIRECTORY)).unwrap();

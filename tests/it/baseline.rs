@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use k3s_harden::Role;
 use k3s_harden::output::{Style, trend_json, trend_text, verify_json};
 use k3s_harden::verify::baseline::Trend;
-use k3s_harden::verify::{Baseline, Report, Status, Verdict, Waiver};
+use k3s_harden::verify::{Baseline, ControlVerdict, Status, VerifyReport, Waiver};
 
 /// A report with these controls: number, name, status, and whether it is waived.
-fn report(benchmark: &str, controls: &[(&str, &str, Status, bool)]) -> Report {
-    let verdict = |(id, name, status, waived): &(&str, &str, Status, bool)| Verdict {
+fn report(benchmark: &str, controls: &[(&str, &str, Status, bool)]) -> VerifyReport {
+    let verdict = |(id, name, status, waived): &(&str, &str, Status, bool)| ControlVerdict {
         id: id.parse().unwrap(),
         name: (*name).to_owned(),
         title: "A control".to_owned(),
@@ -32,7 +32,7 @@ fn report(benchmark: &str, controls: &[(&str, &str, Status, bool)]) -> Report {
         }),
         lapsed: false,
     };
-    Report {
+    VerifyReport {
         root: PathBuf::from("/"),
         role: Role::Server,
         kubernetes: if benchmark == "1.8" { "1.26" } else { "1.33" }.parse().unwrap(),
@@ -43,7 +43,7 @@ fn report(benchmark: &str, controls: &[(&str, &str, Status, bool)]) -> Report {
     }
 }
 
-fn compared(before: &Report, now: &Report) -> Trend {
+fn compared(before: &VerifyReport, now: &VerifyReport) -> Trend {
     let written = verify_json(before).to_string();
     Baseline::read("before.json", written.as_bytes()).unwrap().compare(now)
 }

@@ -111,12 +111,14 @@ fn what_we_write_is_known() {
         let (of, role) = (minor(of), if role == "agent" { Role::Agent } else { Role::Server });
         let bytes = fs::read(path.join("expected/etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml")).unwrap();
         files += 1;
-        let yaml::Value::Map(pairs) = yaml::read(&bytes).unwrap().unwrap().value else { panic!("{name}") };
+        let yaml::YamlValue::Map(pairs) = yaml::read(&bytes).unwrap().unwrap().value else {
+            panic!("{name}")
+        };
         for (key, value) in pairs {
             let key = key.go_text().trim_end_matches('+').to_owned();
             assert!(flags::find(role, of, &key).is_some(), "{name}: K3s does not know {key}");
             let Some(component) = component_flags::of_key(&key, role) else { continue };
-            let yaml::Value::List(items) = value.value else { panic!("{name}: {key}") };
+            let yaml::YamlValue::List(items) = value.value else { panic!("{name}: {key}") };
             for item in items {
                 assert_eq!(component_flags::unknown(component, of, &item.go_text()), None, "{name}");
                 arguments += 1;

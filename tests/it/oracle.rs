@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use k3s_harden::Role;
-use k3s_harden::k3s::{Reading, arguments};
+use k3s_harden::k3s::{MergedConfig, arguments};
 use k3s_harden::kubernetes::{scalar, yaml};
 use k3s_harden::node::Root;
 use serde_json::Value;
@@ -34,10 +34,10 @@ fn scalars_are_yaml_v2s() {
         let ours = match read {
             Err(problem) => format!("ERR {}", problem.message),
             Ok(node) => {
-                let yaml::Value::Map(pairs) = node.unwrap().value else { panic!("{text} is no mapping") };
+                let yaml::YamlValue::Map(pairs) = node.unwrap().value else { panic!("{text} is no mapping") };
                 match &pairs[0].1.value {
-                    yaml::Value::Scalar(scalar::Scalar::Null) => "<nil> --k=".to_owned(),
-                    yaml::Value::Scalar(value) => format!("{} --k={}", go_type(value), value.go_text()),
+                    yaml::YamlValue::Scalar(scalar::Scalar::Null) => "<nil> --k=".to_owned(),
+                    yaml::YamlValue::Scalar(value) => format!("{} --k={}", go_type(value), value.go_text()),
                     other => format!("{other:?}"),
                 }
             }
@@ -94,7 +94,7 @@ fn configuration_files_become_k3s_own_command_line() {
         let root = Root::open(directory.path()).unwrap();
         let mut words = vec![case["command"].as_str().unwrap().to_owned()];
         words.extend(texts(&case["args"]));
-        let ours = Reading::of(&root, &words, MINOR.parse().unwrap());
+        let ours = MergedConfig::of(&root, &words, MINOR.parse().unwrap());
         match (&ours, case["error"].as_str()) {
             (Err(_), Some(_)) => {}
             (Ok(reading), None) => {
@@ -127,7 +127,7 @@ fn the_command_line_takes_what_k3s_takes() {
             .unwrap();
         let command = case["command"].as_str().unwrap();
         let role = if command == "agent" { Role::Agent } else { Role::Server };
-        let reading = Reading::of(
+        let reading = MergedConfig::of(
             &Root::open(directory.path()).unwrap(),
             &[command.to_owned()],
             MINOR.parse().unwrap(),

@@ -11,8 +11,8 @@ use k3s_harden::k3s::K3sLog;
 use k3s_harden::k3s::NodeConfig;
 use k3s_harden::mode::Owner;
 use k3s_harden::node::{Root, RootedPath};
-use k3s_harden::verify::rule::{ByRule, Judgement, Outcome};
-use k3s_harden::verify::{self, Cluster, Facts, Kind, Kubectl, Rule};
+use k3s_harden::verify::rule::{ByRule, RuleOutcome, RuleResult};
+use k3s_harden::verify::{self, Cluster, ControlRule, Kubectl, NodeFacts, ObjectKind};
 use k3s_harden::{Result, Role};
 use serde_json::{Value, json};
 
@@ -72,28 +72,28 @@ impl Node {
         self
     }
 
-    fn judge(self, judge: &str, about: &str) -> Judgement {
+    fn judge(self, judge: &str, about: &str) -> RuleResult {
         let root = Root::open(self.dir.path()).unwrap();
         let data_dir: RootedPath = "/var/lib/rancher/k3s".parse().unwrap();
         let judged = NodeConfig::of(&root, Role::Server, self.minor.parse().unwrap(), &data_dir).unwrap();
         let journal = self.log.map_or_else(K3sLog::default, |text| K3sLog::of(text, "/var/log/k3s.log"));
-        let mut facts = Facts::of(judged, Owner::ROOT, journal);
+        let mut facts = NodeFacts::of(judged, Owner::ROOT, journal);
         facts.cluster = self.cluster;
         let about = (!about.is_empty()).then(|| about.to_owned());
-        let judgement = verify::judge(&facts, &Rule::By(ByRule { judge: judge.to_owned(), about }));
-        if judgement.outcome == Outcome::Met {
+        let judgement = verify::judge(&facts, &ControlRule::By(ByRule { judge: judge.to_owned(), about }));
+        if judgement.outcome == RuleOutcome::Met {
             assert!(!judgement.evidence.is_empty(), "{judge} is met without evidence");
         }
         judgement
     }
 
-    fn outcome(self, judge: &str, about: &str) -> Outcome {
+    fn outcome(self, judge: &str, about: &str) -> RuleOutcome {
         self.judge(judge, about).outcome
     }
 }
 
 /// A judgement's evidence, a line each.
-fn shown(judgement: &Judgement) -> String {
+fn shown(judgement: &RuleResult) -> String {
     let line = |evidence: &verify::Evidence| match &evidence.place {
         Some(place) => format!("{place}: {}\n", evidence.text),
         None => format!("{}\n", evidence.text),
@@ -130,7 +130,7 @@ fn a_level_forbids_what_the_standards_say() {
                 &format!("enforce: {level}"),
             );
             let judgement = node.judge("pod-security", about);
-            let wanted = if met { Outcome::Met } else { Outcome::NotMet };
+            let wanted = if met { RuleOutcome::Met } else { RuleOutcome::NotMet };
             assert_eq!(judgement.outcome, wanted, "{about} by {level}: {}", shown(&judgement));
         }
     }
@@ -148,7 +148,7 @@ fn an_old_version_of_a_level_forbids_less() {
     ] {
         let version_is = format!("enforce-version: {version}");
         let node = Node::hardened("1.33").changed(SECURITY, "enforce-version: \"latest\"", &version_is);
-        let wanted = if met { Outcome::Met } else { Outcome::NotMet };
+        let wanted = if met { RuleOutcome::Met } else { RuleOutcome::NotMet };
         assert_eq!(node.outcome("pod-security", about), wanted, "{about} {version}");
     }
 }
@@ -167,13 +167,13 @@ fn a_newer_version_of_a_level_may_forbid_less() {
         let node = Node::hardened(minor)
             .changed(SECURITY, "enforce: \"restricted\"", &format!("enforce: {level}"))
             .changed(SECURITY, "enforce-version: \"latest\"", &format!("enforce-version: {version}"));
-        let wanted = if met { Outcome::Met } else { Outcome::NotMet };
+        let wanted = if met { RuleOutcome::Met } else { RuleOutcome::NotMet };
         let judgement = node.judge("pod-security", "unmasked-proc");
         assert_eq!(judgement.outcome, wanted, "{minor} {level} {version}: {}", shown(&judgement));
     }
     for (minor, said) in [("1.33", false), ("1.35", true)] {
         let judgement = Node::hardened(minor).judge("pod-security", "root");
-        assert_eq!(judgement.outcome, Outcome::Met);
+        assert_eq!(judgement.outcome, RuleOutcome::Met);
         assert_eq!(shown(&judgement).contains("hostUsers: false"), said, "{minor}: {}", shown(&judgement));
     }
 }
@@ -190,19 +190,19 @@ fn pods_are_judged_by_what_the_api_server_reads() {
     );
     // By default Kubernetes admits any pod.
     let bare = judge(Node::empty("1.33"));
-    assert_eq!(bare.outcome, Outcome::NotMet);
+    assert_eq!(bare.outcome, RuleOutcome::NotMet);
     assert!(shown(&bare).contains("Kubernetes admits any pod by default"), "{}", shown(&bare));
     // The file alone is not enough, and another one may be named.
     let no_flag = Node::hardened("1.33").with(SITE, "kube-apiserver-arg: []\n");
-    assert_eq!(judge(no_flag).outcome, Outcome::NotMet);
+    assert_eq!(judge(no_flag).outcome, RuleOutcome::NotMet);
     let other = Node::hardened("1.33")
         .with(SITE, "kube-apiserver-arg+:\n- admission-control-config-file=/etc/other.yaml\n")
         .with("etc/other.yaml", "apiVersion: apiserver.config.k8s.io/v1\nkind: AdmissionConfiguration\n");
-    assert_eq!(judge(other).outcome, Outcome::NotMet);
+    assert_eq!(judge(other).outcome, RuleOutcome::NotMet);
     let off =
         Node::hardened("1.33").with(SITE, "kube-apiserver-arg+:\n- disable-admission-plugins=PodSecurity\n");
     let off = judge(off);
-    assert_eq!(off.outcome, Outcome::NotMet);
+    assert_eq!(off.outcome, RuleOutcome::NotMet);
     assert_eq!(off.evidence[0].place.as_ref().unwrap().to_string(), format!("/{SITE}:2:3"));
     // Before 1.25 it has a feature gate, which may be off.
     for (gates, met) in
@@ -215,15 +215,15 @@ fn pods_are_judged_by_what_the_api_server_reads() {
             "psa.yaml",
             "apiVersion: apiserver.config.k8s.io/v1\nkind: AdmissionConfiguration\nplugins:\n- name: PodSecurity\n  configuration:\n    apiVersion: pod-security.admission.config.k8s.io/v1beta1\n    kind: PodSecurityConfiguration\n    defaults: {enforce: restricted}\n",
         );
-        assert_eq!(judge(node).outcome == Outcome::Met, met, "{gates}");
+        assert_eq!(judge(node).outcome == RuleOutcome::Met, met, "{gates}");
     }
     // What the API server does not start on is not known to be enforced.
     let broken =
         judge(Node::hardened("1.33").changed(SECURITY, "enforce: \"restricted\"", "enforce: strict"));
-    assert_eq!(broken.outcome, Outcome::Unknown);
+    assert_eq!(broken.outcome, RuleOutcome::Unknown);
     assert!(broken.evidence[0].place.is_some());
-    assert_eq!(judge(Node::hardened("1.33").without(SECURITY)).outcome, Outcome::Unknown);
-    assert_eq!(Node::hardened("1.33").outcome("pod-security", "no-such-thing"), Outcome::Unknown);
+    assert_eq!(judge(Node::hardened("1.33").without(SECURITY)).outcome, RuleOutcome::Unknown);
+    assert_eq!(Node::hardened("1.33").outcome("pod-security", "no-such-thing"), RuleOutcome::Unknown);
 }
 
 #[test]
@@ -235,19 +235,22 @@ fn exemptions_are_said_and_that_of_default_decides() {
     let others = exempt("          - kube-system\n          - shop\n          - tools\n");
     assert_eq!(
         (others.outcome, others.actual.as_str()),
-        (Outcome::Met, "restricted, but not for shop, tools")
+        (RuleOutcome::Met, "restricted, but not for shop, tools")
     );
-    assert_eq!(exempt("          - kube-system\n          - default\n").outcome, Outcome::NotMet);
+    assert_eq!(exempt("          - kube-system\n          - default\n").outcome, RuleOutcome::NotMet);
     let user = Node::hardened("1.33").changed(SECURITY, "usernames: []", "usernames: [alice]");
     let user = user.judge("pod-security", "privileged");
-    assert_eq!((user.outcome, user.actual.as_str()), (Outcome::Met, "restricted, nor for the user alice"));
+    assert_eq!(
+        (user.outcome, user.actual.as_str()),
+        (RuleOutcome::Met, "restricted, nor for the user alice")
+    );
     // Whoever makes a ReplicaSet has its pods made by the controller, and a runtime class anybody may ask for.
     let controller = "[\"system:serviceaccount:kube-system:replicaset-controller\"]";
     for (field, names) in [("usernames", controller), ("runtimeClasses", "[crun]")] {
         let node =
             Node::hardened("1.33").changed(SECURITY, &format!("{field}: []"), &format!("{field}: {names}"));
         let judgement = node.judge("pod-security", "privileged");
-        assert_eq!(judgement.outcome, Outcome::NotMet, "{field}: {}", shown(&judgement));
+        assert_eq!(judgement.outcome, RuleOutcome::NotMet, "{field}: {}", shown(&judgement));
     }
 }
 
@@ -255,9 +258,9 @@ fn exemptions_are_said_and_that_of_default_decides() {
 fn a_running_api_server_is_judged_by_its_arguments() {
     let judge = |log: &str| Node::hardened("1.33").logged(log).outcome("pod-security", "privileged");
     let with = "Running kube-apiserver --admission-control-config-file=/var/lib/rancher/k3s/server/psa.yaml";
-    assert_eq!(judge(with), Outcome::Met);
-    assert_eq!(judge("Running kube-apiserver --secure-port=6444"), Outcome::NotMet);
-    assert_eq!(judge("Running kube-scheduler --secure-port=6444"), Outcome::Unknown);
+    assert_eq!(judge(with), RuleOutcome::Met);
+    assert_eq!(judge("Running kube-apiserver --secure-port=6444"), RuleOutcome::NotMet);
+    assert_eq!(judge("Running kube-scheduler --secure-port=6444"), RuleOutcome::Unknown);
 }
 
 #[test]
@@ -271,14 +274,14 @@ fn a_label_that_a_manifest_sets_counts_more() {
         let path = "var/lib/rancher/k3s/server/manifests/shop.yaml";
         Node::hardened("1.33").with(path, &namespace(level)).judge("pod-security", "root")
     };
-    assert_eq!(with("restricted").outcome, Outcome::Met);
+    assert_eq!(with("restricted").outcome, RuleOutcome::Met);
     // Also once K3s has started, which applies its manifests again and again.
     let started = Node::hardened("1.33")
         .with("var/lib/rancher/k3s/server/manifests/shop.yaml", &namespace("baseline"))
         .logged(
             "Running kube-apiserver --admission-control-config-file=/var/lib/rancher/k3s/server/psa.yaml",
         );
-    assert_eq!(started.outcome("pod-security", "root"), Outcome::NotMet);
+    assert_eq!(started.outcome("pod-security", "root"), RuleOutcome::NotMet);
     // K3s' own namespace may be labelled instead of exempt.
     let system = Node::hardened("1.33")
         .changed(SECURITY, "          - \"kube-system\"\n", "          - tools\n")
@@ -286,9 +289,9 @@ fn a_label_that_a_manifest_sets_counts_more() {
             "var/lib/rancher/k3s/server/manifests/system.yaml",
             &namespace("privileged").replace("name: shop", "name: kube-system"),
         );
-    assert_eq!(system.outcome("pod-security", "root"), Outcome::Met);
+    assert_eq!(system.outcome("pod-security", "root"), RuleOutcome::Met);
     let weak = with("baseline");
-    assert_eq!((weak.outcome, weak.actual.as_str()), (Outcome::NotMet, "weaker in shop"));
+    assert_eq!((weak.outcome, weak.actual.as_str()), (RuleOutcome::NotMet, "weaker in shop"));
     assert!(
         shown(&weak).contains("manifests/shop.yaml:1:1: the labels of the namespace shop"),
         "{}",
@@ -316,9 +319,9 @@ fn policies_of_old_minors_forbid_what_they_say() {
         ("unmasked-proc", "hostIPC: false", "allowedProcMountTypes: [Unmasked]"),
     ] {
         let strict = Node::hardened("1.24").judge("pod-security", about);
-        assert_eq!(strict.outcome, Outcome::Met, "{about}: {}", shown(&strict));
+        assert_eq!(strict.outcome, RuleOutcome::Met, "{about}: {}", shown(&strict));
         let open = Node::hardened("1.24").changed(MANIFEST, from, to).judge("pod-security", about);
-        assert_eq!(open.outcome, Outcome::NotMet, "{about}: {}", shown(&open));
+        assert_eq!(open.outcome, RuleOutcome::NotMet, "{about}: {}", shown(&open));
         assert!(open.actual.contains("anybody may use restricted-psp"), "{about}: {}", shown(&open));
     }
 }
@@ -326,19 +329,19 @@ fn policies_of_old_minors_forbid_what_they_say() {
 #[test]
 fn policies_without_their_plugin_forbid_nothing() {
     let off = Node::hardened("1.24").with(SITE, "kube-apiserver-arg: []\n");
-    assert_eq!(off.outcome("pod-security", "privileged"), Outcome::NotMet);
+    assert_eq!(off.outcome("pod-security", "privileged"), RuleOutcome::NotMet);
     let none = Node::hardened("1.24").without(MANIFEST);
-    assert_eq!(none.outcome("pod-security", "privileged"), Outcome::NotMet);
+    assert_eq!(none.outcome("pod-security", "privileged"), RuleOutcome::NotMet);
     // A lax one beside it, which everybody may use, undoes the strict one.
     let lax = Node::hardened("1.24").changed(
         MANIFEST,
         "    resourceNames: [\"restricted-psp\"]\n",
         "    resourceNames: [\"system-unrestricted-psp\"]\n",
     );
-    assert_eq!(lax.outcome("pod-security", "privileged"), Outcome::NotMet);
+    assert_eq!(lax.outcome("pod-security", "privileged"), RuleOutcome::NotMet);
     // 1.25 serves none.
     let new = Node::empty("1.25").with(MANIFEST, &fs::read_to_string(policy_of("1.24")).unwrap());
-    assert_eq!(new.outcome("pod-security", "privileged"), Outcome::NotMet);
+    assert_eq!(new.outcome("pod-security", "privileged"), RuleOutcome::NotMet);
 }
 
 fn policy_of(minor: &str) -> String {
@@ -349,14 +352,14 @@ fn policy_of(minor: &str) -> String {
 fn every_namespace_needs_a_network_policy_that_something_enforces() {
     let judge = |node: Node| node.judge("network-policies", "");
     let hardened = judge(Node::hardened("1.33"));
-    assert_eq!(hardened.outcome, Outcome::Met, "{}", shown(&hardened));
+    assert_eq!(hardened.outcome, RuleOutcome::Met, "{}", shown(&hardened));
     let places = hardened.evidence.iter().filter(|evidence| evidence.place.is_some()).count();
     assert_eq!((hardened.evidence.len(), places), (5, 4), "{}", shown(&hardened));
     let none = judge(Node::empty("1.33"));
     assert_eq!(none.actual, "none in default, kube-system, kube-public, kube-node-lease");
     let one =
         judge(Node::hardened("1.33").changed(MANIFEST, "namespace: \"kube-public\"", "namespace: \"shop\""));
-    assert_eq!((one.outcome, one.actual.as_str()), (Outcome::NotMet, "none in kube-public"));
+    assert_eq!((one.outcome, one.actual.as_str()), (RuleOutcome::NotMet, "none in kube-public"));
     // A namespace that a manifest makes needs one too.
     let made = "var/lib/rancher/k3s/server/manifests/a.json";
     let made = Node::hardened("1.33")
@@ -364,49 +367,52 @@ fn every_namespace_needs_a_network_policy_that_something_enforces() {
     assert_eq!(judge(made).actual, "none in shop");
     // What K3s does not apply does not count.
     let skipped = Node::hardened("1.33").with(&format!("{MANIFEST}.skip"), "");
-    assert_eq!(judge(skipped).outcome, Outcome::NotMet);
+    assert_eq!(judge(skipped).outcome, RuleOutcome::NotMet);
     for value in ["policy", "[traefik, policy]", "\"traefik,policy\""] {
         let disabled = Node::hardened("1.33").with(SITE, &format!("disable: {value}\n"));
-        assert_eq!(judge(disabled).outcome, Outcome::NotMet, "{value}");
+        assert_eq!(judge(disabled).outcome, RuleOutcome::NotMet, "{value}");
     }
-    assert_eq!(judge(Node::hardened("1.33").with(SITE, "disable: traefik\n")).outcome, Outcome::Met);
+    assert_eq!(judge(Node::hardened("1.33").with(SITE, "disable: traefik\n")).outcome, RuleOutcome::Met);
     let broken = Node::hardened("1.33").changed(MANIFEST, "kind: ServiceAccount", "knd: ServiceAccount");
-    assert_eq!(judge(broken).outcome, Outcome::NotMet);
+    assert_eq!(judge(broken).outcome, RuleOutcome::NotMet);
     let old = Node::hardened("1.33").changed(MANIFEST, "networking.k8s.io/v1", "extensions/v1beta1");
-    assert_eq!(judge(old).outcome, Outcome::NotMet);
+    assert_eq!(judge(old).outcome, RuleOutcome::NotMet);
     // Nothing enforces them.
     let off = judge(Node::hardened("1.33").with(SITE, "disable-network-policy: true\n"));
-    assert_eq!((off.outcome, off.actual.as_str()), (Outcome::NotMet, "nothing enforces network policies"));
+    assert_eq!(
+        (off.outcome, off.actual.as_str()),
+        (RuleOutcome::NotMet, "nothing enforces network policies")
+    );
     assert_eq!(off.evidence[0].place.as_ref().unwrap().to_string(), format!("/{SITE}:1:25"));
     let other = "disable-network-policy: true\nflannel-backend: none\n";
-    assert_eq!(judge(Node::hardened("1.33").with(SITE, other)).outcome, Outcome::Manual);
+    assert_eq!(judge(Node::hardened("1.33").with(SITE, other)).outcome, RuleOutcome::Manual);
     // A cluster may have more namespaces than the manifests.
-    assert_eq!(judge(Node::hardened("1.33").logged("")).outcome, Outcome::Unknown);
+    assert_eq!(judge(Node::hardened("1.33").logged("")).outcome, RuleOutcome::Unknown);
 }
 
 #[test]
 fn something_has_to_enforce_network_policies() {
     let judge = |text: &str| Node::empty("1.33").with(SITE, text).outcome("cni", "");
-    assert_eq!(judge(""), Outcome::Met);
-    assert_eq!(judge("flannel-backend: host-gw\n"), Outcome::Met);
-    assert_eq!(judge("disable-network-policy: true\n"), Outcome::NotMet);
-    assert_eq!(judge("disable-network-policy: true\nflannel-backend: none\n"), Outcome::Manual);
+    assert_eq!(judge(""), RuleOutcome::Met);
+    assert_eq!(judge("flannel-backend: host-gw\n"), RuleOutcome::Met);
+    assert_eq!(judge("disable-network-policy: true\n"), RuleOutcome::NotMet);
+    assert_eq!(judge("disable-network-policy: true\nflannel-backend: none\n"), RuleOutcome::Manual);
 }
 
 #[test]
 fn default_service_accounts_mount_no_token() {
     let judge = |node: Node| node.judge("default-service-accounts", "");
     let hardened = judge(Node::hardened("1.33"));
-    assert_eq!((hardened.outcome, hardened.evidence.len()), (Outcome::Met, 4), "{}", shown(&hardened));
+    assert_eq!((hardened.outcome, hardened.evidence.len()), (RuleOutcome::Met, 4), "{}", shown(&hardened));
     assert!(hardened.evidence.iter().all(|evidence| evidence.place.is_some()));
-    assert_eq!(judge(Node::empty("1.33")).outcome, Outcome::NotMet);
+    assert_eq!(judge(Node::empty("1.33")).outcome, RuleOutcome::NotMet);
     let on = judge(Node::hardened("1.33").changed(MANIFEST, "Token: false", "Token: true"));
     assert_eq!(on.actual, "not in default, kube-system, kube-public, kube-node-lease");
     // Of two manifests the one that mounts is seen.
     let twice = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: default, namespace: kube-public}\n";
     let twice = judge(Node::hardened("1.33").with("var/lib/rancher/k3s/server/manifests/z.yml", twice));
-    assert_eq!((twice.outcome, twice.actual.as_str()), (Outcome::NotMet, "not in kube-public"));
-    assert_eq!(judge(Node::hardened("1.33").logged("")).outcome, Outcome::Unknown);
+    assert_eq!((twice.outcome, twice.actual.as_str()), (RuleOutcome::NotMet, "not in kube-public"));
+    assert_eq!(judge(Node::hardened("1.33").logged("")).outcome, RuleOutcome::Unknown);
 }
 
 /// What only a cluster tells.
@@ -434,7 +440,7 @@ const OF_A_CLUSTER: [(&str, &str); 17] = [
 fn without_a_cluster_a_person_has_to_look() {
     for (judge, about) in OF_A_CLUSTER {
         let judgement = Node::hardened("1.33").judge(judge, about);
-        assert_eq!(judgement.outcome, Outcome::Manual, "{judge} {about}");
+        assert_eq!(judgement.outcome, RuleOutcome::Manual, "{judge} {about}");
         assert!(!judgement.expected.is_empty(), "{judge} {about}");
     }
 }
@@ -443,14 +449,15 @@ fn without_a_cluster_a_person_has_to_look() {
 fn what_a_cluster_does_not_tell_is_unknown() {
     let said =
         "Error from server (Forbidden): pods is forbidden: User \"alice\" cannot list resource \"pods\"";
-    let nothing =
-        || Kind::ALL.into_iter().fold(Cluster::default(), |all, kind| all.with(kind, Err(said.to_owned())));
+    let nothing = || {
+        ObjectKind::ALL.into_iter().fold(Cluster::default(), |all, kind| all.with(kind, Err(said.to_owned())))
+    };
     let live = [("pod-security", "privileged"), ("network-policies", ""), ("default-service-accounts", "")];
     for (judge, about) in OF_A_CLUSTER.into_iter().chain(live) {
         for cluster in [Cluster::default(), nothing()] {
             let told = cluster != Cluster::default();
             let judgement = Node::hardened("1.33").running(cluster).judge(judge, about);
-            assert_eq!(judgement.outcome, Outcome::Unknown, "{judge} {about}: {}", shown(&judgement));
+            assert_eq!(judgement.outcome, RuleOutcome::Unknown, "{judge} {about}: {}", shown(&judgement));
             assert!(!told || judgement.actual.ends_with(said), "{judge} {about}: {}", judgement.actual);
         }
     }
@@ -487,31 +494,31 @@ fn everything() -> Value {
 }
 
 /// A cluster as a hardened K3s makes it, with more objects of one kind.
-fn cluster_with(kind: Kind, more: Vec<Value>) -> Cluster {
+fn cluster_with(kind: ObjectKind, more: Vec<Value>) -> Cluster {
     let namespaces = ["default", "kube-system", "kube-public", "kube-node-lease"];
     let account = |of: &&str| json!({"metadata": meta("default", of), "automountServiceAccountToken": false});
     let mut cluster =
-        Kind::ALL.into_iter().fold(Cluster::default(), |all, kind| all.with(kind, Ok(Vec::new())));
+        ObjectKind::ALL.into_iter().fold(Cluster::default(), |all, kind| all.with(kind, Ok(Vec::new())));
     let mut lists = vec![
-        (Kind::Namespace, namespaces.iter().map(|name| object(name, "")).collect()),
+        (ObjectKind::Namespace, namespaces.iter().map(|name| object(name, "")).collect()),
         (
-            Kind::NetworkPolicy,
+            ObjectKind::NetworkPolicy,
             namespaces
                 .iter()
                 .map(|of| json!({"metadata": meta("intra-namespace", of), "spec": {"podSelector": {}}}))
                 .collect(),
         ),
-        (Kind::ServiceAccount, namespaces.iter().map(account).collect()),
-        (Kind::Service, vec![object("kubernetes", "default")]),
+        (ObjectKind::ServiceAccount, namespaces.iter().map(account).collect()),
+        (ObjectKind::Service, vec![object("kubernetes", "default")]),
         (
-            Kind::ClusterRole,
+            ObjectKind::ClusterRole,
             vec![
                 own(role("cluster-admin", &everything())),
                 role("local-path-provisioner-role", &everything()),
             ],
         ),
         (
-            Kind::ClusterRoleBinding,
+            ObjectKind::ClusterRoleBinding,
             vec![
                 own(bound("cluster-admin", "cluster-admin", "Group", "system:masters")),
                 bound("helm-kube-system-traefik", "cluster-admin", "ServiceAccount", "helm-traefik"),
@@ -533,7 +540,7 @@ fn cluster_with(kind: Kind, more: Vec<Value>) -> Cluster {
     cluster
 }
 
-fn judged(kind: Kind, more: Vec<Value>, judge: &str, about: &str) -> Judgement {
+fn judged(kind: ObjectKind, more: Vec<Value>, judge: &str, about: &str) -> RuleResult {
     let log = "Running kube-apiserver --admission-control-config-file=/var/lib/rancher/k3s/server/psa.yaml";
     Node::hardened("1.33").logged(log).running(cluster_with(kind, more)).judge(judge, about)
 }
@@ -543,28 +550,28 @@ fn namespaces_of_a_cluster_are_judged_one_by_one() {
     for (judge, about) in
         [("pod-security", "root"), ("network-policies", ""), ("default-service-accounts", "")]
     {
-        let met = judged(Kind::Pod, vec![], judge, about);
-        assert_eq!(met.outcome, Outcome::Met, "{judge}: {}", shown(&met));
+        let met = judged(ObjectKind::Pod, vec![], judge, about);
+        assert_eq!(met.outcome, RuleOutcome::Met, "{judge}: {}", shown(&met));
     }
     let shop = vec![object("shop", "")];
     for judge in ["network-policies", "default-service-accounts"] {
-        let judgement = judged(Kind::Namespace, shop.clone(), judge, "");
-        assert_eq!(judgement.outcome, Outcome::NotMet, "{judge}");
+        let judgement = judged(ObjectKind::Namespace, shop.clone(), judge, "");
+        assert_eq!(judgement.outcome, RuleOutcome::NotMet, "{judge}");
         assert!(judgement.actual.ends_with("in shop"), "{judge}: {}", judgement.actual);
     }
     // By default its pods are restricted; labels count more.
-    let met = judged(Kind::Namespace, shop, "pod-security", "root");
-    assert_eq!(met.outcome, Outcome::Met, "{}", shown(&met));
+    let met = judged(ObjectKind::Namespace, shop, "pod-security", "root");
+    assert_eq!(met.outcome, RuleOutcome::Met, "{}", shown(&met));
     let labelled = |level: &str| {
         let labels = json!({"pod-security.kubernetes.io/enforce": level});
         let shop = json!({"metadata": {"name": "shop", "labels": labels}});
-        judged(Kind::Namespace, vec![shop], "pod-security", "root")
+        judged(ObjectKind::Namespace, vec![shop], "pod-security", "root")
     };
-    assert_eq!(labelled("restricted").outcome, Outcome::Met);
+    assert_eq!(labelled("restricted").outcome, RuleOutcome::Met);
     // A level that nobody knows is the strictest.
-    assert_eq!(labelled("strict").outcome, Outcome::Met);
+    assert_eq!(labelled("strict").outcome, RuleOutcome::Met);
     let weak = labelled("privileged");
-    assert_eq!((weak.outcome, weak.actual.as_str()), (Outcome::NotMet, "weaker in shop"));
+    assert_eq!((weak.outcome, weak.actual.as_str()), (RuleOutcome::NotMet, "weaker in shop"));
 }
 
 #[test]
@@ -574,21 +581,21 @@ fn labels_alone_are_enough_where_every_namespace_has_them() {
     let judge = |names: &[&str], about: &str| {
         let list = names.iter().map(|name| namespace(name)).chain([object("bare", "")]);
         let list = list.take(names.len() + usize::from(names.len() == 1)).collect();
-        let cluster = Cluster::default().with(Kind::Namespace, Ok(list));
+        let cluster = Cluster::default().with(ObjectKind::Namespace, Ok(list));
         let node = Node::empty("1.33").running(cluster);
         node.judge("pod-security", about)
     };
-    assert_eq!(judge(&["default", "kube-system"], "privileged").outcome, Outcome::Met);
-    assert_eq!(judge(&["default", "kube-system"], "root").outcome, Outcome::NotMet);
+    assert_eq!(judge(&["default", "kube-system"], "privileged").outcome, RuleOutcome::Met);
+    assert_eq!(judge(&["default", "kube-system"], "root").outcome, RuleOutcome::NotMet);
     assert_eq!(judge(&["default"], "privileged").actual, "weaker in bare");
 }
 
 #[test]
 fn default_service_accounts_have_no_roles() {
     let bound = bound("b", "cluster-admin", "ServiceAccount", "default");
-    let judgement = judged(Kind::ClusterRoleBinding, vec![bound], "default-service-accounts", "");
+    let judgement = judged(ObjectKind::ClusterRoleBinding, vec![bound], "default-service-accounts", "");
     assert_eq!(judgement.actual, "roles are bound to kube-system/default");
-    assert_eq!(judgement.outcome, Outcome::NotMet);
+    assert_eq!(judgement.outcome, RuleOutcome::NotMet);
 }
 
 #[test]
@@ -606,22 +613,22 @@ fn who_has_a_right_is_listed() {
         ("service-account-tokens", "", "serviceaccounts/token", "create"),
         ("cluster-admin", "*", "*", "*"),
     ] {
-        let met = judged(Kind::Pod, vec![], "rbac", about);
-        assert_eq!(met.outcome, Outcome::Met, "{about}: {}", shown(&met));
+        let met = judged(ObjectKind::Pod, vec![], "rbac", about);
+        assert_eq!(met.outcome, RuleOutcome::Met, "{about}: {}", shown(&met));
         assert!(shown(&met).contains("system:masters"), "{about}: {}", shown(&met));
-        let with = |verb: &str, group: &str, kind: Kind| {
-            let of = if kind == Kind::RoleBinding { "shop" } else { "" };
+        let with = |verb: &str, group: &str, kind: ObjectKind| {
+            let of = if kind == ObjectKind::RoleBinding { "shop" } else { "" };
             let mut binding = bound("b", "r", "User", "alice");
             binding["metadata"] = meta("b", of);
             let rules = json!([{"apiGroups": [group], "resources": [resource], "verbs": [verb]}]);
-            let cluster = cluster_with(Kind::ClusterRole, vec![role("r", &rules)]);
+            let cluster = cluster_with(ObjectKind::ClusterRole, vec![role("r", &rules)]);
             let bindings = cluster.list(kind).unwrap().iter().cloned().chain([binding]).collect();
             Node::hardened("1.33").running(cluster.with(kind, Ok(bindings))).judge("rbac", about)
         };
-        let has = with(verb, group, Kind::ClusterRoleBinding);
+        let has = with(verb, group, ObjectKind::ClusterRoleBinding);
         assert_eq!(
             (has.outcome, has.actual.as_str()),
-            (Outcome::Manual, "so do User alice"),
+            (RuleOutcome::Manual, "so do User alice"),
             "{about}: {}",
             shown(&has)
         );
@@ -632,15 +639,19 @@ fn who_has_a_right_is_listed() {
         );
         if about != "cluster-admin" {
             assert_eq!(
-                with("deletecollections", group, Kind::ClusterRoleBinding).outcome,
-                Outcome::Met,
+                with("deletecollections", group, ObjectKind::ClusterRoleBinding).outcome,
+                RuleOutcome::Met,
                 "{about}"
             );
-            assert_eq!(with(verb, "apps", Kind::ClusterRoleBinding).outcome, Outcome::Met, "{about}");
-            let namespaced = with(verb, group, Kind::RoleBinding).outcome;
+            assert_eq!(
+                with(verb, "apps", ObjectKind::ClusterRoleBinding).outcome,
+                RuleOutcome::Met,
+                "{about}"
+            );
+            let namespaced = with(verb, group, ObjectKind::RoleBinding).outcome;
             let cluster_wide =
                 ["persistent-volumes", "nodes-proxy", "csr-approval", "webhooks"].contains(&about);
-            let wanted = if cluster_wide { Outcome::Met } else { Outcome::Manual };
+            let wanted = if cluster_wide { RuleOutcome::Met } else { RuleOutcome::Manual };
             assert_eq!(namespaced, wanted, "{about}");
         }
     }
@@ -649,13 +660,13 @@ fn who_has_a_right_is_listed() {
 #[test]
 fn a_built_in_binding_with_another_subject_is_somebody_elses() {
     for (kind, subject, outcome) in [
-        ("Group", "system:masters", Outcome::Met),
-        ("Group", "system:authenticated", Outcome::Manual),
-        ("User", "alice", Outcome::Manual),
+        ("Group", "system:masters", RuleOutcome::Met),
+        ("Group", "system:authenticated", RuleOutcome::Manual),
+        ("User", "alice", RuleOutcome::Manual),
     ] {
         let more = own(bound("cluster-admin", "cluster-admin", kind, subject));
         assert_eq!(
-            judged(Kind::ClusterRoleBinding, vec![more], "rbac", "cluster-admin").outcome,
+            judged(ObjectKind::ClusterRoleBinding, vec![more], "rbac", "cluster-admin").outcome,
             outcome,
             "{subject}"
         );
@@ -663,36 +674,39 @@ fn a_built_in_binding_with_another_subject_is_somebody_elses() {
     // The label alone makes nothing Kubernetes' own.
     let forged = own(bound("mine", "cluster-admin", "User", "system:mine"));
     assert_eq!(
-        judged(Kind::ClusterRoleBinding, vec![forged], "rbac", "cluster-admin").outcome,
-        Outcome::Manual
+        judged(ObjectKind::ClusterRoleBinding, vec![forged], "rbac", "cluster-admin").outcome,
+        RuleOutcome::Manual
     );
 }
 
 #[test]
 fn wildcards_are_for_built_in_roles() {
-    assert_eq!(judged(Kind::Pod, vec![], "rbac", "wildcards").outcome, Outcome::Met);
+    assert_eq!(judged(ObjectKind::Pod, vec![], "rbac", "wildcards").outcome, RuleOutcome::Met);
     for rules in [
         everything(),
         json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["*"]}]),
         json!([{"apiGroups": [""], "resources": ["*"], "verbs": ["get"]}]),
         json!([{"nonResourceURLs": ["*"], "verbs": ["get"]}]),
     ] {
-        let wild = judged(Kind::ClusterRole, vec![role("wild", &rules)], "rbac", "wildcards");
-        assert_eq!((wild.outcome, wild.actual.as_str()), (Outcome::NotMet, "so have ClusterRole wild"));
+        let wild = judged(ObjectKind::ClusterRole, vec![role("wild", &rules)], "rbac", "wildcards");
+        assert_eq!((wild.outcome, wild.actual.as_str()), (RuleOutcome::NotMet, "so have ClusterRole wild"));
     }
     let tame = json!([{"apiGroups": ["*"], "resources": ["pods"], "verbs": ["get"]}]);
     assert_eq!(
-        judged(Kind::ClusterRole, vec![role("tame", &tame)], "rbac", "wildcards").outcome,
-        Outcome::Met
+        judged(ObjectKind::ClusterRole, vec![role("tame", &tame)], "rbac", "wildcards").outcome,
+        RuleOutcome::Met
     );
     let forged = own(role("mine", &everything()));
-    assert_eq!(judged(Kind::ClusterRole, vec![forged], "rbac", "wildcards").outcome, Outcome::NotMet);
+    assert_eq!(
+        judged(ObjectKind::ClusterRole, vec![forged], "rbac", "wildcards").outcome,
+        RuleOutcome::NotMet
+    );
 }
 
 #[test]
 fn who_is_in_a_group_is_never_known() {
-    let judgement = judged(Kind::Pod, vec![], "rbac", "system-masters");
-    assert_eq!(judgement.outcome, Outcome::Manual);
+    let judgement = judged(ObjectKind::Pod, vec![], "rbac", "system-masters");
+    assert_eq!(judgement.outcome, RuleOutcome::Manual);
     assert!(shown(&judgement).contains("Group system:masters, by ClusterRoleBinding cluster-admin"));
 }
 
@@ -711,53 +725,57 @@ fn pods_are_listed() {
         "containers": [{"securityContext": {"seccompProfile": {"type": "Unconfined"}}}],
     });
     for (judge, about, spec, outcome) in [
-        ("rbac", "automount", &token, Outcome::Manual),
-        ("secrets-as-files", "", &env, Outcome::NotMet),
-        ("secrets-as-files", "", &from, Outcome::NotMet),
-        ("seccomp", "", &bare, Outcome::NotMet),
-        ("seccomp", "", &unconfined, Outcome::NotMet),
-        ("security-contexts", "", &bare, Outcome::NotMet),
+        ("rbac", "automount", &token, RuleOutcome::Manual),
+        ("secrets-as-files", "", &env, RuleOutcome::NotMet),
+        ("secrets-as-files", "", &from, RuleOutcome::NotMet),
+        ("seccomp", "", &bare, RuleOutcome::NotMet),
+        ("seccomp", "", &unconfined, RuleOutcome::NotMet),
+        ("security-contexts", "", &bare, RuleOutcome::NotMet),
     ] {
-        let has = judged(Kind::Pod, vec![pod("shop", spec)], judge, about);
+        let has = judged(ObjectKind::Pod, vec![pod("shop", spec)], judge, about);
         assert_eq!(has.outcome, outcome, "{judge}: {}", shown(&has));
         assert!(has.actual.starts_with("1 pods"), "{judge}: {}", has.actual);
         assert!(has.actual.ends_with(": shop/p"), "{judge}: {}", has.actual);
         // K3s' own are said, and decide nothing.
-        let system = judged(Kind::Pod, vec![pod("kube-system", spec)], judge, about);
-        let met = if judge == "security-contexts" { Outcome::Manual } else { Outcome::Met };
+        let system = judged(ObjectKind::Pod, vec![pod("kube-system", spec)], judge, about);
+        let met = if judge == "security-contexts" { RuleOutcome::Manual } else { RuleOutcome::Met };
         assert_eq!(system.outcome, met, "{judge}: {}", shown(&system));
         assert!(shown(&system).contains("K3s' own: kube-system/p"), "{judge}: {}", shown(&system));
     }
     let decent = json!({"securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}, "containers": [{"env": [{"name": "A", "value": "b"}]}]});
     for (judge, about, outcome) in [
-        ("rbac", "automount", Outcome::Met),
-        ("secrets-as-files", "", Outcome::Met),
-        ("seccomp", "", Outcome::Met),
-        ("security-contexts", "", Outcome::Manual),
+        ("rbac", "automount", RuleOutcome::Met),
+        ("secrets-as-files", "", RuleOutcome::Met),
+        ("seccomp", "", RuleOutcome::Met),
+        ("security-contexts", "", RuleOutcome::Manual),
     ] {
-        assert_eq!(judged(Kind::Pod, vec![pod("shop", &decent)], judge, about).outcome, outcome, "{judge}");
+        assert_eq!(
+            judged(ObjectKind::Pod, vec![pod("shop", &decent)], judge, about).outcome,
+            outcome,
+            "{judge}"
+        );
     }
 }
 
 #[test]
 fn nothing_belongs_into_default() {
     let judge = |kind, more| judged(kind, more, "default-namespace", "");
-    assert_eq!(judge(Kind::Pod, vec![object("p", "shop")]).outcome, Outcome::Met);
+    assert_eq!(judge(ObjectKind::Pod, vec![object("p", "shop")]).outcome, RuleOutcome::Met);
     for (kind, word) in [
-        (Kind::Pod, "Pod"),
-        (Kind::Service, "Service"),
-        (Kind::Deployment, "Deployment"),
-        (Kind::DaemonSet, "DaemonSet"),
-        (Kind::StatefulSet, "StatefulSet"),
-        (Kind::Job, "Job"),
-        (Kind::CronJob, "CronJob"),
+        (ObjectKind::Pod, "Pod"),
+        (ObjectKind::Service, "Service"),
+        (ObjectKind::Deployment, "Deployment"),
+        (ObjectKind::DaemonSet, "DaemonSet"),
+        (ObjectKind::StatefulSet, "StatefulSet"),
+        (ObjectKind::Job, "Job"),
+        (ObjectKind::CronJob, "CronJob"),
     ] {
         let found = judge(kind, vec![object("x", "default")]);
-        assert_eq!((found.outcome, found.actual), (Outcome::NotMet, format!("so are {word} x")));
+        assert_eq!((found.outcome, found.actual), (RuleOutcome::NotMet, format!("so are {word} x")));
     }
-    let namespaces = judged(Kind::Namespace, vec![object("shop", "")], "namespaces", "");
+    let namespaces = judged(ObjectKind::Namespace, vec![object("shop", "")], "namespaces", "");
     assert_eq!(namespaces.actual, "beside the built-in ones there are shop");
-    assert_eq!(namespaces.outcome, Outcome::Manual);
+    assert_eq!(namespaces.outcome, RuleOutcome::Manual);
 }
 
 /// A program that answers as kubectl does.
@@ -778,9 +796,9 @@ fn what_kubectl_says_is_kept() {
         asked.display()
     );
     let cluster = Cluster::read(&program(dir.path(), &list), minor).unwrap();
-    assert_eq!(cluster.list(Kind::Namespace).unwrap(), &[] as &[Value]);
+    assert_eq!(cluster.list(ObjectKind::Namespace).unwrap(), &[] as &[Value]);
     assert_eq!(
-        cluster.list(Kind::Pod).unwrap_err().message(),
+        cluster.list(ObjectKind::Pod).unwrap_err().message(),
         "kubectl get pods: Error from server (Forbidden): no pods"
     );
     // Nothing but reading, no Secrets, and no policies of a minor that has none.

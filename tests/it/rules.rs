@@ -10,8 +10,8 @@ use k3s_harden::k3s::K3sLog;
 use k3s_harden::k3s::NodeConfig;
 use k3s_harden::mode::Owner;
 use k3s_harden::node::{Root, RootedPath};
-use k3s_harden::verify::rule::Judgement;
-use k3s_harden::verify::{Facts, Rule, judge};
+use k3s_harden::verify::rule::RuleResult;
+use k3s_harden::verify::{ControlRule, NodeFacts, judge};
 
 const CONFIG: &str = "etc/rancher/k3s/config.yaml";
 const SERVER: &str = "var/lib/rancher/k3s/server";
@@ -20,7 +20,7 @@ const KUBELET: &str = "var/lib/rancher/k3s/agent/etc/kubelet.conf.d";
 const STARTED: &str = "var/lib/rancher/k3s/server/token";
 
 /// Judges a server by a rule, as it is written in the table.
-fn judged(node: &Node, minor: &str, journal: Option<&str>, rule: &str) -> Judgement {
+fn judged(node: &Node, minor: &str, journal: Option<&str>, rule: &str) -> RuleResult {
     let root = Root::open(node.path()).unwrap();
     let data_dir = RootedPath::fixed("/var/lib/rancher/k3s");
     let judged = NodeConfig::of(&root, Role::Server, minor.parse().unwrap(), &data_dir).unwrap();
@@ -28,8 +28,8 @@ fn judged(node: &Node, minor: &str, journal: Option<&str>, rule: &str) -> Judgem
     let journal = journal.map(|text| K3sLog::of(text, "/journal")).unwrap_or_default();
     // As the table is read: YAML that was made JSON when the binary was built.
     let rule: serde_json::Value = serde_yaml::from_str(rule).unwrap();
-    let rule: Rule = serde_json::from_value(rule).unwrap();
-    judge(&Facts::of(judged, owner, journal), &rule)
+    let rule: ControlRule = serde_json::from_value(rule).unwrap();
+    judge(&NodeFacts::of(judged, owner, journal), &rule)
 }
 
 /// The judgement in a few words: what it came to, what is, and where.

@@ -10,11 +10,11 @@ use std::path::Path;
 
 use clap::ValueEnum as _;
 use k3s_harden::Role;
-use k3s_harden::k3s::{Effective, Question};
+use k3s_harden::k3s::{ConfigQuery, EffectiveConfig};
 use k3s_harden::mode::Owner;
 use k3s_harden::node::{Root, RootedPath};
 use k3s_harden::scanner::{
-    Prediction, Scanner, Seen, State, benchmarks, default_benchmark, forecast_journal, predict,
+    CheckState, Prediction, ScannedNode, Scanner, benchmarks, default_benchmark, forecast_journal, predict,
 };
 use k3s_harden::version::KubernetesMinor;
 
@@ -251,8 +251,8 @@ impl Node {
         self
     }
 
-    fn seen<'a>(&'a self, fixture: &Fixture, journal: &'a str) -> Seen<'a> {
-        Seen {
+    fn seen<'a>(&'a self, fixture: &Fixture, journal: &'a str) -> ScannedNode<'a> {
+        ScannedNode {
             root: &self.root,
             data_dir: &self.data_dir,
             role: Role::Server,
@@ -264,13 +264,13 @@ impl Node {
         }
     }
 
-    fn effective(&self, role: Role, minor: KubernetesMinor) -> Effective {
-        let question = Question { role, minor, data_dir: &self.data_dir, words: &[], show_secrets: true };
-        Effective::of(&self.root, question).unwrap()
+    fn effective(&self, role: Role, minor: KubernetesMinor) -> EffectiveConfig {
+        let question = ConfigQuery { role, minor, data_dir: &self.data_dir, words: &[], show_secrets: true };
+        EffectiveConfig::of(&self.root, question).unwrap()
     }
 }
 
-fn letter(state: State) -> char {
+fn letter(state: CheckState) -> char {
     state.to_string().chars().next().unwrap()
 }
 
@@ -335,7 +335,7 @@ fn the_forecast_is_what_they_print_later() {
         let node = Node::new();
         node.file("/etc/rancher/k3s/config.yaml", &fixture.configuration());
         let journal = forecast_journal(&node.effective(Role::Server, fixture.minor()));
-        let seen = Seen { started: false, ..node.seen(&fixture, &journal) };
+        let seen = ScannedNode { started: false, ..node.seen(&fixture, &journal) };
         let predicted = predict(scanner, &benchmark, &seen).unwrap();
         agreement.compare(&name(scanner, &benchmark, &fixture), &printed, &predicted);
     }
@@ -409,18 +409,18 @@ fn known_defects_follow_from_the_rules() {
     // The quote behind the last flag.
     let last = |flag: &str| format!("--read-only-port=0 {flag}\"");
     let found = with(bench, "1.9", &guide, "--read-only-port=0\"", &last("--rotate-certificates=true"));
-    assert_eq!(found["4.2.10"].state, State::Fail);
+    assert_eq!(found["4.2.10"].state, CheckState::Fail);
     assert!(found["4.2.10"].why.contains("the quote that closes the line"), "{}", found["4.2.10"].why);
     let ciphers = "--tls-cipher-suites=TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256";
     let found = with(scan, "1.11", &guide, "--read-only-port=0\"", &last(ciphers));
-    assert_eq!(found["4.2.12"].state, State::Warn);
+    assert_eq!(found["4.2.12"].state, CheckState::Warn);
     let found = with(scan, "1.11", &guide, "--read-only-port=0\"", &last(&format!("{ciphers} --v=2")));
-    assert_eq!(found["4.2.12"].state, State::Pass);
+    assert_eq!(found["4.2.12"].state, CheckState::Pass);
     let timeout = last("--streaming-connection-idle-timeout=0");
     let found = with(scan, "1.11", &guide, "--read-only-port=0\"", &timeout);
-    assert_eq!(found["4.2.5"].state, State::Pass);
+    assert_eq!(found["4.2.5"].state, CheckState::Pass);
     let found = with(bench, "1.9", &guide, "--read-only-port=0\"", &last("--seccomp-default=true"));
-    assert_eq!(found["4.2.4"].state, State::Pass);
+    assert_eq!(found["4.2.4"].state, CheckState::Pass);
 
     // A comparison that there is not.
     let found = with(
@@ -430,11 +430,11 @@ fn known_defects_follow_from_the_rules() {
         "--read-only-port=0",
         "--read-only-port=0 --streaming-connection-idle-timeout=5m --v=1",
     );
-    assert_eq!(found["4.2.5"].state, State::Warn);
+    assert_eq!(found["4.2.5"].state, CheckState::Warn);
     assert!(found["4.2.5"].why.contains("nothing can pass that comparison"), "{}", found["4.2.5"].why);
 
     // Of a flag that is there twice the first counts.
-    for (values, state) in [(["7", "30"], State::Warn), (["30", "7"], State::Pass)] {
+    for (values, state) in [(["7", "30"], CheckState::Warn), (["30", "7"], CheckState::Pass)] {
         let twice = values.map(|value| format!("--audit-log-maxage={value}")).join(" ");
         let found = with(scan, "1.12", &guide, "--audit-log-maxage=30", &twice);
         assert_eq!(found["1.2.17"].state, state);
@@ -450,28 +450,28 @@ fn known_defects_follow_from_the_rules() {
         kubelet.replace("--anonymous-auth=false", "--anonymous-auth=true")
     );
     let found = states(bench, "1.9", &old, &journal);
-    assert_eq!([found["4.2.1"].state, found["4.2.2"].state], [State::Pass; 2]);
+    assert_eq!([found["4.2.1"].state, found["4.2.2"].state], [CheckState::Pass; 2]);
     assert!(found["4.2.1"].why.contains("not the kubelet's"), "{}", found["4.2.1"].why);
     let found = states(bench, "1.8", &fixture("1.26", "etcd", "guide"), &journal);
-    assert_eq!([found["4.2.1"].state, found["4.2.2"].state], [State::Fail; 2]);
+    assert_eq!([found["4.2.1"].state, found["4.2.2"].state], [CheckState::Fail; 2]);
 
     // Older benchmarks on what has moved into a file.
     let found = states(bench, "1.8", &guide, &guide.journal());
     for id in ["4.2.1", "4.2.2", "4.2.3", "4.2.4", "4.2.9"] {
-        assert_eq!(found[id].state, State::Fail, "{id}: {}", found[id].why);
+        assert_eq!(found[id].state, CheckState::Fail, "{id}: {}", found[id].why);
     }
     // Whatever the flags are, containerd has none of them.
     let journal = guide.journal().replace("--anonymous-auth", "--token-auth-file=/x --anonymous-auth");
     assert_eq!(
         states(bench, "1.23", &fixture("1.24", "etcd", "guide"), &journal)["1.2.2"].state,
-        State::Pass
+        CheckState::Pass
     );
 
     // A restart: the last start counts.
     let twice = fixture("1.36", "etcd", "default").journal() + &guide.journal();
-    assert_eq!(states(scan, "1.11", &guide, &twice)["1.2.16"].state, State::Pass);
+    assert_eq!(states(scan, "1.11", &guide, &twice)["1.2.16"].state, CheckState::Pass);
     let back = guide.journal() + &fixture("1.36", "etcd", "default").journal();
-    assert_eq!(states(scan, "1.11", &guide, &back)["1.2.16"].state, State::Warn);
+    assert_eq!(states(scan, "1.11", &guide, &back)["1.2.16"].state, CheckState::Warn);
 }
 
 #[test]
@@ -479,14 +479,14 @@ fn an_empty_journal_fails_what_is_right_and_passes_what_was_not_looked_at() {
     let guide = fixture("1.36", "etcd", "guide");
     let before = states(Scanner::KubeBench, "1.9", &guide, &guide.journal());
     let after = states(Scanner::KubeBench, "1.9", &guide, "");
-    let lost = |state: State| {
-        before.iter().filter(|(id, one)| one.state == State::Pass && after[*id].state == state).count()
+    let lost = |state: CheckState| {
+        before.iter().filter(|(id, one)| one.state == CheckState::Pass && after[*id].state == state).count()
     };
-    assert_eq!((lost(State::Fail), lost(State::Warn)), (21, 9));
+    assert_eq!((lost(CheckState::Fail), lost(CheckState::Warn)), (21, 9));
     for id in [
         "1.2.2", "1.2.12", "1.2.13", "1.2.21", "1.2.23", "1.3.6", "1.3.7", "4.2.1", "4.2.2", "4.2.3", "4.2.5",
     ] {
-        assert_eq!(after[id].state, State::Pass, "{id}: {}", after[id].why);
+        assert_eq!(after[id].state, CheckState::Pass, "{id}: {}", after[id].why);
     }
     assert!(after["1.2.2"].why.contains("passes as not set"), "{}", after["1.2.2"].why);
     assert!(after["4.2.1"].why.contains("is taken instead"), "{}", after["4.2.1"].why);
@@ -501,11 +501,11 @@ fn an_agent_is_asked_for_section_four_only() {
         let minor = "1.36".parse().unwrap();
         let journal = forecast_journal(&node.effective(Role::Agent, minor));
         let default = fixture("1.36", "sqlite", "default");
-        let seen = Seen { role: Role::Agent, started: false, ..node.seen(&default, &journal) };
+        let seen = ScannedNode { role: Role::Agent, started: false, ..node.seen(&default, &journal) };
         let predicted = predict(scanner, benchmark, &seen).unwrap();
         assert!(predicted.iter().all(|one| one.id.to_string().starts_with("4.")));
-        let count = |state: State| predicted.iter().filter(|one| one.state == state).count();
-        assert_eq!((count(State::Pass), count(State::Warn), count(State::Fail)), expected);
+        let count = |state: CheckState| predicted.iter().filter(|one| one.state == state).count();
+        assert_eq!((count(CheckState::Pass), count(CheckState::Warn), count(CheckState::Fail)), expected);
     }
 }
 
@@ -515,18 +515,18 @@ fn k3s_elsewhere_is_not_found_and_another_owner_is_seen() {
     let node = Node::new();
     let journal = default.journal();
     let elsewhere: RootedPath = "/srv/k3s".parse().unwrap();
-    let seen = Seen { data_dir: &elsewhere, started: false, ..node.seen(&default, &journal) };
+    let seen = ScannedNode { data_dir: &elsewhere, started: false, ..node.seen(&default, &journal) };
     let predicted = predict(Scanner::KubeBench, "1.9", &seen).unwrap();
     let one = |id: &str| predicted.iter().find(|one| one.id.to_string() == id).unwrap().clone();
-    assert_eq!([one("1.1.14").state, one("4.1.5").state], [State::Fail; 2]);
+    assert_eq!([one("1.1.14").state, one("4.1.5").state], [CheckState::Fail; 2]);
 
     let node = Node::new();
     default.make(node.dir.path());
     let owner = Owner { uid: node.owner.uid + 1, gid: node.owner.gid };
-    let seen = Seen { owner, ..node.seen(&default, &journal) };
+    let seen = ScannedNode { owner, ..node.seen(&default, &journal) };
     let predicted = predict(Scanner::KubeBench, "1.9", &seen).unwrap();
     let one = |id: &str| predicted.iter().find(|one| one.id.to_string() == id).unwrap().clone();
-    assert_eq!([one("1.1.14").state, one("1.1.19").state, one("4.1.6").state], [State::Fail; 3]);
+    assert_eq!([one("1.1.14").state, one("1.1.19").state, one("4.1.6").state], [CheckState::Fail; 3]);
 }
 
 #[test]
@@ -544,12 +544,12 @@ fn benchmarks_are_chosen_as_the_scanners_choose_them() {
     let node = Node::new();
     let default = fixture("1.36", "sqlite", "default");
     let error = predict(Scanner::KubeBench, "1.12", &node.seen(&default, "")).unwrap_err();
-    assert_eq!(error.kind(), k3s_harden::Kind::BadInput);
+    assert_eq!(error.kind(), k3s_harden::ErrorKind::BadInput);
     assert_eq!(error.hints(), ["it has 1.23, 1.24, 1.7, 1.8, 1.9"]);
     // Those whose answers nobody recorded come to some, too.
     for benchmark in benchmarks(Scanner::SecurityScan) {
         let journal = default.journal();
-        let seen = Seen { started: false, ..node.seen(&default, &journal) };
+        let seen = ScannedNode { started: false, ..node.seen(&default, &journal) };
         let predicted = predict(Scanner::SecurityScan, &benchmark, &seen).unwrap();
         assert!(predicted.iter().all(|one| one.why.ends_with('.')), "{predicted:#?}");
     }

@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use crate::support::Node;
-use k3s_harden::profile::Source;
-use k3s_harden::verify::{Date, FailOn, Report, Status, Verdict, Waiver, waivers};
+use k3s_harden::profile::SourceText;
+use k3s_harden::verify::{ControlVerdict, Date, FailOn, Status, VerifyReport, Waiver, waivers};
 use k3s_harden::{Result, Role};
 
 const SETTINGS: &str = "etc/k3s-harden/settings.yaml";
 
 fn read(text: &str) -> Result<Vec<Waiver>> {
-    waivers::read(&Source::new("settings.yaml", text.as_bytes().to_vec()).unwrap())
+    waivers::read(&SourceText::new("settings.yaml", text.as_bytes().to_vec()).unwrap())
 }
 
 fn today() -> Date {
@@ -20,7 +20,7 @@ fn today() -> Date {
 }
 
 /// A report with a control of each status.
-fn report() -> Report {
+fn report() -> VerifyReport {
     let verdicts = [
         ("1.2.1", "api-anonymous-auth", Status::Pass, "false"),
         ("1.2.9", "event-rate-limit", Status::Warn, "NodeRestriction"),
@@ -29,7 +29,7 @@ fn report() -> Report {
         ("3.2.2", "audit-policy-coverage", Status::Manual, ""),
         ("4.2.4", "kubelet-read-only-port", Status::Unknown, "no log says"),
     ];
-    let verdict = |(id, name, status, actual): (&str, &str, Status, &str)| Verdict {
+    let verdict = |(id, name, status, actual): (&str, &str, Status, &str)| ControlVerdict {
         id: id.parse().unwrap(),
         name: name.to_owned(),
         title: "A control".to_owned(),
@@ -43,7 +43,7 @@ fn report() -> Report {
         waiver: None,
         lapsed: false,
     };
-    Report {
+    VerifyReport {
         root: PathBuf::from("/"),
         role: Role::Server,
         kubernetes: "1.33".parse().unwrap(),
@@ -55,7 +55,7 @@ fn report() -> Report {
 }
 
 /// Applies waivers, written as the rest of a mapping each, and returns what is waived and what is said.
-fn applied(written: &[&str]) -> (Report, String) {
+fn applied(written: &[&str]) -> (VerifyReport, String) {
     let mut text = "waivers:\n".to_owned();
     for waiver in written {
         writeln!(text, "  - {{reason: so it is, who: J. Doe, {waiver}}}").unwrap();

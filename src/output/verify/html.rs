@@ -7,10 +7,10 @@ use tera::Context;
 
 use super::section::{Counts, Section};
 use super::visible::visible;
-use super::{FORECAST, Taken, is_finding, seen, word};
+use super::{FORECAST, ReportOrigin, is_finding, seen, word};
 use crate::document::page;
 use crate::error::Place;
-use crate::verify::{Evidence, Report, Status, Verdict};
+use crate::verify::{ControlVerdict, Evidence, Status, VerifyReport};
 
 /// What the bar and the ring are long.
 const WHOLE: usize = 1000;
@@ -20,7 +20,7 @@ const WHOLE: usize = 1000;
 /// Its content security policy lets in its own style and script by their hashes, and nothing else; whatever comes from
 /// the node is text there, with what is not seen written out.
 #[must_use]
-pub fn html(report: &Report, taken: &Taken<'_>) -> String {
+pub fn html(report: &VerifyReport, taken: &ReportOrigin<'_>) -> String {
     let counts = Counts::of(&report.verdicts);
     let root = report.root.display().to_string();
     let mut context = Context::new();
@@ -45,7 +45,7 @@ fn html_text(text: &str, out: &mut dyn Write) -> io::Result<()> {
     tera::escape_html(&visible(text), out)
 }
 
-fn facts(report: &Report, taken: &Taken<'_>, root: &str) -> Vec<Value> {
+fn facts(report: &VerifyReport, taken: &ReportOrigin<'_>, root: &str) -> Vec<Value> {
     let started = if report.started { "has started" } else { "has not started" };
     [
         ("Node", taken.host.map(str::to_owned)),
@@ -61,7 +61,7 @@ fn facts(report: &Report, taken: &Taken<'_>, root: &str) -> Vec<Value> {
 }
 
 /// Returns the counts by status, in the order of the reports.
-fn rows(verdicts: &[&Verdict]) -> Vec<Value> {
+fn rows(verdicts: &[&ControlVerdict]) -> Vec<Value> {
     let row = |status: Status| {
         let counts = Counts::of(verdicts.iter().copied().filter(|verdict| verdict.status == status));
         json!({"status": status.name(), "word": word(status), "count": counts.total(), "waived": counts.waived})
@@ -91,7 +91,7 @@ fn section(section: &Section<'_>) -> Value {
     })
 }
 
-fn control(verdict: &Verdict) -> Value {
+fn control(verdict: &ControlVerdict) -> Value {
     let waiver = verdict.waiver.as_ref().map(|waiver| {
         json!({
             "who": waiver.who,

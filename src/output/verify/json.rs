@@ -5,12 +5,12 @@ use serde_json::{Map, Value, json};
 use super::section::Counts;
 use crate::error::Place;
 use crate::output::json::FORMAT_VERSION;
-use crate::verify::{Evidence, Report, Status, Verdict, Waiver};
+use crate::verify::{ControlVerdict, Evidence, Status, VerifyReport, Waiver};
 
 /// Returns the report for programs. A control that is waived keeps its status and has a `waiver`; the summary counts
 /// it under its status and, once more, as waived.
 #[must_use]
-pub fn verify_json(report: &Report) -> Value {
+pub fn verify_json(report: &VerifyReport) -> Value {
     let counts = Counts::of(&report.verdicts);
     let mut summary: Map<String, Value> =
         Status::ALL.iter().map(|status| (status.name().to_owned(), counts.get(*status).into())).collect();
@@ -28,7 +28,7 @@ pub fn verify_json(report: &Report) -> Value {
     })
 }
 
-fn control(verdict: &Verdict) -> Value {
+fn control(verdict: &ControlVerdict) -> Value {
     let mut json = json!({
         "id": verdict.id.to_string(),
         "name": verdict.name,

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use super::section::{Section, accepted};
 use super::visible::visible;
-use super::{Taken, placed, subject};
-use crate::verify::{Report, Status, Verdict};
+use super::{ReportOrigin, placed, subject};
+use crate::verify::{ControlVerdict, Status, VerifyReport};
 
 /// Returns the report as JUnit XML: a suite a section, a case a control.
 ///
@@ -21,35 +21,38 @@ use crate::verify::{Report, Status, Verdict};
 /// What the benchmark leaves to a person does not break a build; what could not be looked at does. A finding about
 /// waivers is a skipped case of its own. The elements and attributes are those that Jenkins, surefire and GitLab share.
 #[must_use]
-pub fn junit(report: &Report, taken: &Taken<'_>) -> String {
-    let mut suites: Vec<Suite> = Section::all(report)
+pub fn junit(report: &VerifyReport, taken: &ReportOrigin<'_>) -> String {
+    let mut suites: Vec<TestSuite> = Section::all(report)
         .iter()
         .map(|section| {
-            let cases = section.verdicts.iter().map(|verdict| Case::of(section, verdict)).collect();
-            Suite { name: format!("{} {}", section.number, section.name()), cases }
+            let cases = section.verdicts.iter().map(|verdict| TestCase::of(section, verdict)).collect();
+            TestSuite { name: format!("{} {}", section.number, section.name()), cases }
         })
         .collect();
     if !report.findings.is_empty() {
         let case = |finding| {
             let says = placed(finding);
-            Case {
+            TestCase {
                 class: "k3s-harden.Waivers".to_owned(),
                 name: says.clone(),
-                came: Came::Skipped(says),
+                came: CaseResult::Skipped(says),
                 details: String::new(),
             }
         };
-        suites.push(Suite { name: "Waivers".to_owned(), cases: report.findings.iter().map(case).collect() });
+        suites.push(TestSuite {
+            name: "Waivers".to_owned(),
+            cases: report.findings.iter().map(case).collect(),
+        });
     }
-    let count = |of: fn(&Came) -> bool| {
+    let count = |of: fn(&CaseResult) -> bool| {
         suites.iter().flat_map(|suite| &suite.cases).filter(|case| of(&case.came)).count().to_string()
     };
     let mut xml = Xml::default();
     let root = [
         ("name", subject(report)),
         ("tests", count(|_| true)),
-        ("failures", count(Came::is_failure)),
-        ("errors", count(Came::is_error)),
+        ("failures", count(CaseResult::is_failure)),
+        ("errors", count(CaseResult::is_error)),
         ("time", "0".to_owned()),
     ];
     xml.open("testsuites", &root);
@@ -60,20 +63,20 @@ pub fn junit(report: &Report, taken: &Taken<'_>) -> String {
     xml.text
 }
 
-struct Suite {
+struct TestSuite {
     name: String,
-    cases: Vec<Case>,
+    cases: Vec<TestCase>,
 }
 
 /// What a case came to.
-enum Came {
+enum CaseResult {
     Passed,
     Failed(String),
     Error(String),
     Skipped(String),
 }
 
-impl Came {
+impl CaseResult {
     fn is_failure(&self) -> bool {
         matches!(self, Self::Failed(_))
     }
@@ -87,23 +90,23 @@ impl Came {
     }
 }
 
-struct Case {
+struct TestCase {
     class: String,
     name: String,
-    came: Came,
+    came: CaseResult,
     details: String,
 }
 
-impl Suite {
-    fn write(&self, xml: &mut Xml, report: &Report, taken: &Taken<'_>) {
+impl TestSuite {
+    fn write(&self, xml: &mut Xml, report: &VerifyReport, taken: &ReportOrigin<'_>) {
         let count =
-            |of: fn(&Came) -> bool| self.cases.iter().filter(|case| of(&case.came)).count().to_string();
+            |of: fn(&CaseResult) -> bool| self.cases.iter().filter(|case| of(&case.came)).count().to_string();
         let mut attributes = vec![
             ("name", self.name.clone()),
             ("tests", self.cases.len().to_string()),
-            ("failures", count(Came::is_failure)),
-            ("errors", count(Came::is_error)),
-            ("skipped", count(Came::is_skipped)),
+            ("failures", count(CaseResult::is_failure)),
+            ("errors", count(CaseResult::is_error)),
+            ("skipped", count(CaseResult::is_skipped)),
             ("time", "0".to_owned()),
         ];
         if let Some(time) = taken.time {
@@ -132,18 +135,20 @@ impl Suite {
     }
 }
 
-impl Case {
-    fn of(section: &Section<'_>, verdict: &Verdict) -> Self {
+impl TestCase {
+    fn of(section: &Section<'_>, verdict: &ControlVerdict) -> Self {
         let came = match (&verdict.waiver, verdict.status) {
-            (_, Status::Pass) => Came::Passed,
+            (_, Status::Pass) => CaseResult::Passed,
             (Some(waiver), status) => {
-                Came::Skipped(format!("{}, waived: {}", status.name(), accepted(waiver)))
+                CaseResult::Skipped(format!("{}, waived: {}", status.name(), accepted(waiver)))
             }
-            (_, Status::Fail) => Came::Failed(format!("{} (expected: {})", verdict.actual, verdict.expected)),
-            (_, Status::Unknown) => Came::Error(verdict.actual.clone()),
-            (_, Status::Warn) => Came::Skipped(format!("warn: {}", verdict.actual)),
-            (_, Status::Manual) => Came::Skipped(format!("manual: look at {}", verdict.expected)),
-            (_, Status::NotApplicable) => Came::Skipped(format!("not applicable: {}", verdict.actual)),
+            (_, Status::Fail) => {
+                CaseResult::Failed(format!("{} (expected: {})", verdict.actual, verdict.expected))
+            }
+            (_, Status::Unknown) => CaseResult::Error(verdict.actual.clone()),
+            (_, Status::Warn) => CaseResult::Skipped(format!("warn: {}", verdict.actual)),
+            (_, Status::Manual) => CaseResult::Skipped(format!("manual: look at {}", verdict.expected)),
+            (_, Status::NotApplicable) => CaseResult::Skipped(format!("not applicable: {}", verdict.actual)),
         };
         Self {
             class: format!("k3s-harden.{}", section.name()),
@@ -158,22 +163,22 @@ impl Case {
             [("classname", self.class.clone()), ("name", self.name.clone()), ("time", "0".to_owned())];
         xml.open("testcase", &attributes);
         match &self.came {
-            Came::Passed => xml.lines("system-out", &self.details),
-            Came::Failed(message) => {
+            CaseResult::Passed => xml.lines("system-out", &self.details),
+            CaseResult::Failed(message) => {
                 xml.leaf(
                     "failure",
                     &[("message", message.clone()), ("type", "fail".to_owned())],
                     &self.details,
                 );
             }
-            Came::Error(message) => {
+            CaseResult::Error(message) => {
                 xml.leaf(
                     "error",
                     &[("message", message.clone()), ("type", "unknown".to_owned())],
                     &self.details,
                 );
             }
-            Came::Skipped(message) => {
+            CaseResult::Skipped(message) => {
                 xml.empty("skipped", &[("message", message.clone())]);
                 xml.lines("system-out", &self.details);
             }
@@ -183,7 +188,7 @@ impl Case {
 }
 
 /// Everything that is known of a control, as lines.
-fn details(verdict: &Verdict) -> String {
+fn details(verdict: &ControlVerdict) -> String {
     let mut lines = String::new();
     for (name, text) in [("expected", &verdict.expected), ("actual", &verdict.actual)] {
         if !text.is_empty() {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::section::{Section, accepted};
-use crate::verify::{Report, Status, Verdict};
+use crate::verify::{ControlVerdict, Status, VerifyReport};
 
 /// Its chapters: number, our own short name, and what kube-bench calls such a node.
 const CHAPTERS: [(&str, &str, &str); 5] = [
@@ -34,7 +34,7 @@ const STATES: [&str; 4] = ["PASS", "FAIL", "WARN", "INFO"];
 /// what is not applicable; `scored` is what the benchmark has decided by a program. `audit` has the evidence, because
 /// no command was run.
 #[must_use]
-pub fn kube_bench_json(report: &Report) -> Value {
+pub fn kube_bench_json(report: &VerifyReport) -> Value {
     let sections = Section::all(report);
     let mut controls = Vec::new();
     for (id, text, node_type) in CHAPTERS {
@@ -71,7 +71,7 @@ fn group(section: &Section<'_>) -> Value {
     group
 }
 
-fn check(verdict: &Verdict) -> Value {
+fn check(verdict: &ControlVerdict) -> Value {
     let kind = match verdict.status {
         Status::Manual => "manual",
         Status::NotApplicable => "skip",
@@ -108,7 +108,7 @@ fn state(status: Status) -> &'static str {
     }
 }
 
-fn reason(verdict: &Verdict) -> Option<String> {
+fn reason(verdict: &ControlVerdict) -> Option<String> {
     let own = match verdict.status {
         Status::Pass | Status::Fail | Status::Warn => None,
         Status::Manual => Some(format!("a person has to look at {}", verdict.expected)),
@@ -122,7 +122,7 @@ fn reason(verdict: &Verdict) -> Option<String> {
     }
 }
 
-fn count<'a>(json: &mut Value, prefix: &str, verdicts: impl IntoIterator<Item = &'a Verdict>) {
+fn count<'a>(json: &mut Value, prefix: &str, verdicts: impl IntoIterator<Item = &'a ControlVerdict>) {
     let mut counts = [0_usize; STATES.len()];
     for verdict in verdicts {
         if let Some(at) = STATES.iter().position(|known| *known == state(verdict.status)) {

@@ -11,7 +11,7 @@ mod section;
 mod text;
 mod visible;
 
-use crate::verify::{Evidence, Report, Status, Verdict};
+use crate::verify::{ControlVerdict, Evidence, Status, VerifyReport};
 
 pub(super) use visible::visible;
 
@@ -24,7 +24,7 @@ pub use text::{TextOptions, verify_text};
 
 /// When and where a report was taken, for the forms that have a place for it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Taken<'a> {
+pub struct ReportOrigin<'a> {
     /// The time, as `2026-11-25T09:00:00Z`.
     pub time: Option<&'a str>,
     /// The node's name.
@@ -45,7 +45,7 @@ pub(super) fn word(status: Status) -> &'static str {
 }
 
 /// Returns the report's subject as a line.
-fn subject(report: &Report) -> String {
+fn subject(report: &VerifyReport) -> String {
     format!(
         "{} at {}: Kubernetes {}, CIS {}",
         report.role,
@@ -60,7 +60,7 @@ const FORECAST: &str =
     "K3s has not started here. This is a forecast: what holds once it starts as it is configured now.";
 
 /// Returns what a report has to say of itself before all else, if it is a forecast.
-pub(super) fn forecast(report: &Report) -> Option<&'static str> {
+pub(super) fn forecast(report: &VerifyReport) -> Option<&'static str> {
     (!report.started).then_some(FORECAST)
 }
 
@@ -76,6 +76,6 @@ fn placed(evidence: &Evidence) -> String {
 }
 
 /// Returns what was seen of a control, without what only says once more what is.
-fn seen(verdict: &Verdict) -> impl Iterator<Item = &Evidence> {
+fn seen(verdict: &ControlVerdict) -> impl Iterator<Item = &Evidence> {
     verdict.evidence.iter().filter(|evidence| evidence.place.is_some() || evidence.text != verdict.actual)
 }

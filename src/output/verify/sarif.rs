@@ -6,10 +6,10 @@ use std::os::unix::ffi::OsStrExt;
 use serde_json::{Value, json};
 
 use super::section::accepted;
-use super::{FORECAST, Taken, seen};
+use super::{FORECAST, ReportOrigin, seen};
 use crate::error::Place;
 use crate::k3s::DEFAULT_CONFIG;
-use crate::verify::{Evidence, Report, Status, Verdict};
+use crate::verify::{ControlVerdict, Evidence, Status, VerifyReport};
 
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
@@ -40,11 +40,11 @@ pub struct SarifOptions {
 /// about waivers are notifications. Places are relative to the node's root; what no file says, and is not met, is
 /// placed in K3s' configuration, where it belongs.
 #[must_use]
-pub fn sarif(report: &Report, taken: &Taken<'_>, options: SarifOptions) -> Value {
-    let shown = |verdict: &&Verdict| {
+pub fn sarif(report: &VerifyReport, taken: &ReportOrigin<'_>, options: SarifOptions) -> Value {
+    let shown = |verdict: &&ControlVerdict| {
         !options.only_findings || (super::is_finding(verdict.status) && verdict.waiver.is_none())
     };
-    let verdicts: Vec<&Verdict> = report.verdicts.iter().filter(shown).collect();
+    let verdicts: Vec<&ControlVerdict> = report.verdicts.iter().filter(shown).collect();
     let results: Vec<Value> =
         verdicts.iter().enumerate().map(|(index, verdict)| result(report, verdict, index)).collect();
     json!({
@@ -70,7 +70,7 @@ pub fn sarif(report: &Report, taken: &Taken<'_>, options: SarifOptions) -> Value
     })
 }
 
-fn rule(verdict: &Verdict) -> Value {
+fn rule(verdict: &ControlVerdict) -> Value {
     let mut json = json!({
         "id": verdict.name,
         "name": pascal(&verdict.name),
@@ -89,7 +89,7 @@ fn rule(verdict: &Verdict) -> Value {
     json
 }
 
-fn result(report: &Report, verdict: &Verdict, index: usize) -> Value {
+fn result(report: &VerifyReport, verdict: &ControlVerdict, index: usize) -> Value {
     let (kind, level) = match verdict.status {
         Status::Pass => ("pass", "none"),
         Status::Fail => ("fail", "error"),
@@ -119,7 +119,7 @@ fn result(report: &Report, verdict: &Verdict, index: usize) -> Value {
 }
 
 /// What a result says, as sentences.
-fn says(verdict: &Verdict) -> String {
+fn says(verdict: &ControlVerdict) -> String {
     let mut text = format!("{} {}: {}.", verdict.id, verdict.title, super::word(verdict.status));
     let expected = if verdict.status == Status::Manual { "Look at" } else { "Expected" };
     let why = matches!(verdict.status, Status::NotApplicable | Status::Unknown);
@@ -136,7 +136,7 @@ fn says(verdict: &Verdict) -> String {
     text
 }
 
-fn locations(report: &Report, verdict: &Verdict) -> Vec<Value> {
+fn locations(report: &VerifyReport, verdict: &ControlVerdict) -> Vec<Value> {
     let found: Vec<Value> = verdict
         .evidence
         .iter()
@@ -148,7 +148,7 @@ fn locations(report: &Report, verdict: &Verdict) -> Vec<Value> {
     found
 }
 
-fn location(report: &Report, place: &Place, says: Option<&str>) -> Value {
+fn location(report: &VerifyReport, place: &Place, says: Option<&str>) -> Value {
     let root = report.root.to_string_lossy();
     let file = Some(root.as_ref())
         .filter(|root| *root != "/")
@@ -167,7 +167,7 @@ fn location(report: &Report, place: &Place, says: Option<&str>) -> Value {
 }
 
 /// Where the node's root is; its place is left open where it was not given as an absolute one.
-fn base(report: &Report) -> Value {
+fn base(report: &VerifyReport) -> Value {
     let description = message("the node's root");
     if !report.root.is_absolute() {
         return json!({"description": description});
@@ -176,7 +176,7 @@ fn base(report: &Report) -> Value {
     json!({"uri": format!("file://{}/", path.trim_end_matches('/')), "description": description})
 }
 
-fn invocation(report: &Report, taken: &Taken<'_>) -> Value {
+fn invocation(report: &VerifyReport, taken: &ReportOrigin<'_>) -> Value {
     let warning = |finding: &Evidence| {
         let mut json = json!({"level": "warning", "message": message(&finding.text)});
         if let Some(place) = &finding.place {

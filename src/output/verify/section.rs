@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::verify::{Report, Status, Verdict, Waiver};
+use crate::verify::{ControlVerdict, Status, VerifyReport, Waiver};
 
 /// Our own short names of the sections. The general policies were 5.7 until 1.10.
 const NAMES: [(&str, &str); 16] = [
@@ -30,12 +30,12 @@ pub(super) struct Section<'a> {
     /// Its number.
     pub(super) number: String,
     /// Its controls, by number.
-    pub(super) verdicts: Vec<&'a Verdict>,
+    pub(super) verdicts: Vec<&'a ControlVerdict>,
 }
 
 impl<'a> Section<'a> {
     /// Returns the sections of a report, in its order.
-    pub(super) fn all(report: &'a Report) -> Vec<Self> {
+    pub(super) fn all(report: &'a VerifyReport) -> Vec<Self> {
         let mut sections: Vec<Self> = Vec::new();
         for verdict in &report.verdicts {
             let number = number(verdict);
@@ -55,7 +55,7 @@ impl<'a> Section<'a> {
 }
 
 /// The number of the section that a control is in: its own without the last part.
-fn number(verdict: &Verdict) -> String {
+fn number(verdict: &ControlVerdict) -> String {
     let id = verdict.id.to_string();
     id.rsplit_once('.').map_or_else(|| id.clone(), |(section, _)| section.to_owned())
 }
@@ -70,7 +70,7 @@ pub(super) struct Counts {
 
 impl Counts {
     /// Counts verdicts.
-    pub(super) fn of<'a>(verdicts: impl IntoIterator<Item = &'a Verdict>) -> Self {
+    pub(super) fn of<'a>(verdicts: impl IntoIterator<Item = &'a ControlVerdict>) -> Self {
         let mut counts = Self::default();
         for verdict in verdicts {
             counts.by_status[index(verdict.status)] += 1;

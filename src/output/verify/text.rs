@@ -7,7 +7,7 @@ use super::visible::visible;
 use super::{FORECAST, SCORE_IS, is_finding, placed, seen, subject};
 use crate::output::Style;
 use crate::output::wrap::{MIN_WIDTH, wrap};
-use crate::verify::{Evidence, Report, Status, Verdict};
+use crate::verify::{ControlVerdict, Evidence, Status, VerifyReport};
 
 /// The columns of the words for a status.
 const WORD_WIDTH: usize = 7;
@@ -27,8 +27,8 @@ pub struct TextOptions {
 
 /// Returns the report for people.
 #[must_use]
-pub fn verify_text(report: &Report, options: &TextOptions) -> String {
-    let mut page = Page {
+pub fn verify_text(report: &VerifyReport, options: &TextOptions) -> String {
+    let mut page = ReportText {
         text: String::new(),
         style: options.style,
         started: report.started,
@@ -52,17 +52,17 @@ pub fn verify_text(report: &Report, options: &TextOptions) -> String {
 }
 
 /// The text as it grows.
-struct Page {
+struct ReportText {
     text: String,
     style: Style,
     started: bool,
     width: Option<usize>,
 }
 
-impl Page {
+impl ReportText {
     fn section(&mut self, section: &Section<'_>, only_findings: bool) {
         let is_shown = |status| if only_findings { is_finding(status) } else { true };
-        let (grouped, shown): (Vec<&Verdict>, Vec<&Verdict>) = section
+        let (grouped, shown): (Vec<&ControlVerdict>, Vec<&ControlVerdict>) = section
             .verdicts
             .iter()
             .filter(|verdict| is_shown(verdict.status))
@@ -89,8 +89,8 @@ impl Page {
 
     /// Tells whether its number and the reason say enough: there is nothing here that it is about, or, as with others,
     /// will only be once K3s has started.
-    fn is_grouped(&self, verdict: &Verdict, section: &Section<'_>) -> bool {
-        let is_like = |other: &&&Verdict| {
+    fn is_grouped(&self, verdict: &ControlVerdict, section: &Section<'_>) -> bool {
+        let is_like = |other: &&&ControlVerdict| {
             other.status == verdict.status && other.waiver.is_none() && other.actual == verdict.actual
         };
         match verdict.status {
@@ -103,7 +103,7 @@ impl Page {
         }
     }
 
-    fn verdict(&mut self, verdict: &Verdict) {
+    fn verdict(&mut self, verdict: &ControlVerdict) {
         let (word, code) = label(verdict);
         let id = verdict.id.to_string();
         self.labelled(word, code, &format!("{id:6} {}", visible(&verdict.title)));
@@ -162,7 +162,7 @@ impl Page {
         let _infallible = writeln!(self.text, "{}", self.style.paint("1", &row("all", "", cells(&total))));
     }
 
-    fn closing(&mut self, report: &Report) {
+    fn closing(&mut self, report: &VerifyReport) {
         let counts = Counts::of(&report.verdicts);
         self.text.push('\n');
         let parts: Vec<String> = Status::ALL
@@ -236,7 +236,7 @@ impl Page {
 }
 
 /// Returns the word for a verdict, with its colour: capitals call for a person, also without colour.
-fn label(verdict: &Verdict) -> (&'static str, &'static str) {
+fn label(verdict: &ControlVerdict) -> (&'static str, &'static str) {
     match verdict.status {
         _ if verdict.waiver.is_some() => ("waived", "36"),
         Status::Pass => ("pass", "32"),
@@ -249,10 +249,10 @@ fn label(verdict: &Verdict) -> (&'static str, &'static str) {
 }
 
 /// Puts numbers together that share status and reason, in the order of the first of each.
-fn groups<'a>(verdicts: &[&'a Verdict]) -> Vec<(&'a Verdict, Vec<String>)> {
-    let mut groups: Vec<(&Verdict, Vec<String>)> = Vec::new();
+fn groups<'a>(verdicts: &[&'a ControlVerdict]) -> Vec<(&'a ControlVerdict, Vec<String>)> {
+    let mut groups: Vec<(&ControlVerdict, Vec<String>)> = Vec::new();
     for verdict in verdicts {
-        let is_same = |(first, _): &&mut (&Verdict, Vec<String>)| {
+        let is_same = |(first, _): &&mut (&ControlVerdict, Vec<String>)| {
             (first.status, &first.actual) == (verdict.status, &verdict.actual)
         };
         match groups.iter_mut().find(is_same) {

@@ -1,27 +1,27 @@
 //! Modes and owners of files, and what is in etcd's configuration.
 
-use super::super::facts::Facts;
-use super::super::rule::{FieldRule, FileRule, Judgement, Missing, Outcome};
+use super::super::facts::NodeFacts;
+use super::super::rule::{FieldRule, FileRule, OnMissing, RuleOutcome, RuleResult};
 use super::Evidence;
-use crate::error::{Error, Kind, Place, Result};
-use crate::kubernetes::yaml::{self, Value};
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::kubernetes::yaml::{self, YamlValue};
 use crate::mode::{FileMode, Owner};
-use crate::node::{Node, RootedPath};
+use crate::node::{PathState, RootedPath};
 
 /// The most files of a kind that are named one by one.
 const MAX_NAMED: usize = 5;
 /// The most symlinks to directories that are followed on the way to one.
 const MAX_LINKS: usize = 3;
 
-pub(super) fn judge(facts: &Facts<'_>, rule: &FileRule) -> Result<Judgement> {
-    let root = facts.judged.root;
-    let named = rule.key.as_deref().and_then(|key| facts.judged.value(key)).map(|(text, _)| text);
+pub(super) fn judge(facts: &NodeFacts<'_>, rule: &FileRule) -> Result<RuleResult> {
+    let root = facts.node.root;
+    let named = rule.key.as_deref().and_then(|key| facts.node.value(key)).map(|(text, _)| text);
     let pattern = if let Some(named) = named.filter(|text| text.starts_with('/')) {
-        facts.judged.path(named)?.to_string()
+        facts.node.path(named)?.to_string()
     } else if rule.path.starts_with('/') {
         rule.path.clone()
     } else {
-        format!("{}/{}", facts.judged.data_dir, rule.path)
+        format!("{}/{}", facts.node.data_dir, rule.path)
     };
     let mode: Option<FileMode> = rule.mode.as_deref().map(str::parse).transpose()?;
     let expected = match (mode, &rule.owner) {
@@ -33,7 +33,7 @@ pub(super) fn judge(facts: &Facts<'_>, rule: &FileRule) -> Result<Judgement> {
     let is_excepted = |path: &RootedPath| {
         rule.except.iter().any(|name| path.as_str().rsplit('/').next() == Some(name.as_str()))
     };
-    let matching = Matching::of(facts, &pattern)?;
+    let matching = PathPattern::of(facts, &pattern)?;
     for path in matching.paths.into_iter().filter(|path| !is_excepted(path)) {
         if let Some((its, owner)) = root.permissions(&path)? {
             found.push((path, its, owner));
@@ -47,7 +47,7 @@ pub(super) fn judge(facts: &Facts<'_>, rule: &FileRule) -> Result<Judgement> {
     };
     let wrong: Vec<_> = found.iter().filter(is_wrong).collect();
     if let (true, Some(error)) = (wrong.is_empty(), matching.unseen) {
-        return Ok(Judgement { expected, ..Judgement::failed(&error) });
+        return Ok(RuleResult { expected, ..RuleResult::failed(&error) });
     }
     let told: Vec<_> = if wrong.is_empty() { found.iter().collect() } else { wrong.clone() };
     let words = |its: &FileMode, owner: &Owner| {
@@ -73,30 +73,30 @@ pub(super) fn judge(facts: &Facts<'_>, rule: &FileRule) -> Result<Judgement> {
     let mut actual: Vec<String> = told.iter().map(|(_, its, owner)| words(its, owner)).collect();
     actual.sort();
     actual.dedup();
-    Ok(Judgement::met(wrong.is_empty(), expected, actual.join("; "), evidence))
+    Ok(RuleResult::met(wrong.is_empty(), expected, actual.join("; "), evidence))
 }
 
-fn missing(facts: &Facts<'_>, rule: &FileRule, expected: String) -> Judgement {
+fn missing(facts: &NodeFacts<'_>, rule: &FileRule, expected: String) -> RuleResult {
     let (outcome, actual) = match (facts.started, rule.missing) {
-        (false, _) => (Outcome::Unknown, "not there yet: K3s makes it when it first starts"),
-        (true, Missing::Unknown) => (Outcome::Unknown, "not there, although K3s has started"),
-        (true, Missing::NotApplicable) => (Outcome::NotApplicable, "not there: nothing to protect"),
+        (false, _) => (RuleOutcome::Unknown, "not there yet: K3s makes it when it first starts"),
+        (true, OnMissing::Unknown) => (RuleOutcome::Unknown, "not there, although K3s has started"),
+        (true, OnMissing::NotApplicable) => (RuleOutcome::NotApplicable, "not there: nothing to protect"),
     };
     let evidence = vec![Evidence { text: format!("{} is {actual}", rule.path), place: None }];
-    Judgement { outcome, expected, actual: actual.to_owned(), evidence }
+    RuleResult { outcome, expected, actual: actual.to_owned(), evidence }
 }
 
 /// What a pattern stands for.
 #[derive(Default)]
-struct Matching {
+struct PathPattern {
     paths: Vec<RootedPath>,
     /// Why there may be more.
     unseen: Option<Error>,
 }
 
-impl Matching {
+impl PathPattern {
     /// Finds it: `*` in a part is any letters of a name, and `**` is any directories.
-    fn of(facts: &Facts<'_>, pattern: &str) -> Result<Self> {
+    fn of(facts: &NodeFacts<'_>, pattern: &str) -> Result<Self> {
         let mut found = Self { paths: vec![RootedPath::fixed("/")], unseen: None };
         for part in pattern.split('/').filter(|part| !part.is_empty()) {
             for path in std::mem::take(&mut found.paths) {
@@ -111,11 +111,11 @@ impl Matching {
     }
 
     /// Adds a directory and every one below it, also by symlinks: what they lead to is used as well.
-    fn add_below(&mut self, facts: &Facts<'_>, path: &RootedPath, links: usize) -> Result<()> {
-        let root = facts.judged.root;
+    fn add_below(&mut self, facts: &NodeFacts<'_>, path: &RootedPath, links: usize) -> Result<()> {
+        let root = facts.node.root;
         match root.look_directory(path) {
-            Ok(Node::Directory { .. }) => {}
-            Err(error) if error.kind() == Kind::NotPermitted => {
+            Ok(PathState::Directory { .. }) => {}
+            Err(error) if error.kind() == ErrorKind::NotPermitted => {
                 self.unseen = Some(error);
                 return Ok(());
             }
@@ -124,7 +124,7 @@ impl Matching {
         let links = if root.is_directory(path) { Some(links) } else { links.checked_sub(1) };
         let Some(links) = links else {
             let message = format!("{path} leads on by more than {MAX_LINKS} symlinks");
-            self.unseen = Some(Error::new(Kind::Failed, message));
+            self.unseen = Some(Error::new(ErrorKind::Failed, message));
             return Ok(());
         };
         let names = self.names(facts, path)?;
@@ -132,7 +132,7 @@ impl Matching {
         names.iter().try_for_each(|name| self.add_below(facts, &path.join(name), links))
     }
 
-    fn add_named(&mut self, facts: &Facts<'_>, folder: &RootedPath, pattern: &str) -> Result<()> {
+    fn add_named(&mut self, facts: &NodeFacts<'_>, folder: &RootedPath, pattern: &str) -> Result<()> {
         let (start, end) = pattern.split_once('*').unwrap_or((pattern, ""));
         let fits = |name: &&String| {
             name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end)
@@ -143,9 +143,9 @@ impl Matching {
     }
 
     /// Returns the names in a directory; those that no path can have are something unseen.
-    fn names(&mut self, facts: &Facts<'_>, folder: &RootedPath) -> Result<Vec<String>> {
+    fn names(&mut self, facts: &NodeFacts<'_>, folder: &RootedPath) -> Result<Vec<String>> {
         let mut names = Vec::new();
-        for name in facts.judged.root.list(folder)? {
+        for name in facts.node.root.list(folder)? {
             match name.into_string() {
                 Ok(name) if !name.contains('\n') => names.push(name),
                 Ok(name) => self.unseen = Some(unreadable(folder, &name)),
@@ -158,22 +158,22 @@ impl Matching {
 
 fn unreadable(folder: &RootedPath, name: &str) -> Error {
     Error::new(
-        Kind::Failed,
+        ErrorKind::Failed,
         format!("{name:?} in {folder} was not looked at: it is no name of a file of K3s"),
     )
 }
 
-pub(super) fn judge_etcd(facts: &Facts<'_>, rule: &FieldRule) -> Result<Judgement> {
-    let path = facts.judged.data_dir.join("server/db/etcd/config");
+pub(super) fn judge_etcd(facts: &NodeFacts<'_>, rule: &FieldRule) -> Result<RuleResult> {
+    let path = facts.node.data_dir.join("server/db/etcd/config");
     let expected = rule.must.words(&rule.field);
-    let Some(bytes) = facts.judged.root.read(&path)? else {
+    let Some(bytes) = facts.node.root.read(&path)? else {
         let rule = FileRule {
             path: path.to_string(),
             key: None,
             except: Vec::new(),
             mode: None,
             owner: None,
-            missing: Missing::Unknown,
+            missing: OnMissing::Unknown,
         };
         return Ok(missing(facts, &rule, expected));
     };
@@ -182,24 +182,29 @@ pub(super) fn judge_etcd(facts: &Facts<'_>, rule: &FieldRule) -> Result<Judgemen
         Ok(document) => document,
         Err(problem) => {
             let evidence = vec![Evidence { text: problem.message.clone(), place: place(problem.position) }];
-            return Ok(Judgement { outcome: Outcome::Unknown, expected, actual: problem.message, evidence });
+            return Ok(RuleResult {
+                outcome: RuleOutcome::Unknown,
+                expected,
+                actual: problem.message,
+                evidence,
+            });
         }
     };
     let mut node = document.as_ref();
     for part in rule.field.split('.') {
         node = node.and_then(|node| match &node.value {
-            Value::Map(pairs) => {
+            YamlValue::Map(pairs) => {
                 pairs.iter().rev().find(|(key, _)| key.go_text() == part).map(|(_, value)| value)
             }
             _ => None,
         });
     }
     let items = node.map(|node| match &node.value {
-        Value::List(items) => items.iter().map(yaml::Node::go_text).collect(),
+        YamlValue::List(items) => items.iter().map(yaml::YamlNode::go_text).collect(),
         _ => vec![node.go_text()],
     });
     let actual = items.as_ref().map_or_else(|| "not set".to_owned(), |items| items.join(","));
     let text = format!("etcd's configuration has {}: {actual}", rule.field);
     let evidence = vec![Evidence { text, place: place(node.map(|node| node.position)) }];
-    Ok(Judgement::met(rule.must.fits(items.as_deref()), expected, actual, evidence))
+    Ok(RuleResult::met(rule.must.fits(items.as_deref()), expected, actual, evidence))
 }

@@ -20,7 +20,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::support::kubernetes::RELEASES;
-use k3s_harden::kubernetes::component_flags::{self, Kind};
+use k3s_harden::kubernetes::component_flags::{self, FlagType};
 use k3s_harden::version::KubernetesMinor;
 use serde_json::Value;
 
@@ -57,7 +57,7 @@ fn the_table_has_what_kubernetes_has() {
 fn compare(minor: KubernetesMinor, release: &str, wrong: &mut String) {
     let begin = Instant::now();
     let directory = tempfile::tempdir().unwrap();
-    let mut theirs: BTreeMap<(String, String), Kind> = BTreeMap::new();
+    let mut theirs: BTreeMap<(String, String), FlagType> = BTreeMap::new();
     let mut count = 0;
     for line in print_flags(directory.path(), release).lines() {
         let row: Value = serde_json::from_str(line).unwrap();
@@ -102,18 +102,18 @@ fn print_flags(directory: &Path, release: &str) -> String {
 }
 
 /// Returns the kind of a flag by what pflag calls its type.
-fn kind(name: &str) -> Kind {
+fn kind(name: &str) -> FlagType {
     match name {
-        "bool" => Kind::Boolean,
-        "int" | "int32" | "int64" | "Level" => Kind::Integer,
-        "uint" | "uint32" | "uint64" => Kind::Unsigned,
-        "float32" | "float64" => Kind::Number,
-        "duration" => Kind::Duration,
-        "ip" => Kind::Address,
-        "stringSlice" | "stringArray" | "int32Slice" | "namedCertKey" | "[]v1.Taint" => Kind::List,
+        "bool" => FlagType::Boolean,
+        "int" | "int32" | "int64" | "Level" => FlagType::Integer,
+        "uint" | "uint32" | "uint64" => FlagType::Unsigned,
+        "float32" | "float64" => FlagType::Number,
+        "duration" => FlagType::Duration,
+        "ip" => FlagType::Address,
+        "stringSlice" | "stringArray" | "int32Slice" | "namedCertKey" | "[]v1.Taint" => FlagType::List,
         "mapStringString" | "mapStringBool" | "stringToString" | "colonSeparatedMultimapStringString" => {
-            Kind::Map
+            FlagType::Map
         }
-        _ => Kind::Text,
+        _ => FlagType::Text,
     }
 }

@@ -7,7 +7,7 @@ use super::support::errand;
 use k3s_harden::Role;
 use k3s_harden::document::Document;
 use k3s_harden::profile::Profile;
-use k3s_harden::render::Format;
+use k3s_harden::render::RenderFormat;
 use k3s_harden::version::KubernetesMinor;
 use serde_json::{Value, json};
 
@@ -204,7 +204,7 @@ fn opt_ins_change_their_own_policies_only() {
     }
 }
 
-fn carried(profile: &Profile, format: Format, release: Option<&str>, name: &str) -> Value {
+fn carried(profile: &Profile, format: RenderFormat, release: Option<&str>, name: &str) -> Value {
     let files = format.render(&errand(profile, &site(Role::Server), release)).unwrap().files;
     one(&files.iter().find(|file| file.name == name).unwrap().text())
 }
@@ -214,7 +214,11 @@ fn account_update() {
     let guide = guide_one("verbatim/account_update.yaml");
     for minor in KubernetesMinor::supported() {
         let profile = profile(minor, "cis", &[]);
-        assert_eq!(carried(&profile, Format::AccountUpdate, None, "account_update.yaml"), guide, "{minor}");
+        assert_eq!(
+            carried(&profile, RenderFormat::AccountUpdate, None, "account_update.yaml"),
+            guide,
+            "{minor}"
+        );
     }
 }
 
@@ -223,7 +227,8 @@ fn rancher_clusters() {
     for minor in guided() {
         let profile = profile(minor, "cis", &[]);
         let cluster = |release| {
-            let mut cluster = carried(&profile, Format::RancherCluster, release, "rancher-cluster.yaml");
+            let mut cluster =
+                carried(&profile, RenderFormat::RancherCluster, release, "rancher-cluster.yaml");
             // The guide leaves its reader to bring the files; Rancher does not write out an audit policy.
             let rke = cluster["spec"]["rkeConfig"].as_object_mut().unwrap();
             assert!(rke.remove("machineSelectorFiles").is_some());

@@ -6,7 +6,7 @@ use super::support::errand;
 use k3s_harden::Role;
 use k3s_harden::document::{Document, documents};
 use k3s_harden::profile::titles;
-use k3s_harden::render::Format;
+use k3s_harden::render::RenderFormat;
 use k3s_harden::version::KubernetesMinor;
 use serde_json::Value;
 
@@ -206,7 +206,7 @@ fn contradictions_are_found() {
 fn a_rancher_cluster_never_asks_for_event_rate_limit() {
     let profile = profile(minor("1.33"), "cis", &[("event_rate_limit", "true")]);
     assert!(find(&rendered(&profile, Role::Server), "config").unwrap().text.contains("EventRateLimit"));
-    let carried = Format::RancherCluster.render(&errand(&profile, &site(Role::Server), None)).unwrap();
+    let carried = RenderFormat::RancherCluster.render(&errand(&profile, &site(Role::Server), None)).unwrap();
     assert!(!carried.files[0].text().contains("EventRateLimit"), "{}", carried.files[0].text());
     assert!(carried.warnings.iter().any(|warning| warning.contains("EventRateLimit")));
 }
@@ -216,7 +216,7 @@ fn a_rancher_cluster_never_asks_for_event_rate_limit() {
 fn a_rancher_cluster_brings_its_files() {
     let profile = profile(minor("1.33"), "cis", &[]);
     let site = site(Role::Server);
-    let [cluster, secret] = [Format::RancherCluster, Format::RancherFiles].map(|format| {
+    let [cluster, secret] = [RenderFormat::RancherCluster, RenderFormat::RancherFiles].map(|format| {
         let carried = format.render(&errand(&profile, &site, None)).unwrap();
         one(&carried.files[0].text())
     });
@@ -241,7 +241,7 @@ fn a_rancher_cluster_leaves_out_what_is_skipped() {
     let cluster = |skip: &str| {
         let mut request = request(minor("1.33"), "cis", &[]);
         request.skip = vec![skip.to_owned()];
-        let files = Format::RancherCluster
+        let files = RenderFormat::RancherCluster
             .render(&errand(&resolve(&request), &site(Role::Server), None))
             .unwrap()
             .files;

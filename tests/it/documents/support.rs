@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use k3s_harden::Role;
-use k3s_harden::apply::Told;
-use k3s_harden::document::Placing;
-use k3s_harden::document::{Document, Present, Site, documents};
+use k3s_harden::apply::RunInputs;
+use k3s_harden::document::DropInMerge;
+use k3s_harden::document::{Document, NodeSite, PresentFiles, documents};
 use k3s_harden::error::Result;
 use k3s_harden::node::RootedPath;
-use k3s_harden::profile::{Assignment, Profile, Request, Source};
-use k3s_harden::render::{CarriedFile, Errand, Format};
+use k3s_harden::profile::{Assignment, Profile, ProfileRequest, SourceText};
+use k3s_harden::render::{RenderFormat, RenderInput, RenderedFile};
 use k3s_harden::version::KubernetesMinor;
 use serde::Deserialize;
 use serde_json::Value;
@@ -22,13 +22,13 @@ pub(crate) fn minor(text: &str) -> KubernetesMinor {
     text.parse().unwrap()
 }
 
-pub(crate) fn request(minor: KubernetesMinor, profile: &str, settings: &[(&str, &str)]) -> Request {
+pub(crate) fn request(minor: KubernetesMinor, profile: &str, settings: &[(&str, &str)]) -> ProfileRequest {
     let assign = |(name, text): &(&str, &str)| Assignment {
         name: (*name).to_owned(),
         text: (*text).to_owned(),
         origin: "--set".to_owned(),
     };
-    Request {
+    ProfileRequest {
         profiles: vec![profile.to_owned()],
         minor,
         settings: None,
@@ -38,7 +38,7 @@ pub(crate) fn request(minor: KubernetesMinor, profile: &str, settings: &[(&str, 
     }
 }
 
-pub(crate) fn resolve(request: &Request) -> Profile {
+pub(crate) fn resolve(request: &ProfileRequest) -> Profile {
     request.resolve(&no_files).unwrap()
 }
 
@@ -46,17 +46,17 @@ pub(crate) fn profile(minor: KubernetesMinor, profile: &str, settings: &[(&str, 
     resolve(&request(minor, profile, settings))
 }
 
-fn no_files(path: &str) -> Result<Source> {
+fn no_files(path: &str) -> Result<SourceText> {
     panic!("{path} is opened")
 }
 
-pub(crate) fn site(role: Role) -> Site {
-    Site {
+pub(crate) fn site(role: Role) -> NodeSite {
+    NodeSite {
         role,
         data_dir: RootedPath::fixed(DATA_DIR),
         audit_policy: None,
-        present: Present::default(),
-        placing: Placing::default(),
+        present: PresentFiles::default(),
+        placing: DropInMerge::default(),
     }
 }
 
@@ -141,12 +141,16 @@ pub(crate) fn everything() -> Vec<Rendered> {
     all
 }
 
-pub(crate) fn errand<'a>(profile: &'a Profile, site: &'a Site, release: Option<&'a str>) -> Errand<'a> {
-    static TOLD: LazyLock<Told> = LazyLock::new(Told::default);
-    Errand { profile, site, release, live_sysctl: true, told: &TOLD }
+pub(crate) fn errand<'a>(
+    profile: &'a Profile,
+    site: &'a NodeSite,
+    release: Option<&'a str>,
+) -> RenderInput<'a> {
+    static TOLD: LazyLock<RunInputs> = LazyLock::new(RunInputs::default);
+    RenderInput { profile, site, release, live_sysctl: true, told: &TOLD }
 }
 
-fn name_of(file: &CarriedFile) -> &'static str {
+fn name_of(file: &RenderedFile) -> &'static str {
     match file.name {
         Cow::Borrowed(name) => name,
         Cow::Owned(_) => panic!("{} depends on the node", file.name),
@@ -156,16 +160,16 @@ fn name_of(file: &CarriedFile) -> &'static str {
 fn add(all: &mut Vec<Rendered>, profile: &Profile, role: Role, from: &str) {
     let site = site(role);
     let of_node = documents(profile, &site).into_iter().map(|document| (document.key, document.text, false));
-    let carried = |format: Format, release| {
+    let carried = |format: RenderFormat, release| {
         let files = format.render(&errand(profile, &site, release)).unwrap().files;
         files.into_iter().map(|file| (name_of(&file), file.text().into_owned(), true))
     };
     let mut files: Vec<(&'static str, String, bool)> = of_node.collect();
     if role == Role::Server {
-        files.extend(carried(Format::AccountUpdate, None));
-        files.extend(carried(Format::RancherCluster, None));
-        files.extend(carried(Format::RancherFiles, None));
-        files.extend(carried(Format::RancherCluster, Some("v1.33.4+k3s1")));
+        files.extend(carried(RenderFormat::AccountUpdate, None));
+        files.extend(carried(RenderFormat::RancherCluster, None));
+        files.extend(carried(RenderFormat::RancherFiles, None));
+        files.extend(carried(RenderFormat::RancherCluster, Some("v1.33.4+k3s1")));
     }
     let minor = profile.minor;
     all.extend(files.into_iter().map(|(key, text, carried)| Rendered {

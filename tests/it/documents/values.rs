@@ -1,9 +1,9 @@
 //! Whatever a user types reaches every reader as it was typed.
 
 use k3s_harden::Role;
-use k3s_harden::document::{Document, Site, documents};
+use k3s_harden::document::{Document, NodeSite, documents};
 use k3s_harden::node::RootedPath;
-use k3s_harden::profile::{Profile, Source};
+use k3s_harden::profile::{Profile, SourceText};
 use k3s_harden::version::KubernetesMinor;
 use proptest::collection::vec;
 use proptest::option;
@@ -117,7 +117,7 @@ fn under(text: &str, key: &str) -> Vec<String> {
 /// Resolves settings that stand in a settings file, written as YAML.
 fn from_file(minor: KubernetesMinor, text: &str) -> Profile {
     let mut request = request(minor, "cis", &[]);
-    request.settings = Some(Source::new("site.yaml", text.as_bytes().to_vec()).unwrap());
+    request.settings = Some(SourceText::new("site.yaml", text.as_bytes().to_vec()).unwrap());
     resolve(&request)
 }
 
@@ -285,7 +285,7 @@ proptest! {
     #[test]
     fn data_directories(name in any_text().prop_filter("it is one part of a path", |name| is_part(name))) {
         let data_dir: RootedPath = format!("/{name}").parse().unwrap();
-        let site = Site { data_dir, ..site(Role::Server) };
+        let site = NodeSite { data_dir, ..site(Role::Server) };
         let documents = documents(&profile(minor("1.33"), "cis", &[]), &site);
         for (argument, file) in
             [("audit-policy-file", "audit.yaml"), ("admission-control-config-file", "psa.yaml")]

@@ -14,7 +14,7 @@ use std::sync::{LazyLock, Mutex};
 use std::thread;
 
 use k3s_harden::Role;
-use k3s_harden::verify::{Rule, Status, benchmarks, controls};
+use k3s_harden::verify::{ControlRule, Status, benchmarks, controls};
 use serde::Deserialize;
 
 use node::{Datastore, Kind, Node, Statuses};
@@ -138,7 +138,7 @@ fn automated() -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut all, mut judged) = (BTreeSet::new(), BTreeSet::new());
     for benchmark in benchmarks() {
         for control in controls(benchmark).unwrap().into_iter().filter(|control| control.automated) {
-            if !matches!(control.rule, Rule::NotApplicable(_)) {
+            if !matches!(control.rule, ControlRule::NotApplicable(_)) {
                 judged.insert(control.name.clone());
             }
             all.insert(control.name);

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use k3s_harden::Role;
 use k3s_harden::k3s::K3sLog;
 use k3s_harden::k3s::NodeConfig;
-use k3s_harden::k3s::{Effective, Question};
+use k3s_harden::k3s::{ConfigQuery, EffectiveConfig};
 use k3s_harden::mode::Owner;
 use k3s_harden::node::{Root, RootedPath};
 use k3s_harden::scanner::forecast_journal;
-use k3s_harden::verify::{self, Cluster, Facts, Status, verify};
+use k3s_harden::verify::{self, Cluster, NodeFacts, Status, verify};
 use k3s_harden::version::KubernetesMinor;
 use serde_json::{Value, json};
 
@@ -135,14 +135,14 @@ impl Node {
                 }
             }
         }
-        let question = Question {
+        let question = ConfigQuery {
             role: self.kind.role,
             minor: self.minor,
             data_dir: &self.data_dir,
             words: &[],
             show_secrets: true,
         };
-        self.journal = Some(forecast_journal(&Effective::of(&self.root, question).unwrap()));
+        self.journal = Some(forecast_journal(&EffectiveConfig::of(&self.root, question).unwrap()));
         if server {
             self.objects = self.cluster_objects();
         }
@@ -200,10 +200,10 @@ impl Node {
     }
 
     /// What verify looks at.
-    pub(crate) fn facts(&self) -> Facts<'_> {
+    pub(crate) fn facts(&self) -> NodeFacts<'_> {
         let judged = NodeConfig::of(&self.root, self.kind.role, self.minor, &self.data_dir).unwrap();
         let journal = self.journal.as_deref().map(journal).unwrap_or_default();
-        let mut facts = Facts::of(judged, self.owner, journal);
+        let mut facts = NodeFacts::of(judged, self.owner, journal);
         facts.cluster = self.cluster(&self.objects).map(Ok);
         facts
     }
@@ -213,7 +213,7 @@ impl Node {
         self.statuses(&self.facts())
     }
 
-    pub(crate) fn statuses(&self, facts: &Facts<'_>) -> Statuses {
+    pub(crate) fn statuses(&self, facts: &NodeFacts<'_>) -> Statuses {
         let report = verify(facts, &self.benchmark).unwrap();
         report.verdicts.into_iter().map(|verdict| (verdict.name, verdict.status)).collect()
     }
@@ -226,7 +226,7 @@ impl Node {
     }
 
     /// What verify says of it, where some files are not there.
-    pub(crate) fn look_without(&self, facts: &Facts<'_>, files: &[&str]) -> Statuses {
+    pub(crate) fn look_without(&self, facts: &NodeFacts<'_>, files: &[&str]) -> Statuses {
         let aside = tempfile::tempdir_in(self.node.path()).unwrap();
         let kept: Vec<(PathBuf, PathBuf)> = files
             .iter()
@@ -246,7 +246,7 @@ impl Node {
     }
 
     /// What verify says of it, where a file belongs to another group; nothing where whoever runs the tests is in no other.
-    pub(crate) fn with_another_group(&self, facts: &Facts<'_>, file: &str) -> Option<Statuses> {
+    pub(crate) fn with_another_group(&self, facts: &NodeFacts<'_>, file: &str) -> Option<Statuses> {
         let mine = nix::unistd::getegid();
         let others = || nix::unistd::getgroups().unwrap().into_iter().find(|group| *group != mine);
         let root = nix::unistd::geteuid().is_root();
@@ -264,11 +264,11 @@ impl Node {
         if self.journal.is_none() || self.kind.role == Role::Agent {
             return None;
         }
-        let list = |kind: verify::Kind| {
+        let list = |kind: verify::ObjectKind| {
             let name = format!("{kind:?}");
             objects.iter().filter(|object| object["kind"] == *name).cloned().collect()
         };
-        let cluster = verify::Kind::ALL
+        let cluster = verify::ObjectKind::ALL
             .into_iter()
             .filter(|kind| kind.is_of(self.minor))
             .fold(Cluster::default(), |cluster, kind| cluster.with(kind, Ok(list(kind))));
@@ -295,7 +295,7 @@ impl Node {
     }
 
     /// What verify says of it, once K3s has started and something is wrong.
-    pub(crate) fn with_started(&self, facts: &mut Facts<'_>, change: &Change) -> Option<Statuses> {
+    pub(crate) fn with_started(&self, facts: &mut NodeFacts<'_>, change: &Change) -> Option<Statuses> {
         let whole = self.journal.as_deref().unwrap();
         let mut logged = |component: &str, edit: &dyn Fn(&mut Vec<String>) -> bool| {
             facts.journal = journal(&edited(whole, component, edit)?);
@@ -376,7 +376,7 @@ impl Node {
     }
 
     /// What verify says of it, before K3s has started and with something wrong in what it will be started with.
-    pub(crate) fn with_forecast(&self, _: &mut Facts<'_>, change: &Change) -> Option<Statuses> {
+    pub(crate) fn with_forecast(&self, _: &mut NodeFacts<'_>, change: &Change) -> Option<Statuses> {
         let theirs = |component: &str, argument: String| {
             let text = serde_json::to_string(&json!({format!("{component}-arg+"): [argument]})).unwrap();
             self.written(THEIRS, Some(&text))

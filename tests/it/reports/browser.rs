@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use k3s_harden::output::html;
-use k3s_harden::verify::Report;
+use k3s_harden::verify::VerifyReport;
 use serde_json::{Value, json};
 
 use super::sample::{TAKEN, hostile, report};
@@ -108,7 +108,7 @@ impl Case {
 }
 
 /// What has to be read on the page of a report: what is wanted, and what was seen where.
-fn told(report: &Report) -> Vec<String> {
+fn told(report: &VerifyReport) -> Vec<String> {
     texts(&k3s_harden::output::verify_json(report))
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use k3s_harden::output::{Taken, html};
+use k3s_harden::output::{ReportOrigin, html};
 use k3s_harden::verify::Status;
 
 use super::sample::{HOSTILE, TAKEN, forecast, hostile, report};
@@ -60,13 +60,13 @@ fn a_page_without_anything_to_tell_is_a_page() {
     let mut empty = report();
     empty.verdicts.clear();
     empty.findings.clear();
-    let page = html(&empty, &Taken::default());
+    let page = html(&empty, &ReportOrigin::default());
     assert!(page.contains("no score") && page.ends_with("</html>\n"));
 }
 
 #[test]
 fn what_comes_from_the_node_is_text() {
-    let page = html(&hostile(), &Taken { time: Some(HOSTILE), host: Some(HOSTILE) });
+    let page = html(&hostile(), &ReportOrigin { time: Some(HOSTILE), host: Some(HOSTILE) });
     assert!(!page.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}' || c == '\u{fffe}'));
     assert!(!page.contains("<img"));
     assert_eq!(page.matches("</script>").count(), 1);

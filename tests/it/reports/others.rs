@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use k3s_harden::output::{SarifOptions, Taken, junit, kube_bench_json, sarif};
+use k3s_harden::output::{ReportOrigin, SarifOptions, junit, kube_bench_json, sarif};
 use serde_json::Value;
 
 use super::sample::{TAKEN, forecast, hostile, report};
@@ -66,7 +66,7 @@ fn junit_xml() {
 
 #[test]
 fn junit_holds_only_what_xml_can() {
-    let xml = junit(&hostile(), &Taken::default());
+    let xml = junit(&hostile(), &ReportOrigin::default());
     let bad = |c: char| {
         (c < ' ' && c != '\n') || matches!(c, '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' | '\u{202e}')
     };
@@ -133,7 +133,7 @@ fn sarif_takes_no_placeholder_or_link_from_a_node() {
             _ => {}
         }
     }
-    let json = sarif(&hostile(), &Taken::default(), SarifOptions::default());
+    let json = sarif(&hostile(), &ReportOrigin::default(), SarifOptions::default());
     let mut found = Vec::new();
     texts(&json, &mut found);
     assert!(found.len() > 50);

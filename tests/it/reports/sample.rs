@@ -4,18 +4,19 @@ use std::path::PathBuf;
 
 use k3s_harden::Role;
 use k3s_harden::error::Place;
-use k3s_harden::output::Taken;
-use k3s_harden::verify::{Evidence, Report, Status, Verdict, Waiver};
+use k3s_harden::output::ReportOrigin;
+use k3s_harden::verify::{ControlVerdict, Evidence, Status, VerifyReport, Waiver};
 
 /// What a hostile node would like to have shown.
 pub(crate) const HOSTILE: &str = "</script><img src=x onerror=alert(1)>\u{1b}[2J\u{1b}]0;owned\u{7}\r\n- [x](http://evil.example/) {0} ]]> & \"'\u{9b}31m\u{202e}\u{0}\u{fffe}";
 
 /// When and where.
-pub(crate) const TAKEN: Taken<'static> = Taken { time: Some("2026-11-25T09:00:00Z"), host: Some("node-1") };
+pub(crate) const TAKEN: ReportOrigin<'static> =
+    ReportOrigin { time: Some("2026-11-25T09:00:00Z"), host: Some("node-1") };
 
 /// Every status, as it is on a node that has started.
-pub(crate) fn report() -> Report {
-    let mut report = Report {
+pub(crate) fn report() -> VerifyReport {
+    let mut report = VerifyReport {
         root: PathBuf::from("/"),
         role: Role::Server,
         kubernetes: "1.33".parse().unwrap(),
@@ -108,7 +109,7 @@ pub(crate) fn report() -> Report {
 }
 
 /// A node on which K3s has not started, with its report.
-pub(crate) fn forecast() -> Report {
+pub(crate) fn forecast() -> VerifyReport {
     let mut report = report();
     report.started = false;
     report.root = PathBuf::from("/mnt/image");
@@ -116,7 +117,7 @@ pub(crate) fn forecast() -> Report {
 }
 
 /// Every text of the node, hostile.
-pub(crate) fn hostile() -> Report {
+pub(crate) fn hostile() -> VerifyReport {
     let mut report = report();
     report.root = PathBuf::from(format!("/mnt/{HOSTILE}"));
     for verdict in &mut report.verdicts {
@@ -143,10 +144,10 @@ fn hostile_evidence() -> Evidence {
 }
 
 /// A verdict in the making.
-struct Made(Verdict);
+struct Made(ControlVerdict);
 
 fn verdict(id: &str, name: &str, title: &str, status: Status) -> Made {
-    Made(Verdict {
+    Made(ControlVerdict {
         id: id.parse().unwrap(),
         name: name.to_owned(),
         title: title.to_owned(),

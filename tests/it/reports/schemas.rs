@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use k3s_harden::output::{SarifOptions, Taken, junit, sarif};
+use k3s_harden::output::{ReportOrigin, SarifOptions, junit, sarif};
 use serde_json::Value;
 
 use super::sample::{TAKEN, forecast, hostile, report};
@@ -39,7 +39,7 @@ fn the_schemas_of_others_hold() {
         );
     }
     for (name, report) in [("everything", report()), ("forecast", forecast()), ("hostile", hostile())] {
-        for (of, taken) in [("taken", TAKEN), ("nowhere", Taken::default())] {
+        for (of, taken) in [("taken", TAKEN), ("nowhere", ReportOrigin::default())] {
             add(&format!("{name}-{of}.sarif"), sarif(&report, &taken, SarifOptions::default()).to_string());
             add(&format!("{name}-{of}.xml"), junit(&report, &taken));
         }

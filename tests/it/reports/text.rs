@@ -1,7 +1,7 @@
 //! For people.
 
 use k3s_harden::output::{Style, TextOptions, verify_text};
-use k3s_harden::verify::{Report, Status};
+use k3s_harden::verify::{Status, VerifyReport};
 
 use super::sample::{forecast, hostile, report};
 
@@ -9,7 +9,7 @@ const PLAIN: TextOptions =
     TextOptions { style: Style::Plain, width: None, summary: false, only_findings: false };
 
 /// The text, with escapes to be read.
-fn text(report: &Report, options: TextOptions) -> String {
+fn text(report: &VerifyReport, options: TextOptions) -> String {
     verify_text(report, &options).replace('\x1b', "ESC")
 }
 

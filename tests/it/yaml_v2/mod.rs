@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use generate::Dice;
 use k3s_harden::kubernetes::scalar::Scalar;
-use k3s_harden::kubernetes::yaml::{self, Node, Value as Yaml};
+use k3s_harden::kubernetes::yaml::{self, YamlNode, YamlValue as Yaml};
 use serde_json::{Value, json};
 
 const TIER: &str = "K3S_HARDEN_TIER";
@@ -193,7 +193,7 @@ fn answer(text: &str) -> Value {
     json!({ "pairs": pairs })
 }
 
-fn item(node: &Node) -> Value {
+fn item(node: &YamlNode) -> Value {
     let kind = match &node.value {
         Yaml::List(_) => "[]interface {}",
         Yaml::Map(_) => "yaml.MapSlice",
@@ -209,6 +209,6 @@ fn item(node: &Node) -> Value {
         Yaml::List(items) => items.first(),
         _ => Some(node),
     };
-    let text = single.filter(|node| !node.is_null()).map(Node::go_text).unwrap_or_default();
+    let text = single.filter(|node| !node.is_null()).map(YamlNode::go_text).unwrap_or_default();
     json!({ "type": kind, "text": text.trim() })
 }

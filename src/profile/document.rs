@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::control::{ControlId, titles};
-use super::fields::{Fields, Text, describe, unknown};
+use super::fields::{DocumentText, Fields, describe, unknown};
 use super::input::WAIVERS;
-use super::setting::{self, Declaration, Misfit};
+use super::setting::{self, Declaration, InvalidValue};
 use crate::embedded;
 use crate::error::{Error, Result};
 use crate::version::{KubernetesMinor, MinorRange};
@@ -16,7 +16,7 @@ use crate::version::{KubernetesMinor, MinorRange};
 #[derive(Debug, Clone)]
 pub struct ProfileDocument {
     /// The text, for places in errors.
-    pub text: Text,
+    pub text: DocumentText,
     /// Its name; a file without one is named after the file.
     pub name: String,
     /// What it is, in a sentence.
@@ -38,15 +38,15 @@ impl ProfileDocument {
     #[must_use]
     pub fn built_in(name: &str) -> Option<Self> {
         let value = embedded::profile(name)?;
-        let text = Text::BuiltIn(format!("profiles/{name}.yaml"));
+        let text = DocumentText::BuiltIn(format!("profiles/{name}.yaml"));
         Some(Self::read(text, name, value).expect("the tests read every built-in profile"))
     }
 
     /// Reads a document. `fallback_name` is its name where it states none.
     ///
     /// # Errors
-    /// [`crate::error::Kind::BadInput`] with the place.
-    pub fn read(text: Text, fallback_name: &str, value: Value) -> Result<Self> {
+    /// [`crate::error::ErrorKind::BadInput`] with the place.
+    pub fn read(text: DocumentText, fallback_name: &str, value: Value) -> Result<Self> {
         let mut fields = Fields::new(&text, &[], value)?;
         let name = fields.text("name")?.unwrap_or_else(|| fallback_name.to_owned());
         // The name stands in the header of every file, so it may hold nothing that ends a comment line.
@@ -81,7 +81,7 @@ impl ProfileDocument {
     }
 }
 
-fn read_range(text: &Text, value: Value) -> Result<MinorRange> {
+fn read_range(text: &DocumentText, value: Value) -> Result<MinorRange> {
     let mut fields = Fields::new(text, &["kubernetes"], value)?;
     let mut range = MinorRange::default();
     for (key, end) in [("from", &mut range.from), ("to", &mut range.to)] {
@@ -96,7 +96,7 @@ fn read_range(text: &Text, value: Value) -> Result<MinorRange> {
     Ok(range)
 }
 
-fn read_controls(text: &Text, value: Value) -> Result<BTreeMap<String, Vec<ControlId>>> {
+fn read_controls(text: &DocumentText, value: Value) -> Result<BTreeMap<String, Vec<ControlId>>> {
     let Value::Object(map) = value else {
         return Err(text.error(&["controls"], format!("expected a mapping, found {}", describe(&value))));
     };
@@ -131,8 +131,8 @@ fn read_controls(text: &Text, value: Value) -> Result<BTreeMap<String, Vec<Contr
 /// Reads and checks a mapping of settings, which stands under `path` of `text`.
 ///
 /// # Errors
-/// [`crate::error::Kind::BadInput`] with the place.
-pub fn read_settings(text: &Text, path: &[&str], value: Value) -> Result<BTreeMap<String, Value>> {
+/// [`crate::error::ErrorKind::BadInput`] with the place.
+pub fn read_settings(text: &DocumentText, path: &[&str], value: Value) -> Result<BTreeMap<String, Value>> {
     let map = match value {
         Value::Object(map) => map,
         Value::Null => serde_json::Map::new(),
@@ -159,7 +159,7 @@ pub fn read_settings(text: &Text, path: &[&str], value: Value) -> Result<BTreeMa
                     let here: Vec<&str> = here.iter().copied().chain(["by_minor", minor]).collect();
                     minor.parse::<KubernetesMinor>().map_err(|error| error.at(text.place(&here)))?;
                     // 1.30 without quotes is the number 1.3 to YAML.
-                    if let Text::File(source) = text
+                    if let DocumentText::File(source) = text
                         && source.key_spot(&here).is_none_or(|spot| spot.plain)
                     {
                         let error = text.error_at_key(
@@ -184,22 +184,22 @@ pub fn read_settings(text: &Text, path: &[&str], value: Value) -> Result<BTreeMa
 }
 
 fn check_one(
-    text: &Text,
+    text: &DocumentText,
     path: &[&str],
     name: &str,
     declaration: &Declaration,
     value: &Value,
 ) -> Result<Value> {
-    let complain = |misfit: Misfit| {
+    let complain = |misfit: InvalidValue| {
         let path: Vec<&str> = path.iter().copied().chain(misfit.path.iter().map(String::as_str)).collect();
         text.error(&path, format!("{name}: {}", misfit.message)).hint(misfit.hint)
     };
     let checked = declaration.check(value).map_err(complain)?;
-    if let (true, Value::String(mode), Text::File(source)) = (declaration.needs_quotes(), value, text)
+    if let (true, Value::String(mode), DocumentText::File(source)) = (declaration.needs_quotes(), value, text)
         && source.spot(path).is_some_and(|spot| spot.plain)
     {
         let message = format!("{mode} is a number to YAML");
-        return Err(complain(Misfit { message, ..declaration.misfit(value) }));
+        return Err(complain(InvalidValue { message, ..declaration.misfit(value) }));
     }
     Ok(checked)
 }
@@ -207,12 +207,12 @@ fn check_one(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::source::Source;
+    use crate::profile::source::SourceText;
 
     fn read(text: &str) -> Result<ProfileDocument> {
-        let source = Source::new("site.yaml", text.as_bytes().to_vec())?;
+        let source = SourceText::new("site.yaml", text.as_bytes().to_vec())?;
         let value = source.value()?;
-        ProfileDocument::read(Text::File(source), "site", value)
+        ProfileDocument::read(DocumentText::File(source), "site", value)
     }
 
     #[test]

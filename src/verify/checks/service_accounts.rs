@@ -7,16 +7,16 @@ use serde_json::Value;
 use super::applied::{self, Applied};
 use super::asked::{named, running, seen};
 use super::network::not_asked;
-use super::rbac::Roles;
+use super::rbac::ClusterRoles;
 use crate::error::Result;
-use crate::verify::cluster::{Cluster, Kind, name, namespace, text};
-use crate::verify::rule::Judgement;
-use crate::verify::{Evidence, Facts};
+use crate::verify::cluster::{Cluster, ObjectKind, name, namespace, text};
+use crate::verify::rule::RuleResult;
+use crate::verify::{Evidence, NodeFacts};
 
 const DEFAULT: &str = "default";
 const FIELD: &str = "automountServiceAccountToken";
 
-pub(super) fn judge(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement> {
+pub(super) fn judge(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
     let expected = format!("the ServiceAccount default of every namespace has {FIELD}: false");
     let (lacking, bound, evidence) = match running(facts)? {
         Some(cluster) => of_cluster(cluster)?,
@@ -32,7 +32,7 @@ pub(super) fn judge(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement> {
     }
     let met = actual.is_empty();
     let actual = if met { "every one has it".to_owned() } else { actual.join("; ") };
-    Ok(Judgement::met(met, expected, actual, evidence))
+    Ok(RuleResult::met(met, expected, actual, evidence))
 }
 
 type Found = (Vec<String>, Vec<String>, Vec<Evidence>);
@@ -42,9 +42,9 @@ fn is_off(account: &Value) -> bool {
 }
 
 fn of_cluster(cluster: &Cluster) -> Result<Found> {
-    let accounts = cluster.list(Kind::ServiceAccount)?;
+    let accounts = cluster.list(ObjectKind::ServiceAccount)?;
     let (mut lacking, mut bound, mut evidence) = (Vec::new(), Vec::new(), Vec::new());
-    for of in cluster.list(Kind::Namespace)?.iter().map(name) {
+    for of in cluster.list(ObjectKind::Namespace)?.iter().map(name) {
         let mut its = accounts.iter().filter(|account| name(account) == DEFAULT && namespace(account) == of);
         let text = match its.next() {
             Some(account) if is_off(account) => format!("{of}/default has {FIELD}: false"),
@@ -63,7 +63,7 @@ fn of_cluster(cluster: &Cluster) -> Result<Found> {
         };
         evidence.push(seen(text));
     }
-    for grant in Roles::of(cluster)?.grants() {
+    for grant in ClusterRoles::of(cluster)?.grants() {
         let of = text(grant.subject, "/namespace");
         if text(grant.subject, "/kind") == "ServiceAccount" && text(grant.subject, "/name") == DEFAULT {
             let (binding, role) = (name(grant.binding), text(grant.binding, "/roleRef/name"));
@@ -75,7 +75,7 @@ fn of_cluster(cluster: &Cluster) -> Result<Found> {
     Ok((lacking, bound, evidence))
 }
 
-fn of_manifests(facts: &Facts<'_>) -> Result<Found> {
+fn of_manifests(facts: &NodeFacts<'_>) -> Result<Found> {
     let objects = applied::objects(facts)?;
     let (mut lacking, mut evidence) = (Vec::new(), Vec::new());
     for of in applied::namespaces(objects) {

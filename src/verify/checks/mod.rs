@@ -12,13 +12,13 @@ mod rbac;
 mod service_accounts;
 mod workloads;
 
-use super::rule::{Judgement, Must, Outcome};
-use super::{Evidence, Facts, evaluate};
+use super::rule::{Must, RuleOutcome, RuleResult};
+use super::{Evidence, NodeFacts, evaluate};
 use crate::error::{Place, Result};
 use crate::node::RootedPath;
 
 /// Looks at the node; the word is what it is asked about.
-pub type Judge = fn(&Facts<'_>, Option<&str>) -> Result<Judgement>;
+pub type Judge = fn(&NodeFacts<'_>, Option<&str>) -> Result<RuleResult>;
 
 /// The judges by their names in data/benchmark-controls.yaml.
 const JUDGES: [(&str, Judge); 14] = [
@@ -45,28 +45,28 @@ pub fn find(name: &str) -> Option<Judge> {
 }
 
 /// A file that a flag names.
-enum Subject {
+enum FlagFile {
     /// It is there.
     File { path: RootedPath, bytes: Vec<u8>, evidence: Vec<Evidence> },
     /// It is not, and this is what that comes to.
-    Judged(Judgement),
+    Judged(RuleResult),
 }
 
 /// Reads the file that a flag of a component names.
-fn read(facts: &Facts<'_>, component: &str, flag: &str, expected: &str) -> Result<Subject> {
+fn read(facts: &NodeFacts<'_>, component: &str, flag: &str, expected: &str) -> Result<FlagFile> {
     let judgement = evaluate::flag(facts, component, flag, Must::BeSet(true))?;
     let expected = expected.to_owned();
-    if judgement.outcome != Outcome::Met {
-        return Ok(Subject::Judged(Judgement { expected, ..judgement }));
+    if judgement.outcome != RuleOutcome::Met {
+        return Ok(FlagFile::Judged(RuleResult { expected, ..judgement }));
     }
-    let path = facts.judged.path(&judgement.actual)?;
+    let path = facts.node.path(&judgement.actual)?;
     let mut evidence = judgement.evidence;
-    match facts.judged.root.read(&path)? {
-        Some(bytes) => Ok(Subject::File { path, bytes, evidence }),
+    match facts.node.root.read(&path)? {
+        Some(bytes) => Ok(FlagFile::File { path, bytes, evidence }),
         None => {
             let place = Place { file: path.to_string(), position: None };
             evidence.push(Evidence { text: format!("{path} is not there"), place: Some(place) });
-            Ok(Subject::Judged(Judgement::met(false, expected, "the file is not there", evidence)))
+            Ok(FlagFile::Judged(RuleResult::met(false, expected, "the file is not there", evidence)))
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::document::BUILT_IN_NAMESPACES;
 use crate::error::{Place, Result};
 use crate::preflight::manifests;
 use crate::verify::cluster::{name, namespace, text};
-use crate::verify::{Facts, evaluate};
+use crate::verify::{NodeFacts, evaluate};
 
 /// An object of a manifest.
 #[derive(Debug)]
@@ -37,17 +37,17 @@ impl Applied {
 ///
 /// # Errors
 /// Where a manifest cannot be read.
-pub(super) fn objects<'f>(facts: &'f Facts<'_>) -> Result<&'f [Applied]> {
+pub(super) fn objects<'f>(facts: &'f NodeFacts<'_>) -> Result<&'f [Applied]> {
     facts.manifests.get_or_init(|| read(facts)).as_deref().map_err(evaluate::copy)
 }
 
-fn read(facts: &Facts<'_>) -> Result<Vec<Applied>> {
+fn read(facts: &NodeFacts<'_>) -> Result<Vec<Applied>> {
     // What JSON cannot say, such as a mapping with a list for a key, is no object.
-    let converted = |object: manifests::Object| {
+    let converted = |object: manifests::ManifestObject| {
         let place = object.place;
         serde_json::to_value(object.value).ok().map(|object| Applied { object, place })
     };
-    Ok(manifests::applied(&facts.judged)?.into_iter().filter_map(converted).collect())
+    Ok(manifests::applied(&facts.node)?.into_iter().filter_map(converted).collect())
 }
 
 /// Returns the namespaces that a new cluster will have, the built-in ones first.
@@ -62,7 +62,7 @@ pub(super) fn namespaces(objects: &[Applied]) -> Vec<&str> {
 }
 
 /// Where our own policies are, and others that are missing belong.
-pub(super) fn home(facts: &Facts<'_>) -> Place {
-    let file = facts.judged.data_dir.join("server/manifests/policy.yaml");
+pub(super) fn home(facts: &NodeFacts<'_>) -> Place {
+    let file = facts.node.data_dir.join("server/manifests/policy.yaml");
     Place { file: file.to_string(), position: None }
 }

@@ -8,15 +8,15 @@ use serde_json::{Map, Value};
 use super::applied::{self, Applied};
 use super::asked::{named, running, seen};
 use crate::error::{Error, Result};
-use crate::verify::cluster::{Kind, full_name, items, name, namespace};
-use crate::verify::rule::{Judgement, Outcome};
-use crate::verify::{Evidence, Facts};
+use crate::verify::cluster::{ObjectKind, full_name, items, name, namespace};
+use crate::verify::rule::{RuleOutcome, RuleResult};
+use crate::verify::{Evidence, NodeFacts};
 
 const DISABLE: &str = "disable-network-policy";
 const BACKEND: &str = "flannel-backend";
 
 /// What enforces network policies.
-enum Enforced {
+enum PolicyEnforcer {
     /// K3s does.
     ByK3s(Evidence),
     /// Nothing does.
@@ -25,37 +25,37 @@ enum Enforced {
     ByAnother(Vec<Evidence>),
 }
 
-fn enforced(facts: &Facts<'_>) -> Result<Enforced> {
-    if let Err(error) = &facts.judged.effective {
+fn enforced(facts: &NodeFacts<'_>) -> Result<PolicyEnforcer> {
+    if let Err(error) = &facts.node.effective {
         return Err(Error::new(error.kind(), error.message()));
     }
-    if !facts.judged.is_on(DISABLE) {
-        let backend = facts.judged.value(BACKEND).map_or("vxlan", |(value, _)| value);
+    if !facts.node.is_on(DISABLE) {
+        let backend = facts.node.value(BACKEND).map_or("vxlan", |(value, _)| value);
         let text =
             format!("{BACKEND} is {backend}, and nothing sets {DISABLE}: K3s' own controller enforces them");
-        let place = facts.judged.value(BACKEND).map(|(_, place)| place);
-        return Ok(Enforced::ByK3s(Evidence { text, place }));
+        let place = facts.node.value(BACKEND).map(|(_, place)| place);
+        return Ok(PolicyEnforcer::ByK3s(Evidence { text, place }));
     }
-    let place = facts.judged.value(DISABLE).map(|(_, place)| place);
+    let place = facts.node.value(DISABLE).map(|(_, place)| place);
     let mut evidence = vec![Evidence { text: format!("{DISABLE} is set: K3s enforces none"), place }];
-    match facts.judged.value(BACKEND) {
+    match facts.node.value(BACKEND) {
         Some(("none", place)) => {
             let text = format!("{BACKEND} is none: another CNI is installed, which may enforce them");
             evidence.push(Evidence { text, place: Some(place) });
-            Ok(Enforced::ByAnother(evidence))
+            Ok(PolicyEnforcer::ByAnother(evidence))
         }
-        _ => Ok(Enforced::No(evidence)),
+        _ => Ok(PolicyEnforcer::No(evidence)),
     }
 }
 
 /// What is installed enforces network policies (5.3.1).
-pub(super) fn cni(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement> {
+pub(super) fn cni(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
     let expected = "something enforces network policies";
     Ok(match enforced(facts)? {
-        Enforced::ByK3s(evidence) => Judgement::met(true, expected, "K3s itself does", vec![evidence]),
-        Enforced::No(evidence) => Judgement::met(false, expected, "nothing does", evidence),
-        Enforced::ByAnother(evidence) => Judgement {
-            outcome: Outcome::Manual,
+        PolicyEnforcer::ByK3s(evidence) => RuleResult::met(true, expected, "K3s itself does", vec![evidence]),
+        PolicyEnforcer::No(evidence) => RuleResult::met(false, expected, "nothing does", evidence),
+        PolicyEnforcer::ByAnother(evidence) => RuleResult {
+            outcome: RuleOutcome::Manual,
             expected: "the CNI that is installed enforces network policies: look at what it is".to_owned(),
             actual: "K3s does not; another CNI may".to_owned(),
             evidence,
@@ -64,19 +64,19 @@ pub(super) fn cni(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement> {
 }
 
 /// Every namespace has a network policy (5.3.2).
-pub(super) fn policies(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement> {
+pub(super) fn policies(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
     let expected = "every namespace has a NetworkPolicy, and something enforces it";
     let (mut evidence, another) = match enforced(facts)? {
-        Enforced::ByK3s(evidence) => (vec![evidence], false),
-        Enforced::ByAnother(evidence) => (evidence, true),
-        Enforced::No(evidence) => {
-            return Ok(Judgement::met(false, expected, "nothing enforces network policies", evidence));
+        PolicyEnforcer::ByK3s(evidence) => (vec![evidence], false),
+        PolicyEnforcer::ByAnother(evidence) => (evidence, true),
+        PolicyEnforcer::No(evidence) => {
+            return Ok(RuleResult::met(false, expected, "nothing enforces network policies", evidence));
         }
     };
     let mut judgement = match running(facts)? {
         Some(cluster) => {
-            let policies = cluster.list(Kind::NetworkPolicy)?;
-            let namespaces: Vec<&str> = cluster.list(Kind::Namespace)?.iter().map(name).collect();
+            let policies = cluster.list(ObjectKind::NetworkPolicy)?;
+            let namespaces: Vec<&str> = cluster.list(ObjectKind::Namespace)?.iter().map(name).collect();
             let lacking: Vec<&str> = namespaces
                 .iter()
                 .filter(|of| !policies.iter().any(|policy| namespace(policy) == **of))
@@ -116,25 +116,25 @@ pub(super) fn policies(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement> 
             by_namespace(expected, &lacking, evidence)
         }
     };
-    if another && judgement.outcome == Outcome::Met {
-        judgement.outcome = Outcome::Manual;
+    if another && judgement.outcome == RuleOutcome::Met {
+        judgement.outcome = RuleOutcome::Manual;
         judgement.actual = "every namespace has one; whether the CNI enforces them is not known".to_owned();
     }
     Ok(judgement)
 }
 
 /// Says that a cluster that has started tells only when it is asked.
-pub(super) fn not_asked(expected: &str, what: &str) -> Judgement {
+pub(super) fn not_asked(expected: &str, what: &str) -> RuleResult {
     let why = format!("K3s has started: which {what} its namespaces have, only the cluster tells (--live)");
-    Judgement::unknown(expected, why)
+    RuleResult::unknown(expected, why)
 }
 
-fn by_namespace(expected: &str, lacking: &[&str], evidence: Vec<Evidence>) -> Judgement {
+fn by_namespace(expected: &str, lacking: &[&str], evidence: Vec<Evidence>) -> RuleResult {
     let actual = match lacking {
         [] => "every namespace has one".to_owned(),
         _ => format!("none in {}", named(lacking)),
     };
-    Judgement::met(lacking.is_empty(), expected, actual, evidence)
+    RuleResult::met(lacking.is_empty(), expected, actual, evidence)
 }
 
 fn selects_all(policy: &Value) -> bool {

@@ -9,29 +9,29 @@ use serde_json::Value;
 use super::applied::{self, Applied};
 use super::asked::{named, running, seen};
 use super::network::not_asked;
-use super::pod_security::Check;
-use super::rbac::{Grant, Roles};
+use super::pod_security::PodSecurityCheck;
+use super::rbac::{ClusterRoles, RoleGrant};
 use crate::error::{Place, Result};
-use crate::verify::cluster::{Kind, items, name, namespace, text};
-use crate::verify::rule::Judgement;
-use crate::verify::{Evidence, Facts};
+use crate::verify::cluster::{ObjectKind, items, name, namespace, text};
+use crate::verify::rule::RuleResult;
+use crate::verify::{Evidence, NodeFacts};
 
 const KIND: &str = "PodSecurityPolicy";
 
 /// Judges the policies.
-pub(super) fn judge(facts: &Facts<'_>, check: &Check) -> Result<Judgement> {
+pub(super) fn judge(facts: &NodeFacts<'_>, check: &PodSecurityCheck) -> Result<RuleResult> {
     let expected = format!("a PodSecurityPolicy keeps pods {} out, and nobody goes round it", check.words);
     if let Some(cluster) = running(facts)? {
         let policies: Vec<(&Value, Option<Place>)> =
-            cluster.list(Kind::PodSecurityPolicy)?.iter().map(|policy| (policy, None)).collect();
-        let grants = Roles::of(cluster)?.grants();
+            cluster.list(ObjectKind::PodSecurityPolicy)?.iter().map(|policy| (policy, None)).collect();
+        let grants = ClusterRoles::of(cluster)?.grants();
         return Ok(decide(check, expected, &policies, &grants));
     }
     if facts.started {
         return Ok(not_asked(&expected, "policies"));
     }
     let objects = applied::objects(facts)?;
-    let mut roles = Roles::default();
+    let mut roles = ClusterRoles::default();
     objects.iter().for_each(|object| roles.add(object.kind(), &object.object));
     let of = |object: &Applied| object.kind() == KIND;
     let policies: Vec<(&Value, Option<Place>)> = objects
@@ -43,11 +43,11 @@ pub(super) fn judge(facts: &Facts<'_>, check: &Check) -> Result<Judgement> {
 }
 
 fn decide(
-    check: &Check,
+    check: &PodSecurityCheck,
     expected: String,
     policies: &[(&Value, Option<Place>)],
-    grants: &[Grant<'_>],
-) -> Judgement {
+    grants: &[RoleGrant<'_>],
+) -> RuleResult {
     let null = Value::Null;
     let (mut strict, mut open, mut evidence) = (Vec::new(), Vec::new(), Vec::new());
     for (policy, place) in policies {
@@ -75,11 +75,11 @@ fn decide(
     } else {
         format!("kept out by {}", named(&strict))
     };
-    Judgement::met(open.is_empty() && !strict.is_empty(), expected, actual, evidence)
+    RuleResult::met(open.is_empty() && !strict.is_empty(), expected, actual, evidence)
 }
 
 /// Tells whether anybody may use a policy outside of kube-system, whose pods are K3s' own.
-fn is_anybodys(grant: &Grant<'_>, policy: &str) -> bool {
+fn is_anybodys(grant: &RoleGrant<'_>, policy: &str) -> bool {
     let uses = |rule: &Value| {
         let has = |field: &str, wanted: &[&str]| {
             items(rule, field)

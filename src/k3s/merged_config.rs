@@ -1,9 +1,9 @@
 //! The configuration on a node as K3s will read it: its files found, merged, and made a command line.
 
 use super::flags;
-use super::merge::{self, Key};
+use super::merge::{self, ConfigKey};
 use crate::Role;
-use crate::error::{Error, Kind, Place, Result};
+use crate::error::{Error, ErrorKind, Place, Result};
 use crate::node::{Root, RootedPath};
 use crate::version::KubernetesMinor;
 
@@ -12,11 +12,11 @@ pub const DEFAULT_CONFIG: &str = "/etc/rancher/k3s/config.yaml";
 
 /// What K3s makes of its configuration.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Reading {
+pub struct MergedConfig {
     /// The files, in the order in which K3s reads them.
     pub files: Vec<RootedPath>,
     /// The keys, merged.
-    pub keys: Vec<Key>,
+    pub keys: Vec<ConfigKey>,
     /// The command line, without the program.
     pub argv: Vec<String>,
     /// What K3s logs about it.
@@ -25,11 +25,11 @@ pub struct Reading {
     pub minor: KubernetesMinor,
 }
 
-impl Reading {
+impl MergedConfig {
     /// Reads the configuration for the command line `words`, which begins with the command, of K3s of a minor.
     ///
     /// # Errors
-    /// [`Kind::BadInput`] with the place where K3s would not start, or where a file is over a limit.
+    /// [`ErrorKind::BadInput`] with the place where K3s would not start, or where a file is over a limit.
     pub fn of(root: &Root, words: &[String], minor: KubernetesMinor) -> Result<Self> {
         Self::with(root, words, minor, &RootedPath::fixed(DEFAULT_CONFIG))
     }
@@ -37,7 +37,7 @@ impl Reading {
     /// The same with another configuration file than the default one.
     ///
     /// # Errors
-    /// As for [`Reading::of`].
+    /// As for [`MergedConfig::of`].
     pub fn with(root: &Root, words: &[String], minor: KubernetesMinor, config: &RootedPath) -> Result<Self> {
         let paths = paths(root, config)?;
         let mut files = Vec::new();
@@ -58,7 +58,7 @@ impl Reading {
         }
         let named = files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice()));
         let keys = merge::merge(named).map_err(|(file, problem)| {
-            Error::new(Kind::BadInput, problem.message).at(Place { file, position: problem.position })
+            Error::new(ErrorKind::BadInput, problem.message).at(Place { file, position: problem.position })
         })?;
         let (known, warnings) = strip_unknown(words, &keys, minor);
         let argv = merge::argv(words, &known);
@@ -66,7 +66,7 @@ impl Reading {
     }
 }
 
-impl Reading {
+impl MergedConfig {
     /// Returns what K3s' command line refuses, with its message and the place: K3s exits on the first.
     #[must_use]
     pub fn refusals(&self, role: Role) -> Vec<(String, Place)> {
@@ -100,7 +100,11 @@ fn paths(root: &Root, config: &RootedPath) -> Result<Vec<RootedPath>> {
 }
 
 /// Leaves out what a server does not know, as K3s does when `server` is its first word; an agent keeps all.
-fn strip_unknown(words: &[String], keys: &[Key], minor: KubernetesMinor) -> (Vec<Key>, Vec<String>) {
+fn strip_unknown(
+    words: &[String],
+    keys: &[ConfigKey],
+    minor: KubernetesMinor,
+) -> (Vec<ConfigKey>, Vec<String>) {
     if words.first().is_none_or(|word| word != "server") {
         return (keys.to_vec(), Vec::new());
     }

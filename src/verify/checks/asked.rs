@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::verify::cluster::Cluster;
-use crate::verify::rule::{Judgement, Outcome};
-use crate::verify::{Evidence, Facts};
+use crate::verify::rule::{RuleOutcome, RuleResult};
+use crate::verify::{Evidence, NodeFacts};
 
 /// The most objects of a kind that are named one by one.
 const MAX_NAMED: usize = 20;
@@ -13,14 +13,14 @@ const MAX_NAMED: usize = 20;
 /// # Errors
 /// Where it was asked and did not answer.
 pub(super) fn cluster<'f>(
-    facts: &'f Facts<'_>,
+    facts: &'f NodeFacts<'_>,
     look: &str,
-) -> Result<std::result::Result<&'f Cluster, Judgement>> {
+) -> Result<std::result::Result<&'f Cluster, RuleResult>> {
     match running(facts)? {
         Some(cluster) => Ok(Ok(cluster)),
         None => {
             let evidence = vec![seen("only the cluster tells, and it was not asked (--live)")];
-            Ok(Err(Judgement { evidence, ..Judgement::manual(look) }))
+            Ok(Err(RuleResult { evidence, ..RuleResult::manual(look) }))
         }
     }
 }
@@ -29,7 +29,7 @@ pub(super) fn cluster<'f>(
 ///
 /// # Errors
 /// Where it did not answer.
-pub(super) fn running<'f>(facts: &'f Facts<'_>) -> Result<Option<&'f Cluster>> {
+pub(super) fn running<'f>(facts: &'f NodeFacts<'_>) -> Result<Option<&'f Cluster>> {
     match &facts.cluster {
         None => Ok(None),
         Some(Ok(cluster)) => Ok(Some(cluster)),
@@ -38,8 +38,8 @@ pub(super) fn running<'f>(facts: &'f Facts<'_>) -> Result<Option<&'f Cluster>> {
 }
 
 /// A person has to look at these.
-pub(super) fn look(expected: &str, actual: String, evidence: Vec<Evidence>) -> Judgement {
-    Judgement { outcome: Outcome::Manual, expected: expected.to_owned(), actual, evidence }
+pub(super) fn look(expected: &str, actual: String, evidence: Vec<Evidence>) -> RuleResult {
+    RuleResult { outcome: RuleOutcome::Manual, expected: expected.to_owned(), actual, evidence }
 }
 
 /// Something that no file says.

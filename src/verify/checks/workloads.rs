@@ -7,12 +7,12 @@ use serde_json::Value;
 
 use super::asked::{cluster, look, named, seen};
 use crate::error::Result;
-use crate::verify::cluster::{Kind, full_name, items, namespace, text};
-use crate::verify::rule::Judgement;
-use crate::verify::{Evidence, Facts};
+use crate::verify::cluster::{ObjectKind, full_name, items, namespace, text};
+use crate::verify::rule::RuleResult;
+use crate::verify::{Evidence, NodeFacts};
 
 /// The pods that have something, and how many were looked at.
-struct Found {
+struct MatchingPods {
     others: Vec<String>,
     system: Vec<String>,
     looked_at: usize,
@@ -20,22 +20,22 @@ struct Found {
 
 /// Finds the pods that have something.
 fn find(
-    facts: &Facts<'_>,
+    facts: &NodeFacts<'_>,
     expected: &str,
     has: fn(&Value) -> bool,
-) -> Result<std::result::Result<Found, Judgement>> {
+) -> Result<std::result::Result<MatchingPods, RuleResult>> {
     let cluster = match cluster(facts, expected)? {
         Ok(cluster) => cluster,
         Err(judgement) => return Ok(Err(judgement)),
     };
-    let pods = cluster.list(Kind::Pod)?;
+    let pods = cluster.list(ObjectKind::Pod)?;
     let (system, others): (Vec<&Value>, Vec<&Value>) =
         pods.iter().filter(|pod| has(pod)).partition(|pod| namespace(pod) == "kube-system");
     let names = |pods: &[&Value]| pods.iter().map(|pod| full_name(pod)).collect();
-    Ok(Ok(Found { others: names(&others), system: names(&system), looked_at: pods.len() }))
+    Ok(Ok(MatchingPods { others: names(&others), system: names(&system), looked_at: pods.len() }))
 }
 
-impl Found {
+impl MatchingPods {
     fn evidence(&self, words: &str) -> Vec<Evidence> {
         let mut evidence = vec![seen(format!(
             "of {} pods, {} outside of kube-system {words}",
@@ -52,12 +52,12 @@ impl Found {
     }
 
     /// Met where there is none.
-    fn judgement(&self, expected: &str, words: &str) -> Judgement {
+    fn judgement(&self, expected: &str, words: &str) -> RuleResult {
         let actual = match self.others.len() {
             0 => format!("no pod outside of kube-system {words}"),
             count => format!("{count} pods {words}: {}", named(&self.others)),
         };
-        Judgement::met(self.others.is_empty(), expected, actual, self.evidence(words))
+        RuleResult::met(self.others.is_empty(), expected, actual, self.evidence(words))
     }
 }
 
@@ -68,7 +68,7 @@ fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
 }
 
 /// Tokens of ServiceAccounts are only mounted where they are needed (5.1.6).
-pub(super) fn automount(facts: &Facts<'_>) -> Result<Judgement> {
+pub(super) fn automount(facts: &NodeFacts<'_>) -> Result<RuleResult> {
     let expected = "tokens of ServiceAccounts are only mounted into pods that need them: look at automountServiceAccountToken";
     let words = "mount a token";
     let found = match find(facts, expected, mounts_token)? {
@@ -90,7 +90,7 @@ fn mounts_token(pod: &Value) -> bool {
 }
 
 /// Secrets are files rather than variables (5.4.1).
-pub(super) fn secrets_as_files(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement> {
+pub(super) fn secrets_as_files(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
     let expected = "no pod takes Secrets as environment variables";
     let found = match find(facts, expected, takes_secrets)? {
         Ok(found) => found,
@@ -107,7 +107,7 @@ fn takes_secrets(pod: &Value) -> bool {
 }
 
 /// Every container has a seccomp profile.
-pub(super) fn seccomp(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement> {
+pub(super) fn seccomp(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
     let expected = "the seccomp profile of every pod is RuntimeDefault, or one of its own";
     let found = match find(facts, expected, lacks_seccomp)? {
         Ok(found) => found,
@@ -128,7 +128,7 @@ fn lacks_seccomp(pod: &Value) -> bool {
 }
 
 /// Every container has a security context; whether it is the right one is for a person to say.
-pub(super) fn security_contexts(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement> {
+pub(super) fn security_contexts(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
     let expected = "pods and their containers have security contexts that fit them";
     let found = match find(facts, expected, lacks_context)? {
         Ok(found) => found,

@@ -1,11 +1,11 @@
 //! Are Secrets encrypted in the datastore (1.2.27 in 1.12), and by a suitable provider (1.2.28)?
 
-use super::{Subject, read};
+use super::{FlagFile, read};
 use crate::error::{Place, Result};
-use crate::kubernetes::object::{self, Document};
+use crate::kubernetes::object::{self, ObjectFile};
 use crate::preflight::encryption;
-use crate::verify::rule::{Judgement, Must, Outcome};
-use crate::verify::{Evidence, Facts, evaluate};
+use crate::verify::rule::{Must, RuleOutcome, RuleResult};
+use crate::verify::{Evidence, NodeFacts, evaluate};
 
 const SERVER: &str = "kube-apiserver";
 const FLAG: &str = "encryption-provider-config";
@@ -14,46 +14,46 @@ const SUITABLE: [&str; 3] = ["aescbc", "kms", "secretbox"];
 const PROVIDERS: [&str; 5] = ["aescbc", "aesgcm", "identity", "kms", "secretbox"];
 
 /// The API server encrypts Secrets.
-pub(super) fn is_on(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement> {
+pub(super) fn is_on(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
     judge(facts, "Secrets are encrypted before they are stored", |provider| provider != "identity")
 }
 
 /// It does so with a provider that is fit for it.
-pub(super) fn providers(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement> {
+pub(super) fn providers(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
     judge(facts, "the first provider of Secrets is aescbc, kms or secretbox", |provider| {
         SUITABLE.contains(&provider)
     })
 }
 
-fn judge(facts: &Facts<'_>, expected: &str, fits: fn(&str) -> bool) -> Result<Judgement> {
+fn judge(facts: &NodeFacts<'_>, expected: &str, fits: fn(&str) -> bool) -> Result<RuleResult> {
     let flag = evaluate::flag(facts, SERVER, FLAG, Must::BeSet(true))?;
-    let of_k3s = facts.judged.data_dir.join("server/cred/encryption-config.json");
+    let of_k3s = facts.node.data_dir.join("server/cred/encryption-config.json");
     if !facts.started
-        && flag.outcome == Outcome::Met
+        && flag.outcome == RuleOutcome::Met
         && flag.actual == of_k3s.as_str()
-        && !facts.judged.root.exists(&of_k3s)
+        && !facts.node.root.exists(&of_k3s)
     {
         // K3s writes it before it first starts the API server.
-        let key = facts.judged.value("secrets-encryption-provider");
+        let key = facts.node.value("secrets-encryption-provider");
         let (provider, place) = key.map_or(("aescbc", None), |(provider, place)| (provider, Some(place)));
         let mut evidence = flag.evidence;
         evidence.push(Evidence {
             text: format!("K3s writes {of_k3s} with {provider} as the first provider"),
             place,
         });
-        return Ok(Judgement::met(fits(provider), expected, provider, evidence));
+        return Ok(RuleResult::met(fits(provider), expected, provider, evidence));
     }
     let (path, bytes, mut evidence) = match read(facts, SERVER, FLAG, expected)? {
-        Subject::File { path, bytes, evidence } => (path, bytes, evidence),
-        Subject::Judged(judgement) => return Ok(judgement),
+        FlagFile::File { path, bytes, evidence } => (path, bytes, evidence),
+        FlagFile::Judged(judgement) => return Ok(judgement),
     };
     let place = |position| Some(Place { file: path.to_string(), position: Some(position) });
-    let refused = encryption::refusal(&facts.judged, facts.flags(SERVER).flags, &bytes);
-    let document = match refused.map_or_else(|| Document::read(&bytes), Err) {
+    let refused = encryption::refusal(&facts.node, facts.flags(SERVER).flags, &bytes);
+    let document = match refused.map_or_else(|| ObjectFile::read(&bytes), Err) {
         Ok(document) => document,
         Err(fault) => {
             evidence.push(Evidence { text: fault.message, place: place(fault.position) });
-            return Ok(Judgement::met(false, expected, "the API server refuses it", evidence));
+            return Ok(RuleResult::met(false, expected, "the API server refuses it", evidence));
         }
     };
     let is_of_secrets = |resources: &str| matches!(resources, "secrets" | "secrets." | "*." | "*.*");
@@ -63,12 +63,12 @@ fn judge(facts: &Facts<'_>, expected: &str, fits: fn(&str) -> bool) -> Result<Ju
     let provider = group.and_then(|group| object::items(group, "providers").first());
     let Some(provider) = provider else {
         evidence.push(Evidence { text: "it says nothing of Secrets".to_owned(), place: place((1, 1)) });
-        return Ok(Judgement::met(false, expected, "no provider for Secrets", evidence));
+        return Ok(RuleResult::met(false, expected, "no provider for Secrets", evidence));
     };
     let name = PROVIDERS.into_iter().find(|name| object::field(provider, name).is_some()).unwrap_or("none");
     evidence.push(Evidence {
         text: format!("the first provider of Secrets is {name}"),
         place: place(provider.position),
     });
-    Ok(Judgement::met(fits(name) && name != "none", expected, name, evidence))
+    Ok(RuleResult::met(fits(name) && name != "none", expected, name, evidence))
 }

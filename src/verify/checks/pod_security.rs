@@ -9,13 +9,13 @@ use serde_json::Value;
 use super::applied::{self, Applied};
 use super::asked::{named, running, seen};
 use super::pod_security_policies;
-use crate::error::{Error, Kind as ErrorKind, Place, Result};
-use crate::kubernetes::object::{self, Document};
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::kubernetes::object::{self, ObjectFile};
 use crate::preflight::admission::{self, PodSecurity};
-use crate::verify::cluster::{Kind, label, name};
-use crate::verify::facts::Known;
-use crate::verify::rule::{Judgement, Outcome};
-use crate::verify::{Evidence, Facts};
+use crate::verify::cluster::{ObjectKind, label, name};
+use crate::verify::facts::FlagOrigin;
+use crate::verify::rule::{RuleOutcome, RuleResult};
+use crate::verify::{Evidence, NodeFacts};
 use crate::version::KubernetesMinor;
 
 const SERVER: &str = "kube-apiserver";
@@ -34,7 +34,7 @@ const ROOT_IN_USER_NAMESPACES: u16 = 35;
 
 /// A level of the Pod Security Standards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Level {
+enum PodSecurityLevel {
     Privileged,
     Baseline,
     Restricted,
@@ -42,12 +42,12 @@ enum Level {
 
 /// Something that pods may ask for.
 #[derive(Debug)]
-pub(super) struct Check {
+pub(super) struct PodSecurityCheck {
     about: &'static str,
     /// In words, behind "pods".
     pub(super) words: &'static str,
     /// The lowest level that forbids it.
-    level: Level,
+    level: PodSecurityLevel,
     /// The minor from whose version of the level on.
     since: u16,
     /// The minor from whose versions on only restricted does, whatever the level was before.
@@ -59,22 +59,22 @@ pub(super) struct Check {
 const fn check(
     about: &'static str,
     words: &'static str,
-    level: Level,
+    level: PodSecurityLevel,
     since: u16,
     forbids: fn(&Value) -> bool,
-) -> Check {
-    Check { about, words, level, since, restricted_since: None, forbids }
+) -> PodSecurityCheck {
+    PodSecurityCheck { about, words, level, since, restricted_since: None, forbids }
 }
 
-impl Check {
+impl PodSecurityCheck {
     const fn restricted_since(self, minor: u16) -> Self {
         Self { restricted_since: Some(minor), ..self }
     }
 
     /// The lowest level that forbids it in a version.
-    fn level_in(&self, version: u16) -> Level {
+    fn level_in(&self, version: u16) -> PodSecurityLevel {
         if self.restricted_since.is_some_and(|since| version >= since) {
-            Level::Restricted
+            PodSecurityLevel::Restricted
         } else {
             self.level
         }
@@ -83,8 +83,8 @@ impl Check {
 
 /// The checks. "Added" capabilities are those beyond a container runtime's own set, which baseline forbids; that pods
 /// drop all of them is restricted's.
-const CHECKS: [Check; 14] = {
-    use Level::{Baseline, Restricted};
+const CHECKS: [PodSecurityCheck; 14] = {
+    use PodSecurityLevel::{Baseline, Restricted};
     use pod_security_policies as policy;
     [
         check("any", "that ask for more than others", Baseline, 0, policy::is_privileged_forbidden),
@@ -121,19 +121,19 @@ const CHECKS: [Check; 14] = {
 
 /// What is enforced: a level as a minor has it, the newest one where none is named.
 #[derive(Debug, Clone, Copy)]
-struct Enforced {
-    level: Level,
+struct EnforcedLevel {
+    level: PodSecurityLevel,
     minor: Option<u16>,
 }
 
-impl Enforced {
+impl EnforcedLevel {
     /// The version that counts: an API server knows none newer than its own.
     fn version(self, server: KubernetesMinor) -> u16 {
         self.minor.map_or(server.number(), |minor| minor.min(server.number()))
     }
 
     /// Tells whether an API server with it forbids something.
-    fn forbids(self, check: &Check, server: KubernetesMinor) -> bool {
+    fn forbids(self, check: &PodSecurityCheck, server: KubernetesMinor) -> bool {
         let version = self.version(server);
         self.level >= check.level_in(version) && version >= check.since
     }
@@ -146,7 +146,7 @@ impl Enforced {
     }
 }
 
-impl Level {
+impl PodSecurityLevel {
     fn name(self) -> &'static str {
         match self {
             Self::Privileged => "privileged",
@@ -171,8 +171,8 @@ fn minor(text: &str) -> Option<u16> {
 }
 
 /// What counts where a namespace says nothing, and who is exempt from everything.
-struct Configured {
-    enforced: Enforced,
+struct PodSecurityDefaults {
+    enforced: EnforcedLevel,
     namespaces: Vec<String>,
     evidence: Vec<Evidence>,
     /// What else is exempt, in words.
@@ -183,24 +183,24 @@ struct Configured {
 }
 
 /// Judges by what it is about.
-pub(super) fn judge(facts: &Facts<'_>, about: Option<&str>) -> Result<Judgement> {
+pub(super) fn judge(facts: &NodeFacts<'_>, about: Option<&str>) -> Result<RuleResult> {
     let about = about.unwrap_or_default();
     let check = CHECKS
         .iter()
         .find(|check| check.about == about)
         .ok_or_else(|| Error::new(ErrorKind::BadInput, format!("nobody judges pods about {about:?}")))?;
     let flags = facts.flags(SERVER);
-    if let (Err(error), false) = (&facts.judged.effective, matches!(flags.known, Known::Logged(_))) {
-        return Ok(Judgement::failed(error));
+    if let (Err(error), false) = (&facts.node.effective, matches!(flags.known, FlagOrigin::Logged(_))) {
+        return Ok(RuleResult::failed(error));
     }
-    let security = admission::pod_security(&facts.judged, flags.flags)?;
+    let security = admission::pod_security(&facts.node, flags.flags)?;
     let mut judgement = by_level(facts, check, &security)?;
-    if security.policies && judgement.outcome != Outcome::Met {
+    if security.policies && judgement.outcome != RuleOutcome::Met {
         let policies = pod_security_policies::judge(facts, check)?;
         judgement = match policies.outcome {
-            Outcome::Met => policies,
+            RuleOutcome::Met => policies,
             // What could not be looked at may be met.
-            outcome => Judgement {
+            outcome => RuleResult {
                 outcome,
                 actual: format!("{}; {}", judgement.actual, policies.actual),
                 evidence: judgement.evidence.into_iter().chain(policies.evidence).collect(),
@@ -208,19 +208,19 @@ pub(super) fn judge(facts: &Facts<'_>, about: Option<&str>) -> Result<Judgement>
             },
         };
     }
-    if flags.known == Known::NotLogged {
+    if flags.known == FlagOrigin::NotLogged {
         let actual = format!(
             "K3s has started, and no log says with which arguments; at its next start: {}",
             judgement.actual
         );
-        judgement = Judgement { outcome: Outcome::Unknown, actual, ..judgement };
+        judgement = RuleResult { outcome: RuleOutcome::Unknown, actual, ..judgement };
     }
     Ok(judgement)
 }
 
 /// Judges by the levels of Pod Security admission.
-fn by_level(facts: &Facts<'_>, check: &Check, security: &PodSecurity) -> Result<Judgement> {
-    let server = facts.judged.minor;
+fn by_level(facts: &NodeFacts<'_>, check: &PodSecurityCheck, security: &PodSecurity) -> Result<RuleResult> {
+    let server = facts.node.minor;
     let least = check.level_in(server.number());
     let expected =
         format!("pods {} are not admitted: the level is {} or stricter", check.words, least.name());
@@ -228,7 +228,7 @@ fn by_level(facts: &Facts<'_>, check: &Check, security: &PodSecurity) -> Result<
         let text = "the admission plugin PodSecurity is switched off: any pod is admitted".to_owned();
         let flags = ["disable-admission-plugins", "feature-gates"];
         let place = flags.into_iter().find_map(|flag| facts.place_of(SERVER, flag));
-        return Ok(Judgement::met(false, expected, "no level is enforced", vec![Evidence { text, place }]));
+        return Ok(RuleResult::met(false, expected, "no level is enforced", vec![Evidence { text, place }]));
     }
     let configured = configured(facts, security);
     let by_default = configured.enforced.forbids(check, server);
@@ -245,9 +245,9 @@ fn by_level(facts: &Facts<'_>, check: &Check, security: &PodSecurity) -> Result<
         evidence.push(seen(text));
     }
     for (of, its, place) in labelled {
-        let level = label(&its, LEVEL).map(Level::parse);
+        let level = label(&its, LEVEL).map(PodSecurityLevel::parse);
         let version = label(&its, VERSION);
-        let enforced = Enforced {
+        let enforced = EnforcedLevel {
             level: level.unwrap_or(configured.enforced.level),
             minor: version.map_or(configured.enforced.minor, minor),
         };
@@ -288,7 +288,7 @@ fn by_level(facts: &Facts<'_>, check: &Check, security: &PodSecurity) -> Result<
     if !configured.exempt.is_empty() {
         actual.push_str(&format!(", nor for {}", configured.exempt.join(", ")));
     }
-    Ok(Judgement::met(met, expected, actual, evidence))
+    Ok(RuleResult::met(met, expected, actual, evidence))
 }
 
 /// A namespace: its name, itself, and where it is written.
@@ -296,9 +296,9 @@ type Labelled = (String, Value, Option<Place>);
 
 /// Returns the namespaces of the cluster; where it was not asked, those that manifests make: K3s applies them again and
 /// again.
-fn labelled(facts: &Facts<'_>) -> Result<Vec<Labelled>> {
+fn labelled(facts: &NodeFacts<'_>) -> Result<Vec<Labelled>> {
     if let Some(cluster) = running(facts)? {
-        let namespaces = cluster.list(Kind::Namespace)?;
+        let namespaces = cluster.list(ObjectKind::Namespace)?;
         return Ok(namespaces.iter().map(|it| (name(it).to_owned(), it.clone(), None)).collect());
     }
     let made = applied::objects(facts)?.iter().filter(|object| object.kind() == "Namespace");
@@ -307,12 +307,12 @@ fn labelled(facts: &Facts<'_>) -> Result<Vec<Labelled>> {
 }
 
 /// Reads the defaults and exemptions.
-fn configured(facts: &Facts<'_>, security: &PodSecurity) -> Configured {
+fn configured(facts: &NodeFacts<'_>, security: &PodSecurity) -> PodSecurityDefaults {
     let Some((path, document)) = &security.configuration else {
         let text = "nothing configures PodSecurity: Kubernetes admits any pod by default".to_owned();
-        let place = facts.place_of(SERVER, "admission-control-config-file").unwrap_or_else(Facts::home);
-        return Configured {
-            enforced: Enforced { level: Level::Privileged, minor: None },
+        let place = facts.place_of(SERVER, "admission-control-config-file").unwrap_or_else(NodeFacts::home);
+        return PodSecurityDefaults {
+            enforced: EnforcedLevel { level: PodSecurityLevel::Privileged, minor: None },
             namespaces: Vec::new(),
             evidence: vec![Evidence { text, place: Some(place) }],
             exempt: Vec::new(),
@@ -323,10 +323,10 @@ fn configured(facts: &Facts<'_>, security: &PodSecurity) -> Configured {
     let defaults = object::field(root, "defaults");
     let text_of = |name| defaults.map_or("", |defaults| object::text(defaults, name));
     let level = match text_of("enforce") {
-        "" => Level::Privileged,
-        level => Level::parse(level),
+        "" => PodSecurityLevel::Privileged,
+        level => PodSecurityLevel::parse(level),
     };
-    let enforced = Enforced { level, minor: minor(text_of("enforce-version")) };
+    let enforced = EnforcedLevel { level, minor: minor(text_of("enforce-version")) };
     let position = defaults.map_or(root.position, |defaults| object::place(defaults, "enforce"));
     let at = |position| Some(Place { file: path.to_string(), position: Some(position) });
     let mut evidence =
@@ -352,10 +352,10 @@ fn configured(facts: &Facts<'_>, security: &PodSecurity) -> Configured {
     if !for_anybody.is_empty() {
         evidence.push(seen(format!("anybody's pods are exempt by {}", named(&for_anybody))));
     }
-    Configured { enforced, namespaces, evidence, exempt, for_anybody }
+    PodSecurityDefaults { enforced, namespaces, evidence, exempt, for_anybody }
 }
 
-fn exemptions(document: &Document, field: &str) -> (Vec<String>, (usize, usize)) {
+fn exemptions(document: &ObjectFile, field: &str) -> (Vec<String>, (usize, usize)) {
     let Some(exemptions) = object::field(&document.root, "exemptions") else {
         return (Vec::new(), document.root.position);
     };

@@ -5,23 +5,23 @@ use std::fmt::{self, Write as _};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::present::Present;
+use super::present::PresentFiles;
 use crate::Role;
 use crate::node::RootedPath;
 use crate::profile::{Accepts, ArgumentTable, ControlId, PluginRow, Profile, ValueOf};
 
 /// The K3s configuration of a role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Configuration {
+pub struct DropIn {
     /// K3s' own keys.
-    pub keys: Vec<Key>,
+    pub keys: Vec<DropInKey>,
     /// The components that get arguments.
-    pub components: Vec<Component>,
+    pub components: Vec<DropInComponent>,
 }
 
 /// One of K3s' own keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Key {
+pub struct DropInKey {
     /// The key.
     pub name: String,
     /// A boolean, or text.
@@ -35,18 +35,18 @@ pub struct Key {
 
 /// A component with its arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Component {
+pub struct DropInComponent {
     /// Its name, such as kube-apiserver.
     pub name: String,
     /// Its arguments; no name is there twice.
-    pub arguments: Vec<Argument>,
+    pub arguments: Vec<DropInArgument>,
     /// Whether they are added to what other files give it, or take its whole list over.
     pub append: bool,
 }
 
 /// One argument of a component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Argument {
+pub struct DropInArgument {
     /// The argument without dashes.
     pub name: String,
     /// Its value.
@@ -65,7 +65,7 @@ pub struct Argument {
 
 /// What else of the node the configuration refers to.
 #[derive(Debug, Clone, Copy)]
-pub struct Around<'a> {
+pub struct DropInContext<'a> {
     /// The role.
     pub role: Role,
     /// K3s' data directory.
@@ -75,29 +75,34 @@ pub struct Around<'a> {
     /// Whether PodSecurityPolicy objects are written: the plugin without them lets no pod start.
     pub pod_security_policies: bool,
     /// What the node has of ours already.
-    pub present: &'a Present,
+    pub present: &'a PresentFiles,
 }
 
-impl Around<'_> {
+impl DropInContext<'_> {
     fn document(&self, key: &str) -> Option<&Vec<ControlId>> {
         self.documents.iter().find(|(known, _)| *known == key).map(|(_, ids)| ids)
     }
 }
 
-impl Configuration {
+impl DropIn {
     /// Returns what `profile` asks of K3s.
     #[must_use]
-    pub fn new(profile: &Profile, table: &ArgumentTable, around: Around<'_>) -> Self {
+    pub fn new(profile: &Profile, table: &ArgumentTable, around: DropInContext<'_>) -> Self {
         let mut keys = Vec::new();
         for row in table.keys.iter().filter(|row| row.roles.contains(&around.role)) {
             let value = profile.value(&row.setting);
             let wanted = profile.selection.wants(&row.controls) || around.present.has_key(&row.key);
             if !matches!(value, Value::Null | Value::Bool(false)) && wanted {
                 let ids = profile.ids(&row.controls);
-                keys.push(Key { name: row.key.clone(), value: value.clone(), controls: join(&ids), ids });
+                keys.push(DropInKey {
+                    name: row.key.clone(),
+                    value: value.clone(),
+                    controls: join(&ids),
+                    ids,
+                });
             }
         }
-        let mut components: Vec<Component> = Vec::new();
+        let mut components: Vec<DropInComponent> = Vec::new();
         for row in &table.arguments {
             // An agent exits on the keys of the control plane.
             if around.role == Role::Agent && row.component != "kubelet" {
@@ -118,12 +123,12 @@ impl Configuration {
             };
             let Some((value, ids)) = found else { continue };
             let (name, controls) = (row.name.clone(), join(&ids));
-            let argument = Argument { name, value, controls, from: None, accepts: row.accepts, ids };
+            let argument = DropInArgument { name, value, controls, from: None, accepts: row.accepts, ids };
             match components.iter_mut().find(|component| component.name == row.component) {
                 Some(component) => component.arguments.push(argument),
                 None => {
                     let name = row.component.clone();
-                    components.push(Component { name, arguments: vec![argument], append: true });
+                    components.push(DropInComponent { name, arguments: vec![argument], append: true });
                 }
             }
         }
@@ -164,7 +169,11 @@ fn text_of(value: &ValueOf, profile: &Profile, data_dir: &RootedPath) -> Option<
 }
 
 /// Unites the admission plugins that are on; with the controls that they serve.
-fn plugins(profile: &Profile, table: &ArgumentTable, around: Around<'_>) -> Option<(String, Vec<ControlId>)> {
+fn plugins(
+    profile: &Profile,
+    table: &ArgumentTable,
+    around: DropInContext<'_>,
+) -> Option<(String, Vec<ControlId>)> {
     let wanted = |row: &PluginRow| {
         row.setting.as_ref().is_none_or(|setting| profile.is_on(setting))
             && (profile.selection.wants(&row.controls) || around.present.has_plugin(&row.plugin))

@@ -2,18 +2,18 @@
 //!
 //! Source: pkg/audit/policy/checker.go of k8s.io/apiserver: the first rule that fits a request decides.
 
-use super::{Subject, read};
+use super::{FlagFile, read};
 use crate::error::{Place, Result};
-use crate::kubernetes::object::{self, Document};
-use crate::kubernetes::yaml::Node;
+use crate::kubernetes::object::{self, ObjectFile};
+use crate::kubernetes::yaml::YamlNode;
 use crate::preflight::audit;
-use crate::verify::rule::{Judgement, Must, Outcome};
-use crate::verify::{Evidence, Facts, evaluate};
+use crate::verify::rule::{Must, RuleOutcome, RuleResult};
+use crate::verify::{Evidence, NodeFacts, evaluate};
 
 const SERVER: &str = "kube-apiserver";
 
 /// A request as far as a policy looks at it. Who asks is nobody in particular.
-struct Request {
+struct ApiRequest {
     group: &'static str,
     resource: &'static str,
     subresource: &'static str,
@@ -26,29 +26,41 @@ const WRITES: &[&str] = &["create", "update", "patch", "delete"];
 const ALL: &[&str] = &["get", "list", "create", "update", "patch", "delete"];
 
 /// What a policy has to record at least the metadata of, as the benchmark lists it under 3.2.2.
-const CONCERNS: [Request; 10] = [
-    Request { group: "", resource: "secrets", subresource: "", verbs: ALL, secret: true },
-    Request { group: "", resource: "configmaps", subresource: "", verbs: ALL, secret: true },
-    Request {
+const CONCERNS: [ApiRequest; 10] = [
+    ApiRequest { group: "", resource: "secrets", subresource: "", verbs: ALL, secret: true },
+    ApiRequest { group: "", resource: "configmaps", subresource: "", verbs: ALL, secret: true },
+    ApiRequest {
         group: "authentication.k8s.io",
         resource: "tokenreviews",
         subresource: "",
         verbs: &["create"],
         secret: true,
     },
-    Request { group: "", resource: "pods", subresource: "", verbs: WRITES, secret: false },
-    Request { group: "apps", resource: "deployments", subresource: "", verbs: WRITES, secret: false },
-    Request { group: "", resource: "pods", subresource: "exec", verbs: &["get", "create"], secret: false },
-    Request { group: "", resource: "pods", subresource: "attach", verbs: &["get", "create"], secret: false },
-    Request {
+    ApiRequest { group: "", resource: "pods", subresource: "", verbs: WRITES, secret: false },
+    ApiRequest { group: "apps", resource: "deployments", subresource: "", verbs: WRITES, secret: false },
+    ApiRequest { group: "", resource: "pods", subresource: "exec", verbs: &["get", "create"], secret: false },
+    ApiRequest {
+        group: "",
+        resource: "pods",
+        subresource: "attach",
+        verbs: &["get", "create"],
+        secret: false,
+    },
+    ApiRequest {
         group: "",
         resource: "pods",
         subresource: "portforward",
         verbs: &["get", "create"],
         secret: false,
     },
-    Request { group: "", resource: "pods", subresource: "proxy", verbs: &["get", "create"], secret: false },
-    Request {
+    ApiRequest {
+        group: "",
+        resource: "pods",
+        subresource: "proxy",
+        verbs: &["get", "create"],
+        secret: false,
+    },
+    ApiRequest {
         group: "",
         resource: "services",
         subresource: "proxy",
@@ -58,14 +70,14 @@ const CONCERNS: [Request; 10] = [
 ];
 
 /// A policy that the API server reads.
-struct Policy {
-    document: Document,
+struct AuditPolicy {
+    document: ObjectFile,
     file: String,
     set: Vec<Evidence>,
 }
 
 /// There is an audit policy, it records something, and its events go somewhere (3.2.1).
-pub(super) fn policy(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement> {
+pub(super) fn policy(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
     let expected = "the API server has an audit policy that records, and a log for it";
     let policy = match find(facts, expected)? {
         Ok(policy) => policy,
@@ -79,19 +91,19 @@ pub(super) fn policy(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement> {
     let actual = if !records {
         evidence.push(policy.evidence("no rule of it records anything", root));
         "the policy records nothing"
-    } else if log.outcome != Outcome::Met && webhook.outcome != Outcome::Met {
+    } else if log.outcome != RuleOutcome::Met && webhook.outcome != RuleOutcome::Met {
         evidence.extend(log.evidence.clone());
         "the policy has no log"
     } else {
         evidence.push(policy.evidence(&format!("it has {} rules", root_rules(root).count()), root));
-        evidence.extend(if log.outcome == Outcome::Met { log.evidence } else { webhook.evidence });
-        return Ok(Judgement::met(true, expected, "a policy that records, and a log", evidence));
+        evidence.extend(if log.outcome == RuleOutcome::Met { log.evidence } else { webhook.evidence });
+        return Ok(RuleResult::met(true, expected, "a policy that records, and a log", evidence));
     };
-    Ok(Judgement::met(false, expected, actual, evidence))
+    Ok(RuleResult::met(false, expected, actual, evidence))
 }
 
 /// It records what matters, and no secrets (3.2.2).
-pub(super) fn coverage(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement> {
+pub(super) fn coverage(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
     let expected = "metadata of every request for Secrets, ConfigMaps and TokenReviews, and no bodies of them; of every change of Pods and Deployments; of exec, attach, portforward and proxy";
     let policy = match find(facts, expected)? {
         Ok(policy) => policy,
@@ -102,13 +114,13 @@ pub(super) fn coverage(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement> 
     for request in &CONCERNS {
         let name = [request.resource, request.subresource].join("/");
         let name = name.trim_end_matches('/');
-        let decided: Vec<(&str, Option<&Node>)> = request
+        let decided: Vec<(&str, Option<&YamlNode>)> = request
             .verbs
             .iter()
             .map(|verb| (*verb, root_rules(root).find(|rule| fits(rule, request, verb))))
             .collect();
         let is_dark =
-            |(_, rule): &&(&str, Option<&Node>)| rule.is_none_or(|rule| !audit::is_recorded(root, rule));
+            |(_, rule): &&(&str, Option<&YamlNode>)| rule.is_none_or(|rule| !audit::is_recorded(root, rule));
         let dark: Vec<_> = decided.iter().filter(is_dark).collect();
         if let Some((_, rule)) = dark.first() {
             let verbs: Vec<&str> = dark.iter().map(|(verb, _)| *verb).collect();
@@ -120,7 +132,7 @@ pub(super) fn coverage(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement> 
                 ),
             );
         }
-        let has_body = |(_, rule): &&(&str, Option<&Node>)| {
+        let has_body = |(_, rule): &&(&str, Option<&YamlNode>)| {
             rule.is_some_and(|rule| object::text(rule, "level").starts_with("Request"))
         };
         if let (true, Some((_, Some(rule)))) = (request.secret, decided.iter().find(has_body)) {
@@ -131,9 +143,9 @@ pub(super) fn coverage(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement> 
     if gaps.is_empty() {
         evidence
             .push(policy.evidence(&format!("all {} kinds of requests are recorded", CONCERNS.len()), root));
-        return Ok(Judgement::met(true, expected, "all of it is recorded", evidence));
+        return Ok(RuleResult::met(true, expected, "all of it is recorded", evidence));
     }
-    Ok(Judgement::met(
+    Ok(RuleResult::met(
         false,
         expected,
         format!("not recorded as it should be: {}", gaps.join("; ")),
@@ -142,28 +154,28 @@ pub(super) fn coverage(facts: &Facts<'_>, _: Option<&str>) -> Result<Judgement> 
 }
 
 /// Finds the policy that the API server reads; a judgement where there is none.
-fn find(facts: &Facts<'_>, expected: &str) -> Result<std::result::Result<Policy, Judgement>> {
+fn find(facts: &NodeFacts<'_>, expected: &str) -> Result<std::result::Result<AuditPolicy, RuleResult>> {
     let (path, set) = match read(facts, SERVER, "audit-policy-file", expected)? {
-        Subject::File { path, bytes, evidence } => ((path, bytes), evidence),
-        Subject::Judged(judgement) => return Ok(Err(judgement)),
+        FlagFile::File { path, bytes, evidence } => ((path, bytes), evidence),
+        FlagFile::Judged(judgement) => return Ok(Err(judgement)),
     };
     let (path, bytes) = path;
-    let usable = |document| match audit::refusal(&facts.judged, &path, &document) {
+    let usable = |document| match audit::refusal(&facts.node, &path, &document) {
         None => Ok(document),
         Some(fault) => Err(fault),
     };
-    match Document::read(&bytes).and_then(usable) {
-        Ok(document) => Ok(Ok(Policy { document, file: path.to_string(), set })),
+    match ObjectFile::read(&bytes).and_then(usable) {
+        Ok(document) => Ok(Ok(AuditPolicy { document, file: path.to_string(), set })),
         Err(fault) => {
             let place = Place { file: path.to_string(), position: Some(fault.position) };
             let evidence = vec![Evidence { text: fault.message, place: Some(place) }];
-            Ok(Err(Judgement::met(false, expected, "the API server refuses its policy", evidence)))
+            Ok(Err(RuleResult::met(false, expected, "the API server refuses its policy", evidence)))
         }
     }
 }
 
-impl Policy {
-    fn evidence(&self, text: &str, node: &Node) -> Evidence {
+impl AuditPolicy {
+    fn evidence(&self, text: &str, node: &YamlNode) -> Evidence {
         Evidence {
             text: text.to_owned(),
             place: Some(Place { file: self.file.clone(), position: Some(node.position) }),
@@ -171,12 +183,12 @@ impl Policy {
     }
 }
 
-fn root_rules(root: &Node) -> impl Iterator<Item = &Node> {
+fn root_rules(root: &YamlNode) -> impl Iterator<Item = &YamlNode> {
     object::items(root, "rules").iter()
 }
 
 /// Tells whether a rule fits a request of somebody who is in no special group, in any namespace.
-fn fits(rule: &Node, request: &Request, verb: &str) -> bool {
+fn fits(rule: &YamlNode, request: &ApiRequest, verb: &str) -> bool {
     let has =
         |name: &str, word: &str| object::items(rule, name).iter().any(|item| object::content(item) == word);
     let given = |name: &str| !object::items(rule, name).is_empty();
@@ -197,7 +209,7 @@ fn fits(rule: &Node, request: &Request, verb: &str) -> bool {
     object::items(rule, "resources").iter().any(|group| fits_group(group, request))
 }
 
-fn fits_group(group: &Node, request: &Request) -> bool {
+fn fits_group(group: &YamlNode, request: &ApiRequest) -> bool {
     // Since 1.36 a group may be all of them.
     let name = object::text(group, "group");
     if !(name == request.group || name == "*") || !object::items(group, "resourceNames").is_empty() {

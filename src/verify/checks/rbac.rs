@@ -12,10 +12,10 @@ use serde_json::Value;
 use super::asked::{cluster, look, named, seen};
 use super::workloads;
 use crate::embedded;
-use crate::error::{Error, Kind as ErrorKind, Result};
-use crate::verify::cluster::{Cluster, Kind, full_name, items, label, name, namespace, text};
-use crate::verify::rule::Judgement;
-use crate::verify::{Evidence, Facts};
+use crate::error::{Error, ErrorKind, Result};
+use crate::verify::cluster::{Cluster, ObjectKind, full_name, items, label, name, namespace, text};
+use crate::verify::rule::RuleResult;
+use crate::verify::{Evidence, NodeFacts};
 
 /// The label of Kubernetes' own roles and bindings, and its value.
 const BOOTSTRAPPING: (&str, &str) = ("kubernetes.io/bootstrapping", "rbac-defaults");
@@ -28,16 +28,16 @@ const MASTERS: &str = "system:masters";
 /// What K3s makes by itself (data/built-in-rbac.yaml).
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct BuiltIn {
+struct BuiltInRbac {
     roles: BTreeSet<String>,
     bindings: BTreeSet<String>,
     users: BTreeSet<String>,
 }
 
-static K3S: LazyLock<BuiltIn> = LazyLock::new(|| embedded::table("built-in-rbac"));
+static K3S: LazyLock<BuiltInRbac> = LazyLock::new(|| embedded::table("built-in-rbac"));
 
 /// A right that the benchmark wants few to have.
-struct Right {
+struct RestrictedRight {
     about: &'static str,
     /// In words.
     words: &'static str,
@@ -50,8 +50,8 @@ struct Right {
 
 const CORE: &[&str] = &[""];
 const RBAC: &[&str] = &["rbac.authorization.k8s.io"];
-const RIGHTS: [Right; 9] = [
-    Right {
+const RIGHTS: [RestrictedRight; 9] = [
+    RestrictedRight {
         about: "secrets",
         words: "may read Secrets",
         groups: CORE,
@@ -59,7 +59,7 @@ const RIGHTS: [Right; 9] = [
         verbs: &["get", "list", "watch"],
         cluster_wide: false,
     },
-    Right {
+    RestrictedRight {
         about: "create-pods",
         words: "may create Pods",
         groups: CORE,
@@ -67,7 +67,7 @@ const RIGHTS: [Right; 9] = [
         verbs: &["create"],
         cluster_wide: false,
     },
-    Right {
+    RestrictedRight {
         about: "bind-impersonate-escalate",
         words: "may bind or escalate roles",
         groups: RBAC,
@@ -75,7 +75,7 @@ const RIGHTS: [Right; 9] = [
         verbs: &["bind", "escalate"],
         cluster_wide: false,
     },
-    Right {
+    RestrictedRight {
         about: "bind-impersonate-escalate",
         words: "may impersonate others",
         groups: &["", "authentication.k8s.io"],
@@ -83,7 +83,7 @@ const RIGHTS: [Right; 9] = [
         verbs: &["impersonate"],
         cluster_wide: false,
     },
-    Right {
+    RestrictedRight {
         about: "persistent-volumes",
         words: "may create PersistentVolumes",
         groups: CORE,
@@ -91,7 +91,7 @@ const RIGHTS: [Right; 9] = [
         verbs: &["create"],
         cluster_wide: true,
     },
-    Right {
+    RestrictedRight {
         about: "nodes-proxy",
         words: "may use the proxy of nodes",
         groups: CORE,
@@ -99,7 +99,7 @@ const RIGHTS: [Right; 9] = [
         verbs: &["get", "create", "update", "patch", "delete"],
         cluster_wide: true,
     },
-    Right {
+    RestrictedRight {
         about: "csr-approval",
         words: "may approve certificate signing requests",
         groups: &["certificates.k8s.io"],
@@ -107,7 +107,7 @@ const RIGHTS: [Right; 9] = [
         verbs: &["update", "patch"],
         cluster_wide: true,
     },
-    Right {
+    RestrictedRight {
         about: "webhooks",
         words: "may change admission webhooks",
         groups: &["admissionregistration.k8s.io"],
@@ -115,7 +115,7 @@ const RIGHTS: [Right; 9] = [
         verbs: &["create", "update", "patch", "delete", "deletecollection"],
         cluster_wide: true,
     },
-    Right {
+    RestrictedRight {
         about: "service-account-tokens",
         words: "may create tokens of ServiceAccounts",
         groups: CORE,
@@ -127,14 +127,14 @@ const RIGHTS: [Right; 9] = [
 
 /// The roles of a cluster and their bindings.
 #[derive(Debug, Default)]
-pub(super) struct Roles<'a> {
+pub(super) struct ClusterRoles<'a> {
     roles: BTreeMap<(&'a str, String), &'a Value>,
     bindings: Vec<(&'static str, &'a Value)>,
 }
 
 /// Somebody who is bound to a role.
 #[derive(Debug)]
-pub(super) struct Grant<'a> {
+pub(super) struct RoleGrant<'a> {
     binding_kind: &'static str,
     pub(super) binding: &'a Value,
     pub(super) subject: &'a Value,
@@ -142,7 +142,7 @@ pub(super) struct Grant<'a> {
     pub(super) role: Option<&'a Value>,
 }
 
-impl<'a> Roles<'a> {
+impl<'a> ClusterRoles<'a> {
     /// Takes those of a cluster.
     ///
     /// # Errors
@@ -150,10 +150,10 @@ impl<'a> Roles<'a> {
     pub(super) fn of(cluster: &'a Cluster) -> Result<Self> {
         let mut roles = Self::default();
         for (kind, name) in [
-            (Kind::ClusterRole, "ClusterRole"),
-            (Kind::Role, "Role"),
-            (Kind::ClusterRoleBinding, "ClusterRoleBinding"),
-            (Kind::RoleBinding, "RoleBinding"),
+            (ObjectKind::ClusterRole, "ClusterRole"),
+            (ObjectKind::Role, "Role"),
+            (ObjectKind::ClusterRoleBinding, "ClusterRoleBinding"),
+            (ObjectKind::RoleBinding, "RoleBinding"),
         ] {
             cluster.list(kind)?.iter().for_each(|object| roles.add(name, object));
         }
@@ -172,7 +172,7 @@ impl<'a> Roles<'a> {
     }
 
     /// Returns everybody with what they are bound to.
-    pub(super) fn grants(&self) -> Vec<Grant<'a>> {
+    pub(super) fn grants(&self) -> Vec<RoleGrant<'a>> {
         let mut grants = Vec::new();
         for (binding_kind, binding) in &self.bindings {
             let (kind, name) = (text(binding, "/roleRef/kind"), text(binding, "/roleRef/name"));
@@ -182,14 +182,14 @@ impl<'a> Roles<'a> {
                 self.roles.get(&("ClusterRole", name.to_owned()))
             };
             let role = role.copied();
-            let grant = |subject| Grant { binding_kind, binding, subject, role };
+            let grant = |subject| RoleGrant { binding_kind, binding, subject, role };
             grants.extend(items(binding, "/subjects").iter().map(grant));
         }
         grants
     }
 }
 
-impl Grant<'_> {
+impl RoleGrant<'_> {
     fn rules(&self) -> &[Value] {
         self.role.map_or(&[], |role| items(role, "/rules"))
     }
@@ -263,7 +263,7 @@ fn is_everything(rule: &Value) -> bool {
 }
 
 /// Judges by what it is about.
-pub(super) fn judge(facts: &Facts<'_>, about: Option<&str>) -> Result<Judgement> {
+pub(super) fn judge(facts: &NodeFacts<'_>, about: Option<&str>) -> Result<RuleResult> {
     match about.unwrap_or_default() {
         "cluster-admin" => cluster_admin(facts),
         "wildcards" => wildcards(facts),
@@ -273,8 +273,8 @@ pub(super) fn judge(facts: &Facts<'_>, about: Option<&str>) -> Result<Judgement>
     }
 }
 
-fn right(facts: &Facts<'_>, about: &str) -> Result<Judgement> {
-    let rights: Vec<&Right> = RIGHTS.iter().filter(|right| right.about == about).collect();
+fn right(facts: &NodeFacts<'_>, about: &str) -> Result<RuleResult> {
+    let rights: Vec<&RestrictedRight> = RIGHTS.iter().filter(|right| right.about == about).collect();
     if rights.is_empty() {
         return Err(Error::new(ErrorKind::BadInput, format!("nobody judges roles about {about:?}")));
     }
@@ -284,20 +284,20 @@ fn right(facts: &Facts<'_>, about: &str) -> Result<Judgement> {
         Ok(cluster) => cluster,
         Err(judgement) => return Ok(judgement),
     };
-    let roles = Roles::of(cluster)?;
-    let has = |grant: &Grant<'_>| {
+    let roles = ClusterRoles::of(cluster)?;
+    let has = |grant: &RoleGrant<'_>| {
         rights.iter().any(|right| {
             (grant.is_cluster_wide() || !right.cluster_wide)
                 && grant.gives(right.groups, right.resources, right.verbs)
         })
     };
-    let grants: Vec<Grant<'_>> = roles.grants().into_iter().filter(has).collect();
+    let grants: Vec<RoleGrant<'_>> = roles.grants().into_iter().filter(has).collect();
     Ok(by_subjects(&expected, words[0], &grants))
 }
 
 /// Judges by those who have something: what Kubernetes and K3s have made by themselves is said, all else is a
 /// person's decision.
-fn by_subjects(expected: &str, words: &str, grants: &[Grant<'_>]) -> Judgement {
+fn by_subjects(expected: &str, words: &str, grants: &[RoleGrant<'_>]) -> RuleResult {
     let (own, others): (Vec<_>, Vec<_>) = grants.iter().partition(|grant| grant.is_built_in());
     let mut names: Vec<&str> = own.iter().map(|grant| text(grant.subject, "/name")).collect();
     names.sort_unstable();
@@ -309,7 +309,7 @@ fn by_subjects(expected: &str, words: &str, grants: &[Grant<'_>]) -> Judgement {
         format!("by themselves, Kubernetes and K3s have made that these {words}: {}", named(&names))
     }));
     if others.is_empty() {
-        return Judgement::met(true, expected, "only Kubernetes' and K3s' own subjects do", evidence);
+        return RuleResult::met(true, expected, "only Kubernetes' and K3s' own subjects do", evidence);
     }
     let mut others: Vec<String> = others
         .iter()
@@ -320,41 +320,41 @@ fn by_subjects(expected: &str, words: &str, grants: &[Grant<'_>]) -> Judgement {
     look(expected, format!("so do {}", named(&others)), evidence)
 }
 
-fn cluster_admin(facts: &Facts<'_>) -> Result<Judgement> {
+fn cluster_admin(facts: &NodeFacts<'_>) -> Result<RuleResult> {
     let expected = "cluster-admin is only bound where it is needed: look at every binding to it";
     let cluster = match cluster(facts, expected)? {
         Ok(cluster) => cluster,
         Err(judgement) => return Ok(judgement),
     };
-    let roles = Roles::of(cluster)?;
-    let is_admin = |grant: &Grant<'_>| {
+    let roles = ClusterRoles::of(cluster)?;
+    let is_admin = |grant: &RoleGrant<'_>| {
         let named = text(grant.binding, "/roleRef/kind") == "ClusterRole"
             && text(grant.binding, "/roleRef/name") == "cluster-admin";
         named || grant.rules().iter().any(is_everything)
     };
-    let grants: Vec<Grant<'_>> = roles.grants().into_iter().filter(is_admin).collect();
+    let grants: Vec<RoleGrant<'_>> = roles.grants().into_iter().filter(is_admin).collect();
     Ok(by_subjects(expected, "may do everything", &grants))
 }
 
-fn system_masters(facts: &Facts<'_>) -> Result<Judgement> {
+fn system_masters(facts: &NodeFacts<'_>) -> Result<RuleResult> {
     let expected = "nobody is in the group system:masters, whose rights cannot be taken away: look at the certificates that were issued, and at who has K3s' own kubeconfig, which is in it";
     let cluster = match cluster(facts, expected)? {
         Ok(cluster) => cluster,
         Err(judgement) => return Ok(judgement),
     };
-    let roles = Roles::of(cluster)?;
+    let roles = ClusterRoles::of(cluster)?;
     let grants = roles.grants().into_iter().filter(|grant| text(grant.subject, "/name") == MASTERS);
     let evidence: Vec<Evidence> = grants.map(|grant| seen(grant.words())).collect();
     Ok(look(expected, "who is in a group is not known to the cluster".to_owned(), evidence))
 }
 
-fn wildcards(facts: &Facts<'_>) -> Result<Judgement> {
+fn wildcards(facts: &NodeFacts<'_>) -> Result<RuleResult> {
     let expected = "no role but the built-in ones has * for its resources or its verbs";
     let cluster = match cluster(facts, expected)? {
         Ok(cluster) => cluster,
         Err(judgement) => return Ok(judgement),
     };
-    let roles = Roles::of(cluster)?;
+    let roles = ClusterRoles::of(cluster)?;
     let is_wild = |rule: &Value| {
         let wild = |field| items(rule, field).iter().any(|item| item == "*");
         wild("/resources") || wild("/verbs") || wild("/nonResourceURLs")
@@ -383,5 +383,5 @@ fn wildcards(facts: &Facts<'_>) -> Result<Judgement> {
     } else {
         format!("so have {}", named(&others))
     };
-    Ok(Judgement::met(others.is_empty(), expected, actual, evidence))
+    Ok(RuleResult::met(others.is_empty(), expected, actual, evidence))
 }
