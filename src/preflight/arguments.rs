@@ -13,16 +13,8 @@ use crate::error::Result;
 use crate::k3s::ComponentArgument;
 use crate::k3s::NodeConfig;
 use crate::kubernetes::component_flags::{self, FlagType};
+use crate::kubernetes::feature_gates::{self, GateFault};
 use crate::kubernetes::flag_values;
-use crate::version::KubernetesMinor;
-
-/// The minors that have something.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FlagRange {
-    from: Option<KubernetesMinor>,
-    until: Option<KubernetesMinor>,
-}
 
 /// TLS' names.
 #[derive(Debug, Deserialize)]
@@ -33,7 +25,6 @@ struct Tls {
     versions: Vec<String>,
 }
 
-static GATES: LazyLock<BTreeMap<String, FlagRange>> = LazyLock::new(|| embedded::table("feature-gates"));
 static TLS: LazyLock<Tls> = LazyLock::new(|| embedded::table("tls"));
 static FILES: LazyLock<BTreeMap<String, Vec<String>>> = LazyLock::new(|| embedded::table("argument-files"));
 
@@ -111,43 +102,23 @@ fn value(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -
 }
 
 fn gates(node: &NodeConfig<'_>, component: &str, text: &str) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for pair in text.split(',').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair
-            .split_once('=')
-            .map_or((pair.trim(), None), |(name, value)| (name.trim(), Some(value.trim())));
-        // From 1.34 on a component's name may stand before a gate's.
-        let name = name.rsplit(':').next().unwrap_or(name);
-        let known = GATES.get(name);
-        let here = known.is_some_and(|gate| {
-            gate.from.is_none_or(|from| from <= node.minor)
-                && gate.until.is_none_or(|until| node.minor <= until)
-        });
-        let (code, message, says) = if value.is_none() {
-            let says = format!("missing bool value for {name}");
-            ("argument-value", format!("{component}'s feature gate {name} has no value"), says)
-        } else if !here {
-            let when = match known {
-                Some(FlagRange { until: Some(until), .. }) if *until < node.minor => {
-                    format!(" (it was removed in {})", until.next())
-                }
-                Some(FlagRange { from: Some(from), .. }) => format!(" (it comes with {from})"),
-                _ => String::new(),
-            };
-            let says = format!("unrecognized feature gate: {name}");
-            let message = format!("{component} of {} has no feature gate {name}{when}", node.minor);
-            ("argument-feature-gate", message, says)
-        } else if value.and_then(flag_values::boolean).is_none() {
-            let value = value.unwrap_or_default();
-            let says = format!("invalid value of {name}={value}");
-            ("argument-value", format!("{component}'s feature gate {name} is {value:?}"), says)
-        } else {
-            continue;
+    let finding = |fault: GateFault| {
+        let (code, message) = match &fault {
+            GateFault::NoValue { name } => {
+                ("argument-value", format!("{component}'s feature gate {name} has no value"))
+            }
+            GateFault::Unknown { name, availability } => (
+                "argument-feature-gate",
+                format!("{component} of {} has no feature gate {name}{availability}", node.minor),
+            ),
+            GateFault::Value { name, value } => {
+                ("argument-value", format!("{component}'s feature gate {name} is {value:?}"))
+            }
         };
-        findings
-            .push(Finding::stops(code, message, "remove it, or write Name=true or Name=false").says(says));
-    }
-    findings
+        let remedy = "remove it, or write Name=true or Name=false";
+        Finding::stops(code, message, remedy).says(fault.message())
+    };
+    feature_gates::faults(text, node.minor).into_iter().map(finding).collect()
 }
 
 fn tls_version(component: &str, text: &str) -> Option<Finding> {

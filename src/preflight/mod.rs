@@ -3,10 +3,10 @@
 //! Every judge looks at one thing and returns [`Finding`]s. A finding has a stable code, the place, what K3s would
 //! say, and the remedy. What could not be read is no finding: it makes the verdict unknown, never a pass.
 
-pub(crate) mod admission;
+mod admission;
 mod apiserver;
 mod arguments;
-pub(crate) mod audit;
+mod audit;
 mod configuration;
 pub(crate) mod encryption;
 mod event_rate_limit;
@@ -14,7 +14,8 @@ mod finding;
 mod kernel;
 pub(crate) mod manifests;
 mod options;
-mod pod_security;
+mod plugin_config;
+pub(crate) mod pod_security;
 mod surroundings;
 
 pub use finding::{Class, Finding, StartVerdict, When};

@@ -5,7 +5,7 @@
 
 use super::Finding;
 use super::apiserver::{ApiServer, NAME};
-use crate::kubernetes::flag_values;
+use crate::kubernetes::{admission_plugins, flag_values};
 
 const MODES: [&str; 6] = ["AlwaysAllow", "AlwaysDeny", "ABAC", "Webhook", "RBAC", "Node"];
 /// Flags that may be anything but negative.
@@ -41,13 +41,15 @@ fn plugins(server: &ApiServer<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let flags = ["enable-admission-plugins", "disable-admission-plugins", "admission-control"];
     for flag in flags {
-        for name in server.list(flag).into_iter().filter(|name| !server.has_plugin(name)) {
+        for name in
+            server.list(flag).into_iter().filter(|name| !admission_plugins::has(server.node.minor, name))
+        {
             let message = format!(
                 "{NAME} of {} has no admission plugin {name:?}{}",
                 server.node.minor,
-                server.when(&name)
+                admission_plugins::availability(server.node.minor, &name)
             );
-            let remedy = match server.meant(&name) {
+            let remedy = match admission_plugins::nearest(server.node.minor, &name) {
                 Some(meant) => format!("write {meant}"),
                 None if name.is_empty() => "remove the comma".to_owned(),
                 None => "remove it".to_owned(),

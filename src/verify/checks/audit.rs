@@ -4,9 +4,8 @@
 
 use super::{FlagFile, read};
 use crate::error::{Place, Result};
-use crate::kubernetes::object::{self, ObjectFile};
-use crate::kubernetes::yaml::YamlNode;
-use crate::preflight::audit;
+use crate::kubernetes::audit_policy::{self, AuditLevel, AuditPolicy, AuditResources, AuditRule};
+use crate::kubernetes::object::Position;
 use crate::verify::rule::{Must, RuleOutcome, RuleResult};
 use crate::verify::{Evidence, NodeFacts, evaluate};
 
@@ -70,8 +69,8 @@ const CONCERNS: [ApiRequest; 10] = [
 ];
 
 /// A policy that the API server reads.
-struct AuditPolicy {
-    document: ObjectFile,
+struct FoundPolicy {
+    policy: AuditPolicy,
     file: String,
     set: Vec<Evidence>,
 }
@@ -79,23 +78,22 @@ struct AuditPolicy {
 /// There is an audit policy, it records something, and its events go somewhere (3.2.1).
 pub(super) fn policy(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
     let expected = "the API server has an audit policy that records, and a log for it";
-    let policy = match find(facts, expected)? {
-        Ok(policy) => policy,
+    let found = match find(facts, expected)? {
+        Ok(found) => found,
         Err(judgement) => return Ok(judgement),
     };
     let log = evaluate::flag(facts, SERVER, "audit-log-path", Must::BeSet(true))?;
     let webhook = evaluate::flag(facts, SERVER, "audit-webhook-config-file", Must::BeSet(true))?;
-    let root = &policy.document.root;
-    let records = audit::records(root, object::items(root, "rules"));
-    let mut evidence = policy.set.clone();
-    let actual = if !records {
-        evidence.push(policy.evidence("no rule of it records anything", root));
+    let position = found.policy.position;
+    let mut evidence = found.set.clone();
+    let actual = if !found.policy.records() {
+        evidence.push(found.evidence("no rule of it records anything", position));
         "the policy records nothing"
     } else if log.outcome != RuleOutcome::Met && webhook.outcome != RuleOutcome::Met {
         evidence.extend(log.evidence.clone());
         "the policy has no log"
     } else {
-        evidence.push(policy.evidence(&format!("it has {} rules", root_rules(root).count()), root));
+        evidence.push(found.evidence(&format!("it has {} rules", found.policy.rules.len()), position));
         evidence.extend(if log.outcome == RuleOutcome::Met { log.evidence } else { webhook.evidence });
         return Ok(RuleResult::met(true, expected, "a policy that records, and a log", evidence));
     };
@@ -105,44 +103,44 @@ pub(super) fn policy(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResul
 /// It records what matters, and no secrets (3.2.2).
 pub(super) fn coverage(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
     let expected = "metadata of every request for Secrets, ConfigMaps and TokenReviews, and no bodies of them; of every change of Pods and Deployments; of exec, attach, portforward and proxy";
-    let policy = match find(facts, expected)? {
-        Ok(policy) => policy,
+    let found = match find(facts, expected)? {
+        Ok(found) => found,
         Err(judgement) => return Ok(judgement),
     };
-    let root = &policy.document.root;
-    let (mut gaps, mut evidence) = (Vec::new(), policy.set.clone());
+    let policy = &found.policy;
+    let (mut gaps, mut evidence) = (Vec::new(), found.set.clone());
     for request in &CONCERNS {
         let name = [request.resource, request.subresource].join("/");
         let name = name.trim_end_matches('/');
-        let decided: Vec<(&str, Option<&YamlNode>)> = request
+        let decided: Vec<(&str, Option<&AuditRule>)> = request
             .verbs
             .iter()
-            .map(|verb| (*verb, root_rules(root).find(|rule| fits(rule, request, verb))))
+            .map(|verb| (*verb, policy.rules.iter().find(|rule| fits(rule, request, verb))))
             .collect();
         let is_dark =
-            |(_, rule): &&(&str, Option<&YamlNode>)| rule.is_none_or(|rule| !audit::is_recorded(root, rule));
+            |(_, rule): &&(&str, Option<&AuditRule>)| rule.is_none_or(|rule| !policy.is_recorded(rule));
         let dark: Vec<_> = decided.iter().filter(is_dark).collect();
         if let Some((_, rule)) = dark.first() {
             let verbs: Vec<&str> = dark.iter().map(|(verb, _)| *verb).collect();
             gaps.push(format!("{name} ({})", verbs.join(", ")));
-            evidence.push(
-                policy.evidence(
-                    &format!("{} of {name} is not recorded", verbs.join(", ")),
-                    rule.unwrap_or(root),
-                ),
-            );
+            evidence.push(found.evidence(
+                &format!("{} of {name} is not recorded", verbs.join(", ")),
+                rule.map_or(policy.position, |rule| rule.position),
+            ));
         }
-        let has_body = |(_, rule): &&(&str, Option<&YamlNode>)| {
-            rule.is_some_and(|rule| object::text(rule, "level").starts_with("Request"))
+        let has_body = |(_, rule): &&(&str, Option<&AuditRule>)| {
+            rule.is_some_and(|rule| rule.level >= AuditLevel::Request)
         };
         if let (true, Some((_, Some(rule)))) = (request.secret, decided.iter().find(has_body)) {
             gaps.push(format!("bodies of {name} go into the log"));
-            evidence.push(policy.evidence(&format!("{name} is recorded with its body"), rule));
+            evidence.push(found.evidence(&format!("{name} is recorded with its body"), rule.position));
         }
     }
     if gaps.is_empty() {
-        evidence
-            .push(policy.evidence(&format!("all {} kinds of requests are recorded", CONCERNS.len()), root));
+        evidence.push(
+            found
+                .evidence(&format!("all {} kinds of requests are recorded", CONCERNS.len()), policy.position),
+        );
         return Ok(RuleResult::met(true, expected, "all of it is recorded", evidence));
     }
     Ok(RuleResult::met(
@@ -154,18 +152,14 @@ pub(super) fn coverage(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleRes
 }
 
 /// Finds the policy that the API server reads; a judgement where there is none.
-fn find(facts: &NodeFacts<'_>, expected: &str) -> Result<std::result::Result<AuditPolicy, RuleResult>> {
+fn find(facts: &NodeFacts<'_>, expected: &str) -> Result<std::result::Result<FoundPolicy, RuleResult>> {
     let (path, set) = match read(facts, SERVER, "audit-policy-file", expected)? {
         FlagFile::File { path, bytes, evidence } => ((path, bytes), evidence),
         FlagFile::Judged(judgement) => return Ok(Err(judgement)),
     };
     let (path, bytes) = path;
-    let usable = |document| match audit::refusal(&facts.node, &path, &document) {
-        None => Ok(document),
-        Some(fault) => Err(fault),
-    };
-    match ObjectFile::read(&bytes).and_then(usable) {
-        Ok(document) => Ok(Ok(AuditPolicy { document, file: path.to_string(), set })),
+    match audit_policy::read(&bytes, facts.node.minor).map_err(|refusal| refusal.fault) {
+        Ok(policy) => Ok(Ok(FoundPolicy { policy, file: path.to_string(), set })),
         Err(fault) => {
             let place = Place { file: path.to_string(), position: Some(fault.position) };
             let evidence = vec![Evidence { text: fault.message, place: Some(place) }];
@@ -174,50 +168,41 @@ fn find(facts: &NodeFacts<'_>, expected: &str) -> Result<std::result::Result<Aud
     }
 }
 
-impl AuditPolicy {
-    fn evidence(&self, text: &str, node: &YamlNode) -> Evidence {
-        Evidence {
-            text: text.to_owned(),
-            place: Some(Place { file: self.file.clone(), position: Some(node.position) }),
-        }
+impl FoundPolicy {
+    fn evidence(&self, text: &str, position: Position) -> Evidence {
+        let place = Place { file: self.file.clone(), position: Some(position) };
+        Evidence { text: text.to_owned(), place: Some(place) }
     }
 }
 
-fn root_rules(root: &YamlNode) -> impl Iterator<Item = &YamlNode> {
-    object::items(root, "rules").iter()
-}
-
-/// Tells whether a rule fits a request of somebody who is in no special group, in any namespace.
-fn fits(rule: &YamlNode, request: &ApiRequest, verb: &str) -> bool {
-    let has =
-        |name: &str, word: &str| object::items(rule, name).iter().any(|item| object::content(item) == word);
-    let given = |name: &str| !object::items(rule, name).is_empty();
+/// Tells whether a rule matches a request of somebody who is in no special group, in any namespace.
+fn fits(rule: &AuditRule, request: &ApiRequest, verb: &str) -> bool {
+    let has = |names: &[String], name: &str| names.iter().any(|known| known == name);
     // Who asks for a kind in all namespaces, or for one that is in none, names none.
     let is_in_none = verb == "list" || request.resource == "tokenreviews";
-    if given("users")
-        || (given("namespaces") && !(is_in_none && has("namespaces", "")))
-        || (given("userGroups") && !has("userGroups", "system:authenticated"))
+    if !rule.users.is_empty()
+        || (!rule.namespaces.is_empty() && !(is_in_none && has(&rule.namespaces, "")))
+        || (!rule.user_groups.is_empty() && !has(&rule.user_groups, "system:authenticated"))
     {
         return false;
     }
-    if given("verbs") && !has("verbs", verb) && !has("verbs", "*") {
+    let has_verb = |name: &str| rule.verbs.iter().any(|known| known.value == name);
+    if !rule.verbs.is_empty() && !has_verb(verb) && !has_verb("*") {
         return false;
     }
-    if !given("resources") {
-        return !given("nonResourceURLs");
+    if rule.resources.is_empty() {
+        return rule.non_resource_urls.is_empty();
     }
-    object::items(rule, "resources").iter().any(|group| fits_group(group, request))
+    rule.resources.iter().any(|group| fits_group(group, request))
 }
 
-fn fits_group(group: &YamlNode, request: &ApiRequest) -> bool {
+fn fits_group(group: &AuditResources, request: &ApiRequest) -> bool {
     // Since 1.36 a group may be all of them.
-    let name = object::text(group, "group");
-    if !(name == request.group || name == "*") || !object::items(group, "resourceNames").is_empty() {
+    if !(group.group == request.group || group.group == "*") || !group.resource_names.is_empty() {
         return false;
     }
-    let resources = object::items(group, "resources");
-    resources.is_empty()
-        || resources.iter().map(object::content).any(|pattern| {
+    group.resources.is_empty()
+        || group.resources.iter().any(|pattern| {
             let (resource, subresource) = pattern.split_once('/').unwrap_or((pattern, ""));
             match (resource, subresource) {
                 ("*", "") => true,

@@ -2,7 +2,6 @@
 
 use super::{FlagFile, read};
 use crate::error::{Place, Result};
-use crate::kubernetes::object::{self, ObjectFile};
 use crate::preflight::encryption;
 use crate::verify::rule::{Must, RuleOutcome, RuleResult};
 use crate::verify::{Evidence, NodeFacts, evaluate};
@@ -11,7 +10,6 @@ const SERVER: &str = "kube-apiserver";
 const FLAG: &str = "encryption-provider-config";
 /// What writes encrypted. Not aesgcm: its keys have to be changed far more often than K3s changes them.
 const SUITABLE: [&str; 3] = ["aescbc", "kms", "secretbox"];
-const PROVIDERS: [&str; 5] = ["aescbc", "aesgcm", "identity", "kms", "secretbox"];
 
 /// The API server encrypts Secrets.
 pub(super) fn is_on(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
@@ -48,27 +46,23 @@ fn judge(facts: &NodeFacts<'_>, expected: &str, fits: fn(&str) -> bool) -> Resul
         FlagFile::Judged(judgement) => return Ok(judgement),
     };
     let place = |position| Some(Place { file: path.to_string(), position: Some(position) });
-    let refused = encryption::refusal(&facts.node, facts.flags(SERVER).flags, &bytes);
-    let document = match refused.map_or_else(|| ObjectFile::read(&bytes), Err) {
-        Ok(document) => document,
+    let config = match encryption::read_with(&facts.node, facts.flags(SERVER).flags, &bytes) {
+        Ok(config) => config,
         Err(fault) => {
             evidence.push(Evidence { text: fault.message, place: place(fault.position) });
             return Ok(RuleResult::met(false, expected, "the API server refuses it", evidence));
         }
     };
-    let is_of_secrets = |resources: &str| matches!(resources, "secrets" | "secrets." | "*." | "*.*");
-    let group = object::items(&document.root, "resources")
-        .iter()
-        .find(|group| object::items(group, "resources").iter().map(object::content).any(is_of_secrets));
-    let provider = group.and_then(|group| object::items(group, "providers").first());
-    let Some(provider) = provider else {
+    let is_of_secrets = |name: &String| matches!(name.as_str(), "secrets" | "secrets." | "*." | "*.*");
+    let group = config.resources.iter().find(|group| group.resources.iter().any(is_of_secrets));
+    let Some(provider) = group.and_then(|group| group.providers.first()) else {
         evidence.push(Evidence { text: "it says nothing of Secrets".to_owned(), place: place((1, 1)) });
         return Ok(RuleResult::met(false, expected, "no provider for Secrets", evidence));
     };
-    let name = PROVIDERS.into_iter().find(|name| object::field(provider, name).is_some()).unwrap_or("none");
+    let name = provider.name;
     evidence.push(Evidence {
         text: format!("the first provider of Secrets is {name}"),
         place: place(provider.position),
     });
-    Ok(RuleResult::met(fits(name) && name != "none", expected, name, evidence))
+    Ok(RuleResult::met(fits(name), expected, name, evidence))
 }

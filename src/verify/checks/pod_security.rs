@@ -10,8 +10,8 @@ use super::applied::{self, Applied};
 use super::asked::{named, running, seen};
 use super::pod_security_policies;
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::kubernetes::object::{self, ObjectFile};
-use crate::preflight::admission::{self, PodSecurity};
+use crate::kubernetes::object::Located;
+use crate::preflight::pod_security::PodSecurity;
 use crate::verify::cluster::{ObjectKind, label, name};
 use crate::verify::facts::FlagOrigin;
 use crate::verify::rule::{RuleOutcome, RuleResult};
@@ -193,7 +193,7 @@ pub(super) fn judge(facts: &NodeFacts<'_>, about: Option<&str>) -> Result<RuleRe
     if let (Err(error), false) = (&facts.node.effective, matches!(flags.known, FlagOrigin::Logged(_))) {
         return Ok(RuleResult::failed(error));
     }
-    let security = admission::pod_security(&facts.node, flags.flags)?;
+    let security = PodSecurity::of(&facts.node, flags.flags)?;
     let mut judgement = by_level(facts, check, &security)?;
     if security.policies && judgement.outcome != RuleOutcome::Met {
         let policies = pod_security_policies::judge(facts, check)?;
@@ -308,7 +308,7 @@ fn labelled(facts: &NodeFacts<'_>) -> Result<Vec<Labelled>> {
 
 /// Reads the defaults and exemptions.
 fn configured(facts: &NodeFacts<'_>, security: &PodSecurity) -> PodSecurityDefaults {
-    let Some((path, document)) = &security.configuration else {
+    let Some((path, config)) = &security.configuration else {
         let text = "nothing configures PodSecurity: Kubernetes admits any pod by default".to_owned();
         let place = facts.place_of(SERVER, "admission-control-config-file").unwrap_or_else(NodeFacts::home);
         return PodSecurityDefaults {
@@ -319,46 +319,40 @@ fn configured(facts: &NodeFacts<'_>, security: &PodSecurity) -> PodSecurityDefau
             for_anybody: Vec::new(),
         };
     };
-    let root = &document.root;
-    let defaults = object::field(root, "defaults");
-    let text_of = |name| defaults.map_or("", |defaults| object::text(defaults, name));
-    let level = match text_of("enforce") {
+    let level = match config.enforce.as_str() {
         "" => PodSecurityLevel::Privileged,
         level => PodSecurityLevel::parse(level),
     };
-    let enforced = EnforcedLevel { level, minor: minor(text_of("enforce-version")) };
-    let position = defaults.map_or(root.position, |defaults| object::place(defaults, "enforce"));
+    let enforced = EnforcedLevel { level, minor: minor(&config.enforce_version) };
     let at = |position| Some(Place { file: path.to_string(), position: Some(position) });
-    let mut evidence =
-        vec![Evidence { text: format!("defaults.enforce is {}", enforced.words()), place: at(position) }];
+    let mut evidence = vec![Evidence {
+        text: format!("defaults.enforce is {}", enforced.words()),
+        place: at(config.enforce_position),
+    }];
     let (mut namespaces, mut exempt, mut for_anybody) = (Vec::new(), Vec::new(), Vec::new());
-    for (field, word) in [("namespaces", ""), ("usernames", "user"), ("runtimeClasses", "runtime class")] {
-        let (names, position) = exemptions(document, field);
+    let exemptions = [
+        ("namespaces", "", &config.namespaces),
+        ("usernames", "user", &config.usernames),
+        ("runtimeClasses", "runtime class", &config.runtime_classes),
+    ];
+    for (field, word, Located { value: names, position }) in exemptions {
         if names.is_empty() {
             continue;
         }
-        let why = if names == [SYSTEM] { ", as K3s' own pods need it" } else { "" };
-        let text = format!("exemptions.{field} has {}{why}", named(&names));
-        evidence.push(Evidence { text, place: at(position) });
+        let why = if *names == [SYSTEM] { ", as K3s' own pods need it" } else { "" };
+        let text = format!("exemptions.{field} has {}{why}", named(names));
+        evidence.push(Evidence { text, place: at(*position) });
         let is_anybodys = |name: &&String| field == "runtimeClasses" || name.starts_with(CONTROLLERS);
         if field != "namespaces" {
             for_anybody.extend(names.iter().filter(is_anybodys).cloned());
         }
         match word {
-            "" => namespaces = names,
-            word => exempt.push(format!("the {word} {}", named(&names))),
+            "" => namespaces.clone_from(names),
+            word => exempt.push(format!("the {word} {}", named(names))),
         }
     }
     if !for_anybody.is_empty() {
         evidence.push(seen(format!("anybody's pods are exempt by {}", named(&for_anybody))));
     }
     PodSecurityDefaults { enforced, namespaces, evidence, exempt, for_anybody }
-}
-
-fn exemptions(document: &ObjectFile, field: &str) -> (Vec<String>, (usize, usize)) {
-    let Some(exemptions) = object::field(&document.root, "exemptions") else {
-        return (Vec::new(), document.root.position);
-    };
-    let names = object::items(exemptions, field).iter().map(|item| object::content(item).to_owned());
-    (names.collect(), object::place(exemptions, field))
 }
