@@ -70,12 +70,12 @@ pub struct EncryptedResources {
     /// The resources, such as `secrets` or `*.apps`.
     pub resources: Vec<String>,
     /// The providers in order: the first one writes.
-    pub providers: Vec<EncryptionProvider>,
+    pub providers: Vec<ResourceProvider>,
 }
 
 /// A provider, without its keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EncryptionProvider {
+pub struct ResourceProvider {
     /// Its name, one of [`PROVIDER_NAMES`].
     pub name: &'static str,
     /// Where its entry stands.
@@ -163,7 +163,7 @@ fn read_resources(
                 check_kms(content, &format!("{path}.kms"), minor, kms_v1, &mut kms_names)?;
             }
             let (position, content_position) = (provider.position, content.position);
-            providers.push(EncryptionProvider { name, position, content_position });
+            providers.push(ResourceProvider { name, position, content_position });
         }
         groups.push(EncryptedResources { resources: object::texts(group, "resources"), providers });
     }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::document::BUILT_IN_NAMESPACES;
 use crate::error::{Place, Result};
+use crate::k3s::manifests::ManifestObject;
 use crate::preflight::manifests;
 use crate::verify::cluster::{name, namespace, text};
 use crate::verify::{NodeFacts, evaluate};
@@ -43,7 +44,7 @@ pub(super) fn objects<'f>(facts: &'f NodeFacts<'_>) -> Result<&'f [Applied]> {
 
 fn read(facts: &NodeFacts<'_>) -> Result<Vec<Applied>> {
     // What JSON cannot say, such as a mapping with a list for a key, is no object.
-    let converted = |object: manifests::ManifestObject| {
+    let converted = |object: ManifestObject| {
         let place = object.place;
         serde_json::to_value(object.value).ok().map(|object| Applied { object, place })
     };
