@@ -13,7 +13,7 @@ use crate::node::RootedPath;
 /// The configurations of the plugins that are on, by plugin.
 type PluginConfigs<'c> = Vec<(&'c str, PluginConfig)>;
 
-pub(super) fn judge(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let Some(server) = ApiServer::of(node) else { return Ok(Vec::new()) };
     let mut findings = Vec::new();
     let plugins = server.plugins();

@@ -1,4 +1,4 @@
-//! The API server's flags, as it gets them at last: the user's arguments merged with K3s' own.
+//! The API server's final flags: the user's arguments merged with K3s' own.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ pub(super) struct ApiServer<'a> {
 }
 
 impl<'a> ApiServer<'a> {
-    /// Returns it where there is one.
+    /// Returns the API server of a node; none on an agent, and none if the configuration cannot be read.
     pub(super) fn of(node: &'a NodeConfig<'a>) -> Option<Self> {
         let flags = node.effective.as_ref().ok()?.components.get(NAME)?;
         let split = |flag: &String| {
@@ -37,12 +37,12 @@ impl<'a> ApiServer<'a> {
         (node.role == Role::Server).then(|| Self { node, flags: flags.iter().filter_map(split).collect() })
     }
 
-    /// Returns one with other flags than the configuration would give it: names without dashes, and values.
+    /// Returns an API server with the given flags (names without dashes, and values) in place of the configured ones.
     pub(super) fn with(node: &'a NodeConfig<'a>, flags: Vec<(String, String)>) -> Self {
         Self { node, flags }
     }
 
-    /// Returns the value of a flag, the last one that is set; none where it is not set or empty.
+    /// Returns the last value of a flag; none if it is not set or empty.
     pub(super) fn value(&self, name: &str) -> Option<&str> {
         self.flags
             .iter()
@@ -52,7 +52,7 @@ impl<'a> ApiServer<'a> {
             .filter(|value| !value.is_empty())
     }
 
-    /// Tells whether a flag is set, be it to nothing.
+    /// Tells whether a flag is set, even to an empty value.
     pub(super) fn has(&self, name: &str) -> bool {
         self.flags.iter().any(|(flag, _)| flag == name)
     }
@@ -62,13 +62,13 @@ impl<'a> ApiServer<'a> {
         self.value(name).and_then(flag_values::integer)
     }
 
-    /// Returns the values of a flag that takes several: given again, it takes more of them.
+    /// Returns all values of a list flag: each further occurrence adds to it.
     pub(super) fn list(&self, name: &str) -> Vec<String> {
         let values = self.flags.iter().filter(|(flag, _)| flag == name);
         values.filter_map(|(_, value)| flag_values::comma_separated(value)).flatten().collect()
     }
 
-    /// Returns where a flag was set by somebody else than K3s.
+    /// Returns where the user sets a flag.
     pub(super) fn place(&self, name: &str) -> Option<Place> {
         let arguments = self.node.arguments(NAME);
         let found = arguments.into_iter().rev().find(|argument| argument.name.replace('_', "-") == name);
@@ -105,7 +105,7 @@ impl<'a> ApiServer<'a> {
 /// Returns what is at a path.
 ///
 /// # Errors
-/// Where it cannot be read.
+/// A path that cannot be read.
 pub(super) fn look(node: &NodeConfig<'_>, path: &RootedPath) -> Result<FileAt> {
     if matches!(node.root.look_directory(path), Ok(PathState::Directory { .. })) {
         return Ok(FileAt::Directory);

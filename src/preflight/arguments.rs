@@ -1,5 +1,5 @@
-//! The arguments that the configuration gives components: names that the minor's component does not know, values that
-//! do not parse, and files that are not there. What is refused of the API server's in `options`.
+//! The arguments that the configuration gives components: names that the minor's component does not have, values that do
+//! not parse, and files that do not exist. `options` checks the API server's values that parse.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -28,10 +28,10 @@ struct Tls {
 static TLS: LazyLock<Tls> = LazyLock::new(|| embedded::table("tls"));
 static FILES: LazyLock<BTreeMap<String, Vec<String>>> = LazyLock::new(|| embedded::table("argument-files"));
 
-pub(super) fn judge(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for component in component_flags::all().keys() {
-        // Only those that run in the role get any.
+        // Only components that run in this role get arguments.
         if !node.effective.as_ref().is_ok_and(|effective| effective.components.contains_key(component)) {
             continue;
         }
@@ -46,12 +46,12 @@ pub(super) fn judge(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         }
     }
     if let Some(server) = ApiServer::of(node) {
-        findings.extend(options::judge(&server));
+        findings.extend(options::check(&server));
     }
     Ok(findings)
 }
 
-/// Judges an argument's name.
+/// Checks an argument's name.
 fn name(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -> Option<Finding> {
     let name = component_flags::name_of(&argument.text);
     if name.is_empty() {
@@ -70,7 +70,7 @@ fn name(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) ->
     })
 }
 
-/// Judges an argument's value by what the argument takes.
+/// Checks an argument's value by its type.
 fn value(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -> Vec<Finding> {
     let name = component_flags::name_of(&argument.text);
     let Some(flag) = component_flags::all().get(component).and_then(|flags| flags.get(&name)) else {
@@ -149,7 +149,7 @@ fn ciphers(component: &str, text: &str) -> Vec<Finding> {
     findings
 }
 
-/// Judges whether the file that an argument names is there. K3s makes its own at the first start.
+/// Checks whether the file that an argument names exists. K3s creates its own files at the first start.
 fn file(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -> Result<Option<Finding>> {
     let name = component_flags::name_of(&argument.text);
     if argument.value.is_empty() || !FILES.get(component).is_some_and(|files| files.contains(&name)) {

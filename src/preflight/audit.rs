@@ -1,4 +1,4 @@
-//! The audit policy that `audit-policy-file` names, and the log that it is for.
+//! The flags of auditing, the audit policy that `audit-policy-file` names, and the audit log.
 //!
 //! Source: pkg/server/options/audit.go of k8s.io/apiserver.
 
@@ -18,20 +18,20 @@ const SAYS: &str = "loading audit policy file: ";
 /// The first minor that warns of fields that it drops from a policy.
 const WARNS_FROM: &str = "1.26";
 
-pub(super) fn judge(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let Some(server) = ApiServer::of(node) else { return Ok(Vec::new()) };
     let mut findings = switched_on(&server);
     options(&server, &mut findings);
     if let Some(policy) = server.value("audit-policy-file") {
-        judge_policy(&server, policy, &mut findings)?;
+        check_policy(&server, policy, &mut findings)?;
     }
     if let Some(log) = server.value("audit-log-path").filter(|path| *path != "-") {
-        judge_log(&server, log, &mut findings)?;
+        check_log(&server, log, &mut findings)?;
     }
     Ok(findings)
 }
 
-/// A policy without a place for its events, and the reverse.
+/// A policy without a log or webhook, or a log or webhook without a policy: nothing is recorded.
 fn switched_on(server: &ApiServer<'_>) -> Vec<Finding> {
     let backend =
         ["audit-log-path", "audit-webhook-config-file"].into_iter().find(|name| server.value(name).is_some());
@@ -58,7 +58,7 @@ fn switched_on(server: &ApiServer<'_>) -> Vec<Finding> {
     vec![finding]
 }
 
-/// What the flags of a log or webhook that is on have to be.
+/// Checks the flags of a log or webhook that is on.
 fn options(server: &ApiServer<'_>, findings: &mut Vec<Finding>) {
     let mut refuse = |name: &str, says: String, remedy: &str| {
         let message = format!("{name} is {:?}", server.value(name).unwrap_or_default());
@@ -128,7 +128,7 @@ fn options(server: &ApiServer<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-fn judge_policy(server: &ApiServer<'_>, text: &str, findings: &mut Vec<Finding>) -> Result<()> {
+fn check_policy(server: &ApiServer<'_>, text: &str, findings: &mut Vec<Finding>) -> Result<()> {
     let path = server.node.path(text)?;
     let bytes = match server.look(&path)? {
         FileAt::File(bytes) => bytes,
@@ -229,8 +229,8 @@ fn effect(path: &RootedPath, policy: &AuditPolicy, minor: KubernetesMinor) -> Ve
     findings
 }
 
-/// The API server makes the log and its directories, but nothing in the place of something else.
-fn judge_log(server: &ApiServer<'_>, text: &str, findings: &mut Vec<Finding>) -> Result<()> {
+/// The API server creates the log and its directories, but replaces nothing that is in the way.
+fn check_log(server: &ApiServer<'_>, text: &str, findings: &mut Vec<Finding>) -> Result<()> {
     let path = server.node.path(text)?;
     let mut above = Vec::new();
     let mut next = path.parent();

@@ -11,7 +11,7 @@ use crate::node::RootedPath;
 
 const FLAG: &str = "encryption-provider-config";
 
-pub(super) fn judge(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let Some(server) = ApiServer::of(node) else { return Ok(Vec::new()) };
     let (Some(text), Some(place)) = (server.value(FLAG), server.place(FLAG)) else { return Ok(Vec::new()) };
     let path = node.path(text)?;

@@ -1,7 +1,6 @@
-//! Manifests that K3s' deploy controller will apply: what the minor does not serve, and what has no effect.
+//! The manifests that K3s' deploy controller applies: objects that the minor does not serve or that have no effect.
 //!
-//! None of it stops K3s. A file with a document that is no object is not applied at all, an object that cannot be
-//! made is tried again every 15 s (pkg/deploy/controller.go).
+//! None of them stops K3s.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +18,7 @@ use crate::version::KubernetesMinor;
 /// The one label that every namespace has (set by the API server from 1.21 on).
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
-pub(super) fn judge(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     if node.role == Role::Agent {
         return Ok(Vec::new());
     }
@@ -27,7 +26,7 @@ pub(super) fn judge(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let mut findings: Vec<Finding> = faults.into_iter().map(unapplied).collect();
     let namespaces = namespaces(&objects);
     let labels = labels(&objects);
-    // A cluster that has started may have namespaces and labels from elsewhere.
+    // A cluster that has started may have namespaces and labels from other sources.
     let is_new = node.traces().started.is_none();
     for object in &objects {
         findings.extend(not_served(object, node.minor));
@@ -109,7 +108,7 @@ fn no_namespace(object: &ManifestObject, namespaces: &BTreeSet<String>) -> Optio
     Some(finding.says(format!("namespaces {namespace:?} not found")).at(object.place.clone()))
 }
 
-/// A namespaceSelector on a label that nothing sets matches no namespace: what it should let in stays out.
+/// A namespaceSelector on a label that no namespace has matches nothing, so the policy blocks what it should allow.
 fn selects_nothing(object: &ManifestObject, labels: &BTreeSet<String>) -> Option<Finding> {
     if text_of(&object.value, "kind") != "NetworkPolicy" {
         return None;
@@ -140,14 +139,14 @@ fn peers(rule: &Value) -> impl Iterator<Item = &Value> {
     ["from", "to"].into_iter().filter_map(|key| rule.get(key)?.as_sequence()).flatten()
 }
 
-/// The namespaces that a new cluster has, and those that manifests make.
+/// The namespaces of a new cluster, and those that manifests create.
 fn namespaces(objects: &[ManifestObject]) -> BTreeSet<String> {
     let made = objects.iter().filter(|object| text_of(&object.value, "kind") == "Namespace");
     let made = made.map(|object| metadata(&object.value, "name"));
     BUILT_IN_NAMESPACES.iter().map(|name| (*name).to_owned()).chain(made).collect()
 }
 
-/// The labels that namespaces have.
+/// The labels of namespaces.
 fn labels(objects: &[ManifestObject]) -> BTreeSet<String> {
     let made = objects.iter().filter(|object| text_of(&object.value, "kind") == "Namespace");
     let labels = made.filter_map(|object| object.value.get("metadata")?.get("labels")?.as_mapping());

@@ -1,5 +1,5 @@
-//! What the API server refuses of flags whose values parse: plugins and modes it does not have, numbers out of bounds,
-//! flags that do not go together.
+//! Flags of the API server whose values parse and that it refuses all the same: unknown plugins and modes, numbers out of
+//! range, flags that exclude each other.
 //!
 //! Source: pkg/server/options of k8s.io/apiserver, pkg/kubeapiserver/options of Kubernetes.
 
@@ -8,7 +8,7 @@ use super::apiserver::{ApiServer, NAME};
 use crate::kubernetes::{admission_plugins, flag_values};
 
 const MODES: [&str; 6] = ["AlwaysAllow", "AlwaysDeny", "ABAC", "Webhook", "RBAC", "Node"];
-/// Flags that may be anything but negative.
+/// Flags that must not be negative.
 const NOT_NEGATIVE: [&str; 8] = [
     "livez-grace-period",
     "max-mutating-requests-inflight",
@@ -23,7 +23,7 @@ const MEDIA_TYPES: [&str; 3] =
     ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
 const SECOND: i128 = 1_000_000_000;
 
-pub(super) fn judge(server: &ApiServer<'_>) -> Vec<Finding> {
+pub(super) fn check(server: &ApiServer<'_>) -> Vec<Finding> {
     let mut findings = plugins(server);
     findings.extend(modes(server));
     findings.extend(numbers(server));
@@ -31,7 +31,7 @@ pub(super) fn judge(server: &ApiServer<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Returns the finding for a flag that the user has set; what K3s sets is K3s' affair.
+/// Returns the finding for a flag, with its place if the user has set it.
 fn refused(server: &ApiServer<'_>, flag: &str, code: &'static str, says: String, remedy: &str) -> Finding {
     let message = format!("{NAME} refuses {flag}={}", server.value(flag).unwrap_or_default());
     server.at(flag, Finding::stops(code, message, remedy).says(says))
@@ -174,7 +174,7 @@ fn numbers(server: &ApiServer<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Flags that take one of a few names.
+/// Flags that take one of a fixed set of names.
 fn names(server: &ApiServer<'_>) -> Vec<Finding> {
     const CODE: &str = "argument-name";
     let mut findings = Vec::new();
