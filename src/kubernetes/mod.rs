@@ -5,6 +5,8 @@
 
 pub mod component_flags;
 pub mod flag_values;
+pub mod names;
 pub mod object;
 pub mod scalar;
+pub mod tls;
 pub mod yaml;

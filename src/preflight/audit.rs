@@ -6,9 +6,9 @@ use super::Finding;
 use super::apiserver::{ApiServer, FileAt, in_file, refused};
 use crate::error::Result;
 use crate::k3s::NodeConfig;
-use crate::kubernetes::flag_values;
 use crate::kubernetes::object::{self, Fault, FieldType, MAX_FAULTS, METADATA, ObjectFile, STRINGS};
 use crate::kubernetes::yaml::YamlNode;
+use crate::kubernetes::{flag_values, names};
 use crate::node::{PathState, RootedPath};
 
 const LEVELS: [&str; 4] = ["None", "Metadata", "Request", "RequestResponse"];
@@ -367,7 +367,7 @@ fn validate_group(
 ) -> std::result::Result<(), (&'static str, Fault)> {
     let name = object::text(group, "group");
     let every = name == "*" && server.is_from("1.36");
-    if !name.is_empty() && !every && !object::is_subdomain(name) {
+    if !name.is_empty() && !every && !names::is_subdomain(name) {
         let message = format!(
             "{path}.resources.group: Invalid value: {name:?}: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character"
         );

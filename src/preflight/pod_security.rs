@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use super::Finding;
 use super::admission::PluginConfig;
 use super::apiserver::{ApiServer, in_file, refused};
+use crate::kubernetes::names;
 use crate::kubernetes::object::{self, Fault, FieldType, ObjectFile, STRINGS};
 use crate::kubernetes::yaml::YamlNode;
 
@@ -131,12 +132,12 @@ fn check_exemptions(exemptions: &YamlNode) -> Result<(), (&'static str, Fault)> 
     const RULES: [Rule; 3] = [
         (
             "namespaces",
-            object::is_label,
+            names::is_label,
             "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character, and be no more than 63 characters",
         ),
         (
             "runtimeClasses",
-            object::is_subdomain,
+            names::is_subdomain,
             "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
         ),
         ("usernames", |name| !name.is_empty(), "username must not be empty"),

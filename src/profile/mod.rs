@@ -23,7 +23,7 @@ pub use fields::DocumentText;
 pub(crate) use fields::{Fields, describe, nearest, unknown};
 pub use input::{Assignment, MAX_EXTENDS, OpenFile, Origin, ProfileRequest, WAIVERS};
 pub use resolved::{Profile, Resolved};
-pub use setting::{CIPHER_SUITES, Declaration, MAX_LIST_ITEMS, MAX_TEXT_BYTES, declarations};
+pub use setting::{Declaration, MAX_LIST_ITEMS, MAX_TEXT_BYTES, declarations};
 pub use source::{MAX_NESTING, MAX_SOURCE_BYTES, MAX_VALUES, SourceText};
 pub use table::{Accepts, ArgumentRow, ArgumentTable, KeyRow, PluginRow, RemovedPlugin, SysctlRow, ValueOf};
 

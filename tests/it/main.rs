@@ -5,6 +5,7 @@ mod apiserver_start;
 mod baseline;
 mod beds;
 mod carriers;
+mod cipher_suites;
 mod cli;
 mod component_flags;
 mod crash;
