@@ -6,14 +6,17 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::by_minor::SettingValue;
 use super::fields::{describe, unknown};
-use super::input::WAIVERS;
 use super::table::ArgumentTable;
 use crate::embedded;
 use crate::error::{Error, ErrorKind};
 use crate::kubernetes::{flag_values, names};
 use crate::version::{KubernetesMinor, MinorRange};
 
+/// The key of a settings file that is no setting: what somebody has accepted (see [`crate::verify::waivers`]). It
+/// decides nothing of what is written.
+pub const WAIVERS: &str = "waivers";
 /// Longest text that a setting takes, in bytes.
 pub const MAX_TEXT_BYTES: usize = 4096;
 /// Longest list that a setting takes.
@@ -32,7 +35,7 @@ pub struct Declaration {
     maximum: Option<i64>,
     #[serde(default)]
     optional: bool,
-    default: Value,
+    default: SettingValue,
     /// The minors on which the setting means anything.
     #[serde(default)]
     pub kubernetes: MinorRange,
@@ -116,7 +119,7 @@ impl Declaration {
     /// Returns the default on `minor`.
     #[must_use]
     pub fn default_on(&self, minor: KubernetesMinor) -> Value {
-        by_minor(&self.default, minor).cloned().unwrap_or(Value::Null)
+        self.default.on(minor).cloned().unwrap_or(Value::Null)
     }
 
     /// Returns what the setting takes, in words.
@@ -234,20 +237,6 @@ impl Declaration {
             }
         }
         Ok(kept.into())
-    }
-}
-
-/// Picks the value for `minor` out of `{by_minor: {minor: value}}`; any other value is for all minors.
-#[must_use]
-pub(super) fn by_minor(value: &Value, minor: KubernetesMinor) -> Option<&Value> {
-    match value.get("by_minor").and_then(Value::as_object) {
-        None => Some(value),
-        Some(table) => table
-            .iter()
-            .filter_map(|(from, value)| Some((from.parse::<KubernetesMinor>().ok()?, value)))
-            .filter(|(from, _)| *from <= minor)
-            .max_by_key(|(from, _)| *from)
-            .map(|(_, value)| value),
     }
 }
 

@@ -17,6 +17,7 @@ mod fixtures;
 mod hostile;
 mod judges;
 mod known;
+mod layers;
 mod mutations;
 mod oracle;
 mod own_output;
