@@ -39,7 +39,12 @@ impl ProfileDocument {
     pub fn built_in(name: &str) -> Option<Self> {
         let value = embedded::profile(name)?;
         let text = DocumentText::BuiltIn(format!("profiles/{name}.yaml"));
-        Some(Self::read(text, name, value).expect("the tests read every built-in profile"))
+        let mut document = Self::read(text, name, value).expect("the tests read every built-in profile");
+        // The table of the minors decides that a profile fits the minors that it is the default of.
+        if let Some(to) = document.kubernetes.as_mut().and_then(|range| range.to.as_mut()) {
+            *to = KubernetesMinor::newest_with_default(name).map_or(*to, |newest| newest.max(*to));
+        }
+        Some(document)
     }
 
     /// Reads a document. `fallback_name` is its name where it states none.
