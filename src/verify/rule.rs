@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::Evidence;
+use crate::profile::ArgumentTable;
 
 /// What decides a control. Written as a mapping with one key:
 ///
@@ -73,10 +74,28 @@ pub enum Must {
     Have(Vec<String>),
     /// A list with none of these.
     Lack(Vec<String>),
-    /// A list that is not empty, with nothing but these.
-    BeWithin(Vec<String>),
+    /// A list that is not empty, with nothing but the names of a table.
+    BeWithin(NameList),
     /// An address at which only the node itself is served (`true`), with or without a port; not one (`false`).
     BeLocal(bool),
+}
+
+/// Names that another table lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NameList {
+    /// The cipher suites that the benchmarks take for strong, which `apply` keeps too.
+    StrongCipherSuites,
+}
+
+impl NameList {
+    /// Returns the names.
+    #[must_use]
+    pub fn names(self) -> &'static [String] {
+        match self {
+            Self::StrongCipherSuites => &ArgumentTable::get().strong_cipher_suites,
+        }
+    }
 }
 
 /// Modes and owners of files.

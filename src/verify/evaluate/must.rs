@@ -22,9 +22,9 @@ impl Must {
             Self::Have(wanted) => wanted.iter().all(listed),
             Self::Lack(unwanted) => !unwanted.iter().any(listed),
             Self::BeLocal(local) => last.is_some_and(is_local) == *local,
-            Self::BeWithin(known) => {
-                items.is_some_and(|items| !items.is_empty() && items.iter().all(|item| known.contains(item)))
-            }
+            Self::BeWithin(known) => items.is_some_and(|items| {
+                !items.is_empty() && items.iter().all(|item| known.names().contains(item))
+            }),
         }
     }
 
@@ -45,7 +45,7 @@ impl Must {
             Self::AtLeast(least) => format!("{name} is at least {least}"),
             Self::Have(wanted) => format!("{name} has {}", wanted.join(", ")),
             Self::Lack(unwanted) => format!("{name} does not have {}", unwanted.join(", ")),
-            Self::BeWithin(known) => format!("{name} has nothing but {}", known.join(", ")),
+            Self::BeWithin(known) => format!("{name} has nothing but {}", known.names().join(", ")),
             Self::BeLocal(true) => format!("{name} is an address of the node alone"),
             Self::BeLocal(false) => format!("{name} is no address of the node alone"),
         }
@@ -72,6 +72,7 @@ fn same(text: &str, wanted: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verify::rule::NameList;
 
     fn fits(must: &Must, text: &str) -> bool {
         let items: Vec<String> = text.split(',').map(str::to_owned).collect();
@@ -116,7 +117,9 @@ mod tests {
         assert!(fits(&rbac, "Node,RBAC") && !fits(&rbac, "RBAC") && !rbac.fits(None));
         let lack = Must::Lack(vec!["AlwaysAllow".into()]);
         assert!(fits(&lack, "Node,RBAC") && !fits(&lack, "Node,AlwaysAllow,RBAC") && lack.fits(None));
-        let strong = Must::BeWithin(vec!["A".into(), "B".into()]);
-        assert!(fits(&strong, "A") && !fits(&strong, "A,C") && !strong.fits(None) && !strong.fits(Some(&[])));
+        let strong = Must::BeWithin(NameList::StrongCipherSuites);
+        let good = "TLS_AES_128_GCM_SHA256,TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384";
+        assert!(fits(&strong, good) && !fits(&strong, &format!("{good},TLS_RSA_WITH_AES_128_GCM_SHA256")));
+        assert!(!strong.fits(None) && !strong.fits(Some(&[])));
     }
 }
