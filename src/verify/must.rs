@@ -1,20 +1,43 @@
-//! What a value has to be.
+//! The requirements that rules make of a value.
 
 use std::net::IpAddr;
 
+use serde::Deserialize;
+
 use crate::kubernetes::flag_values;
-use crate::verify::rule::Must;
+
+/// The requirement that a rule makes of a value. Exactly one is given.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Must {
+    /// The value is this; booleans are read as Go reads them, durations are compared by their length.
+    Be(String),
+    /// The value is not this.
+    NotBe(String),
+    /// The value is set and not empty (`true`), or not set (`false`).
+    BeSet(bool),
+    /// The value is a number of at least this.
+    AtLeast(i64),
+    /// The value is a list with each of these.
+    Have(Vec<String>),
+    /// The value is a list with none of these.
+    Lack(Vec<String>),
+    /// The value is a list that is not empty and has only these.
+    BeWithin(Vec<String>),
+    /// The value is a loopback address, with or without a port (`true`); it is not one (`false`).
+    BeLocal(bool),
+}
 
 impl Must {
-    /// Tells whether a value is as it has to be; `None` is one that is not set. Of several the last counts, but for
-    /// what is asked of a list.
+    /// Tells whether a value meets the requirement; `None` is a value that is not set. The last item counts, except for
+    /// requirements on a list, for which all items count.
     #[must_use]
-    pub fn fits(&self, items: Option<&[String]>) -> bool {
+    pub fn is_met_by(&self, items: Option<&[String]>) -> bool {
         let last = items.and_then(<[String]>::last).map(String::as_str);
         let listed = |wanted: &String| items.unwrap_or_default().iter().any(|item| item == wanted);
         match self {
-            Self::Be(wanted) => last.is_some_and(|text| same(text, wanted)),
-            Self::NotBe(wanted) => !last.is_some_and(|text| same(text, wanted)),
+            Self::Be(wanted) => last.is_some_and(|text| is_same(text, wanted)),
+            Self::NotBe(wanted) => !last.is_some_and(|text| is_same(text, wanted)),
             Self::BeSet(set) => last.is_some_and(|text| !text.is_empty()) == *set,
             Self::AtLeast(least) => {
                 last.and_then(flag_values::integer).is_some_and(|value| value >= i128::from(*least))
@@ -28,15 +51,15 @@ impl Must {
         }
     }
 
-    /// Tells whether it is asked of a list.
+    /// Tells whether the requirement is on a list.
     #[must_use]
-    pub fn is_of_list(&self) -> bool {
+    pub fn takes_list(&self) -> bool {
         matches!(self, Self::Have(_) | Self::Lack(_) | Self::BeWithin(_))
     }
 
-    /// Says what `name` has to be.
+    /// Describes what the value `name` has to be.
     #[must_use]
-    pub fn words(&self, name: &str) -> String {
+    pub fn describe(&self, name: &str) -> String {
         match self {
             Self::Be(wanted) => format!("{name} is {wanted}"),
             Self::NotBe(unwanted) => format!("{name} is not {unwanted}"),
@@ -52,18 +75,18 @@ impl Must {
     }
 }
 
-/// An address of the loopback interface, with or without a port.
+/// Tells whether a text is an address of the loopback interface, with or without a port.
 fn is_local(text: &str) -> bool {
     let host = text.rsplit_once(':').map_or(text, |(host, _)| host);
     let bare = |text: &str| text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     let is_loopback =
         |text: &str| text == "localhost" || bare(text).is_ok_and(|address| address.is_loopback());
-    // `::1` is an address as a whole, `[::1]:80` and `127.0.0.1:80` have a port.
+    // `::1` has no port; `[::1]:80` and `127.0.0.1:80` have one.
     is_loopback(text) || (bare(text).is_err() && is_loopback(host))
 }
 
-/// The same text, or the same boolean or duration as Go reads them.
-fn same(text: &str, wanted: &str) -> bool {
+/// Tells whether two texts are equal, or are the same boolean or duration as Go reads them.
+fn is_same(text: &str, wanted: &str) -> bool {
     let booleans = || Some(flag_values::boolean(text)? == flag_values::boolean(wanted)?);
     let durations = || Some(flag_values::duration(text)? == flag_values::duration(wanted)?);
     text == wanted || booleans() == Some(true) || durations() == Some(true)
@@ -73,50 +96,57 @@ fn same(text: &str, wanted: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn fits(must: &Must, text: &str) -> bool {
+    fn is_met(must: &Must, text: &str) -> bool {
         let items: Vec<String> = text.split(',').map(str::to_owned).collect();
-        must.fits(Some(&items))
+        must.is_met_by(Some(&items))
     }
 
     #[test]
     fn values_are_read_as_go_reads_them() {
         let off = Must::Be("false".into());
-        assert!(fits(&off, "false") && fits(&off, "F") && fits(&off, "0"));
-        assert!(!fits(&off, "true") && !fits(&off, "") && !off.fits(None));
+        assert!(is_met(&off, "false") && is_met(&off, "F") && is_met(&off, "0"));
+        assert!(!is_met(&off, "true") && !is_met(&off, "") && !off.is_met_by(None));
         let never = Must::NotBe("0".into());
-        assert!(fits(&never, "4h0m0s") && fits(&never, "5m") && never.fits(None));
-        assert!(!fits(&never, "0s") && !fits(&never, "0") && !fits(&never, "0h0m"));
+        assert!(is_met(&never, "4h0m0s") && is_met(&never, "5m") && never.is_met_by(None));
+        assert!(!is_met(&never, "0s") && !is_met(&never, "0") && !is_met(&never, "0h0m"));
         let days = Must::AtLeast(30);
-        assert!(fits(&days, "30") && fits(&days, "7,90"));
-        assert!(!fits(&days, "90,7") && !fits(&days, "x") && !days.fits(None));
-        assert!(Must::BeSet(true).fits(Some(&["a".into()])) && !fits(&Must::BeSet(true), ""));
-        assert!(Must::BeSet(false).fits(None) && !fits(&Must::BeSet(false), "a"));
+        assert!(is_met(&days, "30") && is_met(&days, "7,90"));
+        assert!(!is_met(&days, "90,7") && !is_met(&days, "x") && !days.is_met_by(None));
+        assert!(Must::BeSet(true).is_met_by(Some(&["a".into()])) && !is_met(&Must::BeSet(true), ""));
+        assert!(Must::BeSet(false).is_met_by(None) && !is_met(&Must::BeSet(false), "a"));
     }
 
     #[test]
-    fn the_node_alone_is_reached_by_the_loopback_interface() {
+    fn local_addresses_are_those_of_the_loopback_interface() {
         let local = Must::BeLocal(true);
         for text in
             ["127.0.0.1", "127.0.0.1:10249", "localhost", "localhost:1", "::1", "[::1]", "[::1]:10249"]
         {
-            assert!(fits(&local, text), "{text}");
-            assert!(!fits(&Must::BeLocal(false), text), "{text}");
+            assert!(is_met(&local, text), "{text}");
+            assert!(!is_met(&Must::BeLocal(false), text), "{text}");
         }
         for text in
             ["0.0.0.0", "0.0.0.0:10249", "::", "[::]:1", ":10249", "", "10.0.0.1", "::1:0", "127.0.0.1.x"]
         {
-            assert!(!fits(&local, text), "{text}");
+            assert!(!is_met(&local, text), "{text}");
         }
-        assert!(!local.fits(None));
+        assert!(!local.is_met_by(None));
     }
 
     #[test]
-    fn lists_are_looked_at_as_a_whole() {
+    fn all_items_of_a_list_count() {
         let rbac = Must::Have(vec!["RBAC".into(), "Node".into()]);
-        assert!(fits(&rbac, "Node,RBAC") && !fits(&rbac, "RBAC") && !rbac.fits(None));
+        assert!(is_met(&rbac, "Node,RBAC") && !is_met(&rbac, "RBAC") && !rbac.is_met_by(None));
         let lack = Must::Lack(vec!["AlwaysAllow".into()]);
-        assert!(fits(&lack, "Node,RBAC") && !fits(&lack, "Node,AlwaysAllow,RBAC") && lack.fits(None));
+        assert!(
+            is_met(&lack, "Node,RBAC") && !is_met(&lack, "Node,AlwaysAllow,RBAC") && lack.is_met_by(None)
+        );
         let strong = Must::BeWithin(vec!["A".into(), "B".into()]);
-        assert!(fits(&strong, "A") && !fits(&strong, "A,C") && !strong.fits(None) && !strong.fits(Some(&[])));
+        assert!(
+            is_met(&strong, "A")
+                && !is_met(&strong, "A,C")
+                && !strong.is_met_by(None)
+                && !strong.is_met_by(Some(&[]))
+        );
     }
 }

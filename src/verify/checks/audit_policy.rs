@@ -1,31 +1,35 @@
-//! The audit policy: is there one that records (3.2.1), and does it record what matters (3.2.2)?
+//! Checks the audit policy: whether the API server has a policy that records requests (3.2.1), and whether the policy
+//! covers the key security concerns (3.2.2).
 //!
-//! Source: pkg/audit/policy/checker.go of k8s.io/apiserver: the first rule that fits a request decides.
+//! Source: pkg/audit/policy/checker.go of k8s.io/apiserver: the first rule that matches a request decides.
 
-use super::{FlagFile, read};
+use super::flag;
+use super::flag_file::FlagFile;
 use crate::error::{Place, Result};
 use crate::kubernetes::object::{self, ObjectFile};
 use crate::kubernetes::yaml::YamlNode;
 use crate::preflight::audit;
-use crate::verify::rule::{Must, RuleOutcome, RuleResult};
-use crate::verify::{Evidence, NodeFacts, evaluate};
+use crate::verify::evidence::Evidence;
+use crate::verify::facts::NodeFacts;
+use crate::verify::must::Must;
+use crate::verify::rule_result::{RuleOutcome, RuleResult};
 
 const SERVER: &str = "kube-apiserver";
 
-/// A request as far as a policy looks at it. Who asks is nobody in particular.
+/// A request, reduced to what a policy matches. The user is any authenticated user.
 struct ApiRequest {
     group: &'static str,
     resource: &'static str,
     subresource: &'static str,
     verbs: &'static [&'static str],
-    /// Whether its body is a secret, which a log must not have.
+    /// Whether its body is secret, so that a log must not contain it.
     secret: bool,
 }
 
 const WRITES: &[&str] = &["create", "update", "patch", "delete"];
 const ALL: &[&str] = &["get", "list", "create", "update", "patch", "delete"];
 
-/// What a policy has to record at least the metadata of, as the benchmark lists it under 3.2.2.
+/// The requests of which a policy has to record at least the metadata, as the benchmark lists them under 3.2.2.
 const CONCERNS: [ApiRequest; 10] = [
     ApiRequest { group: "", resource: "secrets", subresource: "", verbs: ALL, secret: true },
     ApiRequest { group: "", resource: "configmaps", subresource: "", verbs: ALL, secret: true },
@@ -69,25 +73,26 @@ const CONCERNS: [ApiRequest; 10] = [
     },
 ];
 
-/// A policy that the API server reads.
+/// The policy that the API server reads.
 struct AuditPolicy {
     document: ObjectFile,
     file: String,
-    set: Vec<Evidence>,
+    /// Evidence of the flag that names the file.
+    flag: Vec<Evidence>,
 }
 
-/// There is an audit policy, it records something, and its events go somewhere (3.2.1).
-pub(super) fn policy(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
+/// Checks that there is an audit policy that records requests, and a log or webhook for its events (3.2.1).
+pub(super) fn check_policy(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
     let expected = "the API server has an audit policy that records, and a log for it";
     let policy = match find(facts, expected)? {
         Ok(policy) => policy,
-        Err(judgement) => return Ok(judgement),
+        Err(result) => return Ok(result),
     };
-    let log = evaluate::flag(facts, SERVER, "audit-log-path", Must::BeSet(true))?;
-    let webhook = evaluate::flag(facts, SERVER, "audit-webhook-config-file", Must::BeSet(true))?;
+    let log = flag::check_by_name(facts, SERVER, "audit-log-path", Must::BeSet(true))?;
+    let webhook = flag::check_by_name(facts, SERVER, "audit-webhook-config-file", Must::BeSet(true))?;
     let root = &policy.document.root;
     let records = audit::records(root, object::items(root, "rules"));
-    let mut evidence = policy.set.clone();
+    let mut evidence = policy.flag.clone();
     let actual = if !records {
         evidence.push(policy.evidence("no rule of it records anything", root));
         "the policy records nothing"
@@ -95,35 +100,35 @@ pub(super) fn policy(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResul
         evidence.extend(log.evidence.clone());
         "the policy has no log"
     } else {
-        evidence.push(policy.evidence(&format!("it has {} rules", root_rules(root).count()), root));
+        evidence.push(policy.evidence(&format!("it has {} rules", rules(root).count()), root));
         evidence.extend(if log.outcome == RuleOutcome::Met { log.evidence } else { webhook.evidence });
         return Ok(RuleResult::met(true, expected, "a policy that records, and a log", evidence));
     };
     Ok(RuleResult::met(false, expected, actual, evidence))
 }
 
-/// It records what matters, and no secrets (3.2.2).
-pub(super) fn coverage(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
+/// Checks that the policy records the key security concerns, and no secrets (3.2.2).
+pub(super) fn check_coverage(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
     let expected = "metadata of every request for Secrets, ConfigMaps and TokenReviews, and no bodies of them; of every change of Pods and Deployments; of exec, attach, portforward and proxy";
     let policy = match find(facts, expected)? {
         Ok(policy) => policy,
-        Err(judgement) => return Ok(judgement),
+        Err(result) => return Ok(result),
     };
     let root = &policy.document.root;
-    let (mut gaps, mut evidence) = (Vec::new(), policy.set.clone());
+    let (mut gaps, mut evidence) = (Vec::new(), policy.flag.clone());
     for request in &CONCERNS {
         let name = [request.resource, request.subresource].join("/");
         let name = name.trim_end_matches('/');
         let decided: Vec<(&str, Option<&YamlNode>)> = request
             .verbs
             .iter()
-            .map(|verb| (*verb, root_rules(root).find(|rule| fits(rule, request, verb))))
+            .map(|verb| (*verb, rules(root).find(|rule| matches_request(rule, request, verb))))
             .collect();
-        let is_dark =
+        let is_unrecorded =
             |(_, rule): &&(&str, Option<&YamlNode>)| rule.is_none_or(|rule| !audit::is_recorded(root, rule));
-        let dark: Vec<_> = decided.iter().filter(is_dark).collect();
-        if let Some((_, rule)) = dark.first() {
-            let verbs: Vec<&str> = dark.iter().map(|(verb, _)| *verb).collect();
+        let unrecorded: Vec<_> = decided.iter().filter(is_unrecorded).collect();
+        if let Some((_, rule)) = unrecorded.first() {
+            let verbs: Vec<&str> = unrecorded.iter().map(|(verb, _)| *verb).collect();
             gaps.push(format!("{name} ({})", verbs.join(", ")));
             evidence.push(
                 policy.evidence(
@@ -153,19 +158,18 @@ pub(super) fn coverage(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleRes
     ))
 }
 
-/// Finds the policy that the API server reads; a judgement where there is none.
+/// Finds the policy that the API server reads; without one, returns the result of the check.
 fn find(facts: &NodeFacts<'_>, expected: &str) -> Result<std::result::Result<AuditPolicy, RuleResult>> {
-    let (path, set) = match read(facts, SERVER, "audit-policy-file", expected)? {
-        FlagFile::File { path, bytes, evidence } => ((path, bytes), evidence),
-        FlagFile::Judged(judgement) => return Ok(Err(judgement)),
+    let (path, bytes, flag) = match FlagFile::read(facts, SERVER, "audit-policy-file", expected)? {
+        FlagFile::Found { path, bytes, evidence } => (path, bytes, evidence),
+        FlagFile::Missing(result) => return Ok(Err(result)),
     };
-    let (path, bytes) = path;
     let usable = |document| match audit::refusal(&facts.node, &path, &document) {
         None => Ok(document),
         Some(fault) => Err(fault),
     };
     match ObjectFile::read(&bytes).and_then(usable) {
-        Ok(document) => Ok(Ok(AuditPolicy { document, file: path.to_string(), set })),
+        Ok(document) => Ok(Ok(AuditPolicy { document, file: path.to_string(), flag })),
         Err(fault) => {
             let place = Place { file: path.to_string(), position: Some(fault.position) };
             let evidence = vec![Evidence { text: fault.message, place: Some(place) }];
@@ -183,19 +187,19 @@ impl AuditPolicy {
     }
 }
 
-fn root_rules(root: &YamlNode) -> impl Iterator<Item = &YamlNode> {
+fn rules(root: &YamlNode) -> impl Iterator<Item = &YamlNode> {
     object::items(root, "rules").iter()
 }
 
-/// Tells whether a rule fits a request of somebody who is in no special group, in any namespace.
-fn fits(rule: &YamlNode, request: &ApiRequest, verb: &str) -> bool {
+/// Tells whether a rule matches a request of a user who is in no special group, in any namespace.
+fn matches_request(rule: &YamlNode, request: &ApiRequest, verb: &str) -> bool {
     let has =
         |name: &str, word: &str| object::items(rule, name).iter().any(|item| object::content(item) == word);
     let given = |name: &str| !object::items(rule, name).is_empty();
-    // Who asks for a kind in all namespaces, or for one that is in none, names none.
-    let is_in_none = verb == "list" || request.resource == "tokenreviews";
+    // A list of all namespaces and a request for a cluster-scoped kind name no namespace.
+    let has_no_namespace = verb == "list" || request.resource == "tokenreviews";
     if given("users")
-        || (given("namespaces") && !(is_in_none && has("namespaces", "")))
+        || (given("namespaces") && !(has_no_namespace && has("namespaces", "")))
         || (given("userGroups") && !has("userGroups", "system:authenticated"))
     {
         return false;
@@ -206,11 +210,11 @@ fn fits(rule: &YamlNode, request: &ApiRequest, verb: &str) -> bool {
     if !given("resources") {
         return !given("nonResourceURLs");
     }
-    object::items(rule, "resources").iter().any(|group| fits_group(group, request))
+    object::items(rule, "resources").iter().any(|group| matches_group(group, request))
 }
 
-fn fits_group(group: &YamlNode, request: &ApiRequest) -> bool {
-    // Since 1.36 a group may be all of them.
+fn matches_group(group: &YamlNode, request: &ApiRequest) -> bool {
+    // Since 1.36 `*` matches every group.
     let name = object::text(group, "group");
     if !(name == request.group || name == "*") || !object::items(group, "resourceNames").is_empty() {
         return false;
@@ -222,7 +226,7 @@ fn fits_group(group: &YamlNode, request: &ApiRequest) -> bool {
             match (resource, subresource) {
                 ("*", "") => true,
                 ("*", subresource) => subresource == request.subresource,
-                // Of itself too, whatever the documentation says.
+                // It matches the resource itself too, although the documentation excludes it.
                 (resource, "*") => resource == request.resource,
                 pair => pair == (request.resource, request.subresource),
             }
