@@ -37,3 +37,41 @@ impl NodeFacts<'_> {
         Ok(Scan { scanner, benchmark: benchmark.to_owned(), predictions })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::scanner::{CheckKind, Scanner, check};
+    use crate::verify::control::controls;
+
+    /// The number of checks in section 5 of each benchmark, counted in the scanners' own files.
+    #[test]
+    fn every_control_of_a_scanners_benchmark_is_found() {
+        for (scanner, name, in_policies) in [
+            (Scanner::KubeBench, "1.23", 0),
+            (Scanner::KubeBench, "1.24", 0),
+            (Scanner::KubeBench, "1.7", 0),
+            (Scanner::KubeBench, "1.8", 0),
+            (Scanner::KubeBench, "1.9", 4),
+            (Scanner::SecurityScan, "1.23", 0),
+            (Scanner::SecurityScan, "1.24", 0),
+            (Scanner::SecurityScan, "1.7", 1),
+            (Scanner::SecurityScan, "1.8", 1),
+            (Scanner::SecurityScan, "1.9", 4),
+            (Scanner::SecurityScan, "1.10", 10),
+            (Scanner::SecurityScan, "1.11", 12),
+            (Scanner::SecurityScan, "1.12", 11),
+        ] {
+            let mut checked = 0;
+            for control in controls(name).unwrap() {
+                let Some(check) = check(scanner, name, &control.id) else {
+                    assert_eq!((name, control.name.as_str()), ("1.11", "kubelet-ip-address-deny"));
+                    continue;
+                };
+                let is_policy = control.id.to_string().starts_with("5.");
+                checked += usize::from(is_policy && check.does == CheckKind::Checks);
+                assert!(check.does == CheckKind::Checks || !check.can_fail, "{check:?}");
+            }
+            assert_eq!(checked, in_policies, "{scanner} {name}");
+        }
+    }
+}
