@@ -24,7 +24,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &ExplainArguments, ui: &m
         warn!("{error}: who sets what here is not known");
     }
     // What counts is what is configured; what K3s logged when it last started is for verify.
-    let facts = NodeFacts::of(node, context.owner, K3sLog::default());
+    let facts = NodeFacts::new(node, context.owner, K3sLog::default());
     let benchmark = given(arguments.benchmark.as_ref()).unwrap_or_else(|| context.profile.benchmark.clone());
     let here = ExplainedNode {
         facts: &facts,

@@ -38,7 +38,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &VerifyArguments, ui: &mu
         }
         None => K3sLog::read(&root),
     };
-    let facts = with_live(NodeFacts::of(node, context.owner, journal), arguments.live)?;
+    let facts = with_live(NodeFacts::new(node, context.owner, journal), arguments.live)?;
     // Scanners and K3s' guides write k3s-cis-1.9.
     let benchmark = given(arguments.benchmark.as_ref())
         .map(|name| name.strip_prefix("k3s-cis-").unwrap_or(&name).to_owned());

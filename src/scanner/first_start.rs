@@ -1,12 +1,12 @@
-//! What K3s will make and log at its first start.
+//! Forecasts the files that K3s creates, and the lines that it logs, at its first start.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::ScannedNode;
-use super::table::DATA_DIR;
+use super::path::DATA_DIR;
+use super::scanned_node::ScannedNode;
 use crate::Role;
 use crate::embedded;
 use crate::k3s::EffectiveConfig;
@@ -18,14 +18,14 @@ use crate::version::KubernetesMinor;
 const COMPONENTS: [&str; 5] =
     ["kube-apiserver", "kube-scheduler", "kube-controller-manager", "kube-proxy", "kubelet"];
 
-/// What K3s will make at a path.
+/// A file or directory that K3s creates.
 #[derive(Debug, Clone)]
 pub(super) struct ForecastFile {
     /// Its mode.
     pub(super) mode: FileMode,
     /// Whether it is a directory.
     pub(super) directory: bool,
-    /// Its text, where anybody reads it.
+    /// Its text, if a scanner reads it.
     pub(super) text: String,
 }
 
@@ -33,11 +33,11 @@ pub(super) struct ForecastFile {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct FirstStartRow {
-    /// The only role in which K3s makes it.
+    /// The only role in which K3s creates it.
     role: Option<Role>,
-    /// The first minor of which it does.
+    /// The first minor that creates it.
     from: Option<KubernetesMinor>,
-    /// Whether it does so only with embedded etcd.
+    /// Whether K3s creates it only with embedded etcd.
     #[serde(default)]
     etcd: bool,
     #[serde(default)]
@@ -48,35 +48,35 @@ struct FirstStartRow {
     text: String,
 }
 
-/// Returns what K3s will make, by path.
-pub(super) fn files(seen: &ScannedNode<'_>) -> BTreeMap<String, ForecastFile> {
+/// Returns the files that K3s creates, by path.
+pub(super) fn files(node: &ScannedNode<'_>) -> BTreeMap<String, ForecastFile> {
     static ROWS: LazyLock<Vec<FirstStartRow>> = LazyLock::new(|| embedded::table("first-start"));
-    let mut made = BTreeMap::new();
-    let path_of = |path: &str| match path.strip_prefix('/') {
+    let mut files = BTreeMap::new();
+    let absolute = |path: &str| match path.strip_prefix('/') {
         Some(_) => path.to_owned(),
-        None => seen.data_dir.join(path).to_string(),
+        None => node.data_dir.join(path).to_string(),
     };
-    let here = ROWS.iter().filter(|row| {
-        row.role.is_none_or(|role| role == seen.role)
-            && seen.minor.is_within(row.from, None)
-            && (seen.etcd || !row.etcd)
+    let rows = ROWS.iter().filter(|row| {
+        row.role.is_none_or(|role| role == node.role)
+            && node.minor.is_within(row.from, None)
+            && (node.etcd || !row.etcd)
     });
-    for row in here {
-        // The tests read every mode.
+    for row in rows {
+        // A test reads every mode.
         let Ok(mode) = row.mode.parse::<FileMode>() else { continue };
-        let text = row.text.replace(DATA_DIR, seen.data_dir.as_str());
-        let one = ForecastFile { mode, directory: row.directory, text };
-        made.extend(row.paths.iter().map(|path| (path_of(path), one.clone())));
+        let text = row.text.replace(DATA_DIR, node.data_dir.as_str());
+        let file = ForecastFile { mode, directory: row.directory, text };
+        files.extend(row.paths.iter().map(|path| (absolute(path), file.clone())));
     }
-    if let Some(text) = kubelet::default_config(seen.minor, seen.data_dir) {
-        let path = path_of(&format!("{}/{}", kubelet::DROP_INS, kubelet::DEFAULTS));
-        made.insert(path, ForecastFile { mode: FileMode::PRIVATE_FILE, directory: false, text });
+    if let Some(text) = kubelet::default_config(node.minor, node.data_dir) {
+        let path = absolute(&format!("{}/{}", kubelet::DROP_INS, kubelet::DEFAULTS));
+        files.insert(path, ForecastFile { mode: FileMode::PRIVATE_FILE, directory: false, text });
     }
-    made
+    files
 }
 
-/// Returns the lines that K3s will log when it starts its components: each with its flags, in K3s' order. Their time is
-/// Go's zero, since there is none yet.
+/// Returns the lines that K3s logs when it starts its components: each component with its flags, in the order of K3s. The
+/// time of the lines is Go's zero time.
 #[must_use]
 pub fn forecast_journal(effective: &EffectiveConfig) -> String {
     let line = |message: &str| {
@@ -86,7 +86,7 @@ pub fn forecast_journal(effective: &EffectiveConfig) -> String {
     let started = COMPONENTS.iter().filter_map(|name| Some((name, effective.components.get(*name)?)));
     let mut journal: String =
         started.map(|(name, flags)| line(&format!("Running {name} {}", flags.join(" ")))).collect();
-    // What K3s says when it makes the first member (pkg/cluster/managed.go).
+    // K3s logs this line when it creates the first member (pkg/cluster/managed.go).
     let etcd = effective
         .components
         .get("kube-apiserver")
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_mode_is_one() {
+    fn every_mode_is_valid() {
         let rows: Vec<FirstStartRow> = embedded::table("first-start");
         assert!(rows.iter().all(|row| row.mode.parse::<FileMode>().is_ok()));
     }

@@ -16,7 +16,7 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
-use super::{ControlVerdict, Status, VerifyReport};
+use super::report::{ControlVerdict, Status, VerifyReport};
 use crate::Role;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::profile::{ControlId, describe};

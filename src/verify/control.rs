@@ -9,28 +9,27 @@ use super::rule::ControlRule;
 use crate::Role;
 use crate::embedded;
 use crate::error::{Error, ErrorKind, Result};
-use crate::profile::ControlId;
+use crate::profile::{ControlId, built_in_names};
 
-/// The benchmarks that are known, oldest first: CIS took up its own numbering after Kubernetes 1.24.
-const BENCHMARKS: [&str; 10] = ["1.23", "1.24", "1.7", "1.8", "1.9", "1.10", "1.11", "1.12", "2.0", "2.1"];
-
-/// Returns the benchmarks that are known, oldest first.
+/// Returns the known benchmarks, oldest first: those for which there is a built-in profile.
 #[must_use]
 pub fn benchmarks() -> &'static [&'static str] {
+    static BENCHMARKS: LazyLock<Vec<&str>> =
+        LazyLock::new(|| built_in_names().into_iter().filter_map(|name| name.strip_prefix("cis-")).collect());
     &BENCHMARKS
 }
 
-/// Something that may change from benchmark to benchmark.
+/// A value that may differ between benchmarks.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 enum ByBenchmark<T> {
-    /// The first benchmark of each value; `null` for none any more.
+    /// Each value with the first benchmark that has it; `null` from the benchmark on that has none.
     Changing(BTreeMap<BenchmarkIndex, Option<T>>),
-    /// The same in all of them.
+    /// The same value in every benchmark.
     Always(T),
 }
 
-/// The place of a benchmark in [`BENCHMARKS`].
+/// The index of a benchmark in [`benchmarks`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 struct BenchmarkIndex(usize);
@@ -39,9 +38,10 @@ impl TryFrom<String> for BenchmarkIndex {
     type Error = String;
 
     fn try_from(name: String) -> std::result::Result<Self, String> {
-        let at = BENCHMARKS.iter().position(|known| *known == name);
-        at.map(Self)
-            .ok_or_else(|| format!("there is no benchmark {name:?}; there are {}", BENCHMARKS.join(", ")))
+        let index = benchmarks().iter().position(|known| *known == name);
+        index
+            .map(Self)
+            .ok_or_else(|| format!("there is no benchmark {name:?}; there are {}", benchmarks().join(", ")))
     }
 }
 
@@ -67,7 +67,7 @@ struct ControlRow {
     automated: ByBenchmark<bool>,
     #[serde(default = "every_role")]
     roles: Vec<Role>,
-    judge: ByBenchmark<ControlRule>,
+    rule: ByBenchmark<ControlRule>,
     remedy: String,
 }
 
@@ -79,31 +79,31 @@ fn every_role() -> Vec<Role> {
     vec![Role::Server, Role::Agent]
 }
 
-/// A control as one benchmark has it.
+/// A control in one benchmark.
 #[derive(Debug, Clone)]
 pub struct Control {
-    /// Its own name, the same in every benchmark.
+    /// Its name, the same in every benchmark.
     pub name: String,
     /// Its number.
     pub id: ControlId,
-    /// Our own short title.
+    /// The short title of k3s-harden.
     pub title: String,
     /// Its profile level, 1 or 2.
     pub level: u8,
-    /// Whether the benchmark has it decided by a program.
+    /// Whether the benchmark marks it as automated.
     pub automated: bool,
-    /// The roles that it is about.
+    /// The roles of the nodes to which it applies.
     pub roles: Vec<Role>,
-    /// What decides it.
+    /// The rule that decides it.
     pub rule: ControlRule,
-    /// What to do where it is not met.
+    /// How to meet it.
     pub remedy: String,
 }
 
 /// Returns the controls of a benchmark by number.
 ///
 /// # Errors
-/// [`ErrorKind::BadInput`] for a benchmark that is not known.
+/// [`ErrorKind::BadInput`] for an unknown benchmark.
 pub fn controls(benchmark: &str) -> Result<Vec<Control>> {
     static ROWS: LazyLock<BTreeMap<String, ControlRow>> =
         LazyLock::new(|| embedded::table("benchmark-controls"));
@@ -111,7 +111,7 @@ pub fn controls(benchmark: &str) -> Result<Vec<Control>> {
         .map_err(|message| Error::new(ErrorKind::BadInput, message))?;
     let mut controls = Vec::new();
     for (name, row) in ROWS.iter() {
-        let (Some(id), Some(rule)) = (row.ids.at(at), row.judge.at(at)) else { continue };
+        let (Some(id), Some(rule)) = (row.ids.at(at), row.rule.at(at)) else { continue };
         controls.push(Control {
             name: name.clone(),
             id: id.parse()?,
@@ -135,8 +135,8 @@ mod tests {
     use crate::kubernetes::component_flags;
     use crate::profile::ProfileRequest;
 
-    /// How many controls each benchmark has: as many as security-scan's definitions for K3s (2.0: the general one of
-    /// kube-bench; 2.1: K3s' assessment), and in 1.11 also 4.2.15, which the general one of kube-bench has.
+    /// The number of controls of each benchmark: that of security-scan's definitions for K3s (2.0: kube-bench's general
+    /// definition; 2.1: K3s' assessment), and in 1.11 also 4.2.15, which kube-bench's general definition has.
     const COUNTS: [(&str, usize); 10] = [
         ("1.23", 125),
         ("1.24", 125),
@@ -179,10 +179,10 @@ mod tests {
     #[test]
     fn rows_are_whole_and_used() {
         let mut used = BTreeSet::new();
-        for benchmark in BENCHMARKS {
+        for benchmark in benchmarks() {
             for control in controls(benchmark).unwrap() {
-                let by_hand = matches!(control.rule, ControlRule::Manual(_));
-                assert!(!(control.automated && by_hand), "{benchmark} {} {}", control.id, control.name);
+                let is_manual = matches!(control.rule, ControlRule::Manual(_));
+                assert!(!(control.automated && is_manual), "{benchmark} {} {}", control.id, control.name);
                 assert!(control.title.len() <= 60 && !control.title.ends_with('.'), "{}", control.title);
                 assert!((1..=2).contains(&control.level) && !control.remedy.is_empty(), "{}", control.name);
                 used.insert(control.name);
@@ -198,14 +198,14 @@ mod tests {
             if let ByBenchmark::Changing(changes) = &row.automated {
                 assert!(every(changes.keys().collect()), "{}: automated where there is no number", row.title);
             }
-            if let ByBenchmark::Changing(changes) = &row.judge {
-                assert!(every(changes.keys().collect()), "{}: a judge where there is no number", row.title);
+            if let ByBenchmark::Changing(changes) = &row.rule {
+                assert!(every(changes.keys().collect()), "{}: a rule where there is no number", row.title);
             }
         }
     }
 
     #[test]
-    fn components_know_the_flags_that_they_are_judged_by() {
+    fn components_have_the_flags_of_the_rules() {
         fn check(rule: &ControlRule, name: &str) {
             match rule {
                 ControlRule::All(rules) | ControlRule::Any(rules) => {
@@ -222,7 +222,7 @@ mod tests {
                 _ => {}
             }
         }
-        for benchmark in BENCHMARKS {
+        for benchmark in benchmarks() {
             for control in controls(benchmark).unwrap() {
                 check(&control.rule, &control.name);
             }
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn profiles_and_benchmarks_number_alike() {
-        for benchmark in BENCHMARKS {
+        for benchmark in benchmarks() {
             let numbers: BTreeMap<String, String> = controls(benchmark)
                 .unwrap()
                 .into_iter()

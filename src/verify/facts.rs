@@ -1,12 +1,13 @@
-//! The node as verify sees it.
+//! The facts that verify knows about a node: its configuration, the log of K3s, the kubelet's configuration, the
+//! objects that K3s applies, and the running cluster.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use super::checks::applied::Applied;
+use super::applied::{self, AppliedObject};
 use super::cluster::Cluster;
 use crate::document::DROP_IN;
-use crate::error::{Place, Result};
+use crate::error::{Error, Place, Result};
 use crate::k3s::Datastore;
 use crate::k3s::K3sLog;
 use crate::k3s::NodeConfig;
@@ -14,26 +15,26 @@ use crate::k3s::kubelet::KubeletConfig;
 use crate::kubernetes::component_flags;
 use crate::mode::Owner;
 
-/// Everything that rules look at.
+/// The facts about a node.
 #[derive(Debug)]
 pub struct NodeFacts<'a> {
     /// The node and the configuration that is in force on it.
     pub node: NodeConfig<'a>,
-    /// Who stands for root: the owner of an image that is built without root's rights.
+    /// The owner that counts as root: 0:0, or the owner of an image that is built without root's rights.
     pub owner: Owner,
     /// Whether K3s has started on it.
     pub started: bool,
-    /// Its log.
-    pub journal: K3sLog,
+    /// The log of K3s.
+    pub log: K3sLog,
     /// The kubelet's configuration beside its flags.
     pub kubelet: Result<KubeletConfig>,
-    /// Where the cluster's state is kept.
+    /// The datastore of the cluster.
     pub datastore: Datastore,
-    /// What runs in its cluster; none where it was not asked.
+    /// The objects of the running cluster; none without `--live`.
     pub cluster: Option<Result<Cluster>>,
-    /// The objects of its manifests, once somebody has asked.
-    pub(super) manifests: OnceLock<Result<Vec<Applied>>>,
-    /// The flags of the next start by component, once somebody has asked.
+    /// The objects of the manifests, read at the first use.
+    manifests: OnceLock<Result<Vec<AppliedObject>>>,
+    /// The flags of the next start by component, computed at the first use.
     forecasts: OnceLock<BTreeMap<String, Vec<(String, String)>>>,
 }
 
@@ -42,34 +43,34 @@ pub struct NodeFacts<'a> {
 pub struct FlagsInForce {
     /// Names without dashes, and values, in their order.
     pub flags: Vec<(String, String)>,
-    /// How they are known.
-    pub known: FlagOrigin,
+    /// Where the flags are known from.
+    pub origin: FlagOrigin,
 }
 
-/// How a component's flags are known.
+/// Where a component's flags are known from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FlagOrigin {
-    /// K3s logged them, and where.
+    /// K3s logged them in this line.
     Logged(Place),
-    /// K3s will give it these when it first starts.
+    /// K3s has not started: these are the flags of its first start.
     Forecast,
-    /// K3s has started and no log says with which; with these it would start the next time.
+    /// K3s has started, but no log states the flags: these are the flags of its next start.
     NotLogged,
 }
 
 impl<'a> NodeFacts<'a> {
-    /// Gathers what is known of a node.
+    /// Collects the facts about a node; `log` is the log of K3s.
     #[must_use]
-    pub fn of(node: NodeConfig<'a>, owner: Owner, journal: K3sLog) -> Self {
-        // A log is that of a K3s that has started, be it empty.
-        let started = node.traces().started.is_some() || journal.from.is_some();
+    pub fn new(node: NodeConfig<'a>, owner: Owner, log: K3sLog) -> Self {
+        // A log comes from a K3s that has started, even if the log is empty.
+        let started = node.traces().started.is_some() || log.from.is_some();
         let kubelet = kubelet(&node);
         let datastore = datastore(&node);
         Self {
             node,
             owner,
             started,
-            journal,
+            log,
             kubelet,
             datastore,
             cluster: None,
@@ -78,43 +79,71 @@ impl<'a> NodeFacts<'a> {
         }
     }
 
-    /// Adds what runs in its cluster, or why that is not known.
+    /// Adds the objects of the running cluster, or the error of reading them.
     #[must_use]
     pub fn with_cluster(mut self, cluster: Result<Cluster>) -> Self {
         self.cluster = Some(cluster);
         self
     }
 
-    /// Returns the flags of a component: those that the running one was started with, else those that it will be.
-    #[must_use]
-    pub fn flags(&self, component: &str) -> FlagsInForce {
-        if let Some(logged) = self.journal.last(component) {
-            let file = self.journal.from.clone().unwrap_or_default();
-            let place = Place { file, position: Some((logged.line, 1)) };
-            return FlagsInForce { flags: logged.flags.clone(), known: FlagOrigin::Logged(place) };
-        }
-        let known = if self.started { FlagOrigin::NotLogged } else { FlagOrigin::Forecast };
-        FlagsInForce { flags: self.forecast(component), known }
+    /// Returns the objects of the running cluster; none without `--live`.
+    ///
+    /// # Errors
+    /// The error of reading them.
+    pub(super) fn live_cluster(&self) -> Result<Option<&Cluster>> {
+        self.cluster
+            .as_ref()
+            .map(Result::as_ref)
+            .transpose()
+            .map_err(|error| Error::new(error.kind(), error.message()))
     }
 
-    /// Returns the flags with which K3s would start a component the next time.
+    /// Returns the objects that K3s applies. The manifests are read once.
+    ///
+    /// # Errors
+    /// Any error of a manifest that exists and cannot be read.
+    pub(super) fn applied_objects(&self) -> Result<&[AppliedObject]> {
+        self.manifests.get_or_init(|| applied::read(&self.node)).as_deref().map_err(repeat_error)
+    }
+
+    /// Returns the kubelet's configuration beside its flags.
+    ///
+    /// # Errors
+    /// The error of reading it.
+    pub(super) fn kubelet_config(&self) -> Result<&KubeletConfig> {
+        self.kubelet.as_ref().map_err(repeat_error)
+    }
+
+    /// Returns the flags of a component: those that K3s logged, else those of the next start.
+    #[must_use]
+    pub fn flags(&self, component: &str) -> FlagsInForce {
+        if let Some(logged) = self.log.last(component) {
+            let file = self.log.from.clone().unwrap_or_default();
+            let place = Place { file, position: Some((logged.line, 1)) };
+            return FlagsInForce { flags: logged.flags.clone(), origin: FlagOrigin::Logged(place) };
+        }
+        let origin = if self.started { FlagOrigin::NotLogged } else { FlagOrigin::Forecast };
+        FlagsInForce { flags: self.forecast(component), origin }
+    }
+
+    /// Returns the flags that K3s gives a component at its next start.
     #[must_use]
     pub fn forecast(&self, component: &str) -> Vec<(String, String)> {
         let forecast = || {
             let effective = self.node.effective.as_ref().ok();
             let components = effective.into_iter().flat_map(|effective| &effective.components);
             components
-                .map(|(name, flags)| (name.clone(), flags.iter().map(|flag| pair(flag)).collect()))
+                .map(|(name, flags)| (name.clone(), flags.iter().map(|flag| split_flag(flag)).collect()))
                 .collect()
         };
         self.forecasts.get_or_init(forecast).get(component).cloned().unwrap_or_default()
     }
 
-    /// Returns where a flag of a component is set, if not by K3s itself.
+    /// Returns the place in the configuration that sets a flag of a component; none if K3s sets it by itself.
     #[must_use]
     pub fn place_of(&self, component: &str, name: &str) -> Option<Place> {
         self.node.place_of(component, name).or_else(|| {
-            // What K3s makes of keys of its own.
+            // K3s sets these flags from keys of its own.
             let key = match name {
                 "encryption-provider-config" => "secrets-encryption",
                 "protect-kernel-defaults" => name,
@@ -124,10 +153,19 @@ impl<'a> NodeFacts<'a> {
         })
     }
 
-    /// Returns where a flag that is not set belongs.
+    /// Returns the file into which a missing flag belongs: the drop-in of k3s-harden.
     #[must_use]
-    pub fn home() -> Place {
+    pub fn drop_in() -> Place {
         Place { file: DROP_IN.to_owned(), position: None }
+    }
+}
+
+/// Returns the same error again: every control that needs the fact reports it.
+fn repeat_error(error: &Error) -> Error {
+    let repeated = Error::new(error.kind(), error.message());
+    match error.place() {
+        Some(place) => repeated.at(place.clone()),
+        None => repeated,
     }
 }
 
@@ -138,13 +176,13 @@ fn kubelet(node: &NodeConfig<'_>) -> Result<KubeletConfig> {
     KubeletConfig::read(node.root, &node.data_dir, node.minor, &arguments, protects)
 }
 
-/// Name and value of a flag.
-fn pair(flag: &str) -> (String, String) {
+/// Splits a flag into its name and its value.
+fn split_flag(flag: &str) -> (String, String) {
     let (_, value) = flag.split_once('=').unwrap_or((flag, "true"));
     (component_flags::name_of(flag), value.to_owned())
 }
 
-/// Finds the datastore that K3s will choose, or has.
+/// Returns the datastore that K3s chooses, or has chosen.
 fn datastore(node: &NodeConfig<'_>) -> Datastore {
     Datastore::chosen(
         |key| node.value(key).is_some_and(|(text, _)| !text.is_empty()),

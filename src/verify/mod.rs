@@ -1,26 +1,35 @@
-//! Is it hardened? A verdict for every control of a benchmark, with the evidence, before or after K3s first starts.
+//! Verify: checks whether a node is hardened, before or after K3s first starts. The result is a verdict for every control
+//! of a benchmark, with evidence and remedy. A fact that cannot be read makes a control unknown, never a pass.
 //!
-//! What a control is and what decides it is data (`data/benchmark-controls.yaml`); [`NodeFacts`] is the node as verify
-//! sees it; a [`ControlRule`] looks at the facts and comes to an outcome. What could not be looked at is unknown, never a
-//! pass.
+//! The room may import scanner, preflight, document, profile, k3s, node, kubernetes and the ground files. Its files build
+//! on one another in this order: evidence, date and must; rule, rule_result, report and control; cluster, applied and
+//! facts; the checks; evaluate, scan, baseline and waivers.
 
+mod applied;
 pub mod baseline;
 pub mod checks;
 pub mod cluster;
 pub mod control;
 mod date;
 mod evaluate;
+mod evidence;
 pub mod facts;
+mod must;
 mod report;
 pub mod rule;
+mod rule_result;
 mod scan;
 pub mod waivers;
 
+pub use applied::AppliedObject;
 pub use baseline::Baseline;
 pub use cluster::{Cluster, Kubectl, ObjectKind};
 pub use control::{Control, benchmarks, controls};
 pub use date::Date;
-pub use evaluate::{judge, verify};
+pub use evaluate::{evaluate_rule, verify};
+pub use evidence::Evidence;
 pub use facts::NodeFacts;
-pub use report::{ControlVerdict, Evidence, FailOn, Status, VerifyReport, Waiver};
+pub use must::Must;
+pub use report::{ControlVerdict, FailOn, Status, VerifyReport, Waiver};
 pub use rule::ControlRule;
+pub use rule_result::{RuleOutcome, RuleResult};

@@ -1,30 +1,31 @@
-//! What was found: a verdict for every control of a benchmark.
+//! The report of verify: a verdict for every control of a benchmark.
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::Date;
+use super::date::Date;
+use super::evidence::Evidence;
 use crate::Role;
 use crate::error::Place;
 use crate::profile::ControlId;
 use crate::version::KubernetesMinor;
 
-/// What is known of a control.
+/// The status of a control.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// It is met, and the evidence says so.
+    /// The node meets the control.
     Pass,
-    /// It is not met.
+    /// The node does not meet the control.
     Fail,
-    /// It is not met, and the benchmark leaves the decision to a person.
+    /// The node does not meet the control, and the benchmark leaves the decision to a person.
     Warn,
-    /// Only a person can tell; the evidence says what to look at.
+    /// Only a person can decide; the evidence states what to review.
     Manual,
-    /// There is nothing here that it is about.
+    /// The control does not apply to the node.
     NotApplicable,
-    /// It could not be checked, and the evidence says why.
+    /// The control could not be checked; the evidence states the reason.
     Unknown,
 }
 
@@ -47,7 +48,7 @@ impl Status {
     }
 }
 
-/// Which verdicts make a report fail.
+/// The verdicts that make a report fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum FailOn {
     /// A control that is not met.
@@ -60,96 +61,86 @@ pub enum FailOn {
     Never,
 }
 
-/// Something that was seen, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Evidence {
-    /// What was seen, as a sentence.
-    pub text: String,
-    /// Where; none for what no file says, such as a default that is compiled in.
-    pub place: Option<Place>,
-}
-
-/// What is known of one control on one node.
+/// The verdict for one control on one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ControlVerdict {
-    /// Its number in the benchmark.
+    /// The number of the control in the benchmark.
     pub id: ControlId,
-    /// Its own name, the same in every benchmark, such as `audit-log-maxage`.
+    /// The name of the control, the same in every benchmark, such as `audit-log-maxage`.
     pub name: String,
-    /// Our own short title.
+    /// The short title of k3s-harden.
     pub title: String,
     /// Its profile level in the benchmark, 1 or 2.
     pub level: u8,
-    /// Whether the benchmark has it decided by a program.
+    /// Whether the benchmark marks it as automated.
     pub automated: bool,
-    /// What is known.
+    /// The status.
     pub status: Status,
-    /// What would be right.
+    /// The expected value.
     pub expected: String,
-    /// What is.
+    /// The actual value.
     pub actual: String,
-    /// What was seen.
+    /// What verify found.
     pub evidence: Vec<Evidence>,
-    /// What to do about it.
+    /// How to meet the control.
     pub remedy: String,
-    /// Who has accepted that it is not met, if somebody has.
+    /// The waiver of the control, if there is a valid one.
     pub waiver: Option<Waiver>,
-    /// Whether somebody had, and that has ended or was given for another value.
+    /// Whether a waiver of the control has expired, or its value no longer matches.
     pub lapsed: bool,
 }
 
-/// Somebody's word that a control need not be met.
+/// A waiver: the record that somebody accepts that a control is not met.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Waiver {
-    /// The control's number or name, as it was written.
+    /// The control's number or name, as written in the settings file.
     pub control: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// Who.
+    /// Who accepted it.
     pub who: String,
-    /// Where it was decided.
+    /// The ticket of the decision.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ticket: Option<String>,
-    /// The last day on which it counts, as `2027-01-31`.
+    /// The last day on which the waiver is valid, as `2027-01-31`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Date>,
-    /// What the control's actual value has to be for it to count.
+    /// The actual value for which the waiver is valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    /// Where it is written.
+    /// The place in the settings file.
     #[serde(skip)]
     pub place: Option<Place>,
 }
 
-/// Everything that is known of a node.
+/// The report about a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifyReport {
     /// The node's root.
     pub root: PathBuf,
-    /// The role that K3s has on it.
+    /// The role of K3s on the node.
     pub role: Role,
-    /// Its Kubernetes minor.
+    /// The Kubernetes minor.
     pub kubernetes: KubernetesMinor,
-    /// The benchmark that it is judged by, such as `1.12`.
+    /// The benchmark, such as `1.12`.
     pub benchmark: String,
-    /// Whether K3s has started on it; where it has not, this is a forecast.
+    /// Whether K3s has started on the node; if not, the report is a forecast.
     pub started: bool,
-    /// A verdict per control, by number.
+    /// The verdicts, sorted by number.
     pub verdicts: Vec<ControlVerdict>,
-    /// What is wrong with what was given for the judging: waivers that have expired or fit nothing any more.
+    /// Waivers that have expired or match no control.
     pub findings: Vec<Evidence>,
 }
 
 impl VerifyReport {
-    /// Counts the verdicts of a status.
+    /// Returns the number of verdicts with a status.
     #[must_use]
     pub fn count(&self, status: Status) -> usize {
         self.verdicts.iter().filter(|verdict| verdict.status == status).count()
     }
 
-    /// Tells whether there is a verdict, not waived, that makes it fail. One whose waiver has lapsed does whatever its
-    /// status is, since somebody has to look again. Other findings do not count: a waiver that is not needed does no
-    /// harm.
+    /// Tells whether a verdict without a valid waiver makes the report fail. A verdict whose waiver has lapsed does so
+    /// with any status, because somebody has to decide again. A waiver that is not needed does not count.
     #[must_use]
     pub fn fails(&self, on: FailOn) -> bool {
         let counts = |status: Status| match status {

@@ -1,11 +1,10 @@
-//! What decides a control: the grammar of `judge` in data/benchmark-controls.yaml.
+//! The rule that decides a control: the grammar of `rule` in data/benchmark-controls.yaml.
 
 use serde::Deserialize;
 
-use super::Evidence;
-use crate::profile::ArgumentTable;
+use super::must::Must;
 
-/// What decides a control. Written as a mapping with one key:
+/// The rule that decides a control. Written as a mapping with one key:
 ///
 /// ```yaml
 /// flag: {component: kube-apiserver, name: anonymous-auth, must: {be: "false"}}
@@ -14,35 +13,35 @@ use crate::profile::ArgumentTable;
 /// all: [rule, rule]
 /// any: [rule, rule]
 /// with-etcd: rule
-/// not-applicable: why
-/// manual: what a person has to look at
-/// by: {judge: audit-policy}
+/// not-applicable: reason
+/// manual: what a person has to review
+/// check: {name: audit-policy}
 /// ```
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ControlRule {
-    /// What a component gets for a flag at last.
+    /// The value that a component gets for a flag.
     Flag(FlagRule),
     /// Modes and owners of files.
     File(FileRule),
     /// A field of etcd's configuration, which K3s writes itself.
     Etcd(FieldRule),
-    /// Each of them.
+    /// Every rule has to be met.
     All(Vec<ControlRule>),
-    /// At least one of them.
+    /// One rule has to be met.
     Any(Vec<ControlRule>),
-    /// The rule where the datastore is embedded etcd; elsewhere not applicable.
+    /// The rule if the datastore is embedded etcd; not applicable with any other datastore.
     WithEtcd(Box<ControlRule>),
-    /// Never applicable to K3s, and why.
+    /// Never applicable to K3s, with the reason.
     NotApplicable(String),
-    /// Only a person can tell: what has to be looked at.
+    /// Only a person can decide: what the person has to review.
     Manual(String),
-    /// A judge that is code, by its name.
-    By(ByRule),
+    /// A check that is code, by its name in src/verify/checks/mod.rs.
+    Check(CheckRule),
 }
 
-/// A flag of a component. For the kubelet its configuration counts too, where the flag is not given; for the scheduler
-/// and kube-proxy the file that `--config` names, if one does, counts instead of the flag.
+/// A rule about a flag of a component. The kubelet's configuration file counts if the flag is not given. For the
+/// scheduler and kube-proxy, the file that `--config` names counts instead of the flag.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FlagRule {
@@ -50,132 +49,64 @@ pub struct FlagRule {
     pub component: String,
     /// The flag, without dashes.
     pub name: String,
-    /// The field of the component's configuration that is the same, such as `authentication.anonymous.enabled`.
+    /// The field of the component's configuration with the same meaning, such as `authentication.anonymous.enabled`.
     pub field: Option<String>,
-    /// What the component takes where nobody sets it; absent where that is nothing.
+    /// The component's default; absent if the default is no value.
     pub unset: Option<String>,
-    /// What it has to be.
+    /// What the value has to be.
     pub must: Must,
 }
 
-/// What a value has to be. Exactly one is given.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Must {
-    /// This value; booleans as Go reads them, durations by their length.
-    Be(String),
-    /// Not this value.
-    NotBe(String),
-    /// Given and not empty (`true`), or not given (`false`).
-    BeSet(bool),
-    /// A number that is at least this.
-    AtLeast(i64),
-    /// A list with each of these.
-    Have(Vec<String>),
-    /// A list with none of these.
-    Lack(Vec<String>),
-    /// A list that is not empty, with nothing but the names of a table.
-    BeWithin(NameList),
-    /// An address at which only the node itself is served (`true`), with or without a port; not one (`false`).
-    BeLocal(bool),
-}
-
-/// Names that another table lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NameList {
-    /// The cipher suites that the benchmarks take for strong, which `apply` keeps too.
-    StrongCipherSuites,
-}
-
-impl NameList {
-    /// Returns the names.
-    #[must_use]
-    pub fn names(self) -> &'static [String] {
-        match self {
-            Self::StrongCipherSuites => &ArgumentTable::get().strong_cipher_suites,
-        }
-    }
-}
-
-/// Modes and owners of files.
+/// A rule about modes and owners of files.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FileRule {
-    /// From the root on, or from K3s' data directory on; the last parts may have `*` (`server/tls/*.crt`), and `**`
-    /// stands for any directories (`server/tls/**/*.key`).
+    /// An absolute path, or a path below K3s' data directory. `*` in a part matches any text (`server/tls/*.crt`), and
+    /// `**` matches any directories (`server/tls/**/*.key`).
     pub path: String,
-    /// The key of K3s' that names another file instead, such as `write-kubeconfig`.
+    /// The K3s key that names another file instead, such as `write-kubeconfig`.
     #[serde(default)]
     pub key: Option<String>,
-    /// Names of files that it is not about, such as `lock`.
+    /// Names of files to which the rule does not apply, such as `lock`.
     #[serde(default)]
     pub except: Vec<String>,
-    /// No more than these permissions, such as `"600"`.
+    /// The most permissions that a file may have, such as `"600"`.
     pub mode: Option<String>,
-    /// Who has to own them: always `root`.
+    /// The required owner: always `root`.
     #[serde(default)]
     pub owner: Option<String>,
-    /// What it means where there is none, once K3s has started.
+    /// The result if no file exists although K3s has started.
     #[serde(default)]
     pub missing: OnMissing,
 }
 
-/// What it means that a file is not there although K3s has started.
+/// The result of a rule if the file does not exist although K3s has started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnMissing {
-    /// It could not be checked.
+    /// The rule could not be evaluated.
     #[default]
     Unknown,
-    /// K3s makes none here, so there is nothing to protect.
+    /// K3s does not create the file here: there is nothing to protect.
     NotApplicable,
 }
 
-/// A field of a configuration.
+/// A rule about a field of a configuration file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FieldRule {
-    /// Its path, with dots.
+    /// The path of the field, with dots.
     pub field: String,
-    /// What it has to be.
+    /// What the value has to be.
     pub must: Must,
 }
 
-/// A judge that is code.
+/// A rule that is code.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct ByRule {
-    /// Which one.
-    pub judge: String,
-    /// What it is asked, such as the Pod Security level.
+pub struct CheckRule {
+    /// The name of the check.
+    pub name: String,
+    /// What the check is about, such as the kind of pods, if the check covers several controls.
     pub about: Option<String>,
-}
-
-/// What a rule came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RuleResult {
-    /// What it came to.
-    pub outcome: RuleOutcome,
-    /// What would be right, in words.
-    pub expected: String,
-    /// What is, in words.
-    pub actual: String,
-    /// What was seen.
-    pub evidence: Vec<Evidence>,
-}
-
-/// What a rule can come to; whether "not met" is a failure or a warning is the control's business.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RuleOutcome {
-    /// It is met.
-    Met,
-    /// It is not.
-    NotMet,
-    /// A person has to look.
-    Manual,
-    /// There is nothing here that it is about.
-    NotApplicable,
-    /// It could not be looked at.
-    Unknown,
 }

@@ -16,7 +16,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::control::{benchmarks, controls};
-use super::{ControlVerdict, Date, Evidence, Status, VerifyReport, Waiver};
+use super::date::Date;
+use super::evidence::Evidence;
+use super::report::{ControlVerdict, Status, VerifyReport, Waiver};
 use crate::error::Result;
 use crate::profile::{ControlId, DocumentText, Fields, SourceText, WAIVERS, describe, unknown};
 

@@ -8,8 +8,7 @@ use k3s_harden::kubernetes::tls;
 use k3s_harden::mode::Owner;
 use k3s_harden::node::{Root, RootedPath};
 use k3s_harden::profile::{Assignment, ProfileRequest};
-use k3s_harden::verify::rule::RuleOutcome;
-use k3s_harden::verify::{NodeFacts, controls, judge};
+use k3s_harden::verify::{NodeFacts, RuleOutcome, controls, evaluate_rule};
 use k3s_harden::version::KubernetesMinor;
 
 use crate::support::Node;
@@ -60,7 +59,7 @@ fn strong(root: &Root, minor: KubernetesMinor, benchmark: &str) -> bool {
     let controls = controls(benchmark).unwrap();
     let control = controls.iter().find(|control| control.name == "kubelet-cipher-suites").unwrap();
     let owner = Owner { uid: 0, gid: 0 };
-    match judge(&NodeFacts::of(node, owner, K3sLog::default()), &control.rule).outcome {
+    match evaluate_rule(&NodeFacts::new(node, owner, K3sLog::default()), &control.rule).outcome {
         RuleOutcome::Met => true,
         RuleOutcome::NotMet => false,
         other => panic!("{other:?} on {minor}"),

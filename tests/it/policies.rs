@@ -11,8 +11,10 @@ use k3s_harden::k3s::K3sLog;
 use k3s_harden::k3s::NodeConfig;
 use k3s_harden::mode::Owner;
 use k3s_harden::node::{Root, RootedPath};
-use k3s_harden::verify::rule::{ByRule, RuleOutcome, RuleResult};
-use k3s_harden::verify::{self, Cluster, ControlRule, Kubectl, NodeFacts, ObjectKind};
+use k3s_harden::verify::rule::CheckRule;
+use k3s_harden::verify::{
+    self, Cluster, ControlRule, Kubectl, NodeFacts, ObjectKind, RuleOutcome, RuleResult,
+};
 use k3s_harden::{Result, Role};
 use serde_json::{Value, json};
 
@@ -77,10 +79,11 @@ impl Node {
         let data_dir: RootedPath = "/var/lib/rancher/k3s".parse().unwrap();
         let judged = NodeConfig::of(&root, Role::Server, self.minor.parse().unwrap(), &data_dir).unwrap();
         let journal = self.log.map_or_else(K3sLog::default, |text| K3sLog::of(text, "/var/log/k3s.log"));
-        let mut facts = NodeFacts::of(judged, Owner::ROOT, journal);
+        let mut facts = NodeFacts::new(judged, Owner::ROOT, journal);
         facts.cluster = self.cluster;
         let about = (!about.is_empty()).then(|| about.to_owned());
-        let judgement = verify::judge(&facts, &ControlRule::By(ByRule { judge: judge.to_owned(), about }));
+        let judgement =
+            verify::evaluate_rule(&facts, &ControlRule::Check(CheckRule { name: judge.to_owned(), about }));
         if judgement.outcome == RuleOutcome::Met {
             assert!(!judgement.evidence.is_empty(), "{judge} is met without evidence");
         }

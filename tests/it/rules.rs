@@ -10,8 +10,7 @@ use k3s_harden::k3s::K3sLog;
 use k3s_harden::k3s::NodeConfig;
 use k3s_harden::mode::Owner;
 use k3s_harden::node::{Root, RootedPath};
-use k3s_harden::verify::rule::RuleResult;
-use k3s_harden::verify::{ControlRule, NodeFacts, judge};
+use k3s_harden::verify::{ControlRule, NodeFacts, RuleResult, evaluate_rule};
 
 const CONFIG: &str = "etc/rancher/k3s/config.yaml";
 const SERVER: &str = "var/lib/rancher/k3s/server";
@@ -29,7 +28,7 @@ fn judged(node: &Node, minor: &str, journal: Option<&str>, rule: &str) -> RuleRe
     // As the table is read: YAML that was made JSON when the binary was built.
     let rule: serde_json::Value = serde_yaml::from_str(rule).unwrap();
     let rule: ControlRule = serde_json::from_value(rule).unwrap();
-    judge(&NodeFacts::of(judged, owner, journal), &rule)
+    evaluate_rule(&NodeFacts::new(judged, owner, journal), &rule)
 }
 
 /// The judgement in a few words: what it came to, what is, and where.
@@ -368,7 +367,7 @@ fn with_policy(policy: &str) -> Node {
 
 #[test]
 fn an_audit_policy_has_to_record_what_matters() {
-    let (there, covers) = ("by: {judge: audit-policy}", "by: {judge: audit-policy-coverage}");
+    let (there, covers) = ("check: {name: audit-policy}", "check: {name: audit-policy-coverage}");
     let policy =
         |rules: &str| with_policy(&format!("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n{rules}"));
     let outcome = |node: &Node, rule: &str| said(node, "1.33", None, rule);
@@ -418,7 +417,7 @@ fn an_audit_policy_has_to_record_what_matters() {
 
 #[test]
 fn a_policy_that_records_nothing_or_is_refused_is_none() {
-    let (there, covers) = ("by: {judge: audit-policy}", "by: {judge: audit-policy-coverage}");
+    let (there, covers) = ("check: {name: audit-policy}", "check: {name: audit-policy-coverage}");
     let head = "apiVersion: audit.k8s.io/v1\nkind: Policy\n";
     for (policy, says) in [
         (format!("{head}rules: [{{level: None}}, {{level: Metadata}}]"), "the policy records nothing"),
@@ -447,7 +446,7 @@ fn what_apply_writes_covers_what_matters() {
         let output = node.run(&["apply", "-q", "--k3s-version", minor, "--set", &set]);
         assert_eq!(output.code, 0, "{}", output.stderr);
         for judge in ["audit-policy", "audit-policy-coverage", "encryption", "encryption-providers"] {
-            let judgement = said(&node, minor, None, &format!("by: {{judge: {judge}}}"));
+            let judgement = said(&node, minor, None, &format!("check: {{name: {judge}}}"));
             assert!(judgement.starts_with("Met: "), "{kind}: {judge}: {judgement}");
         }
     }
@@ -455,7 +454,7 @@ fn what_apply_writes_covers_what_matters() {
 
 #[test]
 fn the_first_provider_of_secrets_encrypts_them() {
-    let (on, fit) = ("by: {judge: encryption}", "by: {judge: encryption-providers}");
+    let (on, fit) = ("check: {name: encryption}", "check: {name: encryption-providers}");
     let config = "secrets-encryption: true\n";
     let file = format!("{SERVER}/cred/encryption-config.json");
     let outcome = |node: &Node, rule: &str| said(node, "1.33", None, rule);
@@ -493,6 +492,6 @@ fn a_file_that_is_gone_is_no_evidence_of_encryption() {
     let path = format!("/{SERVER}/cred/encryption-config.json");
     let log = logged("kube-apiserver", &format!("--encryption-provider-config={path}"));
     let node = Node::new().file(CONFIG, "secrets-encryption: true\n").file(STARTED, "t");
-    let judged = said(&node, "1.33", Some(&log), "by: {judge: encryption}");
+    let judged = said(&node, "1.33", Some(&log), "check: {name: encryption}");
     assert!(judged.starts_with("NotMet: the file is not there"), "{judged}");
 }

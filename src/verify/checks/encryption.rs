@@ -1,49 +1,52 @@
-//! Are Secrets encrypted in the datastore (1.2.27 in 1.12), and by a suitable provider (1.2.28)?
+//! Checks that Secrets are encrypted in the datastore (1.2.27 in 1.12), and by a suitable provider (1.2.28).
 
-use super::{FlagFile, read};
+use super::flag;
+use super::flag_file::FlagFile;
 use crate::error::{Place, Result};
 use crate::preflight::encryption;
-use crate::verify::rule::{Must, RuleOutcome, RuleResult};
-use crate::verify::{Evidence, NodeFacts, evaluate};
+use crate::verify::evidence::Evidence;
+use crate::verify::facts::NodeFacts;
+use crate::verify::must::Must;
+use crate::verify::rule_result::{RuleOutcome, RuleResult};
 
 const SERVER: &str = "kube-apiserver";
 const FLAG: &str = "encryption-provider-config";
-/// What writes encrypted. Not aesgcm: its keys have to be changed far more often than K3s changes them.
+/// The suitable providers. aesgcm is not: its keys have to be rotated far more often than K3s rotates them.
 const SUITABLE: [&str; 3] = ["aescbc", "kms", "secretbox"];
 
-/// The API server encrypts Secrets.
-pub(super) fn is_on(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
-    judge(facts, "Secrets are encrypted before they are stored", |provider| provider != "identity")
+/// Checks that the API server encrypts Secrets.
+pub(super) fn check_enabled(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
+    check(facts, "Secrets are encrypted before they are stored", |provider| provider != "identity")
 }
 
-/// It does so with a provider that is fit for it.
-pub(super) fn providers(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
-    judge(facts, "the first provider of Secrets is aescbc, kms or secretbox", |provider| {
+/// Checks that the first provider of Secrets is suitable.
+pub(super) fn check_provider(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
+    check(facts, "the first provider of Secrets is aescbc, kms or secretbox", |provider| {
         SUITABLE.contains(&provider)
     })
 }
 
-fn judge(facts: &NodeFacts<'_>, expected: &str, fits: fn(&str) -> bool) -> Result<RuleResult> {
-    let flag = evaluate::flag(facts, SERVER, FLAG, Must::BeSet(true))?;
-    let of_k3s = facts.node.data_dir.join("server/cred/encryption-config.json");
+fn check(facts: &NodeFacts<'_>, expected: &str, is_suitable: fn(&str) -> bool) -> Result<RuleResult> {
+    let flag = flag::check_by_name(facts, SERVER, FLAG, Must::BeSet(true))?;
+    let k3s_file = facts.node.data_dir.join("server/cred/encryption-config.json");
     if !facts.started
         && flag.outcome == RuleOutcome::Met
-        && flag.actual == of_k3s.as_str()
-        && !facts.node.root.exists(&of_k3s)
+        && flag.actual == k3s_file.as_str()
+        && !facts.node.root.exists(&k3s_file)
     {
-        // K3s writes it before it first starts the API server.
+        // K3s writes the file before it first starts the API server.
         let key = facts.node.value("secrets-encryption-provider");
         let (provider, place) = key.map_or(("aescbc", None), |(provider, place)| (provider, Some(place)));
         let mut evidence = flag.evidence;
         evidence.push(Evidence {
-            text: format!("K3s writes {of_k3s} with {provider} as the first provider"),
+            text: format!("K3s writes {k3s_file} with {provider} as the first provider"),
             place,
         });
-        return Ok(RuleResult::met(fits(provider), expected, provider, evidence));
+        return Ok(RuleResult::met(is_suitable(provider), expected, provider, evidence));
     }
-    let (path, bytes, mut evidence) = match read(facts, SERVER, FLAG, expected)? {
-        FlagFile::File { path, bytes, evidence } => (path, bytes, evidence),
-        FlagFile::Judged(judgement) => return Ok(judgement),
+    let (path, bytes, mut evidence) = match FlagFile::read(facts, SERVER, FLAG, expected)? {
+        FlagFile::Found { path, bytes, evidence } => (path, bytes, evidence),
+        FlagFile::Missing(result) => return Ok(result),
     };
     let place = |position| Some(Place { file: path.to_string(), position: Some(position) });
     let config = match encryption::read_with(&facts.node, facts.flags(SERVER).flags, &bytes) {
@@ -64,5 +67,5 @@ fn judge(facts: &NodeFacts<'_>, expected: &str, fits: fn(&str) -> bool) -> Resul
         text: format!("the first provider of Secrets is {name}"),
         place: place(provider.position),
     });
-    Ok(RuleResult::met(fits(name), expected, name, evidence))
+    Ok(RuleResult::met(is_suitable(name), expected, name, evidence))
 }

@@ -1,72 +1,48 @@
-//! Judges that are code: what more than one value decides.
+//! The checks: code for what one value cannot decide, and the checks of flags, files and etcd's configuration that the
+//! rules of data/benchmark-controls.yaml describe. Checks import the facts, the results and one another, and never the
+//! evaluation above them.
 
-pub(super) mod applied;
-mod asked;
-mod audit;
+mod audit_policy;
 mod encryption;
+pub(super) mod etcd;
+pub(super) mod file;
+pub(super) mod flag;
+mod flag_file;
+mod live;
 mod namespaces;
 mod network;
 mod pod_security;
-mod pod_security_policies;
 mod rbac;
 mod service_accounts;
 mod workloads;
 
-use super::rule::{Must, RuleOutcome, RuleResult};
-use super::{Evidence, NodeFacts, evaluate};
-use crate::error::{Place, Result};
-use crate::node::RootedPath;
+use super::facts::NodeFacts;
+use super::rule_result::RuleResult;
+use crate::error::Result;
 
-/// Looks at the node; the word is what it is asked about.
-pub type Judge = fn(&NodeFacts<'_>, Option<&str>) -> Result<RuleResult>;
+/// Checks a node; the text is the `about` of the rule.
+pub type CheckFunction = fn(&NodeFacts<'_>, Option<&str>) -> Result<RuleResult>;
 
-/// The judges by their names in data/benchmark-controls.yaml.
-const JUDGES: [(&str, Judge); 14] = [
-    ("audit-policy", audit::policy),
-    ("audit-policy-coverage", audit::coverage),
-    ("cni", network::cni),
-    ("default-namespace", namespaces::default_is_empty),
-    ("default-service-accounts", service_accounts::judge),
-    ("encryption", encryption::is_on),
-    ("encryption-providers", encryption::providers),
-    ("namespaces", namespaces::boundaries),
-    ("network-policies", network::policies),
-    ("pod-security", pod_security::judge),
-    ("rbac", rbac::judge),
-    ("seccomp", workloads::seccomp),
-    ("secrets-as-files", workloads::secrets_as_files),
-    ("security-contexts", workloads::security_contexts),
+/// The checks by their names in data/benchmark-controls.yaml.
+const CHECKS: [(&str, CheckFunction); 14] = [
+    ("audit-policy", audit_policy::check_policy),
+    ("audit-policy-coverage", audit_policy::check_coverage),
+    ("cni", network::check_cni),
+    ("default-namespace", namespaces::check_default),
+    ("default-service-accounts", service_accounts::check),
+    ("encryption", encryption::check_enabled),
+    ("encryption-providers", encryption::check_provider),
+    ("namespaces", namespaces::check_boundaries),
+    ("network-policies", network::check_policies),
+    ("pod-security", pod_security::check),
+    ("rbac", rbac::check),
+    ("seccomp", workloads::check_seccomp),
+    ("secrets-as-files", workloads::check_secrets),
+    ("security-contexts", workloads::check_security_contexts),
 ];
 
-/// Returns the judge of a name.
+/// Returns the check of a name.
 #[must_use]
-pub fn find(name: &str) -> Option<Judge> {
-    JUDGES.iter().find(|(known, _)| *known == name).map(|(_, judge)| *judge)
-}
-
-/// A file that a flag names.
-enum FlagFile {
-    /// It is there.
-    File { path: RootedPath, bytes: Vec<u8>, evidence: Vec<Evidence> },
-    /// It is not, and this is what that comes to.
-    Judged(RuleResult),
-}
-
-/// Reads the file that a flag of a component names.
-fn read(facts: &NodeFacts<'_>, component: &str, flag: &str, expected: &str) -> Result<FlagFile> {
-    let judgement = evaluate::flag(facts, component, flag, Must::BeSet(true))?;
-    let expected = expected.to_owned();
-    if judgement.outcome != RuleOutcome::Met {
-        return Ok(FlagFile::Judged(RuleResult { expected, ..judgement }));
-    }
-    let path = facts.node.path(&judgement.actual)?;
-    let mut evidence = judgement.evidence;
-    match facts.node.root.read(&path)? {
-        Some(bytes) => Ok(FlagFile::File { path, bytes, evidence }),
-        None => {
-            let place = Place { file: path.to_string(), position: None };
-            evidence.push(Evidence { text: format!("{path} is not there"), place: Some(place) });
-            Ok(FlagFile::Judged(RuleResult::met(false, expected, "the file is not there", evidence)))
-        }
-    }
+pub fn find(name: &str) -> Option<CheckFunction> {
+    CHECKS.iter().find(|(known, _)| *known == name).map(|(_, check)| *check)
 }

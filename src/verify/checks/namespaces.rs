@@ -1,13 +1,14 @@
-//! What is kept apart by namespaces (the general policies).
+//! Checks the namespaces of a cluster (the general policies).
 
-use super::asked::{cluster, look, named, seen};
+use super::live::cluster_or_review;
 use crate::document::BUILT_IN_NAMESPACES;
 use crate::error::Result;
-use crate::verify::NodeFacts;
 use crate::verify::cluster::{ObjectKind, name, namespace};
-use crate::verify::rule::RuleResult;
+use crate::verify::evidence::{Evidence, list_names};
+use crate::verify::facts::NodeFacts;
+use crate::verify::rule_result::RuleResult;
 
-/// What a workload is made of. Each namespace gets ServiceAccounts and `ConfigMap`s by itself.
+/// The kinds of which a workload consists. Kubernetes creates ServiceAccounts and `ConfigMap`s in every namespace.
 const WORKLOADS: [(ObjectKind, &str); 7] = [
     (ObjectKind::Pod, "Pod"),
     (ObjectKind::Service, "Service"),
@@ -18,31 +19,31 @@ const WORKLOADS: [(ObjectKind, &str); 7] = [
     (ObjectKind::CronJob, "CronJob"),
 ];
 
-/// Resources are divided among namespaces.
-pub(super) fn boundaries(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
+/// Checks that namespaces separate the resources of different administrators.
+pub(super) fn check_boundaries(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
     let expected =
         "resources are divided among namespaces as their administrators are: look at every namespace";
-    let cluster = match cluster(facts, expected)? {
+    let cluster = match cluster_or_review(facts, expected)? {
         Ok(cluster) => cluster,
-        Err(judgement) => return Ok(judgement),
+        Err(result) => return Ok(result),
     };
     let names: Vec<&str> = cluster.list(ObjectKind::Namespace)?.iter().map(name).collect();
-    let made: Vec<&str> = names.iter().filter(|name| !BUILT_IN_NAMESPACES.contains(name)).copied().collect();
-    let actual = if made.is_empty() {
+    let added: Vec<&str> = names.iter().filter(|name| !BUILT_IN_NAMESPACES.contains(name)).copied().collect();
+    let actual = if added.is_empty() {
         "there are only the built-in namespaces".to_owned()
     } else {
-        format!("beside the built-in ones there are {}", named(&made))
+        format!("beside the built-in ones there are {}", list_names(&added))
     };
-    let evidence = vec![seen(format!("the namespaces are {}", named(&names)))];
-    Ok(look(expected, actual, evidence))
+    let evidence = vec![Evidence::without_place(format!("the namespaces are {}", list_names(&names)))];
+    Ok(RuleResult::review(expected, actual, evidence))
 }
 
-/// Nothing is in `default` but the Service of the API server.
-pub(super) fn default_is_empty(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
+/// Checks that `default` has only the Service of the API server.
+pub(super) fn check_default(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
     let expected = "nothing is in the namespace default but the Service kubernetes";
-    let cluster = match cluster(facts, expected)? {
+    let cluster = match cluster_or_review(facts, expected)? {
         Ok(cluster) => cluster,
-        Err(judgement) => return Ok(judgement),
+        Err(result) => return Ok(result),
     };
     let mut found = Vec::new();
     for (kind, word) in WORKLOADS {
@@ -51,8 +52,11 @@ pub(super) fn default_is_empty(facts: &NodeFacts<'_>, _: Option<&str>) -> Result
         found.extend(others.map(|object| format!("{word} {}", name(object))));
     }
     let kinds: Vec<&str> = WORKLOADS.iter().map(|(_, word)| *word).collect();
-    let evidence = vec![seen(format!("looked for in default: {}", kinds.join(", ")))];
-    let actual =
-        if found.is_empty() { "nothing else is".to_owned() } else { format!("so are {}", named(&found)) };
+    let evidence = vec![Evidence::without_place(format!("looked for in default: {}", kinds.join(", ")))];
+    let actual = if found.is_empty() {
+        "nothing else is".to_owned()
+    } else {
+        format!("so are {}", list_names(&found))
+    };
     Ok(RuleResult::met(found.is_empty(), expected, actual, evidence))
 }

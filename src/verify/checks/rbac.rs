@@ -1,7 +1,7 @@
-//! Who may do what (5.1): roles, and those who are bound to them.
+//! Checks RBAC (5.1): the roles of a cluster, and the subjects that are bound to them.
 //!
-//! What Kubernetes and K3s make by themselves is told apart by its name and its subjects, not by its name alone:
-//! another subject in one of their bindings is somebody else's.
+//! A built-in grant of Kubernetes or K3s is recognized by the name of its binding and by its subject: an added subject in a
+//! built-in binding is not built in.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -9,23 +9,25 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::asked::{cluster, look, named, seen};
+use super::live::cluster_or_review;
 use super::workloads;
 use crate::embedded;
 use crate::error::{Error, ErrorKind, Result};
 use crate::verify::cluster::{Cluster, ObjectKind, full_name, items, label, name, namespace, text};
-use crate::verify::rule::RuleResult;
-use crate::verify::{Evidence, NodeFacts};
+use crate::verify::evidence::{Evidence, list_names};
+use crate::verify::facts::NodeFacts;
+use crate::verify::rule_result::RuleResult;
 
 /// The label of Kubernetes' own roles and bindings, and its value.
 const BOOTSTRAPPING: (&str, &str) = ("kubernetes.io/bootstrapping", "rbac-defaults");
-/// Kubernetes' own names that do not begin with `system:`.
-const KUBERNETES: [&str; 4] = ["admin", "cluster-admin", "edit", "view"];
-/// Groups that anybody is in.
-const ANYBODY: [&str; 3] = ["system:authenticated", "system:unauthenticated", "system:serviceaccounts"];
+/// Kubernetes' own roles whose names do not begin with `system:`.
+const KUBERNETES_ROLES: [&str; 4] = ["admin", "cluster-admin", "edit", "view"];
+/// Groups that every user or every ServiceAccount is in.
+const GROUPS_OF_ANYBODY: [&str; 3] =
+    ["system:authenticated", "system:unauthenticated", "system:serviceaccounts"];
 const MASTERS: &str = "system:masters";
 
-/// What K3s makes by itself (data/built-in-rbac.yaml).
+/// The roles, bindings and users that K3s creates (data/built-in-rbac.yaml).
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BuiltInRbac {
@@ -36,22 +38,23 @@ struct BuiltInRbac {
 
 static K3S: LazyLock<BuiltInRbac> = LazyLock::new(|| embedded::table("built-in-rbac"));
 
-/// A right that the benchmark wants few to have.
-struct RestrictedRight {
+/// A permission that the benchmark restricts.
+struct RestrictedPermission {
+    /// The `about` of the rule.
     about: &'static str,
-    /// In words.
+    /// The permission, in words.
     words: &'static str,
     groups: &'static [&'static str],
     resources: &'static [&'static str],
     verbs: &'static [&'static str],
-    /// Whether only a binding for the whole cluster can give it.
+    /// Whether only a ClusterRoleBinding can grant it.
     cluster_wide: bool,
 }
 
 const CORE: &[&str] = &[""];
 const RBAC: &[&str] = &["rbac.authorization.k8s.io"];
-const RIGHTS: [RestrictedRight; 9] = [
-    RestrictedRight {
+const PERMISSIONS: [RestrictedPermission; 9] = [
+    RestrictedPermission {
         about: "secrets",
         words: "may read Secrets",
         groups: CORE,
@@ -59,7 +62,7 @@ const RIGHTS: [RestrictedRight; 9] = [
         verbs: &["get", "list", "watch"],
         cluster_wide: false,
     },
-    RestrictedRight {
+    RestrictedPermission {
         about: "create-pods",
         words: "may create Pods",
         groups: CORE,
@@ -67,7 +70,7 @@ const RIGHTS: [RestrictedRight; 9] = [
         verbs: &["create"],
         cluster_wide: false,
     },
-    RestrictedRight {
+    RestrictedPermission {
         about: "bind-impersonate-escalate",
         words: "may bind or escalate roles",
         groups: RBAC,
@@ -75,7 +78,7 @@ const RIGHTS: [RestrictedRight; 9] = [
         verbs: &["bind", "escalate"],
         cluster_wide: false,
     },
-    RestrictedRight {
+    RestrictedPermission {
         about: "bind-impersonate-escalate",
         words: "may impersonate others",
         groups: &["", "authentication.k8s.io"],
@@ -83,7 +86,7 @@ const RIGHTS: [RestrictedRight; 9] = [
         verbs: &["impersonate"],
         cluster_wide: false,
     },
-    RestrictedRight {
+    RestrictedPermission {
         about: "persistent-volumes",
         words: "may create PersistentVolumes",
         groups: CORE,
@@ -91,7 +94,7 @@ const RIGHTS: [RestrictedRight; 9] = [
         verbs: &["create"],
         cluster_wide: true,
     },
-    RestrictedRight {
+    RestrictedPermission {
         about: "nodes-proxy",
         words: "may use the proxy of nodes",
         groups: CORE,
@@ -99,7 +102,7 @@ const RIGHTS: [RestrictedRight; 9] = [
         verbs: &["get", "create", "update", "patch", "delete"],
         cluster_wide: true,
     },
-    RestrictedRight {
+    RestrictedPermission {
         about: "csr-approval",
         words: "may approve certificate signing requests",
         groups: &["certificates.k8s.io"],
@@ -107,7 +110,7 @@ const RIGHTS: [RestrictedRight; 9] = [
         verbs: &["update", "patch"],
         cluster_wide: true,
     },
-    RestrictedRight {
+    RestrictedPermission {
         about: "webhooks",
         words: "may change admission webhooks",
         groups: &["admissionregistration.k8s.io"],
@@ -115,7 +118,7 @@ const RIGHTS: [RestrictedRight; 9] = [
         verbs: &["create", "update", "patch", "delete", "deletecollection"],
         cluster_wide: true,
     },
-    RestrictedRight {
+    RestrictedPermission {
         about: "service-account-tokens",
         words: "may create tokens of ServiceAccounts",
         groups: CORE,
@@ -132,22 +135,22 @@ pub(super) struct ClusterRoles<'a> {
     bindings: Vec<(&'static str, &'a Value)>,
 }
 
-/// Somebody who is bound to a role.
+/// A subject that a binding grants a role.
 #[derive(Debug)]
 pub(super) struct RoleGrant<'a> {
     binding_kind: &'static str,
     pub(super) binding: &'a Value,
     pub(super) subject: &'a Value,
-    /// None where the role is not there.
+    /// The role; none if it does not exist.
     pub(super) role: Option<&'a Value>,
 }
 
 impl<'a> ClusterRoles<'a> {
-    /// Takes those of a cluster.
+    /// Collects the roles and bindings of a cluster.
     ///
     /// # Errors
-    /// Where they are not known.
-    pub(super) fn of(cluster: &'a Cluster) -> Result<Self> {
+    /// The error of reading them.
+    pub(super) fn from_cluster(cluster: &'a Cluster) -> Result<Self> {
         let mut roles = Self::default();
         for (kind, name) in [
             (ObjectKind::ClusterRole, "ClusterRole"),
@@ -160,7 +163,7 @@ impl<'a> ClusterRoles<'a> {
         Ok(roles)
     }
 
-    /// Adds an object, if it is one of them.
+    /// Adds an object if it is a role or a binding.
     pub(super) fn add(&mut self, kind: &str, object: &'a Value) {
         match kind {
             "ClusterRole" => _ = self.roles.insert(("ClusterRole", name(object).to_owned()), object),
@@ -171,7 +174,7 @@ impl<'a> ClusterRoles<'a> {
         }
     }
 
-    /// Returns everybody with what they are bound to.
+    /// Returns every subject with the role that a binding grants it.
     pub(super) fn grants(&self) -> Vec<RoleGrant<'a>> {
         let mut grants = Vec::new();
         for (binding_kind, binding) in &self.bindings {
@@ -194,34 +197,34 @@ impl RoleGrant<'_> {
         self.role.map_or(&[], |role| items(role, "/rules"))
     }
 
-    /// Tells whether the role gives a right. Only a binding for the whole cluster gives what belongs to no namespace.
-    pub(super) fn gives(&self, groups: &[&str], resources: &[&str], verbs: &[&str]) -> bool {
-        self.rules().iter().any(|rule| allows(rule, groups, resources, verbs))
+    /// Tells whether the role allows one of the verbs on one of the resources.
+    fn allows(&self, groups: &[&str], resources: &[&str], verbs: &[&str]) -> bool {
+        self.rules().iter().any(|rule| rule_allows(rule, groups, resources, verbs))
     }
 
     fn is_cluster_wide(&self) -> bool {
         self.binding_kind == "ClusterRoleBinding"
     }
 
-    /// Tells whether anybody has it.
-    pub(super) fn is_anybodys(&self) -> bool {
+    /// Tells whether the subject is a group that anybody is in.
+    pub(super) fn is_for_anybody(&self) -> bool {
         let subject = text(self.subject, "/name");
         text(self.subject, "/kind") == "Group"
-            && (ANYBODY.contains(&subject) || subject.starts_with("system:serviceaccounts:"))
+            && (GROUPS_OF_ANYBODY.contains(&subject) || subject.starts_with("system:serviceaccounts:"))
     }
 
-    /// Tells whether Kubernetes or K3s bind this subject by themselves.
+    /// Tells whether Kubernetes or K3s creates this grant.
     fn is_built_in(&self) -> bool {
-        let bound = is_kubernetes(self.binding) || K3S.bindings.contains(name(self.binding));
+        let own_binding = is_kubernetes(self.binding) || K3S.bindings.contains(name(self.binding));
         let subject = text(self.subject, "/name");
-        let own = match text(self.subject, "/kind") {
+        let own_subject = match text(self.subject, "/kind") {
             "ServiceAccount" => text(self.subject, "/namespace") == "kube-system",
             _ => subject.starts_with("system:") || K3S.users.contains(subject),
         };
-        bound && own && !self.is_anybodys()
+        own_binding && own_subject && !self.is_for_anybody()
     }
 
-    fn words(&self) -> String {
+    fn describe(&self) -> String {
         let (kind, subject) = (text(self.subject, "/kind"), text(self.subject, "/name"));
         let who = match (kind, text(self.subject, "/namespace")) {
             ("ServiceAccount", namespace) => format!("ServiceAccount {namespace}/{subject}"),
@@ -236,24 +239,24 @@ impl RoleGrant<'_> {
     }
 }
 
-/// Tells whether Kubernetes has made it by itself.
+/// Tells whether Kubernetes creates the object.
 fn is_kubernetes(object: &Value) -> bool {
     label(object, BOOTSTRAPPING.0) == Some(BOOTSTRAPPING.1)
-        && (name(object).starts_with("system:") || KUBERNETES.contains(&name(object)))
+        && (name(object).starts_with("system:") || KUBERNETES_ROLES.contains(&name(object)))
 }
 
 /// Tells whether a rule allows one of the verbs on one of the resources (`VerbMatches`, `ResourceMatches` in
 /// pkg/apis/rbac/v1/evaluation_helpers.go).
-fn allows(rule: &Value, groups: &[&str], resources: &[&str], verbs: &[&str]) -> bool {
-    let has = |field: &str, wanted: &[&str]| {
-        items(rule, field).iter().filter_map(Value::as_str).any(|item| item == "*" || wanted.contains(&item))
+fn rule_allows(rule: &Value, groups: &[&str], resources: &[&str], verbs: &[&str]) -> bool {
+    let has = |field: &str, names: &[&str]| {
+        items(rule, field).iter().filter_map(Value::as_str).any(|item| item == "*" || names.contains(&item))
     };
-    let below: Vec<String> =
+    let subresources: Vec<String> =
         resources.iter().filter_map(|resource| Some(format!("*/{}", resource.split_once('/')?.1))).collect();
-    let below: Vec<&str> = below.iter().map(String::as_str).collect();
+    let subresources: Vec<&str> = subresources.iter().map(String::as_str).collect();
     has("/verbs", verbs)
         && has("/apiGroups", groups)
-        && (has("/resources", resources) || (!below.is_empty() && has("/resources", &below)))
+        && (has("/resources", resources) || (!subresources.is_empty() && has("/resources", &subresources)))
 }
 
 fn is_everything(rule: &Value) -> bool {
@@ -262,51 +265,53 @@ fn is_everything(rule: &Value) -> bool {
         .all(|field| items(rule, field).iter().any(|item| item == "*"))
 }
 
-/// Judges by what it is about.
-pub(super) fn judge(facts: &NodeFacts<'_>, about: Option<&str>) -> Result<RuleResult> {
+/// Checks the permission or roles that `about` names.
+pub(super) fn check(facts: &NodeFacts<'_>, about: Option<&str>) -> Result<RuleResult> {
     match about.unwrap_or_default() {
-        "cluster-admin" => cluster_admin(facts),
-        "wildcards" => wildcards(facts),
-        "system-masters" => system_masters(facts),
-        "automount" => workloads::automount(facts),
-        about => right(facts, about),
+        "cluster-admin" => check_cluster_admin(facts),
+        "wildcards" => check_wildcards(facts),
+        "system-masters" => check_system_masters(facts),
+        "automount" => workloads::check_automount(facts),
+        about => check_permission(facts, about),
     }
 }
 
-fn right(facts: &NodeFacts<'_>, about: &str) -> Result<RuleResult> {
-    let rights: Vec<&RestrictedRight> = RIGHTS.iter().filter(|right| right.about == about).collect();
-    if rights.is_empty() {
-        return Err(Error::new(ErrorKind::BadInput, format!("nobody judges roles about {about:?}")));
+fn check_permission(facts: &NodeFacts<'_>, about: &str) -> Result<RuleResult> {
+    let permissions: Vec<&RestrictedPermission> =
+        PERMISSIONS.iter().filter(|permission| permission.about == about).collect();
+    if permissions.is_empty() {
+        return Err(Error::new(ErrorKind::BadInput, format!("no check of roles is about {about:?}")));
     }
-    let words: Vec<&str> = rights.iter().map(|right| right.words).collect();
+    let words: Vec<&str> = permissions.iter().map(|permission| permission.words).collect();
     let expected = format!("few {}: look at every role and binding", words.join(" or "));
-    let cluster = match cluster(facts, &expected)? {
+    let cluster = match cluster_or_review(facts, &expected)? {
         Ok(cluster) => cluster,
-        Err(judgement) => return Ok(judgement),
+        Err(result) => return Ok(result),
     };
-    let roles = ClusterRoles::of(cluster)?;
+    let roles = ClusterRoles::from_cluster(cluster)?;
     let has = |grant: &RoleGrant<'_>| {
-        rights.iter().any(|right| {
-            (grant.is_cluster_wide() || !right.cluster_wide)
-                && grant.gives(right.groups, right.resources, right.verbs)
+        permissions.iter().any(|permission| {
+            (grant.is_cluster_wide() || !permission.cluster_wide)
+                && grant.allows(permission.groups, permission.resources, permission.verbs)
         })
     };
     let grants: Vec<RoleGrant<'_>> = roles.grants().into_iter().filter(has).collect();
-    Ok(by_subjects(&expected, words[0], &grants))
+    Ok(review_grants(&expected, words[0], &grants))
 }
 
-/// Judges by those who have something: what Kubernetes and K3s have made by themselves is said, all else is a
-/// person's decision.
-fn by_subjects(expected: &str, words: &str, grants: &[RoleGrant<'_>]) -> RuleResult {
-    let (own, others): (Vec<_>, Vec<_>) = grants.iter().partition(|grant| grant.is_built_in());
-    let mut names: Vec<&str> = own.iter().map(|grant| text(grant.subject, "/name")).collect();
+/// Returns the result for the subjects that have a permission: built-in grants are only listed, and a person has to review
+/// the others.
+fn review_grants(expected: &str, words: &str, grants: &[RoleGrant<'_>]) -> RuleResult {
+    let (built_in, others): (Vec<_>, Vec<_>) = grants.iter().partition(|grant| grant.is_built_in());
+    let mut names: Vec<&str> = built_in.iter().map(|grant| text(grant.subject, "/name")).collect();
     names.sort_unstable();
     names.dedup();
-    let mut evidence: Vec<Evidence> = others.iter().map(|grant| seen(grant.words())).collect();
-    evidence.push(seen(if names.is_empty() {
+    let mut evidence: Vec<Evidence> =
+        others.iter().map(|grant| Evidence::without_place(grant.describe())).collect();
+    evidence.push(Evidence::without_place(if names.is_empty() {
         format!("none of Kubernetes' and K3s' own subjects {words}")
     } else {
-        format!("by themselves, Kubernetes and K3s have made that these {words}: {}", named(&names))
+        format!("by themselves, Kubernetes and K3s have made that these {words}: {}", list_names(&names))
     }));
     if others.is_empty() {
         return RuleResult::met(true, expected, "only Kubernetes' and K3s' own subjects do", evidence);
@@ -317,44 +322,44 @@ fn by_subjects(expected: &str, words: &str, grants: &[RoleGrant<'_>]) -> RuleRes
         .collect();
     others.sort();
     others.dedup();
-    look(expected, format!("so do {}", named(&others)), evidence)
+    RuleResult::review(expected, format!("so do {}", list_names(&others)), evidence)
 }
 
-fn cluster_admin(facts: &NodeFacts<'_>) -> Result<RuleResult> {
+fn check_cluster_admin(facts: &NodeFacts<'_>) -> Result<RuleResult> {
     let expected = "cluster-admin is only bound where it is needed: look at every binding to it";
-    let cluster = match cluster(facts, expected)? {
+    let cluster = match cluster_or_review(facts, expected)? {
         Ok(cluster) => cluster,
-        Err(judgement) => return Ok(judgement),
+        Err(result) => return Ok(result),
     };
-    let roles = ClusterRoles::of(cluster)?;
+    let roles = ClusterRoles::from_cluster(cluster)?;
     let is_admin = |grant: &RoleGrant<'_>| {
-        let named = text(grant.binding, "/roleRef/kind") == "ClusterRole"
+        let by_name = text(grant.binding, "/roleRef/kind") == "ClusterRole"
             && text(grant.binding, "/roleRef/name") == "cluster-admin";
-        named || grant.rules().iter().any(is_everything)
+        by_name || grant.rules().iter().any(is_everything)
     };
     let grants: Vec<RoleGrant<'_>> = roles.grants().into_iter().filter(is_admin).collect();
-    Ok(by_subjects(expected, "may do everything", &grants))
+    Ok(review_grants(expected, "may do everything", &grants))
 }
 
-fn system_masters(facts: &NodeFacts<'_>) -> Result<RuleResult> {
+fn check_system_masters(facts: &NodeFacts<'_>) -> Result<RuleResult> {
     let expected = "nobody is in the group system:masters, whose rights cannot be taken away: look at the certificates that were issued, and at who has K3s' own kubeconfig, which is in it";
-    let cluster = match cluster(facts, expected)? {
+    let cluster = match cluster_or_review(facts, expected)? {
         Ok(cluster) => cluster,
-        Err(judgement) => return Ok(judgement),
+        Err(result) => return Ok(result),
     };
-    let roles = ClusterRoles::of(cluster)?;
+    let roles = ClusterRoles::from_cluster(cluster)?;
     let grants = roles.grants().into_iter().filter(|grant| text(grant.subject, "/name") == MASTERS);
-    let evidence: Vec<Evidence> = grants.map(|grant| seen(grant.words())).collect();
-    Ok(look(expected, "who is in a group is not known to the cluster".to_owned(), evidence))
+    let evidence: Vec<Evidence> = grants.map(|grant| Evidence::without_place(grant.describe())).collect();
+    Ok(RuleResult::review(expected, "who is in a group is not known to the cluster".to_owned(), evidence))
 }
 
-fn wildcards(facts: &NodeFacts<'_>) -> Result<RuleResult> {
+fn check_wildcards(facts: &NodeFacts<'_>) -> Result<RuleResult> {
     let expected = "no role but the built-in ones has * for its resources or its verbs";
-    let cluster = match cluster(facts, expected)? {
+    let cluster = match cluster_or_review(facts, expected)? {
         Ok(cluster) => cluster,
-        Err(judgement) => return Ok(judgement),
+        Err(result) => return Ok(result),
     };
-    let roles = ClusterRoles::of(cluster)?;
+    let roles = ClusterRoles::from_cluster(cluster)?;
     let is_wild = |rule: &Value| {
         let wild = |field| items(rule, field).iter().any(|item| item == "*");
         wild("/resources") || wild("/verbs") || wild("/nonResourceURLs")
@@ -369,19 +374,19 @@ fn wildcards(facts: &NodeFacts<'_>) -> Result<RuleResult> {
         if is_own {
             own.push(full.as_str());
         } else {
-            evidence.push(seen(format!("{kind} {full} has *")));
+            evidence.push(Evidence::without_place(format!("{kind} {full} has *")));
             others.push(format!("{kind} {full}"));
         }
     }
-    evidence.push(seen(format!(
+    evidence.push(Evidence::without_place(format!(
         "of {} roles, these built-in ones have it: {}",
         roles.roles.len(),
-        if own.is_empty() { "none".to_owned() } else { named(&own) }
+        if own.is_empty() { "none".to_owned() } else { list_names(&own) }
     )));
     let actual = if others.is_empty() {
         "only built-in roles have it".to_owned()
     } else {
-        format!("so have {}", named(&others))
+        format!("so have {}", list_names(&others))
     };
     Ok(RuleResult::met(others.is_empty(), expected, actual, evidence))
 }

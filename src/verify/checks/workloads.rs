@@ -1,61 +1,67 @@
-//! What pods ask for (5.1.6, 5.4.1, and the general policies about seccomp and security contexts).
+//! Checks the pods of a cluster (5.1.6, 5.4.1, and the general policies about seccomp and security contexts).
 //!
-//! The pods in kube-system are K3s' own, which nobody can write otherwise: they are counted and said, and decide
-//! nothing.
+//! The pods in kube-system belong to K3s, and users cannot change them: the evidence lists them, and they do not count.
 
 use serde_json::Value;
 
-use super::asked::{cluster, look, named, seen};
+use super::live::cluster_or_review;
 use crate::error::Result;
 use crate::verify::cluster::{ObjectKind, full_name, items, namespace, text};
-use crate::verify::rule::RuleResult;
-use crate::verify::{Evidence, NodeFacts};
+use crate::verify::evidence::{Evidence, list_names};
+use crate::verify::facts::NodeFacts;
+use crate::verify::rule_result::RuleResult;
 
-/// The pods that have something, and how many were looked at.
+/// The pods with a property.
 struct MatchingPods {
+    /// Those outside of kube-system.
     others: Vec<String>,
+    /// Those in kube-system.
     system: Vec<String>,
-    looked_at: usize,
+    /// How many pods the cluster has, with the property or without.
+    total: usize,
 }
 
-/// Finds the pods that have something.
+/// Finds the pods with a property; without `--live` returns the result of the check.
 fn find(
     facts: &NodeFacts<'_>,
     expected: &str,
     has: fn(&Value) -> bool,
 ) -> Result<std::result::Result<MatchingPods, RuleResult>> {
-    let cluster = match cluster(facts, expected)? {
+    let cluster = match cluster_or_review(facts, expected)? {
         Ok(cluster) => cluster,
-        Err(judgement) => return Ok(Err(judgement)),
+        Err(result) => return Ok(Err(result)),
     };
     let pods = cluster.list(ObjectKind::Pod)?;
     let (system, others): (Vec<&Value>, Vec<&Value>) =
         pods.iter().filter(|pod| has(pod)).partition(|pod| namespace(pod) == "kube-system");
     let names = |pods: &[&Value]| pods.iter().map(|pod| full_name(pod)).collect();
-    Ok(Ok(MatchingPods { others: names(&others), system: names(&system), looked_at: pods.len() }))
+    Ok(Ok(MatchingPods { others: names(&others), system: names(&system), total: pods.len() }))
 }
 
 impl MatchingPods {
     fn evidence(&self, words: &str) -> Vec<Evidence> {
-        let mut evidence = vec![seen(format!(
+        let mut evidence = vec![Evidence::without_place(format!(
             "of {} pods, {} outside of kube-system {words}",
-            self.looked_at,
+            self.total,
             self.others.len()
         ))];
         if !self.others.is_empty() {
-            evidence.push(seen(named(&self.others)));
+            evidence.push(Evidence::without_place(list_names(&self.others)));
         }
         if !self.system.is_empty() {
-            evidence.push(seen(format!("in kube-system, which is K3s' own: {}", named(&self.system))));
+            evidence.push(Evidence::without_place(format!(
+                "in kube-system, which is K3s' own: {}",
+                list_names(&self.system)
+            )));
         }
         evidence
     }
 
-    /// Met where there is none.
-    fn judgement(&self, expected: &str, words: &str) -> RuleResult {
+    /// Returns the result of a check that is met if no pod outside of kube-system has the property.
+    fn result(&self, expected: &str, words: &str) -> RuleResult {
         let actual = match self.others.len() {
             0 => format!("no pod outside of kube-system {words}"),
-            count => format!("{count} pods {words}: {}", named(&self.others)),
+            count => format!("{count} pods {words}: {}", list_names(&self.others)),
         };
         RuleResult::met(self.others.is_empty(), expected, actual, self.evidence(words))
     }
@@ -67,36 +73,36 @@ fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
         .flat_map(|path| items(pod, path))
 }
 
-/// Tokens of ServiceAccounts are only mounted where they are needed (5.1.6).
-pub(super) fn automount(facts: &NodeFacts<'_>) -> Result<RuleResult> {
+/// Checks that only pods that need it mount a token of a ServiceAccount (5.1.6).
+pub(super) fn check_automount(facts: &NodeFacts<'_>) -> Result<RuleResult> {
     let expected = "tokens of ServiceAccounts are only mounted into pods that need them: look at automountServiceAccountToken";
     let words = "mount a token";
     let found = match find(facts, expected, mounts_token)? {
         Ok(found) => found,
-        Err(judgement) => return Ok(judgement),
+        Err(result) => return Ok(result),
     };
     if found.others.is_empty() {
-        return Ok(found.judgement(expected, words));
+        return Ok(found.result(expected, words));
     }
-    let actual = format!("{} pods {words}: {}", found.others.len(), named(&found.others));
-    Ok(look(expected, actual, found.evidence(words)))
+    let actual = format!("{} pods {words}: {}", found.others.len(), list_names(&found.others));
+    Ok(RuleResult::review(expected, actual, found.evidence(words)))
 }
 
-/// The admission plugin ServiceAccount has written the volume into the pod, whoever has asked for it.
+/// Tells whether a pod mounts a token. The admission plugin ServiceAccount adds the volume to the pod.
 fn mounts_token(pod: &Value) -> bool {
     items(pod, "/spec/volumes").iter().any(|volume| {
         items(volume, "/projected/sources").iter().any(|source| source.get("serviceAccountToken").is_some())
     })
 }
 
-/// Secrets are files rather than variables (5.4.1).
-pub(super) fn secrets_as_files(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
+/// Checks that pods mount Secrets as files instead of reading them from environment variables (5.4.1).
+pub(super) fn check_secrets(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
     let expected = "no pod takes Secrets as environment variables";
     let found = match find(facts, expected, takes_secrets)? {
         Ok(found) => found,
-        Err(judgement) => return Ok(judgement),
+        Err(result) => return Ok(result),
     };
-    Ok(found.judgement(expected, "take Secrets as environment variables"))
+    Ok(found.result(expected, "take Secrets as environment variables"))
 }
 
 fn takes_secrets(pod: &Value) -> bool {
@@ -106,44 +112,48 @@ fn takes_secrets(pod: &Value) -> bool {
     })
 }
 
-/// Every container has a seccomp profile.
-pub(super) fn seccomp(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
+/// Checks that every container has a seccomp profile.
+pub(super) fn check_seccomp(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
     let expected = "the seccomp profile of every pod is RuntimeDefault, or one of its own";
     let found = match find(facts, expected, lacks_seccomp)? {
         Ok(found) => found,
-        Err(judgement) => return Ok(judgement),
+        Err(result) => return Ok(result),
     };
-    Ok(found.judgement(expected, "have no seccomp profile"))
+    Ok(found.result(expected, "have no seccomp profile"))
 }
 
-/// A container's own profile counts more than that of its pod.
+/// Tells whether a container has no seccomp profile. The profile of a container overrides that of its pod.
 fn lacks_seccomp(pod: &Value) -> bool {
-    let profile = |of: &Value, path: &str| text(of, path).to_owned();
-    let whole = profile(pod, "/spec/securityContext/seccompProfile/type");
+    let profile = |object: &Value, path: &str| text(object, path).to_owned();
+    let of_pod = profile(pod, "/spec/securityContext/seccompProfile/type");
     containers(pod).any(|container| {
         let own = profile(container, "/securityContext/seccompProfile/type");
-        let decides = if own.is_empty() { &whole } else { &own };
-        !matches!(decides.as_str(), "RuntimeDefault" | "Localhost")
+        let effective = if own.is_empty() { &of_pod } else { &own };
+        !matches!(effective.as_str(), "RuntimeDefault" | "Localhost")
     })
 }
 
-/// Every container has a security context; whether it is the right one is for a person to say.
-pub(super) fn security_contexts(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
+/// Checks that every container has a security context; a person has to review whether it is the right one.
+pub(super) fn check_security_contexts(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
     let expected = "pods and their containers have security contexts that fit them";
     let found = match find(facts, expected, lacks_context)? {
         Ok(found) => found,
-        Err(judgement) => return Ok(judgement),
+        Err(result) => return Ok(result),
     };
     let words = "have a container without a security context";
     if found.others.is_empty() {
-        return Ok(look(expected, format!("no pod outside of kube-system {words}"), found.evidence(words)));
+        return Ok(RuleResult::review(
+            expected,
+            format!("no pod outside of kube-system {words}"),
+            found.evidence(words),
+        ));
     }
-    Ok(found.judgement(expected, words))
+    Ok(found.result(expected, words))
 }
 
 fn lacks_context(pod: &Value) -> bool {
-    let is_set = |of: &Value, path: &str| {
-        of.pointer(path).and_then(Value::as_object).is_some_and(|context| !context.is_empty())
+    let is_set = |object: &Value, path: &str| {
+        object.pointer(path).and_then(Value::as_object).is_some_and(|context| !context.is_empty())
     };
     !is_set(pod, "/spec/securityContext")
         && containers(pod).any(|container| !is_set(container, "/securityContext"))

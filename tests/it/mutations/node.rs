@@ -203,7 +203,7 @@ impl Node {
     pub(crate) fn facts(&self) -> NodeFacts<'_> {
         let judged = NodeConfig::of(&self.root, self.kind.role, self.minor, &self.data_dir).unwrap();
         let journal = self.journal.as_deref().map(journal).unwrap_or_default();
-        let mut facts = NodeFacts::of(judged, self.owner, journal);
+        let mut facts = NodeFacts::new(judged, self.owner, journal);
         facts.cluster = self.cluster(&self.objects).map(Ok);
         facts
     }
@@ -298,9 +298,9 @@ impl Node {
     pub(crate) fn with_started(&self, facts: &mut NodeFacts<'_>, change: &Change) -> Option<Statuses> {
         let whole = self.journal.as_deref().unwrap();
         let mut logged = |component: &str, edit: &dyn Fn(&mut Vec<String>) -> bool| {
-            facts.journal = journal(&edited(whole, component, edit)?);
+            facts.log = journal(&edited(whole, component, edit)?);
             let statuses = self.statuses(facts);
-            facts.journal = journal(whole);
+            facts.log = journal(whole);
             Some(statuses)
         };
         match change {

@@ -1,59 +1,80 @@
-//! What a component gets for a flag at last. Of one that takes one value the last counts; of a list, all of them; of a
-//! map, the last of each name.
+//! Checks the value that a component gets for a flag. For a flag with one value the last occurrence counts; for a list,
+//! every occurrence; for a map, the last occurrence of each name.
 
 use std::collections::BTreeMap;
 
-use super::super::facts::{FlagOrigin, FlagsInForce, NodeFacts};
-use super::super::rule::{FlagRule, RuleOutcome, RuleResult};
-use super::{Evidence, copy};
 use crate::error::{Place, Result};
 use crate::k3s::kubelet::KubeletConfig;
 use crate::kubernetes::component_flags::{self, FlagType};
 use crate::kubernetes::flag_values;
+use crate::verify::evidence::Evidence;
+use crate::verify::facts::{FlagOrigin, FlagsInForce, NodeFacts};
+use crate::verify::must::Must;
+use crate::verify::rule::FlagRule;
+use crate::verify::rule_result::{RuleOutcome, RuleResult};
 
-/// What a flag comes to.
+/// The value of a flag.
 struct FlagText {
+    /// Its items; none if the flag is not set and has no default.
     items: Option<Vec<String>>,
     evidence: Evidence,
 }
 
-pub(super) fn judge(facts: &NodeFacts<'_>, rule: &FlagRule) -> Result<RuleResult> {
+/// Checks a flag of a component that has no configuration file and no default.
+///
+/// # Errors
+/// Any error of a file that exists and cannot be read.
+pub(super) fn check_by_name(
+    facts: &NodeFacts<'_>,
+    component: &str,
+    name: &str,
+    must: Must,
+) -> Result<RuleResult> {
+    let (component, name) = (component.to_owned(), name.to_owned());
+    check(facts, &FlagRule { component, name, field: None, unset: None, must })
+}
+
+/// Checks a flag of a component.
+///
+/// # Errors
+/// Any error of a file that exists and cannot be read.
+pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &FlagRule) -> Result<RuleResult> {
     if let Err(error) = &facts.node.effective
-        && facts.journal.last(&rule.component).is_none()
+        && facts.log.last(&rule.component).is_none()
     {
         return Ok(RuleResult::failed(error));
     }
     let flags = facts.flags(&rule.component);
     let value = value(facts, rule, &flags)?;
     let name = format!("{} --{}", rule.component, rule.name);
-    let met = rule.must.fits(value.items.as_deref());
+    let met = rule.must.is_met_by(value.items.as_deref());
     let actual = match &value.items {
         Some(items) => items.join(","),
         None => "not set".to_owned(),
     };
-    let mut judgement = RuleResult::met(met, rule.must.words(&name), actual, vec![value.evidence]);
-    match flags.known {
+    let mut result = RuleResult::met(met, rule.must.describe(&name), actual, vec![value.evidence]);
+    match flags.origin {
         FlagOrigin::Forecast => {}
-        FlagOrigin::Logged(_) => judgement.evidence.extend(next_start(facts, rule, met)?),
+        FlagOrigin::Logged(_) => result.evidence.extend(next_start(facts, rule, met)?),
         FlagOrigin::NotLogged => {
-            judgement.outcome = RuleOutcome::Unknown;
-            judgement.actual = "K3s has started, and no log says with which arguments".to_owned();
-            if let Some(evidence) = judgement.evidence.first_mut() {
+            result.outcome = RuleOutcome::Unknown;
+            result.actual = "K3s has started, and no log says with which arguments".to_owned();
+            if let Some(evidence) = result.evidence.first_mut() {
                 evidence.text = format!("at its next start: {}", evidence.text);
             }
         }
     }
-    Ok(judgement)
+    Ok(result)
 }
 
-/// Says where K3s' configuration has come to something else since it was started.
+/// Returns evidence if the configuration gives another result at the next start of K3s.
 fn next_start(facts: &NodeFacts<'_>, rule: &FlagRule, met: bool) -> Result<Option<Evidence>> {
     if facts.node.effective.is_err() {
         return Ok(None);
     }
-    let flags = FlagsInForce { flags: facts.forecast(&rule.component), known: FlagOrigin::Forecast };
+    let flags = FlagsInForce { flags: facts.forecast(&rule.component), origin: FlagOrigin::Forecast };
     let value = value(facts, rule, &flags)?;
-    let differs = rule.must.fits(value.items.as_deref()) != met;
+    let differs = rule.must.is_met_by(value.items.as_deref()) != met;
     Ok(differs.then(|| Evidence {
         text: format!(
             "from its next start on {} by K3s' configuration: {}",
@@ -67,21 +88,24 @@ fn next_start(facts: &NodeFacts<'_>, rule: &FlagRule, met: bool) -> Result<Optio
 fn value(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -> Result<FlagText> {
     let flag = component_flags::all().get(&rule.component).and_then(|flags| flags.get(&rule.name));
     if flag.is_some_and(|flag| flag.kind == FlagType::Map) {
-        return map(facts, rule, flags);
+        return map_value(facts, rule, flags);
     }
-    if let Some(value) = by_file(facts, rule, flags)? {
+    if let Some(value) = value_in_file(facts, rule, flags)? {
         return Ok(value);
     }
-    let is_list = rule.must.is_of_list() || flag.is_some_and(|flag| flag.kind == FlagType::List);
+    let is_list = rule.must.takes_list() || flag.is_some_and(|flag| flag.kind == FlagType::List);
     let given: Vec<&String> =
         flags.flags.iter().filter(|(name, _)| *name == rule.name).map(|(_, value)| value).collect();
     if let Some(last) = given.last() {
-        let items =
-            if is_list { given.iter().flat_map(|text| split(text)).collect() } else { vec![(*last).clone()] };
-        return Ok(FlagText { items: Some(items), evidence: gets(facts, rule, flags, &given) });
+        let items = if is_list {
+            given.iter().flat_map(|text| split_list(text)).collect()
+        } else {
+            vec![(*last).clone()]
+        };
+        return Ok(FlagText { items: Some(items), evidence: given_evidence(facts, rule, flags, &given) });
     }
     if let (Some(path), "kubelet") = (&rule.field, rule.component.as_str()) {
-        let config = facts.kubelet.as_ref().map_err(copy)?;
+        let config = facts.kubelet_config()?;
         if let Some(field) = config.get(path) {
             let text = format!("the kubelet's configuration has {path}: {}", field.items.join(","));
             return Ok(FlagText {
@@ -90,13 +114,14 @@ fn value(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -> Result
             });
         }
     }
-    let items = rule.unset.as_ref().map(|unset| if is_list { split(unset) } else { vec![unset.clone()] });
-    Ok(FlagText { items, evidence: nothing(rule, flags) })
+    let items =
+        rule.unset.as_ref().map(|unset| if is_list { split_list(unset) } else { vec![unset.clone()] });
+    Ok(FlagText { items, evidence: unset_evidence(rule, flags) })
 }
 
-/// What the file comes to that `--config` names: the scheduler and kube-proxy then take nothing from flags that the file
-/// has fields for (cmd/kube-scheduler/app/options, cmd/kube-proxy/app).
-fn by_file(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -> Result<Option<FlagText>> {
+/// Returns the value in the file that `--config` names; none without such a file. With the file, the scheduler and
+/// kube-proxy ignore the flags for which the file has fields (cmd/kube-scheduler/app/options, cmd/kube-proxy/app).
+fn value_in_file(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -> Result<Option<FlagText>> {
     let Some(path) = rule.field.as_ref().filter(|_| rule.component != "kubelet") else { return Ok(None) };
     let named = flags.flags.iter().rev().find(|(name, _)| name == "config").map(|(_, value)| value);
     let Some(file) = named.filter(|value| !value.is_empty()) else { return Ok(None) };
@@ -121,25 +146,29 @@ fn by_file(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -> Resu
     }))
 }
 
-/// What a map comes to: of the kubelet's, its configuration counts for the names that no flag has
+/// Returns the value of a map. The kubelet's configuration file counts for the names that no flag has
 /// (`kubeletConfigFlagPrecedence` in cmd/kubelet/app/server.go).
-fn map(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -> Result<FlagText> {
+fn map_value(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -> Result<FlagText> {
     let given: Vec<&String> =
         flags.flags.iter().filter(|(name, _)| *name == rule.name).map(|(_, value)| value).collect();
-    let mut evidence = if given.is_empty() { nothing(rule, flags) } else { gets(facts, rule, flags, &given) };
+    let mut evidence = if given.is_empty() {
+        unset_evidence(rule, flags)
+    } else {
+        given_evidence(facts, rule, flags, &given)
+    };
     let mut items = BTreeMap::new();
     for item in given.iter().flat_map(|text| split_map(text)) {
         let (name, value) = item.split_once('=').unwrap_or((item, "true"));
-        items.insert(name.trim().to_owned(), pair(name.trim(), value.trim()));
+        items.insert(name.trim().to_owned(), map_item(name.trim(), value.trim()));
     }
     if let (Some(path), "kubelet") = (&rule.field, rule.component.as_str()) {
-        let config = facts.kubelet.as_ref().map_err(copy)?;
+        let config = facts.kubelet_config()?;
         for (name, field) in config.below(path) {
             if items.contains_key(name) {
                 continue;
             }
-            let item = pair(name, &field.items.join(","));
-            if !rule.must.fits(Some(std::slice::from_ref(&item))) {
+            let item = map_item(name, &field.items.join(","));
+            if !rule.must.is_met_by(Some(std::slice::from_ref(&item))) {
                 let text = format!("the kubelet's configuration has {path}: {item}");
                 evidence = Evidence { text, place: field.place.clone() };
             }
@@ -150,18 +179,23 @@ fn map(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -> Result<F
     Ok(FlagText { items, evidence })
 }
 
-/// A value of a map, with Go's words for true and false as one.
-fn pair(name: &str, value: &str) -> String {
+/// Writes an item of a map; every spelling of a boolean that Go accepts becomes `true` or `false`.
+fn map_item(name: &str, value: &str) -> String {
     match flag_values::boolean(value) {
         Some(value) => format!("{name}={value}"),
         None => format!("{name}={value}"),
     }
 }
 
-/// Says with what the flag is given.
-fn gets(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce, given: &[&String]) -> Evidence {
+/// Returns evidence of the values that the component gets.
+fn given_evidence(
+    facts: &NodeFacts<'_>,
+    rule: &FlagRule,
+    flags: &FlagsInForce,
+    given: &[&String],
+) -> Evidence {
     let place = facts.place_of(&rule.component, &rule.name);
-    let (verb, place) = match (&flags.known, place) {
+    let (verb, place) = match (&flags.origin, place) {
         (FlagOrigin::Logged(line), _) => ("was started with", Some(line.clone())),
         (_, Some(place)) => ("gets", Some(place)),
         (_, None) => ("gets, by K3s itself,", None),
@@ -170,25 +204,25 @@ fn gets(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce, given: &[&
     Evidence { text: format!("{} {verb} {}", rule.component, shown.join(" ")), place }
 }
 
-/// Says that nothing gives it.
-fn nothing(rule: &FlagRule, flags: &FlagsInForce) -> Evidence {
+/// Returns evidence that nothing sets the flag.
+fn unset_evidence(rule: &FlagRule, flags: &FlagsInForce) -> Evidence {
     let unset = rule.unset.as_ref().map(|unset| format!(": it takes {unset} by itself"));
     let text = format!("nothing sets --{} of {}{}", rule.name, rule.component, unset.unwrap_or_default());
-    let place = match &flags.known {
+    let place = match &flags.origin {
         FlagOrigin::Logged(line) => line.clone(),
-        _ => NodeFacts::home(),
+        _ => NodeFacts::drop_in(),
     };
     Evidence { text, place: Some(place) }
 }
 
-/// The values of a list as pflag reads them, with quotes; what it would not read, at every comma.
-fn split(text: &str) -> Vec<String> {
+/// Splits a list as pflag does, with quotes; a list that pflag refuses is split at every comma.
+fn split_list(text: &str) -> Vec<String> {
     let values = flag_values::comma_separated(text);
     let values = values.unwrap_or_else(|| text.split(',').map(str::to_owned).collect());
     values.into_iter().filter(|item| !item.is_empty()).collect()
 }
 
-/// The names of a map, which pflag splits at every comma.
+/// Splits a map as pflag does, at every comma.
 fn split_map(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').filter(|item| !item.is_empty())
 }

@@ -1,4 +1,4 @@
-//! What a check wants of what it looked at: the rules of check/test.go of kube-bench.
+//! The tests of a check, as check/test.go of kube-bench runs them.
 
 use std::collections::BTreeMap;
 
@@ -6,18 +6,18 @@ use serde::Deserialize;
 
 use crate::kubernetes::yaml::{self, YamlNode, YamlValue};
 
-/// One test. At most one comparison beside the named fields: `eq: "false"`, `gte: "30"`.
+/// A test. It has at most one comparison beside the named fields: `eq: "false"`, `gte: "30"`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct TestItem {
-    /// What to look for in a text.
+    /// The flag to find in a text.
     #[serde(default)]
     pub(super) flag: String,
-    /// What to look for in a configuration: `.a.b`, a field; `.a[]`, a list, with commas; else just this text, found
-    /// in any configuration.
+    /// The field to find in a configuration: `.a.b` is a field; `.a[]` is a list, written with commas; any other text is
+    /// its own value in every configuration.
     #[serde(default)]
     pub(super) path: String,
-    /// Whether it has to be there.
+    /// Whether the flag or field has to be set.
     #[serde(default = "yes")]
     pub(super) set: bool,
     #[serde(flatten)]
@@ -28,7 +28,7 @@ fn yes() -> bool {
     true
 }
 
-/// What is compared with.
+/// The operand of a comparison.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 enum Operand {
@@ -36,54 +36,54 @@ enum Operand {
     Several(Vec<String>),
 }
 
-/// What was looked at.
+/// The source of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AuditSource {
-    /// What a command printed.
+    /// The text that a command printed.
     Text,
-    /// A configuration.
+    /// A configuration file.
     Config,
 }
 
-/// What a test came to.
+/// The result of a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TestResult {
-    /// Whether it is met.
+    /// Whether the test passes.
     pub(super) met: bool,
-    /// What was found, if it was.
+    /// The value, if the flag or field is set.
     pub(super) value: Option<String>,
-    /// Where.
+    /// The source of the value.
     pub(super) source: AuditSource,
-    /// The text that decided: the whole of it, or one line.
+    /// The text that was tested: all of it, or the line that decided.
     pub(super) text: String,
 }
 
 impl TestItem {
-    /// Puts the test to a text, or to each of its lines until one does not pass.
-    pub(super) fn of(&self, source: AuditSource, text: &str, each_line: bool) -> TestResult {
+    /// Tests a text, or each of its lines until one fails.
+    pub(super) fn test(&self, source: AuditSource, text: &str, each_line: bool) -> TestResult {
         let text = text.trim_end_matches([' ', '\n']);
         let lines: Vec<&str> = if each_line { text.split('\n').collect() } else { vec![text] };
-        let mut found = TestResult {
+        let mut result = TestResult {
             met: false,
             value: None,
             source,
             text: lines.first().copied().unwrap_or("").to_owned(),
         };
         for line in lines {
-            found = self.of_one(source, line);
-            if !found.met {
+            result = self.test_one(source, line);
+            if !result.met {
                 break;
             }
         }
-        found
+        result
     }
 
-    fn of_one(&self, source: AuditSource, text: &str) -> TestResult {
+    fn test_one(&self, source: AuditSource, text: &str) -> TestResult {
         let value = match source {
             AuditSource::Text => Ok(find(text, &self.flag)),
             AuditSource::Config => field(text, &self.path),
         };
-        // What cannot be parsed passes no test, not even one for what is not there.
+        // A text that cannot be parsed passes no test, not even one that requires a field to be unset.
         let met = value.as_ref().is_ok_and(|value| match (self.set, value, self.compare.iter().next()) {
             (false, value, _) => value.is_none(),
             (true, None, _) => false,
@@ -93,7 +93,7 @@ impl TestItem {
         TestResult { met, value: value.ok().flatten(), source, text: text.to_owned() }
     }
 
-    /// What it looks for there.
+    /// Returns the name of the flag or field.
     pub(super) fn name(&self, source: AuditSource) -> &str {
         match source {
             AuditSource::Text => &self.flag,
@@ -101,7 +101,7 @@ impl TestItem {
         }
     }
 
-    /// What it wants of the value, in words; none where it only has to be there.
+    /// Describes the required value; none if the flag or field only has to be set.
     pub(super) fn wanted(&self) -> Option<String> {
         let (operator, operand) = self.compare.iter().next()?;
         let operand = match operand {
@@ -124,8 +124,13 @@ impl TestItem {
         })
     }
 
-    /// Tells whether its comparison is one that kube-bench does not have, so that it passes nothing.
-    pub(super) fn compares_in_vain(&self) -> bool {
+    /// Tells whether the test reads a field of a configuration, and not just any configuration.
+    pub(super) fn reads_field(&self) -> bool {
+        self.path.starts_with('.')
+    }
+
+    /// Tells whether kube-bench does not have the comparison, so that no value passes.
+    pub(super) fn has_unknown_comparison(&self) -> bool {
         self.compare.keys().any(|operator| !OPERATORS.contains(&operator.as_str()))
     }
 
@@ -148,7 +153,7 @@ impl Operand {
     }
 }
 
-/// Looks for a flag as kube-bench's `(flag)(=|: *)*([^\s]*) *` does: at its first place, and up to the next space.
+/// Finds the value of a flag as kube-bench's `(flag)(=|: *)*([^\s]*) *` does: at the first occurrence, up to the next space.
 fn find(text: &str, flag: &str) -> Option<String> {
     if flag.is_empty() {
         return None;
@@ -169,7 +174,7 @@ fn find(text: &str, flag: &str) -> Option<String> {
     })
 }
 
-/// Looks for a field in YAML or JSON; an empty one is none.
+/// Finds a field in YAML or JSON; an empty field counts as not set.
 fn field(text: &str, path: &str) -> Result<Option<String>, yaml::YamlProblem> {
     let document = yaml::read(text.as_bytes())?;
     let Some(fields) = path.strip_prefix('.') else {
@@ -190,13 +195,13 @@ fn field(text: &str, path: &str) -> Result<Option<String>, yaml::YamlProblem> {
     Ok(text.filter(|text| !text.is_empty()))
 }
 
-/// Returns the value of a key; the last, where it is there twice.
+/// Returns the value of a key; the last one if the key occurs twice.
 fn member(node: YamlNode, name: &str) -> Option<YamlNode> {
     let YamlValue::Map(pairs) = node.value else { return None };
     pairs.into_iter().rev().find(|(key, _)| key.go_text() == name).map(|(_, value)| value)
 }
 
-/// Compares what was found with what is wanted; a comparison that there is not is never true.
+/// Compares a value with the operand; an unknown comparison is never true.
 fn compare(operator: &str, found: &str, wanted: &str) -> bool {
     let numbers = || Some((found.trim().parse::<i64>().ok()?, wanted.trim().parse::<i64>().ok()?));
     let number = |holds: fn(i64, i64) -> bool| numbers().is_some_and(|(found, wanted)| holds(found, wanted));
@@ -289,7 +294,7 @@ mod tests {
 
     #[test]
     fn what_is_not_there_passes_only_a_test_for_that() {
-        let text = |json: &str, text: &str| item(json).of(AuditSource::Text, text, false).met;
+        let text = |json: &str, text: &str| item(json).test(AuditSource::Text, text, false).met;
         assert!(text(r#"{"flag": "--a", "set": false}"#, ""));
         assert!(!text(r#"{"flag": "--a", "set": false}"#, "--a=1"));
         assert!(!text(r#"{"flag": "--a", "noteq": "1"}"#, "--b=2"));
@@ -300,11 +305,11 @@ mod tests {
     fn each_line_has_to_pass() {
         let mode = item(r#"{"flag": "permissions", "bitmask": "600"}"#);
         let two = "permissions=600\npermissions=644\n";
-        assert!(mode.of(AuditSource::Text, two, false).met, "the first is found");
-        let found = mode.of(AuditSource::Text, two, true);
+        assert!(mode.test(AuditSource::Text, two, false).met, "the first is found");
+        let found = mode.test(AuditSource::Text, two, true);
         assert!(!found.met);
         assert_eq!(found.text, "permissions=644");
-        assert!(!mode.of(AuditSource::Text, "", true).met);
+        assert!(!mode.test(AuditSource::Text, "", true).met);
     }
 
     #[test]
@@ -320,7 +325,7 @@ mod tests {
         assert_eq!(found("/a/file").as_deref(), Some("/a/file"), "it says itself wherever it is asked");
         assert_eq!(found(""), None);
         let unset = item(r#"{"path": ".a", "set": false}"#);
-        assert!(unset.of(AuditSource::Config, "b: 1", false).met);
-        assert!(!unset.of(AuditSource::Config, "b: [", false).met);
+        assert!(unset.test(AuditSource::Config, "b: 1", false).met);
+        assert!(!unset.test(AuditSource::Config, "b: [", false).met);
     }
 }

@@ -1,30 +1,34 @@
-//! The audit policy: is there one that records (3.2.1), and does it record what matters (3.2.2)?
+//! Checks the audit policy: whether the API server has a policy that records requests (3.2.1), and whether the policy
+//! covers the key security concerns (3.2.2).
 //!
-//! Source: pkg/audit/policy/checker.go of k8s.io/apiserver: the first rule that fits a request decides.
+//! Source: pkg/audit/policy/checker.go of k8s.io/apiserver: the first rule that matches a request decides.
 
-use super::{FlagFile, read};
+use super::flag;
+use super::flag_file::FlagFile;
 use crate::error::{Place, Result};
 use crate::kubernetes::audit_policy::{self, AuditLevel, AuditPolicy, AuditResources, AuditRule};
 use crate::kubernetes::object::Position;
-use crate::verify::rule::{Must, RuleOutcome, RuleResult};
-use crate::verify::{Evidence, NodeFacts, evaluate};
+use crate::verify::evidence::Evidence;
+use crate::verify::facts::NodeFacts;
+use crate::verify::must::Must;
+use crate::verify::rule_result::{RuleOutcome, RuleResult};
 
 const SERVER: &str = "kube-apiserver";
 
-/// A request as far as a policy looks at it. Who asks is nobody in particular.
+/// A request, reduced to what a policy matches. The user is any authenticated user.
 struct ApiRequest {
     group: &'static str,
     resource: &'static str,
     subresource: &'static str,
     verbs: &'static [&'static str],
-    /// Whether its body is a secret, which a log must not have.
+    /// Whether its body is secret, so that a log must not contain it.
     secret: bool,
 }
 
 const WRITES: &[&str] = &["create", "update", "patch", "delete"];
 const ALL: &[&str] = &["get", "list", "create", "update", "patch", "delete"];
 
-/// What a policy has to record at least the metadata of, as the benchmark lists it under 3.2.2.
+/// The requests of which a policy has to record at least the metadata, as the benchmark lists them under 3.2.2.
 const CONCERNS: [ApiRequest; 10] = [
     ApiRequest { group: "", resource: "secrets", subresource: "", verbs: ALL, secret: true },
     ApiRequest { group: "", resource: "configmaps", subresource: "", verbs: ALL, secret: true },
@@ -68,60 +72,61 @@ const CONCERNS: [ApiRequest; 10] = [
     },
 ];
 
-/// A policy that the API server reads.
+/// The policy that the API server reads, and where it is from.
 struct FoundPolicy {
     policy: AuditPolicy,
     file: String,
-    set: Vec<Evidence>,
+    /// Evidence of the flag that names the file.
+    flag: Vec<Evidence>,
 }
 
-/// There is an audit policy, it records something, and its events go somewhere (3.2.1).
-pub(super) fn policy(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
+/// Checks that there is an audit policy that records requests, and a log or webhook for its events (3.2.1).
+pub(super) fn check_policy(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
     let expected = "the API server has an audit policy that records, and a log for it";
     let found = match find(facts, expected)? {
         Ok(found) => found,
-        Err(judgement) => return Ok(judgement),
+        Err(result) => return Ok(result),
     };
-    let log = evaluate::flag(facts, SERVER, "audit-log-path", Must::BeSet(true))?;
-    let webhook = evaluate::flag(facts, SERVER, "audit-webhook-config-file", Must::BeSet(true))?;
-    let position = found.policy.position;
-    let mut evidence = found.set.clone();
-    let actual = if !found.policy.records() {
-        evidence.push(found.evidence("no rule of it records anything", position));
+    let log = flag::check_by_name(facts, SERVER, "audit-log-path", Must::BeSet(true))?;
+    let webhook = flag::check_by_name(facts, SERVER, "audit-webhook-config-file", Must::BeSet(true))?;
+    let policy = &found.policy;
+    let mut evidence = found.flag.clone();
+    let actual = if !policy.records() {
+        evidence.push(found.evidence("no rule of it records anything", policy.position));
         "the policy records nothing"
     } else if log.outcome != RuleOutcome::Met && webhook.outcome != RuleOutcome::Met {
         evidence.extend(log.evidence.clone());
         "the policy has no log"
     } else {
-        evidence.push(found.evidence(&format!("it has {} rules", found.policy.rules.len()), position));
+        evidence.push(found.evidence(&format!("it has {} rules", policy.rules.len()), policy.position));
         evidence.extend(if log.outcome == RuleOutcome::Met { log.evidence } else { webhook.evidence });
         return Ok(RuleResult::met(true, expected, "a policy that records, and a log", evidence));
     };
     Ok(RuleResult::met(false, expected, actual, evidence))
 }
 
-/// It records what matters, and no secrets (3.2.2).
-pub(super) fn coverage(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
+/// Checks that the policy records the key security concerns, and no secrets (3.2.2).
+pub(super) fn check_coverage(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
     let expected = "metadata of every request for Secrets, ConfigMaps and TokenReviews, and no bodies of them; of every change of Pods and Deployments; of exec, attach, portforward and proxy";
     let found = match find(facts, expected)? {
         Ok(found) => found,
-        Err(judgement) => return Ok(judgement),
+        Err(result) => return Ok(result),
     };
     let policy = &found.policy;
-    let (mut gaps, mut evidence) = (Vec::new(), found.set.clone());
+    let (mut gaps, mut evidence) = (Vec::new(), found.flag.clone());
     for request in &CONCERNS {
         let name = [request.resource, request.subresource].join("/");
         let name = name.trim_end_matches('/');
         let decided: Vec<(&str, Option<&AuditRule>)> = request
             .verbs
             .iter()
-            .map(|verb| (*verb, policy.rules.iter().find(|rule| fits(rule, request, verb))))
+            .map(|verb| (*verb, policy.rules.iter().find(|rule| matches_request(rule, request, verb))))
             .collect();
-        let is_dark =
+        let is_unrecorded =
             |(_, rule): &&(&str, Option<&AuditRule>)| rule.is_none_or(|rule| !policy.is_recorded(rule));
-        let dark: Vec<_> = decided.iter().filter(is_dark).collect();
-        if let Some((_, rule)) = dark.first() {
-            let verbs: Vec<&str> = dark.iter().map(|(verb, _)| *verb).collect();
+        let unrecorded: Vec<_> = decided.iter().filter(is_unrecorded).collect();
+        if let Some((_, rule)) = unrecorded.first() {
+            let verbs: Vec<&str> = unrecorded.iter().map(|(verb, _)| *verb).collect();
             gaps.push(format!("{name} ({})", verbs.join(", ")));
             evidence.push(found.evidence(
                 &format!("{} of {name} is not recorded", verbs.join(", ")),
@@ -151,15 +156,14 @@ pub(super) fn coverage(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleRes
     ))
 }
 
-/// Finds the policy that the API server reads; a judgement where there is none.
+/// Finds the policy that the API server reads; without one, returns the result of the check.
 fn find(facts: &NodeFacts<'_>, expected: &str) -> Result<std::result::Result<FoundPolicy, RuleResult>> {
-    let (path, set) = match read(facts, SERVER, "audit-policy-file", expected)? {
-        FlagFile::File { path, bytes, evidence } => ((path, bytes), evidence),
-        FlagFile::Judged(judgement) => return Ok(Err(judgement)),
+    let (path, bytes, flag) = match FlagFile::read(facts, SERVER, "audit-policy-file", expected)? {
+        FlagFile::Found { path, bytes, evidence } => (path, bytes, evidence),
+        FlagFile::Missing(result) => return Ok(Err(result)),
     };
-    let (path, bytes) = path;
     match audit_policy::read(&bytes, facts.node.minor).map_err(|refusal| refusal.fault) {
-        Ok(policy) => Ok(Ok(FoundPolicy { policy, file: path.to_string(), set })),
+        Ok(policy) => Ok(Ok(FoundPolicy { policy, file: path.to_string(), flag })),
         Err(fault) => {
             let place = Place { file: path.to_string(), position: Some(fault.position) };
             let evidence = vec![Evidence { text: fault.message, place: Some(place) }];
@@ -175,13 +179,13 @@ impl FoundPolicy {
     }
 }
 
-/// Tells whether a rule matches a request of somebody who is in no special group, in any namespace.
-fn fits(rule: &AuditRule, request: &ApiRequest, verb: &str) -> bool {
+/// Tells whether a rule matches a request of a user who is in no special group, in any namespace.
+fn matches_request(rule: &AuditRule, request: &ApiRequest, verb: &str) -> bool {
     let has = |names: &[String], name: &str| names.iter().any(|known| known == name);
-    // Who asks for a kind in all namespaces, or for one that is in none, names none.
-    let is_in_none = verb == "list" || request.resource == "tokenreviews";
+    // A list of all namespaces and a request for a cluster-scoped kind name no namespace.
+    let has_no_namespace = verb == "list" || request.resource == "tokenreviews";
     if !rule.users.is_empty()
-        || (!rule.namespaces.is_empty() && !(is_in_none && has(&rule.namespaces, "")))
+        || (!rule.namespaces.is_empty() && !(has_no_namespace && has(&rule.namespaces, "")))
         || (!rule.user_groups.is_empty() && !has(&rule.user_groups, "system:authenticated"))
     {
         return false;
@@ -193,11 +197,11 @@ fn fits(rule: &AuditRule, request: &ApiRequest, verb: &str) -> bool {
     if rule.resources.is_empty() {
         return rule.non_resource_urls.is_empty();
     }
-    rule.resources.iter().any(|group| fits_group(group, request))
+    rule.resources.iter().any(|group| matches_group(group, request))
 }
 
-fn fits_group(group: &AuditResources, request: &ApiRequest) -> bool {
-    // Since 1.36 a group may be all of them.
+fn matches_group(group: &AuditResources, request: &ApiRequest) -> bool {
+    // Since 1.36 `*` matches every group.
     if !(group.group == request.group || group.group == "*") || !group.resource_names.is_empty() {
         return false;
     }
@@ -207,7 +211,7 @@ fn fits_group(group: &AuditResources, request: &ApiRequest) -> bool {
             match (resource, subresource) {
                 ("*", "") => true,
                 ("*", subresource) => subresource == request.subresource,
-                // Of itself too, whatever the documentation says.
+                // It matches the resource itself too, although the documentation excludes it.
                 (resource, "*") => resource == request.resource,
                 pair => pair == (request.resource, request.subresource),
             }
