@@ -182,9 +182,8 @@ fn configured(server: &ApiServer<'_>) -> Result<Option<PluginConfig>> {
     let path = server.node.path(text)?;
     let FileAt::File(bytes) = server.look(&path)? else {
         let message = format!("the admission configuration {path} is no file: the API server does not start");
-        return Err(
-            Error::new(ErrorKind::BadInput, message).at(server.place(FLAG).unwrap_or(Place::parse(FLAG)))
-        );
+        return Err(Error::new(ErrorKind::BadInput, message)
+            .at(server.place(FLAG).unwrap_or(Place { file: FLAG.to_owned(), position: None })));
     };
     let document = match read(server, &bytes) {
         Ok((document, _)) => document,

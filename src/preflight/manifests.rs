@@ -69,7 +69,7 @@ pub(super) fn judge(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
 pub(crate) fn applied(node: &NodeConfig<'_>) -> Result<Vec<ManifestObject>> {
     let (objects, findings) = read_all(node)?;
     if let Some(finding) = findings.into_iter().find(|finding| finding.code != UNREADABLE) {
-        let place = finding.place.unwrap_or(Place::parse("server/manifests"));
+        let place = finding.place.unwrap_or(Place { file: "server/manifests".to_owned(), position: None });
         return Err(Error::new(ErrorKind::Failed, finding.message).at(place));
     }
     let base = format!("{}/server/manifests/", node.data_dir);

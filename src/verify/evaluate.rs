@@ -91,11 +91,7 @@ pub(super) fn flag(facts: &NodeFacts<'_>, component: &str, name: &str, must: Mus
 
 /// Errors are told once for every control that they keep from being judged.
 pub(super) fn copy(error: &Error) -> Error {
-    let copy = Error::new(error.kind(), error.message());
-    match error.place() {
-        Some(place) => copy.at(place.clone()),
-        None => copy,
-    }
+    error.clone()
 }
 
 /// Each has to be met. What is not applicable says nothing beside what is.

@@ -1,6 +1,6 @@
 //! What a running cluster is asked, and how its objects are named.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::verify::cluster::Cluster;
 use crate::verify::rule::{RuleOutcome, RuleResult};
 use crate::verify::{Evidence, NodeFacts};
@@ -33,7 +33,7 @@ pub(super) fn running<'f>(facts: &'f NodeFacts<'_>) -> Result<Option<&'f Cluster
     match &facts.cluster {
         None => Ok(None),
         Some(Ok(cluster)) => Ok(Some(cluster)),
-        Some(Err(error)) => Err(Error::new(error.kind(), error.message())),
+        Some(Err(error)) => Err(error.clone()),
     }
 }
 

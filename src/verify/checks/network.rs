@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::applied::{self, Applied};
 use super::asked::{named, running, seen};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::verify::cluster::{ObjectKind, full_name, items, name, namespace};
 use crate::verify::rule::{RuleOutcome, RuleResult};
 use crate::verify::{Evidence, NodeFacts};
@@ -27,7 +27,7 @@ enum PolicyEnforcer {
 
 fn enforced(facts: &NodeFacts<'_>) -> Result<PolicyEnforcer> {
     if let Err(error) = &facts.node.effective {
-        return Err(Error::new(error.kind(), error.message()));
+        return Err(error.clone());
     }
     if !facts.node.is_on(DISABLE) {
         let backend = facts.node.value(BACKEND).map_or("vxlan", |(value, _)| value);
