@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::Role;
 use crate::error::{self, Error, Result};
-use crate::k3s::NodeConfig;
-use crate::node::{Root, k3s, program};
+use crate::k3s::{self, NodeConfig};
+use crate::node::{Root, program};
 use crate::version::KubernetesMinor;
 
 /// Where K3s puts the administrator's kubeconfig.
