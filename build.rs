@@ -11,10 +11,11 @@ use std::path::Path;
 use std::{env, fs};
 
 /// Folders whose `*.yaml` are embedded, and the constant each becomes.
-const FOLDERS: [(&str, &str); 5] = [
+const FOLDERS: [(&str, &str); 6] = [
     ("profiles", "PROFILES"),
     ("src/profile/data", "TABLES"),
     ("src/k3s/data", "K3S_TABLES"),
+    ("src/document/data", "DOCUMENT_TABLES"),
     ("src/verify/data", "VERIFY_TABLES"),
     ("src/verify/data/scanner", "SCANNER_TABLES"),
 ];

@@ -10,7 +10,7 @@ include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 /// # Panics
 /// Where the table does not have the shape of `T`; the tests read every table.
 pub(crate) fn table<T: for<'a> Deserialize<'a>>(name: &str) -> T {
-    let json = [TABLES, K3S_TABLES, VERIFY_TABLES, SCANNER_TABLES]
+    let json = [TABLES, K3S_TABLES, DOCUMENT_TABLES, VERIFY_TABLES, SCANNER_TABLES]
         .into_iter()
         .find_map(|tables| find(tables, name))
         .expect("the table is part of the project");

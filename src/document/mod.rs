@@ -6,10 +6,12 @@
 //! a hash map.
 
 pub mod audit;
+mod changes;
 mod dropin;
 mod engine;
 mod files;
 mod leftovers;
+mod meaning;
 mod policy;
 mod present;
 mod quote;
@@ -17,9 +19,11 @@ mod quote;
 use serde::Serialize;
 use tera::{Context, EscapeFn};
 
+pub use changes::{ChangeRow, Release, changes};
 pub use dropin::{Argument, Around, Component, Configuration, Key, join};
 pub use files::{DROP_IN, Document, Site, directories, documents, paths, sysctls};
 pub use leftovers::leftovers;
+pub use meaning::means_the_same;
 pub use policy::{BUILT_IN_NAMESPACES, warnings};
 pub use present::Present;
 pub use quote::yaml_string;
@@ -84,6 +88,14 @@ pub(crate) fn page(template: &str, context: &Context, escape: EscapeFn) -> Strin
 pub fn is_ours(bytes: &[u8]) -> bool {
     let mut lines = bytes.split(|byte| *byte == b'\n').take(4);
     lines.any(|line| line.starts_with(MARK.as_bytes()))
+}
+
+/// Returns the version that the header of a file of ours names.
+#[must_use]
+pub fn written_by(bytes: &[u8]) -> Option<Release> {
+    let mut lines = bytes.split(|byte| *byte == b'\n').take(4);
+    let rest = lines.find_map(|line| line.strip_prefix(MARK.as_bytes()))?;
+    std::str::from_utf8(rest).ok()?.split(' ').next()?.parse().ok()
 }
 
 fn header(profile: &Profile, about: &str, controls: &[ControlId]) -> String {
