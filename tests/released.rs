@@ -91,7 +91,7 @@ impl Case {
     /// The node as the release left it.
     fn after(&self) -> Node {
         let node = lay(&self.folder().join("after"), &self.folder().join("after.modes"));
-        for (path, _) in walk(node.path()).iter().filter(|(path, _)| path.ends_with("journal.json")) {
+        for (path, _) in walk(node.path()).iter().filter(|(path, _)| is_journal(path)) {
             fill_in(&node.path().join(path));
         }
         node
@@ -118,7 +118,11 @@ impl Case {
     }
 
     fn plan(&self, name: &str) -> Option<(tempfile::TempDir, String)> {
-        let text = fs::read(self.folder().join("plans").join(name)).ok()?;
+        let saved = self.folder().join("plans").join(name);
+        if !saved.exists() {
+            return None;
+        }
+        let text = fs::read(saved).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         fs::write(&path, text).unwrap();
@@ -154,6 +158,11 @@ fn lay(files: &Path, modes: &Path) -> Node {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }
     node
+}
+
+/// A journal, or one that a killed run was about to put in its place.
+fn is_journal(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().contains("journal.json"))
 }
 
 fn fill_in(path: &Path) {
@@ -367,4 +376,58 @@ fn a_saved_plan_is_carried_out_to_the_byte_or_refused() {
         }
     }
     assert!(plans >= 6, "there are only {plans} plans");
+}
+
+fn released(name: &str) -> Case {
+    cases().into_iter().find(|case| case.name == name).unwrap()
+}
+
+const DROP_IN: &str = "etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml";
+const SYSCTL: &str = "etc/sysctl.d/90-kubelet.conf";
+const AUDIT: &str = "var/lib/rancher/k3s/server/audit.yaml";
+
+#[test]
+fn another_profile_writes_only_what_means_something_else() {
+    let case = released("server-1.33");
+    let node = case.after();
+    let said = run(&case, &node, &["apply", "--profile", "cis,strict"], &[0]).stdout;
+    assert!(said.contains(DROP_IN) && !said.contains(SYSCTL) && !said.contains(AUDIT), "{said}");
+    let first = |path: &str| node.read(path).lines().nth(1).unwrap().to_owned();
+    assert!(first(DROP_IN).contains(&format!("k3s-harden {THIS_VERSION} from profile cis-1.12 + strict,")));
+    assert!(first(SYSCTL).contains(&format!("k3s-harden {} from profile cis-1.12,", case.version)));
+    run(&case, &node, &["rollback"], &[0]);
+    assert_same(&case, &tree(&node), &tree(&case.after()));
+}
+
+#[test]
+fn a_mode_is_put_right_without_writing_the_file_and_can_be_undone() {
+    let case = released("server-1.33");
+    let node = case.after();
+    let mode = |mode| fs::set_permissions(node.path().join(AUDIT), fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o666);
+    let said = run(&case, &node, &["apply"], &[0]).stdout;
+    assert!(said.contains("\n1 changed in mode or owner.\n"), "{said}");
+    assert_same(&case, &tree(&node), &tree(&case.after()));
+    // What the run recorded is what is there, so nobody else has changed it.
+    run(&case, &node, &["rollback"], &[0]);
+    mode(0o600);
+    assert_same(&case, &tree(&node), &tree(&case.after()));
+}
+
+#[test]
+fn whoever_undoes_a_run_compares_bytes() {
+    let case = released("server-1.33");
+    let node = case.after();
+    let edited = node.read(AUDIT) + "# Mine.\n";
+    let node = node.file(AUDIT, &edited);
+    assert_eq!(run(&case, &node, &["apply"], &[0]).stdout, "Nothing to change.\n");
+    let says = run(&case, &node, &["rollback"], &[1]).stderr;
+    assert!(says.contains("changed by somebody else since") && says.contains("+# Mine."), "{says}");
+    assert_eq!(node.read(AUDIT), edited);
+    // A file of ours without its header gets it back.
+    let bare: String = node.read(AUDIT).split_inclusive('\n').skip(3).collect();
+    let node = node.file(AUDIT, bare);
+    let applied = run(&case, &node, &["apply"], &[0]);
+    assert!(applied.stderr.contains("was overwritten by somebody"), "{}", applied.stderr);
+    assert!(node.read(AUDIT).contains(&format!("# Written by k3s-harden {THIS_VERSION} ")));
 }

@@ -66,7 +66,11 @@ impl Plan {
     pub fn between(desired: Desired, observed: Observed, policy: &Policy) -> Result<Self> {
         let mut plan = Self { subject: desired.subject, actions: Vec::new(), warnings: Vec::new() };
         for (mut resource, before) in desired.resources.into_iter().zip(observed.0) {
-            if let (Resource::File(file), Current::Node(node)) = (&mut resource, &before) {
+            // One of ours without its header gets it back: `--only` looks for what files with a header hold.
+            let is_overwritten = is_overwritten(&resource, &before, policy);
+            if let (Resource::File(file), Current::Node(node), false) =
+                (&mut resource, &before, is_overwritten)
+            {
                 file.settle_for(node);
             }
             let (mut change, mut diff) = resource.diff(&before);
@@ -89,7 +93,7 @@ impl Plan {
                     }
                 }
             }
-            if change == Change::Update && is_overwritten(&resource, &before, policy) {
+            if change == Change::Update && is_overwritten {
                 let path = resource.path();
                 plan.warnings.push(format!(
                     "{path} was overwritten by somebody since k3s-harden wrote it: it is replaced, and comes back with a rollback"

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::support::{Node, owner, walk};
-use super::{Case, STATE, THIS_VERSION, TOLD, folder, names, steps};
+use super::{Case, STATE, THIS_VERSION, TOLD, folder, is_journal, names, steps};
 
 const TIME: &str = "2026-11-25T09:00:00Z";
 
@@ -71,7 +71,8 @@ impl Release<'_> {
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.success(), killed.is_none(), "{}: {step:?}: {said}", self.case.name);
         for plan in names(&plans) {
-            self.rewrite(&plans.join(plan));
+            self.rewrite(&plans.join(&plan));
+            fs::set_permissions(plans.join(plan), fs::Permissions::from_mode(0o644)).unwrap();
         }
     }
 
@@ -89,7 +90,7 @@ impl Release<'_> {
                 fs::create_dir_all(to.parent().unwrap()).unwrap();
                 fs::copy(from, &to).unwrap();
                 fs::set_permissions(&to, fs::Permissions::from_mode(0o644)).unwrap();
-                if path.ends_with("journal.json") {
+                if is_journal(&path) {
                     self.rewrite(&to);
                 }
             }
