@@ -166,10 +166,15 @@ impl SavedPlan {
         let differs = |index: &usize| self.actions.get(*index) != now.get(*index);
         let Some(index) = (0..self.actions.len().max(now.len())).find(differs) else { return Ok(()) };
         let path = now.get(index).or(self.actions.get(index)).and_then(|action| action["path"].as_str());
-        let message = format!(
-            "the node is no longer what was planned against: {} differs, and nothing was changed",
-            path.unwrap_or_default()
-        );
+        let path = path.unwrap_or_default();
+        let message = if self.tool == env!("CARGO_PKG_VERSION") {
+            format!("the node is no longer what was planned against: {path} differs, and nothing was changed")
+        } else {
+            format!(
+                "the plan was saved by k3s-harden {}, and what this version would do now is not what it says: {path} differs, and nothing was changed",
+                self.tool
+            )
+        };
         Err(Error::new(ErrorKind::BadInput, message)
             .hint("look at what would be done now: k3s-harden plan; then save a new plan"))
     }

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use similar::TextDiff;
 
 use super::resource::{Change, metadata_diff};
+use crate::document::means_the_same;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;
 use crate::node::{Metadata, PathState, Root, RootedPath};
@@ -58,6 +59,17 @@ impl File {
                 Err(Error::new(ErrorKind::CannotWrite, message).hint("move it away: a file has to be there"))
             }
             node => Ok(node),
+        }
+    }
+
+    /// Wants the text that is there already where ours means the same: a file is not written again for its comments.
+    ///
+    /// From here on everything compares bytes, and what is recorded of a run is what stands on the disk.
+    pub(super) fn settle_for(&mut self, current: &PathState) {
+        if let (PathState::File { bytes, .. }, Content::Bytes(wanted)) = (current, &mut self.content)
+            && means_the_same(&self.path, bytes, wanted)
+        {
+            wanted.clone_from(bytes);
         }
     }
 
@@ -188,6 +200,30 @@ mod tests {
         );
         assert_eq!(file(None).diff(&node("0600", "a\n")).0, Change::Remove);
         assert_eq!(file(None).diff(&PathState::Absent).0, Change::None);
+    }
+
+    #[test]
+    fn comments_alone_are_no_difference_and_modes_are() {
+        let mut want = file(Some("# new\na: 1\n"));
+        want.path = RootedPath::fixed("/etc/x.yaml");
+        let settled = |there: &PathState| {
+            let mut want = want.clone();
+            want.settle_for(there);
+            want
+        };
+        let older = node("0600", "# old\na: 1\n");
+        assert_eq!(settled(&older).diff(&older), (Change::None, String::new()));
+        // What such a run records is what is there.
+        let lax = node("0644", "# old\na: 1\n");
+        assert_eq!(settled(&lax).diff(&lax).0, Change::Metadata);
+        assert_eq!(settled(&lax).wanted(), older);
+        let other = node("0600", "# old\na: 2\n");
+        assert_eq!(settled(&other), want);
+        // A plan wants it by its meaning; whoever undoes a run wants it by its bytes.
+        assert_eq!(want.diff(&older).0, Change::Update);
+        for there in [PathState::Absent, PathState::Symlink { target: "/z".into(), owner: Owner::ROOT }] {
+            assert_eq!(settled(&there), want);
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::resource::{Action, Change, CurrentState, Resource};
 use super::{Content, Desired, PlanSubject};
-use crate::document::is_ours;
+use crate::document::{ChangeRow, Release, changes, is_ours, written_by};
 use crate::error::{Error, ErrorKind, Result};
 use crate::node::{PathState, Root, RootedPath};
 
@@ -65,7 +65,14 @@ impl Plan {
     /// [`ErrorKind::Failed`] for a file of somebody else's with [`OnForeign::Fail`].
     pub fn between(desired: Desired, observed: Observed, policy: &PlanPolicy) -> Result<Self> {
         let mut plan = Self { subject: desired.subject, actions: Vec::new(), warnings: Vec::new() };
-        for (resource, before) in desired.resources.into_iter().zip(observed.0) {
+        for (mut resource, before) in desired.resources.into_iter().zip(observed.0) {
+            // One of ours without its header gets it back: `--only` looks for what files with a header hold.
+            let is_overwritten = is_overwritten(&resource, &before, policy);
+            if let (Resource::File(file), CurrentState::Node(node), false) =
+                (&mut resource, &before, is_overwritten)
+            {
+                file.settle_for(node);
+            }
             let (mut change, mut diff) = resource.diff(&before);
             if let (Resource::File(file), true) = (&resource, is_foreign(&resource, &before, policy)) {
                 let path = &file.path;
@@ -86,7 +93,7 @@ impl Plan {
                     }
                 }
             }
-            if change == Change::Update && is_overwritten(&resource, &before, policy) {
+            if change == Change::Update && is_overwritten {
                 let path = resource.path();
                 plan.warnings.push(format!(
                     "{path} was overwritten by somebody since k3s-harden wrote it: it is replaced, and comes back with a rollback"
@@ -109,10 +116,36 @@ impl Plan {
         self.actions.iter().filter(|action| action.change != Change::None)
     }
 
+    /// Returns the rows of the table of changes that an action carries out on a node that an earlier version hardened.
+    #[must_use]
+    pub fn changed_since(&self, action: &Action) -> Vec<&'static ChangeRow> {
+        self.changed_by(changes(), action)
+    }
+
+    /// A file that is not there yet is judged by the newest of the others.
+    fn changed_by<'a>(&self, rows: &'a [ChangeRow], action: &Action) -> Vec<&'a ChangeRow> {
+        if rows.is_empty() || action.change == Change::None {
+            return Vec::new();
+        }
+        let newest = || self.actions.iter().filter_map(writer).max();
+        let Some(version) = writer(action).or_else(newest) else { return Vec::new() };
+        let PlanSubject { role, kubernetes, .. } = &self.subject;
+        let path = action.resource.path();
+        rows.iter().filter(|row| row.concerns(*role, *kubernetes, &path, version)).collect()
+    }
+
     /// Tells whether there is anything to do.
     #[must_use]
     pub fn is_changed(&self) -> bool {
         self.changes().next().is_some()
+    }
+}
+
+/// Returns the version that wrote what is there.
+fn writer(action: &Action) -> Option<Release> {
+    match &action.before {
+        CurrentState::Node(PathState::File { bytes, .. }) => written_by(bytes),
+        _ => None,
     }
 }
 
@@ -130,4 +163,62 @@ fn is_foreign(resource: &Resource, before: &CurrentState, policy: &PlanPolicy) -
 fn is_overwritten(resource: &Resource, before: &CurrentState, policy: &PlanPolicy) -> bool {
     let is_recorded = policy.recorded.contains(&resource.path());
     is_recorded && matches!(before, CurrentState::Node(PathState::File { bytes, .. }) if !is_ours(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Role;
+    use crate::mode::Owner;
+    use crate::node::{Attributes, Metadata};
+    use crate::plan::File;
+
+    fn action(path: &str, there: Option<&str>, wanted: &str) -> Action {
+        let before = there.map_or(PathState::Absent, |text| PathState::File {
+            mode: "0600".parse().unwrap(),
+            owner: Owner::ROOT,
+            attributes: Attributes::new(),
+            bytes: text.into(),
+        });
+        let resource = Resource::File(File {
+            path: RootedPath::fixed(path),
+            metadata: Metadata::private_file(Owner::ROOT),
+            content: Content::Bytes(wanted.into()),
+            controls: Vec::new(),
+        });
+        let before = CurrentState::Node(before);
+        let (change, diff) = resource.diff(&before);
+        Action { resource, before, change, diff }
+    }
+
+    #[test]
+    fn an_action_names_the_rows_behind_it() {
+        const WRITTEN: &str = "# About.\n# Written by k3s-harden 0.1.0 from profile cis-1.12.\na: 1\n";
+        let rows: Vec<ChangeRow> = serde_yaml::from_str(
+            "[{since: 0.1.0, path: server/audit.yaml, what: one, why: w}, \
+              {since: 0.1.0, path: server/new.yaml, what: two, why: w}, \
+              {since: 0.0.9, path: server/audit.yaml, what: older, why: w}]",
+        )
+        .unwrap();
+        let about = PlanSubject {
+            root: "/".into(),
+            role: Role::Server,
+            kubernetes: "1.33".parse().unwrap(),
+            benchmark: "1.12".to_owned(),
+            profiles: Vec::new(),
+        };
+        let named = |actions: Vec<Action>, index: usize| {
+            let plan = Plan { subject: about.clone(), actions, warnings: Vec::new() };
+            let named = plan.changed_by(&rows, &plan.actions[index]);
+            named.into_iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let audit = |there| action("/k3s/server/audit.yaml", there, "a: 2\n");
+        let new = action("/k3s/server/new.yaml", None, "b: 1\n");
+        assert_eq!(named(vec![audit(Some(WRITTEN))], 0), ["changed since 0.1.0: one"]);
+        assert_eq!(named(vec![audit(Some(WRITTEN)), new.clone()], 1), ["changed since 0.1.0: two"]);
+        // A file of somebody else's, a node without any of ours, and a file that stays.
+        assert!(named(vec![audit(Some("a: 1\n"))], 0).is_empty());
+        assert!(named(vec![audit(None), new], 1).is_empty());
+        assert!(named(vec![action("/k3s/server/audit.yaml", Some(WRITTEN), WRITTEN)], 0).is_empty());
+    }
 }

@@ -26,6 +26,7 @@ mod placing;
 mod policies;
 mod preflight;
 mod real_root;
+mod released;
 mod reports;
 mod rules;
 mod scanner;
