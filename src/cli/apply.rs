@@ -12,6 +12,7 @@ use super::{changes_code, plan};
 use crate::apply::{
     ApplyOutcome, KeepHistory, RecordedInputs, RunInputs, Transaction, check_writable, has_state,
 };
+use crate::document::{DropIn, Rendered};
 use crate::error::{Error, ErrorKind, Result};
 use crate::k3s::NodeConfig;
 use crate::mode::Owner;
@@ -37,10 +38,10 @@ pub(super) fn run(global: &GlobalArguments, arguments: &ApplyArguments, ui: &mut
         // What a plan would be now means nothing: that run has to be undone first, or what it left taken away.
         job.carry_out(owner, None)?
     } else {
-        match job.prepare(recorded, None)? {
+        match job.prepare(recorded, None, None)? {
             // The good case opens nothing for writing, not even the lock.
             PreparedPlan { plan, retold: false, .. } if !plan.is_changed() => ApplyOutcome { plan, id: None },
-            prepared => job.carry_out(owner, Some(&prepared))?,
+            prepared => job.carry_out(owner, Some(prepared))?,
         }
     };
     plan::warn_all(&outcome.plan);
@@ -66,6 +67,7 @@ struct ApplyJob<'a> {
 /// A plan with what it was made from.
 struct PreparedPlan<'a> {
     context: Context<'a>,
+    rendered: Rendered,
     plan: Plan,
     told: RunInputs,
     /// Whether an earlier run was told something else.
@@ -78,11 +80,18 @@ impl<'a> ApplyJob<'a> {
         &self,
         recorded: RecordedInputs,
         locked: Option<&Transaction<'_>>,
+        earlier: Option<PreparedPlan<'_>>,
     ) -> Result<PreparedPlan<'a>> {
         let no_texts = BTreeMap::new();
         let texts = self.saved.map_or(&no_texts, |saved| &saved.inputs.told.files);
         let context = Context::after(recorded, self.root, self.global, self.judging, texts)?;
-        let mut plan = plan::make(&context, self.global, !self.no_live_sysctl())?;
+        // The documents depend on the profile and the site alone: only if one has changed, they are rendered again.
+        let rendered = earlier
+            .filter(|earlier| {
+                (&earlier.context.profile, &earlier.context.site) == (&context.profile, &context.site)
+            })
+            .map_or_else(|| Rendered::of(&context.profile, &context.site), |earlier| earlier.rendered);
+        let mut plan = plan::make(&context, &rendered, self.global, !self.no_live_sysctl())?;
         if let Some(transaction) = locked {
             transaction.include_what_was_made(&mut plan);
         }
@@ -92,7 +101,7 @@ impl<'a> ApplyJob<'a> {
             told = saved.inputs.told.clone();
             retold = context.earlier.as_ref().is_some_and(|earlier| *earlier != told);
         }
-        Ok(PreparedPlan { context, plan, told, retold })
+        Ok(PreparedPlan { context, rendered, plan, told, retold })
     }
 
     fn no_live_sysctl(&self) -> bool {
@@ -100,17 +109,17 @@ impl<'a> ApplyJob<'a> {
     }
 
     /// Takes the lock and does it; `first` is what it looked like before.
-    fn carry_out(&self, owner: Owner, first: Option<&PreparedPlan<'_>>) -> Result<ApplyOutcome> {
-        if let Some(first) = first {
-            check_encryption(&first.context)?;
+    fn carry_out(&self, owner: Owner, first: Option<PreparedPlan<'_>>) -> Result<ApplyOutcome> {
+        if let Some(first) = &first {
+            check_encryption(&first.context, &first.rendered.requested)?;
             check_writable(self.root, &first.plan)?;
         }
         let transaction = Transaction::begin(self.root, self.arguments.locking.manner(owner)?)?;
         super::warn_of(transaction.recovered());
         // What was true before we had the lock may no longer be.
-        let PreparedPlan { context, plan, told, retold } =
-            self.prepare(transaction.recorded().clone(), Some(&transaction))?;
-        check_encryption(&context)?;
+        let PreparedPlan { context, rendered, plan, told, retold } =
+            self.prepare(transaction.recorded().clone(), Some(&transaction), first)?;
+        check_encryption(&context, &rendered.requested)?;
         check_writable(self.root, &plan)?;
         let keep = match (self.arguments.no_history, context.profile.history_runs()) {
             (true, _) => KeepHistory::Nothing,
@@ -149,15 +158,14 @@ fn check_start(context: &Context<'_>, no_live_sysctl: bool) -> Result<()> {
 }
 
 /// Refuses what is unsafe once K3s has started: encrypting Secrets, or no longer doing so, by configuration alone.
-fn check_encryption(context: &Context<'_>) -> Result<()> {
+fn check_encryption(context: &Context<'_>, requested: &DropIn) -> Result<()> {
     let traces = Traces::observe(context.root, &context.site.data_dir);
-    let configuration = context.configuration();
-    if let Some(message) = plan::late_encryption(&traces, &configuration) {
+    if let Some(message) = plan::late_encryption(&traces, requested) {
         return Err(Error::new(ErrorKind::Failed, message)
             .hint("leave it out: --set secrets_encryption=false")
             .hint("or turn it on with K3s' own command, `k3s secrets-encrypt enable` (v1.33.10, v1.34.6, v1.35.3 and newer), and apply after that"));
     }
-    let wanted = configuration.keys.iter().any(|key| key.name == "secrets-encryption");
+    let wanted = requested.keys.iter().any(|key| key.name == "secrets-encryption");
     let by_others =
         context.site.placing.existing.value("secrets-encryption").is_some_and(|item| item.text == "true");
     if traces.started.is_some()

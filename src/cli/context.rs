@@ -12,7 +12,7 @@ use super::args::{BenchmarkArguments, GlobalArguments, SET_VARIABLE};
 use super::usage_error;
 use crate::Role;
 use crate::apply::{RecordedInputs, RunInputs, is_at_work};
-use crate::document::{self, DROP_IN, DropIn, NodeSite, PresentFiles};
+use crate::document::{self, DROP_IN, NodeSite, PresentFiles};
 use crate::document::{DropInMerge, ExistingConfig};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::k3s::service_data_dir;
@@ -136,11 +136,6 @@ impl<'a> Context<'a> {
             waivers,
             warnings,
         })
-    }
-
-    /// Returns what our drop-in asks of K3s, for comparing it with what is there.
-    pub(super) fn configuration(&self) -> DropIn {
-        document::configuration_of(&self.profile, &self.site)
     }
 
     /// Tells whether our drop-in on the node has Secrets encrypted.

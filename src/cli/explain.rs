@@ -5,6 +5,7 @@ use tracing::warn;
 use super::args::{BenchmarkArguments, ExplainArguments, GlobalArguments};
 use super::context::{Context, given};
 use super::ui::Ui;
+use crate::document::Rendered;
 use crate::error::{ErrorKind, Result, exit};
 use crate::explain::{ExplainedNode, explain};
 use crate::k3s::K3sLog;
@@ -30,6 +31,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &ExplainArguments, ui: &m
         facts: &facts,
         profile: &context.profile,
         site: &context.site,
+        rendered: &Rendered::of(&context.profile, &context.site),
         benchmark: &benchmark,
     };
     let explanation = explain(&arguments.topic, &here)?;

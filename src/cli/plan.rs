@@ -10,21 +10,21 @@ use super::context::Context;
 use super::saved::{Inputs, SavedPlan};
 use super::ui::Ui;
 use crate::Role;
-use crate::document::OnConflict;
-use crate::document::{self, DROP_IN, DropIn};
+use crate::document::{self, DROP_IN, DropIn, OnConflict, Rendered};
 use crate::error::{Error, ErrorKind, Result};
 use crate::k3s::MergedConfig;
 use crate::mode::FileMode;
 use crate::node::k3s::Traces;
 use crate::node::{Root, RootedPath, host, sysctl};
 use crate::output::{self, PlanReport};
-use crate::plan::{Desired, Observed, Plan, PlanPolicy};
+use crate::plan::{Desired, Observed, Plan, PlanPolicy, PlanSubject};
 use crate::profile::{ControlId, Profile};
 
 pub(super) fn run(global: &GlobalArguments, arguments: &PlanArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&global.root)?;
     let context = Context::new(&root, global, &arguments.judging)?;
-    let plan = make(&context, global, !arguments.no_live_sysctl)?;
+    let rendered = Rendered::of(&context.profile, &context.site);
+    let plan = make(&context, &rendered, global, !arguments.no_live_sysctl)?;
     if let Some(path) = &arguments.out {
         let saved = SavedPlan::new(&plan, Inputs::new(&context, global, arguments.no_live_sysctl));
         host::write_file(path, saved.to_text()?.as_bytes(), FileMode::PRIVATE_FILE)?;
@@ -40,11 +40,17 @@ pub(super) fn run(global: &GlobalArguments, arguments: &PlanArguments, ui: &mut 
 }
 
 /// Makes the plan for the node as it is now.
-pub(super) fn make(context: &Context, global: &GlobalArguments, live_sysctl: bool) -> Result<Plan> {
+pub(super) fn make(
+    context: &Context,
+    rendered: &Rendered,
+    global: &GlobalArguments,
+    live_sysctl: bool,
+) -> Result<Plan> {
     let Context { root, profile, site, .. } = context;
     let mut warnings = context.warnings.clone();
     let live = live_sysctl && root.is_live() && may_set_sysctls(context, &mut warnings);
-    let mut desired = Desired::new(root.path().to_owned(), profile, site, context.owner, live)?;
+    let subject = PlanSubject::new(root.path().to_owned(), profile, site.role);
+    let mut desired = Desired::new(subject, rendered, context.owner, live)?;
     desired.forget(&context.forgettable(), context.owner);
     let desired_ids: BTreeSet<ControlId> =
         desired.resources.iter().flat_map(|resource| resource.controls().iter().cloned()).collect();
@@ -54,41 +60,41 @@ pub(super) fn make(context: &Context, global: &GlobalArguments, live_sysctl: boo
         recorded: context.recorded.clone(),
     };
     let mut plan = Plan::between(desired, observed, &policy)?;
-    warnings.extend(configured_already(context)?);
+    warnings.extend(configured_already(context, rendered)?);
     warnings.extend(served_by_nothing(global, &desired_ids, profile));
     // What the changes mean is said when there are some, not again on every run that finds them made.
     if plan.is_changed() {
-        warnings.extend(first_start(context));
+        warnings.extend(first_start(context, &rendered.requested));
     }
     if plan.changes().any(|action| action.resource.path().name() == "policy.yaml") {
-        warnings.extend(document::warnings(profile));
+        warnings.extend(rendered.policy_warnings.iter().cloned());
     }
     plan.warnings.splice(0..0, warnings);
     Ok(plan)
 }
 
 /// Says what K3s' configuration sets already that is not settled by our drop-in, or was settled against somebody.
-fn configured_already(context: &Context) -> Result<Vec<String>> {
+fn configured_already(context: &Context, rendered: &Rendered) -> Result<Vec<String>> {
     let Context { root, site, .. } = context;
     let placing = &site.placing;
     let minor = context.version.minor();
-    let service = |ours: &DropIn| document::service_warnings(root, site.role, minor, ours);
+    let requested = &rendered.requested;
+    let service = || document::service_warnings(root, site.role, minor, requested);
     if placing.existing.is_empty() {
         // Nothing but the service can be in the way then; most nodes have none yet.
         return if root.exists(&RootedPath::fixed("/etc/systemd/system"))
             || root.exists(&RootedPath::fixed("/etc/init.d"))
         {
-            service(&context.configuration())
+            service()
         } else {
             Ok(Vec::new())
         };
     }
-    let ours = context.configuration();
-    let mut warnings = placing.existing.warnings(&ours);
-    warnings.extend(service(&ours)?);
+    let mut warnings = placing.existing.warnings(requested);
+    warnings.extend(service()?);
     let unknown = placing.existing.unknown_arguments(site.role, minor);
     warnings.extend(unknown.into_iter().map(|(message, place)| format!("{place}: {message}")));
-    for (message, place) in placing.place(ours).conflicts {
+    for (message, place) in rendered.drop_in.conflicts.iter().cloned() {
         if placing.on_conflict == OnConflict::Fail {
             return Err(Error::new(ErrorKind::Failed, message)
                 .at(place)
@@ -147,15 +153,14 @@ fn may_set_sysctls(context: &Context, warnings: &mut Vec<String>) -> bool {
 }
 
 /// Says what a K3s that has started already means for the changes.
-fn first_start(context: &Context) -> Vec<String> {
+fn first_start(context: &Context, requested: &DropIn) -> Vec<String> {
     let traces = Traces::observe(context.root, &context.site.data_dir);
     let mut warnings = Vec::new();
     if let Some((role, proof)) = &traces.started {
         warnings.push(format!("K3s has already started here as {role} ({proof} exists): arguments and files take effect when it starts again, policy.yaml within 15 s"));
     }
-    let configuration = context.configuration();
-    warnings.extend(late_encryption(&traces, &configuration));
-    warnings.extend(half_an_audit(&configuration));
+    warnings.extend(late_encryption(&traces, requested));
+    warnings.extend(half_an_audit(requested));
     if traces.rancher {
         warnings.push("Rancher manages this node: it rewrites its own 50-rancher.yaml and passes its own admission configuration; `render --as rancher-cluster` is the way to tell it".to_owned());
     }

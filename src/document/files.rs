@@ -3,9 +3,8 @@
 use serde::Serialize;
 use tera::Context;
 
-use super::DropInMerge;
 use super::engine::Engine;
-use super::{PresentFiles, configuration, header, policy};
+use super::{DropIn, DropInMerge, MergedDropIn, PresentFiles, configuration, header, policy};
 use crate::Role;
 use crate::mode::FileMode;
 use crate::node::RootedPath;
@@ -16,7 +15,7 @@ use crate::profile::{ArgumentTable, ControlId, Profile, SysctlRow};
 pub const DROP_IN: &str = "/etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml";
 
 /// What is needed besides the profile to write the files of a node.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NodeSite {
     /// The node's role.
     pub role: Role,
@@ -43,6 +42,17 @@ pub struct Document {
     pub controls: Vec<ControlId>,
     /// Its content.
     pub text: String,
+}
+
+/// A directory of a hardened node that has an exact mode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenderedDirectory {
+    /// Where it is.
+    pub path: RootedPath,
+    /// Its mode.
+    pub mode: FileMode,
+    /// The benchmark's numbers of the controls that it serves.
+    pub controls: Vec<ControlId>,
 }
 
 /// One row of the table.
@@ -125,6 +135,9 @@ struct RenderContext<'a> {
     engine: Engine,
     context: Context,
     written: Vec<(&'a str, Vec<ControlId>)>,
+    /// The K3s configuration that the profile sets, before and after it is merged with the node's.
+    requested: DropIn,
+    merged: MergedDropIn,
 }
 
 impl RenderContext<'_> {
@@ -137,9 +150,9 @@ impl RenderContext<'_> {
 /// A file without its header, and the controls that it serves.
 type Body = (String, Vec<ControlId>);
 
-/// Writes the files of a node, in the order in which they are put there.
-#[must_use]
-pub fn documents(profile: &Profile, site: &NodeSite) -> Vec<Document> {
+/// Renders the files of a node, in the order in which they are written, with the K3s configuration before and after
+/// it is merged with the node's.
+pub(super) fn render(profile: &Profile, site: &NodeSite) -> (Vec<Document>, DropIn, MergedDropIn) {
     let mut templates = vec!["90-kubelet.conf.tera", "config.yaml.tera"];
     if site.role == Role::Server {
         templates.extend(["audit.yaml.tera", "psa.yaml.tera"]);
@@ -148,8 +161,15 @@ pub fn documents(profile: &Profile, site: &NodeSite) -> Vec<Document> {
     let mut context = Context::new();
     let settings: Vec<_> = profile.values.iter().map(|(name, resolved)| (name, &resolved.value)).collect();
     context.insert("settings", &settings.into_iter().collect::<std::collections::BTreeMap<_, _>>());
-    let mut desk =
-        RenderContext { profile, site, engine: Engine::new(templates), context, written: Vec::new() };
+    let mut desk = RenderContext {
+        profile,
+        site,
+        engine: Engine::new(templates),
+        context,
+        written: Vec::new(),
+        requested: DropIn::default(),
+        merged: MergedDropIn::default(),
+    };
 
     let mut documents = Vec::new();
     for row in ROWS.iter().filter(|row| row.roles.contains(&site.role)) {
@@ -159,15 +179,19 @@ pub fn documents(profile: &Profile, site: &NodeSite) -> Vec<Document> {
         let path = row.place.below(&site.data_dir);
         documents.push(Document { key: row.key, path, mode: row.mode, controls, text });
     }
-    documents
+    (documents, desk.requested, desk.merged)
 }
 
 /// Returns the directories of a node that have an exact mode, and the controls each serves.
-#[must_use]
-pub fn directories(profile: &Profile, site: &NodeSite) -> Vec<(RootedPath, FileMode, Vec<ControlId>)> {
+pub(super) fn directories(profile: &Profile, site: &NodeSite) -> Vec<RenderedDirectory> {
     let server = site.role == Role::Server;
     let rows = DIRECTORIES.iter().filter(|_| server);
-    rows.map(|(name, mode, controls)| (site.data_dir.join(name), *mode, profile.ids(controls))).collect()
+    rows.map(|(name, mode, controls)| RenderedDirectory {
+        path: site.data_dir.join(name),
+        mode: *mode,
+        controls: profile.ids(controls),
+    })
+    .collect()
 }
 
 /// Returns the paths that files of ours can have on a node, wanted or not, with their keys.
@@ -177,8 +201,7 @@ pub fn paths(data_dir: &RootedPath) -> Vec<(&'static str, RootedPath)> {
 }
 
 /// Returns the kernel parameters that the profile wants.
-#[must_use]
-pub fn sysctls(profile: &Profile) -> Vec<&'static SysctlRow> {
+pub(super) fn sysctls(profile: &Profile) -> Vec<&'static SysctlRow> {
     let on = |row: &&SysctlRow| row.settings.iter().all(|setting| profile.is_on(setting));
     ArgumentTable::get().sysctls.iter().filter(on).collect()
 }
@@ -249,8 +272,9 @@ fn policies(desk: &mut RenderContext<'_>) -> Option<Body> {
 
 fn drop_in(desk: &mut RenderContext<'_>) -> Option<Body> {
     let RenderContext { profile, site, .. } = desk;
-    let configuration = configuration(profile, site.role, &site.data_dir, &desk.written, &site.present);
-    let configuration = site.placing.place(configuration).configuration;
+    desk.requested = configuration(profile, site.role, &site.data_dir, &desk.written, &site.present);
+    desk.merged = site.placing.place(desk.requested.clone());
+    let configuration = &desk.merged.configuration;
     desk.context.insert("keys", &configuration.keys);
     desk.context.insert("components", &configuration.components);
     (!configuration.is_empty())

@@ -15,6 +15,7 @@ mod leftovers;
 mod policy;
 mod present;
 mod quote;
+mod rendered;
 mod service;
 
 use serde::Serialize;
@@ -23,11 +24,12 @@ use tera::{Context, EscapeFn};
 pub use drop_in::{DropIn, DropInArgument, DropInComponent, DropInContext, DropInKey, join};
 pub use drop_in_merge::{DropInMerge, MergedDropIn, OnConflict};
 pub use existing::{ConfigEntry, ExistingConfig};
-pub use files::{DROP_IN, Document, NodeSite, directories, documents, paths, sysctls};
+pub use files::{DROP_IN, Document, NodeSite, RenderedDirectory, paths};
 pub use leftovers::leftovers;
-pub use policy::{BUILT_IN_NAMESPACES, warnings};
+pub use policy::BUILT_IN_NAMESPACES;
 pub use present::PresentFiles;
 pub use quote::yaml_string;
+pub use rendered::Rendered;
 pub use service::service_warnings;
 
 use crate::Role;
@@ -50,15 +52,6 @@ pub fn configuration(
     let pod_security_policies = policy::has_pod_security_policies(profile, present);
     let around = DropInContext { role, data_dir, documents, pod_security_policies, present };
     DropIn::new(profile, ArgumentTable::get(), around)
-}
-
-/// Returns what is asked of the K3s of a node, with all that is written beside it, before it meets what is there.
-#[must_use]
-pub fn configuration_of(profile: &Profile, site: &NodeSite) -> DropIn {
-    let documents = documents(profile, site);
-    let written: Vec<_> =
-        documents.iter().map(|document| (document.key, document.controls.clone())).collect();
-    configuration(profile, site.role, &site.data_dir, &written, &site.present)
 }
 
 /// Renders a template for other hands, with a header of its own.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Content, Directory, DirectoryRule, File, Resource, Sysctl};
 use crate::Role;
-use crate::document::{self, Document, NodeSite};
+use crate::document::{Document, Rendered, RenderedDirectory};
 use crate::error::Result;
 use crate::mode::{FileMode, Owner};
 use crate::node::{Metadata, RootedPath};
@@ -38,22 +38,29 @@ pub struct Desired {
     pub resources: Vec<Resource>,
 }
 
-impl Desired {
-    /// Writes out `profile` for a node of `site`, all of it owned by `owner`; with `live`, the kernel
-    /// parameters of the running system too.
-    ///
-    /// # Errors
-    /// Where the data of the project is wrong.
-    pub fn new(root: PathBuf, profile: &Profile, site: &NodeSite, owner: Owner, live: bool) -> Result<Self> {
-        let subject = PlanSubject {
+impl PlanSubject {
+    /// Returns the subject of a plan for a root whose node has `role`.
+    #[must_use]
+    pub fn new(root: PathBuf, profile: &Profile, role: Role) -> Self {
+        Self {
             root,
-            role: site.role,
+            role,
             kubernetes: profile.minor,
             benchmark: profile.benchmark.clone(),
             profiles: profile.names.clone(),
-        };
+        }
+    }
+}
+
+impl Desired {
+    /// Turns what was rendered into resources, all of them owned by `owner`; with `live`, the kernel parameters of the
+    /// running system too.
+    ///
+    /// # Errors
+    /// Where the data of the project is wrong.
+    pub fn new(subject: PlanSubject, rendered: &Rendered, owner: Owner, live: bool) -> Result<Self> {
         let mut desired = Self { subject, resources: Vec::new() };
-        for (path, mode, controls) in document::directories(profile, site) {
+        for RenderedDirectory { path, mode, controls } in rendered.directories.iter().cloned() {
             desired.add_parents(&path, owner);
             let metadata = Metadata { mode, owner, attributes: None };
             desired.resources.push(Resource::Directory(Directory {
@@ -63,17 +70,17 @@ impl Desired {
                 controls,
             }));
         }
-        for Document { path, mode, controls, text, .. } in document::documents(profile, site) {
+        for Document { path, mode, controls, text, .. } in rendered.documents.iter().cloned() {
             desired.add_parents(&path, owner);
             let metadata = Metadata { mode, owner, attributes: None };
             let content = Content::Bytes(text.into_bytes());
             desired.resources.push(Resource::File(File { path, metadata, content, controls }));
         }
         if live {
-            let controls = profile.ids(&["protect-kernel-defaults"]);
-            for row in document::sysctls(profile) {
+            for row in &rendered.sysctls {
                 let (key, value) = (row.key.parse()?, row.value.to_string());
-                desired.resources.push(Resource::Sysctl(Sysctl { key, value, controls: controls.clone() }));
+                let controls = rendered.sysctl_controls.clone();
+                desired.resources.push(Resource::Sysctl(Sysctl { key, value, controls }));
             }
         }
         Ok(desired)

@@ -9,7 +9,7 @@ use super::input::Origin;
 use crate::version::KubernetesMinor;
 
 /// What a node should be, in settings.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     /// The Kubernetes minor that it is resolved for.
     pub minor: KubernetesMinor,

@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use super::RenderInput;
-use crate::document::ExistingConfig;
-use crate::document::PresentFiles;
+use crate::document::{ExistingConfig, PresentFiles, Rendered};
 use crate::error::Result;
 use crate::mode::{FileMode, Owner};
-use crate::plan::{Content, Desired, DirectoryRule, Resource};
+use crate::plan::{Content, Desired, DirectoryRule, PlanSubject, Resource};
 use crate::profile::ControlId;
 
 /// Directories that every system has; nobody but the system says what they are like.
@@ -58,7 +57,9 @@ impl Tree {
         let mut site = errand.site.clone();
         site.present = PresentFiles::default();
         site.placing.existing = ExistingConfig::default();
-        let desired = Desired::new(PathBuf::from("/"), errand.profile, &site, Owner::ROOT, false)?;
+        let subject = PlanSubject::new(PathBuf::from("/"), errand.profile, site.role);
+        let rendered = Rendered::of(errand.profile, &site);
+        let desired = Desired::new(subject, &rendered, Owner::ROOT, false)?;
         let mut tree = Self { directories: Vec::new(), files: Vec::new(), controls: Vec::new() };
         for resource in desired.resources {
             match resource {

@@ -23,6 +23,7 @@ mod placing;
 mod policies;
 mod preflight;
 mod real_root;
+mod rendered_once;
 mod reports;
 mod rules;
 mod scanner;

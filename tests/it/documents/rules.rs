@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::support::errand;
 use k3s_harden::Role;
-use k3s_harden::document::{Document, documents};
+use k3s_harden::document::{Document, Rendered};
 use k3s_harden::profile::titles;
 use k3s_harden::render::RenderFormat;
 use k3s_harden::version::KubernetesMinor;
@@ -225,8 +225,11 @@ fn a_rancher_cluster_brings_its_files() {
         let servers = files.get("machineLabelSelector").is_some();
         for item in files["fileSources"][0]["secret"]["items"].as_array().unwrap() {
             let path = item["path"].as_str().unwrap();
-            let document =
-                documents(&profile, &site).into_iter().find(|it| it.path.as_str() == path).unwrap();
+            let document = Rendered::of(&profile, &site)
+                .documents
+                .into_iter()
+                .find(|it| it.path.as_str() == path)
+                .unwrap();
             assert_eq!(secret["stringData"][item["key"].as_str().unwrap()], document.text);
             assert_eq!(item["permissions"], document.mode.to_string());
             brought.push((document.key, servers));
