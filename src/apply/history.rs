@@ -14,8 +14,8 @@ use crate::node::{Metadata, PathState, Root, RootedPath};
 /// What later runs need to know of the earlier ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecordedInputs {
-    /// What the newest run that is in force was told.
-    pub told: Option<RunInputs>,
+    /// The inputs that the newest run in force recorded.
+    pub inputs: Option<RunInputs>,
     /// Every path that one wrote, so that it is ours whatever stands there.
     pub paths: BTreeSet<RootedPath>,
     /// A run that was killed, and has to be undone or finished first.
@@ -23,7 +23,7 @@ pub struct RecordedInputs {
 }
 
 impl RecordedInputs {
-    /// Reads as little as possible: the newest run that was carried out knows what all of them were told.
+    /// Reads as little as possible: the newest run that was carried out has recorded the inputs of all.
     ///
     /// # Errors
     /// Where a journal cannot be read; one that is damaged names itself.
@@ -40,7 +40,7 @@ impl RecordedInputs {
                         recorded.interrupted = Some(id);
                     }
                     recorded.paths = journal.written.iter().filter_map(|path| path.parse().ok()).collect();
-                    recorded.told = journal.told;
+                    recorded.inputs = journal.inputs;
                     break;
                 }
             }
@@ -207,7 +207,7 @@ fn unite(root: &Root, owner: Owner, first: u32, second: u32) -> Result<()> {
         united.entries = entries;
         united.verb = RunVerb::Apply;
         united.through = Some(second);
-        (united.told, united.written, united.about) = (later.told, later.written, later.about);
+        (united.inputs, united.written, united.about) = (later.inputs, later.written, later.about);
         united.write(root, owner)?;
     }
     forget(root, second)?;
@@ -247,7 +247,7 @@ mod tests {
             profiles: Vec::new(),
         };
         let run = |(id, verb): (u32, &RunVerb)| {
-            let head = RunHead { verb: *verb, kept: true, told: None, written: Vec::new() };
+            let head = RunHead { verb: *verb, kept: true, inputs: None, written: Vec::new() };
             let mut run = RunRecord::new(id, head, about.clone(), &[]);
             run.state = RunState::Committed;
             run

@@ -103,8 +103,9 @@ pub struct RunRecord {
     pub kept: bool,
     /// What it is about.
     pub about: PlanSubject,
-    /// What is in force after it, of what runs were told; nothing on a node that was never told anything.
-    pub told: Option<RunInputs>,
+    /// The inputs that are in force after it; none on a node where no run is.
+    #[serde(rename = "told")]
+    pub inputs: Option<RunInputs>,
     /// Every file that this and earlier runs have written and that was not undone.
     pub written: Vec<String>,
     /// What it changes, in order.
@@ -164,8 +165,8 @@ pub(super) struct RunHead {
     pub(super) verb: RunVerb,
     /// Whether it stays in the history.
     pub(super) kept: bool,
-    /// What it was told.
-    pub(super) told: Option<RunInputs>,
+    /// The inputs that are in force after it.
+    pub(super) inputs: Option<RunInputs>,
     /// The files that earlier runs wrote.
     pub(super) written: Vec<String>,
 }
@@ -198,7 +199,7 @@ impl RunRecord {
             state: RunState::Begun,
             kept: head.kept,
             about,
-            told: head.told,
+            inputs: head.inputs,
             written,
             entries,
         }
@@ -287,7 +288,8 @@ pub(super) struct RunSummary {
     format_version: String,
     pub(super) state: RunState,
     pub(super) kept: bool,
-    pub(super) told: Option<RunInputs>,
+    #[serde(rename = "told")]
+    pub(super) inputs: Option<RunInputs>,
     pub(super) written: Vec<String>,
 }
 

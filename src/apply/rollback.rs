@@ -15,8 +15,8 @@ pub struct RollbackPlan {
     pub to: u32,
     /// What has to change.
     pub plan: Plan,
-    /// What was told when the node was so.
-    pub told: Option<RunInputs>,
+    /// The inputs that were in force then.
+    pub inputs: Option<RunInputs>,
     /// What runs had written by then.
     pub written: Vec<String>,
     /// What was changed since by somebody else, with the difference to what the last run left.
@@ -60,7 +60,7 @@ impl RollbackPlan {
         let mut way = Self {
             to: run.id,
             plan: Plan { subject, actions: Vec::new(), warnings: Vec::new() },
-            told: earlier.and_then(|run| run.told.clone()),
+            inputs: earlier.and_then(|run| run.inputs.clone()),
             written: earlier.map(|run| run.written.clone()).unwrap_or_default(),
             disturbed: Vec::new(),
         };

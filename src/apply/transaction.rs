@@ -87,7 +87,7 @@ impl<'a> Transaction<'a> {
         self.recovered.as_ref()
     }
 
-    /// Returns what earlier runs were told and wrote, now that no other run changes it.
+    /// Returns the inputs and paths that earlier runs recorded, now that no other run changes it.
     #[must_use]
     pub fn recorded(&self) -> &RecordedInputs {
         &self.recorded
@@ -95,7 +95,7 @@ impl<'a> Transaction<'a> {
 
     /// Puts into a plan that was made since what was made for the state directory: it is wanted too, and it was not
     /// there before this run.
-    pub fn include_what_was_made(&self, plan: &mut Plan) {
+    pub fn include_made_directories(&self, plan: &mut Plan) {
         for action in &mut plan.actions {
             if let (true, Resource::Directory(directory)) =
                 (self.made.contains(&action.resource.path()), &action.resource)
@@ -106,15 +106,15 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Carries out `plan`, which must have been made while the lock was held. With `record`, what the run was
-    /// told is written down even where nothing changes. `check` has the last word on the result.
+    /// Carries out `plan`, which must have been made while the lock was held. With `record`, the inputs are
+    /// recorded even if nothing changes. `check` has the last word on the result.
     ///
     /// # Errors
     /// Where a change or the check fails or a signal comes in; everything was put back then.
     pub fn apply(
         self,
         mut plan: Plan,
-        told: RunInputs,
+        inputs: RunInputs,
         record: bool,
         keep: KeepHistory,
         check: &dyn Fn() -> Result<()>,
@@ -126,7 +126,7 @@ impl<'a> Transaction<'a> {
                     .hint("leave --no-history out, or end the history first: k3s-harden uninstall"));
             }
             let written = self.recorded.paths.iter().map(ToString::to_string).collect();
-            let head = RunHead { verb: RunVerb::Apply, kept, told: Some(told), written };
+            let head = RunHead { verb: RunVerb::Apply, kept, inputs: Some(inputs), written };
             let id = self.carry_out(&mut plan, head, check)?;
             match keep {
                 KeepHistory::History(runs) => self.prune(runs),
@@ -139,7 +139,7 @@ impl<'a> Transaction<'a> {
         Ok(ApplyOutcome { plan, id: None })
     }
 
-    /// Carries out `plan`, which makes the node as it was before run `to`; `told` and `written` were in force then.
+    /// Carries out `plan`, which makes the node as it was before run `to`; `inputs` and `written` were in force then.
     ///
     /// # Errors
     /// As with [`Transaction::apply`].
@@ -147,10 +147,10 @@ impl<'a> Transaction<'a> {
         &self,
         mut plan: Plan,
         to: u32,
-        told: Option<RunInputs>,
+        inputs: Option<RunInputs>,
         written: Vec<String>,
     ) -> Result<ApplyOutcome> {
-        let head = RunHead { verb: RunVerb::Rollback { to }, kept: true, told, written };
+        let head = RunHead { verb: RunVerb::Rollback { to }, kept: true, inputs, written };
         let id = self.carry_out(&mut plan, head, &|| Ok(()))?;
         // Nothing is shortened here: who walks back needs every step.
         Ok(ApplyOutcome { plan, id: Some(id) })

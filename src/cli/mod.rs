@@ -3,13 +3,16 @@
 mod apply;
 mod args;
 mod context;
+mod data_dir;
 mod effective_config;
 mod explain;
 mod history;
+mod named_files;
 mod plan;
 mod preflight;
 mod profile;
 mod render;
+mod request;
 mod rollback;
 mod saved;
 mod ui;
@@ -21,9 +24,10 @@ use clap::Parser;
 use tracing::warn;
 
 use crate::apply::Recovered;
-use crate::error::{Error, ErrorKind, exit};
+use crate::error::{Error, ErrorKind, Result, exit};
 use crate::node::accounts;
 use args::{Cli, CliVerb};
+use request::RunRequest;
 use ui::Ui;
 
 /// Parses the command line, runs its verb, and returns the exit code.
@@ -37,28 +41,28 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     accounts::clear_umask();
     let mut ui = Ui::new(&cli.global);
     args::warn_of_unknown_variables();
-    if cli.global.format.is_report() && !matches!(cli.verb, CliVerb::Verify(_)) {
-        let error = usage_error("only verify writes reports").hint("take --format text or json");
-        ui.error(&error);
-        return error.kind().exit_code();
-    }
-    let result = match &cli.verb {
-        CliVerb::Plan(arguments) => plan::run(&cli.global, arguments, &mut ui),
-        CliVerb::Apply(arguments) => apply::run(&cli.global, arguments, &mut ui),
-        CliVerb::Preflight(arguments) => preflight::run(&cli.global, arguments, &mut ui),
-        CliVerb::Verify(arguments) => verify::run(&cli.global, arguments, &mut ui),
-        CliVerb::Explain(arguments) => explain::run(&cli.global, arguments, &mut ui),
-        CliVerb::Rollback(arguments) => rollback::run(&cli.global, arguments, &mut ui),
-        CliVerb::History => history::run(&cli.global, &mut ui),
-        CliVerb::Uninstall(arguments) => rollback::uninstall(&cli.global, arguments, &mut ui),
-        CliVerb::Render(arguments) => render::run(&cli.global, arguments, &mut ui),
-        CliVerb::EffectiveConfig(arguments) => effective_config::run(&cli.global, arguments, &mut ui),
-        CliVerb::Profile(arguments) => profile::run(&cli.global, arguments, &mut ui),
-    };
-    result.unwrap_or_else(|error| {
+    cli.check().and_then(|()| dispatch(&cli, &mut ui)).unwrap_or_else(|error| {
         ui.error(&error);
         error.kind().exit_code()
     })
+}
+
+/// Runs the verb. Those that are about a profile get the finished request of the run.
+fn dispatch(cli: &Cli, ui: &mut Ui) -> Result<u8> {
+    let request = || RunRequest::of(cli);
+    match &cli.verb {
+        CliVerb::Plan(arguments) => plan::run(&request()?, arguments, ui),
+        CliVerb::Apply(arguments) => apply::run(request()?, arguments, ui),
+        CliVerb::Preflight(arguments) => preflight::run(&request()?, arguments, ui),
+        CliVerb::Verify(arguments) => verify::run(&request()?, arguments, ui),
+        CliVerb::Explain(arguments) => explain::run(&request()?, arguments, ui),
+        CliVerb::Render(arguments) => render::run(&request()?, arguments, ui),
+        CliVerb::EffectiveConfig(arguments) => effective_config::run(&request()?, arguments, ui),
+        CliVerb::Rollback(arguments) => rollback::run(&cli.global, arguments, ui),
+        CliVerb::Uninstall(arguments) => rollback::uninstall(&cli.global, arguments, ui),
+        CliVerb::History => history::run(&cli.global, ui),
+        CliVerb::Profile(arguments) => profile::run(&cli.global, arguments, ui),
+    }
 }
 
 /// Prints clap's own text: help to stdout with 0, mistakes to stderr with the code for usage.

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use tracing::{info, warn};
 
-use super::args::{GlobalArguments, PlanArguments};
+use super::args::PlanArguments;
 use super::changes_code;
 use super::context::Context;
-use super::saved::{Inputs, SavedPlan};
+use super::request::RunRequest;
+use super::saved::SavedPlan;
 use super::ui::Ui;
 use crate::Role;
 use crate::document::{self, DROP_IN, DropIn, OnConflict, Rendered};
@@ -20,13 +21,13 @@ use crate::output::{self, PlanReport};
 use crate::plan::{Desired, Observed, Plan, PlanPolicy, PlanSubject};
 use crate::profile::{ControlId, Profile};
 
-pub(super) fn run(global: &GlobalArguments, arguments: &PlanArguments, ui: &mut Ui) -> Result<u8> {
-    let root = Root::open(&global.root)?;
-    let context = Context::new(&root, global, &arguments.judging)?;
+pub(super) fn run(request: &RunRequest, arguments: &PlanArguments, ui: &mut Ui) -> Result<u8> {
+    let root = Root::open(&request.root)?;
+    let context = Context::new(&root, request)?;
     let rendered = Rendered::of(&context.profile, &context.site);
-    let plan = make(&context, &rendered, global, !arguments.no_live_sysctl)?;
+    let plan = make(&context, &rendered)?;
     if let Some(path) = &arguments.out {
-        let saved = SavedPlan::new(&plan, Inputs::new(&context, global, arguments.no_live_sysctl));
+        let saved = SavedPlan::new(&plan, &context);
         host::write_file(path, saved.to_text()?.as_bytes(), FileMode::PRIVATE_FILE)?;
     }
     warn_all(&plan);
@@ -36,19 +37,14 @@ pub(super) fn run(global: &GlobalArguments, arguments: &PlanArguments, ui: &mut 
         let text = output::planned(&plan, ui.stdout_style());
         ui.out(&text)?;
     }
-    Ok(changes_code(arguments.judging.detailed_exitcode, plan.is_changed()))
+    Ok(changes_code(arguments.planning.detailed_exitcode, plan.is_changed()))
 }
 
 /// Makes the plan for the node as it is now.
-pub(super) fn make(
-    context: &Context,
-    rendered: &Rendered,
-    global: &GlobalArguments,
-    live_sysctl: bool,
-) -> Result<Plan> {
-    let Context { root, profile, site, .. } = context;
+pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
+    let Context { root, request, profile, site, .. } = context;
     let mut warnings = context.warnings.clone();
-    let live = live_sysctl && root.is_live() && may_set_sysctls(context, &mut warnings);
+    let live = request.live_sysctl && root.is_live() && may_set_sysctls(context, &mut warnings);
     let subject = PlanSubject::new(root.path().to_owned(), profile, site.role);
     let mut desired = Desired::new(subject, rendered, context.owner, live)?;
     desired.forget(&context.forgettable(), context.owner);
@@ -56,12 +52,12 @@ pub(super) fn make(
         desired.resources.iter().flat_map(|resource| resource.controls().iter().cloned()).collect();
     let observed = Observed::of(&desired, root)?;
     let policy = PlanPolicy {
-        on_foreign: context.told.on_foreign.unwrap_or_default(),
-        recorded: context.recorded.clone(),
+        on_foreign: request.on_foreign.unwrap_or_default(),
+        recorded: context.recorded_paths.clone(),
     };
     let mut plan = Plan::between(desired, observed, &policy)?;
     warnings.extend(configured_already(context, rendered)?);
-    warnings.extend(served_by_nothing(global, &desired_ids, profile));
+    warnings.extend(served_by_nothing(&request.only, &desired_ids, profile));
     // What the changes mean is said when there are some, not again on every run that finds them made.
     if plan.is_changed() {
         warnings.extend(first_start(context, &rendered.requested));
@@ -113,20 +109,16 @@ fn configured_already(context: &Context, rendered: &Rendered) -> Result<Vec<Stri
 }
 
 /// Says where `--only` names something that the profile leaves off: the run would do nothing without a word.
-fn served_by_nothing(
-    global: &GlobalArguments,
-    served: &BTreeSet<ControlId>,
-    profile: &Profile,
-) -> Vec<String> {
+fn served_by_nothing(only: &[String], served: &BTreeSet<ControlId>, profile: &Profile) -> Vec<String> {
     let nothing = |word: &&String| {
         let named = profile.selection.only().into_iter().flatten();
         let ids = profile.ids(&named.collect::<Vec<_>>());
         let ids: Vec<_> =
             ids.iter().filter(|id| word.parse::<ControlId>().map_or(true, |word| id.within(&word))).collect();
-        !word.trim().is_empty() && !ids.iter().any(|id| served.contains(*id))
+        !ids.iter().any(|id| served.contains(*id))
     };
-    let words = global.only.iter().filter(nothing);
-    words
+    only.iter()
+        .filter(nothing)
         .map(|word| {
             format!(
                 "nothing of profile {} serves {word}: the setting behind it is off",

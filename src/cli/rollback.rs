@@ -3,14 +3,14 @@
 use tracing::warn;
 
 use super::args::{GlobalArguments, RollbackArguments, UndoArguments, UninstallArguments};
-use super::context;
+use super::request::given;
 use super::ui::Ui;
+use super::{context, data_dir};
 use crate::apply::{
     ApplyOutcome, History, RecordedInputs, Recovered, RollbackPlan, RunVerb, Transaction, check_writable,
     state_directory, sweep_beside, texts,
 };
-use crate::document::ExistingConfig;
-use crate::document::{self, DROP_IN, PresentFiles, is_ours, leftovers};
+use crate::document::{self, DROP_IN, ExistingConfig, PresentFiles, is_ours, leftovers};
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::mode::Owner;
 use crate::node::k3s::Traces;
@@ -76,11 +76,13 @@ struct UndoneRun {
 
 impl<'a> UndoPlan<'a> {
     fn new(global: &GlobalArguments, root: &'a Root, undoing: &'a UndoArguments) -> Result<Self> {
-        let owner = match (context::owner(global, root)?, root.look_directory(&state_directory())?) {
+        let named = given(global.owner.as_ref());
+        let by_flag = context::owner(named.as_deref(), root)?;
+        let owner = match (by_flag, root.look_directory(&state_directory())?) {
             (Some(owner), _) | (None, PathState::Directory { owner, .. }) => owner,
             _ => Owner::ROOT,
         };
-        context::check_rights(global, owner)?;
+        context::check_rights(named.is_some(), owner)?;
         Ok(Self { root, owner, undoing })
     }
 
@@ -89,13 +91,13 @@ impl<'a> UndoPlan<'a> {
     }
 
     fn begin(&self) -> Result<Transaction<'a>> {
-        let transaction = Transaction::begin(self.root, self.undoing.locking.manner(self.owner)?)?;
+        let transaction = Transaction::begin(self.root, self.undoing.locking.options(self.owner)?)?;
         super::warn_of(transaction.recovered());
         Ok(transaction)
     }
 
     fn go(&self, transaction: &Transaction<'_>, back: RollbackPlan) -> Result<UndoneRun> {
-        let RollbackPlan { to, plan, told, written, disturbed } = back;
+        let RollbackPlan { to, plan, inputs, written, disturbed } = back;
         // Afterwards, nothing may fail any more, and K3s' configuration may be another one.
         let traces = self.traces(transaction.recorded());
         if !self.undoing.force {
@@ -103,7 +105,7 @@ impl<'a> UndoPlan<'a> {
             self.refuse_unreadable_secrets(&traces, &plan)?;
         }
         check_writable(self.root, &plan)?;
-        let ApplyOutcome { mut plan, .. } = transaction.roll_back(plan, to, told, written)?;
+        let ApplyOutcome { mut plan, .. } = transaction.roll_back(plan, to, inputs, written)?;
         plan.warnings.extend(what_stays(traces, &plan));
         Ok(UndoneRun { plan, to })
     }
@@ -138,15 +140,15 @@ impl<'a> UndoPlan<'a> {
             .hint("or keep the key: write secrets-encryption: true into /etc/rancher/k3s/config.yaml"))
     }
 
-    /// What K3s has left in its data directory: the one that was told, else its own, else the usual one.
+    /// Returns what K3s has left in its data directory: the recorded one, else the configured one, else the default.
     fn traces(&self, recorded: &RecordedInputs) -> Traces {
-        let told = recorded.told.as_ref().and_then(|told| told.data_dir.clone());
+        let named = recorded.inputs.as_ref().and_then(|inputs| inputs.data_dir.clone());
         let own = || {
             let existing = ExistingConfig::read(self.root, &RootedPath::fixed(DROP_IN)).ok()?;
-            context::data_dir(self.root, None, &existing, &mut Vec::new()).ok()
+            data_dir::of_node(self.root, &existing).ok()
         };
-        let data_dir = told.and_then(|path| path.parse().ok()).or_else(own);
-        Traces::observe(self.root, &data_dir.unwrap_or_else(|| RootedPath::fixed(context::DATA_DIR)))
+        let found = named.and_then(|path| path.parse().ok()).or_else(own);
+        Traces::observe(self.root, &found.unwrap_or_else(|| RootedPath::fixed(data_dir::DEFAULT)))
     }
 }
 
@@ -221,12 +223,8 @@ fn say(ui: &mut Ui, plan: &Plan, what: &str) -> Result<u8> {
 
 /// Where there is no history the first state is not known: files of ours are named, and nothing is guessed.
 fn without_history(root: &Root, ui: &mut Ui) -> Result<u8> {
-    let data_dir = context::data_dir(
-        root,
-        None,
-        &ExistingConfig::read(root, &RootedPath::fixed(DROP_IN))?,
-        &mut Vec::new(),
-    )?;
+    let existing = ExistingConfig::read(root, &RootedPath::fixed(DROP_IN))?;
+    let data_dir = data_dir::of_node(root, &existing)?;
     let mut ours = Vec::new();
     for (_, path) in document::paths(&data_dir) {
         if matches!(root.look(&path)?, PathState::File { bytes, .. } if is_ours(&bytes)) {

@@ -59,8 +59,8 @@ pub struct RenderInput<'a> {
     pub release: Option<&'a str>,
     /// Whether the running kernel gets its parameters at once, beside their file.
     pub live_sysctl: bool,
-    /// What was asked for, for a form that asks for it again on the node.
-    pub told: &'a RunInputs,
+    /// The inputs of the run, for a format that runs k3s-harden with them on the node.
+    pub inputs: &'a RunInputs,
 }
 
 /// Files for other hands.

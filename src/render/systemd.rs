@@ -10,15 +10,15 @@ use crate::profile::Profile;
 
 /// The unit, and the gate.
 pub(super) fn render(errand: &RenderInput<'_>) -> RenderedFiles {
-    let RenderInput { profile, site, told, .. } = *errand;
+    let RenderInput { profile, site, inputs, .. } = *errand;
     let unit = site.role.service();
     let about = "Brings the node to the benchmark before K3s is started.";
     // As they were asked for: `cis` is chosen again when K3s is another one, and a file is read again.
-    let mut environment = vec![assignment("K3S_HARDEN_PROFILE", &told.profiles.join(","))];
-    if !told.skip.is_empty() {
-        environment.push(assignment("K3S_HARDEN_SKIP", &told.skip.join(",")));
+    let mut environment = vec![assignment("K3S_HARDEN_PROFILE", &inputs.profiles.join(","))];
+    if !inputs.skip.is_empty() {
+        environment.push(assignment("K3S_HARDEN_SKIP", &inputs.skip.join(",")));
     }
-    environment.extend(told.data_dir.as_ref().map(|path| assignment("K3S_HARDEN_DATA_DIR", path)));
+    environment.extend(inputs.data_dir.as_ref().map(|path| assignment("K3S_HARDEN_DATA_DIR", path)));
     let context = json!({
         "unit": unit,
         "role": site.role,
@@ -39,12 +39,12 @@ pub(super) fn render(errand: &RenderInput<'_>) -> RenderedFiles {
 
 /// What the unit needs that is not in it.
 fn warnings(errand: &RenderInput<'_>) -> Vec<String> {
-    let RenderInput { profile, told, .. } = *errand;
-    let files = told.profiles.iter().filter(|name| name.contains('/'));
+    let RenderInput { profile, inputs, .. } = *errand;
+    let files = inputs.profiles.iter().filter(|name| name.contains('/'));
     let mut warnings: Vec<String> = files
         .map(|path| format!("the unit reads the profile {path}: it has to be there on the node"))
         .collect();
-    if !told.assignments.is_empty() || told.settings.is_some() {
+    if !inputs.assignments.is_empty() || inputs.settings.is_some() {
         warnings.push(
             "settings are not in the unit: write them into the node's /etc/k3s-harden/settings.yaml"
                 .to_owned(),

@@ -146,8 +146,8 @@ pub(crate) fn errand<'a>(
     site: &'a NodeSite,
     release: Option<&'a str>,
 ) -> RenderInput<'a> {
-    static TOLD: LazyLock<RunInputs> = LazyLock::new(RunInputs::default);
-    RenderInput { profile, site, release, live_sysctl: true, told: &TOLD }
+    static INPUTS: LazyLock<RunInputs> = LazyLock::new(RunInputs::default);
+    RenderInput { profile, site, release, live_sysctl: true, inputs: &INPUTS }
 }
 
 fn name_of(file: &RenderedFile) -> &'static str {
