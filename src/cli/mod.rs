@@ -1,4 +1,7 @@
-//! What was typed? One file a verb; the only room that talks to a terminal.
+//! The command line: one file for each verb. Only this room uses the terminal; it may import every other one.
+//!
+//! [`args`] holds the arguments as they are typed, [`request`] what they mean, [`context`] the request resolved on the
+//! node. A verb that is about a profile gets the finished [`request::RunRequest`].
 
 mod apply;
 mod args;
@@ -37,7 +40,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    // Every file and directory is made with a mode of its own; with a umask, one that is killed half way would not.
+    // Every file and directory is created with its exact mode; with a umask, a killed run could leave another one.
     accounts::clear_umask();
     let mut ui = Ui::new(&cli.global);
     args::warn_of_unknown_variables();
@@ -67,7 +70,7 @@ fn dispatch(cli: &Cli, ui: &mut Ui) -> Result<u8> {
 
 /// Prints clap's own text: help to stdout with 0, mistakes to stderr with the code for usage.
 fn usage(error: &clap::Error) -> u8 {
-    // Nobody is left to tell where that fails.
+    // There is nowhere to report a failure.
     error.print().unwrap_or_default();
     if error.use_stderr() { ErrorKind::Usage.exit_code() } else { exit::OK }
 }
@@ -77,10 +80,10 @@ fn changes_code(detailed: bool, changed: bool) -> u8 {
     if detailed && changed { exit::CHANGES } else { exit::OK }
 }
 
-/// Says what became of a run that was killed.
+/// Warns of a killed run that was recovered.
 fn warn_of(recovered: Option<&Recovered>) {
     if let Some(recovered) = recovered {
-        warn!("{}", recovered.says);
+        warn!("{}", recovered.message);
     }
 }
 

@@ -170,7 +170,7 @@ impl SavedPlan {
 fn describe(action: &Action) -> Value {
     json!({
         "path": action.resource.path().to_string(),
-        "resource": action.resource.noun(),
+        "resource": action.resource.kind(),
         "action": action.change,
         "before": state(&action.before),
         "after": state(&action.resource.wanted()),
@@ -194,7 +194,7 @@ fn state(current: &CurrentState) -> Value {
             };
             json!({"kind": "file", "mode": mode.to_string(), "owner": owner.to_string(), "content": content})
         }
-        CurrentState::Value(Ok(value)) => json!({"kind": "value", "value": value}),
-        CurrentState::Value(Err(_)) => json!({"kind": "unknown"}),
+        CurrentState::Value(value) => json!({"kind": "value", "value": value}),
+        CurrentState::Unreadable(_) => json!({"kind": "unknown"}),
     }
 }

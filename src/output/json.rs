@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::plan::{Change, Plan};
+use crate::plan::{Change, Plan, ResourceKind};
 
 /// The version of the JSON outputs.
 pub(super) const FORMAT_VERSION: &str = "1.0";
@@ -36,7 +36,7 @@ pub fn recovered_json(says: &str) -> serde_json::Value {
 #[derive(Debug, Serialize)]
 struct ReportedAction<'a> {
     path: String,
-    resource: &'static str,
+    resource: ResourceKind,
     action: Change,
     mode: Option<String>,
     controls: Vec<String>,
@@ -61,9 +61,9 @@ impl<'a> PlanReport<'a> {
                 .iter()
                 .map(|action| ReportedAction {
                     path: action.resource.path().to_string(),
-                    resource: action.resource.noun(),
+                    resource: action.resource.kind(),
                     action: action.change,
-                    mode: action.resource.mode(),
+                    mode: action.resource.mode().map(|mode| mode.to_string()),
                     controls: action.resource.controls().iter().map(ToString::to_string).collect(),
                     diff: &action.diff,
                 })

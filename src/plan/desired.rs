@@ -1,4 +1,4 @@
-//! The desired state: every resource of a hardened node, parents before what is in them.
+//! The desired state: every resource of a hardened node, parents first.
 
 use std::path::PathBuf;
 
@@ -13,10 +13,10 @@ use crate::node::{Metadata, RootedPath};
 use crate::profile::Profile;
 use crate::version::KubernetesMinor;
 
-/// What a plan is about; the head of its output.
+/// The node and the profile of a plan; the head of its output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanSubject {
-    /// The root as the user named it; a later run may name it otherwise.
+    /// The root as the user named it; a later run may name it differently.
     #[serde(skip)]
     pub root: PathBuf,
     /// The node's role.
@@ -29,10 +29,10 @@ pub struct PlanSubject {
     pub profiles: Vec<String>,
 }
 
-/// Everything that a node should be.
+/// The desired state of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Desired {
-    /// What it is about.
+    /// The node and the profile.
     pub subject: PlanSubject,
     /// The resources, parents first.
     pub resources: Vec<Resource>,
@@ -57,7 +57,7 @@ impl Desired {
     /// running system too.
     ///
     /// # Errors
-    /// Where the data of the project is wrong.
+    /// If a table of the program is wrong.
     pub fn new(subject: PlanSubject, rendered: &Rendered, owner: Owner, live: bool) -> Result<Self> {
         let mut desired = Self { subject, resources: Vec::new() };
         for RenderedDirectory { path, mode, controls } in rendered.directories.iter().cloned() {
@@ -101,7 +101,7 @@ impl Desired {
         }
     }
 
-    /// Adds the directories above `path` that are not there yet; they are made 0755 and otherwise left alone.
+    /// Adds the directories above `path`: if one is missing it is created with 0755, else it is left as it is.
     fn add_parents(&mut self, path: &RootedPath, owner: Owner) {
         let mut missing = Vec::new();
         let mut above = path.parent();
@@ -117,7 +117,7 @@ impl Desired {
             self.resources.push(Resource::Directory(Directory {
                 path,
                 metadata,
-                rule: DirectoryRule::OnTheWay,
+                rule: DirectoryRule::Parent,
                 controls: Vec::new(),
             }));
         }
