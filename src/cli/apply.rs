@@ -146,7 +146,7 @@ fn check_start(context: &Context<'_>) -> Result<()> {
     Err(error.hint("--no-preflight applies it all the same"))
 }
 
-/// Refuses what is unsafe once K3s has started: encrypting Secrets, or no longer doing so, by configuration alone.
+/// Refuses what is unsafe once K3s has started: turning the encryption of Secrets on or off by configuration alone.
 fn check_encryption(context: &Context<'_>, requested: &DropIn) -> Result<()> {
     let traces = Traces::observe(context.root, &context.site.data_dir);
     if let Some(message) = plan::late_encryption(&traces, requested) {

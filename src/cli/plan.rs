@@ -1,4 +1,4 @@
-//! `plan`: what would change.
+//! `plan`: shows what `apply` would change.
 
 use std::collections::BTreeSet;
 
@@ -56,11 +56,11 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
         recorded: context.recorded_paths.clone(),
     };
     let mut plan = Plan::between(desired, observed, &policy)?;
-    warnings.extend(configured_already(context, rendered)?);
-    warnings.extend(served_by_nothing(&request.only, &desired_ids, profile));
-    // What the changes mean is said when there are some, not again on every run that finds them made.
+    warnings.extend(configuration_warnings(context, rendered)?);
+    warnings.extend(ineffective_controls(&request.only, &desired_ids, profile));
+    // Warnings about changes are for runs that change something, not for every later run.
     if plan.is_changed() {
-        warnings.extend(first_start(context, &rendered.requested));
+        warnings.extend(change_warnings(context, &rendered.requested));
     }
     if plan.changes().any(|action| action.resource.path().name() == "policy.yaml") {
         warnings.extend(rendered.policy_warnings.iter().cloned());
@@ -69,15 +69,15 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     Ok(plan)
 }
 
-/// Says what K3s' configuration sets already that is not settled by our drop-in, or was settled against somebody.
-fn configured_already(context: &Context, rendered: &Rendered) -> Result<Vec<String>> {
+/// Returns warnings about the node's own K3s configuration: what overrides our drop-in, and conflicts with it.
+fn configuration_warnings(context: &Context, rendered: &Rendered) -> Result<Vec<String>> {
     let Context { root, site, .. } = context;
-    let placing = &site.placing;
+    let merge = &site.placing;
     let minor = context.version.minor();
     let requested = &rendered.requested;
     let service = || document::service_warnings(root, site.role, minor, requested);
-    if placing.existing.is_empty() {
-        // Nothing but the service can be in the way then; most nodes have none yet.
+    if merge.existing.is_empty() {
+        // Only the service can conflict then; most nodes have none yet.
         return if root.exists(&RootedPath::fixed("/etc/systemd/system"))
             || root.exists(&RootedPath::fixed("/etc/init.d"))
         {
@@ -86,21 +86,21 @@ fn configured_already(context: &Context, rendered: &Rendered) -> Result<Vec<Stri
             Ok(Vec::new())
         };
     }
-    let mut warnings = placing.existing.warnings(requested);
+    let mut warnings = merge.existing.warnings(requested);
     warnings.extend(service()?);
-    let unknown = placing.existing.unknown_arguments(site.role, minor);
+    let unknown = merge.existing.unknown_arguments(site.role, minor);
     warnings.extend(unknown.into_iter().map(|(message, place)| format!("{place}: {message}")));
     for (message, place) in rendered.drop_in.conflicts.iter().cloned() {
-        if placing.on_conflict == OnConflict::Fail {
+        if merge.on_conflict == OnConflict::Fail {
             return Err(Error::new(ErrorKind::Failed, message)
                 .at(place)
                 .hint("--on-conflict ours lets k3s-harden win, --on-conflict keep leaves the other"));
         }
         warnings.push(format!("{place}: {message}"));
     }
-    // A file that is no YAML is among the problems above.
+    // A file that is no YAML is among the warnings above.
     if let Ok(reading) = MergedConfig::of(root, &[site.role.to_string()], minor) {
-        // Ours is about to be written anew.
+        // Our drop-in is about to be replaced.
         let refusals = reading.refusals(site.role).into_iter().filter(|(_, place)| place.file != DROP_IN);
         warnings.extend(refusals.map(|(message, place)| format!("{place}: K3s exits on this: {message}")));
         warnings.extend(reading.warnings);
@@ -108,9 +108,9 @@ fn configured_already(context: &Context, rendered: &Rendered) -> Result<Vec<Stri
     Ok(warnings)
 }
 
-/// Says where `--only` names something that the profile leaves off: the run would do nothing without a word.
-fn served_by_nothing(only: &[String], served: &BTreeSet<ControlId>, profile: &Profile) -> Vec<String> {
-    let nothing = |word: &&String| {
+/// Returns warnings about controls of `--only` that the profile leaves off.
+fn ineffective_controls(only: &[String], served: &BTreeSet<ControlId>, profile: &Profile) -> Vec<String> {
+    let is_ineffective = |word: &&String| {
         let named = profile.selection.only().into_iter().flatten();
         let ids = profile.ids(&named.collect::<Vec<_>>());
         let ids: Vec<_> =
@@ -118,7 +118,7 @@ fn served_by_nothing(only: &[String], served: &BTreeSet<ControlId>, profile: &Pr
         !ids.iter().any(|id| served.contains(*id))
     };
     only.iter()
-        .filter(nothing)
+        .filter(is_ineffective)
         .map(|word| {
             format!(
                 "nothing of profile {} serves {word}: the setting behind it is off",
@@ -128,7 +128,7 @@ fn served_by_nothing(only: &[String], served: &BTreeSet<ControlId>, profile: &Pr
         .collect()
 }
 
-/// Logs what the user should know.
+/// Logs the warnings of a plan.
 pub(super) fn warn_all(plan: &Plan) {
     for warning in &plan.warnings {
         warn!("{warning}");
@@ -144,22 +144,22 @@ fn may_set_sysctls(context: &Context, warnings: &mut Vec<String>) -> bool {
     false
 }
 
-/// Says what a K3s that has started already means for the changes.
-fn first_start(context: &Context, requested: &DropIn) -> Vec<String> {
+/// Returns warnings about the changes: what they mean for a K3s that has already started, and what they lack.
+fn change_warnings(context: &Context, requested: &DropIn) -> Vec<String> {
     let traces = Traces::observe(context.root, &context.site.data_dir);
     let mut warnings = Vec::new();
     if let Some((role, proof)) = &traces.started {
         warnings.push(format!("K3s has already started here as {role} ({proof} exists): arguments and files take effect when it starts again, policy.yaml within 15 s"));
     }
     warnings.extend(late_encryption(&traces, requested));
-    warnings.extend(half_an_audit(requested));
+    warnings.extend(incomplete_audit(requested));
     if traces.rancher {
         warnings.push("Rancher manages this node: it rewrites its own 50-rancher.yaml and passes its own admission configuration; `render --as rancher-cluster` is the way to tell it".to_owned());
     }
     warnings
 }
 
-/// Returns why Secrets cannot be encrypted any more by what is planned, if that is so.
+/// Returns the reason why the plan can no longer turn on the encryption of Secrets, if it tries to.
 pub(super) fn late_encryption(traces: &Traces, configuration: &DropIn) -> Option<String> {
     let wanted = configuration.keys.iter().any(|key| key.name == "secrets-encryption");
     let (Role::Server, proof) = traces.started.as_ref()? else { return None };
@@ -168,8 +168,8 @@ pub(super) fn late_encryption(traces: &Traces, configuration: &DropIn) -> Option
     })
 }
 
-/// Says where only half of what an audit log needs is there.
-fn half_an_audit(configuration: &DropIn) -> Option<String> {
+/// Returns a warning if the audit log lacks its policy, or the policy its log.
+fn incomplete_audit(configuration: &DropIn) -> Option<String> {
     let has = |name: &str| {
         let mut arguments = configuration.components.iter().flat_map(|component| &component.arguments);
         arguments.any(|argument| argument.name == name)

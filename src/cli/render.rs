@@ -1,4 +1,4 @@
-//! `render`: the same settings for other hands.
+//! `render`: writes the files of a node for other tools.
 
 use std::path::Path;
 
@@ -47,7 +47,7 @@ pub(super) fn run(request: &RunRequest, arguments: &RenderArguments, ui: &mut Ui
     Ok(exit::OK)
 }
 
-/// Refuses a tree that goes through symlinks: an image has some that mean its own root, not this machine's.
+/// Refuses a tree that leads through symlinks: those of an image point into its own root, not this machine's.
 fn check_inside(folder: &Path, rendered: &RenderedFiles) -> Result<()> {
     let names = rendered.directories.iter().map(|(name, _)| name.as_str());
     for name in names.chain(rendered.files.iter().map(|file| &*file.name)) {
@@ -62,7 +62,7 @@ fn check_inside(folder: &Path, rendered: &RenderedFiles) -> Result<()> {
     Ok(())
 }
 
-/// Writes several files into a directory, each whole or not at all.
+/// Writes several files into a directory, each atomically.
 fn write_all(path: &Path, rendered: &RenderedFiles) -> Result<()> {
     host::make_directories(path)?;
     for (name, mode) in &rendered.directories {

@@ -141,7 +141,7 @@ pub(crate) fn everything() -> Vec<Rendered> {
     all
 }
 
-pub(crate) fn errand<'a>(
+pub(crate) fn input<'a>(
     profile: &'a Profile,
     site: &'a NodeSite,
     release: Option<&'a str>,
@@ -164,7 +164,7 @@ fn add(all: &mut Vec<Rendered>, profile: &Profile, role: Role, from: &str) {
         .into_iter()
         .map(|document| (document.key, document.text, false));
     let carried = |format: RenderFormat, release| {
-        let files = format.render(&errand(profile, &site, release)).unwrap().files;
+        let files = format.render(&input(profile, &site, release)).unwrap().files;
         files.into_iter().map(|file| (name_of(&file), file.text().into_owned(), true))
     };
     let mut files: Vec<(&'static str, String, bool)> = of_node.collect();
