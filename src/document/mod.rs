@@ -19,6 +19,7 @@ mod meaning;
 mod policy;
 mod present;
 mod quote;
+mod rendered;
 mod service;
 
 use serde::Serialize;
@@ -28,12 +29,13 @@ pub use changes::{ChangeRow, Release, changes};
 pub use drop_in::{DropIn, DropInArgument, DropInComponent, DropInContext, DropInKey, join};
 pub use drop_in_merge::{DropInMerge, MergedDropIn, OnConflict};
 pub use existing::{ConfigEntry, ExistingConfig};
-pub use files::{DROP_IN, Document, NodeSite, directories, documents, paths, sysctls};
+pub use files::{DROP_IN, Document, NodeSite, RenderedDirectory, paths};
 pub use leftovers::leftovers;
 pub use meaning::means_the_same;
-pub use policy::{BUILT_IN_NAMESPACES, warnings};
+pub use policy::BUILT_IN_NAMESPACES;
 pub use present::PresentFiles;
 pub use quote::yaml_string;
+pub use rendered::Rendered;
 pub use service::service_warnings;
 
 use crate::Role;
@@ -56,15 +58,6 @@ pub fn configuration(
     let pod_security_policies = policy::has_pod_security_policies(profile, present);
     let context = DropInContext { role, data_dir, documents, pod_security_policies, present };
     DropIn::new(profile, ArgumentTable::get(), context)
-}
-
-/// Returns the K3s configuration of a node, before it is merged with the user's.
-#[must_use]
-pub fn configuration_of(profile: &Profile, site: &NodeSite) -> DropIn {
-    let documents = documents(profile, site);
-    let written: Vec<_> =
-        documents.iter().map(|document| (document.key, document.controls.clone())).collect();
-    configuration(profile, site.role, &site.data_dir, &written, &site.present)
 }
 
 /// Renders a template for another tool, with a header of its own.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use self::set_by::set_by;
 use crate::Role;
-use crate::document::NodeSite;
+use crate::document::{NodeSite, Rendered};
 use crate::error::{Error, ErrorKind, Result};
 use crate::profile::{ControlId, Profile, declarations, nearest};
 use crate::scanner::{Scanner, ScannerCheck, check};
@@ -31,6 +31,8 @@ pub struct ExplainedNode<'a> {
     pub profile: &'a Profile,
     /// What else decides what is written.
     pub site: &'a NodeSite,
+    /// What `apply` would write.
+    pub rendered: &'a Rendered,
     /// The benchmark in which numbers are read.
     pub benchmark: &'a str,
 }

@@ -45,9 +45,7 @@ pub(super) fn set_by(control: &Control, here: &ExplainedNode<'_>) -> Vec<SetBy> 
     if !control.roles.contains(&here.facts.node.role) {
         return found;
     }
-    let ours = document::configuration_of(here.profile, here.site);
-    let ours = here.site.placing.place(ours).configuration;
-    let asker = SettingSearch { here, ours };
+    let asker = SettingSearch { here, ours: &here.rendered.drop_in.configuration };
     for flag in flags(control, here.facts.node.minor) {
         found.extend(asker.flag(&flag));
     }
@@ -117,7 +115,7 @@ fn walk(rule: &ControlRule, visit: &mut dyn FnMut(&ControlRule)) {
 struct SettingSearch<'a> {
     here: &'a ExplainedNode<'a>,
     /// What our drop-in would hold.
-    ours: DropIn,
+    ours: &'a DropIn,
 }
 
 impl SettingSearch<'_> {
@@ -189,10 +187,9 @@ impl SettingSearch<'_> {
         if keys.is_empty() {
             return Vec::new();
         }
-        let ExplainedNode { facts, profile, site, .. } = self.here;
+        let ExplainedNode { facts, profile, site, rendered, .. } = self.here;
         let ids = profile.ids(&table::served_as(control));
-        let documents = document::documents(profile, site);
-        let serving = documents.iter().filter(|document| {
+        let serving = rendered.documents.iter().filter(|document| {
             keys.contains(&document.key) && document.controls.iter().any(|id| ids.contains(id))
         });
         let found: Vec<SetBy> = serving

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::document::ChangeRow;
-use crate::plan::{Action, Change, Plan};
+use crate::plan::{Action, Change, Plan, ResourceKind};
 
 /// The version of the JSON outputs.
 pub(super) const FORMAT_VERSION: &str = "1.0";
@@ -37,7 +37,7 @@ pub fn recovered_json(says: &str) -> serde_json::Value {
 #[derive(Debug, Serialize)]
 pub(super) struct ReportedAction<'a> {
     path: String,
-    resource: &'static str,
+    resource: ResourceKind,
     action: Change,
     mode: Option<String>,
     controls: Vec<String>,
@@ -51,9 +51,9 @@ impl<'a> ReportedAction<'a> {
     pub(super) fn new(action: &'a Action, changed_since: Vec<&'a ChangeRow>) -> Self {
         Self {
             path: action.resource.path().to_string(),
-            resource: action.resource.noun(),
+            resource: action.resource.kind(),
             action: action.change,
-            mode: action.resource.mode(),
+            mode: action.resource.mode().map(|mode| mode.to_string()),
             controls: action.resource.controls().iter().map(ToString::to_string).collect(),
             diff: &action.diff,
             changed_since,

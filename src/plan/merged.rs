@@ -1,4 +1,4 @@
-//! Desired and observed state, merged: the one value that plan, apply and every output read.
+//! Desired and observed state, merged into the value that `plan`, `apply` and every output read.
 
 use std::collections::BTreeSet;
 
@@ -10,18 +10,18 @@ use crate::document::{ChangeRow, Release, changes, is_ours, written_by};
 use crate::error::{Error, ErrorKind, Result};
 use crate::node::{PathState, Root, RootedPath};
 
-/// What the node is now, resource by resource in the order of the desired state.
+/// The observed state: that of each resource, in the order of the desired state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observed(Vec<CurrentState>);
 
 impl Observed {
-    /// Looks at every resource of `desired`.
+    /// Reads the state of every resource of `desired`.
     ///
     /// # Errors
-    /// Where one cannot be looked at, or something else is in its place.
+    /// If one cannot be read, or something else is in its place.
     pub fn of(desired: &Desired, root: &Root) -> Result<Self> {
-        let looked = desired.resources.iter().map(|resource| resource.observe_as_needed(root));
-        looked.collect::<Result<_>>().map(Self)
+        let states = desired.resources.iter().map(|resource| resource.observe_as_needed(root));
+        states.collect::<Result<_>>().map(Self)
     }
 }
 
@@ -38,31 +38,31 @@ pub enum OnForeign {
     Fail,
 }
 
-/// How to judge what is found.
+/// What decides about files that k3s-harden did not write.
 #[derive(Debug, Clone, Default)]
 pub struct PlanPolicy {
-    /// What to do with files of others.
+    /// What happens to them.
     pub on_foreign: OnForeign,
-    /// Paths that earlier runs wrote, so that they are ours whatever stands in them.
+    /// Paths that earlier runs wrote: these files are ours, whatever they hold.
     pub recorded: BTreeSet<RootedPath>,
 }
 
-/// Every resource with what has to happen to it.
+/// What changes on a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// What it is about.
+    /// The node and the profile.
     pub subject: PlanSubject,
-    /// One action a resource, parents first.
+    /// One action for each resource, parents first.
     pub actions: Vec<Action>,
     /// What the user should know.
     pub warnings: Vec<String>,
 }
 
 impl Plan {
-    /// Merges what should be with what is.
+    /// Merges the desired with the observed state.
     ///
     /// # Errors
-    /// [`ErrorKind::Failed`] for a file of somebody else's with [`OnForeign::Fail`].
+    /// [`ErrorKind::Failed`] for a file that k3s-harden did not write, with [`OnForeign::Fail`].
     pub fn between(desired: Desired, observed: Observed, policy: &PlanPolicy) -> Result<Self> {
         let mut plan = Self { subject: desired.subject, actions: Vec::new(), warnings: Vec::new() };
         for (mut resource, before) in desired.resources.into_iter().zip(observed.0) {
@@ -78,7 +78,7 @@ impl Plan {
                 let path = &file.path;
                 match (change, policy.on_foreign) {
                     (Change::None, _) => {}
-                    // Not ours and not wanted: nothing to do with us.
+                    // Not ours and not wanted: it stays.
                     (Change::Remove, _) => (change, diff) = (Change::None, String::new()),
                     (_, OnForeign::Replace) => plan.warnings.push(format!(
                         "{path} was not written by k3s-harden: it is replaced, and backed up under /var/lib/k3s-harden; --on-foreign keep leaves it"
@@ -99,12 +99,12 @@ impl Plan {
                     "{path} was overwritten by somebody since k3s-harden wrote it: it is replaced, and comes back with a rollback"
                 ));
             }
-            if let (Resource::Sysctl(sysctl), CurrentState::Value(Err(reason))) = (&resource, &before) {
-                plan.warnings.push(sysctl.complaint(reason));
+            if let (Resource::Sysctl(sysctl), CurrentState::Unreadable(reason)) = (&resource, &before) {
+                plan.warnings.push(sysctl.warning(reason));
             }
             plan.actions.push(Action { resource, before, change, diff });
         }
-        // Files to remove that are not there are nobody's business.
+        // Files to remove that do not exist are not part of the plan.
         plan.actions.retain(|action| {
             !matches!(&action.resource, Resource::File(file) if file.content == Content::Absent && action.change == Change::None)
         });
@@ -134,7 +134,7 @@ impl Plan {
         rows.iter().filter(|row| row.concerns(*role, *kubernetes, &path, version)).collect()
     }
 
-    /// Tells whether there is anything to do.
+    /// Tells whether anything changes.
     #[must_use]
     pub fn is_changed(&self) -> bool {
         self.changes().next().is_some()
@@ -159,7 +159,7 @@ fn is_foreign(resource: &Resource, before: &CurrentState, policy: &PlanPolicy) -
     }
 }
 
-/// A path of ours at which something stands that does not say so.
+/// Tells whether a file of ours has no header of ours any more.
 fn is_overwritten(resource: &Resource, before: &CurrentState, policy: &PlanPolicy) -> bool {
     let is_recorded = policy.recorded.contains(&resource.path());
     is_recorded && matches!(before, CurrentState::Node(PathState::File { bytes, .. }) if !is_ours(bytes))

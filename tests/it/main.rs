@@ -27,6 +27,7 @@ mod policies;
 mod preflight;
 mod real_root;
 mod released;
+mod rendered_once;
 mod reports;
 mod rules;
 mod scanner;

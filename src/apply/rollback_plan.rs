@@ -1,34 +1,44 @@
-//! The way back: the plan that makes a node as it was before a run.
+//! The plan of a rollback: it restores the state of a node before a run.
 
-use super::history::{Changed, History};
-use super::journal::{RunEntry, RunInputs, RunRecord, RunState, RunVerb, SavedState};
+use super::history::{ChangedPath, History};
 use super::recovery::is_same;
+use super::run_record::{RunEntry, RunInputs, RunRecord, RunState, RunVerb};
+use super::saved_state::SavedState;
 use super::state::is_above;
 use crate::error::{Error, ErrorKind, Result};
-use crate::node::{PathState, Root};
-use crate::plan::{Action, Change, CurrentState, Plan, PlanSubject, Resource, Sysctl};
+use crate::node::{PathState, Root, RootedPath};
+use crate::plan::{Action, Change, CurrentState, Plan, PlanSubject, Resource, ResourceKind, Sysctl};
 
-/// What a rollback would do.
+/// The changes of a rollback.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RollbackPlan {
-    /// The run before which the node will be.
+    /// The run whose earlier state is restored.
     pub to: u32,
-    /// What has to change.
+    /// The changes.
     pub plan: Plan,
-    /// What was told when the node was so.
-    pub told: Option<RunInputs>,
-    /// What runs had written by then.
+    /// The inputs that were in force then.
+    pub inputs: Option<RunInputs>,
+    /// The paths that runs had written by then.
     pub written: Vec<String>,
-    /// What was changed since by somebody else, with the difference to what the last run left.
-    pub disturbed: Vec<(String, String)>,
+    /// The paths that another program has changed since the last run.
+    pub modified: Vec<ModifiedPath>,
+}
+
+/// A path that another program has changed since a run wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModifiedPath {
+    /// The path.
+    pub path: RootedPath,
+    /// A diff from what the run left to what is there now.
+    pub diff: String,
 }
 
 impl RollbackPlan {
-    /// Finds the way back to before run `to`, or before the newest `apply` that is not undone; none where there is
-    /// none.
+    /// Plans the rollback to before run `to`, or before the newest `apply` that is not undone; none if there is no
+    /// such run.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] for a number that is no run's; where the history or the node cannot be read.
+    /// [`ErrorKind::Usage`] for a number that is no run's; if the history or the node cannot be read.
     pub fn find(root: &Root, history: &History, to: Option<u32>) -> Result<Option<Self>> {
         let run = match to {
             None => match history.newest_apply() {
@@ -44,52 +54,53 @@ impl RollbackPlan {
         Self::before(root, history, run, false).map(Some)
     }
 
-    /// Finds the way back to the first state, after which there will be no history.
+    /// Plans the rollback to the first state, after which the history is removed.
     ///
     /// # Errors
-    /// Where the history or the node cannot be read.
+    /// If the history or the node cannot be read.
     pub fn to_the_first_state(root: &Root, history: &History) -> Result<Option<Self>> {
         let first = history.runs().iter().find(|run| run.state == RunState::Committed);
         first.map(|run| Self::before(root, history, run, true)).transpose()
     }
 
-    fn before(root: &Root, history: &History, run: &RunRecord, for_good: bool) -> Result<Self> {
+    fn before(root: &Root, history: &History, run: &RunRecord, ends_history: bool) -> Result<Self> {
         let earlier = history.before(run.id);
         let about = earlier.unwrap_or(run).about.clone();
         let subject = PlanSubject { root: root.path().to_owned(), ..about };
-        let mut way = Self {
+        let mut rollback = Self {
             to: run.id,
             plan: Plan { subject, actions: Vec::new(), warnings: Vec::new() },
-            told: earlier.and_then(|run| run.told.clone()),
+            inputs: earlier.and_then(|run| run.inputs.clone()),
             written: earlier.map(|run| run.written.clone()).unwrap_or_default(),
-            disturbed: Vec::new(),
+            modified: Vec::new(),
         };
         for changed in history.changed_since(run.id) {
-            way.add(root, &changed, for_good)?;
+            rollback.add(root, &changed, ends_history)?;
         }
-        way.plan.actions.sort_by_key(|action| order(&action.resource, action.change));
-        Ok(way)
+        rollback.plan.actions.sort_by_key(|action| order(&action.resource, action.change));
+        Ok(rollback)
     }
 
-    fn add(&mut self, root: &Root, changed: &Changed<'_>, for_good: bool) -> Result<()> {
-        let (first, entry) = changed.by[0];
-        if !entry.concerns(root) || leads_to_us(entry)? {
+    fn add(&mut self, root: &Root, changed: &ChangedPath<'_>, ends_history: bool) -> Result<()> {
+        let (first, entry) = changed.entries[0];
+        if !entry.concerns(root) || holds_state_directory(entry)? {
             return Ok(());
         }
-        let was = entry.before.load(root, first.id)?;
-        let Some(resource) = entry.resource(&was)? else { return Ok(()) };
+        let before = entry.before.load(root, first.id)?;
+        let Some(resource) = entry.resource(&before)? else { return Ok(()) };
         let action = Action::between(resource, root)?;
         let changes = action.change != Change::None;
-        let left = if changes { disturbed(root, changed, &action, for_good)? } else { None };
-        match (left, &action.resource) {
+        let expected = if changes { expected_instead(root, changed, &action, ends_history)? } else { None };
+        match (expected, &action.resource) {
             (None, _) => {}
-            // Somebody set it, or it was set by another boot.
+            // Another program has set it, or the system has booted since.
             (Some(_), Resource::Sysctl(sysctl)) => {
-                self.plan.warnings.push(stays(sysctl, &action.before));
+                self.plan.warnings.push(sysctl_stays(sysctl, &action.before));
                 return Ok(());
             }
-            (Some(left), resource) => {
-                self.disturbed.push((resource.path().to_string(), difference(&left, &action.before)));
+            (Some(expected), resource) => {
+                let diff = modification(&expected, &action.before);
+                self.modified.push(ModifiedPath { path: resource.path(), diff });
             }
         }
         self.plan.actions.push(action);
@@ -97,29 +108,30 @@ impl RollbackPlan {
     }
 }
 
-/// Returns what should be there, if what is there was not put there by a run. Where the history goes too, what a
-/// rollback has brought back does not count: it may be somebody's, which an apply had replaced, and would be lost.
-fn disturbed(
+/// Returns the resource as the last run left it, if its state on the node is not from a run. If the rollback ends the
+/// history, a state that an earlier rollback restored does not count: it may be a file of the user's that an apply had
+/// replaced, and it would be lost.
+fn expected_instead(
     root: &Root,
-    changed: &Changed<'_>,
+    changed: &ChangedPath<'_>,
     action: &Action,
-    for_good: bool,
+    ends_history: bool,
 ) -> Result<Option<Resource>> {
     let (mut expected, mut known) = (None, false);
-    for (run, entry) in &changed.by {
-        if run.verb == RunVerb::Apply || !for_good {
+    for (run, entry) in &changed.entries {
+        if run.verb == RunVerb::Apply || !ends_history {
             let left = entry.after.load(root, run.id)?;
             known |= is_same(&action.before, &left);
             expected = entry.resource(&left)?;
         }
     }
-    let goes = matches!((&action.resource, action.change), (Resource::Directory(_), Change::Remove));
-    Ok(expected.filter(|_| !known && !goes))
+    let is_removed = matches!((&action.resource, action.change), (Resource::Directory(_), Change::Remove));
+    Ok(expected.filter(|_| !known && !is_removed))
 }
 
-fn stays(sysctl: &Sysctl, now: &CurrentState) -> String {
+fn sysctl_stays(sysctl: &Sysctl, now: &CurrentState) -> String {
     let now = match now {
-        CurrentState::Value(Ok(value)) => value.as_str(),
+        CurrentState::Value(value) => value.as_str(),
         _ => "unknown",
     };
     let (key, value) = (&sysctl.key, &sysctl.value);
@@ -137,8 +149,8 @@ fn find(history: &History, id: u32) -> Result<&RunRecord> {
         .map(|run| run.id.to_string())
         .collect();
     let mut error = Error::new(ErrorKind::Usage, format!("there is no run {id} that could be undone"));
-    let united = |run: &&RunRecord| run.through.is_some_and(|through| (run.id..=through).contains(&id));
-    if let Some(run) = history.runs().iter().find(united) {
+    let merged = |run: &&RunRecord| run.through.is_some_and(|through| (run.id..=through).contains(&id));
+    if let Some(run) = history.runs().iter().find(merged) {
         error = error.hint(format!("run {id} is so old that it was united with run {}", run.id));
     }
     Err(error.hint(match numbers.is_empty() {
@@ -147,12 +159,14 @@ fn find(history: &History, id: u32) -> Result<&RunRecord> {
     }))
 }
 
-/// Directories above the state directory stay as long as it does.
-fn leads_to_us(entry: &RunEntry) -> Result<bool> {
-    Ok(entry.resource == "directory" && entry.before == SavedState::Absent && is_above(&entry.path.parse()?))
+/// Tells whether an entry is a directory above the state directory: it stays as long as that does.
+fn holds_state_directory(entry: &RunEntry) -> Result<bool> {
+    Ok(entry.resource == ResourceKind::Directory
+        && entry.before == SavedState::Absent
+        && is_above(&entry.path.parse()?))
 }
 
-/// Directories that come back, parents first; then what is in them; then those that go, the innermost first.
+/// Sorts restored directories first, parents before children, then files, then removed directories, the innermost first.
 fn order(resource: &Resource, change: Change) -> (u8, std::cmp::Reverse<usize>, String) {
     let path = resource.path().to_string();
     let depth = path.matches('/').count();
@@ -163,19 +177,19 @@ fn order(resource: &Resource, change: Change) -> (u8, std::cmp::Reverse<usize>, 
     }
 }
 
-/// Returns what somebody has made of `left`, as a diff from there to what is there `now`.
-fn difference(left: &Resource, now: &CurrentState) -> String {
+/// Returns a diff from the state that a run left to the state `now`.
+fn modification(left: &Resource, now: &CurrentState) -> String {
     let CurrentState::Node(node) = now else { return String::new() };
-    let Some(Resource::File(now)) = left.as_it_was(&CurrentState::Node(node.clone())) else {
+    let Some(Resource::File(now)) = left.restored_to(&CurrentState::Node(node.clone())) else {
         return String::new();
     };
     match left.wanted() {
         CurrentState::Node(before) => now.diff(&before).1,
-        CurrentState::Value(_) => String::new(),
+        CurrentState::Value(_) | CurrentState::Unreadable(_) => String::new(),
     }
 }
 
-/// Returns the text of a file of the plan: as it is, and as it will be.
+/// Returns the content of a file of a plan, before and after its action.
 #[must_use]
 pub fn texts<'a>(action: &'a Action) -> (Option<&'a [u8]>, Option<Vec<u8>>) {
     let before: Option<&'a [u8]> = match &action.before {
