@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use crate::kubernetes::component_flags;
+use super::arguments;
 use crate::node::{Root, RootedPath, program};
 
 /// Where K3s writes what it would tell the journal, where there is no systemd.
@@ -125,7 +125,7 @@ fn split(flags: &str) -> Vec<(String, String)> {
     let flags = flags.trim().strip_prefix("--").unwrap_or_default();
     let pair = |flag: &str| {
         let (_, value) = flag.split_once('=').unwrap_or((flag, "true"));
-        (component_flags::name_of(flag), value.to_owned())
+        (arguments::name_of(flag), value.to_owned())
     };
     flags.split(" --").filter(|flag| !flag.is_empty()).map(|flag| pair(flag.trim_end())).collect()
 }

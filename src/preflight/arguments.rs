@@ -12,6 +12,7 @@ use crate::embedded;
 use crate::error::Result;
 use crate::k3s::ComponentArgument;
 use crate::k3s::NodeConfig;
+use crate::k3s::arguments;
 use crate::kubernetes::component_flags::{self, FlagType};
 use crate::kubernetes::flag_values;
 use crate::version::KubernetesMinor;
@@ -62,13 +63,13 @@ pub(super) fn judge(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
 
 /// Judges an argument's name.
 fn name(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -> Option<Finding> {
-    let name = component_flags::name_of(&argument.text);
+    let name = arguments::name_of(&argument.text);
     if name.is_empty() {
         let message = format!("{component} gets an argument without a name: {:?}", argument.text);
         let finding = Finding::stops("argument-empty", message, "remove it, or write name=value");
         return Some(finding.says(format!("bad flag syntax: --={}", argument.value)));
     }
-    if let Some(message) = component_flags::unknown(component, node.minor, &argument.text) {
+    if let Some(message) = arguments::unknown(component, node.minor, &argument.text) {
         let remedy = "remove it, or name an argument that the component has";
         let says = format!("unknown flag: --{}", argument.name);
         return Some(Finding::stops("argument-unknown", message, remedy).says(says));
@@ -81,7 +82,7 @@ fn name(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) ->
 
 /// Judges an argument's value by what the argument takes.
 fn value(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -> Vec<Finding> {
-    let name = component_flags::name_of(&argument.text);
+    let name = arguments::name_of(&argument.text);
     let Some(flag) = component_flags::all().get(component).and_then(|flags| flags.get(&name)) else {
         return Vec::new();
     };
@@ -180,7 +181,7 @@ fn ciphers(component: &str, text: &str) -> Vec<Finding> {
 
 /// Judges whether the file that an argument names is there. K3s makes its own at the first start.
 fn file(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -> Result<Option<Finding>> {
-    let name = component_flags::name_of(&argument.text);
+    let name = arguments::name_of(&argument.text);
     if argument.value.is_empty() || !FILES.get(component).is_some_and(|files| files.contains(&name)) {
         return Ok(None);
     }

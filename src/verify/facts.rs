@@ -10,8 +10,8 @@ use crate::error::{Place, Result};
 use crate::k3s::Datastore;
 use crate::k3s::K3sLog;
 use crate::k3s::NodeConfig;
+use crate::k3s::arguments;
 use crate::k3s::kubelet::KubeletConfig;
-use crate::kubernetes::component_flags;
 use crate::mode::Owner;
 
 /// Everything that rules look at.
@@ -141,7 +141,7 @@ fn kubelet(node: &NodeConfig<'_>) -> Result<KubeletConfig> {
 /// Name and value of a flag.
 fn pair(flag: &str) -> (String, String) {
     let (_, value) = flag.split_once('=').unwrap_or((flag, "true"));
-    (component_flags::name_of(flag), value.to_owned())
+    (arguments::name_of(flag), value.to_owned())
 }
 
 /// Finds the datastore that K3s will choose, or has.
