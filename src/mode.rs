@@ -1,4 +1,4 @@
-//! Modes and owners: parsed once, never a bare number.
+//! Modes and owners of files. They are parsed once, and no bare number is handed on.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,12 +16,12 @@ impl FileMode {
     pub const PRIVATE_DIRECTORY: Self = Self(0o700);
     /// Private file.
     pub const PRIVATE_FILE: Self = Self(0o600);
-    /// Directory that everybody may enter.
+    /// Directory that all users may enter.
     pub const PUBLIC_DIRECTORY: Self = Self(0o755);
-    /// File that everybody may read.
+    /// File that all users may read.
     pub const PUBLIC_FILE: Self = Self(0o644);
 
-    /// Takes the permission bits (with setuid, setgid and sticky) of `st_mode`.
+    /// Keeps the permission bits (with setuid, setgid and sticky) of `st_mode`.
     #[must_use]
     pub fn from_stat(st_mode: u32) -> Self {
         Self(st_mode & 0o7777)
@@ -33,7 +33,7 @@ impl FileMode {
         format!("{:o}", self.0)
     }
 
-    /// Returns the bits, for formats that want a number.
+    /// Returns the bits, for formats with a number.
     #[must_use]
     pub fn bits(self) -> u32 {
         self.0

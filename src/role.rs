@@ -4,13 +4,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What a node is to its cluster.
+/// The role of a node in its cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Runs the control plane.
     Server,
-    /// Runs workloads only; exits on a server's configuration keys.
+    /// Runs workloads only. K3s as an agent exits on a server's configuration keys.
     Agent,
 }
 

@@ -8,10 +8,9 @@ use std::collections::BTreeMap;
 use super::{DropIn, DropInComponent};
 use crate::Role;
 use crate::error::{Place, Result};
-use crate::k3s::arguments::sets;
+use crate::k3s::arguments::{self, sets};
 use crate::k3s::components::{self, present_name};
 use crate::k3s::merge::{self, ConfigItem};
-use crate::kubernetes::component_flags;
 use crate::kubernetes::flag_values::boolean;
 use crate::kubernetes::scalar::Scalar;
 use crate::kubernetes::yaml::{self, YamlValue};
@@ -158,7 +157,7 @@ impl ExistingConfig {
         let unknown = in_force.into_iter().filter_map(|((key, _), items)| {
             let component = components::of_key(key, role).filter(|_| !items.is_empty())?;
             Some(items.into_iter().filter_map(move |item| {
-                Some((component_flags::unknown(component, minor, &item.text)?, item.place.clone()))
+                Some((arguments::unknown(component, minor, &item.text)?, item.place.clone()))
             }))
         });
         unknown.flatten().collect()

@@ -4,9 +4,9 @@ use super::DropIn;
 use super::existing::{same, twice};
 use crate::Role;
 use crate::error::Result;
+use crate::k3s::arguments;
 use crate::k3s::components::{self, present_name};
 use crate::k3s::{DEFAULT_CONFIG, ServiceFlags};
-use crate::kubernetes::component_flags;
 use crate::node::Root;
 use crate::version::KubernetesMinor;
 
@@ -30,7 +30,7 @@ pub fn service_warnings(
         let unknown = Some(present_name(&name))
             .filter(|name| name.ends_with("-arg"))
             .and_then(|name| components::of_key(name, role))
-            .and_then(|component| component_flags::unknown(component, minor, &text));
+            .and_then(|component| arguments::unknown(component, minor, &text));
         warnings.extend(unknown.map(|message| format!("{path}: {message}")));
         let component =
             name.strip_suffix("-arg").and_then(|name| ours.components.iter().find(|ours| ours.name == name));

@@ -1,12 +1,15 @@
-//! How K3s merges the arguments that a user gives a component with its own (`GetArgs` in pkg/util/args.go), and which
-//! of the kubelet's it keeps for itself.
+//! The arguments that a user gives a component: how K3s merges them with its own (`GetArgs` in pkg/util/args.go), and
+//! which arguments of the kubelet it does not hand on.
 
 use std::collections::BTreeMap;
 
+use crate::kubernetes::component_flags;
+use crate::version::KubernetesMinor;
+
 /// Returns the flags with which K3s starts a component, sorted by name as K3s sorts them.
 ///
-/// `name=value` replaces K3s' own value; repeated, all of them stay, in their order. `name+=value` and
-/// `name-=value` put one behind or before what is there, so that the component gets the flag twice.
+/// `name=value` replaces K3s' own value; if it repeats, all of them stay, in their order. `name+=value` and `name-=value`
+/// add a value after or before the others, so that the component gets the flag twice.
 #[must_use]
 pub fn merge<'a>(
     defaults: &BTreeMap<String, String>,
@@ -33,19 +36,19 @@ pub fn merge<'a>(
     flags.collect()
 }
 
-/// The arguments that a user gives the kubelet, as K3s takes them apart since it has a folder of drop-ins.
+/// The arguments that a user gives the kubelet, as K3s splits them since it has a folder of drop-ins.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KubeletArguments<'a> {
-    /// Those that the kubelet gets.
+    /// The arguments that the kubelet gets.
     pub kept: Vec<&'a str>,
     /// The file that becomes a drop-in.
     pub config: Option<&'a str>,
-    /// The folder that becomes one.
+    /// The folder whose files become drop-ins.
     pub config_dir: Option<&'a str>,
 }
 
-/// Takes the kubelet's arguments apart (`extractConfigArgs` in pkg/daemons/agent/agent.go of 1.32): one without `=`
-/// swallows the one behind it, whatever that is.
+/// Splits the kubelet's arguments (`extractConfigArgs` in pkg/daemons/agent/agent.go of 1.32): an argument without `=`
+/// takes the next one as its value.
 #[must_use]
 pub fn of_kubelet<'a>(extra: impl IntoIterator<Item = &'a str>) -> KubeletArguments<'a> {
     let mut found = KubeletArguments::default();
@@ -65,7 +68,23 @@ pub fn of_kubelet<'a>(extra: impl IntoIterator<Item = &'a str>) -> KubeletArgume
     found
 }
 
-/// Tells whether `name=…`, `name+=…`, `name-=…` or `--name…` sets the argument; `_` in it is as good as `-`.
+/// Returns the name of an argument as the component gets it: without K3s' own `+` or `-` at its end, and with dashes for
+/// underscores.
+#[must_use]
+pub fn name_of(text: &str) -> String {
+    let text = text.strip_prefix("--").unwrap_or(text);
+    let name = text.split('=').next().unwrap_or(text);
+    name.trim_end_matches(['+', '-']).replace('_', "-")
+}
+
+/// Returns why a component of a minor does not accept an argument that is written as `text`; none if it does. An empty
+/// text is reported elsewhere.
+#[must_use]
+pub fn unknown(component: &str, minor: KubernetesMinor, text: &str) -> Option<String> {
+    component_flags::unknown(component, minor, &name_of(text)).filter(|_| !text.is_empty())
+}
+
+/// Tells whether `name=…`, `name+=…`, `name-=…` or `--name…` sets the argument; `_` in the name counts as `-`.
 #[must_use]
 pub fn sets(value: &str, argument: &str) -> bool {
     let name = value.split('=').next().unwrap_or(value).trim_start_matches('-');

@@ -106,10 +106,10 @@ pub(super) fn refusals(keys: &[ConfigKey], role: Role, minor: KubernetesMinor) -
         .collect()
 }
 
-/// Tells whether K3s' command line takes `text` for the flag `name`, and says what it answers where not.
+/// Checks whether K3s' command line accepts `text` for the flag `name`.
 ///
 /// # Errors
-/// K3s' own message: it exits with it.
+/// K3s' own message, with which it exits.
 fn check(role: Role, minor: KubernetesMinor, name: &str, text: &str) -> std::result::Result<(), String> {
     let Some(flag) = flags::find(role, minor, name) else {
         return Err(format!("flag provided but not defined: -{name}"));

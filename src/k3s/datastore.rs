@@ -1,4 +1,4 @@
-//! Where is the cluster's state kept?
+//! Where the cluster's state is kept.
 
 use std::fmt;
 
@@ -17,8 +17,8 @@ impl Datastore {
     /// Embedded etcd's directory below K3s' data directory.
     pub const ETCD: &str = "server/db/etcd";
 
-    /// Chooses as a server does (pkg/cluster/managed.go, pkg/etcd of K3s): an endpoint that is named; etcd where its
-    /// directory is there (`begun`), where the cluster is begun with it, and on a server that joins others.
+    /// Chooses as a server does (pkg/cluster/managed.go, pkg/etcd of K3s): the endpoint if one is given; etcd if its
+    /// directory exists (`begun`), if the server starts a cluster with it, and if the server joins others.
     pub fn chosen(given: impl Fn(&str) -> bool, is_on: impl Fn(&str) -> bool, begun: bool) -> Self {
         if given("datastore-endpoint") {
             Self::External

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::arguments;
 use super::command_line;
 use super::components;
 use super::datastore::Datastore;
@@ -17,7 +18,6 @@ use super::secrets;
 use super::service::NodeService;
 use crate::Role;
 use crate::error::{Place, Result};
-use crate::kubernetes::component_flags;
 use crate::node::{Root, RootedPath};
 use crate::version::KubernetesMinor;
 
@@ -141,7 +141,7 @@ fn unknown_arguments(values: &Values, query: ConfigQuery<'_>) -> Vec<String> {
     given
         .flat_map(|(component, value)| {
             value.items.iter().zip(&value.origins).filter_map(move |(item, origin)| {
-                Some(format!("{origin}: {}", component_flags::unknown(component, query.minor, item)?))
+                Some(format!("{origin}: {}", arguments::unknown(component, query.minor, item)?))
             })
         })
         .collect()

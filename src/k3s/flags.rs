@@ -1,4 +1,4 @@
-//! K3s' own flags (data/flags.yaml, from pkg/cli/cmds of K3s): which a minor has, and what each takes.
+//! K3s' own flags (data/flags.yaml, from pkg/cli/cmds of K3s): the minors that have each, and the type of its value.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -16,7 +16,7 @@ use crate::version::KubernetesMinor;
 pub struct K3sFlag {
     /// Its names, the long one first.
     pub names: Vec<String>,
-    /// What it takes.
+    /// The type of its value.
     #[serde(rename = "type")]
     pub kind: K3sFlagType,
     /// Environment variables that set it.
@@ -24,7 +24,7 @@ pub struct K3sFlag {
     pub env: Vec<String>,
     /// Its default, as Go prints it.
     pub default: Option<String>,
-    /// Whether K3s' help leaves it out.
+    /// Whether K3s' help does not show it.
     #[serde(default)]
     pub hidden: bool,
     /// Whether its value is a secret.
@@ -49,7 +49,7 @@ impl K3sFlag {
     }
 }
 
-/// What a flag takes.
+/// The type of a flag's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum K3sFlagType {
@@ -61,7 +61,7 @@ pub enum K3sFlagType {
     Duration,
     /// Any text.
     Text,
-    /// Any text, and more than once.
+    /// Any text; the flag repeats.
     List,
 }
 
@@ -97,13 +97,13 @@ pub fn of_any_minor(role: Role, name: &str) -> Option<&'static K3sFlag> {
     all(role).iter().find(|flag| flag.is_called(name))
 }
 
-/// Tells whether a flag of any minor is a boolean: on a command line it takes no word behind it.
+/// Tells whether a flag of any minor is a boolean: on a command line the next word is not its value.
 #[must_use]
 pub fn is_boolean(role: Role, name: &str) -> bool {
     all(role).iter().any(|flag| flag.kind == K3sFlagType::Boolean && flag.is_called(name))
 }
 
-/// Returns the long name of a flag that may be written by its short one.
+/// Returns the long name of a flag for any of its names; the name itself if no flag has it.
 #[must_use]
 pub fn long_name(name: &str) -> &str {
     let known = [Role::Server, Role::Agent].into_iter().find_map(|role| of_any_minor(role, name));
@@ -127,7 +127,7 @@ pub fn names(role: Role, minor: KubernetesMinor) -> BTreeSet<&'static str> {
     of(role, minor).flat_map(|flag| flag.names.iter().map(String::as_str)).collect()
 }
 
-/// Tells whether K3s' command line takes a value for true.
+/// Tells whether K3s' command line reads a value as true.
 #[must_use]
 pub fn is_true(text: &str) -> bool {
     flag_values::boolean(text) == Some(true)

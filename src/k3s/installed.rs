@@ -18,14 +18,14 @@ pub fn binary(root: &Root) -> Option<RootedPath> {
     NodePaths::get().binaries.iter().find(|path| root.exists(path)).cloned()
 }
 
-/// Finds the version in the bytes of the installed binary, which is never run; none where there is no binary.
+/// Finds the version in the bytes of the installed binary, which is never run; none if there is no binary.
 ///
 /// # Errors
-/// [`ErrorKind::BadInput`] where the binary holds no version, or several minors equally often.
+/// [`ErrorKind::BadInput`] if the binary holds no version, or several minors equally often.
 pub fn version(root: &Root) -> Result<Option<(K3sVersion, RootedPath)>> {
     for path in &NodePaths::get().binaries {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-        // A version that a chunk cuts in two is found with the next one; one in the kept part was counted.
+        // A version at the end of a chunk is found with the next chunk; a version in the kept part was counted.
         let is_there = root.read_in_pieces(path, CHUNK_BYTES, MAX_VERSION_BYTES, |window, from, last| {
             for version in versions(window, from, last) {
                 *counts.entry(version).or_default() += 1;
@@ -38,7 +38,7 @@ pub fn version(root: &Root) -> Result<Option<(K3sVersion, RootedPath)>> {
     Ok(None)
 }
 
-/// Returns the versions whose `+k3s` ends after `from`; near the end only when it is `last`.
+/// Returns the versions whose `+k3s` ends after `from`; near the end only in the `last` chunk.
 fn versions(window: &[u8], from: usize, last: bool) -> Vec<String> {
     let mut found = Vec::new();
     let mark = b"+k3s";

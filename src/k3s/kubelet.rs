@@ -1,5 +1,5 @@
-//! The kubelet's configuration: K3s' own drop-in and the user's beside it, merged as the kubelet merges them. What is on
-//! its command line counts more.
+//! The kubelet's configuration: K3s' own drop-in and the user's beside it, merged as the kubelet merges them. The kubelet's
+//! command line, which has precedence, is not part of it.
 //!
 //! Source: pkg/daemons/agent (`extractConfigArgs`, `writeKubeletConfig`) of K3s; cmd/kubelet/app/server.go
 //! (`mergeKubeletConfigurations`) of Kubernetes: files that end in `.conf`, also in folders, in the order of their names,
@@ -19,16 +19,16 @@ use crate::version::KubernetesMinor;
 
 /// The folder of drop-ins, under K3s' data directory.
 pub const DROP_INS: &str = "agent/etc/kubelet.conf.d";
-/// The one that K3s writes at every start.
+/// The drop-in that K3s writes at every start.
 pub const DEFAULTS: &str = "00-k3s-defaults.conf";
 
-/// The copies that K3s makes of what the kubelet's arguments `config` and `config-dir` name.
+/// The copies that K3s makes of the file and the folder in the kubelet's arguments `config` and `config-dir`.
 const COPIED_FILE: &str = "10-cli-config.conf";
 const COPIED_FOLDER: &str = "20-cli-config-dir";
-/// Deepest folder of drop-ins that is looked at.
+/// Deepest folder of drop-ins that is read.
 const MAX_DEPTH: usize = 16;
 
-/// The configuration that is in force, by dotted path.
+/// The configuration in force, by dotted path.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct KubeletConfig {
     fields: BTreeMap<String, Field>,
@@ -39,13 +39,13 @@ pub struct KubeletConfig {
 pub struct Field {
     /// Its value; several for a list.
     pub items: Vec<String>,
-    /// Where; none where K3s will set it by itself.
+    /// Where it is set; none if K3s will set it by itself.
     pub place: Option<Place>,
 }
 
 impl KubeletConfig {
-    /// Reads the configuration of a node, with the arguments that the user gives its kubelet. Where K3s has not written
-    /// its own drop-in yet, what it will write counts; `protects` is its key `protect-kernel-defaults`.
+    /// Reads the configuration of a node, with the arguments that the user gives its kubelet. If K3s has not written its own
+    /// drop-in yet, the drop-in that it will write counts; `protects` is its key `protect-kernel-defaults`.
     ///
     /// # Errors
     /// [`ErrorKind::BadInput`] with the place for a file that the kubelet cannot read.
@@ -59,7 +59,7 @@ impl KubeletConfig {
         let mut config = Self::default();
         let given = arguments::of_kubelet(arguments.iter().copied());
         let Some(own) = default_config(minor, data_dir) else {
-            // Before K3s has a folder of drop-ins it hands both arguments on.
+            // K3s without a folder of drop-ins hands both arguments on.
             if let Some(file) = given.config {
                 config.add_file(root, &file.parse()?)?;
             }
@@ -79,7 +79,7 @@ impl KubeletConfig {
                 config.add(b"protectKernelDefaults: true", None)?;
             }
         }
-        // At every start K3s copies what the arguments name into its folder, unless it is from there.
+        // At every start K3s copies the file and the folder into its own folder, unless they are in it.
         let is_elsewhere = |text: &&str| !text.starts_with(folder.as_str());
         if let Some(file) = given.config.filter(is_elsewhere)
             && !is_there(&files, COPIED_FILE)
@@ -101,7 +101,7 @@ impl KubeletConfig {
     /// Reads one file, which may be another component's.
     ///
     /// # Errors
-    /// [`ErrorKind::BadInput`] with the place where it is not there or no YAML.
+    /// [`ErrorKind::BadInput`] with the place if it does not exist or is no YAML.
     pub fn of_file(root: &Root, path: &RootedPath) -> Result<Self> {
         let mut config = Self::default();
         config.add_file(root, path)?;
@@ -143,7 +143,7 @@ impl KubeletConfig {
         Ok(())
     }
 
-    /// A JSON merge patch (RFC 7396): null takes away, a mapping is merged, everything else replaces.
+    /// A JSON merge patch (RFC 7396): null removes a field, a mapping is merged, any other value replaces.
     fn patch(&mut self, path: &str, node: &YamlNode, place: &dyn Fn((usize, usize)) -> Option<Place>) {
         let below = format!("{path}.");
         if let YamlValue::Map(pairs) = &node.value {
@@ -192,8 +192,8 @@ fn drop_ins(root: &Root, folder: &RootedPath, below: &[String]) -> Result<Vec<Dr
     Ok(found)
 }
 
-/// Returns the text of the drop-in that K3s of a minor writes at every start, as JSON, which is YAML; none where it
-/// writes none.
+/// Returns the text of the drop-in that K3s of a minor writes at every start, as JSON, which is YAML; none if it writes
+/// none.
 #[must_use]
 pub fn default_config(minor: KubernetesMinor, data_dir: &RootedPath) -> Option<String> {
     let generations: BTreeMap<String, Json> = embedded::table("kubelet-config");

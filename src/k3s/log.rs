@@ -1,25 +1,25 @@
-//! What K3s wrote when it started its components: with which arguments.
+//! K3s' log: the arguments with which it started its components.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use crate::kubernetes::component_flags;
+use super::arguments;
 use crate::node::{Root, RootedPath, program};
 
-/// Where K3s writes what it would tell the journal, where there is no systemd.
+/// Where K3s writes its log on a machine without systemd.
 const LOG_FILE: &str = "/var/log/k3s.log";
-/// With what K3s says that it starts a component.
+/// The beginning of K3s' message that it starts a component.
 const MARK: &str = "Running ";
 
-/// The log of K3s, or what is there of it.
+/// The log of K3s, or a part of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct K3sLog {
     /// Its lines.
     pub text: String,
-    /// Where they are from, such as a file; none where there was nothing to read.
+    /// The source of the lines, such as a file; none if there is no log.
     pub from: Option<String>,
-    /// What each component was started with the last time: a log is long, and every control asks.
+    /// The last start of each component. A log is long, and many controls need it: it is searched once.
     starts: OnceLock<BTreeMap<String, Logged>>,
 }
 
@@ -39,9 +39,9 @@ impl K3sLog {
         Self { text: text.into(), from: Some(from.into()), starts: OnceLock::new() }
     }
 
-    /// Reads the log of the running K3s; nothing where there is none or where it cannot be read.
+    /// Reads the log of the running K3s; empty if there is none or if it cannot be read.
     ///
-    /// Only the live root's: another one's journal would be that of the machine on which it is looked at.
+    /// The journal is read only for the root of the running system: for an image it would be that of another machine.
     #[must_use]
     pub fn read(root: &Root) -> Self {
         let file = || {
@@ -51,7 +51,7 @@ impl K3sLog {
         let journalctl = || {
             let program = root.is_live().then(|| program::find("journalctl")).flatten()?;
             let units = ["-m", "-u", "k3s", "-u", "k3s-agent", "--no-pager", "-q"];
-            // Only since journalctl was built with patterns; without them it is all lines.
+            // A journalctl without patterns returns all lines.
             let lines =
                 program::output(&program, units.into_iter().chain(["-g", "Running kube|Managed etcd"]))
                     .or_else(|_| program::output(&program, units))
@@ -62,13 +62,13 @@ impl K3sLog {
         journalctl().or_else(file).unwrap_or_default()
     }
 
-    /// Returns its lines where scanners see them: they ask journalctl, and know of no file.
+    /// Returns the lines that scanners see: they run journalctl, and read no file.
     #[must_use]
     pub fn of_journalctl(&self) -> &str {
         if self.from.as_deref() == Some(LOG_FILE) { "" } else { &self.text }
     }
 
-    /// Returns the flags that a component was started with the last time; none where no line says.
+    /// Returns the flags of a component's last start; none if no line has them.
     #[must_use]
     pub fn last(&self, component: &str) -> Option<&Logged> {
         self.starts.get_or_init(|| starts(&self.text)).get(component)
@@ -79,10 +79,10 @@ impl K3sLog {
 fn starts(text: &str) -> BTreeMap<String, Logged> {
     let mut last = BTreeMap::new();
     for (index, line) in text.lines().enumerate() {
-        // A value may say it too, behind the component's name.
+        // A value after the component's name may hold the mark too.
         let Some((before, message)) = line.split_once(MARK) else { continue };
         let Some((component, flags)) = message.split_once(' ') else { continue };
-        // So may anybody who gets a text into the log, such as the command of a probe.
+        // So may a text of others in the log, such as the command of a probe.
         if begins_a_message(before) && flags.starts_with("--") {
             last.insert(component, (index + 1, flags));
         }
@@ -91,7 +91,7 @@ fn starts(text: &str) -> BTreeMap<String, Logged> {
     last.into_iter().map(|(component, at)| (component.to_owned(), logged(at))).collect()
 }
 
-/// Tells whether K3s' own message begins behind a text: `msg="`, `INFO[0001] ` on a terminal, or nothing at all.
+/// Tells whether K3s' own message begins after a text: `msg="`, `INFO[0001] ` on a terminal, or nothing at all.
 fn begins_a_message(before: &str) -> bool {
     let on_a_terminal = || {
         let (level, seconds) = before.strip_suffix("] ")?.rsplit_once('[')?;
@@ -101,7 +101,7 @@ fn begins_a_message(before: &str) -> bool {
     before.is_empty() || before.ends_with("msg=\"") || on_a_terminal() == Some(true)
 }
 
-/// Takes away the quotes in which logrus puts a message, and what follows them.
+/// Removes the quotes that logrus puts around a message, and the text after them.
 fn unquoted(message: &str) -> Cow<'_, str> {
     let mut end = None;
     let mut escaped = false;
@@ -120,12 +120,12 @@ fn unquoted(message: &str) -> Cow<'_, str> {
     }
 }
 
-/// K3s joins flags with spaces, and a value may have some.
+/// Splits flags that K3s has joined with spaces; a value may hold spaces too.
 fn split(flags: &str) -> Vec<(String, String)> {
     let flags = flags.trim().strip_prefix("--").unwrap_or_default();
     let pair = |flag: &str| {
         let (_, value) = flag.split_once('=').unwrap_or((flag, "true"));
-        (component_flags::name_of(flag), value.to_owned())
+        (arguments::name_of(flag), value.to_owned())
     };
     flags.split(" --").filter(|flag| !flag.is_empty()).map(|flag| pair(flag.trim_end())).collect()
 }

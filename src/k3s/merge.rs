@@ -16,16 +16,16 @@ pub struct ConfigItem {
     pub text: String,
     /// Whether it is a key's only value and null.
     pub null: bool,
-    /// Where it stands.
+    /// Its place.
     pub place: Place,
 }
 
-/// A key with what the files together give it.
+/// A key with its value from all files.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConfigKey {
     /// The key without `+`.
     pub name: String,
-    /// Its values: those of a list one by one, any other value as one.
+    /// Its values: the items of a list one by one, any other value as one.
     pub items: Vec<ConfigItem>,
 }
 
@@ -55,7 +55,7 @@ pub fn merge<'a>(
             let appends = written.ends_with('+');
             match index.get(&name).map(|at: &usize| &mut keys[*at]) {
                 Some(known) if appends => {
-                    // Null is no value to append to, though alone it is a flag without one.
+                    // Nothing is appended to null, though null alone is a flag without a value.
                     known.items.retain(|item| !item.null);
                     known.items.extend(items(file, &value).into_iter().filter(|item| !item.null));
                 }
@@ -82,7 +82,7 @@ pub(crate) fn items(file: &str, value: &YamlNode) -> Vec<ConfigItem> {
     }
 }
 
-/// Rancher's `convert.ToString`: the first of a list, nothing for null, without space around it.
+/// Rancher's `convert.ToString`: the first item of a list, an empty text for null, without space around it.
 pub(crate) fn text_of(node: &YamlNode) -> String {
     match &node.value {
         YamlValue::Scalar(Scalar::Null) => String::new(),

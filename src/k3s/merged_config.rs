@@ -27,7 +27,7 @@ impl MergedConfig {
     /// Reads the configuration for the command line `words`, which begins with the command, of K3s of a minor.
     ///
     /// # Errors
-    /// [`ErrorKind::BadInput`] with the place where K3s would not start, or where a file is over a limit.
+    /// [`ErrorKind::BadInput`] with the place where K3s would not start, or if a file is over a limit.
     pub fn of(root: &Root, words: &[String], minor: KubernetesMinor) -> Result<Self> {
         Self::with(root, words, minor, &RootedPath::fixed(DEFAULT_CONFIG))
     }

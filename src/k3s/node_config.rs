@@ -20,22 +20,22 @@ pub struct NodeConfig<'a> {
     pub minor: KubernetesMinor,
     /// K3s' data directory.
     pub data_dir: RootedPath,
-    /// The configuration in force; the error where K3s could not even read it.
+    /// The configuration in force; the error if K3s cannot read it.
     pub effective: std::result::Result<EffectiveConfig, Error>,
-    /// Why this machine says nothing about the one on which K3s will run, if that is so.
+    /// Why K3s will run on another machine than this one, if that is so.
     pub elsewhere: Option<String>,
 }
 
 /// An argument that the configuration gives a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComponentArgument {
-    /// Its name, without the `+` or `-` behind it that are K3s'.
+    /// Its name, without K3s' own `+` or `-` at its end.
     pub name: String,
-    /// Its value; `true` where it has none.
+    /// Its value; `true` if it has none.
     pub value: String,
     /// As it is written.
     pub text: String,
-    /// Where.
+    /// Where it is written.
     pub place: Place,
 }
 
@@ -43,7 +43,7 @@ impl<'a> NodeConfig<'a> {
     /// Reads the configuration of a node.
     ///
     /// # Errors
-    /// Where something cannot be read, so that nothing can be said.
+    /// If a file cannot be read.
     pub fn of(root: &'a Root, role: Role, minor: KubernetesMinor, data_dir: &RootedPath) -> Result<Self> {
         let query = ConfigQuery { role, minor, data_dir, words: &[], show_secrets: true };
         let effective = match EffectiveConfig::of(root, query) {
@@ -58,7 +58,7 @@ impl<'a> NodeConfig<'a> {
         Ok(Self { root, role, minor, data_dir: data_dir.clone(), effective, elsewhere })
     }
 
-    /// Takes this machine for another one than that on which K3s will run.
+    /// Marks this machine as another one than that on which K3s will run.
     #[must_use]
     pub fn elsewhere(mut self, reason: &str) -> Self {
         self.elsewhere.get_or_insert_with(|| reason.to_owned());
@@ -86,7 +86,7 @@ impl<'a> NodeConfig<'a> {
         values.items.iter().zip(&values.origins).map(argument).collect()
     }
 
-    /// Returns what a component gets for a flag at last, K3s' own defaults included.
+    /// Returns the last value that a component gets for a flag, K3s' own defaults included.
     #[must_use]
     pub fn flag(&self, component: &str, name: &str) -> Option<String> {
         let flags = self.effective.as_ref().ok()?.components.get(component)?;
@@ -95,7 +95,7 @@ impl<'a> NodeConfig<'a> {
         flags.iter().rev().find_map(of)
     }
 
-    /// Returns where an argument was set, if by anybody but K3s itself.
+    /// Returns where an argument is set; none if only K3s itself sets it.
     #[must_use]
     pub fn place_of(&self, component: &str, name: &str) -> Option<Place> {
         let arguments = self.arguments(component);
@@ -115,7 +115,7 @@ impl<'a> NodeConfig<'a> {
         self.value(key).is_some_and(|(text, _)| flags::is_true(text))
     }
 
-    /// Returns what K3s has left on the node.
+    /// Returns what K3s has written on the node.
     #[must_use]
     pub fn traces(&self) -> Traces {
         Traces::observe(self.root, &self.data_dir)
@@ -124,7 +124,7 @@ impl<'a> NodeConfig<'a> {
     /// Returns a path that an argument names: K3s runs in its `server` directory (pkg/cli/server).
     ///
     /// # Errors
-    /// [`ErrorKind::BadInput`] where it is no path.
+    /// [`ErrorKind::BadInput`] if it is no path.
     pub fn path(&self, text: &str) -> Result<RootedPath> {
         let whole =
             if text.starts_with('/') { text.to_owned() } else { format!("{}/server/{text}", self.data_dir) };

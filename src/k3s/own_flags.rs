@@ -35,7 +35,7 @@ impl OwnFlags<'_> {
     pub(super) fn merged(&self, name: &str, component: &K3sComponent, extra: &[&str]) -> Option<Vec<String>> {
         let mut flags = self.of(name)?;
         for (file, flag) in &component.left_to_file {
-            if extra.iter().any(|text| component_flags::name_of(text) == *file && has_value(text)) {
+            if extra.iter().any(|text| arguments::name_of(text) == *file && has_value(text)) {
                 flags.remove(flag);
             }
         }

@@ -145,8 +145,11 @@ pub(super) fn role_in(text: &str, is_init_script: bool) -> Option<Role> {
     let mut service = ServiceUnit::default();
     if is_init_script {
         service.add_init_script(text);
-    } else {
+    } else if text.lines().any(|line| line.trim() == "[Service]") {
         service.add_unit(text, "k3s");
+    } else {
+        // systemd ignores a command outside of the section; the file still says what the node is for.
+        service.add_unit(&format!("[Service]\n{text}"), "k3s");
     }
     // A word holds several where a shell runs K3s.
     service.words.iter().flat_map(|word| word.split_whitespace()).find_map(|word| match word {
@@ -216,6 +219,7 @@ mod tests {
         assert_eq!(unit("/usr/local/bin/k3s server --disable agent"), Some(Role::Server));
         assert_eq!(unit("/bin/sh -c 'exec k3s agent'"), Some(Role::Agent));
         assert_eq!(role_in("[Unit]\n", false), None);
+        assert_eq!(role_in("ExecStart=/usr/local/bin/k3s server --disable agent", false), Some(Role::Server));
         assert_eq!(role_in("command_args=\"agent  >>/var/log/k3s.log\"\n", true), Some(Role::Agent));
         assert_eq!(role_in("command_args='server'\n", true), Some(Role::Server));
     }

@@ -1,5 +1,4 @@
-//! The arguments that the components of a minor know (data/component-flags.yaml): K3s hands a component whatever
-//! the user's configuration says, and one that does not know an argument exits, and K3s with it.
+//! The arguments that the components of a minor accept (data/component-flags.yaml). A component exits on any other.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -13,14 +12,14 @@ use crate::version::KubernetesMinor;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ComponentFlag {
-    /// What it takes.
+    /// The type of its value.
     pub kind: FlagType,
     /// The first minor that has it; none where all before `until` do.
     pub from: Option<KubernetesMinor>,
     /// The last minor that has it; none where all after `from` do.
     pub until: Option<KubernetesMinor>,
-    /// Whether it is there by K3s rather than by Kubernetes: K3s' own addition, or something that another package
-    /// of the same program has put on Go's command line, which kube-proxy takes over.
+    /// Whether K3s adds it: its own argument, or one that another package of the same program adds to Go's command line,
+    /// which kube-proxy accepts.
     #[serde(default)]
     pub k3s: bool,
 }
@@ -33,7 +32,7 @@ impl ComponentFlag {
     }
 }
 
-/// What an argument takes.
+/// The type of an argument's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FlagType {
@@ -61,27 +60,18 @@ type Table = BTreeMap<String, BTreeMap<String, ComponentFlag>>;
 
 /// Returns every component with its arguments, of every minor.
 ///
-/// Read only where somebody has set an argument: most nodes have none but ours.
+/// The table is large: it is read only if an argument is set.
 #[must_use]
 pub fn all() -> &'static Table {
     static TABLE: LazyLock<Table> = LazyLock::new(|| embedded::table("component-flags"));
     &TABLE
 }
 
-/// Returns the name of an argument as the component sees it: without `+` and `-` behind it, which are K3s', and with
-/// dashes for underscores.
+/// Returns why a component of a minor does not accept the argument `name`; none if it does, or if the component is not
+/// known.
 #[must_use]
-pub fn name_of(text: &str) -> String {
-    let text = text.strip_prefix("--").unwrap_or(text);
-    let name = text.split('=').next().unwrap_or(text);
-    name.trim_end_matches(['+', '-']).replace('_', "-")
-}
-
-/// Says why a component of a minor does not take an argument that is set as `text`, if it does not.
-#[must_use]
-pub fn unknown(component: &str, minor: KubernetesMinor, text: &str) -> Option<String> {
-    let name = name_of(text);
-    let flag = all().get(component)?.get(&name);
+pub fn unknown(component: &str, minor: KubernetesMinor, name: &str) -> Option<String> {
+    let flag = all().get(component)?.get(name);
     let when = match flag {
         Some(ComponentFlag { from: Some(from), .. }) if minor < *from => format!(" (it comes with {from})"),
         Some(ComponentFlag { until: Some(until), .. }) if minor > *until => {
@@ -90,6 +80,5 @@ pub fn unknown(component: &str, minor: KubernetesMinor, text: &str) -> Option<St
         Some(_) => return None,
         None => String::new(),
     };
-    // Nothing at all is said elsewhere.
-    (!text.is_empty()).then(|| format!("{component} of {minor} has no argument {name}: it exits{when}"))
+    Some(format!("{component} of {minor} has no argument {name}: it exits{when}"))
 }

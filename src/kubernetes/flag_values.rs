@@ -39,7 +39,7 @@ fn magnitude(text: &str) -> Option<i128> {
         [b'0', _, ..] => (&lower[1..], 8),
         _ => (lower.as_str(), 10),
     };
-    // An underscore stands between digits, or between them and what is before them.
+    // An underscore is between digits, or between the prefix and the digits.
     let digits = if base == 10 { digits } else { digits.strip_prefix('_').unwrap_or(digits) };
     let fits = |part: &str| !part.is_empty() && part.chars().all(|letter| letter.is_digit(base));
     if !digits.split('_').all(fits) {
@@ -84,7 +84,7 @@ pub fn duration(text: &str) -> Option<i128> {
         }
         let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
         total = total.checked_add(whole.checked_mul(unit)?)?;
-        // What is behind the point is small: only its first digits count.
+        // Only the first digits of the fraction matter.
         let fraction: String = fraction.chars().take(15).collect();
         if !fraction.is_empty() {
             let scale = 10_i128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
@@ -96,12 +96,12 @@ pub fn duration(text: &str) -> Option<i128> {
     i64::try_from(total).is_ok().then_some(total)
 }
 
-/// Go's `net.ParseIP`, behind pflag's `TrimSpace`.
+/// Go's `net.ParseIP`, after pflag's `TrimSpace`.
 pub fn address(text: &str) -> Option<IpAddr> {
     text.trim().parse().ok()
 }
 
-/// The first record of Go's encoding/csv, which reads a flag with several values; none where it has an error.
+/// The first record of Go's encoding/csv, which reads a flag with several values; none if the text has an error.
 pub fn comma_separated(text: &str) -> Option<Vec<String>> {
     if text.is_empty() {
         return Some(Vec::new());
@@ -135,7 +135,7 @@ pub fn comma_separated(text: &str) -> Option<Vec<String>> {
     }
 }
 
-/// Reads up to the quote that ends a field; two of them are one.
+/// Reads up to the quote that ends a field; two quotes stand for one.
 fn quoted_field(text: &str) -> Option<(String, &str)> {
     let mut field = String::new();
     let mut rest = text;

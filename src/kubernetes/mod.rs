@@ -1,7 +1,9 @@
-//! How Kubernetes reads: its YAML, its flag values, its typed objects, each of its files, and the tables of what it has.
+//! How does Kubernetes read? Its YAML, its flag values, its typed objects, each of its files, and the tables of what each
+//! minor has.
 //!
-//! A reader returns the value, or a [`Fault`](object::Fault) with the position and Kubernetes' own message. This room knows nothing of K3s,
-//! profiles, findings or verdicts.
+//! A reader returns the value, or a [`Fault`](object::Fault) with the position and Kubernetes' own message. This room knows
+//! nothing of K3s, profiles, findings and verdicts; rows of a table may say that K3s adds them. It imports only the ground:
+//! error, role, mode, version and embedded.
 
 pub mod admission_config;
 pub mod admission_plugins;
@@ -18,3 +20,4 @@ pub mod pod_security;
 pub mod scalar;
 pub mod tls;
 pub mod yaml;
+mod yaml_tabs;

@@ -1,7 +1,7 @@
-//! One scalar, as K3s' YAML reader (gopkg.in/yaml.v2) resolves it and as Go prints it.
+//! One scalar, as gopkg.in/yaml.v2 resolves it and as Go prints it.
 //!
-//! YAML 1.1 with that library's own habits: `yes` and `on` are true, `0640` is octal, `1_000` is a number,
-//! `1:30` is not. A value that K3s takes for something else than its author did is found here, not on the node.
+//! YAML 1.1 with the exceptions of that library: `yes` and `on` are true, `0640` is octal, `1_000` is a number, `1:30` is
+//! not.
 //! Source: resolve.go of yaml.v2, strconv of Go.
 
 /// A scalar's value.
@@ -41,21 +41,21 @@ impl Scalar {
 pub struct Mismatch {
     /// What was found, such as `!!str`.
     pub found: &'static str,
-    /// The tag that was asked for, such as `!!int`.
-    pub wanted: String,
+    /// The explicit tag, such as `!!int`.
+    pub expected: String,
 }
 
 const TRUE: [&str; 11] = ["y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"];
 const FALSE: [&str; 11] = ["n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"];
 const NULL: [&str; 5] = ["", "~", "null", "Null", "NULL"];
 
-/// Begins the tags of YAML's own.
+/// The prefix of YAML's own tags.
 const STANDARD: &str = "tag:yaml.org,2002:";
 
 /// Resolves `text`; `tag` is the whole of an explicit tag, `quoted` any style but plain.
 ///
 /// # Errors
-/// Where the tag says what the text is not.
+/// If the text does not have the type of the tag.
 pub fn resolve(text: &str, tag: Option<&str>, quoted: bool) -> Result<Scalar, Mismatch> {
     let Some(tag) = tag else {
         return Ok(if quoted { Scalar::Text(text.to_owned()) } else { plain(text) });
@@ -66,16 +66,16 @@ pub fn resolve(text: &str, tag: Option<&str>, quoted: bool) -> Result<Scalar, Mi
         ("binary", _) => base64(text)
             .and_then(|bytes| String::from_utf8(bytes).ok())
             .map(Scalar::Text)
-            .ok_or_else(|| Mismatch { found: "!!str", wanted: "!!binary".into() }),
+            .ok_or_else(|| Mismatch { found: "!!str", expected: "!!binary".into() }),
         ("bool", value @ Scalar::Bool(_)) | ("int", value @ (Scalar::Int(_) | Scalar::Uint(_))) => Ok(value),
         ("float", value @ Scalar::Float(_)) | ("null", value @ Scalar::Null) => Ok(value),
         #[allow(clippy::cast_precision_loss, reason = "as Go converts it")]
         ("float", Scalar::Int(value)) => Ok(Scalar::Float(value as f64)),
         ("timestamp", Scalar::Text(_)) if is_timestamp(text) => Ok(Scalar::Text(text.to_owned())),
         ("bool" | "int" | "float" | "null" | "timestamp", value) => {
-            Err(Mismatch { found: short_tag(&value), wanted: format!("!!{tag}") })
+            Err(Mismatch { found: short_tag(&value), expected: format!("!!{tag}") })
         }
-        // Any other tag is no hint: the text stays text.
+        // Any other tag leaves the text as it is.
         _ => Ok(Scalar::Text(text.to_owned())),
     }
 }
@@ -104,7 +104,7 @@ fn plain(text: &str) -> Scalar {
         _ => {}
     }
     let number = match text.as_bytes().first() {
-        // Here underscores are Go's own: only between digits.
+        // Go accepts underscores only between digits.
         Some(b'.') => separated(text).and_then(|text| float(&text)),
         Some(b'+' | b'-' | b'0'..=b'9') => {
             let plain = text.replace('_', "");
@@ -138,19 +138,19 @@ fn integer(text: &str) -> Option<Scalar> {
     let value = if negative { -value } else { value };
     match i64::try_from(value) {
         Ok(value) => Some(Scalar::Int(value)),
-        // ParseUint takes no sign.
+        // ParseUint accepts no sign.
         Err(_) if !signed => u64::try_from(value).ok().map(Scalar::Uint),
         Err(_) => None,
     }
 }
 
-/// yaml.v2's own try at what Go does not take: `0b` with a sign behind it.
+/// yaml.v2's own rule for a text that Go refuses: `0b` with a sign after it.
 fn signed_binary(text: &str) -> Option<Scalar> {
     let digits = text.strip_prefix("0b")?;
     i64::from_str_radix(digits, 2).ok().map(Scalar::Int)
 }
 
-/// Returns `text` without its underscores, if each stands between two digits.
+/// Returns `text` without its underscores, if each is between two digits.
 fn separated(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
@@ -195,7 +195,7 @@ fn go_float(value: f64) -> String {
     format!("{mantissa}e{sign}{:02}", exponent.abs())
 }
 
-/// Tells whether Go's `time.Parse` takes it: `Y-M-D`, with a time behind a space, or behind `T` and with a zone.
+/// Tells whether Go's `time.Parse` accepts it: `Y-M-D`, with a time after a space, or after `T` and with a zone.
 fn is_timestamp(text: &str) -> bool {
     let bytes = text.as_bytes();
     if bytes.len() < 5 || !bytes[..4].iter().all(u8::is_ascii_digit) || bytes[4] != b'-' {
@@ -221,7 +221,7 @@ fn is_timestamp(text: &str) -> bool {
     }
 }
 
-/// Returns what stands behind a time of day.
+/// Returns the text after a time of day.
 fn time(text: &str) -> Option<&str> {
     let (hour, rest) = number(text)?;
     let (minute, rest) = number(rest.strip_prefix(':')?)?;
@@ -240,7 +240,7 @@ fn is_zone(text: &str) -> bool {
     text == "Z" || offset == Some(true)
 }
 
-/// Returns the number of one or two digits that `text` begins with, and what stands behind it.
+/// Returns the number of one or two digits at the beginning of `text`, and the rest.
 fn number(text: &str) -> Option<(u8, &str)> {
     let digits = text.bytes().take(2).take_while(u8::is_ascii_digit).count();
     Some((text[..digits].parse().ok()?, &text[digits..]))

@@ -1,22 +1,23 @@
-//! A configuration file, as K3s' YAML reader (gopkg.in/yaml.v2, into a `MapSlice`) reads it, with positions.
+//! YAML as gopkg.in/yaml.v2 reads it, with positions.
 //!
-//! The grammar is an event parser's; the meaning is yaml.v2's: scalars by `scalar`, keys kept twice, merge keys
-//! dropped, further documents not read, aliases copied.
+//! An event parser decides on the grammar, yaml.v2 on the meaning: scalars as in `scalar`, duplicate keys kept, merge keys
+//! dropped (`MapSlice`) or followed (maps), only the first document read, aliases copied.
 
 use std::collections::HashMap;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, Span, StructureStyle};
 
 use super::scalar::{self, Scalar};
+use super::yaml_tabs::{BadTab, Tabs};
 
 /// Largest configuration file that is read, in bytes.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
-/// Deepest nesting, in levels. yaml.v2 goes to 10 000; no key of K3s holds more than a list.
+/// Deepest nesting, in levels. yaml.v2 goes to 10 000; no file of a node needs more than a few.
 pub const MAX_LEVELS: usize = 100;
 /// Most values in a file, with aliases written out. yaml.v2 refuses "excessive aliasing" too.
 pub const MAX_VALUES: usize = 1_000_000;
 
-/// What the event parser says of a directive that no end of a document comes before.
+/// The event parser's message for a directive without an end of a document before it.
 const BEFORE_DIRECTIVE: &str = "missing explicit document end marker before directive";
 
 /// A value with its place: line and column, from 1.
@@ -24,7 +25,7 @@ const BEFORE_DIRECTIVE: &str = "missing explicit document end marker before dire
 pub struct YamlNode {
     /// What it is.
     pub value: YamlValue,
-    /// Where it stands.
+    /// Its position.
     pub position: (usize, usize),
 }
 
@@ -57,19 +58,25 @@ impl YamlProblem {
     }
 }
 
+impl From<BadTab> for YamlProblem {
+    fn from(tab: BadTab) -> Self {
+        Self::at(tab.0, "a tab cannot start any token: indent with spaces")
+    }
+}
+
 /// Reads the first document; none where there is nothing in it.
 ///
 /// # Errors
-/// Where K3s would not start on it, or where it is over a limit.
+/// If yaml.v2 refuses it, or if it is over a limit.
 pub fn read(bytes: &[u8]) -> Result<Option<YamlNode>, YamlProblem> {
     parse(bytes, false).map(|(root, _)| root)
 }
 
-/// Reads the first document as Kubernetes does, into maps rather than a `MapSlice`: merge keys put in what they
-/// name. Also returns where a further document begins, which nobody reads.
+/// Reads the first document into maps rather than a `MapSlice`, as Kubernetes does: merge keys are followed. Also returns
+/// where a second document begins, which is not read.
 ///
 /// # Errors
-/// Where it is no YAML, or over a limit.
+/// If it is no YAML, or over a limit.
 pub fn read_merged(bytes: &[u8]) -> Result<Parsed, YamlProblem> {
     parse(bytes, true)
 }
@@ -103,7 +110,7 @@ fn parse(bytes: &[u8], merging: bool) -> Result<Parsed, YamlProblem> {
     while let Some(next) = parser.next() {
         let (event, span) = match next {
             Ok(next) => next,
-            // There a directive ends a document, marker or not; nobody reads what follows.
+            // Here a directive ends a document, even without a marker; the rest is not read.
             Err(error) if merging && error.info().contains(BEFORE_DIRECTIVE) => {
                 let line = error.marker().line();
                 let before = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
@@ -127,11 +134,11 @@ fn parse(bytes: &[u8], merging: bool) -> Result<Parsed, YamlProblem> {
     Ok((builder.root, None))
 }
 
-/// Returns where there is something behind the first document, be it YAML or not.
+/// Returns where something follows the first document, YAML or not.
 fn further(next: &Result<(Event<'_>, Span), ScanError>) -> Option<(usize, usize)> {
     match next {
         Err(error) => Some((error.marker().line(), error.marker().col() + 1)),
-        // The parser says `~` where there is nothing.
+        // The parser reports an empty document as `~`.
         Ok((Event::Scalar(text, ScalarStyle::Plain, ..), _)) if matches!(text.as_ref(), "" | "~") => None,
         Ok((Event::Scalar(..) | Event::SequenceStart(..) | Event::MappingStart(..), span)) => {
             Some((span.start.line(), span.start.col() + 1))
@@ -145,7 +152,7 @@ fn printable(letter: char) -> bool {
     matches!(letter, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..)
 }
 
-/// Directives that yaml.v2 does not know stop it, and so does any version but its own.
+/// yaml.v2 refuses directives that it does not know, and any version but its own.
 fn check_directives(text: &str) -> Result<(), YamlProblem> {
     for (index, line) in text.lines().enumerate() {
         let mut words = line.split_whitespace();
@@ -156,7 +163,7 @@ fn check_directives(text: &str) -> Result<(), YamlProblem> {
             Some(word) if word.starts_with('%') && line.starts_with('%') => {
                 return Err(YamlProblem::at((index + 1, 1), "found unknown directive name"));
             }
-            // The end of a document that did not begin.
+            // The end of a document without a beginning.
             Some("...") if line.starts_with("...") => {
                 return Err(YamlProblem::at((index + 1, 1), "did not find expected node content"));
             }
@@ -167,88 +174,7 @@ fn check_directives(text: &str) -> Result<(), YamlProblem> {
     Ok(())
 }
 
-/// Tabs where yaml.v2's scanner takes none and our event parser does: before a token that could be a key, which
-/// is at the beginning of a line and behind `-` or `?`, outside of flow collections.
-struct Tabs<'a> {
-    lines: Vec<&'a str>,
-    /// Lines that begin inside of a scalar or a flow collection.
-    inside: Vec<bool>,
-    flow: usize,
-    flow_from: usize,
-}
-
-impl<'a> Tabs<'a> {
-    fn new(text: &'a str) -> Self {
-        let lines: Vec<&str> = if text.contains('\t') { text.lines().collect() } else { Vec::new() };
-        Self { inside: vec![false; lines.len()], lines, flow: 0, flow_from: 0 }
-    }
-
-    fn check(&mut self, event: &Event<'_>, span: &Span) -> Result<(), YamlProblem> {
-        if self.lines.is_empty() {
-            return Ok(());
-        }
-        let (first, last) = (span.start.line(), span.end.line());
-        match event {
-            Event::SequenceStart(StructureStyle::Flow, ..)
-            | Event::MappingStart(StructureStyle::Flow, ..) => {
-                self.flow += 1;
-                if self.flow == 1 {
-                    self.flow_from = first;
-                    return self.check_before(span);
-                }
-            }
-            Event::SequenceEnd | Event::MappingEnd if self.flow > 0 => {
-                self.flow -= 1;
-                if self.flow == 0 {
-                    self.cover(self.flow_from, last);
-                }
-            }
-            Event::Scalar(_, style, ..) if self.flow == 0 => {
-                let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
-                // The end of a block scalar is the beginning of what follows it.
-                self.cover(first, if block && span.end.col() == 0 { last.saturating_sub(1) } else { last });
-                return self.check_before(span);
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn check_before(&self, span: &Span) -> Result<(), YamlProblem> {
-        let Some(line) = self.lines.get(span.start.line().saturating_sub(1)) else { return Ok(()) };
-        let before: String = line.chars().take(span.start.col()).collect();
-        let token = before.trim_end_matches([' ', '\t']);
-        let indicator = token.is_empty() || token.ends_with(['-', '?']);
-        if indicator && before[token.len()..].contains('\t') {
-            return Err(bad_tab((span.start.line(), token.chars().count() + 1)));
-        }
-        Ok(())
-    }
-
-    fn cover(&mut self, first: usize, last: usize) {
-        for line in self.inside.iter_mut().take(last).skip(first) {
-            *line = true;
-        }
-    }
-
-    /// Checks the lines up to the end of the document, those without a token too.
-    fn check_lines(&self, end: usize) -> Result<(), YamlProblem> {
-        let lines = self.lines.iter().zip(&self.inside).enumerate().take(end);
-        for (index, (line, inside)) in lines {
-            let indent = &line[..line.len() - line.trim_start_matches([' ', '\t']).len()];
-            if let (false, Some(column)) = (inside, indent.find('\t')) {
-                return Err(bad_tab((index + 1, column + 1)));
-            }
-        }
-        Ok(())
-    }
-}
-
-fn bad_tab(position: (usize, usize)) -> YamlProblem {
-    YamlProblem::at(position, "a tab cannot start any token: indent with spaces")
-}
-
-/// A container that is still open, with what it holds so far.
+/// A container that is still open, with its values so far.
 struct OpenContainer {
     node: YamlNode,
     key: Option<PendingKey>,
@@ -259,7 +185,7 @@ struct OpenContainer {
 enum PendingKey {
     /// One of the mapping's own.
     Own(YamlNode),
-    /// `<<`: K3s' reader checks what is merged and drops it; Kubernetes' puts it in.
+    /// `<<`: with a `MapSlice` the merged value is checked and dropped, with maps its pairs are added.
     Merge,
 }
 
@@ -290,7 +216,7 @@ impl Builder<'_> {
                     && style == ScalarStyle::Plain
                     && (text.contains('?') || text.starts_with(':'))
                 {
-                    // There a question mark or colon is an indicator of YAML 1.1, quotes or not meant.
+                    // In a flow collection, a question mark or colon is an indicator of YAML 1.1.
                     return Err(YamlProblem::at(
                         position,
                         format!("{text:?} needs quotes inside of [] and {{}}"),
@@ -300,8 +226,8 @@ impl Builder<'_> {
                 let tag = tag.map(|tag| format!("{}{}", tag.handle(), tag.suffix()));
                 let resolved = scalar::resolve(&text, tag.as_deref(), style != ScalarStyle::Plain);
                 let resolved = resolved.map_err(|mismatch| {
-                    let (found, wanted) = (mismatch.found, mismatch.wanted);
-                    YamlProblem::at(position, format!("cannot decode {found} `{text}` as a {wanted}"))
+                    let (found, expected) = (mismatch.found, mismatch.expected);
+                    YamlProblem::at(position, format!("cannot decode {found} `{text}` as a {expected}"))
                 })?;
                 self.count(1, position)?;
                 self.merge_is_next = merge;
@@ -361,7 +287,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// Puts a finished value where it belongs.
+    /// Adds a finished value to its container.
     fn close(&mut self, node: YamlNode, anchor: usize) -> Result<(), YamlProblem> {
         if anchor != 0 {
             let size = size(&node);
@@ -394,7 +320,7 @@ impl Builder<'_> {
     }
 }
 
-/// Puts the pairs of what is merged behind those that are there, those that count most last.
+/// Adds the merged pairs after the others, those with the highest precedence last.
 fn merge_into(node: YamlNode, pairs: &mut Vec<(YamlNode, YamlNode)>) {
     match node.value {
         YamlValue::Map(more) => pairs.extend(more),

@@ -1,4 +1,4 @@
-//! Users and groups by name, and who we are.
+//! Users and groups by name, and the user and group of this process.
 //!
 //! Names are looked up in the node's own passwd and group files, because an image has other accounts than the
 //! machine that builds it. Only for the running system the C library is asked too, and never in a static
@@ -20,7 +20,7 @@ pub fn may_give_to(owner: Owner) -> bool {
     own.uid == 0 || (owner.uid == own.uid && (owner.gid == own.gid || groups.any(|gid| gid == owner.gid)))
 }
 
-/// Makes modes exact from the moment of creation, for the rest of the process.
+/// Clears the umask for the rest of the process: files get their exact mode when they are created.
 pub fn clear_umask() {
     nix::sys::stat::umask(nix::sys::stat::Mode::empty());
 }

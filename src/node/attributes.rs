@@ -1,4 +1,4 @@
-//! Extended attributes: SELinux labels, access control lists, and what else lies beside a file's bytes.
+//! Extended attributes: SELinux labels, access control lists, and other metadata of a file.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -14,7 +14,7 @@ pub type Attributes = BTreeMap<String, Vec<u8>>;
 /// belong to the old content (`security.ima`, `security.capability`), or would widen its mode (lists of access).
 const LABELS: [&str; 2] = ["security.selinux", "security.SMACK64"];
 
-/// Attributes that the kernel computes, and that nobody can put back.
+/// Attributes that the kernel computes, and that cannot be restored.
 const COMPUTED: [&str; 2] = ["security.evm", "security.ima"];
 
 /// Reads the attributes; a file system that knows none has none.
@@ -37,10 +37,10 @@ pub(super) fn read(file: &File) -> io::Result<Attributes> {
     Ok(found)
 }
 
-/// Gives `file` exactly `wanted`.
-pub(super) fn set(file: &File, wanted: &Attributes) -> io::Result<()> {
+/// Sets the attributes of `file` to exactly `target`.
+pub(super) fn set(file: &File, target: &Attributes) -> io::Result<()> {
     let now = read(file)?;
-    for name in now.keys().filter(|name| !wanted.contains_key(*name)) {
+    for name in now.keys().filter(|name| !target.contains_key(*name)) {
         match file.remove_xattr(name) {
             // A list of access goes away with the mode that it was for.
             Err(error) if error.raw_os_error() == Some(Errno::ENODATA as i32) => {}
@@ -49,7 +49,7 @@ pub(super) fn set(file: &File, wanted: &Attributes) -> io::Result<()> {
             other => other?,
         }
     }
-    for (name, value) in wanted.iter().filter(|(name, value)| now.get(*name) != Some(value)) {
+    for (name, value) in target.iter().filter(|(name, value)| now.get(*name) != Some(value)) {
         file.set_xattr(name, value)?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Kernel parameters after the next boot: what the files under sysctl.d come to.
+//! Kernel parameters after the next boot: the files under sysctl.d, merged.
 //!
 //! As systemd-sysctl does it (sysctl.d(5)): all `*.conf` of four directories sorted by name, a file in an earlier
 //! directory hiding one of the same name in a later one; the last assignment counts; a pattern counts only for keys
@@ -11,12 +11,12 @@ use super::root::{PathState, Root};
 use super::sysctl::SysctlKey;
 use crate::error::{ErrorKind, Place, Result};
 
-/// Where the files are, the one that counts most first.
+/// The folders of the files. The first has precedence.
 const FOLDERS: [&str; 5] =
     ["/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d"];
 /// The file of old, which systemd reads only through a link in one of the directories.
 const SYSCTL_CONF: &str = "/etc/sysctl.conf";
-/// Where systemd is, if it is.
+/// The path that exists on a machine with systemd.
 const SYSTEMD: [&str; 2] = ["/usr/lib/systemd/systemd", "/lib/systemd/systemd"];
 
 /// What the files set, in the order in which they are read.
@@ -25,7 +25,7 @@ pub struct BootSysctls {
     lines: Vec<SysctlLine>,
 }
 
-/// A line that sets something, or says that a pattern does not mean a key (no value).
+/// A line that sets keys, or excludes a key from patterns (no value).
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct SysctlLine {
     /// With slashes, as below /proc/sys.
@@ -38,7 +38,7 @@ impl BootSysctls {
     /// Reads the files of a root.
     ///
     /// # Errors
-    /// Where one cannot be read.
+    /// If a file cannot be read.
     pub fn read(root: &Root) -> Result<Self> {
         let mut files: BTreeMap<String, RootedPath> = BTreeMap::new();
         for folder in FOLDERS.map(RootedPath::fixed) {
@@ -60,13 +60,13 @@ impl BootSysctls {
         Ok(sysctls)
     }
 
-    /// Returns the value that a key gets, with the line that wins; none where no file sets it.
+    /// Returns the value that a key gets, with the line that sets it; none if no file sets the key.
     #[must_use]
     pub fn value(&self, key: &SysctlKey) -> Option<(&str, &Place)> {
         let name = key.to_string().replace('.', "/");
         let named = self.lines.iter().rev().find(|line| line.pattern == name);
         let line = match named {
-            // Nobody's but a pattern's, and this key is taken out of it.
+            // Only a pattern sets it, and this key is excluded from the pattern.
             Some(SysctlLine { value: None, .. }) => return None,
             Some(line) => line,
             None => {
@@ -103,7 +103,7 @@ fn parse(line: &str, place: Place) -> Option<SysctlLine> {
     match line.split_once('=') {
         Some((key, value)) => {
             let key = key.trim();
-            // A dash says that it may fail.
+            // With a dash, systemd ignores a failure.
             let pattern = with_slashes(key.strip_prefix('-').unwrap_or(key).trim_start());
             let value = value.split_whitespace().collect::<Vec<_>>().join(" ");
             Some(SysctlLine { pattern, value: Some(value), place })
@@ -115,7 +115,7 @@ fn parse(line: &str, place: Place) -> Option<SysctlLine> {
     }
 }
 
-/// Whichever of `.` and `/` comes first separates the parts; the other one then stands for itself.
+/// Whichever of `.` and `/` comes first separates the parts; the other one is then part of a name.
 fn with_slashes(key: &str) -> String {
     match key.find(['.', '/']) {
         Some(at) if key[at..].starts_with('.') => {
@@ -155,7 +155,7 @@ fn part_matches(pattern: &[char], name: &[char]) -> bool {
             }
             None => false,
         },
-        ([wanted, rest @ ..], [letter, name @ ..]) => wanted == letter && part_matches(rest, name),
+        ([expected, rest @ ..], [letter, name @ ..]) => expected == letter && part_matches(rest, name),
         _ => false,
     }
 }
@@ -176,7 +176,7 @@ mod tests {
 
     use super::*;
 
-    /// Returns what `key` gets on a root with these files, and where from.
+    /// Returns the value of `key` on a root with these files, and its place.
     fn value(files: &[(&str, &str)], key: &str) -> String {
         let dir = tempfile::tempdir().unwrap();
         for (path, text) in files {
@@ -241,7 +241,7 @@ mod tests {
         );
         assert_eq!(value(&[pattern, ("etc/sysctl.d/10.conf", "-kernel.panic\n")], "kernel.panic"), "unset");
         assert_eq!(value(&[pattern], "vm.panic"), "unset");
-        for (pattern, name, wanted) in [
+        for (pattern, name, expected) in [
             ("a/*", "a/b", true),
             ("a/*", "a/b/c", false),
             ("[!b]/x", "a/x", true),
@@ -249,7 +249,7 @@ mod tests {
             ("[]]/x", "]/x", true),
             ("[a", "a", false),
         ] {
-            assert_eq!(matches(pattern, name), wanted, "{pattern} {name}");
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
         }
     }
 

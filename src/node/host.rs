@@ -1,5 +1,5 @@
 //! Files of the machine that the tool runs on: profiles, settings and policies that the user names, and what
-//! `render` writes for other hands. The node's own files are [`super::Root`]'s.
+//! `render` writes. [`super::Root`] opens the node's own files.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};

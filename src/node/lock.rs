@@ -90,12 +90,12 @@ fn holder(directory: &FileStat) -> Option<String> {
 /// Reads lines such as `1: FLOCK  ADVISORY  WRITE 1234 fe:00:131 0 EOF` (proc_locks(5)).
 fn holder_in(locks: &str, directory: &FileStat) -> Option<u32> {
     let device = (major(directory.st_dev), minor(directory.st_dev));
-    let wanted = format!("{:02x}:{:02x}:{}", device.0, device.1, directory.st_ino);
+    let entry = format!("{:02x}:{:02x}:{}", device.0, device.1, directory.st_ino);
     locks.lines().find_map(|line| {
         let words: Vec<&str> = line.split_whitespace().collect();
         // A line with `->` is of one who waits.
         match words.as_slice() {
-            [_, "FLOCK", _, _, process, place, ..] if *place == wanted => {
+            [_, "FLOCK", _, _, process, place, ..] if *place == entry => {
                 process.parse().ok().filter(|process| *process > 0)
             }
             _ => None,
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn one_who_waits_gets_it_or_is_told_for_how_long_it_waited() {
+    fn a_waiting_run_gets_the_lock_or_an_error_with_the_time() {
         let dir = tempfile::tempdir().unwrap();
         let root = Root::open(dir.path()).unwrap();
         let path = RootedPath::fixed("/");

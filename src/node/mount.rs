@@ -1,4 +1,4 @@
-//! Mounts, for error messages: a read-only directory is mended by mounting something else than the directory.
+//! Mounts, for error messages: the mount point of a read-only directory is what the user has to remount.
 
 use std::os::fd::AsRawFd;
 

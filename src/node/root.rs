@@ -3,7 +3,7 @@
 //! Every path is resolved by the kernel with the root directory as `/` (openat2, RESOLVE_IN_ROOT), so a symlink
 //! that somebody planted below it (absolute, or with `..`) leads back inside and never out. Where openat2 is
 //! missing (ENOSYS, before Linux 5.6) or forbidden (EPERM, as container runtimes answer), paths are walked part
-//! by part to the same end. The last part of a path is never followed when we write.
+//! by part with the same result. A write never follows the last part of a path.
 
 use std::cell::Cell;
 use std::ffi::OsString;
@@ -36,7 +36,7 @@ enum LookDepth {
     Glance,
 }
 
-/// What stands at a path.
+/// What is at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PathState {
     /// Nothing.
@@ -120,7 +120,7 @@ impl Root {
         if self.live { path.to_string() } else { self.path.join(path.relative()).display().to_string() }
     }
 
-    /// Returns what stands at `path`, without following a symlink there.
+    /// Returns what is at `path`, without following a symlink there.
     ///
     /// # Errors
     /// Where something cannot be read, or a part on the way is no directory.

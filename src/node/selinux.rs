@@ -1,4 +1,4 @@
-//! SELinux: files that we make on a running node get the label that its policy wants.
+//! SELinux: files that we make on a running node get the label of its policy.
 //!
 //! A file that is replaced keeps its label (see `attributes`). A new one gets that of its directory, which is
 //! not always what the policy says, and only the policy's own tool knows that.
@@ -10,7 +10,7 @@ use super::root::Root;
 const RESTORECON: &str = "restorecon";
 const CONFIG: &str = "/etc/selinux/config";
 
-/// Gives new files and directories the labels of the node's policy. Returns what the user has to do where that is
+/// Sets the labels of the node's policy on new files and directories. Returns what the user has to do if that is
 /// not possible; nothing on a node without SELinux.
 #[must_use]
 pub fn label_new(root: &Root, paths: &[RootedPath]) -> Option<String> {
@@ -18,7 +18,7 @@ pub fn label_new(root: &Root, paths: &[RootedPath]) -> Option<String> {
         return None;
     }
     if !root.is_live() {
-        return is_wanted(root).then(|| {
+        return is_enabled_in(root).then(|| {
             format!("the image uses SELinux, and its policy is not loaded here: what was made has no labels of it; touch {} and the first boot gives them", root.display(&RootedPath::fixed("/.autorelabel")))
         });
     }
@@ -38,7 +38,7 @@ pub fn label_new(root: &Root, paths: &[RootedPath]) -> Option<String> {
 }
 
 /// Tells whether an image will run with SELinux.
-fn is_wanted(root: &Root) -> bool {
+fn is_enabled_in(root: &Root) -> bool {
     let text = root.read(&RootedPath::fixed(CONFIG)).ok().flatten().unwrap_or_default();
     String::from_utf8_lossy(&text)
         .lines()

@@ -8,7 +8,7 @@ use signal_hook::flag::register_usize;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// What ends a run in an orderly way.
+/// The signals that end a run in an orderly way.
 const WATCHED: [Signal; 2] = [Signal::SIGTERM, Signal::SIGINT];
 
 /// The signals that have come in since the watch began.
@@ -19,7 +19,7 @@ impl Signals {
     /// Begins to watch for SIGTERM and SIGINT, which no longer end the process by themselves.
     ///
     /// # Errors
-    /// Where the system does not let us.
+    /// If the system refuses.
     pub fn watch() -> Result<Self> {
         let signals = Self::default();
         for signal in WATCHED {

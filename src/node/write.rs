@@ -116,7 +116,7 @@ impl Root {
             .map_err(|errno| self.failed("change mode and owner of", path, errno))
     }
 
-    /// Brings what stands at `path`, and that it does, to the disk.
+    /// Syncs the file or directory at `path`, and its name in its parent, to the disk.
     ///
     /// # Errors
     /// Where that fails.
@@ -271,7 +271,7 @@ impl Root {
     }
 }
 
-/// Owner first: chown clears setuid bits, and the mode must be the last word. Lists of access are attributes, and
+/// Owner first: chown clears setuid bits, and the mode must be set last. Lists of access are attributes, and
 /// what the mode says of the group is in them, so attributes come before it too.
 fn set_metadata(file: &File, metadata: &Metadata) -> nix::Result<()> {
     let Metadata { mode, owner, attributes } = metadata;

@@ -10,6 +10,7 @@ use crate::embedded;
 use crate::error::Result;
 use crate::k3s::ComponentArgument;
 use crate::k3s::NodeConfig;
+use crate::k3s::arguments;
 use crate::kubernetes::component_flags::{self, FlagType};
 use crate::kubernetes::feature_gates::{self, GateFault};
 use crate::kubernetes::{flag_values, tls};
@@ -41,13 +42,13 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
 
 /// Checks an argument's name.
 fn name(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -> Option<Finding> {
-    let name = component_flags::name_of(&argument.text);
+    let name = arguments::name_of(&argument.text);
     if name.is_empty() {
         let message = format!("{component} gets an argument without a name: {:?}", argument.text);
         let finding = Finding::stops("argument-empty", message, "remove it, or write name=value");
         return Some(finding.says(format!("bad flag syntax: --={}", argument.value)));
     }
-    if let Some(message) = component_flags::unknown(component, node.minor, &argument.text) {
+    if let Some(message) = arguments::unknown(component, node.minor, &argument.text) {
         let remedy = "remove it, or name an argument that the component has";
         let says = format!("unknown flag: --{}", argument.name);
         return Some(Finding::stops("argument-unknown", message, remedy).says(says));
@@ -60,7 +61,7 @@ fn name(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) ->
 
 /// Checks an argument's value by its type.
 fn value(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -> Vec<Finding> {
-    let name = component_flags::name_of(&argument.text);
+    let name = arguments::name_of(&argument.text);
     let Some(flag) = component_flags::all().get(component).and_then(|flags| flags.get(&name)) else {
         return Vec::new();
     };
@@ -143,7 +144,7 @@ fn ciphers(component: &str, text: &str) -> Vec<Finding> {
 
 /// Checks whether the file that an argument names exists. K3s creates its own files at the first start.
 fn file(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -> Result<Option<Finding>> {
-    let name = component_flags::name_of(&argument.text);
+    let name = arguments::name_of(&argument.text);
     if argument.value.is_empty() || !FILES.get(component).is_some_and(|files| files.contains(&name)) {
         return Ok(None);
     }

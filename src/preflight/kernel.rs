@@ -5,7 +5,7 @@ use super::Finding;
 use crate::error::{Place, Result};
 use crate::k3s::ComponentArgument;
 use crate::k3s::NodeConfig;
-use crate::kubernetes::component_flags;
+use crate::k3s::arguments;
 use crate::kubernetes::flag_values::boolean;
 use crate::node::{BootSysctls, SysctlKey, sysctl};
 use crate::profile::{ArgumentTable, SysctlRow};
@@ -37,7 +37,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
 fn protects(node: &NodeConfig<'_>) -> bool {
     let own = node.arguments("kubelet");
     let named =
-        |argument: &&ComponentArgument| component_flags::name_of(&argument.text) == "protect-kernel-defaults";
+        |argument: &&ComponentArgument| arguments::name_of(&argument.text) == "protect-kernel-defaults";
     match own.iter().rev().find(named) {
         Some(argument) => boolean(&argument.value) == Some(true),
         None => node.is_on("protect-kernel-defaults"),

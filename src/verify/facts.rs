@@ -11,8 +11,8 @@ use crate::error::{Error, Place, Result};
 use crate::k3s::Datastore;
 use crate::k3s::K3sLog;
 use crate::k3s::NodeConfig;
+use crate::k3s::arguments;
 use crate::k3s::kubelet::KubeletConfig;
-use crate::kubernetes::component_flags;
 use crate::mode::Owner;
 
 /// The facts about a node.
@@ -166,7 +166,7 @@ fn kubelet(node: &NodeConfig<'_>) -> Result<KubeletConfig> {
 /// Splits a flag into its name and its value.
 fn split_flag(flag: &str) -> (String, String) {
     let (_, value) = flag.split_once('=').unwrap_or((flag, "true"));
-    (component_flags::name_of(flag), value.to_owned())
+    (arguments::name_of(flag), value.to_owned())
 }
 
 /// Returns the datastore that K3s chooses, or has chosen.

@@ -6,8 +6,8 @@ use std::fs;
 
 use crate::support::Node;
 use k3s_harden::Role;
-use k3s_harden::k3s::{components, flags};
-use k3s_harden::kubernetes::{component_flags, yaml};
+use k3s_harden::k3s::{arguments, components, flags};
+use k3s_harden::kubernetes::yaml;
 use k3s_harden::version::KubernetesMinor;
 use serde_json::Value;
 
@@ -120,7 +120,7 @@ fn what_we_write_is_known() {
             let Some(component) = components::of_key(&key, role) else { continue };
             let yaml::YamlValue::List(items) = value.value else { panic!("{name}: {key}") };
             for item in items {
-                assert_eq!(component_flags::unknown(component, of, &item.go_text()), None, "{name}");
+                assert_eq!(arguments::unknown(component, of, &item.go_text()), None, "{name}");
                 arguments += 1;
             }
         }
@@ -145,7 +145,7 @@ fn what_k3s_gives_its_components_is_known() {
             let found: Value = serde_json::from_str(&output.stdout).unwrap();
             for (component, flags) in found["components"].as_object().unwrap() {
                 for flag in flags.as_array().unwrap() {
-                    assert_eq!(component_flags::unknown(component, of, flag.as_str().unwrap()), None);
+                    assert_eq!(arguments::unknown(component, of, flag.as_str().unwrap()), None);
                 }
             }
         }
@@ -155,10 +155,10 @@ fn what_k3s_gives_its_components_is_known() {
 #[test]
 fn every_way_to_write_a_name() {
     for text in ["v=1", "--v=1", "v+=1", "v-=1", "v", "log_flush_frequency=1s", "--log-flush_frequency+=1s"] {
-        assert_eq!(component_flags::unknown("kubelet", minor("1.33"), text), None, "{text}");
+        assert_eq!(arguments::unknown("kubelet", minor("1.33"), text), None, "{text}");
     }
     for (text, name) in [("-v=1", "-v"), ("v =1", "v "), ("vv=1", "vv"), ("---v=1", "-v")] {
         let message = format!("kubelet of 1.33 has no argument {name}: it exits");
-        assert_eq!(component_flags::unknown("kubelet", minor("1.33"), text), Some(message), "{text}");
+        assert_eq!(arguments::unknown("kubelet", minor("1.33"), text), Some(message), "{text}");
     }
 }
