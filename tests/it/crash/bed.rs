@@ -13,10 +13,30 @@ use tempfile::TempDir;
 
 use super::tree::{STATE, Tree};
 
-/// What brings a server to the benchmark.
-pub(crate) const APPLY: [&str; 5] = ["apply", "--k3s-version", "1.33", "--role", "server"];
-/// The same for a minor that wants other content in most files, and no psa.yaml.
-pub(crate) const OLDER: [&str; 5] = ["apply", "--k3s-version", "1.24", "--role", "server"];
+/// What brings a server to the benchmark, whatever [`OLDER`] was told before.
+pub(crate) const APPLY: [&str; 9] = [
+    "apply",
+    "--k3s-version",
+    "1.33",
+    "--role",
+    "server",
+    "--set",
+    "audit_policy=metadata",
+    "--set",
+    "kernel_keys=false",
+];
+/// The same for a minor and settings that want other content in every file, and no psa.yaml.
+pub(crate) const OLDER: [&str; 9] = [
+    "apply",
+    "--k3s-version",
+    "1.24",
+    "--role",
+    "server",
+    "--set",
+    "audit_policy=writes",
+    "--set",
+    "kernel_keys=true",
+];
 pub(crate) const ROLLBACK: [&str; 1] = ["rollback"];
 
 /// The files that [`APPLY`] writes.
