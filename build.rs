@@ -44,6 +44,11 @@ fn main() {
     let mut code = String::new();
     let mut heads = BTreeMap::new();
     println!("cargo::rerun-if-env-changed={NEXT_MINOR}");
+    println!("cargo::rustc-check-cfg=cfg(next_minor)");
+    if env::var_os(NEXT_MINOR).is_some() {
+        assert_ne!(env::var("PROFILE").as_deref(), Ok("release"), "a release has no made-up minor");
+        println!("cargo::rustc-cfg=next_minor");
+    }
     for (folder, constant) in FOLDERS {
         println!("cargo::rerun-if-changed={folder}");
         writeln!(code, "/// `{folder}/*.yaml` as (name, JSON), sorted by name.").expect("a string takes it");
@@ -113,7 +118,6 @@ fn read_table(text: &str) -> Result<Table, String> {
 
 /// Adds the row of the minor after the newest, with the newest one's profile.
 fn add_next_minor(minors: &mut Value) {
-    assert_ne!(env::var("PROFILE").as_deref(), Ok("release"), "a release has no made-up minor");
     let rows = minors.as_sequence_mut().expect("minors.yaml is a list");
     let mut row = rows.last().expect("there is a minor").clone();
     let minor = row["minor"].as_str().and_then(|minor| minor.strip_prefix("1.")).expect("it is 1.x");

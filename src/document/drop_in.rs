@@ -53,7 +53,7 @@ pub struct DropInArgument {
     pub value: String,
     /// The benchmark's numbers of the controls that it serves, for a comment.
     pub controls: String,
-    /// The file of somebody else's that it, or a part of it, was taken from.
+    /// The user's file that the value, or a part of it, was taken from.
     pub from: Option<String>,
     /// Which other values satisfy its controls.
     #[serde(skip)]

@@ -20,7 +20,7 @@ use crate::version::KubernetesMinor;
 const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
 const DROP_INS: &str = "/etc/rancher/k3s/config.yaml.d";
 
-/// What the node's configuration files set, in the order in which K3s reads them; ours is left out.
+/// The settings of the node's configuration files, in the order in which K3s reads them, without the drop-in's.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ExistingConfig {
     /// Every key as it is written.
@@ -49,7 +49,7 @@ pub struct ConfigEntry {
 }
 
 impl ExistingConfig {
-    /// Reads the configuration files; `ours` is the path of our own drop-in.
+    /// Reads the configuration files; `ours` is the path of the drop-in.
     ///
     /// # Errors
     /// Where the directory or a file in it cannot be read.
@@ -97,7 +97,7 @@ impl ExistingConfig {
         setting.items.last().filter(|item| !item.text.is_empty())
     }
 
-    /// Returns what our drop-in cannot mend: files that K3s reads after it, and keys under old names.
+    /// Returns warnings about what the drop-in cannot fix: files that K3s reads after it, and keys under old names.
     #[must_use]
     pub fn warnings(&self, ours: &DropIn) -> Vec<String> {
         let mut warnings = self.problems.clone();
@@ -196,7 +196,7 @@ impl ExistingConfig {
     }
 }
 
-/// Returns what to say of an argument that a component gets from `origin` besides ours, if it does.
+/// Returns a warning if `origin` gives a component an argument that the drop-in gives too.
 pub(super) fn twice(component: &DropInComponent, text: &str, origin: &str) -> Option<String> {
     let ours = component.arguments.iter().find(|argument| sets(text, &argument.name))?;
     let (component, name, value) = (&component.name, &ours.name, &ours.value);

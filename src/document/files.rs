@@ -12,8 +12,8 @@ use crate::mode::FileMode;
 use crate::node::RootedPath;
 use crate::profile::{ArgumentTable, ControlId, Profile, SysctlRow};
 
-/// Our drop-in for K3s' configuration. Sorts after Rancher's 50-rancher.yaml: a later plain key would take
-/// ours away.
+/// The drop-in for K3s's configuration. It sorts after Rancher's 50-rancher.yaml, where a later plain key would
+/// replace its keys.
 pub const DROP_IN: &str = "/etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml";
 
 /// The node that files are written for: what the templates need besides the profile.
@@ -203,7 +203,7 @@ pub(super) fn directories(profile: &Profile, site: &NodeSite) -> Vec<RenderedDir
     .collect()
 }
 
-/// Returns the paths that files of ours can have on a node, wanted or not, with their keys.
+/// Returns the path of every file that k3s-harden can write on a node, wanted or not, with its key.
 #[must_use]
 pub fn paths(data_dir: &RootedPath) -> Vec<(&'static str, RootedPath)> {
     ROWS.iter().map(|row| (row.key, row.place.below(data_dir))).collect()

@@ -84,7 +84,7 @@ pub(crate) fn page(template: &str, context: &Context, escape: EscapeFn) -> Strin
     Engine::escaping(".html.tera", escape, [template]).render(template, context)
 }
 
-/// Tells whether `bytes` begin with a header of ours.
+/// Tells whether `bytes` begin with k3s-harden's header.
 #[must_use]
 pub fn is_ours(bytes: &[u8]) -> bool {
     let mut lines = bytes.split(|byte| *byte == b'\n').take(4);

@@ -1,4 +1,4 @@
-//! policy.yaml: the objects that K3s puts into the cluster when it starts, one template a kind of policy.
+//! policy.yaml: the objects that K3s creates in the cluster when it starts, one template for each kind of policy.
 
 use serde::Serialize;
 use tera::Context;

@@ -1,7 +1,7 @@
-//! What files of ours on a node hold already.
+//! The parts of k3s-harden's files that a node has already.
 //!
-//! A run about some controls (`--only`, `--skip`) must not take away what serves the others, and most of them
-//! share files. So what is there stays part of what should be, whether the run is about it or not.
+//! A run that is limited to some controls (`--only`, `--skip`) must not remove what implements the others, and most
+//! of them share files. So a part that the node has is written again, whether the run is about it or not.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::is_ours;
 
-/// What files of ours hold; empty for a node without any.
+/// The parts of k3s-harden's files on a node; empty for a node without any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PresentFiles {
     documents: BTreeSet<&'static str>,
@@ -28,7 +28,7 @@ pub struct PresentFiles {
 enum FileParts<T> {
     /// These, none where there is no file.
     Known(BTreeSet<T>),
-    /// Any: somebody edited the file until it is no YAML, so nothing is taken away from it.
+    /// Any part: the file was edited and is no YAML any more, so no part is removed.
     Any,
 }
 
@@ -57,7 +57,7 @@ impl<T: Ord> FileParts<T> {
 }
 
 impl PresentFiles {
-    /// Reads the files, given by the keys of the documents; what is not ours does not count.
+    /// Reads the files, given by the keys of the documents; a file without k3s-harden's header does not count.
     #[must_use]
     pub fn new(files: impl IntoIterator<Item = (&'static str, Vec<u8>)>) -> Self {
         let mut present = Self::default();

@@ -1,4 +1,4 @@
-//! Where the service that starts K3s overrides our drop-in, or repeats an argument of it.
+//! Warnings where the service that starts K3s overrides the drop-in or repeats an argument of it.
 
 use super::DropIn;
 use super::existing::{same, twice};

@@ -233,6 +233,14 @@ mod tests {
     }
 
     #[test]
+    fn a_profile_fits_the_minors_that_it_is_the_default_of() {
+        for minor in KubernetesMinor::supported() {
+            let profile = ProfileDocument::built_in(&minor.default_profile().unwrap()).unwrap();
+            assert!(profile.kubernetes.unwrap().contains(minor), "{} on {minor}", profile.name);
+        }
+    }
+
+    #[test]
     fn mistakes_name_their_place_and_the_remedy() {
         for (text, message, hint) in [
             ("setings: {}\n", "site.yaml:1:1: unknown key \"setings\"", "did you mean settings?"),

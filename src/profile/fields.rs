@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Place, Result};
 pub enum DocumentText {
     /// A file of the user's.
     File(SourceText),
-    /// A file of ours, by its name in the project.
+    /// A file of the project, by its name there.
     BuiltIn(String),
 }
 

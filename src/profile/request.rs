@@ -1,4 +1,4 @@
-//! Profiles merged: each with those it extends, laid over one another, then the site's settings.
+//! Merges profiles, each with those it extends, and the site's settings into one profile for a minor.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::version::KubernetesMinor;
 /// Longest chain of `extends`.
 pub const MAX_EXTENDS: usize = 16;
 
-/// What is asked for: everything that decides what a node should be, but the node itself.
+/// What the user asks for: everything that decides the profile of a node, except the node itself.
 #[derive(Debug, Clone)]
 pub struct ProfileRequest {
     /// Profiles in the order of `--profile`: built-in names, `cis`, or paths of files.
@@ -252,7 +252,7 @@ fn load(
     ProfileDocument::read(DocumentText::File(source), &stem, value)
 }
 
-/// Finds the layer whose benchmark counts; all that name one must name the same.
+/// Finds the layer with the benchmark. All layers that name a benchmark must name the same.
 fn benchmark_layer(layers: &[ProfileLayer]) -> Result<usize> {
     let mut found: Option<usize> = None;
     for (index, layer) in layers.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Settings: what there is to set (data/settings.yaml), their types, and reading a value of one.
+//! The settings (data/settings.yaml), their types, and reading a value of one.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -14,8 +14,8 @@ use crate::error::{Error, ErrorKind};
 use crate::kubernetes::{flag_values, names};
 use crate::version::{KubernetesMinor, MinorRange};
 
-/// The key of a settings file that is no setting: what somebody has accepted (see [`crate::verify::waivers`]). It
-/// decides nothing of what is written.
+/// The key of a settings file that is no setting: accepted findings (see [`crate::verify::waivers`]). It changes
+/// nothing that `apply` writes.
 pub const WAIVERS: &str = "waivers";
 /// Longest text that a setting takes, in bytes.
 pub const MAX_TEXT_BYTES: usize = 4096;

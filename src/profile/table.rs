@@ -67,7 +67,7 @@ pub struct ArgumentRow {
     pub component: String,
     /// The argument without dashes.
     pub name: String,
-    /// Which value of somebody else's satisfies its control too.
+    /// Which value of the user's also satisfies its control.
     #[serde(default)]
     pub accepts: Accepts,
     /// What its value is.
@@ -79,22 +79,22 @@ pub struct ArgumentRow {
     pub controls: Vec<String>,
 }
 
-/// Which value that is not ours satisfies the control of an argument.
+/// Which value of the user's satisfies the control of an argument, compared with k3s-harden's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Accepts {
-    /// Only the same one.
+    /// Only the same value.
     #[default]
     Same,
-    /// Any that is not empty.
+    /// Any value that is not empty.
     Any,
-    /// One that is not less than ours; names of TLS versions compare as they are written.
+    /// A value that is not less; names of TLS versions compare as text.
     AtLeast,
-    /// Any but zero.
+    /// Any value except zero.
     NonZero,
     /// A list of strong cipher suites.
     Strong,
-    /// Any list: it is united with ours.
+    /// Any list: it is merged with k3s-harden's.
     Union,
 }
 

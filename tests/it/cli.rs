@@ -4,6 +4,7 @@
 use std::fs;
 use std::process::Stdio;
 
+use crate::minors::as_released;
 use crate::support::{Node, Output, binary, finish};
 
 /// Stdout, stderr and the code in one text; the end is marked so that a missing line break is seen.
@@ -387,7 +388,7 @@ fn each_mistake_has_one_clear_error_and_changes_nothing() {
      help: name the version that will be installed: --k3s-version v1.33.4+k3s1, or just 1.33
     [exit 64]
     ");
-    insta::assert_snapshot!(clean(refused(&node, &["--k3s-version", "1.22"])), @"
+    insta::assert_snapshot!(as_released(&clean(refused(&node, &["--k3s-version", "1.22"]))), @"
     error: Kubernetes 1.22 is not supported
      help: supported are 1.23 to 1.37
     [exit 65]
@@ -645,7 +646,7 @@ fn a_reader_that_has_gone_away_is_no_error() {
 #[test]
 fn profiles_can_be_looked_at() {
     let node = Node::new();
-    insta::assert_snapshot!(all(&node.run(&["profile", "list"])), @"
+    insta::assert_snapshot!(as_released(&all(&node.run(&["profile", "list"]))), @"
     cis-1.23  Kubernetes 1.23          CIS Kubernetes Benchmark 1.23
     cis-1.24  Kubernetes 1.24          CIS Kubernetes Benchmark 1.24
     cis-1.7   Kubernetes 1.25 to 1.26  CIS Kubernetes Benchmark 1.7

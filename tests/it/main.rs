@@ -19,6 +19,7 @@ mod hostile;
 mod judges;
 mod known;
 mod layers;
+mod minors;
 mod mutations;
 mod oracle;
 mod own_output;

@@ -1,0 +1,43 @@
+//! The supported minors. With `K3S_HARDEN_NEXT_MINOR` (see build.rs) the newest is made up: it has a row in
+//! src/data/minors.yaml and nothing else, and inherits everything from the one before.
+
+use k3s_harden::version::KubernetesMinor;
+
+/// The supported minors that are not made up: those that have fixtures.
+pub(crate) fn released() -> Vec<KubernetesMinor> {
+    let mut minors = KubernetesMinor::supported();
+    if cfg!(next_minor) {
+        minors.pop();
+    }
+    minors
+}
+
+/// Returns an output of the tool with the newest released minor in place of the made-up one.
+pub(crate) fn as_released(text: &str) -> String {
+    let (released, supported) = (released(), KubernetesMinor::supported());
+    let newest = |minors: &[KubernetesMinor]| minors.last().expect("there are minors").to_string();
+    text.replace(&newest(&supported), &newest(&released))
+}
+
+#[cfg(next_minor)]
+#[test]
+fn a_made_up_minor_is_hardened_like_the_newest() {
+    let (released, supported) = (released(), KubernetesMinor::supported());
+    let (newest, made_up) = (released.last().unwrap(), supported.last().unwrap());
+    assert_eq!(newest.next(), *made_up);
+    let node = crate::support::Node::new();
+    for role in ["server", "agent"] {
+        for profile in ["cis", "cis,strict"] {
+            for verb in [["plan"].as_slice(), &["render", "--as", "shell"], &["verify"], &["preflight"]] {
+                let on = |minor: &KubernetesMinor| {
+                    let minor = minor.to_string();
+                    let options = ["--k3s-version", &minor, "--role", role, "--profile", profile];
+                    let output = node.run(&[verb, options.as_slice()].concat());
+                    assert!([0, 2, 3].contains(&output.code), "{verb:?} {role} {profile}: {}", output.stderr);
+                    output.stdout.replace(&minor, "MINOR")
+                };
+                assert_eq!(on(newest), on(made_up), "{verb:?} {role} {profile}");
+            }
+        }
+    }
+}
