@@ -37,6 +37,18 @@ impl KubernetesMinor {
         first.is_none_or(|first| first <= self) && last.is_none_or(|last| self <= last)
     }
 
+    /// Tells whether it is a minor, such as "1.25", or a later one.
+    #[must_use]
+    pub fn is_from(self, minor: &str) -> bool {
+        minor.parse().is_ok_and(|minor: Self| minor <= self)
+    }
+
+    /// Tells whether it is a minor, such as "1.25", or an earlier one.
+    #[must_use]
+    pub fn is_until(self, minor: &str) -> bool {
+        minor.parse().is_ok_and(|minor: Self| self <= minor)
+    }
+
     /// Returns the minor after this one.
     #[must_use]
     pub fn next(self) -> Self {

@@ -19,7 +19,7 @@ use crate::node::Root;
 use crate::node::k3s::Traces;
 use crate::output::{self, PlanReport};
 use crate::plan::Plan;
-use crate::preflight::{Finding, judge};
+use crate::preflight::{Finding, check};
 
 pub(super) fn run(global: &GlobalArguments, arguments: &ApplyArguments, ui: &mut Ui) -> Result<u8> {
     let saved = arguments.plan.as_deref().map(SavedPlan::read).transpose()?;
@@ -131,7 +131,7 @@ fn check_start(context: &Context<'_>, no_live_sysctl: bool) -> Result<()> {
     if no_live_sysctl {
         node = node.elsewhere("--no-live-sysctl");
     }
-    let verdict = judge(&node);
+    let verdict = check(&node);
     for unknown in &verdict.unknown {
         warn!("whether K3s starts cannot be told: {unknown}");
     }

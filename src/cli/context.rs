@@ -365,7 +365,7 @@ fn audit_policy(profile: &Profile, root: &Root, files: &NamedFiles) -> Result<Op
         Origin::Settings(place) | Origin::Profile(place) => files.open(&beside(&place.file))?,
         Origin::Assignment(_) | Origin::Default => files.open(path)?,
     };
-    document::audit::check(&source)?;
+    document::audit::check(&source, profile.minor)?;
     let mut text = source.text().to_owned();
     if !text.ends_with('\n') {
         text.push('\n');

@@ -7,7 +7,7 @@ use crate::error::{ErrorKind, Result, exit};
 use crate::k3s::NodeConfig;
 use crate::node::Root;
 use crate::output;
-use crate::preflight::{StartVerdict, judge};
+use crate::preflight::{StartVerdict, check};
 
 pub(super) fn run(global: &GlobalArguments, arguments: &PreflightArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&global.root)?;
@@ -32,5 +32,5 @@ pub(super) fn run(global: &GlobalArguments, arguments: &PreflightArguments, ui: 
 fn verdict(root: &Root, global: &GlobalArguments) -> Result<StartVerdict> {
     let context = Context::new(root, global, &BenchmarkArguments::default())?;
     let node = NodeConfig::of(root, context.site.role, context.version.minor(), &context.site.data_dir)?;
-    Ok(judge(&node))
+    Ok(check(&node))
 }

@@ -183,7 +183,7 @@ fn with_live(facts: NodeFacts<'_>, live: bool) -> Result<NodeFacts<'_>> {
     if !live {
         return Ok(facts);
     }
-    let cluster = match Kubectl::of(&facts.node) {
+    let cluster = match Kubectl::find(&facts.node) {
         Err(error) if error.kind() == ErrorKind::Usage => return Err(error),
         kubectl => kubectl.and_then(|kubectl| Cluster::read(&kubectl, facts.node.minor)),
     };

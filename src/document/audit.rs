@@ -1,146 +1,65 @@
-//! An audit policy of the user's, checked before it can stop the API server or, worse, be obeyed in part.
+//! The user's own audit policy (setting `audit_policy_file`): the API server must accept it, and obey it in full.
 //!
-//! The API server falls back to lenient decoding and silently drops fields that it does not know
-//! (k8s.io/apiserver/pkg/audit/policy); we do not.
+//! The API server silently drops fields that it does not know: here they are errors. [`SourceText`] refuses a second
+//! document and keys that are there twice.
 
-use serde_json::Value;
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::kubernetes::audit_policy::{self, AuditRefusal, LEVELS, STAGES};
+use crate::profile::SourceText;
+use crate::version::KubernetesMinor;
 
-use crate::error::{Error, Result};
-use crate::profile::{DocumentText, Fields, SourceText, describe};
-
-const LEVELS: [&str; 4] = ["None", "Metadata", "Request", "RequestResponse"];
-const STAGES: [&str; 4] = ["RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"];
-
-/// Checks that `source` is an audit policy which the API server takes and obeys in full.
+/// Checks that the API server of a minor accepts the policy `source` and obeys all of it.
 ///
 /// # Errors
-/// [`crate::error::ErrorKind::BadInput`] with the place.
-pub fn check(source: &SourceText) -> Result<()> {
-    let value = source.value()?;
-    let text = DocumentText::File(source.clone());
+/// [`ErrorKind::BadInput`] with the place, in the API server's own words.
+pub fn check(source: &SourceText, minor: KubernetesMinor) -> Result<()> {
+    let error = |position, message: String| {
+        let place = Place { file: source.name().to_owned(), position: Some(position) };
+        Error::new(ErrorKind::BadInput, message).at(place)
+    };
     if source.text().starts_with(['\u{feff}', '%']) {
-        return Err(text
-            .error(&[], "the file begins with a byte order mark or a directive")
-            .hint("remove it"));
+        let message = "the file begins with a byte order mark or a directive".to_owned();
+        return Err(error((1, 1), message).hint("remove it"));
     }
-    let mut policy = Fields::new(&text, &[], value)?;
-    for (key, wanted) in [("apiVersion", "audit.k8s.io/v1"), ("kind", "Policy")] {
-        if policy.text(key)?.as_deref() != Some(wanted) {
-            return Err(text
-                .error(&[key], "this is not an audit policy")
-                .hint(format!("write {key}: {wanted}")));
-        }
-    }
-    policy.take("metadata");
-    check_list(&text, &["omitStages"], policy.take("omitStages"), &STAGES)?;
-    check_boolean(&text, &["omitManagedFields"], policy.take("omitManagedFields"))?;
-    let rules = policy.take("rules");
-    policy.finish()?;
-    let Some(Value::Array(rules)) =
-        rules.filter(|rules| rules.as_array().is_some_and(|rules| !rules.is_empty()))
-    else {
-        return Err(text
-            .error(&["rules"], "the policy has no rules")
-            .hint("write at least rules: [{level: Metadata}]"));
-    };
-    for (index, rule) in rules.into_iter().enumerate() {
-        check_rule(&text, &index.to_string(), rule)?;
+    let policy = audit_policy::read(source.text().as_bytes(), minor).map_err(|refusal| {
+        error(refusal.fault.position, refusal.fault.message).hint(hint(refusal.reason, minor))
+    })?;
+    if let Some(fault) = policy.dropped.first() {
+        return Err(error(fault.position, fault.message.clone())
+            .hint("write the field as Kubernetes does, once: the API server drops it silently"));
     }
     Ok(())
 }
 
-fn check_rule(text: &DocumentText, index: &str, rule: Value) -> Result<()> {
-    let path = |key| ["rules", index, key];
-    let mut fields = Fields::new(text, &["rules", index], rule)?;
-    let level = fields.text("level")?;
-    if !level.as_deref().is_some_and(|level| LEVELS.contains(&level)) {
-        let found = level
-            .map_or_else(|| "the rule has no level".to_owned(), |level| format!("{level:?} is no level"));
-        return Err(text.error(&path("level"), found).hint(format!("write one of {}", LEVELS.join(", "))));
-    }
-    for key in ["users", "userGroups", "verbs", "namespaces"] {
-        check_list(text, &path(key), fields.take(key), &[])?;
-    }
-    check_list(text, &path("omitStages"), fields.take("omitStages"), &STAGES)?;
-    check_boolean(text, &path("omitManagedFields"), fields.take("omitManagedFields"))?;
-    let resources = fields.take("resources");
-    let urls = fields.take("nonResourceURLs");
-    check_list(text, &path("nonResourceURLs"), urls.clone(), &[])?;
-    if resources.is_some() && urls.is_some() {
-        let error =
-            text.error(&path("nonResourceURLs"), "a rule is for resources or for other URLs, not for both");
-        return Err(error.hint("make two rules of it"));
-    }
-    match resources {
-        None => {}
-        Some(Value::Array(groups)) => {
-            for (number, group) in groups.into_iter().enumerate() {
-                check_group(text, index, &number.to_string(), group)?;
-            }
+fn hint(reason: AuditRefusal, minor: KubernetesMinor) -> String {
+    match reason {
+        AuditRefusal::Syntax | AuditRefusal::Decoding => "write it as Kubernetes' Policy has it".to_owned(),
+        AuditRefusal::Version => {
+            let versions = audit_policy::versions(minor).join(" or ");
+            format!("write apiVersion: {versions} and kind: Policy")
         }
-        Some(other) => return Err(not_a_list(text, &path("resources"), &other)),
-    }
-    fields.finish()
-}
-
-fn check_group(text: &DocumentText, index: &str, number: &str, group: Value) -> Result<()> {
-    let path = |key| ["rules", index, "resources", number, key];
-    let mut fields = Fields::new(text, &["rules", index, "resources", number], group)?;
-    if fields.text("group")?.is_some_and(|group| group.contains('/')) {
-        let error = text.error(&path("group"), "a group has no version");
-        return Err(error.hint("write apps, not apps/v1; \"\" is the core group"));
-    }
-    check_list(text, &path("resources"), fields.take("resources"), &[])?;
-    check_list(text, &path("resourceNames"), fields.take("resourceNames"), &[])?;
-    fields.finish()
-}
-
-fn check_list(text: &DocumentText, path: &[&str], value: Option<Value>, known: &[&str]) -> Result<()> {
-    let items = match value {
-        None => return Ok(()),
-        Some(Value::Array(items)) => items,
-        Some(other) => return Err(not_a_list(text, path, &other)),
-    };
-    for (index, item) in items.iter().enumerate() {
-        let index = index.to_string();
-        let here: Vec<&str> = path.iter().copied().chain([index.as_str()]).collect();
-        match item.as_str() {
-            Some(word) if known.is_empty() || known.contains(&word) => {}
-            Some(word) => {
-                return Err(text
-                    .error(&here, format!("{word:?} is not known"))
-                    .hint(format!("write one of {}", known.join(", "))));
-            }
-            None => {
-                return Err(text
-                    .error(&here, format!("expected text, found {}", describe(item)))
-                    .hint("write it in quotes"));
-            }
+        AuditRefusal::Level => format!("write one of {}", LEVELS.map(|(name, _)| name).join(", ")),
+        AuditRefusal::Stage => format!("write one of {}", STAGES.join(", ")),
+        AuditRefusal::Url => {
+            "write /path or /path*, in a rule of its own without resources and namespaces".to_owned()
         }
+        AuditRefusal::Group => "write apps, not apps/v1; \"\" is the core group".to_owned(),
+        AuditRefusal::NoRules => "write at least rules: [{level: Metadata}]".to_owned(),
     }
-    Ok(())
-}
-
-fn check_boolean(text: &DocumentText, path: &[&str], value: Option<Value>) -> Result<()> {
-    match value {
-        None | Some(Value::Bool(_)) => Ok(()),
-        Some(other) => Err(text.error(path, format!("expected true or false, found {}", describe(&other)))),
-    }
-}
-
-fn not_a_list(text: &DocumentText, path: &[&str], value: &Value) -> Error {
-    text.error(path, format!("expected a list, found {}", describe(value))).hint("write it as [a, b]")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn complaint_on(minor: &str, text: &str) -> String {
+        let source = SourceText::new("audit.yaml", text.as_bytes().to_vec());
+        let checked = source.and_then(|source| check(&source, minor.parse().unwrap()));
+        checked.err().map_or_else(String::new, |error| error.to_string())
+    }
+
     fn complaint(rules: &str) -> String {
-        let text = format!("apiVersion: audit.k8s.io/v1\nkind: Policy\n{rules}");
-        check(&SourceText::new("audit.yaml", text.into_bytes()).unwrap())
-            .err()
-            .map_or_else(String::new, |error| error.to_string())
+        complaint_on("1.33", &format!("apiVersion: audit.k8s.io/v1\nkind: Policy\n{rules}"))
     }
 
     #[test]
@@ -152,33 +71,53 @@ mod tests {
             ),
             ""
         );
+        let every_group =
+            "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: None, resources: [{group: '*'}]}]\n";
+        assert_eq!(complaint_on("1.36", every_group), "");
+        assert!(complaint_on("1.35", every_group).starts_with("audit.yaml:3:43: rules[0].resources.group:"));
+        let old = "apiVersion: audit.k8s.io/v1beta1\nkind: Policy\nrules: [{level: None}]\n";
+        assert_eq!(complaint_on("1.23", old), "");
+        assert_eq!(
+            complaint_on("1.24", old),
+            "audit.yaml:1:13: failed decoding: no kind \"Policy\" is registered for version \"audit.k8s.io/v1beta1\""
+        );
     }
 
     #[test]
     fn what_it_refuses_or_drops_is_refused() {
         for (rules, message) in [
-            ("rules: []\n", "audit.yaml:3:8: the policy has no rules"),
-            ("", "audit.yaml:1:1: the policy has no rules"),
-            ("rules:\n- level: metadata\n", "audit.yaml:4:10: \"metadata\" is no level"),
-            ("rules:\n- verbs: [get]\n", "audit.yaml:4:3: the rule has no level"),
-            ("rules:\n- level: Metadata\n  verb: [get]\n", "audit.yaml:5:3: unknown key \"verb\""),
+            ("rules: []\n", "3:8: loaded illegal policy with 0 rules"),
+            ("", "1:1: loaded illegal policy with 0 rules"),
+            (
+                "rules:\n- level: metadata\n",
+                "4:10: rules[0].level: Unsupported value: \"metadata\": supported values: \"None\", \"Metadata\", \"Request\", \"RequestResponse\"",
+            ),
+            ("rules:\n- verbs: [get]\n", "4:3: rules[0].level: Required value"),
+            ("rules:\n- level: Metadata\n  verb: [get]\n", "5:3: unknown field \"rules[0].verb\""),
+            ("rules:\n- level: Metadata\n  level: None\n", "5:3: the key \"level\" is here a second time"),
             (
                 "rules:\n- level: Metadata\n  omitStages: [Received]\n",
-                "audit.yaml:5:16: \"Received\" is not known",
+                "5:16: rules[0].omitStages[0]: Invalid value: \"Received\": allowed stages are RequestReceived,ResponseStarted,ResponseComplete,Panic",
             ),
             (
                 "rules:\n- level: Metadata\n  resources: [{group: apps/v1}]\n",
-                "audit.yaml:5:23: a group has no version",
+                "5:23: rules[0].resources.group: Invalid value: \"apps/v1\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
             ),
             (
-                "rules:\n- level: Metadata\n  resources: [{group: apps}]\n  nonResourceURLs: [/x]\n",
-                "audit.yaml:6:20: a rule is for resources or for other URLs, not for both",
+                "rules:\n- level: Metadata\n  namespaces: [a]\n  nonResourceURLs: [/x]\n",
+                "6:20: rules[0].nonResourceURLs: Invalid value: rules cannot apply to both regular resources and non-resource URLs",
             ),
+            (
+                "rules:\n- level: Metadata\n  nonResourceURLs: ['/a*b']\n",
+                "5:21: rules[0].nonResourceURLs[0]: Invalid value: \"/a*b\": non-resource URL wildcards '*' must be the final character of the rule",
+            ),
+            ("rules: [{level: None}]\n---\nrules: []\n", "4:1: a second document begins here"),
         ] {
-            assert_eq!(complaint(rules), message);
+            assert_eq!(complaint(rules), format!("audit.yaml:{message}"));
         }
-        let wrong =
-            SourceText::new("a.yaml", b"apiVersion: audit.k8s.io/v1beta1\nkind: Policy\n".to_vec()).unwrap();
-        assert_eq!(check(&wrong).unwrap_err().to_string(), "a.yaml:1:13: this is not an audit policy");
+        assert_eq!(
+            complaint_on("1.33", "\u{feff}apiVersion: audit.k8s.io/v1\n"),
+            "audit.yaml:1:1: the file begins with a byte order mark or a directive"
+        );
     }
 }

@@ -6,6 +6,7 @@ mod effective;
 pub mod flags;
 pub mod kubelet;
 mod log;
+pub mod manifests;
 pub mod merge;
 mod merged_config;
 mod node_config;

@@ -3,8 +3,16 @@
 //! A reader returns the value, or a [`Fault`](object::Fault) with the position and Kubernetes' own message. This room knows nothing of K3s,
 //! profiles, findings or verdicts.
 
+pub mod admission_config;
+pub mod admission_plugins;
+pub mod api_versions;
+pub mod audit_policy;
 pub mod component_flags;
+pub mod encryption_config;
+pub mod event_rate_limit;
+pub mod feature_gates;
 pub mod flag_values;
 pub mod object;
+pub mod pod_security;
 pub mod scalar;
 pub mod yaml;

@@ -30,6 +30,37 @@ impl Fault {
     }
 }
 
+/// Why a component refuses a file: the reason as the reader of that file classifies it, and the fault.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refusal<R> {
+    /// The class of the fault.
+    pub reason: R,
+    /// What is wrong, and where.
+    pub fault: Fault,
+}
+
+impl<R> Refusal<R> {
+    /// Creates a refusal.
+    #[must_use]
+    pub fn new(reason: R, position: Position, message: impl Into<String>) -> Self {
+        Self { reason, fault: Fault::new(position, message) }
+    }
+
+    /// Classifies a fault; for `map_err`.
+    pub fn of(reason: R) -> impl FnOnce(Fault) -> Self {
+        |fault| Self { reason, fault }
+    }
+}
+
+/// A value with its position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located<T> {
+    /// The value.
+    pub value: T,
+    /// Where it stands.
+    pub position: Position,
+}
+
 /// A file, or what is embedded in one.
 #[derive(Debug, Clone)]
 pub struct ObjectFile {
@@ -162,6 +193,27 @@ impl ObjectFile {
         }
         let [version, kind] = found;
         Ok((version, kind))
+    }
+
+    /// Checks that it has one of the API versions and kinds that a decoder has registered.
+    ///
+    /// # Errors
+    /// The fault that the decoder reports (`Decode` in runtime/serializer/json of k8s.io/apimachinery).
+    pub fn expect(&self, registered: &[(&str, &str)]) -> Result<(), Fault> {
+        let (version, kind) = self.kind()?;
+        if registered.contains(&(version.as_str(), kind.as_str())) {
+            return Ok(());
+        }
+        let (field, message) = if kind.is_empty() {
+            ("kind", "Object 'Kind' is missing".to_owned())
+        } else if version.is_empty() {
+            ("apiVersion", "Object 'apiVersion' is missing".to_owned())
+        } else {
+            let is_registered = registered.iter().any(|(known, _)| *known == version);
+            let field = if is_registered { "kind" } else { "apiVersion" };
+            (field, format!("no kind {kind:?} is registered for version {version:?}"))
+        };
+        Err(Fault::new(place(&self.root, field), message))
     }
 
     /// Decodes it as a type: what cannot be decoded is an error; returned are fields that are unknown or there twice,
@@ -360,6 +412,19 @@ pub fn items<'a>(node: &'a YamlNode, name: &str) -> &'a [YamlNode] {
         Some(YamlValue::List(items)) => items,
         _ => &[],
     }
+}
+
+/// Returns the texts of a field that is a list of strings, with their positions.
+#[must_use]
+pub fn located(node: &YamlNode, name: &str) -> Vec<Located<String>> {
+    let located = |item: &YamlNode| Located { value: content(item).to_owned(), position: item.position };
+    items(node, name).iter().map(located).collect()
+}
+
+/// Returns the texts of a field that is a list of strings.
+#[must_use]
+pub fn texts(node: &YamlNode, name: &str) -> Vec<String> {
+    items(node, name).iter().map(|item| content(item).to_owned()).collect()
 }
 
 /// Returns a field's whole number, 0 where it has none.

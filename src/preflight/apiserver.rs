@@ -1,34 +1,16 @@
-//! The API server's flags, as it gets them at last: the user's arguments merged with K3s' own.
+//! The API server's final flags: the user's arguments merged with K3s' own.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
-
-use serde::Deserialize;
+use std::collections::BTreeSet;
 
 use super::Finding;
 use crate::Role;
-use crate::embedded;
 use crate::error::{Place, Result};
 use crate::k3s::NodeConfig;
-use crate::kubernetes::flag_values;
 use crate::kubernetes::object::Fault;
+use crate::kubernetes::{admission_plugins, feature_gates, flag_values};
 use crate::node::{PathState, RootedPath};
-use crate::version::KubernetesMinor;
 
 pub(super) const NAME: &str = "kube-apiserver";
-
-/// An admission plugin.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AdmissionPlugin {
-    /// Whether it is on without being asked for.
-    on: bool,
-    from: Option<KubernetesMinor>,
-    until: Option<KubernetesMinor>,
-}
-
-static PLUGINS: LazyLock<BTreeMap<String, AdmissionPlugin>> =
-    LazyLock::new(|| embedded::table("admission-plugins"));
 
 /// What is at a path.
 pub(super) enum FileAt {
@@ -45,7 +27,7 @@ pub(super) struct ApiServer<'a> {
 }
 
 impl<'a> ApiServer<'a> {
-    /// Returns it where there is one.
+    /// Returns the API server of a node; none on an agent, and none if the configuration cannot be read.
     pub(super) fn of(node: &'a NodeConfig<'a>) -> Option<Self> {
         let flags = node.effective.as_ref().ok()?.components.get(NAME)?;
         let split = |flag: &String| {
@@ -55,12 +37,12 @@ impl<'a> ApiServer<'a> {
         (node.role == Role::Server).then(|| Self { node, flags: flags.iter().filter_map(split).collect() })
     }
 
-    /// Returns one with other flags than the configuration would give it: names without dashes, and values.
+    /// Returns an API server with the given flags (names without dashes, and values) in place of the configured ones.
     pub(super) fn with(node: &'a NodeConfig<'a>, flags: Vec<(String, String)>) -> Self {
         Self { node, flags }
     }
 
-    /// Returns the value of a flag, the last one that is set; none where it is not set or empty.
+    /// Returns the last value of a flag; none if it is not set or empty.
     pub(super) fn value(&self, name: &str) -> Option<&str> {
         self.flags
             .iter()
@@ -70,7 +52,7 @@ impl<'a> ApiServer<'a> {
             .filter(|value| !value.is_empty())
     }
 
-    /// Tells whether a flag is set, be it to nothing.
+    /// Tells whether a flag is set, even to an empty value.
     pub(super) fn has(&self, name: &str) -> bool {
         self.flags.iter().any(|(flag, _)| flag == name)
     }
@@ -80,13 +62,13 @@ impl<'a> ApiServer<'a> {
         self.value(name).and_then(flag_values::integer)
     }
 
-    /// Returns the values of a flag that takes several: given again, it takes more of them.
+    /// Returns all values of a list flag: each further occurrence adds to it.
     pub(super) fn list(&self, name: &str) -> Vec<String> {
         let values = self.flags.iter().filter(|(flag, _)| flag == name);
         values.filter_map(|(_, value)| flag_values::comma_separated(value)).flatten().collect()
     }
 
-    /// Returns where a flag was set by somebody else than K3s.
+    /// Returns where the user sets a flag.
     pub(super) fn place(&self, name: &str) -> Option<Place> {
         let arguments = self.node.arguments(NAME);
         let found = arguments.into_iter().rev().find(|argument| argument.name.replace('_', "-") == name);
@@ -101,50 +83,17 @@ impl<'a> ApiServer<'a> {
         }
     }
 
-    /// Tells whether the minor is this one or a later one.
-    pub(super) fn is_from(&self, minor: &str) -> bool {
-        minor.parse().is_ok_and(|minor: KubernetesMinor| minor <= self.node.minor)
-    }
-
-    /// Tells whether the minor has an admission plugin.
-    pub(super) fn has_plugin(&self, name: &str) -> bool {
-        PLUGINS.get(name).is_some_and(|plugin| plugin.is_of(self.node.minor))
-    }
-
-    /// Returns the name of the minor's admission plugin that somebody may have meant.
-    pub(super) fn meant(&self, name: &str) -> Option<&'static str> {
-        let plain = |name: &str| name.replace(['-', '_', ' '], "").to_ascii_lowercase();
-        let wanted = plain(name);
-        let here = PLUGINS.iter().filter(|(_, plugin)| plugin.is_of(self.node.minor));
-        let fits = |known: &str| {
-            let known = plain(known);
-            known == wanted
-                || (wanted.len() > 5 && (known.starts_with(&wanted) || wanted.starts_with(&known)))
-        };
-        here.map(|(known, _)| known.as_str()).find(|known| fits(known))
-    }
-
-    /// Says of a plugin that is not the minor's since when or until when others have it.
-    pub(super) fn when(&self, name: &str) -> String {
-        match PLUGINS.get(name) {
-            Some(AdmissionPlugin { from: Some(from), .. }) if self.node.minor < *from => {
-                format!(" (it comes with {from})")
-            }
-            Some(AdmissionPlugin { until: Some(until), .. }) if *until < self.node.minor => {
-                format!(" (it was removed in {})", until.next())
-            }
-            _ => String::new(),
-        }
+    /// Returns the value that the flags give a feature gate, if they give one.
+    pub(super) fn gate(&self, name: &str) -> Option<bool> {
+        feature_gates::value(&self.list("feature-gates"), name)
     }
 
     /// Returns the admission plugins that are on.
     pub(super) fn plugins(&self) -> BTreeSet<String> {
         let enabled = self.list("enable-admission-plugins");
         let disabled = self.list("disable-admission-plugins");
-        let on = PLUGINS
-            .iter()
-            .filter(|(name, plugin)| plugin.is_of(self.node.minor) && plugin.on && !disabled.contains(name));
-        on.map(|(name, _)| name.clone()).chain(enabled).collect()
+        let on = admission_plugins::on_by_default(self.node.minor).map(str::to_owned);
+        on.filter(|name| !disabled.contains(name)).chain(enabled).collect()
     }
 
     /// Returns what is at a path that a flag names.
@@ -156,18 +105,12 @@ impl<'a> ApiServer<'a> {
 /// Returns what is at a path.
 ///
 /// # Errors
-/// Where it cannot be read.
+/// A path that cannot be read.
 pub(super) fn look(node: &NodeConfig<'_>, path: &RootedPath) -> Result<FileAt> {
     if matches!(node.root.look_directory(path), Ok(PathState::Directory { .. })) {
         return Ok(FileAt::Directory);
     }
     Ok(node.root.read(path)?.map_or(FileAt::Nothing, FileAt::File))
-}
-
-impl AdmissionPlugin {
-    fn is_of(&self, minor: KubernetesMinor) -> bool {
-        minor.is_within(self.from, self.until)
-    }
 }
 
 /// Returns a place in a file of the node.
@@ -186,4 +129,14 @@ pub(super) fn refused(
     Finding::stops(code, fault.message.clone(), remedy)
         .at(in_file(path, fault.position))
         .says(format!("{says}{}", fault.message))
+}
+
+/// Returns the finding for a field that the API server drops silently.
+pub(super) fn dropped_field(code: &'static str, path: &RootedPath, fault: &Fault) -> Finding {
+    Finding::hardens_nothing(
+        code,
+        format!("{}: the API server drops it without a word", fault.message),
+        "write the field as Kubernetes does, once",
+    )
+    .at(in_file(path, fault.position))
 }

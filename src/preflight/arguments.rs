@@ -1,5 +1,5 @@
-//! The arguments that the configuration gives components: names that the minor's component does not know, values that
-//! do not parse, and files that are not there. What is refused of the API server's in `options`.
+//! The arguments that the configuration gives components: names that the minor's component does not have, values that do
+//! not parse, and files that do not exist. `options` checks the API server's values that parse.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -13,16 +13,8 @@ use crate::error::Result;
 use crate::k3s::ComponentArgument;
 use crate::k3s::NodeConfig;
 use crate::kubernetes::component_flags::{self, FlagType};
+use crate::kubernetes::feature_gates::{self, GateFault};
 use crate::kubernetes::flag_values;
-use crate::version::KubernetesMinor;
-
-/// The minors that have something.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FlagRange {
-    from: Option<KubernetesMinor>,
-    until: Option<KubernetesMinor>,
-}
 
 /// TLS' names.
 #[derive(Debug, Deserialize)]
@@ -33,14 +25,13 @@ struct Tls {
     versions: Vec<String>,
 }
 
-static GATES: LazyLock<BTreeMap<String, FlagRange>> = LazyLock::new(|| embedded::table("feature-gates"));
 static TLS: LazyLock<Tls> = LazyLock::new(|| embedded::table("tls"));
 static FILES: LazyLock<BTreeMap<String, Vec<String>>> = LazyLock::new(|| embedded::table("argument-files"));
 
-pub(super) fn judge(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for component in component_flags::all().keys() {
-        // Only those that run in the role get any.
+        // Only components that run in this role get arguments.
         if !node.effective.as_ref().is_ok_and(|effective| effective.components.contains_key(component)) {
             continue;
         }
@@ -55,12 +46,12 @@ pub(super) fn judge(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         }
     }
     if let Some(server) = ApiServer::of(node) {
-        findings.extend(options::judge(&server));
+        findings.extend(options::check(&server));
     }
     Ok(findings)
 }
 
-/// Judges an argument's name.
+/// Checks an argument's name.
 fn name(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -> Option<Finding> {
     let name = component_flags::name_of(&argument.text);
     if name.is_empty() {
@@ -79,7 +70,7 @@ fn name(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) ->
     })
 }
 
-/// Judges an argument's value by what the argument takes.
+/// Checks an argument's value by its type.
 fn value(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -> Vec<Finding> {
     let name = component_flags::name_of(&argument.text);
     let Some(flag) = component_flags::all().get(component).and_then(|flags| flags.get(&name)) else {
@@ -111,43 +102,23 @@ fn value(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -
 }
 
 fn gates(node: &NodeConfig<'_>, component: &str, text: &str) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for pair in text.split(',').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair
-            .split_once('=')
-            .map_or((pair.trim(), None), |(name, value)| (name.trim(), Some(value.trim())));
-        // From 1.34 on a component's name may stand before a gate's.
-        let name = name.rsplit(':').next().unwrap_or(name);
-        let known = GATES.get(name);
-        let here = known.is_some_and(|gate| {
-            gate.from.is_none_or(|from| from <= node.minor)
-                && gate.until.is_none_or(|until| node.minor <= until)
-        });
-        let (code, message, says) = if value.is_none() {
-            let says = format!("missing bool value for {name}");
-            ("argument-value", format!("{component}'s feature gate {name} has no value"), says)
-        } else if !here {
-            let when = match known {
-                Some(FlagRange { until: Some(until), .. }) if *until < node.minor => {
-                    format!(" (it was removed in {})", until.next())
-                }
-                Some(FlagRange { from: Some(from), .. }) => format!(" (it comes with {from})"),
-                _ => String::new(),
-            };
-            let says = format!("unrecognized feature gate: {name}");
-            let message = format!("{component} of {} has no feature gate {name}{when}", node.minor);
-            ("argument-feature-gate", message, says)
-        } else if value.and_then(flag_values::boolean).is_none() {
-            let value = value.unwrap_or_default();
-            let says = format!("invalid value of {name}={value}");
-            ("argument-value", format!("{component}'s feature gate {name} is {value:?}"), says)
-        } else {
-            continue;
+    let finding = |fault: GateFault| {
+        let (code, message) = match &fault {
+            GateFault::NoValue { name } => {
+                ("argument-value", format!("{component}'s feature gate {name} has no value"))
+            }
+            GateFault::Unknown { name, availability } => (
+                "argument-feature-gate",
+                format!("{component} of {} has no feature gate {name}{availability}", node.minor),
+            ),
+            GateFault::Value { name, value } => {
+                ("argument-value", format!("{component}'s feature gate {name} is {value:?}"))
+            }
         };
-        findings
-            .push(Finding::stops(code, message, "remove it, or write Name=true or Name=false").says(says));
-    }
-    findings
+        let remedy = "remove it, or write Name=true or Name=false";
+        Finding::stops(code, message, remedy).says(fault.message())
+    };
+    feature_gates::faults(text, node.minor).into_iter().map(finding).collect()
 }
 
 fn tls_version(component: &str, text: &str) -> Option<Finding> {
@@ -178,7 +149,7 @@ fn ciphers(component: &str, text: &str) -> Vec<Finding> {
     findings
 }
 
-/// Judges whether the file that an argument names is there. K3s makes its own at the first start.
+/// Checks whether the file that an argument names exists. K3s creates its own files at the first start.
 fn file(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -> Result<Option<Finding>> {
     let name = component_flags::name_of(&argument.text);
     if argument.value.is_empty() || !FILES.get(component).is_some_and(|files| files.contains(&name)) {

@@ -1,76 +1,37 @@
-//! The audit policy that `audit-policy-file` names, and the log that it is for.
+//! The flags of auditing, the audit policy that `audit-policy-file` names, and the audit log.
 //!
-//! Source: pkg/audit/policy, pkg/apis/audit/validation and pkg/server/options/audit.go of k8s.io/apiserver.
+//! Source: pkg/server/options/audit.go of k8s.io/apiserver.
 
 use super::Finding;
 use super::apiserver::{ApiServer, FileAt, in_file, refused};
 use crate::error::Result;
 use crate::k3s::NodeConfig;
+use crate::kubernetes::audit_policy::{self, AuditPolicy, AuditRefusal, VERBS};
 use crate::kubernetes::flag_values;
-use crate::kubernetes::object::{self, Fault, FieldType, MAX_FAULTS, METADATA, ObjectFile, STRINGS};
-use crate::kubernetes::yaml::YamlNode;
+use crate::kubernetes::object::{MAX_FAULTS, Refusal};
 use crate::node::{PathState, RootedPath};
+use crate::version::KubernetesMinor;
 
-const LEVELS: [&str; 4] = ["None", "Metadata", "Request", "RequestResponse"];
-const STAGES: [&str; 4] = ["RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"];
-/// The verbs of a request, and the methods of one that is not for a resource, in small letters.
-const VERBS: [&str; 15] = [
-    "get",
-    "list",
-    "watch",
-    "create",
-    "update",
-    "patch",
-    "delete",
-    "deletecollection",
-    "proxy",
-    "connect",
-    "head",
-    "post",
-    "put",
-    "options",
-    "trace",
-];
 const MODES: [&str; 3] = ["batch", "blocking", "blocking-strict"];
 const FORMATS: [&str; 2] = ["legacy", "json"];
 const SAYS: &str = "loading audit policy file: ";
+/// The first minor that warns of fields that it drops from a policy.
+const WARNS_FROM: &str = "1.26";
 
-const POLICY: FieldType = FieldType::Object(&[
-    ("apiVersion", FieldType::String),
-    ("kind", FieldType::String),
-    ("metadata", METADATA),
-    ("rules", FieldType::List(&RULE)),
-    ("omitStages", STRINGS),
-    ("omitManagedFields", FieldType::Bool),
-]);
-const RULE: FieldType = FieldType::Object(&[
-    ("level", FieldType::String),
-    ("users", STRINGS),
-    ("userGroups", STRINGS),
-    ("verbs", STRINGS),
-    ("resources", FieldType::List(&GROUP)),
-    ("namespaces", STRINGS),
-    ("nonResourceURLs", STRINGS),
-    ("omitStages", STRINGS),
-    ("omitManagedFields", FieldType::Bool),
-]);
-const GROUP: FieldType =
-    FieldType::Object(&[("group", FieldType::String), ("resources", STRINGS), ("resourceNames", STRINGS)]);
-
-pub(super) fn judge(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let Some(server) = ApiServer::of(node) else { return Ok(Vec::new()) };
     let mut findings = switched_on(&server);
     options(&server, &mut findings);
     if let Some(policy) = server.value("audit-policy-file") {
-        judge_policy(&server, policy, &mut findings)?;
+        check_policy(&server, policy, &mut findings)?;
     }
     if let Some(log) = server.value("audit-log-path").filter(|path| *path != "-") {
-        judge_log(&server, log, &mut findings)?;
+        check_log(&server, log, &mut findings)?;
     }
     Ok(findings)
 }
 
-/// A policy without a place for its events, and the reverse.
+/// A policy without a log or webhook, or a log or webhook without a policy: nothing is recorded.
 fn switched_on(server: &ApiServer<'_>) -> Vec<Finding> {
     let backend =
         ["audit-log-path", "audit-webhook-config-file"].into_iter().find(|name| server.value(name).is_some());
@@ -97,7 +58,7 @@ fn switched_on(server: &ApiServer<'_>) -> Vec<Finding> {
     vec![finding]
 }
 
-/// What the flags of a log or webhook that is on have to be.
+/// Checks the flags of a log or webhook that is on.
 fn options(server: &ApiServer<'_>, findings: &mut Vec<Finding>) {
     let mut refuse = |name: &str, says: String, remedy: &str| {
         let message = format!("{name} is {:?}", server.value(name).unwrap_or_default());
@@ -145,7 +106,10 @@ fn options(server: &ApiServer<'_>, findings: &mut Vec<Finding>) {
             let name = if server.has(&flag("truncate-max-batch-size")) { "batch" } else { "event" };
             refuse(&flag(&format!("truncate-max-{name}-size")), says, "write a batch larger than an event");
         }
-        if server.value(&flag("version")).is_some_and(|version| !versions(server).contains(&version)) {
+        if server
+            .value(&flag("version"))
+            .is_some_and(|version| !audit_policy::versions(server.node.minor).contains(&version))
+        {
             let says = "invalid group version, allowed versions are [\"audit.k8s.io/v1\"]".to_owned();
             refuse(&flag("version"), says, "write audit.k8s.io/v1");
         }
@@ -164,15 +128,7 @@ fn options(server: &ApiServer<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Returns the versions of a policy that the minor decodes.
-fn versions(server: &ApiServer<'_>) -> &'static [&'static str] {
-    if server.is_from("1.24") {
-        return &["audit.k8s.io/v1"];
-    }
-    &["audit.k8s.io/v1", "audit.k8s.io/v1beta1", "audit.k8s.io/v1alpha1"]
-}
-
-fn judge_policy(server: &ApiServer<'_>, text: &str, findings: &mut Vec<Finding>) -> Result<()> {
+fn check_policy(server: &ApiServer<'_>, text: &str, findings: &mut Vec<Finding>) -> Result<()> {
     let path = server.node.path(text)?;
     let bytes = match server.look(&path)? {
         FileAt::File(bytes) => bytes,
@@ -203,52 +159,35 @@ fn judge_policy(server: &ApiServer<'_>, text: &str, findings: &mut Vec<Finding>)
             return Ok(());
         }
     };
-    let node = ObjectFile::read(&bytes)
-        .map_err(|fault| ("audit-policy-syntax", "failed decoding: ", fault))
-        .and_then(|document| policy(server, &path, &document));
-    match node {
-        Ok(more) => findings.extend(more),
-        Err((code, says, fault)) => {
-            let remedy = match code {
-                "audit-policy-syntax" => "mend the YAML",
-                "audit-policy-version" => "write apiVersion: audit.k8s.io/v1 and kind: Policy",
-                _ => "write it as the message says",
-            };
-            findings.push(refused(code, &path, &fault, &format!("{SAYS}{says}"), remedy));
-        }
+    match audit_policy::read(&bytes, server.node.minor) {
+        Ok(policy) => findings.extend(effect(&path, &policy, server.node.minor)),
+        Err(refusal) => findings.push(refused_policy(&path, &refusal)),
     }
     Ok(())
 }
 
-type Refused = (&'static str, &'static str, Fault);
-
-fn policy(
-    server: &ApiServer<'_>,
-    path: &RootedPath,
-    document: &ObjectFile,
-) -> std::result::Result<Vec<Finding>, Refused> {
-    let decoding = |fault| ("audit-policy-decoding", "failed decoding: ", fault);
-    let root = &document.root;
-    let (version, kind) = document.kind().map_err(decoding)?;
-    let refuse = |message: String| {
-        ("audit-policy-version", "", Fault::new(object::place(root, "apiVersion"), message))
+/// Returns the finding for a policy that the API server refuses.
+fn refused_policy(path: &RootedPath, refusal: &Refusal<AuditRefusal>) -> Finding {
+    let as_it_says = "write it as the message says";
+    let (code, prefix, remedy) = match refusal.reason {
+        AuditRefusal::Syntax => ("audit-policy-syntax", "failed decoding: ", "mend the YAML"),
+        AuditRefusal::Decoding => ("audit-policy-decoding", "failed decoding: ", as_it_says),
+        AuditRefusal::Version => {
+            ("audit-policy-version", "", "write apiVersion: audit.k8s.io/v1 and kind: Policy")
+        }
+        AuditRefusal::Level => ("audit-level", "", as_it_says),
+        AuditRefusal::Url => ("audit-url", "", as_it_says),
+        AuditRefusal::Group => ("audit-group", "", as_it_says),
+        AuditRefusal::Stage => ("audit-stage", "", as_it_says),
+        AuditRefusal::NoRules => ("audit-no-rules", "", as_it_says),
     };
-    let unversioned = version.is_empty() || version == "audit.k8s.io/" || version == "/";
-    if unversioned && matches!(kind.as_str(), "" | "Policy") {
-        let message = "unknown group version field audit.k8s.io/__internal, Kind=Policy in policy";
-        return Err(refuse(message.to_owned()));
-    }
-    if !versions(server).contains(&version.as_str()) || !matches!(kind.as_str(), "" | "Policy") {
-        return Err(refuse(format!(
-            "failed decoding: no kind {kind:?} is registered for version {version:?}"
-        )));
-    }
-    let loose = document.decode(&POLICY).map_err(decoding)?;
-    let rules = object::items(root, "rules");
-    validate(server, root, rules).map_err(|(code, fault)| (code, "", fault))?;
+    refused(code, path, &refusal.fault, &format!("{SAYS}{prefix}"), remedy)
+}
 
+/// Returns what in a policy that the API server accepts has no effect.
+fn effect(path: &RootedPath, policy: &AuditPolicy, minor: KubernetesMinor) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for fault in loose {
+    for fault in &policy.dropped {
         let finding = Finding::hardens_nothing(
             "audit-policy-field",
             format!("{}: the API server drops it", fault.message),
@@ -259,9 +198,9 @@ fn policy(
             fault.message
         );
         let finding = finding.at(in_file(path, fault.position));
-        findings.push(if server.is_from("1.26") { finding.says(warned) } else { finding });
+        findings.push(if minor.is_from(WARNS_FROM) { finding.says(warned) } else { finding });
     }
-    if let Some(position) = document.further {
+    if let Some(position) = policy.further {
         let finding = Finding::hardens_nothing(
             "audit-second-document",
             "nobody reads a second document",
@@ -269,155 +208,29 @@ fn policy(
         );
         findings.push(finding.at(in_file(path, position)));
     }
-    if !records(root, rules) {
+    if !policy.records() {
         let finding = Finding::hardens_nothing(
             "audit-level-none",
             "the policy records nothing: no rule before one for everything has a level above None and a stage",
             "write level: Metadata for what is to be recorded",
         );
-        findings.push(finding.at(in_file(path, object::place(root, "rules"))));
+        findings.push(finding.at(in_file(path, policy.rules_position)));
     }
-    let verbs = rules.iter().flat_map(|rule| object::items(rule, "verbs"));
-    let unknown = verbs.filter(|verb| !VERBS.contains(&object::content(verb)));
+    let verbs = policy.rules.iter().flat_map(|rule| &rule.verbs);
+    let unknown = verbs.filter(|verb| !VERBS.contains(&verb.value.as_str()));
     findings.extend(unknown.take(MAX_FAULTS).map(|verb| {
         let finding = Finding::hardens_nothing(
             "audit-verb",
-            format!("no request has the verb {:?}", object::content(verb)),
+            format!("no request has the verb {:?}", verb.value),
             "write verbs in small letters, such as get or create; no verbs are all of them",
         );
         finding.at(in_file(path, verb.position))
     }));
-    Ok(findings)
+    findings
 }
 
-/// Checks what Kubernetes' validation checks, in its order.
-fn validate(
-    server: &ApiServer<'_>,
-    root: &YamlNode,
-    rules: &[YamlNode],
-) -> std::result::Result<(), (&'static str, Fault)> {
-    stages(root, "omitStages")?;
-    for (index, rule) in rules.iter().enumerate() {
-        let path = format!("rules[{index}]");
-        let level = object::text(rule, "level");
-        if !LEVELS.contains(&level) {
-            let message = if level.is_empty() {
-                format!("{path}.level: Required value")
-            } else {
-                format!(
-                    "{path}.level: Unsupported value: {level:?}: supported values: \"None\", \"Metadata\", \"Request\", \"RequestResponse\""
-                )
-            };
-            return Err(("audit-level", Fault::new(object::place(rule, "level"), message)));
-        }
-        let urls = object::items(rule, "nonResourceURLs");
-        for (number, url) in urls.iter().enumerate() {
-            validate_url(url, &format!("{path}.nonResourceURLs[{number}]"))?;
-        }
-        for group in object::items(rule, "resources") {
-            validate_group(server, group, &path)?;
-        }
-        stages(rule, &format!("{path}.omitStages"))?;
-        let of_resources =
-            ["resources", "namespaces"].into_iter().any(|name| !object::items(rule, name).is_empty());
-        if !urls.is_empty() && of_resources {
-            let message = format!(
-                "{path}.nonResourceURLs: Invalid value: rules cannot apply to both regular resources and non-resource URLs"
-            );
-            return Err(("audit-url", Fault::new(object::place(rule, "nonResourceURLs"), message)));
-        }
-    }
-    if rules.is_empty() {
-        let fault = Fault::new(object::place(root, "rules"), "loaded illegal policy with 0 rules");
-        return Err(("audit-no-rules", fault));
-    }
-    Ok(())
-}
-
-fn stages(node: &YamlNode, path: &str) -> std::result::Result<(), (&'static str, Fault)> {
-    for (index, stage) in object::items(node, "omitStages").iter().enumerate() {
-        let text = object::content(stage);
-        if !STAGES.contains(&text) {
-            let message =
-                format!("{path}[{index}]: Invalid value: {text:?}: allowed stages are {}", STAGES.join(","));
-            return Err(("audit-stage", Fault::new(stage.position, message)));
-        }
-    }
-    Ok(())
-}
-
-fn validate_url(url: &YamlNode, path: &str) -> std::result::Result<(), (&'static str, Fault)> {
-    let text = object::content(url);
-    let wrong = if text == "*" {
-        return Ok(());
-    } else if !text.starts_with('/') {
-        "non-resource URL rules must begin with a '/' character"
-    } else if text.as_bytes().split_last().is_some_and(|(_, before)| before.contains(&b'*')) {
-        "non-resource URL wildcards '*' must be the final character of the rule"
-    } else {
-        return Ok(());
-    };
-    Err(("audit-url", Fault::new(url.position, format!("{path}: Invalid value: {text:?}: {wrong}"))))
-}
-
-fn validate_group(
-    server: &ApiServer<'_>,
-    group: &YamlNode,
-    path: &str,
-) -> std::result::Result<(), (&'static str, Fault)> {
-    let name = object::text(group, "group");
-    let every = name == "*" && server.is_from("1.36");
-    if !name.is_empty() && !every && !object::is_subdomain(name) {
-        let message = format!(
-            "{path}.resources.group: Invalid value: {name:?}: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character"
-        );
-        return Err(("audit-group", Fault::new(object::place(group, "group"), message)));
-    }
-    let names = object::items(group, "resourceNames");
-    if !names.is_empty() && object::items(group, "resources").is_empty() {
-        let message = format!(
-            "{path}.resources.resourceNames: Invalid value: using resourceNames requires at least one resource"
-        );
-        return Err(("audit-group", Fault::new(object::place(group, "resourceNames"), message)));
-    }
-    Ok(())
-}
-
-/// Says why the API server would not start with a policy, if it would not.
-pub(crate) fn refusal(node: &NodeConfig<'_>, path: &RootedPath, document: &ObjectFile) -> Option<Fault> {
-    let server = ApiServer::with(node, Vec::new());
-    policy(&server, path, document).err().map(|(_, _, fault)| fault)
-}
-
-/// Tells whether a policy records anything: the first rule that fits a request decides.
-pub(crate) fn records(root: &YamlNode, rules: &[YamlNode]) -> bool {
-    const CONDITIONS: [&str; 6] =
-        ["users", "userGroups", "verbs", "resources", "namespaces", "nonResourceURLs"];
-    for rule in rules {
-        if is_recorded(root, rule) {
-            return true;
-        }
-        if CONDITIONS.iter().all(|name| object::items(rule, name).is_empty()) {
-            return false;
-        }
-    }
-    false
-}
-
-/// Tells whether the requests that a rule fits are recorded: at one of the stages that each request has. Only watches and
-/// their like have a start of the response, and hopefully none a panic.
-pub(crate) fn is_recorded(root: &YamlNode, rule: &YamlNode) -> bool {
-    let omitted = |node: &YamlNode, stage: &str| {
-        object::items(node, "omitStages").iter().any(|item| object::content(item) == stage)
-    };
-    object::text(rule, "level") != "None"
-        && ["RequestReceived", "ResponseComplete"]
-            .iter()
-            .any(|stage| !omitted(root, stage) && !omitted(rule, stage))
-}
-
-/// The API server makes the log and its directories, but nothing in the place of something else.
-fn judge_log(server: &ApiServer<'_>, text: &str, findings: &mut Vec<Finding>) -> Result<()> {
+/// The API server creates the log and its directories, but replaces nothing that is in the way.
+fn check_log(server: &ApiServer<'_>, text: &str, findings: &mut Vec<Finding>) -> Result<()> {
     let path = server.node.path(text)?;
     let mut above = Vec::new();
     let mut next = path.parent();

@@ -1,4 +1,4 @@
-//! K3s' own configuration: whether it can be read, what its command line refuses, and what it never reads.
+//! K3s' own configuration: whether K3s can read it, what its command line refuses, and what K3s never reads.
 
 use super::Finding;
 use crate::Role;
@@ -7,7 +7,7 @@ use crate::error::{Error, Place, Result};
 use crate::k3s::NodeConfig;
 use crate::node::RootedPath;
 
-pub(super) fn judge(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let mut findings = dangling(node)?;
     match &node.effective {
         Err(error) => findings.push(unreadable(error)),
@@ -20,7 +20,7 @@ pub(super) fn judge(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// K3s takes a file that is listed and cannot be opened for one that is not there, and then has no configuration.
+/// If K3s cannot open a file that it has listed, it behaves as if it had no configuration at all.
 fn dangling(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let nothing_of_ours = RootedPath::fixed("/");
     let existing = ExistingConfig::read(node.root, &nothing_of_ours)?;
@@ -68,15 +68,16 @@ fn refused(role: Role, message: &str, place: &Place) -> Finding {
         .says(message)
 }
 
-/// Encrypting Secrets is decided at the first start. Who may not look into the data directory cannot tell.
-pub(super) fn judge_encryption(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+/// Whether Secrets are encrypted is decided at the first start. Without the right to read the data directory the
+/// answer is unknown.
+pub(super) fn check_encryption(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     node.root.list(&node.data_dir.join("server"))?;
     let traces = node.traces();
     let Some((Role::Server, proof)) = &traces.started else { return Ok(Vec::new()) };
     let (_, place) = node.value("secrets-encryption").unzip();
     let own_command = "k3s secrets-encrypt enable (v1.33.10, v1.34.6, v1.35.3 and newer)";
     let finding = match (node.is_on("secrets-encryption"), traces.secrets_encrypted) {
-        // A server that joins compares what is critical with the one it joins (pkg/cluster/bootstrap.go).
+        // A joining server compares its critical values with those of the cluster (pkg/cluster/bootstrap.go).
         (true, false) if node.value("server").is_some() => Finding::stops(
             "secrets-encryption-late",
             format!("K3s has started without secrets-encryption ({proof} exists), and exits where it differs from the other servers"),
@@ -101,8 +102,8 @@ pub(super) fn judge_encryption(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     }])
 }
 
-/// Tells whether K3s' own encryption configuration encrypts: after `k3s secrets-encrypt disable`, plain text comes
-/// first in it.
+/// Tells whether K3s' own encryption configuration encrypts: after `k3s secrets-encrypt disable` its first provider
+/// is identity.
 fn writes_encrypted(node: &NodeConfig<'_>) -> Result<bool> {
     let bytes = node.root.read(&node.data_dir.join("server/cred/encryption-config.json"))?;
     let config: serde_json::Value = serde_json::from_slice(&bytes.unwrap_or_default()).unwrap_or_default();
@@ -110,7 +111,7 @@ fn writes_encrypted(node: &NodeConfig<'_>) -> Result<bool> {
     Ok(first.get("identity").is_none())
 }
 
-/// K3s reads `write-kubeconfig-mode` as octal text, and YAML makes 416 of an unquoted 0640.
+/// K3s reads `write-kubeconfig-mode` as octal text, but YAML reads an unquoted 0640 as 416.
 fn kubeconfig_mode(node: &NodeConfig<'_>) -> Option<Finding> {
     let (text, place) = node.value("write-kubeconfig-mode").filter(|(text, _)| !text.is_empty())?;
     let remedy = "write it in quotes: \"0600\"";

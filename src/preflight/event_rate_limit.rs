@@ -1,115 +1,46 @@
 //! The configuration of the admission plugin EventRateLimit.
-//!
-//! Source: plugin/pkg/admission/eventratelimit of Kubernetes. It is read leniently in every minor.
 
 use super::Finding;
-use super::admission::{PluginConfig, unknown_field};
-use super::apiserver::{ApiServer, refused};
-use crate::kubernetes::object::{self, Fault, FieldType, ObjectFile};
+use super::apiserver::{ApiServer, dropped_field, refused};
+use super::plugin_config::{FLAG, PluginConfig};
+use crate::kubernetes::event_rate_limit::{self, NO_LIMITS, RateLimitRefusal};
+use crate::kubernetes::object::{Fault, Refusal};
 
-const VERSION: &str = "eventratelimit.admission.k8s.io/v1alpha1";
-const TYPES: [&str; 4] = ["Server", "Namespace", "User", "SourceAndObject"];
 const SAYS: &str = "couldn't init admission plugin \"EventRateLimit\": ";
 
-const CONFIGURATION: FieldType = FieldType::Object(&[
-    ("apiVersion", FieldType::String),
-    ("kind", FieldType::String),
-    ("limits", FieldType::List(&LIMIT)),
-]);
-const LIMIT: FieldType = FieldType::Object(&[
-    ("type", FieldType::String),
-    ("qps", FieldType::Int32),
-    ("burst", FieldType::Int32),
-    ("cacheSize", FieldType::Int32),
-]);
-
-pub(super) fn judge(own: &PluginConfig) -> Vec<Finding> {
-    let refuse = |code, fault: &Fault| {
-        let remedy = match code {
-            "event-rate-limit-version" => {
-                "write apiVersion: eventratelimit.admission.k8s.io/v1alpha1 and kind: Configuration"
-            }
-            "event-rate-limit-limits" => {
-                "write limits with type (Server, Namespace, User or SourceAndObject), qps and burst"
-            }
-            _ => "mend the YAML",
-        };
-        refused(code, &own.path, fault, SAYS, remedy)
+pub(super) fn check(config: &PluginConfig) -> Vec<Finding> {
+    let result = match &config.document {
+        Ok(Some(document)) => event_rate_limit::read(document),
+        Ok(None) => Err(Refusal::new(RateLimitRefusal::Limits, config.position, "limits: must not be empty")),
+        Err(fault) => Err(Refusal { reason: RateLimitRefusal::Syntax, fault: fault.clone() }),
     };
-    let document = match &own.document {
-        Ok(Some(document)) => document,
-        Ok(None) => {
-            return vec![refuse(
-                "event-rate-limit-limits",
-                &Fault::new(own.position, "limits: must not be empty"),
-            )];
+    match result {
+        Ok(dropped) => {
+            let finding = |fault: &Fault| dropped_field("event-rate-limit-field", &config.path, fault);
+            dropped.iter().map(finding).collect()
         }
-        Err(fault) => return vec![refuse("event-rate-limit-syntax", fault)],
-    };
-    match check(document) {
-        Err((code, fault)) => vec![refuse(code, &fault)],
-        Ok(loose) => {
-            let dropped = |fault: &Fault| unknown_field("event-rate-limit-field", &own.path, fault);
-            loose.iter().map(dropped).collect()
+        Err(refusal) => {
+            let (code, remedy) = match refusal.reason {
+                RateLimitRefusal::Syntax => ("event-rate-limit-syntax", "mend the YAML"),
+                RateLimitRefusal::Version => (
+                    "event-rate-limit-version",
+                    "write apiVersion: eventratelimit.admission.k8s.io/v1alpha1 and kind: Configuration",
+                ),
+                RateLimitRefusal::Limits => (
+                    "event-rate-limit-limits",
+                    "write limits with type (Server, Namespace, User or SourceAndObject), qps and burst",
+                ),
+            };
+            vec![refused(code, &config.path, &refusal.fault, SAYS, remedy)]
         }
     }
 }
 
-/// It is on, and nobody configures it.
+/// Returns the finding for the plugin if it is on and nothing configures it.
 pub(super) fn without_limits(server: &ApiServer<'_>) -> Finding {
-    let finding = Finding::stops(
-        "event-rate-limit-limits",
-        "EventRateLimit is on without limits",
-        "configure its limits in the file that admission-control-config-file names, or take it out of enable-admission-plugins",
-    )
-    .says(format!("{SAYS}limits: Invalid value: null: must not be empty"));
-    server.at("enable-admission-plugins", finding)
-}
-
-fn check(document: &ObjectFile) -> Result<Vec<Fault>, (&'static str, Fault)> {
-    let root = &document.root;
-    let syntax = |fault| ("event-rate-limit-syntax", fault);
-    let (version, kind) = document.kind().map_err(syntax)?;
-    if version != VERSION || kind != "Configuration" {
-        let (field, message) = if kind.is_empty() {
-            ("kind", "Object 'Kind' is missing".to_owned())
-        } else if version.is_empty() {
-            ("apiVersion", "Object 'apiVersion' is missing".to_owned())
-        } else {
-            ("apiVersion", format!("no kind {kind:?} is registered for version {version:?}"))
-        };
-        return Err(("event-rate-limit-version", Fault::new(object::place(root, field), message)));
-    }
-    let loose = document.decode(&CONFIGURATION).map_err(syntax)?;
-    let wrong = |position, message: String| Err(("event-rate-limit-limits", Fault::new(position, message)));
-    let limits = object::items(root, "limits");
-    if limits.is_empty() {
-        return wrong(
-            object::place(root, "limits"),
-            "limits: Invalid value: null: must not be empty".to_owned(),
-        );
-    }
-    for (index, limit) in limits.iter().enumerate() {
-        let path = format!("limits[{index}]");
-        let kind = object::text(limit, "type");
-        if !TYPES.contains(&kind) {
-            let message = format!(
-                "{path}.type: Unsupported value: {kind:?}: supported values: \"Namespace\", \"User\", \"SourceAndObject\", \"Server\""
-            );
-            return wrong(object::place(limit, "type"), message);
-        }
-        for name in ["burst", "qps"] {
-            let value = object::number(limit, name);
-            if value <= 0 {
-                let message = format!("{path}.{name}: Invalid value: {value}: must be positive");
-                return wrong(object::place(limit, name), message);
-            }
-        }
-        let cache = object::number(limit, "cacheSize");
-        if kind != "Server" && cache < 0 {
-            let message = format!("{path}.cacheSize: Invalid value: {cache}: must not be negative");
-            return wrong(object::place(limit, "cacheSize"), message);
-        }
-    }
-    Ok(loose)
+    let remedy = format!(
+        "configure its limits in the file that {FLAG} names, or take it out of enable-admission-plugins"
+    );
+    let finding = Finding::stops("event-rate-limit-limits", "EventRateLimit is on without limits", remedy);
+    server.at("enable-admission-plugins", finding.says(format!("{SAYS}{NO_LIMITS}")))
 }

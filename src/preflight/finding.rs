@@ -1,25 +1,25 @@
-//! What a judge has found, and what all of them together mean.
+//! Findings, and the verdict that follows from all of them.
 
 use serde::Serialize;
 
 use crate::error::{Error, Place};
 
-/// Something that K3s will stumble over, or that does not do what it looks like.
+/// Something on which K3s fails, or that has another effect than it seems to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// A word that stays the same from version to version, such as `audit-level`.
+    /// A stable identifier, such as `audit-level`.
     pub code: &'static str,
-    /// What it means for K3s.
+    /// Its class.
     pub class: Class,
-    /// When it hits.
+    /// When it takes effect.
     pub when: When,
     /// What is wrong.
     pub message: String,
     /// Where.
     pub place: Option<Place>,
-    /// What K3s says to it, where that is known.
+    /// K3s' own message, if it is known.
     pub says: Option<String>,
-    /// What to do about it.
+    /// The remedy.
     pub remedy: String,
 }
 
@@ -27,42 +27,42 @@ pub struct Finding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
-    /// It does not start.
+    /// K3s does not start.
     Stops,
-    /// It starts without a word, and what is written there has no effect.
+    /// K3s starts silently, and the value has no effect.
     HardensNothing,
-    /// It starts and runs, but not as one would think.
+    /// K3s starts, but behaves in another way than the value suggests.
     Warns,
-    /// It was not judged, and why.
+    /// The value was not checked, for the reason in the message.
     NotJudged,
 }
 
-/// When a finding hits.
+/// When a finding takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
-    /// The next time that K3s starts.
+    /// At the next start of K3s.
     Now,
-    /// Only after the machine was started again.
+    /// Only after a reboot.
     AfterReboot,
 }
 
-/// What all findings together mean.
+/// The verdict that follows from all findings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StartVerdict {
-    /// Every finding, in the order in which they were made.
+    /// Every finding, in order.
     pub findings: Vec<Finding>,
-    /// What could not be read, and would be needed for a yes.
+    /// What could not be read, so that the verdict cannot be "starts".
     pub unknown: Vec<String>,
 }
 
 impl Finding {
-    /// Something on which K3s does not start.
+    /// Creates a finding on which K3s does not start.
     #[must_use]
     pub fn stops(code: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::new(Class::Stops, code, message, remedy)
     }
 
-    /// Something that K3s takes without a word and that has no effect.
+    /// Creates a finding for a value that K3s accepts silently and that has no effect.
     #[must_use]
     pub fn hardens_nothing(
         code: &'static str,
@@ -72,13 +72,13 @@ impl Finding {
         Self::new(Class::HardensNothing, code, message, remedy)
     }
 
-    /// Something that one should know.
+    /// Creates a warning.
     #[must_use]
     pub fn warns(code: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::new(Class::Warns, code, message, remedy)
     }
 
-    /// Something that was not judged.
+    /// Creates a finding for something that was not checked.
     #[must_use]
     pub fn not_judged(code: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::new(Class::NotJudged, code, message, remedy)
@@ -96,14 +96,14 @@ impl Finding {
         self
     }
 
-    /// Adds what K3s says.
+    /// Adds K3s' own message.
     #[must_use]
     pub fn says(mut self, text: impl Into<String>) -> Self {
         self.says = Some(text.into());
         self
     }
 
-    /// Says that it hits only after a reboot.
+    /// Marks it as taking effect only after a reboot.
     #[must_use]
     pub fn after_reboot(mut self) -> Self {
         self.when = When::AfterReboot;
@@ -112,7 +112,7 @@ impl Finding {
 }
 
 impl StartVerdict {
-    /// Tells whether K3s starts, now and after a reboot; none where that cannot be told.
+    /// Tells whether K3s starts, now and after a reboot; none if that is unknown.
     #[must_use]
     pub fn starts(&self) -> Option<bool> {
         if self.findings.iter().any(|finding| finding.class == Class::Stops) {

@@ -1,5 +1,5 @@
-//! The kubelet's kernel parameters: with `protect-kernel-defaults` it exits on any other value, without it sets
-//! them itself, and exits where it cannot (pkg/kubelet/cm, `setupKernelTunables`).
+//! The kubelet's kernel parameters. With `protect-kernel-defaults` the kubelet exits on any other value. Without it the
+//! kubelet sets them itself, and exits if it cannot (pkg/kubelet/cm, `setupKernelTunables`).
 
 use super::Finding;
 use crate::error::{Place, Result};
@@ -10,7 +10,7 @@ use crate::kubernetes::flag_values::boolean;
 use crate::node::{BootSysctls, SysctlKey, sysctl};
 use crate::profile::{ArgumentTable, SysctlRow};
 
-pub(super) fn judge(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let protected = protects(node);
     let boot = BootSysctls::read(node.root)?;
     let mut findings = Vec::new();
@@ -33,7 +33,7 @@ pub(super) fn judge(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// Tells whether the kubelet only checks. K3s' key becomes a flag of the kubelet, before the user's own.
+/// Tells whether the kubelet only checks the parameters. K3s' key becomes a flag of the kubelet, before the user's own.
 fn protects(node: &NodeConfig<'_>) -> bool {
     let own = node.arguments("kubelet");
     let named =

@@ -1,12 +1,13 @@
-//! Would it start? What K3s, its components and the kubelet will say to what is on a node, before anyone tries.
+//! Preflight: predicts whether K3s, its components and the kubelet start with what is on a node.
 //!
-//! Every judge looks at one thing and returns [`Finding`]s. A finding has a stable code, the place, what K3s would
-//! say, and the remedy. What could not be read is no finding: it makes the verdict unknown, never a pass.
+//! Each check turns the faults that the readers of `kubernetes/` and `k3s/` report into [`Finding`]s: a stable code, a
+//! class, the place, K3s' own message, and the remedy. Something that cannot be read is no finding: it makes the verdict
+//! unknown, never "starts". This room imports `document/` and the rooms below it.
 
-pub(crate) mod admission;
+mod admission;
 mod apiserver;
 mod arguments;
-pub(crate) mod audit;
+mod audit;
 mod configuration;
 pub(crate) mod encryption;
 mod event_rate_limit;
@@ -14,7 +15,8 @@ mod finding;
 mod kernel;
 pub(crate) mod manifests;
 mod options;
-mod pod_security;
+mod plugin_config;
+pub(crate) mod pod_security;
 mod surroundings;
 
 pub use finding::{Class, Finding, StartVerdict, When};
@@ -22,28 +24,28 @@ pub use finding::{Class, Finding, StartVerdict, When};
 use crate::error::Result;
 use crate::k3s::NodeConfig;
 
-/// What looks at one thing.
-type Judge = fn(&NodeConfig<'_>) -> Result<Vec<Finding>>;
+/// A check of one thing.
+type Check = fn(&NodeConfig<'_>) -> Result<Vec<Finding>>;
 
-/// The judges, in the order in which K3s would come across what they look at.
-const JUDGES: [Judge; 9] = [
-    kernel::judge,
-    configuration::judge,
-    configuration::judge_encryption,
-    arguments::judge,
-    audit::judge,
-    admission::judge,
-    encryption::judge,
-    manifests::judge,
-    surroundings::judge,
+/// The checks, in the order in which K3s reads what they check.
+const CHECKS: [Check; 9] = [
+    kernel::check,
+    configuration::check,
+    configuration::check_encryption,
+    arguments::check,
+    audit::check,
+    admission::check,
+    encryption::check,
+    manifests::check,
+    surroundings::check,
 ];
 
-/// Judges a node.
+/// Checks a node.
 #[must_use]
-pub fn judge(node: &NodeConfig<'_>) -> StartVerdict {
+pub fn check(node: &NodeConfig<'_>) -> StartVerdict {
     let mut verdict = StartVerdict::default();
-    for judge in JUDGES {
-        match judge(node) {
+    for check in CHECKS {
+        match check(node) {
             Ok(findings) => verdict.add(findings),
             Err(error) => verdict.unknown(&error),
         }

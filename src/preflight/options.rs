@@ -1,14 +1,14 @@
-//! What the API server refuses of flags whose values parse: plugins and modes it does not have, numbers out of bounds,
-//! flags that do not go together.
+//! Flags of the API server whose values parse and that it refuses all the same: unknown plugins and modes, numbers out of
+//! range, flags that exclude each other.
 //!
 //! Source: pkg/server/options of k8s.io/apiserver, pkg/kubeapiserver/options of Kubernetes.
 
 use super::Finding;
 use super::apiserver::{ApiServer, NAME};
-use crate::kubernetes::flag_values;
+use crate::kubernetes::{admission_plugins, flag_values};
 
 const MODES: [&str; 6] = ["AlwaysAllow", "AlwaysDeny", "ABAC", "Webhook", "RBAC", "Node"];
-/// Flags that may be anything but negative.
+/// Flags that must not be negative.
 const NOT_NEGATIVE: [&str; 8] = [
     "livez-grace-period",
     "max-mutating-requests-inflight",
@@ -23,7 +23,7 @@ const MEDIA_TYPES: [&str; 3] =
     ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
 const SECOND: i128 = 1_000_000_000;
 
-pub(super) fn judge(server: &ApiServer<'_>) -> Vec<Finding> {
+pub(super) fn check(server: &ApiServer<'_>) -> Vec<Finding> {
     let mut findings = plugins(server);
     findings.extend(modes(server));
     findings.extend(numbers(server));
@@ -31,7 +31,7 @@ pub(super) fn judge(server: &ApiServer<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Returns the finding for a flag that the user has set; what K3s sets is K3s' affair.
+/// Returns the finding for a flag, with its place if the user has set it.
 fn refused(server: &ApiServer<'_>, flag: &str, code: &'static str, says: String, remedy: &str) -> Finding {
     let message = format!("{NAME} refuses {flag}={}", server.value(flag).unwrap_or_default());
     server.at(flag, Finding::stops(code, message, remedy).says(says))
@@ -41,13 +41,15 @@ fn plugins(server: &ApiServer<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let flags = ["enable-admission-plugins", "disable-admission-plugins", "admission-control"];
     for flag in flags {
-        for name in server.list(flag).into_iter().filter(|name| !server.has_plugin(name)) {
+        for name in
+            server.list(flag).into_iter().filter(|name| !admission_plugins::has(server.node.minor, name))
+        {
             let message = format!(
                 "{NAME} of {} has no admission plugin {name:?}{}",
                 server.node.minor,
-                server.when(&name)
+                admission_plugins::availability(server.node.minor, &name)
             );
-            let remedy = match server.meant(&name) {
+            let remedy = match admission_plugins::nearest(server.node.minor, &name) {
                 Some(meant) => format!("write {meant}"),
                 None if name.is_empty() => "remove the comma".to_owned(),
                 None => "remove it".to_owned(),
@@ -172,7 +174,7 @@ fn numbers(server: &ApiServer<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Flags that take one of a few names.
+/// Flags that take one of a fixed set of names.
 fn names(server: &ApiServer<'_>) -> Vec<Finding> {
     const CODE: &str = "argument-name";
     let mut findings = Vec::new();

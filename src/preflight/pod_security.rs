@@ -1,38 +1,55 @@
-//! The configuration of the admission plugin PodSecurity.
-//!
-//! Source: admission/api of k8s.io/pod-security-admission. It is read strictly in every minor.
-
-use std::collections::HashSet;
+//! The configuration of the admission plugin PodSecurity, and what the API server makes of it.
 
 use super::Finding;
-use super::admission::PluginConfig;
-use super::apiserver::{ApiServer, in_file, refused};
-use crate::kubernetes::object::{self, Fault, FieldType, ObjectFile, STRINGS};
-use crate::kubernetes::yaml::YamlNode;
+use super::apiserver::{ApiServer, FileAt, in_file, refused};
+use super::plugin_config::{FLAG, PluginConfig};
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::k3s::NodeConfig;
+use crate::kubernetes::admission_config::{self, AdmissionRefusal};
+use crate::kubernetes::object::{Fault, Position, Refusal};
+use crate::kubernetes::pod_security::{self, PodSecurityConfig, PodSecurityRefusal};
+use crate::node::RootedPath;
+use crate::version::KubernetesMinor;
 
-const GROUP: &str = "pod-security.admission.config.k8s.io";
-const LEVELS: [&str; 3] = ["privileged", "baseline", "restricted"];
-const MODES: [&str; 3] = ["enforce", "warn", "audit"];
+/// What the API server is told about the security of pods.
+#[derive(Debug)]
+pub(crate) struct PodSecurity {
+    /// Whether the admission plugin PodSecurity is on.
+    pub(crate) on: bool,
+    /// Whether the admission plugin PodSecurityPolicy is on, which the minors up to 1.24 have.
+    pub(crate) policies: bool,
+    /// The configuration of PodSecurity, and its file; none if nothing configures it, so that any pod is admitted.
+    pub(crate) configuration: Option<(RootedPath, PodSecurityConfig)>,
+}
 
-const CONFIGURATION: FieldType = FieldType::Object(&[
-    ("apiVersion", FieldType::String),
-    ("kind", FieldType::String),
-    ("defaults", DEFAULTS),
-    ("exemptions", EXEMPTIONS),
-]);
-const DEFAULTS: FieldType = FieldType::Object(&[
-    ("enforce", FieldType::String),
-    ("enforce-version", FieldType::String),
-    ("audit", FieldType::String),
-    ("audit-version", FieldType::String),
-    ("warn", FieldType::String),
-    ("warn-version", FieldType::String),
-]);
-const EXEMPTIONS: FieldType =
-    FieldType::Object(&[("usernames", STRINGS), ("namespaces", STRINGS), ("runtimeClasses", STRINGS)]);
+impl PodSecurity {
+    /// Reads what an API server with these flags (names without dashes, and values) is told.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or on which the API server does not start.
+    pub(crate) fn of(node: &NodeConfig<'_>, flags: Vec<(String, String)>) -> Result<Self> {
+        let server = ApiServer::with(node, flags);
+        let plugins = server.plugins();
+        let on = plugins.contains("PodSecurity") && !is_gated(&server);
+        let policies = plugins.contains("PodSecurityPolicy");
+        let mut configuration = None;
+        if let Some(config) = configured(&server)? {
+            let refuse =
+                |fault: Fault| refusal(&config.path, fault.position, format!("{SAYS}{}", fault.message));
+            if let Some(document) = config.document.clone().map_err(refuse)? {
+                let read =
+                    pod_security::read(&document, node.minor).map_err(|refusal| refuse(refusal.fault))?;
+                configuration = Some((config.path, read));
+            }
+        }
+        Ok(Self { on, policies, configuration })
+    }
+}
 
-pub(super) fn judge(server: &ApiServer<'_>, own: &PluginConfig) -> Vec<Finding> {
-    let document = match &own.document {
+const SAYS: &str = "failed to initialize admission plugin \"PodSecurity\": ";
+
+pub(super) fn check(config: &PluginConfig, minor: KubernetesMinor) -> Vec<Finding> {
+    let document = match &config.document {
         Ok(Some(document)) => document,
         Ok(None) => {
             let finding = Finding::hardens_nothing(
@@ -40,162 +57,95 @@ pub(super) fn judge(server: &ApiServer<'_>, own: &PluginConfig) -> Vec<Finding> 
                 "the entry for PodSecurity has no configuration: any pod is admitted",
                 "write a PodSecurityConfiguration below configuration:",
             );
-            return vec![finding.at(in_file(&own.path, own.position))];
+            return vec![finding.at(in_file(&config.path, config.position))];
         }
-        Err(fault) => return vec![refuse(own, "pod-security-syntax", fault)],
+        Err(fault) => {
+            let refusal = Refusal { reason: PodSecurityRefusal::Syntax, fault: fault.clone() };
+            return vec![refused_config(&config.path, &refusal)];
+        }
     };
-    match check(server, document) {
-        Err((code, fault)) => vec![refuse(own, code, &fault)],
-        Ok(()) => effect(own, document),
+    match pod_security::read(document, minor) {
+        Ok(read) => effect(&config.path, &read),
+        Err(refusal) => vec![refused_config(&config.path, &refusal)],
     }
 }
 
-fn refuse(own: &PluginConfig, code: &'static str, fault: &Fault) -> Finding {
-    let remedy = match code {
-        "pod-security-version" => {
-            "write the apiVersion that this minor knows, and kind: PodSecurityConfiguration"
-        }
-        "pod-security-level" => "write privileged, baseline or restricted, and latest or v1.x",
-        "pod-security-exemption" => "write each name once, as Kubernetes writes it",
-        "pod-security-field" => "write the field as Kubernetes does, once",
-        _ => "mend the YAML",
-    };
-    refused(code, &own.path, fault, "failed to initialize admission plugin \"PodSecurity\": ", remedy)
-}
-
-fn check(server: &ApiServer<'_>, document: &ObjectFile) -> Result<(), (&'static str, Fault)> {
-    let root = &document.root;
-    let syntax = |fault| ("pod-security-syntax", fault);
-    let (version, kind) = document.kind().map_err(syntax)?;
-    let known: &[&str] =
-        if server.is_from("1.25") { &["v1", "v1beta1", "v1alpha1"] } else { &["v1beta1", "v1alpha1"] };
-    let is_known =
-        version.split_once('/').is_some_and(|(group, name)| group == GROUP && known.contains(&name));
-    if !is_known || kind != "PodSecurityConfiguration" {
-        let (field, message) = if kind.is_empty() {
-            ("kind", "Object 'Kind' is missing".to_owned())
-        } else if version.is_empty() {
-            ("apiVersion", "Object 'apiVersion' is missing".to_owned())
-        } else {
-            let field = if is_known { "kind" } else { "apiVersion" };
-            (field, format!("no kind {kind:?} is registered for version {version:?}"))
-        };
-        return Err(("pod-security-version", Fault::new(object::place(root, field), message)));
-    }
-    let loose = document.decode(&CONFIGURATION).map_err(syntax)?;
-    if let Some(fault) = loose.first() {
-        let message = format!("strict decoding error: {}", fault.message);
-        return Err(("pod-security-field", Fault::new(fault.position, message)));
-    }
-    if let Some(defaults) = object::field(root, "defaults") {
-        check_defaults(defaults)?;
-    }
-    if let Some(exemptions) = object::field(root, "exemptions") {
-        check_exemptions(exemptions)?;
-    }
-    Ok(())
-}
-
-fn check_defaults(defaults: &YamlNode) -> Result<(), (&'static str, Fault)> {
-    for mode in MODES {
-        let level = object::text(defaults, mode);
-        if !level.is_empty() && !LEVELS.contains(&level) {
-            let message = format!(
-                "PodSecurity configuration error: {mode}: must be one of privileged, baseline, restricted, not {level:?}"
-            );
-            return Err(("pod-security-level", Fault::new(object::place(defaults, mode), message)));
-        }
-        let name = format!("{mode}-version");
-        let version = object::text(defaults, &name);
-        if !version.is_empty() && !is_version(version) {
-            let message = format!(
-                "PodSecurity configuration error: {name}: must be \"latest\" or \"v1.x\", not {version:?}"
-            );
-            return Err(("pod-security-level", Fault::new(object::place(defaults, &name), message)));
-        }
-    }
-    Ok(())
-}
-
-fn is_version(text: &str) -> bool {
-    let minor = |minor: &str| {
-        minor.bytes().all(|byte| byte.is_ascii_digit())
-            && (minor == "0" || !minor.starts_with('0'))
-            && minor.parse::<i64>().is_ok()
-    };
-    text == "latest" || text.strip_prefix("v1.").is_some_and(minor)
-}
-
-fn check_exemptions(exemptions: &YamlNode) -> Result<(), (&'static str, Fault)> {
-    type Rule = (&'static str, fn(&str) -> bool, &'static str);
-    const RULES: [Rule; 3] = [
-        (
-            "namespaces",
-            object::is_label,
-            "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character, and be no more than 63 characters",
+fn refused_config(path: &RootedPath, refusal: &Refusal<PodSecurityRefusal>) -> Finding {
+    let (code, remedy) = match refusal.reason {
+        PodSecurityRefusal::Syntax => ("pod-security-syntax", "mend the YAML"),
+        PodSecurityRefusal::Version => (
+            "pod-security-version",
+            "write the apiVersion that this minor knows, and kind: PodSecurityConfiguration",
         ),
-        (
-            "runtimeClasses",
-            object::is_subdomain,
-            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
-        ),
-        ("usernames", |name| !name.is_empty(), "username must not be empty"),
-    ];
-    for (field, fits, rule) in RULES {
-        let mut seen = HashSet::new();
-        for (index, item) in object::items(exemptions, field).iter().enumerate() {
-            let name = object::content(item);
-            let wrong = if !fits(name) {
-                format!("Invalid value: {name:?}: {rule}")
-            } else if seen.insert(name) {
-                continue;
-            } else {
-                format!("Duplicate value: {name:?}")
-            };
-            let message = format!("PodSecurity invalid: exemptions.{field}[{index}]: {wrong}");
-            return Err(("pod-security-exemption", Fault::new(item.position, message)));
+        PodSecurityRefusal::Field => ("pod-security-field", "write the field as Kubernetes does, once"),
+        PodSecurityRefusal::Level => {
+            ("pod-security-level", "write privileged, baseline or restricted, and latest or v1.x")
         }
-    }
-    Ok(())
+        PodSecurityRefusal::Exemption => {
+            ("pod-security-exemption", "write each name once, as Kubernetes writes it")
+        }
+    };
+    refused(code, path, &refusal.fault, SAYS, remedy)
 }
 
-/// What a configuration that the server takes does.
-fn effect(own: &PluginConfig, document: &ObjectFile) -> Vec<Finding> {
-    let root = &document.root;
+/// Returns what a configuration that the API server accepts leaves open.
+fn effect(path: &RootedPath, config: &PodSecurityConfig) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if let Some(position) = document.further {
+    if let Some(position) = config.further {
         let finding = Finding::hardens_nothing(
             "pod-security-second-document",
             "nobody reads a second document",
             "put everything into the first",
         );
-        findings.push(finding.at(in_file(&own.path, position)));
+        findings.push(finding.at(in_file(path, position)));
     }
-    let defaults = object::field(root, "defaults");
-    let level = defaults.map_or("", |defaults| object::text(defaults, "enforce"));
+    let level = config.enforce.as_str();
     if matches!(level, "" | "privileged") {
-        let position = defaults.map_or(root.position, |defaults| object::place(defaults, "enforce"));
         let how = if level.is_empty() { "no level is enforced" } else { "the level enforced is privileged" };
         let finding = Finding::hardens_nothing(
             "pod-security-privileged",
             format!("{how}: any pod is admitted"),
             "write enforce: restricted (or baseline) below defaults:",
         );
-        findings.push(finding.at(in_file(&own.path, position)));
-        return findings;
-    }
-    let exemptions = object::field(root, "exemptions");
-    let system = exemptions.is_some_and(|exemptions| {
-        object::items(exemptions, "namespaces").iter().any(|item| object::content(item) == "kube-system")
-    });
-    if !system {
-        let position = exemptions.map_or(root.position, |exemptions| exemptions.position);
+        findings.push(finding.at(in_file(path, config.enforce_position)));
+    } else if !config.namespaces.value.iter().any(|name| name == "kube-system") {
         let finding = Finding::warns(
             "pod-security-kube-system",
             format!("kube-system is not exempt: K3s' own pods are refused there where they are not {level}"),
             "write kube-system below exemptions.namespaces",
         );
-        findings.push(finding.at(in_file(&own.path, position)));
+        findings.push(finding.at(in_file(path, config.exemptions_position)));
     }
     findings
+}
+
+/// Tells whether a feature gate keeps PodSecurity from checking pods: it is beta before 1.25, then locked.
+fn is_gated(server: &ApiServer<'_>) -> bool {
+    let gate = server.gate("PodSecurity").or_else(|| server.gate("AllBeta"));
+    !server.node.minor.is_from("1.25") && gate == Some(false)
+}
+
+/// Finds the first entry for PodSecurity, which counts.
+fn configured(server: &ApiServer<'_>) -> Result<Option<PluginConfig>> {
+    let Some(text) = server.value(FLAG) else { return Ok(None) };
+    let path = server.node.path(text)?;
+    let FileAt::File(bytes) = server.look(&path)? else {
+        let message = format!("the admission configuration {path} is no file: the API server does not start");
+        let flag = Place { file: FLAG.to_owned(), position: None };
+        return Err(Error::new(ErrorKind::BadInput, message).at(server.place(FLAG).unwrap_or(flag)));
+    };
+    let config = match admission_config::read(&bytes, server.node.minor) {
+        Ok(config) => config,
+        Err(Refusal { reason: AdmissionRefusal::Legacy(_), .. }) => return Ok(None),
+        Err(Refusal { fault, .. }) => return Err(refusal(&path, fault.position, fault.message)),
+    };
+    let Some(entry) = config.plugins.iter().find(|entry| entry.name == "PodSecurity") else {
+        return Ok(None);
+    };
+    let found = PluginConfig::of(server, &path, entry)?;
+    found.map(Some).map_err(|finding| refusal(&path, entry.position, finding.message))
+}
+
+fn refusal(path: &RootedPath, position: Position, message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::BadInput, message).at(in_file(path, position))
 }

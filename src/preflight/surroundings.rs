@@ -1,4 +1,4 @@
-//! What is around K3s: the disk, the clock, the control groups, and what only the cluster or the installer knows.
+//! The surroundings of K3s: disk, clock, control groups, and what only the cluster or the installer knows.
 
 use super::Finding;
 use crate::Role;
@@ -6,10 +6,10 @@ use crate::error::Result;
 use crate::k3s::NodeConfig;
 use crate::node::{RootedPath, host};
 
-/// The first minor whose kubelet refuses control groups of version 1 by itself (KubeletConfiguration,
+/// The first minor whose kubelet refuses cgroup v1 by default (KubeletConfiguration,
 /// `failCgroupV1`).
 const REFUSES_CGROUP_V1: &str = "1.35";
-/// Before this no K3s of a supported minor was released: 2021-12-01, in seconds since 1970.
+/// No K3s of a supported minor is older: 2021-12-01, in seconds since 1970.
 const NO_EARLIER_SECONDS: u64 = 1_638_316_800;
 const MEGABYTE: u64 = 1024 * 1024;
 
@@ -28,7 +28,7 @@ const CRITICAL: [&str; 11] = [
     "service-cidr",
 ];
 
-pub(super) fn judge(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     findings.extend(no_network_policy(node));
     findings.extend(joins(node));
@@ -64,7 +64,7 @@ fn no_network_policy(node: &NodeConfig<'_>) -> Option<Finding> {
     )
 }
 
-/// What joins a cluster gets its answers there.
+/// A node that joins a cluster depends on the cluster's answers.
 fn joins(node: &NodeConfig<'_>) -> Option<Finding> {
     match node.role {
         Role::Agent
@@ -89,12 +89,12 @@ fn joins(node: &NodeConfig<'_>) -> Option<Finding> {
     }
 }
 
-/// The audit log and its rotated files.
+/// Free space for the audit log and its rotated files.
 fn disk(node: &NodeConfig<'_>) -> Result<Option<Finding>> {
     let flag = |name| node.flag("kube-apiserver", name);
     let Some(path) = flag("audit-log-path").filter(|path| path != "-") else { return Ok(None) };
     let number = |name| flag(name).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
-    // One that is being written, and those that were rotated; without a number of them there is no bound.
+    // The file that is written, and the rotated ones; without a limit on their number there is no bound.
     let (size, backups) = (number("audit-log-maxsize"), number("audit-log-maxbackup"));
     let needed = size.saturating_mul(backups.saturating_add(1));
     let Some(free) = node.root.free_bytes(&node.path(&path)?)?.map(|bytes| bytes / MEGABYTE) else {

@@ -6,6 +6,7 @@ use super::cluster::{name, namespace, text};
 use crate::document::BUILT_IN_NAMESPACES;
 use crate::error::{Place, Result};
 use crate::k3s::NodeConfig;
+use crate::k3s::manifests::ManifestObject;
 use crate::preflight::manifests;
 
 /// An object of a manifest.
@@ -41,7 +42,7 @@ impl AppliedObject {
 /// Any error of a manifest that exists and cannot be read.
 pub(super) fn read(node: &NodeConfig<'_>) -> Result<Vec<AppliedObject>> {
     // JSON cannot express a mapping with a list as a key: such a document is not an object of Kubernetes.
-    let converted = |object: manifests::ManifestObject| {
+    let converted = |object: ManifestObject| {
         let place = object.place;
         serde_json::to_value(object.value).ok().map(|object| AppliedObject { object, place })
     };

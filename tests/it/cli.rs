@@ -512,7 +512,7 @@ fn each_mistake_has_one_clear_error_and_changes_nothing() {
     let policy =
         file("audit.yaml", "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n  - level: Everything\n");
     insta::assert_snapshot!(mistake(&["--set", &format!("audit_policy_file={policy}")]), @r#"
-    error: SITE/audit.yaml:4:12: "Everything" is no level
+    error: SITE/audit.yaml:4:12: rules[0].level: Unsupported value: "Everything": supported values: "None", "Metadata", "Request", "RequestResponse"
      help: write one of None, Metadata, Request, RequestResponse
     [exit 65]
     "#);

@@ -2,6 +2,7 @@
 
 mod ansible;
 mod apiserver_start;
+mod architecture;
 mod baseline;
 mod beds;
 mod carriers;

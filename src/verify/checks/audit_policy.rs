@@ -6,9 +6,8 @@
 use super::flag;
 use super::flag_file::FlagFile;
 use crate::error::{Place, Result};
-use crate::kubernetes::object::{self, ObjectFile};
-use crate::kubernetes::yaml::YamlNode;
-use crate::preflight::audit;
+use crate::kubernetes::audit_policy::{self, AuditLevel, AuditPolicy, AuditResources, AuditRule};
+use crate::kubernetes::object::Position;
 use crate::verify::evidence::Evidence;
 use crate::verify::facts::NodeFacts;
 use crate::verify::must::Must;
@@ -74,8 +73,8 @@ const CONCERNS: [ApiRequest; 10] = [
 ];
 
 /// The policy that the API server reads.
-struct AuditPolicy {
-    document: ObjectFile,
+struct FoundPolicy {
+    policy: AuditPolicy,
     file: String,
     /// Evidence of the flag that names the file.
     flag: Vec<Evidence>,
@@ -84,23 +83,22 @@ struct AuditPolicy {
 /// Checks that there is an audit policy that records requests, and a log or webhook for its events (3.2.1).
 pub(super) fn check_policy(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
     let expected = "the API server has an audit policy that records, and a log for it";
-    let policy = match find(facts, expected)? {
-        Ok(policy) => policy,
+    let found = match find(facts, expected)? {
+        Ok(found) => found,
         Err(result) => return Ok(result),
     };
     let log = flag::check_by_name(facts, SERVER, "audit-log-path", Must::BeSet(true))?;
     let webhook = flag::check_by_name(facts, SERVER, "audit-webhook-config-file", Must::BeSet(true))?;
-    let root = &policy.document.root;
-    let records = audit::records(root, object::items(root, "rules"));
-    let mut evidence = policy.flag.clone();
-    let actual = if !records {
-        evidence.push(policy.evidence("no rule of it records anything", root));
+    let position = found.policy.position;
+    let mut evidence = found.flag.clone();
+    let actual = if !found.policy.records() {
+        evidence.push(found.evidence("no rule of it records anything", position));
         "the policy records nothing"
     } else if log.outcome != RuleOutcome::Met && webhook.outcome != RuleOutcome::Met {
         evidence.extend(log.evidence.clone());
         "the policy has no log"
     } else {
-        evidence.push(policy.evidence(&format!("it has {} rules", rules(root).count()), root));
+        evidence.push(found.evidence(&format!("it has {} rules", found.policy.rules.len()), position));
         evidence.extend(if log.outcome == RuleOutcome::Met { log.evidence } else { webhook.evidence });
         return Ok(RuleResult::met(true, expected, "a policy that records, and a log", evidence));
     };
@@ -110,44 +108,44 @@ pub(super) fn check_policy(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<Rul
 /// Checks that the policy records the key security concerns, and no secrets (3.2.2).
 pub(super) fn check_coverage(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
     let expected = "metadata of every request for Secrets, ConfigMaps and TokenReviews, and no bodies of them; of every change of Pods and Deployments; of exec, attach, portforward and proxy";
-    let policy = match find(facts, expected)? {
-        Ok(policy) => policy,
+    let found = match find(facts, expected)? {
+        Ok(found) => found,
         Err(result) => return Ok(result),
     };
-    let root = &policy.document.root;
-    let (mut gaps, mut evidence) = (Vec::new(), policy.flag.clone());
+    let policy = &found.policy;
+    let (mut gaps, mut evidence) = (Vec::new(), found.flag.clone());
     for request in &CONCERNS {
         let name = [request.resource, request.subresource].join("/");
         let name = name.trim_end_matches('/');
-        let decided: Vec<(&str, Option<&YamlNode>)> = request
+        let decided: Vec<(&str, Option<&AuditRule>)> = request
             .verbs
             .iter()
-            .map(|verb| (*verb, rules(root).find(|rule| matches_request(rule, request, verb))))
+            .map(|verb| (*verb, policy.rules.iter().find(|rule| matches_request(rule, request, verb))))
             .collect();
         let is_unrecorded =
-            |(_, rule): &&(&str, Option<&YamlNode>)| rule.is_none_or(|rule| !audit::is_recorded(root, rule));
+            |(_, rule): &&(&str, Option<&AuditRule>)| rule.is_none_or(|rule| !policy.is_recorded(rule));
         let unrecorded: Vec<_> = decided.iter().filter(is_unrecorded).collect();
         if let Some((_, rule)) = unrecorded.first() {
             let verbs: Vec<&str> = unrecorded.iter().map(|(verb, _)| *verb).collect();
             gaps.push(format!("{name} ({})", verbs.join(", ")));
-            evidence.push(
-                policy.evidence(
-                    &format!("{} of {name} is not recorded", verbs.join(", ")),
-                    rule.unwrap_or(root),
-                ),
-            );
+            evidence.push(found.evidence(
+                &format!("{} of {name} is not recorded", verbs.join(", ")),
+                rule.map_or(policy.position, |rule| rule.position),
+            ));
         }
-        let has_body = |(_, rule): &&(&str, Option<&YamlNode>)| {
-            rule.is_some_and(|rule| object::text(rule, "level").starts_with("Request"))
+        let has_body = |(_, rule): &&(&str, Option<&AuditRule>)| {
+            rule.is_some_and(|rule| rule.level >= AuditLevel::Request)
         };
         if let (true, Some((_, Some(rule)))) = (request.secret, decided.iter().find(has_body)) {
             gaps.push(format!("bodies of {name} go into the log"));
-            evidence.push(policy.evidence(&format!("{name} is recorded with its body"), rule));
+            evidence.push(found.evidence(&format!("{name} is recorded with its body"), rule.position));
         }
     }
     if gaps.is_empty() {
-        evidence
-            .push(policy.evidence(&format!("all {} kinds of requests are recorded", CONCERNS.len()), root));
+        evidence.push(
+            found
+                .evidence(&format!("all {} kinds of requests are recorded", CONCERNS.len()), policy.position),
+        );
         return Ok(RuleResult::met(true, expected, "all of it is recorded", evidence));
     }
     Ok(RuleResult::met(
@@ -159,17 +157,13 @@ pub(super) fn check_coverage(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<R
 }
 
 /// Finds the policy that the API server reads; without one, returns the result of the check.
-fn find(facts: &NodeFacts<'_>, expected: &str) -> Result<std::result::Result<AuditPolicy, RuleResult>> {
+fn find(facts: &NodeFacts<'_>, expected: &str) -> Result<std::result::Result<FoundPolicy, RuleResult>> {
     let (path, bytes, flag) = match FlagFile::read(facts, SERVER, "audit-policy-file", expected)? {
         FlagFile::Found { path, bytes, evidence } => (path, bytes, evidence),
         FlagFile::Missing(result) => return Ok(Err(result)),
     };
-    let usable = |document| match audit::refusal(&facts.node, &path, &document) {
-        None => Ok(document),
-        Some(fault) => Err(fault),
-    };
-    match ObjectFile::read(&bytes).and_then(usable) {
-        Ok(document) => Ok(Ok(AuditPolicy { document, file: path.to_string(), flag })),
+    match audit_policy::read(&bytes, facts.node.minor).map_err(|refusal| refusal.fault) {
+        Ok(policy) => Ok(Ok(FoundPolicy { policy, file: path.to_string(), flag })),
         Err(fault) => {
             let place = Place { file: path.to_string(), position: Some(fault.position) };
             let evidence = vec![Evidence { text: fault.message, place: Some(place) }];
@@ -178,50 +172,41 @@ fn find(facts: &NodeFacts<'_>, expected: &str) -> Result<std::result::Result<Aud
     }
 }
 
-impl AuditPolicy {
-    fn evidence(&self, text: &str, node: &YamlNode) -> Evidence {
-        Evidence {
-            text: text.to_owned(),
-            place: Some(Place { file: self.file.clone(), position: Some(node.position) }),
-        }
+impl FoundPolicy {
+    fn evidence(&self, text: &str, position: Position) -> Evidence {
+        let place = Place { file: self.file.clone(), position: Some(position) };
+        Evidence { text: text.to_owned(), place: Some(place) }
     }
-}
-
-fn rules(root: &YamlNode) -> impl Iterator<Item = &YamlNode> {
-    object::items(root, "rules").iter()
 }
 
 /// Tells whether a rule matches a request of a user who is in no special group, in any namespace.
-fn matches_request(rule: &YamlNode, request: &ApiRequest, verb: &str) -> bool {
-    let has =
-        |name: &str, word: &str| object::items(rule, name).iter().any(|item| object::content(item) == word);
-    let given = |name: &str| !object::items(rule, name).is_empty();
+fn matches_request(rule: &AuditRule, request: &ApiRequest, verb: &str) -> bool {
+    let has = |names: &[String], name: &str| names.iter().any(|known| known == name);
     // A list of all namespaces and a request for a cluster-scoped kind name no namespace.
     let has_no_namespace = verb == "list" || request.resource == "tokenreviews";
-    if given("users")
-        || (given("namespaces") && !(has_no_namespace && has("namespaces", "")))
-        || (given("userGroups") && !has("userGroups", "system:authenticated"))
+    if !rule.users.is_empty()
+        || (!rule.namespaces.is_empty() && !(has_no_namespace && has(&rule.namespaces, "")))
+        || (!rule.user_groups.is_empty() && !has(&rule.user_groups, "system:authenticated"))
     {
         return false;
     }
-    if given("verbs") && !has("verbs", verb) && !has("verbs", "*") {
+    let has_verb = |name: &str| rule.verbs.iter().any(|known| known.value == name);
+    if !rule.verbs.is_empty() && !has_verb(verb) && !has_verb("*") {
         return false;
     }
-    if !given("resources") {
-        return !given("nonResourceURLs");
+    if rule.resources.is_empty() {
+        return rule.non_resource_urls.is_empty();
     }
-    object::items(rule, "resources").iter().any(|group| matches_group(group, request))
+    rule.resources.iter().any(|group| matches_group(group, request))
 }
 
-fn matches_group(group: &YamlNode, request: &ApiRequest) -> bool {
+fn matches_group(group: &AuditResources, request: &ApiRequest) -> bool {
     // Since 1.36 `*` matches every group.
-    let name = object::text(group, "group");
-    if !(name == request.group || name == "*") || !object::items(group, "resourceNames").is_empty() {
+    if !(group.group == request.group || group.group == "*") || !group.resource_names.is_empty() {
         return false;
     }
-    let resources = object::items(group, "resources");
-    resources.is_empty()
-        || resources.iter().map(object::content).any(|pattern| {
+    group.resources.is_empty()
+        || group.resources.iter().any(|pattern| {
             let (resource, subresource) = pattern.split_once('/').unwrap_or((pattern, ""));
             match (resource, subresource) {
                 ("*", "") => true,

@@ -3,7 +3,6 @@
 use super::flag;
 use super::flag_file::FlagFile;
 use crate::error::{Place, Result};
-use crate::kubernetes::object::{self, ObjectFile};
 use crate::preflight::encryption;
 use crate::verify::evidence::Evidence;
 use crate::verify::facts::NodeFacts;
@@ -14,7 +13,6 @@ const SERVER: &str = "kube-apiserver";
 const FLAG: &str = "encryption-provider-config";
 /// The suitable providers. aesgcm is not: its keys have to be rotated far more often than K3s rotates them.
 const SUITABLE: [&str; 3] = ["aescbc", "kms", "secretbox"];
-const PROVIDERS: [&str; 5] = ["aescbc", "aesgcm", "identity", "kms", "secretbox"];
 
 /// Checks that the API server encrypts Secrets.
 pub(super) fn check_enabled(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
@@ -51,27 +49,23 @@ fn check(facts: &NodeFacts<'_>, expected: &str, is_suitable: fn(&str) -> bool) -
         FlagFile::Missing(result) => return Ok(result),
     };
     let place = |position| Some(Place { file: path.to_string(), position: Some(position) });
-    let refused = encryption::refusal(&facts.node, facts.flags(SERVER).flags, &bytes);
-    let document = match refused.map_or_else(|| ObjectFile::read(&bytes), Err) {
-        Ok(document) => document,
+    let config = match encryption::read_with(&facts.node, facts.flags(SERVER).flags, &bytes) {
+        Ok(config) => config,
         Err(fault) => {
             evidence.push(Evidence { text: fault.message, place: place(fault.position) });
             return Ok(RuleResult::met(false, expected, "the API server refuses it", evidence));
         }
     };
-    let covers_secrets = |resources: &str| matches!(resources, "secrets" | "secrets." | "*." | "*.*");
-    let group = object::items(&document.root, "resources")
-        .iter()
-        .find(|group| object::items(group, "resources").iter().map(object::content).any(covers_secrets));
-    let provider = group.and_then(|group| object::items(group, "providers").first());
-    let Some(provider) = provider else {
+    let covers_secrets = |name: &String| matches!(name.as_str(), "secrets" | "secrets." | "*." | "*.*");
+    let group = config.resources.iter().find(|group| group.resources.iter().any(covers_secrets));
+    let Some(provider) = group.and_then(|group| group.providers.first()) else {
         evidence.push(Evidence { text: "it says nothing of Secrets".to_owned(), place: place((1, 1)) });
         return Ok(RuleResult::met(false, expected, "no provider for Secrets", evidence));
     };
-    let name = PROVIDERS.into_iter().find(|name| object::field(provider, name).is_some()).unwrap_or("none");
+    let name = provider.name;
     evidence.push(Evidence {
         text: format!("the first provider of Secrets is {name}"),
         place: place(provider.position),
     });
-    Ok(RuleResult::met(is_suitable(name) && name != "none", expected, name, evidence))
+    Ok(RuleResult::met(is_suitable(name), expected, name, evidence))
 }

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::pod_check::{PodSecurityCheck, PodSecurityLevel, ROOT, ROOT_IN_USER_NAMESPACES};
 use crate::error::{Place, Result};
-use crate::kubernetes::object::{self, ObjectFile};
-use crate::preflight::admission::PodSecurity;
+use crate::kubernetes::object::Located;
+use crate::preflight::pod_security::PodSecurity;
 use crate::verify::applied::AppliedObject;
 use crate::verify::cluster::{ObjectKind, label, name};
 use crate::verify::evidence::{Evidence, list_names};
@@ -176,7 +176,7 @@ fn labelled_namespaces(facts: &NodeFacts<'_>) -> Result<Vec<LabelledNamespace>> 
 
 /// Reads the defaults and the exemptions.
 fn configured(facts: &NodeFacts<'_>, security: &PodSecurity) -> PodSecurityDefaults {
-    let Some((path, document)) = &security.configuration else {
+    let Some((path, config)) = &security.configuration else {
         let text = "nothing configures PodSecurity: Kubernetes admits any pod by default".to_owned();
         let place =
             facts.place_of(SERVER, "admission-control-config-file").unwrap_or_else(NodeFacts::drop_in);
@@ -188,35 +188,33 @@ fn configured(facts: &NodeFacts<'_>, security: &PodSecurity) -> PodSecurityDefau
             for_anybody: Vec::new(),
         };
     };
-    let root = &document.root;
-    let defaults = object::field(root, "defaults");
-    let text_of = |name| defaults.map_or("", |defaults| object::text(defaults, name));
-    let level = match text_of("enforce") {
+    let level = match config.enforce.as_str() {
         "" => PodSecurityLevel::Privileged,
         level => PodSecurityLevel::parse(level),
     };
-    let enforced = EnforcedLevel { level, minor: version_minor(text_of("enforce-version")) };
-    let position = defaults.map_or(root.position, |defaults| object::place(defaults, "enforce"));
+    let enforced = EnforcedLevel { level, minor: version_minor(&config.enforce_version) };
     let at = |position| Some(Place { file: path.to_string(), position: Some(position) });
-    let mut evidence =
-        vec![Evidence { text: format!("defaults.enforce is {}", enforced.describe()), place: at(position) }];
-    let (mut namespaces, mut exempt, mut for_anybody) = (Vec::new(), Vec::new(), Vec::new());
-    for (field, word) in [("namespaces", ""), ("usernames", "user"), ("runtimeClasses", "runtime class")] {
-        let (names, position) = exemptions(document, field);
+    let mut evidence = vec![Evidence {
+        text: format!("defaults.enforce is {}", enforced.describe()),
+        place: at(config.enforce_position),
+    }];
+    let (mut exempt, mut for_anybody) = (Vec::new(), Vec::new());
+    let exemptions = [
+        ("namespaces", None, &config.namespaces),
+        ("usernames", Some("user"), &config.usernames),
+        ("runtimeClasses", Some("runtime class"), &config.runtime_classes),
+    ];
+    for (field, word, Located { value: names, position }) in exemptions {
         if names.is_empty() {
             continue;
         }
-        let reason = if names == [SYSTEM] { ", as K3s' own pods need it" } else { "" };
-        let text = format!("exemptions.{field} has {}{reason}", list_names(&names));
-        evidence.push(Evidence { text, place: at(position) });
+        let reason = if *names == [SYSTEM] { ", as K3s' own pods need it" } else { "" };
+        let text = format!("exemptions.{field} has {}{reason}", list_names(names));
+        evidence.push(Evidence { text, place: at(*position) });
+        let Some(word) = word else { continue };
         let is_for_anybody = |name: &&String| field == "runtimeClasses" || name.starts_with(CONTROLLERS);
-        if field != "namespaces" {
-            for_anybody.extend(names.iter().filter(is_for_anybody).cloned());
-        }
-        match word {
-            "" => namespaces = names,
-            word => exempt.push(format!("the {word} {}", list_names(&names))),
-        }
+        for_anybody.extend(names.iter().filter(is_for_anybody).cloned());
+        exempt.push(format!("the {word} {}", list_names(names)));
     }
     if !for_anybody.is_empty() {
         evidence.push(Evidence::without_place(format!(
@@ -224,13 +222,6 @@ fn configured(facts: &NodeFacts<'_>, security: &PodSecurity) -> PodSecurityDefau
             list_names(&for_anybody)
         )));
     }
+    let namespaces = config.namespaces.value.clone();
     PodSecurityDefaults { enforced, namespaces, evidence, exempt, for_anybody }
-}
-
-fn exemptions(document: &ObjectFile, field: &str) -> (Vec<String>, (usize, usize)) {
-    let Some(exemptions) = object::field(&document.root, "exemptions") else {
-        return (Vec::new(), document.root.position);
-    };
-    let names = object::items(exemptions, field).iter().map(|item| object::content(item).to_owned());
-    (names.collect(), object::place(exemptions, field))
 }

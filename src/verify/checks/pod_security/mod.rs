@@ -7,7 +7,7 @@ mod policies;
 mod policy_spec;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::preflight::admission as preflight_admission;
+use crate::preflight::pod_security::PodSecurity;
 use crate::verify::facts::{FlagOrigin, NodeFacts};
 use crate::verify::rule_result::{RuleOutcome, RuleResult};
 
@@ -22,7 +22,7 @@ pub(super) fn check(facts: &NodeFacts<'_>, about: Option<&str>) -> Result<RuleRe
     if let (Err(error), false) = (&facts.node.effective, matches!(flags.origin, FlagOrigin::Logged(_))) {
         return Ok(RuleResult::failed(error));
     }
-    let security = preflight_admission::pod_security(&facts.node, flags.flags)?;
+    let security = PodSecurity::of(&facts.node, flags.flags)?;
     let mut result = admission::check(facts, pods, &security)?;
     if security.policies && result.outcome != RuleOutcome::Met {
         let policies = policies::check(facts, pods)?;

@@ -1,0 +1,192 @@
+//! The manifests below `server/manifests`, as K3s' deploy controller reads them.
+//!
+//! Source: pkg/deploy/controller.go of K3s. A file with a document that is no object is not applied at all; an object
+//! that cannot be made is tried again every 15 s.
+
+use serde_yaml::Value;
+
+use super::NodeConfig;
+use crate::error::{ErrorKind, Place, Result};
+use crate::node::{PathState, RootedPath};
+
+/// Deepest directory below `manifests` that is looked at.
+const MAX_DEPTH: usize = 16;
+
+/// The manifests of a node.
+#[derive(Debug, Default)]
+pub struct Manifests {
+    /// The objects that K3s applies, in order.
+    pub objects: Vec<ManifestObject>,
+    /// What K3s does not apply.
+    pub faults: Vec<ManifestFault>,
+}
+
+/// An object of a manifest.
+#[derive(Debug)]
+pub struct ManifestObject {
+    /// The object.
+    pub value: Value,
+    /// Where it begins.
+    pub place: Place,
+}
+
+/// A manifest of which K3s applies nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestFault {
+    /// What is wrong with it.
+    pub kind: ManifestFaultKind,
+    /// What is wrong, in words.
+    pub message: String,
+    /// Where.
+    pub place: Place,
+}
+
+/// What is wrong with a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ManifestFaultKind {
+    /// A symlink to nothing: the walk over the directory fails on it every time, so K3s applies no manifest at all.
+    DanglingLink,
+    /// The file cannot be read here, so what K3s makes of it is unknown.
+    NotRead,
+    /// A document of the file is no object.
+    Document,
+}
+
+impl ManifestFault {
+    fn new(kind: ManifestFaultKind, message: impl Into<String>, place: Place) -> Self {
+        Self { kind, message: message.into(), place }
+    }
+}
+
+impl Manifests {
+    /// Reads the manifests of a node.
+    ///
+    /// # Errors
+    /// A directory that cannot be read, or a file without the right to.
+    pub fn read(node: &NodeConfig<'_>) -> Result<Self> {
+        let mut manifests = Self::default();
+        for path in files(node, &node.data_dir.join("server/manifests"), 0)? {
+            let place = Place { file: path.to_string(), position: None };
+            if !node.root.exists(&path) {
+                let message =
+                    "this is a symlink to nothing: K3s applies no manifest at all as long as it is there";
+                let kind = ManifestFaultKind::DanglingLink;
+                manifests.faults.push(ManifestFault::new(kind, message, place));
+                continue;
+            }
+            let bytes = match node.root.read(&path) {
+                Err(error) if error.kind() != ErrorKind::NotPermitted => {
+                    let kind = ManifestFaultKind::NotRead;
+                    manifests.faults.push(ManifestFault::new(kind, error.to_string(), place));
+                    continue;
+                }
+                other => other?.unwrap_or_default(),
+            };
+            match read(&path, &bytes) {
+                Ok(objects) => manifests.objects.extend(objects),
+                Err((message, place)) => {
+                    let message = format!("{message}: K3s applies nothing of this file");
+                    manifests.faults.push(ManifestFault::new(ManifestFaultKind::Document, message, place));
+                }
+            }
+        }
+        Ok(manifests)
+    }
+}
+
+/// Tells whether K3s' key `disable` names a manifest, by its name without its ending, or a directory that holds it: K3s
+/// then deletes it, be it the user's (`shouldDisableFile`). `path` is relative to `manifests`.
+#[must_use]
+pub fn is_disabled(node: &NodeConfig<'_>, path: &str) -> bool {
+    let Some(values) = node.effective.as_ref().ok().and_then(|effective| effective.values.get("disable"))
+    else {
+        return false;
+    };
+    let disables: Vec<&str> = values.items.iter().flat_map(|item| item.split(',')).map(str::trim).collect();
+    let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
+    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+    let folders = folder.match_indices('/').map(|(at, _)| &folder[..at]).chain([folder]);
+    disables.contains(&stem)
+        || folders.filter(|folder| !folder.is_empty()).any(|folder| disables.contains(&folder))
+}
+
+/// Lists the files that the controller takes, in its order: hidden ones and those with a `.skip` beside are left out.
+fn files(node: &NodeConfig<'_>, folder: &RootedPath, depth: usize) -> Result<Vec<RootedPath>> {
+    let mut found = Vec::new();
+    let names = node.root.list(folder)?;
+    for name in &names {
+        let Some(name) = name.to_str().filter(|name| !name.starts_with('.') && !name.contains('\n')) else {
+            continue;
+        };
+        let path = folder.join(name);
+        let lower = name.to_ascii_lowercase();
+        if node.root.is_directory(&path) {
+            if depth < MAX_DEPTH {
+                found.extend(files(node, &path, depth + 1)?);
+            }
+        } else if [".yaml", ".yml", ".json"].iter().any(|end| lower.ends_with(end))
+            && !names.iter().any(|other| other.to_str() == Some(&format!("{name}.skip")))
+            && !matches!(node.root.look(&path)?, PathState::Other)
+        {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+/// Reads the documents of a file, each an object, or a list of objects.
+fn read(path: &RootedPath, bytes: &[u8]) -> std::result::Result<Vec<ManifestObject>, (String, Place)> {
+    let text = String::from_utf8_lossy(bytes);
+    let text = text.trim_start_matches('\u{feff}');
+    let at = |line| Place { file: path.to_string(), position: Some((line, 1)) };
+    let mut objects = Vec::new();
+    for (line, document) in documents(text) {
+        let parsed: std::result::Result<Value, _> = serde_yaml::from_str(document);
+        // The controller takes the last of two equal keys; this reader takes neither.
+        if matches!(&parsed, Err(error) if error.to_string().contains("duplicate entry")) {
+            continue;
+        }
+        let value = parsed.map_err(|error| {
+            let inside = error.location().map_or(0, |location| location.line().saturating_sub(1));
+            (format!("this is no YAML ({error})"), at(line + inside))
+        })?;
+        if value.is_null() || value.as_mapping().is_some_and(serde_yaml::Mapping::is_empty) {
+            continue;
+        }
+        let text_of = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
+        if text_of("apiVersion").is_empty() || text_of("kind").is_empty() {
+            return Err(("this document has no apiVersion or no kind".to_owned(), at(line)));
+        }
+        match value.get("items").and_then(Value::as_sequence) {
+            Some(items) if text_of("kind").ends_with("List") => {
+                let object = |item: &Value| ManifestObject { value: item.clone(), place: at(line) };
+                objects.extend(items.iter().map(object));
+            }
+            _ => objects.push(ManifestObject { value, place: at(line) }),
+        }
+    }
+    Ok(objects)
+}
+
+/// Splits a file at the lines that begin a document; with the line at which each begins.
+fn documents(text: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    let (mut begin, mut first_line, mut at) = (0, 1, 0);
+    for (index, line) in text.split_inclusive('\n').enumerate() {
+        if line.trim_end() == "---" || line.starts_with("--- ") {
+            found.push((first_line, &text[begin..at]));
+            (begin, first_line) = (at + line.len().min(3), index + 1);
+        }
+        at += line.len();
+    }
+    found.push((first_line, &text[begin..]));
+    let first_of = |(line, text): (usize, &str)| {
+        let blank = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
+        line + text.lines().take_while(blank).count()
+    };
+    found
+        .into_iter()
+        .map(|(line, text)| (first_of((line, text)), (line, text)))
+        .map(|(first, (_, text))| (first, text))
+        .collect()
+}

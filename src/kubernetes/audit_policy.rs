@@ -1,0 +1,332 @@
+//! The audit policy that the API server's flag `audit-policy-file` names.
+//!
+//! Source: pkg/audit/policy/reader.go, pkg/apis/audit/validation and pkg/audit/policy/checker.go of k8s.io/apiserver.
+
+use super::object::Fault;
+use super::object::{self, FieldType, Located, METADATA, ObjectFile, Position, Refusal, STRINGS};
+use super::yaml::YamlNode;
+use crate::version::KubernetesMinor;
+
+/// The levels of a rule (`Level` in pkg/apis/audit/v1/types.go).
+pub const LEVELS: [(&str, AuditLevel); 4] = [
+    ("None", AuditLevel::None),
+    ("Metadata", AuditLevel::Metadata),
+    ("Request", AuditLevel::Request),
+    ("RequestResponse", AuditLevel::RequestResponse),
+];
+/// The stages of a request (`Stage` in pkg/apis/audit/v1/types.go).
+pub const STAGES: [&str; 4] = ["RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"];
+/// The stages that every request has: `ResponseStarted` is only of long-running ones, `Panic` of none that goes well.
+const STAGES_OF_EVERY_REQUEST: [&str; 2] = ["RequestReceived", "ResponseComplete"];
+/// The verbs of a request for a resource (pkg/endpoints/request/requestinfo.go), and the HTTP methods of any other
+/// request, in lower case.
+pub const VERBS: [&str; 15] = [
+    "get",
+    "list",
+    "watch",
+    "create",
+    "update",
+    "patch",
+    "delete",
+    "deletecollection",
+    "proxy",
+    "connect",
+    "head",
+    "post",
+    "put",
+    "options",
+    "trace",
+];
+/// The first minor whose rules may name every API group as `*` (k8s.io/apiserver v0.36, validation.go).
+const EVERY_GROUP_FROM: &str = "1.36";
+/// API versions of a policy, with the last minor that decodes them.
+const VERSIONS: [(&str, Option<&str>); 3] = [
+    ("audit.k8s.io/v1", None),
+    ("audit.k8s.io/v1beta1", Some("1.23")),
+    ("audit.k8s.io/v1alpha1", Some("1.23")),
+];
+
+const POLICY: FieldType = FieldType::Object(&[
+    ("apiVersion", FieldType::String),
+    ("kind", FieldType::String),
+    ("metadata", METADATA),
+    ("rules", FieldType::List(&RULE)),
+    ("omitStages", STRINGS),
+    ("omitManagedFields", FieldType::Bool),
+]);
+const RULE: FieldType = FieldType::Object(&[
+    ("level", FieldType::String),
+    ("users", STRINGS),
+    ("userGroups", STRINGS),
+    ("verbs", STRINGS),
+    ("resources", FieldType::List(&GROUP)),
+    ("namespaces", STRINGS),
+    ("nonResourceURLs", STRINGS),
+    ("omitStages", STRINGS),
+    ("omitManagedFields", FieldType::Bool),
+]);
+const GROUP: FieldType =
+    FieldType::Object(&[("group", FieldType::String), ("resources", STRINGS), ("resourceNames", STRINGS)]);
+
+/// A policy that the API server accepts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuditPolicy {
+    /// The rules, in order: the first that matches a request decides.
+    pub rules: Vec<AuditRule>,
+    /// Stages that no rule records.
+    pub omit_stages: Vec<String>,
+    /// Where the policy stands.
+    pub position: Position,
+    /// Where its rules stand.
+    pub rules_position: Position,
+    /// Fields that are unknown or there twice: the API server warns of them and drops them.
+    pub dropped: Vec<Fault>,
+    /// Where a second document begins, which is not read.
+    pub further: Option<Position>,
+}
+
+/// A rule of a policy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuditRule {
+    /// How much of a request is recorded.
+    pub level: AuditLevel,
+    /// The users that it matches; empty: all.
+    pub users: Vec<String>,
+    /// The groups that it matches; empty: all.
+    pub user_groups: Vec<String>,
+    /// The verbs that it matches; empty: all.
+    pub verbs: Vec<Located<String>>,
+    /// The resources that it matches; empty: all, unless it has URLs.
+    pub resources: Vec<AuditResources>,
+    /// The namespaces that it matches; empty: all.
+    pub namespaces: Vec<String>,
+    /// The URLs that it matches.
+    pub non_resource_urls: Vec<String>,
+    /// Stages that it does not record.
+    pub omit_stages: Vec<String>,
+    /// Where it stands.
+    pub position: Position,
+}
+
+/// Resources of one API group (`GroupResources`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditResources {
+    /// The API group; empty for the core group.
+    pub group: String,
+    /// The resources; empty: all of the group.
+    pub resources: Vec<String>,
+    /// The names of objects; empty: all.
+    pub resource_names: Vec<String>,
+}
+
+/// How much of a request is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AuditLevel {
+    /// Nothing.
+    None,
+    /// Its metadata.
+    Metadata,
+    /// Its body too.
+    Request,
+    /// The body of the response too.
+    RequestResponse,
+}
+
+/// Why the API server refuses a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditRefusal {
+    /// It is no YAML or JSON.
+    Syntax,
+    /// A field has the wrong type.
+    Decoding,
+    /// Its API version or kind is another.
+    Version,
+    /// The level of a rule.
+    Level,
+    /// A URL of a rule, or a rule with resources and URLs.
+    Url,
+    /// An API group of a rule.
+    Group,
+    /// A stage.
+    Stage,
+    /// It has no rules.
+    NoRules,
+}
+
+type Validated<T = ()> = Result<T, Refusal<AuditRefusal>>;
+
+/// Returns the API versions of a policy that the API server of a minor decodes, the current one first.
+#[must_use]
+pub fn versions(minor: KubernetesMinor) -> Vec<&'static str> {
+    let is_known = |last: Option<&str>| last.is_none_or(|last| minor.is_until(last));
+    VERSIONS.iter().filter(|(_, last)| is_known(*last)).map(|(version, _)| *version).collect()
+}
+
+/// Reads a policy as the API server of a minor reads it.
+///
+/// # Errors
+/// Why the API server refuses it.
+pub fn read(bytes: &[u8], minor: KubernetesMinor) -> Validated<AuditPolicy> {
+    let document = ObjectFile::read(bytes).map_err(Refusal::of(AuditRefusal::Syntax))?;
+    check_version(&document, minor)?;
+    let dropped = document.decode(&POLICY).map_err(Refusal::of(AuditRefusal::Decoding))?;
+    let root = &document.root;
+    check_stages(root, "omitStages")?;
+    let mut rules = Vec::new();
+    for (index, rule) in object::items(root, "rules").iter().enumerate() {
+        rules.push(read_rule(rule, &format!("rules[{index}]"), minor)?);
+    }
+    let rules_position = object::place(root, "rules");
+    if rules.is_empty() {
+        return Err(Refusal::new(
+            AuditRefusal::NoRules,
+            rules_position,
+            "loaded illegal policy with 0 rules",
+        ));
+    }
+    Ok(AuditPolicy {
+        rules,
+        omit_stages: object::texts(root, "omitStages"),
+        position: root.position,
+        rules_position,
+        dropped,
+        further: document.further,
+    })
+}
+
+fn check_version(document: &ObjectFile, minor: KubernetesMinor) -> Validated {
+    let (version, kind) = document.kind().map_err(Refusal::of(AuditRefusal::Decoding))?;
+    let is_policy = matches!(kind.as_str(), "" | "Policy");
+    let message = if is_policy && matches!(version.as_str(), "" | "/" | "audit.k8s.io/") {
+        "unknown group version field audit.k8s.io/__internal, Kind=Policy in policy".to_owned()
+    } else if is_policy && versions(minor).contains(&version.as_str()) {
+        return Ok(());
+    } else {
+        format!("failed decoding: no kind {kind:?} is registered for version {version:?}")
+    };
+    Err(Refusal::new(AuditRefusal::Version, object::place(&document.root, "apiVersion"), message))
+}
+
+/// Reads a rule with the checks of `validatePolicyRule`, in their order.
+fn read_rule(rule: &YamlNode, path: &str, minor: KubernetesMinor) -> Validated<AuditRule> {
+    let text = object::text(rule, "level");
+    let Some((_, level)) = LEVELS.iter().find(|(name, _)| *name == text) else {
+        let message = if text.is_empty() {
+            format!("{path}.level: Required value")
+        } else {
+            let names = LEVELS.map(|(name, _)| format!("{name:?}")).join(", ");
+            format!("{path}.level: Unsupported value: {text:?}: supported values: {names}")
+        };
+        return Err(Refusal::new(AuditRefusal::Level, object::place(rule, "level"), message));
+    };
+    let urls = object::items(rule, "nonResourceURLs");
+    for (number, url) in urls.iter().enumerate() {
+        check_url(url, &format!("{path}.nonResourceURLs[{number}]"))?;
+    }
+    let groups = object::items(rule, "resources");
+    for group in groups {
+        check_group(group, path, minor)?;
+    }
+    check_stages(rule, &format!("{path}.omitStages"))?;
+    let namespaces = object::texts(rule, "namespaces");
+    if !urls.is_empty() && !(groups.is_empty() && namespaces.is_empty()) {
+        let message = format!(
+            "{path}.nonResourceURLs: Invalid value: rules cannot apply to both regular resources and non-resource URLs"
+        );
+        return Err(Refusal::new(AuditRefusal::Url, object::place(rule, "nonResourceURLs"), message));
+    }
+    let resources = |group: &YamlNode| AuditResources {
+        group: object::text(group, "group").to_owned(),
+        resources: object::texts(group, "resources"),
+        resource_names: object::texts(group, "resourceNames"),
+    };
+    Ok(AuditRule {
+        level: *level,
+        users: object::texts(rule, "users"),
+        user_groups: object::texts(rule, "userGroups"),
+        verbs: object::located(rule, "verbs"),
+        resources: groups.iter().map(resources).collect(),
+        namespaces,
+        non_resource_urls: object::texts(rule, "nonResourceURLs"),
+        omit_stages: object::texts(rule, "omitStages"),
+        position: rule.position,
+    })
+}
+
+fn check_stages(node: &YamlNode, path: &str) -> Validated {
+    for (index, stage) in object::items(node, "omitStages").iter().enumerate() {
+        let text = object::content(stage);
+        if !STAGES.contains(&text) {
+            let message =
+                format!("{path}[{index}]: Invalid value: {text:?}: allowed stages are {}", STAGES.join(","));
+            return Err(Refusal::new(AuditRefusal::Stage, stage.position, message));
+        }
+    }
+    Ok(())
+}
+
+fn check_url(url: &YamlNode, path: &str) -> Validated {
+    let text = object::content(url);
+    let wrong = if text == "*" {
+        return Ok(());
+    } else if !text.starts_with('/') {
+        "non-resource URL rules must begin with a '/' character"
+    } else if text.as_bytes().split_last().is_some_and(|(_, before)| before.contains(&b'*')) {
+        "non-resource URL wildcards '*' must be the final character of the rule"
+    } else {
+        return Ok(());
+    };
+    let message = format!("{path}: Invalid value: {text:?}: {wrong}");
+    Err(Refusal::new(AuditRefusal::Url, url.position, message))
+}
+
+fn check_group(group: &YamlNode, path: &str, minor: KubernetesMinor) -> Validated {
+    let refuse = |field: &str, message: String| {
+        Err(Refusal::new(AuditRefusal::Group, object::place(group, field), message))
+    };
+    let name = object::text(group, "group");
+    let is_every = name == "*" && minor.is_from(EVERY_GROUP_FROM);
+    if !name.is_empty() && !is_every && !object::is_subdomain(name) {
+        return refuse(
+            "group",
+            format!(
+                "{path}.resources.group: Invalid value: {name:?}: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character"
+            ),
+        );
+    }
+    let has = |field| !object::items(group, field).is_empty();
+    if has("resourceNames") && !has("resources") {
+        let why = "Invalid value: using resourceNames requires at least one resource";
+        return refuse("resourceNames", format!("{path}.resources.resourceNames: {why}"));
+    }
+    Ok(())
+}
+
+impl AuditPolicy {
+    /// Tells whether the policy records any request.
+    #[must_use]
+    pub fn records(&self) -> bool {
+        let last = self.rules.iter().position(AuditRule::matches_every_request);
+        self.rules.iter().take(last.map_or(usize::MAX, |last| last + 1)).any(|rule| self.is_recorded(rule))
+    }
+
+    /// Tells whether the requests that one of its rules decides are recorded, at a stage that every request has.
+    #[must_use]
+    pub fn is_recorded(&self, rule: &AuditRule) -> bool {
+        let omits = |stage: &str| {
+            [&self.omit_stages, &rule.omit_stages].into_iter().flatten().any(|omitted| omitted == stage)
+        };
+        rule.level != AuditLevel::None && STAGES_OF_EVERY_REQUEST.iter().any(|stage| !omits(stage))
+    }
+}
+
+impl AuditRule {
+    fn matches_every_request(&self) -> bool {
+        self.users.is_empty()
+            && self.user_groups.is_empty()
+            && self.verbs.is_empty()
+            && self.resources.is_empty()
+            && self.namespaces.is_empty()
+            && self.non_resource_urls.is_empty()
+    }
+}

@@ -1,0 +1,175 @@
+//! The configuration of the admission plugin PodSecurity. Every minor reads it strictly.
+//!
+//! Source: admission/api of k8s.io/pod-security-admission.
+
+use std::collections::HashSet;
+
+use super::object::{self, FieldType, Located, ObjectFile, Position, Refusal, STRINGS};
+use super::yaml::YamlNode;
+use crate::version::KubernetesMinor;
+
+const KIND: &str = "PodSecurityConfiguration";
+/// API versions, with the first minor that decodes them.
+const VERSIONS: [(&str, &str); 3] = [
+    ("pod-security.admission.config.k8s.io/v1", "1.25"),
+    ("pod-security.admission.config.k8s.io/v1beta1", "1.23"),
+    ("pod-security.admission.config.k8s.io/v1alpha1", "1.23"),
+];
+/// The levels of the Pod Security Standards (`Level` in api/constants.go).
+pub const LEVELS: [&str; 3] = ["privileged", "baseline", "restricted"];
+const MODES: [&str; 3] = ["enforce", "warn", "audit"];
+
+const CONFIGURATION: FieldType = FieldType::Object(&[
+    ("apiVersion", FieldType::String),
+    ("kind", FieldType::String),
+    ("defaults", DEFAULTS),
+    ("exemptions", EXEMPTIONS),
+]);
+const DEFAULTS: FieldType = FieldType::Object(&[
+    ("enforce", FieldType::String),
+    ("enforce-version", FieldType::String),
+    ("audit", FieldType::String),
+    ("audit-version", FieldType::String),
+    ("warn", FieldType::String),
+    ("warn-version", FieldType::String),
+]);
+const EXEMPTIONS: FieldType =
+    FieldType::Object(&[("usernames", STRINGS), ("namespaces", STRINGS), ("runtimeClasses", STRINGS)]);
+
+/// A configuration that the API server accepts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PodSecurityConfig {
+    /// The level that a namespace without a label enforces, empty for the default: privileged.
+    pub enforce: String,
+    /// The version of that level, empty for the default: latest.
+    pub enforce_version: String,
+    /// Where the level stands, or else the defaults or the configuration.
+    pub enforce_position: Position,
+    /// Users whose pods are exempt.
+    pub usernames: Located<Vec<String>>,
+    /// Namespaces whose pods are exempt.
+    pub namespaces: Located<Vec<String>>,
+    /// Runtime classes whose pods are exempt.
+    pub runtime_classes: Located<Vec<String>>,
+    /// Where the exemptions stand, or else the configuration.
+    pub exemptions_position: Position,
+    /// Where a second document begins, which is not read.
+    pub further: Option<Position>,
+}
+
+/// Why the API server refuses a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PodSecurityRefusal {
+    /// It is no YAML or JSON, or a field has the wrong type.
+    Syntax,
+    /// Its API version or kind is another.
+    Version,
+    /// A field is unknown or there twice.
+    Field,
+    /// A level, or the version of one.
+    Level,
+    /// An exemption.
+    Exemption,
+}
+
+type Validated<T = ()> = Result<T, Refusal<PodSecurityRefusal>>;
+
+/// Reads a configuration as the API server of a minor reads it.
+///
+/// # Errors
+/// Why the API server refuses it.
+pub fn read(document: &ObjectFile, minor: KubernetesMinor) -> Validated<PodSecurityConfig> {
+    let syntax = || Refusal::of(PodSecurityRefusal::Syntax);
+    let root = &document.root;
+    document.kind().map_err(syntax())?;
+    let decoded = VERSIONS.iter().filter(|(_, from)| minor.is_from(from));
+    let registered: Vec<(&str, &str)> = decoded.map(|(version, _)| (*version, KIND)).collect();
+    document.expect(&registered).map_err(Refusal::of(PodSecurityRefusal::Version))?;
+    let loose = document.decode(&CONFIGURATION).map_err(syntax())?;
+    if let Some(fault) = loose.first() {
+        let message = format!("strict decoding error: {}", fault.message);
+        return Err(Refusal::new(PodSecurityRefusal::Field, fault.position, message));
+    }
+    let defaults = object::field(root, "defaults");
+    let exemptions = object::field(root, "exemptions");
+    defaults.map_or(Ok(()), check_defaults)?;
+    exemptions.map_or(Ok(()), check_exemptions)?;
+    let level = |name| defaults.map_or_else(String::new, |defaults| object::text(defaults, name).to_owned());
+    let exempt = |name| Located {
+        value: exemptions.map_or_else(Vec::new, |exemptions| object::texts(exemptions, name)),
+        position: exemptions.map_or(root.position, |exemptions| object::place(exemptions, name)),
+    };
+    Ok(PodSecurityConfig {
+        enforce: level("enforce"),
+        enforce_version: level("enforce-version"),
+        enforce_position: defaults.map_or(root.position, |defaults| object::place(defaults, "enforce")),
+        usernames: exempt("usernames"),
+        namespaces: exempt("namespaces"),
+        runtime_classes: exempt("runtimeClasses"),
+        exemptions_position: exemptions.map_or(root.position, |exemptions| exemptions.position),
+        further: document.further,
+    })
+}
+
+fn check_defaults(defaults: &YamlNode) -> Validated {
+    let refuse = |name: &str, rule: &str, text: &str| {
+        let message = format!("PodSecurity configuration error: {name}: must be {rule}, not {text:?}");
+        Err(Refusal::new(PodSecurityRefusal::Level, object::place(defaults, name), message))
+    };
+    for mode in MODES {
+        let level = object::text(defaults, mode);
+        if !level.is_empty() && !LEVELS.contains(&level) {
+            return refuse(mode, &format!("one of {}", LEVELS.join(", ")), level);
+        }
+        let name = format!("{mode}-version");
+        let version = object::text(defaults, &name);
+        if !version.is_empty() && !is_version(version) {
+            return refuse(&name, "\"latest\" or \"v1.x\"", version);
+        }
+    }
+    Ok(())
+}
+
+/// Tells whether a text is a version of the Pod Security Standards (`ParseVersion` in api/helpers.go).
+#[must_use]
+pub fn is_version(text: &str) -> bool {
+    let minor = |minor: &str| {
+        minor.bytes().all(|byte| byte.is_ascii_digit())
+            && (minor == "0" || !minor.starts_with('0'))
+            && minor.parse::<i64>().is_ok()
+    };
+    text == "latest" || text.strip_prefix("v1.").is_some_and(minor)
+}
+
+fn check_exemptions(exemptions: &YamlNode) -> Validated {
+    type NameRule = (&'static str, fn(&str) -> bool, &'static str);
+    const RULES: [NameRule; 3] = [
+        (
+            "namespaces",
+            object::is_label,
+            "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character, and be no more than 63 characters",
+        ),
+        (
+            "runtimeClasses",
+            object::is_subdomain,
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
+        ),
+        ("usernames", |name| !name.is_empty(), "username must not be empty"),
+    ];
+    for (field, fits, rule) in RULES {
+        let mut seen = HashSet::new();
+        for (index, item) in object::items(exemptions, field).iter().enumerate() {
+            let name = object::content(item);
+            let wrong = if !fits(name) {
+                format!("Invalid value: {name:?}: {rule}")
+            } else if seen.insert(name) {
+                continue;
+            } else {
+                format!("Duplicate value: {name:?}")
+            };
+            let message = format!("PodSecurity invalid: exemptions.{field}[{index}]: {wrong}");
+            return Err(Refusal::new(PodSecurityRefusal::Exemption, item.position, message));
+        }
+    }
+    Ok(())
+}
