@@ -61,7 +61,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &VerifyArguments, ui: &mu
     let benchmark = benchmark.unwrap_or_else(|| context.profile.benchmark.clone());
     let mut report = verify(&facts, &benchmark)?;
     let now = host::now();
-    waivers::apply(&mut report, &context.waivers, Date::of(&now)?);
+    waivers::apply(&mut report, &context.waivers, Date::from_time(&now)?);
     selection.check(&report)?;
     if let Some(baseline) = baseline {
         let mut trend = baseline.compare(&report);

@@ -1,8 +1,8 @@
-//! What is it, and why? Everything that the tables know of a control or a setting, and who sets it on this node.
+//! Explain: describes a control or a setting from the data of all rooms, and lists what sets it on this node.
 //!
-//! Nothing is told here that another table has: ids, levels and titles are the benchmarks', settings and arguments the
-//! profiles', checks the scanners'. Only the reasons and the pitfalls are a table of their own
-//! (data/explanations.yaml).
+//! Ids, levels and titles come from verify, settings and arguments from profile, and checks from scanner. Only the reasons
+//! and the pitfalls have a table here (data/explanations.yaml). The room may import verify, scanner and every room below
+//! them; it imports neither render nor output.
 
 mod set_by;
 mod setting;
@@ -22,79 +22,79 @@ use crate::verify::facts::NodeFacts;
 pub use self::set_by::{SetBy, SetterKind};
 pub use self::setting::{ProfileValue, SettingExplanation};
 
-/// The node on which it is explained.
+/// The node for which a topic is explained.
 #[derive(Debug, Clone, Copy)]
 pub struct ExplainedNode<'a> {
-    /// The node.
+    /// The facts about the node.
     pub facts: &'a NodeFacts<'a>,
-    /// What it should be.
+    /// The profile of the node.
     pub profile: &'a Profile,
-    /// What else decides what is written.
+    /// The site, which with the profile decides what `apply` writes.
     pub site: &'a NodeSite,
-    /// The benchmark in which numbers are read.
+    /// The benchmark whose numbers a topic uses.
     pub benchmark: &'a str,
 }
 
-/// What a topic is.
+/// The kind of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TopicKind {
-    /// A control, by its number or its name.
+    /// A control, named by its number or name.
     Control,
     /// A setting.
     Setting,
 }
 
-/// A topic, explained.
+/// The explanation of a topic.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explanation {
-    /// As it was asked for.
+    /// The topic, as the user wrote it.
     pub topic: String,
-    /// What it is.
+    /// Its kind.
     pub kind: TopicKind,
-    /// The setting of that name.
+    /// The setting of that name, if there is one.
     pub setting: Option<SettingExplanation>,
-    /// The controls: the one that was asked for, and those that the setting shapes.
+    /// The control of the topic, and the controls that the setting affects.
     pub controls: Vec<ControlExplanation>,
 }
 
-/// A control, explained.
+/// The explanation of a control.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ControlExplanation {
-    /// Its own name.
+    /// Its name.
     pub name: String,
-    /// Our own short title.
+    /// The short title of k3s-harden.
     pub title: String,
-    /// Why it matters, and where that can be read.
+    /// The reason for the control, with its source.
     pub why: Pitfall,
-    /// The roles that it is about.
+    /// The roles of the nodes to which it applies.
     pub roles: Vec<Role>,
-    /// What to do where it is not met.
+    /// How to meet it.
     pub remedy: String,
-    /// Its numbers, oldest benchmark first.
+    /// Its numbers, the oldest benchmark first.
     pub ids: Vec<BenchmarkNumber>,
-    /// The settings that shape it.
+    /// The settings that affect it.
     pub settings: Vec<SettingExplanation>,
-    /// Who sets what serves it on this node; nothing where it is not about the node's role.
+    /// What sets the values that implement it on this node; empty if it does not apply to the node's role.
     pub set_by: Vec<SetBy>,
-    /// What the scanners do about it.
+    /// How the scanners treat it.
     pub scanners: Vec<ScannerCheck>,
-    /// Where they are wrong about it.
+    /// The mistakes of the scanners about it.
     pub mistakes: Vec<ScannerMistake>,
-    /// What goes wrong with it on K3s.
+    /// Its pitfalls on K3s.
     pub pitfalls: Vec<Pitfall>,
 }
 
-/// A control in one benchmark.
+/// The number of a control in a benchmark.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BenchmarkNumber {
     /// The benchmark.
     pub benchmark: &'static str,
-    /// Its number there.
+    /// The number.
     pub id: ControlId,
     /// Its profile level.
     pub level: u8,
-    /// Whether the benchmark has it decided by a program.
+    /// Whether the benchmark marks it as automated.
     pub automated: bool,
 }
 
@@ -102,38 +102,38 @@ pub struct BenchmarkNumber {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pitfall {
-    /// What there is to know.
+    /// The sentence.
     pub text: String,
-    /// Where that can be read, or seen.
+    /// The source.
     pub source: String,
 }
 
-/// Where a scanner is wrong about a control.
+/// A mistake of a scanner about a control.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScannerMistake {
-    /// What it does.
+    /// What the scanner does.
     pub text: String,
-    /// How it is satisfied without harm, or that it is not.
+    /// How to satisfy the scanner without harm, or that it is impossible.
     pub please: Option<String>,
-    /// Where it is about the last argument of the kubelet's line: that argument, and which one is the last here.
+    /// For a mistake about the last argument of the kubelet's line: that argument, and the last argument on this node.
     pub last: Option<LastKubeletArgument>,
-    /// Where that can be read, or seen.
+    /// The source.
     pub source: String,
 }
 
-/// Which argument is the kubelet's last.
+/// The last argument of the kubelet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastKubeletArgument {
-    /// The one that is misread where it is.
+    /// The argument that the scanner misreads if it is the last one.
     pub misread: String,
-    /// The one that is on this node.
+    /// The last argument on this node.
     pub here: String,
 }
 
 /// Explains a control (`1.2.16`, `audit-log-path`) or a setting (`audit_log_maxage`).
 ///
 /// # Errors
-/// [`ErrorKind::BadInput`] for a topic or a benchmark that is not known, with the names that are near.
+/// [`ErrorKind::BadInput`] for an unknown topic or benchmark, with similar names.
 pub fn explain(topic: &str, here: &ExplainedNode<'_>) -> Result<Explanation> {
     let all = benchmarks()
         .iter()
@@ -143,29 +143,35 @@ pub fn explain(topic: &str, here: &ExplainedNode<'_>) -> Result<Explanation> {
     let setting = SettingExplanation::named(topic, here.profile);
     let mut names: Vec<&str> = Vec::new();
     if topic.starts_with(|first: char| first.is_ascii_digit()) {
-        names.push(by_number(topic, here.benchmark, &own, &all)?);
+        names.push(name_of_number(topic, here.benchmark, &own, &all)?);
     } else {
         let known = all.iter().flat_map(|(_, controls)| controls).find(|control| control.name == topic);
         names.extend(known.map(|control| control.name.as_str()));
     }
-    // A name may be both: `namespaces` is a control and a setting.
+    // A name may be both a control and a setting, such as `namespaces`.
     let kind = if names.is_empty() { TopicKind::Setting } else { TopicKind::Control };
     if kind == TopicKind::Setting && setting.is_none() {
         return Err(unknown(topic, &all));
     }
-    let shaped = table::rows().keys().map(String::as_str).filter(|name| {
+    let affected = table::rows().keys().map(String::as_str).filter(|name| {
         setting.as_ref().is_some_and(|setting| table::settings_of(name).contains(&setting.name))
     });
-    let shaped: Vec<&str> = shaped.filter(|name| !names.contains(name)).collect();
-    names.extend(shaped);
-    let controls = names.into_iter().filter_map(|name| about(name, here, &all)).collect();
+    let affected: Vec<&str> = affected.filter(|name| !names.contains(name)).collect();
+    names.extend(affected);
+    let controls = names.into_iter().filter_map(|name| explain_control(name, here, &all)).collect();
     Ok(Explanation { topic: topic.to_owned(), kind, setting, controls })
 }
 
 /// The controls of every benchmark.
-type All = [(&'static str, Vec<Control>)];
+type BenchmarkControls = [(&'static str, Vec<Control>)];
 
-fn by_number<'a>(topic: &str, benchmark: &str, own: &'a [Control], all: &All) -> Result<&'a str> {
+/// Returns the name of the control with a number in the benchmark.
+fn name_of_number<'a>(
+    topic: &str,
+    benchmark: &str,
+    own: &'a [Control],
+    all: &BenchmarkControls,
+) -> Result<&'a str> {
     let id: ControlId = topic.parse()?;
     if let Some(control) = own.iter().find(|control| control.id == id) {
         return Ok(&control.name);
@@ -182,22 +188,22 @@ fn by_number<'a>(topic: &str, benchmark: &str, own: &'a [Control], all: &All) ->
         error = error.hint(format!("another one has: {}", elsewhere.join(", ")));
     }
     let section = topic.rsplit_once('.').and_then(|(section, _)| section.parse::<ControlId>().ok());
-    let near = |section: &ControlId| {
+    let range_of = |section: &ControlId| {
         let mut within = own.iter().filter(|control| control.id.within(section));
         let (first, last) = (within.next()?, within.next_back()?);
         Some(format!("its section {section} goes from {} to {}", first.id, last.id))
     };
-    // What is a section itself has controls; else the one that it would be in may.
-    match near(&id).or_else(|| near(&section?)) {
+    // The topic may be a section, or a control of a section.
+    match range_of(&id).or_else(|| range_of(&section?)) {
         Some(hint) => Err(error.hint(hint)),
         None => Err(error.hint("`k3s-harden verify` lists those there are")),
     }
 }
 
 /// Returns the error for a name that is neither a control nor a setting.
-fn unknown(topic: &str, all: &All) -> Error {
-    /// As many names as a reader takes in at once.
-    const MANY: usize = 8;
+fn unknown(topic: &str, all: &BenchmarkControls) -> Error {
+    /// The most names that the error lists.
+    const MAX_LISTED: usize = 8;
     let controls = all.iter().flat_map(|(_, controls)| controls).map(|control| control.name.as_str());
     let mut names: Vec<&str> = controls.chain(declarations().keys().map(String::as_str)).collect();
     names.sort_unstable();
@@ -213,9 +219,11 @@ fn unknown(topic: &str, all: &All) -> Error {
         }
         (Some(near), []) => error.hint(format!("did you mean {near}?")),
         (_, [one]) => error.hint(format!("did you mean {one}?")),
-        (_, some) if some.len() <= MANY => error.hint(format!("did you mean one of {}?", some.join(", "))),
+        (_, some) if some.len() <= MAX_LISTED => {
+            error.hint(format!("did you mean one of {}?", some.join(", ")))
+        }
         (_, many) => {
-            let (first, rest) = many.split_at(MANY);
+            let (first, rest) = many.split_at(MAX_LISTED);
             error.hint(format!(
                 "did you mean one of {}, or of {} more with it?",
                 first.join(", "),
@@ -225,7 +233,12 @@ fn unknown(topic: &str, all: &All) -> Error {
     }
 }
 
-fn about(name: &str, here: &ExplainedNode<'_>, all: &All) -> Option<ControlExplanation> {
+/// Explains the control of a name; none for an unknown name.
+fn explain_control(
+    name: &str,
+    here: &ExplainedNode<'_>,
+    all: &BenchmarkControls,
+) -> Option<ControlExplanation> {
     let row = table::rows().get(name)?;
     let found: Vec<(&'static str, &Control)> = all
         .iter()
@@ -233,9 +246,9 @@ fn about(name: &str, here: &ExplainedNode<'_>, all: &All) -> Option<ControlExpla
             Some((*benchmark, controls.iter().find(|control| control.name == name)?))
         })
         .collect();
-    // As the benchmark in question has it, else the newest.
-    let at = found.iter().find(|(benchmark, _)| *benchmark == here.benchmark).or(found.last());
-    let (_, control) = at?;
+    // The control in the benchmark of the node, or else in the newest benchmark.
+    let current = found.iter().find(|(benchmark, _)| *benchmark == here.benchmark).or(found.last());
+    let (_, control) = current?;
     let numbered = |(benchmark, control): &(&'static str, &Control)| BenchmarkNumber {
         benchmark,
         id: control.id.clone(),
