@@ -33,7 +33,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &PlanArguments, ui: &mut 
     if ui.json() {
         ui.out_json(&PlanReport::new(&plan))?;
     } else {
-        let text = output::planned(&plan, ui.stdout_style());
+        let text = output::plan_text(&plan, ui.stdout_style());
         ui.out(&text)?;
     }
     Ok(changes_code(arguments.judging.detailed_exitcode, plan.is_changed()))

@@ -213,7 +213,7 @@ fn say(ui: &mut Ui, plan: &Plan, what: &str) -> Result<u8> {
     if ui.json() {
         ui.out_json(&PlanReport::new(plan))?;
     } else {
-        let text = output::undone(plan, what, ui.stdout_style());
+        let text = output::undo_text(plan, what, ui.stdout_style());
         ui.out(&text)?;
     }
     Ok(exit::OK)
