@@ -2,6 +2,16 @@
 //!
 //! Parsing YAML was the dearest part of a run that changes nothing, and what is fixed at build time need not
 //! be parsed as YAML on every node. A file that is not valid YAML fails the build here.
+//!
+//! A table whose facts differ by Kubernetes minor begins with a head, a YAML document of its own:
+//!
+//! ```yaml
+//! through: "1.37" # the newest minor that the rows were checked against; a newer one takes the rows of this one
+//! ---
+//! ```
+//!
+//! With the environment variable `K3S_HARDEN_NEXT_MINOR` a debug build supports one minor more, which only has its
+//! row in `src/data/minors.yaml`, with the profile of the newest: so the tests show what a new minor needs.
 
 #![allow(clippy::disallowed_methods, reason = "a build script has no node")]
 
@@ -9,6 +19,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::{env, fs};
+
+use serde::Deserialize;
+use serde_yaml::Value;
+
+/// The environment variable that adds a made-up minor.
+const NEXT_MINOR: &str = "K3S_HARDEN_NEXT_MINOR";
 
 /// Folders whose `*.yaml` are embedded, and the constant each becomes.
 const FOLDERS: [(&str, &str); 8] = [
@@ -25,31 +41,82 @@ const FOLDERS: [(&str, &str); 8] = [
 fn main() {
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
     let mut code = String::new();
+    let mut heads = BTreeMap::new();
+    println!("cargo::rerun-if-env-changed={NEXT_MINOR}");
     for (folder, constant) in FOLDERS {
         println!("cargo::rerun-if-changed={folder}");
         writeln!(code, "/// `{folder}/*.yaml` as (name, JSON), sorted by name.").expect("a string takes it");
         writeln!(code, "const {constant}: &[(&str, &str)] = &[").expect("a string takes it");
-        for (name, json) in read_folder(Path::new(folder)) {
+        for (name, table) in read_folder(Path::new(folder)) {
+            let mut rows = table.rows;
+            if folder == "src/data" && name == "minors" && env::var_os(NEXT_MINOR).is_some() {
+                add_next_minor(&mut rows);
+            }
+            let json = serde_json::to_string(&rows).expect("YAML with string keys is JSON");
             writeln!(code, "    ({name:?}, {json:?}),").expect("a string takes it");
+            heads.extend(table.through.map(|through| (format!("{folder}/{name}.yaml"), through)));
         }
         writeln!(code, "];").expect("a string takes it");
     }
+    writeln!(
+        code,
+        "/// The tables with a head: (file, newest minor that it was checked against), sorted by file."
+    )
+    .expect("a string takes it");
+    writeln!(code, "const TABLE_HEADS: &[(&str, &str)] = &[").expect("a string takes it");
+    for (file, through) in heads {
+        writeln!(code, "    ({file:?}, {through:?}),").expect("a string takes it");
+    }
+    writeln!(code, "];").expect("a string takes it");
     fs::write(Path::new(&out).join("embedded.rs"), code).expect("OUT_DIR can be written");
 }
 
-fn read_folder(folder: &Path) -> BTreeMap<String, String> {
+/// A file of a folder: its rows, and what its head says, where it has one.
+struct Table {
+    through: Option<String>,
+    rows: Value,
+}
+
+fn read_folder(folder: &Path) -> BTreeMap<String, Table> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder).expect("the folder is part of the project") {
         let path = entry.expect("the folder can be read").path();
         if path.extension().is_some_and(|ext| ext == "yaml") {
             let text = fs::read_to_string(&path).expect("the file can be read");
-            let mut value: serde_yaml::Value =
-                serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            value.apply_merge().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            let json = serde_json::to_string(&value).expect("YAML with string keys is JSON");
+            let table = read_table(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             let name = path.file_stem().expect("it has a name").to_string_lossy().into_owned();
-            found.insert(name, json);
+            found.insert(name, table);
         }
     }
     found
+}
+
+fn read_table(text: &str) -> Result<Table, String> {
+    let mut documents = Vec::new();
+    for document in serde_yaml::Deserializer::from_str(text) {
+        let mut value = Value::deserialize(document).map_err(|error| error.to_string())?;
+        value.apply_merge().map_err(|error| error.to_string())?;
+        documents.push(value);
+    }
+    let rows = documents.pop().ok_or("the file is empty")?;
+    let through = match documents.as_slice() {
+        [] => None,
+        [Value::Mapping(head)] if head.len() == 1 => head.get("through").and_then(Value::as_str),
+        _ => None,
+    };
+    if through.is_none() != documents.is_empty() {
+        return Err("a head has the one key through, in quotes".to_owned());
+    }
+    Ok(Table { through: through.map(str::to_owned), rows })
+}
+
+/// Adds the row of the minor after the newest, with the newest one's profile.
+fn add_next_minor(minors: &mut Value) {
+    assert_ne!(env::var("PROFILE").as_deref(), Ok("release"), "a release has no made-up minor");
+    let rows = minors.as_sequence_mut().expect("minors.yaml is a list");
+    let mut row = rows.last().expect("there is a minor").clone();
+    let minor = row["minor"].as_str().and_then(|minor| minor.strip_prefix("1.")).expect("it is 1.x");
+    let next = minor.parse::<u16>().expect("it is a number") + 1;
+    row["minor"] = format!("1.{next}").into();
+    rows.push(row);
 }

@@ -24,6 +24,11 @@ pub(crate) fn table<T: for<'a> Deserialize<'a>>(name: &str) -> T {
     serde_json::from_str(json).expect("the table has the shape that its reader expects")
 }
 
+/// Returns the tables whose facts differ by minor: their files, and the newest minor that each was checked against.
+pub(crate) fn table_heads() -> &'static [(&'static str, &'static str)] {
+    TABLE_HEADS
+}
+
 /// Returns the built-in profile `name` as it is written.
 pub(crate) fn profile(name: &str) -> Option<Value> {
     find(PROFILES, name).map(|json| serde_json::from_str(json).expect("build.rs wrote JSON"))
@@ -45,4 +50,46 @@ pub(crate) fn profile_names() -> Vec<&'static str> {
 
 fn find(entries: &[(&'static str, &'static str)], name: &str) -> Option<&'static str> {
     entries.iter().find(|(key, _)| *key == name).map(|(_, json)| *json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::version::KubernetesMinor;
+
+    /// Every minor that a table names. Benchmarks have numbers of the same form, none of them above 1.24.
+    fn minors(value: &Value) -> Vec<KubernetesMinor> {
+        let minor = |text: &str| text.parse::<KubernetesMinor>().ok().filter(|minor| minor.number() > 24);
+        match value {
+            Value::String(text) => minor(text).into_iter().collect(),
+            Value::Array(items) => items.iter().flat_map(minors).collect(),
+            Value::Object(pairs) => {
+                pairs.iter().flat_map(|(key, value)| minor(key).into_iter().chain(minors(value))).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_table_that_names_minors_has_a_head_and_none_that_is_newer() {
+        let folders = [
+            ("src/kubernetes/data", KUBERNETES_TABLES),
+            ("src/k3s/data", K3S_TABLES),
+            ("src/profile/data", PROFILE_TABLES),
+            ("src/scanner/data", SCANNER_TABLES),
+            ("src/verify/data", VERIFY_TABLES),
+            ("src/explain/data", EXPLAIN_TABLES),
+        ];
+        let mut with_minors = 0;
+        for (folder, tables) in folders {
+            for (name, json) in tables {
+                let file = format!("{folder}/{name}.yaml");
+                let newest = minors(&serde_json::from_str(json).unwrap()).into_iter().max();
+                let head = find(TABLE_HEADS, &file).map(|through| through.parse().unwrap());
+                assert!(newest <= head, "{file} names {newest:?}, and its head {head:?}");
+                with_minors += usize::from(newest.is_some());
+            }
+        }
+        assert!(with_minors >= 9, "{with_minors}");
+    }
 }

@@ -31,6 +31,12 @@ impl KubernetesMinor {
         Err(error)
     }
 
+    /// Returns the newest minor that a built-in profile is the default of, if there is one.
+    #[must_use]
+    pub fn newest_with_default(profile: &str) -> Option<Self> {
+        minors().iter().rev().find(|row| row.profile == profile).map(|row| row.minor)
+    }
+
     /// Tells whether it lies from the first to the last of a range, whose ends may be open.
     #[must_use]
     pub fn is_within(self, first: Option<Self>, last: Option<Self>) -> bool {
@@ -71,6 +77,27 @@ impl KubernetesMinor {
 fn minors() -> &'static [MinorRow] {
     static MINORS: LazyLock<Vec<MinorRow>> = LazyLock::new(|| embedded::table("minors"));
     &MINORS
+}
+
+/// A table whose facts differ by Kubernetes minor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TableHead {
+    /// Its file in the project.
+    pub file: &'static str,
+    /// The newest minor that it was checked against. A newer one takes the rows of this one.
+    pub through: KubernetesMinor,
+}
+
+/// Returns the tables whose facts differ by minor.
+///
+/// # Panics
+/// Where the head of a table names no minor; the tests read every head.
+#[must_use]
+pub fn table_heads() -> Vec<TableHead> {
+    let heads = embedded::table_heads().iter();
+    heads
+        .map(|(file, through)| TableHead { file, through: through.parse().expect("a head names a minor") })
+        .collect()
 }
 
 #[derive(Debug, Deserialize)]
@@ -201,6 +228,8 @@ impl fmt::Display for MinorRange {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
 
     #[test]
@@ -219,6 +248,34 @@ mod tests {
     fn a_minor_outside_the_table_names_the_range() {
         let error = "1.22".parse::<KubernetesMinor>().unwrap().default_profile().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BadInput);
-        assert_eq!(error.hints(), ["supported are 1.23 to 1.37"]);
+        let supported = KubernetesMinor::supported();
+        let (first, last) = (supported[0], supported[supported.len() - 1]);
+        assert_eq!(error.hints(), [format!("supported are {first} to {last}")]);
+    }
+
+    /// Writes past the capture of the test's output, so that every `cargo test` shows the list.
+    #[test]
+    fn each_table_says_what_the_next_minor_inherits() {
+        let newest = *KubernetesMinor::supported().last().unwrap();
+        let heads = table_heads();
+        assert!(!heads.is_empty());
+        let mut text = String::new();
+        for minor in [newest, newest.next()] {
+            let inherited: Vec<TableHead> =
+                heads.iter().copied().filter(|head| head.through < minor).collect();
+            let said = if KubernetesMinor::supported().contains(&minor) { "supported" } else { "next" };
+            text += &format!("Kubernetes {minor} ({said}) inherits from {} tables:\n", inherited.len());
+            for TableHead { file, through } in inherited {
+                text += &format!("  {file}: the rows of {through}\n");
+            }
+        }
+        std::io::stderr().write_all(text.as_bytes()).unwrap();
+        for head in heads {
+            assert!(
+                head.through <= newest,
+                "{} was checked against a minor that is not supported",
+                head.file
+            );
+        }
     }
 }

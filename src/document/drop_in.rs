@@ -1,4 +1,4 @@
-//! What reaches K3s' configuration: its own keys, and the components' arguments, each once.
+//! The drop-in before it is merged: K3s's own keys, and the arguments of its components, each once.
 
 use std::fmt::{self, Write as _};
 
@@ -63,18 +63,18 @@ pub struct DropInArgument {
     pub ids: Vec<ControlId>,
 }
 
-/// What else of the node the configuration refers to.
+/// What the drop-in depends on besides the profile.
 #[derive(Debug, Clone, Copy)]
 pub struct DropInContext<'a> {
-    /// The role.
+    /// The role: an agent exits on keys of a server.
     pub role: Role,
     /// K3s' data directory.
     pub data_dir: &'a RootedPath,
-    /// The documents that are written too, by key, with the controls that they serve.
+    /// The documents written with it, by key, with the controls that each implements: arguments name their paths.
     pub documents: &'a [(&'a str, Vec<ControlId>)],
-    /// Whether PodSecurityPolicy objects are written: the plugin without them lets no pod start.
+    /// Whether PodSecurityPolicy objects are written: without them the plugin lets no pod start.
     pub pod_security_policies: bool,
-    /// What the node has of ours already.
+    /// The parts of k3s-harden's files that the node has already.
     pub present: &'a PresentFiles,
 }
 
@@ -85,13 +85,13 @@ impl DropInContext<'_> {
 }
 
 impl DropIn {
-    /// Returns what `profile` asks of K3s.
+    /// Returns the K3s configuration of `profile`.
     #[must_use]
-    pub fn new(profile: &Profile, table: &ArgumentTable, around: DropInContext<'_>) -> Self {
+    pub fn new(profile: &Profile, table: &ArgumentTable, context: DropInContext<'_>) -> Self {
         let mut keys = Vec::new();
-        for row in table.keys.iter().filter(|row| row.roles.contains(&around.role)) {
+        for row in table.keys.iter().filter(|row| row.roles.contains(&context.role)) {
             let value = profile.value(&row.setting);
-            let wanted = profile.selection.wants(&row.controls) || around.present.has_key(&row.key);
+            let wanted = profile.selection.wants(&row.controls) || context.present.has_key(&row.key);
             if !matches!(value, Value::Null | Value::Bool(false)) && wanted {
                 let ids = profile.ids(&row.controls);
                 keys.push(DropInKey {
@@ -105,19 +105,19 @@ impl DropIn {
         let mut components: Vec<DropInComponent> = Vec::new();
         for row in &table.arguments {
             // An agent exits on the keys of the control plane.
-            if around.role == Role::Agent && row.component != "kubelet" {
+            if context.role == Role::Agent && row.component != "kubelet" {
                 continue;
             }
             let found = match (&row.document, &row.value) {
                 // A file's own controls, because it need not serve all that it can.
-                (Some(document), value) => around
-                    .document(document)
-                    .and_then(|ids| text_of(value, profile, around.data_dir).map(|text| (text, ids.clone()))),
-                (None, ValueOf::Plugins) => plugins(profile, table, around),
+                (Some(document), value) => context.document(document).and_then(|ids| {
+                    text_of(value, profile, context.data_dir).map(|text| (text, ids.clone()))
+                }),
+                (None, ValueOf::Plugins) => plugins(profile, table, context),
                 (None, value) => {
-                    let there = around.present.has_argument(&row.component, &row.name);
+                    let there = context.present.has_argument(&row.component, &row.name);
                     let wanted = profile.selection.wants(&row.controls) || there;
-                    let text = wanted.then(|| text_of(value, profile, around.data_dir)).flatten();
+                    let text = wanted.then(|| text_of(value, profile, context.data_dir)).flatten();
                     text.map(|text| (text, profile.ids(&row.controls)))
                 }
             };
@@ -172,14 +172,14 @@ fn text_of(value: &ValueOf, profile: &Profile, data_dir: &RootedPath) -> Option<
 fn plugins(
     profile: &Profile,
     table: &ArgumentTable,
-    around: DropInContext<'_>,
+    context: DropInContext<'_>,
 ) -> Option<(String, Vec<ControlId>)> {
     let wanted = |row: &PluginRow| {
         row.setting.as_ref().is_none_or(|setting| profile.is_on(setting))
-            && (profile.selection.wants(&row.controls) || around.present.has_plugin(&row.plugin))
+            && (profile.selection.wants(&row.controls) || context.present.has_plugin(&row.plugin))
             // Without the objects it lets no pod start, without the limits the API server does not.
-            && (row.plugin != "PodSecurityPolicy" || around.pod_security_policies)
-            && (row.plugin != "EventRateLimit" || around.document("psa").is_some())
+            && (row.plugin != "PodSecurityPolicy" || context.pod_security_policies)
+            && (row.plugin != "EventRateLimit" || context.document("psa").is_some())
     };
     let controls: Vec<&String> =
         table.plugins.iter().filter(|row| wanted(row)).flat_map(|row| &row.controls).collect();

@@ -12,7 +12,8 @@ use super::{DropIn, DropInArgument, DropInComponent};
 use crate::error::Place;
 use crate::k3s::arguments::sets;
 use crate::k3s::merge::ConfigItem;
-use crate::profile::{Accepts, CIPHER_SUITES};
+use crate::kubernetes::flag_values;
+use crate::profile::{Accepts, ArgumentTable};
 
 /// Who wins where a value of somebody else's does not satisfy the control (`--on-conflict`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
@@ -270,7 +271,9 @@ fn satisfies(accepts: Accepts, theirs: &str, ours: &str) -> bool {
             theirs.bytes().any(|byte| (b'1'..=b'9').contains(&byte)) && !theirs.starts_with('-')
         }
         Accepts::Strong => {
-            !theirs.is_empty() && theirs.split(',').all(|suite| CIPHER_SUITES.contains(&suite))
+            let suites = flag_values::comma_separated(theirs).unwrap_or_default();
+            !suites.is_empty()
+                && suites.iter().all(|suite| ArgumentTable::get().is_strong_cipher_suite(suite))
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The table of the files that a node gets: where each goes, its mode, and what writes its body.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use tera::Context;
 
@@ -15,18 +17,18 @@ use crate::profile::{ArgumentTable, ControlId, Profile, SysctlRow};
 /// ours away.
 pub const DROP_IN: &str = "/etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml";
 
-/// What is needed besides the profile to write the files of a node.
+/// The node that files are written for: what the templates need besides the profile.
 #[derive(Debug, Clone)]
 pub struct NodeSite {
     /// The node's role.
     pub role: Role,
     /// K3s' data directory.
     pub data_dir: RootedPath,
-    /// The text of the user's own audit policy, checked, if there is one.
+    /// The text of the user's own audit policy, checked, if the profile names one.
     pub audit_policy: Option<String>,
-    /// What the node has of ours already; only for runs about some controls.
+    /// The parts of k3s-harden's files that the node has already; empty unless a run is limited to some controls.
     pub present: PresentFiles,
-    /// What is configured already, and who wins where it contradicts.
+    /// How the drop-in merges with the user's configuration of K3s.
     pub placing: DropInMerge,
 }
 
@@ -118,19 +120,26 @@ const DIRECTORIES: [(&str, FileMode, &[&str]); 3] = [
     ("server/logs", FileMode::PRIVATE_DIRECTORY, &["audit-log-path"]),
 ];
 
-/// What every body is written with, and what the ones before it left for it.
+/// What the functions that write a body share.
 struct RenderContext<'a> {
     profile: &'a Profile,
     site: &'a NodeSite,
     engine: Engine,
-    context: Context,
+    /// The values that templates read: all settings, and what a function adds for its template.
+    values: Context,
+    /// The documents written so far, by key, with the controls that each implements: the drop-in refers to them.
     written: Vec<(&'a str, Vec<ControlId>)>,
 }
 
 impl RenderContext<'_> {
-    /// Tells whether the run is about `controls`, or what serves them is there already: `mark` in the document `key`.
-    fn wants(&self, controls: &[&str], key: &str, mark: &str) -> bool {
-        self.profile.selection.wants(controls) || self.site.present.holds(key, mark)
+    /// Tells whether the run is about `controls`, or the node's document `key` is there already.
+    fn wants_document(&self, controls: &[&str], key: &str) -> bool {
+        self.profile.selection.wants(controls) || self.site.present.has_document(key)
+    }
+
+    /// Tells whether the run is about `controls`, or the node's psa.yaml configures `plugin` already.
+    fn wants_plugin(&self, controls: &[&str], plugin: &str) -> bool {
+        self.profile.selection.wants(controls) || self.site.present.has_admission_configuration(plugin)
     }
 }
 
@@ -145,16 +154,16 @@ pub fn documents(profile: &Profile, site: &NodeSite) -> Vec<Document> {
         templates.extend(["audit.yaml.tera", "psa.yaml.tera"]);
         templates.extend(policy::templates(profile, &site.present));
     }
-    let mut context = Context::new();
-    let settings: Vec<_> = profile.values.iter().map(|(name, resolved)| (name, &resolved.value)).collect();
-    context.insert("settings", &settings.into_iter().collect::<std::collections::BTreeMap<_, _>>());
-    let mut desk =
-        RenderContext { profile, site, engine: Engine::new(templates), context, written: Vec::new() };
+    let settings = profile.values.iter().map(|(name, resolved)| (name, &resolved.value));
+    let mut values = Context::new();
+    values.insert("settings", &settings.collect::<BTreeMap<_, _>>());
+    let mut context =
+        RenderContext { profile, site, engine: Engine::new(templates), values, written: Vec::new() };
 
     let mut documents = Vec::new();
     for row in ROWS.iter().filter(|row| row.roles.contains(&site.role)) {
-        let Some((body, controls)) = (row.body)(&mut desk) else { continue };
-        desk.written.push((row.key, controls.clone()));
+        let Some((body, controls)) = (row.body)(&mut context) else { continue };
+        context.written.push((row.key, controls.clone()));
         let text = header(profile, row.about, &controls) + &body;
         let path = row.place.below(&site.data_dir);
         documents.push(Document { key: row.key, path, mode: row.mode, controls, text });
@@ -192,36 +201,36 @@ impl FileLocation {
     }
 }
 
-fn kernel_parameters(desk: &mut RenderContext<'_>) -> Option<Body> {
-    if !desk.wants(&["protect-kernel-defaults"], "sysctl", "") {
+fn kernel_parameters(context: &mut RenderContext<'_>) -> Option<Body> {
+    if !context.wants_document(&["protect-kernel-defaults"], "sysctl") {
         return None;
     }
-    let rows = sysctls(desk.profile);
+    let rows = sysctls(context.profile);
     let parameters: Vec<Parameter<'_>> =
         rows.iter().map(|row| Parameter { key: &row.key, value: row.value }).collect();
-    desk.context.insert("sysctls", &parameters);
+    context.values.insert("sysctls", &parameters);
     (!rows.is_empty()).then(|| {
-        let body = desk.engine.render("90-kubelet.conf.tera", &desk.context);
-        (body, desk.profile.ids(&["protect-kernel-defaults"]))
+        let body = context.engine.render("90-kubelet.conf.tera", &context.values);
+        (body, context.profile.ids(&["protect-kernel-defaults"]))
     })
 }
 
-fn audit_policy(desk: &mut RenderContext<'_>) -> Option<Body> {
-    desk.wants(&["audit-policy"], "audit", "").then(|| {
-        let own = desk.site.audit_policy.clone();
-        let body = own.unwrap_or_else(|| desk.engine.render("audit.yaml.tera", &desk.context));
-        (body, desk.profile.ids(&["audit-policy"]))
+fn audit_policy(context: &mut RenderContext<'_>) -> Option<Body> {
+    context.wants_document(&["audit-policy"], "audit").then(|| {
+        let own = context.site.audit_policy.clone();
+        let body = own.unwrap_or_else(|| context.engine.render("audit.yaml.tera", &context.values));
+        (body, context.profile.ids(&["audit-policy"]))
     })
 }
 
 /// From 1.25 on, when one of its two plugins is wanted.
-fn admission_configuration(desk: &mut RenderContext<'_>) -> Option<Body> {
-    let profile = desk.profile;
+fn admission_configuration(context: &mut RenderContext<'_>) -> Option<Body> {
+    let profile = context.profile;
     // The settings of PodSecurity are null on minors without it.
     let pod_security = !profile.value("pod_security_enforce").is_null()
-        && desk.wants(&["pod-security"], "psa", "name: PodSecurity");
+        && context.wants_plugin(&["pod-security"], "PodSecurity");
     let event_rate_limit =
-        profile.is_on("event_rate_limit") && desk.wants(&["event-rate-limit"], "psa", "name: EventRateLimit");
+        profile.is_on("event_rate_limit") && context.wants_plugin(&["event-rate-limit"], "EventRateLimit");
     if !pod_security && !event_rate_limit {
         return None;
     }
@@ -233,28 +242,29 @@ fn admission_configuration(desk: &mut RenderContext<'_>) -> Option<Body> {
             exempt.push(namespace);
         }
     }
-    desk.context.insert("pod_security", &pod_security);
-    desk.context.insert("event_rate_limit", &event_rate_limit);
-    desk.context.insert("exempt_namespaces", &exempt);
+    context.values.insert("pod_security", &pod_security);
+    context.values.insert("event_rate_limit", &event_rate_limit);
+    context.values.insert("exempt_namespaces", &exempt);
     let mut controls: Vec<&str> = Vec::new();
     controls.extend(pod_security.then_some("pod-security"));
     controls.extend(event_rate_limit.then_some("event-rate-limit"));
-    Some((desk.engine.render("psa.yaml.tera", &desk.context), profile.ids(&controls)))
+    Some((context.engine.render("psa.yaml.tera", &context.values), profile.ids(&controls)))
 }
 
-fn policies(desk: &mut RenderContext<'_>) -> Option<Body> {
-    let (body, controls) = policy::render(&desk.engine, desk.profile, &desk.site.present, &mut desk.context);
-    (!body.is_empty()).then(|| (body, desk.profile.ids(&controls)))
+fn policies(context: &mut RenderContext<'_>) -> Option<Body> {
+    let (body, controls) =
+        policy::render(&context.engine, context.profile, &context.site.present, &mut context.values);
+    (!body.is_empty()).then(|| (body, context.profile.ids(&controls)))
 }
 
-fn drop_in(desk: &mut RenderContext<'_>) -> Option<Body> {
-    let RenderContext { profile, site, .. } = desk;
-    let configuration = configuration(profile, site.role, &site.data_dir, &desk.written, &site.present);
+fn drop_in(context: &mut RenderContext<'_>) -> Option<Body> {
+    let RenderContext { profile, site, .. } = context;
+    let configuration = configuration(profile, site.role, &site.data_dir, &context.written, &site.present);
     let configuration = site.placing.place(configuration).configuration;
-    desk.context.insert("keys", &configuration.keys);
-    desk.context.insert("components", &configuration.components);
+    context.values.insert("keys", &configuration.keys);
+    context.values.insert("components", &configuration.components);
     (!configuration.is_empty())
-        .then(|| (desk.engine.render("config.yaml.tera", &desk.context), configuration.ids()))
+        .then(|| (context.engine.render("config.yaml.tera", &context.values), configuration.ids()))
 }
 
 #[derive(Debug, Serialize)]

@@ -1,9 +1,11 @@
-//! What should be, written out: the files of a hardened node.
+//! The files of a hardened node, rendered from the profile.
 //!
-//! One table (`files`) says which files there are, where they go and with which modes; a new one is a row, a
-//! function and a template. Every text in a template is quoted by the escape hook (see `quote`), so no reader
-//! takes it for a number or a boolean. The output depends on the profile alone: no time, no host, no order of
-//! a hash map.
+//! `files` holds the table of the files with their paths and modes; a new file is a row, a function and a template.
+//! Every text in a template is quoted by the escape hook (see `quote`), so no reader takes it for a number or a
+//! boolean. The output depends on the profile and the node's configuration only: no time, no host, no order of a hash
+//! map. `drop_in_merge` says how the drop-in meets the user's configuration.
+//!
+//! This room imports `profile`, `k3s`, `node`, `kubernetes` and the ground (error, role, mode, version, embedded).
 
 pub mod audit;
 mod drop_in;
@@ -48,11 +50,11 @@ pub fn configuration(
     present: &PresentFiles,
 ) -> DropIn {
     let pod_security_policies = policy::has_pod_security_policies(profile, present);
-    let around = DropInContext { role, data_dir, documents, pod_security_policies, present };
-    DropIn::new(profile, ArgumentTable::get(), around)
+    let context = DropInContext { role, data_dir, documents, pod_security_policies, present };
+    DropIn::new(profile, ArgumentTable::get(), context)
 }
 
-/// Returns what is asked of the K3s of a node, with all that is written beside it, before it meets what is there.
+/// Returns the K3s configuration of a node, before it is merged with the user's.
 #[must_use]
 pub fn configuration_of(profile: &Profile, site: &NodeSite) -> DropIn {
     let documents = documents(profile, site);
@@ -61,7 +63,7 @@ pub fn configuration_of(profile: &Profile, site: &NodeSite) -> DropIn {
     configuration(profile, site.role, &site.data_dir, &written, &site.present)
 }
 
-/// Renders a template for other hands, with a header of its own.
+/// Renders a template for another tool, with a header of its own.
 pub(crate) fn render(
     profile: &Profile,
     template: &str,
@@ -71,7 +73,7 @@ pub(crate) fn render(
 ) -> String {
     let context = Context::from_serialize(context).expect("contexts are maps with text keys");
     let body = Engine::new([template]).render(template, &context);
-    // What other hands put in its place is not watched by us.
+    // k3s-harden does not replace what another tool writes.
     let header =
         header(profile, about, controls).replace(MARK, "# Rendered by k3s-harden ").replace(WATCHED, "");
     match body.split_once('\n').filter(|(first, _)| first.starts_with("#!")) {

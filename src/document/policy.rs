@@ -7,64 +7,75 @@ use super::engine::Engine;
 use super::present::PresentFiles;
 use crate::profile::Profile;
 
-/// One part of policy.yaml: written when its setting is on (none: always) and its controls are wanted, or when it
-/// is there already, which its mark tells.
+/// One part of policy.yaml: written when its setting is on (none: always) and its controls are wanted, or when the
+/// node's file has it already.
 struct PolicyPart {
     template: &'static str,
-    setting: &'static str,
+    setting: Option<&'static str>,
     controls: &'static [&'static str],
-    mark: &'static str,
+    object: PartObject,
+}
+
+/// The object by which a part is found in the node's file; without a name any of its kind.
+#[derive(Debug, Clone, Copy)]
+struct PartObject {
+    kind: &'static str,
+    name: Option<&'static str>,
+}
+
+const fn network_policy(name: &'static str) -> PartObject {
+    PartObject { kind: "NetworkPolicy", name: Some(name) }
 }
 
 /// The parts in the order in which they are written.
 const PARTS: [PolicyPart; 8] = [
     PolicyPart {
         template: "policy/intra-namespace.yaml.tera",
-        setting: "intra_namespace_policy",
+        setting: Some("intra_namespace_policy"),
         controls: NETWORK,
-        mark: "name: intra-namespace",
+        object: network_policy("intra-namespace"),
     },
     PolicyPart {
         template: "policy/ingress-to.yaml.tera",
-        setting: "",
+        setting: None,
         controls: NETWORK,
-        mark: "name: allow-traefik\n",
+        object: network_policy("allow-traefik"),
     },
     PolicyPart {
         template: "policy/dns.yaml.tera",
-        setting: "dns_policy",
+        setting: Some("dns_policy"),
         controls: NETWORK,
-        mark: "name: default-network-dns-policy",
+        object: network_policy("default-network-dns-policy"),
     },
     PolicyPart {
         template: "policy/metrics-server.yaml.tera",
-        setting: "metrics_server_policy",
+        setting: Some("metrics_server_policy"),
         controls: NETWORK,
-        mark: "name: allow-all-metrics-server",
+        object: network_policy("allow-all-metrics-server"),
     },
     PolicyPart {
         template: "policy/svclb.yaml.tera",
-        setting: "svclb_policy",
+        setting: Some("svclb_policy"),
         controls: NETWORK,
-        mark: "name: allow-all-svclbtraefik-ingress",
+        object: network_policy("allow-all-svclbtraefik-ingress"),
     },
     PolicyPart {
         template: "policy/traefik.yaml.tera",
-        setting: "traefik_policy",
+        setting: Some("traefik_policy"),
         controls: NETWORK,
-        mark: "name: allow-all-traefik-v121-ingress",
+        object: network_policy("allow-all-traefik-v121-ingress"),
     },
     PolicyPart {
         template: "policy/default-service-accounts.yaml.tera",
-        setting: "default_service_accounts",
+        setting: Some("default_service_accounts"),
         controls: &["default-service-account"],
-        mark: "automountServiceAccountToken:",
+        object: PartObject { kind: "ServiceAccount", name: Some("default") },
     },
     PolicyPart {
         template: POD_SECURITY_POLICIES,
-        setting: "pod_security_policies",
+        setting: Some("pod_security_policies"),
         controls: &["pod-security", "pod-security-policy-plugin"],
-        mark: "kind: PodSecurityPolicy",
+        object: PartObject { kind: "PodSecurityPolicy", name: None },
     },
 ];
 const NETWORK: &[&str] = &["network-policies"];
@@ -233,7 +244,8 @@ pub fn warnings(profile: &Profile) -> Vec<String> {
 
 fn wanted(profile: &Profile, present: &PresentFiles) -> impl Iterator<Item = &'static PolicyPart> {
     PARTS.iter().filter(|part| {
-        let on = part.setting.is_empty() || profile.is_on(part.setting);
-        on && (profile.selection.wants(part.controls) || present.holds("policy", part.mark))
+        let on = part.setting.is_none_or(|setting| profile.is_on(setting));
+        let PartObject { kind, name } = part.object;
+        on && (profile.selection.wants(part.controls) || present.has_object(kind, name))
     })
 }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::is_ours;
@@ -12,44 +13,102 @@ use super::is_ours;
 /// What files of ours hold; empty for a node without any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PresentFiles {
-    texts: BTreeMap<&'static str, String>,
+    documents: BTreeSet<&'static str>,
+    /// The objects of policy.yaml.
+    objects: FileParts<(String, String)>,
+    /// The plugins that psa.yaml configures.
+    admission_plugins: FileParts<String>,
     keys: BTreeSet<String>,
     arguments: BTreeSet<(String, String)>,
     plugins: BTreeSet<String>,
+}
+
+/// The parts of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum FileParts<T> {
+    /// These, none where there is no file.
+    Known(BTreeSet<T>),
+    /// Any: somebody edited the file until it is no YAML, so nothing is taken away from it.
+    Any,
+}
+
+impl<T> Default for FileParts<T> {
+    fn default() -> Self {
+        Self::Known(BTreeSet::new())
+    }
+}
+
+impl<T> FileParts<T> {
+    fn has(&self, is_wanted: impl FnMut(&T) -> bool) -> bool {
+        match self {
+            Self::Known(parts) => parts.iter().any(is_wanted),
+            Self::Any => true,
+        }
+    }
+}
+
+impl<T: Ord> FileParts<T> {
+    /// Reads the parts of each YAML document of a file.
+    fn read(text: &str, parts: impl Fn(&Value) -> Vec<T>) -> Self {
+        let documents = serde_yaml::Deserializer::from_str(text).map(Value::deserialize);
+        let documents: Result<Vec<Value>, _> = documents.collect();
+        documents.map_or(Self::Any, |documents| Self::Known(documents.iter().flat_map(parts).collect()))
+    }
 }
 
 impl PresentFiles {
     /// Reads the files, given by the keys of the documents; what is not ours does not count.
     #[must_use]
     pub fn new(files: impl IntoIterator<Item = (&'static str, Vec<u8>)>) -> Self {
-        let ours = files.into_iter().filter(|(_, bytes)| is_ours(bytes));
-        let texts: BTreeMap<_, _> =
-            ours.map(|(key, bytes)| (key, String::from_utf8_lossy(&bytes).into_owned())).collect();
-        let mut present = Self { texts, ..Self::default() };
-        let config = present.texts.get("config").map(String::as_str).unwrap_or_default();
-        // A drop-in that was edited until it is no YAML holds nothing that could be kept.
-        let config: BTreeMap<String, Value> = serde_yaml::from_str(config).unwrap_or_default();
-        for (key, value) in config {
-            // With a plain key the list was taken over from other files.
-            let Some(component) = key.strip_suffix("-arg+").or_else(|| key.strip_suffix("-arg")) else {
-                present.keys.insert(key);
-                continue;
-            };
-            for argument in value.as_array().into_iter().flatten().filter_map(Value::as_str) {
-                let (name, value) = argument.split_once('=').unwrap_or((argument, ""));
-                present.arguments.insert((component.to_owned(), name.to_owned()));
-                if name == "enable-admission-plugins" {
-                    present.plugins.extend(value.split(',').map(str::to_owned));
-                }
+        let mut present = Self::default();
+        for (key, bytes) in files.into_iter().filter(|(_, bytes)| is_ours(bytes)) {
+            let text = String::from_utf8_lossy(&bytes);
+            present.documents.insert(key);
+            match key {
+                "policy" => present.objects = FileParts::read(&text, |object| vec![kind_and_name(object)]),
+                "psa" => present.admission_plugins = FileParts::read(&text, configured_plugins),
+                "config" => present.read_drop_in(&text),
+                _ => {}
             }
         }
         present
     }
 
-    /// Tells whether the document `key` is there and holds `mark`.
+    fn read_drop_in(&mut self, text: &str) {
+        // A drop-in that was edited until it is no YAML holds nothing that could be kept.
+        let config: BTreeMap<String, Value> = serde_yaml::from_str(text).unwrap_or_default();
+        for (key, value) in config {
+            // With a plain key the list was taken over from other files.
+            let Some(component) = key.strip_suffix("-arg+").or_else(|| key.strip_suffix("-arg")) else {
+                self.keys.insert(key);
+                continue;
+            };
+            for argument in value.as_array().into_iter().flatten().filter_map(Value::as_str) {
+                let (name, value) = argument.split_once('=').unwrap_or((argument, ""));
+                self.arguments.insert((component.to_owned(), name.to_owned()));
+                if name == "enable-admission-plugins" {
+                    self.plugins.extend(value.split(',').map(str::to_owned));
+                }
+            }
+        }
+    }
+
+    /// Tells whether the document `key` is there.
     #[must_use]
-    pub fn holds(&self, key: &str, mark: &str) -> bool {
-        self.texts.get(key).is_some_and(|text| text.contains(mark))
+    pub fn has_document(&self, key: &str) -> bool {
+        self.documents.contains(key)
+    }
+
+    /// Tells whether policy.yaml has an object of a kind, of that name if one is given.
+    #[must_use]
+    pub fn has_object(&self, kind: &str, name: Option<&str>) -> bool {
+        self.objects.has(|(its, called)| its == kind && name.is_none_or(|name| name == called))
+    }
+
+    /// Tells whether psa.yaml configures an admission plugin.
+    #[must_use]
+    pub fn has_admission_configuration(&self, plugin: &str) -> bool {
+        self.admission_plugins.has(|configured| configured == plugin)
     }
 
     /// Tells whether the drop-in has one of K3s' own keys.
@@ -68,5 +127,50 @@ impl PresentFiles {
     #[must_use]
     pub fn has_plugin(&self, plugin: &str) -> bool {
         self.plugins.contains(plugin)
+    }
+}
+
+fn kind_and_name(object: &Value) -> (String, String) {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    (text(&object["kind"]), text(&object["metadata"]["name"]))
+}
+
+fn configured_plugins(configuration: &Value) -> Vec<String> {
+    let plugins = configuration["plugins"].as_array().into_iter().flatten();
+    plugins.filter_map(|plugin| plugin["name"].as_str()).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ours(key: &'static str, body: &str) -> PresentFiles {
+        let text = format!("# a\n# Written by k3s-harden 0\n{body}");
+        PresentFiles::new([(key, text.into_bytes())])
+    }
+
+    #[test]
+    fn parts_are_found_by_their_objects() {
+        let policy = ours(
+            "policy",
+            "---\nkind: NetworkPolicy\nmetadata: {name: \"dns\"}\n---\nkind: ServiceAccount\nmetadata:\n  name: default\n",
+        );
+        assert!(policy.has_document("policy") && !policy.has_document("psa"));
+        assert!(policy.has_object("NetworkPolicy", Some("dns")) && policy.has_object("ServiceAccount", None));
+        assert!(!policy.has_object("NetworkPolicy", Some("dns-2")));
+        assert!(!policy.has_object("NetworkPolicy", Some("default")));
+        assert!(!policy.has_object("PodSecurityPolicy", None));
+        let psa = ours("psa", "plugins:\n  - name: EventRateLimit # PodSecurity\n");
+        assert!(psa.has_admission_configuration("EventRateLimit"));
+        assert!(!psa.has_admission_configuration("PodSecurity"));
+    }
+
+    #[test]
+    fn what_is_not_ours_does_not_count_and_what_is_no_yaml_counts_in_full() {
+        let theirs = PresentFiles::new([("policy", b"kind: ServiceAccount\n".to_vec())]);
+        assert_eq!(theirs, PresentFiles::default());
+        let broken = ours("policy", "kind: [NetworkPolicy\n");
+        assert!(broken.has_object("PodSecurityPolicy", None));
+        assert!(!broken.has_admission_configuration("PodSecurity"));
     }
 }

@@ -215,7 +215,12 @@ mod tests {
         let data_dir = RootedPath::fixed("/data/k3s");
         assert_eq!(default_config(minor("1.31"), &data_dir), None);
         let mut config = KubeletConfig::default();
-        config.add(default_config(minor("1.37"), &data_dir).unwrap().as_bytes(), None).unwrap();
+        config
+            .add(
+                default_config(*KubernetesMinor::supported().last().unwrap(), &data_dir).unwrap().as_bytes(),
+                None,
+            )
+            .unwrap();
         let text = |path: &str| config.get(path).map(|field| field.items.join(","));
         assert_eq!(text("authentication.anonymous.enabled").as_deref(), Some("false"));
         assert_eq!(

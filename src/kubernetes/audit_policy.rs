@@ -2,6 +2,7 @@
 //!
 //! Source: pkg/audit/policy/reader.go, pkg/apis/audit/validation and pkg/audit/policy/checker.go of k8s.io/apiserver.
 
+use super::names;
 use super::object::Fault;
 use super::object::{self, FieldType, Located, METADATA, ObjectFile, Position, Refusal, STRINGS};
 use super::yaml::YamlNode;
@@ -286,7 +287,7 @@ fn check_group(group: &YamlNode, path: &str, minor: KubernetesMinor) -> Validate
     };
     let name = object::text(group, "group");
     let is_every = name == "*" && minor.is_from(EVERY_GROUP_FROM);
-    if !name.is_empty() && !is_every && !object::is_subdomain(name) {
+    if !name.is_empty() && !is_every && !names::is_subdomain(name) {
         return refuse(
             "group",
             format!(

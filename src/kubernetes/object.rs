@@ -436,22 +436,3 @@ pub fn number(node: &YamlNode, name: &str) -> i64 {
 pub fn place(node: &YamlNode, name: &str) -> Position {
     field(node, name).map_or(node.position, |node| node.position)
 }
-
-/// RFC 1123's label, such as the name of a namespace.
-pub fn is_label(text: &str) -> bool {
-    let inner = |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == b'-';
-    text.len() <= 63
-        && !text.is_empty()
-        && text.bytes().all(inner)
-        && !text.starts_with('-')
-        && !text.ends_with('-')
-}
-
-/// RFC 1123's subdomain, such as an API group. Its labels may be longer than a label alone.
-pub fn is_subdomain(text: &str) -> bool {
-    let inner = |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == b'-';
-    let label = |label: &str| {
-        !label.is_empty() && label.bytes().all(inner) && !label.starts_with('-') && !label.ends_with('-')
-    };
-    text.len() <= 253 && text.split('.').all(label)
-}

@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 
+use super::names;
 use super::object::{self, FieldType, Located, ObjectFile, Position, Refusal, STRINGS};
 use super::yaml::YamlNode;
 use crate::version::KubernetesMinor;
@@ -146,12 +147,12 @@ fn check_exemptions(exemptions: &YamlNode) -> Validated {
     const RULES: [NameRule; 3] = [
         (
             "namespaces",
-            object::is_label,
+            names::is_label,
             "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character, and be no more than 63 characters",
         ),
         (
             "runtimeClasses",
-            object::is_subdomain,
+            names::is_subdomain,
             "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
         ),
         ("usernames", |name| !name.is_empty(), "username must not be empty"),

@@ -4,8 +4,6 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use serde::Deserialize;
-
 use super::apiserver::{ApiServer, FileAt};
 use super::{Finding, options};
 use crate::embedded;
@@ -14,18 +12,8 @@ use crate::k3s::ComponentArgument;
 use crate::k3s::NodeConfig;
 use crate::kubernetes::component_flags::{self, FlagType};
 use crate::kubernetes::feature_gates::{self, GateFault};
-use crate::kubernetes::flag_values;
+use crate::kubernetes::{flag_values, tls};
 
-/// TLS' names.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Tls {
-    ciphers: Vec<String>,
-    insecure: Vec<String>,
-    versions: Vec<String>,
-}
-
-static TLS: LazyLock<Tls> = LazyLock::new(|| embedded::table("tls"));
 static FILES: LazyLock<BTreeMap<String, Vec<String>>> = LazyLock::new(|| embedded::table("argument-files"));
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
@@ -122,11 +110,11 @@ fn gates(node: &NodeConfig<'_>, component: &str, text: &str) -> Vec<Finding> {
 }
 
 fn tls_version(component: &str, text: &str) -> Option<Finding> {
-    if text.is_empty() || TLS.versions.iter().any(|known| known == text) {
+    if text.is_empty() || tls::versions().iter().any(|known| known == text) {
         return None;
     }
     let message = format!("{component}'s tls-min-version is {text:?}");
-    let remedy = format!("write one of {}", TLS.versions.join(", "));
+    let remedy = format!("write one of {}", tls::versions().join(", "));
     Some(
         Finding::stops("argument-tls-version", message, remedy).says(format!("unknown tls version {text:?}")),
     )
@@ -135,15 +123,19 @@ fn tls_version(component: &str, text: &str) -> Option<Finding> {
 fn ciphers(component: &str, text: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
     for name in flag_values::comma_separated(text).unwrap_or_default() {
-        if TLS.insecure.contains(&name) {
-            let message = format!("{component}'s tls-cipher-suites has {name}, which is insecure");
-            let says = format!("Use of insecure cipher '{name}' detected.");
-            findings.push(Finding::warns("argument-cipher-insecure", message, "remove it").says(says));
-        } else if !TLS.ciphers.contains(&name) {
-            let message = format!("{component}'s tls-cipher-suites has {name:?}, which nobody knows");
-            let says = format!("Cipher suite {name} not supported or doesn't exist");
-            let remedy = "write Go's names, such as TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256";
-            findings.push(Finding::stops("argument-cipher", message, remedy).says(says));
+        match tls::cipher_suite(&name) {
+            Some(suite) if suite.insecure => {
+                let message = format!("{component}'s tls-cipher-suites has {name}, which is insecure");
+                let says = format!("Use of insecure cipher '{name}' detected.");
+                findings.push(Finding::warns("argument-cipher-insecure", message, "remove it").says(says));
+            }
+            Some(_) => {}
+            None => {
+                let message = format!("{component}'s tls-cipher-suites has {name:?}, which nobody knows");
+                let says = format!("Cipher suite {name} not supported or doesn't exist");
+                let remedy = "write Go's names, such as TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256";
+                findings.push(Finding::stops("argument-cipher", message, remedy).says(says));
+            }
         }
     }
     findings

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::by_minor::{BY_MINOR, SettingValue};
 use super::control::{ControlId, titles};
 use super::fields::{DocumentText, Fields, describe, unknown};
-use super::input::WAIVERS;
-use super::setting::{self, Declaration, InvalidValue};
+use super::setting::{self, Declaration, InvalidValue, WAIVERS};
 use crate::embedded;
 use crate::error::{Error, Result};
 use crate::version::{KubernetesMinor, MinorRange};
@@ -29,8 +29,8 @@ pub struct ProfileDocument {
     pub kubernetes: Option<MinorRange>,
     /// Numbers of controls; an empty list takes an inherited number away.
     pub controls: BTreeMap<String, Vec<ControlId>>,
-    /// Values of settings, as written (`by_minor` not resolved), each checked.
-    pub settings: BTreeMap<String, Value>,
+    /// Values of settings, as written, each checked.
+    pub settings: BTreeMap<String, SettingValue>,
 }
 
 impl ProfileDocument {
@@ -39,7 +39,12 @@ impl ProfileDocument {
     pub fn built_in(name: &str) -> Option<Self> {
         let value = embedded::profile(name)?;
         let text = DocumentText::BuiltIn(format!("profiles/{name}.yaml"));
-        Some(Self::read(text, name, value).expect("the tests read every built-in profile"))
+        let mut document = Self::read(text, name, value).expect("the tests read every built-in profile");
+        // The table of the minors decides that a profile fits the minors that it is the default of.
+        if let Some(to) = document.kubernetes.as_mut().and_then(|range| range.to.as_mut()) {
+            *to = KubernetesMinor::newest_with_default(name).map_or(*to, |newest| newest.max(*to));
+        }
+        Some(document)
     }
 
     /// Reads a document. `fallback_name` is its name where it states none.
@@ -132,7 +137,11 @@ fn read_controls(text: &DocumentText, value: Value) -> Result<BTreeMap<String, V
 ///
 /// # Errors
 /// [`crate::error::ErrorKind::BadInput`] with the place.
-pub fn read_settings(text: &DocumentText, path: &[&str], value: Value) -> Result<BTreeMap<String, Value>> {
+pub fn read_settings(
+    text: &DocumentText,
+    path: &[&str],
+    value: Value,
+) -> Result<BTreeMap<String, SettingValue>> {
     let map = match value {
         Value::Object(map) => map,
         Value::Null => serde_json::Map::new(),
@@ -151,13 +160,14 @@ pub fn read_settings(text: &DocumentText, path: &[&str], value: Value) -> Result
             let others: &[&str] = if path.is_empty() { &[WAIVERS] } else { &[] };
             return Err(setting::unknown_setting(error, &name, declarations, others));
         };
-        let checked = match value.get("by_minor") {
-            None => check_one(text, &here, &name, declaration, &value)?,
-            Some(Value::Object(table)) if value.as_object().is_some_and(|outer| outer.len() == 1) => {
-                let mut checked = serde_json::Map::new();
-                for (minor, value) in table {
-                    let here: Vec<&str> = here.iter().copied().chain(["by_minor", minor]).collect();
-                    minor.parse::<KubernetesMinor>().map_err(|error| error.at(text.place(&here)))?;
+        let checked = match value.get(BY_MINOR) {
+            None => SettingValue::Same(check_one(text, &here, &name, declaration, &value)?),
+            Some(Value::Object(values)) if value.as_object().is_some_and(|outer| outer.len() == 1) => {
+                let mut checked = BTreeMap::new();
+                for (minor, value) in values {
+                    let here: Vec<&str> = here.iter().copied().chain([BY_MINOR, minor]).collect();
+                    let from: KubernetesMinor =
+                        minor.parse().map_err(|error: Error| error.at(text.place(&here)))?;
                     // 1.30 without quotes is the number 1.3 to YAML.
                     if let DocumentText::File(source) = text
                         && source.key_spot(&here).is_none_or(|spot| spot.plain)
@@ -168,9 +178,9 @@ pub fn read_settings(text: &DocumentText, path: &[&str], value: Value) -> Result
                         );
                         return Err(error.hint("write it in quotes: \"1.30\""));
                     }
-                    checked.insert(minor.clone(), check_one(text, &here, &name, declaration, value)?);
+                    checked.insert(from, check_one(text, &here, &name, declaration, value)?);
                 }
-                serde_json::json!({ "by_minor": checked })
+                SettingValue::ByMinor(checked)
             }
             Some(_) => {
                 let error =

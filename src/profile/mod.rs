@@ -1,29 +1,37 @@
-//! What should be? Profiles, settings, controls and Kubernetes minors.
+//! What a node should be: profiles, settings and controls, resolved for one Kubernetes minor.
 //!
 //! ```text
 //! profiles/*.yaml, files ──▶ ProfileDocument ──▶ ProfileRequest::resolve ──▶ Profile
 //!                             (as written)        (merged, checked)    (for one minor)
 //! ```
 //!
-//! What there is to set, which control it serves and how it reaches K3s are rows of `data/*.yaml`. This room
-//! reads no file: who calls it hands it an opener.
+//! The settings, the controls they implement and the arguments they become are rows of `data/*.yaml`. This room
+//! imports `kubernetes` and the ground (error, role, mode, version, embedded). It opens no file: the caller passes a
+//! function that does. Its files import each other in this order only:
+//!
+//! ```text
+//! source ◀─ fields ◀─┬─ control ◀─┬───────────── resolved ◀─┐
+//! by_minor, table ◀──┴─ setting ◀─┴─ document ◀─────────────┴─ request
+//! ```
 
+mod by_minor;
 mod control;
 mod document;
 mod fields;
-mod input;
+mod request;
 mod resolved;
 mod setting;
 mod source;
 mod table;
 
+pub use by_minor::SettingValue;
 pub use control::{ControlId, ControlNumbers, ControlSelection, titles};
 pub use document::{ProfileDocument, read_settings};
 pub use fields::DocumentText;
 pub(crate) use fields::{Fields, describe, nearest, unknown};
-pub use input::{Assignment, MAX_EXTENDS, OpenFile, Origin, ProfileRequest, WAIVERS};
-pub use resolved::{Profile, Resolved};
-pub use setting::{CIPHER_SUITES, Declaration, MAX_LIST_ITEMS, MAX_TEXT_BYTES, declarations};
+pub use request::{Assignment, MAX_EXTENDS, OpenFile, ProfileRequest};
+pub use resolved::{Origin, Profile, Resolved};
+pub use setting::{Declaration, MAX_LIST_ITEMS, MAX_TEXT_BYTES, WAIVERS, declarations};
 pub use source::{MAX_NESTING, MAX_SOURCE_BYTES, MAX_VALUES, SourceText};
 pub use table::{Accepts, ArgumentRow, ArgumentTable, KeyRow, PluginRow, RemovedPlugin, SysctlRow, ValueOf};
 

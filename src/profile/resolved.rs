@@ -1,11 +1,12 @@
 //! A profile resolved for one minor: every setting with its value and where that came from.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde_json::Value;
 
 use super::control::{ControlId, ControlNumbers, ControlSelection};
-use super::input::Origin;
+use crate::error::Place;
 use crate::version::KubernetesMinor;
 
 /// What a node should be, in settings.
@@ -32,6 +33,29 @@ pub struct Resolved {
     pub value: Value,
     /// Where it came from.
     pub origin: Origin,
+}
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The setting's own default.
+    Default,
+    /// A profile.
+    Profile(Place),
+    /// The settings file.
+    Settings(Place),
+    /// The command line or the environment.
+    Assignment(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::Profile(place) | Self::Settings(place) => place.fmt(f),
+            Self::Assignment(origin) => f.write_str(origin),
+        }
+    }
 }
 
 impl Profile {

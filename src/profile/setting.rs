@@ -6,12 +6,17 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::by_minor::SettingValue;
 use super::fields::{describe, unknown};
-use super::input::WAIVERS;
+use super::table::ArgumentTable;
 use crate::embedded;
 use crate::error::{Error, ErrorKind};
+use crate::kubernetes::{flag_values, names};
 use crate::version::{KubernetesMinor, MinorRange};
 
+/// The key of a settings file that is no setting: what somebody has accepted (see [`crate::verify::waivers`]). It
+/// decides nothing of what is written.
+pub const WAIVERS: &str = "waivers";
 /// Longest text that a setting takes, in bytes.
 pub const MAX_TEXT_BYTES: usize = 4096;
 /// Longest list that a setting takes.
@@ -30,7 +35,7 @@ pub struct Declaration {
     maximum: Option<i64>,
     #[serde(default)]
     optional: bool,
-    default: Value,
+    default: SettingValue,
     /// The minors on which the setting means anything.
     #[serde(default)]
     pub kubernetes: MinorRange,
@@ -85,23 +90,6 @@ impl InvalidValue {
     }
 }
 
-/// The suites that the kubelet knows (Go's crypto/tls) and the benchmark takes for strong.
-pub const CIPHER_SUITES: [&str; 13] = [
-    "TLS_AES_128_GCM_SHA256",
-    "TLS_AES_256_GCM_SHA384",
-    "TLS_CHACHA20_POLY1305_SHA256",
-    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
-    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
-    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305",
-    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
-    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
-    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
-    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305",
-    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
-    "TLS_RSA_WITH_AES_128_GCM_SHA256",
-    "TLS_RSA_WITH_AES_256_GCM_SHA384",
-];
-
 type Fit<T> = std::result::Result<T, InvalidValue>;
 
 /// Returns every setting by its name.
@@ -131,7 +119,7 @@ impl Declaration {
     /// Returns the default on `minor`.
     #[must_use]
     pub fn default_on(&self, minor: KubernetesMinor) -> Value {
-        by_minor(&self.default, minor).cloned().unwrap_or(Value::Null)
+        self.default.on(minor).cloned().unwrap_or(Value::Null)
     }
 
     /// Returns what the setting takes, in words.
@@ -252,20 +240,6 @@ impl Declaration {
     }
 }
 
-/// Picks the value for `minor` out of `{by_minor: {minor: value}}`; any other value is for all minors.
-#[must_use]
-pub(super) fn by_minor(value: &Value, minor: KubernetesMinor) -> Option<&Value> {
-    match value.get("by_minor").and_then(Value::as_object) {
-        None => Some(value),
-        Some(table) => table
-            .iter()
-            .filter_map(|(from, value)| Some((from.parse::<KubernetesMinor>().ok()?, value)))
-            .filter(|(from, _)| *from <= minor)
-            .max_by_key(|(from, _)| *from)
-            .map(|(_, value)| value),
-    }
-}
-
 impl TextForm {
     fn in_words(self) -> &'static str {
         match self {
@@ -279,11 +253,10 @@ impl TextForm {
 
     fn fits(self, text: &str) -> bool {
         match self {
-            Self::Namespace => is_dns_label(text),
-            // RuntimeClass names are DNS-1123 subdomains.
-            Self::RuntimeClass => text.len() <= 253 && text.split('.').all(is_dns_label),
+            Self::Namespace => names::is_label(text),
+            Self::RuntimeClass => names::is_subdomain(text),
             Self::Name => !text.is_empty() && text.len() <= MAX_TEXT_BYTES,
-            Self::CipherSuite => CIPHER_SUITES.contains(&text),
+            Self::CipherSuite => ArgumentTable::get().is_strong_cipher_suite(text),
             Self::PodSecurityVersion => {
                 text == "latest"
                     || text.strip_prefix('v').is_some_and(|minor| minor.parse::<KubernetesMinor>().is_ok())
@@ -292,41 +265,9 @@ impl TextForm {
     }
 }
 
-/// DNS-1123 label, as Kubernetes asks of a namespace.
-fn is_dns_label(text: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    (1..=63).contains(&text.len())
-        && text.bytes().all(|byte| inner(byte) || byte == b'-')
-        && text.bytes().next().is_some_and(inner)
-        && text.bytes().last().is_some_and(inner)
-}
-
 /// A Go duration without a sign or a fraction, not longer than Go can count in nanoseconds.
 fn is_duration(text: &str) -> bool {
-    const UNITS: [(&str, i64); 6] = [
-        ("ms", 1_000_000),
-        ("us", 1_000),
-        ("ns", 1),
-        ("h", 3_600_000_000_000),
-        ("m", 60_000_000_000),
-        ("s", 1_000_000_000),
-    ];
-    let mut rest = text;
-    let mut total = 0_i64;
-    while !rest.is_empty() {
-        let (number, unit) = rest.split_at(rest.bytes().take_while(u8::is_ascii_digit).count());
-        if unit.is_empty() {
-            return text == "0";
-        }
-        let Some((name, nanoseconds)) = UNITS.iter().find(|(name, _)| unit.starts_with(name)) else {
-            return false;
-        };
-        let part = number.parse::<i64>().ok().and_then(|number| number.checked_mul(*nanoseconds));
-        let Some(sum) = part.and_then(|part| total.checked_add(part)) else { return false };
-        total = sum;
-        rest = &unit[name.len()..];
-    }
-    !text.is_empty()
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric()) && flag_values::duration(text).is_some()
 }
 
 fn is_path(text: &str) -> bool {

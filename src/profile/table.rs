@@ -21,6 +21,8 @@ pub struct ArgumentTable {
     pub plugins: Vec<PluginRow>,
     /// Admission plugins that are gone.
     pub removed_plugins: Vec<RemovedPlugin>,
+    /// Cipher suites that the benchmarks take for strong.
+    pub strong_cipher_suites: Vec<String>,
     /// Kernel parameters.
     pub sysctls: Vec<SysctlRow>,
     /// Exempt namespaces by preset.
@@ -33,6 +35,12 @@ impl ArgumentTable {
     pub fn get() -> &'static Self {
         static TABLE: LazyLock<ArgumentTable> = LazyLock::new(|| embedded::table("arguments"));
         &TABLE
+    }
+
+    /// Tells whether the benchmarks take a cipher suite for strong.
+    #[must_use]
+    pub fn is_strong_cipher_suite(&self, name: &str) -> bool {
+        self.strong_cipher_suites.iter().any(|strong| strong == name)
     }
 }
 
@@ -145,6 +153,7 @@ pub struct SysctlRow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kubernetes::tls;
     use crate::profile::{declarations, titles};
 
     #[test]
@@ -164,6 +173,19 @@ mod tests {
         let used = used.chain(table.arguments.iter().flat_map(|row| &row.controls));
         for control in used.chain(table.plugins.iter().flat_map(|row| &row.controls)) {
             assert!(controls.contains_key(control), "{control}");
+        }
+    }
+
+    #[test]
+    fn strong_cipher_suites_are_those_that_kubernetes_has_and_go_calls_secure() {
+        let table = ArgumentTable::get();
+        for name in &table.strong_cipher_suites {
+            assert!(tls::cipher_suite(name).is_some_and(|suite| !suite.insecure), "{name}");
+        }
+        // The rest of the secure ones are CBC.
+        for suite in tls::cipher_suites().iter().filter(|suite| !suite.insecure) {
+            let strong = table.is_strong_cipher_suite(&suite.name);
+            assert_ne!(strong, suite.name.contains("_CBC_"), "{}", suite.name);
         }
     }
 

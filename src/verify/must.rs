@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::Deserialize;
 
 use crate::kubernetes::flag_values;
+use crate::profile::ArgumentTable;
 
 /// The requirement that a rule makes of a value. Exactly one is given.
 #[derive(Debug, Clone, Deserialize)]
@@ -23,9 +24,27 @@ pub enum Must {
     /// The value is a list with none of these.
     Lack(Vec<String>),
     /// The value is a list that is not empty and has only these.
-    BeWithin(Vec<String>),
+    BeWithin(NameList),
     /// The value is a loopback address, with or without a port (`true`); it is not one (`false`).
     BeLocal(bool),
+}
+
+/// Names that another table lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NameList {
+    /// The cipher suites that the benchmarks take for strong, which `apply` keeps too.
+    StrongCipherSuites,
+}
+
+impl NameList {
+    /// Returns the names.
+    #[must_use]
+    pub fn names(self) -> &'static [String] {
+        match self {
+            Self::StrongCipherSuites => &ArgumentTable::get().strong_cipher_suites,
+        }
+    }
 }
 
 impl Must {
@@ -45,9 +64,9 @@ impl Must {
             Self::Have(wanted) => wanted.iter().all(listed),
             Self::Lack(unwanted) => !unwanted.iter().any(listed),
             Self::BeLocal(local) => last.is_some_and(is_local) == *local,
-            Self::BeWithin(known) => {
-                items.is_some_and(|items| !items.is_empty() && items.iter().all(|item| known.contains(item)))
-            }
+            Self::BeWithin(known) => items.is_some_and(|items| {
+                !items.is_empty() && items.iter().all(|item| known.names().contains(item))
+            }),
         }
     }
 
@@ -68,7 +87,7 @@ impl Must {
             Self::AtLeast(least) => format!("{name} is at least {least}"),
             Self::Have(wanted) => format!("{name} has {}", wanted.join(", ")),
             Self::Lack(unwanted) => format!("{name} does not have {}", unwanted.join(", ")),
-            Self::BeWithin(known) => format!("{name} has nothing but {}", known.join(", ")),
+            Self::BeWithin(known) => format!("{name} has nothing but {}", known.names().join(", ")),
             Self::BeLocal(true) => format!("{name} is an address of the node alone"),
             Self::BeLocal(false) => format!("{name} is no address of the node alone"),
         }
@@ -141,12 +160,11 @@ mod tests {
         assert!(
             is_met(&lack, "Node,RBAC") && !is_met(&lack, "Node,AlwaysAllow,RBAC") && lack.is_met_by(None)
         );
-        let strong = Must::BeWithin(vec!["A".into(), "B".into()]);
+        let strong = Must::BeWithin(NameList::StrongCipherSuites);
+        let good = "TLS_AES_128_GCM_SHA256,TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384";
         assert!(
-            is_met(&strong, "A")
-                && !is_met(&strong, "A,C")
-                && !strong.is_met_by(None)
-                && !strong.is_met_by(Some(&[]))
+            is_met(&strong, good) && !is_met(&strong, &format!("{good},TLS_RSA_WITH_AES_128_GCM_SHA256"))
         );
+        assert!(!strong.is_met_by(None) && !strong.is_met_by(Some(&[])));
     }
 }

@@ -1,23 +1,19 @@
 //! Profiles merged: each with those it extends, laid over one another, then the site's settings.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde_json::Value;
 
 use super::control::{ControlNumbers, ControlSelection};
 use super::document::{ProfileDocument, read_settings};
 use super::fields::{DocumentText, unknown};
-use super::resolved::{Profile, Resolved};
-use super::setting::{self, Declaration};
+use super::resolved::{Origin, Profile, Resolved};
+use super::setting::{self, Declaration, WAIVERS};
 use super::source::SourceText;
 use crate::embedded;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::version::KubernetesMinor;
 
-/// The key of a settings file that is no setting: what somebody has accepted (see [`crate::verify::waivers`]). It
-/// decides nothing of what is written.
-pub const WAIVERS: &str = "waivers";
 /// Longest chain of `extends`.
 pub const MAX_EXTENDS: usize = 16;
 
@@ -47,29 +43,6 @@ pub struct Assignment {
     pub text: String,
     /// Where it was typed, such as `--set`.
     pub origin: String,
-}
-
-/// Where a value came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// The setting's own default.
-    Default,
-    /// A profile.
-    Profile(Place),
-    /// The settings file.
-    Settings(Place),
-    /// The command line or the environment.
-    Assignment(String),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::Profile(place) | Self::Settings(place) => place.fmt(f),
-            Self::Assignment(origin) => f.write_str(origin),
-        }
-    }
 }
 
 /// Opens a file of the user's by the path that the user gave.
@@ -139,7 +112,7 @@ impl ProfileRequest {
                 map.remove(WAIVERS);
             }
             for (name, value) in read_settings(&text, &[], written)? {
-                let Some(value) = setting::by_minor(&value, self.minor) else { continue };
+                let Some(value) = value.on(self.minor) else { continue };
                 let place = text.place(&[&name]);
                 self.check_applies(&name, &declarations[&name], value)
                     .map_err(|error| error.at(place.clone()))?;
@@ -219,7 +192,7 @@ impl ProfileLayer {
     /// Returns the value that holds on `minor`, and where it stands.
     fn value(&self, name: &str, minor: KubernetesMinor) -> Option<(&Value, Place)> {
         self.documents.iter().rev().find_map(|document| {
-            let value = setting::by_minor(document.settings.get(name)?, minor)?;
+            let value = document.settings.get(name)?.on(minor)?;
             Some((value, document.text.place(&["settings", name])))
         })
     }

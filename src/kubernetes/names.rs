@@ -1,0 +1,40 @@
+//! The names that Kubernetes takes (k8s.io/apimachinery/pkg/util/validation).
+
+/// Tells whether `text` is a label of RFC 1123, such as the name of a namespace.
+#[must_use]
+pub fn is_label(text: &str) -> bool {
+    text.len() <= 63 && is_part(text)
+}
+
+/// Tells whether `text` is a subdomain of RFC 1123, such as an API group. Its parts may be longer than a label alone.
+#[must_use]
+pub fn is_subdomain(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(is_part)
+}
+
+/// Lower-case letters, digits and dashes, no dash first or last.
+fn is_part(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !text.is_empty() && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_and_subdomains() {
+        let long = "a".repeat(64);
+        for good in ["a", "0", "kube-system", "a--b", &long[..63]] {
+            assert!(is_label(good) && is_subdomain(good), "{good}");
+        }
+        for bad in ["", "-a", "a-", "A", "a_b", "ä", "a b"] {
+            assert!(!is_label(bad) && !is_subdomain(bad), "{bad}");
+        }
+        assert!(!is_label("a.b") && is_subdomain("a.b"));
+        assert!(!is_label(&long) && is_subdomain(&long));
+        for bad in ["a..b", ".a", "a.", &"a.".repeat(127)] {
+            assert!(!is_subdomain(bad), "{bad}");
+        }
+    }
+}
