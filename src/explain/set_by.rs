@@ -2,13 +2,14 @@
 
 use serde::Serialize;
 
+use super::explained_node::ExplainedNode;
 use super::table;
-use super::{Control, ExplainedNode};
 use crate::document::{self, DropIn};
 use crate::error::Place;
 use crate::kubernetes::component_flags;
 use crate::node::RootedPath;
 use crate::profile::{ArgumentTable, ValueOf, declarations};
+use crate::verify::control::Control;
 use crate::verify::rule::{ControlRule, FieldRule, FileRule, FlagRule};
 use crate::version::KubernetesMinor;
 

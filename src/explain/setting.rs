@@ -104,7 +104,7 @@ fn defaults(name: &str, declaration: &Declaration) -> Vec<ProfileValue> {
             let value = resolved.value(name);
             match defaults.last_mut() {
                 Some(last) if last.profile == profile.name && last.value == *value => {
-                    last.to = resolved.minor
+                    last.to = resolved.minor;
                 }
                 _ => defaults.push(ProfileValue {
                     profile: profile.name,

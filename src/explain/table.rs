@@ -5,9 +5,18 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::Pitfall;
 use crate::embedded;
 use crate::profile::{ArgumentTable, ValueOf};
+
+/// A sentence with its source.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pitfall {
+    /// The sentence.
+    pub text: String,
+    /// The source.
+    pub source: String,
+}
 
 /// A row of the table.
 #[derive(Debug, Clone, Deserialize)]

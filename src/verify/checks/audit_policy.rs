@@ -184,8 +184,9 @@ fn matches_request(rule: &AuditRule, request: &ApiRequest, verb: &str) -> bool {
     let has = |names: &[String], name: &str| names.iter().any(|known| known == name);
     // A list of all namespaces and a request for a cluster-scoped kind name no namespace.
     let has_no_namespace = verb == "list" || request.resource == "tokenreviews";
+    let matches_namespace = rule.namespaces.is_empty() || (has_no_namespace && has(&rule.namespaces, ""));
     if !rule.users.is_empty()
-        || (!rule.namespaces.is_empty() && !(has_no_namespace && has(&rule.namespaces, "")))
+        || !matches_namespace
         || (!rule.user_groups.is_empty() && !has(&rule.user_groups, "system:authenticated"))
     {
         return false;
