@@ -1,4 +1,5 @@
-//! What can go wrong: a kind (which decides the exit code), a place, a message, and what to do about it.
+//! The error of this library: a kind (which decides the exit code), a place, a message, and hints. Imports nothing of the
+//! crate.
 
 use std::fmt;
 
@@ -11,9 +12,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum ErrorKind {
     /// The run failed.
     Failed,
-    /// The command line makes no sense.
+    /// The command line is not valid.
     Usage,
-    /// A profile, setting, version or plan is bad, or a file of the node stands in the way of one of ours.
+    /// A profile, setting, version or plan is not valid, or a file of the node cannot be used.
     BadInput,
     /// Something could not be written.
     CannotWrite,
@@ -50,29 +51,14 @@ pub mod exit {
     pub const FINDINGS: u8 = 2;
 }
 
-/// A place in a text that somebody wrote. Lines and columns count from 1.
+/// A place in a file. Lines and columns count from 1. It is made where a file is read and handed on as it is: no code
+/// reads one back from text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// File name as the user gave it.
+    /// File name as the user gave it; the name of another source, such as `command line`, where no file has the value.
     pub file: String,
     /// Line and column, where known.
     pub position: Option<(usize, usize)>,
-}
-
-impl Place {
-    /// Reads what [`Place`] writes: a file, and line and column where they are known.
-    #[must_use]
-    pub fn parse(text: &str) -> Self {
-        let split = || {
-            let (rest, column) = text.rsplit_once(':')?;
-            let (file, line) = rest.rsplit_once(':')?;
-            Some((file, (line.parse().ok()?, column.parse().ok()?)))
-        };
-        match split() {
-            Some((file, position)) => Self { file: file.to_owned(), position: Some(position) },
-            None => Self { file: text.to_owned(), position: None },
-        }
-    }
 }
 
 impl fmt::Display for Place {
@@ -85,7 +71,10 @@ impl fmt::Display for Place {
 }
 
 /// An error with its place and with hints that say what to do or write instead.
-#[derive(Debug, thiserror::Error)]
+///
+/// One error may be reported several times, such as for each control that needs the same file: a clone keeps the place
+/// and the hints.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}{message}", self.prefix())]
 pub struct Error {
     kind: ErrorKind,
@@ -123,6 +112,14 @@ impl Error {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
+        self
+    }
+
+    /// Puts `context` and a colon before the message, such as what failed because of the error. The place and the hints
+    /// stay.
+    #[must_use]
+    pub fn context(mut self, context: &str) -> Self {
+        self.message = format!("{context}: {}", self.message);
         self
     }
 
@@ -172,8 +169,13 @@ mod tests {
         let error = Error::new(ErrorKind::BadInput, "unknown key \"foo\"").at(place);
         assert_eq!(error.to_string(), "site.yaml:3:5: unknown key \"foo\"");
         assert_eq!(error.kind().exit_code(), 65);
-        for text in ["site.yaml:3:5", "site.yaml", "K3S_TOKEN in /etc/a:b"] {
-            assert_eq!(Place::parse(text).to_string(), text);
-        }
+    }
+    #[test]
+    fn context_changes_only_the_message() {
+        let place = Place { file: "config.yaml".into(), position: Some((2, 1)) };
+        let error = Error::new(ErrorKind::BadInput, "no mapping").at(place.clone()).hint("write one");
+        let outer = error.clone().context("K3s could not read its configuration");
+        assert_eq!(outer.to_string(), "config.yaml:2:1: K3s could not read its configuration: no mapping");
+        assert_eq!((outer.kind(), outer.place(), outer.hints()), (error.kind(), Some(&place), error.hints()));
     }
 }

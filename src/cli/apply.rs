@@ -13,10 +13,9 @@ use crate::apply::{
     ApplyOutcome, KeepHistory, RecordedInputs, RunInputs, Transaction, check_writable, has_state,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::k3s::NodeConfig;
+use crate::k3s::{NodeConfig, Traces};
 use crate::mode::Owner;
 use crate::node::Root;
-use crate::node::k3s::Traces;
 use crate::output::{self, PlanReport};
 use crate::plan::Plan;
 use crate::preflight::{Finding, check};

@@ -14,10 +14,10 @@ use crate::Role;
 use crate::apply::{RecordedInputs, RunInputs, is_at_work};
 use crate::document::{self, DROP_IN, DropIn, NodeSite, PresentFiles};
 use crate::document::{DropInMerge, ExistingConfig};
-use crate::error::{Error, ErrorKind, Place, Result};
-use crate::k3s::service_data_dir;
+use crate::error::{Error, ErrorKind, Result};
+use crate::k3s::{self, service_data_dir};
 use crate::mode::Owner;
-use crate::node::{PathState, Root, RootedPath, accounts, host, k3s};
+use crate::node::{PathState, Root, RootedPath, accounts, host};
 use crate::profile::{
     ArgumentTable, Assignment, ControlSelection, Declaration, MAX_SOURCE_BYTES, Origin, Profile,
     ProfileRequest, SourceText, declarations,
@@ -227,7 +227,7 @@ pub(super) fn data_dir(
             })
         })
         .transpose()?;
-    let by_service = service_data_dir(root)?.map(|(text, file)| (text, Place { file, position: None }));
+    let by_service = service_data_dir(root)?.map(|(text, origin)| (text, origin.place()));
     let by_files = || existing.value("data-dir").map(|item| (item.text.clone(), item.place.clone()));
     let own = by_service.filter(|(text, _)| !text.is_empty()).or_else(by_files).map(|(text, place)| {
         // As Go's filepath.Join cleans it.

@@ -12,8 +12,8 @@ use crate::apply::{
 use crate::document::ExistingConfig;
 use crate::document::{self, DROP_IN, PresentFiles, is_ours, leftovers};
 use crate::error::{Error, ErrorKind, Result, exit};
+use crate::k3s::Traces;
 use crate::mode::Owner;
-use crate::node::k3s::Traces;
 use crate::node::{PathState, Root, RootedPath};
 use crate::output::{self, PlanReport};
 use crate::plan::{Action, Plan};

@@ -9,7 +9,7 @@ use super::{DropIn, DropInComponent};
 use crate::Role;
 use crate::error::{Place, Result};
 use crate::k3s::arguments::sets;
-use crate::k3s::flags::present_name;
+use crate::k3s::components::{self, present_name};
 use crate::k3s::merge::{self, ConfigItem};
 use crate::kubernetes::component_flags;
 use crate::kubernetes::flag_values::boolean;
@@ -156,7 +156,7 @@ impl ExistingConfig {
             items.extend(&setting.items);
         }
         let unknown = in_force.into_iter().filter_map(|((key, _), items)| {
-            let component = component_flags::of_key(key, role).filter(|_| !items.is_empty())?;
+            let component = components::of_key(key, role).filter(|_| !items.is_empty())?;
             Some(items.into_iter().filter_map(move |item| {
                 Some((component_flags::unknown(component, minor, &item.text)?, item.place.clone()))
             }))

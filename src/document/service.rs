@@ -4,7 +4,7 @@ use super::DropIn;
 use super::existing::{same, twice};
 use crate::Role;
 use crate::error::Result;
-use crate::k3s::flags::present_name;
+use crate::k3s::components::{self, present_name};
 use crate::k3s::{DEFAULT_CONFIG, ServiceFlags};
 use crate::kubernetes::component_flags;
 use crate::node::Root;
@@ -29,7 +29,7 @@ pub fn service_warnings(
     for (name, text) in flags {
         let unknown = Some(present_name(&name))
             .filter(|name| name.ends_with("-arg"))
-            .and_then(|name| component_flags::of_key(name, role))
+            .and_then(|name| components::of_key(name, role))
             .and_then(|component| component_flags::unknown(component, minor, &text));
         warnings.extend(unknown.map(|message| format!("{path}: {message}")));
         let component =

@@ -6,7 +6,7 @@ use super::explained_node::ExplainedNode;
 use super::table;
 use crate::document::{self, DropIn};
 use crate::error::Place;
-use crate::kubernetes::component_flags;
+use crate::k3s::components;
 use crate::node::RootedPath;
 use crate::profile::{ArgumentTable, ValueOf, declarations};
 use crate::verify::control::Control;
@@ -127,7 +127,7 @@ impl SettingSearch<'_> {
     fn flag(&self, flag: &SetFlag) -> Vec<SetBy> {
         let facts = self.here.facts;
         let SetFlag { component, name, field } = flag;
-        if component_flags::of_key(&format!("{component}-arg"), facts.node.role).is_none() {
+        if components::of_key(&format!("{component}-arg"), facts.node.role).is_none() {
             return Vec::new();
         }
         let what = format!("{component} {name}");

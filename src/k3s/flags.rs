@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::Role;
 use crate::embedded;
-use crate::kubernetes::flag_values::{self, boolean};
+use crate::kubernetes::flag_values;
 use crate::version::KubernetesMinor;
 
 /// A flag of K3s.
@@ -27,6 +27,9 @@ pub struct K3sFlag {
     /// Whether K3s' help leaves it out.
     #[serde(default)]
     pub hidden: bool,
+    /// Whether its value is a secret.
+    #[serde(default)]
+    pub secret: bool,
     /// The first minor that can have it; none where all before `until` do.
     pub from: Option<KubernetesMinor>,
     /// The last minor that can have it; none where all after `from` do.
@@ -38,6 +41,11 @@ impl K3sFlag {
     #[must_use]
     pub fn is_of(&self, minor: KubernetesMinor) -> bool {
         minor.is_within(self.from, self.until)
+    }
+
+    /// Tells whether `name` is one of its names.
+    fn is_called(&self, name: &str) -> bool {
+        self.names.iter().any(|known| known == name)
     }
 }
 
@@ -80,14 +88,37 @@ fn all(role: Role) -> &'static [K3sFlag] {
 /// Finds a flag by any of its names.
 #[must_use]
 pub fn find(role: Role, minor: KubernetesMinor, name: &str) -> Option<&'static K3sFlag> {
-    of(role, minor).find(|flag| flag.names.iter().any(|known| known == name))
+    of(role, minor).find(|flag| flag.is_called(name))
+}
+
+/// Finds a flag of any minor by any of its names.
+#[must_use]
+pub fn of_any_minor(role: Role, name: &str) -> Option<&'static K3sFlag> {
+    all(role).iter().find(|flag| flag.is_called(name))
 }
 
 /// Tells whether a flag of any minor is a boolean: on a command line it takes no word behind it.
 #[must_use]
 pub fn is_boolean(role: Role, name: &str) -> bool {
-    let mut booleans = all(role).iter().filter(|flag| flag.kind == K3sFlagType::Boolean);
-    booleans.any(|flag| flag.names.iter().any(|known| known == name))
+    all(role).iter().any(|flag| flag.kind == K3sFlagType::Boolean && flag.is_called(name))
+}
+
+/// Returns the long name of a flag that may be written by its short one.
+#[must_use]
+pub fn long_name(name: &str) -> &str {
+    let known = [Role::Server, Role::Agent].into_iter().find_map(|role| of_any_minor(role, name));
+    known.map_or(name, |flag| flag.names[0].as_str())
+}
+
+/// Returns every name of the flags of both roles whose values are secrets.
+pub(super) fn secrets() -> impl Iterator<Item = &'static str> {
+    let flags = [Role::Server, Role::Agent].into_iter().flat_map(all).filter(|flag| flag.secret);
+    flags.flat_map(|flag| flag.names.iter().map(String::as_str))
+}
+
+/// Tells whether the value of a flag is a secret.
+pub(super) fn is_secret(name: &str) -> bool {
+    secrets().any(|secret| secret == name)
 }
 
 /// Returns every name of every flag of a role in a minor.
@@ -99,40 +130,5 @@ pub fn names(role: Role, minor: KubernetesMinor) -> BTreeSet<&'static str> {
 /// Tells whether K3s' command line takes a value for true.
 #[must_use]
 pub fn is_true(text: &str) -> bool {
-    boolean(text) == Some(true)
-}
-
-/// Tells whether K3s' command line takes `text` for the flag `name`, and says what it answers where not.
-///
-/// # Errors
-/// K3s' own message: it exits with it.
-pub fn check(role: Role, minor: KubernetesMinor, name: &str, text: &str) -> Result<(), String> {
-    let Some(flag) = find(role, minor, name) else {
-        return Err(format!("flag provided but not defined: -{name}"));
-    };
-    let fits = match flag.kind {
-        K3sFlagType::Text | K3sFlagType::List => true,
-        K3sFlagType::Boolean => {
-            if boolean(text).is_none() {
-                return Err(format!("invalid boolean value {text:?} for -{name}: parse error"));
-            }
-            true
-        }
-        K3sFlagType::Integer => flag_values::integer(text).is_some(),
-        K3sFlagType::Duration => flag_values::duration(text).is_some(),
-    };
-    if fits { Ok(()) } else { Err(format!("invalid value {text:?} for flag -{name}: parse error")) }
-}
-
-/// Keys that K3s still takes for others.
-pub const OLD_NAMES: [(&str, &str); 3] = [
-    ("kube-controller-arg", "kube-controller-manager-arg"),
-    ("kube-cloud-controller-arg", "kube-cloud-controller-manager-arg"),
-    ("d", "data-dir"),
-];
-
-/// Returns the present name of a key that may be written under an old one.
-#[must_use]
-pub fn present_name(key: &str) -> &str {
-    OLD_NAMES.iter().find(|(old, _)| *old == key).map_or(key, |(_, new)| new)
+    flag_values::boolean(text) == Some(true)
 }

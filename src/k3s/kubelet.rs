@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use super::arguments;
+use super::node_paths::DEFAULT_DATA_DIR;
 use crate::embedded;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::kubernetes::yaml::{self, YamlNode, YamlValue};
@@ -199,7 +200,7 @@ pub fn default_config(minor: KubernetesMinor, data_dir: &RootedPath) -> Option<S
     let known =
         generations.iter().filter_map(|(from, config)| Some((from.parse::<KubernetesMinor>().ok()?, config)));
     let (_, config) = known.filter(|(from, _)| *from <= minor).max_by_key(|(from, _)| *from)?;
-    Some(format!("{config:#}\n").replace("/var/lib/rancher/k3s", data_dir.as_str()))
+    Some(format!("{config:#}\n").replace(DEFAULT_DATA_DIR, data_dir.as_str()))
 }
 
 #[cfg(test)]

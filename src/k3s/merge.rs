@@ -70,24 +70,6 @@ pub fn merge<'a>(
     Ok(keys)
 }
 
-/// Returns the command line that K3s makes of `arguments`: the keys go behind the first word that is a command.
-#[must_use]
-pub fn argv(arguments: &[String], keys: &[ConfigKey]) -> Vec<String> {
-    let at = arguments
-        .iter()
-        .position(|word| word == "server" || word == "agent")
-        .map_or(arguments.len(), |at| at + 1);
-    let flags = keys.iter().flat_map(|key| key.items.iter().map(|item| flag(&key.name, &item.text)));
-    arguments[..at].iter().cloned().chain(flags).chain(arguments[at..].iter().cloned()).collect()
-}
-
-/// Returns a key as a flag; a single letter has one dash.
-#[must_use]
-pub fn flag(name: &str, text: &str) -> String {
-    let dashes = if name.len() == 1 { "-" } else { "--" };
-    format!("{dashes}{name}={text}")
-}
-
 pub(crate) fn items(file: &str, value: &YamlNode) -> Vec<ConfigItem> {
     let item = |node: &YamlNode, null| ConfigItem {
         text: text_of(node),

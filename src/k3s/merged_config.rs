@@ -1,16 +1,14 @@
-//! The configuration on a node as K3s will read it: its files found, merged, and made a command line.
+//! The configuration on a node as K3s will read it: its files are found, merged, and turned into a command line.
 
-use super::flags;
+use super::command_line;
 use super::merge::{self, ConfigKey};
+use super::node_paths::DEFAULT_CONFIG;
 use crate::Role;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::node::{Root, RootedPath};
 use crate::version::KubernetesMinor;
 
-/// Where K3s looks by default.
-pub const DEFAULT_CONFIG: &str = "/etc/rancher/k3s/config.yaml";
-
-/// What K3s makes of its configuration.
+/// K3s' configuration files, merged.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MergedConfig {
     /// The files, in the order in which K3s reads them.
@@ -19,9 +17,9 @@ pub struct MergedConfig {
     pub keys: Vec<ConfigKey>,
     /// The command line, without the program.
     pub argv: Vec<String>,
-    /// What K3s logs about it.
+    /// What K3s logs about them.
     pub warnings: Vec<String>,
-    /// The minor whose flags it was read by.
+    /// The minor whose flags decide.
     pub minor: KubernetesMinor,
 }
 
@@ -44,7 +42,7 @@ impl MergedConfig {
         for path in paths {
             match root.read(&path)? {
                 Some(bytes) => files.push((path, bytes)),
-                // K3s takes a missing file as a missing configuration, whatever else there is.
+                // K3s ignores all configuration files if one of them is missing.
                 None => {
                     return Ok(Self {
                         files: Vec::new(),
@@ -60,8 +58,8 @@ impl MergedConfig {
         let keys = merge::merge(named).map_err(|(file, problem)| {
             Error::new(ErrorKind::BadInput, problem.message).at(Place { file, position: problem.position })
         })?;
-        let (known, warnings) = strip_unknown(words, &keys, minor);
-        let argv = merge::argv(words, &known);
+        let (known, warnings) = command_line::strip_unknown(words, &keys, minor);
+        let argv = command_line::argv(words, &known);
         Ok(Self { files: files.into_iter().map(|(path, _)| path).collect(), keys, argv, warnings, minor })
     }
 }
@@ -70,18 +68,11 @@ impl MergedConfig {
     /// Returns what K3s' command line refuses, with its message and the place: K3s exits on the first.
     #[must_use]
     pub fn refusals(&self, role: Role) -> Vec<(String, Place)> {
-        let known = flags::names(role, self.minor);
-        let keys = self.keys.iter().filter(|key| role == Role::Agent || known.contains(key.name.as_str()));
-        let items = keys.flat_map(|key| key.items.iter().map(move |item| (key, item)));
-        items
-            .filter_map(|(key, item)| {
-                Some((flags::check(role, self.minor, &key.name, &item.text).err()?, item.place.clone()))
-            })
-            .collect()
+        command_line::refusals(&self.keys, role, self.minor)
     }
 }
 
-/// Returns `config.yaml`, if it is there, and the drop-ins beside it.
+/// Returns `config.yaml`, if it exists, and the drop-ins beside it.
 fn paths(root: &Root, config: &RootedPath) -> Result<Vec<RootedPath>> {
     let mut paths = Vec::new();
     if root.exists(config) {
@@ -97,29 +88,4 @@ fn paths(root: &Root, config: &RootedPath) -> Result<Vec<RootedPath>> {
         }
     }
     Ok(paths)
-}
-
-/// Leaves out what a server does not know, as K3s does when `server` is its first word; an agent keeps all.
-fn strip_unknown(
-    words: &[String],
-    keys: &[ConfigKey],
-    minor: KubernetesMinor,
-) -> (Vec<ConfigKey>, Vec<String>) {
-    if words.first().is_none_or(|word| word != "server") {
-        return (keys.to_vec(), Vec::new());
-    }
-    let known = flags::names(Role::Server, minor);
-    let (mut kept, mut warnings) = (Vec::new(), Vec::new());
-    for key in keys {
-        if known.contains(key.name.as_str()) {
-            kept.push(key.clone());
-        } else {
-            let flag = merge::flag(&key.name, "");
-            let flag = flag.trim_end_matches('=');
-            warnings.extend(
-                key.items.iter().map(|_| format!("Unknown flag {flag} found in config.yaml, skipping")),
-            );
-        }
-    }
-    (kept, warnings)
 }

@@ -1,19 +1,37 @@
-//! What will K3s make of it? Its YAML, its merge of files, its command line, and each component's flags.
+//! What does K3s do with its configuration? Its merge of files, its command line and services, its own flags and those of
+//! each component, its log, and what it writes on a node.
+//!
+//! This room knows K3s and nothing of profiles, documents, plans and verdicts. It imports [`node`](crate::node),
+//! [`kubernetes`](crate::kubernetes) and the ground.
 
 pub mod arguments;
+mod command_line;
+pub mod components;
 mod datastore;
 mod effective;
 pub mod flags;
+mod installed;
 pub mod kubelet;
 mod log;
 pub mod manifests;
 pub mod merge;
 mod merged_config;
 mod node_config;
-pub mod service;
+mod node_paths;
+mod origin;
+mod own_flags;
+mod secrets;
+mod service;
+mod service_unit;
+mod traces;
 
 pub use datastore::Datastore;
-pub use effective::{ConfigQuery, EffectiveConfig, EffectiveValue, ServiceFlags, service_data_dir};
+pub use effective::{ConfigQuery, EffectiveConfig, EffectiveValue};
+pub use installed::{binary, version};
 pub use log::{K3sLog, Logged};
-pub use merged_config::{DEFAULT_CONFIG, MergedConfig};
+pub use merged_config::MergedConfig;
 pub use node_config::{ComponentArgument, NodeConfig};
+pub use node_paths::{DEFAULT_CONFIG, DEFAULT_DATA_DIR};
+pub use origin::{ValueOrigin, VariableSource};
+pub use service::{ServiceFlags, service_data_dir};
+pub use traces::{Traces, role};

@@ -1,9 +1,11 @@
-//! What is judged: a node, with the configuration that is in force on it.
+//! A node, with the configuration in force on it.
 
-use super::{ConfigQuery, EffectiveConfig, flags};
+use super::effective::{ConfigQuery, EffectiveConfig};
+use super::flags;
+use super::origin::ValueOrigin;
+use super::traces::Traces;
 use crate::Role;
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::node::k3s::Traces;
 use crate::node::{Root, RootedPath, sysctl};
 use crate::version::KubernetesMinor;
 
@@ -43,8 +45,8 @@ impl<'a> NodeConfig<'a> {
     /// # Errors
     /// Where something cannot be read, so that nothing can be said.
     pub fn of(root: &'a Root, role: Role, minor: KubernetesMinor, data_dir: &RootedPath) -> Result<Self> {
-        let question = ConfigQuery { role, minor, data_dir, words: &[], show_secrets: true };
-        let effective = match EffectiveConfig::of(root, question) {
+        let query = ConfigQuery { role, minor, data_dir, words: &[], show_secrets: true };
+        let effective = match EffectiveConfig::of(root, query) {
             Err(error) if error.kind() != ErrorKind::BadInput => return Err(error),
             other => other,
         };
@@ -71,14 +73,14 @@ impl<'a> NodeConfig<'a> {
         else {
             return Vec::new();
         };
-        let argument = |(text, origin): (&String, &String)| {
+        let argument = |(text, origin): (&String, &ValueOrigin)| {
             let plain = text.strip_prefix("--").unwrap_or(text);
             let (name, value) = plain.split_once('=').unwrap_or((plain, "true"));
             ComponentArgument {
                 name: name.trim_end_matches(['+', '-']).to_owned(),
                 value: value.to_owned(),
                 text: text.clone(),
-                place: Place::parse(origin),
+                place: origin.place(),
             }
         };
         values.items.iter().zip(&values.origins).map(argument).collect()
@@ -104,7 +106,7 @@ impl<'a> NodeConfig<'a> {
     #[must_use]
     pub fn value(&self, key: &str) -> Option<(&str, Place)> {
         let value = self.effective.as_ref().ok()?.values.get(key)?;
-        Some((value.items.last()?.as_str(), Place::parse(value.origins.last()?)))
+        Some((value.items.last()?.as_str(), value.origins.last()?.place()))
     }
 
     /// Tells whether one of K3s' own keys is true.

@@ -1,136 +1,208 @@
-//! The service that starts K3s: its command line and environment, out of a systemd unit or an OpenRC script.
-//!
-//! Pure text: who reads the files hands them in, the unit first, then its drop-ins in their order.
+//! The service that starts K3s on a node: its file is found, and its command line and environment are read.
 
-/// What a service says of how K3s is started.
+use std::collections::BTreeMap;
+
+use super::command_line;
+use super::flags::{self, K3sFlag};
+use super::node_paths::NodePaths;
+use super::origin::{ValueOrigin, VariableSource};
+use super::service_unit::{self, ServiceUnit};
+use crate::Role;
+use crate::error::Result;
+use crate::node::{Root, RootedPath};
+
+/// The service that starts K3s. Without one, the command line and the environment are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Service {
-    /// The words of the command line after the program.
-    pub words: Vec<String>,
-    /// Variables that the unit sets itself.
-    pub environment: Vec<(String, String)>,
-    /// Files with more of them, in order; a later one wins.
-    pub environment_files: Vec<String>,
+pub(super) struct NodeService {
+    /// The file of the service.
+    pub(super) path: Option<RootedPath>,
+    /// The words of its command line after the program.
+    pub(super) words: Vec<String>,
+    environment: Environment,
 }
 
-impl Service {
-    /// Takes in a systemd unit or one of its drop-ins; `name` is the unit's without `.service`.
-    pub fn add_unit(&mut self, text: &str, name: &str) {
-        let joined = text.replace("\\\n", " ");
-        let mut section = "";
-        for line in joined.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';'])) {
-            if line.starts_with('[') {
-                section = line;
-                continue;
-            }
-            let Some((key, value)) = line.split_once('=').filter(|_| section == "[Service]") else {
+/// Values of variables by name, with what sets each.
+type Environment = BTreeMap<String, (String, VariableSource)>;
+
+impl NodeService {
+    /// Finds the service that starts K3s in `role`, whatever the name of the service.
+    ///
+    /// # Errors
+    /// If a file of a service cannot be read.
+    pub(super) fn find(root: &Root, role: Role) -> Result<Self> {
+        let starts = |service: &ServiceUnit| service.words.iter().any(|word| *word == role.to_string());
+        for (name, path) in by_name(root, "")? {
+            let Some(unit) = Some(name.as_str())
+                .filter(|name| name.starts_with("k3s"))
+                .and_then(|name| name.strip_suffix(".service"))
+            else {
                 continue;
             };
-            let value = value.trim().replace("%N", name).replace("%n", &format!("{name}.service"));
-            match key.trim() {
-                // An empty assignment takes back what was said before, as systemd does.
-                "ExecStart" if value.is_empty() => self.words.clear(),
-                "ExecStart" => self.words = split(&value).into_iter().skip(1).collect(),
-                "Environment" if value.is_empty() => self.environment.clear(),
-                "Environment" => {
-                    self.environment.extend(split(&value).iter().filter_map(|word| assignment(word)));
-                }
-                "EnvironmentFile" if value.is_empty() => self.environment_files.clear(),
-                "EnvironmentFile" => self.environment_files.push(value.trim_start_matches('-').to_owned()),
-                _ => {}
+            let service = read_unit(root, unit, &path)?;
+            if starts(&service) {
+                return Self::of(root, service, path);
+            }
+        }
+        let folder = &NodePaths::get().init_scripts;
+        for name in root.list(folder)? {
+            let Some(name) = name.to_str().filter(|name| name.starts_with("k3s")) else { continue };
+            let path = folder.join(name);
+            let mut service = ServiceUnit::default();
+            service.add_init_script(&text(root, &path)?);
+            if starts(&service) {
+                return Self::of(root, service, path);
+            }
+        }
+        Ok(Self::default())
+    }
+
+    fn of(root: &Root, service: ServiceUnit, path: RootedPath) -> Result<Self> {
+        let environment = environment(root, &service)?;
+        Ok(Self { path: Some(path), words: service.words, environment })
+    }
+
+    /// Returns the words behind the command `server` or `agent`; all words if the command is not among them.
+    pub(super) fn words_after(&self, role: Role) -> &[String] {
+        let command = self.words.iter().position(|word| *word == role.to_string());
+        &self.words[command.map_or(0, |at| at + 1)..]
+    }
+
+    /// Returns the value that the environment gives a flag: that of the first of the flag's variables that is set.
+    pub(super) fn variable(&self, flag: &K3sFlag) -> Option<(&str, ValueOrigin)> {
+        flag.env.iter().find_map(|name| {
+            let (value, source) = self.environment.get(name)?;
+            let origin = ValueOrigin::Variable { name: name.clone(), source: source.clone() };
+            Some((value.as_str(), origin))
+        })
+    }
+
+    /// Returns the origin of a value on the command line of the service.
+    pub(super) fn origin(&self) -> ValueOrigin {
+        self.path.clone().map_or(ValueOrigin::CommandLine, ValueOrigin::Service)
+    }
+
+    /// Returns the value that the environment gives the flag `name` of any minor.
+    fn variable_of(&self, role: Role, name: &str) -> Option<(&str, ValueOrigin)> {
+        self.variable(flags::of_any_minor(role, name)?)
+    }
+
+    /// Returns the configuration file that K3s reads with the command line `words`.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::BadInput`] if its path is not valid.
+    pub(super) fn config_path(&self, role: Role, words: &[String]) -> Result<RootedPath> {
+        command_line::config_path(self.variable_of(role, "config"), words)
+    }
+}
+
+/// The command line of the service that starts K3s, as far as it sets flags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceFlags {
+    /// The file of the service, empty if there is none.
+    pub path: String,
+    /// The configuration file that this K3s reads.
+    pub config: RootedPath,
+    /// Names without dashes, and values, in their order.
+    pub flags: Vec<(String, String)>,
+}
+
+impl ServiceFlags {
+    /// Reads the service that starts K3s in `role`.
+    ///
+    /// # Errors
+    /// If a service cannot be read.
+    pub fn read(root: &Root, role: Role) -> Result<Self> {
+        let service = NodeService::find(root, role)?;
+        let config = service.config_path(role, &service.words)?;
+        let flags = command_line::typed(role, &service.words).into_iter().map(|(_, flag)| flag).collect();
+        Ok(Self { path: service.path.map(|path| path.to_string()).unwrap_or_default(), config, flags })
+    }
+}
+
+/// Returns the data directory that a service gives K3s, with its origin. The environment has precedence over the command
+/// line, and both have precedence over the configuration files.
+///
+/// # Errors
+/// If a service cannot be read.
+pub fn service_data_dir(root: &Root) -> Result<Option<(String, ValueOrigin)>> {
+    const FLAG: &str = "data-dir";
+    for role in [Role::Server, Role::Agent] {
+        let service = NodeService::find(root, role)?;
+        if let Some((value, origin)) = service.variable_of(role, FLAG) {
+            return Ok(Some((value.to_owned(), origin)));
+        }
+        let mut flags = command_line::typed(role, &service.words).into_iter().map(|(_, flag)| flag).rev();
+        if let Some((_, value)) = flags.find(|(name, _)| flags::long_name(name) == FLAG) {
+            return Ok(Some((value, service.origin())));
+        }
+    }
+    Ok(None)
+}
+
+/// Returns the role of the command in a service's file, without what its drop-ins and variables change; none if the file
+/// holds no command of K3s.
+pub(super) fn role_in(text: &str, is_init_script: bool) -> Option<Role> {
+    let mut service = ServiceUnit::default();
+    if is_init_script {
+        service.add_init_script(text);
+    } else {
+        service.add_unit(text, "k3s");
+    }
+    // A word holds several where a shell runs K3s.
+    service.words.iter().flat_map(|word| word.split_whitespace()).find_map(|word| match word {
+        "server" => Some(Role::Server),
+        "agent" => Some(Role::Agent),
+        _ => None,
+    })
+}
+
+/// Reads a unit with its drop-ins, and puts in the values of its variables.
+fn read_unit(root: &Root, unit: &str, path: &RootedPath) -> Result<ServiceUnit> {
+    let mut service = ServiceUnit::default();
+    service.add_unit(&text(root, path)?, unit);
+    for (name, drop_in) in by_name(root, &format!("/{unit}.service.d"))? {
+        if name.ends_with(".conf") {
+            service.add_unit(&text(root, &drop_in)?, unit);
+        }
+    }
+    if service.has_variables() {
+        let variables = environment(root, &service)?;
+        service.expand(&|name| variables.get(name).map(|(value, _)| value.as_str()));
+    }
+    Ok(service)
+}
+
+/// Returns the files in systemd's unit folders, or in a folder below each, by name. Of two files with the same name, the
+/// one in the first folder has precedence.
+fn by_name(root: &Root, below: &str) -> Result<BTreeMap<String, RootedPath>> {
+    let mut found = BTreeMap::new();
+    for folder in &NodePaths::get().unit_folders {
+        let folder: RootedPath = format!("{folder}{below}").parse()?;
+        for name in root.list(&folder)? {
+            if let Some(name) = name.to_str().filter(|name| !name.contains('\n')) {
+                found.entry(name.to_owned()).or_insert_with(|| folder.join(name));
             }
         }
     }
-
-    /// Tells whether there are variables on the command line.
-    #[must_use]
-    pub fn has_variables(&self) -> bool {
-        self.words.iter().any(|word| word.contains('$'))
-    }
-
-    /// Puts values in the place of variables as systemd does: `$NAME` as a word of its own becomes the words of its value,
-    /// `${NAME}` in a word becomes its value.
-    pub fn expand<'v>(&mut self, value: &dyn Fn(&str) -> Option<&'v str>) {
-        let is_name = |name: &str| {
-            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        };
-        let words = std::mem::take(&mut self.words);
-        for word in words {
-            match word.strip_prefix('$').filter(|name| is_name(name)) {
-                Some(name) => self.words.extend(split(value(name).unwrap_or_default())),
-                None => self.words.push(inside(&word, value)),
-            }
-        }
-    }
-
-    /// Takes in an OpenRC script as the installer writes it.
-    pub fn add_init_script(&mut self, text: &str) {
-        let joined = text.replace("\\\n", " ");
-        let arguments = joined.split_once("command_args=\"").and_then(|(_, rest)| rest.split_once('"'));
-        if let Some((arguments, _)) = arguments {
-            // What follows a redirection is the shell's.
-            let words = split(arguments);
-            self.words = words.into_iter().take_while(|word| !word.starts_with(['>', '<', '&'])).collect();
-        }
-        let sourced = joined.lines().filter_map(|line| line.trim().strip_prefix(". "));
-        self.environment_files.extend(sourced.map(|path| path.trim().trim_matches(['"', '\'']).to_owned()));
-    }
+    Ok(found)
 }
 
-/// Puts values in the place of `${NAME}` in a word, and `$` in that of `$$`.
-fn inside<'v>(word: &str, value: &dyn Fn(&str) -> Option<&'v str>) -> String {
-    let mut done = String::new();
-    let mut rest = word;
-    while let Some((before, behind)) = rest.split_once('$') {
-        done.push_str(before);
-        rest = behind;
-        if let Some(behind) = rest.strip_prefix('$') {
-            done.push('$');
-            rest = behind;
-        } else if let Some((name, behind)) = rest.strip_prefix('{').and_then(|named| named.split_once('}')) {
-            done.push_str(value(name).unwrap_or_default());
-            rest = behind;
-        } else {
-            done.push('$');
-        }
+fn text(root: &Root, path: &RootedPath) -> Result<String> {
+    Ok(String::from_utf8_lossy(&root.read(path)?.unwrap_or_default()).into_owned())
+}
+
+fn environment(root: &Root, service: &ServiceUnit) -> Result<Environment> {
+    let own = service.environment.iter();
+    let mut variables: Environment =
+        own.map(|(name, value)| (name.clone(), (value.clone(), VariableSource::Service))).collect();
+    for file in &service.environment_files {
+        // A path with a specifier other than %n and %N is not known.
+        let Ok(path) = file.parse::<RootedPath>() else { continue };
+        let found = service_unit::environment(&text(root, &path)?);
+        let source = || VariableSource::File(file.clone());
+        variables.extend(found.into_iter().map(|(name, value)| (name, (value, source()))));
     }
-    done + rest
-}
-
-/// Reads `NAME=value` lines of an environment file.
-#[must_use]
-pub fn environment(text: &str) -> Vec<(String, String)> {
-    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
-    lines
-        .filter_map(|line| assignment(&split(line.strip_prefix("export ").unwrap_or(line)).concat()))
-        .collect()
-}
-
-fn assignment(word: &str) -> Option<(String, String)> {
-    let (name, value) = word.split_once('=')?;
-    Some((name.trim().to_owned(), value.to_owned()))
-}
-
-/// Splits a command line at spaces outside of quotes, and takes the quotes away.
-fn split(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote: Option<char> = None;
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        match (quote, letter) {
-            (Some(open), _) if letter == open => quote = None,
-            (None, '"' | '\'') => {
-                quote = Some(letter);
-                word.get_or_insert_default();
-            }
-            (Some('"') | None, '\\') => word.get_or_insert_default().extend(letters.next()),
-            (None, _) if letter.is_whitespace() => words.extend(word.take()),
-            _ => word.get_or_insert_default().push(letter),
-        }
-    }
-    words.extend(word);
-    words
+    Ok(variables)
 }
 
 #[cfg(test)]
@@ -138,47 +210,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn units_are_read_as_systemd_reads_them() {
-        let mut service = Service::default();
-        service.add_unit("[Unit]\nDescription=x\n[Service]\nEnvironmentFile=-/etc/default/%N\nEnvironmentFile=-/etc/systemd/system/k3s.service.env\nExecStartPre=-/sbin/modprobe overlay\nExecStart=/usr/local/bin/k3s \\\n    server \\\n\t'--kube-apiserver-arg=a=b c' \\\n\t\"--debug\"\n", "k3s");
-        assert_eq!(service.words, ["server", "--kube-apiserver-arg=a=b c", "--debug"]);
-        assert_eq!(service.environment_files, ["/etc/default/k3s", "/etc/systemd/system/k3s.service.env"]);
-        service.add_unit(
-            "[Service]\nExecStart=\nExecStart=/usr/local/bin/k3s agent\nEnvironment=\"A=1 2\" B=3\n",
-            "k3s",
-        );
-        assert_eq!(service.words, ["agent"]);
-        assert_eq!(service.environment, [("A".into(), "1 2".into()), ("B".into(), "3".into())]);
-    }
-
-    #[test]
-    fn variables_are_expanded_as_systemd_expands_them() {
-        let mut service = Service::default();
-        service.add_unit("[Service]\nExecStart=/k3s $ROLE ${A}-${NO}x --b=$A $NO $ARGS $$A\n", "k3s");
-        assert!(service.has_variables());
-        service.expand(&|name| match name {
-            "ROLE" => Some("server"),
-            "A" => Some("a b"),
-            "ARGS" => Some("--c '--d=e f'"),
-            _ => None,
-        });
-        assert_eq!(service.words, ["server", "a b-x", "--b=$A", "--c", "--d=e f", "$A"]);
-    }
-
-    #[test]
-    fn init_scripts_are_the_installers() {
-        let mut service = Service::default();
-        service.add_init_script(
-            "command=\"/usr/local/bin/k3s\"\ncommand_args=\"server \\\n\t'--x' >>/var/log/k3s.log 2>&1\"\n",
-        );
-        assert_eq!(service.words, ["server", "--x"]);
-    }
-
-    #[test]
-    fn environment_files_have_quotes_and_comments() {
-        assert_eq!(
-            environment("# x\nK3S_TOKEN='a b'\nexport Y=\"1\"\n\nno\n"),
-            [("K3S_TOKEN".into(), "a b".into()), ("Y".into(), "1".into())]
-        );
+    fn the_role_is_the_command_of_the_service() {
+        let unit = |command: &str| role_in(&format!("[Unit]\n[Service]\nExecStart={command}\n"), false);
+        assert_eq!(unit("/usr/local/bin/k3s \\\n    agent \\\n\t'--x=server'"), Some(Role::Agent));
+        assert_eq!(unit("/usr/local/bin/k3s server --disable agent"), Some(Role::Server));
+        assert_eq!(unit("/bin/sh -c 'exec k3s agent'"), Some(Role::Agent));
+        assert_eq!(role_in("[Unit]\n", false), None);
+        assert_eq!(role_in("command_args=\"agent  >>/var/log/k3s.log\"\n", true), Some(Role::Agent));
+        assert_eq!(role_in("command_args='server'\n", true), Some(Role::Server));
     }
 }

@@ -6,7 +6,6 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::Role;
 use crate::embedded;
 use crate::version::KubernetesMinor;
 
@@ -67,15 +66,6 @@ type Table = BTreeMap<String, BTreeMap<String, ComponentFlag>>;
 pub fn all() -> &'static Table {
     static TABLE: LazyLock<Table> = LazyLock::new(|| embedded::table("component-flags"));
     &TABLE
-}
-
-/// Returns the component that a key of K3s gives arguments in a role, by the key's present name.
-#[must_use]
-pub fn of_key(key: &str, role: Role) -> Option<&'static str> {
-    let name = key.strip_suffix("-arg")?;
-    let (component, _) = all().get_key_value(name)?;
-    let on_agents = ["kubelet", "kube-proxy"];
-    (role == Role::Server || on_agents.contains(&name)).then_some(component.as_str())
 }
 
 /// Returns the name of an argument as the component sees it: without `+` and `-` behind it, which are K3s', and with

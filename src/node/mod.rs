@@ -1,18 +1,20 @@
-//! What is? The only room that opens files, reads kernel parameters and asks the system who we are.
+//! What is on the node? The only room that opens files, reads kernel parameters, runs other programs and reads the user's
+//! identity.
 //!
-//! A node is a [`Root`]: `/` of the running system, or the directory of an image. Everything else in the
-//! library is handed values; clippy's `disallowed-methods` keeps `std::fs` out of it.
+//! A node is a [`Root`]: `/` of the running system, or the directory of an image. All other rooms get values; clippy's
+//! `disallowed-methods` keeps `std::fs` out of them. This room knows nothing of Kubernetes, K3s and profiles, and imports
+//! only the ground: error, role, mode, version and embedded.
 
 pub mod accounts;
 mod attributes;
 mod boot;
 pub mod host;
-pub mod k3s;
 mod lock;
 mod metadata;
 mod mount;
 mod path;
 pub mod program;
+mod resolve;
 mod root;
 pub mod selinux;
 mod signals;

@@ -6,32 +6,26 @@
 //! by part to the same end. The last part of a path is never followed when we write.
 
 use std::cell::Cell;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2, readlinkat};
+use nix::fcntl::{AtFlags, OFlag, open, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 
 use super::attributes::{self, Attributes};
 use super::path::RootedPath;
+use super::resolve::{DIRECTORY, READING, in_root, walk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::{FileMode, Owner};
 
 /// Largest file that is read as a whole, in bytes. Files of ours are a few kilobytes.
 pub const MAX_FILE_BYTES: usize = 16 * 1024 * 1024;
-
-/// How directories are opened.
-const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY);
-/// How files are opened: without waiting for the other end of a FIFO, and without getting a terminal.
-const READING: OFlag = OFlag::O_RDONLY.union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);
-/// How many symlinks are followed on the way to one file, as in the kernel.
-const MAX_SYMLINKS: usize = 40;
 
 /// How closely to look.
 #[derive(Debug, Clone, Copy)]
@@ -219,12 +213,31 @@ impl Root {
         }
     }
 
-    /// Opens the regular file at `path` for reading in pieces; none where there is nothing.
+    /// Reads the regular file at `path` in pieces of `size` bytes. Each call of `visit` gets the last `kept` bytes of the
+    /// window before and the next piece, how many bytes of this window it has got before, and whether the file ends.
+    /// Returns false where there is nothing.
     ///
     /// # Errors
-    /// Where it cannot be opened or is no regular file.
-    pub fn open_for_reading(&self, path: &RootedPath) -> Result<Option<File>> {
-        Ok(self.opened(path)?.map(|(file, _)| file))
+    /// Where it cannot be opened or read, or is no regular file.
+    pub fn read_in_pieces(
+        &self,
+        path: &RootedPath,
+        size: usize,
+        kept: usize,
+        mut visit: impl FnMut(&[u8], usize, bool),
+    ) -> Result<bool> {
+        let Some((mut file, _)) = self.opened(path)? else { return Ok(false) };
+        let mut window = Vec::with_capacity(size + kept);
+        loop {
+            let seen = window.len();
+            let read = (&mut file).take(size as u64).read_to_end(&mut window);
+            let read = read.map_err(|error| self.failed("read", path, errno_of(&error)))?;
+            visit(&window, seen, read < size);
+            if read < size {
+                return Ok(true);
+            }
+            window.drain(..window.len().saturating_sub(kept));
+        }
     }
 
     fn opened(&self, path: &RootedPath) -> Result<Option<(File, FileStat)>> {
@@ -362,68 +375,6 @@ impl Root {
     }
 }
 
-/// How often openat2 is asked again: it gives up where something is renamed while it goes back by `..`.
-const MAX_TRIES: usize = 64;
-
-/// Resolves `path` in the kernel.
-fn in_root(root: BorrowedFd<'_>, path: &RootedPath, flags: OFlag) -> nix::Result<OwnedFd> {
-    let how = OpenHow::new()
-        .flags(flags)
-        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    let opened = || openat2(root, path.relative(), how);
-    let again = |result: &nix::Result<OwnedFd>| matches!(result, Err(Errno::EINTR | Errno::EAGAIN));
-    (1..MAX_TRIES).map(|_| opened()).find(|result| !again(result)).unwrap_or_else(opened)
-}
-
-/// Resolves `path` part by part, as openat2 does with RESOLVE_IN_ROOT: symlinks start again at the root or at
-/// the directory they are in, and `..` goes back along the way that was come, so nothing leads out.
-fn walk(root: BorrowedFd<'_>, path: &RootedPath, mut flags: OFlag) -> nix::Result<OwnedFd> {
-    let step = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let follows = !flags.contains(OFlag::O_NOFOLLOW);
-    let split = |text: &[u8]| {
-        let parts = text.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".");
-        parts.rev().map(<[u8]>::to_vec).collect::<Vec<_>>()
-    };
-    // The next part comes last.
-    let mut left = split(path.relative().as_bytes());
-    let mut way: Vec<OwnedFd> = Vec::new();
-    let mut symlinks = 0;
-    while let Some(part) = left.pop() {
-        if part == b".." {
-            way.pop();
-            continue;
-        }
-        let dir = way.last().map_or(root, AsFd::as_fd);
-        let name = OsStr::from_bytes(&part);
-        let found = openat(dir, name, step, Mode::empty())?;
-        let kind = SFlag::from_bits_truncate(fstat(&found)?.st_mode & SFlag::S_IFMT.bits());
-        if kind == SFlag::S_IFLNK && (follows || !left.is_empty()) {
-            symlinks += 1;
-            if symlinks > MAX_SYMLINKS {
-                return Err(Errno::ELOOP);
-            }
-            let target = readlinkat(dir, name)?;
-            let target = target.as_bytes();
-            if target.starts_with(b"/") {
-                way.clear();
-            }
-            if left.is_empty() && (target.ends_with(b"/") || target.ends_with(b"/.")) {
-                flags |= OFlag::O_DIRECTORY;
-            }
-            left.extend(split(target));
-        } else if left.is_empty() {
-            // Opened by its name once more, for good: should it be a symlink by now, that is an error.
-            return openat(dir, name, flags | OFlag::O_NOFOLLOW, Mode::empty());
-        } else if kind == SFlag::S_IFDIR {
-            way.push(found);
-        } else {
-            return Err(Errno::ENOTDIR);
-        }
-    }
-    // The root itself, or a directory that was gone back to.
-    openat(way.last().map_or(root, AsFd::as_fd), ".", flags, Mode::empty())
-}
-
 /// Returns the names in a directory, in the order in which the file system has them.
 pub(super) fn names_in(dir: OwnedFd) -> nix::Result<Vec<OsString>> {
     let mut names = Vec::new();
@@ -474,64 +425,6 @@ mod tests {
         }
         assert_eq!(root.read(&RootedPath::fixed("/inside/hosts")).unwrap().unwrap(), b"in");
         assert!(matches!(root.look(&RootedPath::fixed("/inside")).unwrap(), PathState::Symlink { .. }));
-    }
-
-    /// Numbers that are the same in every run.
-    struct Numbers(u64);
-
-    impl Numbers {
-        fn below(&mut self, limit: usize) -> usize {
-            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            usize::try_from((self.0 >> 33) % limit as u64).unwrap()
-        }
-
-        fn path(&mut self, parts: &[&str]) -> String {
-            let parts: Vec<&str> = (0..1 + self.below(4)).map(|_| parts[self.below(parts.len())]).collect();
-            parts.join("/")
-        }
-    }
-
-    /// Random trees of directories, files and symlinks: both ways end at the same file or the same error.
-    #[test]
-    fn the_walk_goes_where_openat2_goes() {
-        let (outside, root) = root();
-        let top = RootedPath::fixed("/");
-        if matches!(in_root(root.dir.as_fd(), &top, OFlag::O_PATH), Err(Errno::ENOSYS | Errno::EPERM)) {
-            println!("skipped: this kernel has no openat2");
-            return;
-        }
-        let (mut numbers, mut found, mut refused) = (Numbers(5), 0, 0);
-        for _ in 0..60 {
-            let base = outside.path().join("root");
-            fs::remove_dir_all(&base).unwrap();
-            fs::create_dir(&base).unwrap();
-            let root = Root::open(&base).unwrap();
-            for _ in 0..14 {
-                let place = base.join(numbers.path(&["a", "b", "c"]));
-                // What is in the way, or not there, makes a tree of another shape.
-                match numbers.below(4) {
-                    0 => fs::create_dir_all(place).unwrap_or_default(),
-                    1 => fs::write(place, "").unwrap_or_default(),
-                    _ => {
-                        let start = ["", "", "/", "../", "../../"][numbers.below(5)];
-                        let end = ["", "", "/", "/."][numbers.below(4)];
-                        let target = format!("{start}{}{end}", numbers.path(&["a", "b", "c", "..", "."]));
-                        symlink(target, place).unwrap_or_default();
-                    }
-                }
-            }
-            for _ in 0..60 {
-                let path: RootedPath = format!("/{}", numbers.path(&["a", "b", "c"])).parse().unwrap();
-                let flags = [OFlag::O_PATH, READING, DIRECTORY, DIRECTORY | OFlag::O_NOFOLLOW];
-                let flags = flags[numbers.below(4)];
-                let which = |result: nix::Result<OwnedFd>| result.map(|fd| fstat(fd).unwrap().st_ino);
-                let kernel = which(in_root(root.dir.as_fd(), &path, flags));
-                let ours = which(walk(root.dir.as_fd(), &path, flags));
-                assert_eq!(ours, kernel, "{path} with {flags:?} in {}", base.display());
-                if kernel.is_ok() { found += 1 } else { refused += 1 }
-            }
-        }
-        assert!(found > 500 && refused > 500, "{found} found, {refused} refused");
     }
 
     #[test]

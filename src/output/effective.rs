@@ -43,7 +43,7 @@ pub fn effective_json(effective: &EffectiveConfig) -> Value {
 }
 
 fn value_json(value: &EffectiveValue) -> Value {
-    let mut origins = value.origins.clone();
+    let mut origins: Vec<String> = value.origins.iter().map(ToString::to_string).collect();
     origins.dedup();
     let items = if value.list { json!(value.items) } else { json!(value.items.last()) };
     json!({"value": items, "origin": origins.join(", ")})

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::Role;
 use crate::error::{self, Error, Result};
-use crate::k3s::NodeConfig;
+use crate::k3s::{self, NodeConfig};
 use crate::kubernetes::api_versions;
-use crate::node::{Root, k3s, program};
+use crate::node::{Root, program};
 use crate::version::KubernetesMinor;
 
 /// The administrator's kubeconfig that K3s writes by default.

@@ -91,11 +91,7 @@ impl<'a> NodeFacts<'a> {
     /// # Errors
     /// The error of reading them.
     pub(super) fn live_cluster(&self) -> Result<Option<&Cluster>> {
-        self.cluster
-            .as_ref()
-            .map(Result::as_ref)
-            .transpose()
-            .map_err(|error| Error::new(error.kind(), error.message()))
+        self.cluster.as_ref().map(Result::as_ref).transpose().map_err(Error::clone)
     }
 
     /// Returns the objects that K3s applies. The manifests are read once.
@@ -103,7 +99,7 @@ impl<'a> NodeFacts<'a> {
     /// # Errors
     /// Any error of a manifest that exists and cannot be read.
     pub(super) fn applied_objects(&self) -> Result<&[AppliedObject]> {
-        self.manifests.get_or_init(|| applied::read(&self.node)).as_deref().map_err(repeat_error)
+        self.manifests.get_or_init(|| applied::read(&self.node)).as_deref().map_err(Error::clone)
     }
 
     /// Returns the kubelet's configuration beside its flags.
@@ -111,7 +107,7 @@ impl<'a> NodeFacts<'a> {
     /// # Errors
     /// The error of reading it.
     pub(super) fn kubelet_config(&self) -> Result<&KubeletConfig> {
-        self.kubelet.as_ref().map_err(repeat_error)
+        self.kubelet.as_ref().map_err(Error::clone)
     }
 
     /// Returns the flags of a component: those that K3s logged, else those of the next start.
@@ -157,15 +153,6 @@ impl<'a> NodeFacts<'a> {
     #[must_use]
     pub fn drop_in() -> Place {
         Place { file: DROP_IN.to_owned(), position: None }
-    }
-}
-
-/// Returns the same error again: every control that needs the fact reports it.
-fn repeat_error(error: &Error) -> Error {
-    let repeated = Error::new(error.kind(), error.message());
-    match error.place() {
-        Some(place) => repeated.at(place.clone()),
-        None => repeated,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Predicts the results of a scanner from the facts about a node.
 
 use super::facts::NodeFacts;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::k3s::Datastore;
 use crate::scanner::{Scan, ScannedNode, Scanner, default_benchmark, forecast_journal, predict};
 
@@ -10,16 +10,14 @@ impl NodeFacts<'_> {
     /// If K3s has not started yet, the prediction is for the node after the first start.
     ///
     /// # Errors
-    /// [`ErrorKind::BadInput`] if the scanner does not have the benchmark or K3s could not read its configuration; any
+    /// [`crate::ErrorKind::BadInput`] if the scanner does not have the benchmark or K3s could not read its configuration; any
     /// error of a file that exists and cannot be read.
     pub fn scan(&self, scanner: Scanner, benchmark: Option<&str>) -> Result<Scan> {
         let node = &self.node;
         let journal = if self.started {
             self.log.of_journalctl().to_owned()
         } else {
-            let unread = |error: &Error| {
-                Error::new(ErrorKind::BadInput, format!("K3s could not read its configuration: {error}"))
-            };
+            let unread = |error: &Error| error.clone().context("K3s could not read its configuration");
             forecast_journal(node.effective.as_ref().map_err(unread)?)
         };
         let scanned = ScannedNode {

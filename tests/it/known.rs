@@ -6,7 +6,7 @@ use std::fs;
 
 use crate::support::Node;
 use k3s_harden::Role;
-use k3s_harden::k3s::flags;
+use k3s_harden::k3s::{components, flags};
 use k3s_harden::kubernetes::{component_flags, yaml};
 use k3s_harden::version::KubernetesMinor;
 use serde_json::Value;
@@ -117,7 +117,7 @@ fn what_we_write_is_known() {
         for (key, value) in pairs {
             let key = key.go_text().trim_end_matches('+').to_owned();
             assert!(flags::find(role, of, &key).is_some(), "{name}: K3s does not know {key}");
-            let Some(component) = component_flags::of_key(&key, role) else { continue };
+            let Some(component) = components::of_key(&key, role) else { continue };
             let yaml::YamlValue::List(items) = value.value else { panic!("{name}: {key}") };
             for item in items {
                 assert_eq!(component_flags::unknown(component, of, &item.go_text()), None, "{name}");

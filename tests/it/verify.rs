@@ -2,7 +2,7 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 
 use crate::support::Node;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const CONFIG: &str = "etc/rancher/k3s/config.yaml";
 
@@ -293,4 +293,48 @@ fn an_image_is_not_asked_for_its_cluster() {
     let output = node.run(&["verify", "--live"]);
     assert_eq!((output.code, output.stdout.as_str()), (64, ""));
     assert!(output.stderr.contains("no cluster belongs to the root of an image"), "{}", output.stderr);
+}
+
+/// A configuration that K3s cannot read, and where: line 3, column 8.
+fn unreadable() -> Node {
+    Node::new().file(CONFIG, "debug: true\ntls-san:\n  - a: [\n")
+}
+
+#[test]
+fn every_control_that_needs_an_unreadable_file_names_its_line_and_column() {
+    let (report, _) = report(&unreadable(), &["--k3s-version", "1.33", "--role", "server"]);
+    let place = json!({"text": "unclosed bracket '['", "path": format!("/{CONFIG}"), "line": 3, "column": 8});
+    let mut reported = Vec::new();
+    for control in report["controls"].as_array().unwrap() {
+        for evidence in control["evidence"].as_array().unwrap() {
+            if evidence["text"] == place["text"] {
+                assert_eq!(evidence, &place, "{}", control["id"]);
+                reported.push(control["id"].as_str().unwrap());
+            }
+        }
+    }
+    for id in ["1.2.1", "4.2.1", "5.2.1", "5.3.1", "5.3.2"] {
+        assert!(reported.contains(&id), "{id}: {reported:?}");
+    }
+}
+
+#[test]
+fn every_verb_reports_an_unreadable_configuration_with_its_place_first() {
+    let node = unreadable();
+    let place = format!("/{CONFIG}:3:8: ");
+    let version = ["--k3s-version", "1.33"];
+    for (words, message) in [
+        (vec!["effective-config"], "unclosed bracket '['"),
+        (vec!["preflight"], "K3s cannot read its configuration: unclosed bracket '['"),
+        (vec!["verify", "--as", "kube-bench"], "K3s could not read its configuration: unclosed bracket '['"),
+        (
+            vec!["verify", "--as", "security-scan"],
+            "K3s could not read its configuration: unclosed bracket '['",
+        ),
+        (vec!["explain", "1.2.1"], "unclosed bracket '['"),
+    ] {
+        let output = node.run(&[words.clone(), version.to_vec()].concat());
+        let all = output.stdout + &output.stderr;
+        assert!(all.contains(&format!("{place}{message}")), "{words:?}: {all}");
+    }
 }

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::live::needs_live;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::verify::applied::{self, AppliedObject};
 use crate::verify::cluster::{ObjectKind, full_name, items, name, namespace};
 use crate::verify::evidence::{Evidence, list_names};
@@ -28,7 +28,7 @@ enum PolicyEnforcer {
 
 fn policy_enforcer(facts: &NodeFacts<'_>) -> Result<PolicyEnforcer> {
     if let Err(error) = &facts.node.effective {
-        return Err(Error::new(error.kind(), error.message()));
+        return Err(error.clone());
     }
     if !facts.node.is_on(DISABLE) {
         let backend = facts.node.value(BACKEND).map_or("vxlan", |(value, _)| value);

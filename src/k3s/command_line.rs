@@ -1,0 +1,129 @@
+//! K3s' command line: which words set flags, what the configuration files add to it, and what it refuses
+//! (urfave/cli, pkg/configfilearg of K3s).
+
+use super::flags::{self, K3sFlagType};
+use super::merge::ConfigKey;
+use super::node_paths::DEFAULT_CONFIG;
+use super::origin::ValueOrigin;
+use crate::Role;
+use crate::error::{Error, Place, Result};
+use crate::kubernetes::flag_values;
+use crate::node::RootedPath;
+use crate::version::KubernetesMinor;
+
+/// Returns the configuration file that K3s reads. `variable` is the value of `K3S_CONFIG_FILE`, which has precedence over
+/// `--config`.
+///
+/// # Errors
+/// [`crate::ErrorKind::BadInput`] if its path is not valid.
+pub(super) fn config_path(variable: Option<(&str, ValueOrigin)>, words: &[String]) -> Result<RootedPath> {
+    let from_words = words.iter().enumerate().find_map(|(index, word)| match word.as_str() {
+        "--config" | "-c" => words.get(index + 1).map(String::as_str),
+        _ => word.strip_prefix("--config=").or_else(|| word.strip_prefix("-c=")),
+    });
+    let (text, origin) = variable.map(|(text, origin)| (text, Some(origin))).unzip();
+    let path = text.or(from_words).unwrap_or(DEFAULT_CONFIG).parse();
+    path.map_err(|error: Error| {
+        let error = error.hint("it is K3s' configuration file");
+        match origin.flatten() {
+            Some(origin) => error.at(origin.place()),
+            None => error,
+        }
+    })
+}
+
+/// Returns the flags among the words of a command line: (position, (name, value)).
+pub(super) fn typed(role: Role, words: &[String]) -> Vec<(usize, (String, String))> {
+    let mut found = Vec::new();
+    let mut index = 0;
+    while let Some(word) = words.get(index) {
+        let at = index;
+        index += 1;
+        let Some(flag) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')) else { continue };
+        if let Some((name, value)) = flag.split_once('=') {
+            found.push((at, (name.to_owned(), value.to_owned())));
+        } else if flags::is_boolean(role, flag) {
+            found.push((at, (flag.to_owned(), "true".to_owned())));
+        } else if let Some(value) = words.get(index) {
+            found.push((at, (flag.to_owned(), value.clone())));
+            index += 1;
+        }
+    }
+    found
+}
+
+/// Returns the command line that K3s makes of `arguments`: the keys follow the first word that is a command.
+pub(super) fn argv(arguments: &[String], keys: &[ConfigKey]) -> Vec<String> {
+    let at = arguments
+        .iter()
+        .position(|word| word == "server" || word == "agent")
+        .map_or(arguments.len(), |at| at + 1);
+    let flags = keys.iter().flat_map(|key| key.items.iter().map(|item| flag(&key.name, &item.text)));
+    arguments[..at].iter().cloned().chain(flags).chain(arguments[at..].iter().cloned()).collect()
+}
+
+/// Returns a key as a flag; a single letter has one dash.
+fn flag(name: &str, text: &str) -> String {
+    let dashes = if name.len() == 1 { "-" } else { "--" };
+    format!("{dashes}{name}={text}")
+}
+
+/// Removes the keys that a server does not know, as K3s does if `server` is its first word; an agent keeps all. Also
+/// returns what K3s logs.
+pub(super) fn strip_unknown(
+    words: &[String],
+    keys: &[ConfigKey],
+    minor: KubernetesMinor,
+) -> (Vec<ConfigKey>, Vec<String>) {
+    if words.first().is_none_or(|word| word != "server") {
+        return (keys.to_vec(), Vec::new());
+    }
+    let known = flags::names(Role::Server, minor);
+    let (mut kept, mut warnings) = (Vec::new(), Vec::new());
+    for key in keys {
+        if known.contains(key.name.as_str()) {
+            kept.push(key.clone());
+        } else {
+            let flag = flag(&key.name, "");
+            let flag = flag.trim_end_matches('=');
+            warnings.extend(
+                key.items.iter().map(|_| format!("Unknown flag {flag} found in config.yaml, skipping")),
+            );
+        }
+    }
+    (kept, warnings)
+}
+
+/// Returns what K3s' command line refuses of the configuration files, with its message and the place.
+pub(super) fn refusals(keys: &[ConfigKey], role: Role, minor: KubernetesMinor) -> Vec<(String, Place)> {
+    let known = flags::names(role, minor);
+    let keys = keys.iter().filter(|key| role == Role::Agent || known.contains(key.name.as_str()));
+    let items = keys.flat_map(|key| key.items.iter().map(move |item| (key, item)));
+    items
+        .filter_map(|(key, item)| {
+            Some((check(role, minor, &key.name, &item.text).err()?, item.place.clone()))
+        })
+        .collect()
+}
+
+/// Tells whether K3s' command line takes `text` for the flag `name`, and says what it answers where not.
+///
+/// # Errors
+/// K3s' own message: it exits with it.
+fn check(role: Role, minor: KubernetesMinor, name: &str, text: &str) -> std::result::Result<(), String> {
+    let Some(flag) = flags::find(role, minor, name) else {
+        return Err(format!("flag provided but not defined: -{name}"));
+    };
+    let fits = match flag.kind {
+        K3sFlagType::Text | K3sFlagType::List => true,
+        K3sFlagType::Boolean => {
+            if flag_values::boolean(text).is_none() {
+                return Err(format!("invalid boolean value {text:?} for -{name}: parse error"));
+            }
+            true
+        }
+        K3sFlagType::Integer => flag_values::integer(text).is_some(),
+        K3sFlagType::Duration => flag_values::duration(text).is_some(),
+    };
+    if fits { Ok(()) } else { Err(format!("invalid value {text:?} for flag -{name}: parse error")) }
+}

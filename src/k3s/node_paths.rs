@@ -1,0 +1,56 @@
+//! Where K3s, its installer and Rancher have files on a node (data/node-paths.yaml).
+
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+use crate::embedded;
+use crate::node::RootedPath;
+
+/// The configuration file that K3s reads if nothing names another.
+pub const DEFAULT_CONFIG: &str = "/etc/rancher/k3s/config.yaml";
+/// K3s' data directory, as the tables of this room write it.
+pub const DEFAULT_DATA_DIR: &str = "/var/lib/rancher/k3s";
+
+/// The table.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct NodePaths {
+    /// The K3s binary.
+    #[serde(deserialize_with = "paths")]
+    pub(super) binaries: Vec<RootedPath>,
+    /// Folders of systemd units. The first has precedence.
+    #[serde(deserialize_with = "paths")]
+    pub(super) unit_folders: Vec<RootedPath>,
+    /// The folder of init scripts.
+    #[serde(deserialize_with = "path")]
+    pub(super) init_scripts: RootedPath,
+    /// The administrator's kubeconfig, which a server writes.
+    #[serde(deserialize_with = "path")]
+    pub(super) kubeconfig: RootedPath,
+    /// Files in the data directory that only a started server writes.
+    pub(super) started_server: Vec<String>,
+    /// Files in the data directory that only a started agent writes; a server runs an agent too.
+    pub(super) started_agent: Vec<String>,
+    /// The file in the data directory that a server writes for encrypted Secrets.
+    pub(super) encryption_config: String,
+    /// Files of Rancher.
+    #[serde(deserialize_with = "paths")]
+    pub(super) rancher: Vec<RootedPath>,
+}
+
+impl NodePaths {
+    pub(super) fn get() -> &'static Self {
+        static PATHS: LazyLock<NodePaths> = LazyLock::new(|| embedded::table("node-paths"));
+        &PATHS
+    }
+}
+
+fn path<'de, D: Deserializer<'de>>(from: D) -> Result<RootedPath, D::Error> {
+    String::deserialize(from)?.parse().map_err(D::Error::custom)
+}
+
+fn paths<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<RootedPath>, D::Error> {
+    let texts = Vec::<String>::deserialize(from)?;
+    texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
+}

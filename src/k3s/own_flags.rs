@@ -1,0 +1,98 @@
+//! The flags with which K3s starts each component: its own (data/default-flags.yaml and etcd-flags.yaml), with the
+//! arguments of the user merged in.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use super::arguments;
+use super::components::K3sComponent;
+use super::node_paths::{DEFAULT_DATA_DIR, NodePaths};
+use crate::embedded;
+use crate::kubernetes::component_flags;
+use crate::node::RootedPath;
+use crate::version::KubernetesMinor;
+
+type Flags = BTreeMap<String, String>;
+
+/// What K3s' own flags depend on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OwnFlags<'a> {
+    /// The minor.
+    pub(super) minor: KubernetesMinor,
+    /// K3s' data directory.
+    pub(super) data_dir: &'a RootedPath,
+    /// Whether K3s runs etcd itself.
+    pub(super) etcd: bool,
+    /// Whether its key secrets-encryption is true.
+    pub(super) encrypts_secrets: bool,
+    /// Whether its key protect-kernel-defaults is true.
+    pub(super) protects_kernel_defaults: bool,
+}
+
+impl OwnFlags<'_> {
+    /// Returns the flags that a component gets: K3s' own, with the user's arguments merged in. None for a component whose
+    /// own flags are not known.
+    pub(super) fn merged(&self, name: &str, component: &K3sComponent, extra: &[&str]) -> Option<Vec<String>> {
+        let mut flags = self.of(name)?;
+        for (file, flag) in &component.left_to_file {
+            if extra.iter().any(|text| component_flags::name_of(text) == *file && has_value(text)) {
+                flags.remove(flag);
+            }
+        }
+        if name == "kubelet" && flags.contains_key("config-dir") {
+            let kept = arguments::of_kubelet(extra.iter().copied()).kept;
+            return Some(arguments::merge(&flags, kept));
+        }
+        Some(arguments::merge(&flags, extra.iter().copied()))
+    }
+
+    /// Returns K3s' own flags of a component.
+    fn of(&self, name: &str) -> Option<Flags> {
+        let mut flags = default_flags(self.minor, name)?;
+        if self.etcd {
+            change_for_etcd(&mut flags, name);
+        }
+        for value in flags.values_mut() {
+            *value = value.replace(DEFAULT_DATA_DIR, self.data_dir.as_str());
+        }
+        if name == "kube-apiserver" && self.encrypts_secrets {
+            let path = self.data_dir.join(&NodePaths::get().encryption_config).to_string();
+            flags.insert("encryption-provider-config".to_owned(), path);
+            // From 1.26 on.
+            let reload = "encryption-provider-config-automatic-reload";
+            if component_flags::unknown(name, self.minor, reload).is_none() {
+                flags.insert(reload.to_owned(), "true".to_owned());
+            }
+        }
+        // From 1.32 on it is in the kubelet's configuration directory.
+        let in_a_flag = "1.32".parse().is_ok_and(|minor: KubernetesMinor| self.minor < minor);
+        if name == "kubelet" && self.protects_kernel_defaults && in_a_flag {
+            flags.insert("protect-kernel-defaults".to_owned(), "true".to_owned());
+        }
+        Some(flags)
+    }
+}
+
+/// Tells whether an argument has a value.
+fn has_value(text: &str) -> bool {
+    text.split_once('=').is_some_and(|(_, value)| !value.is_empty())
+}
+
+/// Changes K3s' own flags of a component with SQLite to those with embedded etcd.
+fn change_for_etcd(flags: &mut Flags, component: &str) {
+    let changes: BTreeMap<String, BTreeMap<String, Option<String>>> = embedded::table("etcd-flags");
+    for (name, value) in changes.get(component).into_iter().flatten() {
+        match value {
+            Some(value) => flags.insert(name.clone(), value.clone()),
+            None => flags.remove(name),
+        };
+    }
+}
+
+/// Returns K3s' own flags of a component, from the newest generation that is not newer than `minor`.
+fn default_flags(minor: KubernetesMinor, component: &str) -> Option<Flags> {
+    static GENERATIONS: LazyLock<BTreeMap<KubernetesMinor, BTreeMap<String, Flags>>> =
+        LazyLock::new(|| embedded::table("default-flags"));
+    let fitting = GENERATIONS.range(..=minor).next_back().or_else(|| GENERATIONS.first_key_value());
+    fitting.and_then(|(_, components)| components.get(component)).cloned()
+}
