@@ -27,11 +27,12 @@ use serde_yaml::Value;
 const NEXT_MINOR: &str = "K3S_HARDEN_NEXT_MINOR";
 
 /// Folders whose `*.yaml` are embedded, and the constant each becomes.
-const FOLDERS: [(&str, &str); 8] = [
+const FOLDERS: [(&str, &str); 9] = [
     ("profiles", "PROFILES"),
     ("src/data", "VERSION_TABLES"),
     ("src/kubernetes/data", "KUBERNETES_TABLES"),
     ("src/k3s/data", "K3S_TABLES"),
+    ("src/document/data", "DOCUMENT_TABLES"),
     ("src/profile/data", "PROFILE_TABLES"),
     ("src/scanner/data", "SCANNER_TABLES"),
     ("src/verify/data", "VERIFY_TABLES"),

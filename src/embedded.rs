@@ -15,6 +15,7 @@ pub(crate) fn table<T: for<'a> Deserialize<'a>>(name: &str) -> T {
         KUBERNETES_TABLES,
         K3S_TABLES,
         PROFILE_TABLES,
+        DOCUMENT_TABLES,
         SCANNER_TABLES,
         VERIFY_TABLES,
         EXPLAIN_TABLES,

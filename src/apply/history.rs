@@ -1,46 +1,47 @@
-//! The history of a root: which runs there were, what is undone, and what is forgotten.
+//! The history of a root: its runs, which of them are undone, and how old ones are merged.
 //!
-//! A rollback to before run N undoes every run from N on. It is undone in turn by a rollback to before itself, and
-//! then what it had undone is done again. So whether a run is undone follows from the runs after it alone.
+//! A rollback to before run N undoes every run from N on. A rollback to before that rollback undoes it in turn, and
+//! then those runs are in force again. So whether a run is undone follows from the runs after it alone.
 
 use std::collections::BTreeSet;
 
-use super::journal::{JOURNAL, RunEntry, RunInputs, RunRecord, RunState, RunSummary, RunVerb, SavedState};
+use super::run_record::{RunEntry, RunInputs, RunRecord, RunState, RunSummary, RunVerb};
+use super::saved_state::{JOURNAL, SavedState};
 use super::state::{forget, ids, run_directory, state_directory, unreadable};
 use crate::error::Result;
 use crate::mode::Owner;
 use crate::node::{Metadata, PathState, Root, RootedPath};
 
-/// What later runs need to know of the earlier ones.
+/// What earlier runs recorded for later ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecordedInputs {
-    /// What the newest run that is in force was told.
-    pub told: Option<RunInputs>,
-    /// Every path that one wrote, so that it is ours whatever stands there.
+    /// The inputs that the newest run in force recorded.
+    pub inputs: Option<RunInputs>,
+    /// The paths that they wrote: these files are ours, whatever they hold.
     pub paths: BTreeSet<RootedPath>,
-    /// A run that was killed, and has to be undone or finished first.
+    /// A run that was killed: it is undone or finished before the next one.
     pub interrupted: Option<u32>,
 }
 
 impl RecordedInputs {
-    /// Reads as little as possible: the newest run that was carried out knows what all of them were told.
+    /// Reads as little as possible: the newest committed run has recorded the inputs of all.
     ///
     /// # Errors
-    /// Where a journal cannot be read; one that is damaged names itself.
+    /// If a record cannot be read; the error names a damaged file.
     pub fn read(root: &Root) -> Result<Self> {
         let mut recorded = Self::default();
         for id in ids(root)?.into_iter().rev() {
-            // A run that was killed before it changed anything has no journal.
-            let Some(journal) = RunSummary::read(root, id)? else { continue };
-            match journal.state {
+            // A run that was killed before it changed anything has no record.
+            let Some(record) = RunSummary::read(root, id)? else { continue };
+            match record.state {
                 RunState::RolledBack => {}
                 RunState::Begun => recorded.interrupted = Some(id),
                 RunState::Committed => {
-                    if !journal.kept {
+                    if !record.kept {
                         recorded.interrupted = Some(id);
                     }
-                    recorded.paths = journal.written.iter().filter_map(|path| path.parse().ok()).collect();
-                    recorded.told = journal.told;
+                    recorded.paths = record.written.iter().filter_map(|path| path.parse().ok()).collect();
+                    recorded.inputs = record.inputs;
                     break;
                 }
             }
@@ -49,14 +50,14 @@ impl RecordedInputs {
     }
 }
 
-/// A path that runs have changed, by every one of them with its number, the oldest first.
+/// A path that runs have changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Changed<'a> {
-    /// What the first of them, at least, knows: what was there before.
-    pub by: Vec<(&'a RunRecord, &'a RunEntry)>,
+pub struct ChangedPath<'a> {
+    /// Its entry in the record of each of them, the oldest first; there is at least one.
+    pub entries: Vec<(&'a RunRecord, &'a RunEntry)>,
 }
 
-/// Every run of a root that has a journal, oldest first.
+/// Every run of a root that has a record, the oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
     runs: Vec<RunRecord>,
@@ -64,29 +65,29 @@ pub struct History {
 }
 
 impl History {
-    /// Reads all journals.
+    /// Reads all records.
     ///
     /// # Errors
-    /// Where one cannot be read.
+    /// If one cannot be read.
     pub fn read(root: &Root) -> Result<Self> {
         if let PathState::Absent = root.look_directory(&state_directory())? {
             return Ok(Self::default());
         }
-        let journals = ids(root)?.into_iter().map(|id| RunRecord::read(root, id));
-        let mut runs = journals.filter_map(Result::transpose).collect::<Result<Vec<RunRecord>>>()?;
-        // One that was killed while it united two left both.
+        let records = ids(root)?.into_iter().map(|id| RunRecord::read(root, id));
+        let mut runs = records.filter_map(Result::transpose).collect::<Result<Vec<RunRecord>>>()?;
+        // A run that was killed while it merged two left both.
         let through = runs.first().and_then(|run| run.through).unwrap_or_default();
         runs.retain(|run| run.through.is_some() || run.id > through);
         Ok(Self::of(runs))
     }
 
-    /// Tells whether there is a run that was carried out, undone or not.
+    /// Tells whether there is a committed run, undone or not.
     #[must_use]
-    pub fn has_carried_out(&self) -> bool {
-        self.carried_out().next().is_some()
+    pub fn has_committed(&self) -> bool {
+        self.all_committed().next().is_some()
     }
 
-    /// Finds out what is undone, from the newest run to the oldest: what a rollback in force reaches is.
+    /// Finds the runs that are undone, from the newest run to the oldest: those that a rollback in force reaches.
     fn of(runs: Vec<RunRecord>) -> Self {
         let (mut undone, mut reach) = (BTreeSet::new(), u32::MAX);
         for run in runs.iter().rev().filter(|run| run.state == RunState::Committed) {
@@ -105,24 +106,24 @@ impl History {
         &self.runs
     }
 
-    /// Returns a run that was carried out, by its number.
+    /// Returns a committed run by its number.
     #[must_use]
     pub fn committed(&self, id: u32) -> Option<&RunRecord> {
-        self.carried_out().find(|run| run.id == id)
+        self.all_committed().find(|run| run.id == id)
     }
 
     /// Returns the newest `apply` that is not undone.
     #[must_use]
     pub fn newest_apply(&self) -> Option<&RunRecord> {
         let counts = |run: &&RunRecord| run.verb == RunVerb::Apply && !self.is_undone(run.id);
-        // Old runs that came to nothing together are nothing to undo.
-        self.carried_out().rev().filter(counts).find(|run| run.through.is_none() || !run.entries.is_empty())
+        // Merged runs that changed nothing together leave nothing to undo.
+        self.all_committed().rev().filter(counts).find(|run| run.through.is_none() || !run.entries.is_empty())
     }
 
     /// Returns the run in force before run `id`.
     #[must_use]
     pub fn before(&self, id: u32) -> Option<&RunRecord> {
-        self.carried_out().rev().find(|run| run.id < id)
+        self.all_committed().rev().find(|run| run.id < id)
     }
 
     /// Tells whether a run is undone by a later one that is not undone itself.
@@ -131,31 +132,31 @@ impl History {
         self.undone.contains(&id)
     }
 
-    /// Returns what runs from `id` on have changed, in the order in which it first happened.
+    /// Returns the paths that runs from `id` on have changed, in the order of their first change.
     #[must_use]
-    pub fn changed_since(&self, id: u32) -> Vec<Changed<'_>> {
-        let mut changed: Vec<Changed<'_>> = Vec::new();
-        for run in self.carried_out().filter(|run| run.id >= id) {
+    pub fn changed_since(&self, id: u32) -> Vec<ChangedPath<'_>> {
+        let mut changed: Vec<ChangedPath<'_>> = Vec::new();
+        for run in self.all_committed().filter(|run| run.id >= id) {
             for entry in &run.entries {
-                match changed.iter_mut().find(|changed| changed.by[0].1.path == entry.path) {
-                    Some(changed) => changed.by.push((run, entry)),
-                    None => changed.push(Changed { by: vec![(run, entry)] }),
+                match changed.iter_mut().find(|changed| changed.entries[0].1.path == entry.path) {
+                    Some(changed) => changed.entries.push((run, entry)),
+                    None => changed.push(ChangedPath { entries: vec![(run, entry)] }),
                 }
             }
         }
         changed
     }
 
-    fn carried_out(&self) -> impl DoubleEndedIterator<Item = &RunRecord> {
+    fn all_committed(&self) -> impl DoubleEndedIterator<Item = &RunRecord> {
         self.runs.iter().filter(|run| run.state == RunState::Committed)
     }
 }
 
-/// Unites the two oldest runs until no more than `kept` are left besides the oldest. What was there before the
-/// first of all runs is never forgotten.
+/// Merges the two oldest runs until no more than `kept` are left besides the oldest. The state before the first run
+/// is always kept.
 ///
 /// # Errors
-/// Where something cannot be written; the runs are all there then, united or not.
+/// If something cannot be written; no run is lost then.
 pub(super) fn prune(root: &Root, owner: Owner, kept: u32) -> Result<()> {
     loop {
         let ids = ids(root)?;
@@ -163,55 +164,55 @@ pub(super) fn prune(root: &Root, owner: Owner, kept: u32) -> Result<()> {
         if ids.len() <= kept as usize + 1 {
             return Ok(());
         }
-        unite(root, owner, first, second)?;
+        merge_runs(root, owner, first, second)?;
     }
 }
 
-/// Finishes what a run has begun that was killed while it united two.
+/// Finishes the merge of two runs after a run was killed in it.
 ///
 /// # Errors
-/// Where something cannot be read or removed.
-pub(super) fn finish_uniting(root: &Root) -> Result<()> {
+/// If something cannot be read or removed.
+pub(super) fn finish_merge(root: &Root) -> Result<()> {
     let ids = ids(root)?;
     let (Some(&first), true) = (ids.first(), ids.len() > 1) else { return Ok(()) };
     let through = RunRecord::read(root, first)?.and_then(|run| run.through).unwrap_or_default();
     ids[1..].iter().filter(|id| **id <= through).try_for_each(|id| forget(root, *id))
 }
 
-/// Makes one run of two. The older one is written anew before the other goes; one that is killed in between is
-/// found by `through`.
-fn unite(root: &Root, owner: Owner, first: u32, second: u32) -> Result<()> {
-    let carried_out = |journal: &RunRecord| journal.state == RunState::Committed;
-    let Some(mut united) = RunRecord::read(root, first)?.filter(carried_out) else {
+/// Merges two runs into one. The older record is replaced before the other is removed; `through` tells if a run was
+/// killed in between.
+fn merge_runs(root: &Root, owner: Owner, first: u32, second: u32) -> Result<()> {
+    let is_committed = |record: &RunRecord| record.state == RunState::Committed;
+    let Some(mut merged) = RunRecord::read(root, first)?.filter(is_committed) else {
         return forget(root, first);
     };
-    let later = RunRecord::read(root, second)?.filter(carried_out);
-    if let Some(later) = later.filter(|_| united.through.is_none_or(|through| through < second)) {
+    let later = RunRecord::read(root, second)?.filter(is_committed);
+    if let Some(later) = later.filter(|_| merged.through.is_none_or(|through| through < second)) {
         for entry in later.entries {
             let entry = RunEntry {
-                before: adopt(root, owner, entry.before, (first, second))?,
-                after: adopt(root, owner, entry.after, (first, second))?,
+                before: copy_backup(root, owner, entry.before, (first, second))?,
+                after: copy_backup(root, owner, entry.after, (first, second))?,
                 ..entry
             };
-            match united.entries.iter_mut().find(|older| older.path == entry.path) {
+            match merged.entries.iter_mut().find(|older| older.path == entry.path) {
                 Some(older) => older.after = entry.after,
-                None => united.entries.push(entry),
+                None => merged.entries.push(entry),
             }
         }
         let mut entries = Vec::new();
-        for entry in united.entries {
+        for entry in merged.entries {
             if entry.before.load(root, first)? != entry.after.load(root, first)? {
                 entries.push(entry);
             }
         }
-        united.entries = entries;
-        united.verb = RunVerb::Apply;
-        united.through = Some(second);
-        (united.told, united.written, united.about) = (later.told, later.written, later.about);
-        united.write(root, owner)?;
+        merged.entries = entries;
+        merged.verb = RunVerb::Apply;
+        merged.through = Some(second);
+        (merged.inputs, merged.written, merged.about) = (later.inputs, later.written, later.about);
+        merged.write(root, owner)?;
     }
     forget(root, second)?;
-    let saved = united.entries.iter().flat_map(|entry| [&entry.before, &entry.after]);
+    let saved = merged.entries.iter().flat_map(|entry| [&entry.before, &entry.after]);
     let wanted: BTreeSet<&str> = saved.filter_map(SavedState::backup).collect();
     for name in root.list(&run_directory(first))? {
         if let Some(name) = name.to_str().filter(|name| *name != JOURNAL && !wanted.contains(name)) {
@@ -221,8 +222,13 @@ fn unite(root: &Root, owner: Owner, first: u32, second: u32) -> Result<()> {
     Ok(())
 }
 
-/// Copies the bytes of a run to another one, under a name that says where they are from.
-fn adopt(root: &Root, owner: Owner, mut saved: SavedState, (to, from): (u32, u32)) -> Result<SavedState> {
+/// Copies a backup file to another run, under a name that tells the run that it is from.
+fn copy_backup(
+    root: &Root,
+    owner: Owner,
+    mut saved: SavedState,
+    (to, from): (u32, u32),
+) -> Result<SavedState> {
     if let Some(backup) = saved.backup_mut() {
         let path = run_directory(from).join(backup);
         let bytes = root.read(&path)?.ok_or_else(|| unreadable(root, &path, "it is not there"))?;
@@ -235,7 +241,7 @@ fn adopt(root: &Root, owner: Owner, mut saved: SavedState, (to, from): (u32, u32
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::apply::journal::RunHead;
+    use crate::apply::run_record::RunHead;
     use crate::plan::PlanSubject;
 
     fn history(verbs: &[RunVerb]) -> History {
@@ -247,7 +253,7 @@ mod tests {
             profiles: Vec::new(),
         };
         let run = |(id, verb): (u32, &RunVerb)| {
-            let head = RunHead { verb: *verb, kept: true, told: None, written: Vec::new() };
+            let head = RunHead { verb: *verb, kept: true, inputs: None, written: Vec::new() };
             let mut run = RunRecord::new(id, head, about.clone(), &[]);
             run.state = RunState::Committed;
             run

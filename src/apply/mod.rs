@@ -1,16 +1,20 @@
-//! Do it, or undo it: a run holds the lock, writes down what it is about to replace, changes one resource after the
-//! other, looks whether all of it is so, and puts everything back when one fails.
+//! Applies a plan as one transaction, and undoes it: a run holds the lock, records what it is about to replace, changes
+//! the resources one by one, verifies all of them, and restores everything if one fails.
+//!
+//! Imports `plan`, `document`, `profile`, `node` and the ground (`error`, `mode`, `role`, `version`), nothing above them.
 
 mod history;
-mod journal;
 mod recovery;
-mod rollback;
+mod rollback_plan;
+mod run_record;
+mod saved_state;
 mod state;
 mod transaction;
 
-pub use history::{Changed, History, RecordedInputs};
-pub use journal::{RunEntry, RunInputs, RunRecord, RunState, RunVerb, SavedState};
+pub use history::{ChangedPath, History, RecordedInputs};
 pub use recovery::Recovered;
-pub use rollback::{RollbackPlan, texts};
-pub use state::{STATE_DIRECTORY, has_state, is_at_work, state_directory, sweep_beside};
+pub use rollback_plan::{ModifiedPath, RollbackPlan, texts};
+pub use run_record::{RunEntry, RunInputs, RunRecord, RunState, RunVerb};
+pub use saved_state::SavedState;
+pub use state::{STATE_DIRECTORY, has_state, is_at_work, remove_leftovers, state_directory};
 pub use transaction::{ApplyOptions, ApplyOutcome, KeepHistory, Transaction, check_writable};

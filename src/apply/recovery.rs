@@ -1,89 +1,90 @@
-//! A run that was killed: finished if only its last word was missing, else undone. Never guessed at.
+//! Recovery of a run that was killed: it is committed if all its changes are made, else it is undone.
 
 use std::collections::BTreeSet;
 
-use super::journal::{JOURNAL, RunEntry, RunRecord, RunState, RunVerb, SavedState};
+use super::run_record::{RunEntry, RunRecord, RunState, RunVerb};
+use super::saved_state::{JOURNAL, SavedState};
 use super::state::{STATE_DIRECTORY, forget, run_directory, unreadable};
 use crate::error::Result;
 use crate::mode::Owner;
 use crate::node::{PathState, Root, RootedPath, selinux};
-use crate::plan::{Action, Change, CurrentState};
+use crate::plan::{Action, Change, CurrentState, ResourceKind};
 
-/// A killed run that was put right.
+/// A killed run that was recovered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recovered {
     /// Its number.
     pub id: u32,
-    /// What it was doing.
+    /// What it did.
     pub verb: RunVerb,
-    /// Whether it was undone; else it is complete now.
+    /// Whether it was undone; else it is committed now.
     pub undone: bool,
-    /// Whether something that somebody else has changed was left as it is.
+    /// Whether a path that another program has changed was left as it is.
     pub left: bool,
-    /// The same in a sentence, with what was left alone.
-    pub says: String,
+    /// The same as a sentence, with the paths that were left as they are.
+    pub message: String,
 }
 
-/// Puts a killed run right.
+/// Recovers a killed run.
 ///
 /// # Errors
-/// Where something cannot be put back; the next run tries it again.
+/// If something cannot be restored; the next run tries again.
 pub(super) fn recover(root: &Root, owner: Owner, id: u32) -> Result<Recovered> {
-    let mut journal = RunRecord::read(root, id)?
+    let mut record = RunRecord::read(root, id)?
         .ok_or_else(|| unreadable(root, &run_directory(id).join(JOURNAL), "it is not there"))?;
-    remove_temporaries(root, &journal)?;
-    let mut says = format!("run {id} was interrupted");
-    let done = journal.state == RunState::Committed || is_done(root, &journal)?;
+    remove_temporaries(root, &record)?;
+    let mut message = format!("run {id} was interrupted");
+    let done = record.state == RunState::Committed || is_done(root, &record)?;
     let mut left = Vec::new();
     if done {
-        sync(root, &journal)?;
-        journal.state = RunState::Committed;
-        journal.write(root, owner)?;
-        says.push_str(" after its last change: it is complete");
-        // It may have been killed before it gave what it made its labels.
-        if let Some(labels) = selinux::label_new(root, &made(&journal)?) {
-            says.push_str(&format!("; {labels}"));
+        sync(root, &record)?;
+        record.state = RunState::Committed;
+        record.write(root, owner)?;
+        message.push_str(" after its last change: it is complete");
+        // The run may have been killed before it labelled what it created.
+        if let Some(labels) = selinux::label_new(root, &created(&record)?) {
+            message.push_str(&format!("; {labels}"));
         }
     } else {
-        left = undo(root, &journal)?;
-        sync(root, &journal)?;
-        journal.state = RunState::RolledBack;
-        journal.write(root, owner)?;
-        says.push_str(": what it had changed was put back");
+        left = undo(root, &record)?;
+        sync(root, &record)?;
+        record.state = RunState::RolledBack;
+        record.write(root, owner)?;
+        message.push_str(": what it had changed was put back");
         for path in &left {
-            says.push_str(&format!(
+            message.push_str(&format!(
                 "; {path} was changed by somebody else since and stays as it is (what was there before: {STATE_DIRECTORY}/runs/{id:04})"
             ));
         }
     }
-    if !journal.kept && left.is_empty() {
+    if !record.kept && left.is_empty() {
         forget(root, id)?;
     } else if !done && left.is_empty() {
-        journal.drop_backups(root)?;
+        record.drop_backups(root)?;
     }
-    Ok(Recovered { id, verb: journal.verb, undone: !done, left: !left.is_empty(), says })
+    Ok(Recovered { id, verb: record.verb, undone: !done, left: !left.is_empty(), message })
 }
 
-/// Brings everything that the run was about to the disk: what is right already may only seem so, because the run
-/// was killed between a change and its sync, and from now on nobody looks any more.
-fn sync(root: &Root, journal: &RunRecord) -> Result<()> {
-    let nodes = journal.entries.iter().filter(|entry| entry.resource != "sysctl");
+/// Syncs every path of the run to the disk: the run may have been killed between a change and its sync, and no later
+/// run checks it again.
+fn sync(root: &Root, record: &RunRecord) -> Result<()> {
+    let nodes = record.entries.iter().filter(|entry| entry.resource != ResourceKind::Sysctl);
     nodes.map(|entry| entry.path.parse()).try_for_each(|path: Result<RootedPath>| root.sync(&path?))
 }
 
-/// What the run has made where nothing was.
-fn made(journal: &RunRecord) -> Result<Vec<RootedPath>> {
-    let is_made = |entry: &&RunEntry| {
+/// Returns the paths that the run has created.
+fn created(record: &RunRecord) -> Result<Vec<RootedPath>> {
+    let is_created = |entry: &&RunEntry| {
         entry.before == SavedState::Absent
             && !matches!(entry.after, SavedState::Absent | SavedState::Value { .. })
     };
-    journal.entries.iter().filter(is_made).map(|entry| entry.path.parse()).collect()
+    record.entries.iter().filter(is_created).map(|entry| entry.path.parse()).collect()
 }
 
-/// Tells whether everything is as the run wanted it.
-fn is_done(root: &Root, journal: &RunRecord) -> Result<bool> {
-    for entry in journal.entries.iter().filter(|entry| entry.concerns(root)) {
-        let Some(resource) = entry.resource(&entry.after.load(root, journal.id)?)? else { continue };
+/// Tells whether all changes of the run are made.
+fn is_done(root: &Root, record: &RunRecord) -> Result<bool> {
+    for entry in record.entries.iter().filter(|entry| entry.concerns(root)) {
+        let Some(resource) = entry.resource(&entry.after.load(root, record.id)?)? else { continue };
         if !is_same(&resource.observe(root)?, &resource.wanted()) {
             return Ok(false);
         }
@@ -91,11 +92,11 @@ fn is_done(root: &Root, journal: &RunRecord) -> Result<bool> {
     Ok(true)
 }
 
-/// Puts everything back, the last change first; returns what somebody else has changed, which stays.
-fn undo(root: &Root, journal: &RunRecord) -> Result<Vec<RootedPath>> {
+/// Undoes all changes, the last one first; returns the paths that another program has changed, which stay.
+fn undo(root: &Root, record: &RunRecord) -> Result<Vec<RootedPath>> {
     let mut left = Vec::new();
-    for entry in journal.entries.iter().rev().filter(|entry| entry.concerns(root)) {
-        let (before, after) = (entry.before.load(root, journal.id)?, entry.after.load(root, journal.id)?);
+    for entry in record.entries.iter().rev().filter(|entry| entry.concerns(root)) {
+        let (before, after) = (entry.before.load(root, record.id)?, entry.after.load(root, record.id)?);
         let Some(resource) = entry.resource(&before)? else { continue };
         let action = Action::between(resource, root)?;
         match action.change {
@@ -107,7 +108,7 @@ fn undo(root: &Root, journal: &RunRecord) -> Result<Vec<RootedPath>> {
     Ok(left)
 }
 
-/// Tells whether something is as before or after the run, or on the way: mode and owner change one after the other.
+/// Tells whether a state is that before or after the run, or one in between: mode and owner change one by one.
 fn is_ours(now: &CurrentState, before: &CurrentState, after: &CurrentState) -> bool {
     let content = |current: &CurrentState| match current {
         CurrentState::Node(PathState::File { bytes, .. }) => Some(bytes.clone()),
@@ -122,7 +123,7 @@ fn is_ours(now: &CurrentState, before: &CurrentState, after: &CurrentState) -> b
     }
 }
 
-/// Compares without labels: those are the business of the system's policy.
+/// Compares two states without labels: the system's policy decides these.
 pub(super) fn is_same(one: &CurrentState, other: &CurrentState) -> bool {
     match (one, other) {
         (
@@ -137,9 +138,9 @@ pub(super) fn is_same(one: &CurrentState, other: &CurrentState) -> bool {
     }
 }
 
-fn remove_temporaries(root: &Root, journal: &RunRecord) -> Result<()> {
-    let files = journal.entries.iter().filter(|entry: &&RunEntry| entry.resource == "file");
+fn remove_temporaries(root: &Root, record: &RunRecord) -> Result<()> {
+    let files = record.entries.iter().filter(|entry: &&RunEntry| entry.resource == ResourceKind::File);
     let paths = files.map(|entry| entry.path.parse()).collect::<Result<BTreeSet<RootedPath>>>()?;
     paths.iter().try_for_each(|path| root.remove_temporaries_of(path))?;
-    root.remove_temporaries_of(&run_directory(journal.id).join(JOURNAL))
+    root.remove_temporaries_of(&run_directory(record.id).join(JOURNAL))
 }

@@ -1,7 +1,7 @@
-//! The state directory: where the history is, and what is locked.
+//! The state directory: it holds the history, and its lock is the lock of a run.
 //!
-//! It comes and goes in one step, and whether it stays is decided with the lock held, by what is in it: a run that
-//! waited for the lock may find that the one before it made the history, or took it away.
+//! It is created and removed in one step. Whether it stays is decided with the lock held, by its content: the run before
+//! may have created or removed the history while this one waited for the lock.
 
 use std::cell::Cell;
 use std::ffi::OsString;
@@ -14,17 +14,17 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::mode::{FileMode, Owner};
 use crate::node::{Lock, Metadata, PathState, Root, RootedPath, Signals};
 
-/// Where the journals and the backups are.
+/// The directory of the records and the backups.
 pub const STATE_DIRECTORY: &str = "/var/lib/k3s-harden";
-/// Where it goes before it is removed, so that it is gone all at once.
-const LEAVING: &str = ".k3s-harden.leaving";
-/// Where it is made, so that it comes all at once.
-const COMING: &str = ".k3s-harden.coming";
-/// The file in it that lists the directories above it that were made for it.
+/// The name that it gets before it is removed, so that it disappears in one step.
+const BEING_REMOVED: &str = ".k3s-harden.leaving";
+/// The name under which it is created, so that it appears in one step.
+const BEING_CREATED: &str = ".k3s-harden.coming";
+/// The file in it that lists the directories above it that were created for it.
 const MADE: &str = "made";
-/// The directory in it with a directory a run.
+/// The directory in it that holds a directory for each run.
 const RUNS: &str = "runs";
-/// How often it is tried to make it while others make and remove it too, and how long to wait in between.
+/// How often to try to create it while other runs create and remove it too, and how long to wait in between.
 const MAX_TRIES: usize = 50;
 const RETRY_INTERVAL: Duration = Duration::from_millis(5);
 
@@ -34,15 +34,15 @@ pub fn state_directory() -> RootedPath {
     RootedPath::fixed(STATE_DIRECTORY)
 }
 
-/// Tells whether there is a state directory, or what is left of one that was to be removed.
+/// Tells whether there is a state directory, or a leftover of one.
 ///
 /// # Errors
-/// Where that cannot be looked at.
+/// If that cannot be read.
 pub fn has_state(root: &Root) -> Result<bool> {
     Ok(root.look(&state_directory())? != PathState::Absent || !leftovers(root)?.is_empty())
 }
 
-/// Tells whether a run is at work on this root.
+/// Tells whether a run is in progress on this root.
 #[must_use]
 pub fn is_at_work(root: &Root) -> bool {
     let lock = root.lock(&state_directory(), Duration::ZERO, &Signals::none());
@@ -57,10 +57,10 @@ pub(super) fn run_directory(id: u32) -> RootedPath {
     runs_directory().join(&format!("{id:04}"))
 }
 
-/// Returns the numbers of the runs, oldest first.
+/// Returns the numbers of the runs, the oldest first.
 ///
 /// # Errors
-/// Where the directory cannot be read.
+/// If the directory cannot be read.
 pub(super) fn ids(root: &Root) -> Result<Vec<u32>> {
     let number = |name: &OsString| {
         let name = name.to_str().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))?;
@@ -71,7 +71,7 @@ pub(super) fn ids(root: &Root) -> Result<Vec<u32>> {
     Ok(ids)
 }
 
-/// Returns the error for something in the state directory that is not as we write it.
+/// Returns the error for a damaged file in the state directory.
 pub(super) fn unreadable(root: &Root, path: &RootedPath, why: &str) -> Error {
     let run = path.parent().unwrap_or_else(|| path.clone());
     Error::new(ErrorKind::Failed, format!("the journal {} cannot be read: {why}", root.display(path))).hint(
@@ -86,16 +86,16 @@ pub(super) fn unreadable(root: &Root, path: &RootedPath, why: &str) -> Error {
 #[derive(Debug)]
 pub(super) struct StateDirectory<'a> {
     root: &'a Root,
-    /// Whether it was removed: what is at its place by now is another run's.
+    /// Whether it was removed: a directory in its place is another run's.
     removed: Cell<bool>,
     _lock: Lock,
 }
 
 impl<'a> StateDirectory<'a> {
-    /// Makes it where it is missing, private in any case, and locks it.
+    /// Creates it if it is missing, makes it private, and locks it.
     ///
     /// # Errors
-    /// Where it cannot be made; [`ErrorKind::Locked`] where another run holds it for longer than `timeout`.
+    /// If it cannot be created; [`ErrorKind::Locked`] if another run holds the lock for longer than `timeout`.
     pub(super) fn open(root: &'a Root, owner: Owner, timeout: Duration, signals: &Signals) -> Result<Self> {
         if let PathState::Symlink { .. } = root.look(&state_directory())? {
             let message = format!("{} is a symlink", root.display(&state_directory()));
@@ -104,45 +104,45 @@ impl<'a> StateDirectory<'a> {
             );
         }
         loop {
-            make(root, owner)?;
+            create(root, owner)?;
             if let Some(lock) = root.lock(&state_directory(), timeout, signals)? {
                 make_private(root, owner)?;
-                sweep(root)?;
+                remove_all_leftovers(root)?;
                 return Ok(Self { root, removed: Cell::new(false), _lock: lock });
             }
             debug!("the state directory was removed while we waited for it");
         }
     }
 
-    /// Tells whether no run has left anything here.
+    /// Tells whether it holds no run.
     pub(super) fn is_fresh(&self) -> Result<bool> {
         ids(self.root).map(|ids| ids.is_empty())
     }
 
-    /// Returns the directories above it that were made for it, the outermost first.
+    /// Returns the directories above it that were created for it, the outermost first.
     pub(super) fn made(&self) -> Result<Vec<RootedPath>> {
         made(self.root, &state_directory())
     }
 
-    /// Removes it, and the directories that were made for it if nothing else is in them.
+    /// Removes it, and the directories that were created for it if nothing else is in them.
     ///
     /// # Errors
-    /// Where that fails; what is left is removed by the next try.
+    /// If that fails; the next try removes what is left.
     pub(super) fn remove(&self) -> Result<()> {
         let (root, state) = (self.root, state_directory());
-        // Beside the first directory that goes, so that what is left does not keep it.
+        // Beside the first directory that is removed, so that the leftover does not keep that directory.
         let first = self.made()?.first().cloned().unwrap_or_else(|| state.clone());
-        let leaving = beside(&first, LEAVING);
-        root.remove_tree(&leaving)?;
-        match root.move_directory(&state, &leaving) {
+        let removing = beside(&first, BEING_REMOVED);
+        root.remove_tree(&removing)?;
+        match root.move_directory(&state, &removing) {
             Ok(true) => {
                 self.removed.set(true);
-                finish_leaving(root, &leaving)
+                finish_removal(root, &removing)
             }
             Ok(false) => {
-                Err(Error::new(ErrorKind::Failed, format!("{} is in the way", root.display(&leaving))))
+                Err(Error::new(ErrorKind::Failed, format!("{} is in the way", root.display(&removing))))
             }
-            // Something is mounted there, and stays.
+            // It is a mount point, which stays.
             Err(_) => {
                 root.remove_tree(&runs_directory())?;
                 root.remove_tree(&state.join(MADE))
@@ -159,7 +159,7 @@ impl<'a> StateDirectory<'a> {
 
 impl Drop for StateDirectory<'_> {
     fn drop(&mut self) {
-        // The run is over, and how it ended is said elsewhere.
+        // The result of the run is reported elsewhere.
         if self.removed.get() {
             return;
         }
@@ -169,39 +169,40 @@ impl Drop for StateDirectory<'_> {
     }
 }
 
-/// Removes what a run has left that was killed while it removed the state directory.
-fn finish_uninstalling(root: &Root) -> Result<()> {
+/// Finishes the removal of the state directory after a run was killed in it.
+fn finish_removals(root: &Root) -> Result<()> {
     leftovers(root)?
         .iter()
-        .filter(|path| path.name() == LEAVING)
-        .try_for_each(|path| finish_leaving(root, path))
+        .filter(|path| path.name() == BEING_REMOVED)
+        .try_for_each(|path| finish_removal(root, path))
 }
 
-/// The list of what was made goes last: as long as it is there, the rest can be found.
-fn finish_leaving(root: &Root, leaving: &RootedPath) -> Result<()> {
-    root.remove_tree(&leaving.join(RUNS))?;
-    for path in made(root, leaving)?.iter().rev() {
+/// Removes the list of created directories last: as long as it exists, the rest can be found.
+fn finish_removal(root: &Root, removing: &RootedPath) -> Result<()> {
+    root.remove_tree(&removing.join(RUNS))?;
+    for path in made(root, removing)?.iter().rev() {
         if !root.remove_empty_directory(path)? {
             break;
         }
     }
-    root.remove_tree(leaving)
+    root.remove_tree(removing)
 }
 
-/// Reads the list of directories that were made for the state directory, which is at `place`.
+/// Reads the list of directories that were created for the state directory, which is at `place`.
 fn made(root: &Root, place: &RootedPath) -> Result<Vec<RootedPath>> {
     let listed = root.read(&place.join(MADE))?.unwrap_or_default();
     let paths =
         String::from_utf8_lossy(&listed).lines().filter_map(|line| line.parse().ok()).collect::<Vec<_>>();
-    // Only what leads to us: the file may have been written by somebody else.
+    // Only parents of the state directory count: another program may have written the file.
     Ok(paths.into_iter().filter(|path| is_above(path) && *path != state_directory()).collect())
 }
 
-/// Finds directories that are about to become the state directory, or no longer are.
+/// Finds directories that a run creates as the state directory, or removes.
 fn leftovers(root: &Root) -> Result<Vec<RootedPath>> {
     let (mut found, mut above) = (Vec::new(), state_directory().parent());
     while let Some(folder) = above {
-        let is_ours = |name: &&str| *name == LEAVING || name.strip_prefix(COMING).is_some_and(is_process);
+        let is_ours =
+            |name: &&str| *name == BEING_REMOVED || name.strip_prefix(BEING_CREATED).is_some_and(is_process);
         let names = root.list(&folder)?;
         found.extend(
             names.iter().filter_map(|name| name.to_str().filter(is_ours)).map(|name| folder.join(name)),
@@ -211,27 +212,27 @@ fn leftovers(root: &Root) -> Result<Vec<RootedPath>> {
     Ok(found)
 }
 
-/// Removes what runs have left that were killed while they made or removed the state directory. Who is just making
-/// one holds a lock on it.
+/// Removes what runs have left that were killed while they created or removed the state directory. A run that is just
+/// creating one holds a lock on it.
 ///
 /// # Errors
-/// Where that fails.
-pub fn sweep_beside(root: &Root) -> Result<()> {
-    finish_uninstalling(root)?;
+/// If that fails.
+pub fn remove_leftovers(root: &Root) -> Result<()> {
+    finish_removals(root)?;
     for path in leftovers(root)? {
         if root.lock(&path, Duration::ZERO, &Signals::none()).is_ok_and(|lock| lock.is_some()) {
-            // Who has just made it and has no lock on it yet fills it, and will see that it is gone.
+            // A run that has just created it and has no lock yet notices that it is gone.
             root.remove_tree(&path).unwrap_or_default();
         }
     }
     Ok(())
 }
 
-/// Removes all that killed runs have left.
-fn sweep(root: &Root) -> Result<()> {
-    sweep_beside(root)?;
+/// Removes everything that killed runs have left.
+fn remove_all_leftovers(root: &Root) -> Result<()> {
+    remove_leftovers(root)?;
     for name in root.list(&runs_directory())? {
-        // A run that has not begun, or one that goes; see `Journal::begin` and `forget`.
+        // A run that has not begun, or one that is being removed; see `RunRecord::begin` and `forget`.
         if let Some(name) = name.to_str().filter(|name| name.starts_with('.')) {
             root.remove_tree(&runs_directory().join(name))?;
         }
@@ -249,26 +250,26 @@ pub(super) fn is_above(path: &RootedPath) -> bool {
     state == *path || state.as_str().strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// Removes a run, all at once.
+/// Removes a run in one step.
 ///
 /// # Errors
-/// Where that fails.
+/// If that fails.
 pub(super) fn forget(root: &Root, id: u32) -> Result<()> {
-    let leaving = runs_directory().join(&format!(".{id:04}.leaving"));
-    root.remove_tree(&leaving)?;
-    root.move_directory(&run_directory(id), &leaving)?;
-    root.remove_tree(&leaving)
+    let removing = runs_directory().join(&format!(".{id:04}.leaving"));
+    root.remove_tree(&removing)?;
+    root.move_directory(&run_directory(id), &removing)?;
+    root.remove_tree(&removing)
 }
 
 fn beside(path: &RootedPath, name: &str) -> RootedPath {
     path.parent().unwrap_or_else(|| path.clone()).join(name)
 }
 
-/// Makes it where it is missing, however many others do so or remove it at the same time.
-fn make(root: &Root, owner: Owner) -> Result<()> {
+/// Creates it if it is missing, however many other runs create or remove it at the same time.
+fn create(root: &Root, owner: Owner) -> Result<()> {
     let mut tries = 0;
     loop {
-        match make_once(root, owner) {
+        match create_once(root, owner) {
             Err(error) if error.kind() == ErrorKind::Failed && tries < MAX_TRIES => {
                 debug!("{error}: once more");
                 sleep(RETRY_INTERVAL);
@@ -279,9 +280,9 @@ fn make(root: &Root, owner: Owner) -> Result<()> {
     }
 }
 
-/// All of it appears in one step, with a list of the directories above it that had to be made: a run that is killed
-/// here has made nothing, or everything and the list too.
-fn make_once(root: &Root, owner: Owner) -> Result<()> {
+/// Creates it in one step, with a list of the directories above it that were missing: a run that is killed here has
+/// created nothing, or everything with the list.
+fn create_once(root: &Root, owner: Owner) -> Result<()> {
     let state = state_directory();
     let mut missing = Vec::new();
     let mut above = Some(state.clone());
@@ -291,17 +292,17 @@ fn make_once(root: &Root, owner: Owner) -> Result<()> {
     }
     let Some(first) = missing.last().cloned() else { return Ok(()) };
     missing.reverse();
-    let coming = beside(&first, &format!("{COMING}.{}", std::process::id()));
+    let creating = beside(&first, &format!("{BEING_CREATED}.{}", std::process::id()));
     let public = Metadata { mode: FileMode::PUBLIC_DIRECTORY, owner, attributes: None };
     let private = Metadata::private_directory(owner);
     let mode = |path: &RootedPath| if *path == state { &private } else { &public };
-    let make_all = || {
-        root.remove_tree(&coming)?;
-        root.make_directory(&coming, mode(&first))?;
-        let lock = root.lock(&coming, Duration::ZERO, &Signals::none()).ok().flatten();
-        let swept = || Error::new(ErrorKind::Failed, format!("{} was taken away", root.display(&coming)));
+    let create_all = || {
+        root.remove_tree(&creating)?;
+        root.make_directory(&creating, mode(&first))?;
+        let lock = root.lock(&creating, Duration::ZERO, &Signals::none()).ok().flatten();
+        let swept = || Error::new(ErrorKind::Failed, format!("{} was taken away", root.display(&creating)));
         let _ours = lock.ok_or_else(swept)?;
-        let mut at = coming.clone();
+        let mut at = creating.clone();
         for path in &missing[1..] {
             at = at.join(path.name());
             root.make_directory(&at, mode(path))?;
@@ -312,22 +313,22 @@ fn make_once(root: &Root, owner: Owner) -> Result<()> {
             let list: String = above.iter().map(|path| format!("{path}\n")).collect();
             root.create_private(&at.join(MADE), list.as_bytes(), owner)?;
         }
-        root.move_directory(&coming, &first)
+        root.move_directory(&creating, &first)
     };
-    let moved = make_all();
+    let moved = create_all();
     if !matches!(moved, Ok(true)) {
-        root.remove_tree(&coming).unwrap_or_default();
+        root.remove_tree(&creating).unwrap_or_default();
     }
     match moved {
         Ok(true) => Ok(()),
-        // Another run was quicker; the lock decides which of us goes on.
+        // Another run was faster; the lock decides which of them continues.
         _ if root.exists(&state) => Ok(()),
         Ok(false) => Err(Error::new(ErrorKind::Failed, format!("{} is in the way", root.display(&first)))),
         Err(error) => Err(error),
     }
 }
 
-/// One that was there already may be open to others, and backups hold what was private.
+/// Makes an existing directory private: backups may hold what only root could read.
 fn make_private(root: &Root, owner: Owner) -> Result<()> {
     let metadata = Metadata::private_directory(owner);
     for path in [state_directory(), runs_directory()] {

@@ -1,37 +1,37 @@
-//! One run that changes a node, all or nothing.
+//! One run that changes a node: all of its plan, or nothing.
 //!
-//! Lock → what a killed run left is put right → journal → changes → verified → committed.
+//! Lock → recovery of a killed run → record → changes → verified → committed.
 
 use std::time::Duration;
 
 use tracing::{debug, info_span, warn};
 
 use super::history::{self, History, RecordedInputs};
-use super::journal::{RunHead, RunInputs, RunRecord, RunState, RunVerb};
 use super::recovery::{self, Recovered};
+use super::run_record::{RunHead, RunInputs, RunRecord, RunState, RunVerb};
 use super::state::{STATE_DIRECTORY, StateDirectory, forget, ids, runs_directory};
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;
 use crate::node::{PathState, Root, RootedPath, Signals, selinux};
 use crate::plan::{Action, Change, CurrentState, Directory, File, Plan, Resource};
 
-/// How a run goes about it.
+/// The options of a run.
 #[derive(Debug, Clone)]
 pub struct ApplyOptions {
-    /// Who owns the state directory.
+    /// The owner of the state directory.
     pub owner: Owner,
     /// How long to wait for another run.
     pub lock_timeout: Duration,
-    /// What ends it before it is done.
+    /// The signals that end it early.
     pub signals: Signals,
 }
 
-/// What becomes of a run once it has ended.
+/// What is kept of a run after it has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeepHistory {
-    /// It stays in the history, with this many before it.
+    /// The run, and this many before it.
     History(u32),
-    /// Nothing stays: an image is being built.
+    /// Nothing: an image is being built.
     Nothing,
 }
 
@@ -39,27 +39,27 @@ pub enum KeepHistory {
 #[derive(Debug)]
 pub struct Transaction<'a> {
     root: &'a Root,
-    manner: ApplyOptions,
+    options: ApplyOptions,
     state: StateDirectory<'a>,
-    /// The directories above the state directory that were made for it, where this is the first run.
+    /// The directories that were created for the state directory, if this is the first run.
     made: Vec<RootedPath>,
     recorded: RecordedInputs,
     recovered: Option<Recovered>,
 }
 
-/// What a run has done.
+/// The result of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApplyOutcome {
     /// The plan that was carried out.
     pub plan: Plan,
-    /// The number of the run; none where there was nothing to do.
+    /// The number of the run; none if nothing changed.
     pub id: Option<u32>,
 }
 
-/// Checks that everything in `plan` could be written, before anything is.
+/// Checks that everything in `plan` can be written, before anything is.
 ///
 /// # Errors
-/// [`ErrorKind::CannotWrite`] or [`ErrorKind::NotPermitted`] with what stands in the way.
+/// [`ErrorKind::CannotWrite`] or [`ErrorKind::NotPermitted`] with the path that cannot.
 pub fn check_writable(root: &Root, plan: &Plan) -> Result<()> {
     for action in plan.changes().filter(|action| action.resource.mode().is_some()) {
         root.check_writable(&action.resource.path())?;
@@ -68,34 +68,34 @@ pub fn check_writable(root: &Root, plan: &Plan) -> Result<()> {
 }
 
 impl<'a> Transaction<'a> {
-    /// Makes the state directory, takes the lock, and undoes or finishes a run that was killed.
+    /// Creates the state directory, takes the lock, and recovers a run that was killed.
     ///
     /// # Errors
-    /// [`ErrorKind::Locked`] where another run holds the lock; where the killed run cannot be undone.
-    pub fn begin(root: &'a Root, manner: ApplyOptions) -> Result<Self> {
-        let state = StateDirectory::open(root, manner.owner, manner.lock_timeout, &manner.signals)?;
-        history::finish_uniting(root)?;
+    /// [`ErrorKind::Locked`] if another run holds the lock; if the killed run cannot be undone.
+    pub fn begin(root: &'a Root, options: ApplyOptions) -> Result<Self> {
+        let state = StateDirectory::open(root, options.owner, options.lock_timeout, &options.signals)?;
+        history::finish_merge(root)?;
         let made = if state.is_fresh()? { state.made()? } else { Vec::new() };
         let interrupted = RecordedInputs::read(root)?.interrupted;
-        let recovered = interrupted.map(|id| recovery::recover(root, manner.owner, id)).transpose()?;
-        Ok(Self { root, recorded: RecordedInputs::read(root)?, recovered, manner, state, made })
+        let recovered = interrupted.map(|id| recovery::recover(root, options.owner, id)).transpose()?;
+        Ok(Self { root, recorded: RecordedInputs::read(root)?, recovered, options, state, made })
     }
 
-    /// Returns the killed run that was put right.
+    /// Returns the killed run that was recovered.
     #[must_use]
     pub fn recovered(&self) -> Option<&Recovered> {
         self.recovered.as_ref()
     }
 
-    /// Returns what earlier runs were told and wrote, now that no other run changes it.
+    /// Returns the inputs and paths that earlier runs recorded; no other run changes them now.
     #[must_use]
     pub fn recorded(&self) -> &RecordedInputs {
         &self.recorded
     }
 
-    /// Puts into a plan that was made since what was made for the state directory: it is wanted too, and it was not
-    /// there before this run.
-    pub fn include_what_was_made(&self, plan: &mut Plan) {
+    /// Marks the directories that were created for the state directory as created by the plan: it wants them too, and
+    /// they did not exist before this run.
+    pub fn include_made_directories(&self, plan: &mut Plan) {
         for action in &mut plan.actions {
             if let (true, Resource::Directory(directory)) =
                 (self.made.contains(&action.resource.path()), &action.resource)
@@ -106,27 +106,28 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Carries out `plan`, which must have been made while the lock was held. With `record`, what the run was
-    /// told is written down even where nothing changes. `check` has the last word on the result.
+    /// Carries out `plan`, which must be made while the lock is held. With `record`, the inputs are
+    /// recorded even if nothing changes. `check` decides
+    /// whether the result stays.
     ///
     /// # Errors
-    /// Where a change or the check fails or a signal comes in; everything was put back then.
+    /// If a change or the check fails or a signal arrives; everything is restored then.
     pub fn apply(
         self,
         mut plan: Plan,
-        told: RunInputs,
+        inputs: RunInputs,
         record: bool,
         keep: KeepHistory,
         check: &dyn Fn() -> Result<()>,
     ) -> Result<ApplyOutcome> {
         let kept = keep != KeepHistory::Nothing;
         if plan.is_changed() || (record && kept) {
-            if !kept && History::read(self.root)?.has_carried_out() {
+            if !kept && History::read(self.root)?.has_committed() {
                 return Err(Error::new(ErrorKind::Usage, "--no-history: there is a history here already, and a change that is not in it could not be undone")
                     .hint("leave --no-history out, or end the history first: k3s-harden uninstall"));
             }
             let written = self.recorded.paths.iter().map(ToString::to_string).collect();
-            let head = RunHead { verb: RunVerb::Apply, kept, told: Some(told), written };
+            let head = RunHead { verb: RunVerb::Apply, kept, inputs: Some(inputs), written };
             let id = self.carry_out(&mut plan, head, check)?;
             match keep {
                 KeepHistory::History(runs) => self.prune(runs),
@@ -139,7 +140,7 @@ impl<'a> Transaction<'a> {
         Ok(ApplyOutcome { plan, id: None })
     }
 
-    /// Carries out `plan`, which makes the node as it was before run `to`; `told` and `written` were in force then.
+    /// Carries out `plan`, which restores the state before run `to`; `inputs` and `written` were in force then.
     ///
     /// # Errors
     /// As with [`Transaction::apply`].
@@ -147,40 +148,40 @@ impl<'a> Transaction<'a> {
         &self,
         mut plan: Plan,
         to: u32,
-        told: Option<RunInputs>,
+        inputs: Option<RunInputs>,
         written: Vec<String>,
     ) -> Result<ApplyOutcome> {
-        let head = RunHead { verb: RunVerb::Rollback { to }, kept: true, told, written };
+        let head = RunHead { verb: RunVerb::Rollback { to }, kept: true, inputs, written };
         let id = self.carry_out(&mut plan, head, &|| Ok(()))?;
-        // Nothing is shortened here: who walks back needs every step.
+        // A rollback merges no runs: a later rollback may need each of them.
         Ok(ApplyOutcome { plan, id: Some(id) })
     }
 
     /// Removes the state directory, with the history in it.
     ///
     /// # Errors
-    /// Where that fails.
+    /// If that fails.
     pub fn forget(self) -> Result<()> {
         self.state.remove()
     }
 
-    /// Shortens the history. The run is done; that older ones stay longer than they should does no harm.
+    /// Shortens the history. A failure is only a warning: the run is done, and more history does no harm.
     fn prune(&self, runs: u32) {
-        if let Err(error) = history::prune(self.root, self.manner.owner, runs) {
+        if let Err(error) = history::prune(self.root, self.options.owner, runs) {
             warn!("the history could not be shortened: {error}");
         }
     }
 
-    /// Where nothing should stay, runs that failed and were put back should not either.
+    /// Removes failed runs too if nothing is kept.
     fn forget_failed_runs(&self, keep: KeepHistory) -> Result<()> {
-        if keep == KeepHistory::Nothing && !History::read(self.root)?.has_carried_out() {
+        if keep == KeepHistory::Nothing && !History::read(self.root)?.has_committed() {
             ids(self.root)?.into_iter().try_for_each(|id| forget(self.root, id))?;
         }
         Ok(())
     }
 
     fn carry_out(&self, plan: &mut Plan, head: RunHead, check: &dyn Fn() -> Result<()>) -> Result<u32> {
-        let (root, owner) = (self.root, self.manner.owner);
+        let (root, owner) = (self.root, self.options.owner);
         let actions: Vec<&Action> = plan.changes().collect();
         let id = ids(root)?.last().map_or(Some(1), |last| last.checked_add(1)).ok_or_else(|| {
             Error::new(
@@ -188,37 +189,37 @@ impl<'a> Transaction<'a> {
                 format!("there are no numbers left for a run in {STATE_DIRECTORY}/runs"),
             )
         })?;
-        let mut journal = RunRecord::new(id, head, plan.subject.clone(), &actions);
-        self.manner.signals.check()?;
-        journal.begin(root, owner, &actions)?;
+        let mut record = RunRecord::new(id, head, plan.subject.clone(), &actions);
+        self.options.signals.check()?;
+        record.begin(root, owner, &actions)?;
         let mut not_done: Vec<(RootedPath, String)> = Vec::new();
         let mut begun = 0;
         let mut labels = None;
-        let mut all = || {
+        let mut change_all = || {
             for action in &actions {
-                self.manner.signals.check()?;
+                self.options.signals.check()?;
                 begun += 1;
-                not_done.extend(self.one(action)?.map(|warning| (action.resource.path(), warning)));
+                not_done.extend(self.apply_action(action)?.map(|warning| (action.resource.path(), warning)));
             }
-            labels = selinux::label_new(root, &made_without_label(&actions));
+            labels = selinux::label_new(root, &created_without_label(&actions));
             actions.iter().try_for_each(|action| action.verify(root))?;
             check()?;
-            self.manner.signals.check()?;
-            journal.state = RunState::Committed;
-            journal.write(root, owner)
+            self.options.signals.check()?;
+            record.state = RunState::Committed;
+            record.write(root, owner)
         };
-        let result = all();
+        let result = change_all();
         if let Err(error) = result {
-            // The one that failed may have changed something before it did.
-            let failed = self.put_back(&actions[..begun]);
-            journal.state = if failed == 0 { RunState::RolledBack } else { RunState::Begun };
-            // Where even this cannot be written, the journal says that the run has begun, which is true too.
-            let written = journal.write(root, owner);
-            if failed == 0 && !journal.kept {
+            // The action that failed may have changed something.
+            let failed = self.revert_all(&actions[..begun]);
+            record.state = if failed == 0 { RunState::RolledBack } else { RunState::Begun };
+            // If even this cannot be written, the record still says that the run has begun, which is true.
+            let written = record.write(root, owner);
+            if failed == 0 && !record.kept {
                 forget(root, id).unwrap_or_default();
             } else if failed == 0 && written.is_ok() {
-                // On a full disk, nothing else is as easily spared.
-                journal.drop_backups(root).unwrap_or_default();
+                // A full disk needs the space.
+                record.drop_backups(root).unwrap_or_default();
             }
             return Err(error.hint(match failed {
                 0 => "everything that this run had changed was put back".to_owned(),
@@ -226,7 +227,7 @@ impl<'a> Transaction<'a> {
             }));
         }
         for (path, warning) in not_done {
-            // What could not be done is not reported as done.
+            // A change that was not made is not reported as made.
             for action in plan.actions.iter_mut().filter(|action| action.resource.path() == path) {
                 (action.change, action.diff) = (Change::None, String::new());
             }
@@ -236,7 +237,7 @@ impl<'a> Transaction<'a> {
         Ok(id)
     }
 
-    fn one(&self, action: &Action) -> Result<Option<String>> {
+    fn apply_action(&self, action: &Action) -> Result<Option<String>> {
         let path = action.resource.path();
         let _span = info_span!("change", %path, change = ?action.change).entered();
         if action.change == Change::Create && self.made.contains(&path) {
@@ -248,10 +249,10 @@ impl<'a> Transaction<'a> {
         Ok(warning)
     }
 
-    /// Reverts, the newest first; returns how many are not as they were.
-    fn put_back(&self, begun: &[&Action]) -> usize {
+    /// Reverts the actions, the last one first; returns how many could not be reverted.
+    fn revert_all(&self, begun: &[&Action]) -> usize {
         let reverted = |action: &&&Action| {
-            // A sync that fails again is no reason to say that the old bytes are not back.
+            // If only the sync fails again, the old bytes are restored all the same.
             action.revert(self.root).is_ok()
                 || action.resource.observe(self.root).is_ok_and(|now| now == action.before)
         };
@@ -259,8 +260,8 @@ impl<'a> Transaction<'a> {
     }
 }
 
-/// Returns what is made anew and does not have a label of its own from before.
-fn made_without_label(actions: &[&Action]) -> Vec<RootedPath> {
+/// Returns the created paths that have no label from an earlier state.
+fn created_without_label(actions: &[&Action]) -> Vec<RootedPath> {
     let unlabelled = |action: &&&Action| {
         let (Resource::File(File { metadata, .. }) | Resource::Directory(Directory { metadata, .. })) =
             &action.resource

@@ -1,17 +1,15 @@
-//! `apply`: make it so.
-
-use std::collections::BTreeMap;
+//! `apply`: makes a node as the profile has it.
 
 use tracing::warn;
 
-use super::args::{ApplyArguments, BenchmarkArguments, GlobalArguments};
+use super::args::ApplyArguments;
 use super::context::{self, Context};
+use super::request::RunRequest;
 use super::saved::SavedPlan;
 use super::ui::Ui;
 use super::{changes_code, plan};
-use crate::apply::{
-    ApplyOutcome, KeepHistory, RecordedInputs, RunInputs, Transaction, check_writable, has_state,
-};
+use crate::apply::{ApplyOutcome, KeepHistory, RecordedInputs, Transaction, check_writable, has_state};
+use crate::document::{DropIn, Rendered};
 use crate::error::{Error, ErrorKind, Result};
 use crate::k3s::{NodeConfig, Traces};
 use crate::mode::Owner;
@@ -20,44 +18,45 @@ use crate::output::{self, PlanReport};
 use crate::plan::Plan;
 use crate::preflight::{Finding, check};
 
-pub(super) fn run(global: &GlobalArguments, arguments: &ApplyArguments, ui: &mut Ui) -> Result<u8> {
+pub(super) fn run(request: RunRequest, arguments: &ApplyArguments, ui: &mut Ui) -> Result<u8> {
     let saved = arguments.plan.as_deref().map(SavedPlan::read).transpose()?;
-    let (global, judging) = match &saved {
-        Some(saved) => &saved.words(global, arguments)?,
-        None => &(global.clone(), arguments.judging.clone()),
+    let request = match &saved {
+        Some(saved) => saved.request(request)?,
+        None => request,
     };
-    let root = Root::open(&global.root)?;
-    let owner = context::owner(global, &root)?.unwrap_or(Owner::ROOT);
-    context::check_rights(global, owner)?;
-    let job = ApplyJob { root: &root, global, judging, arguments, saved: saved.as_ref() };
-    let recorded = context::earlier(&root)?;
-    let has_to_end = arguments.no_history && has_state(&root)?;
-    let outcome = if recorded.interrupted.is_some() || has_to_end {
-        // What a plan would be now means nothing: that run has to be undone first, or what it left taken away.
+    let root = Root::open(&request.root)?;
+    let owner = context::owner(request.owner.as_deref(), &root)?.unwrap_or(Owner::ROOT);
+    context::check_rights(request.owner.is_some(), owner)?;
+    let job = ApplyJob { root: &root, request: &request, arguments, saved: saved.as_ref() };
+    let recorded = context::recorded_inputs(&root)?;
+    let must_end_history = arguments.no_history && has_state(&root)?;
+    let outcome = if recorded.interrupted.is_some() || must_end_history {
+        // A plan that is made now means nothing: the interrupted run is undone first, or its history removed.
         job.carry_out(owner, None)?
     } else {
-        match job.prepare(recorded, None)? {
-            // The good case opens nothing for writing, not even the lock.
-            PreparedPlan { plan, retold: false, .. } if !plan.is_changed() => ApplyOutcome { plan, id: None },
-            prepared => job.carry_out(owner, Some(&prepared))?,
+        match job.prepare(recorded, None, None)? {
+            // A converged node is the common case: nothing is opened for writing, not even the lock.
+            prepared if !prepared.plan.is_changed() && !prepared.context.inputs_changed => {
+                ApplyOutcome { plan: prepared.plan, id: None }
+            }
+            prepared => job.carry_out(owner, Some(prepared))?,
         }
     };
     plan::warn_all(&outcome.plan);
-    let told = if ui.json() {
+    let printed = if ui.json() {
         ui.out_json(&PlanReport::new(&outcome.plan))
     } else {
         let text = output::apply_text(&outcome.plan, ui.stdout_style());
         ui.out(&text)
     };
-    told.map_err(|error| error.hint("what was asked for is done; only the report of it is lost"))?;
-    Ok(changes_code(judging.detailed_exitcode, outcome.plan.is_changed()))
+    printed.map_err(|error| error.hint("what was asked for is done; only the report of it is lost"))?;
+    Ok(changes_code(arguments.planning.detailed_exitcode, outcome.plan.is_changed()))
 }
 
-/// What there is to do.
+/// One `apply`.
 struct ApplyJob<'a> {
     root: &'a Root,
-    global: &'a GlobalArguments,
-    judging: &'a BenchmarkArguments,
+    request: &'a RunRequest,
     arguments: &'a ApplyArguments,
     saved: Option<&'a SavedPlan>,
 }
@@ -65,51 +64,50 @@ struct ApplyJob<'a> {
 /// A plan with what it was made from.
 struct PreparedPlan<'a> {
     context: Context<'a>,
+    rendered: Rendered,
     plan: Plan,
-    told: RunInputs,
-    /// Whether an earlier run was told something else.
-    retold: bool,
 }
 
 impl<'a> ApplyJob<'a> {
-    /// Makes the plan for the node as it is now, before the lock is taken or with it.
+    /// Makes the plan for the node as it is now. With the lock held, `locked` is the transaction; `unlocked` is the plan
+    /// that was made before.
     fn prepare(
         &self,
         recorded: RecordedInputs,
         locked: Option<&Transaction<'_>>,
+        unlocked: Option<PreparedPlan<'_>>,
     ) -> Result<PreparedPlan<'a>> {
-        let no_texts = BTreeMap::new();
-        let texts = self.saved.map_or(&no_texts, |saved| &saved.inputs.told.files);
-        let context = Context::after(recorded, self.root, self.global, self.judging, texts)?;
-        let mut plan = plan::make(&context, self.global, !self.no_live_sysctl())?;
+        let context = Context::after(recorded, self.root, self.request)?;
+        // The documents depend on the profile and the site alone: only if one has changed, they are rendered again.
+        let is_same = |earlier: &PreparedPlan<'_>| {
+            (&earlier.context.profile, &earlier.context.site) == (&context.profile, &context.site)
+        };
+        let rendered = match unlocked.filter(is_same) {
+            Some(earlier) => earlier.rendered,
+            None => Rendered::of(&context.profile, &context.site),
+        };
+        let mut plan = plan::make(&context, &rendered)?;
         if let Some(transaction) = locked {
-            transaction.include_what_was_made(&mut plan);
+            transaction.include_made_directories(&mut plan);
         }
-        let (mut told, mut retold) = (context.told.clone(), context.retold);
         if let Some(saved) = self.saved {
             saved.check(&plan)?;
-            told = saved.inputs.told.clone();
-            retold = context.earlier.as_ref().is_some_and(|earlier| *earlier != told);
         }
-        Ok(PreparedPlan { context, plan, told, retold })
+        Ok(PreparedPlan { context, rendered, plan })
     }
 
-    fn no_live_sysctl(&self) -> bool {
-        self.saved.map_or(self.arguments.no_live_sysctl, |saved| saved.inputs.no_live_sysctl)
-    }
-
-    /// Takes the lock and does it; `first` is what it looked like before.
-    fn carry_out(&self, owner: Owner, first: Option<&PreparedPlan<'_>>) -> Result<ApplyOutcome> {
-        if let Some(first) = first {
-            check_encryption(&first.context)?;
-            check_writable(self.root, &first.plan)?;
+    /// Takes the lock and applies the plan; `unlocked` is the plan that was made before.
+    fn carry_out(&self, owner: Owner, unlocked: Option<PreparedPlan<'_>>) -> Result<ApplyOutcome> {
+        if let Some(unlocked) = &unlocked {
+            check_encryption(&unlocked.context, &unlocked.rendered.requested)?;
+            check_writable(self.root, &unlocked.plan)?;
         }
-        let transaction = Transaction::begin(self.root, self.arguments.locking.manner(owner)?)?;
+        let transaction = Transaction::begin(self.root, self.arguments.locking.options(owner)?)?;
         super::warn_of(transaction.recovered());
-        // What was true before we had the lock may no longer be.
-        let PreparedPlan { context, plan, told, retold } =
-            self.prepare(transaction.recorded().clone(), Some(&transaction))?;
-        check_encryption(&context)?;
+        // The node may have changed before the lock was taken.
+        let PreparedPlan { context, rendered, plan } =
+            self.prepare(transaction.recorded().clone(), Some(&transaction), unlocked)?;
+        check_encryption(&context, &rendered.requested)?;
         check_writable(self.root, &plan)?;
         let keep = match (self.arguments.no_history, context.profile.history_runs()) {
             (true, _) => KeepHistory::Nothing,
@@ -117,17 +115,17 @@ impl<'a> ApplyJob<'a> {
         };
         let starts = || match self.arguments.no_preflight {
             true => Ok(()),
-            false => check_start(&context, self.no_live_sysctl()),
+            false => check_start(&context),
         };
-        transaction.apply(plan, told, retold, keep, &starts)
+        transaction.apply(plan, context.inputs.clone(), context.inputs_changed, keep, &starts)
     }
 }
 
-/// Refuses a node on which K3s would not start: it is worse than a soft one.
-fn check_start(context: &Context<'_>, no_live_sysctl: bool) -> Result<()> {
+/// Refuses a result with which K3s would not start.
+fn check_start(context: &Context<'_>) -> Result<()> {
     let Context { root, site, version, .. } = context;
     let mut node = NodeConfig::of(root, site.role, version.minor(), &site.data_dir)?;
-    if no_live_sysctl {
+    if !context.request.live_sysctl {
         node = node.elsewhere("--no-live-sysctl");
     }
     let verdict = check(&node);
@@ -147,16 +145,15 @@ fn check_start(context: &Context<'_>, no_live_sysctl: bool) -> Result<()> {
     Err(error.hint("--no-preflight applies it all the same"))
 }
 
-/// Refuses what is unsafe once K3s has started: encrypting Secrets, or no longer doing so, by configuration alone.
-fn check_encryption(context: &Context<'_>) -> Result<()> {
+/// Refuses what is unsafe once K3s has started: turning the encryption of Secrets on or off by configuration alone.
+fn check_encryption(context: &Context<'_>, requested: &DropIn) -> Result<()> {
     let traces = Traces::observe(context.root, &context.site.data_dir);
-    let configuration = context.configuration();
-    if let Some(message) = plan::late_encryption(&traces, &configuration) {
+    if let Some(message) = plan::late_encryption(&traces, requested) {
         return Err(Error::new(ErrorKind::Failed, message)
             .hint("leave it out: --set secrets_encryption=false")
             .hint("or turn it on with K3s' own command, `k3s secrets-encrypt enable` (v1.33.10, v1.34.6, v1.35.3 and newer), and apply after that"));
     }
-    let wanted = configuration.keys.iter().any(|key| key.name == "secrets-encryption");
+    let wanted = requested.keys.iter().any(|key| key.name == "secrets-encryption");
     let by_others =
         context.site.placing.existing.value("secrets-encryption").is_some_and(|item| item.text == "true");
     if traces.started.is_some()

@@ -7,6 +7,7 @@ use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use tracing::warn;
 
+use super::usage_error;
 use crate::Role;
 use crate::apply::ApplyOptions;
 use crate::document::OnConflict;
@@ -35,6 +36,32 @@ pub(super) struct Cli {
     pub(super) global: GlobalArguments,
     #[command(subcommand)]
     pub(super) verb: CliVerb,
+}
+
+impl Cli {
+    /// Checks what clap cannot: flags that exclude one another by their values.
+    pub(super) fn check(&self) -> Result<()> {
+        let is_report = self.global.format.is_report();
+        match &self.verb {
+            CliVerb::Verify(arguments) => {
+                let has_baseline = arguments.baseline.as_ref().is_some_and(|file| !file.is_empty());
+                if is_report && (arguments.scanner.is_some() || has_baseline) {
+                    return Err(usage_error("--as and --baseline are told as text or json")
+                        .hint("write a report by a run of its own"));
+                }
+            }
+            _ if is_report => {
+                return Err(usage_error("only verify writes reports").hint("take --format text or json"));
+            }
+            CliVerb::Render(arguments)
+                if arguments.render_format.is_directory() && arguments.out.is_none() =>
+            {
+                return Err(usage_error("a tree of files needs a place").hint("name a directory: --out DIR"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
 }
 
 /// Flags that every verb takes.
@@ -158,7 +185,7 @@ pub(super) enum CliVerb {
 #[derive(Debug, Args)]
 pub(super) struct PlanArguments {
     #[command(flatten)]
-    pub(super) judging: BenchmarkArguments,
+    pub(super) planning: PlanningArguments,
     /// Leave the running kernel's parameters out
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_NO_LIVE_SYSCTL")]
     pub(super) no_live_sysctl: bool,
@@ -173,7 +200,7 @@ pub(super) struct ApplyArguments {
     #[arg(value_name = "PLAN")]
     pub(super) plan: Option<String>,
     #[command(flatten)]
-    pub(super) judging: BenchmarkArguments,
+    pub(super) planning: PlanningArguments,
     #[command(flatten)]
     pub(super) locking: LockArguments,
     /// Apply it also where K3s would not start on the result
@@ -279,15 +306,16 @@ pub(super) struct LockArguments {
 }
 
 impl LockArguments {
-    /// Returns how a run goes about it; from here on signals no longer end the process by themselves.
-    pub(super) fn manner(&self, owner: Owner) -> Result<ApplyOptions> {
+    /// Returns the options of a run; from here on signals no longer end the process by themselves.
+    pub(super) fn options(&self, owner: Owner) -> Result<ApplyOptions> {
         let lock_timeout = Duration::from_secs(self.lock_timeout.into());
         Ok(ApplyOptions { owner, lock_timeout, signals: Signals::watch()? })
     }
 }
 
+/// Flags of the verbs that make a plan.
 #[derive(Debug, Clone, Default, Args)]
-pub(super) struct BenchmarkArguments {
+pub(super) struct PlanningArguments {
     /// Exit with 2 where there are changes
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_DETAILED_EXITCODE")]
     pub(super) detailed_exitcode: bool,
@@ -303,7 +331,7 @@ pub(super) struct BenchmarkArguments {
 pub(super) struct RenderArguments {
     /// The form
     #[arg(long = "as", value_enum, value_name = "FORMAT")]
-    pub(super) carrier: RenderFormat,
+    pub(super) render_format: RenderFormat,
     /// Where to write it: a directory for several files, a file for one; by default stdout
     #[arg(long, value_name = "PATH")]
     pub(super) out: Option<PathBuf>,

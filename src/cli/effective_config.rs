@@ -2,17 +2,18 @@
 
 use tracing::warn;
 
-use super::args::{BenchmarkArguments, EffectiveConfigArguments, GlobalArguments};
+use super::args::EffectiveConfigArguments;
 use super::context::Context;
+use super::request::RunRequest;
 use super::ui::Ui;
 use crate::error::{Result, exit};
 use crate::k3s::{ConfigQuery, EffectiveConfig};
 use crate::node::Root;
 use crate::output;
 
-pub(super) fn run(global: &GlobalArguments, arguments: &EffectiveConfigArguments, ui: &mut Ui) -> Result<u8> {
-    let root = Root::open(&global.root)?;
-    let context = Context::new(&root, global, &BenchmarkArguments::default())?;
+pub(super) fn run(request: &RunRequest, arguments: &EffectiveConfigArguments, ui: &mut Ui) -> Result<u8> {
+    let root = Root::open(&request.root)?;
+    let context = Context::new(&root, request)?;
     let question = ConfigQuery {
         role: context.site.role,
         minor: context.version.minor(),

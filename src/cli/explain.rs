@@ -2,9 +2,11 @@
 
 use tracing::warn;
 
-use super::args::{BenchmarkArguments, ExplainArguments, GlobalArguments};
-use super::context::{Context, given};
+use super::args::ExplainArguments;
+use super::context::Context;
+use super::request::{RunRequest, VersionRequest, given};
 use super::ui::Ui;
+use crate::document::Rendered;
 use crate::error::{ErrorKind, Result, exit};
 use crate::explain::{ExplainedNode, explain};
 use crate::k3s::K3sLog;
@@ -14,11 +16,10 @@ use crate::output;
 use crate::verify::NodeFacts;
 use crate::version::KubernetesMinor;
 
-pub(super) fn run(global: &GlobalArguments, arguments: &ExplainArguments, ui: &mut Ui) -> Result<u8> {
-    let root = Root::open(&global.root)?;
-    // Which controls a run is about says nothing of what they are.
-    let whole = GlobalArguments { only: Vec::new(), skip: vec!["none".to_owned()], ..global.clone() };
-    let context = context(&root, &whole)?;
+pub(super) fn run(request: &RunRequest, arguments: &ExplainArguments, ui: &mut Ui) -> Result<u8> {
+    let root = Root::open(&request.root)?;
+    // A control is explained whether a run is about it or not.
+    let context = context(&root, &request.about_all_controls())?;
     let node = NodeConfig::of(&root, context.site.role, context.version.minor(), &context.site.data_dir)?;
     if let Err(error) = &node.effective {
         warn!("{error}: who sets what here is not known");
@@ -30,6 +31,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &ExplainArguments, ui: &m
         facts: &facts,
         profile: &context.profile,
         site: &context.site,
+        rendered: &Rendered::of(&context.profile, &context.site),
         benchmark: &benchmark,
     };
     let explanation = explain(&arguments.topic, &here)?;
@@ -41,13 +43,14 @@ pub(super) fn run(global: &GlobalArguments, arguments: &ExplainArguments, ui: &m
     Ok(exit::OK)
 }
 
-/// Finds out about the node. Where no K3s says its version the newest will do: whoever asks what something is need not
-/// have a node at hand.
-fn context<'a>(root: &'a Root, global: &GlobalArguments) -> Result<Context<'a>> {
-    match (Context::new(root, global, &BenchmarkArguments::default()), KubernetesMinor::supported().pop()) {
-        (Err(error), Some(newest)) if error.kind() == ErrorKind::Usage && global.k3s_version.is_none() => {
-            let newest = GlobalArguments { k3s_version: Some(newest.to_string()), ..global.clone() };
-            let context = Context::new(root, &newest, &BenchmarkArguments::default())?;
+/// Resolves the request. Where no K3s version is known the newest minor counts: an explanation needs no node.
+fn context<'a>(root: &'a Root, request: &RunRequest) -> Result<Context<'a>> {
+    match (Context::new(root, request), KubernetesMinor::supported().pop()) {
+        (Err(error), Some(newest))
+            if error.kind() == ErrorKind::Usage && request.version == VersionRequest::Unnamed =>
+        {
+            let newest = RunRequest { version: VersionRequest::Named(newest.to_string()), ..request.clone() };
+            let context = Context::new(root, &newest)?;
             warn!(
                 "{error}: explained as for {}, the newest minor; --k3s-version names another",
                 context.version.minor()

@@ -1,15 +1,21 @@
-//! What was typed? One file a verb; the only room that talks to a terminal.
+//! The command line: one file for each verb. Only this room uses the terminal; it may import every other one.
+//!
+//! [`args`] holds the arguments as they are typed, [`request`] what they mean, [`context`] the request resolved on the
+//! node. A verb that is about a profile gets the finished [`request::RunRequest`].
 
 mod apply;
 mod args;
 mod context;
+mod data_dir;
 mod effective_config;
 mod explain;
 mod history;
+mod named_files;
 mod plan;
 mod preflight;
 mod profile;
 mod render;
+mod request;
 mod rollback;
 mod saved;
 mod ui;
@@ -21,9 +27,10 @@ use clap::Parser;
 use tracing::warn;
 
 use crate::apply::Recovered;
-use crate::error::{Error, ErrorKind, exit};
+use crate::error::{Error, ErrorKind, Result, exit};
 use crate::node::accounts;
 use args::{Cli, CliVerb};
+use request::RunRequest;
 use ui::Ui;
 
 /// Parses the command line, runs its verb, and returns the exit code.
@@ -33,37 +40,37 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    // Every file and directory is made with a mode of its own; with a umask, one that is killed half way would not.
+    // Every file and directory is created with its exact mode; with a umask, a killed run could leave another one.
     accounts::clear_umask();
     let mut ui = Ui::new(&cli.global);
     args::warn_of_unknown_variables();
-    if cli.global.format.is_report() && !matches!(cli.verb, CliVerb::Verify(_)) {
-        let error = usage_error("only verify writes reports").hint("take --format text or json");
-        ui.error(&error);
-        return error.kind().exit_code();
-    }
-    let result = match &cli.verb {
-        CliVerb::Plan(arguments) => plan::run(&cli.global, arguments, &mut ui),
-        CliVerb::Apply(arguments) => apply::run(&cli.global, arguments, &mut ui),
-        CliVerb::Preflight(arguments) => preflight::run(&cli.global, arguments, &mut ui),
-        CliVerb::Verify(arguments) => verify::run(&cli.global, arguments, &mut ui),
-        CliVerb::Explain(arguments) => explain::run(&cli.global, arguments, &mut ui),
-        CliVerb::Rollback(arguments) => rollback::run(&cli.global, arguments, &mut ui),
-        CliVerb::History => history::run(&cli.global, &mut ui),
-        CliVerb::Uninstall(arguments) => rollback::uninstall(&cli.global, arguments, &mut ui),
-        CliVerb::Render(arguments) => render::run(&cli.global, arguments, &mut ui),
-        CliVerb::EffectiveConfig(arguments) => effective_config::run(&cli.global, arguments, &mut ui),
-        CliVerb::Profile(arguments) => profile::run(&cli.global, arguments, &mut ui),
-    };
-    result.unwrap_or_else(|error| {
+    cli.check().and_then(|()| dispatch(&cli, &mut ui)).unwrap_or_else(|error| {
         ui.error(&error);
         error.kind().exit_code()
     })
 }
 
+/// Runs the verb. Those that are about a profile get the finished request of the run.
+fn dispatch(cli: &Cli, ui: &mut Ui) -> Result<u8> {
+    let request = || RunRequest::of(cli);
+    match &cli.verb {
+        CliVerb::Plan(arguments) => plan::run(&request()?, arguments, ui),
+        CliVerb::Apply(arguments) => apply::run(request()?, arguments, ui),
+        CliVerb::Preflight(arguments) => preflight::run(&request()?, arguments, ui),
+        CliVerb::Verify(arguments) => verify::run(&request()?, arguments, ui),
+        CliVerb::Explain(arguments) => explain::run(&request()?, arguments, ui),
+        CliVerb::Render(arguments) => render::run(&request()?, arguments, ui),
+        CliVerb::EffectiveConfig(arguments) => effective_config::run(&request()?, arguments, ui),
+        CliVerb::Rollback(arguments) => rollback::run(&cli.global, arguments, ui),
+        CliVerb::Uninstall(arguments) => rollback::uninstall(&cli.global, arguments, ui),
+        CliVerb::History => history::run(&cli.global, ui),
+        CliVerb::Profile(arguments) => profile::run(&cli.global, arguments, ui),
+    }
+}
+
 /// Prints clap's own text: help to stdout with 0, mistakes to stderr with the code for usage.
 fn usage(error: &clap::Error) -> u8 {
-    // Nobody is left to tell where that fails.
+    // There is nowhere to report a failure.
     error.print().unwrap_or_default();
     if error.use_stderr() { ErrorKind::Usage.exit_code() } else { exit::OK }
 }
@@ -73,10 +80,10 @@ fn changes_code(detailed: bool, changed: bool) -> u8 {
     if detailed && changed { exit::CHANGES } else { exit::OK }
 }
 
-/// Says what became of a run that was killed.
+/// Warns of a killed run that was recovered.
 fn warn_of(recovered: Option<&Recovered>) {
     if let Some(recovered) = recovered {
-        warn!("{}", recovered.says);
+        warn!("{}", recovered.message);
     }
 }
 

@@ -1,31 +1,32 @@
-//! `plan`: what would change.
+//! `plan`: shows what `apply` would change.
 
 use std::collections::BTreeSet;
 
 use tracing::{info, warn};
 
-use super::args::{GlobalArguments, PlanArguments};
+use super::args::PlanArguments;
 use super::changes_code;
 use super::context::Context;
-use super::saved::{Inputs, SavedPlan};
+use super::request::RunRequest;
+use super::saved::SavedPlan;
 use super::ui::Ui;
 use crate::Role;
-use crate::document::OnConflict;
-use crate::document::{self, DROP_IN, DropIn};
+use crate::document::{self, DROP_IN, DropIn, OnConflict, Rendered};
 use crate::error::{Error, ErrorKind, Result};
 use crate::k3s::{MergedConfig, Traces};
 use crate::mode::FileMode;
 use crate::node::{Root, RootedPath, host, sysctl};
 use crate::output::{self, PlanReport};
-use crate::plan::{Desired, Observed, Plan, PlanPolicy};
+use crate::plan::{Desired, Observed, Plan, PlanPolicy, PlanSubject};
 use crate::profile::{ControlId, Profile};
 
-pub(super) fn run(global: &GlobalArguments, arguments: &PlanArguments, ui: &mut Ui) -> Result<u8> {
-    let root = Root::open(&global.root)?;
-    let context = Context::new(&root, global, &arguments.judging)?;
-    let plan = make(&context, global, !arguments.no_live_sysctl)?;
+pub(super) fn run(request: &RunRequest, arguments: &PlanArguments, ui: &mut Ui) -> Result<u8> {
+    let root = Root::open(&request.root)?;
+    let context = Context::new(&root, request)?;
+    let rendered = Rendered::of(&context.profile, &context.site);
+    let plan = make(&context, &rendered)?;
     if let Some(path) = &arguments.out {
-        let saved = SavedPlan::new(&plan, Inputs::new(&context, global, arguments.no_live_sysctl));
+        let saved = SavedPlan::new(&plan, &context);
         host::write_file(path, saved.to_text()?.as_bytes(), FileMode::PRIVATE_FILE)?;
     }
     warn_all(&plan);
@@ -35,69 +36,70 @@ pub(super) fn run(global: &GlobalArguments, arguments: &PlanArguments, ui: &mut 
         let text = output::plan_text(&plan, ui.stdout_style());
         ui.out(&text)?;
     }
-    Ok(changes_code(arguments.judging.detailed_exitcode, plan.is_changed()))
+    Ok(changes_code(arguments.planning.detailed_exitcode, plan.is_changed()))
 }
 
 /// Makes the plan for the node as it is now.
-pub(super) fn make(context: &Context, global: &GlobalArguments, live_sysctl: bool) -> Result<Plan> {
-    let Context { root, profile, site, .. } = context;
+pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
+    let Context { root, request, profile, site, .. } = context;
     let mut warnings = context.warnings.clone();
-    let live = live_sysctl && root.is_live() && may_set_sysctls(context, &mut warnings);
-    let mut desired = Desired::new(root.path().to_owned(), profile, site, context.owner, live)?;
+    let live = request.live_sysctl && root.is_live() && may_set_sysctls(context, &mut warnings);
+    let subject = PlanSubject::new(root.path().to_owned(), profile, site.role);
+    let mut desired = Desired::new(subject, rendered, context.owner, live)?;
     desired.forget(&context.forgettable(), context.owner);
     let desired_ids: BTreeSet<ControlId> =
         desired.resources.iter().flat_map(|resource| resource.controls().iter().cloned()).collect();
     let observed = Observed::of(&desired, root)?;
     let policy = PlanPolicy {
-        on_foreign: context.told.on_foreign.unwrap_or_default(),
-        recorded: context.recorded.clone(),
+        on_foreign: request.on_foreign.unwrap_or_default(),
+        recorded: context.recorded_paths.clone(),
     };
     let mut plan = Plan::between(desired, observed, &policy)?;
-    warnings.extend(configured_already(context)?);
-    warnings.extend(served_by_nothing(global, &desired_ids, profile));
-    // What the changes mean is said when there are some, not again on every run that finds them made.
+    warnings.extend(configuration_warnings(context, rendered)?);
+    warnings.extend(ineffective_controls(&request.only, &desired_ids, profile));
+    // Warnings about changes are for runs that change something, not for every later run.
     if plan.is_changed() {
-        warnings.extend(first_start(context));
+        warnings.extend(change_warnings(context, &rendered.requested));
     }
     if plan.changes().any(|action| action.resource.path().name() == "policy.yaml") {
-        warnings.extend(document::warnings(profile));
+        warnings.extend(rendered.policy_warnings.iter().cloned());
     }
     plan.warnings.splice(0..0, warnings);
     Ok(plan)
 }
 
-/// Says what K3s' configuration sets already that is not settled by our drop-in, or was settled against somebody.
-fn configured_already(context: &Context) -> Result<Vec<String>> {
+/// Returns warnings about the node's own K3s configuration: what overrides our drop-in, and conflicts with it.
+fn configuration_warnings(context: &Context, rendered: &Rendered) -> Result<Vec<String>> {
     let Context { root, site, .. } = context;
-    let placing = &site.placing;
+    let merge = &site.placing;
     let minor = context.version.minor();
-    let service = |ours: &DropIn| document::service_warnings(root, site.role, minor, ours);
-    if placing.existing.is_empty() {
-        // Nothing but the service can be in the way then; most nodes have none yet.
+    let requested = &rendered.requested;
+    let service = || document::service_warnings(root, site.role, minor, requested);
+    if merge.existing.is_empty() {
+        // Only the service can conflict then; most nodes have none yet.
         return if root.exists(&RootedPath::fixed("/etc/systemd/system"))
             || root.exists(&RootedPath::fixed("/etc/init.d"))
         {
-            service(&context.configuration())
+            service()
         } else {
             Ok(Vec::new())
         };
     }
-    let ours = context.configuration();
-    let mut warnings = placing.existing.warnings(&ours);
-    warnings.extend(service(&ours)?);
-    let unknown = placing.existing.unknown_arguments(site.role, minor);
+    let mut warnings = merge.existing.warnings(requested);
+    warnings.extend(service()?);
+    let unknown = merge.existing.unknown_arguments(site.role, minor);
     warnings.extend(unknown.into_iter().map(|(message, place)| format!("{place}: {message}")));
-    for (message, place) in placing.place(ours).conflicts {
-        if placing.on_conflict == OnConflict::Fail {
+    for (message, place) in rendered.drop_in.conflicts.iter().cloned() {
+        if merge.on_conflict == OnConflict::Fail {
             return Err(Error::new(ErrorKind::Failed, message)
                 .at(place)
                 .hint("--on-conflict ours lets k3s-harden win, --on-conflict keep leaves the other"));
         }
         warnings.push(format!("{place}: {message}"));
     }
-    // A file that is no YAML is among the problems above.
+    // A file that is no YAML is among the warnings above.
     if let Ok(reading) = MergedConfig::of(root, &[site.role.to_string()], minor) {
-        // Ours is about to be written anew.
+        // Our drop-in is about to be replaced.
         let refusals = reading.refusals(site.role).into_iter().filter(|(_, place)| place.file != DROP_IN);
         warnings.extend(refusals.map(|(message, place)| format!("{place}: K3s exits on this: {message}")));
         warnings.extend(reading.warnings);
@@ -105,21 +107,17 @@ fn configured_already(context: &Context) -> Result<Vec<String>> {
     Ok(warnings)
 }
 
-/// Says where `--only` names something that the profile leaves off: the run would do nothing without a word.
-fn served_by_nothing(
-    global: &GlobalArguments,
-    served: &BTreeSet<ControlId>,
-    profile: &Profile,
-) -> Vec<String> {
-    let nothing = |word: &&String| {
+/// Returns warnings about controls of `--only` that the profile leaves off.
+fn ineffective_controls(only: &[String], served: &BTreeSet<ControlId>, profile: &Profile) -> Vec<String> {
+    let is_ineffective = |word: &&String| {
         let named = profile.selection.only().into_iter().flatten();
         let ids = profile.ids(&named.collect::<Vec<_>>());
         let ids: Vec<_> =
             ids.iter().filter(|id| word.parse::<ControlId>().map_or(true, |word| id.within(&word))).collect();
-        !word.trim().is_empty() && !ids.iter().any(|id| served.contains(*id))
+        !ids.iter().any(|id| served.contains(*id))
     };
-    let words = global.only.iter().filter(nothing);
-    words
+    only.iter()
+        .filter(is_ineffective)
         .map(|word| {
             format!(
                 "nothing of profile {} serves {word}: the setting behind it is off",
@@ -129,7 +127,7 @@ fn served_by_nothing(
         .collect()
 }
 
-/// Logs what the user should know.
+/// Logs the warnings of a plan.
 pub(super) fn warn_all(plan: &Plan) {
     for warning in &plan.warnings {
         warn!("{warning}");
@@ -145,23 +143,22 @@ fn may_set_sysctls(context: &Context, warnings: &mut Vec<String>) -> bool {
     false
 }
 
-/// Says what a K3s that has started already means for the changes.
-fn first_start(context: &Context) -> Vec<String> {
+/// Returns warnings about the changes: what they mean for a K3s that has already started, and what they lack.
+fn change_warnings(context: &Context, requested: &DropIn) -> Vec<String> {
     let traces = Traces::observe(context.root, &context.site.data_dir);
     let mut warnings = Vec::new();
     if let Some((role, proof)) = &traces.started {
         warnings.push(format!("K3s has already started here as {role} ({proof} exists): arguments and files take effect when it starts again, policy.yaml within 15 s"));
     }
-    let configuration = context.configuration();
-    warnings.extend(late_encryption(&traces, &configuration));
-    warnings.extend(half_an_audit(&configuration));
+    warnings.extend(late_encryption(&traces, requested));
+    warnings.extend(incomplete_audit(requested));
     if traces.rancher {
         warnings.push("Rancher manages this node: it rewrites its own 50-rancher.yaml and passes its own admission configuration; `render --as rancher-cluster` is the way to tell it".to_owned());
     }
     warnings
 }
 
-/// Returns why Secrets cannot be encrypted any more by what is planned, if that is so.
+/// Returns the reason why the plan can no longer turn on the encryption of Secrets, if it tries to.
 pub(super) fn late_encryption(traces: &Traces, configuration: &DropIn) -> Option<String> {
     let wanted = configuration.keys.iter().any(|key| key.name == "secrets-encryption");
     let (Role::Server, proof) = traces.started.as_ref()? else { return None };
@@ -170,8 +167,8 @@ pub(super) fn late_encryption(traces: &Traces, configuration: &DropIn) -> Option
     })
 }
 
-/// Says where only half of what an audit log needs is there.
-fn half_an_audit(configuration: &DropIn) -> Option<String> {
+/// Returns a warning if the audit log lacks its policy, or the policy its log.
+fn incomplete_audit(configuration: &DropIn) -> Option<String> {
     let has = |name: &str| {
         let mut arguments = configuration.components.iter().flat_map(|component| &component.arguments);
         arguments.any(|argument| argument.name == name)

@@ -1,7 +1,8 @@
 //! `preflight`: would this K3s start?
 
-use super::args::{BenchmarkArguments, FailOnArgument, GlobalArguments, PreflightArguments};
+use super::args::{FailOnArgument, PreflightArguments};
 use super::context::Context;
+use super::request::RunRequest;
 use super::ui::Ui;
 use crate::error::{ErrorKind, Result, exit};
 use crate::k3s::NodeConfig;
@@ -9,9 +10,9 @@ use crate::node::Root;
 use crate::output;
 use crate::preflight::{StartVerdict, check};
 
-pub(super) fn run(global: &GlobalArguments, arguments: &PreflightArguments, ui: &mut Ui) -> Result<u8> {
-    let root = Root::open(&global.root)?;
-    let verdict = match verdict(&root, global) {
+pub(super) fn run(request: &RunRequest, arguments: &PreflightArguments, ui: &mut Ui) -> Result<u8> {
+    let root = Root::open(&request.root)?;
+    let verdict = match verdict(&root, request) {
         // Who may not read what K3s will read cannot tell.
         Err(error) if error.kind() == ErrorKind::NotPermitted => {
             StartVerdict { findings: Vec::new(), unknown: vec![error.to_string()] }
@@ -29,8 +30,8 @@ pub(super) fn run(global: &GlobalArguments, arguments: &PreflightArguments, ui: 
     })
 }
 
-fn verdict(root: &Root, global: &GlobalArguments) -> Result<StartVerdict> {
-    let context = Context::new(root, global, &BenchmarkArguments::default())?;
+fn verdict(root: &Root, request: &RunRequest) -> Result<StartVerdict> {
+    let context = Context::new(root, request)?;
     let node = NodeConfig::of(root, context.site.role, context.version.minor(), &context.site.data_dir)?;
     Ok(check(&node))
 }

@@ -1,43 +1,40 @@
-//! `render`: the same settings for other hands.
+//! `render`: writes the files of a node for other tools.
 
 use std::path::Path;
 
 use tracing::warn;
 
-use super::args::{BenchmarkArguments, GlobalArguments, RenderArguments};
+use super::args::RenderArguments;
 use super::context::Context;
+use super::request::RunRequest;
 use super::ui::Ui;
-use super::usage_error;
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::node::{Root, host};
 use crate::render::{RenderInput, RenderedFile, RenderedFiles};
 
-pub(super) fn run(global: &GlobalArguments, arguments: &RenderArguments, ui: &mut Ui) -> Result<u8> {
-    if arguments.carrier.is_directory() && arguments.out.is_none() {
-        return Err(usage_error("a tree of files needs a place").hint("name a directory: --out DIR"));
-    }
-    let root = Root::open(&global.root)?;
-    let context = Context::new(&root, global, &BenchmarkArguments::default())?;
-    let errand = RenderInput {
+pub(super) fn run(request: &RunRequest, arguments: &RenderArguments, ui: &mut Ui) -> Result<u8> {
+    let root = Root::open(&request.root)?;
+    let context = Context::new(&root, request)?;
+    let input = RenderInput {
         profile: &context.profile,
         site: &context.site,
         release: context.version.release(),
-        live_sysctl: !arguments.no_live_sysctl,
-        told: &context.told,
+        live_sysctl: request.live_sysctl,
+        inputs: &context.inputs,
     };
-    let carried = arguments.carrier.render(&errand)?;
-    for warning in context.warnings.iter().chain(&carried.warnings) {
+    let rendered = arguments.render_format.render(&input)?;
+    for warning in context.warnings.iter().chain(&rendered.warnings) {
         warn!("{warning}");
     }
-    match (&arguments.out, carried.files.as_slice()) {
-        (Some(path), [RenderedFile { mode, bytes, .. }]) if carried.directories.is_empty() => {
+    match (&arguments.out, rendered.files.as_slice()) {
+        (Some(path), [RenderedFile { mode, bytes, .. }]) if rendered.directories.is_empty() => {
             host::write_file(path, bytes, *mode)?;
         }
         (Some(path), _) => {
-            if arguments.carrier.is_directory() {
-                check_inside(path, &carried)?;
+            if arguments.render_format.is_directory() {
+                check_inside(path, &rendered)?;
             }
-            write_all(path, &carried)?;
+            write_all(path, &rendered)?;
         }
         (None, [RenderedFile { bytes, .. }]) => ui.out_bytes(bytes)?,
         (None, files) => {
@@ -50,10 +47,10 @@ pub(super) fn run(global: &GlobalArguments, arguments: &RenderArguments, ui: &mu
     Ok(exit::OK)
 }
 
-/// Refuses a tree that goes through symlinks: an image has some that mean its own root, not this machine's.
-fn check_inside(folder: &Path, carried: &RenderedFiles) -> Result<()> {
-    let names = carried.directories.iter().map(|(name, _)| name.as_str());
-    for name in names.chain(carried.files.iter().map(|file| &*file.name)) {
+/// Refuses a tree that leads through symlinks: those of an image point into its own root, not this machine's.
+fn check_inside(folder: &Path, rendered: &RenderedFiles) -> Result<()> {
+    let names = rendered.directories.iter().map(|(name, _)| name.as_str());
+    for name in names.chain(rendered.files.iter().map(|file| &*file.name)) {
         let below = Path::new(name).ancestors().filter(|path| !path.as_os_str().is_empty());
         if let Some(link) = below.map(|path| folder.join(path)).find(|path| host::is_symlink(path)) {
             let message =
@@ -65,13 +62,13 @@ fn check_inside(folder: &Path, carried: &RenderedFiles) -> Result<()> {
     Ok(())
 }
 
-/// Writes several files into a directory, each whole or not at all.
-fn write_all(path: &Path, carried: &RenderedFiles) -> Result<()> {
+/// Writes several files into a directory, each atomically.
+fn write_all(path: &Path, rendered: &RenderedFiles) -> Result<()> {
     host::make_directories(path)?;
-    for (name, mode) in &carried.directories {
+    for (name, mode) in &rendered.directories {
         host::make_directory(&path.join(name), *mode)?;
     }
-    for file in &carried.files {
+    for file in &rendered.files {
         let target = path.join(&*file.name);
         if let Some(folder) = target.parent() {
             host::make_directories(folder)?;

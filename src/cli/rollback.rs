@@ -1,16 +1,18 @@
-//! `rollback` and `uninstall`: the way back.
+//! `rollback` and `uninstall`: restore the state before a run, or before the first one.
+
+use std::fmt;
 
 use tracing::warn;
 
 use super::args::{GlobalArguments, RollbackArguments, UndoArguments, UninstallArguments};
-use super::context;
+use super::request::given;
 use super::ui::Ui;
+use super::{context, data_dir};
 use crate::apply::{
-    ApplyOutcome, History, RecordedInputs, Recovered, RollbackPlan, RunVerb, Transaction, check_writable,
-    state_directory, sweep_beside, texts,
+    ApplyOutcome, History, ModifiedPath, RecordedInputs, Recovered, RollbackPlan, RunVerb, Transaction,
+    check_writable, remove_leftovers, state_directory, texts,
 };
-use crate::document::ExistingConfig;
-use crate::document::{self, DROP_IN, PresentFiles, is_ours, leftovers};
+use crate::document::{self, DROP_IN, ExistingConfig, PresentFiles, is_ours, leftovers};
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::k3s::Traces;
 use crate::mode::Owner;
@@ -21,66 +23,86 @@ use crate::plan::{Action, Plan};
 pub(super) fn run(global: &GlobalArguments, arguments: &RollbackArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&global.root)?;
     if let PathState::Absent = root.look(&state_directory())? {
-        sweep_beside(&root)?;
-        return nothing(ui);
+        remove_leftovers(&root)?;
+        return print_nothing(ui);
     }
-    let way = UndoPlan::new(global, &root, &arguments.undoing)?;
+    let job = UndoJob::new(global, &root, &arguments.undoing)?;
     let interrupted = RecordedInputs::read(&root)?.interrupted;
-    if interrupted.is_none() && way.find(arguments.id)?.is_none() {
-        return nothing(ui);
+    if interrupted.is_none() && job.find(arguments.id)?.is_none() {
+        return print_nothing(ui);
     }
-    let transaction = way.begin()?;
+    let transaction = job.begin()?;
     if let Some(recovered) = transaction.recovered().filter(|recovered| recovered.undone) {
-        // The run that was meant is undone already; the one before it was not asked for.
+        // The run to undo is undone already; the one before it stays.
         if arguments.id.map_or(recovered.verb == RunVerb::Apply, |id| id == recovered.id) {
-            return undid(ui, recovered);
+            return print_recovered(ui, recovered);
         }
     }
-    let Some(back) = way.find(arguments.id)? else { return nothing(ui) };
-    let undone = way.go(&transaction, back)?;
-    say(ui, &undone.plan, &format!("as before run {}", undone.to))
+    let Some(rollback) = job.find(arguments.id)? else { return print_nothing(ui) };
+    let undone = job.carry_out(&transaction, rollback)?;
+    print_undone(ui, &undone.plan, RestoredState::BeforeRun(undone.to))
 }
 
 pub(super) fn uninstall(global: &GlobalArguments, arguments: &UninstallArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&global.root)?;
     if let PathState::Absent = root.look(&state_directory())? {
-        sweep_beside(&root)?;
-        match without_history(&root, ui) {
-            // Another run has begun in the meantime: then there is a history.
+        remove_leftovers(&root)?;
+        match report_without_history(&root, ui) {
+            // Another run has begun in the meantime: there is a history now.
             Err(_) if root.exists(&state_directory()) => {}
             other => return other,
         }
     }
-    let way = UndoPlan::new(global, &root, &arguments.undoing)?;
-    let transaction = way.begin()?;
+    let job = UndoJob::new(global, &root, &arguments.undoing)?;
+    let transaction = job.begin()?;
     let plan = match RollbackPlan::to_the_first_state(&root, &History::read(&root)?)? {
-        Some(back) => way.go(&transaction, back)?.plan,
-        None => return transaction.forget().and_then(|()| nothing(ui)),
+        Some(rollback) => job.carry_out(&transaction, rollback)?.plan,
+        None => return transaction.forget().and_then(|()| print_nothing(ui)),
     };
     transaction.forget()?;
-    say(ui, &plan, "as before the first run")
+    print_undone(ui, &plan, RestoredState::BeforeFirstRun)
 }
 
-/// How to get back.
-struct UndoPlan<'a> {
+/// One `rollback` or `uninstall`.
+struct UndoJob<'a> {
     root: &'a Root,
     owner: Owner,
     undoing: &'a UndoArguments,
 }
 
-/// What was undone.
+/// The result of a rollback.
 struct UndoneRun {
     plan: Plan,
     to: u32,
 }
 
-impl<'a> UndoPlan<'a> {
+/// The state that a rollback restores.
+#[derive(Debug, Clone, Copy)]
+enum RestoredState {
+    /// That before the run with this number.
+    BeforeRun(u32),
+    /// That before the first run.
+    BeforeFirstRun,
+}
+
+impl fmt::Display for RestoredState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BeforeRun(id) => write!(f, "as before run {id}"),
+            Self::BeforeFirstRun => f.write_str("as before the first run"),
+        }
+    }
+}
+
+impl<'a> UndoJob<'a> {
     fn new(global: &GlobalArguments, root: &'a Root, undoing: &'a UndoArguments) -> Result<Self> {
-        let owner = match (context::owner(global, root)?, root.look_directory(&state_directory())?) {
+        let named = given(global.owner.as_ref());
+        let by_flag = context::owner(named.as_deref(), root)?;
+        let owner = match (by_flag, root.look_directory(&state_directory())?) {
             (Some(owner), _) | (None, PathState::Directory { owner, .. }) => owner,
             _ => Owner::ROOT,
         };
-        context::check_rights(global, owner)?;
+        context::check_rights(named.is_some(), owner)?;
         Ok(Self { root, owner, undoing })
     }
 
@@ -89,26 +111,26 @@ impl<'a> UndoPlan<'a> {
     }
 
     fn begin(&self) -> Result<Transaction<'a>> {
-        let transaction = Transaction::begin(self.root, self.undoing.locking.manner(self.owner)?)?;
+        let transaction = Transaction::begin(self.root, self.undoing.locking.options(self.owner)?)?;
         super::warn_of(transaction.recovered());
         Ok(transaction)
     }
 
-    fn go(&self, transaction: &Transaction<'_>, back: RollbackPlan) -> Result<UndoneRun> {
-        let RollbackPlan { to, plan, told, written, disturbed } = back;
-        // Afterwards, nothing may fail any more, and K3s' configuration may be another one.
+    fn carry_out(&self, transaction: &Transaction<'_>, rollback: RollbackPlan) -> Result<UndoneRun> {
+        let RollbackPlan { to, plan, inputs, written, modified } = rollback;
+        // Before the rollback: after it nothing may fail, and K3s' configuration may be different.
         let traces = self.traces(transaction.recorded());
         if !self.undoing.force {
-            refuse_disturbed(&disturbed)?;
+            refuse_modified(&modified)?;
             self.refuse_unreadable_secrets(&traces, &plan)?;
         }
         check_writable(self.root, &plan)?;
-        let ApplyOutcome { mut plan, .. } = transaction.roll_back(plan, to, told, written)?;
-        plan.warnings.extend(what_stays(traces, &plan));
+        let ApplyOutcome { mut plan, .. } = transaction.roll_back(plan, to, inputs, written)?;
+        plan.warnings.extend(remaining_effects(traces, &plan));
         Ok(UndoneRun { plan, to })
     }
 
-    /// Refuses to take away what K3s needs to read its Secrets.
+    /// Refuses to remove the key that K3s needs to read its Secrets.
     fn refuse_unreadable_secrets(&self, traces: &Traces, plan: &Plan) -> Result<()> {
         let key = "secrets-encryption";
         let has = |bytes: Option<&[u8]>| {
@@ -120,7 +142,7 @@ impl<'a> UndoPlan<'a> {
         let (before, after) = texts(drop_in);
         let ours = RootedPath::fixed(DROP_IN);
         let by_others = || {
-            // A configuration that cannot be read says nothing for sure.
+            // A configuration that cannot be read proves nothing.
             ExistingConfig::read(self.root, &ours)
                 .is_ok_and(|all| all.value(key).is_some_and(|item| item.text == "true"))
         };
@@ -138,48 +160,48 @@ impl<'a> UndoPlan<'a> {
             .hint("or keep the key: write secrets-encryption: true into /etc/rancher/k3s/config.yaml"))
     }
 
-    /// What K3s has left in its data directory: the one that was told, else its own, else the usual one.
+    /// Returns what K3s has left in its data directory: the recorded one, else the configured one, else the default.
     fn traces(&self, recorded: &RecordedInputs) -> Traces {
-        let told = recorded.told.as_ref().and_then(|told| told.data_dir.clone());
+        let named = recorded.inputs.as_ref().and_then(|inputs| inputs.data_dir.clone());
         let own = || {
             let existing = ExistingConfig::read(self.root, &RootedPath::fixed(DROP_IN)).ok()?;
-            context::data_dir(self.root, None, &existing, &mut Vec::new()).ok()
+            data_dir::of_node(self.root, &existing).ok()
         };
-        let data_dir = told.and_then(|path| path.parse().ok()).or_else(own);
-        Traces::observe(self.root, &data_dir.unwrap_or_else(|| RootedPath::fixed(context::DATA_DIR)))
+        let found = named.and_then(|path| path.parse().ok()).or_else(own);
+        Traces::observe(self.root, &found.unwrap_or_else(|| RootedPath::fixed(data_dir::DEFAULT)))
     }
 }
 
-/// Says what a rollback of files does not undo, with the commands that do.
-fn what_stays(traces: Traces, plan: &Plan) -> Vec<String> {
+/// Returns warnings about what a rollback of files does not undo, with the commands that do.
+fn remaining_effects(traces: Traces, plan: &Plan) -> Vec<String> {
     let Some((role, _)) = traces.started.filter(|_| plan.is_changed()) else { return Vec::new() };
     let service = role.service();
-    let mut says = vec![format!(
+    let mut warnings = vec![format!(
         "K3s has already started here: arguments and files take effect when it starts again: systemctl restart {service}"
     )];
     let policies = plan.changes().filter(|action| action.resource.path().name() == "policy.yaml");
-    let commands: Vec<String> = policies.flat_map(objects_that_stay).collect();
+    let commands: Vec<String> = policies.flat_map(removal_commands).collect();
     if !commands.is_empty() {
-        says.push(format!(
+        warnings.push(format!(
             "objects that policy.yaml has brought into the cluster stay there; these commands remove them:\n  {}",
             commands.join("\n  ")
         ));
     }
-    says
+    warnings
 }
 
-fn objects_that_stay(action: &Action) -> Vec<String> {
+fn removal_commands(action: &Action) -> Vec<String> {
     let (before, after) = texts(action);
     let text = |bytes: Option<&[u8]>| bytes.map(String::from_utf8_lossy).unwrap_or_default().into_owned();
     leftovers(&text(before), &text(after.as_deref()))
 }
 
-fn refuse_disturbed(disturbed: &[(String, String)]) -> Result<()> {
-    if disturbed.is_empty() {
+fn refuse_modified(modified: &[ModifiedPath]) -> Result<()> {
+    if modified.is_empty() {
         return Ok(());
     }
-    let paths: Vec<&str> = disturbed.iter().map(|(path, _)| path.as_str()).collect();
-    let diffs: String = disturbed.iter().map(|(_, diff)| diff.as_str()).collect();
+    let paths: Vec<&str> = modified.iter().map(|modified| modified.path.as_str()).collect();
+    let diffs: String = modified.iter().map(|modified| modified.diff.as_str()).collect();
     let message = format!(
         "changed by somebody else since, and nothing was undone: {}\n{}",
         paths.join(", "),
@@ -188,7 +210,7 @@ fn refuse_disturbed(disturbed: &[(String, String)]) -> Result<()> {
     Err(Error::new(ErrorKind::Failed, message).hint("--force undoes these changes too"))
 }
 
-fn nothing(ui: &mut Ui) -> Result<u8> {
+fn print_nothing(ui: &mut Ui) -> Result<u8> {
     if ui.json() {
         ui.out_json(&output::nothing_json())?;
     } else {
@@ -197,36 +219,32 @@ fn nothing(ui: &mut Ui) -> Result<u8> {
     Ok(exit::OK)
 }
 
-fn undid(ui: &mut Ui, recovered: &Recovered) -> Result<u8> {
+fn print_recovered(ui: &mut Ui, recovered: &Recovered) -> Result<u8> {
     if ui.json() {
-        ui.out_json(&output::recovered_json(&recovered.says))?;
+        ui.out_json(&output::recovered_json(&recovered.message))?;
     } else {
         ui.out(&format!("Run {}, which was interrupted, is undone.\n", recovered.id))?;
     }
     Ok(exit::OK)
 }
 
-fn say(ui: &mut Ui, plan: &Plan, what: &str) -> Result<u8> {
+fn print_undone(ui: &mut Ui, plan: &Plan, state: RestoredState) -> Result<u8> {
     for warning in &plan.warnings {
         warn!("{warning}");
     }
     if ui.json() {
         ui.out_json(&PlanReport::new(plan))?;
     } else {
-        let text = output::undo_text(plan, what, ui.stdout_style());
+        let text = output::undo_text(plan, &state.to_string(), ui.stdout_style());
         ui.out(&text)?;
     }
     Ok(exit::OK)
 }
 
-/// Where there is no history the first state is not known: files of ours are named, and nothing is guessed.
-fn without_history(root: &Root, ui: &mut Ui) -> Result<u8> {
-    let data_dir = context::data_dir(
-        root,
-        None,
-        &ExistingConfig::read(root, &RootedPath::fixed(DROP_IN))?,
-        &mut Vec::new(),
-    )?;
+/// Reports the files of ours on a node without a history: the state before them is not known.
+fn report_without_history(root: &Root, ui: &mut Ui) -> Result<u8> {
+    let existing = ExistingConfig::read(root, &RootedPath::fixed(DROP_IN))?;
+    let data_dir = data_dir::of_node(root, &existing)?;
     let mut ours = Vec::new();
     for (_, path) in document::paths(&data_dir) {
         if matches!(root.look(&path)?, PathState::File { bytes, .. } if is_ours(&bytes)) {
@@ -234,7 +252,7 @@ fn without_history(root: &Root, ui: &mut Ui) -> Result<u8> {
         }
     }
     if ours.is_empty() {
-        return nothing(ui);
+        return print_nothing(ui);
     }
     Err(Error::new(
         ErrorKind::Failed,

@@ -1,13 +1,13 @@
-//! A saved plan: what was typed and told when it was made, and what it would do to which state.
+//! A saved plan: the inputs that it was made from, and what it would change.
 //!
-//! `apply FILE` makes the plan anew from the same words and does it only if it is the same to the byte. So nothing
-//! is done that the file does not say, and nothing to a node that is no longer what was planned against.
+//! `apply FILE` makes the plan again from the same inputs, and carries it out only if it is the same to the byte. So
+//! nothing is done that the file does not say, and nothing to a node that has changed since.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::args::{ApplyArguments, BenchmarkArguments, GlobalArguments};
-use super::context::{Context, assignments_typed, given, remember, words};
+use super::context::Context;
+use super::request::{RunRequest, VersionRequest, given, recorded_assignment, words};
 use super::usage_error;
 use crate::Role;
 use crate::apply::RunInputs;
@@ -15,19 +15,22 @@ use crate::document::OnConflict;
 use crate::error::{Error, ErrorKind, Result};
 use crate::node::{MAX_FILE_BYTES, PathState, host};
 use crate::plan::{Action, CurrentState, OnForeign, Plan};
+use crate::profile::Assignment;
 
 const FORMAT_VERSION: &str = "1.0";
 
 /// What a plan was made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Inputs {
-    pub(super) told: RunInputs,
+struct SavedInputs {
+    /// What the run records.
+    #[serde(rename = "told")]
+    recorded: RunInputs,
     k3s_version: String,
     role: Role,
     only: Vec<String>,
     owner: Option<String>,
-    pub(super) no_live_sysctl: bool,
+    no_live_sysctl: bool,
     on_foreign: OnForeign,
     on_conflict: OnConflict,
 }
@@ -38,33 +41,28 @@ pub(super) struct Inputs {
 pub(super) struct SavedPlan {
     format_version: String,
     tool: String,
-    pub(super) inputs: Inputs,
+    inputs: SavedInputs,
     actions: Vec<Value>,
 }
 
-impl Inputs {
-    pub(super) fn new(context: &Context<'_>, global: &GlobalArguments, no_live_sysctl: bool) -> Self {
-        Self {
-            told: context.told.clone(),
-            k3s_version: context.version.to_string(),
-            role: context.site.role,
-            only: global.only.clone(),
-            owner: global.owner.clone(),
-            no_live_sysctl,
-            on_foreign: context.told.on_foreign.unwrap_or_default(),
-            on_conflict: context.told.on_conflict.unwrap_or_default(),
-        }
-    }
-}
-
 impl SavedPlan {
-    pub(super) fn new(plan: &Plan, inputs: Inputs) -> Self {
-        let actions = plan.actions.iter().map(describe).collect();
+    pub(super) fn new(plan: &Plan, context: &Context<'_>) -> Self {
+        let Context { request, inputs, version, site, .. } = context;
+        let inputs = SavedInputs {
+            recorded: inputs.clone(),
+            k3s_version: version.to_string(),
+            role: site.role,
+            only: request.only.clone(),
+            owner: request.owner.clone(),
+            no_live_sysctl: !request.live_sysctl,
+            on_foreign: request.on_foreign.unwrap_or_default(),
+            on_conflict: request.on_conflict.unwrap_or_default(),
+        };
         Self {
             format_version: FORMAT_VERSION.to_owned(),
             tool: env!("CARGO_PKG_VERSION").to_owned(),
             inputs,
-            actions,
+            actions: plan.actions.iter().map(describe).collect(),
         }
     }
 
@@ -95,69 +93,63 @@ impl SavedPlan {
         Ok(text + "\n")
     }
 
-    /// Returns the words that give the same plan, refusing others beside them. What says the same, as the
-    /// environment in which the plan was made does, is no other word.
-    pub(super) fn words(
-        &self,
-        global: &GlobalArguments,
-        arguments: &ApplyArguments,
-    ) -> Result<(GlobalArguments, BenchmarkArguments)> {
-        let Inputs { told, only, .. } = &self.inputs;
-        let judging = &arguments.judging;
-        let set: Vec<String> = told.assignments.iter().map(|(name, text)| format!("{name}={text}")).collect();
-        let typed_set: Vec<(String, String)> = assignments_typed(global)?.iter().map(remember).collect();
-        let differs = |typed: &[String], saved: &[String]| {
-            let typed = words(typed);
-            !typed.is_empty() && typed != words(saved)
+    /// Returns the request that makes the same plan. A flag or a variable that asks for something else is an error;
+    /// one that asks for the same, as the environment in which the plan was made does, is none.
+    pub(super) fn request(&self, named: RunRequest) -> Result<RunRequest> {
+        self.refuse_others(&named)?;
+        let SavedInputs { recorded, .. } = &self.inputs;
+        let assignment = |(name, text): &(String, String)| Assignment {
+            name: name.clone(),
+            text: text.clone(),
+            origin: "--set".to_owned(),
         };
-        let differs_from = |typed: Option<&String>, saved: Option<&String>| {
-            given(typed).is_some_and(|typed| Some(&typed) != saved)
-        };
-        let settings = given(global.settings.as_ref()).map(|path| host::absolute(&path));
-        let none = || vec!["none".to_owned()];
-        let skip = if told.skip.is_empty() { none() } else { told.skip.clone() };
-        let version = global.k3s_version.as_ref().filter(|version| *version != "auto");
-        let profiles = words(&global.profile);
-        let same_profiles = profiles.len() == told.profiles.len()
-            && profiles
-                .iter()
-                .zip(&told.profiles)
-                .all(|(typed, told)| typed == told || host::absolute(typed) == *told);
-        let typed = [
-            ("--profile", !profiles.is_empty() && !same_profiles),
-            ("--set", typed_set.iter().any(|one| !told.assignments.contains(one))),
-            ("--settings", settings.is_some() && settings != told.settings),
-            ("--only", differs(&global.only, only)),
-            ("--skip", differs(&global.skip, &skip)),
-            ("--role", global.role.is_some_and(|role| role != self.inputs.role)),
-            ("--k3s-version", differs_from(version, Some(&self.inputs.k3s_version))),
-            ("--data-dir", differs_from(global.data_dir.as_ref(), told.data_dir.as_ref())),
-            ("--no-live-sysctl", arguments.no_live_sysctl && !self.inputs.no_live_sysctl),
-            ("--on-foreign", judging.on_foreign.is_some_and(|other| other != self.inputs.on_foreign)),
-            ("--on-conflict", judging.on_conflict.is_some_and(|other| other != self.inputs.on_conflict)),
-        ];
-        if let Some((flag, _)) = typed.iter().find(|(_, other)| *other) {
-            return Err(usage_error(format!("{flag}: a saved plan says already what is done"))
-                .hint("leave it out, also in the environment, or make another plan"));
-        }
-        let global = GlobalArguments {
-            profile: told.profiles.clone(),
-            k3s_version: Some(self.inputs.k3s_version.clone()),
+        Ok(RunRequest {
+            profiles: recorded.profiles.clone(),
+            version: VersionRequest::Named(self.inputs.k3s_version.clone()),
             role: Some(self.inputs.role),
-            set,
-            settings: told.settings.clone(),
-            only: only.clone(),
-            skip,
-            owner: global.owner.clone().or_else(|| self.inputs.owner.clone()),
-            data_dir: told.data_dir.clone(),
-            ..global.clone()
-        };
-        let judging = BenchmarkArguments {
+            assignments: recorded.assignments.iter().map(assignment).collect(),
+            settings: recorded.settings.clone(),
+            only: words(&self.inputs.only),
+            skip: Some(recorded.skip.clone()),
+            owner: named.owner.clone().or_else(|| given(self.inputs.owner.as_ref())),
+            data_dir: recorded.data_dir.clone(),
             on_foreign: Some(self.inputs.on_foreign),
             on_conflict: Some(self.inputs.on_conflict),
-            ..judging.clone()
-        };
-        Ok((global, judging))
+            live_sysctl: !self.inputs.no_live_sysctl,
+            saved: Some(recorded.clone()),
+            ..named
+        })
+    }
+
+    fn refuse_others(&self, named: &RunRequest) -> Result<()> {
+        let SavedInputs { recorded, .. } = &self.inputs;
+        let same_profile =
+            |(named, saved): (&String, &String)| named == saved || host::absolute(named) == *saved;
+        let same_profiles = named.profiles.len() == recorded.profiles.len()
+            && named.profiles.iter().zip(&recorded.profiles).all(same_profile);
+        let is_new = |one: &Assignment| !recorded.assignments.contains(&recorded_assignment(one));
+        let settings = named.settings.as_deref().map(host::absolute);
+        let differs = [
+            ("--profile", !named.profiles.is_empty() && !same_profiles),
+            ("--set", named.assignments.iter().any(is_new)),
+            ("--settings", settings.is_some() && settings != recorded.settings),
+            ("--only", !named.only.is_empty() && named.only != words(&self.inputs.only)),
+            ("--skip", named.skip.as_ref().is_some_and(|skip| *skip != recorded.skip)),
+            ("--role", named.role.is_some_and(|role| role != self.inputs.role)),
+            (
+                "--k3s-version",
+                matches!(&named.version, VersionRequest::Named(text) if *text != self.inputs.k3s_version),
+            ),
+            ("--data-dir", named.data_dir.is_some() && named.data_dir != recorded.data_dir),
+            ("--no-live-sysctl", !named.live_sysctl && !self.inputs.no_live_sysctl),
+            ("--on-foreign", named.on_foreign.is_some_and(|other| other != self.inputs.on_foreign)),
+            ("--on-conflict", named.on_conflict.is_some_and(|other| other != self.inputs.on_conflict)),
+        ];
+        match differs.iter().find(|(_, differs)| *differs) {
+            None => Ok(()),
+            Some((flag, _)) => Err(usage_error(format!("{flag}: a saved plan says already what is done"))
+                .hint("leave it out, also in the environment, or make another plan")),
+        }
     }
 
     /// Checks that `plan` is what was saved.
@@ -166,10 +158,15 @@ impl SavedPlan {
         let differs = |index: &usize| self.actions.get(*index) != now.get(*index);
         let Some(index) = (0..self.actions.len().max(now.len())).find(differs) else { return Ok(()) };
         let path = now.get(index).or(self.actions.get(index)).and_then(|action| action["path"].as_str());
-        let message = format!(
-            "the node is no longer what was planned against: {} differs, and nothing was changed",
-            path.unwrap_or_default()
-        );
+        let path = path.unwrap_or_default();
+        let message = if self.tool == env!("CARGO_PKG_VERSION") {
+            format!("the node is no longer what was planned against: {path} differs, and nothing was changed")
+        } else {
+            format!(
+                "the plan was saved by k3s-harden {}, and what this version would do now is not what it says: {path} differs, and nothing was changed",
+                self.tool
+            )
+        };
         Err(Error::new(ErrorKind::BadInput, message)
             .hint("look at what would be done now: k3s-harden plan; then save a new plan"))
     }
@@ -178,7 +175,7 @@ impl SavedPlan {
 fn describe(action: &Action) -> Value {
     json!({
         "path": action.resource.path().to_string(),
-        "resource": action.resource.noun(),
+        "resource": action.resource.kind(),
         "action": action.change,
         "before": state(&action.before),
         "after": state(&action.resource.wanted()),
@@ -202,7 +199,7 @@ fn state(current: &CurrentState) -> Value {
             };
             json!({"kind": "file", "mode": mode.to_string(), "owner": owner.to_string(), "content": content})
         }
-        CurrentState::Value(Ok(value)) => json!({"kind": "value", "value": value}),
-        CurrentState::Value(Err(_)) => json!({"kind": "unknown"}),
+        CurrentState::Value(value) => json!({"kind": "value", "value": value}),
+        CurrentState::Unreadable(_) => json!({"kind": "unknown"}),
     }
 }

@@ -1,9 +1,9 @@
 //! `verify`: is it hardened?
 
-use super::args::{BenchmarkArguments, GlobalArguments, OutputFormat, VerifyArguments};
-use super::context::{Context, given, words};
+use super::args::{OutputFormat, VerifyArguments};
+use super::context::Context;
+use super::request::{RunRequest, given};
 use super::ui::Ui;
-use super::usage_error;
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::k3s::K3sLog;
 use crate::k3s::NodeConfig;
@@ -17,19 +17,14 @@ use crate::verify::{Baseline, Cluster, Date, FailOn, Kubectl, NodeFacts, VerifyR
 /// Longest log that is read from a file, in bytes.
 const MAX_LOG_BYTES: usize = 16 * MAX_SOURCE_BYTES;
 
-pub(super) fn run(global: &GlobalArguments, arguments: &VerifyArguments, ui: &mut Ui) -> Result<u8> {
+pub(super) fn run(request: &RunRequest, arguments: &VerifyArguments, ui: &mut Ui) -> Result<u8> {
     let baseline = given(arguments.baseline.as_ref());
-    if ui.format().is_report() && (arguments.scanner.is_some() || baseline.is_some()) {
-        return Err(usage_error("--as and --baseline are told as text or json")
-            .hint("write a report by a run of its own"));
-    }
     // Before the node is looked at, which may take a while.
     let baseline =
         baseline.map(|file| Baseline::read(&file, &host::read_file(&file, MAX_REPORT_BYTES)?)).transpose()?;
-    let root = Root::open(&global.root)?;
-    // Which controls are looked at is nothing that a profile has to be able to set.
-    let whole = GlobalArguments { only: Vec::new(), skip: vec!["none".to_owned()], ..global.clone() };
-    let context = Context::new(&root, &whole, &BenchmarkArguments::default())?;
+    let root = Root::open(&request.root)?;
+    // `verify` selects controls from the result: it also knows some that no profile sets.
+    let context = Context::new(&root, &request.about_all_controls())?;
     let node = NodeConfig::of(&root, context.site.role, context.version.minor(), &context.site.data_dir)?;
     let journal = match given(arguments.journal.as_ref()) {
         Some(path) => {
@@ -42,7 +37,8 @@ pub(super) fn run(global: &GlobalArguments, arguments: &VerifyArguments, ui: &mu
     // Scanners and K3s' guides write k3s-cis-1.9.
     let benchmark = given(arguments.benchmark.as_ref())
         .map(|name| name.strip_prefix("k3s-cis-").unwrap_or(&name).to_owned());
-    let selection = ControlFilter { only: words(&global.only), skip: words(&global.skip) };
+    let selection =
+        ControlFilter { only: request.only.clone(), skip: request.skip.clone().unwrap_or_default() };
     let options = TextOptions {
         style: ui.stdout_style(),
         width: Ui::width(),
@@ -147,9 +143,8 @@ struct ControlFilter {
 impl ControlFilter {
     /// Finds words that mean no control.
     fn check(&self, report: &VerifyReport) -> Result<()> {
-        let unknown = |word: &&String| {
-            *word != "none" && !report.verdicts.iter().any(|verdict| is(&verdict.id, &verdict.name, word))
-        };
+        let unknown =
+            |word: &&String| !report.verdicts.iter().any(|verdict| is(&verdict.id, &verdict.name, word));
         match self.only.iter().chain(&self.skip).find(unknown) {
             Some(word) => {
                 let message = format!("benchmark {} has no control {word}", report.benchmark);

@@ -11,7 +11,7 @@ use crate::node::RootedPath;
 use crate::profile::{Accepts, ArgumentTable, ControlId, PluginRow, Profile, ValueOf};
 
 /// The K3s configuration of a role.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct DropIn {
     /// K3s' own keys.
     pub keys: Vec<DropInKey>,

@@ -40,7 +40,7 @@ pub struct DropInMerge {
 }
 
 /// Our configuration, placed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MergedDropIn {
     /// What goes into the drop-in.
     pub configuration: DropIn,

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use tera::Context;
 
-use super::DropInMerge;
 use super::engine::Engine;
-use super::{PresentFiles, configuration, header, policy};
+use super::{DropIn, DropInMerge, MergedDropIn, PresentFiles, configuration, header, policy};
 use crate::Role;
 use crate::mode::FileMode;
 use crate::node::RootedPath;
@@ -18,7 +17,7 @@ use crate::profile::{ArgumentTable, ControlId, Profile, SysctlRow};
 pub const DROP_IN: &str = "/etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml";
 
 /// The node that files are written for: what the templates need besides the profile.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NodeSite {
     /// The node's role.
     pub role: Role,
@@ -45,6 +44,17 @@ pub struct Document {
     pub controls: Vec<ControlId>,
     /// Its content.
     pub text: String,
+}
+
+/// A directory of a hardened node that has an exact mode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenderedDirectory {
+    /// Where it is.
+    pub path: RootedPath,
+    /// Its mode.
+    pub mode: FileMode,
+    /// The benchmark's numbers of the controls that it serves.
+    pub controls: Vec<ControlId>,
 }
 
 /// One row of the table.
@@ -129,6 +139,9 @@ struct RenderContext<'a> {
     values: Context,
     /// The documents written so far, by key, with the controls that each implements: the drop-in refers to them.
     written: Vec<(&'a str, Vec<ControlId>)>,
+    /// The K3s configuration that the profile sets, before and after it is merged with the node's.
+    requested: DropIn,
+    merged: MergedDropIn,
 }
 
 impl RenderContext<'_> {
@@ -146,9 +159,9 @@ impl RenderContext<'_> {
 /// A file without its header, and the controls that it serves.
 type Body = (String, Vec<ControlId>);
 
-/// Writes the files of a node, in the order in which they are put there.
-#[must_use]
-pub fn documents(profile: &Profile, site: &NodeSite) -> Vec<Document> {
+/// Renders the files of a node, in the order in which they are written, with the K3s configuration before and after
+/// it is merged with the node's.
+pub(super) fn render(profile: &Profile, site: &NodeSite) -> (Vec<Document>, DropIn, MergedDropIn) {
     let mut templates = vec!["90-kubelet.conf.tera", "config.yaml.tera"];
     if site.role == Role::Server {
         templates.extend(["audit.yaml.tera", "psa.yaml.tera"]);
@@ -157,8 +170,15 @@ pub fn documents(profile: &Profile, site: &NodeSite) -> Vec<Document> {
     let settings = profile.values.iter().map(|(name, resolved)| (name, &resolved.value));
     let mut values = Context::new();
     values.insert("settings", &settings.collect::<BTreeMap<_, _>>());
-    let mut context =
-        RenderContext { profile, site, engine: Engine::new(templates), values, written: Vec::new() };
+    let mut context = RenderContext {
+        profile,
+        site,
+        engine: Engine::new(templates),
+        values,
+        written: Vec::new(),
+        requested: DropIn::default(),
+        merged: MergedDropIn::default(),
+    };
 
     let mut documents = Vec::new();
     for row in ROWS.iter().filter(|row| row.roles.contains(&site.role)) {
@@ -168,15 +188,19 @@ pub fn documents(profile: &Profile, site: &NodeSite) -> Vec<Document> {
         let path = row.place.below(&site.data_dir);
         documents.push(Document { key: row.key, path, mode: row.mode, controls, text });
     }
-    documents
+    (documents, context.requested, context.merged)
 }
 
 /// Returns the directories of a node that have an exact mode, and the controls each serves.
-#[must_use]
-pub fn directories(profile: &Profile, site: &NodeSite) -> Vec<(RootedPath, FileMode, Vec<ControlId>)> {
+pub(super) fn directories(profile: &Profile, site: &NodeSite) -> Vec<RenderedDirectory> {
     let server = site.role == Role::Server;
     let rows = DIRECTORIES.iter().filter(|_| server);
-    rows.map(|(name, mode, controls)| (site.data_dir.join(name), *mode, profile.ids(controls))).collect()
+    rows.map(|(name, mode, controls)| RenderedDirectory {
+        path: site.data_dir.join(name),
+        mode: *mode,
+        controls: profile.ids(controls),
+    })
+    .collect()
 }
 
 /// Returns the paths that files of ours can have on a node, wanted or not, with their keys.
@@ -186,8 +210,7 @@ pub fn paths(data_dir: &RootedPath) -> Vec<(&'static str, RootedPath)> {
 }
 
 /// Returns the kernel parameters that the profile wants.
-#[must_use]
-pub fn sysctls(profile: &Profile) -> Vec<&'static SysctlRow> {
+pub(super) fn sysctls(profile: &Profile) -> Vec<&'static SysctlRow> {
     let on = |row: &&SysctlRow| row.settings.iter().all(|setting| profile.is_on(setting));
     ArgumentTable::get().sysctls.iter().filter(on).collect()
 }
@@ -259,8 +282,9 @@ fn policies(context: &mut RenderContext<'_>) -> Option<Body> {
 
 fn drop_in(context: &mut RenderContext<'_>) -> Option<Body> {
     let RenderContext { profile, site, .. } = context;
-    let configuration = configuration(profile, site.role, &site.data_dir, &context.written, &site.present);
-    let configuration = site.placing.place(configuration).configuration;
+    context.requested = configuration(profile, site.role, &site.data_dir, &context.written, &site.present);
+    context.merged = site.placing.place(context.requested.clone());
+    let configuration = &context.merged.configuration;
     context.values.insert("keys", &configuration.keys);
     context.values.insert("components", &configuration.components);
     (!configuration.is_empty())

@@ -8,28 +8,34 @@
 //! This room imports `profile`, `k3s`, `node`, `kubernetes` and the ground (error, role, mode, version, embedded).
 
 pub mod audit;
+mod changes;
 mod drop_in;
 mod drop_in_merge;
 mod engine;
 mod existing;
 mod files;
 mod leftovers;
+mod meaning;
 mod policy;
 mod present;
 mod quote;
+mod rendered;
 mod service;
 
 use serde::Serialize;
 use tera::{Context, EscapeFn};
 
+pub use changes::{ChangeRow, Release, changes};
 pub use drop_in::{DropIn, DropInArgument, DropInComponent, DropInContext, DropInKey, join};
 pub use drop_in_merge::{DropInMerge, MergedDropIn, OnConflict};
 pub use existing::{ConfigEntry, ExistingConfig};
-pub use files::{DROP_IN, Document, NodeSite, directories, documents, paths, sysctls};
+pub use files::{DROP_IN, Document, NodeSite, RenderedDirectory, paths};
 pub use leftovers::leftovers;
-pub use policy::{BUILT_IN_NAMESPACES, warnings};
+pub use meaning::means_the_same;
+pub use policy::BUILT_IN_NAMESPACES;
 pub use present::PresentFiles;
 pub use quote::yaml_string;
+pub use rendered::Rendered;
 pub use service::service_warnings;
 
 use crate::Role;
@@ -52,15 +58,6 @@ pub fn configuration(
     let pod_security_policies = policy::has_pod_security_policies(profile, present);
     let context = DropInContext { role, data_dir, documents, pod_security_policies, present };
     DropIn::new(profile, ArgumentTable::get(), context)
-}
-
-/// Returns the K3s configuration of a node, before it is merged with the user's.
-#[must_use]
-pub fn configuration_of(profile: &Profile, site: &NodeSite) -> DropIn {
-    let documents = documents(profile, site);
-    let written: Vec<_> =
-        documents.iter().map(|document| (document.key, document.controls.clone())).collect();
-    configuration(profile, site.role, &site.data_dir, &written, &site.present)
 }
 
 /// Renders a template for another tool, with a header of its own.
@@ -92,6 +89,14 @@ pub(crate) fn page(template: &str, context: &Context, escape: EscapeFn) -> Strin
 pub fn is_ours(bytes: &[u8]) -> bool {
     let mut lines = bytes.split(|byte| *byte == b'\n').take(4);
     lines.any(|line| line.starts_with(MARK.as_bytes()))
+}
+
+/// Returns the version that the header of a file of ours names.
+#[must_use]
+pub fn written_by(bytes: &[u8]) -> Option<Release> {
+    let mut lines = bytes.split(|byte| *byte == b'\n').take(4);
+    let rest = lines.find_map(|line| line.strip_prefix(MARK.as_bytes()))?;
+    std::str::from_utf8(rest).ok()?.split(' ').next()?.parse().ok()
 }
 
 fn header(profile: &Profile, about: &str, controls: &[ControlId]) -> String {

@@ -206,8 +206,7 @@ pub(super) fn has_pod_security_policies(profile: &Profile, present: &PresentFile
 }
 
 /// Returns what has to be said about the policies before somebody is surprised by them.
-#[must_use]
-pub fn warnings(profile: &Profile) -> Vec<String> {
+pub(super) fn warnings(profile: &Profile) -> Vec<String> {
     let mut warnings = Vec::new();
     if !profile.selection.wants(NETWORK) {
         return warnings;

@@ -1,6 +1,6 @@
 //! The node for which a topic is explained.
 
-use crate::document::NodeSite;
+use crate::document::{NodeSite, Rendered};
 use crate::profile::Profile;
 use crate::verify::facts::NodeFacts;
 
@@ -13,6 +13,8 @@ pub struct ExplainedNode<'a> {
     pub profile: &'a Profile,
     /// The site, which with the profile decides what `apply` writes.
     pub site: &'a NodeSite,
+    /// The files that `apply` writes.
+    pub rendered: &'a Rendered,
     /// The benchmark whose numbers a topic uses.
     pub benchmark: &'a str,
 }

@@ -46,9 +46,7 @@ pub(super) fn set_by(control: &Control, here: &ExplainedNode<'_>) -> Vec<SetBy> 
     if !control.roles.contains(&here.facts.node.role) {
         return found;
     }
-    let ours = document::configuration_of(here.profile, here.site);
-    let ours = here.site.placing.place(ours).configuration;
-    let search = SettingSearch { here, ours };
+    let search = SettingSearch { here, ours: &here.rendered.drop_in.configuration };
     for flag in flags(control, here.facts.node.minor) {
         found.extend(search.flag(&flag));
     }
@@ -120,7 +118,7 @@ fn walk(rule: &ControlRule, visit: &mut dyn FnMut(&ControlRule)) {
 struct SettingSearch<'a> {
     here: &'a ExplainedNode<'a>,
     /// The drop-in that `apply` writes.
-    ours: DropIn,
+    ours: &'a DropIn,
 }
 
 impl SettingSearch<'_> {
@@ -191,10 +189,9 @@ impl SettingSearch<'_> {
         if keys.is_empty() {
             return Vec::new();
         }
-        let ExplainedNode { facts, profile, site, .. } = self.here;
+        let ExplainedNode { facts, profile, site, rendered, .. } = self.here;
         let ids = profile.ids(&table::names_in_tables(control));
-        let documents = document::documents(profile, site);
-        let serving = documents.iter().filter(|document| {
+        let serving = rendered.documents.iter().filter(|document| {
             keys.contains(&document.key) && document.controls.iter().any(|id| ids.contains(id))
         });
         let found: Vec<SetBy> = serving

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::plan::{Change, Plan};
+use crate::document::ChangeRow;
+use crate::plan::{Action, Change, Plan, ResourceKind};
 
 /// The version of the JSON outputs.
 pub(super) const FORMAT_VERSION: &str = "1.0";
@@ -34,13 +35,30 @@ pub fn recovered_json(warning: &str) -> serde_json::Value {
 }
 
 #[derive(Debug, Serialize)]
-struct ReportedAction<'a> {
+pub(super) struct ReportedAction<'a> {
     path: String,
-    resource: &'static str,
+    resource: ResourceKind,
     action: Change,
     mode: Option<String>,
     controls: Vec<String>,
     diff: &'a str,
+    /// The rows of the table of changes that are behind it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    changed_since: Vec<&'a ChangeRow>,
+}
+
+impl<'a> ReportedAction<'a> {
+    pub(super) fn new(action: &'a Action, changed_since: Vec<&'a ChangeRow>) -> Self {
+        Self {
+            path: action.resource.path().to_string(),
+            resource: action.resource.kind(),
+            action: action.change,
+            mode: action.resource.mode().map(|mode| mode.to_string()),
+            controls: action.resource.controls().iter().map(ToString::to_string).collect(),
+            diff: &action.diff,
+            changed_since,
+        }
+    }
 }
 
 impl<'a> PlanReport<'a> {
@@ -59,14 +77,7 @@ impl<'a> PlanReport<'a> {
             actions: plan
                 .actions
                 .iter()
-                .map(|action| ReportedAction {
-                    path: action.resource.path().to_string(),
-                    resource: action.resource.noun(),
-                    action: action.change,
-                    mode: action.resource.mode(),
-                    controls: action.resource.controls().iter().map(ToString::to_string).collect(),
-                    diff: &action.diff,
-                })
+                .map(|action| ReportedAction::new(action, plan.changed_since(action)))
                 .collect(),
             warnings: &plan.warnings,
         }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::Error;
-use crate::document::join;
+use crate::document::{ChangeRow, join};
 use crate::plan::{Action, Change, Plan};
 
 /// The decoration of text.
@@ -30,10 +30,7 @@ impl Style {
 pub fn plan_text(plan: &Plan, style: Style) -> String {
     let mut text = subject(plan);
     for action in plan.changes() {
-        let controls = action.resource.controls();
-        let controls = if controls.is_empty() { String::new() } else { format!("  CIS {}", join(controls)) };
-        let line = format!("{} {}{}{controls}", imperative(action), action.resource.path(), mode(action));
-        let _infallible = writeln!(text, "\n{}", style.paint("1", &line));
+        text.push_str(&heading(action, &plan.changed_since(action), style));
         for line in action.diff.lines() {
             text.push_str(&match line.as_bytes().first() {
                 Some(b'+') => style.paint("32", line),
@@ -50,6 +47,15 @@ pub fn plan_text(plan: &Plan, style: Style) -> String {
         counts => writeln!(text, "\n{counts}."),
     };
     text
+}
+
+/// Returns the lines above a diff; `rows` are the rows of the table of changes that explain it.
+fn heading(action: &Action, rows: &[&ChangeRow], style: Style) -> String {
+    let controls = action.resource.controls();
+    let controls = if controls.is_empty() { String::new() } else { format!("  CIS {}", join(controls)) };
+    let line = format!("{} {}{}{controls}", imperative(action), action.resource.path(), mode(action));
+    let rows: String = rows.iter().map(|row| format!("{row}\n")).collect();
+    format!("\n{}\n{rows}", style.paint("1", &line))
 }
 
 /// Returns the text of `apply`.
@@ -140,5 +146,37 @@ fn past(action: &Action) -> &'static str {
         Change::Update => "updated",
         Change::Metadata => "changed mode or owner of",
         Change::Remove => "removed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mode::Owner;
+    use crate::node::{Metadata, PathState, RootedPath};
+    use crate::output::json::ReportedAction;
+    use crate::plan::{Content, CurrentState, File, Resource};
+
+    #[test]
+    fn a_row_of_the_table_of_changes_stands_beside_its_action() {
+        let resource = Resource::File(File {
+            path: RootedPath::fixed("/x"),
+            metadata: Metadata::private_file(Owner::ROOT),
+            content: Content::Bytes(Vec::new()),
+            controls: Vec::new(),
+        });
+        let before = CurrentState::Node(PathState::Absent);
+        let action = Action { resource, before, change: Change::Update, diff: String::new() };
+        let row: ChangeRow =
+            serde_yaml::from_str("{since: 0.1.0, path: /x, what: more, why: reason}").unwrap();
+        assert_eq!(
+            heading(&action, &[&row], Style::Plain),
+            "\nupdate /x (0600)\nchanged since 0.1.0: more\n"
+        );
+        assert_eq!(heading(&action, &[], Style::Plain), "\nupdate /x (0600)\n");
+        let json = |rows| serde_json::to_value(ReportedAction::new(&action, rows)).unwrap();
+        let wanted = serde_json::json!([{"since": "0.1.0", "what": "more", "why": "reason"}]);
+        assert_eq!(json(vec![&row])["changed_since"], wanted);
+        assert_eq!(json(vec![]).get("changed_since"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The desired state: every resource of a hardened node, parents before what is in them.
+//! The desired state: every resource of a hardened node, parents first.
 
 use std::path::PathBuf;
 
@@ -6,17 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use super::{Content, Directory, DirectoryRule, File, Resource, Sysctl};
 use crate::Role;
-use crate::document::{self, Document, NodeSite};
+use crate::document::{Document, Rendered, RenderedDirectory};
 use crate::error::Result;
 use crate::mode::{FileMode, Owner};
 use crate::node::{Metadata, RootedPath};
 use crate::profile::Profile;
 use crate::version::KubernetesMinor;
 
-/// What a plan is about; the head of its output.
+/// The node and the profile of a plan; the head of its output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanSubject {
-    /// The root as the user named it; a later run may name it otherwise.
+    /// The root as the user named it; a later run may name it differently.
     #[serde(skip)]
     pub root: PathBuf,
     /// The node's role.
@@ -29,31 +29,38 @@ pub struct PlanSubject {
     pub profiles: Vec<String>,
 }
 
-/// Everything that a node should be.
+/// The desired state of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Desired {
-    /// What it is about.
+    /// The node and the profile.
     pub subject: PlanSubject,
     /// The resources, parents first.
     pub resources: Vec<Resource>,
 }
 
-impl Desired {
-    /// Writes out `profile` for a node of `site`, all of it owned by `owner`; with `live`, the kernel
-    /// parameters of the running system too.
-    ///
-    /// # Errors
-    /// Where the data of the project is wrong.
-    pub fn new(root: PathBuf, profile: &Profile, site: &NodeSite, owner: Owner, live: bool) -> Result<Self> {
-        let subject = PlanSubject {
+impl PlanSubject {
+    /// Returns the subject of a plan for a root whose node has `role`.
+    #[must_use]
+    pub fn new(root: PathBuf, profile: &Profile, role: Role) -> Self {
+        Self {
             root,
-            role: site.role,
+            role,
             kubernetes: profile.minor,
             benchmark: profile.benchmark.clone(),
             profiles: profile.names.clone(),
-        };
+        }
+    }
+}
+
+impl Desired {
+    /// Turns what was rendered into resources, all of them owned by `owner`; with `live`, the kernel parameters of the
+    /// running system too.
+    ///
+    /// # Errors
+    /// If a table of the program is wrong.
+    pub fn new(subject: PlanSubject, rendered: &Rendered, owner: Owner, live: bool) -> Result<Self> {
         let mut desired = Self { subject, resources: Vec::new() };
-        for (path, mode, controls) in document::directories(profile, site) {
+        for RenderedDirectory { path, mode, controls } in rendered.directories.iter().cloned() {
             desired.add_parents(&path, owner);
             let metadata = Metadata { mode, owner, attributes: None };
             desired.resources.push(Resource::Directory(Directory {
@@ -63,17 +70,17 @@ impl Desired {
                 controls,
             }));
         }
-        for Document { path, mode, controls, text, .. } in document::documents(profile, site) {
+        for Document { path, mode, controls, text, .. } in rendered.documents.iter().cloned() {
             desired.add_parents(&path, owner);
             let metadata = Metadata { mode, owner, attributes: None };
             let content = Content::Bytes(text.into_bytes());
             desired.resources.push(Resource::File(File { path, metadata, content, controls }));
         }
         if live {
-            let controls = profile.ids(&["protect-kernel-defaults"]);
-            for row in document::sysctls(profile) {
+            for row in &rendered.sysctls {
                 let (key, value) = (row.key.parse()?, row.value.to_string());
-                desired.resources.push(Resource::Sysctl(Sysctl { key, value, controls: controls.clone() }));
+                let controls = rendered.sysctl_controls.clone();
+                desired.resources.push(Resource::Sysctl(Sysctl { key, value, controls }));
             }
         }
         Ok(desired)
@@ -94,7 +101,7 @@ impl Desired {
         }
     }
 
-    /// Adds the directories above `path` that are not there yet; they are made 0755 and otherwise left alone.
+    /// Adds the directories above `path`: if one is missing it is created with 0755, else it is left as it is.
     fn add_parents(&mut self, path: &RootedPath, owner: Owner) {
         let mut missing = Vec::new();
         let mut above = path.parent();
@@ -110,7 +117,7 @@ impl Desired {
             self.resources.push(Resource::Directory(Directory {
                 path,
                 metadata,
-                rule: DirectoryRule::OnTheWay,
+                rule: DirectoryRule::Parent,
                 controls: Vec::new(),
             }));
         }

@@ -1,4 +1,4 @@
-//! A directory: one of ours with an exact mode, or one on the way to ours, which is left as it is.
+//! A directory: one of ours with an exact mode, or a parent of ours, which is left as it is.
 
 use super::resource::{Change, metadata_diff};
 use crate::error::{Error, ErrorKind, Result};
@@ -8,11 +8,11 @@ use crate::profile::ControlId;
 /// The desired state of a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Directory {
-    /// Where.
+    /// Its path.
     pub path: RootedPath,
     /// Its mode and owner.
     pub metadata: Metadata,
-    /// When they count.
+    /// What is wanted of it.
     pub rule: DirectoryRule,
     /// The controls that it serves.
     pub controls: Vec<ControlId>,
@@ -21,21 +21,21 @@ pub struct Directory {
 /// What is wanted of a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DirectoryRule {
-    /// That it is there, with its mode and owner.
+    /// It exists, with its mode and owner.
     Exact,
-    /// That it is there; mode and owner are ours to say only if we make it.
-    OnTheWay,
-    /// That it is not there. One with something in it stays.
-    Gone,
+    /// It exists; its mode and owner are set only if it is created.
+    Parent,
+    /// It does not exist. One that is not empty stays.
+    Absent,
 }
 
 impl Directory {
-    /// Looks at what is there. A symlink to a directory inside the root is that directory.
+    /// Reads its state. A symlink to a directory inside the root counts as that directory.
     ///
     /// # Errors
-    /// Where something else than a directory is in the way.
+    /// If something other than a directory is in its place.
     pub fn observe(&self, root: &Root) -> Result<PathState> {
-        self.judge(root, root.look(&self.path)?)
+        self.check(root, root.look(&self.path)?)
     }
 
     /// The same without attributes.
@@ -43,10 +43,10 @@ impl Directory {
     /// # Errors
     /// As for [`Directory::observe`].
     pub fn glance(&self, root: &Root) -> Result<PathState> {
-        self.judge(root, root.glance(&self.path)?)
+        self.check(root, root.glance(&self.path)?)
     }
 
-    fn judge(&self, root: &Root, node: PathState) -> Result<PathState> {
+    fn check(&self, root: &Root, node: PathState) -> Result<PathState> {
         let in_the_way = |node: &PathState| {
             !matches!(node, PathState::Absent | PathState::Directory { .. } | PathState::Symlink { .. })
         };
@@ -59,25 +59,27 @@ impl Directory {
         if let PathState::Symlink { .. } = node { root.look_directory(&self.path) } else { Ok(node) }
     }
 
-    /// Compares it with what is there.
+    /// Compares it with its state on the node.
     #[must_use]
     pub fn diff(&self, current: &PathState) -> (Change, String) {
         match (current, self.rule) {
-            (PathState::Directory { .. }, DirectoryRule::Gone) => (Change::Remove, "-directory\n".to_owned()),
+            (PathState::Directory { .. }, DirectoryRule::Absent) => {
+                (Change::Remove, "-directory\n".to_owned())
+            }
             (PathState::Directory { mode, owner, attributes }, DirectoryRule::Exact)
                 if !self.metadata.fits(*mode, *owner, attributes) =>
             {
                 (Change::Metadata, metadata_diff(*mode, *owner, attributes, &self.metadata))
             }
-            (PathState::Directory { .. }, _) | (_, DirectoryRule::Gone) => (Change::None, String::new()),
+            (PathState::Directory { .. }, _) | (_, DirectoryRule::Absent) => (Change::None, String::new()),
             _ => (Change::Create, format!("+mode {} owner {}\n", self.metadata.mode, self.metadata.owner)),
         }
     }
 
-    /// Makes it, gives it its mode and owner, or removes it if it is empty; returns what to say of one that is not.
+    /// Creates it, sets its mode and owner, or removes it if it is empty; returns a warning if it is not.
     ///
     /// # Errors
-    /// Where that fails.
+    /// If that fails.
     pub fn apply(&self, root: &Root, change: Change) -> Result<Option<String>> {
         match change {
             Change::Create => root.make_directory(&self.path, &self.metadata)?,
@@ -92,24 +94,24 @@ impl Directory {
         Ok(None)
     }
 
-    /// Returns it as it was.
+    /// Returns it with `state` as its desired state.
     #[must_use]
-    pub fn as_it_was(&self, before: &PathState) -> Self {
-        match before {
+    pub fn restored_to(&self, state: &PathState) -> Self {
+        match state {
             PathState::Directory { mode, owner, attributes } => {
                 let metadata = Metadata { mode: *mode, owner: *owner, attributes: Some(attributes.clone()) };
                 Self { metadata, rule: DirectoryRule::Exact, ..self.clone() }
             }
-            _ => Self { rule: DirectoryRule::Gone, ..self.clone() },
+            _ => Self { rule: DirectoryRule::Absent, ..self.clone() },
         }
     }
 
-    /// Returns what it should be.
+    /// Returns its desired state.
     #[must_use]
     pub fn wanted(&self) -> PathState {
         let Metadata { mode, owner, attributes } = self.metadata.clone();
         match self.rule {
-            DirectoryRule::Gone => PathState::Absent,
+            DirectoryRule::Absent => PathState::Absent,
             _ => PathState::Directory { mode, owner, attributes: attributes.unwrap_or_default() },
         }
     }

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use similar::TextDiff;
 
 use super::resource::{Change, metadata_diff};
+use crate::document::means_the_same;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;
 use crate::node::{Metadata, PathState, Root, RootedPath};
@@ -13,11 +14,11 @@ use crate::profile::ControlId;
 /// The desired state of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
-    /// Where.
+    /// Its path.
     pub path: RootedPath,
     /// Its mode and owner.
     pub metadata: Metadata,
-    /// What is there.
+    /// Its content.
     pub content: Content,
     /// The controls that it serves.
     pub controls: Vec<ControlId>,
@@ -35,12 +36,12 @@ pub enum Content {
 }
 
 impl File {
-    /// Looks at what is there.
+    /// Reads its state.
     ///
     /// # Errors
-    /// Where it cannot be read, or where a directory or device is in the way.
+    /// If it cannot be read, or if a directory or device is in its place.
     pub fn observe(&self, root: &Root) -> Result<PathState> {
-        self.judge(root, root.look(&self.path)?)
+        self.check(root, root.look(&self.path)?)
     }
 
     /// The same without attributes.
@@ -48,16 +49,27 @@ impl File {
     /// # Errors
     /// As for [`File::observe`].
     pub fn glance(&self, root: &Root) -> Result<PathState> {
-        self.judge(root, root.glance(&self.path)?)
+        self.check(root, root.glance(&self.path)?)
     }
 
-    fn judge(&self, root: &Root, node: PathState) -> Result<PathState> {
+    fn check(&self, root: &Root, node: PathState) -> Result<PathState> {
         match node {
             PathState::Directory { .. } | PathState::Other => {
                 let message = format!("{} is not a file", root.display(&self.path));
                 Err(Error::new(ErrorKind::CannotWrite, message).hint("move it away: a file has to be there"))
             }
             node => Ok(node),
+        }
+    }
+
+    /// Wants the text that is there already where ours means the same: a file is not written again for its comments.
+    ///
+    /// From here on everything compares bytes, and what is recorded of a run is what stands on the disk.
+    pub(super) fn settle_for(&mut self, current: &PathState) {
+        if let (PathState::File { bytes, .. }, Content::Bytes(wanted)) = (current, &mut self.content)
+            && means_the_same(&self.path, bytes, wanted)
+        {
+            wanted.clone_from(bytes);
         }
     }
 
@@ -113,22 +125,23 @@ impl File {
         }
     }
 
-    /// Returns it as it was.
+    /// Returns it with `state` as its desired state.
     #[must_use]
-    pub fn as_it_was(&self, before: &PathState) -> Self {
-        let mut was = self.clone();
-        was.content = match before {
+    pub fn restored_to(&self, state: &PathState) -> Self {
+        let mut restored = self.clone();
+        restored.content = match state {
             PathState::File { mode, owner, attributes, bytes } => {
-                was.metadata = Metadata { mode: *mode, owner: *owner, attributes: Some(attributes.clone()) };
+                restored.metadata =
+                    Metadata { mode: *mode, owner: *owner, attributes: Some(attributes.clone()) };
                 Content::Bytes(bytes.clone())
             }
             PathState::Symlink { target, owner } => Content::Symlink(target.clone(), *owner),
             _ => Content::Absent,
         };
-        was
+        restored
     }
 
-    /// Returns what it should be.
+    /// Returns its desired state.
     #[must_use]
     pub fn wanted(&self) -> PathState {
         let Metadata { mode, owner, attributes } = self.metadata.clone();
@@ -191,7 +204,31 @@ mod tests {
     }
 
     #[test]
-    fn what_it_was_is_something_to_be_wanted() {
+    fn comments_alone_are_no_difference_and_modes_are() {
+        let mut want = file(Some("# new\na: 1\n"));
+        want.path = RootedPath::fixed("/etc/x.yaml");
+        let settled = |there: &PathState| {
+            let mut want = want.clone();
+            want.settle_for(there);
+            want
+        };
+        let older = node("0600", "# old\na: 1\n");
+        assert_eq!(settled(&older).diff(&older), (Change::None, String::new()));
+        // What such a run records is what is there.
+        let lax = node("0644", "# old\na: 1\n");
+        assert_eq!(settled(&lax).diff(&lax).0, Change::Metadata);
+        assert_eq!(settled(&lax).wanted(), older);
+        let other = node("0600", "# old\na: 2\n");
+        assert_eq!(settled(&other), want);
+        // A plan wants it by its meaning; whoever undoes a run wants it by its bytes.
+        assert_eq!(want.diff(&older).0, Change::Update);
+        for there in [PathState::Absent, PathState::Symlink { target: "/z".into(), owner: Owner::ROOT }] {
+            assert_eq!(settled(&there), want);
+        }
+    }
+
+    #[test]
+    fn an_earlier_state_can_be_desired() {
         let label: Attributes = [("security.selinux".to_owned(), b"etc_t".to_vec())].into();
         let labelled = PathState::File {
             mode: "0640".parse().unwrap(),
@@ -205,10 +242,10 @@ mod tests {
             node("0644", "c"),
             PathState::Symlink { target: "../z".into(), owner: Owner { uid: 7, gid: 8 } },
         ] {
-            let was = file(Some("ours")).as_it_was(&before);
-            assert_eq!(was.wanted(), before);
-            assert_eq!(was.diff(&before), (Change::None, String::new()));
-            assert_ne!(was.diff(&node("0600", "ours")).0, Change::None);
+            let restored = file(Some("ours")).restored_to(&before);
+            assert_eq!(restored.wanted(), before);
+            assert_eq!(restored.diff(&before), (Change::None, String::new()));
+            assert_ne!(restored.diff(&node("0600", "ours")).0, Change::None);
         }
     }
 }

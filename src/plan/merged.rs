@@ -1,4 +1,4 @@
-//! Desired and observed state, merged: the one value that plan, apply and every output read.
+//! Desired and observed state, merged into the value that `plan`, `apply` and every output read.
 
 use std::collections::BTreeSet;
 
@@ -6,22 +6,22 @@ use serde::{Deserialize, Serialize};
 
 use super::resource::{Action, Change, CurrentState, Resource};
 use super::{Content, Desired, PlanSubject};
-use crate::document::is_ours;
+use crate::document::{ChangeRow, Release, changes, is_ours, written_by};
 use crate::error::{Error, ErrorKind, Result};
 use crate::node::{PathState, Root, RootedPath};
 
-/// What the node is now, resource by resource in the order of the desired state.
+/// The observed state: that of each resource, in the order of the desired state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observed(Vec<CurrentState>);
 
 impl Observed {
-    /// Looks at every resource of `desired`.
+    /// Reads the state of every resource of `desired`.
     ///
     /// # Errors
-    /// Where one cannot be looked at, or something else is in its place.
+    /// If one cannot be read, or something else is in its place.
     pub fn of(desired: &Desired, root: &Root) -> Result<Self> {
-        let looked = desired.resources.iter().map(|resource| resource.observe_as_needed(root));
-        looked.collect::<Result<_>>().map(Self)
+        let states = desired.resources.iter().map(|resource| resource.observe_as_needed(root));
+        states.collect::<Result<_>>().map(Self)
     }
 }
 
@@ -38,40 +38,47 @@ pub enum OnForeign {
     Fail,
 }
 
-/// How to judge what is found.
+/// What decides about files that k3s-harden did not write.
 #[derive(Debug, Clone, Default)]
 pub struct PlanPolicy {
-    /// What to do with files of others.
+    /// What happens to them.
     pub on_foreign: OnForeign,
-    /// Paths that earlier runs wrote, so that they are ours whatever stands in them.
+    /// Paths that earlier runs wrote: these files are ours, whatever they hold.
     pub recorded: BTreeSet<RootedPath>,
 }
 
-/// Every resource with what has to happen to it.
+/// What changes on a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// What it is about.
+    /// The node and the profile.
     pub subject: PlanSubject,
-    /// One action a resource, parents first.
+    /// One action for each resource, parents first.
     pub actions: Vec<Action>,
     /// What the user should know.
     pub warnings: Vec<String>,
 }
 
 impl Plan {
-    /// Merges what should be with what is.
+    /// Merges the desired with the observed state.
     ///
     /// # Errors
-    /// [`ErrorKind::Failed`] for a file of somebody else's with [`OnForeign::Fail`].
+    /// [`ErrorKind::Failed`] for a file that k3s-harden did not write, with [`OnForeign::Fail`].
     pub fn between(desired: Desired, observed: Observed, policy: &PlanPolicy) -> Result<Self> {
         let mut plan = Self { subject: desired.subject, actions: Vec::new(), warnings: Vec::new() };
-        for (resource, before) in desired.resources.into_iter().zip(observed.0) {
+        for (mut resource, before) in desired.resources.into_iter().zip(observed.0) {
+            // One of ours without its header gets it back: `--only` looks for what files with a header hold.
+            let is_overwritten = is_overwritten(&resource, &before, policy);
+            if let (Resource::File(file), CurrentState::Node(node), false) =
+                (&mut resource, &before, is_overwritten)
+            {
+                file.settle_for(node);
+            }
             let (mut change, mut diff) = resource.diff(&before);
             if let (Resource::File(file), true) = (&resource, is_foreign(&resource, &before, policy)) {
                 let path = &file.path;
                 match (change, policy.on_foreign) {
                     (Change::None, _) => {}
-                    // Not ours and not wanted: nothing to do with us.
+                    // Not ours and not wanted: it stays.
                     (Change::Remove, _) => (change, diff) = (Change::None, String::new()),
                     (_, OnForeign::Replace) => plan.warnings.push(format!(
                         "{path} was not written by k3s-harden: it is replaced, and backed up under /var/lib/k3s-harden; --on-foreign keep leaves it"
@@ -86,18 +93,18 @@ impl Plan {
                     }
                 }
             }
-            if change == Change::Update && is_overwritten(&resource, &before, policy) {
+            if change == Change::Update && is_overwritten {
                 let path = resource.path();
                 plan.warnings.push(format!(
                     "{path} was overwritten by somebody since k3s-harden wrote it: it is replaced, and comes back with a rollback"
                 ));
             }
-            if let (Resource::Sysctl(sysctl), CurrentState::Value(Err(reason))) = (&resource, &before) {
-                plan.warnings.push(sysctl.complaint(reason));
+            if let (Resource::Sysctl(sysctl), CurrentState::Unreadable(reason)) = (&resource, &before) {
+                plan.warnings.push(sysctl.warning(reason));
             }
             plan.actions.push(Action { resource, before, change, diff });
         }
-        // Files to remove that are not there are nobody's business.
+        // Files to remove that do not exist are not part of the plan.
         plan.actions.retain(|action| {
             !matches!(&action.resource, Resource::File(file) if file.content == Content::Absent && action.change == Change::None)
         });
@@ -109,10 +116,36 @@ impl Plan {
         self.actions.iter().filter(|action| action.change != Change::None)
     }
 
-    /// Tells whether there is anything to do.
+    /// Returns the rows of the table of changes that an action carries out on a node that an earlier version hardened.
+    #[must_use]
+    pub fn changed_since(&self, action: &Action) -> Vec<&'static ChangeRow> {
+        self.changed_by(changes(), action)
+    }
+
+    /// A file that is not there yet is judged by the newest of the others.
+    fn changed_by<'a>(&self, rows: &'a [ChangeRow], action: &Action) -> Vec<&'a ChangeRow> {
+        if rows.is_empty() || action.change == Change::None {
+            return Vec::new();
+        }
+        let newest = || self.actions.iter().filter_map(writer).max();
+        let Some(version) = writer(action).or_else(newest) else { return Vec::new() };
+        let PlanSubject { role, kubernetes, .. } = &self.subject;
+        let path = action.resource.path();
+        rows.iter().filter(|row| row.concerns(*role, *kubernetes, &path, version)).collect()
+    }
+
+    /// Tells whether anything changes.
     #[must_use]
     pub fn is_changed(&self) -> bool {
         self.changes().next().is_some()
+    }
+}
+
+/// Returns the version that wrote what is there.
+fn writer(action: &Action) -> Option<Release> {
+    match &action.before {
+        CurrentState::Node(PathState::File { bytes, .. }) => written_by(bytes),
+        _ => None,
     }
 }
 
@@ -126,8 +159,66 @@ fn is_foreign(resource: &Resource, before: &CurrentState, policy: &PlanPolicy) -
     }
 }
 
-/// A path of ours at which something stands that does not say so.
+/// Tells whether a file of ours has no header of ours any more.
 fn is_overwritten(resource: &Resource, before: &CurrentState, policy: &PlanPolicy) -> bool {
     let is_recorded = policy.recorded.contains(&resource.path());
     is_recorded && matches!(before, CurrentState::Node(PathState::File { bytes, .. }) if !is_ours(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Role;
+    use crate::mode::Owner;
+    use crate::node::{Attributes, Metadata};
+    use crate::plan::File;
+
+    fn action(path: &str, there: Option<&str>, wanted: &str) -> Action {
+        let before = there.map_or(PathState::Absent, |text| PathState::File {
+            mode: "0600".parse().unwrap(),
+            owner: Owner::ROOT,
+            attributes: Attributes::new(),
+            bytes: text.into(),
+        });
+        let resource = Resource::File(File {
+            path: RootedPath::fixed(path),
+            metadata: Metadata::private_file(Owner::ROOT),
+            content: Content::Bytes(wanted.into()),
+            controls: Vec::new(),
+        });
+        let before = CurrentState::Node(before);
+        let (change, diff) = resource.diff(&before);
+        Action { resource, before, change, diff }
+    }
+
+    #[test]
+    fn an_action_names_the_rows_behind_it() {
+        const WRITTEN: &str = "# About.\n# Written by k3s-harden 0.1.0 from profile cis-1.12.\na: 1\n";
+        let rows: Vec<ChangeRow> = serde_yaml::from_str(
+            "[{since: 0.1.0, path: server/audit.yaml, what: one, why: w}, \
+              {since: 0.1.0, path: server/new.yaml, what: two, why: w}, \
+              {since: 0.0.9, path: server/audit.yaml, what: older, why: w}]",
+        )
+        .unwrap();
+        let about = PlanSubject {
+            root: "/".into(),
+            role: Role::Server,
+            kubernetes: "1.33".parse().unwrap(),
+            benchmark: "1.12".to_owned(),
+            profiles: Vec::new(),
+        };
+        let named = |actions: Vec<Action>, index: usize| {
+            let plan = Plan { subject: about.clone(), actions, warnings: Vec::new() };
+            let named = plan.changed_by(&rows, &plan.actions[index]);
+            named.into_iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let audit = |there| action("/k3s/server/audit.yaml", there, "a: 2\n");
+        let new = action("/k3s/server/new.yaml", None, "b: 1\n");
+        assert_eq!(named(vec![audit(Some(WRITTEN))], 0), ["changed since 0.1.0: one"]);
+        assert_eq!(named(vec![audit(Some(WRITTEN)), new.clone()], 1), ["changed since 0.1.0: two"]);
+        // A file of somebody else's, a node without any of ours, and a file that stays.
+        assert!(named(vec![audit(Some("a: 1\n"))], 0).is_empty());
+        assert!(named(vec![audit(None), new], 1).is_empty());
+        assert!(named(vec![action("/k3s/server/audit.yaml", Some(WRITTEN), WRITTEN)], 0).is_empty());
+    }
 }

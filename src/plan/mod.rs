@@ -1,8 +1,10 @@
-//! What differs? Desired and observed state, merged into one [`Plan`] that everything later reads.
+//! What differs between a node and its profile: the desired and the observed state, merged into one [`Plan`].
 //!
-//! The nouns are [`Directory`], [`File`] and [`Sysctl`]; each has the verbs `observe`, `diff`, `apply`,
-//! `as_it_was`, in that order. Undoing has no way of its own: what a resource was is something to be desired, and
-//! goes the way of everything that is.
+//! Imports `document`, `profile`, `node` and the ground (`error`, `mode`, `role`, `version`), nothing above them.
+//!
+//! The resources are [`Directory`], [`File`] and [`Sysctl`]; each has the methods `observe`, `diff`, `apply` and
+//! `restored_to`, in that order. A rollback needs no code of its own: the state before a run is a desired state, and is
+//! planned and applied as any other.
 
 mod desired;
 mod directory;
@@ -15,5 +17,5 @@ pub use desired::{Desired, PlanSubject};
 pub use directory::{Directory, DirectoryRule};
 pub use file::{Content, File};
 pub use merged::{Observed, OnForeign, Plan, PlanPolicy};
-pub use resource::{Action, Change, CurrentState, Resource};
+pub use resource::{Action, Change, CurrentState, Resource, ResourceKind};
 pub use sysctl::Sysctl;

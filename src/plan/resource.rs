@@ -1,6 +1,6 @@
-//! The nouns as one type, and what can happen to one.
+//! The resources as one type, and the actions on them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Directory, File, Sysctl};
 use crate::error::{Error, ErrorKind, Result};
@@ -19,46 +19,60 @@ pub enum Resource {
     Sysctl(Sysctl),
 }
 
-/// What a resource is now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CurrentState {
-    /// What stands at its path.
-    Node(PathState),
-    /// The value of the kernel parameter, or why it cannot be read.
-    Value(std::result::Result<String, String>),
+/// The kind of a resource, as plans, records and the JSON output name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ResourceKind {
+    /// A directory.
+    Directory,
+    /// A file.
+    File,
+    /// A kernel parameter of the running system.
+    Sysctl,
 }
 
-/// What has to happen to a resource.
+/// The state of a resource on the node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CurrentState {
+    /// What is at its path.
+    Node(PathState),
+    /// The value of the kernel parameter.
+    Value(String),
+    /// The kernel parameter cannot be read, with the reason.
+    Unreadable(String),
+}
+
+/// How a resource changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Change {
-    /// Nothing: it is as desired.
+    /// It is as desired.
     None,
-    /// It is not there yet.
+    /// It does not exist yet.
     Create,
     /// Its content differs.
     Update,
     /// Only its mode, owner or label differs.
     Metadata,
-    /// It is ours and no longer wanted, or was not there before a run that is undone.
+    /// It is ours and no longer wanted, or did not exist before a run that is undone.
     Remove,
 }
 
-/// A resource with what it is now and what has to happen.
+/// A resource with its state and its change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Action {
     /// The resource.
     pub resource: Resource,
-    /// What it was when the plan was made.
+    /// Its state when the plan was made.
     pub before: CurrentState,
-    /// What has to happen.
+    /// Its change.
     pub change: Change,
-    /// The same for a reader: a unified diff, or a line or two; empty for [`Change::None`].
+    /// The change as text: a unified diff, or a line or two; empty for [`Change::None`].
     pub diff: String,
 }
 
 impl Resource {
-    /// Returns where it is: a path of the node.
+    /// Returns its path on the node.
     #[must_use]
     pub fn path(&self) -> RootedPath {
         match self {
@@ -68,22 +82,22 @@ impl Resource {
         }
     }
 
-    /// Returns the noun, as the JSON output has it.
+    /// Returns its kind.
     #[must_use]
-    pub fn noun(&self) -> &'static str {
+    pub fn kind(&self) -> ResourceKind {
         match self {
-            Self::Directory(_) => "directory",
-            Self::File(_) => "file",
-            Self::Sysctl(_) => "sysctl",
+            Self::Directory(_) => ResourceKind::Directory,
+            Self::File(_) => ResourceKind::File,
+            Self::Sysctl(_) => ResourceKind::Sysctl,
         }
     }
 
     /// Returns the exact mode; a kernel parameter has none.
     #[must_use]
-    pub fn mode(&self) -> Option<String> {
+    pub fn mode(&self) -> Option<FileMode> {
         match self {
-            Self::Directory(directory) => Some(directory.metadata.mode.to_string()),
-            Self::File(file) => Some(file.metadata.mode.to_string()),
+            Self::Directory(directory) => Some(directory.metadata.mode),
+            Self::File(file) => Some(file.metadata.mode),
             Self::Sysctl(_) => None,
         }
     }
@@ -98,23 +112,25 @@ impl Resource {
         }
     }
 
-    /// Looks at what it is now.
+    /// Reads its state.
     ///
     /// # Errors
-    /// Where it cannot be looked at.
+    /// If it cannot be read.
     pub fn observe(&self, root: &Root) -> Result<CurrentState> {
         match self {
             Self::Directory(directory) => directory.observe(root).map(CurrentState::Node),
             Self::File(file) => file.observe(root).map(CurrentState::Node),
-            Self::Sysctl(sysctl) => Ok(CurrentState::Value(sysctl.observe())),
+            Self::Sysctl(sysctl) => {
+                Ok(sysctl.observe().map_or_else(CurrentState::Unreadable, CurrentState::Value))
+            }
         }
     }
 
-    /// Looks at what it is now as closely as is needed: at all of it only where it has to change, because then it
-    /// will have to be put back some day.
+    /// Reads its state without extended attributes, and once more with them only if it has to change: then a rollback
+    /// needs them.
     ///
     /// # Errors
-    /// Where it cannot be looked at.
+    /// If it cannot be read.
     pub fn observe_as_needed(&self, root: &Root) -> Result<CurrentState> {
         let now = match self {
             Self::Directory(directory) => directory.glance(root).map(CurrentState::Node)?,
@@ -124,59 +140,60 @@ impl Resource {
         if self.diff(&now).0 == Change::None { Ok(now) } else { self.observe(root) }
     }
 
-    /// Compares it with what it is now.
+    /// Compares it with its state on the node.
     #[must_use]
     pub fn diff(&self, current: &CurrentState) -> (Change, String) {
         match (self, current) {
             (Self::Directory(directory), CurrentState::Node(node)) => directory.diff(node),
             (Self::File(file), CurrentState::Node(node)) => file.diff(node),
             (Self::Sysctl(sysctl), CurrentState::Value(value)) => sysctl.diff(value),
-            // Observing a path gives a node, a parameter a value: see above.
+            // `observe` gives each resource a state of its kind. A parameter that cannot be read is not changed; see
+            // `Sysctl::warning`.
             _ => (Change::None, String::new()),
         }
     }
 
-    /// Returns the same resource as it was; none where that is not known.
+    /// Returns the resource with `state` as its desired state; none if that is not known.
     #[must_use]
-    pub fn as_it_was(&self, before: &CurrentState) -> Option<Self> {
-        match (self, before) {
+    pub fn restored_to(&self, state: &CurrentState) -> Option<Self> {
+        match (self, state) {
             (Self::Directory(directory), CurrentState::Node(node)) => {
-                Some(Self::Directory(directory.as_it_was(node)))
+                Some(Self::Directory(directory.restored_to(node)))
             }
-            (Self::File(file), CurrentState::Node(node)) => Some(Self::File(file.as_it_was(node))),
-            (Self::Sysctl(sysctl), CurrentState::Value(Ok(value))) => {
+            (Self::File(file), CurrentState::Node(node)) => Some(Self::File(file.restored_to(node))),
+            (Self::Sysctl(sysctl), CurrentState::Value(value)) => {
                 Some(Self::Sysctl(Sysctl { value: value.clone(), ..sysctl.clone() }))
             }
             _ => None,
         }
     }
 
-    /// Returns what it should be.
+    /// Returns its desired state.
     #[must_use]
     pub fn wanted(&self) -> CurrentState {
         match self {
             Self::Directory(directory) => CurrentState::Node(directory.wanted()),
             Self::File(file) => CurrentState::Node(file.wanted()),
-            Self::Sysctl(sysctl) => CurrentState::Value(Ok(sysctl.value.clone())),
+            Self::Sysctl(sysctl) => CurrentState::Value(sysctl.value.clone()),
         }
     }
 }
 
 impl Action {
-    /// Compares a resource with what is there.
+    /// Compares a resource with the node.
     ///
     /// # Errors
-    /// Where it cannot be looked at.
+    /// If its state cannot be read.
     pub fn between(resource: Resource, root: &Root) -> Result<Self> {
         let before = resource.observe(root)?;
         let (change, diff) = resource.diff(&before);
         Ok(Self { resource, before, change, diff })
     }
 
-    /// Makes it so. Returns a warning where something could not be done that is no reason to undo the rest.
+    /// Carries out the change. Returns a warning if something failed that is no reason to undo the rest.
     ///
     /// # Errors
-    /// Where it fails; the resource is as it was then.
+    /// If it fails; the resource is unchanged then.
     pub fn apply(&self, root: &Root) -> Result<Option<String>> {
         match &self.resource {
             _ if self.change == Change::None => Ok(None),
@@ -186,28 +203,30 @@ impl Action {
         }
     }
 
-    /// Puts back what was there before. What was not changed is not written: the disk may be full.
+    /// Restores the state before the action. What has not changed is not written: the disk may be full.
     ///
     /// # Errors
-    /// Where that fails.
+    /// If that fails.
     pub fn revert(&self, root: &Root) -> Result<()> {
-        match self.resource.as_it_was(&self.before) {
-            Some(was) if self.change != Change::None => Self::between(was, root)?.apply(root).map(drop),
+        match self.resource.restored_to(&self.before) {
+            Some(restored) if self.change != Change::None => {
+                Self::between(restored, root)?.apply(root).map(drop)
+            }
             _ => Ok(()),
         }
     }
 
-    /// Looks again whether it is so.
+    /// Checks that the node has the desired state.
     ///
     /// # Errors
-    /// Where it is not: somebody else is changing it, or the file system does not do what it says.
+    /// If it has not: another program changes it, or the file system does not store what is written.
     pub fn verify(&self, root: &Root) -> Result<()> {
         if matches!(self.resource, Resource::Sysctl(_)) || self.change == Change::None {
-            // What the kernel does not take was said when it was written.
+            // A value that the kernel refuses is a warning of `apply`.
             return Ok(());
         }
         let now = Self::between(self.resource.clone(), root)?;
-        if now.change == Change::None || self.stays() {
+        if now.change == Change::None || self.may_stay() {
             return Ok(());
         }
         let path = root.display(&self.resource.path());
@@ -218,8 +237,8 @@ impl Action {
         .hint("is somebody else writing it?"))
     }
 
-    /// A directory that should go and is not empty.
-    fn stays(&self) -> bool {
+    /// Tells whether this removes a directory: one that is not empty stays.
+    fn may_stay(&self) -> bool {
         matches!(self.resource, Resource::Directory(_)) && self.change == Change::Remove
     }
 }

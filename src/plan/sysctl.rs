@@ -7,7 +7,7 @@ use crate::profile::ControlId;
 /// The desired value of a kernel parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sysctl {
-    /// Which.
+    /// Its name.
     pub key: SysctlKey,
     /// Its value.
     pub value: String,
@@ -16,10 +16,10 @@ pub struct Sysctl {
 }
 
 impl Sysctl {
-    /// Reads the value that the kernel has.
+    /// Reads its value.
     ///
     /// # Errors
-    /// Why it cannot be read, or why it cannot be set where it has to be.
+    /// The reason why it cannot be read, or why it cannot be set if it has to be.
     pub fn observe(&self) -> std::result::Result<String, String> {
         let value = sysctl::read(&self.key)?;
         if value != self.value {
@@ -28,28 +28,24 @@ impl Sysctl {
         Ok(value)
     }
 
-    /// Compares it with what the kernel has.
+    /// Compares it with the kernel's value.
     #[must_use]
-    pub fn diff(&self, current: &std::result::Result<String, String>) -> (Change, String) {
-        match current {
-            Ok(value) if *value == self.value => (Change::None, String::new()),
-            Ok(value) => {
-                (Change::Update, format!("-{key} = {value}\n+{key} = {}\n", self.value, key = self.key))
-            }
-            // Nothing that we could do; see `complaint`.
-            Err(_) => (Change::None, String::new()),
+    pub fn diff(&self, current: &str) -> (Change, String) {
+        if current == self.value {
+            return (Change::None, String::new());
         }
+        (Change::Update, format!("-{key} = {current}\n+{key} = {}\n", self.value, key = self.key))
     }
 
-    /// Sets it. A kernel that refuses is a warning: the file is there for the next boot.
+    /// Sets it. If the kernel refuses, that is a warning: the file sets it at the next boot.
     #[must_use]
     pub fn apply(&self) -> Option<String> {
-        sysctl::write(&self.key, &self.value).err().map(|reason| self.complaint(&reason))
+        sysctl::write(&self.key, &self.value).err().map(|reason| self.warning(&reason))
     }
 
-    /// Returns what to say where it cannot be set.
+    /// Returns the warning that it cannot be set.
     #[must_use]
-    pub fn complaint(&self, reason: &str) -> String {
+    pub fn warning(&self, reason: &str) -> String {
         format!("the running kernel keeps {}: {reason}; it should be {}", self.key, self.value)
     }
 }

@@ -10,7 +10,7 @@ use crate::error::Place;
 use crate::version::KubernetesMinor;
 
 /// What a node should be, in settings.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     /// The Kubernetes minor that it is resolved for.
     pub minor: KubernetesMinor,

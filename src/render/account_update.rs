@@ -1,4 +1,4 @@
-//! The guide's account_update.yaml and account_update.sh, for namespaces that are made after the first start.
+//! The guide's account_update.yaml and account_update.sh, for namespaces that are created after the first start.
 
 use serde_json::json;
 

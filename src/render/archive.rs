@@ -1,4 +1,4 @@
-//! The files as a tar archive: the same bytes whenever and wherever it is made.
+//! The files as a reproducible tar archive.
 
 use tar::{Builder, EntryType, Header};
 
@@ -7,9 +7,9 @@ use crate::mode::FileMode;
 
 pub(super) fn render(tree: &Tree) -> RenderedFiles {
     let mut archive = Builder::new(Vec::new());
-    for folder in &tree.directories {
-        let name = format!("{}/", folder.path.trim_start_matches('/'));
-        append(&mut archive, &name, folder.mode, EntryType::Directory, b"");
+    for directory in &tree.directories {
+        let name = format!("{}/", directory.path.trim_start_matches('/'));
+        append(&mut archive, &name, directory.mode, EntryType::Directory, b"");
     }
     for file in &tree.files {
         let name = file.path.trim_start_matches('/');
@@ -19,7 +19,7 @@ pub(super) fn render(tree: &Tree) -> RenderedFiles {
     RenderedFiles::one(RenderedFile { name: "k3s-harden.tar".into(), mode: FileMode::PRIVATE_FILE, bytes })
 }
 
-/// Appends an entry of root's, made at the beginning of time. Nothing of it can fail: it is written into memory.
+/// Appends an entry with owner root and time 0. It is written into memory, which cannot fail.
 fn append(archive: &mut Builder<Vec<u8>>, name: &str, mode: FileMode, kind: EntryType, bytes: &[u8]) {
     let mut header = Header::new_ustar();
     header.set_entry_type(kind);

@@ -1,4 +1,4 @@
-//! What POSIX `cksum` prints: every system has that program, so a script can tell whether a file is the right one.
+//! The output of POSIX `cksum`: every system has that program, so a script can check a file with it.
 
 /// The generator polynomial of POSIX `cksum`, most significant bit first.
 const POLYNOMIAL: u32 = 0x04C1_1DB7;
@@ -7,7 +7,7 @@ const POLYNOMIAL: u32 = 0x04C1_1DB7;
 pub(super) fn cksum(bytes: &[u8]) -> String {
     let mut length = bytes.len();
     let mut crc = bytes.iter().fold(0, |crc, byte| step(crc, *byte));
-    // The length goes in too, least significant byte first, as far as there is something of it.
+    // The length is part of the sum, least significant byte first, without leading zero bytes.
     while length > 0 {
         crc = step(crc, length.to_le_bytes()[0]);
         length >>= 8;

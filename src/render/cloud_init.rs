@@ -1,7 +1,7 @@
 //! cloud-init user-data: the files without the binary.
 //!
-//! `bootcmd` makes the directories before `write_files` would, with modes of its own. cloud-init goes on where a module
-//! fails, so `runcmd` begins with a look at all of it, and what comes behind it (K3s) only runs on the right ones.
+//! `bootcmd` creates the directories before `write_files` does with its own modes. cloud-init continues after a module
+//! fails, so `runcmd` first checks all files, and what follows (K3s) only runs if they are right.
 
 use serde_json::json;
 
@@ -13,35 +13,43 @@ use crate::mode::FileMode;
 /// The largest user-data of the smallest clouds, in bytes (EC2: 16 KiB, before base64).
 const LIMIT: usize = 16 * 1024;
 
-pub(super) fn render(errand: &RenderInput<'_>, tree: &Tree) -> RenderedFiles {
-    let make = tree.directories.iter().map(|folder| {
-        let path = quoted(&folder.path);
-        let make = format!("[ -d {path} ] || mkdir -m {} {path}", folder.mode);
-        if folder.exact { format!("{make}; chmod {} {path}; chown 0:0 {path}", folder.mode) } else { make }
+pub(super) fn render(input: &RenderInput<'_>, tree: &Tree) -> RenderedFiles {
+    let create = tree.directories.iter().map(|directory| {
+        let path = quoted(&directory.path);
+        let create = format!("[ -d {path} ] || mkdir -m {} {path}", directory.mode);
+        if directory.exact {
+            format!("{create}; chmod {} {path}; chown 0:0 {path}", directory.mode)
+        } else {
+            create
+        }
     });
-    // Another part of the user-data may have a bootcmd that takes the place of ours.
-    let exact = tree.directories.iter().filter(|folder| folder.exact).map(|folder| {
-        format!("[ \"$(stat -c '%a %u:%g' {})\" = '{} 0:0' ]", quoted(&folder.path), folder.mode.as_stat())
+    // Another part of the user-data may replace our bootcmd with its own.
+    let exact_directories = tree.directories.iter().filter(|directory| directory.exact).map(|directory| {
+        format!(
+            "[ \"$(stat -c '%a %u:%g' {})\" = '{} 0:0' ]",
+            quoted(&directory.path),
+            directory.mode.as_stat()
+        )
     });
-    let right = tree.files.iter().map(|leaf| {
-        let (path, mode, sum) = (quoted(&leaf.path), leaf.mode.as_stat(), cksum(leaf.text.as_bytes()));
+    let correct_files = tree.files.iter().map(|file| {
+        let (path, mode, sum) = (quoted(&file.path), file.mode.as_stat(), cksum(file.text.as_bytes()));
         format!("[ \"$(stat -c '%a %u:%g' {path}) $(cksum < {path})\" = '{mode} 0:0 {sum}' ]")
     });
-    let told = tree.files.iter().filter(|leaf| leaf.sysctl);
-    let files = tree.files.iter().map(|leaf| {
-        let (mode, lines) = (leaf.mode.to_string(), lines(&leaf.text));
-        json!({"path": leaf.path, "mode": mode, "text": leaf.text, "lines": lines})
+    let sysctl_files = tree.files.iter().filter(|file| file.sysctl);
+    let files = tree.files.iter().map(|file| {
+        let (mode, lines) = (file.mode.to_string(), lines(&file.text));
+        json!({"path": file.path, "mode": mode, "text": file.text, "lines": lines})
     });
     let context = json!({
-        "make": make.collect::<Vec<_>>(),
+        "make": create.collect::<Vec<_>>(),
         "files": files.collect::<Vec<_>>(),
-        "checks": exact.chain(right).collect::<Vec<_>>(),
-        "sysctls": told.map(|leaf| format!("sysctl -q -p {}", quoted(&leaf.path))).collect::<Vec<_>>(),
-        "release": errand.release,
+        "checks": exact_directories.chain(correct_files).collect::<Vec<_>>(),
+        "sysctls": sysctl_files.map(|file| format!("sysctl -q -p {}", quoted(&file.path))).collect::<Vec<_>>(),
+        "release": input.release,
     });
     let about = "User-data for cloud-init: the files of a hardened node, without the binary.";
-    let text = document::render(errand.profile, "cloud-init.yaml.tera", about, &tree.controls, &context);
-    // cloud-init knows user-data by its first line.
+    let text = document::render(input.profile, "cloud-init.yaml.tera", about, &tree.controls, &context);
+    // cloud-init recognises user-data by its first line.
     let text = format!("#cloud-config\n{text}");
     let mut warnings = Vec::new();
     if text.len() > LIMIT {
@@ -54,7 +62,7 @@ pub(super) fn render(errand: &RenderInput<'_>, tree: &Tree) -> RenderedFiles {
     RenderedFiles { warnings, ..RenderedFiles::one(file) }
 }
 
-/// Returns the lines of a text that can stand as they are in a literal block; none of one that cannot.
+/// Returns the lines of a text if a YAML literal block can hold them unchanged.
 fn lines(text: &str) -> Option<Vec<&str>> {
     let body = text.strip_suffix('\n')?;
     let plain = |line: &str| line.bytes().all(|byte| matches!(byte, b' '..=b'~')) && !line.ends_with(' ');

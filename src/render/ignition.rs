@@ -1,7 +1,7 @@
-//! An Ignition configuration (spec 3.4.0), for Flatcar and Fedora CoreOS: it is carried out before there is a shell.
+//! An Ignition configuration (spec 3.4.0), for Flatcar and Fedora CoreOS: it runs before there is a shell.
 //!
-//! Modes are decimal there. A directory on the way has neither mode nor owner, so that one that is there already keeps
-//! its own; a new one is root's, 0755. The kernel reads its file at that same boot: systemd-sysctl runs after Ignition.
+//! Modes are decimal there. A parent directory has neither mode nor owner, so that an existing one keeps its own; a new
+//! one belongs to root, with 0755. The kernel parameters take effect at the same boot: systemd-sysctl runs after Ignition.
 
 use serde_json::{Value, json};
 
@@ -12,34 +12,34 @@ pub(super) fn render(tree: &Tree) -> RenderedFiles {
     let ignition = json!({
         "ignition": {"version": "3.4.0"},
         "storage": {
-            "directories": tree.directories.iter().map(directory).collect::<Vec<_>>(),
-            "files": tree.files.iter().map(file).collect::<Vec<_>>(),
+            "directories": tree.directories.iter().map(directory_json).collect::<Vec<_>>(),
+            "files": tree.files.iter().map(file_json).collect::<Vec<_>>(),
         },
     });
     let text = serde_json::to_string_pretty(&ignition).expect("keys are text") + "\n";
     RenderedFiles::one(RenderedFile::new("k3s-harden.ign", FileMode::PRIVATE_FILE, text))
 }
 
-fn directory(folder: &TreeDirectory) -> Value {
-    if folder.exact {
-        json!({"path": folder.path, "mode": folder.mode.bits(), "user": {"id": 0}, "group": {"id": 0}})
+fn directory_json(directory: &TreeDirectory) -> Value {
+    if directory.exact {
+        json!({"path": directory.path, "mode": directory.mode.bits(), "user": {"id": 0}, "group": {"id": 0}})
     } else {
-        json!({"path": folder.path})
+        json!({"path": directory.path})
     }
 }
 
-fn file(leaf: &TreeFile) -> Value {
+fn file_json(file: &TreeFile) -> Value {
     json!({
-        "path": leaf.path,
-        "mode": leaf.mode.bits(),
+        "path": file.path,
+        "mode": file.mode.bits(),
         "overwrite": true,
         "user": {"id": 0},
         "group": {"id": 0},
-        "contents": {"source": format!("data:,{}", percent(&leaf.text))},
+        "contents": {"source": format!("data:,{}", percent(&file.text))},
     })
 }
 
-/// Writes text for a `data:` URL (RFC 2397): what is no unreserved character (RFC 3986) as its number.
+/// Encodes text for a `data:` URL (RFC 2397): every byte that is no unreserved character (RFC 3986) in percent.
 fn percent(text: &str) -> String {
     let mut written = String::with_capacity(text.len() * 2);
     for byte in text.bytes() {

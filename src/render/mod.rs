@@ -1,7 +1,10 @@
-//! For other hands: the same settings as files for tools that are not on the node.
+//! Renders the files of a node for other tools: cloud-init, Ignition, Rancher, systemd and others.
 //!
-//! A carrier is a file here and a row of [`RenderFormat::render`]. Those that bring the node's files all write out the same
-//! [`Tree`]: what `apply` puts on an empty node, with its modes.
+//! Imports `apply` (for the inputs of a run), `plan`, `document`, `profile` and the ground (`error`, `mode`, `role`),
+//! nothing above them.
+//!
+//! A format is a file here and a row of [`RenderFormat::render`]. All formats with the files of a node render the same
+//! [`Tree`]: what `apply` writes on an empty node, with its modes.
 
 mod account_update;
 mod archive;
@@ -48,33 +51,33 @@ pub enum RenderFormat {
     Tar,
 }
 
-/// What is to be carried.
+/// What is rendered.
 #[derive(Debug, Clone, Copy)]
 pub struct RenderInput<'a> {
     /// The resolved profile.
     pub profile: &'a Profile,
     /// The node.
     pub site: &'a NodeSite,
-    /// The K3s release where it is known in full.
+    /// The K3s release, if it is known in full.
     pub release: Option<&'a str>,
-    /// Whether the running kernel gets its parameters at once, beside their file.
+    /// Whether the running kernel's parameters are set too, beside their file.
     pub live_sysctl: bool,
-    /// What was asked for, for a form that asks for it again on the node.
-    pub told: &'a RunInputs,
+    /// The inputs of the run, for a format that runs k3s-harden with them on the node.
+    pub inputs: &'a RunInputs,
 }
 
-/// Files for other hands.
+/// The files of a format.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RenderedFiles {
     /// Directories that the files need, parents first, with their modes; names are relative.
     pub directories: Vec<(String, FileMode)>,
     /// The files, in order.
     pub files: Vec<RenderedFile>,
-    /// What the user should know.
+    /// Warnings for the user.
     pub warnings: Vec<String>,
 }
 
-/// One file for other hands.
+/// One file of a format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenderedFile {
     /// Its name, or its path below the directory.
@@ -107,19 +110,19 @@ impl RenderFormat {
     /// Renders the files.
     ///
     /// # Errors
-    /// Where the data of the project is wrong.
-    pub fn render(self, errand: &RenderInput<'_>) -> Result<RenderedFiles> {
+    /// If a table of the program is wrong.
+    pub fn render(self, input: &RenderInput<'_>) -> Result<RenderedFiles> {
         Ok(match self {
-            Self::AccountUpdate => account_update::render(errand.profile),
-            Self::CloudInit => cloud_init::render(errand, &Tree::of(errand)?),
-            Self::Dir => directory(Tree::of(errand)?),
-            Self::Ignition => ignition::render(&Tree::of(errand)?),
-            Self::RancherCluster => rancher_cluster::render(errand)?,
-            Self::RancherFiles => rancher_cluster::secret(errand)?,
-            Self::Shell => shell::render(errand, &Tree::of(errand)?),
-            Self::Systemd => systemd::render(errand),
-            Self::SystemdGate => systemd::gate(errand.profile, errand.site),
-            Self::Tar => archive::render(&Tree::of(errand)?),
+            Self::AccountUpdate => account_update::render(input.profile),
+            Self::CloudInit => cloud_init::render(input, &Tree::of(input)?),
+            Self::Dir => directory(Tree::of(input)?),
+            Self::Ignition => ignition::render(&Tree::of(input)?),
+            Self::RancherCluster => rancher_cluster::render(input)?,
+            Self::RancherFiles => rancher_cluster::secret(input)?,
+            Self::Shell => shell::render(input, &Tree::of(input)?),
+            Self::Systemd => systemd::render(input),
+            Self::SystemdGate => systemd::gate(input.profile, input.site),
+            Self::Tar => archive::render(&Tree::of(input)?),
         })
     }
 
@@ -130,11 +133,15 @@ impl RenderFormat {
     }
 }
 
-/// The files as they are, below a directory.
+/// Returns the files of the node, below a directory.
 fn directory(tree: Tree) -> RenderedFiles {
     let below = |path: &str| path.trim_start_matches('/').to_owned();
     RenderedFiles {
-        directories: tree.directories.iter().map(|folder| (below(&folder.path), folder.mode)).collect(),
+        directories: tree
+            .directories
+            .iter()
+            .map(|directory| (below(&directory.path), directory.mode))
+            .collect(),
         files: tree
             .files
             .into_iter()
@@ -148,7 +155,7 @@ fn directory(tree: Tree) -> RenderedFiles {
     }
 }
 
-/// Puts text into single quotes for a POSIX shell.
+/// Quotes text for a POSIX shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }

@@ -1,8 +1,8 @@
 //! A provisioning cluster for Rancher: the guide's reference templates, with the resolved settings.
 //!
-//! What an agent takes too goes to every machine (machineSelectorConfig), the rest to the servers
-//! (machineGlobalConfig), as the guide has it. The files that the arguments name are in a Secret beside the cluster, and
-//! machineSelectorFiles brings them to the machines (Rancher 2.7.2 and newer; rancher pkg/apis/rke.cattle.io/v1).
+//! The configuration that an agent takes too goes to every machine (machineSelectorConfig), the rest to the servers
+//! (machineGlobalConfig), as in the guide. The files that the arguments name are in a Secret beside the cluster, and
+//! machineSelectorFiles writes them on the machines (Rancher 2.7.2 and newer; rancher pkg/apis/rke.cattle.io/v1).
 
 use serde::Serialize;
 use serde_json::json;
@@ -26,7 +26,7 @@ struct RancherCluster<'a> {
     files: Vec<SelectorFile>,
 }
 
-/// A file that Rancher brings.
+/// A file that Rancher writes on a machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct SelectorFile {
     key: String,
@@ -35,8 +35,8 @@ struct SelectorFile {
     text: String,
 }
 
-pub(super) fn render(errand: &RenderInput<'_>) -> Result<RenderedFiles> {
-    let RenderInput { profile, site, release, .. } = *errand;
+pub(super) fn render(input: &RenderInput<'_>) -> Result<RenderedFiles> {
+    let RenderInput { profile, site, release, .. } = *input;
     let mut warnings = Vec::new();
     let mut documents = Vec::new();
     if profile.selection.wants(&["audit-policy"]) {
@@ -57,7 +57,7 @@ pub(super) fn render(errand: &RenderInput<'_>) -> Result<RenderedFiles> {
     controls.extend(agent.ids());
     controls.sort();
     controls.dedup();
-    let (server_files, files) = files(errand)?;
+    let (server_files, files) = files(input)?;
     if !server_files.is_empty() || !files.is_empty() {
         warnings.push(
             "its files are in a Secret, which `k3s-harden render --as rancher-files` writes: make that first"
@@ -71,37 +71,37 @@ pub(super) fn render(errand: &RenderInput<'_>) -> Result<RenderedFiles> {
     Ok(RenderedFiles { warnings, ..RenderedFiles::one(file) })
 }
 
-/// The Secret with the files, which has to be there before the cluster.
-pub(super) fn secret(errand: &RenderInput<'_>) -> Result<RenderedFiles> {
-    let (server_files, files) = files(errand)?;
+/// Renders the Secret with the files, which must exist before the cluster.
+pub(super) fn secret(input: &RenderInput<'_>) -> Result<RenderedFiles> {
+    let (server_files, files) = files(input)?;
     let about = "The files that a K3s cluster of Rancher's brings to its machines.";
     let context = json!({"files": ([server_files, files].concat())});
-    let text = document::render(errand.profile, "rancher-files.yaml.tera", about, &[], &context);
+    let text = document::render(input.profile, "rancher-files.yaml.tera", about, &[], &context);
     Ok(RenderedFiles::one(RenderedFile::new("rancher-files.yaml", FileMode::PRIVATE_FILE, text)))
 }
 
-/// Returns the files of servers and of every machine, but for what Rancher writes itself: the arguments and the
+/// Returns the files of servers and of every machine, without those that Rancher writes itself: the arguments and the
 /// admission configuration.
-fn files(errand: &RenderInput<'_>) -> Result<(Vec<SelectorFile>, Vec<SelectorFile>)> {
-    let server_site = NodeSite { role: Role::Server, ..errand.site.clone() };
-    let tree = Tree::of(&RenderInput { site: &server_site, ..*errand })?;
-    let rancher_has = |path: &str| {
-        document::paths(&errand.site.data_dir)
+fn files(input: &RenderInput<'_>) -> Result<(Vec<SelectorFile>, Vec<SelectorFile>)> {
+    let server_site = NodeSite { role: Role::Server, ..input.site.clone() };
+    let tree = Tree::of(&RenderInput { site: &server_site, ..*input })?;
+    let rancher_writes = |path: &str| {
+        document::paths(&input.site.data_dir)
             .iter()
             .any(|(key, its)| ["config", "psa"].contains(key) && its.as_str() == path)
     };
-    let file = |leaf: TreeFile| SelectorFile {
-        key: leaf.path.rsplit('/').next().unwrap_or_default().to_owned(),
-        path: leaf.path,
-        mode: leaf.mode.to_string(),
-        text: leaf.text,
+    let selector = |file: TreeFile| SelectorFile {
+        key: file.path.rsplit('/').next().unwrap_or_default().to_owned(),
+        path: file.path,
+        mode: file.mode.to_string(),
+        text: file.text,
     };
-    let brought = tree.files.into_iter().filter(|leaf| !rancher_has(&leaf.path)).map(file);
-    let data_dir = errand.site.data_dir.as_str();
-    Ok(brought.partition(|file: &SelectorFile| file.path.starts_with(data_dir)))
+    let selected = tree.files.into_iter().filter(|file| !rancher_writes(&file.path)).map(selector);
+    let data_dir = input.site.data_dir.as_str();
+    Ok(selected.partition(|file: &SelectorFile| file.path.starts_with(data_dir)))
 }
 
-/// Returns Rancher's own template for the Pod Security level; none where it is not wanted or has none.
+/// Returns Rancher's own template for the Pod Security level; none if it is not wanted or Rancher has none.
 fn pod_security_template(profile: &Profile, warnings: &mut Vec<String>) -> Option<&'static str> {
     let level = profile
         .value("pod_security_enforce")

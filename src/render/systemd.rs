@@ -1,5 +1,5 @@
-//! For systemd: a unit that applies before K3s is started, and a gate that asks `preflight`, so that the reason is in
-//! the journal and K3s is not started every five seconds to die again.
+//! For systemd: a unit that applies before K3s is started, and a drop-in that runs `preflight` first, so that the reason
+//! is in the journal and K3s is not restarted every five seconds.
 
 use serde_json::json;
 
@@ -8,17 +8,17 @@ use crate::document::{self, NodeSite};
 use crate::mode::FileMode;
 use crate::profile::Profile;
 
-/// The unit, and the gate.
-pub(super) fn render(errand: &RenderInput<'_>) -> RenderedFiles {
-    let RenderInput { profile, site, told, .. } = *errand;
+/// Renders the unit and the drop-in.
+pub(super) fn render(input: &RenderInput<'_>) -> RenderedFiles {
+    let RenderInput { profile, site, inputs, .. } = *input;
     let unit = site.role.service();
     let about = "Brings the node to the benchmark before K3s is started.";
-    // As they were asked for: `cis` is chosen again when K3s is another one, and a file is read again.
-    let mut environment = vec![assignment("K3S_HARDEN_PROFILE", &told.profiles.join(","))];
-    if !told.skip.is_empty() {
-        environment.push(assignment("K3S_HARDEN_SKIP", &told.skip.join(",")));
+    // As the user named them: `cis` is resolved again for another K3s version, and a file is read again.
+    let mut environment = vec![assignment("K3S_HARDEN_PROFILE", &inputs.profiles.join(","))];
+    if !inputs.skip.is_empty() {
+        environment.push(assignment("K3S_HARDEN_SKIP", &inputs.skip.join(",")));
     }
-    environment.extend(told.data_dir.as_ref().map(|path| assignment("K3S_HARDEN_DATA_DIR", path)));
+    environment.extend(inputs.data_dir.as_ref().map(|path| assignment("K3S_HARDEN_DATA_DIR", path)));
     let context = json!({
         "unit": unit,
         "role": site.role,
@@ -26,25 +26,25 @@ pub(super) fn render(errand: &RenderInput<'_>) -> RenderedFiles {
         "data_dir": word(site.data_dir.as_str()),
     });
     let text = document::render(profile, "k3s-harden.service.tera", about, &[], &context);
-    let mut carried = gate(profile, site);
-    let folder = format!("{unit}.service.d");
-    for file in &mut carried.files {
-        file.name = format!("{folder}/{}", file.name).into();
+    let mut rendered = gate(profile, site);
+    let directory = format!("{unit}.service.d");
+    for file in &mut rendered.files {
+        file.name = format!("{directory}/{}", file.name).into();
     }
-    carried.directories.push((folder, FileMode::PUBLIC_DIRECTORY));
-    carried.files.insert(0, RenderedFile::new("k3s-harden.service", FileMode::PUBLIC_FILE, text));
-    carried.warnings = warnings(errand);
-    carried
+    rendered.directories.push((directory, FileMode::PUBLIC_DIRECTORY));
+    rendered.files.insert(0, RenderedFile::new("k3s-harden.service", FileMode::PUBLIC_FILE, text));
+    rendered.warnings = warnings(input);
+    rendered
 }
 
-/// What the unit needs that is not in it.
-fn warnings(errand: &RenderInput<'_>) -> Vec<String> {
-    let RenderInput { profile, told, .. } = *errand;
-    let files = told.profiles.iter().filter(|name| name.contains('/'));
+/// Returns warnings about what the unit needs and does not hold.
+fn warnings(input: &RenderInput<'_>) -> Vec<String> {
+    let RenderInput { profile, inputs, .. } = *input;
+    let files = inputs.profiles.iter().filter(|name| name.contains('/'));
     let mut warnings: Vec<String> = files
         .map(|path| format!("the unit reads the profile {path}: it has to be there on the node"))
         .collect();
-    if !told.assignments.is_empty() || told.settings.is_some() {
+    if !inputs.assignments.is_empty() || inputs.settings.is_some() {
         warnings.push(
             "settings are not in the unit: write them into the node's /etc/k3s-harden/settings.yaml"
                 .to_owned(),
@@ -61,7 +61,7 @@ fn assignment(name: &str, value: &str) -> String {
     word(&format!("{name}={value}"))
 }
 
-/// Writes one word as systemd reads it back (systemd.syntax(7), and systemd.unit(5) for `%`).
+/// Quotes one word as systemd reads it back (systemd.syntax(7), and systemd.unit(5) for `%`).
 fn word(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/=,._+-".contains(&byte);
     if text.bytes().all(plain) {
@@ -81,7 +81,7 @@ fn word(text: &str) -> String {
     quoted + "\""
 }
 
-/// The gate alone.
+/// Renders the drop-in alone.
 pub(super) fn gate(profile: &Profile, site: &NodeSite) -> RenderedFiles {
     let about = "Keeps K3s from being started where it would not start.";
     let context = json!({"unit": site.role.service(), "role": site.role});

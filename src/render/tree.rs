@@ -1,16 +1,15 @@
-//! What every carrier brings: the one list of directories, files and kernel parameters that `apply` works from.
+//! The directories and files that `apply` writes on an empty node, for every format that holds them.
 
 use std::path::PathBuf;
 
 use super::RenderInput;
-use crate::document::ExistingConfig;
-use crate::document::PresentFiles;
+use crate::document::{ExistingConfig, PresentFiles, Rendered};
 use crate::error::Result;
 use crate::mode::{FileMode, Owner};
-use crate::plan::{Content, Desired, DirectoryRule, Resource};
+use crate::plan::{Content, Desired, DirectoryRule, PlanSubject, Resource};
 use crate::profile::ControlId;
 
-/// Directories that every system has; nobody but the system says what they are like.
+/// Directories that every system has: the system decides their modes.
 const SYSTEM: [&str; 4] = ["/etc", "/etc/sysctl.d", "/var", "/var/lib"];
 
 /// The files of a node and the directories that they are in, parents first.
@@ -27,38 +26,40 @@ pub struct Tree {
 /// A directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TreeDirectory {
-    /// Where.
+    /// Its path.
     pub path: String,
     /// Its mode.
     pub mode: FileMode,
-    /// Whether an older one gets that mode too; else it is left as it is.
+    /// Whether an existing one gets that mode too; else it is left as it is.
     pub exact: bool,
 }
 
 /// A file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TreeFile {
-    /// Where.
+    /// Its path.
     pub path: String,
     /// Its mode.
     pub mode: FileMode,
-    /// What is in it.
+    /// Its content.
     pub text: String,
-    /// Whether the kernel is to be told it.
+    /// Whether the running kernel gets its parameters too.
     pub sysctl: bool,
 }
 
 impl Tree {
-    /// Writes out what is desired on a node on which there is nothing yet.
+    /// Renders the files of an empty node.
     ///
     /// # Errors
-    /// Where the data of the project is wrong.
-    pub(super) fn of(errand: &RenderInput<'_>) -> Result<Self> {
-        // What is set on the machine that renders is not set where this is brought, and may be secret.
-        let mut site = errand.site.clone();
+    /// If a table of the program is wrong.
+    pub(super) fn of(input: &RenderInput<'_>) -> Result<Self> {
+        // The configuration of the machine that renders is not that of the node, and may be secret.
+        let mut site = input.site.clone();
         site.present = PresentFiles::default();
         site.placing.existing = ExistingConfig::default();
-        let desired = Desired::new(PathBuf::from("/"), errand.profile, &site, Owner::ROOT, false)?;
+        let subject = PlanSubject::new(PathBuf::from("/"), input.profile, site.role);
+        let rendered = Rendered::of(input.profile, &site);
+        let desired = Desired::new(subject, &rendered, Owner::ROOT, false)?;
         let mut tree = Self { directories: Vec::new(), files: Vec::new(), controls: Vec::new() };
         for resource in desired.resources {
             match resource {
@@ -74,7 +75,7 @@ impl Tree {
                     tree.controls.extend(file.controls);
                     let path = file.path.to_string();
                     tree.files.push(TreeFile {
-                        sysctl: errand.live_sysctl && path.starts_with("/etc/sysctl.d/"),
+                        sysctl: input.live_sysctl && path.starts_with("/etc/sysctl.d/"),
                         path,
                         mode: file.metadata.mode,
                         text: String::from_utf8_lossy(&bytes).into_owned(),

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use k3s_harden::Role;
-use k3s_harden::document::{DROP_IN, DropInMerge, ExistingConfig, NodeSite, PresentFiles, configuration_of};
+use k3s_harden::document::{DROP_IN, DropInMerge, ExistingConfig, NodeSite, PresentFiles, Rendered};
 use k3s_harden::k3s::{K3sLog, NodeConfig};
 use k3s_harden::kubernetes::tls;
 use k3s_harden::mode::Owner;
@@ -40,7 +40,7 @@ fn stay(root: &Root, minor: KubernetesMinor, suites: &str) -> (bool, String) {
             ..DropInMerge::default()
         },
     };
-    let placed = site.placing.place(configuration_of(&profile, &site));
+    let placed = Rendered::of(&profile, &site).drop_in;
     let arguments = placed.configuration.components.iter().flat_map(|component| &component.arguments);
     let written: Vec<&str> = arguments
         .filter(|argument| argument.name == "tls-cipher-suites")

@@ -26,6 +26,8 @@ mod placing;
 mod policies;
 mod preflight;
 mod real_root;
+mod released;
+mod rendered_once;
 mod reports;
 mod rules;
 mod scanner;

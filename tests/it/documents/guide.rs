@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use super::support::errand;
+use super::support::input;
 use k3s_harden::Role;
 use k3s_harden::document::Document;
 use k3s_harden::profile::Profile;
@@ -205,7 +205,7 @@ fn opt_ins_change_their_own_policies_only() {
 }
 
 fn carried(profile: &Profile, format: RenderFormat, release: Option<&str>, name: &str) -> Value {
-    let files = format.render(&errand(profile, &site(Role::Server), release)).unwrap().files;
+    let files = format.render(&input(profile, &site(Role::Server), release)).unwrap().files;
     one(&files.iter().find(|file| file.name == name).unwrap().text())
 }
 

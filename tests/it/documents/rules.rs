@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::support::errand;
+use super::support::input;
 use k3s_harden::Role;
-use k3s_harden::document::{Document, documents};
+use k3s_harden::document::{Document, Rendered};
 use k3s_harden::profile::titles;
 use k3s_harden::render::RenderFormat;
 use k3s_harden::version::KubernetesMinor;
@@ -206,7 +206,7 @@ fn contradictions_are_found() {
 fn a_rancher_cluster_never_asks_for_event_rate_limit() {
     let profile = profile(minor("1.33"), "cis", &[("event_rate_limit", "true")]);
     assert!(find(&rendered(&profile, Role::Server), "config").unwrap().text.contains("EventRateLimit"));
-    let carried = RenderFormat::RancherCluster.render(&errand(&profile, &site(Role::Server), None)).unwrap();
+    let carried = RenderFormat::RancherCluster.render(&input(&profile, &site(Role::Server), None)).unwrap();
     assert!(!carried.files[0].text().contains("EventRateLimit"), "{}", carried.files[0].text());
     assert!(carried.warnings.iter().any(|warning| warning.contains("EventRateLimit")));
 }
@@ -217,7 +217,7 @@ fn a_rancher_cluster_brings_its_files() {
     let profile = profile(minor("1.33"), "cis", &[]);
     let site = site(Role::Server);
     let [cluster, secret] = [RenderFormat::RancherCluster, RenderFormat::RancherFiles].map(|format| {
-        let carried = format.render(&errand(&profile, &site, None)).unwrap();
+        let carried = format.render(&input(&profile, &site, None)).unwrap();
         one(&carried.files[0].text())
     });
     let mut brought = Vec::new();
@@ -225,8 +225,11 @@ fn a_rancher_cluster_brings_its_files() {
         let servers = files.get("machineLabelSelector").is_some();
         for item in files["fileSources"][0]["secret"]["items"].as_array().unwrap() {
             let path = item["path"].as_str().unwrap();
-            let document =
-                documents(&profile, &site).into_iter().find(|it| it.path.as_str() == path).unwrap();
+            let document = Rendered::of(&profile, &site)
+                .documents
+                .into_iter()
+                .find(|it| it.path.as_str() == path)
+                .unwrap();
             assert_eq!(secret["stringData"][item["key"].as_str().unwrap()], document.text);
             assert_eq!(item["permissions"], document.mode.to_string());
             brought.push((document.key, servers));
@@ -242,7 +245,7 @@ fn a_rancher_cluster_leaves_out_what_is_skipped() {
         let mut request = request(minor("1.33"), "cis", &[]);
         request.skip = vec![skip.to_owned()];
         let files = RenderFormat::RancherCluster
-            .render(&errand(&resolve(&request), &site(Role::Server), None))
+            .render(&input(&resolve(&request), &site(Role::Server), None))
             .unwrap()
             .files;
         files[0].text().into_owned()

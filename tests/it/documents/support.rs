@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use k3s_harden::Role;
 use k3s_harden::apply::RunInputs;
 use k3s_harden::document::DropInMerge;
-use k3s_harden::document::{Document, NodeSite, PresentFiles, documents};
+use k3s_harden::document::{self, Document, NodeSite, PresentFiles};
 use k3s_harden::error::Result;
 use k3s_harden::node::RootedPath;
 use k3s_harden::profile::{Assignment, Profile, ProfileRequest, SourceText};
@@ -61,7 +61,7 @@ pub(crate) fn site(role: Role) -> NodeSite {
 }
 
 pub(crate) fn rendered(profile: &Profile, role: Role) -> Vec<Document> {
-    documents(profile, &site(role))
+    document::Rendered::of(profile, &site(role)).documents
 }
 
 pub(crate) fn find<'a>(documents: &'a [Document], key: &str) -> Option<&'a Document> {
@@ -141,13 +141,13 @@ pub(crate) fn everything() -> Vec<Rendered> {
     all
 }
 
-pub(crate) fn errand<'a>(
+pub(crate) fn input<'a>(
     profile: &'a Profile,
     site: &'a NodeSite,
     release: Option<&'a str>,
 ) -> RenderInput<'a> {
-    static TOLD: LazyLock<RunInputs> = LazyLock::new(RunInputs::default);
-    RenderInput { profile, site, release, live_sysctl: true, told: &TOLD }
+    static INPUTS: LazyLock<RunInputs> = LazyLock::new(RunInputs::default);
+    RenderInput { profile, site, release, live_sysctl: true, inputs: &INPUTS }
 }
 
 fn name_of(file: &RenderedFile) -> &'static str {
@@ -159,9 +159,12 @@ fn name_of(file: &RenderedFile) -> &'static str {
 
 fn add(all: &mut Vec<Rendered>, profile: &Profile, role: Role, from: &str) {
     let site = site(role);
-    let of_node = documents(profile, &site).into_iter().map(|document| (document.key, document.text, false));
+    let of_node = document::Rendered::of(profile, &site)
+        .documents
+        .into_iter()
+        .map(|document| (document.key, document.text, false));
     let carried = |format: RenderFormat, release| {
-        let files = format.render(&errand(profile, &site, release)).unwrap().files;
+        let files = format.render(&input(profile, &site, release)).unwrap().files;
         files.into_iter().map(|file| (name_of(&file), file.text().into_owned(), true))
     };
     let mut files: Vec<(&'static str, String, bool)> = of_node.collect();

@@ -1,7 +1,7 @@
 //! The texts themselves: always the same, free of this machine, and marked as ours.
 
 use k3s_harden::Role;
-use k3s_harden::document::{NodeSite, documents, is_ours};
+use k3s_harden::document::{NodeSite, Rendered, is_ours};
 use k3s_harden::node::RootedPath;
 
 use super::support::{DATA_DIR, EVERYTHING, everything, find, minor, profile, rendered, site};
@@ -127,7 +127,7 @@ fn what_a_user_wrote_is_not_ours() {
 fn a_users_audit_policy_is_kept_to_the_byte() {
     let policy = "apiVersion: audit.k8s.io/v1\nkind: Policy # ours\nrules: [{level: None}]";
     let site = NodeSite { audit_policy: Some(policy.to_owned()), ..site(Role::Server) };
-    let documents = documents(&profile(minor("1.33"), "cis", &[]), &site);
+    let documents = Rendered::of(&profile(minor("1.33"), "cis", &[]), &site).documents;
     let text = &find(&documents, "audit").unwrap().text;
     assert!(is_ours(text.as_bytes()) && text.ends_with(&format!("\n{policy}")), "{text}");
 }
@@ -136,7 +136,7 @@ fn a_users_audit_policy_is_kept_to_the_byte() {
 fn another_data_directory_is_in_every_path() {
     for role in [Role::Server, Role::Agent] {
         let site = NodeSite { data_dir: RootedPath::fixed("/srv/k3s"), ..site(role) };
-        for document in documents(&profile(minor("1.33"), "strict", &[]), &site) {
+        for document in Rendered::of(&profile(minor("1.33"), "strict", &[]), &site).documents {
             assert!(!document.text.contains("/var/lib"), "{}", document.text);
             let path = document.path.as_str();
             assert!(path.starts_with("/srv/k3s/server/") || path.starts_with("/etc/"), "{path}");

@@ -1,7 +1,7 @@
 //! Whatever a user types reaches every reader as it was typed.
 
 use k3s_harden::Role;
-use k3s_harden::document::{Document, NodeSite, documents};
+use k3s_harden::document::{Document, NodeSite, Rendered};
 use k3s_harden::node::RootedPath;
 use k3s_harden::profile::{Profile, SourceText};
 use k3s_harden::version::KubernetesMinor;
@@ -286,7 +286,7 @@ proptest! {
     fn data_directories(name in any_text().prop_filter("it is one part of a path", |name| is_part(name))) {
         let data_dir: RootedPath = format!("/{name}").parse().unwrap();
         let site = NodeSite { data_dir, ..site(Role::Server) };
-        let documents = documents(&profile(minor("1.33"), "cis", &[]), &site);
+        let documents = Rendered::of(&profile(minor("1.33"), "cis", &[]), &site).documents;
         for (argument, file) in
             [("audit-policy-file", "audit.yaml"), ("admission-control-config-file", "psa.yaml")]
         {

@@ -1,0 +1,93 @@
+//! The files that the user names: settings, profiles and the audit policy.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use tracing::debug;
+
+use crate::document;
+use crate::error::{Error, ErrorKind, Result};
+use crate::node::{PathState, Root, RootedPath, host};
+use crate::profile::{MAX_SOURCE_BYTES, Origin, Profile, SourceText};
+
+/// The settings file of a node.
+const SETTINGS: &str = "/etc/k3s-harden/settings.yaml";
+
+/// Opens files that the user names and keeps their texts: on the node they may be missing later.
+#[derive(Debug)]
+pub(super) struct NamedFiles {
+    recorded: BTreeMap<String, String>,
+    opened: RefCell<BTreeMap<String, String>>,
+}
+
+impl NamedFiles {
+    /// Takes the texts that earlier runs `recorded`, by absolute path; those of a `saved` plan count more.
+    pub(super) fn new(recorded: &BTreeMap<String, String>, saved: Option<&BTreeMap<String, String>>) -> Self {
+        let mut recorded = recorded.clone();
+        recorded.extend(saved.cloned().unwrap_or_default());
+        Self { recorded, opened: RefCell::default() }
+    }
+
+    /// Returns the texts of all files that were opened, by absolute path.
+    pub(super) fn into_texts(self) -> BTreeMap<String, String> {
+        self.opened.into_inner()
+    }
+
+    /// Reads a file; one that is missing has the text that an earlier run recorded.
+    pub(super) fn open(&self, path: &str) -> Result<SourceText> {
+        let absolute = host::absolute(path);
+        let bytes = match self.recorded.get(&absolute) {
+            Some(text) if !host::exists(path) => {
+                debug!("{path} is not here: taken as an earlier run read it");
+                text.clone().into_bytes()
+            }
+            _ => host::read_file(path, MAX_SOURCE_BYTES)?,
+        };
+        let source = SourceText::new(path, bytes)?;
+        self.opened.borrow_mut().insert(absolute, source.text().to_owned());
+        Ok(source)
+    }
+
+    /// Reads the settings file: the one that is `named`, else the node's own if there is one.
+    pub(super) fn settings(&self, named: Option<&str>, root: &Root) -> Result<Option<SourceText>> {
+        if let Some(path) = named {
+            return self.open(path).map(Some);
+        }
+        let path = RootedPath::fixed(SETTINGS);
+        root.read(&path)?.map(|bytes| SourceText::new(root.display(&path), bytes)).transpose()
+    }
+
+    /// Reads and checks the user's own audit policy; a relative path is relative to the file that names it.
+    pub(super) fn audit_policy(&self, profile: &Profile, root: &Root) -> Result<Option<String>> {
+        let Some(resolved) = profile.values.get("audit_policy_file") else { return Ok(None) };
+        let Some(path) = resolved.value.as_str() else { return Ok(None) };
+        let beside = |file: &str| match file.rsplit_once('/') {
+            Some((folder, _)) if !path.starts_with('/') => format!("{folder}/{path}"),
+            _ => path.to_owned(),
+        };
+        let own_settings = RootedPath::fixed(SETTINGS);
+        let source = match &resolved.origin {
+            Origin::Settings(place) if place.file == root.display(&own_settings) => {
+                let inside: RootedPath =
+                    beside(own_settings.as_str()).parse().map_err(|error: Error| error.at(place.clone()))?;
+                let bytes = match root.look(&inside)? {
+                    PathState::Absent => None,
+                    _ => root.read(&inside)?,
+                };
+                let missing = || {
+                    let message = format!("audit_policy_file: there is no {}", root.display(&inside));
+                    Error::new(ErrorKind::BadInput, message).at(place.clone())
+                };
+                SourceText::new(root.display(&inside), bytes.ok_or_else(missing)?)?
+            }
+            Origin::Settings(place) | Origin::Profile(place) => self.open(&beside(&place.file))?,
+            Origin::Assignment(_) | Origin::Default => self.open(path)?,
+        };
+        document::audit::check(&source, profile.minor)?;
+        let mut text = source.text().to_owned();
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        Ok(Some(text))
+    }
+}

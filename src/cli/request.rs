@@ -1,0 +1,226 @@
+//! The request of one run: what the arguments and the environment mean, read once.
+//!
+//! A verb never looks at the raw arguments of a run. [`RunRequest::of`] drops empty values, interprets `auto` and
+//! `none`, and reads the variables of K3s' installer. [`RunRequest::or_recorded`] adds what earlier runs recorded, and
+//! [`RunRequest::inputs`] is what this run records.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::args::{Cli, CliVerb, GlobalArguments, PlanningArguments, SET_VARIABLE};
+use super::usage_error;
+use crate::Role;
+use crate::apply::RunInputs;
+use crate::document::OnConflict;
+use crate::error::Result;
+use crate::node::host;
+use crate::plan::OnForeign;
+use crate::profile::{Assignment, Declaration, declarations};
+
+/// The profile of a run that names none.
+const DEFAULT_PROFILE: &str = "cis";
+/// The word of `--skip` that ends the skipping of earlier runs.
+const SKIP_NOTHING: &str = "none";
+/// The word of `--k3s-version` that ends the version of earlier runs.
+const DETECT_VERSION: &str = "auto";
+
+/// Which K3s version a run is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum VersionRequest {
+    /// The user named none.
+    Unnamed,
+    /// `auto`: whatever earlier runs recorded, the node decides.
+    Detect,
+    /// The user named it: it counts more than what is installed.
+    Named(String),
+    /// An earlier run recorded it: what is installed counts more, because K3s may have been upgraded since.
+    Recorded(String),
+}
+
+/// What K3s' installer is going to do, by its variables.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct InstallerVariables {
+    /// `INSTALL_K3S_VERSION`.
+    pub(super) version: Option<String>,
+    /// An agent where `K3S_URL` is set.
+    pub(super) role: Option<Role>,
+}
+
+/// What the user asks of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RunRequest {
+    /// `--root`.
+    pub(super) root: PathBuf,
+    /// `--profile`, in order; empty for none.
+    pub(super) profiles: Vec<String>,
+    /// `--k3s-version`.
+    pub(super) version: VersionRequest,
+    /// `--role`.
+    pub(super) role: Option<Role>,
+    /// `K3S_HARDEN_SET` and `--set`, in order.
+    pub(super) assignments: Vec<Assignment>,
+    /// `--settings`, as it was typed.
+    pub(super) settings: Option<String>,
+    /// `--only`.
+    pub(super) only: Vec<String>,
+    /// `--skip`; an empty list for `none`.
+    pub(super) skip: Option<Vec<String>>,
+    /// `--owner`.
+    pub(super) owner: Option<String>,
+    /// `--data-dir`.
+    pub(super) data_dir: Option<String>,
+    /// `--on-foreign`.
+    pub(super) on_foreign: Option<OnForeign>,
+    /// `--on-conflict`.
+    pub(super) on_conflict: Option<OnConflict>,
+    /// Whether the running kernel's parameters are set too.
+    pub(super) live_sysctl: bool,
+    /// The variables of K3s' installer.
+    pub(super) installer: InstallerVariables,
+    /// What a saved plan records, if the run carries one out.
+    pub(super) saved: Option<RunInputs>,
+}
+
+impl RunRequest {
+    /// Reads the arguments and the environment.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for an assignment without a value.
+    pub(super) fn of(cli: &Cli) -> Result<Self> {
+        let (planning, no_live_sysctl) = match &cli.verb {
+            CliVerb::Plan(arguments) => (arguments.planning.clone(), arguments.no_live_sysctl),
+            CliVerb::Apply(arguments) => (arguments.planning.clone(), arguments.no_live_sysctl),
+            CliVerb::Render(arguments) => (PlanningArguments::default(), arguments.no_live_sysctl),
+            _ => (PlanningArguments::default(), false),
+        };
+        let global = &cli.global;
+        let skip = Some(words(&global.skip)).filter(|words| !words.is_empty());
+        Ok(Self {
+            root: global.root.clone(),
+            profiles: words(&global.profile),
+            version: version(global),
+            role: global.role,
+            assignments: assignments(global)?,
+            settings: given(global.settings.as_ref()),
+            only: words(&global.only),
+            skip: skip.map(|words| words.into_iter().filter(|word| word != SKIP_NOTHING).collect()),
+            owner: given(global.owner.as_ref()),
+            data_dir: given(global.data_dir.as_ref()),
+            on_foreign: planning.on_foreign,
+            on_conflict: planning.on_conflict,
+            live_sysctl: !no_live_sysctl,
+            installer: InstallerVariables::read(),
+            saved: None,
+        })
+    }
+
+    /// Returns the same request for all controls: for verbs that select controls from the result.
+    pub(super) fn about_all_controls(&self) -> Self {
+        Self { only: Vec::new(), skip: Some(Vec::new()), ..self.clone() }
+    }
+
+    /// Returns the request with what earlier runs recorded for everything that the user did not name.
+    pub(super) fn or_recorded(&self, recorded: &RunInputs) -> Self {
+        let mut request = self.clone();
+        if request.profiles.is_empty() {
+            request.profiles.clone_from(&recorded.profiles);
+        }
+        if request.profiles.is_empty() {
+            request.profiles.push(DEFAULT_PROFILE.to_owned());
+        }
+        if let (VersionRequest::Unnamed, Some(text)) = (&request.version, &recorded.k3s_version) {
+            request.version = VersionRequest::Recorded(text.clone());
+        }
+        // Each setting keeps its recorded value; `--set name=` or `name=null` resets it.
+        let is_named = |name: &String| self.assignments.iter().any(|named| named.name == *name);
+        let kept = recorded.assignments.iter().filter(|(name, _)| !is_named(name));
+        let kept = kept.map(|(name, text)| Assignment {
+            name: name.clone(),
+            text: text.clone(),
+            origin: "--set of an earlier run".to_owned(),
+        });
+        request.assignments = kept.chain(self.assignments.iter().cloned()).collect();
+        request.role = request.role.or(recorded.role);
+        request.settings = request.settings.or_else(|| recorded.settings.clone());
+        request.skip = request.skip.or_else(|| Some(recorded.skip.clone()));
+        request.data_dir = request.data_dir.or_else(|| recorded.data_dir.clone());
+        request.on_foreign = request.on_foreign.or(recorded.on_foreign);
+        request.on_conflict = request.on_conflict.or(recorded.on_conflict);
+        request
+    }
+
+    /// Returns what the run records; `files` are the texts of the files that the request names, by absolute path.
+    pub(super) fn inputs(&self, files: BTreeMap<String, String>) -> RunInputs {
+        let absolute = |name: &String| if name.contains('/') { host::absolute(name) } else { name.clone() };
+        RunInputs {
+            profiles: self.profiles.iter().map(absolute).collect(),
+            k3s_version: match &self.version {
+                VersionRequest::Named(text) | VersionRequest::Recorded(text) => Some(text.clone()),
+                VersionRequest::Unnamed | VersionRequest::Detect => None,
+            },
+            role: self.role,
+            assignments: self.assignments.iter().map(recorded_assignment).collect(),
+            settings: self.settings.as_deref().map(host::absolute),
+            skip: self.skip.clone().unwrap_or_default(),
+            on_foreign: self.on_foreign,
+            on_conflict: self.on_conflict,
+            data_dir: self.data_dir.clone(),
+            files,
+        }
+    }
+}
+
+impl InstallerVariables {
+    fn read() -> Self {
+        let is_agent = std::env::var_os("K3S_URL").is_some_and(|url| !url.is_empty());
+        Self { version: std::env::var("INSTALL_K3S_VERSION").ok(), role: is_agent.then_some(Role::Agent) }
+    }
+}
+
+/// Returns a value unless it is empty: templates often set variables to nothing.
+pub(super) fn given(text: Option<&String>) -> Option<String> {
+    text.filter(|text| !text.is_empty()).cloned()
+}
+
+/// Returns the words of a list, without those that are empty.
+pub(super) fn words(typed: &[String]) -> Vec<String> {
+    typed.iter().map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect()
+}
+
+fn version(global: &GlobalArguments) -> VersionRequest {
+    match global.k3s_version.as_deref() {
+        None => VersionRequest::Unnamed,
+        Some("" | DETECT_VERSION) => VersionRequest::Detect,
+        Some(text) => VersionRequest::Named(text.to_owned()),
+    }
+}
+
+fn assignments(global: &GlobalArguments) -> Result<Vec<Assignment>> {
+    let variable = std::env::var_os(SET_VARIABLE).unwrap_or_default();
+    let variable = variable.to_str().ok_or_else(|| usage_error(format!("{SET_VARIABLE} is not UTF-8")))?;
+    let from_variable = variable
+        .split([';', '\n'])
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+        .map(|text| (text, SET_VARIABLE));
+    from_variable
+        .chain(global.set.iter().map(|text| (text.as_str(), "--set")))
+        .map(|(text, origin)| match text.split_once('=') {
+            Some((name, text)) => Ok(Assignment {
+                name: name.trim().to_owned(),
+                text: text.to_owned(),
+                origin: origin.to_owned(),
+            }),
+            None => Err(usage_error(format!("{origin} {text}: there is no value"))
+                .hint("write it as --set audit_log_maxage=90")),
+        })
+        .collect()
+}
+
+/// Returns an assignment as it is recorded: a path must mean the same to a run from another directory.
+pub(super) fn recorded_assignment(one: &Assignment) -> (String, String) {
+    let is_path = declarations().get(&one.name).is_some_and(Declaration::is_path)
+        && !one.text.is_empty()
+        && one.text != "null";
+    (one.name.clone(), if is_path { host::absolute(&one.text) } else { one.text.clone() })
+}

@@ -1,0 +1,47 @@
+//! Everything that is rendered for one profile and one node.
+//!
+//! A run makes this value once and hands it on: the plan, its warnings, the checks before K3s starts and `explain`
+//! all read the same documents.
+
+use tracing::debug;
+
+use super::files::{self, RenderedDirectory};
+use super::{Document, DropIn, MergedDropIn, NodeSite, policy};
+use crate::profile::{ControlId, Profile, SysctlRow};
+
+/// The files, directories and kernel parameters of a hardened node.
+#[derive(Debug, Clone)]
+pub struct Rendered {
+    /// The files, in the order in which they are written.
+    pub documents: Vec<Document>,
+    /// The directories with an exact mode, parents first.
+    pub directories: Vec<RenderedDirectory>,
+    /// The kernel parameters that the profile sets.
+    pub sysctls: Vec<&'static SysctlRow>,
+    /// The benchmark's numbers of the controls that the kernel parameters serve.
+    pub sysctl_controls: Vec<ControlId>,
+    /// The K3s configuration that the profile sets, before it is merged with the node's.
+    pub requested: DropIn,
+    /// The content of the drop-in: the same merged with the node's configuration.
+    pub drop_in: MergedDropIn,
+    /// Warnings about policy.yaml, for a run that changes it.
+    pub policy_warnings: Vec<String>,
+}
+
+impl Rendered {
+    /// Renders the documents of `profile` for a node of `site`.
+    #[must_use]
+    pub fn of(profile: &Profile, site: &NodeSite) -> Self {
+        let (documents, requested, drop_in) = files::render(profile, site);
+        debug!(count = documents.len(), "documents rendered");
+        Self {
+            documents,
+            directories: files::directories(profile, site),
+            sysctls: files::sysctls(profile),
+            sysctl_controls: profile.ids(&["protect-kernel-defaults"]),
+            requested,
+            drop_in,
+            policy_warnings: policy::warnings(profile),
+        }
+    }
+}

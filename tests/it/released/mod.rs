@@ -1,0 +1,431 @@
+//! Nodes that an earlier release hardened: this version reads them, changes nothing on them but what the table of
+//! changes names, and takes them back to the byte.
+//!
+//! ```text
+//! released/cases/<case>/steps      written by hand: what a release is told, a line a run
+//! released/cases/<case>/before/    … and the node before (none: empty); its modes are in `modes` where they are
+//!                                  not 0755 and 0644, and its symlinks
+//! released/cases/<case>/told/      … and files that are not on the node, and not there any more later
+//! released/<version>/<case>/after  the node after the steps, with the state directory; modes in `after.modes`
+//! released/<version>/<case>/then   the node without it after the release's own `rollback`, or, where its last run was
+//!                                  killed, after the same run once more; modes in `then.modes`
+//! released/<version>/<case>/plans  plans that the release saved
+//! ```
+//!
+//! Everything below `<version>` is written by that release, and never by hand:
+//! `K3S_HARDEN_RELEASED=<its binary> cargo test --test it released` (strace is needed). In a step, `killed N` in front
+//! kills the run when it calls renameat for the Nth time, `TOLD` is the case's directory `told`, and `PLANS` is
+//! where plans go: `before.json` is of the node before the first step, `after.json` of the node after the last. In
+//! journals and plans the owner is written OWNER, every time is the same, and TOLD is /srv/told.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
+
+mod make;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use crate::support::{Node, Output, owner, walk};
+
+const STATE: &str = "var/lib/k3s-harden";
+const TOLD: &str = "/srv/told";
+const THIS_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What a release left of a case.
+#[derive(Debug)]
+struct Case {
+    version: String,
+    name: String,
+    steps: Vec<Vec<String>>,
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/released")
+}
+
+/// Every case of every release; made anew first where a release's binary is named.
+fn cases() -> Vec<Case> {
+    static MADE: std::sync::Once = std::sync::Once::new();
+    MADE.call_once(|| {
+        if let Some(binary) = std::env::var_os("K3S_HARDEN_RELEASED") {
+            make::make(Path::new(&binary));
+        }
+    });
+    let mut cases = Vec::new();
+    for version in
+        names(&folder()).into_iter().filter(|name| name.starts_with(|first: char| first.is_ascii_digit()))
+    {
+        for name in names(&folder().join(&version)) {
+            cases.push(Case { version: version.clone(), steps: steps(&name), name });
+        }
+    }
+    assert!(cases.len() >= 15, "there are only {} cases", cases.len());
+    cases
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+    let mut names: Vec<String> = fs::read_dir(folder).unwrap().map(name).collect();
+    names.sort();
+    names
+}
+
+fn steps(case: &str) -> Vec<Vec<String>> {
+    let text = fs::read_to_string(folder().join("cases").join(case).join("steps")).unwrap();
+    text.lines().map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
+}
+
+impl Case {
+    fn folder(&self) -> PathBuf {
+        folder().join(&self.version).join(&self.name)
+    }
+
+    /// The node before the release changed it.
+    fn before(&self) -> Node {
+        before(&self.name)
+    }
+
+    /// The node as the release left it.
+    fn after(&self) -> Node {
+        let node = lay(&self.folder().join("after"), &self.folder().join("after.modes"));
+        for (path, _) in walk(node.path()).iter().filter(|(path, _)| is_journal(path)) {
+            fill_in(&node.path().join(path));
+        }
+        node
+    }
+
+    /// What the release itself made of it.
+    fn then(&self) -> Tree {
+        tree(&lay(&self.folder().join("then"), &self.folder().join("then.modes")))
+    }
+
+    fn has_history(&self) -> bool {
+        self.folder().join("after").join(STATE).exists()
+    }
+
+    fn was_killed(&self) -> bool {
+        self.steps.last().unwrap()[0] == "killed"
+    }
+
+    /// The last run, as it is told again.
+    fn last(&self) -> Vec<String> {
+        let last = self.steps.iter().rfind(|step| step[0] != "plan").unwrap();
+        let words = if self.was_killed() { &last[2..] } else { last };
+        words.iter().map(|word| word.replace("TOLD", TOLD)).collect()
+    }
+
+    fn plan(&self, name: &str) -> Option<(tempfile::TempDir, String)> {
+        let saved = self.folder().join("plans").join(name);
+        if !saved.exists() {
+            return None;
+        }
+        let text = fs::read(saved).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        fill_in(&path);
+        Some((folder, path.to_str().unwrap().to_owned()))
+    }
+}
+
+fn before(case: &str) -> Node {
+    let case = folder().join("cases").join(case);
+    lay(&case.join("before"), &case.join("modes"))
+}
+
+/// Copies a tree that git has kept, and gives it its modes, its symlinks and its empty directories.
+fn lay(files: &Path, modes: &Path) -> Node {
+    let node = if files.exists() { Node::new().copy(files) } else { Node::new() };
+    let text = fs::read_to_string(modes).unwrap_or_default();
+    let mut exact = Vec::new();
+    for line in text.lines() {
+        let (mode, path) = line.split_once(' ').unwrap();
+        match path.split_once(" -> ") {
+            Some((path, target)) => symlink(target, node.path().join(path)).unwrap(),
+            None => {
+                let path = node.path().join(path);
+                if !path.exists() {
+                    fs::create_dir_all(&path).unwrap();
+                }
+                exact.push((path, u32::from_str_radix(mode, 8).unwrap()));
+            }
+        }
+    }
+    for (path, mode) in exact.into_iter().rev() {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    node
+}
+
+/// A journal, or one that a killed run was about to put in its place.
+fn is_journal(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().contains("journal.json"))
+}
+
+fn fill_in(path: &Path) {
+    let text = fs::read_to_string(path).unwrap();
+    fs::write(path, text.replace("\"OWNER\"", &format!("\"{}\"", owner()))).unwrap();
+}
+
+/// Everything below a root but the state directory: by path the mode, and the content or target.
+type Tree = BTreeMap<PathBuf, (String, Vec<u8>)>;
+
+fn tree(node: &Node) -> Tree {
+    let content = |path: &Path| {
+        let target = fs::read_link(path).map(|target| target.into_os_string().into_encoded_bytes());
+        target.or_else(|_| fs::read(path)).unwrap_or_default()
+    };
+    let found = walk(node.path()).into_iter().filter(|(path, _)| !path.starts_with(STATE));
+    found.map(|(path, mode)| (path.clone(), (mode, content(&node.path().join(path))))).collect()
+}
+
+#[track_caller]
+fn assert_same(case: &Case, found: &Tree, wanted: &Tree) {
+    for path in wanted.keys().chain(found.keys()) {
+        let text = |tree: &Tree| {
+            let there = tree.get(path);
+            there.map(|(mode, bytes)| format!("{mode}\n{}", String::from_utf8_lossy(bytes)))
+        };
+        assert_eq!(text(found), text(wanted), "{case:?}: {}", path.display());
+    }
+    assert_eq!(found, wanted, "{case:?}");
+}
+
+/// The same whichever version and profile wrote it: who completes what another has begun writes what is left.
+fn without_header(tree: Tree) -> Tree {
+    let plain = |line: &str| match line.starts_with("# Written by k3s-harden ") {
+        true => "# Written by k3s-harden\n".to_owned(),
+        false => line.to_owned(),
+    };
+    let text = |bytes: Vec<u8>| match String::from_utf8(bytes) {
+        Ok(text) => text.split_inclusive('\n').map(plain).collect::<String>().into_bytes(),
+        Err(other) => other.into_bytes(),
+    };
+    tree.into_iter().map(|(path, (mode, bytes))| (path, (mode, text(bytes)))).collect()
+}
+
+#[track_caller]
+fn run(case: &Case, node: &Node, words: &[impl AsRef<str>], codes: &[i32]) -> Output {
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+    let output = node.run(&words);
+    assert!(
+        codes.contains(&output.code),
+        "{case:?} {words:?}: {}{}[exit {}]",
+        output.stdout,
+        output.stderr,
+        output.code
+    );
+    output
+}
+
+fn json(case: &Case, node: &Node, words: &[&str], codes: &[i32]) -> serde_json::Value {
+    let words: Vec<&str> = words.iter().copied().chain(["--format", "json"]).collect();
+    serde_json::from_str(&run(case, node, &words, codes).stdout).unwrap()
+}
+
+/// A verb with what it has to be told again: everything where there is no history, and `--only` in any case.
+fn words(case: &Case, verb: &str) -> Vec<String> {
+    let last = case.last();
+    let is_known = case.has_history() && !last.contains(&"--only".to_owned());
+    let told = if is_known { Vec::new() } else { last[1..].to_vec() };
+    let wanted = |word: &String| verb == "apply" || word != "--no-history";
+    std::iter::once(verb.to_owned()).chain(told.into_iter().filter(wanted)).collect()
+}
+
+fn finished() -> impl Iterator<Item = Case> {
+    cases().into_iter().filter(|case| !case.was_killed())
+}
+
+/// Nothing below would mean anything if the files said that this version wrote them.
+#[test]
+fn every_case_was_written_by_another_version() {
+    for case in cases() {
+        assert_ne!(case.version, THIS_VERSION);
+        let texts: Vec<String> = walk(&case.folder().join("after"))
+            .into_iter()
+            .filter_map(|(path, _)| fs::read_to_string(case.folder().join("after").join(path)).ok())
+            .collect();
+        let header = format!("\n# Written by k3s-harden {} from profile ", case.version);
+        assert!(texts.iter().any(|text| text.contains(&header)), "{case:?}");
+        assert!(!texts.iter().any(|text| text.contains(THIS_VERSION)), "{case:?}");
+    }
+}
+
+#[test]
+fn only_what_the_table_of_changes_names_is_changed() {
+    for case in finished() {
+        let node = case.after();
+        let planned = words(&case, "plan");
+        let planned: Vec<&str> = planned.iter().map(String::as_str).collect();
+        let plan = json(&case, &node, &planned, &[0]);
+        let changes = plan["actions"].as_array().unwrap().iter().filter(|action| action["action"] != "none");
+        for action in changes.clone() {
+            assert!(!action["changed_since"].as_array().is_none_or(Vec::is_empty), "{case:?}: {action}");
+        }
+        if changes.count() > 0 {
+            run(&case, &node, &words(&case, "apply"), &[0]);
+        }
+        let before = node.fingerprint();
+        run(&case, &node, &[&planned[..], &["--detailed-exitcode"]].concat(), &[0]);
+        assert_eq!(
+            run(&case, &node, &words(&case, "apply"), &[0]).stdout,
+            "Nothing to change.\n",
+            "{case:?}"
+        );
+        if case.last()[0] == "apply" {
+            // Told what the release was told.
+            assert_eq!(run(&case, &node, &case.last(), &[0]).stdout, "Nothing to change.\n", "{case:?}");
+        }
+        assert!(node.fingerprint() == before, "{case:?}: something was written");
+    }
+}
+
+#[test]
+fn history_verify_and_preflight_read_it() {
+    for case in finished() {
+        let node = case.after();
+        let before = node.fingerprint();
+        let history = json(&case, &node, &["history"], &[0]);
+        let runs = fs::read_dir(node.path().join(STATE).join("runs")).map_or(0, Iterator::count);
+        assert_eq!(history["runs"].as_array().map_or(0, Vec::len), runs, "{case:?}");
+        let verify = words(&case, "verify");
+        let verify: Vec<&str> = verify.iter().map(String::as_str).collect();
+        let report = json(&case, &node, &verify, &[0, 2, 3]);
+        assert!(report["summary"]["pass"].as_u64().unwrap() > 0, "{case:?}: {}", report["summary"]);
+        let preflight = words(&case, "preflight");
+        let preflight: Vec<&str> = preflight.iter().map(String::as_str).collect();
+        let report = json(&case, &node, &preflight, &[0, 2, 3]);
+        assert!(report.get("starts").is_some(), "{case:?}: {report}");
+        assert!(node.fingerprint() == before, "{case:?}: something was written");
+    }
+}
+
+#[test]
+fn a_rollback_gives_what_the_release_itself_would_have_given() {
+    for case in finished().filter(Case::has_history) {
+        let node = case.after();
+        run(&case, &node, &["rollback"], &[0]);
+        assert_same(&case, &tree(&node), &case.then());
+    }
+}
+
+#[test]
+fn an_uninstall_gives_the_first_state() {
+    for case in finished() {
+        let node = case.after();
+        if case.has_history() {
+            run(&case, &node, &["uninstall"], &[0]);
+            assert!(!node.path().join(STATE).exists(), "{case:?}");
+            assert_same(&case, &tree(&node), &tree(&case.before()));
+        } else {
+            let before = node.fingerprint();
+            let refused = run(&case, &node, &["uninstall"], &[1]);
+            assert!(refused.stderr.contains("90-k3s-harden.yaml"), "{case:?}: {}", refused.stderr);
+            assert!(node.fingerprint() == before, "{case:?}: something was written");
+        }
+    }
+}
+
+#[test]
+fn a_killed_run_is_put_right() {
+    let killed: Vec<Case> = cases().into_iter().filter(Case::was_killed).collect();
+    assert!(killed.len() >= 4, "there are only {} cases", killed.len());
+    for case in killed {
+        let node = case.after();
+        let says = run(&case, &node, &case.last(), &[0]).stderr;
+        assert!(says.contains("was interrupted"), "{case:?}: {says}");
+        assert_same(&case, &without_header(tree(&node)), &without_header(case.then()));
+        if case.last()[0] == "apply" {
+            let before = node.fingerprint();
+            assert_eq!(run(&case, &node, &["apply"], &[0]).stdout, "Nothing to change.\n", "{case:?}");
+            assert!(node.fingerprint() == before, "{case:?}: something was written");
+        }
+        run(&case, &node, &["uninstall"], &[0]);
+        assert!(!node.path().join(STATE).exists(), "{case:?}");
+        assert_same(&case, &tree(&node), &tree(&case.before()));
+    }
+}
+
+#[test]
+fn a_saved_plan_is_carried_out_to_the_byte_or_refused() {
+    let mut plans = 0;
+    for case in finished() {
+        // What it would write names the version that planned it.
+        if let Some((_folder, plan)) = case.plan("before.json") {
+            plans += 1;
+            for node in [case.before(), case.after()] {
+                let before = node.fingerprint();
+                let refused = run(&case, &node, &["apply", &plan], &[65]);
+                let says = format!("the plan was saved by k3s-harden {}", case.version);
+                assert!(refused.stderr.contains(&says), "{case:?}: {}", refused.stderr);
+                assert_eq!(refused.stderr.matches("error: ").count(), 1, "{case:?}: {}", refused.stderr);
+                assert!(node.fingerprint() == before, "{case:?}: something was written");
+            }
+        }
+        if let Some((_folder, plan)) = case.plan("after.json") {
+            plans += 1;
+            let node = case.after();
+            let before = node.fingerprint();
+            let is_changed = json(&case, &node, &["plan"], &[0])["changed"] == true;
+            let said = run(&case, &node, &["apply", &plan], &[if is_changed { 65 } else { 0 }]);
+            assert!(is_changed || said.stdout == "Nothing to change.\n", "{case:?}: {}", said.stdout);
+            assert!(node.fingerprint() == before, "{case:?}: something was written");
+        }
+    }
+    assert!(plans >= 6, "there are only {plans} plans");
+}
+
+fn released(name: &str) -> Case {
+    cases().into_iter().find(|case| case.name == name).unwrap()
+}
+
+const DROP_IN: &str = "etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml";
+const SYSCTL: &str = "etc/sysctl.d/90-kubelet.conf";
+const AUDIT: &str = "var/lib/rancher/k3s/server/audit.yaml";
+
+#[test]
+fn another_profile_writes_only_what_means_something_else() {
+    let case = released("server-1.33");
+    let node = case.after();
+    let said = run(&case, &node, &["apply", "--profile", "cis,strict"], &[0]).stdout;
+    assert!(said.contains(DROP_IN) && !said.contains(SYSCTL) && !said.contains(AUDIT), "{said}");
+    let first = |path: &str| node.read(path).lines().nth(1).unwrap().to_owned();
+    assert!(first(DROP_IN).contains(&format!("k3s-harden {THIS_VERSION} from profile cis-1.12 + strict,")));
+    assert!(first(SYSCTL).contains(&format!("k3s-harden {} from profile cis-1.12,", case.version)));
+    run(&case, &node, &["rollback"], &[0]);
+    assert_same(&case, &tree(&node), &tree(&case.after()));
+}
+
+#[test]
+fn a_mode_is_put_right_without_writing_the_file_and_can_be_undone() {
+    let case = released("server-1.33");
+    let node = case.after();
+    let mode = |mode| fs::set_permissions(node.path().join(AUDIT), fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o666);
+    let said = run(&case, &node, &["apply"], &[0]).stdout;
+    assert!(said.contains("\n1 changed in mode or owner.\n"), "{said}");
+    assert_same(&case, &tree(&node), &tree(&case.after()));
+    // What the run recorded is what is there, so nobody else has changed it.
+    run(&case, &node, &["rollback"], &[0]);
+    mode(0o600);
+    assert_same(&case, &tree(&node), &tree(&case.after()));
+}
+
+#[test]
+fn whoever_undoes_a_run_compares_bytes() {
+    let case = released("server-1.33");
+    let node = case.after();
+    let edited = node.read(AUDIT) + "# Mine.\n";
+    let node = node.file(AUDIT, &edited);
+    assert_eq!(run(&case, &node, &["apply"], &[0]).stdout, "Nothing to change.\n");
+    let says = run(&case, &node, &["rollback"], &[1]).stderr;
+    assert!(says.contains("changed by somebody else since") && says.contains("+# Mine."), "{says}");
+    assert_eq!(node.read(AUDIT), edited);
+    // A file of ours without its header gets it back.
+    let bare: String = node.read(AUDIT).split_inclusive('\n').skip(3).collect();
+    let node = node.file(AUDIT, bare);
+    let applied = run(&case, &node, &["apply"], &[0]);
+    assert!(applied.stderr.contains("was overwritten by somebody"), "{}", applied.stderr);
+    assert!(node.read(AUDIT).contains(&format!("# Written by k3s-harden {THIS_VERSION} ")));
+}
