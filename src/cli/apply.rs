@@ -46,7 +46,7 @@ pub(super) fn run(request: RunRequest, arguments: &ApplyArguments, ui: &mut Ui) 
     let printed = if ui.json() {
         ui.out_json(&PlanReport::new(&outcome.plan))
     } else {
-        let text = output::applied(&outcome.plan, ui.stdout_style());
+        let text = output::apply_text(&outcome.plan, ui.stdout_style());
         ui.out(&text)
     };
     printed.map_err(|error| error.hint("what was asked for is done; only the report of it is lost"))?;

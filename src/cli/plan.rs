@@ -33,7 +33,7 @@ pub(super) fn run(request: &RunRequest, arguments: &PlanArguments, ui: &mut Ui) 
     if ui.json() {
         ui.out_json(&PlanReport::new(&plan))?;
     } else {
-        let text = output::planned(&plan, ui.stdout_style());
+        let text = output::plan_text(&plan, ui.stdout_style());
         ui.out(&text)?;
     }
     Ok(changes_code(arguments.planning.detailed_exitcode, plan.is_changed()))

@@ -235,7 +235,7 @@ fn print_undone(ui: &mut Ui, plan: &Plan, state: RestoredState) -> Result<u8> {
     if ui.json() {
         ui.out_json(&PlanReport::new(plan))?;
     } else {
-        let text = output::undone(plan, &state.to_string(), ui.stdout_style());
+        let text = output::undo_text(plan, &state.to_string(), ui.stdout_style());
         ui.out(&text)?;
     }
     Ok(exit::OK)

@@ -57,7 +57,7 @@ pub(super) fn run(request: &RunRequest, arguments: &VerifyArguments, ui: &mut Ui
     let benchmark = benchmark.unwrap_or_else(|| context.profile.benchmark.clone());
     let mut report = verify(&facts, &benchmark)?;
     let now = host::now();
-    waivers::apply(&mut report, &context.waivers, Date::of(&now)?);
+    waivers::apply(&mut report, &context.waivers, Date::from_time(&now)?);
     selection.check(&report)?;
     if let Some(baseline) = baseline {
         let mut trend = baseline.compare(&report);
@@ -178,7 +178,7 @@ fn with_live(facts: NodeFacts<'_>, live: bool) -> Result<NodeFacts<'_>> {
     if !live {
         return Ok(facts);
     }
-    let cluster = match Kubectl::of(&facts.node) {
+    let cluster = match Kubectl::find(&facts.node) {
         Err(error) if error.kind() == ErrorKind::Usage => return Err(error),
         kubectl => kubectl.and_then(|kubectl| Cluster::read(&kubectl, facts.node.minor)),
     };

@@ -1,64 +1,65 @@
-//! Who sets what serves a control: a file of the node, K3s itself, or one of ours once it is applied.
+//! Lists what sets the values that implement a control: a file of the node, K3s itself, or a file that `apply` writes.
 
 use serde::Serialize;
 
+use super::explained_node::ExplainedNode;
 use super::table;
-use super::{Control, ExplainedNode};
 use crate::document::{self, DropIn};
 use crate::error::Place;
 use crate::k3s::components;
 use crate::node::RootedPath;
 use crate::profile::{ArgumentTable, ValueOf, declarations};
+use crate::verify::control::Control;
 use crate::verify::rule::{ControlRule, FieldRule, FileRule, FlagRule};
 use crate::version::KubernetesMinor;
 
-/// Something that serves a control, and who sets it.
+/// A value that implements a control, and what sets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetBy {
-    /// What: an argument with its component, a key of K3s, or a file.
+    /// The name: an argument with its component, a key of K3s, or a file.
     pub what: String,
-    /// Its value, where it has one that is known.
+    /// The value, if it is known.
     pub value: Option<String>,
-    /// Who sets it.
+    /// What sets it.
     pub by: SetterKind,
-    /// Where; none where K3s does by itself.
+    /// The file that sets it; none if K3s sets it by itself.
     pub place: Option<Place>,
 }
 
-/// Who sets it.
+/// What sets a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SetterKind {
-    /// It is in force on this node.
+    /// A file of this node.
     Node,
-    /// Nobody but K3s, or the component by itself.
+    /// K3s, or the component by its default.
     K3s,
-    /// `apply` would write it as the profile is.
+    /// `apply` writes it with this profile.
     Apply,
-    /// `apply` would write it once a setting asks for it.
+    /// `apply` writes it if a setting enables it.
     Setting,
 }
 
-/// Returns who sets what serves a control.
+/// Returns what sets the values that implement a control.
 pub(super) fn set_by(control: &Control, here: &ExplainedNode<'_>) -> Vec<SetBy> {
     let mut found = Vec::new();
     if !control.roles.contains(&here.facts.node.role) {
         return found;
     }
-    let asker = SettingSearch { here, ours: &here.rendered.drop_in.configuration };
+    let search = SettingSearch { here, ours: &here.rendered.drop_in.configuration };
     for flag in flags(control, here.facts.node.minor) {
-        found.extend(asker.flag(&flag));
+        found.extend(search.flag(&flag));
     }
     for key in keys(&control.name) {
-        found.extend(asker.key(key));
+        found.extend(search.key(key));
     }
-    found.extend(asker.our_files(&control.name));
-    found.extend(asker.its_files(&control.rule));
+    found.extend(search.own_files(&control.name));
+    found.extend(search.files_of_k3s(&control.rule));
     found.dedup();
     found
 }
 
-/// An argument of a component, and the field of the kubelet's configuration that is the same.
+/// An argument of a component, and the field of the kubelet's configuration with the same meaning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct SetFlag {
     component: String,
@@ -66,7 +67,7 @@ struct SetFlag {
     field: Option<String>,
 }
 
-/// Returns the arguments that decide a control or that we serve it with, each once.
+/// Returns the arguments that the rule of a control reads, and those by which k3s-harden implements it, each once.
 fn flags(control: &Control, minor: KubernetesMinor) -> Vec<SetFlag> {
     let mut flags: Vec<SetFlag> = Vec::new();
     walk(&control.rule, &mut |rule| {
@@ -74,12 +75,13 @@ fn flags(control: &Control, minor: KubernetesMinor) -> Vec<SetFlag> {
             flags.push(SetFlag { component: component.clone(), name: name.clone(), field: field.clone() });
         }
     });
-    let names = table::served_as(&control.name);
+    let names = table::names_in_tables(&control.name);
     let serves = |controls: &[String]| controls.iter().any(|one| names.contains(&one.as_str()));
     let table = ArgumentTable::get();
-    // A plugin whose setting means nothing on the minor is not in the list.
-    let there_is = |name: &String| declarations().get(name).is_none_or(|row| row.kubernetes.contains(minor));
-    let mut plugins = table.plugins.iter().filter(|row| row.setting.as_ref().is_none_or(there_is));
+    // The list leaves out a plugin whose setting has no effect on the minor.
+    let has_effect =
+        |name: &String| declarations().get(name).is_none_or(|row| row.kubernetes.contains(minor));
+    let mut plugins = table.plugins.iter().filter(|row| row.setting.as_ref().is_none_or(has_effect));
     let plugins = plugins.any(|row| serves(&row.controls));
     for row in &table.arguments {
         if serves(&row.controls) || row.value == ValueOf::Plugins && plugins {
@@ -95,14 +97,14 @@ fn flags(control: &Control, minor: KubernetesMinor) -> Vec<SetFlag> {
     once
 }
 
-/// Returns the keys of K3s that serve a control and that are not the argument of a component by another name.
+/// Returns the keys of K3s that implement a control. A key that passes an argument to a component is not among them.
 fn keys(control: &str) -> impl Iterator<Item = &'static str> {
     let settings = table::settings_of(control);
     let rows = ArgumentTable::get().keys.iter();
     rows.filter(move |row| settings.contains(&row.setting.as_str())).map(|row| row.key.as_str())
 }
 
-/// Visits a rule and all that it is made of.
+/// Visits a rule and its parts.
 fn walk(rule: &ControlRule, visit: &mut dyn FnMut(&ControlRule)) {
     visit(rule);
     match rule {
@@ -112,9 +114,10 @@ fn walk(rule: &ControlRule, visit: &mut dyn FnMut(&ControlRule)) {
     }
 }
 
+/// The search for what sets a value.
 struct SettingSearch<'a> {
     here: &'a ExplainedNode<'a>,
-    /// What our drop-in would hold.
+    /// The drop-in that `apply` writes.
     ours: &'a DropIn,
 }
 
@@ -149,12 +152,12 @@ impl SettingSearch<'_> {
         let ours = ours.flat_map(|ours| &ours.arguments).find(|ours| ours.name == *name);
         let next = match (ours, &now) {
             (Some(ours), Some(now)) if now.value.as_ref() == Some(&ours.value) => None,
-            (Some(ours), _) => Some(set(Some(ours.value.clone()), SetterKind::Apply, Some(home()))),
+            (Some(ours), _) => Some(set(Some(ours.value.clone()), SetterKind::Apply, Some(drop_in()))),
             (None, Some(_)) => None,
             (None, None) => {
                 let mut rows = ArgumentTable::get().arguments.iter();
                 let row = rows.find(|row| row.component == *component && row.name == *name);
-                row.map(|_| set(None, SetterKind::Setting, Some(home())))
+                row.map(|_| set(None, SetterKind::Setting, Some(drop_in())))
             }
         };
         now.into_iter().chain(next).collect()
@@ -162,33 +165,32 @@ impl SettingSearch<'_> {
 
     fn key(&self, key: &str) -> Vec<SetBy> {
         let set = |value: Option<String>, by, place| SetBy { what: format!("K3s {key}"), value, by, place };
-        let judged = &self.here.facts.node;
-        let now = judged
-            .value(key)
-            .map(|(value, place)| set(Some(value.to_owned()), SetterKind::Node, Some(place)));
+        let node = &self.here.facts.node;
+        let now =
+            node.value(key).map(|(value, place)| set(Some(value.to_owned()), SetterKind::Node, Some(place)));
         let ours = self.ours.keys.iter().find(|ours| ours.name == key);
         let ours = ours.map(|ours| ours.value.as_str().map_or_else(|| ours.value.to_string(), str::to_owned));
         let next = match (ours, &now) {
             (Some(ours), Some(now)) if now.value.as_ref() == Some(&ours) => None,
-            (Some(ours), _) => Some(set(Some(ours), SetterKind::Apply, Some(home()))),
+            (Some(ours), _) => Some(set(Some(ours), SetterKind::Apply, Some(drop_in()))),
             (None, Some(_)) => None,
             (None, None) => {
                 let mut rows = ArgumentTable::get().keys.iter();
-                let known = rows.any(|row| row.key == key && row.roles.contains(&judged.role));
-                known.then(|| set(None, SetterKind::Setting, Some(home())))
+                let known = rows.any(|row| row.key == key && row.roles.contains(&node.role));
+                known.then(|| set(None, SetterKind::Setting, Some(drop_in())))
             }
         };
         now.into_iter().chain(next).collect()
     }
 
-    /// Our files that serve it, beside the drop-in.
-    fn our_files(&self, control: &str) -> Vec<SetBy> {
+    /// Returns the files of k3s-harden that implement a control, beside the drop-in.
+    fn own_files(&self, control: &str) -> Vec<SetBy> {
         let keys = table::files_of(control);
         if keys.is_empty() {
             return Vec::new();
         }
         let ExplainedNode { facts, profile, site, rendered, .. } = self.here;
-        let ids = profile.ids(&table::served_as(control));
+        let ids = profile.ids(&table::names_in_tables(control));
         let serving = rendered.documents.iter().filter(|document| {
             keys.contains(&document.key) && document.controls.iter().any(|id| ids.contains(id))
         });
@@ -209,8 +211,8 @@ impl SettingSearch<'_> {
             .collect()
     }
 
-    /// The files whose modes and owners it is about: K3s makes them.
-    fn its_files(&self, rule: &ControlRule) -> Vec<SetBy> {
+    /// Returns the files whose modes and owners a rule reads, and which K3s creates.
+    fn files_of_k3s(&self, rule: &ControlRule) -> Vec<SetBy> {
         let mut found = Vec::new();
         let below = |path: &str| match path.starts_with('/') {
             true => path.to_owned(),
@@ -236,8 +238,8 @@ impl SettingSearch<'_> {
     }
 }
 
-/// Where a setting of ours goes.
-fn home() -> Place {
+/// Returns the drop-in of k3s-harden.
+fn drop_in() -> Place {
     Place { file: document::DROP_IN.to_owned(), position: None }
 }
 

@@ -1,4 +1,4 @@
-//! A setting: what it takes, what every built-in profile makes of it, and what is in force.
+//! Explains a setting: the values it accepts, its value in every built-in profile, and its value on the node.
 
 use std::sync::LazyLock;
 
@@ -8,26 +8,26 @@ use crate::error::{Error, ErrorKind};
 use crate::profile::{Declaration, Profile, ProfileDocument, ProfileRequest, built_in_names, declarations};
 use crate::version::{KubernetesMinor, MinorRange};
 
-/// A setting, explained.
+/// The explanation of a setting.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SettingExplanation {
     /// Its name.
     pub name: &'static str,
     /// What it does.
     pub description: &'static str,
-    /// What it takes, in words.
+    /// The values it accepts, in words.
     pub takes: String,
-    /// The minors on which it means anything.
+    /// The minors on which it has an effect.
     pub kubernetes: MinorRange,
-    /// Its value in force; null where nothing is written for it.
+    /// Its value on the node; null if nothing is written for it.
     pub value: Value,
-    /// Where that comes from.
+    /// The origin of the value.
     pub origin: String,
-    /// What the built-in profiles make of it; an overlay only where it says something.
+    /// Its values in the built-in profiles; an overlay is listed only if it has the setting.
     pub defaults: Vec<ProfileValue>,
 }
 
-/// What a profile makes of a setting on some minors.
+/// The value of a setting in a profile on some minors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProfileValue {
     /// The profile.
@@ -36,7 +36,7 @@ pub struct ProfileValue {
     pub from: KubernetesMinor,
     /// The last one.
     pub to: KubernetesMinor,
-    /// The value there.
+    /// The value.
     pub value: Value,
 }
 
@@ -57,11 +57,11 @@ impl SettingExplanation {
     }
 }
 
-/// A built-in profile on each minor that it fits.
+/// A built-in profile, resolved for each minor that it supports.
 struct ProfileOnMinors {
     name: &'static str,
     document: ProfileDocument,
-    on: Vec<Profile>,
+    resolved: Vec<Profile>,
 }
 
 /// Returns the built-in profiles, resolved.
@@ -69,13 +69,14 @@ fn built_in() -> &'static [ProfileOnMinors] {
     static PROFILES: LazyLock<Vec<ProfileOnMinors>> = LazyLock::new(|| {
         let named = |name| Some((name, ProfileDocument::built_in(name)?));
         let all = built_in_names().into_iter().filter_map(named);
-        all.map(|(name, document)| ProfileOnMinors { name, document, on: resolved(name) }).collect()
+        all.map(|(name, document)| ProfileOnMinors { name, document, resolved: resolve(name) }).collect()
     });
     &PROFILES
 }
 
-fn resolved(name: &str) -> Vec<Profile> {
-    let on = |minor| {
+/// Resolves a built-in profile for each minor that it supports.
+fn resolve(name: &str) -> Vec<Profile> {
+    let for_minor = |minor| {
         let request = ProfileRequest {
             profiles: vec![name.to_owned()],
             minor,
@@ -84,10 +85,10 @@ fn resolved(name: &str) -> Vec<Profile> {
             only: Vec::new(),
             skip: Vec::new(),
         };
-        // A built-in profile opens no file; what it does not fit, it does not resolve for.
+        // A built-in profile reads no file. It does not resolve for a minor that it does not support.
         request.resolve(&|path| Err(Error::new(ErrorKind::BadInput, path))).ok()
     };
-    KubernetesMinor::supported().into_iter().filter_map(on).collect()
+    KubernetesMinor::supported().into_iter().filter_map(for_minor).collect()
 }
 
 fn defaults(name: &str, declaration: &Declaration) -> Vec<ProfileValue> {
@@ -97,14 +98,18 @@ fn defaults(name: &str, declaration: &Declaration) -> Vec<ProfileValue> {
         if is_overlay && !profile.document.settings.contains_key(name) {
             continue;
         }
-        for on in profile.on.iter().filter(|on| declaration.kubernetes.contains(on.minor)) {
-            let value = on.value(name);
+        for resolved in
+            profile.resolved.iter().filter(|resolved| declaration.kubernetes.contains(resolved.minor))
+        {
+            let value = resolved.value(name);
             match defaults.last_mut() {
-                Some(last) if last.profile == profile.name && last.value == *value => last.to = on.minor,
+                Some(last) if last.profile == profile.name && last.value == *value => {
+                    last.to = resolved.minor;
+                }
                 _ => defaults.push(ProfileValue {
                     profile: profile.name,
-                    from: on.minor,
-                    to: on.minor,
+                    from: resolved.minor,
+                    to: resolved.minor,
                     value: value.clone(),
                 }),
             }
@@ -120,17 +125,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_profile_is_told_once_for_all_minors_on_which_it_says_the_same() {
-        let of = |name: &str| defaults(name, &declarations()[name]);
-        let ages = of("audit_log_maxage");
+    fn a_profile_is_listed_once_for_all_minors_with_the_same_value() {
+        let values = |name: &str| defaults(name, &declarations()[name]);
+        let ages = values("audit_log_maxage");
         assert_eq!(ages.len(), 10, "every benchmark says it, and strict does not: {ages:?}");
         assert!(ages.iter().all(|default| default.value == json!(30)));
-        let limits = of("event_rate_limit");
+        let limits = values("event_rate_limit");
         assert!(limits.iter().any(|default| default.profile == "strict" && default.value == json!(true)));
         let old = KubernetesMinor::supported()[0];
         assert!(limits.iter().all(|default| default.from > old), "there is no such setting before 1.25");
         for name in declarations().keys() {
-            assert!(!of(name).is_empty(), "{name}");
+            assert!(!values(name).is_empty(), "{name}");
         }
     }
 }

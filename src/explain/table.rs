@@ -1,46 +1,55 @@
-//! What is known of a control beside what the other tables say (data/explanations.yaml).
+//! The table of reasons and pitfalls (data/explanations.yaml).
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::Pitfall;
 use crate::embedded;
 use crate::profile::{ArgumentTable, ValueOf};
+
+/// A sentence with its source.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pitfall {
+    /// The sentence.
+    pub text: String,
+    /// The source.
+    pub source: String,
+}
 
 /// A row of the table.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ExplanationRow {
-    /// Why it matters.
+    /// The reason for the control.
     pub(super) why: String,
-    /// Where that can be read.
+    /// The source of the reason.
     pub(super) source: String,
-    /// What goes wrong with it on K3s.
+    /// The pitfalls on K3s.
     #[serde(default)]
     pub(super) pitfalls: Vec<Pitfall>,
-    /// Where a scanner is wrong about it.
+    /// The mistakes of scanners about it.
     #[serde(default)]
     pub(super) scanners: Vec<MistakeRow>,
-    /// Settings that shape it, beside those of the arguments that serve it.
+    /// The settings that affect it, beside those of the arguments that implement it.
     #[serde(default)]
     settings: Vec<String>,
-    /// Our files that serve it, by their keys.
+    /// The files of k3s-harden that implement it, by their keys.
     #[serde(default)]
     files: Vec<String>,
-    /// The control whose settings, arguments and files serve it too.
+    /// The control whose settings, arguments and files implement it too.
     like: Option<String>,
 }
 
-/// Where a scanner is wrong.
+/// A mistake of a scanner.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MistakeRow {
     pub(super) text: String,
-    /// How it is satisfied without harm, or that it is not.
+    /// How to satisfy the scanner without harm, or that it is impossible.
     pub(super) please: Option<String>,
-    /// The kubelet's argument that is misread where it is the last one.
+    /// The argument of the kubelet that the scanner misreads if it is the last one.
     pub(super) last: Option<String>,
     pub(super) source: String,
 }
@@ -52,15 +61,15 @@ pub(super) fn rows() -> &'static BTreeMap<String, ExplanationRow> {
     &ROWS
 }
 
-/// Returns the names under which other tables have what serves a control: its own, and the one that it is like.
-pub(super) fn served_as(control: &str) -> Vec<&str> {
+/// Returns the names under which other tables list what implements a control: its own, and that of its `like`.
+pub(super) fn names_in_tables(control: &str) -> Vec<&str> {
     let like = rows().get(control).and_then(|row| row.like.as_deref());
     std::iter::once(control).chain(like).collect()
 }
 
-/// Returns the settings that shape a control: those behind the arguments that serve it, then those of its row.
+/// Returns the settings that affect a control: those of the arguments that implement it, then those of its row.
 pub(super) fn settings_of(control: &str) -> Vec<&'static str> {
-    let names = served_as(control);
+    let names = names_in_tables(control);
     let serves = |controls: &[String]| controls.iter().any(|one| names.contains(&one.as_str()));
     let table = ArgumentTable::get();
     let keys = table.keys.iter().filter(|row| serves(&row.controls)).map(|row| row.setting.as_str());
@@ -81,9 +90,9 @@ pub(super) fn settings_of(control: &str) -> Vec<&'static str> {
     settings
 }
 
-/// Returns the keys of our files that serve a control.
+/// Returns the keys of the files of k3s-harden that implement a control.
 pub(super) fn files_of(control: &str) -> Vec<&'static str> {
-    let rows = served_as(control).into_iter().filter_map(|name| rows().get(name));
+    let rows = names_in_tables(control).into_iter().filter_map(|name| rows().get(name));
     rows.flat_map(|row| row.files.iter().map(String::as_str)).collect()
 }
 
@@ -109,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_rows_name_is_there() {
+    fn rows_name_only_what_exists() {
         let keys: Vec<&str> =
             document::paths(&RootedPath::fixed("/data")).iter().map(|(key, _)| *key).collect();
         let mut used = BTreeSet::new();
@@ -152,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn every_setting_shapes_a_control_but_those_of_the_tool_itself() {
+    fn every_setting_affects_a_control_except_those_of_the_tool() {
         let shaping: BTreeSet<&str> = rows().keys().flat_map(|name| settings_of(name)).collect();
         let others: Vec<&String> =
             declarations().keys().filter(|name| !shaping.contains(name.as_str())).collect();

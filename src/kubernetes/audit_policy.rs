@@ -230,7 +230,8 @@ fn read_rule(rule: &YamlNode, path: &str, minor: KubernetesMinor) -> Validated<A
     }
     check_stages(rule, &format!("{path}.omitStages"))?;
     let namespaces = object::texts(rule, "namespaces");
-    if !urls.is_empty() && !(groups.is_empty() && namespaces.is_empty()) {
+    let has_resources = !groups.is_empty() || !namespaces.is_empty();
+    if !urls.is_empty() && has_resources {
         let message = format!(
             "{path}.nonResourceURLs: Invalid value: rules cannot apply to both regular resources and non-resource URLs"
         );

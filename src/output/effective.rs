@@ -1,4 +1,4 @@
-//! K3s' configuration in force, as text and JSON.
+//! The effective configuration of K3s as text and JSON.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::json::FORMAT_VERSION;
 use crate::k3s::{EffectiveConfig, EffectiveValue};
 
-/// Returns the command line, each value with where it comes from, and each component's flags.
+/// Returns the command line, each value with its origin, and the flags of each component.
 #[must_use]
 pub fn effective_text(effective: &EffectiveConfig) -> String {
     let mut text = String::from("# command line\nk3s");
@@ -27,7 +27,7 @@ pub fn effective_text(effective: &EffectiveConfig) -> String {
     text
 }
 
-/// Returns the same for programs.
+/// Returns the configuration for programs.
 #[must_use]
 pub fn effective_json(effective: &EffectiveConfig) -> Value {
     let values: BTreeMap<&String, Value> =

@@ -1,4 +1,4 @@
-//! A control or a setting, explained: text for people, JSON for programs (docs/schema/explain.json).
+//! The explanation of a control or a setting as text and JSON (docs/schema/explain.json).
 
 use std::fmt::Write as _;
 
@@ -17,20 +17,20 @@ use crate::explain::{
 use crate::scanner::{CheckKind, ScannerCheck};
 use crate::version::KubernetesMinor;
 
-/// A longer value is not written a second time.
-const LONG: usize = 40;
+/// A value that is longer is written only once.
+const MAX_REPEATED_LENGTH: usize = 40;
 
-/// Returns what there is to know, for programs.
+/// Returns the explanation for programs.
 #[must_use]
 pub fn explain_json(explanation: &Explanation, here: &ExplainedNode<'_>) -> Value {
-    let judged = &here.facts.node;
+    let node = &here.facts.node;
     let mut json = json!({
         "format_version": FORMAT_VERSION,
         "topic": explanation.topic,
         "kind": explanation.kind,
-        "root": judged.root.path().display().to_string(),
-        "role": judged.role,
-        "kubernetes": judged.minor.to_string(),
+        "root": node.root.path().display().to_string(),
+        "role": node.role,
+        "kubernetes": node.minor.to_string(),
         "benchmark": here.benchmark,
         "controls": explanation.controls.iter().map(control_json).collect::<Vec<_>>(),
     });
@@ -123,7 +123,7 @@ fn mistake_json(mistake: &ScannerMistake) -> Value {
     json
 }
 
-/// Returns what there is to know, for people; without a width nothing is wrapped.
+/// Returns the explanation for people; without a width the text is not wrapped.
 #[must_use]
 pub fn explain_text(
     explanation: &Explanation,
@@ -132,8 +132,8 @@ pub fn explain_text(
     width: Option<usize>,
 ) -> String {
     let mut page = ExplainText { text: String::new(), style, width: width.map(|width| width.max(MIN_WIDTH)) };
-    let named = explanation.kind == TopicKind::Setting;
-    if let Some(setting) = explanation.setting.as_ref().filter(|_| named) {
+    let is_setting = explanation.kind == TopicKind::Setting;
+    if let Some(setting) = explanation.setting.as_ref().filter(|_| is_setting) {
         page.title(&format!("setting {}", setting.name));
         page.setting(setting, here.facts.node.minor);
         let names: Vec<&str> = explanation.controls.iter().map(|about| about.name.as_str()).collect();
@@ -144,15 +144,15 @@ pub fn explain_text(
         }
     }
     for (index, about) in explanation.controls.iter().enumerate() {
-        if named || index > 0 {
+        if is_setting || index > 0 {
             page.text.push('\n');
         }
-        page.control(about, here, explanation.setting.as_ref().filter(|_| named));
+        page.control(about, here, explanation.setting.as_ref().filter(|_| is_setting));
     }
     page.text
 }
 
-/// The text as it grows.
+/// Builds the text.
 struct ExplainText {
     text: String,
     style: Style,
@@ -160,12 +160,12 @@ struct ExplainText {
 }
 
 impl ExplainText {
-    /// Writes all of a control; `told` is a setting that stands above it already.
+    /// Writes the explanation of a control; `shown` is a setting that the text already explains.
     fn control(
         &mut self,
         about: &ControlExplanation,
         here: &ExplainedNode<'_>,
-        told: Option<&SettingExplanation>,
+        shown: Option<&SettingExplanation>,
     ) {
         let own = about.ids.iter().find(|id| id.benchmark == here.benchmark);
         let number = own.map(|id| format!("{} ", id.id)).unwrap_or_default();
@@ -195,7 +195,7 @@ impl ExplainText {
         let settings: Vec<&SettingExplanation> = about
             .settings
             .iter()
-            .filter(|setting| told.is_none_or(|told| told.name != setting.name))
+            .filter(|setting| shown.is_none_or(|shown| shown.name != setting.name))
             .collect();
         if !settings.is_empty() {
             self.head("Settings");
@@ -205,24 +205,21 @@ impl ExplainText {
         }
 
         self.head("In the benchmarks");
-        for alike in about.ids.chunk_by(|one, next| (&one.id, level(one)) == (&next.id, level(next))) {
-            let names: Vec<&str> = alike.iter().map(|id| id.benchmark).collect();
-            self.line(
-                2,
-                &format!("{:7} {} ({})", alike[0].id.to_string(), names.join(", "), level(&alike[0])),
-            );
+        for same in about.ids.chunk_by(|one, next| (&one.id, level(one)) == (&next.id, level(next))) {
+            let names: Vec<&str> = same.iter().map(|id| id.benchmark).collect();
+            self.line(2, &format!("{:7} {} ({})", same[0].id.to_string(), names.join(", "), level(&same[0])));
         }
 
         self.head("Scanners");
         if about.scanners.is_empty() {
             self.line(2, "no benchmark of theirs for K3s has it");
         }
-        for (says, checks) in by_answer(&about.scanners) {
-            let numbers = checks.chunk_by(|one, next| one.id == next.id).map(|alike| {
-                let names: Vec<&str> = alike.iter().map(|check| check.benchmark).collect();
-                format!("{} in {}", alike[0].id, names.join(", "))
+        for (treatment, checks) in by_treatment(&about.scanners) {
+            let numbers = checks.chunk_by(|one, next| one.id == next.id).map(|same| {
+                let names: Vec<&str> = same.iter().map(|check| check.benchmark).collect();
+                format!("{} in {}", same[0].id, names.join(", "))
             });
-            self.line(2, &format!("{says}: {}", numbers.collect::<Vec<_>>().join("; ")));
+            self.line(2, &format!("{treatment}: {}", numbers.collect::<Vec<_>>().join("; ")));
         }
         if !about.mistakes.is_empty() {
             self.head("Where scanners are wrong");
@@ -281,7 +278,7 @@ impl ExplainText {
         for (value, profiles) in &values {
             let who = if values.len() == 1 { "every profile".to_owned() } else { profiles.join(", ") };
             let shown = value.to_string();
-            let is_long = shown.len() > LONG && *value == &setting.value;
+            let is_long = shown.len() > MAX_REPEATED_LENGTH && *value == &setting.value;
             self.line(4, &format!("{} in {who}", if is_long { "the same" } else { &shown }));
         }
     }
@@ -308,7 +305,7 @@ impl ExplainText {
         let _infallible = writeln!(self.text, "\n{}", self.style.paint("1;36", text));
     }
 
-    /// Writes a paragraph; what does not fit on a line goes on two columns further in.
+    /// Writes a paragraph; its other lines are indented by two more columns.
     fn line(&mut self, indent: usize, text: &str) {
         let within = |indent: usize| self.width.map(|width| width.saturating_sub(indent));
         let lines = wrap(&visible(text), within(indent), within(indent + 2));
@@ -331,21 +328,21 @@ fn nodes(roles: &[Role]) -> &'static str {
     }
 }
 
-/// Puts together the benchmarks of a scanner that do the same.
-fn by_answer(checks: &[ScannerCheck]) -> Vec<(String, Vec<&ScannerCheck>)> {
-    let mut answers: Vec<(String, Vec<&ScannerCheck>)> = Vec::new();
+/// Groups the benchmarks in which a scanner treats a control in the same way.
+fn by_treatment(checks: &[ScannerCheck]) -> Vec<(String, Vec<&ScannerCheck>)> {
+    let mut groups: Vec<(String, Vec<&ScannerCheck>)> = Vec::new();
     for check in checks {
-        let says = format!("{} {}", check.scanner, says(check));
-        match answers.iter_mut().find(|(known, _)| *known == says) {
-            Some((_, alike)) => alike.push(check),
-            None => answers.push((says, vec![check])),
+        let treatment = format!("{} {}", check.scanner, treatment(check));
+        match groups.iter_mut().find(|(known, _)| *known == treatment) {
+            Some((_, same)) => same.push(check),
+            None => groups.push((treatment, vec![check])),
         }
     }
-    answers
+    groups
 }
 
-/// Says what a scanner does about a control.
-fn says(check: &ScannerCheck) -> String {
+/// Describes how a scanner treats a control.
+fn treatment(check: &ScannerCheck) -> String {
     let does = match (check.does, check.can_fail) {
         (CheckKind::Checks, true) => "checks it",
         (CheckKind::Checks, false) => "checks it, and never fails it but warns",

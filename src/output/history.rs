@@ -1,4 +1,4 @@
-//! The history of a root, as text and as JSON.
+//! The runs on a root as text and JSON.
 
 use std::fmt::Write as _;
 
@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::json::FORMAT_VERSION;
 use crate::apply::{History, RunRecord, RunState, RunVerb};
 
-/// Returns the runs as a table, oldest first; `at_work` tells whether one is still going on.
+/// Returns the runs as a table, oldest first; `in_progress` tells whether the last one is still running.
 #[must_use]
-pub fn history_text(history: &History, at_work: bool) -> String {
+pub fn history_text(history: &History, in_progress: bool) -> String {
     if history.runs().is_empty() {
         return "No run has changed anything here.\n".to_owned();
     }
@@ -18,7 +18,7 @@ pub fn history_text(history: &History, at_work: bool) -> String {
         .iter()
         .map(|run| {
             let changes = run.entries.len();
-            [number(run), run.time.clone(), what(run), changes.to_string(), state(history, run, at_work)]
+            [number(run), run.time.clone(), what(run), changes.to_string(), state(history, run, in_progress)]
         })
         .collect();
     let head = ["RUN", "TIME", "WHAT", "CHANGES", "STATE"].map(str::to_owned);
@@ -85,9 +85,9 @@ fn what(run: &RunRecord) -> String {
     }
 }
 
-fn state(history: &History, run: &RunRecord, at_work: bool) -> String {
+fn state(history: &History, run: &RunRecord, in_progress: bool) -> String {
     match run.state {
-        RunState::Begun if at_work => "at work".to_owned(),
+        RunState::Begun if in_progress => "at work".to_owned(),
         RunState::Begun => "interrupted".to_owned(),
         RunState::RolledBack => "failed, put back".to_owned(),
         RunState::Committed if history.is_undone(run.id) => "undone".to_owned(),

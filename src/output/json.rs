@@ -1,4 +1,4 @@
-//! JSON for programs. A reader may rely on `format_version`: fields are only ever added within 1.x.
+//! The JSON of `plan`, `apply`, `rollback` and `uninstall`. Within `format_version` 1.x, fields are only added.
 
 use serde::Serialize;
 
@@ -22,16 +22,16 @@ pub struct PlanReport<'a> {
     warnings: &'a [String],
 }
 
-/// The output of `rollback` and `uninstall` where there is nothing to undo.
+/// Returns the output of `rollback` and `uninstall` if there is nothing to undo.
 #[must_use]
 pub fn nothing_json() -> serde_json::Value {
     serde_json::json!({"format_version": FORMAT_VERSION, "changed": false, "actions": [], "warnings": []})
 }
 
-/// The output of `rollback` where all it did was to undo a run that was killed.
+/// Returns the output of `rollback` if it only undid an interrupted run.
 #[must_use]
-pub fn recovered_json(says: &str) -> serde_json::Value {
-    serde_json::json!({"format_version": FORMAT_VERSION, "changed": true, "actions": [], "warnings": [says]})
+pub fn recovered_json(warning: &str) -> serde_json::Value {
+    serde_json::json!({"format_version": FORMAT_VERSION, "changed": true, "actions": [], "warnings": [warning]})
 }
 
 #[derive(Debug, Serialize)]
@@ -62,7 +62,7 @@ impl<'a> ReportedAction<'a> {
 }
 
 impl<'a> PlanReport<'a> {
-    /// Makes the report of a plan, whether it was carried out or not.
+    /// Returns the report of a plan, applied or not.
     #[must_use]
     pub fn new(plan: &'a Plan) -> Self {
         let subject = &plan.subject;

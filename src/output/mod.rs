@@ -1,4 +1,5 @@
-//! Say it: values of the other rooms as text for people and as JSON for programs. Nothing here prints.
+//! Output: writes the values of the other rooms as text for people and as JSON for programs. It returns strings and values;
+//! cli prints them. The room may import every room but cli.
 
 mod effective;
 mod explain;
@@ -19,7 +20,7 @@ pub use json::{PlanReport, nothing_json, recovered_json};
 pub use preflight::{preflight_json, preflight_text};
 pub use profiles::{diff_json, diff_text, list_json, list_text, show_json, show_text};
 pub use scan::{scan_json, scan_text};
-pub use text::{Style, applied, error_text, planned, undone};
+pub use text::{Style, apply_text, error_text, plan_text, undo_text};
 pub use trend::{trend_json, trend_text};
 pub use verify::{
     ReportOrigin, SarifOptions, TextOptions, html, junit, kube_bench_json, sarif, verify_json, verify_text,

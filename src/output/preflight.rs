@@ -1,4 +1,4 @@
-//! The verdict of `preflight`, as text and as JSON.
+//! The verdict of `preflight` as text and JSON.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use super::Style;
 use super::json::FORMAT_VERSION;
 use crate::preflight::{Class, Finding, StartVerdict, When};
 
-/// Returns the verdict for people: the answer last, where a terminal leaves it.
+/// Returns the verdict for people. The answer is the last line, next to the prompt of a terminal.
 #[must_use]
 pub fn preflight_text(verdict: &StartVerdict, style: Style) -> String {
     let mut text = String::new();
@@ -40,8 +40,8 @@ pub fn preflight_text(verdict: &StartVerdict, style: Style) -> String {
 /// Returns the verdict for programs.
 #[must_use]
 pub fn preflight_json(verdict: &StartVerdict) -> Value {
-    let list = |of: &dyn Fn(&Finding) -> bool| -> Vec<Value> {
-        verdict.findings.iter().filter(|finding| of(finding)).map(finding_json).collect()
+    let list = |include: &dyn Fn(&Finding) -> bool| -> Vec<Value> {
+        verdict.findings.iter().filter(|finding| include(finding)).map(finding_json).collect()
     };
     let is_note = |finding: &Finding| finding.class == Class::NotJudged;
     let unknown = verdict.unknown.iter().map(|text| {
@@ -88,6 +88,7 @@ fn label(finding: &Finding, style: Style) -> String {
     }
 }
 
+/// Returns the message with its place and its code.
 fn sentence(finding: &Finding) -> String {
     let place = finding.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
     format!("{place}{} [{}]", finding.message, finding.code)

@@ -1,4 +1,4 @@
-//! Profiles as text and JSON: the list, one resolved, and two compared.
+//! Profiles as text and JSON: the list, a resolved profile, and the differences between two profiles.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -38,7 +38,7 @@ pub fn list_json(documents: &[ProfileDocument]) -> Value {
     json!({"format_version": FORMAT_VERSION, "profiles": rows.collect::<Vec<_>>()})
 }
 
-/// Returns a resolved profile: every setting with where its value came from, and every control.
+/// Returns a resolved profile: every setting with its value and origin, and every control.
 #[must_use]
 pub fn show_text(profile: &Profile) -> String {
     let mut text = format!(
@@ -102,7 +102,7 @@ pub fn show_json(profile: &Profile) -> Value {
     })
 }
 
-/// One difference between two profiles.
+/// A difference between two profiles: the name and both values.
 type Difference = (String, Value, Value);
 
 fn differences(a: &Profile, b: &Profile) -> (Vec<Difference>, Vec<Difference>) {
@@ -123,7 +123,7 @@ fn differences(a: &Profile, b: &Profile) -> (Vec<Difference>, Vec<Difference>) {
     (settings.collect(), controls.collect())
 }
 
-/// Returns what differs between two profiles, one line a side.
+/// Returns the differences between two profiles, a line for each side.
 #[must_use]
 pub fn diff_text(a: &Profile, b: &Profile) -> String {
     let head = |profile: &Profile| format!("{} for Kubernetes {}", profile.names.join(" + "), profile.minor);
@@ -144,7 +144,7 @@ pub fn diff_text(a: &Profile, b: &Profile) -> String {
     text
 }
 
-/// Returns what differs between two profiles.
+/// Returns the differences between two profiles for programs.
 #[must_use]
 pub fn diff_json(a: &Profile, b: &Profile) -> Value {
     let rows = |rows: Vec<Difference>| -> BTreeMap<String, Value> {

@@ -1,15 +1,16 @@
-//! What a scanner will print of a node, as text and JSON, beside what verify says itself.
+//! The predicted results of a scanner as text and JSON, with the verdicts of verify.
 
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
 use super::json::FORMAT_VERSION;
-use super::verify::{TextOptions, forecast, visible, word};
+use super::verify::{TextOptions, forecast_note, status_words, visible};
 use crate::scanner::{CheckState, Prediction, Scan};
 use crate::verify::{ControlVerdict, Status, VerifyReport};
 
-/// Returns it for people; `report` is ours by the same benchmark. What the two do not agree on is said beside it.
+/// Returns the predictions for people; `report` is the report of verify by the same benchmark. A prediction that
+/// contradicts the verdict is shown with it.
 #[must_use]
 pub fn scan_text(scan: &Scan, report: &VerifyReport, options: &TextOptions) -> String {
     let style = options.style;
@@ -22,8 +23,8 @@ pub fn scan_text(scan: &Scan, report: &VerifyReport, options: &TextOptions) -> S
         report.kubernetes
     );
     let mut text = style.paint("1", &head) + "\n";
-    if let Some(forecast) = forecast(report) {
-        let _infallible = writeln!(text, "{}", style.paint("1;33", forecast));
+    if let Some(note) = forecast_note(report) {
+        let _infallible = writeln!(text, "{}", style.paint("1;33", note));
     }
     let shown = |prediction: &&Prediction| {
         !options.summary
@@ -40,14 +41,14 @@ pub fn scan_text(scan: &Scan, report: &VerifyReport, options: &TextOptions) -> S
         };
         let label = style.paint(code, &format!("[{}]", prediction.state));
         let _infallible = writeln!(text, "{label} {}{title}", prediction.id);
-        let otherwise = verdict.filter(|verdict| disagree(prediction.state, verdict.status));
-        if otherwise.is_some() || matches!(prediction.state, CheckState::Fail | CheckState::Warn) {
+        let contradiction = verdict.filter(|verdict| disagree(prediction.state, verdict.status));
+        if contradiction.is_some() || matches!(prediction.state, CheckState::Fail | CheckState::Warn) {
             let _infallible = writeln!(text, "       {}", visible(&prediction.why));
         }
-        if let Some(verdict) = otherwise {
-            let (word, actual) = (word(verdict.status), visible(&verdict.actual));
+        if let Some(verdict) = contradiction {
+            let (status, actual) = (status_words(verdict.status), visible(&verdict.actual));
             let _infallible =
-                writeln!(text, "       {}", style.paint("36", &format!("verify says {word}: {actual}")));
+                writeln!(text, "       {}", style.paint("36", &format!("verify says {status}: {actual}")));
         }
     }
     let counts: Vec<String> =
@@ -59,7 +60,7 @@ pub fn scan_text(scan: &Scan, report: &VerifyReport, options: &TextOptions) -> S
     text
 }
 
-/// Returns it for programs.
+/// Returns the predictions for programs.
 #[must_use]
 pub fn scan_json(scan: &Scan, report: &VerifyReport) -> Value {
     let summary: Map<String, Value> =
@@ -91,7 +92,7 @@ fn verdict<'a>(report: &'a VerifyReport, prediction: &Prediction) -> Option<&'a 
     report.verdicts.iter().find(|verdict| verdict.id == prediction.id)
 }
 
-/// Tells whether one calls met what is not met for the other.
+/// Tells whether a state and a status contradict each other.
 fn disagree(state: CheckState, status: Status) -> bool {
     match state {
         CheckState::Pass => matches!(status, Status::Fail | Status::Warn),

@@ -1,4 +1,4 @@
-//! Text for people.
+//! The text of `plan`, `apply`, `rollback` and `uninstall`, and of errors.
 
 use std::fmt::Write as _;
 
@@ -6,16 +6,17 @@ use crate::Error;
 use crate::document::{ChangeRow, join};
 use crate::plan::{Action, Change, Plan};
 
-/// How text is decorated.
+/// The decoration of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
-    /// Not at all.
+    /// No decoration.
     Plain,
-    /// With ANSI colours.
+    /// ANSI colours.
     Coloured,
 }
 
 impl Style {
+    /// Decorates a text with an ANSI code.
     pub(super) fn paint(self, code: &str, text: &str) -> String {
         match self {
             Self::Plain => text.to_owned(),
@@ -24,9 +25,9 @@ impl Style {
     }
 }
 
-/// Returns what `plan` says.
+/// Returns the text of `plan`.
 #[must_use]
-pub fn planned(plan: &Plan, style: Style) -> String {
+pub fn plan_text(plan: &Plan, style: Style) -> String {
     let mut text = subject(plan);
     for action in plan.changes() {
         text.push_str(&heading(action, &plan.changed_since(action), style));
@@ -48,7 +49,7 @@ pub fn planned(plan: &Plan, style: Style) -> String {
     text
 }
 
-/// Returns what comes before a diff; `rows` are those of the table of changes that are behind it.
+/// Returns the lines above a diff; `rows` are the rows of the table of changes that explain it.
 fn heading(action: &Action, rows: &[&ChangeRow], style: Style) -> String {
     let controls = action.resource.controls();
     let controls = if controls.is_empty() { String::new() } else { format!("  CIS {}", join(controls)) };
@@ -57,9 +58,9 @@ fn heading(action: &Action, rows: &[&ChangeRow], style: Style) -> String {
     format!("\n{}\n{rows}", style.paint("1", &line))
 }
 
-/// Returns what `apply` says.
+/// Returns the text of `apply`.
 #[must_use]
-pub fn applied(plan: &Plan, style: Style) -> String {
+pub fn apply_text(plan: &Plan, style: Style) -> String {
     let mut text = String::new();
     for action in plan.changes() {
         let _infallible = writeln!(text, "{} {}{}", past(action), action.resource.path(), mode(action));
@@ -74,10 +75,10 @@ pub fn applied(plan: &Plan, style: Style) -> String {
     text
 }
 
-/// Returns what `rollback` and `uninstall` say; `what` tells how the node is now.
+/// Returns the text of `rollback` and `uninstall`; `state` describes the node afterwards.
 #[must_use]
-pub fn undone(plan: &Plan, what: &str, style: Style) -> String {
-    let mut text = format!("{} is {what}.\n", plan.subject.root.display());
+pub fn undo_text(plan: &Plan, state: &str, style: Style) -> String {
+    let mut text = format!("{} is {state}.\n", plan.subject.root.display());
     for action in plan.changes() {
         let _infallible = writeln!(text, "{} {}{}", past(action), action.resource.path(), mode(action));
     }
@@ -111,12 +112,12 @@ fn subject(plan: &Plan) -> String {
 }
 
 fn count(plan: &Plan, words: [&str; 4]) -> String {
-    let of = |change| plan.changes().filter(|action| action.change == change).count();
+    let number = |change| plan.changes().filter(|action| action.change == change).count();
     [Change::Create, Change::Update, Change::Metadata, Change::Remove]
         .into_iter()
         .zip(words)
-        .filter(|(change, _)| of(*change) > 0)
-        .map(|(change, word)| format!("{} {word}", of(change)))
+        .filter(|(change, _)| number(*change) > 0)
+        .map(|(change, word)| format!("{} {word}", number(change)))
         .collect::<Vec<_>>()
         .join(", ")
 }

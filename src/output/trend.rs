@@ -1,4 +1,4 @@
-//! What has become better or worse since an earlier report, as text and JSON.
+//! The changes since an earlier report as text and JSON.
 
 use std::fmt::Write as _;
 
@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use super::json::FORMAT_VERSION;
 use super::text::Style;
-use super::verify::{visible, word};
+use super::verify::{status_words, visible};
 use crate::verify::baseline::{BaselineState, Trend, TrendChange};
 
-/// Returns it for people: what is worse first, and how much there is of each at the end.
+/// Returns the changes for people: worse controls first, and the counts last.
 #[must_use]
 pub fn trend_text(trend: &Trend, style: Style) -> String {
     let since = &trend.since;
@@ -41,7 +41,7 @@ pub fn trend_text(trend: &Trend, style: Style) -> String {
     text
 }
 
-/// Returns it for programs.
+/// Returns the changes for programs.
 #[must_use]
 pub fn trend_json(trend: &Trend) -> Value {
     let list = |changes: &[TrendChange]| changes.iter().map(change_json).collect::<Vec<_>>();
@@ -75,17 +75,17 @@ fn change_json(change: &TrendChange) -> Value {
     json
 }
 
-/// Returns a change in words: `1.2.16 audit-log-path: pass → fail (not set)`.
+/// Describes a change: `1.2.16 audit-log-path: pass → fail (not set)`.
 fn line(change: &TrendChange) -> String {
     let state = |state: &BaselineState| {
-        format!("{}{}", word(state.status), if state.waived { ", waived" } else { "" })
+        format!("{}{}", status_words(state.status), if state.waived { ", waived" } else { "" })
     };
     let id = change.now.as_ref().or(change.before.as_ref()).map(|state| state.id.to_string());
     let mut text = format!("{:6} {}: ", id.unwrap_or_default(), change.name);
     match (&change.before, &change.now) {
         (Some(before), Some(now)) if before.status == now.status => {
             let waived = if now.waived { "waived now" } else { "no longer waived" };
-            let _infallible = write!(text, "{}, {waived}", word(now.status));
+            let _infallible = write!(text, "{}, {waived}", status_words(now.status));
         }
         (Some(before), Some(now)) => {
             let _infallible = write!(text, "{} → {}", state(before), state(now));

@@ -1,25 +1,26 @@
-//! Lines that fit a terminal.
+//! Wraps text to the width of a terminal.
 
-/// Narrower than this nothing is wrapped.
+/// The smallest width to which text is wrapped.
 pub(super) const MIN_WIDTH: usize = 40;
 
-/// Breaks a text at spaces. A word that is longer than a line stays whole: a path is there to be copied.
+/// Wraps a text at spaces; `first` is the width of the first line and `next` that of the others. A word that is longer than
+/// a line stays in one piece, so that a path can be copied.
 pub(super) fn wrap(text: &str, first: Option<usize>, next: Option<usize>) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
-    let mut is_begun = false;
+    let mut has_words = false;
     for word in text.split(' ') {
         let limit = if lines.is_empty() { first } else { next };
-        let width = line.chars().count() + usize::from(is_begun) + word.chars().count();
-        if is_begun && limit.is_some_and(|limit| width > limit) {
+        let width = line.chars().count() + usize::from(has_words) + word.chars().count();
+        if has_words && limit.is_some_and(|limit| width > limit) {
             lines.push(std::mem::replace(&mut line, word.to_owned()));
             continue;
         }
-        if is_begun {
+        if has_words {
             line.push(' ');
         }
         line.push_str(word);
-        is_begun = true;
+        has_words = true;
     }
     lines.push(line);
     lines

@@ -29,7 +29,7 @@ pub(super) struct ForecastFile {
     pub(super) text: String,
 }
 
-/// A row of first-start.yaml.
+/// A row of data/first-start.yaml.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct FirstStartRow {

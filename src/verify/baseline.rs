@@ -1,15 +1,15 @@
-//! What has become better or worse since an earlier report.
+//! Compares a report with an earlier one: which controls are better, and which are worse.
 //!
-//! Controls are compared by name, because every benchmark numbers them anew. The statuses fall into three ranks, and
-//! only a change of rank is better or worse:
+//! Controls are compared by name, because every benchmark has its own numbers. The statuses have three ranks, and only a
+//! change of rank is better or worse:
 //!
-//! | rank      | statuses                 | why together                                                          |
-//! |-----------|--------------------------|-----------------------------------------------------------------------|
-//! | met       | `pass`, `not_applicable` | there is nothing to do                                                |
-//! | not known | `manual`, `unknown`      | nobody has looked: worse than met, and better than known to be not met |
-//! | not met   | `warn`, `fail`           | which of the two it is the benchmark decides, not the node            |
+//! | rank     | statuses                 | reason                                                  |
+//! |----------|--------------------------|---------------------------------------------------------|
+//! | met      | `pass`, `not_applicable` | there is nothing to do                                  |
+//! | unknown  | `manual`, `unknown`      | worse than met, and better than known to be not met     |
+//! | not met  | `warn`, `fail`           | the benchmark decides between the two, and not the node |
 //!
-//! Any other change of status, and a waiver that came or went, is told and is neither.
+//! The comparison lists any other change of status, and an added or removed waiver, as changed.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -22,18 +22,18 @@ use crate::error::{Error, ErrorKind, Place, Result};
 use crate::profile::{ControlId, describe};
 use crate::version::KubernetesMinor;
 
-/// Largest report that is read, in bytes.
+/// The largest report that is read, in bytes.
 pub const MAX_REPORT_BYTES: usize = 16 * 1024 * 1024;
 
-/// An earlier report, as far as it is compared.
+/// The parts of an earlier report that are compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Baseline {
-    /// What it was made of and read from.
+    /// The file and the node of the report.
     pub about: BaselineInfo,
     controls: BTreeMap<String, BaselineState>,
 }
 
-/// What an earlier report was made of.
+/// The file and the node of an earlier report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaselineInfo {
     /// Its file, as the user named it.
@@ -46,42 +46,42 @@ pub struct BaselineInfo {
     pub benchmark: String,
 }
 
-/// How a control stands in a report.
+/// The state of a control in a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaselineState {
-    /// Its number there.
+    /// Its number in the benchmark of the report.
     pub id: ControlId,
     /// Its status.
     pub status: Status,
-    /// Whether somebody has accepted it.
+    /// Whether it has a waiver.
     pub waived: bool,
 }
 
-/// A control that does not stand as it did.
+/// A control whose state has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrendChange {
     /// Its name.
     pub name: String,
-    /// How it stood; none for one that the earlier report does not have.
+    /// The earlier state; none for a new control.
     pub before: Option<BaselineState>,
-    /// How it stands; none for one that is no longer there.
+    /// The state now; none for a control that is gone.
     pub now: Option<BaselineState>,
-    /// What its value is now, in words.
+    /// Its actual value now, in words.
     pub actual: String,
 }
 
-/// What has changed since an earlier report. Each list is in the order of the numbers that the controls have now.
+/// The changes since an earlier report. Each list is sorted by the number that the control has now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trend {
     /// The earlier report.
     pub since: BaselineInfo,
-    /// What makes the two reports differ beside the node: another role, minor or benchmark.
+    /// Other differences between the reports: another role, minor or benchmark.
     pub remarks: Vec<String>,
     /// Controls of a better rank than before.
     pub better: Vec<TrendChange>,
     /// Controls of a worse rank than before.
     pub worse: Vec<TrendChange>,
-    /// Controls with another status of the same rank, or with a waiver that came or went.
+    /// Controls with another status of the same rank, or with an added or removed waiver.
     pub changed: Vec<TrendChange>,
     /// Controls that the earlier report does not have.
     pub new: Vec<TrendChange>,
@@ -90,57 +90,58 @@ pub struct Trend {
 }
 
 impl Baseline {
-    /// Reads what `verify --format json` wrote; `file` is its name as the user knows it.
+    /// Reads a report that `verify --format json` wrote; `file` is the name that errors contain.
     ///
     /// # Errors
-    /// [`ErrorKind::BadInput`] where it is no such report.
+    /// [`ErrorKind::BadInput`] for any other text.
     pub fn read(file: &str, bytes: &[u8]) -> Result<Self> {
-        let reading = ReportFields { file };
+        let fields = ReportFields { file };
         if bytes.len() > MAX_REPORT_BYTES {
-            return Err(reading.error(format!("it is larger than {MAX_REPORT_BYTES} bytes"), None));
+            return Err(fields.error(format!("it is larger than {MAX_REPORT_BYTES} bytes"), None));
         }
         let report: Value = serde_json::from_slice(bytes).map_err(|error| {
-            reading.error("it is not JSON".to_owned(), Some((error.line().max(1), error.column().max(1))))
+            fields.error("it is not JSON".to_owned(), Some((error.line().max(1), error.column().max(1))))
         })?;
         let Value::Object(report) = report else {
-            return Err(reading.error(format!("it is {}", describe(&report)), None));
+            return Err(fields.error(format!("it is {}", describe(&report)), None));
         };
-        let format = reading.text(&report, "", "format_version")?;
+        let format = fields.text(&report, "", "format_version")?;
         if !format.starts_with("1.") {
-            return Err(reading.error(format!("its format is {format:?}, and this program reads 1.x"), None));
+            return Err(fields.error(format!("its format is {format:?}, and this program reads 1.x"), None));
         }
-        let role = match reading.text(&report, "", "role")? {
+        let role = match fields.text(&report, "", "role")? {
             "server" => Role::Server,
             "agent" => Role::Agent,
-            other => return Err(reading.error(format!("role is {other:?}"), None)),
+            other => return Err(fields.error(format!("role is {other:?}"), None)),
         };
-        let kubernetes = reading.parse(&report, "", "kubernetes")?;
-        // Written like the number of a control, and compared as a text.
-        let benchmark = reading.parse::<ControlId>(&report, "", "benchmark")?.to_string();
+        let kubernetes = fields.parse(&report, "", "kubernetes")?;
+        // A benchmark is written like the number of a control, and compared as a text.
+        let benchmark = fields.parse::<ControlId>(&report, "", "benchmark")?.to_string();
         let about = BaselineInfo { file: file.to_owned(), role, kubernetes, benchmark };
         let mut controls = BTreeMap::new();
-        for (index, control) in reading.list(&report, "controls")?.iter().enumerate() {
+        for (index, control) in fields.list(&report, "controls")?.iter().enumerate() {
             let at = format!("controls[{index}].");
             let control = control
                 .as_object()
-                .ok_or_else(|| reading.error(format!("controls[{index}] is {}", describe(control)), None))?;
-            let name = reading.text(control, &at, "name")?;
+                .ok_or_else(|| fields.error(format!("controls[{index}] is {}", describe(control)), None))?;
+            let name = fields.text(control, &at, "name")?;
             if !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
-                return Err(reading.error(format!("{at}name is {name:?}, which is no control's"), None));
+                return Err(fields.error(format!("{at}name is {name:?}, which is no control's"), None));
             }
-            let status = reading.text(control, &at, "status")?;
+            let status = fields.text(control, &at, "status")?;
             let found = Status::ALL.into_iter().find(|known| known.name() == status);
-            let status = found.ok_or_else(|| reading.error(format!("{at}status is {status:?}"), None))?;
+            let status = found.ok_or_else(|| fields.error(format!("{at}status is {status:?}"), None))?;
             let waived = control.get("waiver").is_some_and(|waiver| !waiver.is_null());
-            let state = BaselineState { id: reading.parse(control, &at, "id")?, status, waived };
+            let state = BaselineState { id: fields.parse(control, &at, "id")?, status, waived };
             if controls.insert(name.to_owned(), state).is_some() {
-                return Err(reading.error(format!("the control {name} is there twice"), None));
+                return Err(fields.error(format!("the control {name} is there twice"), None));
             }
         }
         Ok(Self { about, controls })
     }
 
-    /// Compares a report of now with this one. Both have to be whole: what was left out of one seems to be new or gone.
+    /// Compares a report with this earlier one. Both have to be complete: a control that one of them leaves out counts as
+    /// new or gone.
     #[must_use]
     pub fn compare(&self, report: &VerifyReport) -> Trend {
         let mut trend = Trend {
@@ -153,7 +154,7 @@ impl Baseline {
             gone: Vec::new(),
         };
         for verdict in &report.verdicts {
-            let now = BaselineState::of(verdict);
+            let now = BaselineState::from_verdict(verdict);
             let before = self.controls.get(&verdict.name).cloned();
             let list = match &before {
                 None => &mut trend.new,
@@ -185,13 +186,13 @@ impl Baseline {
 }
 
 impl Trend {
-    /// Tells whether something is worse that nobody has accepted.
+    /// Tells whether a control without a waiver is worse.
     #[must_use]
     pub fn is_worse(&self) -> bool {
         self.worse.iter().any(|change| change.now.as_ref().is_some_and(|now| !now.waived))
     }
 
-    /// Keeps the controls that are asked for by their number and name.
+    /// Keeps the controls that a filter selects by number and name.
     pub fn retain(&mut self, wanted: impl Fn(&ControlId, &str) -> bool) {
         for list in [&mut self.better, &mut self.worse, &mut self.changed, &mut self.new, &mut self.gone] {
             list.retain(|change| {
@@ -201,7 +202,7 @@ impl Trend {
         }
     }
 
-    /// Tells whether every control stands as it did.
+    /// Tells whether no control has changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         [&self.better, &self.worse, &self.changed, &self.new, &self.gone].into_iter().all(Vec::is_empty)
@@ -224,12 +225,12 @@ impl BaselineInfo {
 }
 
 impl BaselineState {
-    fn of(verdict: &ControlVerdict) -> Self {
+    fn from_verdict(verdict: &ControlVerdict) -> Self {
         Self { id: verdict.id.clone(), status: verdict.status, waived: verdict.waiver.is_some() }
     }
 }
 
-/// The rank of a status, the best first.
+/// Returns the rank of a status; the best rank is 0.
 fn rank(status: Status) -> u8 {
     match status {
         Status::Pass | Status::NotApplicable => 0,
@@ -238,7 +239,7 @@ fn rank(status: Status) -> u8 {
     }
 }
 
-/// Reads the keys of a report; `at` is what stands before a key in errors.
+/// Reads the keys of a report. In its functions, `at` is the path of the mapping, which errors contain.
 struct ReportFields<'a> {
     file: &'a str,
 }

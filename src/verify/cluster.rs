@@ -1,5 +1,5 @@
-//! A running cluster, as `kubectl get` answers: a list a kind, of all namespaces. Reading only; Secrets are never
-//! asked for.
+//! Reads the objects of the running cluster with `kubectl get`: one list per kind, of all namespaces. It only reads, and
+//! never reads Secrets.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -9,21 +9,24 @@ use serde_json::Value;
 use crate::Role;
 use crate::error::{self, Error, Result};
 use crate::k3s::{self, NodeConfig};
+use crate::kubernetes::api_versions;
 use crate::node::{Root, program};
 use crate::version::KubernetesMinor;
 
-/// Where K3s puts the administrator's kubeconfig.
+/// The administrator's kubeconfig that K3s writes by default.
 const KUBECONFIG: &str = "/etc/rancher/k3s/k3s.yaml";
-/// How long the API server may take for an answer, in seconds.
+/// The timeout of one request to the API server, in seconds.
 const TIMEOUT_SECONDS: u32 = 10;
-/// How long one question may take, and all of them: kubectl asks more than once, and not all that it does ends with the
-/// above.
-const LIMITS: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(120));
-/// Where kubectl would keep a cache and preferences: a directory that cannot be, so that nothing is written and nobody's
-/// aliases count.
+/// The timeout of one kubectl command: kubectl sends several requests, and the request timeout does not end all of them.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
+/// The timeout of all kubectl commands.
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(120);
+/// The home directory of kubectl. It cannot exist, so that kubectl writes no cache and reads no preferences.
 const HOME: &str = "/proc/none";
-/// With what kubectl begins what the API server has answered.
-const SERVER_SAYS: &str = "Error from server";
+/// The beginning of an error of kubectl that the API server answered.
+const SERVER_ERROR: &str = "Error from server";
+/// The end of the error of kubectl about a resource that the API server does not serve.
+const UNKNOWN_RESOURCE: &str = "the server doesn't have";
 
 /// A kind of object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,7 +50,7 @@ pub enum ObjectKind {
 }
 
 impl ObjectKind {
-    /// Every kind that is asked for.
+    /// Every kind that verify reads.
     pub const ALL: [Self; 15] = [
         Self::Namespace,
         Self::NetworkPolicy,
@@ -66,7 +69,7 @@ impl ObjectKind {
         Self::PodSecurityPolicy,
     ];
 
-    /// The resource as kubectl takes it, with its group, so that nobody's custom resource is taken for it.
+    /// Returns the resource as kubectl takes it. The group excludes custom resources of the same name.
     #[must_use]
     pub fn resource(self) -> &'static str {
         match self {
@@ -88,35 +91,36 @@ impl ObjectKind {
         }
     }
 
-    /// Tells whether a minor has it.
+    /// Tells whether a minor serves it. Every minor serves all kinds but PodSecurityPolicy.
     #[must_use]
-    pub fn is_of(self, minor: KubernetesMinor) -> bool {
-        let last = "1.24".parse().is_ok_and(|last: KubernetesMinor| minor <= last);
-        self != Self::PodSecurityPolicy || last
+    pub fn is_served_in(self, minor: KubernetesMinor) -> bool {
+        self != Self::PodSecurityPolicy
+            || api_versions::unserved("policy/v1beta1", "PodSecurityPolicy", minor).is_none()
     }
 }
 
 /// The objects of a cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cluster {
-    /// The objects of each kind, or what kubectl says to it.
+    /// The objects of each kind, or the error of kubectl.
     lists: BTreeMap<ObjectKind, std::result::Result<Vec<Value>, String>>,
 }
 
 impl Cluster {
-    /// Asks for all kinds that a minor has.
+    /// Reads all kinds that a minor serves.
     ///
     /// # Errors
-    /// Where no API server answers, or not in time. What one does not permit is an error only of the kind.
+    /// [`error::ErrorKind::Failed`] if no API server answers, or not in time. If the API server forbids a kind, only
+    /// [`Self::list`] of that kind returns the error.
     pub fn read(kubectl: &Kubectl, minor: KubernetesMinor) -> Result<Self> {
         let mut cluster = Self::default();
-        let (each, all) = LIMITS;
-        let end = Instant::now() + all;
-        for kind in ObjectKind::ALL.into_iter().filter(|kind| kind.is_of(minor)) {
-            let list = kubectl.list(kind, each.min(end.saturating_duration_since(Instant::now())));
+        let end = Instant::now() + TOTAL_TIMEOUT;
+        for kind in ObjectKind::ALL.into_iter().filter(|kind| kind.is_served_in(minor)) {
+            let remaining = end.saturating_duration_since(Instant::now());
+            let list = kubectl.list(kind, COMMAND_TIMEOUT.min(remaining));
             match &list {
-                Err(said) if !said.starts_with(SERVER_SAYS) && !said.contains("the server doesn't have") => {
-                    return Err(failed(kind, said));
+                Err(message) if !message.starts_with(SERVER_ERROR) && !message.contains(UNKNOWN_RESOURCE) => {
+                    return Err(failed(kind, message));
                 }
                 _ => cluster.lists.insert(kind, list),
             };
@@ -124,7 +128,7 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Adds the objects of a kind, or why they are not known.
+    /// Adds the objects of a kind, or the error of reading them.
     #[must_use]
     pub fn with(mut self, kind: ObjectKind, list: std::result::Result<Vec<Value>, String>) -> Self {
         self.lists.insert(kind, list);
@@ -134,21 +138,21 @@ impl Cluster {
     /// Returns the objects of a kind.
     ///
     /// # Errors
-    /// Where they are not known, with kubectl's own words.
+    /// [`error::ErrorKind::Failed`] with the message of kubectl.
     pub fn list(&self, kind: ObjectKind) -> Result<&[Value]> {
         match self.lists.get(&kind) {
             Some(Ok(items)) => Ok(items),
-            Some(Err(said)) => Err(failed(kind, said)),
+            Some(Err(message)) => Err(failed(kind, message)),
             None => Err(failed(kind, "they were not asked for")),
         }
     }
 }
 
-fn failed(kind: ObjectKind, said: &str) -> Error {
-    Error::new(error::ErrorKind::Failed, format!("kubectl get {}: {said}", kind.resource()))
+fn failed(kind: ObjectKind, message: &str) -> Error {
+    Error::new(error::ErrorKind::Failed, format!("kubectl get {}: {message}", kind.resource()))
 }
 
-/// The program that asks a cluster.
+/// The kubectl program with its first arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kubectl {
     program: String,
@@ -156,7 +160,7 @@ pub struct Kubectl {
 }
 
 impl Kubectl {
-    /// Takes a program and the arguments that come first.
+    /// Returns the kubectl of a program and its first arguments.
     #[must_use]
     pub fn new(program: impl Into<String>, arguments: &[&str]) -> Self {
         Self {
@@ -165,14 +169,15 @@ impl Kubectl {
         }
     }
 
-    /// Finds the one of a live node: the one in K3s, else one that is installed, with K3s' kubeconfig.
+    /// Finds the kubectl of a live node: that of K3s, or else an installed one, with the kubeconfig of K3s.
     ///
-    /// Where K3s has never started nothing is run: K3s' own kubectl would unpack K3s into the data directory first.
+    /// It runs no kubectl if K3s has never started, because K3s' own kubectl would first unpack K3s into the data
+    /// directory.
     ///
     /// # Errors
-    /// [`error::ErrorKind::Usage`] where the root is not the live one: a cluster would not be that of an image. Otherwise
-    /// where there is no cluster to ask, or nothing to ask it with.
-    pub fn of(node: &NodeConfig<'_>) -> Result<Self> {
+    /// [`error::ErrorKind::Usage`] if the root is not the live root, because the running cluster does not belong to an
+    /// image. [`error::ErrorKind::Failed`] if there is no cluster or no kubectl.
+    pub fn find(node: &NodeConfig<'_>) -> Result<Self> {
         let error = |message: &str| Error::new(error::ErrorKind::Failed, message);
         if !node.root.is_live() {
             return Err(Error::new(error::ErrorKind::Usage, "no cluster belongs to the root of an image")
@@ -185,7 +190,7 @@ impl Kubectl {
             return Err(error("K3s has never started here: there is no cluster yet"));
         }
         let kubeconfig = node.value("write-kubeconfig").map_or(KUBECONFIG, |(path, _)| path);
-        let (program, first) = find(node.root).ok_or_else(|| {
+        let (program, first) = find_program(node.root).ok_or_else(|| {
             error("there is neither k3s nor kubectl, with which the cluster could be asked")
         })?;
         let more = ["--kubeconfig", kubeconfig];
@@ -193,15 +198,15 @@ impl Kubectl {
         Ok(Self::new(program, &arguments))
     }
 
-    /// Asks for the objects of a kind in all namespaces.
+    /// Reads the objects of a kind in all namespaces.
     fn list(&self, kind: ObjectKind, limit: Duration) -> std::result::Result<Vec<Value>, String> {
         let timeout = format!("--request-timeout={TIMEOUT_SECONDS}s");
         let get = ["get", kind.resource(), "--all-namespaces", "--output=json", timeout.as_str()];
         let arguments = self.arguments.iter().map(String::as_str).chain(get);
         let answer =
-            program::output_within(limit, &self.program, arguments, &[("HOME", HOME)]).map_err(|said| {
-                // Where nobody answers, the last line says so, after complaints of its discovery.
-                let last = said.lines().rev().find(|line| !line.trim().is_empty());
+            program::output_within(limit, &self.program, arguments, &[("HOME", HOME)]).map_err(|stderr| {
+                // If no API server answers, the last line states the error, after the errors of the discovery.
+                let last = stderr.lines().rev().find(|line| !line.trim().is_empty());
                 last.unwrap_or("it failed without a word").to_owned()
             })?;
         let mut list: Value =
@@ -213,14 +218,14 @@ impl Kubectl {
     }
 }
 
-fn find(root: &Root) -> Option<(String, Option<&'static str>)> {
+fn find_program(root: &Root) -> Option<(String, Option<&'static str>)> {
     if let Some(binary) = k3s::binary(root) {
         return Some((root.display(&binary), Some("kubectl")));
     }
     program::find("kubectl").map(|program| (program, None))
 }
 
-/// Returns the text at a path in an object, such as `/metadata/name`; empty where there is none.
+/// Returns the text at a path in an object, such as `/metadata/name`; empty if there is none.
 pub(crate) fn text<'a>(object: &'a Value, path: &str) -> &'a str {
     object.pointer(path).and_then(Value::as_str).unwrap_or_default()
 }
@@ -235,7 +240,7 @@ pub(crate) fn name(object: &Value) -> &str {
     text(object, "/metadata/name")
 }
 
-/// Returns an object's namespace; empty for what has none.
+/// Returns an object's namespace; empty for a cluster-scoped object.
 pub(crate) fn namespace(object: &Value) -> &str {
     text(object, "/metadata/namespace")
 }
@@ -245,7 +250,7 @@ pub(crate) fn full_name(object: &Value) -> String {
     format!("{}/{}", namespace(object), name(object))
 }
 
-/// Returns a label; none where it is not set.
+/// Returns a label; none if it is not set.
 pub(crate) fn label<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
     object.pointer("/metadata/labels")?.get(name)?.as_str()
 }

@@ -209,7 +209,7 @@ mod tests {
         fn check(rule: &ControlRule, name: &str) {
             match rule {
                 ControlRule::All(rules) | ControlRule::Any(rules) => {
-                    rules.iter().for_each(|rule| check(rule, name))
+                    rules.iter().for_each(|rule| check(rule, name));
                 }
                 ControlRule::WithEtcd(rule) => check(rule, name),
                 ControlRule::Flag(flag) => {

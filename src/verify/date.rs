@@ -1,4 +1,4 @@
-//! A day. A waiver ends with one, and nothing else of verify knows the time; a date crate would be more than that.
+//! A date, for the last day of a waiver. Verify needs no other part of a date library.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,34 +7,34 @@ use serde::{Serialize, Serializer};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// A day of the Gregorian calendar, in no time zone.
+/// A date of the Gregorian calendar, without a time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Date {
-    // In the order in which days compare.
+    // The derived order compares the fields in this order.
     year: u16,
     month: u8,
     day: u8,
 }
 
 impl Date {
-    /// Returns the day, if there is one: from year 1 to 9999.
+    /// Returns the date if it exists; the year is 1 to 9999.
     #[must_use]
     pub fn new(year: u16, month: u8, day: u8) -> Option<Self> {
-        let fits = (1..=9999).contains(&year) && (1..=days_of(year, month)).contains(&day);
+        let fits = (1..=9999).contains(&year) && (1..=days_in(year, month)).contains(&day);
         fits.then_some(Self { year, month, day })
     }
 
-    /// Returns the day of a time such as `2027-01-31T10:00:00Z`, in UTC.
+    /// Returns the date of a UTC time such as `2027-01-31T10:00:00Z`.
     ///
     /// # Errors
-    /// [`ErrorKind::BadInput`] where it is none.
-    pub fn of(time: &str) -> Result<Self> {
+    /// [`ErrorKind::BadInput`] for any other text.
+    pub fn from_time(time: &str) -> Result<Self> {
         time.split_once('T').map_or(time, |(day, _)| day).parse()
     }
 }
 
-/// How many days a month has; none for what is no month.
-fn days_of(year: u16, month: u8) -> u8 {
+/// Returns the number of days in a month; 0 for an invalid month.
+fn days_in(year: u16, month: u8) -> u8 {
     let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     match month {
         2 if is_leap => 29,
@@ -60,7 +60,7 @@ impl Serialize for Date {
 impl FromStr for Date {
     type Err = Error;
 
-    /// Reads `2027-01-31`, and no shorter form: `2027-1-2` is two days to two people.
+    /// Reads `2027-01-31`. It refuses shorter forms such as `2027-1-2`, which people read in two ways.
     fn from_str(text: &str) -> Result<Self> {
         let digits = |part: &str, count: usize| {
             (part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit())).then_some(())
@@ -83,14 +83,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_are_read_and_written() {
+    fn dates_are_read_and_written() {
         for text in ["2027-01-31", "0001-01-01", "9999-12-31", "2028-02-29", "2000-02-29", "2027-04-30"] {
             assert_eq!(text.parse::<Date>().unwrap().to_string(), text);
         }
     }
 
     #[test]
-    fn what_is_no_day_is_refused() {
+    fn invalid_dates_are_refused() {
         for text in [
             "",
             "2027-02-29",
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn days_follow_one_another() {
+    fn dates_are_ordered() {
         let day = |text: &str| text.parse::<Date>().unwrap();
         let days: Vec<Date> =
             ["2026-12-31", "2027-01-01", "2027-01-31", "2027-02-01", "2027-10-09", "2028-01-01"]

@@ -29,11 +29,11 @@ pub enum Must {
     BeLocal(bool),
 }
 
-/// Names that another table lists.
+/// A list of names in another table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NameList {
-    /// The cipher suites that the benchmarks take for strong, which `apply` keeps too.
+    /// The cipher suites that count as strong in the benchmarks, and that `apply` keeps.
     StrongCipherSuites,
 }
 

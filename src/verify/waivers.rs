@@ -1,5 +1,5 @@
-//! Waivers: somebody's word that a control need not be met. They stand in the settings file beside the settings, under
-//! a key of their own, because no profile and no `--set` may accept a risk.
+//! Reads waivers and applies them to a report. A waiver records that somebody accepts that a control is not met. Waivers
+//! have a key of their own in the settings file, because no profile and no `--set` may accept a risk.
 //!
 //! ```yaml
 //! waivers:
@@ -22,16 +22,15 @@ use super::report::{ControlVerdict, Status, VerifyReport, Waiver};
 use crate::error::Result;
 use crate::profile::{ControlId, DocumentText, Fields, SourceText, WAIVERS, describe, unknown};
 
-/// Reads the waivers of a settings file; none where it has none. The settings themselves are
-/// [`crate::profile::ProfileRequest`]'s business.
+/// Reads the waivers of a settings file. [`crate::profile::ProfileRequest`] reads the settings.
 ///
 /// # Errors
-/// [`crate::ErrorKind::BadInput`] with the place: an unknown key or control, one without a reason or somebody to ask, what
-/// is no day, a control that is waived already.
+/// [`crate::ErrorKind::BadInput`] with the place, for an unknown key or control, a waiver without `reason` or `who`, an
+/// invalid date, or a control that has two waivers.
 pub fn read(source: &SourceText) -> Result<Vec<Waiver>> {
     let items = match source.value()? {
         Value::Object(mut map) => map.remove(WAIVERS).unwrap_or(Value::Null),
-        // Whoever reads the settings says so.
+        // The reader of the settings reports this error.
         _ => Value::Null,
     };
     let text = DocumentText::File(source.clone());
@@ -83,7 +82,7 @@ fn read_one(text: &DocumentText, index: &str, item: Value, known: &KnownControls
     Ok(Waiver { control, reason, who, ticket, until, value, place: Some(text.place(&path)) })
 }
 
-/// Every control of every benchmark: a waiver outlives an upgrade, and may be there for the next one.
+/// Every control of every benchmark: a waiver may be for the benchmark before or after an upgrade.
 struct KnownControls {
     names: BTreeMap<String, Vec<ControlId>>,
 }
@@ -120,31 +119,31 @@ impl KnownControls {
     }
 }
 
-/// Puts the waivers to their verdicts, and says in the report's findings which of them do not count, and why.
+/// Adds the waivers to their verdicts. The findings of the report list the waivers that do not count, with the reason.
 ///
-/// What is waived keeps its status: a waiver hides nothing. One that has ended, or was given for another value, does
-/// not waive. `today` is the day on which it is asked.
+/// A waived verdict keeps its status. A waiver that has expired on `today`, or whose value no longer matches, does not
+/// count.
 pub fn apply(report: &mut VerifyReport, waivers: &[Waiver], today: Date) {
     for waiver in waivers {
-        if let Err(why) = apply_one(&mut report.verdicts, waiver, today, &report.benchmark) {
-            let text = format!("the waiver for {} {why}", waiver.control);
+        if let Err(reason) = apply_one(&mut report.verdicts, waiver, today, &report.benchmark) {
+            let text = format!("the waiver for {} {reason}", waiver.control);
             report.findings.push(Evidence { text, place: waiver.place.clone() });
         }
     }
 }
 
-/// Waives a verdict, or says why not.
+/// Adds a waiver to its verdict, or returns the reason why the waiver does not count.
 fn apply_one(
     verdicts: &mut [ControlVerdict],
     waiver: &Waiver,
     today: Date,
     benchmark: &str,
 ) -> std::result::Result<(), String> {
-    let is_meant = |verdict: &&mut ControlVerdict| match waiver.control.parse::<ControlId>() {
+    let matches_waiver = |verdict: &&mut ControlVerdict| match waiver.control.parse::<ControlId>() {
         Ok(id) => verdict.id == id,
         Err(_) => verdict.name == waiver.control,
     };
-    let Some(verdict) = verdicts.iter_mut().find(is_meant) else {
+    let Some(verdict) = verdicts.iter_mut().find(matches_waiver) else {
         return Err(format!("waives nothing: benchmark {benchmark} has no such control"));
     };
     match verdict.status {
@@ -162,7 +161,7 @@ fn apply_one(
         verdict.lapsed = true;
         return Err(format!("was given for {value:?}, and it is {:?} now", verdict.actual));
     }
-    // A number and a name may mean the same control.
+    // One waiver may name the control by its number and another by its name.
     if let Some(other) = &verdict.waiver {
         return Err(format!("is one too many: the control is waived as {} already", other.control));
     }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 /// The rooms that hold this.
-const ROOMS: [&str; 2] = ["profile", "kubernetes"];
+const ROOMS: [&str; 7] =
+    ["profile", "kubernetes", "scanner", "verify", "verify/checks", "verify/checks/pod_security", "explain"];
 
 /// The files of a room, each with those that its code imports; what stands below `#[cfg(test)]` does not count.
 fn imports(room: &str) -> BTreeMap<String, BTreeSet<String>> {
@@ -19,9 +20,10 @@ fn imports(room: &str) -> BTreeMap<String, BTreeSet<String>> {
         })
         .filter(|(name, _)| name != "mod")
         .collect();
+    let path = room.replace('/', "::");
     let uses = |code: &str, name: &str| {
-        let starts = [format!("super::{name}::"), format!("crate::{room}::{name}::")];
-        let alone = [format!("use super::{name};"), format!("use crate::{room}::{name};")];
+        let starts = [format!("super::{name}::"), format!("crate::{path}::{name}::")];
+        let alone = [format!("use super::{name};"), format!("use crate::{path}::{name};")];
         let listed = code.split(';').filter_map(|item| item.split_once("use super::{")).any(|(_, list)| {
             list.split([',', '}', ' ', '\n']).any(|word| word.split("::").next() == Some(name))
         });

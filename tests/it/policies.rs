@@ -836,7 +836,7 @@ fn an_image_has_no_cluster() {
         "1.33".parse().unwrap(),
         &"/var/lib/rancher/k3s".parse().unwrap(),
     );
-    let error = Kubectl::of(&judged.unwrap()).unwrap_err();
+    let error = Kubectl::find(&judged.unwrap()).unwrap_err();
     assert_eq!(error.message(), "no cluster belongs to the root of an image");
     assert_eq!(error.kind().exit_code(), 64);
 }

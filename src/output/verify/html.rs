@@ -1,4 +1,4 @@
-//! The report as one page that loads nothing, for auditors. The template is `templates/report.html.tera`.
+//! The report as a self-contained HTML page for auditors. The template is `templates/report.html.tera`.
 
 use std::io::{self, Write};
 
@@ -7,27 +7,27 @@ use tera::Context;
 
 use super::section::{Counts, Section};
 use super::visible::visible;
-use super::{FORECAST, ReportOrigin, is_finding, seen, word};
+use super::{FORECAST, ReportOrigin, distinct_evidence, is_finding, status_words};
 use crate::document::page;
 use crate::error::Place;
 use crate::verify::{ControlVerdict, Evidence, Status, VerifyReport};
 
-/// What the bar and the ring are long.
+/// The length of the bar and of the ring.
 const WHOLE: usize = 1000;
 
-/// Returns the report as a page. All of it can be read without its script, which only filters.
+/// Returns the report as a page. The page is complete without its script, which only filters.
 ///
-/// Its content security policy lets in its own style and script by their hashes, and nothing else; whatever comes from
-/// the node is text there, with what is not seen written out.
+/// The content security policy allows only the page's own style and script, by their hashes. Text of the node is escaped,
+/// and its invisible characters are written as numbers.
 #[must_use]
-pub fn html(report: &VerifyReport, taken: &ReportOrigin<'_>) -> String {
-    let counts = Counts::of(&report.verdicts);
+pub fn html(report: &VerifyReport, origin: &ReportOrigin<'_>) -> String {
+    let counts = Counts::count(&report.verdicts);
     let root = report.root.display().to_string();
     let mut context = Context::new();
     context.insert("version", env!("CARGO_PKG_VERSION"));
     context.insert("benchmark", &report.benchmark);
-    context.insert("node", taken.host.unwrap_or(&root));
-    context.insert("facts", &facts(report, taken, &root));
+    context.insert("node", origin.host.unwrap_or(&root));
+    context.insert("facts", &facts(report, origin, &root));
     context.insert("started", &report.started);
     context.insert("forecast", FORECAST);
     context.insert("score", &counts.score().map(|score| score.to_string()));
@@ -40,20 +40,20 @@ pub fn html(report: &VerifyReport, taken: &ReportOrigin<'_>) -> String {
     page("report.html.tera", &context, html_text)
 }
 
-/// Writes text so that a page shows just that text.
+/// Escapes text for a page.
 fn html_text(text: &str, out: &mut dyn Write) -> io::Result<()> {
     tera::escape_html(&visible(text), out)
 }
 
-fn facts(report: &VerifyReport, taken: &ReportOrigin<'_>, root: &str) -> Vec<Value> {
+fn facts(report: &VerifyReport, origin: &ReportOrigin<'_>, root: &str) -> Vec<Value> {
     let started = if report.started { "has started" } else { "has not started" };
     [
-        ("Node", taken.host.map(str::to_owned)),
+        ("Node", origin.host.map(str::to_owned)),
         ("Role", Some(report.role.to_string())),
         ("Root", Some(root.to_owned())),
         ("Kubernetes", Some(report.kubernetes.to_string())),
         ("K3s", Some(started.to_owned())),
-        ("Taken", taken.time.map(|time| time.replace('T', " ").replace('Z', " UTC"))),
+        ("Taken", origin.time.map(|time| time.replace('T', " ").replace('Z', " UTC"))),
     ]
     .into_iter()
     .filter_map(|(name, value)| Some(json!({"name": name, "value": value?})))
@@ -63,18 +63,18 @@ fn facts(report: &VerifyReport, taken: &ReportOrigin<'_>, root: &str) -> Vec<Val
 /// Returns the counts by status, in the order of the reports.
 fn rows(verdicts: &[&ControlVerdict]) -> Vec<Value> {
     let row = |status: Status| {
-        let counts = Counts::of(verdicts.iter().copied().filter(|verdict| verdict.status == status));
-        json!({"status": status.name(), "word": word(status), "count": counts.total(), "waived": counts.waived})
+        let counts = Counts::count(verdicts.iter().copied().filter(|verdict| verdict.status == status));
+        json!({"status": status.name(), "word": status_words(status), "count": counts.total(), "waived": counts.waived})
     };
     Status::ALL.into_iter().map(row).collect()
 }
 
-/// Returns where the share of each status begins in [`WHOLE`], and how long it is.
-fn shares(counts: &Counts, of: &[Status]) -> Vec<Value> {
-    let total: usize = of.iter().map(|status| counts.get(*status)).sum();
+/// Returns the start and the length of each status within [`WHOLE`].
+fn shares(counts: &Counts, statuses: &[Status]) -> Vec<Value> {
+    let total: usize = statuses.iter().map(|status| counts.get(*status)).sum();
     let mut sum = 0;
     let mut shares = Vec::new();
-    for status in of.iter().filter(|status| counts.get(**status) > 0) {
+    for status in statuses.iter().filter(|status| counts.get(**status) > 0) {
         let from = sum * WHOLE / total;
         sum += counts.get(*status);
         shares.push(json!({"status": status.name(), "from": from, "length": sum * WHOLE / total - from}));
@@ -108,14 +108,14 @@ fn control(verdict: &ControlVerdict) -> Value {
         "level": verdict.level,
         "automated": verdict.automated,
         "status": verdict.status.name(),
-        "word": word(verdict.status),
+        "word": status_words(verdict.status),
         "open": is_finding(verdict.status) && waiver.is_none(),
         "waiver": waiver,
         "expected": verdict.expected,
         "actual": verdict.actual,
         "because": matches!(verdict.status, Status::NotApplicable | Status::Unknown),
-        "evidence": seen(verdict).map(evidence).collect::<Vec<_>>(),
-        // What is met needs none.
+        "evidence": distinct_evidence(verdict).map(evidence).collect::<Vec<_>>(),
+        // A control that is met needs no remedy.
         "remedy": verdict.remedy.trim_end().lines().filter(|_| verdict.status != Status::Pass).collect::<Vec<_>>(),
     })
 }

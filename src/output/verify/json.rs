@@ -1,4 +1,4 @@
-//! The report for programs: format 1, whose schema is `docs/schema/verify.json`.
+//! The report as JSON in format 1, whose schema is `docs/schema/verify.json`.
 
 use serde_json::{Map, Value, json};
 
@@ -7,11 +7,11 @@ use crate::error::Place;
 use crate::output::json::FORMAT_VERSION;
 use crate::verify::{ControlVerdict, Evidence, Status, VerifyReport, Waiver};
 
-/// Returns the report for programs. A control that is waived keeps its status and has a `waiver`; the summary counts
-/// it under its status and, once more, as waived.
+/// Returns the report for programs. A waived control keeps its status and has a `waiver`; the summary counts it under its
+/// status, and also as waived.
 #[must_use]
 pub fn verify_json(report: &VerifyReport) -> Value {
-    let counts = Counts::of(&report.verdicts);
+    let counts = Counts::count(&report.verdicts);
     let mut summary: Map<String, Value> =
         Status::ALL.iter().map(|status| (status.name().to_owned(), counts.get(*status).into())).collect();
     summary.insert("waived".to_owned(), counts.waived.into());

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use super::section::{Section, accepted};
+use super::section::{Section, waiver_words};
 use super::visible::visible;
-use super::{ReportOrigin, placed, subject};
+use super::{ReportOrigin, subject, with_place};
 use crate::verify::{ControlVerdict, Status, VerifyReport};
 
-/// Returns the report as JUnit XML: a suite a section, a case a control.
+/// Returns the report as JUnit XML: a suite per section, a case per control.
 ///
 /// | ours                          | JUnit's                         |
 /// |-------------------------------|---------------------------------|
@@ -18,24 +18,24 @@ use crate::verify::{ControlVerdict, Status, VerifyReport};
 /// | warn, manual, not applicable  | `skipped`, with a message       |
 /// | waived, whatever it is        | `skipped`, with who and why     |
 ///
-/// What the benchmark leaves to a person does not break a build; what could not be looked at does. A finding about
-/// waivers is a skipped case of its own. The elements and attributes are those that Jenkins, surefire and GitLab share.
+/// Manual controls do not fail a build; unknown ones do. A finding about waivers is a skipped case of its own. The elements
+/// and attributes are those that Jenkins, surefire and GitLab share.
 #[must_use]
-pub fn junit(report: &VerifyReport, taken: &ReportOrigin<'_>) -> String {
+pub fn junit(report: &VerifyReport, origin: &ReportOrigin<'_>) -> String {
     let mut suites: Vec<TestSuite> = Section::all(report)
         .iter()
         .map(|section| {
-            let cases = section.verdicts.iter().map(|verdict| TestCase::of(section, verdict)).collect();
+            let cases = section.verdicts.iter().map(|verdict| TestCase::new(section, verdict)).collect();
             TestSuite { name: format!("{} {}", section.number, section.name()), cases }
         })
         .collect();
     if !report.findings.is_empty() {
         let case = |finding| {
-            let says = placed(finding);
+            let text = with_place(finding);
             TestCase {
                 class: "k3s-harden.Waivers".to_owned(),
-                name: says.clone(),
-                came: CaseResult::Skipped(says),
+                name: text.clone(),
+                result: CaseResult::Skipped(text),
                 details: String::new(),
             }
         };
@@ -44,8 +44,13 @@ pub fn junit(report: &VerifyReport, taken: &ReportOrigin<'_>) -> String {
             cases: report.findings.iter().map(case).collect(),
         });
     }
-    let count = |of: fn(&CaseResult) -> bool| {
-        suites.iter().flat_map(|suite| &suite.cases).filter(|case| of(&case.came)).count().to_string()
+    let count = |is_counted: fn(&CaseResult) -> bool| {
+        suites
+            .iter()
+            .flat_map(|suite| &suite.cases)
+            .filter(|case| is_counted(&case.result))
+            .count()
+            .to_string()
     };
     let mut xml = Xml::default();
     let root = [
@@ -57,7 +62,7 @@ pub fn junit(report: &VerifyReport, taken: &ReportOrigin<'_>) -> String {
     ];
     xml.open("testsuites", &root);
     for suite in &suites {
-        suite.write(&mut xml, report, taken);
+        suite.write(&mut xml, report, origin);
     }
     xml.close("testsuites");
     xml.text
@@ -68,7 +73,7 @@ struct TestSuite {
     cases: Vec<TestCase>,
 }
 
-/// What a case came to.
+/// The result of a case.
 enum CaseResult {
     Passed,
     Failed(String),
@@ -93,14 +98,15 @@ impl CaseResult {
 struct TestCase {
     class: String,
     name: String,
-    came: CaseResult,
+    result: CaseResult,
     details: String,
 }
 
 impl TestSuite {
-    fn write(&self, xml: &mut Xml, report: &VerifyReport, taken: &ReportOrigin<'_>) {
-        let count =
-            |of: fn(&CaseResult) -> bool| self.cases.iter().filter(|case| of(&case.came)).count().to_string();
+    fn write(&self, xml: &mut Xml, report: &VerifyReport, origin: &ReportOrigin<'_>) {
+        let count = |is_counted: fn(&CaseResult) -> bool| {
+            self.cases.iter().filter(|case| is_counted(&case.result)).count().to_string()
+        };
         let mut attributes = vec![
             ("name", self.name.clone()),
             ("tests", self.cases.len().to_string()),
@@ -109,11 +115,11 @@ impl TestSuite {
             ("skipped", count(CaseResult::is_skipped)),
             ("time", "0".to_owned()),
         ];
-        if let Some(time) = taken.time {
-            // As surefire writes it: without a zone.
+        if let Some(time) = origin.time {
+            // surefire writes the time without a zone.
             attributes.push(("timestamp", time.trim_end_matches('Z').to_owned()));
         }
-        if let Some(host) = taken.host {
+        if let Some(host) = origin.host {
             attributes.push(("hostname", host.to_owned()));
         }
         xml.open("testsuite", &attributes);
@@ -136,11 +142,11 @@ impl TestSuite {
 }
 
 impl TestCase {
-    fn of(section: &Section<'_>, verdict: &ControlVerdict) -> Self {
-        let came = match (&verdict.waiver, verdict.status) {
+    fn new(section: &Section<'_>, verdict: &ControlVerdict) -> Self {
+        let result = match (&verdict.waiver, verdict.status) {
             (_, Status::Pass) => CaseResult::Passed,
             (Some(waiver), status) => {
-                CaseResult::Skipped(format!("{}, waived: {}", status.name(), accepted(waiver)))
+                CaseResult::Skipped(format!("{}, waived: {}", status.name(), waiver_words(waiver)))
             }
             (_, Status::Fail) => {
                 CaseResult::Failed(format!("{} (expected: {})", verdict.actual, verdict.expected))
@@ -153,7 +159,7 @@ impl TestCase {
         Self {
             class: format!("k3s-harden.{}", section.name()),
             name: format!("{} {}", verdict.id, verdict.title),
-            came,
+            result,
             details: details(verdict),
         }
     }
@@ -162,7 +168,7 @@ impl TestCase {
         let attributes =
             [("classname", self.class.clone()), ("name", self.name.clone()), ("time", "0".to_owned())];
         xml.open("testcase", &attributes);
-        match &self.came {
+        match &self.result {
             CaseResult::Passed => xml.lines("system-out", &self.details),
             CaseResult::Failed(message) => {
                 xml.leaf(
@@ -187,7 +193,7 @@ impl TestCase {
     }
 }
 
-/// Everything that is known of a control, as lines.
+/// Returns the details of a verdict as lines.
 fn details(verdict: &ControlVerdict) -> String {
     let mut lines = String::new();
     for (name, text) in [("expected", &verdict.expected), ("actual", &verdict.actual)] {
@@ -195,8 +201,8 @@ fn details(verdict: &ControlVerdict) -> String {
             let _infallible = writeln!(lines, "{name}: {}", visible(text));
         }
     }
-    for evidence in super::seen(verdict) {
-        let _infallible = writeln!(lines, "seen: {}", visible(&placed(evidence)));
+    for evidence in super::distinct_evidence(verdict) {
+        let _infallible = writeln!(lines, "seen: {}", visible(&with_place(evidence)));
     }
     if verdict.status != Status::Pass && !verdict.remedy.is_empty() {
         let remedy: Vec<Cow<'_, str>> = verdict.remedy.lines().map(visible).collect();
@@ -206,7 +212,7 @@ fn details(verdict: &ControlVerdict) -> String {
     lines
 }
 
-/// XML as it grows: as much of it as JUnit needs.
+/// Builds XML, with the features that JUnit needs.
 struct Xml {
     text: String,
     depth: usize,
@@ -242,13 +248,13 @@ impl Xml {
         self.text.push_str("/>\n");
     }
 
-    /// Writes an element with lines that are made visible already.
+    /// Writes an element with lines whose invisible characters are already escaped.
     fn leaf(&mut self, name: &str, attributes: &[(&str, String)], lines: &str) {
         self.tag(name, attributes);
         let _infallible = writeln!(self.text, ">{}</{name}>", escaped(lines));
     }
 
-    /// The same, where there are any.
+    /// Writes an element with lines, if there are any.
     fn lines(&mut self, name: &str, lines: &str) {
         if !lines.is_empty() {
             self.leaf(name, &[], lines);
@@ -256,7 +262,7 @@ impl Xml {
     }
 }
 
-/// Escapes what means something in XML. What XML cannot hold at all, [`visible`] has written out.
+/// Escapes the special characters of XML. [`visible`] has escaped the characters that XML forbids.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

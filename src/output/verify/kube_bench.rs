@@ -1,11 +1,11 @@
-//! The report in kube-bench's JSON, for what reads that already.
+//! The report in the JSON format of kube-bench, for programs that read it.
 
 use serde_json::{Value, json};
 
-use super::section::{Section, accepted};
+use super::section::{Section, waiver_words};
 use crate::verify::{ControlVerdict, Status, VerifyReport};
 
-/// Its chapters: number, our own short name, and what kube-bench calls such a node.
+/// The chapters: number, short name, and kube-bench's name of the node type.
 const CHAPTERS: [(&str, &str, &str); 5] = [
     ("1", "Control plane", "master"),
     ("2", "etcd", "etcd"),
@@ -29,10 +29,9 @@ const STATES: [&str; 4] = ["PASS", "FAIL", "WARN", "INFO"];
 /// | not applicable | INFO         | why it is not applicable          |
 /// | … and waived   | the same     | who accepted it, until when, why  |
 ///
-/// kube-bench has no state for what could not be checked; it is WARN, as there, and never PASS. A waiver does not make
-/// FAIL anything else: who counts FAIL counts it. `type` is `manual` for what only a person can tell and `skip` for
-/// what is not applicable; `scored` is what the benchmark has decided by a program. `audit` has the evidence, because
-/// no command was run.
+/// kube-bench has no state for a check that could not run: unknown is WARN, and never PASS. A waiver does not change FAIL.
+/// `type` is `manual` for manual controls and `skip` for controls that are not applicable; `scored` is true for automated
+/// controls. `audit` has the evidence, because verify runs no command.
 #[must_use]
 pub fn kube_bench_json(report: &VerifyReport) -> Value {
     let sections = Section::all(report);
@@ -77,11 +76,11 @@ fn check(verdict: &ControlVerdict) -> Value {
         Status::NotApplicable => "skip",
         _ => "",
     };
-    let seen: Vec<String> = verdict.evidence.iter().map(super::placed).collect();
+    let evidence: Vec<String> = verdict.evidence.iter().map(super::with_place).collect();
     let mut json = json!({
         "test_number": verdict.id.to_string(),
         "test_desc": verdict.title,
-        "audit": seen.join("\n"),
+        "audit": evidence.join("\n"),
         "AuditEnv": "",
         "AuditConfig": "",
         "type": kind,
@@ -115,7 +114,7 @@ fn reason(verdict: &ControlVerdict) -> Option<String> {
         Status::Unknown => Some(format!("it could not be checked: {}", verdict.actual)),
         Status::NotApplicable => Some(format!("not applicable: {}", verdict.actual)),
     };
-    let waived = verdict.waiver.as_ref().map(|waiver| format!("waived, {}", accepted(waiver)));
+    let waived = verdict.waiver.as_ref().map(|waiver| format!("waived, {}", waiver_words(waiver)));
     match (waived, own) {
         (Some(waived), Some(own)) => Some(format!("{waived}; {own}")),
         (waived, own) => waived.or(own),

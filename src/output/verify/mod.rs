@@ -1,6 +1,6 @@
-//! The report of `verify` in the forms that people and other programs read, one file a form.
+//! The report of `verify` in its output formats, a file for each format.
 //!
-//! All text of a report may come from the node, and a node may be hostile: every form escapes what it shows.
+//! Any text of a report may come from a hostile node: every format escapes the text.
 
 mod html;
 mod json;
@@ -22,7 +22,7 @@ pub use kube_bench::kube_bench_json;
 pub use sarif::{SarifOptions, sarif};
 pub use text::{TextOptions, verify_text};
 
-/// When and where a report was taken, for the forms that have a place for it.
+/// When and on which host verify made a report, for the formats that have fields for it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ReportOrigin<'a> {
     /// The time, as `2026-11-25T09:00:00Z`.
@@ -31,20 +31,20 @@ pub struct ReportOrigin<'a> {
     pub host: Option<&'a str>,
 }
 
-/// Tells whether a status says that something is to be done.
+/// Tells whether a status is a finding.
 fn is_finding(status: Status) -> bool {
     matches!(status, Status::Fail | Status::Warn | Status::Unknown)
 }
 
-/// Returns the word for a status in texts for people.
-pub(super) fn word(status: Status) -> &'static str {
+/// Returns a status in words for people.
+pub(super) fn status_words(status: Status) -> &'static str {
     match status {
         Status::NotApplicable => "not applicable",
         other => other.name(),
     }
 }
 
-/// Returns the report's subject as a line.
+/// Returns the subject of a report in one line.
 fn subject(report: &VerifyReport) -> String {
     format!(
         "{} at {}: Kubernetes {}, CIS {}",
@@ -55,27 +55,27 @@ fn subject(report: &VerifyReport) -> String {
     )
 }
 
-/// What a report of a node on which K3s has not started says of itself.
+/// The note of a report about a node on which K3s has not started.
 const FORECAST: &str =
     "K3s has not started here. This is a forecast: what holds once it starts as it is configured now.";
 
-/// Returns what a report has to say of itself before all else, if it is a forecast.
-pub(super) fn forecast(report: &VerifyReport) -> Option<&'static str> {
+/// Returns the note at the beginning of a report that is a forecast.
+pub(super) fn forecast_note(report: &VerifyReport) -> Option<&'static str> {
     (!report.started).then_some(FORECAST)
 }
 
-/// What the score leaves out, wherever it is shown.
-const SCORE_IS: &str = "pass of pass, fail and warn; manual, not applicable and unknown are left out";
+/// The definition of the score.
+const SCORE_DEFINITION: &str = "pass of pass, fail and warn; manual, not applicable and unknown are left out";
 
-/// Returns what was seen, behind where.
-fn placed(evidence: &Evidence) -> String {
+/// Returns the text of evidence after its place.
+fn with_place(evidence: &Evidence) -> String {
     match &evidence.place {
         Some(place) => format!("{place}: {}", evidence.text),
         None => evidence.text.clone(),
     }
 }
 
-/// Returns what was seen of a control, without what only says once more what is.
-fn seen(verdict: &ControlVerdict) -> impl Iterator<Item = &Evidence> {
+/// Returns the evidence of a verdict, without evidence that only repeats the actual value.
+fn distinct_evidence(verdict: &ControlVerdict) -> impl Iterator<Item = &Evidence> {
     verdict.evidence.iter().filter(|evidence| evidence.place.is_some() || evidence.text != verdict.actual)
 }

@@ -1,30 +1,30 @@
-//! The report as SARIF 2.1.0, for what shows findings beside the files that they are about.
+//! The report as SARIF 2.1.0, for programs that show findings beside their files.
 
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 
 use serde_json::{Value, json};
 
-use super::section::accepted;
-use super::{FORECAST, ReportOrigin, seen};
+use super::section::waiver_words;
+use super::{FORECAST, ReportOrigin, distinct_evidence};
 use crate::error::Place;
 use crate::k3s::DEFAULT_CONFIG;
 use crate::verify::{ControlVerdict, Evidence, Status, VerifyReport};
 
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
-/// The name of the node's root in the places.
+/// The name of the node's root in locations.
 const ROOT: &str = "ROOT";
 
-/// What goes into the SARIF.
+/// The options of the SARIF format.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SarifOptions {
-    /// Only what is not met or not known, and not waived. GitHub's code scanning looks neither at `kind` nor at
-    /// `suppressions`: all that it is given it shows as a problem.
+    /// Only findings without a waiver. GitHub's code scanning ignores `kind` and `suppressions`: it shows every result as a
+    /// problem.
     pub only_findings: bool,
 }
 
-/// Returns the report as SARIF: a rule and a result a control.
+/// Returns the report as SARIF: a rule and a result per control.
 ///
 /// | ours           | `kind`          | `level`   |
 /// |----------------|-----------------|-----------|
@@ -35,12 +35,12 @@ pub struct SarifOptions {
 /// | not applicable | `notApplicable` | `none`    |
 /// | unknown        | `open`          | `none`    |
 ///
-/// SARIF has no level for what is not `fail`. A waiver is an accepted, external suppression. A rule's id is the name
-/// of the control, which is the same in every benchmark; its number is in the description and the properties. Findings
-/// about waivers are notifications. Places are relative to the node's root; what no file says, and is not met, is
-/// placed in K3s' configuration, where it belongs.
+/// In SARIF, only results with the kind `fail` have a level. A waiver is an accepted, external suppression. The id of a
+/// rule is the name of the control, which is the same in every benchmark; the number is in the description and the
+/// properties. Findings about waivers are notifications. Locations are relative to the node's root. A control that is not
+/// met, and whose evidence has no place, is located in K3s' configuration.
 #[must_use]
-pub fn sarif(report: &VerifyReport, taken: &ReportOrigin<'_>, options: SarifOptions) -> Value {
+pub fn sarif(report: &VerifyReport, origin: &ReportOrigin<'_>, options: SarifOptions) -> Value {
     let shown = |verdict: &&ControlVerdict| {
         !options.only_findings || (super::is_finding(verdict.status) && verdict.waiver.is_none())
     };
@@ -56,7 +56,7 @@ pub fn sarif(report: &VerifyReport, taken: &ReportOrigin<'_>, options: SarifOpti
                 "semanticVersion": env!("CARGO_PKG_VERSION"),
                 "rules": verdicts.iter().map(|verdict| rule(verdict)).collect::<Vec<_>>(),
             }},
-            "invocations": [invocation(report, taken)],
+            "invocations": [invocation(report, origin)],
             "originalUriBaseIds": {ROOT: base(report)},
             "columnKind": "unicodeCodePoints",
             "results": results,
@@ -103,13 +103,13 @@ fn result(report: &VerifyReport, verdict: &ControlVerdict, index: usize) -> Valu
         "ruleIndex": index,
         "kind": kind,
         "level": level,
-        "message": message(&says(verdict)),
+        "message": message(&result_text(verdict)),
         "locations": locations(report, verdict),
         "partialFingerprints": {"control/v1": verdict.name},
     });
     if let Some(waiver) = &verdict.waiver {
         let mut suppression =
-            json!({"kind": "external", "status": "accepted", "justification": accepted(waiver)});
+            json!({"kind": "external", "status": "accepted", "justification": waiver_words(waiver)});
         if let Some(place) = &waiver.place {
             suppression["location"] = location(report, place, None);
         }
@@ -118,9 +118,9 @@ fn result(report: &VerifyReport, verdict: &ControlVerdict, index: usize) -> Valu
     json
 }
 
-/// What a result says, as sentences.
-fn says(verdict: &ControlVerdict) -> String {
-    let mut text = format!("{} {}: {}.", verdict.id, verdict.title, super::word(verdict.status));
+/// Returns the message of a result.
+fn result_text(verdict: &ControlVerdict) -> String {
+    let mut text = format!("{} {}: {}.", verdict.id, verdict.title, super::status_words(verdict.status));
     let expected = if verdict.status == Status::Manual { "Look at" } else { "Expected" };
     let why = matches!(verdict.status, Status::NotApplicable | Status::Unknown);
     for (name, value) in
@@ -130,7 +130,7 @@ fn says(verdict: &ControlVerdict) -> String {
             let _infallible = write!(text, "\n{name}: {value}");
         }
     }
-    for evidence in seen(verdict) {
+    for evidence in distinct_evidence(verdict) {
         let _infallible = write!(text, "\nSeen: {}", evidence.text);
     }
     text
@@ -148,7 +148,7 @@ fn locations(report: &VerifyReport, verdict: &ControlVerdict) -> Vec<Value> {
     found
 }
 
-fn location(report: &VerifyReport, place: &Place, says: Option<&str>) -> Value {
+fn location(report: &VerifyReport, place: &Place, text: Option<&str>) -> Value {
     let root = report.root.to_string_lossy();
     let file = Some(root.as_ref())
         .filter(|root| *root != "/")
@@ -160,13 +160,13 @@ fn location(report: &VerifyReport, place: &Place, says: Option<&str>) -> Value {
     if let Some((line, column)) = place.position {
         json["physicalLocation"]["region"] = json!({"startLine": line, "startColumn": column});
     }
-    if let Some(says) = says {
-        json["message"] = message(says);
+    if let Some(text) = text {
+        json["message"] = message(text);
     }
     json
 }
 
-/// Where the node's root is; its place is left open where it was not given as an absolute one.
+/// Returns the base URI of locations; a relative root has no URI.
 fn base(report: &VerifyReport) -> Value {
     let description = message("the node's root");
     if !report.root.is_absolute() {
@@ -176,7 +176,7 @@ fn base(report: &VerifyReport) -> Value {
     json!({"uri": format!("file://{}/", path.trim_end_matches('/')), "description": description})
 }
 
-fn invocation(report: &VerifyReport, taken: &ReportOrigin<'_>) -> Value {
+fn invocation(report: &VerifyReport, origin: &ReportOrigin<'_>) -> Value {
     let warning = |finding: &Evidence| {
         let mut json = json!({"level": "warning", "message": message(&finding.text)});
         if let Some(place) = &finding.place {
@@ -191,17 +191,17 @@ fn invocation(report: &VerifyReport, taken: &ReportOrigin<'_>) -> Value {
     if !report.started {
         json["toolExecutionNotifications"] = json!([{"level": "note", "message": message(FORECAST)}]);
     }
-    if let Some(time) = taken.time {
+    if let Some(time) = origin.time {
         json["endTimeUtc"] = time.into();
     }
-    if let Some(host) = taken.host {
+    if let Some(host) = origin.host {
         json["machine"] = host.into();
     }
     json
 }
 
-/// A message of plain text. In it braces are placeholders unless they are doubled (SARIF, 3.11.5), and what looks like
-/// a Markdown link is one unless its bracket is escaped (3.11.6).
+/// Returns a message of plain text. Doubled braces are literal braces and not placeholders (SARIF, 3.11.5), and an escaped
+/// bracket starts no Markdown link (3.11.6).
 fn message(text: &str) -> Value {
     let text = text.replace('{', "{{").replace('}', "}}").replace("](", "\\](");
     json!({"text": text})
@@ -223,7 +223,7 @@ fn encoded(path: &[u8]) -> String {
     uri
 }
 
-/// `audit-log-path` as SARIF likes names: `AuditLogPath`.
+/// Writes a name as SARIF recommends: `audit-log-path` becomes `AuditLogPath`.
 fn pascal(name: &str) -> String {
     let capital = |part: &str| {
         let mut letters = part.chars();

@@ -1,10 +1,10 @@
-//! The sections of a benchmark, and how many controls have which status.
+//! The sections of a benchmark, and the counts of statuses.
 
 use std::fmt::{self, Write as _};
 
 use crate::verify::{ControlVerdict, Status, VerifyReport, Waiver};
 
-/// Our own short names of the sections. The general policies were 5.7 until 1.10.
+/// The short names of the sections. Until 1.10 the number of the general policies was 5.7.
 const NAMES: [(&str, &str); 16] = [
     ("1.1", "Control plane files"),
     ("1.2", "API server"),
@@ -47,30 +47,30 @@ impl<'a> Section<'a> {
         sections
     }
 
-    /// Returns our own short name.
+    /// Returns the short name.
     pub(super) fn name(&self) -> &'static str {
         let number = if self.number == "5.7" { "5.6" } else { &self.number };
         NAMES.iter().find(|(known, _)| *known == number).map_or("Other controls", |(_, name)| name)
     }
 }
 
-/// The number of the section that a control is in: its own without the last part.
+/// Returns the number of a control's section: the number of the control without its last part.
 fn number(verdict: &ControlVerdict) -> String {
     let id = verdict.id.to_string();
     id.rsplit_once('.').map_or_else(|| id.clone(), |(section, _)| section.to_owned())
 }
 
-/// How many controls have which status.
+/// The number of controls with each status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     by_status: [usize; Status::ALL.len()],
-    /// How many of them somebody has accepted.
+    /// The number of waived controls.
     pub(super) waived: usize,
 }
 
 impl Counts {
     /// Counts verdicts.
-    pub(super) fn of<'a>(verdicts: impl IntoIterator<Item = &'a ControlVerdict>) -> Self {
+    pub(super) fn count<'a>(verdicts: impl IntoIterator<Item = &'a ControlVerdict>) -> Self {
         let mut counts = Self::default();
         for verdict in verdicts {
             counts.by_status[index(verdict.status)] += 1;
@@ -79,21 +79,21 @@ impl Counts {
         counts
     }
 
-    /// Returns how many have a status.
+    /// Returns the number of controls with a status.
     pub(super) fn get(&self, status: Status) -> usize {
         self.by_status[index(status)]
     }
 
-    /// Returns how many there are.
+    /// Returns the number of controls.
     pub(super) fn total(&self) -> usize {
         self.by_status.iter().sum()
     }
 
-    /// Returns the share of what is met in what can be told to be met or not; none where nothing can.
+    /// Returns the share of controls with pass among those with pass, fail or warn; none if there are none.
     pub(super) fn score(&self) -> Option<Score> {
         let pass = self.get(Status::Pass);
-        let of = pass + self.get(Status::Fail) + self.get(Status::Warn);
-        (of > 0).then(|| Score { permille: pass * 1000 / of })
+        let counted = pass + self.get(Status::Fail) + self.get(Status::Warn);
+        (counted > 0).then(|| Score { permille: pass * 1000 / counted })
     }
 }
 
@@ -101,7 +101,7 @@ fn index(status: Status) -> usize {
     Status::ALL.iter().position(|known| *known == status).unwrap_or_default()
 }
 
-/// A share, rounded down: 100 % is for those who have it all.
+/// A share, rounded down, so that 100 % means that every control passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Score {
     pub(super) permille: usize,
@@ -116,8 +116,8 @@ impl fmt::Display for Score {
     }
 }
 
-/// Returns who has accepted it, until when, where, and why.
-pub(super) fn accepted(waiver: &Waiver) -> String {
+/// Describes a waiver: who accepted it, until when, the ticket and the reason.
+pub(super) fn waiver_words(waiver: &Waiver) -> String {
     let mut text = format!("accepted by {}", waiver.who);
     if let Some(until) = &waiver.until {
         let _infallible = write!(text, " until {until}");
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_is_all_only_where_it_is() {
+    fn only_a_full_score_is_100_percent() {
         let score =
             |pass: usize, fail: usize| Counts { by_status: [pass, fail, 0, 9, 9, 9], waived: 0 }.score();
         assert_eq!(score(0, 0), None);

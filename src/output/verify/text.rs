@@ -1,27 +1,27 @@
-//! The report for people: what is wrong with what to do about it, and the score last, where a terminal leaves it.
+//! The report as text: findings with their remedies, and the score in the last line, next to the prompt of a terminal.
 
 use std::fmt::Write as _;
 
-use super::section::{Counts, Section, accepted};
+use super::section::{Counts, Section, waiver_words};
 use super::visible::visible;
-use super::{FORECAST, SCORE_IS, is_finding, placed, seen, subject};
+use super::{FORECAST, SCORE_DEFINITION, distinct_evidence, is_finding, subject, with_place};
 use crate::output::Style;
 use crate::output::wrap::{MIN_WIDTH, wrap};
 use crate::verify::{ControlVerdict, Evidence, Status, VerifyReport};
 
-/// The columns of the words for a status.
+/// The width of the status column.
 const WORD_WIDTH: usize = 7;
 
-/// What is shown, and how.
+/// The options of the text format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TextOptions {
-    /// How it is decorated.
+    /// The decoration.
     pub style: Style,
-    /// How many columns there are; none for no wrapping, as for a file or a pipe.
+    /// The number of columns; none for output that is not wrapped, such as a file or a pipe.
     pub width: Option<usize>,
     /// Only the table of counts.
     pub summary: bool,
-    /// Only what is not met or not known.
+    /// Only findings.
     pub only_findings: bool,
 }
 
@@ -51,7 +51,7 @@ pub fn verify_text(report: &VerifyReport, options: &TextOptions) -> String {
     page.text
 }
 
-/// The text as it grows.
+/// Builds the text.
 struct ReportText {
     text: String,
     style: Style,
@@ -87,17 +87,17 @@ impl ReportText {
         }
     }
 
-    /// Tells whether its number and the reason say enough: there is nothing here that it is about, or, as with others,
-    /// will only be once K3s has started.
+    /// Tells whether a verdict is shown only with its number and reason: it is not applicable, or unknown before the first
+    /// start with the same reason as another one.
     fn is_grouped(&self, verdict: &ControlVerdict, section: &Section<'_>) -> bool {
-        let is_like = |other: &&&ControlVerdict| {
+        let is_same = |other: &&&ControlVerdict| {
             other.status == verdict.status && other.waiver.is_none() && other.actual == verdict.actual
         };
         match verdict.status {
             Status::NotApplicable => true,
             Status::Unknown => {
                 let is_forecast = !self.started && verdict.waiver.is_none();
-                is_forecast && section.verdicts.iter().filter(is_like).count() > 1
+                is_forecast && section.verdicts.iter().filter(is_same).count() > 1
             }
             Status::Pass | Status::Fail | Status::Warn | Status::Manual => false,
         }
@@ -112,14 +112,14 @@ impl ReportText {
         }
         if let Some(waiver) = &verdict.waiver {
             let place = waiver.place.as_ref().map(|place| format!(" [{place}]")).unwrap_or_default();
-            self.detail("waived", &format!("{}, {}{place}", verdict.status.name(), accepted(waiver)));
+            self.detail("waived", &format!("{}, {}{place}", verdict.status.name(), waiver_words(waiver)));
         }
         let expects = if verdict.status == Status::Manual { "look at" } else { "expected" };
         self.detail(expects, &verdict.expected);
         let is_unknown = verdict.status == Status::Unknown;
         self.detail(if is_unknown { "because" } else { "actual" }, &verdict.actual);
-        for evidence in seen(verdict) {
-            self.detail("seen", &placed(evidence));
+        for evidence in distinct_evidence(verdict) {
+            self.detail("seen", &with_place(evidence));
         }
         if verdict.waiver.is_none() {
             self.remedy(&verdict.remedy);
@@ -132,7 +132,7 @@ impl ReportText {
         }
         let _infallible = writeln!(self.text, "\n{}", self.style.paint("1", "Waivers that do not count"));
         for finding in findings {
-            self.labelled("WAIVER", "1;33", &placed(finding));
+            self.labelled("WAIVER", "1;33", &with_place(finding));
         }
     }
 
@@ -141,7 +141,7 @@ impl ReportText {
         let name = |section: &Section<'_>| section.name().chars().count();
         let numbers: usize = heads.iter().map(|head| head.len() + 1).sum();
         let names = sections.iter().map(name).max().unwrap_or_default();
-        // On a narrow terminal the numbers count.
+        // A narrow terminal shows only the numbers.
         let names = if self.width.is_some_and(|width| width < 5 + names + numbers) { 0 } else { names };
         let row = |number: &str, name: &str, cells: [String; 6]| {
             let name = if names == 0 { "" } else { name };
@@ -155,15 +155,15 @@ impl ReportText {
             writeln!(self.text, "\n{}", self.style.paint("1", &row("", "", heads.map(str::to_owned))));
         let cells = |counts: &Counts| Status::ALL.map(|status| counts.get(status).to_string());
         for section in sections {
-            let counts = Counts::of(section.verdicts.iter().copied());
+            let counts = Counts::count(section.verdicts.iter().copied());
             let _infallible = writeln!(self.text, "{}", row(&section.number, section.name(), cells(&counts)));
         }
-        let total = Counts::of(sections.iter().flat_map(|section| section.verdicts.iter().copied()));
+        let total = Counts::count(sections.iter().flat_map(|section| section.verdicts.iter().copied()));
         let _infallible = writeln!(self.text, "{}", self.style.paint("1", &row("all", "", cells(&total))));
     }
 
     fn closing(&mut self, report: &VerifyReport) {
-        let counts = Counts::of(&report.verdicts);
+        let counts = Counts::count(&report.verdicts);
         self.text.push('\n');
         let parts: Vec<String> = Status::ALL
             .into_iter()
@@ -174,7 +174,7 @@ impl ReportText {
                     0 => String::new(),
                     waived => format!(" ({waived} waived)"),
                 };
-                format!("{} {}{waived}", counts.get(status), super::word(status))
+                format!("{} {}{waived}", counts.get(status), super::status_words(status))
             })
             .collect();
         self.block(&[], &format!("{} controls: {}.", counts.total(), parts.join(", ")), "");
@@ -182,7 +182,7 @@ impl ReportText {
         match counts.score() {
             Some(score) => {
                 let code = if score.permille == 1000 { "1;32" } else { "1" };
-                self.block(&[], &format!("Score{forecast}: {score} ({SCORE_IS})."), code);
+                self.block(&[], &format!("Score{forecast}: {score} ({SCORE_DEFINITION})."), code);
             }
             None => {
                 self.block(&[], &format!("No score{forecast}: nothing can be told to be met or not."), "1");
@@ -190,14 +190,14 @@ impl ReportText {
         }
     }
 
-    /// Writes a line that begins with the word for a status.
+    /// Writes a line that begins with a status.
     fn labelled(&mut self, word: &str, code: &str, text: &str) {
         let label = format!("{word:WORD_WIDTH$} ");
         let painted = format!("{}{}", self.style.paint(code, word), &label[word.len()..]);
         self.block(&[&painted, &label], text, "");
     }
 
-    /// Writes what belongs to the control above: a name and a text.
+    /// Writes a detail of the control above: a name and a text.
     fn detail(&mut self, name: &str, text: &str) {
         if !text.is_empty() {
             let name = format!("{:WORD_WIDTH$} {name:8} ", "");
@@ -205,24 +205,24 @@ impl ReportText {
         }
     }
 
-    /// Writes what is to be done, which is ours and may have lines: they are there to be copied.
+    /// Writes the remedy, which may have several lines that the user copies.
     fn remedy(&mut self, text: &str) {
         for (index, line) in text.trim_end().lines().enumerate() {
             self.detail(if index == 0 { "remedy" } else { "" }, line);
         }
     }
 
-    /// Writes a paragraph; `label` is what its first line begins with, as it is shown and as wide as it is.
+    /// Writes a paragraph; `label` is the beginning of its first line, once decorated and once plain.
     fn block(&mut self, label: &[&str], text: &str, code: &str) {
         let (shown, wide) = match label {
             [shown, wide] => (*shown, wide.chars().count()),
             _ => ("", 0),
         };
-        // Under a label that takes half of the columns nothing would be left to read.
+        // A wide label would leave no columns for the text.
         let indent = self.width.map_or(wide, |width| wide.min(width / 4));
         let (shown, wide) =
             if shown.trim().is_empty() { (" ".repeat(indent), indent) } else { (shown.to_owned(), wide) };
-        // A line that is indented is code: whoever copies it wants it whole.
+        // An indented line is code that the user copies: it is not wrapped.
         let width = self.width.filter(|_| !text.starts_with(' '));
         let first = width.map(|width| width.saturating_sub(wide));
         let next = width.map(|width| width - indent);
@@ -235,7 +235,7 @@ impl ReportText {
     }
 }
 
-/// Returns the word for a verdict, with its colour: capitals call for a person, also without colour.
+/// Returns the label of a verdict and its colour. Labels of findings have capitals, which show without colour too.
 fn label(verdict: &ControlVerdict) -> (&'static str, &'static str) {
     match verdict.status {
         _ if verdict.waiver.is_some() => ("waived", "36"),
@@ -248,7 +248,7 @@ fn label(verdict: &ControlVerdict) -> (&'static str, &'static str) {
     }
 }
 
-/// Puts numbers together that share status and reason, in the order of the first of each.
+/// Groups the numbers of verdicts with the same status and reason, in the order of the first of each.
 fn groups<'a>(verdicts: &[&'a ControlVerdict]) -> Vec<(&'a ControlVerdict, Vec<String>)> {
     let mut groups: Vec<(&ControlVerdict, Vec<String>)> = Vec::new();
     for verdict in verdicts {

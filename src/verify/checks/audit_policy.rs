@@ -3,8 +3,13 @@
 //!
 //! Source: pkg/audit/policy/checker.go of k8s.io/apiserver: the first rule that matches a request decides.
 
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
 use super::flag;
 use super::flag_file::FlagFile;
+use crate::embedded;
 use crate::error::{Place, Result};
 use crate::kubernetes::audit_policy::{self, AuditLevel, AuditPolicy, AuditResources, AuditRule};
 use crate::kubernetes::object::Position;
@@ -15,64 +20,26 @@ use crate::verify::rule_result::{RuleOutcome, RuleResult};
 
 const SERVER: &str = "kube-apiserver";
 
-/// A request, reduced to what a policy matches. The user is any authenticated user.
+/// A request, reduced to what a policy matches (data/audited-requests.yaml). The user is any authenticated user.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ApiRequest {
-    group: &'static str,
-    resource: &'static str,
-    subresource: &'static str,
-    verbs: &'static [&'static str],
+    /// The API group; empty for the core group.
+    #[serde(default)]
+    group: String,
+    resource: String,
+    #[serde(default)]
+    subresource: String,
+    verbs: Vec<String>,
     /// Whether its body is secret, so that a log must not contain it.
+    #[serde(default)]
     secret: bool,
 }
 
-const WRITES: &[&str] = &["create", "update", "patch", "delete"];
-const ALL: &[&str] = &["get", "list", "create", "update", "patch", "delete"];
+/// The requests of which a policy has to record at least the metadata.
+static AUDITED_REQUESTS: LazyLock<Vec<ApiRequest>> = LazyLock::new(|| embedded::table("audited-requests"));
 
-/// The requests of which a policy has to record at least the metadata, as the benchmark lists them under 3.2.2.
-const CONCERNS: [ApiRequest; 10] = [
-    ApiRequest { group: "", resource: "secrets", subresource: "", verbs: ALL, secret: true },
-    ApiRequest { group: "", resource: "configmaps", subresource: "", verbs: ALL, secret: true },
-    ApiRequest {
-        group: "authentication.k8s.io",
-        resource: "tokenreviews",
-        subresource: "",
-        verbs: &["create"],
-        secret: true,
-    },
-    ApiRequest { group: "", resource: "pods", subresource: "", verbs: WRITES, secret: false },
-    ApiRequest { group: "apps", resource: "deployments", subresource: "", verbs: WRITES, secret: false },
-    ApiRequest { group: "", resource: "pods", subresource: "exec", verbs: &["get", "create"], secret: false },
-    ApiRequest {
-        group: "",
-        resource: "pods",
-        subresource: "attach",
-        verbs: &["get", "create"],
-        secret: false,
-    },
-    ApiRequest {
-        group: "",
-        resource: "pods",
-        subresource: "portforward",
-        verbs: &["get", "create"],
-        secret: false,
-    },
-    ApiRequest {
-        group: "",
-        resource: "pods",
-        subresource: "proxy",
-        verbs: &["get", "create"],
-        secret: false,
-    },
-    ApiRequest {
-        group: "",
-        resource: "services",
-        subresource: "proxy",
-        verbs: &["get", "create"],
-        secret: false,
-    },
-];
-
-/// The policy that the API server reads, and where it is from.
+/// The policy that the API server reads.
 struct FoundPolicy {
     policy: AuditPolicy,
     file: String,
@@ -89,16 +56,16 @@ pub(super) fn check_policy(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<Rul
     };
     let log = flag::check_by_name(facts, SERVER, "audit-log-path", Must::BeSet(true))?;
     let webhook = flag::check_by_name(facts, SERVER, "audit-webhook-config-file", Must::BeSet(true))?;
-    let policy = &found.policy;
+    let position = found.policy.position;
     let mut evidence = found.flag.clone();
-    let actual = if !policy.records() {
-        evidence.push(found.evidence("no rule of it records anything", policy.position));
+    let actual = if !found.policy.records() {
+        evidence.push(found.evidence("no rule of it records anything", position));
         "the policy records nothing"
     } else if log.outcome != RuleOutcome::Met && webhook.outcome != RuleOutcome::Met {
         evidence.extend(log.evidence.clone());
         "the policy has no log"
     } else {
-        evidence.push(found.evidence(&format!("it has {} rules", policy.rules.len()), policy.position));
+        evidence.push(found.evidence(&format!("it has {} rules", found.policy.rules.len()), position));
         evidence.extend(if log.outcome == RuleOutcome::Met { log.evidence } else { webhook.evidence });
         return Ok(RuleResult::met(true, expected, "a policy that records, and a log", evidence));
     };
@@ -114,13 +81,15 @@ pub(super) fn check_coverage(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<R
     };
     let policy = &found.policy;
     let (mut gaps, mut evidence) = (Vec::new(), found.flag.clone());
-    for request in &CONCERNS {
-        let name = [request.resource, request.subresource].join("/");
+    for request in AUDITED_REQUESTS.iter() {
+        let name = [request.resource.as_str(), &request.subresource].join("/");
         let name = name.trim_end_matches('/');
         let decided: Vec<(&str, Option<&AuditRule>)> = request
             .verbs
             .iter()
-            .map(|verb| (*verb, policy.rules.iter().find(|rule| matches_request(rule, request, verb))))
+            .map(|verb| {
+                (verb.as_str(), policy.rules.iter().find(|rule| matches_request(rule, request, verb)))
+            })
             .collect();
         let is_unrecorded =
             |(_, rule): &&(&str, Option<&AuditRule>)| rule.is_none_or(|rule| !policy.is_recorded(rule));
@@ -142,10 +111,10 @@ pub(super) fn check_coverage(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<R
         }
     }
     if gaps.is_empty() {
-        evidence.push(
-            found
-                .evidence(&format!("all {} kinds of requests are recorded", CONCERNS.len()), policy.position),
-        );
+        evidence.push(found.evidence(
+            &format!("all {} kinds of requests are recorded", AUDITED_REQUESTS.len()),
+            policy.position,
+        ));
         return Ok(RuleResult::met(true, expected, "all of it is recorded", evidence));
     }
     Ok(RuleResult::met(
@@ -184,8 +153,9 @@ fn matches_request(rule: &AuditRule, request: &ApiRequest, verb: &str) -> bool {
     let has = |names: &[String], name: &str| names.iter().any(|known| known == name);
     // A list of all namespaces and a request for a cluster-scoped kind name no namespace.
     let has_no_namespace = verb == "list" || request.resource == "tokenreviews";
+    let matches_namespace = rule.namespaces.is_empty() || (has_no_namespace && has(&rule.namespaces, ""));
     if !rule.users.is_empty()
-        || (!rule.namespaces.is_empty() && !(has_no_namespace && has(&rule.namespaces, "")))
+        || !matches_namespace
         || (!rule.user_groups.is_empty() && !has(&rule.user_groups, "system:authenticated"))
     {
         return false;
@@ -213,7 +183,7 @@ fn matches_group(group: &AuditResources, request: &ApiRequest) -> bool {
                 ("*", subresource) => subresource == request.subresource,
                 // It matches the resource itself too, although the documentation excludes it.
                 (resource, "*") => resource == request.resource,
-                pair => pair == (request.resource, request.subresource),
+                (resource, subresource) => resource == request.resource && subresource == request.subresource,
             }
         })
 }

@@ -20,113 +20,45 @@ use crate::verify::rule_result::RuleResult;
 
 /// The label of Kubernetes' own roles and bindings, and its value.
 const BOOTSTRAPPING: (&str, &str) = ("kubernetes.io/bootstrapping", "rbac-defaults");
-/// Kubernetes' own roles whose names do not begin with `system:`.
-const KUBERNETES_ROLES: [&str; 4] = ["admin", "cluster-admin", "edit", "view"];
 /// Groups that every user or every ServiceAccount is in.
 const GROUPS_OF_ANYBODY: [&str; 3] =
     ["system:authenticated", "system:unauthenticated", "system:serviceaccounts"];
 const MASTERS: &str = "system:masters";
 
-/// The roles, bindings and users that K3s creates (data/built-in-rbac.yaml).
+/// The roles, bindings and users that Kubernetes and K3s create (data/built-in-rbac.yaml).
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BuiltInRbac {
+    /// Kubernetes' own roles whose names do not begin with `system:`.
+    kubernetes_roles: BTreeSet<String>,
+    /// The roles of K3s.
     roles: BTreeSet<String>,
+    /// The bindings of K3s.
     bindings: BTreeSet<String>,
+    /// The users of K3s.
     users: BTreeSet<String>,
 }
 
-static K3S: LazyLock<BuiltInRbac> = LazyLock::new(|| embedded::table("built-in-rbac"));
+static BUILT_IN: LazyLock<BuiltInRbac> = LazyLock::new(|| embedded::table("built-in-rbac"));
 
-/// A permission that the benchmark restricts.
+/// A permission that the benchmark restricts (data/restricted-permissions.yaml).
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct RestrictedPermission {
     /// The `about` of the rule.
-    about: &'static str,
+    about: String,
     /// The permission, in words.
-    words: &'static str,
-    groups: &'static [&'static str],
-    resources: &'static [&'static str],
-    verbs: &'static [&'static str],
+    words: String,
+    groups: Vec<String>,
+    resources: Vec<String>,
+    verbs: Vec<String>,
     /// Whether only a ClusterRoleBinding can grant it.
+    #[serde(default)]
     cluster_wide: bool,
 }
 
-const CORE: &[&str] = &[""];
-const RBAC: &[&str] = &["rbac.authorization.k8s.io"];
-const PERMISSIONS: [RestrictedPermission; 9] = [
-    RestrictedPermission {
-        about: "secrets",
-        words: "may read Secrets",
-        groups: CORE,
-        resources: &["secrets"],
-        verbs: &["get", "list", "watch"],
-        cluster_wide: false,
-    },
-    RestrictedPermission {
-        about: "create-pods",
-        words: "may create Pods",
-        groups: CORE,
-        resources: &["pods"],
-        verbs: &["create"],
-        cluster_wide: false,
-    },
-    RestrictedPermission {
-        about: "bind-impersonate-escalate",
-        words: "may bind or escalate roles",
-        groups: RBAC,
-        resources: &["roles", "clusterroles"],
-        verbs: &["bind", "escalate"],
-        cluster_wide: false,
-    },
-    RestrictedPermission {
-        about: "bind-impersonate-escalate",
-        words: "may impersonate others",
-        groups: &["", "authentication.k8s.io"],
-        resources: &["users", "groups", "serviceaccounts", "uids", "userextras"],
-        verbs: &["impersonate"],
-        cluster_wide: false,
-    },
-    RestrictedPermission {
-        about: "persistent-volumes",
-        words: "may create PersistentVolumes",
-        groups: CORE,
-        resources: &["persistentvolumes"],
-        verbs: &["create"],
-        cluster_wide: true,
-    },
-    RestrictedPermission {
-        about: "nodes-proxy",
-        words: "may use the proxy of nodes",
-        groups: CORE,
-        resources: &["nodes/proxy"],
-        verbs: &["get", "create", "update", "patch", "delete"],
-        cluster_wide: true,
-    },
-    RestrictedPermission {
-        about: "csr-approval",
-        words: "may approve certificate signing requests",
-        groups: &["certificates.k8s.io"],
-        resources: &["certificatesigningrequests/approval"],
-        verbs: &["update", "patch"],
-        cluster_wide: true,
-    },
-    RestrictedPermission {
-        about: "webhooks",
-        words: "may change admission webhooks",
-        groups: &["admissionregistration.k8s.io"],
-        resources: &["validatingwebhookconfigurations", "mutatingwebhookconfigurations"],
-        verbs: &["create", "update", "patch", "delete", "deletecollection"],
-        cluster_wide: true,
-    },
-    RestrictedPermission {
-        about: "service-account-tokens",
-        words: "may create tokens of ServiceAccounts",
-        groups: CORE,
-        resources: &["serviceaccounts/token"],
-        verbs: &["create"],
-        cluster_wide: false,
-    },
-];
+static PERMISSIONS: LazyLock<Vec<RestrictedPermission>> =
+    LazyLock::new(|| embedded::table("restricted-permissions"));
 
 /// The roles of a cluster and their bindings.
 #[derive(Debug, Default)]
@@ -198,8 +130,8 @@ impl RoleGrant<'_> {
     }
 
     /// Tells whether the role allows one of the verbs on one of the resources.
-    fn allows(&self, groups: &[&str], resources: &[&str], verbs: &[&str]) -> bool {
-        self.rules().iter().any(|rule| rule_allows(rule, groups, resources, verbs))
+    fn allows(&self, permission: &RestrictedPermission) -> bool {
+        self.rules().iter().any(|rule| rule_allows(rule, permission))
     }
 
     fn is_cluster_wide(&self) -> bool {
@@ -215,11 +147,11 @@ impl RoleGrant<'_> {
 
     /// Tells whether Kubernetes or K3s creates this grant.
     fn is_built_in(&self) -> bool {
-        let own_binding = is_kubernetes(self.binding) || K3S.bindings.contains(name(self.binding));
+        let own_binding = is_kubernetes(self.binding) || BUILT_IN.bindings.contains(name(self.binding));
         let subject = text(self.subject, "/name");
         let own_subject = match text(self.subject, "/kind") {
             "ServiceAccount" => text(self.subject, "/namespace") == "kube-system",
-            _ => subject.starts_with("system:") || K3S.users.contains(subject),
+            _ => subject.starts_with("system:") || BUILT_IN.users.contains(subject),
         };
         own_binding && own_subject && !self.is_for_anybody()
     }
@@ -242,21 +174,22 @@ impl RoleGrant<'_> {
 /// Tells whether Kubernetes creates the object.
 fn is_kubernetes(object: &Value) -> bool {
     label(object, BOOTSTRAPPING.0) == Some(BOOTSTRAPPING.1)
-        && (name(object).starts_with("system:") || KUBERNETES_ROLES.contains(&name(object)))
+        && (name(object).starts_with("system:") || BUILT_IN.kubernetes_roles.contains(name(object)))
 }
 
 /// Tells whether a rule allows one of the verbs on one of the resources (`VerbMatches`, `ResourceMatches` in
 /// pkg/apis/rbac/v1/evaluation_helpers.go).
-fn rule_allows(rule: &Value, groups: &[&str], resources: &[&str], verbs: &[&str]) -> bool {
-    let has = |field: &str, names: &[&str]| {
-        items(rule, field).iter().filter_map(Value::as_str).any(|item| item == "*" || names.contains(&item))
+fn rule_allows(rule: &Value, permission: &RestrictedPermission) -> bool {
+    let has = |field: &str, names: &[String]| {
+        let mut listed = items(rule, field).iter().filter_map(Value::as_str);
+        listed.any(|item| item == "*" || names.iter().any(|name| name == item))
     };
-    let subresources: Vec<String> =
-        resources.iter().filter_map(|resource| Some(format!("*/{}", resource.split_once('/')?.1))).collect();
-    let subresources: Vec<&str> = subresources.iter().map(String::as_str).collect();
-    has("/verbs", verbs)
-        && has("/apiGroups", groups)
-        && (has("/resources", resources) || (!subresources.is_empty() && has("/resources", &subresources)))
+    let wildcard = |resource: &String| Some(format!("*/{}", resource.split_once('/')?.1));
+    let wildcards: Vec<String> = permission.resources.iter().filter_map(wildcard).collect();
+    has("/verbs", &permission.verbs)
+        && has("/apiGroups", &permission.groups)
+        && (has("/resources", &permission.resources)
+            || (!wildcards.is_empty() && has("/resources", &wildcards)))
 }
 
 fn is_everything(rule: &Value) -> bool {
@@ -282,7 +215,7 @@ fn check_permission(facts: &NodeFacts<'_>, about: &str) -> Result<RuleResult> {
     if permissions.is_empty() {
         return Err(Error::new(ErrorKind::BadInput, format!("no check of roles is about {about:?}")));
     }
-    let words: Vec<&str> = permissions.iter().map(|permission| permission.words).collect();
+    let words: Vec<&str> = permissions.iter().map(|permission| permission.words.as_str()).collect();
     let expected = format!("few {}: look at every role and binding", words.join(" or "));
     let cluster = match cluster_or_review(facts, &expected)? {
         Ok(cluster) => cluster,
@@ -291,8 +224,7 @@ fn check_permission(facts: &NodeFacts<'_>, about: &str) -> Result<RuleResult> {
     let roles = ClusterRoles::from_cluster(cluster)?;
     let has = |grant: &RoleGrant<'_>| {
         permissions.iter().any(|permission| {
-            (grant.is_cluster_wide() || !permission.cluster_wide)
-                && grant.allows(permission.groups, permission.resources, permission.verbs)
+            (grant.is_cluster_wide() || !permission.cluster_wide) && grant.allows(permission)
         })
     };
     let grants: Vec<RoleGrant<'_>> = roles.grants().into_iter().filter(has).collect();
@@ -370,7 +302,7 @@ fn check_wildcards(facts: &NodeFacts<'_>) -> Result<RuleResult> {
             continue;
         }
         let is_own = is_kubernetes(role)
-            || (K3S.roles.contains(name(role)) && matches!(namespace(role), "" | "kube-system"));
+            || (BUILT_IN.roles.contains(name(role)) && matches!(namespace(role), "" | "kube-system"));
         if is_own {
             own.push(full.as_str());
         } else {

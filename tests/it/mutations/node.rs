@@ -270,7 +270,7 @@ impl Node {
         };
         let cluster = verify::ObjectKind::ALL
             .into_iter()
-            .filter(|kind| kind.is_of(self.minor))
+            .filter(|kind| kind.is_served_in(self.minor))
             .fold(Cluster::default(), |cluster, kind| cluster.with(kind, Ok(list(kind))));
         Some(cluster)
     }

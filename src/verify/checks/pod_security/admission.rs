@@ -198,11 +198,11 @@ fn configured(facts: &NodeFacts<'_>, security: &PodSecurity) -> PodSecurityDefau
         text: format!("defaults.enforce is {}", enforced.describe()),
         place: at(config.enforce_position),
     }];
-    let (mut namespaces, mut exempt, mut for_anybody) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut exempt, mut for_anybody) = (Vec::new(), Vec::new());
     let exemptions = [
-        ("namespaces", "", &config.namespaces),
-        ("usernames", "user", &config.usernames),
-        ("runtimeClasses", "runtime class", &config.runtime_classes),
+        ("namespaces", None, &config.namespaces),
+        ("usernames", Some("user"), &config.usernames),
+        ("runtimeClasses", Some("runtime class"), &config.runtime_classes),
     ];
     for (field, word, Located { value: names, position }) in exemptions {
         if names.is_empty() {
@@ -211,14 +211,10 @@ fn configured(facts: &NodeFacts<'_>, security: &PodSecurity) -> PodSecurityDefau
         let reason = if *names == [SYSTEM] { ", as K3s' own pods need it" } else { "" };
         let text = format!("exemptions.{field} has {}{reason}", list_names(names));
         evidence.push(Evidence { text, place: at(*position) });
+        let Some(word) = word else { continue };
         let is_for_anybody = |name: &&String| field == "runtimeClasses" || name.starts_with(CONTROLLERS);
-        if field != "namespaces" {
-            for_anybody.extend(names.iter().filter(is_for_anybody).cloned());
-        }
-        match word {
-            "" => namespaces.clone_from(names),
-            word => exempt.push(format!("the {word} {}", list_names(names))),
-        }
+        for_anybody.extend(names.iter().filter(is_for_anybody).cloned());
+        exempt.push(format!("the {word} {}", list_names(names)));
     }
     if !for_anybody.is_empty() {
         evidence.push(Evidence::without_place(format!(
@@ -226,5 +222,6 @@ fn configured(facts: &NodeFacts<'_>, security: &PodSecurity) -> PodSecurityDefau
             list_names(&for_anybody)
         )));
     }
+    let namespaces = config.namespaces.value.clone();
     PodSecurityDefaults { enforced, namespaces, evidence, exempt, for_anybody }
 }
