@@ -2,9 +2,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::bed::{APPLY, Bed, OLDER, ROLLBACK, for_each, lax, report, undisturbed};
+use super::bed::{APPLY, Bed, OLDER, ROLLBACK, for_each, lax, undisturbed};
 use super::strace::{Call, calls, disturbed};
 use super::tree::Tree;
+use crate::support::{tools, turns};
 
 /// A run that is to be killed, and the image before it.
 struct Story<'a> {
@@ -48,7 +49,11 @@ impl Story<'_> {
         });
         let points = points - missed.into_inner();
         assert!(points + 5 > calls.len(), "{}: killed at {points} of {} calls only", self.name, calls.len());
-        report(&format!("{}: killed at {points} system calls in {:.0?}", self.name, started.elapsed()));
+        tools::report(&format!(
+            "{}: killed at {points} system calls in {:.0?}",
+            self.name,
+            started.elapsed()
+        ));
     }
 
     /// Without another run in between; the image is as it was left by the kill again when this returns.
@@ -67,10 +72,9 @@ fn calls_of(before: &Tree, verb: &[&str]) -> Vec<Call> {
 }
 
 #[test]
+#[ignore = "needs root and strace"]
 fn an_apply_that_changes_everything_is_killed_at_every_call() {
-    if !super::wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     let first = lax();
     let last = undisturbed(&first, &APPLY).1;
     let story = Story {
@@ -86,10 +90,9 @@ fn an_apply_that_changes_everything_is_killed_at_every_call() {
 }
 
 #[test]
+#[ignore = "needs root and strace"]
 fn a_rollback_is_killed_at_every_call() {
-    if !super::wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     let first = lax();
     let (before, last) = undisturbed(&first, &APPLY);
     let story = Story {
@@ -105,10 +108,9 @@ fn a_rollback_is_killed_at_every_call() {
 }
 
 #[test]
+#[ignore = "needs root and strace"]
 fn an_apply_on_an_empty_image_is_killed_at_every_change() {
-    if !super::wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     let first = Tree::default();
     let last = undisturbed(&first, &APPLY).1;
     let story = Story {
@@ -125,10 +127,9 @@ fn an_apply_on_an_empty_image_is_killed_at_every_change() {
 }
 
 #[test]
+#[ignore = "needs root and strace"]
 fn an_apply_that_removes_a_file_is_killed_at_every_change() {
-    if !super::wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     let first = Tree::default();
     let (before, newer) = undisturbed(&first, &APPLY);
     let older = undisturbed(&before, &OLDER).1;

@@ -5,10 +5,12 @@
 
 use std::path::Path;
 
-use super::bed::{APPLY, Bed, FILES, ROLLBACK, lax, report, undisturbed};
+use super::bed::{APPLY, Bed, FILES, ROLLBACK, lax, undisturbed};
 use super::strace::{Call, calls};
 use super::tree::{STATE, Tree};
 use crate::support::node::{Node, Run};
+use crate::support::random::Random;
+use crate::support::{tools, turns};
 
 const ROUNDS: u64 = 200;
 const SEED: u64 = 0x6b33_7368_6172_6465;
@@ -41,18 +43,6 @@ if run:
     run.kill()
     run.wait()
 "#;
-
-/// Numbers that look random and are the same every time (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % limit as u64).unwrap()
-    }
-}
 
 /// A run, the image before it, and where it can be stopped.
 struct Story<'a> {
@@ -213,31 +203,31 @@ fn stories(node: &Node) -> [Story<'static>; 4] {
 }
 
 #[test]
+#[ignore = "needs root, strace, unshare, mkfs.ext4 and python3"]
 fn the_power_fails() {
-    if !super::wanted() {
-        return;
-    }
-    let Some(node) = Node::make() else { return };
+    let _busy = turns::busy();
+    tools::need(&["mkfs.ext4", "python3"]);
+    let node = Node::make();
     let started = std::time::Instant::now();
     let stories = stories(&node);
-    let mut random = Random(SEED);
+    let mut random = Random::new(SEED);
     let mut ended = 0;
     for round in 0..ROUNDS {
         let story = &stories[random.below(stories.len())];
         ended += u32::from(story.round(&node, &mut random, round));
     }
-    report(&format!(
+    tools::report(&format!(
         "power cut {ROUNDS} times, {ended} of them after the end of a run, seed {SEED:#x}, in {:.0?}",
         started.elapsed()
     ));
 }
 
 #[test]
+#[ignore = "needs root, strace, unshare, mkfs.ext4 and python3"]
 fn what_a_killed_run_had_not_synced_is_synced_by_the_one_that_says_that_all_is_well() {
-    if !super::wanted() {
-        return;
-    }
-    let Some(node) = Node::make() else { return };
+    let _busy = turns::busy();
+    tools::need(&["mkfs.ext4", "python3"]);
+    let node = Node::make();
     let mut count = 0;
     for story in stories(&node) {
         // Where a directory is synced a name was changed before.
@@ -250,5 +240,5 @@ fn what_a_killed_run_had_not_synced_is_synced_by_the_one_that_says_that_all_is_w
         }
     }
     assert!(count > 20, "{count} calls");
-    report(&format!("power cut {count} times after a killed run was put right"));
+    tools::report(&format!("power cut {count} times after a killed run was put right"));
 }

@@ -6,7 +6,6 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
 
@@ -35,13 +34,13 @@ const REPLACED: [(&str, &str, &str); 11] = [
 /// Builds the Go program whose sources lie in `sources` against a release; returns the program.
 pub fn build(directory: &Path, release: &str, sources: &Path) -> PathBuf {
     let go = |arguments: &[&str]| {
-        let mut command = Command::new("go");
+        let mut command = super::tools::command("go");
         command
             .args(arguments)
             .current_dir(directory)
             .env("GOFLAGS", "-mod=mod -buildvcs=false")
             .env("GOWORK", "off");
-        let done = command.output().expect("go is needed to ask Kubernetes");
+        let done = command.output().unwrap();
         assert!(done.status.success(), "go {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8(done.stdout).unwrap()
     };

@@ -8,7 +8,12 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 
 pub mod kubernetes;
-pub mod node;
+pub(crate) mod node;
+pub(crate) mod overlay;
+pub(crate) mod random;
+pub(crate) mod run;
+pub(crate) mod tools;
+pub(crate) mod turns;
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
