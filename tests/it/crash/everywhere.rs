@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::bed::{APPLY, Bed, OLDER, ROLLBACK, for_each, lax, undisturbed};
 use super::strace::{Call, calls, disturbed};
 use super::tree::Tree;
+use crate::support::counts::{pick, some};
 use crate::support::{tools, turns};
 
 /// A run that is to be killed, and the image before it.
@@ -23,11 +24,13 @@ struct Story<'a> {
 }
 
 impl Story<'_> {
-    /// Kills the run at each of `calls`, and checks what is left, and what the next runs make of it.
-    fn kill_at(&self, calls: &[Call]) {
+    /// Kills the run at each of `calls` that this tier takes, and checks what is left, and what the next runs make of
+    /// it.
+    fn kill_at(&self, calls: Vec<Call>) {
+        let calls = some(calls);
         let started = std::time::Instant::now();
         let missed = AtomicUsize::new(0);
-        let points = for_each(calls, |bed, call| {
+        let points = for_each(&calls, |bed, call| {
             bed.reset(&self.before);
             let when = format!("{} killed at {} {}", self.name, call.name, call.occurrence);
             let run = disturbed(bed, self.verb, call, "signal=KILL");
@@ -48,7 +51,12 @@ impl Story<'_> {
             bed.is(&self.first, &format!("{when}, run again, all undone"));
         });
         let points = points - missed.into_inner();
-        assert!(points + 5 > calls.len(), "{}: killed at {points} of {} calls only", self.name, calls.len());
+        assert!(
+            points + pick(2, 5) > calls.len(),
+            "{}: killed at {points} of {} calls only",
+            self.name,
+            calls.len()
+        );
         tools::report(&format!(
             "{}: killed at {points} system calls in {:.0?}",
             self.name,
@@ -86,7 +94,7 @@ fn an_apply_that_changes_everything_is_killed_at_every_call() {
         next: &APPLY,
         last,
     };
-    story.kill_at(&calls_of(&first, &APPLY));
+    story.kill_at(calls_of(&first, &APPLY));
 }
 
 #[test]
@@ -104,7 +112,7 @@ fn a_rollback_is_killed_at_every_call() {
         next: &APPLY,
         last,
     };
-    story.kill_at(&calls_of(&before, &ROLLBACK));
+    story.kill_at(calls_of(&before, &ROLLBACK));
 }
 
 #[test]
@@ -122,8 +130,7 @@ fn an_apply_on_an_empty_image_is_killed_at_every_change() {
         next: &APPLY,
         last,
     };
-    let changes: Vec<Call> = calls_of(&first, &APPLY).into_iter().filter(Call::writes).collect();
-    story.kill_at(&changes);
+    story.kill_at(calls_of(&first, &APPLY).into_iter().filter(Call::writes).collect());
 }
 
 #[test]
@@ -142,6 +149,5 @@ fn an_apply_that_removes_a_file_is_killed_at_every_change() {
         next: &OLDER,
         last: older,
     };
-    let changes: Vec<Call> = calls_of(&before, &OLDER).into_iter().filter(Call::writes).collect();
-    story.kill_at(&changes);
+    story.kill_at(calls_of(&before, &OLDER).into_iter().filter(Call::writes).collect());
 }

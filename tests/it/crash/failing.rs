@@ -5,6 +5,7 @@ use nix::errno::Errno;
 use super::bed::{APPLY, Bed, OLDER, ROLLBACK, Run, for_each, lax, undisturbed};
 use super::strace::{Call, all_disturbed, calls, disturbed};
 use super::tree::{Tree, What};
+use crate::support::counts::some;
 use crate::support::{tools, turns};
 
 /// Said where nothing of a failed run is left.
@@ -93,13 +94,14 @@ impl Story<'_> {
         bed.is(&self.first, &format!("all undone: {when}"));
     }
 
-    /// Lets every change fail in its first so many ways.
+    /// Lets every change fail in its first so many ways, as many of them as this tier takes.
     fn fail_everywhere(&self, name: &str, most: usize) {
         let started = std::time::Instant::now();
         let changes = self.calls().into_iter().filter(Call::writes);
         let ways: Vec<(Call, &str)> = changes
             .flat_map(|call| failures(&call).iter().take(most).map(move |failure| (call.clone(), *failure)))
             .collect();
+        let ways = some(ways);
         let count = for_each(&ways, |bed, (call, failure)| {
             let run = self.disturb(bed, call, &inject(failure));
             let says = match *failure {

@@ -6,17 +6,19 @@ use std::process::{Command, Stdio};
 use super::bed::{APPLY, Bed, ROLLBACK, for_each, lax, undisturbed};
 use super::strace::{Call, calls, disturbed};
 use super::tree::Tree;
+use crate::support::counts::some;
 use crate::support::{tools, turns};
 
 const PUT_BACK: &str = "everything that this run had changed was put back";
 
-/// Sends both signals at every change of a run. From when it has taken the lock on it ends by itself: with 1 and
+/// Sends both signals at every change of a run that this tier takes. From when it has taken the lock on it ends by itself: with 1 and
 /// everything put back, or with 0 where everything had been done.
 fn signal_everywhere(verb: &[&str], before: &Tree, old: &Tree, new: &Tree) {
     let started = std::time::Instant::now();
     let changes = calls(&Bed::of(before), verb).into_iter().filter(Call::writes);
     let ways: Vec<(Call, &str)> =
         changes.flat_map(|call| ["TERM", "INT"].map(|signal| (call.clone(), signal))).collect();
+    let ways = some(ways);
     let ended = std::sync::Mutex::new([0; 3]);
     for_each(&ways, |bed, (call, signal)| {
         bed.reset(before);

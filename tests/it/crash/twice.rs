@@ -3,6 +3,7 @@
 use super::bed::{APPLY, Bed, FILES, ROLLBACK, for_each, lax, undisturbed};
 use super::strace::{Call, calls, disturbed};
 use super::tree::{Entry, STATE, Tree, What};
+use crate::support::counts::some;
 use crate::support::{tools, turns};
 
 /// Returns `before` as a run leaves it that is killed at the changes of the node with these numbers.
@@ -34,7 +35,7 @@ fn who_puts_a_killed_run_right_is_killed_at_every_change() {
         // In the middle, and just before the end.
         for left in killed(before, verb, &[20, usize::MAX]) {
             for next in [&APPLY[..], &ROLLBACK] {
-                points += for_each(&changes(&left, next), |bed, call| {
+                points += for_each(&some(changes(&left, next)), |bed, call| {
                     bed.reset(&left);
                     let run = disturbed(bed, next, call, "signal=KILL");
                     let when = format!("{verb:?} killed, then {next:?} at {} {}", call.name, call.occurrence);

@@ -6,19 +6,22 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Each program, and where it is from.
-const PROGRAMS: [(&str, &str); 24] = [
+const PROGRAMS: [(&str, &str); 27] = [
     ("chattr", "e2fsprogs"),
     ("chromium", "chromium"),
     ("chromium-browser", "chromium"),
+    ("gcc", "gcc"),
     ("getfattr", "attr"),
     ("go", "golang-go (at least the version in tests/oracle/judges)"),
     ("google-chrome", "chromium"),
     ("gzip", "gzip"),
     ("ip", "iproute2"),
+    ("jq", "jq"),
     ("mkfs.ext4", "e2fsprogs"),
     ("mmdebstrap", "mmdebstrap"),
     ("mount", "mount"),
     ("nsenter", "util-linux"),
+    ("openssl", "openssl"),
     ("packer", "packer"),
     ("pdftotext", "poppler-utils"),
     ("python3", "python3"),
