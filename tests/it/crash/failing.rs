@@ -154,7 +154,7 @@ fn there_are_no_descriptors_left_for_a_path() {
     let _busy = turns::busy();
     let story = Story::of(&APPLY, None, lax());
     let paths: Vec<Call> = story.calls().into_iter().filter(|call| call.name == "openat2").collect();
-    let count = for_each(&paths, |bed, call| {
+    let count = for_each(&some(paths), |bed, call| {
         story.disturb(bed, call, "error=EMFILE");
     });
     tools::report(&format!("apply: {count} paths could not be opened"));
