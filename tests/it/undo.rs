@@ -432,8 +432,12 @@ fn who_made_the_state_directory_does_not_take_the_history_of_another_away() {
     let _quiet = crate::support::turns::quiet();
     let node = Node::new().file(SYSCTL, "mine\n");
     let words: Vec<&str> = ["apply", "-q"].iter().chain(&SERVER).copied().collect();
-    let mut slow = slowly(&node, "inject=flock:delay_enter=1500000:when=2", &words);
-    std::thread::sleep(std::time::Duration::from_millis(700));
+    let mut slow = slowly(&node, "inject=flock:delay_enter=3000000:when=2", &words);
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !node.path().join("var/lib/k3s-harden").exists() {
+        assert!(std::time::Instant::now() < end, "the run never made its state directory");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
     apply(&node, &[]);
     assert!(slow.wait().unwrap().success());
     assert!(run(&node, &["history"]).contains("apply server 1.33"), "{}", run(&node, &["history"]));

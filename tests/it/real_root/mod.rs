@@ -64,7 +64,7 @@ fn wrong() -> Vec<&'static str> {
 }
 
 #[test]
-#[ignore = "needs root, unshare and setpriv"]
+#[ignore = "needs root and unshare"]
 fn a_server_is_as_the_table_says_whatever_the_umask() {
     for umask in ["000", "077"] {
         let node = Node::make();
@@ -75,7 +75,7 @@ fn a_server_is_as_the_table_says_whatever_the_umask() {
 }
 
 #[test]
-#[ignore = "needs root, unshare and setpriv"]
+#[ignore = "needs root and unshare"]
 fn an_agent_has_nothing_of_a_server() {
     let node = Node::make();
     node.run(["k3s-harden", "apply", "--k3s-version", "1.33", "--role", "agent"]).expect(0);
@@ -84,7 +84,7 @@ fn an_agent_has_nothing_of_a_server() {
 }
 
 #[test]
-#[ignore = "needs root, unshare and setpriv"]
+#[ignore = "needs root and unshare"]
 fn an_older_minor_has_no_admission_file_and_more_parameters_where_asked() {
     let node = Node::make();
     let keys = ["--set", "kernel_keys=true"];
@@ -97,7 +97,7 @@ fn an_older_minor_has_no_admission_file_and_more_parameters_where_asked() {
 }
 
 #[test]
-#[ignore = "needs root, unshare and setpriv"]
+#[ignore = "needs root and unshare"]
 fn directories_above_ours_stay_as_they_are_and_ours_do_not() {
     let node = Node::make();
     node.prepare(
@@ -115,7 +115,7 @@ fn directories_above_ours_stay_as_they_are_and_ours_do_not() {
 }
 
 #[test]
-#[ignore = "needs root, unshare and setpriv"]
+#[ignore = "needs root and unshare"]
 fn the_state_directory_is_private_also_where_it_was_there() {
     let node = Node::make();
     node.prepare(&format!("mkdir -p {STATE}/runs; chmod 0755 {STATE} {STATE}/runs; chown 5:6 {STATE}"));
@@ -124,7 +124,7 @@ fn the_state_directory_is_private_also_where_it_was_there() {
 }
 
 #[test]
-#[ignore = "needs root, unshare and setpriv"]
+#[ignore = "needs root and unshare"]
 fn the_working_directory_does_not_matter() {
     let elsewhere = "mkdir /elsewhere; mount -t tmpfs tmpfs /elsewhere; cd /elsewhere";
     let removed = "mkdir /removed; cd /removed; rmdir /removed";
@@ -137,7 +137,7 @@ fn the_working_directory_does_not_matter() {
 }
 
 #[test]
-#[ignore = "needs root, unshare and setpriv"]
+#[ignore = "needs root and unshare"]
 fn a_second_run_changes_nothing() {
     let node = Node::make();
     node.apply(&[]).expect(0);
@@ -149,7 +149,7 @@ fn a_second_run_changes_nothing() {
 }
 
 #[test]
-#[ignore = "needs root, unshare, setpriv and strace"]
+#[ignore = "needs root, unshare and strace"]
 fn a_second_run_opens_nothing_for_writing() {
     let node = Node::make();
     let traced = || {
@@ -191,7 +191,7 @@ fn name(line: &str) -> &str {
 }
 
 #[test]
-#[ignore = "needs root, unshare and setpriv"]
+#[ignore = "needs root and unshare"]
 fn modes_and_owners_are_repaired_without_writing() {
     let node = Node::make();
     node.apply(&[]).expect(0);
@@ -213,7 +213,7 @@ fn modes_and_owners_are_repaired_without_writing() {
 }
 
 #[test]
-#[ignore = "needs root, unshare and setpriv"]
+#[ignore = "needs root and unshare"]
 fn on_a_read_only_file_system_nothing_is_begun() {
     for (path, named) in [("/etc", "/etc"), ("/var/lib", "/var/lib"), ("/", "/var/lib")] {
         let node = Node::make();
@@ -226,7 +226,7 @@ fn on_a_read_only_file_system_nothing_is_begun() {
 }
 
 #[test]
-#[ignore = "needs root, unshare and setpriv"]
+#[ignore = "needs root and unshare"]
 fn one_read_only_directory_among_many_is_found_first() {
     let node = Node::make();
     node.prepare("mkdir /etc/rancher");
@@ -238,7 +238,7 @@ fn one_read_only_directory_among_many_is_found_first() {
 }
 
 #[test]
-#[ignore = "needs root, unshare and setpriv"]
+#[ignore = "needs root and unshare"]
 fn a_failure_in_the_middle_puts_everything_back() {
     let node = Node::make();
     // Nothing can be renamed over a mount point, and nothing tells so before one tries.
@@ -308,7 +308,7 @@ fn a_group_of_others_is_refused_before_anything_is_made() {
 }
 
 #[test]
-#[ignore = "needs root, unshare and setpriv"]
+#[ignore = "needs root and unshare"]
 fn kernel_parameters_are_left_alone_where_asked() {
     let node = Node::make();
     node.apply(&["--no-live-sysctl"]).expect(0);
@@ -317,7 +317,7 @@ fn kernel_parameters_are_left_alone_where_asked() {
 }
 
 #[test]
-#[ignore = "needs root, unshare and setpriv"]
+#[ignore = "needs root and unshare"]
 fn a_kernel_parameter_that_cannot_be_set_is_a_warning() {
     let node = Node::make();
     node.make_read_only("/proc/sys/kernel/panic");
@@ -334,7 +334,7 @@ fn a_kernel_parameter_that_cannot_be_set_is_a_warning() {
 }
 
 #[test]
-#[ignore = "needs root, unshare and setpriv"]
+#[ignore = "needs root and unshare"]
 fn what_could_not_be_set_is_not_called_updated() {
     let node = Node::make();
     node.make_read_only("/proc/sys/kernel/panic");
@@ -344,7 +344,7 @@ fn what_could_not_be_set_is_not_called_updated() {
 }
 
 #[test]
-#[ignore = "needs root, unshare and setpriv"]
+#[ignore = "needs root and unshare"]
 fn preflight_looks_at_the_running_kernel() {
     let node = Node::make();
     let preflight = |node: &Node, version| {
@@ -385,7 +385,7 @@ fn preflight_looks_at_the_running_kernel() {
 }
 
 #[test]
-#[ignore = "needs root, unshare and setpriv"]
+#[ignore = "needs root and unshare"]
 fn preflight_looks_at_the_disk_and_the_control_groups() {
     let node = Node::make();
     let sizes = ["--set", "audit_log_maxsize=1000000", "--set", "audit_log_maxbackup=100000"];
@@ -413,6 +413,7 @@ fn preflight_looks_at_the_disk_and_the_control_groups() {
 #[test]
 #[ignore = "needs root, unshare and setpriv"]
 fn who_may_not_read_the_configuration_cannot_tell() {
+    tools::need(&["setpriv"]);
     let node = Node::make();
     node.apply(&[]).expect(0);
     let words = "setpriv --reuid 65534 --regid 65534 --clear-groups k3s-harden preflight --k3s-version 1.33";
@@ -424,7 +425,7 @@ fn who_may_not_read_the_configuration_cannot_tell() {
 }
 
 #[test]
-#[ignore = "needs root, unshare and setpriv"]
+#[ignore = "needs root and unshare"]
 fn a_container_keeps_the_parameters_of_its_host() {
     let docker = ("touch /.dockerenv", "/.dockerenv");
     let lxc = (r"printf 'PATH=/bin\0container=lxc\0' > /proc/1/environ", "/proc/1/environ");
@@ -446,7 +447,7 @@ fn with_a_foreign_file() -> Node {
 }
 
 #[test]
-#[ignore = "needs root, unshare and setpriv"]
+#[ignore = "needs root and unshare"]
 fn a_foreign_file_is_replaced_and_backed_up() {
     let node = with_a_foreign_file();
     node.apply(&[]).expect(0).says(&format!("WARN {AUDIT} was not written by k3s-harden: it is replaced"));
@@ -459,7 +460,7 @@ fn a_foreign_file_is_replaced_and_backed_up() {
 }
 
 #[test]
-#[ignore = "needs root, unshare and setpriv"]
+#[ignore = "needs root and unshare"]
 fn a_foreign_file_is_kept_where_asked() {
     let node = with_a_foreign_file();
     let before = node.everything();
@@ -472,7 +473,7 @@ fn a_foreign_file_is_kept_where_asked() {
 }
 
 #[test]
-#[ignore = "needs root, unshare and setpriv"]
+#[ignore = "needs root and unshare"]
 fn a_foreign_file_ends_the_run_where_asked() {
     let node = with_a_foreign_file();
     let before = node.everything();
@@ -501,7 +502,7 @@ fn documents(node: &Node) -> BTreeMap<String, String> {
 }
 
 #[test]
-#[ignore = "needs root, unshare and setpriv"]
+#[ignore = "needs root and unshare"]
 fn a_file_system_that_is_too_small_gets_all_or_nothing() {
     let node = Node::make();
     node.prepare("mkdir /small");
@@ -531,7 +532,7 @@ fn a_file_system_that_is_too_small_gets_all_or_nothing() {
 }
 
 #[test]
-#[ignore = "needs root, unshare and setpriv"]
+#[ignore = "needs root and unshare"]
 fn on_a_full_file_system_the_old_files_stay_whole() {
     let node = Node::make();
     node.prepare("mkdir /small");
@@ -563,7 +564,7 @@ fn on_a_full_file_system_the_old_files_stay_whole() {
 }
 
 #[test]
-#[ignore = "needs root, unshare, setpriv and strace"]
+#[ignore = "needs root, unshare and strace"]
 fn whatever_cannot_be_synced_is_put_back() {
     let node = Node::make();
     node.prepare("mkdir /small");
@@ -588,7 +589,7 @@ fn whatever_cannot_be_synced_is_put_back() {
 }
 
 #[test]
-#[ignore = "needs root, unshare and setpriv"]
+#[ignore = "needs root and unshare"]
 fn a_rollback_gives_the_kernel_its_old_values_and_leaves_what_somebody_set_since() {
     let node = Node::make();
     node.apply(&[]).expect(0);
@@ -613,9 +614,10 @@ const SELINUX: &str = "mkdir -p /sys/fs/selinux; : > /sys/fs/selinux/enforce; mk
      printf '#!/bin/sh\nfor path; do echo $path >> /labelled; done\n' > /usr/sbin/restorecon; chmod 0755 /usr/sbin/restorecon";
 
 #[test]
-#[ignore = "needs root, unshare, setpriv and setfattr"]
+#[ignore = "needs root, unshare and setfattr"]
 fn new_files_get_their_label_and_old_ones_keep_it() {
     let node = Node::make();
+    tools::need(&["setfattr", "getfattr"]);
     node.prepare(SELINUX);
     node.apply(&[]).expect(0);
     let labelled = fs::read_to_string(node.path("/labelled")).unwrap();
@@ -637,9 +639,10 @@ fn new_files_get_their_label_and_old_ones_keep_it() {
 }
 
 #[test]
-#[ignore = "needs root, unshare, setpriv and setfattr"]
+#[ignore = "needs root, unshare and setfattr"]
 fn without_the_program_that_labels_the_command_is_said() {
     let node = Node::make();
+    tools::need(&["setfattr", "getfattr"]);
     node.prepare(SELINUX);
     node.prepare("rm /usr/sbin/restorecon");
     let run = node.apply(&[]).expect(0).says("SELinux is on and there is no restorecon here");
@@ -657,7 +660,7 @@ fn without_the_program_that_labels_the_command_is_said() {
 }
 
 #[test]
-#[ignore = "needs root, unshare, setpriv and strace"]
+#[ignore = "needs root, unshare and strace"]
 fn an_interrupted_run_is_undone_by_the_next_one_and_no_other_is() {
     let node = Node::make();
     node.apply(&[]).expect(0);
@@ -695,7 +698,7 @@ fn an_interrupted_run_is_undone_by_the_next_one_and_no_other_is() {
 }
 
 #[test]
-#[ignore = "needs root, unshare and setpriv"]
+#[ignore = "needs root and unshare"]
 fn a_run_that_cannot_begin_leaves_nothing_behind() {
     let node = Node::make();
     node.prepare("mkdir /small; mount -t tmpfs tmpfs /small");
