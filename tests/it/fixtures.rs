@@ -8,7 +8,7 @@
 //! fixtures/<case>/output      exit code, stdout and stderr of the first run
 //! ```
 //!
-//! `K3S_HARDEN_BLESS=1 cargo test --test fixtures` writes what it finds; read the diff before you commit it.
+//! `K3S_HARDEN_BLESS=1 cargo test --test it fixtures` writes what it finds; read the diff before you commit it.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 
 use std::fmt::Write as _;

@@ -1,5 +1,5 @@
 //! File systems that take nothing: full, read-only, immutable. (Images that are too small for a first run are in
-//! tests/real_root.)
+//! tests/it/real_root.)
 
 use super::bed::{APPLY, FILES, OLDER, ROLLBACK, lax, undisturbed};
 use super::tree::{STATE, Tree};
