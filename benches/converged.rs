@@ -1,35 +1,34 @@
 //! How long the run takes that happens a thousand times: `apply` on a node that is as desired.
 //!
-//! The whole process is timed against `/bin/true`, in turn, because a machine's speed drifts. For the shipped
-//! form of the binary:
+//! The whole process is timed against `/bin/true`, in turn, because a machine's speed drifts. The ratio is printed and
+//! judged by nobody: the same commit has 2.1 on one machine and 3.0 on another. What must not grow is counted by
+//! `tests/it/converged.rs`. For the shipped form of the binary, which is built as README.md says:
 //!
 //! ```text
-//! RUSTFLAGS="-C target-feature=+crt-static" cargo bench --target x86_64-unknown-linux-gnu
+//! BENCH_BINARY=target/x86_64-unknown-linux-gnu/dist/k3s-harden cargo bench --profile dev --bench converged
 //! ```
 //!
-//! With `K3S_HARDEN_BENCH_LIMIT=2.5` a median ratio above it fails.
+//! Without `BENCH_BINARY` it times the binary that cargo builds with the bench.
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a bench prints, and runs programs")]
 
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-const RUNS: usize = 400;
+const RUNS: usize = 200;
 const WARM_UP: usize = 20;
 
-fn main() -> ExitCode {
+fn main() {
     // `cargo test --benches` calls benches too, with --test or without arguments.
     if !std::env::args().any(|argument| argument == "--bench") {
-        println!("skipped: run it with cargo bench");
-        return ExitCode::SUCCESS;
+        println!("nothing is timed: run it with cargo bench");
+        return;
     }
     // As an installer puts it there: a linker leaves a file in the page cache in small pieces, and each is a fault.
     let installed = tempfile::tempdir().expect("a directory for the binary");
     let binary = installed.path().join("k3s-harden");
-    std::fs::copy(env!("CARGO_BIN_EXE_k3s-harden"), &binary).expect("the binary can be copied");
+    let built = std::env::var_os("BENCH_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_k3s-harden").into());
+    std::fs::copy(built, &binary).expect("the binary can be copied");
     let binary = binary.to_str().expect("it is text");
-    let limit =
-        std::env::var("K3S_HARDEN_BENCH_LIMIT").ok().map(|text| text.parse::<f64>().expect("a number"));
-    let mut slow = false;
     for (role, version, profile) in
         [("server", "1.33", "cis"), ("server", "1.24", "cis,strict"), ("agent", "1.33", "cis")]
     {
@@ -56,9 +55,7 @@ fn main() -> ExitCode {
         println!(
             "{role} {version} {profile}: {converged:?}, /bin/true {yardstick:?}, ratio {ratio:.2} (medians of {RUNS} pairs)"
         );
-        slow |= limit.is_some_and(|limit| ratio > limit);
     }
-    ExitCode::from(u8::from(slow))
 }
 
 /// Times both in turn; returns the median times and the median of the pairs' ratios.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the kube-apiserver and the kubectl of one release, and kine, from the Go module proxy: build.sh RELEASE DIRECTORY.
-# What is built already stays; run.sh calls this. The newest minor shares Go's build cache with tests/component_flags
-# and tests/judges, because all of them build without optimization (a third of the time, and it starts all the same).
+# What is built already stays; run.sh calls this. The newest minor shares Go's build cache with tests/it/component_flags
+# and tests/it/judges, because all of them build without optimization (a third of the time, and it starts all the same).
 set -euo pipefail
 release=$1 directory=$2
 kine=v0.17.5

@@ -240,7 +240,7 @@ fn timeless(text: &str) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-// What Ansible makes of it is in tests/ansible.
+// What Ansible makes of it is in tests/it/ansible.
 #[test]
 fn the_ansible_collection_has_the_version_of_the_binary() {
     let text = std::fs::read_to_string("examples/ansible/collection/galaxy.yml").unwrap();

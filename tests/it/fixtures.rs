@@ -8,7 +8,7 @@
 //! fixtures/<case>/output      exit code, stdout and stderr of the first run
 //! ```
 //!
-//! `K3S_HARDEN_BLESS=1 cargo test --test fixtures` writes what it finds; read the diff before you commit it.
+//! `K3S_HARDEN_BLESS=1 cargo test --test it fixtures` writes what it finds; read the diff before you commit it.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 
 use std::fmt::Write as _;
@@ -16,6 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::support::{Node, walk};
+use k3s_harden::version::KubernetesMinor;
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
@@ -50,11 +51,11 @@ fn the_matrix_is_complete() {
 
 fn matrix() -> Vec<(String, String)> {
     let mut cases = Vec::new();
-    for minor in 23..=37 {
+    for minor in KubernetesMinor::supported() {
         for role in ["server", "agent"] {
             for (strictness, profile) in [("default", "cis"), ("strict", "cis,strict")] {
-                let arguments = format!("--k3s-version\n1.{minor}\n--role\n{role}\n--profile\n{profile}\n");
-                cases.push((format!("1.{minor}-{role}-{strictness}"), arguments));
+                let arguments = format!("--k3s-version\n{minor}\n--role\n{role}\n--profile\n{profile}\n");
+                cases.push((format!("{minor}-{role}-{strictness}"), arguments));
             }
         }
     }

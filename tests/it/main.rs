@@ -1,4 +1,12 @@
-//! The tests of the binary and of the crate: a module for each part.
+//! The first two tiers of tests: a module for each part of the tool.
+//!
+//! ```text
+//! cargo test --locked                         the first tier: needs no root and no program
+//! cargo test --locked -- --include-ignored    the second tier: as root, with what .ci/run installs
+//! ```
+//!
+//! A test that needs root or a program is ignored in the first tier, with the reason beside it. No test returns early:
+//! "ok" means that it ran. The third tier is `tests/full`.
 
 mod ansible;
 mod apiserver_start;
@@ -9,6 +17,7 @@ mod carriers;
 mod cipher_suites;
 mod cli;
 mod component_flags;
+mod converged;
 mod crash;
 mod documents;
 mod effective;
@@ -37,3 +46,6 @@ mod undo;
 mod verify;
 mod waivers;
 mod yaml_v2;
+
+/// Tells `support::counts` which tier this is.
+const IS_FULL: bool = false;

@@ -3,7 +3,6 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -784,8 +783,7 @@ fn nothing_belongs_into_default() {
 /// A program that answers as kubectl does.
 fn program(dir: &Path, script: &str) -> Kubectl {
     let path = dir.join("kubectl");
-    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    crate::support::tools::write_program(&path, 0o755, format!("#!/bin/sh\n{script}\n").as_bytes());
     Kubectl::new(path.to_str().unwrap(), &["--kubeconfig", "/none"])
 }
 

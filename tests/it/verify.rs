@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 
 use crate::support::Node;
+use k3s_harden::version::KubernetesMinor;
 use serde_json::{Value, json};
 
 const CONFIG: &str = "etc/rancher/k3s/config.yaml";
@@ -30,11 +31,11 @@ fn ids(report: &Value, status: &str) -> Vec<String> {
 
 #[test]
 fn what_apply_makes_fails_nowhere() {
-    for minor in ["1.23", "1.24", "1.25", "1.26", "1.27", "1.28", "1.29", "1.31", "1.33", "1.35", "1.37"] {
+    for minor in KubernetesMinor::supported().iter().map(ToString::to_string) {
         for (role, profile) in
             [("server", "cis"), ("server", "cis,strict"), ("agent", "cis"), ("agent", "cis,strict")]
         {
-            let node = hardened(&["--k3s-version", minor, "--role", role, "--profile", profile]);
+            let node = hardened(&["--k3s-version", &minor, "--role", role, "--profile", profile]);
             let (report, code) = report(&node, &[]);
             let failed: Vec<String> = ids(&report, "fail");
             assert!(failed.is_empty() && code == 0, "{minor} {role} {profile}: {failed:?}");

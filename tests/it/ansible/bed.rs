@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::node::Node;
+use crate::support::tools;
 
-const TIER: &str = "K3S_HARDEN_TIER";
 const EXAMPLE: &str = "examples/ansible";
 
 /// Ansible, and the directories that it is used with. All tests share it.
@@ -33,28 +33,24 @@ pub(crate) struct Play {
 }
 
 impl Bed {
-    /// Makes it, or says why not: this tier of tests is asked for by an environment variable.
-    pub(crate) fn make() -> Option<&'static Self> {
+    /// Returns the one that all tests share.
+    pub(crate) fn make() -> &'static Self {
         static BED: OnceLock<Bed> = OnceLock::new();
-        if std::env::var(TIER).is_ok_and(|tier| tier == "2") {
-            return Some(BED.get_or_init(Self::made));
-        }
-        println!("skipped: {TIER} is not 2");
-        None
+        BED.get_or_init(Self::made)
     }
 
     fn made() -> Self {
-        assert!(nix::unistd::geteuid().is_root(), "this tier of tests has to be run by root");
+        tools::need_root();
         let base = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ansible");
         let venv = base.join("venv");
         let whose = "import os, sys; print(os.path.realpath(sys.executable))";
-        let python = String::from_utf8(run(Command::new("python3").args(["-c", whose])).stdout).unwrap();
+        let python = String::from_utf8(run(tools::command("python3").args(["-c", whose])).stdout).unwrap();
         let wanted =
             format!("# {python}{}", fs::read_to_string("tests/it/ansible/requirements.txt").unwrap());
         let made_of = venv.join("made-of.txt");
         if fs::read_to_string(&made_of).ok().as_ref() != Some(&wanted) {
             let begin = Instant::now();
-            run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv));
+            run(tools::command("python3").args(["-m", "venv", "--clear"]).arg(&venv));
             run(Command::new(venv.join("bin/pip")).args([
                 "install",
                 "--quiet",
@@ -76,7 +72,9 @@ impl Bed {
             .arg(&collections);
         run(install.current_dir(EXAMPLE));
         // Without what only a debugger reads: it is copied to many nodes.
-        run(Command::new("strip").args([env!("CARGO_BIN_EXE_k3s-harden"), "-o"]).arg(bed.path("k3s-harden")));
+        run(tools::command("strip")
+            .args([env!("CARGO_BIN_EXE_k3s-harden"), "-o"])
+            .arg(bed.path("k3s-harden")));
         bed
     }
 
@@ -235,8 +233,9 @@ pub(crate) struct Reached {
 struct Server(Child);
 
 impl Reached {
-    pub(crate) fn make() -> Option<Self> {
-        let node = Node::make()?;
+    pub(crate) fn make() -> Self {
+        tools::need(&["ssh", "sshd"]);
+        let node = Node::make();
         let key = tempfile::tempdir().unwrap();
         let file = key.path().join("key");
         run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&file));
@@ -272,7 +271,7 @@ impl Reached {
             );
             std::thread::sleep(Duration::from_millis(50));
         }
-        Some(reached)
+        reached
     }
 
     /// Returns the socket of the connection that all tasks share.

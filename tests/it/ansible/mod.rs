@@ -1,8 +1,8 @@
 //! The Ansible collection in `examples/ansible`, run by Ansible itself: through SSH on nodes of their own, and on many
 //! roots of this machine at once.
 //!
-//! `K3S_HARDEN_TIER=2 cargo test --test ansible` as root; without the variable every test is skipped. It needs python3
-//! with venv and PyPI, OpenSSH's client and server, and strip.
+//! They are part of the second tier: `cargo test --test it ansible -- --include-ignored` as root, with python3 and its
+//! venv, PyPI, OpenSSH's client and server, and strip.
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -20,6 +20,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::support::node::{Node, WRONG};
+use crate::support::turns;
 use bed::{Bed, Inventory, Reached, run};
 use serde_json::{Value, json};
 
@@ -68,10 +69,12 @@ fn hook(folder: &Path, file: &str) -> String {
 }
 
 #[test]
+#[ignore = "needs root, python3, PyPI, strip, unshare and sshd"]
 fn a_node_through_ssh_is_shown_hardened_installed_verified_and_then_left_alone() {
-    let Some(bed) = Bed::make() else { return };
+    let _busy = turns::busy();
+    let bed = Bed::make();
     let begin = Instant::now();
-    let (reached, by_hand) = (Reached::make().unwrap(), Node::make().unwrap());
+    let (reached, by_hand) = (Reached::make(), Node::make());
     let node = &reached.node;
     let folder = tempfile::tempdir().unwrap();
     let reports = folder.path();
@@ -153,8 +156,10 @@ chmod 755 /usr/local/bin/curl"
 }
 
 #[test]
+#[ignore = "needs root, python3, PyPI and strip"]
 fn of_twenty_nodes_the_one_that_cannot_be_hardened_gets_no_k3s() {
-    let Some(bed) = Bed::make() else { return };
+    let _busy = turns::busy();
+    let bed = Bed::make();
     let folder = tempfile::tempdir().unwrap();
     let root = |number: usize| folder.path().join(format!("node-{number:02}"));
     let mut inventory = Inventory::new(&json!({
@@ -217,8 +222,10 @@ fn of_twenty_nodes_the_one_that_cannot_be_hardened_gets_no_k3s() {
 }
 
 #[test]
+#[ignore = "needs root, python3, PyPI and strip"]
 fn nothing_is_installed_even_where_errors_are_ignored() {
-    let Some(bed) = Bed::make() else { return };
+    let _busy = turns::busy();
+    let bed = Bed::make();
     let folder = tempfile::tempdir().unwrap();
     let (root, playbook) = (folder.path().join("root"), folder.path().join("play.yml"));
     fs::create_dir(&root).unwrap();
@@ -241,9 +248,11 @@ fn nothing_is_installed_even_where_errors_are_ignored() {
 }
 
 #[test]
+#[ignore = "needs root, python3, PyPI, strip, unshare and sshd"]
 fn k3s_is_restarted_where_it_runs_and_something_has_changed() {
-    let Some(bed) = Bed::make() else { return };
-    let reached = Reached::make().unwrap();
+    let _busy = turns::busy();
+    let bed = Bed::make();
+    let reached = Reached::make();
     let node = &reached.node;
     // A service manager that writes down what it is asked.
     node.prepare(
@@ -286,8 +295,10 @@ END
 }
 
 #[test]
+#[ignore = "needs root, python3, PyPI and strip"]
 fn the_module_says_what_the_binary_says() {
-    let Some(bed) = Bed::make() else { return };
+    let _busy = turns::busy();
+    let bed = Bed::make();
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     let options = json!({"root": root, "k3s_version": "1.33", "role": "server"});
@@ -383,8 +394,10 @@ write-kubeconfig-mode: \"0640\"
 }
 
 #[test]
+#[ignore = "needs root, python3, PyPI and strip"]
 fn ansibles_own_judges_find_nothing() {
-    let Some(bed) = Bed::make() else { return };
+    let _busy = turns::busy();
+    let bed = Bed::make();
     let begin = Instant::now();
     let folder = tempfile::tempdir().unwrap();
     run(bed.command("ansible-lint").args(["--offline", "--nocolor", "."]).current_dir(bed.collection()));

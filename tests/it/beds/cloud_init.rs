@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 
 use super::bed::{Bed, Release, Run, applied, assert_same, rendered};
-use super::wanted;
+use crate::support::{tools, turns};
 
 /// What there is nothing to do for in a namespace: no network, no disk of its own, no keys of a server.
 const SITE: &str = "datasource_list: [NoCloud, None]
@@ -58,7 +58,7 @@ fn boot(bed: &Bed) -> Run {
 fn boots(bed: &Bed, when: &str) {
     let run = boot(bed);
     assert!(run.stdout.contains("status: done"), "{when}: {}{}{}", run.stdout, run.stderr, log(bed));
-    run.expect(0, when);
+    run.expect_when(0, when);
 }
 
 /// Returns what its commands said, which cloud-init keeps apart.
@@ -71,10 +71,9 @@ fn log(bed: &Bed) -> String {
 }
 
 #[test]
+#[ignore = "needs root, unshare and mmdebstrap"]
 fn the_schema_of_cloud_init_has_nothing_to_say() {
-    if !wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     let bed = Bed::of(Release::Trixie);
     let schema = |text: &str| {
         bed.write("/user-data", 0o644, text);
@@ -84,7 +83,7 @@ fn the_schema_of_cloud_init_has_nothing_to_say() {
         for words in NODES {
             let words = [words.as_slice(), &["--profile", profile]].concat();
             let text = rendered("cloud-init", &words);
-            let run = schema(&text).expect(0, profile);
+            let run = schema(&text).expect_when(0, profile);
             // Where it has something to say, it says it as comments in the text.
             assert!(!run.stdout.contains("# E") && !run.stdout.contains("# D"), "{words:?}: {}", run.stdout);
             assert_eq!(run.stdout.trim(), "Valid schema /user-data", "{words:?}: {}", run.stderr);
@@ -92,25 +91,26 @@ fn the_schema_of_cloud_init_has_nothing_to_say() {
         }
     }
     let example = fs::read_to_string("examples/cloud-init/user-data.yaml").unwrap();
-    assert_eq!(schema(&example).expect(0, "the example").stdout.trim(), "Valid schema /user-data");
+    assert_eq!(schema(&example).expect_when(0, "the example").stdout.trim(), "Valid schema /user-data");
     // It would have said so.
     assert_ne!(schema("#cloud-config\nruncmdx: []\n").code, Some(0));
 }
 
 #[test]
+#[ignore = "needs root, unshare and mmdebstrap"]
 fn a_boot_of_an_older_cloud_init_makes_what_apply_makes_and_the_next_one_nothing() {
+    let _busy = turns::busy();
     two_boots(Release::Bookworm);
 }
 
 #[test]
+#[ignore = "needs root, unshare and mmdebstrap"]
 fn a_boot_of_a_newer_cloud_init_makes_what_apply_makes_and_the_next_one_nothing() {
+    let _busy = turns::busy();
     two_boots(Release::Trixie);
 }
 
 fn two_boots(release: Release) {
-    if !wanted() {
-        return;
-    }
     for words in NODES {
         let when = format!("{release:?} {words:?}");
         let bed = seeded(release, (rendered("cloud-init", &words) + INSTALL).as_bytes());
@@ -138,10 +138,9 @@ fn written(bed: &Bed) -> BTreeMap<String, (u64, i64, i64)> {
 }
 
 #[test]
+#[ignore = "needs root, unshare and mmdebstrap"]
 fn compressed_user_data_does_the_same() {
-    if !wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     let words = ["--k3s-version", "1.37", "--role", "server"];
     let text = rendered("cloud-init", &words) + INSTALL;
     for release in [Release::Bookworm, Release::Trixie] {
@@ -154,21 +153,16 @@ fn compressed_user_data_does_the_same() {
 
 /// Compresses as `render` tells its user to.
 fn gzip(text: &str) -> Vec<u8> {
-    let mut child = Command::new("gzip")
-        .arg("-9")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("gzip is needed");
+    let mut child =
+        tools::command("gzip").arg("-9").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     child.wait_with_output().unwrap().stdout
 }
 
 #[test]
+#[ignore = "needs root, unshare and mmdebstrap"]
 fn what_cannot_be_written_is_an_error_and_nothing_is_installed() {
-    if !wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     let words = ["--k3s-version", "1.37", "--role", "server"];
     let text = rendered("cloud-init", &words) + INSTALL;
     let server = "/var/lib/rancher/k3s/server";
@@ -195,10 +189,9 @@ fn what_cannot_be_written_is_an_error_and_nothing_is_installed() {
 
 /// The example as it is; only `curl` is another one, which brings this binary, and a script in the place of K3s'.
 #[test]
+#[ignore = "needs root, unshare and mmdebstrap"]
 fn the_example_installs_k3s_on_a_hardened_node_only() {
-    if !wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     let example = fs::read_to_string("examples/cloud-init/user-data.yaml").unwrap();
     let words = ["--k3s-version", "v1.33.4+k3s1", "--role", "server", "--set", "audit_log_maxage=90"];
     for release in [Release::Bookworm, Release::Trixie] {

@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::bed::{Bed, Release, Run, applied, assert_same};
-use super::wanted;
+use crate::support::{tools, turns};
 
 const WORDS: [&str; 4] = ["--k3s-version", "v1.33.4+k3s1", "--role", "server"];
 const DROP_IN: &str = "etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml";
@@ -47,7 +47,8 @@ impl Node {
     fn packer(&self) -> Run {
         let key = self.out.path().join("key");
         let variables = [("host", Path::new("127.0.0.1")), ("key", &key), ("reports", self.out.path())];
-        packer(|| self.bed.beside("packer"), "node.pkr.hcl", &variables)
+        tools::need(&["packer"]);
+        packer(|| self.bed.beside("--net", "packer"), "node.pkr.hcl", &variables)
     }
 }
 
@@ -64,9 +65,9 @@ fn packer(command: impl Fn() -> Command, example: &str, variables: &[(&str, &Pat
             command.arg("-var").arg(format!("{name}={}", path.display()));
         }
         command.arg(Path::new("examples/packer").join(example));
-        Run::of(command.output().expect("packer is needed"))
+        Run::of(command.output().unwrap())
     };
-    run("validate").expect(0, "validate");
+    run("validate").expect_when(0, "validate");
     run("build")
 }
 
@@ -78,12 +79,11 @@ fn reports(folder: &Path) -> Value {
 }
 
 #[test]
+#[ignore = "needs root, unshare, mmdebstrap and packer"]
 fn a_machine_is_hardened_before_k3s_is_installed_and_judged_last() {
-    if !wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     let node = Node::new();
-    let run = node.packer().expect(0, "packer");
+    let run = node.packer().expect_when(0, "packer");
     assert!(run.stdout.contains("created /etc/sysctl.d/90-kubelet.conf"), "{}", run.stdout);
     assert_same(&node.bed.tree(), &applied(Release::Bookworm, &WORDS), "packer");
     node.bed.has_old_parameters("the machine that builds");
@@ -95,44 +95,41 @@ fn a_machine_is_hardened_before_k3s_is_installed_and_judged_last() {
 }
 
 #[test]
+#[ignore = "needs root, unshare, mmdebstrap and packer"]
 fn where_a_control_fails_there_is_a_report_and_no_image() {
-    if !wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     let node = Node::new();
     // The installation brings a drop-in of its own, which sorts after ours.
     let lax = "printf 'kube-apiserver-arg+:\\n- anonymous-auth=true\\n' > /etc/rancher/k3s/config.yaml.d/99-mine.yaml\necho \"v";
     node.bed.write("/usr/local/bin/curl", 0o755, CURL.replace("echo \"v", lax));
-    let run = node.packer().expect(1, "packer");
+    let run = node.packer().expect_when(1, "packer");
     assert!(run.stdout.contains("Script exited with non-zero exit status: 2"), "{}", run.stdout);
     assert_ne!(reports(node.out.path())["summary"]["fail"], 0);
 }
 
 #[test]
+#[ignore = "needs root, unshare, mmdebstrap and packer"]
 fn where_hardening_fails_packer_installs_nothing() {
-    if !wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     let node = Node::new();
     fs::create_dir_all(node.bed.path(DROP_IN)).unwrap();
-    let run = node.packer().expect(1, "packer");
+    let run = node.packer().expect_when(1, "packer");
     assert!(run.stdout.contains("Script exited with non-zero exit status: "), "{}", run.stdout);
     assert!(!node.bed.has("/installed") && !node.bed.has("/var/lib/rancher"));
     assert!(!node.out.path().join("k3s-harden.html").exists());
 }
 
 #[test]
+#[ignore = "needs root, unshare, mmdebstrap and packer"]
 fn the_root_of_an_image_is_hardened_from_outside() {
-    if !wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     let out = tempfile::tempdir().unwrap();
     let packer = |bed: &Bed| {
         let root = bed.path("/");
-        packer(|| Command::new("packer"), "image-root.pkr.hcl", &[("root", &root), ("reports", out.path())])
+        packer(|| tools::command("packer"), "image-root.pkr.hcl", &[("root", &root), ("reports", out.path())])
     };
     let bed = Bed::of(Release::Trixie);
-    packer(&bed).expect(0, "packer");
+    packer(&bed).expect_when(0, "packer");
     assert_same(&bed.tree(), &applied(Release::Trixie, &WORDS), "packer");
     bed.has_old_parameters("an image");
     assert!(!bed.has("/var/lib/k3s-harden"), "no history of it");
@@ -142,7 +139,7 @@ fn the_root_of_an_image_is_hardened_from_outside() {
     fs::create_dir_all(bed.path(DROP_IN)).unwrap();
     fs::remove_file(out.path().join("k3s-harden.json")).unwrap();
     let before = bed.tree();
-    packer(&bed).expect(1, "packer");
+    packer(&bed).expect_when(1, "packer");
     assert_same(&bed.tree(), &before, "packer");
     assert!(!out.path().join("k3s-harden.json").exists());
 }

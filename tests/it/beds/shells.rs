@@ -3,12 +3,12 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
 
 use super::bed::{Bed, Release, Run, applied, assert_same, rendered};
-use super::wanted;
+use crate::support::{tools, turns};
 
 /// Each shell with the programs that it has around it: GNU's, and busybox' own only.
 const SHELLS: [&[&str]; 3] = [&["dash"], &["bash"], &["env", "PATH=/busybox", "/busybox/sh"]];
@@ -27,10 +27,9 @@ fn bed() -> Bed {
 }
 
 #[test]
+#[ignore = "needs root, unshare and mmdebstrap"]
 fn every_shell_does_with_the_script_what_apply_does() {
-    if !wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     for words in NODES {
         let expected = applied(Release::Bookworm, &words);
         let script = rendered("shell", &words);
@@ -43,11 +42,11 @@ fn every_shell_does_with_the_script_what_apply_does() {
                     let words = shell.join(" ");
                     bed.run(["sh", "-c", &format!("umask {umask}; exec {words} /k3s-harden.sh")])
                 };
-                let first = run().expect(0, &when);
+                let first = run().expect_when(0, &when);
                 assert_eq!(first.stderr, "", "{when}");
                 assert_same(&bed.tree(), &expected, &when);
                 bed.has_parameters(&when);
-                let second = run().expect(0, &when);
+                let second = run().expect_when(0, &when);
                 assert_eq!((second.stdout, second.stderr), (String::new(), String::new()), "{when}");
             }
         }
@@ -55,10 +54,9 @@ fn every_shell_does_with_the_script_what_apply_does() {
 }
 
 #[test]
+#[ignore = "needs root, unshare and mmdebstrap"]
 fn the_archive_unpacks_to_what_apply_makes() {
-    if !wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     let out = tempfile::tempdir().unwrap();
     let archive = out.path().join("k3s-harden.tar");
     for words in NODES {
@@ -73,10 +71,9 @@ fn the_archive_unpacks_to_what_apply_makes() {
 }
 
 #[test]
+#[ignore = "needs root, unshare and mmdebstrap"]
 fn every_shell_runs_the_example_of_a_machine_by_hand() {
-    if !wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     for shell in SHELLS {
         let bed = bed();
         for file in ["harden.sh", "settings.yaml"] {
@@ -89,17 +86,16 @@ fn every_shell_runs_the_example_of_a_machine_by_hand() {
         bed.prepare("ln -s /opt/k3s-harden /busybox/; ln -s /opt/k3s-harden /usr/local/bin/");
         let words = shell.join(" ");
         let run = bed.run(["sh", "-c", &format!("K3S_VERSION=v1.33.4+k3s1 exec {words} /harden.sh")]);
-        let run = run.expect(0, &words);
+        let run = run.expect_when(0, &words);
         assert!(run.stdout.ends_with("Nothing to change.\n"), "{words}: {}", run.stdout);
         bed.has_parameters(&words);
     }
 }
 
 #[test]
+#[ignore = "needs shellcheck"]
 fn shellcheck_has_nothing_to_say() {
-    if !wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     for minor in ["1.24", "1.37"] {
         for role in ["server", "agent"] {
             for profile in ["cis", "cis,strict"] {
@@ -135,15 +131,15 @@ fn commands(list: &Value) -> String {
 }
 
 fn check(what: &str, script: &str) {
-    let mut child = Command::new("shellcheck")
+    let mut child = tools::command("shellcheck")
         .arg("-")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("shellcheck is needed");
+        .unwrap();
     child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
-    Run::of(child.wait_with_output().unwrap()).expect(0, what);
+    Run::of(child.wait_with_output().unwrap()).expect_when(0, what);
 }
 
 /// Finds all scripts for a shell.

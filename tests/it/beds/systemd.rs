@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use super::bed::{Bed, Release, Run, applied, assert_same, rendered, tree};
-use super::wanted;
+use crate::support::{tools, turns};
 
 const WORDS: [&str; 4] = ["--k3s-version", "v1.33.4+k3s1", "--role", "server"];
 const DROP_IN: &str = "/etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml";
@@ -85,6 +85,8 @@ struct Boot {
 impl Boot {
     /// Boots a node on which K3s, our unit and the gate are installed, after `prepare` has been run in it.
     fn of(release: Release, prepare: &str) -> Self {
+        tools::need_root();
+        tools::need(&["systemd-nspawn"]);
         let base = tempfile::Builder::new().disable_cleanup(true).tempdir().unwrap().path().to_owned();
         let (over, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let units = over.path().join("etc/systemd/system");
@@ -101,7 +103,7 @@ impl Boot {
              systemctl --quiet enable k3s k3s-harden end
              {prepare}"
         );
-        let output = Command::new("unshare")
+        let output = tools::command("unshare")
             .args(["--mount", "--propagation", "private", "sh", "-c", BOOT, "sh"])
             .args([
                 &base,
@@ -117,7 +119,7 @@ impl Boot {
             .output()
             .unwrap();
         fs::remove_dir(&base).expect("a mount has left its namespace");
-        let run = Run::of(output).expect(0, "systemd-nspawn (Debian package systemd-container)");
+        let run = Run::of(output).expect_when(0, "systemd-nspawn");
         let journal = fs::read_to_string(out.path().join("journal"));
         let journal = journal.unwrap_or_else(|error| panic!("{error}: {}{}", run.stdout, run.stderr));
         Self { out, journal }
@@ -137,10 +139,9 @@ impl Boot {
 }
 
 #[test]
+#[ignore = "needs root, unshare, mmdebstrap and systemd-nspawn"]
 fn the_unit_applies_before_k3s_starts_and_the_gate_is_asked() {
-    if !wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     for release in [Release::Bookworm, Release::Trixie] {
         let boot = Boot::of(release, "");
         assert!(boot.started(), "{}", boot.journal);
@@ -158,10 +159,9 @@ fn the_unit_applies_before_k3s_starts_and_the_gate_is_asked() {
 }
 
 #[test]
+#[ignore = "needs root, unshare, mmdebstrap and systemd-nspawn"]
 fn where_hardening_fails_k3s_is_not_started() {
-    if !wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     let boot = Boot::of(Release::Bookworm, &format!("mkdir -p {DROP_IN}"));
     assert!(!boot.started(), "{}", boot.journal);
     assert_eq!(boot.unit("k3s-harden")["ActiveState"], "failed");
@@ -171,10 +171,9 @@ fn where_hardening_fails_k3s_is_not_started() {
 
 /// A node that was right, and on which somebody has made a mistake since.
 #[test]
+#[ignore = "needs root, unshare, mmdebstrap and systemd-nspawn"]
 fn the_gate_keeps_k3s_from_starting_to_die_again_and_holds_nothing_up_itself() {
-    if !wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     let mistake = format!(
         "systemctl --quiet disable k3s-harden
          k3s-harden apply -q --no-live-sysctl {}
@@ -192,21 +191,20 @@ fn the_gate_keeps_k3s_from_starting_to_die_again_and_holds_nothing_up_itself() {
 
 /// What systemd does at a boot with all files under sysctl.d, ours among the distribution's.
 #[test]
+#[ignore = "needs root, unshare and mmdebstrap"]
 fn at_a_boot_the_kernel_gets_our_parameters_unless_a_later_file_has_others() {
-    if !wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     for release in [Release::Bookworm, Release::Trixie] {
         let bed = Bed::of(release);
         // A minor whose kubelet wants the parameters to be right before it starts.
         let words = "/opt/k3s-harden apply -q --no-live-sysctl --k3s-version 1.24 --role server";
-        bed.run(words.split(' ')).expect(0, "apply");
+        bed.run(words.split(' ')).expect_when(0, "apply");
         bed.has_old_parameters("before the boot");
         bed.run(["/usr/lib/systemd/systemd-sysctl"]);
         bed.has_parameters("after the boot");
 
         bed.write("/etc/sysctl.d/99-mine.conf", 0o644, "kernel.panic=0\n");
-        let run = bed.run(["/opt/k3s-harden", "preflight"]).expect(2, "preflight");
+        let run = bed.run(["/opt/k3s-harden", "preflight"]).expect_when(2, "preflight");
         assert!(
             run.stdout.contains("does not start after a reboot: /etc/sysctl.d/99-mine.conf"),
             "{}",

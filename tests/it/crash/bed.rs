@@ -2,16 +2,16 @@
 //! kernel parameter is ever set.
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tempfile::TempDir;
 
 use super::tree::{STATE, Tree};
+pub(crate) use crate::support::run::Run;
+use crate::support::tools;
 
 /// What brings a server to the benchmark, whatever [`OLDER`] was told before.
 pub(crate) const APPLY: [&str; 9] = [
@@ -51,18 +51,10 @@ pub(crate) const FILES: [&str; 5] = [
 /// A directory with an image in it, and room beside it for what is outside.
 pub(crate) struct Bed(TempDir);
 
-/// How a run ended, and what it said.
-#[derive(Debug)]
-pub(crate) struct Run {
-    pub(crate) code: Option<i32>,
-    pub(crate) signal: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
 impl Bed {
     /// Makes an image of `tree`, in memory where there is a place for that.
     pub(crate) fn of(tree: &Tree) -> Self {
+        tools::need_root();
         let memory = Path::new("/dev/shm");
         let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
         let bed = Self(dir.unwrap());
@@ -97,7 +89,7 @@ impl Bed {
     /// Runs the tool on this image.
     pub(crate) fn run(&self, verb: &[&str]) -> Run {
         let words = self.command(verb);
-        Run::of(Command::new(&words[0]).args(&words[1..]))
+        Run::by(Command::new(&words[0]).args(&words[1..]))
     }
 
     /// Looks at the image, without what the tool keeps for itself.
@@ -133,37 +125,12 @@ impl Bed {
     }
 }
 
-impl Run {
-    pub(crate) fn of(command: &mut Command) -> Self {
-        let environment = [("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")];
-        let output = command
-            .env_clear()
-            .envs(environment)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap_or_else(|error| panic!("{} cannot be run: {error}", command.get_program().display()));
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Self {
-            code: output.status.code(),
-            signal: output.status.signal(),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
-        }
-    }
-
-    #[track_caller]
-    pub(crate) fn expect(self, code: i32, when: &str) -> Self {
-        assert_eq!(self.code, Some(code), "{when}: {}{}", self.stdout, self.stderr);
-        self
-    }
-}
-
 /// A server with an older, laxer version of everything: no file has the bytes, the mode or the owner that it shall
 /// have, one belongs to somebody else, one is a symlink, a directory is open to all and another is missing.
 pub(crate) fn lax() -> Tree {
     let bed = Bed::of(&Tree::default());
     let root = bed.root();
-    bed.run(&OLDER).expect(0, "the older version");
+    bed.run(&OLDER).expect_when(0, "the older version");
     fs::remove_dir_all(root.join(STATE)).unwrap();
     fs::remove_dir(root.join("var/lib/rancher/k3s/server/logs")).unwrap();
     fs::write(root.join(FILES[2]), "kind: Mine\n").unwrap();
@@ -200,7 +167,7 @@ pub(crate) fn lax() -> Tree {
 /// Returns what a run makes of `first` when nothing disturbs it: with and without what the tool keeps for itself.
 pub(crate) fn undisturbed(first: &Tree, verb: &[&str]) -> (Tree, Tree) {
     let bed = Bed::of(first);
-    bed.run(verb).expect(0, "an undisturbed run");
+    bed.run(verb).expect_when(0, "an undisturbed run");
     (Tree::of(&bed.root()), bed.tree())
 }
 
@@ -230,10 +197,4 @@ impl Drop for EndOfAll<'_> {
             self.0.store(self.1, Ordering::Relaxed);
         }
     }
-}
-
-/// Says a number on the standard error itself, where it is seen although the test passes.
-pub(crate) fn report(text: &str) {
-    let line = format!("{text}\n");
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }

@@ -2,9 +2,11 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::bed::{APPLY, Bed, OLDER, ROLLBACK, for_each, lax, report, undisturbed};
+use super::bed::{APPLY, Bed, OLDER, ROLLBACK, for_each, lax, undisturbed};
 use super::strace::{Call, calls, disturbed};
 use super::tree::Tree;
+use crate::support::counts::{pick, some};
+use crate::support::{tools, turns};
 
 /// A run that is to be killed, and the image before it.
 struct Story<'a> {
@@ -22,11 +24,13 @@ struct Story<'a> {
 }
 
 impl Story<'_> {
-    /// Kills the run at each of `calls`, and checks what is left, and what the next runs make of it.
-    fn kill_at(&self, calls: &[Call]) {
+    /// Kills the run at each of `calls` that this tier takes, and checks what is left, and what the next runs make of
+    /// it.
+    fn kill_at(&self, calls: Vec<Call>) {
+        let calls = some(calls);
         let started = std::time::Instant::now();
         let missed = AtomicUsize::new(0);
-        let points = for_each(calls, |bed, call| {
+        let points = for_each(&calls, |bed, call| {
             bed.reset(&self.before);
             let when = format!("{} killed at {} {}", self.name, call.name, call.occurrence);
             let run = disturbed(bed, self.verb, call, "signal=KILL");
@@ -47,8 +51,17 @@ impl Story<'_> {
             bed.is(&self.first, &format!("{when}, run again, all undone"));
         });
         let points = points - missed.into_inner();
-        assert!(points + 5 > calls.len(), "{}: killed at {points} of {} calls only", self.name, calls.len());
-        report(&format!("{}: killed at {points} system calls in {:.0?}", self.name, started.elapsed()));
+        assert!(
+            points + pick(2, 5) > calls.len(),
+            "{}: killed at {points} of {} calls only",
+            self.name,
+            calls.len()
+        );
+        tools::report(&format!(
+            "{}: killed at {points} system calls in {:.0?}",
+            self.name,
+            started.elapsed()
+        ));
     }
 
     /// Without another run in between; the image is as it was left by the kill again when this returns.
@@ -67,10 +80,9 @@ fn calls_of(before: &Tree, verb: &[&str]) -> Vec<Call> {
 }
 
 #[test]
+#[ignore = "needs root and strace"]
 fn an_apply_that_changes_everything_is_killed_at_every_call() {
-    if !super::wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     let first = lax();
     let last = undisturbed(&first, &APPLY).1;
     let story = Story {
@@ -82,14 +94,13 @@ fn an_apply_that_changes_everything_is_killed_at_every_call() {
         next: &APPLY,
         last,
     };
-    story.kill_at(&calls_of(&first, &APPLY));
+    story.kill_at(calls_of(&first, &APPLY));
 }
 
 #[test]
+#[ignore = "needs root and strace"]
 fn a_rollback_is_killed_at_every_call() {
-    if !super::wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     let first = lax();
     let (before, last) = undisturbed(&first, &APPLY);
     let story = Story {
@@ -101,14 +112,13 @@ fn a_rollback_is_killed_at_every_call() {
         next: &APPLY,
         last,
     };
-    story.kill_at(&calls_of(&before, &ROLLBACK));
+    story.kill_at(calls_of(&before, &ROLLBACK));
 }
 
 #[test]
+#[ignore = "needs root and strace"]
 fn an_apply_on_an_empty_image_is_killed_at_every_change() {
-    if !super::wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     let first = Tree::default();
     let last = undisturbed(&first, &APPLY).1;
     let story = Story {
@@ -120,15 +130,13 @@ fn an_apply_on_an_empty_image_is_killed_at_every_change() {
         next: &APPLY,
         last,
     };
-    let changes: Vec<Call> = calls_of(&first, &APPLY).into_iter().filter(Call::writes).collect();
-    story.kill_at(&changes);
+    story.kill_at(calls_of(&first, &APPLY).into_iter().filter(Call::writes).collect());
 }
 
 #[test]
+#[ignore = "needs root and strace"]
 fn an_apply_that_removes_a_file_is_killed_at_every_change() {
-    if !super::wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     let first = Tree::default();
     let (before, newer) = undisturbed(&first, &APPLY);
     let older = undisturbed(&before, &OLDER).1;
@@ -141,6 +149,5 @@ fn an_apply_that_removes_a_file_is_killed_at_every_change() {
         next: &OLDER,
         last: older,
     };
-    let changes: Vec<Call> = calls_of(&before, &OLDER).into_iter().filter(Call::writes).collect();
-    story.kill_at(&changes);
+    story.kill_at(calls_of(&before, &OLDER).into_iter().filter(Call::writes).collect());
 }

@@ -2,9 +2,11 @@
 
 use nix::errno::Errno;
 
-use super::bed::{APPLY, Bed, OLDER, ROLLBACK, Run, for_each, lax, report, undisturbed};
+use super::bed::{APPLY, Bed, OLDER, ROLLBACK, Run, for_each, lax, undisturbed};
 use super::strace::{Call, all_disturbed, calls, disturbed};
 use super::tree::{Tree, What};
+use crate::support::counts::some;
+use crate::support::{tools, turns};
 
 /// Said where nothing of a failed run is left.
 const PUT_BACK: &str = "everything that this run had changed was put back";
@@ -86,19 +88,20 @@ impl Story<'_> {
     fn goes_on(&self, bed: &Bed, when: &str) {
         let verb = if self.verb == ROLLBACK { &APPLY } else { self.verb };
         let last = if self.verb == ROLLBACK { &self.old } else { &self.new };
-        bed.run(verb).expect(0, when);
+        bed.run(verb).expect_when(0, when);
         bed.is(last, &format!("run again: {when}"));
         bed.undo_all(when);
         bed.is(&self.first, &format!("all undone: {when}"));
     }
 
-    /// Lets every change fail in its first so many ways.
+    /// Lets every change fail in its first so many ways, as many of them as this tier takes.
     fn fail_everywhere(&self, name: &str, most: usize) {
         let started = std::time::Instant::now();
         let changes = self.calls().into_iter().filter(Call::writes);
         let ways: Vec<(Call, &str)> = changes
             .flat_map(|call| failures(&call).iter().take(most).map(move |failure| (call.clone(), *failure)))
             .collect();
+        let ways = some(ways);
         let count = for_each(&ways, |bed, (call, failure)| {
             let run = self.disturb(bed, call, &inject(failure));
             let says = match *failure {
@@ -113,60 +116,54 @@ impl Story<'_> {
             };
             assert!(run.code == Some(0) || run.stderr.contains(says), "{says:?}: {}", run.stderr);
         });
-        report(&format!("{name}: {count} failures in {:.0?}", started.elapsed()));
+        tools::report(&format!("{name}: {count} failures in {:.0?}", started.elapsed()));
     }
 }
 
 #[test]
+#[ignore = "needs root and strace"]
 fn every_change_of_an_apply_fails() {
-    if !super::wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     Story::of(&APPLY, None, lax()).fail_everywhere("apply", usize::MAX);
 }
 
 #[test]
+#[ignore = "needs root and strace"]
 fn every_change_of_a_first_apply_fails() {
-    if !super::wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     Story::of(&APPLY, None, Tree::default()).fail_everywhere("first apply", 2);
 }
 
 #[test]
+#[ignore = "needs root and strace"]
 fn every_change_of_an_apply_that_removes_a_file_fails() {
-    if !super::wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     Story::of(&OLDER, Some(&APPLY), Tree::default()).fail_everywhere("second apply", 2);
 }
 
 #[test]
+#[ignore = "needs root and strace"]
 fn every_change_of_a_rollback_fails() {
-    if !super::wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     Story::of(&ROLLBACK, Some(&APPLY), lax()).fail_everywhere("rollback", usize::MAX);
 }
 
 #[test]
+#[ignore = "needs root and strace"]
 fn there_are_no_descriptors_left_for_a_path() {
-    if !super::wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     let story = Story::of(&APPLY, None, lax());
     let paths: Vec<Call> = story.calls().into_iter().filter(|call| call.name == "openat2").collect();
-    let count = for_each(&paths, |bed, call| {
+    let count = for_each(&some(paths), |bed, call| {
         story.disturb(bed, call, "error=EMFILE");
     });
-    report(&format!("apply: {count} paths could not be opened"));
+    tools::report(&format!("apply: {count} paths could not be opened"));
 }
 
 #[test]
+#[ignore = "needs root and strace"]
 fn a_disk_that_is_full_from_some_point_on_leaves_every_file_whole() {
-    if !super::wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     let story = Story::of(&APPLY, None, lax());
     let changes = story.calls().into_iter().filter(Call::writes);
     let writes: Vec<Call> = changes.filter(|call| ["write", "fsync"].contains(&call.name.as_str())).collect();
@@ -183,14 +180,13 @@ fn a_disk_that_is_full_from_some_point_on_leaves_every_file_whole() {
         }
         story.goes_on(bed, &when);
     });
-    report(&format!("apply: no room from {count} points on"));
+    tools::report(&format!("apply: no room from {count} points on"));
 }
 
 #[test]
+#[ignore = "needs root and strace"]
 fn a_write_that_claims_more_than_it_did_is_found_out() {
-    if !super::wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     let story = Story::of(&APPLY, None, lax());
     let is_of_the_node =
         |call: &Call| call.name == "write" && call.writes() && !call.line.contains(super::tree::STATE);
@@ -201,5 +197,5 @@ fn a_write_that_claims_more_than_it_did_is_found_out() {
         let run = story.disturb(bed, call, "retval=100");
         assert_ne!(run.code, Some(0), "{call:?}: 100 bytes are missing");
     });
-    report(&format!("apply: {count} short writes to {files} files"));
+    tools::report(&format!("apply: {count} short writes to {files} files"));
 }

@@ -1,9 +1,10 @@
 //! File systems that take nothing: full, read-only, immutable. (Images that are too small for a first run are in
-//! tests/real_root.)
+//! tests/it/real_root.)
 
-use super::bed::{APPLY, FILES, OLDER, ROLLBACK, lax, report, undisturbed};
+use super::bed::{APPLY, FILES, OLDER, ROLLBACK, lax, undisturbed};
 use super::tree::{STATE, Tree};
 use crate::support::node::{Node, Run};
+use crate::support::{tools, turns};
 
 /// Where the image is, in the test's node.
 const IMAGE: &str = "/image";
@@ -19,11 +20,11 @@ fn is(node: &Node, expected: &Tree, when: &str) {
 }
 
 /// Makes a node with `tree` in a file system of its own.
-fn node_with(tree: &Tree, mount: &str) -> Option<Node> {
-    let node = Node::make()?;
+fn node_with(tree: &Tree, mount: &str) -> Node {
+    let node = Node::make();
     node.prepare(&format!("mkdir {IMAGE}; {mount}"));
     tree.make(&node.path(IMAGE));
-    Some(node)
+    node
 }
 
 /// Runs `verb` with more and more room until it ends well; a run that has too little changes nothing, and with
@@ -37,7 +38,7 @@ fn with_more_and_more(
 ) -> usize {
     let step = if limit == "size" { 4 } else { 1 };
     for (failed, free) in (0..).step_by(step).enumerate() {
-        let Some(node) = node_with(before, &format!("mount -t tmpfs tmpfs {IMAGE}")) else { return 0 };
+        let node = node_with(before, &format!("mount -t tmpfs tmpfs {IMAGE}"));
         let (used, unit) = if limit == "size" { ("--output=used", "k") } else { ("--output=iused", "") };
         node.prepare(&format!(
             "used=$(df -k {used} {IMAGE} | tail -n 1)
@@ -63,8 +64,10 @@ fn with_more_and_more(
 }
 
 #[test]
+#[ignore = "needs root, unshare, mkfs.ext4 and chattr"]
 fn a_run_has_room_enough_or_changes_nothing() {
-    let first = if super::wanted() { lax() } else { return };
+    let _busy = turns::busy();
+    let first = lax();
     let (applied, new) = undisturbed(&first, &APPLY);
     for limit in ["size", "nr_inodes"] {
         let counts = [
@@ -72,19 +75,21 @@ fn a_run_has_room_enough_or_changes_nothing() {
             with_more_and_more(&ROLLBACK, &first, &applied, [&new, &first], limit),
         ];
         assert!(counts.iter().all(|count| *count > 0), "{limit}: {counts:?}");
-        report(&format!("{limit}: {counts:?} applies and rollbacks had too little room"));
+        tools::report(&format!("{limit}: {counts:?} applies and rollbacks had too little room"));
     }
 }
 
 #[test]
+#[ignore = "needs root, unshare, mkfs.ext4 and chattr"]
 fn a_journal_without_room_stops_a_run_before_it_changes_anything() {
-    let first = if super::wanted() { lax() } else { return };
+    let _busy = turns::busy();
+    let first = lax();
     let new = undisturbed(&first, &APPLY).1;
     let mut failed = 0;
     for (limit, unit, step) in [("size", "k", 4), ("nr_inodes", "", 1)] {
         // A file system of no size at all is one without a limit.
         for room in (step..200).step_by(step) {
-            let Some(node) = node_with(&first, &format!("mount -t tmpfs tmpfs {IMAGE}")) else { return };
+            let node = node_with(&first, &format!("mount -t tmpfs tmpfs {IMAGE}"));
             let state = format!("{IMAGE}/{STATE}");
             node.prepare(&format!("mkdir {state}; mount -t tmpfs -o {limit}={room}{unit} tmpfs {state}"));
             let run = on_image(&node, &APPLY);
@@ -99,12 +104,15 @@ fn a_journal_without_room_stops_a_run_before_it_changes_anything() {
         }
     }
     assert!(failed > 5, "only {failed} journals had too little room");
-    report(&format!("{failed} journals had too little room"));
+    tools::report(&format!("{failed} journals had too little room"));
 }
 
 #[test]
+#[ignore = "needs root, unshare, mkfs.ext4 and chattr"]
 fn what_is_immutable_stays_and_so_does_the_rest() {
-    let first = if super::wanted() { lax() } else { return };
+    let _busy = turns::busy();
+    tools::need(&["mkfs.ext4", "chattr"]);
+    let first = lax();
     let (applied, new) = undisturbed(&first, &APPLY);
     let mount = format!(
         "truncate -s 16M /disk.img; mkfs.ext4 -q /disk.img; mount -o loop /disk.img {IMAGE}
@@ -114,7 +122,7 @@ fn what_is_immutable_stays_and_so_does_the_rest() {
     for (verb, before, [old, wanted]) in
         [(&APPLY[..], &first, [&first, &new]), (&ROLLBACK[..], &applied, [&new, &first])]
     {
-        let Some(node) = node_with(before, &mount) else { return };
+        let node = node_with(before, &mount);
         // The symlink cannot be made immutable.
         let files = FILES.iter().filter(|file| verb == ROLLBACK || !file.ends_with("psa.yaml"));
         for path in files.chain(&folders) {
@@ -133,12 +141,14 @@ fn what_is_immutable_stays_and_so_does_the_rest() {
 }
 
 #[test]
+#[ignore = "needs root, unshare, mkfs.ext4 and chattr"]
 fn a_read_only_part_is_named_before_anything_is_changed() {
-    let first = if super::wanted() { lax() } else { return };
+    let _busy = turns::busy();
+    let first = lax();
     let applied = undisturbed(&first, &APPLY).0;
     for part in ["etc", "var", "etc/rancher/k3s", "var/lib/rancher", STATE] {
         for verb in [&OLDER[..], &ROLLBACK, &["uninstall"]] {
-            let Some(node) = node_with(&applied, &format!("mount -t tmpfs tmpfs {IMAGE}")) else { return };
+            let node = node_with(&applied, &format!("mount -t tmpfs tmpfs {IMAGE}"));
             let part = format!("{IMAGE}/{part}");
             node.make_read_only(&part);
             let before = Tree::of(&node.path(IMAGE));

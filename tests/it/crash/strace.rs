@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::process::Command;
 
 use super::bed::{Bed, Run};
+use crate::support::tools;
 
 /// One system call of a run.
 #[derive(Debug, Clone)]
@@ -44,7 +44,7 @@ impl Call {
 pub(crate) fn calls(bed: &Bed, verb: &[&str]) -> Vec<Call> {
     let file = bed.beside("calls");
     strace(&["-f", "-qq", "-y", "-s", "0", "-e", "signal=none", "-o", file.to_str().unwrap()], bed, verb)
-        .expect(0, "a traced run");
+        .expect_when(0, "a traced run");
     let text = fs::read_to_string(&file).unwrap();
     let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut calls = Vec::new();
@@ -77,5 +77,5 @@ pub(crate) fn all_disturbed(bed: &Bed, verb: &[&str], name: &str, what: &str) ->
 }
 
 fn strace(options: &[&str], bed: &Bed, verb: &[&str]) -> Run {
-    Run::of(Command::new("strace").args(options).args(bed.command(verb)))
+    Run::by(tools::command("strace").args(options).args(bed.command(verb)))
 }

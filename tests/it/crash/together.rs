@@ -6,9 +6,10 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::bed::{APPLY, Bed, ROLLBACK, Run, lax, report, undisturbed};
+use super::bed::{APPLY, Bed, ROLLBACK, Run, lax, undisturbed};
 use super::strace::{Call, calls};
 use super::tree::{STATE, Tree};
+use crate::support::{tools, turns};
 
 const WAIT: [&str; 2] = ["--lock-timeout", "30"];
 
@@ -27,17 +28,16 @@ fn together(bed: &Bed, count: usize, verb: &[&str]) -> Vec<Run> {
 
 /// Returns the numbers of the runs that changed something.
 fn history(bed: &Bed) -> Vec<u64> {
-    let run = bed.run(&["history", "--format", "json"]).expect(0, "history");
+    let run = bed.run(&["history", "--format", "json"]).expect_when(0, "history");
     let history: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
     let runs = history["runs"].as_array().unwrap_or_else(|| panic!("{history:#}"));
     runs.iter().map(|run| run["id"].as_u64().unwrap_or_else(|| panic!("{run:#}"))).collect()
 }
 
 #[test]
+#[ignore = "needs root"]
 fn of_many_applies_one_does_it() {
-    if !super::wanted() {
-        return;
-    }
+    let _quiet = turns::quiet();
     let (mut did, mut refused) = (0, 0);
     for first in [lax(), Tree::default()] {
         let new = undisturbed(&first, &APPLY).1;
@@ -57,14 +57,13 @@ fn of_many_applies_one_does_it() {
         }
     }
     assert!(refused > 0, "no two runs met");
-    report(&format!("applies at once: {did} ended well, {refused} were refused"));
+    tools::report(&format!("applies at once: {did} ended well, {refused} were refused"));
 }
 
 #[test]
+#[ignore = "needs root"]
 fn who_waits_for_the_lock_gets_it() {
-    if !super::wanted() {
-        return;
-    }
+    let _quiet = turns::quiet();
     let first = lax();
     let new = undisturbed(&first, &APPLY).1;
     for count in [2, 10, 10] {
@@ -77,13 +76,12 @@ fn who_waits_for_the_lock_gets_it() {
 }
 
 #[test]
+#[ignore = "needs root"]
 fn of_many_rollbacks_each_undoes_one() {
-    if !super::wanted() {
-        return;
-    }
+    let _quiet = turns::quiet();
     let first = lax();
     let bed = Bed::of(&first);
-    bed.run(&APPLY).expect(0, "an apply");
+    bed.run(&APPLY).expect_when(0, "an apply");
     let runs = together(&bed, 10, &[&ROLLBACK[..], &WAIT].concat());
     assert!(runs.iter().all(|run| run.code == Some(0)), "{runs:#?}");
     let idle = runs.iter().filter(|run| run.stdout.contains("Nothing to undo.")).count();
@@ -124,7 +122,7 @@ impl Holder {
         let (name, occurrence) = (&call.name, call.occurrence);
         let (trace, inject) =
             (format!("trace={name}"), format!("inject={name}:delay_enter=600000000:when={occurrence}"));
-        let strace = Command::new("strace")
+        let strace = tools::command("strace")
             .args(["-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject])
             .args(bed.command(&APPLY))
             .env_clear()
@@ -150,7 +148,7 @@ impl Holder {
 
     fn kill(mut self) {
         // The run first: strace would let it go on.
-        Run::of(Command::new("kill").args(["-KILL", &self.pid])).expect(0, "kill");
+        Run::by(Command::new("kill").args(["-KILL", &self.pid])).expect_when(0, "kill");
         self.strace.kill().unwrap();
         self.strace.wait().unwrap();
         // A process ends some time after it was told to; a dead one that nobody has waited for holds nothing.
@@ -165,10 +163,9 @@ impl Holder {
 }
 
 #[test]
+#[ignore = "needs root and strace"]
 fn a_holder_of_the_lock_is_named_and_its_end_is_noticed() {
-    if !super::wanted() {
-        return;
-    }
+    let _quiet = turns::quiet();
     let first = lax();
     let new = undisturbed(&first, &APPLY).1;
     let calls = placing(&first);
@@ -179,14 +176,14 @@ fn a_holder_of_the_lock_is_named_and_its_end_is_noticed() {
         let when = format!("held at {} {}", call.name, call.occurrence);
         let left = Tree::of(&bed.root());
         for verb in [&APPLY[..], &ROLLBACK, &["uninstall"]] {
-            let run = bed.run(verb).expect(75, &when);
+            let run = bed.run(verb).expect_when(75, &when);
             let names = format!("process {}", holder.pid);
             assert!(run.stderr.contains(&names), "{when}: {names}: {}", run.stderr);
         }
         assert_eq!(Tree::of(&bed.root()).differs_from(&left), "", "{when}: who is refused changes nothing");
         let started = Instant::now();
         let patient = [&APPLY[..], &["--lock-timeout", "2"]].concat();
-        bed.run(&patient).expect(75, &when);
+        bed.run(&patient).expect_when(75, &when);
         assert!(started.elapsed() >= Duration::from_secs(2), "{when}: {:?}", started.elapsed());
         // One that waits goes on when the holder dies.
         let waiting = [&APPLY[..], &WAIT].concat();
@@ -194,7 +191,7 @@ fn a_holder_of_the_lock_is_named_and_its_end_is_noticed() {
             let waiter = scope.spawn(|| bed.run(&waiting));
             sleep(Duration::from_millis(300));
             holder.kill();
-            waiter.join().unwrap().expect(0, &when);
+            waiter.join().unwrap().expect_when(0, &when);
         });
         bed.is(&new, &when);
         bed.undo_all(&when);
@@ -203,17 +200,16 @@ fn a_holder_of_the_lock_is_named_and_its_end_is_noticed() {
 }
 
 #[test]
+#[ignore = "needs root and strace"]
 fn the_next_run_recovers_what_a_dead_holder_left() {
-    if !super::wanted() {
-        return;
-    }
+    let _quiet = turns::quiet();
     let first = lax();
     let new = undisturbed(&first, &APPLY).1;
     let call = &placing(&first)[3];
     for verb in [&APPLY[..], &ROLLBACK, &["uninstall"]] {
         let bed = Bed::of(&first);
         Holder::start(&bed, call).kill();
-        bed.run(verb).expect(0, "the next run");
+        bed.run(verb).expect_when(0, "the next run");
         bed.is(if verb == APPLY { &new } else { &first }, &format!("{verb:?} after a run that died"));
     }
 }

@@ -1,8 +1,10 @@
 //! Killed again: while a killed run is being put right, and while everything is taken away.
 
-use super::bed::{APPLY, Bed, FILES, ROLLBACK, for_each, lax, report, undisturbed};
+use super::bed::{APPLY, Bed, FILES, ROLLBACK, for_each, lax, undisturbed};
 use super::strace::{Call, calls, disturbed};
 use super::tree::{Entry, STATE, Tree, What};
+use crate::support::counts::some;
+use crate::support::{tools, turns};
 
 /// Returns `before` as a run leaves it that is killed at the changes of the node with these numbers.
 fn killed(before: &Tree, verb: &[&str], which: &[usize]) -> Vec<Tree> {
@@ -22,10 +24,9 @@ fn changes(before: &Tree, verb: &[&str]) -> Vec<Call> {
 }
 
 #[test]
+#[ignore = "needs root and strace"]
 fn who_puts_a_killed_run_right_is_killed_at_every_change() {
-    if !super::wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     let started = std::time::Instant::now();
     let first = lax();
     let (applied, last) = undisturbed(&first, &APPLY);
@@ -34,13 +35,13 @@ fn who_puts_a_killed_run_right_is_killed_at_every_change() {
         // In the middle, and just before the end.
         for left in killed(before, verb, &[20, usize::MAX]) {
             for next in [&APPLY[..], &ROLLBACK] {
-                points += for_each(&changes(&left, next), |bed, call| {
+                points += for_each(&some(changes(&left, next)), |bed, call| {
                     bed.reset(&left);
                     let run = disturbed(bed, next, call, "signal=KILL");
                     let when = format!("{verb:?} killed, then {next:?} at {} {}", call.name, call.occurrence);
                     assert_eq!(run.signal, Some(9), "{when}: {}", run.stderr);
                     bed.is_whole(&first, &last, &when);
-                    bed.run(&APPLY).expect(0, &when);
+                    bed.run(&APPLY).expect_when(0, &when);
                     bed.is(&last, &when);
                     bed.undo_all(&when);
                     bed.is(&first, &format!("{when}, all undone"));
@@ -48,7 +49,7 @@ fn who_puts_a_killed_run_right_is_killed_at_every_change() {
             }
         }
     }
-    report(&format!("recovery: killed at {points} changes in {:.0?}", started.elapsed()));
+    tools::report(&format!("recovery: killed at {points} changes in {:.0?}", started.elapsed()));
 }
 
 /// An image on which no file is one of ours, so that nothing is left to ask for once all is undone.
@@ -63,10 +64,9 @@ fn foreign() -> Tree {
 }
 
 #[test]
+#[ignore = "needs root and strace"]
 fn who_takes_everything_away_is_killed_at_every_change() {
-    if !super::wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     let uninstall = ["uninstall"];
     for first in [foreign(), Tree::default()] {
         let (applied, last) = undisturbed(&first, &APPLY);
@@ -77,14 +77,14 @@ fn who_takes_everything_away_is_killed_at_every_change() {
             assert_eq!(run.signal, Some(9), "{when}: {}", run.stderr);
             bed.is_whole(&first, &last, &when);
             let left = Tree::of(&bed.root());
-            let run = bed.run(&uninstall).expect(0, &when);
+            let run = bed.run(&uninstall).expect_when(0, &when);
             let nothing_left = Tree::of(&bed.root());
             assert_eq!(nothing_left.differs_from(&first), "", "{when}, again: {}{}", run.stdout, run.stderr);
             assert!(!bed.root().join(STATE).exists(), "{when}");
             bed.reset(&left);
-            bed.run(&APPLY).expect(0, &when);
+            bed.run(&APPLY).expect_when(0, &when);
             bed.is(&last, &format!("{when}, then applied"));
         });
-        report(&format!("uninstall: killed at {points} changes"));
+        tools::report(&format!("uninstall: killed at {points} changes"));
     }
 }

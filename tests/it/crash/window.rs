@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use super::bed::{APPLY, Bed, OLDER, ROLLBACK, Run, lax, report, undisturbed};
+use super::bed::{APPLY, Bed, OLDER, ROLLBACK, Run, lax, undisturbed};
 use super::tree::{STATE, Tree, What, target};
+use crate::support::{tools, turns};
 
 /// Follows the modes of files through the system calls of a run.
 struct Watcher<'a> {
@@ -110,7 +111,7 @@ fn watch(before: &Tree, verb: &[&str], umask: &str) -> usize {
     let options = ["-f", "-qq", "-y", "-s", "0", "-o", file.to_str().unwrap()];
     let mut command = Command::new("sh");
     command.args(["-c", &script, "sh", "strace"]).args(options).args(bed.command(verb));
-    Run::of(&mut command).expect(0, "a watched run");
+    Run::by(&mut command).expect_when(0, "a watched run");
     let after = Tree::of(&bed.root());
     let root = bed.root().to_str().unwrap().to_owned();
     let umask = u32::from_str_radix(umask, 8).unwrap();
@@ -126,10 +127,9 @@ fn watch(before: &Tree, verb: &[&str], umask: &str) -> usize {
 }
 
 #[test]
+#[ignore = "needs root and strace"]
 fn content_is_never_in_a_file_that_is_too_open() {
-    if !super::wanted() {
-        return;
-    }
+    let _busy = turns::busy();
     let first = lax();
     let (applied, _) = undisturbed(&first, &APPLY);
     let mut writes = 0;
@@ -142,5 +142,5 @@ fn content_is_never_in_a_file_that_is_too_open() {
             writes += seen;
         }
     }
-    report(&format!("{writes} writes to files, none of them too open"));
+    tools::report(&format!("{writes} writes to files, none of them too open"));
 }

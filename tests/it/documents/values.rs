@@ -271,8 +271,8 @@ proptest! {
     }
 
     #[test]
-    fn modes_and_versions(mode in "0?[0-7]{3}", version in 23..=37u8) {
-        let version = format!("v1.{version}");
+    fn modes_and_versions(mode in "0?[0-7]{3}", version in select(KubernetesMinor::supported())) {
+        let version = format!("v{version}");
         let settings = [("write_kubeconfig_mode", mode.as_str()), ("pod_security_version", &version)];
         let documents = server(&profile(minor("1.33"), "cis", &settings));
         prop_assert_eq!(&value(&documents, "config")["write-kubeconfig-mode"], &json!(mode));

@@ -3,7 +3,7 @@
 
 CASES.json is a list of {"name", "page", "texts", "keep"}: a file, the texts that have to be seen on it, and whether its
 pictures and its print are kept in ARTEFACTS. On standard output comes, for each, {"name", "problems", "figures"}; a
-problem is {"kind", "text"}. What is a failure is decided by tests/reports/browser.rs.
+problem is {"kind", "text"}. What is a failure is decided by tests/it/reports/browser.rs.
 
 Chromium is spoken to through its debugging pipe: JSON, each message ended by a NUL, on its descriptors 3 and 4.
 """

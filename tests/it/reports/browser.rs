@@ -3,23 +3,20 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use k3s_harden::output::html;
 use k3s_harden::verify::VerifyReport;
 use serde_json::{Value, json};
 
 use super::sample::{TAKEN, hostile, report};
-use super::tier;
-use crate::support::Node;
+use crate::support::{Node, tools, turns};
 
 const CHROMIUM: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 #[test]
+#[ignore = "needs chromium, pdftotext and python3"]
 fn a_browser_has_nothing_to_complain_of() {
-    if !tier::is_second() {
-        return;
-    }
+    let _busy = turns::busy();
     let folder = tempfile::tempdir().unwrap();
     let hardened = Node::new().file("etc/hostname", "node-1\n");
     let done = hardened.run(&["apply", "-q", "--k3s-version", "1.33", "--role", "server"]);
@@ -65,10 +62,9 @@ const BROKEN: [(&str, &str, &str); 13] = [
 ];
 
 #[test]
+#[ignore = "needs chromium, pdftotext and python3"]
 fn what_is_broken_is_seen() {
-    if !tier::is_second() {
-        return;
-    }
+    let _busy = turns::busy();
     let folder = tempfile::tempdir().unwrap();
     let whole = html(&report(), &TAKEN);
     let cases: Vec<Case> = BROKEN
@@ -129,7 +125,8 @@ fn texts(report: &Value) -> Vec<String> {
 
 /// Asks a browser about pages; everything in one go, because it starts slowly.
 fn look(folder: &Path, cases: &[Case]) -> Vec<Value> {
-    let chromium = tier::program(&CHROMIUM);
+    tools::need(&["pdftotext"]);
+    let chromium = tools::find(&CHROMIUM);
     let listed: Vec<Value> = cases
         .iter()
         .map(|case| {
@@ -140,10 +137,10 @@ fn look(folder: &Path, cases: &[Case]) -> Vec<Value> {
         .collect();
     fs::write(folder.join("cases.json"), json!(listed).to_string()).unwrap();
     fs::create_dir_all(artefacts()).unwrap();
-    let asked = Command::new("python3")
+    let asked = tools::command("python3")
         .args([Path::new("tests/it/reports/browser.py"), &chromium, &folder.join("cases.json"), &artefacts()])
         .output()
-        .expect("python3 is needed");
+        .unwrap();
     assert!(asked.status.success(), "{}", String::from_utf8_lossy(&asked.stderr));
     let answers: Vec<Value> = serde_json::from_slice(&asked.stdout).unwrap();
     assert_eq!(answers.len(), cases.len());

@@ -1,4 +1,4 @@
-//! The page for auditors, without a browser; `tests/reports/browser.py` opens it in one.
+//! The page for auditors, without a browser; `tests/it/reports/browser.py` opens it in one.
 
 use std::fmt::Write as _;
 use std::io::Write as _;

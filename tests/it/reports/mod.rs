@@ -1,6 +1,6 @@
 //! A report of `verify` in all its forms.
 //!
-//! With `K3S_HARDEN_TIER=2` they are held against the schemas of others, and the page is opened in a browser.
+//! The second tier holds them against the schemas of others, and opens the page in a browser.
 
 #![allow(
     clippy::disallowed_methods,
@@ -18,4 +18,3 @@ pub(crate) mod schema;
 mod schemas;
 mod terminal;
 mod text;
-mod tier;

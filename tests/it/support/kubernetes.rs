@@ -1,17 +1,14 @@
 //! Programs of ours that are linked against Kubernetes: which release of each minor, and how they are built from the
 //! Go module proxy. All are built with the same options, so that they share Go's build cache.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
 
 /// The release of each minor that is asked, newest first.
-pub const RELEASES: [&str; 15] = [
+pub(crate) const RELEASES: [&str; 15] = [
     "v1.37.2", "v1.36.3", "v1.35.4", "v1.34.4", "v1.33.13", "v1.32.13", "v1.31.14", "v1.30.14", "v1.29.15",
     "v1.28.15", "v1.27.16", "v1.26.15", "v1.25.16", "v1.24.17", "v1.23.17",
 ];
@@ -33,15 +30,15 @@ const REPLACED: [(&str, &str, &str); 11] = [
 ];
 
 /// Builds the Go program whose sources lie in `sources` against a release; returns the program.
-pub fn build(directory: &Path, release: &str, sources: &Path) -> PathBuf {
+pub(crate) fn build(directory: &Path, release: &str, sources: &Path) -> PathBuf {
     let go = |arguments: &[&str]| {
-        let mut command = Command::new("go");
+        let mut command = super::tools::command("go");
         command
             .args(arguments)
             .current_dir(directory)
             .env("GOFLAGS", "-mod=mod -buildvcs=false")
             .env("GOWORK", "off");
-        let done = command.output().expect("go is needed to ask Kubernetes");
+        let done = command.output().unwrap();
         assert!(done.status.success(), "go {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8(done.stdout).unwrap()
     };

@@ -1,14 +1,15 @@
-//! A node to try the binary on: a temporary root, run after run, with output that is the same everywhere.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    missing_debug_implementations,
-    reason = "each test binary uses a part of it"
-)]
+//! What tests share. Here: a node to try the binary on, which is a temporary root, with output that is the same
+//! everywhere.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 
-pub mod kubernetes;
-pub mod node;
+pub(crate) mod counts;
+pub(crate) mod kubernetes;
+pub(crate) mod node;
+pub(crate) mod overlay;
+pub(crate) mod random;
+pub(crate) mod run;
+pub(crate) mod tools;
+pub(crate) mod turns;
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -18,28 +19,28 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// A temporary root.
-pub struct Node {
+pub(crate) struct Node {
     dir: tempfile::TempDir,
 }
 
 /// What a run printed, with the root's path, the owner and the version replaced by names.
-pub struct Output {
-    pub stdout: String,
-    pub stderr: String,
-    pub code: i32,
+pub(crate) struct Output {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) code: i32,
 }
 
 impl Node {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { dir: tempfile::tempdir().unwrap() }
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
 
     /// Puts a file below the root.
-    pub fn file(self, path: &str, text: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn file(self, path: &str, text: impl AsRef<[u8]>) -> Self {
         let path = self.dir.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
@@ -47,7 +48,7 @@ impl Node {
     }
 
     /// Copies a directory to the root.
-    pub fn copy(self, from: &Path) -> Self {
+    pub(crate) fn copy(self, from: &Path) -> Self {
         for (path, _) in walk(from) {
             let (source, target) = (from.join(&path), self.dir.path().join(&path));
             if source.is_dir() {
@@ -62,21 +63,21 @@ impl Node {
         self
     }
 
-    pub fn read(&self, path: &str) -> String {
+    pub(crate) fn read(&self, path: &str) -> String {
         fs::read_to_string(self.path().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
     }
 
-    pub fn mode(&self, path: &str) -> String {
+    pub(crate) fn mode(&self, path: &str) -> String {
         format!("{:04o}", fs::symlink_metadata(self.path().join(path)).unwrap().permissions().mode() & 0o7777)
     }
 
     /// Runs the binary on this root, as whoever runs the tests.
-    pub fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.run_with(arguments, &[])
     }
 
     /// The same with environment variables.
-    pub fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    pub(crate) fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
         let mut command = binary();
         // In front, because some verbs take everything behind `--`.
         command.arg("--root").arg(self.path()).envs(variables.iter().copied());
@@ -88,7 +89,7 @@ impl Node {
     }
 
     /// Returns every path below the root but the journal's, with its mode.
-    pub fn tree(&self) -> String {
+    pub(crate) fn tree(&self) -> String {
         let mut text = String::new();
         for (path, mode) in walk(self.path()) {
             if !path.starts_with("var/lib/k3s-harden") {
@@ -99,7 +100,7 @@ impl Node {
     }
 
     /// Returns what changes when anything is written: (path, ctime, inode) of everything.
-    pub fn fingerprint(&self) -> Vec<(PathBuf, i64, i64, u64)> {
+    pub(crate) fn fingerprint(&self) -> Vec<(PathBuf, i64, i64, u64)> {
         walk(self.path())
             .into_iter()
             .map(|(path, _)| {
@@ -111,14 +112,14 @@ impl Node {
 }
 
 /// The binary with a clean environment.
-pub fn binary() -> Command {
+pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_k3s-harden"));
     command.env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
     command
 }
 
 /// Runs a command and makes its output the same everywhere.
-pub fn finish(mut command: Command, root: &Path) -> Output {
+pub(crate) fn finish(mut command: Command, root: &Path) -> Output {
     let output = command.output().unwrap();
     let clean = |bytes: Vec<u8>| {
         String::from_utf8(bytes)
@@ -132,12 +133,12 @@ pub fn finish(mut command: Command, root: &Path) -> Output {
 }
 
 /// `uid:gid` of whoever runs the tests.
-pub fn owner() -> String {
+pub(crate) fn owner() -> String {
     format!("{}:{}", nix::unistd::geteuid(), nix::unistd::getegid())
 }
 
 /// Returns every path below `root` with its mode, sorted.
-pub fn walk(root: &Path) -> Vec<(PathBuf, String)> {
+pub(crate) fn walk(root: &Path) -> Vec<(PathBuf, String)> {
     fn visit(root: &Path, folder: &Path, found: &mut Vec<(PathBuf, String)>) {
         let mut entries: Vec<PathBuf> =
             fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();

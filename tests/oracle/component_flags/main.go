@@ -1,7 +1,7 @@
 // component_flags prints every flag of the components that K3s runs, as the Kubernetes that it is linked against
 // has them: a line of JSON each, {"component", "name", "type", "deprecated", "bare", "shared"}.
 //
-// It is built with the tag providerless, as K3s builds them, and by a go.mod that tests/component_flags writes for
+// It is built with the tag providerless, as K3s builds them, and by a go.mod that tests/it/component_flags writes for
 // one minor from Kubernetes' own. What the commands add to their options is added here the same way; the commands
 // themselves would link everything that a cluster does.
 package main

@@ -1,5 +1,5 @@
 // What Ignition itself makes of a configuration on its standard input: what it has to say to it (nothing, where it is
-// right), and every directory and file as it would make them. `tests/beds` asks it.
+// right), and every directory and file as it would make them. `tests/it/beds` asks it.
 package main
 
 import (

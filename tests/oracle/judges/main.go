@@ -8,7 +8,7 @@
 // {"error": …} is why the component does not start (or the object is refused). Otherwise "dropped" says what it does
 // not read and starts without, "effect" whether the file does anything at all, and "objects" what there is.
 //
-// It is built by a go.mod that the test writes for one release from Kubernetes' own (tests/support/kubernetes.rs).
+// It is built by a go.mod that the test writes for one release from Kubernetes' own (tests/it/support/kubernetes.rs).
 package main
 
 import (

@@ -2,7 +2,7 @@
 // the text that K3s puts on its command line.
 //
 // It reads a line of JSON for each file, {"text": "..."}, and prints a line: {"pairs": [...]} with the key, the
-// key's type and its items, or {"error": "..."}. tests/yaml_v2.rs compares them with this crate's reader.
+// key's type and its items, or {"error": "..."}. tests/it/yaml_v2 compares them with this crate's reader.
 package main
 
 import (

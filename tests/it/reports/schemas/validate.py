@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Validates reports: validate.py SOURCES FILE…, with .sarif against SARIF's schema, .xml against Jenkins' of JUnit.
 
-On standard output comes a list of {"file", "problems"}. What is a failure is decided by tests/reports/schemas.rs.
+On standard output comes a list of {"file", "problems"}. What is a failure is decided by tests/it/reports/schemas.rs.
 """
 
 import importlib.util

@@ -1,0 +1,23 @@
+//! The third tier: what takes long. It is the second tier's own code, with all points of every sweep, all random inputs
+//! and all Kubernetes minors, and real API servers besides. It takes hours, root, and what `.ci/run` installs:
+//! `K3S_HARDEN_TIER=full .ci/run`, or
+//!
+//! ```text
+//! cargo test --locked --features full-tier --test full -- --include-ignored
+//! ```
+
+mod apiserver;
+#[path = "../it/component_flags/mod.rs"]
+mod component_flags;
+#[path = "../it/crash/mod.rs"]
+mod crash;
+#[path = "../it/judges/mod.rs"]
+mod judges;
+#[allow(dead_code, reason = "the second tier uses the rest of it")]
+#[path = "../it/support/mod.rs"]
+mod support;
+#[path = "../it/yaml_v2/mod.rs"]
+mod yaml_v2;
+
+/// Tells `support::counts` which tier this is.
+const IS_FULL: bool = true;
