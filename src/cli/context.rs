@@ -110,9 +110,9 @@ impl<'a> Context<'a> {
         Ok(present(self.root, &self.site.data_dir)?.has_key("secrets-encryption"))
     }
 
-    /// Returns the paths of files of ours that the profile may no longer want: those of its table, and those
+    /// Returns the paths of files of ours that the profile may no longer want: those of the table of files, and those
     /// that earlier runs wrote for another data directory. A run about some controls says nothing of the others.
-    pub(super) fn forgettable(&self) -> Vec<RootedPath> {
+    pub(super) fn removal_candidates(&self) -> Vec<RootedPath> {
         if self.profile.selection != ControlSelection::default() {
             return Vec::new();
         }

@@ -87,7 +87,7 @@ impl Desired {
     }
 
     /// Adds the files among `candidates` that the profile no longer wants, so that they are removed if ours.
-    pub fn forget(&mut self, candidates: &[RootedPath], owner: Owner) {
+    pub fn remove_unwanted(&mut self, candidates: &[RootedPath], owner: Owner) {
         for path in candidates {
             if !self.resources.iter().any(|resource| resource.path() == *path) {
                 let file = File {
