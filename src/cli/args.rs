@@ -7,7 +7,7 @@ use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use tracing::warn;
 
-use super::usage_error;
+use super::usage::usage_error;
 use crate::Role;
 use crate::apply::ApplyOptions;
 use crate::document::OnConflict;

@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 
 use tracing::info;
 
+use super::data_dir;
 use super::named_files::NamedFiles;
 use super::request::{RunRequest, VersionRequest};
-use super::{data_dir, usage_error};
+use super::usage::usage_error;
 use crate::Role;
 use crate::apply::{RecordedInputs, RunInputs, is_at_work};
 use crate::document::{self, DROP_IN, DropInMerge, ExistingConfig, NodeSite, PresentFiles};

@@ -5,14 +5,13 @@ use std::collections::BTreeSet;
 use tracing::{info, warn};
 
 use super::args::PlanArguments;
-use super::changes_code;
 use super::context::Context;
 use super::request::RunRequest;
 use super::saved::SavedPlan;
 use super::ui::Ui;
 use crate::Role;
 use crate::document::{self, DROP_IN, DropIn, OnConflict, Rendered};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, exit};
 use crate::k3s::MergedConfig;
 use crate::mode::FileMode;
 use crate::node::k3s::Traces;
@@ -181,4 +180,9 @@ fn incomplete_audit(configuration: &DropIn) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Returns the exit code of a run that found or made changes.
+pub(super) fn changes_code(detailed: bool, changed: bool) -> u8 {
+    if detailed && changed { exit::CHANGES } else { exit::OK }
 }

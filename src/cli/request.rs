@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::args::{Cli, CliVerb, GlobalArguments, PlanningArguments, SET_VARIABLE};
-use super::usage_error;
+use super::usage::usage_error;
 use crate::Role;
 use crate::apply::RunInputs;
 use crate::document::OnConflict;

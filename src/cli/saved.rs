@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::request::{RunRequest, VersionRequest, given, recorded_assignment, words};
-use super::usage_error;
+use super::usage::usage_error;
 use crate::Role;
 use crate::apply::RunInputs;
 use crate::document::OnConflict;

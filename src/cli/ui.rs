@@ -3,9 +3,11 @@
 use std::io::{self, IsTerminal, Write};
 
 use tracing::level_filters::LevelFilter;
+use tracing::warn;
 use tracing_subscriber::fmt;
 
 use super::args::{Colour, GlobalArguments, LogFormat, OutputFormat};
+use crate::apply::Recovered;
 use crate::error::{Error, ErrorKind, Result};
 use crate::output::{Style, error_text};
 
@@ -94,5 +96,12 @@ impl Ui {
             Colour::Auto if terminal && !plain => Style::Coloured,
             Colour::Auto | Colour::Never => Style::Plain,
         }
+    }
+}
+
+/// Warns of a killed run that was recovered.
+pub(super) fn warn_of_recovered(recovered: Option<&Recovered>) {
+    if let Some(recovered) = recovered {
+        warn!("{}", recovered.message);
     }
 }

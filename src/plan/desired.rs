@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Content, Directory, DirectoryRule, File, Resource, Sysctl};
+use super::directory::{Directory, DirectoryRule};
+use super::file::{Content, File};
+use super::resource::Resource;
+use super::sysctl::Sysctl;
 use crate::Role;
 use crate::document::{Document, Rendered, RenderedDirectory};
 use crate::error::Result;

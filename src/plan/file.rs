@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use similar::TextDiff;
 
-use super::resource::{Change, metadata_diff};
+use super::change::{Change, metadata_diff};
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;
 use crate::node::{Metadata, PathState, Root, RootedPath};
