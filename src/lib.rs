@@ -6,8 +6,8 @@
 //!  Kubernetes minor, role ─────────┘   (resources)│
 //!                                                 ├─▶ Plan::between ─▶ plan    (text, JSON)
 //!  node root (--root, / by default) ─▶ Observed ──┘        └─────────▶ apply   (journal, transaction)
-//!                                         History ─▶ WayBack (a Plan) ──▶ rollback, uninstall
-//!  Profile ─▶ carrier: the same settings for other hands (Rancher cluster, account-update)
+//!                                         History ─▶ RollbackPlan (a Plan) ─▶ rollback, uninstall
+//!  Profile ─▶ render: the same files for other tools (cloud-init, Ignition, Rancher cluster, …)
 //! ```
 //!
 //! One way through, no way back: a later room never asks an earlier one for more. Each room answers one question:
@@ -20,7 +20,7 @@
 //! - [`apply`]: do it, or undo it
 //! - [`preflight`]: would it start?
 //! - [`verify`]: is it hardened?
-//! - [`render`]: for other hands
+//! - [`render`]: for other tools
 //! - [`output`]: say it
 //!
 //! The library never prints; `cli` (with `main.rs`) is the only room that talks to a terminal.

@@ -329,3 +329,66 @@ impl RunEntry {
         Ok(bare.restored_to(current))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every kind of state, as release 0.1.0 writes it.
+    const RELEASE_0_1_0: &str = r#"{
+        "format_version": "1.0", "id": 7, "through": 9, "tool": "0.1.0", "time": "2026-01-02T03:04:05Z",
+        "verb": {"rollback": {"to": 3}}, "state": "rolled-back", "kept": true,
+        "about": {"role": "agent", "kubernetes": "1.33", "benchmark": "1.12", "profiles": ["cis-1.12"]},
+        "told": {
+            "profiles": ["cis"], "k3s_version": "1.33", "role": "agent", "assignments": [["pod_max_pids", "90"]],
+            "settings": "/s.yaml", "skip": ["5.2.1"], "on_foreign": "keep", "on_conflict": "ours",
+            "data_dir": null, "files": {"/s.yaml": "{}\n"}
+        },
+        "written": ["/etc/a"],
+        "entries": [
+            {"path": "/etc/a", "resource": "file",
+                "before": {"kind": "symlink", "owner": "0:5", "backup": "0000.before"},
+                "after": {"kind": "file", "mode": "0644", "owner": "0:0",
+                    "attributes": {"security.selinux": "6574"}, "backup": "0000.after"}},
+            {"path": "/etc/d", "resource": "directory", "before": {"kind": "absent"},
+                "after": {"kind": "directory", "mode": "0755", "owner": "1:2", "attributes": {}}},
+            {"path": "/proc/sys/vm/panic_on_oom", "resource": "sysctl", "before": {"kind": "unknown"},
+                "after": {"kind": "value", "value": "0"}}
+        ]
+    }"#;
+
+    #[test]
+    fn a_record_of_0_1_0_is_read_and_written_as_it_is() {
+        let json: serde_json::Value = serde_json::from_str(RELEASE_0_1_0).unwrap();
+        let record: RunRecord = serde_json::from_str(RELEASE_0_1_0).unwrap();
+        assert_eq!(record.verb, RunVerb::Rollback { to: 3 });
+        assert_eq!(record.inputs.as_ref().unwrap().profiles, ["cis"]);
+        assert_eq!(serde_json::to_value(&record).unwrap(), json);
+        let summary: RunSummary = serde_json::from_str(RELEASE_0_1_0).unwrap();
+        assert_eq!((summary.state, summary.inputs), (record.state, record.inputs));
+    }
+
+    #[test]
+    fn a_record_without_the_newer_inputs_is_read() {
+        let mut json: serde_json::Value = serde_json::from_str(RELEASE_0_1_0).unwrap();
+        for name in ["skip", "on_foreign", "on_conflict"] {
+            json["told"].as_object_mut().unwrap().remove(name);
+        }
+        let inputs = serde_json::from_value::<RunRecord>(json).unwrap().inputs.unwrap();
+        assert_eq!((inputs.skip, inputs.on_foreign, inputs.on_conflict), (Vec::new(), None, None));
+    }
+
+    #[test]
+    fn words_that_no_release_writes_are_refused() {
+        for (known, unknown) in [
+            ("\"sysctl\"", "\"socket\""),
+            ("\"0644\"", "\"rw-r--r--\""),
+            ("\"0:5\"", "\"root\""),
+            ("\"6574\"", "\"65\u{e4}\""),
+        ] {
+            let text = RELEASE_0_1_0.replace(known, unknown);
+            assert_ne!(text, RELEASE_0_1_0);
+            assert!(serde_json::from_str::<RunRecord>(&text).is_err(), "{unknown}");
+        }
+    }
+}

@@ -7,7 +7,7 @@ use super::context::{self, Context};
 use super::request::RunRequest;
 use super::saved::SavedPlan;
 use super::ui::Ui;
-use super::{changes_code, plan};
+use super::{plan, ui};
 use crate::apply::{ApplyOutcome, KeepHistory, RecordedInputs, Transaction, check_writable, has_state};
 use crate::document::{DropIn, Rendered};
 use crate::error::{Error, ErrorKind, Result};
@@ -50,7 +50,7 @@ pub(super) fn run(request: RunRequest, arguments: &ApplyArguments, ui: &mut Ui) 
         ui.out(&text)
     };
     printed.map_err(|error| error.hint("what was asked for is done; only the report of it is lost"))?;
-    Ok(changes_code(arguments.planning.detailed_exitcode, outcome.plan.is_changed()))
+    Ok(plan::changes_code(arguments.planning.detailed_exitcode, outcome.plan.is_changed()))
 }
 
 /// One `apply`.
@@ -103,7 +103,7 @@ impl<'a> ApplyJob<'a> {
             check_writable(self.root, &unlocked.plan)?;
         }
         let transaction = Transaction::begin(self.root, self.arguments.locking.options(owner)?)?;
-        super::warn_of(transaction.recovered());
+        ui::warn_of_recovered(transaction.recovered());
         // The node may have changed before the lock was taken.
         let PreparedPlan { context, rendered, plan } =
             self.prepare(transaction.recorded().clone(), Some(&transaction), unlocked)?;

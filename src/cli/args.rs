@@ -7,7 +7,7 @@ use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use tracing::warn;
 
-use super::usage_error;
+use super::usage::usage_error;
 use crate::Role;
 use crate::apply::ApplyOptions;
 use crate::document::OnConflict;
@@ -115,7 +115,7 @@ pub(super) struct GlobalArguments {
     pub(super) log_format: LogFormat,
 }
 
-/// The forms of what a verb says.
+/// The output formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum OutputFormat {
     /// For people.
@@ -133,13 +133,13 @@ pub(super) enum OutputFormat {
 }
 
 impl OutputFormat {
-    /// Tells whether only `verify` writes it.
+    /// Tells whether it is a report, which only `verify` writes.
     pub(super) fn is_report(self) -> bool {
         !matches!(self, Self::Text | Self::Json)
     }
 }
 
-/// The forms of log lines.
+/// The formats of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum LogFormat {
     Text,
@@ -381,7 +381,7 @@ pub(super) enum ProfileVerb {
     },
 }
 
-/// Warns of variables with our prefix that mean nothing: a misspelt one would be a setting that is silently not set.
+/// Warns of unknown variables with our prefix: a misspelt one is a flag that is silently not set.
 pub(super) fn warn_of_unknown_variables() {
     let ours =
         |name: &std::ffi::OsString| name.to_str().filter(|name| name.starts_with(PREFIX)).map(str::to_owned);

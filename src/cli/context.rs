@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 
 use tracing::info;
 
+use super::data_dir;
 use super::named_files::NamedFiles;
 use super::request::{RunRequest, VersionRequest};
-use super::{data_dir, usage_error};
+use super::usage::usage_error;
 use crate::Role;
 use crate::apply::{RecordedInputs, RunInputs, is_at_work};
 use crate::document::{self, DROP_IN, DropInMerge, ExistingConfig, NodeSite, PresentFiles};
@@ -111,9 +112,9 @@ impl<'a> Context<'a> {
         Ok(present(self.root, &self.site.data_dir)?.has_key("secrets-encryption"))
     }
 
-    /// Returns the paths of files of ours that the profile may no longer want: those of its table, and those
+    /// Returns the paths of files of ours that the profile may no longer want: those of the table of files, and those
     /// that earlier runs wrote for another data directory. A run about some controls says nothing of the others.
-    pub(super) fn forgettable(&self) -> Vec<RootedPath> {
+    pub(super) fn removal_candidates(&self) -> Vec<RootedPath> {
         if self.profile.selection != ControlSelection::default() {
             return Vec::new();
         }

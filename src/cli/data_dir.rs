@@ -1,6 +1,6 @@
 //! K3s' data directory: what K3s' own configuration says decides, and `--data-dir` fills in where it says nothing.
 
-use super::usage_error;
+use super::usage::usage_error;
 use crate::document::ExistingConfig;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::k3s::service_data_dir;

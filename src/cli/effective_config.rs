@@ -14,14 +14,14 @@ use crate::output;
 pub(super) fn run(request: &RunRequest, arguments: &EffectiveConfigArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&request.root)?;
     let context = Context::new(&root, request)?;
-    let question = ConfigQuery {
+    let query = ConfigQuery {
         role: context.site.role,
         minor: context.version.minor(),
         data_dir: &context.site.data_dir,
         words: &arguments.words,
         show_secrets: arguments.show_secrets,
     };
-    let effective = EffectiveConfig::of(&root, question)?;
+    let effective = EffectiveConfig::of(&root, query)?;
     if ui.json() {
         ui.out_json(&output::effective_json(&effective))?;
     } else {

@@ -1,4 +1,4 @@
-//! `explain`: what is this control or setting, why, and who sets it here?
+//! `explain`: describes a control or a setting, and what sets it on this node.
 
 use tracing::warn;
 
@@ -24,7 +24,7 @@ pub(super) fn run(request: &RunRequest, arguments: &ExplainArguments, ui: &mut U
     if let Err(error) = &node.effective {
         warn!("{error}: who sets what here is not known");
     }
-    // What counts is what is configured; what K3s logged when it last started is for verify.
+    // The configuration counts; what K3s logged at its last start is for `verify`.
     let facts = NodeFacts::new(node, context.owner, K3sLog::default());
     let benchmark = given(arguments.benchmark.as_ref()).unwrap_or_else(|| context.profile.benchmark.clone());
     let here = ExplainedNode {

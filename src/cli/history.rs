@@ -1,4 +1,4 @@
-//! `history`: the runs that there were.
+//! `history`: lists the runs of a root.
 
 use super::args::GlobalArguments;
 use super::ui::Ui;

@@ -1,7 +1,7 @@
 //! The command line: one file for each verb. Only this room uses the terminal; it may import every other one.
 //!
-//! [`args`] holds the arguments as they are typed, [`request`] what they mean, [`context`] the request resolved on the
-//! node. A verb that is about a profile gets the finished [`request::RunRequest`].
+//! `args` holds the arguments as they are typed, `request` what they mean, `context` the request resolved on the node. A
+//! verb that is about a profile gets the finished `RunRequest`.
 
 mod apply;
 mod args;
@@ -19,15 +19,14 @@ mod request;
 mod rollback;
 mod saved;
 mod ui;
+mod usage;
 mod verify;
 
 use std::ffi::OsString;
 
 use clap::Parser;
-use tracing::warn;
 
-use crate::apply::Recovered;
-use crate::error::{Error, ErrorKind, Result, exit};
+use crate::error::{ErrorKind, Result, exit};
 use crate::node::accounts;
 use args::{Cli, CliVerb};
 use request::RunRequest;
@@ -73,21 +72,4 @@ fn usage(error: &clap::Error) -> u8 {
     // There is nowhere to report a failure.
     error.print().unwrap_or_default();
     if error.use_stderr() { ErrorKind::Usage.exit_code() } else { exit::OK }
-}
-
-/// Returns the exit code of a run that found or made changes.
-fn changes_code(detailed: bool, changed: bool) -> u8 {
-    if detailed && changed { exit::CHANGES } else { exit::OK }
-}
-
-/// Warns of a killed run that was recovered.
-fn warn_of(recovered: Option<&Recovered>) {
-    if let Some(recovered) = recovered {
-        warn!("{}", recovered.message);
-    }
-}
-
-/// Returns a usage error.
-fn usage_error(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Usage, message)
 }

@@ -5,14 +5,13 @@ use std::collections::BTreeSet;
 use tracing::{info, warn};
 
 use super::args::PlanArguments;
-use super::changes_code;
 use super::context::Context;
 use super::request::RunRequest;
 use super::saved::SavedPlan;
 use super::ui::Ui;
 use crate::Role;
 use crate::document::{self, DROP_IN, DropIn, OnConflict, Rendered};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, exit};
 use crate::k3s::{MergedConfig, Traces};
 use crate::mode::FileMode;
 use crate::node::{Root, RootedPath, host, sysctl};
@@ -46,7 +45,7 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     let live = request.live_sysctl && root.is_live() && may_set_sysctls(context, &mut warnings);
     let subject = PlanSubject::new(root.path().to_owned(), profile, site.role);
     let mut desired = Desired::new(subject, rendered, context.owner, live)?;
-    desired.forget(&context.forgettable(), context.owner);
+    desired.remove_unwanted(&context.removal_candidates(), context.owner);
     let desired_ids: BTreeSet<ControlId> =
         desired.resources.iter().flat_map(|resource| resource.controls().iter().cloned()).collect();
     let observed = Observed::of(&desired, root)?;
@@ -180,4 +179,9 @@ fn incomplete_audit(configuration: &DropIn) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Returns the exit code of a run that found or made changes.
+pub(super) fn changes_code(detailed: bool, changed: bool) -> u8 {
+    if detailed && changed { exit::CHANGES } else { exit::OK }
 }

@@ -1,4 +1,4 @@
-//! `preflight`: would this K3s start?
+//! `preflight`: checks that K3s will start.
 
 use super::args::{FailOnArgument, PreflightArguments};
 use super::context::Context;
@@ -13,7 +13,7 @@ use crate::preflight::{StartVerdict, check};
 pub(super) fn run(request: &RunRequest, arguments: &PreflightArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&request.root)?;
     let verdict = match verdict(&root, request) {
-        // Who may not read what K3s will read cannot tell.
+        // A user who may not read the files of K3s gets an unknown result.
         Err(error) if error.kind() == ErrorKind::NotPermitted => {
             StartVerdict { findings: Vec::new(), unknown: vec![error.to_string()] }
         }

@@ -1,4 +1,4 @@
-//! `profile`: what there is, what it amounts to, and what differs.
+//! `profile`: lists, shows, compares and validates profiles.
 
 use super::args::{GlobalArguments, ProfileArguments, ProfileVerb};
 use super::ui::Ui;
@@ -42,7 +42,7 @@ fn json(value: &serde_json::Value) -> String {
     format!("{value:#}\n")
 }
 
-/// Resolves two profiles for the newest minor that both fit, else each for the newest that it fits.
+/// Resolves two profiles for the newest minor that both support, else each for the newest that it supports.
 fn resolve_both(global: &GlobalArguments, a: &str, b: &str) -> Result<(Profile, Profile)> {
     let (a, b) = ([a.to_owned()], [b.to_owned()]);
     if global.k3s_version.is_none() {
@@ -55,7 +55,7 @@ fn resolve_both(global: &GlobalArguments, a: &str, b: &str) -> Result<(Profile, 
     Ok((resolve(global, &a)?, resolve(global, &b)?))
 }
 
-/// Resolves profiles without a node: for the minor that was named, else the newest that they fit.
+/// Resolves profiles without a node: for the named minor, else the newest that they support.
 fn resolve(global: &GlobalArguments, names: &[String]) -> Result<Profile> {
     if let Some(text) = global.k3s_version.as_deref().filter(|text| *text != "auto") {
         return resolve_for(text.parse::<K3sVersion>()?.minor(), names);

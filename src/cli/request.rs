@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::args::{Cli, CliVerb, GlobalArguments, PlanningArguments, SET_VARIABLE};
-use super::usage_error;
+use super::usage::usage_error;
 use crate::Role;
 use crate::apply::RunInputs;
 use crate::document::OnConflict;
@@ -223,4 +223,81 @@ pub(super) fn recorded_assignment(one: &Assignment) -> (String, String) {
         && !one.text.is_empty()
         && one.text != "null";
     (one.name.clone(), if is_path { host::absolute(&one.text) } else { one.text.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    fn request(arguments: &[&str]) -> RunRequest {
+        let arguments = ["k3s-harden", "plan"].iter().chain(arguments);
+        RunRequest::of(&Cli::try_parse_from(arguments).unwrap()).unwrap()
+    }
+
+    fn recorded() -> RunInputs {
+        request(&[
+            "--profile",
+            "strict",
+            "--k3s-version",
+            "1.30",
+            "--set",
+            "a=1",
+            "--set",
+            "b=2",
+            "--skip",
+            "5.2",
+        ])
+        .inputs(BTreeMap::new())
+    }
+
+    #[test]
+    fn a_run_keeps_the_inputs_of_earlier_runs() {
+        let inputs = request(&[]).or_recorded(&recorded()).inputs(BTreeMap::new());
+        assert_eq!(inputs, recorded());
+        let first = request(&[]).or_recorded(&RunInputs::default());
+        assert_eq!(first.profiles, [DEFAULT_PROFILE]);
+        assert_eq!((first.version, first.skip), (VersionRequest::Unnamed, Some(Vec::new())));
+    }
+
+    #[test]
+    fn named_values_replace_recorded_ones() {
+        let named = [
+            "--profile",
+            "cis-1.12,./site.yaml",
+            "--set",
+            "b=3",
+            "--set",
+            "c=4",
+            "--skip",
+            "none",
+            "--k3s-version",
+            "auto",
+        ];
+        let request = request(&named).or_recorded(&recorded());
+        let texts: Vec<_> =
+            request.assignments.iter().map(|one| (&*one.name, &*one.text, &*one.origin)).collect();
+        assert_eq!(texts, [("a", "1", "--set of an earlier run"), ("b", "3", "--set"), ("c", "4", "--set")]);
+        assert_eq!((&request.version, &request.skip), (&VersionRequest::Detect, &Some(Vec::new())));
+        let inputs = request.inputs(BTreeMap::new());
+        assert_eq!((inputs.k3s_version, inputs.skip), (None, Vec::new()));
+        assert_eq!(inputs.profiles, ["cis-1.12".to_owned(), host::absolute("./site.yaml")]);
+    }
+
+    #[test]
+    fn a_recorded_version_is_told_from_a_named_one() {
+        let recorded = recorded();
+        assert_eq!(request(&[]).or_recorded(&recorded).version, VersionRequest::Recorded("1.30".to_owned()));
+        let named = request(&["--k3s-version", "1.31"]).or_recorded(&recorded);
+        assert_eq!(named.version, VersionRequest::Named("1.31".to_owned()));
+    }
+
+    #[test]
+    fn empty_values_are_no_values() {
+        let empty =
+            request(&["--profile", " ,", "--skip", "", "--settings", "", "--data-dir", "", "--owner", ""]);
+        assert_eq!(empty, request(&[]));
+        assert_eq!(request(&["--k3s-version", ""]).version, VersionRequest::Detect);
+    }
 }

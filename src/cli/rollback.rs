@@ -7,7 +7,7 @@ use tracing::warn;
 use super::args::{GlobalArguments, RollbackArguments, UndoArguments, UninstallArguments};
 use super::request::given;
 use super::ui::Ui;
-use super::{context, data_dir};
+use super::{context, data_dir, ui};
 use crate::apply::{
     ApplyOutcome, History, ModifiedPath, RecordedInputs, Recovered, RollbackPlan, RunVerb, Transaction,
     check_writable, remove_leftovers, state_directory, texts,
@@ -112,7 +112,7 @@ impl<'a> UndoJob<'a> {
 
     fn begin(&self) -> Result<Transaction<'a>> {
         let transaction = Transaction::begin(self.root, self.undoing.locking.options(self.owner)?)?;
-        super::warn_of(transaction.recovered());
+        ui::warn_of_recovered(transaction.recovered());
         Ok(transaction)
     }
 

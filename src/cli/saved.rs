@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::request::{RunRequest, VersionRequest, given, recorded_assignment, words};
-use super::usage_error;
+use super::usage::usage_error;
 use crate::Role;
 use crate::apply::RunInputs;
 use crate::document::OnConflict;
@@ -201,5 +201,85 @@ fn state(current: &CurrentState) -> Value {
         }
         CurrentState::Value(value) => json!({"kind": "value", "value": value}),
         CurrentState::Unreadable(_) => json!({"kind": "unknown"}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::args::Cli;
+
+    /// The inputs of a plan, as release 0.1.0 saves them.
+    const RELEASE_0_1_0: &str = r#"{
+        "told": {
+            "profiles": ["cis"], "k3s_version": null, "role": null, "assignments": [["pod_max_pids", "90"]],
+            "settings": null, "skip": [], "on_foreign": null, "on_conflict": null, "data_dir": null, "files": {}
+        },
+        "k3s_version": "v1.33.4+k3s1", "role": "server", "only": [" 5.2"], "owner": "0:0", "no_live_sysctl": true,
+        "on_foreign": "replace", "on_conflict": "ours"
+    }"#;
+
+    fn saved() -> SavedPlan {
+        SavedPlan {
+            format_version: FORMAT_VERSION.to_owned(),
+            tool: "0.1.0".to_owned(),
+            inputs: serde_json::from_str(RELEASE_0_1_0).unwrap(),
+            actions: Vec::new(),
+        }
+    }
+
+    fn named(arguments: &[&str]) -> RunRequest {
+        let arguments = ["k3s-harden", "apply", "PLAN"].iter().chain(arguments);
+        RunRequest::of(&Cli::try_parse_from(arguments).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_plan_of_0_1_0_is_read_and_written_as_it_is() {
+        let json: Value = serde_json::from_str(RELEASE_0_1_0).unwrap();
+        assert_eq!(serde_json::to_value(saved().inputs).unwrap(), json);
+    }
+
+    #[test]
+    fn a_saved_plan_is_a_request_of_its_own() {
+        let request = saved().request(named(&[])).unwrap();
+        assert_eq!(request.version, VersionRequest::Named("v1.33.4+k3s1".to_owned()));
+        assert_eq!((request.role, request.live_sysctl), (Some(Role::Server), false));
+        assert_eq!((request.only, request.owner), (vec!["5.2".to_owned()], Some("0:0".to_owned())));
+        // It records what the plan records, not what the plan found out.
+        assert_eq!(request.saved.unwrap().k3s_version, None);
+        let same = [
+            "--profile",
+            "cis",
+            "--set",
+            "pod_max_pids=90",
+            "--only",
+            "5.2",
+            "--skip",
+            "none",
+            "--k3s-version",
+            "auto",
+        ];
+        assert!(saved().request(named(&same)).is_ok());
+    }
+
+    #[test]
+    fn flags_that_ask_for_something_else_are_refused() {
+        for flags in [
+            ["--profile", "strict"],
+            ["--set", "pod_max_pids=91"],
+            ["--settings", "/s.yaml"],
+            ["--only", "5.3"],
+            ["--skip", "5.2"],
+            ["--role", "agent"],
+            ["--k3s-version", "1.33"],
+            ["--data-dir", "/srv"],
+            ["--on-foreign", "keep"],
+            ["--on-conflict", "keep"],
+        ] {
+            let error = saved().request(named(&flags)).unwrap_err();
+            assert!(error.message().starts_with(flags[0]), "{flags:?}: {}", error.message());
+        }
     }
 }

@@ -3,13 +3,15 @@
 use std::io::{self, IsTerminal, Write};
 
 use tracing::level_filters::LevelFilter;
+use tracing::warn;
 use tracing_subscriber::fmt;
 
 use super::args::{Colour, GlobalArguments, LogFormat, OutputFormat};
+use crate::apply::Recovered;
 use crate::error::{Error, ErrorKind, Result};
 use crate::output::{Style, error_text};
 
-/// Where output goes and how it looks.
+/// The format and the style of the output.
 #[derive(Debug)]
 pub(super) struct Ui {
     format: OutputFormat,
@@ -38,12 +40,12 @@ impl Ui {
         ui
     }
 
-    /// Tells whether the data is for a program.
+    /// Tells whether the output is JSON.
     pub(super) fn json(&self) -> bool {
         self.format == OutputFormat::Json
     }
 
-    /// Returns the form that was asked for.
+    /// Returns the output format.
     pub(super) fn format(&self) -> OutputFormat {
         self.format
     }
@@ -53,17 +55,17 @@ impl Ui {
         self.style(io::stdout().is_terminal())
     }
 
-    /// Returns how many columns stdout has; none where it is no terminal.
+    /// Returns how many columns stdout has; none if it is no terminal.
     pub(super) fn width() -> Option<usize> {
         terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0.into())
     }
 
-    /// Writes data to stdout. A reader that has gone away wanted no more.
+    /// Writes text to stdout. A reader that closes the pipe early is no error.
     pub(super) fn out(&mut self, text: &str) -> Result<()> {
         self.out_bytes(text.as_bytes())
     }
 
-    /// The same of what may be no text.
+    /// Writes bytes to stdout.
     pub(super) fn out_bytes(&mut self, bytes: &[u8]) -> Result<()> {
         let mut out = io::stdout().lock();
         match out.write_all(bytes).and_then(|()| out.flush()) {
@@ -83,7 +85,7 @@ impl Ui {
     /// Writes an error to stderr.
     pub(super) fn error(&mut self, error: &Error) {
         let text = error_text(error, self.style(io::stderr().is_terminal()));
-        // Nobody is left to tell where that fails.
+        // There is nowhere to report a failure.
         io::stderr().write_all(text.as_bytes()).unwrap_or_default();
     }
 
@@ -94,5 +96,12 @@ impl Ui {
             Colour::Auto if terminal && !plain => Style::Coloured,
             Colour::Auto | Colour::Never => Style::Plain,
         }
+    }
+}
+
+/// Warns of a killed run that was recovered.
+pub(super) fn warn_of_recovered(recovered: Option<&Recovered>) {
+    if let Some(recovered) = recovered {
+        warn!("{}", recovered.message);
     }
 }

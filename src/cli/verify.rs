@@ -1,4 +1,4 @@
-//! `verify`: is it hardened?
+//! `verify`: checks every control of the benchmark.
 
 use super::args::{OutputFormat, VerifyArguments};
 use super::context::Context;
@@ -14,12 +14,12 @@ use crate::scanner::{CheckState, Scan, Scanner};
 use crate::verify::baseline::{MAX_REPORT_BYTES, Trend};
 use crate::verify::{Baseline, Cluster, Date, FailOn, Kubectl, NodeFacts, VerifyReport, verify, waivers};
 
-/// Longest log that is read from a file, in bytes.
+/// The longest log that is read from a file, in bytes.
 const MAX_LOG_BYTES: usize = 16 * MAX_SOURCE_BYTES;
 
 pub(super) fn run(request: &RunRequest, arguments: &VerifyArguments, ui: &mut Ui) -> Result<u8> {
     let baseline = given(arguments.baseline.as_ref());
-    // Before the node is looked at, which may take a while.
+    // Read first: checking the node may take a while.
     let baseline =
         baseline.map(|file| Baseline::read(&file, &host::read_file(&file, MAX_REPORT_BYTES)?)).transpose()?;
     let root = Root::open(&request.root)?;
@@ -63,7 +63,7 @@ pub(super) fn run(request: &RunRequest, arguments: &VerifyArguments, ui: &mut Ui
         let mut trend = baseline.compare(&report);
         trend.retain(|id, name| selection.has(id, name));
         selection.leave_out(&mut report);
-        say_trend(&trend, &report, ui)?;
+        print_trend(&trend, &report, ui)?;
         return Ok(code(trend.is_worse()));
     }
     selection.leave_out(&mut report);
@@ -87,7 +87,7 @@ fn code(findings: bool) -> u8 {
     if findings { exit::FINDINGS } else { exit::OK }
 }
 
-/// Says what a scanner will print, and what verify says by the same benchmark.
+/// Predicts the states of a scanner, and verifies the node by the same benchmark.
 fn scan(
     facts: &NodeFacts<'_>,
     scanner: Scanner,
@@ -114,9 +114,9 @@ fn scan_fails(scan: &Scan, on: FailOn) -> bool {
     counted.iter().any(|state| scan.count(*state) > 0)
 }
 
-fn say_trend(trend: &Trend, report: &VerifyReport, ui: &mut Ui) -> Result<()> {
+fn print_trend(trend: &Trend, report: &VerifyReport, ui: &mut Ui) -> Result<()> {
     if ui.json() {
-        // The report too: it is the next run's baseline.
+        // With the report: it is the next run's baseline.
         let mut json = output::verify_json(report);
         json["trend"] = output::trend_json(trend);
         ui.out_json(&json)
@@ -125,7 +125,7 @@ fn say_trend(trend: &Trend, report: &VerifyReport, ui: &mut Ui) -> Result<()> {
     }
 }
 
-/// Returns the node's name: the running kernel's, or what an image will have.
+/// Returns the node's name: the running kernel's, or that in the image.
 fn name(root: &Root) -> Option<String> {
     let file = if root.is_live() { "/proc/sys/kernel/hostname" } else { "/etc/hostname" };
     let bytes = root.read(&RootedPath::fixed(file)).ok().flatten()?;
@@ -134,17 +134,18 @@ fn name(root: &Root) -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-/// Which controls were asked for: numbers, sections or names.
+/// The controls that the user selected, by number, section or name.
 struct ControlFilter {
     only: Vec<String>,
     skip: Vec<String>,
 }
 
 impl ControlFilter {
-    /// Finds words that mean no control.
+    /// Refuses words that are no control.
     fn check(&self, report: &VerifyReport) -> Result<()> {
-        let unknown =
-            |word: &&String| !report.verdicts.iter().any(|verdict| is(&verdict.id, &verdict.name, word));
+        let unknown = |word: &&String| {
+            *word != "none" && !report.verdicts.iter().any(|verdict| is(&verdict.id, &verdict.name, word))
+        };
         match self.only.iter().chain(&self.skip).find(unknown) {
             Some(word) => {
                 let message = format!("benchmark {} has no control {word}", report.benchmark);
@@ -165,7 +166,7 @@ impl ControlFilter {
     }
 }
 
-/// Tells whether a control is meant by a word.
+/// Tells whether a word selects a control.
 fn is(id: &ControlId, name: &str, word: &str) -> bool {
     match word.parse::<ControlId>() {
         Ok(wanted) => id.within(&wanted),
@@ -173,7 +174,7 @@ fn is(id: &ControlId, name: &str, word: &str) -> bool {
     }
 }
 
-/// Asks the node's cluster, if that is wanted. That it does not answer is known then too: nothing passes unseen.
+/// Adds facts from the node's cluster, if that is wanted. A cluster that does not answer gives unknown results.
 fn with_live(facts: NodeFacts<'_>, live: bool) -> Result<NodeFacts<'_>> {
     if !live {
         return Ok(facts);

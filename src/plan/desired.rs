@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Content, Directory, DirectoryRule, File, Resource, Sysctl};
+use super::directory::{Directory, DirectoryRule};
+use super::file::{Content, File};
+use super::resource::Resource;
+use super::sysctl::Sysctl;
 use crate::Role;
 use crate::document::{Document, Rendered, RenderedDirectory};
 use crate::error::Result;
@@ -87,7 +90,7 @@ impl Desired {
     }
 
     /// Adds the files among `candidates` that the profile no longer wants, so that they are removed if ours.
-    pub fn forget(&mut self, candidates: &[RootedPath], owner: Owner) {
+    pub fn remove_unwanted(&mut self, candidates: &[RootedPath], owner: Owner) {
         for path in candidates {
             if !self.resources.iter().any(|resource| resource.path() == *path) {
                 let file = File {

@@ -1,6 +1,6 @@
 //! A directory: one of ours with an exact mode, or a parent of ours, which is left as it is.
 
-use super::resource::{Change, metadata_diff};
+use super::change::{Change, metadata_diff};
 use crate::error::{Error, ErrorKind, Result};
 use crate::node::{Metadata, PathState, Root, RootedPath};
 use crate::profile::ControlId;

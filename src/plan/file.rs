@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use similar::TextDiff;
 
-use super::resource::{Change, metadata_diff};
+use super::change::{Change, metadata_diff};
 use crate::document::means_the_same;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::resource::{Action, Change, CurrentState, Resource};
-use super::{Content, Desired, PlanSubject};
+use super::change::Change;
+use super::desired::{Desired, PlanSubject};
+use super::file::Content;
+use super::resource::{Action, CurrentState, Resource};
 use crate::document::{ChangeRow, Release, changes, is_ours, written_by};
 use crate::error::{Error, ErrorKind, Result};
 use crate::node::{PathState, Root, RootedPath};

@@ -6,6 +6,7 @@
 //! `restored_to`, in that order. A rollback needs no code of its own: the state before a run is a desired state, and is
 //! planned and applied as any other.
 
+mod change;
 mod desired;
 mod directory;
 mod file;
@@ -13,9 +14,10 @@ mod merged;
 mod resource;
 mod sysctl;
 
+pub use change::Change;
 pub use desired::{Desired, PlanSubject};
 pub use directory::{Directory, DirectoryRule};
 pub use file::{Content, File};
 pub use merged::{Observed, OnForeign, Plan, PlanPolicy};
-pub use resource::{Action, Change, CurrentState, Resource, ResourceKind};
+pub use resource::{Action, CurrentState, Resource, ResourceKind};
 pub use sysctl::Sysctl;

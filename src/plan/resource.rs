@@ -2,10 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Directory, File, Sysctl};
+use super::change::Change;
+use super::directory::Directory;
+use super::file::File;
+use super::sysctl::Sysctl;
 use crate::error::{Error, ErrorKind, Result};
-use crate::mode::{FileMode, Owner};
-use crate::node::{Attributes, Metadata, PathState, Root, RootedPath};
+use crate::mode::FileMode;
+use crate::node::{PathState, Root, RootedPath};
 use crate::profile::ControlId;
 
 /// Something of the node that has a desired state.
@@ -40,22 +43,6 @@ pub enum CurrentState {
     Value(String),
     /// The kernel parameter cannot be read, with the reason.
     Unreadable(String),
-}
-
-/// How a resource changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Change {
-    /// It is as desired.
-    None,
-    /// It does not exist yet.
-    Create,
-    /// Its content differs.
-    Update,
-    /// Only its mode, owner or label differs.
-    Metadata,
-    /// It is ours and no longer wanted, or did not exist before a run that is undone.
-    Remove,
 }
 
 /// A resource with its state and its change.
@@ -241,29 +228,4 @@ impl Action {
     fn may_stay(&self) -> bool {
         matches!(self.resource, Resource::Directory(_)) && self.change == Change::Remove
     }
-}
-
-/// Describes a change of mode, owner or attributes.
-pub(super) fn metadata_diff(
-    mode: FileMode,
-    owner: Owner,
-    attributes: &Attributes,
-    wanted: &Metadata,
-) -> String {
-    let mut text = String::new();
-    if mode != wanted.mode {
-        text.push_str(&format!("-mode {mode}\n+mode {}\n", wanted.mode));
-    }
-    if owner != wanted.owner {
-        text.push_str(&format!("-owner {owner}\n+owner {}\n", wanted.owner));
-    }
-    let Some(wanted) = &wanted.attributes else { return text };
-    let line = |sign, (name, value): (&String, &Vec<u8>)| format!("{sign}{name} {}\n", value.escape_ascii());
-    text.extend(
-        attributes.iter().filter(|(name, value)| wanted.get(*name) != Some(value)).map(|it| line('-', it)),
-    );
-    text.extend(
-        wanted.iter().filter(|(name, value)| attributes.get(*name) != Some(value)).map(|it| line('+', it)),
-    );
-    text
 }

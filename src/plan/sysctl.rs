@@ -1,6 +1,6 @@
 //! A kernel parameter of the running system. Its file under /etc/sysctl.d sets it again at the next boot.
 
-use super::resource::Change;
+use super::change::Change;
 use crate::node::{SysctlKey, sysctl};
 use crate::profile::ControlId;
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{RenderedFile, RenderedFiles};
+use super::rendered_file::{RenderedFile, RenderedFiles};
 use crate::document;
 use crate::mode::FileMode;
 use crate::profile::Profile;

@@ -2,7 +2,8 @@
 
 use tar::{Builder, EntryType, Header};
 
-use super::{RenderedFile, RenderedFiles, Tree};
+use super::rendered_file::{RenderedFile, RenderedFiles};
+use super::tree::Tree;
 use crate::mode::FileMode;
 
 pub(super) fn render(tree: &Tree) -> RenderedFiles {

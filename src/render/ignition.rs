@@ -5,7 +5,8 @@
 
 use serde_json::{Value, json};
 
-use super::{RenderedFile, RenderedFiles, Tree, TreeDirectory, TreeFile};
+use super::rendered_file::{RenderedFile, RenderedFiles};
+use super::tree::{Tree, TreeDirectory, TreeFile};
 use crate::mode::FileMode;
 
 pub(super) fn render(tree: &Tree) -> RenderedFiles {

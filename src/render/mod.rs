@@ -12,18 +12,14 @@ mod cksum;
 mod cloud_init;
 mod ignition;
 mod rancher_cluster;
+mod rendered_file;
 mod shell;
 mod systemd;
 mod tree;
 
-use std::borrow::Cow;
-
-use crate::apply::RunInputs;
-use crate::document::NodeSite;
 use crate::error::Result;
-use crate::mode::FileMode;
-use crate::profile::Profile;
 
+pub use rendered_file::{RenderInput, RenderedFile, RenderedFiles};
 pub use tree::{Tree, TreeDirectory, TreeFile};
 
 /// What `render --as` offers.
@@ -49,61 +45,6 @@ pub enum RenderFormat {
     SystemdGate,
     /// A reproducible tar archive of the files.
     Tar,
-}
-
-/// What is rendered.
-#[derive(Debug, Clone, Copy)]
-pub struct RenderInput<'a> {
-    /// The resolved profile.
-    pub profile: &'a Profile,
-    /// The node.
-    pub site: &'a NodeSite,
-    /// The K3s release, if it is known in full.
-    pub release: Option<&'a str>,
-    /// Whether the running kernel's parameters are set too, beside their file.
-    pub live_sysctl: bool,
-    /// The inputs of the run, for a format that runs k3s-harden with them on the node.
-    pub inputs: &'a RunInputs,
-}
-
-/// The files of a format.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RenderedFiles {
-    /// Directories that the files need, parents first, with their modes; names are relative.
-    pub directories: Vec<(String, FileMode)>,
-    /// The files, in order.
-    pub files: Vec<RenderedFile>,
-    /// Warnings for the user.
-    pub warnings: Vec<String>,
-}
-
-/// One file of a format.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RenderedFile {
-    /// Its name, or its path below the directory.
-    pub name: Cow<'static, str>,
-    /// Its mode.
-    pub mode: FileMode,
-    /// Its content.
-    pub bytes: Vec<u8>,
-}
-
-impl RenderedFile {
-    fn new(name: &'static str, mode: FileMode, text: String) -> Self {
-        Self { name: name.into(), mode, bytes: text.into_bytes() }
-    }
-
-    /// Returns its content as text; an archive has none.
-    #[must_use]
-    pub fn text(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.bytes)
-    }
-}
-
-impl RenderedFiles {
-    fn one(file: RenderedFile) -> Self {
-        Self { files: vec![file], ..Self::default() }
-    }
 }
 
 impl RenderFormat {
@@ -153,9 +94,4 @@ fn directory(tree: Tree) -> RenderedFiles {
             .collect(),
         warnings: Vec::new(),
     }
-}
-
-/// Quotes text for a POSIX shell.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
 }

@@ -7,7 +7,8 @@
 use serde::Serialize;
 use serde_json::json;
 
-use super::{RenderInput, RenderedFile, RenderedFiles, Tree, TreeFile};
+use super::rendered_file::{RenderInput, RenderedFile, RenderedFiles};
+use super::tree::{Tree, TreeFile};
 use crate::Role;
 use crate::document::{self, DropIn, DropInComponent, NodeSite, PresentFiles};
 use crate::error::Result;

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::{RenderInput, RenderedFile, RenderedFiles};
+use super::rendered_file::{RenderInput, RenderedFile, RenderedFiles};
 use crate::document::{self, NodeSite};
 use crate::mode::FileMode;
 use crate::profile::Profile;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::RenderInput;
+use super::rendered_file::RenderInput;
 use crate::document::{ExistingConfig, PresentFiles, Rendered};
 use crate::error::Result;
 use crate::mode::{FileMode, Owner};
