@@ -63,7 +63,7 @@ fn imports(text: &str) -> Vec<String> {
         let rest = &code[at + mark.len()..];
         match rest.strip_prefix('{') {
             Some(group) => {
-                found.extend(group[..group.find('}').unwrap()].split(',').map(|one| name(one.trim())))
+                found.extend(group[..group.find('}').unwrap()].split(',').map(|one| name(one.trim())));
             }
             None => found.push(name(rest)),
         }
