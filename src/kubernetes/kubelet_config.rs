@@ -102,6 +102,6 @@ mod tests {
         config.add(b"authentication: 3\n", None).unwrap();
         assert_eq!(config.get("authentication.anonymous.enabled"), None);
         let error = config.add(b"a: [\n", Some("/20")).unwrap_err();
-        assert_eq!(error.position.unwrap().0, 2);
+        assert_eq!(error.position.unwrap().0, 1);
     }
 }
