@@ -16,9 +16,10 @@ use crate::apply::{RecordedInputs, RunInputs, is_at_work};
 use crate::document::{self, DROP_IN, DropInMerge, ExistingConfig, NodeSite, PresentFiles};
 use crate::error::{Error, ErrorKind, Result};
 use crate::k3s;
+use crate::kubernetes::admission_plugins;
 use crate::mode::Owner;
 use crate::node::{PathState, Root, RootedPath, accounts};
-use crate::profile::{ArgumentTable, ControlSelection, Profile, ProfileRequest};
+use crate::profile::{ControlSelection, Profile, ProfileRequest};
 use crate::verify::{Waiver, waivers};
 use crate::version::K3sVersion;
 
@@ -81,11 +82,10 @@ impl<'a> Context<'a> {
         // Only a run about some controls keeps what the files hold for the others.
         let about_some = profile.selection != ControlSelection::default();
         let present = if about_some { present(root, &data_dir)? } else { PresentFiles::default() };
-        let removed = ArgumentTable::get().removed_plugins.iter().filter(|row| row.from <= version.minor());
         let placing = DropInMerge {
             existing,
             on_conflict: request.on_conflict.unwrap_or_default(),
-            removed_plugins: removed.map(|row| row.plugin.clone()).collect(),
+            removed_plugins: admission_plugins::removed(version.minor()).map(str::to_owned).collect(),
         };
         let site = NodeSite { role, data_dir, audit_policy, present, placing };
 

@@ -14,7 +14,7 @@ use crate::apply::{
 };
 use crate::document::{self, DROP_IN, ExistingConfig, PresentFiles, is_ours, leftovers};
 use crate::error::{Error, ErrorKind, Result, exit};
-use crate::k3s::Traces;
+use crate::k3s::{DEFAULT_DATA_DIR, Traces};
 use crate::mode::Owner;
 use crate::node::{PathState, Root, RootedPath};
 use crate::output::{self, PlanReport};
@@ -168,7 +168,7 @@ impl<'a> UndoJob<'a> {
             data_dir::of_node(self.root, &existing).ok()
         };
         let found = named.and_then(|path| path.parse().ok()).or_else(own);
-        Traces::observe(self.root, &found.unwrap_or_else(|| RootedPath::fixed(data_dir::DEFAULT)))
+        Traces::observe(self.root, &found.unwrap_or_else(|| RootedPath::fixed(DEFAULT_DATA_DIR)))
     }
 }
 

@@ -11,14 +11,12 @@ use crate::error::{Place, Result};
 use crate::k3s::arguments::{self, sets};
 use crate::k3s::components::{self, present_name};
 use crate::k3s::merge::{self, ConfigItem};
+use crate::k3s::{DEFAULT_CONFIG, DEFAULT_DROP_INS};
 use crate::kubernetes::flag_values::boolean;
 use crate::kubernetes::scalar::Scalar;
 use crate::kubernetes::yaml::{self, YamlValue};
 use crate::node::{Root, RootedPath};
 use crate::version::KubernetesMinor;
-
-const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
-const DROP_INS: &str = "/etc/rancher/k3s/config.yaml.d";
 
 /// The settings of the node's configuration files, in the order in which K3s reads them, without the drop-in's.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -55,14 +53,16 @@ impl ExistingConfig {
     /// Where the directory or a file in it cannot be read.
     pub fn read(root: &Root, ours: &RootedPath) -> Result<Self> {
         let mut existing = Self::default();
-        let drop_ins = RootedPath::fixed(DROP_INS);
-        let mut paths = vec![RootedPath::fixed(CONFIG)];
+        let drop_ins = RootedPath::fixed(DEFAULT_DROP_INS);
+        let mut paths = vec![RootedPath::fixed(DEFAULT_CONFIG)];
         for name in root.list(&drop_ins)? {
-            let lower = name.to_string_lossy().to_ascii_lowercase();
-            if !lower.ends_with(".yaml") && !lower.ends_with(".yml") {
+            if !merge::is_drop_in(&name.to_string_lossy()) {
                 continue;
             }
-            match name.to_str().and_then(|name| format!("{DROP_INS}/{name}").parse::<RootedPath>().ok()) {
+            match name
+                .to_str()
+                .and_then(|name| format!("{DEFAULT_DROP_INS}/{name}").parse::<RootedPath>().ok())
+            {
                 Some(path) if root.is_directory(&path) => {}
                 Some(path) if !root.exists(&path) => {
                     existing.problems.push(format!(
@@ -71,9 +71,10 @@ impl ExistingConfig {
                     existing.dangling.push(path);
                 }
                 Some(path) => paths.push(path),
-                None => existing
-                    .problems
-                    .push(format!("{DROP_INS}/{} was not looked at: its name is not text", name.display())),
+                None => existing.problems.push(format!(
+                    "{DEFAULT_DROP_INS}/{} was not looked at: its name is not text",
+                    name.display()
+                )),
             }
         }
         for path in paths.into_iter().filter(|path| path != ours) {

@@ -6,7 +6,7 @@ use super::explained_node::ExplainedNode;
 use super::table;
 use crate::document::{self, DropIn};
 use crate::error::Place;
-use crate::k3s::components;
+use crate::k3s::{NodePaths, components};
 use crate::node::RootedPath;
 use crate::profile::{ArgumentTable, ValueOf, declarations};
 use crate::verify::control::Control;
@@ -229,7 +229,7 @@ impl SettingSearch<'_> {
                 found.push(SetBy { what: what.to_owned(), value: None, by: SetterKind::K3s, place });
             }
             ControlRule::Etcd(FieldRule { field, .. }) => {
-                let place = Some(Place { file: below("server/db/etcd/config"), position: None });
+                let place = Some(Place { file: below(&NodePaths::get().etcd_config), position: None });
                 found.push(SetBy { what: format!("etcd {field}"), value: None, by: SetterKind::K3s, place });
             }
             _ => {}

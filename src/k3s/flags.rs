@@ -110,6 +110,13 @@ pub fn long_name(name: &str) -> &str {
     known.map_or(name, |flag| flag.names[0].as_str())
 }
 
+/// Returns the default of a server's flag whose value is text; none if the flag has none.
+#[must_use]
+pub fn default_text(name: &str) -> Option<&'static str> {
+    let default = of_any_minor(Role::Server, name)?.default.as_deref()?;
+    Some(default.trim_matches('"'))
+}
+
 /// Returns every name of the flags of both roles whose values are secrets.
 pub(super) fn secrets() -> impl Iterator<Item = &'static str> {
     let flags = [Role::Server, Role::Agent].into_iter().flat_map(all).filter(|flag| flag.secret);

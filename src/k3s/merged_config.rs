@@ -81,9 +81,8 @@ fn paths(root: &Root, config: &RootedPath) -> Result<Vec<RootedPath>> {
     let drop_ins: RootedPath = format!("{config}.d").parse()?;
     for name in root.list(&drop_ins)? {
         let Some(name) = name.to_str() else { continue };
-        let lower = name.to_ascii_lowercase();
         let path = drop_ins.join(name);
-        if (lower.ends_with(".yaml") || lower.ends_with(".yml")) && !root.is_directory(&path) {
+        if merge::is_drop_in(name) && !root.is_directory(&path) {
             paths.push(path);
         }
     }

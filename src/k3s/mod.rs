@@ -31,7 +31,7 @@ pub use installed::{binary, version};
 pub use log::{K3sLog, Logged};
 pub use merged_config::MergedConfig;
 pub use node_config::{ComponentArgument, NodeConfig};
-pub use node_paths::{DEFAULT_CONFIG, DEFAULT_DATA_DIR};
+pub use node_paths::{DEFAULT_CONFIG, DEFAULT_DATA_DIR, DEFAULT_DROP_INS, NodePaths};
 pub use origin::{ValueOrigin, VariableSource};
 pub use service::{ServiceFlags, service_data_dir};
 pub use traces::{Traces, role};

@@ -53,6 +53,12 @@ pub fn on_by_default(minor: KubernetesMinor) -> impl Iterator<Item = &'static st
     of(minor).filter(|(_, plugin)| plugin.on).map(|(name, _)| name.as_str())
 }
 
+/// Returns the plugins that earlier minors had and that a minor no longer has: its API server does not start with one.
+pub fn removed(minor: KubernetesMinor) -> impl Iterator<Item = &'static str> {
+    let is_removed = move |plugin: &AdmissionPlugin| plugin.until.is_some_and(|until| until < minor);
+    PLUGINS.iter().filter(move |(_, plugin)| is_removed(plugin)).map(|(name, _)| name.as_str())
+}
+
 /// Returns the plugin of a minor that a misspelled name probably means.
 #[must_use]
 pub fn nearest(minor: KubernetesMinor, name: &str) -> Option<&'static str> {

@@ -4,7 +4,7 @@ use super::Finding;
 use crate::Role;
 use crate::document::ExistingConfig;
 use crate::error::{Error, Place, Result};
-use crate::k3s::NodeConfig;
+use crate::k3s::{NodeConfig, NodePaths};
 use crate::node::RootedPath;
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
@@ -105,7 +105,7 @@ pub(super) fn check_encryption(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
 /// Tells whether K3s' own encryption configuration encrypts: after `k3s secrets-encrypt disable` its first provider
 /// is identity.
 fn writes_encrypted(node: &NodeConfig<'_>) -> Result<bool> {
-    let bytes = node.root.read(&node.data_dir.join("server/cred/encryption-config.json"))?;
+    let bytes = node.root.read(&node.data_dir.join(&NodePaths::get().encryption_config))?;
     let config: serde_json::Value = serde_json::from_slice(&bytes.unwrap_or_default()).unwrap_or_default();
     let first = &config["resources"][0]["providers"][0];
     Ok(first.get("identity").is_none())

@@ -15,10 +15,9 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let Some(server) = ApiServer::of(node) else { return Ok(Vec::new()) };
     let (Some(text), Some(place)) = (server.value(FLAG), server.place(FLAG)) else { return Ok(Vec::new()) };
     let path = node.path(text)?;
-    let of_k3s = node.data_dir.join("server/cred");
     let bytes = match server.look(&path)? {
         FileAt::File(bytes) => bytes,
-        FileAt::Nothing if path.as_str().starts_with(&format!("{of_k3s}/")) => return Ok(Vec::new()),
+        FileAt::Nothing if node.creates(&path) => return Ok(Vec::new()),
         other => {
             let (what, error) = match other {
                 FileAt::Directory => ("is a directory", format!("read {path}: is a directory")),

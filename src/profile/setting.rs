@@ -11,6 +11,7 @@ use super::fields::{describe, unknown};
 use super::table::ArgumentTable;
 use crate::embedded;
 use crate::error::{Error, ErrorKind};
+use crate::kubernetes::event_rate_limit::LIMIT_TYPES;
 use crate::kubernetes::{flag_values, names};
 use crate::version::{KubernetesMinor, MinorRange};
 
@@ -276,7 +277,6 @@ fn is_path(text: &str) -> bool {
 
 /// Checks limits as plugin/pkg/admission/eventratelimit validates them.
 fn check_limits(items: &[Value]) -> Fit<()> {
-    const TYPES: [&str; 4] = ["Server", "Namespace", "User", "SourceAndObject"];
     const KEYS: [&str; 4] = ["type", "qps", "burst", "cacheSize"];
     if items.is_empty() {
         return Err(InvalidValue::new(
@@ -300,10 +300,10 @@ fn check_limits(items: &[Value]) -> Fit<()> {
             .under(key)
             .under(&index));
         }
-        if !limit.get("type").and_then(Value::as_str).is_some_and(|kind| TYPES.contains(&kind)) {
+        if !limit.get("type").and_then(Value::as_str).is_some_and(|kind| LIMIT_TYPES.contains(&kind)) {
             return Err(InvalidValue::new(
                 "a limit has a type",
-                format!("write one of {}", TYPES.join(", ")),
+                format!("write one of {}", LIMIT_TYPES.join(", ")),
             )
             .under("type")
             .under(&index));

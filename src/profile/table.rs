@@ -7,7 +7,6 @@ use serde::Deserialize;
 
 use crate::Role;
 use crate::embedded;
-use crate::version::KubernetesMinor;
 
 /// data/arguments.yaml.
 #[derive(Debug, Clone, Deserialize)]
@@ -19,8 +18,6 @@ pub struct ArgumentTable {
     pub arguments: Vec<ArgumentRow>,
     /// Admission plugins.
     pub plugins: Vec<PluginRow>,
-    /// Admission plugins that are gone.
-    pub removed_plugins: Vec<RemovedPlugin>,
     /// Cipher suites that the benchmarks take for strong.
     pub strong_cipher_suites: Vec<String>,
     /// Kernel parameters.
@@ -123,16 +120,6 @@ pub struct PluginRow {
     pub setting: Option<String>,
     /// The controls it serves.
     pub controls: Vec<String>,
-}
-
-/// An admission plugin that Kubernetes no longer has.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RemovedPlugin {
-    /// Its name.
-    pub plugin: String,
-    /// The first minor without it.
-    pub from: KubernetesMinor,
 }
 
 /// A kernel parameter.
