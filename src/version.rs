@@ -43,6 +43,17 @@ impl KubernetesMinor {
         first.is_none_or(|first| first <= self) && last.is_none_or(|last| self <= last)
     }
 
+    /// Returns since when, or until when, other minors have something that this minor lacks, as ` (it comes with 1.37)`;
+    /// empty if it lies in the range.
+    #[must_use]
+    pub fn availability(self, first: Option<Self>, last: Option<Self>) -> String {
+        match (first, last) {
+            (Some(first), _) if self < first => format!(" (it comes with {first})"),
+            (_, Some(last)) if last < self => format!(" (it was removed in {})", last.next()),
+            _ => String::new(),
+        }
+    }
+
     /// Tells whether it is a minor, such as "1.25", or a later one.
     #[must_use]
     pub fn is_from(self, minor: &str) -> bool {

@@ -10,6 +10,21 @@ use crate::embedded;
 use crate::kubernetes::flag_values;
 use crate::version::KubernetesMinor;
 
+/// The keys that must be the same on all servers (K3s documentation, "critical configuration values").
+pub const CRITICAL_KEYS: [&str; 11] = [
+    "agent-token",
+    "cluster-cidr",
+    "cluster-dns",
+    "cluster-domain",
+    "disable-cloud-controller",
+    "disable-helm-controller",
+    "disable-network-policy",
+    "egress-selector-mode",
+    "flannel-backend",
+    "secrets-encryption",
+    "service-cidr",
+];
+
 /// A flag of K3s.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

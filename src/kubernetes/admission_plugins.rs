@@ -75,11 +75,5 @@ pub fn nearest(minor: KubernetesMinor, name: &str) -> Option<&'static str> {
 /// empty if no minor has it.
 #[must_use]
 pub fn availability(minor: KubernetesMinor, name: &str) -> String {
-    match PLUGINS.get(name) {
-        Some(AdmissionPlugin { from: Some(from), .. }) if minor < *from => format!(" (it comes with {from})"),
-        Some(AdmissionPlugin { until: Some(until), .. }) if *until < minor => {
-            format!(" (it was removed in {})", until.next())
-        }
-        _ => String::new(),
-    }
+    PLUGINS.get(name).map(|plugin| minor.availability(plugin.from, plugin.until)).unwrap_or_default()
 }

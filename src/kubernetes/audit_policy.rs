@@ -3,8 +3,7 @@
 //! Source: pkg/audit/policy/reader.go, pkg/apis/audit/validation and pkg/audit/policy/checker.go of k8s.io/apiserver.
 
 use super::names;
-use super::object::Fault;
-use super::object::{self, FieldType, Located, METADATA, ObjectFile, Position, Refusal, STRINGS};
+use super::object::{self, Fault, FieldType, Located, METADATA, ObjectFile, Position, Refusal, STRINGS};
 use super::yaml::YamlNode;
 use crate::version::KubernetesMinor;
 
@@ -40,6 +39,8 @@ pub const VERBS: [&str; 15] = [
 ];
 /// The first minor whose rules may name every API group as `*` (k8s.io/apiserver v0.36, validation.go).
 const EVERY_GROUP_FROM: &str = "1.36";
+/// The first minor that warns of fields that it drops (k8s.io/apiserver v0.26, reader.go).
+const WARNS_OF_DROPPED_FROM: &str = "1.26";
 /// API versions of a policy, with the last minor that decodes them.
 const VERSIONS: [(&str, Option<&str>); 3] = [
     ("audit.k8s.io/v1", None),
@@ -161,6 +162,17 @@ type Validated<T = ()> = Result<T, Refusal<AuditRefusal>>;
 pub fn versions(minor: KubernetesMinor) -> Vec<&'static str> {
     let is_known = |last: Option<&str>| last.is_none_or(|last| minor.is_until(last));
     VERSIONS.iter().filter(|(_, last)| is_known(*last)).map(|(version, _)| *version).collect()
+}
+
+/// Returns what the API server of a minor logs of a field that it drops; none for a minor that drops it silently.
+#[must_use]
+pub fn dropped_warning(dropped: &Fault, minor: KubernetesMinor) -> Option<String> {
+    minor.is_from(WARNS_OF_DROPPED_FROM).then(|| {
+        format!(
+            "Audit policy contains errors, falling back to lenient decoding: strict decoding error: {}",
+            dropped.message
+        )
+    })
 }
 
 /// Reads a policy as the API server of a minor reads it.

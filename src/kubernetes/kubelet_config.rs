@@ -7,9 +7,19 @@ use std::collections::BTreeMap;
 
 use super::yaml::{self, YamlNode, YamlProblem, YamlValue};
 use crate::error::Place;
+use crate::version::KubernetesMinor;
 
 /// The ending of a drop-in's name; other files in the folder are not read.
 pub const DROP_IN_ENDING: &str = ".conf";
+
+/// The first minor whose kubelet does not start on cgroup v1 by default (KubeletConfiguration, `failCgroupV1`).
+const REFUSES_CGROUP_V1_FROM: &str = "1.35";
+
+/// Tells whether the kubelet of a minor does not start on cgroup v1, unless `failCgroupV1` is false.
+#[must_use]
+pub fn refuses_cgroup_v1(minor: KubernetesMinor) -> bool {
+    minor.is_from(REFUSES_CGROUP_V1_FROM)
+}
 
 /// The merged configuration, by dotted path.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -16,8 +16,12 @@ const VERSIONS: [(&str, &str); 3] = [
     ("pod-security.admission.config.k8s.io/v1beta1", "1.23"),
     ("pod-security.admission.config.k8s.io/v1alpha1", "1.23"),
 ];
-/// The levels of the Pod Security Standards (`Level` in api/constants.go).
-pub const LEVELS: [&str; 3] = ["privileged", "baseline", "restricted"];
+/// The first minor in which the feature gate PodSecurity is locked on; in earlier ones it is beta and can be off.
+const GATE_LOCKED_FROM: &str = "1.25";
+/// The label of a namespace with the level that it enforces (`EnforceLevelLabel` in api/constants.go).
+pub const ENFORCE_LABEL: &str = "pod-security.kubernetes.io/enforce";
+/// The label of a namespace with the version of that level (`EnforceVersionLabel` in api/constants.go).
+pub const ENFORCE_VERSION_LABEL: &str = "pod-security.kubernetes.io/enforce-version";
 const MODES: [&str; 3] = ["enforce", "warn", "audit"];
 
 const CONFIGURATION: FieldType = FieldType::Object(&[
@@ -37,11 +41,48 @@ const DEFAULTS: FieldType = FieldType::Object(&[
 const EXEMPTIONS: FieldType =
     FieldType::Object(&[("usernames", STRINGS), ("namespaces", STRINGS), ("runtimeClasses", STRINGS)]);
 
+/// A level of the Pod Security Standards (`Level` in api/constants.go), the strictest last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PodSecurityLevel {
+    /// Any pod is admitted.
+    Privileged,
+    /// Pods with known privilege escalations are not admitted.
+    Baseline,
+    /// Only pods that are hardened are admitted.
+    Restricted,
+}
+
+impl PodSecurityLevel {
+    /// Every level, the strictest last.
+    pub const ALL: [Self; 3] = [Self::Privileged, Self::Baseline, Self::Restricted];
+
+    /// Returns the name of the level.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Privileged => "privileged",
+            Self::Baseline => "baseline",
+            Self::Restricted => "restricted",
+        }
+    }
+
+    /// Reads the name of a level; an unknown name counts as the strictest level (`ParseLevel` in api/helpers.go).
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        Self::find(text).unwrap_or(Self::Restricted)
+    }
+
+    /// Finds the level `name`.
+    fn find(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| level.name() == name)
+    }
+}
+
 /// A configuration that the API server accepts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PodSecurityConfig {
-    /// The level that a namespace without a label enforces, empty for the default: privileged.
-    pub enforce: String,
+    /// The level that a namespace without a label enforces; none for the default, which is privileged.
+    pub enforce: Option<PodSecurityLevel>,
     /// The version of that level, empty for the default: latest.
     pub enforce_version: String,
     /// Where the level stands, or else the defaults or the configuration.
@@ -95,14 +136,14 @@ pub fn read(document: &ObjectFile, minor: KubernetesMinor) -> Validated<PodSecur
     let exemptions = object::field(root, "exemptions");
     defaults.map_or(Ok(()), check_defaults)?;
     exemptions.map_or(Ok(()), check_exemptions)?;
-    let level = |name| defaults.map_or_else(String::new, |defaults| object::text(defaults, name).to_owned());
+    let default = |name| defaults.map_or("", |defaults| object::text(defaults, name));
     let exempt = |name| Located {
         value: exemptions.map_or_else(Vec::new, |exemptions| object::texts(exemptions, name)),
         position: exemptions.map_or(root.position, |exemptions| object::place(exemptions, name)),
     };
     Ok(PodSecurityConfig {
-        enforce: level("enforce"),
-        enforce_version: level("enforce-version"),
+        enforce: PodSecurityLevel::find(default("enforce")),
+        enforce_version: default("enforce-version").to_owned(),
         enforce_position: defaults.map_or(root.position, |defaults| object::place(defaults, "enforce")),
         usernames: exempt("usernames"),
         namespaces: exempt("namespaces"),
@@ -119,8 +160,12 @@ fn check_defaults(defaults: &YamlNode) -> Validated {
     };
     for mode in MODES {
         let level = object::text(defaults, mode);
-        if !level.is_empty() && !LEVELS.contains(&level) {
-            return refuse(mode, &format!("one of {}", LEVELS.join(", ")), level);
+        if !level.is_empty() && PodSecurityLevel::find(level).is_none() {
+            return refuse(
+                mode,
+                &format!("one of {}", PodSecurityLevel::ALL.map(PodSecurityLevel::name).join(", ")),
+                level,
+            );
         }
         let name = format!("{mode}-version");
         let version = object::text(defaults, &name);
@@ -129,6 +174,19 @@ fn check_defaults(defaults: &YamlNode) -> Validated {
         }
     }
     Ok(())
+}
+
+/// Tells whether the feature gates PodSecurity and AllBeta can keep PodSecurity of a minor from checking pods.
+#[must_use]
+pub fn can_be_gated(minor: KubernetesMinor) -> bool {
+    !minor.is_from(GATE_LOCKED_FROM)
+}
+
+/// Reads the minor of a version of the Pod Security Standards; none for latest, and for a text that is no version
+/// (`ParseVersion` in api/helpers.go).
+#[must_use]
+pub fn version_minor(text: &str) -> Option<u16> {
+    text.strip_prefix("v1.").and_then(|minor| minor.parse().ok())
 }
 
 /// Tells whether a text is a version of the Pod Security Standards (`ParseVersion` in api/helpers.go).

@@ -15,8 +15,6 @@ use crate::version::KubernetesMinor;
 const MODES: [&str; 3] = ["batch", "blocking", "blocking-strict"];
 const FORMATS: [&str; 2] = ["legacy", "json"];
 const SAYS: &str = "loading audit policy file: ";
-/// The first minor that warns of fields that it drops from a policy.
-const WARNS_FROM: &str = "1.26";
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let Some(server) = ApiServer::of(node) else { return Ok(Vec::new()) };
@@ -193,12 +191,11 @@ fn effect(path: &RootedPath, policy: &AuditPolicy, minor: KubernetesMinor) -> Ve
             format!("{}: the API server drops it", fault.message),
             "write the field as Kubernetes does, once",
         );
-        let warned = format!(
-            "Audit policy contains errors, falling back to lenient decoding: strict decoding error: {}",
-            fault.message
-        );
         let finding = finding.at(in_file(path, fault.position));
-        findings.push(if minor.is_from(WARNS_FROM) { finding.says(warned) } else { finding });
+        findings.push(match audit_policy::dropped_warning(fault, minor) {
+            Some(warning) => finding.says(warning),
+            None => finding,
+        });
     }
     if let Some(position) = policy.further {
         let finding = Finding::hardens_nothing(

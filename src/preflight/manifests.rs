@@ -12,11 +12,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::k3s::manifests::{self, ManifestFault, ManifestFaultKind, ManifestObject, Manifests};
 use crate::k3s::{NodeConfig, NodePaths};
 use crate::kubernetes::api_versions::{self, Unserved};
-use crate::kubernetes::names::BUILT_IN_NAMESPACES;
+use crate::kubernetes::names::{BUILT_IN_NAMESPACES, NAME_LABEL};
 use crate::version::KubernetesMinor;
-
-/// The one label that every namespace has (set by the API server from 1.21 on).
-const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     if node.role == Role::Agent {

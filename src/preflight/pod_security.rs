@@ -7,11 +7,11 @@ use crate::error::{Error, ErrorKind, Place, Result};
 use crate::k3s::NodeConfig;
 use crate::kubernetes::admission_config::{self, AdmissionRefusal};
 use crate::kubernetes::object::{Fault, Position, Refusal};
-use crate::kubernetes::pod_security::{self, PodSecurityConfig, PodSecurityRefusal};
+use crate::kubernetes::pod_security::{self, PodSecurityConfig, PodSecurityLevel, PodSecurityRefusal};
 use crate::node::RootedPath;
 use crate::version::KubernetesMinor;
 
-/// What the API server is told about the security of pods.
+/// The admission of pods that the flags and files of an API server configure.
 #[derive(Debug)]
 pub(crate) struct PodSecurity {
     /// Whether the admission plugin PodSecurity is on.
@@ -23,7 +23,7 @@ pub(crate) struct PodSecurity {
 }
 
 impl PodSecurity {
-    /// Reads what an API server with these flags (names without dashes, and values) is told.
+    /// Reads the admission of an API server with these flags (names without dashes, and values).
     ///
     /// # Errors
     /// A file that cannot be read, or on which the API server does not start.
@@ -99,9 +99,12 @@ fn effect(path: &RootedPath, config: &PodSecurityConfig) -> Vec<Finding> {
         );
         findings.push(finding.at(in_file(path, position)));
     }
-    let level = config.enforce.as_str();
-    if matches!(level, "" | "privileged") {
-        let how = if level.is_empty() { "no level is enforced" } else { "the level enforced is privileged" };
+    let level = config.enforce.unwrap_or(PodSecurityLevel::Privileged);
+    if level == PodSecurityLevel::Privileged {
+        let how = match config.enforce {
+            None => "no level is enforced",
+            Some(_) => "the level enforced is privileged",
+        };
         let finding = Finding::hardens_nothing(
             "pod-security-privileged",
             format!("{how}: any pod is admitted"),
@@ -111,7 +114,10 @@ fn effect(path: &RootedPath, config: &PodSecurityConfig) -> Vec<Finding> {
     } else if !config.namespaces.value.iter().any(|name| name == "kube-system") {
         let finding = Finding::warns(
             "pod-security-kube-system",
-            format!("kube-system is not exempt: K3s' own pods are refused there where they are not {level}"),
+            format!(
+                "kube-system is not exempt: K3s' own pods are refused there where they are not {}",
+                level.name()
+            ),
             "write kube-system below exemptions.namespaces",
         );
         findings.push(finding.at(in_file(path, config.exemptions_position)));
@@ -119,10 +125,10 @@ fn effect(path: &RootedPath, config: &PodSecurityConfig) -> Vec<Finding> {
     findings
 }
 
-/// Tells whether a feature gate keeps PodSecurity from checking pods: it is beta before 1.25, then locked.
+/// Tells whether a feature gate keeps PodSecurity from checking pods.
 fn is_gated(server: &ApiServer<'_>) -> bool {
     let gate = server.gate("PodSecurity").or_else(|| server.gate("AllBeta"));
-    !server.node.minor.is_from("1.25") && gate == Some(false)
+    pod_security::can_be_gated(server.node.minor) && gate == Some(false)
 }
 
 /// Finds the first entry for PodSecurity, which counts.

@@ -12,7 +12,7 @@ use super::table::ArgumentTable;
 use crate::embedded;
 use crate::error::{Error, ErrorKind};
 use crate::kubernetes::event_rate_limit::LIMIT_TYPES;
-use crate::kubernetes::{flag_values, names};
+use crate::kubernetes::{flag_values, names, pod_security};
 use crate::version::{KubernetesMinor, MinorRange};
 
 /// The key of a settings file that is no setting: accepted findings (see [`crate::verify::waivers`]). It changes
@@ -258,10 +258,7 @@ impl TextForm {
             Self::RuntimeClass => names::is_subdomain(text),
             Self::Name => !text.is_empty() && text.len() <= MAX_TEXT_BYTES,
             Self::CipherSuite => ArgumentTable::get().is_strong_cipher_suite(text),
-            Self::PodSecurityVersion => {
-                text == "latest"
-                    || text.strip_prefix('v').is_some_and(|minor| minor.parse::<KubernetesMinor>().is_ok())
-            }
+            Self::PodSecurityVersion => pod_security::is_version(text),
         }
     }
 }
