@@ -8,6 +8,7 @@
 pub mod admission_config;
 pub mod admission_plugins;
 pub mod api_versions;
+pub mod apiserver_flags;
 pub mod audit_policy;
 pub mod component_flags;
 pub mod encryption_config;

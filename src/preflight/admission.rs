@@ -25,7 +25,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         );
         findings.push(server.at("disable-admission-plugins", finding));
     }
-    let Some(text) = server.value(FLAG) else {
+    let Some(text) = server.flags.value(FLAG) else {
         check_configs(&server, &Vec::new(), &mut findings);
         return Ok(findings);
     };

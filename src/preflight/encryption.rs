@@ -13,7 +13,9 @@ const FLAG: &str = "encryption-provider-config";
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let Some(server) = ApiServer::of(node) else { return Ok(Vec::new()) };
-    let (Some(text), Some(place)) = (server.value(FLAG), server.place(FLAG)) else { return Ok(Vec::new()) };
+    let (Some(text), Some(place)) = (server.flags.value(FLAG), server.place(FLAG)) else {
+        return Ok(Vec::new());
+    };
     let path = node.path(text)?;
     let bytes = match server.look(&path)? {
         FileAt::File(bytes) => bytes,
@@ -40,7 +42,7 @@ fn read(
     server: &ApiServer<'_>,
     bytes: &[u8],
 ) -> std::result::Result<EncryptionConfig, Refusal<EncryptionRefusal>> {
-    encryption_config::read(bytes, server.node.minor, server.gate("KMSv1") == Some(true))
+    encryption_config::read(bytes, server.node.minor, server.flags.gate("KMSv1") == Some(true))
 }
 
 /// Reads a configuration as an API server with these flags (names without dashes, and values) does.

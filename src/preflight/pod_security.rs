@@ -127,13 +127,13 @@ fn effect(path: &RootedPath, config: &PodSecurityConfig) -> Vec<Finding> {
 
 /// Tells whether a feature gate keeps PodSecurity from checking pods.
 fn is_gated(server: &ApiServer<'_>) -> bool {
-    let gate = server.gate("PodSecurity").or_else(|| server.gate("AllBeta"));
+    let gate = server.flags.gate("PodSecurity").or_else(|| server.flags.gate("AllBeta"));
     pod_security::can_be_gated(server.node.minor) && gate == Some(false)
 }
 
 /// Finds the first entry for PodSecurity, which counts.
 fn configured(server: &ApiServer<'_>) -> Result<Option<PluginConfig>> {
-    let Some(text) = server.value(FLAG) else { return Ok(None) };
+    let Some(text) = server.flags.value(FLAG) else { return Ok(None) };
     let path = server.node.path(text)?;
     let FileAt::File(bytes) = server.look(&path)? else {
         let message = format!("the admission configuration {path} is no file: the API server does not start");
