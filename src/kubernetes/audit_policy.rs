@@ -134,6 +134,19 @@ pub enum AuditLevel {
     RequestResponse,
 }
 
+/// A request of an authenticated user who is in no special group, in any namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditRequest<'a> {
+    /// The verb.
+    pub verb: &'a str,
+    /// The API group; empty for the core group.
+    pub group: &'a str,
+    /// The resource.
+    pub resource: &'a str,
+    /// The subresource; empty for the resource itself.
+    pub subresource: &'a str,
+}
+
 /// Why the API server refuses a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuditRefusal {
@@ -335,6 +348,29 @@ impl AuditPolicy {
 }
 
 impl AuditRule {
+    /// Tells whether the rule matches a request (`ruleMatches` in pkg/audit/policy/checker.go).
+    #[must_use]
+    pub fn matches(&self, request: &AuditRequest<'_>) -> bool {
+        let has = |names: &[String], name: &str| names.iter().any(|known| known == name);
+        // A list of all namespaces and a request for a cluster-scoped kind name no namespace.
+        let has_no_namespace = request.verb == "list" || request.resource == "tokenreviews";
+        let matches_namespace = self.namespaces.is_empty() || (has_no_namespace && has(&self.namespaces, ""));
+        if !self.users.is_empty()
+            || !matches_namespace
+            || (!self.user_groups.is_empty() && !has(&self.user_groups, "system:authenticated"))
+        {
+            return false;
+        }
+        let has_verb = |name: &str| self.verbs.iter().any(|known| known.value == name);
+        if !self.verbs.is_empty() && !has_verb(request.verb) && !has_verb("*") {
+            return false;
+        }
+        if self.resources.is_empty() {
+            return self.non_resource_urls.is_empty();
+        }
+        self.resources.iter().any(|group| group.matches(request))
+    }
+
     fn matches_every_request(&self) -> bool {
         self.users.is_empty()
             && self.user_groups.is_empty()
@@ -342,5 +378,27 @@ impl AuditRule {
             && self.resources.is_empty()
             && self.namespaces.is_empty()
             && self.non_resource_urls.is_empty()
+    }
+}
+
+impl AuditResources {
+    fn matches(&self, request: &AuditRequest<'_>) -> bool {
+        // Only a policy of a minor that takes it has the group `*`.
+        if !(self.group == request.group || self.group == "*") || !self.resource_names.is_empty() {
+            return false;
+        }
+        self.resources.is_empty()
+            || self.resources.iter().any(|pattern| {
+                let (resource, subresource) = pattern.split_once('/').unwrap_or((pattern, ""));
+                match (resource, subresource) {
+                    ("*", "") => true,
+                    ("*", subresource) => subresource == request.subresource,
+                    // It matches the resource itself too, although the documentation excludes it.
+                    (resource, "*") => resource == request.resource,
+                    (resource, subresource) => {
+                        resource == request.resource && subresource == request.subresource
+                    }
+                }
+            })
     }
 }

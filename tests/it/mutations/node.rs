@@ -12,7 +12,7 @@ use k3s_harden::k3s::NodeConfig;
 use k3s_harden::k3s::{ConfigQuery, EffectiveConfig};
 use k3s_harden::mode::Owner;
 use k3s_harden::node::{Root, RootedPath};
-use k3s_harden::scanner::forecast_journal;
+use k3s_harden::k3s::forecast_journal;
 use k3s_harden::verify::{self, Cluster, NodeFacts, Status, verify};
 use k3s_harden::version::KubernetesMinor;
 use serde_json::{Value, json};
