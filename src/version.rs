@@ -102,7 +102,7 @@ pub struct TableHead {
 /// Returns the tables whose facts differ by minor.
 ///
 /// # Panics
-/// Where the head of a table names no minor; the tests read every head.
+/// If the head of a table names no minor; the tests read every head.
 #[must_use]
 pub fn table_heads() -> Vec<TableHead> {
     let heads = embedded::table_heads().iter();
@@ -166,7 +166,7 @@ impl K3sVersion {
         self.minor
     }
 
-    /// Returns the version when it names a release in full (`v1.33.4+k3s1`), as Rancher wants it.
+    /// Returns the version when it names a release in full (`v1.33.4+k3s1`), as Rancher requires it.
     #[must_use]
     pub fn release(&self) -> Option<&str> {
         (self.text.starts_with('v') && self.text.contains("+k3s")).then_some(self.text.as_str())

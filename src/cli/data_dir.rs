@@ -1,4 +1,4 @@
-//! K3s' data directory: what K3s' own configuration says decides, and `--data-dir` fills in where it says nothing.
+//! K3s' data directory: K3s' own configuration has precedence over `--data-dir`.
 
 use super::usage::usage_error;
 use crate::document::ExistingConfig;

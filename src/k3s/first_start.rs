@@ -127,7 +127,7 @@ mod tests {
             files: Vec::new(),
             argv: Vec::new(),
             warnings: Vec::new(),
-            refusals: Vec::new(),
+            refused_keys: Vec::new(),
             values: BTreeMap::new(),
             components: BTreeMap::new(),
         };

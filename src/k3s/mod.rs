@@ -1,5 +1,5 @@
-//! What does K3s do with its configuration? Its merge of files, its command line and services, its own flags and those of
-//! each component, its log, and what it writes on a node.
+//! How K3s reads its configuration: its merge of files, its command line and services, its own flags and those of each
+//! component, its log, and the files that it writes on a node.
 //!
 //! This room knows K3s and nothing of profiles, documents, plans and verdicts. It imports [`node`](crate::node),
 //! [`kubernetes`](crate::kubernetes) and the ground.
@@ -27,6 +27,7 @@ mod service;
 mod service_unit;
 mod traces;
 
+pub use command_line::RefusedKey;
 pub use datastore::Datastore;
 pub use effective::{ConfigQuery, EffectiveConfig, EffectiveValue};
 pub use first_start::{FirstStart, ForecastFile, forecast_files, forecast_journal};

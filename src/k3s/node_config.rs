@@ -45,9 +45,9 @@ impl<'a> NodeConfig<'a> {
     ///
     /// # Errors
     /// If a file cannot be read.
-    pub fn of(root: &'a Root, role: Role, minor: KubernetesMinor, data_dir: &RootedPath) -> Result<Self> {
+    pub fn read(root: &'a Root, role: Role, minor: KubernetesMinor, data_dir: &RootedPath) -> Result<Self> {
         let query = ConfigQuery { role, minor, data_dir, words: &[], show_secrets: true };
-        let effective = match EffectiveConfig::of(root, query) {
+        let effective = match EffectiveConfig::read(root, query) {
             Err(error) if error.kind() != ErrorKind::BadInput => return Err(error),
             other => other,
         };

@@ -33,7 +33,7 @@ impl OwnFlags<'_> {
     /// Returns the flags that a component gets: K3s' own, with the user's arguments merged in. None for a component whose
     /// own flags are not known.
     pub(super) fn merged(&self, name: &str, component: &K3sComponent, extra: &[&str]) -> Option<Vec<String>> {
-        let mut flags = self.of(name)?;
+        let mut flags = self.flags(name)?;
         for (file, flag) in &component.left_to_file {
             if extra.iter().any(|text| arguments::name_of(text) == *file && has_value(text)) {
                 flags.remove(flag);
@@ -47,7 +47,7 @@ impl OwnFlags<'_> {
     }
 
     /// Returns K3s' own flags of a component.
-    fn of(&self, name: &str) -> Option<Flags> {
+    fn flags(&self, name: &str) -> Option<Flags> {
         let mut flags = default_flags(self.minor, name)?;
         if self.etcd {
             change_for_etcd(&mut flags, name);

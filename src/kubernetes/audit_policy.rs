@@ -77,14 +77,14 @@ pub struct AuditPolicy {
     pub rules: Vec<AuditRule>,
     /// Stages that no rule records.
     pub omit_stages: Vec<String>,
-    /// Where the policy stands.
+    /// The position of the policy.
     pub position: Position,
-    /// Where its rules stand.
+    /// The position of its rules.
     pub rules_position: Position,
     /// Fields that are unknown or there twice: the API server warns of them and drops them.
     pub dropped: Vec<Fault>,
-    /// Where a second document begins, which is not read.
-    pub further: Option<Position>,
+    /// The position of a second document, which is not read.
+    pub second_document: Option<Position>,
 }
 
 /// A rule of a policy.
@@ -106,7 +106,7 @@ pub struct AuditRule {
     pub non_resource_urls: Vec<String>,
     /// Stages that it does not record.
     pub omit_stages: Vec<String>,
-    /// Where it stands.
+    /// Its position.
     pub position: Position,
 }
 
@@ -193,16 +193,16 @@ pub fn dropped_warning(dropped: &Fault, minor: KubernetesMinor) -> Option<String
 /// # Errors
 /// Why the API server refuses it.
 pub fn read(bytes: &[u8], minor: KubernetesMinor) -> Validated<AuditPolicy> {
-    let document = ObjectFile::read(bytes).map_err(Refusal::of(AuditRefusal::Syntax))?;
+    let document = ObjectFile::read(bytes).map_err(Refusal::with_reason(AuditRefusal::Syntax))?;
     check_version(&document, minor)?;
-    let dropped = document.decode(&POLICY).map_err(Refusal::of(AuditRefusal::Decoding))?;
+    let dropped = document.decode(&POLICY).map_err(Refusal::with_reason(AuditRefusal::Decoding))?;
     let root = &document.root;
     check_stages(root, "omitStages")?;
     let mut rules = Vec::new();
     for (index, rule) in object::items(root, "rules").iter().enumerate() {
         rules.push(read_rule(rule, &format!("rules[{index}]"), minor)?);
     }
-    let rules_position = object::place(root, "rules");
+    let rules_position = object::position_of(root, "rules");
     if rules.is_empty() {
         return Err(Refusal::new(
             AuditRefusal::NoRules,
@@ -216,12 +216,12 @@ pub fn read(bytes: &[u8], minor: KubernetesMinor) -> Validated<AuditPolicy> {
         position: root.position,
         rules_position,
         dropped,
-        further: document.further,
+        second_document: document.second_document,
     })
 }
 
 fn check_version(document: &ObjectFile, minor: KubernetesMinor) -> Validated {
-    let (version, kind) = document.kind().map_err(Refusal::of(AuditRefusal::Decoding))?;
+    let (version, kind) = document.kind().map_err(Refusal::with_reason(AuditRefusal::Decoding))?;
     let is_policy = matches!(kind.as_str(), "" | "Policy");
     let message = if is_policy && matches!(version.as_str(), "" | "/" | "audit.k8s.io/") {
         "unknown group version field audit.k8s.io/__internal, Kind=Policy in policy".to_owned()
@@ -230,7 +230,7 @@ fn check_version(document: &ObjectFile, minor: KubernetesMinor) -> Validated {
     } else {
         format!("failed decoding: no kind {kind:?} is registered for version {version:?}")
     };
-    Err(Refusal::new(AuditRefusal::Version, object::place(&document.root, "apiVersion"), message))
+    Err(Refusal::new(AuditRefusal::Version, object::position_of(&document.root, "apiVersion"), message))
 }
 
 /// Reads a rule with the checks of `validatePolicyRule`, in their order.
@@ -243,7 +243,7 @@ fn read_rule(rule: &YamlNode, path: &str, minor: KubernetesMinor) -> Validated<A
             let names = LEVELS.map(|(name, _)| format!("{name:?}")).join(", ");
             format!("{path}.level: Unsupported value: {text:?}: supported values: {names}")
         };
-        return Err(Refusal::new(AuditRefusal::Level, object::place(rule, "level"), message));
+        return Err(Refusal::new(AuditRefusal::Level, object::position_of(rule, "level"), message));
     };
     let urls = object::items(rule, "nonResourceURLs");
     for (number, url) in urls.iter().enumerate() {
@@ -260,7 +260,7 @@ fn read_rule(rule: &YamlNode, path: &str, minor: KubernetesMinor) -> Validated<A
         let message = format!(
             "{path}.nonResourceURLs: Invalid value: rules cannot apply to both regular resources and non-resource URLs"
         );
-        return Err(Refusal::new(AuditRefusal::Url, object::place(rule, "nonResourceURLs"), message));
+        return Err(Refusal::new(AuditRefusal::Url, object::position_of(rule, "nonResourceURLs"), message));
     }
     let resources = |group: &YamlNode| AuditResources {
         group: object::text(group, "group").to_owned(),
@@ -271,7 +271,7 @@ fn read_rule(rule: &YamlNode, path: &str, minor: KubernetesMinor) -> Validated<A
         level: *level,
         users: object::texts(rule, "users"),
         user_groups: object::texts(rule, "userGroups"),
-        verbs: object::located(rule, "verbs"),
+        verbs: object::located_texts(rule, "verbs"),
         resources: groups.iter().map(resources).collect(),
         namespaces,
         non_resource_urls: object::texts(rule, "nonResourceURLs"),
@@ -282,7 +282,7 @@ fn read_rule(rule: &YamlNode, path: &str, minor: KubernetesMinor) -> Validated<A
 
 fn check_stages(node: &YamlNode, path: &str) -> Validated {
     for (index, stage) in object::items(node, "omitStages").iter().enumerate() {
-        let text = object::content(stage);
+        let text = object::node_text(stage);
         if !STAGES.contains(&text) {
             let message =
                 format!("{path}[{index}]: Invalid value: {text:?}: allowed stages are {}", STAGES.join(","));
@@ -293,7 +293,7 @@ fn check_stages(node: &YamlNode, path: &str) -> Validated {
 }
 
 fn check_url(url: &YamlNode, path: &str) -> Validated {
-    let text = object::content(url);
+    let text = object::node_text(url);
     let wrong = if text == "*" {
         return Ok(());
     } else if !text.starts_with('/') {
@@ -309,7 +309,7 @@ fn check_url(url: &YamlNode, path: &str) -> Validated {
 
 fn check_group(group: &YamlNode, path: &str, minor: KubernetesMinor) -> Validated {
     let refuse = |field: &str, message: String| {
-        Err(Refusal::new(AuditRefusal::Group, object::place(group, field), message))
+        Err(Refusal::new(AuditRefusal::Group, object::position_of(group, field), message))
     };
     let name = object::text(group, "group");
     let is_every = name == "*" && minor.is_from(EVERY_GROUP_FROM);

@@ -14,9 +14,9 @@ use crate::version::KubernetesMinor;
 pub struct ComponentFlag {
     /// The type of its value.
     pub kind: FlagType,
-    /// The first minor that has it; none where all before `until` do.
+    /// The first minor that has it; none if all before `until` do.
     pub from: Option<KubernetesMinor>,
-    /// The last minor that has it; none where all after `from` do.
+    /// The last minor that has it; none if all after `from` do.
     pub until: Option<KubernetesMinor>,
     /// Whether K3s adds it: its own argument, or one that another package of the same program adds to Go's command line,
     /// which kube-proxy accepts.

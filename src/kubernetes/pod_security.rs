@@ -85,7 +85,7 @@ pub struct PodSecurityConfig {
     pub enforce: Option<PodSecurityLevel>,
     /// The version of that level, empty for the default: latest.
     pub enforce_version: String,
-    /// Where the level stands, or else the defaults or the configuration.
+    /// The position of the level, or else of the defaults or the configuration.
     pub enforce_position: Position,
     /// Users whose pods are exempt.
     pub usernames: Located<Vec<String>>,
@@ -93,10 +93,10 @@ pub struct PodSecurityConfig {
     pub namespaces: Located<Vec<String>>,
     /// Runtime classes whose pods are exempt.
     pub runtime_classes: Located<Vec<String>>,
-    /// Where the exemptions stand, or else the configuration.
+    /// The position of the exemptions, or else of the configuration.
     pub exemptions_position: Position,
-    /// Where a second document begins, which is not read.
-    pub further: Option<Position>,
+    /// The position of a second document, which is not read.
+    pub second_document: Option<Position>,
 }
 
 /// Why the API server refuses a configuration.
@@ -121,12 +121,12 @@ type Validated<T = ()> = Result<T, Refusal<PodSecurityRefusal>>;
 /// # Errors
 /// Why the API server refuses it.
 pub fn read(document: &ObjectFile, minor: KubernetesMinor) -> Validated<PodSecurityConfig> {
-    let syntax = || Refusal::of(PodSecurityRefusal::Syntax);
+    let syntax = || Refusal::with_reason(PodSecurityRefusal::Syntax);
     let root = &document.root;
     document.kind().map_err(syntax())?;
     let decoded = VERSIONS.iter().filter(|(_, from)| minor.is_from(from));
     let registered: Vec<(&str, &str)> = decoded.map(|(version, _)| (*version, KIND)).collect();
-    document.expect(&registered).map_err(Refusal::of(PodSecurityRefusal::Version))?;
+    document.expect(&registered).map_err(Refusal::with_reason(PodSecurityRefusal::Version))?;
     let loose = document.decode(&CONFIGURATION).map_err(syntax())?;
     if let Some(fault) = loose.first() {
         let message = format!("strict decoding error: {}", fault.message);
@@ -139,24 +139,24 @@ pub fn read(document: &ObjectFile, minor: KubernetesMinor) -> Validated<PodSecur
     let default = |name| defaults.map_or("", |defaults| object::text(defaults, name));
     let exempt = |name| Located {
         value: exemptions.map_or_else(Vec::new, |exemptions| object::texts(exemptions, name)),
-        position: exemptions.map_or(root.position, |exemptions| object::place(exemptions, name)),
+        position: exemptions.map_or(root.position, |exemptions| object::position_of(exemptions, name)),
     };
     Ok(PodSecurityConfig {
         enforce: PodSecurityLevel::find(default("enforce")),
         enforce_version: default("enforce-version").to_owned(),
-        enforce_position: defaults.map_or(root.position, |defaults| object::place(defaults, "enforce")),
+        enforce_position: defaults.map_or(root.position, |defaults| object::position_of(defaults, "enforce")),
         usernames: exempt("usernames"),
         namespaces: exempt("namespaces"),
         runtime_classes: exempt("runtimeClasses"),
         exemptions_position: exemptions.map_or(root.position, |exemptions| exemptions.position),
-        further: document.further,
+        second_document: document.second_document,
     })
 }
 
 fn check_defaults(defaults: &YamlNode) -> Validated {
     let refuse = |name: &str, rule: &str, text: &str| {
         let message = format!("PodSecurity configuration error: {name}: must be {rule}, not {text:?}");
-        Err(Refusal::new(PodSecurityRefusal::Level, object::place(defaults, name), message))
+        Err(Refusal::new(PodSecurityRefusal::Level, object::position_of(defaults, name), message))
     };
     for mode in MODES {
         let level = object::text(defaults, mode);
@@ -218,7 +218,7 @@ fn check_exemptions(exemptions: &YamlNode) -> Validated {
     for (field, fits, rule) in RULES {
         let mut seen = HashSet::new();
         for (index, item) in object::items(exemptions, field).iter().enumerate() {
-            let name = object::content(item);
+            let name = object::node_text(item);
             let wrong = if !fits(name) {
                 format!("Invalid value: {name:?}: {rule}")
             } else if seen.insert(name) {

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use super::Finding;
 use crate::Role;
 use crate::error::{Place, Result};
-use crate::k3s::NodeConfig;
+use crate::k3s::{NodeConfig, arguments};
 use crate::kubernetes::apiserver_flags::ApiServerFlags;
 use crate::kubernetes::object::Fault;
 use crate::node::{PathState, RootedPath};
 
 pub(super) const NAME: &str = "kube-apiserver";
 
-/// What is at a path.
+/// The content of a path.
 pub(super) enum FileAt {
     Nothing,
     Directory,
@@ -27,14 +27,10 @@ pub(super) struct ApiServer<'a> {
 
 impl<'a> ApiServer<'a> {
     /// Returns the API server of a node; none on an agent, and none if the configuration cannot be read.
-    pub(super) fn of(node: &'a NodeConfig<'a>) -> Option<Self> {
+    pub(super) fn configured(node: &'a NodeConfig<'a>) -> Option<Self> {
         let flags = node.effective.as_ref().ok()?.components.get(NAME)?;
-        let split = |flag: &String| {
-            let (name, value) = flag.strip_prefix("--")?.split_once('=')?;
-            Some((name.replace('_', "-"), value.to_owned()))
-        };
-        (node.role == Role::Server)
-            .then(|| Self { node, flags: ApiServerFlags::new(flags.iter().filter_map(split).collect()) })
+        let flags = || flags.iter().map(|flag| arguments::name_and_value(flag)).collect();
+        (node.role == Role::Server).then(|| Self { node, flags: ApiServerFlags::new(flags()) })
     }
 
     /// Returns an API server with the given flags (names without dashes, and values) in place of the configured ones.
@@ -62,13 +58,13 @@ impl<'a> ApiServer<'a> {
         self.flags.plugins(self.node.minor)
     }
 
-    /// Returns what is at a path that a flag names.
+    /// Reads a path that a flag names.
     pub(super) fn look(&self, path: &RootedPath) -> Result<FileAt> {
         look(self.node, path)
     }
 }
 
-/// Returns what is at a path.
+/// Reads a path.
 ///
 /// # Errors
 /// A path that cannot be read.

@@ -28,7 +28,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
             findings.extend(file(node, component, &argument)?);
         }
     }
-    if let Some(server) = ApiServer::of(node) {
+    if let Some(server) = ApiServer::configured(node) {
         findings.extend(options::check(&server));
     }
     Ok(findings)

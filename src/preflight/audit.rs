@@ -12,7 +12,7 @@ use crate::version::KubernetesMinor;
 const SAYS: &str = "loading audit policy file: ";
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
-    let Some(server) = ApiServer::of(node) else { return Ok(Vec::new()) };
+    let Some(server) = ApiServer::configured(node) else { return Ok(Vec::new()) };
     let mut findings = switched_on(&server);
     findings.extend(options::check_auditing(&server));
     if let Some(policy) = server.flags.value("audit-policy-file") {
@@ -123,7 +123,7 @@ fn effect(path: &RootedPath, policy: &AuditPolicy, minor: KubernetesMinor) -> Ve
             None => finding,
         });
     }
-    if let Some(position) = policy.further {
+    if let Some(position) = policy.second_document {
         let finding = Finding::hardens_nothing(
             "audit-second-document",
             "nobody reads a second document",

@@ -12,7 +12,7 @@ use crate::node::RootedPath;
 const FLAG: &str = "encryption-provider-config";
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
-    let Some(server) = ApiServer::of(node) else { return Ok(Vec::new()) };
+    let Some(server) = ApiServer::configured(node) else { return Ok(Vec::new()) };
     let (Some(text), Some(place)) = (server.flags.value(FLAG), server.place(FLAG)) else {
         return Ok(Vec::new());
     };
@@ -81,7 +81,7 @@ fn refused_config(path: &RootedPath, refusal: &Refusal<EncryptionRefusal>) -> Fi
 fn effect(path: &RootedPath, config: &EncryptionConfig) -> Vec<Finding> {
     let dropped = config.dropped.iter().map(|fault| dropped_field("encryption-field", path, fault));
     let mut findings: Vec<Finding> = dropped.collect();
-    if let Some(position) = config.further {
+    if let Some(position) = config.second_document {
         let finding = Finding::hardens_nothing(
             "encryption-second-document",
             "nobody reads a second document",

@@ -27,7 +27,7 @@ impl PodSecurity {
     ///
     /// # Errors
     /// A file that cannot be read, or on which the API server does not start.
-    pub(crate) fn of(node: &NodeConfig<'_>, flags: Vec<(String, String)>) -> Result<Self> {
+    pub(crate) fn read(node: &NodeConfig<'_>, flags: Vec<(String, String)>) -> Result<Self> {
         let server = ApiServer::with(node, flags);
         let plugins = server.plugins();
         let on = plugins.contains("PodSecurity") && !is_gated(&server);
@@ -91,7 +91,7 @@ fn refused_config(path: &RootedPath, refusal: &Refusal<PodSecurityRefusal>) -> F
 /// Returns what a configuration that the API server accepts leaves open.
 fn effect(path: &RootedPath, config: &PodSecurityConfig) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if let Some(position) = config.further {
+    if let Some(position) = config.second_document {
         let finding = Finding::hardens_nothing(
             "pod-security-second-document",
             "nobody reads a second document",
@@ -148,7 +148,7 @@ fn configured(server: &ApiServer<'_>) -> Result<Option<PluginConfig>> {
     let Some(entry) = config.plugins.iter().find(|entry| entry.name == "PodSecurity") else {
         return Ok(None);
     };
-    let found = PluginConfig::of(server, &path, entry)?;
+    let found = PluginConfig::find(server, &path, entry)?;
     found.map(Some).map_err(|finding| refusal(&path, entry.position, finding.message))
 }
 

@@ -20,8 +20,8 @@ pub struct ArgumentTable {
     pub plugins: Vec<PluginRow>,
     /// Cipher suites that the benchmarks take for strong.
     pub strong_cipher_suites: Vec<String>,
-    /// Kernel parameters.
-    pub sysctls: Vec<SysctlRow>,
+    /// The settings that must all be true for a kernel parameter to be written, by the parameter.
+    pub sysctl_settings: BTreeMap<String, Vec<String>>,
     /// Exempt namespaces by preset.
     pub exempt_namespaces: BTreeMap<String, Vec<String>>,
 }
@@ -47,9 +47,9 @@ impl ArgumentTable {
 pub struct KeyRow {
     /// The key.
     pub key: String,
-    /// The setting behind it.
+    /// The setting that has its value.
     pub setting: String,
-    /// The controls it serves.
+    /// The controls that it implements.
     #[serde(default)]
     pub controls: Vec<String>,
     /// The roles that know the key: an agent exits on a key it does not know.
@@ -71,7 +71,7 @@ pub struct ArgumentRow {
     pub value: ValueOf,
     /// The document without which it is not written, and with which it always is.
     pub document: Option<String>,
-    /// The controls it serves.
+    /// The controls that it implements.
     #[serde(default)]
     pub controls: Vec<String>,
 }
@@ -113,34 +113,19 @@ pub enum ValueOf {
 pub struct PluginRow {
     /// Its name.
     pub plugin: String,
-    /// Whether K3s turns it on by itself.
+    /// Whether K3s turns it on by default.
     #[serde(default)]
     pub default: bool,
     /// The setting that turns it on; without one it is always on.
     pub setting: Option<String>,
-    /// The controls it serves.
+    /// The controls that it implements.
     pub controls: Vec<String>,
-}
-
-/// A kernel parameter.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SysctlRow {
-    /// Its key.
-    pub key: String,
-    /// The value that the kubelet wants.
-    pub value: u64,
-    /// The value that the kernel has where nothing sets it.
-    pub default: u64,
-    /// The settings that must all be true for it to be written.
-    #[serde(default)]
-    pub settings: Vec<String>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kubernetes::tls;
+    use crate::kubernetes::{kernel_parameters, tls};
     use crate::profile::{declarations, titles};
 
     #[test]
@@ -152,9 +137,12 @@ mod tests {
             _ => None,
         }));
         names.extend(table.plugins.iter().filter_map(|row| row.setting.clone()));
-        names.extend(table.sysctls.iter().flat_map(|row| row.settings.clone()));
+        names.extend(table.sysctl_settings.values().flatten().cloned());
         for name in names {
             assert!(settings.contains_key(&name), "{name}");
+        }
+        for key in table.sysctl_settings.keys() {
+            assert!(kernel_parameters::all().iter().any(|parameter| parameter.key == *key), "{key}");
         }
         let used = table.keys.iter().flat_map(|row| &row.controls);
         let used = used.chain(table.arguments.iter().flat_map(|row| &row.controls));

@@ -267,7 +267,7 @@ impl Node {
 
     fn effective(&self, role: Role, minor: KubernetesMinor) -> EffectiveConfig {
         let question = ConfigQuery { role, minor, data_dir: &self.data_dir, words: &[], show_secrets: true };
-        EffectiveConfig::of(&self.root, question).unwrap()
+        EffectiveConfig::read(&self.root, question).unwrap()
     }
 }
 

@@ -132,7 +132,8 @@ impl RoleGrant<'_> {
 
     /// Tells whether Kubernetes or K3s creates this grant.
     fn is_built_in(&self) -> bool {
-        let own_binding = is_kubernetes(self.binding) || BuiltInRbac::get().bindings.contains(name(self.binding));
+        let own_binding =
+            is_kubernetes(self.binding) || BuiltInRbac::get().bindings.contains(name(self.binding));
         let subject = text(self.subject, "/name");
         let own_subject = match text(self.subject, "/kind") {
             "ServiceAccount" => text(self.subject, "/namespace") == "kube-system",
@@ -287,7 +288,8 @@ fn check_wildcards(facts: &NodeFacts<'_>) -> Result<RuleResult> {
             continue;
         }
         let is_own = is_kubernetes(role)
-            || (BuiltInRbac::get().roles.contains(name(role)) && matches!(namespace(role), "" | "kube-system"));
+            || (BuiltInRbac::get().roles.contains(name(role))
+                && matches!(namespace(role), "" | "kube-system"));
         if is_own {
             own.push(full.as_str());
         } else {
