@@ -15,6 +15,12 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct KubernetesMinor(u16);
 
 impl KubernetesMinor {
+    /// Returns the minor 1.`number`.
+    #[must_use]
+    pub const fn new(number: u16) -> Self {
+        Self(number)
+    }
+
     /// Returns the profile that fits this minor best.
     ///
     /// # Errors
@@ -52,18 +58,6 @@ impl KubernetesMinor {
             (_, Some(last)) if last < self => format!(" (it was removed in {})", last.next()),
             _ => String::new(),
         }
-    }
-
-    /// Tells whether it is a minor, such as "1.25", or a later one.
-    #[must_use]
-    pub fn is_from(self, minor: &str) -> bool {
-        minor.parse().is_ok_and(|minor: Self| minor <= self)
-    }
-
-    /// Tells whether it is a minor, such as "1.25", or an earlier one.
-    #[must_use]
-    pub fn is_until(self, minor: &str) -> bool {
-        minor.parse().is_ok_and(|minor: Self| self <= minor)
     }
 
     /// Returns the minor after this one.

@@ -13,7 +13,7 @@ const KINDS: [(&str, &str); 2] = [
 /// Top-level keys of the files that configured a single plugin before AdmissionConfiguration existed.
 const LEGACY_KEYS: [&str; 2] = ["imagePolicy", "podNodeSelectorPluginConfig"];
 /// The first minor that decodes the file strictly (k8s.io/apiserver v0.32, pkg/admission/config.go).
-const STRICT_FROM: &str = "1.32";
+const STRICT_FROM: KubernetesMinor = KubernetesMinor::new(32);
 
 const CONFIGURATION: FieldType = FieldType::Object(&[
     ("apiVersion", FieldType::String),
@@ -84,7 +84,7 @@ pub fn read(bytes: &[u8], minor: KubernetesMinor) -> Result<AdmissionConfig, Ref
         }
     })?;
     let dropped = document.decode(&CONFIGURATION).map_err(syntax())?;
-    if let (true, Some(fault)) = (minor.is_from(STRICT_FROM), dropped.first()) {
+    if let (true, Some(fault)) = (minor >= STRICT_FROM, dropped.first()) {
         let message = format!("strict decoding error: {}", fault.message);
         return Err(Refusal::new(AdmissionRefusal::Field, fault.position, message));
     }

@@ -38,14 +38,14 @@ pub const VERBS: [&str; 15] = [
     "trace",
 ];
 /// The first minor whose rules may name every API group as `*` (k8s.io/apiserver v0.36, validation.go).
-const EVERY_GROUP_FROM: &str = "1.36";
+const EVERY_GROUP_FROM: KubernetesMinor = KubernetesMinor::new(36);
 /// The first minor that warns of fields that it drops (k8s.io/apiserver v0.26, reader.go).
-const WARNS_OF_DROPPED_FROM: &str = "1.26";
+const WARNS_OF_DROPPED_FROM: KubernetesMinor = KubernetesMinor::new(26);
 /// API versions of a policy, with the last minor that decodes them.
-const VERSIONS: [(&str, Option<&str>); 3] = [
+const VERSIONS: [(&str, Option<KubernetesMinor>); 3] = [
     ("audit.k8s.io/v1", None),
-    ("audit.k8s.io/v1beta1", Some("1.23")),
-    ("audit.k8s.io/v1alpha1", Some("1.23")),
+    ("audit.k8s.io/v1beta1", Some(KubernetesMinor::new(23))),
+    ("audit.k8s.io/v1alpha1", Some(KubernetesMinor::new(23))),
 ];
 
 const POLICY: FieldType = FieldType::Object(&[
@@ -173,14 +173,13 @@ type Validated<T = ()> = Result<T, Refusal<AuditRefusal>>;
 /// Returns the API versions of a policy that the API server of a minor decodes, the current one first.
 #[must_use]
 pub fn versions(minor: KubernetesMinor) -> Vec<&'static str> {
-    let is_known = |last: Option<&str>| last.is_none_or(|last| minor.is_until(last));
-    VERSIONS.iter().filter(|(_, last)| is_known(*last)).map(|(version, _)| *version).collect()
+    VERSIONS.iter().filter(|(_, last)| minor.is_within(None, *last)).map(|(version, _)| *version).collect()
 }
 
 /// Returns what the API server of a minor logs of a field that it drops; none for a minor that drops it silently.
 #[must_use]
 pub fn dropped_warning(dropped: &Fault, minor: KubernetesMinor) -> Option<String> {
-    minor.is_from(WARNS_OF_DROPPED_FROM).then(|| {
+    (minor >= WARNS_OF_DROPPED_FROM).then(|| {
         format!(
             "Audit policy contains errors, falling back to lenient decoding: strict decoding error: {}",
             dropped.message
@@ -312,7 +311,7 @@ fn check_group(group: &YamlNode, path: &str, minor: KubernetesMinor) -> Validate
         Err(Refusal::new(AuditRefusal::Group, object::position_of(group, field), message))
     };
     let name = object::text(group, "group");
-    let is_every = name == "*" && minor.is_from(EVERY_GROUP_FROM);
+    let is_every = name == "*" && minor >= EVERY_GROUP_FROM;
     if !name.is_empty() && !is_every && !names::is_subdomain(name) {
         return refuse(
             "group",

@@ -21,11 +21,11 @@ const WITHOUT_API: [&str; 3] = ["apiserveripinfo", "serviceipallocations", "serv
 /// The providers by their fields, in the order in which the API server looks for them.
 pub const PROVIDER_NAMES: [&str; 5] = ["aesgcm", "aescbc", "secretbox", "identity", "kms"];
 /// The first minor that decodes the file strictly.
-const STRICT_FROM: &str = "1.31";
+const STRICT_FROM: KubernetesMinor = KubernetesMinor::new(31);
 /// The first minor that checks the names of resources, and takes wildcards.
-const WILDCARDS_FROM: &str = "1.27";
+const WILDCARDS_FROM: KubernetesMinor = KubernetesMinor::new(27);
 /// The first minor in which KMS v1 needs its feature gate.
-const KMS_V1_GATED_FROM: &str = "1.29";
+const KMS_V1_GATED_FROM: KubernetesMinor = KubernetesMinor::new(29);
 
 const CONFIGURATION: FieldType = FieldType::Object(&[
     ("apiVersion", FieldType::String),
@@ -122,7 +122,7 @@ pub fn read(bytes: &[u8], minor: KubernetesMinor, kms_v1: bool) -> Validated<Enc
     document.kind().map_err(syntax())?;
     document.expect(&KINDS).map_err(Refusal::with_reason(EncryptionRefusal::Version))?;
     let dropped = document.decode(&CONFIGURATION).map_err(syntax())?;
-    if let (true, Some(fault)) = (minor.is_from(STRICT_FROM), dropped.first()) {
+    if let (true, Some(fault)) = (minor >= STRICT_FROM, dropped.first()) {
         let message = format!("strict decoding error: {}", fault.message);
         return Err(Refusal::new(EncryptionRefusal::Field, fault.position, message));
     }
@@ -149,7 +149,7 @@ fn read_resources(
     for (index, group) in object::items(root, "resources").iter().enumerate() {
         let path = format!("resources[{index}]");
         needed(group, "resources", &format!("{path}.resources"))?;
-        if minor.is_from(WILDCARDS_FROM) {
+        if minor >= WILDCARDS_FROM {
             check_resources(object::items(group, "resources"), &format!("{path}.resources"))?;
         }
         needed(group, "providers", &format!("{path}.providers"))?;
@@ -316,7 +316,7 @@ fn check_kms<'a>(
     if !["v1", "v2"].contains(&version) {
         return wrong("apiVersion", "unsupported apiVersion for KMS provider, only v1 and v2 are supported");
     }
-    if version == "v1" && minor.is_from(KMS_V1_GATED_FROM) && !kms_v1 {
+    if version == "v1" && minor >= KMS_V1_GATED_FROM && !kms_v1 {
         return wrong("apiVersion", "KMSv1 is deprecated: set --feature-gates=KMSv1=true to use it");
     }
     Ok(())

@@ -13,12 +13,12 @@ use crate::version::KubernetesMinor;
 pub const DROP_IN_ENDING: &str = ".conf";
 
 /// The first minor whose kubelet does not start on cgroup v1 by default (KubeletConfiguration, `failCgroupV1`).
-const REFUSES_CGROUP_V1_FROM: &str = "1.35";
+const REFUSES_CGROUP_V1_FROM: KubernetesMinor = KubernetesMinor::new(35);
 
 /// Tells whether the kubelet of a minor does not start on cgroup v1, unless `failCgroupV1` is false.
 #[must_use]
 pub fn refuses_cgroup_v1(minor: KubernetesMinor) -> bool {
-    minor.is_from(REFUSES_CGROUP_V1_FROM)
+    minor >= REFUSES_CGROUP_V1_FROM
 }
 
 /// The merged configuration, by dotted path.

@@ -11,13 +11,13 @@ use crate::version::KubernetesMinor;
 
 const KIND: &str = "PodSecurityConfiguration";
 /// API versions, with the first minor that decodes them.
-const VERSIONS: [(&str, &str); 3] = [
-    ("pod-security.admission.config.k8s.io/v1", "1.25"),
-    ("pod-security.admission.config.k8s.io/v1beta1", "1.23"),
-    ("pod-security.admission.config.k8s.io/v1alpha1", "1.23"),
+const VERSIONS: [(&str, KubernetesMinor); 3] = [
+    ("pod-security.admission.config.k8s.io/v1", KubernetesMinor::new(25)),
+    ("pod-security.admission.config.k8s.io/v1beta1", KubernetesMinor::new(23)),
+    ("pod-security.admission.config.k8s.io/v1alpha1", KubernetesMinor::new(23)),
 ];
 /// The first minor in which the feature gate PodSecurity is locked on; in earlier ones it is beta and can be off.
-const GATE_LOCKED_FROM: &str = "1.25";
+const GATE_LOCKED_FROM: KubernetesMinor = KubernetesMinor::new(25);
 /// The label of a namespace with the level that it enforces (`EnforceLevelLabel` in api/constants.go).
 pub const ENFORCE_LABEL: &str = "pod-security.kubernetes.io/enforce";
 /// The label of a namespace with the version of that level (`EnforceVersionLabel` in api/constants.go).
@@ -124,7 +124,7 @@ pub fn read(document: &ObjectFile, minor: KubernetesMinor) -> Validated<PodSecur
     let syntax = || Refusal::with_reason(PodSecurityRefusal::Syntax);
     let root = &document.root;
     document.kind().map_err(syntax())?;
-    let decoded = VERSIONS.iter().filter(|(_, from)| minor.is_from(from));
+    let decoded = VERSIONS.iter().filter(|(_, from)| minor >= *from);
     let registered: Vec<(&str, &str)> = decoded.map(|(version, _)| (*version, KIND)).collect();
     document.expect(&registered).map_err(Refusal::with_reason(PodSecurityRefusal::Version))?;
     let loose = document.decode(&CONFIGURATION).map_err(syntax())?;
@@ -179,7 +179,7 @@ fn check_defaults(defaults: &YamlNode) -> Validated {
 /// Tells whether the feature gates PodSecurity and AllBeta can keep PodSecurity of a minor from checking pods.
 #[must_use]
 pub fn can_be_gated(minor: KubernetesMinor) -> bool {
-    !minor.is_from(GATE_LOCKED_FROM)
+    minor < GATE_LOCKED_FROM
 }
 
 /// Reads the minor of a version of the Pod Security Standards; none for latest, and for a text that is no version
