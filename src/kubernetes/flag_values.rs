@@ -34,13 +34,7 @@ pub fn unsigned(text: &str) -> Option<i128> {
 /// The digits of a whole number as Go writes one: `0x1e`, `0b1`, `0o7` or `07`, `1_000`.
 fn magnitude(text: &str) -> Option<i128> {
     let lower = text.to_ascii_lowercase();
-    let (digits, base) = match lower.as_bytes() {
-        [b'0', b'x', ..] => (&lower[2..], 16),
-        [b'0', b'b', ..] => (&lower[2..], 2),
-        [b'0', b'o', ..] => (&lower[2..], 8),
-        [b'0', _, ..] => (&lower[1..], 8),
-        _ => (lower.as_str(), 10),
-    };
+    let (digits, base) = without_prefix(&lower);
     // An underscore is between digits, or between the prefix and the digits.
     let digits = if base == 10 { digits } else { digits.strip_prefix('_').unwrap_or(digits) };
     let fits = |part: &str| !part.is_empty() && part.chars().all(|letter| letter.is_digit(base));
@@ -48,6 +42,17 @@ fn magnitude(text: &str) -> Option<i128> {
         return None;
     }
     i128::from_str_radix(&digits.replace('_', ""), base).ok()
+}
+
+/// Returns the digits of a number in lower case and their base, which its prefix names.
+pub(super) fn without_prefix(lower: &str) -> (&str, u32) {
+    match lower.as_bytes() {
+        [b'0', b'x', ..] => (&lower[2..], 16),
+        [b'0', b'b', ..] => (&lower[2..], 2),
+        [b'0', b'o', ..] => (&lower[2..], 8),
+        [b'0', _, ..] => (&lower[1..], 8),
+        _ => (lower, 10),
+    }
 }
 
 /// Go's `ParseFloat`.
