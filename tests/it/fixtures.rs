@@ -15,8 +15,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::minors::released;
 use crate::support::{Node, walk};
-use k3s_harden::version::KubernetesMinor;
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
@@ -51,7 +51,7 @@ fn the_matrix_is_complete() {
 
 fn matrix() -> Vec<(String, String)> {
     let mut cases = Vec::new();
-    for minor in KubernetesMinor::supported() {
+    for minor in released() {
         for role in ["server", "agent"] {
             for (strictness, profile) in [("default", "cis"), ("strict", "cis,strict")] {
                 let arguments = format!("--k3s-version\n{minor}\n--role\n{role}\n--profile\n{profile}\n");

@@ -12,11 +12,13 @@ pub(crate) fn released() -> Vec<KubernetesMinor> {
     minors
 }
 
-/// Returns an output of the tool with the newest released minor in place of the made-up one.
-pub(crate) fn as_released(text: &str) -> String {
-    let (released, supported) = (released(), KubernetesMinor::supported());
-    let newest = |minors: &[KubernetesMinor]| minors.last().expect("there are minors").to_string();
-    text.replace(&newest(&supported), &newest(&released))
+/// Returns an output of the tool with NEWEST in place of the newest minor, made up or released: what a snapshot holds.
+pub(crate) fn with_newest(text: &str) -> String {
+    let newest = [released(), KubernetesMinor::supported()].map(|minors| minors.last().copied());
+    newest
+        .into_iter()
+        .flatten()
+        .fold(text.to_owned(), |text, minor| text.replace(&minor.to_string(), "NEWEST"))
 }
 
 #[cfg(next_minor)]

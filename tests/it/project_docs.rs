@@ -32,10 +32,11 @@ fn exists(path: &str) -> bool {
             let (end, rest) = after.find('/').map_or((after, ""), |at| after.split_at(at));
             fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).any(|path| {
                 let name = path.file_name().unwrap().to_str().unwrap();
+                let rest = rest.trim_start_matches('/');
                 name.len() >= begin.len() + end.len()
                     && name.starts_with(begin)
                     && name.ends_with(end)
-                    && path.join(rest.trim_start_matches('/')).exists()
+                    && (rest.is_empty() || path.join(rest).exists())
             })
         }
     }
