@@ -32,7 +32,6 @@ pub use existing::{ConfigEntry, ExistingConfig};
 pub use files::{DROP_IN, Document, NodeSite, RenderedDirectory, paths};
 pub use leftovers::leftovers;
 pub use meaning::means_the_same;
-pub use policy::BUILT_IN_NAMESPACES;
 pub use present::PresentFiles;
 pub use quote::yaml_string;
 pub use rendered::Rendered;

@@ -5,6 +5,7 @@ use tera::Context;
 
 use super::engine::Engine;
 use super::present::PresentFiles;
+use crate::kubernetes::names;
 use crate::profile::Profile;
 
 /// One part of policy.yaml: written when its setting is on (none: always) and its controls are wanted, or when the
@@ -80,9 +81,6 @@ const PARTS: [PolicyPart; 8] = [
 ];
 const NETWORK: &[&str] = &["network-policies"];
 const POD_SECURITY_POLICIES: &str = "policy/pod-security-policies.yaml.tera";
-
-/// Namespaces that exist when K3s first starts.
-pub const BUILT_IN_NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
 /// The roles that may use a PodSecurityPolicy: (role, policy).
 const ROLES: [(&str, &str); 5] = [
@@ -218,7 +216,7 @@ pub(super) fn warnings(profile: &Profile) -> Vec<String> {
         let text = format!(
             "the namespace {namespace} does not exist at K3s' first start: until somebody makes it, K3s logs an error every 15 s"
         );
-        if !BUILT_IN_NAMESPACES.contains(&namespace.as_str()) && !warnings.contains(&text) {
+        if !names::BUILT_IN_NAMESPACES.contains(&namespace.as_str()) && !warnings.contains(&text) {
             warnings.push(text);
         }
     }

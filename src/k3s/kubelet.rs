@@ -1,9 +1,7 @@
-//! The kubelet's configuration: K3s' own drop-in and the user's beside it, merged as the kubelet merges them. The kubelet's
-//! command line, which has precedence, is not part of it.
+//! Which files K3s hands to the kubelet as its configuration: K3s' own drop-in and the user's. The kubelet's command
+//! line, which has precedence, is not part of it.
 //!
-//! Source: pkg/daemons/agent (`extractConfigArgs`, `writeKubeletConfig`) of K3s; cmd/kubelet/app/server.go
-//! (`mergeKubeletConfigurations`) of Kubernetes: files that end in `.conf`, also in folders, in the order of their names,
-//! each a JSON merge patch.
+//! Source: pkg/daemons/agent (`extractConfigArgs`, `writeKubeletConfig`) of K3s.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +11,7 @@ use super::arguments;
 use super::node_paths::DEFAULT_DATA_DIR;
 use crate::embedded;
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::kubernetes::yaml::{self, YamlNode, YamlValue};
+use crate::kubernetes::kubelet_config::{DROP_IN_ENDING, KubeletConfig};
 use crate::node::{Root, RootedPath};
 use crate::version::KubernetesMinor;
 
@@ -28,143 +26,86 @@ const COPIED_FOLDER: &str = "20-cli-config-dir";
 /// Deepest folder of drop-ins that is read.
 const MAX_DEPTH: usize = 16;
 
-/// The configuration in force, by dotted path.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct KubeletConfig {
-    fields: BTreeMap<String, Field>,
+/// Reads the configuration of a node, with the arguments that the user gives its kubelet. If K3s has not written its own
+/// drop-in yet, the drop-in that it will write counts; `protects` is its key `protect-kernel-defaults`.
+///
+/// # Errors
+/// [`ErrorKind::BadInput`] with the place for a file that the kubelet cannot read.
+pub fn read(
+    root: &Root,
+    data_dir: &RootedPath,
+    minor: KubernetesMinor,
+    arguments: &[&str],
+    protects: bool,
+) -> Result<KubeletConfig> {
+    let mut config = KubeletConfig::default();
+    let given = arguments::of_kubelet(arguments.iter().copied());
+    let Some(own) = default_config(minor, data_dir) else {
+        // K3s without a folder of drop-ins hands both arguments on.
+        if let Some(file) = given.config {
+            add_file(&mut config, root, &file.parse()?)?;
+        }
+        if let Some(folder) = given.config_dir {
+            for (_, path) in drop_ins(root, &folder.parse()?, &[])? {
+                add_file(&mut config, root, &path)?;
+            }
+        }
+        return Ok(config);
+    };
+    let folder = data_dir.join(DROP_INS);
+    let mut files = drop_ins(root, &folder, &[])?;
+    let is_there = |files: &[DropIn], name: &str| files.iter().any(|(parts, _)| parts[0] == name);
+    if !is_there(&files, DEFAULTS) {
+        add(&mut config, own.as_bytes(), None)?;
+        if protects {
+            add(&mut config, b"protectKernelDefaults: true", None)?;
+        }
+    }
+    // At every start K3s copies the file and the folder into its own folder, unless they are in it.
+    let is_elsewhere = |text: &&str| !text.starts_with(folder.as_str());
+    if let Some(file) = given.config.filter(is_elsewhere)
+        && !is_there(&files, COPIED_FILE)
+    {
+        files.push((vec![COPIED_FILE.to_owned()], file.parse()?));
+    }
+    if let Some(copied) = given.config_dir.filter(is_elsewhere)
+        && !is_there(&files, COPIED_FOLDER)
+    {
+        files.extend(drop_ins(root, &copied.parse()?, &[COPIED_FOLDER.to_owned()])?);
+    }
+    files.sort();
+    for (_, path) in files {
+        add_file(&mut config, root, &path)?;
+    }
+    Ok(config)
 }
 
-/// A field, and where it is set.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Field {
-    /// Its value; several for a list.
-    pub items: Vec<String>,
-    /// Where it is set; none if K3s will set it by itself.
-    pub place: Option<Place>,
+/// Reads one file, which may be another component's.
+///
+/// # Errors
+/// [`ErrorKind::BadInput`] with the place if it does not exist or is no YAML.
+pub fn read_file(root: &Root, path: &RootedPath) -> Result<KubeletConfig> {
+    let mut config = KubeletConfig::default();
+    add_file(&mut config, root, path)?;
+    Ok(config)
 }
 
-impl KubeletConfig {
-    /// Reads the configuration of a node, with the arguments that the user gives its kubelet. If K3s has not written its own
-    /// drop-in yet, the drop-in that it will write counts; `protects` is its key `protect-kernel-defaults`.
-    ///
-    /// # Errors
-    /// [`ErrorKind::BadInput`] with the place for a file that the kubelet cannot read.
-    pub fn read(
-        root: &Root,
-        data_dir: &RootedPath,
-        minor: KubernetesMinor,
-        arguments: &[&str],
-        protects: bool,
-    ) -> Result<Self> {
-        let mut config = Self::default();
-        let given = arguments::of_kubelet(arguments.iter().copied());
-        let Some(own) = default_config(minor, data_dir) else {
-            // K3s without a folder of drop-ins hands both arguments on.
-            if let Some(file) = given.config {
-                config.add_file(root, &file.parse()?)?;
-            }
-            if let Some(folder) = given.config_dir {
-                for (_, path) in drop_ins(root, &folder.parse()?, &[])? {
-                    config.add_file(root, &path)?;
-                }
-            }
-            return Ok(config);
-        };
-        let folder = data_dir.join(DROP_INS);
-        let mut files = drop_ins(root, &folder, &[])?;
-        let is_there = |files: &[DropIn], name: &str| files.iter().any(|(parts, _)| parts[0] == name);
-        if !is_there(&files, DEFAULTS) {
-            config.add(own.as_bytes(), None)?;
-            if protects {
-                config.add(b"protectKernelDefaults: true", None)?;
-            }
-        }
-        // At every start K3s copies the file and the folder into its own folder, unless they are in it.
-        let is_elsewhere = |text: &&str| !text.starts_with(folder.as_str());
-        if let Some(file) = given.config.filter(is_elsewhere)
-            && !is_there(&files, COPIED_FILE)
-        {
-            files.push((vec![COPIED_FILE.to_owned()], file.parse()?));
-        }
-        if let Some(copied) = given.config_dir.filter(is_elsewhere)
-            && !is_there(&files, COPIED_FOLDER)
-        {
-            files.extend(drop_ins(root, &copied.parse()?, &[COPIED_FOLDER.to_owned()])?);
-        }
-        files.sort();
-        for (_, path) in files {
-            config.add_file(root, &path)?;
-        }
-        Ok(config)
-    }
+fn add_file(config: &mut KubeletConfig, root: &Root, path: &RootedPath) -> Result<()> {
+    let place = Place { file: path.to_string(), position: None };
+    let bytes = root.read(path)?.ok_or_else(|| {
+        Error::new(ErrorKind::BadInput, format!("{path}, which is to be read, is not there")).at(place)
+    })?;
+    add(config, &bytes, Some(path.as_str()))
+}
 
-    /// Reads one file, which may be another component's.
-    ///
-    /// # Errors
-    /// [`ErrorKind::BadInput`] with the place if it does not exist or is no YAML.
-    pub fn of_file(root: &Root, path: &RootedPath) -> Result<Self> {
-        let mut config = Self::default();
-        config.add_file(root, path)?;
-        Ok(config)
-    }
-
-    /// Returns a field by its dotted path, such as `authentication.anonymous.enabled`.
-    #[must_use]
-    pub fn get(&self, path: &str) -> Option<&Field> {
-        self.fields.get(path)
-    }
-
-    /// Returns the fields of a mapping, such as `featureGates`, by their names in it.
-    pub fn below<'c>(&'c self, path: &str) -> impl Iterator<Item = (&'c str, &'c Field)> {
-        let below = format!("{path}.");
-        self.fields.iter().filter_map(move |(known, field)| Some((known.strip_prefix(&below)?, field)))
-    }
-
-    fn add_file(&mut self, root: &Root, path: &RootedPath) -> Result<()> {
-        let place = Place { file: path.to_string(), position: None };
-        let bytes = root.read(path)?.ok_or_else(|| {
-            Error::new(ErrorKind::BadInput, format!("{path}, which is to be read, is not there")).at(place)
-        })?;
-        self.add(&bytes, Some(path.as_str()))
-    }
-
-    fn add(&mut self, bytes: &[u8], file: Option<&str>) -> Result<()> {
-        let place = |position| file.map(|file| Place { file: file.to_owned(), position });
-        let node = yaml::read(bytes).map_err(|problem| {
-            let error = Error::new(ErrorKind::BadInput, problem.message);
-            match place(problem.position) {
-                Some(place) => error.at(place),
-                None => error,
-            }
-        })?;
-        if let Some(node) = node {
-            self.patch("", &node, &|position| place(Some(position)));
+fn add(config: &mut KubeletConfig, bytes: &[u8], file: Option<&str>) -> Result<()> {
+    config.add(bytes, file).map_err(|problem| {
+        let error = Error::new(ErrorKind::BadInput, problem.message);
+        match file {
+            Some(file) => error.at(Place { file: file.to_owned(), position: problem.position }),
+            None => error,
         }
-        Ok(())
-    }
-
-    /// A JSON merge patch (RFC 7396): null removes a field, a mapping is merged, any other value replaces.
-    fn patch(&mut self, path: &str, node: &YamlNode, place: &dyn Fn((usize, usize)) -> Option<Place>) {
-        let below = format!("{path}.");
-        if let YamlValue::Map(pairs) = &node.value {
-            self.fields.remove(path);
-            for (key, value) in pairs {
-                let key = key.go_text();
-                let path = if path.is_empty() { key } else { format!("{below}{key}") };
-                self.patch(&path, value, place);
-            }
-            return;
-        }
-        self.fields.retain(|known, _| known != path && !known.starts_with(&below));
-        if node.is_null() || path.is_empty() {
-            return;
-        }
-        let items = match &node.value {
-            YamlValue::List(items) => items.iter().map(YamlNode::go_text).collect(),
-            _ => vec![node.go_text()],
-        };
-        self.fields.insert(path.to_owned(), Field { items, place: place(node.position) });
-    }
+    })
 }
 
 /// A drop-in: the parts of its name below the folder, by which it is sorted, and its path.
@@ -184,7 +125,7 @@ fn drop_ins(root: &Root, folder: &RootedPath, below: &[String]) -> Result<Vec<Dr
             if parts.len() < MAX_DEPTH {
                 found.extend(drop_ins(root, &path, &parts)?);
             }
-        } else if name.ends_with(".conf") {
+        } else if name.ends_with(DROP_IN_ENDING) {
             found.push((parts, path));
         }
     }
@@ -229,31 +170,5 @@ mod tests {
             Some("/data/k3s/agent/client-ca.crt")
         );
         assert_eq!(text("clusterDNS").as_deref(), Some("10.43.0.10"));
-    }
-
-    #[test]
-    fn a_drop_in_is_a_merge_patch() {
-        let mut config = KubeletConfig::default();
-        config
-            .add(
-                b"authentication:\n  anonymous: {enabled: false}\n  webhook: {enabled: true}\nx: [a]\n",
-                Some("/00"),
-            )
-            .unwrap();
-        config
-            .add(b"authentication:\n  anonymous: {enabled: true}\n  webhook: null\nx: [b, c]\n", Some("/10"))
-            .unwrap();
-        let place = Place { file: "/10".into(), position: Some((2, 24)) };
-        let enabled = Field { items: vec!["true".into()], place: Some(place) };
-        assert_eq!(config.get("authentication.anonymous.enabled"), Some(&enabled));
-        assert_eq!(config.get("authentication.webhook.enabled"), None);
-        assert_eq!(config.get("x").unwrap().items, ["b", "c"]);
-        config.add(b"gates: {a: true, b: false}\ngatesToo: {c: true}\n", Some("/15")).unwrap();
-        let gates = config.below("gates").map(|(name, field)| format!("{name}={}", field.items.join(",")));
-        assert_eq!(gates.collect::<Vec<_>>(), ["a=true", "b=false"]);
-        config.add(b"authentication: 3\n", None).unwrap();
-        assert_eq!(config.get("authentication.anonymous.enabled"), None);
-        let error = config.add(b"a: [\n", Some("/20")).unwrap_err();
-        assert_eq!(error.place().unwrap().file, "/20");
     }
 }

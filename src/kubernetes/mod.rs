@@ -14,6 +14,7 @@ pub mod encryption_config;
 pub mod event_rate_limit;
 pub mod feature_gates;
 pub mod flag_values;
+pub mod kubelet_config;
 pub mod names;
 pub mod object;
 pub mod pod_security;

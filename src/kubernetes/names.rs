@@ -1,5 +1,8 @@
 //! The names that Kubernetes takes (k8s.io/apimachinery/pkg/util/validation).
 
+/// The namespaces that every cluster has from its first start on (pkg/controlplane/controller/systemnamespaces).
+pub const BUILT_IN_NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
+
 /// Tells whether `text` is a label of RFC 1123, such as the name of a namespace.
 #[must_use]
 pub fn is_label(text: &str) -> bool {

@@ -1,12 +1,8 @@
 //! The arguments that the configuration gives components: names that the minor's component does not have, values that do
 //! not parse, and files that do not exist. `options` checks the API server's values that parse.
 
-use std::collections::BTreeMap;
-use std::sync::LazyLock;
-
 use super::apiserver::{ApiServer, FileAt};
 use super::{Finding, options};
-use crate::embedded;
 use crate::error::Result;
 use crate::k3s::ComponentArgument;
 use crate::k3s::NodeConfig;
@@ -14,8 +10,6 @@ use crate::k3s::arguments;
 use crate::kubernetes::component_flags::{self, FlagType};
 use crate::kubernetes::feature_gates::{self, GateFault};
 use crate::kubernetes::{flag_values, tls};
-
-static FILES: LazyLock<BTreeMap<String, Vec<String>>> = LazyLock::new(|| embedded::table("argument-files"));
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
@@ -145,7 +139,7 @@ fn ciphers(component: &str, text: &str) -> Vec<Finding> {
 /// Checks whether the file that an argument names exists. K3s creates its own files at the first start.
 fn file(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -> Result<Option<Finding>> {
     let name = arguments::name_of(&argument.text);
-    if argument.value.is_empty() || !FILES.get(component).is_some_and(|files| files.contains(&name)) {
+    if argument.value.is_empty() || !component_flags::needs_file(component, &name) {
         return Ok(None);
     }
     for text in flag_values::comma_separated(&argument.value).unwrap_or_default() {

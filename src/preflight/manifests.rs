@@ -8,11 +8,11 @@ use serde_yaml::Value;
 
 use super::Finding;
 use crate::Role;
-use crate::document::BUILT_IN_NAMESPACES;
 use crate::error::{Error, ErrorKind, Result};
 use crate::k3s::NodeConfig;
 use crate::k3s::manifests::{self, ManifestFault, ManifestFaultKind, ManifestObject, Manifests};
 use crate::kubernetes::api_versions::{self, Unserved};
+use crate::kubernetes::names::BUILT_IN_NAMESPACES;
 use crate::version::KubernetesMinor;
 
 /// The one label that every namespace has (set by the API server from 1.21 on).

@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::cluster::{name, namespace, text};
-use crate::document::BUILT_IN_NAMESPACES;
 use crate::error::{Place, Result};
 use crate::k3s::NodeConfig;
 use crate::k3s::manifests::ManifestObject;
+use crate::kubernetes::names::BUILT_IN_NAMESPACES;
 use crate::preflight::manifests;
 
 /// An object of a manifest.

@@ -12,7 +12,8 @@ use crate::k3s::Datastore;
 use crate::k3s::K3sLog;
 use crate::k3s::NodeConfig;
 use crate::k3s::arguments;
-use crate::k3s::kubelet::KubeletConfig;
+use crate::k3s::kubelet;
+use crate::kubernetes::kubelet_config::KubeletConfig;
 use crate::mode::Owner;
 
 /// The facts about a node.
@@ -160,7 +161,7 @@ fn kubelet(node: &NodeConfig<'_>) -> Result<KubeletConfig> {
     let arguments = node.arguments("kubelet");
     let arguments: Vec<&str> = arguments.iter().map(|argument| argument.text.as_str()).collect();
     let protects = node.is_on("protect-kernel-defaults");
-    KubeletConfig::read(node.root, &node.data_dir, node.minor, &arguments, protects)
+    kubelet::read(node.root, &node.data_dir, node.minor, &arguments, protects)
 }
 
 /// Splits a flag into its name and its value.

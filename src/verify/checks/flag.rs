@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Place, Result};
-use crate::k3s::kubelet::KubeletConfig;
+use crate::k3s::kubelet;
 use crate::kubernetes::component_flags::{self, FlagType};
 use crate::kubernetes::flag_values;
 use crate::verify::evidence::Evidence;
@@ -126,7 +126,7 @@ fn value_in_file(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -
     let named = flags.flags.iter().rev().find(|(name, _)| name == "config").map(|(_, value)| value);
     let Some(file) = named.filter(|value| !value.is_empty()) else { return Ok(None) };
     let file = facts.node.path(file)?;
-    let config = KubeletConfig::of_file(facts.node.root, &file)?;
+    let config = kubelet::read_file(facts.node.root, &file)?;
     let component = &rule.component;
     Ok(Some(match config.get(path) {
         Some(field) => {

@@ -1,8 +1,8 @@
 //! Checks the namespaces of a cluster (the general policies).
 
 use super::live::cluster_or_review;
-use crate::document::BUILT_IN_NAMESPACES;
 use crate::error::Result;
+use crate::kubernetes::names::BUILT_IN_NAMESPACES;
 use crate::verify::cluster::{ObjectKind, name, namespace};
 use crate::verify::evidence::{Evidence, list_names};
 use crate::verify::facts::NodeFacts;

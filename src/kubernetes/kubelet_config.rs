@@ -1,0 +1,107 @@
+//! The kubelet's configuration (KubeletConfiguration): its file and its drop-ins, merged as the kubelet merges them.
+//!
+//! Source: cmd/kubelet/app/server.go of Kubernetes (`mergeKubeletConfigurations`): files that end in `.conf`, also in
+//! folders, in the order of their names, each a JSON merge patch.
+
+use std::collections::BTreeMap;
+
+use super::yaml::{self, YamlNode, YamlProblem, YamlValue};
+use crate::error::Place;
+
+/// The ending of a drop-in's name; other files in the folder are not read.
+pub const DROP_IN_ENDING: &str = ".conf";
+
+/// The merged configuration, by dotted path.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct KubeletConfig {
+    fields: BTreeMap<String, KubeletField>,
+}
+
+/// A field, and where it is set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KubeletField {
+    /// Its value; several for a list.
+    pub items: Vec<String>,
+    /// Where it is set; none for a text that is in no file.
+    pub place: Option<Place>,
+}
+
+impl KubeletConfig {
+    /// Returns a field by its dotted path, such as `authentication.anonymous.enabled`.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Option<&KubeletField> {
+        self.fields.get(path)
+    }
+
+    /// Returns the fields of a mapping, such as `featureGates`, by their names in it.
+    pub fn below<'c>(&'c self, path: &str) -> impl Iterator<Item = (&'c str, &'c KubeletField)> {
+        let below = format!("{path}.");
+        self.fields.iter().filter_map(move |(known, field)| Some((known.strip_prefix(&below)?, field)))
+    }
+
+    /// Merges a file, or a text that is in no file, over what is there.
+    ///
+    /// # Errors
+    /// The reason why the kubelet cannot read it.
+    pub fn add(&mut self, bytes: &[u8], file: Option<&str>) -> Result<(), YamlProblem> {
+        let place = |position| file.map(|file| Place { file: file.to_owned(), position: Some(position) });
+        if let Some(node) = yaml::read(bytes)? {
+            self.patch("", &node, &place);
+        }
+        Ok(())
+    }
+
+    /// A JSON merge patch (RFC 7396): null removes a field, a mapping is merged, any other value replaces.
+    fn patch(&mut self, path: &str, node: &YamlNode, place: &dyn Fn((usize, usize)) -> Option<Place>) {
+        let below = format!("{path}.");
+        if let YamlValue::Map(pairs) = &node.value {
+            self.fields.remove(path);
+            for (key, value) in pairs {
+                let key = key.go_text();
+                let path = if path.is_empty() { key } else { format!("{below}{key}") };
+                self.patch(&path, value, place);
+            }
+            return;
+        }
+        self.fields.retain(|known, _| known != path && !known.starts_with(&below));
+        if node.is_null() || path.is_empty() {
+            return;
+        }
+        let items = match &node.value {
+            YamlValue::List(items) => items.iter().map(YamlNode::go_text).collect(),
+            _ => vec![node.go_text()],
+        };
+        self.fields.insert(path.to_owned(), KubeletField { items, place: place(node.position) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drop_in_is_a_merge_patch() {
+        let mut config = KubeletConfig::default();
+        config
+            .add(
+                b"authentication:\n  anonymous: {enabled: false}\n  webhook: {enabled: true}\nx: [a]\n",
+                Some("/00"),
+            )
+            .unwrap();
+        config
+            .add(b"authentication:\n  anonymous: {enabled: true}\n  webhook: null\nx: [b, c]\n", Some("/10"))
+            .unwrap();
+        let place = Place { file: "/10".into(), position: Some((2, 24)) };
+        let enabled = KubeletField { items: vec!["true".into()], place: Some(place) };
+        assert_eq!(config.get("authentication.anonymous.enabled"), Some(&enabled));
+        assert_eq!(config.get("authentication.webhook.enabled"), None);
+        assert_eq!(config.get("x").unwrap().items, ["b", "c"]);
+        config.add(b"gates: {a: true, b: false}\ngatesToo: {c: true}\n", Some("/15")).unwrap();
+        let gates = config.below("gates").map(|(name, field)| format!("{name}={}", field.items.join(",")));
+        assert_eq!(gates.collect::<Vec<_>>(), ["a=true", "b=false"]);
+        config.add(b"authentication: 3\n", None).unwrap();
+        assert_eq!(config.get("authentication.anonymous.enabled"), None);
+        let error = config.add(b"a: [\n", Some("/20")).unwrap_err();
+        assert_eq!(error.position.unwrap().0, 2);
+    }
+}
