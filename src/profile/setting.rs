@@ -256,7 +256,7 @@ impl TextForm {
             Self::Namespace => names::is_label(text),
             Self::RuntimeClass => names::is_subdomain(text),
             Self::Name => !text.is_empty() && text.len() <= MAX_TEXT_BYTES,
-            Self::CipherSuite => ArgumentTable::get().is_strong_cipher_suite(text),
+            Self::CipherSuite => ArgumentTable::get().is_readable_cipher_suite(text),
             Self::PodSecurityVersion => {
                 text == "latest"
                     || text.strip_prefix('v').is_some_and(|minor| minor.parse::<KubernetesMinor>().is_ok())
