@@ -17,6 +17,7 @@ pub mod feature_gates;
 pub mod flag_values;
 pub mod kernel_parameters;
 pub mod kubelet_config;
+pub mod manifest;
 pub mod names;
 pub mod object;
 pub mod pod_security;

@@ -520,6 +520,46 @@ fn each_mistake_has_one_clear_error_and_changes_nothing() {
 }
 
 #[test]
+fn plan_and_render_refuse_an_audit_policy_as_the_api_server_does() {
+    let node = Node::new();
+    let site = tempfile::tempdir().unwrap();
+    let path = site.path().join("audit.yaml");
+    for (minor, rule, message) in [
+        (
+            "1.33",
+            "{level: None, namespaces: [a], nonResourceURLs: [/x]}",
+            "rules[0].nonResourceURLs: Invalid value: rules cannot apply to both regular resources and non-resource URLs",
+        ),
+        (
+            "1.35",
+            "{level: None, resources: [{group: '*'}]}",
+            "rules[0].resources.group: Invalid value: \"*\": ",
+        ),
+        (
+            "1.36",
+            "{level: None, resources: [{group: '*.apps'}]}",
+            "rules[0].resources.group: Invalid value: \"*.apps\": ",
+        ),
+        (
+            "1.33",
+            "{level: None, nonResourceURLs: ['/a*b']}",
+            "rules[0].nonResourceURLs[0]: Invalid value: \"/a*b\": ",
+        ),
+    ] {
+        fs::write(&path, format!("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- {rule}\n")).unwrap();
+        let setting = format!("audit_policy_file={}", path.display());
+        let arguments = ["--k3s-version", minor, "--role", "server", "--set", &setting];
+        for verb in [["plan"].as_slice(), &["render", "--as", "shell"]] {
+            let output = node.run(&[verb, &arguments].concat());
+            assert_eq!(output.code, 65, "{verb:?} {rule}: {}", output.stderr);
+            assert!(output.stderr.contains("audit.yaml:4:"), "{}", output.stderr);
+            assert!(output.stderr.contains(message), "{verb:?} {rule}: {}", output.stderr);
+        }
+    }
+    assert_eq!(node.tree(), "");
+}
+
+#[test]
 fn overlays_that_agree_or_extend_or_are_decided_do_not_contradict() {
     let node = Node::new();
     let site = tempfile::tempdir().unwrap();
