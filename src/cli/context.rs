@@ -16,6 +16,7 @@ use crate::apply::{RecordedInputs, RunInputs, is_run_in_progress};
 use crate::document::{self, DROP_IN, DropInMerge, ExistingConfig, PresentFiles, RenderTarget};
 use crate::error::{Error, ErrorKind, Result};
 use crate::k3s;
+use crate::k3s::flags::ENCRYPTION_KEY;
 use crate::kubernetes::admission_plugins;
 use crate::mode::Owner;
 use crate::node::{PathState, Root, RootedPath, accounts};
@@ -109,7 +110,7 @@ impl<'a> Context<'a> {
 
     /// Tells whether the drop-in on the node turns the encryption of Secrets on.
     pub(super) fn encrypts_now(&self) -> Result<bool> {
-        Ok(present(self.root, &self.target.data_dir)?.has_key("secrets-encryption"))
+        Ok(present(self.root, &self.target.data_dir)?.has_key(ENCRYPTION_KEY))
     }
 
     /// Returns the paths of files of k3s-harden that the profile may no longer have: those of the table of files, and those
