@@ -55,6 +55,15 @@ pub struct RunInputs {
     pub files: BTreeMap<String, String>,
 }
 
+impl RunInputs {
+    /// Tells whether two runs get the same settings from the same texts.
+    #[must_use]
+    pub fn sets_the_same(&self, other: &Self) -> bool {
+        (&self.profiles, &self.assignments, &self.settings, &self.files)
+            == (&other.profiles, &other.assignments, &other.settings, &other.files)
+    }
+}
+
 /// How far a run got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -20,7 +20,7 @@ use crate::k3s::flags::ENCRYPTION_KEY;
 use crate::kubernetes::admission_plugins;
 use crate::mode::Owner;
 use crate::node::{PathState, Root, RootedPath, accounts};
-use crate::profile::{ControlSelection, Profile, ProfileRequest};
+use crate::profile::{ControlSelection, Profile, ProfileRequest, SourceText};
 use crate::verify::{Waiver, waivers};
 use crate::version::K3sVersion;
 
@@ -40,6 +40,8 @@ pub(super) struct Context<'a> {
     pub(super) owner: Owner,
     /// The paths that earlier runs wrote.
     pub(super) recorded_paths: BTreeSet<RootedPath>,
+    /// Why this version does not write what an earlier run took.
+    refusal: Option<Error>,
     /// The waivers of the settings file; checked by every verb, and used by `verify` alone.
     pub(super) waivers: Vec<Waiver>,
     pub(super) warnings: Vec<String>,
@@ -80,6 +82,7 @@ impl<'a> Context<'a> {
         }
         .resolve(&|path| files.open(path))?;
         let audit_policy = files.audit_policy(&profile, root)?;
+        let refusal = check(&profile, audit_policy.as_ref()).err();
         // Only a run about some controls keeps what the files hold for the others.
         let about_some = profile.selection != ControlSelection::default();
         let present = if about_some { present(root, &data_dir)? } else { PresentFiles::default() };
@@ -88,9 +91,24 @@ impl<'a> Context<'a> {
             on_conflict: request.on_conflict.unwrap_or_default(),
             removed_plugins: admission_plugins::removed(version.minor()).map(str::to_owned).collect(),
         };
-        let target = RenderTarget { role, data_dir, audit_policy, present, drop_in_merge };
+        let target = RenderTarget {
+            role,
+            data_dir,
+            audit_policy: audit_policy.map(with_last_line_ended),
+            present,
+            drop_in_merge,
+        };
 
         let inputs = request.saved.clone().unwrap_or_else(|| request.inputs(files.into_texts()));
+        // What an earlier run took is on the node: a verb that only reads has to go on.
+        let refusal = match refusal {
+            Some(error)
+                if !recorded.inputs.as_ref().is_some_and(|earlier| earlier.sets_the_same(&inputs)) =>
+            {
+                return Err(error);
+            }
+            other => other,
+        };
         let inputs_changed = recorded.inputs.is_some_and(|earlier| earlier != inputs);
         warnings.extend(recorded.interrupted.map(|id| interrupted(root, id)));
         Ok(Self {
@@ -103,9 +121,15 @@ impl<'a> Context<'a> {
             version,
             owner,
             recorded_paths: recorded.paths,
+            refusal,
             waivers,
             warnings,
         })
+    }
+
+    /// Refuses inputs that an earlier version took, before anything is made of them.
+    pub(super) fn check_inputs(&self) -> Result<()> {
+        self.refusal.clone().map_or(Ok(()), Err)
     }
 
     /// Tells whether the drop-in on the node turns the encryption of Secrets on.
@@ -122,6 +146,20 @@ impl<'a> Context<'a> {
         let table = document::paths(&self.target.data_dir).into_iter().map(|(_, path)| path);
         table.chain(self.recorded_paths.iter().cloned()).collect()
     }
+}
+
+/// Checks what the user's own settings and files hold.
+fn check(profile: &Profile, audit_policy: Option<&SourceText>) -> Result<()> {
+    document::cipher_suites::check(profile)?;
+    audit_policy.map_or(Ok(()), |source| document::audit::check(source, profile.minor))
+}
+
+fn with_last_line_ended(source: SourceText) -> String {
+    let mut text = source.text().to_owned();
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
 }
 
 /// Reads the inputs of earlier runs. A user who may not read them (a plan without root) goes on without.

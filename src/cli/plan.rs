@@ -41,6 +41,7 @@ pub(super) fn run(request: &RunRequest, arguments: &PlanArguments, ui: &mut Ui) 
 
 /// Makes the plan for the node as it is now.
 pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
+    context.check_inputs()?;
     let Context { root, request, profile, target, .. } = context;
     let mut warnings = context.warnings.clone();
     let live = request.live_sysctl && root.is_live() && may_set_sysctls(context, &mut warnings);

@@ -15,6 +15,7 @@ use crate::render::{RenderInput, RenderedFile, RenderedFiles};
 pub(super) fn run(request: &RunRequest, arguments: &RenderArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&request.root)?;
     let context = Context::new(&root, request)?;
+    context.check_inputs()?;
     let input = RenderInput {
         profile: &context.profile,
         target: &context.target,

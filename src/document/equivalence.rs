@@ -73,10 +73,10 @@ fn without(text: &str, comments: &[Range<usize>]) -> Option<Vec<String>> {
 }
 
 /// Returns a file of kernel parameters without comments (sysctl.d(5): `#` and `;` begin a comment, blanks may come
-/// before them); none if a comment could go on in the next line, as it does for `BusyBox`.
+/// before them); none if a line could go on in the next line, as it does for `BusyBox`.
 fn bare_parameters(text: &str) -> Option<Bare<'_>> {
     let is_comment = |line: &&str| line.trim_start_matches(' ').starts_with(['#', ';']);
-    if text.lines().filter(is_comment).any(|line| line.ends_with('\\')) {
+    if text.lines().any(|line| line.ends_with('\\')) {
         return None;
     }
     let left = text.lines().filter(|line| !is_comment(line) && !is_blank(line));
@@ -200,6 +200,7 @@ mod tests {
             ("kernel.panic=10\nvm.panic_on_oom=0\n", "vm.panic_on_oom=0\nkernel.panic=10\n"),
             // BusyBox takes the next line for a part of the comment.
             ("# a\nkernel.panic=10\n", "# a \\\nkernel.panic=10\n"),
+            ("kernel.panic=10\\\n# a\nvm.panic_on_oom=0\n", "kernel.panic=10\\\nvm.panic_on_oom=0\n"),
             ("# a\nkernel.panic=10\n", "# b\rkernel.panic=0\nkernel.panic=10\n"),
             ("# a\nkernel.panic=10\n", "\u{feff}# a\nkernel.panic=10\n"),
         ] {

@@ -9,6 +9,7 @@
 
 pub mod audit;
 mod changes;
+pub mod cipher_suites;
 mod drop_in;
 mod drop_in_merge;
 mod engine;

@@ -20,6 +20,7 @@ pub mod kubelet_config;
 pub mod names;
 pub mod object;
 pub mod pod_security;
+pub mod quantity;
 pub mod scalar;
 pub mod tls;
 pub mod yaml;

@@ -259,7 +259,7 @@ impl TextForm {
             Self::Namespace => names::is_label(text),
             Self::RuntimeClass => names::is_subdomain(text),
             Self::Name => !text.is_empty() && text.len() <= MAX_TEXT_BYTES,
-            Self::CipherSuite => ArgumentTable::get().is_strong_cipher_suite(text),
+            Self::CipherSuite => ArgumentTable::get().is_readable_cipher_suite(text),
             Self::PodSecurityVersion => pod_security::is_version(text),
         }
     }

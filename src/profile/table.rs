@@ -20,6 +20,8 @@ pub struct ArgumentTable {
     pub plugins: Vec<PluginRow>,
     /// Cipher suites that the benchmarks take for strong.
     pub strong_cipher_suites: Vec<String>,
+    /// Cipher suites that an earlier version took for strong: they are read, and never written.
+    pub once_strong_cipher_suites: Vec<String>,
     /// The settings that must all be true for a kernel parameter to be written, by the parameter.
     pub sysctl_settings: BTreeMap<String, Vec<String>>,
     /// Exempt namespaces by preset.
@@ -32,6 +34,11 @@ impl ArgumentTable {
     pub fn get() -> &'static Self {
         static TABLE: LazyLock<ArgumentTable> = LazyLock::new(|| embedded::table("arguments"));
         &TABLE
+    }
+
+    /// Tells whether the setting for cipher suites takes a name, now or in an earlier version.
+    pub(crate) fn is_readable_cipher_suite(&self, name: &str) -> bool {
+        self.is_strong_cipher_suite(name) || self.once_strong_cipher_suites.iter().any(|once| once == name)
     }
 
     /// Tells whether the benchmarks take a cipher suite for strong.
@@ -156,6 +163,10 @@ mod tests {
         let table = ArgumentTable::get();
         for name in &table.strong_cipher_suites {
             assert!(tls::cipher_suite(name).is_some_and(|suite| !suite.insecure), "{name}");
+        }
+        for name in &table.once_strong_cipher_suites {
+            assert!(tls::cipher_suite(name).is_some_and(|suite| suite.insecure), "{name}");
+            assert!(table.is_readable_cipher_suite(name) && !table.is_strong_cipher_suite(name), "{name}");
         }
         // The rest of the secure ones are CBC.
         for suite in tls::cipher_suites().iter().filter(|suite| !suite.insecure) {
