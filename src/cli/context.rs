@@ -94,7 +94,7 @@ impl<'a> Context<'a> {
         let target = RenderTarget {
             role,
             data_dir,
-            audit_policy: audit_policy.map(with_last_line_ended),
+            audit_policy: audit_policy.as_ref().map(with_final_newline),
             present,
             drop_in_merge,
         };
@@ -148,13 +148,14 @@ impl<'a> Context<'a> {
     }
 }
 
-/// Checks what the user's own settings and files hold.
+/// Checks the cipher suites of the profile and the user's audit policy.
 fn check(profile: &Profile, audit_policy: Option<&SourceText>) -> Result<()> {
     document::cipher_suites::check(profile)?;
     audit_policy.map_or(Ok(()), |source| document::audit::check(source, profile.minor))
 }
 
-fn with_last_line_ended(source: SourceText) -> String {
+/// Returns the text of a file; its last line ends with a line break.
+fn with_final_newline(source: &SourceText) -> String {
     let mut text = source.text().to_owned();
     if !text.ends_with('\n') {
         text.push('\n');
