@@ -11,6 +11,7 @@ use super::{plan, ui};
 use crate::apply::{ApplyOutcome, KeepHistory, RecordedInputs, Transaction, check_writable, has_state};
 use crate::document::{DropIn, Rendered};
 use crate::error::{Error, ErrorKind, Result};
+use crate::k3s::flags::{self, ENCRYPTION_KEY};
 use crate::k3s::{NodeConfig, Traces};
 use crate::mode::Owner;
 use crate::node::Root;
@@ -153,13 +154,13 @@ fn check_encryption(context: &Context<'_>, requested: &DropIn) -> Result<()> {
             .hint("leave it out: --set secrets_encryption=false")
             .hint("or turn it on with K3s' own command, `k3s secrets-encrypt enable` (v1.33.10, v1.34.6, v1.35.3 and newer), and apply after that"));
     }
-    let wanted = requested.keys.iter().any(|key| key.name == "secrets-encryption");
+    let wanted = requested.keys.iter().any(|key| key.name == ENCRYPTION_KEY);
     let by_others = context
         .target
         .drop_in_merge
         .existing
-        .value("secrets-encryption")
-        .is_some_and(|item| item.text == "true");
+        .value(ENCRYPTION_KEY)
+        .is_some_and(|item| flags::is_true(&item.text));
     if traces.started.is_some()
         && traces.secrets_encrypted
         && !wanted

@@ -16,6 +16,7 @@ use crate::apply::{RecordedInputs, RunInputs, is_run_in_progress};
 use crate::document::{self, DROP_IN, DropInMerge, ExistingConfig, PresentFiles, RenderTarget};
 use crate::error::{Error, ErrorKind, Result};
 use crate::k3s;
+use crate::k3s::flags::ENCRYPTION_KEY;
 use crate::kubernetes::admission_plugins;
 use crate::mode::Owner;
 use crate::node::{PathState, Root, RootedPath, accounts};
@@ -93,7 +94,7 @@ impl<'a> Context<'a> {
         let target = RenderTarget {
             role,
             data_dir,
-            audit_policy: audit_policy.map(with_last_line_ended),
+            audit_policy: audit_policy.as_ref().map(with_final_newline),
             present,
             drop_in_merge,
         };
@@ -133,7 +134,7 @@ impl<'a> Context<'a> {
 
     /// Tells whether the drop-in on the node turns the encryption of Secrets on.
     pub(super) fn encrypts_now(&self) -> Result<bool> {
-        Ok(present(self.root, &self.target.data_dir)?.has_key("secrets-encryption"))
+        Ok(present(self.root, &self.target.data_dir)?.has_key(ENCRYPTION_KEY))
     }
 
     /// Returns the paths of files of k3s-harden that the profile may no longer have: those of the table of files, and those
@@ -147,13 +148,14 @@ impl<'a> Context<'a> {
     }
 }
 
-/// Checks what the user's own settings and files hold.
+/// Checks the cipher suites of the profile and the user's audit policy.
 fn check(profile: &Profile, audit_policy: Option<&SourceText>) -> Result<()> {
     document::cipher_suites::check(profile)?;
     audit_policy.map_or(Ok(()), |source| document::audit::check(source, profile.minor))
 }
 
-fn with_last_line_ended(source: SourceText) -> String {
+/// Returns the text of a file; its last line ends with a line break.
+fn with_final_newline(source: &SourceText) -> String {
     let mut text = source.text().to_owned();
     if !text.ends_with('\n') {
         text.push('\n');

@@ -12,6 +12,7 @@ use super::ui::Ui;
 use crate::Role;
 use crate::document::{self, DROP_IN, DropIn, OnConflict, Rendered};
 use crate::error::{Error, ErrorKind, Result, exit};
+use crate::k3s::flags::ENCRYPTION_KEY;
 use crate::k3s::{MergedConfig, Traces};
 use crate::mode::FileMode;
 use crate::node::{Root, RootedPath, host, sysctl};
@@ -160,7 +161,7 @@ fn change_warnings(context: &Context, requested: &DropIn) -> Vec<String> {
 
 /// Returns the reason why the plan can no longer turn on the encryption of Secrets, if it tries to.
 pub(super) fn late_encryption(traces: &Traces, configuration: &DropIn) -> Option<String> {
-    let wanted = configuration.keys.iter().any(|key| key.name == "secrets-encryption");
+    let wanted = configuration.keys.iter().any(|key| key.name == ENCRYPTION_KEY);
     let (Role::Server, proof) = traces.started.as_ref()? else { return None };
     (wanted && !traces.secrets_encrypted).then(|| {
         format!("K3s has started without secrets-encryption ({proof} exists), and turning it on by configuration alone breaks a cluster")

@@ -14,6 +14,7 @@ use crate::apply::{
 };
 use crate::document::{self, DROP_IN, ExistingConfig, PresentFiles, has_header, leftovers};
 use crate::error::{Error, ErrorKind, Result, exit};
+use crate::k3s::flags::{self, ENCRYPTION_KEY};
 use crate::k3s::{DEFAULT_DATA_DIR, Traces};
 use crate::mode::Owner;
 use crate::node::{PathState, Root, RootedPath};
@@ -132,9 +133,8 @@ impl<'a> UndoJob<'a> {
 
     /// Refuses to remove the key that K3s needs to read its Secrets.
     fn refuse_unreadable_secrets(&self, traces: &Traces, plan: &Plan) -> Result<()> {
-        let key = "secrets-encryption";
         let has = |bytes: Option<&[u8]>| {
-            PresentFiles::new(bytes.map(|bytes| ("config", bytes.to_vec()))).has_key(key)
+            PresentFiles::new(bytes.map(|bytes| ("config", bytes.to_vec()))).has_key(ENCRYPTION_KEY)
         };
         let Some(drop_in) = plan.changes().find(|action| action.resource.path().as_str() == DROP_IN) else {
             return Ok(());
@@ -144,7 +144,7 @@ impl<'a> UndoJob<'a> {
         let by_others = || {
             // A configuration that cannot be read proves nothing.
             ExistingConfig::read(self.root, &ours)
-                .is_ok_and(|all| all.value(key).is_some_and(|item| item.text == "true"))
+                .is_ok_and(|all| all.value(ENCRYPTION_KEY).is_some_and(|item| flags::is_true(&item.text)))
         };
         if traces.started.is_none()
             || !traces.secrets_encrypted

@@ -4,6 +4,7 @@ use super::Finding;
 use crate::Role;
 use crate::document::ExistingConfig;
 use crate::error::{Error, Place, Result};
+use crate::k3s::flags::ENCRYPTION_KEY;
 use crate::k3s::{NodeConfig, NodePaths, RefusedKey};
 use crate::node::RootedPath;
 
@@ -72,9 +73,9 @@ pub(super) fn check_encryption(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     node.root.list(&node.data_dir.join("server"))?;
     let traces = node.traces();
     let Some((Role::Server, proof)) = &traces.started else { return Ok(Vec::new()) };
-    let (_, place) = node.value("secrets-encryption").unzip();
+    let (_, place) = node.value(ENCRYPTION_KEY).unzip();
     let own_command = "k3s secrets-encrypt enable (v1.33.10, v1.34.6, v1.35.3 and newer)";
-    let finding = match (node.is_on("secrets-encryption"), traces.secrets_encrypted) {
+    let finding = match (node.is_on(ENCRYPTION_KEY), traces.secrets_encrypted) {
         // A joining server compares its critical values with those of the cluster (pkg/cluster/bootstrap.go).
         (true, false) if node.value("server").is_some() => Finding::stops(
             "secrets-encryption-late",

@@ -333,6 +333,8 @@ pub(super) fn invalid_value_error(name: &str, origin: &str, invalid: &InvalidVal
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kubernetes::pod_security::PodSecurityLevel;
+    use crate::kubernetes::tls;
 
     #[test]
     fn every_default_fits_its_own_type_on_every_minor() {
@@ -342,6 +344,23 @@ mod tests {
                 assert!(declaration.check(&value).is_ok(), "{name} on {minor}: {value}");
             }
         }
+    }
+
+    #[test]
+    fn choices_and_defaults_are_names_that_kubernetes_has() {
+        let choices = |name: &str| declarations()[name].choices.clone();
+        for name in ["pod_security_enforce", "pod_security_audit", "pod_security_warn"] {
+            assert_eq!(choices(name), PodSecurityLevel::ALL.map(PodSecurityLevel::name), "{name}");
+        }
+        let versions = choices("kubelet_tls_min_version");
+        assert!(!versions.is_empty() && versions.iter().all(|version| tls::versions().contains(version)));
+        let namespaces = declarations()["namespaces"].default_on(KubernetesMinor::supported()[0]);
+        let mut names: Vec<&str> =
+            namespaces.as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+        let mut built_in = names::BUILT_IN_NAMESPACES;
+        names.sort_unstable();
+        built_in.sort_unstable();
+        assert_eq!(names, built_in);
     }
 
     #[test]
