@@ -68,10 +68,10 @@ impl Plan {
     pub fn between(desired: Desired, observed: Observed, policy: &PlanPolicy) -> Result<Self> {
         let mut plan = Self { subject: desired.subject, actions: Vec::new(), warnings: Vec::new() };
         for (mut resource, before) in desired.resources.into_iter().zip(observed.0) {
-            // One of ours without its header gets it back: `--only` looks for what files with a header hold.
+            // A file without our header gets it: `--only` looks for what files with a header hold.
             let is_overwritten = is_overwritten(&resource, &before, policy);
-            if let (Resource::File(file), CurrentState::Node(node), false) =
-                (&mut resource, &before, is_overwritten)
+            if let (Resource::File(file), CurrentState::Node(node)) = (&mut resource, &before)
+                && matches!(node, PathState::File { bytes, .. } if is_ours(bytes))
             {
                 file.settle_for(node);
             }
