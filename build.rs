@@ -1,4 +1,5 @@
-//! Turns the YAML data of the project (profiles, settings, controls, minors) into JSON that the binary embeds.
+//! Turns the YAML data of the project (profiles, settings, controls, minors) into JSON that the binary embeds, and embeds
+//! the templates.
 //!
 //! Parsing YAML was the dearest part of a run that changes nothing, and what is fixed at build time need not
 //! be parsed as YAML on every node. A file that is not valid YAML fails the build here.
@@ -15,9 +16,9 @@
 
 #![allow(clippy::disallowed_methods, reason = "a build script has no node")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use serde::Deserialize;
@@ -74,6 +75,16 @@ fn main() {
         writeln!(code, "    ({file:?}, {through:?}),").expect("a string takes it");
     }
     writeln!(code, "];").expect("a string takes it");
+    println!("cargo::rerun-if-changed=templates");
+    let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+    let folder = Path::new(&root).join("templates");
+    writeln!(code, "/// `templates/` as (path, text).\nconst TEMPLATES: &[(&str, &str)] = &[")
+        .expect("a string takes it");
+    for path in read_templates(&folder) {
+        let name = path.strip_prefix(&folder).expect("it is in the folder");
+        writeln!(code, "    ({name:?}, include_str!({path:?})),").expect("a string takes it");
+    }
+    writeln!(code, "];").expect("a string takes it");
     fs::write(Path::new(&out).join("embedded.rs"), code).expect("OUT_DIR can be written");
 }
 
@@ -92,6 +103,20 @@ fn read_folder(folder: &Path) -> BTreeMap<String, Table> {
             let table = read_table(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             let name = path.file_stem().expect("it has a name").to_string_lossy().into_owned();
             found.insert(name, table);
+        }
+    }
+    found
+}
+
+/// Returns the templates in a folder and in those below it, sorted.
+fn read_templates(folder: &Path) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(folder).expect("the folder is part of the project") {
+        let path = entry.expect("the folder can be read").path();
+        if path.is_dir() {
+            found.extend(read_templates(&path));
+        } else if path.extension().is_some_and(|ext| ext == "tera") {
+            found.insert(path);
         }
     }
     found

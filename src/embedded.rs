@@ -1,4 +1,5 @@
-//! The data that the binary carries: `profiles/*.yaml` and the tables in `src/*/data/`, made JSON by build.rs.
+//! The data that the binary carries: `profiles/*.yaml` and the tables in `src/*/data/`, made JSON by build.rs, and
+//! `templates/`.
 
 use serde::de::Deserialize;
 use serde_json::Value;
@@ -8,7 +9,7 @@ include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 /// Returns the table `data/<name>.yaml`.
 ///
 /// # Panics
-/// Where the table does not have the shape of `T`; the tests read every table.
+/// If the table does not have the shape of `T`; the tests read every table.
 pub(crate) fn table<T: for<'a> Deserialize<'a>>(name: &str) -> T {
     let rooms = [
         VERSION_TABLES,
@@ -33,6 +34,11 @@ pub(crate) fn table_heads() -> &'static [(&'static str, &'static str)] {
 /// Returns the built-in profile `name` as it is written.
 pub(crate) fn profile(name: &str) -> Option<Value> {
     find(PROFILES, name).map(|json| serde_json::from_str(json).expect("build.rs wrote JSON"))
+}
+
+/// Returns the templates as (path below `templates/`, text).
+pub(crate) fn templates() -> &'static [(&'static str, &'static str)] {
+    TEMPLATES
 }
 
 /// Returns the names of the built-in profiles, oldest benchmark first and overlays last.

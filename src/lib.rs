@@ -1,4 +1,4 @@
-//! Brings a node to the CIS Kubernetes Benchmark for K3s before K3s first starts.
+//! Hardens a K3s node to the CIS Kubernetes Benchmark before K3s first starts.
 //!
 //! ```text
 //!  profiles (built in, or files) ──┐
@@ -10,18 +10,23 @@
 //!  Profile ─▶ render: the same files for other tools (cloud-init, Ignition, Rancher cluster, …)
 //! ```
 //!
-//! One way through, no way back: a later room never asks an earlier one for more. Each room answers one question:
+//! The rooms, from the top down; a room imports only rooms below it (tests/it/architecture.rs):
 //!
-//! - [`profile`]: what should be?
-//! - [`document`]: … written out
-//! - [`node`]: what is? The only room that opens files
-//! - [`k3s`]: what will K3s make of it?
-//! - [`plan`]: what differs?
-//! - [`apply`]: do it, or undo it
-//! - [`preflight`]: would it start?
-//! - [`verify`]: is it hardened?
-//! - [`render`]: for other tools
-//! - [`output`]: say it
+//! - [`cli`]: the command line, one file for each verb
+//! - [`output`]: text, JSON, JUnit, SARIF and HTML
+//! - [`render`]: the same files for other tools
+//! - [`explain`]: describes controls and settings
+//! - [`verify`]: checks whether a node is hardened
+//! - [`scanner`]: predicts the results of kube-bench and security-scan
+//! - [`preflight`]: predicts whether K3s starts
+//! - [`apply`]: applies a plan as one transaction, and undoes it
+//! - [`plan`]: compares the desired with the observed state
+//! - [`document`]: renders the files of a profile
+//! - [`profile`]: profiles, settings and controls
+//! - [`k3s`]: how K3s reads its configuration
+//! - [`node`]: the only room that opens files and runs other programs
+//! - [`kubernetes`]: how Kubernetes reads its files and flags
+//! - the ground: [`error`], [`mode`], [`version`], `role` and `embedded`
 //!
 //! The library never prints; `cli` (with `main.rs`) is the only room that talks to a terminal.
 

@@ -12,13 +12,14 @@ use super::named_files::NamedFiles;
 use super::request::{RunRequest, VersionRequest};
 use super::usage::usage_error;
 use crate::Role;
-use crate::apply::{RecordedInputs, RunInputs, is_at_work};
-use crate::document::{self, DROP_IN, DropInMerge, ExistingConfig, NodeSite, PresentFiles};
+use crate::apply::{RecordedInputs, RunInputs, is_run_in_progress};
+use crate::document::{self, DROP_IN, DropInMerge, ExistingConfig, PresentFiles, RenderTarget};
 use crate::error::{Error, ErrorKind, Result};
 use crate::k3s;
+use crate::kubernetes::admission_plugins;
 use crate::mode::Owner;
 use crate::node::{PathState, Root, RootedPath, accounts};
-use crate::profile::{ArgumentTable, ControlSelection, Profile, ProfileRequest, SourceText};
+use crate::profile::{ControlSelection, Profile, ProfileRequest, SourceText};
 use crate::verify::{Waiver, waivers};
 use crate::version::K3sVersion;
 
@@ -33,7 +34,7 @@ pub(super) struct Context<'a> {
     /// Whether an earlier run recorded other inputs.
     pub(super) inputs_changed: bool,
     pub(super) profile: Profile,
-    pub(super) site: NodeSite,
+    pub(super) target: RenderTarget,
     pub(super) version: K3sVersion,
     pub(super) owner: Owner,
     /// The paths that earlier runs wrote.
@@ -84,18 +85,17 @@ impl<'a> Context<'a> {
         // Only a run about some controls keeps what the files hold for the others.
         let about_some = profile.selection != ControlSelection::default();
         let present = if about_some { present(root, &data_dir)? } else { PresentFiles::default() };
-        let removed = ArgumentTable::get().removed_plugins.iter().filter(|row| row.from <= version.minor());
-        let placing = DropInMerge {
+        let drop_in_merge = DropInMerge {
             existing,
             on_conflict: request.on_conflict.unwrap_or_default(),
-            removed_plugins: removed.map(|row| row.plugin.clone()).collect(),
+            removed_plugins: admission_plugins::removed(version.minor()).map(str::to_owned).collect(),
         };
-        let site = NodeSite {
+        let target = RenderTarget {
             role,
             data_dir,
-            audit_policy: audit_policy.map(with_last_line_ended),
+            audit_policy: audit_policy.as_ref().map(with_last_line_ended),
             present,
-            placing,
+            drop_in_merge,
         };
 
         let inputs = request.saved.clone().unwrap_or_else(|| request.inputs(files.into_texts()));
@@ -116,7 +116,7 @@ impl<'a> Context<'a> {
             inputs,
             inputs_changed,
             profile,
-            site,
+            target,
             version,
             owner,
             recorded_paths: recorded.paths,
@@ -131,18 +131,18 @@ impl<'a> Context<'a> {
         self.refusal.clone().map_or(Ok(()), Err)
     }
 
-    /// Tells whether our drop-in on the node has Secrets encrypted.
+    /// Tells whether the drop-in on the node turns the encryption of Secrets on.
     pub(super) fn encrypts_now(&self) -> Result<bool> {
-        Ok(present(self.root, &self.site.data_dir)?.has_key("secrets-encryption"))
+        Ok(present(self.root, &self.target.data_dir)?.has_key("secrets-encryption"))
     }
 
-    /// Returns the paths of files of ours that the profile may no longer want: those of the table of files, and those
+    /// Returns the paths of files of k3s-harden that the profile may no longer have: those of the table of files, and those
     /// that earlier runs wrote for another data directory. A run about some controls says nothing of the others.
     pub(super) fn removal_candidates(&self) -> Vec<RootedPath> {
         if self.profile.selection != ControlSelection::default() {
             return Vec::new();
         }
-        let table = document::paths(&self.site.data_dir).into_iter().map(|(_, path)| path);
+        let table = document::paths(&self.target.data_dir).into_iter().map(|(_, path)| path);
         table.chain(self.recorded_paths.iter().cloned()).collect()
     }
 }
@@ -153,7 +153,7 @@ fn check(profile: &Profile, audit_policy: Option<&SourceText>) -> Result<()> {
     audit_policy.map_or(Ok(()), |source| document::audit::check(source, profile.minor))
 }
 
-fn with_last_line_ended(source: SourceText) -> String {
+fn with_last_line_ended(source: &SourceText) -> String {
     let mut text = source.text().to_owned();
     if !text.ends_with('\n') {
         text.push('\n');
@@ -177,7 +177,7 @@ pub(super) fn owner(named: Option<&str>, root: &Root) -> Result<Option<Owner>> {
     named.map(|text| accounts::parse_owner(text, root)).transpose()
 }
 
-/// Refuses, before anything is made, where this process could not make files that belong to `owner`. `named` tells
+/// Refuses, before anything is made, if this process cannot create files that belong to `owner`. `named` tells
 /// whether the user named that owner.
 pub(super) fn check_rights(named: bool, owner: Owner) -> Result<()> {
     if accounts::may_give_to(owner) {
@@ -192,7 +192,7 @@ pub(super) fn check_rights(named: bool, owner: Owner) -> Result<()> {
     }))
 }
 
-/// Reads the files of ours that are on the node.
+/// Reads the files of k3s-harden that are on the node.
 fn present(root: &Root, data_dir: &RootedPath) -> Result<PresentFiles> {
     let read = |(key, path): (&'static str, RootedPath)| match root.look(&path)? {
         PathState::File { bytes, .. } => Ok(Some((key, bytes))),
@@ -222,7 +222,7 @@ fn version(request: &RunRequest, root: &Root) -> Result<K3sVersion> {
 
 /// Says that a run has not ended.
 fn interrupted(root: &Root, id: u32) -> String {
-    if is_at_work(root) {
+    if is_run_in_progress(root) {
         format!("run {id} is at work here, and what the node is like changes while it is")
     } else {
         format!(

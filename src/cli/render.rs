@@ -18,7 +18,7 @@ pub(super) fn run(request: &RunRequest, arguments: &RenderArguments, ui: &mut Ui
     context.check_inputs()?;
     let input = RenderInput {
         profile: &context.profile,
-        site: &context.site,
+        target: &context.target,
         release: context.version.release(),
         live_sysctl: request.live_sysctl,
         inputs: &context.inputs,

@@ -6,6 +6,7 @@
 use serde_yaml::Value;
 
 use super::NodeConfig;
+use super::node_paths::NodePaths;
 use crate::error::{ErrorKind, Place, Result};
 use crate::node::{PathState, RootedPath};
 
@@ -65,7 +66,7 @@ impl Manifests {
     /// A directory that cannot be read, or a file without the right to.
     pub fn read(node: &NodeConfig<'_>) -> Result<Self> {
         let mut manifests = Self::default();
-        for path in files(node, &node.data_dir.join("server/manifests"), 0)? {
+        for path in files(node, &node.data_dir.join(&NodePaths::get().manifests), 0)? {
             let place = Place { file: path.to_string(), position: None };
             if !node.root.exists(&path) {
                 let message =

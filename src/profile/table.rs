@@ -7,7 +7,6 @@ use serde::Deserialize;
 
 use crate::Role;
 use crate::embedded;
-use crate::version::KubernetesMinor;
 
 /// data/arguments.yaml.
 #[derive(Debug, Clone, Deserialize)]
@@ -19,14 +18,12 @@ pub struct ArgumentTable {
     pub arguments: Vec<ArgumentRow>,
     /// Admission plugins.
     pub plugins: Vec<PluginRow>,
-    /// Admission plugins that are gone.
-    pub removed_plugins: Vec<RemovedPlugin>,
     /// Cipher suites that the benchmarks take for strong.
     pub strong_cipher_suites: Vec<String>,
     /// Cipher suites that an earlier version took for strong: they are read, and never written.
     pub once_strong_cipher_suites: Vec<String>,
-    /// Kernel parameters.
-    pub sysctls: Vec<SysctlRow>,
+    /// The settings that must all be true for a kernel parameter to be written, by the parameter.
+    pub sysctl_settings: BTreeMap<String, Vec<String>>,
     /// Exempt namespaces by preset.
     pub exempt_namespaces: BTreeMap<String, Vec<String>>,
 }
@@ -57,9 +54,9 @@ impl ArgumentTable {
 pub struct KeyRow {
     /// The key.
     pub key: String,
-    /// The setting behind it.
+    /// The setting that has its value.
     pub setting: String,
-    /// The controls it serves.
+    /// The controls that it implements.
     #[serde(default)]
     pub controls: Vec<String>,
     /// The roles that know the key: an agent exits on a key it does not know.
@@ -81,7 +78,7 @@ pub struct ArgumentRow {
     pub value: ValueOf,
     /// The document without which it is not written, and with which it always is.
     pub document: Option<String>,
-    /// The controls it serves.
+    /// The controls that it implements.
     #[serde(default)]
     pub controls: Vec<String>,
 }
@@ -123,44 +120,19 @@ pub enum ValueOf {
 pub struct PluginRow {
     /// Its name.
     pub plugin: String,
-    /// Whether K3s turns it on by itself.
+    /// Whether K3s turns it on by default.
     #[serde(default)]
     pub default: bool,
     /// The setting that turns it on; without one it is always on.
     pub setting: Option<String>,
-    /// The controls it serves.
+    /// The controls that it implements.
     pub controls: Vec<String>,
-}
-
-/// An admission plugin that Kubernetes no longer has.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RemovedPlugin {
-    /// Its name.
-    pub plugin: String,
-    /// The first minor without it.
-    pub from: KubernetesMinor,
-}
-
-/// A kernel parameter.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SysctlRow {
-    /// Its key.
-    pub key: String,
-    /// The value that the kubelet wants.
-    pub value: u64,
-    /// The value that the kernel has where nothing sets it.
-    pub default: u64,
-    /// The settings that must all be true for it to be written.
-    #[serde(default)]
-    pub settings: Vec<String>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kubernetes::tls;
+    use crate::kubernetes::{kernel_parameters, tls};
     use crate::profile::{declarations, titles};
 
     #[test]
@@ -172,9 +144,12 @@ mod tests {
             _ => None,
         }));
         names.extend(table.plugins.iter().filter_map(|row| row.setting.clone()));
-        names.extend(table.sysctls.iter().flat_map(|row| row.settings.clone()));
+        names.extend(table.sysctl_settings.values().flatten().cloned());
         for name in names {
             assert!(settings.contains_key(&name), "{name}");
+        }
+        for key in table.sysctl_settings.keys() {
+            assert!(kernel_parameters::all().iter().any(|parameter| parameter.key == *key), "{key}");
         }
         let used = table.keys.iter().flat_map(|row| &row.controls);
         let used = used.chain(table.arguments.iter().flat_map(|row| &row.controls));

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A real kube-apiserver on a hardened root: run.sh MINOR (1.24, 1.25, 1.36, 1.37), or several of them.
+# A real kube-apiserver on a hardened root: run.sh MINOR (1.24, 1.25, or 1.36 and newer), or several of them.
 #
 # For each minor it builds kube-apiserver, kubectl and kine once (from the Go module proxy, 4 to 10 minutes; kept under
 # target/apiserver), brings a root to the benchmark with `k3s-harden apply`, and starts the server as K3s would: with
@@ -32,13 +32,13 @@ if [ -z "${BINARY:-}" ]; then
 fi
 failed=0
 for minor in "$@"; do
+  release=$(grep -Eom 1 "v${minor//./\\.}\.[0-9]+" tests/it/support/kubernetes.rs) || {
+    printf 'tests/it/support/kubernetes.rs has no release of %s\n' "$minor" >&2
+    exit 64
+  }
   toolchain=local
   case $minor in
-    1.24) release=v1.24.17 toolchain=go1.20.14 ;;
-    1.25) release=v1.25.16 toolchain=go1.20.14 ;;
-    1.36) release=v1.36.3 ;;
-    1.37) release=v1.37.2 ;;
-    *) printf 'no release of %s is known here: 1.24, 1.25, 1.36 or 1.37\n' "$minor" >&2; exit 64 ;;
+    1.24 | 1.25) toolchain=go1.20.14 ;;
   esac
   GOTOOLCHAIN=$toolchain tests/apiserver/build.sh "$release" "$target/apiserver"
   base=$(mktemp -d)

@@ -1,7 +1,7 @@
 //! A real kube-apiserver on a hardened root (tests/apiserver): the two oldest minors whose files differ, and the newest.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test of programs")]
 
-use crate::support::{tools, turns};
+use crate::support::{kubernetes, tools, turns};
 
 /// Builds the server of a minor, which takes 4 to 10 minutes once, and runs what proves it.
 fn prove(minor: &str) {
@@ -27,6 +27,7 @@ fn a_real_api_server_of_1_25() {
 
 #[test]
 #[ignore = "needs root, unshare, Go, gcc, jq, openssl and python3"]
-fn a_real_api_server_of_1_37() {
-    prove("1.37");
+fn a_real_api_server_of_the_newest_minor() {
+    let release = kubernetes::RELEASES[0].trim_start_matches('v');
+    prove(release.rsplit_once('.').unwrap().0);
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms from the top down. The last line is the ground: it may import itself, and nothing above.
-const ROOMS: [&[&str]; 15] = [
+pub(crate) const ROOMS: [&[&str]; 15] = [
     &["cli"],
     &["output"],
     &["render"],

@@ -4,7 +4,7 @@
 use std::fs;
 use std::process::Stdio;
 
-use crate::minors::as_released;
+use crate::minors::with_newest;
 use crate::support::{Node, Output, binary, finish};
 
 /// Stdout, stderr and the code in one text; the end is marked so that a missing line break is seen.
@@ -406,9 +406,9 @@ fn each_mistake_has_one_clear_error_and_changes_nothing() {
      help: name the version that will be installed: --k3s-version v1.33.4+k3s1, or just 1.33
     [exit 64]
     ");
-    insta::assert_snapshot!(as_released(&clean(refused(&node, &["--k3s-version", "1.22"]))), @"
+    insta::assert_snapshot!(with_newest(&clean(refused(&node, &["--k3s-version", "1.22"]))), @"
     error: Kubernetes 1.22 is not supported
-     help: supported are 1.23 to 1.37
+     help: supported are 1.23 to NEWEST
     [exit 65]
     ");
     insta::assert_snapshot!(clean(refused(&node, &["--k3s-version", "newest"])), @r#"
@@ -664,7 +664,7 @@ fn a_reader_that_has_gone_away_is_no_error() {
 #[test]
 fn profiles_can_be_looked_at() {
     let node = Node::new();
-    insta::assert_snapshot!(as_released(&all(&node.run(&["profile", "list"]))), @"
+    insta::assert_snapshot!(with_newest(&all(&node.run(&["profile", "list"]))), @"
     cis-1.23  Kubernetes 1.23          CIS Kubernetes Benchmark 1.23
     cis-1.24  Kubernetes 1.24          CIS Kubernetes Benchmark 1.24
     cis-1.7   Kubernetes 1.25 to 1.26  CIS Kubernetes Benchmark 1.7
@@ -673,8 +673,8 @@ fn profiles_can_be_looked_at() {
     cis-1.10  Kubernetes 1.28 to 1.31  CIS Kubernetes Benchmark 1.10
     cis-1.11  Kubernetes 1.29 to 1.34  CIS Kubernetes Benchmark 1.11
     cis-1.12  Kubernetes 1.32 to 1.36  CIS Kubernetes Benchmark 1.12
-    cis-2.0   Kubernetes 1.34 to 1.37  CIS Kubernetes Benchmark 2.0
-    cis-2.1   Kubernetes 1.36 to 1.37  CIS Kubernetes Benchmark 2.1
+    cis-2.0   Kubernetes 1.34 to NEWEST  CIS Kubernetes Benchmark 2.0
+    cis-2.1   Kubernetes 1.36 to NEWEST  CIS Kubernetes Benchmark 2.1
     strict    Kubernetes any           Overlay with every automatable control that does not break a stock K3s
     [exit 0]
     ");

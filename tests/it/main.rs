@@ -36,6 +36,7 @@ mod own_output;
 mod placing;
 mod policies;
 mod preflight;
+mod project_docs;
 mod real_root;
 mod released;
 mod rendered_once;

@@ -1,6 +1,7 @@
 //! The supported minors. With `K3S_HARDEN_NEXT_MINOR` (see build.rs) the newest is made up: it has a row in
 //! src/data/minors.yaml and nothing else, and inherits everything from the one before.
 
+use crate::support::kubernetes::RELEASES;
 use k3s_harden::version::KubernetesMinor;
 
 /// The supported minors that are not made up: those that have fixtures.
@@ -12,11 +13,20 @@ pub(crate) fn released() -> Vec<KubernetesMinor> {
     minors
 }
 
-/// Returns an output of the tool with the newest released minor in place of the made-up one.
-pub(crate) fn as_released(text: &str) -> String {
-    let (released, supported) = (released(), KubernetesMinor::supported());
-    let newest = |minors: &[KubernetesMinor]| minors.last().expect("there are minors").to_string();
-    text.replace(&newest(&supported), &newest(&released))
+/// Returns an output of the tool with NEWEST in place of the newest minor, made up or released: what a snapshot holds.
+pub(crate) fn with_newest(text: &str) -> String {
+    let newest = [released(), KubernetesMinor::supported()].map(|minors| minors.last().copied());
+    newest
+        .into_iter()
+        .flatten()
+        .fold(text.to_owned(), |text, minor| text.replace(&minor.to_string(), "NEWEST"))
+}
+
+#[test]
+fn every_minor_has_the_release_of_kubernetes_that_tests_are_built_against() {
+    let of = |release: &&str| release.trim_start_matches('v').rsplit_once('.').unwrap().0.to_owned();
+    let minors: Vec<String> = RELEASES.iter().map(of).collect();
+    assert_eq!(minors, released().iter().rev().map(ToString::to_string).collect::<Vec<_>>());
 }
 
 #[cfg(next_minor)]

@@ -8,14 +8,13 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use crate::minors::released;
 use clap::ValueEnum as _;
 use k3s_harden::Role;
-use k3s_harden::k3s::{ConfigQuery, EffectiveConfig};
+use k3s_harden::k3s::{ConfigQuery, EffectiveConfig, forecast_journal};
 use k3s_harden::mode::Owner;
 use k3s_harden::node::{Root, RootedPath};
 use k3s_harden::scanner::{
-    CheckState, Prediction, ScannedNode, Scanner, benchmarks, default_benchmark, forecast_journal, predict,
+    CheckState, Prediction, ScannedNode, Scanner, benchmarks, default_benchmark, predict,
 };
 use k3s_harden::version::KubernetesMinor;
 
@@ -267,7 +266,7 @@ impl Node {
 
     fn effective(&self, role: Role, minor: KubernetesMinor) -> EffectiveConfig {
         let question = ConfigQuery { role, minor, data_dir: &self.data_dir, words: &[], show_secrets: true };
-        EffectiveConfig::of(&self.root, question).unwrap()
+        EffectiveConfig::read(&self.root, question).unwrap()
     }
 }
 
@@ -533,13 +532,20 @@ fn k3s_elsewhere_is_not_found_and_another_owner_is_seen() {
 #[test]
 fn benchmarks_are_chosen_as_the_scanners_choose_them() {
     let chosen = |scanner| {
-        let minors = released().into_iter();
-        minors.map(|minor| default_benchmark(scanner, minor)).collect::<Vec<_>>().join(" ")
+        let minors = KubernetesMinor::supported().into_iter();
+        let mut chosen: Vec<_> = minors.map(|minor| (default_benchmark(scanner, minor), minor)).collect();
+        chosen.dedup_by_key(|(benchmark, _)| *benchmark);
+        chosen
+            .iter()
+            .map(|(benchmark, from)| format!("{benchmark} from {from}"))
+            .collect::<Vec<_>>()
+            .join(", ")
     };
-    assert_eq!(chosen(Scanner::KubeBench), "1.23 1.24 1.7 1.8 1.9 1.9 1.9 1.9 1.9 1.9 1.9 1.9 1.9 1.9 1.9");
+    let both = "1.23 from 1.23, 1.24 from 1.24, 1.7 from 1.25, 1.8 from 1.26, 1.9 from 1.27";
+    assert_eq!(chosen(Scanner::KubeBench), both);
     assert_eq!(
         chosen(Scanner::SecurityScan),
-        "1.23 1.24 1.7 1.8 1.9 1.10 1.11 1.11 1.11 1.12 1.12 1.12 1.12 1.12 1.12"
+        format!("{both}, 1.10 from 1.28, 1.11 from 1.29, 1.12 from 1.32")
     );
     assert_eq!(benchmarks(Scanner::KubeBench), ["1.23", "1.24", "1.7", "1.8", "1.9"]);
     let node = Node::new();

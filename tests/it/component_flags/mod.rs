@@ -35,7 +35,7 @@ fn the_table_has_what_kubernetes_has() {
     assert_eq!(supported.len(), RELEASES.len(), "a minor has no release here");
     let mut wrong = String::new();
     let mut asked = 0;
-    for (index, (minor, release)) in supported.iter().rev().zip(RELEASES).enumerate() {
+    for (index, (minor, release)) in supported.iter().rev().zip(RELEASES.iter().copied()).enumerate() {
         assert!(release.starts_with(&format!("v{minor}.")), "{release} is not of {minor}");
         let chosen = if wanted.is_empty() {
             index == 0

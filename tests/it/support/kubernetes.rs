@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// The release of each minor that is asked, newest first.
-pub(crate) const RELEASES: [&str; 15] = [
+/// The release of each minor that is asked, newest first. tests/apiserver/run.sh reads them here, too.
+pub(crate) const RELEASES: &[&str] = &[
     "v1.37.2", "v1.36.3", "v1.35.4", "v1.34.4", "v1.33.13", "v1.32.13", "v1.31.14", "v1.30.14", "v1.29.15",
     "v1.28.15", "v1.27.16", "v1.26.15", "v1.25.16", "v1.24.17", "v1.23.17",
 ];

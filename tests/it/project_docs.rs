@@ -1,0 +1,103 @@
+//! ARCHITECTURE.md and CONTRIBUTING.md are true: the paths that they name exist, every table is listed, and the rooms
+//! stand in their order.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at the project's own files")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use k3s_harden::version::table_heads;
+
+const DOCUMENTS: [&str; 2] = ["docs/ARCHITECTURE.md", "docs/STYLE.md"];
+
+/// The folders of the project whose files the documents name by their paths.
+const FOLDERS: [&str; 9] =
+    ["src/", "tests/", "docs/", "templates/", "profiles/", "examples/", "benches/", "fuzz/", ".ci/"];
+
+fn read(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The texts between backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().flat_map(|line| line.split('`').skip(1).step_by(2))
+}
+
+/// Whether a path exists. In a part of it, `*` stands for anything.
+fn exists(path: &str) -> bool {
+    match path.split_once('*') {
+        None => Path::new(path).exists(),
+        Some((before, after)) => {
+            let (folder, begin) = before.rsplit_once('/').unwrap();
+            let (end, rest) = after.find('/').map_or((after, ""), |at| after.split_at(at));
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).any(|path| {
+                let name = path.file_name().unwrap().to_str().unwrap();
+                let rest = rest.trim_start_matches('/');
+                name.len() >= begin.len() + end.len()
+                    && name.starts_with(begin)
+                    && name.ends_with(end)
+                    && (rest.is_empty() || path.join(rest).exists())
+            })
+        }
+    }
+}
+
+#[test]
+fn every_path_that_a_document_names_exists() {
+    let mut found = 0;
+    let mut missing = Vec::new();
+    for document in DOCUMENTS {
+        let text = read(document);
+        for word in quoted(&text).filter_map(|text| text.split_whitespace().next()) {
+            // What a recipe leaves open.
+            let is_made_up = ["NAME", "X.Y"].iter().any(|part| word.contains(part));
+            if !is_made_up && FOLDERS.iter().any(|folder| word.starts_with(folder)) {
+                found += 1;
+                if !exists(word) {
+                    missing.push(format!("{document}: {word}"));
+                }
+            }
+        }
+    }
+    assert!(found > 50, "{found}");
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[test]
+fn every_table_is_listed_once() {
+    let text = read("docs/ARCHITECTURE.md");
+    let rows =
+        text.lines().filter_map(|line| line.strip_prefix("| `src/")).filter(|row| row.contains("data/"));
+    let mut listed = BTreeMap::new();
+    for row in rows {
+        let (file, cells) = row.split_once('`').unwrap();
+        let head = match cells.trim_end_matches(" |").rsplit("| ").next() {
+            Some("yes") => true,
+            Some("no") => false,
+            other => panic!("{file}: {other:?}"),
+        };
+        assert_eq!(listed.insert(format!("src/{file}"), head), None, "{file} stands there twice");
+    }
+    let heads: Vec<&str> = table_heads().iter().map(|head| head.file).collect();
+    let mut tables = BTreeMap::new();
+    let folders = fs::read_dir("src").unwrap().map(|entry| entry.unwrap().path());
+    for folder in folders.flat_map(|path| [path.join("data"), path]).filter(|path| path.ends_with("data")) {
+        for entry in fs::read_dir(folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "yaml") {
+                let file = path.to_str().unwrap().to_owned();
+                tables.insert(file.clone(), heads.contains(&file.as_str()));
+            }
+        }
+    }
+    assert_eq!(listed, tables);
+}
+
+#[test]
+fn the_rooms_stand_in_their_order() {
+    let text = read("docs/ARCHITECTURE.md");
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `src/")?.split_once("/` |"));
+    let rooms: Vec<&str> = rows.map(|(room, _)| room).collect();
+    let ground = super::architecture::ROOMS.len() - 1;
+    assert_eq!(rooms, super::architecture::ROOMS[..ground].concat());
+}
