@@ -68,10 +68,10 @@ impl Plan {
     pub fn between(desired: Desired, observed: Observed, foreign: &ForeignFiles) -> Result<Self> {
         let mut plan = Self { subject: desired.subject, actions: Vec::new(), warnings: Vec::new() };
         for (mut resource, before) in desired.resources.into_iter().zip(observed.0) {
-            // A recorded file without the header gets the header back: `--only` reads files with a header.
+            // A file without the header gets it: `--only` reads files with a header.
             let is_overwritten = is_overwritten(&resource, &before, foreign);
-            if let (Resource::File(file), CurrentState::Path(node), false) =
-                (&mut resource, &before, is_overwritten)
+            if let (Resource::File(file), CurrentState::Path(node)) = (&mut resource, &before)
+                && matches!(node, PathState::File { bytes, .. } if has_header(bytes))
             {
                 file.keep_equivalent(node);
             }

@@ -145,6 +145,24 @@ fn what_is_no_longer_wanted_is_removed_if_it_is_ours() {
 }
 
 #[test]
+fn a_file_without_our_header_gets_it_even_where_it_says_the_same() {
+    const AUDIT: &str = "var/lib/rancher/k3s/server/audit.yaml";
+    const APPLY: [&str; 5] = ["apply", "--k3s-version", "1.33", "--role", "server"];
+    let first = Node::new();
+    assert_eq!(first.run(&APPLY).code, 0);
+    let bare: String =
+        first.read(AUDIT).split_inclusive('\n').filter(|line| !line.starts_with('#')).collect();
+    let node = Node::new().file(AUDIT, &bare);
+    let output = node.run(&APPLY);
+    assert!(output.stderr.contains("audit.yaml was not written by k3s-harden"), "{}", output.stderr);
+    assert_eq!(node.read(AUDIT), first.read(AUDIT));
+    // A run about another control leaves the audit policy in force.
+    assert_eq!(node.run(&["plan", "--detailed-exitcode", "--only", "1.2.17"]).code, 0);
+    assert_eq!(node.run(&["uninstall"]).code, 0);
+    assert_eq!(node.read(AUDIT), bare);
+}
+
+#[test]
 fn a_run_about_some_controls_leaves_the_rest_alone() {
     let node = Node::new();
     assert_eq!(node.run(&["apply", "-q", "--k3s-version", "1.33", "--profile", "strict"]).code, 0);
