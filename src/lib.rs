@@ -1,29 +1,34 @@
 //! Brings a node to the CIS Kubernetes Benchmark for K3s before K3s first starts.
 //!
 //! ```text
-//!  profiles (built in, or files) ──┐
-//!  site settings, --set k=v ───────┼─▶ Desired ──┐
-//!  Kubernetes minor, role ─────────┘   (resources)│
-//!                                                 ├─▶ Plan::between ─▶ plan    (text, JSON)
-//!  node root (--root, / by default) ─▶ Observed ──┘        └─────────▶ apply   (journal, transaction)
-//!                                         History ─▶ RollbackPlan (a Plan) ─▶ rollback, uninstall
-//!  Profile ─▶ render: the same files for other tools (cloud-init, Ignition, Rancher cluster, …)
+//!  arguments, records, node ─▶ Context ─▶ Profile ─▶ Rendered ─▶ Desired ──┐
+//!                              node ─────────────────────────▶ Observed ──┤
+//!                                                                         ▼
+//!  plan (text, JSON)  ◀────────────────────────────────────────── Plan::between
+//!  apply (Transaction, records) ◀──────────────────────────────────────────┘
+//!  records ─▶ RollbackPlan (a Plan) ─▶ rollback, uninstall
+//!  node ─▶ NodeConfig ─▶ preflight;   node ─▶ Facts ─▶ verify;   Profile ─▶ Tree ─▶ render
 //! ```
 //!
-//! One way through, no way back: a later room never asks an earlier one for more. Each room answers one question:
+//! Data goes in one direction. Each room answers one question, and imports only rooms below it:
 //!
-//! - [`profile`]: what should be?
-//! - [`document`]: … written out
-//! - [`node`]: what is? The only room that opens files
-//! - [`k3s`]: what will K3s make of it?
+//! - [`cli`]: what did the user type? The only room that uses the terminal
+//! - [`output`]: how does the answer read?
+//! - [`render`]: what do other tools need?
+//! - [`explain`]: what is this control or setting?
+//! - [`verify`]: is the node hardened?
+//! - [`scanner`]: what does a scanner print?
+//! - [`preflight`]: does K3s start?
+//! - [`apply`]: change the node, or undo it
 //! - [`plan`]: what differs?
-//! - [`apply`]: do it, or undo it
-//! - [`preflight`]: would it start?
-//! - [`verify`]: is it hardened?
-//! - [`render`]: for other tools
-//! - [`output`]: say it
+//! - [`document`]: how is the profile written out?
+//! - [`profile`]: what should a node be?
+//! - [`k3s`]: what does K3s do with its configuration?
+//! - [`node`]: what is on the node? The only room that opens files
+//! - [`kubernetes`]: how does Kubernetes read?
 //!
-//! The library never prints; `cli` (with `main.rs`) is the only room that talks to a terminal.
+//! The files beside them ([`error`], [`mode`], [`version`], `role`, `embedded`) are the ground, which every room uses.
+//! docs/ARCHITECTURE.md says more; the library never prints.
 
 pub mod apply;
 pub mod cli;
