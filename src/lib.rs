@@ -1,34 +1,34 @@
 //! Hardens a K3s node to the CIS Kubernetes Benchmark before K3s first starts.
 //!
 //! ```text
-//!  profiles (built in, or files) ──┐
-//!  site settings, --set k=v ───────┼─▶ Desired ──┐
-//!  Kubernetes minor, role ─────────┘   (resources)│
-//!                                                 ├─▶ Plan::between ─▶ plan    (text, JSON)
-//!  node root (--root, / by default) ─▶ Observed ──┘        └─────────▶ apply   (journal, transaction)
-//!                                         History ─▶ RollbackPlan (a Plan) ─▶ rollback, uninstall
-//!  Profile ─▶ render: the same files for other tools (cloud-init, Ignition, Rancher cluster, …)
+//!  arguments, records, node ─▶ Context ─▶ Profile ─▶ Rendered ─▶ Desired ──┐
+//!                              node ─────────────────────────▶ Observed ──┤
+//!                                                                         ▼
+//!  plan (text, JSON)  ◀────────────────────────────────────────── Plan::between
+//!  apply (Transaction, records) ◀──────────────────────────────────────────┘
+//!  records ─▶ RollbackPlan (a Plan) ─▶ rollback, uninstall
+//!  node ─▶ NodeConfig ─▶ preflight;   node ─▶ Facts ─▶ verify;   Profile ─▶ Tree ─▶ render
 //! ```
 //!
-//! The rooms, from the top down; a room imports only rooms below it (tests/it/architecture.rs):
+//! Data goes in one direction. Each room answers one question, and imports only rooms below it:
 //!
-//! - [`cli`]: the command line, one file for each verb
-//! - [`output`]: text, JSON, JUnit, SARIF and HTML
-//! - [`render`]: the same files for other tools
-//! - [`explain`]: describes controls and settings
-//! - [`verify`]: checks whether a node is hardened
-//! - [`scanner`]: predicts the results of kube-bench and security-scan
-//! - [`preflight`]: predicts whether K3s starts
-//! - [`apply`]: applies a plan as one transaction, and undoes it
-//! - [`plan`]: compares the desired with the observed state
-//! - [`document`]: renders the files of a profile
-//! - [`profile`]: profiles, settings and controls
-//! - [`k3s`]: how K3s reads its configuration
-//! - [`node`]: the only room that opens files and runs other programs
-//! - [`kubernetes`]: how Kubernetes reads its files and flags
-//! - the ground: [`error`], [`mode`], [`version`], `role` and `embedded`
+//! - [`cli`]: what did the user type? The only room that uses the terminal
+//! - [`output`]: how does the answer read?
+//! - [`render`]: what do other tools need?
+//! - [`explain`]: what is this control or setting?
+//! - [`verify`]: is the node hardened?
+//! - [`scanner`]: what does a scanner print?
+//! - [`preflight`]: does K3s start?
+//! - [`apply`]: change the node, or undo it
+//! - [`plan`]: what differs?
+//! - [`document`]: how is the profile written out?
+//! - [`profile`]: what should a node be?
+//! - [`k3s`]: what does K3s do with its configuration?
+//! - [`node`]: what is on the node? The only room that opens files
+//! - [`kubernetes`]: how does Kubernetes read?
 //!
-//! The library never prints; `cli` (with `main.rs`) is the only room that talks to a terminal.
+//! The files beside them ([`error`], [`mode`], [`version`], `role`, `embedded`) are the ground, which every room uses.
+//! docs/ARCHITECTURE.md says more; the library never prints.
 
 pub mod apply;
 pub mod cli;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use k3s_harden::version::table_heads;
 
-const DOCUMENTS: [&str; 2] = ["docs/ARCHITECTURE.md", "docs/STYLE.md"];
+const DOCUMENTS: [&str; 3] = ["docs/ARCHITECTURE.md", "docs/STYLE.md", "CONTRIBUTING.md"];
 
 /// The folders of the project whose files the documents name by their paths.
 const FOLDERS: [&str; 9] =
