@@ -9,7 +9,7 @@ include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 /// Returns the table `data/<name>.yaml`.
 ///
 /// # Panics
-/// Where the table does not have the shape of `T`; the tests read every table.
+/// If the table does not have the shape of `T`; the tests read every table.
 pub(crate) fn table<T: for<'a> Deserialize<'a>>(name: &str) -> T {
     let rooms = [
         VERSION_TABLES,

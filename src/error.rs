@@ -25,7 +25,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// Returns the exit code of the process, after sysexits.h where it has one.
+    /// Returns the exit code of the process, after sysexits.h if it has one.
     #[must_use]
     pub fn exit_code(self) -> u8 {
         match self {
@@ -51,13 +51,13 @@ pub mod exit {
     pub const FINDINGS: u8 = 2;
 }
 
-/// A place in a file. Lines and columns count from 1. It is made where a file is read and handed on as it is: no code
-/// reads one back from text.
+/// A place in a file. Lines and columns count from 1. It is created by the reader of the file and passed on unchanged: no code
+/// parses one from text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// File name as the user gave it; the name of another source, such as `command line`, where no file has the value.
+    /// File name as the user gave it; the name of another source, such as `command line`, if no file has the value.
     pub file: String,
-    /// Line and column, where known.
+    /// Line and column, if known.
     pub position: Option<(usize, usize)>,
 }
 

@@ -1,4 +1,4 @@
-//! Brings a node to the CIS Kubernetes Benchmark for K3s before K3s first starts.
+//! Hardens a K3s node to the CIS Kubernetes Benchmark before K3s first starts.
 //!
 //! ```text
 //!  arguments, records, node ─▶ Context ─▶ Profile ─▶ Rendered ─▶ Desired ──┐
@@ -10,25 +10,25 @@
 //!  node ─▶ NodeConfig ─▶ preflight;   node ─▶ Facts ─▶ verify;   Profile ─▶ Tree ─▶ render
 //! ```
 //!
-//! Data goes in one direction. Each room answers one question, and imports only rooms below it:
+//! The rooms, from the top down; a room imports only rooms below it (tests/it/architecture.rs):
 //!
-//! - [`cli`]: what did the user type? The only room that uses the terminal
-//! - [`output`]: how does the answer read?
-//! - [`render`]: what do other tools need?
-//! - [`explain`]: what is this control or setting?
-//! - [`verify`]: is the node hardened?
-//! - [`scanner`]: what does a scanner print?
-//! - [`preflight`]: does K3s start?
-//! - [`apply`]: change the node, or undo it
-//! - [`plan`]: what differs?
-//! - [`document`]: how is the profile written out?
-//! - [`profile`]: what should a node be?
-//! - [`k3s`]: what does K3s do with its configuration?
-//! - [`node`]: what is on the node? The only room that opens files
-//! - [`kubernetes`]: how does Kubernetes read?
+//! - [`cli`]: the command line, one file for each verb
+//! - [`output`]: text, JSON, JUnit, SARIF and HTML
+//! - [`render`]: the same files for other tools
+//! - [`explain`]: describes controls and settings
+//! - [`verify`]: checks whether a node is hardened
+//! - [`scanner`]: predicts the results of kube-bench and security-scan
+//! - [`preflight`]: predicts whether K3s starts
+//! - [`apply`]: applies a plan as one transaction, and undoes it
+//! - [`plan`]: compares the desired with the observed state
+//! - [`document`]: renders the files of a profile
+//! - [`profile`]: profiles, settings and controls
+//! - [`k3s`]: how K3s reads its configuration
+//! - [`node`]: the only room that opens files and runs other programs
+//! - [`kubernetes`]: how Kubernetes reads its files and flags
+//! - the ground: [`error`], [`mode`], [`version`], `role` and `embedded`
 //!
-//! The files beside them ([`error`], [`mode`], [`version`], `role`, `embedded`) are the ground, which every room uses.
-//! docs/ARCHITECTURE.md says more; the library never prints.
+//! Data goes in one direction, and the library never prints. docs/ARCHITECTURE.md says more.
 
 pub mod apply;
 pub mod cli;

@@ -15,6 +15,12 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct KubernetesMinor(u16);
 
 impl KubernetesMinor {
+    /// Returns the minor 1.`number`.
+    #[must_use]
+    pub const fn new(number: u16) -> Self {
+        Self(number)
+    }
+
     /// Returns the profile that fits this minor best.
     ///
     /// # Errors
@@ -43,16 +49,15 @@ impl KubernetesMinor {
         first.is_none_or(|first| first <= self) && last.is_none_or(|last| self <= last)
     }
 
-    /// Tells whether it is a minor, such as "1.25", or a later one.
+    /// Returns since when, or until when, other minors have something that this minor lacks, as ` (it comes with 1.37)`;
+    /// empty if it lies in the range.
     #[must_use]
-    pub fn is_from(self, minor: &str) -> bool {
-        minor.parse().is_ok_and(|minor: Self| minor <= self)
-    }
-
-    /// Tells whether it is a minor, such as "1.25", or an earlier one.
-    #[must_use]
-    pub fn is_until(self, minor: &str) -> bool {
-        minor.parse().is_ok_and(|minor: Self| self <= minor)
+    pub fn availability(self, first: Option<Self>, last: Option<Self>) -> String {
+        match (first, last) {
+            (Some(first), _) if self < first => format!(" (it comes with {first})"),
+            (_, Some(last)) if last < self => format!(" (it was removed in {})", last.next()),
+            _ => String::new(),
+        }
     }
 
     /// Returns the minor after this one.
@@ -91,7 +96,7 @@ pub struct TableHead {
 /// Returns the tables whose facts differ by minor.
 ///
 /// # Panics
-/// Where the head of a table names no minor; the tests read every head.
+/// If the head of a table names no minor; the tests read every head.
 #[must_use]
 pub fn table_heads() -> Vec<TableHead> {
     let heads = embedded::table_heads().iter();
@@ -155,7 +160,7 @@ impl K3sVersion {
         self.minor
     }
 
-    /// Returns the version when it names a release in full (`v1.33.4+k3s1`), as Rancher wants it.
+    /// Returns the version when it names a release in full (`v1.33.4+k3s1`), as Rancher requires it.
     #[must_use]
     pub fn release(&self) -> Option<&str> {
         (self.text.starts_with('v') && self.text.contains("+k3s")).then_some(self.text.as_str())

@@ -17,7 +17,7 @@ use crate::node::{Metadata, PathState, Root, RootedPath};
 pub struct RecordedInputs {
     /// The inputs that the newest run in force recorded.
     pub inputs: Option<RunInputs>,
-    /// The paths that they wrote: these files are ours, whatever they hold.
+    /// The paths that they wrote: these files belong to k3s-harden, whatever they hold.
     pub paths: BTreeSet<RootedPath>,
     /// A run that was killed: it is undone or finished before the next one.
     pub interrupted: Option<u32>,
@@ -78,7 +78,7 @@ impl History {
         // A run that was killed while it merged two left both.
         let through = runs.first().and_then(|run| run.through).unwrap_or_default();
         runs.retain(|run| run.through.is_some() || run.id > through);
-        Ok(Self::of(runs))
+        Ok(Self::from_runs(runs))
     }
 
     /// Tells whether there is a committed run, undone or not.
@@ -88,7 +88,7 @@ impl History {
     }
 
     /// Finds the runs that are undone, from the newest run to the oldest: those that a rollback in force reaches.
-    fn of(runs: Vec<RunRecord>) -> Self {
+    fn from_runs(runs: Vec<RunRecord>) -> Self {
         let (mut undone, mut reach) = (BTreeSet::new(), u32::MAX);
         for run in runs.iter().rev().filter(|run| run.state == RunState::Committed) {
             match run.verb {
@@ -258,7 +258,7 @@ mod tests {
             run.state = RunState::Committed;
             run
         };
-        History::of((1..).zip(verbs).map(run).collect())
+        History::from_runs((1..).zip(verbs).map(run).collect())
     }
 
     fn undone(verbs: &[RunVerb]) -> Vec<u32> {

@@ -16,5 +16,5 @@ pub use recovery::Recovered;
 pub use rollback_plan::{ModifiedPath, RollbackPlan, texts};
 pub use run_record::{RunEntry, RunInputs, RunRecord, RunState, RunVerb};
 pub use saved_state::SavedState;
-pub use state::{STATE_DIRECTORY, has_state, is_at_work, remove_leftovers, state_directory};
+pub use state::{STATE_DIRECTORY, has_state, is_run_in_progress, remove_leftovers, state_directory};
 pub use transaction::{ApplyOptions, ApplyOutcome, KeepHistory, Transaction, check_writable};

@@ -85,7 +85,7 @@ fn created(record: &RunRecord) -> Result<Vec<RootedPath>> {
 fn is_done(root: &Root, record: &RunRecord) -> Result<bool> {
     for entry in record.entries.iter().filter(|entry| entry.concerns(root)) {
         let Some(resource) = entry.resource(&entry.after.load(root, record.id)?)? else { continue };
-        if !is_same(&resource.observe(root)?, &resource.wanted()) {
+        if !is_same(&resource.observe(root)?, &resource.desired_state()) {
             return Ok(false);
         }
     }
@@ -111,12 +111,12 @@ fn undo(root: &Root, record: &RunRecord) -> Result<Vec<RootedPath>> {
 /// Tells whether a state is that before or after the run, or one in between: mode and owner change one by one.
 fn is_ours(now: &CurrentState, before: &CurrentState, after: &CurrentState) -> bool {
     let content = |current: &CurrentState| match current {
-        CurrentState::Node(PathState::File { bytes, .. }) => Some(bytes.clone()),
+        CurrentState::Path(PathState::File { bytes, .. }) => Some(bytes.clone()),
         _ => None,
     };
     match now {
-        CurrentState::Node(PathState::Directory { .. }) => true,
-        CurrentState::Node(PathState::File { .. }) => {
+        CurrentState::Path(PathState::Directory { .. }) => true,
+        CurrentState::Path(PathState::File { .. }) => {
             [before, after].iter().any(|known| content(known) == content(now))
         }
         _ => [before, after].iter().any(|known| is_same(now, known)),
@@ -127,12 +127,12 @@ fn is_ours(now: &CurrentState, before: &CurrentState, after: &CurrentState) -> b
 pub(super) fn is_same(one: &CurrentState, other: &CurrentState) -> bool {
     match (one, other) {
         (
-            CurrentState::Node(PathState::File { mode, owner, bytes, .. }),
-            CurrentState::Node(PathState::File { mode: mode2, owner: owner2, bytes: bytes2, .. }),
+            CurrentState::Path(PathState::File { mode, owner, bytes, .. }),
+            CurrentState::Path(PathState::File { mode: mode2, owner: owner2, bytes: bytes2, .. }),
         ) => (mode, owner, bytes) == (mode2, owner2, bytes2),
         (
-            CurrentState::Node(PathState::Directory { mode, owner, .. }),
-            CurrentState::Node(PathState::Directory { mode: mode2, owner: owner2, .. }),
+            CurrentState::Path(PathState::Directory { mode, owner, .. }),
+            CurrentState::Path(PathState::Directory { mode: mode2, owner: owner2, .. }),
         ) => (mode, owner) == (mode2, owner2),
         _ => one == other,
     }

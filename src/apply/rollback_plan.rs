@@ -179,12 +179,12 @@ fn order(resource: &Resource, change: Change) -> (u8, std::cmp::Reverse<usize>, 
 
 /// Returns a diff from the state that a run left to the state `now`.
 fn modification(left: &Resource, now: &CurrentState) -> String {
-    let CurrentState::Node(node) = now else { return String::new() };
-    let Some(Resource::File(now)) = left.restored_to(&CurrentState::Node(node.clone())) else {
+    let CurrentState::Path(node) = now else { return String::new() };
+    let Some(Resource::File(now)) = left.restored_to(&CurrentState::Path(node.clone())) else {
         return String::new();
     };
-    match left.wanted() {
-        CurrentState::Node(before) => now.diff(&before).1,
+    match left.desired_state() {
+        CurrentState::Path(before) => now.diff(&before).1,
         CurrentState::Value(_) | CurrentState::Unreadable(_) => String::new(),
     }
 }
@@ -193,11 +193,11 @@ fn modification(left: &Resource, now: &CurrentState) -> String {
 #[must_use]
 pub fn texts<'a>(action: &'a Action) -> (Option<&'a [u8]>, Option<Vec<u8>>) {
     let before: Option<&'a [u8]> = match &action.before {
-        CurrentState::Node(PathState::File { bytes, .. }) => Some(bytes),
+        CurrentState::Path(PathState::File { bytes, .. }) => Some(bytes),
         _ => None,
     };
-    let after = match action.resource.wanted() {
-        CurrentState::Node(PathState::File { bytes, .. }) => Some(bytes),
+    let after = match action.resource.desired_state() {
+        CurrentState::Path(PathState::File { bytes, .. }) => Some(bytes),
         _ => None,
     };
     (before, after)

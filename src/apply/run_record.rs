@@ -55,6 +55,15 @@ pub struct RunInputs {
     pub files: BTreeMap<String, String>,
 }
 
+impl RunInputs {
+    /// Tells whether two runs get the same settings from the same texts.
+    #[must_use]
+    pub fn sets_the_same(&self, other: &Self) -> bool {
+        (&self.profiles, &self.assignments, &self.settings, &self.files)
+            == (&other.profiles, &other.assignments, &other.settings, &other.files)
+    }
+}
+
 /// How far a run got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -86,7 +95,7 @@ pub struct RunRecord {
     format_version: String,
     /// Its number, from 1.
     pub id: u32,
-    /// The last of the runs that it stands for, if older runs were merged into one.
+    /// The last of the runs that were merged into it, if any were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub through: Option<u32>,
     /// The version of the tool.
@@ -143,8 +152,8 @@ impl RunRecord {
         let entry = |(index, action): (usize, &&Action)| RunEntry {
             path: action.resource.path().to_string(),
             resource: action.resource.kind(),
-            before: SavedState::of(&action.before, format!("{index:04}.before")),
-            after: SavedState::of(&action.resource.wanted(), format!("{index:04}.after")),
+            before: SavedState::from_current(&action.before, format!("{index:04}.before")),
+            after: SavedState::from_current(&action.resource.desired_state(), format!("{index:04}.after")),
         };
         let entries: Vec<RunEntry> = actions.iter().enumerate().map(entry).collect();
         let mut written = head.written;
@@ -220,7 +229,7 @@ impl RunRecord {
             root.make_directory(&directory, &Metadata::private_directory(owner))?;
             for (action, entry) in actions.iter().zip(&self.entries) {
                 for (current, saved) in
-                    [(&action.before, &entry.before), (&action.resource.wanted(), &entry.after)]
+                    [(&action.before, &entry.before), (&action.resource.desired_state(), &entry.after)]
                 {
                     if let (Some(bytes), Some(backup)) = (content(current), saved.backup()) {
                         root.create_private(&directory.join(backup), bytes, owner)?;

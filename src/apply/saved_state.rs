@@ -86,20 +86,20 @@ impl SavedState {
             root.read(&path)?.ok_or_else(|| unreadable(root, &path, "it is not there"))
         };
         Ok(match self {
-            Self::Absent => CurrentState::Node(PathState::Absent),
+            Self::Absent => CurrentState::Path(PathState::Absent),
             Self::Unknown => CurrentState::Unreadable("it could not be read".to_owned()),
-            Self::File { mode, owner, attributes, backup } => CurrentState::Node(PathState::File {
+            Self::File { mode, owner, attributes, backup } => CurrentState::Path(PathState::File {
                 mode: *mode,
                 owner: *owner,
                 attributes: attributes.clone(),
                 bytes: bytes(backup)?,
             }),
-            Self::Directory { mode, owner, attributes } => CurrentState::Node(PathState::Directory {
+            Self::Directory { mode, owner, attributes } => CurrentState::Path(PathState::Directory {
                 mode: *mode,
                 owner: *owner,
                 attributes: attributes.clone(),
             }),
-            Self::Symlink { owner, backup } => CurrentState::Node(PathState::Symlink {
+            Self::Symlink { owner, backup } => CurrentState::Path(PathState::Symlink {
                 owner: *owner,
                 target: OsString::from_vec(bytes(backup)?),
             }),
@@ -108,18 +108,18 @@ impl SavedState {
     }
 
     /// Returns the saved form of a state, whose bytes go into `backup`.
-    pub(super) fn of(current: &CurrentState, backup: String) -> Self {
+    pub(super) fn from_current(current: &CurrentState, backup: String) -> Self {
         match current {
-            CurrentState::Node(PathState::File { mode, owner, attributes, .. }) => {
+            CurrentState::Path(PathState::File { mode, owner, attributes, .. }) => {
                 Self::File { mode: *mode, owner: *owner, attributes: attributes.clone(), backup }
             }
-            CurrentState::Node(PathState::Directory { mode, owner, attributes }) => {
+            CurrentState::Path(PathState::Directory { mode, owner, attributes }) => {
                 SavedState::Directory { mode: *mode, owner: *owner, attributes: attributes.clone() }
             }
-            CurrentState::Node(PathState::Symlink { owner, .. }) => {
+            CurrentState::Path(PathState::Symlink { owner, .. }) => {
                 SavedState::Symlink { owner: *owner, backup }
             }
-            CurrentState::Node(PathState::Absent | PathState::Other) => SavedState::Absent,
+            CurrentState::Path(PathState::Absent | PathState::Other) => SavedState::Absent,
             CurrentState::Value(value) => SavedState::Value { value: value.clone() },
             CurrentState::Unreadable(_) => SavedState::Unknown,
         }
@@ -129,8 +129,8 @@ impl SavedState {
 /// Returns the bytes of a state that go into a backup file.
 pub(super) fn content(current: &CurrentState) -> Option<&[u8]> {
     match current {
-        CurrentState::Node(PathState::File { bytes, .. }) => Some(bytes),
-        CurrentState::Node(PathState::Symlink { target, .. }) => Some(target.as_bytes()),
+        CurrentState::Path(PathState::File { bytes, .. }) => Some(bytes),
+        CurrentState::Path(PathState::Symlink { target, .. }) => Some(target.as_bytes()),
         _ => None,
     }
 }

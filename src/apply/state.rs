@@ -44,7 +44,7 @@ pub fn has_state(root: &Root) -> Result<bool> {
 
 /// Tells whether a run is in progress on this root.
 #[must_use]
-pub fn is_at_work(root: &Root) -> bool {
+pub fn is_run_in_progress(root: &Root) -> bool {
     let lock = root.lock(&state_directory(), Duration::ZERO, &Signals::none());
     lock.is_err_and(|error| error.kind() == ErrorKind::Locked)
 }

@@ -93,14 +93,14 @@ impl<'a> Transaction<'a> {
         &self.recorded
     }
 
-    /// Marks the directories that were created for the state directory as created by the plan: it wants them too, and
-    /// they did not exist before this run.
+    /// Marks the directories that were created for the state directory as created by the plan: they are in the plan too,
+    /// and did not exist before this run.
     pub fn include_made_directories(&self, plan: &mut Plan) {
         for action in &mut plan.actions {
             if let (true, Resource::Directory(directory)) =
                 (self.made.contains(&action.resource.path()), &action.resource)
             {
-                action.before = CurrentState::Node(PathState::Absent);
+                action.before = CurrentState::Path(PathState::Absent);
                 (action.change, action.diff) = directory.diff(&PathState::Absent);
             }
         }

@@ -11,6 +11,7 @@ use super::{plan, ui};
 use crate::apply::{ApplyOutcome, KeepHistory, RecordedInputs, Transaction, check_writable, has_state};
 use crate::document::{DropIn, Rendered};
 use crate::error::{Error, ErrorKind, Result};
+use crate::k3s::flags::{self, ENCRYPTION_KEY};
 use crate::k3s::{NodeConfig, Traces};
 use crate::mode::Owner;
 use crate::node::Root;
@@ -80,11 +81,11 @@ impl<'a> ApplyJob<'a> {
         let context = Context::after(recorded, self.root, self.request)?;
         // The documents depend on the profile and the site alone: only if one has changed, they are rendered again.
         let is_same = |earlier: &PreparedPlan<'_>| {
-            (&earlier.context.profile, &earlier.context.site) == (&context.profile, &context.site)
+            (&earlier.context.profile, &earlier.context.target) == (&context.profile, &context.target)
         };
         let rendered = match unlocked.filter(is_same) {
             Some(earlier) => earlier.rendered,
-            None => Rendered::of(&context.profile, &context.site),
+            None => Rendered::new(&context.profile, &context.target),
         };
         let mut plan = plan::make(&context, &rendered)?;
         if let Some(transaction) = locked {
@@ -123,8 +124,8 @@ impl<'a> ApplyJob<'a> {
 
 /// Refuses a result with which K3s would not start.
 fn check_start(context: &Context<'_>) -> Result<()> {
-    let Context { root, site, version, .. } = context;
-    let mut node = NodeConfig::of(root, site.role, version.minor(), &site.data_dir)?;
+    let Context { root, target, version, .. } = context;
+    let mut node = NodeConfig::read(root, target.role, version.minor(), &target.data_dir)?;
     if !context.request.live_sysctl {
         node = node.elsewhere("--no-live-sysctl");
     }
@@ -147,15 +148,19 @@ fn check_start(context: &Context<'_>) -> Result<()> {
 
 /// Refuses what is unsafe once K3s has started: turning the encryption of Secrets on or off by configuration alone.
 fn check_encryption(context: &Context<'_>, requested: &DropIn) -> Result<()> {
-    let traces = Traces::observe(context.root, &context.site.data_dir);
+    let traces = Traces::observe(context.root, &context.target.data_dir);
     if let Some(message) = plan::late_encryption(&traces, requested) {
         return Err(Error::new(ErrorKind::Failed, message)
             .hint("leave it out: --set secrets_encryption=false")
             .hint("or turn it on with K3s' own command, `k3s secrets-encrypt enable` (v1.33.10, v1.34.6, v1.35.3 and newer), and apply after that"));
     }
-    let wanted = requested.keys.iter().any(|key| key.name == "secrets-encryption");
-    let by_others =
-        context.site.placing.existing.value("secrets-encryption").is_some_and(|item| item.text == "true");
+    let wanted = requested.keys.iter().any(|key| key.name == ENCRYPTION_KEY);
+    let by_others = context
+        .target
+        .drop_in_merge
+        .existing
+        .value(ENCRYPTION_KEY)
+        .is_some_and(|item| flags::is_true(&item.text));
     if traces.started.is_some()
         && traces.secrets_encrypted
         && !wanted

@@ -12,13 +12,15 @@ use super::named_files::NamedFiles;
 use super::request::{RunRequest, VersionRequest};
 use super::usage::usage_error;
 use crate::Role;
-use crate::apply::{RecordedInputs, RunInputs, is_at_work};
-use crate::document::{self, DROP_IN, DropInMerge, ExistingConfig, NodeSite, PresentFiles};
+use crate::apply::{RecordedInputs, RunInputs, is_run_in_progress};
+use crate::document::{self, DROP_IN, DropInMerge, ExistingConfig, PresentFiles, RenderTarget};
 use crate::error::{Error, ErrorKind, Result};
 use crate::k3s;
+use crate::k3s::flags::ENCRYPTION_KEY;
+use crate::kubernetes::admission_plugins;
 use crate::mode::Owner;
 use crate::node::{PathState, Root, RootedPath, accounts};
-use crate::profile::{ArgumentTable, ControlSelection, Profile, ProfileRequest};
+use crate::profile::{ControlSelection, Profile, ProfileRequest, SourceText};
 use crate::verify::{Waiver, waivers};
 use crate::version::K3sVersion;
 
@@ -33,11 +35,13 @@ pub(super) struct Context<'a> {
     /// Whether an earlier run recorded other inputs.
     pub(super) inputs_changed: bool,
     pub(super) profile: Profile,
-    pub(super) site: NodeSite,
+    pub(super) target: RenderTarget,
     pub(super) version: K3sVersion,
     pub(super) owner: Owner,
     /// The paths that earlier runs wrote.
     pub(super) recorded_paths: BTreeSet<RootedPath>,
+    /// Why this version does not write what an earlier run took.
+    refusal: Option<Error>,
     /// The waivers of the settings file; checked by every verb, and used by `verify` alone.
     pub(super) waivers: Vec<Waiver>,
     pub(super) warnings: Vec<String>,
@@ -78,18 +82,33 @@ impl<'a> Context<'a> {
         }
         .resolve(&|path| files.open(path))?;
         let audit_policy = files.audit_policy(&profile, root)?;
+        let refusal = check(&profile, audit_policy.as_ref()).err();
         // Only a run about some controls keeps what the files hold for the others.
         let about_some = profile.selection != ControlSelection::default();
         let present = if about_some { present(root, &data_dir)? } else { PresentFiles::default() };
-        let removed = ArgumentTable::get().removed_plugins.iter().filter(|row| row.from <= version.minor());
-        let placing = DropInMerge {
+        let drop_in_merge = DropInMerge {
             existing,
             on_conflict: request.on_conflict.unwrap_or_default(),
-            removed_plugins: removed.map(|row| row.plugin.clone()).collect(),
+            removed_plugins: admission_plugins::removed(version.minor()).map(str::to_owned).collect(),
         };
-        let site = NodeSite { role, data_dir, audit_policy, present, placing };
+        let target = RenderTarget {
+            role,
+            data_dir,
+            audit_policy: audit_policy.as_ref().map(with_final_newline),
+            present,
+            drop_in_merge,
+        };
 
         let inputs = request.saved.clone().unwrap_or_else(|| request.inputs(files.into_texts()));
+        // What an earlier run took is on the node: a verb that only reads has to go on.
+        let refusal = match refusal {
+            Some(error)
+                if !recorded.inputs.as_ref().is_some_and(|earlier| earlier.sets_the_same(&inputs)) =>
+            {
+                return Err(error);
+            }
+            other => other,
+        };
         let inputs_changed = recorded.inputs.is_some_and(|earlier| earlier != inputs);
         warnings.extend(recorded.interrupted.map(|id| interrupted(root, id)));
         Ok(Self {
@@ -98,29 +117,50 @@ impl<'a> Context<'a> {
             inputs,
             inputs_changed,
             profile,
-            site,
+            target,
             version,
             owner,
             recorded_paths: recorded.paths,
+            refusal,
             waivers,
             warnings,
         })
     }
 
-    /// Tells whether our drop-in on the node has Secrets encrypted.
-    pub(super) fn encrypts_now(&self) -> Result<bool> {
-        Ok(present(self.root, &self.site.data_dir)?.has_key("secrets-encryption"))
+    /// Refuses inputs that an earlier version took, before anything is made of them.
+    pub(super) fn check_inputs(&self) -> Result<()> {
+        self.refusal.clone().map_or(Ok(()), Err)
     }
 
-    /// Returns the paths of files of ours that the profile may no longer want: those of the table of files, and those
+    /// Tells whether the drop-in on the node turns the encryption of Secrets on.
+    pub(super) fn encrypts_now(&self) -> Result<bool> {
+        Ok(present(self.root, &self.target.data_dir)?.has_key(ENCRYPTION_KEY))
+    }
+
+    /// Returns the paths of files of k3s-harden that the profile may no longer have: those of the table of files, and those
     /// that earlier runs wrote for another data directory. A run about some controls says nothing of the others.
     pub(super) fn removal_candidates(&self) -> Vec<RootedPath> {
         if self.profile.selection != ControlSelection::default() {
             return Vec::new();
         }
-        let table = document::paths(&self.site.data_dir).into_iter().map(|(_, path)| path);
+        let table = document::paths(&self.target.data_dir).into_iter().map(|(_, path)| path);
         table.chain(self.recorded_paths.iter().cloned()).collect()
     }
+}
+
+/// Checks the cipher suites of the profile and the user's audit policy.
+fn check(profile: &Profile, audit_policy: Option<&SourceText>) -> Result<()> {
+    document::cipher_suites::check(profile)?;
+    audit_policy.map_or(Ok(()), |source| document::audit::check(source, profile.minor))
+}
+
+/// Returns the text of a file; its last line ends with a line break.
+fn with_final_newline(source: &SourceText) -> String {
+    let mut text = source.text().to_owned();
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
 }
 
 /// Reads the inputs of earlier runs. A user who may not read them (a plan without root) goes on without.
@@ -139,7 +179,7 @@ pub(super) fn owner(named: Option<&str>, root: &Root) -> Result<Option<Owner>> {
     named.map(|text| accounts::parse_owner(text, root)).transpose()
 }
 
-/// Refuses, before anything is made, where this process could not make files that belong to `owner`. `named` tells
+/// Refuses, before anything is made, if this process cannot create files that belong to `owner`. `named` tells
 /// whether the user named that owner.
 pub(super) fn check_rights(named: bool, owner: Owner) -> Result<()> {
     if accounts::may_give_to(owner) {
@@ -154,7 +194,7 @@ pub(super) fn check_rights(named: bool, owner: Owner) -> Result<()> {
     }))
 }
 
-/// Reads the files of ours that are on the node.
+/// Reads the files of k3s-harden that are on the node.
 fn present(root: &Root, data_dir: &RootedPath) -> Result<PresentFiles> {
     let read = |(key, path): (&'static str, RootedPath)| match root.look(&path)? {
         PathState::File { bytes, .. } => Ok(Some((key, bytes))),
@@ -184,7 +224,7 @@ fn version(request: &RunRequest, root: &Root) -> Result<K3sVersion> {
 
 /// Says that a run has not ended.
 fn interrupted(root: &Root, id: u32) -> String {
-    if is_at_work(root) {
+    if is_run_in_progress(root) {
         format!("run {id} is at work here, and what the node is like changes while it is")
     } else {
         format!(

@@ -1,13 +1,10 @@
-//! K3s' data directory: what K3s' own configuration says decides, and `--data-dir` fills in where it says nothing.
+//! K3s' data directory: K3s' own configuration has precedence over `--data-dir`.
 
 use super::usage::usage_error;
 use crate::document::ExistingConfig;
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::k3s::service_data_dir;
+use crate::k3s::{DEFAULT_CONFIG, DEFAULT_DATA_DIR, service_data_dir};
 use crate::node::{Root, RootedPath};
-
-/// K3s' default.
-pub(super) const DEFAULT: &str = "/var/lib/rancher/k3s";
 
 /// Returns the data directory. `named` is what the user or an earlier run named; it is an error if K3s' service or
 /// configuration names another one.
@@ -33,12 +30,12 @@ pub(super) fn find(
         }
         (_, Some((own, _))) => Ok(own),
         (Some(named), None) => {
-            if named.as_str() != DEFAULT {
-                warnings.push(format!("nothing tells K3s that its data directory is {named}: write data-dir: {named} into /etc/rancher/k3s/config.yaml"));
+            if named.as_str() != DEFAULT_DATA_DIR {
+                warnings.push(format!("nothing tells K3s that its data directory is {named}: write data-dir: {named} into {DEFAULT_CONFIG}"));
             }
             Ok(named)
         }
-        (None, None) => Ok(RootedPath::fixed(DEFAULT)),
+        (None, None) => Ok(RootedPath::fixed(DEFAULT_DATA_DIR)),
     }
 }
 

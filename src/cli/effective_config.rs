@@ -15,13 +15,13 @@ pub(super) fn run(request: &RunRequest, arguments: &EffectiveConfigArguments, ui
     let root = Root::open(&request.root)?;
     let context = Context::new(&root, request)?;
     let query = ConfigQuery {
-        role: context.site.role,
+        role: context.target.role,
         minor: context.version.minor(),
-        data_dir: &context.site.data_dir,
+        data_dir: &context.target.data_dir,
         words: &arguments.words,
         show_secrets: arguments.show_secrets,
     };
-    let effective = EffectiveConfig::of(&root, query)?;
+    let effective = EffectiveConfig::read(&root, query)?;
     if ui.json() {
         ui.out_json(&output::effective_json(&effective))?;
     } else {

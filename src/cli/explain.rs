@@ -20,7 +20,8 @@ pub(super) fn run(request: &RunRequest, arguments: &ExplainArguments, ui: &mut U
     let root = Root::open(&request.root)?;
     // A control is explained whether a run is about it or not.
     let context = context(&root, &request.about_all_controls())?;
-    let node = NodeConfig::of(&root, context.site.role, context.version.minor(), &context.site.data_dir)?;
+    let node =
+        NodeConfig::read(&root, context.target.role, context.version.minor(), &context.target.data_dir)?;
     if let Err(error) = &node.effective {
         warn!("{error}: who sets what here is not known");
     }
@@ -30,8 +31,8 @@ pub(super) fn run(request: &RunRequest, arguments: &ExplainArguments, ui: &mut U
     let here = ExplainedNode {
         facts: &facts,
         profile: &context.profile,
-        site: &context.site,
-        rendered: &Rendered::of(&context.profile, &context.site),
+        target: &context.target,
+        rendered: &Rendered::new(&context.profile, &context.target),
         benchmark: &benchmark,
     };
     let explanation = explain(&arguments.topic, &here)?;
@@ -43,7 +44,7 @@ pub(super) fn run(request: &RunRequest, arguments: &ExplainArguments, ui: &mut U
     Ok(exit::OK)
 }
 
-/// Resolves the request. Where no K3s version is known the newest minor counts: an explanation needs no node.
+/// Resolves the request. If no K3s version is known, the newest minor counts: an explanation needs no node.
 fn context<'a>(root: &'a Root, request: &RunRequest) -> Result<Context<'a>> {
     match (Context::new(root, request), KubernetesMinor::supported().pop()) {
         (Err(error), Some(newest))

@@ -2,7 +2,7 @@
 
 use super::args::GlobalArguments;
 use super::ui::Ui;
-use crate::apply::{History, is_at_work};
+use crate::apply::{History, is_run_in_progress};
 use crate::error::{Result, exit};
 use crate::node::Root;
 use crate::output;
@@ -10,7 +10,7 @@ use crate::output;
 pub(super) fn run(global: &GlobalArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&global.root)?;
     let history = History::read(&root)?;
-    let at_work = is_at_work(&root);
+    let at_work = is_run_in_progress(&root);
     if ui.json() {
         ui.out_json(&output::history_json(&root.path().display().to_string(), &history))?;
     } else {

@@ -51,7 +51,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 
 /// Runs the verb. Those that are about a profile get the finished request of the run.
 fn dispatch(cli: &Cli, ui: &mut Ui) -> Result<u8> {
-    let request = || RunRequest::of(cli);
+    let request = || RunRequest::from_arguments(cli);
     match &cli.verb {
         CliVerb::Plan(arguments) => plan::run(&request()?, arguments, ui),
         CliVerb::Apply(arguments) => apply::run(request()?, arguments, ui),

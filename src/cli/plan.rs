@@ -12,17 +12,18 @@ use super::ui::Ui;
 use crate::Role;
 use crate::document::{self, DROP_IN, DropIn, OnConflict, Rendered};
 use crate::error::{Error, ErrorKind, Result, exit};
+use crate::k3s::flags::ENCRYPTION_KEY;
 use crate::k3s::{MergedConfig, Traces};
 use crate::mode::FileMode;
 use crate::node::{Root, RootedPath, host, sysctl};
 use crate::output::{self, PlanReport};
-use crate::plan::{Desired, Observed, Plan, PlanPolicy, PlanSubject};
+use crate::plan::{Desired, ForeignFiles, Observed, Plan, PlanSubject};
 use crate::profile::{ControlId, Profile};
 
 pub(super) fn run(request: &RunRequest, arguments: &PlanArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&request.root)?;
     let context = Context::new(&root, request)?;
-    let rendered = Rendered::of(&context.profile, &context.site);
+    let rendered = Rendered::new(&context.profile, &context.target);
     let plan = make(&context, &rendered)?;
     if let Some(path) = &arguments.out {
         let saved = SavedPlan::new(&plan, &context);
@@ -40,20 +41,21 @@ pub(super) fn run(request: &RunRequest, arguments: &PlanArguments, ui: &mut Ui) 
 
 /// Makes the plan for the node as it is now.
 pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
-    let Context { root, request, profile, site, .. } = context;
+    context.check_inputs()?;
+    let Context { root, request, profile, target, .. } = context;
     let mut warnings = context.warnings.clone();
     let live = request.live_sysctl && root.is_live() && may_set_sysctls(context, &mut warnings);
-    let subject = PlanSubject::new(root.path().to_owned(), profile, site.role);
+    let subject = PlanSubject::new(root.path().to_owned(), profile, target.role);
     let mut desired = Desired::new(subject, rendered, context.owner, live)?;
     desired.remove_unwanted(&context.removal_candidates(), context.owner);
     let desired_ids: BTreeSet<ControlId> =
         desired.resources.iter().flat_map(|resource| resource.controls().iter().cloned()).collect();
-    let observed = Observed::of(&desired, root)?;
-    let policy = PlanPolicy {
+    let observed = Observed::read(&desired, root)?;
+    let foreign = ForeignFiles {
         on_foreign: request.on_foreign.unwrap_or_default(),
         recorded: context.recorded_paths.clone(),
     };
-    let mut plan = Plan::between(desired, observed, &policy)?;
+    let mut plan = Plan::between(desired, observed, &foreign)?;
     warnings.extend(configuration_warnings(context, rendered)?);
     warnings.extend(ineffective_controls(&request.only, &desired_ids, profile));
     // Warnings about changes are for runs that change something, not for every later run.
@@ -67,13 +69,13 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     Ok(plan)
 }
 
-/// Returns warnings about the node's own K3s configuration: what overrides our drop-in, and conflicts with it.
+/// Returns warnings about the node's own K3s configuration: what overrides the drop-in, and conflicts with it.
 fn configuration_warnings(context: &Context, rendered: &Rendered) -> Result<Vec<String>> {
-    let Context { root, site, .. } = context;
-    let merge = &site.placing;
+    let Context { root, target, .. } = context;
+    let merge = &target.drop_in_merge;
     let minor = context.version.minor();
     let requested = &rendered.requested;
-    let service = || document::service_warnings(root, site.role, minor, requested);
+    let service = || document::service_warnings(root, target.role, minor, requested);
     if merge.existing.is_empty() {
         // Only the service can conflict then; most nodes have none yet.
         return if root.exists(&RootedPath::fixed("/etc/systemd/system"))
@@ -86,7 +88,7 @@ fn configuration_warnings(context: &Context, rendered: &Rendered) -> Result<Vec<
     }
     let mut warnings = merge.existing.warnings(requested);
     warnings.extend(service()?);
-    let unknown = merge.existing.unknown_arguments(site.role, minor);
+    let unknown = merge.existing.unknown_arguments(target.role, minor);
     warnings.extend(unknown.into_iter().map(|(message, place)| format!("{place}: {message}")));
     for (message, place) in rendered.drop_in.conflicts.iter().cloned() {
         if merge.on_conflict == OnConflict::Fail {
@@ -97,10 +99,10 @@ fn configuration_warnings(context: &Context, rendered: &Rendered) -> Result<Vec<
         warnings.push(format!("{place}: {message}"));
     }
     // A file that is no YAML is among the warnings above.
-    if let Ok(reading) = MergedConfig::of(root, &[site.role.to_string()], minor) {
-        // Our drop-in is about to be replaced.
-        let refusals = reading.refusals(site.role).into_iter().filter(|(_, place)| place.file != DROP_IN);
-        warnings.extend(refusals.map(|(message, place)| format!("{place}: K3s exits on this: {message}")));
+    if let Ok(reading) = MergedConfig::read(root, &[target.role.to_string()], minor) {
+        // the drop-in is about to be replaced.
+        let refused = reading.refused_keys(target.role).into_iter().filter(|key| key.place.file != DROP_IN);
+        warnings.extend(refused.map(|key| format!("{}: K3s exits on this: {}", key.place, key.message)));
         warnings.extend(reading.warnings);
     }
     Ok(warnings)
@@ -144,7 +146,7 @@ fn may_set_sysctls(context: &Context, warnings: &mut Vec<String>) -> bool {
 
 /// Returns warnings about the changes: what they mean for a K3s that has already started, and what they lack.
 fn change_warnings(context: &Context, requested: &DropIn) -> Vec<String> {
-    let traces = Traces::observe(context.root, &context.site.data_dir);
+    let traces = Traces::observe(context.root, &context.target.data_dir);
     let mut warnings = Vec::new();
     if let Some((role, proof)) = &traces.started {
         warnings.push(format!("K3s has already started here as {role} ({proof} exists): arguments and files take effect when it starts again, policy.yaml within 15 s"));
@@ -159,7 +161,7 @@ fn change_warnings(context: &Context, requested: &DropIn) -> Vec<String> {
 
 /// Returns the reason why the plan can no longer turn on the encryption of Secrets, if it tries to.
 pub(super) fn late_encryption(traces: &Traces, configuration: &DropIn) -> Option<String> {
-    let wanted = configuration.keys.iter().any(|key| key.name == "secrets-encryption");
+    let wanted = configuration.keys.iter().any(|key| key.name == ENCRYPTION_KEY);
     let (Role::Server, proof) = traces.started.as_ref()? else { return None };
     (wanted && !traces.secrets_encrypted).then(|| {
         format!("K3s has started without secrets-encryption ({proof} exists), and turning it on by configuration alone breaks a cluster")

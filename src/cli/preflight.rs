@@ -32,6 +32,7 @@ pub(super) fn run(request: &RunRequest, arguments: &PreflightArguments, ui: &mut
 
 fn verdict(root: &Root, request: &RunRequest) -> Result<StartVerdict> {
     let context = Context::new(root, request)?;
-    let node = NodeConfig::of(root, context.site.role, context.version.minor(), &context.site.data_dir)?;
+    let node =
+        NodeConfig::read(root, context.target.role, context.version.minor(), &context.target.data_dir)?;
     Ok(check(&node))
 }

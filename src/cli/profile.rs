@@ -2,6 +2,7 @@
 
 use super::args::{GlobalArguments, ProfileArguments, ProfileVerb};
 use super::ui::Ui;
+use crate::document;
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::node::host;
 use crate::output;
@@ -28,7 +29,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &ProfileArguments, ui: &m
         ProfileVerb::Validate { files } => {
             let mut text = String::new();
             for file in files {
-                resolve(global, std::slice::from_ref(file))?;
+                document::cipher_suites::check(&resolve(global, std::slice::from_ref(file))?)?;
                 text.push_str(&format!("{file}: valid\n"));
             }
             text

@@ -15,9 +15,10 @@ use crate::render::{RenderInput, RenderedFile, RenderedFiles};
 pub(super) fn run(request: &RunRequest, arguments: &RenderArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&request.root)?;
     let context = Context::new(&root, request)?;
+    context.check_inputs()?;
     let input = RenderInput {
         profile: &context.profile,
-        site: &context.site,
+        target: &context.target,
         release: context.version.release(),
         live_sysctl: request.live_sysctl,
         inputs: &context.inputs,

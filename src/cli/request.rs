@@ -1,6 +1,6 @@
 //! The request of one run: what the arguments and the environment mean, read once.
 //!
-//! A verb never looks at the raw arguments of a run. [`RunRequest::of`] drops empty values, interprets `auto` and
+//! A verb never looks at the raw arguments of a run. [`RunRequest::from_arguments`] drops empty values, interprets `auto` and
 //! `none`, and reads the variables of K3s' installer. [`RunRequest::or_recorded`] adds what earlier runs recorded, and
 //! [`RunRequest::inputs`] is what this run records.
 
@@ -42,7 +42,7 @@ pub(super) enum VersionRequest {
 pub(super) struct InstallerVariables {
     /// `INSTALL_K3S_VERSION`.
     pub(super) version: Option<String>,
-    /// An agent where `K3S_URL` is set.
+    /// An agent if `K3S_URL` is set.
     pub(super) role: Option<Role>,
 }
 
@@ -86,7 +86,7 @@ impl RunRequest {
     ///
     /// # Errors
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for an assignment without a value.
-    pub(super) fn of(cli: &Cli) -> Result<Self> {
+    pub(super) fn from_arguments(cli: &Cli) -> Result<Self> {
         let (planning, no_live_sysctl) = match &cli.verb {
             CliVerb::Plan(arguments) => (arguments.planning.clone(), arguments.no_live_sysctl),
             CliVerb::Apply(arguments) => (arguments.planning.clone(), arguments.no_live_sysctl),
@@ -233,7 +233,7 @@ mod tests {
 
     fn request(arguments: &[&str]) -> RunRequest {
         let arguments = ["k3s-harden", "plan"].iter().chain(arguments);
-        RunRequest::of(&Cli::try_parse_from(arguments).unwrap()).unwrap()
+        RunRequest::from_arguments(&Cli::try_parse_from(arguments).unwrap()).unwrap()
     }
 
     fn recorded() -> RunInputs {

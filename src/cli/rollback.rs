@@ -12,9 +12,10 @@ use crate::apply::{
     ApplyOutcome, History, ModifiedPath, RecordedInputs, Recovered, RollbackPlan, RunVerb, Transaction,
     check_writable, remove_leftovers, state_directory, texts,
 };
-use crate::document::{self, DROP_IN, ExistingConfig, PresentFiles, is_ours, leftovers};
+use crate::document::{self, DROP_IN, ExistingConfig, PresentFiles, has_header, leftovers};
 use crate::error::{Error, ErrorKind, Result, exit};
-use crate::k3s::Traces;
+use crate::k3s::flags::{self, ENCRYPTION_KEY};
+use crate::k3s::{DEFAULT_DATA_DIR, Traces};
 use crate::mode::Owner;
 use crate::node::{PathState, Root, RootedPath};
 use crate::output::{self, PlanReport};
@@ -132,9 +133,8 @@ impl<'a> UndoJob<'a> {
 
     /// Refuses to remove the key that K3s needs to read its Secrets.
     fn refuse_unreadable_secrets(&self, traces: &Traces, plan: &Plan) -> Result<()> {
-        let key = "secrets-encryption";
         let has = |bytes: Option<&[u8]>| {
-            PresentFiles::new(bytes.map(|bytes| ("config", bytes.to_vec()))).has_key(key)
+            PresentFiles::new(bytes.map(|bytes| ("config", bytes.to_vec()))).has_key(ENCRYPTION_KEY)
         };
         let Some(drop_in) = plan.changes().find(|action| action.resource.path().as_str() == DROP_IN) else {
             return Ok(());
@@ -144,7 +144,7 @@ impl<'a> UndoJob<'a> {
         let by_others = || {
             // A configuration that cannot be read proves nothing.
             ExistingConfig::read(self.root, &ours)
-                .is_ok_and(|all| all.value(key).is_some_and(|item| item.text == "true"))
+                .is_ok_and(|all| all.value(ENCRYPTION_KEY).is_some_and(|item| flags::is_true(&item.text)))
         };
         if traces.started.is_none()
             || !traces.secrets_encrypted
@@ -168,7 +168,7 @@ impl<'a> UndoJob<'a> {
             data_dir::of_node(self.root, &existing).ok()
         };
         let found = named.and_then(|path| path.parse().ok()).or_else(own);
-        Traces::observe(self.root, &found.unwrap_or_else(|| RootedPath::fixed(data_dir::DEFAULT)))
+        Traces::observe(self.root, &found.unwrap_or_else(|| RootedPath::fixed(DEFAULT_DATA_DIR)))
     }
 }
 
@@ -241,13 +241,13 @@ fn print_undone(ui: &mut Ui, plan: &Plan, state: RestoredState) -> Result<u8> {
     Ok(exit::OK)
 }
 
-/// Reports the files of ours on a node without a history: the state before them is not known.
+/// Reports the files of k3s-harden on a node without a history: the state before them is not known.
 fn report_without_history(root: &Root, ui: &mut Ui) -> Result<u8> {
     let existing = ExistingConfig::read(root, &RootedPath::fixed(DROP_IN))?;
     let data_dir = data_dir::of_node(root, &existing)?;
     let mut ours = Vec::new();
     for (_, path) in document::paths(&data_dir) {
-        if matches!(root.look(&path)?, PathState::File { bytes, .. } if is_ours(&bytes)) {
+        if matches!(root.look(&path)?, PathState::File { bytes, .. } if has_header(&bytes)) {
             ours.push(path.to_string());
         }
     }

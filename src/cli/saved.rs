@@ -47,11 +47,11 @@ pub(super) struct SavedPlan {
 
 impl SavedPlan {
     pub(super) fn new(plan: &Plan, context: &Context<'_>) -> Self {
-        let Context { request, inputs, version, site, .. } = context;
+        let Context { request, inputs, version, target, .. } = context;
         let inputs = SavedInputs {
             recorded: inputs.clone(),
             k3s_version: version.to_string(),
-            role: site.role,
+            role: target.role,
             only: request.only.clone(),
             owner: request.owner.clone(),
             no_live_sysctl: !request.live_sysctl,
@@ -178,21 +178,21 @@ fn describe(action: &Action) -> Value {
         "resource": action.resource.kind(),
         "action": action.change,
         "before": state(&action.before),
-        "after": state(&action.resource.wanted()),
+        "after": state(&action.resource.desired_state()),
     })
 }
 
 fn state(current: &CurrentState) -> Value {
     match current {
-        CurrentState::Node(PathState::Absent) => json!({"kind": "absent"}),
-        CurrentState::Node(PathState::Other) => json!({"kind": "other"}),
-        CurrentState::Node(PathState::Symlink { target, .. }) => {
+        CurrentState::Path(PathState::Absent) => json!({"kind": "absent"}),
+        CurrentState::Path(PathState::Other) => json!({"kind": "other"}),
+        CurrentState::Path(PathState::Symlink { target, .. }) => {
             json!({"kind": "symlink", "target": target.to_string_lossy()})
         }
-        CurrentState::Node(PathState::Directory { mode, owner, .. }) => {
+        CurrentState::Path(PathState::Directory { mode, owner, .. }) => {
             json!({"kind": "directory", "mode": mode.to_string(), "owner": owner.to_string()})
         }
-        CurrentState::Node(PathState::File { mode, owner, bytes, .. }) => {
+        CurrentState::Path(PathState::File { mode, owner, bytes, .. }) => {
             let content = match std::str::from_utf8(bytes) {
                 Ok(text) => json!({"text": text}),
                 Err(_) => json!({"bytes": bytes.escape_ascii().to_string()}),
@@ -232,7 +232,7 @@ mod tests {
 
     fn named(arguments: &[&str]) -> RunRequest {
         let arguments = ["k3s-harden", "apply", "PLAN"].iter().chain(arguments);
-        RunRequest::of(&Cli::try_parse_from(arguments).unwrap()).unwrap()
+        RunRequest::from_arguments(&Cli::try_parse_from(arguments).unwrap()).unwrap()
     }
 
     #[test]

@@ -25,11 +25,12 @@ pub(super) fn run(request: &RunRequest, arguments: &VerifyArguments, ui: &mut Ui
     let root = Root::open(&request.root)?;
     // `verify` selects controls from the result: it also knows some that no profile sets.
     let context = Context::new(&root, &request.about_all_controls())?;
-    let node = NodeConfig::of(&root, context.site.role, context.version.minor(), &context.site.data_dir)?;
+    let node =
+        NodeConfig::read(&root, context.target.role, context.version.minor(), &context.target.data_dir)?;
     let journal = match given(arguments.journal.as_ref()) {
         Some(path) => {
             let bytes = host::read_file(&path, MAX_LOG_BYTES)?;
-            K3sLog::of(String::from_utf8_lossy(&bytes), path)
+            K3sLog::new(String::from_utf8_lossy(&bytes), path)
         }
         None => K3sLog::read(&root),
     };
@@ -174,7 +175,7 @@ fn is(id: &ControlId, name: &str, word: &str) -> bool {
     }
 }
 
-/// Adds facts from the node's cluster, if that is wanted. A cluster that does not answer gives unknown results.
+/// Adds facts from the node's cluster with `--live`. A cluster that does not answer gives unknown results.
 fn with_live(facts: NodeFacts<'_>, live: bool) -> Result<NodeFacts<'_>> {
     if !live {
         return Ok(facts);

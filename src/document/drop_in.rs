@@ -26,7 +26,7 @@ pub struct DropInKey {
     pub name: String,
     /// A boolean, or text.
     pub value: Value,
-    /// The benchmark's numbers of the controls that it serves, for a comment.
+    /// The benchmark's numbers of the controls that it implements, for a comment.
     pub controls: String,
     /// The same as numbers.
     #[serde(skip)]
@@ -51,7 +51,7 @@ pub struct DropInArgument {
     pub name: String,
     /// Its value.
     pub value: String,
-    /// The benchmark's numbers of the controls that it serves, for a comment.
+    /// The benchmark's numbers of the controls that it implements, for a comment.
     pub controls: String,
     /// The user's file that the value, or a part of it, was taken from.
     pub from: Option<String>,
@@ -141,7 +141,7 @@ impl DropIn {
         self.keys.is_empty() && self.components.is_empty()
     }
 
-    /// Returns the numbers of all controls that it serves, sorted, each once.
+    /// Returns the numbers of all controls that it implements, sorted, each once.
     #[must_use]
     pub fn ids(&self) -> Vec<ControlId> {
         let keys = self.keys.iter().flat_map(|key| &key.ids);
@@ -154,7 +154,7 @@ impl DropIn {
     }
 }
 
-/// Returns the value of an argument as K3s takes it; none where it is not to be written.
+/// Returns the value of an argument as K3s takes it; none if it is not to be written.
 fn text_of(value: &ValueOf, profile: &Profile, data_dir: &RootedPath) -> Option<String> {
     match value {
         ValueOf::Path(path) => Some(data_dir.join(path).to_string()),
@@ -168,7 +168,7 @@ fn text_of(value: &ValueOf, profile: &Profile, data_dir: &RootedPath) -> Option<
     }
 }
 
-/// Unites the admission plugins that are on; with the controls that they serve.
+/// Joins the admission plugins that are on; also returns the controls that they implement.
 fn plugins(
     profile: &Profile,
     table: &ArgumentTable,

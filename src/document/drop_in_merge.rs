@@ -1,9 +1,9 @@
-//! How our settings meet what is configured already: nothing is lost, nothing is there twice, and the hardened
-//! value is the one in force.
+//! Merges the drop-in with the existing configuration of K3s: no value is lost, no argument is given twice, and the
+//! hardened value is the one that counts.
 //!
-//! Where nothing collides, our arguments are appended (`key+`). Where an argument is set already, our drop-in takes
-//! the component's whole list over (plain key, every value, each with the file that it came from): lists are united,
-//! a value that satisfies the control stays, and any other is a conflict that the policy decides.
+//! If nothing collides, the drop-in appends its arguments (`key+`). If an argument is set already, the drop-in takes
+//! the component's whole list over (plain key, every value, each with the file that it came from): lists are merged,
+//! a value that satisfies the control stays, and any other value is a conflict that `--on-conflict` decides.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,50 +15,53 @@ use crate::k3s::merge::ConfigItem;
 use crate::kubernetes::flag_values;
 use crate::profile::{Accepts, ArgumentTable};
 
-/// Who wins where a value of somebody else's does not satisfy the control (`--on-conflict`).
+/// Which value counts if an existing one does not satisfy the control (`--on-conflict`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnConflict {
-    /// We do, with a warning.
+    /// The value of k3s-harden, with a warning.
     #[default]
     Ours,
-    /// The other value stays, with a warning.
+    /// The existing value, with a warning.
     Keep,
     /// The run ends with an error.
     Fail,
 }
 
-/// What is configured already, and who wins.
+/// The existing configuration, and which value counts in a conflict.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct DropInMerge {
-    /// The configuration of others.
+    /// The existing configuration, without the drop-in.
     pub existing: ExistingConfig,
-    /// Who wins.
+    /// Which value counts in a conflict.
     pub on_conflict: OnConflict,
     /// Admission plugins that the minor does not have: with one the API server does not start.
     pub removed_plugins: Vec<String>,
 }
 
-/// Our configuration, placed.
+/// The drop-in, merged with the existing configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MergedDropIn {
-    /// What goes into the drop-in.
+    /// The content of the drop-in.
     pub configuration: DropIn,
-    /// Values that do not satisfy their control, and where they stand.
+    /// Existing values that do not satisfy their control, with their places.
     pub conflicts: Vec<(String, Place)>,
 }
 
 impl DropInMerge {
-    /// Places `ours` beside what is there.
+    /// Merges the drop-in `ours` with the existing configuration.
     #[must_use]
-    pub fn place(&self, mut ours: DropIn) -> MergedDropIn {
+    pub fn merge(&self, mut ours: DropIn) -> MergedDropIn {
         let mut conflicts = Vec::new();
         ours.keys.retain(|key| {
-            let Some(item) = self.before(&key.name).last().cloned() else { return true };
-            if existing::same(&item.text, &key.value) || item.text.is_empty() {
+            let Some(item) = self.earlier_items(&key.name).last().cloned() else { return true };
+            if existing::is_same_value(&item.text, &key.value) || item.text.is_empty() {
                 return true;
             }
-            conflicts.push((self.verdict(&key.name, &item.text, &key.value.to_string()), item.place.clone()));
+            conflicts.push((
+                self.conflict_message(&key.name, &item.text, &key.value.to_string()),
+                item.place.clone(),
+            ));
             self.on_conflict != OnConflict::Keep
         });
         let components = std::mem::take(&mut ours.components);
@@ -68,7 +71,7 @@ impl DropInMerge {
     }
 
     fn component(&self, ours: DropInComponent, conflicts: &mut Vec<(String, Place)>) -> DropInComponent {
-        let theirs = self.before(&format!("{}-arg", ours.name));
+        let theirs = self.earlier_items(&format!("{}-arg", ours.name));
         let collides =
             |item: &ConfigItem| ours.arguments.iter().any(|argument| sets(&item.text, &argument.name));
         let enabled = ours
@@ -100,7 +103,7 @@ impl DropInMerge {
         let mut component = DropInComponent { name: ours.name, arguments, append: false };
         conflicts.extend(leave_out_event_rate_limit(&mut component, &enabled, &theirs));
         if let Some(disabled) = theirs.iter().rfind(|item| sets(&item.text, DISABLE)) {
-            conflicts.extend(self.settle_disabled(&mut component, disabled));
+            conflicts.extend(self.resolve_disabled(&mut component, disabled));
         }
         component
     }
@@ -115,7 +118,7 @@ impl DropInMerge {
         let Some(last) = theirs.last() else { return ours };
         let file = Some(last.place.file.clone());
         if ours.accepts == Accepts::Union {
-            // Of a list that is given more than once the component takes all.
+            // A component merges a list that is given more than once.
             let all = theirs
                 .iter()
                 .map(|item| value_of(item))
@@ -135,14 +138,14 @@ impl DropInMerge {
             }
             return DropInArgument { value: united.join(","), from: file, ..ours };
         }
-        // Of anything else it takes the last.
+        // For any other flag the last value counts.
         let theirs = value_of(last).to_owned();
         if theirs == ours.value {
             return ours;
         }
         if !satisfies(ours.accepts, &theirs, &ours.value) {
             let name = format!("{component}: {}", ours.name);
-            conflicts.push((self.verdict(&name, &theirs, &ours.value), last.place.clone()));
+            conflicts.push((self.conflict_message(&name, &theirs, &ours.value), last.place.clone()));
             if self.on_conflict != OnConflict::Keep {
                 return ours;
             }
@@ -153,7 +156,7 @@ impl DropInMerge {
     }
 
     /// The API server does not start with a plugin that is both enabled and disabled.
-    fn settle_disabled(
+    fn resolve_disabled(
         &self,
         component: &mut DropInComponent,
         disabled: &ConfigItem,
@@ -178,27 +181,27 @@ impl DropInMerge {
         component.arguments.retain(|argument| !argument.value.is_empty() || argument.name != loser);
         (!both.is_empty()).then(|| {
             (
-                self.verdict(&format!("{DISABLE} with {names_of}"), &off.join(","), &on.join(",")),
+                self.conflict_message(&format!("{DISABLE} with {names_of}"), &off.join(","), &on.join(",")),
                 disabled.place.clone(),
             )
         })
     }
 
-    /// Returns what the files that K3s reads before ours give a key.
-    fn before(&self, key: &str) -> Vec<ConfigItem> {
+    /// Returns the items of a key from the files that K3s reads before the drop-in.
+    fn earlier_items(&self, key: &str) -> Vec<ConfigItem> {
         let mut items: Vec<ConfigItem> = Vec::new();
         let settings = self.existing.settings.iter().filter(|setting| setting.key == key);
         for setting in settings.filter(|setting| !setting.after_ours && !setting.old_name) {
             if !setting.append {
                 items.clear();
             }
-            // An empty argument would only be carried on: what it does is said elsewhere.
+            // An empty argument has a warning of its own (`ExistingConfig::warnings`).
             items.extend(setting.items.iter().filter(|item| !item.text.is_empty()).cloned());
         }
         items
     }
 
-    fn verdict(&self, name: &str, theirs: &str, ours: &str) -> String {
+    fn conflict_message(&self, name: &str, theirs: &str, ours: &str) -> String {
         let end = match self.on_conflict {
             OnConflict::Ours => "ours is in force; --on-conflict keep leaves the other",
             OnConflict::Keep => "it stays, and the control is not met",
@@ -218,8 +221,8 @@ fn value_of(item: &ConfigItem) -> &str {
     item.text.split_once('=').map_or("true", |(_, value)| value)
 }
 
-/// Takes EventRateLimit out again where the admission configuration that is in force has no limits for it: the API
-/// server does not start then. Of a file that is not ours only its owner knows, by naming the plugin.
+/// Removes EventRateLimit if the admission configuration that counts has no limits for it: the API server would not
+/// start. A file that k3s-harden did not write counts as having limits if the user enables the plugin.
 fn leave_out_event_rate_limit(
     component: &mut DropInComponent,
     ours: &str,
@@ -249,13 +252,13 @@ fn leave_out_event_rate_limit(
     removed.then(|| (message.to_owned(), place))
 }
 
-/// Returns the name of an argument as it is written, `+` and `-` behind it included.
+/// Returns the name of an argument as it is written, with a `+` or `-` at its end.
 fn argument_name(text: &str) -> &str {
     let text = text.strip_prefix("--").unwrap_or(text);
     text.split('=').next().unwrap_or(text)
 }
 
-/// Tells whether `theirs` satisfies a control that `ours` would.
+/// Tells whether the value `theirs` satisfies the control that `ours` implements.
 fn satisfies(accepts: Accepts, theirs: &str, ours: &str) -> bool {
     let number = |text: &str| text.parse::<i64>().ok();
     match accepts {

@@ -34,7 +34,7 @@ impl Engine {
     /// Renders the template `name` with `context`.
     ///
     /// # Panics
-    /// Where the template does not fit the context: the project has both, and the tests render every template.
+    /// If the template does not fit the context: the project has both, and the tests render every template.
     pub(super) fn render(&self, name: &str, context: &Context) -> String {
         self.0.render(name, context).unwrap_or_else(|error| panic!("{error}"))
     }

@@ -1,7 +1,7 @@
 //! The configuration that is on the node already: `config.yaml` and the drop-ins beside it, by file and line.
 //!
-//! Read as K3s reads it (see `yaml` and `merge`), but key by key and file by file, because what counts here is
-//! who set what where. Our own drop-in is left out.
+//! It is read as K3s reads it (see `yaml` and `merge`), but key by key and file by file, because each value needs the
+//! file that sets it. The drop-in of k3s-harden is left out.
 
 use std::collections::BTreeMap;
 
@@ -11,21 +11,19 @@ use crate::error::{Place, Result};
 use crate::k3s::arguments::{self, sets};
 use crate::k3s::components::{self, present_name};
 use crate::k3s::merge::{self, ConfigItem};
+use crate::k3s::{DEFAULT_CONFIG, DEFAULT_DROP_INS};
 use crate::kubernetes::flag_values::boolean;
 use crate::kubernetes::scalar::Scalar;
 use crate::kubernetes::yaml::{self, YamlValue};
 use crate::node::{Root, RootedPath};
 use crate::version::KubernetesMinor;
 
-const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
-const DROP_INS: &str = "/etc/rancher/k3s/config.yaml.d";
-
 /// The settings of the node's configuration files, in the order in which K3s reads them, without the drop-in's.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ExistingConfig {
     /// Every key as it is written.
     pub settings: Vec<ConfigEntry>,
-    /// What K3s will stumble over, and how.
+    /// Warnings about files that K3s cannot read.
     pub problems: Vec<String>,
     /// Symlinks to nothing, for which K3s ignores all of it.
     pub dangling: Vec<RootedPath>,
@@ -42,7 +40,7 @@ pub struct ConfigEntry {
     pub items: Vec<ConfigItem>,
     /// The place of the key.
     pub place: Place,
-    /// Whether the file sorts after our drop-in.
+    /// Whether the file sorts after the drop-in.
     pub after_ours: bool,
     /// Whether it is written under an old name, which K3s takes as a flag of its own.
     pub old_name: bool,
@@ -52,17 +50,19 @@ impl ExistingConfig {
     /// Reads the configuration files; `ours` is the path of the drop-in.
     ///
     /// # Errors
-    /// Where the directory or a file in it cannot be read.
+    /// If the directory or a file in it cannot be read.
     pub fn read(root: &Root, ours: &RootedPath) -> Result<Self> {
         let mut existing = Self::default();
-        let drop_ins = RootedPath::fixed(DROP_INS);
-        let mut paths = vec![RootedPath::fixed(CONFIG)];
+        let drop_ins = RootedPath::fixed(DEFAULT_DROP_INS);
+        let mut paths = vec![RootedPath::fixed(DEFAULT_CONFIG)];
         for name in root.list(&drop_ins)? {
-            let lower = name.to_string_lossy().to_ascii_lowercase();
-            if !lower.ends_with(".yaml") && !lower.ends_with(".yml") {
+            if !merge::is_drop_in(&name.to_string_lossy()) {
                 continue;
             }
-            match name.to_str().and_then(|name| format!("{DROP_INS}/{name}").parse::<RootedPath>().ok()) {
+            match name
+                .to_str()
+                .and_then(|name| format!("{DEFAULT_DROP_INS}/{name}").parse::<RootedPath>().ok())
+            {
                 Some(path) if root.is_directory(&path) => {}
                 Some(path) if !root.exists(&path) => {
                     existing.problems.push(format!(
@@ -71,9 +71,10 @@ impl ExistingConfig {
                     existing.dangling.push(path);
                 }
                 Some(path) => paths.push(path),
-                None => existing
-                    .problems
-                    .push(format!("{DROP_INS}/{} was not looked at: its name is not text", name.display())),
+                None => existing.problems.push(format!(
+                    "{DEFAULT_DROP_INS}/{} was not looked at: its name is not text",
+                    name.display()
+                )),
             }
         }
         for path in paths.into_iter().filter(|path| path != ours) {
@@ -84,13 +85,13 @@ impl ExistingConfig {
         Ok(existing)
     }
 
-    /// Tells whether K3s has no configuration of others.
+    /// Tells whether there is no configuration besides the drop-in.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.settings.is_empty() && self.problems.is_empty()
     }
 
-    /// Returns the last value of a key; none where the key is not there or its value is empty.
+    /// Returns the last value of a key; none if the key is not there or its value is empty.
     #[must_use]
     pub fn value(&self, key: &str) -> Option<&ConfigItem> {
         let setting = self.settings.iter().rev().find(|setting| setting.key == key)?;
@@ -112,8 +113,9 @@ impl ExistingConfig {
         let later = || self.settings.iter().filter(|setting| setting.after_ours || setting.old_name);
         for key in &ours.keys {
             let same_key = later().filter(|setting| setting.key == key.name);
-            for ConfigItem { text, place, .. } in
-                same_key.flat_map(|setting| &setting.items).filter(|item| !same(&item.text, &key.value))
+            for ConfigItem { text, place, .. } in same_key
+                .flat_map(|setting| &setting.items)
+                .filter(|item| !is_same_value(&item.text, &key.value))
             {
                 let (name, value) = (&key.name, &key.value);
                 warnings.push(format!(
@@ -135,7 +137,7 @@ impl ExistingConfig {
                     setting
                         .items
                         .iter()
-                        .filter_map(|item| twice(component, &item.text, &item.place.to_string())),
+                        .filter_map(|item| repeated_argument(component, &item.text, &item.place.to_string())),
                 );
             }
         }
@@ -197,7 +199,7 @@ impl ExistingConfig {
 }
 
 /// Returns a warning if `origin` gives a component an argument that the drop-in gives too.
-pub(super) fn twice(component: &DropInComponent, text: &str, origin: &str) -> Option<String> {
+pub(super) fn repeated_argument(component: &DropInComponent, text: &str, origin: &str) -> Option<String> {
     let ours = component.arguments.iter().find(|argument| sets(text, &argument.name))?;
     let (component, name, value) = (&component.name, &ours.name, &ours.value);
     Some(format!(
@@ -206,7 +208,7 @@ pub(super) fn twice(component: &DropInComponent, text: &str, origin: &str) -> Op
 }
 
 /// Tells whether K3s takes `text` for `value`; for a boolean it has several words.
-pub(super) fn same(text: &str, value: &serde_json::Value) -> bool {
+pub(super) fn is_same_value(text: &str, value: &serde_json::Value) -> bool {
     match value {
         serde_json::Value::Bool(wanted) => boolean(text) == Some(*wanted),
         serde_json::Value::String(value) => value == text,
@@ -245,6 +247,10 @@ mod tests {
 
     #[test]
     fn booleans_are_gos() {
-        assert!(same("1", &true.into()) && same("TRUE", &true.into()) && !same("yes", &true.into()));
+        assert!(
+            is_same_value("1", &true.into())
+                && is_same_value("TRUE", &true.into())
+                && !is_same_value("yes", &true.into())
+        );
     }
 }

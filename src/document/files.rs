@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use tera::Context;
 
+use super::drop_in::DropInContext;
 use super::engine::Engine;
-use super::{DropIn, DropInMerge, MergedDropIn, PresentFiles, configuration, header, policy};
+use super::header::{FileWriter, header};
+use super::{DropIn, DropInMerge, MergedDropIn, PresentFiles, policy};
 use crate::Role;
+use crate::kubernetes::kernel_parameters::{self, KernelParameter};
 use crate::mode::FileMode;
 use crate::node::RootedPath;
-use crate::profile::{ArgumentTable, ControlId, Profile, SysctlRow};
+use crate::profile::{ArgumentTable, ControlId, Profile};
 
 /// The drop-in for K3s's configuration. It sorts after Rancher's 50-rancher.yaml, where a later plain key would
 /// replace its keys.
@@ -18,7 +21,7 @@ pub const DROP_IN: &str = "/etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml";
 
 /// The node that files are written for: what the templates need besides the profile.
 #[derive(Debug, Clone, PartialEq)]
-pub struct NodeSite {
+pub struct RenderTarget {
     /// The node's role.
     pub role: Role,
     /// K3s' data directory.
@@ -28,7 +31,7 @@ pub struct NodeSite {
     /// The parts of k3s-harden's files that the node has already; empty unless a run is limited to some controls.
     pub present: PresentFiles,
     /// How the drop-in merges with the user's configuration of K3s.
-    pub placing: DropInMerge,
+    pub drop_in_merge: DropInMerge,
 }
 
 /// A file of a hardened node.
@@ -40,7 +43,7 @@ pub struct Document {
     pub path: RootedPath,
     /// Its exact mode.
     pub mode: FileMode,
-    /// The benchmark's numbers of the controls that it serves.
+    /// The benchmark's numbers of the controls that it implements.
     pub controls: Vec<ControlId>,
     /// Its content.
     pub text: String,
@@ -53,7 +56,7 @@ pub struct RenderedDirectory {
     pub path: RootedPath,
     /// Its mode.
     pub mode: FileMode,
-    /// The benchmark's numbers of the controls that it serves.
+    /// The benchmark's numbers of the controls that it implements.
     pub controls: Vec<ControlId>,
 }
 
@@ -121,7 +124,7 @@ const ROWS: [FileRow; 5] = [
 const SERVER: &[Role] = &[Role::Server];
 const BOTH: &[Role] = &[Role::Server, Role::Agent];
 
-/// Directories below K3s' data directory that have an exact mode on a server, with the control each serves.
+/// Directories below K3s' data directory that have an exact mode on a server, with the control that each implements.
 ///
 /// K3s makes `server` 0700 itself; a `mkdir -p -m 700` of something below it would leave it open to all.
 const DIRECTORIES: [(&str, FileMode, &[&str]); 3] = [
@@ -133,7 +136,7 @@ const DIRECTORIES: [(&str, FileMode, &[&str]); 3] = [
 /// What the functions that write a body share.
 struct RenderContext<'a> {
     profile: &'a Profile,
-    site: &'a NodeSite,
+    target: &'a RenderTarget,
     engine: Engine,
     /// The values that templates read: all settings, and what a function adds for its template.
     values: Context,
@@ -147,32 +150,32 @@ struct RenderContext<'a> {
 impl RenderContext<'_> {
     /// Tells whether the run is about `controls`, or the node's document `key` is there already.
     fn wants_document(&self, controls: &[&str], key: &str) -> bool {
-        self.profile.selection.wants(controls) || self.site.present.has_document(key)
+        self.profile.selection.wants(controls) || self.target.present.has_document(key)
     }
 
     /// Tells whether the run is about `controls`, or the node's psa.yaml configures `plugin` already.
     fn wants_plugin(&self, controls: &[&str], plugin: &str) -> bool {
-        self.profile.selection.wants(controls) || self.site.present.has_admission_configuration(plugin)
+        self.profile.selection.wants(controls) || self.target.present.has_admission_configuration(plugin)
     }
 }
 
-/// A file without its header, and the controls that it serves.
+/// A file without its header, and the controls that it implements.
 type Body = (String, Vec<ControlId>);
 
 /// Renders the files of a node, in the order in which they are written, with the K3s configuration before and after
 /// it is merged with the node's.
-pub(super) fn render(profile: &Profile, site: &NodeSite) -> (Vec<Document>, DropIn, MergedDropIn) {
+pub(super) fn render(profile: &Profile, target: &RenderTarget) -> (Vec<Document>, DropIn, MergedDropIn) {
     let mut templates = vec!["90-kubelet.conf.tera", "config.yaml.tera"];
-    if site.role == Role::Server {
+    if target.role == Role::Server {
         templates.extend(["audit.yaml.tera", "psa.yaml.tera"]);
-        templates.extend(policy::templates(profile, &site.present));
+        templates.extend(policy::templates(profile, &target.present));
     }
     let settings = profile.values.iter().map(|(name, resolved)| (name, &resolved.value));
     let mut values = Context::new();
     values.insert("settings", &settings.collect::<BTreeMap<_, _>>());
     let mut context = RenderContext {
         profile,
-        site,
+        target,
         engine: Engine::new(templates),
         values,
         written: Vec::new(),
@@ -181,22 +184,36 @@ pub(super) fn render(profile: &Profile, site: &NodeSite) -> (Vec<Document>, Drop
     };
 
     let mut documents = Vec::new();
-    for row in ROWS.iter().filter(|row| row.roles.contains(&site.role)) {
+    for row in ROWS.iter().filter(|row| row.roles.contains(&target.role)) {
         let Some((body, controls)) = (row.body)(&mut context) else { continue };
         context.written.push((row.key, controls.clone()));
-        let text = header(profile, row.about, &controls) + &body;
-        let path = row.place.below(&site.data_dir);
+        let text = header(FileWriter::K3sHarden, profile, row.about, &controls) + &body;
+        let path = row.place.below(&target.data_dir);
         documents.push(Document { key: row.key, path, mode: row.mode, controls, text });
     }
     (documents, context.requested, context.merged)
 }
 
-/// Returns the directories of a node that have an exact mode, and the controls each serves.
-pub(super) fn directories(profile: &Profile, site: &NodeSite) -> Vec<RenderedDirectory> {
-    let server = site.role == Role::Server;
+/// Returns the K3s configuration of a role; `documents` are the files that it refers to, by key and controls.
+#[must_use]
+pub fn configuration(
+    profile: &Profile,
+    role: Role,
+    data_dir: &RootedPath,
+    documents: &[(&str, Vec<ControlId>)],
+    present: &PresentFiles,
+) -> DropIn {
+    let pod_security_policies = policy::has_pod_security_policies(profile, present);
+    let context = DropInContext { role, data_dir, documents, pod_security_policies, present };
+    DropIn::new(profile, ArgumentTable::get(), context)
+}
+
+/// Returns the directories of a node that have an exact mode, and the controls that each implements.
+pub(super) fn directories(profile: &Profile, target: &RenderTarget) -> Vec<RenderedDirectory> {
+    let server = target.role == Role::Server;
     let rows = DIRECTORIES.iter().filter(|_| server);
     rows.map(|(name, mode, controls)| RenderedDirectory {
-        path: site.data_dir.join(name),
+        path: target.data_dir.join(name),
         mode: *mode,
         controls: profile.ids(controls),
     })
@@ -209,10 +226,13 @@ pub fn paths(data_dir: &RootedPath) -> Vec<(&'static str, RootedPath)> {
     ROWS.iter().map(|row| (row.key, row.place.below(data_dir))).collect()
 }
 
-/// Returns the kernel parameters that the profile wants.
-pub(super) fn sysctls(profile: &Profile) -> Vec<&'static SysctlRow> {
-    let on = |row: &&SysctlRow| row.settings.iter().all(|setting| profile.is_on(setting));
-    ArgumentTable::get().sysctls.iter().filter(on).collect()
+/// Returns the kernel parameters that the profile sets.
+pub(super) fn sysctls(profile: &Profile) -> Vec<&'static KernelParameter> {
+    let settings = &ArgumentTable::get().sysctl_settings;
+    let is_written = |parameter: &&KernelParameter| {
+        settings.get(&parameter.key).into_iter().flatten().all(|setting| profile.is_on(setting))
+    };
+    kernel_parameters::all().iter().filter(is_written).collect()
 }
 
 impl FileLocation {
@@ -240,7 +260,7 @@ fn kernel_parameters(context: &mut RenderContext<'_>) -> Option<Body> {
 
 fn audit_policy(context: &mut RenderContext<'_>) -> Option<Body> {
     context.wants_document(&["audit-policy"], "audit").then(|| {
-        let own = context.site.audit_policy.clone();
+        let own = context.target.audit_policy.clone();
         let body = own.unwrap_or_else(|| context.engine.render("audit.yaml.tera", &context.values));
         (body, context.profile.ids(&["audit-policy"]))
     })
@@ -276,14 +296,15 @@ fn admission_configuration(context: &mut RenderContext<'_>) -> Option<Body> {
 
 fn policies(context: &mut RenderContext<'_>) -> Option<Body> {
     let (body, controls) =
-        policy::render(&context.engine, context.profile, &context.site.present, &mut context.values);
+        policy::render(&context.engine, context.profile, &context.target.present, &mut context.values);
     (!body.is_empty()).then(|| (body, context.profile.ids(&controls)))
 }
 
 fn drop_in(context: &mut RenderContext<'_>) -> Option<Body> {
-    let RenderContext { profile, site, .. } = context;
-    context.requested = configuration(profile, site.role, &site.data_dir, &context.written, &site.present);
-    context.merged = site.placing.place(context.requested.clone());
+    let RenderContext { profile, target, .. } = context;
+    context.requested =
+        configuration(profile, target.role, &target.data_dir, &context.written, &target.present);
+    context.merged = target.drop_in_merge.merge(context.requested.clone());
     let configuration = &context.merged.configuration;
     context.values.insert("keys", &configuration.keys);
     context.values.insert("components", &configuration.components);

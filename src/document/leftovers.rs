@@ -6,7 +6,7 @@ use serde_yaml::Value;
 
 /// Returns the commands that take out of a cluster what `before` has and `after` has not, object by object.
 ///
-/// A ServiceAccount that Kubernetes makes by itself is not removed: it gets back the field that was set.
+/// A ServiceAccount that Kubernetes creates is not removed: it gets back the field that was set.
 #[must_use]
 pub fn leftovers(before: &str, after: &str) -> Vec<String> {
     let stay = objects(after);

@@ -167,7 +167,7 @@ pub(super) fn templates(profile: &Profile, present: &PresentFiles) -> impl Itera
     wanted(profile, present).map(|part| part.template)
 }
 
-/// Renders the parts that are wanted; returns their text and the controls that they serve.
+/// Renders the parts that are wanted; returns their text and the controls that they implement.
 pub(super) fn render(
     engine: &Engine,
     profile: &Profile,
@@ -203,7 +203,7 @@ pub(super) fn has_pod_security_policies(profile: &Profile, present: &PresentFile
     wanted(profile, present).any(|part| part.template == POD_SECURITY_POLICIES)
 }
 
-/// Returns what has to be said about the policies before somebody is surprised by them.
+/// Returns warnings about traffic that the policies block, and about namespaces that do not exist.
 pub(super) fn warnings(profile: &Profile) -> Vec<String> {
     let mut warnings = Vec::new();
     if !profile.selection.wants(NETWORK) {

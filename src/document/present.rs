@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::is_ours;
+use super::has_header;
 
 /// The parts of k3s-harden's files on a node; empty for a node without any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct PresentFiles {
 /// The parts of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum FileParts<T> {
-    /// These, none where there is no file.
+    /// These, none if there is no file.
     Known(BTreeSet<T>),
     /// Any part: the file was edited and is no YAML any more, so no part is removed.
     Any,
@@ -61,7 +61,7 @@ impl PresentFiles {
     #[must_use]
     pub fn new(files: impl IntoIterator<Item = (&'static str, Vec<u8>)>) -> Self {
         let mut present = Self::default();
-        for (key, bytes) in files.into_iter().filter(|(_, bytes)| is_ours(bytes)) {
+        for (key, bytes) in files.into_iter().filter(|(_, bytes)| has_header(bytes)) {
             let text = String::from_utf8_lossy(&bytes);
             present.documents.insert(key);
             match key {

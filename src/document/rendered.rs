@@ -6,8 +6,9 @@
 use tracing::debug;
 
 use super::files::{self, RenderedDirectory};
-use super::{Document, DropIn, MergedDropIn, NodeSite, policy};
-use crate::profile::{ControlId, Profile, SysctlRow};
+use super::{Document, DropIn, MergedDropIn, RenderTarget, policy};
+use crate::kubernetes::kernel_parameters::KernelParameter;
+use crate::profile::{ControlId, Profile};
 
 /// The files, directories and kernel parameters of a hardened node.
 #[derive(Debug, Clone)]
@@ -17,8 +18,8 @@ pub struct Rendered {
     /// The directories with an exact mode, parents first.
     pub directories: Vec<RenderedDirectory>,
     /// The kernel parameters that the profile sets.
-    pub sysctls: Vec<&'static SysctlRow>,
-    /// The benchmark's numbers of the controls that the kernel parameters serve.
+    pub sysctls: Vec<&'static KernelParameter>,
+    /// The benchmark's numbers of the controls that the kernel parameters implement.
     pub sysctl_controls: Vec<ControlId>,
     /// The K3s configuration that the profile sets, before it is merged with the node's.
     pub requested: DropIn,
@@ -31,12 +32,12 @@ pub struct Rendered {
 impl Rendered {
     /// Renders the documents of `profile` for a node of `site`.
     #[must_use]
-    pub fn of(profile: &Profile, site: &NodeSite) -> Self {
-        let (documents, requested, drop_in) = files::render(profile, site);
+    pub fn new(profile: &Profile, target: &RenderTarget) -> Self {
+        let (documents, requested, drop_in) = files::render(profile, target);
         debug!(count = documents.len(), "documents rendered");
         Self {
             documents,
-            directories: files::directories(profile, site),
+            directories: files::directories(profile, target),
             sysctls: files::sysctls(profile),
             sysctl_controls: profile.ids(&["protect-kernel-defaults"]),
             requested,

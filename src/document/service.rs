@@ -1,7 +1,7 @@
-//! Warnings where the service that starts K3s overrides the drop-in or repeats an argument of it.
+//! Warnings if the service that starts K3s overrides the drop-in or repeats an argument of it.
 
 use super::DropIn;
-use super::existing::{same, twice};
+use super::existing::{is_same_value, repeated_argument};
 use crate::Role;
 use crate::error::Result;
 use crate::k3s::arguments;
@@ -11,10 +11,10 @@ use crate::node::Root;
 use crate::version::KubernetesMinor;
 
 /// Returns what the command line of the service still overrides or gives twice, and which of its arguments their
-/// components do not know: our drop-in cannot change that.
+/// components do not know: the drop-in cannot change that.
 ///
 /// # Errors
-/// Where a service cannot be read.
+/// If a service cannot be read.
 pub fn service_warnings(
     root: &Root,
     role: Role,
@@ -34,8 +34,8 @@ pub fn service_warnings(
         warnings.extend(unknown.map(|message| format!("{path}: {message}")));
         let component =
             name.strip_suffix("-arg").and_then(|name| ours.components.iter().find(|ours| ours.name == name));
-        warnings.extend(component.and_then(|component| twice(component, &text, &path)));
-        for key in ours.keys.iter().filter(|key| key.name == name && !same(&text, &key.value)) {
+        warnings.extend(component.and_then(|component| repeated_argument(component, &text, &path)));
+        for key in ours.keys.iter().filter(|key| key.name == name && !is_same_value(&text, &key.value)) {
             warnings.push(format!(
                 "{path} sets {name} to {text:?}, which counts more than ours, {}: remove it there",
                 key.value

@@ -1,6 +1,6 @@
 //! The node for which a topic is explained.
 
-use crate::document::{NodeSite, Rendered};
+use crate::document::{RenderTarget, Rendered};
 use crate::profile::Profile;
 use crate::verify::facts::NodeFacts;
 
@@ -12,7 +12,7 @@ pub struct ExplainedNode<'a> {
     /// The profile of the node.
     pub profile: &'a Profile,
     /// The site, which with the profile decides what `apply` writes.
-    pub site: &'a NodeSite,
+    pub target: &'a RenderTarget,
     /// The files that `apply` writes.
     pub rendered: &'a Rendered,
     /// The benchmark whose numbers a topic uses.

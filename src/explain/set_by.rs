@@ -6,7 +6,7 @@ use super::explained_node::ExplainedNode;
 use super::table;
 use crate::document::{self, DropIn};
 use crate::error::Place;
-use crate::k3s::components;
+use crate::k3s::{NodePaths, components};
 use crate::node::RootedPath;
 use crate::profile::{ArgumentTable, ValueOf, declarations};
 use crate::verify::control::Control;
@@ -22,7 +22,7 @@ pub struct SetBy {
     pub value: Option<String>,
     /// What sets it.
     pub by: SetterKind,
-    /// The file that sets it; none if K3s sets it by itself.
+    /// The file that sets it; none if K3s sets it by default.
     pub place: Option<Place>,
 }
 
@@ -189,7 +189,7 @@ impl SettingSearch<'_> {
         if keys.is_empty() {
             return Vec::new();
         }
-        let ExplainedNode { facts, profile, site, rendered, .. } = self.here;
+        let ExplainedNode { facts, profile, target, rendered, .. } = self.here;
         let ids = profile.ids(&table::names_in_tables(control));
         let serving = rendered.documents.iter().filter(|document| {
             keys.contains(&document.key) && document.controls.iter().any(|id| ids.contains(id))
@@ -204,7 +204,7 @@ impl SettingSearch<'_> {
         if !found.is_empty() {
             return found;
         }
-        let paths = document::paths(&site.data_dir).into_iter();
+        let paths = document::paths(&target.data_dir).into_iter();
         paths
             .filter(|(key, _)| keys.contains(key))
             .map(|(_, path)| file(&path, SetterKind::Setting))
@@ -216,7 +216,7 @@ impl SettingSearch<'_> {
         let mut found = Vec::new();
         let below = |path: &str| match path.starts_with('/') {
             true => path.to_owned(),
-            false => format!("{}/{path}", self.here.site.data_dir),
+            false => format!("{}/{path}", self.here.target.data_dir),
         };
         walk(rule, &mut |rule| match rule {
             ControlRule::File(FileRule { path, mode, owner, .. }) => {
@@ -229,7 +229,7 @@ impl SettingSearch<'_> {
                 found.push(SetBy { what: what.to_owned(), value: None, by: SetterKind::K3s, place });
             }
             ControlRule::Etcd(FieldRule { field, .. }) => {
-                let place = Some(Place { file: below("server/db/etcd/config"), position: None });
+                let place = Some(Place { file: below(&NodePaths::get().etcd_config), position: None });
                 found.push(SetBy { what: format!("etcd {field}"), value: None, by: SetterKind::K3s, place });
             }
             _ => {}

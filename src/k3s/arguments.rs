@@ -77,6 +77,13 @@ pub fn name_of(text: &str) -> String {
     name.trim_end_matches(['+', '-']).replace('_', "-")
 }
 
+/// Splits an argument into its name as the component gets it, and its value, which is `true` if it has none.
+#[must_use]
+pub fn name_and_value(text: &str) -> (String, String) {
+    let (_, value) = text.split_once('=').unwrap_or((text, "true"));
+    (name_of(text), value.to_owned())
+}
+
 /// Returns why a component of a minor does not accept an argument that is written as `text`; none if it does. An empty
 /// text is reported elsewhere.
 #[must_use]

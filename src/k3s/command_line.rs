@@ -94,14 +94,29 @@ pub(super) fn strip_unknown(
     (kept, warnings)
 }
 
-/// Returns what K3s' command line refuses of the configuration files, with its message and the place.
-pub(super) fn refusals(keys: &[ConfigKey], role: Role, minor: KubernetesMinor) -> Vec<(String, Place)> {
+/// A key of the configuration files that K3s' command line refuses: K3s exits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedKey {
+    /// The key.
+    pub key: String,
+    /// Whether the role of the minor has no such flag; if it has one, the value is refused.
+    pub is_unknown: bool,
+    /// K3s' own message.
+    pub message: String,
+    /// The place of the value.
+    pub place: Place,
+}
+
+/// Returns the keys of the configuration files that K3s' command line refuses.
+pub(super) fn refused_keys(keys: &[ConfigKey], role: Role, minor: KubernetesMinor) -> Vec<RefusedKey> {
     let known = flags::names(role, minor);
     let keys = keys.iter().filter(|key| role == Role::Agent || known.contains(key.name.as_str()));
     let items = keys.flat_map(|key| key.items.iter().map(move |item| (key, item)));
     items
         .filter_map(|(key, item)| {
-            Some((check(role, minor, &key.name, &item.text).err()?, item.place.clone()))
+            let message = check(role, minor, &key.name, &item.text).err()?;
+            let is_unknown = flags::find(role, minor, &key.name).is_none();
+            Some(RefusedKey { key: key.name.clone(), is_unknown, message, place: item.place.clone() })
         })
         .collect()
 }

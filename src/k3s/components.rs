@@ -38,7 +38,7 @@ fn all() -> &'static BTreeMap<String, K3sComponent> {
 }
 
 /// Returns the components that K3s starts in a role, by name.
-pub(super) fn of(role: Role) -> impl Iterator<Item = (&'static str, &'static K3sComponent)> {
+pub(super) fn running_in(role: Role) -> impl Iterator<Item = (&'static str, &'static K3sComponent)> {
     let here = all().iter().filter(move |(_, component)| component.runs_in(role));
     here.map(|(name, component)| (name.as_str(), component))
 }
@@ -46,7 +46,7 @@ pub(super) fn of(role: Role) -> impl Iterator<Item = (&'static str, &'static K3s
 /// Returns the component that a key of K3s gives arguments in a role, by the present name of the key.
 #[must_use]
 pub fn of_key(key: &str, role: Role) -> Option<&'static str> {
-    of(role).find(|(_, component)| component.keys[0] == key).map(|(name, _)| name)
+    running_in(role).find(|(_, component)| component.keys[0] == key).map(|(name, _)| name)
 }
 
 /// Returns the present name of a key that may be an old or a short name.
@@ -74,7 +74,7 @@ mod tests {
                 assert!(flags::of_any_minor(Role::Server, key).is_some(), "{key}");
             }
         }
-        let on_agents: Vec<&str> = of(Role::Agent).map(|(name, _)| name).collect();
+        let on_agents: Vec<&str> = running_in(Role::Agent).map(|(name, _)| name).collect();
         assert_eq!(on_agents, ["kube-proxy", "kubelet"]);
         assert_eq!(of_key("kube-apiserver-arg", Role::Agent), None);
         assert_eq!(of_key("kube-controller-arg", Role::Server), None, "it is an old name");

@@ -1,8 +1,8 @@
-//! Where the cluster's state is kept.
+//! The datastore of a cluster.
 
 use std::fmt;
 
-/// Where the cluster's state is kept.
+/// The datastore of a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Datastore {
     /// In SQLite, K3s' default.

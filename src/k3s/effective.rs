@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::arguments;
-use super::command_line;
+use super::command_line::{self, RefusedKey};
 use super::components;
 use super::datastore::Datastore;
 use super::flags::{self, K3sFlagType};
@@ -17,7 +17,7 @@ use super::own_flags::OwnFlags;
 use super::secrets;
 use super::service::NodeService;
 use crate::Role;
-use crate::error::{Place, Result};
+use crate::error::Result;
 use crate::node::{Root, RootedPath};
 use crate::version::KubernetesMinor;
 
@@ -30,8 +30,8 @@ pub struct EffectiveConfig {
     pub argv: Vec<String>,
     /// What K3s logs about it, and what it refuses.
     pub warnings: Vec<String>,
-    /// What it refuses, with the place: it exits on the first.
-    pub refusals: Vec<(String, Place)>,
+    /// The keys that it refuses: it exits on the first.
+    pub refused_keys: Vec<RefusedKey>,
     /// Every flag that is set, by its long name.
     pub values: BTreeMap<String, EffectiveValue>,
     /// The flags that each component gets, K3s' own included.
@@ -71,7 +71,7 @@ impl EffectiveConfig {
     ///
     /// # Errors
     /// [`crate::ErrorKind::BadInput`] with the place where K3s would not start.
-    pub fn of(root: &Root, query: ConfigQuery<'_>) -> Result<Self> {
+    pub fn read(root: &Root, query: ConfigQuery<'_>) -> Result<Self> {
         let role = query.role;
         let service = NodeService::find(root, role)?;
         let own = service.words_after(role);
@@ -79,7 +79,7 @@ impl EffectiveConfig {
         words.extend(own.iter().chain(query.words).cloned());
 
         let config = service.config_path(role, &words)?;
-        let merged = MergedConfig::with(root, &words, query.minor, &config)?;
+        let merged = MergedConfig::read_from(root, &words, query.minor, &config)?;
         let mut values = Values::new();
         let mut set = |name: &str, text: &str, origin: ValueOrigin| {
             let Some(flag) = flags::find(role, query.minor, name) else { return };
@@ -101,7 +101,7 @@ impl EffectiveConfig {
             let of_service = index < own.len();
             set(&name, &text, if of_service { service.origin() } else { ValueOrigin::CommandLine });
         }
-        for flag in flags::of(role, query.minor) {
+        for flag in flags::of_minor(role, query.minor) {
             if let (false, Some((value, origin))) =
                 (values.contains_key(&flag.names[0]), service.variable(flag))
             {
@@ -111,13 +111,14 @@ impl EffectiveConfig {
             }
         }
         let mut warnings = merged.warnings.clone();
-        let refusals = merged.refusals(role);
-        warnings.extend(refusals.iter().map(|(message, place)| format!("{place}: K3s exits: {message}")));
+        let refused_keys = merged.refused_keys(role);
+        let exits = |refused: &RefusedKey| format!("{}: K3s exits: {}", refused.place, refused.message);
+        warnings.extend(refused_keys.iter().map(exits));
         warnings.extend(unknown_arguments(&values, query));
         let etcd = has_embedded_etcd(root, &values, query);
         let components = flags_of_components(&values, query, etcd);
         let mut effective =
-            Self { files: merged.files, argv: merged.argv, warnings, refusals, values, components };
+            Self { files: merged.files, argv: merged.argv, warnings, refused_keys, values, components };
         if !query.show_secrets {
             effective.mask();
         }
@@ -168,10 +169,10 @@ fn flags_of_components(values: &Values, query: ConfigQuery<'_>, etcd: bool) -> B
         minor: query.minor,
         data_dir: query.data_dir,
         etcd,
-        encrypts_secrets: is_on(values, "secrets-encryption"),
-        protects_kernel_defaults: is_on(values, "protect-kernel-defaults"),
+        encrypts_secrets: is_on(values, flags::ENCRYPTION_KEY),
+        protects_kernel_defaults: is_on(values, flags::KERNEL_DEFAULTS_KEY),
     };
-    let flags = components::of(query.role).filter_map(|(name, component)| {
+    let flags = components::running_in(query.role).filter_map(|(name, component)| {
         let given = component.keys_in_order().filter_map(|key| values.get(key));
         let extra: Vec<&str> = given.flat_map(|value| &value.items).map(String::as_str).collect();
         Some((name.to_owned(), own.merged(name, component, &extra)?))

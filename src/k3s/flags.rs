@@ -10,6 +10,26 @@ use crate::embedded;
 use crate::kubernetes::flag_values;
 use crate::version::KubernetesMinor;
 
+/// The keys that must be the same on all servers (K3s documentation, "critical configuration values").
+pub const CRITICAL_KEYS: [&str; 11] = [
+    "agent-token",
+    "cluster-cidr",
+    "cluster-dns",
+    "cluster-domain",
+    "disable-cloud-controller",
+    "disable-helm-controller",
+    "disable-network-policy",
+    "egress-selector-mode",
+    "flannel-backend",
+    "secrets-encryption",
+    "service-cidr",
+];
+
+/// The key that encrypts Secrets: K3s writes the encryption configuration, and names it to the API server.
+pub const ENCRYPTION_KEY: &str = "secrets-encryption";
+/// The key with which the kubelet requires its kernel parameters, and does not set them.
+pub const KERNEL_DEFAULTS_KEY: &str = "protect-kernel-defaults";
+
 /// A flag of K3s.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,9 +50,9 @@ pub struct K3sFlag {
     /// Whether its value is a secret.
     #[serde(default)]
     pub secret: bool,
-    /// The first minor that can have it; none where all before `until` do.
+    /// The first minor that can have it; none if all before `until` do.
     pub from: Option<KubernetesMinor>,
-    /// The last minor that can have it; none where all after `from` do.
+    /// The last minor that can have it; none if all after `from` do.
     pub until: Option<KubernetesMinor>,
 }
 
@@ -73,7 +93,7 @@ struct K3sFlagTable {
 }
 
 /// Returns the flags of a role in a minor.
-pub fn of(role: Role, minor: KubernetesMinor) -> impl Iterator<Item = &'static K3sFlag> {
+pub fn of_minor(role: Role, minor: KubernetesMinor) -> impl Iterator<Item = &'static K3sFlag> {
     all(role).iter().filter(move |flag| flag.is_of(minor))
 }
 
@@ -88,7 +108,7 @@ fn all(role: Role) -> &'static [K3sFlag] {
 /// Finds a flag by any of its names.
 #[must_use]
 pub fn find(role: Role, minor: KubernetesMinor, name: &str) -> Option<&'static K3sFlag> {
-    of(role, minor).find(|flag| flag.is_called(name))
+    of_minor(role, minor).find(|flag| flag.is_called(name))
 }
 
 /// Finds a flag of any minor by any of its names.
@@ -110,6 +130,24 @@ pub fn long_name(name: &str) -> &str {
     known.map_or(name, |flag| flag.names[0].as_str())
 }
 
+/// Returns the default of a server's flag whose value is text; none if the flag has none.
+#[must_use]
+pub fn default_text(name: &str) -> Option<&'static str> {
+    let default = of_any_minor(Role::Server, name)?.default.as_deref()?;
+    Some(default.trim_matches('"'))
+}
+
+/// Returns the key of K3s from which K3s sets an argument of a component; none if it sets the argument from no key, or if
+/// the key is one that passes arguments on.
+#[must_use]
+pub fn key_of_argument(name: &str) -> Option<&'static str> {
+    match name {
+        "encryption-provider-config" => Some(ENCRYPTION_KEY),
+        "protect-kernel-defaults" => Some(KERNEL_DEFAULTS_KEY),
+        _ => None,
+    }
+}
+
 /// Returns every name of the flags of both roles whose values are secrets.
 pub(super) fn secrets() -> impl Iterator<Item = &'static str> {
     let flags = [Role::Server, Role::Agent].into_iter().flat_map(all).filter(|flag| flag.secret);
@@ -124,7 +162,7 @@ pub(super) fn is_secret(name: &str) -> bool {
 /// Returns every name of every flag of a role in a minor.
 #[must_use]
 pub fn names(role: Role, minor: KubernetesMinor) -> BTreeSet<&'static str> {
-    of(role, minor).flat_map(|flag| flag.names.iter().map(String::as_str)).collect()
+    of_minor(role, minor).flat_map(|flag| flag.names.iter().map(String::as_str)).collect()
 }
 
 /// Tells whether K3s' command line reads a value as true.

@@ -35,7 +35,7 @@ pub struct Logged {
 impl K3sLog {
     /// Takes the lines of a file.
     #[must_use]
-    pub fn of(text: impl Into<String>, from: impl Into<String>) -> Self {
+    pub fn new(text: impl Into<String>, from: impl Into<String>) -> Self {
         Self { text: text.into(), from: Some(from.into()), starts: OnceLock::new() }
     }
 
@@ -46,7 +46,7 @@ impl K3sLog {
     pub fn read(root: &Root) -> Self {
         let file = || {
             let bytes = root.read(&RootedPath::fixed(LOG_FILE)).ok().flatten()?;
-            Some(Self::of(String::from_utf8_lossy(&bytes), LOG_FILE))
+            Some(Self::new(String::from_utf8_lossy(&bytes), LOG_FILE))
         };
         let journalctl = || {
             let program = root.is_live().then(|| program::find("journalctl")).flatten()?;
@@ -57,7 +57,7 @@ impl K3sLog {
                     .or_else(|_| program::output(&program, units))
                     .ok()?;
             (!lines.is_empty())
-                .then(|| Self::of(String::from_utf8_lossy(&lines), "journalctl -u k3s -u k3s-agent"))
+                .then(|| Self::new(String::from_utf8_lossy(&lines), "journalctl -u k3s -u k3s-agent"))
         };
         journalctl().or_else(file).unwrap_or_default()
     }
@@ -123,11 +123,8 @@ fn unquoted(message: &str) -> Cow<'_, str> {
 /// Splits flags that K3s has joined with spaces; a value may hold spaces too.
 fn split(flags: &str) -> Vec<(String, String)> {
     let flags = flags.trim().strip_prefix("--").unwrap_or_default();
-    let pair = |flag: &str| {
-        let (_, value) = flag.split_once('=').unwrap_or((flag, "true"));
-        (arguments::name_of(flag), value.to_owned())
-    };
-    flags.split(" --").filter(|flag| !flag.is_empty()).map(|flag| pair(flag.trim_end())).collect()
+    let flags = flags.split(" --").filter(|flag| !flag.is_empty());
+    flags.map(|flag| arguments::name_and_value(flag.trim_end())).collect()
 }
 
 #[cfg(test)]
@@ -135,7 +132,7 @@ mod tests {
     use super::*;
 
     fn flags(text: &str, component: &str) -> Option<String> {
-        let journal = K3sLog::of(text, "");
+        let journal = K3sLog::new(text, "");
         let logged = journal.last(component)?;
         Some(
             logged
@@ -153,7 +150,7 @@ mod tests {
                     Nov 24 n k3s[2]: time=\"x\" level=info msg=\"Running kubelet --a=3\"\n\
                     Nov 24 n k3s[2]: time=\"x\" level=info msg=\"Running kube-proxy --a=4\"\n";
         assert_eq!(flags(text, "kubelet").as_deref(), Some("a=3"));
-        assert_eq!(K3sLog::of(text, "").last("kubelet").unwrap().line, 2);
+        assert_eq!(K3sLog::new(text, "").last("kubelet").unwrap().line, 2);
         assert_eq!(flags(text, "kube-apiserver"), None);
         assert_eq!(flags("", "kubelet"), None);
         let quotes = "msg=\"Running kube-proxy --a=Running kubelet --b=2\"\n";

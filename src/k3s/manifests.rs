@@ -6,7 +6,9 @@
 use serde_yaml::Value;
 
 use super::NodeConfig;
+use super::node_paths::NodePaths;
 use crate::error::{ErrorKind, Place, Result};
+use crate::kubernetes::manifest;
 use crate::node::{PathState, RootedPath};
 
 /// Deepest directory below `manifests` that is looked at.
@@ -65,7 +67,7 @@ impl Manifests {
     /// A directory that cannot be read, or a file without the right to.
     pub fn read(node: &NodeConfig<'_>) -> Result<Self> {
         let mut manifests = Self::default();
-        for path in files(node, &node.data_dir.join("server/manifests"), 0)? {
+        for path in files(node, &node.data_dir.join(&NodePaths::get().manifests), 0)? {
             let place = Place { file: path.to_string(), position: None };
             if !node.root.exists(&path) {
                 let message =
@@ -82,10 +84,16 @@ impl Manifests {
                 }
                 other => other?.unwrap_or_default(),
             };
-            match read(&path, &bytes) {
-                Ok(objects) => manifests.objects.extend(objects),
-                Err((message, place)) => {
-                    let message = format!("{message}: K3s applies nothing of this file");
+            let at = |position| Place { file: path.to_string(), position: Some(position) };
+            match manifest::read(&bytes) {
+                Ok(objects) => manifests.objects.extend(
+                    objects
+                        .into_iter()
+                        .map(|object| ManifestObject { value: object.value, place: at(object.position) }),
+                ),
+                Err(fault) => {
+                    let message = format!("{}: K3s applies nothing of this file", fault.message);
+                    let place = at(fault.position);
                     manifests.faults.push(ManifestFault::new(ManifestFaultKind::Document, message, place));
                 }
             }
@@ -132,61 +140,4 @@ fn files(node: &NodeConfig<'_>, folder: &RootedPath, depth: usize) -> Result<Vec
         }
     }
     Ok(found)
-}
-
-/// Reads the documents of a file, each an object, or a list of objects.
-fn read(path: &RootedPath, bytes: &[u8]) -> std::result::Result<Vec<ManifestObject>, (String, Place)> {
-    let text = String::from_utf8_lossy(bytes);
-    let text = text.trim_start_matches('\u{feff}');
-    let at = |line| Place { file: path.to_string(), position: Some((line, 1)) };
-    let mut objects = Vec::new();
-    for (line, document) in documents(text) {
-        let parsed: std::result::Result<Value, _> = serde_yaml::from_str(document);
-        // The controller takes the last of two equal keys; this reader takes neither.
-        if matches!(&parsed, Err(error) if error.to_string().contains("duplicate entry")) {
-            continue;
-        }
-        let value = parsed.map_err(|error| {
-            let inside = error.location().map_or(0, |location| location.line().saturating_sub(1));
-            (format!("this is no YAML ({error})"), at(line + inside))
-        })?;
-        if value.is_null() || value.as_mapping().is_some_and(serde_yaml::Mapping::is_empty) {
-            continue;
-        }
-        let text_of = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
-        if text_of("apiVersion").is_empty() || text_of("kind").is_empty() {
-            return Err(("this document has no apiVersion or no kind".to_owned(), at(line)));
-        }
-        match value.get("items").and_then(Value::as_sequence) {
-            Some(items) if text_of("kind").ends_with("List") => {
-                let object = |item: &Value| ManifestObject { value: item.clone(), place: at(line) };
-                objects.extend(items.iter().map(object));
-            }
-            _ => objects.push(ManifestObject { value, place: at(line) }),
-        }
-    }
-    Ok(objects)
-}
-
-/// Splits a file at the lines that begin a document; with the line at which each begins.
-fn documents(text: &str) -> Vec<(usize, &str)> {
-    let mut found = Vec::new();
-    let (mut begin, mut first_line, mut at) = (0, 1, 0);
-    for (index, line) in text.split_inclusive('\n').enumerate() {
-        if line.trim_end() == "---" || line.starts_with("--- ") {
-            found.push((first_line, &text[begin..at]));
-            (begin, first_line) = (at + line.len().min(3), index + 1);
-        }
-        at += line.len();
-    }
-    found.push((first_line, &text[begin..]));
-    let first_of = |(line, text): (usize, &str)| {
-        let blank = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
-        line + text.lines().take_while(blank).count()
-    };
-    found
-        .into_iter()
-        .map(|(line, text)| (first_of((line, text)), (line, text)))
-        .map(|(first, (_, text))| (first, text))
-        .collect()
 }

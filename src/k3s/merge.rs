@@ -70,6 +70,13 @@ pub fn merge<'a>(
     Ok(keys)
 }
 
+/// Tells whether K3s reads a file in the folder of drop-ins, by the ending of its name.
+pub(crate) fn is_drop_in(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.ends_with(".yaml") || name.ends_with(".yml")
+}
+
+/// Returns the items of a key's value in a file.
 pub(crate) fn items(file: &str, value: &YamlNode) -> Vec<ConfigItem> {
     let item = |node: &YamlNode, null| ConfigItem {
         text: text_of(node),

@@ -1,6 +1,6 @@
 //! The configuration on a node as K3s will read it: its files are found, merged, and turned into a command line.
 
-use super::command_line;
+use super::command_line::{self, RefusedKey};
 use super::merge::{self, ConfigKey};
 use super::node_paths::DEFAULT_CONFIG;
 use crate::Role;
@@ -28,15 +28,20 @@ impl MergedConfig {
     ///
     /// # Errors
     /// [`ErrorKind::BadInput`] with the place where K3s would not start, or if a file is over a limit.
-    pub fn of(root: &Root, words: &[String], minor: KubernetesMinor) -> Result<Self> {
-        Self::with(root, words, minor, &RootedPath::fixed(DEFAULT_CONFIG))
+    pub fn read(root: &Root, words: &[String], minor: KubernetesMinor) -> Result<Self> {
+        Self::read_from(root, words, minor, &RootedPath::fixed(DEFAULT_CONFIG))
     }
 
     /// The same with another configuration file than the default one.
     ///
     /// # Errors
-    /// As for [`MergedConfig::of`].
-    pub fn with(root: &Root, words: &[String], minor: KubernetesMinor, config: &RootedPath) -> Result<Self> {
+    /// As for [`MergedConfig::read`].
+    pub fn read_from(
+        root: &Root,
+        words: &[String],
+        minor: KubernetesMinor,
+        config: &RootedPath,
+    ) -> Result<Self> {
         let paths = paths(root, config)?;
         let mut files = Vec::new();
         for path in paths {
@@ -65,10 +70,10 @@ impl MergedConfig {
 }
 
 impl MergedConfig {
-    /// Returns what K3s' command line refuses, with its message and the place: K3s exits on the first.
+    /// Returns the keys that K3s' command line refuses: K3s exits on the first.
     #[must_use]
-    pub fn refusals(&self, role: Role) -> Vec<(String, Place)> {
-        command_line::refusals(&self.keys, role, self.minor)
+    pub fn refused_keys(&self, role: Role) -> Vec<RefusedKey> {
+        command_line::refused_keys(&self.keys, role, self.minor)
     }
 }
 
@@ -81,9 +86,8 @@ fn paths(root: &Root, config: &RootedPath) -> Result<Vec<RootedPath>> {
     let drop_ins: RootedPath = format!("{config}.d").parse()?;
     for name in root.list(&drop_ins)? {
         let Some(name) = name.to_str() else { continue };
-        let lower = name.to_ascii_lowercase();
         let path = drop_ins.join(name);
-        if (lower.ends_with(".yaml") || lower.ends_with(".yml")) && !root.is_directory(&path) {
+        if merge::is_drop_in(name) && !root.is_directory(&path) {
             paths.push(path);
         }
     }

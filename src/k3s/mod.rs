@@ -1,5 +1,5 @@
-//! What does K3s do with its configuration? Its merge of files, its command line and services, its own flags and those of
-//! each component, its log, and what it writes on a node.
+//! How K3s reads its configuration: its merge of files, its command line and services, its own flags and those of each
+//! component, its log, and the files that it writes on a node.
 //!
 //! This room knows K3s and nothing of profiles, documents, plans and verdicts. It imports [`node`](crate::node),
 //! [`kubernetes`](crate::kubernetes) and the ground.
@@ -9,6 +9,7 @@ mod command_line;
 pub mod components;
 mod datastore;
 mod effective;
+mod first_start;
 pub mod flags;
 mod installed;
 pub mod kubelet;
@@ -20,18 +21,21 @@ mod node_config;
 mod node_paths;
 mod origin;
 mod own_flags;
+pub mod rbac;
 mod secrets;
 mod service;
 mod service_unit;
 mod traces;
 
+pub use command_line::RefusedKey;
 pub use datastore::Datastore;
 pub use effective::{ConfigQuery, EffectiveConfig, EffectiveValue};
+pub use first_start::{FirstStart, ForecastFile, forecast_files, forecast_journal};
 pub use installed::{binary, version};
 pub use log::{K3sLog, Logged};
 pub use merged_config::MergedConfig;
 pub use node_config::{ComponentArgument, NodeConfig};
-pub use node_paths::{DEFAULT_CONFIG, DEFAULT_DATA_DIR};
+pub use node_paths::{DEFAULT_CONFIG, DEFAULT_DATA_DIR, DEFAULT_DROP_INS, NodePaths};
 pub use origin::{ValueOrigin, VariableSource};
 pub use service::{ServiceFlags, service_data_dir};
 pub use traces::{Traces, role};

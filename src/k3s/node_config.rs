@@ -2,6 +2,7 @@
 
 use super::effective::{ConfigQuery, EffectiveConfig};
 use super::flags;
+use super::node_paths::NodePaths;
 use super::origin::ValueOrigin;
 use super::traces::Traces;
 use crate::Role;
@@ -44,9 +45,9 @@ impl<'a> NodeConfig<'a> {
     ///
     /// # Errors
     /// If a file cannot be read.
-    pub fn of(root: &'a Root, role: Role, minor: KubernetesMinor, data_dir: &RootedPath) -> Result<Self> {
+    pub fn read(root: &'a Root, role: Role, minor: KubernetesMinor, data_dir: &RootedPath) -> Result<Self> {
         let query = ConfigQuery { role, minor, data_dir, words: &[], show_secrets: true };
-        let effective = match EffectiveConfig::of(root, query) {
+        let effective = match EffectiveConfig::read(root, query) {
             Err(error) if error.kind() != ErrorKind::BadInput => return Err(error),
             other => other,
         };
@@ -119,6 +120,15 @@ impl<'a> NodeConfig<'a> {
     #[must_use]
     pub fn traces(&self) -> Traces {
         Traces::observe(self.root, &self.data_dir)
+    }
+
+    /// Tells whether a path is in a folder whose files K3s creates before it starts its components.
+    #[must_use]
+    pub fn creates(&self, path: &RootedPath) -> bool {
+        let folders = NodePaths::get().created_folders.iter();
+        folders
+            .map(|folder| self.data_dir.join(folder))
+            .any(|folder| path.as_str().starts_with(&format!("{folder}/")))
     }
 
     /// Returns a path that an argument names: K3s runs in its `server` directory (pkg/cli/server).

@@ -9,13 +9,15 @@ use crate::node::RootedPath;
 
 /// The configuration file that K3s reads if nothing names another.
 pub const DEFAULT_CONFIG: &str = "/etc/rancher/k3s/config.yaml";
+/// The folder of the drop-ins beside it.
+pub const DEFAULT_DROP_INS: &str = "/etc/rancher/k3s/config.yaml.d";
 /// K3s' data directory, as the tables of this room write it.
 pub const DEFAULT_DATA_DIR: &str = "/var/lib/rancher/k3s";
 
 /// The table.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct NodePaths {
+pub struct NodePaths {
     /// The K3s binary.
     #[serde(deserialize_with = "paths")]
     pub(super) binaries: Vec<RootedPath>,
@@ -27,20 +29,28 @@ pub(super) struct NodePaths {
     pub(super) init_scripts: RootedPath,
     /// The administrator's kubeconfig, which a server writes.
     #[serde(deserialize_with = "path")]
-    pub(super) kubeconfig: RootedPath,
+    pub kubeconfig: RootedPath,
     /// Files in the data directory that only a started server writes.
     pub(super) started_server: Vec<String>,
     /// Files in the data directory that only a started agent writes; a server runs an agent too.
     pub(super) started_agent: Vec<String>,
     /// The file in the data directory that a server writes for encrypted Secrets.
-    pub(super) encryption_config: String,
+    pub encryption_config: String,
+    /// The file in the data directory with etcd's configuration.
+    pub etcd_config: String,
+    /// The folder in the data directory with the manifests that K3s applies.
+    pub manifests: String,
+    /// Folders in the data directory whose files K3s creates before it starts its components.
+    pub created_folders: Vec<String>,
     /// Files of Rancher.
     #[serde(deserialize_with = "paths")]
     pub(super) rancher: Vec<RootedPath>,
 }
 
 impl NodePaths {
-    pub(super) fn get() -> &'static Self {
+    /// Returns the table.
+    #[must_use]
+    pub fn get() -> &'static Self {
         static PATHS: LazyLock<NodePaths> = LazyLock::new(|| embedded::table("node-paths"));
         &PATHS
     }

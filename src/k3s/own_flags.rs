@@ -33,13 +33,13 @@ impl OwnFlags<'_> {
     /// Returns the flags that a component gets: K3s' own, with the user's arguments merged in. None for a component whose
     /// own flags are not known.
     pub(super) fn merged(&self, name: &str, component: &K3sComponent, extra: &[&str]) -> Option<Vec<String>> {
-        let mut flags = self.of(name)?;
+        let mut flags = self.flags(name)?;
         for (file, flag) in &component.left_to_file {
             if extra.iter().any(|text| arguments::name_of(text) == *file && has_value(text)) {
                 flags.remove(flag);
             }
         }
-        if name == "kubelet" && flags.contains_key("config-dir") {
+        if name == "kubelet" && has_drop_ins(&flags) {
             let kept = arguments::of_kubelet(extra.iter().copied()).kept;
             return Some(arguments::merge(&flags, kept));
         }
@@ -47,7 +47,7 @@ impl OwnFlags<'_> {
     }
 
     /// Returns K3s' own flags of a component.
-    fn of(&self, name: &str) -> Option<Flags> {
+    fn flags(&self, name: &str) -> Option<Flags> {
         let mut flags = default_flags(self.minor, name)?;
         if self.etcd {
             change_for_etcd(&mut flags, name);
@@ -64,13 +64,17 @@ impl OwnFlags<'_> {
                 flags.insert(reload.to_owned(), "true".to_owned());
             }
         }
-        // From 1.32 on it is in the kubelet's configuration directory.
-        let in_a_flag = "1.32".parse().is_ok_and(|minor: KubernetesMinor| self.minor < minor);
-        if name == "kubelet" && self.protects_kernel_defaults && in_a_flag {
+        // K3s that gives the kubelet a folder of drop-ins writes it into a drop-in.
+        if name == "kubelet" && self.protects_kernel_defaults && !has_drop_ins(&flags) {
             flags.insert("protect-kernel-defaults".to_owned(), "true".to_owned());
         }
         Some(flags)
     }
+}
+
+/// Tells whether K3s gives the kubelet a folder of drop-ins.
+fn has_drop_ins(kubelet: &Flags) -> bool {
+    kubelet.contains_key("config-dir")
 }
 
 /// Tells whether an argument has a value.

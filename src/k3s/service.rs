@@ -40,7 +40,7 @@ impl NodeService {
             };
             let service = read_unit(root, unit, &path)?;
             if starts(&service) {
-                return Self::of(root, service, path);
+                return Self::with_environment(root, service, path);
             }
         }
         let folder = &NodePaths::get().init_scripts;
@@ -50,13 +50,13 @@ impl NodeService {
             let mut service = ServiceUnit::default();
             service.add_init_script(&text(root, &path)?);
             if starts(&service) {
-                return Self::of(root, service, path);
+                return Self::with_environment(root, service, path);
             }
         }
         Ok(Self::default())
     }
 
-    fn of(root: &Root, service: ServiceUnit, path: RootedPath) -> Result<Self> {
+    fn with_environment(root: &Root, service: ServiceUnit, path: RootedPath) -> Result<Self> {
         let environment = environment(root, &service)?;
         Ok(Self { path: Some(path), words: service.words, environment })
     }

@@ -13,7 +13,7 @@ const KINDS: [(&str, &str); 2] = [
 /// Top-level keys of the files that configured a single plugin before AdmissionConfiguration existed.
 const LEGACY_KEYS: [&str; 2] = ["imagePolicy", "podNodeSelectorPluginConfig"];
 /// The first minor that decodes the file strictly (k8s.io/apiserver v0.32, pkg/admission/config.go).
-const STRICT_FROM: &str = "1.32";
+const STRICT_FROM: KubernetesMinor = KubernetesMinor::new(32);
 
 const CONFIGURATION: FieldType = FieldType::Object(&[
     ("apiVersion", FieldType::String),
@@ -31,12 +31,12 @@ const PLUGIN: FieldType = FieldType::Object(&[
 pub struct AdmissionConfig {
     /// The entries in order: of two for one plugin the first counts.
     pub plugins: Vec<PluginEntry>,
-    /// Where the entries stand.
+    /// The position of the entries.
     pub plugins_position: Position,
     /// Fields that are unknown or there twice: the API server drops them silently.
     pub dropped: Vec<Fault>,
-    /// Where a second document begins, which is not read.
-    pub further: Option<Position>,
+    /// The position of a second document, which is not read.
+    pub second_document: Option<Position>,
 }
 
 /// The entry of a plugin.
@@ -48,11 +48,11 @@ pub struct PluginEntry {
     pub path: String,
     /// Its configuration in the entry itself, which counts more than the file.
     pub configuration: Option<ObjectFile>,
-    /// Where the entry stands.
+    /// The position of the entry.
     pub position: Position,
-    /// Where its name stands.
+    /// The position of its name.
     pub name_position: Position,
-    /// Where its path stands.
+    /// The position of its path.
     pub path_position: Position,
 }
 
@@ -74,7 +74,7 @@ pub enum AdmissionRefusal {
 /// # Errors
 /// Why the API server refuses it.
 pub fn read(bytes: &[u8], minor: KubernetesMinor) -> Result<AdmissionConfig, Refusal<AdmissionRefusal>> {
-    let syntax = || Refusal::of(AdmissionRefusal::Syntax);
+    let syntax = || Refusal::with_reason(AdmissionRefusal::Syntax);
     let document = ObjectFile::read(bytes).map_err(syntax())?;
     document.kind().map_err(syntax())?;
     document.expect(&KINDS).map_err(|fault| {
@@ -84,7 +84,7 @@ pub fn read(bytes: &[u8], minor: KubernetesMinor) -> Result<AdmissionConfig, Ref
         }
     })?;
     let dropped = document.decode(&CONFIGURATION).map_err(syntax())?;
-    if let (true, Some(fault)) = (minor.is_from(STRICT_FROM), dropped.first()) {
+    if let (true, Some(fault)) = (minor >= STRICT_FROM, dropped.first()) {
         let message = format!("strict decoding error: {}", fault.message);
         return Err(Refusal::new(AdmissionRefusal::Field, fault.position, message));
     }
@@ -94,14 +94,14 @@ pub fn read(bytes: &[u8], minor: KubernetesMinor) -> Result<AdmissionConfig, Ref
         path: object::text(node, "path").to_owned(),
         configuration: object::field(node, "configuration").map(|inline| document.part(inline)),
         position: node.position,
-        name_position: object::place(node, "name"),
-        path_position: object::place(node, "path"),
+        name_position: object::position_of(node, "name"),
+        path_position: object::position_of(node, "path"),
     };
     Ok(AdmissionConfig {
         plugins: object::items(root, "plugins").iter().map(entry).collect(),
-        plugins_position: object::place(root, "plugins"),
+        plugins_position: object::position_of(root, "plugins"),
         dropped,
-        further: document.further,
+        second_document: document.second_document,
     })
 }
 

@@ -38,7 +38,7 @@ pub const CONFIGURABLE: [&str; 9] = [
     "ValidatingAdmissionPolicy",
 ];
 
-fn of(minor: KubernetesMinor) -> impl Iterator<Item = (&'static String, &'static AdmissionPlugin)> {
+fn plugins_of(minor: KubernetesMinor) -> impl Iterator<Item = (&'static String, &'static AdmissionPlugin)> {
     PLUGINS.iter().filter(move |(_, plugin)| minor.is_within(plugin.from, plugin.until))
 }
 
@@ -50,7 +50,13 @@ pub fn has(minor: KubernetesMinor, name: &str) -> bool {
 
 /// Returns the plugins that are on by default in a minor.
 pub fn on_by_default(minor: KubernetesMinor) -> impl Iterator<Item = &'static str> {
-    of(minor).filter(|(_, plugin)| plugin.on).map(|(name, _)| name.as_str())
+    plugins_of(minor).filter(|(_, plugin)| plugin.on).map(|(name, _)| name.as_str())
+}
+
+/// Returns the plugins that earlier minors had and that a minor no longer has: its API server does not start with one.
+pub fn removed(minor: KubernetesMinor) -> impl Iterator<Item = &'static str> {
+    let is_removed = move |plugin: &AdmissionPlugin| plugin.until.is_some_and(|until| until < minor);
+    PLUGINS.iter().filter(move |(_, plugin)| is_removed(plugin)).map(|(name, _)| name.as_str())
 }
 
 /// Returns the plugin of a minor that a misspelled name probably means.
@@ -62,18 +68,12 @@ pub fn nearest(minor: KubernetesMinor, name: &str) -> Option<&'static str> {
         let known = plain(known);
         known == wanted || (wanted.len() > 5 && (known.starts_with(&wanted) || wanted.starts_with(&known)))
     };
-    of(minor).map(|(known, _)| known.as_str()).find(|known| is_near(known))
+    plugins_of(minor).map(|(known, _)| known.as_str()).find(|known| is_near(known))
 }
 
 /// Returns since when, or until when, other minors have a plugin that this minor lacks, as ` (it comes with 1.37)`;
 /// empty if no minor has it.
 #[must_use]
 pub fn availability(minor: KubernetesMinor, name: &str) -> String {
-    match PLUGINS.get(name) {
-        Some(AdmissionPlugin { from: Some(from), .. }) if minor < *from => format!(" (it comes with {from})"),
-        Some(AdmissionPlugin { until: Some(until), .. }) if *until < minor => {
-            format!(" (it was removed in {})", until.next())
-        }
-        _ => String::new(),
-    }
+    PLUGINS.get(name).map(|plugin| minor.availability(plugin.from, plugin.until)).unwrap_or_default()
 }

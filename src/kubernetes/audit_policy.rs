@@ -3,8 +3,7 @@
 //! Source: pkg/audit/policy/reader.go, pkg/apis/audit/validation and pkg/audit/policy/checker.go of k8s.io/apiserver.
 
 use super::names;
-use super::object::Fault;
-use super::object::{self, FieldType, Located, METADATA, ObjectFile, Position, Refusal, STRINGS};
+use super::object::{self, Fault, FieldType, Located, METADATA, ObjectFile, Position, Refusal, STRINGS};
 use super::yaml::YamlNode;
 use crate::version::KubernetesMinor;
 
@@ -39,12 +38,14 @@ pub const VERBS: [&str; 15] = [
     "trace",
 ];
 /// The first minor whose rules may name every API group as `*` (k8s.io/apiserver v0.36, validation.go).
-const EVERY_GROUP_FROM: &str = "1.36";
+const EVERY_GROUP_FROM: KubernetesMinor = KubernetesMinor::new(36);
+/// The first minor that warns of fields that it drops (k8s.io/apiserver v0.26, reader.go).
+const WARNS_OF_DROPPED_FROM: KubernetesMinor = KubernetesMinor::new(26);
 /// API versions of a policy, with the last minor that decodes them.
-const VERSIONS: [(&str, Option<&str>); 3] = [
+const VERSIONS: [(&str, Option<KubernetesMinor>); 3] = [
     ("audit.k8s.io/v1", None),
-    ("audit.k8s.io/v1beta1", Some("1.23")),
-    ("audit.k8s.io/v1alpha1", Some("1.23")),
+    ("audit.k8s.io/v1beta1", Some(KubernetesMinor::new(23))),
+    ("audit.k8s.io/v1alpha1", Some(KubernetesMinor::new(23))),
 ];
 
 const POLICY: FieldType = FieldType::Object(&[
@@ -76,14 +77,14 @@ pub struct AuditPolicy {
     pub rules: Vec<AuditRule>,
     /// Stages that no rule records.
     pub omit_stages: Vec<String>,
-    /// Where the policy stands.
+    /// The position of the policy.
     pub position: Position,
-    /// Where its rules stand.
+    /// The position of its rules.
     pub rules_position: Position,
     /// Fields that are unknown or there twice: the API server warns of them and drops them.
     pub dropped: Vec<Fault>,
-    /// Where a second document begins, which is not read.
-    pub further: Option<Position>,
+    /// The position of a second document, which is not read.
+    pub second_document: Option<Position>,
 }
 
 /// A rule of a policy.
@@ -105,7 +106,7 @@ pub struct AuditRule {
     pub non_resource_urls: Vec<String>,
     /// Stages that it does not record.
     pub omit_stages: Vec<String>,
-    /// Where it stands.
+    /// Its position.
     pub position: Position,
 }
 
@@ -131,6 +132,19 @@ pub enum AuditLevel {
     Request,
     /// The body of the response too.
     RequestResponse,
+}
+
+/// A request of an authenticated user who is in no special group, in any namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditRequest<'a> {
+    /// The verb.
+    pub verb: &'a str,
+    /// The API group; empty for the core group.
+    pub group: &'a str,
+    /// The resource.
+    pub resource: &'a str,
+    /// The subresource; empty for the resource itself.
+    pub subresource: &'a str,
 }
 
 /// Why the API server refuses a policy.
@@ -159,8 +173,18 @@ type Validated<T = ()> = Result<T, Refusal<AuditRefusal>>;
 /// Returns the API versions of a policy that the API server of a minor decodes, the current one first.
 #[must_use]
 pub fn versions(minor: KubernetesMinor) -> Vec<&'static str> {
-    let is_known = |last: Option<&str>| last.is_none_or(|last| minor.is_until(last));
-    VERSIONS.iter().filter(|(_, last)| is_known(*last)).map(|(version, _)| *version).collect()
+    VERSIONS.iter().filter(|(_, last)| minor.is_within(None, *last)).map(|(version, _)| *version).collect()
+}
+
+/// Returns what the API server of a minor logs of a field that it drops; none for a minor that drops it silently.
+#[must_use]
+pub fn dropped_warning(dropped: &Fault, minor: KubernetesMinor) -> Option<String> {
+    (minor >= WARNS_OF_DROPPED_FROM).then(|| {
+        format!(
+            "Audit policy contains errors, falling back to lenient decoding: strict decoding error: {}",
+            dropped.message
+        )
+    })
 }
 
 /// Reads a policy as the API server of a minor reads it.
@@ -168,16 +192,16 @@ pub fn versions(minor: KubernetesMinor) -> Vec<&'static str> {
 /// # Errors
 /// Why the API server refuses it.
 pub fn read(bytes: &[u8], minor: KubernetesMinor) -> Validated<AuditPolicy> {
-    let document = ObjectFile::read(bytes).map_err(Refusal::of(AuditRefusal::Syntax))?;
+    let document = ObjectFile::read(bytes).map_err(Refusal::with_reason(AuditRefusal::Syntax))?;
     check_version(&document, minor)?;
-    let dropped = document.decode(&POLICY).map_err(Refusal::of(AuditRefusal::Decoding))?;
+    let dropped = document.decode(&POLICY).map_err(Refusal::with_reason(AuditRefusal::Decoding))?;
     let root = &document.root;
     check_stages(root, "omitStages")?;
     let mut rules = Vec::new();
     for (index, rule) in object::items(root, "rules").iter().enumerate() {
         rules.push(read_rule(rule, &format!("rules[{index}]"), minor)?);
     }
-    let rules_position = object::place(root, "rules");
+    let rules_position = object::position_of(root, "rules");
     if rules.is_empty() {
         return Err(Refusal::new(
             AuditRefusal::NoRules,
@@ -191,12 +215,12 @@ pub fn read(bytes: &[u8], minor: KubernetesMinor) -> Validated<AuditPolicy> {
         position: root.position,
         rules_position,
         dropped,
-        further: document.further,
+        second_document: document.second_document,
     })
 }
 
 fn check_version(document: &ObjectFile, minor: KubernetesMinor) -> Validated {
-    let (version, kind) = document.kind().map_err(Refusal::of(AuditRefusal::Decoding))?;
+    let (version, kind) = document.kind().map_err(Refusal::with_reason(AuditRefusal::Decoding))?;
     let is_policy = matches!(kind.as_str(), "" | "Policy");
     let message = if is_policy && matches!(version.as_str(), "" | "/" | "audit.k8s.io/") {
         "unknown group version field audit.k8s.io/__internal, Kind=Policy in policy".to_owned()
@@ -205,7 +229,7 @@ fn check_version(document: &ObjectFile, minor: KubernetesMinor) -> Validated {
     } else {
         format!("failed decoding: no kind {kind:?} is registered for version {version:?}")
     };
-    Err(Refusal::new(AuditRefusal::Version, object::place(&document.root, "apiVersion"), message))
+    Err(Refusal::new(AuditRefusal::Version, object::position_of(&document.root, "apiVersion"), message))
 }
 
 /// Reads a rule with the checks of `validatePolicyRule`, in their order.
@@ -218,7 +242,7 @@ fn read_rule(rule: &YamlNode, path: &str, minor: KubernetesMinor) -> Validated<A
             let names = LEVELS.map(|(name, _)| format!("{name:?}")).join(", ");
             format!("{path}.level: Unsupported value: {text:?}: supported values: {names}")
         };
-        return Err(Refusal::new(AuditRefusal::Level, object::place(rule, "level"), message));
+        return Err(Refusal::new(AuditRefusal::Level, object::position_of(rule, "level"), message));
     };
     let urls = object::items(rule, "nonResourceURLs");
     for (number, url) in urls.iter().enumerate() {
@@ -235,7 +259,7 @@ fn read_rule(rule: &YamlNode, path: &str, minor: KubernetesMinor) -> Validated<A
         let message = format!(
             "{path}.nonResourceURLs: Invalid value: rules cannot apply to both regular resources and non-resource URLs"
         );
-        return Err(Refusal::new(AuditRefusal::Url, object::place(rule, "nonResourceURLs"), message));
+        return Err(Refusal::new(AuditRefusal::Url, object::position_of(rule, "nonResourceURLs"), message));
     }
     let resources = |group: &YamlNode| AuditResources {
         group: object::text(group, "group").to_owned(),
@@ -246,7 +270,7 @@ fn read_rule(rule: &YamlNode, path: &str, minor: KubernetesMinor) -> Validated<A
         level: *level,
         users: object::texts(rule, "users"),
         user_groups: object::texts(rule, "userGroups"),
-        verbs: object::located(rule, "verbs"),
+        verbs: object::located_texts(rule, "verbs"),
         resources: groups.iter().map(resources).collect(),
         namespaces,
         non_resource_urls: object::texts(rule, "nonResourceURLs"),
@@ -257,7 +281,7 @@ fn read_rule(rule: &YamlNode, path: &str, minor: KubernetesMinor) -> Validated<A
 
 fn check_stages(node: &YamlNode, path: &str) -> Validated {
     for (index, stage) in object::items(node, "omitStages").iter().enumerate() {
-        let text = object::content(stage);
+        let text = object::node_text(stage);
         if !STAGES.contains(&text) {
             let message =
                 format!("{path}[{index}]: Invalid value: {text:?}: allowed stages are {}", STAGES.join(","));
@@ -268,7 +292,7 @@ fn check_stages(node: &YamlNode, path: &str) -> Validated {
 }
 
 fn check_url(url: &YamlNode, path: &str) -> Validated {
-    let text = object::content(url);
+    let text = object::node_text(url);
     let wrong = if text == "*" {
         return Ok(());
     } else if !text.starts_with('/') {
@@ -284,10 +308,10 @@ fn check_url(url: &YamlNode, path: &str) -> Validated {
 
 fn check_group(group: &YamlNode, path: &str, minor: KubernetesMinor) -> Validated {
     let refuse = |field: &str, message: String| {
-        Err(Refusal::new(AuditRefusal::Group, object::place(group, field), message))
+        Err(Refusal::new(AuditRefusal::Group, object::position_of(group, field), message))
     };
     let name = object::text(group, "group");
-    let is_every = name == "*" && minor.is_from(EVERY_GROUP_FROM);
+    let is_every = name == "*" && minor >= EVERY_GROUP_FROM;
     if !name.is_empty() && !is_every && !names::is_subdomain(name) {
         return refuse(
             "group",
@@ -323,6 +347,29 @@ impl AuditPolicy {
 }
 
 impl AuditRule {
+    /// Tells whether the rule matches a request (`ruleMatches` in pkg/audit/policy/checker.go).
+    #[must_use]
+    pub fn matches(&self, request: &AuditRequest<'_>) -> bool {
+        let has = |names: &[String], name: &str| names.iter().any(|known| known == name);
+        // A list of all namespaces and a request for a cluster-scoped kind name no namespace.
+        let has_no_namespace = request.verb == "list" || request.resource == "tokenreviews";
+        let matches_namespace = self.namespaces.is_empty() || (has_no_namespace && has(&self.namespaces, ""));
+        if !self.users.is_empty()
+            || !matches_namespace
+            || (!self.user_groups.is_empty() && !has(&self.user_groups, "system:authenticated"))
+        {
+            return false;
+        }
+        let has_verb = |name: &str| self.verbs.iter().any(|known| known.value == name);
+        if !self.verbs.is_empty() && !has_verb(request.verb) && !has_verb("*") {
+            return false;
+        }
+        if self.resources.is_empty() {
+            return self.non_resource_urls.is_empty();
+        }
+        self.resources.iter().any(|group| group.matches(request))
+    }
+
     fn matches_every_request(&self) -> bool {
         self.users.is_empty()
             && self.user_groups.is_empty()
@@ -330,5 +377,27 @@ impl AuditRule {
             && self.resources.is_empty()
             && self.namespaces.is_empty()
             && self.non_resource_urls.is_empty()
+    }
+}
+
+impl AuditResources {
+    fn matches(&self, request: &AuditRequest<'_>) -> bool {
+        // Only a policy of a minor that takes it has the group `*`.
+        if !(self.group == request.group || self.group == "*") || !self.resource_names.is_empty() {
+            return false;
+        }
+        self.resources.is_empty()
+            || self.resources.iter().any(|pattern| {
+                let (resource, subresource) = pattern.split_once('/').unwrap_or((pattern, ""));
+                match (resource, subresource) {
+                    ("*", "") => true,
+                    ("*", subresource) => subresource == request.subresource,
+                    // It matches the resource itself too, although the documentation excludes it.
+                    (resource, "*") => resource == request.resource,
+                    (resource, subresource) => {
+                        resource == request.resource && subresource == request.subresource
+                    }
+                }
+            })
     }
 }

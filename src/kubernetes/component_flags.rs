@@ -14,9 +14,9 @@ use crate::version::KubernetesMinor;
 pub struct ComponentFlag {
     /// The type of its value.
     pub kind: FlagType,
-    /// The first minor that has it; none where all before `until` do.
+    /// The first minor that has it; none if all before `until` do.
     pub from: Option<KubernetesMinor>,
-    /// The last minor that has it; none where all after `from` do.
+    /// The last minor that has it; none if all after `from` do.
     pub until: Option<KubernetesMinor>,
     /// Whether K3s adds it: its own argument, or one that another package of the same program adds to Go's command line,
     /// which kube-proxy accepts.
@@ -72,15 +72,11 @@ pub fn all() -> &'static Table {
 #[must_use]
 pub fn unknown(component: &str, minor: KubernetesMinor, name: &str) -> Option<String> {
     let flag = all().get(component)?.get(name);
-    let when = match flag {
-        Some(ComponentFlag { from: Some(from), .. }) if minor < *from => format!(" (it comes with {from})"),
-        Some(ComponentFlag { until: Some(until), .. }) if minor > *until => {
-            format!(" (it was removed in {})", until.next())
-        }
-        Some(_) => return None,
-        None => String::new(),
-    };
-    Some(format!("{component} of {minor} has no argument {name}: it exits{when}"))
+    if flag.is_some_and(|flag| flag.is_of(minor)) {
+        return None;
+    }
+    let availability = flag.map(|flag| minor.availability(flag.from, flag.until)).unwrap_or_default();
+    Some(format!("{component} of {minor} has no argument {name}: it exits{availability}"))
 }
 
 /// Tells whether a component does not start if the file that an argument names does not exist (data/argument-files.yaml).

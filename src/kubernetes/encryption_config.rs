@@ -21,11 +21,11 @@ const WITHOUT_API: [&str; 3] = ["apiserveripinfo", "serviceipallocations", "serv
 /// The providers by their fields, in the order in which the API server looks for them.
 pub const PROVIDER_NAMES: [&str; 5] = ["aesgcm", "aescbc", "secretbox", "identity", "kms"];
 /// The first minor that decodes the file strictly.
-const STRICT_FROM: &str = "1.31";
+const STRICT_FROM: KubernetesMinor = KubernetesMinor::new(31);
 /// The first minor that checks the names of resources, and takes wildcards.
-const WILDCARDS_FROM: &str = "1.27";
+const WILDCARDS_FROM: KubernetesMinor = KubernetesMinor::new(27);
 /// The first minor in which KMS v1 needs its feature gate.
-const KMS_V1_GATED_FROM: &str = "1.29";
+const KMS_V1_GATED_FROM: KubernetesMinor = KubernetesMinor::new(29);
 
 const CONFIGURATION: FieldType = FieldType::Object(&[
     ("apiVersion", FieldType::String),
@@ -60,8 +60,8 @@ pub struct EncryptionConfig {
     pub resources: Vec<EncryptedResources>,
     /// Fields that are unknown or there twice: the API server drops them silently.
     pub dropped: Vec<Fault>,
-    /// Where a second document begins, which is not read.
-    pub further: Option<Position>,
+    /// The position of a second document, which is not read.
+    pub second_document: Option<Position>,
 }
 
 /// Resources with the providers that encrypt them.
@@ -78,9 +78,9 @@ pub struct EncryptedResources {
 pub struct ResourceProvider {
     /// Its name, one of [`PROVIDER_NAMES`].
     pub name: &'static str,
-    /// Where its entry stands.
+    /// The position of its entry.
     pub position: Position,
-    /// Where its content stands.
+    /// The position of its content.
     pub content_position: Position,
 }
 
@@ -113,21 +113,21 @@ type Validated<T = ()> = Result<T, Refusal<EncryptionRefusal>>;
 /// # Errors
 /// Why the API server refuses it.
 pub fn read(bytes: &[u8], minor: KubernetesMinor, kms_v1: bool) -> Validated<EncryptionConfig> {
-    let syntax = || Refusal::of(EncryptionRefusal::Syntax);
+    let syntax = || Refusal::with_reason(EncryptionRefusal::Syntax);
     if bytes.is_empty() {
         let message = "the encryption provider configuration file is empty";
         return Err(Refusal::new(EncryptionRefusal::Syntax, (1, 1), message));
     }
     let document = ObjectFile::read(bytes).map_err(syntax())?;
     document.kind().map_err(syntax())?;
-    document.expect(&KINDS).map_err(Refusal::of(EncryptionRefusal::Version))?;
+    document.expect(&KINDS).map_err(Refusal::with_reason(EncryptionRefusal::Version))?;
     let dropped = document.decode(&CONFIGURATION).map_err(syntax())?;
-    if let (true, Some(fault)) = (minor.is_from(STRICT_FROM), dropped.first()) {
+    if let (true, Some(fault)) = (minor >= STRICT_FROM, dropped.first()) {
         let message = format!("strict decoding error: {}", fault.message);
         return Err(Refusal::new(EncryptionRefusal::Field, fault.position, message));
     }
     let resources = read_resources(&document.root, minor, kms_v1)?;
-    Ok(EncryptionConfig { resources, dropped, further: document.further })
+    Ok(EncryptionConfig { resources, dropped, second_document: document.second_document })
 }
 
 /// `ValidateEncryptionConfiguration`, with its checks in their order.
@@ -139,7 +139,7 @@ fn read_resources(
     let needed = |node: &YamlNode, name: &str, path: &str| {
         if object::items(node, name).is_empty() {
             let message = format!("{path}: Required value: at least one {path} is required");
-            return Err(Refusal::new(EncryptionRefusal::Empty, object::place(node, name), message));
+            return Err(Refusal::new(EncryptionRefusal::Empty, object::position_of(node, name), message));
         }
         Ok(())
     };
@@ -149,14 +149,14 @@ fn read_resources(
     for (index, group) in object::items(root, "resources").iter().enumerate() {
         let path = format!("resources[{index}]");
         needed(group, "resources", &format!("{path}.resources"))?;
-        if minor.is_from(WILDCARDS_FROM) {
+        if minor >= WILDCARDS_FROM {
             check_resources(object::items(group, "resources"), &format!("{path}.resources"))?;
         }
         needed(group, "providers", &format!("{path}.providers"))?;
         let mut providers = Vec::new();
         for (number, provider) in object::items(group, "providers").iter().enumerate() {
             let path = format!("{path}.providers[{number}]");
-            let (name, content) = the_one_provider(provider, &path)?;
+            let (name, content) = single_provider(provider, &path)?;
             if let Some((_, lengths)) = PROVIDERS.iter().find(|(known, _)| *known == name) {
                 check_keys(content, &format!("{path}.{name}.keys"), lengths)?;
             } else if name == "kms" {
@@ -171,7 +171,7 @@ fn read_resources(
 }
 
 /// Returns the provider of an entry, which has exactly one, and its content.
-fn the_one_provider<'a>(entry: &'a YamlNode, path: &str) -> Validated<(&'static str, &'a YamlNode)> {
+fn single_provider<'a>(entry: &'a YamlNode, path: &str) -> Validated<(&'static str, &'a YamlNode)> {
     let given = PROVIDER_NAMES.into_iter().filter_map(|name| Some((name, object::field(entry, name)?)));
     let given: Vec<(&str, &YamlNode)> = given.collect();
     if let [one] = given.as_slice() {
@@ -189,12 +189,12 @@ fn the_one_provider<'a>(entry: &'a YamlNode, path: &str) -> Validated<(&'static 
 /// `validateResourceNames` and `validateResourceOverlap`.
 fn check_resources(items: &[YamlNode], path: &str) -> Validated {
     let refuse = |node: &YamlNode, path: &str, why: &str| {
-        let message = format!("{path}: Invalid value: {:?}: {why}", object::content(node));
+        let message = format!("{path}: Invalid value: {:?}: {why}", object::node_text(node));
         Err(Refusal::new(EncryptionRefusal::Resource, node.position, message))
     };
     let parts: Vec<(&str, &str)> = items
         .iter()
-        .map(|item| object::content(item).split_once('.').unwrap_or((object::content(item), "")))
+        .map(|item| object::node_text(item).split_once('.').unwrap_or((object::node_text(item), "")))
         .collect();
     let every = parts.contains(&("*", "*"));
     let mut groups: HashMap<&str, (bool, usize)> = HashMap::new();
@@ -211,7 +211,7 @@ fn check_resources(items: &[YamlNode], path: &str) -> Validated {
         }
     }
     for (index, (item, (resource, group))) in items.iter().zip(&parts).enumerate() {
-        let text = object::content(item);
+        let text = object::node_text(item);
         let why = if text.to_lowercase() != text {
             "resource name should not contain capital letters"
         } else if text == "*" {
@@ -238,7 +238,7 @@ fn check_keys(provider: &YamlNode, path: &str, lengths: &[usize]) -> Validated {
     let wrong = |position, message: String| Err(Refusal::new(EncryptionRefusal::Key, position, message));
     if keys.is_empty() {
         return wrong(
-            object::place(provider, "keys"),
+            object::position_of(provider, "keys"),
             format!("{path}: Required value: at least one keys is required"),
         );
     }
@@ -247,10 +247,10 @@ fn check_keys(provider: &YamlNode, path: &str, lengths: &[usize]) -> Validated {
         for name in ["name", "secret"] {
             if object::text(key, name).is_empty() {
                 let message = format!("{path}.{name}: Required value: {name} is a mandatory field for a key");
-                return wrong(object::place(key, name), message);
+                return wrong(object::position_of(key, name), message);
             }
         }
-        let position = object::place(key, "secret");
+        let position = object::position_of(key, "secret");
         let Some(secret) = scalar::base64(object::text(key, "secret")) else {
             return wrong(position, format!("{path}.secret: Invalid value: secrets must be base64 encoded"));
         };
@@ -277,7 +277,7 @@ fn check_kms<'a>(
 ) -> Validated {
     let wrong = |field: &str, why: &str| {
         let message = format!("{path}.{field}: Invalid value: {why}");
-        Err(Refusal::new(EncryptionRefusal::Kms, object::place(kms, field), message))
+        Err(Refusal::new(EncryptionRefusal::Kms, object::position_of(kms, field), message))
     };
     let version = match object::text(kms, "apiVersion") {
         "" => "v1",
@@ -309,14 +309,14 @@ fn check_kms<'a>(
         if version != "v1" {
             return wrong("cachesize", "cachesize is not supported in v2");
         }
-        if object::whole(&size.value, false) == Some(0) {
+        if object::whole_number(&size.value, false) == Some(0) {
             return wrong("cachesize", "cachesize should be a positive value, or negative to disable");
         }
     }
     if !["v1", "v2"].contains(&version) {
         return wrong("apiVersion", "unsupported apiVersion for KMS provider, only v1 and v2 are supported");
     }
-    if version == "v1" && minor.is_from(KMS_V1_GATED_FROM) && !kms_v1 {
+    if version == "v1" && minor >= KMS_V1_GATED_FROM && !kms_v1 {
         return wrong("apiVersion", "KMSv1 is deprecated: set --feature-gates=KMSv1=true to use it");
     }
     Ok(())

@@ -41,14 +41,14 @@ type Validated<T = ()> = Result<T, Refusal<RateLimitRefusal>>;
 /// # Errors
 /// Why the API server refuses it.
 pub fn read(document: &ObjectFile) -> Validated<Vec<Fault>> {
-    let syntax = || Refusal::of(RateLimitRefusal::Syntax);
+    let syntax = || Refusal::with_reason(RateLimitRefusal::Syntax);
     let root = &document.root;
     document.kind().map_err(syntax())?;
-    document.expect(&[KIND]).map_err(Refusal::of(RateLimitRefusal::Version))?;
+    document.expect(&[KIND]).map_err(Refusal::with_reason(RateLimitRefusal::Version))?;
     let dropped = document.decode(&CONFIGURATION).map_err(syntax())?;
     let limits = object::items(root, "limits");
     if limits.is_empty() {
-        return Err(Refusal::new(RateLimitRefusal::Limits, object::place(root, "limits"), NO_LIMITS));
+        return Err(Refusal::new(RateLimitRefusal::Limits, object::position_of(root, "limits"), NO_LIMITS));
     }
     for (index, limit) in limits.iter().enumerate() {
         check_limit(limit, &format!("limits[{index}]"))?;
@@ -59,7 +59,7 @@ pub fn read(document: &ObjectFile) -> Validated<Vec<Fault>> {
 /// `ValidateConfiguration` in apis/eventratelimit/validation.
 fn check_limit(limit: &YamlNode, path: &str) -> Validated {
     let refuse = |field: &str, why: String| {
-        let position = object::place(limit, field);
+        let position = object::position_of(limit, field);
         Err(Refusal::new(RateLimitRefusal::Limits, position, format!("{path}.{field}: {why}")))
     };
     let limit_type = object::text(limit, "type");

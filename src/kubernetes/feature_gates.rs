@@ -72,13 +72,7 @@ fn fault(pair: &str, minor: KubernetesMinor) -> Option<GateFault> {
     let Some(value) = value else { return Some(GateFault::NoValue { name }) };
     let range = GATES.get(&name);
     if !range.is_some_and(|range| minor.is_within(range.from, range.until)) {
-        let availability = match range {
-            Some(GateRange { until: Some(until), .. }) if *until < minor => {
-                format!(" (it was removed in {})", until.next())
-            }
-            Some(GateRange { from: Some(from), .. }) => format!(" (it comes with {from})"),
-            _ => String::new(),
-        };
+        let availability = range.map(|range| minor.availability(range.from, range.until)).unwrap_or_default();
         return Some(GateFault::Unknown { name, availability });
     }
     flag_values::boolean(value).is_none().then(|| GateFault::Value { name, value: value.to_owned() })

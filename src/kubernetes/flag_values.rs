@@ -1,6 +1,8 @@
-//! The values of arguments, as Go's flag packages parse them (spf13/pflag, strconv, time, encoding/csv).
+//! The values of arguments, as Go's and Kubernetes' flag packages parse them (spf13/pflag, strconv, time, encoding/csv,
+//! k8s.io/component-base/cli/flag, k8s.io/apimachinery/pkg/util/net, k8s.io/utils/net).
 
-use std::net::IpAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Reads a boolean as Go does (`strconv.ParseBool`); none for any other word.
 #[must_use]
@@ -32,13 +34,7 @@ pub fn unsigned(text: &str) -> Option<i128> {
 /// The digits of a whole number as Go writes one: `0x1e`, `0b1`, `0o7` or `07`, `1_000`.
 fn magnitude(text: &str) -> Option<i128> {
     let lower = text.to_ascii_lowercase();
-    let (digits, base) = match lower.as_bytes() {
-        [b'0', b'x', ..] => (&lower[2..], 16),
-        [b'0', b'b', ..] => (&lower[2..], 2),
-        [b'0', b'o', ..] => (&lower[2..], 8),
-        [b'0', _, ..] => (&lower[1..], 8),
-        _ => (lower.as_str(), 10),
-    };
+    let (digits, base) = without_prefix(&lower);
     // An underscore is between digits, or between the prefix and the digits.
     let digits = if base == 10 { digits } else { digits.strip_prefix('_').unwrap_or(digits) };
     let fits = |part: &str| !part.is_empty() && part.chars().all(|letter| letter.is_digit(base));
@@ -46,6 +42,17 @@ fn magnitude(text: &str) -> Option<i128> {
         return None;
     }
     i128::from_str_radix(&digits.replace('_', ""), base).ok()
+}
+
+/// Returns the digits of a number in lower case and their base, which its prefix names.
+pub(super) fn without_prefix(lower: &str) -> (&str, u32) {
+    match lower.as_bytes() {
+        [b'0', b'x', ..] => (&lower[2..], 16),
+        [b'0', b'b', ..] => (&lower[2..], 2),
+        [b'0', b'o', ..] => (&lower[2..], 8),
+        [b'0', _, ..] => (&lower[1..], 8),
+        _ => (lower, 10),
+    }
 }
 
 /// Go's `ParseFloat`.
@@ -152,6 +159,72 @@ fn quoted_field(text: &str) -> Option<(String, &str)> {
     }
 }
 
+/// A block of addresses as `ParseCIDRSloppy` of k8s.io/utils/net reads it: the address, and the length of its prefix in
+/// bits. Leading zeros are decimal.
+#[must_use]
+pub fn cidr(text: &str) -> Option<(IpAddr, u8)> {
+    let (address, prefix) = text.split_once('/')?;
+    let (address, most) = match sloppy_v4(address) {
+        Some(address) => (IpAddr::V4(address), 32),
+        None => (IpAddr::V6(sloppy_v6(address)?), 128),
+    };
+    let is_number = !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_digit());
+    let prefix = if is_number { prefix.parse::<u8>().ok()? } else { return None };
+    (prefix <= most).then_some((address, prefix))
+}
+
+/// An IPv4 address whose parts may have leading zeros.
+fn sloppy_v4(text: &str) -> Option<Ipv4Addr> {
+    let part = |part: &str| {
+        let is_number = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if is_number { part.parse::<u8>().ok() } else { None }
+    };
+    let parts: Option<Vec<u8>> = text.split('.').map(part).collect();
+    <[u8; 4]>::try_from(parts?).ok().map(Ipv4Addr::from)
+}
+
+/// An IPv6 address whose parts may have leading zeros, and that may end in such an IPv4 address.
+fn sloppy_v6(text: &str) -> Option<Ipv6Addr> {
+    let part = |part: &str| match part.trim_start_matches('0') {
+        "" if !part.is_empty() => Some("0".to_owned()),
+        _ if part.contains('.') => sloppy_v4(part).map(|address| address.to_string()),
+        plain => Some(plain.to_owned()),
+    };
+    let parts: Option<Vec<String>> = text.split(':').map(part).collect();
+    parts?.join(":").parse().ok()
+}
+
+/// A range of ports as `PortRange.Set` of k8s.io/apimachinery/pkg/util/net reads it: the first port, and how many.
+/// Written as `8000`, `8000-8010` or `8000+10`; nothing is an empty range.
+#[must_use]
+pub fn port_range(text: &str) -> Option<(i64, i64)> {
+    const LAST: i64 = 65_535;
+    // strconv.Atoi: decimal, with a sign.
+    let number = |text: &str| text.parse::<i64>().ok();
+    let text = text.trim();
+    if text.is_empty() {
+        return Some((0, 0));
+    }
+    let (low, high) = match (text.split_once('-'), text.split_once('+')) {
+        (None, None) => (number(text)?, number(text)?),
+        (Some((low, high)), None) => (number(low)?, number(high)?),
+        (None, Some((low, offset))) => (number(low)?, number(low)?.checked_add(number(offset)?)?),
+        (Some(_), Some(_)) => return None,
+    };
+    (low <= LAST && high <= LAST && low <= high).then(|| (low, 1 + high - low))
+}
+
+/// Pairs with commas between them, as `MapStringString` of k8s.io/component-base/cli/flag reads them; `separator` is
+/// `=`, or `<` for thresholds.
+#[must_use]
+pub fn map(text: &str, separator: char) -> Option<BTreeMap<String, String>> {
+    let pair = |pair: &str| {
+        let (name, value) = pair.split_once(separator)?;
+        Some((name.trim().to_owned(), value.trim().to_owned()))
+    };
+    text.split(',').filter(|text| !text.is_empty()).map(pair).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,5 +264,43 @@ mod tests {
         assert_eq!(comma_separated("\"a,b\",c"), Some(vec!["a,b".into(), "c".into()]));
         assert_eq!(comma_separated("a\"b"), None);
         assert_eq!(comma_separated("\"a"), None);
+    }
+
+    #[test]
+    fn values_are_kubernetes() {
+        let v4 = |text: &str| text.parse::<IpAddr>().unwrap();
+        for (text, value) in [
+            ("10.42.0.0/16", Some((v4("10.42.0.0"), 16))),
+            ("010.42.0.0/16", Some((v4("10.42.0.0"), 16))),
+            ("fd00::/48", Some((v4("fd00::"), 48))),
+            ("::0ffff:10.0.0.01/128", Some((v4("::ffff:10.0.0.1"), 128))),
+            ("10.42.0.0/33", None),
+            ("10.42.0.0", None),
+            ("10.42.0/16", None),
+            (" 10.42.0.0/16", None),
+            ("10.42.0.0/", None),
+        ] {
+            assert_eq!(cidr(text), value, "{text}");
+        }
+        for (text, value) in [
+            ("30000-32767", Some((30000, 2768))),
+            ("80", Some((80, 1))),
+            ("8000+10", Some((8000, 11))),
+            (" ", Some((0, 0))),
+            ("2-1", None),
+            ("65536", None),
+            ("1-2+3", None),
+            ("a-b", None),
+        ] {
+            assert_eq!(port_range(text), value, "{text}");
+        }
+        let pairs = map("cpu=1, memory = 1Gi ,,x=", '=').unwrap();
+        assert_eq!(
+            pairs.iter().map(|(k, v)| format!("{k}:{v}")).collect::<Vec<_>>(),
+            ["cpu:1", "memory:1Gi", "x:"]
+        );
+        assert_eq!(map("cpu=1,memory", '='), None);
+        assert_eq!(map("a<1", '<').unwrap()["a"], "1");
+        assert_eq!(map("a=1", '<'), None);
     }
 }

@@ -7,9 +7,19 @@ use std::collections::BTreeMap;
 
 use super::yaml::{self, YamlNode, YamlProblem, YamlValue};
 use crate::error::Place;
+use crate::version::KubernetesMinor;
 
 /// The ending of a drop-in's name; other files in the folder are not read.
 pub const DROP_IN_ENDING: &str = ".conf";
+
+/// The first minor whose kubelet does not start on cgroup v1 by default (KubeletConfiguration, `failCgroupV1`).
+const REFUSES_CGROUP_V1_FROM: KubernetesMinor = KubernetesMinor::new(35);
+
+/// Tells whether the kubelet of a minor does not start on cgroup v1, unless `failCgroupV1` is false.
+#[must_use]
+pub fn refuses_cgroup_v1(minor: KubernetesMinor) -> bool {
+    minor >= REFUSES_CGROUP_V1_FROM
+}
 
 /// The merged configuration, by dotted path.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -39,7 +49,7 @@ impl KubeletConfig {
         self.fields.iter().filter_map(move |(known, field)| Some((known.strip_prefix(&below)?, field)))
     }
 
-    /// Merges a file, or a text that is in no file, over what is there.
+    /// Merges a file, or a text that is in no file, over the earlier ones.
     ///
     /// # Errors
     /// The reason why the kubelet cannot read it.
@@ -102,6 +112,6 @@ mod tests {
         config.add(b"authentication: 3\n", None).unwrap();
         assert_eq!(config.get("authentication.anonymous.enabled"), None);
         let error = config.add(b"a: [\n", Some("/20")).unwrap_err();
-        assert_eq!(error.position.unwrap().0, 2);
+        assert_eq!(error.position.map(|(line, _)| line), Some(1));
     }
 }

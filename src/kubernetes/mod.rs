@@ -1,4 +1,4 @@
-//! How does Kubernetes read? Its YAML, its flag values, its typed objects, each of its files, and the tables of what each
+//! How Kubernetes reads: its YAML, its flag values, its typed objects, each of its files, and the tables of what each
 //! minor has.
 //!
 //! A reader returns the value, or a [`Fault`](object::Fault) with the position and Kubernetes' own message. This room knows
@@ -8,16 +8,20 @@
 pub mod admission_config;
 pub mod admission_plugins;
 pub mod api_versions;
+pub mod apiserver_flags;
 pub mod audit_policy;
 pub mod component_flags;
 pub mod encryption_config;
 pub mod event_rate_limit;
 pub mod feature_gates;
 pub mod flag_values;
+pub mod kernel_parameters;
 pub mod kubelet_config;
+pub mod manifest;
 pub mod names;
 pub mod object;
 pub mod pod_security;
+pub mod quantity;
 pub mod scalar;
 pub mod tls;
 pub mod yaml;

@@ -3,6 +3,9 @@
 /// The namespaces that every cluster has from its first start on (pkg/controlplane/controller/systemnamespaces).
 pub const BUILT_IN_NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
+/// The one label that every namespace has: its name. The API server sets it from 1.21 on.
+pub const NAME_LABEL: &str = "kubernetes.io/metadata.name";
+
 /// Tells whether `text` is a label of RFC 1123, such as the name of a namespace.
 #[must_use]
 pub fn is_label(text: &str) -> bool {

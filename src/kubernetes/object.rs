@@ -7,18 +7,18 @@ use std::collections::{HashMap, HashSet};
 use super::scalar::Scalar;
 use super::yaml::{self, YamlNode, YamlValue};
 
-/// Most faults of a kind that are told: who has more has seen enough.
+/// The most faults of a kind that are reported.
 pub const MAX_FAULTS: usize = 20;
 
 /// Line and column, from 1.
 pub type Position = (usize, usize);
 
-/// What is wrong with a file, as the API server says it, and where.
+/// A fault in a file: the API server's own message, and the position.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
     /// Kubernetes' own message.
     pub message: String,
-    /// Where the fault stands.
+    /// The position of the fault.
     pub position: Position,
 }
 
@@ -35,7 +35,7 @@ impl Fault {
 pub struct Refusal<R> {
     /// The class of the fault.
     pub reason: R,
-    /// What is wrong, and where.
+    /// The fault.
     pub fault: Fault,
 }
 
@@ -47,7 +47,7 @@ impl<R> Refusal<R> {
     }
 
     /// Classifies a fault; for `map_err`.
-    pub fn of(reason: R) -> impl FnOnce(Fault) -> Self {
+    pub fn with_reason(reason: R) -> impl FnOnce(Fault) -> Self {
         |fault| Self { reason, fault }
     }
 }
@@ -57,21 +57,21 @@ impl<R> Refusal<R> {
 pub struct Located<T> {
     /// The value.
     pub value: T,
-    /// Where it stands.
+    /// Its position.
     pub position: Position,
 }
 
-/// A file, or what is embedded in one.
+/// A file, or an object that is embedded in a file.
 #[derive(Debug, Clone)]
 pub struct ObjectFile {
-    /// What is in it; null for nothing.
+    /// Its content; null for an empty file.
     pub root: YamlNode,
-    /// Whether it is JSON, where numbers are taken as they are written.
+    /// Whether it is JSON: numbers in JSON are not converted.
     json: bool,
-    /// Where a second document begins.
-    pub further: Option<Position>,
-    /// Whether keys that are there twice are still seen.
-    twice_is_seen: bool,
+    /// The position of a second document.
+    pub second_document: Option<Position>,
+    /// Whether a repeated key is still in `root`.
+    has_repeated_keys: bool,
 }
 
 /// The Go type of a field.
@@ -123,13 +123,13 @@ impl ObjectFile {
         if bytes.iter().find(|byte| !b" \t\r\n\x0b\x0c".contains(byte)) == Some(&b'{') {
             return Self::read_json(bytes);
         }
-        let (root, further) = yaml::read_merged(bytes).map_err(|problem| {
+        let (root, second_document) = yaml::read_merged(bytes).map_err(|problem| {
             let position = problem.position.unwrap_or((1, 1));
             Fault::new(position, format!("yaml: line {}: {}", position.0, problem.message))
         })?;
         let root = root.unwrap_or(YamlNode { value: YamlValue::Scalar(Scalar::Null), position: (1, 1) });
-        becomes_json(&root)?;
-        Ok(Self { root, json: false, further, twice_is_seen: true })
+        check_json(&root)?;
+        Ok(Self { root, json: false, second_document, has_repeated_keys: true })
     }
 
     fn read_json(bytes: &[u8]) -> Result<Self, Fault> {
@@ -141,16 +141,16 @@ impl ObjectFile {
             Ok(Some(root)) => root,
             _ => from_json(&value),
         };
-        Ok(Self { root, json: true, further: None, twice_is_seen: true })
+        Ok(Self { root, json: true, second_document: None, has_repeated_keys: true })
     }
 
     /// Returns an object that is embedded in this one.
     pub fn part(&self, node: &YamlNode) -> Self {
         // It was made JSON before, which has each key once, if it was not JSON already.
-        Self { root: node.clone(), json: self.json, further: None, twice_is_seen: self.json }
+        Self { root: node.clone(), json: self.json, second_document: None, has_repeated_keys: self.json }
     }
 
-    /// Returns its API version and kind, empty where it has none. Go's own JSON reader looks for these, and does
+    /// Returns its API version and kind, empty if it has none. Go's own JSON reader looks for these, and does
     /// not mind capitals.
     pub fn kind(&self) -> Result<(String, String), Fault> {
         let mut found = [String::new(), String::new()];
@@ -160,7 +160,7 @@ impl ObjectFile {
             _ => {
                 let message = format!(
                     "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of type struct",
-                    name_of(&self.root)
+                    json_type(&self.root)
                 );
                 return Err(Fault::new(self.root.position, message));
             }
@@ -184,7 +184,7 @@ impl ObjectFile {
                     _ => {
                         let message = format!(
                             "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go struct field .{key} of type string",
-                            name_of(node)
+                            json_type(node)
                         );
                         return Err(Fault::new(node.position, message));
                     }
@@ -213,15 +213,15 @@ impl ObjectFile {
             let field = if is_registered { "kind" } else { "apiVersion" };
             (field, format!("no kind {kind:?} is registered for version {version:?}"))
         };
-        Err(Fault::new(place(&self.root, field), message))
+        Err(Fault::new(position_of(&self.root, field), message))
     }
 
     /// Decodes it as a type: what cannot be decoded is an error; returned are fields that are unknown or there twice,
     /// which a strict reader refuses and another one drops.
     pub fn decode(&self, wanted: &FieldType) -> Result<Vec<Fault>, Fault> {
         let mut loose = Vec::new();
-        if self.twice_is_seen {
-            twice(&self.root, "", &mut loose);
+        if self.has_repeated_keys {
+            find_repeated_keys(&self.root, "", &mut loose);
         }
         decode(&self.root, wanted, "", self.json, &mut loose)?;
         loose.truncate(MAX_FAULTS);
@@ -230,13 +230,13 @@ impl ObjectFile {
 }
 
 /// Refuses what YAML can say and JSON cannot.
-fn becomes_json(node: &YamlNode) -> Result<(), Fault> {
+fn check_json(node: &YamlNode) -> Result<(), Fault> {
     match &node.value {
         YamlValue::Scalar(Scalar::Float(value)) if !value.is_finite() => {
             Err(Fault::new(node.position, format!("json: unsupported value: {value}")))
         }
         YamlValue::Scalar(_) => Ok(()),
-        YamlValue::List(items) => items.iter().try_for_each(becomes_json),
+        YamlValue::List(items) => items.iter().try_for_each(check_json),
         YamlValue::Map(pairs) => pairs.iter().try_for_each(|(key, value)| {
             match &key.value {
                 YamlValue::Scalar(Scalar::Null | Scalar::Uint(_)) => {
@@ -250,7 +250,7 @@ fn becomes_json(node: &YamlNode) -> Result<(), Fault> {
                     ));
                 }
             }
-            becomes_json(value)
+            check_json(value)
         }),
     }
 }
@@ -279,7 +279,7 @@ fn from_json(value: &serde_json::Value) -> YamlNode {
     YamlNode { value, position: (1, 1) }
 }
 
-fn name_of(node: &YamlNode) -> &'static str {
+fn json_type(node: &YamlNode) -> &'static str {
     match &node.value {
         YamlValue::List(_) => "array",
         YamlValue::Map(_) => "object",
@@ -290,32 +290,32 @@ fn name_of(node: &YamlNode) -> &'static str {
     }
 }
 
-fn twice(node: &YamlNode, path: &str, loose: &mut Vec<Fault>) {
+fn find_repeated_keys(node: &YamlNode, path: &str, loose: &mut Vec<Fault>) {
     match &node.value {
         YamlValue::Scalar(_) => {}
         YamlValue::List(items) => {
             for (index, item) in items.iter().enumerate() {
-                twice(item, &format!("{path}[{index}]"), loose);
+                find_repeated_keys(item, &format!("{path}[{index}]"), loose);
             }
         }
         YamlValue::Map(pairs) => {
             let mut seen = HashSet::new();
             for (key, value) in pairs {
                 let name = key.go_text();
-                if !seen.insert((name_of(key), name.clone())) {
+                if !seen.insert((json_type(key), name.clone())) {
                     let message = format!(
                         "yaml: unmarshal errors: line {}: key {name:?} already set in map",
                         key.position.0
                     );
                     loose.push(Fault::new(key.position, message));
                 }
-                twice(value, &below(path, &name), loose);
+                find_repeated_keys(value, &field_path(path, &name), loose);
             }
         }
     }
 }
 
-fn below(path: &str, name: &str) -> String {
+fn field_path(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
@@ -327,8 +327,10 @@ fn decode(
     loose: &mut Vec<Fault>,
 ) -> Result<(), Fault> {
     let mismatch = |wanted: &str| {
-        let message =
-            format!("json: cannot unmarshal {} into Go struct field {path} of type {wanted}", name_of(node));
+        let message = format!(
+            "json: cannot unmarshal {} into Go struct field {path} of type {wanted}",
+            json_type(node)
+        );
         Err(Fault::new(node.position, message))
     };
     match (wanted, &node.value) {
@@ -337,11 +339,13 @@ fn decode(
         | (FieldType::Bool, YamlValue::Scalar(Scalar::Bool(_))) => Ok(()),
         (FieldType::String, _) => mismatch("string"),
         (FieldType::Bool, _) => mismatch("bool"),
-        (FieldType::Int32, value) if whole(value, json).is_some_and(|value| i32::try_from(value).is_ok()) => {
+        (FieldType::Int32, value)
+            if whole_number(value, json).is_some_and(|value| i32::try_from(value).is_ok()) =>
+        {
             Ok(())
         }
         (FieldType::Int32, _) => mismatch("int32"),
-        (FieldType::Int64, value) if whole(value, json).is_some() => Ok(()),
+        (FieldType::Int64, value) if whole_number(value, json).is_some() => Ok(()),
         (FieldType::Int64, _) => mismatch("int64"),
         (FieldType::List(each), YamlValue::List(items)) => {
             for (index, item) in items.iter().enumerate() {
@@ -351,7 +355,7 @@ fn decode(
         }
         (FieldType::List(_), _) => mismatch("[]"),
         (FieldType::StringMap, YamlValue::Map(pairs)) => pairs.iter().try_for_each(|(key, value)| {
-            decode(value, &FieldType::String, &below(path, &key.go_text()), json, loose)
+            decode(value, &FieldType::String, &field_path(path, &key.go_text()), json, loose)
         }),
         (FieldType::StringMap, _) => mismatch("map[string]string"),
         (FieldType::Object(fields), YamlValue::Map(pairs)) => {
@@ -362,7 +366,7 @@ fn decode(
                 if !json && last.get(&name) != Some(&index) {
                     continue;
                 }
-                let path = below(path, &name);
+                let path = field_path(path, &name);
                 match fields.iter().find(|(known, _)| *known == name) {
                     Some((_, wanted)) => decode(value, wanted, &path, json, loose)?,
                     None => loose.push(Fault::new(key.position, format!("unknown field {path:?}"))),
@@ -375,7 +379,7 @@ fn decode(
 }
 
 /// Returns a whole number, which YAML may also write as `1e3` or `1.0`.
-pub fn whole(value: &YamlValue, json: bool) -> Option<i64> {
+pub fn whole_number(value: &YamlValue, json: bool) -> Option<i64> {
     match value {
         YamlValue::Scalar(Scalar::Int(value)) => Some(*value),
         #[allow(clippy::cast_possible_truncation, reason = "it is small and has no fraction")]
@@ -393,13 +397,13 @@ pub fn field<'a>(node: &'a YamlNode, name: &str) -> Option<&'a YamlNode> {
     (!value.is_null()).then_some(value)
 }
 
-/// Returns the text of a field, empty where it has none.
+/// Returns the text of a field, empty if it has none.
 pub fn text<'a>(node: &'a YamlNode, name: &str) -> &'a str {
-    field(node, name).map_or("", content)
+    field(node, name).map_or("", node_text)
 }
 
 /// Returns a node's text.
-pub fn content(node: &YamlNode) -> &str {
+pub fn node_text(node: &YamlNode) -> &str {
     match &node.value {
         YamlValue::Scalar(Scalar::Text(text)) => text,
         _ => "",
@@ -416,23 +420,23 @@ pub fn items<'a>(node: &'a YamlNode, name: &str) -> &'a [YamlNode] {
 
 /// Returns the texts of a field that is a list of strings, with their positions.
 #[must_use]
-pub fn located(node: &YamlNode, name: &str) -> Vec<Located<String>> {
-    let located = |item: &YamlNode| Located { value: content(item).to_owned(), position: item.position };
+pub fn located_texts(node: &YamlNode, name: &str) -> Vec<Located<String>> {
+    let located = |item: &YamlNode| Located { value: node_text(item).to_owned(), position: item.position };
     items(node, name).iter().map(located).collect()
 }
 
 /// Returns the texts of a field that is a list of strings.
 #[must_use]
 pub fn texts(node: &YamlNode, name: &str) -> Vec<String> {
-    items(node, name).iter().map(|item| content(item).to_owned()).collect()
+    items(node, name).iter().map(|item| node_text(item).to_owned()).collect()
 }
 
-/// Returns a field's whole number, 0 where it has none.
+/// Returns a field's whole number, 0 if it has none.
 pub fn number(node: &YamlNode, name: &str) -> i64 {
-    field(node, name).and_then(|node| whole(&node.value, false)).unwrap_or_default()
+    field(node, name).and_then(|node| whole_number(&node.value, false)).unwrap_or_default()
 }
 
-/// Returns where a field is, or would be.
-pub fn place(node: &YamlNode, name: &str) -> Position {
+/// Returns the position of a field; without the field, that of the node.
+pub fn position_of(node: &YamlNode, name: &str) -> Position {
     field(node, name).map_or(node.position, |node| node.position)
 }

@@ -11,13 +11,17 @@ use crate::version::KubernetesMinor;
 
 const KIND: &str = "PodSecurityConfiguration";
 /// API versions, with the first minor that decodes them.
-const VERSIONS: [(&str, &str); 3] = [
-    ("pod-security.admission.config.k8s.io/v1", "1.25"),
-    ("pod-security.admission.config.k8s.io/v1beta1", "1.23"),
-    ("pod-security.admission.config.k8s.io/v1alpha1", "1.23"),
+const VERSIONS: [(&str, KubernetesMinor); 3] = [
+    ("pod-security.admission.config.k8s.io/v1", KubernetesMinor::new(25)),
+    ("pod-security.admission.config.k8s.io/v1beta1", KubernetesMinor::new(23)),
+    ("pod-security.admission.config.k8s.io/v1alpha1", KubernetesMinor::new(23)),
 ];
-/// The levels of the Pod Security Standards (`Level` in api/constants.go).
-pub const LEVELS: [&str; 3] = ["privileged", "baseline", "restricted"];
+/// The first minor in which the feature gate PodSecurity is locked on; in earlier ones it is beta and can be off.
+const GATE_LOCKED_FROM: KubernetesMinor = KubernetesMinor::new(25);
+/// The label of a namespace with the level that it enforces (`EnforceLevelLabel` in api/constants.go).
+pub const ENFORCE_LABEL: &str = "pod-security.kubernetes.io/enforce";
+/// The label of a namespace with the version of that level (`EnforceVersionLabel` in api/constants.go).
+pub const ENFORCE_VERSION_LABEL: &str = "pod-security.kubernetes.io/enforce-version";
 const MODES: [&str; 3] = ["enforce", "warn", "audit"];
 
 const CONFIGURATION: FieldType = FieldType::Object(&[
@@ -37,14 +41,51 @@ const DEFAULTS: FieldType = FieldType::Object(&[
 const EXEMPTIONS: FieldType =
     FieldType::Object(&[("usernames", STRINGS), ("namespaces", STRINGS), ("runtimeClasses", STRINGS)]);
 
+/// A level of the Pod Security Standards (`Level` in api/constants.go), the strictest last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PodSecurityLevel {
+    /// Any pod is admitted.
+    Privileged,
+    /// Pods with known privilege escalations are not admitted.
+    Baseline,
+    /// Only pods that are hardened are admitted.
+    Restricted,
+}
+
+impl PodSecurityLevel {
+    /// Every level, the strictest last.
+    pub const ALL: [Self; 3] = [Self::Privileged, Self::Baseline, Self::Restricted];
+
+    /// Returns the name of the level.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Privileged => "privileged",
+            Self::Baseline => "baseline",
+            Self::Restricted => "restricted",
+        }
+    }
+
+    /// Reads the name of a level; an unknown name counts as the strictest level (`ParseLevel` in api/helpers.go).
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        Self::find(text).unwrap_or(Self::Restricted)
+    }
+
+    /// Finds the level `name`.
+    fn find(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| level.name() == name)
+    }
+}
+
 /// A configuration that the API server accepts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PodSecurityConfig {
-    /// The level that a namespace without a label enforces, empty for the default: privileged.
-    pub enforce: String,
+    /// The level that a namespace without a label enforces; none for the default, which is privileged.
+    pub enforce: Option<PodSecurityLevel>,
     /// The version of that level, empty for the default: latest.
     pub enforce_version: String,
-    /// Where the level stands, or else the defaults or the configuration.
+    /// The position of the level, or else of the defaults or the configuration.
     pub enforce_position: Position,
     /// Users whose pods are exempt.
     pub usernames: Located<Vec<String>>,
@@ -52,10 +93,10 @@ pub struct PodSecurityConfig {
     pub namespaces: Located<Vec<String>>,
     /// Runtime classes whose pods are exempt.
     pub runtime_classes: Located<Vec<String>>,
-    /// Where the exemptions stand, or else the configuration.
+    /// The position of the exemptions, or else of the configuration.
     pub exemptions_position: Position,
-    /// Where a second document begins, which is not read.
-    pub further: Option<Position>,
+    /// The position of a second document, which is not read.
+    pub second_document: Option<Position>,
 }
 
 /// Why the API server refuses a configuration.
@@ -80,12 +121,12 @@ type Validated<T = ()> = Result<T, Refusal<PodSecurityRefusal>>;
 /// # Errors
 /// Why the API server refuses it.
 pub fn read(document: &ObjectFile, minor: KubernetesMinor) -> Validated<PodSecurityConfig> {
-    let syntax = || Refusal::of(PodSecurityRefusal::Syntax);
+    let syntax = || Refusal::with_reason(PodSecurityRefusal::Syntax);
     let root = &document.root;
     document.kind().map_err(syntax())?;
-    let decoded = VERSIONS.iter().filter(|(_, from)| minor.is_from(from));
+    let decoded = VERSIONS.iter().filter(|(_, from)| minor >= *from);
     let registered: Vec<(&str, &str)> = decoded.map(|(version, _)| (*version, KIND)).collect();
-    document.expect(&registered).map_err(Refusal::of(PodSecurityRefusal::Version))?;
+    document.expect(&registered).map_err(Refusal::with_reason(PodSecurityRefusal::Version))?;
     let loose = document.decode(&CONFIGURATION).map_err(syntax())?;
     if let Some(fault) = loose.first() {
         let message = format!("strict decoding error: {}", fault.message);
@@ -95,32 +136,36 @@ pub fn read(document: &ObjectFile, minor: KubernetesMinor) -> Validated<PodSecur
     let exemptions = object::field(root, "exemptions");
     defaults.map_or(Ok(()), check_defaults)?;
     exemptions.map_or(Ok(()), check_exemptions)?;
-    let level = |name| defaults.map_or_else(String::new, |defaults| object::text(defaults, name).to_owned());
+    let default = |name| defaults.map_or("", |defaults| object::text(defaults, name));
     let exempt = |name| Located {
         value: exemptions.map_or_else(Vec::new, |exemptions| object::texts(exemptions, name)),
-        position: exemptions.map_or(root.position, |exemptions| object::place(exemptions, name)),
+        position: exemptions.map_or(root.position, |exemptions| object::position_of(exemptions, name)),
     };
     Ok(PodSecurityConfig {
-        enforce: level("enforce"),
-        enforce_version: level("enforce-version"),
-        enforce_position: defaults.map_or(root.position, |defaults| object::place(defaults, "enforce")),
+        enforce: PodSecurityLevel::find(default("enforce")),
+        enforce_version: default("enforce-version").to_owned(),
+        enforce_position: defaults.map_or(root.position, |defaults| object::position_of(defaults, "enforce")),
         usernames: exempt("usernames"),
         namespaces: exempt("namespaces"),
         runtime_classes: exempt("runtimeClasses"),
         exemptions_position: exemptions.map_or(root.position, |exemptions| exemptions.position),
-        further: document.further,
+        second_document: document.second_document,
     })
 }
 
 fn check_defaults(defaults: &YamlNode) -> Validated {
     let refuse = |name: &str, rule: &str, text: &str| {
         let message = format!("PodSecurity configuration error: {name}: must be {rule}, not {text:?}");
-        Err(Refusal::new(PodSecurityRefusal::Level, object::place(defaults, name), message))
+        Err(Refusal::new(PodSecurityRefusal::Level, object::position_of(defaults, name), message))
     };
     for mode in MODES {
         let level = object::text(defaults, mode);
-        if !level.is_empty() && !LEVELS.contains(&level) {
-            return refuse(mode, &format!("one of {}", LEVELS.join(", ")), level);
+        if !level.is_empty() && PodSecurityLevel::find(level).is_none() {
+            return refuse(
+                mode,
+                &format!("one of {}", PodSecurityLevel::ALL.map(PodSecurityLevel::name).join(", ")),
+                level,
+            );
         }
         let name = format!("{mode}-version");
         let version = object::text(defaults, &name);
@@ -129,6 +174,19 @@ fn check_defaults(defaults: &YamlNode) -> Validated {
         }
     }
     Ok(())
+}
+
+/// Tells whether the feature gates PodSecurity and AllBeta can keep PodSecurity of a minor from checking pods.
+#[must_use]
+pub fn can_be_gated(minor: KubernetesMinor) -> bool {
+    minor < GATE_LOCKED_FROM
+}
+
+/// Reads the minor of a version of the Pod Security Standards; none for latest, and for a text that is no version
+/// (`ParseVersion` in api/helpers.go).
+#[must_use]
+pub fn version_minor(text: &str) -> Option<u16> {
+    text.strip_prefix("v1.").and_then(|minor| minor.parse().ok())
 }
 
 /// Tells whether a text is a version of the Pod Security Standards (`ParseVersion` in api/helpers.go).
@@ -160,7 +218,7 @@ fn check_exemptions(exemptions: &YamlNode) -> Validated {
     for (field, fits, rule) in RULES {
         let mut seen = HashSet::new();
         for (index, item) in object::items(exemptions, field).iter().enumerate() {
-            let name = object::content(item);
+            let name = object::node_text(item);
             let wrong = if !fits(name) {
                 format!("Invalid value: {name:?}: {rule}")
             } else if seen.insert(name) {

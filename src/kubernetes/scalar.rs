@@ -4,6 +4,8 @@
 //! not.
 //! Source: resolve.go of yaml.v2, strconv of Go.
 
+use super::flag_values;
+
 /// A scalar's value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Scalar {
@@ -123,13 +125,7 @@ fn integer(text: &str) -> Option<Scalar> {
         _ => (false, false, text),
     };
     let lower = digits.to_ascii_lowercase();
-    let (digits, base) = match lower.as_bytes() {
-        [b'0', b'x', ..] => (&lower[2..], 16),
-        [b'0', b'b', ..] => (&lower[2..], 2),
-        [b'0', b'o', ..] => (&lower[2..], 8),
-        [b'0', _, ..] => (&lower[1..], 8),
-        _ => (lower.as_str(), 10),
-    };
+    let (digits, base) = flag_values::without_prefix(&lower);
     if digits.is_empty() || !digits.chars().all(|digit| digit.is_digit(base)) {
         return None;
     }

@@ -64,7 +64,7 @@ impl From<BadTab> for YamlProblem {
     }
 }
 
-/// Reads the first document; none where there is nothing in it.
+/// Reads the first document; none if there is nothing in it.
 ///
 /// # Errors
 /// If yaml.v2 refuses it, or if it is over a limit.
@@ -125,8 +125,8 @@ fn parse(bytes: &[u8], merging: bool) -> Result<Parsed, YamlProblem> {
         };
         if let Event::DocumentEnd = event {
             tabs.check_lines(span.start.line())?;
-            let further = if merging { parser.find_map(|next| further(&next)) } else { None };
-            return Ok((builder.root, further));
+            let second_document = if merging { parser.find_map(|next| second_document(&next)) } else { None };
+            return Ok((builder.root, second_document));
         }
         tabs.check(&event, &span)?;
         builder.take(event, &span)?;
@@ -135,7 +135,7 @@ fn parse(bytes: &[u8], merging: bool) -> Result<Parsed, YamlProblem> {
 }
 
 /// Returns where something follows the first document, YAML or not.
-fn further(next: &Result<(Event<'_>, Span), ScanError>) -> Option<(usize, usize)> {
+fn second_document(next: &Result<(Event<'_>, Span), ScanError>) -> Option<(usize, usize)> {
     match next {
         Err(error) => Some((error.marker().line(), error.marker().col() + 1)),
         // The parser reports an empty document as `~`.

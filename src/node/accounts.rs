@@ -69,7 +69,7 @@ fn lookup(root: &Root, file: &str, name: &str) -> Result<Option<u32>> {
     let mut lines = bytes.split(|byte| *byte == b'\n').filter(|line| line.len() <= MAX_LINE_BYTES);
     Ok(lines.find_map(|line| {
         let mut fields = std::str::from_utf8(line).ok()?.split(':');
-        // Lines of NIS begin with + or - and name nobody.
+        // Lines of NIS begin with + or - and name no account.
         (fields.next() == Some(name) && !name.starts_with(['+', '-'])).then_some(())?;
         fields.nth(1)?.parse().ok()
     }))

@@ -14,7 +14,7 @@ use crate::mode::FileMode;
 /// Reads a file that the user named, at most `limit` bytes of it and one more.
 ///
 /// # Errors
-/// [`ErrorKind::BadInput`] where there is no such file, or where it is no regular file.
+/// [`ErrorKind::BadInput`] if there is no such file, or where it is no regular file.
 pub fn read_file(path: &str, limit: usize) -> Result<Vec<u8>> {
     let failed = |error: std::io::Error| {
         let errno = errno(&error);
@@ -46,7 +46,7 @@ pub fn now() -> String {
 /// device or pipe such as /dev/stdout, it is written as any program would.
 ///
 /// # Errors
-/// Where it cannot be written.
+/// If it cannot be written.
 #[allow(clippy::disallowed_methods, reason = "this is the room that opens files")]
 pub fn write_file(path: &Path, bytes: &[u8], mode: FileMode) -> Result<()> {
     let failed = |error: std::io::Error| match errno(&error) {
@@ -105,7 +105,7 @@ pub fn absolute(path: &str) -> String {
 /// Makes a directory with a mode whatever the umask is, in one that is there; an older one gets that mode.
 ///
 /// # Errors
-/// Where it cannot be made.
+/// If it cannot be made.
 #[allow(clippy::disallowed_methods, reason = "this is the room that makes directories")]
 pub fn make_directory(path: &Path, mode: FileMode) -> Result<()> {
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -125,7 +125,7 @@ pub fn make_directory(path: &Path, mode: FileMode) -> Result<()> {
 /// Makes a directory that the user asked for, with those above it, each with the mode 0755.
 ///
 /// # Errors
-/// Where it cannot be made.
+/// If it cannot be made.
 #[allow(clippy::disallowed_methods, reason = "this is the room that makes directories")]
 pub fn make_directories(path: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;

@@ -25,7 +25,7 @@ pub struct Lock(Option<Flock<OwnedFd>>);
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // By itself `Flock` would panic where that fails; closing unlocks in any case.
+        // The drop of `Flock` would panic on an error; closing the file unlocks in any case.
         if let Some(Err((held, _))) = self.0.take().map(Flock::unlock) {
             let descriptor = held.as_raw_fd();
             std::mem::forget(held);
@@ -35,7 +35,7 @@ impl Drop for Lock {
 }
 
 impl Root {
-    /// Locks the directory `path` for this process, waiting for another one at most `timeout`. None where the
+    /// Locks the directory `path` for this process, waiting for another one at most `timeout`. None if the
     /// directory was removed in the meantime: whoever held it has taken it away.
     ///
     /// # Errors

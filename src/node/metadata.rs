@@ -10,7 +10,7 @@ pub struct Metadata {
     pub mode: FileMode,
     /// Owner and group.
     pub owner: Owner,
-    /// Exactly these extended attributes; none where only the labels of what is replaced are kept.
+    /// Exactly these extended attributes; none if only the labels of what is replaced are kept.
     pub attributes: Option<Attributes>,
 }
 

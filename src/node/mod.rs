@@ -1,4 +1,4 @@
-//! What is on the node? The only room that opens files, reads kernel parameters, runs other programs and reads the user's
+//! The node: its files, kernel parameters and accounts. The only room that opens files, reads kernel parameters, runs other programs and reads the user's
 //! identity.
 //!
 //! A node is a [`Root`]: `/` of the running system, or the directory of an image. All other rooms get values; clippy's

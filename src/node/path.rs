@@ -14,7 +14,7 @@ impl RootedPath {
     /// Wraps a path that the source code states.
     ///
     /// # Panics
-    /// Where it is not absolute and normal.
+    /// If it is not absolute and normal.
     #[must_use]
     pub fn fixed(path: &str) -> Self {
         path.parse().expect("paths in the source are absolute and normal")

@@ -42,7 +42,7 @@ pub fn output<'a>(
         .map_err(|said| format!("{program}: {}", said.lines().next().unwrap_or("it failed without a word")))
 }
 
-/// The same with variables, which are all of its environment but PATH; it is ended where it takes too long.
+/// The same with variables, which are all of its environment but PATH; it is killed if it takes too long.
 ///
 /// # Errors
 /// All that it says, or why it cannot be run.
@@ -66,7 +66,7 @@ pub fn output_within<'a>(
     match said.zip(ended(&mut child, end)) {
         Some(((stdout, stderr), status)) => answer(status, stdout, &stderr),
         None => {
-            // Where it has ended in between there is nothing to kill.
+            // If it has ended in between, there is nothing to kill.
             child.kill().and_then(|()| child.wait()).map_err(|error| error.to_string())?;
             Err(format!("no answer within {} seconds", limit.as_millis().div_ceil(1000)))
         }
@@ -95,13 +95,13 @@ fn all_of(stream: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
         {
             bytes.clear();
         }
-        // Nobody listens any more where it took too long.
+        // After a timeout there is no receiver.
         sender.send(bytes).ok();
     });
     receiver
 }
 
-/// Waits for the end of a program; none where it takes too long.
+/// Waits for the end of a program; none if it takes too long.
 fn ended(child: &mut Child, end: Instant) -> Option<ExitStatus> {
     loop {
         if let Some(status) = child.try_wait().ok()? {

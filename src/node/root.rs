@@ -24,7 +24,7 @@ use super::resolve::{DIRECTORY, READING, in_root, walk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::{FileMode, Owner};
 
-/// Largest file that is read as a whole, in bytes. Files of ours are a few kilobytes.
+/// Largest file that is read as a whole, in bytes. The files of k3s-harden are a few kilobytes.
 pub const MAX_FILE_BYTES: usize = 16 * 1024 * 1024;
 
 /// How closely to look.
@@ -36,7 +36,7 @@ enum LookDepth {
     Glance,
 }
 
-/// What is at a path.
+/// The state of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PathState {
     /// Nothing.
@@ -85,7 +85,7 @@ impl Root {
     /// Opens `path` as a root.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] where it is no directory, [`ErrorKind::NotPermitted`] where it cannot be read.
+    /// [`ErrorKind::Usage`] if it is no directory, [`ErrorKind::NotPermitted`] if it cannot be read.
     pub fn open(path: &Path) -> Result<Self> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let dir = open(path, flags, Mode::empty()).map_err(|errno| match errno {
@@ -123,7 +123,7 @@ impl Root {
     /// Returns what is at `path`, without following a symlink there.
     ///
     /// # Errors
-    /// Where something cannot be read, or a part on the way is no directory.
+    /// If something cannot be read, or a part on the way is no directory.
     pub fn look(&self, path: &RootedPath) -> Result<PathState> {
         self.look_at(path, LookDepth::Close)
     }
@@ -132,7 +132,7 @@ impl Root {
     ///
     /// # Errors
     /// As for [`Root::look`].
-    pub fn glance(&self, path: &RootedPath) -> Result<PathState> {
+    pub fn look_without_attributes(&self, path: &RootedPath) -> Result<PathState> {
         self.look_at(path, LookDepth::Glance)
     }
 
@@ -183,7 +183,7 @@ impl Root {
     /// Returns the directory at `path`, following symlinks inside the root, as one would who enters it.
     ///
     /// # Errors
-    /// Where it cannot be reached, or is no directory.
+    /// If it cannot be reached, or is no directory.
     pub fn look_directory(&self, path: &RootedPath) -> Result<PathState> {
         match self.resolve(path, DIRECTORY) {
             Ok(fd) => {
@@ -202,10 +202,10 @@ impl Root {
         }
     }
 
-    /// Reads the regular file at `path`, following symlinks inside the root; none where there is nothing.
+    /// Reads the regular file at `path`, following symlinks inside the root; none if there is nothing.
     ///
     /// # Errors
-    /// Where it cannot be read, is no regular file, or is larger than [`MAX_FILE_BYTES`].
+    /// If it cannot be read, is no regular file, or is larger than [`MAX_FILE_BYTES`].
     pub fn read(&self, path: &RootedPath) -> Result<Option<Vec<u8>>> {
         match self.opened(path)? {
             None => Ok(None),
@@ -215,10 +215,10 @@ impl Root {
 
     /// Reads the regular file at `path` in pieces of `size` bytes. Each call of `visit` gets the last `kept` bytes of the
     /// window before and the next piece, how many bytes of this window it has got before, and whether the file ends.
-    /// Returns false where there is nothing.
+    /// Returns false if there is nothing.
     ///
     /// # Errors
-    /// Where it cannot be opened or read, or is no regular file.
+    /// If it cannot be opened or read, or is no regular file.
     pub fn read_in_pieces(
         &self,
         path: &RootedPath,
@@ -248,11 +248,11 @@ impl Root {
         }
     }
 
-    /// Returns mode and owner of what is at `path`, following symlinks inside the root, without opening it; none where
+    /// Returns mode and owner of what is at `path`, following symlinks inside the root, without opening it; none if
     /// there is nothing.
     ///
     /// # Errors
-    /// Where it cannot be looked at.
+    /// If it cannot be looked at.
     pub fn permissions(&self, path: &RootedPath) -> Result<Option<(FileMode, Owner)>> {
         let fd = match self.resolve(path, OFlag::O_PATH) {
             Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
@@ -274,10 +274,10 @@ impl Root {
         self.resolve(path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).is_ok()
     }
 
-    /// Returns the names in the directory at `path`, sorted by bytes; none where there is no directory.
+    /// Returns the names in the directory at `path`, sorted by bytes; none if there is no directory.
     ///
     /// # Errors
-    /// Where it cannot be read.
+    /// If it cannot be read.
     pub fn list(&self, path: &RootedPath) -> Result<Vec<OsString>> {
         let fd = match self.resolve(path, DIRECTORY) {
             Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(Vec::new()),
@@ -288,7 +288,7 @@ impl Root {
         Ok(names)
     }
 
-    /// Opens the directory that holds `path`; none where it does not exist.
+    /// Opens the directory that holds `path`; none if it does not exist.
     pub(super) fn parent_of(&self, path: &RootedPath) -> Result<Option<OwnedFd>> {
         let Some(parent) = path.parent() else { return Ok(None) };
         match self.resolve(&parent, DIRECTORY) {
@@ -303,7 +303,7 @@ impl Root {
         self.resolve(path, DIRECTORY).map_err(|errno| self.failed("enter", path, errno))
     }
 
-    /// The same, with none where there is nothing.
+    /// The same, with none if there is nothing.
     pub(super) fn directory_if_there(&self, path: &RootedPath) -> Result<Option<OwnedFd>> {
         match self.resolve(path, DIRECTORY) {
             Err(Errno::ENOENT) => Ok(None),

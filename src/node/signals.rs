@@ -36,7 +36,7 @@ impl Signals {
         Self::default()
     }
 
-    /// Ends the run where a signal has come in.
+    /// Ends the run if a signal has arrived.
     ///
     /// # Errors
     /// [`ErrorKind::Failed`] with the signal's name.

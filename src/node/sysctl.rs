@@ -27,7 +27,7 @@ impl SysctlKey {
     /// Returns the key of a file under /proc/sys.
     ///
     /// # Errors
-    /// [`ErrorKind::BadInput`] where it is none.
+    /// [`ErrorKind::BadInput`] if it is none.
     pub fn of_file(path: &str) -> Result<Self> {
         path.strip_prefix(FOLDER).unwrap_or_default().replace('/', ".").parse()
     }

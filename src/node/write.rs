@@ -27,7 +27,7 @@ impl Root {
     /// Makes the directory `path` with exactly `metadata`, whatever the umask. Its parent must exist.
     ///
     /// # Errors
-    /// Where it cannot be made.
+    /// If it cannot be made.
     pub fn make_directory(&self, path: &RootedPath, metadata: &Metadata) -> Result<()> {
         let parent = self.existing_parent(path)?;
         let failed = |errno| self.failed("make the directory", path, errno);
@@ -49,7 +49,7 @@ impl Root {
     /// that is not on the disk is undone by a power cut.
     ///
     /// # Errors
-    /// Where something fails; the old file is untouched then.
+    /// If something fails; the old file is untouched then.
     pub fn replace(&self, path: &RootedPath, bytes: &[u8], metadata: &Metadata) -> Result<()> {
         let parent = self.existing_parent(path)?;
         let failed = |errno| self.failed("write", path, errno);
@@ -73,7 +73,7 @@ impl Root {
     /// whoever fills it.
     ///
     /// # Errors
-    /// Where it cannot be done.
+    /// If it cannot be done.
     pub fn create_private(&self, path: &RootedPath, bytes: &[u8], owner: Owner) -> Result<()> {
         let parent = self.existing_parent(path)?;
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
@@ -104,7 +104,7 @@ impl Root {
     /// Gives the file or directory at `path` its mode, owner and attributes without touching its content.
     ///
     /// # Errors
-    /// Where it cannot be done.
+    /// If it cannot be done.
     pub fn set_metadata(&self, path: &RootedPath, metadata: &Metadata, directory: bool) -> Result<()> {
         let file = if directory {
             File::from(self.directory(path)?)
@@ -119,7 +119,7 @@ impl Root {
     /// Syncs the file or directory at `path`, and its name in its parent, to the disk.
     ///
     /// # Errors
-    /// Where that fails.
+    /// If that fails.
     pub fn sync(&self, path: &RootedPath) -> Result<()> {
         let Some(parent) = self.parent_of(path)? else { return Ok(()) };
         let failed = |errno| self.failed("sync", path, errno);
@@ -135,7 +135,7 @@ impl Root {
     /// Puts a symlink at `path` in one step, in the place of what is there.
     ///
     /// # Errors
-    /// Where it cannot be done.
+    /// If it cannot be done.
     pub fn replace_by_symlink(&self, path: &RootedPath, target: &OsStr, owner: Owner) -> Result<()> {
         let parent = self.existing_parent(path)?;
         let failed = |errno| self.failed("make the symlink", path, errno);
@@ -149,7 +149,7 @@ impl Root {
     /// Removes what a killed run has left beside `path`: hidden files of the kind that [`Root::replace`] makes.
     ///
     /// # Errors
-    /// Where one is there and cannot be removed.
+    /// If one is there and cannot be removed.
     pub fn remove_temporaries_of(&self, path: &RootedPath) -> Result<()> {
         let Some(folder) = path.parent() else { return Ok(()) };
         for name in self.list(&folder)? {
@@ -165,7 +165,7 @@ impl Root {
     /// Removes the file or symlink at `path`.
     ///
     /// # Errors
-    /// Where it cannot be done.
+    /// If it cannot be done.
     pub fn remove_file(&self, path: &RootedPath) -> Result<()> {
         self.remove(path, UnlinkatFlags::NoRemoveDir)
     }
@@ -174,7 +174,7 @@ impl Root {
     /// symlink, a mount point).
     ///
     /// # Errors
-    /// Where it fails for another reason.
+    /// If it fails for another reason.
     pub fn remove_empty_directory(&self, path: &RootedPath) -> Result<bool> {
         let Some(parent) = self.parent_of(path)? else { return Ok(false) };
         match unlinkat(&parent, path.name(), UnlinkatFlags::RemoveDir) {
@@ -186,10 +186,10 @@ impl Root {
         }
     }
 
-    /// Moves the directory `from` to `to`, where nothing may be; false where something is.
+    /// Moves the directory `from` to `to`, where nothing may be; false if something is.
     ///
     /// # Errors
-    /// Where it cannot be done.
+    /// If it cannot be done.
     pub fn move_directory(&self, from: &RootedPath, to: &RootedPath) -> Result<bool> {
         let (old, new) = (self.existing_parent(from)?, self.existing_parent(to)?);
         match renameat2(&old, from.name(), &new, to.name(), RenameFlags::RENAME_NOREPLACE) {
@@ -205,7 +205,7 @@ impl Root {
     /// Removes the directory at `path` with everything in it, whatever that is; symlinks are not followed.
     ///
     /// # Errors
-    /// Where something cannot be removed; what was removed before stays so.
+    /// If something cannot be removed; what was removed before stays so.
     pub fn remove_tree(&self, path: &RootedPath) -> Result<()> {
         let Some(parent) = self.parent_of(path)? else { return Ok(()) };
         let removed = remove_tree(&parent, OsStr::new(path.name())).and_then(|()| fsync(&parent));
@@ -215,7 +215,7 @@ impl Root {
     /// Returns how many bytes may still be written where `path` is or would be; none for the root itself.
     ///
     /// # Errors
-    /// Where the nearest directory above it cannot be looked at.
+    /// If the nearest directory above it cannot be looked at.
     pub fn free_bytes(&self, path: &RootedPath) -> Result<Option<u64>> {
         let Some((dir, directory)) = self.nearest_above(path)? else { return Ok(None) };
         let system = fstatvfs(&dir).map_err(|errno| self.failed("look at", &directory, errno))?;

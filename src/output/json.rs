@@ -42,7 +42,7 @@ pub(super) struct ReportedAction<'a> {
     mode: Option<String>,
     controls: Vec<String>,
     diff: &'a str,
-    /// The rows of the table of changes that are behind it.
+    /// The rows of the table of changes that cause it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     changed_since: Vec<&'a ChangeRow>,
 }

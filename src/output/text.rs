@@ -165,7 +165,7 @@ mod tests {
             content: Content::Bytes(Vec::new()),
             controls: Vec::new(),
         });
-        let before = CurrentState::Node(PathState::Absent);
+        let before = CurrentState::Path(PathState::Absent);
         let action = Action { resource, before, change: Change::Update, diff: String::new() };
         let row: ChangeRow =
             serde_yaml::from_str("{since: 0.1.0, path: /x, what: more, why: reason}").unwrap();

@@ -17,7 +17,7 @@ pub enum Change {
     Update,
     /// Only its mode, owner or label differs.
     Metadata,
-    /// It is ours and no longer wanted, or did not exist before a run that is undone.
+    /// k3s-harden wrote it and the profile no longer has it, or it did not exist before a run that is undone.
     Remove,
 }
 

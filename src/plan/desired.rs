@@ -89,7 +89,7 @@ impl Desired {
         Ok(desired)
     }
 
-    /// Adds the files among `candidates` that the profile no longer wants, so that they are removed if ours.
+    /// Adds the files among `candidates` that the profile no longer has: they are removed if k3s-harden wrote them.
     pub fn remove_unwanted(&mut self, candidates: &[RootedPath], owner: Owner) {
         for path in candidates {
             if !self.resources.iter().any(|resource| resource.path() == *path) {

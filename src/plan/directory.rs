@@ -1,4 +1,4 @@
-//! A directory: one of ours with an exact mode, or a parent of ours, which is left as it is.
+//! A directory: one with an exact mode, or a parent of one, which is left as it is.
 
 use super::change::{Change, metadata_diff};
 use crate::error::{Error, ErrorKind, Result};
@@ -12,13 +12,13 @@ pub struct Directory {
     pub path: RootedPath,
     /// Its mode and owner.
     pub metadata: Metadata,
-    /// What is wanted of it.
+    /// The rule for it.
     pub rule: DirectoryRule,
-    /// The controls that it serves.
+    /// The controls that it implements.
     pub controls: Vec<ControlId>,
 }
 
-/// What is wanted of a directory.
+/// The desired state of a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DirectoryRule {
     /// It exists, with its mode and owner.
@@ -42,8 +42,8 @@ impl Directory {
     ///
     /// # Errors
     /// As for [`Directory::observe`].
-    pub fn glance(&self, root: &Root) -> Result<PathState> {
-        self.check(root, root.glance(&self.path)?)
+    pub fn observe_without_attributes(&self, root: &Root) -> Result<PathState> {
+        self.check(root, root.look_without_attributes(&self.path)?)
     }
 
     fn check(&self, root: &Root, node: PathState) -> Result<PathState> {
@@ -108,7 +108,7 @@ impl Directory {
 
     /// Returns its desired state.
     #[must_use]
-    pub fn wanted(&self) -> PathState {
+    pub fn desired_state(&self) -> PathState {
         let Metadata { mode, owner, attributes } = self.metadata.clone();
         match self.rule {
             DirectoryRule::Absent => PathState::Absent,

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use similar::TextDiff;
 
 use super::change::{Change, metadata_diff};
-use crate::document::means_the_same;
+use crate::document::is_equivalent;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;
 use crate::node::{Metadata, PathState, Root, RootedPath};
@@ -20,18 +20,18 @@ pub struct File {
     pub metadata: Metadata,
     /// Its content.
     pub content: Content,
-    /// The controls that it serves.
+    /// The controls that it implements.
     pub controls: Vec<ControlId>,
 }
 
-/// What is at the path of a file.
+/// The desired content of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     /// Nothing.
     Absent,
     /// A file with these bytes.
     Bytes(Vec<u8>),
-    /// A symlink, as it was before a run of ours, with its owner; we make none ourselves.
+    /// A symlink that a run replaced, with its owner; `apply` creates none.
     Symlink(OsString, Owner),
 }
 
@@ -48,8 +48,8 @@ impl File {
     ///
     /// # Errors
     /// As for [`File::observe`].
-    pub fn glance(&self, root: &Root) -> Result<PathState> {
-        self.check(root, root.glance(&self.path)?)
+    pub fn observe_without_attributes(&self, root: &Root) -> Result<PathState> {
+        self.check(root, root.look_without_attributes(&self.path)?)
     }
 
     fn check(&self, root: &Root, node: PathState) -> Result<PathState> {
@@ -62,18 +62,17 @@ impl File {
         }
     }
 
-    /// Wants the text that is there already where ours means the same: a file is not written again for its comments.
-    ///
-    /// From here on everything compares bytes, and what is recorded of a run is what stands on the disk.
-    pub(super) fn settle_for(&mut self, current: &PathState) {
+    /// Takes the current text as the desired one if the two differ only in comments: a file is not written again for its
+    /// comments. Later steps compare bytes, and a run records the bytes on the disk.
+    pub(super) fn keep_equivalent(&mut self, current: &PathState) {
         if let (PathState::File { bytes, .. }, Content::Bytes(wanted)) = (current, &mut self.content)
-            && means_the_same(&self.path, bytes, wanted)
+            && is_equivalent(&self.path, bytes, wanted)
         {
             wanted.clone_from(bytes);
         }
     }
 
-    /// Compares it with what is there.
+    /// Compares it with its state on the node.
     #[must_use]
     pub fn diff(&self, current: &PathState) -> (Change, String) {
         let pointing = |sign: char, target: &OsString| format!("{sign}symlink to {}\n", target.display());
@@ -115,7 +114,7 @@ impl File {
     /// Writes or removes it, or gives it its mode and owner.
     ///
     /// # Errors
-    /// Where that fails; the old file is whole then.
+    /// If that fails; the old file is whole then.
     pub fn apply(&self, root: &Root, change: Change) -> Result<()> {
         match (change, &self.content) {
             (Change::Metadata, _) => root.set_metadata(&self.path, &self.metadata, false),
@@ -143,7 +142,7 @@ impl File {
 
     /// Returns its desired state.
     #[must_use]
-    pub fn wanted(&self) -> PathState {
+    pub fn desired_state(&self) -> PathState {
         let Metadata { mode, owner, attributes } = self.metadata.clone();
         match &self.content {
             Content::Absent => PathState::Absent,
@@ -209,18 +208,18 @@ mod tests {
         want.path = RootedPath::fixed("/etc/x.yaml");
         let settled = |there: &PathState| {
             let mut want = want.clone();
-            want.settle_for(there);
+            want.keep_equivalent(there);
             want
         };
         let older = node("0600", "# old\na: 1\n");
         assert_eq!(settled(&older).diff(&older), (Change::None, String::new()));
-        // What such a run records is what is there.
+        // Such a run records the current text.
         let lax = node("0644", "# old\na: 1\n");
         assert_eq!(settled(&lax).diff(&lax).0, Change::Metadata);
-        assert_eq!(settled(&lax).wanted(), older);
+        assert_eq!(settled(&lax).desired_state(), older);
         let other = node("0600", "# old\na: 2\n");
         assert_eq!(settled(&other), want);
-        // A plan wants it by its meaning; whoever undoes a run wants it by its bytes.
+        // A plan ignores comments; a rollback restores bytes.
         assert_eq!(want.diff(&older).0, Change::Update);
         for there in [PathState::Absent, PathState::Symlink { target: "/z".into(), owner: Owner::ROOT }] {
             assert_eq!(settled(&there), want);
@@ -243,7 +242,7 @@ mod tests {
             PathState::Symlink { target: "../z".into(), owner: Owner { uid: 7, gid: 8 } },
         ] {
             let restored = file(Some("ours")).restored_to(&before);
-            assert_eq!(restored.wanted(), before);
+            assert_eq!(restored.desired_state(), before);
             assert_eq!(restored.diff(&before), (Change::None, String::new()));
             assert_ne!(restored.diff(&node("0600", "ours")).0, Change::None);
         }

@@ -8,7 +8,7 @@ use super::change::Change;
 use super::desired::{Desired, PlanSubject};
 use super::file::Content;
 use super::resource::{Action, CurrentState, Resource};
-use crate::document::{ChangeRow, Release, changes, is_ours, written_by};
+use crate::document::{ChangeRow, Release, changes, has_header, written_by};
 use crate::error::{Error, ErrorKind, Result};
 use crate::node::{PathState, Root, RootedPath};
 
@@ -21,13 +21,13 @@ impl Observed {
     ///
     /// # Errors
     /// If one cannot be read, or something else is in its place.
-    pub fn of(desired: &Desired, root: &Root) -> Result<Self> {
+    pub fn read(desired: &Desired, root: &Root) -> Result<Self> {
         let states = desired.resources.iter().map(|resource| resource.observe_as_needed(root));
         states.collect::<Result<_>>().map(Self)
     }
 }
 
-/// What happens to a file at one of our paths that is not ours (`--on-foreign`).
+/// What happens to an existing file that k3s-harden did not write (`--on-foreign`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnForeign {
@@ -42,10 +42,10 @@ pub enum OnForeign {
 
 /// What decides about files that k3s-harden did not write.
 #[derive(Debug, Clone, Default)]
-pub struct PlanPolicy {
+pub struct ForeignFiles {
     /// What happens to them.
     pub on_foreign: OnForeign,
-    /// Paths that earlier runs wrote: these files are ours, whatever they hold.
+    /// Paths that earlier runs wrote: these files belong to k3s-harden, whatever they hold.
     pub recorded: BTreeSet<RootedPath>,
 }
 
@@ -65,22 +65,22 @@ impl Plan {
     ///
     /// # Errors
     /// [`ErrorKind::Failed`] for a file that k3s-harden did not write, with [`OnForeign::Fail`].
-    pub fn between(desired: Desired, observed: Observed, policy: &PlanPolicy) -> Result<Self> {
+    pub fn between(desired: Desired, observed: Observed, foreign: &ForeignFiles) -> Result<Self> {
         let mut plan = Self { subject: desired.subject, actions: Vec::new(), warnings: Vec::new() };
         for (mut resource, before) in desired.resources.into_iter().zip(observed.0) {
-            // One of ours without its header gets it back: `--only` looks for what files with a header hold.
-            let is_overwritten = is_overwritten(&resource, &before, policy);
-            if let (Resource::File(file), CurrentState::Node(node), false) =
-                (&mut resource, &before, is_overwritten)
+            // A file without the header gets it: `--only` reads files with a header.
+            let is_overwritten = is_overwritten(&resource, &before, foreign);
+            if let (Resource::File(file), CurrentState::Path(node)) = (&mut resource, &before)
+                && matches!(node, PathState::File { bytes, .. } if has_header(bytes))
             {
-                file.settle_for(node);
+                file.keep_equivalent(node);
             }
             let (mut change, mut diff) = resource.diff(&before);
-            if let (Resource::File(file), true) = (&resource, is_foreign(&resource, &before, policy)) {
+            if let (Resource::File(file), true) = (&resource, is_foreign(&resource, &before, foreign)) {
                 let path = &file.path;
-                match (change, policy.on_foreign) {
+                match (change, foreign.on_foreign) {
                     (Change::None, _) => {}
-                    // Not ours and not wanted: it stays.
+                    // A file that k3s-harden did not write is not removed.
                     (Change::Remove, _) => (change, diff) = (Change::None, String::new()),
                     (_, OnForeign::Replace) => plan.warnings.push(format!(
                         "{path} was not written by k3s-harden: it is replaced, and backed up under /var/lib/k3s-harden; --on-foreign keep leaves it"
@@ -143,28 +143,28 @@ impl Plan {
     }
 }
 
-/// Returns the version that wrote what is there.
+/// Returns the version that wrote the current file.
 fn writer(action: &Action) -> Option<Release> {
     match &action.before {
-        CurrentState::Node(PathState::File { bytes, .. }) => written_by(bytes),
+        CurrentState::Path(PathState::File { bytes, .. }) => written_by(bytes),
         _ => None,
     }
 }
 
-fn is_foreign(resource: &Resource, before: &CurrentState, policy: &PlanPolicy) -> bool {
+fn is_foreign(resource: &Resource, before: &CurrentState, foreign: &ForeignFiles) -> bool {
     match before {
-        CurrentState::Node(PathState::File { bytes, .. }) => {
-            !is_ours(bytes) && !policy.recorded.contains(&resource.path())
+        CurrentState::Path(PathState::File { bytes, .. }) => {
+            !has_header(bytes) && !foreign.recorded.contains(&resource.path())
         }
-        CurrentState::Node(PathState::Symlink { .. }) => true,
+        CurrentState::Path(PathState::Symlink { .. }) => true,
         _ => false,
     }
 }
 
-/// Tells whether a file of ours has no header of ours any more.
-fn is_overwritten(resource: &Resource, before: &CurrentState, policy: &PlanPolicy) -> bool {
-    let is_recorded = policy.recorded.contains(&resource.path());
-    is_recorded && matches!(before, CurrentState::Node(PathState::File { bytes, .. }) if !is_ours(bytes))
+/// Tells whether a recorded file has lost its header.
+fn is_overwritten(resource: &Resource, before: &CurrentState, foreign: &ForeignFiles) -> bool {
+    let is_recorded = foreign.recorded.contains(&resource.path());
+    is_recorded && matches!(before, CurrentState::Path(PathState::File { bytes, .. }) if !has_header(bytes))
 }
 
 #[cfg(test)]
@@ -188,7 +188,7 @@ mod tests {
             content: Content::Bytes(wanted.into()),
             controls: Vec::new(),
         });
-        let before = CurrentState::Node(before);
+        let before = CurrentState::Path(before);
         let (change, diff) = resource.diff(&before);
         Action { resource, before, change, diff }
     }
@@ -218,7 +218,7 @@ mod tests {
         let new = action("/k3s/server/new.yaml", None, "b: 1\n");
         assert_eq!(named(vec![audit(Some(WRITTEN))], 0), ["changed since 0.1.0: one"]);
         assert_eq!(named(vec![audit(Some(WRITTEN)), new.clone()], 1), ["changed since 0.1.0: two"]);
-        // A file of somebody else's, a node without any of ours, and a file that stays.
+        // A file that another program wrote, a node without files of k3s-harden, and a file that stays.
         assert!(named(vec![audit(Some("a: 1\n"))], 0).is_empty());
         assert!(named(vec![audit(None), new], 1).is_empty());
         assert!(named(vec![action("/k3s/server/audit.yaml", Some(WRITTEN), WRITTEN)], 0).is_empty());

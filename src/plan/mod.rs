@@ -18,6 +18,6 @@ pub use change::Change;
 pub use desired::{Desired, PlanSubject};
 pub use directory::{Directory, DirectoryRule};
 pub use file::{Content, File};
-pub use merged::{Observed, OnForeign, Plan, PlanPolicy};
+pub use merged::{ForeignFiles, Observed, OnForeign, Plan};
 pub use resource::{Action, CurrentState, Resource, ResourceKind};
 pub use sysctl::Sysctl;

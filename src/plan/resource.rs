@@ -38,7 +38,7 @@ pub enum ResourceKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CurrentState {
     /// What is at its path.
-    Node(PathState),
+    Path(PathState),
     /// The value of the kernel parameter.
     Value(String),
     /// The kernel parameter cannot be read, with the reason.
@@ -89,7 +89,7 @@ impl Resource {
         }
     }
 
-    /// Returns the benchmark's numbers of the controls that it serves.
+    /// Returns the benchmark's numbers of the controls that it implements.
     #[must_use]
     pub fn controls(&self) -> &[ControlId] {
         match self {
@@ -105,8 +105,8 @@ impl Resource {
     /// If it cannot be read.
     pub fn observe(&self, root: &Root) -> Result<CurrentState> {
         match self {
-            Self::Directory(directory) => directory.observe(root).map(CurrentState::Node),
-            Self::File(file) => file.observe(root).map(CurrentState::Node),
+            Self::Directory(directory) => directory.observe(root).map(CurrentState::Path),
+            Self::File(file) => file.observe(root).map(CurrentState::Path),
             Self::Sysctl(sysctl) => {
                 Ok(sysctl.observe().map_or_else(CurrentState::Unreadable, CurrentState::Value))
             }
@@ -120,8 +120,10 @@ impl Resource {
     /// If it cannot be read.
     pub fn observe_as_needed(&self, root: &Root) -> Result<CurrentState> {
         let now = match self {
-            Self::Directory(directory) => directory.glance(root).map(CurrentState::Node)?,
-            Self::File(file) => file.glance(root).map(CurrentState::Node)?,
+            Self::Directory(directory) => {
+                directory.observe_without_attributes(root).map(CurrentState::Path)?
+            }
+            Self::File(file) => file.observe_without_attributes(root).map(CurrentState::Path)?,
             Self::Sysctl(_) => return self.observe(root),
         };
         if self.diff(&now).0 == Change::None { Ok(now) } else { self.observe(root) }
@@ -131,8 +133,8 @@ impl Resource {
     #[must_use]
     pub fn diff(&self, current: &CurrentState) -> (Change, String) {
         match (self, current) {
-            (Self::Directory(directory), CurrentState::Node(node)) => directory.diff(node),
-            (Self::File(file), CurrentState::Node(node)) => file.diff(node),
+            (Self::Directory(directory), CurrentState::Path(node)) => directory.diff(node),
+            (Self::File(file), CurrentState::Path(node)) => file.diff(node),
             (Self::Sysctl(sysctl), CurrentState::Value(value)) => sysctl.diff(value),
             // `observe` gives each resource a state of its kind. A parameter that cannot be read is not changed; see
             // `Sysctl::warning`.
@@ -144,10 +146,10 @@ impl Resource {
     #[must_use]
     pub fn restored_to(&self, state: &CurrentState) -> Option<Self> {
         match (self, state) {
-            (Self::Directory(directory), CurrentState::Node(node)) => {
+            (Self::Directory(directory), CurrentState::Path(node)) => {
                 Some(Self::Directory(directory.restored_to(node)))
             }
-            (Self::File(file), CurrentState::Node(node)) => Some(Self::File(file.restored_to(node))),
+            (Self::File(file), CurrentState::Path(node)) => Some(Self::File(file.restored_to(node))),
             (Self::Sysctl(sysctl), CurrentState::Value(value)) => {
                 Some(Self::Sysctl(Sysctl { value: value.clone(), ..sysctl.clone() }))
             }
@@ -157,10 +159,10 @@ impl Resource {
 
     /// Returns its desired state.
     #[must_use]
-    pub fn wanted(&self) -> CurrentState {
+    pub fn desired_state(&self) -> CurrentState {
         match self {
-            Self::Directory(directory) => CurrentState::Node(directory.wanted()),
-            Self::File(file) => CurrentState::Node(file.wanted()),
+            Self::Directory(directory) => CurrentState::Path(directory.desired_state()),
+            Self::File(file) => CurrentState::Path(file.desired_state()),
             Self::Sysctl(sysctl) => CurrentState::Value(sysctl.value.clone()),
         }
     }

@@ -11,7 +11,7 @@ pub struct Sysctl {
     pub key: SysctlKey,
     /// Its value.
     pub value: String,
-    /// The controls that it serves.
+    /// The controls that it implements.
     pub controls: Vec<ControlId>,
 }
 

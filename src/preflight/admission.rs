@@ -14,7 +14,7 @@ use crate::node::RootedPath;
 type PluginConfigs<'c> = Vec<(&'c str, PluginConfig)>;
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
-    let Some(server) = ApiServer::of(node) else { return Ok(Vec::new()) };
+    let Some(server) = ApiServer::configured(node) else { return Ok(Vec::new()) };
     let mut findings = Vec::new();
     let plugins = server.plugins();
     if !plugins.contains("PodSecurity") && !plugins.contains("PodSecurityPolicy") {
@@ -25,7 +25,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         );
         findings.push(server.at("disable-admission-plugins", finding));
     }
-    let Some(text) = server.value(FLAG) else {
+    let Some(text) = server.flags.value(FLAG) else {
         check_configs(&server, &Vec::new(), &mut findings);
         return Ok(findings);
     };
@@ -51,7 +51,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         Ok(config) => {
             findings
                 .extend(config.dropped.iter().map(|fault| dropped_field("admission-field", &path, fault)));
-            if let Some(position) = config.further {
+            if let Some(position) = config.second_document {
                 let finding = Finding::hardens_nothing(
                     "admission-second-document",
                     "nobody reads a second document",
@@ -116,7 +116,7 @@ fn check_entries<'c>(
             );
             findings.push(finding.at(in_file(path, entry.path_position)));
         }
-        match PluginConfig::of(server, path, entry)? {
+        match PluginConfig::find(server, path, entry)? {
             Ok(config) => configs.push((name, config)),
             Err(finding) => findings.push(*finding),
         }

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use super::Finding;
 use crate::Role;
 use crate::error::{Place, Result};
-use crate::k3s::NodeConfig;
+use crate::k3s::{NodeConfig, arguments};
+use crate::kubernetes::apiserver_flags::ApiServerFlags;
 use crate::kubernetes::object::Fault;
-use crate::kubernetes::{admission_plugins, feature_gates, flag_values};
 use crate::node::{PathState, RootedPath};
 
 pub(super) const NAME: &str = "kube-apiserver";
 
-/// What is at a path.
+/// The content of a path.
 pub(super) enum FileAt {
     Nothing,
     Directory,
@@ -22,50 +22,20 @@ pub(super) enum FileAt {
 /// The API server of a node.
 pub(super) struct ApiServer<'a> {
     pub(super) node: &'a NodeConfig<'a>,
-    /// (name, value), in their order.
-    flags: Vec<(String, String)>,
+    pub(super) flags: ApiServerFlags,
 }
 
 impl<'a> ApiServer<'a> {
     /// Returns the API server of a node; none on an agent, and none if the configuration cannot be read.
-    pub(super) fn of(node: &'a NodeConfig<'a>) -> Option<Self> {
+    pub(super) fn configured(node: &'a NodeConfig<'a>) -> Option<Self> {
         let flags = node.effective.as_ref().ok()?.components.get(NAME)?;
-        let split = |flag: &String| {
-            let (name, value) = flag.strip_prefix("--")?.split_once('=')?;
-            Some((name.replace('_', "-"), value.to_owned()))
-        };
-        (node.role == Role::Server).then(|| Self { node, flags: flags.iter().filter_map(split).collect() })
+        let flags = || flags.iter().map(|flag| arguments::name_and_value(flag)).collect();
+        (node.role == Role::Server).then(|| Self { node, flags: ApiServerFlags::new(flags()) })
     }
 
     /// Returns an API server with the given flags (names without dashes, and values) in place of the configured ones.
     pub(super) fn with(node: &'a NodeConfig<'a>, flags: Vec<(String, String)>) -> Self {
-        Self { node, flags }
-    }
-
-    /// Returns the last value of a flag; none if it is not set or empty.
-    pub(super) fn value(&self, name: &str) -> Option<&str> {
-        self.flags
-            .iter()
-            .rev()
-            .find(|(flag, _)| flag == name)
-            .map(|(_, value)| value.as_str())
-            .filter(|value| !value.is_empty())
-    }
-
-    /// Tells whether a flag is set, even to an empty value.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.flags.iter().any(|(flag, _)| flag == name)
-    }
-
-    /// Returns the whole number of a flag.
-    pub(super) fn number(&self, name: &str) -> Option<i128> {
-        self.value(name).and_then(flag_values::integer)
-    }
-
-    /// Returns all values of a list flag: each further occurrence adds to it.
-    pub(super) fn list(&self, name: &str) -> Vec<String> {
-        let values = self.flags.iter().filter(|(flag, _)| flag == name);
-        values.filter_map(|(_, value)| flag_values::comma_separated(value)).flatten().collect()
+        Self { node, flags: ApiServerFlags::new(flags) }
     }
 
     /// Returns where the user sets a flag.
@@ -83,26 +53,18 @@ impl<'a> ApiServer<'a> {
         }
     }
 
-    /// Returns the value that the flags give a feature gate, if they give one.
-    pub(super) fn gate(&self, name: &str) -> Option<bool> {
-        feature_gates::value(&self.list("feature-gates"), name)
-    }
-
     /// Returns the admission plugins that are on.
     pub(super) fn plugins(&self) -> BTreeSet<String> {
-        let enabled = self.list("enable-admission-plugins");
-        let disabled = self.list("disable-admission-plugins");
-        let on = admission_plugins::on_by_default(self.node.minor).map(str::to_owned);
-        on.filter(|name| !disabled.contains(name)).chain(enabled).collect()
+        self.flags.plugins(self.node.minor)
     }
 
-    /// Returns what is at a path that a flag names.
+    /// Reads a path that a flag names.
     pub(super) fn look(&self, path: &RootedPath) -> Result<FileAt> {
         look(self.node, path)
     }
 }
 
-/// Returns what is at a path.
+/// Reads a path.
 ///
 /// # Errors
 /// A path that cannot be read.

@@ -28,7 +28,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
             findings.extend(file(node, component, &argument)?);
         }
     }
-    if let Some(server) = ApiServer::of(node) {
+    if let Some(server) = ApiServer::configured(node) {
         findings.extend(options::check(&server));
     }
     Ok(findings)
@@ -147,12 +147,7 @@ fn file(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) ->
             continue;
         }
         let path = node.path(&text)?;
-        let own = ["server/tls", "server/cred", "agent"];
-        let is_k3s = own.iter().any(|folder| {
-            let folder = node.data_dir.join(folder);
-            path.as_str().starts_with(&format!("{folder}/"))
-        });
-        if !is_k3s && matches!(super::apiserver::look(node, &path)?, FileAt::Nothing) {
+        if !node.creates(&path) && matches!(super::apiserver::look(node, &path)?, FileAt::Nothing) {
             let message = format!("{path}, which {component}'s {name} names, does not exist");
             let finding =
                 Finding::stops("argument-file-missing", message, "write it, or remove the argument");

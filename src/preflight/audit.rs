@@ -1,31 +1,24 @@
 //! The flags of auditing, the audit policy that `audit-policy-file` names, and the audit log.
-//!
-//! Source: pkg/server/options/audit.go of k8s.io/apiserver.
 
-use super::Finding;
 use super::apiserver::{ApiServer, FileAt, in_file, refused};
+use super::{Finding, options};
 use crate::error::Result;
 use crate::k3s::NodeConfig;
 use crate::kubernetes::audit_policy::{self, AuditPolicy, AuditRefusal, VERBS};
-use crate::kubernetes::flag_values;
 use crate::kubernetes::object::{MAX_FAULTS, Refusal};
 use crate::node::{PathState, RootedPath};
 use crate::version::KubernetesMinor;
 
-const MODES: [&str; 3] = ["batch", "blocking", "blocking-strict"];
-const FORMATS: [&str; 2] = ["legacy", "json"];
 const SAYS: &str = "loading audit policy file: ";
-/// The first minor that warns of fields that it drops from a policy.
-const WARNS_FROM: &str = "1.26";
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
-    let Some(server) = ApiServer::of(node) else { return Ok(Vec::new()) };
+    let Some(server) = ApiServer::configured(node) else { return Ok(Vec::new()) };
     let mut findings = switched_on(&server);
-    options(&server, &mut findings);
-    if let Some(policy) = server.value("audit-policy-file") {
+    findings.extend(options::check_auditing(&server));
+    if let Some(policy) = server.flags.value("audit-policy-file") {
         check_policy(&server, policy, &mut findings)?;
     }
-    if let Some(log) = server.value("audit-log-path").filter(|path| *path != "-") {
+    if let Some(log) = server.flags.value("audit-log-path").filter(|path| *path != "-") {
         check_log(&server, log, &mut findings)?;
     }
     Ok(findings)
@@ -33,9 +26,10 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
 
 /// A policy without a log or webhook, or a log or webhook without a policy: nothing is recorded.
 fn switched_on(server: &ApiServer<'_>) -> Vec<Finding> {
-    let backend =
-        ["audit-log-path", "audit-webhook-config-file"].into_iter().find(|name| server.value(name).is_some());
-    let finding = match (server.value("audit-policy-file"), backend) {
+    let backend = ["audit-log-path", "audit-webhook-config-file"]
+        .into_iter()
+        .find(|name| server.flags.value(name).is_some());
+    let finding = match (server.flags.value("audit-policy-file"), backend) {
         (Some(_), None) => server.at(
             "audit-policy-file",
             Finding::hardens_nothing(
@@ -56,76 +50,6 @@ fn switched_on(server: &ApiServer<'_>) -> Vec<Finding> {
         _ => return Vec::new(),
     };
     vec![finding]
-}
-
-/// Checks the flags of a log or webhook that is on.
-fn options(server: &ApiServer<'_>, findings: &mut Vec<Finding>) {
-    let mut refuse = |name: &str, says: String, remedy: &str| {
-        let message = format!("{name} is {:?}", server.value(name).unwrap_or_default());
-        findings.push(server.at(name, Finding::stops("audit-option", message, remedy).says(says)));
-    };
-    for (plugin, switch) in [("log", "audit-log-path"), ("webhook", "audit-webhook-config-file")] {
-        if server.value(switch).is_none() {
-            continue;
-        }
-        let flag = |name: &str| format!("audit-{plugin}-{name}");
-        let mode = server.value(&flag("mode"));
-        if let Some(mode) = mode.filter(|mode| !MODES.contains(mode)) {
-            let says = format!(
-                "invalid audit {plugin} mode {mode}, allowed modes are \"batch,blocking,blocking-strict\""
-            );
-            refuse(&flag("mode"), says, "write batch, blocking or blocking-strict");
-        }
-        if mode == Some("batch") || (mode.is_none() && plugin == "webhook") {
-            let throttled = server
-                .value(&flag("batch-throttle-enable"))
-                .is_none_or(|text| flag_values::boolean(text) == Some(true));
-            let sizes = ["batch-buffer-size", "batch-max-size"].into_iter();
-            let throttles = ["batch-throttle-burst", "batch-throttle-qps"].into_iter().filter(|_| throttled);
-            for name in sizes.chain(throttles) {
-                let value = server.value(&flag(name)).and_then(flag_values::number);
-                if value.is_some_and(|value| value <= 0.0) {
-                    refuse(
-                        &flag(name),
-                        format!("invalid audit batch {plugin} {name}, must be a positive number"),
-                        "write a positive number",
-                    );
-                }
-            }
-        }
-        if server.number(&flag("truncate-max-event-size")).is_some_and(|value| value <= 0) {
-            let says = format!("invalid audit truncate {plugin} max event size, must be a positive number");
-            refuse(&flag("truncate-max-event-size"), says, "write a positive number");
-        }
-        let batch = server.number(&flag("truncate-max-batch-size")).unwrap_or(10 * 1024 * 1024);
-        let event = server.number(&flag("truncate-max-event-size")).unwrap_or(100 * 1024);
-        if batch < event {
-            let says = format!(
-                "invalid audit truncate {plugin} max batch size {batch}, must be greater than max event size ({event})"
-            );
-            let name = if server.has(&flag("truncate-max-batch-size")) { "batch" } else { "event" };
-            refuse(&flag(&format!("truncate-max-{name}-size")), says, "write a batch larger than an event");
-        }
-        if server
-            .value(&flag("version"))
-            .is_some_and(|version| !audit_policy::versions(server.node.minor).contains(&version))
-        {
-            let says = "invalid group version, allowed versions are [\"audit.k8s.io/v1\"]".to_owned();
-            refuse(&flag("version"), says, "write audit.k8s.io/v1");
-        }
-    }
-    if server.value("audit-log-path").is_none() {
-        return;
-    }
-    if let Some(format) = server.value("audit-log-format").filter(|format| !FORMATS.contains(format)) {
-        let says = format!("invalid audit log format {format}, allowed formats are \"legacy,json\"");
-        refuse("audit-log-format", says, "write json");
-    }
-    for name in ["audit-log-maxage", "audit-log-maxbackup", "audit-log-maxsize"] {
-        if let Some(value) = server.number(name).filter(|value| *value < 0) {
-            refuse(name, format!("--{name} {value} can't be a negative number"), "write 0 or more");
-        }
-    }
 }
 
 fn check_policy(server: &ApiServer<'_>, text: &str, findings: &mut Vec<Finding>) -> Result<()> {
@@ -193,14 +117,13 @@ fn effect(path: &RootedPath, policy: &AuditPolicy, minor: KubernetesMinor) -> Ve
             format!("{}: the API server drops it", fault.message),
             "write the field as Kubernetes does, once",
         );
-        let warned = format!(
-            "Audit policy contains errors, falling back to lenient decoding: strict decoding error: {}",
-            fault.message
-        );
         let finding = finding.at(in_file(path, fault.position));
-        findings.push(if minor.is_from(WARNS_FROM) { finding.says(warned) } else { finding });
+        findings.push(match audit_policy::dropped_warning(fault, minor) {
+            Some(warning) => finding.says(warning),
+            None => finding,
+        });
     }
-    if let Some(position) = policy.further {
+    if let Some(position) = policy.second_document {
         let finding = Finding::hardens_nothing(
             "audit-second-document",
             "nobody reads a second document",

@@ -4,7 +4,8 @@ use super::Finding;
 use crate::Role;
 use crate::document::ExistingConfig;
 use crate::error::{Error, Place, Result};
-use crate::k3s::NodeConfig;
+use crate::k3s::flags::ENCRYPTION_KEY;
+use crate::k3s::{NodeConfig, NodePaths, RefusedKey};
 use crate::node::RootedPath;
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
@@ -12,8 +13,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     match &node.effective {
         Err(error) => findings.push(unreadable(error)),
         Ok(effective) => {
-            findings
-                .extend(effective.refusals.iter().map(|(message, place)| refused(node.role, message, place)));
+            findings.extend(effective.refused_keys.iter().map(|key| refused(node.role, key)));
             findings.extend(kubeconfig_mode(node));
         }
     }
@@ -48,16 +48,15 @@ fn unreadable(error: &Error) -> Finding {
     }
 }
 
-fn refused(role: Role, message: &str, place: &Place) -> Finding {
-    let (code, remedy) = match message.strip_prefix("flag provided but not defined: -") {
-        Some(key) => (
+fn refused(role: Role, refused: &RefusedKey) -> Finding {
+    let RefusedKey { key, is_unknown, message, place } = refused;
+    let (code, remedy) = match (is_unknown, role) {
+        (true, Role::Agent) => (
             "config-unknown-key",
-            match role {
-                Role::Agent => format!("remove {key}: an agent of this minor does not have it, and exits"),
-                Role::Server => format!("remove {key}"),
-            },
+            format!("remove {key}: an agent of this minor does not have it, and exits"),
         ),
-        None => (
+        (true, Role::Server) => ("config-unknown-key", format!("remove {key}")),
+        (false, _) => (
             "config-value",
             "write a value of the key's type: true or false without quotes, a number, a duration such as 5m"
                 .to_owned(),
@@ -74,9 +73,9 @@ pub(super) fn check_encryption(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     node.root.list(&node.data_dir.join("server"))?;
     let traces = node.traces();
     let Some((Role::Server, proof)) = &traces.started else { return Ok(Vec::new()) };
-    let (_, place) = node.value("secrets-encryption").unzip();
+    let (_, place) = node.value(ENCRYPTION_KEY).unzip();
     let own_command = "k3s secrets-encrypt enable (v1.33.10, v1.34.6, v1.35.3 and newer)";
-    let finding = match (node.is_on("secrets-encryption"), traces.secrets_encrypted) {
+    let finding = match (node.is_on(ENCRYPTION_KEY), traces.secrets_encrypted) {
         // A joining server compares its critical values with those of the cluster (pkg/cluster/bootstrap.go).
         (true, false) if node.value("server").is_some() => Finding::stops(
             "secrets-encryption-late",
@@ -105,7 +104,7 @@ pub(super) fn check_encryption(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
 /// Tells whether K3s' own encryption configuration encrypts: after `k3s secrets-encrypt disable` its first provider
 /// is identity.
 fn writes_encrypted(node: &NodeConfig<'_>) -> Result<bool> {
-    let bytes = node.root.read(&node.data_dir.join("server/cred/encryption-config.json"))?;
+    let bytes = node.root.read(&node.data_dir.join(&NodePaths::get().encryption_config))?;
     let config: serde_json::Value = serde_json::from_slice(&bytes.unwrap_or_default()).unwrap_or_default();
     let first = &config["resources"][0]["providers"][0];
     Ok(first.get("identity").is_none())

@@ -12,13 +12,14 @@ use crate::node::RootedPath;
 const FLAG: &str = "encryption-provider-config";
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
-    let Some(server) = ApiServer::of(node) else { return Ok(Vec::new()) };
-    let (Some(text), Some(place)) = (server.value(FLAG), server.place(FLAG)) else { return Ok(Vec::new()) };
+    let Some(server) = ApiServer::configured(node) else { return Ok(Vec::new()) };
+    let (Some(text), Some(place)) = (server.flags.value(FLAG), server.place(FLAG)) else {
+        return Ok(Vec::new());
+    };
     let path = node.path(text)?;
-    let of_k3s = node.data_dir.join("server/cred");
     let bytes = match server.look(&path)? {
         FileAt::File(bytes) => bytes,
-        FileAt::Nothing if path.as_str().starts_with(&format!("{of_k3s}/")) => return Ok(Vec::new()),
+        FileAt::Nothing if node.creates(&path) => return Ok(Vec::new()),
         other => {
             let (what, error) = match other {
                 FileAt::Directory => ("is a directory", format!("read {path}: is a directory")),
@@ -41,7 +42,7 @@ fn read(
     server: &ApiServer<'_>,
     bytes: &[u8],
 ) -> std::result::Result<EncryptionConfig, Refusal<EncryptionRefusal>> {
-    encryption_config::read(bytes, server.node.minor, server.gate("KMSv1") == Some(true))
+    encryption_config::read(bytes, server.node.minor, server.flags.gate("KMSv1") == Some(true))
 }
 
 /// Reads a configuration as an API server with these flags (names without dashes, and values) does.
@@ -80,7 +81,7 @@ fn refused_config(path: &RootedPath, refusal: &Refusal<EncryptionRefusal>) -> Fi
 fn effect(path: &RootedPath, config: &EncryptionConfig) -> Vec<Finding> {
     let dropped = config.dropped.iter().map(|fault| dropped_field("encryption-field", path, fault));
     let mut findings: Vec<Finding> = dropped.collect();
-    if let Some(position) = config.further {
+    if let Some(position) = config.second_document {
         let finding = Finding::hardens_nothing(
             "encryption-second-document",
             "nobody reads a second document",

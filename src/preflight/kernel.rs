@@ -7,14 +7,14 @@ use crate::k3s::ComponentArgument;
 use crate::k3s::NodeConfig;
 use crate::k3s::arguments;
 use crate::kubernetes::flag_values::boolean;
+use crate::kubernetes::kernel_parameters::{self, KernelParameter};
 use crate::node::{BootSysctls, SysctlKey, sysctl};
-use crate::profile::{ArgumentTable, SysctlRow};
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let protected = protects(node);
     let boot = BootSysctls::read(node.root)?;
     let mut findings = Vec::new();
-    for row in &ArgumentTable::get().sysctls {
+    for row in kernel_parameters::all() {
         let key: SysctlKey = row.key.parse()?;
         if node.elsewhere.is_none() {
             findings.extend(now(&key, row, protected));
@@ -44,7 +44,7 @@ fn protects(node: &NodeConfig<'_>) -> bool {
     }
 }
 
-fn now(key: &SysctlKey, row: &SysctlRow, protected: bool) -> Option<Finding> {
+fn now(key: &SysctlKey, row: &KernelParameter, protected: bool) -> Option<Finding> {
     let wanted = row.value.to_string();
     let set = format!("set it: sysctl -w {key}={wanted}");
     let value = match sysctl::read(key) {
@@ -74,7 +74,7 @@ fn now(key: &SysctlKey, row: &SysctlRow, protected: bool) -> Option<Finding> {
     )
 }
 
-fn after_boot(key: &SysctlKey, row: &SysctlRow, boot: &BootSysctls) -> Option<Finding> {
+fn after_boot(key: &SysctlKey, row: &KernelParameter, boot: &BootSysctls) -> Option<Finding> {
     let wanted = row.value.to_string();
     let (value, place) = match boot.value(key) {
         Some((value, place)) => (value.to_owned(), Some(place.clone())),

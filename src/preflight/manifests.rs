@@ -9,14 +9,11 @@ use serde_yaml::Value;
 use super::Finding;
 use crate::Role;
 use crate::error::{Error, ErrorKind, Result};
-use crate::k3s::NodeConfig;
 use crate::k3s::manifests::{self, ManifestFault, ManifestFaultKind, ManifestObject, Manifests};
+use crate::k3s::{NodeConfig, NodePaths};
 use crate::kubernetes::api_versions::{self, Unserved};
-use crate::kubernetes::names::BUILT_IN_NAMESPACES;
+use crate::kubernetes::names::{BUILT_IN_NAMESPACES, NAME_LABEL};
 use crate::version::KubernetesMinor;
-
-/// The one label that every namespace has (set by the API server from 1.21 on).
-const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     if node.role == Role::Agent {
@@ -45,7 +42,7 @@ pub(crate) fn applied(node: &NodeConfig<'_>) -> Result<Vec<ManifestObject>> {
     if let Some(fault) = faults.into_iter().find(|fault| fault.kind != ManifestFaultKind::Document) {
         return Err(Error::new(ErrorKind::Failed, fault.message).at(fault.place));
     }
-    let base = format!("{}/server/manifests/", node.data_dir);
+    let base = format!("{}/", node.data_dir.join(&NodePaths::get().manifests));
     let disabled =
         |object: &ManifestObject| manifests::is_disabled(node, object.place.file.trim_start_matches(&base));
     let is_served = |object: &ManifestObject| not_served(object, node.minor).is_none() && !disabled(object);

@@ -17,7 +17,7 @@ pub(super) struct PluginConfig {
     pub(super) path: RootedPath,
     /// The configuration; the fault if it cannot be read; none if there is none.
     pub(super) document: std::result::Result<Option<ObjectFile>, Fault>,
-    /// Where the plugin's entry stands.
+    /// The position of the plugin's entry.
     pub(super) position: Position,
 }
 
@@ -27,7 +27,7 @@ impl PluginConfig {
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub(super) fn of(
+    pub(super) fn find(
         server: &ApiServer<'_>,
         path: &RootedPath,
         entry: &PluginEntry,

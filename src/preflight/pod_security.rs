@@ -7,11 +7,11 @@ use crate::error::{Error, ErrorKind, Place, Result};
 use crate::k3s::NodeConfig;
 use crate::kubernetes::admission_config::{self, AdmissionRefusal};
 use crate::kubernetes::object::{Fault, Position, Refusal};
-use crate::kubernetes::pod_security::{self, PodSecurityConfig, PodSecurityRefusal};
+use crate::kubernetes::pod_security::{self, PodSecurityConfig, PodSecurityLevel, PodSecurityRefusal};
 use crate::node::RootedPath;
 use crate::version::KubernetesMinor;
 
-/// What the API server is told about the security of pods.
+/// The admission of pods that the flags and files of an API server configure.
 #[derive(Debug)]
 pub(crate) struct PodSecurity {
     /// Whether the admission plugin PodSecurity is on.
@@ -23,11 +23,11 @@ pub(crate) struct PodSecurity {
 }
 
 impl PodSecurity {
-    /// Reads what an API server with these flags (names without dashes, and values) is told.
+    /// Reads the admission of an API server with these flags (names without dashes, and values).
     ///
     /// # Errors
     /// A file that cannot be read, or on which the API server does not start.
-    pub(crate) fn of(node: &NodeConfig<'_>, flags: Vec<(String, String)>) -> Result<Self> {
+    pub(crate) fn read(node: &NodeConfig<'_>, flags: Vec<(String, String)>) -> Result<Self> {
         let server = ApiServer::with(node, flags);
         let plugins = server.plugins();
         let on = plugins.contains("PodSecurity") && !is_gated(&server);
@@ -91,7 +91,7 @@ fn refused_config(path: &RootedPath, refusal: &Refusal<PodSecurityRefusal>) -> F
 /// Returns what a configuration that the API server accepts leaves open.
 fn effect(path: &RootedPath, config: &PodSecurityConfig) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if let Some(position) = config.further {
+    if let Some(position) = config.second_document {
         let finding = Finding::hardens_nothing(
             "pod-security-second-document",
             "nobody reads a second document",
@@ -99,9 +99,12 @@ fn effect(path: &RootedPath, config: &PodSecurityConfig) -> Vec<Finding> {
         );
         findings.push(finding.at(in_file(path, position)));
     }
-    let level = config.enforce.as_str();
-    if matches!(level, "" | "privileged") {
-        let how = if level.is_empty() { "no level is enforced" } else { "the level enforced is privileged" };
+    let level = config.enforce.unwrap_or(PodSecurityLevel::Privileged);
+    if level == PodSecurityLevel::Privileged {
+        let how = match config.enforce {
+            None => "no level is enforced",
+            Some(_) => "the level enforced is privileged",
+        };
         let finding = Finding::hardens_nothing(
             "pod-security-privileged",
             format!("{how}: any pod is admitted"),
@@ -111,7 +114,10 @@ fn effect(path: &RootedPath, config: &PodSecurityConfig) -> Vec<Finding> {
     } else if !config.namespaces.value.iter().any(|name| name == "kube-system") {
         let finding = Finding::warns(
             "pod-security-kube-system",
-            format!("kube-system is not exempt: K3s' own pods are refused there where they are not {level}"),
+            format!(
+                "kube-system is not exempt: K3s' own pods are refused there where they are not {}",
+                level.name()
+            ),
             "write kube-system below exemptions.namespaces",
         );
         findings.push(finding.at(in_file(path, config.exemptions_position)));
@@ -119,15 +125,15 @@ fn effect(path: &RootedPath, config: &PodSecurityConfig) -> Vec<Finding> {
     findings
 }
 
-/// Tells whether a feature gate keeps PodSecurity from checking pods: it is beta before 1.25, then locked.
+/// Tells whether a feature gate keeps PodSecurity from checking pods.
 fn is_gated(server: &ApiServer<'_>) -> bool {
-    let gate = server.gate("PodSecurity").or_else(|| server.gate("AllBeta"));
-    !server.node.minor.is_from("1.25") && gate == Some(false)
+    let gate = server.flags.gate("PodSecurity").or_else(|| server.flags.gate("AllBeta"));
+    pod_security::can_be_gated(server.node.minor) && gate == Some(false)
 }
 
 /// Finds the first entry for PodSecurity, which counts.
 fn configured(server: &ApiServer<'_>) -> Result<Option<PluginConfig>> {
-    let Some(text) = server.value(FLAG) else { return Ok(None) };
+    let Some(text) = server.flags.value(FLAG) else { return Ok(None) };
     let path = server.node.path(text)?;
     let FileAt::File(bytes) = server.look(&path)? else {
         let message = format!("the admission configuration {path} is no file: the API server does not start");
@@ -142,7 +148,7 @@ fn configured(server: &ApiServer<'_>) -> Result<Option<PluginConfig>> {
     let Some(entry) = config.plugins.iter().find(|entry| entry.name == "PodSecurity") else {
         return Ok(None);
     };
-    let found = PluginConfig::of(server, &path, entry)?;
+    let found = PluginConfig::find(server, &path, entry)?;
     found.map(Some).map_err(|finding| refusal(&path, entry.position, finding.message))
 }
 

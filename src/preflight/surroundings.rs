@@ -4,29 +4,13 @@ use super::Finding;
 use crate::Role;
 use crate::error::Result;
 use crate::k3s::NodeConfig;
+use crate::k3s::flags::CRITICAL_KEYS;
+use crate::kubernetes::kubelet_config;
 use crate::node::{RootedPath, host};
 
-/// The first minor whose kubelet refuses cgroup v1 by default (KubeletConfiguration,
-/// `failCgroupV1`).
-const REFUSES_CGROUP_V1: &str = "1.35";
 /// No K3s of a supported minor is older: 2021-12-01, in seconds since 1970.
 const NO_EARLIER_SECONDS: u64 = 1_638_316_800;
 const MEGABYTE: u64 = 1024 * 1024;
-
-/// Keys of K3s that must be the same on all servers (K3s documentation, "critical configuration values").
-const CRITICAL: [&str; 11] = [
-    "agent-token",
-    "cluster-cidr",
-    "cluster-dns",
-    "cluster-domain",
-    "disable-cloud-controller",
-    "disable-helm-controller",
-    "disable-network-policy",
-    "egress-selector-mode",
-    "flannel-backend",
-    "secrets-encryption",
-    "service-cidr",
-];
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
@@ -81,7 +65,7 @@ fn joins(node: &NodeConfig<'_>) -> Option<Finding> {
             "critical-settings",
             format!(
                 "this server joins another one, and exits where these differ there: {}",
-                CRITICAL.join(", ")
+                CRITICAL_KEYS.join(", ")
             ),
             "see that they are the same on all servers",
         )),
@@ -134,7 +118,9 @@ fn clock_at(seconds: u64) -> Option<Finding> {
 }
 
 fn cgroup(node: &NodeConfig<'_>) -> Result<Option<Finding>> {
-    if node.minor < REFUSES_CGROUP_V1.parse()? || !node.root.exists(&RootedPath::fixed("/sys/fs/cgroup")) {
+    if !kubelet_config::refuses_cgroup_v1(node.minor)
+        || !node.root.exists(&RootedPath::fixed("/sys/fs/cgroup"))
+    {
         return Ok(None);
     }
     let is_v2 = host::exists("/sys/fs/cgroup/cgroup.controllers");

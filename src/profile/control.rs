@@ -98,8 +98,8 @@ impl ControlSelection {
         self.only.as_ref()
     }
 
-    /// Tells whether something that serves `controls` (names) is wanted: one of them is in `--only`, and none is
-    /// skipped. What serves none is part of the whole.
+    /// Tells whether the run is about `controls` (names): one of them is in `--only`, and none is skipped. A run
+    /// without `--only` is also about what implements no control.
     #[must_use]
     pub fn wants<S: AsRef<str>>(&self, controls: &[S]) -> bool {
         if controls.is_empty() {
@@ -138,7 +138,7 @@ fn find(
     Err(unknown(Error::new(ErrorKind::BadInput, format!("unknown control {word:?}")), word, &names))
 }
 
-/// Refuses to skip one number where the same lines serve several: it would silently skip them all.
+/// Refuses to skip one number if the same lines implement several: it would silently skip them all.
 fn check_skip(word: &str, numbers: &ControlNumbers) -> Result<()> {
     let Ok(id) = word.parse::<ControlId>() else { return Ok(()) };
     for (name, ids) in numbers {

@@ -54,7 +54,7 @@ impl ProfileDocument {
     pub fn read(text: DocumentText, fallback_name: &str, value: Value) -> Result<Self> {
         let mut fields = Fields::new(&text, &[], value)?;
         let name = fields.text("name")?.unwrap_or_else(|| fallback_name.to_owned());
-        // The name stands in the header of every file, so it may hold nothing that ends a comment line.
+        // The name is in the header of every file, so it may hold nothing that ends a comment line.
         if name.is_empty()
             || name.len() > 64
             || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
@@ -133,7 +133,7 @@ fn read_controls(text: &DocumentText, value: Value) -> Result<BTreeMap<String, V
     Ok(controls)
 }
 
-/// Reads and checks a mapping of settings, which stands under `path` of `text`.
+/// Reads and checks a mapping of settings, which is under `path` of `text`.
 ///
 /// # Errors
 /// [`crate::error::ErrorKind::BadInput`] with the place.
@@ -200,16 +200,16 @@ fn check_one(
     declaration: &Declaration,
     value: &Value,
 ) -> Result<Value> {
-    let complain = |misfit: InvalidValue| {
-        let path: Vec<&str> = path.iter().copied().chain(misfit.path.iter().map(String::as_str)).collect();
-        text.error(&path, format!("{name}: {}", misfit.message)).hint(misfit.hint)
+    let complain = |invalid: InvalidValue| {
+        let path: Vec<&str> = path.iter().copied().chain(invalid.path.iter().map(String::as_str)).collect();
+        text.error(&path, format!("{name}: {}", invalid.message)).hint(invalid.hint)
     };
     let checked = declaration.check(value).map_err(complain)?;
     if let (true, Value::String(mode), DocumentText::File(source)) = (declaration.needs_quotes(), value, text)
         && source.spot(path).is_some_and(|spot| spot.plain)
     {
         let message = format!("{mode} is a number to YAML");
-        return Err(complain(InvalidValue { message, ..declaration.misfit(value) }));
+        return Err(complain(InvalidValue { message, ..declaration.invalid(value) }));
     }
     Ok(checked)
 }

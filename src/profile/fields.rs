@@ -59,10 +59,10 @@ pub(crate) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Begins to read `value`, which stands under `path`; null is an empty mapping.
+    /// Begins to read `value`, which is under `path`; null is an empty mapping.
     ///
     /// # Errors
-    /// [`ErrorKind::BadInput`] where `value` is something else than a mapping.
+    /// [`ErrorKind::BadInput`] if `value` is something else than a mapping.
     pub(crate) fn new(text: &'a DocumentText, path: &[&'a str], value: Value) -> Result<Self> {
         let map = match value {
             Value::Object(map) => map,
@@ -84,7 +84,7 @@ impl<'a> Fields<'a> {
     /// Takes a text.
     ///
     /// # Errors
-    /// [`ErrorKind::BadInput`] where it is something else.
+    /// [`ErrorKind::BadInput`] if it is something else.
     pub(crate) fn text(&mut self, key: &'static str) -> Result<Option<String>> {
         match self.take(key) {
             None => Ok(None),
@@ -106,7 +106,7 @@ impl<'a> Fields<'a> {
     /// Ends the reading.
     ///
     /// # Errors
-    /// [`ErrorKind::BadInput`] for the first key that nobody took, with the nearest known one.
+    /// [`ErrorKind::BadInput`] for the first key that was not taken, with the nearest known one.
     pub(crate) fn finish(self) -> Result<()> {
         let Some(key) = self.map.keys().next() else { return Ok(()) };
         let mut path = self.path.clone();

@@ -1,4 +1,4 @@
-//! What a node should be: profiles, settings and controls, resolved for one Kubernetes minor.
+//! The desired state of a node: profiles, settings and controls, resolved for one Kubernetes minor.
 //!
 //! ```text
 //! profiles/*.yaml, files ──▶ ProfileDocument ──▶ ProfileRequest::resolve ──▶ Profile
@@ -33,7 +33,7 @@ pub use request::{Assignment, MAX_EXTENDS, OpenFile, ProfileRequest};
 pub use resolved::{Origin, Profile, Resolved};
 pub use setting::{Declaration, MAX_LIST_ITEMS, MAX_TEXT_BYTES, WAIVERS, declarations};
 pub use source::{MAX_NESTING, MAX_SOURCE_BYTES, MAX_VALUES, SourceText};
-pub use table::{Accepts, ArgumentRow, ArgumentTable, KeyRow, PluginRow, RemovedPlugin, SysctlRow, ValueOf};
+pub use table::{Accepts, ArgumentRow, ArgumentTable, KeyRow, PluginRow, ValueOf};
 
 /// Returns the names of the built-in profiles, oldest benchmark first and overlays last.
 #[must_use]

@@ -52,7 +52,7 @@ impl ProfileRequest {
     /// Merges and checks everything.
     ///
     /// # Errors
-    /// [`ErrorKind::BadInput`] where something is unknown, does not fit, or contradicts something else.
+    /// [`ErrorKind::BadInput`] if something is unknown, does not fit, or contradicts something else.
     pub fn resolve(&self, open: &OpenFile<'_>) -> Result<Profile> {
         let best = self.minor.default_profile()?;
         let layers = self.layers(&best, open)?;
@@ -71,7 +71,7 @@ impl ProfileRequest {
         for (name, declaration) in declarations {
             let in_profile = layers.iter().rev().find_map(|layer| layer.value(name, self.minor));
             let resolved = match (assigned.get(name), in_profile) {
-                // Profiles serve many minors: what one does not have is left out of them without a word.
+                // Profiles serve many minors: what one does not have is left out silently.
                 _ if !declaration.kubernetes.contains(self.minor) => {
                     Resolved { value: Value::Null, origin: Origin::Default }
                 }
@@ -124,15 +124,16 @@ impl ProfileRequest {
                 let error = Error::new(ErrorKind::BadInput, format!("{origin}: unknown setting {name:?}"));
                 return Err(setting::unknown_setting(error, name, declarations, &[]));
             };
-            let value =
-                declaration.parse(text).map_err(|misfit| setting::misfit_error(name, origin, &misfit))?;
+            let value = declaration
+                .parse(text)
+                .map_err(|invalid| setting::invalid_value_error(name, origin, &invalid))?;
             self.check_applies(name, declaration, &value)?;
             values.insert(name.clone(), Resolved { value, origin: Origin::Assignment(origin.clone()) });
         }
         Ok(values)
     }
 
-    /// Refuses what the site wants and the minor does not have: silence would leave it unset.
+    /// Refuses a setting of the site that has no effect on the minor.
     fn check_applies(&self, name: &str, declaration: &Declaration, value: &Value) -> Result<()> {
         if declaration.kubernetes.contains(self.minor) || matches!(value, Value::Null | Value::Bool(false)) {
             return Ok(());
@@ -189,7 +190,7 @@ impl ProfileLayer {
         numbers
     }
 
-    /// Returns the value that holds on `minor`, and where it stands.
+    /// Returns the value on `minor`, and its place.
     fn value(&self, name: &str, minor: KubernetesMinor) -> Option<(&Value, Place)> {
         self.documents.iter().rev().find_map(|document| {
             let value = document.settings.get(name)?.on(minor)?;

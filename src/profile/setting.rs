@@ -11,7 +11,8 @@ use super::fields::{describe, unknown};
 use super::table::ArgumentTable;
 use crate::embedded;
 use crate::error::{Error, ErrorKind};
-use crate::kubernetes::{flag_values, names};
+use crate::kubernetes::event_rate_limit::LIMIT_TYPES;
+use crate::kubernetes::{flag_values, names, pod_security};
 use crate::version::{KubernetesMinor, MinorRange};
 
 /// The key of a settings file that is no setting: accepted findings (see [`crate::verify::waivers`]). It changes
@@ -100,7 +101,7 @@ pub fn declarations() -> &'static BTreeMap<String, Declaration> {
     &DECLARATIONS
 }
 
-/// Returns the error for a setting that does not exist; `others` are keys that may stand beside the settings there.
+/// Returns the error for a setting that does not exist; `others` are other keys that are allowed there.
 #[must_use]
 pub(super) fn unknown_setting(
     error: Error,
@@ -178,7 +179,7 @@ impl Declaration {
                 let number = number.as_i64().unwrap_or(i64::MAX);
                 let (minimum, maximum) = (self.minimum.unwrap_or(0), self.maximum.unwrap_or(i64::MAX));
                 if !(minimum..=maximum).contains(&number) {
-                    return Err(self.misfit(value));
+                    return Err(self.invalid(value));
                 }
             }
             (SettingType::Choice, Value::String(text)) if self.choices.contains(text) => {}
@@ -188,7 +189,7 @@ impl Declaration {
             (SettingType::Path, Value::String(text)) if is_path(text) => {}
             (SettingType::List, Value::Array(items)) => return self.check_list(items),
             (SettingType::EventRateLimits, Value::Array(items)) => check_limits(items)?,
-            _ => return Err(self.misfit(value)),
+            _ => return Err(self.invalid(value)),
         }
         Ok(value.clone())
     }
@@ -207,7 +208,7 @@ impl Declaration {
 
     /// Returns the misfit of a value of the wrong type or out of range.
     #[must_use]
-    pub fn misfit(&self, value: &Value) -> InvalidValue {
+    pub fn invalid(&self, value: &Value) -> InvalidValue {
         let hint = match self.kind {
             SettingType::Mode => "modes are octal: write \"0600\", in quotes".to_owned(),
             _ => format!("write {}", self.type_in_words()),
@@ -225,12 +226,14 @@ impl Declaration {
         let mut kept: Vec<&str> = Vec::new();
         for (index, item) in items.iter().enumerate() {
             let words = self.of.map_or("text", TextForm::in_words);
-            let misfit = || {
+            let invalid = || {
                 InvalidValue::new(format!("{} is not {words}", describe(item)), format!("write {words}"))
                     .under(&index)
             };
-            let text =
-                item.as_str().filter(|text| self.of.is_none_or(|form| form.fits(text))).ok_or_else(misfit)?;
+            let text = item
+                .as_str()
+                .filter(|text| self.of.is_none_or(|form| form.fits(text)))
+                .ok_or_else(invalid)?;
             // A namespace given twice stops the API server (validation of PodSecurityConfiguration).
             if !kept.contains(&text) {
                 kept.push(text);
@@ -256,11 +259,8 @@ impl TextForm {
             Self::Namespace => names::is_label(text),
             Self::RuntimeClass => names::is_subdomain(text),
             Self::Name => !text.is_empty() && text.len() <= MAX_TEXT_BYTES,
-            Self::CipherSuite => ArgumentTable::get().is_strong_cipher_suite(text),
-            Self::PodSecurityVersion => {
-                text == "latest"
-                    || text.strip_prefix('v').is_some_and(|minor| minor.parse::<KubernetesMinor>().is_ok())
-            }
+            Self::CipherSuite => ArgumentTable::get().is_readable_cipher_suite(text),
+            Self::PodSecurityVersion => pod_security::is_version(text),
         }
     }
 }
@@ -276,7 +276,6 @@ fn is_path(text: &str) -> bool {
 
 /// Checks limits as plugin/pkg/admission/eventratelimit validates them.
 fn check_limits(items: &[Value]) -> Fit<()> {
-    const TYPES: [&str; 4] = ["Server", "Namespace", "User", "SourceAndObject"];
     const KEYS: [&str; 4] = ["type", "qps", "burst", "cacheSize"];
     if items.is_empty() {
         return Err(InvalidValue::new(
@@ -300,10 +299,10 @@ fn check_limits(items: &[Value]) -> Fit<()> {
             .under(key)
             .under(&index));
         }
-        if !limit.get("type").and_then(Value::as_str).is_some_and(|kind| TYPES.contains(&kind)) {
+        if !limit.get("type").and_then(Value::as_str).is_some_and(|kind| LIMIT_TYPES.contains(&kind)) {
             return Err(InvalidValue::new(
                 "a limit has a type",
-                format!("write one of {}", TYPES.join(", ")),
+                format!("write one of {}", LIMIT_TYPES.join(", ")),
             )
             .under("type")
             .under(&index));
@@ -326,13 +325,16 @@ fn check_limits(items: &[Value]) -> Fit<()> {
 
 /// Turns a misfit of the setting `name`, given on the command line, into an error.
 #[must_use]
-pub(super) fn misfit_error(name: &str, origin: &str, misfit: &InvalidValue) -> Error {
-    Error::new(ErrorKind::BadInput, format!("{origin}: {name}: {}", misfit.message)).hint(misfit.hint.clone())
+pub(super) fn invalid_value_error(name: &str, origin: &str, invalid: &InvalidValue) -> Error {
+    Error::new(ErrorKind::BadInput, format!("{origin}: {name}: {}", invalid.message))
+        .hint(invalid.hint.clone())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kubernetes::pod_security::PodSecurityLevel;
+    use crate::kubernetes::tls;
 
     #[test]
     fn every_default_fits_its_own_type_on_every_minor() {
@@ -342,6 +344,23 @@ mod tests {
                 assert!(declaration.check(&value).is_ok(), "{name} on {minor}: {value}");
             }
         }
+    }
+
+    #[test]
+    fn choices_and_defaults_are_names_that_kubernetes_has() {
+        let choices = |name: &str| declarations()[name].choices.clone();
+        for name in ["pod_security_enforce", "pod_security_audit", "pod_security_warn"] {
+            assert_eq!(choices(name), PodSecurityLevel::ALL.map(PodSecurityLevel::name), "{name}");
+        }
+        let versions = choices("kubelet_tls_min_version");
+        assert!(!versions.is_empty() && versions.iter().all(|version| tls::versions().contains(version)));
+        let namespaces = declarations()["namespaces"].default_on(KubernetesMinor::supported()[0]);
+        let mut names: Vec<&str> =
+            namespaces.as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+        let mut built_in = names::BUILT_IN_NAMESPACES;
+        names.sort_unstable();
+        built_in.sort_unstable();
+        assert_eq!(names, built_in);
     }
 
     #[test]
@@ -359,9 +378,9 @@ mod tests {
         let namespaces = &declarations()["namespaces"];
         assert_eq!(namespaces.parse("b,a, b").unwrap(), json!(["b", "a"]));
         assert_eq!(namespaces.parse("[x]").unwrap(), json!(["x"]));
-        let misfit = namespaces.check(&json!(["ok", "Not_OK"])).unwrap_err();
-        assert_eq!(misfit.path, ["1"]);
-        assert_eq!(misfit.message, "the text \"Not_OK\" is not the name of a namespace");
+        let invalid = namespaces.check(&json!(["ok", "Not_OK"])).unwrap_err();
+        assert_eq!(invalid.path, ["1"]);
+        assert_eq!(invalid.message, "the text \"Not_OK\" is not the name of a namespace");
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub struct SourceText {
     text: String,
 }
 
-/// Where a value stands, and whether it is written without quotes.
+/// The position of a value, and whether it is written without quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ValuePosition {
     /// Line and column, from 1.

@@ -7,7 +7,6 @@ use serde::Deserialize;
 
 use crate::Role;
 use crate::embedded;
-use crate::version::KubernetesMinor;
 
 /// data/arguments.yaml.
 #[derive(Debug, Clone, Deserialize)]
@@ -19,12 +18,12 @@ pub struct ArgumentTable {
     pub arguments: Vec<ArgumentRow>,
     /// Admission plugins.
     pub plugins: Vec<PluginRow>,
-    /// Admission plugins that are gone.
-    pub removed_plugins: Vec<RemovedPlugin>,
     /// Cipher suites that the benchmarks take for strong.
     pub strong_cipher_suites: Vec<String>,
-    /// Kernel parameters.
-    pub sysctls: Vec<SysctlRow>,
+    /// Cipher suites that an earlier version took for strong: they are read, and never written.
+    pub once_strong_cipher_suites: Vec<String>,
+    /// The settings that must all be true for a kernel parameter to be written, by the parameter.
+    pub sysctl_settings: BTreeMap<String, Vec<String>>,
     /// Exempt namespaces by preset.
     pub exempt_namespaces: BTreeMap<String, Vec<String>>,
 }
@@ -35,6 +34,11 @@ impl ArgumentTable {
     pub fn get() -> &'static Self {
         static TABLE: LazyLock<ArgumentTable> = LazyLock::new(|| embedded::table("arguments"));
         &TABLE
+    }
+
+    /// Tells whether the setting for cipher suites takes a name, now or in an earlier version.
+    pub(crate) fn is_readable_cipher_suite(&self, name: &str) -> bool {
+        self.is_strong_cipher_suite(name) || self.once_strong_cipher_suites.iter().any(|once| once == name)
     }
 
     /// Tells whether the benchmarks take a cipher suite for strong.
@@ -50,9 +54,9 @@ impl ArgumentTable {
 pub struct KeyRow {
     /// The key.
     pub key: String,
-    /// The setting behind it.
+    /// The setting that has its value.
     pub setting: String,
-    /// The controls it serves.
+    /// The controls that it implements.
     #[serde(default)]
     pub controls: Vec<String>,
     /// The roles that know the key: an agent exits on a key it does not know.
@@ -74,7 +78,7 @@ pub struct ArgumentRow {
     pub value: ValueOf,
     /// The document without which it is not written, and with which it always is.
     pub document: Option<String>,
-    /// The controls it serves.
+    /// The controls that it implements.
     #[serde(default)]
     pub controls: Vec<String>,
 }
@@ -116,44 +120,19 @@ pub enum ValueOf {
 pub struct PluginRow {
     /// Its name.
     pub plugin: String,
-    /// Whether K3s turns it on by itself.
+    /// Whether K3s turns it on by default.
     #[serde(default)]
     pub default: bool,
     /// The setting that turns it on; without one it is always on.
     pub setting: Option<String>,
-    /// The controls it serves.
+    /// The controls that it implements.
     pub controls: Vec<String>,
-}
-
-/// An admission plugin that Kubernetes no longer has.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RemovedPlugin {
-    /// Its name.
-    pub plugin: String,
-    /// The first minor without it.
-    pub from: KubernetesMinor,
-}
-
-/// A kernel parameter.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SysctlRow {
-    /// Its key.
-    pub key: String,
-    /// The value that the kubelet wants.
-    pub value: u64,
-    /// The value that the kernel has where nothing sets it.
-    pub default: u64,
-    /// The settings that must all be true for it to be written.
-    #[serde(default)]
-    pub settings: Vec<String>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kubernetes::tls;
+    use crate::kubernetes::{kernel_parameters, tls};
     use crate::profile::{declarations, titles};
 
     #[test]
@@ -165,9 +144,12 @@ mod tests {
             _ => None,
         }));
         names.extend(table.plugins.iter().filter_map(|row| row.setting.clone()));
-        names.extend(table.sysctls.iter().flat_map(|row| row.settings.clone()));
+        names.extend(table.sysctl_settings.values().flatten().cloned());
         for name in names {
             assert!(settings.contains_key(&name), "{name}");
+        }
+        for key in table.sysctl_settings.keys() {
+            assert!(kernel_parameters::all().iter().any(|parameter| parameter.key == *key), "{key}");
         }
         let used = table.keys.iter().flat_map(|row| &row.controls);
         let used = used.chain(table.arguments.iter().flat_map(|row| &row.controls));
@@ -182,10 +164,24 @@ mod tests {
         for name in &table.strong_cipher_suites {
             assert!(tls::cipher_suite(name).is_some_and(|suite| !suite.insecure), "{name}");
         }
+        for name in &table.once_strong_cipher_suites {
+            assert!(tls::cipher_suite(name).is_some_and(|suite| suite.insecure), "{name}");
+            assert!(table.is_readable_cipher_suite(name) && !table.is_strong_cipher_suite(name), "{name}");
+        }
         // The rest of the secure ones are CBC.
         for suite in tls::cipher_suites().iter().filter(|suite| !suite.insecure) {
             let strong = table.is_strong_cipher_suite(&suite.name);
             assert_ne!(strong, suite.name.contains("_CBC_"), "{}", suite.name);
+        }
+    }
+
+    #[test]
+    fn plugins_on_by_default_are_those_that_k3s_turns_on() {
+        type FlagsByMinor = BTreeMap<String, BTreeMap<String, BTreeMap<String, String>>>;
+        let on = ArgumentTable::get().plugins.iter().filter(|row| row.default);
+        let names: Vec<&str> = on.map(|row| row.plugin.as_str()).collect();
+        for (minor, flags) in embedded::table::<FlagsByMinor>("default-flags") {
+            assert_eq!(flags["kube-apiserver"]["enable-admission-plugins"], names.join(","), "{minor}");
         }
     }
 

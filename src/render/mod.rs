@@ -55,15 +55,15 @@ impl RenderFormat {
     pub fn render(self, input: &RenderInput<'_>) -> Result<RenderedFiles> {
         Ok(match self {
             Self::AccountUpdate => account_update::render(input.profile),
-            Self::CloudInit => cloud_init::render(input, &Tree::of(input)?),
-            Self::Dir => directory(Tree::of(input)?),
-            Self::Ignition => ignition::render(&Tree::of(input)?),
+            Self::CloudInit => cloud_init::render(input, &Tree::new(input)?),
+            Self::Dir => directory(Tree::new(input)?),
+            Self::Ignition => ignition::render(&Tree::new(input)?),
             Self::RancherCluster => rancher_cluster::render(input)?,
             Self::RancherFiles => rancher_cluster::secret(input)?,
-            Self::Shell => shell::render(input, &Tree::of(input)?),
+            Self::Shell => shell::render(input, &Tree::new(input)?),
             Self::Systemd => systemd::render(input),
-            Self::SystemdGate => systemd::gate(input.profile, input.site),
-            Self::Tar => archive::render(&Tree::of(input)?),
+            Self::SystemdGate => systemd::gate(input.profile, input.target),
+            Self::Tar => archive::render(&Tree::new(input)?),
         })
     }
 

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::rendered_file::{RenderInput, RenderedFile, RenderedFiles};
 use super::tree::{Tree, TreeFile};
 use crate::Role;
-use crate::document::{self, DropIn, DropInComponent, NodeSite, PresentFiles};
+use crate::document::{self, DropIn, DropInComponent, PresentFiles, RenderTarget};
 use crate::error::Result;
 use crate::mode::FileMode;
 use crate::profile::Profile;
@@ -37,7 +37,7 @@ struct SelectorFile {
 }
 
 pub(super) fn render(input: &RenderInput<'_>) -> Result<RenderedFiles> {
-    let RenderInput { profile, site, release, .. } = *input;
+    let RenderInput { profile, target, release, .. } = *input;
     let mut warnings = Vec::new();
     let mut documents = Vec::new();
     if profile.selection.wants(&["audit-policy"]) {
@@ -45,9 +45,14 @@ pub(super) fn render(input: &RenderInput<'_>) -> Result<RenderedFiles> {
     }
     // Rancher writes the admission configuration itself, from the named template, and it has PodSecurity only.
     let agent =
-        document::configuration(profile, Role::Agent, &site.data_dir, &documents, &PresentFiles::default());
-    let mut server =
-        document::configuration(profile, Role::Server, &site.data_dir, &documents, &PresentFiles::default());
+        document::configuration(profile, Role::Agent, &target.data_dir, &documents, &PresentFiles::default());
+    let mut server = document::configuration(
+        profile,
+        Role::Server,
+        &target.data_dir,
+        &documents,
+        &PresentFiles::default(),
+    );
     server.keys.retain(|key| !agent.keys.contains(key));
     server.components.retain(|component: &DropInComponent| !agent.components.contains(component));
     if profile.is_on("event_rate_limit") && profile.selection.wants(&["event-rate-limit"]) {
@@ -84,10 +89,10 @@ pub(super) fn secret(input: &RenderInput<'_>) -> Result<RenderedFiles> {
 /// Returns the files of servers and of every machine, without those that Rancher writes itself: the arguments and the
 /// admission configuration.
 fn files(input: &RenderInput<'_>) -> Result<(Vec<SelectorFile>, Vec<SelectorFile>)> {
-    let server_site = NodeSite { role: Role::Server, ..input.site.clone() };
-    let tree = Tree::of(&RenderInput { site: &server_site, ..*input })?;
+    let server_site = RenderTarget { role: Role::Server, ..input.target.clone() };
+    let tree = Tree::new(&RenderInput { target: &server_site, ..*input })?;
     let rancher_writes = |path: &str| {
-        document::paths(&input.site.data_dir)
+        document::paths(&input.target.data_dir)
             .iter()
             .any(|(key, its)| ["config", "psa"].contains(key) && its.as_str() == path)
     };
@@ -98,11 +103,11 @@ fn files(input: &RenderInput<'_>) -> Result<(Vec<SelectorFile>, Vec<SelectorFile
         text: file.text,
     };
     let selected = tree.files.into_iter().filter(|file| !rancher_writes(&file.path)).map(selector);
-    let data_dir = input.site.data_dir.as_str();
+    let data_dir = input.target.data_dir.as_str();
     Ok(selected.partition(|file: &SelectorFile| file.path.starts_with(data_dir)))
 }
 
-/// Returns Rancher's own template for the Pod Security level; none if it is not wanted or Rancher has none.
+/// Returns Rancher's own template for the Pod Security level; none if the profile sets no level or Rancher has none.
 fn pod_security_template(profile: &Profile, warnings: &mut Vec<String>) -> Option<&'static str> {
     let level = profile
         .value("pod_security_enforce")

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::apply::RunInputs;
-use crate::document::NodeSite;
+use crate::document::RenderTarget;
 use crate::mode::FileMode;
 use crate::profile::Profile;
 
@@ -13,7 +13,7 @@ pub struct RenderInput<'a> {
     /// The resolved profile.
     pub profile: &'a Profile,
     /// The node.
-    pub site: &'a NodeSite,
+    pub target: &'a RenderTarget,
     /// The K3s release, if it is known in full.
     pub release: Option<&'a str>,
     /// Whether the running kernel's parameters are set too, beside their file.

@@ -4,14 +4,14 @@
 use serde_json::json;
 
 use super::rendered_file::{RenderInput, RenderedFile, RenderedFiles};
-use crate::document::{self, NodeSite};
+use crate::document::{self, RenderTarget};
 use crate::mode::FileMode;
 use crate::profile::Profile;
 
 /// Renders the unit and the drop-in.
 pub(super) fn render(input: &RenderInput<'_>) -> RenderedFiles {
-    let RenderInput { profile, site, inputs, .. } = *input;
-    let unit = site.role.service();
+    let RenderInput { profile, target, inputs, .. } = *input;
+    let unit = target.role.service();
     let about = "Brings the node to the benchmark before K3s is started.";
     // As the user named them: `cis` is resolved again for another K3s version, and a file is read again.
     let mut environment = vec![assignment("K3S_HARDEN_PROFILE", &inputs.profiles.join(","))];
@@ -21,12 +21,12 @@ pub(super) fn render(input: &RenderInput<'_>) -> RenderedFiles {
     environment.extend(inputs.data_dir.as_ref().map(|path| assignment("K3S_HARDEN_DATA_DIR", path)));
     let context = json!({
         "unit": unit,
-        "role": site.role,
+        "role": target.role,
         "environment": environment,
-        "data_dir": word(site.data_dir.as_str()),
+        "data_dir": word(target.data_dir.as_str()),
     });
     let text = document::render(profile, "k3s-harden.service.tera", about, &[], &context);
-    let mut rendered = gate(profile, site);
+    let mut rendered = gate(profile, target);
     let directory = format!("{unit}.service.d");
     for file in &mut rendered.files {
         file.name = format!("{directory}/{}", file.name).into();
@@ -82,9 +82,9 @@ fn word(text: &str) -> String {
 }
 
 /// Renders the drop-in alone.
-pub(super) fn gate(profile: &Profile, site: &NodeSite) -> RenderedFiles {
+pub(super) fn gate(profile: &Profile, target: &RenderTarget) -> RenderedFiles {
     let about = "Keeps K3s from being started where it would not start.";
-    let context = json!({"unit": site.role.service(), "role": site.role});
+    let context = json!({"unit": target.role.service(), "role": target.role});
     let text = document::render(profile, "systemd-gate.conf.tera", about, &[], &context);
     RenderedFiles::one(RenderedFile::new("10-k3s-harden.conf", FileMode::PUBLIC_FILE, text))
 }

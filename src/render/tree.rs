@@ -19,7 +19,7 @@ pub struct Tree {
     pub directories: Vec<TreeDirectory>,
     /// The files, in the order in which `apply` puts them there.
     pub files: Vec<TreeFile>,
-    /// The controls that they serve.
+    /// The controls that they implement.
     pub controls: Vec<ControlId>,
 }
 
@@ -52,13 +52,13 @@ impl Tree {
     ///
     /// # Errors
     /// If a table of the program is wrong.
-    pub(super) fn of(input: &RenderInput<'_>) -> Result<Self> {
+    pub(super) fn new(input: &RenderInput<'_>) -> Result<Self> {
         // The configuration of the machine that renders is not that of the node, and may be secret.
-        let mut site = input.site.clone();
-        site.present = PresentFiles::default();
-        site.placing.existing = ExistingConfig::default();
-        let subject = PlanSubject::new(PathBuf::from("/"), input.profile, site.role);
-        let rendered = Rendered::of(input.profile, &site);
+        let mut target = input.target.clone();
+        target.present = PresentFiles::default();
+        target.drop_in_merge.existing = ExistingConfig::default();
+        let subject = PlanSubject::new(PathBuf::from("/"), input.profile, target.role);
+        let rendered = Rendered::new(input.profile, &target);
         let desired = Desired::new(subject, &rendered, Owner::ROOT, false)?;
         let mut tree = Self { directories: Vec::new(), files: Vec::new(), controls: Vec::new() };
         for resource in desired.resources {

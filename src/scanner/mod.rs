@@ -9,7 +9,6 @@ mod audit;
 mod benchmark;
 mod check;
 mod check_row;
-mod first_start;
 mod path;
 mod predict;
 mod run;
@@ -19,6 +18,5 @@ mod view;
 
 pub use self::benchmark::{Scanner, benchmarks, default_benchmark};
 pub use self::check::{CheckKind, ScannerCheck, check};
-pub use self::first_start::forecast_journal;
 pub use self::predict::{CheckState, Prediction, Scan, predict};
 pub use self::scanned_node::ScannedNode;

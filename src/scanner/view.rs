@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::audit::Unit;
-use super::first_start::{self, ForecastFile};
 use super::path::matches;
 use super::scanned_node::ScannedNode;
 use crate::Role;
 use crate::error::Result;
+use crate::k3s::{FirstStart, ForecastFile, forecast_files};
 use crate::mode::Owner;
 use crate::node::RootedPath;
 
@@ -22,7 +22,11 @@ pub(super) struct ScannerView<'a> {
 impl<'a> ScannerView<'a> {
     /// Returns the view of a node. It reads nothing yet.
     pub(super) fn new(node: &'a ScannedNode<'a>) -> Self {
-        let forecast = if node.started { BTreeMap::new() } else { first_start::files(node) };
+        let ScannedNode { role, minor, data_dir, etcd, .. } = *node;
+        let forecast = match node.started {
+            true => BTreeMap::new(),
+            false => forecast_files(FirstStart { role, minor, data_dir, etcd }),
+        };
         Self { node, forecast }
     }
 

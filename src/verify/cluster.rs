@@ -8,13 +8,11 @@ use serde_json::Value;
 
 use crate::Role;
 use crate::error::{self, Error, Result};
-use crate::k3s::{self, NodeConfig};
+use crate::k3s::{self, NodeConfig, NodePaths};
 use crate::kubernetes::api_versions;
 use crate::node::{Root, program};
 use crate::version::KubernetesMinor;
 
-/// The administrator's kubeconfig that K3s writes by default.
-const KUBECONFIG: &str = "/etc/rancher/k3s/k3s.yaml";
 /// The timeout of one request to the API server, in seconds.
 const TIMEOUT_SECONDS: u32 = 10;
 /// The timeout of one kubectl command: kubectl sends several requests, and the request timeout does not end all of them.
@@ -189,7 +187,8 @@ impl Kubectl {
         if node.traces().started.is_none() {
             return Err(error("K3s has never started here: there is no cluster yet"));
         }
-        let kubeconfig = node.value("write-kubeconfig").map_or(KUBECONFIG, |(path, _)| path);
+        let own = NodePaths::get().kubeconfig.as_str();
+        let kubeconfig = node.value("write-kubeconfig").map_or(own, |(path, _)| path);
         let (program, first) = find_program(node.root).ok_or_else(|| {
             error("there is neither k3s nor kubectl, with which the cluster could be asked")
         })?;

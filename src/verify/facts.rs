@@ -12,6 +12,7 @@ use crate::k3s::Datastore;
 use crate::k3s::K3sLog;
 use crate::k3s::NodeConfig;
 use crate::k3s::arguments;
+use crate::k3s::flags;
 use crate::k3s::kubelet;
 use crate::kubernetes::kubelet_config::KubeletConfig;
 use crate::mode::Owner;
@@ -130,22 +131,19 @@ impl<'a> NodeFacts<'a> {
             let effective = self.node.effective.as_ref().ok();
             let components = effective.into_iter().flat_map(|effective| &effective.components);
             components
-                .map(|(name, flags)| (name.clone(), flags.iter().map(|flag| split_flag(flag)).collect()))
+                .map(|(name, flags)| {
+                    (name.clone(), flags.iter().map(|flag| arguments::name_and_value(flag)).collect())
+                })
                 .collect()
         };
         self.forecasts.get_or_init(forecast).get(component).cloned().unwrap_or_default()
     }
 
-    /// Returns the place in the configuration that sets a flag of a component; none if K3s sets it by itself.
+    /// Returns the place in the configuration that sets a flag of a component; none if K3s sets it by default.
     #[must_use]
     pub fn place_of(&self, component: &str, name: &str) -> Option<Place> {
         self.node.place_of(component, name).or_else(|| {
-            // K3s sets these flags from keys of its own.
-            let key = match name {
-                "encryption-provider-config" => "secrets-encryption",
-                "protect-kernel-defaults" => name,
-                _ => return None,
-            };
+            let key = flags::key_of_argument(name)?;
             self.node.value(key).map(|(_, place)| place)
         })
     }
@@ -162,12 +160,6 @@ fn kubelet(node: &NodeConfig<'_>) -> Result<KubeletConfig> {
     let arguments: Vec<&str> = arguments.iter().map(|argument| argument.text.as_str()).collect();
     let protects = node.is_on("protect-kernel-defaults");
     kubelet::read(node.root, &node.data_dir, node.minor, &arguments, protects)
-}
-
-/// Splits a flag into its name and its value.
-fn split_flag(flag: &str) -> (String, String) {
-    let (_, value) = flag.split_once('=').unwrap_or((flag, "true"));
-    (arguments::name_of(flag), value.to_owned())
 }
 
 /// Returns the datastore that K3s chooses, or has chosen.

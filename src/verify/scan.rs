@@ -2,8 +2,8 @@
 
 use super::facts::NodeFacts;
 use crate::error::{Error, Result};
-use crate::k3s::Datastore;
-use crate::scanner::{Scan, ScannedNode, Scanner, default_benchmark, forecast_journal, predict};
+use crate::k3s::{Datastore, forecast_journal};
+use crate::scanner::{Scan, ScannedNode, Scanner, default_benchmark, predict};
 
 impl NodeFacts<'_> {
     /// Predicts the results of a scanner on this node. Without `benchmark`, the scanner's default for the minor is used.

@@ -61,7 +61,7 @@ fn judge(case: &Value) -> StartVerdict {
     let minor = version.rsplit_once('.').unwrap().0.parse().unwrap();
     let root = Root::open(node.path()).unwrap();
     let data_dir: RootedPath = "/var/lib/rancher/k3s".parse().unwrap();
-    preflight::check(&NodeConfig::of(&root, Role::Server, minor, &data_dir).unwrap())
+    preflight::check(&NodeConfig::read(&root, Role::Server, minor, &data_dir).unwrap())
 }
 
 /// Tells whether the server was seen to harden nothing: a privileged pod is admitted, or nothing is recorded.

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use k3s_harden::Role;
-use k3s_harden::document::{DROP_IN, DropInMerge, ExistingConfig, NodeSite, PresentFiles, Rendered};
+use k3s_harden::document::{DROP_IN, DropInMerge, ExistingConfig, PresentFiles, RenderTarget, Rendered};
 use k3s_harden::k3s::{K3sLog, NodeConfig};
 use k3s_harden::kubernetes::tls;
 use k3s_harden::mode::Owner;
@@ -30,17 +30,17 @@ fn stay(root: &Root, minor: KubernetesMinor, suites: &str) -> (bool, String) {
         skip: Vec::new(),
     };
     let profile = request.resolve(&|path| panic!("{path} is not opened")).unwrap();
-    let site = NodeSite {
+    let target = RenderTarget {
         role: Role::Server,
         data_dir: RootedPath::fixed("/var/lib/rancher/k3s"),
         audit_policy: None,
         present: PresentFiles::default(),
-        placing: DropInMerge {
+        drop_in_merge: DropInMerge {
             existing: ExistingConfig::read(root, &RootedPath::fixed(DROP_IN)).unwrap(),
             ..DropInMerge::default()
         },
     };
-    let placed = Rendered::of(&profile, &site).drop_in;
+    let placed = Rendered::new(&profile, &target).drop_in;
     let arguments = placed.configuration.components.iter().flat_map(|component| &component.arguments);
     let written: Vec<&str> = arguments
         .filter(|argument| argument.name == "tls-cipher-suites")
@@ -55,7 +55,7 @@ fn stay(root: &Root, minor: KubernetesMinor, suites: &str) -> (bool, String) {
 /// Whether `verify` takes what the kubelet gets for strong.
 fn strong(root: &Root, minor: KubernetesMinor, benchmark: &str) -> bool {
     let data_dir = RootedPath::fixed("/var/lib/rancher/k3s");
-    let node = NodeConfig::of(root, Role::Server, minor, &data_dir).unwrap();
+    let node = NodeConfig::read(root, Role::Server, minor, &data_dir).unwrap();
     let controls = controls(benchmark).unwrap();
     let control = controls.iter().find(|control| control.name == "kubelet-cipher-suites").unwrap();
     let owner = Owner { uid: 0, gid: 0 };

@@ -145,6 +145,24 @@ fn what_is_no_longer_wanted_is_removed_if_it_is_ours() {
 }
 
 #[test]
+fn a_file_without_our_header_gets_it_even_where_it_says_the_same() {
+    const AUDIT: &str = "var/lib/rancher/k3s/server/audit.yaml";
+    const APPLY: [&str; 5] = ["apply", "--k3s-version", "1.33", "--role", "server"];
+    let first = Node::new();
+    assert_eq!(first.run(&APPLY).code, 0);
+    let bare: String =
+        first.read(AUDIT).split_inclusive('\n').filter(|line| !line.starts_with('#')).collect();
+    let node = Node::new().file(AUDIT, &bare);
+    let output = node.run(&APPLY);
+    assert!(output.stderr.contains("audit.yaml was not written by k3s-harden"), "{}", output.stderr);
+    assert_eq!(node.read(AUDIT), first.read(AUDIT));
+    // A run about another control leaves the audit policy in force.
+    assert_eq!(node.run(&["plan", "--detailed-exitcode", "--only", "1.2.17"]).code, 0);
+    assert_eq!(node.run(&["uninstall"]).code, 0);
+    assert_eq!(node.read(AUDIT), bare);
+}
+
+#[test]
 fn a_run_about_some_controls_leaves_the_rest_alone() {
     let node = Node::new();
     assert_eq!(node.run(&["apply", "-q", "--k3s-version", "1.33", "--profile", "strict"]).code, 0);
@@ -517,6 +535,46 @@ fn each_mistake_has_one_clear_error_and_changes_nothing() {
      help: write one of None, Metadata, Request, RequestResponse
     [exit 65]
     "#);
+}
+
+#[test]
+fn plan_and_render_refuse_an_audit_policy_as_the_api_server_does() {
+    let node = Node::new();
+    let site = tempfile::tempdir().unwrap();
+    let path = site.path().join("audit.yaml");
+    for (minor, rule, message) in [
+        (
+            "1.33",
+            "{level: None, namespaces: [a], nonResourceURLs: [/x]}",
+            "rules[0].nonResourceURLs: Invalid value: rules cannot apply to both regular resources and non-resource URLs",
+        ),
+        (
+            "1.35",
+            "{level: None, resources: [{group: '*'}]}",
+            "rules[0].resources.group: Invalid value: \"*\": ",
+        ),
+        (
+            "1.36",
+            "{level: None, resources: [{group: '*.apps'}]}",
+            "rules[0].resources.group: Invalid value: \"*.apps\": ",
+        ),
+        (
+            "1.33",
+            "{level: None, nonResourceURLs: ['/a*b']}",
+            "rules[0].nonResourceURLs[0]: Invalid value: \"/a*b\": ",
+        ),
+    ] {
+        fs::write(&path, format!("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- {rule}\n")).unwrap();
+        let setting = format!("audit_policy_file={}", path.display());
+        let arguments = ["--k3s-version", minor, "--role", "server", "--set", &setting];
+        for verb in [["plan"].as_slice(), &["render", "--as", "shell"]] {
+            let output = node.run(&[verb, &arguments].concat());
+            assert_eq!(output.code, 65, "{verb:?} {rule}: {}", output.stderr);
+            assert!(output.stderr.contains("audit.yaml:4:"), "{}", output.stderr);
+            assert!(output.stderr.contains(message), "{verb:?} {rule}: {}", output.stderr);
+        }
+    }
+    assert_eq!(node.tree(), "");
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn reading(make: impl FnOnce(&Path)) -> Result<MergedConfig, k3s_harden::Error> 
     fs::write(directory.path().join("etc/rancher/k3s/config.yaml"), "debug: true\n").unwrap();
     make(&drop_ins);
     let begun = Instant::now();
-    let reading = MergedConfig::of(
+    let reading = MergedConfig::read(
         &Root::open(directory.path()).unwrap(),
         &["server".to_owned()],
         "1.36".parse().unwrap(),

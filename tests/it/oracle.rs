@@ -94,7 +94,7 @@ fn configuration_files_become_k3s_own_command_line() {
         let root = Root::open(directory.path()).unwrap();
         let mut words = vec![case["command"].as_str().unwrap().to_owned()];
         words.extend(texts(&case["args"]));
-        let ours = MergedConfig::of(&root, &words, MINOR.parse().unwrap());
+        let ours = MergedConfig::read(&root, &words, MINOR.parse().unwrap());
         match (&ours, case["error"].as_str()) {
             (Err(_), Some(_)) => {}
             (Ok(reading), None) => {
@@ -127,13 +127,13 @@ fn the_command_line_takes_what_k3s_takes() {
             .unwrap();
         let command = case["command"].as_str().unwrap();
         let role = if command == "agent" { Role::Agent } else { Role::Server };
-        let reading = MergedConfig::of(
+        let reading = MergedConfig::read(
             &Root::open(directory.path()).unwrap(),
             &[command.to_owned()],
             MINOR.parse().unwrap(),
         )
         .unwrap();
-        let refusal = reading.refusals(role).into_iter().next().map(|(message, _)| message);
+        let refusal = reading.refused_keys(role).into_iter().next().map(|key| key.message);
         if (refusal.is_none(), refusal.as_deref()) != (case["accepted"] == true, case["error"].as_str()) {
             wrong.push(format!("{}: {refusal:?}, K3s' {}", case["config"], case["error"]));
         }

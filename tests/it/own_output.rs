@@ -24,7 +24,7 @@ fn what_apply_writes_starts_and_hardens() {
                 assert_eq!(output.code, 0, "{shown}: {}", output.stderr);
                 let root = Root::open(node.path()).unwrap();
                 let data_dir = "/var/lib/rancher/k3s".parse().unwrap();
-                let verdict = preflight::check(&NodeConfig::of(&root, role, minor, &data_dir).unwrap());
+                let verdict = preflight::check(&NodeConfig::read(&root, role, minor, &data_dir).unwrap());
                 let bad = |class| matches!(class, Class::Stops | Class::HardensNothing);
                 for finding in verdict.findings.iter().filter(|finding| bad(finding.class)) {
                     wrong.push(format!("{shown}: {finding:?}"));

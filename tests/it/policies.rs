@@ -76,8 +76,8 @@ impl Node {
     fn judge(self, judge: &str, about: &str) -> RuleResult {
         let root = Root::open(self.dir.path()).unwrap();
         let data_dir: RootedPath = "/var/lib/rancher/k3s".parse().unwrap();
-        let judged = NodeConfig::of(&root, Role::Server, self.minor.parse().unwrap(), &data_dir).unwrap();
-        let journal = self.log.map_or_else(K3sLog::default, |text| K3sLog::of(text, "/var/log/k3s.log"));
+        let judged = NodeConfig::read(&root, Role::Server, self.minor.parse().unwrap(), &data_dir).unwrap();
+        let journal = self.log.map_or_else(K3sLog::default, |text| K3sLog::new(text, "/var/log/k3s.log"));
         let mut facts = NodeFacts::new(judged, Owner::ROOT, journal);
         facts.cluster = self.cluster;
         let about = (!about.is_empty()).then(|| about.to_owned());
@@ -828,7 +828,7 @@ fn what_kubectl_says_is_kept() {
 fn an_image_has_no_cluster() {
     let node = Node::hardened("1.33");
     let root = Root::open(node.dir.path()).unwrap();
-    let judged = NodeConfig::of(
+    let judged = NodeConfig::read(
         &root,
         Role::Server,
         "1.33".parse().unwrap(),

@@ -22,9 +22,9 @@ const STARTED: &str = "var/lib/rancher/k3s/server/token";
 fn judged(node: &Node, minor: &str, journal: Option<&str>, rule: &str) -> RuleResult {
     let root = Root::open(node.path()).unwrap();
     let data_dir = RootedPath::fixed("/var/lib/rancher/k3s");
-    let judged = NodeConfig::of(&root, Role::Server, minor.parse().unwrap(), &data_dir).unwrap();
+    let judged = NodeConfig::read(&root, Role::Server, minor.parse().unwrap(), &data_dir).unwrap();
     let owner = Owner { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
-    let journal = journal.map(|text| K3sLog::of(text, "/journal")).unwrap_or_default();
+    let journal = journal.map(|text| K3sLog::new(text, "/journal")).unwrap_or_default();
     // As the table is read: YAML that was made JSON when the binary was built.
     let rule: serde_json::Value = serde_yaml::from_str(rule).unwrap();
     let rule: ControlRule = serde_json::from_value(rule).unwrap();

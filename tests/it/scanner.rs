@@ -10,11 +10,11 @@ use std::path::Path;
 
 use clap::ValueEnum as _;
 use k3s_harden::Role;
-use k3s_harden::k3s::{ConfigQuery, EffectiveConfig};
+use k3s_harden::k3s::{ConfigQuery, EffectiveConfig, forecast_journal};
 use k3s_harden::mode::Owner;
 use k3s_harden::node::{Root, RootedPath};
 use k3s_harden::scanner::{
-    CheckState, Prediction, ScannedNode, Scanner, benchmarks, default_benchmark, forecast_journal, predict,
+    CheckState, Prediction, ScannedNode, Scanner, benchmarks, default_benchmark, predict,
 };
 use k3s_harden::version::KubernetesMinor;
 
@@ -266,7 +266,7 @@ impl Node {
 
     fn effective(&self, role: Role, minor: KubernetesMinor) -> EffectiveConfig {
         let question = ConfigQuery { role, minor, data_dir: &self.data_dir, words: &[], show_secrets: true };
-        EffectiveConfig::of(&self.root, question).unwrap()
+        EffectiveConfig::read(&self.root, question).unwrap()
     }
 }
 

@@ -1,7 +1,5 @@
 //! Checks the audit policy: whether the API server has a policy that records requests (3.2.1), and whether the policy
-//! covers the key security concerns (3.2.2).
-//!
-//! Source: pkg/audit/policy/checker.go of k8s.io/apiserver: the first rule that matches a request decides.
+//! covers the key security concerns (3.2.2). The first rule that matches a request decides.
 
 use std::sync::LazyLock;
 
@@ -11,7 +9,7 @@ use super::flag;
 use super::flag_file::FlagFile;
 use crate::embedded;
 use crate::error::{Place, Result};
-use crate::kubernetes::audit_policy::{self, AuditLevel, AuditPolicy, AuditResources, AuditRule};
+use crate::kubernetes::audit_policy::{self, AuditLevel, AuditPolicy, AuditRequest, AuditRule};
 use crate::kubernetes::object::Position;
 use crate::verify::evidence::Evidence;
 use crate::verify::facts::NodeFacts;
@@ -34,6 +32,12 @@ struct ApiRequest {
     /// Whether its body is secret, so that a log must not contain it.
     #[serde(default)]
     secret: bool,
+}
+
+impl ApiRequest {
+    fn with_verb<'a>(&'a self, verb: &'a str) -> AuditRequest<'a> {
+        AuditRequest { verb, group: &self.group, resource: &self.resource, subresource: &self.subresource }
+    }
 }
 
 /// The requests of which a policy has to record at least the metadata.
@@ -88,7 +92,7 @@ pub(super) fn check_coverage(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<R
             .verbs
             .iter()
             .map(|verb| {
-                (verb.as_str(), policy.rules.iter().find(|rule| matches_request(rule, request, verb)))
+                (verb.as_str(), policy.rules.iter().find(|rule| rule.matches(&request.with_verb(verb))))
             })
             .collect();
         let is_unrecorded =
@@ -146,44 +150,4 @@ impl FoundPolicy {
         let place = Place { file: self.file.clone(), position: Some(position) };
         Evidence { text: text.to_owned(), place: Some(place) }
     }
-}
-
-/// Tells whether a rule matches a request of a user who is in no special group, in any namespace.
-fn matches_request(rule: &AuditRule, request: &ApiRequest, verb: &str) -> bool {
-    let has = |names: &[String], name: &str| names.iter().any(|known| known == name);
-    // A list of all namespaces and a request for a cluster-scoped kind name no namespace.
-    let has_no_namespace = verb == "list" || request.resource == "tokenreviews";
-    let matches_namespace = rule.namespaces.is_empty() || (has_no_namespace && has(&rule.namespaces, ""));
-    if !rule.users.is_empty()
-        || !matches_namespace
-        || (!rule.user_groups.is_empty() && !has(&rule.user_groups, "system:authenticated"))
-    {
-        return false;
-    }
-    let has_verb = |name: &str| rule.verbs.iter().any(|known| known.value == name);
-    if !rule.verbs.is_empty() && !has_verb(verb) && !has_verb("*") {
-        return false;
-    }
-    if rule.resources.is_empty() {
-        return rule.non_resource_urls.is_empty();
-    }
-    rule.resources.iter().any(|group| matches_group(group, request))
-}
-
-fn matches_group(group: &AuditResources, request: &ApiRequest) -> bool {
-    // Since 1.36 `*` matches every group.
-    if !(group.group == request.group || group.group == "*") || !group.resource_names.is_empty() {
-        return false;
-    }
-    group.resources.is_empty()
-        || group.resources.iter().any(|pattern| {
-            let (resource, subresource) = pattern.split_once('/').unwrap_or((pattern, ""));
-            match (resource, subresource) {
-                ("*", "") => true,
-                ("*", subresource) => subresource == request.subresource,
-                // It matches the resource itself too, although the documentation excludes it.
-                (resource, "*") => resource == request.resource,
-                (resource, subresource) => resource == request.resource && subresource == request.subresource,
-            }
-        })
 }

@@ -3,6 +3,7 @@
 use super::flag;
 use super::flag_file::FlagFile;
 use crate::error::{Place, Result};
+use crate::k3s::{NodePaths, flags};
 use crate::preflight::encryption;
 use crate::verify::evidence::Evidence;
 use crate::verify::facts::NodeFacts;
@@ -11,6 +12,8 @@ use crate::verify::rule_result::{RuleOutcome, RuleResult};
 
 const SERVER: &str = "kube-apiserver";
 const FLAG: &str = "encryption-provider-config";
+/// K3s' key for the first provider.
+const PROVIDER_KEY: &str = "secrets-encryption-provider";
 /// The suitable providers. aesgcm is not: its keys have to be rotated far more often than K3s rotates them.
 const SUITABLE: [&str; 3] = ["aescbc", "kms", "secretbox"];
 
@@ -28,15 +31,15 @@ pub(super) fn check_provider(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<R
 
 fn check(facts: &NodeFacts<'_>, expected: &str, is_suitable: fn(&str) -> bool) -> Result<RuleResult> {
     let flag = flag::check_by_name(facts, SERVER, FLAG, Must::BeSet(true))?;
-    let k3s_file = facts.node.data_dir.join("server/cred/encryption-config.json");
+    let k3s_file = facts.node.data_dir.join(&NodePaths::get().encryption_config);
     if !facts.started
         && flag.outcome == RuleOutcome::Met
         && flag.actual == k3s_file.as_str()
         && !facts.node.root.exists(&k3s_file)
     {
         // K3s writes the file before it first starts the API server.
-        let key = facts.node.value("secrets-encryption-provider");
-        let (provider, place) = key.map_or(("aescbc", None), |(provider, place)| (provider, Some(place)));
+        let (provider, place) = facts.node.value(PROVIDER_KEY).unzip();
+        let provider = provider.or_else(|| flags::default_text(PROVIDER_KEY)).unwrap_or_default();
         let mut evidence = flag.evidence;
         evidence.push(Evidence {
             text: format!("K3s writes {k3s_file} with {provider} as the first provider"),

@@ -2,6 +2,7 @@
 
 use super::file;
 use crate::error::{Place, Result};
+use crate::k3s::NodePaths;
 use crate::kubernetes::yaml::{self, YamlValue};
 use crate::verify::evidence::Evidence;
 use crate::verify::facts::NodeFacts;
@@ -13,7 +14,7 @@ use crate::verify::rule_result::{RuleOutcome, RuleResult};
 /// # Errors
 /// Any error of a configuration that exists and cannot be read.
 pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &FieldRule) -> Result<RuleResult> {
-    let path = facts.node.data_dir.join("server/db/etcd/config");
+    let path = facts.node.data_dir.join(&NodePaths::get().etcd_config);
     let expected = rule.must.describe(&rule.field);
     let Some(bytes) = facts.node.root.read(&path)? else {
         return Ok(file::missing(facts, path.as_str(), OnMissing::Unknown, expected));

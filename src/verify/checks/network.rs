@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::live::needs_live;
 use crate::error::Result;
+use crate::k3s::flags;
 use crate::verify::applied::{self, AppliedObject};
 use crate::verify::cluster::{ObjectKind, full_name, items, name, namespace};
 use crate::verify::evidence::{Evidence, list_names};
@@ -31,7 +32,8 @@ fn policy_enforcer(facts: &NodeFacts<'_>) -> Result<PolicyEnforcer> {
         return Err(error.clone());
     }
     if !facts.node.is_on(DISABLE) {
-        let backend = facts.node.value(BACKEND).map_or("vxlan", |(value, _)| value);
+        let backend = facts.node.value(BACKEND).map(|(value, _)| value);
+        let backend = backend.or_else(|| flags::default_text(BACKEND)).unwrap_or_default();
         let text =
             format!("{BACKEND} is {backend}, and nothing sets {DISABLE}: K3s' own controller enforces them");
         let place = facts.node.value(BACKEND).map(|(_, place)| place);

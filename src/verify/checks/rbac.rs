@@ -3,7 +3,7 @@
 //! A built-in grant of Kubernetes or K3s is recognized by the name of its binding and by its subject: an added subject in a
 //! built-in binding is not built in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
@@ -13,6 +13,7 @@ use super::live::cluster_or_review;
 use super::workloads;
 use crate::embedded;
 use crate::error::{Error, ErrorKind, Result};
+use crate::k3s::rbac::BuiltInRbac;
 use crate::verify::cluster::{Cluster, ObjectKind, full_name, items, label, name, namespace, text};
 use crate::verify::evidence::{Evidence, list_names};
 use crate::verify::facts::NodeFacts;
@@ -24,22 +25,6 @@ const BOOTSTRAPPING: (&str, &str) = ("kubernetes.io/bootstrapping", "rbac-defaul
 const GROUPS_OF_ANYBODY: [&str; 3] =
     ["system:authenticated", "system:unauthenticated", "system:serviceaccounts"];
 const MASTERS: &str = "system:masters";
-
-/// The roles, bindings and users that Kubernetes and K3s create (data/built-in-rbac.yaml).
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BuiltInRbac {
-    /// Kubernetes' own roles whose names do not begin with `system:`.
-    kubernetes_roles: BTreeSet<String>,
-    /// The roles of K3s.
-    roles: BTreeSet<String>,
-    /// The bindings of K3s.
-    bindings: BTreeSet<String>,
-    /// The users of K3s.
-    users: BTreeSet<String>,
-}
-
-static BUILT_IN: LazyLock<BuiltInRbac> = LazyLock::new(|| embedded::table("built-in-rbac"));
 
 /// A permission that the benchmark restricts (data/restricted-permissions.yaml).
 #[derive(Debug, Deserialize)]
@@ -147,11 +132,12 @@ impl RoleGrant<'_> {
 
     /// Tells whether Kubernetes or K3s creates this grant.
     fn is_built_in(&self) -> bool {
-        let own_binding = is_kubernetes(self.binding) || BUILT_IN.bindings.contains(name(self.binding));
+        let own_binding =
+            is_kubernetes(self.binding) || BuiltInRbac::get().bindings.contains(name(self.binding));
         let subject = text(self.subject, "/name");
         let own_subject = match text(self.subject, "/kind") {
             "ServiceAccount" => text(self.subject, "/namespace") == "kube-system",
-            _ => subject.starts_with("system:") || BUILT_IN.users.contains(subject),
+            _ => subject.starts_with("system:") || BuiltInRbac::get().users.contains(subject),
         };
         own_binding && own_subject && !self.is_for_anybody()
     }
@@ -174,7 +160,7 @@ impl RoleGrant<'_> {
 /// Tells whether Kubernetes creates the object.
 fn is_kubernetes(object: &Value) -> bool {
     label(object, BOOTSTRAPPING.0) == Some(BOOTSTRAPPING.1)
-        && (name(object).starts_with("system:") || BUILT_IN.kubernetes_roles.contains(name(object)))
+        && (name(object).starts_with("system:") || BuiltInRbac::get().kubernetes_roles.contains(name(object)))
 }
 
 /// Tells whether a rule allows one of the verbs on one of the resources (`VerbMatches`, `ResourceMatches` in
@@ -302,7 +288,8 @@ fn check_wildcards(facts: &NodeFacts<'_>) -> Result<RuleResult> {
             continue;
         }
         let is_own = is_kubernetes(role)
-            || (BUILT_IN.roles.contains(name(role)) && matches!(namespace(role), "" | "kube-system"));
+            || (BuiltInRbac::get().roles.contains(name(role))
+                && matches!(namespace(role), "" | "kube-system"));
         if is_own {
             own.push(full.as_str());
         } else {

@@ -11,7 +11,7 @@ use k3s_harden::render::RenderFormat;
 use k3s_harden::version::KubernetesMinor;
 use serde_json::{Value, json};
 
-use super::support::{find, minor, one, profile, rendered, site, texts, value, yaml};
+use super::support::{find, minor, one, profile, rendered, target, texts, value, yaml};
 
 static OBJECTS: LazyLock<BTreeMap<String, Vec<Value>>> =
     LazyLock::new(|| serde_json::from_str(include_str!("../../guide/objects.json")).unwrap());
@@ -205,7 +205,7 @@ fn opt_ins_change_their_own_policies_only() {
 }
 
 fn carried(profile: &Profile, format: RenderFormat, release: Option<&str>, name: &str) -> Value {
-    let files = format.render(&input(profile, &site(Role::Server), release)).unwrap().files;
+    let files = format.render(&input(profile, &target(Role::Server), release)).unwrap().files;
     one(&files.iter().find(|file| file.name == name).unwrap().text())
 }
 

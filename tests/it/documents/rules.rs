@@ -11,7 +11,7 @@ use k3s_harden::version::KubernetesMinor;
 use serde_json::Value;
 
 use super::support::{
-    EVERYTHING, ROLES, argument, find, minor, one, profile, rendered, request, resolve, site, texts, value,
+    EVERYTHING, ROLES, argument, find, minor, one, profile, rendered, request, resolve, target, texts, value,
 };
 
 #[test]
@@ -206,7 +206,7 @@ fn contradictions_are_found() {
 fn a_rancher_cluster_never_asks_for_event_rate_limit() {
     let profile = profile(minor("1.33"), "cis", &[("event_rate_limit", "true")]);
     assert!(find(&rendered(&profile, Role::Server), "config").unwrap().text.contains("EventRateLimit"));
-    let carried = RenderFormat::RancherCluster.render(&input(&profile, &site(Role::Server), None)).unwrap();
+    let carried = RenderFormat::RancherCluster.render(&input(&profile, &target(Role::Server), None)).unwrap();
     assert!(!carried.files[0].text().contains("EventRateLimit"), "{}", carried.files[0].text());
     assert!(carried.warnings.iter().any(|warning| warning.contains("EventRateLimit")));
 }
@@ -215,9 +215,9 @@ fn a_rancher_cluster_never_asks_for_event_rate_limit() {
 #[test]
 fn a_rancher_cluster_brings_its_files() {
     let profile = profile(minor("1.33"), "cis", &[]);
-    let site = site(Role::Server);
+    let target = target(Role::Server);
     let [cluster, secret] = [RenderFormat::RancherCluster, RenderFormat::RancherFiles].map(|format| {
-        let carried = format.render(&input(&profile, &site, None)).unwrap();
+        let carried = format.render(&input(&profile, &target, None)).unwrap();
         one(&carried.files[0].text())
     });
     let mut brought = Vec::new();
@@ -225,7 +225,7 @@ fn a_rancher_cluster_brings_its_files() {
         let servers = files.get("machineLabelSelector").is_some();
         for item in files["fileSources"][0]["secret"]["items"].as_array().unwrap() {
             let path = item["path"].as_str().unwrap();
-            let document = Rendered::of(&profile, &site)
+            let document = Rendered::new(&profile, &target)
                 .documents
                 .into_iter()
                 .find(|it| it.path.as_str() == path)
@@ -245,7 +245,7 @@ fn a_rancher_cluster_leaves_out_what_is_skipped() {
         let mut request = request(minor("1.33"), "cis", &[]);
         request.skip = vec![skip.to_owned()];
         let files = RenderFormat::RancherCluster
-            .render(&input(&resolve(&request), &site(Role::Server), None))
+            .render(&input(&resolve(&request), &target(Role::Server), None))
             .unwrap()
             .files;
         files[0].text().into_owned()

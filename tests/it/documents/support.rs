@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use k3s_harden::Role;
 use k3s_harden::apply::RunInputs;
 use k3s_harden::document::DropInMerge;
-use k3s_harden::document::{self, Document, NodeSite, PresentFiles};
+use k3s_harden::document::{self, Document, PresentFiles, RenderTarget};
 use k3s_harden::error::Result;
 use k3s_harden::node::RootedPath;
 use k3s_harden::profile::{Assignment, Profile, ProfileRequest, SourceText};
@@ -50,18 +50,18 @@ fn no_files(path: &str) -> Result<SourceText> {
     panic!("{path} is opened")
 }
 
-pub(crate) fn site(role: Role) -> NodeSite {
-    NodeSite {
+pub(crate) fn target(role: Role) -> RenderTarget {
+    RenderTarget {
         role,
         data_dir: RootedPath::fixed(DATA_DIR),
         audit_policy: None,
         present: PresentFiles::default(),
-        placing: DropInMerge::default(),
+        drop_in_merge: DropInMerge::default(),
     }
 }
 
 pub(crate) fn rendered(profile: &Profile, role: Role) -> Vec<Document> {
-    document::Rendered::of(profile, &site(role)).documents
+    document::Rendered::new(profile, &target(role)).documents
 }
 
 pub(crate) fn find<'a>(documents: &'a [Document], key: &str) -> Option<&'a Document> {
@@ -143,11 +143,11 @@ pub(crate) fn everything() -> Vec<Rendered> {
 
 pub(crate) fn input<'a>(
     profile: &'a Profile,
-    site: &'a NodeSite,
+    target: &'a RenderTarget,
     release: Option<&'a str>,
 ) -> RenderInput<'a> {
     static INPUTS: LazyLock<RunInputs> = LazyLock::new(RunInputs::default);
-    RenderInput { profile, site, release, live_sysctl: true, inputs: &INPUTS }
+    RenderInput { profile, target, release, live_sysctl: true, inputs: &INPUTS }
 }
 
 fn name_of(file: &RenderedFile) -> &'static str {
@@ -158,13 +158,13 @@ fn name_of(file: &RenderedFile) -> &'static str {
 }
 
 fn add(all: &mut Vec<Rendered>, profile: &Profile, role: Role, from: &str) {
-    let site = site(role);
-    let of_node = document::Rendered::of(profile, &site)
+    let target = target(role);
+    let of_node = document::Rendered::new(profile, &target)
         .documents
         .into_iter()
         .map(|document| (document.key, document.text, false));
     let carried = |format: RenderFormat, release| {
-        let files = format.render(&input(profile, &site, release)).unwrap().files;
+        let files = format.render(&input(profile, &target, release)).unwrap().files;
         files.into_iter().map(|file| (name_of(&file), file.text().into_owned(), true))
     };
     let mut files: Vec<(&'static str, String, bool)> = of_node.collect();

@@ -1,10 +1,10 @@
 //! The texts themselves: always the same, free of this machine, and marked as ours.
 
 use k3s_harden::Role;
-use k3s_harden::document::{NodeSite, Rendered, is_ours};
+use k3s_harden::document::{RenderTarget, Rendered, has_header};
 use k3s_harden::node::RootedPath;
 
-use super::support::{DATA_DIR, EVERYTHING, everything, find, minor, profile, rendered, site};
+use super::support::{DATA_DIR, EVERYTHING, everything, find, minor, profile, rendered, target};
 
 #[test]
 fn rendering_twice_gives_the_same_bytes() {
@@ -86,7 +86,7 @@ fn every_text_begins_with_its_header() {
         assert!(watched != rendered.carried && made.ends_with('.'), "{from}: {made}");
         assert!(!lines.next().unwrap().starts_with("# CIS"), "{from}");
         // What is handed on is not watched where it ends up.
-        assert_eq!(is_ours(text.as_bytes()), !rendered.carried, "{from}");
+        assert_eq!(has_header(text.as_bytes()), !rendered.carried, "{from}");
     }
 }
 
@@ -115,28 +115,28 @@ fn what_a_user_wrote_is_not_ours() {
         "a: 1\nb: 2\nc: 3\nd: 4\n# Written by k3s-harden 0.1.0 from profile cis-1.12\n",
     ];
     for text in theirs {
-        assert!(!is_ours(text.as_bytes()), "{text}");
+        assert!(!has_header(text.as_bytes()), "{text}");
     }
     for rendered in EVERYTHING.iter().filter(|rendered| !rendered.carried) {
         let body: String = rendered.text.split_inclusive('\n').skip(3).collect();
-        assert!(!is_ours(body.as_bytes()), "{}", rendered.from);
+        assert!(!has_header(body.as_bytes()), "{}", rendered.from);
     }
 }
 
 #[test]
 fn a_users_audit_policy_is_kept_to_the_byte() {
     let policy = "apiVersion: audit.k8s.io/v1\nkind: Policy # ours\nrules: [{level: None}]";
-    let site = NodeSite { audit_policy: Some(policy.to_owned()), ..site(Role::Server) };
-    let documents = Rendered::of(&profile(minor("1.33"), "cis", &[]), &site).documents;
+    let target = RenderTarget { audit_policy: Some(policy.to_owned()), ..target(Role::Server) };
+    let documents = Rendered::new(&profile(minor("1.33"), "cis", &[]), &target).documents;
     let text = &find(&documents, "audit").unwrap().text;
-    assert!(is_ours(text.as_bytes()) && text.ends_with(&format!("\n{policy}")), "{text}");
+    assert!(has_header(text.as_bytes()) && text.ends_with(&format!("\n{policy}")), "{text}");
 }
 
 #[test]
 fn another_data_directory_is_in_every_path() {
     for role in [Role::Server, Role::Agent] {
-        let site = NodeSite { data_dir: RootedPath::fixed("/srv/k3s"), ..site(role) };
-        for document in Rendered::of(&profile(minor("1.33"), "strict", &[]), &site).documents {
+        let target = RenderTarget { data_dir: RootedPath::fixed("/srv/k3s"), ..target(role) };
+        for document in Rendered::new(&profile(minor("1.33"), "strict", &[]), &target).documents {
             assert!(!document.text.contains("/var/lib"), "{}", document.text);
             let path = document.path.as_str();
             assert!(path.starts_with("/srv/k3s/server/") || path.starts_with("/etc/"), "{path}");

@@ -1,7 +1,7 @@
 //! Whatever a user types reaches every reader as it was typed.
 
 use k3s_harden::Role;
-use k3s_harden::document::{Document, NodeSite, Rendered};
+use k3s_harden::document::{Document, RenderTarget, Rendered};
 use k3s_harden::node::RootedPath;
 use k3s_harden::profile::{Profile, SourceText};
 use k3s_harden::version::KubernetesMinor;
@@ -12,7 +12,9 @@ use proptest::sample::select;
 use serde_json::{Value, json};
 
 use super::scalars::scalars;
-use super::support::{argument, find, minor, profile, rendered, request, resolve, site, texts, value, yaml};
+use super::support::{
+    argument, find, minor, profile, rendered, request, resolve, target, texts, value, yaml,
+};
 
 /// Writes `text` so that no reader can mistake it: every character by its number.
 fn escaped(text: &str) -> String {
@@ -285,8 +287,8 @@ proptest! {
     #[test]
     fn data_directories(name in any_text().prop_filter("it is one part of a path", |name| is_part(name))) {
         let data_dir: RootedPath = format!("/{name}").parse().unwrap();
-        let site = NodeSite { data_dir, ..site(Role::Server) };
-        let documents = Rendered::of(&profile(minor("1.33"), "cis", &[]), &site).documents;
+        let target = RenderTarget { data_dir, ..target(Role::Server) };
+        let documents = Rendered::new(&profile(minor("1.33"), "cis", &[]), &target).documents;
         for (argument, file) in
             [("audit-policy-file", "audit.yaml"), ("admission-control-config-file", "psa.yaml")]
         {

@@ -1,6 +1,7 @@
 //! Our verdict against Kubernetes' own code: a Go program (tests/oracle/judges) is linked against the newest minor and
 //! says what the API server makes of an audit policy, an admission configuration and a manifest, and the kubelet of
 //! kernel parameters. What we render has to be accepted, and for mistakes made in it, `preflight` has to say the same.
+//! The values of flags are read as Go and Kubernetes read them.
 //!
 //! It is part of the second tier, with 10 mutations: `cargo test --test it judges -- --include-ignored` as root, with Go.
 //! The third tier takes 200 (`tests/full`). `SEED` and `COUNT` change the mutations, `SHOW` how many of those that differ are shown, `KEEP` names a file
@@ -13,6 +14,7 @@
 )]
 
 mod mutate;
+mod values;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -107,6 +109,9 @@ fn kubernetes_takes_what_we_render_and_we_say_what_it_says() {
     let mut judge = Judge::new(Command::new(&program));
     let accepted = what_we_render(&mut judge, &newest);
     println!("{accepted} files of {} variants are accepted", VARIANTS.len());
+    let differences = values::differences(&mut judge);
+    let shown: Vec<&str> = differences.iter().take(40).map(String::as_str).collect();
+    assert!(differences.is_empty(), "{} values differ:\n{}", differences.len(), shown.join("\n"));
     let (wrongs, wrong) = mistakes(&mut judge, &newest);
     kernel_parameters(&program, directory.path(), &newest);
     println!("asked in {:.0} s", begin.elapsed().as_secs_f64());
@@ -326,7 +331,10 @@ impl Judge {
     }
 
     fn ask(&mut self, kind: &str, text: &str, plugins: &[String]) -> Value {
-        let question = json!({ "kind": kind, "text": text, "plugins": plugins });
+        self.put(&json!({ "kind": kind, "text": text, "plugins": plugins }))
+    }
+
+    fn put(&mut self, question: &Value) -> Value {
         writeln!(self.input.as_mut().unwrap(), "{question}").unwrap();
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use k3s_harden::Role;
 use k3s_harden::k3s::K3sLog;
 use k3s_harden::k3s::NodeConfig;
+use k3s_harden::k3s::forecast_journal;
 use k3s_harden::k3s::{ConfigQuery, EffectiveConfig};
 use k3s_harden::mode::Owner;
 use k3s_harden::node::{Root, RootedPath};
-use k3s_harden::scanner::forecast_journal;
 use k3s_harden::verify::{self, Cluster, NodeFacts, Status, verify};
 use k3s_harden::version::KubernetesMinor;
 use serde_json::{Value, json};
@@ -142,7 +142,7 @@ impl Node {
             words: &[],
             show_secrets: true,
         };
-        self.journal = Some(forecast_journal(&EffectiveConfig::of(&self.root, question).unwrap()));
+        self.journal = Some(forecast_journal(&EffectiveConfig::read(&self.root, question).unwrap()));
         if server {
             self.objects = self.cluster_objects();
         }
@@ -201,7 +201,7 @@ impl Node {
 
     /// What verify looks at.
     pub(crate) fn facts(&self) -> NodeFacts<'_> {
-        let judged = NodeConfig::of(&self.root, self.kind.role, self.minor, &self.data_dir).unwrap();
+        let judged = NodeConfig::read(&self.root, self.kind.role, self.minor, &self.data_dir).unwrap();
         let journal = self.journal.as_deref().map(journal).unwrap_or_default();
         let mut facts = NodeFacts::new(judged, self.owner, journal);
         facts.cluster = self.cluster(&self.objects).map(Ok);
@@ -473,7 +473,7 @@ impl Node {
 }
 
 fn journal(text: &str) -> K3sLog {
-    K3sLog::of(text, "/journal")
+    K3sLog::new(text, "/journal")
 }
 
 fn chmod(path: &Path, mode: u32) {

@@ -4,6 +4,7 @@
 //	{"kind": "admission", "text": …}   its admission configuration, with PodSecurity and, if "plugins" has it, EventRateLimit
 //	{"kind": "policy", "text": …}      every object of a manifest, decoded strictly
 //	{"kind": "sysctl"}                 the kubelet's check of the kernel parameters in /proc/sys
+//	{"kind": "value", "form": …, "text": …}   the value of a flag: "value" is what is read
 //
 // {"error": …} is why the component does not start (or the object is refused). Otherwise "dropped" says what it does
 // not read and starts without, "effect" whether the file does anything at all, and "objects" what there is.
@@ -28,6 +29,8 @@ type question struct {
 	Text string `json:"text"`
 	// Plugins are those that are enabled besides the API server's own; of an admission configuration.
 	Plugins []string `json:"plugins"`
+	// Form is that of a value, such as quantity.
+	Form string `json:"form"`
 }
 
 type answer struct {
@@ -37,6 +40,8 @@ type answer struct {
 	// Effect tells that an audit policy logs something, that a PodSecurity refuses a privileged pod.
 	Effect  bool     `json:"effect"`
 	Objects []string `json:"objects,omitempty"`
+	// Value is that of a flag, as it was read.
+	Value string `json:"value,omitempty"`
 }
 
 func main() {
@@ -56,6 +61,8 @@ func main() {
 			a = judgeManifest(q.Text)
 		case "sysctl":
 			a = judgeKernel()
+		case "value":
+			a = judgeValue(q.Form, q.Text)
 		default:
 			must(errors.New("no such kind: " + q.Kind))
 		}

@@ -2,9 +2,12 @@
 
 use serde_json::Value;
 
-use super::pod_check::{PodSecurityCheck, PodSecurityLevel, ROOT, ROOT_IN_USER_NAMESPACES};
+use super::pod_check::{PodSecurityCheck, ROOT, ROOT_IN_USER_NAMESPACES};
 use crate::error::{Place, Result};
 use crate::kubernetes::object::Located;
+use crate::kubernetes::pod_security::{
+    ENFORCE_LABEL, ENFORCE_VERSION_LABEL, PodSecurityLevel, version_minor,
+};
 use crate::preflight::pod_security::PodSecurity;
 use crate::verify::applied::AppliedObject;
 use crate::verify::cluster::{ObjectKind, label, name};
@@ -14,8 +17,6 @@ use crate::verify::rule_result::RuleResult;
 use crate::version::KubernetesMinor;
 
 const SERVER: &str = "kube-apiserver";
-const LEVEL: &str = "pod-security.kubernetes.io/enforce";
-const VERSION: &str = "pod-security.kubernetes.io/enforce-version";
 /// The namespace of K3s' own pods, which need permissions that the levels forbid.
 const SYSTEM: &str = "kube-system";
 /// The prefix of the user names of Kubernetes' own controllers.
@@ -48,11 +49,6 @@ impl EnforcedLevel {
             None => self.level.name().to_owned(),
         }
     }
-}
-
-/// Reads a version; one that cannot be read counts as the newest (`ParseVersion`).
-fn version_minor(text: &str) -> Option<u16> {
-    text.strip_prefix("v1.").and_then(|minor| minor.parse().ok())
 }
 
 /// The configuration of Pod Security admission: the defaults for namespaces without labels, and the exemptions.
@@ -99,8 +95,8 @@ pub(super) fn check(
         evidence.push(Evidence::without_place(text));
     }
     for LabelledNamespace { name: namespace, object, place } in namespaces {
-        let level = label(&object, LEVEL).map(PodSecurityLevel::parse);
-        let version = label(&object, VERSION);
+        let level = label(&object, ENFORCE_LABEL).map(PodSecurityLevel::parse);
+        let version = label(&object, ENFORCE_VERSION_LABEL);
         let enforced = EnforcedLevel {
             level: level.unwrap_or(configured.enforced.level),
             minor: version.map_or(configured.enforced.minor, version_minor),
@@ -188,10 +184,7 @@ fn configured(facts: &NodeFacts<'_>, security: &PodSecurity) -> PodSecurityDefau
             for_anybody: Vec::new(),
         };
     };
-    let level = match config.enforce.as_str() {
-        "" => PodSecurityLevel::Privileged,
-        level => PodSecurityLevel::parse(level),
-    };
+    let level = config.enforce.unwrap_or(PodSecurityLevel::Privileged);
     let enforced = EnforcedLevel { level, minor: version_minor(&config.enforce_version) };
     let at = |position| Some(Place { file: path.to_string(), position: Some(position) });
     let mut evidence = vec![Evidence {

@@ -22,7 +22,7 @@ pub(super) fn check(facts: &NodeFacts<'_>, about: Option<&str>) -> Result<RuleRe
     if let (Err(error), false) = (&facts.node.effective, matches!(flags.origin, FlagOrigin::Logged(_))) {
         return Ok(RuleResult::failed(error));
     }
-    let security = PodSecurity::of(&facts.node, flags.flags)?;
+    let security = PodSecurity::read(&facts.node, flags.flags)?;
     let mut result = admission::check(facts, pods, &security)?;
     if security.policies && result.outcome != RuleOutcome::Met {
         let policies = policies::check(facts, pods)?;

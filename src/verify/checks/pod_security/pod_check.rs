@@ -6,18 +6,12 @@
 
 use serde_json::Value;
 
+use crate::kubernetes::pod_security::PodSecurityLevel;
+
 /// The check of pods that run as root.
 pub(super) const ROOT: &str = "root";
 /// The minor from which on every level admits pods that run as root in a user namespace of their own.
 pub(super) const ROOT_IN_USER_NAMESPACES: u16 = 35;
-
-/// A level of the Pod Security Standards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum PodSecurityLevel {
-    Privileged,
-    Baseline,
-    Restricted,
-}
 
 /// A kind of pods that a cluster should not admit.
 #[derive(Debug)]
@@ -98,26 +92,6 @@ static POD_CHECKS: [PodSecurityCheck; 14] = {
             .restricted_since(35),
     ]
 };
-
-impl PodSecurityLevel {
-    /// Returns the name of the level.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Privileged => "privileged",
-            Self::Baseline => "baseline",
-            Self::Restricted => "restricted",
-        }
-    }
-
-    /// Reads the name of a level; an unknown name counts as the strictest level (`ParseLevel` in api/helpers.go).
-    pub(super) fn parse(text: &str) -> Self {
-        match text {
-            "privileged" => Self::Privileged,
-            "baseline" => Self::Baseline,
-            _ => Self::Restricted,
-        }
-    }
-}
 
 /// Returns the check of an `about`.
 pub(super) fn find(about: &str) -> Option<&'static PodSecurityCheck> {

@@ -1,12 +1,12 @@
-//! Whether a file means the same as before: to every reader of it, whatever stands in its comments.
+//! Tells whether two texts of a file differ only in comments and blank lines.
 //!
-//! Our header names a version and a profile, and comments name controls of a benchmark. A file that differs in
-//! nothing else is not written again: K3s applies policy.yaml anew whenever its bytes change.
+//! The header names a version and a profile, and comments name controls of a benchmark. A file that differs in
+//! nothing else is not written again, because K3s applies policy.yaml anew whenever its bytes change.
 //!
-//! Two texts mean the same where both of these hold: what is left of them without comments and blank lines is the
-//! same to the byte, and a YAML parser finds the same events in them. The first keeps out what readers of YAML 1.1
-//! and 1.2 understand differently; the second tells a comment from a `#` inside of a scalar. Anything else is a
-//! difference, and so is every doubt.
+//! Two texts are equivalent if both conditions hold: without comments and blank lines they have the same bytes, and a
+//! YAML parser reads the same events from them. The first condition excludes what readers of YAML 1.1 and 1.2
+//! understand differently; the second one distinguishes a comment from a `#` inside of a scalar. Anything else, and
+//! any text that cannot be parsed, is a difference.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ use crate::node::RootedPath;
 
 /// Tells whether two texts of the file at `path` differ in comments and blank lines at most.
 #[must_use]
-pub fn means_the_same(path: &RootedPath, one: &[u8], other: &[u8]) -> bool {
+pub fn is_equivalent(path: &RootedPath, one: &[u8], other: &[u8]) -> bool {
     if one == other {
         return true;
     }
@@ -42,7 +42,7 @@ fn is_plain(text: &str) -> bool {
 /// A text without its comments and blank lines, and the events of a YAML parser.
 type Bare<'a> = (Vec<String>, Vec<Event<'a>>);
 
-/// Returns what is left of a YAML file; none where it is no YAML, or has what not every reader of ours understands.
+/// Returns a YAML file without comments; none if it is no YAML, or if its readers may disagree on it.
 fn bare_yaml(text: &str) -> Option<Bare<'_>> {
     // A directive, or the end of a document without the beginning of the next one.
     if text.lines().any(|line| line.starts_with('%') || line.starts_with("...")) {
@@ -72,11 +72,11 @@ fn without(text: &str, comments: &[Range<usize>]) -> Option<Vec<String>> {
     Some(left.lines().filter(|line| !is_blank(line)).map(str::to_owned).collect())
 }
 
-/// Returns what is left of a file of kernel parameters (sysctl.d(5): `#` and `;` begin a comment, blanks may come
-/// before them); none where a comment could go on in the next line, as it does for `BusyBox`.
+/// Returns a file of kernel parameters without comments (sysctl.d(5): `#` and `;` begin a comment, blanks may come
+/// before them); none if a line could go on in the next line, as it does for `BusyBox`.
 fn bare_parameters(text: &str) -> Option<Bare<'_>> {
     let is_comment = |line: &&str| line.trim_start_matches(' ').starts_with(['#', ';']);
-    if text.lines().filter(is_comment).any(|line| line.ends_with('\\')) {
+    if text.lines().any(|line| line.ends_with('\\')) {
         return None;
     }
     let left = text.lines().filter(|line| !is_comment(line) && !is_blank(line));
@@ -94,9 +94,9 @@ mod tests {
     #[track_caller]
     fn judged(path: &str, one: &str, other: &str) -> bool {
         let path = RootedPath::fixed(path);
-        let said = means_the_same(&path, one.as_bytes(), other.as_bytes());
-        assert_eq!(said, means_the_same(&path, other.as_bytes(), one.as_bytes()), "one way round");
-        assert!(means_the_same(&path, one.as_bytes(), one.as_bytes()));
+        let said = is_equivalent(&path, one.as_bytes(), other.as_bytes());
+        assert_eq!(said, is_equivalent(&path, other.as_bytes(), one.as_bytes()), "one way round");
+        assert!(is_equivalent(&path, one.as_bytes(), one.as_bytes()));
         said
     }
 
@@ -187,7 +187,7 @@ mod tests {
             assert!(!yaml(one, other), "{one:?} {other:?}");
         }
         let path = RootedPath::fixed("/x.yaml");
-        assert!(!means_the_same(&path, b"# \xff\na: 1\n", b"# b\na: 1\n"));
+        assert!(!is_equivalent(&path, b"# \xff\na: 1\n", b"# b\na: 1\n"));
     }
 
     #[test]
@@ -200,6 +200,7 @@ mod tests {
             ("kernel.panic=10\nvm.panic_on_oom=0\n", "vm.panic_on_oom=0\nkernel.panic=10\n"),
             // BusyBox takes the next line for a part of the comment.
             ("# a\nkernel.panic=10\n", "# a \\\nkernel.panic=10\n"),
+            ("kernel.panic=10\\\n# a\nvm.panic_on_oom=0\n", "kernel.panic=10\\\nvm.panic_on_oom=0\n"),
             ("# a\nkernel.panic=10\n", "# b\rkernel.panic=0\nkernel.panic=10\n"),
             ("# a\nkernel.panic=10\n", "\u{feff}# a\nkernel.panic=10\n"),
         ] {

@@ -1,17 +1,17 @@
-//! Forecasts the files that K3s creates, and the lines that it logs, at its first start.
+//! Forecasts the files that K3s creates, and the lines that it logs, at its first start (data/first-start.yaml).
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::path::DATA_DIR;
-use super::scanned_node::ScannedNode;
+use super::effective::EffectiveConfig;
+use super::kubelet;
+use super::node_paths::DEFAULT_DATA_DIR;
 use crate::Role;
 use crate::embedded;
-use crate::k3s::EffectiveConfig;
-use crate::k3s::kubelet;
 use crate::mode::FileMode;
+use crate::node::RootedPath;
 use crate::version::KubernetesMinor;
 
 /// The components in the order in which K3s starts them.
@@ -20,13 +20,13 @@ const COMPONENTS: [&str; 5] =
 
 /// A file or directory that K3s creates.
 #[derive(Debug, Clone)]
-pub(super) struct ForecastFile {
+pub struct ForecastFile {
     /// Its mode.
-    pub(super) mode: FileMode,
+    pub mode: FileMode,
     /// Whether it is a directory.
-    pub(super) directory: bool,
-    /// Its text, if a scanner reads it.
-    pub(super) text: String,
+    pub directory: bool,
+    /// Its text, if it matters.
+    pub text: String,
 }
 
 /// A row of data/first-start.yaml.
@@ -48,8 +48,22 @@ struct FirstStartRow {
     text: String,
 }
 
+/// The node whose first start is forecast.
+#[derive(Debug, Clone, Copy)]
+pub struct FirstStart<'a> {
+    /// The role that K3s is started in.
+    pub role: Role,
+    /// The Kubernetes minor.
+    pub minor: KubernetesMinor,
+    /// K3s' data directory.
+    pub data_dir: &'a RootedPath,
+    /// Whether the datastore is embedded etcd.
+    pub etcd: bool,
+}
+
 /// Returns the files that K3s creates, by path.
-pub(super) fn files(node: &ScannedNode<'_>) -> BTreeMap<String, ForecastFile> {
+#[must_use]
+pub fn forecast_files(node: FirstStart<'_>) -> BTreeMap<String, ForecastFile> {
     static ROWS: LazyLock<Vec<FirstStartRow>> = LazyLock::new(|| embedded::table("first-start"));
     let mut files = BTreeMap::new();
     let absolute = |path: &str| match path.strip_prefix('/') {
@@ -64,7 +78,7 @@ pub(super) fn files(node: &ScannedNode<'_>) -> BTreeMap<String, ForecastFile> {
     for row in rows {
         // A test reads every mode.
         let Ok(mode) = row.mode.parse::<FileMode>() else { continue };
-        let text = row.text.replace(DATA_DIR, node.data_dir.as_str());
+        let text = row.text.replace(DEFAULT_DATA_DIR, node.data_dir.as_str());
         let file = ForecastFile { mode, directory: row.directory, text };
         files.extend(row.paths.iter().map(|path| (absolute(path), file.clone())));
     }
@@ -113,7 +127,7 @@ mod tests {
             files: Vec::new(),
             argv: Vec::new(),
             warnings: Vec::new(),
-            refusals: Vec::new(),
+            refused_keys: Vec::new(),
             values: BTreeMap::new(),
             components: BTreeMap::new(),
         };
