@@ -260,11 +260,10 @@ fn argument_name(text: &str) -> &str {
 
 /// Tells whether the value `theirs` satisfies the control that `ours` implements.
 fn satisfies(accepts: Accepts, theirs: &str, ours: &str) -> bool {
-    let number = |text: &str| text.parse::<i64>().ok();
     match accepts {
         Accepts::Same => theirs == ours,
         Accepts::Any | Accepts::Union => !theirs.is_empty(),
-        Accepts::AtLeast => match (number(theirs), number(ours)) {
+        Accepts::AtLeast => match (flag_values::integer(theirs), flag_values::integer(ours)) {
             (Some(theirs), Some(ours)) => theirs >= ours,
             (None, None) => theirs >= ours,
             _ => false,
@@ -292,6 +291,8 @@ mod tests {
             (Accepts::Same, "true", "false", false),
             (Accepts::AtLeast, "90", "30", true),
             (Accepts::AtLeast, "7", "30", false),
+            (Accepts::AtLeast, "0x1e", "30", true),
+            (Accepts::AtLeast, "030", "30", false),
             (Accepts::AtLeast, "many", "30", false),
             (Accepts::AtLeast, "VersionTLS13", "VersionTLS12", true),
             (Accepts::AtLeast, "VersionTLS10", "VersionTLS12", false),
