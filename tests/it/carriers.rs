@@ -7,8 +7,12 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::support::{Node, owner};
+use clap::ValueEnum as _;
+use k3s_harden::render::RenderFormat;
 use serde_json::Value;
+
+use crate::minors::newest;
+use crate::support::{Node, owner};
 
 /// A mode, and what is in it, if it is a file.
 type Tree = BTreeMap<String, (u32, Option<Vec<u8>>)>;
@@ -37,7 +41,7 @@ fn tree(root: &Path) -> Tree {
 /// The nodes that are tried: server and agent, oldest and newest, with and without more.
 fn nodes() -> Vec<Vec<&'static str>> {
     let mut nodes = Vec::new();
-    for minor in ["1.24", "1.37"] {
+    for minor in ["1.24", newest()] {
         for role in ["server", "agent"] {
             for profile in ["cis", "cis,strict"] {
                 nodes.push(vec!["--k3s-version", minor, "--role", role, "--profile", profile]);
@@ -265,7 +269,10 @@ kube-apiserver-arg:
     // Also not what an earlier run has left there, for a run about something else.
     for more in [&[][..], &["--only", "audit-policy"]] {
         let words = [words.as_slice(), more].concat();
-        for format in ["cloud-init", "ignition", "shell", "tar", "rancher-files"] {
+        // A directory is no output.
+        let formats = RenderFormat::value_variants().iter().filter(|format| !format.is_directory());
+        for format in formats.map(|format| format.to_possible_value().unwrap()) {
+            let format = format.get_name();
             let node = Node::new().file("etc/rancher/k3s/config.yaml", configured);
             let harden = ["apply", "-q", "--no-history", "--no-preflight", "--k3s-version", "1.33"];
             assert_eq!(node.run(&harden).code, 0);

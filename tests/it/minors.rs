@@ -1,6 +1,8 @@
 //! The supported minors. With `K3S_HARDEN_NEXT_MINOR` (see build.rs) the newest is made up: it has a row in
 //! src/data/minors.yaml and nothing else, and inherits everything from the one before.
 
+use std::sync::LazyLock;
+
 use crate::support::kubernetes::RELEASES;
 use k3s_harden::version::KubernetesMinor;
 
@@ -11,6 +13,13 @@ pub(crate) fn released() -> Vec<KubernetesMinor> {
         minors.pop();
     }
     minors
+}
+
+/// Returns the newest supported minor, made up or released.
+pub(crate) fn newest() -> &'static str {
+    static NEWEST: LazyLock<String> =
+        LazyLock::new(|| KubernetesMinor::supported().last().unwrap().to_string());
+    &NEWEST
 }
 
 /// Returns an output of the tool with NEWEST in place of the newest minor, made up or released: what a snapshot holds.

@@ -6,7 +6,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use clap::ValueEnum as _;
+use k3s_harden::render::RenderFormat;
 use k3s_harden::version::table_heads;
+
+use crate::minors::released;
 
 const DOCUMENTS: [&str; 3] = ["docs/ARCHITECTURE.md", "docs/STYLE.md", "CONTRIBUTING.md"];
 
@@ -61,6 +65,22 @@ fn every_path_that_a_document_names_exists() {
     }
     assert!(found > 50, "{found}");
     assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[test]
+fn the_readme_has_every_minor_and_every_format() {
+    let readme = read("README.md");
+    let minors = released();
+    let range = format!("({} to {})", minors[0], minors[minors.len() - 1]);
+    assert!(readme.contains(&range), "{range}");
+    let (_, table) = readme.split_once("| `--as` | for |\n|---|---|\n").unwrap();
+    let rows = table.lines().take_while(|line| line.starts_with('|'));
+    let mut listed: Vec<&str> = rows.flat_map(|row| quoted(row.split('|').nth(1).unwrap())).collect();
+    listed.sort_unstable();
+    let formats = RenderFormat::value_variants().iter().map(|format| format.to_possible_value().unwrap());
+    let mut formats: Vec<String> = formats.map(|format| format.get_name().to_owned()).collect();
+    formats.sort_unstable();
+    assert_eq!(listed, formats);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 
+use crate::minors::newest;
 use crate::support::Node;
 use k3s_harden::Role;
 use k3s_harden::k3s::K3sLog;
@@ -212,7 +213,7 @@ fn a_kubelet_argument_without_a_value_swallows_the_next() {
 fn the_kubelet_will_protect_the_kernel_by_k3s_own_key() {
     let rule = "flag: {component: kubelet, name: protect-kernel-defaults, field: protectKernelDefaults, must: {be: \"true\"}}";
     let node = Node::new().file(CONFIG, "protect-kernel-defaults: true\n");
-    for minor in ["1.24", "1.31", "1.32", "1.37"] {
+    for minor in ["1.24", "1.31", "1.32", newest()] {
         assert!(said(&node, minor, None, rule).starts_with("Met: true"), "{minor}");
     }
 }
@@ -440,7 +441,7 @@ fn a_policy_that_records_nothing_or_is_refused_is_none() {
 
 #[test]
 fn what_apply_writes_covers_what_matters() {
-    for (kind, minor) in [("metadata", "1.24"), ("writes", "1.33"), ("detailed", "1.37")] {
+    for (kind, minor) in [("metadata", "1.24"), ("writes", "1.33"), ("detailed", newest())] {
         let node = Node::new();
         let set = format!("audit_policy={kind}");
         let output = node.run(&["apply", "-q", "--k3s-version", minor, "--set", &set]);

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 
 use super::bed::{Bed, Release, Run, applied, assert_same, rendered};
+use crate::minors::newest;
 use crate::support::{tools, turns};
 
 /// What there is nothing to do for in a namespace: no network, no disk of its own, no keys of a server.
@@ -34,12 +35,14 @@ const INSTALL: &str = "  - touch /installed\n";
 const DROP_IN: &str = "/etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml";
 
 /// Every kind of node that is tried on every release of cloud-init.
-const NODES: [[&str; 4]; 4] = [
-    ["--k3s-version", "1.24", "--role", "server"],
-    ["--k3s-version", "1.24", "--role", "agent"],
-    ["--k3s-version", "1.37", "--role", "server"],
-    ["--k3s-version", "1.37", "--role", "agent"],
-];
+fn nodes() -> [[&'static str; 4]; 4] {
+    [
+        ["--k3s-version", "1.24", "--role", "server"],
+        ["--k3s-version", "1.24", "--role", "agent"],
+        ["--k3s-version", newest(), "--role", "server"],
+        ["--k3s-version", newest(), "--role", "agent"],
+    ]
+}
 
 /// A node with that user-data, before its first boot.
 fn seeded(release: Release, user_data: &[u8]) -> Bed {
@@ -80,7 +83,7 @@ fn the_schema_of_cloud_init_has_nothing_to_say() {
         bed.run(["cloud-init", "schema", "--annotate", "--config-file", "/user-data"])
     };
     for profile in ["cis", "cis,strict"] {
-        for words in NODES {
+        for words in nodes() {
             let words = [words.as_slice(), &["--profile", profile]].concat();
             let text = rendered("cloud-init", &words);
             let run = schema(&text).expect_when(0, profile);
@@ -111,7 +114,7 @@ fn a_boot_of_a_newer_cloud_init_makes_what_apply_makes_and_the_next_one_nothing(
 }
 
 fn two_boots(release: Release) {
-    for words in NODES {
+    for words in nodes() {
         let when = format!("{release:?} {words:?}");
         let bed = seeded(release, (rendered("cloud-init", &words) + INSTALL).as_bytes());
         boots(&bed, &when);
@@ -141,7 +144,7 @@ fn written(bed: &Bed) -> BTreeMap<String, (u64, i64, i64)> {
 #[ignore = "needs root, unshare and mmdebstrap"]
 fn compressed_user_data_does_the_same() {
     let _busy = turns::busy();
-    let words = ["--k3s-version", "1.37", "--role", "server"];
+    let words = ["--k3s-version", newest(), "--role", "server"];
     let text = rendered("cloud-init", &words) + INSTALL;
     for release in [Release::Bookworm, Release::Trixie] {
         let bed = seeded(release, &gzip(&text));
@@ -163,7 +166,7 @@ fn gzip(text: &str) -> Vec<u8> {
 #[ignore = "needs root, unshare and mmdebstrap"]
 fn what_cannot_be_written_is_an_error_and_nothing_is_installed() {
     let _busy = turns::busy();
-    let words = ["--k3s-version", "1.37", "--role", "server"];
+    let words = ["--k3s-version", newest(), "--role", "server"];
     let text = rendered("cloud-init", &words) + INSTALL;
     let server = "/var/lib/rancher/k3s/server";
     let in_the_way = [

@@ -8,17 +8,20 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use super::bed::{Bed, Release, Run, applied, assert_same, rendered};
+use crate::minors::newest;
 use crate::support::{tools, turns};
 
 /// Each shell with the programs that it has around it: GNU's, and busybox' own only.
 const SHELLS: [&[&str]; 3] = [&["dash"], &["bash"], &["env", "PATH=/busybox", "/busybox/sh"]];
 
-const NODES: [[&str; 4]; 4] = [
-    ["--k3s-version", "1.24", "--role", "server"],
-    ["--k3s-version", "1.24", "--role", "agent"],
-    ["--k3s-version", "1.37", "--role", "server"],
-    ["--k3s-version", "1.37", "--role", "agent"],
-];
+fn nodes() -> [[&'static str; 4]; 4] {
+    [
+        ["--k3s-version", "1.24", "--role", "server"],
+        ["--k3s-version", "1.24", "--role", "agent"],
+        ["--k3s-version", newest(), "--role", "server"],
+        ["--k3s-version", newest(), "--role", "agent"],
+    ]
+}
 
 fn bed() -> Bed {
     let bed = Bed::of(Release::Bookworm);
@@ -30,7 +33,7 @@ fn bed() -> Bed {
 #[ignore = "needs root, unshare and mmdebstrap"]
 fn every_shell_does_with_the_script_what_apply_does() {
     let _busy = turns::busy();
-    for words in NODES {
+    for words in nodes() {
         let expected = applied(Release::Bookworm, &words);
         let script = rendered("shell", &words);
         for shell in SHELLS {
@@ -59,7 +62,7 @@ fn the_archive_unpacks_to_what_apply_makes() {
     let _busy = turns::busy();
     let out = tempfile::tempdir().unwrap();
     let archive = out.path().join("k3s-harden.tar");
-    for words in NODES {
+    for words in nodes() {
         rendered("tar", &[words.as_slice(), &["--out", archive.to_str().unwrap()]].concat());
         for tar in ["tar", "busybox tar"] {
             let bed = bed();
@@ -96,7 +99,7 @@ fn every_shell_runs_the_example_of_a_machine_by_hand() {
 #[ignore = "needs shellcheck"]
 fn shellcheck_has_nothing_to_say() {
     let _busy = turns::busy();
-    for minor in ["1.24", "1.37"] {
+    for minor in ["1.24", newest()] {
         for role in ["server", "agent"] {
             for profile in ["cis", "cis,strict"] {
                 let words = ["--k3s-version", minor, "--role", role, "--profile", profile];
@@ -109,7 +112,7 @@ fn shellcheck_has_nothing_to_say() {
         }
     }
     let out = tempfile::tempdir().unwrap();
-    rendered("account-update", &["--k3s-version", "1.37", "--out", out.path().to_str().unwrap()]);
+    rendered("account-update", &["--k3s-version", newest(), "--out", out.path().to_str().unwrap()]);
     check("account_update.sh", &fs::read_to_string(out.path().join("account_update.sh")).unwrap());
     let example: Value =
         serde_yaml::from_str(&fs::read_to_string("examples/cloud-init/user-data.yaml").unwrap()).unwrap();

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_yaml::Value;
 
+use crate::minors::newest;
+
 use super::strict::read;
 use super::support::{EVERYTHING, minor};
 
@@ -81,8 +83,14 @@ fn mistakes_are_found() {
             "unknown field spec.requiredDropCapabilites",
         ),
         ("policy", "1.24", "- from:", "- fromm:", "unknown field spec.ingress.0.fromm"),
-        ("policy", "1.37", "- from:", "- fromm:", "unknown field spec.ingress.0.fromm"),
-        ("policy", "1.37", "automountServiceAccountToken", "automountToken", "unknown field automountToken"),
+        ("policy", newest(), "- from:", "- fromm:", "unknown field spec.ingress.0.fromm"),
+        (
+            "policy",
+            newest(),
+            "automountServiceAccountToken",
+            "automountToken",
+            "unknown field automountToken",
+        ),
         ("policy", "1.24", "resourceNames", "resourceName", "unknown field rules.0.resourceName"),
         ("policy", "1.24", "roleRef", "roleref", "unknown field roleref"),
         ("account_update.yaml", "1.33", "metadata", "meta", "unknown field meta"),

@@ -20,7 +20,7 @@ use serde::Deserialize;
 use node::{Datastore, Kind, Node, Statuses};
 
 /// A minor for each benchmark: one that the profile of the same name fits.
-const PAIRS: [(&str, &str); 10] = [
+const PAIRS: &[(&str, &str)] = &[
     ("1.23", "1.23"),
     ("1.24", "1.24"),
     ("1.25", "1.7"),
