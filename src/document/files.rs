@@ -79,7 +79,7 @@ enum FileLocation {
 }
 
 /// The files in the order in which they are put there; the drop-in comes last, because it refers to the others.
-const ROWS: [FileRow; 5] = [
+const ROWS: &[FileRow] = &[
     FileRow {
         key: "sysctl",
         place: FileLocation::Fixed("/etc/sysctl.d/90-kubelet.conf"),

@@ -29,7 +29,7 @@ const fn network_policy(name: &'static str) -> PartObject {
 }
 
 /// The parts in the order in which they are written.
-const PARTS: [PolicyPart; 8] = [
+const PARTS: &[PolicyPart] = &[
     PolicyPart {
         template: "policy/intra-namespace.yaml.tera",
         setting: Some("intra_namespace_policy"),

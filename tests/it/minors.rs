@@ -18,7 +18,7 @@ pub(crate) fn released() -> Vec<KubernetesMinor> {
 /// Returns the newest supported minor, made up or released.
 pub(crate) fn newest() -> &'static str {
     static NEWEST: LazyLock<String> =
-        LazyLock::new(|| KubernetesMinor::supported().last().unwrap().to_string());
+        LazyLock::new(|| KubernetesMinor::supported().last().expect("there are minors").to_string());
     &NEWEST
 }
 

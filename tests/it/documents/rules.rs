@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::support::input;
 use crate::minors::newest;
 use k3s_harden::Role;
-use k3s_harden::document::{Document, Rendered};
+use k3s_harden::document::{Document, Rendered, paths};
 use k3s_harden::profile::titles;
 use k3s_harden::render::RenderFormat;
 use k3s_harden::version::KubernetesMinor;
@@ -14,6 +14,15 @@ use serde_json::Value;
 use super::support::{
     EVERYTHING, ROLES, argument, find, minor, one, profile, rendered, request, resolve, target, texts, value,
 };
+
+/// Otherwise the tests of all documents do not see it.
+#[test]
+fn every_file_is_rendered_by_some_settings() {
+    let seen: BTreeSet<&str> = EVERYTHING.iter().map(|rendered| rendered.key).collect();
+    for (key, path) in paths(&target(Role::Server).data_dir) {
+        assert!(seen.contains(key), "no setting in opt_ins has {path} written");
+    }
+}
 
 #[test]
 fn pod_security_policies_end_with_1_24() {
