@@ -1,7 +1,7 @@
 //! The texts themselves: always the same, free of this machine, and marked as ours.
 
 use k3s_harden::Role;
-use k3s_harden::document::{RenderTarget, Rendered, has_header};
+use k3s_harden::document::{RenderTarget, Rendered, has_header, paths};
 use k3s_harden::node::RootedPath;
 
 use super::support::{DATA_DIR, EVERYTHING, everything, find, minor, profile, rendered, target};
@@ -25,9 +25,10 @@ fn foreign_paths(text: &str) -> Vec<&str> {
         let rest = &text[at..];
         rest.split(|c: char| c.is_whitespace() || "\"',)]`".contains(c)).next().unwrap_or(rest)
     };
-    let known = [DATA_DIR, "/bin/sh", "/etc/sysctl.d/90-kubelet.conf"];
-    let paths = text.match_indices('/').filter(begins).map(|(at, _)| path((at, "/")));
-    paths.filter(|path| !known.iter().any(|known| path.starts_with(known))).collect()
+    let files = paths(&RootedPath::fixed(DATA_DIR));
+    let known: Vec<&str> = files.iter().map(|(_, path)| path.as_str()).chain([DATA_DIR, "/bin/sh"]).collect();
+    let found = text.match_indices('/').filter(begins).map(|(at, _)| path((at, "/")));
+    found.filter(|path| !known.iter().any(|known| path.starts_with(known))).collect()
 }
 
 /// Returns the numbers in `text` that can be a year or the seconds since 1970.
