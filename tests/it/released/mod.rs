@@ -20,13 +20,16 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 
 mod make;
+mod table;
+mod tree;
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::support::{Node, Output, owner, walk};
+use table::{assert_changed, assert_shown, update};
+use tree::{Tree, assert_same, lay, tree};
 
 const STATE: &str = "var/lib/k3s-harden";
 const TOLD: &str = "/srv/told";
@@ -134,30 +137,6 @@ fn before(case: &str) -> Node {
     lay(&case.join("before"), &case.join("modes"))
 }
 
-/// Copies a tree that git has kept, and gives it its modes, its symlinks and its empty directories.
-fn lay(files: &Path, modes: &Path) -> Node {
-    let node = if files.exists() { Node::new().copy(files) } else { Node::new() };
-    let text = fs::read_to_string(modes).unwrap_or_default();
-    let mut exact = Vec::new();
-    for line in text.lines() {
-        let (mode, path) = line.split_once(' ').unwrap();
-        match path.split_once(" -> ") {
-            Some((path, target)) => symlink(target, node.path().join(path)).unwrap(),
-            None => {
-                let path = node.path().join(path);
-                if !path.exists() {
-                    fs::create_dir_all(&path).unwrap();
-                }
-                exact.push((path, u32::from_str_radix(mode, 8).unwrap()));
-            }
-        }
-    }
-    for (path, mode) in exact.into_iter().rev() {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-    }
-    node
-}
-
 /// A journal, or one that a killed run was about to put in its place.
 fn is_journal(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().contains("journal.json"))
@@ -166,43 +145,6 @@ fn is_journal(path: &Path) -> bool {
 fn fill_in(path: &Path) {
     let text = fs::read_to_string(path).unwrap();
     fs::write(path, text.replace("\"OWNER\"", &format!("\"{}\"", owner()))).unwrap();
-}
-
-/// Everything below a root but the state directory: by path the mode, and the content or target.
-type Tree = BTreeMap<PathBuf, (String, Vec<u8>)>;
-
-fn tree(node: &Node) -> Tree {
-    let content = |path: &Path| {
-        let target = fs::read_link(path).map(|target| target.into_os_string().into_encoded_bytes());
-        target.or_else(|_| fs::read(path)).unwrap_or_default()
-    };
-    let found = walk(node.path()).into_iter().filter(|(path, _)| !path.starts_with(STATE));
-    found.map(|(path, mode)| (path.clone(), (mode, content(&node.path().join(path))))).collect()
-}
-
-#[track_caller]
-fn assert_same(case: &Case, found: &Tree, wanted: &Tree) {
-    for path in wanted.keys().chain(found.keys()) {
-        let text = |tree: &Tree| {
-            let there = tree.get(path);
-            there.map(|(mode, bytes)| format!("{mode}\n{}", String::from_utf8_lossy(bytes)))
-        };
-        assert_eq!(text(found), text(wanted), "{case:?}: {}", path.display());
-    }
-    assert_eq!(found, wanted, "{case:?}");
-}
-
-/// The same whichever version and profile wrote it: who completes what another has begun writes what is left.
-fn without_header(tree: Tree) -> Tree {
-    let plain = |line: &str| match line.starts_with("# Written by k3s-harden ") {
-        true => "# Written by k3s-harden\n".to_owned(),
-        false => line.to_owned(),
-    };
-    let text = |bytes: Vec<u8>| match String::from_utf8(bytes) {
-        Ok(text) => text.split_inclusive('\n').map(plain).collect::<String>().into_bytes(),
-        Err(other) => other.into_bytes(),
-    };
-    tree.into_iter().map(|(path, (mode, bytes))| (path, (mode, text(bytes)))).collect()
 }
 
 #[track_caller]
@@ -258,16 +200,13 @@ fn only_what_the_table_of_changes_names_is_changed() {
         let node = case.after();
         let planned = words(&case, "plan");
         let planned: Vec<&str> = planned.iter().map(String::as_str).collect();
-        let plan = json(&case, &node, &planned, &[0]);
-        let changes = plan["actions"].as_array().unwrap().iter().filter(|action| action["action"] != "none");
-        for action in changes.clone() {
-            assert!(!action["changed_since"].as_array().is_none_or(Vec::is_empty), "{case:?}: {action}");
-        }
-        if changes.count() > 0 {
-            run(&case, &node, &words(&case, "apply"), &[0]);
-        }
+        let in_detail = [&planned[..], &["--detailed-exitcode"]].concat();
+        let named = case.named(&tree(&node));
+        let text = run(&case, &node, &in_detail, &[if named.is_empty() { 0 } else { 2 }]).stdout;
+        assert_shown(&case, &text, &json(&case, &node, &planned, &[0]), &named);
+        update(&case, &node);
         let before = node.fingerprint();
-        run(&case, &node, &[&planned[..], &["--detailed-exitcode"]].concat(), &[0]);
+        run(&case, &node, &in_detail, &[0]);
         assert_eq!(
             run(&case, &node, &words(&case, "apply"), &[0]).stdout,
             "Nothing to change.\n",
@@ -311,18 +250,45 @@ fn a_rollback_gives_what_the_release_itself_would_have_given() {
 }
 
 #[test]
+fn what_the_table_names_is_taken_back_to_the_byte() {
+    for case in finished().filter(Case::has_history) {
+        let node = case.after();
+        // Where it names nothing, nothing is recorded, and the last run is the release's.
+        let wanted = if update(&case, &node).is_empty() { case.then() } else { tree(&case.after()) };
+        run(&case, &node, &["rollback"], &[0]);
+        assert_same(&case, &tree(&node), &wanted);
+        run(&case, &node, &["uninstall"], &[0]);
+        assert_same(&case, &tree(&node), &tree(&case.before()));
+    }
+}
+
+/// A row that changes no node here is wrong, or nobody has seen what it does.
+#[test]
+fn every_row_of_the_table_changes_a_node() {
+    let mut rows = table::rows();
+    for case in finished() {
+        let named = case.named(&tree(&case.after()));
+        rows.retain(|row| !named.values().flatten().any(|other| other == row));
+    }
+    assert!(rows.is_empty(), "no case of tests/released is about these: {rows:#?}");
+}
+
+#[test]
 fn an_uninstall_gives_the_first_state() {
     for case in finished() {
-        let node = case.after();
-        if case.has_history() {
-            run(&case, &node, &["uninstall"], &[0]);
-            assert!(!node.path().join(STATE).exists(), "{case:?}");
-            assert_same(&case, &tree(&node), &tree(&case.before()));
-        } else {
-            let before = node.fingerprint();
-            let refused = run(&case, &node, &["uninstall"], &[1]);
-            assert!(refused.stderr.contains("90-k3s-harden.yaml"), "{case:?}: {}", refused.stderr);
-            assert!(node.fingerprint() == before, "{case:?}: something was written");
+        let updated = case.after();
+        update(&case, &updated);
+        for node in [case.after(), updated] {
+            if case.has_history() {
+                run(&case, &node, &["uninstall"], &[0]);
+                assert!(!node.path().join(STATE).exists(), "{case:?}");
+                assert_same(&case, &tree(&node), &tree(&case.before()));
+            } else {
+                let before = node.fingerprint();
+                let refused = run(&case, &node, &["uninstall"], &[1]);
+                assert!(refused.stderr.contains("90-k3s-harden.yaml"), "{case:?}: {}", refused.stderr);
+                assert!(node.fingerprint() == before, "{case:?}: something was written");
+            }
         }
     }
 }
@@ -335,8 +301,12 @@ fn a_killed_run_is_put_right() {
         let node = case.after();
         let says = run(&case, &node, &case.last(), &[0]).stderr;
         assert!(says.contains("was interrupted"), "{case:?}: {says}");
-        assert_same(&case, &without_header(tree(&node)), &without_header(case.then()));
-        if case.last()[0] == "apply" {
+        // This version wrote what the run had left to do; `rollback` writes what was there before.
+        let then = case.then();
+        let is_apply = case.last()[0] == "apply";
+        let named = if is_apply { case.named(&then) } else { table::Named::new() };
+        assert_changed(&case, &then, &tree(&node), &named);
+        if is_apply {
             let before = node.fingerprint();
             assert_eq!(run(&case, &node, &["apply"], &[0]).stdout, "Nothing to change.\n", "{case:?}");
             assert!(node.fingerprint() == before, "{case:?}: something was written");
@@ -356,10 +326,7 @@ fn a_saved_plan_is_carried_out_to_the_byte_or_refused() {
             plans += 1;
             for node in [case.before(), case.after()] {
                 let before = node.fingerprint();
-                let refused = run(&case, &node, &["apply", &plan], &[65]);
-                let says = format!("the plan was saved by k3s-harden {}", case.version);
-                assert!(refused.stderr.contains(&says), "{case:?}: {}", refused.stderr);
-                assert_eq!(refused.stderr.matches("error: ").count(), 1, "{case:?}: {}", refused.stderr);
+                assert_refused(&case, &run(&case, &node, &["apply", &plan], &[65]));
                 assert!(node.fingerprint() == before, "{case:?}: something was written");
             }
         }
@@ -367,13 +334,23 @@ fn a_saved_plan_is_carried_out_to_the_byte_or_refused() {
             plans += 1;
             let node = case.after();
             let before = node.fingerprint();
-            let is_changed = json(&case, &node, &["plan"], &[0])["changed"] == true;
-            let said = run(&case, &node, &["apply", &plan], &[if is_changed { 65 } else { 0 }]);
-            assert!(is_changed || said.stdout == "Nothing to change.\n", "{case:?}: {}", said.stdout);
+            if case.named(&tree(&node)).is_empty() {
+                let said = run(&case, &node, &["apply", &plan], &[0]).stdout;
+                assert_eq!(said, "Nothing to change.\n", "{case:?}");
+            } else {
+                assert_refused(&case, &run(&case, &node, &["apply", &plan], &[65]));
+            }
             assert!(node.fingerprint() == before, "{case:?}: something was written");
         }
     }
     assert!(plans >= 6, "there are only {plans} plans");
+}
+
+#[track_caller]
+fn assert_refused(case: &Case, output: &Output) {
+    let says = format!("the plan was saved by k3s-harden {}", case.version);
+    assert!(output.stderr.contains(&says), "{case:?}: {}", output.stderr);
+    assert_eq!(output.stderr.matches("error: ").count(), 1, "{case:?}: {}", output.stderr);
 }
 
 fn released(name: &str) -> Case {
@@ -381,6 +358,7 @@ fn released(name: &str) -> Case {
 }
 
 const DROP_IN: &str = "etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml";
+const POLICY: &str = "var/lib/rancher/k3s/server/manifests/policy.yaml";
 const SYSCTL: &str = "etc/sysctl.d/90-kubelet.conf";
 const AUDIT: &str = "var/lib/rancher/k3s/server/audit.yaml";
 
@@ -388,28 +366,33 @@ const AUDIT: &str = "var/lib/rancher/k3s/server/audit.yaml";
 fn another_profile_writes_only_what_means_something_else() {
     let case = released("server-1.33");
     let node = case.after();
+    let named = update(&case, &node);
+    let updated = tree(&node);
     let said = run(&case, &node, &["apply", "--profile", "cis,strict"], &[0]).stdout;
     assert!(said.contains(DROP_IN) && !said.contains(SYSCTL) && !said.contains(AUDIT), "{said}");
     let first = |path: &str| node.read(path).lines().nth(1).unwrap().to_owned();
     assert!(first(DROP_IN).contains(&format!("k3s-harden {THIS_VERSION} from profile cis-1.12 + strict,")));
-    assert!(first(SYSCTL).contains(&format!("k3s-harden {} from profile cis-1.12,", case.version)));
+    let version = if named.contains_key(Path::new(SYSCTL)) { THIS_VERSION } else { &case.version };
+    assert!(first(SYSCTL).contains(&format!("k3s-harden {version} from profile cis-1.12,")));
     run(&case, &node, &["rollback"], &[0]);
-    assert_same(&case, &tree(&node), &tree(&case.after()));
+    assert_same(&case, &tree(&node), &updated);
 }
 
 #[test]
 fn a_mode_is_put_right_without_writing_the_file_and_can_be_undone() {
     let case = released("server-1.33");
     let node = case.after();
+    update(&case, &node);
+    let updated = tree(&node);
     let mode = |mode| fs::set_permissions(node.path().join(AUDIT), fs::Permissions::from_mode(mode)).unwrap();
     mode(0o666);
     let said = run(&case, &node, &["apply"], &[0]).stdout;
     assert!(said.contains("\n1 changed in mode or owner.\n"), "{said}");
-    assert_same(&case, &tree(&node), &tree(&case.after()));
+    assert_same(&case, &tree(&node), &updated);
     // What the run recorded is what is there, so nobody else has changed it.
     run(&case, &node, &["rollback"], &[0]);
     mode(0o600);
-    assert_same(&case, &tree(&node), &tree(&case.after()));
+    assert_same(&case, &tree(&node), &updated);
 }
 
 #[test]
@@ -418,7 +401,10 @@ fn whoever_undoes_a_run_compares_bytes() {
     let node = case.after();
     let edited = node.read(AUDIT) + "# Mine.\n";
     let node = node.file(AUDIT, &edited);
-    assert_eq!(run(&case, &node, &["apply"], &[0]).stdout, "Nothing to change.\n");
+    if !update(&case, &node).is_empty() {
+        run(&case, &node, &["rollback"], &[0]);
+    }
+    assert_eq!(node.read(AUDIT), edited);
     let says = run(&case, &node, &["rollback"], &[1]).stderr;
     assert!(says.contains("changed by somebody else since") && says.contains("+# Mine."), "{says}");
     assert_eq!(node.read(AUDIT), edited);
