@@ -59,39 +59,40 @@ fn exponent(suffix: &str) -> Option<i32> {
     (is_number && power.parse::<i64>().is_ok()).then(|| power.parse().unwrap_or(i32::MAX))
 }
 
-/// Returns `digits * 10^power * factor`, rounded up.
-fn scaled(digits: &str, power: i32, factor: i128) -> i128 {
-    let digits = digits.trim_start_matches('0');
-    if digits.is_empty() {
+/// Returns `digits * factor * 10^power`, rounded up; the largest number if it is larger.
+fn scaled(digits: &str, power: i32, factor: u128) -> i128 {
+    let product = product(digits, factor);
+    if product.is_empty() {
         return 0;
     }
-    let whole = i32::try_from(digits.len()).unwrap_or(i32::MAX).saturating_add(power);
-    // More digits than can be counted, or none that counts.
-    if whole > 37 {
-        return i128::MAX;
-    }
-    if whole < -37 {
-        return 1;
-    }
+    let shift = usize::try_from(power.unsigned_abs()).unwrap_or(usize::MAX);
     if power >= 0 {
-        let value = digits
-            .parse::<i128>()
-            .ok()
-            .and_then(|value| value.checked_mul(10_i128.pow(power.unsigned_abs())));
-        return value.and_then(|value| value.checked_mul(factor)).unwrap_or(i128::MAX);
+        // An i128 has 39 digits.
+        let zeros = "0".repeat(shift.min(39));
+        return format!("{product}{zeros}").parse().unwrap_or(i128::MAX);
     }
-    let Some((value, divisor)) = digits
-        .parse::<i128>()
-        .ok()
-        .and_then(|value| value.checked_mul(factor))
-        .zip(10_i128.checked_pow(power.unsigned_abs()))
-    else {
-        // The digits that are too many are those behind the last that counts.
-        let kept = digits.len().min(37 - 19);
-        let lost = i32::try_from(digits.len() - kept).unwrap_or(i32::MAX);
-        return scaled(&digits[..kept], power.saturating_add(lost), factor).saturating_add(1);
+    let (whole, fraction) = product.split_at(product.len().saturating_sub(shift));
+    let whole = if whole.is_empty() { Ok(0) } else { whole.parse::<i128>() };
+    let has_rest = fraction.bytes().any(|digit| digit != b'0');
+    whole.map_or(i128::MAX, |whole| whole.saturating_add(i128::from(has_rest)))
+}
+
+/// Multiplies decimal digits of any length; the result has no leading zeros, and no digits if it is 0.
+fn product(digits: &str, factor: u128) -> String {
+    let mut reversed = Vec::new();
+    let mut carry = 0;
+    let mut push = |sum: u128| {
+        reversed.push(char::from(b"0123456789"[usize::try_from(sum % 10).unwrap_or_default()]));
+        sum / 10
     };
-    value / divisor + i128::from(value % divisor != 0)
+    for digit in digits.bytes().rev() {
+        carry = push(carry + u128::from(digit - b'0') * factor);
+    }
+    while carry > 0 {
+        carry = push(carry);
+    }
+    let product: String = reversed.into_iter().rev().collect();
+    product.trim_start_matches('0').to_owned()
 }
 
 #[cfg(test)]
@@ -110,6 +111,10 @@ mod tests {
             ("250m", Some(ONE / 4)),
             ("1n", Some(1)),
             ("0.1n", Some(1)),
+            ("12345678901234567890.1234567891", Some(12_345_678_901_234_567_890_123_456_790)),
+            ("1.00000000000000000000000000000000000001", Some(ONE + 1)),
+            ("1e-99", Some(1)),
+            ("1e99", Some(i128::MAX)),
             ("100Mi", Some(100 * 1024 * 1024 * ONE)),
             ("1.5Ki", Some(1536 * ONE)),
             ("2k", Some(2000 * ONE)),
