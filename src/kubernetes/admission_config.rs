@@ -84,9 +84,8 @@ pub fn read(bytes: &[u8], minor: KubernetesMinor) -> Result<AdmissionConfig, Ref
         }
     })?;
     let dropped = document.decode(&CONFIGURATION).map_err(syntax())?;
-    if let (true, Some(fault)) = (minor >= STRICT_FROM, dropped.first()) {
-        let message = format!("strict decoding error: {}", fault.message);
-        return Err(Refusal::new(AdmissionRefusal::Field, fault.position, message));
+    if minor >= STRICT_FROM {
+        object::refuse_dropped(&dropped).map_err(Refusal::with_reason(AdmissionRefusal::Field))?;
     }
     let root = &document.root;
     let entry = |node| PluginEntry {

@@ -122,9 +122,8 @@ pub fn read(bytes: &[u8], minor: KubernetesMinor, kms_v1: bool) -> Validated<Enc
     document.kind().map_err(syntax())?;
     document.expect(&KINDS).map_err(Refusal::with_reason(EncryptionRefusal::Version))?;
     let dropped = document.decode(&CONFIGURATION).map_err(syntax())?;
-    if let (true, Some(fault)) = (minor >= STRICT_FROM, dropped.first()) {
-        let message = format!("strict decoding error: {}", fault.message);
-        return Err(Refusal::new(EncryptionRefusal::Field, fault.position, message));
+    if minor >= STRICT_FROM {
+        object::refuse_dropped(&dropped).map_err(Refusal::with_reason(EncryptionRefusal::Field))?;
     }
     let resources = read_resources(&document.root, minor, kms_v1)?;
     Ok(EncryptionConfig { resources, dropped, second_document: document.second_document })

@@ -229,6 +229,16 @@ impl ObjectFile {
     }
 }
 
+/// Refuses the first of the fields that a lenient decoder drops, as a strict decoder does.
+///
+/// # Errors
+/// That field, in the strict decoder's words (`NewStrictDecodingError` in runtime/error.go of k8s.io/apimachinery).
+pub fn refuse_dropped(dropped: &[Fault]) -> Result<(), Fault> {
+    dropped.first().map_or(Ok(()), |fault| {
+        Err(Fault::new(fault.position, format!("strict decoding error: {}", fault.message)))
+    })
+}
+
 /// Refuses what YAML can say and JSON cannot.
 fn check_json(node: &YamlNode) -> Result<(), Fault> {
     match &node.value {

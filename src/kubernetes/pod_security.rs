@@ -127,11 +127,8 @@ pub fn read(document: &ObjectFile, minor: KubernetesMinor) -> Validated<PodSecur
     let decoded = VERSIONS.iter().filter(|(_, from)| minor >= *from);
     let registered: Vec<(&str, &str)> = decoded.map(|(version, _)| (*version, KIND)).collect();
     document.expect(&registered).map_err(Refusal::with_reason(PodSecurityRefusal::Version))?;
-    let loose = document.decode(&CONFIGURATION).map_err(syntax())?;
-    if let Some(fault) = loose.first() {
-        let message = format!("strict decoding error: {}", fault.message);
-        return Err(Refusal::new(PodSecurityRefusal::Field, fault.position, message));
-    }
+    let dropped = document.decode(&CONFIGURATION).map_err(syntax())?;
+    object::refuse_dropped(&dropped).map_err(Refusal::with_reason(PodSecurityRefusal::Field))?;
     let defaults = object::field(root, "defaults");
     let exemptions = object::field(root, "exemptions");
     defaults.map_or(Ok(()), check_defaults)?;

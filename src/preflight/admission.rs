@@ -1,6 +1,6 @@
 //! The configuration of admission plugins, and what each plugin that is on needs of it.
 
-use super::apiserver::{ApiServer, FileAt, dropped_field, in_file, refused};
+use super::apiserver::{ApiServer, NoFile, dropped_field, in_file, refused, second_document};
 use super::plugin_config::{FLAG, PluginConfig};
 use super::{Finding, event_rate_limit, pod_security};
 use crate::error::Result;
@@ -30,13 +30,9 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         return Ok(findings);
     };
     let path = node.path(text)?;
-    let bytes = match server.look(&path)? {
-        FileAt::File(bytes) => bytes,
-        other => {
-            let (what, error) = match other {
-                FileAt::Directory => ("is a directory", format!("read {path}: is a directory")),
-                _ => ("does not exist", format!("open {path}: no such file or directory")),
-            };
+    let bytes = match server.look(&path)?.into_bytes(&path) {
+        Ok(bytes) => bytes,
+        Err(NoFile { what, error }) => {
             let finding = Finding::stops(
                 "admission-file-missing",
                 format!("the admission configuration {path} {what}"),
@@ -52,12 +48,8 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
             findings
                 .extend(config.dropped.iter().map(|fault| dropped_field("admission-field", &path, fault)));
             if let Some(position) = config.second_document {
-                let finding = Finding::hardens_nothing(
-                    "admission-second-document",
-                    "nobody reads a second document",
-                    "put all plugins into the first",
-                );
-                findings.push(finding.at(in_file(&path, position)));
+                let remedy = "put all plugins into the first";
+                findings.push(second_document("admission-second-document", &path, position, remedy));
             }
             let configs = check_entries(&server, &path, &config, &mut findings)?;
             check_configs(&server, &configs, &mut findings);

@@ -7,7 +7,7 @@ use crate::Role;
 use crate::error::{Place, Result};
 use crate::k3s::{NodeConfig, arguments};
 use crate::kubernetes::apiserver_flags::ApiServerFlags;
-use crate::kubernetes::object::Fault;
+use crate::kubernetes::object::{Fault, Position};
 use crate::node::{PathState, RootedPath};
 
 pub(super) const NAME: &str = "kube-apiserver";
@@ -17,6 +17,28 @@ pub(super) enum FileAt {
     Nothing,
     Directory,
     File(Vec<u8>),
+}
+
+/// Why a path holds no file: in words, and as Go reports it.
+pub(super) struct NoFile {
+    pub(super) what: &'static str,
+    pub(super) error: String,
+}
+
+impl FileAt {
+    /// Returns the bytes of the file at `path`.
+    pub(super) fn into_bytes(self, path: &RootedPath) -> std::result::Result<Vec<u8>, NoFile> {
+        match self {
+            Self::File(bytes) => Ok(bytes),
+            Self::Directory => {
+                Err(NoFile { what: "is a directory", error: format!("read {path}: is a directory") })
+            }
+            Self::Nothing => Err(NoFile {
+                what: "does not exist",
+                error: format!("open {path}: no such file or directory"),
+            }),
+        }
+    }
 }
 
 /// The API server of a node.
@@ -101,4 +123,14 @@ pub(super) fn dropped_field(code: &'static str, path: &RootedPath, fault: &Fault
         "write the field as Kubernetes does, once",
     )
     .at(in_file(path, fault.position))
+}
+
+/// Returns the finding for a second document, which the API server does not read.
+pub(super) fn second_document(
+    code: &'static str,
+    path: &RootedPath,
+    position: Position,
+    remedy: &str,
+) -> Finding {
+    Finding::hardens_nothing(code, "nobody reads a second document", remedy).at(in_file(path, position))
 }

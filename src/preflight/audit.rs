@@ -1,6 +1,6 @@
 //! The flags of auditing, the audit policy that `audit-policy-file` names, and the audit log.
 
-use super::apiserver::{ApiServer, FileAt, in_file, refused};
+use super::apiserver::{ApiServer, FileAt, NoFile, in_file, refused, second_document};
 use super::{Finding, options};
 use crate::error::Result;
 use crate::k3s::NodeConfig;
@@ -54,31 +54,16 @@ fn switched_on(server: &ApiServer<'_>) -> Vec<Finding> {
 
 fn check_policy(server: &ApiServer<'_>, text: &str, findings: &mut Vec<Finding>) -> Result<()> {
     let path = server.node.path(text)?;
-    let bytes = match server.look(&path)? {
-        FileAt::File(bytes) => bytes,
-        FileAt::Directory => {
-            let finding = Finding::stops(
-                "audit-policy-unreadable",
-                format!("the audit policy {path} is a directory"),
-                "name the file",
-            );
-            let says = format!(
-                "{SAYS}failed to read file path {path:?}: read {path}: is a directory",
-                path = path.as_str()
-            );
-            findings.push(server.at("audit-policy-file", finding.says(says)));
-            return Ok(());
-        }
-        FileAt::Nothing => {
-            let finding = Finding::stops(
-                "audit-policy-missing",
-                format!("the audit policy {path} does not exist"),
-                "write it, or remove audit-policy-file",
-            );
-            let says = format!(
-                "{SAYS}failed to read file path {path:?}: open {path}: no such file or directory",
-                path = path.as_str()
-            );
+    let found = server.look(&path)?;
+    let (code, remedy) = match found {
+        FileAt::Directory => ("audit-policy-unreadable", "name the file"),
+        _ => ("audit-policy-missing", "write it, or remove audit-policy-file"),
+    };
+    let bytes = match found.into_bytes(&path) {
+        Ok(bytes) => bytes,
+        Err(NoFile { what, error }) => {
+            let finding = Finding::stops(code, format!("the audit policy {path} {what}"), remedy);
+            let says = format!("{SAYS}failed to read file path {:?}: {error}", path.as_str());
             findings.push(server.at("audit-policy-file", finding.says(says)));
             return Ok(());
         }
@@ -124,12 +109,8 @@ fn effect(path: &RootedPath, policy: &AuditPolicy, minor: KubernetesMinor) -> Ve
         });
     }
     if let Some(position) = policy.second_document {
-        let finding = Finding::hardens_nothing(
-            "audit-second-document",
-            "nobody reads a second document",
-            "put all rules into the first",
-        );
-        findings.push(finding.at(in_file(path, position)));
+        let remedy = "put all rules into the first";
+        findings.push(second_document("audit-second-document", path, position, remedy));
     }
     if !policy.records() {
         let finding = Finding::hardens_nothing(

@@ -2,7 +2,7 @@
 //! one of `secrets-encryption` itself.
 
 use super::Finding;
-use super::apiserver::{ApiServer, FileAt, dropped_field, in_file, refused};
+use super::apiserver::{ApiServer, FileAt, NoFile, dropped_field, in_file, refused, second_document};
 use crate::error::Result;
 use crate::k3s::NodeConfig;
 use crate::kubernetes::encryption_config::{self, EncryptionConfig, EncryptionRefusal};
@@ -17,14 +17,13 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         return Ok(Vec::new());
     };
     let path = node.path(text)?;
-    let bytes = match server.look(&path)? {
-        FileAt::File(bytes) => bytes,
-        FileAt::Nothing if node.creates(&path) => return Ok(Vec::new()),
-        other => {
-            let (what, error) = match other {
-                FileAt::Directory => ("is a directory", format!("read {path}: is a directory")),
-                _ => ("does not exist", format!("open {path}: no such file or directory")),
-            };
+    let found = server.look(&path)?;
+    if matches!(found, FileAt::Nothing) && node.creates(&path) {
+        return Ok(Vec::new());
+    }
+    let bytes = match found.into_bytes(&path) {
+        Ok(bytes) => bytes,
+        Err(NoFile { what, error }) => {
             let message = format!("the encryption configuration {path} {what}");
             let finding =
                 Finding::stops("encryption-file-missing", message, "write it, or use secrets-encryption");
@@ -82,12 +81,8 @@ fn effect(path: &RootedPath, config: &EncryptionConfig) -> Vec<Finding> {
     let dropped = config.dropped.iter().map(|fault| dropped_field("encryption-field", path, fault));
     let mut findings: Vec<Finding> = dropped.collect();
     if let Some(position) = config.second_document {
-        let finding = Finding::hardens_nothing(
-            "encryption-second-document",
-            "nobody reads a second document",
-            "put all resources into the first",
-        );
-        findings.push(finding.at(in_file(path, position)));
+        let remedy = "put all resources into the first";
+        findings.push(second_document("encryption-second-document", path, position, remedy));
     }
     for group in &config.resources {
         if let Some(first) = group.providers.first().filter(|provider| provider.name == "identity") {

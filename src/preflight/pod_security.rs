@@ -1,7 +1,7 @@
 //! The configuration of the admission plugin PodSecurity, and what the API server makes of it.
 
 use super::Finding;
-use super::apiserver::{ApiServer, FileAt, in_file, refused};
+use super::apiserver::{ApiServer, FileAt, in_file, refused, second_document};
 use super::plugin_config::{FLAG, PluginConfig};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::k3s::NodeConfig;
@@ -92,12 +92,8 @@ fn refused_config(path: &RootedPath, refusal: &Refusal<PodSecurityRefusal>) -> F
 fn effect(path: &RootedPath, config: &PodSecurityConfig) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(position) = config.second_document {
-        let finding = Finding::hardens_nothing(
-            "pod-security-second-document",
-            "nobody reads a second document",
-            "put everything into the first",
-        );
-        findings.push(finding.at(in_file(path, position)));
+        let remedy = "put everything into the first";
+        findings.push(second_document("pod-security-second-document", path, position, remedy));
     }
     let level = config.enforce.unwrap_or(PodSecurityLevel::Privileged);
     if level == PodSecurityLevel::Privileged {

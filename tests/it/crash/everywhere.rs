@@ -74,6 +74,13 @@ impl Story<'_> {
     }
 }
 
+/// The first apply on an image.
+fn first_apply(name: &'static str, first: Tree) -> Story<'static> {
+    let last = undisturbed(&first, &APPLY).1;
+    let (before, ways) = (first.clone(), [first.clone(), last.clone()]);
+    Story { name, verb: &APPLY, before, first, ways, next: &APPLY, last }
+}
+
 /// Returns the calls of a run on `before`.
 fn calls_of(before: &Tree, verb: &[&str]) -> Vec<Call> {
     calls(&Bed::of(before), verb)
@@ -83,18 +90,8 @@ fn calls_of(before: &Tree, verb: &[&str]) -> Vec<Call> {
 #[ignore = "needs root and strace"]
 fn an_apply_that_changes_everything_is_killed_at_every_call() {
     let _busy = turns::busy();
-    let first = lax();
-    let last = undisturbed(&first, &APPLY).1;
-    let story = Story {
-        name: "apply",
-        verb: &APPLY,
-        before: first.clone(),
-        first: first.clone(),
-        ways: [first.clone(), last.clone()],
-        next: &APPLY,
-        last,
-    };
-    story.kill_at(calls_of(&first, &APPLY));
+    let story = first_apply("apply", lax());
+    story.kill_at(calls_of(&story.before, &APPLY));
 }
 
 #[test]
@@ -119,18 +116,8 @@ fn a_rollback_is_killed_at_every_call() {
 #[ignore = "needs root and strace"]
 fn an_apply_on_an_empty_image_is_killed_at_every_change() {
     let _busy = turns::busy();
-    let first = Tree::default();
-    let last = undisturbed(&first, &APPLY).1;
-    let story = Story {
-        name: "first apply",
-        verb: &APPLY,
-        before: first.clone(),
-        first: first.clone(),
-        ways: [first.clone(), last.clone()],
-        next: &APPLY,
-        last,
-    };
-    story.kill_at(calls_of(&first, &APPLY).into_iter().filter(Call::writes).collect());
+    let story = first_apply("first apply", Tree::default());
+    story.kill_at(calls_of(&story.before, &APPLY).into_iter().filter(Call::writes).collect());
 }
 
 #[test]
