@@ -146,18 +146,126 @@ impl TryFrom<String> for KubernetesMinor {
     }
 }
 
+/// A release of K3s, as far as it is known: its minor, and its patch level if the version was named in full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct K3sRelease {
+    minor: KubernetesMinor,
+    patch: Option<u16>,
+}
+
+/// Whether a release of K3s has something that came, or went, with a patch level.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Availability {
+    /// The release has it; with a minor alone, every release of the minor has it.
+    Present,
+    /// The release lacks it; with a minor alone, every release of the minor lacks it.
+    Absent,
+    /// The releases of the minor differ, and which one runs is not known.
+    Differs {
+        /// The first release of the minor with the newer behaviour, such as `1.32.4`.
+        since: String,
+    },
+}
+
+impl K3sRelease {
+    /// Returns the release whose patch level is not known.
+    #[must_use]
+    pub const fn of_minor(minor: KubernetesMinor) -> Self {
+        Self { minor, patch: None }
+    }
+
+    /// Returns a release by its patch level.
+    #[must_use]
+    pub const fn new(minor: KubernetesMinor, patch: u16) -> Self {
+        Self { minor, patch: Some(patch) }
+    }
+
+    /// Returns its Kubernetes minor.
+    #[must_use]
+    pub const fn minor(self) -> KubernetesMinor {
+        self.minor
+    }
+
+    /// Returns its patch level; none if only the minor is known.
+    #[must_use]
+    pub const fn patch(self) -> Option<u16> {
+        self.patch
+    }
+}
+
+impl fmt::Display for K3sRelease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.patch {
+            Some(patch) => write!(f, "{}.{patch}", self.minor),
+            None => self.minor.fmt(f),
+        }
+    }
+}
+
+/// The first releases that have something: one for each line that got it as a patch, the last for it and all newer lines.
+///
+/// `[1.31.8, 1.32.4, 1.33.0]` reads: 1.30 and older lack it, 1.31 has it from 1.31.8 on, 1.33 and newer have it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Vec<String>")]
+pub struct FirstReleases(Vec<(KubernetesMinor, u16)>);
+
+impl FirstReleases {
+    /// Tells whether a release is one of these or newer on its line.
+    #[must_use]
+    pub fn availability(&self, release: K3sRelease) -> Availability {
+        let Some((last, _)) = self.0.last() else { return Availability::Absent };
+        let line = self.0.iter().find(|(minor, _)| *minor == release.minor);
+        match (line, release.patch) {
+            (Some((_, first)), Some(patch)) if patch < *first => Availability::Absent,
+            (Some((_, first)), None) if *first > 0 => {
+                Availability::Differs { since: format!("{}.{first}", release.minor) }
+            }
+            (Some(_), _) => Availability::Present,
+            (None, _) if release.minor > *last => Availability::Present,
+            (None, _) => Availability::Absent,
+        }
+    }
+}
+
+impl TryFrom<Vec<String>> for FirstReleases {
+    type Error = Error;
+
+    fn try_from(texts: Vec<String>) -> Result<Self> {
+        let bad =
+            |text: &str| Error::new(ErrorKind::BadInput, format!("{text:?} is not a release such as 1.32.4"));
+        let release = |text: &String| {
+            let (minor, patch) = text.rsplit_once('.').ok_or_else(|| bad(text))?;
+            Ok((minor.parse()?, patch.parse().map_err(|_| bad(text))?))
+        };
+        let releases: Vec<(KubernetesMinor, u16)> = texts.iter().map(release).collect::<Result<_>>()?;
+        // A line between two that have it would lack it for ever: that is a missing entry.
+        if releases.is_empty() || releases.windows(2).any(|pair| pair[0].0.next() != pair[1].0) {
+            return Err(
+                bad(&texts.join(", ")).hint("name one release for each minor, without a gap, oldest first")
+            );
+        }
+        Ok(Self(releases))
+    }
+}
+
 /// A K3s version as the user, the binary or the installer names it: `v1.33.4+k3s1`, `v1.33.4` or `1.33`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct K3sVersion {
     text: String,
-    minor: KubernetesMinor,
+    number: K3sRelease,
 }
 
 impl K3sVersion {
     /// Returns the Kubernetes minor.
     #[must_use]
     pub fn minor(&self) -> KubernetesMinor {
-        self.minor
+        self.number.minor
+    }
+
+    /// Returns the number of the release, without its build: `1.33.4`, or `1.33` if no patch level was named.
+    #[must_use]
+    pub fn number(&self) -> K3sRelease {
+        self.number
     }
 
     /// Returns the version when it names a release in full (`v1.33.4+k3s1`), as Rancher requires it.
@@ -197,7 +305,8 @@ impl FromStr for K3sVersion {
             return Err(bad());
         }
         let minor = format!("{}.{}", parts[0], parts[1]).parse().map_err(|_| bad())?;
-        Ok(Self { text: text.to_owned(), minor })
+        let patch = parts.get(2).map(|part| part.parse()).transpose().map_err(|_| bad())?;
+        Ok(Self { text: text.to_owned(), number: K3sRelease { minor, patch } })
     }
 }
 
@@ -246,6 +355,24 @@ mod tests {
         }
         for text in ["", "1", "v1", "1.x", "2.0", "1.33.4.5", "v1.33.4+", "latest", "1.33\n", "1.033"] {
             assert!(text.parse::<K3sVersion>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_patch_level_decides_only_where_the_releases_of_a_minor_differ() {
+        let first: FirstReleases =
+            ["1.31.8", "1.32.4", "1.33.0"].map(str::to_owned).to_vec().try_into().unwrap();
+        let of = |text: &str| first.availability(text.parse::<K3sVersion>().unwrap().number());
+        for text in ["1.30", "v1.30.14+k3s1", "v1.31.7+k3s1", "v1.32.3"] {
+            assert_eq!(of(text), Availability::Absent, "{text}");
+        }
+        for text in ["v1.31.8+k3s1", "v1.32.10", "v1.33.0", "1.33", "1.34"] {
+            assert_eq!(of(text), Availability::Present, "{text}");
+        }
+        assert_eq!(of("1.32"), Availability::Differs { since: "1.32.4".to_owned() });
+        for texts in [&[][..], &["1.31.8", "1.33.0"], &["1.33.0", "1.32.4"], &["1.31"], &["1.31.x"]] {
+            let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+            assert!(FirstReleases::try_from(texts.clone()).is_err(), "{texts:?}");
         }
     }
 
