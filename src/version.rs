@@ -193,6 +193,12 @@ impl K3sRelease {
     }
 }
 
+impl From<KubernetesMinor> for K3sRelease {
+    fn from(minor: KubernetesMinor) -> Self {
+        Self::of_minor(minor)
+    }
+}
+
 impl fmt::Display for K3sRelease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.patch {

@@ -125,7 +125,7 @@ impl<'a> ApplyJob<'a> {
 /// Refuses a result with which K3s would not start.
 fn check_start(context: &Context<'_>) -> Result<()> {
     let Context { root, target, version, .. } = context;
-    let mut node = NodeConfig::read(root, target.role, version.minor(), &target.data_dir)?;
+    let mut node = NodeConfig::read(root, target.role, version.number(), &target.data_dir)?;
     if !context.request.live_sysctl {
         node = node.elsewhere("--no-live-sysctl");
     }

@@ -16,7 +16,7 @@ pub(super) fn run(request: &RunRequest, arguments: &EffectiveConfigArguments, ui
     let context = Context::new(&root, request)?;
     let query = ConfigQuery {
         role: context.target.role,
-        minor: context.version.minor(),
+        release: context.version.number(),
         data_dir: &context.target.data_dir,
         words: &arguments.words,
         show_secrets: arguments.show_secrets,

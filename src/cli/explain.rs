@@ -21,7 +21,7 @@ pub(super) fn run(request: &RunRequest, arguments: &ExplainArguments, ui: &mut U
     // A control is explained whether a run is about it or not.
     let context = context(&root, &request.about_all_controls())?;
     let node =
-        NodeConfig::read(&root, context.target.role, context.version.minor(), &context.target.data_dir)?;
+        NodeConfig::read(&root, context.target.role, context.version.number(), &context.target.data_dir)?;
     if let Err(error) = &node.effective {
         warn!("{error}: who sets what here is not known");
     }

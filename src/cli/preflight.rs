@@ -33,6 +33,6 @@ pub(super) fn run(request: &RunRequest, arguments: &PreflightArguments, ui: &mut
 fn verdict(root: &Root, request: &RunRequest) -> Result<StartVerdict> {
     let context = Context::new(root, request)?;
     let node =
-        NodeConfig::read(root, context.target.role, context.version.minor(), &context.target.data_dir)?;
+        NodeConfig::read(root, context.target.role, context.version.number(), &context.target.data_dir)?;
     Ok(check(&node))
 }

@@ -26,7 +26,7 @@ pub(super) fn run(request: &RunRequest, arguments: &VerifyArguments, ui: &mut Ui
     // `verify` selects controls from the result: it also knows some that no profile sets.
     let context = Context::new(&root, &request.about_all_controls())?;
     let node =
-        NodeConfig::read(&root, context.target.role, context.version.minor(), &context.target.data_dir)?;
+        NodeConfig::read(&root, context.target.role, context.version.number(), &context.target.data_dir)?;
     let journal = match given(arguments.journal.as_ref()) {
         Some(path) => {
             let bytes = host::read_file(&path, MAX_LOG_BYTES)?;
@@ -182,7 +182,7 @@ fn with_live(facts: NodeFacts<'_>, live: bool) -> Result<NodeFacts<'_>> {
     }
     let cluster = match Kubectl::find(&facts.node) {
         Err(error) if error.kind() == ErrorKind::Usage => return Err(error),
-        kubectl => kubectl.and_then(|kubectl| Cluster::read(&kubectl, facts.node.minor)),
+        kubectl => kubectl.and_then(|kubectl| Cluster::read(&kubectl, facts.node.minor())),
     };
     if let Err(error) = &cluster {
         tracing::warn!("the cluster was not looked at: {}", error.message());

@@ -47,7 +47,7 @@ pub(super) fn set_by(control: &Control, here: &ExplainedNode<'_>) -> Vec<SetBy> 
         return found;
     }
     let search = SettingSearch { here, ours: &here.rendered.drop_in.configuration };
-    for flag in flags(control, here.facts.node.minor) {
+    for flag in flags(control, here.facts.node.minor()) {
         found.extend(search.flag(&flag));
     }
     for key in keys(&control.name) {

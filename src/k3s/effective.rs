@@ -19,7 +19,7 @@ use super::service::NodeService;
 use crate::Role;
 use crate::error::Result;
 use crate::node::{Root, RootedPath};
-use crate::version::KubernetesMinor;
+use crate::version::K3sRelease;
 
 /// The configuration in force.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,8 +56,8 @@ type Values = BTreeMap<String, EffectiveValue>;
 pub struct ConfigQuery<'a> {
     /// The role that K3s is started in.
     pub role: Role,
-    /// The minor, for the flags that K3s adds.
-    pub minor: KubernetesMinor,
+    /// The release: which flags K3s has, and which it adds.
+    pub release: K3sRelease,
     /// K3s' data directory.
     pub data_dir: &'a RootedPath,
     /// Words behind the service's command line, as if typed.
@@ -79,10 +79,10 @@ impl EffectiveConfig {
         words.extend(own.iter().chain(query.words).cloned());
 
         let config = service.config_path(role, &words)?;
-        let merged = MergedConfig::read_from(root, &words, query.minor, &config)?;
+        let merged = MergedConfig::read_from(root, &words, query.release.minor(), &config)?;
         let mut values = Values::new();
         let mut set = |name: &str, text: &str, origin: ValueOrigin| {
-            let Some(flag) = flags::find(role, query.minor, name) else { return };
+            let Some(flag) = flags::find(role, query.release.minor(), name) else { return };
             let list = flag.kind == K3sFlagType::List;
             let value = values.entry(flag.names[0].clone()).or_default();
             if !list {
@@ -101,7 +101,7 @@ impl EffectiveConfig {
             let of_service = index < own.len();
             set(&name, &text, if of_service { service.origin() } else { ValueOrigin::CommandLine });
         }
-        for flag in flags::of_minor(role, query.minor) {
+        for flag in flags::of_minor(role, query.release.minor()) {
             if let (false, Some((value, origin))) =
                 (values.contains_key(&flag.names[0]), service.variable(flag))
             {
@@ -142,7 +142,7 @@ fn unknown_arguments(values: &Values, query: ConfigQuery<'_>) -> Vec<String> {
     given
         .flat_map(|(component, value)| {
             value.items.iter().zip(&value.origins).filter_map(move |(item, origin)| {
-                Some(format!("{origin}: {}", arguments::unknown(component, query.minor, item)?))
+                Some(format!("{origin}: {}", arguments::unknown(component, query.release.minor(), item)?))
             })
         })
         .collect()
@@ -166,7 +166,7 @@ fn has_embedded_etcd(root: &Root, values: &Values, query: ConfigQuery<'_>) -> bo
 /// Returns each component's flags: K3s' own for the minor, with the user's arguments merged in.
 fn flags_of_components(values: &Values, query: ConfigQuery<'_>, etcd: bool) -> BTreeMap<String, Vec<String>> {
     let own = OwnFlags {
-        minor: query.minor,
+        minor: query.release.minor(),
         data_dir: query.data_dir,
         etcd,
         encrypts_secrets: is_on(values, flags::ENCRYPTION_KEY),

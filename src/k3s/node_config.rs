@@ -8,7 +8,7 @@ use super::traces::Traces;
 use crate::Role;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::node::{Root, RootedPath, sysctl};
-use crate::version::KubernetesMinor;
+use crate::version::{K3sRelease, KubernetesMinor};
 
 /// A node before K3s is started on it.
 #[derive(Debug)]
@@ -17,8 +17,8 @@ pub struct NodeConfig<'a> {
     pub root: &'a Root,
     /// The role that K3s is started in.
     pub role: Role,
-    /// The Kubernetes minor.
-    pub minor: KubernetesMinor,
+    /// The release of K3s.
+    pub release: K3sRelease,
     /// K3s' data directory.
     pub data_dir: RootedPath,
     /// The configuration in force; the error if K3s cannot read it.
@@ -45,8 +45,14 @@ impl<'a> NodeConfig<'a> {
     ///
     /// # Errors
     /// If a file cannot be read.
-    pub fn read(root: &'a Root, role: Role, minor: KubernetesMinor, data_dir: &RootedPath) -> Result<Self> {
-        let query = ConfigQuery { role, minor, data_dir, words: &[], show_secrets: true };
+    pub fn read(
+        root: &'a Root,
+        role: Role,
+        release: impl Into<K3sRelease>,
+        data_dir: &RootedPath,
+    ) -> Result<Self> {
+        let release = release.into();
+        let query = ConfigQuery { role, release, data_dir, words: &[], show_secrets: true };
         let effective = match EffectiveConfig::read(root, query) {
             Err(error) if error.kind() != ErrorKind::BadInput => return Err(error),
             other => other,
@@ -56,7 +62,13 @@ impl<'a> NodeConfig<'a> {
         } else {
             Some("this is the root of an image".to_owned())
         };
-        Ok(Self { root, role, minor, data_dir: data_dir.clone(), effective, elsewhere })
+        Ok(Self { root, role, release, data_dir: data_dir.clone(), effective, elsewhere })
+    }
+
+    /// Returns the Kubernetes minor of the release.
+    #[must_use]
+    pub fn minor(&self) -> KubernetesMinor {
+        self.release.minor()
     }
 
     /// Marks this machine as another one than that on which K3s will run.

@@ -30,7 +30,7 @@ pub fn explain_json(explanation: &Explanation, here: &ExplainedNode<'_>) -> Valu
         "kind": explanation.kind,
         "root": node.root.path().display().to_string(),
         "role": node.role,
-        "kubernetes": node.minor.to_string(),
+        "kubernetes": node.minor().to_string(),
         "benchmark": here.benchmark,
         "controls": explanation.controls.iter().map(control_json).collect::<Vec<_>>(),
     });
@@ -135,7 +135,7 @@ pub fn explain_text(
     let is_setting = explanation.kind == TopicKind::Setting;
     if let Some(setting) = explanation.setting.as_ref().filter(|_| is_setting) {
         page.title(&format!("setting {}", setting.name));
-        page.setting(setting, here.facts.node.minor);
+        page.setting(setting, here.facts.node.minor());
         let names: Vec<&str> = explanation.controls.iter().map(|about| about.name.as_str()).collect();
         if names.is_empty() {
             page.line(2, "It shapes no control.");
@@ -201,7 +201,7 @@ impl ExplainText {
             self.head("Settings");
         }
         for setting in settings {
-            self.setting(setting, here.facts.node.minor);
+            self.setting(setting, here.facts.node.minor());
         }
 
         self.head("In the benchmarks");

@@ -43,7 +43,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
             return Ok(findings);
         }
     };
-    match admission_config::read(&bytes, node.minor) {
+    match admission_config::read(&bytes, node.minor()) {
         Ok(config) => {
             findings
                 .extend(config.dropped.iter().map(|fault| dropped_field("admission-field", &path, fault)));
@@ -127,7 +127,7 @@ fn check_entries<'c>(
 
 /// Returns the finding for an entry that the API server does not read, if it does not.
 fn unread_entry(server: &ApiServer<'_>, entry: &PluginEntry, is_configured: bool) -> Option<Finding> {
-    let (name, minor) = (entry.name.as_str(), server.node.minor);
+    let (name, minor) = (entry.name.as_str(), server.node.minor());
     if !admission_plugins::has(minor, name) {
         let remedy = admission_plugins::nearest(minor, name).map_or_else(
             || "write the name of an admission plugin of this minor".to_owned(),
@@ -157,7 +157,7 @@ fn check_configs(server: &ApiServer<'_>, configs: &PluginConfigs<'_>, findings: 
     // The finding for an entry whose own file is missing says enough.
     let missing = findings.iter().any(|finding| finding.code == "admission-path-missing");
     if let Some(config) = config("PodSecurity") {
-        findings.extend(pod_security::check(config, server.node.minor));
+        findings.extend(pod_security::check(config, server.node.minor()));
     }
     if plugins.contains("EventRateLimit") {
         match config("EventRateLimit") {

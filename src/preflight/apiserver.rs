@@ -77,7 +77,7 @@ impl<'a> ApiServer<'a> {
 
     /// Returns the admission plugins that are on.
     pub(super) fn plugins(&self) -> BTreeSet<String> {
-        self.flags.plugins(self.node.minor)
+        self.flags.plugins(self.node.minor())
     }
 
     /// Reads a path that a flag names.

@@ -42,7 +42,7 @@ fn name(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) ->
         let finding = Finding::stops("argument-empty", message, "remove it, or write name=value");
         return Some(finding.says(format!("bad flag syntax: --={}", argument.value)));
     }
-    if let Some(message) = arguments::unknown(component, node.minor, &argument.text) {
+    if let Some(message) = arguments::unknown(component, node.minor(), &argument.text) {
         let remedy = "remove it, or name an argument that the component has";
         let says = format!("unknown flag: --{}", argument.name);
         return Some(Finding::stops("argument-unknown", message, remedy).says(says));
@@ -92,7 +92,7 @@ fn gates(node: &NodeConfig<'_>, component: &str, text: &str) -> Vec<Finding> {
             }
             GateFault::Unknown { name, availability } => (
                 "argument-feature-gate",
-                format!("{component} of {} has no feature gate {name}{availability}", node.minor),
+                format!("{component} of {} has no feature gate {name}{availability}", node.minor()),
             ),
             GateFault::Value { name, value } => {
                 ("argument-value", format!("{component}'s feature gate {name} is {value:?}"))
@@ -101,7 +101,7 @@ fn gates(node: &NodeConfig<'_>, component: &str, text: &str) -> Vec<Finding> {
         let remedy = "remove it, or write Name=true or Name=false";
         Finding::stops(code, message, remedy).says(fault.message())
     };
-    feature_gates::faults(text, node.minor).into_iter().map(finding).collect()
+    feature_gates::faults(text, node.minor()).into_iter().map(finding).collect()
 }
 
 fn tls_version(component: &str, text: &str) -> Option<Finding> {

@@ -68,8 +68,8 @@ fn check_policy(server: &ApiServer<'_>, text: &str, findings: &mut Vec<Finding>)
             return Ok(());
         }
     };
-    match audit_policy::read(&bytes, server.node.minor) {
-        Ok(policy) => findings.extend(effect(&path, &policy, server.node.minor)),
+    match audit_policy::read(&bytes, server.node.minor()) {
+        Ok(policy) => findings.extend(effect(&path, &policy, server.node.minor())),
         Err(refusal) => findings.push(refused_policy(&path, &refusal)),
     }
     Ok(())

@@ -41,7 +41,7 @@ fn read(
     server: &ApiServer<'_>,
     bytes: &[u8],
 ) -> std::result::Result<EncryptionConfig, Refusal<EncryptionRefusal>> {
-    encryption_config::read(bytes, server.node.minor, server.flags.gate("KMSv1") == Some(true))
+    encryption_config::read(bytes, server.node.minor(), server.flags.gate("KMSv1") == Some(true))
 }
 
 /// Reads a configuration as an API server with these flags (names without dashes, and values) does.

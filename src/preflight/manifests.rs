@@ -26,7 +26,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     // A cluster that has started may have namespaces and labels from other sources.
     let is_new = node.traces().started.is_none();
     for object in &objects {
-        findings.extend(not_served(object, node.minor));
+        findings.extend(not_served(object, node.minor()));
         findings.extend(no_namespace(object, &namespaces).filter(|_| is_new));
         findings.extend(selects_nothing(object, &labels));
     }
@@ -45,7 +45,7 @@ pub(crate) fn applied(node: &NodeConfig<'_>) -> Result<Vec<ManifestObject>> {
     let base = format!("{}/", node.data_dir.join(&NodePaths::get().manifests));
     let disabled =
         |object: &ManifestObject| manifests::is_disabled(node, object.place.file.trim_start_matches(&base));
-    let is_served = |object: &ManifestObject| not_served(object, node.minor).is_none() && !disabled(object);
+    let is_served = |object: &ManifestObject| not_served(object, node.minor()).is_none() && !disabled(object);
     Ok(objects.into_iter().filter(is_served).collect())
 }
 

@@ -7,19 +7,19 @@ use crate::kubernetes::admission_plugins;
 use crate::kubernetes::apiserver_flags::{FlagRefusal, RefusedFlag};
 
 pub(super) fn check(server: &ApiServer<'_>) -> Vec<Finding> {
-    let refused = server.flags.refused(server.node.minor);
+    let refused = server.flags.refused(server.node.minor());
     refused.iter().map(|refused| server.at(&refused.flag, finding(server, refused))).collect()
 }
 
 /// Returns the findings for the flags of auditing.
 pub(super) fn check_auditing(server: &ApiServer<'_>) -> Vec<Finding> {
-    let refused = server.flags.refused_of_auditing(server.node.minor);
+    let refused = server.flags.refused_of_auditing(server.node.minor());
     refused.iter().map(|refused| server.at(&refused.flag, finding(server, refused))).collect()
 }
 
 fn finding(server: &ApiServer<'_>, refused: &RefusedFlag) -> Finding {
     let RefusedFlag { flag, reason, message: says } = refused;
-    let minor = server.node.minor;
+    let minor = server.node.minor();
     let value = server.flags.value(flag).unwrap_or_default();
     let (code, remedy) = match reason {
         FlagRefusal::UnknownPlugin(name) => {

@@ -38,7 +38,7 @@ impl PodSecurity {
                 |fault: Fault| refusal(&config.path, fault.position, format!("{SAYS}{}", fault.message));
             if let Some(document) = config.document.clone().map_err(refuse)? {
                 let read =
-                    pod_security::read(&document, node.minor).map_err(|refusal| refuse(refusal.fault))?;
+                    pod_security::read(&document, node.minor()).map_err(|refusal| refuse(refusal.fault))?;
                 configuration = Some((config.path, read));
             }
         }
@@ -124,7 +124,7 @@ fn effect(path: &RootedPath, config: &PodSecurityConfig) -> Vec<Finding> {
 /// Tells whether a feature gate keeps PodSecurity from checking pods.
 fn is_gated(server: &ApiServer<'_>) -> bool {
     let gate = server.flags.gate("PodSecurity").or_else(|| server.flags.gate("AllBeta"));
-    pod_security::can_be_gated(server.node.minor) && gate == Some(false)
+    pod_security::can_be_gated(server.node.minor()) && gate == Some(false)
 }
 
 /// Finds the first entry for PodSecurity, which counts.
@@ -136,7 +136,7 @@ fn configured(server: &ApiServer<'_>) -> Result<Option<PluginConfig>> {
         let flag = Place { file: FLAG.to_owned(), position: None };
         return Err(Error::new(ErrorKind::BadInput, message).at(server.place(FLAG).unwrap_or(flag)));
     };
-    let config = match admission_config::read(&bytes, server.node.minor) {
+    let config = match admission_config::read(&bytes, server.node.minor()) {
         Ok(config) => config,
         Err(Refusal { reason: AdmissionRefusal::Legacy(_), .. }) => return Ok(None),
         Err(Refusal { fault, .. }) => return Err(refusal(&path, fault.position, fault.message)),

@@ -118,7 +118,7 @@ fn clock_at(seconds: u64) -> Option<Finding> {
 }
 
 fn cgroup(node: &NodeConfig<'_>) -> Result<Option<Finding>> {
-    if !kubelet_config::refuses_cgroup_v1(node.minor)
+    if !kubelet_config::refuses_cgroup_v1(node.minor())
         || !node.root.exists(&RootedPath::fixed("/sys/fs/cgroup"))
     {
         return Ok(None);
@@ -130,7 +130,7 @@ fn cgroup(node: &NodeConfig<'_>) -> Result<Option<Finding>> {
             "cgroup-v1",
             format!(
                 "this machine has control groups of version 1, and the kubelet of {} does not start on them",
-                node.minor
+                node.minor()
             ),
             "boot with control groups of version 2: systemd.unified_cgroup_hierarchy=1",
         )

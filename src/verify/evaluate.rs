@@ -19,7 +19,7 @@ pub fn verify(facts: &NodeFacts<'_>, benchmark: &str) -> Result<VerifyReport> {
     Ok(VerifyReport {
         root: facts.node.root.path().to_owned(),
         role: facts.node.role,
-        kubernetes: facts.node.minor,
+        kubernetes: facts.node.minor(),
         benchmark: benchmark.to_owned(),
         started: facts.started,
         verdicts,

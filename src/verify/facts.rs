@@ -159,7 +159,7 @@ fn kubelet(node: &NodeConfig<'_>) -> Result<KubeletConfig> {
     let arguments = node.arguments("kubelet");
     let arguments: Vec<&str> = arguments.iter().map(|argument| argument.text.as_str()).collect();
     let protects = node.is_on("protect-kernel-defaults");
-    kubelet::read(node.root, &node.data_dir, node.minor, &arguments, protects)
+    kubelet::read(node.root, &node.data_dir, node.minor(), &arguments, protects)
 }
 
 /// Returns the datastore that K3s chooses, or has chosen.

@@ -24,13 +24,13 @@ impl NodeFacts<'_> {
             root: node.root,
             data_dir: &node.data_dir,
             role: node.role,
-            minor: node.minor,
+            minor: node.minor(),
             owner: self.owner,
             journal: &journal,
             started: self.started,
             etcd: self.datastore == Datastore::Etcd,
         };
-        let benchmark = benchmark.unwrap_or_else(|| default_benchmark(scanner, node.minor));
+        let benchmark = benchmark.unwrap_or_else(|| default_benchmark(scanner, node.minor()));
         let predictions = predict(scanner, benchmark, &scanned)?;
         Ok(Scan { scanner, benchmark: benchmark.to_owned(), predictions })
     }

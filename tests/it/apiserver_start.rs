@@ -10,6 +10,7 @@ use k3s_harden::Role;
 use k3s_harden::k3s::NodeConfig;
 use k3s_harden::node::{Root, RootedPath};
 use k3s_harden::preflight::{self, Class, StartVerdict};
+use k3s_harden::version::K3sVersion;
 use serde_json::Value;
 
 /// Where the files of a case are on the node.
@@ -58,10 +59,10 @@ fn judge(case: &Value) -> StartVerdict {
     fs::write(at("/etc/rancher/k3s/config.yaml"), configuration).unwrap();
     fs::create_dir_all(at("/var/lib/rancher/k3s/server")).unwrap();
     let version = case["version"].as_str().unwrap();
-    let minor = version.rsplit_once('.').unwrap().0.parse().unwrap();
+    let version: K3sVersion = version.parse().unwrap();
     let root = Root::open(node.path()).unwrap();
     let data_dir: RootedPath = "/var/lib/rancher/k3s".parse().unwrap();
-    preflight::check(&NodeConfig::read(&root, Role::Server, minor, &data_dir).unwrap())
+    preflight::check(&NodeConfig::read(&root, Role::Server, version.number(), &data_dir).unwrap())
 }
 
 /// Tells whether the server was seen to harden nothing: a privileged pod is admitted, or nothing is recorded.

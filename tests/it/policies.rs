@@ -14,6 +14,7 @@ use k3s_harden::verify::rule::CheckRule;
 use k3s_harden::verify::{
     self, Cluster, ControlRule, Kubectl, NodeFacts, ObjectKind, RuleOutcome, RuleResult,
 };
+use k3s_harden::version::KubernetesMinor;
 use k3s_harden::{Result, Role};
 use serde_json::{Value, json};
 
@@ -76,7 +77,9 @@ impl Node {
     fn judge(self, judge: &str, about: &str) -> RuleResult {
         let root = Root::open(self.dir.path()).unwrap();
         let data_dir: RootedPath = "/var/lib/rancher/k3s".parse().unwrap();
-        let judged = NodeConfig::read(&root, Role::Server, self.minor.parse().unwrap(), &data_dir).unwrap();
+        let judged =
+            NodeConfig::read(&root, Role::Server, self.minor.parse::<KubernetesMinor>().unwrap(), &data_dir)
+                .unwrap();
         let journal = self.log.map_or_else(K3sLog::default, |text| K3sLog::new(text, "/var/log/k3s.log"));
         let mut facts = NodeFacts::new(judged, Owner::ROOT, journal);
         facts.cluster = self.cluster;
@@ -831,7 +834,7 @@ fn an_image_has_no_cluster() {
     let judged = NodeConfig::read(
         &root,
         Role::Server,
-        "1.33".parse().unwrap(),
+        "1.33".parse::<KubernetesMinor>().unwrap(),
         &"/var/lib/rancher/k3s".parse().unwrap(),
     );
     let error = Kubectl::find(&judged.unwrap()).unwrap_err();

@@ -12,6 +12,7 @@ use k3s_harden::k3s::NodeConfig;
 use k3s_harden::mode::Owner;
 use k3s_harden::node::{Root, RootedPath};
 use k3s_harden::verify::{ControlRule, NodeFacts, RuleResult, evaluate_rule};
+use k3s_harden::version::KubernetesMinor;
 
 const CONFIG: &str = "etc/rancher/k3s/config.yaml";
 const SERVER: &str = "var/lib/rancher/k3s/server";
@@ -23,7 +24,8 @@ const STARTED: &str = "var/lib/rancher/k3s/server/token";
 fn judged(node: &Node, minor: &str, journal: Option<&str>, rule: &str) -> RuleResult {
     let root = Root::open(node.path()).unwrap();
     let data_dir = RootedPath::fixed("/var/lib/rancher/k3s");
-    let judged = NodeConfig::read(&root, Role::Server, minor.parse().unwrap(), &data_dir).unwrap();
+    let judged =
+        NodeConfig::read(&root, Role::Server, minor.parse::<KubernetesMinor>().unwrap(), &data_dir).unwrap();
     let owner = Owner { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
     let journal = journal.map(|text| K3sLog::new(text, "/journal")).unwrap_or_default();
     // As the table is read: YAML that was made JSON when the binary was built.

@@ -265,7 +265,13 @@ impl Node {
     }
 
     fn effective(&self, role: Role, minor: KubernetesMinor) -> EffectiveConfig {
-        let question = ConfigQuery { role, minor, data_dir: &self.data_dir, words: &[], show_secrets: true };
+        let question = ConfigQuery {
+            role,
+            release: minor.into(),
+            data_dir: &self.data_dir,
+            words: &[],
+            show_secrets: true,
+        };
         EffectiveConfig::read(&self.root, question).unwrap()
     }
 }

@@ -135,7 +135,7 @@ fn find(facts: &NodeFacts<'_>, expected: &str) -> Result<std::result::Result<Fou
         FlagFile::Found { path, bytes, evidence } => (path, bytes, evidence),
         FlagFile::Missing(result) => return Ok(Err(result)),
     };
-    match audit_policy::read(&bytes, facts.node.minor).map_err(|refusal| refusal.fault) {
+    match audit_policy::read(&bytes, facts.node.minor()).map_err(|refusal| refusal.fault) {
         Ok(policy) => Ok(Ok(FoundPolicy { policy, file: path.to_string(), flag })),
         Err(fault) => {
             let place = Place { file: path.to_string(), position: Some(fault.position) };

@@ -137,7 +137,7 @@ impl Node {
         }
         let question = ConfigQuery {
             role: self.kind.role,
-            minor: self.minor,
+            release: self.minor.into(),
             data_dir: &self.data_dir,
             words: &[],
             show_secrets: true,

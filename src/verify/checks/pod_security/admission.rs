@@ -70,7 +70,7 @@ pub(super) fn check(
     pods: &PodSecurityCheck,
     security: &PodSecurity,
 ) -> Result<RuleResult> {
-    let server = facts.node.minor;
+    let server = facts.node.minor();
     let required = pods.level_in(server.number());
     let expected =
         format!("pods {} are not admitted: the level is {} or stricter", pods.words, required.name());
