@@ -97,6 +97,12 @@ pub fn of_minor(role: Role, minor: KubernetesMinor) -> impl Iterator<Item = &'st
     all(role).iter().filter(move |flag| flag.is_of(minor))
 }
 
+/// Returns the flags of a role in any minor.
+#[must_use]
+pub fn of_role(role: Role) -> &'static [K3sFlag] {
+    all(role)
+}
+
 fn all(role: Role) -> &'static [K3sFlag] {
     static FLAGS: LazyLock<K3sFlagTable> = LazyLock::new(|| embedded::table("flags"));
     match role {

@@ -15,6 +15,7 @@ mod finding;
 mod kernel;
 pub(crate) mod manifests;
 mod options;
+mod own_values;
 mod plugin_config;
 pub(crate) mod pod_security;
 mod surroundings;
@@ -28,9 +29,10 @@ use crate::k3s::NodeConfig;
 type Check = fn(&NodeConfig<'_>) -> Result<Vec<Finding>>;
 
 /// The checks, in the order in which K3s reads what they check.
-const CHECKS: [Check; 9] = [
+const CHECKS: [Check; 10] = [
     kernel::check,
     configuration::check,
+    own_values::check,
     configuration::check_encryption,
     arguments::check,
     audit::check,
