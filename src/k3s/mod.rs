@@ -22,6 +22,7 @@ mod node_paths;
 mod origin;
 mod own_flags;
 pub mod rbac;
+mod running;
 mod secrets;
 mod service;
 mod service_unit;
