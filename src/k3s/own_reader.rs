@@ -62,8 +62,8 @@ impl<'a> OwnReader<'a> {
     /// # Errors
     /// If a file cannot be read.
     pub(super) fn new(node: &'a NodeConfig<'a>, config: &'a EffectiveConfig) -> Result<Self> {
-        let wal = node.data_dir.join(&format!("{}/member/wal", Datastore::ETCD));
-        let begun = node.role == Role::Server && node.root.is_directory(&wal);
+        let log = node.data_dir.join(Datastore::ETCD_LOG);
+        let begun = node.role == Role::Server && node.root.is_directory(&log);
         let has_service = !ServiceFlags::read(node.root, node.role)?.path.is_empty();
         let mut reader = Self { node, config, begun, has_service, token: String::new() };
         reader.token = match reader.given("token-file") {
@@ -167,8 +167,8 @@ impl<'a> OwnReader<'a> {
         let is_server = self.node.role == Role::Server;
         let given_endpoint = self.given("datastore-endpoint").is_some();
         match condition {
-            OwnCondition::Agent => !is_server || !(self.is_on("disable-agent") || self.resets()),
-            OwnCondition::ApiServer => is_server && !self.is_on("disable-apiserver") && !self.resets(),
+            OwnCondition::Agent => self.node.runs("kubelet") && !(is_server && self.resets()),
+            OwnCondition::ApiServer => self.node.runs("kube-apiserver") && !self.resets(),
             OwnCondition::Kine => {
                 let managed = self.is_on("cluster-init") || self.resets() || self.joins_others();
                 is_server && !self.begun && (given_endpoint || !managed)
@@ -177,7 +177,7 @@ impl<'a> OwnReader<'a> {
                 is_server && !self.begun && !given_endpoint && self.joins_others() && !self.resets()
             }
             OwnCondition::Snapshots => !self.is_on("etcd-disable-snapshots") || self.resets(),
-            OwnCondition::Flannel => self.text("flannel-backend") != Some("none"),
+            OwnCondition::Flannel => self.node.runs("flannel"),
             OwnCondition::Service => self.has_service,
             OwnCondition::On(key) => self.is_on(key),
             OwnCondition::Off(key) => !self.is_on(key),

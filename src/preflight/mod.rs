@@ -18,6 +18,7 @@ mod options;
 mod own_values;
 mod plugin_config;
 pub(crate) mod pod_security;
+mod registries;
 mod surroundings;
 
 pub use finding::{Class, Finding, StartVerdict, When};
@@ -29,10 +30,11 @@ use crate::k3s::NodeConfig;
 type Check = fn(&NodeConfig<'_>) -> Result<Vec<Finding>>;
 
 /// The checks, in the order in which K3s reads what they check.
-const CHECKS: [Check; 10] = [
+const CHECKS: [Check; 11] = [
     kernel::check,
     configuration::check,
     own_values::check,
+    registries::check,
     configuration::check_encryption,
     arguments::check,
     audit::check,

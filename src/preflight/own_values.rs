@@ -17,7 +17,7 @@ fn finding(fault: OwnFault) -> Finding {
     let finding = match fault.ends {
         Ending::Exits | Ending::Waits | Ending::WaitsThenExits => Finding::stops(CODE, fault.message, remedy),
         Ending::ComesUp => Finding::warns(CODE, fault.message, remedy),
-        Ending::Undecided => Finding::undecided("own-value-undecided", fault.message, remedy),
+        Ending::Undecided => Finding::unknown("own-value-undecided", fault.message, remedy),
     };
     let finding = if fault.says.is_empty() { finding } else { finding.says(fault.says) };
     match fault.place {
