@@ -7,6 +7,7 @@
 pub mod arguments;
 mod command_line;
 pub mod components;
+pub mod data_directory;
 mod datastore;
 mod effective;
 mod first_start;

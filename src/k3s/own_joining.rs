@@ -50,11 +50,16 @@ fn is_bootstrap(text: &str) -> bool {
     text.split_once('.').is_some_and(|(id, secret)| is_part(id, 6) && is_part(secret, 16))
 }
 
+/// Tells whether a server can encrypt with the password in a token.
+pub(super) fn is_of_server(text: &str) -> bool {
+    parse_token(text) == Ok(Token::Password)
+}
+
 /// A server encrypts with the password in its token, so there is one.
 pub(super) fn server_token(reader: &OwnReader<'_>) -> Answer {
     match reader.token() {
         "" => Answer::Fine,
-        text => Answer::unless("", parse_token(text) == Ok(Token::Password)),
+        text => Answer::unless("", is_of_server(text)),
     }
 }
 

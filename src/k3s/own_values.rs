@@ -4,8 +4,9 @@ use super::effective::EffectiveConfig;
 use super::flags;
 use super::node_config::NodeConfig;
 use super::own_reader::{Answer, OwnReader};
-use super::own_rules::{OwnCheck, OwnRule, OwnRules, RuleReach};
+use super::own_rules::{OwnCheck, OwnRule, OwnRules, RuleReach, UnjudgedValue};
 use super::{own_datastore, own_files, own_joining, own_labels, own_network, own_texts};
+use crate::Role;
 use crate::error::{Place, Result};
 
 pub use super::own_rules::Ending;
@@ -25,6 +26,43 @@ pub struct OwnFault {
     pub ends: Ending,
     /// What to write instead.
     pub write: &'static str,
+}
+
+/// How the values of a flag are judged, with the sources.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FlagJudgement {
+    /// By checks of the table: what K3s' source says of each.
+    Checked(Vec<&'static str>),
+    /// By another check: which.
+    Elsewhere(&'static str),
+    /// Every value is fine: as which source says.
+    AnyValue(&'static str),
+    /// Not at all: why, and the source.
+    NotJudged(&'static str, &'static str),
+}
+
+/// Returns how the values of a flag are judged in a role, by its long name; none if the table does not have it.
+#[must_use]
+pub fn judgement(role: Role, name: &str) -> Option<FlagJudgement> {
+    let rules = OwnRules::get();
+    let has = |keys: &[String]| keys.iter().any(|key| key == name);
+    let sources: Vec<&str> = rules
+        .checks
+        .iter()
+        .filter(|rule| rule.is_of(role) && has(&rule.keys))
+        .map(|rule| rule.source.as_str())
+        .collect();
+    if !sources.is_empty() {
+        return Some(FlagJudgement::Checked(sources));
+    }
+    if let Some(row) = rules.elsewhere.iter().find(|row| has(&row.keys)) {
+        return Some(FlagJudgement::Elsewhere(&row.by));
+    }
+    let of_role = |row: &&UnjudgedValue| row.role.is_none_or(|only| only == role) && has(&row.keys);
+    if let Some(row) = rules.not_judged.iter().find(of_role) {
+        return Some(FlagJudgement::NotJudged(&row.why, &row.source));
+    }
+    rules.any.iter().find(|row| has(&row.keys)).map(|row| FlagJudgement::AnyValue(&row.source))
 }
 
 /// Returns what K3s refuses in its own values, in the order in which it looks at them.
@@ -169,44 +207,49 @@ mod tests {
     /// Writes past the capture of the test's output, so that every `cargo test` shows the coverage.
     #[test]
     fn each_flag_stands_in_the_table() {
-        let rules = OwnRules::get();
         let mut text = String::new();
         for role in [Role::Server, Role::Agent] {
-            let judged: BTreeSet<&str> = rules
-                .checks
-                .iter()
-                .filter(|rule| rule.is_of(role))
-                .flat_map(|rule| &rule.keys)
-                .chain(rules.elsewhere.iter().flat_map(|row| &row.keys))
-                .map(String::as_str)
-                .collect();
-            let any: BTreeSet<&str> =
-                rules.any.iter().flat_map(|row| &row.keys).map(String::as_str).collect();
-            let unjudged = rules.not_judged.iter().filter(|row| row.role.is_none_or(|only| only == role));
-            let unjudged: BTreeSet<&str> = unjudged.flat_map(|row| &row.keys).map(String::as_str).collect();
-            let names: BTreeSet<&str> =
-                flags::of_role(role).iter().map(|flag| flag.names[0].as_str()).collect();
-            let count = |set: &BTreeSet<&str>| names.intersection(set).count();
-            let missing: Vec<&&str> = names
-                .iter()
-                .filter(|name| ![&judged, &any, &unjudged].iter().any(|set| set.contains(**name)))
-                .collect();
+            let names: Vec<&str> = flags::of_role(role).iter().map(|flag| flag.names[0].as_str()).collect();
+            let missing: Vec<&&str> = names.iter().filter(|name| judgement(role, name).is_none()).collect();
             assert!(missing.is_empty(), "{role}: not in the table: {missing:?}");
-            let both: Vec<&&str> =
-                names.iter().filter(|name| any.contains(**name) && unjudged.contains(**name)).collect();
-            assert!(both.is_empty(), "{role}: {both:?}");
-            let only: Vec<&str> =
-                unjudged.difference(&judged).filter(|name| names.contains(*name)).copied().collect();
+            let count = |wanted: fn(&FlagJudgement) -> bool| {
+                names.iter().filter_map(|name| judgement(role, name)).filter(|it| wanted(it)).count()
+            };
             text += &format!(
-                "{role}: {} flags: {} judged, {} with any value, {} not judged ({})\n",
+                "{role}: {} flags: {} judged, {} by other checks, {} with any value, not judged:",
                 names.len(),
-                count(&judged),
-                any.difference(&judged).filter(|name| names.contains(*name)).count(),
-                only.len(),
-                only.join(", ")
+                count(|it| matches!(it, FlagJudgement::Checked(_))),
+                count(|it| matches!(it, FlagJudgement::Elsewhere(_))),
+                count(|it| matches!(it, FlagJudgement::AnyValue(_))),
             );
+            for name in &names {
+                if let Some(FlagJudgement::NotJudged(why, _)) = judgement(role, name) {
+                    text += &format!(" {name} ({why})");
+                }
+            }
+            text.push('\n');
         }
         std::io::stderr().write_all(text.as_bytes()).unwrap();
+    }
+
+    /// A flag with any value has no other row in the same role.
+    #[test]
+    fn each_flag_is_judged_in_one_way() {
+        let rules = OwnRules::get();
+        for role in [Role::Server, Role::Agent] {
+            let checked = rules.checks.iter().filter(|rule| rule.is_of(role)).map(|rule| &rule.keys[..1]);
+            let rows = rules.any.iter().map(|row| &row.keys[..]);
+            let rows = rows.chain(rules.elsewhere.iter().map(|row| &row.keys[..]));
+            let unjudged = rules.not_judged.iter().filter(|row| row.role.is_none_or(|only| only == role));
+            let rows = rows.chain(unjudged.map(|row| &row.keys[..]));
+            let mut seen = BTreeSet::new();
+            for key in rows.flatten() {
+                assert!(seen.insert(key), "{role}: {key} stands twice");
+            }
+            for key in checked.flatten() {
+                assert!(!seen.contains(key), "{role}: {key} is judged, and stands in another list");
+            }
+        }
     }
 
     #[test]

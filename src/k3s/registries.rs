@@ -201,7 +201,7 @@ mod tests {
         let read = read(b"mirror: 1\nconfigs: {a: {tls: {ca_file: /ca}}}\nmirrors: {a: {rewrite: {(: b}}}\n")
             .unwrap();
         assert_eq!(read.ignored, [Fault::new((1, 1), "mirror")]);
-        assert_eq!(read.files, [("/ca".to_owned(), (2, 32))]);
+        assert_eq!(read.files, [("/ca".to_owned(), (2, 30))]);
         assert_eq!(read.rewrites[0].0, "(");
     }
 

@@ -9,6 +9,7 @@ mod apiserver;
 mod arguments;
 mod audit;
 mod configuration;
+mod data_directory;
 pub(crate) mod encryption;
 mod event_rate_limit;
 mod finding;
@@ -30,11 +31,12 @@ use crate::k3s::NodeConfig;
 type Check = fn(&NodeConfig<'_>) -> Result<Vec<Finding>>;
 
 /// The checks, in the order in which K3s reads what they check.
-const CHECKS: [Check; 11] = [
+const CHECKS: [Check; 12] = [
     kernel::check,
     configuration::check,
     own_values::check,
     registries::check,
+    data_directory::check,
     configuration::check_encryption,
     arguments::check,
     audit::check,
