@@ -127,7 +127,9 @@ mod tests {
             files: Vec::new(),
             argv: Vec::new(),
             warnings: Vec::new(),
-            refused_keys: Vec::new(),
+            rest: Vec::new(),
+            refusals: Vec::new(),
+            skipped: Vec::new(),
             values: BTreeMap::new(),
             components: BTreeMap::new(),
         };
