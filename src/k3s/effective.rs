@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 
 use super::command_line::{CommandLine, CommandLineSources, SkippedKey};
 use super::flags::K3sFlag;
+use super::given;
 use super::merged_config::MergedConfig;
 use super::origin::ValueOrigin;
 use super::refusal::Refusal;
-use super::running;
+use super::running::RunningComponents;
 use super::secrets;
 use super::service::NodeService;
 use crate::Role;
@@ -36,7 +37,9 @@ pub struct EffectiveConfig {
     pub skipped: Vec<SkippedKey>,
     /// Every flag that is set, by its long name.
     pub values: BTreeMap<String, EffectiveValue>,
-    /// The flags that each component gets, K3s' own included.
+    /// What runs with it.
+    pub running: RunningComponents,
+    /// The flags that each component that runs gets, K3s' own included.
     pub components: BTreeMap<String, Vec<String>>,
 }
 
@@ -93,9 +96,11 @@ impl EffectiveConfig {
             let doubt = refusal.doubt.as_ref().map(|doubt| format!(" ({doubt})")).unwrap_or_default();
             format!("{origin}: K3s exits: {message}{doubt}")
         }));
-        warnings.extend(running::unknown_arguments(&values, query));
-        let components = running::flags_of_components(root, &values, query);
-        let mut effective = Self { files, argv, rest, warnings, refusals, skipped, values, components };
+        let running = RunningComponents::read(root, &values, query);
+        warnings.extend(given::unknown_arguments(&values, &running, query));
+        let components = given::flags_of_components(&values, &running, query);
+        let mut effective =
+            Self { files, argv, rest, warnings, refusals, skipped, values, running, components };
         if !query.show_secrets {
             effective.mask();
         }

@@ -155,6 +155,12 @@ pub fn of_release(role: Role, release: impl Into<K3sRelease>) -> impl Iterator<I
     all(role).iter().filter(move |flag| flag.availability(release) != Availability::Absent)
 }
 
+/// Finds a flag that a release has, or can have, by any of its names.
+#[must_use]
+pub fn find(role: Role, release: impl Into<K3sRelease>, name: &str) -> Option<&'static K3sFlag> {
+    of_release(role, release).find(|flag| flag.is_called(name))
+}
+
 /// Returns the flags before the command.
 #[must_use]
 pub fn global() -> &'static [K3sFlag] {

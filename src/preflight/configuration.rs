@@ -69,7 +69,7 @@ fn refused(role: Role, refusal: &Refusal) -> Finding {
     };
     let finding = match doubt {
         None => Finding::stops(code, format!("K3s' command line refuses this: {message}"), remedy),
-        Some(doubt) => Finding::not_judged(
+        Some(doubt) => Finding::unknown(
             code,
             format!("K3s' command line may refuse this, {doubt}: {message}"),
             "name the release in full, such as --k3s-version v1.33.4+k3s1",

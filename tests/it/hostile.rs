@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use k3s_harden::Role;
 use k3s_harden::k3s::{ConfigQuery, EffectiveConfig, merge};
 use k3s_harden::kubernetes::yaml;
-use k3s_harden::node::Root;
+use k3s_harden::node::{Root, RootedPath};
+use k3s_harden::version::K3sRelease;
 
 /// Much more than any of these takes, and much less than for ever, also in a debug build on a busy machine.
 const BOUND: Duration = Duration::from_secs(20);
