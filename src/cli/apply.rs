@@ -17,7 +17,7 @@ use crate::mode::Owner;
 use crate::node::Root;
 use crate::output::{self, PlanReport};
 use crate::plan::Plan;
-use crate::preflight::{Finding, check};
+use crate::preflight::{Class, Finding, check};
 
 pub(super) fn run(request: RunRequest, arguments: &ApplyArguments, ui: &mut Ui) -> Result<u8> {
     let saved = arguments.plan.as_deref().map(SavedPlan::read).transpose()?;
@@ -130,8 +130,8 @@ fn check_start(context: &Context<'_>) -> Result<()> {
         node = node.elsewhere("--no-live-sysctl");
     }
     let verdict = check(&node);
-    for unknown in &verdict.unknown {
-        warn!("whether K3s starts cannot be told: {unknown}");
+    for unknown in verdict.of_class(Class::Unknown) {
+        warn!("it is not known whether K3s starts: {}", unknown.message);
     }
     let stopping: Vec<&Finding> = verdict.stopping().collect();
     let Some(first) = stopping.first() else { return Ok(()) };

@@ -15,7 +15,7 @@ pub(super) fn run(request: &RunRequest, arguments: &PreflightArguments, ui: &mut
     let verdict = match verdict(&root, request) {
         // A user who may not read the files of K3s gets an unknown result.
         Err(error) if error.kind() == ErrorKind::NotPermitted => {
-            StartVerdict { findings: Vec::new(), unknown: vec![error.to_string()] }
+            StartVerdict::unreadable(&error)
         }
         other => other?,
     };

@@ -6,14 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use super::arguments;
 use super::command_line::{self, RefusedKey};
-use super::components;
-use super::datastore::Datastore;
 use super::flags::{self, K3sFlagType};
+use super::given;
 use super::merged_config::MergedConfig;
 use super::origin::ValueOrigin;
-use super::own_flags::OwnFlags;
+use super::running::RunningComponents;
 use super::secrets;
 use super::service::NodeService;
 use crate::Role;
@@ -34,7 +32,9 @@ pub struct EffectiveConfig {
     pub refused_keys: Vec<RefusedKey>,
     /// Every flag that is set, by its long name.
     pub values: BTreeMap<String, EffectiveValue>,
-    /// The flags that each component gets, K3s' own included.
+    /// What runs with it.
+    pub running: RunningComponents,
+    /// The flags that each component that runs gets, K3s' own included.
     pub components: BTreeMap<String, Vec<String>>,
 }
 
@@ -114,11 +114,18 @@ impl EffectiveConfig {
         let refused_keys = merged.refused_keys(role);
         let exits = |refused: &RefusedKey| format!("{}: K3s exits: {}", refused.place, refused.message);
         warnings.extend(refused_keys.iter().map(exits));
-        warnings.extend(unknown_arguments(&values, query));
-        let etcd = has_embedded_etcd(root, &values, query);
-        let components = flags_of_components(&values, query, etcd);
-        let mut effective =
-            Self { files: merged.files, argv: merged.argv, warnings, refused_keys, values, components };
+        let running = RunningComponents::read(root, &values, query);
+        warnings.extend(given::unknown_arguments(&values, &merged.argv, &running, query));
+        let components = given::flags_of_components(&values, &merged.argv, &running, query);
+        let mut effective = Self {
+            files: merged.files,
+            argv: merged.argv,
+            warnings,
+            refused_keys,
+            values,
+            running,
+            components,
+        };
         if !query.show_secrets {
             effective.mask();
         }
@@ -132,50 +139,4 @@ impl EffectiveConfig {
         self.components.values_mut().flatten().for_each(secrets::mask_word);
         self.warnings.retain(|warning| !secrets::are_in(warning));
     }
-}
-
-/// Returns a warning for each argument that its component does not know.
-fn unknown_arguments(values: &Values, query: ConfigQuery<'_>) -> Vec<String> {
-    let given = values.iter().filter_map(|(name, value)| {
-        Some((components::of_key(components::present_name(name), query.role)?, value))
-    });
-    given
-        .flat_map(|(component, value)| {
-            value.items.iter().zip(&value.origins).filter_map(move |(item, origin)| {
-                Some(format!("{origin}: {}", arguments::unknown(component, query.release.minor(), item)?))
-            })
-        })
-        .collect()
-}
-
-/// Tells whether a flag that is on or off is on.
-fn is_on(values: &Values, name: &str) -> bool {
-    values.get(name).and_then(|value| value.items.last()).is_some_and(|text| flags::is_true(text))
-}
-
-/// Tells whether K3s will run etcd itself.
-fn has_embedded_etcd(root: &Root, values: &Values, query: ConfigQuery<'_>) -> bool {
-    let given = |name: &str| {
-        values.get(name).and_then(|value| value.items.last()).is_some_and(|text| !text.is_empty())
-    };
-    let begun = root.exists(&query.data_dir.join(Datastore::ETCD));
-    query.role == Role::Server
-        && Datastore::chosen(given, |name| is_on(values, name), begun) == Datastore::Etcd
-}
-
-/// Returns each component's flags: K3s' own for the minor, with the user's arguments merged in.
-fn flags_of_components(values: &Values, query: ConfigQuery<'_>, etcd: bool) -> BTreeMap<String, Vec<String>> {
-    let own = OwnFlags {
-        minor: query.release.minor(),
-        data_dir: query.data_dir,
-        etcd,
-        encrypts_secrets: is_on(values, flags::ENCRYPTION_KEY),
-        protects_kernel_defaults: is_on(values, flags::KERNEL_DEFAULTS_KEY),
-    };
-    let flags = components::running_in(query.role).filter_map(|(name, component)| {
-        let given = component.keys_in_order().filter_map(|key| values.get(key));
-        let extra: Vec<&str> = given.flat_map(|value| &value.items).map(String::as_str).collect();
-        Some((name.to_owned(), own.merged(name, component, &extra)?))
-    });
-    flags.collect()
 }

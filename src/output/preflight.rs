@@ -19,9 +19,6 @@ pub fn preflight_text(verdict: &StartVerdict, style: Style) -> String {
         }
         let _infallible = writeln!(text, "  {}", finding.remedy);
     }
-    for unknown in &verdict.unknown {
-        let _infallible = writeln!(text, "{} {unknown}", style.paint("1;33", "unknown:"));
-    }
     if !text.is_empty() {
         text.push('\n');
     }
@@ -43,19 +40,26 @@ pub fn preflight_json(verdict: &StartVerdict) -> Value {
     let list = |include: &dyn Fn(&Finding) -> bool| -> Vec<Value> {
         verdict.findings.iter().filter(|finding| include(finding)).map(finding_json).collect()
     };
-    let is_note = |finding: &Finding| finding.class == Class::NotJudged;
-    let unknown = verdict.unknown.iter().map(|text| {
-        json!({"code": "unknown", "class": "unknown", "message": text, "remedy": "see that it can be read, and look again"})
-    });
-    let mut notes = list(&is_note);
-    notes.extend(unknown);
+    let is_note = |finding: &Finding| matches!(finding.class, Class::NotJudged | Class::Unknown);
+    let not_judged: Vec<Value> =
+        verdict.findings.iter().filter(|it| is_note(it)).map(not_judged_json).collect();
     json!({
         "format_version": FORMAT_VERSION,
         "starts": verdict.starts(),
         "now": list(&|finding| !is_note(finding) && finding.when == When::Now),
         "after_reboot": list(&|finding| !is_note(finding) && finding.when == When::AfterReboot),
-        "notes": notes,
+        "notes": list(&is_note),
+        "not_judged": not_judged,
     })
+}
+
+/// Returns what was not judged, where it is, and why.
+fn not_judged_json(finding: &Finding) -> Value {
+    let mut json = json!({"what": finding.code, "why": finding.message});
+    if let Some(place) = &finding.place {
+        json["path"] = place.file.clone().into();
+    }
+    json
 }
 
 fn finding_json(finding: &Finding) -> Value {
@@ -84,6 +88,7 @@ fn label(finding: &Finding, style: Style) -> String {
         (Class::Stops, When::AfterReboot) => style.paint("1;31", "does not start after a reboot:"),
         (Class::HardensNothing, _) => style.paint("1;33", "hardens nothing:"),
         (Class::Warns, _) => style.paint("33", "starts, but:"),
+        (Class::Unknown, _) => style.paint("1;33", "unknown:"),
         (Class::NotJudged, _) => style.paint("36", "not judged:"),
     }
 }

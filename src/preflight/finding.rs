@@ -33,7 +33,9 @@ pub enum Class {
     HardensNothing,
     /// K3s starts, but behaves in another way than the value suggests.
     Warns,
-    /// The value was not checked, for the reason in the message.
+    /// Whether K3s starts depends on it, and it could not be read or is not judged: the verdict is neither yes nor no.
+    Unknown,
+    /// The value was not checked, for the reason in the message. The verdict is about the rest.
     NotJudged,
 }
 
@@ -51,8 +53,6 @@ pub enum When {
 pub struct StartVerdict {
     /// Every finding, in order.
     pub findings: Vec<Finding>,
-    /// What could not be read, so that the verdict cannot be "starts".
-    pub unknown: Vec<String>,
 }
 
 impl Finding {
@@ -78,7 +78,13 @@ impl Finding {
         Self::new(Class::Warns, code, message, remedy)
     }
 
-    /// Creates a finding for something that was not checked.
+    /// Creates a finding for something that decides whether K3s starts, and that is not known.
+    #[must_use]
+    pub fn unknown(code: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::new(Class::Unknown, code, message, remedy)
+    }
+
+    /// Creates a finding for something that was not checked, and without which the verdict stands.
     #[must_use]
     pub fn not_judged(code: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::new(Class::NotJudged, code, message, remedy)
@@ -112,18 +118,31 @@ impl Finding {
 }
 
 impl StartVerdict {
+    /// Returns the verdict on a node that cannot be read.
+    #[must_use]
+    pub fn unreadable(error: &Error) -> Self {
+        let mut verdict = Self::default();
+        verdict.add_unreadable(error);
+        verdict
+    }
+
     /// Tells whether K3s starts, now and after a reboot; none if that is unknown.
     #[must_use]
     pub fn starts(&self) -> Option<bool> {
-        if self.findings.iter().any(|finding| finding.class == Class::Stops) {
+        if self.stopping().next().is_some() {
             return Some(false);
         }
-        self.unknown.is_empty().then_some(true)
+        self.of_class(Class::Unknown).next().is_none().then_some(true)
     }
 
     /// Returns the findings on which K3s does not start.
     pub fn stopping(&self) -> impl Iterator<Item = &Finding> {
-        self.findings.iter().filter(|finding| finding.class == Class::Stops)
+        self.of_class(Class::Stops)
+    }
+
+    /// Returns the findings of a class.
+    pub fn of_class(&self, class: Class) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(move |finding| finding.class == class)
     }
 
     pub(super) fn add(&mut self, findings: Vec<Finding>) {
@@ -134,10 +153,13 @@ impl StartVerdict {
         }
     }
 
-    pub(super) fn unknown(&mut self, error: &Error) {
-        let text = error.to_string();
-        if !self.unknown.contains(&text) {
-            self.unknown.push(text);
-        }
+    /// Adds something that could not be read.
+    pub(super) fn add_unreadable(&mut self, error: &Error) {
+        let finding =
+            Finding::unknown("unknown", error.message(), "make it readable, and run preflight again");
+        self.add(vec![match error.place() {
+            Some(place) => finding.at(place.clone()),
+            None => finding,
+        }]);
     }
 }

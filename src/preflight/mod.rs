@@ -47,7 +47,7 @@ pub fn check(node: &NodeConfig<'_>) -> StartVerdict {
     for check in CHECKS {
         match check(node) {
             Ok(findings) => verdict.add(findings),
-            Err(error) => verdict.unknown(&error),
+            Err(error) => verdict.add_unreadable(&error),
         }
     }
     verdict

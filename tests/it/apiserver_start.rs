@@ -89,7 +89,7 @@ fn the_verdict_is_the_api_servers() {
         let shown = format!("{} {name}", case["version"].as_str().unwrap());
         let codes: Vec<&str> = verdict.stopping().map(|finding| finding.code).collect();
         if verdict.starts() != case["starts"].as_bool() {
-            let unknown = &verdict.unknown;
+            let unknown: Vec<_> = verdict.of_class(Class::Unknown).collect();
             wrong.push(format!("{shown}: {codes:?} {unknown:?}, the server's {}", case["message"]));
             continue;
         }

@@ -30,7 +30,7 @@ fn what_apply_writes_starts_and_hardens() {
                     wrong.push(format!("{shown}: {finding:?}"));
                 }
                 if verdict.starts() != Some(true) {
-                    wrong.push(format!("{shown}: {:?} {:?}", verdict.starts(), verdict.unknown));
+                    wrong.push(format!("{shown}: {:?} {:?}", verdict.starts(), verdict.findings));
                 }
             }
         }
