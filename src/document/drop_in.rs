@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::present::PresentFiles;
 use crate::Role;
+use crate::k3s::RunningComponents;
 use crate::node::RootedPath;
 use crate::profile::{Accepts, ArgumentTable, ControlId, PluginRow, Profile, ValueOf};
 
@@ -68,6 +69,8 @@ pub struct DropInArgument {
 pub struct DropInContext<'a> {
     /// The role: an agent exits on keys of a server.
     pub role: Role,
+    /// What runs on the node: nobody reads the arguments of the rest.
+    pub running: &'a RunningComponents,
     /// K3s' data directory.
     pub data_dir: &'a RootedPath,
     /// The documents written with it, by key, with the controls that each implements: arguments name their paths.
@@ -92,7 +95,8 @@ impl DropIn {
         for row in table.keys.iter().filter(|row| row.roles.contains(&context.role)) {
             let value = profile.value(&row.setting);
             let wanted = profile.selection.wants(&row.controls) || context.present.has_key(&row.key);
-            if !matches!(value, Value::Null | Value::Bool(false)) && wanted {
+            let is_read = row.component.as_ref().is_none_or(|component| context.running.has(component));
+            if !matches!(value, Value::Null | Value::Bool(false)) && wanted && is_read {
                 let ids = profile.ids(&row.controls);
                 keys.push(DropInKey {
                     name: row.key.clone(),
@@ -105,7 +109,9 @@ impl DropIn {
         let mut components: Vec<DropInComponent> = Vec::new();
         for row in &table.arguments {
             // An agent exits on the keys of the control plane.
-            if context.role == Role::Agent && row.component != "kubelet" {
+            if context.role == Role::Agent && row.component != "kubelet"
+                || !context.running.has(&row.component)
+            {
                 continue;
             }
             let found = match (&row.document, &row.value) {

@@ -29,10 +29,11 @@ mod secrets;
 mod service;
 mod service_unit;
 mod traces;
+mod values;
 
 pub use command_line::RefusedKey;
 pub use datastore::Datastore;
-pub use effective::{ConfigQuery, EffectiveConfig, EffectiveValue};
+pub use effective::EffectiveConfig;
 pub use first_start::{FirstStart, ForecastFile, forecast_files, forecast_journal};
 pub use installed::{binary, version};
 pub use log::{K3sLog, Logged};
@@ -43,3 +44,4 @@ pub use origin::{ValueOrigin, VariableSource};
 pub use running::{Absence, RunningComponents};
 pub use service::{ServiceFlags, service_data_dir};
 pub use traces::{Traces, role};
+pub use values::{ConfigQuery, EffectiveValue};
