@@ -6,7 +6,6 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::effective::EffectiveValue;
 use super::flags::{self, K3sFlag, K3sFlagType};
 use super::likely_key;
 use super::merge::ConfigKey;
@@ -14,6 +13,7 @@ use super::node_paths::DEFAULT_CONFIG;
 use super::origin::ValueOrigin;
 use super::refusal::{Refusal, RefusalKind};
 use super::urfave::{Generation, Grammar, Parsed, VariableOf, Word};
+use super::values::EffectiveValue;
 use crate::Role;
 use crate::embedded;
 use crate::error::{Error, Place, Result};
@@ -119,9 +119,7 @@ impl<'a> CommandLineSources<'a> {
         let mut line = CommandLine::default();
         let words = self.with_keys(&mut line);
         line.argv = words.iter().map(|word| word.text.clone()).collect();
-        let variable = |flag: &K3sFlag| {
-            (self.variable)(flag).filter(|_| flag.reads_variables(self.release))
-        };
+        let variable = |flag: &K3sFlag| (self.variable)(flag).filter(|_| flag.reads_variables(self.release));
         let all: Vec<&'static K3sFlag> = flags::global().iter().collect();
         let global = Grammar { flags: &all, generation, of_command: false, release: self.release };
         let mut before = global.parse(words, &variable);
@@ -142,7 +140,11 @@ impl<'a> CommandLineSources<'a> {
         line.refusals = before.refusals;
         for refusal in parsed.refusals {
             // A variable of both is read twice.
-            if !line.refusals.iter().any(|known| known.message == refusal.message && known.origin == refusal.origin) {
+            if !line
+                .refusals
+                .iter()
+                .any(|known| known.message == refusal.message && known.origin == refusal.origin)
+            {
                 line.refusals.push(refusal);
             }
         }
@@ -204,7 +206,8 @@ impl<'a> CommandLineSources<'a> {
             before.rest.iter().position(|word| word.text == role)?
         } else {
             let Some(command) = before.rest.first() else {
-                let origin = self.words.first().map_or(ValueOrigin::CommandLine, |(_, origin)| origin.clone());
+                let origin =
+                    self.words.first().map_or(ValueOrigin::CommandLine, |(_, origin)| origin.clone());
                 before.refusals.push(ends_with_help(&origin));
                 return None;
             };
@@ -257,7 +260,8 @@ fn ends_with_help(origin: &ValueOrigin) -> Refusal {
 
 /// Returns the refusal of a command line on which K3s prints its help or version.
 fn help(parsed: &Parsed, names: [&str; 2]) -> Option<Refusal> {
-    let asked = names.into_iter().find_map(|name| parsed.last(name).filter(|asked| flags::is_true(&asked.text)));
+    let asked =
+        names.into_iter().find_map(|name| parsed.last(name).filter(|asked| flags::is_true(&asked.text)));
     asked.map(|asked| ends_with_help(&asked.origin))
 }
 

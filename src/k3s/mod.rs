@@ -32,10 +32,11 @@ mod service;
 mod service_unit;
 mod traces;
 mod urfave;
+mod values;
 
 pub use command_line::SkippedKey;
 pub use datastore::Datastore;
-pub use effective::{ConfigQuery, EffectiveConfig, EffectiveValue};
+pub use effective::EffectiveConfig;
 pub use first_start::{FirstStart, ForecastFile, forecast_files, forecast_journal};
 pub use installed::{binary, version};
 pub use log::{K3sLog, Logged};
@@ -46,3 +47,4 @@ pub use refusal::{Refusal, RefusalKind};
 pub use running::{Absence, RunningComponents};
 pub use service::{ServiceFlags, service_data_dir};
 pub use traces::{Traces, role};
+pub use values::{ConfigQuery, EffectiveValue};

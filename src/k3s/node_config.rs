@@ -4,12 +4,13 @@ use std::borrow::Cow;
 
 use super::components;
 use super::datastore::Datastore;
-use super::effective::{ConfigQuery, EffectiveConfig};
+use super::effective::EffectiveConfig;
 use super::flags;
 use super::given::{self, Given};
 use super::node_paths::NodePaths;
 use super::running::RunningComponents;
 use super::traces::Traces;
+use super::values::ConfigQuery;
 use crate::Role;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::node::{Root, RootedPath, sysctl};

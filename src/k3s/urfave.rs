@@ -140,7 +140,8 @@ impl Grammar<'_> {
                 }
             },
         };
-        if let Some(problem) = problem(flag.kind, &text).filter(|_| flag.kind != K3sFlagType::Boolean || !is_bare)
+        if let Some(problem) =
+            problem(flag.kind, &text).filter(|_| flag.kind != K3sFlagType::Boolean || !is_bare)
         {
             let quoted = go_quoted(&text);
             let message = match flag.kind {
@@ -167,10 +168,13 @@ impl Grammar<'_> {
             K3sFlagType::Text | K3sFlagType::List => "string",
         };
         // An empty variable is as one that is not set, but for numbers in the first generation.
-        let counts = !text.is_empty() || (self.generation == Generation::First && flag.kind == K3sFlagType::Integer);
+        let counts =
+            !text.is_empty() || (self.generation == Generation::First && flag.kind == K3sFlagType::Integer);
         if let Some(problem) = problem(flag.kind, &text).filter(|_| counts) {
             let cause = match flag.kind {
-                K3sFlagType::Boolean => format!("strconv.ParseBool: parsing {}: invalid syntax", go_quoted(&text)),
+                K3sFlagType::Boolean => {
+                    format!("strconv.ParseBool: parsing {}: invalid syntax", go_quoted(&text))
+                }
                 K3sFlagType::Integer => {
                     let problem = if problem == OUT_OF_RANGE { problem } else { "invalid syntax" };
                     format!("strconv.ParseInt: parsing {}: {problem}", go_quoted(&text))
@@ -180,7 +184,10 @@ impl Grammar<'_> {
             let variable = origin.variable().unwrap_or_default();
             let message = match self.generation {
                 Generation::First => {
-                    format!("could not parse {text} as {kind} value for flag {}: {cause}", flag.names.join(","))
+                    format!(
+                        "could not parse {text} as {kind} value for flag {}: {cause}",
+                        flag.names.join(",")
+                    )
                 }
                 Generation::Second => format!(
                     "could not parse {} as {kind} value from environment variable {} for flag {}: {cause}",

@@ -13,8 +13,10 @@ pub(crate) mod encryption;
 mod event_rate_limit;
 mod finding;
 mod kernel;
+mod kubelet_arguments;
 pub(crate) mod manifests;
 mod options;
+mod packaged;
 mod plugin_config;
 pub(crate) mod pod_security;
 mod surroundings;
@@ -28,17 +30,25 @@ use crate::k3s::NodeConfig;
 type Check = fn(&NodeConfig<'_>) -> Result<Vec<Finding>>;
 
 /// The checks, in the order in which K3s reads what they check.
-const CHECKS: [Check; 9] = [
+const CHECKS: [Check; 11] = [
     kernel::check,
     configuration::check,
     configuration::check_encryption,
     arguments::check,
+    kubelet_arguments::check,
     audit::check,
     admission::check,
     encryption::check,
+    packaged::check,
     manifests::check,
     surroundings::check,
 ];
+
+/// Returns what a node's configuration has and what does nothing, so that nobody notices it: arguments that K3s drops, and
+/// words of its key `disable` that name nothing.
+pub(crate) fn notes(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+    Ok([kubelet_arguments::dropped(node), packaged::check(node)?].concat())
+}
 
 /// Checks a node.
 #[must_use]

@@ -113,8 +113,7 @@ fn configuration_files_become_k3s_own_command_line() {
             (Err(_), Some(_)) => {}
             (Ok(reading), None) => {
                 let mut warnings = texts(&case["warnings"]);
-                let mut found: Vec<String> =
-                    reading.skipped.iter().map(|key| key.message.clone()).collect();
+                let mut found: Vec<String> = reading.skipped.iter().map(|key| key.message.clone()).collect();
                 warnings.sort();
                 found.sort();
                 if reading.argv != texts(&case["argv"]) || found != warnings {
