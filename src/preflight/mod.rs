@@ -8,7 +8,10 @@ mod admission;
 mod apiserver;
 mod arguments;
 mod audit;
+pub(crate) mod authentication;
+pub(crate) mod authorization;
 mod configuration;
+mod egress;
 pub(crate) mod encryption;
 mod event_rate_limit;
 mod finding;
@@ -28,13 +31,16 @@ use crate::k3s::NodeConfig;
 type Check = fn(&NodeConfig<'_>) -> Result<Vec<Finding>>;
 
 /// The checks, in the order in which K3s reads what they check.
-const CHECKS: [Check; 9] = [
+const CHECKS: [Check; 12] = [
     kernel::check,
     configuration::check,
     configuration::check_encryption,
     arguments::check,
     audit::check,
     admission::check,
+    authentication::check,
+    authorization::check,
+    egress::check,
     encryption::check,
     manifests::check,
     surroundings::check,
