@@ -2,6 +2,7 @@
 //! rules of data/benchmark-controls.yaml describe. Checks import the facts, the results and one another, and never the
 //! evaluation above them.
 
+mod access_files;
 mod audit_policy;
 mod encryption;
 pub(super) mod etcd;
@@ -24,9 +25,11 @@ use crate::error::Result;
 pub type CheckFunction = fn(&NodeFacts<'_>, Option<&str>) -> Result<RuleResult>;
 
 /// The checks by their names in data/benchmark-controls.yaml.
-const CHECKS: [(&str, CheckFunction); 14] = [
+const CHECKS: [(&str, CheckFunction); 16] = [
+    ("anonymous-requests", access_files::check_anonymous),
     ("audit-policy", audit_policy::check_policy),
     ("audit-policy-coverage", audit_policy::check_coverage),
+    ("authorizers", access_files::check_authorizers),
     ("cni", network::check_cni),
     ("default-namespace", namespaces::check_default),
     ("default-service-accounts", service_accounts::check),
