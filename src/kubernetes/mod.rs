@@ -29,6 +29,7 @@ pub mod object;
 pub mod pod_security;
 pub mod quantity;
 pub mod scalar;
+pub mod static_manifests;
 pub mod tls;
 pub mod url;
 pub mod yaml;

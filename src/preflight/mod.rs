@@ -20,6 +20,7 @@ pub(crate) mod manifests;
 mod options;
 mod plugin_config;
 pub(crate) mod pod_security;
+mod static_manifests;
 mod surroundings;
 
 pub use finding::{Class, Finding, StartVerdict, When};
