@@ -8,7 +8,10 @@ mod admission;
 mod apiserver;
 mod arguments;
 mod audit;
+pub(crate) mod authentication;
+pub(crate) mod authorization;
 mod configuration;
+mod egress;
 pub(crate) mod encryption;
 mod event_rate_limit;
 mod finding;
@@ -19,6 +22,7 @@ mod options;
 mod packaged;
 mod plugin_config;
 pub(crate) mod pod_security;
+mod static_manifests;
 mod surroundings;
 
 pub use finding::{Class, Finding, StartVerdict, When};
@@ -30,7 +34,7 @@ use crate::k3s::NodeConfig;
 type Check = fn(&NodeConfig<'_>) -> Result<Vec<Finding>>;
 
 /// The checks, in the order in which K3s reads what they check.
-const CHECKS: [Check; 11] = [
+const CHECKS: &[Check] = &[
     kernel::check,
     configuration::check,
     configuration::check_encryption,
@@ -38,6 +42,9 @@ const CHECKS: [Check; 11] = [
     kubelet_arguments::check,
     audit::check,
     admission::check,
+    authentication::check,
+    authorization::check,
+    egress::check,
     encryption::check,
     packaged::check,
     manifests::check,
