@@ -11,6 +11,7 @@ mod audit;
 pub(crate) mod authentication;
 pub(crate) mod authorization;
 mod configuration;
+mod data_directory;
 mod egress;
 pub(crate) mod encryption;
 mod event_rate_limit;
@@ -19,9 +20,11 @@ mod kernel;
 mod kubelet_arguments;
 pub(crate) mod manifests;
 mod options;
+mod own_values;
 mod packaged;
 mod plugin_config;
 pub(crate) mod pod_security;
+mod registries;
 mod static_manifests;
 mod surroundings;
 
@@ -37,6 +40,9 @@ type Check = fn(&NodeConfig<'_>) -> Result<Vec<Finding>>;
 const CHECKS: &[Check] = &[
     kernel::check,
     configuration::check,
+    own_values::check,
+    registries::check,
+    data_directory::check,
     configuration::check_encryption,
     arguments::check,
     kubelet_arguments::check,
