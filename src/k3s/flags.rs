@@ -159,6 +159,11 @@ pub(super) fn is_secret(name: &str) -> bool {
     secrets().any(|secret| secret == name)
 }
 
+/// Tells whether a flag of a role reads an environment variable, in any minor.
+pub(super) fn reads_variable(role: Role, name: &str) -> bool {
+    all(role).iter().any(|flag| flag.env.iter().any(|variable| variable == name))
+}
+
 /// Returns every name of every flag of a role in a minor.
 #[must_use]
 pub fn names(role: Role, minor: KubernetesMinor) -> BTreeSet<&'static str> {

@@ -20,6 +20,7 @@ pub mod merge;
 mod merged_config;
 mod node_config;
 mod node_paths;
+mod openrc;
 mod origin;
 mod own_flags;
 pub mod packaged;
@@ -27,8 +28,12 @@ pub mod rbac;
 pub mod running;
 mod secrets;
 mod service;
-mod service_unit;
+mod service_notes;
+mod service_search;
+mod shell;
+mod systemd;
 mod traces;
+mod wrapper;
 
 pub use command_line::RefusedKey;
 pub use datastore::Datastore;
@@ -42,4 +47,5 @@ pub use node_paths::{DEFAULT_CONFIG, DEFAULT_DATA_DIR, DEFAULT_DROP_INS, NodePat
 pub use origin::{ValueOrigin, VariableSource};
 pub use running::{Absence, RunningComponents};
 pub use service::{ServiceFlags, service_data_dir};
+pub use service_notes::{NotUnderstood, ServiceFault};
 pub use traces::{Traces, role};
