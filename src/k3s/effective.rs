@@ -14,6 +14,7 @@ use super::origin::ValueOrigin;
 use super::running::RunningComponents;
 use super::secrets;
 use super::service::NodeService;
+use super::service_notes::{NotUnderstood, ServiceFault};
 use crate::Role;
 use crate::error::Result;
 use crate::node::{Root, RootedPath};
@@ -36,6 +37,10 @@ pub struct EffectiveConfig {
     pub running: RunningComponents,
     /// The flags that each component that runs gets, K3s' own included.
     pub components: BTreeMap<String, Vec<String>>,
+    /// What of the service is not understood: then nothing here is certain.
+    pub not_understood: Vec<NotUnderstood>,
+    /// Why the service does not start K3s.
+    pub service_faults: Vec<ServiceFault>,
 }
 
 /// The value of a flag, and where it comes from.
@@ -110,7 +115,8 @@ impl EffectiveConfig {
                 values.insert(flag.names[0].clone(), value);
             }
         }
-        let mut warnings = merged.warnings.clone();
+        let mut warnings = service.warnings();
+        warnings.extend(merged.warnings.clone());
         let refused_keys = merged.refused_keys(role);
         let exits = |refused: &RefusedKey| format!("{}: K3s exits: {}", refused.place, refused.message);
         warnings.extend(refused_keys.iter().map(exits));
@@ -125,6 +131,8 @@ impl EffectiveConfig {
             values,
             running,
             components,
+            not_understood: service.not_understood,
+            service_faults: service.faults,
         };
         if !query.show_secrets {
             effective.mask();

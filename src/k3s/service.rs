@@ -122,6 +122,18 @@ impl NodeService {
         }
     }
 
+    /// Returns what is to be known of it before anything that follows from it.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let faults = self.faults.iter().map(|fault| format!("{}: {}", fault.place, fault.message));
+        let unread = self.not_understood.iter().map(|note| {
+            format!(
+                "{}: {}: the service's command line and environment are not known",
+                note.place, note.reason
+            )
+        });
+        faults.chain(unread).collect()
+    }
+
     /// Returns the words behind the command `server` or `agent`; all words if the command is not among them.
     pub(super) fn words_after(&self, role: Role) -> &[String] {
         let command = self.words.iter().position(|word| *word == role.to_string());

@@ -17,6 +17,7 @@ pub(crate) mod manifests;
 mod options;
 mod plugin_config;
 pub(crate) mod pod_security;
+mod service;
 mod surroundings;
 
 pub use finding::{Class, Finding, StartVerdict, When};
@@ -28,7 +29,8 @@ use crate::k3s::NodeConfig;
 type Check = fn(&NodeConfig<'_>) -> Result<Vec<Finding>>;
 
 /// The checks, in the order in which K3s reads what they check.
-const CHECKS: [Check; 9] = [
+const CHECKS: [Check; 10] = [
+    service::check,
     kernel::check,
     configuration::check,
     configuration::check_encryption,
