@@ -209,7 +209,7 @@ mod tests {
     fn each_flag_stands_in_the_table() {
         let mut text = String::new();
         for role in [Role::Server, Role::Agent] {
-            let names: Vec<&str> = flags::of_role(role).iter().map(|flag| flag.names[0].as_str()).collect();
+            let names: Vec<&str> = flags::all(role).iter().map(|flag| flag.names[0].as_str()).collect();
             let missing: Vec<&&str> = names.iter().filter(|name| judgement(role, name).is_none()).collect();
             assert!(missing.is_empty(), "{role}: not in the table: {missing:?}");
             let count = |wanted: fn(&FlagJudgement) -> bool| {
