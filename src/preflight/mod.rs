@@ -16,6 +16,7 @@ pub(crate) mod encryption;
 mod event_rate_limit;
 mod finding;
 mod kernel;
+mod kubelet;
 pub(crate) mod manifests;
 mod options;
 mod plugin_config;
@@ -32,11 +33,12 @@ use crate::k3s::NodeConfig;
 type Check = fn(&NodeConfig<'_>) -> Result<Vec<Finding>>;
 
 /// The checks, in the order in which K3s reads what they check.
-const CHECKS: [Check; 12] = [
+const CHECKS: [Check; 13] = [
     kernel::check,
     configuration::check,
     configuration::check_encryption,
     arguments::check,
+    kubelet::check,
     audit::check,
     admission::check,
     authentication::check,
