@@ -39,6 +39,13 @@ pub fn read(bytes: &[u8], role: DocumentRole) -> Result<KubeletDocument, Fault> 
     let document = ObjectFile::read(bytes)?;
     document.kind()?;
     document.expect(&[KIND])?;
+    // A drop-in is decoded without its type: names in other letters are none.
+    for (name, wanted) in [("apiVersion", KIND.0), ("kind", KIND.1)] {
+        if role == DocumentRole::DropIn && object::text(&document.root, name) != wanted {
+            let message = format!("Object {name:?} is missing: no other letters will do");
+            return Err(Fault::new(object::position_of(&document.root, name), message));
+        }
+    }
     let dropped = document.decode(&FieldType::Any)?;
     if role == DocumentRole::DropIn {
         object::refuse_dropped(&dropped)?;
@@ -148,6 +155,8 @@ mod tests {
                 assert!(!fine(text, role), "{text:?}");
             }
         }
+        let small = HEAD.replace("apiVersion", "apiversion");
+        assert!(!fine(&small, DocumentRole::DropIn) && fine(&small, DocumentRole::ConfigFile));
         let twice = format!("{HEAD}maxPods: 50\nmaxPods: 60\n");
         assert!(!fine(&twice, DocumentRole::DropIn));
         assert_eq!(read(twice.as_bytes(), DocumentRole::ConfigFile).unwrap().dropped.len(), 1);

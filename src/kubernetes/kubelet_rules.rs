@@ -8,9 +8,10 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use super::kubelet_fields::DecodedFields;
+use super::kubelet_values::{is_cpu_set, is_threshold, taint_fault};
 use super::object::{self, Fault};
 use super::yaml::{YamlNode, YamlValue};
-use super::{feature_gates, flag_values, names, quantity, tls};
+use super::{feature_gates, flag_values, quantity, tls};
 use crate::embedded;
 use crate::version::KubernetesMinor;
 
@@ -55,6 +56,17 @@ const SIGNALS: [&str; 9] = [
 ];
 /// What may be reserved (`parseResourceList`).
 const RESERVED: [&str; 4] = ["cpu", "ephemeral-storage", "memory", "pid"];
+/// The options of the static policy of CPUs (pkg/kubelet/cm/cpumanager/policy_options.go).
+const CPU_OPTIONS: [&str; 6] = [
+    "align-by-socket",
+    "distribute-cpus-across-cores",
+    "distribute-cpus-across-numa",
+    "full-pcpus-only",
+    "prefer-align-cpus-by-uncorecache",
+    "strict-cpu-reservation",
+];
+/// The default of `imageMinimumGCAge`, in nanoseconds.
+const DEFAULT_MINIMUM_AGE: i128 = 120_000_000_000;
 /// What may be enforced; the last with no other.
 const ENFORCED: [&str; 6] = [
     "pods",
@@ -248,6 +260,26 @@ impl Values<'_> {
                 found.extend(wanted.map(|wanted| refuse(&path, value, wanted)));
             }
         }
+        if self.text("cpuManagerPolicy") == "static" {
+            for (name, value) in self.entries("cpuManagerPolicyOptions", "cpu-manager-policy-options") {
+                if !CPU_OPTIONS.contains(&name.as_str()) {
+                    let wanted = format!("nothing: the options are {}", CPU_OPTIONS.join(", "));
+                    found.push(refuse(&format!("cpuManagerPolicyOptions.{name}"), value, wanted));
+                }
+            }
+        }
+        for (index, memory) in self.items("reservedMemory", "reserved-memory").iter().enumerate() {
+            let Some(YamlValue::Map(limits)) = object::field(memory, "limits").map(|limits| &limits.value) else {
+                continue;
+            };
+            for (name, value) in limits {
+                let name = name.go_text();
+                if name != "memory" && !name.starts_with("hugepages-") {
+                    let path = format!("reservedMemory[{index}].limits.{name}");
+                    found.push(refuse(&path, value, "nothing: the limits are memory and hugepages-SIZE"));
+                }
+            }
+        }
         let periods: BTreeMap<String, &YamlNode> =
             self.entries("evictionSoftGracePeriod", "eviction-soft-grace-period").into_iter().collect();
         if !(self.given)("eviction-soft-grace-period") {
@@ -275,7 +307,12 @@ impl Values<'_> {
         let flags = ["image-gc-low-threshold", "image-gc-high-threshold"];
         let named = if self.get(low).is_some() { low } else { high };
         pair(is_wrong, named, &flags, "a low threshold below the high one (80 and 85 by default)");
-        let (least, most) = (number("imageMinimumGCAge", 120_000_000_000), number("imageMaximumGCAge", 0));
+        // 0 means the default.
+        let least = match number("imageMinimumGCAge", 0) {
+            0 => DEFAULT_MINIMUM_AGE,
+            least => least,
+        };
+        let most = number("imageMaximumGCAge", 0);
         pair(most > 0 && most <= least, "imageMaximumGCAge", &[], "more than imageMinimumGCAge");
         let critical = number("shutdownGracePeriodCriticalPods", 0);
         let is_wrong = critical > number("shutdownGracePeriod", 0);
@@ -302,6 +339,12 @@ impl Values<'_> {
         let is_wrong = self.text("memoryManagerPolicy") == "Static" && !reserves;
         let flags = ["memory-manager-policy", "reserved-memory"];
         pair(is_wrong, "memoryManagerPolicy", &flags, "Static only with reservedMemory");
+        let is_gate_off =
+            self.get("featureGates.RotateKubeletServerCertificate").is_some_and(|gate| gate.go_text() == "false");
+        let is_wrong =
+            is_gate_off && self.get("serverTLSBootstrap").is_some_and(|value| value.go_text() == "true");
+        let wanted = "true only with the feature gate RotateKubeletServerCertificate";
+        pair(is_wrong, "serverTLSBootstrap", &["rotate-server-certificates"], wanted);
         let logs = self.get("podLogsDir").map(object::node_text).unwrap_or_default();
         let is_clean = |path: &str| {
             path.starts_with('/')
@@ -318,48 +361,6 @@ impl Values<'_> {
         let wanted = "a list only with imagePullCredentialsVerificationPolicy: NeverVerifyAllowlistedImages";
         pair(is_wrong, "preloadedImagesVerificationAllowlist", &[], wanted);
     }
-}
-
-/// `parseThreshold`: a percentage of at most 100, or a quantity; neither is negative.
-fn is_threshold(text: &str) -> bool {
-    match text.strip_suffix('%') {
-        Some(number) => number.parse::<f64>().is_ok_and(|number| (0.0..=100.0).contains(&number)),
-        None => quantity::parse(text).is_some_and(|amount| amount >= 0),
-    }
-}
-
-/// `cpuset.Parse`: numbers and ranges.
-fn is_cpu_set(text: &str) -> bool {
-    text.split(',').all(|part| match part.split_once('-') {
-        Some((first, last)) => {
-            matches!((first.parse::<u32>(), last.parse::<u32>()), (Ok(first), Ok(last)) if first <= last)
-        }
-        None => part.parse::<u32>().is_ok(),
-    })
-}
-
-/// Returns what a taint has to be, if it is not (`CheckTaintValidation`).
-fn taint_fault(taint: &YamlNode) -> Option<&'static str> {
-    let (key, value) = (object::text(taint, "key"), object::text(taint, "value"));
-    let (prefix, name) = key.rsplit_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
-    if !is_qualified(name) || prefix.is_some_and(|prefix| !names::is_subdomain(prefix)) {
-        return Some("a key that is a name of Kubernetes");
-    }
-    if !value.is_empty() && !is_qualified(value) {
-        return Some("a value that is a label of Kubernetes");
-    }
-    match object::text(taint, "effect") {
-        "" | "NoSchedule" | "PreferNoSchedule" | "NoExecute" => {}
-        _ => return Some("the effect NoSchedule, PreferNoSchedule or NoExecute"),
-    }
-    object::field(taint, "timeAdded").map(|_| "no timeAdded")
-}
-
-/// Letters, digits, `-`, `_` and `.`, a letter or digit first and last; at most 63.
-fn is_qualified(text: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    let ends = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
-    text.len() <= 63 && text.bytes().all(inner) && ends(text.bytes().next()) && ends(text.bytes().last())
 }
 
 #[cfg(test)]
@@ -419,6 +420,16 @@ mod tests {
             ("registerWithTaints: [{key: a, effect: Nope}]", "registerWithTaints"),
             ("featureGates: {NoSuchGate: true}", "featureGates.NoSuchGate"),
             ("podLogsDir: /var/log/../x", "podLogsDir"),
+            ("reservedMemory: [{numaNode: 0, limits: {cpu: 1}}]", "reservedMemory[0].limits.cpu"),
+            ("imageMinimumGCAge: 0s\nimageMaximumGCAge: 1s", "imageMaximumGCAge"),
+            (
+                "cpuManagerPolicy: static\nreservedSystemCPUs: '0'\ncpuManagerPolicyOptions: {nope: 'true'}",
+                "cpuManagerPolicyOptions.nope",
+            ),
+            (
+                "serverTLSBootstrap: true\nfeatureGates: {RotateKubeletServerCertificate: false}",
+                "serverTLSBootstrap",
+            ),
         ] {
             assert_eq!(fields(text, ""), [field], "{text}");
         }

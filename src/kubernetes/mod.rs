@@ -25,6 +25,7 @@ pub mod kubelet_config;
 pub mod kubelet_documents;
 pub mod kubelet_fields;
 pub mod kubelet_rules;
+mod kubelet_values;
 pub mod manifest;
 pub mod names;
 mod newer_fields;
