@@ -155,11 +155,8 @@ pub fn read(
     }
     let document = ObjectFile::read(bytes).map_err(syntax())?;
     document.kind().map_err(syntax())?;
-    let known: Vec<(&str, &str)> = VERSIONS
-        .iter()
-        .filter(|(_, from)| *from <= minor)
-        .map(|(version, _)| (*version, KIND))
-        .collect();
+    let known: Vec<(&str, &str)> =
+        VERSIONS.iter().filter(|(_, from)| *from <= minor).map(|(version, _)| (*version, KIND)).collect();
     document.expect(&known).map_err(Refusal::with_reason(AuthenticationRefusal::Version))?;
     let mut dropped = document.decode(&CONFIGURATION).map_err(syntax())?;
     dropped.extend(newer_fields(&document.root, minor, &NEWER_FIELDS));
@@ -238,7 +235,9 @@ impl Validation<'_> {
         if let Some(anonymous) = object::field(root, "anonymous") {
             let reason = AuthenticationRefusal::Anonymous;
             if !self.flags.anonymous_gate {
-                let why = format!("Forbidden: anonymous is not supported when {ANONYMOUS_GATE} feature gate is disabled");
+                let why = format!(
+                    "Forbidden: anonymous is not supported when {ANONYMOUS_GATE} feature gate is disabled"
+                );
                 return refuse(reason, anonymous, "", "anonymous", &why);
             }
             if !is_true(anonymous, "enabled") && !object::items(anonymous, "conditions").is_empty() {
@@ -250,15 +249,15 @@ impl Validation<'_> {
     }
 
     fn check_issuer(&self, issuer: &YamlNode, path: &str) -> Validated {
-        let wrong =
-            |name: &str, why: &str| refuse(AuthenticationRefusal::Issuer, issuer, name, path, why);
+        let wrong = |name: &str, why: &str| refuse(AuthenticationRefusal::Issuer, issuer, name, path, why);
         let url = object::text(issuer, "url");
         if url.is_empty() {
             return wrong("url", "Required value");
         }
         if self.minor >= SEVERAL_FROM && self.flags.service_account_issuers.iter().any(|known| known == url) {
             let known = self.flags.service_account_issuers.join(" ");
-            let why = format!("Invalid value: {url:?}: URL must not overlap with disallowed issuers: [{known}]");
+            let why =
+                format!("Invalid value: {url:?}: URL must not overlap with disallowed issuers: [{known}]");
             return wrong("url", &why);
         }
         if let Some(why) = url_fault(url) {
@@ -277,7 +276,8 @@ impl Validation<'_> {
         self.check_audiences(issuer, path)?;
         let authority = object::text(issuer, "certificateAuthority");
         if !authority.is_empty() && !has_certificate(authority) {
-            let why = "Invalid value: \"<omitted>\": data does not contain any valid RSA or ECDSA certificates";
+            let why =
+                "Invalid value: \"<omitted>\": data does not contain any valid RSA or ECDSA certificates";
             return wrong("certificateAuthority", why);
         }
         match object::text(issuer, "egressSelectorType") {
@@ -376,8 +376,7 @@ impl Validation<'_> {
     /// `validateClaimMappings`; `verified` tells whether a rule looks at the claim `email_verified`.
     fn check_mappings(&mut self, mappings: &YamlNode, path: &str, verified: bool) -> Validated {
         let reason = AuthenticationRefusal::Claims;
-        let nothing =
-            YamlNode { value: YamlValue::Map(Vec::new()), position: mappings.position };
+        let nothing = YamlNode { value: YamlValue::Map(Vec::new()), position: mappings.position };
         for (name, is_required) in [("username", true), ("groups", false)] {
             let mapping = object::field(mappings, name).unwrap_or(&nothing);
             self.check_prefixed(mapping, &format!("{path}.{name}"), is_required)?;
@@ -413,8 +412,8 @@ impl Validation<'_> {
         }
         let username = object::field(mappings, "username").unwrap_or(&nothing);
         let expression = object::text(username, "expression");
-        let uses_email = matches!(expression.trim(), "claims.email")
-            || expression.trim().starts_with("claims.email.");
+        let uses_email =
+            matches!(expression.trim(), "claims.email") || expression.trim().starts_with("claims.email.");
         if uses_email && !verified && self.minor >= SEVERAL_FROM {
             let why = "Invalid value: claims.email_verified must be used in claimMappings.username.expression or claimMappings.extra[*].valueExpression or claimValidationRules[*].expression when claims.email is used in claimMappings.username.expression";
             return refuse(reason, username, "expression", &format!("{path}.username"), why);

@@ -20,7 +20,8 @@ pub(super) fn url_fault(text: &str) -> Option<String> {
 /// Tells whether a text has a PEM block of a certificate.
 pub(super) fn has_certificate(text: &str) -> bool {
     const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
-    let mut blocks = text.split(BEGIN).skip(1).filter_map(|rest| rest.split_once("-----END CERTIFICATE-----"));
+    let mut blocks =
+        text.split(BEGIN).skip(1).filter_map(|rest| rest.split_once("-----END CERTIFICATE-----"));
     // A certificate is a sequence in DER.
     blocks.any(|(body, _)| scalar::base64(body).is_some_and(|bytes| bytes.first() == Some(&0x30)))
 }
@@ -31,13 +32,16 @@ pub(super) fn key_fault(key: &str) -> Option<String> {
     if key.is_empty() {
         return Some("Required value".to_owned());
     }
-    let Some((domain, path)) = key.split_once('/').filter(|(domain, path)| !domain.is_empty() && !path.is_empty())
+    let Some((domain, path)) =
+        key.split_once('/').filter(|(domain, path)| !domain.is_empty() && !path.is_empty())
     else {
         return invalid("must be a domain-prefixed path (such as \"acme.io/foo\")");
     };
     let is_path = |letter: char| letter.is_ascii_alphanumeric() || "/-._~%!$&'()*+,;=:".contains(letter);
     if !names::is_subdomain(domain) {
-        return invalid("a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.'");
+        return invalid(
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.'",
+        );
     }
     if !path.chars().all(is_path) {
         return invalid("Invalid path");

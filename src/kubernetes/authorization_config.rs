@@ -110,11 +110,8 @@ pub fn read(bytes: &[u8], minor: KubernetesMinor) -> Validated<AuthorizationConf
     }
     let document = ObjectFile::read(bytes).map_err(syntax())?;
     document.kind().map_err(syntax())?;
-    let known: Vec<(&str, &str)> = VERSIONS
-        .iter()
-        .filter(|(_, from)| *from <= minor)
-        .map(|(version, _)| (*version, KIND))
-        .collect();
+    let known: Vec<(&str, &str)> =
+        VERSIONS.iter().filter(|(_, from)| *from <= minor).map(|(version, _)| (*version, KIND)).collect();
     document.expect(&known).map_err(Refusal::with_reason(AuthorizationRefusal::Version))?;
     let mut dropped = document.decode(&CONFIGURATION).map_err(syntax())?;
     dropped.extend(newer_fields(&document.root, minor, &NEWER_FIELDS));
@@ -167,10 +164,8 @@ impl AuthorizationConfig {
             if kind != WEBHOOK && self.types.iter().any(|known| known.value == kind) {
                 return wrong("type", &format!("Duplicate value: {kind:?}"));
             }
-            self.types.push(Located {
-                value: kind.to_owned(),
-                position: object::position_of(authorizer, "type"),
-            });
+            self.types
+                .push(Located { value: kind.to_owned(), position: object::position_of(authorizer, "type") });
             if name.is_empty() {
                 return wrong("name", "Required value");
             }
@@ -206,8 +201,7 @@ impl AuthorizationConfig {
 
     /// `ValidateWebhookConfiguration`.
     fn add_webhook(&mut self, webhook: &YamlNode, path: &str) -> Validated {
-        let wrong =
-            |name: &str, why: &str| refuse(AuthorizationRefusal::Webhook, webhook, name, path, why);
+        let wrong = |name: &str, why: &str| refuse(AuthorizationRefusal::Webhook, webhook, name, path, why);
         let timeout = object::duration(webhook, "timeout");
         if timeout == 0 {
             return wrong("timeout", "Required value");

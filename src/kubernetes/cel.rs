@@ -50,7 +50,8 @@ fn syntax_fault(text: &str) -> Option<String> {
             }
             '(' | '[' | '{' => open.push(letter),
             ')' | ']' | '}' => {
-                let fits = matches!((open.pop(), letter), (Some('('), ')') | (Some('['), ']') | (Some('{'), '}'));
+                let fits =
+                    matches!((open.pop(), letter), (Some('('), ')') | (Some('['), ']') | (Some('{'), '}'));
                 if !fits {
                     return Some(format!("Syntax error: mismatched input '{letter}'"));
                 }
@@ -100,7 +101,9 @@ mod tests {
         for text in ["claims.sub", " claims.a.b_c ", "claims.email_verified"] {
             assert_eq!(judge(text, &["claims"]), CelVerdict::Compiles, "{text}");
         }
-        for text in ["", " ", "claims.sub(", "claims.sub)", "(claims.a]", "claims.a + 'x", "\"a\nb\"", "'''a''"] {
+        for text in
+            ["", " ", "claims.sub(", "claims.sub)", "(claims.a]", "claims.a + 'x", "\"a\nb\"", "'''a''"]
+        {
             assert!(matches!(judge(text, &["claims"]), CelVerdict::Fails(_)), "{text:?}");
         }
         for text in [

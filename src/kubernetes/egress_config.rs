@@ -26,8 +26,7 @@ const CONFIGURATION: FieldType = FieldType::Object(&[
     ("kind", FieldType::String),
     ("egressSelections", FieldType::List(&SELECTION)),
 ]);
-const SELECTION: FieldType =
-    FieldType::Object(&[("name", FieldType::String), ("connection", CONNECTION)]);
+const SELECTION: FieldType = FieldType::Object(&[("name", FieldType::String), ("connection", CONNECTION)]);
 const CONNECTION: FieldType =
     FieldType::Object(&[("proxyProtocol", FieldType::String), ("transport", TRANSPORT)]);
 const TRANSPORT: FieldType = FieldType::Object(&[
@@ -77,9 +76,7 @@ pub fn read(bytes: &[u8], minor: KubernetesMinor) -> Validated<EgressConfig> {
     let syntax = || Refusal::with_reason(EgressRefusal::Syntax);
     let document = ObjectFile::read(bytes).map_err(syntax())?;
     let (version, _) = document.kind().map_err(syntax())?;
-    document
-        .expect(&[(ALPHA, KIND), (BETA, KIND)])
-        .map_err(Refusal::with_reason(EgressRefusal::Version))?;
+    document.expect(&[(ALPHA, KIND), (BETA, KIND)]).map_err(Refusal::with_reason(EgressRefusal::Version))?;
     let mut dropped = document.decode(&CONFIGURATION).map_err(syntax())?;
     dropped.extend(newer_fields(&document.root, minor, &NEWER_FIELDS));
     if minor >= STRICT_FROM {
@@ -88,14 +85,19 @@ pub fn read(bytes: &[u8], minor: KubernetesMinor) -> Validated<EgressConfig> {
     let mut files = Vec::new();
     let selections = object::items(&document.root, "egressSelections");
     for selection in selections {
-        let nothing = YamlNode { value: super::yaml::YamlValue::Map(Vec::new()), position: selection.position };
+        let nothing =
+            YamlNode { value: super::yaml::YamlValue::Map(Vec::new()), position: selection.position };
         let connection = object::field(selection, "connection").unwrap_or(&nothing);
         check_connection(connection, &mut files)?;
     }
     let mut seen = HashSet::new();
     for (index, selection) in selections.iter().enumerate() {
         let text = object::text(selection, "name");
-        let name = if version == ALPHA && text == OLD_NAME { "controlplane".to_owned() } else { text.to_lowercase() };
+        let name = if version == ALPHA && text == OLD_NAME {
+            "controlplane".to_owned()
+        } else {
+            text.to_lowercase()
+        };
         let wrong = |message: String| {
             Err(Refusal::new(EgressRefusal::Name, object::position_of(selection, "name"), message))
         };
@@ -116,10 +118,7 @@ fn refuse<T>(node: &YamlNode, name: &str, why: &str) -> Validated<T> {
 }
 
 /// Checks a connection by its protocol, and collects its files.
-fn check_connection(
-    connection: &YamlNode,
-    files: &mut Vec<(&'static str, Located<String>)>,
-) -> Validated {
+fn check_connection(connection: &YamlNode, files: &mut Vec<(&'static str, Located<String>)>) -> Validated {
     let transport = object::field(connection, "transport");
     let protocol = object::text(connection, "proxyProtocol");
     if !["Direct", "HTTPConnect", "GRPC"].contains(&protocol) {

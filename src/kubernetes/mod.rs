@@ -20,6 +20,7 @@ pub mod encryption_config;
 pub mod event_rate_limit;
 pub mod feature_gates;
 pub mod flag_values;
+pub mod go_url;
 pub mod kernel_parameters;
 pub mod kubelet_config;
 pub mod kubelet_documents;

@@ -23,15 +23,17 @@ pub const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 
 /// The plugins, with the kind of their configuration, and the kinds of objects that they take.
 const PLUGINS: [(&str, &str, &[&str]); 4] = [
-    ("MutatingAdmissionPolicy", "MutatingAdmissionPolicyConfiguration", &[
+    (
         "MutatingAdmissionPolicy",
-        "MutatingAdmissionPolicyBinding",
-    ]),
+        "MutatingAdmissionPolicyConfiguration",
+        &["MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"],
+    ),
     ("MutatingAdmissionWebhook", WEBHOOK_KIND, &["MutatingWebhookConfiguration"]),
-    ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyConfiguration", &[
+    (
         "ValidatingAdmissionPolicy",
-        "ValidatingAdmissionPolicyBinding",
-    ]),
+        "ValidatingAdmissionPolicyConfiguration",
+        &["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"],
+    ),
     ("ValidatingAdmissionWebhook", WEBHOOK_KIND, &["ValidatingWebhookConfiguration"]),
 ];
 const WEBHOOK_KIND: &str = "WebhookAdmissionConfiguration";
@@ -187,10 +189,7 @@ mod tests {
         assert_eq!(read_text(policy, plugin, "1.36"), Ok(Some("/a".to_owned())));
         assert_eq!(read_text(&policy.replace("/a", "a"), plugin, "1.36"), Err(StaticRefusal::Path));
         assert_eq!(read_text(&policy.replace("Dir", "Folder"), plugin, "1.36"), Err(StaticRefusal::Field));
-        assert_eq!(
-            read_text(policy, "MutatingAdmissionPolicy", "1.36"),
-            Err(StaticRefusal::Version)
-        );
+        assert_eq!(read_text(policy, "MutatingAdmissionPolicy", "1.36"), Err(StaticRefusal::Version));
         let webhook = policy.replace("ValidatingAdmissionPolicy", "WebhookAdmission");
         let plugin = "ValidatingAdmissionWebhook";
         assert_eq!(read_text(&webhook, plugin, "1.36"), Ok(Some("/a".to_owned())));

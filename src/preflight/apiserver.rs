@@ -160,10 +160,16 @@ pub(super) fn dropped_field(code: &'static str, path: &RootedPath, fault: &Fault
 }
 
 /// Returns the findings for expressions of CEL that only its compiler can judge.
-pub(super) fn unknown_expressions(code: &'static str, path: &RootedPath, positions: &[Position]) -> Vec<Finding> {
+pub(super) fn unknown_expressions(
+    code: &'static str,
+    path: &RootedPath,
+    positions: &[Position],
+) -> Vec<Finding> {
     let finding = |position: &Position| {
-        let message = "whether this expression compiles is not judged: the API server stops where it does not";
-        Finding::unknown(code, message, "try it on a test cluster of the same minor").at(in_file(path, *position))
+        let message =
+            "whether this expression compiles is not judged: the API server stops where it does not";
+        Finding::unknown(code, message, "try it on a test cluster of the same minor")
+            .at(in_file(path, *position))
     };
     positions.iter().take(MAX_FAULTS).map(finding).collect()
 }

@@ -5,8 +5,8 @@ use super::apiserver::{ApiServer, in_file, refused, second_document, unknown_exp
 use crate::error::Result;
 use crate::k3s::NodeConfig;
 use crate::kubernetes::authentication_config::{
-    self, ANONYMOUS_GATE, ANONYMOUS_ON_FROM, AuthenticationConfig, AuthenticationFlags, AuthenticationRefusal,
-    GATE, ON_FROM,
+    self, ANONYMOUS_GATE, ANONYMOUS_ON_FROM, AuthenticationConfig, AuthenticationFlags,
+    AuthenticationRefusal, GATE, ON_FROM,
 };
 use crate::kubernetes::object::{Fault, Refusal};
 use crate::node::RootedPath;
@@ -102,9 +102,7 @@ fn effect(server: &ApiServer<'_>, path: &RootedPath, config: &AuthenticationConf
         };
         let finding = Finding::stops("authentication-anonymous", message, remedy);
         findings.push(
-            finding
-                .at(in_file(path, anonymous.position))
-                .says(format!("anonymous: Forbidden: {message}")),
+            finding.at(in_file(path, anonymous.position)).says(format!("anonymous: Forbidden: {message}")),
         );
     }
     findings
@@ -113,7 +111,9 @@ fn effect(server: &ApiServer<'_>, path: &RootedPath, config: &AuthenticationConf
 fn refused_config(path: &RootedPath, refusal: &Refusal<AuthenticationRefusal>) -> Finding {
     let as_it_says = "write it as the message says";
     let (code, says, remedy) = match refusal.reason {
-        AuthenticationRefusal::Syntax => ("authentication-syntax", LOAD, "write the file as Kubernetes reads it"),
+        AuthenticationRefusal::Syntax => {
+            ("authentication-syntax", LOAD, "write the file as Kubernetes reads it")
+        }
         AuthenticationRefusal::Version => (
             "authentication-version",
             LOAD,

@@ -39,11 +39,7 @@ pub(crate) fn read(node: &NodeConfig<'_>, bytes: &[u8]) -> std::result::Result<A
     authorization_config::read(bytes, node.minor()).map_err(|refusal| refusal.fault)
 }
 
-fn effect(
-    server: &ApiServer<'_>,
-    path: &RootedPath,
-    config: &AuthorizationConfig,
-) -> Result<Vec<Finding>> {
+fn effect(server: &ApiServer<'_>, path: &RootedPath, config: &AuthorizationConfig) -> Result<Vec<Finding>> {
     let mut findings = unknown_expressions("authorization-expression", path, &config.unknown);
     if let Some(position) = config.second_document {
         let remedy = "put everything into the first";
@@ -85,7 +81,9 @@ fn effect(
 fn refused_config(path: &RootedPath, refusal: &Refusal<AuthorizationRefusal>) -> Finding {
     let as_it_says = "write it as the message says";
     let (code, says, remedy) = match refusal.reason {
-        AuthorizationRefusal::Syntax => ("authorization-syntax", LOAD, "write the file as Kubernetes reads it"),
+        AuthorizationRefusal::Syntax => {
+            ("authorization-syntax", LOAD, "write the file as Kubernetes reads it")
+        }
         AuthorizationRefusal::Version => (
             "authorization-version",
             LOAD,

@@ -28,8 +28,7 @@ struct UserDocuments {
 }
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
-    let runs = node.effective.as_ref().is_ok_and(|effective| effective.components.contains_key(NAME));
-    if !runs {
+    if !node.runs(NAME) {
         return Ok(Vec::new());
     }
     let documents = UserDocuments::read(node)?;
@@ -75,7 +74,7 @@ pub(super) fn protects_kernel_defaults(node: &NodeConfig<'_>) -> Option<bool> {
 
 impl UserDocuments {
     fn read(node: &NodeConfig<'_>) -> Result<Self> {
-        let arguments = node.arguments(NAME);
+        let arguments = node.written_arguments(NAME);
         let arguments: Vec<&str> = arguments.iter().map(|argument| argument.text.as_str()).collect();
         let protects = node.is_on("protect-kernel-defaults");
         let sources = kubelet::sources(node.root, &node.data_dir, node.minor(), &arguments, protects)?;
@@ -153,11 +152,16 @@ impl UserDocuments {
         (node, argument, path): (&NodeConfig<'_>, &str, &RootedPath),
         says: String,
     ) {
-        let named = node.arguments(NAME).into_iter().rev().find(|given| {
-            given.name == argument && node.path(&given.value).is_ok_and(|named| named == *path)
-        });
-        let place = named.map_or_else(|| in_file(path, (1, 1)), |given| given.place);
         self.stopped = true;
+        let written = node.written_arguments(NAME);
+        let mut names = written.iter().rev().filter(|given| given.name == argument);
+        let named = names.find(|given| node.path(&given.value).is_ok_and(|named| named == *path));
+        let place = match named {
+            // K3s itself fails to copy it: the check of the kubelet's arguments says so.
+            Some(_) if kubelet::takes_pairs(node.minor()) => return,
+            Some(given) => given.place.clone(),
+            None => in_file(path, (1, 1)),
+        };
         self.findings.push(Finding::stops(code, message, remedy).at(place).says(says));
     }
 

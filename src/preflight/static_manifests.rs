@@ -5,7 +5,9 @@ use super::apiserver::{ApiServer, FileAt, in_file, refused};
 use super::plugin_config::PluginConfig;
 use crate::error::Result;
 use crate::kubernetes::object::{Located, Refusal};
-use crate::kubernetes::static_manifests::{self, ENDINGS, FIELD, FIELD_FROM, GATE, ON_FROM, StaticObjects, StaticRefusal};
+use crate::kubernetes::static_manifests::{
+    self, ENDINGS, FIELD, FIELD_FROM, GATE, ON_FROM, StaticObjects, StaticRefusal,
+};
 use crate::node::RootedPath;
 
 /// Checks the configuration of such a plugin; nothing for another plugin.
@@ -116,13 +118,16 @@ fn contents(
         "the specs in {} files for {plugin} are not judged: the API server stops on one that it refuses",
         objects.files
     );
-    let finding = Finding::unknown("static-manifests-specs", message, "try them on a test cluster of the same minor");
+    let finding =
+        Finding::unknown("static-manifests-specs", message, "try them on a test cluster of the same minor");
     Ok(vec![finding.at(in_file(folder, (1, 1)))])
 }
 
 fn refused_config(plugin: &str, path: &RootedPath, refusal: &Refusal<StaticRefusal>) -> Finding {
     let (code, remedy) = match refusal.reason {
-        StaticRefusal::Syntax => ("static-manifests-syntax", "write the configuration as Kubernetes reads it"),
+        StaticRefusal::Syntax => {
+            ("static-manifests-syntax", "write the configuration as Kubernetes reads it")
+        }
         StaticRefusal::Version => (
             "static-manifests-version",
             "write apiVersion: apiserver.config.k8s.io/v1, and the kind of this plugin's configuration",
@@ -130,5 +135,11 @@ fn refused_config(plugin: &str, path: &RootedPath, refusal: &Refusal<StaticRefus
         StaticRefusal::Field => ("static-manifests-field", "write the field as Kubernetes does, once"),
         StaticRefusal::Path => ("static-manifests-path", "write an absolute path"),
     };
-    refused(code, path, &refusal.fault, &format!("failed to initialize admission plugin {plugin:?}: "), remedy)
+    refused(
+        code,
+        path,
+        &refusal.fault,
+        &format!("failed to initialize admission plugin {plugin:?}: "),
+        remedy,
+    )
 }

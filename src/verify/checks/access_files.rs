@@ -64,7 +64,8 @@ pub(super) fn check_anonymous(facts: &NodeFacts<'_>, about: Option<&str>) -> Res
         let position = Some((1, 1));
         evidence.push(Evidence { text, place: Some(Place { file: file.path, position }) });
         evidence.extend(flag.evidence);
-        let actual = if flag.outcome == RuleOutcome::Met { "the flag lets none in" } else { "all are let in" };
+        let actual =
+            if flag.outcome == RuleOutcome::Met { "the flag lets none in" } else { "all are let in" };
         return Ok(RuleResult::met(flag.outcome == RuleOutcome::Met, expected, actual, evidence));
     };
     let actual = match (anonymous.enabled, anonymous.paths.as_slice()) {
@@ -75,7 +76,11 @@ pub(super) fn check_anonymous(facts: &NodeFacts<'_>, about: Option<&str>) -> Res
     let place = Some(Place { file: file.path, position: Some(anonymous.position) });
     evidence.push(Evidence { text: format!("anonymous requests: {actual}"), place });
     if anonymous.enabled && !anonymous.paths.is_empty() && about == Some(PATHS) {
-        return Ok(RuleResult::review("The paths that the file opens to anonymous requests", actual, evidence));
+        return Ok(RuleResult::review(
+            "The paths that the file opens to anonymous requests",
+            actual,
+            evidence,
+        ));
     }
     Ok(RuleResult::met(!anonymous.enabled, expected, actual, evidence))
 }

@@ -1,0 +1,82 @@
+//! The arguments that the configuration gives each component, in the order in which K3s takes them, and the flags that each
+//! component that runs gets from them.
+//!
+//! A key and its old name are two flags with one list behind them (pkg/cli/cmds/server.go), which K3s fills in the order of
+//! its command line: the values of both stand under the present name (`into` in data/flags.yaml).
+
+use std::collections::BTreeMap;
+
+use super::arguments;
+use super::components::{self, K3sComponent};
+use super::datastore::Datastore;
+use super::flags;
+use super::kubelet;
+use super::origin::ValueOrigin;
+use super::own_flags::OwnFlags;
+use super::running::RunningComponents;
+use super::values::{ConfigQuery, Values, is_on};
+use crate::version::KubernetesMinor;
+
+/// An argument as it is written, and where.
+pub(super) type Given<'v> = (&'v str, &'v ValueOrigin);
+
+/// Returns the arguments that the configuration gives a component, as they are written.
+pub(super) fn written<'v>(values: &'v Values, component: &K3sComponent) -> Vec<Given<'v>> {
+    let given = component.keys_in_order().filter_map(|key| values.get(key));
+    given.flat_map(|value| value.items.iter().map(String::as_str).zip(&value.origins)).collect()
+}
+
+/// Returns the arguments that reach a component: of the kubelet's, those that K3s does not keep for itself or drop.
+pub(super) fn passed_on<'v>(minor: KubernetesMinor, name: &str, written: &[Given<'v>]) -> Vec<Given<'v>> {
+    if name != "kubelet" || !kubelet::takes_pairs(minor) {
+        return written.to_vec();
+    }
+    let texts: Vec<&str> = written.iter().map(|(text, _)| *text).collect();
+    let kept = arguments::kubelet_items(&texts).into_iter().filter(|item| !item.is_of_k3s());
+    kept.map(|item| written[item.at]).collect()
+}
+
+/// Returns a warning for each argument that its component does not know.
+pub(super) fn unknown_arguments(
+    values: &Values,
+    running: &RunningComponents,
+    query: ConfigQuery<'_>,
+) -> Vec<String> {
+    let minor = query.release.minor();
+    let here = components::running_in(query.role).filter(|(name, _)| running.has(name));
+    here.flat_map(|(name, component)| {
+        let given = passed_on(minor, name, &written(values, component));
+        given
+            .into_iter()
+            .filter_map(|(text, origin)| {
+                Some(format!("{origin}: {}", arguments::unknown(name, minor, text)?))
+            })
+            .collect::<Vec<_>>()
+    })
+    .collect()
+}
+
+/// Returns the flags of each component that runs: K3s' own for the minor, with the user's arguments merged in.
+pub(super) fn flags_of_components(
+    values: &Values,
+    running: &RunningComponents,
+    query: ConfigQuery<'_>,
+) -> BTreeMap<String, Vec<String>> {
+    let own = OwnFlags {
+        minor: query.release.minor(),
+        data_dir: query.data_dir,
+        etcd: running.datastore == Datastore::Etcd,
+        cloud_provider: running.has("cloud-provider"),
+        load_balancer: running.has("servicelb"),
+        encrypts_secrets: is_on(values, flags::ENCRYPTION_KEY),
+        protects_kernel_defaults: is_on(values, flags::KERNEL_DEFAULTS_KEY),
+    };
+    let here = components::running_in(query.role).filter(|(name, _)| running.has(name));
+    let flags = here.filter_map(|(name, component)| {
+        let written = written(values, component);
+        let given = passed_on(own.minor, name, &written);
+        let extra: Vec<&str> = given.into_iter().map(|(text, _)| text).collect();
+        Some((name.to_owned(), own.merged(name, component, &extra)?))
+    });
+    flags.collect()
+}
