@@ -26,6 +26,7 @@ mod packaged;
 mod plugin_config;
 pub(crate) mod pod_security;
 mod registries;
+mod service;
 mod static_manifests;
 mod surroundings;
 
@@ -39,6 +40,7 @@ type Check = fn(&NodeConfig<'_>) -> Result<Vec<Finding>>;
 
 /// The checks, in the order in which K3s reads what they check.
 const CHECKS: &[Check] = &[
+    service::check,
     kernel::check,
     configuration::check,
     own_values::check,
