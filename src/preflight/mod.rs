@@ -17,6 +17,7 @@ pub(crate) mod encryption;
 mod event_rate_limit;
 mod finding;
 mod kernel;
+mod kubelet;
 mod kubelet_arguments;
 pub(crate) mod manifests;
 mod options;
@@ -47,6 +48,7 @@ const CHECKS: &[Check] = &[
     data_directory::check,
     configuration::check_encryption,
     arguments::check,
+    kubelet::check,
     kubelet_arguments::check,
     audit::check,
     admission::check,
