@@ -61,12 +61,6 @@ impl NodeService {
         Ok(Self { path: Some(path), words: service.words, environment })
     }
 
-    /// Returns the words behind the command `server` or `agent`; all words if the command is not among them.
-    pub(super) fn words_after(&self, role: Role) -> &[String] {
-        let command = self.words.iter().position(|word| *word == role.to_string());
-        &self.words[command.map_or(0, |at| at + 1)..]
-    }
-
     /// Returns the value that the environment gives a flag: that of the first of the flag's variables that is set.
     pub(super) fn variable(&self, flag: &K3sFlag) -> Option<(&str, ValueOrigin)> {
         flag.env.iter().find_map(|name| {
@@ -114,7 +108,7 @@ impl ServiceFlags {
     pub fn read(root: &Root, role: Role) -> Result<Self> {
         let service = NodeService::find(root, role)?;
         let config = service.config_path(role, &service.words)?;
-        let flags = command_line::typed(role, &service.words).into_iter().map(|(_, flag)| flag).collect();
+        let flags = command_line::typed(role, &service.words);
         Ok(Self { path: service.path.map(|path| path.to_string()).unwrap_or_default(), config, flags })
     }
 }
@@ -131,8 +125,8 @@ pub fn service_data_dir(root: &Root) -> Result<Option<(String, ValueOrigin)>> {
         if let Some((value, origin)) = service.variable_of(role, FLAG) {
             return Ok(Some((value.to_owned(), origin)));
         }
-        let mut flags = command_line::typed(role, &service.words).into_iter().map(|(_, flag)| flag).rev();
-        if let Some((_, value)) = flags.find(|(name, _)| flags::long_name(name) == FLAG) {
+        let mut flags = command_line::typed(role, &service.words).into_iter().rev();
+        if let Some((_, value)) = flags.find(|(name, _)| name == FLAG) {
             return Ok(Some((value, service.origin())));
         }
     }

@@ -8,7 +8,11 @@ mod admission;
 mod apiserver;
 mod arguments;
 mod audit;
+pub(crate) mod authentication;
+pub(crate) mod authorization;
 mod configuration;
+mod data_directory;
+mod egress;
 pub(crate) mod encryption;
 mod event_rate_limit;
 mod finding;
@@ -16,9 +20,12 @@ mod kernel;
 mod kubelet_arguments;
 pub(crate) mod manifests;
 mod options;
+mod own_values;
 mod packaged;
 mod plugin_config;
 pub(crate) mod pod_security;
+mod registries;
+mod static_manifests;
 mod surroundings;
 
 pub use finding::{Class, Finding, StartVerdict, When};
@@ -30,14 +37,20 @@ use crate::k3s::NodeConfig;
 type Check = fn(&NodeConfig<'_>) -> Result<Vec<Finding>>;
 
 /// The checks, in the order in which K3s reads what they check.
-const CHECKS: [Check; 11] = [
+const CHECKS: &[Check] = &[
     kernel::check,
     configuration::check,
+    own_values::check,
+    registries::check,
+    data_directory::check,
     configuration::check_encryption,
     arguments::check,
     kubelet_arguments::check,
     audit::check,
     admission::check,
+    authentication::check,
+    authorization::check,
+    egress::check,
     encryption::check,
     packaged::check,
     manifests::check,

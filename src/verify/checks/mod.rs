@@ -2,6 +2,7 @@
 //! rules of data/benchmark-controls.yaml describe. Checks import the facts, the results and one another, and never the
 //! evaluation above them.
 
+mod access_files;
 mod audit_policy;
 mod encryption;
 pub(super) mod etcd;
@@ -36,9 +37,11 @@ pub(super) enum CheckSubject {
 use CheckSubject::{ApiServer, Configuration, Objects};
 
 /// The checks by their names in data/benchmark-controls.yaml.
-const CHECKS: [(&str, CheckSubject, CheckFunction); 14] = [
+const CHECKS: [(&str, CheckSubject, CheckFunction); 16] = [
+    ("anonymous-requests", ApiServer, access_files::check_anonymous),
     ("audit-policy", ApiServer, audit_policy::check_policy),
     ("audit-policy-coverage", ApiServer, audit_policy::check_coverage),
+    ("authorizers", ApiServer, access_files::check_authorizers),
     ("cni", Configuration, network::check_cni),
     ("default-namespace", Objects, namespaces::check_default),
     ("default-service-accounts", Objects, service_accounts::check),
