@@ -7,18 +7,17 @@
 use std::collections::BTreeMap;
 
 use super::command_line::{CommandLine, CommandLineSources, SkippedKey};
+use super::config_values::{ConfigQuery, EffectiveValue};
 use super::flags::K3sFlag;
 use super::given;
 use super::merged_config::MergedConfig;
 use super::origin::ValueOrigin;
-use super::refusal::Refusal;
+use super::refusal::K3sRefusal;
 use super::running::RunningComponents;
 use super::secrets;
 use super::service::NodeService;
-use crate::Role;
 use crate::error::Result;
 use crate::node::{Root, RootedPath};
-use crate::version::K3sRelease;
 
 /// The configuration in force.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +31,7 @@ pub struct EffectiveConfig {
     /// The words that are no flags, and all that K3s does not read because of them.
     pub rest: Vec<String>,
     /// What it refuses: K3s exits on the first that is certain.
-    pub refusals: Vec<Refusal>,
+    pub refusals: Vec<K3sRefusal>,
     /// The keys that it skips.
     pub skipped: Vec<SkippedKey>,
     /// Every flag that is set, by its long name.
@@ -41,32 +40,6 @@ pub struct EffectiveConfig {
     pub running: RunningComponents,
     /// The flags that each component that runs gets, K3s' own included.
     pub components: BTreeMap<String, Vec<String>>,
-}
-
-/// The value of a flag, and where it comes from.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct EffectiveValue {
-    /// The value; several for a flag that repeats.
-    pub items: Vec<String>,
-    /// Where each item comes from.
-    pub origins: Vec<ValueOrigin>,
-    /// Whether the flag repeats.
-    pub list: bool,
-}
-
-/// Which configuration of a node is read.
-#[derive(Debug, Clone, Copy)]
-pub struct ConfigQuery<'a> {
-    /// The role that K3s is started in.
-    pub role: Role,
-    /// The release: which flags K3s has, and which it adds.
-    pub release: K3sRelease,
-    /// K3s' data directory.
-    pub data_dir: &'a RootedPath,
-    /// Words behind the service's command line, as if typed.
-    pub words: &'a [String],
-    /// Whether secrets are shown.
-    pub show_secrets: bool,
 }
 
 impl EffectiveConfig {
@@ -92,7 +65,7 @@ impl EffectiveConfig {
         let CommandLine { argv, values, rest, refusals, skipped } = sources.read();
         let mut warnings: Vec<String> = skipped.iter().map(|key| key.message.clone()).collect();
         warnings.extend(refusals.iter().map(|refusal| {
-            let Refusal { origin, message, .. } = refusal;
+            let K3sRefusal { origin, message, .. } = refusal;
             let doubt = refusal.doubt.as_ref().map(|doubt| format!(" ({doubt})")).unwrap_or_default();
             format!("{origin}: K3s exits: {message}{doubt}")
         }));

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use super::arguments;
 use super::components::{self, K3sComponent};
+use super::config_values::{ConfigQuery, EffectiveValue};
 use super::datastore::Datastore;
-use super::effective::{ConfigQuery, EffectiveValue};
 use super::flags;
 use super::kubelet;
 use super::origin::ValueOrigin;

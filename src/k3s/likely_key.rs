@@ -24,9 +24,8 @@ pub(super) fn hint(role: Role, release: K3sRelease, key: &str) -> Option<String>
     }
     let minor = release.minor();
     let has = |component: &&String| component_flags::unknown(component, minor, plain).is_none();
-    let mut components = component_flags::all().keys().filter(|name| {
-        names.contains(format!("{name}-arg").as_str())
-    });
+    let mut components =
+        component_flags::all().keys().filter(|name| names.contains(format!("{name}-arg").as_str()));
     let (first, others) = (components.find(has)?, components.any(|component| has(&component)));
     (!others).then(|| format!("it is an argument of {first}: write it under {first}-arg"))
 }
@@ -57,7 +56,14 @@ mod tests {
     #[test]
     fn one_letter_decides() {
         for typed in [
-            "kublet-arg", "kubelet-args", "kubeet-arg", "kubelte-arg", "kubelet_arg", "Kubelet-Arg", "kubelet-srg", "xkubelet-arg",
+            "kublet-arg",
+            "kubelet-args",
+            "kubeet-arg",
+            "kubelte-arg",
+            "kubelet_arg",
+            "Kubelet-Arg",
+            "kubelet-srg",
+            "xkubelet-arg",
         ] {
             assert!(is_near(typed, "kubelet-arg"), "{typed}");
         }
@@ -76,7 +82,10 @@ mod tests {
         let old = K3sRelease::new("1.32".parse().unwrap(), 3);
         assert_eq!(hint(old, "secrets-encryption-provider"), "later releases have it");
         assert_eq!(hint(of("1.36"), "disable-apiserver-lb"), "only an agent has it");
-        assert_eq!(hint(of("1.36"), "audit-log-path"), "it is an argument of kube-apiserver: write it under kube-apiserver-arg");
+        assert_eq!(
+            hint(of("1.36"), "audit-log-path"),
+            "it is an argument of kube-apiserver: write it under kube-apiserver-arg"
+        );
         assert_eq!(hint(of("1.36"), "no-such-key"), "");
     }
 }

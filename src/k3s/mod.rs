@@ -7,6 +7,7 @@
 pub mod arguments;
 mod command_line;
 pub mod components;
+mod config_values;
 mod datastore;
 mod effective;
 mod first_start;
@@ -34,15 +35,16 @@ mod traces;
 mod urfave;
 
 pub use command_line::SkippedKey;
+pub use config_values::{ConfigQuery, EffectiveValue};
 pub use datastore::Datastore;
-pub use effective::{ConfigQuery, EffectiveConfig, EffectiveValue};
+pub use effective::EffectiveConfig;
 pub use first_start::{FirstStart, ForecastFile, forecast_files, forecast_journal};
 pub use installed::{binary, version};
 pub use log::{K3sLog, Logged};
 pub use node_config::{ComponentArgument, NodeConfig};
 pub use node_paths::{DEFAULT_CONFIG, DEFAULT_DATA_DIR, DEFAULT_DROP_INS, NodePaths};
 pub use origin::{ValueOrigin, VariableSource};
-pub use refusal::{Refusal, RefusalKind};
+pub use refusal::{K3sRefusal, RefusalKind};
 pub use running::{Absence, RunningComponents};
 pub use service::{ServiceFlags, service_data_dir};
 pub use traces::{Traces, role};

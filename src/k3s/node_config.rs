@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use super::components;
+use super::config_values::ConfigQuery;
 use super::datastore::Datastore;
-use super::effective::{ConfigQuery, EffectiveConfig};
+use super::effective::EffectiveConfig;
 use super::flags;
 use super::given::{self, Given};
 use super::node_paths::NodePaths;

@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use super::NodeConfig;
-use super::effective::EffectiveValue;
+use super::config_values::EffectiveValue;
 use super::node_paths::NodePaths;
 use crate::embedded;
 use crate::error::{Place, Result};

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+use super::config_values::{ConfigQuery, EffectiveValue};
 use super::datastore::Datastore;
-use super::effective::{ConfigQuery, EffectiveValue};
 use super::flags;
 use super::origin::ValueOrigin;
 use super::packaged;

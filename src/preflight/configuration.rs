@@ -5,7 +5,7 @@ use crate::Role;
 use crate::document::ExistingConfig;
 use crate::error::{Error, Place, Result};
 use crate::k3s::flags::ENCRYPTION_KEY;
-use crate::k3s::{NodeConfig, NodePaths, Refusal, RefusalKind, SkippedKey, ValueOrigin};
+use crate::k3s::{K3sRefusal, NodeConfig, NodePaths, RefusalKind, SkippedKey, ValueOrigin};
 use crate::node::RootedPath;
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
@@ -49,8 +49,8 @@ fn unreadable(error: &Error) -> Finding {
     }
 }
 
-fn refused(role: Role, refusal: &Refusal) -> Finding {
-    let Refusal { kind, flag, message, origin, doubt } = refusal;
+fn refused(role: Role, refusal: &K3sRefusal) -> Finding {
+    let K3sRefusal { kind, flag, message, origin, doubt } = refusal;
     let code = match (origin, kind) {
         (ValueOrigin::File(_), RefusalKind::Unknown) => "config-unknown-key",
         (ValueOrigin::File(_), RefusalKind::Forms) => "config-two-forms",
