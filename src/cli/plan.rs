@@ -47,7 +47,7 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     let live = request.live_sysctl && root.is_live() && may_set_sysctls(context, &mut warnings);
     let subject = PlanSubject::new(root.path().to_owned(), profile, target.role);
     let mut desired = Desired::new(subject, rendered, context.owner, live)?;
-    desired.remove_unwanted(&context.removal_candidates(), context.owner);
+    desired.remove_unwanted(&context.removal_candidates()?, context.owner);
     let desired_ids: BTreeSet<ControlId> =
         desired.resources.iter().flat_map(|resource| resource.controls().iter().cloned()).collect();
     let observed = Observed::read(&desired, root)?;

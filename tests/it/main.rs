@@ -41,6 +41,7 @@ mod real_root;
 mod released;
 mod rendered_once;
 mod reports;
+mod reruns;
 mod rules;
 mod scanner;
 mod support;
