@@ -34,6 +34,10 @@ pub struct EffectiveConfig {
     pub refusals: Vec<K3sRefusal>,
     /// The keys that it skips.
     pub skipped: Vec<SkippedKey>,
+    /// The drop-in that is a symlink to nothing, for which K3s ignores all of its configuration files.
+    pub dangling: Option<RootedPath>,
+    /// The drop-ins that were not looked at, because their names are not text.
+    pub unread: Vec<String>,
     /// Every flag that is set, by its long name.
     pub values: BTreeMap<String, EffectiveValue>,
     /// What runs with it.
@@ -52,7 +56,7 @@ impl EffectiveConfig {
         let words = words(&service, query);
         let texts: Vec<String> = words.iter().map(|(text, _)| text.clone()).collect();
         let config = service.config_path(query.role, &texts)?;
-        let MergedConfig { files, keys } = MergedConfig::read(root, &config)?;
+        let MergedConfig { files, keys, dangling, unread } = MergedConfig::read(root, &config)?;
         let variable =
             |flag: &K3sFlag| service.variable(flag).map(|(text, origin)| (text.to_owned(), origin));
         let sources = CommandLineSources {
@@ -72,8 +76,19 @@ impl EffectiveConfig {
         let running = RunningComponents::read(root, &values, query);
         warnings.extend(given::unknown_arguments(&values, &running, query));
         let components = given::flags_of_components(&values, &running, query);
-        let mut effective =
-            Self { files, argv, rest, warnings, refusals, skipped, values, running, components };
+        let mut effective = Self {
+            files,
+            argv,
+            rest,
+            warnings,
+            refusals,
+            skipped,
+            dangling,
+            unread,
+            values,
+            running,
+            components,
+        };
         if !query.show_secrets {
             effective.mask();
         }
