@@ -116,6 +116,7 @@ impl EffectiveConfig {
         warnings.extend(refused_keys.iter().map(exits));
         let running = RunningComponents::read(root, &values, query);
         warnings.extend(given::unknown_arguments(&values, &merged.argv, &running, query));
+        warnings.extend(given::differing_flags(&values, &merged.argv, &running, query));
         let components = given::flags_of_components(&values, &merged.argv, &running, query);
         let mut effective = Self {
             files: merged.files,

@@ -24,6 +24,7 @@ mod origin;
 mod own_flags;
 pub mod packaged;
 pub mod rbac;
+pub mod release_flags;
 pub mod running;
 mod secrets;
 mod service;

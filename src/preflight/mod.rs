@@ -17,6 +17,7 @@ pub(crate) mod manifests;
 mod options;
 mod plugin_config;
 pub(crate) mod pod_security;
+mod releases;
 mod surroundings;
 
 pub use finding::{Class, Finding, StartVerdict, When};
