@@ -33,6 +33,7 @@ mod mutations;
 mod once_taken;
 mod oracle;
 mod own_output;
+mod patch_releases;
 mod placing;
 mod policies;
 mod preflight;
