@@ -9,14 +9,14 @@ use tracing::info;
 
 use super::data_dir;
 use super::named_files::NamedFiles;
+use super::places::{NodePlaces, check_places};
 use super::request::{RunRequest, VersionRequest};
 use super::usage::usage_error;
-use crate::Role;
 use crate::apply::{RecordedInputs, RunInputs, is_run_in_progress};
-use crate::document::{self, DROP_IN, DropInMerge, ExistingConfig, PresentFiles, RenderTarget};
+use crate::document::{self, DropInMerge, PresentFiles, RenderTarget};
 use crate::error::{Error, ErrorKind, Result};
-use crate::k3s;
 use crate::k3s::flags::ENCRYPTION_KEY;
+use crate::k3s::{self, ConfigFile};
 use crate::kubernetes::admission_plugins;
 use crate::mode::Owner;
 use crate::node::{PathState, Root, RootedPath, accounts};
@@ -40,7 +40,9 @@ pub(super) struct Context<'a> {
     pub(super) owner: Owner,
     /// The paths that earlier runs wrote.
     pub(super) recorded_paths: BTreeSet<RootedPath>,
-    /// Why this version does not write what an earlier run took.
+    /// The configuration file that K3s reads.
+    pub(super) config: ConfigFile,
+    /// Why this version does not write what an earlier run took, or why nothing that it writes would be in force.
     refusal: Option<Error>,
     /// The waivers of the settings file; checked by every verb, and used by `verify` alone.
     pub(super) waivers: Vec<Waiver>,
@@ -59,14 +61,10 @@ impl<'a> Context<'a> {
         let request = request.or_recorded(&earlier);
         let mut warnings = Vec::new();
 
-        let existing = ExistingConfig::read(root, &RootedPath::fixed(DROP_IN))?;
-        let data_dir = data_dir::find(root, request.data_dir.as_deref(), &existing, &mut warnings)?;
         let version = version(&request, root)?;
-        let role = request
-            .role
-            .or_else(|| k3s::role(root, &data_dir))
-            .or(request.installer.role)
-            .unwrap_or(Role::Server);
+        let NodePlaces { role, config, own_data_dir, existing } =
+            NodePlaces::find(root, version.number(), request.role, request.installer.role)?;
+        let data_dir = data_dir::find(request.data_dir.as_deref(), &own_data_dir, &config, &mut warnings)?;
         let owner = owner(request.owner.as_deref(), root)?.unwrap_or(Owner::ROOT);
 
         let files = NamedFiles::new(&earlier.files, request.saved.as_ref().map(|saved| &saved.files));
@@ -83,9 +81,14 @@ impl<'a> Context<'a> {
         .resolve(&|path| files.open(path))?;
         let audit_policy = files.audit_policy(&profile, root)?;
         let refusal = check(&profile, audit_policy.as_ref()).err();
+        let no_place = check_places(&config, &own_data_dir).err();
         // Only a run about some controls keeps what the files hold for the others.
         let about_some = profile.selection != ControlSelection::default();
-        let present = if about_some { present(root, &data_dir)? } else { PresentFiles::default() };
+        let present = if about_some {
+            present(root, &config.path_or_default(), &data_dir)?
+        } else {
+            PresentFiles::default()
+        };
         let drop_in_merge = DropInMerge {
             existing,
             on_conflict: request.on_conflict.unwrap_or_default(),
@@ -93,6 +96,7 @@ impl<'a> Context<'a> {
         };
         let target = RenderTarget {
             role,
+            config: config.path_or_default(),
             data_dir,
             audit_policy: audit_policy.as_ref().map(with_final_newline),
             present,
@@ -107,7 +111,7 @@ impl<'a> Context<'a> {
             {
                 return Err(error);
             }
-            other => other,
+            other => other.or(no_place),
         };
         let inputs_changed = recorded.inputs.is_some_and(|earlier| earlier != inputs);
         warnings.extend(recorded.interrupted.map(|id| interrupted(root, id)));
@@ -121,6 +125,7 @@ impl<'a> Context<'a> {
             version,
             owner,
             recorded_paths: recorded.paths,
+            config,
             refusal,
             waivers,
             warnings,
@@ -134,16 +139,17 @@ impl<'a> Context<'a> {
 
     /// Tells whether the drop-in on the node turns the encryption of Secrets on.
     pub(super) fn encrypts_now(&self) -> Result<bool> {
-        Ok(present(self.root, &self.target.data_dir)?.has_key(ENCRYPTION_KEY))
+        Ok(present(self.root, &self.target.config, &self.target.data_dir)?.has_key(ENCRYPTION_KEY))
     }
 
     /// Returns the paths of files of k3s-harden that the profile may no longer have: those of the table of files, and those
-    /// that earlier runs wrote for another data directory. A run about some controls says nothing of the others.
+    /// that earlier runs wrote for another data directory or beside another configuration file. A run about some controls says nothing of the others.
     pub(super) fn removal_candidates(&self) -> Vec<RootedPath> {
         if self.profile.selection != ControlSelection::default() {
             return Vec::new();
         }
-        let table = document::paths(&self.target.data_dir).into_iter().map(|(_, path)| path);
+        let table =
+            document::paths(&self.target.config, &self.target.data_dir).into_iter().map(|(_, path)| path);
         table.chain(self.recorded_paths.iter().cloned()).collect()
     }
 }
@@ -195,12 +201,12 @@ pub(super) fn check_rights(named: bool, owner: Owner) -> Result<()> {
 }
 
 /// Reads the files of k3s-harden that are on the node.
-fn present(root: &Root, data_dir: &RootedPath) -> Result<PresentFiles> {
+fn present(root: &Root, config: &RootedPath, data_dir: &RootedPath) -> Result<PresentFiles> {
     let read = |(key, path): (&'static str, RootedPath)| match root.look(&path)? {
         PathState::File { bytes, .. } => Ok(Some((key, bytes))),
         _ => Ok(None),
     };
-    let files = document::paths(data_dir).into_iter().map(read).collect::<Result<Vec<_>>>()?;
+    let files = document::paths(config, data_dir).into_iter().map(read).collect::<Result<Vec<_>>>()?;
     Ok(PresentFiles::new(files.into_iter().flatten()))
 }
 

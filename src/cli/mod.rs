@@ -11,6 +11,7 @@ mod effective_config;
 mod explain;
 mod history;
 mod named_files;
+mod places;
 mod plan;
 mod preflight;
 mod profile;

@@ -10,7 +10,7 @@ use super::request::RunRequest;
 use super::saved::SavedPlan;
 use super::ui::Ui;
 use crate::Role;
-use crate::document::{self, DROP_IN, DropIn, OnConflict, Rendered};
+use crate::document::{self, DropIn, OnConflict, Rendered};
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::k3s::flags::ENCRYPTION_KEY;
 use crate::k3s::{MergedConfig, Traces};
@@ -99,9 +99,13 @@ fn configuration_warnings(context: &Context, rendered: &Rendered) -> Result<Vec<
         warnings.push(format!("{place}: {message}"));
     }
     // A file that is no YAML is among the warnings above.
-    if let Ok(reading) = MergedConfig::read(root, &[target.role.to_string()], minor) {
+    if let Ok(reading) =
+        MergedConfig::read_from(root, &[target.role.to_string()], minor, context.config.path.as_ref())
+    {
         // the drop-in is about to be replaced.
-        let refused = reading.refused_keys(target.role).into_iter().filter(|key| key.place.file != DROP_IN);
+        let ours = document::drop_in_path(&target.config);
+        let refused =
+            reading.refused_keys(target.role).into_iter().filter(|key| key.place.file != ours.as_str());
         warnings.extend(refused.map(|key| format!("{}: K3s exits on this: {}", key.place, key.message)));
         warnings.extend(reading.warnings);
     }
@@ -150,6 +154,12 @@ fn change_warnings(context: &Context, requested: &DropIn) -> Vec<String> {
     let mut warnings = Vec::new();
     if let Some((role, proof)) = &traces.started {
         warnings.push(format!("K3s has already started here as {role} ({proof} exists): arguments and files take effect when it starts again, policy.yaml within 15 s"));
+    }
+    if let Some(place) = context.config.place() {
+        let file = context.config.path_or_default();
+        warnings.push(format!(
+            "K3s reads {file}, which {place} names, and the drop-ins beside it: the drop-in goes there"
+        ));
     }
     warnings.extend(late_encryption(&traces, requested));
     warnings.extend(incomplete_audit(requested));

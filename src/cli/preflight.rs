@@ -14,9 +14,7 @@ pub(super) fn run(request: &RunRequest, arguments: &PreflightArguments, ui: &mut
     let root = Root::open(&request.root)?;
     let verdict = match verdict(&root, request) {
         // A user who may not read the files of K3s gets an unknown result.
-        Err(error) if error.kind() == ErrorKind::NotPermitted => {
-            StartVerdict::unreadable(&error)
-        }
+        Err(error) if error.kind() == ErrorKind::NotPermitted => StartVerdict::unreadable(&error),
         other => other?,
     };
     if ui.json() {

@@ -33,7 +33,9 @@ pub use drop_in::{DropIn, DropInArgument, DropInComponent, DropInContext, DropIn
 pub use drop_in_merge::{DropInMerge, MergedDropIn, OnConflict};
 pub use equivalence::is_equivalent;
 pub use existing::{ConfigEntry, ExistingConfig};
-pub use files::{DROP_IN, Document, RenderTarget, RenderedDirectory, configuration, paths};
+pub use files::{
+    DROP_IN_NAME, Document, RenderTarget, RenderedDirectory, configuration, drop_in_path, paths,
+};
 pub use header::{has_header, written_by};
 pub use leftovers::leftovers;
 pub use present::PresentFiles;

@@ -3,34 +3,10 @@
 
 use super::flags::{self, K3sFlagType};
 use super::merge::ConfigKey;
-use super::node_paths::DEFAULT_CONFIG;
-use super::origin::ValueOrigin;
 use crate::Role;
-use crate::error::{Error, Place, Result};
+use crate::error::Place;
 use crate::kubernetes::flag_values;
-use crate::node::RootedPath;
 use crate::version::KubernetesMinor;
-
-/// Returns the configuration file that K3s reads. `variable` is the value of `K3S_CONFIG_FILE`, which has precedence over
-/// `--config`.
-///
-/// # Errors
-/// [`crate::ErrorKind::BadInput`] if its path is not valid.
-pub(super) fn config_path(variable: Option<(&str, ValueOrigin)>, words: &[String]) -> Result<RootedPath> {
-    let from_words = words.iter().enumerate().find_map(|(index, word)| match word.as_str() {
-        "--config" | "-c" => words.get(index + 1).map(String::as_str),
-        _ => word.strip_prefix("--config=").or_else(|| word.strip_prefix("-c=")),
-    });
-    let (text, origin) = variable.map(|(text, origin)| (text, Some(origin))).unzip();
-    let path = text.or(from_words).unwrap_or(DEFAULT_CONFIG).parse();
-    path.map_err(|error: Error| {
-        let error = error.hint("it is K3s' configuration file");
-        match origin.flatten() {
-            Some(origin) => error.at(origin.place()),
-            None => error,
-        }
-    })
-}
 
 /// Returns the flags among the words of a command line: (position, (name, value)).
 pub(super) fn typed(role: Role, words: &[String]) -> Vec<(usize, (String, String))> {

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::command_line::{self, RefusedKey};
+use super::config_file::ConfigFile;
 use super::flags::{self, K3sFlagType};
 use super::merged_config::MergedConfig;
 use super::origin::ValueOrigin;
@@ -16,7 +17,7 @@ use super::service::NodeService;
 use crate::Role;
 use crate::error::Result;
 use crate::node::{Root, RootedPath};
-use crate::version::K3sRelease;
+use crate::version::{Availability, K3sRelease};
 
 /// The configuration in force.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,42 +72,7 @@ impl EffectiveConfig {
     pub fn read(root: &Root, query: ConfigQuery<'_>) -> Result<Self> {
         let role = query.role;
         let service = NodeService::find(root, role)?;
-        let own = service.words_after(role);
-        let mut words = vec![role.to_string()];
-        words.extend(own.iter().chain(query.words).cloned());
-
-        let config = service.config_path(role, &words)?;
-        let merged = MergedConfig::read_from(root, &words, query.release.minor(), &config)?;
-        let mut values = Values::new();
-        let mut set = |name: &str, text: &str, origin: ValueOrigin| {
-            let Some(flag) = flags::find(role, query.release.minor(), name) else { return };
-            let list = flag.kind == K3sFlagType::List;
-            let value = values.entry(flag.names[0].clone()).or_default();
-            if !list {
-                *value = EffectiveValue::default();
-            }
-            value.list = list;
-            value.items.push(text.to_owned());
-            value.origins.push(origin);
-        };
-        for key in &merged.keys {
-            for item in &key.items {
-                set(&key.name, &item.text, ValueOrigin::File(item.place.clone()));
-            }
-        }
-        for (index, (name, text)) in command_line::typed(role, &words[1..]) {
-            let of_service = index < own.len();
-            set(&name, &text, if of_service { service.origin() } else { ValueOrigin::CommandLine });
-        }
-        for flag in flags::of_minor(role, query.release.minor()) {
-            if let (false, Some((value, origin))) =
-                (values.contains_key(&flag.names[0]), service.variable(flag))
-            {
-                let list = flag.kind == K3sFlagType::List;
-                let value = EffectiveValue { items: vec![value.to_owned()], origins: vec![origin], list };
-                values.insert(flag.names[0].clone(), value);
-            }
-        }
+        let (values, merged) = read_values(root, &service, query)?;
         let mut warnings = merged.warnings.clone();
         let refused_keys = merged.refused_keys(role);
         let exits = |refused: &RefusedKey| format!("{}: K3s exits: {}", refused.place, refused.message);
@@ -128,4 +94,56 @@ impl EffectiveConfig {
         self.components.values_mut().flatten().for_each(secrets::mask_word);
         self.warnings.retain(|warning| !secrets::are_in(warning));
     }
+}
+
+/// Reads every flag that is set, and the configuration files, merged.
+///
+/// # Errors
+/// As for [`EffectiveConfig::read`].
+pub(super) fn read_values(
+    root: &Root,
+    service: &NodeService,
+    query: ConfigQuery<'_>,
+) -> Result<(Values, MergedConfig)> {
+    let role = query.role;
+    let own = service.words_after(role);
+    let mut words = vec![role.to_string()];
+    words.extend(own.iter().chain(query.words).cloned());
+
+    let config = ConfigFile::of_service(root, service, role, query.words)?;
+    config.check_exists(root, query.release)?;
+    let merged = MergedConfig::read_from(root, &words, query.release.minor(), config.path.as_ref())?;
+    let mut values = Values::new();
+    let mut set = |name: &str, text: &str, origin: ValueOrigin| {
+        let Some(flag) = flags::find(role, query.release.minor(), name) else { return };
+        let list = flag.kind == K3sFlagType::List;
+        let value = values.entry(flag.names[0].clone()).or_default();
+        if !list {
+            *value = EffectiveValue::default();
+        }
+        value.list = list;
+        value.items.push(text.to_owned());
+        value.origins.push(origin);
+    };
+    for key in &merged.keys {
+        for item in &key.items {
+            set(&key.name, &item.text, ValueOrigin::File(item.place.clone()));
+        }
+    }
+    for (index, (name, text)) in command_line::typed(role, &words[1..]) {
+        let of_service = index < own.len();
+        set(&name, &text, if of_service { service.origin() } else { ValueOrigin::CommandLine });
+    }
+    for flag in flags::of_minor(role, query.release.minor()) {
+        let is_set = values.contains_key(&flag.names[0]);
+        if is_set || flag.availability_of_variables(query.release) == Availability::Absent {
+            continue;
+        }
+        if let Some((value, origin)) = service.variable(flag) {
+            let list = flag.kind == K3sFlagType::List;
+            let value = EffectiveValue { items: vec![value.to_owned()], origins: vec![origin], list };
+            values.insert(flag.names[0].clone(), value);
+        }
+    }
+    Ok((values, merged))
 }

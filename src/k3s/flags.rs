@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::Role;
 use crate::embedded;
 use crate::kubernetes::flag_values;
-use crate::version::KubernetesMinor;
+use crate::version::{Availability, FirstReleases, K3sRelease, KubernetesMinor};
 
 /// The keys that must be the same on all servers (K3s documentation, "critical configuration values").
 pub const CRITICAL_KEYS: [&str; 11] = [
@@ -32,7 +32,7 @@ pub const KERNEL_DEFAULTS_KEY: &str = "protect-kernel-defaults";
 
 /// A flag of K3s.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct K3sFlag {
     /// Its names, the long one first.
     pub names: Vec<String>,
@@ -42,6 +42,8 @@ pub struct K3sFlag {
     /// Environment variables that set it.
     #[serde(default)]
     pub env: Vec<String>,
+    /// The first releases that read these variables; none if all do.
+    pub env_since: Option<FirstReleases>,
     /// Its default, as Go prints it.
     pub default: Option<String>,
     /// Whether K3s' help does not show it.
@@ -61,6 +63,12 @@ impl K3sFlag {
     #[must_use]
     pub fn is_of(&self, minor: KubernetesMinor) -> bool {
         minor.is_within(self.from, self.until)
+    }
+
+    /// Tells whether a release reads its environment variables.
+    #[must_use]
+    pub fn availability_of_variables(&self, release: K3sRelease) -> Availability {
+        self.env_since.as_ref().map_or(Availability::Present, |first| first.availability(release))
     }
 
     /// Tells whether `name` is one of its names.

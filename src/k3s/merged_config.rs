@@ -1,6 +1,7 @@
 //! The configuration on a node as K3s will read it: its files are found, merged, and turned into a command line.
 
 use super::command_line::{self, RefusedKey};
+use super::config_file;
 use super::merge::{self, ConfigKey};
 use super::node_paths::DEFAULT_CONFIG;
 use crate::Role;
@@ -29,10 +30,10 @@ impl MergedConfig {
     /// # Errors
     /// [`ErrorKind::BadInput`] with the place where K3s would not start, or if a file is over a limit.
     pub fn read(root: &Root, words: &[String], minor: KubernetesMinor) -> Result<Self> {
-        Self::read_from(root, words, minor, &RootedPath::fixed(DEFAULT_CONFIG))
+        Self::read_from(root, words, minor, Some(&RootedPath::fixed(DEFAULT_CONFIG)))
     }
 
-    /// The same with another configuration file than the default one.
+    /// The same with another configuration file than the default one, or with none.
     ///
     /// # Errors
     /// As for [`MergedConfig::read`].
@@ -40,9 +41,9 @@ impl MergedConfig {
         root: &Root,
         words: &[String],
         minor: KubernetesMinor,
-        config: &RootedPath,
+        config: Option<&RootedPath>,
     ) -> Result<Self> {
-        let paths = paths(root, config)?;
+        let paths = config.map(|config| paths(root, config)).transpose()?.unwrap_or_default();
         let mut files = Vec::new();
         for path in paths {
             match root.read(&path)? {
@@ -83,7 +84,7 @@ fn paths(root: &Root, config: &RootedPath) -> Result<Vec<RootedPath>> {
     if root.exists(config) {
         paths.push(config.clone());
     }
-    let drop_ins: RootedPath = format!("{config}.d").parse()?;
+    let drop_ins = config_file::drop_ins(config);
     for name in root.list(&drop_ins)? {
         let Some(name) = name.to_str() else { continue };
         let path = drop_ins.join(name);

@@ -7,6 +7,8 @@
 pub mod arguments;
 mod command_line;
 pub mod components;
+mod config_file;
+mod data_dir;
 mod datastore;
 mod effective;
 mod first_start;
@@ -29,6 +31,8 @@ mod service_unit;
 mod traces;
 
 pub use command_line::RefusedKey;
+pub use config_file::{ConfigFile, drop_ins};
+pub use data_dir::DataDir;
 pub use datastore::Datastore;
 pub use effective::{ConfigQuery, EffectiveConfig, EffectiveValue};
 pub use first_start::{FirstStart, ForecastFile, forecast_files, forecast_journal};
@@ -36,7 +40,7 @@ pub use installed::{binary, version};
 pub use log::{K3sLog, Logged};
 pub use merged_config::MergedConfig;
 pub use node_config::{ComponentArgument, NodeConfig};
-pub use node_paths::{DEFAULT_CONFIG, DEFAULT_DATA_DIR, DEFAULT_DROP_INS, NodePaths};
+pub use node_paths::{DEFAULT_CONFIG, DEFAULT_DATA_DIR, NodePaths};
 pub use origin::{ValueOrigin, VariableSource};
-pub use service::{ServiceFlags, service_data_dir};
+pub use service::ServiceFlags;
 pub use traces::{Traces, role};

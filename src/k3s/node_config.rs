@@ -1,5 +1,6 @@
 //! A node, with the configuration in force on it.
 
+use super::config_file::ConfigFile;
 use super::effective::{ConfigQuery, EffectiveConfig};
 use super::flags;
 use super::node_paths::NodePaths;
@@ -19,6 +20,8 @@ pub struct NodeConfig<'a> {
     pub role: Role,
     /// The release of K3s.
     pub release: K3sRelease,
+    /// The configuration file that K3s reads.
+    pub config: ConfigFile,
     /// K3s' data directory.
     pub data_dir: RootedPath,
     /// The configuration in force; the error if K3s cannot read it.
@@ -53,6 +56,11 @@ impl<'a> NodeConfig<'a> {
     ) -> Result<Self> {
         let release = release.into();
         let query = ConfigQuery { role, release, data_dir, words: &[], show_secrets: true };
+        // A name that is no path is an error of the configuration below.
+        let config = match ConfigFile::of_node(root, role) {
+            Err(error) if error.kind() == ErrorKind::BadInput => ConfigFile::default(),
+            other => other?,
+        };
         let effective = match EffectiveConfig::read(root, query) {
             Err(error) if error.kind() != ErrorKind::BadInput => return Err(error),
             other => other,
@@ -62,7 +70,7 @@ impl<'a> NodeConfig<'a> {
         } else {
             Some("this is the root of an image".to_owned())
         };
-        Ok(Self { root, role, release, data_dir: data_dir.clone(), effective, elsewhere })
+        Ok(Self { root, role, release, config, data_dir: data_dir.clone(), effective, elsewhere })
     }
 
     /// Returns the Kubernetes minor of the release.
@@ -148,16 +156,6 @@ impl<'a> NodeConfig<'a> {
     /// # Errors
     /// [`ErrorKind::BadInput`] if it is no path.
     pub fn path(&self, text: &str) -> Result<RootedPath> {
-        let whole =
-            if text.starts_with('/') { text.to_owned() } else { format!("{}/server/{text}", self.data_dir) };
-        let mut parts: Vec<&str> = Vec::new();
-        for part in whole.split('/').filter(|part| !matches!(*part, "" | ".")) {
-            if part == ".." {
-                parts.pop();
-            } else {
-                parts.push(part);
-            }
-        }
-        format!("/{}", parts.join("/")).parse()
+        self.data_dir.join("server").resolve(text)
     }
 }

@@ -9,8 +9,6 @@ use crate::node::RootedPath;
 
 /// The configuration file that K3s reads if nothing names another.
 pub const DEFAULT_CONFIG: &str = "/etc/rancher/k3s/config.yaml";
-/// The folder of the drop-ins beside it.
-pub const DEFAULT_DROP_INS: &str = "/etc/rancher/k3s/config.yaml.d";
 /// K3s' data directory, as the tables of this room write it.
 pub const DEFAULT_DATA_DIR: &str = "/var/lib/rancher/k3s";
 

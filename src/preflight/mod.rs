@@ -15,6 +15,7 @@ mod finding;
 mod kernel;
 pub(crate) mod manifests;
 mod options;
+mod places;
 mod plugin_config;
 pub(crate) mod pod_security;
 mod surroundings;
@@ -28,8 +29,9 @@ use crate::k3s::NodeConfig;
 type Check = fn(&NodeConfig<'_>) -> Result<Vec<Finding>>;
 
 /// The checks, in the order in which K3s reads what they check.
-const CHECKS: [Check; 9] = [
+const CHECKS: [Check; 10] = [
     kernel::check,
+    places::check,
     configuration::check,
     configuration::check_encryption,
     arguments::check,

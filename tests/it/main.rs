@@ -17,6 +17,7 @@ mod carriers;
 mod cipher_suites;
 mod cli;
 mod component_flags;
+mod config_elsewhere;
 mod converged;
 mod crash;
 mod documents;
