@@ -27,7 +27,7 @@
 //! - [`node`]: what is on the node? The only room that opens files
 //! - [`kubernetes`]: how does Kubernetes read?
 //!
-//! The files beside them ([`error`], [`mode`], [`version`], `role`, `embedded`) are the ground, which every room uses.
+//! The files beside them ([`error`], [`mode`], [`version`], `role`, `embedded`, `nearest`) are the ground, which every room uses.
 //! docs/ARCHITECTURE.md says more; the library never prints.
 
 pub mod apply;
@@ -39,6 +39,7 @@ pub mod explain;
 pub mod k3s;
 pub mod kubernetes;
 pub mod mode;
+mod nearest;
 pub mod node;
 pub mod output;
 pub mod plan;

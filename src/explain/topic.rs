@@ -8,7 +8,8 @@ use super::set_by::set_by;
 use super::setting::SettingExplanation;
 use super::table::{self, Pitfall};
 use crate::error::{Error, ErrorKind, Result};
-use crate::profile::{ControlId, declarations, nearest};
+use crate::nearest::nearest;
+use crate::profile::{ControlId, declarations};
 use crate::scanner::{Scanner, check};
 use crate::verify::control::{Control, benchmarks, controls};
 

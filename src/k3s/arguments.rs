@@ -52,20 +52,57 @@ pub struct KubeletArguments<'a> {
 #[must_use]
 pub fn of_kubelet<'a>(extra: impl IntoIterator<Item = &'a str>) -> KubeletArguments<'a> {
     let mut found = KubeletArguments::default();
-    let mut extra = extra.into_iter();
-    while let Some(argument) = extra.next() {
-        let plain = argument.strip_prefix("--").unwrap_or(argument);
-        let (name, value) = match plain.split_once('=') {
-            Some((name, value)) => (name, Some(value)),
-            None => (plain, extra.next()),
-        };
-        match name {
-            "config" => found.config = value,
-            "config-dir" => found.config_dir = value,
-            _ => found.kept.push(argument),
+    let extra: Vec<&str> = extra.into_iter().collect();
+    for item in kubelet_items(&extra) {
+        match item.name {
+            "config" => found.config = item.value,
+            "config-dir" => found.config_dir = item.value,
+            _ => found.kept.push(extra[item.at]),
         }
     }
     found
+}
+
+/// An item of the kubelet's arguments, as K3s splits them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KubeletItem<'a> {
+    /// Its position in the list.
+    pub at: usize,
+    /// Its name.
+    pub name: &'a str,
+    /// Its value: behind `=`, or the next item.
+    pub value: Option<&'a str>,
+    /// Whether the value is the next item.
+    pub takes_next: bool,
+}
+
+impl KubeletItem<'_> {
+    /// Tells whether K3s keeps it for itself: it copies the file or the folder, and the kubelet gets neither.
+    #[must_use]
+    pub fn is_of_k3s(&self) -> bool {
+        ["config", "config-dir"].contains(&self.name)
+    }
+}
+
+/// Returns the items of the kubelet's arguments that K3s looks at; it does not look at an item that the one before has taken
+/// for its value.
+#[must_use]
+pub fn kubelet_items<'a>(extra: &[&'a str]) -> Vec<KubeletItem<'a>> {
+    let mut items = Vec::new();
+    let mut at = 0;
+    while let Some(argument) = extra.get(at) {
+        let plain = argument.strip_prefix("--").unwrap_or(argument);
+        let item = match plain.split_once('=') {
+            Some((name, value)) => KubeletItem { at, name, value: Some(value), takes_next: false },
+            None => {
+                let value = extra.get(at + 1).copied();
+                KubeletItem { at, name: plain, value, takes_next: value.is_some() }
+            }
+        };
+        at += 1 + usize::from(item.takes_next);
+        items.push(item);
+    }
+    items
 }
 
 /// Returns the name of an argument as the component gets it: without K3s' own `+` or `-` at its end, and with dashes for

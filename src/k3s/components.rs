@@ -43,6 +43,11 @@ pub(super) fn running_in(role: Role) -> impl Iterator<Item = (&'static str, &'st
     here.map(|(name, component)| (name.as_str(), component))
 }
 
+/// Finds a component by its name.
+pub(super) fn find(name: &str) -> Option<&'static K3sComponent> {
+    all().get(name)
+}
+
 /// Returns the component that a key of K3s gives arguments in a role, by the present name of the key.
 #[must_use]
 pub fn of_key(key: &str, role: Role) -> Option<&'static str> {
@@ -67,7 +72,8 @@ mod tests {
         let names: Vec<&str> = all().keys().map(String::as_str).collect();
         assert_eq!(names, component_flags::all().keys().map(String::as_str).collect::<Vec<_>>());
         for (name, component) in all() {
-            assert_eq!(component.keys[0], format!("{name}-arg"));
+            let key = format!("kube-{}-arg", name.trim_start_matches("kube-"));
+            assert_eq!(component.keys[0], if name == "kubelet" { "kubelet-arg" } else { &key });
             assert_eq!(of_key(&component.keys[0], Role::Server), Some(name.as_str()));
             for key in &component.keys {
                 assert_eq!(present_name(key), component.keys[0]);

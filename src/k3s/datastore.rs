@@ -14,15 +14,25 @@ pub enum Datastore {
 }
 
 impl Datastore {
-    /// Embedded etcd's directory below K3s' data directory.
-    pub const ETCD: &str = "server/db/etcd";
+    /// Embedded etcd's log below K3s' data directory: where it is a directory, etcd has begun.
+    pub const ETCD_LOG: &str = "server/db/etcd/member/wal";
 
-    /// Chooses as a server does (pkg/cluster/managed.go, pkg/etcd of K3s): the endpoint if one is given; etcd if its
-    /// directory exists (`begun`), if the server starts a cluster with it, and if the server joins others.
-    pub fn chosen(given: impl Fn(&str) -> bool, is_on: impl Fn(&str) -> bool, begun: bool) -> Self {
-        if given("datastore-endpoint") {
+    /// Chooses as a server does (assignManagedDriver in pkg/cluster/managed.go, IsInitialized in pkg/etcd/etcd.go of K3s):
+    /// etcd if its log exists (`begun`), whatever the endpoint is, or if the endpoint's scheme is etcd; another
+    /// endpoint; etcd if the server starts a cluster with it, or joins others, which takes a token. A cluster-reset starts
+    /// one.
+    pub fn chosen(
+        endpoint: &str,
+        given: impl Fn(&str) -> bool,
+        is_on: impl Fn(&str) -> bool,
+        begun: bool,
+    ) -> Self {
+        let joins = || given("server") && (given("token") || given("token-file"));
+        if begun || endpoint.split(':').next() == Some("etcd") {
+            Self::Etcd
+        } else if !endpoint.is_empty() {
             Self::External
-        } else if begun || is_on("cluster-init") || given("server") {
+        } else if is_on("cluster-init") || is_on("cluster-reset") || joins() {
             Self::Etcd
         } else {
             Self::Sqlite

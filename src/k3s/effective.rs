@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use super::command_line::{self, RefusedKey};
 use super::config_file::ConfigFile;
 use super::flags::{self, K3sFlagType};
+use super::given;
 use super::merged_config::MergedConfig;
 use super::origin::ValueOrigin;
-use super::running;
+use super::running::RunningComponents;
 use super::secrets;
 use super::service::NodeService;
 use crate::Role;
@@ -32,7 +33,9 @@ pub struct EffectiveConfig {
     pub refused_keys: Vec<RefusedKey>,
     /// Every flag that is set, by its long name.
     pub values: BTreeMap<String, EffectiveValue>,
-    /// The flags that each component gets, K3s' own included.
+    /// What runs with it.
+    pub running: RunningComponents,
+    /// The flags that each component that runs gets, K3s' own included.
     pub components: BTreeMap<String, Vec<String>>,
 }
 
@@ -77,10 +80,18 @@ impl EffectiveConfig {
         let refused_keys = merged.refused_keys(role);
         let exits = |refused: &RefusedKey| format!("{}: K3s exits: {}", refused.place, refused.message);
         warnings.extend(refused_keys.iter().map(exits));
-        warnings.extend(running::unknown_arguments(&values, query));
-        let components = running::flags_of_components(root, &values, query);
-        let mut effective =
-            Self { files: merged.files, argv: merged.argv, warnings, refused_keys, values, components };
+        let running = RunningComponents::read(root, &values, query);
+        warnings.extend(given::unknown_arguments(&values, &merged.argv, &running, query));
+        let components = given::flags_of_components(&values, &merged.argv, &running, query);
+        let mut effective = Self {
+            files: merged.files,
+            argv: merged.argv,
+            warnings,
+            refused_keys,
+            values,
+            running,
+            components,
+        };
         if !query.show_secrets {
             effective.mask();
         }

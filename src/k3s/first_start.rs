@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::effective::EffectiveConfig;
 use super::kubelet;
 use super::node_paths::DEFAULT_DATA_DIR;
+use super::running::{self, RunningComponents};
 use crate::Role;
 use crate::embedded;
 use crate::mode::FileMode;
@@ -15,8 +16,14 @@ use crate::node::RootedPath;
 use crate::version::KubernetesMinor;
 
 /// The components in the order in which K3s starts them.
-const COMPONENTS: [&str; 5] =
-    ["kube-apiserver", "kube-scheduler", "kube-controller-manager", "kube-proxy", "kubelet"];
+const COMPONENTS: [&str; 6] = [
+    "kube-apiserver",
+    "kube-scheduler",
+    "kube-controller-manager",
+    "cloud-controller-manager",
+    "kube-proxy",
+    "kubelet",
+];
 
 /// A file or directory that K3s creates.
 #[derive(Debug, Clone)]
@@ -37,9 +44,8 @@ struct FirstStartRow {
     role: Option<Role>,
     /// The first minor that creates it.
     from: Option<KubernetesMinor>,
-    /// Whether K3s creates it only with embedded etcd.
-    #[serde(default)]
-    etcd: bool,
+    /// The component without which K3s does not create it.
+    needs: Option<String>,
     #[serde(default)]
     directory: bool,
     mode: String,
@@ -57,8 +63,8 @@ pub struct FirstStart<'a> {
     pub minor: KubernetesMinor,
     /// K3s' data directory.
     pub data_dir: &'a RootedPath,
-    /// Whether the datastore is embedded etcd.
-    pub etcd: bool,
+    /// What runs on it.
+    pub running: &'a RunningComponents,
 }
 
 /// Returns the files that K3s creates, by path.
@@ -73,7 +79,7 @@ pub fn forecast_files(node: FirstStart<'_>) -> BTreeMap<String, ForecastFile> {
     let rows = ROWS.iter().filter(|row| {
         row.role.is_none_or(|role| role == node.role)
             && node.minor.is_within(row.from, None)
-            && (node.etcd || !row.etcd)
+            && row.needs.as_ref().is_none_or(|component| node.running.has(component))
     });
     for row in rows {
         // A test reads every mode.
@@ -82,7 +88,8 @@ pub fn forecast_files(node: FirstStart<'_>) -> BTreeMap<String, ForecastFile> {
         let file = ForecastFile { mode, directory: row.directory, text };
         files.extend(row.paths.iter().map(|path| (absolute(path), file.clone())));
     }
-    if let Some(text) = kubelet::default_config(node.minor, node.data_dir) {
+    let drop_in = kubelet::default_config(node.minor, node.data_dir);
+    if let Some(text) = drop_in.filter(|_| node.running.has("kubelet")) {
         let path = absolute(&format!("{}/{}", kubelet::DROP_INS, kubelet::DEFAULTS));
         files.insert(path, ForecastFile { mode: FileMode::PRIVATE_FILE, directory: false, text });
     }
@@ -101,11 +108,7 @@ pub fn forecast_journal(effective: &EffectiveConfig) -> String {
     let mut journal: String =
         started.map(|(name, flags)| line(&format!("Running {name} {}", flags.join(" ")))).collect();
     // K3s logs this line when it creates the first member (pkg/cluster/managed.go).
-    let etcd = effective
-        .components
-        .get("kube-apiserver")
-        .is_some_and(|flags| flags.iter().any(|flag| flag.starts_with("--etcd-cafile=")));
-    if etcd {
+    if effective.running.has(running::ETCD) {
         journal.insert_str(0, &line("Managed etcd cluster initializing"));
     }
     journal
@@ -114,6 +117,7 @@ pub fn forecast_journal(effective: &EffectiveConfig) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::k3s::Datastore;
 
     #[test]
     fn every_mode_is_valid() {
@@ -129,6 +133,7 @@ mod tests {
             warnings: Vec::new(),
             refused_keys: Vec::new(),
             values: BTreeMap::new(),
+            running: RunningComponents::of_role(Role::Server, Datastore::Sqlite),
             components: BTreeMap::new(),
         };
         let flags = vec!["--a=\"b\\".to_owned(), "--c=1".to_owned()];

@@ -4,6 +4,7 @@
 //! Source: pkg/daemons/agent (`extractConfigArgs`, `writeKubeletConfig`) of K3s.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde_json::Value as Json;
 
@@ -133,15 +134,25 @@ fn drop_ins(root: &Root, folder: &RootedPath, below: &[String]) -> Result<Vec<Dr
     Ok(found)
 }
 
+/// Tells whether K3s of a minor splits the kubelet's arguments itself: an item without `=` takes the next one as its
+/// value, and K3s keeps `config` and `config-dir`.
+#[must_use]
+pub fn takes_pairs(minor: KubernetesMinor) -> bool {
+    generation(minor).is_some()
+}
+
 /// Returns the text of the drop-in that K3s of a minor writes at every start, as JSON, which is YAML; none if it writes
 /// none.
 #[must_use]
 pub fn default_config(minor: KubernetesMinor, data_dir: &RootedPath) -> Option<String> {
-    let generations: BTreeMap<String, Json> = embedded::table("kubelet-config");
-    let known =
-        generations.iter().filter_map(|(from, config)| Some((from.parse::<KubernetesMinor>().ok()?, config)));
-    let (_, config) = known.filter(|(from, _)| *from <= minor).max_by_key(|(from, _)| *from)?;
-    Some(format!("{config:#}\n").replace(DEFAULT_DATA_DIR, data_dir.as_str()))
+    Some(format!("{:#}\n", generation(minor)?).replace(DEFAULT_DATA_DIR, data_dir.as_str()))
+}
+
+/// Returns what K3s of a minor configures the kubelet with, from the newest generation that is not newer.
+fn generation(minor: KubernetesMinor) -> Option<&'static Json> {
+    static GENERATIONS: LazyLock<BTreeMap<KubernetesMinor, Json>> =
+        LazyLock::new(|| embedded::table("kubelet-config"));
+    GENERATIONS.range(..=minor).next_back().map(|(_, config)| config)
 }
 
 #[cfg(test)]

@@ -102,22 +102,6 @@ impl Manifests {
     }
 }
 
-/// Tells whether K3s' key `disable` names a manifest, by its name without its ending, or a directory that holds it: K3s
-/// then deletes it, be it the user's (`shouldDisableFile`). `path` is relative to `manifests`.
-#[must_use]
-pub fn is_disabled(node: &NodeConfig<'_>, path: &str) -> bool {
-    let Some(values) = node.effective.as_ref().ok().and_then(|effective| effective.values.get("disable"))
-    else {
-        return false;
-    };
-    let disables: Vec<&str> = values.items.iter().flat_map(|item| item.split(',')).map(str::trim).collect();
-    let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
-    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
-    let folders = folder.match_indices('/').map(|(at, _)| &folder[..at]).chain([folder]);
-    disables.contains(&stem)
-        || folders.filter(|folder| !folder.is_empty()).any(|folder| disables.contains(&folder))
-}
-
 /// Lists the files that the controller takes, in its order: hidden ones and those with a `.skip` beside are left out.
 fn files(node: &NodeConfig<'_>, folder: &RootedPath, depth: usize) -> Result<Vec<RootedPath>> {
     let mut found = Vec::new();

@@ -1,10 +1,15 @@
 //! A node, with the configuration in force on it.
 
+use std::borrow::Cow;
+
+use super::components;
 use super::config_file::ConfigFile;
+use super::datastore::Datastore;
 use super::effective::{ConfigQuery, EffectiveConfig};
 use super::flags;
+use super::given::{self, Given};
 use super::node_paths::NodePaths;
-use super::origin::ValueOrigin;
+use super::running::RunningComponents;
 use super::traces::Traces;
 use crate::Role;
 use crate::error::{Error, ErrorKind, Place, Result};
@@ -86,25 +91,39 @@ impl<'a> NodeConfig<'a> {
         self
     }
 
-    /// Returns the arguments that the configuration gives a component, in their order.
+    /// Returns the arguments that the configuration gives a component, in their order, as far as they reach it: K3s keeps
+    /// some of the kubelet's for itself, and drops others.
     #[must_use]
     pub fn arguments(&self, component: &str) -> Vec<ComponentArgument> {
-        let key = format!("{component}-arg");
-        let Some(values) = self.effective.as_ref().ok().and_then(|effective| effective.values.get(&key))
-        else {
+        self.given(component, |given| given::passed_on(self.minor(), component, &given))
+    }
+
+    /// Returns the arguments that the configuration gives a component, in their order, all of them.
+    #[must_use]
+    pub fn written_arguments(&self, component: &str) -> Vec<ComponentArgument> {
+        self.given(component, |given| given)
+    }
+
+    fn given<'v>(
+        &'v self,
+        component: &str,
+        choose: impl FnOnce(Vec<Given<'v>>) -> Vec<Given<'v>>,
+    ) -> Vec<ComponentArgument> {
+        let (Ok(effective), Some(known)) = (&self.effective, components::find(component)) else {
             return Vec::new();
         };
-        let argument = |(text, origin): (&String, &ValueOrigin)| {
+        let argument = |(text, origin): Given<'_>| {
             let plain = text.strip_prefix("--").unwrap_or(text);
             let (name, value) = plain.split_once('=').unwrap_or((plain, "true"));
             ComponentArgument {
                 name: name.trim_end_matches(['+', '-']).to_owned(),
                 value: value.to_owned(),
-                text: text.clone(),
+                text: text.to_owned(),
                 place: origin.place(),
             }
         };
-        values.items.iter().zip(&values.origins).map(argument).collect()
+        let written = given::written(&effective.values, &effective.argv, known);
+        choose(written).into_iter().map(argument).collect()
     }
 
     /// Returns the last value that a component gets for a flag, K3s' own defaults included.
@@ -134,6 +153,25 @@ impl<'a> NodeConfig<'a> {
     #[must_use]
     pub fn is_on(&self, key: &str) -> bool {
         self.value(key).is_some_and(|(text, _)| flags::is_true(text))
+    }
+
+    /// Tells whether a component runs on the node; where K3s cannot read the configuration, whether its role runs it.
+    #[must_use]
+    pub fn runs(&self, component: &str) -> bool {
+        self.running().has(component)
+    }
+
+    /// Returns what runs on the node.
+    #[must_use]
+    pub fn running(&self) -> Cow<'_, RunningComponents> {
+        match &self.effective {
+            Ok(effective) => Cow::Borrowed(&effective.running),
+            Err(_) => {
+                let begun = self.root.is_directory(&self.data_dir.join(Datastore::ETCD_LOG));
+                let datastore = if begun { Datastore::Etcd } else { Datastore::Sqlite };
+                Cow::Owned(RunningComponents::of_role(self.role, datastore))
+            }
+        }
     }
 
     /// Returns what K3s has written on the node.

@@ -1,4 +1,4 @@
-//! The flags with which K3s starts each component: its own (data/default-flags.yaml and etcd-flags.yaml), with the
+//! The flags with which K3s starts each component: its own (data/default-flags.yaml and changed-flags.yaml), with the
 //! arguments of the user merged in.
 
 use std::collections::BTreeMap;
@@ -21,8 +21,12 @@ pub(super) struct OwnFlags<'a> {
     pub(super) minor: KubernetesMinor,
     /// K3s' data directory.
     pub(super) data_dir: &'a RootedPath,
-    /// Whether K3s runs etcd itself.
+    /// Whether the datastore is K3s' etcd.
     pub(super) etcd: bool,
+    /// Whether K3s is the cloud provider.
+    pub(super) cloud_provider: bool,
+    /// Whether K3s has a load balancer.
+    pub(super) load_balancer: bool,
     /// Whether its key secrets-encryption is true.
     pub(super) encrypts_secrets: bool,
     /// Whether its key protect-kernel-defaults is true.
@@ -39,18 +43,19 @@ impl OwnFlags<'_> {
                 flags.remove(flag);
             }
         }
-        if name == "kubelet" && has_drop_ins(&flags) {
-            let kept = arguments::of_kubelet(extra.iter().copied()).kept;
-            return Some(arguments::merge(&flags, kept));
-        }
         Some(arguments::merge(&flags, extra.iter().copied()))
     }
 
     /// Returns K3s' own flags of a component.
     fn flags(&self, name: &str) -> Option<Flags> {
         let mut flags = default_flags(self.minor, name)?;
-        if self.etcd {
-            change_for_etcd(&mut flags, name);
+        let changes = [
+            (self.etcd, "etcd"),
+            (!self.cloud_provider, "without-cloud-provider"),
+            (!self.load_balancer, "without-load-balancer"),
+        ];
+        for (_, changes) in changes.into_iter().filter(|(is_so, _)| *is_so) {
+            change(&mut flags, changes, name);
         }
         for value in flags.values_mut() {
             *value = value.replace(DEFAULT_DATA_DIR, self.data_dir.as_str());
@@ -82,10 +87,13 @@ fn has_value(text: &str) -> bool {
     text.split_once('=').is_some_and(|(_, value)| !value.is_empty())
 }
 
-/// Changes K3s' own flags of a component with SQLite to those with embedded etcd.
-fn change_for_etcd(flags: &mut Flags, component: &str) {
-    let changes: BTreeMap<String, BTreeMap<String, Option<String>>> = embedded::table("etcd-flags");
-    for (name, value) in changes.get(component).into_iter().flatten() {
+/// What changes the flags, by why, component and flag.
+type Changes = BTreeMap<String, BTreeMap<String, BTreeMap<String, Option<String>>>>;
+
+/// Makes the changes to K3s' own flags of a component that have a name in data/changed-flags.yaml.
+fn change(flags: &mut Flags, changes: &str, component: &str) {
+    static CHANGES: LazyLock<Changes> = LazyLock::new(|| embedded::table("changed-flags"));
+    for (name, value) in CHANGES.get(changes).and_then(|of| of.get(component)).into_iter().flatten() {
         match value {
             Some(value) => flags.insert(name.clone(), value.clone()),
             None => flags.remove(name),

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::source::SourceText;
 use crate::error::{Error, ErrorKind, Place, Result};
+use crate::nearest::nearest;
 
 /// Where a document came from: a text with positions, or one that is built in.
 #[derive(Debug, Clone)]
@@ -127,16 +128,6 @@ pub(crate) fn unknown<S: AsRef<str>>(error: Error, name: &str, known: &[S]) -> E
     }
 }
 
-/// Returns the known name that `name` may have been meant for.
-pub(crate) fn nearest<'a, S: AsRef<str>>(name: &str, known: &'a [S]) -> Option<&'a str> {
-    known
-        .iter()
-        .map(|candidate| (distance(name, candidate.as_ref()), candidate.as_ref()))
-        .min()
-        .filter(|(distance, candidate)| *distance <= candidate.chars().count().max(3) / 3)
-        .map(|(_, candidate)| candidate)
-}
-
 /// Returns what a value is, in words for an error.
 #[must_use]
 pub(crate) fn describe(value: &Value) -> String {
@@ -149,32 +140,9 @@ pub(crate) fn describe(value: &Value) -> String {
     }
 }
 
-/// Levenshtein's distance, for names of a few dozen characters.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn distances() {
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("audit_log_max_age", "audit_log_maxage"), 1);
-        assert_eq!(distance("kitten", "sitting"), 3);
-    }
 
     #[test]
     fn every_key_is_asked_for() {

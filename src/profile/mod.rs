@@ -28,7 +28,7 @@ pub use by_minor::SettingValue;
 pub use control::{ControlId, ControlNumbers, ControlSelection, titles};
 pub use document::{ProfileDocument, read_settings};
 pub use fields::DocumentText;
-pub(crate) use fields::{Fields, describe, nearest, unknown};
+pub(crate) use fields::{Fields, describe, unknown};
 pub use request::{Assignment, MAX_EXTENDS, OpenFile, ProfileRequest};
 pub use resolved::{Origin, Profile, Resolved};
 pub use setting::{Declaration, MAX_LIST_ITEMS, MAX_TEXT_BYTES, WAIVERS, declarations};

@@ -1,6 +1,7 @@
 //! The node that a scanner scans.
 
 use crate::Role;
+use crate::k3s::RunningComponents;
 use crate::mode::Owner;
 use crate::node::{Root, RootedPath};
 use crate::version::KubernetesMinor;
@@ -22,6 +23,6 @@ pub struct ScannedNode<'a> {
     pub journal: &'a str,
     /// Whether K3s has started; if not, the files that it creates at its first start are forecast.
     pub started: bool,
-    /// Whether the datastore is embedded etcd.
-    pub etcd: bool,
+    /// What runs on the node.
+    pub running: &'a RunningComponents,
 }

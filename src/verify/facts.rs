@@ -8,6 +8,7 @@ use super::applied::{self, AppliedObject};
 use super::cluster::Cluster;
 use crate::document;
 use crate::error::{Error, Place, Result};
+use crate::k3s::Absence;
 use crate::k3s::Datastore;
 use crate::k3s::K3sLog;
 use crate::k3s::NodeConfig;
@@ -67,7 +68,7 @@ impl<'a> NodeFacts<'a> {
         // A log comes from a K3s that has started, even if the log is empty.
         let started = node.traces().started.is_some() || log.from.is_some();
         let kubelet = kubelet(&node);
-        let datastore = datastore(&node);
+        let datastore = node.running().datastore;
         Self {
             node,
             owner,
@@ -110,6 +111,12 @@ impl<'a> NodeFacts<'a> {
     /// The error of reading it.
     pub(super) fn kubelet_config(&self) -> Result<&KubeletConfig> {
         self.kubelet.as_ref().map_err(Error::clone)
+    }
+
+    /// Returns why a component does not run on the node; none if it does, or if K3s cannot read its configuration.
+    #[must_use]
+    pub fn absence(&self, component: &str) -> Option<&Absence> {
+        self.node.effective.as_ref().ok()?.running.absence(component)
     }
 
     /// Returns the flags of a component: those that K3s logged, else those of the next start.
@@ -157,17 +164,8 @@ impl<'a> NodeFacts<'a> {
 }
 
 fn kubelet(node: &NodeConfig<'_>) -> Result<KubeletConfig> {
-    let arguments = node.arguments("kubelet");
+    let arguments = node.written_arguments("kubelet");
     let arguments: Vec<&str> = arguments.iter().map(|argument| argument.text.as_str()).collect();
     let protects = node.is_on("protect-kernel-defaults");
     kubelet::read(node.root, &node.data_dir, node.minor(), &arguments, protects)
-}
-
-/// Returns the datastore that K3s chooses, or has chosen.
-fn datastore(node: &NodeConfig<'_>) -> Datastore {
-    Datastore::chosen(
-        |key| node.value(key).is_some_and(|(text, _)| !text.is_empty()),
-        |key| node.is_on(key),
-        node.root.exists(&node.data_dir.join(Datastore::ETCD)),
-    )
 }

@@ -2,7 +2,7 @@
 
 use super::facts::NodeFacts;
 use crate::error::{Error, Result};
-use crate::k3s::{Datastore, forecast_journal};
+use crate::k3s::forecast_journal;
 use crate::scanner::{Scan, ScannedNode, Scanner, default_benchmark, predict};
 
 impl NodeFacts<'_> {
@@ -20,6 +20,7 @@ impl NodeFacts<'_> {
             let unread = |error: &Error| error.clone().context("K3s could not read its configuration");
             forecast_journal(node.effective.as_ref().map_err(unread)?)
         };
+        let running = node.running();
         let scanned = ScannedNode {
             root: node.root,
             data_dir: &node.data_dir,
@@ -28,7 +29,7 @@ impl NodeFacts<'_> {
             owner: self.owner,
             journal: &journal,
             started: self.started,
-            etcd: self.datastore == Datastore::Etcd,
+            running: &running,
         };
         let benchmark = benchmark.unwrap_or_else(|| default_benchmark(scanner, node.minor()));
         let predictions = predict(scanner, benchmark, &scanned)?;

@@ -21,7 +21,7 @@ pub(crate) const ROOMS: [&[&str]; 15] = [
     &["k3s"],
     &["node"],
     &["kubernetes"],
-    &["error", "role", "mode", "version", "embedded"],
+    &["error", "role", "mode", "version", "embedded", "nearest"],
 ];
 
 /// What lib.rs re-exports at its top, and where it is from.

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use clap::ValueEnum as _;
 use k3s_harden::Role;
-use k3s_harden::k3s::{ConfigQuery, EffectiveConfig, forecast_journal};
+use k3s_harden::k3s::{ConfigQuery, Datastore, EffectiveConfig, RunningComponents, forecast_journal};
 use k3s_harden::mode::Owner;
 use k3s_harden::node::{Root, RootedPath};
 use k3s_harden::scanner::{
@@ -233,6 +233,8 @@ struct Node {
     root: Root,
     data_dir: RootedPath,
     owner: Owner,
+    with_sqlite: RunningComponents,
+    with_etcd: RunningComponents,
 }
 
 impl Node {
@@ -241,7 +243,9 @@ impl Node {
         let root = Root::open(dir.path()).unwrap();
         let metadata = fs::metadata(dir.path()).unwrap();
         let owner = Owner { uid: metadata.uid(), gid: metadata.gid() };
-        Self { dir, root, data_dir: DATA_DIR.parse().unwrap(), owner }
+        let [with_sqlite, with_etcd] = [Datastore::Sqlite, Datastore::Etcd]
+            .map(|datastore| RunningComponents::of_role(Role::Server, datastore));
+        Self { dir, root, data_dir: DATA_DIR.parse().unwrap(), owner, with_sqlite, with_etcd }
     }
 
     fn file(&self, path: &str, text: &str) -> &Self {
@@ -260,7 +264,7 @@ impl Node {
             owner: self.owner,
             journal,
             started: true,
-            etcd: fixture.etcd(),
+            running: if fixture.etcd() { &self.with_etcd } else { &self.with_sqlite },
         }
     }
 
@@ -507,7 +511,9 @@ fn an_agent_is_asked_for_section_four_only() {
         let minor = "1.36".parse().unwrap();
         let journal = forecast_journal(&node.effective(Role::Agent, minor));
         let default = fixture("1.36", "sqlite", "default");
-        let seen = ScannedNode { role: Role::Agent, started: false, ..node.seen(&default, &journal) };
+        let running = &RunningComponents::of_role(Role::Agent, Datastore::Sqlite);
+        let seen =
+            ScannedNode { role: Role::Agent, started: false, running, ..node.seen(&default, &journal) };
         let predicted = predict(scanner, benchmark, &seen).unwrap();
         assert!(predicted.iter().all(|one| one.id.to_string().starts_with("4.")));
         let count = |state: CheckState| predicted.iter().filter(|one| one.state == state).count();

@@ -58,7 +58,7 @@ func main() {
 
 	cloud, err := cloudcontroller.NewCloudControllerManagerOptions()
 	must(err)
-	print("kube-cloud-controller-manager", whole("kube-cloud-controller-manager", flagsOf(cloud)))
+	print("cloud-controller-manager", whole("cloud-controller-manager", flagsOf(cloud)))
 
 	flags := newSet("kubelet")
 	configuration, err := kubelet.NewKubeletConfiguration()

@@ -1,0 +1,105 @@
+//! The arguments that the configuration gives each component, in the order in which K3s takes them, and the flags that each
+//! component that runs gets from them.
+//!
+//! A key and its old name are two flags with one list behind them (pkg/cli/cmds/server.go), which K3s fills in the order of
+//! its command line.
+
+use std::collections::BTreeMap;
+
+use super::arguments;
+use super::components::{self, K3sComponent};
+use super::datastore::Datastore;
+use super::effective::{ConfigQuery, EffectiveValue};
+use super::flags;
+use super::kubelet;
+use super::origin::ValueOrigin;
+use super::own_flags::OwnFlags;
+use super::running::{self, RunningComponents};
+use crate::version::KubernetesMinor;
+
+type Values = BTreeMap<String, EffectiveValue>;
+/// An argument as it is written, and where.
+pub(super) type Given<'v> = (&'v str, &'v ValueOrigin);
+
+/// Returns the arguments that the configuration gives a component, as they are written.
+pub(super) fn written<'v>(values: &'v Values, argv: &[String], component: &K3sComponent) -> Vec<Given<'v>> {
+    let mut left: Vec<(&str, Vec<Given<'v>>)> = Vec::new();
+    for key in component.keys_in_order() {
+        let Some(value) = values.get(key) else { continue };
+        // The last item is the next.
+        left.push((key, value.items.iter().map(String::as_str).zip(&value.origins).rev().collect()));
+    }
+    if left.len() < 2 {
+        return left.into_iter().flat_map(|(_, items)| items.into_iter().rev()).collect();
+    }
+    let mut given = Vec::new();
+    let mut words = argv.iter();
+    while let Some(word) = words.next() {
+        let Some(flag) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')) else { continue };
+        let (name, value) = flag.split_once('=').map_or((flag, None), |(name, value)| (name, Some(value)));
+        let Some((_, items)) = left.iter_mut().find(|(key, _)| *key == name) else { continue };
+        let text = value.map(str::to_owned).or_else(|| words.next().cloned()).unwrap_or_default();
+        if items.last().is_some_and(|(item, _)| item.trim() == text.trim()) {
+            given.extend(items.pop());
+        }
+    }
+    given.extend(left.into_iter().flat_map(|(_, items)| items.into_iter().rev()));
+    given
+}
+
+/// Returns the arguments that reach a component: of the kubelet's, those that K3s does not keep for itself or drop.
+pub(super) fn passed_on<'v>(minor: KubernetesMinor, name: &str, written: &[Given<'v>]) -> Vec<Given<'v>> {
+    if name != "kubelet" || !kubelet::takes_pairs(minor) {
+        return written.to_vec();
+    }
+    let texts: Vec<&str> = written.iter().map(|(text, _)| *text).collect();
+    let kept = arguments::kubelet_items(&texts).into_iter().filter(|item| !item.is_of_k3s());
+    kept.map(|item| written[item.at]).collect()
+}
+
+/// Returns a warning for each argument that its component does not know.
+pub(super) fn unknown_arguments(
+    values: &Values,
+    argv: &[String],
+    running: &RunningComponents,
+    query: ConfigQuery<'_>,
+) -> Vec<String> {
+    let minor = query.release.minor();
+    let here = components::running_in(query.role).filter(|(name, _)| running.has(name));
+    here.flat_map(|(name, component)| {
+        let given = passed_on(minor, name, &written(values, argv, component));
+        given
+            .into_iter()
+            .filter_map(|(text, origin)| {
+                Some(format!("{origin}: {}", arguments::unknown(name, minor, text)?))
+            })
+            .collect::<Vec<_>>()
+    })
+    .collect()
+}
+
+/// Returns the flags of each component that runs: K3s' own for the minor, with the user's arguments merged in.
+pub(super) fn flags_of_components(
+    values: &Values,
+    argv: &[String],
+    running: &RunningComponents,
+    query: ConfigQuery<'_>,
+) -> BTreeMap<String, Vec<String>> {
+    let own = OwnFlags {
+        minor: query.release.minor(),
+        data_dir: query.data_dir,
+        etcd: running.datastore == Datastore::Etcd,
+        cloud_provider: running.has("cloud-provider"),
+        load_balancer: running.has("servicelb"),
+        encrypts_secrets: running::is_on(values, flags::ENCRYPTION_KEY),
+        protects_kernel_defaults: running::is_on(values, flags::KERNEL_DEFAULTS_KEY),
+    };
+    let here = components::running_in(query.role).filter(|(name, _)| running.has(name));
+    let flags = here.filter_map(|(name, component)| {
+        let written = written(values, argv, component);
+        let given = passed_on(own.minor, name, &written);
+        let extra: Vec<&str> = given.into_iter().map(|(text, _)| text).collect();
+        Some((name.to_owned(), own.merged(name, component, &extra)?))
+    });
+    flags.collect()
+}
