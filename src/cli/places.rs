@@ -43,6 +43,8 @@ impl NodePlaces {
     fn of_role(root: &Root, release: K3sRelease, role: Role) -> Result<Self> {
         let config = ConfigFile::of_node(root, role)?;
         let existing = match &config.path {
+            // What cannot be opened holds nothing; that K3s exits is for preflight to say.
+            Some(_) if config.fault(root).is_some() => ExistingConfig::default(),
             Some(path) => ExistingConfig::read(root, path, &document::drop_in_path(path))?,
             None => ExistingConfig::default(),
         };

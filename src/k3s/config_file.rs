@@ -119,8 +119,27 @@ impl ConfigFile {
         Ok(Some(TABLE.starts_without_file.availability(release)))
     }
 
-    /// Refuses a file that is named and does not exist, for a release that exits then.
-    pub(super) fn check_exists(&self, root: &Root, release: K3sRelease) -> Result<()> {
+    /// Returns what K3s says of a file that it cannot open, or of a folder of drop-ins; it exits then. None if it can.
+    #[must_use]
+    pub fn fault(&self, root: &Root) -> Option<String> {
+        let path = self.path.as_ref()?;
+        // K3s lists the drop-ins before it looks at the file (readConfigFile).
+        if let Some(why) = root.unreachable(&self.drop_ins().join("any.yaml")) {
+            return Some(format!("open {}.d: {why}", self.text));
+        }
+        if let Some(why) = root.unreachable(path) {
+            return Some(format!("stat {}: {why}", self.text));
+        }
+        let is_directory = root.exists(path) && root.unreachable(&path.join("any")).is_none();
+        is_directory.then(|| format!("read {}: is a directory", self.text))
+    }
+
+    /// Refuses a file that K3s cannot open, and one that is named and does not exist, for a release that exits then.
+    pub(super) fn check(&self, root: &Root, release: K3sRelease) -> Result<()> {
+        if let Some(says) = self.fault(root) {
+            let file = self.path_or_default().to_string();
+            return Err(Error::new(ErrorKind::BadInput, says).at(Place { file, position: None }));
+        }
         if self.starts_without(root, release)? != Some(Availability::Absent) {
             return Ok(());
         }

@@ -122,7 +122,7 @@ pub(super) fn read_values(
     words.extend(own.iter().chain(query.words).cloned());
 
     let config = ConfigFile::of_service(root, service, role, query.words)?;
-    config.check_exists(root, query.release)?;
+    config.check(root, query.release)?;
     let merged = MergedConfig::read_from(root, &words, query.release.minor(), config.path.as_ref())?;
     let mut values = Values::new();
     let mut set = |name: &str, text: &str, origin: ValueOrigin| {

@@ -23,6 +23,9 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
 /// If K3s cannot open a file that it has listed, it behaves as if it had no configuration at all.
 fn dangling(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let nothing_of_ours = RootedPath::fixed("/");
+    if node.config.fault(node.root).is_some() {
+        return Ok(Vec::new());
+    }
     let existing = ExistingConfig::read(node.root, &node.config.path_or_default(), &nothing_of_ours)?;
     let finding = |path: &RootedPath| {
         Finding::hardens_nothing(

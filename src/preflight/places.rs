@@ -1,15 +1,48 @@
 //! The places of K3s: the configuration file that is named, and the data directory.
 
 use super::Finding;
-use crate::error::{ErrorKind, Result};
-use crate::k3s::{DataDir, NodeConfig};
+use crate::Role;
+use crate::error::{ErrorKind, Place, Result};
+use crate::k3s::{DataDir, NodeConfig, NodePaths};
+use crate::node::PathState;
 use crate::version::Availability;
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     findings.extend(config_file(node)?);
+    findings.extend(kubeconfig_folder(node)?);
     findings.extend(data_dir(node)?);
     Ok(findings)
+}
+
+/// A server makes the folder of the administrator's kubeconfig (pkg/server/server.go, writeKubeConfig), and cannot make one
+/// where a symlink leads to nothing.
+fn kubeconfig_folder(node: &NodeConfig<'_>) -> Result<Option<Finding>> {
+    let named = node.value("write-kubeconfig").filter(|(text, _)| !text.is_empty());
+    let (path, place) = match named {
+        Some((text, place)) => (node.path(text)?, Some(place)),
+        None => (NodePaths::get().kubeconfig.clone(), None),
+    };
+    let Some(folder) = path.parent().filter(|_| node.role == Role::Server) else { return Ok(None) };
+    if node.root.exists(&folder) || node.root.unreachable(&folder).is_some() {
+        return Ok(None);
+    }
+    let mut above = Some(folder);
+    while let Some(folder) = above {
+        let parent = folder.parent();
+        if parent.as_ref().is_none_or(|parent| node.root.exists(parent)) {
+            let PathState::Symlink { .. } = node.root.look(&folder)? else { return Ok(None) };
+            let message = format!(
+                "{folder} is a symlink to nothing, so the server cannot write its kubeconfig below it"
+            );
+            let finding = Finding::stops("kubeconfig-folder", message, "remove it, or make what it leads to")
+                .says(format!("mkdir {folder}: file exists"));
+            let place = place.unwrap_or(Place { file: folder.to_string(), position: None });
+            return Ok(Some(finding.at(place)));
+        }
+        above = parent;
+    }
+    Ok(None)
 }
 
 /// A configuration file that is named and that K3s does not read. That a release exits is in [`super::configuration`].
