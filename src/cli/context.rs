@@ -13,7 +13,7 @@ use super::places::{NodePlaces, check_places};
 use super::request::{RunRequest, VersionRequest};
 use super::usage::usage_error;
 use crate::apply::{RecordedInputs, RunInputs, is_run_in_progress};
-use crate::document::{self, DropInMerge, PresentFiles, RenderTarget};
+use crate::document::{self, DropInMerge, PresentEntry, PresentFiles, RenderTarget};
 use crate::error::{Error, ErrorKind, Result};
 use crate::k3s::flags::ENCRYPTION_KEY;
 use crate::k3s::{self, ConfigFile};
@@ -143,14 +143,25 @@ impl<'a> Context<'a> {
     }
 
     /// Returns the paths of files of k3s-harden that the profile may no longer have: those of the table of files, and those
-    /// that earlier runs wrote for another data directory or beside another configuration file. A run about some controls says nothing of the others.
-    pub(super) fn removal_candidates(&self) -> Vec<RootedPath> {
-        if self.profile.selection != ControlSelection::default() {
-            return Vec::new();
+    /// that earlier runs wrote for another data directory or beside another configuration file. A run about some controls
+    /// leaves files that hold anything else.
+    pub(super) fn removal_candidates(&self) -> Result<Vec<RootedPath>> {
+        let table = document::paths(&self.target.config, &self.target.data_dir);
+        let table = table.into_iter().map(|(_, path)| path);
+        let mut candidates: Vec<RootedPath> = table.chain(self.recorded_paths.iter().cloned()).collect();
+        let selection = &self.profile.selection;
+        if *selection != ControlSelection::default() {
+            let mut covered = BTreeSet::new();
+            for path in &candidates {
+                if let PathState::File { bytes, .. } = self.root.look(path)?
+                    && document::is_covered(selection, path, &bytes)
+                {
+                    covered.insert(path.clone());
+                }
+            }
+            candidates.retain(|path| covered.contains(path));
         }
-        let table =
-            document::paths(&self.target.config, &self.target.data_dir).into_iter().map(|(_, path)| path);
-        table.chain(self.recorded_paths.iter().cloned()).collect()
+        Ok(candidates)
     }
 }
 
@@ -207,7 +218,14 @@ fn present(root: &Root, config: &RootedPath, data_dir: &RootedPath) -> Result<Pr
         _ => Ok(None),
     };
     let files = document::paths(config, data_dir).into_iter().map(read).collect::<Result<Vec<_>>>()?;
-    Ok(PresentFiles::new(files.into_iter().flatten()))
+    let present = PresentFiles::new(files.into_iter().flatten());
+    // The drop-in may still name the admission configuration of another data directory.
+    let named = present.argument("kube-apiserver", "admission-control-config-file").map(PresentEntry::text);
+    let named = named.filter(|_| !present.has_document("psa")).and_then(|path| path.parse().ok());
+    match named.map(|path: RootedPath| root.look(&path)).transpose()? {
+        Some(PathState::File { bytes, .. }) => Ok(present.with_admission_plugins_of(&bytes)),
+        _ => Ok(present),
+    }
 }
 
 fn version(request: &RunRequest, root: &Root) -> Result<K3sVersion> {

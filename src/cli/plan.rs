@@ -13,7 +13,7 @@ use crate::Role;
 use crate::document::{self, DropIn, OnConflict, Rendered};
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::k3s::flags::ENCRYPTION_KEY;
-use crate::k3s::{MergedConfig, Traces};
+use crate::k3s::{ConfigQuery, EffectiveConfig, Traces};
 use crate::mode::FileMode;
 use crate::node::{Root, RootedPath, host, sysctl};
 use crate::output::{self, PlanReport};
@@ -47,7 +47,7 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     let live = request.live_sysctl && root.is_live() && may_set_sysctls(context, &mut warnings);
     let subject = PlanSubject::new(root.path().to_owned(), profile, target.role);
     let mut desired = Desired::new(subject, rendered, context.owner, live)?;
-    desired.remove_unwanted(&context.removal_candidates(), context.owner);
+    desired.remove_unwanted(&context.removal_candidates()?, context.owner);
     let desired_ids: BTreeSet<ControlId> =
         desired.resources.iter().flat_map(|resource| resource.controls().iter().cloned()).collect();
     let observed = Observed::read(&desired, root)?;
@@ -98,16 +98,26 @@ fn configuration_warnings(context: &Context, rendered: &Rendered) -> Result<Vec<
         }
         warnings.push(format!("{place}: {message}"));
     }
+    let query = ConfigQuery {
+        role: target.role,
+        release: context.version.number(),
+        data_dir: &target.data_dir,
+        words: &[],
+        show_secrets: false,
+    };
     // A file that is no YAML is among the warnings above.
-    if let Ok(reading) =
-        MergedConfig::read_from(root, &[target.role.to_string()], minor, context.config.path.as_ref())
-    {
-        // the drop-in is about to be replaced.
+    if let Ok(effective) = EffectiveConfig::read(root, query) {
+        // The drop-in is about to be replaced.
         let ours = document::drop_in_path(&target.config);
-        let refused =
-            reading.refused_keys(target.role).into_iter().filter(|key| key.place.file != ours.as_str());
-        warnings.extend(refused.map(|key| format!("{}: K3s exits on this: {}", key.place, key.message)));
-        warnings.extend(reading.warnings);
+        let refused = effective.refusals.iter().filter(|refusal| refusal.place().file != ours.as_str());
+        warnings.extend(refused.map(|refusal| match &refusal.doubt {
+            Some(doubt) => format!("{}: K3s may exit on this, {doubt}: {}", refusal.place(), refusal.message),
+            None => format!("{}: K3s exits on this: {}", refusal.place(), refusal.message),
+        }));
+        warnings.extend(effective.skipped.iter().map(|key| match &key.hint {
+            Some(hint) => format!("{}: {}: {hint}", key.place, key.message),
+            None => format!("{}: {}", key.place, key.message),
+        }));
     }
     Ok(warnings)
 }

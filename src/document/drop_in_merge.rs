@@ -54,6 +54,9 @@ impl DropInMerge {
     pub fn merge(&self, mut ours: DropIn) -> MergedDropIn {
         let mut conflicts = Vec::new();
         ours.keys.retain(|key| {
+            if key.kept {
+                return true;
+            }
             let Some(item) = self.earlier_items(&key.name).last().cloned() else { return true };
             if existing::is_same_value(&item.text, &key.value) || item.text.is_empty() {
                 return true;
@@ -93,6 +96,7 @@ impl DropInMerge {
             from: Some(item.place.file.clone()),
             accepts: Accepts::Any,
             ids: Vec::new(),
+            kept: false,
         });
         let mut arguments: Vec<DropInArgument> = others.collect();
         for argument in ours.arguments {
@@ -137,6 +141,9 @@ impl DropInMerge {
                 }
             }
             return DropInArgument { value: united.join(","), from: file, ..ours };
+        }
+        if ours.kept {
+            return ours;
         }
         // For any other flag the last value counts.
         let theirs = value_of(last).to_owned();

@@ -7,14 +7,14 @@ use tera::Context;
 
 use super::drop_in::DropInContext;
 use super::engine::Engine;
-use super::header::{FileWriter, header};
-use super::{DropIn, DropInMerge, MergedDropIn, PresentFiles, policy};
+use super::header::{FileWriter, has_header, header};
+use super::{DropIn, DropInMerge, MergedDropIn, PresentFiles, drop_in, policy};
 use crate::Role;
 use crate::k3s;
 use crate::kubernetes::kernel_parameters::{self, KernelParameter};
 use crate::mode::FileMode;
 use crate::node::RootedPath;
-use crate::profile::{ArgumentTable, ControlId, Profile};
+use crate::profile::{ArgumentTable, ControlId, ControlSelection, Profile};
 
 /// The name of the drop-in for K3s' configuration. It sorts after Rancher's 50-rancher.yaml, where a later plain key
 /// would replace its keys.
@@ -76,6 +76,8 @@ struct FileRow {
     mode: FileMode,
     roles: &'static [Role],
     about: &'static str,
+    /// Tells whether the run is about anything that the file can hold. Otherwise the node's file stays as it is.
+    is_changed: fn(&Profile, &PresentFiles) -> bool,
     body: fn(&mut RenderContext<'_>) -> Option<Body>,
 }
 
@@ -97,6 +99,7 @@ const ROWS: &[FileRow] = &[
         mode: FileMode::PUBLIC_FILE,
         roles: BOTH,
         about: "Kernel parameters as the kubelet expects them.",
+        is_changed: |profile, _| profile.selection.wants(&[KERNEL]),
         body: kernel_parameters,
     },
     FileRow {
@@ -105,6 +108,7 @@ const ROWS: &[FileRow] = &[
         mode: FileMode::PRIVATE_FILE,
         roles: SERVER,
         about: "What the API server writes into its audit log.",
+        is_changed: |profile, _| profile.selection.wants(&["audit-policy"]),
         body: audit_policy,
     },
     FileRow {
@@ -113,6 +117,7 @@ const ROWS: &[FileRow] = &[
         mode: FileMode::PRIVATE_FILE,
         roles: SERVER,
         about: "Configuration of the API server's admission plugins.",
+        is_changed: |profile, _| wants_admission_configuration(profile),
         body: admission_configuration,
     },
     FileRow {
@@ -121,6 +126,7 @@ const ROWS: &[FileRow] = &[
         mode: FileMode::PRIVATE_FILE,
         roles: SERVER,
         about: "Objects that K3s puts into the cluster when it starts.",
+        is_changed: policy::is_changed_by,
         body: policies,
     },
     FileRow {
@@ -129,7 +135,8 @@ const ROWS: &[FileRow] = &[
         mode: FileMode::PRIVATE_FILE,
         roles: BOTH,
         about: "K3s' configuration, for this role only: an agent exits on a server's keys.",
-        body: drop_in,
+        is_changed: drop_in::is_changed_by,
+        body: configuration_file,
     },
 ];
 const SERVER: &[Role] = &[Role::Server];
@@ -164,9 +171,37 @@ impl RenderContext<'_> {
         self.profile.selection.wants(controls) || self.target.present.has_document(key)
     }
 
-    /// Tells whether the run is about `controls`, or the node's psa.yaml configures `plugin` already.
-    fn wants_plugin(&self, controls: &[&str], plugin: &str) -> bool {
-        self.profile.selection.wants(controls) || self.target.present.has_admission_configuration(plugin)
+    /// Returns what psa.yaml has for an admission plugin, if it has anything: `rendered` if the run is about its control.
+    fn admission_plugin(&self, control: &str, plugin: &str, is_on: bool) -> Option<PluginText> {
+        let present = self.target.present.admission_plugins();
+        if self.profile.selection.wants(&[control]) {
+            return is_on.then_some(PluginText::Rendered);
+        }
+        match present {
+            Some(plugins) => {
+                let entry = plugins.iter().find(|(name, _)| name == plugin);
+                entry.map(|(_, text)| PluginText::Kept(text.clone()))
+            }
+            // The file cannot be taken apart: nothing of it is removed.
+            None => is_on.then_some(PluginText::Rendered),
+        }
+    }
+}
+
+/// The text of an admission plugin in psa.yaml.
+enum PluginText {
+    /// That of the template.
+    Rendered,
+    /// What the node has.
+    Kept(String),
+}
+
+impl PluginText {
+    fn kept(text: Option<&Self>) -> &str {
+        match text {
+            Some(Self::Kept(text)) => text,
+            _ => "",
+        }
     }
 }
 
@@ -196,9 +231,19 @@ pub(super) fn render(profile: &Profile, target: &RenderTarget) -> (Vec<Document>
 
     let mut documents = Vec::new();
     for row in ROWS.iter().filter(|row| row.roles.contains(&target.role)) {
-        let Some((body, controls)) = (row.body)(&mut context) else { continue };
+        let body = (row.body)(&mut context);
+        let there = target.present.document(row.key).filter(|_| !(row.is_changed)(profile, &target.present));
+        let (text, controls) = match (there, body) {
+            (Some(Some(whole)), body) => {
+                (whole.to_owned(), body.map_or_else(Vec::new, |(_, controls)| controls))
+            }
+            // No text: the file is left where it is.
+            (Some(None), _) | (None, None) => continue,
+            (None, Some((body, controls))) => {
+                (header(FileWriter::K3sHarden, profile, row.about, &controls) + &body, controls)
+            }
+        };
         context.written.push((row.key, controls.clone()));
-        let text = header(FileWriter::K3sHarden, profile, row.about, &controls) + &body;
         let path = row.place.on_node(&target.config, &target.data_dir);
         documents.push(Document { key: row.key, path, mode: row.mode, controls, text });
     }
@@ -237,13 +282,50 @@ pub fn paths(config: &RootedPath, data_dir: &RootedPath) -> Vec<(&'static str, R
     ROWS.iter().map(|row| (row.key, row.place.on_node(config, data_dir))).collect()
 }
 
-/// Returns the kernel parameters that the profile sets.
-pub(super) fn sysctls(profile: &Profile) -> Vec<&'static KernelParameter> {
+/// Returns the kernel parameters that the profile sets in the running kernel; none if the run is not about them.
+pub(super) fn live_sysctls(profile: &Profile) -> Vec<&'static KernelParameter> {
+    if profile.selection.wants(&[KERNEL]) { sysctls(profile) } else { Vec::new() }
+}
+
+fn sysctls(profile: &Profile) -> Vec<&'static KernelParameter> {
     let settings = &ArgumentTable::get().sysctl_settings;
     let is_written = |parameter: &&KernelParameter| {
         settings.get(&parameter.key).into_iter().flatten().all(|setting| profile.is_on(setting))
     };
     kernel_parameters::all().iter().filter(is_written).collect()
+}
+
+/// Tells whether a selection is about everything that our file at `path` holds; a file that is not ours, or that holds
+/// something else, is not covered by a selection.
+#[must_use]
+pub fn is_covered(selection: &ControlSelection, path: &RootedPath, bytes: &[u8]) -> bool {
+    let Some(row) = ROWS.iter().find(|row| row.place.is(path)).filter(|_| has_header(bytes)) else {
+        return false;
+    };
+    let present = PresentFiles::new([(row.key, bytes.to_vec())]);
+    let all = |parts: Vec<&[&str]>| parts.iter().all(|controls| selection.wants(controls));
+    match row.key {
+        "sysctl" => selection.wants(&[KERNEL]),
+        "audit" => selection.wants(&["audit-policy"]),
+        "psa" => present.admission_plugins().is_some_and(|plugins| {
+            plugins.iter().all(|(name, _)| {
+                let control = ADMISSION_PLUGINS.iter().find(|(_, plugin)| plugin == name);
+                control.is_some_and(|(control, _)| selection.wants(&[control]))
+            })
+        }),
+        "policy" => policy::controls_of(&present).is_some_and(all),
+        _ => drop_in::is_covered(selection, ArgumentTable::get(), &present),
+    }
+}
+
+/// The control of the kernel parameters.
+const KERNEL: &str = "protect-kernel-defaults";
+/// The admission plugins that psa.yaml configures, with their controls.
+const ADMISSION_PLUGINS: [(&str, &str); 2] =
+    [("pod-security", "PodSecurity"), ("event-rate-limit", "EventRateLimit")];
+
+fn wants_admission_configuration(profile: &Profile) -> bool {
+    ADMISSION_PLUGINS.iter().any(|(control, _)| profile.selection.wants(&[control]))
 }
 
 impl FileLocation {
@@ -254,10 +336,21 @@ impl FileLocation {
             Self::Data(path) => data_dir.join(path),
         }
     }
+
+    /// Tells whether it is `path` in some data directory, or beside some configuration file.
+    fn is(&self, path: &RootedPath) -> bool {
+        match self {
+            Self::DropIn => path.name() == DROP_IN_NAME,
+            Self::Fixed(fixed) => path.as_str() == *fixed,
+            Self::Data(below) => {
+                path.as_str().strip_suffix(below).is_some_and(|data_dir| data_dir.ends_with('/'))
+            }
+        }
+    }
 }
 
 fn kernel_parameters(context: &mut RenderContext<'_>) -> Option<Body> {
-    if !context.wants_document(&["protect-kernel-defaults"], "sysctl") {
+    if !context.wants_document(&[KERNEL], "sysctl") {
         return None;
     }
     let rows = sysctls(context.profile);
@@ -266,7 +359,7 @@ fn kernel_parameters(context: &mut RenderContext<'_>) -> Option<Body> {
     context.values.insert("sysctls", &parameters);
     (!rows.is_empty()).then(|| {
         let body = context.engine.render("90-kubelet.conf.tera", &context.values);
-        (body, context.profile.ids(&["protect-kernel-defaults"]))
+        (body, context.profile.ids(&[KERNEL]))
     })
 }
 
@@ -281,12 +374,16 @@ fn audit_policy(context: &mut RenderContext<'_>) -> Option<Body> {
 /// From 1.25 on, when one of its two plugins is wanted.
 fn admission_configuration(context: &mut RenderContext<'_>) -> Option<Body> {
     let profile = context.profile;
+    // Without a part that the run is about there is nothing to write beside a file in another data directory.
+    if !wants_admission_configuration(profile) && !context.target.present.has_document("psa") {
+        return None;
+    }
     // The settings of PodSecurity are null on minors without it.
-    let pod_security = !profile.value("pod_security_enforce").is_null()
-        && context.wants_plugin(&["pod-security"], "PodSecurity");
-    let event_rate_limit =
-        profile.is_on("event_rate_limit") && context.wants_plugin(&["event-rate-limit"], "EventRateLimit");
-    if !pod_security && !event_rate_limit {
+    let has_pod_security = !profile.value("pod_security_enforce").is_null();
+    let pod_security = context.admission_plugin("pod-security", "PodSecurity", has_pod_security);
+    let is_on = profile.is_on("event_rate_limit");
+    let event_rate_limit = context.admission_plugin("event-rate-limit", "EventRateLimit", is_on);
+    if pod_security.is_none() && event_rate_limit.is_none() {
         return None;
     }
     let preset = profile.texts("pod_security_preset").concat();
@@ -297,6 +394,9 @@ fn admission_configuration(context: &mut RenderContext<'_>) -> Option<Body> {
             exempt.push(namespace);
         }
     }
+    context.values.insert("kept_pod_security", PluginText::kept(pod_security.as_ref()));
+    context.values.insert("kept_event_rate_limit", PluginText::kept(event_rate_limit.as_ref()));
+    let (pod_security, event_rate_limit) = (pod_security.is_some(), event_rate_limit.is_some());
     context.values.insert("pod_security", &pod_security);
     context.values.insert("event_rate_limit", &event_rate_limit);
     context.values.insert("exempt_namespaces", &exempt);
@@ -312,7 +412,7 @@ fn policies(context: &mut RenderContext<'_>) -> Option<Body> {
     (!body.is_empty()).then(|| (body, context.profile.ids(&controls)))
 }
 
-fn drop_in(context: &mut RenderContext<'_>) -> Option<Body> {
+fn configuration_file(context: &mut RenderContext<'_>) -> Option<Body> {
     let RenderContext { profile, target, .. } = context;
     context.requested =
         configuration(profile, target.role, &target.data_dir, &context.written, &target.present);

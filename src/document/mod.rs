@@ -13,6 +13,7 @@ pub mod cipher_suites;
 mod drop_in;
 mod drop_in_merge;
 mod engine;
+mod entry_comments;
 mod equivalence;
 mod existing;
 mod files;
@@ -31,14 +32,15 @@ use tera::{Context, EscapeFn};
 pub use changes::{ChangeRow, Release, changes};
 pub use drop_in::{DropIn, DropInArgument, DropInComponent, DropInContext, DropInKey, join};
 pub use drop_in_merge::{DropInMerge, MergedDropIn, OnConflict};
+pub use entry_comments::EntryComment;
 pub use equivalence::is_equivalent;
 pub use existing::{ConfigEntry, ExistingConfig};
 pub use files::{
-    DROP_IN_NAME, Document, RenderTarget, RenderedDirectory, configuration, drop_in_path, paths,
+    DROP_IN_NAME, Document, RenderTarget, RenderedDirectory, configuration, drop_in_path, is_covered, paths,
 };
 pub use header::{has_header, written_by};
 pub use leftovers::leftovers;
-pub use present::PresentFiles;
+pub use present::{PresentEntry, PresentFiles};
 pub use quote::yaml_string;
 pub use rendered::Rendered;
 pub use service::service_warnings;

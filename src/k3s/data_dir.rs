@@ -1,5 +1,6 @@
 //! K3s' data directory: the value of its flag, made absolute as K3s does it (pkg/datadir, `LocalHome`).
 
+use super::command_line::CommandLine;
 use super::effective::{self, ConfigQuery};
 use super::flags;
 use super::node_paths::DEFAULT_DATA_DIR;
@@ -53,7 +54,7 @@ impl DataDir {
         let service = NodeService::find(root, role)?;
         let default = RootedPath::fixed(DEFAULT_DATA_DIR);
         let query = ConfigQuery { role, release, data_dir: &default, words: &[], show_secrets: true };
-        let (values, _) = effective::read_values(root, &service, query)?;
+        let (_, CommandLine { values, .. }) = effective::read_command_line(root, &service, query)?;
         let last = |key: &str| {
             let value = values.get(key)?;
             Some((value.items.last()?.clone(), value.origins.last()?.clone()))

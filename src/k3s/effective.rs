@@ -1,24 +1,25 @@
 //! The configuration in force: K3s' command line, where each value comes from, and each component's flags.
 //!
 //! Sources in K3s' order: the environment (for flags that no other source sets), the configuration files, the command
-//! line of the service, and the words that the caller adds to it. Of a flag with one value the last counts; of a flag that
-//! repeats, all count.
+//! line of the service, and the words that the caller adds to it. The command line is read in one place
+//! (`command_line`), and all others ask for its values here.
 
 use std::collections::BTreeMap;
 
-use super::command_line::{self, RefusedKey};
+use super::command_line::{CommandLine, CommandLineSources, SkippedKey};
 use super::config_file::ConfigFile;
-use super::flags::{self, K3sFlagType};
+use super::flags::K3sFlag;
 use super::given;
 use super::merged_config::MergedConfig;
 use super::origin::ValueOrigin;
+use super::refusal::Refusal;
 use super::running::RunningComponents;
 use super::secrets;
 use super::service::NodeService;
 use crate::Role;
 use crate::error::Result;
 use crate::node::{Root, RootedPath};
-use crate::version::{Availability, K3sRelease};
+use crate::version::K3sRelease;
 
 /// The configuration in force.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,8 +30,12 @@ pub struct EffectiveConfig {
     pub argv: Vec<String>,
     /// What K3s logs about it, and what it refuses.
     pub warnings: Vec<String>,
-    /// The keys that it refuses: it exits on the first.
-    pub refused_keys: Vec<RefusedKey>,
+    /// The words that are no flags, and all that K3s does not read because of them.
+    pub rest: Vec<String>,
+    /// What it refuses: K3s exits on the first that is certain.
+    pub refusals: Vec<Refusal>,
+    /// The keys that it skips.
+    pub skipped: Vec<SkippedKey>,
     /// Every flag that is set, by its long name.
     pub values: BTreeMap<String, EffectiveValue>,
     /// What runs with it.
@@ -49,8 +54,6 @@ pub struct EffectiveValue {
     /// Whether the flag repeats.
     pub list: bool,
 }
-
-type Values = BTreeMap<String, EffectiveValue>;
 
 /// Which configuration of a node is read.
 #[derive(Debug, Clone, Copy)]
@@ -73,25 +76,20 @@ impl EffectiveConfig {
     /// # Errors
     /// [`crate::ErrorKind::BadInput`] with the place where K3s would not start.
     pub fn read(root: &Root, query: ConfigQuery<'_>) -> Result<Self> {
-        let role = query.role;
-        let service = NodeService::find(root, role)?;
-        let (values, merged) = read_values(root, &service, query)?;
-        let mut warnings = merged.warnings.clone();
-        let refused_keys = merged.refused_keys(role);
-        let exits = |refused: &RefusedKey| format!("{}: K3s exits: {}", refused.place, refused.message);
-        warnings.extend(refused_keys.iter().map(exits));
+        let service = NodeService::find(root, query.role)?;
+        let (files, command_line) = read_command_line(root, &service, query)?;
+        let CommandLine { argv, values, rest, refusals, skipped } = command_line;
+        let mut warnings: Vec<String> = skipped.iter().map(|key| key.message.clone()).collect();
+        warnings.extend(refusals.iter().map(|refusal| {
+            let Refusal { origin, message, .. } = refusal;
+            let doubt = refusal.doubt.as_ref().map(|doubt| format!(" ({doubt})")).unwrap_or_default();
+            format!("{origin}: K3s exits: {message}{doubt}")
+        }));
         let running = RunningComponents::read(root, &values, query);
-        warnings.extend(given::unknown_arguments(&values, &merged.argv, &running, query));
-        let components = given::flags_of_components(&values, &merged.argv, &running, query);
-        let mut effective = Self {
-            files: merged.files,
-            argv: merged.argv,
-            warnings,
-            refused_keys,
-            values,
-            running,
-            components,
-        };
+        warnings.extend(given::unknown_arguments(&values, &running, query));
+        let components = given::flags_of_components(&values, &running, query);
+        let mut effective =
+            Self { files, argv, rest, warnings, refusals, skipped, values, running, components };
         if !query.show_secrets {
             effective.mask();
         }
@@ -107,54 +105,40 @@ impl EffectiveConfig {
     }
 }
 
-/// Reads every flag that is set, and the configuration files, merged.
+/// Reads K3s' command line, with the configuration files that it is made of.
 ///
 /// # Errors
 /// As for [`EffectiveConfig::read`].
-pub(super) fn read_values(
+pub(super) fn read_command_line(
     root: &Root,
     service: &NodeService,
     query: ConfigQuery<'_>,
-) -> Result<(Values, MergedConfig)> {
-    let role = query.role;
-    let own = service.words_after(role);
-    let mut words = vec![role.to_string()];
-    words.extend(own.iter().chain(query.words).cloned());
-
-    let config = ConfigFile::of_service(root, service, role, query.words)?;
+) -> Result<(Vec<RootedPath>, CommandLine)> {
+    let words = words(service, query);
+    let config = ConfigFile::of_service(root, service, query.role, query.words)?;
     config.check(root, query.release)?;
-    let merged = MergedConfig::read_from(root, &words, query.release.minor(), config.path.as_ref())?;
-    let mut values = Values::new();
-    let mut set = |name: &str, text: &str, origin: ValueOrigin| {
-        let Some(flag) = flags::find(role, query.release.minor(), name) else { return };
-        let list = flag.kind == K3sFlagType::List;
-        let value = values.entry(flag.names[0].clone()).or_default();
-        if !list {
-            *value = EffectiveValue::default();
-        }
-        value.list = list;
-        value.items.push(text.to_owned());
-        value.origins.push(origin);
+    let read = config.path.as_ref().map(|path| MergedConfig::read(root, path)).transpose()?;
+    let MergedConfig { files, keys } = read.unwrap_or_default();
+    let variable = |flag: &K3sFlag| service.variable(flag).map(|(text, origin)| (text.to_owned(), origin));
+    let sources = CommandLineSources {
+        role: query.role,
+        release: query.release,
+        words: &words,
+        keys: &keys,
+        variable: &variable,
     };
-    for key in &merged.keys {
-        for item in &key.items {
-            set(&key.name, &item.text, ValueOrigin::File(item.place.clone()));
-        }
+    Ok((files, sources.read()))
+}
+
+/// Returns the words behind the program, each with its origin: those of the service, then those that the caller adds.
+/// Without a service that starts the role, the role itself is the first.
+fn words(service: &NodeService, query: ConfigQuery<'_>) -> Vec<(String, ValueOrigin)> {
+    let role = query.role.to_string();
+    let of_service = service.words.iter().map(|word| (word.clone(), service.origin()));
+    let mut words: Vec<_> = of_service.collect();
+    if words.is_empty() {
+        words.push((role, ValueOrigin::CommandLine));
     }
-    for (index, (name, text)) in command_line::typed(role, &words[1..]) {
-        let of_service = index < own.len();
-        set(&name, &text, if of_service { service.origin() } else { ValueOrigin::CommandLine });
-    }
-    for flag in flags::of_minor(role, query.release.minor()) {
-        let is_set = values.contains_key(&flag.names[0]);
-        if is_set || flag.availability_of_variables(query.release) == Availability::Absent {
-            continue;
-        }
-        if let Some((value, origin)) = service.variable(flag) {
-            let list = flag.kind == K3sFlagType::List;
-            let value = EffectiveValue { items: vec![value.to_owned()], origins: vec![origin], list };
-            values.insert(flag.names[0].clone(), value);
-        }
-    }
-    Ok((values, merged))
+    words.extend(query.words.iter().map(|word| (word.clone(), ValueOrigin::CommandLine)));
+    words
 }

@@ -122,7 +122,7 @@ impl<'a> NodeConfig<'a> {
                 place: origin.place(),
             }
         };
-        let written = given::written(&effective.values, &effective.argv, known);
+        let written = given::written(&effective.values, known);
         choose(written).into_iter().map(argument).collect()
     }
 

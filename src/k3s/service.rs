@@ -61,12 +61,6 @@ impl NodeService {
         Ok(Self { path: Some(path), words: service.words, environment })
     }
 
-    /// Returns the words behind the command `server` or `agent`; all words if the command is not among them.
-    pub(super) fn words_after(&self, role: Role) -> &[String] {
-        let command = self.words.iter().position(|word| *word == role.to_string());
-        &self.words[command.map_or(0, |at| at + 1)..]
-    }
-
     /// Returns the value that the environment gives a flag: that of the first of the flag's variables that is set.
     pub(super) fn variable(&self, flag: &K3sFlag) -> Option<(&str, ValueOrigin)> {
         flag.env.iter().find_map(|name| {
@@ -113,7 +107,7 @@ impl ServiceFlags {
     /// If a service cannot be read.
     pub fn read(root: &Root, role: Role) -> Result<Self> {
         let service = NodeService::find(root, role)?;
-        let flags = command_line::typed(role, &service.words).into_iter().map(|(_, flag)| flag).collect();
+        let flags = command_line::typed(role, &service.words);
         Ok(Self { path: service.path.map(|path| path.to_string()).unwrap_or_default(), flags })
     }
 }

@@ -42,6 +42,7 @@ mod real_root;
 mod released;
 mod rendered_once;
 mod reports;
+mod reruns;
 mod rules;
 mod scanner;
 mod support;
