@@ -11,6 +11,7 @@ mod effective_config;
 mod explain;
 mod history;
 mod named_files;
+mod packaged;
 mod places;
 mod plan;
 mod preflight;

@@ -6,13 +6,13 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::effective::EffectiveValue;
 use super::flags::{self, K3sFlag, K3sFlagType};
 use super::likely_key;
 use super::merge::ConfigKey;
 use super::origin::ValueOrigin;
 use super::refusal::{Refusal, RefusalKind};
 use super::urfave::{Generation, Grammar, Parsed, VariableOf, Word};
+use super::values::EffectiveValue;
 use crate::Role;
 use crate::embedded;
 use crate::error::Place;

@@ -146,7 +146,8 @@ fn table() -> &'static K3sFlagTable {
 }
 
 /// Returns the flags of a role of all releases.
-pub(super) fn all(role: Role) -> &'static [K3sFlag] {
+#[must_use]
+pub fn all(role: Role) -> &'static [K3sFlag] {
     match role {
         Role::Server => &table().server,
         Role::Agent => &table().agent,

@@ -3,7 +3,7 @@
 
 use k3s_harden::Role;
 use k3s_harden::document::{DropInMerge, ExistingConfig, PresentFiles, RenderTarget, Rendered, drop_in_path};
-use k3s_harden::k3s::{DEFAULT_CONFIG, K3sLog, NodeConfig};
+use k3s_harden::k3s::{DEFAULT_CONFIG, Datastore, K3sLog, NodeConfig, RunningComponents};
 use k3s_harden::kubernetes::tls;
 use k3s_harden::mode::Owner;
 use k3s_harden::node::{Root, RootedPath};
@@ -34,6 +34,7 @@ fn stay(root: &Root, minor: KubernetesMinor, suites: &str) -> (bool, String) {
     let target = RenderTarget {
         role: Role::Server,
         config: config.clone(),
+        running: RunningComponents::of_role(Role::Server, Datastore::Sqlite),
         data_dir: RootedPath::fixed("/var/lib/rancher/k3s"),
         audit_policy: None,
         present: PresentFiles::default(),

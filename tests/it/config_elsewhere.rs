@@ -311,8 +311,7 @@ fn a_started_server_is_seen_in_its_own_data_directory() {
 
 #[test]
 fn an_agent_has_its_own_configuration_and_data_directory() {
-    let agent =
-        "[Service]\nExecStart=/usr/local/bin/k3s agent --data-dir /srv/agent --config /etc/agent.yaml\n";
+    let agent = "[Service]\nExecStart=/usr/local/bin/k3s agent --server https://10.0.0.1:6443 --token x --data-dir /srv/agent --config /etc/agent.yaml\n";
     let node = empty()
         .file(UNIT, unit("--data-dir /srv/server"))
         .file("etc/systemd/system/k3s-agent.service", agent);
