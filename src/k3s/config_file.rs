@@ -72,8 +72,7 @@ impl ConfigFile {
         if text.is_empty() || text.starts_with("http://") || text.starts_with("https://") {
             return Ok(Self { path: None, text, origin });
         }
-        let folder = service.working_directory();
-        match opened(root, &folder, &text) {
+        match opened(root, &service.working_directory, &text) {
             Ok(path) => Ok(Self { path: Some(path), text, origin }),
             Err(error) => {
                 let error = error.hint("it is the name of K3s' configuration file");

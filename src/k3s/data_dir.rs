@@ -82,7 +82,7 @@ impl DataDir {
         }
         let home = service.value_of("HOME").filter(|home| !home.is_empty()).unwrap_or(HOME);
         let named = HOME_WORDS.iter().fold(text.clone(), |text, word| text.replace(word, home));
-        let path = service.working_directory().resolve(&named);
+        let path = service.working_directory.resolve(&named);
         let path = path.map_err(|error| origin::at(error, origin.as_ref()))?;
         let doubt = origin.as_ref().and_then(|origin| doubt(origin, role, release));
         Ok(Self { path, text, origin, doubt })

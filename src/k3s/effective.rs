@@ -16,6 +16,7 @@ use super::refusal::Refusal;
 use super::running::RunningComponents;
 use super::secrets;
 use super::service::NodeService;
+use super::service_notes::{NotUnderstood, ServiceFault};
 use super::values::{ConfigQuery, EffectiveValue};
 use crate::error::Result;
 use crate::node::{Root, RootedPath};
@@ -41,6 +42,10 @@ pub struct EffectiveConfig {
     pub running: RunningComponents,
     /// The flags that each component that runs gets, K3s' own included.
     pub components: BTreeMap<String, Vec<String>>,
+    /// What of the service is not understood: then nothing here is certain.
+    pub not_understood: Vec<NotUnderstood>,
+    /// Why the service does not start K3s.
+    pub service_faults: Vec<ServiceFault>,
 }
 
 impl EffectiveConfig {
@@ -52,7 +57,8 @@ impl EffectiveConfig {
         let service = NodeService::find(root, query.role)?;
         let (files, command_line) = read_command_line(root, &service, query)?;
         let CommandLine { argv, values, rest, refusals, skipped } = command_line;
-        let mut warnings: Vec<String> = skipped.iter().map(|key| key.message.clone()).collect();
+        let mut warnings = service.warnings();
+        warnings.extend(skipped.iter().map(|key| key.message.clone()));
         warnings.extend(refusals.iter().map(|refusal| {
             let Refusal { origin, message, .. } = refusal;
             let doubt = refusal.doubt.as_ref().map(|doubt| format!(" ({doubt})")).unwrap_or_default();
@@ -61,8 +67,19 @@ impl EffectiveConfig {
         let running = RunningComponents::read(root, &values, query);
         warnings.extend(given::unknown_arguments(&values, &running, query));
         let components = given::flags_of_components(&values, &running, query);
-        let mut effective =
-            Self { files, argv, rest, warnings, refusals, skipped, values, running, components };
+        let mut effective = Self {
+            files,
+            argv,
+            rest,
+            warnings,
+            refusals,
+            skipped,
+            values,
+            running,
+            components,
+            not_understood: service.not_understood.clone(),
+            service_faults: service.faults.clone(),
+        };
         if !query.show_secrets {
             effective.mask();
         }

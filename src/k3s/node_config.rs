@@ -8,7 +8,7 @@ use super::datastore::Datastore;
 use super::effective::EffectiveConfig;
 use super::flags;
 use super::given::{self, Given};
-use super::node_paths::NodePaths;
+use super::node_paths::{self, NodePaths};
 use super::running::RunningComponents;
 use super::traces::Traces;
 use super::values::ConfigQuery;
@@ -195,6 +195,6 @@ impl<'a> NodeConfig<'a> {
     /// # Errors
     /// [`ErrorKind::BadInput`] if it is no path.
     pub fn path(&self, text: &str) -> Result<RootedPath> {
-        self.data_dir.join("server").resolve(text)
+        node_paths::of_argument(&self.data_dir, text)
     }
 }

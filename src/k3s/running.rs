@@ -138,7 +138,7 @@ impl OffCondition {
         let value = values.get(&self.key)?;
         if let Some(word) = &self.has {
             let place = values::disabling(values, word)?;
-            return Some((format!("{}: {word}", self.key), place));
+            return Some((format!("{} has {word}", self.key), place));
         }
         let text = value.items.last()?;
         let is_met = match &self.is {
@@ -146,7 +146,7 @@ impl OffCondition {
             None if self.set => !text.is_empty(),
             None => flags::is_true(text),
         };
-        is_met.then(|| Some((format!("{}: {text}", self.key), value.origins.last()?.place()))).flatten()
+        is_met.then(|| Some((format!("{} is {text}", self.key), value.origins.last()?.place()))).flatten()
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) mod encryption;
 mod event_rate_limit;
 mod finding;
 mod kernel;
+mod kubelet;
 mod kubelet_arguments;
 pub(crate) mod manifests;
 mod options;
@@ -26,6 +27,7 @@ mod places;
 mod plugin_config;
 pub(crate) mod pod_security;
 mod registries;
+mod service;
 mod static_manifests;
 mod surroundings;
 
@@ -39,6 +41,7 @@ type Check = fn(&NodeConfig<'_>) -> Result<Vec<Finding>>;
 
 /// The checks, in the order in which K3s reads what they check.
 const CHECKS: &[Check] = &[
+    service::check,
     kernel::check,
     places::check,
     configuration::check,
@@ -47,6 +50,7 @@ const CHECKS: &[Check] = &[
     data_directory::check,
     configuration::check_encryption,
     arguments::check,
+    kubelet::check,
     kubelet_arguments::check,
     audit::check,
     admission::check,
