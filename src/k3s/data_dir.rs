@@ -1,12 +1,12 @@
 //! K3s' data directory: the value of its flag, made absolute as K3s does it (pkg/datadir, `LocalHome`).
 
 use super::command_line::CommandLine;
+use super::config_values::ConfigQuery;
 use super::effective;
 use super::flags;
 use super::node_paths::DEFAULT_DATA_DIR;
 use super::origin::{self, ValueOrigin};
 use super::service::NodeService;
-use super::values::ConfigQuery;
 use crate::Role;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::node::{Root, RootedPath};
