@@ -19,6 +19,7 @@ mod cipher_suites;
 mod cli;
 mod component_flags;
 mod components;
+mod config_elsewhere;
 mod converged;
 mod crash;
 mod documents;
