@@ -10,8 +10,8 @@ use crate::node::{PathState, RootedPath};
 use crate::version::KubernetesMinor;
 
 const SAYS: &str = "loading audit policy file: ";
-/// File systems of the kernel, in which nobody makes files and folders.
-const PSEUDO: [&str; 2] = ["/proc", "/sys"];
+/// Where nobody makes files and folders: file systems of the kernel, and devices.
+const PSEUDO: [&str; 3] = ["/proc", "/sys", "/dev/null"];
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let Some(server) = ApiServer::configured(node) else { return Ok(Vec::new()) };
