@@ -43,6 +43,7 @@ mod policies;
 mod preflight;
 mod project_docs;
 mod real_root;
+mod registries;
 mod released;
 mod rendered_once;
 mod reports;
