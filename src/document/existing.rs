@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use super::{DropIn, DropInComponent};
 use crate::Role;
-use crate::error::{Place, Result};
+use crate::error::{ErrorKind, Place, Result};
+use crate::k3s::RunningComponents;
 use crate::k3s::arguments::{self, sets};
 use crate::k3s::components::{self, present_name};
 use crate::k3s::merge::{self, ConfigItem};
@@ -78,7 +79,16 @@ impl ExistingConfig {
             }
         }
         for path in paths.into_iter().filter(|path| path != ours) {
-            let Some(bytes) = root.read(&path)? else { continue };
+            let bytes = match root.read(&path) {
+                Err(error) if error.kind() == ErrorKind::NotPermitted => return Err(error),
+                // K3s exits on it, which the checks of its configuration say.
+                Err(error) => {
+                    existing.problems.push(error.to_string());
+                    continue;
+                }
+                Ok(None) => continue,
+                Ok(Some(bytes)) => bytes,
+            };
             let after_ours = path.parent() == ours.parent() && path.name() > ours.name();
             existing.add(&bytes, path.as_str(), after_ours);
         }
@@ -144,9 +154,14 @@ impl ExistingConfig {
         warnings
     }
 
-    /// Returns the arguments that reach a component of a minor and that it does not know, with their places.
+    /// Returns the arguments that reach a component of a minor that runs, and that it does not know, with their places.
     #[must_use]
-    pub fn unknown_arguments(&self, role: Role, minor: KubernetesMinor) -> Vec<(String, Place)> {
+    pub fn unknown_arguments(
+        &self,
+        role: Role,
+        minor: KubernetesMinor,
+        running: &RunningComponents,
+    ) -> Vec<(String, Place)> {
         // An old name is a flag of its own, with a list of its own.
         let mut in_force: BTreeMap<(&str, bool), Vec<&ConfigItem>> = BTreeMap::new();
         for setting in self.settings.iter().filter(|setting| setting.key.ends_with("-arg")) {
@@ -157,7 +172,8 @@ impl ExistingConfig {
             items.extend(&setting.items);
         }
         let unknown = in_force.into_iter().filter_map(|((key, _), items)| {
-            let component = components::of_key(key, role).filter(|_| !items.is_empty())?;
+            let component =
+                components::of_key(key, role).filter(|name| !items.is_empty() && running.has(name))?;
             Some(items.into_iter().filter_map(move |item| {
                 Some((arguments::unknown(component, minor, &item.text)?, item.place.clone()))
             }))

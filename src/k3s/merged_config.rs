@@ -1,95 +1,143 @@
-//! The configuration on a node as K3s will read it: its files are found, merged, and turned into a command line.
+//! The configuration on a node as K3s will read it: its files are found, and merged (readConfigFile and dotDFiles in
+//! pkg/configfilearg/parser.go of K3s).
 
-use super::command_line::{self, RefusedKey};
 use super::merge::{self, ConfigKey};
-use super::node_paths::DEFAULT_CONFIG;
-use crate::Role;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::node::{Root, RootedPath};
-use crate::version::KubernetesMinor;
 
 /// K3s' configuration files, merged.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MergedConfig {
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct MergedConfig {
     /// The files, in the order in which K3s reads them.
-    pub files: Vec<RootedPath>,
+    pub(super) files: Vec<RootedPath>,
     /// The keys, merged.
-    pub keys: Vec<ConfigKey>,
-    /// The command line, without the program.
-    pub argv: Vec<String>,
-    /// What K3s logs about them.
-    pub warnings: Vec<String>,
-    /// The minor whose flags decide.
-    pub minor: KubernetesMinor,
+    pub(super) keys: Vec<ConfigKey>,
+    /// The drop-in that is a symlink to nothing, for which K3s ignores all of it.
+    pub(super) dangling: Option<RootedPath>,
+    /// The drop-ins that were not looked at, because their names are not text.
+    pub(super) unread: Vec<String>,
 }
 
 impl MergedConfig {
-    /// Reads the configuration for the command line `words`, which begins with the command, of K3s of a minor.
+    /// Reads a configuration file and the drop-ins beside it.
     ///
     /// # Errors
     /// [`ErrorKind::BadInput`] with the place where K3s would not start, or if a file is over a limit.
-    pub fn read(root: &Root, words: &[String], minor: KubernetesMinor) -> Result<Self> {
-        Self::read_from(root, words, minor, &RootedPath::fixed(DEFAULT_CONFIG))
-    }
-
-    /// The same with another configuration file than the default one.
-    ///
-    /// # Errors
-    /// As for [`MergedConfig::read`].
-    pub fn read_from(
-        root: &Root,
-        words: &[String],
-        minor: KubernetesMinor,
-        config: &RootedPath,
-    ) -> Result<Self> {
-        let paths = paths(root, config)?;
+    pub(super) fn read(root: &Root, config: &RootedPath) -> Result<Self> {
+        let mut merged = Self::default();
         let mut files = Vec::new();
-        for path in paths {
-            match root.read(&path)? {
-                Some(bytes) => files.push((path, bytes)),
-                // K3s ignores all configuration files if one of them is missing.
-                None => {
-                    return Ok(Self {
-                        files: Vec::new(),
-                        keys: Vec::new(),
-                        argv: words.to_vec(),
-                        warnings: Vec::new(),
-                        minor,
-                    });
+        for path in merged.paths(root, config)? {
+            match bytes(root, &path) {
+                Ok(Some(bytes)) => files.push((path, bytes)),
+                // K3s reads one after the other: what is wrong with an earlier file comes first.
+                other => {
+                    merge_all(&files)?;
+                    other?;
+                    return Ok(Self { dangling: Some(path), unread: merged.unread, ..Self::default() });
                 }
             }
         }
-        let named = files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice()));
-        let keys = merge::merge(named).map_err(|(file, problem)| {
-            Error::new(ErrorKind::BadInput, problem.message).at(Place { file, position: problem.position })
-        })?;
-        let (known, warnings) = command_line::strip_unknown(words, &keys, minor);
-        let argv = command_line::argv(words, &known);
-        Ok(Self { files: files.into_iter().map(|(path, _)| path).collect(), keys, argv, warnings, minor })
+        merged.keys = merge_all(&files)?;
+        merged.files = files.into_iter().map(|(path, _)| path).collect();
+        Ok(merged)
     }
-}
 
-impl MergedConfig {
-    /// Returns the keys that K3s' command line refuses: K3s exits on the first.
-    #[must_use]
-    pub fn refused_keys(&self, role: Role) -> Vec<RefusedKey> {
-        command_line::refused_keys(&self.keys, role, self.minor)
-    }
-}
-
-/// Returns `config.yaml`, if it exists, and the drop-ins beside it.
-fn paths(root: &Root, config: &RootedPath) -> Result<Vec<RootedPath>> {
-    let mut paths = Vec::new();
-    if root.exists(config) {
-        paths.push(config.clone());
-    }
-    let drop_ins: RootedPath = format!("{config}.d").parse()?;
-    for name in root.list(&drop_ins)? {
-        let Some(name) = name.to_str() else { continue };
-        let path = drop_ins.join(name);
-        if merge::is_drop_in(name) && !root.is_directory(&path) {
-            paths.push(path);
+    /// Returns `config.yaml`, if it exists, and the drop-ins beside it.
+    fn paths(&mut self, root: &Root, config: &RootedPath) -> Result<Vec<RootedPath>> {
+        let mut paths = Vec::new();
+        if root.exists(config) {
+            paths.push(config.clone());
         }
+        let drop_ins: RootedPath = format!("{config}.d").parse()?;
+        for name in root.list(&drop_ins)? {
+            let Some(text) = name.to_str() else {
+                if merge::is_drop_in(&name.to_string_lossy()) {
+                    self.unread.push(format!("{drop_ins}/{}", name.display()));
+                }
+                continue;
+            };
+            if !merge::is_drop_in(text) {
+                continue;
+            }
+            // A path of this tool has no line breaks; K3s refuses such a name.
+            let Ok(path) = format!("{drop_ins}/{text}").parse::<RootedPath>() else {
+                return Err(at(&format!("{drop_ins}/{text:?}"), "invalid control character in its name"));
+            };
+            if !root.is_directory(&path) {
+                paths.push(path);
+            }
+        }
+        Ok(paths)
     }
-    Ok(paths)
+}
+
+/// Merges files that were read.
+fn merge_all(files: &[(RootedPath, Vec<u8>)]) -> Result<Vec<ConfigKey>> {
+    let named = files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice()));
+    merge::merge(named).map_err(|(file, problem)| {
+        Error::new(ErrorKind::BadInput, problem.message).at(Place { file, position: problem.position })
+    })
+}
+
+/// Reads a file; none if there is nothing.
+fn bytes(root: &Root, path: &RootedPath) -> Result<Option<Vec<u8>>> {
+    if let Some(problem) = url_problem(path.as_str()) {
+        return Err(at(path.as_str(), &format!("failed to parse config location {path}: {problem}")));
+    }
+    if let Some(why) = root.unreachable(path) {
+        return Err(at(path.as_str(), &format!("open {path}: {why}")));
+    }
+    root.read(path)
+}
+
+fn at(file: &str, message: &str) -> Error {
+    Error::new(ErrorKind::BadInput, message).at(Place { file: file.to_owned(), position: None })
+}
+
+/// Returns why Go's `url.Parse` does not take a path, with which K3s looks whether the name of a file is a URL; none if it
+/// takes it. The path begins with a slash.
+fn url_problem(path: &str) -> Option<String> {
+    let (before, fragment) = path.split_once('#').unwrap_or((path, ""));
+    if before.chars().any(|letter| letter.is_ascii_control()) {
+        return Some("net/url: invalid control character in URL".to_owned());
+    }
+    let part = before.split('?').next().unwrap_or(before);
+    [part, fragment].into_iter().find_map(bad_escape).map(|escape| format!("invalid URL escape {escape:?}"))
+}
+
+/// Returns the first percent sign that two hexadecimal digits do not follow, with what follows it.
+fn bad_escape(text: &str) -> Option<String> {
+    text.match_indices('%').find_map(|(at, _)| {
+        let shown: String = text[at..].chars().take(3).collect();
+        let digits = shown.chars().skip(1).filter(char::is_ascii_hexdigit).count();
+        (digits != 2).then_some(shown)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_parsed_as_urls() {
+        for name in [
+            "a b.yaml",
+            "%41.yaml",
+            "a?b.yaml",
+            "a?100%.yaml",
+            "a#b.yaml",
+            "a:b.yaml",
+            "\u{e9}.yaml",
+            "~.yaml",
+        ] {
+            assert_eq!(url_problem(&format!("/etc/{name}")), None, "{name}");
+        }
+        for (name, escape) in
+            [("100%.yaml", "%.y"), ("a%zz.yml", "%zz"), ("a#%.yaml", "%.y"), ("%", "%"), ("%4", "%4")]
+        {
+            let problem = url_problem(&format!("/etc/{name}"));
+            assert_eq!(problem, Some(format!("invalid URL escape {escape:?}")), "{name}");
+        }
+        assert!(url_problem("/etc/a\tb.yaml").unwrap().contains("control character"));
+    }
 }

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 
 use super::components;
+use super::config_values::ConfigQuery;
 use super::datastore::Datastore;
-use super::effective::{ConfigQuery, EffectiveConfig};
+use super::effective::EffectiveConfig;
 use super::flags;
 use super::given::{self, Given};
-use super::node_paths::NodePaths;
+use super::node_paths::{self, NodePaths};
 use super::release_flags::{self, DifferingFlag};
 use super::running::RunningComponents;
 use super::traces::Traces;
@@ -115,7 +116,7 @@ impl<'a> NodeConfig<'a> {
                 place: origin.place(),
             }
         };
-        let written = given::written(&effective.values, &effective.argv, known);
+        let written = given::written(&effective.values, known);
         choose(written).into_iter().map(argument).collect()
     }
 
@@ -198,16 +199,6 @@ impl<'a> NodeConfig<'a> {
     /// # Errors
     /// [`ErrorKind::BadInput`] if it is no path.
     pub fn path(&self, text: &str) -> Result<RootedPath> {
-        let whole =
-            if text.starts_with('/') { text.to_owned() } else { format!("{}/server/{text}", self.data_dir) };
-        let mut parts: Vec<&str> = Vec::new();
-        for part in whole.split('/').filter(|part| !matches!(*part, "" | ".")) {
-            if part == ".." {
-                parts.pop();
-            } else {
-                parts.push(part);
-            }
-        }
-        format!("/{}", parts.join("/")).parse()
+        node_paths::of_argument(&self.data_dir, text)
     }
 }

@@ -72,6 +72,23 @@ pub enum PathState {
     Other,
 }
 
+/// What a path leads to, with symlinks followed inside the root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathKind {
+    /// Nothing: the path, or the target of a symlink, does not exist.
+    Absent,
+    /// Nothing: a part on the way is no directory.
+    BelowFile,
+    /// Nothing: symlinks lead in a circle.
+    Loop,
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A device, FIFO or socket.
+    Other,
+}
+
 /// The root directory of a node: `/`, or the directory of an image.
 #[derive(Debug)]
 pub struct Root {
@@ -262,10 +279,40 @@ impl Root {
         Ok(Some((FileMode::from_stat(stat.st_mode), owner_of(&stat))))
     }
 
+    /// Returns what `path` leads to, without opening it.
+    ///
+    /// # Errors
+    /// If it cannot be looked at.
+    pub fn kind(&self, path: &RootedPath) -> Result<PathKind> {
+        let fd = match self.resolve(path, OFlag::O_PATH) {
+            Err(Errno::ENOENT) => return Ok(PathKind::Absent),
+            Err(Errno::ENOTDIR) => return Ok(PathKind::BelowFile),
+            Err(Errno::ELOOP) => return Ok(PathKind::Loop),
+            other => other.map_err(|errno| self.failed("look at", path, errno))?,
+        };
+        let stat = fstat(&fd).map_err(|errno| self.failed("look at", path, errno))?;
+        Ok(match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
+            SFlag::S_IFREG => PathKind::File,
+            SFlag::S_IFDIR => PathKind::Directory,
+            _ => PathKind::Other,
+        })
+    }
+
     /// Tells whether there is anything at `path`, following symlinks inside the root.
     #[must_use]
     pub fn exists(&self, path: &RootedPath) -> bool {
         self.resolve(path, OFlag::O_PATH).is_ok()
+    }
+
+    /// Returns the kernel's words for why nobody can reach `path`: something on the way is no directory, or symlinks lead
+    /// in a circle. None if it can be reached, or nothing is there.
+    #[must_use]
+    pub fn unreachable(&self, path: &RootedPath) -> Option<&'static str> {
+        match self.resolve(path, OFlag::O_PATH) {
+            Err(Errno::ENOTDIR) => Some("not a directory"),
+            Err(Errno::ELOOP) => Some("too many levels of symbolic links"),
+            _ => None,
+        }
     }
 
     /// Tells whether there is a directory at `path`, not counting a symlink to one.
