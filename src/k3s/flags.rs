@@ -216,6 +216,11 @@ pub(super) fn is_secret(name: &str) -> bool {
     secrets().any(|secret| secret == name)
 }
 
+/// Tells whether a flag of a role reads an environment variable, in any minor.
+pub(super) fn reads_variable(role: Role, name: &str) -> bool {
+    all(role).iter().any(|flag| flag.env.iter().any(|variable| variable == name))
+}
+
 /// Returns every name of every flag of a role that a release has, or can have.
 #[must_use]
 pub fn names(role: Role, release: impl Into<K3sRelease>) -> BTreeSet<&'static str> {

@@ -109,9 +109,10 @@ pub fn evaluate_rule(facts: &NodeFacts<'_>, rule: &ControlRule) -> RuleResult {
         ControlRule::Etcd(rule) => etcd::check(facts, rule),
         ControlRule::All(rules) => Ok(RuleResult::all(each(rules))),
         ControlRule::Any(rules) => Ok(RuleResult::any(each(rules))),
-        ControlRule::WithEtcd(rule) => match facts.datastore {
-            Datastore::Etcd => return evaluate_rule(facts, rule),
-            other => Ok(RuleResult::not_applicable(format!("the datastore is {other}"))),
+        ControlRule::WithEtcd(rule) => match (&facts.service_unknown, facts.datastore) {
+            (Some(error), _) => Err(error.clone()),
+            (None, Datastore::Etcd) => return evaluate_rule(facts, rule),
+            (None, other) => Ok(RuleResult::not_applicable(format!("the datastore is {other}"))),
         },
         ControlRule::NotApplicable(reason) => Ok(RuleResult::not_applicable(reason.clone())),
         ControlRule::Manual(expected) => Ok(RuleResult::manual(expected.clone())),
