@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 
 use super::arguments;
 use super::components::{self, K3sComponent};
+use super::config_values::{ConfigQuery, Values, is_on};
 use super::datastore::Datastore;
 use super::flags;
 use super::kubelet;
 use super::origin::ValueOrigin;
 use super::own_flags::OwnFlags;
 use super::running::RunningComponents;
-use super::values::{ConfigQuery, Values, is_on};
 use crate::version::KubernetesMinor;
 
 /// An argument as it is written, and where.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::components;
+use super::config_values::ConfigQuery;
 use super::datastore::Datastore;
 use super::effective::EffectiveConfig;
 use super::flags;
@@ -10,7 +11,6 @@ use super::given::{self, Given};
 use super::node_paths::{self, NodePaths};
 use super::running::RunningComponents;
 use super::traces::Traces;
-use super::values::ConfigQuery;
 use crate::Role;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::node::{Root, RootedPath, sysctl};

@@ -107,7 +107,11 @@ fn what_k3s_refuses_in_its_configuration() {
             "false now [\"config-unknown-key /etc/rancher/k3s/config.yaml:1\"] later []",
         ),
         ("server", "a: [\n", "false now [\"config-unreadable /etc/rancher/k3s/config.yaml:1\"] later []"),
-        ("server", "no-such-key: 1\n", CLEAN),
+        (
+            "server",
+            "no-such-key: 1\n",
+            "true now [\"config-skipped-key /etc/rancher/k3s/config.yaml:1\"] later []",
+        ),
         (
             "server",
             "write-kubeconfig-mode: 0640\n",
