@@ -81,6 +81,7 @@ impl EffectiveConfig {
         }));
         let running = RunningComponents::read(root, &values, query);
         warnings.extend(given::unknown_arguments(&values, &running, query));
+        warnings.extend(given::differing_flags(&values, &running, query));
         let components = given::flags_of_components(&values, &running, query);
         let mut effective = Self {
             files,

@@ -39,6 +39,7 @@ pub mod packaged;
 pub mod rbac;
 mod refusal;
 pub mod registries;
+pub mod release_flags;
 pub mod running;
 mod secrets;
 mod service;

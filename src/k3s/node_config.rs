@@ -9,6 +9,7 @@ use super::effective::EffectiveConfig;
 use super::flags;
 use super::given::{self, Given};
 use super::node_paths::{self, NodePaths};
+use super::release_flags::{self, DifferingFlag};
 use super::running::RunningComponents;
 use super::traces::Traces;
 use crate::Role;
@@ -117,6 +118,17 @@ impl<'a> NodeConfig<'a> {
         };
         let written = given::written(&effective.values, known);
         choose(written).into_iter().map(argument).collect()
+    }
+
+    /// Returns K3s' own flags of a component on which the releases of the minor differ.
+    #[must_use]
+    pub fn differing_flags(&self, component: &str) -> Vec<DifferingFlag> {
+        let arguments = self.arguments(component);
+        let extra: Vec<&str> = arguments.iter().map(|argument| argument.text.as_str()).collect();
+        match self.effective.is_ok() && self.runs(component) {
+            true => release_flags::differing(component, self.release, &extra),
+            false => Vec::new(),
+        }
     }
 
     /// Returns the last value that a component gets for a flag, K3s' own defaults included.

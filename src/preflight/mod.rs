@@ -26,6 +26,7 @@ mod packaged;
 mod plugin_config;
 pub(crate) mod pod_security;
 mod registries;
+mod releases;
 mod service;
 mod static_manifests;
 mod surroundings;

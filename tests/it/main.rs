@@ -36,6 +36,7 @@ mod once_taken;
 mod oracle;
 mod own_output;
 mod packaged;
+mod patch_releases;
 mod placing;
 mod policies;
 mod preflight;
