@@ -13,6 +13,8 @@ mod component_flags;
 mod crash;
 #[path = "../it/judges/mod.rs"]
 mod judges;
+#[path = "../it/k3s_cli/mod.rs"]
+mod k3s_cli;
 #[allow(dead_code, reason = "the second tier uses the rest of it")]
 #[path = "../it/support/mod.rs"]
 mod support;
