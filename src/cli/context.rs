@@ -15,8 +15,8 @@ use crate::Role;
 use crate::apply::{RecordedInputs, RunInputs, is_run_in_progress};
 use crate::document::{self, DROP_IN, DropInMerge, ExistingConfig, PresentEntry, PresentFiles, RenderTarget};
 use crate::error::{Error, ErrorKind, Result};
-use crate::k3s;
 use crate::k3s::flags::ENCRYPTION_KEY;
+use crate::k3s::{self, NodeConfig, kubelet};
 use crate::kubernetes::admission_plugins;
 use crate::mode::Owner;
 use crate::node::{PathState, Root, RootedPath, accounts};
@@ -36,6 +36,8 @@ pub(super) struct Context<'a> {
     pub(super) inputs_changed: bool,
     pub(super) profile: Profile,
     pub(super) target: RenderTarget,
+    /// The node as it is, with the configuration in force on it.
+    pub(super) node: NodeConfig<'a>,
     pub(super) version: K3sVersion,
     pub(super) owner: Owner,
     /// The paths that earlier runs wrote.
@@ -89,10 +91,13 @@ impl<'a> Context<'a> {
         let drop_in_merge = DropInMerge {
             existing,
             on_conflict: request.on_conflict.unwrap_or_default(),
+            kubelet_takes_pairs: kubelet::takes_pairs(version.minor()),
             removed_plugins: admission_plugins::removed(version.minor()).map(str::to_owned).collect(),
         };
+        let node = NodeConfig::read(root, role, version.number(), &data_dir)?;
         let target = RenderTarget {
             role,
+            running: node.running().into_owned(),
             data_dir,
             audit_policy: audit_policy.as_ref().map(with_final_newline),
             present,
@@ -118,6 +123,7 @@ impl<'a> Context<'a> {
             inputs_changed,
             profile,
             target,
+            node,
             version,
             owner,
             recorded_paths: recorded.paths,

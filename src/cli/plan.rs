@@ -6,6 +6,7 @@ use tracing::{info, warn};
 
 use super::args::PlanArguments;
 use super::context::Context;
+use super::packaged;
 use super::request::RunRequest;
 use super::saved::SavedPlan;
 use super::ui::Ui;
@@ -44,7 +45,10 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     context.check_inputs()?;
     let Context { root, request, profile, target, .. } = context;
     let mut warnings = context.warnings.clone();
-    let live = request.live_sysctl && root.is_live() && may_set_sysctls(context, &mut warnings);
+    let live = request.live_sysctl
+        && root.is_live()
+        && !rendered.sysctls.is_empty()
+        && may_set_sysctls(context, &mut warnings);
     let subject = PlanSubject::new(root.path().to_owned(), profile, target.role);
     let mut desired = Desired::new(subject, rendered, context.owner, live)?;
     desired.remove_unwanted(&context.removal_candidates()?, context.owner);
@@ -57,6 +61,7 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     };
     let mut plan = Plan::between(desired, observed, &foreign)?;
     warnings.extend(configuration_warnings(context, rendered)?);
+    warnings.extend(packaged::warnings(context, rendered)?);
     warnings.extend(ineffective_controls(&request.only, &desired_ids, profile));
     // Warnings about changes are for runs that change something, not for every later run.
     if plan.is_changed() {
@@ -64,6 +69,7 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     }
     if plan.changes().any(|action| action.resource.path().name() == "policy.yaml") {
         warnings.extend(rendered.policy_warnings.iter().cloned());
+        warnings.extend(packaged::load_balancer_warnings(context)?);
     }
     plan.warnings.splice(0..0, warnings);
     Ok(plan)
@@ -88,7 +94,7 @@ fn configuration_warnings(context: &Context, rendered: &Rendered) -> Result<Vec<
     }
     let mut warnings = merge.existing.warnings(requested);
     warnings.extend(service()?);
-    let unknown = merge.existing.unknown_arguments(target.role, minor);
+    let unknown = merge.existing.unknown_arguments(target.role, minor, &target.running);
     warnings.extend(unknown.into_iter().map(|(message, place)| format!("{place}: {message}")));
     for (message, place) in rendered.drop_in.conflicts.iter().cloned() {
         if merge.on_conflict == OnConflict::Fail {

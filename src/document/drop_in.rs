@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::present::{PresentEntry, PresentFiles};
 use crate::Role;
+use crate::k3s::RunningComponents;
 use crate::kubernetes::admission_plugins;
 use crate::node::RootedPath;
 use crate::profile::{
@@ -77,6 +78,8 @@ pub struct DropInArgument {
 pub struct DropInContext<'a> {
     /// The role: an agent exits on keys of a server.
     pub role: Role,
+    /// What runs on the node: nobody reads the arguments of the rest.
+    pub running: &'a RunningComponents,
     /// K3s' data directory.
     pub data_dir: &'a RootedPath,
     /// The documents written with it, by key, with the controls that each implements: arguments name their paths.
@@ -101,9 +104,10 @@ impl DropIn {
         for row in table.keys.iter().filter(|row| row.roles.contains(&context.role)) {
             let ids = profile.ids(&row.controls);
             let wanted = profile.selection.wants(&row.controls);
+            let is_read = row.component.as_ref().is_none_or(|component| context.running.has(component));
             let there = context.present.keys().get(&row.key).filter(|_| !wanted);
             let value = there.map_or_else(|| profile.value(&row.setting), |entry| &entry.value);
-            if there.is_some() || wanted && !matches!(value, Value::Null | Value::Bool(false)) {
+            if there.is_some() || wanted && is_read && !matches!(value, Value::Null | Value::Bool(false)) {
                 let controls = there.and_then(PresentEntry::controls).unwrap_or_else(|| join(&ids));
                 let kept = there.is_some();
                 keys.push(DropInKey { name: row.key.clone(), value: value.clone(), controls, ids, kept });
@@ -112,7 +116,9 @@ impl DropIn {
         let mut components: Vec<DropInComponent> = Vec::new();
         for row in &table.arguments {
             // An agent exits on the keys of the control plane.
-            if context.role == Role::Agent && row.component != "kubelet" {
+            if context.role == Role::Agent && row.component != "kubelet"
+                || !context.running.has(&row.component)
+            {
                 continue;
             }
             let Some(argument) = argument(row, profile, table, context) else { continue };

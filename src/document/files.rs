@@ -10,6 +10,7 @@ use super::engine::Engine;
 use super::header::{FileWriter, has_header, header};
 use super::{DropIn, DropInMerge, MergedDropIn, PresentFiles, drop_in, policy};
 use crate::Role;
+use crate::k3s::RunningComponents;
 use crate::kubernetes::kernel_parameters::{self, KernelParameter};
 use crate::mode::FileMode;
 use crate::node::RootedPath;
@@ -24,6 +25,8 @@ pub const DROP_IN: &str = "/etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml";
 pub struct RenderTarget {
     /// The node's role.
     pub role: Role,
+    /// What runs on it: what only another component reads is not written.
+    pub running: RunningComponents,
     /// K3s' data directory.
     pub data_dir: RootedPath,
     /// The text of the user's own audit policy, checked, if the profile names one.
@@ -66,6 +69,8 @@ struct FileRow {
     place: FileLocation,
     mode: FileMode,
     roles: &'static [Role],
+    /// The component that reads it; none if K3s does.
+    component: Option<&'static str>,
     about: &'static str,
     /// Tells whether the run is about anything that the file can hold. Otherwise the node's file stays as it is.
     is_changed: fn(&Profile, &PresentFiles) -> bool,
@@ -87,6 +92,7 @@ const ROWS: &[FileRow] = &[
         place: FileLocation::Fixed("/etc/sysctl.d/90-kubelet.conf"),
         mode: FileMode::PUBLIC_FILE,
         roles: BOTH,
+        component: Some("kubelet"),
         about: "Kernel parameters as the kubelet expects them.",
         is_changed: |profile, _| profile.selection.wants(&[KERNEL]),
         body: kernel_parameters,
@@ -96,6 +102,7 @@ const ROWS: &[FileRow] = &[
         place: FileLocation::Data("server/audit.yaml"),
         mode: FileMode::PRIVATE_FILE,
         roles: SERVER,
+        component: Some("kube-apiserver"),
         about: "What the API server writes into its audit log.",
         is_changed: |profile, _| profile.selection.wants(&["audit-policy"]),
         body: audit_policy,
@@ -105,6 +112,7 @@ const ROWS: &[FileRow] = &[
         place: FileLocation::Data("server/psa.yaml"),
         mode: FileMode::PRIVATE_FILE,
         roles: SERVER,
+        component: Some("kube-apiserver"),
         about: "Configuration of the API server's admission plugins.",
         is_changed: |profile, _| wants_admission_configuration(profile),
         body: admission_configuration,
@@ -114,6 +122,7 @@ const ROWS: &[FileRow] = &[
         place: FileLocation::Data("server/manifests/policy.yaml"),
         mode: FileMode::PRIVATE_FILE,
         roles: SERVER,
+        component: Some("deploy-controller"),
         about: "Objects that K3s puts into the cluster when it starts.",
         is_changed: policy::is_changed_by,
         body: policies,
@@ -123,6 +132,7 @@ const ROWS: &[FileRow] = &[
         place: FileLocation::Fixed(DROP_IN),
         mode: FileMode::PRIVATE_FILE,
         roles: BOTH,
+        component: None,
         about: "K3s' configuration, for this role only: an agent exits on a server's keys.",
         is_changed: drop_in::is_changed_by,
         body: configuration_file,
@@ -131,13 +141,14 @@ const ROWS: &[FileRow] = &[
 const SERVER: &[Role] = &[Role::Server];
 const BOTH: &[Role] = &[Role::Server, Role::Agent];
 
-/// Directories below K3s' data directory that have an exact mode on a server, with the control that each implements.
+/// Directories below K3s' data directory that have an exact mode on a server, with the component that uses each (none for
+/// K3s) and the control that it implements.
 ///
 /// K3s makes `server` 0700 itself; a `mkdir -p -m 700` of something below it would leave it open to all.
-const DIRECTORIES: [(&str, FileMode, &[&str]); 3] = [
-    ("server", FileMode::PRIVATE_DIRECTORY, &[]),
-    ("server/manifests", FileMode::PRIVATE_DIRECTORY, &[]),
-    ("server/logs", FileMode::PRIVATE_DIRECTORY, &["audit-log-path"]),
+const DIRECTORIES: [(&str, FileMode, Option<&str>, &[&str]); 3] = [
+    ("server", FileMode::PRIVATE_DIRECTORY, None, &[]),
+    ("server/manifests", FileMode::PRIVATE_DIRECTORY, Some("deploy-controller"), &[]),
+    ("server/logs", FileMode::PRIVATE_DIRECTORY, Some("kube-apiserver"), &["audit-log-path"]),
 ];
 
 /// What the functions that write a body share.
@@ -219,7 +230,8 @@ pub(super) fn render(profile: &Profile, target: &RenderTarget) -> (Vec<Document>
     };
 
     let mut documents = Vec::new();
-    for row in ROWS.iter().filter(|row| row.roles.contains(&target.role)) {
+    let is_read = |row: &&FileRow| row.component.is_none_or(|component| target.running.has(component));
+    for row in ROWS.iter().filter(|row| row.roles.contains(&target.role)).filter(is_read) {
         let body = (row.body)(&mut context);
         let there = target.present.document(row.key).filter(|_| !(row.is_changed)(profile, &target.present));
         let (text, controls) = match (there, body) {
@@ -244,20 +256,22 @@ pub(super) fn render(profile: &Profile, target: &RenderTarget) -> (Vec<Document>
 pub fn configuration(
     profile: &Profile,
     role: Role,
+    running: &RunningComponents,
     data_dir: &RootedPath,
     documents: &[(&str, Vec<ControlId>)],
     present: &PresentFiles,
 ) -> DropIn {
     let pod_security_policies = policy::has_pod_security_policies(profile, present);
-    let context = DropInContext { role, data_dir, documents, pod_security_policies, present };
+    let context = DropInContext { role, running, data_dir, documents, pod_security_policies, present };
     DropIn::new(profile, ArgumentTable::get(), context)
 }
 
 /// Returns the directories of a node that have an exact mode, and the controls that each implements.
 pub(super) fn directories(profile: &Profile, target: &RenderTarget) -> Vec<RenderedDirectory> {
     let server = target.role == Role::Server;
-    let rows = DIRECTORIES.iter().filter(|_| server);
-    rows.map(|(name, mode, controls)| RenderedDirectory {
+    let is_used = |component: &Option<&str>| component.is_none_or(|component| target.running.has(component));
+    let rows = DIRECTORIES.iter().filter(|(_, _, component, _)| server && is_used(component));
+    rows.map(|(name, mode, _, controls)| RenderedDirectory {
         path: target.data_dir.join(name),
         mode: *mode,
         controls: profile.ids(controls),
@@ -272,11 +286,15 @@ pub fn paths(data_dir: &RootedPath) -> Vec<(&'static str, RootedPath)> {
 }
 
 /// Returns the kernel parameters that the profile sets in the running kernel; none if the run is not about them.
-pub(super) fn live_sysctls(profile: &Profile) -> Vec<&'static KernelParameter> {
-    if profile.selection.wants(&[KERNEL]) { sysctls(profile) } else { Vec::new() }
+pub(super) fn live_sysctls(profile: &Profile, running: &RunningComponents) -> Vec<&'static KernelParameter> {
+    if profile.selection.wants(&[KERNEL]) { sysctls(profile, running) } else { Vec::new() }
 }
 
-fn sysctls(profile: &Profile) -> Vec<&'static KernelParameter> {
+/// Returns the kernel parameters that the profile sets on a node, for its kubelet.
+fn sysctls(profile: &Profile, running: &RunningComponents) -> Vec<&'static KernelParameter> {
+    if !running.has("kubelet") {
+        return Vec::new();
+    }
     let settings = &ArgumentTable::get().sysctl_settings;
     let is_written = |parameter: &&KernelParameter| {
         settings.get(&parameter.key).into_iter().flatten().all(|setting| profile.is_on(setting))
@@ -340,7 +358,7 @@ fn kernel_parameters(context: &mut RenderContext<'_>) -> Option<Body> {
     if !context.wants_document(&[KERNEL], "sysctl") {
         return None;
     }
-    let rows = sysctls(context.profile);
+    let rows = sysctls(context.profile, &context.target.running);
     let parameters: Vec<Parameter<'_>> =
         rows.iter().map(|row| Parameter { key: &row.key, value: row.value }).collect();
     context.values.insert("sysctls", &parameters);
@@ -401,8 +419,14 @@ fn policies(context: &mut RenderContext<'_>) -> Option<Body> {
 
 fn configuration_file(context: &mut RenderContext<'_>) -> Option<Body> {
     let RenderContext { profile, target, .. } = context;
-    context.requested =
-        configuration(profile, target.role, &target.data_dir, &context.written, &target.present);
+    context.requested = configuration(
+        profile,
+        target.role,
+        &target.running,
+        &target.data_dir,
+        &context.written,
+        &target.present,
+    );
     context.merged = target.drop_in_merge.merge(context.requested.clone());
     let configuration = &context.merged.configuration;
     context.values.insert("keys", &configuration.keys);

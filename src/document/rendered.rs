@@ -38,7 +38,7 @@ impl Rendered {
         Self {
             documents,
             directories: files::directories(profile, target),
-            sysctls: files::live_sysctls(profile),
+            sysctls: files::live_sysctls(profile, &target.running),
             sysctl_controls: profile.ids(&["protect-kernel-defaults"]),
             requested,
             drop_in,

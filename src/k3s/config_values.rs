@@ -1,7 +1,11 @@
-//! What is asked of a node's configuration, and the values in it.
+//! The values of K3s' flags with their origins, and the question of which node they are read for.
 
+use std::collections::BTreeMap;
+
+use super::flags;
 use super::origin::ValueOrigin;
 use crate::Role;
+use crate::error::Place;
 use crate::node::RootedPath;
 use crate::version::K3sRelease;
 
@@ -16,6 +20,9 @@ pub struct EffectiveValue {
     pub list: bool,
 }
 
+/// Every flag that is set, by its long name.
+pub(super) type Values = BTreeMap<String, EffectiveValue>;
+
 /// Which configuration of a node is read.
 #[derive(Debug, Clone, Copy)]
 pub struct ConfigQuery<'a> {
@@ -29,4 +36,25 @@ pub struct ConfigQuery<'a> {
     pub words: &'a [String],
     /// Whether secrets are shown.
     pub show_secrets: bool,
+}
+
+/// Returns the last value of a flag.
+pub(super) fn last<'v>(values: &'v Values, name: &str) -> Option<&'v str> {
+    values.get(name).and_then(|value| value.items.last()).map(String::as_str)
+}
+
+/// Tells whether a flag that is on or off is on.
+pub(super) fn is_on(values: &Values, name: &str) -> bool {
+    last(values, name).is_some_and(flags::is_true)
+}
+
+/// Returns the words of `disable` with their places.
+pub(super) fn disabling_words(values: &Values) -> impl Iterator<Item = (&str, Place)> {
+    let items = values.get("disable").into_iter().flat_map(|value| value.items.iter().zip(&value.origins));
+    items.flat_map(|(item, origin)| item.split(',').map(|word| (word.trim(), origin.place())))
+}
+
+/// Returns where `disable` has a word; none if it does not.
+pub(super) fn disabling(values: &Values, word: &str) -> Option<Place> {
+    disabling_words(values).find_map(|(its, place)| (its == word).then_some(place))
 }

@@ -16,6 +16,7 @@ use super::refusal::K3sRefusal;
 use super::running::RunningComponents;
 use super::secrets;
 use super::service::NodeService;
+use super::service_notes::{NotUnderstood, ServiceFault};
 use crate::error::Result;
 use crate::node::{Root, RootedPath};
 
@@ -44,6 +45,10 @@ pub struct EffectiveConfig {
     pub running: RunningComponents,
     /// The flags that each component that runs gets, K3s' own included.
     pub components: BTreeMap<String, Vec<String>>,
+    /// What of the service is not understood: then nothing here is certain.
+    pub not_understood: Vec<NotUnderstood>,
+    /// Why the service does not start K3s.
+    pub service_faults: Vec<ServiceFault>,
 }
 
 impl EffectiveConfig {
@@ -67,7 +72,8 @@ impl EffectiveConfig {
             variable: &variable,
         };
         let CommandLine { argv, values, rest, refusals, skipped } = sources.read();
-        let mut warnings: Vec<String> = skipped.iter().map(|key| key.message.clone()).collect();
+        let mut warnings = service.warnings();
+        warnings.extend(skipped.iter().map(|key| key.message.clone()));
         warnings.extend(refusals.iter().map(|refusal| {
             let K3sRefusal { origin, message, .. } = refusal;
             let doubt = refusal.doubt.as_ref().map(|doubt| format!(" ({doubt})")).unwrap_or_default();
@@ -88,6 +94,8 @@ impl EffectiveConfig {
             values,
             running,
             components,
+            not_understood: service.not_understood.clone(),
+            service_faults: service.faults.clone(),
         };
         if !query.show_secrets {
             effective.mask();

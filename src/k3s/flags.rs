@@ -141,7 +141,8 @@ fn table() -> &'static K3sFlagTable {
 }
 
 /// Returns the flags of a role of all releases.
-pub(super) fn all(role: Role) -> &'static [K3sFlag] {
+#[must_use]
+pub fn all(role: Role) -> &'static [K3sFlag] {
     match role {
         Role::Server => &table().server,
         Role::Agent => &table().agent,
@@ -212,6 +213,11 @@ pub(super) fn secrets() -> impl Iterator<Item = &'static str> {
 /// Tells whether the value of a flag is a secret.
 pub(super) fn is_secret(name: &str) -> bool {
     secrets().any(|secret| secret == name)
+}
+
+/// Tells whether a flag of a role reads an environment variable, in any minor.
+pub(super) fn reads_variable(role: Role, name: &str) -> bool {
+    all(role).iter().any(|flag| flag.env.iter().any(|variable| variable == name))
 }
 
 /// Returns every name of every flag of a role that a release has, or can have.

@@ -8,16 +8,15 @@ use std::collections::BTreeMap;
 
 use super::arguments;
 use super::components::{self, K3sComponent};
-use super::config_values::{ConfigQuery, EffectiveValue};
+use super::config_values::{ConfigQuery, Values, is_on};
 use super::datastore::Datastore;
 use super::flags;
 use super::kubelet;
 use super::origin::ValueOrigin;
 use super::own_flags::OwnFlags;
-use super::running::{self, RunningComponents};
+use super::running::RunningComponents;
 use crate::version::KubernetesMinor;
 
-type Values = BTreeMap<String, EffectiveValue>;
 /// An argument as it is written, and where.
 pub(super) type Given<'v> = (&'v str, &'v ValueOrigin);
 
@@ -69,8 +68,8 @@ pub(super) fn flags_of_components(
         etcd: running.datastore == Datastore::Etcd,
         cloud_provider: running.has("cloud-provider"),
         load_balancer: running.has("servicelb"),
-        encrypts_secrets: running::is_on(values, flags::ENCRYPTION_KEY),
-        protects_kernel_defaults: running::is_on(values, flags::KERNEL_DEFAULTS_KEY),
+        encrypts_secrets: is_on(values, flags::ENCRYPTION_KEY),
+        protects_kernel_defaults: is_on(values, flags::KERNEL_DEFAULTS_KEY),
     };
     let here = components::running_in(query.role).filter(|(name, _)| running.has(name));
     let flags = here.filter_map(|(name, component)| {

@@ -8,7 +8,7 @@ use super::datastore::Datastore;
 use super::effective::EffectiveConfig;
 use super::flags;
 use super::given::{self, Given};
-use super::node_paths::NodePaths;
+use super::node_paths::{self, NodePaths};
 use super::running::RunningComponents;
 use super::traces::Traces;
 use crate::Role;
@@ -187,16 +187,6 @@ impl<'a> NodeConfig<'a> {
     /// # Errors
     /// [`ErrorKind::BadInput`] if it is no path.
     pub fn path(&self, text: &str) -> Result<RootedPath> {
-        let whole =
-            if text.starts_with('/') { text.to_owned() } else { format!("{}/server/{text}", self.data_dir) };
-        let mut parts: Vec<&str> = Vec::new();
-        for part in whole.split('/').filter(|part| !matches!(*part, "" | ".")) {
-            if part == ".." {
-                parts.pop();
-            } else {
-                parts.push(part);
-            }
-        }
-        format!("/{}", parts.join("/")).parse()
+        node_paths::of_argument(&self.data_dir, text)
     }
 }

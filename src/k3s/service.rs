@@ -1,28 +1,45 @@
-//! The service that starts K3s on a node: its file is found, and its command line and environment are read.
-
-use std::collections::BTreeMap;
+//! The service that starts K3s on a node: which one it is, its command line and its environment.
 
 use super::command_line;
 use super::flags::{self, K3sFlag};
-use super::node_paths::NodePaths;
-use super::origin::{ValueOrigin, VariableSource};
-use super::service_unit::{self, ServiceUnit};
+use super::origin::ValueOrigin;
+use super::service_notes::{NotUnderstood, ServiceFault, file_of};
+use super::service_search::{Environment, FoundService, ServiceSearch};
 use crate::Role;
 use crate::error::Result;
 use crate::node::{Root, RootedPath};
 
 /// The service that starts K3s. Without one, the command line and the environment are empty.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct NodeService {
     /// The file of the service.
     pub(super) path: Option<RootedPath>,
-    /// The words of its command line after the program.
+    /// The words of its command line after the program, as K3s gets them.
     pub(super) words: Vec<String>,
     environment: Environment,
+    /// The directory that K3s runs in: `/` unless the service says otherwise.
+    pub(super) working_directory: RootedPath,
+    /// What decides how K3s is started and is not understood: nothing is known of the command line and the environment.
+    pub(super) not_understood: Vec<NotUnderstood>,
+    /// Why the service does not start K3s.
+    pub(super) faults: Vec<ServiceFault>,
+    /// The file with the command line, which may be a drop-in.
+    command_file: Option<RootedPath>,
 }
 
-/// Values of variables by name, with what sets each.
-type Environment = BTreeMap<String, (String, VariableSource)>;
+impl Default for NodeService {
+    fn default() -> Self {
+        Self {
+            path: None,
+            words: Vec::new(),
+            environment: Environment::new(),
+            working_directory: RootedPath::fixed("/"),
+            not_understood: Vec::new(),
+            faults: Vec::new(),
+            command_file: None,
+        }
+    }
+}
 
 impl NodeService {
     /// Finds the service that starts K3s in `role`, whatever the name of the service.
@@ -30,35 +47,91 @@ impl NodeService {
     /// # Errors
     /// If a file of a service cannot be read.
     pub(super) fn find(root: &Root, role: Role) -> Result<Self> {
-        let starts = |service: &ServiceUnit| service.words.iter().any(|word| *word == role.to_string());
-        for (name, path) in by_name(root, "")? {
-            let Some(unit) = Some(name.as_str())
-                .filter(|name| name.starts_with("k3s"))
-                .and_then(|name| name.strip_suffix(".service"))
-            else {
-                continue;
-            };
-            let service = read_unit(root, unit, &path)?;
-            if starts(&service) {
-                return Self::with_environment(root, service, path);
+        let search = ServiceSearch::of(root)?;
+        let running: Vec<&FoundService> =
+            search.running.iter().filter(|service| service.role == Some(role)).collect();
+        let speaks_of_role = |service: &&FoundService| service.role_of_name().is_none_or(|of| of == role);
+        let suspects: Vec<&FoundService> = search.suspects.iter().filter(speaks_of_role).collect();
+        let own_suspect = suspects.first().filter(|suspect| suspect.has_own_name());
+        match (running.as_slice(), own_suspect) {
+            ([], _) => {}
+            ([only], None) => return Ok(Self::of(only)),
+            (all, suspect) => {
+                let mut enabled = Vec::new();
+                for service in all {
+                    if search.is_enabled(service)? {
+                        enabled.push(*service);
+                    }
+                }
+                if let Some(suspect) = suspect
+                    && enabled.is_empty()
+                    && search.is_enabled(suspect)?
+                {
+                    return Ok(Self::of(suspect));
+                }
+                return Ok(Self::of_several(if enabled.is_empty() { all } else { &enabled }, role));
             }
         }
-        let folder = &NodePaths::get().init_scripts;
-        for name in root.list(folder)? {
-            let Some(name) = name.to_str().filter(|name| name.starts_with("k3s")) else { continue };
-            let path = folder.join(name);
-            let mut service = ServiceUnit::default();
-            service.add_init_script(&text(root, &path)?);
-            if starts(&service) {
-                return Self::with_environment(root, service, path);
-            }
+        if let Some((first, others)) = suspects.split_first() {
+            let mut service = Self::of(first);
+            service.not_understood.extend(others.iter().flat_map(|other| other.not_understood.clone()));
+            return Ok(service);
         }
-        Ok(Self::default())
+        let masked = search.masked.iter().find(|service| speaks_of_role(service));
+        let is_only = search.running.is_empty();
+        Ok(masked
+            .filter(|_| is_only)
+            .map(|masked| Self { faults: masked.faults.clone(), ..Self::default() })
+            .unwrap_or_default())
     }
 
-    fn with_environment(root: &Root, service: ServiceUnit, path: RootedPath) -> Result<Self> {
-        let environment = environment(root, &service)?;
-        Ok(Self { path: Some(path), words: service.words, environment })
+    /// Chooses among services of one role: K3s' own name counts more than others, and then it is not known which starts.
+    fn of_several(services: &[&FoundService], role: Role) -> Self {
+        let (first, others) = match services {
+            [only] => return Self::of(only),
+            [first, others @ ..] => (first, others),
+            [] => return Self::default(),
+        };
+        if let Some(own) = services.iter().find(|service| service.name == role.service()) {
+            return Self::of(own);
+        }
+        let mut service = Self::of(first);
+        let is_same =
+            |other: &&FoundService| other.words == first.words && other.environment == first.environment;
+        if !others.iter().all(is_same) {
+            let names: Vec<String> = others.iter().map(|other| other.path.to_string()).collect();
+            let reason =
+                format!("{} starts K3s as {role}, too: which of them does is not known", names.join(", "));
+            service.not_understood.push(NotUnderstood::new(file_of(&first.path), reason));
+        }
+        service
+    }
+
+    fn of(found: &FoundService) -> Self {
+        let directory = found.directory.as_deref().unwrap_or("/");
+        let parts: Vec<&str> = directory.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+        let working_directory = format!("/{}", parts.join("/")).parse();
+        Self {
+            path: Some(found.path.clone()),
+            words: found.words.clone(),
+            environment: found.environment.clone(),
+            working_directory: working_directory.unwrap_or_else(|_| RootedPath::fixed("/")),
+            not_understood: found.not_understood.clone(),
+            faults: found.faults.clone(),
+            command_file: Some(found.command_file.clone()),
+        }
+    }
+
+    /// Returns what is to be known of it before anything that follows from it.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let faults = self.faults.iter().map(|fault| format!("{}: {}", fault.place, fault.message));
+        let unread = self.not_understood.iter().map(|note| {
+            format!(
+                "{}: {}: the service's command line and environment are not known",
+                note.place, note.reason
+            )
+        });
+        faults.chain(unread).collect()
     }
 
     /// Returns the value that the environment gives a flag: that of the first of the flag's variables that is set.
@@ -72,7 +145,7 @@ impl NodeService {
 
     /// Returns the origin of a value on the command line of the service.
     pub(super) fn origin(&self) -> ValueOrigin {
-        self.path.clone().map_or(ValueOrigin::CommandLine, ValueOrigin::Service)
+        self.command_file.clone().map_or(ValueOrigin::CommandLine, ValueOrigin::Service)
     }
 
     /// Returns the value that the environment gives the flag `name` of any minor.
@@ -133,88 +206,38 @@ pub fn service_data_dir(root: &Root) -> Result<Option<(String, ValueOrigin)>> {
     Ok(None)
 }
 
-/// Returns the role of the command in a service's file, without what its drop-ins and variables change; none if the file
-/// holds no command of K3s.
-pub(super) fn role_in(text: &str, is_init_script: bool) -> Option<Role> {
-    let mut service = ServiceUnit::default();
-    if is_init_script {
-        service.add_init_script(text);
-    } else if text.lines().any(|line| line.trim() == "[Service]") {
-        service.add_unit(text, "k3s");
-    } else {
-        // systemd ignores a command outside of the section; the file still says what the node is for.
-        service.add_unit(&format!("[Service]\n{text}"), "k3s");
-    }
-    // A word holds several where a shell runs K3s.
-    service.words.iter().flat_map(|word| word.split_whitespace()).find_map(|word| match word {
-        "server" => Some(Role::Server),
-        "agent" => Some(Role::Agent),
-        _ => None,
-    })
-}
-
-/// Reads a unit with its drop-ins, and puts in the values of its variables.
-fn read_unit(root: &Root, unit: &str, path: &RootedPath) -> Result<ServiceUnit> {
-    let mut service = ServiceUnit::default();
-    service.add_unit(&text(root, path)?, unit);
-    for (name, drop_in) in by_name(root, &format!("/{unit}.service.d"))? {
-        if name.ends_with(".conf") {
-            service.add_unit(&text(root, &drop_in)?, unit);
+/// Returns the roles that the services of a node start K3s in; if none does for certain, those that names of services
+/// speak of. A service that is not enabled does not count beside one that is.
+///
+/// # Errors
+/// If a service cannot be read.
+pub(super) fn roles(root: &Root) -> Result<Vec<Role>> {
+    let search = ServiceSearch::of(root)?;
+    let mut roles = Vec::new();
+    let mut add = |role: Option<Role>| {
+        if let Some(role) = role.filter(|role| !roles.contains(role)) {
+            roles.push(role);
         }
+    };
+    if search.running.is_empty() {
+        for service in &search.suspects {
+            let of_name = [Role::Server, Role::Agent].into_iter().find(|role| role.service() == service.name);
+            add(service.role_of_name().or(of_name));
+        }
+        return Ok(roles);
     }
-    if service.has_variables() {
-        let variables = environment(root, &service)?;
-        service.expand(&|name| variables.get(name).map(|(value, _)| value.as_str()));
-    }
-    Ok(service)
-}
-
-/// Returns the files in systemd's unit folders, or in a folder below each, by name. Of two files with the same name, the
-/// one in the first folder has precedence.
-fn by_name(root: &Root, below: &str) -> Result<BTreeMap<String, RootedPath>> {
-    let mut found = BTreeMap::new();
-    for folder in &NodePaths::get().unit_folders {
-        let folder: RootedPath = format!("{folder}{below}").parse()?;
-        for name in root.list(&folder)? {
-            if let Some(name) = name.to_str().filter(|name| !name.contains('\n')) {
-                found.entry(name.to_owned()).or_insert_with(|| folder.join(name));
+    search.running.iter().for_each(|service| add(service.role));
+    if roles.len() > 1 {
+        let mut enabled = Vec::new();
+        for service in &search.running {
+            if search.is_enabled(service)? {
+                enabled.extend(service.role);
             }
         }
+        enabled.dedup();
+        if !enabled.is_empty() {
+            return Ok(enabled);
+        }
     }
-    Ok(found)
-}
-
-fn text(root: &Root, path: &RootedPath) -> Result<String> {
-    Ok(String::from_utf8_lossy(&root.read(path)?.unwrap_or_default()).into_owned())
-}
-
-fn environment(root: &Root, service: &ServiceUnit) -> Result<Environment> {
-    let own = service.environment.iter();
-    let mut variables: Environment =
-        own.map(|(name, value)| (name.clone(), (value.clone(), VariableSource::Service))).collect();
-    for file in &service.environment_files {
-        // A path with a specifier other than %n and %N is not known.
-        let Ok(path) = file.parse::<RootedPath>() else { continue };
-        let found = service_unit::environment(&text(root, &path)?);
-        let source = || VariableSource::File(file.clone());
-        variables.extend(found.into_iter().map(|(name, value)| (name, (value, source()))));
-    }
-    Ok(variables)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_role_is_the_command_of_the_service() {
-        let unit = |command: &str| role_in(&format!("[Unit]\n[Service]\nExecStart={command}\n"), false);
-        assert_eq!(unit("/usr/local/bin/k3s \\\n    agent \\\n\t'--x=server'"), Some(Role::Agent));
-        assert_eq!(unit("/usr/local/bin/k3s server --disable agent"), Some(Role::Server));
-        assert_eq!(unit("/bin/sh -c 'exec k3s agent'"), Some(Role::Agent));
-        assert_eq!(role_in("[Unit]\n", false), None);
-        assert_eq!(role_in("ExecStart=/usr/local/bin/k3s server --disable agent", false), Some(Role::Server));
-        assert_eq!(role_in("command_args=\"agent  >>/var/log/k3s.log\"\n", true), Some(Role::Agent));
-        assert_eq!(role_in("command_args='server'\n", true), Some(Role::Server));
-    }
+    Ok(roles)
 }

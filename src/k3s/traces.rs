@@ -36,30 +36,13 @@ impl Traces {
     }
 }
 
-/// Finds the role of the node: by the command in the services that the installer writes, whatever their names, else by
-/// what a started K3s has written. None if there is no trace, or if the services disagree.
+/// Finds the role of the node: by the services that start K3s, whatever their names, else by what a started K3s has
+/// written. None if there is no trace, or if the services disagree.
 #[must_use]
 pub fn role(root: &Root, data_dir: &RootedPath) -> Option<Role> {
-    let paths = NodePaths::get();
-    let mut roles = Vec::new();
-    let units = paths.unit_folders.first().map(|folder| (folder, false));
-    for (folder, is_init) in units.into_iter().chain([(&paths.init_scripts, true)]) {
-        for name in root.list(folder).unwrap_or_default() {
-            let Some(name) = name.to_str().filter(|name| name.starts_with("k3s")) else { continue };
-            let bytes = root.read(&folder.join(name)).ok().flatten().unwrap_or_default();
-            let by_command = service::role_in(&String::from_utf8_lossy(&bytes), is_init);
-            roles.extend(by_command.or_else(|| role_of_name(name)));
-        }
-    }
-    roles.dedup();
-    match roles.as_slice() {
+    match service::roles(root).unwrap_or_default().as_slice() {
         [role] => Some(*role),
         [] => Traces::observe(root, data_dir).started.map(|(role, _)| role),
         _ => None,
     }
-}
-
-fn role_of_name(name: &str) -> Option<Role> {
-    let name = name.trim_end_matches(".service");
-    [Role::Server, Role::Agent].into_iter().find(|role| role.service() == name)
 }

@@ -1,7 +1,7 @@
 //! The kubelet's kernel parameters. With `protect-kernel-defaults` the kubelet exits on any other value. Without it the
 //! kubelet sets them itself, and exits if it cannot (pkg/kubelet/cm, `setupKernelTunables`).
 
-use super::Finding;
+use super::{Finding, kubelet};
 use crate::error::{Place, Result};
 use crate::k3s::ComponentArgument;
 use crate::k3s::NodeConfig;
@@ -11,13 +11,16 @@ use crate::kubernetes::kernel_parameters::{self, KernelParameter};
 use crate::node::{BootSysctls, SysctlKey, sysctl};
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+    if !node.runs("kubelet") {
+        return Ok(Vec::new());
+    }
     let protected = protects(node);
     let boot = BootSysctls::read(node.root)?;
     let mut findings = Vec::new();
     for row in kernel_parameters::all() {
         let key: SysctlKey = row.key.parse()?;
         if node.elsewhere.is_none() {
-            findings.extend(now(&key, row, protected));
+            findings.extend(now(&key, row, protected).filter(|finding| !is_left_alone(node, finding)));
         }
         if protected {
             findings.extend(after_boot(&key, row, &boot));
@@ -33,14 +36,23 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// Tells whether the kubelet only checks the parameters. K3s' key becomes a flag of the kubelet, before the user's own.
+/// Tells whether a kubelet without root's rights starts all the same: it goes on where it may not set a parameter
+/// (`KubeletInUserNamespace`, which K3s turns on with its key rootless).
+fn is_left_alone(node: &NodeConfig<'_>, finding: &Finding) -> bool {
+    finding.code == "kernel-read-only" && node.is_on("rootless")
+}
+
+/// Tells whether the kubelet only checks the parameters. K3s' key becomes a flag of the kubelet, before the user's own, or
+/// a field of its first drop-in; a later file may say otherwise, and an argument counts more than any file.
 fn protects(node: &NodeConfig<'_>) -> bool {
     let own = node.arguments("kubelet");
     let named =
         |argument: &&ComponentArgument| arguments::name_of(&argument.text) == "protect-kernel-defaults";
     match own.iter().rev().find(named) {
         Some(argument) => boolean(&argument.value) == Some(true),
-        None => node.is_on("protect-kernel-defaults"),
+        None => {
+            kubelet::protects_kernel_defaults(node).unwrap_or_else(|| node.is_on("protect-kernel-defaults"))
+        }
     }
 }
 

@@ -1,14 +1,15 @@
 //! Evaluates the controls of a benchmark on a node. This is the top of the room: it imports the checks and the facts.
 
-use super::checks::{self, etcd, file, flag};
+use super::checks::{self, CheckSubject, etcd, file, flag};
 use super::control::{Control, controls};
-use super::facts::NodeFacts;
+use super::evidence::Evidence;
+use super::facts::{FlagOrigin, NodeFacts};
 use super::report::{ControlVerdict, Status, VerifyReport};
 use super::rule::ControlRule;
 use super::rule_result::{RuleOutcome, RuleResult};
 use crate::Role;
 use crate::error::Result;
-use crate::k3s::Datastore;
+use crate::k3s::{Absence, Datastore, running};
 
 /// Evaluates every control of a benchmark on a node.
 ///
@@ -59,9 +60,48 @@ fn verdict(facts: &NodeFacts<'_>, control: Control) -> ControlVerdict {
     }
 }
 
+/// Returns the result of a rule about components of which none runs on the node; none if the rule is about no component, or
+/// if one of them runs.
+fn absent(facts: &NodeFacts<'_>, rule: &ControlRule) -> Option<RuleResult> {
+    let mut components = Vec::new();
+    add_components(facts, rule, &mut components);
+    let absences: Option<Vec<&Absence>> =
+        components.iter().map(|component| facts.absence(component)).collect();
+    let mut result = RuleResult::absent(absences?.first()?);
+    // It was switched off behind its last start.
+    result.evidence.extend(components.first().and_then(|component| {
+        let FlagOrigin::Logged(line) = facts.flags(component).origin else { return None };
+        let text =
+            format!("K3s has logged a start of {component}, which ends with the next start at the latest");
+        Some(Evidence { text, place: Some(line) })
+    }));
+    Some(result)
+}
+
+/// Adds the components whose flags, configuration or objects a rule is about.
+fn add_components<'r>(facts: &NodeFacts<'_>, rule: &'r ControlRule, components: &mut Vec<&'r str>) {
+    match rule {
+        ControlRule::Flag(rule) => components.push(&rule.component),
+        ControlRule::Etcd(_) => components.push(running::ETCD),
+        ControlRule::All(rules) | ControlRule::Any(rules) => {
+            rules.iter().for_each(|rule| add_components(facts, rule, components));
+        }
+        ControlRule::WithEtcd(rule) => add_components(facts, rule, components),
+        ControlRule::Check(rule) => match checks::subject(&rule.name) {
+            Some(CheckSubject::ApiServer) => components.push("kube-apiserver"),
+            Some(CheckSubject::Objects) if facts.cluster.is_none() => components.push("kube-apiserver"),
+            _ => {}
+        },
+        ControlRule::File(_) | ControlRule::NotApplicable(_) | ControlRule::Manual(_) => {}
+    }
+}
+
 /// Evaluates one rule on a node.
 #[must_use]
 pub fn evaluate_rule(facts: &NodeFacts<'_>, rule: &ControlRule) -> RuleResult {
+    if let Some(result) = absent(facts, rule) {
+        return result;
+    }
     let each = |rules: &[ControlRule]| rules.iter().map(|rule| evaluate_rule(facts, rule)).collect();
     let result = match rule {
         ControlRule::Flag(rule) => flag::check(facts, rule),
@@ -69,9 +109,10 @@ pub fn evaluate_rule(facts: &NodeFacts<'_>, rule: &ControlRule) -> RuleResult {
         ControlRule::Etcd(rule) => etcd::check(facts, rule),
         ControlRule::All(rules) => Ok(RuleResult::all(each(rules))),
         ControlRule::Any(rules) => Ok(RuleResult::any(each(rules))),
-        ControlRule::WithEtcd(rule) => match facts.datastore {
-            Datastore::Etcd => return evaluate_rule(facts, rule),
-            other => Ok(RuleResult::not_applicable(format!("the datastore is {other}"))),
+        ControlRule::WithEtcd(rule) => match (&facts.service_unknown, facts.datastore) {
+            (Some(error), _) => Err(error.clone()),
+            (None, Datastore::Etcd) => return evaluate_rule(facts, rule),
+            (None, other) => Ok(RuleResult::not_applicable(format!("the datastore is {other}"))),
         },
         ControlRule::NotApplicable(reason) => Ok(RuleResult::not_applicable(reason.clone())),
         ControlRule::Manual(expected) => Ok(RuleResult::manual(expected.clone())),

@@ -7,9 +7,10 @@ use std::sync::OnceLock;
 use super::applied::{self, AppliedObject};
 use super::cluster::Cluster;
 use crate::document::DROP_IN;
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, ErrorKind, Place, Result};
 use crate::k3s::Absence;
 use crate::k3s::Datastore;
+use crate::k3s::EffectiveConfig;
 use crate::k3s::K3sLog;
 use crate::k3s::NodeConfig;
 use crate::k3s::arguments;
@@ -23,6 +24,8 @@ use crate::mode::Owner;
 pub struct NodeFacts<'a> {
     /// The node and the configuration that is in force on it.
     pub node: NodeConfig<'a>,
+    /// Why the command line of K3s is not known, if that is so: then the node's configuration is an error, too.
+    pub service_unknown: Option<Error>,
     /// The owner that counts as root: 0:0, or the owner of an image that is built without root's rights.
     pub owner: Owner,
     /// Whether K3s has started on it.
@@ -64,13 +67,18 @@ pub enum FlagOrigin {
 impl<'a> NodeFacts<'a> {
     /// Collects the facts about a node; `log` is the log of K3s.
     #[must_use]
-    pub fn new(node: NodeConfig<'a>, owner: Owner, log: K3sLog) -> Self {
+    pub fn new(mut node: NodeConfig<'a>, owner: Owner, log: K3sLog) -> Self {
+        let service_unknown = node.effective.as_ref().ok().and_then(service_unknown);
         // A log comes from a K3s that has started, even if the log is empty.
         let started = node.traces().started.is_some() || log.from.is_some();
-        let kubelet = kubelet(&node);
+        let kubelet = service_unknown.clone().map_or_else(|| kubelet(&node), Err);
         let datastore = node.running().datastore;
+        if let Some(error) = &service_unknown {
+            node.effective = Err(error.clone());
+        }
         Self {
             node,
+            service_unknown,
             owner,
             started,
             log,
@@ -160,6 +168,13 @@ impl<'a> NodeFacts<'a> {
     pub fn drop_in() -> Place {
         Place { file: DROP_IN.to_owned(), position: None }
     }
+}
+
+/// Returns why the service's command line is not known.
+fn service_unknown(effective: &EffectiveConfig) -> Option<Error> {
+    let note = effective.not_understood.first()?;
+    let message = format!("what the service gives K3s is not known: {}", note.reason);
+    Some(Error::new(ErrorKind::BadInput, message).at(note.place.clone()))
 }
 
 fn kubelet(node: &NodeConfig<'_>) -> Result<KubeletConfig> {

@@ -19,6 +19,10 @@ const MAX_LINKS: usize = 3;
 /// Any error of a file that exists and whose permissions cannot be read.
 pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &FileRule) -> Result<RuleResult> {
     let root = facts.node.root;
+    if let (Some(_), Some(error)) = (&rule.key, &facts.service_unknown) {
+        // The key may name another file than the one that is looked at.
+        return Err(error.clone());
+    }
     let named = rule.key.as_deref().and_then(|key| facts.node.value(key)).map(|(text, _)| text);
     let pattern = if let Some(named) = named.filter(|text| text.starts_with('/')) {
         facts.node.path(named)?.to_string()
@@ -42,6 +46,10 @@ pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &FileRule) -> Result
         if let Some((found_mode, owner)) = root.permissions(&path)? {
             found.push((path, found_mode, owner));
         }
+    }
+    let absence = rule.of.as_deref().and_then(|component| facts.absence(component));
+    if let (true, None, Some(absence)) = (found.is_empty(), &matches.unread, absence) {
+        return Ok(RuleResult::absent(absence));
     }
     if found.is_empty() && matches.unread.is_none() {
         return Ok(missing(facts, &rule.path, rule.missing, expected));
