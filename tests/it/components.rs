@@ -192,7 +192,7 @@ fn the_cloud_controller_manager_has_k3s_own_flags() {
         "--profiling=false".to_owned(),
     ];
     assert_eq!(flags("1.26", ""), logged);
-    let has = |minor, text, flag: &str| flags(minor, text).iter().any(|its| its == flag);
+    let has = |minor: &str, text: &str, flag: &str| flags(minor, text).iter().any(|its| its == flag);
     assert!(has("1.29", "", "--feature-gates=CloudDualStackNodeIPs=true"));
     assert!(has("1.36", "disable: servicelb\n", "--controllers=*,-route,-service"));
     let provider = "disable-cloud-controller: true\n";
