@@ -29,6 +29,7 @@ mod explain;
 mod fixtures;
 mod hostile;
 mod judges;
+mod k3s_cli;
 mod known;
 mod layers;
 mod minors;

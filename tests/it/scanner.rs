@@ -519,7 +519,7 @@ fn an_agent_is_asked_for_section_four_only() {
     {
         let node = Node::new();
         let minor = "1.36".parse().unwrap();
-        let journal = forecast_journal(&node.effective(Role::Agent, minor.into()));
+        let journal = forecast_journal(&node.effective(Role::Agent, K3sRelease::of_minor(minor)));
         let default = fixture("1.36", "sqlite", "default");
         let running = &RunningComponents::of_role(Role::Agent, Datastore::Sqlite);
         let seen =
