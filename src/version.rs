@@ -216,6 +216,12 @@ impl fmt::Display for K3sRelease {
 pub struct FirstReleases(Vec<(KubernetesMinor, u16)>);
 
 impl FirstReleases {
+    /// Returns the oldest minor that one of them is of.
+    #[must_use]
+    pub fn oldest_line(&self) -> Option<KubernetesMinor> {
+        self.0.first().map(|(minor, _)| *minor)
+    }
+
     /// Tells whether a release is one of these or newer on its line.
     #[must_use]
     pub fn availability(&self, release: K3sRelease) -> Availability {

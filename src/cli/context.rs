@@ -13,10 +13,10 @@ use super::request::{RunRequest, VersionRequest};
 use super::usage::usage_error;
 use crate::Role;
 use crate::apply::{RecordedInputs, RunInputs, is_run_in_progress};
-use crate::document::{self, DROP_IN, DropInMerge, ExistingConfig, PresentFiles, RenderTarget};
+use crate::document::{self, DROP_IN, DropInMerge, ExistingConfig, PresentEntry, PresentFiles, RenderTarget};
 use crate::error::{Error, ErrorKind, Result};
-use crate::k3s;
 use crate::k3s::flags::ENCRYPTION_KEY;
+use crate::k3s::{self, NodeConfig, kubelet};
 use crate::kubernetes::admission_plugins;
 use crate::mode::Owner;
 use crate::node::{PathState, Root, RootedPath, accounts};
@@ -36,6 +36,8 @@ pub(super) struct Context<'a> {
     pub(super) inputs_changed: bool,
     pub(super) profile: Profile,
     pub(super) target: RenderTarget,
+    /// The node as it is, with the configuration in force on it.
+    pub(super) node: NodeConfig<'a>,
     pub(super) version: K3sVersion,
     pub(super) owner: Owner,
     /// The paths that earlier runs wrote.
@@ -89,10 +91,13 @@ impl<'a> Context<'a> {
         let drop_in_merge = DropInMerge {
             existing,
             on_conflict: request.on_conflict.unwrap_or_default(),
+            kubelet_takes_pairs: kubelet::takes_pairs(version.minor()),
             removed_plugins: admission_plugins::removed(version.minor()).map(str::to_owned).collect(),
         };
+        let node = NodeConfig::read(root, role, version.number(), &data_dir)?;
         let target = RenderTarget {
             role,
+            running: node.running().into_owned(),
             data_dir,
             audit_policy: audit_policy.as_ref().map(with_final_newline),
             present,
@@ -118,6 +123,7 @@ impl<'a> Context<'a> {
             inputs_changed,
             profile,
             target,
+            node,
             version,
             owner,
             recorded_paths: recorded.paths,
@@ -138,13 +144,23 @@ impl<'a> Context<'a> {
     }
 
     /// Returns the paths of files of k3s-harden that the profile may no longer have: those of the table of files, and those
-    /// that earlier runs wrote for another data directory. A run about some controls says nothing of the others.
-    pub(super) fn removal_candidates(&self) -> Vec<RootedPath> {
-        if self.profile.selection != ControlSelection::default() {
-            return Vec::new();
-        }
+    /// that earlier runs wrote for another data directory. A run about some controls leaves files that hold anything else.
+    pub(super) fn removal_candidates(&self) -> Result<Vec<RootedPath>> {
         let table = document::paths(&self.target.data_dir).into_iter().map(|(_, path)| path);
-        table.chain(self.recorded_paths.iter().cloned()).collect()
+        let mut candidates: Vec<RootedPath> = table.chain(self.recorded_paths.iter().cloned()).collect();
+        let selection = &self.profile.selection;
+        if *selection != ControlSelection::default() {
+            let mut covered = BTreeSet::new();
+            for path in &candidates {
+                if let PathState::File { bytes, .. } = self.root.look(path)?
+                    && document::is_covered(selection, path, &bytes)
+                {
+                    covered.insert(path.clone());
+                }
+            }
+            candidates.retain(|path| covered.contains(path));
+        }
+        Ok(candidates)
     }
 }
 
@@ -201,7 +217,14 @@ fn present(root: &Root, data_dir: &RootedPath) -> Result<PresentFiles> {
         _ => Ok(None),
     };
     let files = document::paths(data_dir).into_iter().map(read).collect::<Result<Vec<_>>>()?;
-    Ok(PresentFiles::new(files.into_iter().flatten()))
+    let present = PresentFiles::new(files.into_iter().flatten());
+    // The drop-in may still name the admission configuration of another data directory.
+    let named = present.argument("kube-apiserver", "admission-control-config-file").map(PresentEntry::text);
+    let named = named.filter(|_| !present.has_document("psa")).and_then(|path| path.parse().ok());
+    match named.map(|path: RootedPath| root.look(&path)).transpose()? {
+        Some(PathState::File { bytes, .. }) => Ok(present.with_admission_plugins_of(&bytes)),
+        _ => Ok(present),
+    }
 }
 
 fn version(request: &RunRequest, root: &Root) -> Result<K3sVersion> {

@@ -11,6 +11,7 @@ mod effective_config;
 mod explain;
 mod history;
 mod named_files;
+mod packaged;
 mod plan;
 mod preflight;
 mod profile;

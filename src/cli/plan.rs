@@ -6,6 +6,7 @@ use tracing::{info, warn};
 
 use super::args::PlanArguments;
 use super::context::Context;
+use super::packaged;
 use super::request::RunRequest;
 use super::saved::SavedPlan;
 use super::ui::Ui;
@@ -13,7 +14,7 @@ use crate::Role;
 use crate::document::{self, DROP_IN, DropIn, OnConflict, Rendered};
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::k3s::flags::ENCRYPTION_KEY;
-use crate::k3s::{MergedConfig, Traces};
+use crate::k3s::{ConfigQuery, EffectiveConfig, Traces};
 use crate::mode::FileMode;
 use crate::node::{Root, RootedPath, host, sysctl};
 use crate::output::{self, PlanReport};
@@ -44,10 +45,13 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     context.check_inputs()?;
     let Context { root, request, profile, target, .. } = context;
     let mut warnings = context.warnings.clone();
-    let live = request.live_sysctl && root.is_live() && may_set_sysctls(context, &mut warnings);
+    let live = request.live_sysctl
+        && root.is_live()
+        && !rendered.sysctls.is_empty()
+        && may_set_sysctls(context, &mut warnings);
     let subject = PlanSubject::new(root.path().to_owned(), profile, target.role);
     let mut desired = Desired::new(subject, rendered, context.owner, live)?;
-    desired.remove_unwanted(&context.removal_candidates(), context.owner);
+    desired.remove_unwanted(&context.removal_candidates()?, context.owner);
     let desired_ids: BTreeSet<ControlId> =
         desired.resources.iter().flat_map(|resource| resource.controls().iter().cloned()).collect();
     let observed = Observed::read(&desired, root)?;
@@ -57,6 +61,7 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     };
     let mut plan = Plan::between(desired, observed, &foreign)?;
     warnings.extend(configuration_warnings(context, rendered)?);
+    warnings.extend(packaged::warnings(context, rendered)?);
     warnings.extend(ineffective_controls(&request.only, &desired_ids, profile));
     // Warnings about changes are for runs that change something, not for every later run.
     if plan.is_changed() {
@@ -64,6 +69,7 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     }
     if plan.changes().any(|action| action.resource.path().name() == "policy.yaml") {
         warnings.extend(rendered.policy_warnings.iter().cloned());
+        warnings.extend(packaged::load_balancer_warnings(context)?);
     }
     plan.warnings.splice(0..0, warnings);
     Ok(plan)
@@ -88,7 +94,7 @@ fn configuration_warnings(context: &Context, rendered: &Rendered) -> Result<Vec<
     }
     let mut warnings = merge.existing.warnings(requested);
     warnings.extend(service()?);
-    let unknown = merge.existing.unknown_arguments(target.role, minor);
+    let unknown = merge.existing.unknown_arguments(target.role, minor, &target.running);
     warnings.extend(unknown.into_iter().map(|(message, place)| format!("{place}: {message}")));
     for (message, place) in rendered.drop_in.conflicts.iter().cloned() {
         if merge.on_conflict == OnConflict::Fail {
@@ -98,12 +104,25 @@ fn configuration_warnings(context: &Context, rendered: &Rendered) -> Result<Vec<
         }
         warnings.push(format!("{place}: {message}"));
     }
+    let query = ConfigQuery {
+        role: target.role,
+        release: context.version.number(),
+        data_dir: &target.data_dir,
+        words: &[],
+        show_secrets: false,
+    };
     // A file that is no YAML is among the warnings above.
-    if let Ok(reading) = MergedConfig::read(root, &[target.role.to_string()], minor) {
-        // the drop-in is about to be replaced.
-        let refused = reading.refused_keys(target.role).into_iter().filter(|key| key.place.file != DROP_IN);
-        warnings.extend(refused.map(|key| format!("{}: K3s exits on this: {}", key.place, key.message)));
-        warnings.extend(reading.warnings);
+    if let Ok(effective) = EffectiveConfig::read(root, query) {
+        // The drop-in is about to be replaced.
+        let refused = effective.refusals.iter().filter(|refusal| refusal.place().file != DROP_IN);
+        warnings.extend(refused.map(|refusal| match &refusal.doubt {
+            Some(doubt) => format!("{}: K3s may exit on this, {doubt}: {}", refusal.place(), refusal.message),
+            None => format!("{}: K3s exits on this: {}", refusal.place(), refusal.message),
+        }));
+        warnings.extend(effective.skipped.iter().map(|key| match &key.hint {
+            Some(hint) => format!("{}: {}: {hint}", key.place, key.message),
+            None => format!("{}: {}", key.place, key.message),
+        }));
     }
     Ok(warnings)
 }

@@ -131,7 +131,7 @@ impl RunRequest {
         if let (VersionRequest::Unnamed, Some(text)) = (&request.version, &recorded.k3s_version) {
             request.version = VersionRequest::Recorded(text.clone());
         }
-        // Each setting keeps its recorded value; `--set name=` or `name=null` resets it.
+        // Each setting keeps its recorded value until it is named again; `--set name=` and `name=null` take it back.
         let is_named = |name: &String| self.assignments.iter().any(|named| named.name == *name);
         let kept = recorded.assignments.iter().filter(|(name, _)| !is_named(name));
         let kept = kept.map(|(name, text)| Assignment {
@@ -159,7 +159,10 @@ impl RunRequest {
                 VersionRequest::Unnamed | VersionRequest::Detect => None,
             },
             role: self.role,
-            assignments: self.assignments.iter().map(recorded_assignment).collect(),
+            assignments: Assignment::in_force(&self.assignments)
+                .into_iter()
+                .map(recorded_assignment)
+                .collect(),
             settings: self.settings.as_deref().map(host::absolute),
             skip: self.skip.clone().unwrap_or_default(),
             on_foreign: self.on_foreign,
@@ -219,9 +222,7 @@ fn assignments(global: &GlobalArguments) -> Result<Vec<Assignment>> {
 
 /// Returns an assignment as it is recorded: a path must mean the same to a run from another directory.
 pub(super) fn recorded_assignment(one: &Assignment) -> (String, String) {
-    let is_path = declarations().get(&one.name).is_some_and(Declaration::is_path)
-        && !one.text.is_empty()
-        && one.text != "null";
+    let is_path = declarations().get(&one.name).is_some_and(Declaration::is_path);
     (one.name.clone(), if is_path { host::absolute(&one.text) } else { one.text.clone() })
 }
 

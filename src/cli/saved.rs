@@ -127,7 +127,10 @@ impl SavedPlan {
             |(named, saved): (&String, &String)| named == saved || host::absolute(named) == *saved;
         let same_profiles = named.profiles.len() == recorded.profiles.len()
             && named.profiles.iter().zip(&recorded.profiles).all(same_profile);
-        let is_new = |one: &Assignment| !recorded.assignments.contains(&recorded_assignment(one));
+        let is_new = |one: &Assignment| match one.takes_back() {
+            true => recorded.assignments.iter().any(|(name, _)| *name == one.name),
+            false => !recorded.assignments.contains(&recorded_assignment(one)),
+        };
         let settings = named.settings.as_deref().map(host::absolute);
         let differs = [
             ("--profile", !named.profiles.is_empty() && !same_profiles),

@@ -5,10 +5,14 @@ use std::fmt::{self, Write as _};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::present::PresentFiles;
+use super::present::{PresentEntry, PresentFiles};
 use crate::Role;
+use crate::k3s::RunningComponents;
+use crate::kubernetes::admission_plugins;
 use crate::node::RootedPath;
-use crate::profile::{Accepts, ArgumentTable, ControlId, PluginRow, Profile, ValueOf};
+use crate::profile::{
+    Accepts, ArgumentRow, ArgumentTable, ControlId, ControlSelection, PluginRow, Profile, ValueOf,
+};
 
 /// The K3s configuration of a role.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -31,6 +35,9 @@ pub struct DropInKey {
     /// The same as numbers.
     #[serde(skip)]
     pub ids: Vec<ControlId>,
+    /// Whether it stands in the drop-in on the node and the run is not about its controls: it stays as it is.
+    #[serde(skip)]
+    pub kept: bool,
 }
 
 /// A component with its arguments.
@@ -61,6 +68,9 @@ pub struct DropInArgument {
     /// The same as numbers.
     #[serde(skip)]
     pub ids: Vec<ControlId>,
+    /// Whether it stands in the drop-in on the node and the run is not about its controls: it stays as it is.
+    #[serde(skip)]
+    pub kept: bool,
 }
 
 /// What the drop-in depends on besides the profile.
@@ -68,6 +78,8 @@ pub struct DropInArgument {
 pub struct DropInContext<'a> {
     /// The role: an agent exits on keys of a server.
     pub role: Role,
+    /// What runs on the node: nobody reads the arguments of the rest.
+    pub running: &'a RunningComponents,
     /// K3s' data directory.
     pub data_dir: &'a RootedPath,
     /// The documents written with it, by key, with the controls that each implements: arguments name their paths.
@@ -90,40 +102,26 @@ impl DropIn {
     pub fn new(profile: &Profile, table: &ArgumentTable, context: DropInContext<'_>) -> Self {
         let mut keys = Vec::new();
         for row in table.keys.iter().filter(|row| row.roles.contains(&context.role)) {
-            let value = profile.value(&row.setting);
-            let wanted = profile.selection.wants(&row.controls) || context.present.has_key(&row.key);
-            if !matches!(value, Value::Null | Value::Bool(false)) && wanted {
-                let ids = profile.ids(&row.controls);
-                keys.push(DropInKey {
-                    name: row.key.clone(),
-                    value: value.clone(),
-                    controls: join(&ids),
-                    ids,
-                });
+            let ids = profile.ids(&row.controls);
+            let wanted = profile.selection.wants(&row.controls);
+            let is_read = row.component.as_ref().is_none_or(|component| context.running.has(component));
+            let there = context.present.keys().get(&row.key).filter(|_| !wanted);
+            let value = there.map_or_else(|| profile.value(&row.setting), |entry| &entry.value);
+            if there.is_some() || wanted && is_read && !matches!(value, Value::Null | Value::Bool(false)) {
+                let controls = there.and_then(PresentEntry::controls).unwrap_or_else(|| join(&ids));
+                let kept = there.is_some();
+                keys.push(DropInKey { name: row.key.clone(), value: value.clone(), controls, ids, kept });
             }
         }
         let mut components: Vec<DropInComponent> = Vec::new();
         for row in &table.arguments {
             // An agent exits on the keys of the control plane.
-            if context.role == Role::Agent && row.component != "kubelet" {
+            if context.role == Role::Agent && row.component != "kubelet"
+                || !context.running.has(&row.component)
+            {
                 continue;
             }
-            let found = match (&row.document, &row.value) {
-                // A file's own controls, because it need not serve all that it can.
-                (Some(document), value) => context.document(document).and_then(|ids| {
-                    text_of(value, profile, context.data_dir).map(|text| (text, ids.clone()))
-                }),
-                (None, ValueOf::Plugins) => plugins(profile, table, context),
-                (None, value) => {
-                    let there = context.present.has_argument(&row.component, &row.name);
-                    let wanted = profile.selection.wants(&row.controls) || there;
-                    let text = wanted.then(|| text_of(value, profile, context.data_dir)).flatten();
-                    text.map(|text| (text, profile.ids(&row.controls)))
-                }
-            };
-            let Some((value, ids)) = found else { continue };
-            let (name, controls) = (row.name.clone(), join(&ids));
-            let argument = DropInArgument { name, value, controls, from: None, accepts: row.accepts, ids };
+            let Some(argument) = argument(row, profile, table, context) else { continue };
             match components.iter_mut().find(|component| component.name == row.component) {
                 Some(component) => component.arguments.push(argument),
                 None => {
@@ -154,6 +152,42 @@ impl DropIn {
     }
 }
 
+/// Tells whether a run is about a key, an argument or a plugin of the drop-in, or leaves out a plugin that the minor does
+/// not have.
+pub(super) fn is_changed_by(profile: &Profile, present: &PresentFiles) -> bool {
+    let ArgumentTable { keys, arguments, plugins, .. } = ArgumentTable::get();
+    let wants = |controls: &Vec<String>| profile.selection.wants(controls);
+    let arguments = arguments.iter().filter(|row| row.value != ValueOf::Plugins);
+    let words = present.argument(API_SERVER, ENABLE_ADMISSION_PLUGINS).map_or("", PresentEntry::text);
+    keys.iter().any(|row| wants(&row.controls))
+        || arguments.flat_map(|row| &row.controls).any(|control| profile.selection.wants(&[control]))
+        || plugins.iter().any(|row| wants(&row.controls))
+        || admission_plugins::removed(profile.minor)
+            .any(|removed| words.split(',').any(|word| word == removed))
+}
+
+/// Tells whether a selection is about everything that the drop-in on the node holds.
+pub(super) fn is_covered(
+    selection: &ControlSelection,
+    table: &ArgumentTable,
+    present: &PresentFiles,
+) -> bool {
+    let key = |name: &String| {
+        table.keys.iter().find(|row| row.key == *name).is_some_and(|row| selection.wants(&row.controls))
+    };
+    let plugin = |word: &str| {
+        table.plugins.iter().find(|row| row.plugin == word).is_some_and(|row| selection.wants(&row.controls))
+    };
+    let argument = |(component, name): &(String, String), entry: &PresentEntry| {
+        let row = table.arguments.iter().find(|row| (&row.component, &row.name) == (component, name));
+        row.is_some_and(|row| match row.value {
+            ValueOf::Plugins => entry.text().split(',').all(plugin),
+            _ => row.controls.iter().all(|control| selection.wants(&[control])),
+        })
+    };
+    present.keys().keys().all(key) && present.arguments().iter().all(|(name, entry)| argument(name, entry))
+}
+
 /// Returns the value of an argument as K3s takes it; none if it is not to be written.
 fn text_of(value: &ValueOf, profile: &Profile, data_dir: &RootedPath) -> Option<String> {
     match value {
@@ -168,25 +202,82 @@ fn text_of(value: &ValueOf, profile: &Profile, data_dir: &RootedPath) -> Option<
     }
 }
 
-/// Joins the admission plugins that are on; also returns the controls that they implement.
-fn plugins(
+/// Returns an argument as it is to be written, or as it stands in the drop-in on the node if the run is not about it.
+fn argument(
+    row: &ArgumentRow,
     profile: &Profile,
     table: &ArgumentTable,
     context: DropInContext<'_>,
-) -> Option<(String, Vec<ControlId>)> {
-    let wanted = |row: &PluginRow| {
+) -> Option<DropInArgument> {
+    let wants = |control: &String| profile.selection.wants(&[control]);
+    let there = context.present.argument(&row.component, &row.name);
+    let (value, ids, there) = match (&row.document, &row.value) {
+        (Some(document), value) => match context.document(document) {
+            // A file's own controls, because it need not serve all that it can.
+            Some(ids) if row.controls.iter().any(wants) => {
+                (text_of(value, profile, context.data_dir)?, ids.clone(), None)
+            }
+            // A file of ours that is not written is removed. Any other stays: one that was left to its author, or one in
+            // another data directory.
+            None if row.controls.iter().all(wants) => return None,
+            None if row.controls.iter().any(wants) && context.present.has_document(document) => return None,
+            _ => (there?.text().to_owned(), profile.ids(&row.controls), there),
+        },
+        (None, ValueOf::Plugins) => plugins(profile, table, context)?,
+        (None, _) if !profile.selection.wants(&row.controls) => {
+            (there?.text().to_owned(), profile.ids(&row.controls), there)
+        }
+        (None, value) => (text_of(value, profile, context.data_dir)?, profile.ids(&row.controls), None),
+    };
+    Some(DropInArgument {
+        name: row.name.clone(),
+        value,
+        controls: there.and_then(PresentEntry::controls).unwrap_or_else(|| join(&ids)),
+        from: there.and_then(|entry| entry.comment.as_ref()?.from.clone()),
+        accepts: row.accepts,
+        ids,
+        kept: there.is_some(),
+    })
+}
+
+/// Joins the admission plugins that are on; also returns the controls that they implement, and the entry on the node if
+/// the run is about none of them.
+fn plugins<'a>(
+    profile: &Profile,
+    table: &ArgumentTable,
+    context: DropInContext<'a>,
+) -> Option<(String, Vec<ControlId>, Option<&'a PresentEntry>)> {
+    let entry = context.present.argument(API_SERVER, ENABLE_ADMISSION_PLUGINS);
+    let there: Vec<&str> = entry.map_or_else(Vec::new, |entry| entry.text().split(',').collect());
+    // With one that the minor does not have the API server does not start.
+    let is_removed =
+        |plugin: &str| admission_plugins::removed(profile.minor).any(|removed| removed == plugin);
+    let wants = |row: &&PluginRow| profile.selection.wants(&row.controls);
+    let is_on = |row: &PluginRow| {
         row.setting.as_ref().is_none_or(|setting| profile.is_on(setting))
-            && (profile.selection.wants(&row.controls) || context.present.has_plugin(&row.plugin))
             // Without the objects it lets no pod start, without the limits the API server does not.
             && (row.plugin != "PodSecurityPolicy" || context.pod_security_policies)
             && (row.plugin != "EventRateLimit" || context.document("psa").is_some())
     };
+    let wanted = |row: &PluginRow| match wants(&row) {
+        true => is_on(row),
+        false => there.contains(&row.plugin.as_str()) && !is_removed(&row.plugin),
+    };
     let controls: Vec<&String> =
         table.plugins.iter().filter(|row| wanted(row)).flat_map(|row| &row.controls).collect();
-    let on = table.plugins.iter().filter(|row| row.default || wanted(row));
-    let names: Vec<&str> = on.map(|row| row.plugin.as_str()).collect();
-    (!controls.is_empty()).then(|| (names.join(","), profile.ids(&controls)))
+    let entry = entry.filter(|_| !table.plugins.iter().any(|row| wants(&row)));
+    let text = match entry {
+        Some(entry) if !there.iter().any(|plugin| is_removed(plugin)) => entry.text().to_owned(),
+        _ => {
+            let on = table.plugins.iter().filter(|row| row.default || wanted(row));
+            on.map(|row| row.plugin.as_str()).collect::<Vec<_>>().join(",")
+        }
+    };
+    (entry.is_some() || !controls.is_empty()).then(|| (text, profile.ids(&controls), entry))
 }
+
+const API_SERVER: &str = "kube-apiserver";
+const ENABLE_ADMISSION_PLUGINS: &str = "enable-admission-plugins";
 
 /// Joins numbers for a reader: three and more that follow one another become a range.
 #[must_use]

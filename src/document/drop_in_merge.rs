@@ -1,7 +1,8 @@
 //! Merges the drop-in with the existing configuration of K3s: no value is lost, no argument is given twice, and the
 //! hardened value is the one that counts.
 //!
-//! If nothing collides, the drop-in appends its arguments (`key+`). If an argument is set already, the drop-in takes
+//! If nothing collides, the drop-in appends its arguments (`key+`). If an argument is set already, or the last item of the
+//! kubelet's would take the first of ours as its value, the drop-in takes
 //! the component's whole list over (plain key, every value, each with the file that it came from): lists are merged,
 //! a value that satisfies the control stays, and any other value is a conflict that `--on-conflict` decides.
 
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::existing::{self, ExistingConfig};
 use super::{DropIn, DropInArgument, DropInComponent};
 use crate::error::Place;
-use crate::k3s::arguments::sets;
+use crate::k3s::arguments::{self, sets};
 use crate::k3s::merge::ConfigItem;
 use crate::kubernetes::flag_values;
 use crate::profile::{Accepts, ArgumentTable};
@@ -35,6 +36,8 @@ pub struct DropInMerge {
     pub existing: ExistingConfig,
     /// Which value counts in a conflict.
     pub on_conflict: OnConflict,
+    /// Whether K3s takes an item of the kubelet's arguments without `=` together with the next one.
+    pub kubelet_takes_pairs: bool,
     /// Admission plugins that the minor does not have: with one the API server does not start.
     pub removed_plugins: Vec<String>,
 }
@@ -54,6 +57,9 @@ impl DropInMerge {
     pub fn merge(&self, mut ours: DropIn) -> MergedDropIn {
         let mut conflicts = Vec::new();
         ours.keys.retain(|key| {
+            if key.kept {
+                return true;
+            }
             let Some(item) = self.earlier_items(&key.name).last().cloned() else { return true };
             if existing::is_same_value(&item.text, &key.value) || item.text.is_empty() {
                 return true;
@@ -71,7 +77,12 @@ impl DropInMerge {
     }
 
     fn component(&self, ours: DropInComponent, conflicts: &mut Vec<(String, Place)>) -> DropInComponent {
-        let theirs = self.earlier_items(&format!("{}-arg", ours.name));
+        let written = self.earlier_items(&format!("{}-arg", ours.name));
+        let (theirs, takes_next) = if ours.name == "kubelet" && self.kubelet_takes_pairs {
+            items_in_force(&written)
+        } else {
+            (written, false)
+        };
         let collides =
             |item: &ConfigItem| ours.arguments.iter().any(|argument| sets(&item.text, &argument.name));
         let enabled = ours
@@ -83,7 +94,7 @@ impl DropInMerge {
             sets(&item.text, DISABLE)
                 && value_of(item).split(',').any(|word| enabled.split(',').any(|on| on == word))
         };
-        if !theirs.iter().any(|item| collides(item) || disables(item)) {
+        if !takes_next && !theirs.iter().any(|item| collides(item) || disables(item)) {
             return ours;
         }
         let others = theirs.iter().filter(|item| !collides(item)).map(|item| DropInArgument {
@@ -93,6 +104,7 @@ impl DropInMerge {
             from: Some(item.place.file.clone()),
             accepts: Accepts::Any,
             ids: Vec::new(),
+            kept: false,
         });
         let mut arguments: Vec<DropInArgument> = others.collect();
         for argument in ours.arguments {
@@ -137,6 +149,9 @@ impl DropInMerge {
                 }
             }
             return DropInArgument { value: united.join(","), from: file, ..ours };
+        }
+        if ours.kept {
+            return ours;
         }
         // For any other flag the last value counts.
         let theirs = value_of(last).to_owned();
@@ -250,6 +265,23 @@ fn leave_out_event_rate_limit(
     let removed = left != plugins.value;
     plugins.value = left;
     removed.then(|| (message.to_owned(), place))
+}
+
+/// Returns the items of the kubelet's arguments that are in force, each with its value behind a `=`, and whether the last
+/// takes what comes behind it: an argument of ours would be lost.
+fn items_in_force(written: &[ConfigItem]) -> (Vec<ConfigItem>, bool) {
+    let texts: Vec<&str> = written.iter().map(|item| item.text.as_str()).collect();
+    let items = arguments::kubelet_items(&texts);
+    let takes_next = items.last().is_some_and(|item| item.value.is_none());
+    let in_force = items.into_iter().map(|item| {
+        let value = if item.is_of_k3s() { item.value.unwrap_or_default() } else { "true" };
+        let text = match texts[item.at].contains('=') {
+            true => texts[item.at].to_owned(),
+            false => format!("{}={value}", item.name),
+        };
+        ConfigItem { text, ..written[item.at].clone() }
+    });
+    (in_force.collect(), takes_next)
 }
 
 /// Returns the name of an argument as it is written, with a `+` or `-` at its end.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use super::{DropIn, DropInComponent};
 use crate::Role;
 use crate::error::{Place, Result};
+use crate::k3s::RunningComponents;
 use crate::k3s::arguments::{self, sets};
 use crate::k3s::components::{self, present_name};
 use crate::k3s::merge::{self, ConfigItem};
@@ -144,9 +145,14 @@ impl ExistingConfig {
         warnings
     }
 
-    /// Returns the arguments that reach a component of a minor and that it does not know, with their places.
+    /// Returns the arguments that reach a component of a minor that runs, and that it does not know, with their places.
     #[must_use]
-    pub fn unknown_arguments(&self, role: Role, minor: KubernetesMinor) -> Vec<(String, Place)> {
+    pub fn unknown_arguments(
+        &self,
+        role: Role,
+        minor: KubernetesMinor,
+        running: &RunningComponents,
+    ) -> Vec<(String, Place)> {
         // An old name is a flag of its own, with a list of its own.
         let mut in_force: BTreeMap<(&str, bool), Vec<&ConfigItem>> = BTreeMap::new();
         for setting in self.settings.iter().filter(|setting| setting.key.ends_with("-arg")) {
@@ -157,7 +163,8 @@ impl ExistingConfig {
             items.extend(&setting.items);
         }
         let unknown = in_force.into_iter().filter_map(|((key, _), items)| {
-            let component = components::of_key(key, role).filter(|_| !items.is_empty())?;
+            let component =
+                components::of_key(key, role).filter(|name| !items.is_empty() && running.has(name))?;
             Some(items.into_iter().filter_map(move |item| {
                 Some((arguments::unknown(component, minor, &item.text)?, item.place.clone()))
             }))

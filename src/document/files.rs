@@ -7,13 +7,14 @@ use tera::Context;
 
 use super::drop_in::DropInContext;
 use super::engine::Engine;
-use super::header::{FileWriter, header};
-use super::{DropIn, DropInMerge, MergedDropIn, PresentFiles, policy};
+use super::header::{FileWriter, has_header, header};
+use super::{DropIn, DropInMerge, MergedDropIn, PresentFiles, drop_in, policy};
 use crate::Role;
+use crate::k3s::RunningComponents;
 use crate::kubernetes::kernel_parameters::{self, KernelParameter};
 use crate::mode::FileMode;
 use crate::node::RootedPath;
-use crate::profile::{ArgumentTable, ControlId, Profile};
+use crate::profile::{ArgumentTable, ControlId, ControlSelection, Profile};
 
 /// The drop-in for K3s's configuration. It sorts after Rancher's 50-rancher.yaml, where a later plain key would
 /// replace its keys.
@@ -24,6 +25,8 @@ pub const DROP_IN: &str = "/etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml";
 pub struct RenderTarget {
     /// The node's role.
     pub role: Role,
+    /// What runs on it: what only another component reads is not written.
+    pub running: RunningComponents,
     /// K3s' data directory.
     pub data_dir: RootedPath,
     /// The text of the user's own audit policy, checked, if the profile names one.
@@ -66,7 +69,11 @@ struct FileRow {
     place: FileLocation,
     mode: FileMode,
     roles: &'static [Role],
+    /// The component that reads it; none if K3s does.
+    component: Option<&'static str>,
     about: &'static str,
+    /// Tells whether the run is about anything that the file can hold. Otherwise the node's file stays as it is.
+    is_changed: fn(&Profile, &PresentFiles) -> bool,
     body: fn(&mut RenderContext<'_>) -> Option<Body>,
 }
 
@@ -85,7 +92,9 @@ const ROWS: &[FileRow] = &[
         place: FileLocation::Fixed("/etc/sysctl.d/90-kubelet.conf"),
         mode: FileMode::PUBLIC_FILE,
         roles: BOTH,
+        component: Some("kubelet"),
         about: "Kernel parameters as the kubelet expects them.",
+        is_changed: |profile, _| profile.selection.wants(&[KERNEL]),
         body: kernel_parameters,
     },
     FileRow {
@@ -93,7 +102,9 @@ const ROWS: &[FileRow] = &[
         place: FileLocation::Data("server/audit.yaml"),
         mode: FileMode::PRIVATE_FILE,
         roles: SERVER,
+        component: Some("kube-apiserver"),
         about: "What the API server writes into its audit log.",
+        is_changed: |profile, _| profile.selection.wants(&["audit-policy"]),
         body: audit_policy,
     },
     FileRow {
@@ -101,7 +112,9 @@ const ROWS: &[FileRow] = &[
         place: FileLocation::Data("server/psa.yaml"),
         mode: FileMode::PRIVATE_FILE,
         roles: SERVER,
+        component: Some("kube-apiserver"),
         about: "Configuration of the API server's admission plugins.",
+        is_changed: |profile, _| wants_admission_configuration(profile),
         body: admission_configuration,
     },
     FileRow {
@@ -109,7 +122,9 @@ const ROWS: &[FileRow] = &[
         place: FileLocation::Data("server/manifests/policy.yaml"),
         mode: FileMode::PRIVATE_FILE,
         roles: SERVER,
+        component: Some("deploy-controller"),
         about: "Objects that K3s puts into the cluster when it starts.",
+        is_changed: policy::is_changed_by,
         body: policies,
     },
     FileRow {
@@ -117,20 +132,23 @@ const ROWS: &[FileRow] = &[
         place: FileLocation::Fixed(DROP_IN),
         mode: FileMode::PRIVATE_FILE,
         roles: BOTH,
+        component: None,
         about: "K3s' configuration, for this role only: an agent exits on a server's keys.",
-        body: drop_in,
+        is_changed: drop_in::is_changed_by,
+        body: configuration_file,
     },
 ];
 const SERVER: &[Role] = &[Role::Server];
 const BOTH: &[Role] = &[Role::Server, Role::Agent];
 
-/// Directories below K3s' data directory that have an exact mode on a server, with the control that each implements.
+/// Directories below K3s' data directory that have an exact mode on a server, with the component that uses each (none for
+/// K3s) and the control that it implements.
 ///
 /// K3s makes `server` 0700 itself; a `mkdir -p -m 700` of something below it would leave it open to all.
-const DIRECTORIES: [(&str, FileMode, &[&str]); 3] = [
-    ("server", FileMode::PRIVATE_DIRECTORY, &[]),
-    ("server/manifests", FileMode::PRIVATE_DIRECTORY, &[]),
-    ("server/logs", FileMode::PRIVATE_DIRECTORY, &["audit-log-path"]),
+const DIRECTORIES: [(&str, FileMode, Option<&str>, &[&str]); 3] = [
+    ("server", FileMode::PRIVATE_DIRECTORY, None, &[]),
+    ("server/manifests", FileMode::PRIVATE_DIRECTORY, Some("deploy-controller"), &[]),
+    ("server/logs", FileMode::PRIVATE_DIRECTORY, Some("kube-apiserver"), &["audit-log-path"]),
 ];
 
 /// What the functions that write a body share.
@@ -153,9 +171,37 @@ impl RenderContext<'_> {
         self.profile.selection.wants(controls) || self.target.present.has_document(key)
     }
 
-    /// Tells whether the run is about `controls`, or the node's psa.yaml configures `plugin` already.
-    fn wants_plugin(&self, controls: &[&str], plugin: &str) -> bool {
-        self.profile.selection.wants(controls) || self.target.present.has_admission_configuration(plugin)
+    /// Returns what psa.yaml has for an admission plugin, if it has anything: `rendered` if the run is about its control.
+    fn admission_plugin(&self, control: &str, plugin: &str, is_on: bool) -> Option<PluginText> {
+        let present = self.target.present.admission_plugins();
+        if self.profile.selection.wants(&[control]) {
+            return is_on.then_some(PluginText::Rendered);
+        }
+        match present {
+            Some(plugins) => {
+                let entry = plugins.iter().find(|(name, _)| name == plugin);
+                entry.map(|(_, text)| PluginText::Kept(text.clone()))
+            }
+            // The file cannot be taken apart: nothing of it is removed.
+            None => is_on.then_some(PluginText::Rendered),
+        }
+    }
+}
+
+/// The text of an admission plugin in psa.yaml.
+enum PluginText {
+    /// That of the template.
+    Rendered,
+    /// What the node has.
+    Kept(String),
+}
+
+impl PluginText {
+    fn kept(text: Option<&Self>) -> &str {
+        match text {
+            Some(Self::Kept(text)) => text,
+            _ => "",
+        }
     }
 }
 
@@ -184,10 +230,21 @@ pub(super) fn render(profile: &Profile, target: &RenderTarget) -> (Vec<Document>
     };
 
     let mut documents = Vec::new();
-    for row in ROWS.iter().filter(|row| row.roles.contains(&target.role)) {
-        let Some((body, controls)) = (row.body)(&mut context) else { continue };
+    let is_read = |row: &&FileRow| row.component.is_none_or(|component| target.running.has(component));
+    for row in ROWS.iter().filter(|row| row.roles.contains(&target.role)).filter(is_read) {
+        let body = (row.body)(&mut context);
+        let there = target.present.document(row.key).filter(|_| !(row.is_changed)(profile, &target.present));
+        let (text, controls) = match (there, body) {
+            (Some(Some(whole)), body) => {
+                (whole.to_owned(), body.map_or_else(Vec::new, |(_, controls)| controls))
+            }
+            // No text: the file is left where it is.
+            (Some(None), _) | (None, None) => continue,
+            (None, Some((body, controls))) => {
+                (header(FileWriter::K3sHarden, profile, row.about, &controls) + &body, controls)
+            }
+        };
         context.written.push((row.key, controls.clone()));
-        let text = header(FileWriter::K3sHarden, profile, row.about, &controls) + &body;
         let path = row.place.below(&target.data_dir);
         documents.push(Document { key: row.key, path, mode: row.mode, controls, text });
     }
@@ -199,20 +256,22 @@ pub(super) fn render(profile: &Profile, target: &RenderTarget) -> (Vec<Document>
 pub fn configuration(
     profile: &Profile,
     role: Role,
+    running: &RunningComponents,
     data_dir: &RootedPath,
     documents: &[(&str, Vec<ControlId>)],
     present: &PresentFiles,
 ) -> DropIn {
     let pod_security_policies = policy::has_pod_security_policies(profile, present);
-    let context = DropInContext { role, data_dir, documents, pod_security_policies, present };
+    let context = DropInContext { role, running, data_dir, documents, pod_security_policies, present };
     DropIn::new(profile, ArgumentTable::get(), context)
 }
 
 /// Returns the directories of a node that have an exact mode, and the controls that each implements.
 pub(super) fn directories(profile: &Profile, target: &RenderTarget) -> Vec<RenderedDirectory> {
     let server = target.role == Role::Server;
-    let rows = DIRECTORIES.iter().filter(|_| server);
-    rows.map(|(name, mode, controls)| RenderedDirectory {
+    let is_used = |component: &Option<&str>| component.is_none_or(|component| target.running.has(component));
+    let rows = DIRECTORIES.iter().filter(|(_, _, component, _)| server && is_used(component));
+    rows.map(|(name, mode, _, controls)| RenderedDirectory {
         path: target.data_dir.join(name),
         mode: *mode,
         controls: profile.ids(controls),
@@ -226,13 +285,54 @@ pub fn paths(data_dir: &RootedPath) -> Vec<(&'static str, RootedPath)> {
     ROWS.iter().map(|row| (row.key, row.place.below(data_dir))).collect()
 }
 
-/// Returns the kernel parameters that the profile sets.
-pub(super) fn sysctls(profile: &Profile) -> Vec<&'static KernelParameter> {
+/// Returns the kernel parameters that the profile sets in the running kernel; none if the run is not about them.
+pub(super) fn live_sysctls(profile: &Profile, running: &RunningComponents) -> Vec<&'static KernelParameter> {
+    if profile.selection.wants(&[KERNEL]) { sysctls(profile, running) } else { Vec::new() }
+}
+
+/// Returns the kernel parameters that the profile sets on a node, for its kubelet.
+fn sysctls(profile: &Profile, running: &RunningComponents) -> Vec<&'static KernelParameter> {
+    if !running.has("kubelet") {
+        return Vec::new();
+    }
     let settings = &ArgumentTable::get().sysctl_settings;
     let is_written = |parameter: &&KernelParameter| {
         settings.get(&parameter.key).into_iter().flatten().all(|setting| profile.is_on(setting))
     };
     kernel_parameters::all().iter().filter(is_written).collect()
+}
+
+/// Tells whether a selection is about everything that our file at `path` holds; a file that is not ours, or that holds
+/// something else, is not covered by a selection.
+#[must_use]
+pub fn is_covered(selection: &ControlSelection, path: &RootedPath, bytes: &[u8]) -> bool {
+    let Some(row) = ROWS.iter().find(|row| row.place.is(path)).filter(|_| has_header(bytes)) else {
+        return false;
+    };
+    let present = PresentFiles::new([(row.key, bytes.to_vec())]);
+    let all = |parts: Vec<&[&str]>| parts.iter().all(|controls| selection.wants(controls));
+    match row.key {
+        "sysctl" => selection.wants(&[KERNEL]),
+        "audit" => selection.wants(&["audit-policy"]),
+        "psa" => present.admission_plugins().is_some_and(|plugins| {
+            plugins.iter().all(|(name, _)| {
+                let control = ADMISSION_PLUGINS.iter().find(|(_, plugin)| plugin == name);
+                control.is_some_and(|(control, _)| selection.wants(&[control]))
+            })
+        }),
+        "policy" => policy::controls_of(&present).is_some_and(all),
+        _ => drop_in::is_covered(selection, ArgumentTable::get(), &present),
+    }
+}
+
+/// The control of the kernel parameters.
+const KERNEL: &str = "protect-kernel-defaults";
+/// The admission plugins that psa.yaml configures, with their controls.
+const ADMISSION_PLUGINS: [(&str, &str); 2] =
+    [("pod-security", "PodSecurity"), ("event-rate-limit", "EventRateLimit")];
+
+fn wants_admission_configuration(profile: &Profile) -> bool {
+    ADMISSION_PLUGINS.iter().any(|(control, _)| profile.selection.wants(&[control]))
 }
 
 impl FileLocation {
@@ -242,19 +342,29 @@ impl FileLocation {
             Self::Data(path) => data_dir.join(path),
         }
     }
+
+    /// Tells whether it is `path` in some data directory.
+    fn is(&self, path: &RootedPath) -> bool {
+        match self {
+            Self::Fixed(fixed) => path.as_str() == *fixed,
+            Self::Data(below) => {
+                path.as_str().strip_suffix(below).is_some_and(|data_dir| data_dir.ends_with('/'))
+            }
+        }
+    }
 }
 
 fn kernel_parameters(context: &mut RenderContext<'_>) -> Option<Body> {
-    if !context.wants_document(&["protect-kernel-defaults"], "sysctl") {
+    if !context.wants_document(&[KERNEL], "sysctl") {
         return None;
     }
-    let rows = sysctls(context.profile);
+    let rows = sysctls(context.profile, &context.target.running);
     let parameters: Vec<Parameter<'_>> =
         rows.iter().map(|row| Parameter { key: &row.key, value: row.value }).collect();
     context.values.insert("sysctls", &parameters);
     (!rows.is_empty()).then(|| {
         let body = context.engine.render("90-kubelet.conf.tera", &context.values);
-        (body, context.profile.ids(&["protect-kernel-defaults"]))
+        (body, context.profile.ids(&[KERNEL]))
     })
 }
 
@@ -269,12 +379,16 @@ fn audit_policy(context: &mut RenderContext<'_>) -> Option<Body> {
 /// From 1.25 on, when one of its two plugins is wanted.
 fn admission_configuration(context: &mut RenderContext<'_>) -> Option<Body> {
     let profile = context.profile;
+    // Without a part that the run is about there is nothing to write beside a file in another data directory.
+    if !wants_admission_configuration(profile) && !context.target.present.has_document("psa") {
+        return None;
+    }
     // The settings of PodSecurity are null on minors without it.
-    let pod_security = !profile.value("pod_security_enforce").is_null()
-        && context.wants_plugin(&["pod-security"], "PodSecurity");
-    let event_rate_limit =
-        profile.is_on("event_rate_limit") && context.wants_plugin(&["event-rate-limit"], "EventRateLimit");
-    if !pod_security && !event_rate_limit {
+    let has_pod_security = !profile.value("pod_security_enforce").is_null();
+    let pod_security = context.admission_plugin("pod-security", "PodSecurity", has_pod_security);
+    let is_on = profile.is_on("event_rate_limit");
+    let event_rate_limit = context.admission_plugin("event-rate-limit", "EventRateLimit", is_on);
+    if pod_security.is_none() && event_rate_limit.is_none() {
         return None;
     }
     let preset = profile.texts("pod_security_preset").concat();
@@ -285,6 +399,9 @@ fn admission_configuration(context: &mut RenderContext<'_>) -> Option<Body> {
             exempt.push(namespace);
         }
     }
+    context.values.insert("kept_pod_security", PluginText::kept(pod_security.as_ref()));
+    context.values.insert("kept_event_rate_limit", PluginText::kept(event_rate_limit.as_ref()));
+    let (pod_security, event_rate_limit) = (pod_security.is_some(), event_rate_limit.is_some());
     context.values.insert("pod_security", &pod_security);
     context.values.insert("event_rate_limit", &event_rate_limit);
     context.values.insert("exempt_namespaces", &exempt);
@@ -300,10 +417,16 @@ fn policies(context: &mut RenderContext<'_>) -> Option<Body> {
     (!body.is_empty()).then(|| (body, context.profile.ids(&controls)))
 }
 
-fn drop_in(context: &mut RenderContext<'_>) -> Option<Body> {
+fn configuration_file(context: &mut RenderContext<'_>) -> Option<Body> {
     let RenderContext { profile, target, .. } = context;
-    context.requested =
-        configuration(profile, target.role, &target.data_dir, &context.written, &target.present);
+    context.requested = configuration(
+        profile,
+        target.role,
+        &target.running,
+        &target.data_dir,
+        &context.written,
+        &target.present,
+    );
     context.merged = target.drop_in_merge.merge(context.requested.clone());
     let configuration = &context.merged.configuration;
     context.values.insert("keys", &configuration.keys);

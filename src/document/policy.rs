@@ -4,28 +4,28 @@ use serde::Serialize;
 use tera::Context;
 
 use super::engine::Engine;
-use super::present::PresentFiles;
+use super::present::{PresentFiles, PresentObject};
 use crate::kubernetes::names;
 use crate::profile::Profile;
 
-/// One part of policy.yaml: written when its setting is on (none: always) and its controls are wanted, or when the
-/// node's file has it already.
+/// One part of policy.yaml: written when its setting is on (none: always), if the run is about its controls. Otherwise
+/// what the node's file has of it stays.
 struct PolicyPart {
     template: &'static str,
     setting: Option<&'static str>,
     controls: &'static [&'static str],
-    object: PartObject,
+    objects: PartObjects,
 }
 
-/// The object by which a part is found in the node's file; without a name any of its kind.
+/// The objects of a part in the node's file; without a name any of these kinds.
 #[derive(Debug, Clone, Copy)]
-struct PartObject {
-    kind: &'static str,
+struct PartObjects {
+    kinds: &'static [&'static str],
     name: Option<&'static str>,
 }
 
-const fn network_policy(name: &'static str) -> PartObject {
-    PartObject { kind: "NetworkPolicy", name: Some(name) }
+const fn network_policy(name: &'static str) -> PartObjects {
+    PartObjects { kinds: &["NetworkPolicy"], name: Some(name) }
 }
 
 /// The parts in the order in which they are written.
@@ -34,49 +34,52 @@ const PARTS: &[PolicyPart] = &[
         template: "policy/intra-namespace.yaml.tera",
         setting: Some("intra_namespace_policy"),
         controls: NETWORK,
-        object: network_policy("intra-namespace"),
+        objects: network_policy("intra-namespace"),
     },
     PolicyPart {
         template: "policy/ingress-to.yaml.tera",
         setting: None,
         controls: NETWORK,
-        object: network_policy("allow-traefik"),
+        objects: network_policy("allow-traefik"),
     },
     PolicyPart {
         template: "policy/dns.yaml.tera",
         setting: Some("dns_policy"),
         controls: NETWORK,
-        object: network_policy("default-network-dns-policy"),
+        objects: network_policy("default-network-dns-policy"),
     },
     PolicyPart {
         template: "policy/metrics-server.yaml.tera",
         setting: Some("metrics_server_policy"),
         controls: NETWORK,
-        object: network_policy("allow-all-metrics-server"),
+        objects: network_policy("allow-all-metrics-server"),
     },
     PolicyPart {
         template: "policy/svclb.yaml.tera",
         setting: Some("svclb_policy"),
         controls: NETWORK,
-        object: network_policy("allow-all-svclbtraefik-ingress"),
+        objects: network_policy("allow-all-svclbtraefik-ingress"),
     },
     PolicyPart {
         template: "policy/traefik.yaml.tera",
         setting: Some("traefik_policy"),
         controls: NETWORK,
-        object: network_policy("allow-all-traefik-v121-ingress"),
+        objects: network_policy("allow-all-traefik-v121-ingress"),
     },
     PolicyPart {
         template: "policy/default-service-accounts.yaml.tera",
         setting: Some("default_service_accounts"),
         controls: &["default-service-account"],
-        object: PartObject { kind: "ServiceAccount", name: Some("default") },
+        objects: PartObjects { kinds: &["ServiceAccount"], name: Some("default") },
     },
     PolicyPart {
         template: POD_SECURITY_POLICIES,
         setting: Some("pod_security_policies"),
         controls: &["pod-security", "pod-security-policy-plugin"],
-        object: PartObject { kind: "PodSecurityPolicy", name: None },
+        objects: PartObjects {
+            kinds: &["PodSecurityPolicy", "ClusterRole", "ClusterRoleBinding", "RoleBinding"],
+            name: None,
+        },
     },
 ];
 const NETWORK: &[&str] = &["network-policies"];
@@ -162,12 +165,12 @@ struct RbacRole {
     policy: &'static str,
 }
 
-/// Returns the templates of the parts that are wanted.
+/// Returns the templates of the parts that are rendered.
 pub(super) fn templates(profile: &Profile, present: &PresentFiles) -> impl Iterator<Item = &'static str> {
-    wanted(profile, present).map(|part| part.template)
+    PARTS.iter().filter(|part| part.text(profile, present) == PartText::Rendered).map(|part| part.template)
 }
 
-/// Renders the parts that are wanted; returns their text and the controls that they implement.
+/// Writes the parts; returns their text and the controls that they implement.
 pub(super) fn render(
     engine: &Engine,
     profile: &Profile,
@@ -188,10 +191,13 @@ pub(super) fn render(
         context.insert("bindings", &bindings);
     }
     let (mut text, mut controls) = (String::new(), Vec::new());
-    for part in wanted(profile, present) {
-        let rendered = engine.render(part.template, context);
-        if !rendered.is_empty() {
-            text.push_str(&rendered);
+    for part in PARTS {
+        let body = match part.text(profile, present) {
+            PartText::Rendered => engine.render(part.template, context),
+            PartText::Kept(body) => body,
+        };
+        if !body.is_empty() {
+            text.push_str(&body);
             controls.extend(part.controls);
         }
     }
@@ -200,7 +206,20 @@ pub(super) fn render(
 
 /// Tells whether PodSecurityPolicy objects are among the parts.
 pub(super) fn has_pod_security_policies(profile: &Profile, present: &PresentFiles) -> bool {
-    wanted(profile, present).any(|part| part.template == POD_SECURITY_POLICIES)
+    let part = PARTS.iter().find(|part| part.template == POD_SECURITY_POLICIES);
+    part.is_some_and(|part| part.text(profile, present) != PartText::Kept(String::new()))
+}
+
+/// Tells whether a run is about a part of policy.yaml, or drops one that the minor does not have.
+pub(super) fn is_changed_by(profile: &Profile, present: &PresentFiles) -> bool {
+    let has = |part: &PolicyPart| present.objects().unwrap_or_default().iter().any(|object| part.has(object));
+    PARTS.iter().any(|part| profile.selection.wants(part.controls) || part.is_gone(profile) && has(part))
+}
+
+/// Returns the controls of each object of policy.yaml; none if one is not ours.
+pub(super) fn controls_of(present: &PresentFiles) -> Option<Vec<&'static [&'static str]>> {
+    let part = |object: &PresentObject| PARTS.iter().find(|part| part.has(object)).map(|part| part.controls);
+    present.objects()?.iter().map(part).collect()
 }
 
 /// Returns warnings about traffic that the policies block, and about namespaces that do not exist.
@@ -239,10 +258,40 @@ pub(super) fn warnings(profile: &Profile) -> Vec<String> {
     warnings
 }
 
-fn wanted(profile: &Profile, present: &PresentFiles) -> impl Iterator<Item = &'static PolicyPart> {
-    PARTS.iter().filter(|part| {
-        let on = part.setting.is_none_or(|setting| profile.is_on(setting));
-        let PartObject { kind, name } = part.object;
-        on && (profile.selection.wants(part.controls) || present.has_object(kind, name))
-    })
+/// The text of a part.
+#[derive(Debug, PartialEq, Eq)]
+enum PartText {
+    /// That of its template.
+    Rendered,
+    /// What the node has of it, which may be nothing.
+    Kept(String),
+}
+
+impl PolicyPart {
+    fn text(&self, profile: &Profile, present: &PresentFiles) -> PartText {
+        let on = self.setting.is_none_or(|setting| profile.is_on(setting));
+        match present.objects() {
+            _ if profile.selection.wants(self.controls) && on => PartText::Rendered,
+            _ if profile.selection.wants(self.controls) || self.is_gone(profile) => {
+                PartText::Kept(String::new())
+            }
+            Some(objects) => {
+                let own = objects.iter().filter(|object| self.has(object));
+                PartText::Kept(own.map(|object| object.text.as_str()).collect())
+            }
+            // The file cannot be taken apart: nothing of it is removed.
+            None if on => PartText::Rendered,
+            None => PartText::Kept(String::new()),
+        }
+    }
+
+    /// Tells whether the minor does not have the objects: their setting has no value then.
+    fn is_gone(&self, profile: &Profile) -> bool {
+        self.setting.is_some_and(|setting| profile.value(setting).is_null())
+    }
+
+    fn has(&self, object: &PresentObject) -> bool {
+        let PartObjects { kinds, name } = self.objects;
+        kinds.contains(&object.kind.as_str()) && name.is_none_or(|name| name == object.name)
+    }
 }

@@ -1,58 +1,76 @@
 //! The parts of k3s-harden's files that a node has already.
 //!
-//! A run that is limited to some controls (`--only`, `--skip`) must not remove what implements the others, and most
-//! of them share files. So a part that the node has is written again, whether the run is about it or not.
+//! A run that is limited to some controls (`--only`, `--skip`) leaves alone what implements the others, and most of them
+//! share files. So what the node has for a control that the run is not about is handed back as it stands there: whole
+//! files, YAML documents, entries of a list with their comments. The settings of the run do not count for it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use serde::Deserialize as _;
 use serde_json::Value;
 
+use super::entry_comments::{EntryComment, EntryComments};
 use super::has_header;
 
 /// The parts of k3s-harden's files on a node; empty for a node without any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PresentFiles {
-    documents: BTreeSet<&'static str>,
-    /// The objects of policy.yaml.
-    objects: FileParts<(String, String)>,
-    /// The plugins that psa.yaml configures.
-    admission_plugins: FileParts<String>,
-    keys: BTreeSet<String>,
-    arguments: BTreeSet<(String, String)>,
-    plugins: BTreeSet<String>,
+    /// The whole files; none for one that is not UTF-8.
+    documents: BTreeMap<&'static str, Option<String>>,
+    /// The objects of policy.yaml, in order.
+    objects: FileParts<PresentObject>,
+    /// The plugins that psa.yaml configures: name and text.
+    admission_plugins: FileParts<(String, String)>,
+    keys: BTreeMap<String, PresentEntry>,
+    arguments: BTreeMap<(String, String), PresentEntry>,
+}
+
+/// An entry of the drop-in: one of K3s' own keys, or an argument.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PresentEntry {
+    /// Its value.
+    pub value: Value,
+    /// The comment behind it, if there is one of ours.
+    pub comment: Option<EntryComment>,
+}
+
+/// An object of policy.yaml.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PresentObject {
+    /// Its kind.
+    pub(super) kind: String,
+    /// Its name.
+    pub(super) name: String,
+    /// The YAML document, with the line `---` before it.
+    pub(super) text: String,
 }
 
 /// The parts of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum FileParts<T> {
     /// These, none if there is no file.
-    Known(BTreeSet<T>),
-    /// Any part: the file was edited and is no YAML any more, so no part is removed.
-    Any,
+    Known(Vec<T>),
+    /// The file was edited and cannot be taken apart any more.
+    Unreadable,
 }
 
 impl<T> Default for FileParts<T> {
     fn default() -> Self {
-        Self::Known(BTreeSet::new())
+        Self::Known(Vec::new())
+    }
+}
+
+impl<T> From<Option<Vec<T>>> for FileParts<T> {
+    fn from(parts: Option<Vec<T>>) -> Self {
+        parts.map_or(Self::Unreadable, Self::Known)
     }
 }
 
 impl<T> FileParts<T> {
-    fn has(&self, is_wanted: impl FnMut(&T) -> bool) -> bool {
+    fn get(&self) -> Option<&[T]> {
         match self {
-            Self::Known(parts) => parts.iter().any(is_wanted),
-            Self::Any => true,
+            Self::Known(parts) => Some(parts),
+            Self::Unreadable => None,
         }
-    }
-}
-
-impl<T: Ord> FileParts<T> {
-    /// Reads the parts of each YAML document of a file.
-    fn read(text: &str, parts: impl Fn(&Value) -> Vec<T>) -> Self {
-        let documents = serde_yaml::Deserializer::from_str(text).map(Value::deserialize);
-        let documents: Result<Vec<Value>, _> = documents.collect();
-        documents.map_or(Self::Any, |documents| Self::Known(documents.iter().flat_map(parts).collect()))
     }
 }
 
@@ -62,33 +80,44 @@ impl PresentFiles {
     pub fn new(files: impl IntoIterator<Item = (&'static str, Vec<u8>)>) -> Self {
         let mut present = Self::default();
         for (key, bytes) in files.into_iter().filter(|(_, bytes)| has_header(bytes)) {
-            let text = String::from_utf8_lossy(&bytes);
-            present.documents.insert(key);
-            match key {
-                "policy" => present.objects = FileParts::read(&text, |object| vec![kind_and_name(object)]),
-                "psa" => present.admission_plugins = FileParts::read(&text, configured_plugins),
-                "config" => present.read_drop_in(&text),
+            let text = String::from_utf8(bytes).ok();
+            match (key, text.as_deref()) {
+                ("policy", text) => present.objects = text.and_then(objects).into(),
+                ("psa", text) => present.admission_plugins = text.and_then(admission_plugins).into(),
+                ("config", Some(text)) => present.read_drop_in(text),
                 _ => {}
             }
+            present.documents.insert(key, text);
         }
         present
+    }
+
+    /// Takes the admission plugins from a psa.yaml of ours at another place, which the drop-in names.
+    #[must_use]
+    pub fn with_admission_plugins_of(mut self, elsewhere: &[u8]) -> Self {
+        if has_header(elsewhere) {
+            self.admission_plugins = std::str::from_utf8(elsewhere).ok().and_then(admission_plugins).into();
+        }
+        self
     }
 
     fn read_drop_in(&mut self, text: &str) {
         // A drop-in that was edited until it is no YAML holds nothing that could be kept.
         let config: BTreeMap<String, Value> = serde_yaml::from_str(text).unwrap_or_default();
+        let comments = EntryComments::read(text);
         for (key, value) in config {
             // With a plain key the list was taken over from other files.
             let Some(component) = key.strip_suffix("-arg+").or_else(|| key.strip_suffix("-arg")) else {
-                self.keys.insert(key);
+                let comment = comments.of(&key, 0);
+                self.keys.insert(key, PresentEntry { value, comment });
                 continue;
             };
-            for argument in value.as_array().into_iter().flatten().filter_map(Value::as_str) {
+            for (index, argument) in value.as_array().into_iter().flatten().enumerate() {
+                let Some(argument) = argument.as_str() else { continue };
                 let (name, value) = argument.split_once('=').unwrap_or((argument, ""));
-                self.arguments.insert((component.to_owned(), name.to_owned()));
-                if name == "enable-admission-plugins" {
-                    self.plugins.extend(value.split(',').map(str::to_owned));
-                }
+                let comment = comments.of(&key, index);
+                let entry = PresentEntry { value: value.into(), comment };
+                self.arguments.insert((component.to_owned(), name.to_owned()), entry);
             }
         }
     }
@@ -96,48 +125,149 @@ impl PresentFiles {
     /// Tells whether the document `key` is there.
     #[must_use]
     pub fn has_document(&self, key: &str) -> bool {
-        self.documents.contains(key)
+        self.documents.contains_key(key)
     }
 
-    /// Tells whether policy.yaml has an object of a kind, of that name if one is given.
+    /// Returns the text of the document `key`; none inside for one that is not UTF-8.
     #[must_use]
-    pub fn has_object(&self, kind: &str, name: Option<&str>) -> bool {
-        self.objects.has(|(its, called)| its == kind && name.is_none_or(|name| name == called))
+    pub fn document(&self, key: &str) -> Option<Option<&str>> {
+        self.documents.get(key).map(Option::as_deref)
     }
 
-    /// Tells whether psa.yaml configures an admission plugin.
+    /// Returns the objects of policy.yaml; none if it cannot be taken apart.
+    pub(super) fn objects(&self) -> Option<&[PresentObject]> {
+        self.objects.get()
+    }
+
+    /// Returns the admission plugins that psa.yaml configures, by name and text; none if it cannot be taken apart.
     #[must_use]
-    pub fn has_admission_configuration(&self, plugin: &str) -> bool {
-        self.admission_plugins.has(|configured| configured == plugin)
+    pub fn admission_plugins(&self) -> Option<&[(String, String)]> {
+        self.admission_plugins.get()
+    }
+
+    /// Returns the entries of the drop-in for K3s' own keys.
+    #[must_use]
+    pub fn keys(&self) -> &BTreeMap<String, PresentEntry> {
+        &self.keys
+    }
+
+    /// Returns the arguments of the drop-in, by component and name.
+    #[must_use]
+    pub fn arguments(&self) -> &BTreeMap<(String, String), PresentEntry> {
+        &self.arguments
     }
 
     /// Tells whether the drop-in has one of K3s' own keys.
     #[must_use]
     pub fn has_key(&self, key: &str) -> bool {
-        self.keys.contains(key)
+        self.keys.contains_key(key)
     }
 
-    /// Tells whether the drop-in gives a component an argument.
+    /// Returns what the drop-in has for an argument of a component.
     #[must_use]
-    pub fn has_argument(&self, component: &str, name: &str) -> bool {
-        self.arguments.contains(&(component.to_owned(), name.to_owned()))
-    }
-
-    /// Tells whether the drop-in turns an admission plugin on.
-    #[must_use]
-    pub fn has_plugin(&self, plugin: &str) -> bool {
-        self.plugins.contains(plugin)
+    pub fn argument(&self, component: &str, name: &str) -> Option<&PresentEntry> {
+        self.arguments.get(&(component.to_owned(), name.to_owned()))
     }
 }
 
-fn kind_and_name(object: &Value) -> (String, String) {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    (text(&object["kind"]), text(&object["metadata"]["name"]))
+impl PresentEntry {
+    /// Returns the value of an argument.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.value.as_str().unwrap_or_default()
+    }
+
+    /// Returns the numbers of the benchmark's controls in its comment.
+    pub(super) fn controls(&self) -> Option<String> {
+        self.comment.as_ref().map(|comment| comment.controls.clone())
+    }
 }
 
-fn configured_plugins(configuration: &Value) -> Vec<String> {
-    let plugins = configuration["plugins"].as_array().into_iter().flatten();
-    plugins.filter_map(|plugin| plugin["name"].as_str()).map(str::to_owned).collect()
+/// Splits policy.yaml into its objects. A line that begins with `---` begins a document, also inside of a scalar.
+fn objects(text: &str) -> Option<Vec<PresentObject>> {
+    // A directive, or the end of a document without the beginning of the next one.
+    if text.lines().any(|line| line.starts_with('%') || line.starts_with("...")) {
+        return None;
+    }
+    let mut documents: Vec<String> = vec![String::new()];
+    for line in text.split_inclusive('\n') {
+        if line.strip_prefix("---").is_some_and(|rest| rest.trim_start() != rest || rest.is_empty()) {
+            documents.push(String::new());
+        }
+        documents.last_mut()?.push_str(line);
+    }
+    let mut found = Vec::new();
+    for (index, document) in documents.into_iter().enumerate() {
+        let value: Value = serde_yaml::from_str(&document).ok()?;
+        if value.is_null() {
+            continue;
+        }
+        let field = |value: &Value| value.as_str().map(str::to_owned);
+        let mut text = match index {
+            // Without a line of its own it follows the header.
+            0 => format!("---\n{}", without_first_comments(&document)),
+            _ => document,
+        };
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        found.push(PresentObject {
+            kind: field(&value["kind"])?,
+            name: field(&value["metadata"]["name"])?,
+            text,
+        });
+    }
+    Some(found)
+}
+
+fn without_first_comments(text: &str) -> String {
+    text.split_inclusive('\n').skip_while(|line| line.starts_with('#')).collect()
+}
+
+/// The indentation of a plugin in psa.yaml.
+const INDENTATION: &str = "  ";
+
+/// Splits psa.yaml into the entries of its plugins.
+fn admission_plugins(text: &str) -> Option<Vec<(String, String)>> {
+    let configuration: Value = serde_yaml::from_str(text).ok()?;
+    let plugins = configuration["plugins"].as_array()?;
+    let entries = entries_below("plugins:", text);
+    let mut found = Vec::new();
+    for (index, plugin) in plugins.iter().enumerate() {
+        let name = plugin["name"].as_str()?.to_owned();
+        let is_same = |entry: &&String| {
+            serde_yaml::from_str::<Value>(entry).is_ok_and(|list| list == Value::from(vec![plugin.clone()]))
+        };
+        let entry = entries.get(index).filter(|_| entries.len() == plugins.len()).filter(is_same).cloned();
+        found.push((name, entry.map_or_else(|| written_anew(plugin), Some)?));
+    }
+    Some(found)
+}
+
+/// Returns the entries of the list that begins behind the line `key`, each with its lines.
+fn entries_below(key: &str, text: &str) -> Vec<String> {
+    let mut entries: Vec<String> = Vec::new();
+    for line in text.split_inclusive('\n').skip_while(|line| line.trim_end() != key).skip(1) {
+        match line.strip_prefix(INDENTATION) {
+            Some(rest) if rest.starts_with("- ") => entries.push(line.to_owned()),
+            Some(_) if !entries.is_empty() => {
+                if let Some(entry) = entries.last_mut() {
+                    entry.push_str(line);
+                }
+            }
+            _ => break,
+        }
+    }
+    if let Some(last) = entries.last_mut().filter(|last| !last.ends_with('\n')) {
+        last.push('\n');
+    }
+    entries
+}
+
+/// Writes a plugin whose lines cannot be told from the others.
+fn written_anew(plugin: &Value) -> Option<String> {
+    let text = serde_yaml::to_string(&[plugin]).ok()?;
+    Some(text.lines().map(|line| format!("{INDENTATION}{line}\n")).collect())
 }
 
 #[cfg(test)]
@@ -149,28 +279,72 @@ mod tests {
         PresentFiles::new([(key, text.into_bytes())])
     }
 
-    #[test]
-    fn parts_are_found_by_their_objects() {
-        let policy = ours(
-            "policy",
-            "---\nkind: NetworkPolicy\nmetadata: {name: \"dns\"}\n---\nkind: ServiceAccount\nmetadata:\n  name: default\n",
-        );
-        assert!(policy.has_document("policy") && !policy.has_document("psa"));
-        assert!(policy.has_object("NetworkPolicy", Some("dns")) && policy.has_object("ServiceAccount", None));
-        assert!(!policy.has_object("NetworkPolicy", Some("dns-2")));
-        assert!(!policy.has_object("NetworkPolicy", Some("default")));
-        assert!(!policy.has_object("PodSecurityPolicy", None));
-        let psa = ours("psa", "plugins:\n  - name: EventRateLimit # PodSecurity\n");
-        assert!(psa.has_admission_configuration("EventRateLimit"));
-        assert!(!psa.has_admission_configuration("PodSecurity"));
+    fn names(present: &PresentFiles) -> Vec<(&str, &str)> {
+        present.objects().unwrap().iter().map(|object| (&*object.kind, &*object.name)).collect()
     }
 
     #[test]
-    fn what_is_not_ours_does_not_count_and_what_is_no_yaml_counts_in_full() {
+    fn objects_keep_their_lines() {
+        let dns = "---\nkind: NetworkPolicy # theirs\nmetadata: {name: \"dns\"}\n";
+        let account = "--- # second\nkind: ServiceAccount\nmetadata:\n  name: default";
+        let policy = ours("policy", &format!("{dns}---\n# nothing\n{account}"));
+        assert!(policy.has_document("policy") && !policy.has_document("psa"));
+        assert_eq!(names(&policy), [("NetworkPolicy", "dns"), ("ServiceAccount", "default")]);
+        let texts: Vec<&str> = policy.objects().unwrap().iter().map(|object| &*object.text).collect();
+        assert_eq!(texts, [dns, &format!("{account}\n")]);
+        let first = ours("policy", "kind: A\nmetadata: {name: b}\n");
+        assert_eq!(first.objects().unwrap()[0].text, "---\nkind: A\nmetadata: {name: b}\n");
+    }
+
+    #[test]
+    fn plugins_keep_their_lines_where_they_have_some() {
+        let event = "  - name: EventRateLimit # PodSecurity\n    configuration: {limits: [1]}\n";
+        let security = "  - name: PodSecurity\n    # why\n    configuration:\n      a: b\n";
+        let psa = ours("psa", &format!("kind: x\nplugins:\n{event}{security}"));
+        let entry = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+        assert_eq!(
+            psa.admission_plugins().unwrap(),
+            [entry("EventRateLimit", event), entry("PodSecurity", security)]
+        );
+        for body in [
+            "plugins: [{name: A, configuration: {b: [1]}}]\n",
+            "plugins:\n- name: A\n  configuration: {b: [1]}\n",
+        ] {
+            assert_eq!(
+                ours("psa", body).admission_plugins().unwrap(),
+                [entry("A", "  - configuration:\n      b:\n      - 1\n    name: A\n")],
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn entries_keep_their_comments() {
+        let config = ours(
+            "config",
+            "secrets-encryption: true # CIS 1.2.27\nkube-apiserver-arg:\n  - \"a=1\" # from /etc/x\n  - b=2 # CIS 3.1; from /etc/x\nkubelet-arg+:\n  - \"c=3#4\"\n",
+        );
+        let comment = |component: &str, name: &str| config.argument(component, name).unwrap().comment.clone();
+        let said = |controls: &str, from: Option<&str>| {
+            Some(EntryComment { controls: controls.to_owned(), from: from.map(str::to_owned) })
+        };
+        assert_eq!(config.keys()["secrets-encryption"].comment, said("1.2.27", None));
+        assert_eq!(comment("kube-apiserver", "a"), said("", Some("/etc/x")));
+        assert_eq!(comment("kube-apiserver", "b"), said("3.1", Some("/etc/x")));
+        assert_eq!(comment("kubelet", "c"), None);
+        assert_eq!(config.argument("kubelet", "c").unwrap().text(), "3#4");
+    }
+
+    #[test]
+    fn what_is_not_ours_does_not_count_and_what_is_no_yaml_is_not_taken_apart() {
         let theirs = PresentFiles::new([("policy", b"kind: ServiceAccount\n".to_vec())]);
         assert_eq!(theirs, PresentFiles::default());
-        let broken = ours("policy", "kind: [NetworkPolicy\n");
-        assert!(broken.has_object("PodSecurityPolicy", None));
-        assert!(!broken.has_admission_configuration("PodSecurity"));
+        for broken in ["kind: [NetworkPolicy\n", "%YAML 1.2\n---\nkind: A\nmetadata: {name: b}\n", "a: b\n"] {
+            let broken = ours("policy", broken);
+            assert!(broken.has_document("policy") && broken.objects().is_none());
+        }
+        assert!(ours("psa", "plugins: x\n").admission_plugins().is_none());
+        let latin = PresentFiles::new([("psa", b"# Written by k3s-harden 0\n# \xe9\n".to_vec())]);
+        assert_eq!(latin.document("psa"), Some(None));
     }
 }

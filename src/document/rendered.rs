@@ -17,7 +17,7 @@ pub struct Rendered {
     pub documents: Vec<Document>,
     /// The directories with an exact mode, parents first.
     pub directories: Vec<RenderedDirectory>,
-    /// The kernel parameters that the profile sets.
+    /// The kernel parameters that the profile sets in the running kernel.
     pub sysctls: Vec<&'static KernelParameter>,
     /// The benchmark's numbers of the controls that the kernel parameters implement.
     pub sysctl_controls: Vec<ControlId>,
@@ -38,7 +38,7 @@ impl Rendered {
         Self {
             documents,
             directories: files::directories(profile, target),
-            sysctls: files::sysctls(profile),
+            sysctls: files::live_sysctls(profile, &target.running),
             sysctl_controls: profile.ids(&["protect-kernel-defaults"]),
             requested,
             drop_in,

@@ -1,15 +1,41 @@
-//! K3s' command line: which words set flags, what the configuration files add to it, and what it refuses
-//! (urfave/cli, pkg/configfilearg of K3s).
+//! K3s' command line: what the configuration files add to the words of the service, which flags it sets, and what it
+//! refuses (pkg/configfilearg, cmd/server/main.go and pkg/cli/cmds of K3s; data/command-line.yaml).
 
-use super::flags::{self, K3sFlagType};
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use super::flags::{self, K3sFlag, K3sFlagType};
+use super::likely_key;
 use super::merge::ConfigKey;
 use super::node_paths::DEFAULT_CONFIG;
 use super::origin::ValueOrigin;
+use super::refusal::{Refusal, RefusalKind};
+use super::urfave::{Generation, Grammar, Parsed, VariableOf, Word};
+use super::values::EffectiveValue;
 use crate::Role;
+use crate::embedded;
 use crate::error::{Error, Place, Result};
-use crate::kubernetes::flag_values;
 use crate::node::RootedPath;
-use crate::version::KubernetesMinor;
+use crate::version::{Availability, FirstReleases, K3sRelease};
+
+/// The facts about the command line.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct CommandLineFacts {
+    generation_2: FirstReleases,
+    commands: Vec<String>,
+    help: Vec<String>,
+    configured: Vec<String>,
+}
+
+impl CommandLineFacts {
+    fn get() -> &'static Self {
+        static FACTS: LazyLock<CommandLineFacts> = LazyLock::new(|| embedded::table("command-line"));
+        &FACTS
+    }
+}
 
 /// Returns the configuration file that K3s reads. `variable` is the value of `K3S_CONFIG_FILE`, which has precedence over
 /// `--config`.
@@ -32,113 +58,240 @@ pub(super) fn config_path(variable: Option<(&str, ValueOrigin)>, words: &[String
     })
 }
 
-/// Returns the flags among the words of a command line: (position, (name, value)).
-pub(super) fn typed(role: Role, words: &[String]) -> Vec<(usize, (String, String))> {
-    let mut found = Vec::new();
-    let mut index = 0;
-    while let Some(word) = words.get(index) {
-        let at = index;
-        index += 1;
-        let Some(flag) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')) else { continue };
-        if let Some((name, value)) = flag.split_once('=') {
-            found.push((at, (name.to_owned(), value.to_owned())));
-        } else if flags::is_boolean(role, flag) {
-            found.push((at, (flag.to_owned(), "true".to_owned())));
-        } else if let Some(value) = words.get(index) {
-            found.push((at, (flag.to_owned(), value.clone())));
-            index += 1;
-        }
-    }
-    found
+/// What K3s' command line is made of.
+#[derive(Clone, Copy)]
+pub(super) struct CommandLineSources<'a> {
+    /// The role that K3s is started in.
+    pub(super) role: Role,
+    /// The release.
+    pub(super) release: K3sRelease,
+    /// The words behind the program, each with its origin.
+    pub(super) words: &'a [(String, ValueOrigin)],
+    /// The keys of the configuration files.
+    pub(super) keys: &'a [ConfigKey],
+    /// The environment.
+    pub(super) variable: VariableOf<'a>,
 }
 
-/// Returns the command line that K3s makes of `arguments`: the keys follow the first word that is a command.
-pub(super) fn argv(arguments: &[String], keys: &[ConfigKey]) -> Vec<String> {
-    let at = arguments
-        .iter()
-        .position(|word| word == "server" || word == "agent")
-        .map_or(arguments.len(), |at| at + 1);
-    let flags = keys.iter().flat_map(|key| key.items.iter().map(|item| flag(&key.name, &item.text)));
-    arguments[..at].iter().cloned().chain(flags).chain(arguments[at..].iter().cloned()).collect()
+/// The command line of K3s as K3s reads it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct CommandLine {
+    /// Its words behind the program.
+    pub(super) argv: Vec<String>,
+    /// Every flag that is set, by its long name.
+    pub(super) values: BTreeMap<String, EffectiveValue>,
+    /// The words behind the command that are no flags, and all that K3s does not read because of them.
+    pub(super) rest: Vec<String>,
+    /// What it refuses. K3s names the first.
+    pub(super) refusals: Vec<Refusal>,
+    /// The keys that K3s skips.
+    pub(super) skipped: Vec<SkippedKey>,
 }
 
-/// Returns a key as a flag; a single letter has one dash.
-fn flag(name: &str, text: &str) -> String {
-    let dashes = if name.len() == 1 { "-" } else { "--" };
-    format!("{dashes}{name}={text}")
-}
-
-/// Removes the keys that a server does not know, as K3s does if `server` is its first word; an agent keeps all. Also
-/// returns what K3s logs.
-pub(super) fn strip_unknown(
-    words: &[String],
-    keys: &[ConfigKey],
-    minor: KubernetesMinor,
-) -> (Vec<ConfigKey>, Vec<String>) {
-    if words.first().is_none_or(|word| word != "server") {
-        return (keys.to_vec(), Vec::new());
-    }
-    let known = flags::names(Role::Server, minor);
-    let (mut kept, mut warnings) = (Vec::new(), Vec::new());
-    for key in keys {
-        if known.contains(key.name.as_str()) {
-            kept.push(key.clone());
-        } else {
-            let flag = flag(&key.name, "");
-            let flag = flag.trim_end_matches('=');
-            warnings.extend(
-                key.items.iter().map(|_| format!("Unknown flag {flag} found in config.yaml, skipping")),
-            );
-        }
-    }
-    (kept, warnings)
-}
-
-/// A key of the configuration files that K3s' command line refuses: K3s exits.
+/// A key of the configuration files that a server does not have, and skips.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RefusedKey {
+pub struct SkippedKey {
     /// The key.
-    pub key: String,
-    /// Whether the role of the minor has no such flag; if it has one, the value is refused.
-    pub is_unknown: bool,
-    /// K3s' own message.
+    pub name: String,
+    /// What K3s logs.
     pub message: String,
     /// The place of the value.
     pub place: Place,
+    /// The releases that have the key, and what was probably meant, if that is known.
+    pub hint: Option<String>,
 }
 
-/// Returns the keys of the configuration files that K3s' command line refuses.
-pub(super) fn refused_keys(keys: &[ConfigKey], role: Role, minor: KubernetesMinor) -> Vec<RefusedKey> {
-    let known = flags::names(role, minor);
-    let keys = keys.iter().filter(|key| role == Role::Agent || known.contains(key.name.as_str()));
-    let items = keys.flat_map(|key| key.items.iter().map(move |item| (key, item)));
-    items
-        .filter_map(|(key, item)| {
-            let message = check(role, minor, &key.name, &item.text).err()?;
-            let is_unknown = flags::find(role, minor, &key.name).is_none();
-            Some(RefusedKey { key: key.name.clone(), is_unknown, message, place: item.place.clone() })
-        })
-        .collect()
-}
-
-/// Checks whether K3s' command line accepts `text` for the flag `name`.
-///
-/// # Errors
-/// K3s' own message, with which it exits.
-fn check(role: Role, minor: KubernetesMinor, name: &str, text: &str) -> std::result::Result<(), String> {
-    let Some(flag) = flags::find(role, minor, name) else {
-        return Err(format!("flag provided but not defined: -{name}"));
-    };
-    let fits = match flag.kind {
-        K3sFlagType::Text | K3sFlagType::List => true,
-        K3sFlagType::Boolean => {
-            if flag_values::boolean(text).is_none() {
-                return Err(format!("invalid boolean value {text:?} for -{name}: parse error"));
+impl<'a> CommandLineSources<'a> {
+    /// Reads the command line. Where the releases of the minor read it with different libraries, the newer library
+    /// counts, and what only one of them refuses is in doubt.
+    pub(super) fn read(self) -> CommandLine {
+        match CommandLineFacts::get().generation_2.availability(self.release) {
+            Availability::Present => self.read_with(Generation::Second),
+            Availability::Absent => self.read_with(Generation::First),
+            Availability::Differs { since } => {
+                let (newer, older) = (self.read_with(Generation::Second), self.read_with(Generation::First));
+                newer.or_older(older, &since, self.release)
             }
-            true
         }
-        K3sFlagType::Integer => flag_values::integer(text).is_some(),
-        K3sFlagType::Duration => flag_values::duration(text).is_some(),
-    };
-    if fits { Ok(()) } else { Err(format!("invalid value {text:?} for flag -{name}: parse error")) }
+    }
+
+    fn read_with(self, generation: Generation) -> CommandLine {
+        let mut line = CommandLine::default();
+        let words = self.with_keys(&mut line);
+        line.argv = words.iter().map(|word| word.text.clone()).collect();
+        let variable = |flag: &K3sFlag| (self.variable)(flag).filter(|_| flag.reads_variables(self.release));
+        let all: Vec<&'static K3sFlag> = flags::global().iter().collect();
+        let global = Grammar { flags: &all, generation, of_command: false, release: self.release };
+        let mut before = global.parse(words, &variable);
+        before.refusals.extend(help(&before, ["help", "version"]));
+        let words = match self.behind_command(&mut before) {
+            Some(words) => words,
+            None => Vec::new(),
+        };
+        let all: Vec<&'static K3sFlag> =
+            flags::of_release(self.role, self.release).chain(flags::of_each_command()).collect();
+        let command = Grammar { flags: &all, generation, of_command: true, release: self.release };
+        let mut parsed = command.parse(words, &variable);
+        parsed.refusals.extend(help(&parsed, ["help", "help"]));
+        let is_help = |word: &&Word| CommandLineFacts::get().help.contains(&word.text);
+        if let (Generation::Second, Some(word)) = (generation, parsed.rest.first().filter(is_help)) {
+            parsed.refusals.push(ends_with_help(&word.origin));
+        }
+        line.refusals = before.refusals;
+        for refusal in parsed.refusals {
+            // A variable of both is read twice.
+            if !line
+                .refusals
+                .iter()
+                .any(|known| known.message == refusal.message && known.origin == refusal.origin)
+            {
+                line.refusals.push(refusal);
+            }
+        }
+        line.rest = parsed.rest.into_iter().map(|word| word.text).collect();
+        for setting in parsed.settings.into_iter().filter(|setting| !is_of_library(setting.flag)) {
+            set(&mut line.values, setting.flag, setting.text, setting.origin);
+        }
+        for setting in parsed.variables {
+            if !line.values.contains_key(setting.flag.destination()) {
+                set(&mut line.values, setting.flag, setting.text, setting.origin);
+            }
+        }
+        line
+    }
+
+    /// Returns the words with the keys behind the first word that is a command (`findStart`).
+    fn with_keys(self, line: &mut CommandLine) -> Vec<Word> {
+        let of_service = |(text, origin): &(String, ValueOrigin)| Word {
+            text: text.clone(),
+            origin: origin.clone(),
+            skippable: false,
+        };
+        let mut words: Vec<Word> = self.words.iter().map(of_service).collect();
+        let configured = &CommandLineFacts::get().configured;
+        let Some(at) = words.iter().position(|word| configured.contains(&word.text)) else { return words };
+        // K3s skips unknown keys only if `server` is its first word (`stripInvalidFlags`).
+        let strips = words.first().is_some_and(|word| word.text == "server");
+        let known = flags::names(Role::Server, self.release);
+        let mut flags = Vec::new();
+        for key in self.keys {
+            for item in &key.items {
+                let dashes = if key.name.len() == 1 { "-" } else { "--" };
+                let text = format!("{dashes}{}={}", key.name, item.text);
+                let name = text.trim_start_matches('-').split('=').next().unwrap_or_default();
+                if !strips || known.contains(name) {
+                    let origin = ValueOrigin::File(item.place.clone());
+                    flags.push(Word { text, origin, skippable: strips });
+                } else {
+                    let written = text.split('=').next().unwrap_or_default();
+                    line.skipped.push(SkippedKey {
+                        name: key.name.clone(),
+                        message: format!("Unknown flag {written} found in config.yaml, skipping"),
+                        place: item.place.clone(),
+                        hint: likely_key::hint(self.role, self.release, &key.name),
+                    });
+                }
+            }
+        }
+        words.splice(at + 1..at + 1, flags);
+        words
+    }
+
+    /// Returns the words behind the command; none if K3s runs another command than the role, and refuses that.
+    fn behind_command(self, before: &mut Parsed) -> Option<Vec<Word>> {
+        let facts = CommandLineFacts::get();
+        let role = self.role.to_string();
+        // Behind a flag that is refused, it is not known which word is the command.
+        let at = if before.is_refused() {
+            before.rest.iter().position(|word| word.text == role)?
+        } else {
+            let Some(command) = before.rest.first() else {
+                let origin =
+                    self.words.first().map_or(ValueOrigin::CommandLine, |(_, origin)| origin.clone());
+                before.refusals.push(ends_with_help(&origin));
+                return None;
+            };
+            if command.text != role {
+                let name = &command.text;
+                let message = if facts.help.contains(name) {
+                    HELP.to_owned()
+                } else if facts.commands.contains(name) {
+                    format!("K3s runs its command {name}, and is no {role}")
+                } else {
+                    format!("No help topic for '{name}'")
+                };
+                let refusal = Refusal::new(RefusalKind::Command, name, message, &command.origin);
+                before.refusals.push(refusal);
+                return None;
+            }
+            0
+        };
+        Some(before.rest.split_off(at + 1))
+    }
+}
+
+impl CommandLine {
+    /// Adds what the older library reads otherwise.
+    fn or_older(mut self, older: Self, since: &str, release: K3sRelease) -> Self {
+        let is_refused = |line: &Self| line.refusals.iter().any(Refusal::is_certain);
+        let minor = release.minor();
+        match (is_refused(&self), is_refused(&older)) {
+            (false, true) => {
+                let doubt = format!("{minor} before {since} refuses it");
+                let refused = older.refusals.into_iter();
+                self.refusals.extend(refused.map(|refusal| refusal.only_if(Some(doubt.clone()))));
+            }
+            (true, false) => {
+                let doubt = format!("{since} and newer refuse it");
+                let refused = std::mem::take(&mut self.refusals).into_iter();
+                self.refusals = refused.map(|refusal| refusal.only_if(Some(doubt.clone()))).collect();
+            }
+            (true, true) | (false, false) => {}
+        }
+        self
+    }
+}
+
+const HELP: &str = "K3s prints its help, and ends";
+
+fn ends_with_help(origin: &ValueOrigin) -> Refusal {
+    Refusal::new(RefusalKind::Help, "", HELP.to_owned(), origin)
+}
+
+/// Returns the refusal of a command line on which K3s prints its help or version.
+fn help(parsed: &Parsed, names: [&str; 2]) -> Option<Refusal> {
+    let asked =
+        names.into_iter().find_map(|name| parsed.last(name).filter(|asked| flags::is_true(&asked.text)));
+    asked.map(|asked| ends_with_help(&asked.origin))
+}
+
+/// Tells whether a flag is of the library, and none of K3s.
+fn is_of_library(flag: &K3sFlag) -> bool {
+    flags::of_each_command().iter().any(|known| known.names == flag.names)
+}
+
+/// Sets a flag: of a flag with one value the last counts, of a flag that repeats all do.
+fn set(values: &mut BTreeMap<String, EffectiveValue>, flag: &K3sFlag, text: String, origin: ValueOrigin) {
+    let value = values.entry(flag.destination().to_owned()).or_default();
+    value.list = flag.kind == K3sFlagType::List;
+    if !value.list {
+        (value.items, value.origins) = (Vec::new(), Vec::new());
+    }
+    value.items.push(text);
+    value.origins.push(origin);
+}
+
+/// Returns the flags among the words of a service, by long name, whatever the release.
+pub(super) fn typed(role: Role, words: &[String]) -> Vec<(String, String)> {
+    let all: Vec<&'static K3sFlag> = flags::all(role).iter().collect();
+    let newest = crate::version::KubernetesMinor::supported().into_iter().next_back();
+    let Some(release) = newest.map(K3sRelease::of_minor) else { return Vec::new() };
+    let grammar = Grammar { flags: &all, generation: Generation::Second, of_command: true, release };
+    let words = words.iter().filter(|word| **word != role.to_string()).map(|word| Word {
+        text: word.clone(),
+        origin: ValueOrigin::CommandLine,
+        skippable: false,
+    });
+    let parsed = grammar.parse(words.collect(), &|_| None);
+    parsed.settings.into_iter().map(|setting| (setting.flag.names[0].clone(), setting.text)).collect()
 }

@@ -1,24 +1,24 @@
 //! The configuration in force: K3s' command line, where each value comes from, and each component's flags.
 //!
 //! Sources in K3s' order: the environment (for flags that no other source sets), the configuration files, the command
-//! line of the service, and the words that the caller adds to it. Of a flag with one value the last counts; of a flag that
-//! repeats, all count.
+//! line of the service, and the words that the caller adds to it. The command line is read in one place
+//! (`command_line`), and all others ask for its values here.
 
 use std::collections::BTreeMap;
 
-use super::command_line::{self, RefusedKey};
-use super::flags::{self, K3sFlagType};
+use super::command_line::{CommandLine, CommandLineSources, SkippedKey};
+use super::flags::K3sFlag;
 use super::given;
 use super::merged_config::MergedConfig;
 use super::origin::ValueOrigin;
+use super::refusal::Refusal;
 use super::running::RunningComponents;
 use super::secrets;
 use super::service::NodeService;
 use super::service_notes::{NotUnderstood, ServiceFault};
-use crate::Role;
+use super::values::{ConfigQuery, EffectiveValue};
 use crate::error::Result;
 use crate::node::{Root, RootedPath};
-use crate::version::K3sRelease;
 
 /// The configuration in force.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,8 +29,12 @@ pub struct EffectiveConfig {
     pub argv: Vec<String>,
     /// What K3s logs about it, and what it refuses.
     pub warnings: Vec<String>,
-    /// The keys that it refuses: it exits on the first.
-    pub refused_keys: Vec<RefusedKey>,
+    /// The words that are no flags, and all that K3s does not read because of them.
+    pub rest: Vec<String>,
+    /// What it refuses: K3s exits on the first that is certain.
+    pub refusals: Vec<Refusal>,
+    /// The keys that it skips.
+    pub skipped: Vec<SkippedKey>,
     /// Every flag that is set, by its long name.
     pub values: BTreeMap<String, EffectiveValue>,
     /// What runs with it.
@@ -43,96 +47,49 @@ pub struct EffectiveConfig {
     pub service_faults: Vec<ServiceFault>,
 }
 
-/// The value of a flag, and where it comes from.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct EffectiveValue {
-    /// The value; several for a flag that repeats.
-    pub items: Vec<String>,
-    /// Where each item comes from.
-    pub origins: Vec<ValueOrigin>,
-    /// Whether the flag repeats.
-    pub list: bool,
-}
-
-type Values = BTreeMap<String, EffectiveValue>;
-
-/// Which configuration of a node is read.
-#[derive(Debug, Clone, Copy)]
-pub struct ConfigQuery<'a> {
-    /// The role that K3s is started in.
-    pub role: Role,
-    /// The release: which flags K3s has, and which it adds.
-    pub release: K3sRelease,
-    /// K3s' data directory.
-    pub data_dir: &'a RootedPath,
-    /// Words behind the service's command line, as if typed.
-    pub words: &'a [String],
-    /// Whether secrets are shown.
-    pub show_secrets: bool,
-}
-
 impl EffectiveConfig {
     /// Reads every source of a node's configuration.
     ///
     /// # Errors
     /// [`crate::ErrorKind::BadInput`] with the place where K3s would not start.
     pub fn read(root: &Root, query: ConfigQuery<'_>) -> Result<Self> {
-        let role = query.role;
-        let service = NodeService::find(root, role)?;
-        let own = service.words_after(role);
-        let mut words = vec![role.to_string()];
-        words.extend(own.iter().chain(query.words).cloned());
-
-        let config = service.config_path(role, &words)?;
-        let merged = MergedConfig::read_from(root, &words, query.release.minor(), &config)?;
-        let mut values = Values::new();
-        let mut set = |name: &str, text: &str, origin: ValueOrigin| {
-            let Some(flag) = flags::find(role, query.release.minor(), name) else { return };
-            let list = flag.kind == K3sFlagType::List;
-            let value = values.entry(flag.names[0].clone()).or_default();
-            if !list {
-                *value = EffectiveValue::default();
-            }
-            value.list = list;
-            value.items.push(text.to_owned());
-            value.origins.push(origin);
+        let service = NodeService::find(root, query.role)?;
+        let words = words(&service, query);
+        let texts: Vec<String> = words.iter().map(|(text, _)| text.clone()).collect();
+        let config = service.config_path(query.role, &texts)?;
+        let MergedConfig { files, keys } = MergedConfig::read(root, &config)?;
+        let variable =
+            |flag: &K3sFlag| service.variable(flag).map(|(text, origin)| (text.to_owned(), origin));
+        let sources = CommandLineSources {
+            role: query.role,
+            release: query.release,
+            words: &words,
+            keys: &keys,
+            variable: &variable,
         };
-        for key in &merged.keys {
-            for item in &key.items {
-                set(&key.name, &item.text, ValueOrigin::File(item.place.clone()));
-            }
-        }
-        for (index, (name, text)) in command_line::typed(role, &words[1..]) {
-            let of_service = index < own.len();
-            set(&name, &text, if of_service { service.origin() } else { ValueOrigin::CommandLine });
-        }
-        for flag in flags::of_minor(role, query.release.minor()) {
-            if let (false, Some((value, origin))) =
-                (values.contains_key(&flag.names[0]), service.variable(flag))
-            {
-                let list = flag.kind == K3sFlagType::List;
-                let value = EffectiveValue { items: vec![value.to_owned()], origins: vec![origin], list };
-                values.insert(flag.names[0].clone(), value);
-            }
-        }
+        let CommandLine { argv, values, rest, refusals, skipped } = sources.read();
         let mut warnings = service.warnings();
-        warnings.extend(merged.warnings.clone());
-        let refused_keys = merged.refused_keys(role);
-        let exits = |refused: &RefusedKey| format!("{}: K3s exits: {}", refused.place, refused.message);
-        warnings.extend(refused_keys.iter().map(exits));
+        warnings.extend(skipped.iter().map(|key| key.message.clone()));
+        warnings.extend(refusals.iter().map(|refusal| {
+            let Refusal { origin, message, .. } = refusal;
+            let doubt = refusal.doubt.as_ref().map(|doubt| format!(" ({doubt})")).unwrap_or_default();
+            format!("{origin}: K3s exits: {message}{doubt}")
+        }));
         let running = RunningComponents::read(root, &values, query);
-        warnings.extend(given::unknown_arguments(&values, &merged.argv, &running, query));
-        let components = given::flags_of_components(&values, &merged.argv, &running, query);
+        warnings.extend(given::unknown_arguments(&values, &running, query));
+        let components = given::flags_of_components(&values, &running, query);
         let mut effective = Self {
-            files: merged.files,
-            argv: merged.argv,
+            files,
+            argv,
+            rest,
             warnings,
-            refused_keys,
+            refusals,
+            skipped,
             values,
             running,
             components,
-            not_understood: service.not_understood,
-            service_faults: service.faults,
+            not_understood: service.not_understood.clone(),
+            service_faults: service.faults.clone(),
         };
         if !query.show_secrets {
             effective.mask();
@@ -147,4 +104,17 @@ impl EffectiveConfig {
         self.components.values_mut().flatten().for_each(secrets::mask_word);
         self.warnings.retain(|warning| !secrets::are_in(warning));
     }
+}
+
+/// Returns the words behind the program, each with its origin: those of the service, then those that the caller adds.
+/// Without a service that starts the role, the role itself is the first.
+fn words(service: &NodeService, query: ConfigQuery<'_>) -> Vec<(String, ValueOrigin)> {
+    let role = query.role.to_string();
+    let of_service = service.words.iter().map(|word| (word.clone(), service.origin()));
+    let mut words: Vec<_> = of_service.collect();
+    if words.is_empty() {
+        words.push((role, ValueOrigin::CommandLine));
+    }
+    words.extend(query.words.iter().map(|word| (word.clone(), ValueOrigin::CommandLine)));
+    words
 }

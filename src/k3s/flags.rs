@@ -1,4 +1,4 @@
-//! K3s' own flags (data/flags.yaml, from pkg/cli/cmds of K3s): the minors that have each, and the type of its value.
+//! K3s' own flags (data/flags.yaml, from pkg/cli/cmds of K3s): the releases that have each, and the type of its value.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::Role;
 use crate::embedded;
 use crate::kubernetes::flag_values;
-use crate::version::KubernetesMinor;
+use crate::version::{Availability, FirstReleases, K3sRelease, KubernetesMinor};
 
 /// The keys that must be the same on all servers (K3s documentation, "critical configuration values").
 pub const CRITICAL_KEYS: [&str; 11] = [
@@ -31,7 +31,7 @@ pub const ENCRYPTION_KEY: &str = "secrets-encryption";
 pub const KERNEL_DEFAULTS_KEY: &str = "protect-kernel-defaults";
 
 /// A flag of K3s.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct K3sFlag {
     /// Its names, the long one first.
@@ -54,17 +54,59 @@ pub struct K3sFlag {
     pub from: Option<KubernetesMinor>,
     /// The last minor that can have it; none if all after `from` do.
     pub until: Option<KubernetesMinor>,
+    /// The flag whose list this one fills too.
+    into: Option<String>,
+    /// The first releases that have it; none if all of `from` to `until` count as having it.
+    releases: Option<FirstReleases>,
+    /// The first releases that read its variables; none if all do.
+    #[serde(rename = "env-releases")]
+    env_releases: Option<FirstReleases>,
 }
 
 impl K3sFlag {
-    /// Tells whether a minor can have it in any of its releases.
+    /// Tells whether a release has it.
     #[must_use]
-    pub fn is_of(&self, minor: KubernetesMinor) -> bool {
-        minor.is_within(self.from, self.until)
+    pub fn availability(&self, release: K3sRelease) -> Availability {
+        if !release.minor().is_within(self.from, self.until) {
+            return Availability::Absent;
+        }
+        match &self.releases {
+            None => Availability::Present,
+            // Which release of so old a line brought it is not known.
+            Some(releases) if releases.oldest_line().is_some_and(|oldest| release.minor() < oldest) => {
+                Availability::Differs { since: String::new() }
+            }
+            Some(releases) => releases.availability(release),
+        }
+    }
+
+    /// Returns what is to be said about a release of which it is not known whether it has the flag; none if it is known.
+    #[must_use]
+    pub fn doubt(&self, release: K3sRelease) -> Option<String> {
+        match self.availability(release) {
+            Availability::Differs { since } if since.is_empty() => {
+                Some(format!("which releases of {} have it is not known", release.minor()))
+            }
+            Availability::Differs { since } => Some(format!("{since} and newer have it")),
+            Availability::Present | Availability::Absent => None,
+        }
+    }
+
+    /// Tells whether a release can read its variables.
+    #[must_use]
+    pub(super) fn reads_variables(&self, release: K3sRelease) -> bool {
+        let availability = self.env_releases.as_ref().map(|releases| releases.availability(release));
+        availability != Some(Availability::Absent)
+    }
+
+    /// Returns the flag whose value it sets: itself by its long name, or the one whose list it fills.
+    #[must_use]
+    pub fn destination(&self) -> &str {
+        self.into.as_deref().unwrap_or(&self.names[0])
     }
 
     /// Tells whether `name` is one of its names.
-    fn is_called(&self, name: &str) -> bool {
+    pub(super) fn is_called(&self, name: &str) -> bool {
         self.names.iter().any(|known| known == name)
     }
 }
@@ -88,39 +130,54 @@ pub enum K3sFlagType {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct K3sFlagTable {
+    global: Vec<K3sFlag>,
+    command: Vec<K3sFlag>,
     server: Vec<K3sFlag>,
     agent: Vec<K3sFlag>,
 }
 
-/// Returns the flags of a role in a minor.
-pub fn of_minor(role: Role, minor: KubernetesMinor) -> impl Iterator<Item = &'static K3sFlag> {
-    all(role).iter().filter(move |flag| flag.is_of(minor))
+fn table() -> &'static K3sFlagTable {
+    static FLAGS: LazyLock<K3sFlagTable> = LazyLock::new(|| embedded::table("flags"));
+    &FLAGS
 }
 
-fn all(role: Role) -> &'static [K3sFlag] {
-    static FLAGS: LazyLock<K3sFlagTable> = LazyLock::new(|| embedded::table("flags"));
+/// Returns the flags of a role of all releases.
+#[must_use]
+pub fn all(role: Role) -> &'static [K3sFlag] {
     match role {
-        Role::Server => &FLAGS.server,
-        Role::Agent => &FLAGS.agent,
+        Role::Server => &table().server,
+        Role::Agent => &table().agent,
     }
 }
 
-/// Finds a flag by any of its names.
+/// Returns the flags of a role that a release has, or can have.
+pub fn of_release(role: Role, release: impl Into<K3sRelease>) -> impl Iterator<Item = &'static K3sFlag> {
+    let release = release.into();
+    all(role).iter().filter(move |flag| flag.availability(release) != Availability::Absent)
+}
+
+/// Finds a flag that a release has, or can have, by any of its names.
 #[must_use]
-pub fn find(role: Role, minor: KubernetesMinor, name: &str) -> Option<&'static K3sFlag> {
-    of_minor(role, minor).find(|flag| flag.is_called(name))
+pub fn find(role: Role, release: impl Into<K3sRelease>, name: &str) -> Option<&'static K3sFlag> {
+    of_release(role, release).find(|flag| flag.is_called(name))
+}
+
+/// Returns the flags before the command.
+#[must_use]
+pub fn global() -> &'static [K3sFlag] {
+    &table().global
+}
+
+/// Returns the flags that each command has beside its own.
+#[must_use]
+pub fn of_each_command() -> &'static [K3sFlag] {
+    &table().command
 }
 
 /// Finds a flag of any minor by any of its names.
 #[must_use]
 pub fn of_any_minor(role: Role, name: &str) -> Option<&'static K3sFlag> {
     all(role).iter().find(|flag| flag.is_called(name))
-}
-
-/// Tells whether a flag of any minor is a boolean: on a command line the next word is not its value.
-#[must_use]
-pub fn is_boolean(role: Role, name: &str) -> bool {
-    all(role).iter().any(|flag| flag.kind == K3sFlagType::Boolean && flag.is_called(name))
 }
 
 /// Returns the long name of a flag for any of its names; the name itself if no flag has it.
@@ -164,10 +221,10 @@ pub(super) fn reads_variable(role: Role, name: &str) -> bool {
     all(role).iter().any(|flag| flag.env.iter().any(|variable| variable == name))
 }
 
-/// Returns every name of every flag of a role in a minor.
+/// Returns every name of every flag of a role that a release has, or can have.
 #[must_use]
-pub fn names(role: Role, minor: KubernetesMinor) -> BTreeSet<&'static str> {
-    of_minor(role, minor).flat_map(|flag| flag.names.iter().map(String::as_str)).collect()
+pub fn names(role: Role, release: impl Into<K3sRelease>) -> BTreeSet<&'static str> {
+    of_release(role, release).flat_map(|flag| flag.names.iter().map(String::as_str)).collect()
 }
 
 /// Tells whether K3s' command line reads a value as true.

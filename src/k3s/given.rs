@@ -2,49 +2,28 @@
 //! component that runs gets from them.
 //!
 //! A key and its old name are two flags with one list behind them (pkg/cli/cmds/server.go), which K3s fills in the order of
-//! its command line.
+//! its command line: the values of both stand under the present name (`into` in data/flags.yaml).
 
 use std::collections::BTreeMap;
 
 use super::arguments;
 use super::components::{self, K3sComponent};
 use super::datastore::Datastore;
-use super::effective::{ConfigQuery, EffectiveValue};
 use super::flags;
 use super::kubelet;
 use super::origin::ValueOrigin;
 use super::own_flags::OwnFlags;
-use super::running::{self, RunningComponents};
+use super::running::RunningComponents;
+use super::values::{ConfigQuery, Values, is_on};
 use crate::version::KubernetesMinor;
 
-type Values = BTreeMap<String, EffectiveValue>;
 /// An argument as it is written, and where.
 pub(super) type Given<'v> = (&'v str, &'v ValueOrigin);
 
 /// Returns the arguments that the configuration gives a component, as they are written.
-pub(super) fn written<'v>(values: &'v Values, argv: &[String], component: &K3sComponent) -> Vec<Given<'v>> {
-    let mut left: Vec<(&str, Vec<Given<'v>>)> = Vec::new();
-    for key in component.keys_in_order() {
-        let Some(value) = values.get(key) else { continue };
-        // The last item is the next.
-        left.push((key, value.items.iter().map(String::as_str).zip(&value.origins).rev().collect()));
-    }
-    if left.len() < 2 {
-        return left.into_iter().flat_map(|(_, items)| items.into_iter().rev()).collect();
-    }
-    let mut given = Vec::new();
-    let mut words = argv.iter();
-    while let Some(word) = words.next() {
-        let Some(flag) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')) else { continue };
-        let (name, value) = flag.split_once('=').map_or((flag, None), |(name, value)| (name, Some(value)));
-        let Some((_, items)) = left.iter_mut().find(|(key, _)| *key == name) else { continue };
-        let text = value.map(str::to_owned).or_else(|| words.next().cloned()).unwrap_or_default();
-        if items.last().is_some_and(|(item, _)| item.trim() == text.trim()) {
-            given.extend(items.pop());
-        }
-    }
-    given.extend(left.into_iter().flat_map(|(_, items)| items.into_iter().rev()));
-    given
+pub(super) fn written<'v>(values: &'v Values, component: &K3sComponent) -> Vec<Given<'v>> {
+    let given = component.keys_in_order().filter_map(|key| values.get(key));
+    given.flat_map(|value| value.items.iter().map(String::as_str).zip(&value.origins)).collect()
 }
 
 /// Returns the arguments that reach a component: of the kubelet's, those that K3s does not keep for itself or drop.
@@ -60,14 +39,13 @@ pub(super) fn passed_on<'v>(minor: KubernetesMinor, name: &str, written: &[Given
 /// Returns a warning for each argument that its component does not know.
 pub(super) fn unknown_arguments(
     values: &Values,
-    argv: &[String],
     running: &RunningComponents,
     query: ConfigQuery<'_>,
 ) -> Vec<String> {
     let minor = query.release.minor();
     let here = components::running_in(query.role).filter(|(name, _)| running.has(name));
     here.flat_map(|(name, component)| {
-        let given = passed_on(minor, name, &written(values, argv, component));
+        let given = passed_on(minor, name, &written(values, component));
         given
             .into_iter()
             .filter_map(|(text, origin)| {
@@ -81,7 +59,6 @@ pub(super) fn unknown_arguments(
 /// Returns the flags of each component that runs: K3s' own for the minor, with the user's arguments merged in.
 pub(super) fn flags_of_components(
     values: &Values,
-    argv: &[String],
     running: &RunningComponents,
     query: ConfigQuery<'_>,
 ) -> BTreeMap<String, Vec<String>> {
@@ -91,12 +68,12 @@ pub(super) fn flags_of_components(
         etcd: running.datastore == Datastore::Etcd,
         cloud_provider: running.has("cloud-provider"),
         load_balancer: running.has("servicelb"),
-        encrypts_secrets: running::is_on(values, flags::ENCRYPTION_KEY),
-        protects_kernel_defaults: running::is_on(values, flags::KERNEL_DEFAULTS_KEY),
+        encrypts_secrets: is_on(values, flags::ENCRYPTION_KEY),
+        protects_kernel_defaults: is_on(values, flags::KERNEL_DEFAULTS_KEY),
     };
     let here = components::running_in(query.role).filter(|(name, _)| running.has(name));
     let flags = here.filter_map(|(name, component)| {
-        let written = written(values, argv, component);
+        let written = written(values, component);
         let given = passed_on(own.minor, name, &written);
         let extra: Vec<&str> = given.into_iter().map(|(text, _)| text).collect();
         Some((name.to_owned(), own.merged(name, component, &extra)?))

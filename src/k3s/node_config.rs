@@ -4,12 +4,13 @@ use std::borrow::Cow;
 
 use super::components;
 use super::datastore::Datastore;
-use super::effective::{ConfigQuery, EffectiveConfig};
+use super::effective::EffectiveConfig;
 use super::flags;
 use super::given::{self, Given};
 use super::node_paths::NodePaths;
 use super::running::RunningComponents;
 use super::traces::Traces;
+use super::values::ConfigQuery;
 use crate::Role;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::node::{Root, RootedPath, sysctl};
@@ -114,7 +115,7 @@ impl<'a> NodeConfig<'a> {
                 place: origin.place(),
             }
         };
-        let written = given::written(&effective.values, &effective.argv, known);
+        let written = given::written(&effective.values, known);
         choose(written).into_iter().map(argument).collect()
     }
 

@@ -33,6 +33,15 @@ pub enum VariableSource {
 }
 
 impl ValueOrigin {
+    /// Returns the name of the variable; none for another source.
+    #[must_use]
+    pub(super) fn variable(&self) -> Option<&str> {
+        match self {
+            Self::Variable { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+
     /// Returns the place to report. For a source that is no file, the name of the source is in the place of the file name.
     #[must_use]
     pub fn place(&self) -> Place {

@@ -5,22 +5,19 @@
 //! commas, trims the parts, and compares them with the name of a file without its ending, and with the folders that hold
 //! it.
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 
 use super::NodeConfig;
-use super::effective::EffectiveValue;
 use super::node_paths::NodePaths;
+use super::values::{disabling, disabling_words};
 use crate::embedded;
 use crate::error::{Place, Result};
 use crate::nearest::nearest;
 use crate::node::RootedPath;
 use crate::version::KubernetesMinor;
 
-/// K3s' key.
-pub const DISABLE: &str = "disable";
 /// Deepest folder below `manifests` that is looked at.
 const MAX_DEPTH: usize = 16;
 
@@ -49,17 +46,6 @@ fn rows() -> &'static [PackagedRow] {
     &ROWS
 }
 
-/// Returns the words of `disable` with their places.
-fn words(values: &BTreeMap<String, EffectiveValue>) -> impl Iterator<Item = (&str, Place)> {
-    let items = values.get(DISABLE).into_iter().flat_map(|value| value.items.iter().zip(&value.origins));
-    items.flat_map(|(item, origin)| item.split(',').map(|word| (word.trim(), origin.place())))
-}
-
-/// Returns where `disable` has a word; none if it does not.
-pub(super) fn disabling(values: &BTreeMap<String, EffectiveValue>, word: &str) -> Option<Place> {
-    words(values).find_map(|(its, place)| (its == word).then_some(place))
-}
-
 /// Returns where `disable` names a manifest, by its name without its ending, or a folder that holds it: K3s then deletes
 /// it, be it the user's. `path` is relative to `manifests`.
 #[must_use]
@@ -84,8 +70,9 @@ pub fn useless_words(node: &NodeConfig<'_>) -> Result<Vec<UselessWord>> {
     let Ok(effective) = &node.effective else { return Ok(Vec::new()) };
     let known = rows().iter().filter(|row| node.minor().is_within(row.from, row.until));
     let known: Vec<&str> = known.map(|row| row.word.as_str()).collect();
-    let unknown: Vec<(&str, Place)> =
-        words(&effective.values).filter(|(word, _)| !word.is_empty() && !known.contains(word)).collect();
+    let unknown: Vec<(&str, Place)> = disabling_words(&effective.values)
+        .filter(|(word, _)| !word.is_empty() && !known.contains(word))
+        .collect();
     if unknown.is_empty() {
         return Ok(Vec::new());
     }

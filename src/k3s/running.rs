@@ -6,16 +6,13 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use super::datastore::Datastore;
-use super::effective::{ConfigQuery, EffectiveValue};
 use super::flags;
 use super::origin::ValueOrigin;
-use super::packaged;
+use super::values::{self, ConfigQuery, Values, is_on, last};
 use crate::Role;
 use crate::embedded;
 use crate::error::Place;
 use crate::node::Root;
-
-type Values = BTreeMap<String, EffectiveValue>;
 
 /// K3s' etcd, as a component.
 pub const ETCD: &str = "etcd";
@@ -140,7 +137,7 @@ impl OffCondition {
     fn met(&self, values: &Values) -> Option<(String, Place)> {
         let value = values.get(&self.key)?;
         if let Some(word) = &self.has {
-            let place = packaged::disabling(values, word)?;
+            let place = values::disabling(values, word)?;
             return Some((format!("{}: {word}", self.key), place));
         }
         let text = value.items.last()?;
@@ -160,18 +157,10 @@ fn datastore(values: &Values, begun: bool) -> Datastore {
     Datastore::chosen(endpoint, given, |name| is_on(values, name), begun)
 }
 
-fn last<'v>(values: &'v Values, name: &str) -> Option<&'v str> {
-    values.get(name).and_then(|value| value.items.last()).map(String::as_str)
-}
-
-/// Tells whether a flag that is on or off is on.
-pub(super) fn is_on(values: &Values, name: &str) -> bool {
-    last(values, name).is_some_and(flags::is_true)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::k3s::EffectiveValue;
 
     fn values(pairs: &[(&str, &str)]) -> Values {
         let mut values = Values::new();

@@ -11,18 +11,18 @@ use crate::node::{Root, RootedPath};
 
 /// The service that starts K3s. Without one, the command line and the environment are empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct NodeService {
+pub struct NodeService {
     /// The file of the service.
-    pub(super) path: Option<RootedPath>,
+    pub path: Option<RootedPath>,
     /// The words of its command line after the program, as K3s gets them.
-    pub(super) words: Vec<String>,
+    pub words: Vec<String>,
     environment: Environment,
     /// The directory that K3s runs in: `/` unless the service says otherwise.
-    pub(super) working_directory: RootedPath,
+    pub working_directory: RootedPath,
     /// What decides how K3s is started and is not understood: nothing is known of the command line and the environment.
-    pub(super) not_understood: Vec<NotUnderstood>,
+    pub not_understood: Vec<NotUnderstood>,
     /// Why the service does not start K3s.
-    pub(super) faults: Vec<ServiceFault>,
+    pub faults: Vec<ServiceFault>,
     /// The file with the command line, which may be a drop-in.
     command_file: Option<RootedPath>,
 }
@@ -46,11 +46,11 @@ impl NodeService {
     ///
     /// # Errors
     /// If a file of a service cannot be read.
-    pub(super) fn find(root: &Root, role: Role) -> Result<Self> {
+    pub fn find(root: &Root, role: Role) -> Result<Self> {
         let search = ServiceSearch::of(root)?;
         let running: Vec<&FoundService> =
             search.running.iter().filter(|service| service.role == Some(role)).collect();
-        let speaks_of_role = |service: &&FoundService| service.role_of_name().is_none_or(|of| of == role);
+        let speaks_of_role = |service: &&FoundService| service.spoken_role().is_none_or(|of| of == role);
         let suspects: Vec<&FoundService> = search.suspects.iter().filter(speaks_of_role).collect();
         let own_suspect = suspects.first().filter(|suspect| suspect.has_own_name());
         match (running.as_slice(), own_suspect) {
@@ -122,6 +122,11 @@ impl NodeService {
         }
     }
 
+    /// Returns the environment that the service gives K3s, beside what systemd or OpenRC itself sets.
+    pub fn environment(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.environment.iter().map(|(name, (value, _))| (name.as_str(), value.as_str()))
+    }
+
     /// Returns what is to be known of it before anything that follows from it.
     pub(super) fn warnings(&self) -> Vec<String> {
         let faults = self.faults.iter().map(|fault| format!("{}: {}", fault.place, fault.message));
@@ -132,12 +137,6 @@ impl NodeService {
             )
         });
         faults.chain(unread).collect()
-    }
-
-    /// Returns the words behind the command `server` or `agent`; all words if the command is not among them.
-    pub(super) fn words_after(&self, role: Role) -> &[String] {
-        let command = self.words.iter().position(|word| *word == role.to_string());
-        &self.words[command.map_or(0, |at| at + 1)..]
     }
 
     /// Returns the value that the environment gives a flag: that of the first of the flag's variables that is set.
@@ -187,7 +186,7 @@ impl ServiceFlags {
     pub fn read(root: &Root, role: Role) -> Result<Self> {
         let service = NodeService::find(root, role)?;
         let config = service.config_path(role, &service.words)?;
-        let flags = command_line::typed(role, &service.words).into_iter().map(|(_, flag)| flag).collect();
+        let flags = command_line::typed(role, &service.words);
         Ok(Self { path: service.path.map(|path| path.to_string()).unwrap_or_default(), config, flags })
     }
 }
@@ -204,8 +203,8 @@ pub fn service_data_dir(root: &Root) -> Result<Option<(String, ValueOrigin)>> {
         if let Some((value, origin)) = service.variable_of(role, FLAG) {
             return Ok(Some((value.to_owned(), origin)));
         }
-        let mut flags = command_line::typed(role, &service.words).into_iter().map(|(_, flag)| flag).rev();
-        if let Some((_, value)) = flags.find(|(name, _)| flags::long_name(name) == FLAG) {
+        let mut flags = command_line::typed(role, &service.words).into_iter().rev();
+        if let Some((_, value)) = flags.find(|(name, _)| name == FLAG) {
             return Ok(Some((value, service.origin())));
         }
     }
@@ -228,7 +227,7 @@ pub(super) fn roles(root: &Root) -> Result<Vec<Role>> {
     if search.running.is_empty() {
         for service in &search.suspects {
             let of_name = [Role::Server, Role::Agent].into_iter().find(|role| role.service() == service.name);
-            add(service.role_of_name().or(of_name));
+            add(service.spoken_role().or(of_name));
         }
         return Ok(roles);
     }

@@ -90,6 +90,15 @@ pub enum FlagRefusal {
     AuditNegative,
 }
 
+/// Flags that exclude `authorization-config`, as `authorization-mode` does (`AreLegacyFlagsSet` in
+/// pkg/kubeapiserver/options/authorization.go).
+const AUTHORIZATION_WEBHOOK_FLAGS: [&str; 4] = [
+    "authorization-webhook-cache-authorized-ttl",
+    "authorization-webhook-cache-unauthorized-ttl",
+    "authorization-webhook-config-file",
+    "authorization-webhook-version",
+];
+
 impl ApiServerFlags {
     /// Takes flags: names without dashes, and values.
     #[must_use]
@@ -108,6 +117,17 @@ impl ApiServerFlags {
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(flag, _)| flag == name)
+    }
+
+    /// Returns every value of a flag that is not read as a list.
+    #[must_use]
+    pub fn values(&self, name: &str) -> Vec<String> {
+        self.0.iter().filter(|(flag, _)| flag == name).map(|(_, value)| value.clone()).collect()
+    }
+
+    /// Returns the names of the flags that are set.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
     }
 
     /// Returns all values of a list flag: each further occurrence adds to it.
@@ -188,7 +208,8 @@ impl ApiServerFlags {
         if self.value("authorization-config").is_some() {
             let message = "--authorization-config can not be specified when --authorization-mode or --authorization-webhook-* flags are defined";
             let refused = RefusedFlag::new("authorization-config", FlagRefusal::AuthorizationConfig, message);
-            return self.has(FLAG).then_some(refused).into_iter().collect();
+            let legacy = [FLAG].iter().chain(&AUTHORIZATION_WEBHOOK_FLAGS).any(|flag| self.has(flag));
+            return legacy.then_some(refused).into_iter().collect();
         }
         let modes = self.list(FLAG);
         let mut refused = Vec::new();

@@ -26,22 +26,29 @@ pub fn integer(text: &str) -> Option<i128> {
     i64::try_from(value).is_ok().then_some(value)
 }
 
+/// Tells whether a text is a whole number as Go writes one, however large.
+pub fn is_whole(text: &str) -> bool {
+    digits(text.strip_prefix(['+', '-']).unwrap_or(text)).is_some()
+}
+
 /// Go's `ParseUint(text, 0, 64)`.
 pub fn unsigned(text: &str) -> Option<i128> {
     magnitude(text).filter(|value| u64::try_from(*value).is_ok())
 }
 
-/// The digits of a whole number as Go writes one: `0x1e`, `0b1`, `0o7` or `07`, `1_000`.
 fn magnitude(text: &str) -> Option<i128> {
+    let (digits, base) = digits(text)?;
+    i128::from_str_radix(&digits, base).ok()
+}
+
+/// The digits of a whole number as Go writes one, and their base: `0x1e`, `0b1`, `0o7` or `07`, `1_000`.
+fn digits(text: &str) -> Option<(String, u32)> {
     let lower = text.to_ascii_lowercase();
     let (digits, base) = without_prefix(&lower);
     // An underscore is between digits, or between the prefix and the digits.
     let digits = if base == 10 { digits } else { digits.strip_prefix('_').unwrap_or(digits) };
     let fits = |part: &str| !part.is_empty() && part.chars().all(|letter| letter.is_digit(base));
-    if !digits.split('_').all(fits) {
-        return None;
-    }
-    i128::from_str_radix(&digits.replace('_', ""), base).ok()
+    digits.split('_').all(fits).then(|| (digits.replace('_', ""), base))
 }
 
 /// Returns the digits of a number in lower case and their base, which its prefix names.

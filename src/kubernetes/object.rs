@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::flag_values;
 use super::scalar::Scalar;
 use super::yaml::{self, YamlNode, YamlValue};
 
@@ -87,6 +88,8 @@ pub enum FieldType {
     Int64,
     /// `map[string]string`.
     StringMap,
+    /// `metav1.Duration`: a text such as `1h30m`.
+    Duration,
     /// Anything: the field is not decoded further.
     Any,
     /// A slice.
@@ -325,7 +328,7 @@ fn find_repeated_keys(node: &YamlNode, path: &str, loose: &mut Vec<Fault>) {
     }
 }
 
-fn field_path(path: &str, name: &str) -> String {
+pub(super) fn field_path(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
@@ -345,6 +348,11 @@ fn decode(
     };
     match (wanted, &node.value) {
         (FieldType::Any, _) | (_, YamlValue::Scalar(Scalar::Null)) => Ok(()),
+        (FieldType::Duration, YamlValue::Scalar(Scalar::Text(text))) => match flag_values::duration(text) {
+            Some(_) => Ok(()),
+            None => Err(Fault::new(node.position, format!("{path}: time: invalid duration {text:?}"))),
+        },
+        (FieldType::Duration, _) => mismatch("string"),
         (FieldType::String, YamlValue::Scalar(Scalar::Text(_)))
         | (FieldType::Bool, YamlValue::Scalar(Scalar::Bool(_))) => Ok(()),
         (FieldType::String, _) => mismatch("string"),
@@ -439,6 +447,12 @@ pub fn located_texts(node: &YamlNode, name: &str) -> Vec<Located<String>> {
 #[must_use]
 pub fn texts(node: &YamlNode, name: &str) -> Vec<String> {
     items(node, name).iter().map(|item| node_text(item).to_owned()).collect()
+}
+
+/// Returns the length of a field that is a duration, 0 if it has none.
+#[must_use]
+pub fn duration(node: &YamlNode, name: &str) -> i128 {
+    flag_values::duration(text(node, name)).unwrap_or_default()
 }
 
 /// Returns a field's whole number, 0 if it has none.

@@ -38,6 +38,20 @@ impl Scalar {
     }
 }
 
+impl Scalar {
+    /// Returns the tag of its type, such as `!!str`.
+    #[must_use]
+    pub fn tag(&self) -> &'static str {
+        match self {
+            Self::Null => "!!null",
+            Self::Bool(_) => "!!bool",
+            Self::Int(_) | Self::Uint(_) => "!!int",
+            Self::Float(_) => "!!float",
+            Self::Text(_) => "!!str",
+        }
+    }
+}
+
 /// Why a scalar with an explicit tag cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
@@ -75,20 +89,10 @@ pub fn resolve(text: &str, tag: Option<&str>, quoted: bool) -> Result<Scalar, Mi
         ("float", Scalar::Int(value)) => Ok(Scalar::Float(value as f64)),
         ("timestamp", Scalar::Text(_)) if is_timestamp(text) => Ok(Scalar::Text(text.to_owned())),
         ("bool" | "int" | "float" | "null" | "timestamp", value) => {
-            Err(Mismatch { found: short_tag(&value), expected: format!("!!{tag}") })
+            Err(Mismatch { found: value.tag(), expected: format!("!!{tag}") })
         }
         // Any other tag leaves the text as it is.
         _ => Ok(Scalar::Text(text.to_owned())),
-    }
-}
-
-fn short_tag(value: &Scalar) -> &'static str {
-    match value {
-        Scalar::Null => "!!null",
-        Scalar::Bool(_) => "!!bool",
-        Scalar::Int(_) | Scalar::Uint(_) => "!!int",
-        Scalar::Float(_) => "!!float",
-        Scalar::Text(_) => "!!str",
     }
 }
 

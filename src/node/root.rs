@@ -72,6 +72,23 @@ pub enum PathState {
     Other,
 }
 
+/// What a path leads to, with symlinks followed inside the root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathKind {
+    /// Nothing: the path, or the target of a symlink, does not exist.
+    Absent,
+    /// Nothing: a part on the way is no directory.
+    BelowFile,
+    /// Nothing: symlinks lead in a circle.
+    Loop,
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A device, FIFO or socket.
+    Other,
+}
+
 /// The root directory of a node: `/`, or the directory of an image.
 #[derive(Debug)]
 pub struct Root {
@@ -260,6 +277,25 @@ impl Root {
         };
         let stat = fstat(&fd).map_err(|errno| self.failed("look at", path, errno))?;
         Ok(Some((FileMode::from_stat(stat.st_mode), owner_of(&stat))))
+    }
+
+    /// Returns what `path` leads to, without opening it.
+    ///
+    /// # Errors
+    /// If it cannot be looked at.
+    pub fn kind(&self, path: &RootedPath) -> Result<PathKind> {
+        let fd = match self.resolve(path, OFlag::O_PATH) {
+            Err(Errno::ENOENT) => return Ok(PathKind::Absent),
+            Err(Errno::ENOTDIR) => return Ok(PathKind::BelowFile),
+            Err(Errno::ELOOP) => return Ok(PathKind::Loop),
+            other => other.map_err(|errno| self.failed("look at", path, errno))?,
+        };
+        let stat = fstat(&fd).map_err(|errno| self.failed("look at", path, errno))?;
+        Ok(match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
+            SFlag::S_IFREG => PathKind::File,
+            SFlag::S_IFDIR => PathKind::Directory,
+            _ => PathKind::Other,
+        })
     }
 
     /// Tells whether there is anything at `path`, following symlinks inside the root.

@@ -2,7 +2,7 @@
 
 use super::apiserver::{ApiServer, NoFile, dropped_field, in_file, refused, second_document};
 use super::plugin_config::{FLAG, PluginConfig};
-use super::{Finding, event_rate_limit, pod_security};
+use super::{Finding, event_rate_limit, pod_security, static_manifests};
 use crate::error::Result;
 use crate::k3s::NodeConfig;
 use crate::kubernetes::admission_config::{self, AdmissionConfig, AdmissionRefusal, PluginEntry};
@@ -53,6 +53,9 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
             }
             let configs = check_entries(&server, &path, &config, &mut findings)?;
             check_configs(&server, &configs, &mut findings);
+            for (plugin, config) in &configs {
+                findings.extend(static_manifests::check(&server, plugin, config)?);
+            }
         }
         Err(refusal) => findings.push(refused_config(&path, &refusal)),
     }

@@ -7,8 +7,10 @@ use crate::Role;
 use crate::error::{Place, Result};
 use crate::k3s::{NodeConfig, arguments};
 use crate::kubernetes::apiserver_flags::ApiServerFlags;
-use crate::kubernetes::object::{Fault, Position};
+use crate::kubernetes::component_flags;
+use crate::kubernetes::object::{Fault, MAX_FAULTS, Position};
 use crate::node::{PathState, RootedPath};
+use crate::version::KubernetesMinor;
 
 pub(super) const NAME: &str = "kube-apiserver";
 
@@ -40,6 +42,9 @@ impl FileAt {
         }
     }
 }
+
+/// A file that an argument names, with its bytes; the finding if it is no file.
+pub(super) type FileOfFlag = std::result::Result<(RootedPath, Vec<u8>), Box<Finding>>;
 
 /// The API server of a node.
 pub(super) struct ApiServer<'a> {
@@ -78,6 +83,35 @@ impl<'a> ApiServer<'a> {
     /// Returns the admission plugins that are on.
     pub(super) fn plugins(&self) -> BTreeSet<String> {
         self.flags.plugins(self.node.minor())
+    }
+
+    /// Reads the file that the user's own argument names. None without the argument, and where the minor does not have
+    /// it or nothing is there, which the checks of arguments report. The inner error is the finding if it is no file.
+    ///
+    /// # Errors
+    /// A path that cannot be read.
+    pub(super) fn file_of(&self, flag: &str) -> Result<Option<FileOfFlag>> {
+        let (Some(text), Some(place)) = (self.flags.value(flag), self.place(flag)) else { return Ok(None) };
+        if component_flags::unknown(NAME, self.node.minor(), flag).is_some() {
+            return Ok(None);
+        }
+        let path = self.node.path(text)?;
+        match self.look(&path)? {
+            FileAt::Nothing => Ok(None),
+            FileAt::File(bytes) => Ok(Some(Ok((path, bytes)))),
+            FileAt::Directory => {
+                let message = format!("{path}, which {NAME}'s {flag} names, is a directory");
+                let finding = Finding::stops("argument-file-directory", message, "name a file");
+                Ok(Some(Err(Box::new(finding.at(place).says(format!("read {path}: is a directory"))))))
+            }
+        }
+    }
+
+    /// Tells whether a feature gate is on that is on by itself from a minor on.
+    pub(super) fn is_gated_on(&self, gate: &str, on_from: KubernetesMinor) -> bool {
+        let is_on = self.node.minor() >= on_from;
+        let group = if is_on { "AllBeta" } else { "AllAlpha" };
+        self.flags.gate(gate).or_else(|| self.flags.gate(group)).unwrap_or(is_on)
     }
 
     /// Reads a path that a flag names.
@@ -123,6 +157,21 @@ pub(super) fn dropped_field(code: &'static str, path: &RootedPath, fault: &Fault
         "write the field as Kubernetes does, once",
     )
     .at(in_file(path, fault.position))
+}
+
+/// Returns the findings for expressions of CEL that only its compiler can judge.
+pub(super) fn unknown_expressions(
+    code: &'static str,
+    path: &RootedPath,
+    positions: &[Position],
+) -> Vec<Finding> {
+    let finding = |position: &Position| {
+        let message =
+            "whether this expression compiles is not judged: the API server stops where it does not";
+        Finding::unknown(code, message, "try it on a test cluster of the same minor")
+            .at(in_file(path, *position))
+    };
+    positions.iter().take(MAX_FAULTS).map(finding).collect()
 }
 
 /// Returns the finding for a second document, which the API server does not read.

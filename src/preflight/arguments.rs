@@ -3,6 +3,7 @@
 
 use super::apiserver::{ApiServer, FileAt};
 use super::{Finding, options};
+use crate::Role;
 use crate::error::Result;
 use crate::k3s::ComponentArgument;
 use crate::k3s::NodeConfig;
@@ -14,8 +15,9 @@ use crate::kubernetes::{flag_values, tls};
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for component in component_flags::all().keys() {
-        // Only components that run in this role get arguments.
+        // Nobody reads the arguments of a component that does not run.
         if !node.effective.as_ref().is_ok_and(|effective| effective.components.contains_key(component)) {
+            findings.extend(read_by_k3s(node, component));
             continue;
         }
         for argument in node.arguments(component) {
@@ -32,6 +34,23 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         findings.extend(options::check(&server));
     }
     Ok(findings)
+}
+
+/// Checks what K3s itself reads of the API server's arguments, whether it starts one or not: for its own listener
+/// it takes the first tls-min-version and tls-cipher-suites (pkg/cli/server/server.go).
+fn read_by_k3s(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
+    if component != super::apiserver::NAME || node.effective.is_err() || node.role == Role::Agent {
+        return Vec::new();
+    }
+    let given = node.arguments(component);
+    let first =
+        |name: &str| given.iter().find(|argument| argument.name == name && argument.text.contains('='));
+    let version = first("tls-min-version")
+        .and_then(|argument| Some(tls_version(component, &argument.value)?.at(argument.place.clone())));
+    let suites = first("tls-cipher-suites").into_iter().flat_map(|argument| {
+        ciphers(component, &argument.value).into_iter().map(|finding| finding.at(argument.place.clone()))
+    });
+    version.into_iter().chain(suites).collect()
 }
 
 /// Checks an argument's name.

@@ -5,7 +5,7 @@ use crate::Role;
 use crate::document::ExistingConfig;
 use crate::error::{Error, Place, Result};
 use crate::k3s::flags::ENCRYPTION_KEY;
-use crate::k3s::{NodeConfig, NodePaths, RefusedKey};
+use crate::k3s::{NodeConfig, NodePaths, Refusal, RefusalKind, SkippedKey, ValueOrigin};
 use crate::node::RootedPath;
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
@@ -13,7 +13,8 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     match &node.effective {
         Err(error) => findings.push(unreadable(error)),
         Ok(effective) => {
-            findings.extend(effective.refused_keys.iter().map(|key| refused(node.role, key)));
+            findings.extend(effective.refusals.iter().map(|refusal| refused(node.role, refusal)));
+            findings.extend(effective.skipped.iter().map(skipped));
             findings.extend(kubeconfig_mode(node));
         }
     }
@@ -48,23 +49,46 @@ fn unreadable(error: &Error) -> Finding {
     }
 }
 
-fn refused(role: Role, refused: &RefusedKey) -> Finding {
-    let RefusedKey { key, is_unknown, message, place } = refused;
-    let (code, remedy) = match (is_unknown, role) {
-        (true, Role::Agent) => (
-            "config-unknown-key",
-            format!("remove {key}: an agent of this minor does not have it, and exits"),
-        ),
-        (true, Role::Server) => ("config-unknown-key", format!("remove {key}")),
-        (false, _) => (
-            "config-value",
-            "write a value of the key's type: true or false without quotes, a number, a duration such as 5m"
-                .to_owned(),
+fn refused(role: Role, refusal: &Refusal) -> Finding {
+    let Refusal { kind, flag, message, origin, doubt } = refusal;
+    let code = match (origin, kind) {
+        (ValueOrigin::File(_), RefusalKind::Unknown) => "config-unknown-key",
+        (ValueOrigin::File(_), RefusalKind::Forms) => "config-two-forms",
+        (ValueOrigin::File(_), _) => "config-value",
+        (ValueOrigin::Variable { .. }, _) => "environment-value",
+        (ValueOrigin::Service(_) | ValueOrigin::CommandLine, _) => "command-line",
+    };
+    let remedy = match kind {
+        RefusalKind::Unknown => format!("remove {flag}: K3s does not have it as {role} in this release, and exits"),
+        RefusalKind::Value => "write a value of the flag's type: true or false (in a file, without quotes), a whole number, or a duration such as 5m".to_owned(),
+        RefusalKind::Missing => format!("write a value behind {flag}"),
+        RefusalKind::Forms => "use one of the names for it, everywhere: in the service and in the configuration files".to_owned(),
+        RefusalKind::Syntax => "write a flag with one or two dashes and its name, and a key without dashes".to_owned(),
+        RefusalKind::Command => format!("write {role} as the first word behind the program"),
+        RefusalKind::Help => format!("remove the word: with it K3s does not start as {role}"),
+    };
+    let finding = match doubt {
+        None => Finding::stops(code, format!("K3s' command line refuses this: {message}"), remedy),
+        Some(doubt) => Finding::unknown(
+            code,
+            format!("K3s' command line may refuse this, {doubt}: {message}"),
+            "name the release in full, such as --k3s-version v1.33.4+k3s1",
         ),
     };
-    Finding::stops(code, format!("K3s' command line refuses this: {message}"), remedy)
-        .at(place.clone())
-        .says(message)
+    finding.at(refusal.place()).says(message)
+}
+
+/// A key that a server does not have stops nothing, and does nothing.
+fn skipped(key: &SkippedKey) -> Finding {
+    let SkippedKey { name, message, place, hint } = key;
+    let hint = hint.as_ref().map(|hint| format!(": {hint}")).unwrap_or_default();
+    Finding::hardens_nothing(
+        "config-skipped-key",
+        format!("K3s does not have the key {name:?}, and skips it{hint}"),
+        "write the key that is meant, or remove it",
+    )
+    .at(place.clone())
+    .says(message)
 }
 
 /// Whether Secrets are encrypted is decided at the first start. Without the right to read the data directory the

@@ -13,9 +13,8 @@ const FLAG: &str = "encryption-provider-config";
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let Some(server) = ApiServer::configured(node) else { return Ok(Vec::new()) };
-    let (Some(text), Some(place)) = (server.flags.value(FLAG), server.place(FLAG)) else {
-        return Ok(Vec::new());
-    };
+    let Some(text) = server.flags.value(FLAG) else { return Ok(Vec::new()) };
+    let Some(place) = server.place(FLAG) else { return of_k3s(&server, text) };
     let path = node.path(text)?;
     let found = server.look(&path)?;
     if matches!(found, FileAt::Nothing) && node.creates(&path) {
@@ -35,6 +34,16 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         Ok(config) => effect(&path, &config),
         Err(refusal) => vec![refused_config(&path, &refusal)],
     })
+}
+
+/// Returns what the API server refuses in the file that K3s itself has written. An empty one is written again.
+fn of_k3s(server: &ApiServer<'_>, text: &str) -> Result<Vec<Finding>> {
+    let path = server.node.path(text)?;
+    let FileAt::File(bytes) = server.look(&path)? else { return Ok(Vec::new()) };
+    if bytes.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(read(server, &bytes).err().map(|refusal| refused_config(&path, &refusal)).into_iter().collect())
 }
 
 fn read(

@@ -11,13 +11,16 @@ use crate::kubernetes::kernel_parameters::{self, KernelParameter};
 use crate::node::{BootSysctls, SysctlKey, sysctl};
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+    if !node.runs("kubelet") {
+        return Ok(Vec::new());
+    }
     let protected = protects(node);
     let boot = BootSysctls::read(node.root)?;
     let mut findings = Vec::new();
     for row in kernel_parameters::all() {
         let key: SysctlKey = row.key.parse()?;
         if node.elsewhere.is_none() {
-            findings.extend(now(&key, row, protected));
+            findings.extend(now(&key, row, protected).filter(|finding| !is_left_alone(node, finding)));
         }
         if protected {
             findings.extend(after_boot(&key, row, &boot));
@@ -31,6 +34,12 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         )
     }));
     Ok(findings)
+}
+
+/// Tells whether a kubelet without root's rights starts all the same: it goes on where it may not set a parameter
+/// (`KubeletInUserNamespace`, which K3s turns on with its key rootless).
+fn is_left_alone(node: &NodeConfig<'_>, finding: &Finding) -> bool {
+    finding.code == "kernel-read-only" && node.is_on("rootless")
 }
 
 /// Tells whether the kubelet only checks the parameters. K3s' key becomes a flag of the kubelet, before the user's own.

@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use serde_yaml::Value;
 
 use super::Finding;
-use crate::Role;
 use crate::error::{Error, ErrorKind, Result};
 use crate::k3s::manifests::{ManifestFault, ManifestFaultKind, ManifestObject, Manifests};
 use crate::k3s::{NodeConfig, NodePaths, packaged};
@@ -16,7 +15,7 @@ use crate::kubernetes::names::{BUILT_IN_NAMESPACES, NAME_LABEL};
 use crate::version::KubernetesMinor;
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
-    if node.role == Role::Agent {
+    if !node.runs("deploy-controller") {
         return Ok(Vec::new());
     }
     let Manifests { objects, faults } = Manifests::read(node)?;
@@ -38,6 +37,9 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
 /// # Errors
 /// A manifest that cannot be read, or because of which K3s applies none.
 pub(crate) fn applied(node: &NodeConfig<'_>) -> Result<Vec<ManifestObject>> {
+    if !node.runs("deploy-controller") {
+        return Ok(Vec::new());
+    }
     let Manifests { objects, faults } = Manifests::read(node)?;
     if let Some(fault) = faults.into_iter().find(|fault| fault.kind != ManifestFaultKind::Document) {
         return Err(Error::new(ErrorKind::Failed, fault.message).at(fault.place));

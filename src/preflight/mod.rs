@@ -8,16 +8,25 @@ mod admission;
 mod apiserver;
 mod arguments;
 mod audit;
+pub(crate) mod authentication;
+pub(crate) mod authorization;
 mod configuration;
+mod data_directory;
+mod egress;
 pub(crate) mod encryption;
 mod event_rate_limit;
 mod finding;
 mod kernel;
+mod kubelet_arguments;
 pub(crate) mod manifests;
 mod options;
+mod own_values;
+mod packaged;
 mod plugin_config;
 pub(crate) mod pod_security;
+mod registries;
 mod service;
+mod static_manifests;
 mod surroundings;
 
 pub use finding::{Class, Finding, StartVerdict, When};
@@ -29,18 +38,32 @@ use crate::k3s::NodeConfig;
 type Check = fn(&NodeConfig<'_>) -> Result<Vec<Finding>>;
 
 /// The checks, in the order in which K3s reads what they check.
-const CHECKS: [Check; 10] = [
+const CHECKS: &[Check] = &[
     service::check,
     kernel::check,
     configuration::check,
+    own_values::check,
+    registries::check,
+    data_directory::check,
     configuration::check_encryption,
     arguments::check,
+    kubelet_arguments::check,
     audit::check,
     admission::check,
+    authentication::check,
+    authorization::check,
+    egress::check,
     encryption::check,
+    packaged::check,
     manifests::check,
     surroundings::check,
 ];
+
+/// Returns what a node's configuration has and what does nothing, so that nobody notices it: arguments that K3s drops, and
+/// words of its key `disable` that name nothing.
+pub(crate) fn notes(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+    Ok([kubelet_arguments::dropped(node), packaged::check(node)?].concat())
+}
 
 /// Checks a node.
 #[must_use]

@@ -32,7 +32,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
 }
 
 fn no_network_policy(node: &NodeConfig<'_>) -> Option<Finding> {
-    if node.role == Role::Agent || !node.is_on("disable-network-policy") {
+    if !node.runs("deploy-controller") || !node.is_on("disable-network-policy") {
         return None;
     }
     let (_, place) = node.value("disable-network-policy")?;
@@ -118,7 +118,8 @@ fn clock_at(seconds: u64) -> Option<Finding> {
 }
 
 fn cgroup(node: &NodeConfig<'_>) -> Result<Option<Finding>> {
-    if !kubelet_config::refuses_cgroup_v1(node.minor())
+    if !node.runs("kubelet")
+        || !kubelet_config::refuses_cgroup_v1(node.minor())
         || !node.root.exists(&RootedPath::fixed("/sys/fs/cgroup"))
     {
         return Ok(None);

@@ -200,10 +200,15 @@ fn check_one(
     declaration: &Declaration,
     value: &Value,
 ) -> Result<Value> {
+    let is_site = path.first() == Some(&name);
     let complain = |invalid: InvalidValue| {
         let path: Vec<&str> = path.iter().copied().chain(invalid.path.iter().map(String::as_str)).collect();
         text.error(&path, format!("{name}: {}", invalid.message)).hint(invalid.hint)
     };
+    // In a settings file null takes a value back, whatever the type; in a profile it has to fit.
+    if value.is_null() && is_site {
+        return Ok(Value::Null);
+    }
     let checked = declaration.check(value).map_err(complain)?;
     if let (true, Value::String(mode), DocumentText::File(source)) = (declaration.needs_quotes(), value, text)
         && source.spot(path).is_some_and(|spot| spot.plain)

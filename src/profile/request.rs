@@ -45,6 +45,28 @@ pub struct Assignment {
     pub origin: String,
 }
 
+impl Assignment {
+    /// Tells whether it takes an earlier value back: `name=null`, or `name=` without a value.
+    #[must_use]
+    pub fn takes_back(&self) -> bool {
+        matches!(self.text.trim(), "" | "null")
+    }
+
+    /// Returns the assignments that count: none that is taken back later, and none that takes one back.
+    #[must_use]
+    pub fn in_force(assignments: &[Self]) -> Vec<&Self> {
+        let mut counting: Vec<&Self> = Vec::new();
+        for one in assignments {
+            if one.takes_back() {
+                counting.retain(|earlier| earlier.name != one.name);
+            } else {
+                counting.push(one);
+            }
+        }
+        counting
+    }
+}
+
 /// Opens a file of the user's by the path that the user gave.
 pub type OpenFile<'a> = dyn Fn(&str) -> Result<SourceText> + 'a;
 
@@ -112,18 +134,21 @@ impl ProfileRequest {
                 map.remove(WAIVERS);
             }
             for (name, value) in read_settings(&text, &[], written)? {
-                let Some(value) = value.on(self.minor) else { continue };
+                // Null in the settings file: the setting is as if the file did not have it.
+                let Some(value) = value.on(self.minor).filter(|value| !value.is_null()) else { continue };
                 let place = text.place(&[&name]);
                 self.check_applies(&name, &declarations[&name], value)
                     .map_err(|error| error.at(place.clone()))?;
                 values.insert(name, Resolved { value: value.clone(), origin: Origin::Settings(place) });
             }
         }
-        for Assignment { name, text, origin } in &self.assignments {
-            let Some(declaration) = declarations.get(name) else {
-                let error = Error::new(ErrorKind::BadInput, format!("{origin}: unknown setting {name:?}"));
-                return Err(setting::unknown_setting(error, name, declarations, &[]));
-            };
+        let is_unknown = |one: &&Assignment| !declarations.contains_key(&one.name);
+        if let Some(Assignment { name, origin, .. }) = self.assignments.iter().find(is_unknown) {
+            let error = Error::new(ErrorKind::BadInput, format!("{origin}: unknown setting {name:?}"));
+            return Err(setting::unknown_setting(error, name, declarations, &[]));
+        }
+        for Assignment { name, text, origin } in Assignment::in_force(&self.assignments) {
+            let declaration = &declarations[name];
             let value = declaration
                 .parse(text)
                 .map_err(|invalid| setting::invalid_value_error(name, origin, &invalid))?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::by_minor::SettingValue;
 use super::fields::{describe, unknown};
@@ -145,14 +145,11 @@ impl Declaration {
         words
     }
 
-    /// Reads what was typed after `--set name=`.
+    /// Reads what was typed after `--set name=`; nothing and `null` take an earlier value back, and are not read.
     ///
     /// # Errors
     /// The misfit.
     pub fn parse(&self, text: &str) -> Fit<Value> {
-        if self.optional && matches!(text, "null" | "") {
-            return Ok(Value::Null);
-        }
         let value = match self.kind {
             SettingType::Boolean if text == "true" || text == "false" => Value::Bool(text == "true"),
             SettingType::Integer => text.parse::<i64>().map_or_else(|_| text.into(), Value::from),
@@ -160,7 +157,6 @@ impl Declaration {
                 serde_yaml::from_str(text)
                     .map_err(|_| InvalidValue::new("this is not a YAML list", "write it as [a, b]"))?
             }
-            SettingType::List if text.is_empty() => json!([]),
             SettingType::List => text.split(',').map(str::trim).collect::<Vec<_>>().into(),
             _ => text.into(),
         };
@@ -332,6 +328,8 @@ pub(super) fn invalid_value_error(name: &str, origin: &str, invalid: &InvalidVal
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::kubernetes::pod_security::PodSecurityLevel;
     use crate::kubernetes::tls;

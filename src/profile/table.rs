@@ -59,6 +59,9 @@ pub struct KeyRow {
     /// The controls that it implements.
     #[serde(default)]
     pub controls: Vec<String>,
+    /// The only component that reads the key; none if K3s does.
+    #[serde(default)]
+    pub component: Option<String>,
     /// The roles that know the key: an agent exits on a key it does not know.
     pub roles: Vec<Role>,
 }

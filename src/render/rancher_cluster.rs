@@ -12,6 +12,7 @@ use super::tree::{Tree, TreeFile};
 use crate::Role;
 use crate::document::{self, DropIn, DropInComponent, PresentFiles, RenderTarget};
 use crate::error::Result;
+use crate::k3s::{Datastore, RunningComponents};
 use crate::mode::FileMode;
 use crate::profile::Profile;
 
@@ -44,15 +45,20 @@ pub(super) fn render(input: &RenderInput<'_>) -> Result<RenderedFiles> {
         documents.push(("audit", profile.ids(&["audit-policy"])));
     }
     // Rancher writes the admission configuration itself, from the named template, and it has PodSecurity only.
-    let agent =
-        document::configuration(profile, Role::Agent, &target.data_dir, &documents, &PresentFiles::default());
-    let mut server = document::configuration(
-        profile,
-        Role::Server,
-        &target.data_dir,
-        &documents,
-        &PresentFiles::default(),
-    );
+    // The machines of a cluster run everything, whatever this one does.
+    let configuration = |role| {
+        let running = RunningComponents::of_role(role, Datastore::Etcd);
+        document::configuration(
+            profile,
+            role,
+            &running,
+            &target.data_dir,
+            &documents,
+            &PresentFiles::default(),
+        )
+    };
+    let agent = configuration(Role::Agent);
+    let mut server = configuration(Role::Server);
     server.keys.retain(|key| !agent.keys.contains(key));
     server.components.retain(|component: &DropInComponent| !agent.components.contains(component));
     if profile.is_on("event_rate_limit") && profile.selection.wants(&["event-rate-limit"]) {
@@ -89,7 +95,8 @@ pub(super) fn secret(input: &RenderInput<'_>) -> Result<RenderedFiles> {
 /// Returns the files of servers and of every machine, without those that Rancher writes itself: the arguments and the
 /// admission configuration.
 fn files(input: &RenderInput<'_>) -> Result<(Vec<SelectorFile>, Vec<SelectorFile>)> {
-    let server_site = RenderTarget { role: Role::Server, ..input.target.clone() };
+    let running = RunningComponents::of_role(Role::Server, Datastore::Etcd);
+    let server_site = RenderTarget { role: Role::Server, running, ..input.target.clone() };
     let tree = Tree::new(&RenderInput { target: &server_site, ..*input })?;
     let rancher_writes = |path: &str| {
         document::paths(&input.target.data_dir)

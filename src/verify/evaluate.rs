@@ -1,6 +1,6 @@
 //! Evaluates the controls of a benchmark on a node. This is the top of the room: it imports the checks and the facts.
 
-use super::checks::{self, etcd, file, flag};
+use super::checks::{self, CheckSubject, etcd, file, flag};
 use super::control::{Control, controls};
 use super::facts::NodeFacts;
 use super::report::{ControlVerdict, Status, VerifyReport};
@@ -8,7 +8,7 @@ use super::rule::ControlRule;
 use super::rule_result::{RuleOutcome, RuleResult};
 use crate::Role;
 use crate::error::Result;
-use crate::k3s::Datastore;
+use crate::k3s::{Absence, Datastore, running};
 
 /// Evaluates every control of a benchmark on a node.
 ///
@@ -30,7 +30,10 @@ pub fn verify(facts: &NodeFacts<'_>, benchmark: &str) -> Result<VerifyReport> {
 fn verdict(facts: &NodeFacts<'_>, control: Control) -> ControlVerdict {
     let role = facts.node.role;
     let result = if control.roles.contains(&role) {
-        evaluate_rule(facts, &control.rule)
+        match absence(facts, &control.rule) {
+            Some(absence) => RuleResult::absent(absence),
+            None => evaluate_rule(facts, &control.rule),
+        }
     } else {
         let reason = if role == Role::Agent { "an agent runs no control plane" } else { "this is a server" };
         RuleResult::not_applicable(reason)
@@ -56,6 +59,34 @@ fn verdict(facts: &NodeFacts<'_>, control: Control) -> ControlVerdict {
         remedy: control.remedy,
         waiver: None,
         lapsed: false,
+    }
+}
+
+/// Returns why nothing that a rule is about runs on the node; none if a part of it does. K3s may have logged a start of a
+/// component that has been switched off since: that one ends with the next start at the latest.
+fn absence<'f>(facts: &'f NodeFacts<'_>, rule: &ControlRule) -> Option<&'f Absence> {
+    let mut components = Vec::new();
+    add_components(facts, rule, &mut components);
+    let absences: Option<Vec<&Absence>> =
+        components.into_iter().map(|component| facts.absence(component)).collect();
+    absences?.first().copied()
+}
+
+/// Adds the components whose flags, configuration or objects a rule is about.
+fn add_components<'r>(facts: &NodeFacts<'_>, rule: &'r ControlRule, components: &mut Vec<&'r str>) {
+    match rule {
+        ControlRule::Flag(rule) => components.push(&rule.component),
+        ControlRule::Etcd(_) => components.push(running::ETCD),
+        ControlRule::All(rules) | ControlRule::Any(rules) => {
+            rules.iter().for_each(|rule| add_components(facts, rule, components));
+        }
+        ControlRule::WithEtcd(rule) => add_components(facts, rule, components),
+        ControlRule::Check(rule) => match checks::subject(&rule.name) {
+            Some(CheckSubject::ApiServer) => components.push("kube-apiserver"),
+            Some(CheckSubject::Objects) if facts.cluster.is_none() => components.push("kube-apiserver"),
+            _ => {}
+        },
+        ControlRule::File(_) | ControlRule::NotApplicable(_) | ControlRule::Manual(_) => {}
     }
 }
 

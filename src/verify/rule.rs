@@ -64,6 +64,9 @@ pub struct FileRule {
     /// An absolute path, or a path below K3s' data directory. `*` in a part matches any text (`server/tls/*.crt`), and
     /// `**` matches any directories (`server/tls/**/*.key`).
     pub path: String,
+    /// The component that uses the file: where it does not run and the file is not there, there is nothing to protect.
+    #[serde(default)]
+    pub of: Option<String>,
     /// The K3s key that names another file instead, such as `write-kubeconfig`.
     #[serde(default)]
     pub key: Option<String>,

@@ -2,6 +2,7 @@
 
 use super::evidence::Evidence;
 use crate::error::Error;
+use crate::k3s::Absence;
 
 /// The result of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +51,14 @@ impl RuleResult {
         let actual = reason.into();
         let evidence = vec![Evidence::without_place(actual.clone())];
         Self { outcome: RuleOutcome::NotApplicable, expected: String::new(), actual, evidence }
+    }
+
+    /// Returns the result of a rule about a component that does not run on the node.
+    #[must_use]
+    pub(super) fn absent(absence: &Absence) -> Self {
+        let Absence { reason, place } = absence.clone();
+        let evidence = vec![Evidence { text: reason.clone(), place }];
+        Self { evidence, ..Self::not_applicable(reason) }
     }
 
     /// Returns the result of a rule that only a person can decide; `expected` says what the person has to review.

@@ -3,6 +3,7 @@
 
 use k3s_harden::Role;
 use k3s_harden::document::{DROP_IN, DropInMerge, ExistingConfig, PresentFiles, RenderTarget, Rendered};
+use k3s_harden::k3s::{Datastore, RunningComponents};
 use k3s_harden::k3s::{K3sLog, NodeConfig};
 use k3s_harden::kubernetes::tls;
 use k3s_harden::mode::Owner;
@@ -32,6 +33,7 @@ fn stay(root: &Root, minor: KubernetesMinor, suites: &str) -> (bool, String) {
     let profile = request.resolve(&|path| panic!("{path} is not opened")).unwrap();
     let target = RenderTarget {
         role: Role::Server,
+        running: RunningComponents::of_role(Role::Server, Datastore::Sqlite),
         data_dir: RootedPath::fixed("/var/lib/rancher/k3s"),
         audit_policy: None,
         present: PresentFiles::default(),

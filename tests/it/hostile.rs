@@ -6,9 +6,11 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use k3s_harden::k3s::{MergedConfig, merge};
+use k3s_harden::Role;
+use k3s_harden::k3s::{ConfigQuery, EffectiveConfig, merge};
 use k3s_harden::kubernetes::yaml;
-use k3s_harden::node::Root;
+use k3s_harden::node::{Root, RootedPath};
+use k3s_harden::version::K3sRelease;
 
 /// Much more than any of these takes, and much less than for ever, also in a debug build on a busy machine.
 const BOUND: Duration = Duration::from_secs(20);
@@ -66,18 +68,21 @@ fn long_lines_and_many_keys_are_read() {
 }
 
 /// A root whose `config.yaml.d` `make` has put something into.
-fn reading(make: impl FnOnce(&Path)) -> Result<MergedConfig, k3s_harden::Error> {
+fn reading(make: impl FnOnce(&Path)) -> Result<EffectiveConfig, k3s_harden::Error> {
     let directory = tempfile::tempdir().unwrap();
     let drop_ins = directory.path().join("etc/rancher/k3s/config.yaml.d");
     fs::create_dir_all(&drop_ins).unwrap();
     fs::write(directory.path().join("etc/rancher/k3s/config.yaml"), "debug: true\n").unwrap();
     make(&drop_ins);
     let begun = Instant::now();
-    let reading = MergedConfig::read(
-        &Root::open(directory.path()).unwrap(),
-        &["server".to_owned()],
-        "1.36".parse().unwrap(),
-    );
+    let query = ConfigQuery {
+        role: Role::Server,
+        release: K3sRelease::of_minor("1.36".parse().unwrap()),
+        data_dir: &RootedPath::fixed("/var/lib/rancher/k3s"),
+        words: &[],
+        show_secrets: true,
+    };
+    let reading = EffectiveConfig::read(&Root::open(directory.path()).unwrap(), query);
     assert!(begun.elapsed() < BOUND);
     reading
 }

@@ -341,12 +341,16 @@ fn etcd_is_judged_where_there_is_one() {
     let begun = Node::new().file(CONFIG, "cluster-init: true\n");
     assert!(said(&begun, "1.33", None, rule).starts_with("Unknown: not there yet"));
     let config = format!("{SERVER}/db/etcd/config");
+    // K3s goes by etcd's log alone (IsInitialized in pkg/etcd/etcd.go), whatever the endpoint is.
+    let log = format!("{SERVER}/db/etcd/member/wal/0.wal");
     let node = Node::new().file(&config, "client-transport-security:\n  client-cert-auth: true\n");
+    assert_eq!(said(&node, "1.33", None, rule), "NotApplicable: the datastore is SQLite ()");
+    let node = node.file(&log, "").file(CONFIG, "datastore-endpoint: mysql://x\n");
     assert_eq!(
         said(&node, "1.33", None, rule),
         "Met: true (/var/lib/rancher/k3s/server/db/etcd/config:2:21)"
     );
-    let node = Node::new().file(&config, "client-transport-security: {}\n");
+    let node = Node::new().file(&config, "client-transport-security: {}\n").file(&log, "");
     assert!(said(&node, "1.33", None, rule).starts_with("NotMet: not set"));
 }
 

@@ -47,6 +47,10 @@ pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &FileRule) -> Result
             found.push((path, found_mode, owner));
         }
     }
+    let absence = rule.of.as_deref().and_then(|component| facts.absence(component));
+    if let (true, None, Some(absence)) = (found.is_empty(), &matches.unread, absence) {
+        return Ok(RuleResult::absent(absence));
+    }
     if found.is_empty() && matches.unread.is_none() {
         return Ok(missing(facts, &rule.path, rule.missing, expected));
     }

@@ -2,6 +2,7 @@
 //! rules of data/benchmark-controls.yaml describe. Checks import the facts, the results and one another, and never the
 //! evaluation above them.
 
+mod access_files;
 mod audit_policy;
 mod encryption;
 pub(super) mod etcd;
@@ -23,26 +24,45 @@ use crate::error::Result;
 /// Checks a node; the text is the `about` of the rule.
 pub type CheckFunction = fn(&NodeFacts<'_>, Option<&str>) -> Result<RuleResult>;
 
+/// What a check looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CheckSubject {
+    /// The API server of the node.
+    ApiServer,
+    /// The objects of the cluster, or the manifests of the node, which only a node with an API server applies.
+    Objects,
+    /// K3s' configuration.
+    Configuration,
+}
+use CheckSubject::{ApiServer, Configuration, Objects};
+
 /// The checks by their names in data/benchmark-controls.yaml.
-const CHECKS: [(&str, CheckFunction); 14] = [
-    ("audit-policy", audit_policy::check_policy),
-    ("audit-policy-coverage", audit_policy::check_coverage),
-    ("cni", network::check_cni),
-    ("default-namespace", namespaces::check_default),
-    ("default-service-accounts", service_accounts::check),
-    ("encryption", encryption::check_enabled),
-    ("encryption-providers", encryption::check_provider),
-    ("namespaces", namespaces::check_boundaries),
-    ("network-policies", network::check_policies),
-    ("pod-security", pod_security::check),
-    ("rbac", rbac::check),
-    ("seccomp", workloads::check_seccomp),
-    ("secrets-as-files", workloads::check_secrets),
-    ("security-contexts", workloads::check_security_contexts),
+const CHECKS: [(&str, CheckSubject, CheckFunction); 16] = [
+    ("anonymous-requests", ApiServer, access_files::check_anonymous),
+    ("audit-policy", ApiServer, audit_policy::check_policy),
+    ("audit-policy-coverage", ApiServer, audit_policy::check_coverage),
+    ("authorizers", ApiServer, access_files::check_authorizers),
+    ("cni", Configuration, network::check_cni),
+    ("default-namespace", Objects, namespaces::check_default),
+    ("default-service-accounts", Objects, service_accounts::check),
+    ("encryption", ApiServer, encryption::check_enabled),
+    ("encryption-providers", ApiServer, encryption::check_provider),
+    ("namespaces", Objects, namespaces::check_boundaries),
+    ("network-policies", Objects, network::check_policies),
+    ("pod-security", ApiServer, pod_security::check),
+    ("rbac", Objects, rbac::check),
+    ("seccomp", Objects, workloads::check_seccomp),
+    ("secrets-as-files", Objects, workloads::check_secrets),
+    ("security-contexts", Objects, workloads::check_security_contexts),
 ];
 
 /// Returns the check of a name.
 #[must_use]
 pub fn find(name: &str) -> Option<CheckFunction> {
-    CHECKS.iter().find(|(known, _)| *known == name).map(|(_, check)| *check)
+    CHECKS.iter().find(|(known, ..)| *known == name).map(|(.., check)| *check)
+}
+
+/// Returns what the check of a name looks at.
+pub(super) fn subject(name: &str) -> Option<CheckSubject> {
+    CHECKS.iter().find(|(known, ..)| *known == name).map(|(_, subject, _)| *subject)
 }

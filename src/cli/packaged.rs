@@ -1,0 +1,75 @@
+//! Warnings about what K3s' packaged components, and its key `disable`, do to policy.yaml.
+
+use super::context::Context;
+use crate::document::Rendered;
+use crate::error::Result;
+use crate::k3s::manifests::{ManifestObject, Manifests};
+use crate::k3s::packaged;
+use crate::preflight;
+
+/// The namespace in which K3s runs the pods of its load balancer by default (servicelb-namespace).
+const LOAD_BALANCER_NAMESPACE: &str = "kube-system";
+/// The Service whose traffic policy.yaml lets through (setting svclb_policy).
+const ALLOWED_SERVICE: &str = "traefik";
+
+/// Returns warnings about words of `disable` and arguments that do not do what they seem to, and about what keeps K3s from
+/// applying policy.yaml.
+pub(super) fn warnings(context: &Context<'_>, rendered: &Rendered) -> Result<Vec<String>> {
+    let node = &context.node;
+    let notes = preflight::notes(node)?.into_iter();
+    let mut warnings: Vec<String> = notes
+        .map(|finding| match finding.place {
+            Some(place) => format!("{place}: {}; {}", finding.message, finding.remedy),
+            None => finding.message,
+        })
+        .collect();
+    let Some(policy) = rendered.documents.iter().find(|document| document.key == "policy") else {
+        return Ok(warnings);
+    };
+    let name = policy.path.name();
+    if let Some(place) = packaged::deletion(node, name) {
+        let word = name.trim_end_matches(".yaml");
+        warnings.push(format!(
+            "{place}: disable has {word}, so K3s deletes {} and its objects whenever it starts: remove {word} there",
+            policy.path
+        ));
+    }
+    let skip = format!("{}.skip", policy.path).parse()?;
+    if node.root.exists(&skip) {
+        warnings.push(format!("{skip}: K3s does not apply {name} as long as this file is there: remove it"));
+    }
+    Ok(warnings)
+}
+
+/// Returns warnings about the LoadBalancer Services in the node's manifests whose traffic policy.yaml blocks.
+pub(super) fn load_balancer_warnings(context: &Context<'_>) -> Result<Vec<String>> {
+    let (node, profile) = (&context.node, &context.profile);
+    let namespace = match node.value("servicelb-namespace") {
+        Some((text, _)) if !text.is_empty() => text,
+        _ => LOAD_BALANCER_NAMESPACE,
+    };
+    let is_isolated = profile.is_on("intra_namespace_policy")
+        && profile.texts("namespaces").iter().any(|isolated| isolated == namespace);
+    if !is_isolated || !node.runs("servicelb") || !node.runs("deploy-controller") {
+        return Ok(Vec::new());
+    }
+    let is_allowed = |name: &str| name == ALLOWED_SERVICE && profile.is_on("svclb_policy");
+    let blocked = |object: &ManifestObject| {
+        let text = |path: &[&str]| {
+            let value = path.iter().try_fold(&object.value, |value, key| value.get(key));
+            value.and_then(serde_yaml::Value::as_str).map(str::to_owned)
+        };
+        let name = text(&["metadata", "name"])?;
+        let is_balanced = text(&["kind"])? == "Service"
+            && text(&["spec", "type"])? == "LoadBalancer"
+            // Another load balancer serves it.
+            && text(&["spec", "loadBalancerClass"]).is_none();
+        (is_balanced && !is_allowed(&name)).then(|| {
+            format!(
+                "{}: the LoadBalancer Service {name} gets no traffic: its svclb pods are in {namespace}, where intra-namespace keeps everybody else out; add a NetworkPolicy for pods in {namespace} with the label svccontroller.k3s.cattle.io/svcname: {name}",
+                object.place
+            )
+        })
+    };
+    Ok(Manifests::read(node)?.objects.iter().filter_map(blocked).collect())
+}

@@ -1,0 +1,282 @@
+//! What K3s refuses in its own values, once its command line has parsed them (data/own-values.yaml).
+
+use super::effective::EffectiveConfig;
+use super::flags;
+use super::node_config::NodeConfig;
+use super::own_reader::{Answer, OwnReader};
+use super::own_rules::{OwnCheck, OwnRule, OwnRules, RuleReach, UnjudgedValue};
+use super::{own_datastore, own_files, own_joining, own_labels, own_network, own_texts};
+use crate::Role;
+use crate::error::{Place, Result};
+
+pub use super::own_rules::Ending;
+
+/// A value that K3s refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnFault {
+    /// The flag.
+    pub key: &'static str,
+    /// Where it is set; none if only its default counts.
+    pub place: Option<Place>,
+    /// What is wrong, without secrets.
+    pub message: String,
+    /// K3s' message; empty if it has none.
+    pub says: String,
+    /// What K3s does.
+    pub ends: Ending,
+    /// What to write instead.
+    pub write: &'static str,
+}
+
+/// How the values of a flag are judged, with the sources.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FlagJudgement {
+    /// By checks of the table: what K3s' source says of each.
+    Checked(Vec<&'static str>),
+    /// By another check: which.
+    Elsewhere(&'static str),
+    /// Every value is fine: as which source says.
+    AnyValue(&'static str),
+    /// Not at all: why, and the source.
+    NotJudged(&'static str, &'static str),
+}
+
+/// Returns how the values of a flag are judged in a role, by its long name; none if the table does not have it.
+#[must_use]
+pub fn judgement(role: Role, name: &str) -> Option<FlagJudgement> {
+    let rules = OwnRules::get();
+    let has = |keys: &[String]| keys.iter().any(|key| key == name);
+    let sources: Vec<&str> = rules
+        .checks
+        .iter()
+        .filter(|rule| rule.is_of(role) && has(&rule.keys))
+        .map(|rule| rule.source.as_str())
+        .collect();
+    if !sources.is_empty() {
+        return Some(FlagJudgement::Checked(sources));
+    }
+    if let Some(row) = rules.elsewhere.iter().find(|row| has(&row.keys)) {
+        return Some(FlagJudgement::Elsewhere(&row.by));
+    }
+    let of_role = |row: &&UnjudgedValue| row.role.is_none_or(|only| only == role) && has(&row.keys);
+    if let Some(row) = rules.not_judged.iter().find(of_role) {
+        return Some(FlagJudgement::NotJudged(&row.why, &row.source));
+    }
+    rules.any.iter().find(|row| has(&row.keys)).map(|row| FlagJudgement::AnyValue(&row.source))
+}
+
+/// Returns what K3s refuses in its own values, in the order in which it looks at them.
+///
+/// # Errors
+/// If a file that a value names cannot be looked at.
+pub fn faults(node: &NodeConfig<'_>, config: &EffectiveConfig) -> Result<Vec<OwnFault>> {
+    let reader = OwnReader::new(node, config)?;
+    let mut found = Vec::new();
+    for rule in OwnRules::get().checks.iter().filter(|rule| rule.is_of(node.role)) {
+        let reach = rule.reach(node.minor());
+        if reach == RuleReach::Absent || !rule.when.iter().all(|condition| reader.holds(condition)) {
+            continue;
+        }
+        found.extend(match (judge(&reader, rule)?, reach) {
+            (Answer::Fine, _) => None,
+            (Answer::Unknown(why), _) => Some(undecided(&reader, rule, &why)),
+            (Answer::Wrong { .. }, RuleReach::Unknown) => {
+                let why = format!("whether K3s of {} refuses it is not known", node.minor());
+                Some(undecided(&reader, rule, &why))
+            }
+            (Answer::Wrong { value, detail, ends }, _) => {
+                Some(refused(&reader, rule, &value, &detail, ends.unwrap_or(rule.ends)))
+            }
+        });
+    }
+    Ok(found)
+}
+
+fn judge(reader: &OwnReader<'_>, rule: &OwnRule) -> Result<Answer> {
+    Ok(match rule.check {
+        OwnCheck::OneOf => own_texts::one_of(reader, rule),
+        // The conditions alone are the check.
+        OwnCheck::Refused => Answer::wrong(""),
+        OwnCheck::Given => own_joining::given(reader, rule),
+        OwnCheck::Ascii => own_texts::ascii(reader, rule),
+        OwnCheck::PositiveDuration => own_texts::positive_duration(reader, rule),
+        OwnCheck::NotNegative => own_texts::not_negative(reader, rule),
+        OwnCheck::Vmodule => own_texts::vmodule(reader, rule),
+        OwnCheck::JsonArguments => own_texts::json_arguments(reader, rule),
+        OwnCheck::Issuer => own_texts::issuer(reader, rule),
+        OwnCheck::Addresses => own_network::addresses(reader, rule),
+        OwnCheck::FlagAddress => own_network::flag_address(reader, rule),
+        OwnCheck::ListenAddress => own_network::listen_address(reader, rule)?,
+        OwnCheck::Interface => own_network::interface(reader, rule),
+        OwnCheck::Cidrs => own_network::cidrs(reader, rule),
+        OwnCheck::ServiceBlockSize => own_network::service_block_size(reader, rule),
+        OwnCheck::DefaultDns => own_network::default_dns(reader, rule),
+        OwnCheck::ServiceBlocks => own_network::service_blocks(reader, rule),
+        OwnCheck::ServiceBlockLarge => own_network::service_block_large(reader, rule),
+        OwnCheck::PublicFamily => own_network::public_family(reader, rule),
+        OwnCheck::BlockFamilies => own_network::block_families(reader, rule),
+        OwnCheck::Port => own_network::port(reader, rule),
+        OwnCheck::PortRange => own_network::port_range(reader, rule),
+        OwnCheck::PortRangeThere => own_network::port_range_there(reader, rule),
+        OwnCheck::SupervisorPort => own_network::supervisor_port(reader),
+        OwnCheck::SupervisorPortZero => own_network::supervisor_port_zero(reader),
+        OwnCheck::ApiserverPort => own_network::apiserver_port(reader),
+        OwnCheck::PortsDiffer => own_network::ports_differ(reader),
+        OwnCheck::FileAppears => own_files::file_appears(reader, rule)?,
+        OwnCheck::LogFile => own_files::log_file(reader, rule)?,
+        OwnCheck::RestorePath => own_files::restore_path(reader, rule)?,
+        OwnCheck::AgentFile => own_files::agent_file(reader, rule)?,
+        OwnCheck::EncryptionProvider => own_files::encryption_provider(reader, rule)?,
+        OwnCheck::TokenThere => own_joining::token_there(reader)?,
+        OwnCheck::ServerToken => own_joining::server_token(reader),
+        OwnCheck::AgentToken => own_joining::agent_token(reader),
+        OwnCheck::VpnAuth => own_joining::vpn_auth(reader)?,
+        OwnCheck::AgentUrl => own_joining::agent_url(reader, rule),
+        OwnCheck::HttpsScheme => own_joining::https_scheme(reader, rule),
+        OwnCheck::HttpsUrl => own_joining::https_url(reader, rule),
+        OwnCheck::JoinsItself => own_joining::joins_itself(reader, rule),
+        OwnCheck::JoinsWithoutToken => own_joining::joins_without_token(reader, rule),
+        OwnCheck::EndpointForm => own_datastore::form(reader),
+        OwnCheck::EndpointScheme => own_datastore::scheme(reader, rule),
+        OwnCheck::EndpointHost => own_datastore::host(reader),
+        OwnCheck::EndpointAnswers => own_datastore::answers(reader),
+        OwnCheck::MysqlDsn => own_datastore::mysql(reader),
+        OwnCheck::PostgresUrl => own_datastore::postgres(reader),
+        OwnCheck::SqliteFile => own_datastore::sqlite(reader)?,
+        OwnCheck::DatastoreFile => own_datastore::file(reader, rule)?,
+        OwnCheck::DatastorePair => own_datastore::pair(reader),
+        OwnCheck::NodeLabels => own_labels::labels(reader, rule),
+        OwnCheck::NodeTaints => own_labels::taints(reader, rule),
+        OwnCheck::NodeName => own_texts::node_name(reader, rule),
+    })
+}
+
+/// Returns the flags of a rule that are set, with the value of the first unless it is a secret; the first if none is.
+fn subject(reader: &OwnReader<'_>, rule: &OwnRule) -> String {
+    let set: Vec<&str> =
+        rule.keys.iter().map(String::as_str).filter(|key| reader.given(key).is_some()).collect();
+    match set.as_slice() {
+        [] => rule.key().to_owned(),
+        [key] if !flags::is_secret(key) => format!("{key}: {}", reader.items(key).join(",")),
+        keys => keys.join(", "),
+    }
+}
+
+fn place(reader: &OwnReader<'_>, rule: &OwnRule) -> Option<Place> {
+    rule.keys.iter().find_map(|key| reader.place(key))
+}
+
+fn refused(
+    reader: &OwnReader<'_>,
+    rule: &'static OwnRule,
+    value: &str,
+    detail: &str,
+    ends: Ending,
+) -> OwnFault {
+    let says = rule.says.replace("{value}", value).replace("{detail}", detail);
+    let subject = subject(reader, rule);
+    let message = match ends {
+        Ending::Exits => format!("{subject}: K3s exits: {says}"),
+        Ending::Waits => format!("{subject}: K3s waits for ever: {says}"),
+        Ending::WaitsThenExits => format!("{subject}: K3s waits four minutes, and exits: {says}"),
+        Ending::ComesUp | Ending::Undecided => format!("{subject}: {detail}"),
+    };
+    let says = if ends == Ending::ComesUp { String::new() } else { says };
+    OwnFault { key: rule.key(), place: place(reader, rule), message, says, ends, write: &rule.write }
+}
+
+fn undecided(reader: &OwnReader<'_>, rule: &'static OwnRule, why: &str) -> OwnFault {
+    OwnFault {
+        key: rule.key(),
+        place: place(reader, rule),
+        message: format!("{}: {why}", subject(reader, rule)),
+        says: String::new(),
+        ends: Ending::Undecided,
+        write: &rule.write,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::Role;
+
+    /// Writes past the capture of the test's output, so that every `cargo test` shows the coverage.
+    #[test]
+    fn each_flag_stands_in_the_table() {
+        let mut text = String::new();
+        for role in [Role::Server, Role::Agent] {
+            let names: Vec<&str> = flags::all(role).iter().map(|flag| flag.names[0].as_str()).collect();
+            let missing: Vec<&&str> = names.iter().filter(|name| judgement(role, name).is_none()).collect();
+            assert!(missing.is_empty(), "{role}: not in the table: {missing:?}");
+            let count = |wanted: fn(&FlagJudgement) -> bool| {
+                names.iter().filter_map(|name| judgement(role, name)).filter(|it| wanted(it)).count()
+            };
+            text += &format!(
+                "{role}: {} flags: {} judged, {} by other checks, {} with any value, not judged:",
+                names.len(),
+                count(|it| matches!(it, FlagJudgement::Checked(_))),
+                count(|it| matches!(it, FlagJudgement::Elsewhere(_))),
+                count(|it| matches!(it, FlagJudgement::AnyValue(_))),
+            );
+            for name in &names {
+                if let Some(FlagJudgement::NotJudged(why, _)) = judgement(role, name) {
+                    text += &format!(" {name} ({why})");
+                }
+            }
+            text.push('\n');
+        }
+        std::io::stderr().write_all(text.as_bytes()).unwrap();
+    }
+
+    /// A flag with any value has no other row in the same role.
+    #[test]
+    fn each_flag_is_judged_in_one_way() {
+        let rules = OwnRules::get();
+        for role in [Role::Server, Role::Agent] {
+            let checked = rules.checks.iter().filter(|rule| rule.is_of(role)).map(|rule| &rule.keys[..1]);
+            let rows = rules.any.iter().map(|row| &row.keys[..]);
+            let rows = rows.chain(rules.elsewhere.iter().map(|row| &row.keys[..]));
+            let unjudged = rules.not_judged.iter().filter(|row| row.role.is_none_or(|only| only == role));
+            let rows = rows.chain(unjudged.map(|row| &row.keys[..]));
+            let mut seen = BTreeSet::new();
+            for key in rows.flatten() {
+                assert!(seen.insert(key), "{role}: {key} stands twice");
+            }
+            for key in checked.flatten() {
+                assert!(!seen.contains(key), "{role}: {key} is judged, and stands in another list");
+            }
+        }
+    }
+
+    #[test]
+    fn each_row_names_flags_and_its_source() {
+        let rules = OwnRules::get();
+        let known = |key: &str| {
+            [Role::Server, Role::Agent]
+                .iter()
+                .any(|role| flags::of_any_minor(*role, key).is_some_and(|flag| flag.names[0] == key))
+        };
+        let keys = rules
+            .checks
+            .iter()
+            .flat_map(|rule| &rule.keys)
+            .chain(rules.any.iter().flat_map(|row| &row.keys))
+            .chain(rules.elsewhere.iter().flat_map(|row| &row.keys))
+            .chain(rules.not_judged.iter().flat_map(|row| &row.keys));
+        for key in keys {
+            assert!(known(key), "no flag is called {key}");
+        }
+        let sources = rules
+            .checks
+            .iter()
+            .map(|rule| &rule.source)
+            .chain(rules.any.iter().map(|row| &row.source))
+            .chain(rules.elsewhere.iter().map(|row| &row.by))
+            .chain(rules.not_judged.iter().flat_map(|row| [&row.why, &row.source]));
+        assert!(sources.into_iter().all(|source| !source.is_empty()));
+    }
+}

@@ -1,0 +1,133 @@
+//! The authentication configuration that `authentication-config` names in the user's own arguments.
+
+use super::Finding;
+use super::apiserver::{ApiServer, in_file, refused, second_document, unknown_expressions};
+use crate::error::Result;
+use crate::k3s::NodeConfig;
+use crate::kubernetes::authentication_config::{
+    self, ANONYMOUS_GATE, ANONYMOUS_ON_FROM, AuthenticationConfig, AuthenticationFlags,
+    AuthenticationRefusal, GATE, ON_FROM,
+};
+use crate::kubernetes::object::{Fault, Refusal};
+use crate::node::RootedPath;
+
+const FLAG: &str = "authentication-config";
+/// The flag that the field `anonymous` excludes.
+const ANONYMOUS_FLAG: &str = "anonymous-auth";
+/// What the names of the flags begin with that the file replaces.
+const OIDC: &str = "oidc-";
+
+pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+    let Some(server) = ApiServer::configured(node) else { return Ok(Vec::new()) };
+    let mut findings: Vec<Finding> = excluded_flags(&server).into_iter().collect();
+    let (path, bytes) = match server.file_of(FLAG)? {
+        None => return Ok(findings),
+        Some(Err(finding)) => return Ok(vec![*finding]),
+        Some(Ok(file)) => file,
+    };
+    if !server.is_gated_on(GATE, ON_FROM) {
+        findings.push(without_gate(&server, FLAG, GATE));
+        return Ok(findings);
+    }
+    match read(&server, &bytes) {
+        Ok(config) => findings.extend(effect(&server, &path, &config)),
+        Err(refusal) => findings.push(refused_config(&path, &refusal)),
+    }
+    Ok(findings)
+}
+
+/// Reads a configuration as an API server with these flags (names without dashes, and values) does.
+///
+/// # Errors
+/// The fault on which the API server does not start.
+pub(crate) fn read_with(
+    node: &NodeConfig<'_>,
+    flags: Vec<(String, String)>,
+    bytes: &[u8],
+) -> std::result::Result<AuthenticationConfig, Fault> {
+    read(&ApiServer::with(node, flags), bytes).map_err(|refusal| refusal.fault)
+}
+
+fn read(
+    server: &ApiServer<'_>,
+    bytes: &[u8],
+) -> std::result::Result<AuthenticationConfig, Refusal<AuthenticationRefusal>> {
+    let issuers = server.flags.values("service-account-issuer");
+    let flags = AuthenticationFlags {
+        anonymous_gate: server.is_gated_on(ANONYMOUS_GATE, ANONYMOUS_ON_FROM),
+        service_account_issuers: &issuers,
+    };
+    authentication_config::read(bytes, server.node.minor(), flags)
+}
+
+/// Returns the finding for a file whose feature gate is off.
+pub(super) fn without_gate(server: &ApiServer<'_>, flag: &str, gate: &str) -> Finding {
+    let finding = Finding::stops(
+        "argument-gated",
+        format!("{flag} needs the feature gate {gate}, which is off in {}", server.node.minor()),
+        format!("write feature-gates={gate}=true, or remove {flag}"),
+    );
+    server.at(flag, finding)
+}
+
+/// Returns the finding for flags of OpenID Connect beside the file.
+fn excluded_flags(server: &ApiServer<'_>) -> Option<Finding> {
+    server.flags.value(FLAG)?;
+    let flag = server.flags.names().find(|name| name.starts_with(OIDC))?.to_owned();
+    let finding = Finding::stops(
+        "authentication-flags",
+        format!("{flag} and {FLAG} exclude each other"),
+        format!("write the issuer into the file, and remove {flag}"),
+    );
+    Some(server.at(&flag, finding.says("authentication-config file and oidc-* flags are mutually exclusive")))
+}
+
+fn effect(server: &ApiServer<'_>, path: &RootedPath, config: &AuthenticationConfig) -> Vec<Finding> {
+    let mut findings = unknown_expressions("authentication-expression", path, &config.unknown);
+    if let Some(position) = config.second_document {
+        findings.push(second_document(
+            "authentication-second-document",
+            path,
+            position,
+            "put everything into the first",
+        ));
+    }
+    if let Some(anonymous) = &config.anonymous
+        && server.flags.has(ANONYMOUS_FLAG)
+    {
+        let message = "--anonymous-auth flag cannot be set when anonymous field is configured in authentication configuration file";
+        let remedy = match server.place(ANONYMOUS_FLAG) {
+            Some(place) => format!("remove the field, or {ANONYMOUS_FLAG} at {place}"),
+            None => format!("remove the field: this release of K3s always passes {ANONYMOUS_FLAG}"),
+        };
+        let finding = Finding::stops("authentication-anonymous", message, remedy);
+        findings.push(
+            finding.at(in_file(path, anonymous.position)).says(format!("anonymous: Forbidden: {message}")),
+        );
+    }
+    findings
+}
+
+fn refused_config(path: &RootedPath, refusal: &Refusal<AuthenticationRefusal>) -> Finding {
+    let as_it_says = "write it as the message says";
+    let (code, says, remedy) = match refusal.reason {
+        AuthenticationRefusal::Syntax => {
+            ("authentication-syntax", LOAD, "write the file as Kubernetes reads it")
+        }
+        AuthenticationRefusal::Version => (
+            "authentication-version",
+            LOAD,
+            "write an apiVersion that this minor has (apiserver.config.k8s.io/v1 from 1.34, v1beta1 from 1.30), and kind: AuthenticationConfiguration",
+        ),
+        AuthenticationRefusal::Field => {
+            ("authentication-field", LOAD, "write the field as Kubernetes does, once")
+        }
+        AuthenticationRefusal::Issuer => ("authentication-issuer", INVALID, as_it_says),
+        AuthenticationRefusal::Claims => ("authentication-claims", INVALID, as_it_says),
+        AuthenticationRefusal::Anonymous => ("authentication-anonymous", INVALID, as_it_says),
+    };
+    refused(code, path, &refusal.fault, says, remedy)
+}
+
+const LOAD: &str = "failed to load authentication configuration from file: ";
+const INVALID: &str = "invalid authentication configuration: ";

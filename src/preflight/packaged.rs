@@ -1,0 +1,24 @@
+//! K3s' key `disable`: words that switch nothing off.
+
+use super::Finding;
+use crate::Role;
+use crate::error::Result;
+use crate::k3s::NodeConfig;
+use crate::k3s::packaged::{self, UselessWord};
+
+pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+    if node.role == Role::Agent {
+        return Ok(Vec::new());
+    }
+    let finding = |UselessWord { word, meant, place }: UselessWord| {
+        let message = format!(
+            "disable has {word:?}, which is no packaged component and no file or folder in server/manifests: it switches nothing off"
+        );
+        let remedy = match meant {
+            Some(meant) => format!("write {meant}, or remove it"),
+            None => "write the name of a packaged component, or of a manifest without its ending".to_owned(),
+        };
+        Finding::hardens_nothing("disable-useless", message, remedy).at(place)
+    };
+    Ok(packaged::useless_words(node)?.into_iter().map(finding).collect())
+}

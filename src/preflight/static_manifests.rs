@@ -1,0 +1,145 @@
+//! Admission plugins that take policies and webhooks from files: the field `staticManifestsDir` of their configuration.
+
+use super::Finding;
+use super::apiserver::{ApiServer, FileAt, in_file, refused};
+use super::plugin_config::PluginConfig;
+use crate::error::Result;
+use crate::kubernetes::object::{Located, Refusal};
+use crate::kubernetes::static_manifests::{
+    self, ENDINGS, FIELD, FIELD_FROM, GATE, ON_FROM, StaticObjects, StaticRefusal,
+};
+use crate::node::RootedPath;
+
+/// Checks the configuration of such a plugin; nothing for another plugin.
+///
+/// # Errors
+/// A folder or file that cannot be read.
+pub(super) fn check(server: &ApiServer<'_>, plugin: &str, config: &PluginConfig) -> Result<Vec<Finding>> {
+    if !static_manifests::takes_files(plugin) {
+        return Ok(Vec::new());
+    }
+    let document = match &config.document {
+        Ok(Some(document)) => document,
+        Ok(None) => return Ok(Vec::new()),
+        Err(fault) => {
+            let refusal = Refusal { reason: StaticRefusal::Syntax, fault: fault.clone() };
+            return Ok(vec![refused_config(plugin, &config.path, &refusal)]);
+        }
+    };
+    let minor = server.node.minor();
+    match static_manifests::read(document, plugin, minor) {
+        Ok(Some(folder)) => folder_findings(server, plugin, config, &folder),
+        Ok(None) if minor < FIELD_FROM && !plugin.ends_with("Webhook") => {
+            let message =
+                format!("{plugin} reads no configuration before {FIELD_FROM}: nothing of it is in force");
+            let finding = Finding::hardens_nothing(
+                "static-manifests-unread",
+                message,
+                "write the policies as objects of the cluster",
+            );
+            Ok(vec![finding.at(in_file(&config.path, config.position))])
+        }
+        Ok(None) => Ok(Vec::new()),
+        Err(refusal) => Ok(vec![refused_config(plugin, &config.path, &refusal)]),
+    }
+}
+
+fn folder_findings(
+    server: &ApiServer<'_>,
+    plugin: &str,
+    config: &PluginConfig,
+    folder: &Located<String>,
+) -> Result<Vec<Finding>> {
+    let place = in_file(&config.path, folder.position);
+    let says = |text: &str| format!("failed to initialize admission plugin {plugin:?}: {FIELD}: {text}");
+    let stops = |code, message: String, remedy: String, text: &str| {
+        Ok(vec![Finding::stops(code, message, remedy).at(place.clone()).says(says(text))])
+    };
+    if !server.is_gated_on(GATE, ON_FROM) {
+        return stops(
+            "static-manifests-gate",
+            format!("{FIELD} needs the feature gate {GATE}, which is off here"),
+            format!("write feature-gates={GATE}=true into kube-apiserver-arg, or remove {FIELD}"),
+            &format!("Forbidden: staticManifestsDir requires the {GATE} feature gate to be enabled"),
+        );
+    }
+    let path = server.node.path(&folder.value)?;
+    let text = match server.look(&path)? {
+        FileAt::Directory => {
+            let mut objects = StaticObjects::default();
+            return contents(server, plugin, &path, &mut objects);
+        }
+        FileAt::Nothing => format!("unable to read: stat {path}: no such file or directory"),
+        FileAt::File(_) => "must be a directory".to_owned(),
+    };
+    stops(
+        "static-manifests-folder",
+        format!("{path}, which {FIELD} names, is no directory"),
+        "make the directory, or name another one".to_owned(),
+        &format!("Invalid value: {:?}: {text}", folder.value),
+    )
+}
+
+/// Checks the files of a folder, as far as that goes without the schema of their objects.
+fn contents(
+    server: &ApiServer<'_>,
+    plugin: &str,
+    folder: &RootedPath,
+    objects: &mut StaticObjects,
+) -> Result<Vec<Finding>> {
+    let mut names = server.node.root.list(folder)?;
+    names.sort();
+    for name in names.iter().filter_map(|name| name.to_str()) {
+        let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_lowercase());
+        if !ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str())) {
+            continue;
+        }
+        let path: RootedPath = format!("{folder}/{name}").parse()?;
+        match server.look(&path)? {
+            FileAt::Directory => {}
+            FileAt::Nothing => {
+                let message = format!("{path} cannot be read: it is a link to nothing");
+                let finding = Finding::stops("static-manifests-object", message, "remove it");
+                return Ok(vec![finding.at(in_file(&path, (1, 1)))]);
+            }
+            FileAt::File(bytes) => {
+                if let Err(fault) = objects.add(&bytes, plugin) {
+                    let says = format!("error loading {path}: ");
+                    let remedy = "write it as the message says; the file is for this plugin alone";
+                    return Ok(vec![refused("static-manifests-object", &path, &fault, &says, remedy)]);
+                }
+            }
+        }
+    }
+    if objects.files == 0 {
+        return Ok(Vec::new());
+    }
+    let message = format!(
+        "the specs in {} files for {plugin} are not judged: the API server stops on one that it refuses",
+        objects.files
+    );
+    let finding =
+        Finding::unknown("static-manifests-specs", message, "try them on a test cluster of the same minor");
+    Ok(vec![finding.at(in_file(folder, (1, 1)))])
+}
+
+fn refused_config(plugin: &str, path: &RootedPath, refusal: &Refusal<StaticRefusal>) -> Finding {
+    let (code, remedy) = match refusal.reason {
+        StaticRefusal::Syntax => {
+            ("static-manifests-syntax", "write the configuration as Kubernetes reads it")
+        }
+        StaticRefusal::Version => (
+            "static-manifests-version",
+            "write apiVersion: apiserver.config.k8s.io/v1, and the kind of this plugin's configuration",
+        ),
+        StaticRefusal::Field => ("static-manifests-field", "write the field as Kubernetes does, once"),
+        StaticRefusal::Path => ("static-manifests-path", "write an absolute path"),
+    };
+    refused(
+        code,
+        path,
+        &refusal.fault,
+        &format!("failed to initialize admission plugin {plugin:?}: "),
+        remedy,
+    )
+}
