@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{DropIn, DropInComponent};
 use crate::Role;
-use crate::error::{Place, Result};
+use crate::error::{ErrorKind, Place, Result};
 use crate::k3s::RunningComponents;
 use crate::k3s::arguments::{self, sets};
 use crate::k3s::components::{self, present_name};
@@ -79,7 +79,16 @@ impl ExistingConfig {
             }
         }
         for path in paths.into_iter().filter(|path| path != ours) {
-            let Some(bytes) = root.read(&path)? else { continue };
+            let bytes = match root.read(&path) {
+                Err(error) if error.kind() == ErrorKind::NotPermitted => return Err(error),
+                // K3s exits on it, which the checks of its configuration say.
+                Err(error) => {
+                    existing.problems.push(error.to_string());
+                    continue;
+                }
+                Ok(None) => continue,
+                Ok(Some(bytes)) => bytes,
+            };
             let after_ours = path.parent() == ours.parent() && path.name() > ours.name();
             existing.add(&bytes, path.as_str(), after_ours);
         }

@@ -6,14 +6,14 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+use super::config_values::EffectiveValue;
 use super::flags::{self, K3sFlag, K3sFlagType};
 use super::likely_key;
 use super::merge::ConfigKey;
 use super::node_paths::DEFAULT_CONFIG;
 use super::origin::ValueOrigin;
-use super::refusal::{Refusal, RefusalKind};
+use super::refusal::{K3sRefusal, RefusalKind};
 use super::urfave::{Generation, Grammar, Parsed, VariableOf, Word};
-use super::values::EffectiveValue;
 use crate::Role;
 use crate::embedded;
 use crate::error::{Error, Place, Result};
@@ -83,7 +83,7 @@ pub(super) struct CommandLine {
     /// The words behind the command that are no flags, and all that K3s does not read because of them.
     pub(super) rest: Vec<String>,
     /// What it refuses. K3s names the first.
-    pub(super) refusals: Vec<Refusal>,
+    pub(super) refusals: Vec<K3sRefusal>,
     /// The keys that K3s skips.
     pub(super) skipped: Vec<SkippedKey>,
 }
@@ -220,7 +220,7 @@ impl<'a> CommandLineSources<'a> {
                 } else {
                     format!("No help topic for '{name}'")
                 };
-                let refusal = Refusal::new(RefusalKind::Command, name, message, &command.origin);
+                let refusal = K3sRefusal::new(RefusalKind::Command, name, message, &command.origin);
                 before.refusals.push(refusal);
                 return None;
             }
@@ -233,7 +233,7 @@ impl<'a> CommandLineSources<'a> {
 impl CommandLine {
     /// Adds what the older library reads otherwise.
     fn or_older(mut self, older: Self, since: &str, release: K3sRelease) -> Self {
-        let is_refused = |line: &Self| line.refusals.iter().any(Refusal::is_certain);
+        let is_refused = |line: &Self| line.refusals.iter().any(K3sRefusal::is_certain);
         let minor = release.minor();
         match (is_refused(&self), is_refused(&older)) {
             (false, true) => {
@@ -254,12 +254,12 @@ impl CommandLine {
 
 const HELP: &str = "K3s prints its help, and ends";
 
-fn ends_with_help(origin: &ValueOrigin) -> Refusal {
-    Refusal::new(RefusalKind::Help, "", HELP.to_owned(), origin)
+fn ends_with_help(origin: &ValueOrigin) -> K3sRefusal {
+    K3sRefusal::new(RefusalKind::Help, "", HELP.to_owned(), origin)
 }
 
 /// Returns the refusal of a command line on which K3s prints its help or version.
-fn help(parsed: &Parsed, names: [&str; 2]) -> Option<Refusal> {
+fn help(parsed: &Parsed, names: [&str; 2]) -> Option<K3sRefusal> {
     let asked =
         names.into_iter().find_map(|name| parsed.last(name).filter(|asked| flags::is_true(&asked.text)));
     asked.map(|asked| ends_with_help(&asked.origin))

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use serde_json::Value as Json;
 
 use super::arguments;
-use super::node_paths::DEFAULT_DATA_DIR;
+use super::node_paths::{self, DEFAULT_DATA_DIR};
 use crate::embedded;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::kubernetes::kubelet_config::{DROP_IN_ENDING, KubeletConfig};
@@ -27,8 +27,86 @@ const COPIED_FOLDER: &str = "20-cli-config-dir";
 /// Deepest folder of drop-ins that is read.
 const MAX_DEPTH: usize = 16;
 
-/// Reads the configuration of a node, with the arguments that the user gives its kubelet. If K3s has not written its own
-/// drop-in yet, the drop-in that it will write counts; `protects` is its key `protect-kernel-defaults`.
+/// A document of the kubelet's configuration at the next start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KubeletSource {
+    /// What K3s writes itself.
+    Own(String),
+    /// The file that the kubelet's argument `config` names, in a K3s that hands the argument on.
+    ConfigFile(RootedPath),
+    /// A drop-in, or a file that becomes one.
+    DropIn(RootedPath),
+    /// The folder that the argument `config-dir` names, and that is not there.
+    MissingFolder(RootedPath),
+}
+
+/// Returns the documents of a node's kubelet in their order, with the arguments that the user gives it. `protects` is K3s'
+/// key `protect-kernel-defaults`.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn sources(
+    root: &Root,
+    data_dir: &RootedPath,
+    minor: KubernetesMinor,
+    arguments: &[&str],
+    protects: bool,
+) -> Result<Vec<KubeletSource>> {
+    let given = arguments::of_kubelet(arguments.iter().copied());
+    let path = |text: &str| node_paths::of_argument(data_dir, text);
+    let mut found = Vec::new();
+    let Some(own) = default_config(minor, data_dir) else {
+        // K3s without a folder of drop-ins hands both arguments on.
+        if let Some(file) = given.config.filter(|text| !text.is_empty()) {
+            found.push(KubeletSource::ConfigFile(path(file)?));
+        }
+        if let Some(folder) = given.config_dir.filter(|text| !text.is_empty()) {
+            found.extend(folder_sources(root, path(folder)?, &[])?.into_iter().map(|(_, source)| source));
+        }
+        return Ok(found);
+    };
+    found.push(KubeletSource::Own(own));
+    if protects {
+        found.push(KubeletSource::Own("protectKernelDefaults: true".to_owned()));
+    }
+    let folder = data_dir.join(DROP_INS);
+    let mut files: Vec<(Vec<String>, KubeletSource)> = drop_ins(root, &folder, &[])?
+        .into_iter()
+        .filter(|(parts, _)| parts[0] != DEFAULTS)
+        .map(|(parts, path)| (parts, KubeletSource::DropIn(path)))
+        .collect();
+    // At every start K3s copies the file and the folder into its own folder, over what is there, unless they are in it.
+    let is_elsewhere = |text: &&str| !text.is_empty() && !text.starts_with(folder.as_str());
+    if let Some(file) = given.config.filter(is_elsewhere) {
+        files.retain(|(parts, _)| parts[0] != COPIED_FILE);
+        files.push((vec![COPIED_FILE.to_owned()], KubeletSource::DropIn(path(file)?)));
+    }
+    if let Some(copied) = given.config_dir.filter(is_elsewhere) {
+        let copies = folder_sources(root, path(copied)?, &[COPIED_FOLDER.to_owned()])?;
+        files.retain(|(parts, _)| !copies.iter().any(|(copy, _)| copy == parts));
+        files.extend(copies);
+    }
+    files.sort_by(|one, other| one.0.cmp(&other.0));
+    found.extend(files.into_iter().map(|(_, source)| source));
+    Ok(found)
+}
+
+/// Returns the drop-ins of a folder that an argument names.
+fn folder_sources(
+    root: &Root,
+    folder: RootedPath,
+    below: &[String],
+) -> Result<Vec<(Vec<String>, KubeletSource)>> {
+    if !root.exists(&folder) {
+        return Ok(vec![(below.to_vec(), KubeletSource::MissingFolder(folder))]);
+    }
+    let found = drop_ins(root, &folder, below)?;
+    Ok(found.into_iter().map(|(parts, path)| (parts, KubeletSource::DropIn(path))).collect())
+}
+
+/// Reads the configuration of a node, with the arguments that the user gives its kubelet; `protects` is its key
+/// `protect-kernel-defaults`. The drop-in that K3s has written counts; where there is none yet, the one that it will
+/// write.
 ///
 /// # Errors
 /// [`ErrorKind::BadInput`] with the place for a file that the kubelet cannot read.
@@ -40,43 +118,20 @@ pub fn read(
     protects: bool,
 ) -> Result<KubeletConfig> {
     let mut config = KubeletConfig::default();
-    let given = arguments::of_kubelet(arguments.iter().copied());
-    let Some(own) = default_config(minor, data_dir) else {
-        // K3s without a folder of drop-ins hands both arguments on.
-        if let Some(file) = given.config {
-            add_file(&mut config, root, &file.parse()?)?;
-        }
-        if let Some(folder) = given.config_dir {
-            for (_, path) in drop_ins(root, &folder.parse()?, &[])? {
+    let written = data_dir.join(DROP_INS).join(DEFAULTS);
+    let is_written = default_config(minor, data_dir).is_some() && root.exists(&written);
+    if is_written {
+        add_file(&mut config, root, &written)?;
+    }
+    for source in sources(root, data_dir, minor, arguments, protects)? {
+        match source {
+            KubeletSource::Own(_) if is_written => {}
+            KubeletSource::Own(text) => add(&mut config, text.as_bytes(), None)?,
+            KubeletSource::ConfigFile(path) | KubeletSource::DropIn(path) => {
                 add_file(&mut config, root, &path)?;
             }
+            KubeletSource::MissingFolder(_) => {}
         }
-        return Ok(config);
-    };
-    let folder = data_dir.join(DROP_INS);
-    let mut files = drop_ins(root, &folder, &[])?;
-    let is_there = |files: &[DropIn], name: &str| files.iter().any(|(parts, _)| parts[0] == name);
-    if !is_there(&files, DEFAULTS) {
-        add(&mut config, own.as_bytes(), None)?;
-        if protects {
-            add(&mut config, b"protectKernelDefaults: true", None)?;
-        }
-    }
-    // At every start K3s copies the file and the folder into its own folder, unless they are in it.
-    let is_elsewhere = |text: &&str| !text.starts_with(folder.as_str());
-    if let Some(file) = given.config.filter(is_elsewhere)
-        && !is_there(&files, COPIED_FILE)
-    {
-        files.push((vec![COPIED_FILE.to_owned()], file.parse()?));
-    }
-    if let Some(copied) = given.config_dir.filter(is_elsewhere)
-        && !is_there(&files, COPIED_FOLDER)
-    {
-        files.extend(drop_ins(root, &copied.parse()?, &[COPIED_FOLDER.to_owned()])?);
-    }
-    files.sort();
-    for (_, path) in files {
-        add_file(&mut config, root, &path)?;
     }
     Ok(config)
 }

@@ -3,14 +3,15 @@
 use std::borrow::Cow;
 
 use super::components;
+use super::config_values::ConfigQuery;
 use super::datastore::Datastore;
 use super::effective::EffectiveConfig;
 use super::flags;
 use super::given::{self, Given};
-use super::node_paths::NodePaths;
+use super::node_paths::{self, NodePaths};
+use super::release_flags::{self, DifferingFlag};
 use super::running::RunningComponents;
 use super::traces::Traces;
-use super::values::ConfigQuery;
 use crate::Role;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::node::{Root, RootedPath, sysctl};
@@ -119,6 +120,17 @@ impl<'a> NodeConfig<'a> {
         choose(written).into_iter().map(argument).collect()
     }
 
+    /// Returns K3s' own flags of a component on which the releases of the minor differ.
+    #[must_use]
+    pub fn differing_flags(&self, component: &str) -> Vec<DifferingFlag> {
+        let arguments = self.arguments(component);
+        let extra: Vec<&str> = arguments.iter().map(|argument| argument.text.as_str()).collect();
+        match self.effective.is_ok() && self.runs(component) {
+            true => release_flags::differing(component, self.release, &extra),
+            false => Vec::new(),
+        }
+    }
+
     /// Returns the last value that a component gets for a flag, K3s' own defaults included.
     #[must_use]
     pub fn flag(&self, component: &str, name: &str) -> Option<String> {
@@ -187,16 +199,6 @@ impl<'a> NodeConfig<'a> {
     /// # Errors
     /// [`ErrorKind::BadInput`] if it is no path.
     pub fn path(&self, text: &str) -> Result<RootedPath> {
-        let whole =
-            if text.starts_with('/') { text.to_owned() } else { format!("{}/server/{text}", self.data_dir) };
-        let mut parts: Vec<&str> = Vec::new();
-        for part in whole.split('/').filter(|part| !matches!(*part, "" | ".")) {
-            if part == ".." {
-                parts.pop();
-            } else {
-                parts.push(part);
-            }
-        }
-        format!("/{}", parts.join("/")).parse()
+        node_paths::of_argument(&self.data_dir, text)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::embedded;
+use crate::error::Result;
 use crate::node::RootedPath;
 
 /// The configuration file that K3s reads if nothing names another.
@@ -56,11 +57,28 @@ impl NodePaths {
     }
 }
 
-fn path<'de, D: Deserializer<'de>>(from: D) -> Result<RootedPath, D::Error> {
+/// Returns a path that an argument of a component names: K3s runs in its `server` directory (pkg/cli/server).
+///
+/// # Errors
+/// [`ErrorKind::BadInput`](crate::ErrorKind::BadInput) if it is no path.
+pub(super) fn of_argument(data_dir: &RootedPath, text: &str) -> Result<RootedPath> {
+    let whole = if text.starts_with('/') { text.to_owned() } else { format!("{data_dir}/server/{text}") };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in whole.split('/').filter(|part| !matches!(*part, "" | ".")) {
+        if part == ".." {
+            parts.pop();
+        } else {
+            parts.push(part);
+        }
+    }
+    format!("/{}", parts.join("/")).parse()
+}
+
+fn path<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<RootedPath, D::Error> {
     String::deserialize(from)?.parse().map_err(D::Error::custom)
 }
 
-fn paths<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<RootedPath>, D::Error> {
+fn paths<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<RootedPath>, D::Error> {
     let texts = Vec::<String>::deserialize(from)?;
     texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
 }

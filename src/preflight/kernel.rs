@@ -1,7 +1,7 @@
 //! The kubelet's kernel parameters. With `protect-kernel-defaults` the kubelet exits on any other value. Without it the
 //! kubelet sets them itself, and exits if it cannot (pkg/kubelet/cm, `setupKernelTunables`).
 
-use super::Finding;
+use super::{Finding, kubelet};
 use crate::error::{Place, Result};
 use crate::k3s::ComponentArgument;
 use crate::k3s::NodeConfig;
@@ -42,14 +42,17 @@ fn is_left_alone(node: &NodeConfig<'_>, finding: &Finding) -> bool {
     finding.code == "kernel-read-only" && node.is_on("rootless")
 }
 
-/// Tells whether the kubelet only checks the parameters. K3s' key becomes a flag of the kubelet, before the user's own.
+/// Tells whether the kubelet only checks the parameters. K3s' key becomes a flag of the kubelet, before the user's own, or
+/// a field of its first drop-in; a later file may say otherwise, and an argument counts more than any file.
 fn protects(node: &NodeConfig<'_>) -> bool {
     let own = node.arguments("kubelet");
     let named =
         |argument: &&ComponentArgument| arguments::name_of(&argument.text) == "protect-kernel-defaults";
     match own.iter().rev().find(named) {
         Some(argument) => boolean(&argument.value) == Some(true),
-        None => node.is_on("protect-kernel-defaults"),
+        None => {
+            kubelet::protects_kernel_defaults(node).unwrap_or_else(|| node.is_on("protect-kernel-defaults"))
+        }
     }
 }
 

@@ -8,7 +8,6 @@ use super::apiserver::{FileAt, look};
 use crate::error::Result;
 use crate::k3s::arguments::{self, KubeletItem};
 use crate::k3s::{ComponentArgument, NodeConfig, kubelet};
-use crate::kubernetes::yaml::{self, YamlValue};
 
 const STOPS: &str = "failed to start kubelet: prepare user configuration drop-ins: ";
 
@@ -66,10 +65,15 @@ fn of_item(item: &KubeletItem<'_>, written: &[ComponentArgument]) -> Option<Find
 fn copied(node: &NodeConfig<'_>, item: &KubeletItem<'_>) -> Result<Option<Finding>> {
     let Some(text) = item.value.filter(|text| !text.is_empty()) else { return Ok(None) };
     let path = node.path(text)?;
+    // What is in K3s' own folder is not copied.
+    if text.starts_with(node.data_dir.join(kubelet::DROP_INS).as_str()) {
+        return Ok(None);
+    }
     let is_folder = item.name == "config-dir";
     let message = match look(node, &path)? {
         FileAt::Directory if is_folder => return Ok(None),
-        FileAt::File(bytes) if !is_folder => return Ok(kind(&bytes, path.as_str())),
+        // What is in it is checked with the other files of the kubelet.
+        FileAt::File(_) if !is_folder => return Ok(None),
         // K3s copies the file where the kubelet looks for files that end in .conf.
         FileAt::File(_) => {
             let message =
@@ -88,22 +92,4 @@ fn copied(node: &NodeConfig<'_>, item: &KubeletItem<'_>) -> Result<Option<Findin
         Finding::stops(code, message, "write it, or remove the argument")
             .says(format!("{STOPS}copy {} {text:?}", item.name)),
     ))
-}
-
-/// Returns the finding for a file that is no configuration of the kubelet: it exits. Syntax and fields are read elsewhere.
-fn kind(bytes: &[u8], path: &str) -> Option<Finding> {
-    let document = yaml::read(bytes).ok()??;
-    let YamlValue::Map(pairs) = &document.value else { return None };
-    let text = |name: &str| {
-        let found = pairs.iter().rev().find(|(key, _)| key.go_text() == name);
-        found.map(|(_, value)| value.go_text()).unwrap_or_default()
-    };
-    let is_kubelets =
-        text("kind") == "KubeletConfiguration" && text("apiVersion").starts_with("kubelet.config.k8s.io/");
-    (!is_kubelets).then(|| {
-        let message =
-            format!("{path}, which kubelet's config names, is no KubeletConfiguration: the kubelet exits");
-        let remedy = "write apiVersion: kubelet.config.k8s.io/v1beta1 and kind: KubeletConfiguration into it";
-        Finding::stops("kubelet-config-kind", message, remedy).says("no kind \"\" is registered")
-    })
 }

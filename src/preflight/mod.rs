@@ -17,6 +17,7 @@ pub(crate) mod encryption;
 mod event_rate_limit;
 mod finding;
 mod kernel;
+mod kubelet;
 mod kubelet_arguments;
 pub(crate) mod manifests;
 mod options;
@@ -25,6 +26,7 @@ mod packaged;
 mod plugin_config;
 pub(crate) mod pod_security;
 mod registries;
+mod releases;
 mod service;
 mod static_manifests;
 mod surroundings;
@@ -47,6 +49,7 @@ const CHECKS: &[Check] = &[
     data_directory::check,
     configuration::check_encryption,
     arguments::check,
+    kubelet::check,
     kubelet_arguments::check,
     audit::check,
     admission::check,

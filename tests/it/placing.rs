@@ -190,7 +190,7 @@ fn a_data_directory_is_found_wherever_it_is_named() {
     };
     for (line, directory) in [
         ("ExecStart=/usr/local/bin/k3s server", "by/file"),
-        ("ExecStart=/usr/local/bin/k3s server -d /by/service/", "by/service"),
+        ("ExecStart=/usr/local/bin/k3s server --data-dir /by/service/", "by/service"),
         (
             "Environment=K3S_DATA_DIR=/by//variable\nExecStart=/usr/local/bin/k3s server --data-dir=/by/service",
             "by/variable",

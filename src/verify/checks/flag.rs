@@ -54,6 +54,14 @@ pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &FlagRule) -> Result
     };
     let mut result = RuleResult::met(met, rule.must.describe(&name), actual, vec![value.evidence]);
     match flags.origin {
+        // If the flag is met without K3s' own value, it is met in every release.
+        FlagOrigin::Forecast if !met => {
+            let differing = facts.node.differing_flags(&rule.component);
+            if let Some(flag) = differing.iter().find(|flag| flag.flag == rule.name) {
+                result.outcome = RuleOutcome::Unknown;
+                result.actual = flag.message(&rule.component, facts.node.release);
+            }
+        }
         FlagOrigin::Forecast => {}
         FlagOrigin::Logged(_) => result.evidence.extend(next_start(facts, rule, met)?),
         FlagOrigin::NotLogged => {

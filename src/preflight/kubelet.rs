@@ -1,0 +1,194 @@
+//! The files of the kubelet's configuration: the one and the folder that the kubelet's arguments `config` and `config-dir`
+//! name, and the user's drop-ins in K3s' own folder. What the kubelet refuses in one of them ends it, and K3s with it.
+
+use super::Finding;
+use super::apiserver::{in_file, look};
+use crate::error::Result;
+use crate::k3s::NodeConfig;
+use crate::k3s::arguments;
+use crate::k3s::kubelet::{self, KubeletSource};
+use crate::kubernetes::flag_values::boolean;
+use crate::kubernetes::kubelet_documents::{self, DocumentRole, KubeletDocument, MergedDocuments};
+use crate::kubernetes::kubelet_fields;
+use crate::kubernetes::kubelet_rules;
+use crate::kubernetes::object::{Fault, MAX_FAULTS, Position};
+use crate::kubernetes::yaml::{self, YamlNode};
+use crate::node::RootedPath;
+
+const NAME: &str = "kubelet";
+
+/// The documents of the user, merged with K3s' own.
+struct UserDocuments {
+    merged: MergedDocuments,
+    /// The file of each document; none for what K3s writes.
+    files: Vec<Option<RootedPath>>,
+    findings: Vec<Finding>,
+    /// Whether one of them ends the kubelet.
+    stopped: bool,
+}
+
+pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+    if !node.runs(NAME) {
+        return Ok(Vec::new());
+    }
+    let documents = UserDocuments::read(node)?;
+    let mut findings = documents.findings.clone();
+    if documents.stopped || documents.files.iter().flatten().next().is_none() {
+        return Ok(findings);
+    }
+    let decoded = kubelet_fields::decode(documents.merged.root(), node.minor());
+    for fault in decoded.unknown.iter().take(MAX_FAULTS) {
+        let message = format!("{}: the kubelet of {} drops it without a word", fault.message, node.minor());
+        let remedy = "write the name of a field of KubeletConfiguration";
+        let finding = Finding::hardens_nothing("kubelet-field", message, remedy);
+        findings.extend(documents.at(fault.position, finding));
+    }
+    for fault in decoded.faults.iter().take(MAX_FAULTS) {
+        let finding = Finding::stops("kubelet-type", fault.message.clone(), "write a value of that type")
+            .says(format!("failed to unmarshal merged JSON: json: cannot unmarshal: {}", fault.message));
+        findings.extend(documents.at(fault.position, finding));
+    }
+    let flags = node.effective.as_ref().ok().and_then(|effective| effective.components.get(NAME));
+    let flags: Vec<String> = flags.into_iter().flatten().map(|flag| arguments::name_of(flag)).collect();
+    let given = |flag: &str| flags.iter().any(|name| name == flag);
+    for refused in kubelet_rules::refused(&decoded, node.minor(), &given).into_iter().take(MAX_FAULTS) {
+        let Fault { message, position } = refused.fault;
+        let remedy = format!("write {} as the kubelet takes it: {}", refused.field, refused.wanted);
+        let finding = Finding::stops("kubelet-value", message, remedy);
+        let says =
+            format!("failed to validate kubelet configuration: invalid configuration: {}", refused.field);
+        findings.extend(documents.at(position, finding.says(says)));
+    }
+    Ok(findings)
+}
+
+/// Tells whether the kubelet only checks kernel parameters, by its files and K3s' own key; none if a file ends the kubelet
+/// or cannot be read.
+pub(super) fn protects_kernel_defaults(node: &NodeConfig<'_>) -> Option<bool> {
+    let documents = UserDocuments::read(node).ok().filter(|documents| !documents.stopped)?;
+    let decoded = kubelet_fields::decode(documents.merged.root(), node.minor());
+    let field = decoded.fields.get("protectKernelDefaults").and_then(|value| boolean(&value.go_text()));
+    // Without a folder of drop-ins K3s' own key becomes an argument, which counts more than a file.
+    let is_argument = kubelet::default_config(node.minor(), &node.data_dir).is_none();
+    Some(field == Some(true) || (is_argument && node.is_on("protect-kernel-defaults")))
+}
+
+impl UserDocuments {
+    fn read(node: &NodeConfig<'_>) -> Result<Self> {
+        let arguments = node.written_arguments(NAME);
+        let arguments: Vec<&str> = arguments.iter().map(|argument| argument.text.as_str()).collect();
+        let protects = node.is_on("protect-kernel-defaults");
+        let sources = kubelet::sources(node.root, &node.data_dir, node.minor(), &arguments, protects)?;
+        let mut documents = Self {
+            merged: MergedDocuments::default(),
+            files: Vec::new(),
+            findings: Vec::new(),
+            stopped: false,
+        };
+        for source in sources {
+            match source {
+                KubeletSource::Own(text) => {
+                    if let Ok(Some(root)) = yaml::read(text.as_bytes()) {
+                        documents.add(root, None);
+                    }
+                }
+                KubeletSource::ConfigFile(path) => {
+                    documents.add_file(node, path, DocumentRole::ConfigFile)?
+                }
+                KubeletSource::DropIn(path) => documents.add_file(node, path, DocumentRole::DropIn)?,
+                KubeletSource::MissingFolder(path) => documents.stop(
+                    "kubelet-folder-missing",
+                    format!("{path}, which the kubelet's config-dir names, does not exist"),
+                    "make the folder, or remove the argument",
+                    (node, "config-dir", &path),
+                    format!("stat {path}: no such file or directory"),
+                ),
+            }
+        }
+        Ok(documents)
+    }
+
+    fn add(&mut self, root: YamlNode, file: Option<RootedPath>) {
+        self.merged.add(root);
+        self.files.push(file);
+    }
+
+    fn add_file(&mut self, node: &NodeConfig<'_>, path: RootedPath, role: DocumentRole) -> Result<()> {
+        let bytes = match look(node, &path)?.into_bytes(&path) {
+            Ok(bytes) => bytes,
+            Err(missing) => {
+                self.stop(
+                    "kubelet-file-missing",
+                    format!("{path}, which the kubelet reads, {}", missing.what),
+                    "write it, or remove the argument or the link that names it",
+                    (node, "config", &path),
+                    missing.error,
+                );
+                return Ok(());
+            }
+        };
+        match kubelet_documents::read(&bytes, role) {
+            Ok(document) => {
+                self.findings.extend(effect(&path, &document));
+                self.add(document.root, Some(path));
+            }
+            Err(fault) => {
+                self.stopped = true;
+                let finding = Finding::stops(
+                    "kubelet-file",
+                    fault.message.clone(),
+                    "write apiVersion: kubelet.config.k8s.io/v1beta1, kind: KubeletConfiguration, and each key once",
+                );
+                let says =
+                    format!("failed to load kubelet config file, path: {path}, error: {}", fault.message);
+                self.findings.push(finding.at(in_file(&path, fault.position)).says(says));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a finding at the argument that names a path, or, if none does, at the path.
+    fn stop(
+        &mut self,
+        code: &'static str,
+        message: String,
+        remedy: &str,
+        (node, argument, path): (&NodeConfig<'_>, &str, &RootedPath),
+        says: String,
+    ) {
+        self.stopped = true;
+        let written = node.written_arguments(NAME);
+        let mut names = written.iter().rev().filter(|given| given.name == argument);
+        let named = names.find(|given| node.path(&given.value).is_ok_and(|named| named == *path));
+        let place = match named {
+            // K3s itself fails to copy it: the check of the kubelet's arguments says so.
+            Some(_) if kubelet::takes_pairs(node.minor()) => return,
+            Some(given) => given.place.clone(),
+            None => in_file(path, (1, 1)),
+        };
+        self.findings.push(Finding::stops(code, message, remedy).at(place).says(says));
+    }
+
+    /// Adds the place of a merged value to a finding; none for a value of K3s' own.
+    fn at(&self, position: Position, finding: Finding) -> Option<Finding> {
+        let (document, position) = MergedDocuments::place(position);
+        let path = self.files.get(document)?.as_ref()?;
+        Some(finding.at(in_file(path, position)))
+    }
+}
+
+/// Returns what has no effect in a document that the kubelet takes.
+fn effect(path: &RootedPath, document: &KubeletDocument) -> Vec<Finding> {
+    let twice = document.dropped.iter().map(|fault| {
+        let message = format!("{}: the kubelet takes the last", fault.message);
+        Finding::warns("kubelet-key-twice", message, "keep one of them").at(in_file(path, fault.position))
+    });
+    let mut findings: Vec<Finding> = twice.collect();
+    if let Some(position) = document.second_document {
+        let message = "nobody reads a second document";
+        let finding =
+            Finding::hardens_nothing("kubelet-second-document", message, "put everything into the first");
+        findings.push(finding.at(in_file(path, position)));
+    }
+    findings
+}
