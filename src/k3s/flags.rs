@@ -94,7 +94,7 @@ impl K3sFlag {
 
     /// Tells whether a release reads its variables.
     #[must_use]
-    pub(super) fn availability_of_variables(&self, release: K3sRelease) -> Availability {
+    pub fn availability_of_variables(&self, release: K3sRelease) -> Availability {
         self.env_releases.as_ref().map_or(Availability::Present, |releases| releases.availability(release))
     }
 

@@ -20,6 +20,8 @@ mod registries;
 #[allow(dead_code, reason = "the second tier uses the rest of it")]
 #[path = "../it/support/mod.rs"]
 mod support;
+#[path = "../it/systemd/mod.rs"]
+mod systemd;
 #[path = "../it/yaml_v2/mod.rs"]
 mod yaml_v2;
 

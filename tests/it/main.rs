@@ -52,6 +52,7 @@ mod reruns;
 mod rules;
 mod scanner;
 mod support;
+mod systemd;
 mod undo;
 mod verify;
 mod waivers;

@@ -274,7 +274,7 @@ fn the_releases_that_read_the_variable_are_those_of_the_table() {
     for (name, _) in RELEASES {
         let release = super::release(name);
         for flag in flags::of_release(Role::Server, release) {
-            let reads = flag.variables(release) != Availability::Absent;
+            let reads = flag.availability_of_variables(release) != Availability::Absent;
             assert_eq!(reads, reads_variables(flag, release), "{name}: {}", flag.names[0]);
         }
     }
