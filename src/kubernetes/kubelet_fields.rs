@@ -158,9 +158,9 @@ impl DecodedFields {
                 pairs.sort_by(|one, other| one.0.cmp(&other.0));
                 for (name, key, value) in pairs {
                     let written = field_path(written, &name);
-                    let known = fields.get_key_value(&name).or_else(|| {
-                        fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(&name))
-                    });
+                    let known = fields
+                        .get_key_value(&name)
+                        .or_else(|| fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(&name)));
                     let Some((known, wanted)) = known.filter(|(_, wanted)| wanted.is_of(minor)) else {
                         let message = format!("unknown field {written:?}");
                         self.unknown.push(Fault::new(key.position, message));
@@ -214,9 +214,10 @@ fn value_fault(node: &YamlNode, kind: FieldKind) -> Option<String> {
         FieldKind::Number => (is_number, "a number"),
         FieldKind::Duration => (is_duration, "a duration such as 300s, 5m or 1h30m"),
         FieldKind::DurationOrNumber => (is_duration || number.is_some(), "a duration such as 5s"),
-        FieldKind::Quantity => {
-            (is_number || text.is_some_and(|text| quantity::parse(text).is_some()), "a quantity such as 100Mi")
-        }
+        FieldKind::Quantity => (
+            is_number || text.is_some_and(|text| quantity::parse(text).is_some()),
+            "a quantity such as 100Mi",
+        ),
     };
     (!fits).then(|| wanted.to_owned())
 }
@@ -241,7 +242,11 @@ mod tests {
             ("registerWithTaints: [{key: 1}]", "1.36", "registerWithTaints[0].key takes a text"),
             ("staticPodURLHeader: {a: b}", "1.36", "staticPodURLHeader.a takes a list"),
             ("logging: {verbosity: -1}", "1.36", "logging.verbosity takes"),
-            ("logging: {options: {text: {infoBufferSize: abc}}}", "1.36", "logging.options.text.infoBufferSize takes"),
+            (
+                "logging: {options: {text: {infoBufferSize: abc}}}",
+                "1.36",
+                "logging.options.text.infoBufferSize takes",
+            ),
             ("protectKernelDefaults: 'true'", "1.36", "protectKernelDefaults takes true or false"),
             ("syncFrequency: 60", "1.36", "syncFrequency takes a duration"),
             ("maxPods: null", "1.36", ""),

@@ -202,7 +202,11 @@ impl Values<'_> {
                 "system-reserved" | "system-reserved-compressible" => "systemReservedCgroup",
                 _ => "",
             };
-            let flag = if cgroup == "kubeReservedCgroup" { "kube-reserved-cgroup" } else { "system-reserved-cgroup" };
+            let flag = if cgroup == "kubeReservedCgroup" {
+                "kube-reserved-cgroup"
+            } else {
+                "system-reserved-cgroup"
+            };
             let wanted = if !ENFORCED.contains(&text) {
                 ENFORCED.join(", ")
             } else if text == "none" && enforced.len() > 1 {
@@ -269,7 +273,8 @@ impl Values<'_> {
             }
         }
         for (index, memory) in self.items("reservedMemory", "reserved-memory").iter().enumerate() {
-            let Some(YamlValue::Map(limits)) = object::field(memory, "limits").map(|limits| &limits.value) else {
+            let Some(YamlValue::Map(limits)) = object::field(memory, "limits").map(|limits| &limits.value)
+            else {
                 continue;
             };
             for (name, value) in limits {
@@ -298,7 +303,9 @@ impl Values<'_> {
             node.and_then(|node| amount(&node.go_text())).unwrap_or(default)
         };
         let mut pair = |is_wrong: bool, field: &str, flags: &[&str], wanted: &str| {
-            if let Some(node) = self.get(field).filter(|_| is_wrong && !flags.iter().any(|flag| (self.given)(flag))) {
+            if let Some(node) =
+                self.get(field).filter(|_| is_wrong && !flags.iter().any(|flag| (self.given)(flag)))
+            {
                 found.push(refuse(field, node, wanted));
             }
         };
@@ -339,8 +346,9 @@ impl Values<'_> {
         let is_wrong = self.text("memoryManagerPolicy") == "Static" && !reserves;
         let flags = ["memory-manager-policy", "reserved-memory"];
         pair(is_wrong, "memoryManagerPolicy", &flags, "Static only with reservedMemory");
-        let is_gate_off =
-            self.get("featureGates.RotateKubeletServerCertificate").is_some_and(|gate| gate.go_text() == "false");
+        let is_gate_off = self
+            .get("featureGates.RotateKubeletServerCertificate")
+            .is_some_and(|gate| gate.go_text() == "false");
         let is_wrong =
             is_gate_off && self.get("serverTLSBootstrap").is_some_and(|value| value.go_text() == "true");
         let wanted = "true only with the feature gate RotateKubeletServerCertificate";
@@ -353,9 +361,9 @@ impl Values<'_> {
         };
         let is_wrong = !logs.is_empty() && logs != "/" && !is_clean(logs);
         pair(is_wrong, "podLogsDir", &["pod-logs-dir"], "an absolute path without . and ..");
-        let lists = self.get("preloadedImagesVerificationAllowlist").is_some_and(|node| {
-            matches!(&node.value, YamlValue::List(items) if !items.is_empty())
-        });
+        let lists = self
+            .get("preloadedImagesVerificationAllowlist")
+            .is_some_and(|node| matches!(&node.value, YamlValue::List(items) if !items.is_empty()));
         let policy = self.text("imagePullCredentialsVerificationPolicy");
         let is_wrong = lists && policy != "NeverVerifyAllowlistedImages";
         let wanted = "a list only with imagePullCredentialsVerificationPolicy: NeverVerifyAllowlistedImages";
@@ -387,7 +395,10 @@ mod tests {
             let text = rule.field.split('.').rev().fold(value, |value, name| format!("{{{name}: {value}}}"));
             let root = yaml::read(text.as_bytes()).unwrap().unwrap();
             let decoded = kubelet_fields::decode(&root, newest);
-            assert!(decoded.fields.contains_key(&rule.field) && decoded.faults.is_empty(), "{text}: {decoded:?}");
+            assert!(
+                decoded.fields.contains_key(&rule.field) && decoded.faults.is_empty(),
+                "{text}: {decoded:?}"
+            );
             if let Some(flag) = &rule.flag {
                 assert!(component_flags::all()["kubelet"].contains_key(flag), "{flag}");
             }

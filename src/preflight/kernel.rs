@@ -50,8 +50,9 @@ fn protects(node: &NodeConfig<'_>) -> bool {
         |argument: &&ComponentArgument| arguments::name_of(&argument.text) == "protect-kernel-defaults";
     match own.iter().rev().find(named) {
         Some(argument) => boolean(&argument.value) == Some(true),
-        None => kubelet::protects_kernel_defaults(node)
-            .unwrap_or_else(|| node.is_on("protect-kernel-defaults")),
+        None => {
+            kubelet::protects_kernel_defaults(node).unwrap_or_else(|| node.is_on("protect-kernel-defaults"))
+        }
     }
 }
 

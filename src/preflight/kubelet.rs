@@ -55,7 +55,8 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         let Fault { message, position } = refused.fault;
         let remedy = format!("write {} as the kubelet takes it: {}", refused.field, refused.wanted);
         let finding = Finding::stops("kubelet-value", message, remedy);
-        let says = format!("failed to validate kubelet configuration: invalid configuration: {}", refused.field);
+        let says =
+            format!("failed to validate kubelet configuration: invalid configuration: {}", refused.field);
         findings.extend(documents.at(position, finding.says(says)));
     }
     Ok(findings)
@@ -91,7 +92,9 @@ impl UserDocuments {
                         documents.add(root, None);
                     }
                 }
-                KubeletSource::ConfigFile(path) => documents.add_file(node, path, DocumentRole::ConfigFile)?,
+                KubeletSource::ConfigFile(path) => {
+                    documents.add_file(node, path, DocumentRole::ConfigFile)?
+                }
                 KubeletSource::DropIn(path) => documents.add_file(node, path, DocumentRole::DropIn)?,
                 KubeletSource::MissingFolder(path) => documents.stop(
                     "kubelet-folder-missing",
@@ -136,7 +139,8 @@ impl UserDocuments {
                     fault.message.clone(),
                     "write apiVersion: kubelet.config.k8s.io/v1beta1, kind: KubeletConfiguration, and each key once",
                 );
-                let says = format!("failed to load kubelet config file, path: {path}, error: {}", fault.message);
+                let says =
+                    format!("failed to load kubelet config file, path: {path}, error: {}", fault.message);
                 self.findings.push(finding.at(in_file(&path, fault.position)).says(says));
             }
         }
