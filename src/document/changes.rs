@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
+use super::DROP_IN_NAME;
 use crate::Role;
 use crate::embedded;
 use crate::node::RootedPath;
@@ -17,7 +18,7 @@ use crate::version::{KubernetesMinor, MinorRange};
 pub struct ChangeRow {
     /// The last version that writes the file without the change.
     pub since: Release,
-    /// Where the file is: an absolute path, or one below K3s' data directory.
+    /// Where the file is: an absolute path, one below K3s' data directory, or the name of the drop-in alone.
     #[serde(skip_serializing)]
     path: String,
     /// The minors that it is about.
@@ -69,12 +70,16 @@ impl ChangeRow {
         path: &RootedPath,
         written_by: Release,
     ) -> bool {
+        let is_drop_in = self.path == DROP_IN_NAME && path.name() == DROP_IN_NAME;
         let below = path.as_str().strip_suffix(self.path.as_str());
         let is_there = match self.path.starts_with('/') {
             true => below == Some(""),
             false => below.is_some_and(|data_dir| data_dir.ends_with('/')),
         };
-        is_there && written_by <= self.since && self.roles.contains(&role) && self.minors.contains(minor)
+        (is_there || is_drop_in)
+            && written_by <= self.since
+            && self.roles.contains(&role)
+            && self.minors.contains(minor)
     }
 }
 

@@ -6,18 +6,16 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+use super::config_values::EffectiveValue;
 use super::flags::{self, K3sFlag, K3sFlagType};
 use super::likely_key;
 use super::merge::ConfigKey;
-use super::node_paths::DEFAULT_CONFIG;
 use super::origin::ValueOrigin;
-use super::refusal::{Refusal, RefusalKind};
+use super::refusal::{K3sRefusal, RefusalKind};
 use super::urfave::{Generation, Grammar, Parsed, VariableOf, Word};
-use super::values::EffectiveValue;
 use crate::Role;
 use crate::embedded;
-use crate::error::{Error, Place, Result};
-use crate::node::RootedPath;
+use crate::error::Place;
 use crate::version::{Availability, FirstReleases, K3sRelease};
 
 /// The facts about the command line.
@@ -35,27 +33,6 @@ impl CommandLineFacts {
         static FACTS: LazyLock<CommandLineFacts> = LazyLock::new(|| embedded::table("command-line"));
         &FACTS
     }
-}
-
-/// Returns the configuration file that K3s reads. `variable` is the value of `K3S_CONFIG_FILE`, which has precedence over
-/// `--config`.
-///
-/// # Errors
-/// [`crate::ErrorKind::BadInput`] if its path is not valid.
-pub(super) fn config_path(variable: Option<(&str, ValueOrigin)>, words: &[String]) -> Result<RootedPath> {
-    let from_words = words.iter().enumerate().find_map(|(index, word)| match word.as_str() {
-        "--config" | "-c" => words.get(index + 1).map(String::as_str),
-        _ => word.strip_prefix("--config=").or_else(|| word.strip_prefix("-c=")),
-    });
-    let (text, origin) = variable.map(|(text, origin)| (text, Some(origin))).unzip();
-    let path = text.or(from_words).unwrap_or(DEFAULT_CONFIG).parse();
-    path.map_err(|error: Error| {
-        let error = error.hint("it is K3s' configuration file");
-        match origin.flatten() {
-            Some(origin) => error.at(origin.place()),
-            None => error,
-        }
-    })
 }
 
 /// What K3s' command line is made of.
@@ -83,7 +60,7 @@ pub(super) struct CommandLine {
     /// The words behind the command that are no flags, and all that K3s does not read because of them.
     pub(super) rest: Vec<String>,
     /// What it refuses. K3s names the first.
-    pub(super) refusals: Vec<Refusal>,
+    pub(super) refusals: Vec<K3sRefusal>,
     /// The keys that K3s skips.
     pub(super) skipped: Vec<SkippedKey>,
 }
@@ -220,7 +197,7 @@ impl<'a> CommandLineSources<'a> {
                 } else {
                     format!("No help topic for '{name}'")
                 };
-                let refusal = Refusal::new(RefusalKind::Command, name, message, &command.origin);
+                let refusal = K3sRefusal::new(RefusalKind::Command, name, message, &command.origin);
                 before.refusals.push(refusal);
                 return None;
             }
@@ -233,7 +210,7 @@ impl<'a> CommandLineSources<'a> {
 impl CommandLine {
     /// Adds what the older library reads otherwise.
     fn or_older(mut self, older: Self, since: &str, release: K3sRelease) -> Self {
-        let is_refused = |line: &Self| line.refusals.iter().any(Refusal::is_certain);
+        let is_refused = |line: &Self| line.refusals.iter().any(K3sRefusal::is_certain);
         let minor = release.minor();
         match (is_refused(&self), is_refused(&older)) {
             (false, true) => {
@@ -254,12 +231,12 @@ impl CommandLine {
 
 const HELP: &str = "K3s prints its help, and ends";
 
-fn ends_with_help(origin: &ValueOrigin) -> Refusal {
-    Refusal::new(RefusalKind::Help, "", HELP.to_owned(), origin)
+fn ends_with_help(origin: &ValueOrigin) -> K3sRefusal {
+    K3sRefusal::new(RefusalKind::Help, "", HELP.to_owned(), origin)
 }
 
 /// Returns the refusal of a command line on which K3s prints its help or version.
-fn help(parsed: &Parsed, names: [&str; 2]) -> Option<Refusal> {
+fn help(parsed: &Parsed, names: [&str; 2]) -> Option<K3sRefusal> {
     let asked =
         names.into_iter().find_map(|name| parsed.last(name).filter(|asked| flags::is_true(&asked.text)));
     asked.map(|asked| ends_with_help(&asked.origin))

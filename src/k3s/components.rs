@@ -15,9 +15,6 @@ use crate::embedded;
 pub(super) struct K3sComponent {
     /// The keys that give it arguments, the present name first.
     keys: Vec<String>,
-    /// The arguments that name a file, and the flag that K3s then leaves out.
-    #[serde(default)]
-    pub(super) left_to_file: BTreeMap<String, String>,
 }
 
 impl K3sComponent {

@@ -7,16 +7,17 @@
 use std::collections::BTreeMap;
 
 use super::command_line::{CommandLine, CommandLineSources, SkippedKey};
+use super::config_file::ConfigFile;
+use super::config_values::{ConfigQuery, EffectiveValue};
 use super::flags::K3sFlag;
 use super::given;
 use super::merged_config::MergedConfig;
 use super::origin::ValueOrigin;
-use super::refusal::Refusal;
+use super::refusal::K3sRefusal;
 use super::running::RunningComponents;
 use super::secrets;
 use super::service::NodeService;
 use super::service_notes::{NotUnderstood, ServiceFault};
-use super::values::{ConfigQuery, EffectiveValue};
 use crate::error::Result;
 use crate::node::{Root, RootedPath};
 
@@ -32,9 +33,13 @@ pub struct EffectiveConfig {
     /// The words that are no flags, and all that K3s does not read because of them.
     pub rest: Vec<String>,
     /// What it refuses: K3s exits on the first that is certain.
-    pub refusals: Vec<Refusal>,
+    pub refusals: Vec<K3sRefusal>,
     /// The keys that it skips.
     pub skipped: Vec<SkippedKey>,
+    /// The drop-in that is a symlink to nothing, for which K3s ignores all of its configuration files.
+    pub dangling: Option<RootedPath>,
+    /// The drop-ins that were not looked at, because their names are not text.
+    pub unread: Vec<String>,
     /// Every flag that is set, by its long name.
     pub values: BTreeMap<String, EffectiveValue>,
     /// What runs with it.
@@ -54,29 +59,19 @@ impl EffectiveConfig {
     /// [`crate::ErrorKind::BadInput`] with the place where K3s would not start.
     pub fn read(root: &Root, query: ConfigQuery<'_>) -> Result<Self> {
         let service = NodeService::find(root, query.role)?;
-        let words = words(&service, query);
-        let texts: Vec<String> = words.iter().map(|(text, _)| text.clone()).collect();
-        let config = service.config_path(query.role, &texts)?;
-        let MergedConfig { files, keys } = MergedConfig::read(root, &config)?;
-        let variable =
-            |flag: &K3sFlag| service.variable(flag).map(|(text, origin)| (text.to_owned(), origin));
-        let sources = CommandLineSources {
-            role: query.role,
-            release: query.release,
-            words: &words,
-            keys: &keys,
-            variable: &variable,
-        };
-        let CommandLine { argv, values, rest, refusals, skipped } = sources.read();
+        let (merged, command_line) = read_command_line(root, &service, query)?;
+        let MergedConfig { files, dangling, unread, .. } = merged;
+        let CommandLine { argv, values, rest, refusals, skipped } = command_line;
         let mut warnings = service.warnings();
         warnings.extend(skipped.iter().map(|key| key.message.clone()));
         warnings.extend(refusals.iter().map(|refusal| {
-            let Refusal { origin, message, .. } = refusal;
+            let K3sRefusal { origin, message, .. } = refusal;
             let doubt = refusal.doubt.as_ref().map(|doubt| format!(" ({doubt})")).unwrap_or_default();
             format!("{origin}: K3s exits: {message}{doubt}")
         }));
         let running = RunningComponents::read(root, &values, query);
         warnings.extend(given::unknown_arguments(&values, &running, query));
+        warnings.extend(given::differing_flags(&values, &running, query));
         let components = given::flags_of_components(&values, &running, query);
         let mut effective = Self {
             files,
@@ -85,6 +80,8 @@ impl EffectiveConfig {
             warnings,
             refusals,
             skipped,
+            dangling,
+            unread,
             values,
             running,
             components,
@@ -104,6 +101,32 @@ impl EffectiveConfig {
         self.components.values_mut().flatten().for_each(secrets::mask_word);
         self.warnings.retain(|warning| !secrets::are_in(warning));
     }
+}
+
+/// Reads K3s' command line, with the configuration files that it is made of.
+///
+/// # Errors
+/// As for [`EffectiveConfig::read`].
+pub(super) fn read_command_line(
+    root: &Root,
+    service: &NodeService,
+    query: ConfigQuery<'_>,
+) -> Result<(MergedConfig, CommandLine)> {
+    let words = words(service, query);
+    let config = ConfigFile::of_service(root, service, query.role, query.words)?;
+    config.check(root, query.release)?;
+    let read = config.path.as_ref().map(|path| MergedConfig::read(root, path)).transpose()?;
+    let merged = read.unwrap_or_default();
+    let variable = |flag: &K3sFlag| service.variable(flag).map(|(text, origin)| (text.to_owned(), origin));
+    let sources = CommandLineSources {
+        role: query.role,
+        release: query.release,
+        words: &words,
+        keys: &merged.keys,
+        variable: &variable,
+    };
+    let command_line = sources.read();
+    Ok((merged, command_line))
 }
 
 /// Returns the words behind the program, each with its origin: those of the service, then those that the caller adds.

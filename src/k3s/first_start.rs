@@ -134,6 +134,8 @@ mod tests {
             rest: Vec::new(),
             refusals: Vec::new(),
             skipped: Vec::new(),
+            dangling: None,
+            unread: Vec::new(),
             values: BTreeMap::new(),
             running: RunningComponents::of_role(Role::Server, Datastore::Sqlite),
             components: BTreeMap::new(),

@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 
 use super::arguments;
 use super::components::{self, K3sComponent};
+use super::config_values::{ConfigQuery, Values, is_on};
 use super::datastore::Datastore;
 use super::flags;
 use super::kubelet;
 use super::origin::ValueOrigin;
 use super::own_flags::OwnFlags;
+use super::release_flags;
 use super::running::RunningComponents;
-use super::values::{ConfigQuery, Values, is_on};
 use crate::version::KubernetesMinor;
 
 /// An argument as it is written, and where.
@@ -56,6 +57,22 @@ pub(super) fn unknown_arguments(
     .collect()
 }
 
+/// Returns a warning for each flag of K3s' own on which the releases of the minor differ.
+pub(super) fn differing_flags(
+    values: &Values,
+    running: &RunningComponents,
+    query: ConfigQuery<'_>,
+) -> Vec<String> {
+    let here = components::running_in(query.role).filter(|(name, _)| running.has(name));
+    here.flat_map(|(name, component)| {
+        let given = passed_on(query.release.minor(), name, &written(values, component));
+        let extra: Vec<&str> = given.into_iter().map(|(text, _)| text).collect();
+        let differing = release_flags::differing(name, query.release, &extra);
+        differing.into_iter().map(|flag| flag.message(name, query.release)).collect::<Vec<_>>()
+    })
+    .collect()
+}
+
 /// Returns the flags of each component that runs: K3s' own for the minor, with the user's arguments merged in.
 pub(super) fn flags_of_components(
     values: &Values,
@@ -63,7 +80,7 @@ pub(super) fn flags_of_components(
     query: ConfigQuery<'_>,
 ) -> BTreeMap<String, Vec<String>> {
     let own = OwnFlags {
-        minor: query.release.minor(),
+        release: query.release,
         data_dir: query.data_dir,
         etcd: running.datastore == Datastore::Etcd,
         cloud_provider: running.has("cloud-provider"),
@@ -74,9 +91,9 @@ pub(super) fn flags_of_components(
     let here = components::running_in(query.role).filter(|(name, _)| running.has(name));
     let flags = here.filter_map(|(name, component)| {
         let written = written(values, component);
-        let given = passed_on(own.minor, name, &written);
+        let given = passed_on(query.release.minor(), name, &written);
         let extra: Vec<&str> = given.into_iter().map(|(text, _)| text).collect();
-        Some((name.to_owned(), own.merged(name, component, &extra)?))
+        Some((name.to_owned(), own.merged(name, &extra)?))
     });
     flags.collect()
 }

@@ -43,11 +43,7 @@ pub fn merge<'a>(
         let pairs = match yaml::read(bytes).map_err(problem)? {
             None => continue,
             Some(node) if node.is_null() => continue,
-            Some(YamlNode { value: YamlValue::Map(pairs), .. }) => pairs,
-            Some(YamlNode { position, .. }) => {
-                let message = "the file does not hold a mapping".to_owned();
-                return Err(problem(YamlProblem { message, position: Some(position) }));
-            }
+            Some(node) => pairs(node).map_err(problem)?,
         };
         for (key, value) in pairs {
             let written = text_of(&key);
@@ -68,6 +64,36 @@ pub fn merge<'a>(
         }
     }
     Ok(keys)
+}
+
+/// Returns the pairs of a file's mapping. A list of mappings is read too: of each item, yaml.v2 takes the value of `key` as
+/// the key, and that of `value` as its value, because a `MapSlice` is a list of such pairs.
+fn pairs(node: YamlNode) -> Result<Vec<(YamlNode, YamlNode)>, YamlProblem> {
+    let wrong = |position| YamlProblem {
+        message: "the file does not hold a mapping".to_owned(),
+        position: Some(position),
+    };
+    match node.value {
+        YamlValue::Map(pairs) => Ok(pairs),
+        YamlValue::List(nodes) => {
+            let null = |position| YamlNode { value: YamlValue::Scalar(Scalar::Null), position };
+            let pair = |node: YamlNode| {
+                let position = node.position;
+                let mut fields = match node.value {
+                    YamlValue::Map(fields) => fields,
+                    YamlValue::Scalar(Scalar::Null) => Vec::new(),
+                    _ => return Err(wrong(position)),
+                };
+                let mut field = |name: &str| {
+                    let at = fields.iter().rposition(|(field, _)| text_of(field) == name);
+                    at.map_or_else(|| null(position), |at| fields.swap_remove(at).1)
+                };
+                Ok((field("key"), field("value")))
+            };
+            nodes.into_iter().map(pair).collect()
+        }
+        YamlValue::Scalar(_) => Err(wrong(node.position)),
+    }
 }
 
 /// Tells whether K3s reads a file in the folder of drop-ins, by the ending of its name.

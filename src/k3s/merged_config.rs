@@ -1,5 +1,7 @@
-//! The configuration on a node as K3s will read it: its files are found, and merged.
+//! The configuration on a node as K3s will read it: its files are found, and merged (readConfigFile and dotDFiles in
+//! pkg/configfilearg/parser.go of K3s).
 
+use super::config_file;
 use super::merge::{self, ConfigKey};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::node::{Root, RootedPath};
@@ -11,6 +13,10 @@ pub(super) struct MergedConfig {
     pub(super) files: Vec<RootedPath>,
     /// The keys, merged.
     pub(super) keys: Vec<ConfigKey>,
+    /// The drop-in that is a symlink to nothing, for which K3s ignores all of it.
+    pub(super) dangling: Option<RootedPath>,
+    /// The drop-ins that were not looked at, because their names are not text.
+    pub(super) unread: Vec<String>,
 }
 
 impl MergedConfig {
@@ -19,35 +25,120 @@ impl MergedConfig {
     /// # Errors
     /// [`ErrorKind::BadInput`] with the place where K3s would not start, or if a file is over a limit.
     pub(super) fn read(root: &Root, config: &RootedPath) -> Result<Self> {
+        let mut merged = Self::default();
         let mut files = Vec::new();
-        for path in paths(root, config)? {
-            match root.read(&path)? {
-                Some(bytes) => files.push((path, bytes)),
-                // K3s ignores all configuration files if one of them is missing.
-                None => return Ok(Self::default()),
+        for path in merged.paths(root, config)? {
+            match bytes(root, &path) {
+                Ok(Some(bytes)) => files.push((path, bytes)),
+                // K3s reads one after the other: what is wrong with an earlier file comes first.
+                other => {
+                    merge_all(&files)?;
+                    other?;
+                    return Ok(Self { dangling: Some(path), unread: merged.unread, ..Self::default() });
+                }
             }
         }
-        let named = files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice()));
-        let keys = merge::merge(named).map_err(|(file, problem)| {
-            Error::new(ErrorKind::BadInput, problem.message).at(Place { file, position: problem.position })
-        })?;
-        Ok(Self { files: files.into_iter().map(|(path, _)| path).collect(), keys })
+        merged.keys = merge_all(&files)?;
+        merged.files = files.into_iter().map(|(path, _)| path).collect();
+        Ok(merged)
+    }
+
+    /// Returns `config.yaml`, if it exists, and the drop-ins beside it.
+    fn paths(&mut self, root: &Root, config: &RootedPath) -> Result<Vec<RootedPath>> {
+        let mut paths = Vec::new();
+        if root.exists(config) {
+            paths.push(config.clone());
+        }
+        let drop_ins = config_file::drop_ins(config);
+        for name in root.list(&drop_ins)? {
+            let Some(text) = name.to_str() else {
+                if merge::is_drop_in(&name.to_string_lossy()) {
+                    self.unread.push(format!("{drop_ins}/{}", name.display()));
+                }
+                continue;
+            };
+            if !merge::is_drop_in(text) {
+                continue;
+            }
+            // A path of this tool has no line breaks; K3s refuses such a name.
+            let Ok(path) = format!("{drop_ins}/{text}").parse::<RootedPath>() else {
+                return Err(at(&format!("{drop_ins}/{text:?}"), "invalid control character in its name"));
+            };
+            if !root.is_directory(&path) {
+                paths.push(path);
+            }
+        }
+        Ok(paths)
     }
 }
 
-/// Returns `config.yaml`, if it exists, and the drop-ins beside it.
-fn paths(root: &Root, config: &RootedPath) -> Result<Vec<RootedPath>> {
-    let mut paths = Vec::new();
-    if root.exists(config) {
-        paths.push(config.clone());
+/// Merges files that were read.
+fn merge_all(files: &[(RootedPath, Vec<u8>)]) -> Result<Vec<ConfigKey>> {
+    let named = files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice()));
+    merge::merge(named).map_err(|(file, problem)| {
+        Error::new(ErrorKind::BadInput, problem.message).at(Place { file, position: problem.position })
+    })
+}
+
+/// Reads a file; none if there is nothing.
+fn bytes(root: &Root, path: &RootedPath) -> Result<Option<Vec<u8>>> {
+    if let Some(problem) = url_problem(path.as_str()) {
+        return Err(at(path.as_str(), &format!("failed to parse config location {path}: {problem}")));
     }
-    let drop_ins: RootedPath = format!("{config}.d").parse()?;
-    for name in root.list(&drop_ins)? {
-        let Some(name) = name.to_str() else { continue };
-        let path = drop_ins.join(name);
-        if merge::is_drop_in(name) && !root.is_directory(&path) {
-            paths.push(path);
+    if let Some(why) = root.unreachable(path) {
+        return Err(at(path.as_str(), &format!("open {path}: {why}")));
+    }
+    root.read(path)
+}
+
+fn at(file: &str, message: &str) -> Error {
+    Error::new(ErrorKind::BadInput, message).at(Place { file: file.to_owned(), position: None })
+}
+
+/// Returns why Go's `url.Parse` does not take a path, with which K3s looks whether the name of a file is a URL; none if it
+/// takes it. The path begins with a slash.
+fn url_problem(path: &str) -> Option<String> {
+    let (before, fragment) = path.split_once('#').unwrap_or((path, ""));
+    if before.chars().any(|letter| letter.is_ascii_control()) {
+        return Some("net/url: invalid control character in URL".to_owned());
+    }
+    let part = before.split('?').next().unwrap_or(before);
+    [part, fragment].into_iter().find_map(bad_escape).map(|escape| format!("invalid URL escape {escape:?}"))
+}
+
+/// Returns the first percent sign that two hexadecimal digits do not follow, with what follows it.
+fn bad_escape(text: &str) -> Option<String> {
+    text.match_indices('%').find_map(|(at, _)| {
+        let shown: String = text[at..].chars().take(3).collect();
+        let digits = shown.chars().skip(1).filter(char::is_ascii_hexdigit).count();
+        (digits != 2).then_some(shown)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_parsed_as_urls() {
+        for name in [
+            "a b.yaml",
+            "%41.yaml",
+            "a?b.yaml",
+            "a?100%.yaml",
+            "a#b.yaml",
+            "a:b.yaml",
+            "\u{e9}.yaml",
+            "~.yaml",
+        ] {
+            assert_eq!(url_problem(&format!("/etc/{name}")), None, "{name}");
         }
+        for (name, escape) in
+            [("100%.yaml", "%.y"), ("a%zz.yml", "%zz"), ("a#%.yaml", "%.y"), ("%", "%"), ("%4", "%4")]
+        {
+            let problem = url_problem(&format!("/etc/{name}"));
+            assert_eq!(problem, Some(format!("invalid URL escape {escape:?}")), "{name}");
+        }
+        assert!(url_problem("/etc/a\tb.yaml").unwrap().contains("control character"));
     }
-    Ok(paths)
 }

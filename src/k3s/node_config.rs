@@ -3,14 +3,16 @@
 use std::borrow::Cow;
 
 use super::components;
+use super::config_file::ConfigFile;
+use super::config_values::ConfigQuery;
 use super::datastore::Datastore;
 use super::effective::EffectiveConfig;
 use super::flags;
 use super::given::{self, Given};
 use super::node_paths::{self, NodePaths};
+use super::release_flags::{self, DifferingFlag};
 use super::running::RunningComponents;
 use super::traces::Traces;
-use super::values::ConfigQuery;
 use crate::Role;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::node::{Root, RootedPath, sysctl};
@@ -25,6 +27,8 @@ pub struct NodeConfig<'a> {
     pub role: Role,
     /// The release of K3s.
     pub release: K3sRelease,
+    /// The configuration file that K3s reads.
+    pub config: ConfigFile,
     /// K3s' data directory.
     pub data_dir: RootedPath,
     /// The configuration in force; the error if K3s cannot read it.
@@ -59,6 +63,11 @@ impl<'a> NodeConfig<'a> {
     ) -> Result<Self> {
         let release = release.into();
         let query = ConfigQuery { role, release, data_dir, words: &[], show_secrets: true };
+        // A name that is no path is an error of the configuration below.
+        let config = match ConfigFile::of_node(root, role) {
+            Err(error) if error.kind() == ErrorKind::BadInput => ConfigFile::default(),
+            other => other?,
+        };
         let effective = match EffectiveConfig::read(root, query) {
             Err(error) if error.kind() != ErrorKind::BadInput => return Err(error),
             other => other,
@@ -68,7 +77,7 @@ impl<'a> NodeConfig<'a> {
         } else {
             Some("this is the root of an image".to_owned())
         };
-        Ok(Self { root, role, release, data_dir: data_dir.clone(), effective, elsewhere })
+        Ok(Self { root, role, release, config, data_dir: data_dir.clone(), effective, elsewhere })
     }
 
     /// Returns the Kubernetes minor of the release.
@@ -117,6 +126,17 @@ impl<'a> NodeConfig<'a> {
         };
         let written = given::written(&effective.values, known);
         choose(written).into_iter().map(argument).collect()
+    }
+
+    /// Returns K3s' own flags of a component on which the releases of the minor differ.
+    #[must_use]
+    pub fn differing_flags(&self, component: &str) -> Vec<DifferingFlag> {
+        let arguments = self.arguments(component);
+        let extra: Vec<&str> = arguments.iter().map(|argument| argument.text.as_str()).collect();
+        match self.effective.is_ok() && self.runs(component) {
+            true => release_flags::differing(component, self.release, &extra),
+            false => Vec::new(),
+        }
     }
 
     /// Returns the last value that a component gets for a flag, K3s' own defaults included.

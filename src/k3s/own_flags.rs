@@ -5,20 +5,20 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use super::arguments;
-use super::components::K3sComponent;
 use super::node_paths::{DEFAULT_DATA_DIR, NodePaths};
+use super::release_flags;
 use crate::embedded;
 use crate::kubernetes::component_flags;
 use crate::node::RootedPath;
-use crate::version::KubernetesMinor;
+use crate::version::{K3sRelease, KubernetesMinor};
 
 type Flags = BTreeMap<String, String>;
 
 /// What K3s' own flags depend on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OwnFlags<'a> {
-    /// The minor.
-    pub(super) minor: KubernetesMinor,
+    /// The release.
+    pub(super) release: K3sRelease,
     /// K3s' data directory.
     pub(super) data_dir: &'a RootedPath,
     /// Whether the datastore is K3s' etcd.
@@ -36,19 +36,17 @@ pub(super) struct OwnFlags<'a> {
 impl OwnFlags<'_> {
     /// Returns the flags that a component gets: K3s' own, with the user's arguments merged in. None for a component whose
     /// own flags are not known.
-    pub(super) fn merged(&self, name: &str, component: &K3sComponent, extra: &[&str]) -> Option<Vec<String>> {
+    pub(super) fn merged(&self, name: &str, extra: &[&str]) -> Option<Vec<String>> {
         let mut flags = self.flags(name)?;
-        for (file, flag) in &component.left_to_file {
-            if extra.iter().any(|text| arguments::name_of(text) == *file && has_value(text)) {
-                flags.remove(flag);
-            }
+        for flag in release_flags::left_out(name, self.release, extra) {
+            flags.remove(flag);
         }
         Some(arguments::merge(&flags, extra.iter().copied()))
     }
 
     /// Returns K3s' own flags of a component.
     fn flags(&self, name: &str) -> Option<Flags> {
-        let mut flags = default_flags(self.minor, name)?;
+        let mut flags = default_flags(self.release.minor(), name)?;
         let changes = [
             (self.etcd, "etcd"),
             (!self.cloud_provider, "without-cloud-provider"),
@@ -65,7 +63,7 @@ impl OwnFlags<'_> {
             flags.insert("encryption-provider-config".to_owned(), path);
             // From 1.26 on.
             let reload = "encryption-provider-config-automatic-reload";
-            if component_flags::unknown(name, self.minor, reload).is_none() {
+            if component_flags::unknown(name, self.release.minor(), reload).is_none() {
                 flags.insert(reload.to_owned(), "true".to_owned());
             }
         }
@@ -80,11 +78,6 @@ impl OwnFlags<'_> {
 /// Tells whether K3s gives the kubelet a folder of drop-ins.
 fn has_drop_ins(kubelet: &Flags) -> bool {
     kubelet.contains_key("config-dir")
-}
-
-/// Tells whether an argument has a value.
-fn has_value(text: &str) -> bool {
-    text.split_once('=').is_some_and(|(_, value)| !value.is_empty())
 }
 
 /// What changes the flags, by why, component and flag.

@@ -10,8 +10,8 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use super::NodeConfig;
+use super::config_values::{disabling, disabling_words};
 use super::node_paths::NodePaths;
-use super::values::{disabling, disabling_words};
 use crate::embedded;
 use crate::error::{Place, Result};
 use crate::nearest::nearest;

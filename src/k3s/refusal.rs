@@ -6,7 +6,7 @@ use crate::error::Place;
 
 /// Something on which K3s ends before it starts: a flag, a value, or a word of its command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct K3sRefusal {
     /// What is wrong.
     pub kind: RefusalKind,
     /// The flag, as it is written, without its dashes; empty if it is no flag.
@@ -38,7 +38,7 @@ pub enum RefusalKind {
     Help,
 }
 
-impl Refusal {
+impl K3sRefusal {
     /// Creates a refusal that is certain. A secret in the message is masked.
     pub(super) fn new(kind: RefusalKind, flag: &str, message: String, origin: &ValueOrigin) -> Self {
         Self { kind, flag: flag.to_owned(), message, origin: origin.clone(), doubt: None }

@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+use super::config_values::{self, ConfigQuery, Values, is_on, last};
 use super::datastore::Datastore;
 use super::flags;
 use super::origin::ValueOrigin;
-use super::values::{self, ConfigQuery, Values, is_on, last};
 use crate::Role;
 use crate::embedded;
 use crate::error::Place;
@@ -137,8 +137,8 @@ impl OffCondition {
     fn met(&self, values: &Values) -> Option<(String, Place)> {
         let value = values.get(&self.key)?;
         if let Some(word) = &self.has {
-            let place = values::disabling(values, word)?;
-            return Some((format!("{}: {word}", self.key), place));
+            let place = config_values::disabling(values, word)?;
+            return Some((format!("{} has {word}", self.key), place));
         }
         let text = value.items.last()?;
         let is_met = match &self.is {
@@ -146,7 +146,7 @@ impl OffCondition {
             None if self.set => !text.is_empty(),
             None => flags::is_true(text),
         };
-        is_met.then(|| Some((format!("{}: {text}", self.key), value.origins.last()?.place()))).flatten()
+        is_met.then(|| Some((format!("{} is {text}", self.key), value.origins.last()?.place()))).flatten()
     }
 }
 

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use super::flags::{K3sFlag, K3sFlagType};
 use super::origin::ValueOrigin;
-use super::refusal::{Refusal, RefusalKind};
+use super::refusal::{K3sRefusal, RefusalKind};
 use crate::kubernetes::flag_values;
 use crate::version::K3sRelease;
 
@@ -63,7 +63,7 @@ pub(super) struct Parsed {
     /// The words that are no flags.
     pub(super) rest: Vec<Word>,
     /// What is refused.
-    pub(super) refusals: Vec<Refusal>,
+    pub(super) refusals: Vec<K3sRefusal>,
 }
 
 /// Gives the value of a flag's variable: that of the first that is set.
@@ -111,20 +111,20 @@ impl Grammar<'_> {
             return Step::Stop;
         }
         if name.starts_with(['-', '=']) {
-            parsed.refusals.push(Refusal::syntax(text, &word.origin));
+            parsed.refusals.push(K3sRefusal::syntax(text, &word.origin));
             return Step::Next;
         }
         let (name, value) = name.split_once('=').map_or((name, None), |(name, value)| (name, Some(value)));
         let Some(flag) = self.find(name) else {
             let message = format!("flag provided but not defined: -{name}");
-            parsed.refusals.push(Refusal::new(RefusalKind::Unknown, name, message, &word.origin));
+            parsed.refusals.push(K3sRefusal::new(RefusalKind::Unknown, name, message, &word.origin));
             // Whether the next word is its value is not known.
             return if value.is_some() { Step::Next } else { Step::Stop };
         };
         let doubt = flag.doubt(self.release);
         if !word.skippable && doubt.is_some() {
             let message = format!("flag provided but not defined: -{name}");
-            let refusal = Refusal::new(RefusalKind::Unknown, name, message, &word.origin);
+            let refusal = K3sRefusal::new(RefusalKind::Unknown, name, message, &word.origin);
             parsed.refusals.push(refusal.only_if(doubt.clone()));
         }
         let is_bare = value.is_none();
@@ -135,7 +135,7 @@ impl Grammar<'_> {
                 Some(next) => (next.text, next.origin),
                 None => {
                     let message = format!("flag needs an argument: -{name}");
-                    parsed.refusals.push(Refusal::new(RefusalKind::Missing, name, message, &word.origin));
+                    parsed.refusals.push(K3sRefusal::new(RefusalKind::Missing, name, message, &word.origin));
                     return Step::Stop;
                 }
             },
@@ -148,7 +148,7 @@ impl Grammar<'_> {
                 K3sFlagType::Boolean => format!("invalid boolean value {quoted} for -{name}: {problem}"),
                 _ => format!("invalid value {quoted} for flag -{name}: {problem}"),
             };
-            let refusal = Refusal::new(RefusalKind::Value, name, message, &origin);
+            let refusal = K3sRefusal::new(RefusalKind::Value, name, message, &origin);
             // Releases without the flag skip the key, and refuse the word.
             parsed.refusals.push(refusal.only_if(doubt.filter(|_| word.skippable)));
         }
@@ -196,7 +196,7 @@ impl Grammar<'_> {
                     flag.names[0]
                 ),
             };
-            let refusal = Refusal::new(RefusalKind::Value, &flag.names[0], message, &origin);
+            let refusal = K3sRefusal::new(RefusalKind::Value, &flag.names[0], message, &origin);
             parsed.refusals.push(refusal.only_if(flag.doubt(self.release)));
         }
         if !text.is_empty() {
@@ -252,7 +252,9 @@ impl Grammar<'_> {
             let is_skippable = [one, two].into_iter().any(|at| parsed.settings[at].skippable);
             let doubt = flag.doubt(self.release).filter(|_| is_skippable);
             let origin = parsed.settings[one.max(two)].origin.clone();
-            parsed.refusals.push(Refusal::new(RefusalKind::Forms, second, message, &origin).only_if(doubt));
+            parsed
+                .refusals
+                .push(K3sRefusal::new(RefusalKind::Forms, second, message, &origin).only_if(doubt));
         }
     }
 }
@@ -274,7 +276,7 @@ impl Parsed {
 
     /// Tells whether anything is refused for certain.
     pub(super) fn is_refused(&self) -> bool {
-        self.refusals.iter().any(Refusal::is_certain)
+        self.refusals.iter().any(K3sRefusal::is_certain)
     }
 }
 

@@ -304,6 +304,17 @@ impl Root {
         self.resolve(path, OFlag::O_PATH).is_ok()
     }
 
+    /// Returns the kernel's words for why nobody can reach `path`: something on the way is no directory, or symlinks lead
+    /// in a circle. None if it can be reached, or nothing is there.
+    #[must_use]
+    pub fn unreachable(&self, path: &RootedPath) -> Option<&'static str> {
+        match self.resolve(path, OFlag::O_PATH) {
+            Err(Errno::ENOTDIR) => Some("not a directory"),
+            Err(Errno::ELOOP) => Some("too many levels of symbolic links"),
+            _ => None,
+        }
+    }
+
     /// Tells whether there is a directory at `path`, not counting a symlink to one.
     #[must_use]
     pub fn is_directory(&self, path: &RootedPath) -> bool {

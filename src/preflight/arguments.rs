@@ -2,7 +2,7 @@
 //! not parse, and files that do not exist. `options` checks the API server's values that parse.
 
 use super::apiserver::{ApiServer, FileAt};
-use super::{Finding, options};
+use super::{Finding, options, releases};
 use crate::Role;
 use crate::error::Result;
 use crate::k3s::ComponentArgument;
@@ -32,6 +32,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     }
     if let Some(server) = ApiServer::configured(node) {
         findings.extend(options::check(&server));
+        findings.extend(releases::check(&server)?);
     }
     Ok(findings)
 }
@@ -120,7 +121,10 @@ fn gates(node: &NodeConfig<'_>, component: &str, text: &str) -> Vec<Finding> {
         let remedy = "remove it, or write Name=true or Name=false";
         Finding::stops(code, message, remedy).says(fault.message())
     };
-    feature_gates::faults(text, node.minor()).into_iter().map(finding).collect()
+    let mut findings: Vec<Finding> =
+        feature_gates::faults(text, node.minor()).into_iter().map(finding).collect();
+    findings.extend(releases::emulated_gates(node, component, text));
+    findings
 }
 
 fn tls_version(component: &str, text: &str) -> Option<Finding> {

@@ -2,38 +2,42 @@
 
 use super::Finding;
 use crate::Role;
-use crate::document::ExistingConfig;
 use crate::error::{Error, Place, Result};
 use crate::k3s::flags::ENCRYPTION_KEY;
-use crate::k3s::{NodeConfig, NodePaths, Refusal, RefusalKind, SkippedKey, ValueOrigin};
+use crate::k3s::{K3sRefusal, NodeConfig, NodePaths, RefusalKind, SkippedKey, ValueOrigin};
 use crate::node::RootedPath;
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
-    let mut findings = dangling(node)?;
-    match &node.effective {
-        Err(error) => findings.push(unreadable(error)),
-        Ok(effective) => {
-            findings.extend(effective.refusals.iter().map(|refusal| refused(node.role, refusal)));
-            findings.extend(effective.skipped.iter().map(skipped));
-            findings.extend(kubeconfig_mode(node));
-        }
-    }
+    let effective = match &node.effective {
+        Err(error) => return Ok(vec![unreadable(error)]),
+        Ok(effective) => effective,
+    };
+    let mut findings: Vec<Finding> = effective.dangling.iter().map(dangling).collect();
+    findings.extend(effective.unread.iter().map(|path| unread(path)));
+    findings.extend(effective.refusals.iter().map(|refusal| refused(node.role, refusal)));
+    findings.extend(effective.skipped.iter().map(skipped));
+    findings.extend(kubeconfig_mode(node));
     Ok(findings)
 }
 
 /// If K3s cannot open a file that it has listed, it behaves as if it had no configuration at all.
-fn dangling(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
-    let nothing_of_ours = RootedPath::fixed("/");
-    let existing = ExistingConfig::read(node.root, &nothing_of_ours)?;
-    let finding = |path: &RootedPath| {
-        Finding::hardens_nothing(
-            "config-dangling-link",
-            "this is a symlink to nothing: K3s then ignores its whole configuration, without a word",
-            "remove it",
-        )
-        .at(Place { file: path.to_string(), position: None })
-    };
-    Ok(existing.dangling.iter().map(finding).collect())
+fn dangling(path: &RootedPath) -> Finding {
+    Finding::hardens_nothing(
+        "config-dangling-link",
+        "this is a symlink to nothing: K3s then ignores its whole configuration, without a word",
+        "remove it",
+    )
+    .at(Place { file: path.to_string(), position: None })
+}
+
+/// K3s reads files whatever the bytes of their names.
+fn unread(path: &str) -> Finding {
+    Finding::unknown(
+        "config-name",
+        "K3s reads this file, and it was not looked at: its name is not text",
+        "give it a name in UTF-8",
+    )
+    .at(Place { file: path.to_owned(), position: None })
 }
 
 fn unreadable(error: &Error) -> Finding {
@@ -49,8 +53,8 @@ fn unreadable(error: &Error) -> Finding {
     }
 }
 
-fn refused(role: Role, refusal: &Refusal) -> Finding {
-    let Refusal { kind, flag, message, origin, doubt } = refusal;
+fn refused(role: Role, refusal: &K3sRefusal) -> Finding {
+    let K3sRefusal { kind, flag, message, origin, doubt } = refusal;
     let code = match (origin, kind) {
         (ValueOrigin::File(_), RefusalKind::Unknown) => "config-unknown-key",
         (ValueOrigin::File(_), RefusalKind::Forms) => "config-two-forms",

@@ -2,7 +2,8 @@
 
 use super::checks::{self, CheckSubject, etcd, file, flag};
 use super::control::{Control, controls};
-use super::facts::NodeFacts;
+use super::evidence::Evidence;
+use super::facts::{FlagOrigin, NodeFacts};
 use super::report::{ControlVerdict, Status, VerifyReport};
 use super::rule::ControlRule;
 use super::rule_result::{RuleOutcome, RuleResult};
@@ -18,6 +19,7 @@ pub fn verify(facts: &NodeFacts<'_>, benchmark: &str) -> Result<VerifyReport> {
     let verdicts = controls(benchmark)?.into_iter().map(|control| verdict(facts, control)).collect();
     Ok(VerifyReport {
         root: facts.node.root.path().to_owned(),
+        config: facts.node.config.path_or_default(),
         role: facts.node.role,
         kubernetes: facts.node.minor(),
         benchmark: benchmark.to_owned(),
@@ -30,10 +32,7 @@ pub fn verify(facts: &NodeFacts<'_>, benchmark: &str) -> Result<VerifyReport> {
 fn verdict(facts: &NodeFacts<'_>, control: Control) -> ControlVerdict {
     let role = facts.node.role;
     let result = if control.roles.contains(&role) {
-        match absence(facts, &control.rule) {
-            Some(absence) => RuleResult::absent(absence),
-            None => evaluate_rule(facts, &control.rule),
-        }
+        evaluate_rule(facts, &control.rule)
     } else {
         let reason = if role == Role::Agent { "an agent runs no control plane" } else { "this is a server" };
         RuleResult::not_applicable(reason)
@@ -62,14 +61,22 @@ fn verdict(facts: &NodeFacts<'_>, control: Control) -> ControlVerdict {
     }
 }
 
-/// Returns why nothing that a rule is about runs on the node; none if a part of it does. K3s may have logged a start of a
-/// component that has been switched off since: that one ends with the next start at the latest.
-fn absence<'f>(facts: &'f NodeFacts<'_>, rule: &ControlRule) -> Option<&'f Absence> {
+/// Returns the result of a rule about components of which none runs on the node; none if the rule is about no component, or
+/// if one of them runs.
+fn absent(facts: &NodeFacts<'_>, rule: &ControlRule) -> Option<RuleResult> {
     let mut components = Vec::new();
     add_components(facts, rule, &mut components);
     let absences: Option<Vec<&Absence>> =
-        components.into_iter().map(|component| facts.absence(component)).collect();
-    absences?.first().copied()
+        components.iter().map(|component| facts.absence(component)).collect();
+    let mut result = RuleResult::absent(absences?.first()?);
+    // It was switched off behind its last start.
+    result.evidence.extend(components.first().and_then(|component| {
+        let FlagOrigin::Logged(line) = facts.flags(component).origin else { return None };
+        let text =
+            format!("K3s has logged a start of {component}, which ends with the next start at the latest");
+        Some(Evidence { text, place: Some(line) })
+    }));
+    Some(result)
 }
 
 /// Adds the components whose flags, configuration or objects a rule is about.
@@ -93,6 +100,9 @@ fn add_components<'r>(facts: &NodeFacts<'_>, rule: &'r ControlRule, components: 
 /// Evaluates one rule on a node.
 #[must_use]
 pub fn evaluate_rule(facts: &NodeFacts<'_>, rule: &ControlRule) -> RuleResult {
+    if let Some(result) = absent(facts, rule) {
+        return result;
+    }
     let each = |rules: &[ControlRule]| rules.iter().map(|rule| evaluate_rule(facts, rule)).collect();
     let result = match rule {
         ControlRule::Flag(rule) => flag::check(facts, rule),

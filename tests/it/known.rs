@@ -90,7 +90,7 @@ fn arguments_of_the_service_are_judged() {
 fn keys_are_those_of_the_minor() {
     let node = Node::new()
         .file(CONFIG, "no-flannel: true\nsecrets-encryption-provider: secretbox\nvpn-auth-file: /x\n");
-    insta::assert_snapshot!(warnings(&node, "1.25", "server"), @"WARN Unknown flag --secrets-encryption-provider found in config.yaml, skipping");
+    insta::assert_snapshot!(warnings(&node, "1.25", "server"), @"WARN /etc/rancher/k3s/config.yaml:2:30: Unknown flag --secrets-encryption-provider found in config.yaml, skipping: it comes with 1.30");
     insta::assert_snapshot!(warnings(&node, "1.23", "agent"), @"
     WARN /etc/rancher/k3s/config.yaml:2:30: K3s exits on this: flag provided but not defined: -secrets-encryption-provider
     WARN /etc/rancher/k3s/config.yaml:3:16: K3s exits on this: flag provided but not defined: -vpn-auth-file

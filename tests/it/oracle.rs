@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use k3s_harden::Role;
-use k3s_harden::k3s::{ConfigQuery, EffectiveConfig, Refusal, arguments};
+use k3s_harden::k3s::{ConfigQuery, EffectiveConfig, K3sRefusal, arguments};
 use k3s_harden::kubernetes::{scalar, yaml};
 use k3s_harden::node::{Root, RootedPath};
 use k3s_harden::version::{K3sRelease, KubernetesMinor};
@@ -108,6 +108,14 @@ fn configuration_files_become_k3s_own_command_line() {
         let root = Root::open(directory.path()).unwrap();
         let mut words = vec![case["command"].as_str().unwrap().to_owned()];
         words.extend(texts(&case["args"]));
+        if !["server", "agent"].contains(&words[0].as_str()) {
+            // Only a service has words before the command.
+            let units = directory.path().join("etc/systemd/system");
+            fs::create_dir_all(&units).unwrap();
+            let unit = format!("[Service]\nExecStart=/usr/local/bin/k3s {}\n", words.join(" "));
+            fs::write(units.join("k3s.service"), unit).unwrap();
+            words = vec!["server".to_owned()];
+        }
         let ours = effective(&root, &words);
         match (&ours, case["error"].as_str()) {
             (Err(_), Some(_)) => {}
@@ -142,7 +150,8 @@ fn the_command_line_takes_what_k3s_takes() {
         let command = case["command"].as_str().unwrap();
         let root = Root::open(directory.path()).unwrap();
         let reading = effective(&root, &[command.to_owned()]).unwrap();
-        let refusal = reading.refusals.into_iter().find(Refusal::is_certain).map(|refusal| refusal.message);
+        let refusal =
+            reading.refusals.into_iter().find(K3sRefusal::is_certain).map(|refusal| refusal.message);
         if (refusal.is_none(), refusal.as_deref()) != (case["accepted"] == true, case["error"].as_str()) {
             wrong.push(format!("{}: {refusal:?}, K3s' {}", case["config"], case["error"]));
         }

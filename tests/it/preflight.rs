@@ -107,7 +107,11 @@ fn what_k3s_refuses_in_its_configuration() {
             "false now [\"config-unknown-key /etc/rancher/k3s/config.yaml:1\"] later []",
         ),
         ("server", "a: [\n", "false now [\"config-unreadable /etc/rancher/k3s/config.yaml:1\"] later []"),
-        ("server", "no-such-key: 1\n", CLEAN),
+        (
+            "server",
+            "no-such-key: 1\n",
+            "true now [\"config-skipped-key /etc/rancher/k3s/config.yaml:1\"] later []",
+        ),
         (
             "server",
             "write-kubeconfig-mode: 0640\n",
@@ -206,13 +210,17 @@ fn a_started_cluster_decides_on_encryption() {
     };
     let token = ("var/lib/rancher/k3s/server/token", "");
     let on = (CONFIG, "secrets-encryption: true\n");
-    let encrypted = ("var/lib/rancher/k3s/server/cred/encryption-config.json", "{}");
+    let keys = r#"{"keys": [{"name": "k", "secret": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="}]}"#;
+    let resources = format!(r#"[{{"resources": ["secrets"], "providers": [{{"aescbc": {keys}}}]}}]"#);
+    let kind = r#""kind": "EncryptionConfiguration", "apiVersion": "apiserver.config.k8s.io/v1""#;
+    let config = format!(r#"{{{kind}, "resources": {resources}}}"#);
+    let encrypted = ("var/lib/rancher/k3s/server/cred/encryption-config.json", config.as_str());
     let late = "\"secrets-encryption-late /etc/rancher/k3s/config.yaml:1\"";
     assert_eq!(started(&[token, on]), format!("true now [{late}] later []"));
     // Only a server that joins another one compares.
     let etcd = ("var/lib/rancher/k3s/server/db/etcd/name", "");
     assert_eq!(started(&[token, on, etcd]), format!("true now [{late}] later []"));
-    let joins = ("etc/rancher/k3s/config.yaml.d/join.yaml", "server: https://x:6443\n");
+    let joins = ("etc/rancher/k3s/config.yaml.d/join.yaml", "server: https://x:6443\ntoken: t\n");
     assert_eq!(started(&[token, on, etcd, joins]), format!("false now [{late}] later []"));
     let plain = r#"{"resources": [{"providers": [{"identity": {}}, {"aescbc": {}}]}]}"#;
     assert_eq!(started(&[token, (encrypted.0, plain)]), CLEAN, "k3s secrets-encrypt disable");

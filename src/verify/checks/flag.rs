@@ -54,6 +54,14 @@ pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &FlagRule) -> Result
     };
     let mut result = RuleResult::met(met, rule.must.describe(&name), actual, vec![value.evidence]);
     match flags.origin {
+        // If the flag is met without K3s' own value, it is met in every release.
+        FlagOrigin::Forecast if !met => {
+            let differing = facts.node.differing_flags(&rule.component);
+            if let Some(flag) = differing.iter().find(|flag| flag.flag == rule.name) {
+                result.outcome = RuleOutcome::Unknown;
+                result.actual = flag.message(&rule.component, facts.node.release);
+            }
+        }
         FlagOrigin::Forecast => {}
         FlagOrigin::Logged(_) => result.evidence.extend(next_start(facts, rule, met)?),
         FlagOrigin::NotLogged => {
@@ -116,7 +124,7 @@ fn value(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -> Result
     }
     let items =
         rule.unset.as_ref().map(|unset| if is_list { split_list(unset) } else { vec![unset.clone()] });
-    Ok(FlagText { items, evidence: unset_evidence(rule, flags) })
+    Ok(FlagText { items, evidence: unset_evidence(facts, rule, flags) })
 }
 
 /// Returns the value in the file that `--config` names; none without such a file. With the file, the scheduler and
@@ -152,7 +160,7 @@ fn map_value(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -> Re
     let given: Vec<&String> =
         flags.flags.iter().filter(|(name, _)| *name == rule.name).map(|(_, value)| value).collect();
     let mut evidence = if given.is_empty() {
-        unset_evidence(rule, flags)
+        unset_evidence(facts, rule, flags)
     } else {
         given_evidence(facts, rule, flags, &given)
     };
@@ -205,12 +213,12 @@ fn given_evidence(
 }
 
 /// Returns evidence that nothing sets the flag.
-fn unset_evidence(rule: &FlagRule, flags: &FlagsInForce) -> Evidence {
+fn unset_evidence(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -> Evidence {
     let unset = rule.unset.as_ref().map(|unset| format!(": it takes {unset} by itself"));
     let text = format!("nothing sets --{} of {}{}", rule.name, rule.component, unset.unwrap_or_default());
     let place = match &flags.origin {
         FlagOrigin::Logged(line) => line.clone(),
-        _ => NodeFacts::drop_in(),
+        _ => facts.drop_in(),
     };
     Evidence { text, place: Some(place) }
 }
