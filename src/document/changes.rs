@@ -27,6 +27,9 @@ pub struct ChangeRow {
     /// The roles that it is about.
     #[serde(default = "both", skip_serializing)]
     roles: Vec<Role>,
+    /// The text that the file gets with the change; without it, the row is about every such file.
+    #[serde(default, skip_serializing)]
+    gets: Option<String>,
     /// The change.
     pub what: String,
     /// The reason, with its source.
@@ -51,6 +54,13 @@ pub fn changes() -> &'static [ChangeRow] {
 }
 
 impl ChangeRow {
+    /// Tells whether a file that has one content and gets another one gets the row's change.
+    #[must_use]
+    pub fn is_in(&self, before: &[u8], after: &[u8]) -> bool {
+        let has = |bytes: &[u8], text: &str| String::from_utf8_lossy(bytes).contains(text);
+        self.gets.as_deref().is_none_or(|text| has(after, text) && !has(before, text))
+    }
+
     /// Tells whether the row changes the file at `path` of such a node, where `written_by` wrote it.
     #[must_use]
     pub fn concerns(
@@ -139,6 +149,9 @@ mod tests {
         ] {
             assert!(!concerns(&row, role, minor, path, version), "{role} {minor} {path} {version}");
         }
+        assert!(row.is_in(b"a", b"b"));
+        let gets = ChangeRow { gets: Some("x=1".to_owned()), ..row.clone() };
+        assert!(gets.is_in(b"a", b"- x=1\n") && !gets.is_in(b"a", b"b") && !gets.is_in(b"x=1", b"x=1 b"));
         let row =
             ChangeRow { path: "/etc/x".to_owned(), minors: MinorRange::default(), roles: both(), ..row };
         assert!(concerns(&row, Role::Agent, "1.23", "/etc/x", "0.1.0"));
