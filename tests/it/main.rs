@@ -30,6 +30,7 @@ mod known;
 mod layers;
 mod minors;
 mod mutations;
+mod nodes;
 mod once_taken;
 mod oracle;
 mod own_output;
