@@ -38,6 +38,7 @@ mod placing;
 mod policies;
 mod preflight;
 mod project_docs;
+mod reads;
 mod real_root;
 mod released;
 mod rendered_once;
