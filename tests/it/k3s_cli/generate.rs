@@ -183,11 +183,8 @@ impl Dice<'_> {
             7 => &["--"],
             8 => &["-d", "/x", "--data-dir", "/y"],
             9 => &["--data-dir", "server"],
-            10 => &["sever"],
-            11 => &["kubectl"],
-            12 => &["help"],
-            13 => &["--version=false"],
-            14 => &["---debug"],
+            10 => &["--version=false"],
+            11 => &["---debug"],
             _ => &[],
         };
         before.iter().map(|word| (*word).to_owned()).chain([role]).collect()

@@ -177,10 +177,8 @@ fn read(root: &Path, input: &NodeInput) -> EffectiveConfig {
 fn says_the_same(refusal: &K3sRefusal, theirs: &Value) -> bool {
     let error = theirs["error"].as_str().unwrap();
     match refusal.kind {
-        // The library prints its help, and says nothing, or what its command help does not understand.
-        RefusalKind::Help => {
-            error.is_empty() || error.starts_with("flag provided") || error.starts_with("No help")
-        }
+        // The library prints its help, or says what its command help does not understand.
+        RefusalKind::Help => theirs["command"] == "",
         RefusalKind::Command if error.is_empty() => {
             theirs["command"] == refusal.flag.as_str() || theirs["command"] == ""
         }
