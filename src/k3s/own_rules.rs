@@ -148,6 +148,7 @@ impl TryFrom<String> for OwnCondition {
 pub(super) enum OwnCheck {
     // Text and numbers.
     OneOf,
+    OneOfWithOptions,
     Refused,
     Given,
     Ascii,

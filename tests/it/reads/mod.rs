@@ -87,7 +87,9 @@ fn nodes() -> Vec<(Node, [&'static str; 4])> {
     let server = ["--k3s-version", "1.33", "--role", "server"];
     let agent = ["--k3s-version", "1.33", "--role", "agent"];
     let unit = |command: &str| {
-        format!("[Service]\nEnvironmentFile=-/etc/systemd/system/k3s.service.env\nExecStart=/usr/local/bin/k3s {command}\n")
+        format!(
+            "[Service]\nEnvironmentFile=-/etc/systemd/system/k3s.service.env\nExecStart=/usr/local/bin/k3s {command}\n"
+        )
     };
     let config = "etc/rancher/k3s/config.yaml";
     let started = |node: Node| {
@@ -120,7 +122,9 @@ fn looked_at(node: &Node, words: &[&str], version: &[&str]) -> BTreeSet<String> 
     let folder = tempfile::tempdir().unwrap();
     let calls = folder.path().join("calls");
     let mut command = tools::command("strace");
-    command.args(["-f", "-qq", "-y", "-s", "4096", "-e", "trace=%file", "-e", "signal=none", "-o"]).arg(&calls);
+    command
+        .args(["-f", "-qq", "-y", "-s", "4096", "-e", "trace=%file", "-e", "signal=none", "-o"])
+        .arg(&calls);
     command.arg(env!("CARGO_BIN_EXE_k3s-harden")).args(words);
     if !["history", "rollback", "uninstall"].contains(&words[0]) {
         command.args(version).args(["--owner", &owner()]);
@@ -156,7 +160,10 @@ fn names_with_stars_match() {
     assert!(matches("/etc/*.d/a.*", "/etc/x.d/a.conf") && !matches("/etc/*", "/etc/a/b"));
     assert!(matches("/etc/**", "/etc/a/b") && matches("/a*", "/a") && !matches("/a", "/ab"));
     let root = "/tmp/n";
-    assert_eq!(path_of(r#"1 openat2(3</tmp/n>, "etc/x/", {flags=O_RDONLY}, 24) = 4"#, root).as_deref(), Some("/etc/x"));
+    assert_eq!(
+        path_of(r#"1 openat2(3</tmp/n>, "etc/x/", {flags=O_RDONLY}, 24) = 4"#, root).as_deref(),
+        Some("/etc/x")
+    );
     assert_eq!(path_of(r#"1 readlinkat(4</tmp/n/etc>, "x", "y", 9) = 1"#, root).as_deref(), Some("/etc/x"));
     assert_eq!(path_of(r#"1 openat(AT_FDCWD</work>, "/proc/self/maps", O_RDONLY) = 3"#, root), None);
 }
@@ -176,11 +183,12 @@ fn what_is_read_on_a_node_is_in_the_table() {
             for path in &paths {
                 // A folder is opened on the way to what is in it.
                 let below = format!("{path}/");
-                let is_on_the_way = table.read.iter().flat_map(|row| &row.paths).any(|pattern| {
-                    whole(pattern).starts_with(&below)
-                });
-                let rows: Vec<usize> =
-                    (0..table.read.len()).filter(|at| table.read[*at].has(path)).collect();
+                let is_on_the_way = table
+                    .read
+                    .iter()
+                    .flat_map(|row| &row.paths)
+                    .any(|pattern| whole(pattern).starts_with(&below));
+                let rows: Vec<usize> = (0..table.read.len()).filter(|at| table.read[*at].has(path)).collect();
                 if rows.is_empty() && !is_on_the_way {
                     unknown.insert(format!("{verb}: {path}"));
                 }
@@ -200,10 +208,8 @@ fn what_is_read_on_a_node_is_in_the_table() {
 }
 
 fn page(table: &Table, verbs_of: &BTreeMap<usize, BTreeSet<&str>>) -> String {
-    let mut page = fs::read_to_string(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/reads/head.md"),
-    )
-    .unwrap();
+    let mut page =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/reads/head.md")).unwrap();
     page += "| path | read by | what it is |";
     for (verb, _) in VERBS {
         write!(page, " {verb} |").unwrap();
