@@ -10,6 +10,8 @@ use crate::node::{PathState, RootedPath};
 use crate::version::KubernetesMinor;
 
 const SAYS: &str = "loading audit policy file: ";
+/// Where nobody makes files and folders: file systems of the kernel, and devices.
+const PSEUDO: [&str; 3] = ["/proc", "/sys", "/dev/null"];
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let Some(server) = ApiServer::configured(node) else { return Ok(Vec::new()) };
@@ -168,6 +170,17 @@ fn check_log(server: &ApiServer<'_>, text: &str, findings: &mut Vec<Finding>) ->
         return Ok(());
     }
     for folder in above.iter().rev().filter(|folder| folder.parent().is_some()) {
+        if PSEUDO.contains(&folder.as_str()) {
+            findings.push(refuse(
+                format!(
+                    "mkdir {}: no such file or directory",
+                    path.parent().unwrap_or_else(|| folder.clone())
+                ),
+                format!("the audit log would be {path}, and nobody makes files in {folder}"),
+                "name a path in a file system of a disk",
+            ));
+            return Ok(());
+        }
         match server.node.root.look(folder)? {
             PathState::Absent => return Ok(()),
             PathState::Directory { .. } => {}
