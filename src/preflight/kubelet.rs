@@ -158,11 +158,18 @@ impl UserDocuments {
     ) {
         self.stopped = true;
         let written = node.written_arguments(NAME);
+        let texts: Vec<&str> = written.iter().map(|given| given.text.as_str()).collect();
+        let is_named = |text: &str| node.path(text).is_ok_and(|named| named == *path);
+        let mut items = arguments::kubelet_items(&texts).into_iter();
+        // K3s itself fails to copy it: the check of the kubelet's arguments says so.
+        if kubelet::takes_pairs(node.minor())
+            && items.any(|item| item.name == argument && item.value.is_some_and(is_named))
+        {
+            return;
+        }
         let mut names = written.iter().rev().filter(|given| given.name == argument);
-        let named = names.find(|given| node.path(&given.value).is_ok_and(|named| named == *path));
+        let named = names.find(|given| is_named(&given.value));
         let place = match named {
-            // K3s itself fails to copy it: the check of the kubelet's arguments says so.
-            Some(_) if kubelet::takes_pairs(node.minor()) => return,
             Some(given) => given.place.clone(),
             None => in_file(path, (1, 1)),
         };
