@@ -518,8 +518,8 @@ fn an_agent_is_asked_for_section_four_only() {
         [(Scanner::KubeBench, "1.9", (17, 2, 0)), (Scanner::SecurityScan, "1.11", (17, 3, 0))]
     {
         let node = Node::new();
-        let minor: KubernetesMinor = "1.36".parse().unwrap();
-        let journal = forecast_journal(&node.effective(Role::Agent, minor.into()));
+        let minor = "1.36".parse().unwrap();
+        let journal = forecast_journal(&node.effective(Role::Agent, K3sRelease::of_minor(minor)));
         let default = fixture("1.36", "sqlite", "default");
         let running = &RunningComponents::of_role(Role::Agent, Datastore::Sqlite);
         let seen =
