@@ -10,6 +10,7 @@ use crate::Role;
 use crate::error::{ErrorKind, Place, Result};
 use crate::k3s::arguments::{self, sets};
 use crate::k3s::components::{self, present_name};
+use crate::k3s::kubelet;
 use crate::k3s::merge::{self, ConfigItem};
 use crate::k3s::{self, RunningComponents};
 use crate::kubernetes::flag_values::boolean;
@@ -169,6 +170,7 @@ impl ExistingConfig {
         let unknown = in_force.into_iter().filter_map(|((key, _), items)| {
             let component =
                 components::of_key(key, role).filter(|name| !items.is_empty() && running.has(name))?;
+            let items = reaching(component, minor, items);
             Some(items.into_iter().filter_map(move |item| {
                 Some((arguments::unknown(component, minor, &item.text)?, item.place.clone()))
             }))
@@ -207,6 +209,16 @@ impl ExistingConfig {
             });
         }
     }
+}
+
+/// Returns the arguments that reach a component: K3s keeps some of the kubelet's for itself, and drops others.
+fn reaching<'i>(component: &str, minor: KubernetesMinor, items: Vec<&'i ConfigItem>) -> Vec<&'i ConfigItem> {
+    if component != "kubelet" || !kubelet::takes_pairs(minor) {
+        return items;
+    }
+    let texts: Vec<&str> = items.iter().map(|item| item.text.as_str()).collect();
+    let kept = arguments::kubelet_items(&texts).into_iter().filter(|item| !item.is_of_k3s());
+    kept.map(|item| items[item.at]).collect()
 }
 
 /// Returns a warning if `origin` gives a component an argument that the drop-in gives too.

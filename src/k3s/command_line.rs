@@ -96,7 +96,10 @@ impl<'a> CommandLineSources<'a> {
         let mut line = CommandLine::default();
         let words = self.with_keys(&mut line);
         line.argv = words.iter().map(|word| word.text.clone()).collect();
-        let variable = |flag: &K3sFlag| (self.variable)(flag).filter(|_| flag.reads_variables(self.release));
+        let variable = |flag: &K3sFlag| {
+            (self.variable)(flag)
+                .filter(|_| flag.availability_of_variables(self.release) != Availability::Absent)
+        };
         let all: Vec<&'static K3sFlag> = flags::global().iter().collect();
         let global = Grammar { flags: &all, generation, of_command: false, release: self.release };
         let mut before = global.parse(words, &variable);

@@ -92,14 +92,9 @@ impl K3sFlag {
         }
     }
 
-    /// Tells whether a release can read its variables.
-    #[must_use]
-    pub(super) fn reads_variables(&self, release: K3sRelease) -> bool {
-        self.availability_of_variables(release) != Availability::Absent
-    }
-
     /// Tells whether a release reads its variables.
-    pub(super) fn availability_of_variables(&self, release: K3sRelease) -> Availability {
+    #[must_use]
+    pub fn availability_of_variables(&self, release: K3sRelease) -> Availability {
         self.env_releases.as_ref().map_or(Availability::Present, |releases| releases.availability(release))
     }
 

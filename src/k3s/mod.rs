@@ -67,6 +67,6 @@ pub use node_paths::{DEFAULT_CONFIG, DEFAULT_DATA_DIR, NodePaths};
 pub use origin::{ValueOrigin, VariableSource};
 pub use refusal::{K3sRefusal, RefusalKind};
 pub use running::{Absence, RunningComponents};
-pub use service::ServiceFlags;
+pub use service::{NodeService, ServiceFlags};
 pub use service_notes::{NotUnderstood, ServiceFault};
 pub use traces::{Traces, role};

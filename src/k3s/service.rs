@@ -11,18 +11,18 @@ use crate::node::{Root, RootedPath};
 
 /// The service that starts K3s. Without one, the command line and the environment are empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct NodeService {
+pub struct NodeService {
     /// The file of the service.
-    pub(super) path: Option<RootedPath>,
+    pub path: Option<RootedPath>,
     /// The words of its command line after the program, as K3s gets them.
-    pub(super) words: Vec<String>,
+    pub words: Vec<String>,
     environment: Environment,
     /// The directory that K3s runs in: `/` unless the service says otherwise.
-    pub(super) working_directory: RootedPath,
+    pub working_directory: RootedPath,
     /// What decides how K3s is started and is not understood: nothing is known of the command line and the environment.
-    pub(super) not_understood: Vec<NotUnderstood>,
+    pub not_understood: Vec<NotUnderstood>,
     /// Why the service does not start K3s.
-    pub(super) faults: Vec<ServiceFault>,
+    pub faults: Vec<ServiceFault>,
     /// The file with the command line, which may be a drop-in.
     command_file: Option<RootedPath>,
 }
@@ -46,11 +46,11 @@ impl NodeService {
     ///
     /// # Errors
     /// If a file of a service cannot be read.
-    pub(super) fn find(root: &Root, role: Role) -> Result<Self> {
+    pub fn find(root: &Root, role: Role) -> Result<Self> {
         let search = ServiceSearch::of(root)?;
         let running: Vec<&FoundService> =
             search.running.iter().filter(|service| service.role == Some(role)).collect();
-        let speaks_of_role = |service: &&FoundService| service.role_of_name().is_none_or(|of| of == role);
+        let speaks_of_role = |service: &&FoundService| service.spoken_role().is_none_or(|of| of == role);
         let suspects: Vec<&FoundService> = search.suspects.iter().filter(speaks_of_role).collect();
         let own_suspect = suspects.first().filter(|suspect| suspect.has_own_name());
         match (running.as_slice(), own_suspect) {
@@ -120,6 +120,11 @@ impl NodeService {
             faults: found.faults.clone(),
             command_file: Some(found.command_file.clone()),
         }
+    }
+
+    /// Returns the environment that the service gives K3s, beside what systemd or OpenRC itself sets.
+    pub fn environment(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.environment.iter().map(|(name, (value, _))| (name.as_str(), value.as_str()))
     }
 
     /// Returns what is to be known of it before anything that follows from it.
@@ -196,7 +201,7 @@ pub(super) fn roles(root: &Root) -> Result<Vec<Role>> {
     if search.running.is_empty() {
         for service in &search.suspects {
             let of_name = [Role::Server, Role::Agent].into_iter().find(|role| role.service() == service.name);
-            add(service.role_of_name().or(of_name));
+            add(service.spoken_role().or(of_name));
         }
         return Ok(roles);
     }
