@@ -17,6 +17,7 @@ mod beds;
 mod carriers;
 mod cipher_suites;
 mod cli;
+mod component_files;
 mod component_flags;
 mod components;
 mod config_elsewhere;
