@@ -11,18 +11,18 @@ use crate::node::{Root, RootedPath};
 
 /// The service that starts K3s. Without one, the command line and the environment are empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct NodeService {
+pub struct NodeService {
     /// The file of the service.
-    pub(super) path: Option<RootedPath>,
+    pub path: Option<RootedPath>,
     /// The words of its command line after the program, as K3s gets them.
-    pub(super) words: Vec<String>,
+    pub words: Vec<String>,
     environment: Environment,
     /// The directory that K3s runs in: `/` unless the service says otherwise.
-    pub(super) working_directory: RootedPath,
+    pub working_directory: RootedPath,
     /// What decides how K3s is started and is not understood: nothing is known of the command line and the environment.
-    pub(super) not_understood: Vec<NotUnderstood>,
+    pub not_understood: Vec<NotUnderstood>,
     /// Why the service does not start K3s.
-    pub(super) faults: Vec<ServiceFault>,
+    pub faults: Vec<ServiceFault>,
     /// The file with the command line, which may be a drop-in.
     command_file: Option<RootedPath>,
 }
@@ -46,11 +46,11 @@ impl NodeService {
     ///
     /// # Errors
     /// If a file of a service cannot be read.
-    pub(super) fn find(root: &Root, role: Role) -> Result<Self> {
+    pub fn find(root: &Root, role: Role) -> Result<Self> {
         let search = ServiceSearch::of(root)?;
         let running: Vec<&FoundService> =
             search.running.iter().filter(|service| service.role == Some(role)).collect();
-        let speaks_of_role = |service: &&FoundService| service.role_of_name().is_none_or(|of| of == role);
+        let speaks_of_role = |service: &&FoundService| service.spoken_role().is_none_or(|of| of == role);
         let suspects: Vec<&FoundService> = search.suspects.iter().filter(speaks_of_role).collect();
         let own_suspect = suspects.first().filter(|suspect| suspect.has_own_name());
         match (running.as_slice(), own_suspect) {
@@ -122,6 +122,11 @@ impl NodeService {
         }
     }
 
+    /// Returns the environment that the service gives K3s, beside what systemd or OpenRC itself sets.
+    pub fn environment(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.environment.iter().map(|(name, (value, _))| (name.as_str(), value.as_str()))
+    }
+
     /// Returns what is to be known of it before anything that follows from it.
     pub(super) fn warnings(&self) -> Vec<String> {
         let faults = self.faults.iter().map(|fault| format!("{}: {}", fault.place, fault.message));
@@ -149,16 +154,13 @@ impl NodeService {
     }
 
     /// Returns the value that the environment gives the flag `name` of any minor.
-    fn variable_of(&self, role: Role, name: &str) -> Option<(&str, ValueOrigin)> {
+    pub(super) fn variable_of(&self, role: Role, name: &str) -> Option<(&str, ValueOrigin)> {
         self.variable(flags::of_any_minor(role, name)?)
     }
 
-    /// Returns the configuration file that K3s reads with the command line `words`.
-    ///
-    /// # Errors
-    /// [`crate::ErrorKind::BadInput`] if its path is not valid.
-    pub(super) fn config_path(&self, role: Role, words: &[String]) -> Result<RootedPath> {
-        command_line::config_path(self.variable_of(role, "config"), words)
+    /// Returns the value of a variable.
+    pub(super) fn value_of(&self, name: &str) -> Option<&str> {
+        self.environment.get(name).map(|(value, _)| value.as_str())
     }
 }
 
@@ -167,8 +169,6 @@ impl NodeService {
 pub struct ServiceFlags {
     /// The file of the service, empty if there is none.
     pub path: String,
-    /// The configuration file that this K3s reads.
-    pub config: RootedPath,
     /// Names without dashes, and values, in their order.
     pub flags: Vec<(String, String)>,
 }
@@ -180,30 +180,9 @@ impl ServiceFlags {
     /// If a service cannot be read.
     pub fn read(root: &Root, role: Role) -> Result<Self> {
         let service = NodeService::find(root, role)?;
-        let config = service.config_path(role, &service.words)?;
         let flags = command_line::typed(role, &service.words);
-        Ok(Self { path: service.path.map(|path| path.to_string()).unwrap_or_default(), config, flags })
+        Ok(Self { path: service.path.map(|path| path.to_string()).unwrap_or_default(), flags })
     }
-}
-
-/// Returns the data directory that a service gives K3s, with its origin. The environment has precedence over the command
-/// line, and both have precedence over the configuration files.
-///
-/// # Errors
-/// If a service cannot be read.
-pub fn service_data_dir(root: &Root) -> Result<Option<(String, ValueOrigin)>> {
-    const FLAG: &str = "data-dir";
-    for role in [Role::Server, Role::Agent] {
-        let service = NodeService::find(root, role)?;
-        if let Some((value, origin)) = service.variable_of(role, FLAG) {
-            return Ok(Some((value.to_owned(), origin)));
-        }
-        let mut flags = command_line::typed(role, &service.words).into_iter().rev();
-        if let Some((_, value)) = flags.find(|(name, _)| name == FLAG) {
-            return Ok(Some((value, service.origin())));
-        }
-    }
-    Ok(None)
 }
 
 /// Returns the roles that the services of a node start K3s in; if none does for certain, those that names of services
@@ -222,7 +201,7 @@ pub(super) fn roles(root: &Root) -> Result<Vec<Role>> {
     if search.running.is_empty() {
         for service in &search.suspects {
             let of_name = [Role::Server, Role::Agent].into_iter().find(|role| role.service() == service.name);
-            add(service.role_of_name().or(of_name));
+            add(service.spoken_role().or(of_name));
         }
         return Ok(roles);
     }

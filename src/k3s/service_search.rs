@@ -27,7 +27,7 @@ pub(super) struct FoundService {
     pub(super) name: String,
     /// The unit file or the init script.
     pub(super) path: RootedPath,
-    /// The role; none if the command line is not understood.
+    /// The role; of a suspect the one that a command speaks of which systemd ignores.
     pub(super) role: Option<Role>,
     /// The file with the command line: the unit file, a drop-in of it, or the init script.
     pub(super) command_file: RootedPath,
@@ -76,9 +76,10 @@ impl FoundService {
         OWN_NAMES.contains(&self.name.as_str())
     }
 
-    /// Returns the role that the name speaks of; K3s' own name is that of both roles.
-    pub(super) fn role_of_name(&self) -> Option<Role> {
+    /// Returns the role that the command or the name speaks of; K3s' own name is that of both roles.
+    pub(super) fn spoken_role(&self) -> Option<Role> {
         match self.name.as_str() {
+            _ if self.role.is_some() => self.role,
             "k3s-server" => Some(Role::Server),
             "k3s-agent" => Some(Role::Agent),
             _ => None,
@@ -180,9 +181,25 @@ impl<'r> ServiceSearch<'r> {
         let mut service = FoundService::new(unit.name.stem(), &unit.fragment);
         service.not_understood.clone_from(&unit.not_understood);
         service.faults.clone_from(&unit.faults);
-        service.directory.clone_from(&unit.working_directory);
+        if let Some(directory) = &unit.working_directory {
+            let is_there = directory.path.parse().is_ok_and(|path| self.root.is_directory(&path));
+            if is_there {
+                service.directory = Some(directory.path.clone());
+            } else if !directory.optional {
+                let message =
+                    format!("{} is no directory: systemd does not start the service", directory.path);
+                let remedy = "make the directory, or write a dash in front of it";
+                service.faults.push(ServiceFault::new(directory.place.clone(), message, remedy));
+            }
+        }
         if unit.commands.is_empty() {
-            if service.has_own_name() {
+            let strays =
+                unit.stray.iter().map(|command| wrapper::understand(&command.program, &command.words));
+            service.role = strays.fold(None, |role, command| match command {
+                WrappedCommand::K3s(command) => role.or(command.role()),
+                _ => role,
+            });
+            if service.has_own_name() || service.role.is_some() {
                 self.suspects.push(service);
             }
             return Ok(());

@@ -13,11 +13,15 @@ mod component_flags;
 mod crash;
 #[path = "../it/judges/mod.rs"]
 mod judges;
+#[path = "../it/k3s_cli/mod.rs"]
+mod k3s_cli;
 #[path = "../it/registries/mod.rs"]
 mod registries;
 #[allow(dead_code, reason = "the second tier uses the rest of it")]
 #[path = "../it/support/mod.rs"]
 mod support;
+#[path = "../it/systemd/mod.rs"]
+mod systemd;
 #[path = "../it/yaml_v2/mod.rs"]
 mod yaml_v2;
 

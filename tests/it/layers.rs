@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 /// The rooms that hold this.
-const ROOMS: [&str; 16] = [
+const ROOMS: [&str; 18] = [
     "cli",
     "output",
     "render",
@@ -20,6 +20,8 @@ const ROOMS: [&str; 16] = [
     "document",
     "profile",
     "k3s",
+    "k3s/shell",
+    "k3s/systemd",
     "node",
     "kubernetes",
 ];

@@ -13,6 +13,8 @@ const SECTIONS: [&str; 3] = ["Unit", "Service", "Install"];
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::k3s) struct UnitLines {
     pub(in crate::k3s) assignments: Vec<UnitAssignment>,
+    /// Command lines in front of every section: systemd ignores them, and they still say what the file is for.
+    pub(in crate::k3s) stray: Vec<String>,
     /// Where systemd stops reading the file, and why.
     pub(in crate::k3s) broken: Option<(usize, String)>,
 }
@@ -100,6 +102,8 @@ impl UnitLines {
         {
             let (key, value) = (key.trim_matches(BLANKS).to_owned(), value.trim_matches(BLANKS).to_owned());
             self.assignments.push(UnitAssignment { section, key, value, line: number });
+        } else if let Some(command) = text.strip_prefix("ExecStart=").filter(|_| section.is_none()) {
+            self.stray.push(command.to_owned());
         }
         Ok(())
     }

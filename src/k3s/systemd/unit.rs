@@ -18,6 +18,8 @@ pub(in crate::k3s) struct ServiceUnit {
     pub(in crate::k3s) fragment: RootedPath,
     /// The commands of `ExecStart=`.
     pub(in crate::k3s) commands: Vec<UnitCommand>,
+    /// Commands outside of every section, which systemd ignores.
+    pub(in crate::k3s) stray: Vec<UnitCommand>,
     /// Variables of `Environment=`.
     pub(in crate::k3s) environment: Vec<(String, String)>,
     /// Variables whose values only the running machine knows.
@@ -26,7 +28,7 @@ pub(in crate::k3s) struct ServiceUnit {
     /// `UnsetEnvironment=`: names, or names with values.
     pub(in crate::k3s) unset: Vec<String>,
     /// `WorkingDirectory=`; none for `/`.
-    pub(in crate::k3s) working_directory: Option<String>,
+    pub(in crate::k3s) working_directory: Option<UnitDirectory>,
     /// Why systemd does not start it.
     pub(in crate::k3s) faults: Vec<ServiceFault>,
     pub(in crate::k3s) not_understood: Vec<NotUnderstood>,
@@ -51,6 +53,15 @@ pub(in crate::k3s) struct UnitCommand {
     pub(in crate::k3s) place: Place,
 }
 
+/// A directory of `WorkingDirectory=`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::k3s) struct UnitDirectory {
+    pub(in crate::k3s) path: String,
+    /// Whether it may be missing: then `/` takes its place.
+    pub(in crate::k3s) optional: bool,
+    pub(in crate::k3s) place: Place,
+}
+
 /// A file of `EnvironmentFile=`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::k3s) struct UnitEnvironmentFile {
@@ -62,7 +73,7 @@ pub(in crate::k3s) struct UnitEnvironmentFile {
 }
 
 /// Why an assignment ends the reading of its file.
-type Refusal = String;
+type LineRefusal = String;
 
 impl ServiceUnit {
     /// Reads a unit file.
@@ -76,6 +87,7 @@ impl ServiceUnit {
             name,
             fragment: fragment.clone(),
             commands: Vec::new(),
+            stray: Vec::new(),
             environment: Vec::new(),
             unknown: BTreeMap::new(),
             environment_files: Vec::new(),
@@ -89,6 +101,10 @@ impl ServiceUnit {
             root: None,
             machine,
         };
+        for command in &lines.stray {
+            unit.add_commands(command, &fragment, &file_of(&fragment)).unwrap_or_default();
+        }
+        unit.stray = std::mem::take(&mut unit.commands);
         let refused = unit.add(lines, &fragment).err();
         let broken = lines.broken.as_ref().map(|(line, why)| (line_of(&fragment, *line), why.clone()));
         if let Some((place, why)) = refused.or(broken) {
@@ -139,7 +155,7 @@ impl ServiceUnit {
         });
     }
 
-    fn add(&mut self, lines: &UnitLines, path: &RootedPath) -> Result<(), (Place, Refusal)> {
+    fn add(&mut self, lines: &UnitLines, path: &RootedPath) -> Result<(), (Place, LineRefusal)> {
         for assignment in lines.assignments.iter().filter(|assignment| assignment.section == "Service") {
             let place = line_of(path, assignment.line);
             self.assign(assignment, path, &place).map_err(|why| (place, why))?;
@@ -152,7 +168,7 @@ impl ServiceUnit {
         assignment: &UnitAssignment,
         path: &RootedPath,
         place: &Place,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), LineRefusal> {
         let value = assignment.value.as_str();
         match assignment.key.as_str() {
             "ExecStart" if value.is_empty() => self.commands.clear(),
@@ -200,7 +216,7 @@ impl ServiceUnit {
     }
 
     /// config_parse_exec.
-    fn add_commands(&mut self, value: &str, path: &RootedPath, place: &Place) -> Result<(), Refusal> {
+    fn add_commands(&mut self, value: &str, path: &RootedPath, place: &Place) -> Result<(), LineRefusal> {
         let mut words = UnitWords::of(value);
         loop {
             let first = match words.next_of_command() {
@@ -212,7 +228,7 @@ impl ServiceUnit {
                 continue;
             }
             let prefix = ExecPrefix::of(&first);
-            let ignored = |why: Refusal| if prefix.ignores_failure { Ok(()) } else { Err(why) };
+            let ignored = |why: LineRefusal| if prefix.ignores_failure { Ok(()) } else { Err(why) };
             let program = match self.expand(&first[prefix.length..], place) {
                 Ok(program) => program,
                 Err(why) => return ignored(why),
@@ -317,7 +333,7 @@ impl ServiceUnit {
         names
     }
 
-    fn set_working_directory(&mut self, value: &str, place: &Place) -> Result<(), Refusal> {
+    fn set_working_directory(&mut self, value: &str, place: &Place) -> Result<(), LineRefusal> {
         let (path, optional) = match value.strip_prefix('-') {
             Some(path) => (path, true),
             None => (value, false),
@@ -337,12 +353,12 @@ impl ServiceUnit {
                 Err(why) => return Err(why),
             }
         };
-        self.working_directory = Some(path);
+        self.working_directory = Some(UnitDirectory { path, optional, place: place.clone() });
         Ok(())
     }
 
     /// Puts in specifiers. Where a value belongs to the machine, the text stands for it, and that is noted.
-    fn expand(&mut self, text: &str, place: &Place) -> Result<String, Refusal> {
+    fn expand(&mut self, text: &str, place: &Place) -> Result<String, LineRefusal> {
         match self.name.expand(text, self.fragment.as_str(), &self.machine) {
             Ok(text) => Ok(text),
             Err(SpecifierFault::Refused(letter)) => Err(format!("systemd knows no specifier %{letter}")),

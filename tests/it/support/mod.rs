@@ -7,6 +7,7 @@ pub(crate) mod kubernetes;
 pub(crate) mod node;
 pub(crate) mod overlay;
 pub(crate) mod random;
+pub(crate) mod release;
 pub(crate) mod run;
 pub(crate) mod tools;
 pub(crate) mod turns;
