@@ -49,7 +49,8 @@ pub(super) fn log_file(reader: &OwnReader<'_>, rule: &OwnRule) -> Result<Answer>
     let is_pseudo = PSEUDO.iter().any(|folder| path.as_str().starts_with(&format!("{folder}/")));
     let kind = reader.node.root.kind(&path)?;
     let refused = matches!(kind, PathKind::Directory | PathKind::BelowFile | PathKind::Loop);
-    Ok(Answer::unless(text, !refused && !(is_pseudo && kind == PathKind::Absent)))
+    let cannot_be_made = is_pseudo && kind == PathKind::Absent;
+    Ok(Answer::unless(text, !(refused || cannot_be_made)))
 }
 
 /// The snapshot from which a cluster is restored.

@@ -3,7 +3,7 @@
 use super::own_reader::{Answer, OwnReader};
 use super::own_rules::OwnRule;
 use crate::error::Result;
-use crate::kubernetes::go_url;
+use crate::kubernetes::go_url::{self, GoUrl};
 
 /// The first letters of a whole token.
 const PREFIX: &str = "K10";
@@ -119,7 +119,7 @@ pub(super) fn https_url(reader: &OwnReader<'_>, rule: &OwnRule) -> Answer {
 /// On the machine itself nothing answers before K3s is up, but for a load balancer.
 pub(super) fn joins_itself(reader: &OwnReader<'_>, rule: &OwnRule) -> Answer {
     let url = reader.given(rule.key()).and_then(|text| go_url::parse(text).ok());
-    let host = url.as_ref().map(|url| url.host_name()).unwrap_or_default();
+    let host = url.as_ref().map_or("", GoUrl::host_name);
     let is_loopback = host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
     if is_loopback || host == "localhost" {
         return Answer::Unknown(

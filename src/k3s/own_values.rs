@@ -214,7 +214,7 @@ mod tests {
             let missing: Vec<&&str> = names.iter().filter(|name| judgement(role, name).is_none()).collect();
             assert!(missing.is_empty(), "{role}: not in the table: {missing:?}");
             let count = |wanted: fn(&FlagJudgement) -> bool| {
-                names.iter().filter_map(|name| judgement(role, name)).filter(|it| wanted(it)).count()
+                names.iter().filter(|name| judgement(role, name).is_some_and(|it| wanted(&it))).count()
             };
             text += &format!(
                 "{role}: {} flags: {} judged, {} by other checks, {} with any value, not judged:",
