@@ -39,6 +39,7 @@ mod nodes;
 mod once_taken;
 mod oracle;
 mod own_output;
+mod own_values;
 mod packaged;
 mod patch_releases;
 mod placing;

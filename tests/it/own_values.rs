@@ -1,0 +1,97 @@
+//! K3s' own values: what K3s refuses in them, on whom, and since when.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use crate::support::Node;
+use serde_json::Value;
+
+const CONFIG: &str = "etc/rancher/k3s/config.yaml";
+
+fn preflight(node: &Node, minor: &str, role: &str) -> (Value, String) {
+    let output = node.run(&["preflight", "--format", "json", "--k3s-version", minor, "--role", role]);
+    let verdict: Value = serde_json::from_str(&output.stdout).unwrap();
+    (verdict["starts"].clone(), output.stdout)
+}
+
+fn starts(minor: &str, role: &str, config: &str) -> Value {
+    preflight(&Node::new().file(CONFIG, config), minor, role).0
+}
+
+#[test]
+fn a_value_counts_where_it_is_read() {
+    for (config, expected) in [
+        ("egress-selector-mode: none\n", Value::Bool(false)),
+        ("egress-selector-mode: cluster\n", Value::Bool(true)),
+        ("flannel-backend: vlan\n", Value::Bool(false)),
+        ("flannel-backend: vlan\ndisable-agent: true\n", Value::Bool(true)),
+        ("service-cidr: 10.43.0.0/29\n", Value::Bool(false)),
+        ("service-cidr: 10.43.0.0/29\ncluster-dns: 10.43.0.2\n", Value::Bool(true)),
+        ("advertise-address: fd00::3\n", Value::Bool(false)),
+        ("advertise-address: fd00::3\ndisable-apiserver: true\n", Value::Bool(true)),
+        ("etcd-s3-timeout: 0s\n", Value::Bool(true)),
+        ("etcd-s3: true\netcd-s3-timeout: 0s\n", Value::Bool(false)),
+        ("datastore-cafile: /none\n", Value::Bool(true)),
+        ("datastore-endpoint: mysql://u:p@h:3306/k\n", Value::Bool(false)),
+        ("datastore-endpoint: mysql://u:p@tcp(h:3306)/k\n", Value::Null),
+        ("bind-address: 127.0.0.1\n", Value::Bool(true)),
+        ("bind-address: 10.9.9.9\n", Value::Null),
+        ("node-label: [node-role.kubernetes.io/worker=true]\n", Value::Bool(false)),
+        ("node-taint: [a=b:Never]\n", Value::Bool(false)),
+        ("server: no URL\n", Value::Bool(true)),
+        ("server: no URL\ntoken: t\n", Value::Bool(false)),
+        ("token: K10abc\n", Value::Bool(false)),
+        ("agent-token: K10abc\n", Value::Bool(true)),
+        ("supervisor-port: 9345\napiserver-port: 9345\n", Value::Bool(false)),
+    ] {
+        assert_eq!(starts("1.33", "server", config), expected, "{config}");
+    }
+    for (config, expected) in [
+        ("server: https://10.0.0.1:6443\ntoken: t\n", Value::Bool(true)),
+        ("server: http://10.0.0.1:6443\ntoken: t\n", Value::Bool(false)),
+        ("server: https://10.0.0.1:6443\ntoken: t\nnode-external-ip: here\n", Value::Bool(false)),
+        ("server: https://10.0.0.1:6443\ntoken: t\nlb-server-port: 70000\n", Value::Bool(false)),
+    ] {
+        assert_eq!(starts("1.33", "agent", config), expected, "{config}");
+    }
+}
+
+#[test]
+fn a_check_has_its_minors() {
+    let of = |minor: &str, config: &str| starts(minor, "server", config);
+    assert_eq!(of("1.25", "flannel-backend: wireguard\n"), Value::Bool(true));
+    assert_eq!(of("1.26", "flannel-backend: wireguard\n"), Value::Bool(false));
+    assert_eq!(of("1.26", "flannel-backend: wireguard-native=Mode=auto\n"), Value::Bool(true));
+    assert_eq!(of("1.27", "flannel-backend: wireguard-native=Mode=auto\n"), Value::Bool(false));
+    assert_eq!(of("1.25", "no-deploy: traefik\n"), Value::Bool(false));
+    assert_eq!(of("1.24", "no-deploy: traefik\n"), Value::Bool(true));
+    let without_scheme = "datastore-endpoint: 10.0.0.1:2379\n";
+    assert_eq!(of("1.33", without_scheme), Value::Bool(false));
+    assert_eq!(of("1.30", without_scheme), Value::Null);
+}
+
+#[test]
+fn no_secret_is_in_a_finding() {
+    let config = "token: K10geheim\ndatastore-endpoint: 'postgres://u:geheim%zz@h/d'\nvpn-auth: name=x,joinKey=geheim\n";
+    let (starts, text) = preflight(&Node::new().file(CONFIG, config), "1.33", "server");
+    assert_eq!(starts, Value::Bool(false));
+    assert!(text.matches("own-value").count() >= 3 && !text.contains("geheim"), "{text}");
+}
+
+#[test]
+fn what_is_in_the_way_in_the_data_directory_is_named() {
+    let data = "var/lib/rancher/k3s";
+    for (path, text, expected) in [
+        ("server/tls", "x", false),
+        ("server/token", "K10abc\n", false),
+        ("server/token", "", true),
+        ("server/cred/passwd", "x\n", false),
+        ("server/cred/passwd", "a,b,c\n", true),
+        ("server/static", "x", true),
+        ("server/tls/server-ca.crt", "x", true),
+        ("server/tls/server-ca.key", "x", false),
+        ("server/tls/service.key", "", false),
+        ("agent", "x", false),
+    ] {
+        let node = Node::new().file(&format!("{data}/{path}"), text);
+        assert_eq!(preflight(&node, "1.33", "server").0, Value::Bool(expected), "{path}: {text:?}");
+    }
+}
