@@ -13,6 +13,8 @@ mod component_flags;
 mod crash;
 #[path = "../it/judges/mod.rs"]
 mod judges;
+#[path = "../it/openrc/mod.rs"]
+mod openrc;
 #[allow(dead_code, reason = "the second tier uses the rest of it")]
 #[path = "../it/support/mod.rs"]
 mod support;

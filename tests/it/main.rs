@@ -33,6 +33,7 @@ mod layers;
 mod minors;
 mod mutations;
 mod once_taken;
+mod openrc;
 mod oracle;
 mod own_output;
 mod packaged;

@@ -41,6 +41,8 @@ pub(in crate::k3s) struct Shell<'r> {
     /// Those of them that change variables.
     pub(in crate::k3s) changing: BTreeSet<String>,
     exports_all: bool,
+    /// Variables that are exported once they are set.
+    marked: BTreeSet<String>,
     ended: bool,
     /// How many changes of variables were seen, in functions too.
     changes: usize,
@@ -62,6 +64,7 @@ impl<'r> Shell<'r> {
             functions: BTreeSet::new(),
             changing: BTreeSet::new(),
             exports_all: false,
+            marked: BTreeSet::new(),
             ended: false,
             changes: 0,
             file: script.clone(),
@@ -153,6 +156,16 @@ impl<'r> Shell<'r> {
         }
     }
 
+    /// Takes the word or operator that ends a part of a command.
+    fn expect(&mut self, cursor: &mut ShellCursor<'_>, ends: &[&str]) {
+        let is_end = |text: Option<&str>| text.is_some_and(|text| ends.contains(&text));
+        if !is_end(cursor.plain_word()) && !is_end(cursor.operator()) {
+            // A shell refuses the whole file.
+            self.unread(cursor.line(), "a command that does not end", Follow::Yes);
+        }
+        cursor.skip();
+    }
+
     /// Follows commands up to one of the words or operators `ends`, at which the cursor stays.
     fn list(&mut self, cursor: &mut ShellCursor<'_>, follow: Follow, ends: &[&str]) -> Status {
         let mut status = Some(true);
@@ -226,7 +239,7 @@ impl<'r> Shell<'r> {
         if cursor.operator() == Some("(") {
             cursor.skip();
             self.list(cursor, Follow::No, &[")"]);
-            cursor.skip();
+            self.expect(cursor, &[")"]);
             return None;
         }
         let maybe = branch(follow, None);
@@ -235,7 +248,7 @@ impl<'r> Shell<'r> {
             Some("{") => {
                 cursor.skip();
                 let status = self.list(cursor, follow, &["}"]);
-                cursor.skip();
+                self.expect(cursor, &["}"]);
                 return status;
             }
             Some("while" | "until") => {
@@ -273,7 +286,7 @@ impl<'r> Shell<'r> {
             // At `if` or `elif`.
             cursor.skip();
             let status = self.list(cursor, left, &["then"]);
-            cursor.skip();
+            self.expect(cursor, &["then"]);
             let done = self.list(cursor, branch(left, status), &["elif", "else", "fi"]);
             if left != Follow::No {
                 result = if status == Some(true) { done } else { None };
@@ -284,11 +297,11 @@ impl<'r> Shell<'r> {
                 Some("else") => {
                     cursor.skip();
                     self.list(cursor, left, &["fi"]);
-                    cursor.skip();
+                    self.expect(cursor, &["fi"]);
                     return result;
                 }
                 _ => {
-                    cursor.skip();
+                    self.expect(cursor, &["fi"]);
                     return result;
                 }
             }
@@ -296,9 +309,9 @@ impl<'r> Shell<'r> {
     }
 
     fn body(&mut self, cursor: &mut ShellCursor<'_>, follow: Follow) {
-        cursor.skip();
+        self.expect(cursor, &["do"]);
         self.list(cursor, follow, &["done"]);
-        cursor.skip();
+        self.expect(cursor, &["done"]);
     }
 
     fn cases(&mut self, cursor: &mut ShellCursor<'_>, follow: Follow) {
@@ -309,7 +322,7 @@ impl<'r> Shell<'r> {
         loop {
             cursor.skip_newlines();
             if cursor.is_at_end() || cursor.plain_word() == Some("esac") {
-                cursor.skip();
+                self.expect(cursor, &["esac"]);
                 return;
             }
             while !cursor.is_at_end() && cursor.operator() != Some(")") {
@@ -333,6 +346,13 @@ impl<'r> Shell<'r> {
         };
         let place = self.place(line);
         let program = self.variables.text(first, &place);
+        let special = [".", "source", ":", "export", "readonly", "set", "unset"];
+        if program.as_deref().is_ok_and(|program| special.contains(&program)) {
+            // In front of these, assignments stay (XCU 2.14 of POSIX).
+            for (name, value) in &command.assignments {
+                self.assign(name, value, line, follow, false);
+            }
+        }
         match program.as_deref().unwrap_or_default() {
             "." | "source" => self.source(arguments, line, follow),
             "export" | "readonly" | "local" | "declare" | "typeset" => {
@@ -343,7 +363,16 @@ impl<'r> Shell<'r> {
                 self.changes += 1;
                 for name in arguments.iter().filter_map(plain) {
                     match follow {
-                        Follow::Yes => drop(self.variables.values.remove(name)),
+                        Follow::Yes => {
+                            // With allexport the shells of Debian and Alpine (setvareq of dash and busybox) mark
+                            // a variable for export even where they unset it.
+                            if self.exports_all {
+                                self.marked.insert(name.to_owned());
+                            } else {
+                                self.marked.remove(name);
+                            }
+                            self.variables.values.remove(name);
+                        }
                         Follow::Maybe => self.assign(name, &Vec::new(), line, follow, false),
                         Follow::No => {}
                     }
@@ -396,7 +425,10 @@ impl<'r> Shell<'r> {
         let place = self.place(line);
         let value = self.variables.text(value, &place);
         let before = self.variables.values.get(name);
-        let exported = exports || self.exports_all || before.is_some_and(|before| before.exported);
+        let exported = exports
+            || self.exports_all
+            || self.marked.contains(name)
+            || before.is_some_and(|before| before.exported);
         let is_same = before.is_some_and(|before| before.value == value && before.exported == exported);
         let value = match follow {
             Follow::Maybe if !is_same => {
@@ -427,6 +459,10 @@ impl<'r> Shell<'r> {
                     let known = self.variables.values.get_mut(name);
                     match (follow, known) {
                         (Follow::Yes, Some(variable)) => variable.exported |= exports,
+                        (Follow::Yes, None) if exports => drop(self.marked.insert(name.to_owned())),
+                        (Follow::Maybe, None) if exports => {
+                            self.unread(line, "export under a condition", follow);
+                        }
                         (Follow::Maybe, Some(variable)) if exports && !variable.exported => {
                             self.unread(line, "export under a condition", follow);
                         }
@@ -580,7 +616,10 @@ mod tests {
     fn assignments_are_followed() {
         assert_eq!(variables("A=1; B=\"$A 2\"; C=${X:-d}; D=${A:+e}$F"), ["A=1", "B=1 2", "C=d", "D=e"]);
         assert_eq!(variables("A=$(hostname); B=x$A; C=`x`"), ["A=?", "B=?", "C=?"]);
-        assert_eq!(variables("A=1 program; export B=2 C; C=3; export C"), ["export B=2", "export C=3"]);
+        assert_eq!(
+            variables("A=1 program; export B=2 C; C=3; D=4; export D; E=5 :"),
+            ["export B=2", "export C=3", "export D=4", "E=5"]
+        );
         assert_eq!(
             variables("set -a\nA=1\nset +o allexport\nB=2; unset B; : ${C:=3}"),
             ["export A=1", "C=3"]

@@ -313,7 +313,7 @@ impl ServiceUnit {
                     None => (path, false),
                 };
                 // systemd ignores one that is not absolute.
-                if path.starts_with('/') {
+                if let Some(path) = simplified(&path) {
                     self.environment_files.push(UnitEnvironmentFile { path, optional, place: place.clone() });
                 }
             }
@@ -347,9 +347,12 @@ impl ServiceUnit {
             "/root".to_owned()
         } else {
             match self.expand(path, place) {
-                Ok(path) if path.starts_with('/') => path,
-                _ if optional => return Ok(()),
-                Ok(path) => return Err(format!("WorkingDirectory={path} is not absolute")),
+                Ok(path) => match simplified(&path) {
+                    Some(path) => path,
+                    None if optional => return Ok(()),
+                    None => return Err(format!("WorkingDirectory={path} is not absolute")),
+                },
+                Err(_) if optional => return Ok(()),
                 Err(why) => return Err(why),
             }
         };
@@ -368,6 +371,13 @@ impl ServiceUnit {
             }
         }
     }
+}
+
+/// path_simplify_and_warn: an absolute path without empty parts and dots; none if it is not absolute, or goes back.
+fn simplified(path: &str) -> Option<String> {
+    let parts: Vec<&str> =
+        path.strip_prefix('/')?.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    (!parts.contains(&"..")).then(|| format!("/{}", parts.join("/")))
 }
 
 fn of_the_machine(letter: char, place: &Place) -> NotUnderstood {
@@ -499,7 +509,7 @@ mod tests {
     #[test]
     fn environment_files_are_absolute() {
         let unit = unit_of(
-            "ExecStart=/a\nEnvironmentFile=-/etc/default/%N\nEnvironmentFile=x\nEnvironmentFile=/y\n",
+            "ExecStart=/a\nEnvironmentFile=-/etc/default/%N\nEnvironmentFile=x\nEnvironmentFile=//y/.\nEnvironmentFile=/z/../y\n",
         );
         let files: Vec<_> = unit.environment_files.iter().map(|file| (&*file.path, file.optional)).collect();
         assert_eq!(files, [("/etc/default/k3s", true), ("/y", false)]);
