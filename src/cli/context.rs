@@ -9,14 +9,14 @@ use tracing::info;
 
 use super::data_dir;
 use super::named_files::NamedFiles;
+use super::places::{NodePlaces, check_places};
 use super::request::{RunRequest, VersionRequest};
 use super::usage::usage_error;
-use crate::Role;
 use crate::apply::{RecordedInputs, RunInputs, is_run_in_progress};
-use crate::document::{self, DROP_IN, DropInMerge, ExistingConfig, PresentEntry, PresentFiles, RenderTarget};
+use crate::document::{self, DropInMerge, PresentEntry, PresentFiles, RenderTarget};
 use crate::error::{Error, ErrorKind, Result};
 use crate::k3s::flags::ENCRYPTION_KEY;
-use crate::k3s::{self, NodeConfig, kubelet};
+use crate::k3s::{self, ConfigFile, NodeConfig, kubelet};
 use crate::kubernetes::admission_plugins;
 use crate::mode::Owner;
 use crate::node::{PathState, Root, RootedPath, accounts};
@@ -42,7 +42,9 @@ pub(super) struct Context<'a> {
     pub(super) owner: Owner,
     /// The paths that earlier runs wrote.
     pub(super) recorded_paths: BTreeSet<RootedPath>,
-    /// Why this version does not write what an earlier run took.
+    /// The configuration file that K3s reads.
+    pub(super) config: ConfigFile,
+    /// Why this version does not write what an earlier run took, or why nothing that it writes would be in force.
     refusal: Option<Error>,
     /// The waivers of the settings file; checked by every verb, and used by `verify` alone.
     pub(super) waivers: Vec<Waiver>,
@@ -61,14 +63,10 @@ impl<'a> Context<'a> {
         let request = request.or_recorded(&earlier);
         let mut warnings = Vec::new();
 
-        let existing = ExistingConfig::read(root, &RootedPath::fixed(DROP_IN))?;
-        let data_dir = data_dir::find(root, request.data_dir.as_deref(), &existing, &mut warnings)?;
         let version = version(&request, root)?;
-        let role = request
-            .role
-            .or_else(|| k3s::role(root, &data_dir))
-            .or(request.installer.role)
-            .unwrap_or(Role::Server);
+        let NodePlaces { role, config, own_data_dir, existing } =
+            NodePlaces::find(root, version.number(), request.role, request.installer.role)?;
+        let data_dir = data_dir::find(request.data_dir.as_deref(), &own_data_dir, &config, &mut warnings)?;
         let owner = owner(request.owner.as_deref(), root)?.unwrap_or(Owner::ROOT);
 
         let files = NamedFiles::new(&earlier.files, request.saved.as_ref().map(|saved| &saved.files));
@@ -85,9 +83,14 @@ impl<'a> Context<'a> {
         .resolve(&|path| files.open(path))?;
         let audit_policy = files.audit_policy(&profile, root)?;
         let refusal = check(&profile, audit_policy.as_ref()).err();
+        let no_place = check_places(&config, &own_data_dir).err();
         // Only a run about some controls keeps what the files hold for the others.
         let about_some = profile.selection != ControlSelection::default();
-        let present = if about_some { present(root, &data_dir)? } else { PresentFiles::default() };
+        let present = if about_some {
+            present(root, &config.path_or_default(), &data_dir)?
+        } else {
+            PresentFiles::default()
+        };
         let drop_in_merge = DropInMerge {
             existing,
             on_conflict: request.on_conflict.unwrap_or_default(),
@@ -97,6 +100,7 @@ impl<'a> Context<'a> {
         let node = NodeConfig::read(root, role, version.number(), &data_dir)?;
         let target = RenderTarget {
             role,
+            config: config.path_or_default(),
             running: node.running().into_owned(),
             data_dir,
             audit_policy: audit_policy.as_ref().map(with_final_newline),
@@ -112,7 +116,7 @@ impl<'a> Context<'a> {
             {
                 return Err(error);
             }
-            other => other,
+            other => other.or(no_place),
         };
         let inputs_changed = recorded.inputs.is_some_and(|earlier| earlier != inputs);
         warnings.extend(recorded.interrupted.map(|id| interrupted(root, id)));
@@ -127,6 +131,7 @@ impl<'a> Context<'a> {
             version,
             owner,
             recorded_paths: recorded.paths,
+            config,
             refusal,
             waivers,
             warnings,
@@ -140,13 +145,15 @@ impl<'a> Context<'a> {
 
     /// Tells whether the drop-in on the node turns the encryption of Secrets on.
     pub(super) fn encrypts_now(&self) -> Result<bool> {
-        Ok(present(self.root, &self.target.data_dir)?.has_key(ENCRYPTION_KEY))
+        Ok(present(self.root, &self.target.config, &self.target.data_dir)?.has_key(ENCRYPTION_KEY))
     }
 
     /// Returns the paths of files of k3s-harden that the profile may no longer have: those of the table of files, and those
-    /// that earlier runs wrote for another data directory. A run about some controls leaves files that hold anything else.
+    /// that earlier runs wrote for another data directory or beside another configuration file. A run about some controls
+    /// leaves files that hold anything else.
     pub(super) fn removal_candidates(&self) -> Result<Vec<RootedPath>> {
-        let table = document::paths(&self.target.data_dir).into_iter().map(|(_, path)| path);
+        let table = document::paths(&self.target.config, &self.target.data_dir);
+        let table = table.into_iter().map(|(_, path)| path);
         let mut candidates: Vec<RootedPath> = table.chain(self.recorded_paths.iter().cloned()).collect();
         let selection = &self.profile.selection;
         if *selection != ControlSelection::default() {
@@ -211,12 +218,12 @@ pub(super) fn check_rights(named: bool, owner: Owner) -> Result<()> {
 }
 
 /// Reads the files of k3s-harden that are on the node.
-fn present(root: &Root, data_dir: &RootedPath) -> Result<PresentFiles> {
+fn present(root: &Root, config: &RootedPath, data_dir: &RootedPath) -> Result<PresentFiles> {
     let read = |(key, path): (&'static str, RootedPath)| match root.look(&path)? {
         PathState::File { bytes, .. } => Ok(Some((key, bytes))),
         _ => Ok(None),
     };
-    let files = document::paths(data_dir).into_iter().map(read).collect::<Result<Vec<_>>>()?;
+    let files = document::paths(config, data_dir).into_iter().map(read).collect::<Result<Vec<_>>>()?;
     let present = PresentFiles::new(files.into_iter().flatten());
     // The drop-in may still name the admission configuration of another data directory.
     let named = present.argument("kube-apiserver", "admission-control-config-file").map(PresentEntry::text);

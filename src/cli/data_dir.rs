@@ -1,17 +1,19 @@
 //! K3s' data directory: K3s' own configuration has precedence over `--data-dir`.
 
 use super::usage::usage_error;
+use crate::Role;
 use crate::document::ExistingConfig;
-use crate::error::{Error, ErrorKind, Place, Result};
-use crate::k3s::{DEFAULT_CONFIG, DEFAULT_DATA_DIR, service_data_dir};
+use crate::error::{Error, ErrorKind, Result};
+use crate::k3s::{ConfigFile, DEFAULT_DATA_DIR, DataDir};
 use crate::node::{Root, RootedPath};
+use crate::version::K3sRelease;
 
 /// Returns the data directory. `named` is what the user or an earlier run named; it is an error if K3s' service or
 /// configuration names another one.
 pub(super) fn find(
-    root: &Root,
     named: Option<&str>,
-    existing: &ExistingConfig,
+    own: &DataDir,
+    config: &ConfigFile,
     warnings: &mut Vec<String>,
 ) -> Result<RootedPath> {
     let named: Option<RootedPath> = named
@@ -21,38 +23,40 @@ pub(super) fn find(
             })
         })
         .transpose()?;
-    match (named, configured(root, existing)?) {
-        (Some(named), Some((own, place))) if named != own => {
-            let message = format!("--data-dir is {named}, and K3s' own data-dir is {own}");
+    match (named, own.place()) {
+        (Some(named), Some(place)) if named != own.path => {
+            let message = format!("--data-dir is {named}, and K3s' own data-dir is {}", own.path);
             Err(Error::new(ErrorKind::BadInput, message)
                 .at(place)
                 .hint("leave --data-dir out: K3s' configuration decides"))
         }
-        (_, Some((own, _))) => Ok(own),
         (Some(named), None) => {
             if named.as_str() != DEFAULT_DATA_DIR {
-                warnings.push(format!("nothing tells K3s that its data directory is {named}: write data-dir: {named} into {DEFAULT_CONFIG}"));
+                let file = config.path_or_default();
+                warnings.push(format!("nothing tells K3s that its data directory is {named}: write data-dir: {named} into {file}"));
             }
             Ok(named)
         }
-        (None, None) => Ok(RootedPath::fixed(DEFAULT_DATA_DIR)),
+        (_, _) => Ok(own.path.clone()),
     }
 }
 
-/// Returns the data directory of the node as it is configured.
-pub(super) fn of_node(root: &Root, existing: &ExistingConfig) -> Result<RootedPath> {
-    find(root, None, existing, &mut Vec::new())
-}
-
-/// Returns the data directory that K3s' service or its configuration files set.
-fn configured(root: &Root, existing: &ExistingConfig) -> Result<Option<(RootedPath, Place)>> {
-    let by_service = service_data_dir(root)?.map(|(text, origin)| (text, origin.place()));
-    let by_files = || existing.value("data-dir").map(|item| (item.text.clone(), item.place.clone()));
-    let found = by_service.filter(|(text, _)| !text.is_empty()).or_else(by_files);
-    let Some((text, place)) = found else { return Ok(None) };
-    // As Go's filepath.Join cleans it.
-    let parts: Vec<&str> = text.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
-    let clean = if text.starts_with('/') { format!("/{}", parts.join("/")) } else { text };
-    let path = clean.parse::<RootedPath>().map_err(|error| error.at(place.clone()))?;
-    Ok(Some((path, place)))
+/// Returns the data directory that K3s uses in `role`. From a configuration that K3s cannot read, the last name of one
+/// that can be read counts: what is there is not overlooked.
+pub(super) fn of_node(
+    root: &Root,
+    role: Role,
+    release: K3sRelease,
+    existing: &ExistingConfig,
+) -> Result<DataDir> {
+    match DataDir::of_node(root, role, release) {
+        Err(error) if error.kind() == ErrorKind::BadInput => {
+            let named = existing.value("data-dir").and_then(|item| {
+                let path = RootedPath::fixed("/").resolve(&item.text).ok()?;
+                Some(DataDir::written(path, &item.text, item.place.clone()))
+            });
+            named.map_or_else(|| Ok(DataDir::default()), Ok)
+        }
+        other => other,
+    }
 }

@@ -12,6 +12,7 @@ mod explain;
 mod history;
 mod named_files;
 mod packaged;
+mod places;
 mod plan;
 mod preflight;
 mod profile;

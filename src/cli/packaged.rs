@@ -3,7 +3,7 @@
 use super::context::Context;
 use crate::document::Rendered;
 use crate::error::Result;
-use crate::k3s::manifests::{ManifestObject, Manifests};
+use crate::k3s::manifests::{self, ManifestObject, Manifests};
 use crate::k3s::packaged;
 use crate::preflight;
 
@@ -34,8 +34,7 @@ pub(super) fn warnings(context: &Context<'_>, rendered: &Rendered) -> Result<Vec
             policy.path
         ));
     }
-    let skip = format!("{}.skip", policy.path).parse()?;
-    if node.root.exists(&skip) {
+    if let Some(skip) = manifests::skip_file(node, name)? {
         warnings.push(format!("{skip}: K3s does not apply {name} as long as this file is there: remove it"));
     }
     Ok(warnings)

@@ -11,7 +11,7 @@ use super::request::RunRequest;
 use super::saved::SavedPlan;
 use super::ui::Ui;
 use crate::Role;
-use crate::document::{self, DROP_IN, DropIn, OnConflict, Rendered};
+use crate::document::{self, DropIn, OnConflict, Rendered};
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::k3s::flags::ENCRYPTION_KEY;
 use crate::k3s::{ConfigQuery, EffectiveConfig, Traces};
@@ -114,7 +114,8 @@ fn configuration_warnings(context: &Context, rendered: &Rendered) -> Result<Vec<
     // A file that is no YAML is among the warnings above.
     if let Ok(effective) = EffectiveConfig::read(root, query) {
         // The drop-in is about to be replaced.
-        let refused = effective.refusals.iter().filter(|refusal| refusal.place().file != DROP_IN);
+        let ours = document::drop_in_path(&target.config);
+        let refused = effective.refusals.iter().filter(|refusal| refusal.place().file != ours.as_str());
         warnings.extend(refused.map(|refusal| match &refusal.doubt {
             Some(doubt) => format!("{}: K3s may exit on this, {doubt}: {}", refusal.place(), refusal.message),
             None => format!("{}: K3s exits on this: {}", refusal.place(), refusal.message),
@@ -169,6 +170,12 @@ fn change_warnings(context: &Context, requested: &DropIn) -> Vec<String> {
     let mut warnings = Vec::new();
     if let Some((role, proof)) = &traces.started {
         warnings.push(format!("K3s has already started here as {role} ({proof} exists): arguments and files take effect when it starts again, policy.yaml within 15 s"));
+    }
+    if let Some(place) = context.config.place() {
+        let file = context.config.path_or_default();
+        warnings.push(format!(
+            "K3s reads {file}, which {place} names, and the drop-ins beside it: the drop-in goes there"
+        ));
     }
     warnings.extend(late_encryption(&traces, requested));
     warnings.extend(incomplete_audit(requested));

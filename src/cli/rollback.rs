@@ -5,21 +5,23 @@ use std::fmt;
 use tracing::warn;
 
 use super::args::{GlobalArguments, RollbackArguments, UndoArguments, UninstallArguments};
+use super::places::NodePlaces;
 use super::request::given;
 use super::ui::Ui;
-use super::{context, data_dir, ui};
+use super::{context, ui};
 use crate::apply::{
     ApplyOutcome, History, ModifiedPath, RecordedInputs, Recovered, RollbackPlan, RunVerb, Transaction,
     check_writable, remove_leftovers, state_directory, texts,
 };
-use crate::document::{self, DROP_IN, ExistingConfig, PresentFiles, has_header, leftovers};
+use crate::document::{self, PresentFiles, has_header, leftovers};
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::k3s::flags::{self, ENCRYPTION_KEY};
-use crate::k3s::{DEFAULT_DATA_DIR, Traces};
+use crate::k3s::{self, DEFAULT_CONFIG, DEFAULT_DATA_DIR, Traces};
 use crate::mode::Owner;
 use crate::node::{PathState, Root, RootedPath};
 use crate::output::{self, PlanReport};
 use crate::plan::{Action, Plan};
+use crate::version::{K3sRelease, K3sVersion, KubernetesMinor};
 
 pub(super) fn run(global: &GlobalArguments, arguments: &RollbackArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&global.root)?;
@@ -120,10 +122,11 @@ impl<'a> UndoJob<'a> {
     fn carry_out(&self, transaction: &Transaction<'_>, rollback: RollbackPlan) -> Result<UndoneRun> {
         let RollbackPlan { to, plan, inputs, written, modified } = rollback;
         // Before the rollback: after it nothing may fail, and K3s' configuration may be different.
-        let traces = self.traces(transaction.recorded());
+        let places = node_places(self.root, transaction.recorded());
+        let traces = self.traces(transaction.recorded(), places.as_ref());
         if !self.undoing.force {
             refuse_modified(&modified)?;
-            self.refuse_unreadable_secrets(&traces, &plan)?;
+            self.refuse_unreadable_secrets(&traces, &plan, places.as_ref())?;
         }
         check_writable(self.root, &plan)?;
         let ApplyOutcome { mut plan, .. } = transaction.roll_back(plan, to, inputs, written)?;
@@ -132,19 +135,26 @@ impl<'a> UndoJob<'a> {
     }
 
     /// Refuses to remove the key that K3s needs to read its Secrets.
-    fn refuse_unreadable_secrets(&self, traces: &Traces, plan: &Plan) -> Result<()> {
+    fn refuse_unreadable_secrets(
+        &self,
+        traces: &Traces,
+        plan: &Plan,
+        places: Option<&NodePlaces>,
+    ) -> Result<()> {
         let has = |bytes: Option<&[u8]>| {
             PresentFiles::new(bytes.map(|bytes| ("config", bytes.to_vec()))).has_key(ENCRYPTION_KEY)
         };
-        let Some(drop_in) = plan.changes().find(|action| action.resource.path().as_str() == DROP_IN) else {
+        let config =
+            places.map_or_else(|| RootedPath::fixed(DEFAULT_CONFIG), |node| node.config.path_or_default());
+        let ours = document::drop_in_path(&config);
+        let Some(drop_in) = plan.changes().find(|action| action.resource.path() == ours) else {
             return Ok(());
         };
         let (before, after) = texts(drop_in);
-        let ours = RootedPath::fixed(DROP_IN);
+        // A configuration that cannot be read proves nothing.
         let by_others = || {
-            // A configuration that cannot be read proves nothing.
-            ExistingConfig::read(self.root, &ours)
-                .is_ok_and(|all| all.value(ENCRYPTION_KEY).is_some_and(|item| flags::is_true(&item.text)))
+            let item = places.and_then(|node| node.existing.value(ENCRYPTION_KEY));
+            item.is_some_and(|item| flags::is_true(&item.text))
         };
         if traces.started.is_none()
             || !traces.secrets_encrypted
@@ -157,19 +167,31 @@ impl<'a> UndoJob<'a> {
         let message = "K3s has started with encrypted Secrets, and without secrets-encryption it could no longer read them";
         Err(Error::new(ErrorKind::Failed, message)
             .hint("decrypt them with K3s' own command first: `k3s secrets-encrypt disable`")
-            .hint("or keep the key: write secrets-encryption: true into /etc/rancher/k3s/config.yaml"))
+            .hint(format!("or keep the key: write secrets-encryption: true into {config}")))
     }
 
     /// Returns what K3s has left in its data directory: the recorded one, else the configured one, else the default.
-    fn traces(&self, recorded: &RecordedInputs) -> Traces {
+    fn traces(&self, recorded: &RecordedInputs, places: Option<&NodePlaces>) -> Traces {
         let named = recorded.inputs.as_ref().and_then(|inputs| inputs.data_dir.clone());
-        let own = || {
-            let existing = ExistingConfig::read(self.root, &RootedPath::fixed(DROP_IN)).ok()?;
-            data_dir::of_node(self.root, &existing).ok()
-        };
+        let own = || places.map(|node| node.own_data_dir.path.clone());
         let found = named.and_then(|path| path.parse().ok()).or_else(own);
         Traces::observe(self.root, &found.unwrap_or_else(|| RootedPath::fixed(DEFAULT_DATA_DIR)))
     }
+}
+
+/// Returns the places of K3s on the node; none if its configuration cannot be read.
+fn node_places(root: &Root, recorded: &RecordedInputs) -> Option<NodePlaces> {
+    let inputs = recorded.inputs.as_ref();
+    let version = inputs.and_then(|inputs| inputs.k3s_version.as_deref());
+    NodePlaces::find(root, release(root, version), inputs.and_then(|inputs| inputs.role), None).ok()
+}
+
+/// Returns the release of K3s on the node: the installed one, else the recorded one, else the newest that is known.
+fn release(root: &Root, recorded: Option<&str>) -> K3sRelease {
+    let installed = k3s::version(root).ok().flatten().map(|(version, _)| version.number());
+    let recorded = || Some(recorded?.parse::<K3sVersion>().ok()?.number());
+    let newest = || KubernetesMinor::supported().last().map_or(KubernetesMinor::new(0), |minor| *minor);
+    installed.or_else(recorded).unwrap_or_else(|| newest().into())
 }
 
 /// Returns warnings about what a rollback of files does not undo, with the commands that do.
@@ -243,10 +265,9 @@ fn print_undone(ui: &mut Ui, plan: &Plan, state: RestoredState) -> Result<u8> {
 
 /// Reports the files of k3s-harden on a node without a history: the state before them is not known.
 fn report_without_history(root: &Root, ui: &mut Ui) -> Result<u8> {
-    let existing = ExistingConfig::read(root, &RootedPath::fixed(DROP_IN))?;
-    let data_dir = data_dir::of_node(root, &existing)?;
+    let NodePlaces { config, own_data_dir, .. } = NodePlaces::find(root, release(root, None), None, None)?;
     let mut ours = Vec::new();
-    for (_, path) in document::paths(&data_dir) {
+    for (_, path) in document::paths(&config.path_or_default(), &own_data_dir.path) {
         if matches!(root.look(&path)?, PathState::File { bytes, .. } if has_header(&bytes)) {
             ours.push(path.to_string());
         }

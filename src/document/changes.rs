@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
+use super::DROP_IN_NAME;
 use crate::Role;
 use crate::embedded;
 use crate::node::RootedPath;
@@ -17,7 +18,7 @@ use crate::version::{KubernetesMinor, MinorRange};
 pub struct ChangeRow {
     /// The last version that writes the file without the change.
     pub since: Release,
-    /// Where the file is: an absolute path, or one below K3s' data directory.
+    /// Where the file is: an absolute path, one below K3s' data directory, or the name of the drop-in alone.
     #[serde(skip_serializing)]
     path: String,
     /// The minors that it is about.
@@ -26,6 +27,9 @@ pub struct ChangeRow {
     /// The roles that it is about.
     #[serde(default = "both", skip_serializing)]
     roles: Vec<Role>,
+    /// The text that the file gets with the change; without it, the row is about every such file.
+    #[serde(default, skip_serializing)]
+    gets: Option<String>,
     /// The change.
     pub what: String,
     /// The reason, with its source.
@@ -50,6 +54,13 @@ pub fn changes() -> &'static [ChangeRow] {
 }
 
 impl ChangeRow {
+    /// Tells whether a file that has one content and gets another one gets the row's change.
+    #[must_use]
+    pub fn is_in(&self, before: &[u8], after: &[u8]) -> bool {
+        let has = |bytes: &[u8], text: &str| String::from_utf8_lossy(bytes).contains(text);
+        self.gets.as_deref().is_none_or(|text| has(after, text) && !has(before, text))
+    }
+
     /// Tells whether the row changes the file at `path` of such a node, where `written_by` wrote it.
     #[must_use]
     pub fn concerns(
@@ -59,12 +70,16 @@ impl ChangeRow {
         path: &RootedPath,
         written_by: Release,
     ) -> bool {
+        let is_drop_in = self.path == DROP_IN_NAME && path.name() == DROP_IN_NAME;
         let below = path.as_str().strip_suffix(self.path.as_str());
         let is_there = match self.path.starts_with('/') {
             true => below == Some(""),
             false => below.is_some_and(|data_dir| data_dir.ends_with('/')),
         };
-        is_there && written_by <= self.since && self.roles.contains(&role) && self.minors.contains(minor)
+        (is_there || is_drop_in)
+            && written_by <= self.since
+            && self.roles.contains(&role)
+            && self.minors.contains(minor)
     }
 }
 
@@ -134,6 +149,9 @@ mod tests {
         ] {
             assert!(!concerns(&row, role, minor, path, version), "{role} {minor} {path} {version}");
         }
+        assert!(row.is_in(b"a", b"b"));
+        let gets = ChangeRow { gets: Some("x=1".to_owned()), ..row.clone() };
+        assert!(gets.is_in(b"a", b"- x=1\n") && !gets.is_in(b"a", b"b") && !gets.is_in(b"x=1", b"x=1 b"));
         let row =
             ChangeRow { path: "/etc/x".to_owned(), minors: MinorRange::default(), roles: both(), ..row };
         assert!(concerns(&row, Role::Agent, "1.23", "/etc/x", "0.1.0"));

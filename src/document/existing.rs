@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use super::{DropIn, DropInComponent};
 use crate::Role;
 use crate::error::{ErrorKind, Place, Result};
-use crate::k3s::RunningComponents;
 use crate::k3s::arguments::{self, sets};
 use crate::k3s::components::{self, present_name};
+use crate::k3s::kubelet;
 use crate::k3s::merge::{self, ConfigItem};
-use crate::k3s::{DEFAULT_CONFIG, DEFAULT_DROP_INS};
+use crate::k3s::{self, RunningComponents};
 use crate::kubernetes::flag_values::boolean;
 use crate::kubernetes::scalar::Scalar;
 use crate::kubernetes::yaml::{self, YamlValue};
@@ -48,22 +48,19 @@ pub struct ConfigEntry {
 }
 
 impl ExistingConfig {
-    /// Reads the configuration files; `ours` is the path of the drop-in.
+    /// Reads K3s' configuration file `config` and its drop-ins; `ours` is the path of the drop-in that is left out.
     ///
     /// # Errors
     /// If the directory or a file in it cannot be read.
-    pub fn read(root: &Root, ours: &RootedPath) -> Result<Self> {
+    pub fn read(root: &Root, config: &RootedPath, ours: &RootedPath) -> Result<Self> {
         let mut existing = Self::default();
-        let drop_ins = RootedPath::fixed(DEFAULT_DROP_INS);
-        let mut paths = vec![RootedPath::fixed(DEFAULT_CONFIG)];
+        let drop_ins = k3s::drop_ins(config);
+        let mut paths = vec![config.clone()];
         for name in root.list(&drop_ins)? {
             if !merge::is_drop_in(&name.to_string_lossy()) {
                 continue;
             }
-            match name
-                .to_str()
-                .and_then(|name| format!("{DEFAULT_DROP_INS}/{name}").parse::<RootedPath>().ok())
-            {
+            match name.to_str().and_then(|name| format!("{drop_ins}/{name}").parse::<RootedPath>().ok()) {
                 Some(path) if root.is_directory(&path) => {}
                 Some(path) if !root.exists(&path) => {
                     existing.problems.push(format!(
@@ -72,10 +69,9 @@ impl ExistingConfig {
                     existing.dangling.push(path);
                 }
                 Some(path) => paths.push(path),
-                None => existing.problems.push(format!(
-                    "{DEFAULT_DROP_INS}/{} was not looked at: its name is not text",
-                    name.display()
-                )),
+                None => existing
+                    .problems
+                    .push(format!("{drop_ins}/{} was not looked at: its name is not text", name.display())),
             }
         }
         for path in paths.into_iter().filter(|path| path != ours) {
@@ -174,6 +170,7 @@ impl ExistingConfig {
         let unknown = in_force.into_iter().filter_map(|((key, _), items)| {
             let component =
                 components::of_key(key, role).filter(|name| !items.is_empty() && running.has(name))?;
+            let items = reaching(component, minor, items);
             Some(items.into_iter().filter_map(move |item| {
                 Some((arguments::unknown(component, minor, &item.text)?, item.place.clone()))
             }))
@@ -212,6 +209,16 @@ impl ExistingConfig {
             });
         }
     }
+}
+
+/// Returns the arguments that reach a component: K3s keeps some of the kubelet's for itself, and drops others.
+fn reaching<'i>(component: &str, minor: KubernetesMinor, items: Vec<&'i ConfigItem>) -> Vec<&'i ConfigItem> {
+    if component != "kubelet" || !kubelet::takes_pairs(minor) {
+        return items;
+    }
+    let texts: Vec<&str> = items.iter().map(|item| item.text.as_str()).collect();
+    let kept = arguments::kubelet_items(&texts).into_iter().filter(|item| !item.is_of_k3s());
+    kept.map(|item| items[item.at]).collect()
 }
 
 /// Returns a warning if `origin` gives a component an argument that the drop-in gives too.

@@ -10,21 +10,29 @@ use super::engine::Engine;
 use super::header::{FileWriter, has_header, header};
 use super::{DropIn, DropInMerge, MergedDropIn, PresentFiles, drop_in, policy};
 use crate::Role;
-use crate::k3s::RunningComponents;
+use crate::k3s::{self, RunningComponents};
 use crate::kubernetes::kernel_parameters::{self, KernelParameter};
 use crate::mode::FileMode;
 use crate::node::RootedPath;
 use crate::profile::{ArgumentTable, ControlId, ControlSelection, Profile};
 
-/// The drop-in for K3s's configuration. It sorts after Rancher's 50-rancher.yaml, where a later plain key would
-/// replace its keys.
-pub const DROP_IN: &str = "/etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml";
+/// The name of the drop-in for K3s' configuration. It sorts after Rancher's 50-rancher.yaml, where a later plain key
+/// would replace its keys.
+pub const DROP_IN_NAME: &str = "90-k3s-harden.yaml";
+
+/// Returns the path of the drop-in beside a configuration file of K3s.
+#[must_use]
+pub fn drop_in_path(config: &RootedPath) -> RootedPath {
+    k3s::drop_ins(config).join(DROP_IN_NAME)
+}
 
 /// The node that files are written for: what the templates need besides the profile.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RenderTarget {
     /// The node's role.
     pub role: Role,
+    /// The configuration file that K3s reads: the drop-in goes beside it.
+    pub config: RootedPath,
     /// What runs on it: what only another component reads is not written.
     pub running: RunningComponents,
     /// K3s' data directory.
@@ -83,6 +91,8 @@ enum FileLocation {
     Fixed(&'static str),
     /// A path below K3s' data directory.
     Data(&'static str),
+    /// In the folder of drop-ins beside K3s' configuration file.
+    DropIn,
 }
 
 /// The files in the order in which they are put there; the drop-in comes last, because it refers to the others.
@@ -129,7 +139,7 @@ const ROWS: &[FileRow] = &[
     },
     FileRow {
         key: "config",
-        place: FileLocation::Fixed(DROP_IN),
+        place: FileLocation::DropIn,
         mode: FileMode::PRIVATE_FILE,
         roles: BOTH,
         component: None,
@@ -245,7 +255,7 @@ pub(super) fn render(profile: &Profile, target: &RenderTarget) -> (Vec<Document>
             }
         };
         context.written.push((row.key, controls.clone()));
-        let path = row.place.below(&target.data_dir);
+        let path = row.place.on_node(&target.config, &target.data_dir);
         documents.push(Document { key: row.key, path, mode: row.mode, controls, text });
     }
     (documents, context.requested, context.merged)
@@ -281,8 +291,8 @@ pub(super) fn directories(profile: &Profile, target: &RenderTarget) -> Vec<Rende
 
 /// Returns the path of every file that k3s-harden can write on a node, wanted or not, with its key.
 #[must_use]
-pub fn paths(data_dir: &RootedPath) -> Vec<(&'static str, RootedPath)> {
-    ROWS.iter().map(|row| (row.key, row.place.below(data_dir))).collect()
+pub fn paths(config: &RootedPath, data_dir: &RootedPath) -> Vec<(&'static str, RootedPath)> {
+    ROWS.iter().map(|row| (row.key, row.place.on_node(config, data_dir))).collect()
 }
 
 /// Returns the kernel parameters that the profile sets in the running kernel; none if the run is not about them.
@@ -336,16 +346,18 @@ fn wants_admission_configuration(profile: &Profile) -> bool {
 }
 
 impl FileLocation {
-    fn below(&self, data_dir: &RootedPath) -> RootedPath {
+    fn on_node(&self, config: &RootedPath, data_dir: &RootedPath) -> RootedPath {
         match self {
+            Self::DropIn => drop_in_path(config),
             Self::Fixed(path) => RootedPath::fixed(path),
             Self::Data(path) => data_dir.join(path),
         }
     }
 
-    /// Tells whether it is `path` in some data directory.
+    /// Tells whether it is `path` in some data directory, or beside some configuration file.
     fn is(&self, path: &RootedPath) -> bool {
         match self {
+            Self::DropIn => path.name() == DROP_IN_NAME,
             Self::Fixed(fixed) => path.as_str() == *fixed,
             Self::Data(below) => {
                 path.as_str().strip_suffix(below).is_some_and(|data_dir| data_dir.ends_with('/'))

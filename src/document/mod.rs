@@ -35,7 +35,9 @@ pub use drop_in_merge::{DropInMerge, MergedDropIn, OnConflict};
 pub use entry_comments::EntryComment;
 pub use equivalence::is_equivalent;
 pub use existing::{ConfigEntry, ExistingConfig};
-pub use files::{DROP_IN, Document, RenderTarget, RenderedDirectory, configuration, is_covered, paths};
+pub use files::{
+    DROP_IN_NAME, Document, RenderTarget, RenderedDirectory, configuration, drop_in_path, is_covered, paths,
+};
 pub use header::{has_header, written_by};
 pub use leftovers::leftovers;
 pub use present::{PresentEntry, PresentFiles};

@@ -4,9 +4,9 @@ use super::DropIn;
 use super::existing::{is_same_value, repeated_argument};
 use crate::Role;
 use crate::error::Result;
+use crate::k3s::ServiceFlags;
 use crate::k3s::arguments;
 use crate::k3s::components::{self, present_name};
-use crate::k3s::{DEFAULT_CONFIG, ServiceFlags};
 use crate::node::Root;
 use crate::version::KubernetesMinor;
 
@@ -21,11 +21,8 @@ pub fn service_warnings(
     minor: KubernetesMinor,
     ours: &DropIn,
 ) -> Result<Vec<String>> {
-    let ServiceFlags { path, config, flags } = ServiceFlags::read(root, role)?;
+    let ServiceFlags { path, flags } = ServiceFlags::read(root, role)?;
     let mut warnings = Vec::new();
-    if config.as_str() != DEFAULT_CONFIG {
-        warnings.push(format!("{path} has K3s read {config} and the drop-ins beside it, so ours is not read: remove that, or link {config}.d to {DEFAULT_CONFIG}.d"));
-    }
     for (name, text) in flags {
         let unknown = Some(present_name(&name))
             .filter(|name| name.ends_with("-arg"))

@@ -152,12 +152,12 @@ impl SettingSearch<'_> {
         let ours = ours.flat_map(|ours| &ours.arguments).find(|ours| ours.name == *name);
         let next = match (ours, &now) {
             (Some(ours), Some(now)) if now.value.as_ref() == Some(&ours.value) => None,
-            (Some(ours), _) => Some(set(Some(ours.value.clone()), SetterKind::Apply, Some(drop_in()))),
+            (Some(ours), _) => Some(set(Some(ours.value.clone()), SetterKind::Apply, Some(facts.drop_in()))),
             (None, Some(_)) => None,
             (None, None) => {
                 let mut rows = ArgumentTable::get().arguments.iter();
                 let row = rows.find(|row| row.component == *component && row.name == *name);
-                row.map(|_| set(None, SetterKind::Setting, Some(drop_in())))
+                row.map(|_| set(None, SetterKind::Setting, Some(facts.drop_in())))
             }
         };
         now.into_iter().chain(next).collect()
@@ -172,12 +172,12 @@ impl SettingSearch<'_> {
         let ours = ours.map(|ours| ours.value.as_str().map_or_else(|| ours.value.to_string(), str::to_owned));
         let next = match (ours, &now) {
             (Some(ours), Some(now)) if now.value.as_ref() == Some(&ours) => None,
-            (Some(ours), _) => Some(set(Some(ours), SetterKind::Apply, Some(drop_in()))),
+            (Some(ours), _) => Some(set(Some(ours), SetterKind::Apply, Some(self.here.facts.drop_in()))),
             (None, Some(_)) => None,
             (None, None) => {
                 let mut rows = ArgumentTable::get().keys.iter();
                 let known = rows.any(|row| row.key == key && row.roles.contains(&node.role));
-                known.then(|| set(None, SetterKind::Setting, Some(drop_in())))
+                known.then(|| set(None, SetterKind::Setting, Some(self.here.facts.drop_in())))
             }
         };
         now.into_iter().chain(next).collect()
@@ -204,7 +204,7 @@ impl SettingSearch<'_> {
         if !found.is_empty() {
             return found;
         }
-        let paths = document::paths(&target.data_dir).into_iter();
+        let paths = document::paths(&target.config, &target.data_dir).into_iter();
         paths
             .filter(|(key, _)| keys.contains(key))
             .map(|(_, path)| file(&path, SetterKind::Setting))
@@ -236,11 +236,6 @@ impl SettingSearch<'_> {
         });
         found
     }
-}
-
-/// Returns the drop-in of k3s-harden.
-fn drop_in() -> Place {
-    Place { file: document::DROP_IN.to_owned(), position: None }
 }
 
 fn file(path: &RootedPath, by: SetterKind) -> SetBy {

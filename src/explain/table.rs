@@ -119,8 +119,10 @@ mod tests {
 
     #[test]
     fn rows_name_only_what_exists() {
-        let keys: Vec<&str> =
-            document::paths(&RootedPath::fixed("/data")).iter().map(|(key, _)| *key).collect();
+        let keys: Vec<&str> = document::paths(&RootedPath::fixed("/config"), &RootedPath::fixed("/data"))
+            .iter()
+            .map(|(key, _)| *key)
+            .collect();
         let mut used = BTreeSet::new();
         for (name, row) in rows() {
             for setting in &row.settings {

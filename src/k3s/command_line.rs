@@ -10,14 +10,12 @@ use super::config_values::EffectiveValue;
 use super::flags::{self, K3sFlag, K3sFlagType};
 use super::likely_key;
 use super::merge::ConfigKey;
-use super::node_paths::DEFAULT_CONFIG;
 use super::origin::ValueOrigin;
 use super::refusal::{K3sRefusal, RefusalKind};
 use super::urfave::{Generation, Grammar, Parsed, VariableOf, Word};
 use crate::Role;
 use crate::embedded;
-use crate::error::{Error, Place, Result};
-use crate::node::RootedPath;
+use crate::error::Place;
 use crate::version::{Availability, FirstReleases, K3sRelease};
 
 /// The facts about the command line.
@@ -35,27 +33,6 @@ impl CommandLineFacts {
         static FACTS: LazyLock<CommandLineFacts> = LazyLock::new(|| embedded::table("command-line"));
         &FACTS
     }
-}
-
-/// Returns the configuration file that K3s reads. `variable` is the value of `K3S_CONFIG_FILE`, which has precedence over
-/// `--config`.
-///
-/// # Errors
-/// [`crate::ErrorKind::BadInput`] if its path is not valid.
-pub(super) fn config_path(variable: Option<(&str, ValueOrigin)>, words: &[String]) -> Result<RootedPath> {
-    let from_words = words.iter().enumerate().find_map(|(index, word)| match word.as_str() {
-        "--config" | "-c" => words.get(index + 1).map(String::as_str),
-        _ => word.strip_prefix("--config=").or_else(|| word.strip_prefix("-c=")),
-    });
-    let (text, origin) = variable.map(|(text, origin)| (text, Some(origin))).unzip();
-    let path = text.or(from_words).unwrap_or(DEFAULT_CONFIG).parse();
-    path.map_err(|error: Error| {
-        let error = error.hint("it is K3s' configuration file");
-        match origin.flatten() {
-            Some(origin) => error.at(origin.place()),
-            None => error,
-        }
-    })
 }
 
 /// What K3s' command line is made of.
@@ -119,7 +96,10 @@ impl<'a> CommandLineSources<'a> {
         let mut line = CommandLine::default();
         let words = self.with_keys(&mut line);
         line.argv = words.iter().map(|word| word.text.clone()).collect();
-        let variable = |flag: &K3sFlag| (self.variable)(flag).filter(|_| flag.reads_variables(self.release));
+        let variable = |flag: &K3sFlag| {
+            (self.variable)(flag)
+                .filter(|_| flag.availability_of_variables(self.release) != Availability::Absent)
+        };
         let all: Vec<&'static K3sFlag> = flags::global().iter().collect();
         let global = Grammar { flags: &all, generation, of_command: false, release: self.release };
         let mut before = global.parse(words, &variable);

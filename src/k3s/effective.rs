@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::command_line::{CommandLine, CommandLineSources, SkippedKey};
+use super::config_file::ConfigFile;
 use super::config_values::{ConfigQuery, EffectiveValue};
 use super::flags::K3sFlag;
 use super::given;
@@ -58,20 +59,9 @@ impl EffectiveConfig {
     /// [`crate::ErrorKind::BadInput`] with the place where K3s would not start.
     pub fn read(root: &Root, query: ConfigQuery<'_>) -> Result<Self> {
         let service = NodeService::find(root, query.role)?;
-        let words = words(&service, query);
-        let texts: Vec<String> = words.iter().map(|(text, _)| text.clone()).collect();
-        let config = service.config_path(query.role, &texts)?;
-        let MergedConfig { files, keys, dangling, unread } = MergedConfig::read(root, &config)?;
-        let variable =
-            |flag: &K3sFlag| service.variable(flag).map(|(text, origin)| (text.to_owned(), origin));
-        let sources = CommandLineSources {
-            role: query.role,
-            release: query.release,
-            words: &words,
-            keys: &keys,
-            variable: &variable,
-        };
-        let CommandLine { argv, values, rest, refusals, skipped } = sources.read();
+        let (merged, command_line) = read_command_line(root, &service, query)?;
+        let MergedConfig { files, dangling, unread, .. } = merged;
+        let CommandLine { argv, values, rest, refusals, skipped } = command_line;
         let mut warnings = service.warnings();
         warnings.extend(skipped.iter().map(|key| key.message.clone()));
         warnings.extend(refusals.iter().map(|refusal| {
@@ -111,6 +101,32 @@ impl EffectiveConfig {
         self.components.values_mut().flatten().for_each(secrets::mask_word);
         self.warnings.retain(|warning| !secrets::are_in(warning));
     }
+}
+
+/// Reads K3s' command line, with the configuration files that it is made of.
+///
+/// # Errors
+/// As for [`EffectiveConfig::read`].
+pub(super) fn read_command_line(
+    root: &Root,
+    service: &NodeService,
+    query: ConfigQuery<'_>,
+) -> Result<(MergedConfig, CommandLine)> {
+    let words = words(service, query);
+    let config = ConfigFile::of_service(root, service, query.role, query.words)?;
+    config.check(root, query.release)?;
+    let read = config.path.as_ref().map(|path| MergedConfig::read(root, path)).transpose()?;
+    let merged = read.unwrap_or_default();
+    let variable = |flag: &K3sFlag| service.variable(flag).map(|(text, origin)| (text.to_owned(), origin));
+    let sources = CommandLineSources {
+        role: query.role,
+        release: query.release,
+        words: &words,
+        keys: &merged.keys,
+        variable: &variable,
+    };
+    let command_line = sources.read();
+    Ok((merged, command_line))
 }
 
 /// Returns the words behind the program, each with its origin: those of the service, then those that the caller adds.

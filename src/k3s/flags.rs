@@ -92,11 +92,10 @@ impl K3sFlag {
         }
     }
 
-    /// Tells whether a release can read its variables.
+    /// Tells whether a release reads its variables.
     #[must_use]
-    pub(super) fn reads_variables(&self, release: K3sRelease) -> bool {
-        let availability = self.env_releases.as_ref().map(|releases| releases.availability(release));
-        availability != Some(Availability::Absent)
+    pub fn availability_of_variables(&self, release: K3sRelease) -> Availability {
+        self.env_releases.as_ref().map_or(Availability::Present, |releases| releases.availability(release))
     }
 
     /// Returns the flag whose value it sets: itself by its long name, or the one whose list it fills.

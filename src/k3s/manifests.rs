@@ -3,6 +3,8 @@
 //! Source: pkg/deploy/controller.go of K3s. A file with a document that is no object is not applied at all; an object
 //! that cannot be made is tried again every 15 s.
 
+use std::collections::BTreeSet;
+
 use serde_yaml::Value;
 
 use super::NodeConfig;
@@ -67,7 +69,7 @@ impl Manifests {
     /// A directory that cannot be read, or a file without the right to.
     pub fn read(node: &NodeConfig<'_>) -> Result<Self> {
         let mut manifests = Self::default();
-        for path in files(node, &node.data_dir.join(&NodePaths::get().manifests), 0)? {
+        for path in files(node, &node.data_dir.join(&NodePaths::get().manifests))? {
             let place = Place { file: path.to_string(), position: None };
             if !node.root.exists(&path) {
                 let message =
@@ -102,26 +104,52 @@ impl Manifests {
     }
 }
 
-/// Lists the files that the controller takes, in its order: hidden ones and those with a `.skip` beside are left out.
-fn files(node: &NodeConfig<'_>, folder: &RootedPath, depth: usize) -> Result<Vec<RootedPath>> {
+/// Lists the files that the controller takes, in its order: hidden ones are left out, and those whose name, with `.skip`
+/// behind it, is that of another file in any folder.
+fn files(node: &NodeConfig<'_>, folder: &RootedPath) -> Result<Vec<RootedPath>> {
+    let mut all = Vec::new();
+    list(node, folder, 0, &mut all)?;
+    let skipped: BTreeSet<String> =
+        all.iter().filter_map(|path| path.name().strip_suffix(".skip").map(str::to_owned)).collect();
     let mut found = Vec::new();
-    let names = node.root.list(folder)?;
-    for name in &names {
-        let Some(name) = name.to_str().filter(|name| !name.starts_with('.') && !name.contains('\n')) else {
-            continue;
-        };
-        let path = folder.join(name);
-        let lower = name.to_ascii_lowercase();
-        if node.root.is_directory(&path) {
-            if depth < MAX_DEPTH {
-                found.extend(files(node, &path, depth + 1)?);
-            }
-        } else if [".yaml", ".yml", ".json"].iter().any(|end| lower.ends_with(end))
-            && !names.iter().any(|other| other.to_str() == Some(&format!("{name}.skip")))
+    for path in all {
+        let (name, lower) = (path.name(), path.name().to_ascii_lowercase());
+        if !name.starts_with('.')
+            && [".yaml", ".yml", ".json"].iter().any(|end| lower.ends_with(end))
+            && !skipped.contains(name)
             && !matches!(node.root.look(&path)?, PathState::Other)
         {
             found.push(path);
         }
     }
     Ok(found)
+}
+
+/// Returns the file, in any folder, that keeps K3s from applying the manifests with a name.
+///
+/// # Errors
+/// A directory that cannot be read.
+pub fn skip_file(node: &NodeConfig<'_>, name: &str) -> Result<Option<RootedPath>> {
+    let mut all = Vec::new();
+    list(node, &node.data_dir.join(&NodePaths::get().manifests), 0, &mut all)?;
+    Ok(all.into_iter().find(|path| path.name().strip_suffix(".skip") == Some(name)))
+}
+
+/// Lists every file below a folder.
+pub(super) fn list(
+    node: &NodeConfig<'_>,
+    folder: &RootedPath,
+    depth: usize,
+    found: &mut Vec<RootedPath>,
+) -> Result<()> {
+    for name in node.root.list(folder)? {
+        let Some(name) = name.to_str().filter(|name| !name.contains('\n')) else { continue };
+        let path = folder.join(name);
+        if !node.root.is_directory(&path) {
+            found.push(path);
+        } else if depth < MAX_DEPTH {
+            list(node, &path, depth + 1, found)?;
+        }
+    }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! The configuration on a node as K3s will read it: its files are found, and merged (readConfigFile and dotDFiles in
 //! pkg/configfilearg/parser.go of K3s).
 
+use super::config_file;
 use super::merge::{self, ConfigKey};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::node::{Root, RootedPath};
@@ -48,7 +49,7 @@ impl MergedConfig {
         if root.exists(config) {
             paths.push(config.clone());
         }
-        let drop_ins: RootedPath = format!("{config}.d").parse()?;
+        let drop_ins = config_file::drop_ins(config);
         for name in root.list(&drop_ins)? {
             let Some(text) = name.to_str() else {
                 if merge::is_drop_in(&name.to_string_lossy()) {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::components;
+use super::config_file::ConfigFile;
 use super::config_values::ConfigQuery;
 use super::datastore::Datastore;
 use super::effective::EffectiveConfig;
@@ -26,6 +27,8 @@ pub struct NodeConfig<'a> {
     pub role: Role,
     /// The release of K3s.
     pub release: K3sRelease,
+    /// The configuration file that K3s reads.
+    pub config: ConfigFile,
     /// K3s' data directory.
     pub data_dir: RootedPath,
     /// The configuration in force; the error if K3s cannot read it.
@@ -60,6 +63,11 @@ impl<'a> NodeConfig<'a> {
     ) -> Result<Self> {
         let release = release.into();
         let query = ConfigQuery { role, release, data_dir, words: &[], show_secrets: true };
+        // A name that is no path is an error of the configuration below.
+        let config = match ConfigFile::of_node(root, role) {
+            Err(error) if error.kind() == ErrorKind::BadInput => ConfigFile::default(),
+            other => other?,
+        };
         let effective = match EffectiveConfig::read(root, query) {
             Err(error) if error.kind() != ErrorKind::BadInput => return Err(error),
             other => other,
@@ -69,7 +77,7 @@ impl<'a> NodeConfig<'a> {
         } else {
             Some("this is the root of an image".to_owned())
         };
-        Ok(Self { root, role, release, data_dir: data_dir.clone(), effective, elsewhere })
+        Ok(Self { root, role, release, config, data_dir: data_dir.clone(), effective, elsewhere })
     }
 
     /// Returns the Kubernetes minor of the release.

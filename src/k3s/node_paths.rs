@@ -10,8 +10,6 @@ use crate::node::RootedPath;
 
 /// The configuration file that K3s reads if nothing names another.
 pub const DEFAULT_CONFIG: &str = "/etc/rancher/k3s/config.yaml";
-/// The folder of the drop-ins beside it.
-pub const DEFAULT_DROP_INS: &str = "/etc/rancher/k3s/config.yaml.d";
 /// K3s' data directory, as the tables of this room write it.
 pub const DEFAULT_DATA_DIR: &str = "/var/lib/rancher/k3s";
 
@@ -62,16 +60,7 @@ impl NodePaths {
 /// # Errors
 /// [`ErrorKind::BadInput`](crate::ErrorKind::BadInput) if it is no path.
 pub(super) fn of_argument(data_dir: &RootedPath, text: &str) -> Result<RootedPath> {
-    let whole = if text.starts_with('/') { text.to_owned() } else { format!("{data_dir}/server/{text}") };
-    let mut parts: Vec<&str> = Vec::new();
-    for part in whole.split('/').filter(|part| !matches!(*part, "" | ".")) {
-        if part == ".." {
-            parts.pop();
-        } else {
-            parts.push(part);
-        }
-    }
-    format!("/{}", parts.join("/")).parse()
+    data_dir.join("server").resolve(text)
 }
 
 fn path<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<RootedPath, D::Error> {

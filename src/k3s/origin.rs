@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::error::Place;
+use crate::error::{Error, Place};
 use crate::node::RootedPath;
 
 /// The source of a value.
@@ -49,6 +49,14 @@ impl ValueOrigin {
             Self::File(place) => place.clone(),
             other => Place { file: other.to_string(), position: None },
         }
+    }
+}
+
+/// Returns an error with the place of the value that it is about.
+pub(super) fn at(error: Error, origin: Option<&ValueOrigin>) -> Error {
+    match origin {
+        Some(origin) => error.at(origin.place()),
+        None => error,
     }
 }
 

@@ -6,8 +6,8 @@ use super::own_rules::{Ending, OwnRule};
 use crate::error::Result;
 use crate::node::{PathKind, RootedPath};
 
-/// File systems of the kernel, in which nobody makes files and folders.
-const PSEUDO: [&str; 2] = ["/proc", "/sys"];
+/// Where nobody makes files and folders: file systems of the kernel, and devices.
+const PSEUDO: [&str; 3] = ["/proc", "/sys", "/dev/null"];
 
 /// Returns the error with which Go opens and reads a file; none if it can.
 pub(super) fn read_error(reader: &OwnReader<'_>, path: &RootedPath) -> Result<Option<String>> {

@@ -52,6 +52,7 @@ pub(super) struct OwnReader<'a> {
     config: &'a EffectiveConfig,
     /// Whether K3s' own etcd has begun on the node.
     begun: bool,
+    /// Whether what starts K3s on the node is complete.
     has_service: bool,
     token: String,
 }
@@ -64,13 +65,25 @@ impl<'a> OwnReader<'a> {
     pub(super) fn new(node: &'a NodeConfig<'a>, config: &'a EffectiveConfig) -> Result<Self> {
         let log = node.data_dir.join(Datastore::ETCD_LOG);
         let begun = node.role == Role::Server && node.root.is_directory(&log);
-        let has_service = !ServiceFlags::read(node.root, node.role)?.path.is_empty();
+        let has_service = false;
         let mut reader = Self { node, config, begun, has_service, token: String::new() };
         reader.token = match reader.given("token-file") {
             Some(path) => reader.file_text(path)?.unwrap_or_default().trim().to_owned(),
             None => reader.given("token").unwrap_or_default().to_owned(),
         };
+        reader.has_service = reader.is_installed()?;
         Ok(reader)
+    }
+
+    /// Tells whether what starts K3s on the node is complete: the installer writes the address and the token beside the
+    /// service, and who gives one of the two himself gives both.
+    fn is_installed(&self) -> Result<bool> {
+        let service = ServiceFlags::read(self.node.root, self.node.role)?.path;
+        if service.is_empty() {
+            return Ok(false);
+        }
+        let given = ["server", "token", "token-file"].iter().any(|key| self.given(key).is_some());
+        Ok(given || self.node.root.exists(&format!("{service}.env").parse()?))
     }
 
     /// Returns the last value of a flag; none if nothing sets it.

@@ -105,7 +105,7 @@ pub(super) enum OwnCondition {
     Snapshots,
     /// Flannel is not switched off.
     Flannel,
-    /// A service on the node starts K3s.
+    /// A service on the node starts K3s, with what K3s' installer writes beside it.
     Service,
     /// A flag is true.
     On(String),
@@ -148,6 +148,7 @@ impl TryFrom<String> for OwnCondition {
 pub(super) enum OwnCheck {
     // Text and numbers.
     OneOf,
+    OneOfWithOptions,
     Refused,
     Given,
     Ascii,

@@ -12,6 +12,17 @@ pub(super) fn one_of(reader: &OwnReader<'_>, rule: &OwnRule) -> Answer {
     }
 }
 
+/// One of a few words, with options behind a sign.
+pub(super) fn one_of_with_options(reader: &OwnReader<'_>, rule: &OwnRule) -> Answer {
+    match reader.text(rule.key()) {
+        Some(text) => {
+            let word = text.split('=').next().unwrap_or_default();
+            Answer::unless(text, rule.values.iter().any(|known| known == word))
+        }
+        None => Answer::Fine,
+    }
+}
+
 /// A name that a certificate can hold.
 pub(super) fn ascii(reader: &OwnReader<'_>, rule: &OwnRule) -> Answer {
     let parts = reader.parts(rule.key());

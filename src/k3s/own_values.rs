@@ -95,6 +95,7 @@ pub fn faults(node: &NodeConfig<'_>, config: &EffectiveConfig) -> Result<Vec<Own
 fn judge(reader: &OwnReader<'_>, rule: &OwnRule) -> Result<Answer> {
     Ok(match rule.check {
         OwnCheck::OneOf => own_texts::one_of(reader, rule),
+        OwnCheck::OneOfWithOptions => own_texts::one_of_with_options(reader, rule),
         // The conditions alone are the check.
         OwnCheck::Refused => Answer::wrong(""),
         OwnCheck::Given => own_joining::given(reader, rule),

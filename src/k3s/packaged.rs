@@ -11,15 +11,12 @@ use serde::Deserialize;
 
 use super::NodeConfig;
 use super::config_values::{disabling, disabling_words};
+use super::manifests;
 use super::node_paths::NodePaths;
 use crate::embedded;
 use crate::error::{Place, Result};
 use crate::nearest::nearest;
-use crate::node::RootedPath;
 use crate::version::KubernetesMinor;
-
-/// Deepest folder below `manifests` that is looked at.
-const MAX_DEPTH: usize = 16;
 
 /// A row of data/packaged-components.yaml.
 #[derive(Debug, Deserialize)]
@@ -76,35 +73,18 @@ pub fn useless_words(node: &NodeConfig<'_>) -> Result<Vec<UselessWord>> {
     if unknown.is_empty() {
         return Ok(Vec::new());
     }
-    let mut there = Vec::new();
     let manifests = node.data_dir.join(&NodePaths::get().manifests);
-    list(node, &manifests, "", 0, &mut there)?;
-    let is_there = |word: &str| there.iter().any(|path| names(path).contains(&word));
+    let mut there = Vec::new();
+    manifests::list(node, &manifests, 0, &mut there)?;
+    let base = format!("{manifests}/");
+    let is_there = |word: &str| {
+        let mut paths = there.iter().filter_map(|path| path.as_str().strip_prefix(&base));
+        paths.any(|path| names(path).contains(&word))
+    };
     let useless = unknown.into_iter().filter(|(word, _)| !is_there(word));
     Ok(useless
         .map(|(word, place)| UselessWord { meant: meant(word, &known), word: word.to_owned(), place })
         .collect())
-}
-
-/// Lists the files below a folder, relative to `manifests`.
-fn list(
-    node: &NodeConfig<'_>,
-    folder: &RootedPath,
-    below: &str,
-    depth: usize,
-    found: &mut Vec<String>,
-) -> Result<()> {
-    for name in node.root.list(folder)? {
-        let Some(name) = name.to_str().filter(|name| !name.contains('\n')) else { continue };
-        let path = folder.join(name);
-        let relative = if below.is_empty() { name.to_owned() } else { format!("{below}/{name}") };
-        if !node.root.is_directory(&path) {
-            found.push(relative);
-        } else if depth < MAX_DEPTH {
-            list(node, &path, &relative, depth + 1, found)?;
-        }
-    }
-    Ok(())
 }
 
 /// Returns the known word that a word is meant to be, whatever its case and its ending.

@@ -3,7 +3,7 @@
 //! Source: rancher/wharfie@v0.7.0 pkg/registries, gopkg.in/yaml.v2@v2.4.0 decode.go.
 
 use crate::kubernetes::object::{Fault, MAX_FAULTS, Position};
-use crate::kubernetes::scalar::Scalar;
+use crate::kubernetes::scalar::{self, Scalar};
 use crate::kubernetes::yaml::{self, YamlNode, YamlValue};
 
 /// The most letters of a value in a message.
@@ -80,7 +80,8 @@ pub fn read(bytes: &[u8]) -> Result<Registries, Vec<Fault>> {
         vec![Fault::new(position, format!("yaml: line {}: {}", position.0, problem.message))]
     })?;
     let (Some(root), _) = root else { return Ok(Registries::default()) };
-    let mut decoder = Decoder::default();
+    let text = String::from_utf8_lossy(bytes);
+    let mut decoder = Decoder { text: &text, faults: Vec::new(), read: Registries::default() };
     decoder.decode(&root, &REGISTRY, "");
     if decoder.faults.is_empty() {
         return Ok(decoder.read);
@@ -89,13 +90,13 @@ pub fn read(bytes: &[u8]) -> Result<Registries, Vec<Fault>> {
     Err(decoder.faults)
 }
 
-#[derive(Default)]
-struct Decoder {
+struct Decoder<'a> {
+    text: &'a str,
     faults: Vec<Fault>,
     read: Registries,
 }
 
-impl Decoder {
+impl Decoder<'_> {
     fn decode(&mut self, node: &YamlNode, wanted: &GoType, path: &str) {
         match (&node.value, wanted) {
             // Nothing is the zero value of each type, and text is any scalar.
@@ -153,12 +154,31 @@ impl Decoder {
         let found = match &node.value {
             YamlValue::List(_) => "!!seq".to_owned(),
             YamlValue::Map(_) => "!!map".to_owned(),
-            YamlValue::Scalar(scalar) => format!("{} `{}`", scalar.tag(), shown(&scalar.go_text())),
+            YamlValue::Scalar(scalar) => {
+                let (tag, text) = self.written(scalar, node.position);
+                format!("{tag} `{}`", shown(&text))
+            }
         };
         let line = node.position.0;
         let message =
             format!("yaml: unmarshal errors: line {line}: cannot unmarshal {found} into {}", wanted.name());
         self.faults.push(Fault::new(node.position, message));
+    }
+}
+
+impl Decoder<'_> {
+    /// Returns a scalar as it is written, with the tag that yaml.v2 gives it. Quotes stand for text.
+    fn written(&self, scalar: &Scalar, (line, column): Position) -> (&'static str, String) {
+        let line = self.text.lines().nth(line - 1).unwrap_or_default();
+        let rest: String = line.chars().skip(column - 1).collect();
+        let plain = rest.split([' ', ',', ']', '}']).next().unwrap_or_default();
+        match scalar {
+            Scalar::Text(text) if text == plain && scalar::is_timestamp(text) => {
+                ("!!timestamp", text.clone())
+            }
+            Scalar::Text(text) => ("!!str", text.clone()),
+            other => (other.tag(), plain.to_owned()),
+        }
     }
 }
 

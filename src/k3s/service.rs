@@ -154,16 +154,13 @@ impl NodeService {
     }
 
     /// Returns the value that the environment gives the flag `name` of any minor.
-    fn variable_of(&self, role: Role, name: &str) -> Option<(&str, ValueOrigin)> {
+    pub(super) fn variable_of(&self, role: Role, name: &str) -> Option<(&str, ValueOrigin)> {
         self.variable(flags::of_any_minor(role, name)?)
     }
 
-    /// Returns the configuration file that K3s reads with the command line `words`.
-    ///
-    /// # Errors
-    /// [`crate::ErrorKind::BadInput`] if its path is not valid.
-    pub(super) fn config_path(&self, role: Role, words: &[String]) -> Result<RootedPath> {
-        command_line::config_path(self.variable_of(role, "config"), words)
+    /// Returns the value of a variable.
+    pub(super) fn value_of(&self, name: &str) -> Option<&str> {
+        self.environment.get(name).map(|(value, _)| value.as_str())
     }
 }
 
@@ -172,8 +169,6 @@ impl NodeService {
 pub struct ServiceFlags {
     /// The file of the service, empty if there is none.
     pub path: String,
-    /// The configuration file that this K3s reads.
-    pub config: RootedPath,
     /// Names without dashes, and values, in their order.
     pub flags: Vec<(String, String)>,
 }
@@ -185,30 +180,9 @@ impl ServiceFlags {
     /// If a service cannot be read.
     pub fn read(root: &Root, role: Role) -> Result<Self> {
         let service = NodeService::find(root, role)?;
-        let config = service.config_path(role, &service.words)?;
         let flags = command_line::typed(role, &service.words);
-        Ok(Self { path: service.path.map(|path| path.to_string()).unwrap_or_default(), config, flags })
+        Ok(Self { path: service.path.map(|path| path.to_string()).unwrap_or_default(), flags })
     }
-}
-
-/// Returns the data directory that a service gives K3s, with its origin. The environment has precedence over the command
-/// line, and both have precedence over the configuration files.
-///
-/// # Errors
-/// If a service cannot be read.
-pub fn service_data_dir(root: &Root) -> Result<Option<(String, ValueOrigin)>> {
-    const FLAG: &str = "data-dir";
-    for role in [Role::Server, Role::Agent] {
-        let service = NodeService::find(root, role)?;
-        if let Some((value, origin)) = service.variable_of(role, FLAG) {
-            return Ok(Some((value.to_owned(), origin)));
-        }
-        let mut flags = command_line::typed(role, &service.words).into_iter().rev();
-        if let Some((_, value)) = flags.find(|(name, _)| name == FLAG) {
-            return Ok(Some((value, service.origin())));
-        }
-    }
-    Ok(None)
 }
 
 /// Returns the roles that the services of a node start K3s in; if none does for certain, those that names of services

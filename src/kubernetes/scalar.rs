@@ -196,7 +196,8 @@ fn go_float(value: f64) -> String {
 }
 
 /// Tells whether Go's `time.Parse` accepts it: `Y-M-D`, with a time after a space, or after `T` and with a zone.
-fn is_timestamp(text: &str) -> bool {
+#[must_use]
+pub fn is_timestamp(text: &str) -> bool {
     let bytes = text.as_bytes();
     if bytes.len() < 5 || !bytes[..4].iter().all(u8::is_ascii_digit) || bytes[4] != b'-' {
         return false;

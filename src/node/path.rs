@@ -27,6 +27,24 @@ impl RootedPath {
         Self(if self.0 == "/" { format!("/{below}") } else { format!("{}/{below}", self.0) })
     }
 
+    /// Returns the path that `text` names in this directory, cleaned as Go's `filepath.Abs` does: `..` goes up by the
+    /// text alone, whatever is a symlink.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadInput`] if it holds a character that no path has.
+    pub fn resolve(&self, text: &str) -> Result<Self> {
+        let whole = if text.starts_with('/') { text.to_owned() } else { format!("{self}/{text}") };
+        let mut parts: Vec<&str> = Vec::new();
+        for part in whole.split('/').filter(|part| !matches!(*part, "" | ".")) {
+            if part == ".." {
+                parts.pop();
+            } else {
+                parts.push(part);
+            }
+        }
+        format!("/{}", parts.join("/")).parse()
+    }
+
     /// Returns the directory that holds it; none for the root itself.
     #[must_use]
     pub fn parent(&self) -> Option<Self> {
@@ -92,6 +110,23 @@ mod tests {
         for bad in ["", "a", "/a/../b", "/a//b", "/./a", "/a\0", "//"] {
             assert!(bad.parse::<RootedPath>().is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_text_is_resolved_as_go_does() {
+        let folder = RootedPath::fixed("/srv/work");
+        for (text, path) in [
+            ("k3s", "/srv/work/k3s"),
+            ("./a//b/", "/srv/work/a/b"),
+            ("../k3s", "/srv/k3s"),
+            ("../../../k3s", "/k3s"),
+            ("/srv/old/../k3s/", "/srv/k3s"),
+            ("//srv", "/srv"),
+            ("/..", "/"),
+        ] {
+            assert_eq!(folder.resolve(text).unwrap().as_str(), path, "{text}");
+        }
+        assert!(folder.resolve("a\0").is_err());
     }
 
     #[test]

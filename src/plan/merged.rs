@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::change::Change;
 use super::desired::{Desired, PlanSubject};
-use super::file::Content;
+use super::file::{Content, File};
 use super::resource::{Action, CurrentState, Resource};
 use crate::document::{ChangeRow, Release, changes, has_header, written_by};
 use crate::error::{Error, ErrorKind, Result};
@@ -133,7 +133,10 @@ impl Plan {
         let Some(version) = writer(action).or_else(newest) else { return Vec::new() };
         let PlanSubject { role, kubernetes, .. } = &self.subject;
         let path = action.resource.path();
-        rows.iter().filter(|row| row.concerns(*role, *kubernetes, &path, version)).collect()
+        let (before, after) = contents(action);
+        rows.iter()
+            .filter(|row| row.concerns(*role, *kubernetes, &path, version) && row.is_in(before, after))
+            .collect()
     }
 
     /// Tells whether anything changes.
@@ -141,6 +144,19 @@ impl Plan {
     pub fn is_changed(&self) -> bool {
         self.changes().next().is_some()
     }
+}
+
+/// Returns the bytes of a file before and after an action.
+fn contents(action: &Action) -> (&[u8], &[u8]) {
+    let before = match &action.before {
+        CurrentState::Path(PathState::File { bytes, .. }) => bytes.as_slice(),
+        _ => &[],
+    };
+    let after = match &action.resource {
+        Resource::File(File { content: Content::Bytes(bytes), .. }) => bytes.as_slice(),
+        _ => &[],
+    };
+    (before, after)
 }
 
 /// Returns the version that wrote the current file.

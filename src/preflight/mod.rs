@@ -23,6 +23,7 @@ pub(crate) mod manifests;
 mod options;
 mod own_values;
 mod packaged;
+mod places;
 mod plugin_config;
 pub(crate) mod pod_security;
 mod registries;
@@ -43,6 +44,7 @@ type Check = fn(&NodeConfig<'_>) -> Result<Vec<Finding>>;
 const CHECKS: &[Check] = &[
     service::check,
     kernel::check,
+    places::check,
     configuration::check,
     own_values::check,
     registries::check,

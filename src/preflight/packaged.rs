@@ -1,13 +1,12 @@
 //! K3s' key `disable`: words that switch nothing off.
 
 use super::Finding;
-use crate::Role;
 use crate::error::Result;
 use crate::k3s::NodeConfig;
 use crate::k3s::packaged::{self, UselessWord};
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
-    if node.role == Role::Agent {
+    if !node.runs("deploy-controller") {
         return Ok(Vec::new());
     }
     let finding = |UselessWord { word, meant, place }: UselessWord| {

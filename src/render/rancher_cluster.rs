@@ -99,7 +99,7 @@ fn files(input: &RenderInput<'_>) -> Result<(Vec<SelectorFile>, Vec<SelectorFile
     let server_site = RenderTarget { role: Role::Server, running, ..input.target.clone() };
     let tree = Tree::new(&RenderInput { target: &server_site, ..*input })?;
     let rancher_writes = |path: &str| {
-        document::paths(&input.target.data_dir)
+        document::paths(&input.target.config, &input.target.data_dir)
             .iter()
             .any(|(key, its)| ["config", "psa"].contains(key) && its.as_str() == path)
     };

@@ -19,6 +19,7 @@ pub fn verify(facts: &NodeFacts<'_>, benchmark: &str) -> Result<VerifyReport> {
     let verdicts = controls(benchmark)?.into_iter().map(|control| verdict(facts, control)).collect();
     Ok(VerifyReport {
         root: facts.node.root.path().to_owned(),
+        config: facts.node.config.path_or_default(),
         role: facts.node.role,
         kubernetes: facts.node.minor(),
         benchmark: benchmark.to_owned(),

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use super::applied::{self, AppliedObject};
 use super::cluster::Cluster;
-use crate::document::DROP_IN;
+use crate::document;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::k3s::Absence;
 use crate::k3s::Datastore;
@@ -165,8 +165,9 @@ impl<'a> NodeFacts<'a> {
 
     /// Returns the file into which a missing flag belongs: the drop-in of k3s-harden.
     #[must_use]
-    pub fn drop_in() -> Place {
-        Place { file: DROP_IN.to_owned(), position: None }
+    pub fn drop_in(&self) -> Place {
+        let path = document::drop_in_path(&self.node.config.path_or_default());
+        Place { file: path.to_string(), position: None }
     }
 }
 

@@ -8,6 +8,7 @@ use super::date::Date;
 use super::evidence::Evidence;
 use crate::Role;
 use crate::error::Place;
+use crate::node::RootedPath;
 use crate::profile::ControlId;
 use crate::version::KubernetesMinor;
 
@@ -118,6 +119,8 @@ pub struct Waiver {
 pub struct VerifyReport {
     /// The node's root.
     pub root: PathBuf,
+    /// The configuration file that K3s reads on the node.
+    pub config: RootedPath,
     /// The role of K3s on the node.
     pub role: Role,
     /// The Kubernetes minor.

@@ -13,8 +13,12 @@ mod component_flags;
 mod crash;
 #[path = "../it/judges/mod.rs"]
 mod judges;
+#[path = "../it/k3s_cli/mod.rs"]
+mod k3s_cli;
 #[path = "../it/openrc/mod.rs"]
 mod openrc;
+#[path = "../it/registries/mod.rs"]
+mod registries;
 #[allow(dead_code, reason = "the second tier uses the rest of it")]
 #[path = "../it/support/mod.rs"]
 mod support;

@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 
 use k3s_harden::Role;
+use k3s_harden::k3s::DEFAULT_CONFIG;
+use k3s_harden::node::RootedPath;
 use k3s_harden::output::{Style, trend_json, trend_text, verify_json};
 use k3s_harden::verify::baseline::Trend;
 use k3s_harden::verify::{Baseline, ControlVerdict, Status, VerifyReport, Waiver};
@@ -34,6 +36,7 @@ fn report(benchmark: &str, controls: &[(&str, &str, Status, bool)]) -> VerifyRep
     };
     VerifyReport {
         root: PathBuf::from("/"),
+        config: RootedPath::fixed(DEFAULT_CONFIG),
         role: Role::Server,
         kubernetes: if benchmark == "1.8" { "1.26" } else { "1.33" }.parse().unwrap(),
         benchmark: benchmark.to_owned(),

@@ -2,9 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use k3s_harden::Role;
-use k3s_harden::document::{DROP_IN, DropInMerge, ExistingConfig, PresentFiles, RenderTarget, Rendered};
-use k3s_harden::k3s::{Datastore, RunningComponents};
-use k3s_harden::k3s::{K3sLog, NodeConfig};
+use k3s_harden::document::{DropInMerge, ExistingConfig, PresentFiles, RenderTarget, Rendered, drop_in_path};
+use k3s_harden::k3s::{DEFAULT_CONFIG, Datastore, K3sLog, NodeConfig, RunningComponents};
 use k3s_harden::kubernetes::tls;
 use k3s_harden::mode::Owner;
 use k3s_harden::node::{Root, RootedPath};
@@ -31,14 +30,16 @@ fn stay(root: &Root, minor: KubernetesMinor, suites: &str) -> (bool, String) {
         skip: Vec::new(),
     };
     let profile = request.resolve(&|path| panic!("{path} is not opened")).unwrap();
+    let config = RootedPath::fixed(DEFAULT_CONFIG);
     let target = RenderTarget {
         role: Role::Server,
+        config: config.clone(),
         running: RunningComponents::of_role(Role::Server, Datastore::Sqlite),
         data_dir: RootedPath::fixed("/var/lib/rancher/k3s"),
         audit_policy: None,
         present: PresentFiles::default(),
         drop_in_merge: DropInMerge {
-            existing: ExistingConfig::read(root, &RootedPath::fixed(DROP_IN)).unwrap(),
+            existing: ExistingConfig::read(root, &config, &drop_in_path(&config)).unwrap(),
             ..DropInMerge::default()
         },
     };

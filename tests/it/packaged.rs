@@ -19,7 +19,8 @@ fn useless(node: &Node) -> Vec<String> {
     let output = node.run(&["preflight", "--k3s-version", "1.33", "--role", "server", "--format", "json"]);
     let verdict: Value = serde_json::from_str(&output.stdout).unwrap();
     assert_eq!(verdict["starts"], true, "{verdict}");
-    let findings = verdict["findings"].as_array().unwrap().iter();
+    let findings =
+        ["now", "after_reboot", "notes"].into_iter().flat_map(|list| verdict[list].as_array().unwrap());
     let findings = findings.filter(|finding| finding["code"] == "disable-useless");
     findings
         .map(|finding| {
@@ -49,8 +50,15 @@ fn a_word_that_deletes_our_manifest_is_named() {
     for text in ["disable: [policies]\n", "disable: [traefik]\n", "disable-helm-controller: true\n"] {
         assert!(!apply(&Node::new().file(CONFIG, text)).contains("disable has policy,"), "{text}");
     }
-    let skip = Node::new().file(&format!("{MANIFESTS}/policy.yaml.skip"), "");
-    assert!(apply(&skip).contains("/policy.yaml.skip: K3s does not apply policy.yaml"));
+    for path in ["policy.yaml.skip", "any/folder/policy.yaml.skip"] {
+        let skip = Node::new().file(&format!("{MANIFESTS}/{path}"), "");
+        assert!(apply(&skip).contains(&format!("/{path}: K3s does not apply policy.yaml")), "{path}");
+        let output = skip.run(&["verify", "--format", "json"]);
+        let found: Value = serde_json::from_str(&output.stdout).unwrap();
+        let controls = found["controls"].as_array().unwrap();
+        let policies = controls.iter().find(|control| control["id"] == "5.3.2").unwrap();
+        assert_ne!(policies["status"], "pass", "{path}");
+    }
 }
 
 #[test]

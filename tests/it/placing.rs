@@ -193,7 +193,7 @@ fn a_data_directory_is_found_wherever_it_is_named() {
         ("ExecStart=/usr/local/bin/k3s server --data-dir /by/service/", "by/service"),
         (
             "Environment=K3S_DATA_DIR=/by//variable\nExecStart=/usr/local/bin/k3s server --data-dir=/by/service",
-            "by/variable",
+            "by/service",
         ),
     ] {
         let node = on(line);
@@ -211,11 +211,9 @@ fn a_configuration_elsewhere_is_named() {
     let unit = "[Service]\nEnvironment=K3S_CONFIG_FILE=/srv/k3s.yaml\nExecStart=/usr/local/bin/k3s server\n";
     let output =
         Node::new().file("etc/systemd/system/k3s.service", unit).run(&["plan", "--k3s-version", "1.33"]);
-    assert!(
-        output.stderr.contains("has K3s read /srv/k3s.yaml and the drop-ins beside it, so ours is not read"),
-        "{}",
-        output.stderr
-    );
+    let named = "K3s reads /srv/k3s.yaml, which K3S_CONFIG_FILE in the service names";
+    assert!(output.stderr.contains(named), "{}", output.stderr);
+    assert!(output.stdout.contains("/srv/k3s.yaml.d/90-k3s-harden.yaml"), "{}", output.stdout);
 }
 
 #[test]

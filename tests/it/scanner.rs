@@ -16,7 +16,7 @@ use k3s_harden::node::{Root, RootedPath};
 use k3s_harden::scanner::{
     CheckState, Prediction, ScannedNode, Scanner, benchmarks, default_benchmark, predict,
 };
-use k3s_harden::version::KubernetesMinor;
+use k3s_harden::version::{K3sRelease, KubernetesMinor};
 
 const DATA_DIR: &str = "/var/lib/rancher/k3s";
 
@@ -87,6 +87,14 @@ fn results() -> Vec<(Scanner, String, Fixture, Printed)> {
 }
 
 impl Fixture {
+    /// The nodes of 1.32 were logged on a release that gives the kubelet read-only-port: 1.32.4 or newer.
+    fn release(&self) -> K3sRelease {
+        match self.minor.as_str() {
+            "1.32" => K3sRelease::new(self.minor(), 4),
+            _ => self.minor().into(),
+        }
+    }
+
     fn minor(&self) -> KubernetesMinor {
         self.minor.parse().unwrap()
     }
@@ -268,14 +276,9 @@ impl Node {
         }
     }
 
-    fn effective(&self, role: Role, minor: KubernetesMinor) -> EffectiveConfig {
-        let question = ConfigQuery {
-            role,
-            release: minor.into(),
-            data_dir: &self.data_dir,
-            words: &[],
-            show_secrets: true,
-        };
+    fn effective(&self, role: Role, release: K3sRelease) -> EffectiveConfig {
+        let question =
+            ConfigQuery { role, release, data_dir: &self.data_dir, words: &[], show_secrets: true };
         EffectiveConfig::read(&self.root, question).unwrap()
     }
 }
@@ -344,7 +347,7 @@ fn the_forecast_is_what_they_print_later() {
     for (scanner, benchmark, fixture, printed) in results() {
         let node = Node::new();
         node.file("/etc/rancher/k3s/config.yaml", &fixture.configuration());
-        let journal = forecast_journal(&node.effective(Role::Server, fixture.minor()));
+        let journal = forecast_journal(&node.effective(Role::Server, fixture.release()));
         let seen = ScannedNode { started: false, ..node.seen(&fixture, &journal) };
         let predicted = predict(scanner, &benchmark, &seen).unwrap();
         agreement.compare(&name(scanner, &benchmark, &fixture), &printed, &predicted);
@@ -363,7 +366,7 @@ fn the_forecast_lines_are_those_that_k3s_logs() {
     for fixture in fixtures {
         let node = Node::new();
         node.file("/etc/rancher/k3s/config.yaml", &fixture.configuration());
-        let journal = forecast_journal(&node.effective(Role::Server, fixture.minor()));
+        let journal = forecast_journal(&node.effective(Role::Server, fixture.release()));
         let mut lines = journal.lines();
         if fixture.etcd() {
             assert!(lines.next().unwrap().contains("Managed etcd cluster"));
@@ -516,7 +519,7 @@ fn an_agent_is_asked_for_section_four_only() {
     {
         let node = Node::new();
         let minor = "1.36".parse().unwrap();
-        let journal = forecast_journal(&node.effective(Role::Agent, minor));
+        let journal = forecast_journal(&node.effective(Role::Agent, K3sRelease::of_minor(minor)));
         let default = fixture("1.36", "sqlite", "default");
         let running = &RunningComponents::of_role(Role::Agent, Datastore::Sqlite);
         let seen =

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use crate::support::Node;
+use k3s_harden::k3s::DEFAULT_CONFIG;
+use k3s_harden::node::RootedPath;
 use k3s_harden::profile::SourceText;
 use k3s_harden::verify::{ControlVerdict, Date, FailOn, Status, VerifyReport, Waiver, waivers};
 use k3s_harden::{Result, Role};
@@ -45,6 +47,7 @@ fn report() -> VerifyReport {
     };
     VerifyReport {
         root: PathBuf::from("/"),
+        config: RootedPath::fixed(DEFAULT_CONFIG),
         role: Role::Server,
         kubernetes: "1.33".parse().unwrap(),
         benchmark: "1.12".to_owned(),

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use super::section::waiver_words;
 use super::{FORECAST, ReportOrigin, distinct_evidence};
 use crate::error::Place;
-use crate::k3s::DEFAULT_CONFIG;
 use crate::verify::{ControlVerdict, Evidence, Status, VerifyReport};
 
 const SCHEMA: &str =
@@ -143,7 +142,7 @@ fn locations(report: &VerifyReport, verdict: &ControlVerdict) -> Vec<Value> {
         .filter_map(|evidence| Some(location(report, evidence.place.as_ref()?, Some(&evidence.text))))
         .collect();
     if found.is_empty() && matches!(verdict.status, Status::Fail | Status::Warn) {
-        return vec![location(report, &Place { file: DEFAULT_CONFIG.to_owned(), position: None }, None)];
+        return vec![location(report, &Place { file: report.config.to_string(), position: None }, None)];
     }
     found
 }

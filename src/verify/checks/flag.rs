@@ -124,7 +124,7 @@ fn value(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -> Result
     }
     let items =
         rule.unset.as_ref().map(|unset| if is_list { split_list(unset) } else { vec![unset.clone()] });
-    Ok(FlagText { items, evidence: unset_evidence(rule, flags) })
+    Ok(FlagText { items, evidence: unset_evidence(facts, rule, flags) })
 }
 
 /// Returns the value in the file that `--config` names; none without such a file. With the file, the scheduler and
@@ -160,7 +160,7 @@ fn map_value(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -> Re
     let given: Vec<&String> =
         flags.flags.iter().filter(|(name, _)| *name == rule.name).map(|(_, value)| value).collect();
     let mut evidence = if given.is_empty() {
-        unset_evidence(rule, flags)
+        unset_evidence(facts, rule, flags)
     } else {
         given_evidence(facts, rule, flags, &given)
     };
@@ -213,12 +213,12 @@ fn given_evidence(
 }
 
 /// Returns evidence that nothing sets the flag.
-fn unset_evidence(rule: &FlagRule, flags: &FlagsInForce) -> Evidence {
+fn unset_evidence(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -> Evidence {
     let unset = rule.unset.as_ref().map(|unset| format!(": it takes {unset} by itself"));
     let text = format!("nothing sets --{} of {}{}", rule.name, rule.component, unset.unwrap_or_default());
     let place = match &flags.origin {
         FlagOrigin::Logged(line) => line.clone(),
-        _ => NodeFacts::drop_in(),
+        _ => facts.drop_in(),
     };
     Evidence { text, place: Some(place) }
 }

@@ -273,6 +273,10 @@ fn expected_config(minor: KubernetesMinor, role: Role) -> Value {
         Role::Agent => drop_in(&[for_all]),
     };
     let since = |first: &str| minor >= self::minor(first);
+    // K3s 1.32.0 to 1.32.3 leave the port open; the guide knows nothing of it.
+    if minor == self::minor("1.32") {
+        add(&mut config, "kubelet", "read-only-port=0");
+    }
     if since("1.27") {
         add(&mut config, "kubelet", "streaming-connection-idle-timeout=5m");
         add(

@@ -19,7 +19,7 @@ use super::support::{
 #[test]
 fn every_file_is_rendered_by_some_settings() {
     let seen: BTreeSet<&str> = EVERYTHING.iter().map(|rendered| rendered.key).collect();
-    for (key, path) in paths(&target(Role::Server).data_dir) {
+    for (key, path) in paths(&target(Role::Server).config, &target(Role::Server).data_dir) {
         assert!(seen.contains(key), "no setting in opt_ins has {path} written");
     }
 }

@@ -8,6 +8,7 @@ use k3s_harden::apply::RunInputs;
 use k3s_harden::document::DropInMerge;
 use k3s_harden::document::{self, Document, PresentFiles, RenderTarget};
 use k3s_harden::error::Result;
+use k3s_harden::k3s::DEFAULT_CONFIG;
 use k3s_harden::k3s::{Datastore, RunningComponents};
 use k3s_harden::node::RootedPath;
 use k3s_harden::profile::{Assignment, Profile, ProfileRequest, SourceText};
@@ -54,6 +55,7 @@ fn no_files(path: &str) -> Result<SourceText> {
 pub(crate) fn target(role: Role) -> RenderTarget {
     RenderTarget {
         role,
+        config: RootedPath::fixed(DEFAULT_CONFIG),
         running: RunningComponents::of_role(role, Datastore::Sqlite),
         data_dir: RootedPath::fixed(DATA_DIR),
         audit_policy: None,

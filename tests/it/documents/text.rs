@@ -2,6 +2,7 @@
 
 use k3s_harden::Role;
 use k3s_harden::document::{RenderTarget, Rendered, has_header, paths};
+use k3s_harden::k3s::DEFAULT_CONFIG;
 use k3s_harden::node::RootedPath;
 
 use super::support::{DATA_DIR, EVERYTHING, everything, find, minor, profile, rendered, target};
@@ -25,7 +26,7 @@ fn foreign_paths(text: &str) -> Vec<&str> {
         let rest = &text[at..];
         rest.split(|c: char| c.is_whitespace() || "\"',)]`".contains(c)).next().unwrap_or(rest)
     };
-    let files = paths(&RootedPath::fixed(DATA_DIR));
+    let files = paths(&RootedPath::fixed(DEFAULT_CONFIG), &RootedPath::fixed(DATA_DIR));
     let known: Vec<&str> = files.iter().map(|(_, path)| path.as_str()).chain([DATA_DIR, "/bin/sh"]).collect();
     let found = text.match_indices('/').filter(begins).map(|(at, _)| path((at, "/")));
     found.filter(|path| !known.iter().any(|known| path.starts_with(known))).collect()

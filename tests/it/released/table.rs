@@ -27,6 +27,7 @@ pub(super) struct Row {
     #[serde(default)]
     minors: Minors,
     roles: Option<Vec<String>>,
+    gets: Option<String>,
     what: String,
     why: String,
 }
@@ -98,14 +99,24 @@ impl Case {
     pub(super) fn named(&self, left: &Tree) -> Named {
         let data_dir = self.told("--data-dir").unwrap_or_else(|| "/var/lib/rancher/k3s".to_owned());
         let mut named = Named::new();
-        for row in rows().into_iter().filter(|row| row.is_about(self)) {
+        let rows: Vec<Row> = rows().into_iter().filter(|row| row.is_about(self)).collect();
+        // What this version would write, where a row is about some of the files alone.
+        let fresh = rows.iter().any(|row| row.gets.is_some()).then(|| self.fresh());
+        let has = |tree: Option<&Tree>, path: &Path, text: &str| {
+            let file = tree.and_then(|tree| tree.get(path));
+            file.is_some_and(|(_, bytes)| String::from_utf8_lossy(bytes).contains(text))
+        };
+        for row in rows {
             let path = row.path(&data_dir);
             let is_ours = left.get(&path).is_none_or(|(_, bytes)| {
                 String::from_utf8_lossy(bytes).contains("\n# Written by k3s-harden ")
             });
             let is_out_of_reach =
                 OUT_OF_REACH.iter().any(|(case, file)| *case == self.name && Path::new(file) == path);
-            if is_ours && !is_out_of_reach {
+            let gets = row.gets.as_deref();
+            let is_got =
+                gets.is_none_or(|text| has(fresh.as_ref(), &path, text) && !has(Some(left), &path, text));
+            if is_ours && is_got && !is_out_of_reach {
                 named.entry(path).or_default().push(row);
             }
         }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use k3s_harden::Role;
 use k3s_harden::error::Place;
+use k3s_harden::k3s::DEFAULT_CONFIG;
+use k3s_harden::node::RootedPath;
 use k3s_harden::output::ReportOrigin;
 use k3s_harden::verify::{ControlVerdict, Evidence, Status, VerifyReport, Waiver};
 
@@ -18,6 +20,7 @@ pub(crate) const TAKEN: ReportOrigin<'static> =
 pub(crate) fn report() -> VerifyReport {
     let mut report = VerifyReport {
         root: PathBuf::from("/"),
+        config: RootedPath::fixed(DEFAULT_CONFIG),
         role: Role::Server,
         kubernetes: "1.33".parse().unwrap(),
         benchmark: "1.11".to_owned(),

@@ -3,6 +3,7 @@
 //	{"kind": "audit", "text": …}       the API server's audit policy
 //	{"kind": "admission", "text": …}   its admission configuration, with PodSecurity and, if "plugins" has it, EventRateLimit
 //	{"kind": "policy", "text": …}      every object of a manifest, decoded strictly
+//	{"kind": "authentication"|"authorization"|"egress", "text": …}  the API server's configuration of that name
 //	{"kind": "sysctl"}                 the kubelet's check of the kernel parameters in /proc/sys
 //	{"kind": "value", "form": …, "text": …}   the value of a flag: "value" is what is read
 //
@@ -59,6 +60,12 @@ func main() {
 			a = judgeAdmission(q.Text, q.Plugins)
 		case "policy":
 			a = judgeManifest(q.Text)
+		case "authentication":
+			a = judgeAuthentication(q.Text)
+		case "authorization":
+			a = judgeAuthorization(q.Text)
+		case "egress":
+			a = judgeEgress(q.Text)
 		case "sysctl":
 			a = judgeKernel()
 		case "value":

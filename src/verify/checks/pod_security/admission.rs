@@ -175,7 +175,7 @@ fn configured(facts: &NodeFacts<'_>, security: &PodSecurity) -> PodSecurityDefau
     let Some((path, config)) = &security.configuration else {
         let text = "nothing configures PodSecurity: Kubernetes admits any pod by default".to_owned();
         let place =
-            facts.place_of(SERVER, "admission-control-config-file").unwrap_or_else(NodeFacts::drop_in);
+            facts.place_of(SERVER, "admission-control-config-file").unwrap_or_else(|| facts.drop_in());
         return PodSecurityDefaults {
             enforced: EnforcedLevel { level: PodSecurityLevel::Privileged, minor: None },
             namespaces: Vec::new(),

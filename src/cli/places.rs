@@ -1,0 +1,72 @@
+//! Where K3s reads and writes on a node: its configuration file and its data directory, in the role that it is started in.
+
+use super::data_dir;
+use crate::Role;
+use crate::document::{self, ExistingConfig};
+use crate::error::{Error, ErrorKind, Result};
+use crate::k3s::{self, ConfigFile, DataDir};
+use crate::node::Root;
+use crate::version::K3sRelease;
+
+/// The places of K3s on a node.
+#[derive(Debug)]
+pub(super) struct NodePlaces {
+    /// The role that they are for.
+    pub(super) role: Role,
+    /// The configuration file that K3s reads.
+    pub(super) config: ConfigFile,
+    /// The data directory that K3s uses, whatever the user names.
+    pub(super) own_data_dir: DataDir,
+    /// The configuration that is there, without the drop-in of k3s-harden.
+    pub(super) existing: ExistingConfig,
+}
+
+impl NodePlaces {
+    /// Finds the places. A role that is not named is that of the services; without a service, what a started K3s has
+    /// written in its data directory decides, then the installer, then a server is assumed.
+    pub(super) fn find(
+        root: &Root,
+        release: K3sRelease,
+        named: Option<Role>,
+        installer: Option<Role>,
+    ) -> Result<Self> {
+        let first = Self::of_role(root, release, named.unwrap_or(Role::Server))?;
+        if named.is_some() {
+            return Ok(first);
+        }
+        match k3s::role(root, &first.own_data_dir.path).or(installer) {
+            Some(role) if role != first.role => Self::of_role(root, release, role),
+            _ => Ok(first),
+        }
+    }
+
+    fn of_role(root: &Root, release: K3sRelease, role: Role) -> Result<Self> {
+        let config = ConfigFile::of_node(root, role)?;
+        let existing = match &config.path {
+            // What cannot be opened holds nothing; that K3s exits is for preflight to say.
+            Some(_) if config.fault(root).is_some() => ExistingConfig::default(),
+            Some(path) => ExistingConfig::read(root, path, &document::drop_in_path(path))?,
+            None => ExistingConfig::default(),
+        };
+        let own_data_dir = data_dir::of_node(root, role, release, &existing)?;
+        Ok(Self { role, config, own_data_dir, existing })
+    }
+}
+
+/// Refuses to write where K3s would not read it.
+pub(super) fn check_places(config: &ConfigFile, data_dir: &DataDir) -> Result<()> {
+    if config.path.is_none() {
+        let message = match config.text.as_str() {
+            "" => "K3s reads no configuration file here, so nothing that k3s-harden writes would be in force: the name of the file is empty".to_owned(),
+            url => format!("K3s reads no configuration file here, so nothing that k3s-harden writes would be in force: it does not fetch {url}"),
+        };
+        let error = Error::new(ErrorKind::BadInput, message);
+        let error = match config.place() {
+            Some(place) => error.at(place),
+            None => error,
+        };
+        return Err(error
+            .hint("name a file there, or leave the name out: K3s then reads /etc/rancher/k3s/config.yaml"));
+    }
+    data_dir.uncertain().map_or(Ok(()), Err)
+}

@@ -1,0 +1,145 @@
+//! K3s' data directory: the value of its flag, made absolute as K3s does it (pkg/datadir, `LocalHome`).
+
+use super::command_line::CommandLine;
+use super::config_values::ConfigQuery;
+use super::effective;
+use super::flags;
+use super::node_paths::DEFAULT_DATA_DIR;
+use super::origin::{self, ValueOrigin};
+use super::service::NodeService;
+use crate::Role;
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::node::{Root, RootedPath};
+use crate::version::{Availability, K3sRelease};
+
+const KEY: &str = "data-dir";
+/// Below the home directory: where a server without root's rights keeps its data.
+const IN_HOME: &str = "${HOME}/.rancher/k3s";
+/// How a path may begin with the home directory (resolvehome of K3s and wrangler).
+const HOME_WORDS: [&str; 3] = ["$HOME", "${HOME}", "~"];
+/// The home directory of a service without a `HOME` of its own.
+const HOME: &str = "/root";
+
+/// K3s' data directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataDir {
+    /// Its path.
+    pub path: RootedPath,
+    /// The path as it is written; empty for the default.
+    pub text: String,
+    /// What names it; none if it is the default because nothing names another.
+    pub origin: Option<ValueOrigin>,
+    /// Why the path is not certain, if the releases of the minor differ.
+    pub doubt: Option<String>,
+}
+
+impl Default for DataDir {
+    fn default() -> Self {
+        let path = RootedPath::fixed(DEFAULT_DATA_DIR);
+        Self { path, text: String::new(), origin: None, doubt: None }
+    }
+}
+
+impl DataDir {
+    /// Returns the data directory that a configuration file names.
+    #[must_use]
+    pub fn written(path: RootedPath, text: &str, place: Place) -> Self {
+        Self { path, text: text.to_owned(), origin: Some(ValueOrigin::File(place)), doubt: None }
+    }
+
+    /// Finds the data directory that K3s uses in `role`.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::BadInput`] if K3s cannot read its configuration, or a path is not valid.
+    pub fn of_node(root: &Root, role: Role, release: K3sRelease) -> Result<Self> {
+        let service = NodeService::find(root, role)?;
+        let default = RootedPath::fixed(DEFAULT_DATA_DIR);
+        let query = ConfigQuery { role, release, data_dir: &default, words: &[], show_secrets: true };
+        let (_, CommandLine { values, .. }) = effective::read_command_line(root, &service, query)?;
+        let last = |key: &str| {
+            let value = values.get(key)?;
+            Some((value.items.last()?.clone(), value.origins.last()?.clone()))
+        };
+        let (text, origin) = last(KEY).unzip();
+        let text = text.unwrap_or_default();
+        // An agent's flag has the default as its value, so `rootless` does not move it (pkg/cli/cmds/agent.go).
+        let rootless =
+            last("rootless").filter(|(on, _)| role == Role::Server && text.is_empty() && flags::is_true(on));
+        match rootless {
+            Some((_, by)) => Self::new((IN_HOME.to_owned(), Some(by)), &service, role, release),
+            None => Self::new((text, origin), &service, role, release),
+        }
+    }
+
+    fn new(
+        (text, origin): (String, Option<ValueOrigin>),
+        service: &NodeService,
+        role: Role,
+        release: K3sRelease,
+    ) -> Result<Self> {
+        if text.is_empty() {
+            return Ok(Self { origin, ..Self::default() });
+        }
+        let home = service.value_of("HOME").filter(|home| !home.is_empty()).unwrap_or(HOME);
+        let named = HOME_WORDS.iter().fold(text.clone(), |text, word| text.replace(word, home));
+        let path = service.working_directory.resolve(&named);
+        let path = path.map_err(|error| origin::at(error, origin.as_ref()))?;
+        let doubt = origin.as_ref().and_then(|origin| doubt(origin, role, release));
+        Ok(Self { path, text, origin, doubt })
+    }
+
+    /// Returns the place that names it; none if nothing does.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        self.origin.as_ref().map(ValueOrigin::place)
+    }
+
+    /// Tells whether a word of the service's command line names it by a relative path.
+    #[must_use]
+    pub fn is_relative_word(&self) -> bool {
+        matches!(self.origin, Some(ValueOrigin::Service(_))) && !self.text.starts_with('/')
+    }
+
+    /// Returns the error of a run that needs to be certain of the path.
+    #[must_use]
+    pub fn uncertain(&self) -> Option<Error> {
+        let doubt = self.doubt.as_ref()?;
+        let message = format!("K3s' data directory is not certain: {doubt}");
+        let error = Error::new(ErrorKind::BadInput, message)
+            .hint("name the version in full: --k3s-version v1.33.4+k3s1")
+            .hint(format!("or write data-dir: {} into K3s' configuration", self.path));
+        Some(origin::at(error, self.origin.as_ref()))
+    }
+
+    /// Returns the relative path that the environment gives the binary that unpacks and starts K3s; that binary does not
+    /// find what it has unpacked below a relative path, and exits. None if the release does not read the variable.
+    ///
+    /// # Errors
+    /// If a service cannot be read.
+    pub fn relative_variable(
+        root: &Root,
+        role: Role,
+        release: K3sRelease,
+    ) -> Result<Option<(String, ValueOrigin)>> {
+        let service = NodeService::find(root, role)?;
+        let Some(flag) = flags::find(role, release.minor(), KEY) else { return Ok(None) };
+        let is_read = flag.availability_of_variables(release) == Availability::Present;
+        let variable = service.variable(flag).filter(|_| is_read);
+        Ok(variable
+            .filter(|(text, _)| !text.is_empty() && !text.starts_with('/'))
+            .map(|(text, origin)| (text.to_owned(), origin)))
+    }
+}
+
+/// Returns why it is not certain that a value counts: the releases of the minor differ in whether they read the variable.
+fn doubt(origin: &ValueOrigin, role: Role, release: K3sRelease) -> Option<String> {
+    let ValueOrigin::Variable { name, .. } = origin else { return None };
+    let flag = flags::find(role, release.minor(), KEY)?;
+    match flag.availability_of_variables(release) {
+        Availability::Differs { since } => Some(format!(
+            "K3s reads {name} from {since} on, and which release of {} runs here is not known",
+            release.minor()
+        )),
+        _ => None,
+    }
+}
