@@ -37,6 +37,7 @@ mod minors;
 mod mutations;
 mod nodes;
 mod once_taken;
+mod openrc;
 mod oracle;
 mod own_output;
 mod own_values;
