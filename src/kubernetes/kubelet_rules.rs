@@ -330,8 +330,9 @@ impl Values<'_> {
         let wanted = "1, unless serializeImagePulls is false";
         pair(is_wrong, "maxParallelImagePulls", &["serialize-image-pulls"], wanted);
         let cpus = self.text("reservedSystemCPUs");
-        let is_wrong = !cpus.is_empty()
-            && !(self.text("systemReservedCgroup").is_empty() && self.text("kubeReservedCgroup").is_empty());
+        let has_cgroup =
+            ["systemReservedCgroup", "kubeReservedCgroup"].iter().any(|field| !self.text(field).is_empty());
+        let is_wrong = !cpus.is_empty() && has_cgroup;
         pair(is_wrong, "reservedSystemCPUs", &["reserved-cpus"], "nothing beside a reserved cgroup");
         let is_wrong = !cpus.is_empty() && !is_cpu_set(cpus);
         pair(is_wrong, "reservedSystemCPUs", &["reserved-cpus"], "CPUs such as 0-2,4");
@@ -381,7 +382,10 @@ mod tests {
         let root = yaml::read(text.as_bytes()).unwrap().unwrap();
         let decoded = kubelet_fields::decode(&root, minor);
         assert!(decoded.faults.is_empty() && decoded.unknown.is_empty(), "{text}: {decoded:?}");
-        refused(&decoded, minor, &|flag| flag == given).into_iter().map(|refused| refused.field).collect()
+        refused(&decoded, minor, &|flag| !given.is_empty() && flag == given)
+            .into_iter()
+            .map(|refused| refused.field)
+            .collect()
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl UserDocuments {
                     }
                 }
                 KubeletSource::ConfigFile(path) => {
-                    documents.add_file(node, path, DocumentRole::ConfigFile)?
+                    documents.add_file(node, path, DocumentRole::ConfigFile)?;
                 }
                 KubeletSource::DropIn(path) => documents.add_file(node, path, DocumentRole::DropIn)?,
                 KubeletSource::MissingFolder(path) => documents.stop(
