@@ -14,11 +14,12 @@ use crate::Role;
 use crate::document::{self, DropIn, OnConflict, Rendered};
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::k3s::flags::ENCRYPTION_KEY;
-use crate::k3s::{ConfigQuery, EffectiveConfig, Traces};
+use crate::k3s::{ConfigQuery, EffectiveConfig, NodeConfig, Traces};
 use crate::mode::FileMode;
 use crate::node::{Root, RootedPath, host, sysctl};
 use crate::output::{self, PlanReport};
 use crate::plan::{Desired, ForeignFiles, Observed, Plan, PlanSubject};
+use crate::preflight;
 use crate::profile::{ControlId, Profile};
 
 pub(super) fn run(request: &RunRequest, arguments: &PlanArguments, ui: &mut Ui) -> Result<u8> {
@@ -66,6 +67,7 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     // Warnings about changes are for runs that change something, not for every later run.
     if plan.is_changed() {
         warnings.extend(change_warnings(context, &rendered.requested));
+        warnings.extend(overridden_fields(context, &rendered.requested)?);
     }
     if plan.changes().any(|action| action.resource.path().name() == "policy.yaml") {
         warnings.extend(rendered.policy_warnings.iter().cloned());
@@ -126,6 +128,26 @@ fn configuration_warnings(context: &Context, rendered: &Rendered) -> Result<Vec<
         }));
     }
     Ok(warnings)
+}
+
+/// Returns warnings about files of the kubelet's configuration whose values our arguments override. Values of the user's own
+/// arguments are among the other warnings.
+fn overridden_fields(context: &Context, requested: &DropIn) -> Result<Vec<String>> {
+    const NAME: &str = "kubelet";
+    let Some(ours) = requested.components.iter().find(|component| component.name == NAME) else {
+        return Ok(Vec::new());
+    };
+    let Context { root, target, .. } = context;
+    let node = NodeConfig::read(root, target.role, context.version.number(), &target.data_dir)?;
+    let given = node.arguments(NAME);
+    let arguments: Vec<(&str, &str)> = ours
+        .arguments
+        .iter()
+        .filter(|ours| !given.iter().any(|given| given.name == ours.name && given.value != ours.value))
+        .map(|ours| (ours.name.as_str(), ours.value.as_str()))
+        .collect();
+    // A file that cannot be read is no reason to make no plan.
+    Ok(preflight::kubelet::overridden(&node, &arguments).unwrap_or_else(|error| vec![error.to_string()]))
 }
 
 /// Returns warnings about controls of `--only` that the profile leaves off.

@@ -130,12 +130,12 @@ pub(super) fn read_command_line(
 }
 
 /// Returns the words behind the program, each with its origin: those of the service, then those that the caller adds.
-/// Without a service that starts the role, the role itself is the first.
+/// Without a service, or if its words are not known, the role itself is the first.
 fn words(service: &NodeService, query: ConfigQuery<'_>) -> Vec<(String, ValueOrigin)> {
     let role = query.role.to_string();
     let of_service = service.words.iter().map(|word| (word.clone(), service.origin()));
     let mut words: Vec<_> = of_service.collect();
-    if words.is_empty() {
+    if words.is_empty() && (service.path.is_none() || !service.not_understood.is_empty()) {
         words.push((role, ValueOrigin::CommandLine));
     }
     words.extend(query.words.iter().map(|word| (word.clone(), ValueOrigin::CommandLine)));

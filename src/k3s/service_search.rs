@@ -213,13 +213,14 @@ impl<'r> ServiceSearch<'r> {
             return Ok(());
         }
         let environment = UnitEnvironment::of(self.root, unit)?;
-        let mut suspicion = None;
+        let (mut suspicion, mut other) = (None, None);
         for command in &unit.commands {
             let (words, unknown) = systemd::words_of(command, &environment);
             match wrapper::understand(&command.program, &words) {
                 WrappedCommand::K3s(k3s) => {
                     let is_service = k3s.role().is_some();
                     if !is_service && unknown.is_empty() {
+                        other.get_or_insert((k3s, command.file.clone()));
                         continue;
                     }
                     service.command_file = command.file.clone();
@@ -252,6 +253,12 @@ impl<'r> ServiceSearch<'r> {
         }
         if let Some(why) = suspicion {
             service.not_understood.push(why);
+            self.suspects.push(service);
+        } else if let Some((command, file)) = other.filter(|_| service.has_own_name()) {
+            // K3s' own service runs another command of K3s, or a word that is none: K3s says what it is.
+            service.command_file = file;
+            service.environment.clone_from(&environment.values);
+            service.settle(command, &environment.unknown);
             self.suspects.push(service);
         }
         Ok(())

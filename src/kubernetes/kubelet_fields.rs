@@ -29,10 +29,12 @@ enum FieldKind {
 }
 
 /// A row of the table.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FieldRow {
     kind: FieldKind,
+    /// The argument that overrides it.
+    flag: Option<String>,
     from: Option<KubernetesMinor>,
     until: Option<KubernetesMinor>,
 }
@@ -46,14 +48,21 @@ enum KubeletType {
     Struct(BTreeMap<String, KubeletType>),
 }
 
+static ROWS: LazyLock<BTreeMap<String, FieldRow>> = LazyLock::new(|| embedded::table("kubelet-fields"));
 static FIELDS: LazyLock<KubeletType> = LazyLock::new(|| {
-    let rows: BTreeMap<String, FieldRow> = embedded::table("kubelet-fields");
     let mut root = BTreeMap::new();
-    for (path, row) in rows {
-        insert(&mut root, &path, row);
+    for (path, row) in ROWS.iter() {
+        insert(&mut root, path, row.clone());
     }
     KubeletType::Struct(root)
 });
+
+/// Returns the field that an argument overrides, if it is one that k3s-harden writes.
+#[must_use]
+pub fn of_flag(flag: &str) -> Option<&'static str> {
+    let row = ROWS.iter().find(|(_, row)| row.flag.as_deref() == Some(flag));
+    row.map(|(path, _)| path.trim_end_matches("[]"))
+}
 
 fn insert(fields: &mut BTreeMap<String, KubeletType>, path: &str, row: FieldRow) {
     let at = path.find(['.', '[', '{']).unwrap_or(path.len());

@@ -205,6 +205,16 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
+    /// Tells whether an empty scalar is a key that is not there, before a colon: yaml.v2 takes one only behind `?`.
+    fn lacks_key(&self, span: &Span) -> bool {
+        let is_key = self.open.last().is_some_and(|container| {
+            matches!(container.node.value, YamlValue::Map(_)) && container.key.is_none()
+        });
+        let Some(at) = span.start.byte_offset().filter(|_| is_key && self.flow == 0) else { return false };
+        let (before, behind) = self.text.split_at_checked(at).unwrap_or_default();
+        behind.starts_with(':') && !before.trim_end().ends_with('?')
+    }
+
     fn take(&mut self, event: Event<'_>, span: &Span) -> Result<(), YamlProblem> {
         let position = (span.start.line(), span.start.col() + 1);
         match event {
@@ -221,6 +231,10 @@ impl Builder<'_> {
                         position,
                         format!("{text:?} needs quotes inside of [] and {{}}"),
                     ));
+                }
+                // The event parser hands an empty scalar over as a tilde.
+                if matches!(text.as_ref(), "" | "~") && style == ScalarStyle::Plain && self.lacks_key(span) {
+                    return Err(YamlProblem::at(position, "did not find expected key"));
                 }
                 let merge = text == "<<" && style == ScalarStyle::Plain;
                 let tag = tag.map(|tag| format!("{}{}", tag.handle(), tag.suffix()));

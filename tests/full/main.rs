@@ -15,6 +15,8 @@ mod crash;
 mod judges;
 #[path = "../it/k3s_cli/mod.rs"]
 mod k3s_cli;
+#[path = "../it/openrc/mod.rs"]
+mod openrc;
 #[path = "../it/registries/mod.rs"]
 mod registries;
 #[allow(dead_code, reason = "the second tier uses the rest of it")]

@@ -127,7 +127,6 @@ fn the_kubelet_configuration_may_be_two_items() {
         ("[config, /etc/none.yaml]", "argument-file-missing"),
         ("[config=/etc]", "argument-file-missing"),
         ("[config-dir=/etc/none.d]", "argument-file-missing"),
-        ("[config=/etc/bare.yaml]", "kubelet-config-kind"),
     ] {
         let (starts, found) = preflight(&node(list), "1.33");
         assert_eq!(starts, false, "{list}");
@@ -136,6 +135,12 @@ fn the_kubelet_configuration_may_be_two_items() {
             "{list}: {found:?}"
         );
     }
+    let (starts, found) = preflight(&node("[config, /etc/bare.yaml]"), "1.33");
+    assert_eq!(
+        (starts, found[0].starts_with("kubelet-file /etc/bare.yaml")),
+        (false.into(), true),
+        "{found:?}"
+    );
     // Of several the last counts.
     assert_eq!(preflight(&node("[config=/etc/none.yaml, config=/etc/k.yaml]"), "1.33").0, true);
     // Before 1.32 an item is a flag of the kubelet, whatever comes behind it.

@@ -55,6 +55,12 @@ fn bytes_that_are_no_text_are_refused() {
     assert_eq!(read(b"a: \xff\n"), "this is not UTF-8");
     assert_eq!(read(b"a: \0\n"), "control characters are not allowed");
     assert_eq!(read(b"a: \x1b[31m\n"), "control characters are not allowed");
+    for text in [": a\n: b\n", "a:\n  : b\n", ":\n", "a: 1\n: 2\n"] {
+        assert_eq!(read(text.as_bytes()), "did not find expected key", "{text:?}");
+    }
+    for text in ["a:\n", "? a\n: b\n", "a: :x\n", "a:\nb:\n", "- a:\n"] {
+        assert_eq!(read(text.as_bytes()), "", "{text:?}");
+    }
 }
 
 #[test]

@@ -2,20 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use super::lex::{self, ShellWord};
-use super::syntax::{ShellCursor, SimpleCommand, assignment, plain};
+use super::lex;
+use super::syntax::ShellCursor;
 use super::value::{BLANKS, ShellVariable, ShellVariables};
 use crate::error::{Error, Place, Result};
 use crate::k3s::origin::VariableSource;
 use crate::k3s::service_notes::{NotUnderstood, ServiceFault, line_of};
 use crate::node::{Root, RootedPath};
 
-/// How many files source one another at most.
-const MAX_DEPTH: usize = 8;
-
 /// Whether commands are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Follow {
+pub(super) enum Follow {
     /// They run.
     Yes,
     /// They may run: what they set is not known.
@@ -25,12 +22,12 @@ enum Follow {
 }
 
 /// Whether a command succeeds; none if that is not known.
-type Status = Option<bool>;
+pub(super) type Status = Option<bool>;
 
 /// A shell that reads scripts.
 #[derive(Debug)]
 pub(in crate::k3s) struct Shell<'r> {
-    root: &'r Root,
+    pub(super) root: &'r Root,
     pub(in crate::k3s) variables: ShellVariables,
     /// What is not understood, whatever variable it is about.
     pub(in crate::k3s) not_understood: Vec<NotUnderstood>,
@@ -40,15 +37,17 @@ pub(in crate::k3s) struct Shell<'r> {
     pub(in crate::k3s) functions: BTreeSet<String>,
     /// Those of them that change variables.
     pub(in crate::k3s) changing: BTreeSet<String>,
-    exports_all: bool,
-    ended: bool,
+    pub(super) exports_all: bool,
+    /// Variables that are exported once they are set.
+    pub(super) marked: BTreeSet<String>,
+    pub(super) ended: bool,
     /// How many changes of variables were seen, in functions too.
-    changes: usize,
-    file: RootedPath,
+    pub(super) changes: usize,
+    pub(super) file: RootedPath,
     /// The script of the service itself.
-    script: RootedPath,
-    depth: usize,
-    error: Option<Error>,
+    pub(super) script: RootedPath,
+    pub(super) depth: usize,
+    pub(super) error: Option<Error>,
 }
 
 impl<'r> Shell<'r> {
@@ -62,6 +61,7 @@ impl<'r> Shell<'r> {
             functions: BTreeSet::new(),
             changing: BTreeSet::new(),
             exports_all: false,
+            marked: BTreeSet::new(),
             ended: false,
             changes: 0,
             file: script.clone(),
@@ -126,7 +126,7 @@ impl<'r> Shell<'r> {
         Ok(words)
     }
 
-    fn follow(&mut self, file: &RootedPath, text: &str, follow: Follow) -> Status {
+    pub(super) fn follow(&mut self, file: &RootedPath, text: &str, follow: Follow) -> Status {
         let outer = std::mem::replace(&mut self.file, file.clone());
         self.depth += 1;
         let status = match lex::tokens(text) {
@@ -141,16 +141,26 @@ impl<'r> Shell<'r> {
         status
     }
 
-    fn place(&self, line: usize) -> Place {
+    pub(super) fn place(&self, line: usize) -> Place {
         line_of(&self.file, line)
     }
 
-    fn unread(&mut self, line: usize, what: &str, follow: Follow) {
+    pub(super) fn unread(&mut self, line: usize, what: &str, follow: Follow) {
         if follow != Follow::No {
             let note =
                 NotUnderstood::new(self.place(line), format!("{what}: this part of the script is not read"));
             self.not_understood.push(note);
         }
+    }
+
+    /// Takes the word or operator that ends a part of a command.
+    fn expect(&mut self, cursor: &mut ShellCursor<'_>, ends: &[&str]) {
+        let is_end = |text: Option<&str>| text.is_some_and(|text| ends.contains(&text));
+        if !is_end(cursor.plain_word()) && !is_end(cursor.operator()) {
+            // A shell refuses the whole file.
+            self.unread(cursor.line(), "a command that does not end", Follow::Yes);
+        }
+        cursor.skip();
     }
 
     /// Follows commands up to one of the words or operators `ends`, at which the cursor stays.
@@ -226,7 +236,7 @@ impl<'r> Shell<'r> {
         if cursor.operator() == Some("(") {
             cursor.skip();
             self.list(cursor, Follow::No, &[")"]);
-            cursor.skip();
+            self.expect(cursor, &[")"]);
             return None;
         }
         let maybe = branch(follow, None);
@@ -235,7 +245,7 @@ impl<'r> Shell<'r> {
             Some("{") => {
                 cursor.skip();
                 let status = self.list(cursor, follow, &["}"]);
-                cursor.skip();
+                self.expect(cursor, &["}"]);
                 return status;
             }
             Some("while" | "until") => {
@@ -273,7 +283,7 @@ impl<'r> Shell<'r> {
             // At `if` or `elif`.
             cursor.skip();
             let status = self.list(cursor, left, &["then"]);
-            cursor.skip();
+            self.expect(cursor, &["then"]);
             let done = self.list(cursor, branch(left, status), &["elif", "else", "fi"]);
             if left != Follow::No {
                 result = if status == Some(true) { done } else { None };
@@ -284,11 +294,11 @@ impl<'r> Shell<'r> {
                 Some("else") => {
                     cursor.skip();
                     self.list(cursor, left, &["fi"]);
-                    cursor.skip();
+                    self.expect(cursor, &["fi"]);
                     return result;
                 }
                 _ => {
-                    cursor.skip();
+                    self.expect(cursor, &["fi"]);
                     return result;
                 }
             }
@@ -296,9 +306,9 @@ impl<'r> Shell<'r> {
     }
 
     fn body(&mut self, cursor: &mut ShellCursor<'_>, follow: Follow) {
-        cursor.skip();
+        self.expect(cursor, &["do"]);
         self.list(cursor, follow, &["done"]);
-        cursor.skip();
+        self.expect(cursor, &["done"]);
     }
 
     fn cases(&mut self, cursor: &mut ShellCursor<'_>, follow: Follow) {
@@ -309,7 +319,7 @@ impl<'r> Shell<'r> {
         loop {
             cursor.skip_newlines();
             if cursor.is_at_end() || cursor.plain_word() == Some("esac") {
-                cursor.skip();
+                self.expect(cursor, &["esac"]);
                 return;
             }
             while !cursor.is_at_end() && cursor.operator() != Some(")") {
@@ -321,219 +331,6 @@ impl<'r> Shell<'r> {
                 cursor.skip();
             }
         }
-    }
-
-    fn simple(&mut self, command: &SimpleCommand, follow: Follow) -> Status {
-        let line = command.line;
-        let Some((first, arguments)) = command.words.split_first() else {
-            for (name, value) in &command.assignments {
-                self.assign(name, value, line, follow, false);
-            }
-            return Some(true);
-        };
-        let place = self.place(line);
-        let program = self.variables.text(first, &place);
-        match program.as_deref().unwrap_or_default() {
-            "." | "source" => self.source(arguments, line, follow),
-            "export" | "readonly" | "local" | "declare" | "typeset" => {
-                self.declare(first, arguments, line, follow);
-                Some(true)
-            }
-            "unset" => {
-                self.changes += 1;
-                for name in arguments.iter().filter_map(plain) {
-                    match follow {
-                        Follow::Yes => drop(self.variables.values.remove(name)),
-                        Follow::Maybe => self.assign(name, &Vec::new(), line, follow, false),
-                        Follow::No => {}
-                    }
-                }
-                Some(true)
-            }
-            "set" => {
-                self.options(arguments, line, follow);
-                Some(true)
-            }
-            ":" => {
-                for piece in arguments.iter().flatten() {
-                    if let lex::ShellPiece::Variable { name, other: Some((":=" | "=", _)), .. } = piece {
-                        self.assign(name, &vec![piece.clone()], line, follow, false);
-                    }
-                }
-                Some(true)
-            }
-            "true" => Some(true),
-            "false" => Some(false),
-            "[" | "[[" | "test" => self.test(arguments, &place),
-            "exit" | "return" => {
-                match follow {
-                    Follow::Yes => self.ended = true,
-                    Follow::Maybe => self.unread(line, "the script may end here", follow),
-                    Follow::No => {}
-                }
-                None
-            }
-            name @ ("eval" | "read" | "alias") => {
-                self.changes += 1;
-                self.unread(line, name, follow);
-                None
-            }
-            name if self.changing.contains(name) => {
-                let what = format!("the function {name}");
-                self.unread(line, &what, follow);
-                None
-            }
-            // Another program changes no variable of the shell.
-            _ => None,
-        }
-    }
-
-    fn assign(&mut self, name: &str, value: &ShellWord, line: usize, follow: Follow, exports: bool) {
-        self.changes += 1;
-        if follow == Follow::No {
-            return;
-        }
-        let place = self.place(line);
-        let value = self.variables.text(value, &place);
-        let before = self.variables.values.get(name);
-        let exported = exports || self.exports_all || before.is_some_and(|before| before.exported);
-        let is_same = before.is_some_and(|before| before.value == value && before.exported == exported);
-        let value = match follow {
-            Follow::Maybe if !is_same => {
-                Err(NotUnderstood::new(place, format!("whether the script sets {name} here is not known")))
-            }
-            _ => value,
-        };
-        let source = if self.file == self.script {
-            VariableSource::Service
-        } else {
-            VariableSource::File(self.file.to_string())
-        };
-        self.variables.values.insert(name.to_owned(), ShellVariable { value, exported, source });
-    }
-
-    /// `export` and what declares variables in other ways.
-    fn declare(&mut self, first: &ShellWord, arguments: &[ShellWord], line: usize, follow: Follow) {
-        let exports = plain(first) == Some("export");
-        for argument in arguments {
-            if let Some((name, value)) = assignment(argument) {
-                self.assign(&name, &value, line, follow, exports);
-                continue;
-            }
-            match plain(argument) {
-                Some(option) if option.starts_with('-') => {}
-                Some(name) => {
-                    self.changes += 1;
-                    let known = self.variables.values.get_mut(name);
-                    match (follow, known) {
-                        (Follow::Yes, Some(variable)) => variable.exported |= exports,
-                        (Follow::Maybe, Some(variable)) if exports && !variable.exported => {
-                            self.unread(line, "export under a condition", follow);
-                        }
-                        _ => {}
-                    }
-                }
-                None => {
-                    self.changes += 1;
-                    self.unread(line, "a variable whose name the script makes up", follow);
-                }
-            }
-        }
-    }
-
-    /// `set`: whether every variable is exported.
-    fn options(&mut self, arguments: &[ShellWord], line: usize, follow: Follow) {
-        let mut words = arguments.iter().filter_map(plain);
-        while let Some(word) = words.next() {
-            let on = match word.chars().next() {
-                Some('-') if word != "--" => true,
-                Some('+') => false,
-                _ => return,
-            };
-            let letters = &word[1..];
-            let named = letters.contains('o') && words.next() == Some("allexport");
-            if named || letters.contains('a') {
-                self.changes += 1;
-                match follow {
-                    Follow::Yes => self.exports_all = on,
-                    Follow::Maybe => self.unread(line, "set under a condition", follow),
-                    Follow::No => {}
-                }
-            }
-        }
-    }
-
-    fn source(&mut self, arguments: &[ShellWord], line: usize, follow: Follow) -> Status {
-        self.changes += 1;
-        if follow == Follow::No {
-            return None;
-        }
-        let place = self.place(line);
-        let named = arguments.first().map(|word| self.variables.text(word, &place));
-        let path = match named {
-            Some(Ok(text)) => text.parse::<RootedPath>().ok(),
-            Some(Err(why)) => {
-                self.not_understood.push(why);
-                return None;
-            }
-            None => None,
-        };
-        let Some(path) = path.filter(|_| self.depth < MAX_DEPTH) else {
-            self.unread(line, "a file whose path is not known", follow);
-            return None;
-        };
-        match self.root.read(&path) {
-            Ok(Some(bytes)) => self.follow(&path, &String::from_utf8_lossy(&bytes), follow),
-            Ok(None) if follow == Follow::Yes => {
-                let message = format!("{path} does not exist: the script ends here, and K3s is not started");
-                self.faults.push(ServiceFault::new(
-                    place,
-                    message,
-                    "write the file, or ask for it with [ -f … ]",
-                ));
-                self.ended = true;
-                None
-            }
-            Ok(None) => {
-                self.unread(line, &format!("{path}, which does not exist"), follow);
-                None
-            }
-            Err(error) => {
-                self.error.get_or_insert(error);
-                None
-            }
-        }
-    }
-
-    /// `[`: conditions on files and texts.
-    fn test(&self, arguments: &[ShellWord], place: &Place) -> Status {
-        let mut words = Vec::new();
-        for argument in arguments {
-            words.extend(self.variables.fields(argument, place).ok()?);
-        }
-        if matches!(words.last().map(String::as_str), Some("]" | "]]")) {
-            words.pop();
-        }
-        let mut words = words.iter().map(String::as_str).collect::<Vec<_>>();
-        let negated = words.len() > 1 && words.first() == Some(&"!");
-        if negated {
-            words.remove(0);
-        }
-        let exists = |path: &str| path.parse().is_ok_and(|path: RootedPath| self.root.exists(&path));
-        let is_directory =
-            |path: &str| path.parse().is_ok_and(|path: RootedPath| self.root.is_directory(&path));
-        let result = match words.as_slice() {
-            [] => false,
-            [text] | ["-n", text] => !text.is_empty(),
-            ["-z", text] => text.is_empty(),
-            ["-e" | "-r", path] => exists(path),
-            ["-d", path] => is_directory(path),
-            ["-f", path] => exists(path) && !is_directory(path),
-            [left, "=" | "==", right] => left == right,
-            [left, "!=", right] => left != right,
-            _ => return None,
-        };
-        Some(result != negated)
     }
 }
 
@@ -580,7 +377,10 @@ mod tests {
     fn assignments_are_followed() {
         assert_eq!(variables("A=1; B=\"$A 2\"; C=${X:-d}; D=${A:+e}$F"), ["A=1", "B=1 2", "C=d", "D=e"]);
         assert_eq!(variables("A=$(hostname); B=x$A; C=`x`"), ["A=?", "B=?", "C=?"]);
-        assert_eq!(variables("A=1 program; export B=2 C; C=3; export C"), ["export B=2", "export C=3"]);
+        assert_eq!(
+            variables("A=1 program; export B=2 C; C=3; D=4; export D; E=5 :"),
+            ["export B=2", "export C=3", "export D=4", "E=5"]
+        );
         assert_eq!(
             variables("set -a\nA=1\nset +o allexport\nB=2; unset B; : ${C:=3}"),
             ["export A=1", "C=3"]

@@ -3,18 +3,21 @@
 //! The rules are those of systemd v252; where a later version differs, the file says so. This folder knows nothing of K3s'
 //! configuration: [`service`](super::service) says which unit starts K3s.
 
+mod command;
 pub(super) mod environment;
 mod environment_file;
+mod exec_start;
 pub(super) mod folders;
 mod lines;
 pub(super) mod specifiers;
 pub(super) mod unit;
 mod words;
 
+use self::command::UnitCommand;
 use self::environment::UnitEnvironment;
 use self::folders::{UnitFile, UnitFolders};
 use self::specifiers::{MachineFacts, UnitName};
-use self::unit::{ServiceUnit, UnitCommand};
+use self::unit::ServiceUnit;
 use super::service_notes::NotUnderstood;
 use crate::error::{ErrorKind, Result};
 use crate::node::{Root, RootedPath};
@@ -64,7 +67,7 @@ pub(super) fn load(root: &Root, folders: &UnitFolders<'_>, name: &UnitName) -> R
         hostname: fact(&[b"%H", b"%l"], "/etc/hostname")?,
         machine_id: fact(&[b"%m"], "/etc/machine-id")?,
     };
-    let mut unit = ServiceUnit::read(name, path, &lines::read(&bytes), machine);
+    let mut unit = ServiceUnit::read(name, &path, &lines::read(&bytes), machine);
     for (path, bytes) in &drop_ins {
         unit.add_drop_in(&lines::read(bytes), path);
     }

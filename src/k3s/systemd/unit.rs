@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::lines::{self, UnitAssignment, UnitLines};
+use super::command::UnitCommand;
+use super::lines::{UnitAssignment, UnitLines};
 use super::specifiers::{MachineFacts, SpecifierFault, UnitName};
 use super::words::{UnitWords, WordRules};
 use crate::error::Place;
@@ -39,20 +40,6 @@ pub(in crate::k3s) struct ServiceUnit {
     machine: MachineFacts,
 }
 
-/// A command of `ExecStart=`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::k3s) struct UnitCommand {
-    /// The program.
-    pub(in crate::k3s) program: String,
-    /// Its arguments, without the one of its name.
-    pub(in crate::k3s) words: Vec<String>,
-    /// Whether variables are expanded in them.
-    pub(in crate::k3s) expands: bool,
-    /// The file in which it is written.
-    pub(in crate::k3s) file: RootedPath,
-    pub(in crate::k3s) place: Place,
-}
-
 /// A directory of `WorkingDirectory=`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::k3s) struct UnitDirectory {
@@ -73,13 +60,13 @@ pub(in crate::k3s) struct UnitEnvironmentFile {
 }
 
 /// Why an assignment ends the reading of its file.
-type LineRefusal = String;
+pub(super) type LineRefusal = String;
 
 impl ServiceUnit {
     /// Reads a unit file.
     pub(in crate::k3s) fn read(
         name: UnitName,
-        fragment: RootedPath,
+        fragment: &RootedPath,
         lines: &UnitLines,
         machine: MachineFacts,
     ) -> Self {
@@ -102,11 +89,11 @@ impl ServiceUnit {
             machine,
         };
         for command in &lines.stray {
-            unit.add_commands(command, &fragment, &file_of(&fragment)).unwrap_or_default();
+            unit.add_commands(command, fragment, &file_of(fragment)).unwrap_or_default();
         }
         unit.stray = std::mem::take(&mut unit.commands);
-        let refused = unit.add(lines, &fragment).err();
-        let broken = lines.broken.as_ref().map(|(line, why)| (line_of(&fragment, *line), why.clone()));
+        let refused = unit.add(lines, fragment).err();
+        let broken = lines.broken.as_ref().map(|(line, why)| (line_of(fragment, *line), why.clone()));
         if let Some((place, why)) = refused.or(broken) {
             let message = format!("systemd refuses the unit: {why}");
             unit.faults.push(ServiceFault::new(place.clone(), message, "correct this line"));
@@ -215,73 +202,6 @@ impl ServiceUnit {
         Ok(())
     }
 
-    /// config_parse_exec.
-    fn add_commands(&mut self, value: &str, path: &RootedPath, place: &Place) -> Result<(), LineRefusal> {
-        let mut words = UnitWords::of(value);
-        loop {
-            let first = match words.next_of_command() {
-                // Such a line is ignored as a whole.
-                Err(_) | Ok(None) => return Ok(()),
-                Ok(Some(first)) => first,
-            };
-            if first == ";" {
-                continue;
-            }
-            let prefix = ExecPrefix::of(&first);
-            let ignored = |why: LineRefusal| if prefix.ignores_failure { Ok(()) } else { Err(why) };
-            let program = match self.expand(&first[prefix.length..], place) {
-                Ok(program) => program,
-                Err(why) => return ignored(why),
-            };
-            let is_path =
-                program.starts_with('/') || !program.contains('/') && !matches!(&*program, "." | "..");
-            if program.is_empty() || !lines::is_safe(&program) || program.ends_with('/') || !is_path {
-                return ignored(format!("{program:?} is no program"));
-            }
-            let mut arguments = Vec::new();
-            let mut goes_on = false;
-            loop {
-                let rest = words.rest();
-                let is_end = |at: usize| rest.get(at).is_none_or(|byte| b" \t\n\r".contains(byte));
-                if rest.starts_with(b";") && is_end(1) {
-                    words.skip(1);
-                    goes_on = true;
-                    break;
-                }
-                if rest.starts_with(b"\\;") && is_end(2) {
-                    words.skip(2);
-                    arguments.push(";".to_owned());
-                    continue;
-                }
-                match words.next_of_command() {
-                    Ok(None) => break,
-                    Err(_) => return ignored("the quotes do not end".to_owned()),
-                    Ok(Some(word)) => match self.expand(&word, place) {
-                        Ok(word) => arguments.push(word),
-                        Err(why) => return ignored(why),
-                    },
-                }
-            }
-            if prefix.names_itself {
-                // The first argument is the name that the program gets.
-                if arguments.is_empty() {
-                    return ignored("there is no argument behind @".to_owned());
-                }
-                arguments.remove(0);
-            }
-            self.commands.push(UnitCommand {
-                program,
-                words: arguments,
-                expands: prefix.expands,
-                file: path.clone(),
-                place: place.clone(),
-            });
-            if !goes_on {
-                return Ok(());
-            }
-        }
-    }
-
     fn add_environment(&mut self, value: &str, place: &Place) {
         let mut words = UnitWords::of(value);
         while let Ok(Some(word)) = words.next(WordRules::ASSIGNMENTS) {
@@ -313,7 +233,7 @@ impl ServiceUnit {
                     None => (path, false),
                 };
                 // systemd ignores one that is not absolute.
-                if path.starts_with('/') {
+                if let Some(path) = simplified(&path) {
                     self.environment_files.push(UnitEnvironmentFile { path, optional, place: place.clone() });
                 }
             }
@@ -347,9 +267,12 @@ impl ServiceUnit {
             "/root".to_owned()
         } else {
             match self.expand(path, place) {
-                Ok(path) if path.starts_with('/') => path,
-                _ if optional => return Ok(()),
-                Ok(path) => return Err(format!("WorkingDirectory={path} is not absolute")),
+                Ok(path) => match simplified(&path) {
+                    Some(path) => path,
+                    None if optional => return Ok(()),
+                    None => return Err(format!("WorkingDirectory={path} is not absolute")),
+                },
+                Err(_) if optional => return Ok(()),
                 Err(why) => return Err(why),
             }
         };
@@ -358,7 +281,7 @@ impl ServiceUnit {
     }
 
     /// Puts in specifiers. Where a value belongs to the machine, the text stands for it, and that is noted.
-    fn expand(&mut self, text: &str, place: &Place) -> Result<String, LineRefusal> {
+    pub(super) fn expand(&mut self, text: &str, place: &Place) -> Result<String, LineRefusal> {
         match self.name.expand(text, self.fragment.as_str(), &self.machine) {
             Ok(text) => Ok(text),
             Err(SpecifierFault::Refused(letter)) => Err(format!("systemd knows no specifier %{letter}")),
@@ -370,37 +293,15 @@ impl ServiceUnit {
     }
 }
 
+/// path_simplify_and_warn: an absolute path without empty parts and dots; none if it is not absolute, or goes back.
+fn simplified(path: &str) -> Option<String> {
+    let parts: Vec<&str> =
+        path.strip_prefix('/')?.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    (!parts.contains(&"..")).then(|| format!("/{}", parts.join("/")))
+}
+
 fn of_the_machine(letter: char, place: &Place) -> NotUnderstood {
     NotUnderstood::new(place.clone(), format!("only the running machine knows the value of %{letter}"))
-}
-
-/// The characters in front of a program.
-#[derive(Debug, Clone, Copy)]
-struct ExecPrefix {
-    length: usize,
-    ignores_failure: bool,
-    names_itself: bool,
-    expands: bool,
-}
-
-impl ExecPrefix {
-    fn of(word: &str) -> Self {
-        let mut prefix = Self { length: 0, ignores_failure: false, names_itself: false, expands: true };
-        // `+`, `!` and `!!` exclude one another; systemd v258 adds `|`, which runs the program by the user's shell.
-        let mut rights = 0;
-        for letter in word.chars() {
-            match letter {
-                '-' if !prefix.ignores_failure => prefix.ignores_failure = true,
-                '@' if !prefix.names_itself => prefix.names_itself = true,
-                ':' if prefix.expands => prefix.expands = false,
-                '+' if rights == 0 => rights = 3,
-                '!' if rights < 2 => rights += 1,
-                _ => break,
-            }
-            prefix.length += 1;
-        }
-        prefix
-    }
 }
 
 /// Tells whether systemd takes a text for the name of a variable (env_name_is_valid).
@@ -411,42 +312,17 @@ pub(in crate::k3s) fn is_variable_name(name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use super::super::lines;
     use super::*;
 
-    fn unit_of(text: &str) -> ServiceUnit {
+    pub(in crate::k3s::systemd) fn unit_of(text: &str) -> ServiceUnit {
         let path = RootedPath::fixed("/etc/systemd/system/k3s.service");
         let name = UnitName::of("k3s.service").unwrap();
         let lines = lines::read(format!("[Service]\n{text}").as_bytes());
-        let mut unit = ServiceUnit::read(name, path, &lines, MachineFacts::default());
+        let mut unit = ServiceUnit::read(name, &path, &lines, MachineFacts::default());
         unit.verify();
         unit
-    }
-
-    fn commands(text: &str) -> Vec<(String, Vec<String>, bool)> {
-        let commands = unit_of(text).commands.into_iter();
-        commands.map(|command| (command.program, command.words, command.expands)).collect()
-    }
-
-    #[test]
-    fn a_program_has_prefixes() {
-        let of = |prefix: &str| commands(&format!("ExecStart={prefix}/k3s x y"));
-        for prefix in ["", "-", "+", "!", "!!", "-+", "!!-"] {
-            assert_eq!(
-                of(prefix),
-                [("/k3s".to_owned(), vec!["x".to_owned(), "y".to_owned()], true)],
-                "{prefix}"
-            );
-        }
-        assert_eq!(of("@:"), [("/k3s".to_owned(), vec!["y".to_owned()], false)]);
-        assert!(of("--").is_empty() && of("!!!").is_empty());
-    }
-
-    #[test]
-    fn a_semicolon_separates_commands() {
-        let all = commands("ExecStart=/a x ; /b \\; ';' ; ; /c;\nType=oneshot\n");
-        let words: Vec<_> = all.iter().map(|(program, words, _)| (program.as_str(), words.len())).collect();
-        assert_eq!(words, [("/a", 1), ("/b", 2), ("/c;", 0)]);
     }
 
     #[test]
@@ -499,7 +375,7 @@ mod tests {
     #[test]
     fn environment_files_are_absolute() {
         let unit = unit_of(
-            "ExecStart=/a\nEnvironmentFile=-/etc/default/%N\nEnvironmentFile=x\nEnvironmentFile=/y\n",
+            "ExecStart=/a\nEnvironmentFile=-/etc/default/%N\nEnvironmentFile=x\nEnvironmentFile=//y/.\nEnvironmentFile=/z/../y\n",
         );
         let files: Vec<_> = unit.environment_files.iter().map(|file| (&*file.path, file.optional)).collect();
         assert_eq!(files, [("/etc/default/k3s", true), ("/y", false)]);

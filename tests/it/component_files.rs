@@ -1,0 +1,113 @@
+//! The files that the user's arguments hand to the API server and the kubelet: by minor, what stops them, and what only
+//! has no effect.
+
+use serde_json::Value;
+
+use crate::support::Node;
+
+const CONFIG: &str = "etc/rancher/k3s/config.yaml";
+const KUBELET: &str = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n";
+const AUTHENTICATION: &str =
+    "apiVersion: apiserver.config.k8s.io/VERSION\nkind: AuthenticationConfiguration\n";
+const AUTHORIZATION: &str = "apiVersion: apiserver.config.k8s.io/VERSION\nkind: AuthorizationConfiguration\nauthorizers:\n- {type: Node, name: node}\n- {type: RBAC, name: rbac}\n";
+
+/// The verdict, and the codes of the findings but for those about the machine.
+fn preflight(minor: &str, argument: &str, files: &[(&str, &str)]) -> (Value, Vec<String>) {
+    let mut node = Node::new().file(CONFIG, format!("{argument}\n"));
+    for (path, text) in files {
+        node = node.file(path, text);
+    }
+    let words = ["preflight", "--k3s-version", minor, "--role", "server", "--format", "json"];
+    let report: Value = serde_json::from_str(&node.run(&words).stdout).unwrap();
+    let findings = report["now"].as_array().unwrap().iter();
+    let codes = findings.map(|finding| finding["code"].as_str().unwrap().to_owned());
+    (report["starts"].clone(), codes.collect())
+}
+
+#[test]
+fn the_kubelets_file_is_read_by_minor() {
+    let argument = "kubelet-arg: [config=/etc/k.yaml]";
+    let twice = format!("{KUBELET}maxPods: 5\nmaxPods: 6\n");
+    let small = format!("{KUBELET}maxpods: -5\n");
+    let unknown = format!("{KUBELET}maxPod: 5\n");
+    let wrong = format!("{KUBELET}maxPods: '5'\n");
+    for (minor, text, starts, code) in [
+        ("1.36", KUBELET, true, ""),
+        ("1.36", "maxPods: 5\n", false, "kubelet-file"),
+        ("1.31", "maxPods: 5\n", false, "kubelet-file"),
+        // As a drop-in it may have no key twice; as the one file the kubelet takes the last.
+        ("1.36", &twice, false, "kubelet-file"),
+        ("1.31", &twice, true, "kubelet-key-twice"),
+        ("1.36", &unknown, true, "kubelet-field"),
+        ("1.36", &wrong, false, "kubelet-type"),
+        ("1.31", &wrong, false, "kubelet-type"),
+        ("1.36", &small, false, "kubelet-value"),
+    ] {
+        let (verdict, codes) = preflight(minor, argument, &[("etc/k.yaml", text)]);
+        assert_eq!((verdict, codes.join(" ")), (starts.into(), code.to_owned()), "{minor}: {text}");
+    }
+    let (verdict, codes) =
+        preflight("1.36", "kubelet-arg: [config=/etc/k.yaml, max-pods=9]", &[("etc/k.yaml", &small)]);
+    assert_eq!((verdict, codes.len()), (true.into(), 0), "an argument counts more");
+}
+
+#[test]
+fn files_of_the_api_server_have_the_versions_of_the_minor() {
+    for (flag, text, version, first) in [
+        ("authentication-config", AUTHENTICATION, "v1beta1", 30),
+        ("authentication-config", AUTHENTICATION, "v1", 34),
+        ("authorization-config", AUTHORIZATION, "v1beta1", 30),
+        ("authorization-config", AUTHORIZATION, "v1", 32),
+    ] {
+        let text = text.replace("VERSION", version);
+        for number in [30, 32, 34, 36] {
+            let argument = format!("kube-apiserver-arg: [{flag}=/etc/a.yaml]");
+            let (_, codes) = preflight(&format!("1.{number}"), &argument, &[("etc/a.yaml", &text)]);
+            let is_refused = codes.iter().any(|code| code.ends_with("-version"));
+            assert_eq!(is_refused, number < first, "{flag} {version} 1.{number}: {codes:?}");
+        }
+    }
+    // Its feature gate is off in 1.29.
+    let argument = "kube-apiserver-arg: [authentication-config=/etc/a.yaml]";
+    let text = AUTHENTICATION.replace("VERSION", "v1alpha1");
+    let (_, codes) = preflight("1.29", argument, &[("etc/a.yaml", &text)]);
+    assert!(codes.contains(&"argument-gated".to_owned()), "{codes:?}");
+}
+
+#[test]
+fn an_expression_that_only_its_compiler_judges_makes_the_verdict_unknown() {
+    let head = AUTHENTICATION.replace("VERSION", "v1");
+    let text = |expression: &str| {
+        format!(
+            "{head}jwt:\n- issuer: {{url: https://a.example, audiences: [a]}}\n  claimMappings: {{username: {{expression: \"{expression}\"}}}}\n"
+        )
+    };
+    let argument = "kube-apiserver-arg: [authentication-config=/etc/a.yaml]";
+    for (expression, starts) in [
+        ("claims.sub", Value::Bool(true)),
+        ("claims.sub + 'x'", Value::Null),
+        ("claims.sub(", Value::Bool(false)),
+    ] {
+        let (verdict, codes) = preflight("1.36", argument, &[("etc/a.yaml", &text(expression))]);
+        assert_eq!(verdict, starts, "{expression}: {codes:?}");
+    }
+}
+
+#[test]
+fn a_folder_of_policies_needs_its_feature_gate() {
+    let admission = "apiVersion: apiserver.config.k8s.io/v1\nkind: AdmissionConfiguration\nplugins:\n- name: PodSecurity\n  configuration: {apiVersion: pod-security.admission.config.k8s.io/v1, kind: PodSecurityConfiguration, defaults: {enforce: baseline}, exemptions: {namespaces: [kube-system]}}\n- name: ValidatingAdmissionPolicy\n  configuration: {apiVersion: apiserver.config.k8s.io/v1, kind: ValidatingAdmissionPolicyConfiguration, staticManifestsDir: /etc/policies}\n";
+    let named = "kube-apiserver-arg: [admission-control-config-file=/etc/a.yaml";
+    let gate = format!("{named}, feature-gates=ManifestBasedAdmissionControlConfig=true]");
+    let named = format!("{named}]");
+    let there = [("etc/a.yaml", admission), ("etc/policies/README.md", "")];
+    for (minor, argument, files, starts, code) in [
+        ("1.36", &named, &there[..], false, "static-manifests-gate"),
+        ("1.36", &gate, &there[..], true, ""),
+        ("1.37", &named, &there[..], true, ""),
+        ("1.37", &named, &there[..1], false, "static-manifests-folder"),
+        ("1.35", &named, &there[..], true, "static-manifests-unread"),
+    ] {
+        let (verdict, codes) = preflight(minor, argument, files);
+        assert_eq!((verdict, codes.join(" ")), (starts.into(), code.to_owned()), "{minor} {argument}");
+    }
+}
