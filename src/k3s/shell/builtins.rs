@@ -1,7 +1,7 @@
 //! Simple commands of a shell: assignments, and what it runs itself as far as that changes or asks for variables and files.
 
 use super::lex::{self, ShellWord};
-use super::run::{Follow, Shell, Status};
+use super::run::{Follow, Shell, Status, branch};
 use super::syntax::{SimpleCommand, assignment, plain};
 use super::value::ShellVariable;
 use crate::error::Place;
@@ -62,9 +62,17 @@ impl Shell<'_> {
             }
             ":" => {
                 for piece in arguments.iter().flatten() {
-                    if let lex::ShellPiece::Variable { name, other: Some((":=" | "=", _)), .. } = piece {
-                        self.assign(name, &vec![piece.clone()], line, follow, false);
-                    }
+                    let lex::ShellPiece::Variable { name, other: Some((form @ (":=" | "="), _)), .. } = piece
+                    else {
+                        continue;
+                    };
+                    // A variable that has a value is not touched.
+                    let has_value = match self.variables.get(name, &place) {
+                        Ok(value) => Some(value.is_some_and(|value| *form == "=" || !value.is_empty())),
+                        Err(_) => None,
+                    };
+                    let follow = branch(follow, has_value.map(|has_value| !has_value));
+                    self.assign(name, &vec![piece.clone()], line, follow, false);
                 }
                 Some(true)
             }

@@ -335,7 +335,7 @@ impl<'r> Shell<'r> {
 }
 
 /// Returns how what stands under a condition is followed.
-fn branch(follow: Follow, status: Status) -> Follow {
+pub(super) fn branch(follow: Follow, status: Status) -> Follow {
     match (follow, status) {
         (Follow::No, _) | (_, Some(false)) => Follow::No,
         (_, Some(true)) => follow,

@@ -28,7 +28,7 @@ pub(in crate::k3s) struct ShellVariables {
 
 impl ShellVariables {
     /// Returns the value of a variable; none if it is not set.
-    fn get(&self, name: &str, place: &Place) -> Result<Option<String>, NotUnderstood> {
+    pub(super) fn get(&self, name: &str, place: &Place) -> Result<Option<String>, NotUnderstood> {
         match self.values.get(name) {
             Some(variable) => variable.value.clone().map(Some),
             None if is_of_the_system(name) => {
