@@ -4,7 +4,7 @@ use super::usage::usage_error;
 use crate::Role;
 use crate::document::ExistingConfig;
 use crate::error::{Error, ErrorKind, Result};
-use crate::k3s::{ConfigFile, DEFAULT_DATA_DIR, DataDir};
+use crate::k3s::{ConfigFile, DEFAULT_DATA_DIR, DataDir, NodeService};
 use crate::node::{Root, RootedPath};
 use crate::version::K3sRelease;
 
@@ -43,13 +43,14 @@ pub(super) fn find(
 
 /// Returns the data directory that K3s uses in `role`. From a configuration that K3s cannot read, the last name of one
 /// that can be read counts: what is there is not overlooked.
-pub(super) fn of_node(
+pub(super) fn of_service(
     root: &Root,
+    service: &NodeService,
     role: Role,
     release: K3sRelease,
     existing: &ExistingConfig,
 ) -> Result<DataDir> {
-    match DataDir::of_node(root, role, release) {
+    match DataDir::of_service(root, service, role, release) {
         Err(error) if error.kind() == ErrorKind::BadInput => {
             let named = existing.value("data-dir").and_then(|item| {
                 let path = RootedPath::fixed("/").resolve(&item.text).ok()?;

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::command_line::K3sRefusal;
 use super::command_line::{CommandLine, CommandLineSources, SkippedKey};
 use super::config_file::ConfigFile;
 use super::config_values::{ConfigQuery, EffectiveValue};
@@ -13,11 +14,10 @@ use super::flags::K3sFlag;
 use super::given;
 use super::merged_config::MergedConfig;
 use super::origin::ValueOrigin;
-use super::refusal::K3sRefusal;
 use super::running::RunningComponents;
 use super::secrets;
 use super::service::NodeService;
-use super::service_notes::{NotUnderstood, ServiceFault};
+use super::service::{NotUnderstood, ServiceFault};
 use crate::error::Result;
 use crate::node::{Root, RootedPath};
 
@@ -58,8 +58,12 @@ impl EffectiveConfig {
     /// # Errors
     /// [`crate::ErrorKind::BadInput`] with the place where K3s would not start.
     pub fn read(root: &Root, query: ConfigQuery<'_>) -> Result<Self> {
-        let service = NodeService::find(root, query.role)?;
-        let (merged, command_line) = read_command_line(root, &service, query)?;
+        Self::of_service(root, &NodeService::find(root, query.role)?, query)
+    }
+
+    /// Reads the configuration that K3s reads with a service.
+    pub(super) fn of_service(root: &Root, service: &NodeService, query: ConfigQuery<'_>) -> Result<Self> {
+        let (merged, command_line) = read_command_line(root, service, query)?;
         let MergedConfig { files, dangling, unread, .. } = merged;
         let CommandLine { argv, values, rest, refusals, skipped } = command_line;
         let mut warnings = service.warnings();
@@ -113,7 +117,7 @@ pub(super) fn read_command_line(
     query: ConfigQuery<'_>,
 ) -> Result<(MergedConfig, CommandLine)> {
     let words = words(service, query);
-    let config = ConfigFile::of_service(root, service, query.role, query.words)?;
+    let config = ConfigFile::with_words(root, service, query.role, query.words)?;
     config.check(root, query.release)?;
     let read = config.path.as_ref().map(|path| MergedConfig::read(root, path)).transpose()?;
     let merged = read.unwrap_or_default();

@@ -12,6 +12,7 @@ use super::given::{self, Given};
 use super::node_paths::{self, NodePaths};
 use super::release_flags::{self, DifferingFlag};
 use super::running::RunningComponents;
+use super::service::NodeService;
 use super::traces::Traces;
 use crate::Role;
 use crate::error::{Error, ErrorKind, Place, Result};
@@ -27,6 +28,8 @@ pub struct NodeConfig<'a> {
     pub role: Role,
     /// The release of K3s.
     pub release: K3sRelease,
+    /// The service that starts K3s.
+    pub service: NodeService,
     /// The configuration file that K3s reads.
     pub config: ConfigFile,
     /// K3s' data directory.
@@ -61,14 +64,27 @@ impl<'a> NodeConfig<'a> {
         release: impl Into<K3sRelease>,
         data_dir: &RootedPath,
     ) -> Result<Self> {
-        let release = release.into();
+        Self::of_service(root, NodeService::find(root, role)?, role, release.into(), data_dir)
+    }
+
+    /// Reads the configuration of a node whose service is known.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn of_service(
+        root: &'a Root,
+        service: NodeService,
+        role: Role,
+        release: K3sRelease,
+        data_dir: &RootedPath,
+    ) -> Result<Self> {
         let query = ConfigQuery { role, release, data_dir, words: &[], show_secrets: true };
         // A name that is no path is an error of the configuration below.
-        let config = match ConfigFile::of_node(root, role) {
+        let config = match ConfigFile::of_service(root, &service, role) {
             Err(error) if error.kind() == ErrorKind::BadInput => ConfigFile::default(),
             other => other?,
         };
-        let effective = match EffectiveConfig::read(root, query) {
+        let effective = match EffectiveConfig::of_service(root, &service, query) {
             Err(error) if error.kind() != ErrorKind::BadInput => return Err(error),
             other => other,
         };
@@ -77,7 +93,7 @@ impl<'a> NodeConfig<'a> {
         } else {
             Some("this is the root of an image".to_owned())
         };
-        Ok(Self { root, role, release, config, data_dir: data_dir.clone(), effective, elsewhere })
+        Ok(Self { root, role, release, service, config, data_dir: data_dir.clone(), effective, elsewhere })
     }
 
     /// Returns the Kubernetes minor of the release.

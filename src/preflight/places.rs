@@ -80,7 +80,7 @@ fn config_file(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
 fn data_dir(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     // The binary that starts K3s reads the variable before anything else (cmd/k3s/main.go, findDataDir).
-    if let Some((text, origin)) = DataDir::relative_variable(node.root, node.role, node.release)? {
+    if let Some((text, origin)) = DataDir::relative_variable(&node.service, node.role, node.release) {
         let message = format!(
             "{text} is a relative path: the k3s binary does not find what it unpacks below it, and exits"
         );
@@ -89,7 +89,7 @@ fn data_dir(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         let says = says.replace("server", &node.role.to_string());
         return Ok(vec![finding.at(origin.place()).says(says)]);
     }
-    let own = match DataDir::of_node(node.root, node.role, node.release) {
+    let own = match DataDir::of_service(node.root, &node.service, node.role, node.release) {
         // That K3s cannot read its configuration is a finding of its own.
         Err(error) if error.kind() == ErrorKind::BadInput => return Ok(findings),
         other => other?,
