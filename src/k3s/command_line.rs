@@ -104,10 +104,7 @@ impl<'a> CommandLineSources<'a> {
         let global = Grammar { flags: &all, generation, of_command: false, release: self.release };
         let mut before = global.parse(words, &variable);
         before.refusals.extend(help(&before, ["help", "version"]));
-        let words = match self.behind_command(&mut before) {
-            Some(words) => words,
-            None => Vec::new(),
-        };
+        let words = self.behind_command(&mut before).unwrap_or_default();
         let all: Vec<&'static K3sFlag> =
             flags::of_release(self.role, self.release).chain(flags::of_each_command()).collect();
         let command = Grammar { flags: &all, generation, of_command: true, release: self.release };
