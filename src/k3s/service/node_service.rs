@@ -98,6 +98,8 @@ impl NodeService {
         let is_same =
             |other: &&FoundService| other.words == first.words && other.environment == first.environment;
         if !others.iter().all(is_same) {
+            service.words.clear();
+            service.environment.clear();
             let names: Vec<String> = others.iter().map(|other| other.path.to_string()).collect();
             let reason =
                 format!("{} starts K3s as {role}, too: which of them does is not known", names.join(", "));
@@ -110,10 +112,12 @@ impl NodeService {
         let directory = found.directory.as_deref().unwrap_or("/");
         let parts: Vec<&str> = directory.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
         let working_directory = format!("/{}", parts.join("/")).parse();
+        // What is known in part is not judged: a word that stands for another one would be refused.
+        let is_known = found.not_understood.is_empty();
         Self {
             path: Some(found.path.clone()),
-            words: found.words.clone(),
-            environment: found.environment.clone(),
+            words: if is_known { found.words.clone() } else { Vec::new() },
+            environment: if is_known { found.environment.clone() } else { Environment::new() },
             working_directory: working_directory.unwrap_or_else(|_| RootedPath::fixed("/")),
             not_understood: found.not_understood.clone(),
             faults: found.faults.clone(),
