@@ -27,6 +27,7 @@ mod node_config;
 mod node_paths;
 mod openrc;
 mod origin;
+mod own_components;
 mod own_datastore;
 mod own_files;
 mod own_flags;

@@ -108,6 +108,10 @@ pub(super) fn https_scheme(reader: &OwnReader<'_>, rule: &OwnRule) -> Answer {
 pub(super) fn https_url(reader: &OwnReader<'_>, rule: &OwnRule) -> Answer {
     let Some(text) = reader.given(rule.key()) else { return Answer::Fine };
     match go_url::parse(text) {
+        Ok(url) if url.scheme == "https" && url.host_name().is_empty() => Answer::because(
+            text,
+            format!("failed to get CA certs: Get \"{text}/cacerts\": http: no Host in request URL"),
+        ),
         Ok(url) if url.scheme == "https" => Answer::Fine,
         Ok(_) => Answer::because(text, format!("only https:// URLs are supported, invalid scheme: {text}")),
         Err(reason) => {

@@ -5,7 +5,7 @@ use super::flags;
 use super::node_config::NodeConfig;
 use super::own_reader::{Answer, OwnReader};
 use super::own_rules::{OwnCheck, OwnRule, OwnRules, RuleReach, UnjudgedValue};
-use super::{own_datastore, own_files, own_joining, own_labels, own_network, own_texts};
+use super::{own_components, own_datastore, own_files, own_joining, own_labels, own_network, own_texts};
 use crate::Role;
 use crate::error::{Place, Result};
 
@@ -105,6 +105,7 @@ fn judge(reader: &OwnReader<'_>, rule: &OwnRule) -> Result<Answer> {
         OwnCheck::Vmodule => own_texts::vmodule(reader, rule),
         OwnCheck::JsonArguments => own_texts::json_arguments(reader, rule),
         OwnCheck::Issuer => own_texts::issuer(reader, rule),
+        OwnCheck::Audience => own_texts::audience(reader, rule),
         OwnCheck::Addresses => own_network::addresses(reader, rule),
         OwnCheck::FlagAddress => own_network::flag_address(reader, rule),
         OwnCheck::ListenAddress => own_network::listen_address(reader, rule)?,
@@ -123,8 +124,12 @@ fn judge(reader: &OwnReader<'_>, rule: &OwnRule) -> Result<Answer> {
         OwnCheck::SupervisorPortZero => own_network::supervisor_port_zero(reader),
         OwnCheck::ApiserverPort => own_network::apiserver_port(reader),
         OwnCheck::PortsDiffer => own_network::ports_differ(reader),
+        OwnCheck::ComponentPort => own_components::component_port(reader, rule),
+        OwnCheck::PortFree => own_components::port_free(reader, rule),
+        OwnCheck::NodeBlocks => own_components::node_blocks(reader),
         OwnCheck::FileAppears => own_files::file_appears(reader, rule)?,
         OwnCheck::LogFile => own_files::log_file(reader, rule)?,
+        OwnCheck::KubeconfigFile => own_files::kubeconfig_file(reader, rule)?,
         OwnCheck::RestorePath => own_files::restore_path(reader, rule)?,
         OwnCheck::AgentFile => own_files::agent_file(reader, rule)?,
         OwnCheck::EncryptionProvider => own_files::encryption_provider(reader, rule)?,
