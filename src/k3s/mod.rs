@@ -29,6 +29,7 @@ mod openrc;
 mod origin;
 mod own_components;
 mod own_datastore;
+mod own_etcd;
 mod own_files;
 mod own_flags;
 mod own_joining;

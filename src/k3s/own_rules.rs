@@ -216,6 +216,7 @@ pub(super) enum OwnCheck {
     SqliteFile,
     DatastoreFile,
     DatastorePair,
+    EtcdArguments,
     // The node.
     NodeLabels,
     NodeTaints,

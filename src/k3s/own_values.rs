@@ -5,7 +5,9 @@ use super::flags;
 use super::node_config::NodeConfig;
 use super::own_reader::{Answer, OwnReader};
 use super::own_rules::{OwnCheck, OwnRule, OwnRules, RuleReach, UnjudgedValue};
-use super::{own_components, own_datastore, own_files, own_joining, own_labels, own_network, own_texts};
+use super::{
+    own_components, own_datastore, own_etcd, own_files, own_joining, own_labels, own_network, own_texts,
+};
 use crate::Role;
 use crate::error::{Place, Result};
 
@@ -150,6 +152,7 @@ fn judge(reader: &OwnReader<'_>, rule: &OwnRule) -> Result<Answer> {
         OwnCheck::PostgresUrl => own_datastore::postgres(reader),
         OwnCheck::SqliteFile => own_datastore::sqlite(reader)?,
         OwnCheck::DatastoreFile => own_datastore::file(reader, rule)?,
+        OwnCheck::EtcdArguments => own_etcd::arguments(reader, rule),
         OwnCheck::DatastorePair => own_datastore::pair(reader),
         OwnCheck::NodeLabels => own_labels::labels(reader, rule),
         OwnCheck::NodeTaints => own_labels::taints(reader, rule),
