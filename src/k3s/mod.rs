@@ -28,6 +28,7 @@ mod node_paths;
 mod openrc;
 mod origin;
 mod own_components;
+mod own_credentials;
 mod own_datastore;
 mod own_etcd;
 mod own_files;

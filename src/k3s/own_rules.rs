@@ -221,6 +221,7 @@ pub(super) enum OwnCheck {
     NodeLabels,
     NodeTaints,
     NodeName,
+    CredentialProviders,
 }
 
 /// Flags for which every value is fine.

@@ -6,7 +6,8 @@ use super::node_config::NodeConfig;
 use super::own_reader::{Answer, OwnReader};
 use super::own_rules::{OwnCheck, OwnRule, OwnRules, RuleReach, UnjudgedValue};
 use super::{
-    own_components, own_datastore, own_etcd, own_files, own_joining, own_labels, own_network, own_texts,
+    own_components, own_credentials, own_datastore, own_etcd, own_files, own_joining, own_labels,
+    own_network, own_texts,
 };
 use crate::Role;
 use crate::error::{Place, Result};
@@ -156,6 +157,7 @@ fn judge(reader: &OwnReader<'_>, rule: &OwnRule) -> Result<Answer> {
         OwnCheck::DatastorePair => own_datastore::pair(reader),
         OwnCheck::NodeLabels => own_labels::labels(reader, rule),
         OwnCheck::NodeTaints => own_labels::taints(reader, rule),
+        OwnCheck::CredentialProviders => own_credentials::credential_providers(reader, rule)?,
         OwnCheck::NodeName => own_texts::node_name(reader, rule),
     })
 }
