@@ -2,7 +2,7 @@
 
 use super::reader::{Answer, OwnReader};
 use super::rules::{Ending, OwnCheck, OwnRule, OwnRules, RuleReach, UnjudgedValue};
-use super::{datastore, files, joining, labels, network, texts};
+use super::{component_ports, credentials, datastore, etcd, files, joining, labels, network, texts};
 use crate::Role;
 use crate::error::{Place, Result};
 use crate::k3s::effective::EffectiveConfig;
@@ -114,6 +114,7 @@ fn judge(reader: &OwnReader<'_>, rule: &OwnRule) -> Result<Answer> {
         OwnCheck::Vmodule => texts::vmodule(reader, rule),
         OwnCheck::JsonArguments => texts::json_arguments(reader, rule),
         OwnCheck::Issuer => texts::issuer(reader, rule),
+        OwnCheck::Audience => texts::audience(reader, rule),
         OwnCheck::Addresses => network::addresses(reader, rule),
         OwnCheck::FlagAddress => network::flag_address(reader, rule),
         OwnCheck::ListenAddress => network::listen_address(reader, rule)?,
@@ -132,8 +133,12 @@ fn judge(reader: &OwnReader<'_>, rule: &OwnRule) -> Result<Answer> {
         OwnCheck::SupervisorPortZero => network::supervisor_port_zero(reader),
         OwnCheck::ApiserverPort => network::apiserver_port(reader),
         OwnCheck::PortsDiffer => network::ports_differ(reader),
+        OwnCheck::ComponentPort => component_ports::component_port(reader, rule),
+        OwnCheck::PortFree => component_ports::port_free(reader, rule),
+        OwnCheck::NodeBlocks => component_ports::node_blocks(reader),
         OwnCheck::FileAppears => files::file_appears(reader, rule)?,
         OwnCheck::LogFile => files::log_file(reader, rule)?,
+        OwnCheck::KubeconfigFile => files::kubeconfig_file(reader, rule)?,
         OwnCheck::RestorePath => files::restore_path(reader, rule)?,
         OwnCheck::AgentFile => files::agent_file(reader, rule)?,
         OwnCheck::EncryptionProvider => files::encryption_provider(reader, rule)?,
@@ -154,9 +159,11 @@ fn judge(reader: &OwnReader<'_>, rule: &OwnRule) -> Result<Answer> {
         OwnCheck::PostgresUrl => datastore::postgres(reader),
         OwnCheck::SqliteFile => datastore::sqlite(reader)?,
         OwnCheck::DatastoreFile => datastore::file(reader, rule)?,
+        OwnCheck::EtcdArguments => etcd::arguments(reader, rule),
         OwnCheck::DatastorePair => datastore::pair(reader),
         OwnCheck::NodeLabels => labels::labels(reader, rule),
         OwnCheck::NodeTaints => labels::taints(reader, rule),
+        OwnCheck::CredentialProviders => credentials::credential_providers(reader, rule)?,
         OwnCheck::NodeName => texts::node_name(reader, rule),
     })
 }
