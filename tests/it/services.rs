@@ -199,6 +199,11 @@ fn a_script_that_stands_for_k3s_may_change_its_words() {
             node(&[("etc/systemd/system/k3s.service", service.as_str()), ("usr/local/bin/k3s", script)]);
         assert_eq!(words(&node).is_some(), is_known, "{script}");
     }
+    let own_name = node(&[
+        ("etc/systemd/system/k3s.service", unit("/usr/local/bin/k3s-server").as_str()),
+        ("usr/local/bin/k3s-server", "#!/bin/sh\nexec /usr/local/bin/k3s server --debug\n"),
+    ]);
+    assert_eq!(words(&own_name), None);
     // The script is named after K3s, and the service is not.
     let node = node(&[
         ("etc/systemd/system/kube.service", unit("/usr/local/bin/start-k3s.sh").as_str()),

@@ -255,9 +255,14 @@ impl<'r> ServiceSearch<'r> {
             let (words, unknown) = systemd::words_of(command, &environment);
             match wrapper::understand(&command.program, &words) {
                 WrappedCommand::K3s(k3s) => {
-                    let k3s_program = k3s.program.clone();
                     let is_service = k3s.role().is_some();
-                    if !is_service && unknown.is_empty() {
+                    let script = self.script(&k3s.program)?.filter(|text| !wrapper::passes_words(text));
+                    let script = script.map(|_| {
+                        let program = &k3s.program;
+                        let why = format!("{program} is a script, which may change K3s' command line");
+                        NotUnderstood::new(command.place.clone(), why)
+                    });
+                    if !is_service && unknown.is_empty() && script.is_none() {
                         other.get_or_insert((k3s, command.file.clone()));
                         continue;
                     }
@@ -265,15 +270,10 @@ impl<'r> ServiceSearch<'r> {
                     service.environment.clone_from(&environment.values);
                     service.faults.extend(environment.faults.iter().cloned());
                     service.settle(k3s, &environment.unknown);
-                    service.not_understood.extend(unknown);
+                    service.not_understood.extend(unknown.into_iter().chain(script));
                     if unit.name.is_template() {
                         let reason = "this is a template, and no instance of it is enabled";
                         service.not_understood.push(NotUnderstood::new(command.place.clone(), reason));
-                    }
-                    let script = self.script(&k3s_program)?.filter(|text| !wrapper::passes_words(text));
-                    if script.is_some() {
-                        let why = format!("{k3s_program} is a script, which may change K3s' command line");
-                        service.not_understood.push(NotUnderstood::new(command.place.clone(), why));
                     }
                     if is_service {
                         self.running.push(service);
