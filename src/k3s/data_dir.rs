@@ -3,15 +3,13 @@
 use std::fmt;
 
 use super::command_line::CommandLine;
-use super::config_values::ConfigQuery;
-use super::effective;
 use super::flags;
 use super::node_paths::DEFAULT_DATA_DIR;
 use super::origin::{self, ValueOrigin};
 use super::service::{HomeDirectory, NodeService};
 use crate::Role;
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::node::{Root, RootedPath};
+use crate::node::RootedPath;
 use crate::version::{Availability, K3sRelease};
 
 const KEY: &str = "data-dir";
@@ -73,12 +71,14 @@ impl DataDir {
     ///
     /// # Errors
     /// [`crate::ErrorKind::BadInput`] if K3s cannot read its configuration, or a path is not valid.
-    pub fn of_service(root: &Root, service: &NodeService, role: Role, release: K3sRelease) -> Result<Self> {
-        let default = RootedPath::fixed(DEFAULT_DATA_DIR);
-        let query = ConfigQuery { role, release, data_dir: &default, words: &[], show_secrets: true };
-        let (_, CommandLine { values, .. }) = effective::read_command_line(root, service, query)?;
+    pub(super) fn of_command_line(
+        service: &NodeService,
+        line: &CommandLine,
+        role: Role,
+        release: K3sRelease,
+    ) -> Result<Self> {
         let last = |key: &str| {
-            let value = values.get(key)?;
+            let value = line.values.get(key)?;
             Some((value.items.last()?.clone(), value.origins.last()?.clone()))
         };
         let (text, origin) = last(KEY).unzip();

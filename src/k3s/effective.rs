@@ -58,14 +58,20 @@ impl EffectiveConfig {
     /// # Errors
     /// [`crate::ErrorKind::BadInput`] with the place where K3s would not start.
     pub fn read(root: &Root, query: ConfigQuery<'_>) -> Result<Self> {
-        Self::of_service(root, &NodeService::find(root, query.role)?, query)
+        let service = NodeService::find(root, query.role)?;
+        let read = read_command_line(root, &service, query)?;
+        Ok(Self::of_command_line(root, &service, read, query))
     }
 
-    /// Reads the configuration that K3s reads with a service.
-    pub(super) fn of_service(root: &Root, service: &NodeService, query: ConfigQuery<'_>) -> Result<Self> {
-        let (merged, command_line) = read_command_line(root, service, query)?;
-        let MergedConfig { files, dangling, unread, .. } = merged;
-        let CommandLine { argv, values, rest, refusals, skipped } = command_line;
+    /// Returns the configuration that a command line makes.
+    pub(super) fn of_command_line(
+        root: &Root,
+        service: &NodeService,
+        read: ReadCommandLine,
+        query: ConfigQuery<'_>,
+    ) -> Self {
+        let ReadCommandLine { merged: MergedConfig { files, dangling, unread, .. }, line } = read;
+        let CommandLine { argv, values, rest, refusals, skipped } = line;
         let mut warnings = service.warnings();
         warnings.extend(skipped.iter().map(|key| key.message.clone()));
         warnings.extend(refusals.iter().map(|refusal| {
@@ -95,7 +101,7 @@ impl EffectiveConfig {
         if !query.show_secrets {
             effective.mask();
         }
-        Ok(effective)
+        effective
     }
 
     /// Replaces every secret by asterisks.
@@ -107,6 +113,13 @@ impl EffectiveConfig {
     }
 }
 
+/// K3s' command line, with the configuration files that it is made of.
+#[derive(Debug, Clone)]
+pub(super) struct ReadCommandLine {
+    pub(super) merged: MergedConfig,
+    pub(super) line: CommandLine,
+}
+
 /// Reads K3s' command line, with the configuration files that it is made of.
 ///
 /// # Errors
@@ -115,7 +128,7 @@ pub(super) fn read_command_line(
     root: &Root,
     service: &NodeService,
     query: ConfigQuery<'_>,
-) -> Result<(MergedConfig, CommandLine)> {
+) -> Result<ReadCommandLine> {
     let words = words(service, query);
     let config = ConfigFile::with_words(root, service, query.role, query.words)?;
     config.check(root, query.release)?;
@@ -129,8 +142,8 @@ pub(super) fn read_command_line(
         keys: &merged.keys,
         variable: &variable,
     };
-    let command_line = sources.read();
-    Ok((merged, command_line))
+    let line = sources.read();
+    Ok(ReadCommandLine { merged, line })
 }
 
 /// Returns the words behind the program, each with its origin: those of the service, then those that the caller adds.

@@ -34,6 +34,7 @@ pub mod release_flags;
 pub mod running;
 mod secrets;
 mod service;
+mod start;
 mod traces;
 
 pub use command_line::{K3sRefusal, RefusalKind, SkippedKey};
@@ -50,4 +51,5 @@ pub use node_paths::{DEFAULT_CONFIG, DEFAULT_DATA_DIR, NodePaths};
 pub use origin::{ValueOrigin, VariableSource};
 pub use running::{Absence, RunningComponents};
 pub use service::{NodeService, NotUnderstood, ServiceFault};
+pub use start::K3sStart;
 pub use traces::{Traces, role};

@@ -83,7 +83,18 @@ pub fn faults(node: &NodeConfig<'_>, config: &EffectiveConfig) -> Result<Vec<Own
                 Some(undecided(&reader, rule, &why))
             }
             (Answer::Wrong { value, detail, ends }, _) => {
-                Some(refused(&reader, rule, &value, &detail, ends.unwrap_or(rule.ends)))
+                let fault = refused(&reader, rule, &value, &detail, ends.unwrap_or(rule.ends));
+                Some(match doubt(&reader, rule, node) {
+                    Some(doubt) => OwnFault {
+                        message: format!(
+                            "{}; {doubt}, and the others skip the key or exit on it",
+                            fault.message
+                        ),
+                        ends: Ending::Undecided,
+                        ..fault
+                    },
+                    None => fault,
+                })
             }
         });
     }
@@ -159,6 +170,12 @@ fn subject(reader: &OwnReader<'_>, rule: &OwnRule) -> String {
         [key] if !flags::is_secret(key) => format!("{key}: {}", reader.items(key).join(",")),
         keys => keys.join(", "),
     }
+}
+
+/// Returns which releases have a flag of the rule that is set, if the node's may be another one.
+fn doubt(reader: &OwnReader<'_>, rule: &OwnRule, node: &NodeConfig<'_>) -> Option<String> {
+    let set = rule.keys.iter().filter(|key| reader.given(key).is_some());
+    set.filter_map(|key| flags::of_any_minor(node.role, key)).find_map(|flag| flag.doubt(node.release))
 }
 
 fn place(reader: &OwnReader<'_>, rule: &OwnRule) -> Option<Place> {
