@@ -6,16 +6,16 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::config_values::EffectiveValue;
-use super::flags::{self, K3sFlag, K3sFlagType};
 use super::likely_key;
-use super::merge::ConfigKey;
-use super::origin::ValueOrigin;
 use super::refusal::{K3sRefusal, RefusalKind};
 use super::urfave::{Generation, Grammar, Parsed, VariableOf, Word};
 use crate::Role;
 use crate::embedded;
 use crate::error::Place;
+use crate::k3s::config_values::EffectiveValue;
+use crate::k3s::flags::{self, K3sFlag, K3sFlagType};
+use crate::k3s::merge::ConfigKey;
+use crate::k3s::origin::ValueOrigin;
 use crate::version::{Availability, FirstReleases, K3sRelease};
 
 /// The facts about the command line.
@@ -37,32 +37,32 @@ impl CommandLineFacts {
 
 /// What K3s' command line is made of.
 #[derive(Clone, Copy)]
-pub(super) struct CommandLineSources<'a> {
+pub(in crate::k3s) struct CommandLineSources<'a> {
     /// The role that K3s is started in.
-    pub(super) role: Role,
+    pub(in crate::k3s) role: Role,
     /// The release.
-    pub(super) release: K3sRelease,
+    pub(in crate::k3s) release: K3sRelease,
     /// The words behind the program, each with its origin.
-    pub(super) words: &'a [(String, ValueOrigin)],
+    pub(in crate::k3s) words: &'a [(String, ValueOrigin)],
     /// The keys of the configuration files.
-    pub(super) keys: &'a [ConfigKey],
+    pub(in crate::k3s) keys: &'a [ConfigKey],
     /// The environment.
-    pub(super) variable: VariableOf<'a>,
+    pub(in crate::k3s) variable: VariableOf<'a>,
 }
 
 /// The command line of K3s as K3s reads it.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct CommandLine {
+pub(in crate::k3s) struct CommandLine {
     /// Its words behind the program.
-    pub(super) argv: Vec<String>,
+    pub(in crate::k3s) argv: Vec<String>,
     /// Every flag that is set, by its long name.
-    pub(super) values: BTreeMap<String, EffectiveValue>,
+    pub(in crate::k3s) values: BTreeMap<String, EffectiveValue>,
     /// The words behind the command that are no flags, and all that K3s does not read because of them.
-    pub(super) rest: Vec<String>,
+    pub(in crate::k3s) rest: Vec<String>,
     /// What it refuses. K3s names the first.
-    pub(super) refusals: Vec<K3sRefusal>,
+    pub(in crate::k3s) refusals: Vec<K3sRefusal>,
     /// The keys that K3s skips.
-    pub(super) skipped: Vec<SkippedKey>,
+    pub(in crate::k3s) skipped: Vec<SkippedKey>,
 }
 
 /// A key of the configuration files that a server does not have, and skips.
@@ -81,7 +81,7 @@ pub struct SkippedKey {
 impl<'a> CommandLineSources<'a> {
     /// Reads the command line. Where the releases of the minor read it with different libraries, the newer library
     /// counts, and what only one of them refuses is in doubt.
-    pub(super) fn read(self) -> CommandLine {
+    pub(in crate::k3s) fn read(self) -> CommandLine {
         match CommandLineFacts::get().generation_2.availability(self.release) {
             Availability::Present => self.read_with(Generation::Second),
             Availability::Absent => self.read_with(Generation::First),
@@ -256,19 +256,4 @@ fn set(values: &mut BTreeMap<String, EffectiveValue>, flag: &K3sFlag, text: Stri
     }
     value.items.push(text);
     value.origins.push(origin);
-}
-
-/// Returns the flags among the words of a service, by long name, whatever the release.
-pub(super) fn typed(role: Role, words: &[String]) -> Vec<(String, String)> {
-    let all: Vec<&'static K3sFlag> = flags::all(role).iter().collect();
-    let newest = crate::version::KubernetesMinor::supported().into_iter().next_back();
-    let Some(release) = newest.map(K3sRelease::of_minor) else { return Vec::new() };
-    let grammar = Grammar { flags: &all, generation: Generation::Second, of_command: true, release };
-    let words = words.iter().filter(|word| **word != role.to_string()).map(|word| Word {
-        text: word.clone(),
-        origin: ValueOrigin::CommandLine,
-        skippable: false,
-    });
-    let parsed = grammar.parse(words.collect(), &|_| None);
-    parsed.settings.into_iter().map(|setting| (setting.flag.names[0].clone(), setting.text)).collect()
 }

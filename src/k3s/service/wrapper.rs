@@ -24,7 +24,7 @@ pub(super) enum WrappedCommand {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct K3sCommand {
     /// The words behind the program.
-    pub(super) words: Vec<String>,
+    pub(in crate::k3s) words: Vec<String>,
     /// Variables that are set, or taken away, in this order.
     pub(super) environment: Vec<(String, Option<String>)>,
     /// Whether the environment is empty at first.
@@ -35,7 +35,7 @@ pub(super) struct K3sCommand {
 
 impl K3sCommand {
     /// Returns the role of its command: `server` or `agent` as the first word that is no flag.
-    pub(super) fn role(&self) -> Option<Role> {
+    pub(in crate::k3s) fn role(&self) -> Option<Role> {
         let mut words = self.words.iter().map(String::as_str);
         while let Some(word) = words.next() {
             match word {

@@ -1,7 +1,7 @@
 //! Checks of K3s' own values with which a node joins others: tokens, the server's address, and the VPN.
 
-use super::own_reader::{Answer, OwnReader};
-use super::own_rules::OwnRule;
+use super::reader::{Answer, OwnReader};
+use super::rules::OwnRule;
 use crate::error::Result;
 use crate::kubernetes::go_url::{self, GoUrl};
 
@@ -51,7 +51,7 @@ fn is_bootstrap(text: &str) -> bool {
 }
 
 /// Tells whether a server can encrypt with the password in a token.
-pub(super) fn is_of_server(text: &str) -> bool {
+pub(in crate::k3s) fn is_of_server(text: &str) -> bool {
     parse_token(text) == Ok(Token::Password)
 }
 

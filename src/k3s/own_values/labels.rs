@@ -1,7 +1,7 @@
 //! Checks of the labels and taints that K3s hands to the kubelet.
 
-use super::own_reader::{Answer, OwnReader};
-use super::own_rules::OwnRule;
+use super::reader::{Answer, OwnReader};
+use super::rules::OwnRule;
 use crate::kubernetes::names;
 
 /// Labels of Kubernetes that a kubelet may set (k8s.io/kubelet pkg/apis/well_known_labels.go).

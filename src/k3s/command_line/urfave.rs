@@ -9,9 +9,9 @@
 
 use std::collections::VecDeque;
 
-use super::flags::{K3sFlag, K3sFlagType};
-use super::origin::ValueOrigin;
 use super::refusal::{K3sRefusal, RefusalKind};
+use crate::k3s::flags::{K3sFlag, K3sFlagType};
+use crate::k3s::origin::ValueOrigin;
 use crate::kubernetes::flag_values;
 use crate::version::K3sRelease;
 
@@ -39,7 +39,7 @@ pub(super) struct Grammar<'a> {
     /// Whether it is a command's, whose flags the first generation sorts before its other words.
     pub(super) of_command: bool,
     /// The release: it can be unknown whether it has a flag.
-    pub(super) release: K3sRelease,
+    pub(in crate::k3s) release: K3sRelease,
 }
 
 /// A value that a flag is given.
@@ -61,9 +61,9 @@ pub(super) struct Parsed {
     /// The values of variables, in the order of the flags. Each counts for a flag that no word sets.
     pub(super) variables: Vec<Setting>,
     /// The words that are no flags.
-    pub(super) rest: Vec<Word>,
+    pub(in crate::k3s) rest: Vec<Word>,
     /// What is refused.
-    pub(super) refusals: Vec<K3sRefusal>,
+    pub(in crate::k3s) refusals: Vec<K3sRefusal>,
 }
 
 /// Gives the value of a flag's variable: that of the first that is set.

@@ -1,7 +1,7 @@
 //! Checks of K3s' own values that are text or numbers.
 
-use super::own_reader::{Answer, OwnReader};
-use super::own_rules::OwnRule;
+use super::reader::{Answer, OwnReader};
+use super::rules::OwnRule;
 use crate::kubernetes::{flag_values, go_url, names};
 
 /// One of a few words.

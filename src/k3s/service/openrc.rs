@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::service_notes::{NotUnderstood, ServiceFault, file_of};
+use super::notes::{NotUnderstood, ServiceFault, file_of};
 use super::shell::run::Shell;
 use super::shell::value::ShellVariable;
 use super::wrapper::{self, WrappedCommand};

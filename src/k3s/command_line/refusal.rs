@@ -1,8 +1,8 @@
 //! What K3s' command line refuses: K3s exits.
 
-use super::origin::ValueOrigin;
-use super::secrets;
 use crate::error::Place;
+use crate::k3s::origin::ValueOrigin;
+use crate::k3s::secrets;
 
 /// Something on which K3s ends before it starts: a flag, a value, or a word of its command line.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use super::lines::{UnitAssignment, UnitLines};
 use super::specifiers::{MachineFacts, SpecifierFault, UnitName};
 use super::words::{UnitWords, WordRules};
 use crate::error::Place;
-use crate::k3s::service_notes::{NotUnderstood, ServiceFault, file_of, line_of};
+use crate::k3s::service::notes::{NotUnderstood, ServiceFault, file_of, line_of};
 use crate::node::RootedPath;
 
 /// A service as its unit file and its drop-ins describe it.
@@ -316,7 +316,7 @@ pub(super) mod tests {
     use super::super::lines;
     use super::*;
 
-    pub(in crate::k3s::systemd) fn unit_of(text: &str) -> ServiceUnit {
+    pub(in crate::k3s::service::systemd) fn unit_of(text: &str) -> ServiceUnit {
         let path = RootedPath::fixed("/etc/systemd/system/k3s.service");
         let name = UnitName::of("k3s.service").unwrap();
         let lines = lines::read(format!("[Service]\n{text}").as_bytes());

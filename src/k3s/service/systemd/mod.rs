@@ -1,7 +1,7 @@
 //! Services as systemd reads them: unit files and their drop-ins, environment files, and the command line that results.
 //!
 //! The rules are those of systemd v252; where a later version differs, the file says so. This folder knows nothing of K3s'
-//! configuration: [`service`](super::service) says which unit starts K3s.
+//! configuration: [`service`](super::node_service) says which unit starts K3s.
 
 mod command;
 pub(super) mod environment;
@@ -18,7 +18,7 @@ use self::environment::UnitEnvironment;
 use self::folders::{UnitFile, UnitFolders};
 use self::specifiers::{MachineFacts, UnitName};
 use self::unit::ServiceUnit;
-use super::service_notes::NotUnderstood;
+use super::notes::NotUnderstood;
 use crate::error::{ErrorKind, Result};
 use crate::node::{Root, RootedPath};
 

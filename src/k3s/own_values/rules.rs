@@ -28,10 +28,10 @@ pub(super) struct OwnRules {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct OwnRule {
     /// The flag that is judged, and those that take part in the judgement.
-    pub(super) keys: Vec<String>,
+    pub(in crate::k3s) keys: Vec<String>,
     /// Who reads it; empty for both.
     #[serde(default)]
-    pub(super) roles: Vec<Role>,
+    pub(in crate::k3s) roles: Vec<Role>,
     /// The conditions, all of which hold.
     #[serde(default)]
     pub(super) when: Vec<OwnCondition>,
@@ -39,7 +39,7 @@ pub(super) struct OwnRule {
     pub(super) check: OwnCheck,
     /// Its parameters.
     #[serde(default)]
-    pub(super) values: Vec<String>,
+    pub(in crate::k3s) values: Vec<String>,
     /// K3s' message.
     pub(super) says: String,
     /// What to write instead.
@@ -92,7 +92,7 @@ pub enum Ending {
 /// A condition under which K3s reads a value.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub(super) enum OwnCondition {
+pub(in crate::k3s) enum OwnCondition {
     /// An agent runs on the node.
     Agent,
     /// The API server runs on the node.
@@ -212,7 +212,7 @@ pub(super) enum OwnCheck {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AnyValue {
-    pub(super) keys: Vec<String>,
+    pub(in crate::k3s) keys: Vec<String>,
     pub(super) source: String,
 }
 
@@ -220,7 +220,7 @@ pub(super) struct AnyValue {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct JudgedElsewhere {
-    pub(super) keys: Vec<String>,
+    pub(in crate::k3s) keys: Vec<String>,
     pub(super) by: String,
 }
 
@@ -228,9 +228,9 @@ pub(super) struct JudgedElsewhere {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UnjudgedValue {
-    pub(super) keys: Vec<String>,
+    pub(in crate::k3s) keys: Vec<String>,
     /// The role in which they are not judged; none for both.
-    pub(super) role: Option<Role>,
+    pub(in crate::k3s) role: Option<Role>,
     pub(super) why: String,
     pub(super) source: String,
 }

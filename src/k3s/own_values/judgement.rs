@@ -1,15 +1,13 @@
 //! What K3s refuses in its own values, once its command line has parsed them (data/own-values.yaml).
 
-use super::effective::EffectiveConfig;
-use super::flags;
-use super::node_config::NodeConfig;
-use super::own_reader::{Answer, OwnReader};
-use super::own_rules::{OwnCheck, OwnRule, OwnRules, RuleReach, UnjudgedValue};
-use super::{own_datastore, own_files, own_joining, own_labels, own_network, own_texts};
+use super::reader::{Answer, OwnReader};
+use super::rules::{Ending, OwnCheck, OwnRule, OwnRules, RuleReach, UnjudgedValue};
+use super::{datastore, files, joining, labels, network, texts};
 use crate::Role;
 use crate::error::{Place, Result};
-
-pub use super::own_rules::Ending;
+use crate::k3s::effective::EffectiveConfig;
+use crate::k3s::flags;
+use crate::k3s::node_config::NodeConfig;
 
 /// A value that K3s refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,61 +103,61 @@ pub fn faults(node: &NodeConfig<'_>, config: &EffectiveConfig) -> Result<Vec<Own
 
 fn judge(reader: &OwnReader<'_>, rule: &OwnRule) -> Result<Answer> {
     Ok(match rule.check {
-        OwnCheck::OneOf => own_texts::one_of(reader, rule),
-        OwnCheck::OneOfWithOptions => own_texts::one_of_with_options(reader, rule),
+        OwnCheck::OneOf => texts::one_of(reader, rule),
+        OwnCheck::OneOfWithOptions => texts::one_of_with_options(reader, rule),
         // The conditions alone are the check.
         OwnCheck::Refused => Answer::wrong(""),
-        OwnCheck::Given => own_joining::given(reader, rule),
-        OwnCheck::Ascii => own_texts::ascii(reader, rule),
-        OwnCheck::PositiveDuration => own_texts::positive_duration(reader, rule),
-        OwnCheck::NotNegative => own_texts::not_negative(reader, rule),
-        OwnCheck::Vmodule => own_texts::vmodule(reader, rule),
-        OwnCheck::JsonArguments => own_texts::json_arguments(reader, rule),
-        OwnCheck::Issuer => own_texts::issuer(reader, rule),
-        OwnCheck::Addresses => own_network::addresses(reader, rule),
-        OwnCheck::FlagAddress => own_network::flag_address(reader, rule),
-        OwnCheck::ListenAddress => own_network::listen_address(reader, rule)?,
-        OwnCheck::Interface => own_network::interface(reader, rule),
-        OwnCheck::Cidrs => own_network::cidrs(reader, rule),
-        OwnCheck::ServiceBlockSize => own_network::service_block_size(reader, rule),
-        OwnCheck::DefaultDns => own_network::default_dns(reader, rule),
-        OwnCheck::ServiceBlocks => own_network::service_blocks(reader, rule),
-        OwnCheck::ServiceBlockLarge => own_network::service_block_large(reader, rule),
-        OwnCheck::PublicFamily => own_network::public_family(reader, rule),
-        OwnCheck::BlockFamilies => own_network::block_families(reader, rule),
-        OwnCheck::Port => own_network::port(reader, rule),
-        OwnCheck::PortRange => own_network::port_range(reader, rule),
-        OwnCheck::PortRangeThere => own_network::port_range_there(reader, rule),
-        OwnCheck::SupervisorPort => own_network::supervisor_port(reader),
-        OwnCheck::SupervisorPortZero => own_network::supervisor_port_zero(reader),
-        OwnCheck::ApiserverPort => own_network::apiserver_port(reader),
-        OwnCheck::PortsDiffer => own_network::ports_differ(reader),
-        OwnCheck::FileAppears => own_files::file_appears(reader, rule)?,
-        OwnCheck::LogFile => own_files::log_file(reader, rule)?,
-        OwnCheck::RestorePath => own_files::restore_path(reader, rule)?,
-        OwnCheck::AgentFile => own_files::agent_file(reader, rule)?,
-        OwnCheck::EncryptionProvider => own_files::encryption_provider(reader, rule)?,
-        OwnCheck::TokenThere => own_joining::token_there(reader)?,
-        OwnCheck::ServerToken => own_joining::server_token(reader),
-        OwnCheck::AgentToken => own_joining::agent_token(reader),
-        OwnCheck::VpnAuth => own_joining::vpn_auth(reader)?,
-        OwnCheck::AgentUrl => own_joining::agent_url(reader, rule),
-        OwnCheck::HttpsScheme => own_joining::https_scheme(reader, rule),
-        OwnCheck::HttpsUrl => own_joining::https_url(reader, rule),
-        OwnCheck::JoinsItself => own_joining::joins_itself(reader, rule),
-        OwnCheck::JoinsWithoutToken => own_joining::joins_without_token(reader, rule),
-        OwnCheck::EndpointForm => own_datastore::form(reader),
-        OwnCheck::EndpointScheme => own_datastore::scheme(reader, rule),
-        OwnCheck::EndpointHost => own_datastore::host(reader),
-        OwnCheck::EndpointAnswers => own_datastore::answers(reader),
-        OwnCheck::MysqlDsn => own_datastore::mysql(reader),
-        OwnCheck::PostgresUrl => own_datastore::postgres(reader),
-        OwnCheck::SqliteFile => own_datastore::sqlite(reader)?,
-        OwnCheck::DatastoreFile => own_datastore::file(reader, rule)?,
-        OwnCheck::DatastorePair => own_datastore::pair(reader),
-        OwnCheck::NodeLabels => own_labels::labels(reader, rule),
-        OwnCheck::NodeTaints => own_labels::taints(reader, rule),
-        OwnCheck::NodeName => own_texts::node_name(reader, rule),
+        OwnCheck::Given => joining::given(reader, rule),
+        OwnCheck::Ascii => texts::ascii(reader, rule),
+        OwnCheck::PositiveDuration => texts::positive_duration(reader, rule),
+        OwnCheck::NotNegative => texts::not_negative(reader, rule),
+        OwnCheck::Vmodule => texts::vmodule(reader, rule),
+        OwnCheck::JsonArguments => texts::json_arguments(reader, rule),
+        OwnCheck::Issuer => texts::issuer(reader, rule),
+        OwnCheck::Addresses => network::addresses(reader, rule),
+        OwnCheck::FlagAddress => network::flag_address(reader, rule),
+        OwnCheck::ListenAddress => network::listen_address(reader, rule)?,
+        OwnCheck::Interface => network::interface(reader, rule),
+        OwnCheck::Cidrs => network::cidrs(reader, rule),
+        OwnCheck::ServiceBlockSize => network::service_block_size(reader, rule),
+        OwnCheck::DefaultDns => network::default_dns(reader, rule),
+        OwnCheck::ServiceBlocks => network::service_blocks(reader, rule),
+        OwnCheck::ServiceBlockLarge => network::service_block_large(reader, rule),
+        OwnCheck::PublicFamily => network::public_family(reader, rule),
+        OwnCheck::BlockFamilies => network::block_families(reader, rule),
+        OwnCheck::Port => network::port(reader, rule),
+        OwnCheck::PortRange => network::port_range(reader, rule),
+        OwnCheck::PortRangeThere => network::port_range_there(reader, rule),
+        OwnCheck::SupervisorPort => network::supervisor_port(reader),
+        OwnCheck::SupervisorPortZero => network::supervisor_port_zero(reader),
+        OwnCheck::ApiserverPort => network::apiserver_port(reader),
+        OwnCheck::PortsDiffer => network::ports_differ(reader),
+        OwnCheck::FileAppears => files::file_appears(reader, rule)?,
+        OwnCheck::LogFile => files::log_file(reader, rule)?,
+        OwnCheck::RestorePath => files::restore_path(reader, rule)?,
+        OwnCheck::AgentFile => files::agent_file(reader, rule)?,
+        OwnCheck::EncryptionProvider => files::encryption_provider(reader, rule)?,
+        OwnCheck::TokenThere => joining::token_there(reader)?,
+        OwnCheck::ServerToken => joining::server_token(reader),
+        OwnCheck::AgentToken => joining::agent_token(reader),
+        OwnCheck::VpnAuth => joining::vpn_auth(reader)?,
+        OwnCheck::AgentUrl => joining::agent_url(reader, rule),
+        OwnCheck::HttpsScheme => joining::https_scheme(reader, rule),
+        OwnCheck::HttpsUrl => joining::https_url(reader, rule),
+        OwnCheck::JoinsItself => joining::joins_itself(reader, rule),
+        OwnCheck::JoinsWithoutToken => joining::joins_without_token(reader, rule),
+        OwnCheck::EndpointForm => datastore::form(reader),
+        OwnCheck::EndpointScheme => datastore::scheme(reader, rule),
+        OwnCheck::EndpointHost => datastore::host(reader),
+        OwnCheck::EndpointAnswers => datastore::answers(reader),
+        OwnCheck::MysqlDsn => datastore::mysql(reader),
+        OwnCheck::PostgresUrl => datastore::postgres(reader),
+        OwnCheck::SqliteFile => datastore::sqlite(reader)?,
+        OwnCheck::DatastoreFile => datastore::file(reader, rule)?,
+        OwnCheck::DatastorePair => datastore::pair(reader),
+        OwnCheck::NodeLabels => labels::labels(reader, rule),
+        OwnCheck::NodeTaints => labels::taints(reader, rule),
+        OwnCheck::NodeName => texts::node_name(reader, rule),
     })
 }
 

@@ -1,12 +1,11 @@
 //! The service that starts K3s on a node: which one it is, its command line and its environment.
 
-use super::command_line;
-use super::flags::{self, K3sFlag};
-use super::origin::ValueOrigin;
-use super::service_notes::{NotUnderstood, ServiceFault, file_of};
-use super::service_search::{Environment, FoundService, ServiceSearch};
+use super::notes::{NotUnderstood, ServiceFault, file_of};
+use super::search::{Environment, FoundService, ServiceSearch};
 use crate::Role;
 use crate::error::Result;
+use crate::k3s::flags::{self, K3sFlag};
+use crate::k3s::origin::ValueOrigin;
 use crate::node::{Root, RootedPath};
 
 /// The service that starts K3s. Without one, the command line and the environment are empty.
@@ -99,6 +98,8 @@ impl NodeService {
         let is_same =
             |other: &&FoundService| other.words == first.words && other.environment == first.environment;
         if !others.iter().all(is_same) {
+            service.words.clear();
+            service.environment.clear();
             let names: Vec<String> = others.iter().map(|other| other.path.to_string()).collect();
             let reason =
                 format!("{} starts K3s as {role}, too: which of them does is not known", names.join(", "));
@@ -111,10 +112,12 @@ impl NodeService {
         let directory = found.directory.as_deref().unwrap_or("/");
         let parts: Vec<&str> = directory.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
         let working_directory = format!("/{}", parts.join("/")).parse();
+        // What is known in part is not judged: a word that stands for another one would be refused.
+        let is_known = found.not_understood.is_empty();
         Self {
             path: Some(found.path.clone()),
-            words: found.words.clone(),
-            environment: found.environment.clone(),
+            words: if is_known { found.words.clone() } else { Vec::new() },
+            environment: if is_known { found.environment.clone() } else { Environment::new() },
             working_directory: working_directory.unwrap_or_else(|_| RootedPath::fixed("/")),
             not_understood: found.not_understood.clone(),
             faults: found.faults.clone(),
@@ -128,7 +131,7 @@ impl NodeService {
     }
 
     /// Returns what is to be known of it before anything that follows from it.
-    pub(super) fn warnings(&self) -> Vec<String> {
+    pub(in crate::k3s) fn warnings(&self) -> Vec<String> {
         let faults = self.faults.iter().map(|fault| format!("{}: {}", fault.place, fault.message));
         let unread = self.not_understood.iter().map(|note| {
             format!(
@@ -140,7 +143,7 @@ impl NodeService {
     }
 
     /// Returns the value that the environment gives a flag: that of the first of the flag's variables that is set.
-    pub(super) fn variable(&self, flag: &K3sFlag) -> Option<(&str, ValueOrigin)> {
+    pub(in crate::k3s) fn variable(&self, flag: &K3sFlag) -> Option<(&str, ValueOrigin)> {
         flag.env.iter().find_map(|name| {
             let (value, source) = self.environment.get(name)?;
             let origin = ValueOrigin::Variable { name: name.clone(), source: source.clone() };
@@ -149,39 +152,18 @@ impl NodeService {
     }
 
     /// Returns the origin of a value on the command line of the service.
-    pub(super) fn origin(&self) -> ValueOrigin {
+    pub(in crate::k3s) fn origin(&self) -> ValueOrigin {
         self.command_file.clone().map_or(ValueOrigin::CommandLine, ValueOrigin::Service)
     }
 
     /// Returns the value that the environment gives the flag `name` of any minor.
-    pub(super) fn variable_of(&self, role: Role, name: &str) -> Option<(&str, ValueOrigin)> {
+    pub(in crate::k3s) fn variable_of(&self, role: Role, name: &str) -> Option<(&str, ValueOrigin)> {
         self.variable(flags::of_any_minor(role, name)?)
     }
 
     /// Returns the value of a variable.
-    pub(super) fn value_of(&self, name: &str) -> Option<&str> {
+    pub(in crate::k3s) fn value_of(&self, name: &str) -> Option<&str> {
         self.environment.get(name).map(|(value, _)| value.as_str())
-    }
-}
-
-/// The command line of the service that starts K3s, as far as it sets flags.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServiceFlags {
-    /// The file of the service, empty if there is none.
-    pub path: String,
-    /// Names without dashes, and values, in their order.
-    pub flags: Vec<(String, String)>,
-}
-
-impl ServiceFlags {
-    /// Reads the service that starts K3s in `role`.
-    ///
-    /// # Errors
-    /// If a service cannot be read.
-    pub fn read(root: &Root, role: Role) -> Result<Self> {
-        let service = NodeService::find(root, role)?;
-        let flags = command_line::typed(role, &service.words);
-        Ok(Self { path: service.path.map(|path| path.to_string()).unwrap_or_default(), flags })
     }
 }
 
@@ -190,7 +172,7 @@ impl ServiceFlags {
 ///
 /// # Errors
 /// If a service cannot be read.
-pub(super) fn roles(root: &Root) -> Result<Vec<Role>> {
+pub(in crate::k3s) fn roles(root: &Root) -> Result<Vec<Role>> {
     let search = ServiceSearch::of(root)?;
     let mut roles = Vec::new();
     let mut add = |role: Option<Role>| {

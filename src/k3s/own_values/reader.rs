@@ -1,13 +1,12 @@
 //! The values that K3s' own checks read, and the conditions under which K3s reads each.
 
-use super::datastore::Datastore;
-use super::effective::EffectiveConfig;
-use super::flags;
-use super::node_config::NodeConfig;
-use super::own_rules::{Ending, OwnCondition};
-use super::service::ServiceFlags;
+use super::rules::{Ending, OwnCondition};
 use crate::Role;
 use crate::error::{Place, Result};
+use crate::k3s::datastore::Datastore;
+use crate::k3s::effective::EffectiveConfig;
+use crate::k3s::flags;
+use crate::k3s::node_config::NodeConfig;
 use crate::kubernetes::flag_values;
 use crate::node::{PathKind, RootedPath};
 
@@ -47,7 +46,7 @@ impl Answer {
 }
 
 /// The values of a node.
-pub(super) struct OwnReader<'a> {
+pub(in crate::k3s) struct OwnReader<'a> {
     pub(super) node: &'a NodeConfig<'a>,
     config: &'a EffectiveConfig,
     /// Whether K3s' own etcd has begun on the node.
@@ -62,7 +61,7 @@ impl<'a> OwnReader<'a> {
     ///
     /// # Errors
     /// If a file cannot be read.
-    pub(super) fn new(node: &'a NodeConfig<'a>, config: &'a EffectiveConfig) -> Result<Self> {
+    pub(in crate::k3s) fn new(node: &'a NodeConfig<'a>, config: &'a EffectiveConfig) -> Result<Self> {
         let log = node.data_dir.join(Datastore::ETCD_LOG);
         let begun = node.role == Role::Server && node.root.is_directory(&log);
         let has_service = false;
@@ -78,10 +77,7 @@ impl<'a> OwnReader<'a> {
     /// Tells whether what starts K3s on the node is complete: the installer writes the address and the token beside the
     /// service, and who gives one of the two himself gives both.
     fn is_installed(&self) -> Result<bool> {
-        let service = ServiceFlags::read(self.node.root, self.node.role)?.path;
-        if service.is_empty() {
-            return Ok(false);
-        }
+        let Some(service) = &self.node.service.path else { return Ok(false) };
         let given = ["server", "token", "token-file"].iter().any(|key| self.given(key).is_some());
         Ok(given || self.node.root.exists(&format!("{service}.env").parse()?))
     }
@@ -125,7 +121,7 @@ impl<'a> OwnReader<'a> {
     }
 
     /// Returns the token: that of the file, if one is named.
-    pub(super) fn token(&self) -> &str {
+    pub(in crate::k3s) fn token(&self) -> &str {
         &self.token
     }
 
@@ -176,7 +172,7 @@ impl<'a> OwnReader<'a> {
     }
 
     /// Tells whether a condition holds.
-    pub(super) fn holds(&self, condition: &OwnCondition) -> bool {
+    pub(in crate::k3s) fn holds(&self, condition: &OwnCondition) -> bool {
         let is_server = self.node.role == Role::Server;
         let given_endpoint = self.given("datastore-endpoint").is_some();
         match condition {

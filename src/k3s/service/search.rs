@@ -2,11 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::flags;
-use super::node_paths::NodePaths;
+use super::notes::{NotUnderstood, ServiceFault, file_of};
 use super::openrc::{self, InitScript};
-use super::origin::VariableSource;
-use super::service_notes::{NotUnderstood, ServiceFault, file_of};
 use super::systemd::environment::UnitEnvironment;
 use super::systemd::folders::UnitFolders;
 use super::systemd::specifiers::UnitName;
@@ -15,6 +12,9 @@ use super::systemd::{self, FoundUnit};
 use super::wrapper::{self, K3sCommand, WrappedCommand};
 use crate::Role;
 use crate::error::{ErrorKind, Result};
+use crate::k3s::flags;
+use crate::k3s::node_paths::NodePaths;
+use crate::k3s::origin::VariableSource;
 use crate::node::{Root, RootedPath};
 
 /// Values of variables by name, with what sets each.
@@ -28,11 +28,11 @@ pub(super) struct FoundService {
     /// The unit file or the init script.
     pub(super) path: RootedPath,
     /// The role; of a suspect the one that a command speaks of which systemd ignores.
-    pub(super) role: Option<Role>,
+    pub(in crate::k3s) role: Option<Role>,
     /// The file with the command line: the unit file, a drop-in of it, or the init script.
     pub(super) command_file: RootedPath,
     /// The words behind the program.
-    pub(super) words: Vec<String>,
+    pub(in crate::k3s) words: Vec<String>,
     pub(super) environment: Environment,
     /// Where it runs, as it is written; none for `/`.
     pub(super) directory: Option<String>,

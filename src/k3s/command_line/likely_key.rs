@@ -1,7 +1,7 @@
 //! What was probably meant by a key that K3s does not have.
 
-use super::flags;
 use crate::Role;
+use crate::k3s::flags;
 use crate::kubernetes::component_flags;
 use crate::version::K3sRelease;
 

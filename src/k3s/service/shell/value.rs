@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::lex::{ShellPiece, ShellWord};
 use crate::error::Place;
 use crate::k3s::origin::VariableSource;
-use crate::k3s::service_notes::NotUnderstood;
+use crate::k3s::service::notes::NotUnderstood;
 
 /// What a shell splits unquoted values at.
 pub(in crate::k3s) const BLANKS: [char; 3] = [' ', '\t', '\n'];

@@ -1,8 +1,8 @@
 //! Checks of the values with which K3s reaches its datastore (kine).
 
-use super::own_files::read_error;
-use super::own_reader::{Answer, OwnReader};
-use super::own_rules::{Ending, OwnRule};
+use super::files::read_error;
+use super::reader::{Answer, OwnReader};
+use super::rules::{Ending, OwnRule};
 use crate::error::Result;
 use crate::kubernetes::go_url;
 use crate::node::PathKind;

@@ -7,7 +7,7 @@ use super::syntax::ShellCursor;
 use super::value::{BLANKS, ShellVariable, ShellVariables};
 use crate::error::{Error, Place, Result};
 use crate::k3s::origin::VariableSource;
-use crate::k3s::service_notes::{NotUnderstood, ServiceFault, line_of};
+use crate::k3s::service::notes::{NotUnderstood, ServiceFault, line_of};
 use crate::node::{Root, RootedPath};
 
 /// Whether commands are followed.

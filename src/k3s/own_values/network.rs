@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::own_reader::{Answer, OwnReader};
-use super::own_rules::OwnRule;
+use super::reader::{Answer, OwnReader};
+use super::rules::OwnRule;
 use crate::error::Result;
 use crate::kubernetes::flag_values;
 use crate::node::{Root, RootedPath};

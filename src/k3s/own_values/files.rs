@@ -1,9 +1,9 @@
 //! Checks of K3s' own values that name files.
 
-use super::node_paths::NodePaths;
-use super::own_reader::{Answer, OwnReader};
-use super::own_rules::{Ending, OwnRule};
+use super::reader::{Answer, OwnReader};
+use super::rules::{Ending, OwnRule};
 use crate::error::Result;
+use crate::k3s::node_paths::NodePaths;
 use crate::node::{PathKind, RootedPath};
 
 /// Where nobody makes files and folders: file systems of the kernel, and devices.

@@ -6,7 +6,7 @@ use super::syntax::{SimpleCommand, assignment, plain};
 use super::value::ShellVariable;
 use crate::error::Place;
 use crate::k3s::origin::VariableSource;
-use crate::k3s::service_notes::{NotUnderstood, ServiceFault};
+use crate::k3s::service::notes::{NotUnderstood, ServiceFault};
 use crate::node::RootedPath;
 
 /// How many files source one another at most.

@@ -37,13 +37,24 @@ impl<'r> UnitFolders<'r> {
     /// # Errors
     /// If a folder exists and cannot be listed.
     pub(in crate::k3s) fn list(root: &'r Root) -> Result<Self> {
-        let list = |folder: &RootedPath| {
+        let list = |folder: &RootedPath| -> Result<BTreeSet<String>> {
             let names = root.list(folder)?.into_iter();
             // A name with a newline belongs to no unit.
             let names = names.filter_map(|name| name.into_string().ok()).filter(|name| !name.contains('\n'));
-            Ok((folder.clone(), names.collect()))
+            Ok(names.collect())
         };
-        Ok(Self { root, folders: NodePaths::get().unit_folders.iter().map(list).collect::<Result<_>>()? })
+        // Most of the folders are not there. Several have one parent, which is listed once.
+        let mut parents = BTreeMap::new();
+        let mut folders = Vec::new();
+        for folder in &NodePaths::get().unit_folders {
+            let Some(parent) = folder.parent() else { continue };
+            if !parents.contains_key(&parent) {
+                parents.insert(parent.clone(), list(&parent)?);
+            }
+            let is_there = parents.get(&parent).is_some_and(|names| names.contains(folder.name()));
+            folders.push((folder.clone(), if is_there { list(folder)? } else { BTreeSet::new() }));
+        }
+        Ok(Self { root, folders })
     }
 
     /// Returns the names of services, and of the instances of templates that another unit wants.

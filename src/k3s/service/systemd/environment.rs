@@ -7,7 +7,7 @@ use super::environment_file;
 use super::unit::{ServiceUnit, UnitEnvironmentFile};
 use crate::error::{ErrorKind, Result};
 use crate::k3s::origin::VariableSource;
-use crate::k3s::service_notes::{NotUnderstood, ServiceFault, line_of};
+use crate::k3s::service::notes::{NotUnderstood, ServiceFault, line_of};
 use crate::node::{Root, RootedPath};
 
 /// Variables that systemd sets itself, or takes from its own environment.
