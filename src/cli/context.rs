@@ -64,7 +64,7 @@ impl<'a> Context<'a> {
         let mut warnings = Vec::new();
 
         let version = version(&request, root)?;
-        let NodePlaces { role, config, own_data_dir, existing } =
+        let NodePlaces { role, start, config, own_data_dir, existing } =
             NodePlaces::find(root, version.number(), request.role, request.installer.role)?;
         let data_dir = data_dir::find(request.data_dir.as_deref(), &own_data_dir, &config, &mut warnings)?;
         let owner = owner(request.owner.as_deref(), root)?.unwrap_or(Owner::ROOT);
@@ -97,7 +97,7 @@ impl<'a> Context<'a> {
             kubelet_takes_pairs: kubelet::takes_pairs(version.minor()),
             removed_plugins: admission_plugins::removed(version.minor()).map(str::to_owned).collect(),
         };
-        let node = NodeConfig::read(root, role, version.number(), &data_dir)?;
+        let node = NodeConfig::of_start(root, start, &data_dir);
         let target = RenderTarget {
             role,
             config: config.path_or_default(),

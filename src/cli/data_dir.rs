@@ -1,12 +1,10 @@
 //! K3s' data directory: K3s' own configuration has precedence over `--data-dir`.
 
 use super::usage::usage_error;
-use crate::Role;
 use crate::document::ExistingConfig;
 use crate::error::{Error, ErrorKind, Result};
-use crate::k3s::{ConfigFile, DEFAULT_DATA_DIR, DataDir};
-use crate::node::{Root, RootedPath};
-use crate::version::K3sRelease;
+use crate::k3s::{ConfigFile, DEFAULT_DATA_DIR, DataDir, K3sStart};
+use crate::node::RootedPath;
 
 /// Returns the data directory. `named` is what the user or an earlier run named; it is an error if K3s' service or
 /// configuration names another one.
@@ -43,13 +41,8 @@ pub(super) fn find(
 
 /// Returns the data directory that K3s uses in `role`. From a configuration that K3s cannot read, the last name of one
 /// that can be read counts: what is there is not overlooked.
-pub(super) fn of_node(
-    root: &Root,
-    role: Role,
-    release: K3sRelease,
-    existing: &ExistingConfig,
-) -> Result<DataDir> {
-    match DataDir::of_node(root, role, release) {
+pub(super) fn of_start(start: &K3sStart, existing: &ExistingConfig) -> Result<DataDir> {
+    match start.data_dir() {
         Err(error) if error.kind() == ErrorKind::BadInput => {
             let named = existing.value("data-dir").and_then(|item| {
                 let path = RootedPath::fixed("/").resolve(&item.text).ok()?;

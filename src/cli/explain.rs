@@ -10,7 +10,6 @@ use crate::document::Rendered;
 use crate::error::{ErrorKind, Result, exit};
 use crate::explain::{ExplainedNode, explain};
 use crate::k3s::K3sLog;
-use crate::k3s::NodeConfig;
 use crate::node::Root;
 use crate::output;
 use crate::verify::NodeFacts;
@@ -20,13 +19,11 @@ pub(super) fn run(request: &RunRequest, arguments: &ExplainArguments, ui: &mut U
     let root = Root::open(&request.root)?;
     // A control is explained whether a run is about it or not.
     let context = context(&root, &request.about_all_controls())?;
-    let node =
-        NodeConfig::read(&root, context.target.role, context.version.number(), &context.target.data_dir)?;
-    if let Err(error) = &node.effective {
+    if let Err(error) = &context.node.effective {
         warn!("{error}: who sets what here is not known");
     }
     // The configuration counts; what K3s logged at its last start is for `verify`.
-    let facts = NodeFacts::new(node, context.owner, K3sLog::default());
+    let facts = NodeFacts::new(context.node, context.owner, K3sLog::default());
     let benchmark = given(arguments.benchmark.as_ref()).unwrap_or_else(|| context.profile.benchmark.clone());
     let here = ExplainedNode {
         facts: &facts,

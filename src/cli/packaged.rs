@@ -3,8 +3,7 @@
 use super::context::Context;
 use crate::document::Rendered;
 use crate::error::Result;
-use crate::k3s::manifests::{self, ManifestObject, Manifests};
-use crate::k3s::packaged;
+use crate::k3s::manifests::{self, ManifestDeletion, ManifestObject, Manifests};
 use crate::preflight;
 
 /// The namespace in which K3s runs the pods of its load balancer by default (servicelb-namespace).
@@ -27,8 +26,9 @@ pub(super) fn warnings(context: &Context<'_>, rendered: &Rendered) -> Result<Vec
         return Ok(warnings);
     };
     let name = policy.path.name();
-    if let Some(place) = packaged::deletion(node, name) {
-        let word = name.trim_end_matches(".yaml");
+    // An empty word has a note of its own.
+    let deletion = manifests::deletion(node, name).filter(|deletion| !deletion.word.is_empty());
+    if let Some(ManifestDeletion { word, place }) = deletion {
         warnings.push(format!(
             "{place}: disable has {word}, so K3s deletes {} and its objects whenever it starts: remove {word} there",
             policy.path

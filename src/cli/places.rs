@@ -4,7 +4,7 @@ use super::data_dir;
 use crate::Role;
 use crate::document::{self, ExistingConfig};
 use crate::error::{Error, ErrorKind, Result};
-use crate::k3s::{self, ConfigFile, DataDir};
+use crate::k3s::{self, ConfigFile, DataDir, K3sStart};
 use crate::node::Root;
 use crate::version::K3sRelease;
 
@@ -13,6 +13,8 @@ use crate::version::K3sRelease;
 pub(super) struct NodePlaces {
     /// The role that they are for.
     pub(super) role: Role,
+    /// How K3s is started in that role.
+    pub(super) start: K3sStart,
     /// The configuration file that K3s reads.
     pub(super) config: ConfigFile,
     /// The data directory that K3s uses, whatever the user names.
@@ -41,15 +43,16 @@ impl NodePlaces {
     }
 
     fn of_role(root: &Root, release: K3sRelease, role: Role) -> Result<Self> {
-        let config = ConfigFile::of_node(root, role)?;
+        let start = K3sStart::read(root, role, release)?;
+        let config = start.config.clone()?;
         let existing = match &config.path {
             // What cannot be opened holds nothing; that K3s exits is for preflight to say.
             Some(_) if config.fault(root).is_some() => ExistingConfig::default(),
             Some(path) => ExistingConfig::read(root, path, &document::drop_in_path(path))?,
             None => ExistingConfig::default(),
         };
-        let own_data_dir = data_dir::of_node(root, role, release, &existing)?;
-        Ok(Self { role, config, own_data_dir, existing })
+        let own_data_dir = data_dir::of_start(&start, &existing)?;
+        Ok(Self { role, start, config, own_data_dir, existing })
     }
 }
 

@@ -13,10 +13,10 @@ use super::ui::Ui;
 use crate::Role;
 use crate::document::{self, DropIn, OnConflict, Rendered};
 use crate::error::{Error, ErrorKind, Result, exit};
+use crate::k3s::Traces;
 use crate::k3s::flags::ENCRYPTION_KEY;
-use crate::k3s::{ConfigQuery, EffectiveConfig, NodeConfig, Traces};
 use crate::mode::FileMode;
-use crate::node::{Root, RootedPath, host, sysctl};
+use crate::node::{Root, host, sysctl};
 use crate::output::{self, PlanReport};
 use crate::plan::{Desired, ForeignFiles, Observed, Plan, PlanSubject};
 use crate::preflight;
@@ -79,23 +79,16 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
 
 /// Returns warnings about the node's own K3s configuration: what overrides the drop-in, and conflicts with it.
 fn configuration_warnings(context: &Context, rendered: &Rendered) -> Result<Vec<String>> {
-    let Context { root, target, .. } = context;
+    let Context { target, .. } = context;
     let merge = &target.drop_in_merge;
     let minor = context.version.minor();
     let requested = &rendered.requested;
-    let service = || document::service_warnings(root, target.role, minor, requested);
+    let service = document::service_warnings(&context.node, requested);
     if merge.existing.is_empty() {
-        // Only the service can conflict then; most nodes have none yet.
-        return if root.exists(&RootedPath::fixed("/etc/systemd/system"))
-            || root.exists(&RootedPath::fixed("/etc/init.d"))
-        {
-            service()
-        } else {
-            Ok(Vec::new())
-        };
+        return Ok(service);
     }
     let mut warnings = merge.existing.warnings(requested);
-    warnings.extend(service()?);
+    warnings.extend(service);
     let unknown = merge.existing.unknown_arguments(target.role, minor, &target.running);
     warnings.extend(unknown.into_iter().map(|(message, place)| format!("{place}: {message}")));
     for (message, place) in rendered.drop_in.conflicts.iter().cloned() {
@@ -106,15 +99,8 @@ fn configuration_warnings(context: &Context, rendered: &Rendered) -> Result<Vec<
         }
         warnings.push(format!("{place}: {message}"));
     }
-    let query = ConfigQuery {
-        role: target.role,
-        release: context.version.number(),
-        data_dir: &target.data_dir,
-        words: &[],
-        show_secrets: false,
-    };
     // A file that is no YAML is among the warnings above.
-    if let Ok(effective) = EffectiveConfig::read(root, query) {
+    if let Ok(effective) = &context.node.effective {
         // The drop-in is about to be replaced.
         let ours = document::drop_in_path(&target.config);
         let refused = effective.refusals.iter().filter(|refusal| refusal.place().file != ours.as_str());
@@ -137,8 +123,7 @@ fn overridden_fields(context: &Context, requested: &DropIn) -> Result<Vec<String
     let Some(ours) = requested.components.iter().find(|component| component.name == NAME) else {
         return Ok(Vec::new());
     };
-    let Context { root, target, .. } = context;
-    let node = NodeConfig::read(root, target.role, context.version.number(), &target.data_dir)?;
+    let node = &context.node;
     let given = node.arguments(NAME);
     let arguments: Vec<(&str, &str)> = ours
         .arguments
@@ -147,7 +132,7 @@ fn overridden_fields(context: &Context, requested: &DropIn) -> Result<Vec<String
         .map(|ours| (ours.name.as_str(), ours.value.as_str()))
         .collect();
     // A file that cannot be read is no reason to make no plan.
-    Ok(preflight::kubelet::overridden(&node, &arguments).unwrap_or_else(|error| vec![error.to_string()]))
+    Ok(preflight::kubelet::overridden(node, &arguments).unwrap_or_else(|error| vec![error.to_string()]))
 }
 
 /// Returns warnings about controls of `--only` that the profile leaves off.

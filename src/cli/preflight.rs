@@ -5,7 +5,6 @@ use super::context::Context;
 use super::request::RunRequest;
 use super::ui::Ui;
 use crate::error::{ErrorKind, Result, exit};
-use crate::k3s::NodeConfig;
 use crate::node::Root;
 use crate::output;
 use crate::preflight::{StartVerdict, check};
@@ -29,8 +28,5 @@ pub(super) fn run(request: &RunRequest, arguments: &PreflightArguments, ui: &mut
 }
 
 fn verdict(root: &Root, request: &RunRequest) -> Result<StartVerdict> {
-    let context = Context::new(root, request)?;
-    let node =
-        NodeConfig::read(root, context.target.role, context.version.number(), &context.target.data_dir)?;
-    Ok(check(&node))
+    Ok(check(&Context::new(root, request)?.node))
 }

@@ -6,7 +6,6 @@ use super::request::{RunRequest, given};
 use super::ui::Ui;
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::k3s::K3sLog;
-use crate::k3s::NodeConfig;
 use crate::node::{Root, RootedPath, host};
 use crate::output::{self, ReportOrigin, SarifOptions, TextOptions};
 use crate::profile::{ControlId, MAX_SOURCE_BYTES};
@@ -25,8 +24,6 @@ pub(super) fn run(request: &RunRequest, arguments: &VerifyArguments, ui: &mut Ui
     let root = Root::open(&request.root)?;
     // `verify` selects controls from the result: it also knows some that no profile sets.
     let context = Context::new(&root, &request.about_all_controls())?;
-    let node =
-        NodeConfig::read(&root, context.target.role, context.version.number(), &context.target.data_dir)?;
     let journal = match given(arguments.journal.as_ref()) {
         Some(path) => {
             let bytes = host::read_file(&path, MAX_LOG_BYTES)?;
@@ -34,7 +31,7 @@ pub(super) fn run(request: &RunRequest, arguments: &VerifyArguments, ui: &mut Ui
         }
         None => K3sLog::read(&root),
     };
-    let facts = with_live(NodeFacts::new(node, context.owner, journal), arguments.live)?;
+    let facts = with_live(NodeFacts::new(context.node, context.owner, journal), arguments.live)?;
     // Scanners and K3s' guides write k3s-cis-1.9.
     let benchmark = given(arguments.benchmark.as_ref())
         .map(|name| name.strip_prefix("k3s-cis-").unwrap_or(&name).to_owned());

@@ -47,13 +47,13 @@ impl ConfigFile {
     /// Finds the configuration file that K3s reads in `role`.
     ///
     /// # Errors
-    /// If a service cannot be read, or [`ErrorKind::BadInput`] if it names no valid path.
-    pub fn of_node(root: &Root, role: Role) -> Result<Self> {
-        Self::of_service(root, &NodeService::find(root, role)?, role, &[])
+    /// [`ErrorKind::BadInput`] if the service names no valid path.
+    pub fn of_service(root: &Root, service: &NodeService, role: Role) -> Result<Self> {
+        Self::with_words(root, service, role, &[])
     }
 
-    /// Returns the configuration file that K3s reads with a service, and with `typed` behind the words of the service.
-    pub(super) fn of_service(
+    /// Returns the configuration file that K3s reads with `typed` behind the words of the service.
+    pub(super) fn with_words(
         root: &Root,
         service: &NodeService,
         role: Role,

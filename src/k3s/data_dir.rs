@@ -1,15 +1,13 @@
 //! K3s' data directory: the value of its flag, made absolute as K3s does it (pkg/datadir, `LocalHome`).
 
 use super::command_line::CommandLine;
-use super::config_values::ConfigQuery;
-use super::effective;
 use super::flags;
 use super::node_paths::DEFAULT_DATA_DIR;
 use super::origin::{self, ValueOrigin};
 use super::service::NodeService;
 use crate::Role;
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::node::{Root, RootedPath};
+use crate::node::RootedPath;
 use crate::version::{Availability, K3sRelease};
 
 const KEY: &str = "data-dir";
@@ -51,13 +49,14 @@ impl DataDir {
     ///
     /// # Errors
     /// [`crate::ErrorKind::BadInput`] if K3s cannot read its configuration, or a path is not valid.
-    pub fn of_node(root: &Root, role: Role, release: K3sRelease) -> Result<Self> {
-        let service = NodeService::find(root, role)?;
-        let default = RootedPath::fixed(DEFAULT_DATA_DIR);
-        let query = ConfigQuery { role, release, data_dir: &default, words: &[], show_secrets: true };
-        let (_, CommandLine { values, .. }) = effective::read_command_line(root, &service, query)?;
+    pub(super) fn of_command_line(
+        service: &NodeService,
+        line: &CommandLine,
+        role: Role,
+        release: K3sRelease,
+    ) -> Result<Self> {
         let last = |key: &str| {
-            let value = values.get(key)?;
+            let value = line.values.get(key)?;
             Some((value.items.last()?.clone(), value.origins.last()?.clone()))
         };
         let (text, origin) = last(KEY).unzip();
@@ -66,8 +65,8 @@ impl DataDir {
         let rootless =
             last("rootless").filter(|(on, _)| role == Role::Server && text.is_empty() && flags::is_true(on));
         match rootless {
-            Some((_, by)) => Self::new((IN_HOME.to_owned(), Some(by)), &service, role, release),
-            None => Self::new((text, origin), &service, role, release),
+            Some((_, by)) => Self::new((IN_HOME.to_owned(), Some(by)), service, role, release),
+            None => Self::new((text, origin), service, role, release),
         }
     }
 
@@ -113,21 +112,18 @@ impl DataDir {
 
     /// Returns the relative path that the environment gives the binary that unpacks and starts K3s; that binary does not
     /// find what it has unpacked below a relative path, and exits. None if the release does not read the variable.
-    ///
-    /// # Errors
-    /// If a service cannot be read.
+    #[must_use]
     pub fn relative_variable(
-        root: &Root,
+        service: &NodeService,
         role: Role,
         release: K3sRelease,
-    ) -> Result<Option<(String, ValueOrigin)>> {
-        let service = NodeService::find(root, role)?;
-        let Some(flag) = flags::find(role, release.minor(), KEY) else { return Ok(None) };
+    ) -> Option<(String, ValueOrigin)> {
+        let flag = flags::find(role, release.minor(), KEY)?;
         let is_read = flag.availability_of_variables(release) == Availability::Present;
         let variable = service.variable(flag).filter(|_| is_read);
-        Ok(variable
+        variable
             .filter(|(text, _)| !text.is_empty() && !text.starts_with('/'))
-            .map(|(text, origin)| (text.to_owned(), origin)))
+            .map(|(text, origin)| (text.to_owned(), origin))
     }
 }
 

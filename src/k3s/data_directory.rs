@@ -7,9 +7,7 @@ use serde::Deserialize;
 use super::effective::EffectiveConfig;
 use super::flags::ENCRYPTION_KEY;
 use super::node_config::NodeConfig;
-use super::own_joining;
-use super::own_reader::OwnReader;
-use super::own_rules::{Ending, OwnCondition};
+use super::own_values::{self, Ending, OwnCondition, OwnReader};
 use crate::Role;
 use crate::embedded;
 use crate::error::Result;
@@ -197,7 +195,7 @@ impl Looker<'_> {
         } else if let Some(bytes) = self.bytes(&path)? {
             let text = String::from_utf8_lossy(&bytes);
             let text = text.trim_end_matches('\n');
-            if !text.is_empty() && !own_joining::is_of_server(text) {
+            if !text.is_empty() && !own_values::is_server_token(text) {
                 found.push(self.obstacle(&path, "holds no token of a server", says, "", Ending::Exits));
             }
         }

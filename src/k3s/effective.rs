@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::command_line::K3sRefusal;
 use super::command_line::{CommandLine, CommandLineSources, SkippedKey};
 use super::config_file::ConfigFile;
 use super::config_values::{ConfigQuery, EffectiveValue};
@@ -13,11 +14,10 @@ use super::flags::K3sFlag;
 use super::given;
 use super::merged_config::MergedConfig;
 use super::origin::ValueOrigin;
-use super::refusal::K3sRefusal;
 use super::running::RunningComponents;
 use super::secrets;
 use super::service::NodeService;
-use super::service_notes::{NotUnderstood, ServiceFault};
+use super::service::{NotUnderstood, ServiceFault};
 use crate::error::Result;
 use crate::node::{Root, RootedPath};
 
@@ -59,9 +59,19 @@ impl EffectiveConfig {
     /// [`crate::ErrorKind::BadInput`] with the place where K3s would not start.
     pub fn read(root: &Root, query: ConfigQuery<'_>) -> Result<Self> {
         let service = NodeService::find(root, query.role)?;
-        let (merged, command_line) = read_command_line(root, &service, query)?;
-        let MergedConfig { files, dangling, unread, .. } = merged;
-        let CommandLine { argv, values, rest, refusals, skipped } = command_line;
+        let read = read_command_line(root, &service, query)?;
+        Ok(Self::of_command_line(root, &service, read, query))
+    }
+
+    /// Returns the configuration that a command line makes.
+    pub(super) fn of_command_line(
+        root: &Root,
+        service: &NodeService,
+        read: ReadCommandLine,
+        query: ConfigQuery<'_>,
+    ) -> Self {
+        let ReadCommandLine { merged: MergedConfig { files, dangling, unread, .. }, line } = read;
+        let CommandLine { argv, values, rest, refusals, skipped } = line;
         let mut warnings = service.warnings();
         warnings.extend(skipped.iter().map(|key| key.message.clone()));
         warnings.extend(refusals.iter().map(|refusal| {
@@ -91,7 +101,7 @@ impl EffectiveConfig {
         if !query.show_secrets {
             effective.mask();
         }
-        Ok(effective)
+        effective
     }
 
     /// Replaces every secret by asterisks.
@@ -103,6 +113,13 @@ impl EffectiveConfig {
     }
 }
 
+/// K3s' command line, with the configuration files that it is made of.
+#[derive(Debug, Clone)]
+pub(super) struct ReadCommandLine {
+    pub(super) merged: MergedConfig,
+    pub(super) line: CommandLine,
+}
+
 /// Reads K3s' command line, with the configuration files that it is made of.
 ///
 /// # Errors
@@ -111,9 +128,9 @@ pub(super) fn read_command_line(
     root: &Root,
     service: &NodeService,
     query: ConfigQuery<'_>,
-) -> Result<(MergedConfig, CommandLine)> {
+) -> Result<ReadCommandLine> {
     let words = words(service, query);
-    let config = ConfigFile::of_service(root, service, query.role, query.words)?;
+    let config = ConfigFile::with_words(root, service, query.role, query.words)?;
     config.check(root, query.release)?;
     let read = config.path.as_ref().map(|path| MergedConfig::read(root, path)).transpose()?;
     let merged = read.unwrap_or_default();
@@ -125,8 +142,8 @@ pub(super) fn read_command_line(
         keys: &merged.keys,
         variable: &variable,
     };
-    let command_line = sources.read();
-    Ok((merged, command_line))
+    let line = sources.read();
+    Ok(ReadCommandLine { merged, line })
 }
 
 /// Returns the words behind the program, each with its origin: those of the service, then those that the caller adds.

@@ -52,19 +52,23 @@ pub fn sources(
     arguments: &[&str],
     protects: bool,
 ) -> Result<Vec<KubeletSource>> {
-    let given = arguments::of_kubelet(arguments.iter().copied());
     let path = |text: &str| node_paths::of_argument(data_dir, text);
     let mut found = Vec::new();
     let Some(own) = default_config(minor, data_dir) else {
-        // K3s without a folder of drop-ins hands both arguments on.
-        if let Some(file) = given.config.filter(|text| !text.is_empty()) {
-            found.push(KubeletSource::ConfigFile(path(file)?));
+        // K3s without a folder of drop-ins hands both arguments on, and an item without `=` is its own.
+        let last = |name: &str| {
+            let pairs = arguments.iter().map(|text| arguments::name_and_value(text));
+            pairs.filter(|pair| pair.0 == name).last().map(|pair| pair.1).filter(|text| !text.is_empty())
+        };
+        if let Some(file) = last("config") {
+            found.push(KubeletSource::ConfigFile(path(&file)?));
         }
-        if let Some(folder) = given.config_dir.filter(|text| !text.is_empty()) {
-            found.extend(folder_sources(root, path(folder)?, &[])?.into_iter().map(|(_, source)| source));
+        if let Some(folder) = last("config-dir") {
+            found.extend(folder_sources(root, path(&folder)?, &[])?.into_iter().map(|(_, source)| source));
         }
         return Ok(found);
     };
+    let given = arguments::of_kubelet(arguments.iter().copied());
     found.push(KubeletSource::Own(own));
     if protects {
         found.push(KubeletSource::Own("protectKernelDefaults: true".to_owned()));

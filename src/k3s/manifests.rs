@@ -1,6 +1,6 @@
 //! The manifests below `server/manifests`, as K3s' deploy controller reads them.
 //!
-//! Source: pkg/deploy/controller.go of K3s. A file with a document that is no object is not applied at all; an object
+//! Source: pkg/deploy/controller.go of K3s. A file that a word of `disable` names is deleted. A file with a document that is no object is not applied at all; an object
 //! that cannot be made is tried again every 15 s.
 
 use std::collections::BTreeSet;
@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use serde_yaml::Value;
 
 use super::NodeConfig;
+use super::config_values::disabling;
 use super::node_paths::NodePaths;
 use crate::error::{ErrorKind, Place, Result};
 use crate::kubernetes::manifest;
@@ -69,13 +70,18 @@ impl Manifests {
     /// A directory that cannot be read, or a file without the right to.
     pub fn read(node: &NodeConfig<'_>) -> Result<Self> {
         let mut manifests = Self::default();
-        for path in files(node, &node.data_dir.join(&NodePaths::get().manifests))? {
+        let folder = node.data_dir.join(&NodePaths::get().manifests);
+        let base = format!("{folder}/");
+        for path in files(node, &folder)? {
             let place = Place { file: path.to_string(), position: None };
             if !node.root.exists(&path) {
                 let message =
                     "this is a symlink to nothing: K3s applies no manifest at all as long as it is there";
                 let kind = ManifestFaultKind::DanglingLink;
                 manifests.faults.push(ManifestFault::new(kind, message, place));
+                continue;
+            }
+            if deletion(node, path.as_str().trim_start_matches(&base)).is_some() {
                 continue;
             }
             let bytes = match node.root.read(&path) {
@@ -113,9 +119,9 @@ fn files(node: &NodeConfig<'_>, folder: &RootedPath) -> Result<Vec<RootedPath>> 
         all.iter().filter_map(|path| path.name().strip_suffix(".skip").map(str::to_owned)).collect();
     let mut found = Vec::new();
     for path in all {
-        let (name, lower) = (path.name(), path.name().to_ascii_lowercase());
+        let name = path.name();
         if !name.starts_with('.')
-            && [".yaml", ".yml", ".json"].iter().any(|end| lower.ends_with(end))
+            && is_manifest(name)
             && !skipped.contains(name)
             && !matches!(node.root.look(&path)?, PathState::Other)
         {
@@ -123,6 +129,43 @@ fn files(node: &NodeConfig<'_>, folder: &RootedPath) -> Result<Vec<RootedPath>> 
         }
     }
     Ok(found)
+}
+
+/// A word of `disable` that deletes a manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestDeletion {
+    /// The word.
+    pub word: String,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// Returns the word of `disable` that names a manifest: K3s then deletes it, be it the user's. `path` is relative to
+/// `manifests`.
+#[must_use]
+pub fn deletion(node: &NodeConfig<'_>, path: &str) -> Option<ManifestDeletion> {
+    let values = &node.effective.as_ref().ok()?.values;
+    let found =
+        |word: &&str| Some(ManifestDeletion { word: (*word).to_owned(), place: disabling(values, word)? });
+    names(path).iter().find_map(found)
+}
+
+/// Returns the words by which `disable` names a file in `manifests`: the name of a manifest without its ending, and each
+/// folder that holds the file, relative to `manifests`.
+///
+/// `manifests` itself is the empty word: shouldDisableFile splits `/a.yaml`, and looks up what stands before the first slash.
+pub(super) fn names(path: &str) -> Vec<&str> {
+    let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
+    let stem = file.rsplit_once('.').map(|(stem, _)| stem).filter(|_| is_manifest(file));
+    let folders = folder.match_indices('/').map(|(at, _)| &folder[..at]).chain([folder]);
+    let folders = folders.filter(|folder| !folder.is_empty());
+    stem.into_iter().chain(folders).chain([""]).collect()
+}
+
+/// Tells whether a file's name has an ending that the controller takes.
+fn is_manifest(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    [".yaml", ".yml", ".json"].iter().any(|end| lower.ends_with(end))
 }
 
 /// Returns the file, in any folder, that keeps K3s from applying the manifests with a name.
@@ -152,4 +195,17 @@ pub(super) fn list(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_named_by_its_name_and_its_folders() {
+        assert_eq!(names("policy.yaml"), ["policy", ""]);
+        assert_eq!(names("a/b/my.policy.YAML"), ["my.policy", "a", "a/b", ""]);
+        assert_eq!(names("a/notes.txt"), ["a", ""]);
+        assert_eq!(names("noending"), [""]);
+    }
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::components;
 use super::config_file::ConfigFile;
 use super::config_values::ConfigQuery;
+use super::data_dir::DataDir;
 use super::datastore::Datastore;
 use super::effective::EffectiveConfig;
 use super::flags;
@@ -12,9 +13,11 @@ use super::given::{self, Given};
 use super::node_paths::{self, NodePaths};
 use super::release_flags::{self, DifferingFlag};
 use super::running::RunningComponents;
+use super::service::NodeService;
+use super::start::K3sStart;
 use super::traces::Traces;
 use crate::Role;
-use crate::error::{Error, ErrorKind, Place, Result};
+use crate::error::{Error, Place, Result};
 use crate::node::{Root, RootedPath, sysctl};
 use crate::version::{K3sRelease, KubernetesMinor};
 
@@ -27,8 +30,12 @@ pub struct NodeConfig<'a> {
     pub role: Role,
     /// The release of K3s.
     pub release: K3sRelease,
+    /// The service that starts K3s.
+    pub service: NodeService,
     /// The configuration file that K3s reads.
     pub config: ConfigFile,
+    /// The data directory that K3s' configuration names, whatever the user does; the error if K3s cannot read it.
+    pub own_data_dir: Result<DataDir>,
     /// K3s' data directory.
     pub data_dir: RootedPath,
     /// The configuration in force; the error if K3s cannot read it.
@@ -61,23 +68,26 @@ impl<'a> NodeConfig<'a> {
         release: impl Into<K3sRelease>,
         data_dir: &RootedPath,
     ) -> Result<Self> {
-        let release = release.into();
+        Ok(Self::of_start(root, K3sStart::read(root, role, release.into())?, data_dir))
+    }
+
+    /// Returns the configuration of a node on which it is known how K3s is started.
+    #[must_use]
+    pub fn of_start(root: &'a Root, start: K3sStart, data_dir: &RootedPath) -> Self {
+        let own_data_dir = start.data_dir();
+        let K3sStart { role, release, service, config, command_line } = start;
         let query = ConfigQuery { role, release, data_dir, words: &[], show_secrets: true };
         // A name that is no path is an error of the configuration below.
-        let config = match ConfigFile::of_node(root, role) {
-            Err(error) if error.kind() == ErrorKind::BadInput => ConfigFile::default(),
-            other => other?,
-        };
-        let effective = match EffectiveConfig::read(root, query) {
-            Err(error) if error.kind() != ErrorKind::BadInput => return Err(error),
-            other => other,
-        };
+        let config = config.unwrap_or_default();
+        let effective =
+            command_line.map(|read| EffectiveConfig::of_command_line(root, &service, read, query));
         let elsewhere = if root.is_live() {
             sysctl::container(root).map(|sign| format!("this is a container ({sign})"))
         } else {
             Some("this is the root of an image".to_owned())
         };
-        Ok(Self { root, role, release, config, data_dir: data_dir.clone(), effective, elsewhere })
+        let data_dir = data_dir.clone();
+        Self { root, role, release, service, config, own_data_dir, data_dir, effective, elsewhere }
     }
 
     /// Returns the Kubernetes minor of the release.

@@ -1,9 +1,8 @@
 //! K3s' key `disable`: which packaged component, file or folder each of its words switches off or deletes
 //! (data/packaged-components.yaml).
 //!
-//! Source: `shouldDisableFile` in pkg/deploy/controller.go and pkg/cli/server/server.go of K3s. It splits each item at
-//! commas, trims the parts, and compares them with the name of a file without its ending, and with the folders that hold
-//! it.
+//! Source: pkg/cli/server/server.go of K3s, which splits each item at commas and trims the parts. What the deploy controller
+//! makes of them stands in [`manifests`].
 
 use std::sync::LazyLock;
 
@@ -43,20 +42,10 @@ fn rows() -> &'static [PackagedRow] {
     &ROWS
 }
 
-/// Returns where `disable` names a manifest, by its name without its ending, or a folder that holds it: K3s then deletes
-/// it, be it the user's. `path` is relative to `manifests`.
+/// Returns where `disable` has an empty word, with which K3s deletes every manifest: a comma too many, or an empty value.
 #[must_use]
-pub fn deletion(node: &NodeConfig<'_>, path: &str) -> Option<Place> {
-    let values = &node.effective.as_ref().ok()?.values;
-    names(path).iter().find_map(|name| disabling(values, name))
-}
-
-/// Returns the words by which `disable` names a manifest: its name without its ending, and each folder that holds it.
-fn names(path: &str) -> Vec<&str> {
-    let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
-    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
-    let folders = folder.match_indices('/').map(|(at, _)| &folder[..at]).chain([folder]);
-    [stem].into_iter().chain(folders.filter(|folder| !folder.is_empty())).collect()
+pub fn empty_word(node: &NodeConfig<'_>) -> Option<Place> {
+    disabling(&node.effective.as_ref().ok()?.values, "")
 }
 
 /// Returns the words of `disable` that name no packaged component of the minor, and no file or folder in `manifests`.
@@ -79,7 +68,7 @@ pub fn useless_words(node: &NodeConfig<'_>) -> Result<Vec<UselessWord>> {
     let base = format!("{manifests}/");
     let is_there = |word: &str| {
         let mut paths = there.iter().filter_map(|path| path.as_str().strip_prefix(&base));
-        paths.any(|path| names(path).contains(&word))
+        paths.any(|path| manifests::names(path).contains(&word))
     };
     let useless = unknown.into_iter().filter(|(word, _)| !is_there(word));
     Ok(useless
@@ -97,13 +86,6 @@ fn meant(word: &str, known: &[&'static str]) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_manifest_is_named_by_its_name_and_its_folders() {
-        assert_eq!(names("policy.yaml"), ["policy"]);
-        assert_eq!(names("a/b/my.policy.yaml"), ["my.policy", "a", "a/b"]);
-        assert_eq!(names("noending"), ["noending"]);
-    }
 
     #[test]
     fn a_slip_is_recognized() {

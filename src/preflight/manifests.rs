@@ -8,8 +8,8 @@ use serde_yaml::Value;
 
 use super::Finding;
 use crate::error::{Error, ErrorKind, Result};
+use crate::k3s::NodeConfig;
 use crate::k3s::manifests::{ManifestFault, ManifestFaultKind, ManifestObject, Manifests};
-use crate::k3s::{NodeConfig, NodePaths, packaged};
 use crate::kubernetes::api_versions::{self, Unserved};
 use crate::kubernetes::names::{BUILT_IN_NAMESPACES, NAME_LABEL};
 use crate::version::KubernetesMinor;
@@ -44,11 +44,7 @@ pub(crate) fn applied(node: &NodeConfig<'_>) -> Result<Vec<ManifestObject>> {
     if let Some(fault) = faults.into_iter().find(|fault| fault.kind != ManifestFaultKind::Document) {
         return Err(Error::new(ErrorKind::Failed, fault.message).at(fault.place));
     }
-    let base = format!("{}/", node.data_dir.join(&NodePaths::get().manifests));
-    let disabled = |object: &ManifestObject| {
-        packaged::deletion(node, object.place.file.trim_start_matches(&base)).is_some()
-    };
-    let is_served = |object: &ManifestObject| not_served(object, node.minor()).is_none() && !disabled(object);
+    let is_served = |object: &ManifestObject| not_served(object, node.minor()).is_none();
     Ok(objects.into_iter().filter(is_served).collect())
 }
 

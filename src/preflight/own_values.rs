@@ -3,13 +3,20 @@
 use super::Finding;
 use crate::error::Result;
 use crate::k3s::NodeConfig;
-use crate::k3s::own_values::{self, Ending, OwnFault};
+use crate::k3s::own_values::{self, Ending, FlagJudgement, OwnFault};
 
 const CODE: &str = "own-value";
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let Ok(config) = &node.effective else { return Ok(Vec::new()) };
-    Ok(own_values::faults(node, config)?.into_iter().map(finding).collect())
+    let mut findings: Vec<Finding> = own_values::faults(node, config)?.into_iter().map(finding).collect();
+    for (name, value) in &config.values {
+        let Some(FlagJudgement::NotJudged(why, _)) = own_values::judgement(node.role, name) else { continue };
+        let message = format!("the value of {name} is not judged: {why}");
+        let finding = Finding::not_judged("own-value-not-judged", message, "look at it by hand");
+        findings.extend(value.origins.last().map(|origin| finding.at(origin.place())));
+    }
+    Ok(findings)
 }
 
 fn finding(fault: OwnFault) -> Finding {

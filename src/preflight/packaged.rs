@@ -1,4 +1,4 @@
-//! K3s' key `disable`: words that switch nothing off.
+//! K3s' key `disable`: words that switch nothing off, and the empty word.
 
 use super::Finding;
 use crate::error::Result;
@@ -19,5 +19,11 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         };
         Finding::hardens_nothing("disable-useless", message, remedy).at(place)
     };
-    Ok(packaged::useless_words(node)?.into_iter().map(finding).collect())
+    let empty = packaged::empty_word(node).map(|place| {
+        let message = "disable has an empty word: K3s deletes every file in server/manifests, and its objects, whenever it starts";
+        let remedy = "remove the key, the empty item or the comma too many";
+        Finding::hardens_nothing("disable-empty", message, remedy).at(place)
+    });
+    let useless = packaged::useless_words(node)?.into_iter().map(finding);
+    Ok(empty.into_iter().chain(useless).collect())
 }

@@ -2,7 +2,7 @@
 
 use super::Finding;
 use crate::Role;
-use crate::error::{ErrorKind, Place, Result};
+use crate::error::{Place, Result};
 use crate::k3s::{DataDir, NodeConfig, NodePaths};
 use crate::node::PathState;
 use crate::version::Availability;
@@ -80,7 +80,7 @@ fn config_file(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
 fn data_dir(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     // The binary that starts K3s reads the variable before anything else (cmd/k3s/main.go, findDataDir).
-    if let Some((text, origin)) = DataDir::relative_variable(node.root, node.role, node.release)? {
+    if let Some((text, origin)) = DataDir::relative_variable(&node.service, node.role, node.release) {
         let message = format!(
             "{text} is a relative path: the k3s binary does not find what it unpacks below it, and exits"
         );
@@ -89,11 +89,8 @@ fn data_dir(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         let says = says.replace("server", &node.role.to_string());
         return Ok(vec![finding.at(origin.place()).says(says)]);
     }
-    let own = match DataDir::of_node(node.root, node.role, node.release) {
-        // That K3s cannot read its configuration is a finding of its own.
-        Err(error) if error.kind() == ErrorKind::BadInput => return Ok(findings),
-        other => other?,
-    };
+    // That K3s cannot read its configuration is a finding of its own.
+    let Ok(own) = &node.own_data_dir else { return Ok(findings) };
     let Some(place) = own.place() else { return Ok(findings) };
     if let Some(doubt) = &own.doubt {
         let message = format!("K3s' data directory is not certain: {doubt}");

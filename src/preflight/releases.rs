@@ -47,7 +47,7 @@ pub(super) fn check(server: &ApiServer<'_>) -> Result<Vec<Finding>> {
 /// Tells whether the file that an argument names has a field at its top. What is no YAML has none.
 fn has_field(server: &ApiServer<'_>, argument: &str, field: &str) -> Result<bool> {
     let Some(text) = server.flags.value(argument) else { return Ok(false) };
-    let FileAt::File(bytes) = server.look(&server.node.path(&text)?)? else { return Ok(false) };
+    let FileAt::File(bytes) = server.look(&server.node.path(text)?)? else { return Ok(false) };
     let root = yaml::read_merged(&bytes).ok().and_then(|(root, _)| root);
     let Some(YamlValue::Map(fields)) = root.map(|root| root.value) else { return Ok(false) };
     Ok(fields.iter().any(|(key, value)| key.go_text() == field && !value.is_null()))

@@ -167,6 +167,9 @@ fn an_item_without_a_value_takes_the_next_one_with_it() {
     // Nobody hears of an unknown argument that is lost.
     let lost = Node::new().file(CONFIG, "kubelet-arg: [seccomp-default, no-such=1]\n");
     assert_eq!((preflight(&lost, "1.33").0, preflight(&lost, "1.31").0), (true.into(), false.into()));
+    // Nor of a file that is lost; a K3s that hands the arguments on gives the kubelet both.
+    let lost = Node::new().file(CONFIG, "kubelet-arg: [seccomp-default, config=/etc/none.yaml]\n");
+    assert_eq!((preflight(&lost, "1.33").0, preflight(&lost, "1.31").0), (true.into(), false.into()));
     let said = node.run(&["plan", "--k3s-version", "1.33", "--role", "server"]).stderr;
     assert!(said.contains("config.yaml:1:32: the kubelet never gets \"pod-max-pids=100\""), "{said}");
 }

@@ -1,6 +1,8 @@
 //! The files that the user's arguments hand to the API server and the kubelet: by minor, what stops them, and what only
 //! has no effect.
 
+#![allow(clippy::unwrap_used, reason = "the answers of the tool are JSON")]
+
 use serde_json::Value;
 
 use crate::support::Node;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 /// The rooms that hold this.
-const ROOMS: [&str; 18] = [
+const ROOMS: [&str; 21] = [
     "cli",
     "output",
     "render",
@@ -20,8 +20,11 @@ const ROOMS: [&str; 18] = [
     "document",
     "profile",
     "k3s",
-    "k3s/shell",
-    "k3s/systemd",
+    "k3s/command_line",
+    "k3s/own_values",
+    "k3s/service",
+    "k3s/service/shell",
+    "k3s/service/systemd",
     "node",
     "kubernetes",
 ];

@@ -56,6 +56,7 @@ mod reports;
 mod reruns;
 mod rules;
 mod scanner;
+mod services;
 mod support;
 mod systemd;
 mod undo;

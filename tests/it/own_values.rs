@@ -1,7 +1,13 @@
 //! K3s' own values: what K3s refuses in them, on whom, and since when.
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
 
 use crate::support::Node;
+use k3s_harden::Role;
+use k3s_harden::k3s::flags;
+use k3s_harden::k3s::own_values::{self, FlagJudgement};
 use serde_json::Value;
 
 const CONFIG: &str = "etc/rancher/k3s/config.yaml";
@@ -120,4 +126,49 @@ fn what_is_in_the_way_in_the_data_directory_is_named() {
         let node = Node::new().file(&format!("{data}/{path}"), text);
         assert_eq!(preflight(&node, "1.33", "server").0, Value::Bool(expected), "{path}: {text:?}");
     }
+}
+
+#[test]
+fn a_value_that_is_not_judged_is_named() {
+    let node = Node::new().file(CONFIG, "snapshotter: x\ndefault-runtime: y\ndebug: true\n");
+    let answer: Value = serde_json::from_str(&preflight(&node, "1.33", "server").1).unwrap();
+    let named: Vec<&str> =
+        answer["not_judged"].as_array().unwrap().iter().filter_map(|one| one["why"].as_str()).collect();
+    for (flag, is_named) in [("default-runtime", true), ("snapshotter", true), ("debug", false)] {
+        let found = named.iter().any(|why| why.starts_with(&format!("the value of {flag} is not judged: ")));
+        assert_eq!(found, is_named, "{flag}: {named:?}");
+    }
+}
+
+/// What is done with the value of every flag, as a page of the manual.
+#[test]
+fn the_page_of_flags_is_what_the_table_says() {
+    let mut page = String::from(
+        "# The flags of K3s, and how their values are judged\n\nThis page is made by a test (`tests/it/own_values.rs`) from `src/k3s/data/own-values.yaml`. The type of a value is judged for\nevery flag; this page is about its meaning. Sources are files of k3s-io/k3s unless another project is named.\n",
+    );
+    for role in [Role::Server, Role::Agent] {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut rows = String::new();
+        for flag in flags::all(role) {
+            let name = &flag.names[0];
+            let (what, why) = match own_values::judgement(role, name).unwrap() {
+                FlagJudgement::Checked(sources) => ("judged", sources.join("; ")),
+                FlagJudgement::Elsewhere(by) => ("judged by another check", by.to_owned()),
+                FlagJudgement::AnyValue(source) => ("any value", source.to_owned()),
+                FlagJudgement::NotJudged(why, source) => ("not judged", format!("{why} ({source})")),
+            };
+            *counts.entry(what).or_default() += 1;
+            rows += &format!("| `{name}` | {what} | {} |\n", why.replace('|', "\\|"));
+        }
+        let counts: Vec<String> = counts.iter().map(|(what, count)| format!("{what} {count}")).collect();
+        page += &format!(
+            "\n## k3s {role}: {}\n\n| flag | value | source or reason |\n|---|---|---|\n{rows}",
+            counts.join(", ")
+        );
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/K3S-FLAGS.md");
+    if std::env::var_os("K3S_HARDEN_BLESS").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), page, "K3S_HARDEN_BLESS=1 writes the page");
 }

@@ -62,6 +62,31 @@ fn a_word_that_deletes_our_manifest_is_named() {
 }
 
 #[test]
+fn an_empty_word_deletes_every_manifest() {
+    let status = |node: &Node, id: &str| {
+        let output = node.run(&["verify", "--format", "json"]);
+        let found: Value = serde_json::from_str(&output.stdout).unwrap();
+        let controls = found["controls"].as_array().unwrap();
+        controls.iter().find(|control| control["id"] == id).unwrap()["status"].as_str().unwrap().to_owned()
+    };
+    let unit = "[Service]\nExecStart=/usr/local/bin/k3s server --disable=\n";
+    for (path, text, place) in [
+        (CONFIG, "disable: ''\n", "/etc/rancher/k3s/config.yaml:1:10: disable has an empty word"),
+        (CONFIG, "disable: 'traefik,'\n", "/etc/rancher/k3s/config.yaml:1:10: disable has an empty word"),
+        (CONFIG, "disable:\n", "/etc/rancher/k3s/config.yaml:1:8: disable has an empty word"),
+        (UNIT, unit, "/etc/systemd/system/k3s.service: disable has an empty word"),
+    ] {
+        let node = Node::new().file(path, text);
+        let said = apply(&node);
+        assert!(said.contains(place), "{text}: {said}");
+        assert_ne!(status(&node, "5.3.2"), "pass", "{text}");
+    }
+    let none = Node::new().file(CONFIG, "disable: []\n");
+    assert!(!apply(&none).contains("empty word"));
+    assert_eq!(status(&none, "5.3.2"), "pass");
+}
+
+#[test]
 fn words_that_name_nothing_are_named() {
     let with = |text: &str| Node::new().file(CONFIG, text);
     assert_eq!(
@@ -85,7 +110,9 @@ fn words_that_name_nothing_are_named() {
     let object = "apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n";
     let node = with("disable: [longhorn, extra, extra/deep, other]\n")
         .file(&format!("{MANIFESTS}/longhorn.yaml"), object)
-        .file(&format!("{MANIFESTS}/extra/deep/x.yaml"), object);
+        .file(&format!("{MANIFESTS}/extra/deep/x.yaml"), object)
+        // Only a manifest has a name without its ending.
+        .file(&format!("{MANIFESTS}/other.txt"), object);
     assert_eq!(useless(&node).len(), 1);
     assert!(apply(&with("disable: [treafik]\n")).contains("config.yaml:1:11: disable has \"treafik\""));
     // The words mean nothing where no API server runs.
@@ -111,6 +138,8 @@ fn load_balancers_that_policies_cut_off_are_named() {
         ("", service("shop", "").replace("LoadBalancer", "NodePort")),
         ("disable: [servicelb]\n", service("shop", "")),
         ("servicelb-namespace: lb\n", service("shop", "")),
+        ("disable: [shop]\n", service("shop", "")),
+        ("disable: [apps]\n", service("shop", "")),
     ] {
         assert!(!said(config, &text).contains("LoadBalancer Service"), "{config}{text}");
     }

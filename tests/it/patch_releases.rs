@@ -60,6 +60,26 @@ fn files_take_the_place_of_flags_from_their_releases_on() {
 }
 
 #[test]
+fn a_wrong_value_of_a_key_that_came_later_stops_only_the_releases_that_have_it() {
+    for (config, minor, before, from) in [
+        ("secrets-encryption: true\nsecrets-encryption-provider: x\n", "1.32", "3", "4"),
+        ("secrets-encryption: true\nsecrets-encryption-provider: x\n", "1.31", "7", "8"),
+        ("cluster-init: true\netcd-snapshot-reconcile-interval: 0s\n", "1.32", "2", "3"),
+    ] {
+        let node = Node::new().file(CONFIG, config);
+        let first = format!("{minor}.{from}");
+        let starts = |version: &str| starts(&node, version, "server");
+        assert_eq!(starts(&format!("v{minor}.{before}+k3s1")).0, true, "{config}");
+        assert_eq!(starts(&format!("v{first}+k3s1")).0, false, "{config}");
+        let (found, printed) = starts(minor);
+        assert_eq!(found, Value::Null, "{printed}");
+        assert!(printed.contains(&format!("{first} and newer have it")), "{printed}");
+    }
+    let node = Node::new().file(CONFIG, "secrets-encryption: true\nsecrets-encryption-provider: x\n");
+    assert_eq!(starts(&node, "1.33", "server").0, false, "all releases of it have the key");
+}
+
+#[test]
 fn the_flags_of_the_api_server_follow() {
     let node = server("authorization-config=/etc/k3s/a.yaml", "a.yaml", AUTHORIZATION);
     let line = |version: &str| {

@@ -134,7 +134,8 @@ fn same(found: &Files, wanted: &Files, what: &str) {
 
 /// Returns the settings that mean something on a minor; on the older one those that the newer one lacks, and every fifth.
 fn rows(minor: &str) -> impl Iterator<Item = &'static Row> {
-    let is_tried = move |index: usize, row: &Row| row.on == [minor] || minor == BASES[1] || index % 5 == 0;
+    let is_tried =
+        move |index: usize, row: &Row| row.on == [minor] || minor == BASES[1] || index.is_multiple_of(5);
     let rows =
         ROWS.iter().enumerate().filter(move |(index, row)| row.on.contains(&minor) && is_tried(*index, row));
     rows.map(|(_, row)| row)

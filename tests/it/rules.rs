@@ -336,7 +336,7 @@ fn etcd_is_judged_where_there_is_one() {
     let external = Node::new().file(CONFIG, "datastore-endpoint: mysql://x\n");
     assert_eq!(
         said(&external, "1.33", None, rule),
-        "NotApplicable: the datastore is an external database ()"
+        "NotApplicable: the datastore is an external database (/etc/rancher/k3s/config.yaml:1:21)"
     );
     let begun = Node::new().file(CONFIG, "cluster-init: true\n");
     assert!(said(&begun, "1.33", None, rule).starts_with("Unknown: not there yet"));

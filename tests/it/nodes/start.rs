@@ -1,5 +1,8 @@
 //! What a real K3s 1.36.3 did with a configuration, against `preflight`.
 //!
+//! One recorded answer is left out: a server that joins with disable-etcd, which exited because the other server was not
+//! there.
+//!
 //! A K3s that waits for ever is never ready: it does not start. Where the answer depends on the machine or the network
 //! (an address, a server that does not answer), "not judged" is right as well.
 

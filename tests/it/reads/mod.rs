@@ -17,6 +17,32 @@ use crate::support::{Node, owner, tools};
 
 const DATA_DIR: &str = "/var/lib/rancher/k3s";
 
+/// What K3s' installer writes where OpenRC starts the machine, as far as it matters here.
+const INIT_SCRIPT: &str = "#!/sbin/openrc-run
+command=\"/usr/local/bin/k3s\"
+command_args=\"server >>/var/log/k3s.log 2>&1\"
+set -o allexport
+if [ -f /etc/environment ]; then . /etc/environment; fi
+if [ -f /etc/rancher/k3s/k3s.env ]; then . /etc/rancher/k3s/k3s.env; fi
+set +o allexport
+";
+
+/// The verbs in the order in which they are run: `preflight` and `plan` before and after `apply`.
+const RUNS: [&str; 12] = [
+    "preflight",
+    "plan",
+    "apply",
+    "preflight",
+    "plan",
+    "verify",
+    "verify --as",
+    "effective-config",
+    "explain",
+    "history",
+    "rollback",
+    "uninstall",
+];
+
 /// Each verb with what it needs, and its name in the table.
 const VERBS: [(&str, &[&str]); 10] = [
     ("preflight", &["preflight"]),
@@ -107,7 +133,17 @@ fn nodes() -> Vec<(Node, [&'static str; 4])> {
                 ),
             server,
         ),
-        (started(Node::new().file("etc/init.d/k3s", "command_args=\"server\"\n")), server),
+        (
+            started(
+                Node::new()
+                    .file("etc/init.d/k3s", INIT_SCRIPT)
+                    .file("etc/environment", "A=b\n")
+                    .file("etc/rancher/k3s/k3s.env", "K3S_DEBUG=true\n")
+                    .file("etc/conf.d/k3s", "rc_ulimit=\"-n 1000\"\n")
+                    .file("etc/rancher/k3s/registries.yaml", "mirrors: {}\n"),
+            ),
+            server,
+        ),
         (
             Node::new()
                 .file("etc/systemd/system/k3s-agent.service", unit("agent"))
@@ -177,7 +213,8 @@ fn what_is_read_on_a_node_is_in_the_table() {
     let mut verbs_of: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
     let mut unknown = BTreeSet::new();
     for (node, version) in nodes() {
-        for (verb, words) in VERBS {
+        for run in RUNS {
+            let (verb, words) = VERBS.into_iter().find(|(verb, _)| *verb == run).unwrap();
             let paths = looked_at(&node, words, &version);
             assert!(!paths.is_empty(), "{verb} looked at nothing");
             for path in &paths {

@@ -145,7 +145,7 @@ fn mutated(random: &mut Random, text: &str) -> String {
         (7, _) => lines.insert(at, line),
         (8, _) => lines[at] = line.replacen(':', "", 1),
         (9, Some(key)) => {
-            lines[at] = format!("{}{}: {}", indent_of(&key), pick(random, &KEYS), pick(random, &ODD))
+            lines[at] = format!("{}{}: {}", indent_of(&key), pick(random, &KEYS), pick(random, &ODD));
         }
         (10, _) => lines[at] = format!("{line} # a remark"),
         (11, _) => lines[at] = format!("{line}]"),
