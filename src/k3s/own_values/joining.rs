@@ -101,10 +101,7 @@ pub(super) fn agent_url(reader: &OwnReader<'_>, rule: &OwnRule) -> Answer {
 /// The URL of a server has the scheme https.
 pub(super) fn https_scheme(reader: &OwnReader<'_>, rule: &OwnRule) -> Answer {
     let Some(text) = reader.given(rule.key()) else { return Answer::Fine };
-    Answer::unless(
-        text,
-        go_url::parse(text).is_ok_and(|url| url.scheme == "https" && !url.host_name().is_empty()),
-    )
+    Answer::unless(text, go_url::parse(text).is_ok_and(|url| url.scheme == "https"))
 }
 
 /// The URL of a server as another server parses it.
