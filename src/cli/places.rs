@@ -63,6 +63,11 @@ pub(super) fn check_places(
     data_dir: &DataDir,
     is_named: bool,
 ) -> Result<()> {
+    if let Some(note) = start.hidden_config_name() {
+        let message = format!("it is not known which configuration file K3s reads: {}", note.reason);
+        let error = Error::new(ErrorKind::BadInput, message).at(note.place.clone());
+        return Err(error.hint("write the name of the file in full"));
+    }
     if let Some(note) = start.hidden_places().filter(|_| !is_named) {
         let message = format!(
             "it is not known which configuration file K3s reads, and where it keeps its data: {}",

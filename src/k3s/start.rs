@@ -72,19 +72,32 @@ impl K3sStart {
         if !self.service.faults.is_empty() {
             return None;
         }
-        let config = self.config.as_ref().ok().map(|config| (&config.origin, config.text.as_str()));
         let data_dir = self.data_dir.as_ref().ok().map(|own| (&own.origin, own.text.as_str()));
-        self.service.not_understood.iter().find(|note| match &note.hides {
+        let hides = |note: &&NotUnderstood| match &note.hides {
             Hidden::All => true,
-            Hidden::Word(word) => [config, data_dir]
-                .into_iter()
-                .flatten()
-                .any(|(origin, text)| matches!(origin, Some(ValueOrigin::Service(_))) && word.contains(text)),
-            Hidden::Variable(name) => ["config", "data-dir"]
-                .iter()
-                .any(|flag| flags::of_any_minor(self.role, flag).is_some_and(|flag| flag.env.contains(name))),
+            Hidden::Word(word) => is_part(word, data_dir),
+            Hidden::Variable(name) => ["config", "data-dir"].iter().any(|flag| {
+                let flag = flags::of_any_minor(self.role, flag);
+                flag.is_some_and(|flag| flag.env.contains(name))
+            }),
+        };
+        self.hidden_config_name().or_else(|| self.service.not_understood.iter().find(hides))
+    }
+
+    /// Returns what hides a part of the name of the configuration file: not even its folder is known.
+    #[must_use]
+    pub fn hidden_config_name(&self) -> Option<&NotUnderstood> {
+        let config = self.config.as_ref().ok().map(|config| (&config.origin, config.text.as_str()));
+        self.service.not_understood.iter().find(|note| match &note.hides {
+            Hidden::Word(word) => is_part(word, config),
+            Hidden::All | Hidden::Variable(_) => false,
         })
     }
+}
+
+/// Tells whether a word of the service names something.
+fn is_part(word: &str, named: Option<(&Option<ValueOrigin>, &str)>) -> bool {
+    named.is_some_and(|(origin, text)| matches!(origin, Some(ValueOrigin::Service(_))) && word.contains(text))
 }
 
 /// Splits what K3s refuses from what cannot be read.

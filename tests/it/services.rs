@@ -274,6 +274,11 @@ fn apply_writes_where_k3s_reads_or_nowhere() {
         assert!(!node.path().join("var/lib/rancher").exists(), "{service}: {}", node.tree());
         // Who names the directory knows how K3s is started.
         let (node, named) = apply(service, &["--data-dir", "/srv/named"]);
+        if service.contains("--config") {
+            assert_eq!(named.code, 65, "{service}: {}", named.stderr);
+            assert!(named.stderr.contains("write the name of the file in full"), "{}", named.stderr);
+            continue;
+        }
         assert_eq!(named.code, 0, "{service}: {}", named.stderr);
         assert!(node.path().join("srv/named/server/audit.yaml").exists(), "{service}: {}", node.tree());
     }
