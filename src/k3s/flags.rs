@@ -210,6 +210,11 @@ pub(super) fn secrets() -> impl Iterator<Item = &'static str> {
     flags.flat_map(|flag| flag.names.iter().map(String::as_str))
 }
 
+/// Tells whether a flag of a role has this name, in any minor.
+pub(super) fn is_known(name: &str) -> bool {
+    [Role::Server, Role::Agent].into_iter().any(|role| of_any_minor(role, name).is_some())
+}
+
 /// Tells whether the value of a flag is a secret.
 pub(super) fn is_secret(name: &str) -> bool {
     secrets().any(|secret| secret == name)

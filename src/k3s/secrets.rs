@@ -17,21 +17,55 @@ pub(super) fn mask_values(name: &str, items: &mut [String]) {
     }
 }
 
-/// Replaces the secrets on a command line by asterisks.
+/// Replaces the secrets on a command line by asterisks, also those that K3s does not read as the value of their flag.
 pub(super) fn mask_command_line(words: &mut [String]) {
     let mut secret_follows = false;
     for word in words {
-        let name = word.trim_start_matches('-').split('=').next().unwrap_or_default().to_owned();
-        let is_flag = word.starts_with('-') && flags::is_secret(&name);
+        let is_flag = word.starts_with('-');
+        let at = if is_flag { secret_start(word) } else { None };
+        // `--token token VALUE`: the second word is the value, and the third what was meant by it.
+        let names_secret = (is_flag && at == Some(word.len())) || (secret_follows && flags::is_secret(word));
         if secret_follows {
             *word = MASK.to_owned();
-        } else if is_flag && word.contains('=') {
-            let dashes = &word[..word.len() - word.trim_start_matches('-').len()];
-            *word = format!("{dashes}{name}={MASK}");
+        } else if let Some(at) = at.filter(|at| *at < word.len()) {
+            word.truncate(at);
+            word.push_str(MASK);
         }
-        secret_follows = !secret_follows && is_flag && !word.contains('=');
+        secret_follows = names_secret;
         mask_word(word);
     }
+}
+
+/// Returns the name in a word with dashes, without the secret that was written into it: `-token VALUE`, `-tVALUE`.
+pub(super) fn masked_name(word: &str, name: &str) -> String {
+    let dashes = if word.starts_with("--") { "--" } else { "-" };
+    match secret_start(&format!("{dashes}{name}")) {
+        Some(at) if at < dashes.len() + name.len() => format!("{}{MASK}", &name[..at - dashes.len()]),
+        _ => name.to_owned(),
+    }
+}
+
+/// Returns where the secret of a word with dashes begins, behind its sign; the word's length if it has none of its own.
+/// None if it is about no secret.
+fn secret_start(word: &str) -> Option<usize> {
+    let plain = word.trim_start_matches('-');
+    let dashes = word.len() - plain.len();
+    let end = plain.find(|sign: char| sign == '=' || sign.is_whitespace()).unwrap_or(plain.len());
+    let name = &plain[..end];
+    let value = plain[end..].chars().next().map_or(word.len(), |sign| dashes + end + sign.len_utf8());
+    if flags::is_secret(name) || (!flags::is_known(name) && resembles_secret(name)) {
+        return Some(value);
+    }
+    // A short name with its value behind it, as other programs take it.
+    let short = flags::secrets().find(|secret| secret.len() == 1 && name.starts_with(secret));
+    (dashes == 1 && short.is_some() && !flags::is_known(name)).then_some(dashes + 1)
+}
+
+/// Tells whether a name that no flag has is probably that of a secret, with a mistake in it.
+fn resembles_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase().replace('_', "-");
+    SECRET_ENDS.iter().any(|end| name.contains(end))
+        || flags::secrets().any(|secret| secret.len() > 1 && name.starts_with(secret))
 }
 
 /// Tells whether a warning is about the value of a secret, and holds it.
@@ -55,5 +89,60 @@ pub(super) fn mask_word(word: &mut String) {
         word.truncate(at);
         word.push('=');
         word.push_str(MASK);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn masked(line: &str) -> String {
+        let mut words: Vec<String> = line.split('|').map(str::to_owned).collect();
+        mask_command_line(&mut words);
+        words.join("|")
+    }
+
+    #[test]
+    fn a_secret_is_masked_wherever_it_is_written() {
+        for line in [
+            "--token=V3ry",
+            "--token|V3ry",
+            "-t|V3ry",
+            "-tV3ry",
+            "-token=V3ry",
+            "---token=V3ry",
+            "--token V3ry",
+            "--cluster-secret|V3ry",
+            "--cluster-secret V3ry",
+            "--tokenx|V3ry",
+            "--tokn-secret=V3ry",
+            "--vpn-authx=name=tailscale,joinKey=V3ry",
+            "--token|token|V3ry",
+            "--etcd-s3-secret-key|V3ry",
+        ] {
+            let shown = masked(line);
+            assert!(!shown.contains("V3ry"), "{line}: {shown}");
+            assert!(shown.contains(MASK), "{line}: {shown}");
+        }
+        for line in [
+            "--token-file|/etc/token",
+            "--agent-token-file=/etc/token",
+            "-debug",
+            "-tls-san|a.example",
+            "server|token|x",
+        ] {
+            assert_eq!(masked(line), line);
+        }
+    }
+
+    #[test]
+    fn a_message_shows_no_secret() {
+        for word in ["--token V3ry", "-tV3ry", "-cluster-secret V3ry", "--tokenx V3ry"] {
+            assert!(!masked_name(word, word.trim_start_matches('-')).contains("V3ry"), "{word}");
+        }
+        for word in ["--no-such-flag", "--token", "--taint", "-kublet-arg", "--tokenx"] {
+            let name = word.trim_start_matches('-');
+            assert_eq!(masked_name(word, name), name);
+        }
     }
 }

@@ -65,7 +65,7 @@ fn parse_without_fragment(text: &str) -> Result<GoUrl, String> {
         Some(behind) if !scheme.is_empty() || !rest.starts_with("///") => {
             let at = behind.find('/').unwrap_or(behind.len());
             let (authority, path) = behind.split_at(at);
-            check_authority(authority)?;
+            check_authority(scheme, authority)?;
             authority.rsplit('@').next().unwrap_or_default().clone_into(&mut url.host);
             path
         }
@@ -89,15 +89,20 @@ fn scheme(text: &str) -> Result<(&str, &str), String> {
     Ok(("", text))
 }
 
-fn check_authority(authority: &str) -> Result<(), String> {
+fn check_authority(scheme: &str, authority: &str) -> Result<(), String> {
     let (user, host) = match authority.rsplit_once('@') {
         Some((user, host)) => (Some(user), host),
         None => (None, authority),
     };
-    let port = match host.strip_prefix('[') {
-        Some(_) => {
+    let port = match host.rfind('[') {
+        Some(0) => {
             let end = host.rfind(']').ok_or("missing ']' in host")?;
             &host[end + 1..]
+        }
+        Some(_) => return Err("invalid IP-literal".to_owned()),
+        // Lists of hosts are left to the schemes of databases.
+        None if matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https") => {
+            host.find(':').map_or("", |at| &host[at..])
         }
         None => host.rfind(':').map_or("", |at| &host[at..]),
     };
@@ -106,12 +111,29 @@ fn check_authority(authority: &str) -> Result<(), String> {
         return Err(format!("invalid port {port:?} after host"));
     }
     check_escapes(host, UrlPart::Host)?;
+    check_literal(host)?;
     let Some(user) = user else { return Ok(()) };
     let valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:~!$&'()*+,;=%@".contains(&byte);
     if !user.bytes().all(valid) {
         return Err("net/url: invalid userinfo".to_owned());
     }
     check_escapes(user, UrlPart::UserInfo)
+}
+
+/// Only an IPv6 address may stand in brackets. A zone behind it is not looked at.
+fn check_literal(host: &str) -> Result<(), String> {
+    let Some((inner, _)) = host.strip_prefix('[').and_then(|rest| rest.rsplit_once(']')) else {
+        return Ok(());
+    };
+    let (address, zone) =
+        inner.split_once("%25").map_or((inner, None), |(address, zone)| (address, Some(zone)));
+    if address.parse::<std::net::Ipv4Addr>().is_ok() {
+        return Err("invalid IP-literal".to_owned());
+    }
+    if address.parse::<std::net::Ipv6Addr>().is_err() || zone == Some("") {
+        return Err(format!("invalid host: ParseAddr({inner:?}): unable to parse IP"));
+    }
+    Ok(())
 }
 
 /// Checks the escapes of a part, and in a host the characters (`unescape`).
@@ -151,6 +173,8 @@ mod tests {
         assert_eq!(of("https://10.0.0.1:6443/p?q#f"), good("https", "10.0.0.1"));
         assert_eq!(of("HTTPS://u:p%40@[::1]:9"), good("https", "::1"));
         assert_eq!(of("https://"), good("https", ""));
+        assert_eq!(of("https://[fe80::1%25en0]:6443"), good("https", "fe80::1%25en0"));
+        assert_eq!(of("postgres://a:1,b:2/db"), good("postgres", "a:1,b"));
         assert_eq!(of("not a url"), good("", ""));
         assert_eq!(of("mailto:x y"), good("mailto", ""));
         assert_eq!(of("https://kubernetes.default.svc.a/b"), good("https", "kubernetes.default.svc.a"));
@@ -165,6 +189,11 @@ mod tests {
             ("https://x/%4", "invalid URL escape \"%4\""),
             ("a\u{7}", "net/url: invalid control character in URL"),
             ("https://a b@c", "net/url: invalid userinfo"),
+            ("https://fd00::1:6443", "invalid port \"::1:6443\" after host"),
+            ("https://a:80:80", "invalid port \":80:80\" after host"),
+            ("https://x[1]", "invalid IP-literal"),
+            ("https://[10.0.0.1]:6443", "invalid IP-literal"),
+            ("https://[x]", "invalid host: ParseAddr(\"x\"): unable to parse IP"),
         ] {
             assert_eq!(parse(text), Err(format!("parse {text:?}: {reason}")), "{text}");
         }

@@ -47,6 +47,32 @@ fn a_value_counts_where_it_is_read() {
         ("token: K10abc\n", Value::Bool(false)),
         ("agent-token: K10abc\n", Value::Bool(true)),
         ("supervisor-port: 9345\napiserver-port: 9345\n", Value::Bool(false)),
+        ("https-listen-port: 10257\n", Value::Bool(false)),
+        ("apiserver-port: 10257\ndisable-controller-manager: true\n", Value::Bool(true)),
+        ("kube-controller-manager-arg: secure-port=10300\nhttps-listen-port: 10300\n", Value::Bool(false)),
+        ("apiserver-port: 10258\n", Value::Bool(false)),
+        ("apiserver-port: 2379\n", Value::Bool(true)),
+        ("apiserver-port: 2379\ncluster-init: true\n", Value::Bool(false)),
+        ("cluster-cidr: 10.42.0.0/25\n", Value::Bool(false)),
+        (
+            "cluster-cidr: 10.42.0.0/25\nkube-controller-manager-arg: node-cidr-mask-size=26\n",
+            Value::Bool(true),
+        ),
+        ("cluster-cidr: 10.42.0.0/25\nkube-controller-arg: allocate-node-cidrs=false\n", Value::Bool(true)),
+        ("cluster-cidr: 10.42.0.0/25\ndisable-controller-manager: true\n", Value::Bool(true)),
+        ("cluster-cidr: 10.42.0.0/16,10.44.0.0/16\n", Value::Bool(false)),
+        ("kube-controller-manager-arg: node-cidr-mask-size=8\n", Value::Bool(false)),
+        ("cluster-domain: cl\u{fc}ster.local\n", Value::Bool(false)),
+        ("cluster-domain: 'a\"b'\n", Value::Bool(false)),
+        ("node-name: n\u{f6}de\ndisable-agent: true\n", Value::Bool(false)),
+        ("advertise-address: b\u{f6}gus\ndisable-apiserver: true\n", Value::Bool(false)),
+        ("write-kubeconfig: /root/.kube/config\n", Value::Bool(true)),
+        ("write-kubeconfig: /etc\n", Value::Bool(false)),
+        ("write-kubeconfig: /etc/rancher/k3s/config.yaml/x\n", Value::Bool(false)),
+        ("write-kubeconfig: /proc/k3s.yaml\n", Value::Bool(false)),
+        ("server: https:/x\ntoken: t\n", Value::Bool(false)),
+        ("bind-address: 127.0.0.1:6443\n", Value::Bool(false)),
+        ("bind-address: k3s.example\n", Value::Null),
     ] {
         assert_eq!(starts("1.33", "server", config), expected, "{config}");
     }
@@ -104,11 +130,11 @@ fn what_is_in_the_way_in_the_data_directory_is_named() {
 
 #[test]
 fn a_value_that_is_not_judged_is_named() {
-    let node = Node::new().file(CONFIG, "snapshotter: x\netcd-arg: [a=b]\ndebug: true\n");
+    let node = Node::new().file(CONFIG, "snapshotter: x\ndefault-runtime: y\ndebug: true\n");
     let answer: Value = serde_json::from_str(&preflight(&node, "1.33", "server").1).unwrap();
     let named: Vec<&str> =
         answer["not_judged"].as_array().unwrap().iter().filter_map(|one| one["why"].as_str()).collect();
-    for (flag, is_named) in [("etcd-arg", true), ("snapshotter", true), ("debug", false)] {
+    for (flag, is_named) in [("default-runtime", true), ("snapshotter", true), ("debug", false)] {
         let found = named.iter().any(|why| why.starts_with(&format!("the value of {flag} is not judged: ")));
         assert_eq!(found, is_named, "{flag}: {named:?}");
     }

@@ -187,3 +187,94 @@ fn what_systemd_refuses_does_not_start() {
         assert_eq!(verdict["now"][0]["code"], "service-refused", "{text}");
     }
 }
+
+#[test]
+fn a_script_that_stands_for_k3s_may_change_its_words() {
+    let passing =
+        "#!/bin/sh\nPATH=/opt/bin:$PATH\nexport PATH\nexec -a \"$0\" /opt/k3s/.k3s-wrapped \"$@\"\n";
+    let adding = "#!/bin/sh\nexec /opt/k3s/k3s \"$@\" --kube-apiserver-arg=profiling=true\n";
+    let service = unit("/usr/local/bin/k3s server --debug");
+    for (script, is_known) in [(passing, true), (adding, false)] {
+        let node =
+            node(&[("etc/systemd/system/k3s.service", service.as_str()), ("usr/local/bin/k3s", script)]);
+        assert_eq!(words(&node).is_some(), is_known, "{script}");
+    }
+    let own_name = node(&[
+        ("etc/systemd/system/k3s.service", unit("/usr/local/bin/k3s-server").as_str()),
+        ("usr/local/bin/k3s-server", "#!/bin/sh\nexec /usr/local/bin/k3s server --debug\n"),
+    ]);
+    assert_eq!(words(&own_name), None);
+    // The script is named after K3s, and the service is not.
+    let node = node(&[
+        ("etc/systemd/system/kube.service", unit("/usr/local/bin/start-k3s.sh").as_str()),
+        ("usr/local/bin/start-k3s.sh", "#!/bin/sh\nexec /usr/local/bin/k3s server --debug\n"),
+    ]);
+    assert_eq!(words(&node), None);
+}
+
+#[test]
+fn an_init_script_of_any_name_is_its_service() {
+    let script = "#!/sbin/openrc-run\ncommand=/usr/local/bin/k3s\ncommand_args=\"server --debug\"\n";
+    assert!(debugs(&node(&[("etc/init.d/kube", script)])));
+    // What only depends on K3s starts something else.
+    let other = "#!/sbin/openrc-run\ndepend() {\n  need k3s\n}\nstart() {\n  /usr/local/bin/agent\n}\n";
+    assert_eq!(words(&node(&[("etc/init.d/other", other)])), Some(vec!["server".to_owned()]));
+    let called = "#!/sbin/openrc-run\ncommand=/usr/local/bin/k3s\ncommand_args=server\nstart_pre() {\n  more\n}\nmore() {\n  command_args=\"server --debug\"\n}\n";
+    assert_eq!(words(&node(&[("etc/init.d/k3s", called)])), None);
+}
+
+#[test]
+fn units_are_read_where_there_is_a_systemd() {
+    let script = "#!/sbin/openrc-run\ncommand=/usr/local/bin/k3s\ncommand_args=\"server --debug\"\n";
+    let both = || {
+        node(&[
+            ("etc/systemd/system/k3s.service", unit("/usr/local/bin/k3s server").as_str()),
+            ("etc/init.d/k3s", script),
+        ])
+    };
+    assert!(!debugs(&both()));
+    assert!(debugs(&both().file("sbin/openrc-run", "")));
+    assert!(!debugs(&both().file("sbin/openrc-run", "").file("lib/systemd/systemd", "")));
+}
+
+/// Where `apply` goes with a command line that is known in part: the drop-in and the audit policy.
+#[test]
+fn apply_writes_where_k3s_reads_or_nowhere() {
+    let apply = |service: &str, words: &[&str]| {
+        let node = node(&[("etc/systemd/system/k3s.service", &format!("[Service]\n{service}\n"))])
+            .file("etc/k3s/own.yaml", "data-dir: /srv/own\n");
+        let words = [&["apply", "--k3s-version", "1.33", "--role", "server"], words].concat();
+        let run = node.run(&words);
+        (node, run)
+    };
+    let k3s = "ExecStart=/usr/local/bin/k3s server";
+    for (service, drop_in, folder) in [
+        (format!("{k3s} --node-label=a=%v"), "etc/rancher/k3s/config.yaml.d", "var/lib/rancher/k3s"),
+        (format!("{k3s} --node-label=a=%v -d /srv/k3s"), "etc/rancher/k3s/config.yaml.d", "srv/k3s"),
+        (format!("{k3s} --config /etc/k3s/own.yaml --node-label=a=%v"), "etc/k3s/own.yaml.d", "srv/own"),
+        (format!("PassEnvironment=K3S_TOKEN\n{k3s} -c=/etc/k3s/own.yaml"), "etc/k3s/own.yaml.d", "srv/own"),
+    ] {
+        let (node, run) = apply(&service, &[]);
+        assert_eq!(run.code, 0, "{service}: {}", run.stderr);
+        for path in [format!("{drop_in}/90-k3s-harden.yaml"), format!("{folder}/server/audit.yaml")] {
+            assert!(node.path().join(&path).exists(), "{service}: {}", node.tree());
+        }
+    }
+    for service in [
+        "ExecStart=/bin/sh -c 'exec /usr/local/bin/k3s server $ARGS'",
+        "ExecStart=/usr/bin/nice /usr/local/bin/k3s server",
+        "ExecStart=/usr/local/bin/k3s server --data-dir /srv/%v",
+        "ExecStart=/usr/local/bin/k3s server --config=/etc/k3s/%v.yaml",
+        "PassEnvironment=K3S_CONFIG_FILE\nExecStart=/usr/local/bin/k3s server",
+        "User=k3s\nExecStart=/usr/local/bin/k3s server",
+    ] {
+        let (node, refused) = apply(service, &[]);
+        assert_eq!(refused.code, 65, "{service}: {}", refused.stderr);
+        assert!(refused.stderr.contains("/etc/systemd/system/k3s.service:2:1"), "{}", refused.stderr);
+        assert!(!node.path().join("var/lib/rancher").exists(), "{service}: {}", node.tree());
+        // Who names the directory knows how K3s is started.
+        let (node, named) = apply(service, &["--data-dir", "/srv/named"]);
+        assert_eq!(named.code, 0, "{service}: {}", named.stderr);
+        assert!(node.path().join("srv/named/server/audit.yaml").exists(), "{service}: {}", node.tree());
+    }
+}

@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use super::refusal::{K3sRefusal, RefusalKind};
 use crate::k3s::flags::{K3sFlag, K3sFlagType};
 use crate::k3s::origin::ValueOrigin;
+use crate::k3s::secrets;
 use crate::kubernetes::flag_values;
 use crate::version::K3sRelease;
 
@@ -116,8 +117,9 @@ impl Grammar<'_> {
         }
         let (name, value) = name.split_once('=').map_or((name, None), |(name, value)| (name, Some(value)));
         let Some(flag) = self.find(name) else {
+            let name = secrets::masked_name(text, name);
             let message = format!("flag provided but not defined: -{name}");
-            parsed.refusals.push(K3sRefusal::new(RefusalKind::Unknown, name, message, &word.origin));
+            parsed.refusals.push(K3sRefusal::new(RefusalKind::Unknown, &name, message, &word.origin));
             // Whether the next word is its value is not known.
             return if value.is_some() { Step::Next } else { Step::Stop };
         };

@@ -4,7 +4,7 @@ use super::reader::{Answer, OwnReader};
 use super::rules::{Ending, OwnRule};
 use crate::error::Result;
 use crate::k3s::node_paths::NodePaths;
-use crate::node::{PathKind, RootedPath};
+use crate::node::{PathKind, PathState, RootedPath};
 
 /// Where nobody makes files and folders: file systems of the kernel, and devices.
 const PSEUDO: [&str; 3] = ["/proc", "/sys", "/dev/null"];
@@ -51,6 +51,31 @@ pub(super) fn log_file(reader: &OwnReader<'_>, rule: &OwnRule) -> Result<Answer>
     let refused = matches!(kind, PathKind::Directory | PathKind::BelowFile | PathKind::Loop);
     let cannot_be_made = is_pseudo && kind == PathKind::Absent;
     Ok(Answer::unless(text, !(refused || cannot_be_made)))
+}
+
+/// The kubeconfig of the administrator, which is made with the folders above it. K3s takes a link away from its usual
+/// place, and makes a new one there.
+pub(super) fn kubeconfig_file(reader: &OwnReader<'_>, rule: &OwnRule) -> Result<Answer> {
+    let text = match reader.given(rule.key()) {
+        Some(text) => text,
+        None if reader.is_on("rootless") => return Ok(Answer::Fine),
+        None => NodePaths::get().kubeconfig.as_str(),
+    };
+    let path = reader.node.path(text)?;
+    let kind = reader.node.root.kind(&path)?;
+    let is_pseudo = PSEUDO.iter().any(|folder| path.as_str().starts_with(&format!("{folder}/")));
+    let reason = match kind {
+        PathKind::Directory => "is a directory",
+        PathKind::BelowFile => "not a directory",
+        PathKind::Loop => "too many levels of symbolic links",
+        PathKind::Absent if is_pseudo => "no such file or directory",
+        PathKind::Absent | PathKind::File | PathKind::Other => return Ok(Answer::Fine),
+    };
+    let is_usual = path == NodePaths::get().kubeconfig;
+    if is_usual && matches!(reader.node.root.look(&path)?, PathState::Symlink { .. }) {
+        return Ok(Answer::Fine);
+    }
+    Ok(Answer::because(text, format!("open {path}: {reason}")))
 }
 
 /// The snapshot from which a cluster is restored.

@@ -108,6 +108,10 @@ pub(super) fn https_scheme(reader: &OwnReader<'_>, rule: &OwnRule) -> Answer {
 pub(super) fn https_url(reader: &OwnReader<'_>, rule: &OwnRule) -> Answer {
     let Some(text) = reader.given(rule.key()) else { return Answer::Fine };
     match go_url::parse(text) {
+        Ok(url) if url.scheme == "https" && url.host_name().is_empty() => Answer::because(
+            text,
+            format!("failed to get CA certs: Get \"{text}/cacerts\": http: no Host in request URL"),
+        ),
         Ok(url) if url.scheme == "https" => Answer::Fine,
         Ok(_) => Answer::because(text, format!("only https:// URLs are supported, invalid scheme: {text}")),
         Err(reason) => {
@@ -156,9 +160,9 @@ pub(super) fn vpn_auth(reader: &OwnReader<'_>) -> Result<Answer> {
             "name" => &mut name,
             "joinKey" => &mut key,
             "controlServerURL" => &mut url,
-            other => {
-                let reason =
-                    format!("VPN Error. The passed VPN auth info includes an unknown parameter: {other}");
+            // What is written there may be the key itself.
+            _ => {
+                let reason = "VPN Error. The passed VPN auth info includes an unknown parameter";
                 return Ok(Answer::because("", reason));
             }
         };
@@ -168,7 +172,7 @@ pub(super) fn vpn_auth(reader: &OwnReader<'_>) -> Result<Answer> {
         *slot = value;
     }
     if name != "tailscale" {
-        let reason = format!("Requested VPN: {name} is not supported. We currently only support tailscale");
+        let reason = "Requested VPN is not supported. We currently only support tailscale";
         return Ok(Answer::because("", reason));
     }
     if key.is_empty() {

@@ -2,7 +2,7 @@
 
 use super::reader::{Answer, OwnReader};
 use super::rules::{Ending, OwnCheck, OwnRule, OwnRules, RuleReach, UnjudgedValue};
-use super::{datastore, files, joining, labels, network, texts};
+use super::{components, credentials, datastore, etcd, files, joining, labels, network, texts};
 use crate::Role;
 use crate::error::{Place, Result};
 use crate::k3s::effective::EffectiveConfig;
@@ -44,6 +44,10 @@ pub enum FlagJudgement {
 pub fn judgement(role: Role, name: &str) -> Option<FlagJudgement> {
     let rules = OwnRules::get();
     let has = |keys: &[String]| keys.iter().any(|key| key == name);
+    // A flag of another check may take part in checks of this table.
+    if let Some(row) = rules.elsewhere.iter().find(|row| has(&row.keys)) {
+        return Some(FlagJudgement::Elsewhere(&row.by));
+    }
     let sources: Vec<&str> = rules
         .checks
         .iter()
@@ -52,9 +56,6 @@ pub fn judgement(role: Role, name: &str) -> Option<FlagJudgement> {
         .collect();
     if !sources.is_empty() {
         return Some(FlagJudgement::Checked(sources));
-    }
-    if let Some(row) = rules.elsewhere.iter().find(|row| has(&row.keys)) {
-        return Some(FlagJudgement::Elsewhere(&row.by));
     }
     let of_role = |row: &&UnjudgedValue| row.role.is_none_or(|only| only == role) && has(&row.keys);
     if let Some(row) = rules.not_judged.iter().find(of_role) {
@@ -111,6 +112,7 @@ fn judge(reader: &OwnReader<'_>, rule: &OwnRule) -> Result<Answer> {
         OwnCheck::Vmodule => texts::vmodule(reader, rule),
         OwnCheck::JsonArguments => texts::json_arguments(reader, rule),
         OwnCheck::Issuer => texts::issuer(reader, rule),
+        OwnCheck::Audience => texts::audience(reader, rule),
         OwnCheck::Addresses => network::addresses(reader, rule),
         OwnCheck::FlagAddress => network::flag_address(reader, rule),
         OwnCheck::ListenAddress => network::listen_address(reader, rule)?,
@@ -129,8 +131,12 @@ fn judge(reader: &OwnReader<'_>, rule: &OwnRule) -> Result<Answer> {
         OwnCheck::SupervisorPortZero => network::supervisor_port_zero(reader),
         OwnCheck::ApiserverPort => network::apiserver_port(reader),
         OwnCheck::PortsDiffer => network::ports_differ(reader),
+        OwnCheck::ComponentPort => components::component_port(reader, rule),
+        OwnCheck::PortFree => components::port_free(reader, rule),
+        OwnCheck::NodeBlocks => components::node_blocks(reader),
         OwnCheck::FileAppears => files::file_appears(reader, rule)?,
         OwnCheck::LogFile => files::log_file(reader, rule)?,
+        OwnCheck::KubeconfigFile => files::kubeconfig_file(reader, rule)?,
         OwnCheck::RestorePath => files::restore_path(reader, rule)?,
         OwnCheck::AgentFile => files::agent_file(reader, rule)?,
         OwnCheck::EncryptionProvider => files::encryption_provider(reader, rule)?,
@@ -151,9 +157,11 @@ fn judge(reader: &OwnReader<'_>, rule: &OwnRule) -> Result<Answer> {
         OwnCheck::PostgresUrl => datastore::postgres(reader),
         OwnCheck::SqliteFile => datastore::sqlite(reader)?,
         OwnCheck::DatastoreFile => datastore::file(reader, rule)?,
+        OwnCheck::EtcdArguments => etcd::arguments(reader, rule),
         OwnCheck::DatastorePair => datastore::pair(reader),
         OwnCheck::NodeLabels => labels::labels(reader, rule),
         OwnCheck::NodeTaints => labels::taints(reader, rule),
+        OwnCheck::CredentialProviders => credentials::credential_providers(reader, rule)?,
         OwnCheck::NodeName => texts::node_name(reader, rule),
     })
 }

@@ -18,10 +18,10 @@ const FEWEST_ADDRESSES: u128 = 8;
 const MOST_SERVICE_BITS: u8 = 20;
 
 /// A block of addresses.
-type Block = (IpAddr, u8);
+pub(super) type Block = (IpAddr, u8);
 
 /// Reads a block as Go's `net.ParseCIDR` does.
-fn block(text: &str) -> Option<Block> {
+pub(super) fn block(text: &str) -> Option<Block> {
     let (address, prefix) = text.split_once('/')?;
     let address: IpAddr = address.parse().ok()?;
     let is_number = !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_digit());
@@ -65,11 +65,31 @@ pub(super) fn listen_address(reader: &OwnReader<'_>, rule: &OwnRule) -> Result<A
         Ok(address) if address.is_loopback() || address.is_unspecified() => Ok(Answer::Fine),
         Ok(_) => Ok(Answer::Unknown("whether the machine has this address was not looked at".to_owned())),
         Err(_) if is_in_hosts(reader.node.root, text)? => Ok(Answer::Fine),
-        // A name with a dot may be one of DNS.
-        Err(_) if text.contains('.') && text.parse::<f64>().is_err() && !text.contains(['/', ' ', ',']) => {
+        Err(_) if may_be_found(text) => {
             Ok(Answer::Unknown("whether the machine finds this name was not looked at".to_owned()))
         }
         Err(_) => Ok(Answer::because(text, format!("lookup {text}"))),
+    }
+}
+
+/// Tells whether a name may be one of DNS, or a number that the C library reads as an address: one with a dot. No domain
+/// at the top is a number.
+fn may_be_found(text: &str) -> bool {
+    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if !text.contains('.') || !text.bytes().all(is_of_name) {
+        return false;
+    }
+    let parts: Vec<&str> = text.trim_end_matches('.').split('.').collect();
+    let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    match parts.split_last() {
+        Some((last, before)) if is_number(last) => {
+            let room = 32 - 8 * u32::try_from(before.len()).unwrap_or(4).min(4);
+            let fits = last.parse::<u64>().is_ok_and(|number| number < 1_u64 << room);
+            before.len() < 4
+                && fits
+                && before.iter().all(|part| is_number(part) && part.parse::<u8>().is_ok())
+        }
+        _ => parts.iter().all(|part| !part.is_empty()),
     }
 }
 
@@ -284,5 +304,21 @@ pub(super) fn port_range_there(reader: &OwnReader<'_>, rule: &OwnRule) -> Answer
     match reader.text(rule.key()) {
         Some(text) => Answer::unless(text, !text.trim().is_empty()),
         None => Answer::Fine,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_a_dot_and_no_number_at_its_end() {
+        for good in ["k3s.example", "k3s.example.", "10.1.2", "a_b.example"] {
+            assert!(may_be_found(good), "{good}");
+        }
+        for bad in ["bogus", "256.1.1.1", "1.2.3.4.5", "127.0.0.1:6443", "10.1.2.3/24", "a..b", "10.1.70000"]
+        {
+            assert!(!may_be_found(bad), "{bad}");
+        }
     }
 }

@@ -178,6 +178,11 @@ impl<'a> OwnReader<'a> {
         match condition {
             OwnCondition::Agent => self.node.runs("kubelet") && !(is_server && self.resets()),
             OwnCondition::ApiServer => self.node.runs("kube-apiserver") && !self.resets(),
+            OwnCondition::ControllerManager => self.node.runs("kube-controller-manager") && !self.resets(),
+            OwnCondition::CloudControllerManager => {
+                self.node.runs("cloud-controller-manager") && !self.resets()
+            }
+            OwnCondition::Etcd => self.node.runs(crate::k3s::running::ETCD),
             OwnCondition::Kine => {
                 let managed = self.is_on("cluster-init") || self.resets() || self.joins_others();
                 is_server && !self.begun && (given_endpoint || !managed)

@@ -97,6 +97,12 @@ pub(in crate::k3s) enum OwnCondition {
     Agent,
     /// The API server runs on the node.
     ApiServer,
+    /// The controller manager runs on the node.
+    ControllerManager,
+    /// The cloud controller manager runs on the node.
+    CloudControllerManager,
+    /// K3s' etcd runs on the node.
+    Etcd,
     /// K3s reaches its datastore through kine: it runs no etcd, or only that of the endpoint.
     Kine,
     /// The server joins others.
@@ -131,6 +137,9 @@ impl TryFrom<String> for OwnCondition {
             None => match text.as_str() {
                 "agent" => Self::Agent,
                 "apiserver" => Self::ApiServer,
+                "controller-manager" => Self::ControllerManager,
+                "cloud-controller-manager" => Self::CloudControllerManager,
+                "etcd" => Self::Etcd,
                 "kine" => Self::Kine,
                 "joins" => Self::Joins,
                 "snapshots" => Self::Snapshots,
@@ -157,6 +166,7 @@ pub(super) enum OwnCheck {
     Vmodule,
     JsonArguments,
     Issuer,
+    Audience,
     // Addresses and ports.
     Addresses,
     FlagAddress,
@@ -176,9 +186,13 @@ pub(super) enum OwnCheck {
     SupervisorPortZero,
     ApiserverPort,
     PortsDiffer,
+    ComponentPort,
+    PortFree,
+    NodeBlocks,
     // Files.
     FileAppears,
     LogFile,
+    KubeconfigFile,
     RestorePath,
     AgentFile,
     EncryptionProvider,
@@ -202,10 +216,12 @@ pub(super) enum OwnCheck {
     SqliteFile,
     DatastoreFile,
     DatastorePair,
+    EtcdArguments,
     // The node.
     NodeLabels,
     NodeTaints,
     NodeName,
+    CredentialProviders,
 }
 
 /// Flags for which every value is fine.

@@ -88,6 +88,14 @@ pub(super) fn issuer(reader: &OwnReader<'_>, rule: &OwnRule) -> Answer {
     }
 }
 
+/// A part of a list that the API server reads as a line of CSV, and does not begin: a quote there is a mistake.
+pub(super) fn audience(reader: &OwnReader<'_>, rule: &OwnRule) -> Answer {
+    match reader.text(rule.key()) {
+        Some(text) => Answer::unless(text, !text.contains('"')),
+        None => Answer::Fine,
+    }
+}
+
 /// The name of a Node: K3s makes it lower case.
 pub(super) fn node_name(reader: &OwnReader<'_>, rule: &OwnRule) -> Answer {
     let Some(text) = reader.given(rule.key()) else { return Answer::Fine };

@@ -1,12 +1,26 @@
 //! The service that starts K3s on a node: which one it is, its command line and its environment.
 
 use super::notes::{NotUnderstood, ServiceFault, file_of};
-use super::search::{Environment, FoundService, ServiceSearch};
+use super::search::{Environment, FoundService, ServiceHome, ServiceSearch};
 use crate::Role;
 use crate::error::Result;
 use crate::k3s::flags::{self, K3sFlag};
 use crate::k3s::origin::ValueOrigin;
 use crate::node::{Root, RootedPath};
+
+/// The home directory of the user that K3s runs as.
+const ROOTS_HOME: &str = "/root";
+
+/// The value of `HOME` in K3s' environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::k3s) enum HomeDirectory<'s> {
+    /// A directory.
+    Known(&'s str),
+    /// It has none.
+    Unset,
+    /// That is not known.
+    NotKnown,
+}
 
 /// The service that starts K3s. Without one, the command line and the environment are empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,12 +32,15 @@ pub struct NodeService {
     environment: Environment,
     /// The directory that K3s runs in: `/` unless the service says otherwise.
     pub working_directory: RootedPath,
+    home: ServiceHome,
     /// What decides how K3s is started and is not understood: nothing is known of the command line and the environment.
     pub not_understood: Vec<NotUnderstood>,
     /// Why the service does not start K3s.
     pub faults: Vec<ServiceFault>,
     /// The file with the command line, which may be a drop-in.
     command_file: Option<RootedPath>,
+    /// What is written of a command line and an environment that are known in part.
+    written: Option<Box<NodeService>>,
 }
 
 impl Default for NodeService {
@@ -33,9 +50,12 @@ impl Default for NodeService {
             words: Vec::new(),
             environment: Environment::new(),
             working_directory: RootedPath::fixed("/"),
+            // K3s' installer writes User=root.
+            home: ServiceHome::OfRoot,
             not_understood: Vec::new(),
             faults: Vec::new(),
             command_file: None,
+            written: None,
         }
     }
 }
@@ -100,6 +120,7 @@ impl NodeService {
         if !others.iter().all(is_same) {
             service.words.clear();
             service.environment.clear();
+            service.written = None;
             let names: Vec<String> = others.iter().map(|other| other.path.to_string()).collect();
             let reason =
                 format!("{} starts K3s as {role}, too: which of them does is not known", names.join(", "));
@@ -112,17 +133,34 @@ impl NodeService {
         let directory = found.directory.as_deref().unwrap_or("/");
         let parts: Vec<&str> = directory.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
         let working_directory = format!("/{}", parts.join("/")).parse();
-        // What is known in part is not judged: a word that stands for another one would be refused.
-        let is_known = found.not_understood.is_empty();
-        Self {
+        let written = Self {
             path: Some(found.path.clone()),
-            words: if is_known { found.words.clone() } else { Vec::new() },
-            environment: if is_known { found.environment.clone() } else { Environment::new() },
+            words: found.words.clone(),
+            environment: found.environment.clone(),
             working_directory: working_directory.unwrap_or_else(|_| RootedPath::fixed("/")),
+            home: found.home,
             not_understood: found.not_understood.clone(),
             faults: found.faults.clone(),
             command_file: Some(found.command_file.clone()),
+            written: None,
+        };
+        if found.not_understood.is_empty() {
+            return written;
         }
+        // What is known in part is not judged: a word that stands for another one would be refused.
+        Self {
+            words: Vec::new(),
+            environment: Environment::new(),
+            home: ServiceHome::NotKnown,
+            written: Some(Box::new(written.clone())),
+            ..written
+        }
+    }
+
+    /// Returns the service with all that is written of its command line and its environment, also where that is not the
+    /// whole of it. It says where K3s' files are unless a note hides that, and is not judged.
+    pub(in crate::k3s) fn as_written(&self) -> &Self {
+        self.written.as_deref().unwrap_or(self)
     }
 
     /// Returns the environment that the service gives K3s, beside what systemd or OpenRC itself sets.
@@ -161,9 +199,15 @@ impl NodeService {
         self.variable(flags::of_any_minor(role, name)?)
     }
 
-    /// Returns the value of a variable.
-    pub(in crate::k3s) fn value_of(&self, name: &str) -> Option<&str> {
-        self.environment.get(name).map(|(value, _)| value.as_str())
+    /// Returns the value of `HOME`, which Go takes for the home directory of the user, whoever that is.
+    pub(in crate::k3s) fn home(&self) -> HomeDirectory<'_> {
+        match (self.environment.get("HOME"), self.home) {
+            (Some((home, _)), _) if home.is_empty() => HomeDirectory::Unset,
+            (Some((home, _)), _) => HomeDirectory::Known(home),
+            (None, ServiceHome::OfRoot) => HomeDirectory::Known(ROOTS_HOME),
+            (None, ServiceHome::Unset) => HomeDirectory::Unset,
+            (None, ServiceHome::NotKnown) => HomeDirectory::NotKnown,
+        }
     }
 }
 
