@@ -1,10 +1,12 @@
 //! K3s' data directory: the value of its flag, made absolute as K3s does it (pkg/datadir, `LocalHome`).
 
+use std::fmt;
+
 use super::command_line::CommandLine;
 use super::flags;
 use super::node_paths::DEFAULT_DATA_DIR;
 use super::origin::{self, ValueOrigin};
-use super::service::NodeService;
+use super::service::{HomeDirectory, NodeService};
 use crate::Role;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::node::RootedPath;
@@ -15,7 +17,7 @@ const KEY: &str = "data-dir";
 const IN_HOME: &str = "${HOME}/.rancher/k3s";
 /// How a path may begin with the home directory (resolvehome of K3s and wrangler).
 const HOME_WORDS: [&str; 3] = ["$HOME", "${HOME}", "~"];
-/// The home directory of a service without a `HOME` of its own.
+/// What takes the place of the home directory where it is not known.
 const HOME: &str = "/root";
 
 /// K3s' data directory.
@@ -27,14 +29,34 @@ pub struct DataDir {
     pub text: String,
     /// What names it; none if it is the default because nothing names another.
     pub origin: Option<ValueOrigin>,
-    /// Why the path is not certain, if the releases of the minor differ.
-    pub doubt: Option<String>,
+    /// Why the path is not certain.
+    pub doubt: Option<DataDirDoubt>,
+    /// What K3s says of it, if it exits on it.
+    pub fault: Option<String>,
+}
+
+/// Why a data directory is not certain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DataDirDoubt {
+    /// The releases of the minor differ; this is how.
+    Release(String),
+    /// The path begins with the home directory, and it is not known whether the service has one.
+    Home,
+}
+
+impl fmt::Display for DataDirDoubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Release(how) => f.write_str(how),
+            Self::Home => f.write_str("the home directory that the service gives K3s is not known"),
+        }
+    }
 }
 
 impl Default for DataDir {
     fn default() -> Self {
         let path = RootedPath::fixed(DEFAULT_DATA_DIR);
-        Self { path, text: String::new(), origin: None, doubt: None }
+        Self { path, text: String::new(), origin: None, doubt: None, fault: None }
     }
 }
 
@@ -42,7 +64,7 @@ impl DataDir {
     /// Returns the data directory that a configuration file names.
     #[must_use]
     pub fn written(path: RootedPath, text: &str, place: Place) -> Self {
-        Self { path, text: text.to_owned(), origin: Some(ValueOrigin::File(place)), doubt: None }
+        Self { path, text: text.to_owned(), origin: Some(ValueOrigin::File(place)), doubt: None, fault: None }
     }
 
     /// Finds the data directory that K3s uses in `role`.
@@ -65,7 +87,11 @@ impl DataDir {
         let rootless =
             last("rootless").filter(|(on, _)| role == Role::Server && text.is_empty() && flags::is_true(on));
         match rootless {
-            Some((_, by)) => Self::new((IN_HOME.to_owned(), Some(by)), service, role, release),
+            Some((_, by)) => {
+                // The binary that starts K3s does not know of it.
+                let found = Self::new((IN_HOME.to_owned(), Some(by)), service, role, release)?;
+                Ok(Self { text: found.path.to_string(), ..found })
+            }
             None => Self::new((text, origin), service, role, release),
         }
     }
@@ -79,12 +105,21 @@ impl DataDir {
         if text.is_empty() {
             return Ok(Self { origin, ..Self::default() });
         }
-        let home = service.value_of("HOME").filter(|home| !home.is_empty()).unwrap_or(HOME);
-        let named = HOME_WORDS.iter().fold(text.clone(), |text, word| text.replace(word, home));
+        let home = service.home();
+        let directory = if let HomeDirectory::Known(home) = home { home } else { HOME };
+        let named = HOME_WORDS.iter().fold(text.clone(), |text, word| text.replace(word, directory));
         let path = service.working_directory.resolve(&named);
         let path = path.map_err(|error| origin::at(error, origin.as_ref()))?;
-        let doubt = origin.as_ref().and_then(|origin| doubt(origin, role, release));
-        Ok(Self { path, text, origin, doubt })
+        let in_home = HOME_WORDS.iter().any(|word| text.contains(word));
+        // os.UserHomeDir reads HOME and nothing else.
+        let fault = (in_home && home == HomeDirectory::Unset)
+            .then(|| format!("resolving {text}: determining current user: $HOME is not defined"));
+        let by_release = || origin.as_ref().and_then(|origin| doubt(origin, role, release));
+        let doubt = match home {
+            HomeDirectory::NotKnown if in_home => Some(DataDirDoubt::Home),
+            _ => by_release().map(DataDirDoubt::Release),
+        };
+        Ok(Self { path, text, origin, doubt, fault })
     }
 
     /// Returns the place that names it; none if nothing does.
@@ -93,10 +128,12 @@ impl DataDir {
         self.origin.as_ref().map(ValueOrigin::place)
     }
 
-    /// Tells whether a word of the service's command line names it by a relative path.
+    /// Tells whether a word of the service's command line names it by a relative path. An empty word names nothing: the
+    /// binary that starts K3s goes on to the configuration (cmd/k3s/main.go, findDataDir).
     #[must_use]
     pub fn is_relative_word(&self) -> bool {
-        matches!(self.origin, Some(ValueOrigin::Service(_))) && !self.text.starts_with('/')
+        let is_relative = !self.text.is_empty() && !self.text.starts_with('/');
+        matches!(self.origin, Some(ValueOrigin::Service(_))) && is_relative
     }
 
     /// Returns the error of a run that needs to be certain of the path.
@@ -104,9 +141,13 @@ impl DataDir {
     pub fn uncertain(&self) -> Option<Error> {
         let doubt = self.doubt.as_ref()?;
         let message = format!("K3s' data directory is not certain: {doubt}");
-        let error = Error::new(ErrorKind::BadInput, message)
-            .hint("name the version in full: --k3s-version v1.33.4+k3s1")
-            .hint(format!("or write data-dir: {} into K3s' configuration", self.path));
+        let error = Error::new(ErrorKind::BadInput, message);
+        let error = match doubt {
+            DataDirDoubt::Release(_) => error
+                .hint("name the version in full: --k3s-version v1.33.4+k3s1")
+                .hint(format!("or write data-dir: {} into K3s' configuration", self.path)),
+            DataDirDoubt::Home => error.hint("write the path without the home directory"),
+        };
         Some(origin::at(error, self.origin.as_ref()))
     }
 

@@ -57,8 +57,8 @@ pub fn sources(
     let Some(own) = default_config(minor, data_dir) else {
         // K3s without a folder of drop-ins hands both arguments on, and an item without `=` is its own.
         let last = |name: &str| {
-            let pairs = arguments.iter().map(|text| arguments::name_and_value(text));
-            pairs.filter(|pair| pair.0 == name).last().map(|pair| pair.1).filter(|text| !text.is_empty())
+            let mut pairs = arguments.iter().map(|text| arguments::name_and_value(text));
+            pairs.rfind(|pair| pair.0 == name).map(|pair| pair.1).filter(|text| !text.is_empty())
         };
         if let Some(file) = last("config") {
             found.push(KubeletSource::ConfigFile(path(&file)?));

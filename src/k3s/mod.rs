@@ -40,7 +40,7 @@ mod traces;
 pub use command_line::{K3sRefusal, RefusalKind, SkippedKey};
 pub use config_file::{ConfigFile, drop_ins};
 pub use config_values::{ConfigQuery, EffectiveValue};
-pub use data_dir::DataDir;
+pub use data_dir::{DataDir, DataDirDoubt};
 pub use datastore::Datastore;
 pub use effective::EffectiveConfig;
 pub use first_start::{FirstStart, ForecastFile, forecast_files, forecast_journal};

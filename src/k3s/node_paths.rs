@@ -26,6 +26,12 @@ pub struct NodePaths {
     /// The folder of init scripts.
     #[serde(deserialize_with = "path")]
     pub(super) init_scripts: RootedPath,
+    /// What a node with OpenRC has.
+    #[serde(deserialize_with = "paths")]
+    pub(super) openrc: Vec<RootedPath>,
+    /// What a node with systemd has.
+    #[serde(deserialize_with = "paths")]
+    pub(super) systemd: Vec<RootedPath>,
     /// The administrator's kubeconfig, which a server writes.
     #[serde(deserialize_with = "path")]
     pub kubeconfig: RootedPath,

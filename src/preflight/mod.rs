@@ -31,6 +31,7 @@ mod releases;
 mod service;
 mod static_manifests;
 mod surroundings;
+mod tracing;
 
 pub use finding::{Class, Finding, StartVerdict, When};
 
@@ -58,6 +59,7 @@ const CHECKS: &[Check] = &[
     authentication::check,
     authorization::check,
     egress::check,
+    tracing::check,
     encryption::check,
     packaged::check,
     manifests::check,

@@ -92,6 +92,13 @@ fn data_dir(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     // That K3s cannot read its configuration is a finding of its own.
     let Ok(own) = &node.own_data_dir else { return Ok(findings) };
     let Some(place) = own.place() else { return Ok(findings) };
+    if let Some(says) = &own.fault {
+        let message =
+            format!("K3s does not find the data directory {}, and exits: its service has no HOME", own.text);
+        let remedy = "write the path without the home directory, or User=root into the unit";
+        findings.push(Finding::stops("data-dir-home", message, remedy).at(place.clone()).says(says));
+        return Ok(findings);
+    }
     if let Some(doubt) = &own.doubt {
         let message = format!("K3s' data directory is not certain: {doubt}");
         let remedy = format!("write data-dir: {} into K3s' configuration", own.path);

@@ -261,7 +261,8 @@ fn the_data_directory_is_the_value_of_k3s_own_flag() {
         ("1.33", env(variable, ""), "data-dir:\n", "var/lib/rancher/k3s"),
         ("1.33", unit(""), "data-dir: srv/./key/\n", "srv/key"),
         ("1.33", unit(""), "data-dir: ../srv/a/../key\n", "srv/key"),
-        ("1.33", unit(""), "data-dir: ~/k3s\n", "root/k3s"),
+        ("1.33", env("User=root", ""), "data-dir: ~/k3s\n", "root/k3s"),
+        ("1.33", env("WorkingDirectory=~", ""), "data-dir: ${HOME}/k3s\n", "root/k3s"),
         ("1.33", env("Environment=HOME=/home/k3s", ""), "rootless: true\n", "home/k3s/.rancher/k3s"),
         ("1.33", unit(""), "rootless: true\ndata-dir: /srv/key\n", "srv/key"),
         ("1.26", env(variable, ""), "", "var/lib/rancher/k3s"),
@@ -358,6 +359,38 @@ fn a_relative_path_in_the_variable_stops_k3s() {
         "the variable counts first for what is unpacked"
     );
     assert_eq!(starts("Type=notify", "--data-dir srv/k3s"), Value::Null);
+}
+
+#[test]
+fn a_home_directory_is_that_of_the_service() {
+    let starts = |line: &str, words: &str, config: &str| {
+        let node = empty()
+            .file(UNIT, unit(words).replace("Type=notify", line))
+            .file("etc/rancher/k3s/config.yaml", config);
+        let output = run(&node, &["preflight", "--format", "json"]);
+        let verdict: Value = serde_json::from_str(&output.stdout).unwrap();
+        let says = verdict["now"].to_string().contains("$HOME is not defined");
+        assert_eq!(says, verdict["starts"] == false, "{verdict}");
+        verdict["starts"].clone()
+    };
+    // systemd sets HOME for a service with User= only; os.UserHomeDir of Go fails without.
+    for config in ["data-dir: ~/k3s\n", "data-dir: $HOME/k3s\n", "rootless: true\n"] {
+        assert_eq!(starts("Type=notify", "", config), false, "{config}");
+        assert_eq!(starts("User=root", "", config), true, "{config}");
+        assert_eq!(starts("Environment=HOME=/home/k3s", "", config), true, "{config}");
+        assert_eq!(starts("Environment=HOME=", "", config), false, "{config}");
+        assert_eq!(starts("User=root\nUnsetEnvironment=HOME", "", config), false, "{config}");
+        assert_eq!(starts("User=k3s", "", config), Value::Null, "{config}");
+    }
+    assert_eq!(starts("User=root", "--rootless", ""), true);
+    assert_eq!(starts("Type=notify", "--data-dir=", "data-dir: /srv/k3s\n"), true);
+    // Nobody knows what OpenRC gives its services.
+    let script = "#!/sbin/openrc-run\ncommand=/usr/local/bin/k3s\ncommand_args=server\n";
+    let node =
+        empty().file("etc/init.d/k3s", script).file("etc/rancher/k3s/config.yaml", "data-dir: ~/k3s\n");
+    let refused = data_dir(&node, "1.33");
+    assert_eq!(refused.code, 65, "{}", refused.stderr);
+    assert!(refused.stderr.contains("without the home directory"), "{}", refused.stderr);
 }
 
 #[test]

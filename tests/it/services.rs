@@ -187,3 +187,52 @@ fn what_systemd_refuses_does_not_start() {
         assert_eq!(verdict["now"][0]["code"], "service-refused", "{text}");
     }
 }
+
+#[test]
+fn a_script_that_stands_for_k3s_may_change_its_words() {
+    let passing =
+        "#!/bin/sh\nPATH=/opt/bin:$PATH\nexport PATH\nexec -a \"$0\" /opt/k3s/.k3s-wrapped \"$@\"\n";
+    let adding = "#!/bin/sh\nexec /opt/k3s/k3s \"$@\" --kube-apiserver-arg=profiling=true\n";
+    let service = unit("/usr/local/bin/k3s server --debug");
+    for (script, is_known) in [(passing, true), (adding, false)] {
+        let node =
+            node(&[("etc/systemd/system/k3s.service", service.as_str()), ("usr/local/bin/k3s", script)]);
+        assert_eq!(words(&node).is_some(), is_known, "{script}");
+    }
+    let own_name = node(&[
+        ("etc/systemd/system/k3s.service", unit("/usr/local/bin/k3s-server").as_str()),
+        ("usr/local/bin/k3s-server", "#!/bin/sh\nexec /usr/local/bin/k3s server --debug\n"),
+    ]);
+    assert_eq!(words(&own_name), None);
+    // The script is named after K3s, and the service is not.
+    let node = node(&[
+        ("etc/systemd/system/kube.service", unit("/usr/local/bin/start-k3s.sh").as_str()),
+        ("usr/local/bin/start-k3s.sh", "#!/bin/sh\nexec /usr/local/bin/k3s server --debug\n"),
+    ]);
+    assert_eq!(words(&node), None);
+}
+
+#[test]
+fn an_init_script_of_any_name_is_its_service() {
+    let script = "#!/sbin/openrc-run\ncommand=/usr/local/bin/k3s\ncommand_args=\"server --debug\"\n";
+    assert!(debugs(&node(&[("etc/init.d/kube", script)])));
+    // What only depends on K3s starts something else.
+    let other = "#!/sbin/openrc-run\ndepend() {\n  need k3s\n}\nstart() {\n  /usr/local/bin/agent\n}\n";
+    assert_eq!(words(&node(&[("etc/init.d/other", other)])), Some(vec!["server".to_owned()]));
+    let called = "#!/sbin/openrc-run\ncommand=/usr/local/bin/k3s\ncommand_args=server\nstart_pre() {\n  more\n}\nmore() {\n  command_args=\"server --debug\"\n}\n";
+    assert_eq!(words(&node(&[("etc/init.d/k3s", called)])), None);
+}
+
+#[test]
+fn units_are_read_where_there_is_a_systemd() {
+    let script = "#!/sbin/openrc-run\ncommand=/usr/local/bin/k3s\ncommand_args=\"server --debug\"\n";
+    let both = || {
+        node(&[
+            ("etc/systemd/system/k3s.service", unit("/usr/local/bin/k3s server").as_str()),
+            ("etc/init.d/k3s", script),
+        ])
+    };
+    assert!(!debugs(&both()));
+    assert!(debugs(&both().file("sbin/openrc-run", "")));
+    assert!(!debugs(&both().file("sbin/openrc-run", "").file("lib/systemd/systemd", "")));
+}

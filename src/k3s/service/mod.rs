@@ -13,5 +13,5 @@ mod systemd;
 mod wrapper;
 
 pub use node_service::NodeService;
-pub(super) use node_service::roles;
+pub(super) use node_service::{HomeDirectory, roles};
 pub use notes::{NotUnderstood, ServiceFault};

@@ -1,12 +1,26 @@
 //! The service that starts K3s on a node: which one it is, its command line and its environment.
 
 use super::notes::{NotUnderstood, ServiceFault, file_of};
-use super::search::{Environment, FoundService, ServiceSearch};
+use super::search::{Environment, FoundService, ServiceHome, ServiceSearch};
 use crate::Role;
 use crate::error::Result;
 use crate::k3s::flags::{self, K3sFlag};
 use crate::k3s::origin::ValueOrigin;
 use crate::node::{Root, RootedPath};
+
+/// The home directory of the user that K3s runs as.
+const ROOTS_HOME: &str = "/root";
+
+/// The value of `HOME` in K3s' environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::k3s) enum HomeDirectory<'s> {
+    /// A directory.
+    Known(&'s str),
+    /// It has none.
+    Unset,
+    /// That is not known.
+    NotKnown,
+}
 
 /// The service that starts K3s. Without one, the command line and the environment are empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +32,7 @@ pub struct NodeService {
     environment: Environment,
     /// The directory that K3s runs in: `/` unless the service says otherwise.
     pub working_directory: RootedPath,
+    home: ServiceHome,
     /// What decides how K3s is started and is not understood: nothing is known of the command line and the environment.
     pub not_understood: Vec<NotUnderstood>,
     /// Why the service does not start K3s.
@@ -33,6 +48,8 @@ impl Default for NodeService {
             words: Vec::new(),
             environment: Environment::new(),
             working_directory: RootedPath::fixed("/"),
+            // K3s' installer writes User=root.
+            home: ServiceHome::OfRoot,
             not_understood: Vec::new(),
             faults: Vec::new(),
             command_file: None,
@@ -119,6 +136,7 @@ impl NodeService {
             words: if is_known { found.words.clone() } else { Vec::new() },
             environment: if is_known { found.environment.clone() } else { Environment::new() },
             working_directory: working_directory.unwrap_or_else(|_| RootedPath::fixed("/")),
+            home: if is_known { found.home } else { ServiceHome::NotKnown },
             not_understood: found.not_understood.clone(),
             faults: found.faults.clone(),
             command_file: Some(found.command_file.clone()),
@@ -161,9 +179,15 @@ impl NodeService {
         self.variable(flags::of_any_minor(role, name)?)
     }
 
-    /// Returns the value of a variable.
-    pub(in crate::k3s) fn value_of(&self, name: &str) -> Option<&str> {
-        self.environment.get(name).map(|(value, _)| value.as_str())
+    /// Returns the value of `HOME`, which Go takes for the home directory of the user, whoever that is.
+    pub(in crate::k3s) fn home(&self) -> HomeDirectory<'_> {
+        match (self.environment.get("HOME"), self.home) {
+            (Some((home, _)), _) if home.is_empty() => HomeDirectory::Unset,
+            (Some((home, _)), _) => HomeDirectory::Known(home),
+            (None, ServiceHome::OfRoot) => HomeDirectory::Known(ROOTS_HOME),
+            (None, ServiceHome::Unset) => HomeDirectory::Unset,
+            (None, ServiceHome::NotKnown) => HomeDirectory::NotKnown,
+        }
     }
 }
 

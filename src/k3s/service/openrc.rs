@@ -99,10 +99,10 @@ impl InitScript {
         place: &Place,
     ) -> std::result::Result<WrappedCommand, NotUnderstood> {
         let unread = |reason: &str| Err(NotUnderstood::new(place.clone(), reason));
-        if shell.functions.contains("start") {
+        if shell.functions.has("start") {
             return unread("the script has a start function of its own");
         }
-        if shell.changing.contains("start_pre") {
+        if shell.functions.change_variables("start_pre") {
             return unread("the function start_pre changes variables");
         }
         let supervisor = shell.get("supervisor")?;

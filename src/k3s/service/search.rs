@@ -36,8 +36,21 @@ pub(super) struct FoundService {
     pub(super) environment: Environment,
     /// Where it runs, as it is written; none for `/`.
     pub(super) directory: Option<String>,
+    /// The home directory that it has before its own variables are set.
+    pub(super) home: ServiceHome,
     pub(super) not_understood: Vec<NotUnderstood>,
     pub(super) faults: Vec<ServiceFault>,
+}
+
+/// What systemd or OpenRC sets `HOME` to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ServiceHome {
+    /// The home directory of root.
+    OfRoot,
+    /// It does not set it.
+    Unset,
+    /// That is not known.
+    NotKnown,
 }
 
 /// The services of a node.
@@ -56,6 +69,18 @@ pub(super) struct ServiceSearch<'r> {
 /// Names of services that start K3s wherever they are.
 const OWN_NAMES: [&str; 3] = ["k3s", "k3s-server", "k3s-agent"];
 
+/// Tells whether the name of a program holds that of K3s.
+fn is_named_after_k3s(program: &str) -> bool {
+    program.rsplit('/').next().is_some_and(|name| name.contains("k3s"))
+}
+
+/// Tells whether a line of a script may start K3s as a server or an agent.
+fn may_start_k3s(script: &str) -> bool {
+    let mut lines = script.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let speaks = ["server", "agent", "$", "command="];
+    lines.any(|line| wrapper::text_names_k3s(line) && speaks.iter().any(|word| line.contains(word)))
+}
+
 impl FoundService {
     fn new(name: &str, path: &RootedPath) -> Self {
         Self {
@@ -66,6 +91,7 @@ impl FoundService {
             words: Vec::new(),
             environment: Environment::new(),
             directory: None,
+            home: ServiceHome::NotKnown,
             not_understood: Vec::new(),
             faults: Vec::new(),
         }
@@ -91,6 +117,7 @@ impl FoundService {
         let mut unknown = unknown.clone();
         if command.is_cleared {
             self.environment.clear();
+            self.home = ServiceHome::Unset;
             unknown.clear();
         }
         self.role = command.role();
@@ -98,7 +125,12 @@ impl FoundService {
             unknown.remove(&name);
             match value {
                 Some(value) => drop(self.environment.insert(name, (value, VariableSource::Service))),
-                None => drop(self.environment.remove(&name)),
+                None => {
+                    self.environment.remove(&name);
+                    if name == "HOME" {
+                        self.home = ServiceHome::Unset;
+                    }
+                }
             }
         }
         self.directory = command.directory.or(self.directory.take());
@@ -119,7 +151,10 @@ impl<'r> ServiceSearch<'r> {
     /// If a file of a service cannot be read.
     pub(super) fn of(root: &'r Root) -> Result<Self> {
         let folders = UnitFolders::list(root)?;
-        let names = folders.services()?;
+        let is_there = |paths: &[RootedPath]| paths.iter().any(|path| root.exists(path));
+        let is_openrc = is_there(&NodePaths::get().openrc) && !is_there(&NodePaths::get().systemd);
+        // Nobody reads the units of a node that has OpenRC and no systemd.
+        let names = if is_openrc { Vec::new() } else { folders.services()? };
         let mut search =
             Self { root, folders, running: Vec::new(), suspects: Vec::new(), masked: Vec::new() };
         let (own, others): (Vec<UnitName>, Vec<UnitName>) =
@@ -181,6 +216,7 @@ impl<'r> ServiceSearch<'r> {
         let mut service = FoundService::new(unit.name.stem(), &unit.fragment);
         service.not_understood.clone_from(&unit.not_understood);
         service.faults.clone_from(&unit.faults);
+        service.home = if unit.has_home() { ServiceHome::OfRoot } else { ServiceHome::Unset };
         if let Some(directory) = &unit.working_directory {
             let is_there = directory.path.parse().is_ok_and(|path| self.root.is_directory(&path));
             if is_there {
@@ -205,10 +241,11 @@ impl<'r> ServiceSearch<'r> {
             return Ok(());
         }
         let may_start = |text: &str| wrapper::text_names_k3s(text) || text.contains('$');
-        let asks = unit
-            .commands
-            .iter()
-            .any(|command| may_start(&command.program) || command.words.iter().any(|word| may_start(word)));
+        let asks = unit.commands.iter().any(|command| {
+            may_start(&command.program)
+                || is_named_after_k3s(&command.program)
+                || command.words.iter().any(|word| may_start(word))
+        });
         if !asks && !service.name.contains("k3s") {
             return Ok(());
         }
@@ -219,7 +256,13 @@ impl<'r> ServiceSearch<'r> {
             match wrapper::understand(&command.program, &words) {
                 WrappedCommand::K3s(k3s) => {
                     let is_service = k3s.role().is_some();
-                    if !is_service && unknown.is_empty() {
+                    let script = self.script(&k3s.program)?.filter(|text| !wrapper::passes_words(text));
+                    let script = script.map(|_| {
+                        let program = &k3s.program;
+                        let why = format!("{program} is a script, which may change K3s' command line");
+                        NotUnderstood::new(command.place.clone(), why)
+                    });
+                    if !is_service && unknown.is_empty() && script.is_none() {
                         other.get_or_insert((k3s, command.file.clone()));
                         continue;
                     }
@@ -227,7 +270,7 @@ impl<'r> ServiceSearch<'r> {
                     service.environment.clone_from(&environment.values);
                     service.faults.extend(environment.faults.iter().cloned());
                     service.settle(k3s, &environment.unknown);
-                    service.not_understood.extend(unknown);
+                    service.not_understood.extend(unknown.into_iter().chain(script));
                     if unit.name.is_template() {
                         let reason = "this is a template, and no instance of it is enabled";
                         service.not_understood.push(NotUnderstood::new(command.place.clone(), reason));
@@ -264,39 +307,41 @@ impl<'r> ServiceSearch<'r> {
         Ok(())
     }
 
-    /// Tells whether the program of a service that is named after K3s is a script that may start K3s.
+    /// Tells whether the program of a service is a script that may start K3s. One of the two is named after K3s.
     fn is_script_of_k3s(&self, service: &FoundService, program: &str) -> Result<bool> {
-        let Ok(path) = program.parse::<RootedPath>() else { return Ok(false) };
-        if !service.name.contains("k3s") {
+        if !service.name.contains("k3s") && !is_named_after_k3s(program) {
             return Ok(false);
         }
+        Ok(self.script(program)?.is_some_and(|text| may_start_k3s(&text)))
+    }
+
+    /// Returns the text of a program that is a script.
+    fn script(&self, program: &str) -> Result<Option<String>> {
+        let Ok(path) = program.parse::<RootedPath>() else { return Ok(None) };
         let bytes = match self.root.read(&path) {
             // A program is larger than a script.
             Err(error) if error.kind() == ErrorKind::BadInput => None,
             other => other?,
         };
-        let text = bytes.filter(|bytes| bytes.starts_with(b"#!"));
-        let text = text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-        let mut lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
-        Ok(lines.any(|line| {
-            wrapper::text_names_k3s(line) && ["server", "agent", "$"].iter().any(|word| line.contains(word))
-        }))
+        let bytes = bytes.filter(|bytes| bytes.starts_with(b"#!"));
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
     fn add_init_scripts(&mut self) -> Result<()> {
         let folder = &NodePaths::get().init_scripts;
         for name in self.root.list(folder)? {
-            let Some(name) = name.to_str().filter(|name| name.contains("k3s") && !name.contains('\n')) else {
-                continue;
-            };
+            let Some(name) = name.to_str().filter(|name| !name.contains('\n')) else { continue };
             let path = folder.join(name);
             let bytes = match self.root.read(&path) {
                 Err(error) if error.kind() == ErrorKind::BadInput => None,
                 other => other?,
             };
             let Some(bytes) = bytes else { continue };
-            let script = openrc::read(self.root, &path, &String::from_utf8_lossy(&bytes))?;
-            self.add_init_script(name, &path, script);
+            let text = String::from_utf8_lossy(&bytes);
+            if name.contains("k3s") || may_start_k3s(&text) {
+                let script = openrc::read(self.root, &path, &text)?;
+                self.add_init_script(name, &path, script);
+            }
         }
         Ok(())
     }

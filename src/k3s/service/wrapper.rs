@@ -23,6 +23,8 @@ pub(super) enum WrappedCommand {
 /// The command line of K3s, and what wrappers do to its environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct K3sCommand {
+    /// The program.
+    pub(super) program: String,
     /// The words behind the program.
     pub(in crate::k3s) words: Vec<String>,
     /// Variables that are set, or taken away, in this order.
@@ -59,6 +61,7 @@ pub(super) fn understand(program: &str, words: &[String]) -> WrappedCommand {
     for _ in 0..MAX_WRAPPERS {
         let name = program.rsplit('/').next().unwrap_or_default();
         if is_k3s(name) {
+            command.program = program;
             command.words = words;
             return WrappedCommand::K3s(command);
         }
@@ -87,6 +90,19 @@ pub(super) fn is_k3s(name: &str) -> bool {
     let Some(kind) = rest.strip_prefix(['-', '_']) else { return rest.is_empty() };
     let is_version = kind.trim_start_matches('v').starts_with(|first: char| first.is_ascii_digit());
     is_version || ["server", "agent", "amd64", "arm64", "armhf", "s390x", "riscv64"].contains(&kind)
+}
+
+/// Tells whether a script that stands for K3s does nothing but start it with the words that it gets, as the wrappers of
+/// NixOS do.
+pub(super) fn passes_words(script: &str) -> bool {
+    let lines = script.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let Some(last) = lines.last().and_then(|line| line.strip_prefix("exec ")) else { return false };
+    let mut words: Vec<&str> = last.split_whitespace().collect();
+    if words.first() == Some(&"-a") {
+        words.drain(..words.len().min(2));
+    }
+    // A variable of K3s' may be set there.
+    matches!(words.as_slice(), [_, "\"$@\""]) && !script.contains("K3S_") && !script.contains("set --")
 }
 
 /// Commands of K3s that start neither a server nor an agent.
@@ -254,6 +270,25 @@ mod tests {
         }
         for name in ["k3s-harden", "k3s-killall.sh", "k3sup", "k3d", "k3s-wrapper", "k3s.sh"] {
             assert!(!is_k3s(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_script_passes_its_words_or_does_not() {
+        for script in [
+            "#!/bin/sh\nexec /opt/k3s \"$@\"\n",
+            "#! /nix/store/a-bash/bin/bash -e\nPATH=/a:$PATH\nexport PATH\nexec -a \"$0\" \"/nix/store/b/.k3s-wrapped\"  \"$@\" \n",
+        ] {
+            assert!(passes_words(script), "{script}");
+        }
+        for script in [
+            "#!/bin/sh\nexec /opt/k3s server\n",
+            "#!/bin/sh\nexec /opt/k3s \"$@\" --debug\n",
+            "#!/bin/sh\n/opt/k3s \"$@\"\n",
+            "#!/bin/sh\nset -- server\nexec /opt/k3s \"$@\"\n",
+            "#!/bin/sh\nexport K3S_DEBUG=true\nexec /opt/k3s \"$@\"\n",
+        ] {
+            assert!(!passes_words(script), "{script}");
         }
     }
 

@@ -64,9 +64,9 @@ impl Start {
     /// Returns what `preflight` says against what K3s did; none if both agree.
     fn fault(&self) -> Option<String> {
         let node = self.lay();
-        let minor = self.k3s.rsplit_once('.').unwrap().0;
+        let version = format!("v{}+k3s1", self.k3s);
         let output =
-            node.run(&["preflight", "--k3s-version", minor, "--role", self.role(), "--format", "json"]);
+            node.run(&["preflight", "--k3s-version", &version, "--role", self.role(), "--format", "json"]);
         let answer: Value = serde_json::from_str(&output.stdout).unwrap_or_default();
         let starts = &answer["starts"];
         if *starts == self.starts || (starts.is_null() && self.depends.is_some() && answer.is_object()) {

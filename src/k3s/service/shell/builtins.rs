@@ -30,6 +30,9 @@ impl Shell<'_> {
                 self.assign(name, value, line, follow, false);
             }
         }
+        if let Ok(program) = &program {
+            self.functions.call(program);
+        }
         match program.as_deref().unwrap_or_default() {
             "." | "source" => self.source(arguments, line, follow),
             "export" | "readonly" | "local" | "declare" | "typeset" => {
@@ -92,7 +95,7 @@ impl Shell<'_> {
                 self.unread(line, name, follow);
                 None
             }
-            name if self.changing.contains(name) => {
+            name if self.functions.change_variables(name) => {
                 let what = format!("the function {name}");
                 self.unread(line, &what, follow);
                 None

@@ -2,6 +2,7 @@
 //! nothing. What it cannot read makes the variables that depend on it unknown.
 
 mod builtins;
+mod functions;
 pub(super) mod lex;
 pub(super) mod run;
 pub(super) mod syntax;

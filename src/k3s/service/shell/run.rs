@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::functions::ShellFunctions;
 use super::lex;
 use super::syntax::ShellCursor;
 use super::value::{BLANKS, ShellVariable, ShellVariables};
@@ -33,10 +34,7 @@ pub(in crate::k3s) struct Shell<'r> {
     pub(in crate::k3s) not_understood: Vec<NotUnderstood>,
     /// Why the script ends early.
     pub(in crate::k3s) faults: Vec<ServiceFault>,
-    /// Functions that the scripts define.
-    pub(in crate::k3s) functions: BTreeSet<String>,
-    /// Those of them that change variables.
-    pub(in crate::k3s) changing: BTreeSet<String>,
+    pub(in crate::k3s) functions: ShellFunctions,
     pub(super) exports_all: bool,
     /// Variables that are exported once they are set.
     pub(super) marked: BTreeSet<String>,
@@ -58,8 +56,7 @@ impl<'r> Shell<'r> {
             variables: ShellVariables::default(),
             not_understood: Vec::new(),
             faults: Vec::new(),
-            functions: BTreeSet::new(),
-            changing: BTreeSet::new(),
+            functions: ShellFunctions::default(),
             exports_all: false,
             marked: BTreeSet::new(),
             ended: false,
@@ -226,11 +223,9 @@ impl<'r> Shell<'r> {
             (0..3).for_each(|_| cursor.skip());
             cursor.skip_newlines();
             let changes = self.changes;
+            let outer = self.functions.begin();
             self.statement(cursor, Follow::No);
-            if changes != self.changes {
-                self.changing.insert(name.clone());
-            }
-            self.functions.insert(name);
+            self.functions.end(name, outer, changes != self.changes);
             return Some(true);
         }
         if cursor.operator() == Some("(") {
@@ -418,9 +413,14 @@ mod tests {
             ["C=?", "D=?", "E=?", "F=1", "a=?"]
         );
         assert_eq!(variables("echo a | while read b; do C=1; done; (D=1)"), [""; 0]);
-        for script in
-            ["eval A=1", "while read a; do export \"$a\"; done < x", "f() { A=1; }; f", ". $X", "A='b"]
-        {
+        for script in [
+            "eval A=1",
+            "while read a; do export \"$a\"; done < x",
+            "f() { A=1; }; f",
+            "f() { g; }; g() { A=1; f; }; f",
+            ". $X",
+            "A='b",
+        ] {
             assert!(run(script, |shell| !shell.not_understood.is_empty()), "{script}");
         }
     }

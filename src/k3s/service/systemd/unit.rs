@@ -37,6 +37,8 @@ pub(in crate::k3s) struct ServiceUnit {
     restarts: bool,
     passed: BTreeMap<String, NotUnderstood>,
     root: Option<NotUnderstood>,
+    user: Option<String>,
+    other_user: Option<NotUnderstood>,
     machine: MachineFacts,
 }
 
@@ -44,6 +46,8 @@ pub(in crate::k3s) struct ServiceUnit {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::k3s) struct UnitDirectory {
     pub(in crate::k3s) path: String,
+    /// Whether it is written as the home directory of the user.
+    is_home: bool,
     /// Whether it may be missing: then `/` takes its place.
     pub(in crate::k3s) optional: bool,
     pub(in crate::k3s) place: Place,
@@ -86,6 +90,8 @@ impl ServiceUnit {
             restarts: false,
             passed: BTreeMap::new(),
             root: None,
+            user: None,
+            other_user: None,
             machine,
         };
         for command in &lines.stray {
@@ -132,7 +138,7 @@ impl ServiceUnit {
             ),
             _ => {}
         }
-        self.not_understood.extend(self.root.clone());
+        self.not_understood.extend(self.root.clone().into_iter().chain(self.other_user.clone()));
         for (name, why) in &self.passed {
             self.unknown.entry(name.clone()).or_insert_with(|| why.clone());
         }
@@ -140,6 +146,13 @@ impl ServiceUnit {
         known.for_each(|name| {
             self.unknown.remove(name);
         });
+    }
+
+    /// Tells whether systemd sets `HOME`: it does for `User=`, and for a working directory that is the home directory
+    /// (exec_child and acquire_home of src/core/execute.c).
+    pub(in crate::k3s) fn has_home(&self) -> bool {
+        let in_home = self.working_directory.as_ref().is_some_and(|directory| directory.is_home);
+        (self.user.is_some() || in_home) && !self.unset.iter().any(|name| name == "HOME")
     }
 
     fn add(&mut self, lines: &UnitLines, path: &RootedPath) -> Result<(), (Place, LineRefusal)> {
@@ -183,6 +196,14 @@ impl ServiceUnit {
                 self.unset.extend(names.into_iter().filter(is_valid));
             }
             "WorkingDirectory" => self.set_working_directory(value, place)?,
+            "User" if value.is_empty() => (self.user, self.other_user) = (None, None),
+            "User" => {
+                let user = self.expand(value, place)?;
+                let reason = format!("K3s runs as {user}, who is not root");
+                let is_root = matches!(user.as_str(), "root" | "0");
+                self.other_user = (!is_root).then(|| NotUnderstood::new(place.clone(), reason));
+                self.user = Some(user);
+            }
             "RootDirectory" | "RootImage" if value.is_empty() => self.root = None,
             "RootDirectory" | "RootImage" => {
                 let reason = format!("{}= gives K3s another root", assignment.key);
@@ -262,7 +283,8 @@ impl ServiceUnit {
             self.working_directory = None;
             return Ok(());
         }
-        let path = if path == "~" {
+        let is_home = path == "~";
+        let path = if is_home {
             // The home of the user that the service runs as: K3s runs as root.
             "/root".to_owned()
         } else {
@@ -276,7 +298,7 @@ impl ServiceUnit {
                 Err(why) => return Err(why),
             }
         };
-        self.working_directory = Some(UnitDirectory { path, optional, place: place.clone() });
+        self.working_directory = Some(UnitDirectory { path, is_home, optional, place: place.clone() });
         Ok(())
     }
 
@@ -370,6 +392,24 @@ pub(super) mod tests {
         assert_eq!(environment, ["B=2 3", "D=k3s", "F=A", "A=4"]);
         assert_eq!(unit.unknown.keys().collect::<Vec<_>>(), ["G", "H"]);
         assert_eq!(unit.unset, ["A=4", "B"]);
+    }
+
+    #[test]
+    fn only_a_user_has_a_home() {
+        for (text, has) in [
+            ("", false),
+            ("User=\n", false),
+            ("User=root\n", true),
+            ("User=root\nUser=\n", false),
+            ("User=%N\n", true),
+            ("WorkingDirectory=~\n", true),
+            ("WorkingDirectory=-/root\n", false),
+            ("User=0\nUnsetEnvironment=HOME\n", false),
+        ] {
+            let unit = unit_of(&format!("ExecStart=/a\n{text}"));
+            assert_eq!(unit.has_home(), has, "{text}");
+            assert_eq!(unit.not_understood.is_empty(), !text.contains("%N"), "{text}");
+        }
     }
 
     #[test]
