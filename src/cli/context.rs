@@ -66,7 +66,9 @@ impl<'a> Context<'a> {
         let version = version(&request, root)?;
         let NodePlaces { role, start, config, own_data_dir, existing } =
             NodePlaces::find(root, version.number(), request.role, request.installer.role)?;
-        let data_dir = data_dir::find(request.data_dir.as_deref(), &own_data_dir, &config, &mut warnings)?;
+        let own = Some(&own_data_dir).filter(|_| start.hidden_places().is_none());
+        let data_dir =
+            data_dir::find(request.data_dir.as_deref(), own, &own_data_dir.path, &config, &mut warnings)?;
         let owner = owner(request.owner.as_deref(), root)?.unwrap_or(Owner::ROOT);
 
         let files = NamedFiles::new(&earlier.files, request.saved.as_ref().map(|saved| &saved.files));
@@ -83,7 +85,8 @@ impl<'a> Context<'a> {
         .resolve(&|path| files.open(path))?;
         let audit_policy = files.audit_policy(&profile, root)?;
         let refusal = check(&profile, audit_policy.as_ref()).err();
-        let no_place = check_places(&config, &own_data_dir).err();
+        let is_named = request.data_dir.is_some();
+        let no_place = check_places(&start, &config, &own_data_dir, is_named).err();
         // Only a run about some controls keeps what the files hold for the others.
         let about_some = profile.selection != ControlSelection::default();
         let present = if about_some {

@@ -7,10 +7,11 @@ use crate::k3s::{ConfigFile, DEFAULT_DATA_DIR, DataDir, K3sStart};
 use crate::node::RootedPath;
 
 /// Returns the data directory. `named` is what the user or an earlier run named; it is an error if K3s' service or
-/// configuration names another one.
+/// configuration names another one. Where it is not known what they name, `own` is none, and `likely` is what they seem to.
 pub(super) fn find(
     named: Option<&str>,
-    own: &DataDir,
+    own: Option<&DataDir>,
+    likely: &RootedPath,
     config: &ConfigFile,
     warnings: &mut Vec<String>,
 ) -> Result<RootedPath> {
@@ -21,6 +22,7 @@ pub(super) fn find(
             })
         })
         .transpose()?;
+    let Some(own) = own else { return Ok(named.unwrap_or_else(|| likely.clone())) };
     match (named, own.place()) {
         (Some(named), Some(place)) if named != own.path => {
             let message = format!("--data-dir is {named}, and K3s' own data-dir is {}", own.path);

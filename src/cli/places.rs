@@ -56,8 +56,32 @@ impl NodePlaces {
     }
 }
 
-/// Refuses to write where K3s would not read it.
-pub(super) fn check_places(config: &ConfigFile, data_dir: &DataDir) -> Result<()> {
+/// Refuses to write where K3s would not read it. Whoever names the data directory knows how K3s is started.
+pub(super) fn check_places(
+    start: &K3sStart,
+    config: &ConfigFile,
+    data_dir: &DataDir,
+    is_named: bool,
+) -> Result<()> {
+    if let Some(note) = start.hidden_config_name() {
+        let message = format!("it is not known which configuration file K3s reads: {}", note.reason);
+        let error = Error::new(ErrorKind::BadInput, message).at(note.place.clone());
+        return Err(error.hint("write the name of the file in full"));
+    }
+    if let Some(note) = start.hidden_places().filter(|_| !is_named) {
+        let message = format!(
+            "it is not known which configuration file K3s reads, and where it keeps its data: {}",
+            note.reason
+        );
+        return Err(Error::new(ErrorKind::BadInput, message)
+            .at(note.place.clone())
+            .hint("start K3s as its installer does: the program, its command and its flags in ExecStart= or command_args")
+            .hint(format!(
+                "or name its data directory: with --data-dir {} the drop-in goes beside {}",
+                data_dir.path,
+                config.path_or_default()
+            )));
+    }
     if config.path.is_none() {
         let message = match config.text.as_str() {
             "" => "K3s reads no configuration file here, so nothing that k3s-harden writes would be in force: the name of the file is empty".to_owned(),

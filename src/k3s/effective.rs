@@ -130,7 +130,7 @@ pub(super) fn read_command_line(
     query: ConfigQuery<'_>,
 ) -> Result<ReadCommandLine> {
     let words = words(service, query);
-    let config = ConfigFile::with_words(root, service, query.role, query.words)?;
+    let config = ConfigFile::with_words(root, service.as_written(), query.role, query.words)?;
     config.check(root, query.release)?;
     let read = config.path.as_ref().map(|path| MergedConfig::read(root, path)).transpose()?;
     let merged = read.unwrap_or_default();

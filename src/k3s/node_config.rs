@@ -75,7 +75,7 @@ impl<'a> NodeConfig<'a> {
     #[must_use]
     pub fn of_start(root: &'a Root, start: K3sStart, data_dir: &RootedPath) -> Self {
         let own_data_dir = start.data_dir();
-        let K3sStart { role, release, service, config, command_line } = start;
+        let K3sStart { role, release, service, config, command_line, .. } = start;
         let query = ConfigQuery { role, release, data_dir, words: &[], show_secrets: true };
         // A name that is no path is an error of the configuration below.
         let config = config.unwrap_or_default();

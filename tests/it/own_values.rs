@@ -130,11 +130,11 @@ fn what_is_in_the_way_in_the_data_directory_is_named() {
 
 #[test]
 fn a_value_that_is_not_judged_is_named() {
-    let node = Node::new().file(CONFIG, "snapshotter: x\nimage-service-endpoint: unix:///x\ndebug: true\n");
+    let node = Node::new().file(CONFIG, "snapshotter: x\ndefault-runtime: y\ndebug: true\n");
     let answer: Value = serde_json::from_str(&preflight(&node, "1.33", "server").1).unwrap();
     let named: Vec<&str> =
         answer["not_judged"].as_array().unwrap().iter().filter_map(|one| one["why"].as_str()).collect();
-    for (flag, is_named) in [("image-service-endpoint", true), ("snapshotter", true), ("debug", false)] {
+    for (flag, is_named) in [("default-runtime", true), ("snapshotter", true), ("debug", false)] {
         let found = named.iter().any(|why| why.starts_with(&format!("the value of {flag} is not judged: ")));
         assert_eq!(found, is_named, "{flag}: {named:?}");
     }

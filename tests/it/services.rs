@@ -236,3 +236,50 @@ fn units_are_read_where_there_is_a_systemd() {
     assert!(debugs(&both().file("sbin/openrc-run", "")));
     assert!(!debugs(&both().file("sbin/openrc-run", "").file("lib/systemd/systemd", "")));
 }
+
+/// Where `apply` goes with a command line that is known in part: the drop-in and the audit policy.
+#[test]
+fn apply_writes_where_k3s_reads_or_nowhere() {
+    let apply = |service: &str, words: &[&str]| {
+        let node = node(&[("etc/systemd/system/k3s.service", &format!("[Service]\n{service}\n"))])
+            .file("etc/k3s/own.yaml", "data-dir: /srv/own\n");
+        let words = [&["apply", "--k3s-version", "1.33", "--role", "server"], words].concat();
+        let run = node.run(&words);
+        (node, run)
+    };
+    let k3s = "ExecStart=/usr/local/bin/k3s server";
+    for (service, drop_in, folder) in [
+        (format!("{k3s} --node-label=a=%v"), "etc/rancher/k3s/config.yaml.d", "var/lib/rancher/k3s"),
+        (format!("{k3s} --node-label=a=%v -d /srv/k3s"), "etc/rancher/k3s/config.yaml.d", "srv/k3s"),
+        (format!("{k3s} --config /etc/k3s/own.yaml --node-label=a=%v"), "etc/k3s/own.yaml.d", "srv/own"),
+        (format!("PassEnvironment=K3S_TOKEN\n{k3s} -c=/etc/k3s/own.yaml"), "etc/k3s/own.yaml.d", "srv/own"),
+    ] {
+        let (node, run) = apply(&service, &[]);
+        assert_eq!(run.code, 0, "{service}: {}", run.stderr);
+        for path in [format!("{drop_in}/90-k3s-harden.yaml"), format!("{folder}/server/audit.yaml")] {
+            assert!(node.path().join(&path).exists(), "{service}: {}", node.tree());
+        }
+    }
+    for service in [
+        "ExecStart=/bin/sh -c 'exec /usr/local/bin/k3s server $ARGS'",
+        "ExecStart=/usr/bin/nice /usr/local/bin/k3s server",
+        "ExecStart=/usr/local/bin/k3s server --data-dir /srv/%v",
+        "ExecStart=/usr/local/bin/k3s server --config=/etc/k3s/%v.yaml",
+        "PassEnvironment=K3S_CONFIG_FILE\nExecStart=/usr/local/bin/k3s server",
+        "User=k3s\nExecStart=/usr/local/bin/k3s server",
+    ] {
+        let (node, refused) = apply(service, &[]);
+        assert_eq!(refused.code, 65, "{service}: {}", refused.stderr);
+        assert!(refused.stderr.contains("/etc/systemd/system/k3s.service:2:1"), "{}", refused.stderr);
+        assert!(!node.path().join("var/lib/rancher").exists(), "{service}: {}", node.tree());
+        // Who names the directory knows how K3s is started.
+        let (node, named) = apply(service, &["--data-dir", "/srv/named"]);
+        if service.contains("--config") {
+            assert_eq!(named.code, 65, "{service}: {}", named.stderr);
+            assert!(named.stderr.contains("write the name of the file in full"), "{}", named.stderr);
+            continue;
+        }
+        assert_eq!(named.code, 0, "{service}: {}", named.stderr);
+        assert!(node.path().join("srv/named/server/audit.yaml").exists(), "{service}: {}", node.tree());
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::reader::{Answer, OwnReader};
 use super::rules::{Ending, OwnCheck, OwnRule, OwnRules, RuleReach, UnjudgedValue};
-use super::{component_ports, credentials, datastore, etcd, files, joining, labels, network, texts};
+use super::{components, credentials, datastore, etcd, files, joining, labels, network, texts};
 use crate::Role;
 use crate::error::{Place, Result};
 use crate::k3s::effective::EffectiveConfig;
@@ -86,12 +86,9 @@ pub fn faults(node: &NodeConfig<'_>, config: &EffectiveConfig) -> Result<Vec<Own
             (Answer::Wrong { value, detail, ends }, _) => {
                 let fault = refused(&reader, rule, &value, &detail, ends.unwrap_or(rule.ends));
                 Some(match doubt(&reader, rule, node) {
+                    // It is wrong in each release: only the newer ones say so.
                     Some(doubt) => OwnFault {
-                        message: format!(
-                            "{}; {doubt}, and the others skip the key or exit on it",
-                            fault.message
-                        ),
-                        ends: Ending::Undecided,
+                        message: format!("{}; {doubt}, and older servers skip the key", fault.message),
                         ..fault
                     },
                     None => fault,
@@ -134,9 +131,9 @@ fn judge(reader: &OwnReader<'_>, rule: &OwnRule) -> Result<Answer> {
         OwnCheck::SupervisorPortZero => network::supervisor_port_zero(reader),
         OwnCheck::ApiserverPort => network::apiserver_port(reader),
         OwnCheck::PortsDiffer => network::ports_differ(reader),
-        OwnCheck::ComponentPort => component_ports::component_port(reader, rule),
-        OwnCheck::PortFree => component_ports::port_free(reader, rule),
-        OwnCheck::NodeBlocks => component_ports::node_blocks(reader),
+        OwnCheck::ComponentPort => components::component_port(reader, rule),
+        OwnCheck::PortFree => components::port_free(reader, rule),
+        OwnCheck::NodeBlocks => components::node_blocks(reader),
         OwnCheck::FileAppears => files::file_appears(reader, rule)?,
         OwnCheck::LogFile => files::log_file(reader, rule)?,
         OwnCheck::KubeconfigFile => files::kubeconfig_file(reader, rule)?,

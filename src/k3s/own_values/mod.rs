@@ -4,7 +4,7 @@
 //! both. A file each holds the checks of one sort of values. This folder says what K3s does; findings are made of it in
 //! `preflight`.
 
-mod component_ports;
+mod components;
 mod credentials;
 mod datastore;
 mod etcd;

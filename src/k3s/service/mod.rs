@@ -14,4 +14,5 @@ mod wrapper;
 
 pub use node_service::NodeService;
 pub(super) use node_service::{HomeDirectory, roles};
+pub(super) use notes::Hidden;
 pub use notes::{NotUnderstood, ServiceFault};

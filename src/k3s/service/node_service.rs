@@ -39,6 +39,8 @@ pub struct NodeService {
     pub faults: Vec<ServiceFault>,
     /// The file with the command line, which may be a drop-in.
     command_file: Option<RootedPath>,
+    /// What is written of a command line and an environment that are known in part.
+    written: Option<Box<NodeService>>,
 }
 
 impl Default for NodeService {
@@ -53,6 +55,7 @@ impl Default for NodeService {
             not_understood: Vec::new(),
             faults: Vec::new(),
             command_file: None,
+            written: None,
         }
     }
 }
@@ -117,6 +120,7 @@ impl NodeService {
         if !others.iter().all(is_same) {
             service.words.clear();
             service.environment.clear();
+            service.written = None;
             let names: Vec<String> = others.iter().map(|other| other.path.to_string()).collect();
             let reason =
                 format!("{} starts K3s as {role}, too: which of them does is not known", names.join(", "));
@@ -129,18 +133,34 @@ impl NodeService {
         let directory = found.directory.as_deref().unwrap_or("/");
         let parts: Vec<&str> = directory.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
         let working_directory = format!("/{}", parts.join("/")).parse();
-        // What is known in part is not judged: a word that stands for another one would be refused.
-        let is_known = found.not_understood.is_empty();
-        Self {
+        let written = Self {
             path: Some(found.path.clone()),
-            words: if is_known { found.words.clone() } else { Vec::new() },
-            environment: if is_known { found.environment.clone() } else { Environment::new() },
+            words: found.words.clone(),
+            environment: found.environment.clone(),
             working_directory: working_directory.unwrap_or_else(|_| RootedPath::fixed("/")),
-            home: if is_known { found.home } else { ServiceHome::NotKnown },
+            home: found.home,
             not_understood: found.not_understood.clone(),
             faults: found.faults.clone(),
             command_file: Some(found.command_file.clone()),
+            written: None,
+        };
+        if found.not_understood.is_empty() {
+            return written;
         }
+        // What is known in part is not judged: a word that stands for another one would be refused.
+        Self {
+            words: Vec::new(),
+            environment: Environment::new(),
+            home: ServiceHome::NotKnown,
+            written: Some(Box::new(written.clone())),
+            ..written
+        }
+    }
+
+    /// Returns the service with all that is written of its command line and its environment, also where that is not the
+    /// whole of it. It says where K3s' files are unless a note hides that, and is not judged.
+    pub(in crate::k3s) fn as_written(&self) -> &Self {
+        self.written.as_deref().unwrap_or(self)
     }
 
     /// Returns the environment that the service gives K3s, beside what systemd or OpenRC itself sets.

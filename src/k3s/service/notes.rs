@@ -10,6 +10,19 @@ pub struct NotUnderstood {
     pub place: Place,
     /// What it is.
     pub reason: String,
+    /// What it hides.
+    pub(in crate::k3s) hides: Hidden,
+}
+
+/// What a note about something that is not understood hides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::k3s) enum Hidden {
+    /// Any word and any variable.
+    All,
+    /// What a specifier in this word stands for.
+    Word(String),
+    /// The value of this variable.
+    Variable(String),
 }
 
 /// Why systemd or OpenRC does not start K3s with a service.
@@ -25,7 +38,11 @@ pub struct ServiceFault {
 
 impl NotUnderstood {
     pub(super) fn new(place: Place, reason: impl Into<String>) -> Self {
-        Self { place, reason: reason.into() }
+        Self { place, reason: reason.into(), hides: Hidden::All }
+    }
+
+    pub(super) fn hiding(self, hides: Hidden) -> Self {
+        Self { hides, ..self }
     }
 }
 

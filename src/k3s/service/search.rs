@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::notes::{NotUnderstood, ServiceFault, file_of};
+use super::notes::{Hidden, NotUnderstood, ServiceFault, file_of};
 use super::openrc::{self, InitScript};
 use super::systemd::environment::UnitEnvironment;
 use super::systemd::folders::UnitFolders;
@@ -139,7 +139,8 @@ impl FoundService {
         let is_read = |name: &str| role.is_some_and(|role| flags::reads_variable(role, name));
         let unknown = unknown.into_iter().filter(|(name, _)| is_read(name));
         self.not_understood.extend(unknown.map(|(name, why)| {
-            NotUnderstood::new(why.place, format!("the value of {name}: {}", why.reason))
+            let note = NotUnderstood::new(why.place, format!("the value of {name}: {}", why.reason));
+            note.hiding(Hidden::Variable(name))
         }));
     }
 }

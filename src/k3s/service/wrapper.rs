@@ -95,8 +95,8 @@ pub(super) fn is_k3s(name: &str) -> bool {
 /// Tells whether a script that stands for K3s does nothing but start it with the words that it gets, as the wrappers of
 /// NixOS do.
 pub(super) fn passes_words(script: &str) -> bool {
-    let lines = script.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let Some(last) = lines.last().and_then(|line| line.strip_prefix("exec ")) else { return false };
+    let mut lines = script.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let Some(last) = lines.next_back().and_then(|line| line.strip_prefix("exec ")) else { return false };
     let mut words: Vec<&str> = last.split_whitespace().collect();
     if words.first() == Some(&"-a") {
         words.drain(..words.len().min(2));

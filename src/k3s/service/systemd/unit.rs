@@ -8,7 +8,7 @@ use super::lines::{UnitAssignment, UnitLines};
 use super::specifiers::{MachineFacts, SpecifierFault, UnitName};
 use super::words::{UnitWords, WordRules};
 use crate::error::Place;
-use crate::k3s::service::notes::{NotUnderstood, ServiceFault, file_of, line_of};
+use crate::k3s::service::notes::{Hidden, NotUnderstood, ServiceFault, file_of, line_of};
 use crate::node::RootedPath;
 
 /// A service as its unit file and its drop-ins describe it.
@@ -308,7 +308,8 @@ impl ServiceUnit {
             Ok(text) => Ok(text),
             Err(SpecifierFault::Refused(letter)) => Err(format!("systemd knows no specifier %{letter}")),
             Err(SpecifierFault::OfTheMachine(letter)) => {
-                self.not_understood.push(of_the_machine(letter, place));
+                let note = of_the_machine(letter, place).hiding(Hidden::Word(text.to_owned()));
+                self.not_understood.push(note);
                 Ok(text.to_owned())
             }
         }
