@@ -135,7 +135,10 @@ mod tests {
             "--token-file|/etc/token",
             "--agent-token-file=/etc/token",
             "-debug",
-            "-tls-san|a.example", "--taint=a", "--datastore-cafil=/x", "--servr|https://a",
+            "-tls-san|a.example",
+            "--taint=a",
+            "--datastore-cafil=/x",
+            "--servr|https://a",
             "server|token|x",
         ] {
             assert_eq!(masked(line), line);
