@@ -121,11 +121,26 @@ pub fn name_and_value(text: &str) -> (String, String) {
     (name_of(text), value.to_owned())
 }
 
+/// The component whose own flag set makes dashes of underscores (NewKubeletCommand in cmd/kubelet/app/server.go). For the
+/// others `cli.Run` of k8s.io/component-base does so, which K3s does not call (pkg/daemons/executor/embed.go).
+const TAKES_UNDERSCORES: &str = "kubelet";
+
 /// Returns why a component of a minor does not accept an argument that is written as `text`; none if it does. An empty
 /// text is reported elsewhere.
 #[must_use]
 pub fn unknown(component: &str, minor: KubernetesMinor, text: &str) -> Option<String> {
-    component_flags::unknown(component, minor, &name_of(text)).filter(|_| !text.is_empty())
+    let plain = text.strip_prefix("--").unwrap_or(text);
+    let written = plain.split('=').next().unwrap_or(plain).trim_end_matches(['+', '-']);
+    let name = name_of(text);
+    if component == TAKES_UNDERSCORES || !written.contains('_') {
+        return component_flags::unknown(component, minor, &name).filter(|_| !text.is_empty());
+    }
+    component_flags::unknown(component, minor, written).map(|message| {
+        match component_flags::unknown(component, minor, &name) {
+            None => format!("{message}; it is called {name}"),
+            Some(_) => message,
+        }
+    })
 }
 
 /// Tells whether `name=…`, `name+=…`, `name-=…` or `--name…` sets the argument; `_` in the name counts as `-`.
@@ -151,5 +166,23 @@ mod tests {
             assert!(sets(value, "audit-log-path"), "{value}");
         }
         assert!(!sets("audit-log-path-x=1", "audit-log-path"));
+    }
+
+    #[test]
+    fn only_the_kubelet_takes_underscores() {
+        let unknown = |component, text| unknown(component, KubernetesMinor::new(33), text);
+        assert_eq!(unknown("kubelet", "max_pods=1"), None);
+        assert!(unknown("kubelet", "no_such=1").is_some());
+        for (component, text, name) in [
+            ("kube-apiserver", "--audit_log_maxage=1", "audit-log-maxage"),
+            ("kube-apiserver", "audit_log-maxage+=1", "audit-log-maxage"),
+            ("kube-proxy", "proxy_mode=iptables", "proxy-mode"),
+            ("cloud-controller-manager", "leader_elect=false", "leader-elect"),
+        ] {
+            let message = unknown(component, text).unwrap_or_default();
+            assert!(message.ends_with(&format!("it is called {name}")), "{message}");
+        }
+        assert!(unknown("kube-apiserver", "no_such=1").is_some_and(|message| !message.contains("called")));
+        assert_eq!(unknown("kube-apiserver", "audit-log-maxage=a_b"), None);
     }
 }

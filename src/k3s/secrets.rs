@@ -1,6 +1,7 @@
 //! Masks secrets in a configuration that is shown.
 
 use super::flags;
+use crate::nearest::nearest;
 
 const MASK: &str = "********";
 
@@ -64,8 +65,10 @@ fn secret_start(word: &str) -> Option<usize> {
 /// Tells whether a name that no flag has is probably that of a secret, with a mistake in it.
 fn resembles_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('_', "-");
+    let secrets: Vec<&str> = flags::secrets().filter(|secret| secret.len() > 1).collect();
     SECRET_ENDS.iter().any(|end| name.contains(end))
-        || flags::secrets().any(|secret| secret.len() > 1 && name.starts_with(secret))
+        || secrets.iter().any(|secret| name.starts_with(secret))
+        || nearest(&name, &secrets).is_some()
 }
 
 /// Tells whether a warning is about the value of a secret, and holds it.
@@ -115,6 +118,10 @@ mod tests {
             "--cluster-secret|V3ry",
             "--cluster-secret V3ry",
             "--tokenx|V3ry",
+            "--toke=V3ry",
+            "--vpn-aut=V3ry",
+            "--agent_token=V3ry",
+            "--datastore-endpont|V3ry",
             "--tokn-secret=V3ry",
             "--vpn-authx=name=tailscale,joinKey=V3ry",
             "--token|token|V3ry",
@@ -129,6 +136,9 @@ mod tests {
             "--agent-token-file=/etc/token",
             "-debug",
             "-tls-san|a.example",
+            "--taint=a",
+            "--datastore-cafil=/x",
+            "--servr|https://a",
             "server|token|x",
         ] {
             assert_eq!(masked(line), line);

@@ -214,7 +214,9 @@ fn names_and_values_are_what_k3s_makes_of_them() {
         ("[\"--profiling=false\"]", true),
         ("[\"profiling+=false\"]", true),
         ("[\"bind-address-=127.0.0.1\"]", true),
-        ("[leader_elect_resource_name=x]", true),
+        // The scheduler's flag set does not make dashes of underscores (NewSchedulerCommand in cmd/kube-scheduler/app).
+        ("[leader_elect_resource_name=x]", false),
+        ("[leader-elect-resource-name=x]", true),
         ("[\"=x\"]", false),
         ("[\"\"]", false),
         ("[\"--=true\"]", false),
