@@ -88,9 +88,9 @@ impl DataDir {
             last("rootless").filter(|(on, _)| role == Role::Server && text.is_empty() && flags::is_true(on));
         match rootless {
             Some((_, by)) => {
-                // The binary that starts K3s does not know of it.
+                // The binary that starts K3s does not know of it. That K3s starts with a home is taken for granted.
                 let found = Self::new((IN_HOME.to_owned(), Some(by)), service, role, release)?;
-                Ok(Self { text: found.path.to_string(), ..found })
+                Ok(Self { text: found.path.to_string(), fault: None, ..found })
             }
             None => Self::new((text, origin), service, role, release),
         }

@@ -374,7 +374,7 @@ fn a_home_directory_is_that_of_the_service() {
         verdict["starts"].clone()
     };
     // systemd sets HOME for a service with User= only; os.UserHomeDir of Go fails without.
-    for config in ["data-dir: ~/k3s\n", "data-dir: $HOME/k3s\n", "rootless: true\n"] {
+    for config in ["data-dir: ~/k3s\n", "data-dir: $HOME/k3s\n"] {
         assert_eq!(starts("Type=notify", "", config), false, "{config}");
         assert_eq!(starts("User=root", "", config), true, "{config}");
         assert_eq!(starts("Environment=HOME=/home/k3s", "", config), true, "{config}");

@@ -266,7 +266,6 @@ fn apply_writes_where_k3s_reads_or_nowhere() {
         "ExecStart=/usr/local/bin/k3s server --data-dir /srv/%v",
         "ExecStart=/usr/local/bin/k3s server --config=/etc/k3s/%v.yaml",
         "PassEnvironment=K3S_CONFIG_FILE\nExecStart=/usr/local/bin/k3s server",
-        "User=k3s\nExecStart=/usr/local/bin/k3s server",
     ] {
         let (node, refused) = apply(service, &[]);
         assert_eq!(refused.code, 65, "{service}: {}", refused.stderr);

@@ -217,7 +217,11 @@ impl<'r> ServiceSearch<'r> {
         let mut service = FoundService::new(unit.name.stem(), &unit.fragment);
         service.not_understood.clone_from(&unit.not_understood);
         service.faults.clone_from(&unit.faults);
-        service.home = if unit.has_home() { ServiceHome::OfRoot } else { ServiceHome::Unset };
+        service.home = match unit.has_home() {
+            true if unit.is_of_other_user() => ServiceHome::NotKnown,
+            true => ServiceHome::OfRoot,
+            false => ServiceHome::Unset,
+        };
         if let Some(directory) = &unit.working_directory {
             let is_there = directory.path.parse().is_ok_and(|path| self.root.is_directory(&path));
             if is_there {

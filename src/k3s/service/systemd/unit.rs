@@ -38,7 +38,6 @@ pub(in crate::k3s) struct ServiceUnit {
     passed: BTreeMap<String, NotUnderstood>,
     root: Option<NotUnderstood>,
     user: Option<String>,
-    other_user: Option<NotUnderstood>,
     machine: MachineFacts,
 }
 
@@ -91,7 +90,6 @@ impl ServiceUnit {
             passed: BTreeMap::new(),
             root: None,
             user: None,
-            other_user: None,
             machine,
         };
         for command in &lines.stray {
@@ -138,7 +136,7 @@ impl ServiceUnit {
             ),
             _ => {}
         }
-        self.not_understood.extend(self.root.clone().into_iter().chain(self.other_user.clone()));
+        self.not_understood.extend(self.root.clone());
         for (name, why) in &self.passed {
             self.unknown.entry(name.clone()).or_insert_with(|| why.clone());
         }
@@ -153,6 +151,11 @@ impl ServiceUnit {
     pub(in crate::k3s) fn has_home(&self) -> bool {
         let in_home = self.working_directory.as_ref().is_some_and(|directory| directory.is_home);
         (self.user.is_some() || in_home) && !self.unset.iter().any(|name| name == "HOME")
+    }
+
+    /// Tells whether it runs as somebody else than root.
+    pub(in crate::k3s) fn is_of_other_user(&self) -> bool {
+        self.user.as_deref().is_some_and(|user| !matches!(user, "root" | "0"))
     }
 
     fn add(&mut self, lines: &UnitLines, path: &RootedPath) -> Result<(), (Place, LineRefusal)> {
@@ -196,12 +199,9 @@ impl ServiceUnit {
                 self.unset.extend(names.into_iter().filter(is_valid));
             }
             "WorkingDirectory" => self.set_working_directory(value, place)?,
-            "User" if value.is_empty() => (self.user, self.other_user) = (None, None),
+            "User" if value.is_empty() => self.user = None,
             "User" => {
                 let user = self.expand(value, place)?;
-                let reason = format!("K3s runs as {user}, who is not root");
-                let is_root = matches!(user.as_str(), "root" | "0");
-                self.other_user = (!is_root).then(|| NotUnderstood::new(place.clone(), reason));
                 self.user = Some(user);
             }
             "RootDirectory" | "RootImage" if value.is_empty() => self.root = None,
@@ -409,7 +409,7 @@ pub(super) mod tests {
         ] {
             let unit = unit_of(&format!("ExecStart=/a\n{text}"));
             assert_eq!(unit.has_home(), has, "{text}");
-            assert_eq!(unit.not_understood.is_empty(), !text.contains("%N"), "{text}");
+            assert_eq!(unit.is_of_other_user(), text.contains("%N"), "{text}");
         }
     }
 
