@@ -75,6 +75,7 @@ impl K3sStart {
         let data_dir = self.data_dir.as_ref().ok().map(|own| (&own.origin, own.text.as_str()));
         let hides = |note: &&NotUnderstood| match &note.hides {
             Hidden::All => true,
+            Hidden::Script => false,
             Hidden::Word(word) => is_part(word, data_dir),
             Hidden::Variable(name) => ["config", "data-dir"].iter().any(|flag| {
                 let flag = flags::of_any_minor(self.role, flag);
@@ -90,7 +91,7 @@ impl K3sStart {
         let config = self.config.as_ref().ok().map(|config| (&config.origin, config.text.as_str()));
         self.service.not_understood.iter().find(|note| match &note.hides {
             Hidden::Word(word) => is_part(word, config),
-            Hidden::All | Hidden::Variable(_) => false,
+            Hidden::All | Hidden::Script | Hidden::Variable(_) => false,
         })
     }
 }

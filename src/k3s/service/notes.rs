@@ -19,6 +19,8 @@ pub struct NotUnderstood {
 pub(in crate::k3s) enum Hidden {
     /// Any word and any variable.
     All,
+    /// What a script that stands for K3s changes in the words that it gets: most change nothing about the places.
+    Script,
     /// What a specifier in this word stands for.
     Word(String),
     /// The value of this variable.

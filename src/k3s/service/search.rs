@@ -265,7 +265,7 @@ impl<'r> ServiceSearch<'r> {
                     let script = script.map(|_| {
                         let program = &k3s.program;
                         let why = format!("{program} is a script, which may change K3s' command line");
-                        NotUnderstood::new(command.place.clone(), why)
+                        NotUnderstood::new(command.place.clone(), why).hiding(Hidden::Script)
                     });
                     if !is_service && unknown.is_empty() && script.is_none() {
                         other.get_or_insert((k3s, command.file.clone()));

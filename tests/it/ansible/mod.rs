@@ -370,7 +370,8 @@ write-kubeconfig-mode: \"0640\"
     assert!(
         text.contains("audit-log-maxage=90")
             && text.contains("EventRateLimit")
-            && !text.contains("pod-max-pids"),
+            // null takes the setting back: the profile decides.
+            && text.contains("pod-max-pids"),
         "{text}"
     );
     assert_eq!(bed.module(&options, &[])["changed"], false);
