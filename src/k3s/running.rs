@@ -46,6 +46,8 @@ struct RunningRow {
     off: Vec<OffCondition>,
     #[serde(default)]
     all_off: Vec<OffCondition>,
+    #[serde(default)]
+    waits_for_node: bool,
 }
 
 /// What keeps a component from running.
@@ -93,6 +95,13 @@ impl RunningComponents {
             absent.entry(ETCD).or_insert(absence);
         }
         Self { absent, datastore }
+    }
+
+    /// Tells whether K3s starts a component only once another node has joined: the component waits for a node, and this one
+    /// has no kubelet.
+    #[must_use]
+    pub fn waits_for_node(&self, component: &str) -> bool {
+        rows().get(component).is_some_and(|row| row.waits_for_node) && !self.has("kubelet")
     }
 
     /// Tells whether a component runs.

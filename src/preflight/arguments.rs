@@ -20,15 +20,20 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
             findings.extend(read_by_k3s(node, component));
             continue;
         }
+        let mut found = Vec::new();
         for argument in node.arguments(component) {
             if let Some(finding) = name(node, component, &argument) {
-                findings.push(finding.at(argument.place.clone()));
+                found.push(finding.at(argument.place.clone()));
                 continue;
             }
             let more = value(node, component, &argument);
-            findings.extend(more.into_iter().map(|finding| finding.at(argument.place.clone())));
-            findings.extend(file(node, component, &argument)?);
+            found.extend(more.into_iter().map(|finding| finding.at(argument.place.clone())));
+            found.extend(file(node, component, &argument)?);
         }
+        if node.running().waits_for_node(component) {
+            found = found.into_iter().map(Finding::once_a_node_joins).collect();
+        }
+        findings.extend(found);
     }
     if let Some(server) = ApiServer::configured(node) {
         findings.extend(options::check(&server));

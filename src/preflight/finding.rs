@@ -109,6 +109,16 @@ impl Finding {
         self
     }
 
+    /// Marks it as taking effect only once another node joins: until then K3s runs.
+    #[must_use]
+    pub fn once_a_node_joins(mut self) -> Self {
+        if self.class == Class::Stops {
+            self.class = Class::Warns;
+            self.message += ": K3s starts, and exits when the first node joins";
+        }
+        self
+    }
+
     /// Marks it as taking effect only after a reboot.
     #[must_use]
     pub fn after_reboot(mut self) -> Self {

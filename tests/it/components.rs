@@ -137,7 +137,9 @@ fn what_is_switched_off_gets_no_flags_no_refusal_and_no_verdict() {
             for (node, _) in nodes(switch, &format!("{key}: [no-such-argument=1]\n")) {
                 let (starts, codes) = preflight(&node, &["--k3s-version", "1.33", "--role", "server"]);
                 let is_off = switch.off.contains(&name);
-                assert_eq!(starts, is_off, "{} {key}: {codes:?}", switch.word);
+                // Without a kubelet here K3s starts the scheduler once a node joins.
+                let is_later = name == "kube-scheduler" && switch.off.contains(&"kubelet");
+                assert_eq!(starts, is_off || is_later, "{} {key}: {codes:?}", switch.word);
                 assert_eq!(codes.contains(&"argument-unknown".to_owned()), !is_off, "{} {key}", switch.word);
             }
         }
@@ -335,4 +337,20 @@ fn an_agent_runs_a_kubelet_and_kube_proxy() {
     assert_eq!(names, ["kube-proxy", "kubelet"]);
     let (starts, codes) = preflight(&node, &["--k3s-version", "1.33", "--role", "agent"]);
     assert_eq!((starts, codes.contains(&"argument-unknown".to_owned())), (false.into(), true));
+}
+
+/// K3s starts the scheduler once a node is there.
+#[test]
+fn the_scheduler_waits_for_a_node() {
+    for (config, starts) in [
+        ("kube-scheduler-arg: [no-such=1]\n", "false"),
+        ("kube-scheduler-arg: [no-such=1]\ndisable-agent: true\n", "true"),
+        ("kube-controller-manager-arg: [no-such=1]\ndisable-agent: true\n", "false"),
+    ] {
+        let node = Node::new().file("etc/rancher/k3s/config.yaml", config);
+        let words = ["preflight", "--k3s-version", "1.36", "--role", "server", "--format", "json"];
+        let output = node.run(&words).stdout;
+        assert!(output.contains(&format!("\"starts\": {starts}")), "{config}: {output}");
+        assert!(output.contains("no-such"), "{output}");
+    }
 }
