@@ -125,13 +125,25 @@ pub fn name_and_value(text: &str) -> (String, String) {
 /// others `cli.Run` of k8s.io/component-base does so, which K3s does not call (pkg/daemons/executor/embed.go).
 const TAKES_UNDERSCORES: &str = "kubelet";
 
+/// Splits an argument into the name that its component knows it by, and its value: only the kubelet takes underscores
+/// for dashes.
+#[must_use]
+pub fn as_component_takes(component: &str, text: &str) -> (String, String) {
+    let (name, value) = name_and_value(text);
+    if component == TAKES_UNDERSCORES { (name, value) } else { (written_name(text).to_owned(), value) }
+}
+
+/// Returns the name of an argument as it is written, without K3s' own `+` or `-` at its end.
+fn written_name(text: &str) -> &str {
+    let plain = text.strip_prefix("--").unwrap_or(text);
+    plain.split('=').next().unwrap_or(plain).trim_end_matches(['+', '-'])
+}
+
 /// Returns why a component of a minor does not accept an argument that is written as `text`; none if it does. An empty
 /// text is reported elsewhere.
 #[must_use]
 pub fn unknown(component: &str, minor: KubernetesMinor, text: &str) -> Option<String> {
-    let plain = text.strip_prefix("--").unwrap_or(text);
-    let written = plain.split('=').next().unwrap_or(plain).trim_end_matches(['+', '-']);
-    let name = name_of(text);
+    let (written, name) = (written_name(text), name_of(text));
     if component == TAKES_UNDERSCORES || !written.contains('_') {
         return component_flags::unknown(component, minor, &name).filter(|_| !text.is_empty());
     }

@@ -147,7 +147,10 @@ impl<'a> NodeFacts<'a> {
             let components = effective.into_iter().flat_map(|effective| &effective.components);
             components
                 .map(|(name, flags)| {
-                    (name.clone(), flags.iter().map(|flag| arguments::name_and_value(flag)).collect())
+                    (
+                        name.clone(),
+                        flags.iter().map(|flag| arguments::as_component_takes(name, flag)).collect(),
+                    )
                 })
                 .collect()
         };

@@ -230,3 +230,11 @@ fn names_and_values_are_what_k3s_makes_of_them() {
     assert_eq!(status(&node("[\"profiling+=true\"]"), "1.33", "1.4.1"), "fail");
     assert_eq!(status(&node("[\"profiling-=true\"]"), "1.33", "1.4.1"), "pass", "K3s' own comes behind it");
 }
+
+/// What its component does not know under that name is no evidence.
+#[test]
+fn underscores_make_no_pass() {
+    let node = |argument: &str| Node::new().file(CONFIG, format!("kube-apiserver-arg: [{argument}]\n"));
+    assert_eq!(status(&node("audit-log-maxage=30"), "1.33", "1.2.17"), "pass");
+    assert_ne!(status(&node("audit_log_maxage=30"), "1.33", "1.2.17"), "pass");
+}
