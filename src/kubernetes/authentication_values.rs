@@ -2,12 +2,12 @@
 //!
 //! Source: pkg/apis/apiserver/validation of k8s.io/apiserver.
 
-use super::{names, scalar, url};
+use super::{go_url, names, scalar};
 
 /// `validateURL`.
 pub(super) fn url_fault(text: &str) -> Option<String> {
-    let why = match url::parse(text) {
-        Err(why) => format!("parse {text:?}: {why}"),
+    let why = match go_url::parse(text) {
+        Err(why) => why,
         Ok(url) if url.scheme != "https" => "URL scheme must be https".to_owned(),
         Ok(url) if url.has_user => "URL must not contain a username or password".to_owned(),
         Ok(url) if !url.query.is_empty() => "URL must not contain a query".to_owned(),

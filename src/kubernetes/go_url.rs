@@ -5,8 +5,14 @@
 pub struct GoUrl {
     /// Its scheme in lower case; empty if it has none.
     pub scheme: String,
+    /// Whether it has a user name or a password.
+    pub has_user: bool,
     /// Its host, with the port; empty if it has none.
     pub host: String,
+    /// The text behind the question mark.
+    pub query: String,
+    /// The text behind the number sign.
+    pub fragment: String,
 }
 
 impl GoUrl {
@@ -37,7 +43,7 @@ pub fn parse(text: &str) -> Result<GoUrl, String> {
     let (before, fragment) = text.split_once('#').unwrap_or((text, ""));
     parse_without_fragment(before).map_err(|reason| format!("parse {before:?}: {reason}")).and_then(|url| {
         match check_escapes(fragment, UrlPart::Fragment) {
-            Ok(()) => Ok(url),
+            Ok(()) => Ok(GoUrl { fragment: fragment.to_owned(), ..url }),
             Err(reason) => Err(format!("parse {text:?}: {reason}")),
         }
     })
@@ -51,8 +57,9 @@ fn parse_without_fragment(text: &str) -> Result<GoUrl, String> {
         return Ok(GoUrl::default());
     }
     let (scheme, rest) = scheme(text)?;
-    let rest = rest.split_once('?').map_or(rest, |(rest, _)| rest);
-    let mut url = GoUrl { scheme: scheme.to_ascii_lowercase(), host: String::new() };
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (scheme_text, query) = (scheme.to_ascii_lowercase(), query.to_owned());
+    let mut url = GoUrl { scheme: scheme_text, query, ..GoUrl::default() };
     if !rest.starts_with('/') {
         if !scheme.is_empty() {
             return Ok(url);
@@ -66,6 +73,7 @@ fn parse_without_fragment(text: &str) -> Result<GoUrl, String> {
             let at = behind.find('/').unwrap_or(behind.len());
             let (authority, path) = behind.split_at(at);
             check_authority(scheme, authority)?;
+            url.has_user = authority.contains('@');
             authority.rsplit('@').next().unwrap_or_default().clone_into(&mut url.host);
             path
         }
@@ -178,6 +186,9 @@ mod tests {
         assert_eq!(of("not a url"), good("", ""));
         assert_eq!(of("mailto:x y"), good("mailto", ""));
         assert_eq!(of("https://kubernetes.default.svc.a/b"), good("https", "kubernetes.default.svc.a"));
+        let parts = |text: &str| parse(text).map(|url| (url.has_user, url.query, url.fragment)).unwrap();
+        assert_eq!(parts("https://a.example?"), (false, String::new(), String::new()));
+        assert_eq!(parts("https://u:p@a?b=c#d"), (true, "b=c".to_owned(), "d".to_owned()));
         for (text, reason) in [
             ("127.0.0.1:9", "first path segment in URL cannot contain colon"),
             ("https://127.0.0.1:bad", "invalid port \":bad\" after host"),

@@ -37,6 +37,5 @@ pub mod scalar;
 pub mod static_manifests;
 pub mod tls;
 pub mod tracing_config;
-pub mod url;
 pub mod yaml;
 mod yaml_tabs;
