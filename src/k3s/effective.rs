@@ -17,7 +17,6 @@ use super::origin::ValueOrigin;
 use super::running::RunningComponents;
 use super::secrets;
 use super::service::NodeService;
-use super::service::{NotUnderstood, ServiceFault};
 use crate::error::Result;
 use crate::node::{Root, RootedPath};
 
@@ -46,10 +45,6 @@ pub struct EffectiveConfig {
     pub running: RunningComponents,
     /// The flags that each component that runs gets, K3s' own included.
     pub components: BTreeMap<String, Vec<String>>,
-    /// What of the service is not understood: then nothing here is certain.
-    pub not_understood: Vec<NotUnderstood>,
-    /// Why the service does not start K3s.
-    pub service_faults: Vec<ServiceFault>,
 }
 
 impl EffectiveConfig {
@@ -95,8 +90,6 @@ impl EffectiveConfig {
             values,
             running,
             components,
-            not_understood: service.not_understood.clone(),
-            service_faults: service.faults.clone(),
         };
         if !query.show_secrets {
             effective.mask();

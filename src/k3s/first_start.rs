@@ -139,8 +139,6 @@ mod tests {
             values: BTreeMap::new(),
             running: RunningComponents::of_role(Role::Server, Datastore::Sqlite),
             components: BTreeMap::new(),
-            not_understood: Vec::new(),
-            service_faults: Vec::new(),
         };
         let flags = vec!["--a=\"b\\".to_owned(), "--c=1".to_owned()];
         effective.components.insert("kubelet".to_owned(), flags);

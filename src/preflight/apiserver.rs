@@ -80,6 +80,16 @@ impl<'a> ApiServer<'a> {
         }
     }
 
+    /// Returns the finding for a flag whose feature gate is off.
+    pub(super) fn without_gate(&self, flag: &str, gate: &str) -> Finding {
+        let finding = Finding::stops(
+            "argument-gated",
+            format!("{flag} needs the feature gate {gate}, which is off in {}", self.node.minor()),
+            format!("write feature-gates={gate}=true, or remove {flag}"),
+        );
+        self.at(flag, finding)
+    }
+
     /// Returns the admission plugins that are on.
     pub(super) fn plugins(&self) -> BTreeSet<String> {
         self.flags.plugins(self.node.minor())

@@ -26,7 +26,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         Some(Ok(file)) => file,
     };
     if !server.is_gated_on(GATE, ON_FROM) {
-        findings.push(without_gate(&server, FLAG, GATE));
+        findings.push(server.without_gate(FLAG, GATE));
         return Ok(findings);
     }
     match read(&server, &bytes) {
@@ -58,16 +58,6 @@ fn read(
         service_account_issuers: &issuers,
     };
     authentication_config::read(bytes, server.node.minor(), flags)
-}
-
-/// Returns the finding for a file whose feature gate is off.
-pub(super) fn without_gate(server: &ApiServer<'_>, flag: &str, gate: &str) -> Finding {
-    let finding = Finding::stops(
-        "argument-gated",
-        format!("{flag} needs the feature gate {gate}, which is off in {}", server.node.minor()),
-        format!("write feature-gates={gate}=true, or remove {flag}"),
-    );
-    server.at(flag, finding)
 }
 
 /// Returns the finding for flags of OpenID Connect beside the file.

@@ -2,7 +2,6 @@
 
 use super::Finding;
 use super::apiserver::{ApiServer, FileAt, in_file, refused, second_document, unknown_expressions};
-use super::authentication::without_gate;
 use crate::error::Result;
 use crate::k3s::NodeConfig;
 use crate::kubernetes::authorization_config::{
@@ -23,7 +22,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         Some(Ok(file)) => file,
     };
     if !server.is_gated_on(GATE, ON_FROM) {
-        return Ok(vec![without_gate(&server, FLAG, GATE)]);
+        return Ok(vec![server.without_gate(FLAG, GATE)]);
     }
     match authorization_config::read(&bytes, node.minor()) {
         Ok(config) => effect(&server, &path, &config),

@@ -6,11 +6,13 @@ use crate::k3s::NodeConfig;
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     // A configuration that cannot be read has a finding of its own.
-    let Ok(effective) = &node.effective else { return Ok(Vec::new()) };
-    let faults = effective.service_faults.iter().map(|fault| {
+    if node.effective.is_err() {
+        return Ok(Vec::new());
+    }
+    let faults = node.service.faults.iter().map(|fault| {
         Finding::stops("service-refused", fault.message.clone(), fault.remedy.clone()).at(fault.place.clone())
     });
-    let unread = effective.not_understood.iter().map(|note| {
+    let unread = node.service.not_understood.iter().map(|note| {
         let message = format!("what this gives K3s is not known: {}", note.reason);
         let remedy = "start K3s as its installer does: the program, its command and its flags in ExecStart= or command_args";
         Finding::unknown("service-not-understood", message, remedy).at(note.place.clone())

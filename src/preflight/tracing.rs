@@ -2,7 +2,6 @@
 
 use super::Finding;
 use super::apiserver::{ApiServer, dropped_field, refused, second_document};
-use super::authentication::without_gate;
 use crate::error::Result;
 use crate::k3s::NodeConfig;
 use crate::kubernetes::object::Refusal;
@@ -19,7 +18,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         Some(Ok(file)) => file,
     };
     if !server.is_gated_on(GATE, ON_FROM) {
-        return Ok(vec![without_gate(&server, FLAG, GATE)]);
+        return Ok(vec![server.without_gate(FLAG, GATE)]);
     }
     match tracing_config::read(&bytes, node.minor()) {
         Ok(config) => {

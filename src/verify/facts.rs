@@ -10,7 +10,6 @@ use crate::document;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::k3s::Absence;
 use crate::k3s::Datastore;
-use crate::k3s::EffectiveConfig;
 use crate::k3s::K3sLog;
 use crate::k3s::NodeConfig;
 use crate::k3s::arguments;
@@ -68,7 +67,7 @@ impl<'a> NodeFacts<'a> {
     /// Collects the facts about a node; `log` is the log of K3s.
     #[must_use]
     pub fn new(mut node: NodeConfig<'a>, owner: Owner, log: K3sLog) -> Self {
-        let service_unknown = node.effective.as_ref().ok().and_then(service_unknown);
+        let service_unknown = node.effective.as_ref().ok().and_then(|_| service_unknown(&node));
         // A log comes from a K3s that has started, even if the log is empty.
         let started = node.traces().started.is_some() || log.from.is_some();
         let kubelet = service_unknown.clone().map_or_else(|| kubelet(&node), Err);
@@ -175,8 +174,8 @@ impl<'a> NodeFacts<'a> {
 }
 
 /// Returns why the service's command line is not known.
-fn service_unknown(effective: &EffectiveConfig) -> Option<Error> {
-    let note = effective.not_understood.first()?;
+fn service_unknown(node: &NodeConfig<'_>) -> Option<Error> {
+    let note = node.service.not_understood.first()?;
     let message = format!("what the service gives K3s is not known: {}", note.reason);
     Some(Error::new(ErrorKind::BadInput, message).at(note.place.clone()))
 }

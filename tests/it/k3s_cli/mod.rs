@@ -15,14 +15,12 @@ mod generate;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 use std::time::Instant;
 
 use crate::support::counts::pick;
 use crate::support::random::Random;
-use crate::support::{tools, turns};
+use crate::support::{go_program, turns};
 use generate::{NodeInput, RELEASES};
 use k3s_harden::Role;
 use k3s_harden::k3s::flags::{self, K3sFlag, K3sFlagType};
@@ -101,7 +99,10 @@ fn ours_reads_what_urfave_cli_reads() {
         asked.push((input, ours));
     }
     let questions: Vec<Value> = asked.iter().map(|(input, ours)| input.question(&ours.argv)).collect();
-    let answers = ask(&build(directory.path()), &questions);
+    let answers = go_program::ask(
+        &go_program::build("k3s_cli", directory.path()),
+        std::iter::once(tables()).chain(questions.iter().cloned()),
+    );
     assert_eq!(answers.len(), asked.len(), "the Go program answered less than it was asked");
 
     let (mut agree, mut refused, mut misses, mut alarms, mut differ) = (0, 0, 0, 0, 0);
@@ -211,20 +212,6 @@ fn values_of(input: &NodeInput, ours: &EffectiveConfig) -> Value {
     Value::Object(values.collect())
 }
 
-/// Builds the Go program.
-fn build(directory: &Path) -> PathBuf {
-    let program = directory.join("k3s_cli");
-    let built = tools::command("go")
-        .args(["build", "-o"])
-        .args([&program, Path::new(".")])
-        .env("GOFLAGS", "-mod=readonly -buildvcs=false")
-        .current_dir("tests/oracle/k3s_cli")
-        .output()
-        .unwrap();
-    assert!(built.status.success(), "go build: {}", String::from_utf8_lossy(&built.stderr));
-    program
-}
-
 /// Returns the tables of flags that the questions name.
 fn tables() -> Value {
     let described = |flag: &K3sFlag, of: K3sRelease| {
@@ -248,20 +235,4 @@ fn tables() -> Value {
         (name.to_owned(), json!({"global": global, "server": role(Role::Server), "agent": role(Role::Agent)}))
     });
     json!({"tables": Value::Object(tables.into_iter().collect())})
-}
-
-fn ask(program: &Path, questions: &[Value]) -> Vec<Value> {
-    let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut input = child.stdin.take().unwrap();
-    let output = BufReader::new(child.stdout.take().unwrap());
-    let answers = std::thread::scope(|scope| {
-        scope.spawn(move || {
-            for question in std::iter::once(&tables()).chain(questions) {
-                writeln!(input, "{question}").unwrap();
-            }
-        });
-        output.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect()
-    });
-    assert!(child.wait().unwrap().success());
-    answers
 }

@@ -15,15 +15,12 @@
 mod generate;
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use crate::support::counts::pick;
 use crate::support::random::Random;
-use crate::support::{tools, turns};
+use crate::support::{go_program, turns};
 use k3s_harden::k3s::registries;
-use serde_json::{Value, json};
+use serde_json::json;
 
 const SEED: u64 = 0x7265_6769_7374_7279;
 const COUNT: usize = pick(250, 5_000);
@@ -38,7 +35,10 @@ fn ours_takes_what_wharfie_takes() {
     let texts: Vec<String> =
         (0..number("COUNT", COUNT as u64)).map(|_| generate::registries(&mut random)).collect();
     let directory = tempfile::tempdir().unwrap();
-    let theirs = ask(&build(directory.path()), &texts);
+    let theirs = go_program::ask(
+        &go_program::build("registries", directory.path()),
+        texts.iter().map(|text| json!({ "text": text })),
+    );
     assert_eq!(theirs.len(), texts.len(), "the Go program answered less than it was asked");
 
     let (mut refused, mut missed, mut alarms, mut messages, mut wrong) = (0, 0, 0, 0, String::new());
@@ -71,32 +71,4 @@ fn ours_takes_what_wharfie_takes() {
 fn first_of_types(error: &str) -> Option<String> {
     let first = error.strip_prefix("yaml: unmarshal errors:\n")?.lines().next()?.trim();
     Some(format!("yaml: unmarshal errors: {first}"))
-}
-
-fn build(directory: &Path) -> PathBuf {
-    let program = directory.join("registries");
-    let built = tools::command("go")
-        .args(["build", "-o"])
-        .args([&program, Path::new(".")])
-        .current_dir("tests/oracle/registries")
-        .output()
-        .unwrap();
-    assert!(built.status.success(), "go build: {}", String::from_utf8_lossy(&built.stderr));
-    program
-}
-
-fn ask(program: &Path, texts: &[String]) -> Vec<Value> {
-    let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut input = child.stdin.take().unwrap();
-    let output = BufReader::new(child.stdout.take().unwrap());
-    let answers = std::thread::scope(|scope| {
-        scope.spawn(move || {
-            for text in texts {
-                writeln!(input, "{}", json!({ "text": text })).unwrap();
-            }
-        });
-        output.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect()
-    });
-    assert!(child.wait().unwrap().success());
-    answers
 }

@@ -14,13 +14,10 @@
 mod generate;
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::support::counts::pick;
-use crate::support::{tools, turns};
+use crate::support::{go_program, turns};
 use generate::Dice;
 use k3s_harden::kubernetes::scalar::Scalar;
 use k3s_harden::kubernetes::yaml::{self, YamlNode, YamlValue as Yaml};
@@ -103,8 +100,8 @@ fn ours_reads_what_yaml_v2_reads() {
     let scalars = texts.len();
     texts.extend((0..number("DOCUMENTS", DOCUMENTS as u64)).map(|_| generate::document(&mut dice)));
     let directory = tempfile::tempdir().unwrap();
-    let program = build(directory.path());
-    let theirs = ask(&program, &texts);
+    let program = go_program::build("yaml_v2", directory.path());
+    let theirs = go_program::ask(&program, texts.iter().map(|text| json!({ "text": text })));
     assert_eq!(theirs.len(), texts.len(), "the Go program answered less than it was asked");
 
     let mut agree = [0, 0];
@@ -137,35 +134,6 @@ fn ours_reads_what_yaml_v2_reads() {
         assert!(seed != SEED || count <= class.most, "{}: {count} are more than {}", class.name, class.most);
     }
     assert!(wrongs == 0, "{wrongs} differ:\n{wrong}");
-}
-
-/// Builds the Go program.
-fn build(directory: &Path) -> PathBuf {
-    let program = directory.join("yaml_v2");
-    let built = tools::command("go")
-        .args(["build", "-o"])
-        .args([&program, Path::new(".")])
-        .current_dir("tests/oracle/yaml_v2")
-        .output()
-        .unwrap();
-    assert!(built.status.success(), "go build: {}", String::from_utf8_lossy(&built.stderr));
-    program
-}
-
-fn ask(program: &Path, texts: &[String]) -> Vec<Value> {
-    let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut input = child.stdin.take().unwrap();
-    let output = BufReader::new(child.stdout.take().unwrap());
-    let answers = std::thread::scope(|scope| {
-        scope.spawn(move || {
-            for text in texts {
-                writeln!(input, "{}", json!({ "text": text })).unwrap();
-            }
-        });
-        output.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect()
-    });
-    assert!(child.wait().unwrap().success());
-    answers
 }
 
 /// What ours reads, in the form in which the Go program answers.
