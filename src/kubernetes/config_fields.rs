@@ -174,7 +174,7 @@ pub fn decode(
     let mut decoded = DecodedFields::default();
     if let Some(row) = TABLE.kinds.get(kind).and_then(|versions| versions.get(version)) {
         let go_type = row.go_type.as_deref().unwrap_or(kind);
-        Decoder { minor, names, json }.add(root, go_type, ("", ""), &mut decoded);
+        FieldDecoder { minor, names, json }.add(root, go_type, ("", ""), &mut decoded);
     }
     decoded
 }
@@ -208,13 +208,13 @@ pub fn decode_file_as(
 }
 
 /// How a component decodes.
-struct Decoder {
+struct FieldDecoder {
     minor: KubernetesMinor,
     names: FieldNames,
     json: bool,
 }
 
-impl Decoder {
+impl FieldDecoder {
     /// Adds a value of the type `of`. `path` is that of the field, and as it is written.
     fn add(&self, node: &YamlNode, of: &str, (path, written): (&str, &str), decoded: &mut DecodedFields) {
         if node.is_null() {
