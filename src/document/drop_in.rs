@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::kubelet_files::KUBELET;
 use super::present::{PresentEntry, PresentFiles};
 use crate::Role;
 use crate::k3s::RunningComponents;
@@ -73,6 +74,21 @@ pub struct DropInArgument {
     pub kept: bool,
 }
 
+impl DropInArgument {
+    /// Returns the argument that one of K3s' own keys stands for.
+    pub(super) fn of_key(key: &DropInKey) -> Self {
+        Self {
+            name: key.name.clone(),
+            value: key.value.to_string(),
+            controls: key.controls.clone(),
+            from: None,
+            accepts: Accepts::Same,
+            ids: key.ids.clone(),
+            kept: false,
+        }
+    }
+}
+
 /// What the drop-in depends on besides the profile.
 #[derive(Debug, Clone, Copy)]
 pub struct DropInContext<'a> {
@@ -131,6 +147,20 @@ impl DropIn {
             }
         }
         Self { keys, components }
+    }
+
+    /// Returns the kubelet, which need not have arguments yet.
+    pub(super) fn kubelet(&mut self) -> &mut DropInComponent {
+        let at = self.components.iter().position(|component| component.name == KUBELET);
+        let at = at.unwrap_or_else(|| {
+            self.components.push(DropInComponent {
+                name: KUBELET.to_owned(),
+                arguments: Vec::new(),
+                append: true,
+            });
+            self.components.len() - 1
+        });
+        &mut self.components[at]
     }
 
     /// Tells whether there is anything to configure.
