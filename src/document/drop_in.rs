@@ -146,7 +146,19 @@ impl DropIn {
                 }
             }
         }
-        Self { keys, components }
+        let mut found = Self { keys, components };
+        found.keep_arguments_of_keys(context.present);
+        found
+    }
+
+    /// Takes over the kubelet's arguments that stand beside keys which stay (see `drop_in_merge`).
+    fn keep_arguments_of_keys(&mut self, present: &PresentFiles) {
+        let kept = self.keys.iter().filter(|key| key.kept && present.argument(KUBELET, &key.name).is_some());
+        let kept: Vec<DropInArgument> =
+            kept.map(|key| DropInArgument { kept: true, ..DropInArgument::of_key(key) }).collect();
+        if !kept.is_empty() {
+            self.kubelet().arguments.splice(0..0, kept);
+        }
     }
 
     /// Returns the kubelet, which need not have arguments yet.
@@ -210,10 +222,13 @@ pub(super) fn is_covered(
     };
     let argument = |(component, name): &(String, String), entry: &PresentEntry| {
         let row = table.arguments.iter().find(|row| (&row.component, &row.name) == (component, name));
-        row.is_some_and(|row| match row.value {
-            ValueOf::Plugins => entry.text().split(',').all(plugin),
-            _ => row.controls.iter().all(|control| selection.wants(&[control])),
-        })
+        row.map_or_else(
+            || component == KUBELET && key(name),
+            |row| match row.value {
+                ValueOf::Plugins => entry.text().split(',').all(plugin),
+                _ => row.controls.iter().all(|control| selection.wants(&[control])),
+            },
+        )
     };
     present.keys().keys().all(key) && present.arguments().iter().all(|(name, entry)| argument(name, entry))
 }

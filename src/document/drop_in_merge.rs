@@ -71,6 +71,7 @@ impl DropInMerge {
     #[must_use]
     pub fn merge(&self, mut ours: DropIn) -> MergedDropIn {
         let mut notes = MergeNotes::default();
+        self.leave_arguments(&mut ours, &mut notes);
         let keys = std::mem::take(&mut ours.keys);
         for key in keys {
             let file = self.file_value_of_key(&key);
@@ -86,9 +87,19 @@ impl DropInMerge {
             }
         }
         let components = std::mem::take(&mut ours.components);
-        ours.components =
-            components.into_iter().filter_map(|component| self.component(component, &mut notes)).collect();
+        let merged = components.into_iter().filter(|component| !component.arguments.is_empty());
+        ours.components = merged.map(|component| self.component(component, &mut notes.conflicts)).collect();
         MergedDropIn { configuration: ours, conflicts: notes.conflicts, left: notes.left }
+    }
+
+    /// Takes away the arguments of the kubelet that are left to the user's files.
+    fn leave_arguments(&self, ours: &mut DropIn, notes: &mut MergeNotes) {
+        for component in ours.components.iter_mut().filter(|component| component.name == KUBELET) {
+            component.arguments.retain(|argument| {
+                let file = self.kubelet_files.get(&argument.name).filter(|_| !argument.kept);
+                !file.is_some_and(|file| self.is_left(file, argument, notes))
+            });
+        }
     }
 
     /// Tells whether one of K3s' own keys is written beside the user's.
@@ -142,18 +153,7 @@ impl DropInMerge {
         true
     }
 
-    fn component(&self, mut ours: DropInComponent, notes: &mut MergeNotes) -> Option<DropInComponent> {
-        if ours.name == KUBELET {
-            ours.arguments.retain(|argument| {
-                let file = self.kubelet_files.get(&argument.name).filter(|_| !argument.kept);
-                !file.is_some_and(|file| self.is_left(file, argument, notes))
-            });
-        }
-        (!ours.arguments.is_empty()).then(|| self.beside_theirs(ours, &mut notes.conflicts))
-    }
-
-    /// Merges the arguments of a component with those that the user gives it.
-    fn beside_theirs(&self, ours: DropInComponent, conflicts: &mut Vec<(String, Place)>) -> DropInComponent {
+    fn component(&self, ours: DropInComponent, conflicts: &mut Vec<(String, Place)>) -> DropInComponent {
         let written = self.earlier_items(&format!("{}-arg", ours.name));
         let (theirs, takes_next) = if ours.name == KUBELET && self.kubelet_takes_pairs {
             items_in_force(&written)

@@ -1,11 +1,23 @@
 //! The documents of the kubelet's configuration, read and merged as the kubelet does it, with the file of each value.
 
-use super::kubelet::KubeletSource;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::kubernetes::kubelet_documents::{self, DocumentRole, MergedDocuments};
 use crate::kubernetes::object::Position;
 use crate::kubernetes::yaml::{self, YamlNode};
 use crate::node::{PathState, Root, RootedPath};
+
+/// A document of the kubelet's configuration at the next start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KubeletSource {
+    /// What K3s writes itself.
+    Own(String),
+    /// The file that the kubelet's argument `config` names, in a K3s that hands the argument on.
+    ConfigFile(RootedPath),
+    /// A drop-in, or a file that becomes one.
+    DropIn(RootedPath),
+    /// The folder that the argument `config-dir` names, and that is not there.
+    MissingFolder(RootedPath),
+}
 
 /// The documents of a node's kubelet, merged.
 #[derive(Debug, Default)]
