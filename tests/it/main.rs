@@ -33,6 +33,7 @@ mod hostile;
 mod judges;
 mod k3s_cli;
 mod known;
+mod kubelet_files;
 mod layers;
 mod minors;
 mod mutations;
