@@ -21,6 +21,7 @@ mod component_files;
 mod component_flags;
 mod components;
 mod config_elsewhere;
+mod config_fields;
 mod converged;
 mod crash;
 mod documents;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::error::{Place, Result};
 use crate::k3s::kubelet;
-use crate::kubernetes::component_flags::{self, FlagType};
+use crate::kubernetes::component_flags;
 use crate::kubernetes::flag_values;
 use crate::kubernetes::kubelet_config::KubeletField;
 use crate::verify::evidence::Evidence;
@@ -96,13 +96,13 @@ fn next_start(facts: &NodeFacts<'_>, rule: &FlagRule, met: bool) -> Result<Optio
 
 fn value(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -> Result<FlagText> {
     let flag = component_flags::all().get(&rule.component).and_then(|flags| flags.get(&rule.name));
-    if flag.is_some_and(|flag| flag.kind == FlagType::Map) {
+    if flag.is_some_and(|flag| flag.kind.is_map()) {
         return map_value(facts, rule, flags);
     }
     if let Some(value) = value_in_file(facts, rule, flags)? {
         return Ok(value);
     }
-    let is_list = rule.must.takes_list() || flag.is_some_and(|flag| flag.kind == FlagType::List);
+    let is_list = rule.must.takes_list() || flag.is_some_and(|flag| flag.kind.is_list());
     let given: Vec<&String> =
         flags.flags.iter().filter(|(name, _)| *name == rule.name).map(|(_, value)| value).collect();
     if let Some(last) = given.last() {
