@@ -170,8 +170,8 @@ func startKubelet(ctx context.Context, own *options.KubeletFlags, config *kubele
 	if own.RootDirectory == "" {
 		return errors.New("invalid root directory")
 	}
-	if config.PodLogsDir == "" {
-		return errors.New("pod logs root directory is empty")
+	if err := checkPodLogs(config); err != nil {
+		return err
 	}
 	if config.SyncFrequency.Duration <= 0 {
 		return fmt.Errorf("invalid sync frequency %d", config.SyncFrequency.Duration)

@@ -6,13 +6,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 
 	machineapi "github.com/google/cadvisor/info/v1"
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/runtime"
 	genericapiserver "k8s.io/apiserver/pkg/server"
+	serverstorage "k8s.io/apiserver/pkg/server/storage"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/events"
 	cliflag "k8s.io/component-base/cli/flag"
 	nodeutil "k8s.io/component-helpers/node/util"
@@ -25,6 +30,7 @@ import (
 	controlplane "k8s.io/kubernetes/pkg/controlplane/apiserver"
 	"k8s.io/kubernetes/pkg/features"
 	openapi "k8s.io/kubernetes/pkg/generated/openapi"
+	kubeapiserveradmission "k8s.io/kubernetes/pkg/kubeapiserver/admission"
 	kubeletconfig "k8s.io/kubernetes/pkg/kubelet/apis/config"
 	"k8s.io/kubernetes/pkg/kubelet/cm/cpumanager"
 	"k8s.io/kubernetes/pkg/kubelet/cm/memorymanager"
@@ -63,9 +69,22 @@ func newManagers(logger klog.Logger, config *kubeletconfig.KubeletConfiguration,
 	return err
 }
 
-func buildConfig(options apiserveroptions.CompletedOptions, schemes []*runtime.Scheme) (*genericapiserver.Config, error) {
-	config, _, _, err := controlplane.BuildGenericConfig(options.CompletedOptions, schemes, openapi.GetOpenAPIDefinitions)
-	return config, err
+func buildGeneric(options apiserveroptions.CompletedOptions, schemes []*runtime.Scheme) (*genericapiserver.Config, informers.SharedInformerFactory, *serverstorage.DefaultStorageFactory, error) {
+	return controlplane.BuildGenericConfig(options.CompletedOptions, schemes, openapi.GetOpenAPIDefinitions)
+}
+
+func applyAdmission(options apiserveroptions.CompletedOptions, config *genericapiserver.Config, shared informers.SharedInformerFactory, _ *serverstorage.DefaultStorageFactory, client kubernetes.Interface, dynamicClient dynamic.Interface) error {
+	own := &kubeapiserveradmission.Config{ExternalInformers: shared, LoopbackClientConfig: config.LoopbackClientConfig}
+	initializers, _, err := own.New(&http.Transport{}, config.EgressSelector, nil, config.TracerProvider)
+	if err != nil {
+		return err
+	}
+	return options.Admission.ApplyTo(config, shared, client, dynamicClient, utilfeature.DefaultFeatureGate, initializers...)
+}
+
+// checkPodLogs accepts all: this minor has no such field.
+func checkPodLogs(*kubeletconfig.KubeletConfiguration) error {
+	return nil
 }
 
 // roundCPU does nothing before 1.37.

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	serverstorage "k8s.io/apiserver/pkg/server/storage"
+	"k8s.io/client-go/informers"
 	"k8s.io/klog/v2"
 	apiserveroptions "k8s.io/kubernetes/cmd/kube-apiserver/app/options"
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
@@ -39,11 +40,10 @@ func newManagers(logger klog.Logger, config *kubeletconfig.KubeletConfiguration,
 	return err
 }
 
-func buildConfig(options apiserveroptions.CompletedOptions, schemes []*runtime.Scheme) (*genericapiserver.Config, error) {
+func buildGeneric(options apiserveroptions.CompletedOptions, schemes []*runtime.Scheme) (*genericapiserver.Config, informers.SharedInformerFactory, *serverstorage.DefaultStorageFactory, error) {
 	resources := serverstorage.NewResourceConfig()
 	resources.EnableVersions(legacyscheme.Scheme.PrioritizedVersionsAllGroups()...)
-	config, _, _, err := controlplane.BuildGenericConfig(options.CompletedOptions, schemes, resources, openapi.GetOpenAPIDefinitions)
-	return config, err
+	return controlplane.BuildGenericConfig(options.CompletedOptions, schemes, resources, openapi.GetOpenAPIDefinitions)
 }
 
 // roundCPU does nothing before 1.37.

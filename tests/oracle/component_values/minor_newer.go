@@ -5,14 +5,23 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"path/filepath"
 
 	"gopkg.in/evanphx/json-patch.v4"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+	serverstorage "k8s.io/apiserver/pkg/server/storage"
 	"k8s.io/apiserver/pkg/util/compatibility"
+	utilfeature "k8s.io/apiserver/pkg/util/feature"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/events"
 	cliflag "k8s.io/component-base/cli/flag"
+	basecompatibility "k8s.io/component-base/compatibility"
 	nodeutil "k8s.io/component-helpers/node/util"
 	kubeletv1beta1 "k8s.io/kubelet/config/v1beta1"
 	apiserveroptions "k8s.io/kubernetes/cmd/kube-apiserver/app/options"
@@ -21,6 +30,8 @@ import (
 	"k8s.io/kubernetes/cmd/kube-controller-manager/names"
 	schedulerconfig "k8s.io/kubernetes/cmd/kube-scheduler/app/config"
 	kubeletoptions "k8s.io/kubernetes/cmd/kubelet/app/options"
+	controlplaneadmission "k8s.io/kubernetes/pkg/controlplane/apiserver/admission"
+	kubeapiserveradmission "k8s.io/kubernetes/pkg/kubeapiserver/admission"
 	kubeletconfig "k8s.io/kubernetes/pkg/kubelet/apis/config"
 	conversion "k8s.io/kubernetes/pkg/kubelet/apis/config/v1beta1"
 	"k8s.io/kubernetes/pkg/kubelet/kubeletconfig/configfiles"
@@ -66,6 +77,29 @@ func eventRecorders(config *schedulerconfig.CompletedConfig) profile.RecorderFac
 
 func load(ctx context.Context, loader configfiles.Loader) (*kubeletconfig.KubeletConfiguration, error) {
 	return loader.Load(ctx)
+}
+
+func applyAdmission(options apiserveroptions.CompletedOptions, config *genericapiserver.Config, shared informers.SharedInformerFactory, storage *serverstorage.DefaultStorageFactory, client kubernetes.Interface, dynamicClient dynamic.Interface) error {
+	generic := controlplaneadmission.Config{
+		ExternalInformers: shared, LoopbackClientConfig: config.LoopbackClientConfig, APIResourceConfig: storage.APIResourceConfigSource,
+	}
+	initializers, err := generic.New(&http.Transport{}, config.EgressSelector, nil, config.TracerProvider)
+	if err != nil {
+		return err
+	}
+	own, err := (&kubeapiserveradmission.Config{}).New()
+	if err != nil {
+		return err
+	}
+	version := compatibility.DefaultComponentGlobalsRegistry.EffectiveVersionFor(basecompatibility.DefaultKubeComponent)
+	return options.Admission.ApplyTo(config, shared, client, dynamicClient, utilfeature.DefaultFeatureGate, version, append(initializers, own...)...)
+}
+
+func checkPodLogs(config *kubeletconfig.KubeletConfiguration) error {
+	if config.PodLogsDir == "" {
+		return errors.New("pod logs root directory is empty")
+	}
+	return nil
 }
 
 // mergeDropIns is mergeKubeletConfigurations of cmd/kubelet/app.
