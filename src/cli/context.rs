@@ -13,7 +13,7 @@ use super::places::{NodePlaces, check_places};
 use super::request::{RunRequest, VersionRequest};
 use super::usage::usage_error;
 use crate::apply::{RecordedInputs, RunInputs, is_run_in_progress};
-use crate::document::{self, DropInMerge, PresentEntry, PresentFiles, RenderTarget};
+use crate::document::{self, DropInMerge, KubeletFileValues, PresentEntry, PresentFiles, RenderTarget};
 use crate::error::{Error, ErrorKind, Result};
 use crate::k3s::flags::ENCRYPTION_KEY;
 use crate::k3s::{self, ConfigFile, NodeConfig, kubelet};
@@ -94,13 +94,14 @@ impl<'a> Context<'a> {
         } else {
             PresentFiles::default()
         };
+        let node = NodeConfig::of_start(root, start, &data_dir);
         let drop_in_merge = DropInMerge {
+            kubelet_files: KubeletFileValues::read(&node, &existing),
             existing,
             on_conflict: request.on_conflict.unwrap_or_default(),
             kubelet_takes_pairs: kubelet::takes_pairs(version.minor()),
             removed_plugins: admission_plugins::removed(version.minor()).map(str::to_owned).collect(),
         };
-        let node = NodeConfig::of_start(root, start, &data_dir);
         let target = RenderTarget {
             role,
             config: config.path_or_default(),

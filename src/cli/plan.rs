@@ -19,7 +19,6 @@ use crate::mode::FileMode;
 use crate::node::{Root, host, sysctl};
 use crate::output::{self, PlanReport};
 use crate::plan::{Desired, ForeignFiles, Observed, Plan, PlanSubject};
-use crate::preflight;
 use crate::profile::{ControlId, Profile};
 
 pub(super) fn run(request: &RunRequest, arguments: &PlanArguments, ui: &mut Ui) -> Result<u8> {
@@ -53,8 +52,9 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     let subject = PlanSubject::new(root.path().to_owned(), profile, target.role);
     let mut desired = Desired::new(subject, rendered, context.owner, live)?;
     desired.remove_unwanted(&context.removal_candidates()?, context.owner);
-    let desired_ids: BTreeSet<ControlId> =
-        desired.resources.iter().flat_map(|resource| resource.controls().iter().cloned()).collect();
+    let written = desired.resources.iter().flat_map(|resource| resource.controls());
+    let left = rendered.drop_in.left.iter().flat_map(|left| &left.ids);
+    let desired_ids: BTreeSet<ControlId> = written.chain(left).cloned().collect();
     let observed = Observed::read(&desired, root)?;
     let foreign = ForeignFiles {
         on_foreign: request.on_foreign.unwrap_or_default(),
@@ -67,7 +67,7 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     // Warnings about changes are for runs that change something, not for every later run.
     if plan.is_changed() {
         warnings.extend(change_warnings(context, &rendered.requested));
-        warnings.extend(overridden_fields(context, &rendered.requested)?);
+        warnings.extend(rendered.drop_in.left.iter().filter_map(|left| left.reason.clone()));
     }
     if plan.changes().any(|action| action.resource.path().name() == "policy.yaml") {
         warnings.extend(rendered.policy_warnings.iter().cloned());
@@ -84,13 +84,13 @@ fn configuration_warnings(context: &Context, rendered: &Rendered) -> Result<Vec<
     let minor = context.version.minor();
     let requested = &rendered.requested;
     let service = document::service_warnings(&context.node, requested);
-    if merge.existing.is_empty() {
-        return Ok(service);
-    }
     let mut warnings = merge.existing.warnings(requested);
     warnings.extend(service);
     let unknown = merge.existing.unknown_arguments(target.role, minor, &target.running);
     warnings.extend(unknown.into_iter().map(|(message, place)| format!("{place}: {message}")));
+    warnings.extend(merge.kubelet_files.problem.iter().map(|problem| {
+        format!("{problem}: what the kubelet's files say is not compared with what k3s-harden writes")
+    }));
     for (message, place) in rendered.drop_in.conflicts.iter().cloned() {
         if merge.on_conflict == OnConflict::Fail {
             return Err(Error::new(ErrorKind::Failed, message)
@@ -100,7 +100,7 @@ fn configuration_warnings(context: &Context, rendered: &Rendered) -> Result<Vec<
         warnings.push(format!("{place}: {message}"));
     }
     // A file that is no YAML is among the warnings above.
-    if let Ok(effective) = &context.node.effective {
+    if let (Ok(effective), false) = (&context.node.effective, merge.existing.is_empty()) {
         // The drop-in is about to be replaced.
         let ours = document::drop_in_path(&target.config);
         let refused = effective.refusals.iter().filter(|refusal| refusal.place().file != ours.as_str());
@@ -114,25 +114,6 @@ fn configuration_warnings(context: &Context, rendered: &Rendered) -> Result<Vec<
         }));
     }
     Ok(warnings)
-}
-
-/// Returns warnings about files of the kubelet's configuration whose values our arguments override. Values of the user's own
-/// arguments are among the other warnings.
-fn overridden_fields(context: &Context, requested: &DropIn) -> Result<Vec<String>> {
-    const NAME: &str = "kubelet";
-    let Some(ours) = requested.components.iter().find(|component| component.name == NAME) else {
-        return Ok(Vec::new());
-    };
-    let node = &context.node;
-    let given = node.arguments(NAME);
-    let arguments: Vec<(&str, &str)> = ours
-        .arguments
-        .iter()
-        .filter(|ours| !given.iter().any(|given| given.name == ours.name && given.value != ours.value))
-        .map(|ours| (ours.name.as_str(), ours.value.as_str()))
-        .collect();
-    // A file that cannot be read is no reason to make no plan.
-    Ok(preflight::kubelet::overridden(node, &arguments).unwrap_or_else(|error| vec![error.to_string()]))
 }
 
 /// Returns warnings about controls of `--only` that the profile leaves off.

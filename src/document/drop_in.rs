@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::kubelet_files::KUBELET;
 use super::present::{PresentEntry, PresentFiles};
 use crate::Role;
 use crate::k3s::RunningComponents;
@@ -73,6 +74,21 @@ pub struct DropInArgument {
     pub kept: bool,
 }
 
+impl DropInArgument {
+    /// Returns the argument that one of K3s' own keys stands for.
+    pub(super) fn of_key(key: &DropInKey) -> Self {
+        Self {
+            name: key.name.clone(),
+            value: key.value.to_string(),
+            controls: key.controls.clone(),
+            from: None,
+            accepts: Accepts::Same,
+            ids: key.ids.clone(),
+            kept: false,
+        }
+    }
+}
+
 /// What the drop-in depends on besides the profile.
 #[derive(Debug, Clone, Copy)]
 pub struct DropInContext<'a> {
@@ -130,7 +146,33 @@ impl DropIn {
                 }
             }
         }
-        Self { keys, components }
+        let mut found = Self { keys, components };
+        found.keep_arguments_of_keys(context.present);
+        found
+    }
+
+    /// Takes over the kubelet's arguments that stand beside keys which stay (see `drop_in_merge`).
+    fn keep_arguments_of_keys(&mut self, present: &PresentFiles) {
+        let kept = self.keys.iter().filter(|key| key.kept && present.argument(KUBELET, &key.name).is_some());
+        let kept: Vec<DropInArgument> =
+            kept.map(|key| DropInArgument { kept: true, ..DropInArgument::of_key(key) }).collect();
+        if !kept.is_empty() {
+            self.kubelet().arguments.splice(0..0, kept);
+        }
+    }
+
+    /// Returns the kubelet, which need not have arguments yet.
+    pub(super) fn kubelet(&mut self) -> &mut DropInComponent {
+        let at = self.components.iter().position(|component| component.name == KUBELET);
+        let at = at.unwrap_or_else(|| {
+            self.components.push(DropInComponent {
+                name: KUBELET.to_owned(),
+                arguments: Vec::new(),
+                append: true,
+            });
+            self.components.len() - 1
+        });
+        &mut self.components[at]
     }
 
     /// Tells whether there is anything to configure.
@@ -180,10 +222,13 @@ pub(super) fn is_covered(
     };
     let argument = |(component, name): &(String, String), entry: &PresentEntry| {
         let row = table.arguments.iter().find(|row| (&row.component, &row.name) == (component, name));
-        row.is_some_and(|row| match row.value {
-            ValueOf::Plugins => entry.text().split(',').all(plugin),
-            _ => row.controls.iter().all(|control| selection.wants(&[control])),
-        })
+        row.map_or_else(
+            || component == KUBELET && key(name),
+            |row| match row.value {
+                ValueOf::Plugins => entry.text().split(',').all(plugin),
+                _ => row.controls.iter().all(|control| selection.wants(&[control])),
+            },
+        )
     };
     present.keys().keys().all(key) && present.arguments().iter().all(|(name, entry)| argument(name, entry))
 }

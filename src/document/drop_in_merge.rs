@@ -5,11 +5,15 @@
 //! kubelet's would take the first of ours as its value, the drop-in takes
 //! the component's whole list over (plain key, every value, each with the file that it came from): lists are merged,
 //! a value that satisfies the control stays, and any other value is a conflict that `--on-conflict` decides.
+//!
+//! A field in a file of the kubelet's configuration is judged in the same way (`kubelet_files`): an argument of the kubelet
+//! is not written where the file's value stays.
 
 use serde::{Deserialize, Serialize};
 
 use super::existing::{self, ExistingConfig};
-use super::{DropIn, DropInArgument, DropInComponent};
+use super::kubelet_files::{KUBELET, KubeletFileValue, KubeletFileValues, LeftToFile};
+use super::{DropIn, DropInArgument, DropInComponent, DropInKey};
 use crate::error::Place;
 use crate::k3s::arguments::{self, sets};
 use crate::k3s::merge::ConfigItem;
@@ -34,6 +38,8 @@ pub enum OnConflict {
 pub struct DropInMerge {
     /// The existing configuration, without the drop-in.
     pub existing: ExistingConfig,
+    /// The values of the user's files of the kubelet's configuration.
+    pub kubelet_files: KubeletFileValues,
     /// Which value counts in a conflict.
     pub on_conflict: OnConflict,
     /// Whether K3s takes an item of the kubelet's arguments without `=` together with the next one.
@@ -49,36 +55,107 @@ pub struct MergedDropIn {
     pub configuration: DropIn,
     /// Existing values that do not satisfy their control, with their places.
     pub conflicts: Vec<(String, Place)>,
+    /// What is not written, because a file of the kubelet's configuration has it.
+    pub left: Vec<LeftToFile>,
+}
+
+/// What merging finds out besides the drop-in.
+#[derive(Debug, Default)]
+struct MergeNotes {
+    conflicts: Vec<(String, Place)>,
+    left: Vec<LeftToFile>,
 }
 
 impl DropInMerge {
     /// Merges the drop-in `ours` with the existing configuration.
     #[must_use]
     pub fn merge(&self, mut ours: DropIn) -> MergedDropIn {
-        let mut conflicts = Vec::new();
-        ours.keys.retain(|key| {
-            if key.kept {
-                return true;
+        let mut notes = MergeNotes::default();
+        self.leave_arguments(&mut ours, &mut notes);
+        let keys = std::mem::take(&mut ours.keys);
+        for key in keys {
+            let file = self.file_value_of_key(&key);
+            if file.is_some_and(|file| self.is_left(file, &DropInArgument::of_key(&key), &mut notes)) {
+                continue;
             }
-            let Some(item) = self.earlier_items(&key.name).last().cloned() else { return true };
-            if existing::is_same_value(&item.text, &key.value) || item.text.is_empty() {
-                return true;
+            // Here K3s writes the key into the first drop-in of the kubelet, and the user's file counts more.
+            if file.is_some() && self.kubelet_takes_pairs {
+                ours.kubelet().arguments.insert(0, DropInArgument::of_key(&key));
             }
-            conflicts.push((
-                self.conflict_message(&key.name, &item.text, &key.value.to_string()),
-                item.place.clone(),
-            ));
-            self.on_conflict != OnConflict::Keep
-        });
+            if self.keeps_key(&key, &mut notes.conflicts) {
+                ours.keys.push(key);
+            }
+        }
         let components = std::mem::take(&mut ours.components);
-        ours.components =
-            components.into_iter().map(|component| self.component(component, &mut conflicts)).collect();
-        MergedDropIn { configuration: ours, conflicts }
+        let merged = components.into_iter().filter(|component| !component.arguments.is_empty());
+        ours.components = merged.map(|component| self.component(component, &mut notes.conflicts)).collect();
+        MergedDropIn { configuration: ours, conflicts: notes.conflicts, left: notes.left }
+    }
+
+    /// Takes away the arguments of the kubelet that are left to the user's files.
+    fn leave_arguments(&self, ours: &mut DropIn, notes: &mut MergeNotes) {
+        for component in ours.components.iter_mut().filter(|component| component.name == KUBELET) {
+            component.arguments.retain(|argument| {
+                let file = self.kubelet_files.get(&argument.name).filter(|_| !argument.kept);
+                !file.is_some_and(|file| self.is_left(file, argument, notes))
+            });
+        }
+    }
+
+    /// Tells whether one of K3s' own keys is written beside the user's.
+    fn keeps_key(&self, key: &DropInKey, conflicts: &mut Vec<(String, Place)>) -> bool {
+        if key.kept {
+            return true;
+        }
+        let Some(item) = self.earlier_items(&key.name).last().cloned() else { return true };
+        if existing::is_same_value(&item.text, &key.value) || item.text.is_empty() {
+            return true;
+        }
+        conflicts
+            .push((self.conflict_message(&key.name, &item.text, &key.value.to_string()), item.place.clone()));
+        self.on_conflict != OnConflict::Keep
+    }
+
+    /// Returns the value of a user's file that counts as much as a key of K3s' own, or more.
+    fn file_value_of_key(&self, key: &DropInKey) -> Option<&KubeletFileValue> {
+        // Where K3s makes an argument of the key, the user's key counts more than the file.
+        let counts = self.kubelet_takes_pairs || self.earlier_items(&key.name).is_empty();
+        self.kubelet_files.get(&key.name).filter(|_| counts && !key.kept)
+    }
+
+    /// Tells whether an argument of the kubelet is left to a user's file: its value satisfies the control, or it is to be
+    /// kept all the same.
+    fn is_left(&self, file: &KubeletFileValue, ours: &DropInArgument, notes: &mut MergeNotes) -> bool {
+        let KubeletFileValue { field, text, place } = file;
+        let DropInArgument { name, value, controls, .. } = ours;
+        let serves = satisfies(ours.accepts, text, value);
+        if !serves {
+            let end = self.conflict_end();
+            let message =
+                format!("{KUBELET}: {field} is {text:?} here, and k3s-harden's {name} is {value:?}: {end}");
+            notes.conflicts.push((message, place.clone()));
+        }
+        if !serves && self.on_conflict != OnConflict::Keep {
+            return false;
+        }
+        let reason = serves.then(|| {
+            let control = if controls.is_empty() { "it".to_owned() } else { format!("CIS {controls}") };
+            format!("{place}: {field} is {text:?} here, which satisfies {control}: it stays, and {name} is not written")
+        });
+        notes.left.push(LeftToFile {
+            name: name.clone(),
+            // In a comment: YAML ends a line at more than a line feed.
+            file: place.file.escape_debug().to_string(),
+            controls: controls.clone(),
+            ids: ours.ids.clone(),
+            reason,
+        });
+        true
     }
 
     fn component(&self, ours: DropInComponent, conflicts: &mut Vec<(String, Place)>) -> DropInComponent {
         let written = self.earlier_items(&format!("{}-arg", ours.name));
-        let (theirs, takes_next) = if ours.name == "kubelet" && self.kubelet_takes_pairs {
+        let (theirs, takes_next) = if ours.name == KUBELET && self.kubelet_takes_pairs {
             items_in_force(&written)
         } else {
             (written, false)
@@ -217,12 +294,15 @@ impl DropInMerge {
     }
 
     fn conflict_message(&self, name: &str, theirs: &str, ours: &str) -> String {
-        let end = match self.on_conflict {
+        format!("{name} is {theirs:?} here, and k3s-harden's is {ours:?}: {}", self.conflict_end())
+    }
+
+    fn conflict_end(&self) -> &'static str {
+        match self.on_conflict {
             OnConflict::Ours => "ours is in force; --on-conflict keep leaves the other",
             OnConflict::Keep => "it stays, and the control is not met",
             OnConflict::Fail => "they contradict",
-        };
-        format!("{name} is {theirs:?} here, and k3s-harden's is {ours:?}: {end}")
+        }
     }
 }
 

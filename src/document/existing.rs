@@ -104,6 +104,19 @@ impl ExistingConfig {
         setting.items.last().filter(|item| !item.text.is_empty())
     }
 
+    /// Returns the items of a key that are in force without the drop-in, those of files that sort after it too.
+    #[must_use]
+    pub fn in_force(&self, key: &str) -> Vec<&str> {
+        let mut items: Vec<&str> = Vec::new();
+        for setting in self.settings.iter().filter(|setting| setting.key == key) {
+            if !setting.append {
+                items.clear();
+            }
+            items.extend(setting.items.iter().map(|item| item.text.as_str()));
+        }
+        items
+    }
+
     /// Returns warnings about what the drop-in cannot fix: files that K3s reads after it, and keys under old names.
     #[must_use]
     pub fn warnings(&self, ours: &DropIn) -> Vec<String> {

@@ -443,6 +443,7 @@ fn configuration_file(context: &mut RenderContext<'_>) -> Option<Body> {
     let configuration = &context.merged.configuration;
     context.values.insert("keys", &configuration.keys);
     context.values.insert("components", &configuration.components);
+    context.values.insert("left", &context.merged.left);
     (!configuration.is_empty())
         .then(|| (context.engine.render("config.yaml.tera", &context.values), configuration.ids()))
 }

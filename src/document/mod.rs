@@ -18,6 +18,7 @@ mod equivalence;
 mod existing;
 mod files;
 mod header;
+mod kubelet_files;
 mod leftovers;
 
 mod policy;
@@ -39,6 +40,7 @@ pub use files::{
     DROP_IN_NAME, Document, RenderTarget, RenderedDirectory, configuration, drop_in_path, is_covered, paths,
 };
 pub use header::{has_header, written_by};
+pub use kubelet_files::{KubeletFileValue, KubeletFileValues, LeftToFile};
 pub use leftovers::leftovers;
 pub use present::{PresentEntry, PresentFiles};
 pub use quote::yaml_string;

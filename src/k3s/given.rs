@@ -4,7 +4,7 @@
 //! A key and its old name are two flags with one list behind them (pkg/cli/cmds/server.go), which K3s fills in the order of
 //! its command line: the values of both stand under the present name (`into` in data/flags.yaml).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::arguments;
 use super::components::{self, K3sComponent};
@@ -73,6 +73,29 @@ pub(super) fn differing_flags(
     .collect()
 }
 
+/// Returns what K3s' own flags depend on, without the keys that add some.
+fn own_flags<'a>(running: &RunningComponents, query: ConfigQuery<'a>) -> OwnFlags<'a> {
+    OwnFlags {
+        release: query.release,
+        data_dir: query.data_dir,
+        etcd: running.datastore == Datastore::Etcd,
+        cloud_provider: running.has("cloud-provider"),
+        load_balancer: running.has("servicelb"),
+        encrypts_secrets: false,
+        protects_kernel_defaults: false,
+    }
+}
+
+/// Returns the names of K3s' own flags of a component, which it gets without a key or an argument of the user's.
+pub(super) fn own_flag_names(
+    name: &str,
+    running: &RunningComponents,
+    query: ConfigQuery<'_>,
+) -> BTreeSet<String> {
+    let flags = own_flags(running, query).merged(name, &[]).unwrap_or_default();
+    flags.iter().map(|flag| arguments::name_of(flag)).collect()
+}
+
 /// Returns the flags of each component that runs: K3s' own for the minor, with the user's arguments merged in.
 pub(super) fn flags_of_components(
     values: &Values,
@@ -80,13 +103,9 @@ pub(super) fn flags_of_components(
     query: ConfigQuery<'_>,
 ) -> BTreeMap<String, Vec<String>> {
     let own = OwnFlags {
-        release: query.release,
-        data_dir: query.data_dir,
-        etcd: running.datastore == Datastore::Etcd,
-        cloud_provider: running.has("cloud-provider"),
-        load_balancer: running.has("servicelb"),
         encrypts_secrets: is_on(values, flags::ENCRYPTION_KEY),
         protects_kernel_defaults: is_on(values, flags::KERNEL_DEFAULTS_KEY),
+        ..own_flags(running, query)
     };
     let here = components::running_in(query.role).filter(|(name, _)| running.has(name));
     let flags = here.filter_map(|(name, component)| {

@@ -9,10 +9,13 @@ use std::sync::LazyLock;
 use serde_json::Value as Json;
 
 use super::arguments;
+use super::kubelet_files::KubeletFiles;
+pub use super::kubelet_files::KubeletSource;
 use super::node_paths::{self, DEFAULT_DATA_DIR};
 use crate::embedded;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::kubernetes::kubelet_config::{DROP_IN_ENDING, KubeletConfig};
+use crate::kubernetes::kubelet_fields;
 use crate::node::{Root, RootedPath};
 use crate::version::KubernetesMinor;
 
@@ -26,19 +29,6 @@ const COPIED_FILE: &str = "10-cli-config.conf";
 const COPIED_FOLDER: &str = "20-cli-config-dir";
 /// Deepest folder of drop-ins that is read.
 const MAX_DEPTH: usize = 16;
-
-/// A document of the kubelet's configuration at the next start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KubeletSource {
-    /// What K3s writes itself.
-    Own(String),
-    /// The file that the kubelet's argument `config` names, in a K3s that hands the argument on.
-    ConfigFile(RootedPath),
-    /// A drop-in, or a file that becomes one.
-    DropIn(RootedPath),
-    /// The folder that the argument `config-dir` names, and that is not there.
-    MissingFolder(RootedPath),
-}
 
 /// Returns the documents of a node's kubelet in their order, with the arguments that the user gives it. `protects` is K3s'
 /// key `protect-kernel-defaults`.
@@ -113,7 +103,8 @@ fn folder_sources(
 /// write.
 ///
 /// # Errors
-/// [`ErrorKind::BadInput`] with the place for a file that the kubelet cannot read.
+/// [`ErrorKind::BadInput`] with the place for a file that the kubelet refuses, or a value that has another type than its
+/// field.
 pub fn read(
     root: &Root,
     data_dir: &RootedPath,
@@ -121,23 +112,22 @@ pub fn read(
     arguments: &[&str],
     protects: bool,
 ) -> Result<KubeletConfig> {
-    let mut config = KubeletConfig::default();
+    let mut found = sources(root, data_dir, minor, arguments, protects)?;
     let written = data_dir.join(DROP_INS).join(DEFAULTS);
-    let is_written = default_config(minor, data_dir).is_some() && root.exists(&written);
-    if is_written {
-        add_file(&mut config, root, &written)?;
+    if default_config(minor, data_dir).is_some() && root.exists(&written) {
+        found.retain(|source| !matches!(source, KubeletSource::Own(_)));
+        found.insert(0, KubeletSource::DropIn(written));
     }
-    for source in sources(root, data_dir, minor, arguments, protects)? {
-        match source {
-            KubeletSource::Own(_) if is_written => {}
-            KubeletSource::Own(text) => add(&mut config, text.as_bytes(), None)?,
-            KubeletSource::ConfigFile(path) | KubeletSource::DropIn(path) => {
-                add_file(&mut config, root, &path)?;
-            }
-            KubeletSource::MissingFolder(_) => {}
-        }
+    let files = KubeletFiles::read(root, &found)?;
+    let decoded = kubelet_fields::decode(files.root(), minor);
+    if let Some(fault) = decoded.faults.first() {
+        let error = Error::new(ErrorKind::BadInput, fault.message.clone());
+        return Err(match files.place(fault.position) {
+            Some(place) => error.at(place),
+            None => error,
+        });
     }
-    Ok(config)
+    Ok(KubeletConfig::of_fields(&decoded.fields, &|position| files.place(position)))
 }
 
 /// Reads one file, which may be another component's.
@@ -191,6 +181,12 @@ fn drop_ins(root: &Root, folder: &RootedPath, below: &[String]) -> Result<Vec<Dr
     }
     found.sort();
     Ok(found)
+}
+
+/// Tells whether a place is in the drop-in that K3s writes at every start.
+#[must_use]
+pub fn is_own_file(place: &Place) -> bool {
+    place.file.ends_with(&format!("{DROP_INS}/{DEFAULTS}"))
 }
 
 /// Tells whether K3s of a minor splits the kubelet's arguments itself: an item without `=` takes the next one as its

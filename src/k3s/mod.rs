@@ -18,6 +18,7 @@ pub mod flags;
 mod given;
 mod installed;
 pub mod kubelet;
+pub mod kubelet_files;
 mod log;
 pub mod manifests;
 pub mod merge;

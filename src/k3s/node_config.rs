@@ -1,6 +1,7 @@
 //! A node, with the configuration in force on it.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::components;
 use super::config_file::ConfigFile;
@@ -136,6 +137,14 @@ impl<'a> NodeConfig<'a> {
         };
         let written = given::written(&effective.values, known);
         choose(written).into_iter().map(argument).collect()
+    }
+
+    /// Returns the names of the flags that K3s itself gives a component, whatever the configuration says.
+    #[must_use]
+    pub fn own_flags(&self, component: &str) -> BTreeSet<String> {
+        let Self { role, release, data_dir, .. } = self;
+        let query = ConfigQuery { role: *role, release: *release, data_dir, words: &[], show_secrets: false };
+        given::own_flag_names(component, &self.running(), query)
     }
 
     /// Returns K3s' own flags of a component on which the releases of the minor differ.

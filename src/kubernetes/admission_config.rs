@@ -2,29 +2,16 @@
 //!
 //! Source: pkg/admission/config.go of k8s.io/apiserver.
 
-use super::object::{self, Fault, FieldType, ObjectFile, Position, Refusal};
+use super::config_fields;
+use super::object::{self, Fault, ObjectFile, Position, Refusal};
 use super::yaml::YamlValue;
 use crate::version::KubernetesMinor;
 
-const KINDS: [(&str, &str); 2] = [
-    ("apiserver.config.k8s.io/v1", "AdmissionConfiguration"),
-    ("apiserver.k8s.io/v1alpha1", "AdmissionConfiguration"),
-];
+const KIND: &str = "AdmissionConfiguration";
 /// Top-level keys of the files that configured a single plugin before AdmissionConfiguration existed.
 const LEGACY_KEYS: [&str; 2] = ["imagePolicy", "podNodeSelectorPluginConfig"];
 /// The first minor that decodes the file strictly (k8s.io/apiserver v0.32, pkg/admission/config.go).
 const STRICT_FROM: KubernetesMinor = KubernetesMinor::new(32);
-
-const CONFIGURATION: FieldType = FieldType::Object(&[
-    ("apiVersion", FieldType::String),
-    ("kind", FieldType::String),
-    ("plugins", FieldType::List(&PLUGIN)),
-]);
-const PLUGIN: FieldType = FieldType::Object(&[
-    ("name", FieldType::String),
-    ("path", FieldType::String),
-    ("configuration", FieldType::Any),
-]);
 
 /// A configuration that the API server accepts.
 #[derive(Debug, Clone)]
@@ -77,13 +64,13 @@ pub fn read(bytes: &[u8], minor: KubernetesMinor) -> Result<AdmissionConfig, Ref
     let syntax = || Refusal::with_reason(AdmissionRefusal::Syntax);
     let document = ObjectFile::read(bytes).map_err(syntax())?;
     document.kind().map_err(syntax())?;
-    document.expect(&KINDS).map_err(|fault| {
+    document.expect(&config_fields::registered(KIND, minor)).map_err(|fault| {
         match LEGACY_KEYS.into_iter().find(|key| has(&document, key)) {
             Some(key) => Refusal { reason: AdmissionRefusal::Legacy(key), fault },
             None => Refusal { reason: AdmissionRefusal::Version, fault },
         }
     })?;
-    let dropped = document.decode(&CONFIGURATION).map_err(syntax())?;
+    let dropped = config_fields::decode_file(&document, minor).map_err(syntax())?.unknown;
     if minor >= STRICT_FROM {
         object::refuse_dropped(&dropped).map_err(Refusal::with_reason(AdmissionRefusal::Field))?;
     }

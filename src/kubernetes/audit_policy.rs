@@ -2,11 +2,13 @@
 //!
 //! Source: pkg/audit/policy/reader.go, pkg/apis/audit/validation and pkg/audit/policy/checker.go of k8s.io/apiserver.
 
+use super::config_fields;
 use super::names;
-use super::object::{self, Fault, FieldType, Located, METADATA, ObjectFile, Position, Refusal, STRINGS};
+use super::object::{self, Fault, Located, ObjectFile, Position, Refusal};
 use super::yaml::YamlNode;
 use crate::version::KubernetesMinor;
 
+const KIND: &str = "Policy";
 /// The levels of a rule (`Level` in pkg/apis/audit/v1/types.go).
 pub const LEVELS: [(&str, AuditLevel); 4] = [
     ("None", AuditLevel::None),
@@ -41,34 +43,6 @@ pub const VERBS: [&str; 15] = [
 const EVERY_GROUP_FROM: KubernetesMinor = KubernetesMinor::new(36);
 /// The first minor that warns of fields that it drops (k8s.io/apiserver v0.26, reader.go).
 const WARNS_OF_DROPPED_FROM: KubernetesMinor = KubernetesMinor::new(26);
-/// API versions of a policy, with the last minor that decodes them.
-const VERSIONS: [(&str, Option<KubernetesMinor>); 3] = [
-    ("audit.k8s.io/v1", None),
-    ("audit.k8s.io/v1beta1", Some(KubernetesMinor::new(23))),
-    ("audit.k8s.io/v1alpha1", Some(KubernetesMinor::new(23))),
-];
-
-const POLICY: FieldType = FieldType::Object(&[
-    ("apiVersion", FieldType::String),
-    ("kind", FieldType::String),
-    ("metadata", METADATA),
-    ("rules", FieldType::List(&RULE)),
-    ("omitStages", STRINGS),
-    ("omitManagedFields", FieldType::Bool),
-]);
-const RULE: FieldType = FieldType::Object(&[
-    ("level", FieldType::String),
-    ("users", STRINGS),
-    ("userGroups", STRINGS),
-    ("verbs", STRINGS),
-    ("resources", FieldType::List(&GROUP)),
-    ("namespaces", STRINGS),
-    ("nonResourceURLs", STRINGS),
-    ("omitStages", STRINGS),
-    ("omitManagedFields", FieldType::Bool),
-]);
-const GROUP: FieldType =
-    FieldType::Object(&[("group", FieldType::String), ("resources", STRINGS), ("resourceNames", STRINGS)]);
 
 /// A policy that the API server accepts.
 #[derive(Debug, Clone, PartialEq)]
@@ -173,7 +147,7 @@ type Validated<T = ()> = Result<T, Refusal<AuditRefusal>>;
 /// Returns the API versions of a policy that the API server of a minor decodes, the current one first.
 #[must_use]
 pub fn versions(minor: KubernetesMinor) -> Vec<&'static str> {
-    VERSIONS.iter().filter(|(_, last)| minor.is_within(None, *last)).map(|(version, _)| *version).collect()
+    config_fields::registered(KIND, minor).into_iter().map(|(version, _)| version).collect()
 }
 
 /// Returns what the API server of a minor logs of a field that it drops; none for a minor that drops it silently.
@@ -193,8 +167,9 @@ pub fn dropped_warning(dropped: &Fault, minor: KubernetesMinor) -> Option<String
 /// Why the API server refuses it.
 pub fn read(bytes: &[u8], minor: KubernetesMinor) -> Validated<AuditPolicy> {
     let document = ObjectFile::read(bytes).map_err(Refusal::with_reason(AuditRefusal::Syntax))?;
-    check_version(&document, minor)?;
-    let dropped = document.decode(&POLICY).map_err(Refusal::with_reason(AuditRefusal::Decoding))?;
+    let version = check_version(&document, minor)?;
+    let decoded = config_fields::decode_file_as(&document, (&version, KIND), minor);
+    let dropped = decoded.map_err(Refusal::with_reason(AuditRefusal::Decoding))?.unknown;
     let root = &document.root;
     check_stages(root, "omitStages")?;
     let mut rules = Vec::new();
@@ -219,13 +194,13 @@ pub fn read(bytes: &[u8], minor: KubernetesMinor) -> Validated<AuditPolicy> {
     })
 }
 
-fn check_version(document: &ObjectFile, minor: KubernetesMinor) -> Validated {
+fn check_version(document: &ObjectFile, minor: KubernetesMinor) -> Validated<String> {
     let (version, kind) = document.kind().map_err(Refusal::with_reason(AuditRefusal::Decoding))?;
-    let is_policy = matches!(kind.as_str(), "" | "Policy");
+    let is_policy = matches!(kind.as_str(), "" | KIND);
     let message = if is_policy && matches!(version.as_str(), "" | "/" | "audit.k8s.io/") {
         "unknown group version field audit.k8s.io/__internal, Kind=Policy in policy".to_owned()
     } else if is_policy && versions(minor).contains(&version.as_str()) {
-        return Ok(());
+        return Ok(version);
     } else {
         format!("failed decoding: no kind {kind:?} is registered for version {version:?}")
     };

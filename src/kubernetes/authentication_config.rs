@@ -7,8 +7,8 @@ use std::collections::HashSet;
 
 use super::authentication_values::{has_certificate, key_fault, url_fault};
 use super::cel::{self, CelVerdict};
-use super::newer_fields::newer_fields;
-use super::object::{self, FieldType, ObjectFile, Position, Refusal, STRINGS};
+use super::config_fields;
+use super::object::{self, ObjectFile, Position, Refusal};
 use super::yaml::{YamlNode, YamlValue};
 use crate::version::KubernetesMinor;
 
@@ -22,73 +22,10 @@ pub const ON_FROM: KubernetesMinor = KubernetesMinor::new(30);
 pub const ANONYMOUS_ON_FROM: KubernetesMinor = KubernetesMinor::new(32);
 
 const KIND: &str = "AuthenticationConfiguration";
-/// The API versions, with the first minor that has each.
-const VERSIONS: [(&str, KubernetesMinor); 3] = [
-    ("apiserver.config.k8s.io/v1alpha1", KubernetesMinor::new(29)),
-    ("apiserver.config.k8s.io/v1beta1", KubernetesMinor::new(30)),
-    ("apiserver.config.k8s.io/v1", KubernetesMinor::new(34)),
-];
-/// Fields that came later than the kind.
-const NEWER_FIELDS: [(&str, KubernetesMinor); 4] = [
-    ("audienceMatchPolicy", KubernetesMinor::new(30)),
-    ("discoveryURL", KubernetesMinor::new(30)),
-    ("anonymous", KubernetesMinor::new(31)),
-    ("egressSelectorType", KubernetesMinor::new(34)),
-];
 /// The first minor that takes several issuers and audiences, and none.
 const SEVERAL_FROM: KubernetesMinor = KubernetesMinor::new(30);
 /// The most issuers.
 const MAX_ISSUERS: usize = 64;
-
-const CONFIGURATION: FieldType = FieldType::Object(&[
-    ("apiVersion", FieldType::String),
-    ("kind", FieldType::String),
-    ("jwt", FieldType::List(&JWT)),
-    ("anonymous", ANONYMOUS),
-]);
-const ANONYMOUS: FieldType = FieldType::Object(&[
-    ("enabled", FieldType::Bool),
-    ("conditions", FieldType::List(&FieldType::Object(&[("path", FieldType::String)]))),
-]);
-const JWT: FieldType = FieldType::Object(&[
-    ("issuer", ISSUER),
-    ("claimValidationRules", FieldType::List(&CLAIM_RULE)),
-    ("claimMappings", MAPPINGS),
-    ("userValidationRules", FieldType::List(&USER_RULE)),
-]);
-const ISSUER: FieldType = FieldType::Object(&[
-    ("url", FieldType::String),
-    ("discoveryURL", FieldType::String),
-    ("certificateAuthority", FieldType::String),
-    ("audiences", STRINGS),
-    ("audienceMatchPolicy", FieldType::String),
-    ("egressSelectorType", FieldType::String),
-]);
-const CLAIM_RULE: FieldType = FieldType::Object(&[
-    ("claim", FieldType::String),
-    ("requiredValue", FieldType::String),
-    ("expression", FieldType::String),
-    ("message", FieldType::String),
-]);
-const USER_RULE: FieldType =
-    FieldType::Object(&[("expression", FieldType::String), ("message", FieldType::String)]);
-const MAPPINGS: FieldType = FieldType::Object(&[
-    ("username", PREFIXED),
-    ("groups", PREFIXED),
-    ("uid", FieldType::Object(&[("claim", FieldType::String), ("expression", FieldType::String)])),
-    (
-        "extra",
-        FieldType::List(&FieldType::Object(&[
-            ("key", FieldType::String),
-            ("valueExpression", FieldType::String),
-        ])),
-    ),
-]);
-const PREFIXED: FieldType = FieldType::Object(&[
-    ("claim", FieldType::String),
-    ("prefix", FieldType::String),
-    ("expression", FieldType::String),
-]);
 
 /// A configuration that the API server accepts, unless an expression of `unknown` does not compile.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,11 +92,10 @@ pub fn read(
     }
     let document = ObjectFile::read(bytes).map_err(syntax())?;
     document.kind().map_err(syntax())?;
-    let known: Vec<(&str, &str)> =
-        VERSIONS.iter().filter(|(_, from)| *from <= minor).map(|(version, _)| (*version, KIND)).collect();
-    document.expect(&known).map_err(Refusal::with_reason(AuthenticationRefusal::Version))?;
-    let mut dropped = document.decode(&CONFIGURATION).map_err(syntax())?;
-    dropped.extend(newer_fields(&document.root, minor, &NEWER_FIELDS));
+    document
+        .expect(&config_fields::registered(KIND, minor))
+        .map_err(Refusal::with_reason(AuthenticationRefusal::Version))?;
+    let dropped = config_fields::decode_file(&document, minor).map_err(syntax())?.unknown;
     object::refuse_dropped(&dropped).map_err(Refusal::with_reason(AuthenticationRefusal::Field))?;
     let root = &document.root;
     let unknown = Validation { minor, flags, unknown: Vec::new() }.check(root)?;

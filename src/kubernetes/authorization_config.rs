@@ -6,9 +6,9 @@
 use std::collections::HashSet;
 
 use super::cel::{self, CelVerdict};
+use super::config_fields;
 use super::names;
-use super::newer_fields::newer_fields;
-use super::object::{self, FieldType, Located, ObjectFile, Position, Refusal};
+use super::object::{self, Located, ObjectFile, Position, Refusal};
 use super::yaml::YamlNode;
 use crate::version::KubernetesMinor;
 
@@ -22,17 +22,6 @@ pub const ALWAYS_ALLOW: &str = "AlwaysAllow";
 pub const ABAC: &str = "ABAC";
 
 const KIND: &str = "AuthorizationConfiguration";
-/// The API versions, with the first minor that has each.
-const VERSIONS: [(&str, KubernetesMinor); 3] = [
-    ("apiserver.config.k8s.io/v1alpha1", KubernetesMinor::new(29)),
-    ("apiserver.config.k8s.io/v1beta1", KubernetesMinor::new(30)),
-    ("apiserver.config.k8s.io/v1", KubernetesMinor::new(32)),
-];
-/// Fields that came later than the kind.
-const NEWER_FIELDS: [(&str, KubernetesMinor); 2] = [
-    ("cacheAuthorizedRequests", KubernetesMinor::new(34)),
-    ("cacheUnauthorizedRequests", KubernetesMinor::new(34)),
-];
 /// `AuthorizationModeChoices` in pkg/kubeapiserver/authorizer/modes, sorted.
 const TYPES: [&str; 6] = [ABAC, "AlwaysAllow", "AlwaysDeny", "Node", "RBAC", WEBHOOK];
 /// The one type that may be there several times.
@@ -41,32 +30,6 @@ const WEBHOOK: &str = "Webhook";
 const MAX_TIMEOUT: i128 = 30_000_000_000;
 /// The most match conditions of a webhook.
 const MAX_CONDITIONS: usize = 64;
-
-const CONFIGURATION: FieldType = FieldType::Object(&[
-    ("apiVersion", FieldType::String),
-    ("kind", FieldType::String),
-    ("authorizers", FieldType::List(&AUTHORIZER)),
-]);
-const AUTHORIZER: FieldType = FieldType::Object(&[
-    ("type", FieldType::String),
-    ("name", FieldType::String),
-    ("webhook", WEBHOOK_CONFIGURATION),
-]);
-const WEBHOOK_CONFIGURATION: FieldType = FieldType::Object(&[
-    ("authorizedTTL", FieldType::Duration),
-    ("cacheAuthorizedRequests", FieldType::Bool),
-    ("unauthorizedTTL", FieldType::Duration),
-    ("cacheUnauthorizedRequests", FieldType::Bool),
-    ("timeout", FieldType::Duration),
-    ("subjectAccessReviewVersion", FieldType::String),
-    ("matchConditionSubjectAccessReviewVersion", FieldType::String),
-    ("failurePolicy", FieldType::String),
-    (
-        "connectionInfo",
-        FieldType::Object(&[("type", FieldType::String), ("kubeConfigFile", FieldType::String)]),
-    ),
-    ("matchConditions", FieldType::List(&FieldType::Object(&[("expression", FieldType::String)]))),
-]);
 
 /// A configuration that the API server accepts, unless an expression of `unknown` does not compile, or a kubeconfig
 /// is no file.
@@ -110,11 +73,10 @@ pub fn read(bytes: &[u8], minor: KubernetesMinor) -> Validated<AuthorizationConf
     }
     let document = ObjectFile::read(bytes).map_err(syntax())?;
     document.kind().map_err(syntax())?;
-    let known: Vec<(&str, &str)> =
-        VERSIONS.iter().filter(|(_, from)| *from <= minor).map(|(version, _)| (*version, KIND)).collect();
-    document.expect(&known).map_err(Refusal::with_reason(AuthorizationRefusal::Version))?;
-    let mut dropped = document.decode(&CONFIGURATION).map_err(syntax())?;
-    dropped.extend(newer_fields(&document.root, minor, &NEWER_FIELDS));
+    document
+        .expect(&config_fields::registered(KIND, minor))
+        .map_err(Refusal::with_reason(AuthorizationRefusal::Version))?;
+    let dropped = config_fields::decode_file(&document, minor).map_err(syntax())?.unknown;
     object::refuse_dropped(&dropped).map_err(Refusal::with_reason(AuthorizationRefusal::Field))?;
     let mut config = AuthorizationConfig {
         types: Vec::new(),

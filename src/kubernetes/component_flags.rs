@@ -5,15 +5,18 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+use super::settings::{ComponentSettings, FlagType};
 use crate::embedded;
 use crate::version::KubernetesMinor;
 
 /// An argument of a component.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ComponentFlag {
     /// The type of its value.
     pub kind: FlagType,
+    /// Its default, as Go writes it; none if that is the zero value of the type.
+    pub default: Option<String>,
     /// The first minor that has it; none if all before `until` do.
     pub from: Option<KubernetesMinor>,
     /// The last minor that has it; none if all after `from` do.
@@ -32,30 +35,6 @@ impl ComponentFlag {
     }
 }
 
-/// The type of an argument's value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FlagType {
-    /// An IP address.
-    Address,
-    /// `true`, `false`, and Go's other words for them.
-    Boolean,
-    /// A duration of Go's.
-    Duration,
-    /// A whole number.
-    Integer,
-    /// Several values with commas between them; given again, more of them.
-    List,
-    /// Several `name=value` with commas between them.
-    Map,
-    /// A number, whole or not.
-    Number,
-    /// Any text, as far as the command line goes.
-    Text,
-    /// A whole number that is not negative.
-    Unsigned,
-}
-
 type Table = BTreeMap<String, BTreeMap<String, ComponentFlag>>;
 
 /// Returns every component with its arguments, of every minor.
@@ -65,6 +44,29 @@ type Table = BTreeMap<String, BTreeMap<String, ComponentFlag>>;
 pub fn all() -> &'static Table {
     static TABLE: LazyLock<Table> = LazyLock::new(|| embedded::table("component-flags"));
     &TABLE
+}
+
+/// Reads the flags of a component of a minor, in their order, into its settings; every other flag has its default. A flag
+/// that the minor does not have, or whose text it refuses, is left out.
+#[must_use]
+pub fn settings<'a>(
+    component: &str,
+    minor: KubernetesMinor,
+    given: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> ComponentSettings {
+    let mut settings = ComponentSettings::default();
+    let Some(flags) = all().get(component) else { return settings };
+    let has = |flag: &&ComponentFlag| flag.is_of(minor);
+    for (name, text) in given {
+        if let Some(value) = flags.get(name).filter(has).and_then(|flag| flag.kind.read(text, minor).ok()) {
+            settings.give(name, value);
+        }
+    }
+    for (name, flag) in flags.iter().filter(|(_, flag)| flag.is_of(minor)) {
+        let default = flag.default.as_deref().and_then(|text| flag.kind.read(text, minor).ok());
+        settings.default_to(name, default.unwrap_or_else(|| flag.kind.zero()));
+    }
+    settings
 }
 
 /// Returns why a component of a minor does not accept the argument `name`; none if it does, or if the component is not
@@ -85,4 +87,22 @@ pub fn needs_file(component: &str, name: &str) -> bool {
     static FILES: LazyLock<BTreeMap<String, Vec<String>>> =
         LazyLock::new(|| embedded::table("argument-files"));
     FILES.get(component).is_some_and(|files| files.iter().any(|known| known == name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_one_that_its_flag_takes() {
+        let newest = *KubernetesMinor::supported().last().unwrap();
+        for (component, flags) in all() {
+            for (name, flag) in flags {
+                if let Some(default) = &flag.default {
+                    let read = flag.kind.read(default, newest).unwrap();
+                    assert!(!read.is_zero(), "{component} {name}: {default} is the zero value");
+                }
+            }
+        }
+    }
 }

@@ -4,41 +4,19 @@
 
 use std::collections::HashSet;
 
-use super::newer_fields::newer_fields;
-use super::object::{self, Fault, FieldType, Located, ObjectFile, Position, Refusal};
+use super::config_fields;
+use super::object::{self, Fault, Located, ObjectFile, Position, Refusal};
 use super::yaml::YamlNode;
 use crate::version::KubernetesMinor;
 
 const KIND: &str = "EgressSelectorConfiguration";
 const ALPHA: &str = "apiserver.k8s.io/v1alpha1";
-const BETA: &str = "apiserver.k8s.io/v1beta1";
 /// The first minor that decodes the file strictly (k8s.io/apiserver v0.32).
 const STRICT_FROM: KubernetesMinor = KubernetesMinor::new(32);
-/// Fields that came later than the kind.
-const NEWER_FIELDS: [(&str, KubernetesMinor); 1] = [("tlsServerName", KubernetesMinor::new(36))];
 /// What may be selected.
 const NAMES: [&str; 3] = ["cluster", "controlplane", "etcd"];
 /// The old name of `controlplane`, which only v1alpha1 converts.
 const OLD_NAME: &str = "master";
-
-const CONFIGURATION: FieldType = FieldType::Object(&[
-    ("apiVersion", FieldType::String),
-    ("kind", FieldType::String),
-    ("egressSelections", FieldType::List(&SELECTION)),
-]);
-const SELECTION: FieldType = FieldType::Object(&[("name", FieldType::String), ("connection", CONNECTION)]);
-const CONNECTION: FieldType =
-    FieldType::Object(&[("proxyProtocol", FieldType::String), ("transport", TRANSPORT)]);
-const TRANSPORT: FieldType = FieldType::Object(&[
-    ("tcp", FieldType::Object(&[("url", FieldType::String), ("tlsConfig", TLS)])),
-    ("uds", FieldType::Object(&[("udsName", FieldType::String)])),
-]);
-const TLS: FieldType = FieldType::Object(&[
-    ("caBundle", FieldType::String),
-    ("clientKey", FieldType::String),
-    ("clientCert", FieldType::String),
-    ("tlsServerName", FieldType::String),
-]);
 
 /// A configuration that the API server accepts, if its files are there.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,9 +54,10 @@ pub fn read(bytes: &[u8], minor: KubernetesMinor) -> Validated<EgressConfig> {
     let syntax = || Refusal::with_reason(EgressRefusal::Syntax);
     let document = ObjectFile::read(bytes).map_err(syntax())?;
     let (version, _) = document.kind().map_err(syntax())?;
-    document.expect(&[(ALPHA, KIND), (BETA, KIND)]).map_err(Refusal::with_reason(EgressRefusal::Version))?;
-    let mut dropped = document.decode(&CONFIGURATION).map_err(syntax())?;
-    dropped.extend(newer_fields(&document.root, minor, &NEWER_FIELDS));
+    document
+        .expect(&config_fields::registered(KIND, minor))
+        .map_err(Refusal::with_reason(EgressRefusal::Version))?;
+    let dropped = config_fields::decode_file(&document, minor).map_err(syntax())?.unknown;
     if minor >= STRICT_FROM {
         object::refuse_dropped(&dropped).map_err(Refusal::with_reason(EgressRefusal::Field))?;
     }

@@ -4,14 +4,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::object::{self, Fault, FieldType, ObjectFile, Position, Refusal, STRINGS};
+use super::config_fields;
+use super::object::{self, Fault, ObjectFile, Position, Refusal};
 use super::yaml::YamlNode;
 use super::{flag_values, scalar};
 use crate::version::KubernetesMinor;
 
-/// API version and kind; the second pair is from before there was an API group.
-const KINDS: [(&str, &str); 2] =
-    [("apiserver.config.k8s.io/v1", "EncryptionConfiguration"), ("v1", "EncryptionConfig")];
+/// The kind, and the one from before there was an API group.
+const KINDS: [&str; 2] = ["EncryptionConfiguration", "EncryptionConfig"];
 /// Providers with keys, and the lengths that those may have.
 const PROVIDERS: [(&str, &[usize]); 3] =
     [("aesgcm", &[16, 24, 32]), ("aescbc", &[16, 24, 32]), ("secretbox", &[32])];
@@ -26,32 +26,6 @@ const STRICT_FROM: KubernetesMinor = KubernetesMinor::new(31);
 const WILDCARDS_FROM: KubernetesMinor = KubernetesMinor::new(27);
 /// The first minor in which KMS v1 needs its feature gate.
 const KMS_V1_GATED_FROM: KubernetesMinor = KubernetesMinor::new(29);
-
-const CONFIGURATION: FieldType = FieldType::Object(&[
-    ("apiVersion", FieldType::String),
-    ("kind", FieldType::String),
-    ("resources", FieldType::List(&RESOURCES)),
-]);
-const RESOURCES: FieldType =
-    FieldType::Object(&[("resources", STRINGS), ("providers", FieldType::List(&PROVIDER))]);
-const PROVIDER: FieldType = FieldType::Object(&[
-    ("aesgcm", KEYS),
-    ("aescbc", KEYS),
-    ("secretbox", KEYS),
-    ("identity", FieldType::Object(&[])),
-    ("kms", KMS),
-]);
-const KEYS: FieldType = FieldType::Object(&[(
-    "keys",
-    FieldType::List(&FieldType::Object(&[("name", FieldType::String), ("secret", FieldType::String)])),
-)]);
-const KMS: FieldType = FieldType::Object(&[
-    ("apiVersion", FieldType::String),
-    ("name", FieldType::String),
-    ("cachesize", FieldType::Int32),
-    ("endpoint", FieldType::String),
-    ("timeout", FieldType::String),
-]);
 
 /// A configuration that the API server accepts.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,8 +94,9 @@ pub fn read(bytes: &[u8], minor: KubernetesMinor, kms_v1: bool) -> Validated<Enc
     }
     let document = ObjectFile::read(bytes).map_err(syntax())?;
     document.kind().map_err(syntax())?;
-    document.expect(&KINDS).map_err(Refusal::with_reason(EncryptionRefusal::Version))?;
-    let dropped = document.decode(&CONFIGURATION).map_err(syntax())?;
+    let known = KINDS.map(|kind| config_fields::registered(kind, minor)).concat();
+    document.expect(&known).map_err(Refusal::with_reason(EncryptionRefusal::Version))?;
+    let dropped = config_fields::decode_file(&document, minor).map_err(syntax())?.unknown;
     if minor >= STRICT_FROM {
         object::refuse_dropped(&dropped).map_err(Refusal::with_reason(EncryptionRefusal::Field))?;
     }

@@ -2,26 +2,16 @@
 //!
 //! Source: plugin/pkg/admission/eventratelimit of Kubernetes.
 
-use super::object::{self, Fault, FieldType, ObjectFile, Refusal};
+use super::config_fields;
+use super::object::{self, Fault, ObjectFile, Refusal};
 use super::yaml::YamlNode;
+use crate::version::KubernetesMinor;
 
-const KIND: (&str, &str) = ("eventratelimit.admission.k8s.io/v1alpha1", "Configuration");
+const KIND: &str = "Configuration";
 /// What a limit counts events by (`LimitType` in apis/eventratelimit/v1alpha1/types.go).
 pub const LIMIT_TYPES: [&str; 4] = ["Server", "Namespace", "User", "SourceAndObject"];
 /// The message if there are no limits.
 pub const NO_LIMITS: &str = "limits: Invalid value: null: must not be empty";
-
-const CONFIGURATION: FieldType = FieldType::Object(&[
-    ("apiVersion", FieldType::String),
-    ("kind", FieldType::String),
-    ("limits", FieldType::List(&LIMIT)),
-]);
-const LIMIT: FieldType = FieldType::Object(&[
-    ("type", FieldType::String),
-    ("qps", FieldType::Int32),
-    ("burst", FieldType::Int32),
-    ("cacheSize", FieldType::Int32),
-]);
 
 /// Why the API server refuses a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,12 +30,14 @@ type Validated<T = ()> = Result<T, Refusal<RateLimitRefusal>>;
 ///
 /// # Errors
 /// Why the API server refuses it.
-pub fn read(document: &ObjectFile) -> Validated<Vec<Fault>> {
+pub fn read(document: &ObjectFile, minor: KubernetesMinor) -> Validated<Vec<Fault>> {
     let syntax = || Refusal::with_reason(RateLimitRefusal::Syntax);
     let root = &document.root;
     document.kind().map_err(syntax())?;
-    document.expect(&[KIND]).map_err(Refusal::with_reason(RateLimitRefusal::Version))?;
-    let dropped = document.decode(&CONFIGURATION).map_err(syntax())?;
+    document
+        .expect(&config_fields::registered(KIND, minor))
+        .map_err(Refusal::with_reason(RateLimitRefusal::Version))?;
+    let dropped = config_fields::decode_file(document, minor).map_err(syntax())?.unknown;
     let limits = object::items(root, "limits");
     if limits.is_empty() {
         return Err(Refusal::new(RateLimitRefusal::Limits, object::position_of(root, "limits"), NO_LIMITS));

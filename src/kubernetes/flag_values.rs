@@ -62,9 +62,52 @@ pub(super) fn without_prefix(lower: &str) -> (&str, u32) {
     }
 }
 
-/// Go's `ParseFloat`.
+/// Go's `ParseFloat`, before it is rounded: a number too large is infinite.
 pub fn number(text: &str) -> Option<f64> {
-    text.parse().ok()
+    let lower = text.to_ascii_lowercase();
+    let plain = lower.strip_prefix(['+', '-']).unwrap_or(&lower);
+    if let Some(digits) = plain.strip_prefix("0x") {
+        let value = hexadecimal_number(digits)?;
+        return Some(if lower.starts_with('-') { -value } else { value });
+    }
+    match plain {
+        "inf" | "infinity" => text.parse().ok(),
+        "nan" if plain == lower => Some(f64::NAN),
+        _ => {
+            let is_number = plain.bytes().any(|byte| byte.is_ascii_digit())
+                && plain.bytes().all(|byte| byte.is_ascii_digit() || b".e+-_".contains(&byte));
+            let digits = without_underscores(&lower, 10).filter(|_| is_number)?;
+            digits.parse().ok()
+        }
+    }
+}
+
+/// The digits of a number behind `0x`: they need an exponent, of two.
+fn hexadecimal_number(text: &str) -> Option<f64> {
+    let text = without_underscores(text.strip_prefix('_').unwrap_or(text), 16)?;
+    let (mantissa, exponent) = text.split_once('p')?;
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let is_exponent = {
+        let figures = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+        !figures.is_empty() && figures.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    if !is_exponent || digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let digit = |byte: u8| f64::from(char::from(byte).to_digit(16).unwrap_or_default());
+    let value = digits.bytes().fold(0.0_f64, |value, byte| value.mul_add(16.0, digit(byte)));
+    let exponent = exponent.parse().unwrap_or(if exponent.starts_with('-') { -9_999 } else { 9_999 });
+    let places = i32::try_from(fraction.len()).ok()?.checked_mul(4)?;
+    Some(value * f64::from(exponent - places).exp2())
+}
+
+/// Takes underscores away, which may only be between digits.
+fn without_underscores(text: &str, base: u32) -> Option<String> {
+    let parts: Vec<&str> = text.split('_').collect();
+    let is_digit = |letter: Option<char>| letter.is_some_and(|letter| letter.is_digit(base));
+    let fits = |pair: &[&str]| is_digit(pair[0].chars().last()) && is_digit(pair[1].chars().next());
+    parts.windows(2).all(fits).then(|| parts.concat())
 }
 
 /// Go's `ParseDuration`, in nanoseconds.
@@ -113,6 +156,12 @@ pub fn duration(text: &str) -> Option<i128> {
 /// Go's `net.ParseIP`, after pflag's `TrimSpace`.
 pub fn address(text: &str) -> Option<IpAddr> {
     text.trim().parse().ok()
+}
+
+/// `ParseIPSloppy` of k8s.io/utils/net: leading zeros are decimal.
+#[must_use]
+pub fn sloppy_address(text: &str) -> Option<IpAddr> {
+    sloppy_v4(text).map(IpAddr::V4).or_else(|| sloppy_v6(text).map(IpAddr::V6))
 }
 
 /// The first record of Go's encoding/csv, which reads a flag with several values; none if the text has an error.
@@ -171,10 +220,8 @@ fn quoted_field(text: &str) -> Option<(String, &str)> {
 #[must_use]
 pub fn cidr(text: &str) -> Option<(IpAddr, u8)> {
     let (address, prefix) = text.split_once('/')?;
-    let (address, most) = match sloppy_v4(address) {
-        Some(address) => (IpAddr::V4(address), 32),
-        None => (IpAddr::V6(sloppy_v6(address)?), 128),
-    };
+    let address = sloppy_address(address)?;
+    let most = if address.is_ipv4() { 32 } else { 128 };
     let is_number = !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_digit());
     let prefix = if is_number { prefix.parse::<u8>().ok()? } else { return None };
     (prefix <= most).then_some((address, prefix))
@@ -266,6 +313,25 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(duration(text), value, "{text}");
+        }
+        for (text, value) in [
+            ("1.5", Some(1.5)),
+            ("1_0.5e1", Some(105.0)),
+            (".5", Some(0.5)),
+            ("5.", Some(5.0)),
+            ("0x1p-2", Some(0.25)),
+            ("-0x1.8p1", Some(-3.0)),
+            ("Inf", Some(f64::INFINITY)),
+            ("-infinity", Some(f64::NEG_INFINITY)),
+            ("0x1", None),
+            ("1__0", None),
+            ("_1", None),
+            ("+nan", None),
+            (".", None),
+            ("1e", None),
+            ("", None),
+        ] {
+            assert_eq!(number(text), value, "{text}");
         }
         assert_eq!(comma_separated("a,b,"), Some(vec!["a".into(), "b".into(), String::new()]));
         assert_eq!(comma_separated("\"a,b\",c"), Some(vec!["a,b".into(), "c".into()]));

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::object::Position;
 use super::yaml::{self, YamlNode, YamlProblem, YamlValue};
 use crate::error::Place;
 use crate::version::KubernetesMinor;
@@ -49,6 +50,16 @@ impl KubeletConfig {
         self.fields.iter().filter_map(move |(known, field)| Some((known.strip_prefix(&below)?, field)))
     }
 
+    /// Returns a configuration that is merged and decoded already; `place` tells where a position is.
+    #[must_use]
+    pub fn of_fields(fields: &BTreeMap<String, YamlNode>, place: &dyn Fn(Position) -> Option<Place>) -> Self {
+        let is_value = |(_, node): &(&String, &YamlNode)| !matches!(node.value, YamlValue::Map(_));
+        let field = |(path, node): (&String, &YamlNode)| {
+            (path.clone(), KubeletField { items: items_of(node), place: place(node.position) })
+        };
+        Self { fields: fields.iter().filter(is_value).map(field).collect() }
+    }
+
     /// Merges a file, or a text that is in no file, over the earlier ones.
     ///
     /// # Errors
@@ -77,11 +88,16 @@ impl KubeletConfig {
         if node.is_null() || path.is_empty() {
             return;
         }
-        let items = match &node.value {
-            YamlValue::List(items) => items.iter().map(YamlNode::go_text).collect(),
-            _ => vec![node.go_text()],
-        };
-        self.fields.insert(path.to_owned(), KubeletField { items, place: place(node.position) });
+        let field = KubeletField { items: items_of(node), place: place(node.position) };
+        self.fields.insert(path.to_owned(), field);
+    }
+}
+
+/// Returns the texts of a value: several of a list.
+fn items_of(node: &YamlNode) -> Vec<String> {
+    match &node.value {
+        YamlValue::List(items) => items.iter().map(YamlNode::go_text).collect(),
+        _ => vec![node.go_text()],
     }
 }
 

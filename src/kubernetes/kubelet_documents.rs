@@ -3,10 +3,9 @@
 //! Source: pkg/kubelet/kubeletconfig (`configfiles`, `util/codec`) and cmd/kubelet/app/server.go of Kubernetes
 //! (`mergeKubeletConfigurations`).
 
-use super::object::{self, Fault, FieldType, ObjectFile, Position};
+use super::kubelet_fields::KIND;
+use super::object::{self, Fault, ObjectFile, Position};
 use super::yaml::{YamlNode, YamlValue};
-
-const KIND: (&str, &str) = ("kubelet.config.k8s.io/v1beta1", "KubeletConfiguration");
 
 /// Where a document comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +45,7 @@ pub fn read(bytes: &[u8], role: DocumentRole) -> Result<KubeletDocument, Fault> 
             return Err(Fault::new(object::position_of(&document.root, name), message));
         }
     }
-    let dropped = document.decode(&FieldType::Any)?;
+    let dropped = document.repeated_keys();
     if role == DocumentRole::DropIn {
         object::refuse_dropped(&dropped)?;
     }

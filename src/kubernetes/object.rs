@@ -2,7 +2,7 @@
 //! JSON, which is decoded into a type, the names of fields case by case; a file that begins with `{` has to be JSON.
 //! Source: runtime/serializer/json of k8s.io/apimachinery, sigs.k8s.io/yaml, sigs.k8s.io/json.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::flag_values;
 use super::scalar::Scalar;
@@ -74,51 +74,6 @@ pub struct ObjectFile {
     /// Whether a repeated key is still in `root`.
     has_repeated_keys: bool,
 }
-
-/// The Go type of a field.
-#[derive(Debug)]
-pub enum FieldType {
-    /// `string`.
-    String,
-    /// `bool`.
-    Bool,
-    /// `int32`.
-    Int32,
-    /// `int64`.
-    Int64,
-    /// `map[string]string`.
-    StringMap,
-    /// `metav1.Duration`: a text such as `1h30m`.
-    Duration,
-    /// Anything: the field is not decoded further.
-    Any,
-    /// A slice.
-    List(&'static FieldType),
-    /// A struct, with the names and types of its fields.
-    Object(&'static [(&'static str, FieldType)]),
-}
-
-/// `ObjectMeta` of k8s.io/apimachinery.
-pub const METADATA: FieldType = FieldType::Object(&[
-    ("name", FieldType::String),
-    ("generateName", FieldType::String),
-    ("namespace", FieldType::String),
-    ("selfLink", FieldType::String),
-    ("uid", FieldType::String),
-    ("resourceVersion", FieldType::String),
-    ("generation", FieldType::Int64),
-    ("creationTimestamp", FieldType::Any),
-    ("deletionTimestamp", FieldType::Any),
-    ("deletionGracePeriodSeconds", FieldType::Int64),
-    ("labels", FieldType::StringMap),
-    ("annotations", FieldType::StringMap),
-    ("ownerReferences", FieldType::List(&FieldType::Any)),
-    ("finalizers", FieldType::List(&FieldType::String)),
-    ("managedFields", FieldType::List(&FieldType::Any)),
-]);
-
-/// A slice of strings.
-pub const STRINGS: FieldType = FieldType::List(&FieldType::String);
 
 impl ObjectFile {
     /// Reads a file.
@@ -219,16 +174,21 @@ impl ObjectFile {
         Err(Fault::new(position_of(&self.root, field), message))
     }
 
-    /// Decodes it as a type: what cannot be decoded is an error; returned are fields that are unknown or there twice,
-    /// which a strict reader refuses and another one drops.
-    pub fn decode(&self, wanted: &FieldType) -> Result<Vec<Fault>, Fault> {
-        let mut loose = Vec::new();
+    /// Returns the fields that are there twice.
+    #[must_use]
+    pub fn repeated_keys(&self) -> Vec<Fault> {
+        let mut found = Vec::new();
         if self.has_repeated_keys {
-            find_repeated_keys(&self.root, "", &mut loose);
+            find_repeated_keys(&self.root, "", &mut found);
         }
-        decode(&self.root, wanted, "", self.json, &mut loose)?;
-        loose.truncate(MAX_FAULTS);
-        Ok(loose)
+        found.truncate(MAX_FAULTS);
+        found
+    }
+
+    /// Tells whether it is JSON.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.json
     }
 }
 
@@ -292,7 +252,7 @@ fn from_json(value: &serde_json::Value) -> YamlNode {
     YamlNode { value, position: (1, 1) }
 }
 
-fn json_type(node: &YamlNode) -> &'static str {
+pub(super) fn json_type(node: &YamlNode) -> &'static str {
     match &node.value {
         YamlValue::List(_) => "array",
         YamlValue::Map(_) => "object",
@@ -330,70 +290,6 @@ fn find_repeated_keys(node: &YamlNode, path: &str, loose: &mut Vec<Fault>) {
 
 pub(super) fn field_path(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
-}
-
-fn decode(
-    node: &YamlNode,
-    wanted: &FieldType,
-    path: &str,
-    json: bool,
-    loose: &mut Vec<Fault>,
-) -> Result<(), Fault> {
-    let mismatch = |wanted: &str| {
-        let message = format!(
-            "json: cannot unmarshal {} into Go struct field {path} of type {wanted}",
-            json_type(node)
-        );
-        Err(Fault::new(node.position, message))
-    };
-    match (wanted, &node.value) {
-        (FieldType::Any, _) | (_, YamlValue::Scalar(Scalar::Null)) => Ok(()),
-        (FieldType::Duration, YamlValue::Scalar(Scalar::Text(text))) => match flag_values::duration(text) {
-            Some(_) => Ok(()),
-            None => Err(Fault::new(node.position, format!("{path}: time: invalid duration {text:?}"))),
-        },
-        (FieldType::Duration, _) => mismatch("string"),
-        (FieldType::String, YamlValue::Scalar(Scalar::Text(_)))
-        | (FieldType::Bool, YamlValue::Scalar(Scalar::Bool(_))) => Ok(()),
-        (FieldType::String, _) => mismatch("string"),
-        (FieldType::Bool, _) => mismatch("bool"),
-        (FieldType::Int32, value)
-            if whole_number(value, json).is_some_and(|value| i32::try_from(value).is_ok()) =>
-        {
-            Ok(())
-        }
-        (FieldType::Int32, _) => mismatch("int32"),
-        (FieldType::Int64, value) if whole_number(value, json).is_some() => Ok(()),
-        (FieldType::Int64, _) => mismatch("int64"),
-        (FieldType::List(each), YamlValue::List(items)) => {
-            for (index, item) in items.iter().enumerate() {
-                decode(item, each, &format!("{path}[{index}]"), json, loose)?;
-            }
-            Ok(())
-        }
-        (FieldType::List(_), _) => mismatch("[]"),
-        (FieldType::StringMap, YamlValue::Map(pairs)) => pairs.iter().try_for_each(|(key, value)| {
-            decode(value, &FieldType::String, &field_path(path, &key.go_text()), json, loose)
-        }),
-        (FieldType::StringMap, _) => mismatch("map[string]string"),
-        (FieldType::Object(fields), YamlValue::Map(pairs)) => {
-            let last: HashMap<String, usize> =
-                pairs.iter().enumerate().map(|(index, (key, _))| (key.go_text(), index)).collect();
-            for (index, (key, value)) in pairs.iter().enumerate() {
-                let name = key.go_text();
-                if !json && last.get(&name) != Some(&index) {
-                    continue;
-                }
-                let path = field_path(path, &name);
-                match fields.iter().find(|(known, _)| *known == name) {
-                    Some((_, wanted)) => decode(value, wanted, &path, json, loose)?,
-                    None => loose.push(Fault::new(key.position, format!("unknown field {path:?}"))),
-                }
-            }
-            Ok(())
-        }
-        (FieldType::Object(_), _) => mismatch("struct"),
-    }
 }
 
 /// Returns a whole number, which YAML may also write as `1e3` or `1.0`.

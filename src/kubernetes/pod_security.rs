@@ -4,18 +4,13 @@
 
 use std::collections::HashSet;
 
+use super::config_fields;
 use super::names;
-use super::object::{self, FieldType, Located, ObjectFile, Position, Refusal, STRINGS};
+use super::object::{self, Located, ObjectFile, Position, Refusal};
 use super::yaml::YamlNode;
 use crate::version::KubernetesMinor;
 
 const KIND: &str = "PodSecurityConfiguration";
-/// API versions, with the first minor that decodes them.
-const VERSIONS: [(&str, KubernetesMinor); 3] = [
-    ("pod-security.admission.config.k8s.io/v1", KubernetesMinor::new(25)),
-    ("pod-security.admission.config.k8s.io/v1beta1", KubernetesMinor::new(23)),
-    ("pod-security.admission.config.k8s.io/v1alpha1", KubernetesMinor::new(23)),
-];
 /// The first minor in which the feature gate PodSecurity is locked on; in earlier ones it is beta and can be off.
 const GATE_LOCKED_FROM: KubernetesMinor = KubernetesMinor::new(25);
 /// The label of a namespace with the level that it enforces (`EnforceLevelLabel` in api/constants.go).
@@ -23,23 +18,6 @@ pub const ENFORCE_LABEL: &str = "pod-security.kubernetes.io/enforce";
 /// The label of a namespace with the version of that level (`EnforceVersionLabel` in api/constants.go).
 pub const ENFORCE_VERSION_LABEL: &str = "pod-security.kubernetes.io/enforce-version";
 const MODES: [&str; 3] = ["enforce", "warn", "audit"];
-
-const CONFIGURATION: FieldType = FieldType::Object(&[
-    ("apiVersion", FieldType::String),
-    ("kind", FieldType::String),
-    ("defaults", DEFAULTS),
-    ("exemptions", EXEMPTIONS),
-]);
-const DEFAULTS: FieldType = FieldType::Object(&[
-    ("enforce", FieldType::String),
-    ("enforce-version", FieldType::String),
-    ("audit", FieldType::String),
-    ("audit-version", FieldType::String),
-    ("warn", FieldType::String),
-    ("warn-version", FieldType::String),
-]);
-const EXEMPTIONS: FieldType =
-    FieldType::Object(&[("usernames", STRINGS), ("namespaces", STRINGS), ("runtimeClasses", STRINGS)]);
 
 /// A level of the Pod Security Standards (`Level` in api/constants.go), the strictest last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -124,10 +102,10 @@ pub fn read(document: &ObjectFile, minor: KubernetesMinor) -> Validated<PodSecur
     let syntax = || Refusal::with_reason(PodSecurityRefusal::Syntax);
     let root = &document.root;
     document.kind().map_err(syntax())?;
-    let decoded = VERSIONS.iter().filter(|(_, from)| minor >= *from);
-    let registered: Vec<(&str, &str)> = decoded.map(|(version, _)| (*version, KIND)).collect();
-    document.expect(&registered).map_err(Refusal::with_reason(PodSecurityRefusal::Version))?;
-    let dropped = document.decode(&CONFIGURATION).map_err(syntax())?;
+    document
+        .expect(&config_fields::registered(KIND, minor))
+        .map_err(Refusal::with_reason(PodSecurityRefusal::Version))?;
+    let dropped = config_fields::decode_file(document, minor).map_err(syntax())?.unknown;
     object::refuse_dropped(&dropped).map_err(Refusal::with_reason(PodSecurityRefusal::Field))?;
     let defaults = object::field(root, "defaults");
     let exemptions = object::field(root, "exemptions");

@@ -8,8 +8,9 @@ use std::collections::HashSet;
 
 use serde_yaml::Value;
 
+use super::config_fields;
 use super::manifest;
-use super::object::{self, Fault, FieldType, Located, ObjectFile, Position, Refusal};
+use super::object::{self, Fault, Located, ObjectFile, Position, Refusal};
 use crate::version::KubernetesMinor;
 
 /// The feature gate of the field: off in 1.36, on from 1.37.
@@ -38,8 +39,7 @@ const PLUGINS: [(&str, &str, &[&str]); 4] = [
 ];
 const WEBHOOK_KIND: &str = "WebhookAdmissionConfiguration";
 /// The older form of a webhook's configuration, which minors before [`FIELD_FROM`] have too.
-const OLD_WEBHOOK: (&str, &str) = ("apiserver.config.k8s.io/v1alpha1", "WebhookAdmission");
-const VERSION: &str = "apiserver.config.k8s.io/v1";
+const OLD_WEBHOOK: &str = "WebhookAdmission";
 /// What the names of objects in the files end in.
 const SUFFIX: &str = ".static.k8s.io";
 const OBJECTS: &str = "admissionregistration.k8s.io/v1";
@@ -79,11 +79,12 @@ pub fn read(
     }
     let syntax = || Refusal::with_reason(StaticRefusal::Syntax);
     document.kind().map_err(syntax())?;
-    let mut known = vec![(VERSION, *kind)];
-    known.extend((is_webhook && minor < FIELD_FROM).then_some(OLD_WEBHOOK));
+    let mut known = config_fields::registered(kind, minor);
+    if is_webhook {
+        known.extend(config_fields::registered(OLD_WEBHOOK, minor));
+    }
     document.expect(&known).map_err(Refusal::with_reason(StaticRefusal::Version))?;
-    let wanted = if is_webhook { &WEBHOOK_CONFIGURATION } else { &POLICY_CONFIGURATION };
-    let dropped = document.decode(wanted).map_err(syntax())?;
+    let dropped = config_fields::decode_file(document, minor).map_err(syntax())?.unknown;
     if minor >= FIELD_FROM {
         object::refuse_dropped(&dropped).map_err(Refusal::with_reason(StaticRefusal::Field))?;
     }
@@ -109,17 +110,6 @@ pub fn read(
 
 /// The field.
 pub const FIELD: &str = "staticManifestsDir";
-const WEBHOOK_CONFIGURATION: FieldType = FieldType::Object(&[
-    ("apiVersion", FieldType::String),
-    ("kind", FieldType::String),
-    ("kubeConfigFile", FieldType::String),
-    (FIELD, FieldType::String),
-]);
-const POLICY_CONFIGURATION: FieldType = FieldType::Object(&[
-    ("apiVersion", FieldType::String),
-    ("kind", FieldType::String),
-    (FIELD, FieldType::String),
-]);
 
 /// The objects of a plugin's folder.
 #[derive(Debug, Default)]

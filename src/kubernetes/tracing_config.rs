@@ -3,8 +3,9 @@
 //! Source: pkg/server/options/tracing.go and pkg/apis/apiserver/*/register.go of k8s.io/apiserver, and
 //! tracing/api/v1/config.go of k8s.io/component-base.
 
+use super::config_fields;
 use super::go_url;
-use super::object::{self, Fault, FieldType, ObjectFile, Position, Refusal};
+use super::object::{self, Fault, ObjectFile, Position, Refusal};
 use crate::version::KubernetesMinor;
 
 /// The feature gate that the flag needs.
@@ -13,24 +14,11 @@ pub const GATE: &str = "APIServerTracing";
 pub const ON_FROM: KubernetesMinor = KubernetesMinor::new(27);
 
 const KIND: &str = "TracingConfiguration";
-/// The API versions, with the first minor that has each.
-const VERSIONS: [(&str, KubernetesMinor); 3] = [
-    ("apiserver.config.k8s.io/v1alpha1", KubernetesMinor::new(22)),
-    ("apiserver.config.k8s.io/v1beta1", KubernetesMinor::new(27)),
-    ("apiserver.config.k8s.io/v1", KubernetesMinor::new(34)),
-];
 /// The first minor that decodes the file strictly (k8s.io/apiserver v0.32).
 const STRICT_FROM: KubernetesMinor = KubernetesMinor::new(32);
 const MAX_RATE: i64 = 1_000_000;
 /// What an endpoint may begin with.
 const SCHEMES: [&str; 3] = ["dns", "unix", "unix-abstract"];
-
-const CONFIGURATION: FieldType = FieldType::Object(&[
-    ("apiVersion", FieldType::String),
-    ("kind", FieldType::String),
-    ("endpoint", FieldType::String),
-    ("samplingRatePerMillion", FieldType::Int32),
-]);
 
 /// A configuration that the API server accepts.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,10 +50,10 @@ pub fn read(bytes: &[u8], minor: KubernetesMinor) -> Result<TracingConfig, Refus
     let syntax = || Refusal::with_reason(TracingRefusal::Syntax);
     let document = ObjectFile::read(bytes).map_err(syntax())?;
     document.kind().map_err(syntax())?;
-    let known: Vec<(&str, &str)> =
-        VERSIONS.iter().filter(|(_, from)| *from <= minor).map(|(version, _)| (*version, KIND)).collect();
-    document.expect(&known).map_err(Refusal::with_reason(TracingRefusal::Version))?;
-    let dropped = document.decode(&CONFIGURATION).map_err(syntax())?;
+    document
+        .expect(&config_fields::registered(KIND, minor))
+        .map_err(Refusal::with_reason(TracingRefusal::Version))?;
+    let dropped = config_fields::decode_file(&document, minor).map_err(syntax())?.unknown;
     if minor >= STRICT_FROM {
         object::refuse_dropped(&dropped).map_err(Refusal::with_reason(TracingRefusal::Field))?;
     }

@@ -164,7 +164,7 @@ fn check_configs(server: &ApiServer<'_>, configs: &PluginConfigs<'_>, findings: 
     }
     if plugins.contains("EventRateLimit") {
         match config("EventRateLimit") {
-            Some(config) => findings.extend(event_rate_limit::check(config)),
+            Some(config) => findings.extend(event_rate_limit::check(config, server.node.minor())),
             None if missing => {}
             None => findings.push(event_rate_limit::without_limits(server)),
         }

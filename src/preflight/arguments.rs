@@ -8,8 +8,9 @@ use crate::error::Result;
 use crate::k3s::ComponentArgument;
 use crate::k3s::NodeConfig;
 use crate::k3s::arguments;
-use crate::kubernetes::component_flags::{self, FlagType};
+use crate::kubernetes::component_flags;
 use crate::kubernetes::feature_gates::{self, GateFault};
+use crate::kubernetes::settings::{self, RefusedSetting};
 use crate::kubernetes::{flag_values, tls};
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
@@ -30,6 +31,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
             found.extend(more.into_iter().map(|finding| finding.at(argument.place.clone())));
             found.extend(file(node, component, &argument)?);
         }
+        found.extend(refused(node, component));
         if node.running().waits_for_node(component) {
             found = found.into_iter().map(Finding::once_a_node_joins).collect();
         }
@@ -59,6 +61,31 @@ fn read_by_k3s(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
     version.into_iter().chain(suites).collect()
 }
 
+/// Returns what a component refuses in its settings (data/rules-*.yaml): values, and pairs of them.
+fn refused(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
+    let given = node.arguments(component);
+    let Some(flags) = node.effective.as_ref().ok().and_then(|effective| effective.components.get(component))
+    else {
+        return Vec::new();
+    };
+    // K3s' own arguments are fine.
+    if given.is_empty() {
+        return Vec::new();
+    }
+    let flags: Vec<_> = flags.iter().map(|flag| arguments::as_component_takes(component, flag)).collect();
+    let pairs = flags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let settings = component_flags::settings(component, node.minor(), pairs);
+    let finding = |refused: RefusedSetting| {
+        let is_named = |argument: &&ComponentArgument| {
+            arguments::as_component_takes(component, &argument.text).0 == refused.setting
+        };
+        let place = given.iter().rev().find(is_named)?.place.clone();
+        let message = format!("{component} refuses it: {}", refused.message);
+        Some(Finding::stops(refused.code, message, refused.write).says(refused.says).at(place))
+    };
+    settings::refused(component, &settings, node.minor()).into_iter().filter_map(finding).collect()
+}
+
 /// Checks an argument's name.
 fn name(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -> Option<Finding> {
     let name = arguments::name_of(&argument.text);
@@ -80,25 +107,16 @@ fn name(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) ->
 
 /// Checks an argument's value by its type.
 fn value(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -> Vec<Finding> {
-    let name = arguments::name_of(&argument.text);
+    let (name, _) = arguments::as_component_takes(component, &argument.text);
     let Some(flag) = component_flags::all().get(component).and_then(|flags| flags.get(&name)) else {
         return Vec::new();
     };
     let text = argument.value.as_str();
-    let (fits, wanted) = match flag.kind {
-        FlagType::Boolean => (flag_values::boolean(text).is_some(), "true or false"),
-        FlagType::Integer => (flag_values::integer(text).is_some(), "a whole number"),
-        FlagType::Unsigned => (flag_values::unsigned(text).is_some(), "a whole number, 0 or more"),
-        FlagType::Number => (flag_values::number(text).is_some(), "a number"),
-        FlagType::Duration => (flag_values::duration(text).is_some(), "a duration such as 300s, 5m or 1h30m"),
-        FlagType::Address => (text.is_empty() || flag_values::address(text).is_some(), "an IP address"),
-        FlagType::List => (flag_values::comma_separated(text).is_some(), "values with commas between them"),
-        FlagType::Map | FlagType::Text => (true, ""),
-    };
-    if !fits {
+    if let Err(problem) = flag.kind.read(text, node.minor()) {
+        let wanted = flag.kind.wanted();
         let message = format!("{component}'s {name} takes {wanted}, not {text:?}");
-        let says = format!("invalid argument {text:?} for \"--{name}\" flag");
-        let finding = Finding::stops("argument-value", message, format!("write {name}={wanted}"));
+        let says = format!("invalid argument {text:?} for \"--{name}\" flag: {problem}");
+        let finding = Finding::stops("argument-value", message, format!("write {name} as {wanted}"));
         return vec![finding.says(says)];
     }
     match name.as_str() {

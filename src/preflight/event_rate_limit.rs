@@ -5,12 +5,13 @@ use super::apiserver::{ApiServer, dropped_field, refused};
 use super::plugin_config::{FLAG, PluginConfig};
 use crate::kubernetes::event_rate_limit::{self, NO_LIMITS, RateLimitRefusal};
 use crate::kubernetes::object::{Fault, Refusal};
+use crate::version::KubernetesMinor;
 
 const SAYS: &str = "couldn't init admission plugin \"EventRateLimit\": ";
 
-pub(super) fn check(config: &PluginConfig) -> Vec<Finding> {
+pub(super) fn check(config: &PluginConfig, minor: KubernetesMinor) -> Vec<Finding> {
     let result = match &config.document {
-        Ok(Some(document)) => event_rate_limit::read(document),
+        Ok(Some(document)) => event_rate_limit::read(document, minor),
         Ok(None) => Err(Refusal::new(RateLimitRefusal::Limits, config.position, "limits: must not be empty")),
         Err(fault) => Err(Refusal { reason: RateLimitRefusal::Syntax, fault: fault.clone() }),
     };

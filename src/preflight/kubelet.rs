@@ -7,12 +7,12 @@ use crate::error::{Place, Result};
 use crate::k3s::NodeConfig;
 use crate::k3s::arguments;
 use crate::k3s::kubelet::{self, KubeletSource};
-use crate::kubernetes::flag_values::{boolean, duration};
+use crate::kubernetes::flag_values::boolean;
 use crate::kubernetes::kubelet_documents::{self, DocumentRole, KubeletDocument, MergedDocuments};
 use crate::kubernetes::kubelet_fields;
 use crate::kubernetes::kubelet_rules;
 use crate::kubernetes::object::{Fault, MAX_FAULTS, Position};
-use crate::kubernetes::yaml::{self, YamlNode, YamlValue};
+use crate::kubernetes::yaml::{self, YamlNode};
 use crate::node::RootedPath;
 
 const NAME: &str = "kubelet";
@@ -71,37 +71,6 @@ pub(super) fn protects_kernel_defaults(node: &NodeConfig<'_>) -> Option<bool> {
     // Without a folder of drop-ins K3s' own key becomes an argument, which counts more than a file.
     let is_argument = kubelet::default_config(node.minor(), &node.data_dir).is_none();
     Some(field == Some(true) || (is_argument && node.is_on("protect-kernel-defaults")))
-}
-
-/// Returns a warning for each argument of k3s-harden's that overrides another value in a file of the user's. `ours` has the
-/// kubelet's arguments, names and values.
-///
-/// # Errors
-/// A file that cannot be read.
-pub(crate) fn overridden(node: &NodeConfig<'_>, ours: &[(&str, &str)]) -> Result<Vec<String>> {
-    if !node.runs(NAME) || ours.is_empty() {
-        return Ok(Vec::new());
-    }
-    let documents = UserDocuments::read(node)?;
-    let decoded = kubelet_fields::decode(documents.merged.root(), node.minor());
-    let warning = |(flag, value): &(&str, &str)| {
-        let field = kubelet_fields::of_flag(flag)?;
-        let node = decoded.fields.get(field)?;
-        let place = documents.place(node.position)?;
-        let text = match &node.value {
-            YamlValue::List(items) => items.iter().map(YamlNode::go_text).collect::<Vec<_>>().join(","),
-            _ => node.go_text(),
-        };
-        let is_same = text == *value
-            || boolean(&text).is_some_and(|is_on| boolean(value) == Some(is_on))
-            || duration(&text).is_some_and(|length| duration(value) == Some(length));
-        (!is_same).then(|| {
-            format!(
-                "{place}: {field} is {text}, and the argument {flag}={value} of k3s-harden counts instead"
-            )
-        })
-    };
-    Ok(ours.iter().filter_map(warning).collect())
 }
 
 impl UserDocuments {

@@ -17,7 +17,7 @@ pub(crate) mod encryption;
 mod event_rate_limit;
 mod finding;
 mod kernel;
-pub(crate) mod kubelet;
+mod kubelet;
 mod kubelet_arguments;
 pub(crate) mod manifests;
 mod options;

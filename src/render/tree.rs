@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::rendered_file::RenderInput;
-use crate::document::{ExistingConfig, PresentFiles, Rendered};
+use crate::document::{ExistingConfig, KubeletFileValues, PresentFiles, Rendered};
 use crate::error::Result;
 use crate::mode::{FileMode, Owner};
 use crate::plan::{Content, Desired, DirectoryRule, PlanSubject, Resource};
@@ -57,6 +57,7 @@ impl Tree {
         let mut target = input.target.clone();
         target.present = PresentFiles::default();
         target.drop_in_merge.existing = ExistingConfig::default();
+        target.drop_in_merge.kubelet_files = KubeletFileValues::default();
         let subject = PlanSubject::new(PathBuf::from("/"), input.profile, target.role);
         let rendered = Rendered::new(input.profile, &target);
         let desired = Desired::new(subject, &rendered, Owner::ROOT, false)?;

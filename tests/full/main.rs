@@ -11,6 +11,8 @@ mod apiserver;
 mod component_flags;
 #[path = "../it/component_values/mod.rs"]
 mod component_values;
+#[path = "../it/config_fields/mod.rs"]
+mod config_fields;
 #[path = "../it/crash/mod.rs"]
 mod crash;
 #[path = "../it/judges/mod.rs"]

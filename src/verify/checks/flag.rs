@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use crate::error::{Place, Result};
 use crate::k3s::kubelet;
-use crate::kubernetes::component_flags::{self, FlagType};
+use crate::kubernetes::component_flags;
 use crate::kubernetes::flag_values;
+use crate::kubernetes::kubelet_config::KubeletField;
 use crate::verify::evidence::Evidence;
 use crate::verify::facts::{FlagOrigin, FlagsInForce, NodeFacts};
 use crate::verify::must::Must;
@@ -95,13 +96,13 @@ fn next_start(facts: &NodeFacts<'_>, rule: &FlagRule, met: bool) -> Result<Optio
 
 fn value(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -> Result<FlagText> {
     let flag = component_flags::all().get(&rule.component).and_then(|flags| flags.get(&rule.name));
-    if flag.is_some_and(|flag| flag.kind == FlagType::Map) {
+    if flag.is_some_and(|flag| flag.kind.is_map()) {
         return map_value(facts, rule, flags);
     }
     if let Some(value) = value_in_file(facts, rule, flags)? {
         return Ok(value);
     }
-    let is_list = rule.must.takes_list() || flag.is_some_and(|flag| flag.kind == FlagType::List);
+    let is_list = rule.must.takes_list() || flag.is_some_and(|flag| flag.kind.is_list());
     let given: Vec<&String> =
         flags.flags.iter().filter(|(name, _)| *name == rule.name).map(|(_, value)| value).collect();
     if let Some(last) = given.last() {
@@ -115,10 +116,9 @@ fn value(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -> Result
     if let (Some(path), "kubelet") = (&rule.field, rule.component.as_str()) {
         let config = facts.kubelet_config()?;
         if let Some(field) = config.get(path) {
-            let text = format!("the kubelet's configuration has {path}: {}", field.items.join(","));
             return Ok(FlagText {
                 items: Some(field.items.clone()),
-                evidence: Evidence { text, place: field.place.clone() },
+                evidence: field_evidence(facts, rule, path, field),
             });
         }
     }
@@ -193,6 +193,17 @@ fn map_item(name: &str, value: &str) -> String {
         Some(value) => format!("{name}={value}"),
         None => format!("{name}={value}"),
     }
+}
+
+/// Returns evidence of a field of the kubelet's configuration: in a file of the user's, or of K3s' own, for which the user
+/// may have a key.
+fn field_evidence(facts: &NodeFacts<'_>, rule: &FlagRule, path: &str, field: &KubeletField) -> Evidence {
+    let value = field.items.join(",");
+    let users = field.place.as_ref().filter(|place| !kubelet::is_own_file(place));
+    let set = users.cloned().or_else(|| facts.place_of(&rule.component, &rule.name));
+    let by = if set.is_some() { "" } else { ", by K3s itself," };
+    let text = format!("the kubelet's configuration has{by} {path}: {value}");
+    Evidence { text, place: set.or_else(|| field.place.clone()) }
 }
 
 /// Returns evidence of the values that the component gets.

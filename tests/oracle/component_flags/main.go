@@ -1,5 +1,5 @@
 // component_flags prints every flag of the components that K3s runs, as the Kubernetes that it is linked against
-// has them: a line of JSON each, {"component", "name", "type", "deprecated", "bare", "shared"}.
+// has them: a line of JSON each, {"component", "name", "type", "go", "default", "deprecated", "bare", "shared"}.
 //
 // It is built with the tag providerless, as K3s builds them, and by a go.mod that tests/it/component_flags writes for
 // one minor from Kubernetes' own. What the commands add to their options is added here the same way; the commands
@@ -9,6 +9,7 @@ package main
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"reflect"
 
@@ -26,9 +27,13 @@ import (
 )
 
 type row struct {
-	Component  string `json:"component"`
-	Name       string `json:"name"`
-	Type       string `json:"type"`
+	Component string `json:"component"`
+	Name      string `json:"name"`
+	// Type is what pflag calls its type, and Go the type of the value itself, which may be another.
+	Type string `json:"type"`
+	Go   string `json:"go"`
+	// Default is its value as long as nobody sets it.
+	Default    string `json:"default"`
 	Deprecated bool   `json:"deprecated"`
 	// Bare is what the flag means without a value; none where it needs one.
 	Bare string `json:"bare"`
@@ -42,7 +47,7 @@ func main() {
 	print := func(component string, flags *pflag.FlagSet) {
 		flags.VisitAll(func(f *pflag.Flag) {
 			shared := component == "kube-proxy" && flag.CommandLine.Lookup(f.Name) != nil
-			must(out.Encode(row{component, f.Name, f.Value.Type(), f.Deprecated != "", f.NoOptDefVal, shared}))
+			must(out.Encode(row{component, f.Name, f.Value.Type(), fmt.Sprintf("%T", f.Value), f.DefValue, f.Deprecated != "", f.NoOptDefVal, shared}))
 		})
 	}
 

@@ -1,0 +1,87 @@
+//! The documents of the kubelet's configuration, read and merged as the kubelet does it, with the file of each value.
+
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::kubernetes::kubelet_documents::{self, DocumentRole, MergedDocuments};
+use crate::kubernetes::object::Position;
+use crate::kubernetes::yaml::{self, YamlNode};
+use crate::node::{PathState, Root, RootedPath};
+
+/// A document of the kubelet's configuration at the next start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KubeletSource {
+    /// What K3s writes itself.
+    Own(String),
+    /// The file that the kubelet's argument `config` names, in a K3s that hands the argument on.
+    ConfigFile(RootedPath),
+    /// A drop-in, or a file that becomes one.
+    DropIn(RootedPath),
+    /// The folder that the argument `config-dir` names, and that is not there.
+    MissingFolder(RootedPath),
+}
+
+/// The documents of a node's kubelet, merged.
+#[derive(Debug, Default)]
+pub struct KubeletFiles {
+    merged: MergedDocuments,
+    /// The file of each document; none for what K3s writes.
+    files: Vec<Option<RootedPath>>,
+}
+
+impl KubeletFiles {
+    /// Reads documents in their order.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadInput`] with the place for a file that ends the kubelet, and any error of reading one.
+    pub fn read(root: &Root, sources: &[KubeletSource]) -> Result<Self> {
+        let mut files = Self::default();
+        for source in sources {
+            match source {
+                KubeletSource::Own(text) => {
+                    if let Ok(Some(node)) = yaml::read(text.as_bytes()) {
+                        files.add(node, None);
+                    }
+                }
+                KubeletSource::ConfigFile(path) => files.add_file(root, path, DocumentRole::ConfigFile)?,
+                KubeletSource::DropIn(path) => files.add_file(root, path, DocumentRole::DropIn)?,
+                // K3s or the kubelet does not start: `preflight` says so.
+                KubeletSource::MissingFolder(_) => {}
+            }
+        }
+        Ok(files)
+    }
+
+    fn add(&mut self, node: YamlNode, file: Option<&RootedPath>) {
+        self.merged.add(node);
+        self.files.push(file.cloned());
+    }
+
+    fn add_file(&mut self, root: &Root, path: &RootedPath, role: DocumentRole) -> Result<()> {
+        let refused = |message: String, position: Option<Position>| {
+            Error::new(ErrorKind::BadInput, message).at(Place { file: path.to_string(), position })
+        };
+        if matches!(root.look_directory(path), Ok(PathState::Directory { .. })) {
+            return Err(refused(format!("{path}, which the kubelet reads, is a directory"), None));
+        }
+        let bytes = root
+            .read(path)?
+            .ok_or_else(|| refused(format!("{path}, which the kubelet reads, does not exist"), None))?;
+        let document = kubelet_documents::read(&bytes, role)
+            .map_err(|fault| refused(fault.message, Some(fault.position)))?;
+        self.add(document.root, Some(path));
+        Ok(())
+    }
+
+    /// Returns the merged configuration.
+    #[must_use]
+    pub fn root(&self) -> &YamlNode {
+        self.merged.root()
+    }
+
+    /// Returns the place of a merged value; none for a value that is in no file.
+    #[must_use]
+    pub fn place(&self, position: Position) -> Option<Place> {
+        let (document, position) = MergedDocuments::place(position);
+        let file = self.files.get(document)?.as_ref()?;
+        Some(Place { file: file.to_string(), position: Some(position) })
+    }
+}

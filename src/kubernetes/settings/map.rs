@@ -1,0 +1,73 @@
+//! The settings themselves: a value for each name, and whether somebody gave it.
+
+use std::collections::BTreeMap;
+
+use super::value::TypedValue;
+
+/// A setting.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ComponentSetting {
+    /// Its value.
+    pub value: TypedValue,
+    /// Whether a flag or a field gives it; otherwise it is the component's default.
+    pub is_given: bool,
+}
+
+/// The settings of a component, by name: a flag's, or a field's path.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ComponentSettings(BTreeMap<String, ComponentSetting>);
+
+impl ComponentSettings {
+    /// Gives a setting a value: a list or a map that somebody has given already grows, anything else is replaced.
+    pub fn give(&mut self, name: &str, value: TypedValue) {
+        match (self.0.get_mut(name), value) {
+            (
+                Some(ComponentSetting { value: TypedValue::List(items), is_given: true }),
+                TypedValue::List(more),
+            ) => {
+                items.extend(more);
+            }
+            (
+                Some(ComponentSetting { value: TypedValue::Map(pairs), is_given: true }),
+                TypedValue::Map(more),
+            ) => {
+                pairs.retain(|(name, _)| more.iter().all(|(other, _)| other != name));
+                pairs.extend(more);
+            }
+            (_, value) => self.set(name, value),
+        }
+    }
+
+    /// Gives a setting a value in place of any that it has.
+    pub fn set(&mut self, name: &str, value: TypedValue) {
+        self.0.insert(name.to_owned(), ComponentSetting { value, is_given: true });
+    }
+
+    /// Sets the default of a setting that has no value yet.
+    pub fn default_to(&mut self, name: &str, value: TypedValue) {
+        self.0.entry(name.to_owned()).or_insert(ComponentSetting { value, is_given: false });
+    }
+
+    /// Returns the value of a setting; none if neither a default is known nor anybody gives it.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&TypedValue> {
+        self.0.get(name).map(|setting| &setting.value)
+    }
+
+    /// Returns the text of a setting; none as for [`Self::value`].
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.value(name).map(TypedValue::text)
+    }
+
+    /// Tells whether somebody gives a setting.
+    #[must_use]
+    pub fn is_given(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|setting| setting.is_given)
+    }
+
+    /// Returns all settings.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &ComponentSetting)> {
+        self.0.iter().map(|(name, setting)| (name.as_str(), setting))
+    }
+}

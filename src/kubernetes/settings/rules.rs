@@ -1,0 +1,173 @@
+//! The rules by which a component refuses a value, or a pair of values (data/rules-*.yaml).
+//!
+//! A row:
+//!
+//! - `setting`, or `settings`: the flags or fields that it is about, each by itself;
+//! - `of`: the components, in `rules-common.yaml`;
+//! - `from`, `until`: the minors;
+//! - `when`: tests of other settings, by name; the rule holds where all pass. `$name` in a test is the value of that
+//!   setting, and `$self` is the value of the setting that the row is about;
+//! - `takes`: the test that the value must pass. Without it, the component refuses as soon as `when` holds;
+//! - `code`: the code of the finding, if it is not `argument-refused`;
+//! - `says`: the component's own message; `VALUE` in it stands for the value, and `NAME` for the setting;
+//! - `write`: what to write instead, if `takes` does not say it.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use super::map::ComponentSettings;
+use super::value_test::ValueTest;
+use crate::embedded;
+use crate::version::KubernetesMinor;
+
+/// A setting that a component refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedSetting {
+    /// The setting, or one that the rule looks at, where somebody gives only that.
+    pub setting: String,
+    /// The code of the finding.
+    pub code: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// The component's own message; empty if it is not known.
+    pub says: String,
+    /// What to write instead.
+    pub write: String,
+}
+
+/// A row.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct SettingRule {
+    setting: Option<String>,
+    #[serde(default)]
+    settings: Vec<String>,
+    #[serde(default)]
+    of: Vec<String>,
+    from: Option<KubernetesMinor>,
+    until: Option<KubernetesMinor>,
+    #[serde(default)]
+    when: BTreeMap<String, ValueTest>,
+    takes: Option<ValueTest>,
+    code: Option<String>,
+    #[serde(default)]
+    says: String,
+    #[serde(default)]
+    write: String,
+}
+
+/// The rules of all components that are in `of`.
+static COMMON: LazyLock<Vec<SettingRule>> = LazyLock::new(|| embedded::table("rules-common"));
+/// The rules of one component each.
+static OWN: [(&str, LazyLock<Vec<SettingRule>>); 6] = [
+    ("cloud-controller-manager", LazyLock::new(|| embedded::table("rules-cloud-controller-manager"))),
+    ("kube-apiserver", LazyLock::new(|| embedded::table("rules-kube-apiserver"))),
+    ("kube-controller-manager", LazyLock::new(|| embedded::table("rules-kube-controller-manager"))),
+    ("kube-proxy", LazyLock::new(|| embedded::table("rules-kube-proxy"))),
+    ("kube-scheduler", LazyLock::new(|| embedded::table("rules-kube-scheduler"))),
+    ("kubelet", LazyLock::new(|| embedded::table("rules-kubelet"))),
+];
+
+/// The code of a refusal whose row has none.
+const CODE: &str = "argument-refused";
+/// The name that stands for the setting that a row is about.
+const SELF: &str = "$self";
+
+/// Returns the settings that a component of a minor refuses, in the order of the tables.
+#[must_use]
+pub fn refused(component: &str, settings: &ComponentSettings, minor: KubernetesMinor) -> Vec<RefusedSetting> {
+    rules_of(component)
+        .filter(|rule| minor.is_within(rule.from, rule.until))
+        .flat_map(|rule| rule.names().filter_map(move |name| rule.refusal(settings, name)))
+        .collect()
+}
+
+fn rules_of(component: &str) -> impl Iterator<Item = &'static SettingRule> {
+    let common = COMMON.iter().filter(move |rule| rule.of.iter().any(|name| name == component));
+    let own = OWN.iter().filter(move |(name, _)| *name == component).flat_map(|(_, rules)| rules.iter());
+    common.chain(own)
+}
+
+impl SettingRule {
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.setting.iter().chain(&self.settings).map(String::as_str)
+    }
+
+    /// Returns the refusal of the setting `name`; none if the component takes it.
+    fn refusal(&'static self, settings: &ComponentSettings, name: &str) -> Option<RefusedSetting> {
+        let holds = |(other, test): (&String, &ValueTest)| {
+            let other = if other == SELF { name } else { other };
+            test.passes(settings, other) == Some(true)
+        };
+        if !self.when.iter().all(holds) {
+            return None;
+        }
+        if let Some(takes) = &self.takes
+            && takes.passes(settings, name) != Some(false)
+        {
+            return None;
+        }
+        let named = [name].into_iter().chain(self.when.keys().map(String::as_str));
+        let blamed = named.clone().find(|name| settings.is_given(name))?;
+        let value = settings.text(name).unwrap_or_default();
+        let wanted = self.takes.as_ref().map(ValueTest::wanted).unwrap_or_default();
+        let says = self.says.replace("VALUE", &value).replace("NAME", name);
+        let message = match (wanted.as_str(), says.as_str()) {
+            ("", "") => format!("{name} is {value:?}, which does not go together with the rest"),
+            ("", says) => format!("{name} is {value:?}: {says}"),
+            (wanted, _) => format!("{name} is {value:?}, and takes {wanted}"),
+        };
+        let write = match self.write.as_str() {
+            "" if wanted.is_empty() => format!("change {name}, or remove it"),
+            "" => format!("write {name} as {wanted}"),
+            write => write.to_owned(),
+        };
+        let code = self.code.as_deref().unwrap_or(CODE);
+        Some(RefusedSetting { setting: blamed.to_owned(), code, message, says, write })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kubernetes::settings::TypedValue;
+
+    fn refusals(row: &str, settings: &[(&str, &str)]) -> Vec<String> {
+        let rule: &'static SettingRule = Box::leak(Box::new(serde_yaml::from_str(row).unwrap()));
+        let mut map = ComponentSettings::default();
+        for (name, text) in settings {
+            let value = TypedValue::amount(text).unwrap_or_else(|| TypedValue::Text((*text).to_owned()));
+            match name.strip_suffix('?') {
+                Some(name) => map.default_to(name, value),
+                None => map.set(name, value),
+            }
+        }
+        rule.names().filter_map(|name| rule.refusal(&map, name)).map(|refused| refused.message).collect()
+    }
+
+    #[test]
+    fn a_value_out_of_bounds_is_refused() {
+        let row = "{settings: [a, b], takes: {least: '0', most: '10'}}";
+        assert_eq!(refusals(row, &[("a", "5"), ("b", "11")]), ["b is \"11\", and takes 0 to 10"]);
+        assert!(refusals(row, &[("b?", "11")]).is_empty(), "nobody gives it");
+        let row = "{setting: a, takes: {least: 1h, zero: true}}";
+        assert_eq!(refusals(row, &[("a", "59m")]), ["a is \"59m0s\", and takes 0, or 1h or more"]);
+        assert!(refusals(row, &[("a", "0s")]).is_empty());
+        let row = "{setting: a, takes: {most: '1'}}";
+        assert_eq!(refusals(row, &[("a", "NaN")]).len(), 1, "it is within no bounds");
+    }
+
+    #[test]
+    fn a_pair_is_refused_where_somebody_gives_a_part_of_it() {
+        let row = "{setting: lease, when: {on: {is: 'true'}}, takes: {above: $renew}, says: 'NAME VALUE'}";
+        let renewed = [("lease?", "15s"), ("renew", "20s"), ("on", "true")];
+        assert_eq!(refusals(row, &renewed), ["lease is \"15s\", and takes more than the value of renew"]);
+        assert!(refusals(row, &[("lease", "15s"), ("renew?", "10s"), ("on", "true")]).is_empty());
+        assert!(refusals(row, &[("lease", "5s"), ("renew?", "10s"), ("on", "false")]).is_empty());
+        let row = "{setting: a, when: {a: {given: true}, b: {empty: true}}, says: needs b}";
+        assert_eq!(refusals(row, &[("a", "x"), ("b?", "")]), ["a is \"x\": needs b"]);
+        assert!(refusals(row, &[("a", "x"), ("b", "y")]).is_empty());
+    }
+}

@@ -1,0 +1,212 @@
+//! The conditions that a rule puts on a value.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::forms::Form;
+use super::map::ComponentSettings;
+use super::value::TypedValue;
+
+/// A test of one value: all that it names must hold. A text `$name` stands for the value of another setting.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct ValueTest {
+    /// The least amount: a number, or a duration.
+    least: Option<String>,
+    /// The greatest amount.
+    most: Option<String>,
+    /// An amount that it exceeds.
+    above: Option<String>,
+    /// An amount that exceeds it.
+    below: Option<String>,
+    /// Zero, or nothing, passes whatever the rest of the test says.
+    zero: bool,
+    /// The text that it is.
+    is: Option<String>,
+    /// A text that it is not.
+    not: Option<String>,
+    /// The texts of which it is one.
+    one_of: Option<Vec<String>>,
+    /// The texts of which it is none.
+    none_of: Option<Vec<String>>,
+    /// Whether it is zero: false, 0, nothing.
+    empty: Option<bool>,
+    /// Whether a flag or a field gives it.
+    given: Option<bool>,
+    /// An item of a list, or a name of a map, that it has.
+    has: Option<String>,
+    /// An item of a list, or a name of a map, that it lacks.
+    lacks: Option<String>,
+    /// Whether every item of a list is there once.
+    unique: Option<bool>,
+    /// How many items a list or a map has.
+    count: Option<Box<ValueTest>>,
+    /// A test of each item of a list.
+    items: Option<Box<ValueTest>>,
+    /// A test of each name of a map.
+    names: Option<Box<ValueTest>>,
+    /// A test of each value of a map.
+    values: Option<Box<ValueTest>>,
+    /// A test of the value that a map gives a name; what the map lacks passes.
+    entries: BTreeMap<String, ValueTest>,
+    /// The form of a text.
+    form: Option<Form>,
+    /// Other tests, one of which suffices.
+    any: Vec<ValueTest>,
+}
+
+impl ValueTest {
+    /// Tells whether a setting passes; none if neither its value nor its default is known.
+    pub(super) fn passes(&self, settings: &ComponentSettings, name: &str) -> Option<bool> {
+        if let Some(given) = self.given
+            && given != settings.is_given(name)
+        {
+            return Some(false);
+        }
+        if self.looks_at_nothing() {
+            return Some(true);
+        }
+        Some(self.holds(settings, settings.value(name)?))
+    }
+
+    /// Tells whether it only asks whether somebody gives the setting.
+    fn looks_at_nothing(&self) -> bool {
+        let Self { least, most, above, below, is, not, one_of, none_of, empty, has, lacks, .. } = self;
+        let texts = [least, most, above, below, is, not, has, lacks];
+        let Self { unique, count, items, names, values, entries, form, any, .. } = self;
+        texts.iter().all(|text| text.is_none())
+            && [one_of, none_of].iter().all(|list| list.is_none())
+            && [count, items, names, values].iter().all(|test| test.is_none())
+            && empty.is_none()
+            && unique.is_none()
+            && form.is_none()
+            && entries.is_empty()
+            && any.is_empty()
+    }
+
+    /// Tells whether a value passes.
+    fn holds(&self, settings: &ComponentSettings, value: &TypedValue) -> bool {
+        if self.zero && value.is_zero() {
+            return true;
+        }
+        let compares = |bound: &Option<String>, wanted: &[Ordering]| {
+            bound.as_deref().is_none_or(|bound| {
+                let other = match bound.strip_prefix('$') {
+                    Some(name) => settings.value(name).cloned(),
+                    None => TypedValue::amount(bound),
+                };
+                // What is no number lies within no bounds.
+                other.is_some_and(|other| value.compare(&other).is_some_and(|order| wanted.contains(&order)))
+            })
+        };
+        let text = value.text();
+        let is_text = |wanted: &String| match wanted.strip_prefix('$') {
+            Some(name) => settings.text(name).is_some_and(|other| other == text),
+            None => *wanted == text,
+        };
+        let list: Vec<String> = match value {
+            TypedValue::List(items) => items.clone(),
+            TypedValue::Map(pairs) => pairs.iter().map(|(name, _)| name.clone()).collect(),
+            _ => Vec::new(),
+        };
+        let pairs: &[(String, String)] = match value {
+            TypedValue::Map(pairs) => pairs,
+            _ => &[],
+        };
+        let texts: Vec<String> = pairs.iter().map(|(_, text)| text.clone()).collect();
+        let each = |test: &Option<Box<Self>>, parts: &[String]| {
+            test.as_ref().is_none_or(|test| {
+                parts.iter().all(|part| test.holds(settings, &TypedValue::Text(part.clone())))
+            })
+        };
+        let is_counted = |test: &Self| {
+            test.holds(settings, &TypedValue::Whole(i128::try_from(list.len()).unwrap_or(i128::MAX)))
+        };
+        let fits = |(name, test): (&String, &Self)| {
+            let found = pairs.iter().rev().find(|(known, _)| known == name);
+            found.is_none_or(|(_, text)| test.holds(settings, &read_part(text)))
+        };
+        compares(&self.least, &[Ordering::Greater, Ordering::Equal])
+            && compares(&self.most, &[Ordering::Less, Ordering::Equal])
+            && compares(&self.above, &[Ordering::Greater])
+            && compares(&self.below, &[Ordering::Less])
+            && self.is.as_ref().is_none_or(is_text)
+            && self.not.as_ref().is_none_or(|text| !is_text(text))
+            && self.one_of.as_ref().is_none_or(|known| known.contains(&text))
+            && self.none_of.as_ref().is_none_or(|known| !known.contains(&text))
+            && self.empty.is_none_or(|empty| empty == value.is_zero())
+            && self.has.as_ref().is_none_or(|item| list.contains(item))
+            && self.lacks.as_ref().is_none_or(|item| !list.contains(item))
+            && self
+                .unique
+                .is_none_or(|unique| unique == (1..list.len()).all(|at| !list[..at].contains(&list[at])))
+            && self.count.as_ref().is_none_or(|test| is_counted(test))
+            && each(&self.items, &list)
+            && each(&self.names, &list)
+            && each(&self.values, &texts)
+            && self.entries.iter().all(fits)
+            && self.form.is_none_or(|form| form.fits(&text))
+            && (self.any.is_empty() || self.any.iter().any(|test| test.holds(settings, value)))
+    }
+
+    /// Returns what a value has to be, in words; empty where words are of no use.
+    pub(super) fn wanted(&self) -> String {
+        let bound = |text: &str| match text.strip_prefix('$') {
+            Some(name) => format!("the value of {name}"),
+            None => text.to_owned(),
+        };
+        let zero = if self.zero { "0, or " } else { "" };
+        let bounds = match (&self.least, &self.most, &self.above, &self.below) {
+            (Some(least), Some(most), ..) => format!("{least} to {most}"),
+            (Some(least), ..) => format!("{} or more", bound(least)),
+            (_, Some(most), ..) => format!("{} or less", bound(most)),
+            (_, _, Some(least), Some(most)) => {
+                format!("more than {} and less than {}", bound(least), bound(most))
+            }
+            (_, _, Some(least), _) => format!("more than {}", bound(least)),
+            (_, _, _, Some(most)) => format!("less than {}", bound(most)),
+            _ => String::new(),
+        };
+        if !bounds.is_empty() {
+            return format!("{zero}{bounds}");
+        }
+        let names = |known: &[String]| {
+            let known: Vec<&str> = known.iter().map(String::as_str).filter(|text| !text.is_empty()).collect();
+            known.join(", ")
+        };
+        let nested = |test: &Option<Box<Self>>| {
+            test.as_ref().map(|test| test.wanted()).filter(|text| !text.is_empty())
+        };
+        if let Some(known) = &self.one_of {
+            return names(known);
+        }
+        if let Some(text) = &self.is {
+            return bound(text);
+        }
+        if let Some(form) = self.form {
+            return form.wanted().to_owned();
+        }
+        if let Some(known) = &self.none_of {
+            return format!("none of {}", names(known));
+        }
+        let of_parts = nested(&self.items).or_else(|| nested(&self.names)).or_else(|| nested(&self.values));
+        if let Some(text) = of_parts {
+            return format!("for each item {text}");
+        }
+        if self.unique == Some(true) {
+            return "each item once".to_owned();
+        }
+        match self.empty {
+            Some(false) => "a value".to_owned(),
+            Some(true) => "no value".to_owned(),
+            None => self.any.iter().map(Self::wanted).collect::<Vec<_>>().join(", or "),
+        }
+    }
+}
+
+/// Reads a value of a map as an amount where it is one.
+fn read_part(text: &str) -> TypedValue {
+    TypedValue::amount(text).unwrap_or_else(|| TypedValue::Text(text.to_owned()))
+}
