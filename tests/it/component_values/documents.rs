@@ -209,6 +209,7 @@ pub(super) fn cases(random: &mut Random, release: &str, count: usize, only: &Reg
             accepted: None,
             error: None,
             stage: None,
+            late: None,
         });
     }
     cases

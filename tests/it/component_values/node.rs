@@ -35,6 +35,9 @@ pub(super) struct Case {
     /// The step of the component's start that refused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) stage: Option<String>,
+    /// Why it ends after its options were taken, if they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) late: Option<String>,
 }
 
 /// A file of a case.
@@ -104,6 +107,8 @@ pub(super) struct Tally {
     pub(super) missed: usize,
     pub(super) alarms: usize,
     pub(super) unjudged: usize,
+    /// Of those that are refused late, how many are missed: that is no fault.
+    pub(super) late: (usize, usize),
     /// Each disagreement with its kind and what `preflight` says.
     pub(super) disagreements: Vec<(&'static str, String, Case)>,
 }
@@ -137,6 +142,11 @@ impl Tally {
             let case = &cases[at];
             let accepted = case.accepted.unwrap();
             tally.refused += usize::from(!accepted);
+            if case.late.is_some() {
+                tally.late.0 += 1;
+                tally.late.1 += usize::from(answer.starts == Some(true));
+                continue;
+            }
             let kind = match answer.starts {
                 Some(starts) if starts == accepted => continue,
                 None => {
@@ -158,9 +168,9 @@ impl Tally {
     }
 
     pub(super) fn figures(&self) -> String {
-        let Self { cases, refused, missed, alarms, unjudged, .. } = self;
+        let Self { cases, refused, missed, alarms, unjudged, late: (late, late_missed), .. } = self;
         format!(
-            "{cases} cases, {refused} refused: {missed} refusals missed, {alarms} false alarms, {unjudged} not judged"
+            "{cases} cases, {refused} refused: {missed} refusals missed, {alarms} false alarms, {unjudged} not judged; {late} refused late, {late_missed} of them missed"
         )
     }
 

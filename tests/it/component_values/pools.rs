@@ -872,16 +872,40 @@ pub(super) const BY_NAME: &[Pool] = &[
     Pool { words: &["metrics", "metric"], values: METRICS },
 ];
 
-/// The pools by the name of an argument's type.
+const SEVERITIES: &[&str] =
+    &["INFO", "WARNING", "ERROR", "FATAL", "info", "0", "3", "4", "-1", "x", "", "2147483648"];
+
+const TRACES: &[&str] = &["a.go:1", "a.go", ":1", "a.go:x", "a.go:0", "a.go:-1", "", "a:1", "a.go:1:2", ":0"];
+
+/// The pools by an argument's type, in lower case.
 pub(super) const BY_TYPE: &[Pool] = &[
+    Pool { words: &["address", "addresstext"], values: ADDRESSES },
+    Pool { words: &["addressport"], values: ENDPOINTS },
     Pool { words: &["bool"], values: BOOLEANS },
+    Pool { words: &["certificatekeys"], values: PATHS },
     Pool { words: &["duration"], values: DURATIONS },
-    Pool { words: &["address", "ip"], values: ADDRESSES },
-    Pool { words: &["int", "unsigned", "number", "float", "level"], values: NUMBERS },
-    Pool { words: &["list", "slice", "array"], values: LISTS },
-    Pool { words: &["map", "pairs"], values: OPTIONS },
-    Pool { words: &["text", "string"], values: WORDS },
+    Pool {
+        words: &["float32", "float64", "int", "int32", "int32list", "uint", "verbosity"],
+        values: NUMBERS,
+    },
+    Pool { words: &["gates", "mapbool"], values: GATES },
+    Pool { words: &["int32list"], values: CURVES },
+    Pool { words: &["list", "texts"], values: LISTS },
+    Pool { words: &["configuration", "map", "multimap", "pairs"], values: OPTIONS },
+    Pool { words: &["multimap", "text", "texts"], values: WORDS },
+    Pool { words: &["modules"], values: VMODULES },
+    Pool { words: &["portrange"], values: PORT_RANGES },
+    Pool { words: &["quantity"], values: SIZES },
+    Pool { words: &["map", "pairs", "reservedmemory"], values: RESOURCES },
+    Pool { words: &["severity"], values: SEVERITIES },
+    Pool { words: &["taints"], values: TAINTS },
+    Pool { words: &["thresholds"], values: THRESHOLDS },
+    Pool { words: &["tracelocation"], values: TRACES },
 ];
+
+/// The types of which no value of another type is worth trying often.
+pub(super) const PLAIN: &[&str] =
+    &["bool", "duration", "float32", "float64", "int", "int32", "uint", "verbosity"];
 
 /// Returns the pools that fit the words of a name.
 pub(super) fn by_name<'a>(words: &[&str]) -> Vec<&'a [&'static str]> {

@@ -75,6 +75,7 @@ pub(super) fn cases(random: &mut Random, release: &str, count: usize, only: &Reg
             accepted: None,
             error: None,
             stage: None,
+            late: None,
         });
     }
     cases
@@ -103,13 +104,9 @@ fn written(random: &mut Random, argument: &Argument) -> String {
 fn value(random: &mut Random, argument: &Argument) -> String {
     let words: Vec<&str> = argument.name.split('-').collect();
     let mut pools = pools::by_name(&words);
-    let is_of = |pool: &&pools::Pool| pool.words.iter().any(|word| argument.kind.contains(word));
+    let is_of = |pool: &&pools::Pool| pool.words.contains(&argument.kind.as_str());
     let typed: Vec<_> = pools::BY_TYPE.iter().filter(is_of).map(|pool| pool.values).collect();
-    // A number, a duration and so on have no other values worth trying often.
-    let plain = ["bool", "int", "unsigned", "duration", "number", "float"]
-        .iter()
-        .any(|it| argument.kind.contains(it));
-    if plain || pools.is_empty() || random.below(5) == 0 {
+    if pools::PLAIN.contains(&argument.kind.as_str()) || pools.is_empty() || random.below(5) == 0 {
         pools = typed;
     }
     let pool = if pools.is_empty() || random.below(25) == 0 {

@@ -2,12 +2,17 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"fmt"
 
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
+	certutil "k8s.io/client-go/util/cert"
+	"k8s.io/client-go/util/keyutil"
 	"k8s.io/cloud-provider/names"
 	cloudoptions "k8s.io/cloud-provider/options"
 	"k8s.io/component-base/logs"
 	logsapi "k8s.io/component-base/logs/api/v1"
+	managerconfig "k8s.io/kubernetes/cmd/kube-controller-manager/app/config"
 	"k8s.io/kubernetes/cmd/kube-controller-manager/app/options"
 )
 
@@ -39,13 +44,47 @@ func askControllerManager(ctx context.Context, args []string, stage *string) err
 	// No API server answers here; in K3s one does.
 	s.Authentication.TolerateInClusterLookupFailure = true
 	config, err := managerConfig(ctx, s)
-	if err == nil && config.SecureServing != nil {
+	if err != nil {
+		return err
+	}
+	if config.SecureServing != nil {
 		_ = config.SecureServing.Listener.Close()
 	}
-	return err
+	*stage = late
+	return readControllerFiles(config)
 }
 
-// askCloudControllerManager goes as far as the validation of the options.
+// readControllerFiles reads what controllers read when they are started, which ends the component if it fails.
+func readControllerFiles(config *managerconfig.Config) error {
+	accounts := config.ComponentConfig.SAController
+	if file := accounts.ServiceAccountKeyFile; file != "" {
+		if _, err := keyutil.PrivateKeyFromFile(file); err != nil {
+			return fmt.Errorf("error reading key for service account token controller: %w", err)
+		}
+	}
+	if file := accounts.RootCAFile; file != "" {
+		if _, err := certutil.CertsFromFile(file); err != nil {
+			return fmt.Errorf("error parsing root-ca-file at %s: %w", file, err)
+		}
+	}
+	signing := config.ComponentConfig.CSRSigningController
+	for _, pair := range [][2]string{
+		{signing.ClusterSigningCertFile, signing.ClusterSigningKeyFile},
+		{signing.KubeletServingSignerConfiguration.CertFile, signing.KubeletServingSignerConfiguration.KeyFile},
+		{signing.KubeletClientSignerConfiguration.CertFile, signing.KubeletClientSignerConfiguration.KeyFile},
+		{signing.KubeAPIServerClientSignerConfiguration.CertFile, signing.KubeAPIServerClientSignerConfiguration.KeyFile},
+		{signing.LegacyUnknownSignerConfiguration.CertFile, signing.LegacyUnknownSignerConfiguration.KeyFile},
+	} {
+		if pair[0] != "" && pair[1] != "" {
+			if _, err := tls.LoadX509KeyPair(pair[0], pair[1]); err != nil {
+				return fmt.Errorf("failed to init certificate controller: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// askCloudControllerManager goes as far as the validation of the options; what comes after is late.
 func askCloudControllerManager(_ context.Context, args []string, stage *string) error {
 	s, err := cloudoptions.NewCloudControllerManagerOptions()
 	if err != nil {
@@ -67,5 +106,14 @@ func askCloudControllerManager(_ context.Context, args []string, stage *string) 
 		return err
 	}
 	*stage = "validate"
-	return s.Validate(known, nil, aliases, nil, nil)
+	if err := s.Validate(known, nil, aliases, nil, nil); err != nil {
+		return err
+	}
+	*stage = late
+	s.Authentication.TolerateInClusterLookupFailure = true
+	config, err := s.Config(known, nil, aliases, nil, nil)
+	if err == nil && config.SecureServing != nil {
+		_ = config.SecureServing.Listener.Close()
+	}
+	return err
 }

@@ -90,7 +90,14 @@ func askKubelet(ctx context.Context, args []string, stage *string) error {
 		return err
 	}
 	*stage = "run"
-	return startKubelet(ctx, own, config)
+	if err := startKubelet(ctx, own, config); err != nil {
+		return err
+	}
+	*stage = late
+	if own.BootstrapKubeconfig != "" {
+		return nil
+	}
+	return readKubeconfig(own.KubeConfig)
 }
 
 // startKubelet calls what the kubelet's start calls of itself and what depends on values alone.

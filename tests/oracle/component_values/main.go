@@ -4,7 +4,7 @@
 //
 // A case has a component, the arguments that the user's key in K3s' configuration gives it, and files of the node:
 // {"component", "args": [text], "files": {path: text, {"dir": true} or {"link": path}}}. The answer is the case with
-// "accepted", "error" and "stage". NODE.json says what K3s itself gives the components of this minor (nodeDefaults).
+// "accepted", "error", "stage" and "late". NODE.json says what K3s itself gives the components of this minor (nodeDefaults).
 //
 // What K3s does to the arguments before the component gets them is done here in the same way (arguments.go). The
 // files are laid in a root of its own, in a mount and network namespace of its own (process.go, node.go), on a node of
@@ -38,6 +38,8 @@ type verdict struct {
 	Accepted bool   `json:"accepted"`
 	Error    string `json:"error,omitempty"`
 	Stage    string `json:"stage,omitempty"`
+	// Late is the error with which the component ends after it has taken its options; it is accepted then.
+	Late string `json:"late,omitempty"`
 }
 
 // components asks each component: it returns the error with which the component would exit, and sets the stage.
@@ -120,7 +122,7 @@ func judgeAll(root string, own nodeDefaults, lines []string, mine []int, verdict
 		}
 		answers, lastWords := askInRoot(root, &input)
 		if len(answers) < len(mine) && (len(answers) == 0 || lastWords != "") {
-			answers = append(answers, verdict{false, "the process ended: " + lastWords, "exit"})
+			answers = append(answers, verdict{Error: "the process ended: " + lastWords, Stage: "exit"})
 		}
 		for at, answer := range answers {
 			verdicts[mine[at]] = answer
@@ -137,6 +139,9 @@ func printAll(lines []string, verdicts []verdict) {
 		one["accepted"] = verdicts[at].Accepted
 		if !verdicts[at].Accepted {
 			one["error"], one["stage"] = verdicts[at].Error, verdicts[at].Stage
+		}
+		if verdicts[at].Late != "" {
+			one["late"] = verdicts[at].Late
 		}
 		text, err := json.Marshal(one)
 		must(err)

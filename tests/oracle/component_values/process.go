@@ -23,6 +23,8 @@ const (
 	answerMark = "VERDICT "
 	// patience is how long one case may take.
 	patience = 90 * time.Second
+	// late is the stage after the options were taken: what fails there is told apart.
+	late = "late"
 	// casesPerProcess limits what goroutines and listeners of earlier cases take.
 	casesPerProcess = 60
 )
@@ -88,7 +90,11 @@ func answerInRoot(root string) {
 		stage := "flags"
 		err = askSafely(one, &stage)
 		answer := verdict{Accepted: err == nil}
-		if err != nil {
+		switch {
+		case err == nil:
+		case stage == late:
+			answer = verdict{Accepted: true, Late: err.Error()}
+		default:
 			answer.Error, answer.Stage = err.Error(), stage
 		}
 		text, err2 := json.Marshal(answer)
@@ -98,7 +104,7 @@ func answerInRoot(root string) {
 			_ = os.RemoveAll(path)
 		}
 		// A component that was refused late may still hold a port.
-		if global || (err != nil && (stage == "config" || stage == "setup" || stage == "panic")) {
+		if global || (err != nil && (stage == "config" || stage == "setup" || stage == "panic" || stage == late)) {
 			return
 		}
 	}

@@ -9,13 +9,15 @@ import (
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
 	logsapi "k8s.io/component-base/logs/api/v1"
 	"k8s.io/klog/v2"
 	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
 	proxyconfig "k8s.io/kubernetes/pkg/proxy/apis/config"
 )
 
-// askProxy goes as far as the validation of the configuration.
+// askProxy goes as far as the validation of the configuration; what comes after is late.
 func askProxy(_ context.Context, args []string, stage *string) error {
 	s := proxy.NewOptions()
 	flags := pflag.NewFlagSet("kube-proxy", pflag.ContinueOnError)
@@ -43,5 +45,22 @@ func askProxy(_ context.Context, args []string, stage *string) error {
 		return err
 	}
 	*stage = "validate"
-	return s.Validate()
+	if err := s.Validate(); err != nil {
+		return err
+	}
+	*stage = late
+	return readKubeconfig(config.ClientConnection.Kubeconfig)
+}
+
+// readKubeconfig reads a kubeconfig as the kubelet and kube-proxy do where they make their clients.
+func readKubeconfig(file string) error {
+	if file == "" {
+		return nil
+	}
+	rules := &clientcmd.ClientConfigLoadingRules{ExplicitPath: file}
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{}).ClientConfig()
+	if err == nil {
+		_, err = kubernetes.NewForConfig(config)
+	}
+	return err
 }
