@@ -1,8 +1,7 @@
 //! What `preflight` says of the arguments and files of the six components, against Kubernetes' own code.
 //!
-//! The first tier compares answers that Kubernetes 1.36.2 gave (`tests/oracle/component-values.jsonl`). The second tier
-//! builds a Go program against the newest minor (`tests/oracle/component_values`), and asks it about random values of all
-//! arguments and about random documents; the third tier asks about more, and an old minor as well.
+//! The second tier builds a Go program against the newest minor (`tests/oracle/component_values`), and asks it about random
+//! values of all arguments and about random documents; the third tier asks about more, and an old minor as well.
 //!
 //! ```text
 //! cargo test --test it component_values -- --include-ignored      as root, with Go

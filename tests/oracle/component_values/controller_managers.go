@@ -6,10 +6,14 @@ import (
 	"fmt"
 
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/leaderelection"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	certutil "k8s.io/client-go/util/cert"
 	"k8s.io/client-go/util/keyutil"
 	"k8s.io/cloud-provider/names"
 	cloudoptions "k8s.io/cloud-provider/options"
+	componentconfig "k8s.io/component-base/config"
 	"k8s.io/component-base/logs"
 	logsapi "k8s.io/component-base/logs/api/v1"
 	managerconfig "k8s.io/kubernetes/cmd/kube-controller-manager/app/config"
@@ -51,7 +55,29 @@ func askControllerManager(ctx context.Context, args []string, stage *string) err
 		_ = config.SecureServing.Listener.Close()
 	}
 	*stage = late
+	if err := elect(config.ComponentConfig.Generic.LeaderElection, config.Kubeconfig); err != nil {
+		return err
+	}
 	return readControllerFiles(config)
+}
+
+// elect makes the elector of a leader, which the component does when it runs.
+func elect(election componentconfig.LeaderElectionConfiguration, kubeconfig *rest.Config) error {
+	if !election.LeaderElect {
+		return nil
+	}
+	lock, err := resourcelock.NewFromKubeconfig(election.ResourceLock, election.ResourceNamespace, election.ResourceName,
+		resourcelock.ResourceLockConfig{Identity: "server-0"}, kubeconfig, election.RenewDeadline.Duration)
+	if err != nil {
+		return err
+	}
+	_, err = leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
+		Lock: lock, LeaseDuration: election.LeaseDuration.Duration, RenewDeadline: election.RenewDeadline.Duration,
+		RetryPeriod: election.RetryPeriod.Duration, Callbacks: leaderelection.LeaderCallbacks{
+			OnStartedLeading: func(context.Context) {}, OnStoppedLeading: func() {},
+		},
+	})
+	return err
 }
 
 // readControllerFiles reads what controllers read when they are started, which ends the component if it fails.
@@ -112,8 +138,11 @@ func askCloudControllerManager(_ context.Context, args []string, stage *string) 
 	*stage = late
 	s.Authentication.TolerateInClusterLookupFailure = true
 	config, err := s.Config(known, nil, aliases, nil, nil)
-	if err == nil && config.SecureServing != nil {
+	if err != nil {
+		return err
+	}
+	if config.SecureServing != nil {
 		_ = config.SecureServing.Listener.Close()
 	}
-	return err
+	return elect(config.ComponentConfig.Generic.LeaderElection, config.Kubeconfig)
 }
