@@ -1,5 +1,5 @@
 //! The arguments that the configuration gives components: names that the minor's component does not have, values that do
-//! not parse, and files that do not exist. `options` checks the API server's values that parse.
+//! not parse, values and pairs of values that a component refuses (data/rules-*.yaml), and files that do not exist.
 
 use super::apiserver::{ApiServer, FileAt};
 use super::{Finding, options, releases};
@@ -80,10 +80,14 @@ fn refused(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
     let pairs = flags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let settings = component_flags::settings(component, node.minor(), pairs);
     let finding = |refused: RefusedSetting| {
-        let is_named = |argument: &&ComponentArgument| {
-            arguments::as_component_takes(component, &argument.text).0 == refused.setting
+        let place_of = |name: &String| {
+            let is_named = |argument: &&ComponentArgument| {
+                arguments::as_component_takes(component, &argument.text).0 == *name
+            };
+            given.iter().rev().find(is_named).map(|argument| argument.place.clone())
         };
-        let place = given.iter().rev().find(is_named)?.place.clone();
+        // One that K3s itself gives has no place.
+        let place = [&refused.setting].into_iter().chain(&refused.others).find_map(place_of)?;
         let message = format!("{component} refuses it: {}", refused.message);
         Some(Finding::stops(refused.code, message, refused.write).says(refused.says).at(place))
     };
