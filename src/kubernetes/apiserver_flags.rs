@@ -56,6 +56,11 @@ impl ApiServerFlags {
         self.0.iter().filter(|(flag, _)| flag == name).map(|(_, value)| value.clone()).collect()
     }
 
+    /// Returns the flags, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Returns the names of the flags that are set.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+use super::kubeconfig::{self, ReferredFile};
 use super::{certificates, token_file};
 use crate::embedded;
 
@@ -21,6 +22,8 @@ pub enum FileContent {
     BundleOrNothing,
     /// A document that has a reader of its own.
     Document,
+    /// A kubeconfig of which the component makes a client.
+    Kubeconfig,
     /// ABAC's policies, a line each.
     Policies,
     /// Public keys of service accounts.
@@ -72,11 +75,11 @@ pub fn of(component: &str) -> Option<&'static ArgumentFiles> {
 }
 
 impl FileContent {
-    /// Checks the content of a file.
+    /// Checks the content of a file; `look` opens a file that it names.
     ///
     /// # Errors
     /// The component's own message.
-    pub fn check(self, bytes: &[u8]) -> Result<(), String> {
+    pub fn check(self, bytes: &[u8], look: &dyn Fn(&str) -> ReferredFile) -> Result<(), String> {
         let is_empty = bytes.is_empty();
         match self {
             Self::Bundle if is_empty => Err("missing content for CA bundle".to_owned()),
@@ -87,6 +90,7 @@ impl FileContent {
             Self::PublicKeys => certificates::check_public_keys(bytes),
             Self::SigningKey => certificates::check_signing_key(bytes),
             Self::Tokens => token_file::check(bytes),
+            Self::Kubeconfig => kubeconfig::check(bytes, look),
             Self::Anything | Self::Document | Self::Policies => Ok(()),
         }
     }
@@ -98,6 +102,7 @@ impl FileContent {
             Self::Anything => "anything",
             Self::Document => "a document",
             Self::Bundle | Self::BundleOrNothing | Self::Trusted => "certificates in PEM",
+            Self::Kubeconfig => "a kubeconfig",
             Self::Policies => "policies of ABAC, a line of JSON each",
             Self::PublicKeys => "public keys in PEM, RSA or ECDSA",
             Self::SigningKey => "a private key in PEM, RSA or ECDSA, without a password",
@@ -115,6 +120,7 @@ impl FileContent {
             }
             Self::SigningKey => !name.ends_with(".crt") && !name.ends_with(".kubeconfig"),
             Self::PublicKeys => !name.ends_with(".kubeconfig"),
+            Self::Kubeconfig => !name.ends_with(".crt") && !name.ends_with(".key"),
             Self::Anything | Self::Document | Self::Policies | Self::Tokens => true,
         }
     }

@@ -6,6 +6,7 @@ use super::apiserver::{FileAt, look};
 use crate::error::{Place, Result};
 use crate::k3s::{NodeConfig, arguments};
 use crate::kubernetes::argument_files::{self, ArgumentFiles, FileContent, KeyedPair};
+use crate::kubernetes::kubeconfig::ReferredFile;
 use crate::kubernetes::settings::{ComponentSettings, TypedValue};
 use crate::kubernetes::{certificates, component_flags};
 use crate::node::RootedPath;
@@ -118,7 +119,11 @@ impl Component<'_> {
             Finding::stops(CONTENT, message, format!("name a file with {}", content.wanted())).says(says)
         };
         Ok(match self.open(text)? {
-            Ok(NamedFile::Here(path, bytes)) => content.check(&bytes).err().map(|says| finding(&path, says)),
+            Ok(NamedFile::Here(path, bytes)) => {
+                let folder = path.as_str().rsplit_once('/').map_or("", |(folder, _)| folder);
+                let look = |text: &str| self.referred(folder, text);
+                content.check(&bytes, &look).err().map(|says| finding(&path, says))
+            }
             Ok(NamedFile::Coming(path)) => {
                 (!content.fits_name(path.as_str())).then(|| finding(&path, String::new()))
             }
@@ -126,6 +131,16 @@ impl Component<'_> {
             Err((_, "is a directory")) if content == FileContent::Document => None,
             Err(_) => self.missing(flag, text)?,
         })
+    }
+
+    /// Opens a file that another one names, whose folder is where it is sought; one that cannot be read is missing.
+    fn referred(&self, folder: &str, text: &str) -> ReferredFile {
+        let text = if text.starts_with('/') { text.to_owned() } else { format!("{folder}/{text}") };
+        match self.open(&text) {
+            Ok(Ok(NamedFile::Here(_, bytes))) => ReferredFile::Here(bytes),
+            Ok(Ok(NamedFile::Coming(_))) => ReferredFile::Coming,
+            Ok(Err(_)) | Err(_) => ReferredFile::Missing,
+        }
     }
 
     /// Checks a certificate and its key of which the user gives one at least.

@@ -1,13 +1,59 @@
-//! The admission plugins that the API server refuses in its flags.
+//! What the API server refuses in its flags and no row of a table says: admission plugins, `runtime-config`, and addresses of
+//! two IP families.
 
 use super::Finding;
 use super::apiserver::{ApiServer, NAME};
-use crate::kubernetes::admission_plugins;
 use crate::kubernetes::apiserver_flags::{PluginRefusal, RefusedPlugins};
+use crate::kubernetes::{admission_plugins, flag_values, runtime_config};
+use crate::version::KubernetesMinor;
 
 pub(super) fn check(server: &ApiServer<'_>) -> Vec<Finding> {
     let refused = server.flags.refused_plugins(server.node.minor());
-    refused.iter().map(|refused| server.at(refused.flag, finding(server, refused))).collect()
+    let mut findings: Vec<Finding> =
+        refused.iter().map(|refused| server.at(refused.flag, finding(server, refused))).collect();
+    findings.extend(groups(server));
+    findings.extend(families(server));
+    findings
+}
+
+/// Checks the API groups that `runtime-config` switches on and off.
+fn groups(server: &ApiServer<'_>) -> Option<Finding> {
+    let settings = server.settings();
+    let says = runtime_config::check(&settings, server.node.minor()).err()?;
+    let value = settings.text(runtime_config::FLAG).unwrap_or_default();
+    let finding = Finding::stops(
+        "argument-refused",
+        format!("{NAME} refuses it: {} is {value:?}", runtime_config::FLAG),
+        "write group/version=true or group/version=false",
+    );
+    Some(server.at(runtime_config::FLAG, finding.says(says)))
+}
+
+/// Checks that the services' addresses are of the family of the address that the API server advertises, where the user
+/// sets one of the two (`validatePublicIPServiceClusterIPRangeIPFamilies`).
+fn families(server: &ApiServer<'_>) -> Option<Finding> {
+    const FROM: KubernetesMinor = KubernetesMinor::new(28);
+    const FLAGS: [&str; 2] = ["advertise-address", "service-cluster-ip-range"];
+    let settings = server.settings();
+    let place = FLAGS.iter().find(|flag| server.place(flag).is_some())?;
+    let text = |name: &str| settings.text(name).unwrap_or_default();
+    let address = flag_values::sloppy_address(&text(FLAGS[0])).filter(|address| !address.is_unspecified())?;
+    let (range, _) = flag_values::cidr(text(FLAGS[1]).split(',').next()?)?;
+    let differ = address.is_ipv4() != range.is_ipv4();
+    if server.node.minor() < FROM || !differ || text("endpoint-reconciler-type") == "none" {
+        return None;
+    }
+    let finding = Finding::stops(
+        "argument-refused",
+        format!("{NAME} refuses it: the services' addresses and {address} are of two IP families"),
+        "write an address of the same family",
+    );
+    let says = format!(
+        "service IP family {:?} must match public address family {:?}",
+        text(FLAGS[1]),
+        address.to_string()
+    );
+    Some(server.at(place, finding.says(says)))
 }
 
 fn finding(server: &ApiServer<'_>, refused: &RefusedPlugins) -> Finding {
