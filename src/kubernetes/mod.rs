@@ -22,6 +22,7 @@ pub mod encryption_config;
 pub mod event_rate_limit;
 pub mod feature_gates;
 pub mod flag_values;
+pub mod gate_flag;
 pub mod go_url;
 pub mod kernel_parameters;
 pub mod kubelet_config;

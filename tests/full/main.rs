@@ -9,6 +9,8 @@
 mod apiserver;
 #[path = "../it/component_flags/mod.rs"]
 mod component_flags;
+#[path = "../it/component_values/mod.rs"]
+mod component_values;
 #[path = "../it/config_fields/mod.rs"]
 mod config_fields;
 #[path = "../it/crash/mod.rs"]

@@ -19,6 +19,7 @@ mod cipher_suites;
 mod cli;
 mod component_files;
 mod component_flags;
+mod component_values;
 mod components;
 mod config_elsewhere;
 mod config_fields;

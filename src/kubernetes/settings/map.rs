@@ -3,6 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::value::TypedValue;
+use crate::kubernetes::feature_gates;
+use crate::version::KubernetesMinor;
+
+/// The settings that set feature gates: a field of files, and the flag, which goes before.
+const GATES: [&str; 2] = ["featureGates", "feature-gates"];
 
 /// A setting.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,6 +74,21 @@ impl ComponentSettings {
     #[must_use]
     pub fn is_given(&self, name: &str) -> bool {
         self.0.get(name).is_some_and(|setting| setting.is_given)
+    }
+
+    /// Tells whether a feature gate is on in a minor; none if no minor has it.
+    #[must_use]
+    pub fn gate(&self, name: &str, minor: KubernetesMinor) -> Option<bool> {
+        let given: Vec<(&str, &str)> = GATES
+            .iter()
+            .filter_map(|setting| match self.value(setting)? {
+                TypedValue::Map(pairs) => Some(pairs),
+                _ => None,
+            })
+            .flatten()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        feature_gates::is_on(name, minor, given.into_iter())
     }
 
     /// Returns all settings.

@@ -15,7 +15,7 @@
 )]
 
 mod access;
-mod mutate;
+pub(crate) mod mutate;
 mod values;
 
 use std::fmt::Write as _;

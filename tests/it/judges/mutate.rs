@@ -318,7 +318,7 @@ fn mutate(dice: &mut Dice, text: &str, audit: bool) -> (String, String) {
 }
 
 /// Changes the file as a whole.
-fn whole(dice: &mut Dice, text: &str) -> (String, String) {
+pub(crate) fn whole(dice: &mut Dice, text: &str) -> (String, String) {
     let (name, text) = match dice.below(17) {
         0 => ("a byte order mark", format!("\u{feff}{text}")),
         1 => ("CRLF", text.replace('\n', "\r\n")),

@@ -29,6 +29,9 @@ const REPLACED: [(&str, &str, &str); 11] = [
     ("v1.27.16", "legacy-cloud-providers", "v0.26.15"),
 ];
 
+/// The first minor for which a program may have files of its own.
+const OLDEST_MINOR: u32 = 23;
+
 /// Builds the Go program whose sources lie in `sources` against a release; returns the program.
 pub(crate) fn build(directory: &Path, release: &str, sources: &Path) -> PathBuf {
     let go = |arguments: &[&str]| {
@@ -73,15 +76,20 @@ pub(crate) fn build(directory: &Path, release: &str, sources: &Path) -> PathBuf 
     for source in fs::read_dir(sources).unwrap().map(|entry| entry.unwrap().path()) {
         fs::copy(&source, directory.join(source.file_name().unwrap())).unwrap();
     }
-    // K3s builds without the cloud providers.
-    let custom = kubernetes.join("cmd/kube-apiserver/app/options/globalflags.go").exists();
-    let tags = if custom { "providerless,customglobal" } else { "providerless" };
+    // K3s builds without the cloud providers. What differs by minor is in files with `//go:build since_1_36` or its
+    // contrary.
+    let mut tags = vec!["providerless".to_owned()];
+    if kubernetes.join("cmd/kube-apiserver/app/options/globalflags.go").exists() {
+        tags.push("customglobal".to_owned());
+    }
+    let minor: u32 = release.split('.').nth(1).unwrap().parse().unwrap();
+    tags.extend((OLDEST_MINOR..=minor).map(|minor| format!("since_1_{minor}")));
     // Unoptimized, it takes a third of the time to build; the old minors' modules use names of the runtime that
     // today's Go hides.
     go(&[
         "build",
         "-tags",
-        tags,
+        &tags.join(","),
         "-gcflags=all=-N -l",
         "-ldflags=-s -w -checklinkname=0",
         "-o",

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	apiextensions "k8s.io/apiextensions-apiserver/pkg/apiserver"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+	utilfeature "k8s.io/apiserver/pkg/util/feature"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/util/keyutil"
+	logsapi "k8s.io/component-base/logs/api/v1"
+	aggregator "k8s.io/kube-aggregator/pkg/apiserver/scheme"
+	"k8s.io/kubernetes/cmd/kube-apiserver/app/options"
+	"k8s.io/kubernetes/pkg/api/legacyscheme"
+)
+
+func init() {
+	// Each command registers these, and panics if somebody else did with other values.
+	must(logsapi.AddFeatureGates(utilfeature.DefaultMutableFeatureGate))
+}
+
+// askAPIServer does what cmd/kube-apiserver/app does before it makes the servers: the certificates are loaded;
+// authentication, authorization, audit, egress, tracing and encryption are set up; admission plugins are made.
+func askAPIServer(ctx context.Context, args []string, stage *string) error {
+	s := options.NewServerRunOptions()
+	sets := s.Flags()
+	addCustomGlobalFlags(sets.FlagSet("generic"))
+	sets.FlagSet("k3s").Int("advertise-port", 0, "K3s' own")
+	if err := parse("kube-apiserver", sets, args); err != nil {
+		return err
+	}
+	*stage = "gates"
+	if err := setGates(); err != nil {
+		return err
+	}
+	*stage = "logging"
+	if err := logsapi.ValidateAndApply(s.Logs, utilfeature.DefaultFeatureGate); err != nil {
+		return err
+	}
+	*stage = "complete"
+	completed, err := complete(ctx, s)
+	if err != nil {
+		return err
+	}
+	*stage = "validate"
+	if errs := completed.Validate(); len(errs) != 0 {
+		return utilerrors.NewAggregate(errs)
+	}
+	*stage = "config"
+	schemes := []*runtime.Scheme{legacyscheme.Scheme, apiextensions.Scheme, aggregator.Scheme}
+	config, err := buildConfig(completed, schemes)
+	if config != nil && config.SecureServing != nil {
+		_ = config.SecureServing.Listener.Close()
+	}
+	return err
+}
+
+// buildConfig does what CreateKubeAPIServerConfig of cmd/kube-apiserver/app does with values. It asks no etcd, which a
+// newer one does to find other servers.
+func buildConfig(options options.CompletedOptions, schemes []*runtime.Scheme) (*genericapiserver.Config, error) {
+	config, informers, storage, err := buildGeneric(options, schemes)
+	if err != nil {
+		return config, err
+	}
+	if _, err := options.Authentication.ClientCert.GetClientCAContentProvider(); err != nil {
+		return config, err
+	}
+	if _, err := options.Authentication.RequestHeader.ToAuthenticationRequestHeaderConfig(); err != nil {
+		return config, err
+	}
+	client, err := kubernetes.NewForConfig(config.LoopbackClientConfig)
+	if err != nil {
+		return config, err
+	}
+	dynamicClient, err := dynamic.NewForConfig(config.LoopbackClientConfig)
+	if err != nil {
+		return config, err
+	}
+	if err := applyAdmission(options, config, informers, storage, client, dynamicClient); err != nil {
+		return config, fmt.Errorf("failed to apply admission: %w", err)
+	}
+	for _, file := range options.Authentication.ServiceAccounts.KeyFiles {
+		if _, err := keyutil.PublicKeysFromFile(file); err != nil {
+			return config, fmt.Errorf("failed to parse key file %q: %w", file, err)
+		}
+	}
+	return config, nil
+}

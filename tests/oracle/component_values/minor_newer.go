@@ -1,0 +1,167 @@
+//go:build since_1_36
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"path/filepath"
+
+	"gopkg.in/evanphx/json-patch.v4"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+	serverstorage "k8s.io/apiserver/pkg/server/storage"
+	"k8s.io/apiserver/pkg/util/compatibility"
+	utilfeature "k8s.io/apiserver/pkg/util/feature"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/events"
+	cliflag "k8s.io/component-base/cli/flag"
+	basecompatibility "k8s.io/component-base/compatibility"
+	nodeutil "k8s.io/component-helpers/node/util"
+	kubeletv1beta1 "k8s.io/kubelet/config/v1beta1"
+	apiserveroptions "k8s.io/kubernetes/cmd/kube-apiserver/app/options"
+	managerconfig "k8s.io/kubernetes/cmd/kube-controller-manager/app/config"
+	manageroptions "k8s.io/kubernetes/cmd/kube-controller-manager/app/options"
+	"k8s.io/kubernetes/cmd/kube-controller-manager/names"
+	schedulerconfig "k8s.io/kubernetes/cmd/kube-scheduler/app/config"
+	kubeletoptions "k8s.io/kubernetes/cmd/kubelet/app/options"
+	controlplaneadmission "k8s.io/kubernetes/pkg/controlplane/apiserver/admission"
+	kubeapiserveradmission "k8s.io/kubernetes/pkg/kubeapiserver/admission"
+	kubeletconfig "k8s.io/kubernetes/pkg/kubelet/apis/config"
+	conversion "k8s.io/kubernetes/pkg/kubelet/apis/config/v1beta1"
+	"k8s.io/kubernetes/pkg/kubelet/kubeletconfig/configfiles"
+	kubeletlogs "k8s.io/kubernetes/pkg/kubelet/logs"
+	"k8s.io/kubernetes/pkg/kubelet/sysctl"
+	"k8s.io/kubernetes/pkg/scheduler/profile"
+	utilfs "k8s.io/kubernetes/pkg/util/filesystem"
+)
+
+func init() {
+	controllerAliases["svm"] = names.StorageVersionMigratorController
+	disabledControllers = append(disabledControllers, names.SELinuxWarningController)
+	unaliasedControllers = append(unaliasedControllers,
+		names.DeviceTaintEvictionController,
+		names.KubeAPIServerClusterTrustBundlePublisherController,
+		names.PodCertificateRequestCleanerController,
+		names.PodGroupProtectionController,
+		names.ResourcePoolStatusRequestController,
+		names.SELinuxWarningController,
+		names.VolumeAttributesClassProtectionController,
+	)
+}
+
+func setGates() error {
+	return compatibility.DefaultComponentGlobalsRegistry.Set()
+}
+
+func complete(ctx context.Context, s *apiserveroptions.ServerRunOptions) (apiserveroptions.CompletedOptions, error) {
+	return s.Complete(ctx)
+}
+
+func keepParsedFlags(s *manageroptions.KubeControllerManagerOptions, sets *cliflag.NamedFlagSets) {
+	s.ParsedFlags = sets
+}
+
+func managerConfig(ctx context.Context, s *manageroptions.KubeControllerManagerOptions) (*managerconfig.Config, error) {
+	return s.Config(ctx, knownControllers(), disabledControllers, controllerAliases)
+}
+
+func eventRecorders(config *schedulerconfig.CompletedConfig) profile.RecorderFactory {
+	return func(name string) events.EventRecorderLogger { return config.EventBroadcaster.NewRecorder(name) }
+}
+
+func load(ctx context.Context, loader configfiles.Loader) (*kubeletconfig.KubeletConfiguration, error) {
+	return loader.Load(ctx)
+}
+
+func applyAdmission(options apiserveroptions.CompletedOptions, config *genericapiserver.Config, shared informers.SharedInformerFactory, storage *serverstorage.DefaultStorageFactory, client kubernetes.Interface, dynamicClient dynamic.Interface) error {
+	generic := controlplaneadmission.Config{
+		ExternalInformers: shared, LoopbackClientConfig: config.LoopbackClientConfig, APIResourceConfig: storage.APIResourceConfigSource,
+	}
+	initializers, err := generic.New(&http.Transport{}, config.EgressSelector, nil, config.TracerProvider)
+	if err != nil {
+		return err
+	}
+	own, err := (&kubeapiserveradmission.Config{}).New()
+	if err != nil {
+		return err
+	}
+	version := compatibility.DefaultComponentGlobalsRegistry.EffectiveVersionFor(basecompatibility.DefaultKubeComponent)
+	return options.Admission.ApplyTo(config, shared, client, dynamicClient, utilfeature.DefaultFeatureGate, version, append(initializers, own...)...)
+}
+
+func checkPodLogs(config *kubeletconfig.KubeletConfiguration) error {
+	if config.PodLogsDir == "" {
+		return errors.New("pod logs root directory is empty")
+	}
+	return nil
+}
+
+// mergeDropIns is mergeKubeletConfigurations of cmd/kubelet/app.
+func mergeDropIns(config *kubeletconfig.KubeletConfiguration, folder string) error {
+	versioned := &kubeletv1beta1.KubeletConfiguration{}
+	if err := conversion.Convert_config_KubeletConfiguration_To_v1beta1_KubeletConfiguration(config, versioned, nil); err != nil {
+		return err
+	}
+	merged, err := json.Marshal(versioned)
+	if err != nil {
+		return err
+	}
+	err = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || filepath.Ext(entry.Name()) != ".conf" {
+			return err
+		}
+		loader, err := configfiles.NewFsLoader(&utilfs.DefaultFs{}, path)
+		if err != nil {
+			return err
+		}
+		patch, kind, err := loader.LoadIntoJSON()
+		if err != nil {
+			return fmt.Errorf("failed to load kubelet dropin file, path: %s, error: %w", path, err)
+		}
+		if kind == nil || kind.Empty() {
+			return fmt.Errorf("drop-in %s: no apiVersion/kind", path)
+		}
+		if *kind != kubeletv1beta1.SchemeGroupVersion.WithKind("KubeletConfiguration") {
+			return fmt.Errorf("drop-in %s: unknown apiVersion/kind: %v", path, kind)
+		}
+		if merged, err = jsonpatch.MergePatch(merged, patch); err != nil {
+			return fmt.Errorf("failed to merge: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	versioned = &kubeletv1beta1.KubeletConfiguration{}
+	if err := json.Unmarshal(merged, versioned); err != nil {
+		return fmt.Errorf("failed to unmarshal merged JSON: %w", err)
+	}
+	conversion.SetDefaults_KubeletConfiguration(versioned)
+	return conversion.Convert_v1beta1_KubeletConfiguration_To_config_KubeletConfiguration(versioned, config, nil)
+}
+
+func checkCurves(config *kubeletconfig.KubeletConfiguration) error {
+	_, err := cliflag.TLSCurvePreferences(config.TLSCurvePreferences)
+	return err
+}
+
+func checkNodeIP(own *kubeletoptions.KubeletFlags) error {
+	_, _, err := nodeutil.ParseNodeIPArgument(own.NodeIP, own.CloudProvider)
+	return err
+}
+
+func newLogManager(config *kubeletconfig.KubeletConfiguration) error {
+	_, err := kubeletlogs.NewContainerLogManager(nil, nil, config.ContainerLogMaxSize, int(config.ContainerLogMaxFiles),
+		int(config.ContainerLogMaxWorkers), config.ContainerLogMonitorInterval)
+	return err
+}
+
+func safeSysctls(ctx context.Context) []string {
+	return sysctl.SafeSysctlAllowlist(ctx)
+}
