@@ -7,8 +7,11 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use super::kubeconfig::{self, ReferredFile};
-use super::{certificates, token_file};
+use super::settings::is_metric_label;
+use super::yaml::{self, YamlValue};
+use super::{abac_policy, certificates, token_file};
 use crate::embedded;
+use crate::version::KubernetesMinor;
 
 /// What the file of an argument holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -24,6 +27,8 @@ pub enum FileContent {
     Document,
     /// A kubeconfig of which the component makes a client.
     Kubeconfig,
+    /// Labels of metrics with the values that they may have.
+    MetricLabels,
     /// ABAC's policies, a line each.
     Policies,
     /// Public keys of service accounts.
@@ -64,6 +69,8 @@ pub struct ArgumentFiles {
     pub keyed: Vec<String>,
     /// The arguments whose file nobody opens where another argument is set.
     pub unless: BTreeMap<String, String>,
+    /// The arguments whose file only later minors refuse, and the first that does.
+    pub since: BTreeMap<String, KubernetesMinor>,
 }
 
 /// Returns the arguments of a component that name files; none if it has no such.
@@ -91,7 +98,9 @@ impl FileContent {
             Self::SigningKey => certificates::check_signing_key(bytes),
             Self::Tokens => token_file::check(bytes),
             Self::Kubeconfig => kubeconfig::check(bytes, look),
-            Self::Anything | Self::Document | Self::Policies => Ok(()),
+            Self::MetricLabels => check_metric_labels(bytes),
+            Self::Policies => abac_policy::check(bytes),
+            Self::Anything | Self::Document => Ok(()),
         }
     }
 
@@ -103,6 +112,7 @@ impl FileContent {
             Self::Document => "a document",
             Self::Bundle | Self::BundleOrNothing | Self::Trusted => "certificates in PEM",
             Self::Kubeconfig => "a kubeconfig",
+            Self::MetricLabels => "lines such as \"metric,label\": \"value,value\"",
             Self::Policies => "policies of ABAC, a line of JSON each",
             Self::PublicKeys => "public keys in PEM, RSA or ECDSA",
             Self::SigningKey => "a private key in PEM, RSA or ECDSA, without a password",
@@ -121,7 +131,28 @@ impl FileContent {
             Self::SigningKey => !name.ends_with(".crt") && !name.ends_with(".kubeconfig"),
             Self::PublicKeys => !name.ends_with(".kubeconfig"),
             Self::Kubeconfig => !name.ends_with(".crt") && !name.ends_with(".key"),
-            Self::Anything | Self::Document | Self::Policies | Self::Tokens => true,
+            Self::Anything | Self::Document | Self::MetricLabels | Self::Policies | Self::Tokens => true,
+        }
+    }
+}
+
+/// Checks a manifest of the values that labels of metrics may have (`validateAllowListMappingManifest` in metrics/api/v1 of
+/// k8s.io/component-base).
+fn check_metric_labels(bytes: &[u8]) -> Result<(), String> {
+    let parsed = yaml::read(bytes)
+        .map_err(|problem| format!("failed to parse allow list manifest: yaml: {}", problem.message))?;
+    let Some(root) = parsed.filter(|root| !root.is_null()) else { return Ok(()) };
+    let wrong = || Err("failed to parse allow list manifest: yaml: unmarshal errors".to_owned());
+    let YamlValue::Map(pairs) = &root.value else { return wrong() };
+    let is_scalar = |value: &YamlValue| matches!(value, YamlValue::Scalar(_));
+    if !pairs.iter().all(|(key, value)| is_scalar(&key.value) && is_scalar(&value.value)) {
+        return wrong();
+    }
+    match pairs.iter().all(|(key, _)| is_metric_label(&key.go_text())) {
+        true => Ok(()),
+        false => {
+            Err("invalid allow list mapping in manifest: must have keys with format `metricName,labelName`"
+                .to_owned())
         }
     }
 }

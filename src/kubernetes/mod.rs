@@ -5,6 +5,7 @@
 //! nothing of K3s, profiles, findings and verdicts; rows of a table may say that K3s adds them. It imports only the ground:
 //! error, role, mode, version and embedded.
 
+pub mod abac_policy;
 pub mod admission_config;
 pub mod admission_plugins;
 pub mod api_versions;
@@ -18,6 +19,7 @@ pub mod cel;
 pub mod certificates;
 pub mod component_flags;
 pub mod config_fields;
+pub mod config_settings;
 pub mod egress_config;
 pub mod encryption_config;
 pub mod event_rate_limit;
@@ -38,9 +40,13 @@ pub mod names;
 pub mod object;
 pub mod pem;
 pub mod pod_security;
+pub mod proxy_config;
 pub mod quantity;
 pub mod runtime_config;
 pub mod scalar;
+pub mod scheduler_config;
+mod scheduler_plugins;
+mod scheduler_profiles;
 pub mod settings;
 pub mod static_manifests;
 pub mod taints;

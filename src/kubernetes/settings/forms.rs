@@ -15,6 +15,8 @@ pub(super) enum Form {
     AllowedPath,
     /// A block of addresses.
     Cidr,
+    /// A block of addresses, or one of each family with a comma between them.
+    Cidrs,
     /// A duration.
     Duration,
     /// `group/resource#server;server`, as the API server reads it from 1.34 on.
@@ -23,6 +25,8 @@ pub(super) enum Form {
     EtcdOverrideParts,
     /// A directive of HTTP's strict transport security.
     HstsDirective,
+    /// An IP address and a port from 1 on.
+    HostPort,
     /// A URL whose scheme is https.
     HttpsUrl,
     /// A service account's issuer: any text, but a URL if it has a colon.
@@ -79,18 +83,30 @@ impl Form {
                 !path.strip_suffix('*').unwrap_or(path).contains('*')
             }
             Self::Cidr => flag_values::cidr(text).is_some(),
+            Self::Cidrs => {
+                let blocks: Vec<_> = text.split(',').map(flag_values::cidr).collect();
+                match blocks[..] {
+                    [Some(_)] => true,
+                    [Some((one, _)), Some((other, _))] => one.is_ipv4() != other.is_ipv4(),
+                    _ => false,
+                }
+            }
             Self::Duration => flag_values::duration(text).is_some(),
             Self::EtcdOverride => api_server_forms::is_etcd_override(text, true),
             Self::EtcdOverrideParts => api_server_forms::is_etcd_override(text, false),
             Self::HstsDirective => api_server_forms::is_hsts_directive(text),
+            Self::HostPort => flag_text::host_and_port(text).is_some_and(|(host, port)| {
+                let port = port.strip_prefix('+').unwrap_or(port);
+                flag_values::sloppy_address(host).is_some()
+                    && port.bytes().all(|byte| byte.is_ascii_digit())
+                    && port.parse::<u16>().is_ok_and(|port| port > 0)
+            }),
             Self::HttpsUrl => go_url::parse(text).is_ok_and(|url| url.scheme == "https"),
             Self::Issuer => api_server_forms::is_issuer(text),
             Self::Label => names::is_label(text),
             Self::LabelValue => names::is_label_value(text),
             Self::Metric => is_metric(text),
-            Self::MetricLabel => text.split_once(',').is_some_and(|(metric, label)| {
-                is_metric(metric) && is_metric(label) && !label.contains(':')
-            }),
+            Self::MetricLabel => is_metric_label(text),
             Self::NotBlank => !text.trim().is_empty(),
             Self::NotZeroQuantity => quantity::parse(text).is_some_and(|amount| amount != 0),
             Self::OidcIssuer => api_server_forms::is_oidc_issuer(text),
@@ -122,15 +138,21 @@ impl Form {
             Self::HstsDirective => "max-age=SECONDS, includeSubDomains or preload",
             Self::Issuer => "a text, which is a URL if it has a colon",
             Self::OidcIssuer => "a URL that begins with https://, without user, query and fragment",
-            Self::PathOrSocket | Self::SocketName => "the path of a socket, or @ and the name of an abstract one",
+            Self::PathOrSocket | Self::SocketName => {
+                "the path of a socket, or @ and the name of an abstract one"
+            }
             Self::PinnedOrigin => "a regular expression with ^ or // and with $ or :",
             Self::RegularExpression => "a regular expression of Go's",
             Self::ServiceRanges => {
                 "one block of addresses, or an IPv4 and an IPv6 block, the first of 8 addresses or more"
             }
-            Self::SmallServiceRanges => "blocks of 2^20 addresses at most, such as 10.43.0.0/16 and fd00::/112",
+            Self::SmallServiceRanges => {
+                "blocks of 2^20 addresses at most, such as 10.43.0.0/16 and fd00::/112"
+            }
             Self::WatchCacheSize => "resource.group#size",
+            Self::Cidrs => "a block of addresses such as 10.42.0.0/16, or one of each family",
             Self::Duration => "a duration such as 300s, 5m or 1h30m",
+            Self::HostPort => "an IP address and a port such as 127.0.0.1:10249",
             Self::HttpsUrl => "a URL that begins with https://",
             Self::Label => "a DNS label",
             Self::LabelValue => "the value of a label",
@@ -146,6 +168,12 @@ impl Form {
             Self::V6 => "an IPv6 address",
         }
     }
+}
+
+/// Tells whether a text is the name of a metric and that of a label, `metric,label`.
+pub(in crate::kubernetes) fn is_metric_label(text: &str) -> bool {
+    text.split_once(',')
+        .is_some_and(|(metric, label)| is_metric(metric) && is_metric(label) && !label.contains(':'))
 }
 
 /// Tells whether a text is the name of a metric of Prometheus': `[a-zA-Z_:][a-zA-Z0-9_:]*`.

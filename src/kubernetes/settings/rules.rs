@@ -77,12 +77,15 @@ struct SettingRule {
 /// The rules of all components that are in `of`.
 static COMMON: LazyLock<Vec<SettingRule>> = LazyLock::new(|| embedded::table("rules-common"));
 /// The rules of one component each.
-static OWN: [(&str, LazyLock<Vec<SettingRule>>); 6] = [
+static OWN: [(&str, LazyLock<Vec<SettingRule>>); 8] = [
     ("cloud-controller-manager", LazyLock::new(|| embedded::table("rules-cloud-controller-manager"))),
     ("kube-apiserver", LazyLock::new(|| embedded::table("rules-kube-apiserver"))),
     ("kube-controller-manager", LazyLock::new(|| embedded::table("rules-kube-controller-manager"))),
     ("kube-proxy", LazyLock::new(|| embedded::table("rules-kube-proxy"))),
     ("kube-scheduler", LazyLock::new(|| embedded::table("rules-kube-scheduler"))),
+    // Their configuration files, whose fields have other names.
+    ("kube-proxy-config", LazyLock::new(|| embedded::table("rules-kube-proxy-config"))),
+    ("kube-scheduler-config", LazyLock::new(|| embedded::table("rules-kube-scheduler-config"))),
     ("kubelet", LazyLock::new(|| embedded::table("rules-kubelet"))),
 ];
 
@@ -227,7 +230,10 @@ mod tests {
         map.set("port", TypedValue::Whole(80));
         map.set("ports", TypedValue::Text("90-99".to_owned()));
         let refused = rule.refusal(&map, "port", KubernetesMinor::new(36)).unwrap();
-        assert_eq!((refused.setting.as_str(), refused.others), ("port", vec!["on".to_owned(), "ports".to_owned()]));
+        assert_eq!(
+            (refused.setting.as_str(), refused.others),
+            ("port", vec!["on".to_owned(), "ports".to_owned()])
+        );
         assert_eq!(refused.message, "port is \"80\", and takes a port of ports");
         map.set("port", TypedValue::Whole(99));
         assert!(rule.refusal(&map, "port", KubernetesMinor::new(36)).is_none());

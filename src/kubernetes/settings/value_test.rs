@@ -195,7 +195,10 @@ impl ValueTest {
 
     /// Returns what a value has to be, in words; empty where words are of no use.
     pub(super) fn wanted(&self) -> String {
-        let bound = |text: &str| match text.strip_prefix('$').map(|term| term.split_once(' ').unwrap_or((term, ""))) {
+        let bound = |text: &str| match text
+            .strip_prefix('$')
+            .map(|term| term.split_once(' ').unwrap_or((term, "")))
+        {
             Some((name, "")) => format!("the value of {name}"),
             Some((name, change)) => format!("the value of {name} {change}"),
             None => text.to_owned(),
@@ -266,7 +269,10 @@ fn amount_of(settings: &ComponentSettings, term: &str) -> Option<TypedValue> {
     let mut words = term.split(' ');
     let value = settings.value(words.next()?)?;
     match (words.next(), words.next().and_then(flag_values::number)) {
-        (None, _) => Some(value.clone()),
+        (None, _) => match value {
+            TypedValue::List(versions) => release::named(versions).map(TypedValue::Whole),
+            value => Some(value.clone()),
+        },
         (Some("*"), Some(factor)) => value.times(factor),
         (Some("-"), Some(less)) => value.less(less),
         _ => None,
