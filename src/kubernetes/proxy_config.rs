@@ -5,13 +5,14 @@
 
 use super::config_fields::{self, DecodedFields};
 use super::config_settings;
-use super::feature_gates;
+use super::gate_flag::{self, GateFault};
 use super::object::{Fault, ObjectFile, Position, Refusal};
 use super::settings::{self, ComponentSettings, RefusedSetting};
 use super::yaml::YamlValue;
 use crate::version::KubernetesMinor;
 
 const KIND: &str = "KubeProxyConfiguration";
+const NAME: &str = "kube-proxy";
 /// The name of the rules (data/rules-kube-proxy-config.yaml).
 const RULES: &str = "kube-proxy-config";
 
@@ -65,21 +66,22 @@ fn refused_gates(decoded: &DecodedFields, minor: KubernetesMinor) -> Vec<(Refuse
     let Some(YamlValue::Map(pairs)) = decoded.fields.get("featureGates").map(|node| &node.value) else {
         return Vec::new();
     };
-    let faults = pairs.iter().flat_map(|(name, value)| {
-        let name = name.go_text();
-        let faults = feature_gates::faults(&format!("{name}={}", value.go_text()), minor);
-        faults.into_iter().map(move |fault| {
-            let refused = RefusedSetting {
-                setting: format!("featureGates.{name}"),
-                code: "argument-refused",
-                message: fault.message(),
-                says: fault.message(),
-                write: "remove the gate, or write a value that this minor takes".to_owned(),
-            };
-            (refused, Some(value.position))
-        })
-    });
-    faults.collect()
+    let texts: Vec<String> =
+        pairs.iter().map(|(name, value)| format!("{}={}", name.go_text(), value.go_text())).collect();
+    let faults = gate_flag::faults(NAME, minor, &[&texts.join(",")]).into_iter();
+    let refused = |fault: GateFault| {
+        let named = pairs.iter().find(|(name, _)| fault.gate() == Some(name.go_text().as_str()));
+        let (name, value) = named.or(pairs.last())?;
+        let refused = RefusedSetting {
+            setting: format!("featureGates.{}", name.go_text()),
+            code: "argument-refused",
+            message: fault.message(),
+            says: fault.message(),
+            write: format!("write {}", fault.wanted(minor)),
+        };
+        Some((refused, Some(value.position)))
+    };
+    faults.filter_map(|(_, fault)| refused(fault)).collect()
 }
 
 #[cfg(test)]

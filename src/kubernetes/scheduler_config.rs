@@ -10,7 +10,7 @@ use super::config_settings;
 use super::names;
 use super::object::{self, Fault, Located, ObjectFile, Position, Refusal, refuse_dropped};
 use super::scheduler_profiles;
-use super::settings::{self, ComponentSettings, RefusedSetting, TypedValue};
+use super::settings::{self, ComponentSettings, RefusedSetting};
 use super::yaml::YamlNode;
 use crate::version::KubernetesMinor;
 
@@ -56,17 +56,9 @@ pub(super) struct SchedulerContext<'a> {
 }
 
 impl SchedulerContext<'_> {
-    /// Tells whether a feature gate is on; `on_from` is the first minor in which it is on by itself, if there is one.
-    pub(super) fn has_gate(&self, gate: &str, on_from: Option<u16>) -> bool {
-        let gates = match self.flags.value("feature-gates") {
-            Some(TypedValue::Map(pairs)) => pairs.as_slice(),
-            _ => &[],
-        };
-        let set = |name: &str| {
-            gates.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value == "true")
-        };
-        let default = on_from.is_some_and(|from| KubernetesMinor::new(from) <= self.minor);
-        set(gate).unwrap_or_else(|| default || set("AllAlpha") == Some(true))
+    /// Tells whether a feature gate is on.
+    pub(super) fn has_gate(&self, gate: &str) -> bool {
+        self.flags.gate(gate, self.minor) == Some(true)
     }
 }
 
