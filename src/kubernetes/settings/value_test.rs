@@ -257,7 +257,10 @@ fn amount_of(settings: &ComponentSettings, term: &str) -> Option<TypedValue> {
     let mut words = term.split(' ');
     let value = settings.value(words.next()?)?;
     match (words.next(), words.next().and_then(flag_values::number)) {
-        (None, _) => Some(value.clone()),
+        (None, _) => match value {
+            TypedValue::List(versions) => release::named(versions).map(TypedValue::Whole),
+            value => Some(value.clone()),
+        },
         (Some("*"), Some(factor)) => value.times(factor),
         (Some("-"), Some(less)) => value.less(less),
         _ => None,
