@@ -134,10 +134,29 @@ impl SchedulerConfig {
                 self.faults.push(Fault::new(object::position_of(resource, "name"), message));
             }
             if let Some(tls) = object::field(extender, "tlsConfig") {
-                let has_data = |name: &str| !object::text(tls, &name.replace("File", "Data")).is_empty();
-                let files = TLS_FILES.into_iter().filter(|name| !has_data(name));
-                self.files.extend(files.filter_map(|name| located(tls, name)));
+                self.check_tls(extender, tls);
             }
+        }
+    }
+
+    /// `TLSConfigFor` of client-go: the files count as soon as one thing asks for TLS.
+    fn check_tls(&mut self, extender: &YamlNode, tls: &YamlNode) {
+        let is_on = |node: &YamlNode, name: &str| {
+            object::field(node, name).is_some_and(|value| value.go_text() == "true")
+        };
+        let has = |name: &str| {
+            let names = [name.to_owned(), name.replace("File", "Data")];
+            names.iter().any(|name| !object::text(tls, name).is_empty())
+        };
+        let [certificate, key, authority] = TLS_FILES.map(has);
+        let insecure = is_on(tls, "insecure") || (is_on(extender, "enableHTTPS") && !authority);
+        if insecure && authority {
+            let message = "specifying a root certificates file with the insecure flag is not allowed";
+            self.faults.push(Fault::new(tls.position, message));
+        }
+        if insecure || authority || (certificate && key) || !object::text(tls, "serverName").is_empty() {
+            let is_file = |name: &&str| object::text(tls, &name.replace("File", "Data")).is_empty();
+            self.files.extend(TLS_FILES.into_iter().filter(is_file).filter_map(|name| located(tls, name)));
         }
     }
 }

@@ -13,6 +13,9 @@ use crate::kubernetes::gate_flag::{self, GateFault};
 use crate::kubernetes::settings::{self, RefusedSetting};
 use crate::kubernetes::{flag_values, tls};
 
+/// Arguments that do not count beside `config`, whose file has fields for them.
+const NOT_BESIDE_CONFIG: [(&str, &[&str]); 2] =
+    [("kube-proxy", &[GATES, "kubeconfig"]), ("kube-scheduler", &["kubeconfig"])];
 /// The flag that sets feature gates.
 const GATES: &str = "feature-gates";
 
@@ -140,7 +143,7 @@ fn gates(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
         return Vec::new();
     };
     // K3s' own arguments are fine.
-    if given.is_empty() {
+    if given.is_empty() || is_overridden(node, component, GATES) {
         return Vec::new();
     }
     let flags: Vec<String> = flags
@@ -234,10 +237,17 @@ fn ciphers(component: &str, text: &str) -> Vec<Finding> {
     findings
 }
 
+/// Tells whether a component takes a field of its configuration file in place of an argument.
+fn is_overridden(node: &NodeConfig<'_>, component: &str, name: &str) -> bool {
+    NOT_BESIDE_CONFIG.iter().any(|(known, names)| *known == component && names.contains(&name))
+        && node.flag(component, "config").is_some_and(|file| !file.is_empty())
+}
+
 /// Checks whether the file that an argument names exists. K3s creates its own files at the first start.
 fn file(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -> Result<Option<Finding>> {
     let name = arguments::name_of(&argument.text);
-    if argument.value.is_empty() || !component_flags::needs_file(component, &name) {
+    let is_named = !argument.value.is_empty() && component_flags::needs_file(component, &name);
+    if !is_named || is_overridden(node, component, &name) {
         return Ok(None);
     }
     for text in flag_values::comma_separated(&argument.value).unwrap_or_default() {
