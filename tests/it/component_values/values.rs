@@ -103,16 +103,13 @@ fn written(random: &mut Random, argument: &Argument) -> String {
 /// Returns a value: of the argument's type, of what its name asks for, or of any pool.
 fn value(random: &mut Random, argument: &Argument) -> String {
     let words: Vec<&str> = argument.name.split('-').collect();
-    let mut pools = pools::by_name(&words);
-    let is_of = |pool: &&pools::Pool| pool.words.contains(&argument.kind.as_str());
-    let typed: Vec<_> = pools::BY_TYPE.iter().filter(is_of).map(|pool| pool.values).collect();
-    if pools::PLAIN.contains(&argument.kind.as_str()) || pools.is_empty() || random.below(5) == 0 {
-        pools = typed;
-    }
-    let pool = if pools.is_empty() || random.below(25) == 0 {
-        pools::BY_NAME[random.below(pools::BY_NAME.len())].values
+    let (named, typed) = (pools::by_name(&words), pools::by_type(&argument.kind));
+    let by_type = named.is_empty() || typed.iter().any(|pool| pool.is_plain()) || random.below(5) == 0;
+    let fitting = if by_type { typed } else { named };
+    let pool = if fitting.is_empty() || random.below(25) == 0 {
+        pools::any(random)
     } else {
-        pools[random.below(pools.len())]
+        fitting[random.below(fitting.len())]
     };
-    pool[random.below(pool.len())].to_owned()
+    pool.value(random).to_owned()
 }
