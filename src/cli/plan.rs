@@ -18,7 +18,7 @@ use crate::k3s::flags::ENCRYPTION_KEY;
 use crate::mode::FileMode;
 use crate::node::{Root, host, sysctl};
 use crate::output::{self, PlanReport};
-use crate::plan::{Desired, ForeignFiles, Observed, Plan, PlanSubject};
+use crate::plan::{Desired, ForeignFiles, Observed, Plan, PlanSubject, Resource};
 use crate::profile::{ControlId, Profile};
 
 pub(super) fn run(request: &RunRequest, arguments: &PlanArguments, ui: &mut Ui) -> Result<u8> {
@@ -52,7 +52,7 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     let subject = PlanSubject::new(root.path().to_owned(), profile, target.role);
     let mut desired = Desired::new(subject, rendered, context.owner, live)?;
     desired.remove_unwanted(&context.removal_candidates()?, context.owner);
-    let written = desired.resources.iter().flat_map(|resource| resource.controls());
+    let written = desired.resources.iter().flat_map(Resource::controls);
     let left = rendered.drop_in.left.iter().flat_map(|left| &left.ids);
     let desired_ids: BTreeSet<ControlId> = written.chain(left).cloned().collect();
     let observed = Observed::read(&desired, root)?;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use super::arguments;
 use super::components;
 use super::config_file::ConfigFile;
 use super::config_values::ConfigQuery;
@@ -170,8 +171,9 @@ impl<'a> NodeConfig<'a> {
     /// Returns where an argument is set; none if only K3s itself sets it.
     #[must_use]
     pub fn place_of(&self, component: &str, name: &str) -> Option<Place> {
-        let arguments = self.arguments(component);
-        arguments.into_iter().rev().find(|argument| argument.name == name).map(|argument| argument.place)
+        let takes = |text: &str| arguments::as_component_takes(component, text).0;
+        let mut arguments = self.arguments(component).into_iter().rev();
+        arguments.find(|argument| takes(&argument.text) == name).map(|argument| argument.place)
     }
 
     /// Returns the value of one of K3s' own keys.

@@ -16,7 +16,7 @@ pub struct ComponentFlag {
     /// The type of its value.
     pub kind: FlagType,
     /// Its default, as Go writes it; none if that is the zero value of the type.
-    pub default: Option<String>,
+    pub default: Option<FlagDefault>,
     /// The first minor that has it; none if all before `until` do.
     pub from: Option<KubernetesMinor>,
     /// The last minor that has it; none if all after `from` do.
@@ -27,7 +27,26 @@ pub struct ComponentFlag {
     pub k3s: bool,
 }
 
+/// The default of an argument.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum FlagDefault {
+    /// The same in every minor.
+    Always(String),
+    /// By the first minor that has it.
+    Since(BTreeMap<KubernetesMinor, String>),
+}
+
 impl ComponentFlag {
+    /// Returns its default in a minor, as Go writes it; none if that is the zero value of the type.
+    #[must_use]
+    pub fn default_in(&self, minor: KubernetesMinor) -> Option<&str> {
+        match self.default.as_ref()? {
+            FlagDefault::Always(text) => Some(text),
+            FlagDefault::Since(texts) => texts.range(..=minor).next_back().map(|(_, text)| text.as_str()),
+        }
+    }
+
     /// Tells whether a minor has it.
     #[must_use]
     pub fn is_of(&self, minor: KubernetesMinor) -> bool {
@@ -63,9 +82,10 @@ pub fn settings<'a>(
         }
     }
     for (name, flag) in flags.iter().filter(|(_, flag)| flag.is_of(minor)) {
-        let default = flag.default.as_deref().and_then(|text| flag.kind.read(text, minor).ok());
+        let default = flag.default_in(minor).and_then(|text| flag.kind.read(text, minor).ok());
         settings.default_to(name, default.unwrap_or_else(|| flag.kind.zero()));
     }
+    settings.know_minor(minor);
     settings
 }
 
@@ -95,12 +115,12 @@ mod tests {
 
     #[test]
     fn every_default_is_one_that_its_flag_takes() {
-        let newest = *KubernetesMinor::supported().last().unwrap();
         for (component, flags) in all() {
             for (name, flag) in flags {
-                if let Some(default) = &flag.default {
-                    let read = flag.kind.read(default, newest).unwrap();
-                    assert!(!read.is_zero(), "{component} {name}: {default} is the zero value");
+                for minor in KubernetesMinor::supported().iter().filter(|minor| flag.is_of(**minor)) {
+                    if let Some(default) = flag.default_in(*minor) {
+                        assert!(flag.kind.read(default, *minor).is_ok(), "{component} {name}: {default}");
+                    }
                 }
             }
         }

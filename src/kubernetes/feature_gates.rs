@@ -1,4 +1,5 @@
-//! Kubernetes' feature gates (data/feature-gates.yaml), and the flag that sets them.
+//! Kubernetes' feature gates (data/feature-gates.yaml): the state of each in a minor. `gate_flag` judges the flag that sets
+//! them.
 //!
 //! Source: k8s.io/component-base/featuregate.
 
@@ -11,71 +12,162 @@ use super::flag_values;
 use crate::embedded;
 use crate::version::KubernetesMinor;
 
-/// The minors that define a gate.
+/// How far a gate has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GateStage {
+    /// Off, until somebody tries it.
+    Alpha,
+    /// Tried by many.
+    Beta,
+    /// Generally available.
+    Stable,
+    /// To be removed.
+    Deprecated,
+}
+
+/// The state of a gate in a minor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GateState {
+    /// How far it has come.
+    pub stage: GateStage,
+    /// Whether it is on as long as nobody sets it.
+    pub is_on: bool,
+    /// Whether a component refuses the other value.
+    pub is_locked: bool,
+}
+
+/// The minors in which the cloud controller manager knows a gate.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct GateRange {
+struct GateMinors {
     from: Option<KubernetesMinor>,
     until: Option<KubernetesMinor>,
 }
 
-static GATES: LazyLock<BTreeMap<String, GateRange>> = LazyLock::new(|| embedded::table("feature-gates"));
-
-/// Why a component refuses an entry of its flag `feature-gates`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GateFault {
-    /// It has no value.
-    NoValue {
-        /// The gate.
-        name: String,
-    },
-    /// The minor has no such gate.
-    Unknown {
-        /// The gate.
-        name: String,
-        /// Since when, or until when, other minors have it, as ` (it comes with 1.37)`.
-        availability: String,
-    },
-    /// Its value is no boolean.
-    Value {
-        /// The gate.
-        name: String,
-        /// Its value.
-        value: String,
-    },
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GateTable {
+    gates: BTreeMap<String, String>,
+    cloud: BTreeMap<String, GateMinors>,
+    needs: BTreeMap<String, Vec<String>>,
 }
 
-impl GateFault {
-    /// Returns the component's own message (`SetFromMap` in featuregate/feature_gate.go).
-    #[must_use]
-    pub fn message(&self) -> String {
-        match self {
-            Self::NoValue { name } => format!("missing bool value for {name}"),
-            Self::Unknown { name, .. } => format!("unrecognized feature gate: {name}"),
-            Self::Value { name, value } => format!("invalid value of {name}={value}"),
+/// The table. It is large: it is read only if somebody sets a gate, or a flag that depends on one.
+static TABLE: LazyLock<GateTable> = LazyLock::new(|| embedded::table("feature-gates"));
+
+/// The component that has gates of its own.
+const CLOUD: &str = "cloud-controller-manager";
+/// The gate that stands for all of stage alpha.
+pub(super) const ALL_ALPHA: &str = "AllAlpha";
+/// The gate that stands for all of stage beta.
+pub(super) const ALL_BETA: &str = "AllBeta";
+/// The first minor in which gates need others.
+const NEEDS_FROM: KubernetesMinor = KubernetesMinor::new(35);
+
+/// A phase of a gate: since when, and its state; none once it is gone.
+type Phase = (Option<KubernetesMinor>, Option<GateState>);
+
+/// Returns the state of a gate in a component of a minor; none if the component does not know it.
+#[must_use]
+pub fn state(component: &str, name: &str, minor: KubernetesMinor) -> Option<GateState> {
+    let of_cloud = || TABLE.cloud.get(name).is_some_and(|range| minor.is_within(range.from, range.until));
+    if component == CLOUD && !of_cloud() {
+        return None;
+    }
+    phases(name)?.rev().find(|(since, _)| since.is_none_or(|since| since <= minor))?.1
+}
+
+/// Tells whether a gate is on in a minor, where entries of `feature-gates` give gates values: its own, or that of all gates
+/// of its stage, or its default. A gate that is gone is as it was last, and one that has not come yet is off. None if no
+/// minor has the gate, or its value is no boolean.
+#[must_use]
+pub fn is_on<'a>(
+    name: &str,
+    minor: KubernetesMinor,
+    given: impl DoubleEndedIterator<Item = (&'a str, &'a str)> + Clone,
+) -> Option<bool> {
+    let known = phases(name)?.filter(|(since, _)| since.is_none_or(|since| since <= minor));
+    let last = known.filter_map(|(_, state)| state).last();
+    // What is gone cannot be set.
+    let Some(state) = state("", name, minor) else { return Some(last.is_some_and(|state| state.is_on)) };
+    let value_of = |wanted: &str| {
+        let plain = |name: &'a str| name.rsplit(':').next().unwrap_or(name).trim();
+        given.clone().rev().find(|(name, _)| plain(name) == wanted).map(|(_, value)| value)
+    };
+    let of_stage = match state.stage {
+        GateStage::Alpha => value_of(ALL_ALPHA),
+        GateStage::Beta => value_of(ALL_BETA),
+        GateStage::Stable | GateStage::Deprecated => None,
+    };
+    match value_of(name).or(of_stage) {
+        Some(value) => flag_values::boolean(value),
+        None => Some(state.is_on),
+    }
+}
+
+/// Returns the gates that need others in a component of a minor, each with one of the others.
+pub fn needs(component: &str, minor: KubernetesMinor) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let is_asked = minor >= NEEDS_FROM && component != CLOUD;
+    let rows = TABLE.needs.iter().filter(move |_| is_asked);
+    let pairs =
+        rows.flat_map(|(name, others)| others.iter().map(move |other| (name.as_str(), other.as_str())));
+    pairs.filter_map(move |(name, other)| {
+        let (since, other) = since(other);
+        let has = |gate| state(component, gate, minor).is_some();
+        (since.is_none_or(|since| since <= minor) && has(name) && has(other)).then_some((name, other))
+    })
+}
+
+/// Returns since when, or until when, other minors have a gate that a minor lacks, as ` (it comes with 1.37)`; empty if
+/// no minor has it, or this one does.
+pub(super) fn availability(name: &str, minor: KubernetesMinor) -> String {
+    let Some(phases) = phases(name) else { return String::new() };
+    let phases: Vec<Phase> = phases.collect();
+    let first = phases.first().and_then(|(since, _)| *since);
+    let gone = phases.iter().rev().find(|(_, state)| state.is_none()).and_then(|(since, _)| *since);
+    match (first, gone) {
+        (Some(first), _) if minor < first => format!(" (it comes with {first})"),
+        (_, Some(gone)) if gone <= minor => format!(" (it was removed in {gone})"),
+        _ => String::new(),
+    }
+}
+
+/// Returns the phases of a gate, oldest first; none if no minor has it.
+fn phases(name: &str) -> Option<impl DoubleEndedIterator<Item = Phase>> {
+    Some(TABLE.gates.get(name)?.split(',').map(|text| {
+        let (since, state) = since(text.trim_start());
+        (since, read_state(state))
+    }))
+}
+
+/// Splits a minor from the text that stands behind it.
+fn since(text: &'static str) -> (Option<KubernetesMinor>, &'static str) {
+    let split = text.split_once(' ').and_then(|(minor, rest)| Some((minor.parse().ok()?, rest)));
+    split.map_or((None, text), |(minor, rest)| (Some(minor), rest))
+}
+
+/// Reads a state, such as `beta on`; none for a gate that is gone.
+fn read_state(text: &str) -> Option<GateState> {
+    let mut state = GateState { stage: GateStage::Stable, is_on: false, is_locked: false };
+    for word in text.split(' ') {
+        match word {
+            "alpha" => state.stage = GateStage::Alpha,
+            "beta" => state.stage = GateStage::Beta,
+            "deprecated" => state.stage = GateStage::Deprecated,
+            "locked" => state.is_locked = true,
+            "on" => state.is_on = true,
+            "off" => state.is_on = false,
+            _ => return None,
         }
     }
+    Some(state)
 }
 
-/// Returns what a component of a minor refuses in its flag `feature-gates`.
-///
-/// From 1.34 on, the name of a component may precede a gate's.
+/// Returns the gates that a component of a minor knows.
 #[must_use]
-pub fn faults(text: &str, minor: KubernetesMinor) -> Vec<GateFault> {
-    text.split(',').filter(|pair| !pair.is_empty()).filter_map(|pair| fault(pair, minor)).collect()
-}
-
-fn fault(pair: &str, minor: KubernetesMinor) -> Option<GateFault> {
-    let (name, value) =
-        pair.split_once('=').map_or((pair.trim(), None), |(name, value)| (name.trim(), Some(value.trim())));
-    let name = name.rsplit(':').next().unwrap_or(name).to_owned();
-    let Some(value) = value else { return Some(GateFault::NoValue { name }) };
-    let range = GATES.get(&name);
-    if !range.is_some_and(|range| minor.is_within(range.from, range.until)) {
-        let availability = range.map(|range| minor.availability(range.from, range.until)).unwrap_or_default();
-        return Some(GateFault::Unknown { name, availability });
-    }
-    flag_values::boolean(value).is_none().then(|| GateFault::Value { name, value: value.to_owned() })
+pub fn known(component: &str, minor: KubernetesMinor) -> BTreeMap<&'static str, GateState> {
+    let names = TABLE.gates.keys().map(String::as_str);
+    names.filter_map(|name| Some((name, state(component, name, minor)?))).collect()
 }
 
 /// Returns the last value that entries of `feature-gates` give a gate.
@@ -84,4 +176,59 @@ pub fn value(entries: &[String], name: &str) -> Option<bool> {
     let pairs = entries.iter().rev().filter_map(|entry| entry.split_once('='));
     let mut values = pairs.filter(|(gate, _)| gate.trim() == name).map(|(_, value)| value.trim());
     values.next().and_then(flag_values::boolean)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on(name: &str, minor: u16, given: &[(&str, &str)]) -> Option<bool> {
+        is_on(name, KubernetesMinor::new(minor), given.iter().copied())
+    }
+
+    #[test]
+    fn every_row_reads() {
+        let words = ["alpha", "beta", "deprecated", "locked", "on", "off", "gone"];
+        for (name, text) in &TABLE.gates {
+            for phase in text.split(", ") {
+                let (_, state) = since(phase);
+                assert!(state.split(' ').all(|word| words.contains(&word)), "{name}: {phase}");
+            }
+            let minors: Vec<_> = phases(name).unwrap().map(|(since, _)| since).collect();
+            assert!(minors.is_sorted(), "{name}");
+        }
+        for name in TABLE.cloud.keys().chain(TABLE.needs.keys()) {
+            assert!(TABLE.gates.contains_key(name), "{name}");
+        }
+        for other in TABLE.needs.values().flatten() {
+            assert!(TABLE.gates.contains_key(since(other).1), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_gate_is_on_by_its_own_value_or_that_of_its_stage_or_its_default() {
+        assert_eq!([29, 36, 37].map(|minor| on("LoggingAlphaOptions", minor, &[])), [Some(false); 3]);
+        assert_eq!(on("LoggingAlphaOptions", 36, &[("AllAlpha", "true")]), Some(true));
+        let both = [("AllAlpha", "true"), ("kube:LoggingAlphaOptions", "0")];
+        assert_eq!(on("LoggingAlphaOptions", 36, &both), Some(false));
+        assert_eq!(on("LoggingBetaOptions", 36, &[]), Some(true));
+        assert_eq!(on("LoggingBetaOptions", 36, &[("AllBeta", "false")]), Some(false));
+        assert_eq!(on("SidecarContainers", 36, &[("AllBeta", "false")]), Some(true), "it is stable");
+    }
+
+    #[test]
+    fn what_is_gone_stays_as_it_was_and_what_is_to_come_is_off() {
+        assert_eq!(on("SeccompDefault", 36, &[("SeccompDefault", "false")]), Some(true));
+        assert_eq!(on("DynamicKubeletConfig", 36, &[]), Some(false));
+        assert_eq!(on("PodLevelResources", 29, &[]), Some(false));
+        assert_eq!(on("NoSuchGate", 36, &[]), None);
+    }
+
+    #[test]
+    fn the_cloud_controller_manager_knows_fewer() {
+        let minor = KubernetesMinor::new(36);
+        assert!(state("kube-proxy", "SidecarContainers", minor).is_some_and(|state| state.is_locked));
+        assert_eq!(state(CLOUD, "SidecarContainers", minor), None);
+        assert!(state(CLOUD, "APIServerTracing", minor).is_some());
+    }
 }

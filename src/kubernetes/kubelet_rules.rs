@@ -11,7 +11,7 @@ use super::kubelet_fields::DecodedFields;
 use super::kubelet_values::{is_cpu_set, is_threshold, taint_fault};
 use super::object::{self, Fault};
 use super::yaml::{YamlNode, YamlValue};
-use super::{feature_gates, flag_values, quantity, tls};
+use super::{flag_values, gate_flag, quantity, tls};
 use crate::embedded;
 use crate::version::KubernetesMinor;
 
@@ -222,11 +222,13 @@ impl Values<'_> {
 
     fn maps(&self, found: &mut Vec<RefusedValue>) {
         // The argument feature-gates adds to the gates of the files.
-        for (name, value) in self.entries("featureGates", "") {
-            let text = format!("{name}={}", value.go_text());
-            if !feature_gates::faults(&text, self.minor).is_empty() {
-                let field = format!("featureGates.{name}");
-                found.push(refuse(&field, value, format!("nothing: {} has no such gate", self.minor)));
+        let gates: Vec<_> = self.entries("featureGates", "").into_iter().collect();
+        let texts: Vec<String> =
+            gates.iter().map(|(name, value)| format!("{name}={}", value.go_text())).collect();
+        for (_, fault) in gate_flag::faults("kubelet", self.minor, &[&texts.join(",")]) {
+            let named = gates.iter().find(|(name, _)| fault.gate() == Some(name.as_str()));
+            if let Some((name, value)) = named.or(gates.last()) {
+                found.push(refuse(&format!("featureGates.{name}"), value, fault.wanted(self.minor)));
             }
         }
         for (field, flag) in [("kubeReserved", "kube-reserved"), ("systemReserved", "system-reserved")] {

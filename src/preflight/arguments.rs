@@ -9,9 +9,12 @@ use crate::k3s::ComponentArgument;
 use crate::k3s::NodeConfig;
 use crate::k3s::arguments;
 use crate::kubernetes::component_flags;
-use crate::kubernetes::feature_gates::{self, GateFault};
+use crate::kubernetes::gate_flag::{self, GateFault};
 use crate::kubernetes::settings::{self, RefusedSetting};
 use crate::kubernetes::{flag_values, tls};
+
+/// The flag that sets feature gates.
+const GATES: &str = "feature-gates";
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
@@ -31,6 +34,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
             found.extend(more.into_iter().map(|finding| finding.at(argument.place.clone())));
             found.extend(file(node, component, &argument)?);
         }
+        found.extend(gates(node, component));
         found.extend(refused(node, component));
         if node.running().waits_for_node(component) {
             found = found.into_iter().map(Finding::once_a_node_joins).collect();
@@ -120,34 +124,82 @@ fn value(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -
         return vec![finding.says(says)];
     }
     match name.as_str() {
-        "feature-gates" => gates(node, component, text),
         "tls-min-version" => tls_version(component, text).into_iter().collect(),
         "tls-cipher-suites" => ciphers(component, text),
         _ => Vec::new(),
     }
 }
 
-fn gates(node: &NodeConfig<'_>, component: &str, text: &str) -> Vec<Finding> {
-    let finding = |fault: GateFault| {
-        let (code, message) = match &fault {
-            GateFault::NoValue { name } => {
-                ("argument-value", format!("{component}'s feature gate {name} has no value"))
-            }
-            GateFault::Unknown { name, availability } => (
-                "argument-feature-gate",
-                format!("{component} of {} has no feature gate {name}{availability}", node.minor()),
-            ),
-            GateFault::Value { name, value } => {
-                ("argument-value", format!("{component}'s feature gate {name} is {value:?}"))
-            }
-        };
-        let remedy = "remove it, or write Name=true or Name=false";
-        Finding::stops(code, message, remedy).says(fault.message())
+/// Checks the feature gates, for which all arguments of the name count together.
+fn gates(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
+    let takes = |text: &str| arguments::as_component_takes(component, text);
+    let is_named = |argument: &ComponentArgument| takes(&argument.text).0 == GATES;
+    let given: Vec<ComponentArgument> = node.arguments(component).into_iter().filter(is_named).collect();
+    let Some(flags) = node.effective.as_ref().ok().and_then(|effective| effective.components.get(component))
+    else {
+        return Vec::new();
     };
-    let mut findings: Vec<Finding> =
-        feature_gates::faults(text, node.minor()).into_iter().map(finding).collect();
-    findings.extend(releases::emulated_gates(node, component, text));
+    // K3s' own arguments are fine.
+    if given.is_empty() {
+        return Vec::new();
+    }
+    let flags: Vec<String> = flags
+        .iter()
+        .map(|flag| takes(flag))
+        .filter(|(name, _)| name == GATES)
+        .map(|(_, value)| value)
+        .collect();
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let mut findings = Vec::new();
+    for (at, fault) in gate_flag::faults(component, node.minor(), &flags) {
+        if let Some(argument) = given.iter().rev().find(|argument| argument.value == flags[at]) {
+            findings.push(gate_finding(node, component, &fault).at(argument.place.clone()));
+        }
+    }
+    for argument in &given {
+        let newer = releases::emulated_gates(node, component, &argument.value);
+        findings.extend(newer.into_iter().map(|finding| finding.at(argument.place.clone())));
+    }
     findings
+}
+
+fn gate_finding(node: &NodeConfig<'_>, component: &str, fault: &GateFault) -> Finding {
+    let (value, gate) = ("argument-value", "argument-feature-gate");
+    let minor = node.minor();
+    let (code, message, remedy) = match fault {
+        GateFault::NoValue { name } => {
+            let message = format!("{component}'s feature gate {name} has no value");
+            (value, message, format!("write {name}=true or {name}=false"))
+        }
+        GateFault::Value { name, value: text } => {
+            let message = format!("{component}'s feature gate {name} is {text:?}");
+            (value, message, format!("write {name}=true or {name}=false"))
+        }
+        GateFault::Unknown { name, availability } => {
+            let message = format!("{component} of {minor} has no feature gate {name}{availability}");
+            (gate, message, "remove it".to_owned())
+        }
+        GateFault::Locked { name, is_on } => {
+            let message = format!("{component} of {minor} has locked the feature gate {name} to {is_on}");
+            (gate, message, "remove it".to_owned())
+        }
+        GateFault::Needs { name, other } => {
+            let message =
+                format!("{component}'s feature gate {name} is on, and {other}, which it needs, is off");
+            (gate, message, format!("write {name}=false, or {other}=true"))
+        }
+        GateFault::Component { name } => {
+            let message =
+                format!("{component}'s feature gates have {name:?} before a gate, which is no component");
+            (gate, message, "write the gate alone".to_owned())
+        }
+        GateFault::Mixed => {
+            let message =
+                format!("{component}'s feature gates have kube: before some gates, and not before others");
+            (gate, message, "write all of them without kube:".to_owned())
+        }
+    };
+    Finding::stops(code, message, remedy).says(fault.message())
 }
 
 fn tls_version(component: &str, text: &str) -> Option<Finding> {

@@ -5,7 +5,7 @@ use super::apiserver::{ApiServer, FileAt, NAME};
 use crate::error::Result;
 use crate::k3s::NodeConfig;
 use crate::k3s::release_flags::emulated_minor;
-use crate::kubernetes::feature_gates::{self, GateFault};
+use crate::kubernetes::gate_flag::{self, GateFault};
 use crate::kubernetes::yaml::{self, YamlValue};
 
 const AUTHENTICATION: &str = "authentication-config";
@@ -56,9 +56,9 @@ fn has_field(server: &ApiServer<'_>, argument: &str, field: &str) -> Result<bool
 /// Returns the findings for feature gates that are newer than the minor that a component takes itself for.
 pub(super) fn emulated_gates(node: &NodeConfig<'_>, component: &str, text: &str) -> Vec<Finding> {
     let Some((emulated, right_since)) = emulated_minor(node.release, node.role) else { return Vec::new() };
-    let known = feature_gates::faults(text, node.minor());
-    let faults = feature_gates::faults(text, emulated).into_iter().filter(|fault| !known.contains(fault));
-    let names = faults.filter_map(|fault| match fault {
+    let known = gate_flag::faults(component, node.minor(), &[text]);
+    let faults = gate_flag::faults(component, emulated, &[text]).into_iter();
+    let names = faults.filter(|fault| !known.contains(fault)).filter_map(|(_, fault)| match fault {
         GateFault::Unknown { name, .. } => Some(name),
         _ => None,
     });

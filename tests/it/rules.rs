@@ -118,13 +118,18 @@ fn after_the_start_the_log_says_and_without_it_nobody() {
     );
 }
 
+/// Returns a document of the kubelet's configuration. Without its version and kind the kubelet does not start.
+fn kubelet(fields: &str) -> String {
+    format!("{fields}apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n")
+}
+
 #[test]
 fn the_kubelets_drop_ins_count_where_no_flag_does() {
     let rule = "flag: {component: kubelet, name: anonymous-auth, field: authentication.anonymous.enabled, unset: \"true\", must: {be: \"false\"}}";
     assert_eq!(said(&Node::new(), "1.36", None, rule), "Met: false ()");
     assert_eq!(said(&Node::new(), "1.30", None, rule), "Met: false ()");
     let node = Node::new()
-        .file(&format!("{KUBELET}/10-mine.conf"), "authentication: {anonymous: {enabled: true}}\n");
+        .file(&format!("{KUBELET}/10-mine.conf"), kubelet("authentication: {anonymous: {enabled: true}}\n"));
     assert_eq!(
         said(&node, "1.36", None, rule),
         "NotMet: true (/var/lib/rancher/k3s/agent/etc/kubelet.conf.d/10-mine.conf:1:39)"
@@ -133,8 +138,10 @@ fn the_kubelets_drop_ins_count_where_no_flag_does() {
     assert_eq!(said(&node, "1.30", None, rule), "Met: false ()");
     let node = node.file(CONFIG, "kubelet-arg: anonymous-auth=false\n");
     assert_eq!(said(&node, "1.36", None, rule), "Met: false (/etc/rancher/k3s/config.yaml:1:14)");
-    let node = Node::new()
-        .file(&format!("{KUBELET}/00-k3s-defaults.conf"), "authentication: {webhook: {enabled: true}}\n");
+    let node = Node::new().file(
+        &format!("{KUBELET}/00-k3s-defaults.conf"),
+        kubelet("authentication: {webhook: {enabled: true}}\n"),
+    );
     let log = logged("kubelet", "--node-ip=1");
     assert!(said(&node, "1.36", Some(&log), rule).starts_with("NotMet: true"), "the kubelet's own default");
 }
@@ -152,8 +159,9 @@ fn what_the_kubelets_arguments_name_is_its_configuration_too() {
         "config-dir=/etc/kubelet",
         "[config, /etc/kubelet/a.conf]",
     ] {
-        let node =
-            Node::new().file("etc/kubelet/a.conf", OPEN).file(CONFIG, format!("kubelet-arg: {arguments}\n"));
+        let node = Node::new()
+            .file("etc/kubelet/a.conf", kubelet(OPEN))
+            .file(CONFIG, format!("kubelet-arg: {arguments}\n"));
         let judged = said(&node, "1.33", None, anonymous);
         assert_eq!(judged, "NotMet: true (/etc/kubelet/a.conf:1:39)", "{arguments}");
         if arguments.contains("config=") {
@@ -163,13 +171,15 @@ fn what_the_kubelets_arguments_name_is_its_configuration_too() {
             assert_eq!(judged, "NotMet: false (/etc/kubelet/a.conf:2:25)", "{arguments}");
         }
         // Later drop-ins count more than the copies that K3s makes.
-        let node =
-            node.file(&format!("{KUBELET}/30.conf"), "authentication: {anonymous: {enabled: false}}\n");
+        let node = node
+            .file(&format!("{KUBELET}/30.conf"), kubelet("authentication: {anonymous: {enabled: false}}\n"));
         assert!(said(&node, "1.33", None, anonymous).starts_with("Met: "), "{arguments}");
     }
+    let other = Node::new().file(&format!("{KUBELET}/30.conf"), OPEN);
+    assert!(said(&other, "1.33", None, anonymous).starts_with("Unknown: "), "it ends the kubelet");
     let missing = Node::new().file(CONFIG, "kubelet-arg: config=/none.yaml\n");
     assert!(said(&missing, "1.33", None, anonymous).starts_with("Unknown: /none.yaml, which is to be read"));
-    let below = Node::new().file(&format!("{KUBELET}/20-cli-config-dir/a.conf"), OPEN);
+    let below = Node::new().file(&format!("{KUBELET}/20-cli-config-dir/a.conf"), kubelet(OPEN));
     assert!(
         said(&below, "1.33", None, anonymous).starts_with("NotMet: true"),
         "the kubelet looks into folders"
@@ -225,7 +235,7 @@ fn gates_of_drop_ins_and_of_flags_are_one_map() {
     let rule =
         "flag: {component: kubelet, name: feature-gates, field: featureGates, must: {lack: [A=false]}}";
     let drop_in = format!("{KUBELET}/10-mine.conf");
-    let node = Node::new().file(&drop_in, "featureGates: {A: false, B: true}\n");
+    let node = Node::new().file(&drop_in, kubelet("featureGates: {A: false, B: true}\n"));
     let place = "(/var/lib/rancher/k3s/agent/etc/kubelet.conf.d/10-mine.conf:1:19)";
     assert_eq!(said(&node, "1.36", None, rule), format!("NotMet: A=false,B=true {place}"));
     let node = node.file(CONFIG, "kubelet-arg: feature-gates=C=true\n");

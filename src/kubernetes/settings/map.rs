@@ -2,7 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use super::known_names::MINOR;
 use super::value::TypedValue;
+use crate::kubernetes::feature_gates;
+use crate::version::KubernetesMinor;
+
+/// The settings that set feature gates: a field of files, and the flag, which goes before.
+const GATES: [&str; 2] = ["featureGates", "feature-gates"];
+/// How many minors back a component can take itself for (`kubeEffectiveVersionFloors` in pkg/util/compatibility of
+/// k8s.io/apiserver).
+const EMULATED_MINORS: i128 = 3;
+/// The first minor that a component can take itself for.
+const FIRST_EMULATED: i128 = 31;
 
 /// A setting.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +59,20 @@ impl ComponentSettings {
         self.0.entry(name.to_owned()).or_insert(ComponentSetting { value, is_given: false });
     }
 
+    /// Adds what rules compare a value with that no flag and no field has: the number of the minor, the minor before it, and
+    /// the number of the oldest minor that a component takes itself for.
+    pub fn know_minor(&mut self, minor: KubernetesMinor) {
+        let number = i128::from(minor.number());
+        self.default_to(MINOR, TypedValue::Whole(number));
+        self.default_to("previous-minor", TypedValue::Text(format!("1.{}", number - 1)));
+        self.default_to("oldest-emulated", TypedValue::Whole((number - EMULATED_MINORS).max(FIRST_EMULATED)));
+    }
+
+    /// Sets the default of a setting in place of a value that counts for none.
+    pub fn unset(&mut self, name: &str, value: TypedValue) {
+        self.0.insert(name.to_owned(), ComponentSetting { value, is_given: false });
+    }
+
     /// Returns the value of a setting; none if neither a default is known nor anybody gives it.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&TypedValue> {
@@ -64,6 +89,21 @@ impl ComponentSettings {
     #[must_use]
     pub fn is_given(&self, name: &str) -> bool {
         self.0.get(name).is_some_and(|setting| setting.is_given)
+    }
+
+    /// Tells whether a feature gate is on in a minor; none if no minor has it.
+    #[must_use]
+    pub fn gate(&self, name: &str, minor: KubernetesMinor) -> Option<bool> {
+        let given: Vec<(&str, &str)> = GATES
+            .iter()
+            .filter_map(|setting| match self.value(setting)? {
+                TypedValue::Map(pairs) => Some(pairs),
+                _ => None,
+            })
+            .flatten()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        feature_gates::is_on(name, minor, given.into_iter())
     }
 
     /// Returns all settings.

@@ -7,7 +7,9 @@
 mod flag_text;
 mod flag_type;
 mod forms;
+mod known_names;
 mod map;
+mod release;
 mod rules;
 mod value;
 mod value_test;

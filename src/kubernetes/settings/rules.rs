@@ -7,6 +7,7 @@
 //! - `from`, `until`: the minors;
 //! - `when`: tests of other settings, by name; the rule holds where all pass. `$name` in a test is the value of that
 //!   setting, and `$self` is the value of the setting that the row is about;
+//! - `gates`: feature gates that are on, or off; the rule holds where all are so;
 //! - `takes`: the test that the value must pass. Without it, the component refuses as soon as `when` holds;
 //! - `code`: the code of the finding, if it is not `argument-refused`;
 //! - `says`: the component's own message; `VALUE` in it stands for the value, and `NAME` for the setting;
@@ -37,6 +38,14 @@ pub struct RefusedSetting {
     pub write: String,
 }
 
+/// What a rule wants of a feature gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum GateTest {
+    On,
+    Off,
+}
+
 /// A row.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -50,6 +59,8 @@ struct SettingRule {
     until: Option<KubernetesMinor>,
     #[serde(default)]
     when: BTreeMap<String, ValueTest>,
+    #[serde(default)]
+    gates: BTreeMap<String, GateTest>,
     takes: Option<ValueTest>,
     code: Option<String>,
     #[serde(default)]
@@ -61,12 +72,15 @@ struct SettingRule {
 /// The rules of all components that are in `of`.
 static COMMON: LazyLock<Vec<SettingRule>> = LazyLock::new(|| embedded::table("rules-common"));
 /// The rules of one component each.
-static OWN: [(&str, LazyLock<Vec<SettingRule>>); 6] = [
+static OWN: [(&str, LazyLock<Vec<SettingRule>>); 8] = [
     ("cloud-controller-manager", LazyLock::new(|| embedded::table("rules-cloud-controller-manager"))),
     ("kube-apiserver", LazyLock::new(|| embedded::table("rules-kube-apiserver"))),
     ("kube-controller-manager", LazyLock::new(|| embedded::table("rules-kube-controller-manager"))),
     ("kube-proxy", LazyLock::new(|| embedded::table("rules-kube-proxy"))),
     ("kube-scheduler", LazyLock::new(|| embedded::table("rules-kube-scheduler"))),
+    // Their configuration files, whose fields have other names.
+    ("kube-proxy-config", LazyLock::new(|| embedded::table("rules-kube-proxy-config"))),
+    ("kube-scheduler-config", LazyLock::new(|| embedded::table("rules-kube-scheduler-config"))),
     ("kubelet", LazyLock::new(|| embedded::table("rules-kubelet"))),
 ];
 
@@ -80,7 +94,7 @@ const SELF: &str = "$self";
 pub fn refused(component: &str, settings: &ComponentSettings, minor: KubernetesMinor) -> Vec<RefusedSetting> {
     rules_of(component)
         .filter(|rule| minor.is_within(rule.from, rule.until))
-        .flat_map(|rule| rule.names().filter_map(move |name| rule.refusal(settings, name)))
+        .flat_map(|rule| rule.names().filter_map(move |name| rule.refusal(settings, name, minor)))
         .collect()
 }
 
@@ -96,7 +110,18 @@ impl SettingRule {
     }
 
     /// Returns the refusal of the setting `name`; none if the component takes it.
-    fn refusal(&'static self, settings: &ComponentSettings, name: &str) -> Option<RefusedSetting> {
+    fn refusal(
+        &'static self,
+        settings: &ComponentSettings,
+        name: &str,
+        minor: KubernetesMinor,
+    ) -> Option<RefusedSetting> {
+        let is_so = |(gate, test): (&String, &GateTest)| {
+            settings.gate(gate, minor).is_some_and(|is_on| is_on == (*test == GateTest::On))
+        };
+        if !self.gates.iter().all(is_so) {
+            return None;
+        }
         let holds = |(other, test): (&String, &ValueTest)| {
             let other = if other == SELF { name } else { other };
             test.passes(settings, other) == Some(true)
@@ -109,8 +134,9 @@ impl SettingRule {
         {
             return None;
         }
-        let named = [name].into_iter().chain(self.when.keys().map(String::as_str));
-        let blamed = named.clone().find(|name| settings.is_given(name))?;
+        let compared = self.takes.iter().flat_map(ValueTest::references);
+        let mut named = [name].into_iter().chain(compared).chain(self.when.keys().map(String::as_str));
+        let blamed = named.find(|name| settings.is_given(name))?;
         let value = settings.text(name).unwrap_or_default();
         let wanted = self.takes.as_ref().map(ValueTest::wanted).unwrap_or_default();
         let says = self.says.replace("VALUE", &value).replace("NAME", name);
@@ -144,7 +170,10 @@ mod tests {
                 None => map.set(name, value),
             }
         }
-        rule.names().filter_map(|name| rule.refusal(&map, name)).map(|refused| refused.message).collect()
+        rule.names()
+            .filter_map(|name| rule.refusal(&map, name, KubernetesMinor::new(36)))
+            .map(|refused| refused.message)
+            .collect()
     }
 
     #[test]
@@ -169,5 +198,24 @@ mod tests {
         let row = "{setting: a, when: {a: {given: true}, b: {empty: true}}, says: needs b}";
         assert_eq!(refusals(row, &[("a", "x"), ("b?", "")]), ["a is \"x\": needs b"]);
         assert!(refusals(row, &[("a", "x"), ("b", "y")]).is_empty());
+    }
+
+    #[test]
+    fn a_rule_holds_where_a_feature_gate_is_on_or_off() {
+        let rule: SettingRule =
+            serde_yaml::from_str("{setting: a, gates: {LoggingAlphaOptions: off}, says: too early}").unwrap();
+        let rule: &'static SettingRule = Box::leak(Box::new(rule));
+        let mut map = ComponentSettings::default();
+        map.set("a", TypedValue::Bool(true));
+        let is_refused = |map: &ComponentSettings| rule.refusal(map, "a", KubernetesMinor::new(36)).is_some();
+        assert!(is_refused(&map), "it is off");
+        let gate = |name: &str| TypedValue::Map(vec![(name.to_owned(), "true".to_owned())]);
+        map.set("feature-gates", gate("LoggingBetaOptions"));
+        assert!(is_refused(&map));
+        map.set("feature-gates", gate("kube:LoggingAlphaOptions"));
+        assert!(!is_refused(&map));
+        map.set("feature-gates", TypedValue::Map(Vec::new()));
+        map.set("featureGates", gate("AllAlpha"));
+        assert!(!is_refused(&map), "a file switches all on");
     }
 }

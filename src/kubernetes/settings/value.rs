@@ -76,6 +76,28 @@ impl TypedValue {
         }
     }
 
+    /// Returns an amount times a factor; a whole one without what is behind the point, as Go converts it.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "Go converts it so, too")]
+    pub fn times(&self, factor: f64) -> Option<Self> {
+        let product = self.float()? * factor;
+        Some(match self {
+            Self::Whole(_) => Self::Whole(product as i128),
+            Self::Duration(_) => Self::Duration(product as i128),
+            _ => Self::Number(product),
+        })
+    }
+
+    /// Returns an amount less a number.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "the tables take whole numbers away from whole numbers")]
+    pub fn less(&self, number: f64) -> Option<Self> {
+        match self {
+            Self::Whole(amount) => Some(Self::Whole(amount - number as i128)),
+            _ => Some(Self::Number(self.float()? - number)),
+        }
+    }
+
     /// Reads an amount that a row of a table has: a number, or a duration.
     #[must_use]
     pub fn amount(text: &str) -> Option<Self> {

@@ -6,10 +6,14 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::forms::Form;
+use super::known_names::NameTable;
 use super::map::ComponentSettings;
+use super::release;
 use super::value::TypedValue;
+use crate::kubernetes::flag_values;
 
-/// A test of one value: all that it names must hold. A text `$name` stands for the value of another setting.
+/// A test of one value: all that it names must hold. A text `$name` stands for the value of another setting, and as an
+/// amount, `$name * 1.2` and `$name - 3` for more of it or less.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct ValueTest {
@@ -39,6 +43,10 @@ pub(super) struct ValueTest {
     has: Option<String>,
     /// An item of a list, or a name of a map, that it lacks.
     lacks: Option<String>,
+    /// An item of a list that it has, in capitals or not.
+    has_in_any_case: Option<String>,
+    /// The table that knows every item of a list; `-` may stand before a name, and `*` is for all.
+    known: Option<NameTable>,
     /// Whether every item of a list is there once.
     unique: Option<bool>,
     /// How many items a list or a map has.
@@ -51,6 +59,10 @@ pub(super) struct ValueTest {
     values: Option<Box<ValueTest>>,
     /// A test of the value that a map gives a name; what the map lacks passes.
     entries: BTreeMap<String, ValueTest>,
+    /// A test of the parts of a text between commas, as a list.
+    parts: Option<Box<ValueTest>>,
+    /// A test of the minor of Kubernetes that a list of versions names; a list that names none passes.
+    release: Option<Box<ValueTest>>,
     /// The form of a text.
     form: Option<Form>,
     /// Other tests, one of which suffices.
@@ -74,11 +86,13 @@ impl ValueTest {
     /// Tells whether it only asks whether somebody gives the setting.
     fn looks_at_nothing(&self) -> bool {
         let Self { least, most, above, below, is, not, one_of, none_of, empty, has, lacks, .. } = self;
-        let texts = [least, most, above, below, is, not, has, lacks];
+        let Self { has_in_any_case, known, parts, release, .. } = self;
+        let texts = [least, most, above, below, is, not, has, lacks, has_in_any_case];
         let Self { unique, count, items, names, values, entries, form, any, .. } = self;
         texts.iter().all(|text| text.is_none())
             && [one_of, none_of].iter().all(|list| list.is_none())
-            && [count, items, names, values].iter().all(|test| test.is_none())
+            && [count, items, names, values, parts, release].iter().all(|test| test.is_none())
+            && known.is_none()
             && empty.is_none()
             && unique.is_none()
             && form.is_none()
@@ -94,7 +108,7 @@ impl ValueTest {
         let compares = |bound: &Option<String>, wanted: &[Ordering]| {
             bound.as_deref().is_none_or(|bound| {
                 let other = match bound.strip_prefix('$') {
-                    Some(name) => settings.value(name).cloned(),
+                    Some(term) => amount_of(settings, term),
                     None => TypedValue::amount(bound),
                 };
                 // What is no number lies within no bounds.
@@ -140,6 +154,11 @@ impl ValueTest {
             && self.has.as_ref().is_none_or(|item| list.contains(item))
             && self.lacks.as_ref().is_none_or(|item| !list.contains(item))
             && self
+                .has_in_any_case
+                .as_ref()
+                .is_none_or(|item| list.iter().any(|known| known.eq_ignore_ascii_case(item)))
+            && self.known.is_none_or(|table| list.iter().all(|name| table.knows(settings, name)))
+            && self
                 .unique
                 .is_none_or(|unique| unique == (1..list.len()).all(|at| !list[..at].contains(&list[at])))
             && self.count.as_ref().is_none_or(|test| is_counted(test))
@@ -147,19 +166,34 @@ impl ValueTest {
             && each(&self.names, &list)
             && each(&self.values, &texts)
             && self.entries.iter().all(fits)
+            && self.parts.as_ref().is_none_or(|test| {
+                let parts = text.split(',').map(str::to_owned).collect();
+                test.holds(settings, &TypedValue::List(parts))
+            })
+            && self.release.as_ref().is_none_or(|test| {
+                release::named(&list).is_none_or(|minor| test.holds(settings, &TypedValue::Whole(minor)))
+            })
             && self.form.is_none_or(|form| form.fits(&text))
             && (self.any.is_empty() || self.any.iter().any(|test| test.holds(settings, value)))
     }
 
+    /// Returns the names of the settings whose values it compares with.
+    pub(super) fn references(&self) -> impl Iterator<Item = &str> {
+        let Self { least, most, above, below, is, not, .. } = self;
+        let texts = [least, most, above, below, is, not].into_iter().flatten();
+        texts.filter_map(|text| text.strip_prefix('$'))
+    }
+
     /// Returns what a value has to be, in words; empty where words are of no use.
     pub(super) fn wanted(&self) -> String {
-        let bound = |text: &str| match text.strip_prefix('$') {
-            Some(name) => format!("the value of {name}"),
+        let bound = |text: &str| match text.strip_prefix('$').map(|term| term.split_once(' ').unwrap_or((term, ""))) {
+            Some((name, "")) => format!("the value of {name}"),
+            Some((name, change)) => format!("the value of {name} {change}"),
             None => text.to_owned(),
         };
         let zero = if self.zero { "0, or " } else { "" };
         let bounds = match (&self.least, &self.most, &self.above, &self.below) {
-            (Some(least), Some(most), ..) => format!("{least} to {most}"),
+            (Some(least), Some(most), ..) => format!("{} to {}", bound(least), bound(most)),
             (Some(least), ..) => format!("{} or more", bound(least)),
             (_, Some(most), ..) => format!("{} or less", bound(most)),
             (_, _, Some(least), Some(most)) => {
@@ -191,6 +225,15 @@ impl ValueTest {
         if let Some(known) = &self.none_of {
             return format!("none of {}", names(known));
         }
+        if let Some(item) = &self.has_in_any_case {
+            return format!("a list that has {item}");
+        }
+        if let Some(table) = self.known {
+            return table.wanted().to_owned();
+        }
+        if let Some(minors) = nested(&self.release) {
+            return format!("the version 1.N, where N is {minors}");
+        }
         let of_parts = nested(&self.items).or_else(|| nested(&self.names)).or_else(|| nested(&self.values));
         if let Some(text) = of_parts {
             return format!("for each item {text}");
@@ -203,6 +246,21 @@ impl ValueTest {
             Some(true) => "no value".to_owned(),
             None => self.any.iter().map(Self::wanted).collect::<Vec<_>>().join(", or "),
         }
+    }
+}
+
+/// Returns the amount that `name`, `name * 1.2` or `name - 3` stands for; none if the setting has no amount.
+fn amount_of(settings: &ComponentSettings, term: &str) -> Option<TypedValue> {
+    let mut words = term.split(' ');
+    let value = settings.value(words.next()?)?;
+    match (words.next(), words.next().and_then(flag_values::number)) {
+        (None, _) => match value {
+            TypedValue::List(versions) => release::named(versions).map(TypedValue::Whole),
+            value => Some(value.clone()),
+        },
+        (Some("*"), Some(factor)) => value.times(factor),
+        (Some("-"), Some(less)) => value.less(less),
+        _ => None,
     }
 }
 

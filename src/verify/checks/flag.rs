@@ -171,14 +171,16 @@ fn map_value(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -> Re
     }
     if let (Some(path), "kubelet") = (&rule.field, rule.component.as_str()) {
         let config = facts.kubelet_config()?;
+        let mut is_unset = given.is_empty();
         for (name, field) in config.below(path) {
             if items.contains_key(name) {
                 continue;
             }
             let item = map_item(name, &field.items.join(","));
-            if !rule.must.is_met_by(Some(std::slice::from_ref(&item))) {
+            if is_unset || !rule.must.is_met_by(Some(std::slice::from_ref(&item))) {
                 let text = format!("the kubelet's configuration has {path}: {item}");
                 evidence = Evidence { text, place: field.place.clone() };
+                is_unset = false;
             }
             items.insert(name.to_owned(), item);
         }

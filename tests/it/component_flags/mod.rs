@@ -84,7 +84,7 @@ fn compare(minor: KubernetesMinor, release: &str, wrong: &mut String) {
         for (name, flag) in flags.iter().filter(|(_, flag)| flag.is_of(minor)) {
             match theirs.remove(&(component.clone(), name.clone())) {
                 Some((kind, default)) if kind == flag.kind => {
-                    let ours = flag.default.as_deref().unwrap_or_default();
+                    let ours = flag.default_in(minor).unwrap_or_default();
                     // Go writes a list of texts in brackets.
                     let plain = default.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
                     let is_same = match ours {

@@ -433,7 +433,13 @@ impl Node {
     /// What verify says of it, with another file than before: only what somebody has made, not K3s.
     fn with_file(&self, change: &Change) -> Option<Statuses> {
         match change {
-            Change::DropIn(config) => Some(self.written(DROP_IN, Some(&config.to_string()))),
+            Change::DropIn(config) => {
+                // Without them the kubelet does not start, and no field is in force.
+                let mut config = config.clone();
+                config["apiVersion"] = "kubelet.config.k8s.io/v1beta1".into();
+                config["kind"] = "KubeletConfiguration".into();
+                Some(self.written(DROP_IN, Some(&config.to_string())))
+            }
             Change::Write { path, text } => Some(self.written(&relative(path), Some(text))),
             Change::Remove(path) => Some(self.written(&relative(path), None)),
             Change::Replace { path, from, to } => {

@@ -1,0 +1,6 @@
+package main
+
+import (
+	_ "k8s.io/apiextensions-apiserver/pkg/features"
+	_ "k8s.io/kubernetes/pkg/features"
+)
