@@ -11,8 +11,16 @@ use super::pools;
 use crate::support::random::Random;
 
 /// Arguments that are not tried, and why.
-const SKIPPED: [(&str, &str); 5] = [
+const SKIPPED: [(&str, &str); 10] = [
     ("help", "the component prints its help and ends"),
+    ("node-cidr-mask-size", "the controller of nodes' addresses refuses it, which the judge does not start"),
+    ("node-cidr-mask-size-ipv4", "the same"),
+    ("node-cidr-mask-size-ipv6", "the same"),
+    (
+        "protect-kernel-defaults",
+        "it depends on the machine's kernel parameters; tests/it/judges asks about it",
+    ),
+    ("request-timeout", "with 0 the API server starts, and answers no request"),
     ("version", "the component prints its version and ends"),
     ("logging-format", "json is what the program is linked with, and K3s is another than the judge"),
     ("show-hidden-metrics-for-version", "it depends on the version with which the program is built"),
