@@ -85,6 +85,7 @@ pub fn settings<'a>(
         let default = flag.default_in(minor).and_then(|text| flag.kind.read(text, minor).ok());
         settings.default_to(name, default.unwrap_or_else(|| flag.kind.zero()));
     }
+    settings.know_minor(minor);
     settings
 }
 

@@ -35,7 +35,7 @@ type Table = BTreeMap<String, BTreeMap<String, NameMinors>>;
 static CONTROLLERS: LazyLock<Table> = LazyLock::new(|| embedded::table("controllers"));
 
 /// The setting that has the number of the minor of a component.
-pub(in crate::kubernetes) const MINOR: &str = "minor";
+pub(super) const MINOR: &str = "minor";
 
 impl NameTable {
     /// Tells whether the component, whose minor is in its settings, knows a name, `-name`, or `*` for all.

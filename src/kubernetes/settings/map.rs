@@ -2,12 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use super::known_names::MINOR;
 use super::value::TypedValue;
 use crate::kubernetes::feature_gates;
 use crate::version::KubernetesMinor;
 
 /// The settings that set feature gates: a field of files, and the flag, which goes before.
 const GATES: [&str; 2] = ["featureGates", "feature-gates"];
+/// How many minors back a component can take itself for (`kubeEffectiveVersionFloors` in pkg/util/compatibility of
+/// k8s.io/apiserver).
+const EMULATED_MINORS: i128 = 3;
+/// The first minor that a component can take itself for.
+const FIRST_EMULATED: i128 = 31;
 
 /// A setting.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +57,20 @@ impl ComponentSettings {
     /// Sets the default of a setting that has no value yet.
     pub fn default_to(&mut self, name: &str, value: TypedValue) {
         self.0.entry(name.to_owned()).or_insert(ComponentSetting { value, is_given: false });
+    }
+
+    /// Adds what rules compare a value with that no flag and no field has: the number of the minor, the minor before it, and
+    /// the number of the oldest minor that a component takes itself for.
+    pub fn know_minor(&mut self, minor: KubernetesMinor) {
+        let number = i128::from(minor.number());
+        self.default_to(MINOR, TypedValue::Whole(number));
+        self.default_to("previous-minor", TypedValue::Text(format!("1.{}", number - 1)));
+        self.default_to("oldest-emulated", TypedValue::Whole((number - EMULATED_MINORS).max(FIRST_EMULATED)));
+    }
+
+    /// Sets the default of a setting in place of a value that counts for none.
+    pub fn unset(&mut self, name: &str, value: TypedValue) {
+        self.0.insert(name.to_owned(), ComponentSetting { value, is_given: false });
     }
 
     /// Returns the value of a setting; none if neither a default is known nor anybody gives it.
