@@ -444,7 +444,8 @@ fn configuration_file(context: &mut RenderContext<'_>) -> Option<Body> {
     context.values.insert("keys", &configuration.keys);
     context.values.insert("components", &configuration.components);
     context.values.insert("left", &context.merged.left);
-    (!configuration.is_empty())
+    // What is left to other files is said also where nothing else is.
+    (!configuration.is_empty() || !context.merged.left.is_empty())
         .then(|| (context.engine.render("config.yaml.tera", &context.values), configuration.ids()))
 }
 

@@ -48,15 +48,27 @@ enum FieldEntry {
 struct FieldTable {
     kinds: BTreeMap<String, BTreeMap<String, KindVersion>>,
     types: BTreeMap<String, BTreeMap<String, FieldEntry>>,
-    /// The kubelet's arguments with the fields that they override.
-    flags: BTreeMap<String, String>,
+    /// The arguments with the fields that they override, by kind.
+    flags: BTreeMap<String, BTreeMap<String, String>>,
+    /// The defaults, by kind.
+    defaults: BTreeMap<String, FieldDefaults>,
+}
+
+/// The defaults of a kind that rules compare with.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct FieldDefaults {
+    /// The values of fields that are not there.
+    pub(super) unset: BTreeMap<String, serde_json::Value>,
+    /// The values of fields that are not there, or zero.
+    pub(super) zero: BTreeMap<String, serde_json::Value>,
 }
 
 static TABLE: LazyLock<FieldTable> = LazyLock::new(|| embedded::table("config-fields"));
 
 impl FieldEntry {
     /// Returns the field's type in a minor; none if the minor lacks the field.
-    fn of(&self, minor: KubernetesMinor) -> Option<&str> {
+    fn of(&'static self, minor: KubernetesMinor) -> Option<&'static str> {
         let fits = |row: &&FieldRow| minor.is_within(row.from, row.until);
         match self {
             Self::Always(of) => Some(of),
@@ -88,10 +100,15 @@ pub fn registered(kind: &str, minor: KubernetesMinor) -> Vec<(&'static str, &'st
         .collect()
 }
 
-/// Returns the field of KubeletConfiguration that an argument overrides, if it is one that k3s-harden writes.
-#[must_use]
-pub(super) fn of_kubelet_flag(flag: &str) -> Option<&'static str> {
-    TABLE.flags.get(flag).map(String::as_str)
+/// Returns the arguments with the fields of a kind that they override.
+pub(super) fn flags_of(kind: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let flags = TABLE.flags.get(kind).into_iter().flatten();
+    flags.map(|(flag, field)| (flag.as_str(), field.as_str()))
+}
+
+/// Returns the defaults of a kind; none if no rule compares with one.
+pub(super) fn defaults_of(kind: &str) -> Option<&'static FieldDefaults> {
+    TABLE.defaults.get(kind)
 }
 
 /// A field of a Go type, below a kind in one of its API versions.
@@ -156,10 +173,19 @@ pub enum FieldNames {
 pub struct DecodedFields {
     /// The fields by the names that the component knows, with dots; a value is a text, a list or a map.
     pub fields: BTreeMap<String, YamlNode>,
+    /// Their types.
+    pub types: BTreeMap<String, &'static str>,
     /// Fields that the component does not know: a strict one refuses them, another one drops them.
     pub unknown: Vec<Fault>,
     /// Values that have another type than their fields: it does not start.
     pub faults: Vec<Fault>,
+}
+
+impl DecodedFields {
+    fn insert(&mut self, path: &str, of: &'static str, node: &YamlNode) {
+        self.fields.insert(path.to_owned(), node.clone());
+        self.types.insert(path.to_owned(), of);
+    }
 }
 
 /// Decodes a document of a kind as a minor does; `json` tells that it is JSON, whose numbers nobody converts.
@@ -172,8 +198,9 @@ pub fn decode(
     json: bool,
 ) -> DecodedFields {
     let mut decoded = DecodedFields::default();
-    if let Some(row) = TABLE.kinds.get(kind).and_then(|versions| versions.get(version)) {
-        let go_type = row.go_type.as_deref().unwrap_or(kind);
+    let known = TABLE.kinds.get_key_value(kind);
+    if let Some((known, row)) = known.and_then(|(kind, versions)| Some((kind, versions.get(version)?))) {
+        let go_type = row.go_type.as_deref().unwrap_or(known);
         FieldDecoder { minor, names, json }.add(root, go_type, ("", ""), &mut decoded);
     }
     decoded
@@ -216,7 +243,13 @@ struct FieldDecoder {
 
 impl FieldDecoder {
     /// Adds a value of the type `of`. `path` is that of the field, and as it is written.
-    fn add(&self, node: &YamlNode, of: &str, (path, written): (&str, &str), decoded: &mut DecodedFields) {
+    fn add(
+        &self,
+        node: &YamlNode,
+        of: &'static str,
+        (path, written): (&str, &str),
+        decoded: &mut DecodedFields,
+    ) {
         if node.is_null() {
             return;
         }
@@ -227,14 +260,14 @@ impl FieldDecoder {
                 let (path, written) = (format!("{path}[{index}]"), format!("{written}[{index}]"));
                 self.add(item, each, (&path, &written), decoded);
             }
-            decoded.fields.insert(path.to_owned(), node.clone());
+            decoded.insert(path, of, node);
         } else if let Some(each) = of.strip_prefix("{}") {
             let YamlValue::Map(pairs) = &node.value else { return mismatch("a mapping") };
             for (key, value) in pairs {
                 let key = key.go_text();
                 self.add(value, each, (&field_path(path, &key), &field_path(written, &key)), decoded);
             }
-            decoded.fields.insert(path.to_owned(), node.clone());
+            decoded.insert(path, of, node);
         } else if let Some(fields) = TABLE.types.get(of) {
             let YamlValue::Map(pairs) = &node.value else { return mismatch("a mapping") };
             match self.names {
@@ -244,14 +277,14 @@ impl FieldDecoder {
         } else if let Some(what) = self.value_fault(node, of) {
             mismatch(what);
         } else {
-            decoded.fields.insert(path.to_owned(), node.clone());
+            decoded.insert(path, of, node);
         }
     }
 
     fn add_exact(
         &self,
         pairs: &[(YamlNode, YamlNode)],
-        fields: &BTreeMap<String, FieldEntry>,
+        fields: &'static BTreeMap<String, FieldEntry>,
         (path, written): (&str, &str),
         decoded: &mut DecodedFields,
     ) {
@@ -275,7 +308,7 @@ impl FieldDecoder {
     fn add_any_case(
         &self,
         pairs: &[(YamlNode, YamlNode)],
-        fields: &BTreeMap<String, FieldEntry>,
+        fields: &'static BTreeMap<String, FieldEntry>,
         (path, written): (&str, &str),
         decoded: &mut DecodedFields,
     ) {

@@ -106,10 +106,7 @@ pub fn is_on<'a>(
 }
 
 /// Returns the gates that need others in a component of a minor, each with one of the others.
-pub(super) fn needs(
-    component: &str,
-    minor: KubernetesMinor,
-) -> impl Iterator<Item = (&'static str, &'static str)> {
+pub fn needs(component: &str, minor: KubernetesMinor) -> impl Iterator<Item = (&'static str, &'static str)> {
     let is_asked = minor >= NEEDS_FROM && component != CLOUD;
     let rows = TABLE.needs.iter().filter(move |_| is_asked);
     let pairs =
@@ -166,7 +163,7 @@ fn read_state(text: &str) -> Option<GateState> {
     Some(state)
 }
 
-/// A gate as a drift test writes it, for each component that knows gates of its own.
+/// Returns the gates that a component of a minor knows.
 #[must_use]
 pub fn known(component: &str, minor: KubernetesMinor) -> BTreeMap<&'static str, GateState> {
     let names = TABLE.gates.keys().map(String::as_str);

@@ -13,7 +13,7 @@ pub(super) const KIND: (&str, &str) = ("kubelet.config.k8s.io/v1beta1", "Kubelet
 /// Returns the field that an argument overrides, if it is one that k3s-harden writes.
 #[must_use]
 pub fn of_flag(flag: &str) -> Option<&'static str> {
-    config_fields::of_kubelet_flag(flag)
+    config_fields::flags_of(KIND.1).find(|(name, _)| *name == flag).map(|(_, field)| field)
 }
 
 /// Decodes a configuration as the kubelet of a minor does.

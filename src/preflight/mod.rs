@@ -26,8 +26,10 @@ mod packaged;
 mod places;
 mod plugin_config;
 pub(crate) mod pod_security;
+mod proxy;
 mod registries;
 mod releases;
+mod scheduler;
 mod service;
 mod static_manifests;
 mod surroundings;
@@ -54,6 +56,8 @@ const CHECKS: &[Check] = &[
     arguments::check,
     kubelet::check,
     kubelet_arguments::check,
+    scheduler::check,
+    proxy::check,
     audit::check,
     admission::check,
     authentication::check,

@@ -15,6 +15,8 @@ mod component_values;
 mod config_fields;
 #[path = "../it/crash/mod.rs"]
 mod crash;
+#[path = "../it/feature_gates/mod.rs"]
+mod feature_gates;
 #[path = "../it/judges/mod.rs"]
 mod judges;
 #[path = "../it/k3s_cli/mod.rs"]

@@ -373,7 +373,21 @@ fn an_agent_whose_file_has_everything_gets_no_arguments() {
     let node = node(fields);
     let output = node.run(&["apply", "--k3s-version", "1.36", "--role", "agent"]);
     assert_eq!(output.code, 0, "{}", output.stderr);
-    assert!(!node.path().join(OURS).exists());
+    let ours = node.read(OURS);
+    assert!(ours.lines().all(|line| line.starts_with('#')), "{ours}");
+    assert_eq!(ours.matches(" is left to /etc/rancher/k3s/kubelet.yaml (CIS 4.2.").count(), 3, "{ours}");
     assert_eq!(node.run(&["apply"]).stdout, "Nothing to change.\n");
+    assert_eq!(node.run(&["preflight"]).code, 0);
     assert_eq!(control(&node, "4.2.12")["status"], "pass");
+}
+
+#[test]
+fn explain_names_the_file_and_render_knows_nothing_of_it() {
+    let node = node("streamingConnectionIdleTimeout: 10m");
+    let told = ["--k3s-version", "1.36", "--role", "server"];
+    let explained = node.run(&[&["explain", "4.2.5"], &told[..]].concat());
+    assert!(explained.stdout.contains("/etc/rancher/k3s/kubelet.yaml:3:33"), "{}", explained.stdout);
+    assert!(!explained.stdout.contains("90-k3s-harden"), "{}", explained.stdout);
+    let rendered = node.run(&[&["render", "--as", "shell"], &told[..]].concat());
+    assert!(gives(&rendered.stdout, "streaming-connection-idle-timeout"), "{}", rendered.stdout);
 }

@@ -29,6 +29,7 @@ mod documents;
 mod effective;
 mod examples;
 mod explain;
+mod feature_gates;
 mod fixtures;
 mod hostile;
 mod judges;

@@ -15,8 +15,12 @@ pub(super) enum Form {
     AllowedPath,
     /// A block of addresses.
     Cidr,
+    /// A block of addresses, or one of each family with a comma between them.
+    Cidrs,
     /// A duration.
     Duration,
+    /// An IP address and a port from 1 on.
+    HostPort,
     /// A URL whose scheme is https.
     HttpsUrl,
     /// A name of a label of a DNS name.
@@ -57,7 +61,21 @@ impl Form {
                 !path.strip_suffix('*').unwrap_or(path).contains('*')
             }
             Self::Cidr => flag_values::cidr(text).is_some(),
+            Self::Cidrs => {
+                let blocks: Vec<_> = text.split(',').map(flag_values::cidr).collect();
+                match blocks[..] {
+                    [Some(_)] => true,
+                    [Some((one, _)), Some((other, _))] => one.is_ipv4() != other.is_ipv4(),
+                    _ => false,
+                }
+            }
             Self::Duration => flag_values::duration(text).is_some(),
+            Self::HostPort => flag_text::host_and_port(text).is_some_and(|(host, port)| {
+                let port = port.strip_prefix('+').unwrap_or(port);
+                flag_values::sloppy_address(host).is_some()
+                    && port.bytes().all(|byte| byte.is_ascii_digit())
+                    && port.parse::<u16>().is_ok_and(|port| port > 0)
+            }),
             Self::HttpsUrl => go_url::parse(text).is_ok_and(|url| url.scheme == "https"),
             Self::Label => names::is_label(text),
             Self::LabelValue => names::is_label_value(text),
@@ -83,7 +101,9 @@ impl Form {
             Self::Address => "an IP address",
             Self::AllowedPath => "a path, with * only at its end",
             Self::Cidr => "a block of addresses such as 10.42.0.0/16",
+            Self::Cidrs => "a block of addresses such as 10.42.0.0/16, or one of each family",
             Self::Duration => "a duration such as 300s, 5m or 1h30m",
+            Self::HostPort => "an IP address and a port such as 127.0.0.1:10249",
             Self::HttpsUrl => "a URL that begins with https://",
             Self::Label => "a DNS label",
             Self::LabelValue => "the value of a label",

@@ -68,6 +68,11 @@ impl ComponentSettings {
         self.default_to("oldest-emulated", TypedValue::Whole((number - EMULATED_MINORS).max(FIRST_EMULATED)));
     }
 
+    /// Sets the default of a setting in place of a value that counts for none.
+    pub fn unset(&mut self, name: &str, value: TypedValue) {
+        self.0.insert(name.to_owned(), ComponentSetting { value, is_given: false });
+    }
+
     /// Returns the value of a setting; none if neither a default is known nor anybody gives it.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&TypedValue> {

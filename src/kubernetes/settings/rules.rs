@@ -72,12 +72,15 @@ struct SettingRule {
 /// The rules of all components that are in `of`.
 static COMMON: LazyLock<Vec<SettingRule>> = LazyLock::new(|| embedded::table("rules-common"));
 /// The rules of one component each.
-static OWN: [(&str, LazyLock<Vec<SettingRule>>); 6] = [
+static OWN: [(&str, LazyLock<Vec<SettingRule>>); 8] = [
     ("cloud-controller-manager", LazyLock::new(|| embedded::table("rules-cloud-controller-manager"))),
     ("kube-apiserver", LazyLock::new(|| embedded::table("rules-kube-apiserver"))),
     ("kube-controller-manager", LazyLock::new(|| embedded::table("rules-kube-controller-manager"))),
     ("kube-proxy", LazyLock::new(|| embedded::table("rules-kube-proxy"))),
     ("kube-scheduler", LazyLock::new(|| embedded::table("rules-kube-scheduler"))),
+    // Their configuration files, whose fields have other names.
+    ("kube-proxy-config", LazyLock::new(|| embedded::table("rules-kube-proxy-config"))),
+    ("kube-scheduler-config", LazyLock::new(|| embedded::table("rules-kube-scheduler-config"))),
     ("kubelet", LazyLock::new(|| embedded::table("rules-kubelet"))),
 ];
 
@@ -131,8 +134,9 @@ impl SettingRule {
         {
             return None;
         }
-        let named = [name].into_iter().chain(self.when.keys().map(String::as_str));
-        let blamed = named.clone().find(|name| settings.is_given(name))?;
+        let compared = self.takes.iter().flat_map(ValueTest::references);
+        let mut named = [name].into_iter().chain(compared).chain(self.when.keys().map(String::as_str));
+        let blamed = named.find(|name| settings.is_given(name))?;
         let value = settings.text(name).unwrap_or_default();
         let wanted = self.takes.as_ref().map(ValueTest::wanted).unwrap_or_default();
         let says = self.says.replace("VALUE", &value).replace("NAME", name);

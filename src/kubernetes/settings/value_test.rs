@@ -177,6 +177,13 @@ impl ValueTest {
             && (self.any.is_empty() || self.any.iter().any(|test| test.holds(settings, value)))
     }
 
+    /// Returns the names of the settings whose values it compares with.
+    pub(super) fn references(&self) -> impl Iterator<Item = &str> {
+        let Self { least, most, above, below, is, not, .. } = self;
+        let texts = [least, most, above, below, is, not].into_iter().flatten();
+        texts.filter_map(|text| text.strip_prefix('$'))
+    }
+
     /// Returns what a value has to be, in words; empty where words are of no use.
     pub(super) fn wanted(&self) -> String {
         let bound = |text: &str| match text

@@ -1,0 +1,47 @@
+//! The configuration file that kube-proxy's argument `config` names.
+
+use super::Finding;
+use super::apiserver::in_file;
+use super::scheduler::ComponentFile;
+use crate::error::Result;
+use crate::k3s::NodeConfig;
+use crate::kubernetes::object::{Fault, MAX_FAULTS};
+use crate::kubernetes::proxy_config::{self, ProxyRefusal};
+
+const NAME: &str = "kube-proxy";
+
+pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+    let Some(file) = ComponentFile::read(node, NAME)? else { return Ok(Vec::new()) };
+    let bytes = match &file.bytes {
+        Ok(bytes) => bytes,
+        Err(finding) => return Ok(vec![finding.clone()]),
+    };
+    let config = match proxy_config::read(bytes, node.minor(), &file.flags) {
+        Ok(config) => config,
+        Err(refusal) => {
+            let (code, remedy) = match refusal.reason {
+                ProxyRefusal::Syntax => ("proxy-syntax", "write the value as the field takes it"),
+                ProxyRefusal::Version => (
+                    "proxy-version",
+                    "write apiVersion: kubeproxy.config.k8s.io/v1alpha1 and kind: KubeProxyConfiguration",
+                ),
+            };
+            let message = format!("failed to decode: {}", refusal.fault.message);
+            return Ok(vec![file.stops(code, &Fault::new(refusal.fault.position, message), remedy)]);
+        }
+    };
+    let refused = config.refused.iter().take(MAX_FAULTS);
+    let mut findings: Vec<Finding> =
+        refused.map(|(one, position)| file.refuses("proxy-value", one, *position)).collect();
+    findings.extend(config.dropped.iter().map(|fault| {
+        let message = format!("{}: kube-proxy logs it, and decodes the file without it", fault.message);
+        let finding =
+            Finding::hardens_nothing("proxy-field", message, "write the field as Kubernetes does, once");
+        let says = format!("Using lenient decoding as strict decoding failed: {}", fault.message);
+        finding.at(in_file(&file.path, fault.position)).says(says)
+    }));
+    if let Some(position) = config.second_document {
+        findings.push(file.second_document("proxy-second-document", position));
+    }
+    Ok(findings)
+}
