@@ -33,12 +33,12 @@ pub(super) enum Form {
     MetricLabel,
     /// A text with more than blanks.
     NotBlank,
-    /// A quantity that is not zero.
-    NotZeroQuantity,
     /// A qualified name, such as that of a label.
     QualifiedName,
     /// A quantity.
     Quantity,
+    /// A URL, or a host with or without a port.
+    Server,
     /// A DNS name.
     Subdomain,
     /// A version of Kubernetes, `1.36`, with or without `kube=` before it.
@@ -47,6 +47,8 @@ pub(super) enum Form {
     Url,
     /// An address of the sixth version.
     V6,
+    /// A quantity of zero, or none.
+    ZeroQuantity,
 }
 
 impl Form {
@@ -82,13 +84,14 @@ impl Form {
                 .split_once(',')
                 .is_some_and(|(metric, label)| is_metric(metric) && is_metric(label) && !label.contains(':')),
             Self::NotBlank => !text.trim().is_empty(),
-            Self::NotZeroQuantity => quantity::parse(text).is_some_and(|amount| amount != 0),
             Self::QualifiedName => names::is_qualified(text),
             Self::Quantity => quantity::parse(text).is_some(),
+            Self::Server => is_server(text),
             Self::Subdomain => names::is_subdomain(text),
             Self::Release => release::minor_of(text).is_some(),
             Self::Url => go_url::parse(text).is_ok(),
             Self::V6 => flag_text::is_v6(text),
+            Self::ZeroQuantity => text.is_empty() || quantity::parse(text) == Some(0),
         }
     }
 
@@ -107,13 +110,14 @@ impl Form {
             Self::Metric => "the name of a metric",
             Self::MetricLabel => "metric,label",
             Self::NotBlank => "a text that is not blank",
-            Self::NotZeroQuantity => "a quantity other than 0",
             Self::QualifiedName => "a qualified name such as example.com/name",
             Self::Quantity => "a quantity such as 100Mi",
+            Self::Server => "a URL, or a host with or without a port",
             Self::Subdomain => "a DNS name",
             Self::Release => "a version such as 1.36",
             Self::Url => "a URL",
             Self::V6 => "an IPv6 address",
+            Self::ZeroQuantity => "0",
         }
     }
 }
@@ -123,4 +127,44 @@ fn is_metric(text: &str) -> bool {
     let is_letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_' || byte == b':';
     text.bytes().next().is_some_and(is_letter)
         && text.bytes().all(|byte| is_letter(byte) || byte.is_ascii_digit())
+}
+
+/// Tells whether a text names a server (`rest.DefaultServerURL` of k8s.io/client-go): a URL, or what is one behind
+/// `http://`, without a path.
+fn is_server(text: &str) -> bool {
+    let is_whole = |url: &go_url::GoUrl| !url.scheme.is_empty() && !url.host.is_empty();
+    if go_url::parse(text).is_ok_and(|url| is_whole(&url)) {
+        return true;
+    }
+    let path =
+        text.split(['?', '#']).next().and_then(|plain| plain.split_once('/')).map_or("", |(_, path)| path);
+    !text.is_empty() && go_url::parse(&format!("http://{text}")).is_ok() && path.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_have_the_form_that_rules_name() {
+        for (form, good, bad) in [
+            (Form::AllowedPath, vec!["", "/", "*", "/*", "/a*", "a"], vec!["/a*b", "**", "/a*/"]),
+            (Form::Metric, vec!["a", "_a:b1"], vec!["", "1a", "a-b", "a b", "a,b"]),
+            (Form::MetricLabel, vec!["a,b", "a:b,c_1"], vec!["a", "a,", ",b", "a,b:c", "a,1", "a,b,c"]),
+            (Form::NotBlank, vec!["a", " a "], vec!["", " ", "\t"]),
+            (
+                Form::Server,
+                vec!["https://127.0.0.1:6443", "127.0.0.1:6443", "localhost", ":", "http://a/b", "a/"],
+                vec!["", "http://a b", "%zz", "unix:///x", "a/b"],
+            ),
+            (Form::ZeroQuantity, vec!["", "0", "0Ki", "0.0"], vec!["1", "1n", "-1", "x"]),
+        ] {
+            for text in good {
+                assert!(form.fits(text), "{form:?} {text:?}");
+            }
+            for text in bad {
+                assert!(!form.fits(text), "{form:?} {text:?}");
+            }
+        }
+    }
 }
