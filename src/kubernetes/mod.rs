@@ -21,6 +21,7 @@ pub mod egress_config;
 pub mod encryption_config;
 pub mod event_rate_limit;
 pub mod feature_gates;
+pub mod flag_judgement;
 pub mod flag_values;
 pub mod gate_flag;
 pub mod go_url;

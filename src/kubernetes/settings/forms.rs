@@ -78,9 +78,9 @@ impl Form {
             Self::Label => names::is_label(text),
             Self::LabelValue => names::is_label_value(text),
             Self::Metric => is_metric(text),
-            Self::MetricLabel => text.split_once(',').is_some_and(|(metric, label)| {
-                is_metric(metric) && is_metric(label) && !label.contains(':')
-            }),
+            Self::MetricLabel => text
+                .split_once(',')
+                .is_some_and(|(metric, label)| is_metric(metric) && is_metric(label) && !label.contains(':')),
             Self::NotBlank => !text.trim().is_empty(),
             Self::NotZeroQuantity => quantity::parse(text).is_some_and(|amount| amount != 0),
             Self::QualifiedName => names::is_qualified(text),

@@ -186,7 +186,10 @@ impl ValueTest {
 
     /// Returns what a value has to be, in words; empty where words are of no use.
     pub(super) fn wanted(&self) -> String {
-        let bound = |text: &str| match text.strip_prefix('$').map(|term| term.split_once(' ').unwrap_or((term, ""))) {
+        let bound = |text: &str| match text
+            .strip_prefix('$')
+            .map(|term| term.split_once(' ').unwrap_or((term, "")))
+        {
             Some((name, "")) => format!("the value of {name}"),
             Some((name, change)) => format!("the value of {name} {change}"),
             None => text.to_owned(),
