@@ -5,7 +5,7 @@
 
 use super::config_fields::{self, DecodedFields};
 use super::config_settings;
-use super::feature_gates;
+use super::gate_flag::{self, GateFault};
 use super::object::{Fault, ObjectFile, Position, Refusal};
 use super::settings::{self, ComponentSettings, RefusedSetting};
 use super::yaml::YamlValue;
@@ -65,21 +65,22 @@ fn refused_gates(decoded: &DecodedFields, minor: KubernetesMinor) -> Vec<(Refuse
     let Some(YamlValue::Map(pairs)) = decoded.fields.get("featureGates").map(|node| &node.value) else {
         return Vec::new();
     };
-    let faults = pairs.iter().flat_map(|(name, value)| {
-        let name = name.go_text();
-        let faults = feature_gates::faults(&format!("{name}={}", value.go_text()), minor);
-        faults.into_iter().map(move |fault| {
-            let refused = RefusedSetting {
-                setting: format!("featureGates.{name}"),
-                code: "argument-refused",
-                message: fault.message(),
-                says: fault.message(),
-                write: "remove the gate, or write a value that this minor takes".to_owned(),
-            };
-            (refused, Some(value.position))
-        })
-    });
-    faults.collect()
+    let texts: Vec<String> =
+        pairs.iter().map(|(name, value)| format!("{}={}", name.go_text(), value.go_text())).collect();
+    let faults = gate_flag::faults("kube-proxy", minor, &[&texts.join(",")]).into_iter();
+    let refusal = |(_, fault): (usize, GateFault)| {
+        let gate = fault.gate().unwrap_or_default().to_owned();
+        let position = pairs.iter().find(|(name, _)| name.go_text() == gate).map(|(_, value)| value.position);
+        let refused = RefusedSetting {
+            setting: format!("featureGates.{gate}"),
+            code: "argument-refused",
+            message: fault.message(),
+            says: fault.message(),
+            write: format!("write featureGates.{gate} as {}", fault.wanted(minor)),
+        };
+        (refused, position)
+    };
+    faults.map(refusal).collect()
 }
 
 #[cfg(test)]
