@@ -9,9 +9,9 @@ use crate::k3s::ComponentArgument;
 use crate::k3s::NodeConfig;
 use crate::k3s::arguments;
 use crate::kubernetes::component_flags;
-use crate::kubernetes::flag_judgement;
 use crate::kubernetes::gate_flag::{self, GateFault};
 use crate::kubernetes::settings::{self, RefusedSetting};
+use crate::kubernetes::value_judgement;
 use crate::kubernetes::{flag_values, tls};
 
 /// The flag that sets feature gates.
@@ -137,7 +137,7 @@ fn not_judged(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
     let given = node.arguments(component).into_iter().filter(|argument| !argument.value.is_empty());
     let finding = |argument: ComponentArgument| {
         let (name, _) = arguments::as_component_takes(component, &argument.text);
-        let why = flag_judgement::not_judged(component, &name)?;
+        let why = value_judgement::not_judged(component, &name)?;
         let message = format!("the value of {component}'s {name} is not judged: {why}");
         let remedy = "try it on a test node of the same minor";
         Some(Finding::unknown("argument-not-judged", message, remedy).at(argument.place))
