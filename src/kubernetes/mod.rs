@@ -45,5 +45,6 @@ pub mod static_manifests;
 pub mod taints;
 pub mod tls;
 pub mod tracing_config;
+pub mod value_judgement;
 pub mod yaml;
 mod yaml_tabs;

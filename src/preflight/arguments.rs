@@ -11,6 +11,7 @@ use crate::k3s::arguments;
 use crate::kubernetes::component_flags;
 use crate::kubernetes::gate_flag::{self, GateFault};
 use crate::kubernetes::settings::{self, RefusedSetting};
+use crate::kubernetes::value_judgement;
 use crate::kubernetes::{flag_values, tls};
 
 /// Arguments that do not count beside `config`, whose file has fields for them.
@@ -38,6 +39,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
             found.extend(file(node, component, &argument)?);
         }
         found.extend(gates(node, component));
+        found.extend(not_judged(node, component));
         found.extend(refused(node, component));
         if node.running().waits_for_node(component) {
             found = found.into_iter().map(Finding::once_a_node_joins).collect();
@@ -131,6 +133,19 @@ fn value(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -
         "tls-cipher-suites" => ciphers(component, text),
         _ => Vec::new(),
     }
+}
+
+/// Returns the arguments whose values can keep a component from starting, and are not judged.
+fn not_judged(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
+    let given = node.arguments(component).into_iter().filter(|argument| !argument.value.is_empty());
+    let finding = |argument: ComponentArgument| {
+        let (name, _) = arguments::as_component_takes(component, &argument.text);
+        let why = value_judgement::not_judged(component, &name)?;
+        let message = format!("the value of {component}'s {name} is not judged: {why}");
+        let remedy = "try it on a test node of the same minor";
+        Some(Finding::unknown("argument-not-judged", message, remedy).at(argument.place))
+    };
+    given.filter_map(finding).collect()
 }
 
 /// Checks the feature gates, for which all arguments of the name count together.

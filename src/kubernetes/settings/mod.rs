@@ -16,5 +16,5 @@ mod value_test;
 
 pub use flag_type::FlagType;
 pub use map::{ComponentSetting, ComponentSettings};
-pub use rules::{RefusedSetting, refused};
+pub use rules::{RefusedSetting, bounds, refused};
 pub use value::TypedValue;

@@ -98,6 +98,15 @@ pub fn refused(component: &str, settings: &ComponentSettings, minor: KubernetesM
         .collect()
 }
 
+/// Returns what each rule about a setting of a component says, in words; empty if there is none.
+#[must_use]
+pub fn bounds(component: &str, setting: &str) -> Vec<String> {
+    rules_of(component)
+        .filter(|rule| rule.names().any(|name| name == setting))
+        .map(SettingRule::words)
+        .collect()
+}
+
 fn rules_of(component: &str) -> impl Iterator<Item = &'static SettingRule> {
     let common = COMMON.iter().filter(move |rule| rule.of.iter().any(|name| name == component));
     let own = OWN.iter().filter(move |(name, _)| *name == component).flat_map(|(_, rules)| rules.iter());
@@ -107,6 +116,23 @@ fn rules_of(component: &str) -> impl Iterator<Item = &'static SettingRule> {
 impl SettingRule {
     fn names(&self) -> impl Iterator<Item = &str> {
         self.setting.iter().chain(&self.settings).map(String::as_str)
+    }
+
+    /// Returns what it wants, in words, or else what the component says.
+    fn words(&self) -> String {
+        let wanted = self.takes.as_ref().map(ValueTest::wanted).unwrap_or_default();
+        let minors = match (self.from, self.until) {
+            (Some(from), Some(until)) => format!(" ({from} to {until})"),
+            (Some(from), None) => format!(" (from {from})"),
+            (None, Some(until)) => format!(" (until {until})"),
+            (None, None) => String::new(),
+        };
+        let condition =
+            if self.when.is_empty() && self.gates.is_empty() { "" } else { ", depending on others" };
+        match wanted.as_str() {
+            "" => format!("not always: {}{minors}", self.says),
+            wanted => format!("{wanted}{condition}{minors}"),
+        }
     }
 
     /// Returns the refusal of the setting `name`; none if the component takes it.
