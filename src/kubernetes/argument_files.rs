@@ -74,6 +74,13 @@ pub fn of(component: &str) -> Option<&'static ArgumentFiles> {
     TABLE.get(component)
 }
 
+/// Tells whether a component opens the file that an argument names.
+#[must_use]
+pub fn is_opened(component: &str, flag: &str) -> bool {
+    of(component)
+        .is_some_and(|files| files.files.contains_key(flag) || files.keyed.iter().any(|keyed| keyed == flag))
+}
+
 impl FileContent {
     /// Checks the content of a file; `look` opens a file that it names.
     ///

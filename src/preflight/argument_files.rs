@@ -40,9 +40,9 @@ pub(super) fn check(node: &NodeConfig<'_>, component: &str) -> Result<Vec<Findin
     let flags: Vec<_> = flags.iter().map(|flag| arguments::as_component_takes(component, flag)).collect();
     let pairs = flags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let settings = component_flags::settings(component, node.minor(), pairs);
-    let given = given.into_iter().map(|argument| {
-        (arguments::as_component_takes(component, &argument.text).0, argument.place)
-    });
+    let given = given
+        .into_iter()
+        .map(|argument| (arguments::as_component_takes(component, &argument.text).0, argument.place));
     let component = Component { node, name: component, settings, given: given.collect() };
     component.check(files)
 }
@@ -115,7 +115,8 @@ impl Component<'_> {
 
     fn content(&self, flag: &str, text: &str, content: FileContent) -> Result<Option<Finding>> {
         let finding = |path: &RootedPath, says: String| {
-            let message = format!("{path}, which {}'s {flag} names, does not hold {}", self.name, content.wanted());
+            let message =
+                format!("{path}, which {}'s {flag} names, does not hold {}", self.name, content.wanted());
             Finding::stops(CONTENT, message, format!("name a file with {}", content.wanted())).says(says)
         };
         Ok(match self.open(text)? {
@@ -199,7 +200,8 @@ impl Component<'_> {
             "{} and {}, which {}'s {names} name, are no certificate and its key",
             certificate.1, key.1, self.name
         );
-        let finding = Finding::stops(CONTENT, message, "name a certificate in PEM and its key, without a password");
+        let finding =
+            Finding::stops(CONTENT, message, "name a certificate in PEM and its key, without a password");
         Ok(Some(finding.says(says)))
     }
 }
