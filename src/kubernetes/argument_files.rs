@@ -74,6 +74,14 @@ pub fn of(component: &str) -> Option<&'static ArgumentFiles> {
     TABLE.get(component)
 }
 
+impl ArgumentFiles {
+    /// Tells whether an argument names a file.
+    #[must_use]
+    pub fn names(&self, argument: &str) -> bool {
+        self.files.contains_key(argument) || self.keyed.iter().any(|name| name == argument)
+    }
+}
+
 impl FileContent {
     /// Checks the content of a file; `look` opens a file that it names.
     ///

@@ -86,7 +86,14 @@ fn refused_modules(decoded: &DecodedFields) -> Vec<(RefusedSetting, Option<Posit
         let message = format!("{setting}: {says}");
         let write = "write the pattern of a file's name".to_owned();
         Some((
-            RefusedSetting { setting, code: "argument-refused", says: message.clone(), message, write },
+            RefusedSetting {
+                setting,
+                others: Vec::new(),
+                code: "argument-refused",
+                says: message.clone(),
+                message,
+                write,
+            },
             Some(item.position),
         ))
     };
@@ -106,6 +113,7 @@ fn refused_gates(decoded: &DecodedFields, minor: KubernetesMinor) -> Vec<(Refuse
         let (name, value) = named.or(pairs.last())?;
         let refused = RefusedSetting {
             setting: format!("featureGates.{}", name.go_text()),
+            others: Vec::new(),
             code: "argument-refused",
             message: fault.message(),
             says: fault.message(),

@@ -125,7 +125,8 @@ impl SettingRule {
 
     /// Returns what it wants, in words, or else what the component says.
     fn words(&self) -> String {
-        let wanted = self.takes.as_ref().map(ValueTest::wanted).unwrap_or_default();
+        let settings = ComponentSettings::default();
+        let wanted = self.takes.as_ref().map(|takes| takes.wanted(&settings)).unwrap_or_default();
         let minors = match (self.from, self.until) {
             (Some(from), Some(until)) => format!(" ({from} to {until})"),
             (Some(from), None) => format!(" (from {from})"),

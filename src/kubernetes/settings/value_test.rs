@@ -200,7 +200,7 @@ impl ValueTest {
             match term.split_once(' ').unwrap_or((term, "")) {
                 (name, _) if OF_MINOR.contains(&name) => {
                     let known = amount_of(settings, term).or_else(|| settings.value(name).cloned());
-                    known.map(|value| value.text()).unwrap_or_default()
+                    known.map_or_else(|| format!("what {term} is"), |value| value.text())
                 }
                 (name, "") => format!("the value of {name}"),
                 (name, change) => format!("the value of {name} {change}"),
