@@ -51,7 +51,8 @@ const SEQUENCE: u8 = 0x30;
 /// Go's message.
 pub fn check_bundle(text: &[u8]) -> Result<(), String> {
     let blocks = pem::blocks(text);
-    let mut certificates = blocks.iter().filter(|block| block.kind == CERTIFICATE && !block.has_headers).peekable();
+    let mut certificates =
+        blocks.iter().filter(|block| block.kind == CERTIFICATE && !block.has_headers).peekable();
     if certificates.peek().is_none() {
         return Err("data does not contain any valid RSA or ECDSA certificates".to_owned());
     }
@@ -274,7 +275,11 @@ fn wrapped_private_key(bytes: &[u8]) -> Option<PrivateKey> {
         ED25519 => {
             const SEED: usize = 32;
             let seed = Der(inner).take(OCTETS)?;
-            (seed.len() == SEED).then(|| PrivateKey { kind: KeyKind::Ed25519, curve: Vec::new(), public: None })
+            (seed.len() == SEED).then(|| PrivateKey {
+                kind: KeyKind::Ed25519,
+                curve: Vec::new(),
+                public: None,
+            })
         }
         _ => None,
     }

@@ -228,9 +228,7 @@ fn shorthand(text: &str) -> Result<Option<&str>, String> {
     }
     let behind = letters.as_str();
     let (name, behind) = match behind.strip_prefix('{') {
-        Some(braced) => {
-            braced.split_once('}').ok_or_else(|| fault("invalid character class range", text))?
-        }
+        Some(braced) => braced.split_once('}').ok_or_else(|| fault("invalid character class range", text))?,
         None => behind.split_at(behind.chars().next().map_or(0, char::len_utf8)),
     };
     if is_unicode_class(name.strip_prefix('^').unwrap_or(name)) {
@@ -331,10 +329,37 @@ mod tests {
     #[test]
     fn expressions_compile_as_gos_do() {
         for good in [
-            "", "^a$", "//a(:|$)", "(?i)//x(:|$)", "^(?P<n>a)$", "(?<n>a)", "(?i:a)", "(?i-s)a", "a{2}", "a{,2}",
-            "a{1000}", "x{", "[a-z]", "[]a]", "[^]a]", "[[:alpha:]]", "[[:^digit:]]", r"\d\w\s\b\A\z", r"\Qa*\E*",
-            r"\p{Greek}\pN\PL\p{^L}", r"[\p{Greek}\d]", r"\_\-", r"\07\101\x41\x{10FFFF}", "(|a)+", "a??", "[a-b-c]",
-            "(?s)a", "^(a|b)*$", "é+", "(a{10}){100}", "a**b".get(..2).unwrap(),
+            "",
+            "^a$",
+            "//a(:|$)",
+            "(?i)//x(:|$)",
+            "^(?P<n>a)$",
+            "(?<n>a)",
+            "(?i:a)",
+            "(?i-s)a",
+            "a{2}",
+            "a{,2}",
+            "a{1000}",
+            "x{",
+            "[a-z]",
+            "[]a]",
+            "[^]a]",
+            "[[:alpha:]]",
+            "[[:^digit:]]",
+            r"\d\w\s\b\A\z",
+            r"\Qa*\E*",
+            r"\p{Greek}\pN\PL\p{^L}",
+            r"[\p{Greek}\d]",
+            r"\_\-",
+            r"\07\101\x41\x{10FFFF}",
+            "(|a)+",
+            "a??",
+            "[a-b-c]",
+            "(?s)a",
+            "^(a|b)*$",
+            "é+",
+            "(a{10}){100}",
+            "a**b".get(..2).unwrap(),
         ] {
             assert_eq!(check(good), Ok(()), "{good}");
         }

@@ -23,13 +23,7 @@ const TEXTS: [(&str, &str, &[&str]); 3] = [
     (
         "clusters",
         "cluster",
-        &[
-            "server",
-            "tls-server-name",
-            "certificate-authority",
-            "certificate-authority-data",
-            "proxy-url",
-        ],
+        &["server", "tls-server-name", "certificate-authority", "certificate-authority-data", "proxy-url"],
     ),
     ("contexts", "context", &["cluster", "user", "namespace"]),
     (
@@ -75,7 +69,8 @@ pub fn check(bytes: &[u8], look: &dyn Fn(&str) -> ReferredFile) -> Result<(), St
     if let Some(user) = named(&file.root, "users", "user", of_context("user")) {
         check_user(user, of_context("user"), look)?;
     }
-    let cluster = cluster.filter(|cluster| !matches!(&cluster.value, YamlValue::Map(pairs) if pairs.is_empty()));
+    let cluster =
+        cluster.filter(|cluster| !matches!(&cluster.value, YamlValue::Map(pairs) if pairs.is_empty()));
     let Some(cluster) = cluster else { return Err(EMPTY.to_owned()) };
     let is_secure = check_cluster(cluster, of_context("cluster"), look)?;
     let user = named(&file.root, "users", "user", of_context("user")).filter(|_| is_secure);
@@ -97,16 +92,16 @@ fn check_types(root: &YamlNode) -> Result<(), String> {
         for item in object::items(root, list) {
             let inner = object::field(item, inner);
             let is_map = |node: &YamlNode| matches!(node.value, YamlValue::Map(_));
-            if !(is_map(item) || item.is_null()) || !inner.is_none_or(is_map) || !is_text_field(item, "name") {
+            if !(is_map(item) || item.is_null()) || !inner.is_none_or(is_map) || !is_text_field(item, "name")
+            {
                 return wrong(list);
             }
             let Some(inner) = inner else { continue };
             if let Some(text) = texts.iter().find(|text| !is_text_field(inner, text)) {
                 return wrong(text);
             }
-            let is_wrong_bytes = |name: &&&str| {
-                name.ends_with("-data") && scalar::base64(object::text(inner, name)).is_none()
-            };
+            let is_wrong_bytes =
+                |name: &&&str| name.ends_with("-data") && scalar::base64(object::text(inner, name)).is_none();
             if let Some(text) = texts.iter().find(is_wrong_bytes) {
                 return Err(format!("illegal base64 data in {text}"));
             }
@@ -137,7 +132,9 @@ fn check_user(user: &YamlNode, name: &str, look: &dyn Fn(&str) -> ReferredFile) 
         ));
     }
     if has("client-certificate") || has("client-certificate-data") {
-        for (file, data) in [("client-certificate", "client-certificate-data"), ("client-key", "client-key-data")] {
+        for (file, data) in
+            [("client-certificate", "client-certificate-data"), ("client-key", "client-key-data")]
+        {
             if has(file) && has(data) {
                 return invalid(format!("{data} and {file} are both specified for {name}"));
             }
@@ -161,7 +158,9 @@ fn check_user(user: &YamlNode, name: &str, look: &dyn Fn(&str) -> ReferredFile) 
             let is_defaulted =
                 field == "interactiveMode" && object::text(exec, "apiVersion").ends_with("v1beta1");
             if object::text(exec, field).is_empty() && !is_defaulted {
-                return invalid(format!("{field} must be specified for {name} to use exec authentication plugin"));
+                return invalid(format!(
+                    "{field} must be specified for {name} to use exec authentication plugin"
+                ));
             }
         }
         let mode = object::text(exec, "interactiveMode");
@@ -179,13 +178,16 @@ fn check_cluster(
     look: &dyn Fn(&str) -> ReferredFile,
 ) -> Result<bool, String> {
     let invalid = |problem: String| Err(format!("invalid configuration: {problem}"));
-    let (server, authority) = (object::text(cluster, "server"), object::text(cluster, "certificate-authority"));
+    let (server, authority) =
+        (object::text(cluster, "server"), object::text(cluster, "certificate-authority"));
     let data = object::text(cluster, "certificate-authority-data");
     if server.is_empty() {
         return invalid(format!("no server found for cluster {name:?}"));
     }
     if !authority.is_empty() && !data.is_empty() {
-        return invalid(format!("certificate-authority-data and certificate-authority are both specified for {name}"));
+        return invalid(format!(
+            "certificate-authority-data and certificate-authority are both specified for {name}"
+        ));
     }
     let file = if authority.is_empty() { None } else { Some(look(authority)) };
     if file == Some(ReferredFile::Missing) {
@@ -271,7 +273,8 @@ mod tests {
             GOOD.replace("https://127.0.0.1:6444", "127.0.0.1:6444"),
             GOOD.replace("insecure-skip-tls-verify: true", "certificate-authority: /coming"),
             GOOD.replace("cluster: l, user: u", "cluster: l, user: x"),
-            GOOD.replace("https:", "http:").replace("insecure-skip-tls-verify: true", "certificate-authority: /here"),
+            GOOD.replace("https:", "http:")
+                .replace("insecure-skip-tls-verify: true", "certificate-authority: /here"),
         ] {
             assert_eq!(says(&good), Ok(()), "{good}");
         }
@@ -288,7 +291,10 @@ mod tests {
             (GOOD.replace("token: abc", "exec: {command: a}"), "apiVersion must be specified"),
             (GOOD.replace("token: abc", "token: 5"), "unmarshal"),
             (GOOD.replace("insecure-skip-tls-verify: true", "certificate-authority: /no"), "unable to read"),
-            (GOOD.replace("insecure-skip-tls-verify: true", "certificate-authority: /here"), "unable to load root"),
+            (
+                GOOD.replace("insecure-skip-tls-verify: true", "certificate-authority: /here"),
+                "unable to load root",
+            ),
             (GOOD.replace("true}", "true, certificate-authority: /here}"), "insecure flag"),
             (GOOD.replace("token: abc", "tokenFile: /no"), "no such file"),
             (GOOD.replace("token: abc", "client-certificate: /here, client-key: /here"), "tls:"),

@@ -73,8 +73,10 @@ mod tests {
     fn blocks_are_read_as_go_reads_them() {
         let text = "text\n-----BEGIN A B-----\naGVs\nbG8=\n-----END A B-----\n# more\n-----BEGIN C-----\nK: v\n\nYQ==\n-----END C-----\n";
         let found = blocks(text.as_bytes());
-        let parts: Vec<_> =
-            found.iter().map(|block| (block.kind.as_str(), block.has_headers, block.bytes.as_slice())).collect();
+        let parts: Vec<_> = found
+            .iter()
+            .map(|block| (block.kind.as_str(), block.has_headers, block.bytes.as_slice()))
+            .collect();
         assert_eq!(parts, [("A B", false, b"hello".as_slice()), ("C", true, b"a".as_slice())]);
         for broken in [
             "",
@@ -86,7 +88,8 @@ mod tests {
         ] {
             assert!(blocks(broken.as_bytes()).is_empty(), "{broken:?}");
         }
-        let after_broken = "-----BEGIN A-----\n***\n-----END A-----\n-----BEGIN B-----\naGVs\n-----END B-----";
+        let after_broken =
+            "-----BEGIN A-----\n***\n-----END A-----\n-----BEGIN B-----\naGVs\n-----END B-----";
         assert_eq!(blocks(after_broken.as_bytes()).len(), 1);
     }
 }

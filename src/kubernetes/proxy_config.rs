@@ -112,8 +112,8 @@ fn refused_gates(decoded: &DecodedFields, minor: KubernetesMinor) -> Vec<(Refuse
         let named = pairs.iter().find(|(name, _)| fault.gate() == Some(name.go_text().as_str()));
         let (name, value) = named.or(pairs.last())?;
         let refused = RefusedSetting {
-            setting: format!("featureGates.{}", name.go_text()),
             others: Vec::new(),
+            setting: format!("featureGates.{}", name.go_text()),
             code: "argument-refused",
             message: fault.message(),
             says: fault.message(),

@@ -21,7 +21,12 @@ const MATCHERS: [&str; 4] = ["api/all", "api/ga", "api/beta", "api/alpha"];
 const FAIRNESS: [(KubernetesMinor, &[&str]); 3] = [
     (
         KubernetesMinor::new(25),
-        &["flowcontrol.apiserver.k8s.io/v1beta2", "flowcontrol.apiserver.k8s.io/v1beta1", "api/beta", "api/all"],
+        &[
+            "flowcontrol.apiserver.k8s.io/v1beta2",
+            "flowcontrol.apiserver.k8s.io/v1beta1",
+            "api/beta",
+            "api/all",
+        ],
     ),
     (KubernetesMinor::new(28), &["flowcontrol.apiserver.k8s.io/v1beta3", "api/beta", "api/all"]),
     (KubernetesMinor::new(u16::MAX), &["flowcontrol.apiserver.k8s.io/v1", "api/ga", "api/all"]),
@@ -44,7 +49,8 @@ static GROUPS: LazyLock<Groups> = LazyLock::new(|| embedded::table("api-groups")
 /// The API server's own message.
 pub fn check(settings: &ComponentSettings, minor: KubernetesMinor) -> Result<(), String> {
     let Some(TypedValue::Map(pairs)) = settings.value(FLAG) else { return Ok(()) };
-    let pairs: BTreeMap<&str, &str> = pairs.iter().map(|(key, value)| (full_key(key), value.as_str())).collect();
+    let pairs: BTreeMap<&str, &str> =
+        pairs.iter().map(|(key, value)| (full_key(key), value.as_str())).collect();
     let pairs: BTreeMap<&str, &str> = pairs.into_iter().filter(|(key, _)| *key != "api/legacy").collect();
     if pairs.len() == 1 && pairs.get(MATCHERS[0]) == Some(&"false") {
         return Err("invalid runtime-config with only api/all=false".to_owned());
@@ -58,7 +64,9 @@ pub fn check(settings: &ComponentSettings, minor: KubernetesMinor) -> Result<(),
 
 /// The core group's version has a short name, and its resources cannot be named.
 fn full_key(key: &str) -> &str {
-    let is_core = ["v1", "api/v1"].iter().any(|core| key.strip_prefix(core).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
+    let is_core = ["v1", "api/v1"]
+        .iter()
+        .any(|core| key.strip_prefix(core).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
     if is_core { "/v1" } else { key }
 }
 
@@ -127,8 +135,17 @@ mod tests {
     #[test]
     fn groups_versions_and_switches_are_known() {
         for good in [
-            "", "api/all=true", "api/beta=true", "apps/v1=true", "v1=true", "apps/v1", "api/legacy=false",
-            "batch/v1/jobs=false", "resource.k8s.io/v1beta1=true", "extensions/v1beta1=true", "v1/pods=x,v1=false",
+            "",
+            "api/all=true",
+            "api/beta=true",
+            "apps/v1=true",
+            "v1=true",
+            "apps/v1",
+            "api/legacy=false",
+            "batch/v1/jobs=false",
+            "resource.k8s.io/v1beta1=true",
+            "extensions/v1beta1=true",
+            "v1/pods=x,v1=false",
         ] {
             assert_eq!(says(good, 36), Ok(()), "{good}");
         }
@@ -140,8 +157,14 @@ mod tests {
             ("nosuch/v1=true", "unknown api groups nosuch/v1"),
             ("apps/v9=true", "group version apps/v9 that has not been registered"),
             ("apps/v1=x", "invalid value of apps/v1: x"),
-            ("batch/v1/Jobs=true", "invalid key batch/v1/Jobs: group/version/resource and resource is always lowercase plural, not \"Jobs\""),
-            ("api/ga=false", "--runtime-config=api/ga=false conflicts with --enable-priority-and-fairness=true"),
+            (
+                "batch/v1/Jobs=true",
+                "invalid key batch/v1/Jobs: group/version/resource and resource is always lowercase plural, not \"Jobs\"",
+            ),
+            (
+                "api/ga=false",
+                "--runtime-config=api/ga=false conflicts with --enable-priority-and-fairness=true",
+            ),
         ] {
             assert_eq!(says(bad, 36), Err(message.to_owned()), "{bad}");
         }

@@ -90,7 +90,15 @@ mod tests {
 
     #[test]
     fn rows_have_three_columns() {
-        for good in ["", "a,b,c\n", "a,b,c", "a,b,c,\"g,h\"\n\na,b,c\r\n", "\"a\",\"b\"\"c\",d\n", "a,b,\"c\nd\"\n", ",b,c\n"] {
+        for good in [
+            "",
+            "a,b,c\n",
+            "a,b,c",
+            "a,b,c,\"g,h\"\n\na,b,c\r\n",
+            "\"a\",\"b\"\"c\",d\n",
+            "a,b,\"c\nd\"\n",
+            ",b,c\n",
+        ] {
             assert_eq!(check(good.as_bytes()), Ok(()), "{good:?}");
         }
         for (bad, says) in [

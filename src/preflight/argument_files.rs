@@ -40,9 +40,9 @@ pub(super) fn check(node: &NodeConfig<'_>, component: &str) -> Result<Vec<Findin
     let flags: Vec<_> = flags.iter().map(|flag| arguments::as_component_takes(component, flag)).collect();
     let pairs = flags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let settings = component_flags::settings(component, node.minor(), pairs);
-    let given = given.into_iter().map(|argument| {
-        (arguments::as_component_takes(component, &argument.text).0, argument.place)
-    });
+    let given = given
+        .into_iter()
+        .map(|argument| (arguments::as_component_takes(component, &argument.text).0, argument.place));
     let component = Component { node, name: component, settings, given: given.collect() };
     component.check(files)
 }
@@ -51,12 +51,15 @@ impl Component<'_> {
     fn check(&self, files: &ArgumentFiles) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
         for (flag, content) in &files.files {
-            let is_read = files.unless.get(flag).is_none_or(|other| self.texts(other).is_empty());
+            let is_read = self.reads(files, flag);
             let Some(place) = self.place(flag).filter(|_| is_read) else { continue };
             for text in self.texts(flag) {
                 let found = self.content(flag, &text, *content)?;
                 findings.extend(found.map(|finding| finding.at(place.clone())));
             }
+        }
+        if !self.serves() {
+            return Ok(findings);
         }
         for pair in &files.pairs {
             findings.extend(self.pair(pair)?);
@@ -73,6 +76,20 @@ impl Component<'_> {
             }
         }
         Ok(findings)
+    }
+
+    /// Tells whether the component opens the file of an argument.
+    fn reads(&self, files: &ArgumentFiles, flag: &str) -> bool {
+        let is_off = |other: &String| self.settings.value(other).is_none_or(TypedValue::is_zero);
+        files.unless.get(flag).is_none_or(|other| self.texts(other).is_empty())
+            && !files.only_with.get(flag).is_some_and(is_off)
+            && files.since.get(flag).is_none_or(|since| self.node.minor() >= *since)
+            && (self.serves() || !files.serving.iter().any(|name| name == flag))
+    }
+
+    /// Tells whether the component serves: with the port 0 it reads nothing of what serving takes.
+    fn serves(&self) -> bool {
+        self.settings.value("secure-port").is_none_or(|port| !port.is_zero())
     }
 
     /// Returns where the user sets an argument; none if K3s alone does, or nobody.
@@ -115,7 +132,8 @@ impl Component<'_> {
 
     fn content(&self, flag: &str, text: &str, content: FileContent) -> Result<Option<Finding>> {
         let finding = |path: &RootedPath, says: String| {
-            let message = format!("{path}, which {}'s {flag} names, does not hold {}", self.name, content.wanted());
+            let message =
+                format!("{path}, which {}'s {flag} names, does not hold {}", self.name, content.wanted());
             Finding::stops(CONTENT, message, format!("name a file with {}", content.wanted())).says(says)
         };
         Ok(match self.open(text)? {
@@ -199,7 +217,8 @@ impl Component<'_> {
             "{} and {}, which {}'s {names} name, are no certificate and its key",
             certificate.1, key.1, self.name
         );
-        let finding = Finding::stops(CONTENT, message, "name a certificate in PEM and its key, without a password");
+        let finding =
+            Finding::stops(CONTENT, message, "name a certificate in PEM and its key, without a password");
         Ok(Some(finding.says(says)))
     }
 }

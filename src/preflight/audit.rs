@@ -1,7 +1,7 @@
 //! The flags of auditing, the audit policy that `audit-policy-file` names, and the audit log.
 
-use super::apiserver::{ApiServer, FileAt, NoFile, in_file, refused, second_document};
 use super::Finding;
+use super::apiserver::{ApiServer, FileAt, NoFile, in_file, refused, second_document};
 use crate::error::Result;
 use crate::k3s::NodeConfig;
 use crate::kubernetes::audit_policy::{self, AuditPolicy, AuditRefusal, VERBS};

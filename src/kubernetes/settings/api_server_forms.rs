@@ -83,7 +83,9 @@ mod tests {
     use super::*;
 
     fn agree(test: impl Fn(&str) -> bool, good: &[&str], bad: &[&str]) {
-        for (text, expected) in good.iter().map(|text| (text, true)).chain(bad.iter().map(|text| (text, false))) {
+        for (text, expected) in
+            good.iter().map(|text| (text, true)).chain(bad.iter().map(|text| (text, false)))
+        {
             assert_eq!(test(text), expected, "{text:?}");
         }
     }
@@ -101,7 +103,11 @@ mod tests {
             &["includeSubDomains", "preload", "max-age=1", "max-age="],
             &["", "max-age", "max-age=1=2", "Max-Age=1", " preload"],
         );
-        agree(is_watch_cache_size, &["pods#0", "#1", "a.b#+1"], &["pods", "pods#-1", "pods#x", "a#1#2", "a# 1", "a#0x1"]);
+        agree(
+            is_watch_cache_size,
+            &["pods#0", "#1", "a.b#+1"],
+            &["pods", "pods#-1", "pods#x", "a#1#2", "a# 1", "a#0x1"],
+        );
         agree(is_issuer, &["https://x", "k3s", "a:b"], &["", ":", "https://x/%zz", "http://[::1"]);
         agree(
             is_oidc_issuer,
@@ -112,9 +118,20 @@ mod tests {
         agree(
             are_service_ranges,
             &["", "10.43.0.0/16", "10.43.0.0/16,fd00::/112", "fd00::/112,10.43.0.0/16", "10.43.0.0/29"],
-            &["x", "10.43.0.0/30", "10.43.0.0/16,10.44.0.0/16", "10.43.0.0/16,", "a,b,c", "10.43.0.0/16, fd00::/112"],
+            &[
+                "x",
+                "10.43.0.0/30",
+                "10.43.0.0/16,10.44.0.0/16",
+                "10.43.0.0/16,",
+                "a,b,c",
+                "10.43.0.0/16, fd00::/112",
+            ],
         );
-        agree(are_small_ranges, &["10.43.0.0/12", "10.0.0.0/16,fd00::/108"], &["10.0.0.0/11", "10.43.0.0/16,fd00::/107"]);
+        agree(
+            are_small_ranges,
+            &["10.43.0.0/12", "10.0.0.0/16,fd00::/108"],
+            &["10.0.0.0/11", "10.43.0.0/16,fd00::/107"],
+        );
         agree(is_socket_name, &["/run/a", "@a.b-c", "x"], &["@", "@ a", "@a..b"]);
         agree(is_path_or_socket, &["/run/a", "@a"], &["x", "@", "/a b"]);
     }

@@ -147,13 +147,17 @@ impl Form {
             Self::HstsDirective => "max-age=SECONDS, includeSubDomains or preload",
             Self::Issuer => "a text, which is a URL if it has a colon",
             Self::OidcIssuer => "a URL that begins with https://, without user, query and fragment",
-            Self::PathOrSocket | Self::SocketName => "the path of a socket, or @ and the name of an abstract one",
+            Self::PathOrSocket | Self::SocketName => {
+                "the path of a socket, or @ and the name of an abstract one"
+            }
             Self::PinnedOrigin => "a regular expression with ^ or // and with $ or :",
             Self::RegularExpression => "a regular expression of Go's",
             Self::ServiceRanges => {
                 "one block of addresses, or an IPv4 and an IPv6 block, the first of 8 addresses or more"
             }
-            Self::SmallServiceRanges => "blocks of 2^20 addresses at most, such as 10.43.0.0/16 and fd00::/112",
+            Self::SmallServiceRanges => {
+                "blocks of 2^20 addresses at most, such as 10.43.0.0/16 and fd00::/112"
+            }
             Self::WatchCacheSize => "resource.group#size",
             Self::Duration => "a duration such as 300s, 5m or 1h30m",
             Self::HostPort => "an IP address and a port such as 127.0.0.1:10249",
@@ -170,6 +174,7 @@ impl Form {
             Self::Release => "a version such as 1.36",
             Self::Url => "a URL",
             Self::V6 => "an IPv6 address",
+            Self::NotZeroQuantity => "a quantity other than 0",
             Self::ZeroQuantity => "0",
         }
     }
@@ -180,6 +185,13 @@ fn is_metric(text: &str) -> bool {
     let is_letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_' || byte == b':';
     text.bytes().next().is_some_and(is_letter)
         && text.bytes().all(|byte| is_letter(byte) || byte.is_ascii_digit())
+}
+
+/// Tells whether a text is the name of a metric and that of a label, with a comma between them.
+#[must_use]
+pub fn is_metric_label(text: &str) -> bool {
+    text.split_once(',')
+        .is_some_and(|(metric, label)| is_metric(metric) && is_metric(label) && !label.contains(':'))
 }
 
 /// Tells whether a text names a server (`rest.DefaultServerURL` of k8s.io/client-go): a URL, or what is one behind

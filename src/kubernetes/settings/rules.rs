@@ -257,7 +257,10 @@ mod tests {
         map.set("port", TypedValue::Whole(80));
         map.set("ports", TypedValue::Text("90-99".to_owned()));
         let refused = rule.refusal(&map, "port", KubernetesMinor::new(36)).unwrap();
-        assert_eq!((refused.setting.as_str(), refused.others), ("port", vec!["on".to_owned(), "ports".to_owned()]));
+        assert_eq!(
+            (refused.setting.as_str(), refused.others),
+            ("port", vec!["on".to_owned(), "ports".to_owned()])
+        );
         assert_eq!(refused.message, "port is \"80\", and takes a port of ports");
         map.set("port", TypedValue::Whole(99));
         assert!(rule.refusal(&map, "port", KubernetesMinor::new(36)).is_none());
