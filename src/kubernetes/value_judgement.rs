@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+use super::argument_files;
 use super::component_flags::{self, ComponentFlag};
 use super::config_fields;
 use super::kubelet_fields;
@@ -73,8 +74,8 @@ pub fn of_flag(component: &str, name: &str) -> Option<ValueJudgement> {
     let field = if component == "kubelet" { kubelet_fields::of_flag(name) } else { None };
     let names = [Some(name), field].into_iter().flatten();
     let judged = judgement(component, name, names.flat_map(|name| settings::bounds(component, name)));
-    if judged.is_none() && component_flags::needs_file(component, name) {
-        return Some(ValueJudgement::Elsewhere("preflight/arguments.rs: the file that it names"));
+    if judged.is_none() && argument_files::is_opened(component, name) {
+        return Some(ValueJudgement::Elsewhere("preflight/argument_files.rs: the file that it names"));
     }
     judged.or_else(|| refuses_texts(flag).then(|| ValueJudgement::Type(flag.kind.wanted())))
 }

@@ -1,8 +1,8 @@
 //! The arguments that the configuration gives components: names that the minor's component does not have, values that do
-//! not parse, and files that do not exist. `options` checks the API server's values that parse.
+//! not parse, values and pairs of values that a component refuses (data/rules-*.yaml). `argument_files` checks the files that they name.
 
-use super::apiserver::{ApiServer, FileAt};
-use super::{Finding, options, releases};
+use super::apiserver::ApiServer;
+use super::{Finding, argument_files, options, releases};
 use crate::Role;
 use crate::error::Result;
 use crate::k3s::ComponentArgument;
@@ -14,6 +14,9 @@ use crate::kubernetes::settings::{self, RefusedSetting};
 use crate::kubernetes::value_judgement;
 use crate::kubernetes::{flag_values, tls};
 
+/// Arguments that do not count beside `config`, whose file has fields for them.
+const NOT_BESIDE_CONFIG: [(&str, &[&str]); 2] =
+    [("kube-proxy", &[GATES, "kubeconfig"]), ("kube-scheduler", &["kubeconfig"])];
 /// The flag that sets feature gates.
 const GATES: &str = "feature-gates";
 
@@ -33,11 +36,11 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
             }
             let more = value(node, component, &argument);
             found.extend(more.into_iter().map(|finding| finding.at(argument.place.clone())));
-            found.extend(file(node, component, &argument)?);
         }
         found.extend(gates(node, component));
         found.extend(not_judged(node, component));
         found.extend(refused(node, component));
+        found.extend(argument_files::check(node, component)?);
         if node.running().waits_for_node(component) {
             found = found.into_iter().map(Finding::once_a_node_joins).collect();
         }
@@ -82,10 +85,14 @@ fn refused(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
     let pairs = flags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let settings = component_flags::settings(component, node.minor(), pairs);
     let finding = |refused: RefusedSetting| {
-        let is_named = |argument: &&ComponentArgument| {
-            arguments::as_component_takes(component, &argument.text).0 == refused.setting
+        let place_of = |name: &String| {
+            let is_named = |argument: &&ComponentArgument| {
+                arguments::as_component_takes(component, &argument.text).0 == *name
+            };
+            given.iter().rev().find(is_named).map(|argument| argument.place.clone())
         };
-        let place = given.iter().rev().find(is_named)?.place.clone();
+        // One that K3s itself gives has no place.
+        let place = [&refused.setting].into_iter().chain(&refused.others).find_map(place_of)?;
         let message = format!("{component} refuses it: {}", refused.message);
         Some(Finding::stops(refused.code, message, refused.write).says(refused.says).at(place))
     };
@@ -155,7 +162,7 @@ fn gates(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
         return Vec::new();
     };
     // K3s' own arguments are fine.
-    if given.is_empty() {
+    if given.is_empty() || is_overridden(node, component, GATES) {
         return Vec::new();
     }
     let flags: Vec<String> = flags
@@ -249,24 +256,8 @@ fn ciphers(component: &str, text: &str) -> Vec<Finding> {
     findings
 }
 
-/// Checks whether the file that an argument names exists. K3s creates its own files at the first start.
-fn file(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -> Result<Option<Finding>> {
-    let name = arguments::name_of(&argument.text);
-    if argument.value.is_empty() || !component_flags::needs_file(component, &name) {
-        return Ok(None);
-    }
-    for text in flag_values::comma_separated(&argument.value).unwrap_or_default() {
-        if text.is_empty() {
-            continue;
-        }
-        let path = node.path(&text)?;
-        if !node.creates(&path) && matches!(super::apiserver::look(node, &path)?, FileAt::Nothing) {
-            let message = format!("{path}, which {component}'s {name} names, does not exist");
-            let finding =
-                Finding::stops("argument-file-missing", message, "write it, or remove the argument");
-            let says = format!("open {path}: no such file or directory");
-            return Ok(Some(finding.at(argument.place.clone()).says(says)));
-        }
-    }
-    Ok(None)
+/// Tells whether a component takes a field of its configuration file in place of an argument.
+fn is_overridden(node: &NodeConfig<'_>, component: &str, name: &str) -> bool {
+    NOT_BESIDE_CONFIG.iter().any(|(known, names)| *known == component && names.contains(&name))
+        && node.flag(component, "config").is_some_and(|file| !file.is_empty())
 }

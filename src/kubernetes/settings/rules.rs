@@ -8,6 +8,7 @@
 //! - `when`: tests of other settings, by name; the rule holds where all pass. `$name` in a test is the value of that
 //!   setting, and `$self` is the value of the setting that the row is about;
 //! - `gates`: feature gates that are on, or off; the rule holds where all are so;
+//! - `given`: settings of which somebody must give one, or the rule does not hold;
 //! - `takes`: the test that the value must pass. Without it, the component refuses as soon as `when` holds;
 //! - `code`: the code of the finding, if it is not `argument-refused`;
 //! - `says`: the component's own message; `VALUE` in it stands for the value, and `NAME` for the setting;
@@ -28,6 +29,8 @@ use crate::version::KubernetesMinor;
 pub struct RefusedSetting {
     /// The setting, or one that the rule looks at, where somebody gives only that.
     pub setting: String,
+    /// The other settings that the rule looks at and that somebody gives.
+    pub others: Vec<String>,
     /// The code of the finding.
     pub code: &'static str,
     /// What is wrong.
@@ -61,6 +64,8 @@ struct SettingRule {
     when: BTreeMap<String, ValueTest>,
     #[serde(default)]
     gates: BTreeMap<String, GateTest>,
+    #[serde(default)]
+    given: Vec<String>,
     takes: Option<ValueTest>,
     code: Option<String>,
     #[serde(default)]
@@ -135,6 +140,13 @@ impl SettingRule {
         }
     }
 
+    /// Returns the settings that it looks at beside `name`.
+    fn others(&self, name: &str) -> impl Iterator<Item = &str> {
+        let tests = self.when.values().chain(&self.takes);
+        let named = self.given.iter().chain(self.when.keys()).map(String::as_str);
+        named.chain(tests.flat_map(ValueTest::others)).filter(move |other| *other != name && *other != "self")
+    }
+
     /// Returns the refusal of the setting `name`; none if the component takes it.
     fn refusal(
         &'static self,
@@ -160,9 +172,12 @@ impl SettingRule {
         {
             return None;
         }
-        let compared = self.takes.iter().flat_map(ValueTest::references);
-        let mut named = [name].into_iter().chain(compared).chain(self.when.keys().map(String::as_str));
-        let blamed = named.find(|name| settings.is_given(name))?;
+        if !self.given.is_empty() && !self.given.iter().any(|name| settings.is_given(name)) {
+            return None;
+        }
+        let mut given = [name].into_iter().chain(self.others(name)).filter(|name| settings.is_given(name));
+        let blamed = given.next()?;
+        let others = given.map(str::to_owned).collect();
         let value = settings.text(name).unwrap_or_default();
         let wanted = self.takes.as_ref().map(ValueTest::wanted).unwrap_or_default();
         let says = self.says.replace("VALUE", &value).replace("NAME", name);
@@ -177,7 +192,7 @@ impl SettingRule {
             write => write.to_owned(),
         };
         let code = self.code.as_deref().unwrap_or(CODE);
-        Some(RefusedSetting { setting: blamed.to_owned(), code, message, says, write })
+        Some(RefusedSetting { setting: blamed.to_owned(), others, code, message, says, write })
     }
 }
 
@@ -219,11 +234,35 @@ mod tests {
         let row = "{setting: lease, when: {on: {is: 'true'}}, takes: {above: $renew}, says: 'NAME VALUE'}";
         let renewed = [("lease?", "15s"), ("renew", "20s"), ("on", "true")];
         assert_eq!(refusals(row, &renewed), ["lease is \"15s\", and takes more than the value of renew"]);
+        let only_renewed = [("lease?", "15s"), ("renew", "20s"), ("on?", "true")];
+        assert_eq!(refusals(row, &only_renewed).len(), 1, "somebody gives what it is compared with");
+        assert!(refusals(row, &[("lease?", "15s"), ("renew?", "20s"), ("on?", "true")]).is_empty());
         assert!(refusals(row, &[("lease", "15s"), ("renew?", "10s"), ("on", "true")]).is_empty());
         assert!(refusals(row, &[("lease", "5s"), ("renew?", "10s"), ("on", "false")]).is_empty());
         let row = "{setting: a, when: {a: {given: true}, b: {empty: true}}, says: needs b}";
         assert_eq!(refusals(row, &[("a", "x"), ("b?", "")]), ["a is \"x\": needs b"]);
         assert!(refusals(row, &[("a", "x"), ("b", "y")]).is_empty());
+        let row = "{setting: a, given: [b, c], takes: {empty: false}}";
+        assert_eq!(refusals(row, &[("a?", ""), ("c", "")]).len(), 1);
+        assert!(refusals(row, &[("a", ""), ("c?", "")]).is_empty(), "nobody gives one of the two");
+    }
+
+    #[test]
+    fn every_setting_that_a_rule_gives_is_named_whoever_gives_it() {
+        let row = "{setting: port, when: {on: {is: 'true'}}, takes: {within: ports}}";
+        let rule: &'static SettingRule = Box::leak(Box::new(serde_yaml::from_str(row).unwrap()));
+        let mut map = ComponentSettings::default();
+        map.set("on", TypedValue::Bool(true));
+        map.set("port", TypedValue::Whole(80));
+        map.set("ports", TypedValue::Text("90-99".to_owned()));
+        let refused = rule.refusal(&map, "port", KubernetesMinor::new(36)).unwrap();
+        assert_eq!(
+            (refused.setting.as_str(), refused.others),
+            ("port", vec!["on".to_owned(), "ports".to_owned()])
+        );
+        assert_eq!(refused.message, "port is \"80\", and takes a port of ports");
+        map.set("port", TypedValue::Whole(99));
+        assert!(rule.refusal(&map, "port", KubernetesMinor::new(36)).is_none());
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub(super) struct ValueTest {
     above: Option<String>,
     /// An amount that exceeds it.
     below: Option<String>,
+    /// A setting whose value is a range of ports, in which it lies.
+    within: Option<String>,
     /// Zero, or nothing, passes whatever the rest of the test says.
     zero: bool,
     /// The text that it is.
@@ -87,7 +89,7 @@ impl ValueTest {
     fn looks_at_nothing(&self) -> bool {
         let Self { least, most, above, below, is, not, one_of, none_of, empty, has, lacks, .. } = self;
         let Self { has_in_any_case, known, parts, release, .. } = self;
-        let texts = [least, most, above, below, is, not, has, lacks, has_in_any_case];
+        let texts = [least, most, above, below, is, not, has, lacks, has_in_any_case, &self.within];
         let Self { unique, count, items, names, values, entries, form, any, .. } = self;
         texts.iter().all(|text| text.is_none())
             && [one_of, none_of].iter().all(|list| list.is_none())
@@ -146,12 +148,16 @@ impl ValueTest {
             && compares(&self.most, &[Ordering::Less, Ordering::Equal])
             && compares(&self.above, &[Ordering::Greater])
             && compares(&self.below, &[Ordering::Less])
+            && self.within.as_ref().is_none_or(|ports| is_port_of(settings.text(ports), value))
             && self.is.as_ref().is_none_or(is_text)
             && self.not.as_ref().is_none_or(|text| !is_text(text))
             && self.one_of.as_ref().is_none_or(|known| known.contains(&text))
             && self.none_of.as_ref().is_none_or(|known| !known.contains(&text))
             && self.empty.is_none_or(|empty| empty == value.is_zero())
-            && self.has.as_ref().is_none_or(|item| list.contains(item))
+            && self.has.as_ref().is_none_or(|item| match item.strip_prefix('$') {
+                Some(name) => settings.text(name).is_some_and(|item| list.contains(&item)),
+                None => list.contains(item),
+            })
             && self.lacks.as_ref().is_none_or(|item| !list.contains(item))
             && self
                 .has_in_any_case
@@ -177,11 +183,14 @@ impl ValueTest {
             && (self.any.is_empty() || self.any.iter().any(|test| test.holds(settings, value)))
     }
 
-    /// Returns the names of the settings whose values it compares with.
-    pub(super) fn references(&self) -> impl Iterator<Item = &str> {
-        let Self { least, most, above, below, is, not, .. } = self;
-        let texts = [least, most, above, below, is, not].into_iter().flatten();
-        texts.filter_map(|text| text.strip_prefix('$'))
+    /// Returns the settings whose values it compares a value with.
+    pub(super) fn others(&self) -> Vec<&str> {
+        let Self { least, most, above, below, is, not, has, within, any, .. } = self;
+        let terms = [least, most, above, below, is, not, has].into_iter().flatten();
+        let names = terms.filter_map(|text| text.strip_prefix('$')?.split(' ').next());
+        let nested = [&self.count, &self.items, &self.names, &self.values, &self.parts, &self.release];
+        let tests = nested.into_iter().flatten().map(AsRef::as_ref).chain(any).chain(self.entries.values());
+        names.chain(within.as_deref()).chain(tests.flat_map(Self::others)).collect()
     }
 
     /// Returns what a value has to be, in words; empty where words are of no use.
@@ -221,6 +230,9 @@ impl ValueTest {
         }
         if let Some(text) = &self.is {
             return bound(text);
+        }
+        if let Some(ports) = &self.within {
+            return format!("a port of {ports}");
         }
         if let Some(form) = self.form {
             return form.wanted().to_owned();
@@ -265,6 +277,15 @@ fn amount_of(settings: &ComponentSettings, term: &str) -> Option<TypedValue> {
         (Some("-"), Some(less)) => value.less(less),
         _ => None,
     }
+}
+
+/// Tells whether a number lies within a range of ports, which is all of them where it is not known.
+fn is_port_of(ports: Option<String>, number: &TypedValue) -> bool {
+    let ports = ports.and_then(|ports| flag_values::port_range(&ports));
+    ports.is_none_or(|(first, count)| match number {
+        TypedValue::Whole(port) => (first.into()..i128::from(first) + i128::from(count)).contains(port),
+        _ => false,
+    })
 }
 
 /// Reads a value of a map as an amount where it is one.
