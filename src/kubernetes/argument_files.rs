@@ -7,9 +7,8 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use super::kubeconfig::{self, ReferredFile};
-use super::settings::is_metric_label;
 use super::yaml::{self, YamlValue};
-use super::{abac_policy, certificates, token_file};
+use super::{abac_policy, certificates, settings, token_file};
 use crate::embedded;
 use crate::version::KubernetesMinor;
 
@@ -25,10 +24,10 @@ pub enum FileContent {
     BundleOrNothing,
     /// A document that has a reader of its own.
     Document,
+    /// Lists of the values of metrics' labels.
+    MetricLabels,
     /// A kubeconfig of which the component makes a client.
     Kubeconfig,
-    /// Labels of metrics with the values that they may have.
-    MetricLabels,
     /// ABAC's policies, a line each.
     Policies,
     /// Public keys of service accounts.
@@ -59,7 +58,7 @@ pub struct KeyedPair {
 
 /// The arguments of a component that name files.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct ArgumentFiles {
     /// Each argument, and what its file holds.
     pub files: BTreeMap<String, FileContent>,
@@ -69,8 +68,12 @@ pub struct ArgumentFiles {
     pub keyed: Vec<String>,
     /// The arguments whose file nobody opens where another argument is set.
     pub unless: BTreeMap<String, String>,
-    /// The arguments whose file only later minors refuse, and the first that does.
+    /// The arguments whose file nobody opens where another argument is off.
+    pub only_with: BTreeMap<String, String>,
+    /// The first minor that opens the file of an argument, where its flag is older.
     pub since: BTreeMap<String, KubernetesMinor>,
+    /// The arguments whose files, like those of `pairs` and `keyed`, nobody opens where `secure-port` is 0.
+    pub serving: Vec<String>,
 }
 
 /// Returns the arguments of a component that name files; none if it has no such.
@@ -79,6 +82,13 @@ pub fn of(component: &str) -> Option<&'static ArgumentFiles> {
     static TABLE: LazyLock<BTreeMap<String, ArgumentFiles>> =
         LazyLock::new(|| embedded::table("argument-files"));
     TABLE.get(component)
+}
+
+/// Tells whether a component opens the file that an argument names.
+#[must_use]
+pub fn is_opened(component: &str, flag: &str) -> bool {
+    of(component)
+        .is_some_and(|files| files.files.contains_key(flag) || files.keyed.iter().any(|keyed| keyed == flag))
 }
 
 impl FileContent {
@@ -111,8 +121,8 @@ impl FileContent {
             Self::Anything => "anything",
             Self::Document => "a document",
             Self::Bundle | Self::BundleOrNothing | Self::Trusted => "certificates in PEM",
+            Self::MetricLabels => "a map of metric,label: values",
             Self::Kubeconfig => "a kubeconfig",
-            Self::MetricLabels => "lines such as \"metric,label\": \"value,value\"",
             Self::Policies => "policies of ABAC, a line of JSON each",
             Self::PublicKeys => "public keys in PEM, RSA or ECDSA",
             Self::SigningKey => "a private key in PEM, RSA or ECDSA, without a password",
@@ -136,23 +146,55 @@ impl FileContent {
     }
 }
 
-/// Checks a manifest of the values that labels of metrics may have (`validateAllowListMappingManifest` in metrics/api/v1 of
-/// k8s.io/component-base).
+/// `validateAllowListMappingManifest` of component-base: a map of texts, by the name of a metric and that of a label.
 fn check_metric_labels(bytes: &[u8]) -> Result<(), String> {
-    let parsed = yaml::read(bytes)
-        .map_err(|problem| format!("failed to parse allow list manifest: yaml: {}", problem.message))?;
-    let Some(root) = parsed.filter(|root| !root.is_null()) else { return Ok(()) };
-    let wrong = || Err("failed to parse allow list manifest: yaml: unmarshal errors".to_owned());
-    let YamlValue::Map(pairs) = &root.value else { return wrong() };
-    let is_scalar = |value: &YamlValue| matches!(value, YamlValue::Scalar(_));
-    if !pairs.iter().all(|(key, value)| is_scalar(&key.value) && is_scalar(&value.value)) {
-        return wrong();
+    let refused = |problem: &str| format!("failed to parse allow list manifest: {problem}");
+    let (root, _) = yaml::read_merged(bytes).map_err(|problem| refused(&problem.message))?;
+    let pairs = match root.filter(|root| !root.is_null()).map(|root| root.value) {
+        Some(YamlValue::Map(pairs)) => pairs,
+        None => return Ok(()),
+
+        Some(_) => return Err(refused("cannot unmarshal into map[string]string")),
+    };
+    for (key, node) in &pairs {
+        if matches!(node.value, YamlValue::Map(_) | YamlValue::List(_)) {
+            return Err(refused("cannot unmarshal into string"));
+        }
+        if !settings::is_metric_label(key.go_text().as_str()) {
+            return Err(
+                "invalid allow list mapping in manifest: must have keys with format `metricName,labelName`"
+                    .to_owned(),
+            );
+        }
     }
-    match pairs.iter().all(|(key, _)| is_metric_label(&key.go_text())) {
-        true => Ok(()),
-        false => {
-            Err("invalid allow list mapping in manifest: must have keys with format `metricName,labelName`"
-                .to_owned())
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_of_labels_is_a_map_of_texts() {
+        for good in ["", "# nothing\n", "'a,b': 'c,d'\n", "m_a,l: 1\n", "'a,b':\n"] {
+            assert_eq!(check_metric_labels(good.as_bytes()), Ok(()), "{good:?}");
+        }
+        for bad in ["this is: [no such thing\n", "[a]\n", "text\n", "'a,b': [c]\n", "a: b\n", "'a,b:c': d\n"]
+        {
+            assert!(check_metric_labels(bad.as_bytes()).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_only_read_under_a_condition_is_a_file_of_the_component() {
+        for component in
+            ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "cloud-controller-manager"]
+        {
+            let files = of(component).unwrap();
+            let conditions = files.unless.keys().chain(files.only_with.keys()).chain(files.since.keys());
+            for flag in conditions.chain(&files.serving) {
+                assert!(files.files.contains_key(flag), "{component} {flag}");
+            }
         }
     }
 }

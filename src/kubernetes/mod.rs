@@ -53,5 +53,6 @@ pub mod taints;
 pub mod tls;
 pub mod token_file;
 pub mod tracing_config;
+pub mod value_judgement;
 pub mod yaml;
 mod yaml_tabs;

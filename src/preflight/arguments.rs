@@ -11,8 +11,12 @@ use crate::k3s::arguments;
 use crate::kubernetes::component_flags;
 use crate::kubernetes::gate_flag::{self, GateFault};
 use crate::kubernetes::settings::{self, RefusedSetting};
+use crate::kubernetes::value_judgement;
 use crate::kubernetes::{flag_values, tls};
 
+/// Arguments that do not count beside `config`, whose file has fields for them.
+const NOT_BESIDE_CONFIG: [(&str, &[&str]); 2] =
+    [("kube-proxy", &[GATES, "kubeconfig"]), ("kube-scheduler", &["kubeconfig"])];
 /// The flag that sets feature gates.
 const GATES: &str = "feature-gates";
 
@@ -34,6 +38,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
             found.extend(more.into_iter().map(|finding| finding.at(argument.place.clone())));
         }
         found.extend(gates(node, component));
+        found.extend(not_judged(node, component));
         found.extend(refused(node, component));
         found.extend(argument_files::check(node, component)?);
         if node.running().waits_for_node(component) {
@@ -107,6 +112,11 @@ fn name(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) ->
         let says = format!("unknown flag: --{}", argument.name);
         return Some(Finding::stops("argument-unknown", message, remedy).says(says));
     }
+    // cobra prints the help, and the command returns.
+    if name == "help" && flag_values::boolean(&argument.value) == Some(true) {
+        let message = format!("--help has {component} print its arguments and exit");
+        return Some(Finding::stops("argument-version", message, "remove it"));
+    }
     (name == "version" && argument.value != "false").then(|| {
         let message = format!("--version has {component} print its version and exit");
         Finding::stops("argument-version", message, "remove it")
@@ -134,6 +144,19 @@ fn value(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -
     }
 }
 
+/// Returns the arguments whose values can keep a component from starting, and are not judged.
+fn not_judged(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
+    let given = node.arguments(component).into_iter().filter(|argument| !argument.value.is_empty());
+    let finding = |argument: ComponentArgument| {
+        let (name, _) = arguments::as_component_takes(component, &argument.text);
+        let why = value_judgement::not_judged(component, &name)?;
+        let message = format!("the value of {component}'s {name} is not judged: {why}");
+        let remedy = "try it on a test node of the same minor";
+        Some(Finding::unknown("argument-not-judged", message, remedy).at(argument.place))
+    };
+    given.filter_map(finding).collect()
+}
+
 /// Checks the feature gates, for which all arguments of the name count together.
 fn gates(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
     let takes = |text: &str| arguments::as_component_takes(component, text);
@@ -144,7 +167,7 @@ fn gates(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
         return Vec::new();
     };
     // K3s' own arguments are fine.
-    if given.is_empty() {
+    if given.is_empty() || is_overridden(node, component, GATES) {
         return Vec::new();
     }
     let flags: Vec<String> = flags
@@ -236,4 +259,10 @@ fn ciphers(component: &str, text: &str) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Tells whether a component takes a field of its configuration file in place of an argument.
+fn is_overridden(node: &NodeConfig<'_>, component: &str, name: &str) -> bool {
+    NOT_BESIDE_CONFIG.iter().any(|(known, names)| *known == component && names.contains(&name))
+        && node.flag(component, "config").is_some_and(|file| !file.is_empty())
 }
