@@ -89,8 +89,10 @@ fn check_types(root: &YamlNode) -> Result<(), String> {
             None | Some(YamlValue::List(_)) => {}
             Some(_) => return wrong(list),
         }
-        let names: Vec<&str> = object::items(root, list).iter().map(|item| object::text(item, "name")).collect();
-        if let Some(name) = (1..names.len()).find(|at| names[..*at].contains(&names[*at])).map(|at| names[at]) {
+        let names: Vec<&str> =
+            object::items(root, list).iter().map(|item| object::text(item, "name")).collect();
+        if let Some(name) = (1..names.len()).find(|at| names[..*at].contains(&names[*at])).map(|at| names[at])
+        {
             return Err(format!("error converting {list}: duplicate name {name:?} in list"));
         }
         for item in object::items(root, list) {
@@ -300,7 +302,10 @@ mod tests {
                 "unable to load root",
             ),
             (GOOD.replace("true}", "true, certificate-authority: /here}"), "insecure flag"),
-            (GOOD.replace("contexts:", "- name: l\n  cluster: {server: 'https://x'}\ncontexts:"), "duplicate name"),
+            (
+                GOOD.replace("contexts:", "- name: l\n  cluster: {server: 'https://x'}\ncontexts:"),
+                "duplicate name",
+            ),
             (GOOD.replace("token: abc", "tokenFile: /no"), "no such file"),
             (GOOD.replace("token: abc", "client-certificate: /here, client-key: /here"), "tls:"),
         ] {

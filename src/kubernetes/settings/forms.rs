@@ -180,12 +180,6 @@ impl Form {
     }
 }
 
-/// Tells whether a text is the name of a metric and that of a label, `metric,label`.
-pub(in crate::kubernetes) fn is_metric_label(text: &str) -> bool {
-    text.split_once(',')
-        .is_some_and(|(metric, label)| is_metric(metric) && is_metric(label) && !label.contains(':'))
-}
-
 /// Tells whether a text is the name of a metric of Prometheus': `[a-zA-Z_:][a-zA-Z0-9_:]*`.
 fn is_metric(text: &str) -> bool {
     let is_letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_' || byte == b':';
