@@ -62,6 +62,8 @@ pub struct ArgumentFiles {
     pub pairs: Vec<KeyedPair>,
     /// The arguments whose items are the files of a certificate and its key.
     pub keyed: Vec<String>,
+    /// The arguments whose file the component opens only after it has taken its options.
+    pub late: Vec<String>,
     /// The arguments whose file nobody opens where another argument is set.
     pub unless: BTreeMap<String, String>,
 }
@@ -77,8 +79,9 @@ pub fn of(component: &str) -> Option<&'static ArgumentFiles> {
 /// Tells whether a component opens the file that an argument names.
 #[must_use]
 pub fn is_opened(component: &str, flag: &str) -> bool {
+    let is_one = |flags: &[String]| flags.iter().any(|known| known == flag);
     of(component)
-        .is_some_and(|files| files.files.contains_key(flag) || files.keyed.iter().any(|keyed| keyed == flag))
+        .is_some_and(|files| files.files.contains_key(flag) || is_one(&files.keyed) || is_one(&files.late))
 }
 
 impl FileContent {

@@ -72,6 +72,13 @@ impl Component<'_> {
                 findings.extend(found.map(|finding| finding.at(place.clone())));
             }
         }
+        for flag in &files.late {
+            let Some(place) = self.place(flag) else { continue };
+            for text in self.texts(flag) {
+                let Some(found) = self.missing(flag, &text)? else { continue };
+                findings.push(Finding::unknown(found.code, found.message, found.remedy).at(place.clone()));
+            }
+        }
         Ok(findings)
     }
 
