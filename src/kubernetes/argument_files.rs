@@ -7,8 +7,10 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use super::kubeconfig::{self, ReferredFile};
-use super::{certificates, token_file};
+use super::yaml::{self, YamlValue};
+use super::{certificates, settings, token_file};
 use crate::embedded;
+use crate::version::KubernetesMinor;
 
 /// What the file of an argument holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -22,6 +24,8 @@ pub enum FileContent {
     BundleOrNothing,
     /// A document that has a reader of its own.
     Document,
+    /// Lists of the values of metrics' labels.
+    MetricLabels,
     /// A kubeconfig of which the component makes a client.
     Kubeconfig,
     /// ABAC's policies, a line each.
@@ -54,7 +58,7 @@ pub struct KeyedPair {
 
 /// The arguments of a component that name files.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct ArgumentFiles {
     /// Each argument, and what its file holds.
     pub files: BTreeMap<String, FileContent>,
@@ -64,6 +68,12 @@ pub struct ArgumentFiles {
     pub keyed: Vec<String>,
     /// The arguments whose file nobody opens where another argument is set.
     pub unless: BTreeMap<String, String>,
+    /// The arguments whose file nobody opens where another argument is off.
+    pub only_with: BTreeMap<String, String>,
+    /// The first minor that opens the file of an argument, where its flag is older.
+    pub since: BTreeMap<String, KubernetesMinor>,
+    /// The arguments whose files, like those of `pairs` and `keyed`, nobody opens where `secure-port` is 0.
+    pub serving: Vec<String>,
 }
 
 /// Returns the arguments of a component that name files; none if it has no such.
@@ -98,6 +108,7 @@ impl FileContent {
             Self::SigningKey => certificates::check_signing_key(bytes),
             Self::Tokens => token_file::check(bytes),
             Self::Kubeconfig => kubeconfig::check(bytes, look),
+            Self::MetricLabels => check_metric_labels(bytes),
             Self::Anything | Self::Document | Self::Policies => Ok(()),
         }
     }
@@ -109,6 +120,7 @@ impl FileContent {
             Self::Anything => "anything",
             Self::Document => "a document",
             Self::Bundle | Self::BundleOrNothing | Self::Trusted => "certificates in PEM",
+            Self::MetricLabels => "a map of metric,label: values",
             Self::Kubeconfig => "a kubeconfig",
             Self::Policies => "policies of ABAC, a line of JSON each",
             Self::PublicKeys => "public keys in PEM, RSA or ECDSA",
@@ -128,7 +140,60 @@ impl FileContent {
             Self::SigningKey => !name.ends_with(".crt") && !name.ends_with(".kubeconfig"),
             Self::PublicKeys => !name.ends_with(".kubeconfig"),
             Self::Kubeconfig => !name.ends_with(".crt") && !name.ends_with(".key"),
-            Self::Anything | Self::Document | Self::Policies | Self::Tokens => true,
+            Self::Anything | Self::Document | Self::MetricLabels | Self::Policies | Self::Tokens => true,
+        }
+    }
+}
+
+/// `validateAllowListMappingManifest` of component-base: a map of texts, by the name of a metric and that of a label.
+fn check_metric_labels(bytes: &[u8]) -> Result<(), String> {
+    let refused = |problem: &str| format!("failed to parse allow list manifest: {problem}");
+    let (root, _) = yaml::read_merged(bytes).map_err(|problem| refused(&problem.message))?;
+    let pairs = match root.filter(|root| !root.is_null()).map(|root| root.value) {
+        Some(YamlValue::Map(pairs)) => pairs,
+        None => return Ok(()),
+
+        Some(_) => return Err(refused("cannot unmarshal into map[string]string")),
+    };
+    for (key, node) in &pairs {
+        if matches!(node.value, YamlValue::Map(_) | YamlValue::List(_)) {
+            return Err(refused("cannot unmarshal into string"));
+        }
+        if !settings::is_metric_label(key.go_text().as_str()) {
+            return Err(
+                "invalid allow list mapping in manifest: must have keys with format `metricName,labelName`"
+                    .to_owned(),
+            );
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_of_labels_is_a_map_of_texts() {
+        for good in ["", "# nothing\n", "'a,b': 'c,d'\n", "m_a,l: 1\n", "'a,b':\n"] {
+            assert_eq!(check_metric_labels(good.as_bytes()), Ok(()), "{good:?}");
+        }
+        for bad in ["this is: [no such thing\n", "[a]\n", "text\n", "'a,b': [c]\n", "a: b\n", "'a,b:c': d\n"]
+        {
+            assert!(check_metric_labels(bad.as_bytes()).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_only_read_under_a_condition_is_a_file_of_the_component() {
+        for component in
+            ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "cloud-controller-manager"]
+        {
+            let files = of(component).unwrap();
+            let conditions = files.unless.keys().chain(files.only_with.keys()).chain(files.since.keys());
+            for flag in conditions.chain(&files.serving) {
+                assert!(files.files.contains_key(flag), "{component} {flag}");
+            }
         }
     }
 }

@@ -51,12 +51,15 @@ impl Component<'_> {
     fn check(&self, files: &ArgumentFiles) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
         for (flag, content) in &files.files {
-            let is_read = files.unless.get(flag).is_none_or(|other| self.texts(other).is_empty());
+            let is_read = self.reads(files, flag);
             let Some(place) = self.place(flag).filter(|_| is_read) else { continue };
             for text in self.texts(flag) {
                 let found = self.content(flag, &text, *content)?;
                 findings.extend(found.map(|finding| finding.at(place.clone())));
             }
+        }
+        if !self.serves() {
+            return Ok(findings);
         }
         for pair in &files.pairs {
             findings.extend(self.pair(pair)?);
@@ -73,6 +76,20 @@ impl Component<'_> {
             }
         }
         Ok(findings)
+    }
+
+    /// Tells whether the component opens the file of an argument.
+    fn reads(&self, files: &ArgumentFiles, flag: &str) -> bool {
+        let is_off = |other: &String| self.settings.value(other).is_none_or(TypedValue::is_zero);
+        files.unless.get(flag).is_none_or(|other| self.texts(other).is_empty())
+            && !files.only_with.get(flag).is_some_and(is_off)
+            && files.since.get(flag).is_none_or(|since| self.node.minor() >= *since)
+            && (self.serves() || !files.serving.iter().any(|name| name == flag))
+    }
+
+    /// Tells whether the component serves: with the port 0 it reads nothing of what serving takes.
+    fn serves(&self) -> bool {
+        self.settings.value("secure-port").is_none_or(|port| !port.is_zero())
     }
 
     /// Returns where the user sets an argument; none if K3s alone does, or nobody.

@@ -112,6 +112,11 @@ fn name(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) ->
         let says = format!("unknown flag: --{}", argument.name);
         return Some(Finding::stops("argument-unknown", message, remedy).says(says));
     }
+    // cobra prints the help, and the command returns.
+    if name == "help" && flag_values::boolean(&argument.value) == Some(true) {
+        let message = format!("--help has {component} print its arguments and exit");
+        return Some(Finding::stops("argument-version", message, "remove it"));
+    }
     (name == "version" && argument.value != "false").then(|| {
         let message = format!("--version has {component} print its version and exit");
         Finding::stops("argument-version", message, "remove it")

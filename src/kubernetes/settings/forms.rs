@@ -187,6 +187,13 @@ fn is_metric(text: &str) -> bool {
         && text.bytes().all(|byte| is_letter(byte) || byte.is_ascii_digit())
 }
 
+/// Tells whether a text is the name of a metric and that of a label, with a comma between them.
+#[must_use]
+pub fn is_metric_label(text: &str) -> bool {
+    text.split_once(',')
+        .is_some_and(|(metric, label)| is_metric(metric) && is_metric(label) && !label.contains(':'))
+}
+
 /// Tells whether a text names a server (`rest.DefaultServerURL` of k8s.io/client-go): a URL, or what is one behind
 /// `http://`, without a path.
 fn is_server(text: &str) -> bool {

@@ -16,6 +16,7 @@ mod value;
 mod value_test;
 
 pub use flag_type::FlagType;
+pub use forms::is_metric_label;
 pub use map::{ComponentSetting, ComponentSettings};
 pub use rules::{RefusedSetting, bounds, refused};
 pub use value::TypedValue;

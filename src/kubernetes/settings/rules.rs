@@ -125,7 +125,8 @@ impl SettingRule {
 
     /// Returns what it wants, in words, or else what the component says.
     fn words(&self) -> String {
-        let wanted = self.takes.as_ref().map(ValueTest::wanted).unwrap_or_default();
+        let settings = ComponentSettings::default();
+        let wanted = self.takes.as_ref().map(|takes| takes.wanted(&settings)).unwrap_or_default();
         let minors = match (self.from, self.until) {
             (Some(from), Some(until)) => format!(" ({from} to {until})"),
             (Some(from), None) => format!(" (from {from})"),
@@ -179,7 +180,7 @@ impl SettingRule {
         let blamed = given.next()?;
         let others = given.map(str::to_owned).collect();
         let value = settings.text(name).unwrap_or_default();
-        let wanted = self.takes.as_ref().map(ValueTest::wanted).unwrap_or_default();
+        let wanted = self.takes.as_ref().map(|takes| takes.wanted(settings)).unwrap_or_default();
         let says = self.says.replace("VALUE", &value).replace("NAME", name);
         let message = match (wanted.as_str(), says.as_str()) {
             ("", "") => format!("{name} is {value:?}, which does not go together with the rest"),
@@ -263,6 +264,42 @@ mod tests {
         assert_eq!(refused.message, "port is \"80\", and takes a port of ports");
         map.set("port", TypedValue::Whole(99));
         assert!(rule.refusal(&map, "port", KubernetesMinor::new(36)).is_none());
+    }
+
+    #[test]
+    fn versions_and_parts_are_judged_by_the_minor_and_by_other_settings() {
+        let row = "{setting: v, takes: {release: {least: $minor - 1, most: $minor}}}";
+        let refused = |row: &str, settings: &[(&str, TypedValue)]| {
+            let rule: &'static SettingRule = Box::leak(Box::new(serde_yaml::from_str(row).unwrap()));
+            let mut map = ComponentSettings::default();
+            for (name, value) in settings {
+                map.set(name, value.clone());
+            }
+            map.know_minor(KubernetesMinor::new(36));
+            rule.refusal(&map, rule.names().next().unwrap(), KubernetesMinor::new(36))
+                .map(|refused| refused.message)
+        };
+        let list = |text: &str| TypedValue::List(text.split(',').map(str::to_owned).collect());
+        let message = "v is \"kube=1.34\", and takes the version 1.N, where N is 35 to 36";
+        assert_eq!(refused(row, &[("v", list("kube=1.34"))]).as_deref(), Some(message));
+        assert_eq!(refused(row, &[("v", list("1.35"))]), None);
+        assert_eq!(refused(row, &[("v", TypedValue::List(Vec::new()))]), None);
+        let row = "{setting: v, takes: {release: {most: $e}}}";
+        assert!(refused(row, &[("v", list("1.35")), ("e", list("1.34"))]).is_some());
+        assert!(refused(row, &[("v", list("1.34")), ("e", list("1.34"))]).is_none());
+        let row = "{setting: v, takes: {is: $previous-minor}}";
+        let message = "v is \"1.36\", and takes 1.35";
+        assert_eq!(refused(row, &[("v", TypedValue::Text("1.36".to_owned()))]).as_deref(), Some(message));
+        let row = "{setting: renew, takes: {above: $retry * 1.2}}";
+        let seconds = |count: i128| TypedValue::Duration(count * 1_000_000_000);
+        assert!(refused(row, &[("renew", seconds(12)), ("retry", seconds(10))]).is_some());
+        assert!(refused(row, &[("renew", seconds(13)), ("retry", seconds(10))]).is_none());
+        let row = "{setting: v, takes: {parts: {count: {most: '2'}}}}";
+        assert!(refused(row, &[("v", TypedValue::Text("a,b,c".to_owned()))]).is_some());
+        assert!(refused(row, &[("v", TypedValue::Text("a,b".to_owned()))]).is_none());
+        let row = "{setting: v, takes: {has-in-any-case: X-Remote-Uid}}";
+        assert!(refused(row, &[("v", list("a,x-remote-UID"))]).is_none());
+        assert!(refused(row, &[("v", list("a"))]).is_some());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::forms::Form;
 use super::known_names::NameTable;
-use super::map::ComponentSettings;
+use super::map::{ComponentSettings, OF_MINOR};
 use super::release;
 use super::value::TypedValue;
 use crate::kubernetes::flag_values;
@@ -194,14 +194,17 @@ impl ValueTest {
     }
 
     /// Returns what a value has to be, in words; empty where words are of no use.
-    pub(super) fn wanted(&self) -> String {
-        let bound = |text: &str| match text
-            .strip_prefix('$')
-            .map(|term| term.split_once(' ').unwrap_or((term, "")))
-        {
-            Some((name, "")) => format!("the value of {name}"),
-            Some((name, change)) => format!("the value of {name} {change}"),
-            None => text.to_owned(),
+    pub(super) fn wanted(&self, settings: &ComponentSettings) -> String {
+        let bound = |text: &str| {
+            let Some(term) = text.strip_prefix('$') else { return text.to_owned() };
+            match term.split_once(' ').unwrap_or((term, "")) {
+                (name, _) if OF_MINOR.contains(&name) => {
+                    let known = amount_of(settings, term).or_else(|| settings.value(name).cloned());
+                    known.map_or_else(|| format!("what {term} is"), |value| value.text())
+                }
+                (name, "") => format!("the value of {name}"),
+                (name, change) => format!("the value of {name} {change}"),
+            }
         };
         let zero = if self.zero { "0, or " } else { "" };
         let bounds = match (&self.least, &self.most, &self.above, &self.below) {
@@ -223,7 +226,7 @@ impl ValueTest {
             known.join(", ")
         };
         let nested = |test: &Option<Box<Self>>| {
-            test.as_ref().map(|test| test.wanted()).filter(|text| !text.is_empty())
+            test.as_ref().map(|test| test.wanted(settings)).filter(|text| !text.is_empty())
         };
         if let Some(known) = &self.one_of {
             return names(known);
@@ -259,7 +262,10 @@ impl ValueTest {
         match self.empty {
             Some(false) => "a value".to_owned(),
             Some(true) => "no value".to_owned(),
-            None => self.any.iter().map(Self::wanted).collect::<Vec<_>>().join(", or "),
+            None => {
+                let each: Vec<String> = self.any.iter().map(|test| test.wanted(settings)).collect();
+                each.join(", or ")
+            }
         }
     }
 }
