@@ -52,13 +52,16 @@ func main() {
 		})
 	}
 
+	// First, because 1.34 sets the default of a feature gate here, which it may not once a set has gates.
+	manager, err := controllermanager.NewKubeControllerManagerOptions()
+	must(err)
+	managerFlags := flagsOf(manager)
+
 	sets := (apiserver.NewServerRunOptions()).Flags()
 	addCustomGlobalFlags(sets.FlagSet("generic"))
 	print("kube-apiserver", whole("kube-apiserver", sets))
 
-	manager, err := controllermanager.NewKubeControllerManagerOptions()
-	must(err)
-	print("kube-controller-manager", whole("kube-controller-manager", flagsOf(manager)))
+	print("kube-controller-manager", whole("kube-controller-manager", managerFlags))
 
 	print("kube-scheduler", whole("kube-scheduler", *scheduler.NewOptions().Flags))
 
