@@ -74,7 +74,8 @@ pub fn of_flag(component: &str, name: &str) -> Option<ValueJudgement> {
     let field = if component == "kubelet" { kubelet_fields::of_flag(name) } else { None };
     let names = [Some(name), field].into_iter().flatten();
     let judged = judgement(component, name, names.flat_map(|name| settings::bounds(component, name)));
-    if judged.is_none() && argument_files::is_opened(component, name) {
+    let is_open_to_all = matches!(judged, None | Some(ValueJudgement::AnyValue(_)));
+    if is_open_to_all && argument_files::is_opened(component, name) {
         return Some(ValueJudgement::Elsewhere("preflight/argument_files.rs: the file that it names"));
     }
     judged.or_else(|| refuses_texts(flag).then(|| ValueJudgement::Type(flag.kind.wanted())))
