@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::kubeconfig::{self, ReferredFile};
 use super::yaml::{self, YamlValue};
-use super::{certificates, settings, token_file};
+use super::{abac_policy, certificates, settings, token_file};
 use crate::embedded;
 use crate::version::KubernetesMinor;
 
@@ -109,7 +109,8 @@ impl FileContent {
             Self::Tokens => token_file::check(bytes),
             Self::Kubeconfig => kubeconfig::check(bytes, look),
             Self::MetricLabels => check_metric_labels(bytes),
-            Self::Anything | Self::Document | Self::Policies => Ok(()),
+            Self::Policies => abac_policy::check(bytes),
+            Self::Anything | Self::Document => Ok(()),
         }
     }
 

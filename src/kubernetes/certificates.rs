@@ -284,3 +284,73 @@ fn wrapped_private_key(bytes: &[u8]) -> Option<PrivateKey> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EC: &[u8] = include_bytes!("../../tests/certificates/ec.crt");
+    const EC_KEY: &[u8] = include_bytes!("../../tests/certificates/ec.key");
+    const EC_WRAPPED: &[u8] = include_bytes!("../../tests/certificates/ec-pkcs8.key");
+    const EC_PUBLIC: &[u8] = include_bytes!("../../tests/certificates/ec.pub");
+    const ED: &[u8] = include_bytes!("../../tests/certificates/ed.crt");
+    const ED_KEY: &[u8] = include_bytes!("../../tests/certificates/ed.key");
+    const RSA: &[u8] = include_bytes!("../../tests/certificates/rsa.crt");
+    const RSA_KEY: &[u8] = include_bytes!("../../tests/certificates/rsa.key");
+    const RSA_PKCS1: &[u8] = include_bytes!("../../tests/certificates/rsa-pkcs1.key");
+    const OTHER_KEY: &[u8] = include_bytes!("../../tests/certificates/other.key");
+    const ENCRYPTED: &[u8] = include_bytes!("../../tests/certificates/encrypted.key");
+    /// A key of a curve that Go does not know.
+    const K1_KEY: &[u8] = include_bytes!("../../tests/certificates/k1.key");
+    const BROKEN: &[u8] = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+
+    #[test]
+    fn a_certificate_goes_with_its_own_key() {
+        let with_trailer = [EC, RSA].concat();
+        for (certificate, key) in [
+            (EC, EC_KEY),
+            (EC, EC_WRAPPED),
+            (ED, ED_KEY),
+            (RSA, RSA_KEY),
+            (RSA, RSA_PKCS1),
+            (&with_trailer, EC_KEY),
+        ] {
+            assert_eq!(check_pair(certificate, key), Ok(()));
+        }
+        for (certificate, key, says) in [
+            (EC, OTHER_KEY, "tls: private key does not match public key"),
+            (EC, RSA_KEY, "tls: private key type does not match public key type"),
+            (RSA, ENCRYPTED, "tls: failed to parse private key"),
+            (EC, K1_KEY, "tls: failed to parse private key"),
+            (EC, EC, "tls: failed to find PEM block with type ending in \"PRIVATE KEY\" in key input"),
+            (EC, b"text", "tls: failed to find any PEM data in key input"),
+            (b"text", EC_KEY, "tls: failed to find any PEM data in certificate input"),
+            (EC_KEY, EC_KEY, "tls: failed to find \"CERTIFICATE\" PEM block in certificate input"),
+            (BROKEN, EC_KEY, "x509: malformed certificate"),
+        ] {
+            assert_eq!(check_pair(certificate, key), Err(says.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_bundle_has_certificates_that_parse() {
+        assert_eq!(check_bundle(&[EC, RSA, EC_KEY].concat()), Ok(()));
+        assert!(check_bundle(&[EC, BROKEN].concat()).is_err() && check_bundle(EC_KEY).is_err());
+        assert!(has_certificate(&[BROKEN, EC].concat()) && !has_certificate(BROKEN));
+    }
+
+    #[test]
+    fn service_accounts_have_rsa_or_ecdsa_keys() {
+        for key in [EC_KEY, RSA_KEY, RSA_PKCS1] {
+            assert_eq!((check_signing_key(key), check_public_keys(key)), (Ok(()), Ok(())));
+        }
+        assert_eq!(check_signing_key(EC_WRAPPED), Ok(()));
+        assert!(check_public_keys(EC_WRAPPED).is_err(), "only RSA's may have the wrapper");
+        for key in [ED_KEY, ENCRYPTED, K1_KEY, b"text"] {
+            assert!(check_signing_key(key).is_err() && check_public_keys(key).is_err());
+        }
+        assert!(check_signing_key(EC).is_err() && check_signing_key(EC_PUBLIC).is_err());
+        assert_eq!((check_public_keys(EC), check_public_keys(EC_PUBLIC)), (Ok(()), Ok(())));
+        assert!(check_public_keys(ED).is_err());
+    }
+}

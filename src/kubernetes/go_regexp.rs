@@ -21,7 +21,6 @@ const POSIX: [&str; 14] = [
 /// Go's message.
 pub fn check(text: &str) -> Result<(), String> {
     let mut groups = vec![Group::default()];
-    let mut names: Vec<&str> = Vec::new();
     let mut rest = text;
     // The repetition just before, which another must not follow.
     let mut last_repeat = None;
@@ -34,7 +33,7 @@ pub fn check(text: &str) -> Result<(), String> {
                 let inner = Group { is_group: true, ..Group::default() };
                 match rest.starts_with("(?") {
                     true => {
-                        let (opens, behind) = perl_group(rest, &mut names)?;
+                        let (opens, behind) = perl_group(rest)?;
                         rest = behind;
                         if opens {
                             groups.push(inner);
@@ -168,7 +167,7 @@ fn bounds(text: &str) -> Option<(u32, Option<u32>, &str)> {
 }
 
 /// Reads what begins with `(?`: whether it opens a group, and the rest.
-fn perl_group<'a>(text: &'a str, names: &mut Vec<&'a str>) -> Result<(bool, &'a str), String> {
+fn perl_group(text: &str) -> Result<(bool, &str), String> {
     if let Some(named) = text.strip_prefix("(?P<").or_else(|| text.strip_prefix("(?<")) {
         let (name, behind) = named.split_once('>').ok_or_else(|| fault("invalid named capture", text))?;
         let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
@@ -176,10 +175,6 @@ fn perl_group<'a>(text: &'a str, names: &mut Vec<&'a str>) -> Result<(bool, &'a 
             let shown = &text[..text.len() - behind.len()];
             return Err(fault("invalid named capture", shown));
         }
-        if names.contains(&name) {
-            return Err(fault("invalid named capture", name));
-        }
-        names.push(name);
         return Ok((true, behind));
     }
     let (mut is_negative, mut has_flag) = (false, false);
@@ -335,6 +330,7 @@ mod tests {
             "(?i)//x(:|$)",
             "^(?P<n>a)$",
             "(?<n>a)",
+            "(?P<n>a)(?P<n>b)",
             "(?i:a)",
             "(?i-s)a",
             "a{2}",
@@ -375,7 +371,6 @@ mod tests {
             ("(a{100}){100}", "invalid repeat count: `{100}`"),
             ("(?=a)", "invalid or unsupported Perl syntax: `(?=`"),
             ("(?-)a", "invalid or unsupported Perl syntax: `(?-)`"),
-            ("(?P<n>a)(?P<n>b)", "invalid named capture: `n`"),
             ("(?P<>a)", "invalid named capture: `(?P<>`"),
             (r"\8", r"invalid escape sequence: `\8`"),
             (r"\1", r"invalid escape sequence: `\1`"),

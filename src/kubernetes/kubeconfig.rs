@@ -89,6 +89,12 @@ fn check_types(root: &YamlNode) -> Result<(), String> {
             None | Some(YamlValue::List(_)) => {}
             Some(_) => return wrong(list),
         }
+        let names: Vec<&str> =
+            object::items(root, list).iter().map(|item| object::text(item, "name")).collect();
+        if let Some(name) = (1..names.len()).find(|at| names[..*at].contains(&names[*at])).map(|at| names[at])
+        {
+            return Err(format!("error converting {list}: duplicate name {name:?} in list"));
+        }
         for item in object::items(root, list) {
             let inner = object::field(item, inner);
             let is_map = |node: &YamlNode| matches!(node.value, YamlValue::Map(_));
@@ -296,6 +302,10 @@ mod tests {
                 "unable to load root",
             ),
             (GOOD.replace("true}", "true, certificate-authority: /here}"), "insecure flag"),
+            (
+                GOOD.replace("contexts:", "- name: l\n  cluster: {server: 'https://x'}\ncontexts:"),
+                "duplicate name",
+            ),
             (GOOD.replace("token: abc", "tokenFile: /no"), "no such file"),
             (GOOD.replace("token: abc", "client-certificate: /here, client-key: /here"), "tls:"),
         ] {

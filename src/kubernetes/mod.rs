@@ -5,6 +5,7 @@
 //! nothing of K3s, profiles, findings and verdicts; rows of a table may say that K3s adds them. It imports only the ground:
 //! error, role, mode, version and embedded.
 
+pub mod abac_policy;
 pub mod admission_config;
 pub mod admission_plugins;
 pub mod api_versions;

@@ -138,6 +138,7 @@ fn value(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -
         return vec![finding.says(says)];
     }
     match name.as_str() {
+        _ if !serves(node, component) => Vec::new(),
         "tls-min-version" => tls_version(component, text).into_iter().collect(),
         "tls-cipher-suites" => ciphers(component, text),
         _ => Vec::new(),
@@ -155,6 +156,15 @@ fn not_judged(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
         Some(Finding::unknown("argument-not-judged", message, remedy).at(argument.place))
     };
     given.filter_map(finding).collect()
+}
+
+/// Tells whether a component serves: with the port 0 it reads nothing of what serving takes
+/// (`SecureServingOptions.ApplyTo` of k8s.io/apiserver).
+fn serves(node: &NodeConfig<'_>, component: &str) -> bool {
+    let flags = node.effective.as_ref().ok().and_then(|effective| effective.components.get(component));
+    let flags = flags.into_iter().flatten().map(|flag| arguments::as_component_takes(component, flag));
+    let port = flags.filter(|(name, _)| name == "secure-port").last();
+    port.is_none_or(|(_, value)| flag_values::integer(&value) != Some(0))
 }
 
 /// Checks the feature gates, for which all arguments of the name count together.

@@ -34,13 +34,24 @@ fn groups(server: &ApiServer<'_>) -> Option<Finding> {
 fn families(server: &ApiServer<'_>) -> Option<Finding> {
     const FROM: KubernetesMinor = KubernetesMinor::new(28);
     const FLAGS: [&str; 2] = ["advertise-address", "service-cluster-ip-range"];
+    const RECONCILER: &str = "endpoint-reconciler-type";
     let settings = server.settings();
     let place = FLAGS.iter().find(|flag| server.place(flag).is_some())?;
     let text = |name: &str| settings.text(name).unwrap_or_default();
-    let address = flag_values::sloppy_address(&text(FLAGS[0])).filter(|address| !address.is_unspecified())?;
     let (range, _) = flag_values::cidr(text(FLAGS[1]).split(',').next()?)?;
+    let address = flag_values::sloppy_address(&text(FLAGS[0])).filter(|address| !address.is_unspecified());
+    let Some(address) = address else {
+        // Then it is one of the node's, of which most have one of IPv4.
+        let is_open = range.is_ipv6() && server.node.minor() >= FROM && text(RECONCILER) != "none";
+        let message = format!(
+            "whether the address that {NAME} advertises is of the family of {} is not judged: it stops where it is not",
+            text(FLAGS[1])
+        );
+        let remedy = "write service-cidr and node-ip, or advertise-address";
+        return is_open.then(|| server.at(place, Finding::unknown("service-addresses", message, remedy)));
+    };
     let differ = address.is_ipv4() != range.is_ipv4();
-    if server.node.minor() < FROM || !differ || text("endpoint-reconciler-type") == "none" {
+    if server.node.minor() < FROM || !differ || text(RECONCILER) == "none" {
         return None;
     }
     let finding = Finding::stops(

@@ -46,6 +46,8 @@ pub enum FlagType {
     Map,
     /// Several `name=true` with commas between them (`MapStringBool`).
     MapBool,
+    /// One `name=value`; given again, more of them (`MapStringStringNoSplit`).
+    MapEntry,
     /// klog's `pattern=N` with commas between them.
     Modules,
     /// Several `name:value` with commas between them (`ColonSeparatedMultimapStringString`).
@@ -142,6 +144,12 @@ impl FlagType {
             Self::CertificateKeys => flag_text::certificate_keys(text).map(TypedValue::List),
             Self::Taints => taints::parse_all(text).map(TypedValue::List),
             Self::Map => split_pairs(text, '=', MALFORMED),
+            Self::MapEntry => match text.split_once('=') {
+                Some((name, value)) => {
+                    Ok(TypedValue::Map(vec![(name.trim().to_owned(), value.trim().to_owned())]))
+                }
+                None => Err(MALFORMED.to_owned()),
+            },
             Self::Thresholds => split_pairs(text, '<', "malformed pair, expect string<string"),
             Self::Multimap => split_pairs(text, ':', "malformed pair, expect string:string"),
             Self::Gates => Ok(TypedValue::Map(flag_text::configuration(text))),
@@ -183,6 +191,7 @@ impl FlagType {
             | Self::Gates
             | Self::Map
             | Self::MapBool
+            | Self::MapEntry
             | Self::Modules
             | Self::Multimap
             | Self::Pairs
@@ -215,6 +224,7 @@ impl FlagType {
             Self::List => "values with commas between them",
             Self::Int32List => "whole numbers with commas between them",
             Self::Map | Self::Pairs => "name=value pairs with commas between them",
+            Self::MapEntry => "name=value",
             Self::MapBool => "name=true or name=false, with commas between them",
             Self::Multimap => "name:value pairs with commas between them",
             Self::Thresholds => "signal<value pairs with commas between them",
@@ -274,6 +284,7 @@ mod tests {
             (FlagType::Verbosity, vec!["0", "2147483647"], vec!["-1", "0x1", "2147483648", ""]),
             (FlagType::List, vec!["", "a,b", "\"a,b\""], vec!["a\"b", "\"a"]),
             (FlagType::Map, vec!["", "a=b, c = d", "a="], vec!["a", "a=b,c"]),
+            (FlagType::MapEntry, vec!["a=b", "a=b,c", "="], vec!["", "a"]),
             (FlagType::MapBool, vec!["", "A=true, B = f"], vec!["A", "A=", "A=yes"]),
             (FlagType::Multimap, vec!["", "a:b,a:c", "a:b:c"], vec!["a"]),
             (FlagType::Pairs, vec!["a=b", "a=b,c=d", "\"a=b\""], vec!["", "a", "a=b,c=d,e", "a=\"b=c"]),

@@ -125,7 +125,10 @@ impl SettingRule {
 
     /// Returns what it wants, in words, or else what the component says.
     fn words(&self) -> String {
-        let settings = ComponentSettings::default();
+        let mut settings = ComponentSettings::default();
+        if let Some(newest) = KubernetesMinor::supported().last() {
+            settings.know_minor(*newest);
+        }
         let wanted = self.takes.as_ref().map(|takes| takes.wanted(&settings)).unwrap_or_default();
         let minors = match (self.from, self.until) {
             (Some(from), Some(until)) => format!(" ({from} to {until})"),

@@ -69,6 +69,8 @@ fn compare(minor: KubernetesMinor, release: &str, wrong: &mut String) {
         let name = if is_written { text("name") } else { text("name").replace('_', "-") };
         let kind = match name.as_str() {
             "feature-gates" => FlagType::Gates,
+            // The one map that does not split its text at commas, which its type does not tell.
+            "oidc-required-claim" => FlagType::MapEntry,
             _ => kind(&text("go"), &text("type")),
         };
         if row["shared"] == true {
