@@ -25,6 +25,8 @@ pub enum ValueJudgement {
     Elsewhere(&'static str),
     /// Every value is fine: why.
     AnyValue(&'static str),
+    /// By its type and rules; only the running machine tells the rest: what.
+    Machine(&'static str),
     /// Not at all: why.
     NotJudged(&'static str),
 }
@@ -45,6 +47,7 @@ struct JudgementRow {
 struct JudgementTable {
     elsewhere: Vec<JudgementRow>,
     any: Vec<JudgementRow>,
+    machine: Vec<JudgementRow>,
     not_judged: Vec<JudgementRow>,
 }
 
@@ -65,6 +68,12 @@ static TABLE: LazyLock<JudgementTable> = LazyLock::new(|| embedded::table("value
 #[must_use]
 pub fn not_judged(component: &str, name: &str) -> Option<&'static str> {
     find(&TABLE.not_judged, component, name)
+}
+
+/// Returns what only the running machine tells of the value of an argument of a component; none if that is nothing.
+#[must_use]
+pub fn of_machine(component: &str, name: &str) -> Option<&'static str> {
+    find(&TABLE.machine, component, name)
 }
 
 /// Returns how the values of an argument of a component are judged; none if the tables do not say it.
@@ -126,6 +135,9 @@ fn judgement(of: &str, name: &str, bounds: impl Iterator<Item = String>) -> Opti
     if let Some(why) = not_judged(of, name) {
         return Some(ValueJudgement::NotJudged(why));
     }
+    if let Some(what) = of_machine(of, name) {
+        return Some(ValueJudgement::Machine(what));
+    }
     let mut bounds: Vec<String> = bounds.collect();
     if !bounds.is_empty() {
         let mut said = Vec::new();
@@ -173,7 +185,7 @@ mod tests {
             flags.chain(fields).collect()
         };
         let all: Vec<String> = component_flags::all().keys().flat_map(|component| names(component)).collect();
-        let rows = [&TABLE.elsewhere, &TABLE.any, &TABLE.not_judged];
+        let rows = [&TABLE.elsewhere, &TABLE.any, &TABLE.machine, &TABLE.not_judged];
         for row in rows.into_iter().flatten().filter(|row| row.settings != ["apiVersion", "kind"]) {
             let known: Vec<Vec<String>> = row.of.iter().map(|of| names(of)).collect();
             for (of, names) in row.of.iter().zip(&known) {

@@ -145,11 +145,17 @@ fn value(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -
     }
 }
 
-/// Returns the arguments whose values can keep a component from starting, and are not judged.
+/// Returns the arguments whose values can keep a component from starting, and are not judged. What only the running machine
+/// tells is a note, as it is of K3s' own values.
 fn not_judged(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
     let given = node.arguments(component).into_iter().filter(|argument| !argument.value.is_empty());
     let finding = |argument: ComponentArgument| {
         let (name, _) = arguments::as_component_takes(component, &argument.text);
+        if let Some(what) = value_judgement::of_machine(component, &name) {
+            let message = format!("the value of {component}'s {name} is judged as a text only: {what}");
+            let finding = Finding::not_judged("argument-not-judged", message, "look at it by hand");
+            return Some(finding.at(argument.place));
+        }
         let why = value_judgement::not_judged(component, &name)?;
         let message = format!("the value of {component}'s {name} is not judged: {why}");
         let remedy = "try it on a test node of the same minor";

@@ -17,6 +17,8 @@ const PAGE: &str = "docs/COMPONENT-VALUES.md";
 const CONFIG: &str = "etc/rancher/k3s/config.yaml";
 /// The kinds whose fields the page lists; readers of their own judge the others as a whole.
 const LISTED: [&str; 3] = ["KubeProxyConfiguration", "KubeSchedulerConfiguration", "KubeletConfiguration"];
+/// The kind that nobody reads: the argument that names its file counts as not judged.
+const UNREAD: &str = "CredentialProviderConfig";
 /// How many settings of a component, or of a kind, may not be judged, in percent.
 const MOST_NOT_JUDGED: usize = 2;
 
@@ -39,7 +41,7 @@ fn settings(minor: KubernetesMinor) -> Vec<(String, Vec<Setting>)> {
         found.push((component.clone(), of_minor.map(setting).collect()));
     }
     let kinds: BTreeSet<&str> = config_fields::typed_fields(minor).iter().map(|field| field.kind).collect();
-    for kind in kinds {
+    for kind in kinds.into_iter().filter(|kind| *kind != UNREAD) {
         let fields = value_judgement::fields(kind, minor).into_iter().map(|(path, of)| {
             let judged = value_judgement::of_field(kind, &path, of);
             (path, of.to_owned(), judged)
@@ -56,6 +58,7 @@ fn class(judged: Option<&ValueJudgement>) -> (&'static str, String) {
         Some(ValueJudgement::Type(_)) => ("judged", "by its type".to_owned()),
         Some(ValueJudgement::Elsewhere(by)) => ("by another check", (*by).to_owned()),
         Some(ValueJudgement::AnyValue(why)) => ("any value", (*why).to_owned()),
+        Some(ValueJudgement::Machine(what)) => ("the machine decides", (*what).to_owned()),
         Some(ValueJudgement::NotJudged(why)) => ("not judged", (*why).to_owned()),
         None => ("not judged", "no table says it".to_owned()),
     }
@@ -79,11 +82,12 @@ fn the_page_of_values_is_what_the_tables_say() {
         let count = |class: &str| counts.get(class).copied().unwrap_or_default();
         writeln!(
             page,
-            "\n## {of}: {} settings; judged {}, by another check {}, any value {}, not judged {}\n",
+            "\n## {of}: {} settings; judged {}, by another check {}, any value {}, the machine decides {}, not judged {}\n",
             settings.len(),
             count("judged"),
             count("by another check"),
             count("any value"),
+            count("the machine decides"),
             count("not judged")
         )
         .unwrap();
@@ -135,8 +139,7 @@ fn what_is_not_judged_is_little() {
 #[test]
 fn a_value_that_is_not_judged_makes_the_verdict_unknown() {
     for (config, is_known) in [
-        ("kube-apiserver-arg: [etcd-servers=https://10.0.0.1:2379]\n", false),
-        ("kubelet-arg: [container-runtime-endpoint=unix:///run/other.sock]\n", false),
+        ("kube-apiserver-arg: [endpoint-reconciler-type=other]\n", false),
         ("kube-scheduler-arg: [write-config-to=/tmp/scheduler.yaml]\n", false),
         ("kube-scheduler-arg: [write-config-to=]\n", true),
         ("kubelet-arg: [max-pods=110]\n", true),
@@ -157,11 +160,22 @@ fn a_value_that_is_not_judged_makes_the_verdict_unknown() {
 }
 
 #[test]
+fn what_only_the_machine_tells_is_a_note() {
+    let config = "kubelet-arg: [container-runtime-endpoint=unix:///run/other.sock]\n";
+    let node = Node::new().file(CONFIG, config);
+    let words = ["preflight", "--k3s-version", "1.36", "--role", "server", "--format", "json"];
+    let verdict: Value = serde_json::from_str(&node.run(&words).stdout).unwrap();
+    assert_eq!(verdict["starts"], Value::Bool(true));
+    let listed = verdict["not_judged"].as_array().unwrap();
+    assert!(listed.iter().any(|one| one["what"] == "argument-not-judged"), "{listed:?}");
+}
+
+#[test]
 fn fail_on_unknown_tells_what_stops_from_what_cannot_be_told() {
     for (config, expected) in [
         ("kubelet-arg: [max-pods=110]\n", 0),
-        ("kube-apiserver-arg: [etcd-servers=https://10.0.0.1:2379]\n", 3),
-        ("kube-apiserver-arg: [etcd-servers=https://10.0.0.1:2379, no-such-argument=1]\n", 2),
+        ("kube-apiserver-arg: [endpoint-reconciler-type=other]\n", 3),
+        ("kube-apiserver-arg: [endpoint-reconciler-type=other, no-such-argument=1]\n", 2),
     ] {
         let node = Node::new().file(CONFIG, config);
         let words = ["preflight", "--k3s-version", "1.36", "--role", "server", "--fail-on"];

@@ -49,6 +49,8 @@ pub(super) enum Form {
     PathOrSocket,
     /// A regular expression that pins the start and the end of a host.
     PinnedOrigin,
+    /// A range of ports, or nothing.
+    PortRange,
     /// A qualified name, such as that of a label.
     QualifiedName,
     /// A quantity.
@@ -87,6 +89,7 @@ impl Form {
                 !path.strip_suffix('*').unwrap_or(path).contains('*')
             }
             Self::Cidr => flag_values::cidr(text).is_some(),
+            Self::PortRange => flag_values::port_range(text).is_some(),
             Self::Cidrs => {
                 let blocks: Vec<_> = text.split(',').map(flag_values::cidr).collect();
                 match blocks[..] {
@@ -138,6 +141,7 @@ impl Form {
     pub(super) fn wanted(self) -> &'static str {
         match self {
             Self::Address => "an IP address",
+            Self::PortRange => "a range of ports such as 30000-32767",
             Self::AllowedPath => "a path, with * only at its end",
             Self::Cidr => "a block of addresses such as 10.42.0.0/16",
             Self::Cidrs => "a block of addresses such as 10.42.0.0/16, or one of each family",
