@@ -72,6 +72,8 @@ fn refused_gates(decoded: &DecodedFields, minor: KubernetesMinor) -> Vec<(Refuse
         let gate = fault.gate().unwrap_or_default().to_owned();
         let position = pairs.iter().find(|(name, _)| name.go_text() == gate).map(|(_, value)| value.position);
         let refused = RefusedSetting {
+            part: None,
+            is_up_to_machine: false,
             setting: format!("featureGates.{gate}"),
             code: "argument-refused",
             message: fault.message(),

@@ -15,6 +15,7 @@ use crate::kubernetes::{flag_values, tls};
 
 /// The flag that sets feature gates.
 const GATES: &str = "feature-gates";
+const KUBELET: &str = "kubelet";
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
@@ -35,7 +36,10 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
             found.extend(file(node, component, &argument)?);
         }
         found.extend(gates(node, component));
-        found.extend(refused(node, component));
+        // The kubelet's are checked with its files: both are one configuration.
+        if component != KUBELET {
+            found.extend(refused(node, component));
+        }
         if node.running().waits_for_node(component) {
             found = found.into_iter().map(Finding::once_a_node_joins).collect();
         }
@@ -124,6 +128,7 @@ fn value(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -
         return vec![finding.says(says)];
     }
     match name.as_str() {
+        "tls-min-version" if component == KUBELET => Vec::new(),
         "tls-min-version" => tls_version(component, text).into_iter().collect(),
         "tls-cipher-suites" => ciphers(component, text),
         _ => Vec::new(),
@@ -223,6 +228,7 @@ fn ciphers(component: &str, text: &str) -> Vec<Finding> {
                 findings.push(Finding::warns("argument-cipher-insecure", message, "remove it").says(says));
             }
             Some(_) => {}
+            None if component == KUBELET => {}
             None => {
                 let message = format!("{component}'s tls-cipher-suites has {name:?}, which nobody knows");
                 let says = format!("Cipher suite {name} not supported or doesn't exist");

@@ -50,6 +50,8 @@ pub enum FlagType {
     Modules,
     /// Several `name:value` with commas between them (`ColonSeparatedMultimapStringString`).
     Multimap,
+    /// One `name=value`; given again, more of them (`MapStringString` that does not split).
+    Pair,
     /// Several `name=value` as CSV (pflag's `stringToString`).
     Pairs,
     /// A range of ports.
@@ -142,6 +144,12 @@ impl FlagType {
             Self::CertificateKeys => flag_text::certificate_keys(text).map(TypedValue::List),
             Self::Taints => taints::parse_all(text).map(TypedValue::List),
             Self::Map => split_pairs(text, '=', MALFORMED),
+            Self::Pair => match text.split_once('=') {
+                Some((name, value)) => {
+                    Ok(TypedValue::Map(vec![(name.trim().to_owned(), value.trim().to_owned())]))
+                }
+                None => Err(MALFORMED.to_owned()),
+            },
             Self::Thresholds => split_pairs(text, '<', "malformed pair, expect string<string"),
             Self::Multimap => split_pairs(text, ':', "malformed pair, expect string:string"),
             Self::Gates => Ok(TypedValue::Map(flag_text::configuration(text))),
@@ -185,6 +193,7 @@ impl FlagType {
             | Self::MapBool
             | Self::Modules
             | Self::Multimap
+            | Self::Pair
             | Self::Pairs
             | Self::Thresholds => TypedValue::Map(Vec::new()),
             Self::Address
@@ -214,6 +223,7 @@ impl FlagType {
             Self::AddressPort => "an IP address, or an IP address and a port",
             Self::List => "values with commas between them",
             Self::Int32List => "whole numbers with commas between them",
+            Self::Pair => "one name=value",
             Self::Map | Self::Pairs => "name=value pairs with commas between them",
             Self::MapBool => "name=true or name=false, with commas between them",
             Self::Multimap => "name:value pairs with commas between them",
@@ -276,6 +286,7 @@ mod tests {
             (FlagType::Map, vec!["", "a=b, c = d", "a="], vec!["a", "a=b,c"]),
             (FlagType::MapBool, vec!["", "A=true, B = f"], vec!["A", "A=", "A=yes"]),
             (FlagType::Multimap, vec!["", "a:b,a:c", "a:b:c"], vec!["a"]),
+            (FlagType::Pair, vec!["a=b", "a=b,c=d", "="], vec!["", "a"]),
             (FlagType::Pairs, vec!["a=b", "a=b,c=d", "\"a=b\""], vec!["", "a", "a=b,c=d,e", "a=\"b=c"]),
             (FlagType::Thresholds, vec!["", "a<b,c<d"], vec!["a", "a=b"]),
             (FlagType::Modules, vec!["", "a=1,", "a*=0"], vec!["a", "a=", "=1", "a=-1", "a=1=2", "a=0x1"]),

@@ -38,10 +38,22 @@ mod tests {
 
     #[test]
     fn versions_are_read_as_kubernetes_reads_them() {
-        for text in ["1.36", "v1.36", "kube=1.36", " kube = 1.36 ", "1.36.0", "1.36.0-rc.1", "1.36abc", "1.036", " 1.36"] {
+        for text in [
+            "1.36",
+            "v1.36",
+            "kube=1.36",
+            " kube = 1.36 ",
+            "1.36.0",
+            "1.36.0-rc.1",
+            "1.36abc",
+            "1.036",
+            " 1.36",
+        ] {
             assert_eq!(minor_of(text), Some(36), "{text:?}");
         }
-        for text in ["", "1", "1.", "abc", "1.36.1", "kube=", "kubelet=1.36", "=1.36", "01.36", "-1.36", "V1.36"] {
+        for text in
+            ["", "1", "1.", "abc", "1.36.1", "kube=", "kubelet=1.36", "=1.36", "01.36", "-1.36", "V1.36"]
+        {
             assert_eq!(minor_of(text), None, "{text:?}");
         }
         assert!(minor_of("2.36").is_some_and(|minor| minor > 1000));

@@ -90,7 +90,10 @@ impl TypedValue {
 
     /// Returns an amount less a number.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "the tables take whole numbers away from whole numbers")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the tables take whole numbers away from whole numbers"
+    )]
     pub fn less(&self, number: f64) -> Option<Self> {
         match self {
             Self::Whole(amount) => Some(Self::Whole(amount - number as i128)),

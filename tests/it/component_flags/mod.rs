@@ -69,6 +69,8 @@ fn compare(minor: KubernetesMinor, release: &str, wrong: &mut String) {
         let name = if is_written { text("name") } else { text("name").replace('_', "-") };
         let kind = match name.as_str() {
             "feature-gates" => FlagType::Gates,
+            // Its Go type is a map's, but NewMapStringStringNoSplit makes it.
+            "cpu-manager-policy-options" => FlagType::Pair,
             _ => kind(&text("go"), &text("type")),
         };
         if row["shared"] == true {
