@@ -20,6 +20,11 @@ pub(super) fn derive(settings: &mut ComponentSettings) {
         None => amount(settings, "kubeReserved", "cpu") + amount(settings, "systemReserved", "cpu"),
     };
     settings.assume("reserved.cpu", TypedValue::Whole(cpu));
+    if cpus.is_some() {
+        for map in ["kubeReserved", "systemReserved"] {
+            settings.retain(map, &|name| name != "cpu");
+        }
+    }
     if let Some(last) = cpus.as_ref().and_then(|cpus| cpus.last()) {
         settings.assume("reserved.last-cpu", TypedValue::Whole((*last).into()));
     }

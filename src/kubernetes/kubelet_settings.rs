@@ -307,3 +307,134 @@ fn typed_text(text: &str, of: &str) -> TypedValue {
         _ => TypedValue::Text(text.to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kubernetes::yaml;
+
+    /// Returns what the kubelet of 1.36 refuses: the argument by its name and an equals sign, a field by its path.
+    fn refused(text: &str, flags: &[(&str, &str)]) -> Vec<String> {
+        let minor = KubernetesMinor::new(36);
+        let root = yaml::read(text.as_bytes()).unwrap().unwrap();
+        let decoded = kubelet_fields::decode(&root, minor);
+        assert!(decoded.faults.is_empty() && decoded.unknown.is_empty(), "{text}: {decoded:?}");
+        let flag =
+            |(name, text): &(&str, &str)| KubeletFlag { name: (*name).into(), text: (*text).into(), is_own: false };
+        let flags: Vec<KubeletFlag> = flags.iter().map(flag).collect();
+        let settings = KubeletSettings::new(&decoded, &flags, minor, &|_| false);
+        let named = settings.refused(minor).into_iter().map(|(refused, origin)| match origin {
+            SettingOrigin::Flag(name) => format!("{name}="),
+            SettingOrigin::Field(_) => refused.part.unwrap_or(refused.setting),
+        });
+        named.collect()
+    }
+
+    #[test]
+    fn fields_are_refused_as_the_kubelet_does() {
+        for (text, field) in [
+            ("maxPods: -5", "maxPods"),
+            ("oomScoreAdj: 2000", "oomScoreAdj"),
+            ("shutdownGracePeriod: 10ms", "shutdownGracePeriod"),
+            ("topologyManagerPolicy: bogus", "topologyManagerPolicy"),
+            ("tlsCipherSuites: [TLS_NOPE]", "tlsCipherSuites[0]"),
+            ("kubeReserved: {memory: -1Gi}", "kubeReserved.memory"),
+            ("systemReserved: {bogus: '1'}", "systemReserved.bogus"),
+            ("evictionHard: {memory.availble: 100Mi}", "evictionHard.memory.availble"),
+            ("evictionHard: {memory.available: 101%}", "evictionHard.memory.available"),
+            ("evictionSoft: {memory.available: 1%}", "evictionSoft"),
+            ("imageGCHighThresholdPercent: 80", "imageGCHighThresholdPercent"),
+            ("imageGCLowThresholdPercent: 90", "imageGCLowThresholdPercent"),
+            ("imageMaximumGCAge: 1s", "imageMaximumGCAge"),
+            ("imageMinimumGCAge: 0s\nimageMaximumGCAge: 1s", "imageMaximumGCAge"),
+            ("shutdownGracePeriodCriticalPods: 10s", "shutdownGracePeriodCriticalPods"),
+            ("maxParallelImagePulls: 5\nserializeImagePulls: true", "maxParallelImagePulls"),
+            ("reservedSystemCPUs: abc", "reservedSystemCPUs"),
+            ("reservedSystemCPUs: '0'\nkubeReservedCgroup: /k", "reservedSystemCPUs"),
+            ("cpuManagerPolicy: static", "cpuManagerPolicy"),
+            ("memoryManagerPolicy: Static", "memoryManagerPolicy"),
+            ("enforceNodeAllocatable: [kube-reserved]", "enforceNodeAllocatable[0]"),
+            ("enforceNodeAllocatable: [pods, pods]", "enforceNodeAllocatable"),
+            ("registerWithTaints: [{key: a b, effect: NoSchedule}]", "registerWithTaints[0]"),
+            ("registerWithTaints: [{key: a, effect: Nope}]", "registerWithTaints[0]"),
+            ("podLogsDir: /var/log/../x", "podLogsDir"),
+            ("reservedMemory: [{numaNode: 0, limits: {cpu: 1}}]", "reservedMemory[0]"),
+            ("allowedUnsafeSysctls: [vm.overcommit_memory]", "allowedUnsafeSysctls"),
+            ("logging: {format: json}", "logging.format"),
+            ("userNamespaces: {idsPerPod: 65537}", "userNamespaces.idsPerPod"),
+            ("tracing: {endpoint: 'http://x'}", "tracing.endpoint"),
+            ("featureGates: {KubeletCrashLoopBackOffMax: false}", "featureGates"),
+            (
+                "serverTLSBootstrap: true\nfeatureGates: {RotateKubeletServerCertificate: false}",
+                "serverTLSBootstrap",
+            ),
+            (
+                "cpuManagerPolicy: static\nreservedSystemCPUs: '0'\ncpuManagerPolicyOptions: {nope: 'true'}",
+                "cpuManagerPolicyOptions.nope",
+            ),
+        ] {
+            assert_eq!(refused(text, &[]), [field], "{text}");
+        }
+        for text in [
+            "maxPods: 0",
+            "oomScoreAdj: -999",
+            "shutdownGracePeriod: 0s",
+            "topologyManagerPolicy: ''",
+            "kubeReserved: {cpu: 100m, pid: '100'}",
+            "kubeReserved: {cpu: abc}\nreservedSystemCPUs: '0'",
+            "evictionSoft: {memory.available: 1%}\nevictionSoftGracePeriod: {memory.available: 90s}",
+            "evictionSoft: {memory.available: 0%}",
+            "imageGCHighThresholdPercent: 90\nimageGCLowThresholdPercent: 85",
+            "maxParallelImagePulls: 5",
+            "cpuManagerPolicy: static\nreservedSystemCPUs: '0'",
+            "registerWithTaints: [{key: a.b/c, value: x, effect: NoSchedule}]",
+            "enforceNodeAllocatable: [pods]",
+            "logging: {flushFrequency: 0}",
+        ] {
+            assert_eq!(refused(text, &[]), Vec::<String>::new(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_argument_goes_before_its_field_and_pairs_with_others() {
+        assert_eq!(refused("maxPods: -5", &[("max-pods", "10")]), Vec::<String>::new());
+        assert_eq!(refused("maxPods: 10", &[("max-pods", "-5")]), ["max-pods="]);
+        assert_eq!(refused("{}", &[("hairpin-mode", "")]), ["hairpin-mode="], "only a file has a default there");
+        let low = "imageGCLowThresholdPercent: 70";
+        assert_eq!(refused(low, &[("image-gc-high-threshold", "70")]), ["imageGCLowThresholdPercent"]);
+        let limit = "evictionHard: {memory.available: abc}";
+        assert_eq!(refused(limit, &[("eviction-hard", "")]), Vec::<String>::new(), "a map is replaced");
+        let gates = "featureGates: {LoggingAlphaOptions: true}";
+        let flags = [("log-text-split-stream", "true"), ("feature-gates", "NodeSwap=true")];
+        assert_eq!(refused(gates, &flags), Vec::<String>::new(), "gates add up");
+        assert_eq!(refused("{}", &flags), ["log-text-split-stream="]);
+        let memory = [("memory-manager-policy", "Static"), ("eviction-hard", "memory.available<100Mi")];
+        let reserved = "kubeReserved: {memory: 1Gi}\nreservedMemory: [{numaNode: 0, limits: {memory: 1124Mi}}]";
+        assert_eq!(refused(reserved, &memory), Vec::<String>::new());
+        assert_eq!(refused(&reserved.replace("1124", "1024"), &memory), ["reservedMemory"]);
+    }
+
+    #[test]
+    fn what_the_machine_decides_is_told_apart() {
+        let minor = KubernetesMinor::new(36);
+        let text = "cpuManagerPolicy: static\nreservedSystemCPUs: '0-1'";
+        let decoded = kubelet_fields::decode(&yaml::read(text.as_bytes()).unwrap().unwrap(), minor);
+        let refused = KubeletSettings::new(&decoded, &[], minor, &|_| false).refused(minor);
+        assert!(refused.len() == 1 && refused[0].0.is_up_to_machine, "{refused:?}");
+    }
+
+    #[test]
+    fn the_defaults_are_of_fields_that_there_are() {
+        let newest = *KubernetesMinor::supported().last().unwrap();
+        for (path, row) in DEFAULTS.iter() {
+            let of = kubelet_fields::type_of(path, newest);
+            assert!(of.is_some(), "{path}");
+            assert!(row.default.is_some() || row.zero, "{path} says nothing");
+        }
+        for (name, flag) in &component_flags::all()[NAME] {
+            if let Some(field) = flag.field.as_deref().filter(|_| flag.is_of(newest)) {
+                assert!(kubelet_fields::type_of(field, newest).is_some(), "{name}: {field}");
+            }
+        }
+    }
+}

@@ -138,7 +138,11 @@ fn client_ca(
         let field = decoded.fields.get(CLIENT_CA.1)?;
         Some((CLIENT_CA.1, field.go_text(), documents.place(field.position)?))
     };
+    // Without drop-ins of its own, K3s gives the argument itself.
+    let own = node.effective.as_ref().ok().and_then(|effective| effective.components.get(NAME));
+    let is_own = own.is_some_and(|flags| flags.iter().any(|flag| name_of(flag) == CLIENT_CA.0));
     let named = match argument {
+        None if is_own => None,
         Some(argument) => Some((CLIENT_CA.0, argument.value.clone(), argument.place.clone())),
         None => field(),
     };

@@ -59,6 +59,13 @@ impl ComponentSettings {
         self.0.insert(name.to_owned(), ComponentSetting { value, is_given: false });
     }
 
+    /// Takes names out of a map.
+    pub fn retain(&mut self, setting: &str, is_wanted: &dyn Fn(&str) -> bool) {
+        if let Some(ComponentSetting { value: TypedValue::Map(pairs), .. }) = self.0.get_mut(setting) {
+            pairs.retain(|(name, _)| is_wanted(name));
+        }
+    }
+
     /// Sets the default of a setting that has no value yet.
     pub fn default_to(&mut self, name: &str, value: TypedValue) {
         self.0.entry(name.to_owned()).or_insert(ComponentSetting { value, is_given: false });
