@@ -47,6 +47,8 @@ pub mod exit {
     pub const CHANGES: u8 = 2;
     /// K3s would not start (`preflight`).
     pub const WOULD_NOT_START: u8 = 2;
+    /// It cannot be told whether K3s starts (`preflight --fail-on unknown`).
+    pub const CANNOT_TELL: u8 = 3;
     /// Controls are not met (`verify`).
     pub const FINDINGS: u8 = 2;
 }

@@ -29,7 +29,7 @@ const PREFIX: &str = "K3S_HARDEN_";
     name = "k3s-harden",
     version,
     arg_required_else_help = true,
-    after_help = "Exit codes: 0 done, 1 failed, 2 changes (--detailed-exitcode) or findings (verify, preflight), 64 usage, 65 bad profile or settings, 73 cannot write, 75 locked, 77 not permitted."
+    after_help = "Exit codes: 0 done, 1 failed, 2 changes (--detailed-exitcode) or findings (verify, preflight), 3 cannot be told (preflight --fail-on unknown), 64 usage, 65 bad profile or settings, 73 cannot write, 75 locked, 77 not permitted."
 )]
 pub(super) struct Cli {
     #[command(flatten)]
@@ -216,17 +216,17 @@ pub(super) struct ApplyArguments {
 
 #[derive(Debug, Args)]
 pub(super) struct PreflightArguments {
-    /// Exit with 2 also where it cannot be told
+    /// Exit with 3 where it cannot be told
     #[arg(long, value_enum, default_value = "stops", env = "K3S_HARDEN_PREFLIGHT_FAIL_ON")]
     pub(super) fail_on: FailOnArgument,
 }
 
-/// What makes `preflight` exit with 2.
+/// What makes `preflight` exit with another code than 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum FailOnArgument {
-    /// K3s would not start.
+    /// K3s would not start: 2.
     Stops,
-    /// It would not, or it cannot be told.
+    /// It would not: 2; it cannot be told: 3.
     Unknown,
 }
 

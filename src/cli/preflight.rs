@@ -22,7 +22,8 @@ pub(super) fn run(request: &RunRequest, arguments: &PreflightArguments, ui: &mut
         ui.out(&output::preflight_text(&verdict, ui.stdout_style()))?;
     }
     Ok(match (verdict.starts(), arguments.fail_on) {
-        (Some(false), _) | (None, FailOnArgument::Unknown) => exit::WOULD_NOT_START,
+        (Some(false), _) => exit::WOULD_NOT_START,
+        (None, FailOnArgument::Unknown) => exit::CANNOT_TELL,
         _ => exit::OK,
     })
 }

@@ -109,14 +109,6 @@ pub fn unknown(component: &str, minor: KubernetesMinor, name: &str) -> Option<St
     Some(format!("{component} of {minor} has no argument {name}: it exits{availability}"))
 }
 
-/// Tells whether a component does not start if the file that an argument names does not exist (data/argument-files.yaml).
-#[must_use]
-pub fn needs_file(component: &str, name: &str) -> bool {
-    static FILES: LazyLock<BTreeMap<String, Vec<String>>> =
-        LazyLock::new(|| embedded::table("argument-files"));
-    FILES.get(component).is_some_and(|files| files.iter().any(|known| known == name))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use super::object::{Fault, MAX_FAULTS, ObjectFile, field_path, json_type, whole_number};
-use super::scalar::Scalar;
+use super::scalar::{self, Scalar};
 use super::yaml::{YamlNode, YamlValue};
 use super::{flag_values, quantity};
 use crate::embedded;
@@ -398,7 +398,8 @@ impl FieldDecoder {
         };
         let is_duration = || text.is_some_and(|text| flag_values::duration(text).is_some());
         let (fits, wanted) = match of {
-            "string" | "bytes" => (text.is_some(), "a text"),
+            "string" => (text.is_some(), "a text"),
+            "bytes" => (text.is_some_and(|text| scalar::base64(text).is_some()), "a text in base64"),
             "bool" => {
                 (matches!(&node.value, YamlValue::Scalar(Scalar::Bool(_))), "true or false, without quotes")
             }

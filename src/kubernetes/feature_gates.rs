@@ -90,10 +90,8 @@ pub fn is_on<'a>(
     let last = known.filter_map(|(_, state)| state).last();
     // What is gone cannot be set.
     let Some(state) = state("", name, minor) else { return Some(last.is_some_and(|state| state.is_on)) };
-    let value_of = |wanted: &str| {
-        let plain = |name: &'a str| name.rsplit(':').next().unwrap_or(name).trim();
-        given.clone().rev().find(|(name, _)| plain(name) == wanted).map(|(_, value)| value)
-    };
+    let value_of =
+        |wanted: &str| given.clone().rev().find(|(name, _)| plain(name) == wanted).map(|(_, value)| value);
     let of_stage = match state.stage {
         GateStage::Alpha => value_of(ALL_ALPHA),
         GateStage::Beta => value_of(ALL_BETA),
@@ -170,12 +168,17 @@ pub fn known(component: &str, minor: KubernetesMinor) -> BTreeMap<&'static str, 
     names.filter_map(|name| Some((name, state(component, name, minor)?))).collect()
 }
 
-/// Returns the last value that entries of `feature-gates` give a gate.
+/// Returns the last value that entries of `feature-gates` give a gate; a component may stand before it.
 #[must_use]
 pub fn value(entries: &[String], name: &str) -> Option<bool> {
     let pairs = entries.iter().rev().filter_map(|entry| entry.split_once('='));
-    let mut values = pairs.filter(|(gate, _)| gate.trim() == name).map(|(_, value)| value.trim());
+    let mut values = pairs.filter(|(gate, _)| plain(gate) == name).map(|(_, value)| value.trim());
     values.next().and_then(flag_values::boolean)
+}
+
+/// Returns a gate's name without the component that stands before it.
+fn plain(name: &str) -> &str {
+    name.rsplit(':').next().unwrap_or(name).trim()
 }
 
 #[cfg(test)]

@@ -319,8 +319,11 @@ mod tests {
         let root = yaml::read(text.as_bytes()).unwrap().unwrap();
         let decoded = kubelet_fields::decode(&root, minor);
         assert!(decoded.faults.is_empty() && decoded.unknown.is_empty(), "{text}: {decoded:?}");
-        let flag =
-            |(name, text): &(&str, &str)| KubeletFlag { name: (*name).into(), text: (*text).into(), is_own: false };
+        let flag = |(name, text): &(&str, &str)| KubeletFlag {
+            name: (*name).into(),
+            text: (*text).into(),
+            is_own: false,
+        };
         let flags: Vec<KubeletFlag> = flags.iter().map(flag).collect();
         let settings = KubeletSettings::new(&decoded, &flags, minor, &|_| false);
         let named = settings.refused(minor).into_iter().map(|(refused, origin)| match origin {
@@ -399,7 +402,11 @@ mod tests {
     fn an_argument_goes_before_its_field_and_pairs_with_others() {
         assert_eq!(refused("maxPods: -5", &[("max-pods", "10")]), Vec::<String>::new());
         assert_eq!(refused("maxPods: 10", &[("max-pods", "-5")]), ["max-pods="]);
-        assert_eq!(refused("{}", &[("hairpin-mode", "")]), ["hairpin-mode="], "only a file has a default there");
+        assert_eq!(
+            refused("{}", &[("hairpin-mode", "")]),
+            ["hairpin-mode="],
+            "only a file has a default there"
+        );
         let low = "imageGCLowThresholdPercent: 70";
         assert_eq!(refused(low, &[("image-gc-high-threshold", "70")]), ["imageGCLowThresholdPercent"]);
         let limit = "evictionHard: {memory.available: abc}";
@@ -409,7 +416,8 @@ mod tests {
         assert_eq!(refused(gates, &flags), Vec::<String>::new(), "gates add up");
         assert_eq!(refused("{}", &flags), ["log-text-split-stream="]);
         let memory = [("memory-manager-policy", "Static"), ("eviction-hard", "memory.available<100Mi")];
-        let reserved = "kubeReserved: {memory: 1Gi}\nreservedMemory: [{numaNode: 0, limits: {memory: 1124Mi}}]";
+        let reserved =
+            "kubeReserved: {memory: 1Gi}\nreservedMemory: [{numaNode: 0, limits: {memory: 1124Mi}}]";
         assert_eq!(refused(reserved, &memory), Vec::<String>::new());
         assert_eq!(refused(&reserved.replace("1124", "1024"), &memory), ["reservedMemory"]);
     }

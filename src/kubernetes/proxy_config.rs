@@ -6,14 +6,18 @@
 use super::config_fields::{self, DecodedFields};
 use super::config_settings;
 use super::gate_flag::{self, GateFault};
-use super::object::{Fault, ObjectFile, Position, Refusal};
+use super::object::{self, Fault, ObjectFile, Position, Refusal};
 use super::settings::{self, ComponentSettings, RefusedSetting};
-use super::yaml::YamlValue;
+use super::yaml::{YamlNode, YamlValue};
 use crate::version::KubernetesMinor;
 
 const KIND: &str = "KubeProxyConfiguration";
+const NAME: &str = "kube-proxy";
 /// The name of the rules (data/rules-kube-proxy-config.yaml).
 const RULES: &str = "kube-proxy-config";
+
+/// The first minor whose kube-proxy looks at the field `logging`.
+const LOGGING_FROM: KubernetesMinor = KubernetesMinor::new(28);
 
 /// A configuration that kube-proxy decodes.
 #[derive(Debug, Default)]
@@ -51,13 +55,51 @@ pub fn read(
         .expect(&config_fields::registered(KIND, minor))
         .map_err(Refusal::with_reason(ProxyRefusal::Version))?;
     let decoded = config_fields::decode_file(&document, minor).map_err(syntax())?;
-    let settings = config_settings::settings(&decoded, KIND, flags);
+    let mut settings = config_settings::settings(&decoded, KIND, flags);
+    settings.know_minor(minor);
     let mut refused = refused_gates(&decoded, minor);
+    if minor >= LOGGING_FROM {
+        refused.extend(refused_modules(&decoded));
+    }
     for one in settings::refused(RULES, &settings, minor) {
         let position = decoded.fields.get(&one.setting).map(|node| node.position);
         refused.push((one, position));
     }
     Ok(ProxyConfig { refused, dropped: decoded.unknown, second_document: document.second_document })
+}
+
+/// `Validate` of logs/api/v1, for the field `logging.vmodule`.
+fn refused_modules(decoded: &DecodedFields) -> Vec<(RefusedSetting, Option<Position>)> {
+    let Some(YamlValue::List(items)) = decoded.fields.get("logging.vmodule").map(|node| &node.value) else {
+        return Vec::new();
+    };
+    let refusal = |(index, item): (usize, &YamlNode)| {
+        let pattern = object::text(item, "filePattern");
+        let says = match pattern {
+            "" => "Required value: File pattern must not be empty".to_owned(),
+            pattern if pattern.contains(['=', ',']) => {
+                format!("Invalid value: {pattern:?}: File pattern must not contain equal sign or comma")
+            }
+            _ => return None,
+        };
+        let setting = format!("logging.vmodule[{index}]");
+        let message = format!("{setting}: {says}");
+        let write = "write the pattern of a file's name".to_owned();
+        Some((
+            RefusedSetting {
+                part: None,
+                is_up_to_machine: false,
+                setting,
+                others: Vec::new(),
+                code: "argument-refused",
+                says: message.clone(),
+                message,
+                write,
+            },
+            Some(item.position),
+        ))
+    };
+    items.iter().enumerate().filter_map(refusal).collect()
 }
 
 /// `SetFromMap`, for the field `featureGates`.
@@ -67,22 +109,23 @@ fn refused_gates(decoded: &DecodedFields, minor: KubernetesMinor) -> Vec<(Refuse
     };
     let texts: Vec<String> =
         pairs.iter().map(|(name, value)| format!("{}={}", name.go_text(), value.go_text())).collect();
-    let faults = gate_flag::faults("kube-proxy", minor, &[&texts.join(",")]).into_iter();
-    let refusal = |(_, fault): (usize, GateFault)| {
-        let gate = fault.gate().unwrap_or_default().to_owned();
-        let position = pairs.iter().find(|(name, _)| name.go_text() == gate).map(|(_, value)| value.position);
+    let faults = gate_flag::faults(NAME, minor, &[&texts.join(",")]).into_iter();
+    let refused = |fault: GateFault| {
+        let named = pairs.iter().find(|(name, _)| fault.gate() == Some(name.go_text().as_str()));
+        let (name, value) = named.or(pairs.last())?;
         let refused = RefusedSetting {
             part: None,
             is_up_to_machine: false,
-            setting: format!("featureGates.{gate}"),
+            others: Vec::new(),
+            setting: format!("featureGates.{}", name.go_text()),
             code: "argument-refused",
             message: fault.message(),
             says: fault.message(),
-            write: format!("write featureGates.{gate} as {}", fault.wanted(minor)),
+            write: format!("write {}", fault.wanted(minor)),
         };
-        (refused, position)
+        Some((refused, Some(value.position)))
     };
-    faults.map(refusal).collect()
+    faults.filter_map(|(_, fault)| refused(fault)).collect()
 }
 
 #[cfg(test)]
@@ -132,6 +175,9 @@ mod tests {
             ("detectLocalMode: BridgeInterface", "1.36", "detectLocalMode"),
             ("featureGates: {Nope: true}", "1.36", "featureGates.Nope"),
             ("logging: {format: nope}", "1.36", "logging.format"),
+            ("logging: {vmodule: [{filePattern: 'a=b', verbosity: 1}]}", "1.36", "logging.vmodule[0]"),
+            ("showHiddenMetricsForVersion: '1.34'", "1.36", "showHiddenMetricsForVersion"),
+            ("showHiddenMetricsForVersion: '1.35'", "1.36", ""),
             (
                 "logging: {options: {json: {infoBufferSize: 1Ki}}}",
                 "1.36",

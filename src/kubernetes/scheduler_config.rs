@@ -10,7 +10,7 @@ use super::config_settings;
 use super::names;
 use super::object::{self, Fault, Located, ObjectFile, Position, Refusal, refuse_dropped};
 use super::scheduler_profiles;
-use super::settings::{self, ComponentSettings, RefusedSetting, TypedValue};
+use super::settings::{self, ComponentSettings, RefusedSetting};
 use super::yaml::YamlNode;
 use crate::version::KubernetesMinor;
 
@@ -56,17 +56,9 @@ pub(super) struct SchedulerContext<'a> {
 }
 
 impl SchedulerContext<'_> {
-    /// Tells whether a feature gate is on; `on_from` is the first minor in which it is on by itself, if there is one.
-    pub(super) fn has_gate(&self, gate: &str, on_from: Option<u16>) -> bool {
-        let gates = match self.flags.value("feature-gates") {
-            Some(TypedValue::Map(pairs)) => pairs.as_slice(),
-            _ => &[],
-        };
-        let set = |name: &str| {
-            gates.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value == "true")
-        };
-        let default = on_from.is_some_and(|from| KubernetesMinor::new(from) <= self.minor);
-        set(gate).unwrap_or_else(|| default || set("AllAlpha") == Some(true))
+    /// Tells whether a feature gate is on.
+    pub(super) fn has_gate(&self, gate: &str) -> bool {
+        self.flags.gate(gate, self.minor) == Some(true)
     }
 }
 
@@ -142,10 +134,29 @@ impl SchedulerConfig {
                 self.faults.push(Fault::new(object::position_of(resource, "name"), message));
             }
             if let Some(tls) = object::field(extender, "tlsConfig") {
-                let has_data = |name: &str| !object::text(tls, &name.replace("File", "Data")).is_empty();
-                let files = TLS_FILES.into_iter().filter(|name| !has_data(name));
-                self.files.extend(files.filter_map(|name| located(tls, name)));
+                self.check_tls(extender, tls);
             }
+        }
+    }
+
+    /// `TLSConfigFor` of client-go: the files count as soon as one thing asks for TLS.
+    fn check_tls(&mut self, extender: &YamlNode, tls: &YamlNode) {
+        let is_on = |node: &YamlNode, name: &str| {
+            object::field(node, name).is_some_and(|value| value.go_text() == "true")
+        };
+        let has = |name: &str| {
+            let names = [name.to_owned(), name.replace("File", "Data")];
+            names.iter().any(|name| !object::text(tls, name).is_empty())
+        };
+        let [certificate, key, authority] = TLS_FILES.map(has);
+        let insecure = is_on(tls, "insecure") || (is_on(extender, "enableHTTPS") && !authority);
+        if insecure && authority {
+            let message = "specifying a root certificates file with the insecure flag is not allowed";
+            self.faults.push(Fault::new(tls.position, message));
+        }
+        if insecure || authority || (certificate && key) || !object::text(tls, "serverName").is_empty() {
+            let is_file = |name: &&str| object::text(tls, &name.replace("File", "Data")).is_empty();
+            self.files.extend(TLS_FILES.into_iter().filter(is_file).filter_map(|name| located(tls, name)));
         }
     }
 }

@@ -53,6 +53,8 @@ pub(super) const POINTS: [&str; 14] = [
 ];
 /// The field that enables a plugin at all of its points.
 const EVERY_POINT: &str = "multiPoint";
+/// The point whose plugins have weights.
+const SCORE: &str = "score";
 /// What stands for all plugins among those that are disabled.
 const ALL: &str = "*";
 /// The plugins that every minor enables and that a profile cannot do without.
@@ -108,7 +110,19 @@ pub(super) fn refused(plugins: &YamlNode, minor: KubernetesMinor) -> Option<Faul
     }
     let twice = |point| twice_everywhere(plugins, &everywhere, point, minor);
     let missing = |(point, default)| missing(plugins, &everywhere, (point, default), minor);
-    POINTS.into_iter().find_map(twice).or_else(|| NEEDED.into_iter().find_map(missing))
+    let fault = POINTS.into_iter().find_map(twice).or_else(|| NEEDED.into_iter().find_map(missing));
+    fault.or_else(|| below_zero(plugins, minor))
+}
+
+/// `getValidScoreWeights`: the total of the weights overflows behind one that is below 0.
+fn below_zero(plugins: &YamlNode, minor: KubernetesMinor) -> Option<Fault> {
+    let sets = [EVERY_POINT, SCORE].into_iter().filter_map(|point| object::field(plugins, point));
+    let mut items = sets.flat_map(|set| object::items(set, "enabled"));
+    let is_wrong = |item: &&YamlNode| {
+        object::number(item, "weight") < 0 && extends(object::text(item, "name"), SCORE, minor)
+    };
+    let item = items.find(is_wrong)?;
+    Some(Fault::new(object::position_of(item, "weight"), "total score of Score plugins could overflow"))
 }
 
 /// `expandMultiPointPlugins`: a plugin that is enabled twice for all points.
@@ -179,6 +193,12 @@ mod tests {
         for (text, minor, fault) in [
             ("{}", "1.36", ""),
             ("{score: {disabled: [{name: '*'}]}}", "1.36", ""),
+            (
+                "{score: {enabled: [{name: ImageLocality, weight: -1}]}}",
+                "1.36",
+                "total score of Score plugins",
+            ),
+            ("{filter: {enabled: [{name: NodeName, weight: -1}]}}", "1.36", ""),
             ("{score: {enabled: [{name: Nope}]}}", "1.36", "ScorePlugin \"Nope\" does not exist"),
             (
                 "{bind: {enabled: [{name: NodeName}]}}",

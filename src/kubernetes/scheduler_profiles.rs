@@ -13,9 +13,12 @@ use super::scheduler_config::{RULES, SchedulerConfig, SchedulerContext, Schedule
 use super::scheduler_plugins::{self, POINTS};
 use super::settings;
 use super::yaml::{YamlNode, YamlValue};
+use crate::version::KubernetesMinor;
 
 /// The plugin whose validation looks for another name than its own, so that this name takes no arguments.
 const MISNAMED: &str = "NodeResourcesFitArgs";
+/// The first minor whose gate for the shape of VolumeBinding is StorageCapacityScoring.
+const SCORING_FROM: KubernetesMinor = KubernetesMinor::new(33);
 /// The greatest score of a point of a shape.
 const MAX_SCORE: i64 = 10;
 
@@ -156,11 +159,13 @@ fn check_args(
 fn structure(args: &YamlNode, name: &str, context: SchedulerContext<'_>, found: &mut Vec<Fault>) {
     match name {
         "VolumeBinding" => {
-            let gate =
-                if context.minor.number() < 33 { "VolumeCapacityPriority" } else { "StorageCapacityScoring" };
-            let on_from = (gate == "StorageCapacityScoring").then_some(37);
+            let gate = if context.minor < SCORING_FROM {
+                "VolumeCapacityPriority"
+            } else {
+                "StorageCapacityScoring"
+            };
             let shape = object::field(args, "shape");
-            if context.has_gate(gate, on_from) {
+            if context.has_gate(gate) {
                 // An empty one becomes the default.
                 if !object::items(args, "shape").is_empty() {
                     check_shape(args, "shape", found);
@@ -226,13 +231,13 @@ fn structure(args: &YamlNode, name: &str, context: SchedulerContext<'_>, found: 
         "NodeAffinity" => check_affinity(args, found),
         "DynamicResources" => {
             let timeout = object::field(args, "filterTimeout");
-            if let Some(node) = timeout.filter(|_| !context.has_gate("DRASchedulerFilterTimeout", Some(34))) {
+            if let Some(node) = timeout.filter(|_| !context.has_gate("DRASchedulerFilterTimeout")) {
                 let message = "filterTimeout: Forbidden: DRASchedulingFilterTimeout feature gate is disabled";
                 found.push(Fault::new(node.position, message));
             }
             let Some(node) = object::field(args, "bindingTimeout") else { return };
-            let has_gates = context.has_gate("DRADeviceBindingConditions", Some(36))
-                && context.has_gate("DRAResourceClaimDeviceStatus", Some(33));
+            let has_gates = context.has_gate("DRADeviceBindingConditions")
+                && context.has_gate("DRAResourceClaimDeviceStatus");
             if !has_gates {
                 let message = "bindingTimeout: Forbidden: DRADeviceBindingConditions or DRAResourceClaimDeviceStatus feature gate is disabled";
                 found.push(Fault::new(node.position, message));

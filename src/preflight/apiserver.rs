@@ -9,6 +9,7 @@ use crate::k3s::{NodeConfig, arguments};
 use crate::kubernetes::apiserver_flags::ApiServerFlags;
 use crate::kubernetes::component_flags;
 use crate::kubernetes::object::{Fault, MAX_FAULTS, Position};
+use crate::kubernetes::settings::ComponentSettings;
 use crate::node::{PathState, RootedPath};
 use crate::version::KubernetesMinor;
 
@@ -63,6 +64,12 @@ impl<'a> ApiServer<'a> {
     /// Returns an API server with the given flags (names without dashes, and values) in place of the configured ones.
     pub(super) fn with(node: &'a NodeConfig<'a>, flags: Vec<(String, String)>) -> Self {
         Self { node, flags: ApiServerFlags::new(flags) }
+    }
+
+    /// Returns the settings that the flags make, with the defaults of the minor.
+    pub(super) fn settings(&self) -> ComponentSettings {
+        let flags = self.flags.iter();
+        component_flags::settings(NAME, self.node.minor(), flags)
     }
 
     /// Returns where the user sets a flag.

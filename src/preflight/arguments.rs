@@ -1,8 +1,8 @@
 //! The arguments that the configuration gives components: names that the minor's component does not have, values that do
-//! not parse, and files that do not exist. `options` checks the API server's values that parse.
+//! not parse, values and pairs of values that a component refuses (data/rules-*.yaml). `argument_files` checks the files that they name.
 
-use super::apiserver::{ApiServer, FileAt};
-use super::{Finding, options, releases};
+use super::apiserver::ApiServer;
+use super::{Finding, argument_files, options, releases};
 use crate::Role;
 use crate::error::Result;
 use crate::k3s::ComponentArgument;
@@ -11,8 +11,12 @@ use crate::k3s::arguments;
 use crate::kubernetes::component_flags;
 use crate::kubernetes::gate_flag::{self, GateFault};
 use crate::kubernetes::settings::{self, RefusedSetting};
+use crate::kubernetes::value_judgement;
 use crate::kubernetes::{flag_values, tls};
 
+/// Arguments that do not count beside `config`, whose file has fields for them.
+const NOT_BESIDE_CONFIG: [(&str, &[&str]); 2] =
+    [("kube-proxy", &[GATES, "kubeconfig"]), ("kube-scheduler", &["kubeconfig"])];
 /// The flag that sets feature gates.
 const GATES: &str = "feature-gates";
 const KUBELET: &str = "kubelet";
@@ -33,13 +37,14 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
             }
             let more = value(node, component, &argument);
             found.extend(more.into_iter().map(|finding| finding.at(argument.place.clone())));
-            found.extend(file(node, component, &argument)?);
         }
         found.extend(gates(node, component));
+        found.extend(not_judged(node, component));
         // The kubelet's are checked with its files: both are one configuration.
         if component != KUBELET {
             found.extend(refused(node, component));
         }
+        found.extend(argument_files::check(node, component)?);
         if node.running().waits_for_node(component) {
             found = found.into_iter().map(Finding::once_a_node_joins).collect();
         }
@@ -84,10 +89,14 @@ fn refused(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
     let pairs = flags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let settings = component_flags::settings(component, node.minor(), pairs);
     let finding = |refused: RefusedSetting| {
-        let is_named = |argument: &&ComponentArgument| {
-            arguments::as_component_takes(component, &argument.text).0 == refused.setting
+        let place_of = |name: &String| {
+            let is_named = |argument: &&ComponentArgument| {
+                arguments::as_component_takes(component, &argument.text).0 == *name
+            };
+            given.iter().rev().find(is_named).map(|argument| argument.place.clone())
         };
-        let place = given.iter().rev().find(is_named)?.place.clone();
+        // One that K3s itself gives has no place.
+        let place = [&refused.setting].into_iter().chain(&refused.others).find_map(place_of)?;
         let message = format!("{component} refuses it: {}", refused.message);
         Some(Finding::stops(refused.code, message, refused.write).says(refused.says).at(place))
     };
@@ -106,6 +115,11 @@ fn name(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) ->
         let remedy = "remove it, or name an argument that the component has";
         let says = format!("unknown flag: --{}", argument.name);
         return Some(Finding::stops("argument-unknown", message, remedy).says(says));
+    }
+    // cobra prints the help, and the command returns.
+    if name == "help" && flag_values::boolean(&argument.value) == Some(true) {
+        let message = format!("--help has {component} print its arguments and exit");
+        return Some(Finding::stops("argument-version", message, "remove it"));
     }
     (name == "version" && argument.value != "false").then(|| {
         let message = format!("--version has {component} print its version and exit");
@@ -135,6 +149,19 @@ fn value(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -
     }
 }
 
+/// Returns the arguments whose values can keep a component from starting, and are not judged.
+fn not_judged(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
+    let given = node.arguments(component).into_iter().filter(|argument| !argument.value.is_empty());
+    let finding = |argument: ComponentArgument| {
+        let (name, _) = arguments::as_component_takes(component, &argument.text);
+        let why = value_judgement::not_judged(component, &name)?;
+        let message = format!("the value of {component}'s {name} is not judged: {why}");
+        let remedy = "try it on a test node of the same minor";
+        Some(Finding::unknown("argument-not-judged", message, remedy).at(argument.place))
+    };
+    given.filter_map(finding).collect()
+}
+
 /// Checks the feature gates, for which all arguments of the name count together.
 fn gates(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
     let takes = |text: &str| arguments::as_component_takes(component, text);
@@ -145,7 +172,7 @@ fn gates(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
         return Vec::new();
     };
     // K3s' own arguments are fine.
-    if given.is_empty() {
+    if given.is_empty() || is_overridden(node, component, GATES) {
         return Vec::new();
     }
     let flags: Vec<String> = flags
@@ -240,24 +267,8 @@ fn ciphers(component: &str, text: &str) -> Vec<Finding> {
     findings
 }
 
-/// Checks whether the file that an argument names exists. K3s creates its own files at the first start.
-fn file(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -> Result<Option<Finding>> {
-    let name = arguments::name_of(&argument.text);
-    if argument.value.is_empty() || !component_flags::needs_file(component, &name) {
-        return Ok(None);
-    }
-    for text in flag_values::comma_separated(&argument.value).unwrap_or_default() {
-        if text.is_empty() {
-            continue;
-        }
-        let path = node.path(&text)?;
-        if !node.creates(&path) && matches!(super::apiserver::look(node, &path)?, FileAt::Nothing) {
-            let message = format!("{path}, which {component}'s {name} names, does not exist");
-            let finding =
-                Finding::stops("argument-file-missing", message, "write it, or remove the argument");
-            let says = format!("open {path}: no such file or directory");
-            return Ok(Some(finding.at(argument.place.clone()).says(says)));
-        }
-    }
-    Ok(None)
+/// Tells whether a component takes a field of its configuration file in place of an argument.
+fn is_overridden(node: &NodeConfig<'_>, component: &str, name: &str) -> bool {
+    NOT_BESIDE_CONFIG.iter().any(|(known, names)| *known == component && names.contains(&name))
+        && node.flag(component, "config").is_some_and(|file| !file.is_empty())
 }

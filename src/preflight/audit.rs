@@ -1,7 +1,7 @@
 //! The flags of auditing, the audit policy that `audit-policy-file` names, and the audit log.
 
+use super::Finding;
 use super::apiserver::{ApiServer, FileAt, NoFile, in_file, refused, second_document};
-use super::{Finding, options};
 use crate::error::Result;
 use crate::k3s::NodeConfig;
 use crate::kubernetes::audit_policy::{self, AuditPolicy, AuditRefusal, VERBS};
@@ -16,7 +16,6 @@ const PSEUDO: [&str; 3] = ["/proc", "/sys", "/dev/null"];
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let Some(server) = ApiServer::configured(node) else { return Ok(Vec::new()) };
     let mut findings = switched_on(&server);
-    findings.extend(options::check_auditing(&server));
     if let Some(policy) = server.flags.value("audit-policy-file") {
         check_policy(&server, policy, &mut findings)?;
     }

@@ -126,27 +126,19 @@ fn gates(node: &NodeConfig<'_>, documents: &UserDocuments, decoded: &DecodedFiel
     faults.into_iter().filter_map(finding).take(MAX_FAULTS).collect()
 }
 
-/// Checks the file of the authorities of clients. Whether the one of the argument exists is checked with the arguments.
+/// Checks the file of the authorities of clients that a field names. The argument's is checked with other files of arguments.
 fn client_ca(
     node: &NodeConfig<'_>,
     documents: &UserDocuments,
     decoded: &DecodedFields,
 ) -> Result<Option<Finding>> {
-    let given = node.arguments(NAME);
-    let argument = given.iter().rev().find(|argument| name_of(&argument.text) == CLIENT_CA.0);
-    let field = || {
-        let field = decoded.fields.get(CLIENT_CA.1)?;
-        Some((CLIENT_CA.1, field.go_text(), documents.place(field.position)?))
-    };
+    let (argument, field) = CLIENT_CA;
     // Without drop-ins of its own, K3s gives the argument itself.
-    let own = node.effective.as_ref().ok().and_then(|effective| effective.components.get(NAME));
-    let is_own = own.is_some_and(|flags| flags.iter().any(|flag| name_of(flag) == CLIENT_CA.0));
-    let named = match argument {
-        None if is_own => None,
-        Some(argument) => Some((CLIENT_CA.0, argument.value.clone(), argument.place.clone())),
-        None => field(),
-    };
-    let Some((name, text, place)) = named.filter(|(_, text, _)| !text.is_empty()) else { return Ok(None) };
+    let flags = node.effective.as_ref().ok().and_then(|effective| effective.components.get(NAME));
+    let is_argument = flags.is_some_and(|flags| flags.iter().any(|flag| name_of(flag) == argument));
+    let Some(value) = decoded.fields.get(field).filter(|_| !is_argument) else { return Ok(None) };
+    let text = value.go_text();
+    let Some(place) = documents.place(value.position).filter(|_| !text.is_empty()) else { return Ok(None) };
     let path = node.path(&text)?;
     if node.creates(&path) {
         return Ok(None);
@@ -158,7 +150,7 @@ fn client_ca(
         }
         Ok(_) => return Ok(None),
     };
-    let message = format!("{path}, which the kubelet's {name} names, {what}");
+    let message = format!("{path}, which the kubelet's {field} names, {what}");
     let finding =
         Finding::stops("kubelet-file-missing", message, "write certificates into it, or remove the name");
     Ok(Some(finding.says(says).at(place)))

@@ -6,6 +6,7 @@
 
 mod admission;
 mod apiserver;
+mod argument_files;
 mod arguments;
 mod audit;
 pub(crate) mod authentication;

@@ -1,28 +1,65 @@
-//! Flags of the API server whose values parse and that it refuses all the same: unknown plugins and modes, numbers out of
-//! range, flags that exclude each other.
+//! What the API server refuses in its flags and no row of a table says: admission plugins, `runtime-config`, and addresses of
+//! two IP families.
 
 use super::Finding;
 use super::apiserver::{ApiServer, NAME};
-use crate::kubernetes::admission_plugins;
-use crate::kubernetes::apiserver_flags::{FlagRefusal, RefusedFlag};
+use crate::kubernetes::apiserver_flags::{PluginRefusal, RefusedPlugins};
+use crate::kubernetes::{admission_plugins, flag_values, runtime_config};
+use crate::version::KubernetesMinor;
 
 pub(super) fn check(server: &ApiServer<'_>) -> Vec<Finding> {
-    let refused = server.flags.refused(server.node.minor());
-    refused.iter().map(|refused| server.at(&refused.flag, finding(server, refused))).collect()
+    let refused = server.flags.refused_plugins(server.node.minor());
+    let mut findings: Vec<Finding> =
+        refused.iter().map(|refused| server.at(refused.flag, finding(server, refused))).collect();
+    findings.extend(groups(server));
+    findings.extend(families(server));
+    findings
 }
 
-/// Returns the findings for the flags of auditing.
-pub(super) fn check_auditing(server: &ApiServer<'_>) -> Vec<Finding> {
-    let refused = server.flags.refused_of_auditing(server.node.minor());
-    refused.iter().map(|refused| server.at(&refused.flag, finding(server, refused))).collect()
+/// Checks the API groups that `runtime-config` switches on and off.
+fn groups(server: &ApiServer<'_>) -> Option<Finding> {
+    let settings = server.settings();
+    let says = runtime_config::check(&settings, server.node.minor()).err()?;
+    let value = settings.text(runtime_config::FLAG).unwrap_or_default();
+    let finding = Finding::stops(
+        "argument-refused",
+        format!("{NAME} refuses it: {} is {value:?}", runtime_config::FLAG),
+        "write group/version=true or group/version=false",
+    );
+    Some(server.at(runtime_config::FLAG, finding.says(says)))
 }
 
-fn finding(server: &ApiServer<'_>, refused: &RefusedFlag) -> Finding {
-    let RefusedFlag { flag, reason, message: says } = refused;
+/// Checks that the services' addresses are of the family of the address that the API server advertises, where the user
+/// sets one of the two (`validatePublicIPServiceClusterIPRangeIPFamilies`).
+fn families(server: &ApiServer<'_>) -> Option<Finding> {
+    const FROM: KubernetesMinor = KubernetesMinor::new(28);
+    const FLAGS: [&str; 2] = ["advertise-address", "service-cluster-ip-range"];
+    let settings = server.settings();
+    let place = FLAGS.iter().find(|flag| server.place(flag).is_some())?;
+    let text = |name: &str| settings.text(name).unwrap_or_default();
+    let address = flag_values::sloppy_address(&text(FLAGS[0])).filter(|address| !address.is_unspecified())?;
+    let (range, _) = flag_values::cidr(text(FLAGS[1]).split(',').next()?)?;
+    let differ = address.is_ipv4() != range.is_ipv4();
+    if server.node.minor() < FROM || !differ || text("endpoint-reconciler-type") == "none" {
+        return None;
+    }
+    let finding = Finding::stops(
+        "argument-refused",
+        format!("{NAME} refuses it: the services' addresses and {address} are of two IP families"),
+        "write an address of the same family",
+    );
+    let says = format!(
+        "service IP family {:?} must match public address family {:?}",
+        text(FLAGS[1]),
+        address.to_string()
+    );
+    Some(server.at(place, finding.says(says)))
+}
+
+fn finding(server: &ApiServer<'_>, refused: &RefusedPlugins) -> Finding {
     let minor = server.node.minor();
-    let value = server.flags.value(flag).unwrap_or_default();
-    let (code, remedy) = match reason {
-        FlagRefusal::UnknownPlugin(name) => {
+    let (code, message, remedy) = match &refused.reason {
+        PluginRefusal::Unknown(name) => {
             let availability = admission_plugins::availability(minor, name);
             let message = format!("{NAME} of {minor} has no admission plugin {name:?}{availability}");
             let remedy = match admission_plugins::nearest(minor, name) {
@@ -30,45 +67,12 @@ fn finding(server: &ApiServer<'_>, refused: &RefusedFlag) -> Finding {
                 None if name.is_empty() => "remove the comma".to_owned(),
                 None => "remove it".to_owned(),
             };
-            return Finding::stops("admission-plugin-unknown", message, remedy).says(says);
+            ("admission-plugin-unknown", message, remedy)
         }
-        FlagRefusal::PluginOverlap(names) => {
+        PluginRefusal::Overlap(names) => {
             let message = format!("{} is enabled and disabled", names.join(", "));
-            let remedy = "remove it from one of the two lists";
-            return Finding::stops("admission-plugin-overlap", message, remedy).says(says);
+            ("admission-plugin-overlap", message, "remove it from one of the two lists".to_owned())
         }
-        FlagRefusal::AdmissionControl => {
-            let message =
-                "admission-control does not go together with enable-admission-plugins, which K3s sets";
-            let remedy = "write enable-admission-plugins instead";
-            return Finding::stops("admission-control", message, remedy).says(says);
-        }
-        FlagRefusal::AuthorizationConfig => {
-            ("argument-authorization-mode", "remove it: K3s sets authorization-mode")
-        }
-        FlagRefusal::AuthorizationMode => ("argument-authorization-mode", "write Node,RBAC"),
-        FlagRefusal::RepeatedMode => ("argument-authorization-mode", "write each mode once"),
-        FlagRefusal::ModeWithoutFile => ("argument-authorization-mode", "name its file, or remove the mode"),
-        FlagRefusal::FileWithoutMode => ("argument-authorization-mode", "remove it, or add the mode"),
-        FlagRefusal::Negative => ("argument-range", "write 0 or more"),
-        FlagRefusal::ZeroTimeout => ("argument-range", "write a duration such as 300s"),
-        FlagRefusal::TokenExpiration => ("argument-range", "write 1h or more"),
-        FlagRefusal::Chance => ("argument-range", "write a number from 0 to 0.02"),
-        FlagRefusal::Port => ("argument-range", "write a port"),
-        FlagRefusal::Name => ("argument-name", "remove it"),
-        FlagRefusal::ReloadWithoutConfig => ("argument-name", "remove it, or switch secrets-encryption on"),
-        FlagRefusal::AuditMode => (AUDIT, "write batch, blocking or blocking-strict"),
-        FlagRefusal::AuditNotPositive => (AUDIT, "write a positive number"),
-        FlagRefusal::AuditBatch => (AUDIT, "write a batch larger than an event"),
-        FlagRefusal::AuditVersion => (AUDIT, "write audit.k8s.io/v1"),
-        FlagRefusal::AuditFormat => (AUDIT, "write json"),
-        FlagRefusal::AuditNegative => (AUDIT, "write 0 or more"),
     };
-    let message = match code {
-        AUDIT => format!("{flag} is {value:?}"),
-        _ => format!("{NAME} refuses {flag}={value}"),
-    };
-    Finding::stops(code, message, remedy).says(says)
+    Finding::stops(code, message, remedy).says(&refused.message)
 }
-
-const AUDIT: &str = "audit-option";

@@ -386,7 +386,11 @@ fn explain_names_the_file_and_render_knows_nothing_of_it() {
     let node = node("streamingConnectionIdleTimeout: 10m");
     let told = ["--k3s-version", "1.36", "--role", "server"];
     let explained = node.run(&[&["explain", "4.2.5"], &told[..]].concat());
-    assert!(explained.stdout.contains("/etc/rancher/k3s/kubelet.yaml:3:33"), "{}", explained.stdout);
+    assert!(
+        explained.stdout.contains("kubelet.yaml:3: kubelet streaming-connection-idle-timeout=10m"),
+        "{}",
+        explained.stdout
+    );
     assert!(!explained.stdout.contains("90-k3s-harden"), "{}", explained.stdout);
     let rendered = node.run(&[&["render", "--as", "shell"], &told[..]].concat());
     assert!(gives(&rendered.stdout, "streaming-connection-idle-timeout"), "{}", rendered.stdout);

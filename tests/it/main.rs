@@ -64,6 +64,7 @@ mod services;
 mod support;
 mod systemd;
 mod undo;
+mod value_judgements;
 mod verify;
 mod waivers;
 mod yaml_v2;

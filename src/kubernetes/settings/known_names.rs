@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::map::ComponentSettings;
+use super::map::{ComponentSettings, OF_MINOR};
 use super::value::TypedValue;
 use crate::embedded;
 use crate::version::KubernetesMinor;
@@ -34,9 +34,6 @@ type Table = BTreeMap<String, BTreeMap<String, NameMinors>>;
 
 static CONTROLLERS: LazyLock<Table> = LazyLock::new(|| embedded::table("controllers"));
 
-/// The setting that has the number of the minor of a component.
-pub(super) const MINOR: &str = "minor";
-
 impl NameTable {
     /// Tells whether the component, whose minor is in its settings, knows a name, `-name`, or `*` for all.
     pub(super) fn knows(self, settings: &ComponentSettings, text: &str) -> bool {
@@ -45,7 +42,7 @@ impl NameTable {
             Self::CloudControllers => "cloud-controller-manager",
             Self::CloudWebhooks => return text == "*",
         };
-        let minor = match settings.value(MINOR) {
+        let minor = match settings.value(OF_MINOR[0]) {
             Some(TypedValue::Whole(number)) => u16::try_from(*number).ok().map(KubernetesMinor::new),
             _ => None,
         };
@@ -72,9 +69,9 @@ mod tests {
 
     #[test]
     fn controllers_have_names_by_minor() {
-        let knows = |table: NameTable, minor: i128, text: &str| {
+        let knows = |table: NameTable, minor: u16, text: &str| {
             let mut settings = ComponentSettings::default();
-            settings.default_to(MINOR, TypedValue::Whole(minor));
+            settings.know_minor(KubernetesMinor::new(minor));
             table.knows(&settings, text)
         };
         let (of_kube, of_cloud) = (NameTable::Controllers, NameTable::CloudControllers);

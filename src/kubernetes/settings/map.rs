@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::known_names::MINOR;
 use super::value::TypedValue;
 use crate::kubernetes::feature_gates;
 use crate::version::KubernetesMinor;
 
 /// The settings that set feature gates: a field of files, and the flag, which goes before.
 const GATES: [&str; 2] = ["featureGates", "feature-gates"];
+/// What rules compare a value with that no flag and no field has: the number of the minor, the minor before it, and the
+/// number of the oldest minor that a component takes itself for.
+pub(super) const OF_MINOR: [&str; 3] = ["minor", "previous-minor", "oldest-emulated"];
 /// How many minors back a component can take itself for (`kubeEffectiveVersionFloors` in pkg/util/compatibility of
 /// k8s.io/apiserver).
 const EMULATED_MINORS: i128 = 3;
@@ -71,13 +73,13 @@ impl ComponentSettings {
         self.0.entry(name.to_owned()).or_insert(ComponentSetting { value, is_given: false });
     }
 
-    /// Adds what rules compare a value with that no flag and no field has: the number of the minor, the minor before it, and
-    /// the number of the oldest minor that a component takes itself for.
+    /// Adds what rules compare a value with that no flag and no field has ([`OF_MINOR`]).
     pub fn know_minor(&mut self, minor: KubernetesMinor) {
         let number = i128::from(minor.number());
-        self.default_to(MINOR, TypedValue::Whole(number));
-        self.default_to("previous-minor", TypedValue::Text(format!("1.{}", number - 1)));
-        self.default_to("oldest-emulated", TypedValue::Whole((number - EMULATED_MINORS).max(FIRST_EMULATED)));
+        let [own, previous, oldest] = OF_MINOR;
+        self.default_to(own, TypedValue::Whole(number));
+        self.default_to(previous, TypedValue::Text(format!("1.{}", number - 1)));
+        self.default_to(oldest, TypedValue::Whole((number - EMULATED_MINORS).max(FIRST_EMULATED)));
     }
 
     /// Sets the default of a setting in place of a value that counts for none.

@@ -4,6 +4,7 @@
 //! A flag's text becomes a value as the flag's own Go type reads it (`flag_type`). The rules are rows of
 //! `data/rules-*.yaml` (`rules`), and each condition in them is a test of a value (`value_test`).
 
+mod api_server_forms;
 mod flag_text;
 mod flag_type;
 mod forms;
@@ -15,6 +16,7 @@ mod value;
 mod value_test;
 
 pub use flag_type::FlagType;
+pub use forms::is_metric_label;
 pub use map::{ComponentSetting, ComponentSettings};
-pub use rules::{RefusedSetting, refused};
+pub use rules::{RefusedSetting, bounds, refused};
 pub use value::TypedValue;

@@ -8,6 +8,7 @@
 //! - `when`: tests of other settings, by name; the rule holds where all pass. `$name` in a test is the value of that
 //!   setting, and `$self` is the value of the setting that the row is about;
 //! - `gates`: feature gates that are on, or off; the rule holds where all are so;
+//! - `given`: settings of which somebody must give one, or the rule does not hold;
 //! - `takes`: the test that the value must pass. Without it, the component refuses as soon as `when` holds;
 //! - `machine`: true where the component refuses on some machines alone;
 //! - `code`: the code of the finding, if it is not `argument-refused`;
@@ -33,6 +34,8 @@ pub struct RefusedSetting {
     pub part: Option<String>,
     /// Whether it is the machine that decides: the component may take it.
     pub is_up_to_machine: bool,
+    /// The other settings that the rule looks at and that somebody gives.
+    pub others: Vec<String>,
     /// The code of the finding.
     pub code: &'static str,
     /// What is wrong.
@@ -66,6 +69,8 @@ struct SettingRule {
     when: BTreeMap<String, ValueTest>,
     #[serde(default)]
     gates: BTreeMap<String, GateTest>,
+    #[serde(default)]
+    given: Vec<String>,
     takes: Option<ValueTest>,
     #[serde(default)]
     machine: bool,
@@ -105,6 +110,15 @@ pub fn refused(component: &str, settings: &ComponentSettings, minor: KubernetesM
         .collect()
 }
 
+/// Returns what each rule about a setting of a component says, in words; empty if there is none.
+#[must_use]
+pub fn bounds(component: &str, setting: &str) -> Vec<String> {
+    rules_of(component)
+        .filter(|rule| rule.names().any(|name| name == setting))
+        .map(SettingRule::words)
+        .collect()
+}
+
 fn rules_of(component: &str) -> impl Iterator<Item = &'static SettingRule> {
     let common = COMMON.iter().filter(move |rule| rule.of.iter().any(|name| name == component));
     let own = OWN.iter().filter(move |(name, _)| *name == component).flat_map(|(_, rules)| rules.iter());
@@ -114,6 +128,31 @@ fn rules_of(component: &str) -> impl Iterator<Item = &'static SettingRule> {
 impl SettingRule {
     fn names(&self) -> impl Iterator<Item = &str> {
         self.setting.iter().chain(&self.settings).map(String::as_str)
+    }
+
+    /// Returns what it wants, in words, or else what the component says.
+    fn words(&self) -> String {
+        let settings = ComponentSettings::default();
+        let wanted = self.takes.as_ref().map(|takes| takes.wanted(&settings)).unwrap_or_default();
+        let minors = match (self.from, self.until) {
+            (Some(from), Some(until)) => format!(" ({from} to {until})"),
+            (Some(from), None) => format!(" (from {from})"),
+            (None, Some(until)) => format!(" (until {until})"),
+            (None, None) => String::new(),
+        };
+        let condition =
+            if self.when.is_empty() && self.gates.is_empty() { "" } else { ", depending on others" };
+        match wanted.as_str() {
+            "" => format!("not always: {}{minors}", self.says),
+            wanted => format!("{wanted}{condition}{minors}"),
+        }
+    }
+
+    /// Returns the settings that it looks at beside `name`.
+    fn others(&self, name: &str) -> impl Iterator<Item = &str> {
+        let tests = self.when.values().chain(&self.takes);
+        let named = self.given.iter().chain(self.when.keys()).map(String::as_str);
+        named.chain(tests.flat_map(ValueTest::others)).filter(move |other| *other != name && *other != "self")
     }
 
     /// Returns the refusal of the setting `name`; none if the component takes it.
@@ -141,9 +180,12 @@ impl SettingRule {
         {
             return None;
         }
-        let compared = self.takes.iter().flat_map(ValueTest::references);
-        let mut named = [name].into_iter().chain(compared).chain(self.when.keys().map(String::as_str));
-        let blamed = named.find(|name| settings.is_given(name))?;
+        if !self.given.is_empty() && !self.given.iter().any(|name| settings.is_given(name)) {
+            return None;
+        }
+        let mut given = [name].into_iter().chain(self.others(name)).filter(|name| settings.is_given(name));
+        let blamed = given.next()?;
+        let others = given.map(str::to_owned).collect();
         let part = settings.value(name).and_then(|value| self.takes.as_ref()?.failing_part(settings, value));
         let value = match &part {
             Some(part) => part.text.clone(),
@@ -151,7 +193,7 @@ impl SettingRule {
         };
         let wanted = match &part {
             Some(part) => part.wanted.clone(),
-            None => self.takes.as_ref().map(ValueTest::wanted).unwrap_or_default(),
+            None => self.takes.as_ref().map(|takes| takes.wanted(settings)).unwrap_or_default(),
         };
         let part = part.map(|part| format!("{name}{}", part.path));
         let shown = part.as_deref().unwrap_or(name);
@@ -168,7 +210,7 @@ impl SettingRule {
         };
         let code = self.code.as_deref().unwrap_or(CODE);
         let (setting, is_up_to_machine) = (blamed.to_owned(), self.machine);
-        Some(RefusedSetting { setting, part, is_up_to_machine, code, message, says, write })
+        Some(RefusedSetting { setting, others, part, is_up_to_machine, code, message, says, write })
     }
 }
 
@@ -210,11 +252,71 @@ mod tests {
         let row = "{setting: lease, when: {on: {is: 'true'}}, takes: {above: $renew}, says: 'NAME VALUE'}";
         let renewed = [("lease?", "15s"), ("renew", "20s"), ("on", "true")];
         assert_eq!(refusals(row, &renewed), ["lease is \"15s\", and takes more than the value of renew"]);
+        let only_renewed = [("lease?", "15s"), ("renew", "20s"), ("on?", "true")];
+        assert_eq!(refusals(row, &only_renewed).len(), 1, "somebody gives what it is compared with");
+        assert!(refusals(row, &[("lease?", "15s"), ("renew?", "20s"), ("on?", "true")]).is_empty());
         assert!(refusals(row, &[("lease", "15s"), ("renew?", "10s"), ("on", "true")]).is_empty());
         assert!(refusals(row, &[("lease", "5s"), ("renew?", "10s"), ("on", "false")]).is_empty());
         let row = "{setting: a, when: {a: {given: true}, b: {empty: true}}, says: needs b}";
         assert_eq!(refusals(row, &[("a", "x"), ("b?", "")]), ["a is \"x\": needs b"]);
         assert!(refusals(row, &[("a", "x"), ("b", "y")]).is_empty());
+        let row = "{setting: a, given: [b, c], takes: {empty: false}}";
+        assert_eq!(refusals(row, &[("a?", ""), ("c", "")]).len(), 1);
+        assert!(refusals(row, &[("a", ""), ("c?", "")]).is_empty(), "nobody gives one of the two");
+    }
+
+    #[test]
+    fn every_setting_that_a_rule_gives_is_named_whoever_gives_it() {
+        let row = "{setting: port, when: {on: {is: 'true'}}, takes: {within: ports}}";
+        let rule: &'static SettingRule = Box::leak(Box::new(serde_yaml::from_str(row).unwrap()));
+        let mut map = ComponentSettings::default();
+        map.set("on", TypedValue::Bool(true));
+        map.set("port", TypedValue::Whole(80));
+        map.set("ports", TypedValue::Text("90-99".to_owned()));
+        let refused = rule.refusal(&map, "port", KubernetesMinor::new(36)).unwrap();
+        assert_eq!(
+            (refused.setting.as_str(), refused.others),
+            ("port", vec!["on".to_owned(), "ports".to_owned()])
+        );
+        assert_eq!(refused.message, "port is \"80\", and takes a port of ports");
+        map.set("port", TypedValue::Whole(99));
+        assert!(rule.refusal(&map, "port", KubernetesMinor::new(36)).is_none());
+    }
+
+    #[test]
+    fn versions_and_parts_are_judged_by_the_minor_and_by_other_settings() {
+        let row = "{setting: v, takes: {release: {least: $minor - 1, most: $minor}}}";
+        let refused = |row: &str, settings: &[(&str, TypedValue)]| {
+            let rule: &'static SettingRule = Box::leak(Box::new(serde_yaml::from_str(row).unwrap()));
+            let mut map = ComponentSettings::default();
+            for (name, value) in settings {
+                map.set(name, value.clone());
+            }
+            map.know_minor(KubernetesMinor::new(36));
+            rule.refusal(&map, rule.names().next().unwrap(), KubernetesMinor::new(36))
+                .map(|refused| refused.message)
+        };
+        let list = |text: &str| TypedValue::List(text.split(',').map(str::to_owned).collect());
+        let message = "v is \"kube=1.34\", and takes the version 1.N, where N is 35 to 36";
+        assert_eq!(refused(row, &[("v", list("kube=1.34"))]).as_deref(), Some(message));
+        assert_eq!(refused(row, &[("v", list("1.35"))]), None);
+        assert_eq!(refused(row, &[("v", TypedValue::List(Vec::new()))]), None);
+        let row = "{setting: v, takes: {release: {most: $e}}}";
+        assert!(refused(row, &[("v", list("1.35")), ("e", list("1.34"))]).is_some());
+        assert!(refused(row, &[("v", list("1.34")), ("e", list("1.34"))]).is_none());
+        let row = "{setting: v, takes: {is: $previous-minor}}";
+        let message = "v is \"1.36\", and takes 1.35";
+        assert_eq!(refused(row, &[("v", TypedValue::Text("1.36".to_owned()))]).as_deref(), Some(message));
+        let row = "{setting: renew, takes: {above: $retry * 1.2}}";
+        let seconds = |count: i128| TypedValue::Duration(count * 1_000_000_000);
+        assert!(refused(row, &[("renew", seconds(12)), ("retry", seconds(10))]).is_some());
+        assert!(refused(row, &[("renew", seconds(13)), ("retry", seconds(10))]).is_none());
+        let row = "{setting: v, takes: {parts: {count: {most: '2'}}}}";
+        assert!(refused(row, &[("v", TypedValue::Text("a,b,c".to_owned()))]).is_some());
+        assert!(refused(row, &[("v", TypedValue::Text("a,b".to_owned()))]).is_none());
+        let row = "{setting: v, takes: {has-in-any-case: X-Remote-Uid}}";
+        assert!(refused(row, &[("v", list("a,x-remote-UID"))]).is_none());
+        assert!(refused(row, &[("v", list("a"))]).is_some());
     }
 
     #[test]

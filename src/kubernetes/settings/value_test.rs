@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::forms::Form;
 use super::known_names::NameTable;
-use super::map::ComponentSettings;
+use super::map::{ComponentSettings, OF_MINOR};
 use super::release;
 use super::value::TypedValue;
 use crate::kubernetes::flag_values;
@@ -38,6 +38,8 @@ pub(super) struct ValueTest {
     below: Option<String>,
     /// A whole number of which it is a multiple.
     multiple_of: Option<i128>,
+    /// A setting whose value is a range of ports, in which it lies.
+    within: Option<String>,
     /// Zero, or nothing, passes whatever the rest of the test says.
     zero: bool,
     /// The text that it is.
@@ -53,7 +55,7 @@ pub(super) struct ValueTest {
     /// A text with which it ends.
     ends: Option<String>,
     /// A setting, a list or a map, that has it as an item or a name.
-    within: Option<String>,
+    among: Option<String>,
     /// Whether it is zero: false, 0, nothing.
     empty: Option<bool>,
     /// Whether a flag or a field gives it.
@@ -107,9 +109,10 @@ impl ValueTest {
     /// Tells whether it only asks whether somebody gives the setting.
     fn looks_at_nothing(&self) -> bool {
         let Self { least, most, above, below, is, not, one_of, none_of, empty, has, lacks, .. } = self;
-        let Self { multiple_of, ends, within, fails, starts, .. } = self;
+        let Self { multiple_of, ends, among, fails, starts, .. } = self;
         let Self { has_in_any_case, known, parts, release, .. } = self;
-        let texts = [least, most, above, below, is, not, has, lacks, has_in_any_case, ends, within];
+        let texts =
+            [least, most, above, below, is, not, has, lacks, has_in_any_case, ends, among, &self.within];
         let Self { unique, count, items, names, values, entries, form, any, .. } = self;
         texts.iter().all(|text| text.is_none())
             && [one_of, none_of, starts].iter().all(|list| list.is_none())
@@ -175,14 +178,18 @@ impl ValueTest {
             && compares(&self.below, &[Ordering::Less])
             && self.multiple_of.is_none_or(is_multiple)
             && self.ends.as_ref().is_none_or(|end| text.ends_with(end))
-            && self.within.as_ref().is_none_or(is_in)
+            && self.among.as_ref().is_none_or(is_in)
+            && self.within.as_ref().is_none_or(|ports| is_port_of(settings.text(ports), value))
             && self.is.as_ref().is_none_or(is_text)
             && self.not.as_ref().is_none_or(|text| !is_text(text))
             && self.one_of.as_ref().is_none_or(|known| known.contains(&text))
             && self.none_of.as_ref().is_none_or(|known| !known.contains(&text))
             && self.starts.as_ref().is_none_or(|known| known.iter().any(|start| text.starts_with(start)))
             && self.empty.is_none_or(|empty| empty == value.is_zero())
-            && self.has.as_ref().is_none_or(|item| list.contains(item))
+            && self.has.as_ref().is_none_or(|item| match item.strip_prefix('$') {
+                Some(name) => settings.text(name).is_some_and(|item| list.contains(&item)),
+                None => list.contains(item),
+            })
             && self.lacks.as_ref().is_none_or(|item| !list.contains(item))
             && self
                 .has_in_any_case
@@ -222,13 +229,13 @@ impl ValueTest {
                 let test = self.items.as_ref()?;
                 let at = items.iter().position(|item| !test.holds(settings, &text(item)))?;
                 let path = format!("[{at}]");
-                Some(SettingPart { path, text: items[at].clone(), wanted: test.wanted() })
+                Some(SettingPart { path, text: items[at].clone(), wanted: test.wanted(settings) })
             }
             TypedValue::Map(pairs) => {
                 let part = |name: &String, shown: &str, test: &Self| SettingPart {
                     path: format!(".{name}"),
                     text: shown.to_owned(),
-                    wanted: test.wanted(),
+                    wanted: test.wanted(settings),
                 };
                 pairs.iter().find_map(|(name, value)| {
                     let of_names = self.names.as_ref().filter(|test| !test.holds(settings, &text(name)));
@@ -244,22 +251,28 @@ impl ValueTest {
         }
     }
 
-    /// Returns the names of the settings whose values it compares with.
-    pub(super) fn references(&self) -> impl Iterator<Item = &str> {
-        let Self { least, most, above, below, is, not, .. } = self;
-        let texts = [least, most, above, below, is, not].into_iter().flatten();
-        texts.filter_map(|text| text.strip_prefix('$'))
+    /// Returns the settings whose values it compares a value with.
+    pub(super) fn others(&self) -> Vec<&str> {
+        let Self { least, most, above, below, is, not, has, within, any, .. } = self;
+        let terms = [least, most, above, below, is, not, has].into_iter().flatten();
+        let names = terms.filter_map(|text| text.strip_prefix('$')?.split(' ').next());
+        let nested = [&self.count, &self.items, &self.names, &self.values, &self.parts, &self.release];
+        let tests = nested.into_iter().flatten().map(AsRef::as_ref).chain(any).chain(self.entries.values());
+        names.chain(within.as_deref()).chain(tests.flat_map(Self::others)).collect()
     }
 
     /// Returns what a value has to be, in words; empty where words are of no use.
-    pub(super) fn wanted(&self) -> String {
-        let bound = |text: &str| match text
-            .strip_prefix('$')
-            .map(|term| term.split_once(' ').unwrap_or((term, "")))
-        {
-            Some((name, "")) => format!("the value of {name}"),
-            Some((name, change)) => format!("the value of {name} {change}"),
-            None => text.to_owned(),
+    pub(super) fn wanted(&self, settings: &ComponentSettings) -> String {
+        let bound = |text: &str| {
+            let Some(term) = text.strip_prefix('$') else { return text.to_owned() };
+            match term.split_once(' ').unwrap_or((term, "")) {
+                (name, _) if OF_MINOR.contains(&name) => {
+                    let known = amount_of(settings, term).or_else(|| settings.value(name).cloned());
+                    known.map_or_else(|| format!("what {term} is"), |value| value.text())
+                }
+                (name, "") => format!("the value of {name}"),
+                (name, change) => format!("the value of {name} {change}"),
+            }
         };
         let zero = if self.zero { "0, or " } else { "" };
         let bounds = match (&self.least, &self.most, &self.above, &self.below) {
@@ -281,13 +294,16 @@ impl ValueTest {
             known.join(", ")
         };
         let nested = |test: &Option<Box<Self>>| {
-            test.as_ref().map(|test| test.wanted()).filter(|text| !text.is_empty())
+            test.as_ref().map(|test| test.wanted(settings)).filter(|text| !text.is_empty())
         };
         if let Some(known) = &self.one_of {
             return names(known);
         }
         if let Some(text) = &self.is {
             return bound(text);
+        }
+        if let Some(ports) = &self.within {
+            return format!("a port of {ports}");
         }
         if let Some(form) = self.form {
             return form.wanted().to_owned();
@@ -317,7 +333,10 @@ impl ValueTest {
         match self.empty {
             Some(false) => "a value".to_owned(),
             Some(true) => "no value".to_owned(),
-            None => self.any.iter().map(Self::wanted).collect::<Vec<_>>().join(", or "),
+            None => {
+                let each: Vec<String> = self.any.iter().map(|test| test.wanted(settings)).collect();
+                each.join(", or ")
+            }
         }
     }
 }
@@ -344,4 +363,13 @@ fn amount_of(settings: &ComponentSettings, term: &str) -> Option<TypedValue> {
         (Some("-"), Some(less)) => value.less(less),
         _ => None,
     }
+}
+
+/// Tells whether a number lies within a range of ports, which is all of them where it is not known.
+fn is_port_of(ports: Option<String>, number: &TypedValue) -> bool {
+    let ports = ports.and_then(|ports| flag_values::port_range(&ports));
+    ports.is_none_or(|(first, count)| match number {
+        TypedValue::Whole(port) => (first.into()..i128::from(first) + i128::from(count)).contains(port),
+        _ => false,
+    })
 }

@@ -311,33 +311,32 @@ fn collect(value: &Value, path: &mut Vec<Value>, paths: &mut Vec<Vec<Value>>) {
 
 /// Returns another value for a field: of its type, of what its name asks for, or any.
 fn other(random: &mut Random, name: &str, old: &Value, raw: &mut Vec<String>) -> Value {
-    let words = [name.to_lowercase()];
-    let named = pools::by_name(&words.each_ref().map(String::as_str));
+    let lower = name.to_lowercase();
+    let named = pools::by_name(&[&lower]);
     let text = old.as_str().unwrap_or_default();
-    let pool = if random.below(8) == 0 {
-        ANY
+    let is_duration = text.ends_with('s') && text.starts_with(|letter: char| letter.is_ascii_digit());
+    let value = if random.below(8) == 0 || !(old.is_bool() || old.is_number() || old.is_string()) {
+        None
     } else if old.is_bool() {
-        pools::BOOLEANS
+        Some(pools::named("booleans").value(random))
     } else if old.is_number() {
-        pools::NUMBERS
+        Some(pools::named("numbers").value(random))
+    } else if is_duration {
+        Some(pools::named("durations").value(random))
     } else if name.ends_with("xpression") {
-        EXPRESSIONS
-    } else if !named.is_empty() {
-        named[random.below(named.len())]
-    } else if text.ends_with('s') && text.starts_with(|letter: char| letter.is_ascii_digit()) {
-        pools::DURATIONS
-    } else if old.is_string() {
-        let pool = random.below(pools::BY_TYPE.len());
-        pools::BY_TYPE[pool].values
+        Some(EXPRESSIONS[random.below(EXPRESSIONS.len())])
+    } else if named.is_empty() {
+        Some(pools::any(random).value(random))
     } else {
-        ANY
+        let pool = named[random.below(named.len())];
+        Some(pool.value(random))
     };
-    let value = pool[random.below(pool.len())];
-    raw.push(match pool {
+    raw.push(match value {
+        None => ANY[random.below(ANY.len())].to_owned(),
         // Where the field is a text, the value is one; where it is a number, whatever YAML makes of it.
-        _ if old.is_string() && pool != ANY => serde_json::to_string(value).unwrap(),
-        _ if value.is_empty() || value.starts_with(' ') => "''".to_owned(),
-        _ => value.to_owned(),
+        Some(value) if old.is_string() => serde_json::to_string(value).unwrap(),
+        Some(value) if value.is_empty() || value.starts_with(' ') => "''".to_owned(),
+        Some(value) => value.to_owned(),
     });
     Value::from(format!("@{}@", raw.len() - 1))
 }

@@ -90,17 +90,17 @@ fn random_values_and_documents_are_judged_as_kubernetes_judges_them() {
             ));
             shown += &tally.lines();
             kept.extend(judged.iter().map(|case| format!("{}\n", serde_json::to_string(case).unwrap())));
+            for (name, text) in [("SHOW", &shown), ("KEEP", &kept)] {
+                if let Some(file) = told(name) {
+                    fs::write(file, text).unwrap();
+                }
+            }
             faults.extend(tally.fault().map(|fault| format!("{release} {what}: {fault}\n")));
             let accepted = tally.cases - tally.refused;
             assert!(
                 only.as_str() != "" || (accepted > 0 && tally.refused > 0),
                 "{what} are asked about in one way only"
             );
-        }
-    }
-    for (name, text) in [("SHOW", shown), ("KEEP", kept)] {
-        if let Some(file) = told(name) {
-            fs::write(file, text).unwrap();
         }
     }
     assert!(faults.is_empty(), "{faults}");

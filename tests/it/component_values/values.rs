@@ -11,8 +11,16 @@ use super::pools;
 use crate::support::random::Random;
 
 /// Arguments that are not tried, and why.
-const SKIPPED: [(&str, &str); 5] = [
+const SKIPPED: [(&str, &str); 10] = [
     ("help", "the component prints its help and ends"),
+    ("node-cidr-mask-size", "the controller of nodes' addresses refuses it, which the judge does not start"),
+    ("node-cidr-mask-size-ipv4", "the same"),
+    ("node-cidr-mask-size-ipv6", "the same"),
+    (
+        "protect-kernel-defaults",
+        "it depends on the machine's kernel parameters; tests/it/judges asks about it",
+    ),
+    ("request-timeout", "with 0 the API server starts, and answers no request"),
     ("version", "the component prints its version and ends"),
     ("logging-format", "json is what the program is linked with, and K3s is another than the judge"),
     ("show-hidden-metrics-for-version", "it depends on the version with which the program is built"),
@@ -103,16 +111,13 @@ fn written(random: &mut Random, argument: &Argument) -> String {
 /// Returns a value: of the argument's type, of what its name asks for, or of any pool.
 fn value(random: &mut Random, argument: &Argument) -> String {
     let words: Vec<&str> = argument.name.split('-').collect();
-    let mut pools = pools::by_name(&words);
-    let is_of = |pool: &&pools::Pool| pool.words.contains(&argument.kind.as_str());
-    let typed: Vec<_> = pools::BY_TYPE.iter().filter(is_of).map(|pool| pool.values).collect();
-    if pools::PLAIN.contains(&argument.kind.as_str()) || pools.is_empty() || random.below(5) == 0 {
-        pools = typed;
-    }
-    let pool = if pools.is_empty() || random.below(25) == 0 {
-        pools::BY_NAME[random.below(pools::BY_NAME.len())].values
+    let (named, typed) = (pools::by_name(&words), pools::by_type(&argument.kind));
+    let by_type = named.is_empty() || typed.iter().any(|pool| pool.is_plain()) || random.below(5) == 0;
+    let fitting = if by_type { typed } else { named };
+    let pool = if fitting.is_empty() || random.below(25) == 0 {
+        pools::any(random)
     } else {
-        pools[random.below(pools.len())]
+        fitting[random.below(fitting.len())]
     };
-    pool[random.below(pool.len())].to_owned()
+    pool.value(random).to_owned()
 }

@@ -419,7 +419,7 @@ fn who_may_not_read_the_configuration_cannot_tell() {
     let words = "setpriv --reuid 65534 --regid 65534 --clear-groups k3s-harden preflight --k3s-version 1.33";
     let run = node.run(words.split(' ')).expect(0);
     assert!(run.stdout.ends_with("It cannot be told whether K3s starts.\n"), "{}", run.stdout);
-    node.run(words.split(' ').chain(["--fail-on", "unknown"])).expect(2);
+    node.run(words.split(' ').chain(["--fail-on", "unknown"])).expect(3);
     let run = node.run(words.split(' ').chain(["--format", "json"])).expect(0);
     assert!(run.stdout.contains("\"starts\": null"), "{}", run.stdout);
 }

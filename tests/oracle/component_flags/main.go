@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"runtime/debug"
 
 	"github.com/spf13/pflag"
 	cloudcontroller "k8s.io/cloud-provider/options"
@@ -63,7 +64,12 @@ func main() {
 
 	cloud, err := cloudcontroller.NewCloudControllerManagerOptions()
 	must(err)
-	print("cloud-controller-manager", whole("cloud-controller-manager", flagsOf(cloud)))
+	sets = flagsOf(cloud)
+	// NewCloudControllerManagerCommand adds the flags of logging itself: those that the scheduler has.
+	if minorOf("k8s.io/cloud-provider") >= 27 {
+		sets.FlagSet("global").AddFlagSet(scheduler.NewOptions().Flags.FlagSet("logs"))
+	}
+	print("cloud-controller-manager", whole("cloud-controller-manager", sets))
 
 	flags := newSet("kubelet")
 	configuration, err := kubelet.NewKubeletConfiguration()
@@ -81,6 +87,23 @@ func main() {
 		flags.BoolP("help", "h", false, "")
 	}
 	print("kube-proxy", flags)
+}
+
+// minorOf returns the minor of a module that this program links.
+func minorOf(module string) int {
+	minor := 0
+	info, _ := debug.ReadBuildInfo()
+	for _, dependency := range info.Deps {
+		if dependency.Path != module {
+			continue
+		}
+		if dependency.Replace != nil {
+			dependency = dependency.Replace
+		}
+		_, err := fmt.Sscanf(dependency.Version, "v0.%d.", &minor)
+		must(err)
+	}
+	return minor
 }
 
 // newSet makes a set that takes underscores for dashes, as those of the components do.

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 
+	"go.etcd.io/etcd/client/pkg/v3/transport"
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/apiserver"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/apiserver/pkg/server/dynamiccertificates"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
@@ -16,6 +18,7 @@ import (
 	aggregator "k8s.io/kube-aggregator/pkg/apiserver/scheme"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app/options"
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
+	kubeletclient "k8s.io/kubernetes/pkg/kubelet/client"
 )
 
 func init() {
@@ -56,7 +59,29 @@ func askAPIServer(ctx context.Context, args []string, stage *string) error {
 	if config != nil && config.SecureServing != nil {
 		_ = config.SecureServing.Listener.Close()
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	*stage = late
+	return readClientFiles(completed)
+}
+
+// readClientFiles reads the certificates with which the servers ask etcd, kubelets and aggregated servers, which they do
+// where they are made.
+func readClientFiles(options options.CompletedOptions) error {
+	etcd := options.Etcd.StorageConfig.Transport
+	info := transport.TLSInfo{CertFile: etcd.CertFile, KeyFile: etcd.KeyFile, TrustedCAFile: etcd.TrustedCAFile}
+	if _, err := info.ClientConfig(); err != nil {
+		return err
+	}
+	if _, err := kubeletclient.MakeTransport(&options.KubeletConfig); err != nil {
+		return err
+	}
+	if cert, key := options.ProxyClientCertFile, options.ProxyClientKeyFile; cert != "" && key != "" {
+		_, err := dynamiccertificates.NewDynamicServingContentFromFiles("aggregator-proxy-cert", cert, key)
+		return err
+	}
+	return nil
 }
 
 // buildConfig does what CreateKubeAPIServerConfig of cmd/kube-apiserver/app does with values. It asks no etcd, which a

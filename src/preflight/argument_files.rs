@@ -1,0 +1,224 @@
+//! The files that arguments of components name: whether they are there, and whether they hold what the component reads.
+//! Data: data/argument-files.yaml.
+
+use super::Finding;
+use super::apiserver::{FileAt, look};
+use crate::error::{Place, Result};
+use crate::k3s::{NodeConfig, arguments};
+use crate::kubernetes::argument_files::{self, ArgumentFiles, FileContent, KeyedPair};
+use crate::kubernetes::kubeconfig::ReferredFile;
+use crate::kubernetes::settings::{ComponentSettings, TypedValue};
+use crate::kubernetes::{certificates, component_flags};
+use crate::node::RootedPath;
+
+const CONTENT: &str = "argument-file-content";
+
+/// A component and what it gets.
+struct Component<'a> {
+    node: &'a NodeConfig<'a>,
+    name: &'a str,
+    settings: ComponentSettings,
+    given: Vec<(String, Place)>,
+}
+
+/// A file that an argument names.
+enum NamedFile {
+    /// K3s makes it before the component starts.
+    Coming(RootedPath),
+    Here(RootedPath, Vec<u8>),
+}
+
+/// Checks the files that the arguments of a running component name.
+pub(super) fn check(node: &NodeConfig<'_>, component: &str) -> Result<Vec<Finding>> {
+    let given = node.arguments(component);
+    let flags = node.effective.as_ref().ok().and_then(|effective| effective.components.get(component));
+    let (Some(files), Some(flags)) = (argument_files::of(component), flags) else { return Ok(Vec::new()) };
+    // K3s' own files are fine.
+    if given.is_empty() {
+        return Ok(Vec::new());
+    }
+    let flags: Vec<_> = flags.iter().map(|flag| arguments::as_component_takes(component, flag)).collect();
+    let pairs = flags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let settings = component_flags::settings(component, node.minor(), pairs);
+    let given = given
+        .into_iter()
+        .map(|argument| (arguments::as_component_takes(component, &argument.text).0, argument.place));
+    let component = Component { node, name: component, settings, given: given.collect() };
+    component.check(files)
+}
+
+impl Component<'_> {
+    fn check(&self, files: &ArgumentFiles) -> Result<Vec<Finding>> {
+        let mut findings = Vec::new();
+        for (flag, content) in &files.files {
+            let is_read = self.reads(files, flag);
+            let Some(place) = self.place(flag).filter(|_| is_read) else { continue };
+            for text in self.texts(flag) {
+                let found = self.content(flag, &text, *content)?;
+                findings.extend(found.map(|finding| finding.at(place.clone())));
+            }
+        }
+        if !self.serves() {
+            return Ok(findings);
+        }
+        for pair in &files.pairs {
+            findings.extend(self.pair(pair)?);
+        }
+        for flag in &files.keyed {
+            let Some(place) = self.place(flag) else { continue };
+            for item in self.texts(flag) {
+                let Some((certificate, key)) = item.split_once(',') else { continue };
+                for text in [certificate, key] {
+                    findings.extend(self.missing(flag, text)?.map(|finding| finding.at(place.clone())));
+                }
+                let found = self.keyed((flag, certificate), (flag, key), false)?;
+                findings.extend(found.map(|finding| finding.at(place.clone())));
+            }
+        }
+        Ok(findings)
+    }
+
+    /// Tells whether the component opens the file of an argument.
+    fn reads(&self, files: &ArgumentFiles, flag: &str) -> bool {
+        let is_off = |other: &String| self.settings.value(other).is_none_or(TypedValue::is_zero);
+        files.unless.get(flag).is_none_or(|other| self.texts(other).is_empty())
+            && !files.only_with.get(flag).is_some_and(is_off)
+            && files.since.get(flag).is_none_or(|since| self.node.minor() >= *since)
+            && (self.serves() || !files.serving.iter().any(|name| name == flag))
+    }
+
+    /// Tells whether the component serves: with the port 0 it reads nothing of what serving takes.
+    fn serves(&self) -> bool {
+        self.settings.value("secure-port").is_none_or(|port| !port.is_zero())
+    }
+
+    /// Returns where the user sets an argument; none if K3s alone does, or nobody.
+    fn place(&self, flag: &str) -> Option<Place> {
+        self.given.iter().rev().find(|(name, _)| name == flag).map(|(_, place)| place.clone())
+    }
+
+    /// Returns the texts of an argument that are not empty.
+    fn texts(&self, flag: &str) -> Vec<String> {
+        let texts = match self.settings.value(flag) {
+            Some(TypedValue::List(items)) => items.clone(),
+            Some(value) => vec![value.text()],
+            None => Vec::new(),
+        };
+        texts.into_iter().filter(|text| !text.is_empty()).collect()
+    }
+
+    fn open(&self, text: &str) -> Result<std::result::Result<NamedFile, (RootedPath, &'static str)>> {
+        let path = self.node.path(text)?;
+        Ok(match look(self.node, &path)? {
+            FileAt::File(bytes) => Ok(NamedFile::Here(path, bytes)),
+            FileAt::Directory => Err((path, "is a directory")),
+            FileAt::Nothing if self.node.creates(&path) => Ok(NamedFile::Coming(path)),
+            FileAt::Nothing => Err((path, "does not exist")),
+        })
+    }
+
+    /// Returns the finding for a file that is not there.
+    fn missing(&self, flag: &str, text: &str) -> Result<Option<Finding>> {
+        let Err((path, problem)) = self.open(text)? else { return Ok(None) };
+        let message = format!("{path}, which {}'s {flag} names, {problem}", self.name);
+        let finding = match problem {
+            "is a directory" => Finding::stops("argument-file-directory", message, "name a file")
+                .says(format!("read {path}: is a directory")),
+            _ => Finding::stops("argument-file-missing", message, "write it, or remove the argument")
+                .says(format!("open {path}: no such file or directory")),
+        };
+        Ok(Some(finding))
+    }
+
+    fn content(&self, flag: &str, text: &str, content: FileContent) -> Result<Option<Finding>> {
+        let finding = |path: &RootedPath, says: String| {
+            let message =
+                format!("{path}, which {}'s {flag} names, does not hold {}", self.name, content.wanted());
+            Finding::stops(CONTENT, message, format!("name a file with {}", content.wanted())).says(says)
+        };
+        Ok(match self.open(text)? {
+            Ok(NamedFile::Here(path, bytes)) => {
+                let folder = path.as_str().rsplit_once('/').map_or("", |(folder, _)| folder);
+                let look = |text: &str| self.referred(folder, text);
+                content.check(&bytes, &look).err().map(|says| finding(&path, says))
+            }
+            Ok(NamedFile::Coming(path)) => {
+                (!content.fits_name(path.as_str())).then(|| finding(&path, String::new()))
+            }
+            // Its reader judges a directory.
+            Err((_, "is a directory")) if content == FileContent::Document => None,
+            Err(_) => self.missing(flag, text)?,
+        })
+    }
+
+    /// Opens a file that another one names, whose folder is where it is sought; one that cannot be read is missing.
+    fn referred(&self, folder: &str, text: &str) -> ReferredFile {
+        let text = if text.starts_with('/') { text.to_owned() } else { format!("{folder}/{text}") };
+        match self.open(&text) {
+            Ok(Ok(NamedFile::Here(_, bytes))) => ReferredFile::Here(bytes),
+            Ok(Ok(NamedFile::Coming(_))) => ReferredFile::Coming,
+            Ok(Err(_)) | Err(_) => ReferredFile::Missing,
+        }
+    }
+
+    /// Checks a certificate and its key of which the user gives one at least.
+    fn pair(&self, pair: &KeyedPair) -> Result<Option<Finding>> {
+        let place = self.place(&pair.key).or_else(|| self.place(&pair.certificate));
+        let Some(place) = place else { return Ok(None) };
+        let (certificate, key) = (self.texts(&pair.certificate), self.texts(&pair.key));
+        let finding = match (certificate.first(), key.first()) {
+            (Some(certificate), Some(key)) => {
+                self.keyed((&pair.certificate, certificate), (&pair.key, key), pair.may_be_empty)?
+            }
+            (Some(_), None) if pair.refuses_one => Some(self.alone(&pair.certificate, &pair.key)),
+            (None, Some(_)) if pair.refuses_one => Some(self.alone(&pair.key, &pair.certificate)),
+            _ => None,
+        };
+        Ok(finding.map(|finding| finding.at(place)))
+    }
+
+    fn alone(&self, given: &str, other: &str) -> Finding {
+        let message = format!("{}'s {given} does not go without {other}", self.name);
+        Finding::stops("argument-refused", message, format!("name the file of {other}, too"))
+    }
+
+    /// Checks the files of a certificate and its key, each with its argument.
+    fn keyed(
+        &self,
+        certificate: (&str, &str),
+        key: (&str, &str),
+        may_be_empty: bool,
+    ) -> Result<Option<Finding>> {
+        let (Ok(certificate_file), Ok(key_file)) = (self.open(certificate.1)?, self.open(key.1)?) else {
+            return Ok(None);
+        };
+        let problem = match (&certificate_file, &key_file) {
+            (NamedFile::Here(_, certificate), NamedFile::Here(_, key)) => {
+                match certificate.is_empty() || key.is_empty() {
+                    true => (!may_be_empty).then(|| "missing content for serving cert".to_owned()),
+                    false => certificates::check_pair(certificate, key).err(),
+                }
+            }
+            (NamedFile::Coming(certificate), NamedFile::Coming(key)) => {
+                let certificate = certificate.as_str().strip_suffix(".crt");
+                let is_pair = certificate.is_some() && certificate == key.as_str().strip_suffix(".key");
+                (!is_pair).then(String::new)
+            }
+            // K3s makes its own pair: a file of the user's does not belong to it.
+            _ => Some("tls: private key does not match public key".to_owned()),
+        };
+        let Some(says) = problem else { return Ok(None) };
+        let names = if certificate.0 == key.0 {
+            certificate.0.to_owned()
+        } else {
+            format!("{} and {}", certificate.0, key.0)
+        };
+        let message = format!(
+            "{} and {}, which {}'s {names} name, are no certificate and its key",
+            certificate.1, key.1, self.name
+        );
+        let finding =
+            Finding::stops(CONTENT, message, "name a certificate in PEM and its key, without a password");
+        Ok(Some(finding.says(says)))
+    }
+}
