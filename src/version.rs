@@ -66,6 +66,12 @@ impl KubernetesMinor {
         Self(self.0.saturating_add(1))
     }
 
+    /// Returns the minor before this one.
+    #[must_use]
+    pub fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+
     /// Returns its number, such as 33.
     #[must_use]
     pub fn number(self) -> u16 {

@@ -18,7 +18,8 @@ pub(super) fn url_fault(text: &str) -> Option<String> {
 }
 
 /// Tells whether a text has a PEM block of a certificate.
-pub(super) fn has_certificate(text: &str) -> bool {
+#[must_use]
+pub fn has_certificate(text: &str) -> bool {
     const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
     let mut blocks =
         text.split(BEGIN).skip(1).filter_map(|rest| rest.split_once("-----END CERTIFICATE-----"));

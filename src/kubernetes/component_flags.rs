@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::settings::{ComponentSettings, FlagType};
+use super::settings::{ComponentSettings, FlagType, TypedValue};
 use crate::embedded;
 use crate::version::KubernetesMinor;
 
@@ -17,6 +17,8 @@ pub struct ComponentFlag {
     pub kind: FlagType,
     /// Its default, as Go writes it; none if that is the zero value of the type.
     pub default: Option<FlagDefault>,
+    /// The field of KubeletConfiguration that it overrides; none for a flag of another component.
+    pub field: Option<String>,
     /// The first minor that has it; none if all before `until` do.
     pub from: Option<KubernetesMinor>,
     /// The last minor that has it; none if all after `from` do.
@@ -45,6 +47,13 @@ impl ComponentFlag {
             FlagDefault::Always(text) => Some(text),
             FlagDefault::Since(texts) => texts.range(..=minor).next_back().map(|(_, text)| text.as_str()),
         }
+    }
+
+    /// Returns what it is in a minor as long as nobody sets it.
+    #[must_use]
+    pub fn unset_in(&self, minor: KubernetesMinor) -> TypedValue {
+        let default = self.default_in(minor).and_then(|text| self.kind.read(text, minor).ok());
+        default.unwrap_or_else(|| self.kind.zero())
     }
 
     /// Tells whether a minor has it.
@@ -82,8 +91,7 @@ pub fn settings<'a>(
         }
     }
     for (name, flag) in flags.iter().filter(|(_, flag)| flag.is_of(minor)) {
-        let default = flag.default_in(minor).and_then(|text| flag.kind.read(text, minor).ok());
-        settings.default_to(name, default.unwrap_or_else(|| flag.kind.zero()));
+        settings.default_to(name, flag.unset_in(minor));
     }
     settings.know_minor(minor);
     settings

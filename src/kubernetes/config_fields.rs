@@ -100,6 +100,22 @@ pub fn registered(kind: &str, minor: KubernetesMinor) -> Vec<(&'static str, &'st
         .collect()
 }
 
+/// Returns the type of a field of a kind in a minor, by its path; none if the minor has no such field, or if the field is a
+/// mapping with fields of its own.
+#[must_use]
+pub(super) fn type_of(
+    (version, kind): (&str, &str),
+    path: &str,
+    minor: KubernetesMinor,
+) -> Option<&'static str> {
+    let (kind, versions) = TABLE.kinds.get_key_value(kind)?;
+    let mut of = versions.get(version)?.go_type.as_deref().unwrap_or(kind);
+    for name in path.split('.') {
+        of = TABLE.types.get(of)?.get(name)?.of(minor)?;
+    }
+    (!TABLE.types.contains_key(of)).then_some(of)
+}
+
 /// Returns the arguments with the fields of a kind that they override.
 pub(super) fn flags_of(kind: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
     let flags = TABLE.flags.get(kind).into_iter().flatten();

@@ -1,6 +1,7 @@
 //! How the kubelet decodes what it has merged of its configuration: with Go's encoding/json, which does not mind the case
 //! of letters.
 
+use super::component_flags;
 use super::config_fields::{self, FieldNames};
 use super::yaml::YamlNode;
 use crate::version::KubernetesMinor;
@@ -10,10 +11,16 @@ pub use super::config_fields::DecodedFields;
 /// The API version and the kind of the kubelet's configuration.
 pub(super) const KIND: (&str, &str) = ("kubelet.config.k8s.io/v1beta1", "KubeletConfiguration");
 
-/// Returns the field that an argument overrides, if it is one that k3s-harden writes.
+/// Returns the field that an argument overrides; none for an argument that has no field.
 #[must_use]
 pub fn of_flag(flag: &str) -> Option<&'static str> {
-    config_fields::flags_of(KIND.1).find(|(name, _)| *name == flag).map(|(_, field)| field)
+    component_flags::all().get("kubelet")?.get(flag)?.field.as_deref()
+}
+
+/// Returns the type of a field, by its path; none if the minor has no such field, or if it is a mapping with fields of its own.
+#[must_use]
+pub(super) fn type_of(path: &str, minor: KubernetesMinor) -> Option<&'static str> {
+    config_fields::type_of(KIND, path, minor)
 }
 
 /// Decodes a configuration as the kubelet of a minor does.

@@ -87,6 +87,8 @@ fn refused_modules(decoded: &DecodedFields) -> Vec<(RefusedSetting, Option<Posit
         let write = "write the pattern of a file's name".to_owned();
         Some((
             RefusedSetting {
+                part: None,
+                is_up_to_machine: false,
                 setting,
                 others: Vec::new(),
                 code: "argument-refused",
@@ -112,6 +114,8 @@ fn refused_gates(decoded: &DecodedFields, minor: KubernetesMinor) -> Vec<(Refuse
         let named = pairs.iter().find(|(name, _)| fault.gate() == Some(name.go_text().as_str()));
         let (name, value) = named.or(pairs.last())?;
         let refused = RefusedSetting {
+            part: None,
+            is_up_to_machine: false,
             others: Vec::new(),
             setting: format!("featureGates.{}", name.go_text()),
             code: "argument-refused",

@@ -43,6 +43,21 @@ pub fn parse(text: &str) -> Option<i128> {
     Some(if negative { -value } else { value })
 }
 
+/// Reads a quantity that stands for a whole number of 64 bits (`AsInt64`): one without a fraction behind its suffix, even if
+/// that is zero.
+#[must_use]
+pub fn integer(text: &str) -> Option<i64> {
+    let amount = parse(text)?;
+    let (_, rest) = digits(text.strip_prefix(['+', '-']).unwrap_or(text));
+    let (fraction, suffix) = rest.strip_prefix('.').map_or(("", rest), digits);
+    let is_whole = match exponent(suffix) {
+        Some(power) => i32::try_from(fraction.len()).is_ok_and(|length| length <= power),
+        None => fraction.is_empty(),
+    };
+    let is_small = is_whole && amount.abs() < MOST_BINARY;
+    is_small.then(|| i64::try_from(amount / 1_000_000_000).ok()).flatten()
+}
+
 /// Splits off the decimal digits at the beginning.
 fn digits(text: &str) -> (&str, &str) {
     text.split_at(text.bytes().take_while(u8::is_ascii_digit).count())

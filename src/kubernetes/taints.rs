@@ -17,7 +17,11 @@ pub fn parse_all(text: &str) -> Result<Vec<String>, String> {
     let parts: Vec<&str> = text.split(',').collect();
     match fault(&parts) {
         Some((_, message)) => Err(message),
-        None => Ok(parts.into_iter().map(str::to_owned).collect()),
+        // What is removed is not among them.
+        None => {
+            let added = parts.into_iter().filter(|taint| !taint.ends_with('-'));
+            Ok(added.map(str::to_owned).collect())
+        }
     }
 }
 

@@ -19,6 +19,7 @@ const NOT_BESIDE_CONFIG: [(&str, &[&str]); 2] =
     [("kube-proxy", &[GATES, "kubeconfig"]), ("kube-scheduler", &["kubeconfig"])];
 /// The flag that sets feature gates.
 const GATES: &str = "feature-gates";
+const KUBELET: &str = "kubelet";
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
@@ -39,7 +40,10 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         }
         found.extend(gates(node, component));
         found.extend(not_judged(node, component));
-        found.extend(refused(node, component));
+        // The kubelet's are checked with its files: both are one configuration.
+        if component != KUBELET {
+            found.extend(refused(node, component));
+        }
         found.extend(argument_files::check(node, component)?);
         if node.running().waits_for_node(component) {
             found = found.into_iter().map(Finding::once_a_node_joins).collect();
@@ -138,6 +142,7 @@ fn value(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -
         return vec![finding.says(says)];
     }
     match name.as_str() {
+        "tls-min-version" if component == KUBELET => Vec::new(),
         _ if !serves(node, component) => Vec::new(),
         "tls-min-version" => tls_version(component, text).into_iter().collect(),
         "tls-cipher-suites" => ciphers(component, text),
@@ -266,6 +271,7 @@ fn ciphers(component: &str, text: &str) -> Vec<Finding> {
                 findings.push(Finding::warns("argument-cipher-insecure", message, "remove it").says(says));
             }
             Some(_) => {}
+            None if component == KUBELET => {}
             None => {
                 let message = format!("{component}'s tls-cipher-suites has {name:?}, which nobody knows");
                 let says = format!("Cipher suite {name} not supported or doesn't exist");

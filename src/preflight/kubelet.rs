@@ -4,18 +4,23 @@
 use super::Finding;
 use super::apiserver::{in_file, look};
 use crate::error::{Place, Result};
-use crate::k3s::NodeConfig;
 use crate::k3s::arguments;
 use crate::k3s::kubelet::{self, KubeletSource};
+use crate::k3s::{ComponentArgument, NodeConfig};
+use crate::kubernetes::authentication_values::has_certificate;
 use crate::kubernetes::flag_values::boolean;
+use crate::kubernetes::gate_flag::{self, GateFault};
 use crate::kubernetes::kubelet_documents::{self, DocumentRole, KubeletDocument, MergedDocuments};
-use crate::kubernetes::kubelet_fields;
-use crate::kubernetes::kubelet_rules;
-use crate::kubernetes::object::{Fault, MAX_FAULTS, Position};
-use crate::kubernetes::yaml::{self, YamlNode};
+use crate::kubernetes::kubelet_fields::{self, DecodedFields};
+use crate::kubernetes::kubelet_settings::{KubeletFlag, KubeletSettings, SettingOrigin};
+use crate::kubernetes::object::{MAX_FAULTS, Position};
+use crate::kubernetes::settings::RefusedSetting;
+use crate::kubernetes::yaml::{self, YamlNode, YamlValue};
 use crate::node::RootedPath;
 
 const NAME: &str = "kubelet";
+/// The argument and the field that name the authorities of clients.
+const CLIENT_CA: (&str, &str) = ("client-ca-file", "authentication.x509.clientCAFile");
 
 /// The documents of the user, merged with K3s' own.
 struct UserDocuments {
@@ -33,7 +38,10 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     }
     let documents = UserDocuments::read(node)?;
     let mut findings = documents.findings.clone();
-    if documents.stopped || documents.files.iter().flatten().next().is_none() {
+    let given = node.arguments(NAME);
+    let has_files = documents.files.iter().flatten().next().is_some();
+    // What K3s gives the kubelet itself is fine.
+    if documents.stopped || !has_files && given.is_empty() {
         return Ok(findings);
     }
     let decoded = kubelet_fields::decode(documents.merged.root(), node.minor());
@@ -48,18 +56,109 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
             .says(format!("failed to unmarshal merged JSON: json: cannot unmarshal: {}", fault.message));
         findings.extend(documents.at(fault.position, finding));
     }
-    let flags = node.effective.as_ref().ok().and_then(|effective| effective.components.get(NAME));
-    let flags: Vec<String> = flags.into_iter().flatten().map(|flag| arguments::name_of(flag)).collect();
-    let given = |flag: &str| flags.iter().any(|name| name == flag);
-    for refused in kubelet_rules::refused(&decoded, node.minor(), &given).into_iter().take(MAX_FAULTS) {
-        let Fault { message, position } = refused.fault;
-        let remedy = format!("write {} as the kubelet takes it: {}", refused.field, refused.wanted);
-        let finding = Finding::stops("kubelet-value", message, remedy);
-        let says =
-            format!("failed to validate kubelet configuration: invalid configuration: {}", refused.field);
-        findings.extend(documents.at(position, finding.says(says)));
-    }
+    findings.extend(gates(node, &documents, &decoded));
+    findings.extend(refused(node, &documents, &decoded, &given));
+    findings.extend(client_ca(node, &documents, &decoded)?);
     Ok(findings)
+}
+
+/// Returns what the kubelet refuses in its settings, at the argument or in the file that gives the value in force.
+fn refused(
+    node: &NodeConfig<'_>,
+    documents: &UserDocuments,
+    decoded: &DecodedFields,
+    given: &[ComponentArgument],
+) -> Vec<Finding> {
+    let names: Vec<String> = given.iter().map(|argument| name_of(&argument.text)).collect();
+    let flags = node.effective.as_ref().ok().and_then(|effective| effective.components.get(NAME));
+    let flag = |flag: &String| {
+        let (name, text) = arguments::as_component_takes(NAME, flag);
+        KubeletFlag { is_own: !names.contains(&name), name, text }
+    };
+    let flags: Vec<KubeletFlag> = flags.into_iter().flatten().map(flag).collect();
+    let is_own = |position: Position| documents.place(position).is_none();
+    let settings = KubeletSettings::new(decoded, &flags, node.minor(), &is_own);
+    let finding = |(refused, origin): (RefusedSetting, SettingOrigin)| {
+        let (code, name, place) = match origin {
+            SettingOrigin::Flag(name) => {
+                let at = names.iter().rposition(|known| *known == name)?;
+                (refused.code, Some(name), given[at].place.clone())
+            }
+            SettingOrigin::Field(position) => ("kubelet-value", None, documents.place(position)?),
+        };
+        let shown = |text: &str| match (&name, text.split_once(refused.setting.as_str())) {
+            (Some(name), Some((before, behind))) => format!("{before}{name}{behind}"),
+            _ => text.to_owned(),
+        };
+        let message = shown(&refused.message);
+        let finding = match refused.is_up_to_machine {
+            false => {
+                Finding::stops(code, format!("the kubelet refuses it: {message}"), shown(&refused.write))
+            }
+            true => {
+                let message = format!("whether the kubelet takes it depends on the machine: {message}");
+                Finding::unknown("kubelet-machine", message, shown(&refused.write))
+            }
+        };
+        Some(finding.says(refused.says).at(place))
+    };
+    settings.refused(node.minor()).into_iter().filter_map(finding).take(MAX_FAULTS).collect()
+}
+
+/// Returns what is wrong with the feature gates of the files. The argument adds to them, and is checked with the arguments.
+fn gates(node: &NodeConfig<'_>, documents: &UserDocuments, decoded: &DecodedFields) -> Vec<Finding> {
+    let gates = match decoded.fields.get("featureGates").map(|node| &node.value) {
+        Some(YamlValue::Map(gates)) => gates.as_slice(),
+        _ => &[],
+    };
+    let gates: Vec<(String, &YamlNode)> = gates.iter().map(|(name, value)| (name.go_text(), value)).collect();
+    let texts: Vec<String> =
+        gates.iter().map(|(name, value)| format!("{name}={}", value.go_text())).collect();
+    let faults = gate_flag::faults(NAME, node.minor(), &[&texts.join(",")]);
+    let finding = |(_, fault): (usize, GateFault)| {
+        let named = gates.iter().find(|(name, _)| fault.gate() == Some(name.as_str())).or(gates.last());
+        let (name, value) = named?;
+        let wanted = fault.wanted(node.minor());
+        let message = format!("featureGates.{name} is {}, and takes {wanted}", value.go_text());
+        let remedy = format!("write featureGates.{name} as the kubelet takes it: {wanted}");
+        documents.at(value.position, Finding::stops("kubelet-value", message, remedy).says(fault.message()))
+    };
+    faults.into_iter().filter_map(finding).take(MAX_FAULTS).collect()
+}
+
+/// Checks the file of the authorities of clients that a field names. The argument's is checked with other files of arguments.
+fn client_ca(
+    node: &NodeConfig<'_>,
+    documents: &UserDocuments,
+    decoded: &DecodedFields,
+) -> Result<Option<Finding>> {
+    let (argument, field) = CLIENT_CA;
+    // Without drop-ins of its own, K3s gives the argument itself.
+    let flags = node.effective.as_ref().ok().and_then(|effective| effective.components.get(NAME));
+    let is_argument = flags.is_some_and(|flags| flags.iter().any(|flag| name_of(flag) == argument));
+    let Some(value) = decoded.fields.get(field).filter(|_| !is_argument) else { return Ok(None) };
+    let text = value.go_text();
+    let Some(place) = documents.place(value.position).filter(|_| !text.is_empty()) else { return Ok(None) };
+    let path = node.path(&text)?;
+    if node.creates(&path) {
+        return Ok(None);
+    }
+    let (what, says) = match look(node, &path)?.into_bytes(&path) {
+        Err(missing) => (missing.what, missing.error),
+        Ok(bytes) if !has_certificate(&String::from_utf8_lossy(&bytes)) => {
+            ("has no certificate", "data does not contain any valid RSA or ECDSA certificates".to_owned())
+        }
+        Ok(_) => return Ok(None),
+    };
+    let message = format!("{path}, which the kubelet's {field} names, {what}");
+    let finding =
+        Finding::stops("kubelet-file-missing", message, "write certificates into it, or remove the name");
+    Ok(Some(finding.says(says).at(place)))
+}
+
+/// Returns the name of an argument as the kubelet gets it.
+fn name_of(text: &str) -> String {
+    arguments::as_component_takes(NAME, text).0
 }
 
 /// Tells whether the kubelet only checks kernel parameters, by its files and K3s' own key; none if a file ends the kubelet

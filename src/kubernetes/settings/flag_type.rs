@@ -224,7 +224,7 @@ impl FlagType {
             Self::List => "values with commas between them",
             Self::Int32List => "whole numbers with commas between them",
             Self::Map | Self::Pairs => "name=value pairs with commas between them",
-            Self::MapEntry => "name=value",
+            Self::MapEntry => "one name=value",
             Self::MapBool => "name=true or name=false, with commas between them",
             Self::Multimap => "name:value pairs with commas between them",
             Self::Thresholds => "signal<value pairs with commas between them",

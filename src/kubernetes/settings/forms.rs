@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{api_server_forms, flag_text, release};
-use crate::kubernetes::{flag_values, go_regexp, go_url, names, quantity};
+use crate::kubernetes::{flag_values, go_regexp, go_url, kubelet_values, names, node_labels, quantity, tls};
 
 /// The form of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -13,12 +13,22 @@ pub(super) enum Form {
     Address,
     /// A path of HTTP that is always allowed: `*` only at its end.
     AllowedPath,
+    /// `true`, `false`, and Go's other words for them.
+    Bool,
     /// A block of addresses.
     Cidr,
     /// A block of addresses, or one of each family with a comma between them.
     Cidrs,
+    /// The name of a cipher suite of TLS.
+    CipherSuite,
+    /// An absolute path in ASCII that is as short as it can be.
+    CleanPath,
+    /// CPUs by their numbers.
+    CpuSet,
     /// A duration.
     Duration,
+    /// A threshold of eviction.
+    EvictionThreshold,
     /// An IP address and a port from 1 on.
     HostPort,
     /// `group/resource#server;server`, as the API server reads it from 1.34 on.
@@ -29,20 +39,34 @@ pub(super) enum Form {
     HstsDirective,
     /// A URL whose scheme is https.
     HttpsUrl,
+    /// An image, or a registry with a path, that ends in a star.
+    ImagePattern,
+    /// A whole number in 64 bits that a quantity stands for.
+    IntegerQuantity,
     /// A service account's issuer: any text, but a URL if it has a colon.
     Issuer,
     /// A name of a label of a DNS name.
     Label,
     /// The value of a label.
     LabelValue,
+    /// The name of a module whose messages are logged, or `pattern=N`.
+    LogModule,
     /// The name of a metric.
     Metric,
     /// The name of a metric and that of a label, with a comma between them.
     MetricLabel,
+    /// How much an eviction reclaims at least.
+    MinimumReclaim,
+    /// An address of a node, or one of each family.
+    NodeAddresses,
+    /// The name of a label that a kubelet may give its node.
+    NodeLabel,
     /// A text with more than blanks.
     NotBlank,
     /// A quantity that is not zero.
     NotZeroQuantity,
+    /// A percentage: a whole number.
+    Percentage,
     /// The URL of an issuer of OpenID Connect.
     OidcIssuer,
     /// A socket's name as 1.32 and 1.33 read it.
@@ -67,6 +91,20 @@ pub(super) enum Form {
     SocketName,
     /// A DNS name.
     Subdomain,
+    /// An amount of a resource that is reserved: 0 or more.
+    Reservation,
+    /// Reserved memory of a NUMA node, of memory or huge pages.
+    ReservedMemory,
+    /// The name of a sysctl.
+    SysctlName,
+    /// The name of a sysctl, or what several begin with.
+    SysctlPattern,
+    /// A taint.
+    Taint,
+    /// A version of TLS.
+    TlsVersion,
+    /// Where traces go.
+    TracingEndpoint,
     /// A version of Kubernetes, `1.36`, with or without `kube=` before it.
     Release,
     /// A URL.
@@ -98,6 +136,25 @@ impl Form {
                     _ => false,
                 }
             }
+            Self::Bool => flag_values::boolean(text).is_some(),
+            Self::CipherSuite => tls::cipher_suite(text).is_some(),
+            Self::CleanPath => kubelet_values::is_clean_path(text),
+            Self::CpuSet => kubelet_values::cpu_set(text).is_some(),
+            Self::EvictionThreshold => kubelet_values::is_threshold(text),
+            Self::ImagePattern => kubelet_values::is_image_pattern(text),
+            Self::IntegerQuantity => quantity::integer(text).is_some(),
+            Self::LogModule => is_log_module(text),
+            Self::MinimumReclaim => kubelet_values::is_minimum_reclaim(text),
+            Self::NodeAddresses => kubelet_values::is_node_addresses(text),
+            Self::NodeLabel => node_labels::is_allowed(text),
+            Self::Percentage => kubelet_values::is_percentage(text),
+            Self::Reservation => quantity::parse(text).is_some_and(|amount| amount >= 0),
+            Self::ReservedMemory => kubelet_values::is_reserved_memory(text),
+            Self::SysctlName => kubelet_values::is_sysctl_name(text),
+            Self::SysctlPattern => kubelet_values::is_sysctl_pattern(text),
+            Self::Taint => kubelet_values::is_taint(text),
+            Self::TlsVersion => text.is_empty() || tls::versions().iter().any(|known| known == text),
+            Self::TracingEndpoint => is_tracing_endpoint(text),
             Self::Duration => flag_values::duration(text).is_some(),
             Self::HostPort => flag_text::host_and_port(text).is_some_and(|(host, port)| {
                 let port = port.strip_prefix('+').unwrap_or(port);
@@ -145,6 +202,27 @@ impl Form {
             Self::AllowedPath => "a path, with * only at its end",
             Self::Cidr => "a block of addresses such as 10.42.0.0/16",
             Self::Cidrs => "a block of addresses such as 10.42.0.0/16, or one of each family",
+            Self::Bool => "true or false",
+            Self::CipherSuite => "Go's names, such as TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+            Self::CleanPath => "an absolute path without . and ..",
+            Self::CpuSet => "CPUs such as 0-2,4",
+            Self::EvictionThreshold => "a quantity such as 100Mi, or a percentage such as 5%",
+            Self::ImagePattern => "an image without a tag, or a registry and a path that end in /*",
+            Self::IntegerQuantity => "a quantity such as 10Mi",
+            Self::LogModule => "a pattern without = and a comma, and a number of 31 bits",
+            Self::MinimumReclaim => "a quantity such as 500Mi, or a percentage such as 5%",
+            Self::NodeAddresses => "an IP address, or one of each family",
+            Self::NodeLabel => {
+                "no names of kubernetes.io and k8s.io but those below node.kubernetes.io and kubelet.kubernetes.io"
+            }
+            Self::Percentage => "a percentage such as 50%",
+            Self::Reservation => "a quantity such as 100m or 1Gi, 0 or more",
+            Self::ReservedMemory => "memory and hugepages-SIZE alone",
+            Self::SysctlName => "a sysctl such as net.core.somaxconn",
+            Self::SysctlPattern => "a sysctl, or the beginning of some, such as net.*",
+            Self::Taint => "a taint such as name=value:NoSchedule",
+            Self::TlsVersion => "VersionTLS10, VersionTLS11, VersionTLS12 or VersionTLS13",
+            Self::TracingEndpoint => "a host and a port, or a URL that begins with dns: or unix:",
             Self::EtcdOverride | Self::EtcdOverrideParts => {
                 "group/resource#servers, the servers with semicolons between them"
             }
@@ -182,6 +260,18 @@ impl Form {
             Self::ZeroQuantity => "0",
         }
     }
+}
+
+/// A pattern of files; behind an equals sign, how much is logged (`Validate` of k8s.io/component-base/logs/api/v1).
+fn is_log_module(text: &str) -> bool {
+    let (pattern, level) = text.rsplit_once('=').unwrap_or((text, "0"));
+    !pattern.is_empty() && !pattern.contains(['=', ',']) && level.parse::<i32>().is_ok_and(|level| level >= 0)
+}
+
+/// `validateEndpoint` of k8s.io/component-base/tracing.
+fn is_tracing_endpoint(text: &str) -> bool {
+    let full = if text.contains("//") { text.to_owned() } else { format!("dns://{text}") };
+    go_url::parse(&full).is_ok_and(|url| ["dns", "unix", "unix-abstract"].contains(&url.scheme.as_str()))
 }
 
 /// Tells whether a text is the name of a metric of Prometheus': `[a-zA-Z_:][a-zA-Z0-9_:]*`.

@@ -56,6 +56,18 @@ impl ComponentSettings {
         self.0.insert(name.to_owned(), ComponentSetting { value, is_given: true });
     }
 
+    /// Gives a setting a value that nobody of the user's gives, in place of any that it has.
+    pub fn assume(&mut self, name: &str, value: TypedValue) {
+        self.0.insert(name.to_owned(), ComponentSetting { value, is_given: false });
+    }
+
+    /// Takes names out of a map.
+    pub fn retain(&mut self, setting: &str, is_wanted: &dyn Fn(&str) -> bool) {
+        if let Some(ComponentSetting { value: TypedValue::Map(pairs), .. }) = self.0.get_mut(setting) {
+            pairs.retain(|(name, _)| is_wanted(name));
+        }
+    }
+
     /// Sets the default of a setting that has no value yet.
     pub fn default_to(&mut self, name: &str, value: TypedValue) {
         self.0.entry(name.to_owned()).or_insert(ComponentSetting { value, is_given: false });

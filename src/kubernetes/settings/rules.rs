@@ -10,6 +10,7 @@
 //! - `gates`: feature gates that are on, or off; the rule holds where all are so;
 //! - `given`: settings of which somebody must give one, or the rule does not hold;
 //! - `takes`: the test that the value must pass. Without it, the component refuses as soon as `when` holds;
+//! - `machine`: true where the component refuses on some machines alone;
 //! - `code`: the code of the finding, if it is not `argument-refused`;
 //! - `says`: the component's own message; `VALUE` in it stands for the value, and `NAME` for the setting;
 //! - `write`: what to write instead, if `takes` does not say it.
@@ -29,6 +30,10 @@ use crate::version::KubernetesMinor;
 pub struct RefusedSetting {
     /// The setting, or one that the rule looks at, where somebody gives only that.
     pub setting: String,
+    /// The path of the item or the entry that is refused; none for the whole.
+    pub part: Option<String>,
+    /// Whether it is the machine that decides: the component may take it.
+    pub is_up_to_machine: bool,
     /// The other settings that the rule looks at and that somebody gives.
     pub others: Vec<String>,
     /// The code of the finding.
@@ -67,6 +72,8 @@ struct SettingRule {
     #[serde(default)]
     given: Vec<String>,
     takes: Option<ValueTest>,
+    #[serde(default)]
+    machine: bool,
     code: Option<String>,
     #[serde(default)]
     says: String,
@@ -182,21 +189,31 @@ impl SettingRule {
         let mut given = [name].into_iter().chain(self.others(name)).filter(|name| settings.is_given(name));
         let blamed = given.next()?;
         let others = given.map(str::to_owned).collect();
-        let value = settings.text(name).unwrap_or_default();
-        let wanted = self.takes.as_ref().map(|takes| takes.wanted(settings)).unwrap_or_default();
+        let part = settings.value(name).and_then(|value| self.takes.as_ref()?.failing_part(settings, value));
+        let value = match &part {
+            Some(part) => part.text.clone(),
+            None => settings.text(name).unwrap_or_default(),
+        };
+        let wanted = match &part {
+            Some(part) => part.wanted.clone(),
+            None => self.takes.as_ref().map(|takes| takes.wanted(settings)).unwrap_or_default(),
+        };
+        let part = part.map(|part| format!("{name}{}", part.path));
+        let shown = part.as_deref().unwrap_or(name);
         let says = self.says.replace("VALUE", &value).replace("NAME", name);
         let message = match (wanted.as_str(), says.as_str()) {
-            ("", "") => format!("{name} is {value:?}, which does not go together with the rest"),
-            ("", says) => format!("{name} is {value:?}: {says}"),
-            (wanted, _) => format!("{name} is {value:?}, and takes {wanted}"),
+            ("", "") => format!("{shown} is {value:?}, which does not go together with the rest"),
+            ("", says) => format!("{shown} is {value:?}: {says}"),
+            (wanted, _) => format!("{shown} is {value:?}, and takes {wanted}"),
         };
         let write = match self.write.as_str() {
             "" if wanted.is_empty() => format!("change {name}, or remove it"),
-            "" => format!("write {name} as {wanted}"),
+            "" => format!("write {shown} as {wanted}"),
             write => write.to_owned(),
         };
         let code = self.code.as_deref().unwrap_or(CODE);
-        Some(RefusedSetting { setting: blamed.to_owned(), others, code, message, says, write })
+        let (setting, is_up_to_machine) = (blamed.to_owned(), self.machine);
+        Some(RefusedSetting { setting, others, part, is_up_to_machine, code, message, says, write })
     }
 }
 

@@ -12,6 +12,17 @@ use super::release;
 use super::value::TypedValue;
 use crate::kubernetes::flag_values;
 
+/// A part of a value that is refused.
+#[derive(Debug)]
+pub(super) struct SettingPart {
+    /// Its path below the setting.
+    pub(super) path: String,
+    /// Its text; the name of an entry whose name is refused.
+    pub(super) text: String,
+    /// What it has to be, in words.
+    pub(super) wanted: String,
+}
+
 /// A test of one value: all that it names must hold. A text `$name` stands for the value of another setting, and as an
 /// amount, `$name * 1.2` and `$name - 3` for more of it or less.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -25,6 +36,8 @@ pub(super) struct ValueTest {
     above: Option<String>,
     /// An amount that exceeds it.
     below: Option<String>,
+    /// A whole number of which it is a multiple.
+    multiple_of: Option<i128>,
     /// A setting whose value is a range of ports, in which it lies.
     within: Option<String>,
     /// Zero, or nothing, passes whatever the rest of the test says.
@@ -37,6 +50,12 @@ pub(super) struct ValueTest {
     one_of: Option<Vec<String>>,
     /// The texts of which it is none.
     none_of: Option<Vec<String>>,
+    /// Texts with one of which it begins.
+    starts: Option<Vec<String>>,
+    /// A text with which it ends.
+    ends: Option<String>,
+    /// A setting, a list or a map, that has it as an item or a name.
+    among: Option<String>,
     /// Whether it is zero: false, 0, nothing.
     empty: Option<bool>,
     /// Whether a flag or a field gives it.
@@ -69,6 +88,8 @@ pub(super) struct ValueTest {
     form: Option<Form>,
     /// Other tests, one of which suffices.
     any: Vec<ValueTest>,
+    /// A test that it does not pass.
+    fails: Option<Box<ValueTest>>,
 }
 
 impl ValueTest {
@@ -88,12 +109,15 @@ impl ValueTest {
     /// Tells whether it only asks whether somebody gives the setting.
     fn looks_at_nothing(&self) -> bool {
         let Self { least, most, above, below, is, not, one_of, none_of, empty, has, lacks, .. } = self;
+        let Self { multiple_of, ends, among, fails, starts, .. } = self;
         let Self { has_in_any_case, known, parts, release, .. } = self;
-        let texts = [least, most, above, below, is, not, has, lacks, has_in_any_case, &self.within];
+        let texts =
+            [least, most, above, below, is, not, has, lacks, has_in_any_case, ends, among, &self.within];
         let Self { unique, count, items, names, values, entries, form, any, .. } = self;
         texts.iter().all(|text| text.is_none())
-            && [one_of, none_of].iter().all(|list| list.is_none())
-            && [count, items, names, values, parts, release].iter().all(|test| test.is_none())
+            && [one_of, none_of, starts].iter().all(|list| list.is_none())
+            && multiple_of.is_none()
+            && [count, items, names, values, parts, release, fails].iter().all(|test| test.is_none())
             && known.is_none()
             && empty.is_none()
             && unique.is_none()
@@ -107,6 +131,12 @@ impl ValueTest {
         if self.zero && value.is_zero() {
             return true;
         }
+        // A part of a list or a map is a text.
+        let amount = match value {
+            TypedValue::Text(text) => TypedValue::amount(text),
+            _ => None,
+        };
+        let amount = amount.as_ref().unwrap_or(value);
         let compares = |bound: &Option<String>, wanted: &[Ordering]| {
             bound.as_deref().is_none_or(|bound| {
                 let other = match bound.strip_prefix('$') {
@@ -114,7 +144,7 @@ impl ValueTest {
                     None => TypedValue::amount(bound),
                 };
                 // What is no number lies within no bounds.
-                other.is_some_and(|other| value.compare(&other).is_some_and(|order| wanted.contains(&order)))
+                other.is_some_and(|other| amount.compare(&other).is_some_and(|order| wanted.contains(&order)))
             })
         };
         let text = value.text();
@@ -122,11 +152,9 @@ impl ValueTest {
             Some(name) => settings.text(name).is_some_and(|other| other == text),
             None => *wanted == text,
         };
-        let list: Vec<String> = match value {
-            TypedValue::List(items) => items.clone(),
-            TypedValue::Map(pairs) => pairs.iter().map(|(name, _)| name.clone()).collect(),
-            _ => Vec::new(),
-        };
+        let list = parts_of(value);
+        let is_multiple = |of: i128| matches!(value, TypedValue::Whole(number) if number % of == 0);
+        let is_in = |name: &String| settings.value(name).is_some_and(|other| parts_of(other).contains(&text));
         let pairs: &[(String, String)] = match value {
             TypedValue::Map(pairs) => pairs,
             _ => &[],
@@ -142,17 +170,21 @@ impl ValueTest {
         };
         let fits = |(name, test): (&String, &Self)| {
             let found = pairs.iter().rev().find(|(known, _)| known == name);
-            found.is_none_or(|(_, text)| test.holds(settings, &read_part(text)))
+            found.is_none_or(|(_, text)| test.holds(settings, &TypedValue::Text(text.clone())))
         };
         compares(&self.least, &[Ordering::Greater, Ordering::Equal])
             && compares(&self.most, &[Ordering::Less, Ordering::Equal])
             && compares(&self.above, &[Ordering::Greater])
             && compares(&self.below, &[Ordering::Less])
+            && self.multiple_of.is_none_or(is_multiple)
+            && self.ends.as_ref().is_none_or(|end| text.ends_with(end))
+            && self.among.as_ref().is_none_or(is_in)
             && self.within.as_ref().is_none_or(|ports| is_port_of(settings.text(ports), value))
             && self.is.as_ref().is_none_or(is_text)
             && self.not.as_ref().is_none_or(|text| !is_text(text))
             && self.one_of.as_ref().is_none_or(|known| known.contains(&text))
             && self.none_of.as_ref().is_none_or(|known| !known.contains(&text))
+            && self.starts.as_ref().is_none_or(|known| known.iter().any(|start| text.starts_with(start)))
             && self.empty.is_none_or(|empty| empty == value.is_zero())
             && self.has.as_ref().is_none_or(|item| match item.strip_prefix('$') {
                 Some(name) => settings.text(name).is_some_and(|item| list.contains(&item)),
@@ -181,6 +213,42 @@ impl ValueTest {
             })
             && self.form.is_none_or(|form| form.fits(&text))
             && (self.any.is_empty() || self.any.iter().any(|test| test.holds(settings, value)))
+            && self.fails.as_ref().is_none_or(|test| !test.holds(settings, value))
+    }
+
+    /// Returns the part of a value of a setting that does not pass, by its path below the setting: an item of a list, or a
+    /// name of a map; with it what the part has to be, in words.
+    pub(super) fn failing_part(
+        &self,
+        settings: &ComponentSettings,
+        value: &TypedValue,
+    ) -> Option<SettingPart> {
+        let text = |text: &String| TypedValue::Text(text.clone());
+        match value {
+            TypedValue::List(items) => {
+                let test = self.items.as_ref()?;
+                let at = items.iter().position(|item| !test.holds(settings, &text(item)))?;
+                let path = format!("[{at}]");
+                Some(SettingPart { path, text: items[at].clone(), wanted: test.wanted(settings) })
+            }
+            TypedValue::Map(pairs) => {
+                let part = |name: &String, shown: &str, test: &Self| SettingPart {
+                    path: format!(".{name}"),
+                    text: shown.to_owned(),
+                    wanted: test.wanted(settings),
+                };
+                pairs.iter().find_map(|(name, value)| {
+                    let of_names = self.names.as_ref().filter(|test| !test.holds(settings, &text(name)));
+                    let of_values = self.values.as_ref().filter(|test| !test.holds(settings, &text(value)));
+                    let entry = self.entries.get(name);
+                    let entry = entry.filter(|test| !test.holds(settings, &text(value)));
+                    let named = of_names.map(|test| part(name, name, test));
+                    let test = of_values.map(AsRef::as_ref).or(entry);
+                    named.or_else(|| Some(part(name, value, test?)))
+                })
+            }
+            _ => None,
+        }
     }
 
     /// Returns the settings whose values it compares a value with.
@@ -256,6 +324,9 @@ impl ValueTest {
         if let Some(text) = of_parts {
             return format!("for each item {text}");
         }
+        if let Some(number) = self.multiple_of {
+            return format!("a multiple of {number}");
+        }
         if self.unique == Some(true) {
             return "each item once".to_owned();
         }
@@ -267,6 +338,15 @@ impl ValueTest {
                 each.join(", or ")
             }
         }
+    }
+}
+
+/// Returns the items of a list, or the names of a map.
+fn parts_of(value: &TypedValue) -> Vec<String> {
+    match value {
+        TypedValue::List(items) => items.clone(),
+        TypedValue::Map(pairs) => pairs.iter().map(|(name, _)| name.clone()).collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -292,9 +372,4 @@ fn is_port_of(ports: Option<String>, number: &TypedValue) -> bool {
         TypedValue::Whole(port) => (first.into()..i128::from(first) + i128::from(count)).contains(port),
         _ => false,
     })
-}
-
-/// Reads a value of a map as an amount where it is one.
-fn read_part(text: &str) -> TypedValue {
-    TypedValue::amount(text).unwrap_or_else(|| TypedValue::Text(text.to_owned()))
 }

@@ -69,8 +69,8 @@ fn compare(minor: KubernetesMinor, release: &str, wrong: &mut String) {
         let name = if is_written { text("name") } else { text("name").replace('_', "-") };
         let kind = match name.as_str() {
             "feature-gates" => FlagType::Gates,
-            // The one map that does not split its text at commas, which its type does not tell.
-            "oidc-required-claim" => FlagType::MapEntry,
+            // The maps that do not split their texts at commas, which their types do not tell.
+            "cpu-manager-policy-options" | "oidc-required-claim" => FlagType::MapEntry,
             _ => kind(&text("go"), &text("type")),
         };
         if row["shared"] == true {
