@@ -7,7 +7,8 @@ use crate::k3s::NodeConfig;
 use crate::k3s::arguments;
 use crate::kubernetes::component_flags;
 use crate::kubernetes::object::{Fault, MAX_FAULTS, Position};
-use crate::kubernetes::scheduler_config::{self, SchedulerConfig, SchedulerRefusal};
+use crate::kubernetes::scheduler_config;
+use crate::kubernetes::scheduler_outcome::{SchedulerConfig, SchedulerRefusal};
 use crate::kubernetes::settings::{ComponentSettings, RefusedSetting};
 use crate::node::RootedPath;
 
