@@ -81,17 +81,13 @@ pub fn state(component: &str, name: &str, minor: KubernetesMinor) -> Option<Gate
 /// of its stage, or its default. A gate that is gone is as it was last, and one that has not come yet is off. None if no
 /// minor has the gate, or its value is no boolean.
 #[must_use]
-pub fn is_on<'a>(
-    name: &str,
-    minor: KubernetesMinor,
-    given: impl DoubleEndedIterator<Item = (&'a str, &'a str)> + Clone,
-) -> Option<bool> {
+pub fn is_on(name: &str, minor: KubernetesMinor, given: &[(&str, &str)]) -> Option<bool> {
     let known = phases(name)?.filter(|(since, _)| since.is_none_or(|since| since <= minor));
-    let last = known.filter_map(|(_, state)| state).last();
+    let last = known.rev().find_map(|(_, state)| state);
     // What is gone cannot be set.
     let Some(state) = state("", name, minor) else { return Some(last.is_some_and(|state| state.is_on)) };
     let value_of =
-        |wanted: &str| given.clone().rev().find(|(name, _)| plain(name) == wanted).map(|(_, value)| value);
+        |wanted: &str| given.iter().rev().find(|(name, _)| plain(name) == wanted).map(|(_, value)| *value);
     let of_stage = match state.stage {
         GateStage::Alpha => value_of(ALL_ALPHA),
         GateStage::Beta => value_of(ALL_BETA),
@@ -186,7 +182,7 @@ mod tests {
     use super::*;
 
     fn on(name: &str, minor: u16, given: &[(&str, &str)]) -> Option<bool> {
-        is_on(name, KubernetesMinor::new(minor), given.iter().copied())
+        is_on(name, KubernetesMinor::new(minor), given)
     }
 
     #[test]

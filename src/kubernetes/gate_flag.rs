@@ -220,7 +220,7 @@ fn missing(component: &str, minor: KubernetesMinor, entries: &[GateEntry]) -> Ve
         .iter()
         .map(|entry| (entry.name.as_str(), if entry.is_on { "true" } else { "false" }))
         .collect();
-    let is_on = |name: &str| feature_gates::is_on(name, minor, given.iter().copied()) == Some(true);
+    let is_on = |name: &str| feature_gates::is_on(name, minor, &given) == Some(true);
     let blamed = |name: &str, other: &str| {
         let names = [name, other, feature_gates::ALL_ALPHA, feature_gates::ALL_BETA];
         let entry = entries.iter().rev().find(|entry| names.contains(&entry.name.as_str()));

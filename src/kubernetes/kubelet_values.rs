@@ -13,7 +13,7 @@ const MOST_CPUS: i64 = 1 << 16;
 /// `parseThresholdStatement`: a percentage of at most 100, or a quantity above 0.
 pub(super) fn is_threshold(text: &str) -> bool {
     match text.ends_with('%') {
-        true => percentage(text).is_some_and(|share| !(share < 0.0 || share > 100.0)),
+        true => percentage(text).is_some_and(|share| share.is_nan() || (0.0..=100.0).contains(&share)),
         false => quantity::parse(text).is_some_and(|amount| amount > 0),
     }
 }
@@ -21,8 +21,7 @@ pub(super) fn is_threshold(text: &str) -> bool {
 /// `parseMinimumReclaims`: a percentage above 0, or a quantity of 0 or more.
 pub(super) fn is_minimum_reclaim(text: &str) -> bool {
     match text.ends_with('%') {
-        #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "what is not a number passes")]
-        true => percentage(text).is_some_and(|share| !(share <= 0.0)),
+        true => percentage(text).is_some_and(|share| share.is_nan() || share > 0.0),
         false => quantity::parse(text).is_some_and(|amount| amount >= 0),
     }
 }

@@ -142,6 +142,7 @@ fn value(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -
         return vec![finding.says(says)];
     }
     match name.as_str() {
+        "tls-min-version" if component == KUBELET => Vec::new(),
         _ if !serves(node, component) => Vec::new(),
         "tls-min-version" if component == KUBELET => Vec::new(),
         "tls-min-version" => tls_version(component, text).into_iter().collect(),
@@ -174,7 +175,7 @@ fn not_judged(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
 fn serves(node: &NodeConfig<'_>, component: &str) -> bool {
     let flags = node.effective.as_ref().ok().and_then(|effective| effective.components.get(component));
     let flags = flags.into_iter().flatten().map(|flag| arguments::as_component_takes(component, flag));
-    let port = flags.filter(|(name, _)| name == "secure-port").last();
+    let port = flags.rev().find(|(name, _)| name == "secure-port");
     port.is_none_or(|(_, value)| flag_values::integer(&value) != Some(0))
 }
 

@@ -117,7 +117,7 @@ impl ComponentSettings {
             .flatten()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        feature_gates::is_on(name, minor, given.into_iter())
+        feature_gates::is_on(name, minor, &given)
     }
 
     /// Returns all settings.

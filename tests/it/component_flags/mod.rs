@@ -69,7 +69,7 @@ fn compare(minor: KubernetesMinor, release: &str, wrong: &mut String) {
         let name = if is_written { text("name") } else { text("name").replace('_', "-") };
         let kind = match name.as_str() {
             "feature-gates" => FlagType::Gates,
-            // Maps that do not split their text at commas, which their type does not tell.
+            // The maps that do not split their texts at commas, which their types do not tell.
             "cpu-manager-policy-options" | "oidc-required-claim" => FlagType::MapEntry,
             _ => kind(&text("go"), &text("type")),
         };
