@@ -250,6 +250,23 @@ pub fn decode_file_as(
     Ok(decoded)
 }
 
+/// Takes the fields out of a document that a component drops, and returns them. Where letters have any case, names become
+/// those of the fields, and simple values become texts where a text is wanted (sigs.k8s.io/yaml).
+pub(super) fn take_unknown(
+    root: &mut YamlNode,
+    (version, kind): (&str, &str),
+    minor: KubernetesMinor,
+    names: FieldNames,
+) -> Vec<Fault> {
+    let mut decoded = DecodedFields::default();
+    let known = TABLE.kinds.get_key_value(kind);
+    if let Some((known, row)) = known.and_then(|(kind, versions)| Some((kind, versions.get(version)?))) {
+        let go_type = row.go_type.as_deref().unwrap_or(known);
+        FieldDecoder { minor, names, json: false }.take(root, go_type, "", &mut decoded);
+    }
+    decoded.unknown
+}
+
 /// How a component decodes.
 struct FieldDecoder {
     minor: KubernetesMinor,
@@ -294,6 +311,49 @@ impl FieldDecoder {
             mismatch(what);
         } else {
             decoded.insert(path, of, node);
+        }
+    }
+
+    /// Takes the fields that are unknown out of a value of the type `of`.
+    fn take(&self, node: &mut YamlNode, of: &'static str, path: &str, decoded: &mut DecodedFields) {
+        let fields = TABLE.types.get(of);
+        match &mut node.value {
+            YamlValue::List(items) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    if let Some(each) = of.strip_prefix("[]") {
+                        self.take(item, each, &format!("{path}[{index}]"), decoded);
+                    }
+                }
+            }
+            YamlValue::Map(pairs) => pairs.retain_mut(|(key, value)| {
+                let name = key.go_text();
+                let path = field_path(path, &name);
+                let mut found = fields.and_then(|fields| fields.get_key_value(&name));
+                if found.is_none() && self.names == FieldNames::AnyCase {
+                    let mut all = fields.into_iter().flatten();
+                    found = all.find(|(known, _)| known.eq_ignore_ascii_case(&name));
+                    if let Some((known, _)) = found {
+                        key.value = YamlValue::Scalar(Scalar::Text(known.clone()));
+                    }
+                }
+                let entry = found.map(|(_, entry)| entry);
+                let known = entry.and_then(|entry| entry.of(self.minor));
+                match known.or(of.strip_prefix("{}")) {
+                    Some(of) => self.take(value, of, &path, decoded),
+                    None if fields.is_some() => {
+                        self.drop(key, &path, entry, decoded);
+                        return false;
+                    }
+                    None => {}
+                }
+                true
+            }),
+            YamlValue::Scalar(Scalar::Null) => {}
+            YamlValue::Scalar(_) => {
+                if of == "string" && self.names == FieldNames::AnyCase {
+                    node.value = YamlValue::Scalar(Scalar::Text(node.go_text()));
+                }
+            }
         }
     }
 
