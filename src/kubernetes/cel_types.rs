@@ -42,9 +42,36 @@ type Typed<T = CelType> = Result<T, CelFault>;
 
 /// Names that are types or begin the names of functions: no undeclared variables.
 const OTHER_NAMES: [&str; 30] = [
-    "base64", "bool", "bytes", "cel", "cidr", "double", "duration", "dyn", "format", "google", "int", "ip",
-    "json", "k8s", "kubernetes", "list", "lists", "map", "math", "net", "null_type", "optional",
-    "optional_type", "sets", "string", "strings", "timestamp", "type", "uint", "url",
+    "base64",
+    "bool",
+    "bytes",
+    "cel",
+    "cidr",
+    "double",
+    "duration",
+    "dyn",
+    "format",
+    "google",
+    "int",
+    "ip",
+    "json",
+    "k8s",
+    "kubernetes",
+    "list",
+    "lists",
+    "map",
+    "math",
+    "net",
+    "null_type",
+    "optional",
+    "optional_type",
+    "sets",
+    "string",
+    "strings",
+    "timestamp",
+    "type",
+    "uint",
+    "url",
 ];
 /// Deepest nesting that is read.
 const MAX_DEPTH: usize = 40;
@@ -293,7 +320,9 @@ impl Reader {
             if self.sign(&["."]).is_some() {
                 let Some(name) = self.name() else {
                     return Err(match self.tokens.get(self.at) {
-                        None => CelFault::Fails("Syntax error: no viable alternative at input '.'".to_owned()),
+                        None => {
+                            CelFault::Fails("Syntax error: no viable alternative at input '.'".to_owned())
+                        }
                         Some(_) => CelFault::Unknown,
                     });
                 };
@@ -450,9 +479,9 @@ fn field_of(of: &CelType, name: &str) -> Typed {
             Some((_, None)) => Err(CelFault::Unknown),
             Some((_, Some(of))) => Ok(of.of_value()),
         },
-        CelType::Text | CelType::Int | CelType::Bool | CelType::List(_) => {
-            Err(CelFault::Fails(format!("a value that is no object does not support field selection: '{name}'")))
-        }
+        CelType::Text | CelType::Int | CelType::Bool | CelType::List(_) => Err(CelFault::Fails(format!(
+            "a value that is no object does not support field selection: '{name}'"
+        ))),
         CelType::Some => Err(CelFault::Unknown),
     }
 }

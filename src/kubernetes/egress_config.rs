@@ -63,7 +63,8 @@ pub fn read(bytes: &[u8], minor: KubernetesMinor) -> Validated<EgressConfig> {
             return Err(Refusal::new(EgressRefusal::Version, position, message));
         }
         let repeated = document.repeated_keys();
-        let mut dropped = config_fields::take_unknown(&mut document.root, BETA, minor, FieldNames::AnyCase);
+        let taken = config_fields::take_unknown(&mut document.root, BETA, minor, FieldNames::AnyCase);
+        let mut dropped = taken.map_err(syntax())?;
         config_fields::decode_file_as(&document, BETA, minor).map_err(syntax())?;
         dropped.extend(repeated);
         dropped
@@ -87,11 +88,7 @@ pub fn read(bytes: &[u8], minor: KubernetesMinor) -> Validated<EgressConfig> {
     let mut seen = HashSet::new();
     for (index, selection) in selections.iter().enumerate() {
         let text = object::text(selection, "name");
-        let name = if is_alpha && text == OLD_NAME {
-            "controlplane".to_owned()
-        } else {
-            text.to_lowercase()
-        };
+        let name = if is_alpha && text == OLD_NAME { "controlplane".to_owned() } else { text.to_lowercase() };
         let wrong = |message: String| {
             Err(Refusal::new(EgressRefusal::Name, object::position_of(selection, "name"), message))
         };
@@ -160,7 +157,8 @@ fn check_tcp(tcp: &YamlNode, files: &mut Vec<(&'static str, Located<String>)>) -
             }
             // `getTLSConfig` takes it for granted.
             None => {
-                let why = "the API server ends with a nil pointer at a connection over http:// (getTLSConfig)";
+                let why =
+                    "the API server ends with a nil pointer at a connection over http:// (getTLSConfig)";
                 refuse(tcp, "url", why)
             }
         };
@@ -197,16 +195,26 @@ mod tests {
     fn an_old_minor_minds_neither_the_version_nor_letters() {
         use EgressRefusal::{Connection, Field, Name, Syntax, Version};
         let with = |version: &str, selection: &str| {
-            format!("apiVersion: {version}\nkind: EgressSelectorConfiguration\negressSelections: [{selection}]\n")
+            format!(
+                "apiVersion: {version}\nkind: EgressSelectorConfiguration\negressSelections: [{selection}]\n"
+            )
         };
         let direct = "{name: etcd, connection: {proxyProtocol: Direct}}";
         for (text, old, new) in [
             (with("apiserver.k8s.io/v1beta1", direct), None, None),
             (with("v9", direct), None, Some(Version)),
             (with("apiserver.k8s.io/v1beta1", direct).replace("kind", "Kind"), None, Some(Field)),
-            (with("apiserver.k8s.io/v1beta1", direct).replace("Egress", "Ingress"), Some(Version), Some(Version)),
+            (
+                with("apiserver.k8s.io/v1beta1", direct).replace("Egress", "Ingress"),
+                Some(Version),
+                Some(Version),
+            ),
             (with("apiserver.k8s.io/v1beta1", &direct.replace("name", "Name")), None, Some(Field)),
-            (with("apiserver.k8s.io/v1beta1", &direct.replace("Direct", "direct")), Some(Connection), Some(Connection)),
+            (
+                with("apiserver.k8s.io/v1beta1", &direct.replace("Direct", "direct")),
+                Some(Connection),
+                Some(Connection),
+            ),
             (with("apiserver.k8s.io/v1alpha1", &direct.replace("etcd", "master")), Some(Name), None),
             (with("apiserver.k8s.io/v1beta1", &direct.replace("etcd", "1")), Some(Name), Some(Syntax)),
             (with("apiserver.k8s.io/v1beta1", direct) + "egressSelections: []\n", None, Some(Field)),

@@ -56,7 +56,7 @@ pub fn read(bytes: &[u8], role: DocumentRole, minor: KubernetesMinor) -> Result<
     // The file is decoded before anything is merged, by a decoder that minds the case of letters.
     let unknown = match role {
         DocumentRole::ConfigFile => {
-            config_fields::take_unknown(&mut document.root, KIND, minor, FieldNames::Exact)
+            config_fields::take_unknown(&mut document.root, KIND, minor, FieldNames::Exact)?
         }
         DocumentRole::DropIn => Vec::new(),
     };
@@ -187,6 +187,11 @@ mod tests {
         }
         let kept = "[{authentication [{x509 []}]} {evictionHard [{a b}]} {registerWithTaints [[]]}]";
         assert!(file.root.go_text().ends_with(&kept[1..]), "{}", file.root.go_text());
+        for (field, is_fine) in [("syncFrequency", false), ("cpuCFSQuotaPeriod", true), ("maxPods", true)] {
+            let text = format!("{HEAD}{field}: null\n");
+            assert_eq!(read(text.as_bytes(), DocumentRole::ConfigFile, OLD).is_ok(), is_fine, "{field}");
+            assert!(read(text.as_bytes(), DocumentRole::DropIn, OLD).is_ok(), "merging takes it out");
+        }
         let drop_in = read(text.as_bytes(), DocumentRole::DropIn, OLD).unwrap();
         assert!(drop_in.unknown.is_empty() && object::field(&drop_in.root, "MaxPods").is_some());
     }

@@ -165,6 +165,8 @@ mod tests {
             ("mode: nftables", "1.31", ""),
             ("mode: ipvs\nfeatureGates: {KubeProxyIPVS: false}", "1.37", "mode"),
             ("mode: 3", "1.36", "Syntax"),
+            ("configSyncPeriod: null", "1.36", "Syntax"),
+            ("conntrack: {tcpCloseWaitTimeout: null}", "1.36", ""),
             ("nope: 1", "1.36", ""),
             ("clusterCIDR: 10.42.0.0/16,fd00::/48", "1.36", ""),
             ("clusterCIDR: 10.42.0.0/16,10.44.0.0/16", "1.36", "clusterCIDR"),

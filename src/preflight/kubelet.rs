@@ -228,9 +228,8 @@ impl UserDocuments {
             Ok(document) => {
                 self.findings.extend(effect(&path, &document));
                 let unknown = document.unknown.iter().take(MAX_FAULTS);
-                let dropped = |fault: &Fault| {
-                    unknown_field(fault, node.minor()).at(in_file(&path, fault.position))
-                };
+                let dropped =
+                    |fault: &Fault| unknown_field(fault, node.minor()).at(in_file(&path, fault.position));
                 self.findings.extend(unknown.map(dropped));
                 self.add(document.root, Some(path));
             }
