@@ -16,6 +16,7 @@ pub mod authentication_config;
 pub mod authentication_values;
 pub mod authorization_config;
 pub mod cel;
+mod cel_types;
 pub mod certificates;
 pub mod component_flags;
 pub mod config_fields;

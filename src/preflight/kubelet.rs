@@ -13,10 +13,11 @@ use crate::kubernetes::gate_flag::{self, GateFault};
 use crate::kubernetes::kubelet_documents::{self, DocumentRole, KubeletDocument, MergedDocuments};
 use crate::kubernetes::kubelet_fields::{self, DecodedFields};
 use crate::kubernetes::kubelet_settings::{KubeletFlag, KubeletSettings, SettingOrigin};
-use crate::kubernetes::object::{MAX_FAULTS, Position};
+use crate::kubernetes::object::{Fault, MAX_FAULTS, Position};
 use crate::kubernetes::settings::RefusedSetting;
 use crate::kubernetes::yaml::{self, YamlNode, YamlValue};
 use crate::node::RootedPath;
+use crate::version::KubernetesMinor;
 
 const NAME: &str = "kubelet";
 /// The argument and the field that name the authorities of clients.
@@ -46,10 +47,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     }
     let decoded = kubelet_fields::decode(documents.merged.root(), node.minor());
     for fault in decoded.unknown.iter().take(MAX_FAULTS) {
-        let message = format!("{}: the kubelet of {} drops it without a word", fault.message, node.minor());
-        let remedy = "write the name of a field of KubeletConfiguration";
-        let finding = Finding::hardens_nothing("kubelet-field", message, remedy);
-        findings.extend(documents.at(fault.position, finding));
+        findings.extend(documents.at(fault.position, unknown_field(fault, node.minor())));
     }
     for fault in decoded.faults.iter().take(MAX_FAULTS) {
         let finding = Finding::stops("kubelet-type", fault.message.clone(), "write a value of that type")
@@ -226,9 +224,13 @@ impl UserDocuments {
                 return Ok(());
             }
         };
-        match kubelet_documents::read(&bytes, role) {
+        match kubelet_documents::read(&bytes, role, node.minor()) {
             Ok(document) => {
                 self.findings.extend(effect(&path, &document));
+                let unknown = document.unknown.iter().take(MAX_FAULTS);
+                let dropped =
+                    |fault: &Fault| unknown_field(fault, node.minor()).at(in_file(&path, fault.position));
+                self.findings.extend(unknown.map(dropped));
                 self.add(document.root, Some(path));
             }
             Err(fault) => {
@@ -285,6 +287,12 @@ impl UserDocuments {
         let (document, position) = MergedDocuments::place(position);
         Some(in_file(self.files.get(document)?.as_ref()?, position))
     }
+}
+
+/// Returns the finding for a field that the kubelet of a minor does not know.
+fn unknown_field(fault: &Fault, minor: KubernetesMinor) -> Finding {
+    let message = format!("{}: the kubelet of {minor} drops it without a word", fault.message);
+    Finding::hardens_nothing("kubelet-field", message, "write the name of a field of KubeletConfiguration")
 }
 
 /// Returns what has no effect in a document that the kubelet takes.

@@ -43,7 +43,9 @@ fn the_kubelets_file_is_read_by_minor() {
         ("1.36", &unknown, true, "kubelet-field"),
         ("1.36", &wrong, false, "kubelet-type"),
         ("1.31", &wrong, false, "kubelet-type"),
+        // A drop-in is merged, and its letters have any case then; the one file is decoded with the case of letters.
         ("1.36", &small, false, "kubelet-value"),
+        ("1.31", &small, true, "kubelet-field"),
     ] {
         let (verdict, codes) = preflight(minor, argument, &[("etc/k.yaml", text)]);
         assert_eq!((verdict, codes.join(" ")), (starts.into(), code.to_owned()), "{minor}: {text}");
@@ -51,6 +53,27 @@ fn the_kubelets_file_is_read_by_minor() {
     let (verdict, codes) =
         preflight("1.36", "kubelet-arg: [config=/etc/k.yaml, max-pods=9]", &[("etc/k.yaml", &small)]);
     assert_eq!((verdict, codes.len()), (true.into(), 0), "an argument counts more");
+}
+
+#[test]
+fn a_file_of_kube_proxy_names_its_kubeconfig() {
+    let head = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n";
+    let named = |path: &str| format!("{head}clientConnection: {{kubeconfig: {path}}}\n");
+    let own = named("/var/lib/rancher/k3s/agent/kubeproxy.kubeconfig");
+    let mut argument = "kube-proxy-arg: [config=/etc/p.yaml]".to_owned();
+    for (text, starts, code) in [
+        (own.as_str(), Value::Bool(true), ""),
+        (&named("/etc/nowhere"), Value::Bool(false), "proxy-kubeconfig-file"),
+        (&named("''"), Value::Null, "kube-proxy-kubeconfig"),
+        (head, Value::Null, "kube-proxy-kubeconfig"),
+    ] {
+        let (verdict, codes) = preflight("1.36", &argument, &[("etc/p.yaml", text)]);
+        assert_eq!((verdict, codes.join(" ")), (starts, code.to_owned()), "{text}");
+    }
+    argument = argument.replace(']', ", kubeconfig=/etc/p.yaml]");
+    assert_eq!(preflight("1.36", &argument, &[("etc/p.yaml", head)]).0, Value::Null, "it does not count");
+    argument = argument.replace("kubeconfig=/etc/p.yaml", "master=https://127.0.0.1:6443");
+    assert_eq!(preflight("1.36", &argument, &[("etc/p.yaml", head)]).0, Value::Bool(true));
 }
 
 #[test]
@@ -87,7 +110,9 @@ fn an_expression_that_only_its_compiler_judges_makes_the_verdict_unknown() {
     let argument = "kube-apiserver-arg: [authentication-config=/etc/a.yaml]";
     for (expression, starts) in [
         ("claims.sub", Value::Bool(true)),
-        ("claims.sub + 'x'", Value::Null),
+        ("claims.sub + 'x'", Value::Bool(true)),
+        ("claims.sub.matches('x')", Value::Null),
+        ("user.username", Value::Bool(false)),
         ("claims.sub(", Value::Bool(false)),
     ] {
         let (verdict, codes) = preflight("1.36", argument, &[("etc/a.yaml", &text(expression))]);
