@@ -10,7 +10,7 @@ include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 ///
 /// # Panics
 /// If the table does not have the shape of `T`; the tests read every table.
-pub(crate) fn table<T: for<'a> Deserialize<'a>>(name: &str) -> T {
+pub(crate) fn table<T: Deserialize<'static>>(name: &str) -> T {
     let rooms = [
         VERSION_TABLES,
         KUBERNETES_TABLES,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::settings::{ComponentSettings, FlagType, TypedValue};
 use crate::embedded;
@@ -67,11 +68,25 @@ type Table = BTreeMap<String, BTreeMap<String, ComponentFlag>>;
 
 /// Returns every component with its arguments, of every minor.
 ///
-/// The table is large: it is read only if an argument is set.
+/// The table is large: who asks for one argument calls [`find`].
 #[must_use]
 pub fn all() -> &'static Table {
     static TABLE: LazyLock<Table> = LazyLock::new(|| embedded::table("component-flags"));
     &TABLE
+}
+
+/// Finds an argument of a component; none if no minor has it. Only its own row of the table is read.
+#[must_use]
+pub fn find(component: &str, name: &str) -> Option<ComponentFlag> {
+    serde_json::from_str(rows().get(component)?.get(name)?.get()).ok()
+}
+
+/// The rows of the table as they are written, by component and argument.
+type FlagRows = BTreeMap<&'static str, BTreeMap<&'static str, &'static RawValue>>;
+
+fn rows() -> &'static FlagRows {
+    static ROWS: LazyLock<FlagRows> = LazyLock::new(|| embedded::table("component-flags"));
+    &ROWS
 }
 
 /// Reads the flags of a component of a minor, in their order, into its settings; every other flag has its default. A flag
@@ -101,8 +116,8 @@ pub fn settings<'a>(
 /// known.
 #[must_use]
 pub fn unknown(component: &str, minor: KubernetesMinor, name: &str) -> Option<String> {
-    let flag = all().get(component)?.get(name);
-    if flag.is_some_and(|flag| flag.is_of(minor)) {
+    let flag = find(component, name);
+    if flag.as_ref().is_some_and(|flag| flag.is_of(minor)) || !rows().contains_key(component) {
         return None;
     }
     let availability = flag.map(|flag| minor.availability(flag.from, flag.until)).unwrap_or_default();
@@ -112,6 +127,17 @@ pub fn unknown(component: &str, minor: KubernetesMinor, name: &str) -> Option<St
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_argument_is_found_as_in_the_whole_table() {
+        for (component, flags) in all() {
+            for (name, flag) in flags {
+                assert_eq!(find(component, name).as_ref(), Some(flag), "{component} {name}");
+            }
+        }
+        assert_eq!(find("kubelet", "no-such"), None);
+        assert_eq!(unknown("no-such", KubernetesMinor::new(36), "v"), None);
+    }
 
     #[test]
     fn every_default_is_one_that_its_flag_takes() {
