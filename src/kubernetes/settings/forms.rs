@@ -35,6 +35,8 @@ pub(super) enum Form {
     EtcdOverride,
     /// `group/resource#servers`, as the API server reads it up to 1.33.
     EtcdOverrideParts,
+    /// `group/version`, as `ParseGroupVersion` reads it: a version alone, or nothing, too.
+    GroupVersion,
     /// A directive of HTTP's strict transport security.
     HstsDirective,
     /// A URL whose scheme is https.
@@ -164,6 +166,7 @@ impl Form {
             }),
             Self::EtcdOverride => api_server_forms::is_etcd_override(text, true),
             Self::EtcdOverrideParts => api_server_forms::is_etcd_override(text, false),
+            Self::GroupVersion => text.matches('/').count() <= 1,
             Self::HstsDirective => api_server_forms::is_hsts_directive(text),
             Self::HttpsUrl => go_url::parse(text).is_ok_and(|url| url.scheme == "https"),
             Self::Issuer => api_server_forms::is_issuer(text),
@@ -243,6 +246,7 @@ impl Form {
             Self::WatchCacheSize => "resource.group#size",
             Self::Duration => "a duration such as 300s, 5m or 1h30m",
             Self::HostPort => "an IP address and a port such as 127.0.0.1:10249",
+            Self::GroupVersion => "a group and a version such as audit.k8s.io/v1",
             Self::HttpsUrl => "a URL that begins with https://",
             Self::Label => "a DNS label",
             Self::LabelValue => "the value of a label",
@@ -308,6 +312,7 @@ mod tests {
     fn texts_have_the_form_that_rules_name() {
         for (form, good, bad) in [
             (Form::AllowedPath, vec!["", "/", "*", "/*", "/a*", "a"], vec!["/a*b", "**", "/a*/"]),
+            (Form::GroupVersion, vec!["", "/", "v1", "a/v1"], vec!["//", "a/b/c"]),
             (Form::Metric, vec!["a", "_a:b1"], vec!["", "1a", "a-b", "a b", "a,b"]),
             (Form::MetricLabel, vec!["a,b", "a:b,c_1"], vec!["a", "a,", ",b", "a,b:c", "a,1", "a,b,c"]),
             (Form::NotBlank, vec!["a", " a "], vec!["", " ", "\t"]),
