@@ -87,7 +87,7 @@ impl KubeletFileValues {
         if !sources.iter().any(is_file) {
             return Ok(found);
         }
-        let files = KubeletFiles::read(node.root, &sources)?;
+        let files = KubeletFiles::read(node.root, &sources, minor)?;
         let decoded = kubelet_fields::decode(files.root(), minor);
         let own = node.own_flags(KUBELET);
         for name in names() {

@@ -118,7 +118,7 @@ pub fn read(
         found.retain(|source| !matches!(source, KubeletSource::Own(_)));
         found.insert(0, KubeletSource::DropIn(written));
     }
-    let files = KubeletFiles::read(root, &found)?;
+    let files = KubeletFiles::read(root, &found, minor)?;
     let decoded = kubelet_fields::decode(files.root(), minor);
     if let Some(fault) = decoded.faults.first() {
         let error = Error::new(ErrorKind::BadInput, fault.message.clone());

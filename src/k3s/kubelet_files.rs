@@ -5,6 +5,7 @@ use crate::kubernetes::kubelet_documents::{self, DocumentRole, MergedDocuments};
 use crate::kubernetes::object::Position;
 use crate::kubernetes::yaml::{self, YamlNode};
 use crate::node::{PathState, Root, RootedPath};
+use crate::version::KubernetesMinor;
 
 /// A document of the kubelet's configuration at the next start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,11 +29,11 @@ pub struct KubeletFiles {
 }
 
 impl KubeletFiles {
-    /// Reads documents in their order.
+    /// Reads documents in their order, as the kubelet of a minor does.
     ///
     /// # Errors
     /// [`ErrorKind::BadInput`] with the place for a file that ends the kubelet, and any error of reading one.
-    pub fn read(root: &Root, sources: &[KubeletSource]) -> Result<Self> {
+    pub fn read(root: &Root, sources: &[KubeletSource], minor: KubernetesMinor) -> Result<Self> {
         let mut files = Self::default();
         for source in sources {
             match source {
@@ -41,8 +42,10 @@ impl KubeletFiles {
                         files.add(node, None);
                     }
                 }
-                KubeletSource::ConfigFile(path) => files.add_file(root, path, DocumentRole::ConfigFile)?,
-                KubeletSource::DropIn(path) => files.add_file(root, path, DocumentRole::DropIn)?,
+                KubeletSource::ConfigFile(path) => {
+                    files.add_file(root, path, DocumentRole::ConfigFile, minor)?;
+                }
+                KubeletSource::DropIn(path) => files.add_file(root, path, DocumentRole::DropIn, minor)?,
                 // K3s or the kubelet does not start: `preflight` says so.
                 KubeletSource::MissingFolder(_) => {}
             }
@@ -55,7 +58,13 @@ impl KubeletFiles {
         self.files.push(file.cloned());
     }
 
-    fn add_file(&mut self, root: &Root, path: &RootedPath, role: DocumentRole) -> Result<()> {
+    fn add_file(
+        &mut self,
+        root: &Root,
+        path: &RootedPath,
+        role: DocumentRole,
+        minor: KubernetesMinor,
+    ) -> Result<()> {
         let refused = |message: String, position: Option<Position>| {
             Error::new(ErrorKind::BadInput, message).at(Place { file: path.to_string(), position })
         };
@@ -65,7 +74,7 @@ impl KubeletFiles {
         let bytes = root
             .read(path)?
             .ok_or_else(|| refused(format!("{path}, which is to be read, is not there"), None))?;
-        let document = kubelet_documents::read(&bytes, role)
+        let document = kubelet_documents::read(&bytes, role, minor)
             .map_err(|fault| refused(fault.message, Some(fault.position)))?;
         self.add(document.root, Some(path));
         Ok(())

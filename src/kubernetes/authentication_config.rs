@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use super::authentication_values::{has_certificate, key_fault, url_fault};
-use super::cel::{self, CelVerdict};
+use super::cel::{self, CelResult, CelVariable, CelVerdict};
 use super::config_fields;
 use super::object::{self, ObjectFile, Position, Refusal};
 use super::yaml::{YamlNode, YamlValue};
@@ -22,6 +22,8 @@ pub const ON_FROM: KubernetesMinor = KubernetesMinor::new(30);
 pub const ANONYMOUS_ON_FROM: KubernetesMinor = KubernetesMinor::new(32);
 
 const KIND: &str = "AuthenticationConfiguration";
+/// The claim that an expression has to look at beside that of the address.
+const EMAIL_VERIFIED: &str = "email_verified";
 /// The first minor that takes several issuers and audiences, and none.
 const SEVERAL_FROM: KubernetesMinor = KubernetesMinor::new(30);
 /// The most issuers.
@@ -74,6 +76,11 @@ pub struct AuthenticationFlags<'a> {
     /// The issuers of service accounts' tokens, which no issuer of the file may be.
     pub service_account_issuers: &'a [String],
 }
+
+/// The variables and types of expressions: `ReturnTypes` in pkg/authentication/cel of k8s.io/apiserver.
+const CLAIMS_VALUE: (CelVariable, CelResult) = (CelVariable::Claims, CelResult::Any);
+const CLAIMS_RULE: (CelVariable, CelResult) = (CelVariable::Claims, CelResult::Bool);
+const USER_RULE: (CelVariable, CelResult) = (CelVariable::User, CelResult::Bool);
 
 type Validated<T = ()> = Result<T, Refusal<AuthenticationRefusal>>;
 
@@ -284,11 +291,11 @@ impl Validation<'_> {
                     if !expressions.insert(expression) {
                         return wrong("expression", &format!("Duplicate value: {expression:?}"));
                     }
-                    self.check_expression(rule, "expression", &path, &["claims"])?;
+                    self.check_expression((rule, "expression"), &path, CLAIMS_RULE)?;
                 }
             }
         }
-        Ok(expressions.iter().any(|expression| expression.contains("email_verified")))
+        Ok(expressions.iter().any(|expression| cel::selects(expression, "claims", EMAIL_VERIFIED)))
     }
 
     fn check_user_rules(&mut self, jwt: &YamlNode, path: &str) -> Validated {
@@ -301,7 +308,7 @@ impl Validation<'_> {
             } else if !seen.insert(expression) {
                 format!("Duplicate value: {expression:?}")
             } else {
-                self.check_expression(rule, "expression", &path, &[])?;
+                self.check_expression((rule, "expression"), &path, USER_RULE)?;
                 continue;
             };
             return refuse(AuthenticationRefusal::Claims, rule, "expression", &path, &why);
@@ -324,7 +331,7 @@ impl Validation<'_> {
                 let why = "Invalid value: claim and expression can't both be set";
                 return refuse(reason, mappings, "uid", path, why);
             }
-            self.check_expression(uid, "expression", &format!("{path}.uid"), &["claims"])?;
+            self.check_expression((uid, "expression"), &format!("{path}.uid"), CLAIMS_VALUE)?;
         }
         let mut verified = verified;
         let mut keys = HashSet::new();
@@ -343,14 +350,13 @@ impl Validation<'_> {
             if expression.is_empty() {
                 return refuse(reason, mapping, "valueExpression", &path, "Required value");
             }
-            verified |= expression.contains("email_verified");
-            self.check_expression(mapping, "valueExpression", &path, &["claims"])?;
+            verified |= cel::selects(expression, "claims", EMAIL_VERIFIED);
+            self.check_expression((mapping, "valueExpression"), &path, CLAIMS_VALUE)?;
         }
         let username = object::field(mappings, "username").unwrap_or(&nothing);
         let expression = object::text(username, "expression");
-        let uses_email =
-            matches!(expression.trim(), "claims.email") || expression.trim().starts_with("claims.email.");
-        if uses_email && !verified && self.minor >= SEVERAL_FROM {
+        verified |= cel::selects(expression, "claims", EMAIL_VERIFIED);
+        if cel::selects(expression, "claims", "email") && !verified && self.minor >= SEVERAL_FROM {
             let why = "Invalid value: claims.email_verified must be used in claimMappings.username.expression or claimMappings.extra[*].valueExpression or claimValidationRules[*].expression when claims.email is used in claimMappings.username.expression";
             return refuse(reason, username, "expression", &format!("{path}.username"), why);
         }
@@ -368,7 +374,7 @@ impl Validation<'_> {
             (false, true) if object::field(mapping, "prefix").is_some() => {
                 wrong("prefix", "Invalid value: may not be specified when expression is set")
             }
-            (false, true) => self.check_expression(mapping, "expression", path, &["claims"]),
+            (false, true) => self.check_expression((mapping, "expression"), path, CLAIMS_VALUE),
             (true, false) if object::field(mapping, "prefix").is_none() => wrong(
                 "prefix",
                 "Required value: prefix is required when claim is set. It can be set to an empty string to disable prefixing",
@@ -377,9 +383,14 @@ impl Validation<'_> {
         }
     }
 
-    fn check_expression(&mut self, node: &YamlNode, name: &str, path: &str, free: &[&str]) -> Validated {
+    fn check_expression(
+        &mut self,
+        (node, name): (&YamlNode, &str),
+        path: &str,
+        (variable, wanted): (CelVariable, CelResult),
+    ) -> Validated {
         let text = object::text(node, name);
-        match cel::judge(text, free) {
+        match cel::judge(text, variable, wanted) {
             CelVerdict::Compiles => Ok(()),
             CelVerdict::Unknown => {
                 self.unknown.push(object::position_of(node, name));

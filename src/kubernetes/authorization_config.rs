@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::cel::{self, CelVerdict};
+use super::cel::{self, CelResult, CelVariable, CelVerdict};
 use super::config_fields;
 use super::names;
 use super::object::{self, Located, ObjectFile, Position, Refusal};
@@ -251,7 +251,7 @@ impl AuthorizationConfig {
             } else if !seen.insert(text) {
                 format!("Duplicate value: {text:?}")
             } else {
-                match cel::judge(text, &[]) {
+                match cel::judge(text, CelVariable::Request, CelResult::Bool) {
                     CelVerdict::Compiles => continue,
                     CelVerdict::Unknown => {
                         self.unknown.push(object::position_of(condition, "expression"));

@@ -50,6 +50,8 @@ struct FieldTable {
     types: BTreeMap<String, BTreeMap<String, FieldEntry>>,
     /// The arguments with the fields that they override, by kind.
     flags: BTreeMap<String, BTreeMap<String, String>>,
+    /// The durations that may be null, by Go type.
+    nullable: BTreeMap<String, Vec<String>>,
     /// The defaults, by kind.
     defaults: BTreeMap<String, FieldDefaults>,
 }
@@ -250,6 +252,36 @@ pub fn decode_file_as(
     Ok(decoded)
 }
 
+/// Takes the fields out of a document that a component drops, and returns them. Where letters have any case, names become
+/// those of the fields, and simple values become texts where a text is wanted (sigs.k8s.io/yaml).
+///
+/// # Errors
+/// The first duration that is null and may not be: merging would lose it.
+pub(super) fn take_unknown(
+    root: &mut YamlNode,
+    (version, kind): (&str, &str),
+    minor: KubernetesMinor,
+    names: FieldNames,
+) -> Result<Vec<Fault>, Fault> {
+    let mut decoded = DecodedFields::default();
+    let known = TABLE.kinds.get_key_value(kind);
+    if let Some((known, row)) = known.and_then(|(kind, versions)| Some((kind, versions.get(version)?))) {
+        let go_type = row.go_type.as_deref().unwrap_or(known);
+        FieldDecoder { minor, names, json: false }.take(root, go_type, "", &mut decoded);
+    }
+    decoded.faults.into_iter().next().map_or(Ok(decoded.unknown), Err)
+}
+
+/// Returns the fault of a field of the type `of` in a Go type that is null, if the field may not be.
+fn null_fault(value: &YamlNode, (go_type, name, of): (&str, &str, &str), written: &str) -> Option<Fault> {
+    let is_pointer =
+        || TABLE.nullable.get(go_type).is_some_and(|names| names.iter().any(|known| known == name));
+    if of != "Duration" || !value.is_null() || is_pointer() {
+        return None;
+    }
+    Some(Fault::new(value.position, format!("{written}: time: invalid duration \"\"")))
+}
+
 /// How a component decodes.
 struct FieldDecoder {
     minor: KubernetesMinor,
@@ -287,7 +319,7 @@ impl FieldDecoder {
         } else if let Some(fields) = TABLE.types.get(of) {
             let YamlValue::Map(pairs) = &node.value else { return mismatch("a mapping") };
             match self.names {
-                FieldNames::Exact => self.add_exact(pairs, fields, (path, written), decoded),
+                FieldNames::Exact => self.add_exact(pairs, (of, fields), (path, written), decoded),
                 FieldNames::AnyCase => self.add_any_case(pairs, fields, (path, written), decoded),
             }
         } else if let Some(what) = self.value_fault(node, of) {
@@ -297,10 +329,56 @@ impl FieldDecoder {
         }
     }
 
+    /// Takes the fields that are unknown out of a value of the type `of`.
+    fn take(&self, node: &mut YamlNode, of: &'static str, path: &str, decoded: &mut DecodedFields) {
+        let fields = TABLE.types.get(of);
+        match &mut node.value {
+            YamlValue::List(items) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    if let Some(each) = of.strip_prefix("[]") {
+                        self.take(item, each, &format!("{path}[{index}]"), decoded);
+                    }
+                }
+            }
+            YamlValue::Map(pairs) => pairs.retain_mut(|(key, value)| {
+                let name = key.go_text();
+                let path = field_path(path, &name);
+                let mut found = fields.and_then(|fields| fields.get_key_value(&name));
+                if found.is_none() && self.names == FieldNames::AnyCase {
+                    let mut all = fields.into_iter().flatten();
+                    found = all.find(|(known, _)| known.eq_ignore_ascii_case(&name));
+                    if let Some((known, _)) = found {
+                        key.value = YamlValue::Scalar(Scalar::Text(known.clone()));
+                    }
+                }
+                let entry = found.map(|(_, entry)| entry);
+                let known = entry.and_then(|entry| entry.of(self.minor));
+                if let (Some((name, _)), Some(field)) = (found, known) {
+                    decoded.faults.extend(null_fault(value, (of, name, field), &path));
+                }
+                match known.or(of.strip_prefix("{}")) {
+                    Some(of) => self.take(value, of, &path, decoded),
+                    None if fields.is_some() => {
+                        self.drop(key, &path, entry, decoded);
+                        return false;
+                    }
+                    None => {}
+                }
+                true
+            }),
+            YamlValue::Scalar(Scalar::Null) => {}
+            YamlValue::Scalar(_) => {
+                if of == "string" && self.names == FieldNames::AnyCase {
+                    node.value = YamlValue::Scalar(Scalar::Text(node.go_text()));
+                }
+            }
+        }
+    }
+
     fn add_exact(
         &self,
         pairs: &[(YamlNode, YamlNode)],
-        fields: &'static BTreeMap<String, FieldEntry>,
+        (go_type, fields): (&str, &'static BTreeMap<String, FieldEntry>),
         (path, written): (&str, &str),
         decoded: &mut DecodedFields,
     ) {
@@ -315,7 +393,10 @@ impl FieldDecoder {
             let (path, written) = (field_path(path, &name), field_path(written, &name));
             let entry = fields.get(&name);
             match entry.and_then(|entry| entry.of(self.minor)) {
-                Some(of) => self.add(value, of, (&path, &written), decoded),
+                Some(of) => {
+                    decoded.faults.extend(null_fault(value, (go_type, &name, of), &written));
+                    self.add(value, of, (&path, &written), decoded);
+                }
                 None => self.drop(key, &written, entry, decoded),
             }
         }
@@ -477,6 +558,11 @@ mod tests {
                     FieldEntry::Changing(rows) => rows.iter().map(|row| row.of.as_str()).collect(),
                 };
                 assert!(types.into_iter().all(is_known), "{name}.{field}");
+            }
+        }
+        for (name, nullable) in &TABLE.nullable {
+            for field in nullable {
+                assert!(TABLE.types[name].contains_key(field), "{name}.{field}");
             }
         }
         for (kind, versions) in &TABLE.kinds {

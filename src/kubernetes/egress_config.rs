@@ -4,12 +4,13 @@
 
 use std::collections::HashSet;
 
-use super::config_fields;
+use super::config_fields::{self, FieldNames};
 use super::object::{self, Fault, Located, ObjectFile, Position, Refusal};
 use super::yaml::YamlNode;
 use crate::version::KubernetesMinor;
 
 const KIND: &str = "EgressSelectorConfiguration";
+const BETA: (&str, &str) = ("apiserver.k8s.io/v1beta1", KIND);
 const ALPHA: &str = "apiserver.k8s.io/v1alpha1";
 /// The first minor that decodes the file strictly (k8s.io/apiserver v0.32).
 const STRICT_FROM: KubernetesMinor = KubernetesMinor::new(32);
@@ -52,15 +53,30 @@ type Validated<T = ()> = Result<T, Refusal<EgressRefusal>>;
 /// Why the API server refuses it.
 pub fn read(bytes: &[u8], minor: KubernetesMinor) -> Validated<EgressConfig> {
     let syntax = || Refusal::with_reason(EgressRefusal::Syntax);
-    let document = ObjectFile::read(bytes).map_err(syntax())?;
-    let (version, _) = document.kind().map_err(syntax())?;
-    document
-        .expect(&config_fields::registered(KIND, minor))
-        .map_err(Refusal::with_reason(EgressRefusal::Version))?;
-    let dropped = config_fields::decode_file(&document, minor).map_err(syntax())?.unknown;
-    if minor >= STRICT_FROM {
+    let mut document = ObjectFile::read(bytes).map_err(syntax())?;
+    let (version, kind) = document.kind().map_err(syntax())?;
+    let dropped = if minor < STRICT_FROM {
+        // `yaml.Unmarshal` into the type of v1beta1: nobody looks at the version, and letters have any case.
+        if kind != KIND {
+            let message = format!("invalid service configuration object {kind:?}");
+            let position = object::position_of(&document.root, "kind");
+            return Err(Refusal::new(EgressRefusal::Version, position, message));
+        }
+        let repeated = document.repeated_keys();
+        let taken = config_fields::take_unknown(&mut document.root, BETA, minor, FieldNames::AnyCase);
+        let mut dropped = taken.map_err(syntax())?;
+        config_fields::decode_file_as(&document, BETA, minor).map_err(syntax())?;
+        dropped.extend(repeated);
+        dropped
+    } else {
+        document
+            .expect(&config_fields::registered(KIND, minor))
+            .map_err(Refusal::with_reason(EgressRefusal::Version))?;
+        let dropped = config_fields::decode_file(&document, minor).map_err(syntax())?.unknown;
         object::refuse_dropped(&dropped).map_err(Refusal::with_reason(EgressRefusal::Field))?;
-    }
+        dropped
+    };
+    let is_alpha = minor >= STRICT_FROM && version == ALPHA;
     let mut files = Vec::new();
     let selections = object::items(&document.root, "egressSelections");
     for selection in selections {
@@ -72,11 +88,7 @@ pub fn read(bytes: &[u8], minor: KubernetesMinor) -> Validated<EgressConfig> {
     let mut seen = HashSet::new();
     for (index, selection) in selections.iter().enumerate() {
         let text = object::text(selection, "name");
-        let name = if version == ALPHA && text == OLD_NAME {
-            "controlplane".to_owned()
-        } else {
-            text.to_lowercase()
-        };
+        let name = if is_alpha && text == OLD_NAME { "controlplane".to_owned() } else { text.to_lowercase() };
         let wrong = |message: String| {
             Err(Refusal::new(EgressRefusal::Name, object::position_of(selection, "name"), message))
         };
@@ -143,7 +155,12 @@ fn check_tcp(tcp: &YamlNode, files: &mut Vec<(&'static str, Located<String>)>) -
             Some(_) => {
                 refuse(tcp, "tlsConfig", "Invalid value: \"nil\": config must not be present when using HTTP")
             }
-            None => Ok(()),
+            // `getTLSConfig` takes it for granted.
+            None => {
+                let why =
+                    "the API server ends with a nil pointer at a connection over http:// (getTLSConfig)";
+                refuse(tcp, "url", why)
+            }
         };
     }
     if !url.starts_with("https://") {
@@ -164,4 +181,53 @@ fn check_tcp(tcp: &YamlNode, files: &mut Vec<(&'static str, Located<String>)>) -
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str, minor: u16) -> Option<EgressRefusal> {
+        read(text.as_bytes(), KubernetesMinor::new(minor)).err().map(|refusal| refusal.reason)
+    }
+
+    #[test]
+    fn an_old_minor_minds_neither_the_version_nor_letters() {
+        use EgressRefusal::{Connection, Field, Name, Syntax, Version};
+        let with = |version: &str, selection: &str| {
+            format!(
+                "apiVersion: {version}\nkind: EgressSelectorConfiguration\negressSelections: [{selection}]\n"
+            )
+        };
+        let direct = "{name: etcd, connection: {proxyProtocol: Direct}}";
+        for (text, old, new) in [
+            (with("apiserver.k8s.io/v1beta1", direct), None, None),
+            (with("v9", direct), None, Some(Version)),
+            (with("apiserver.k8s.io/v1beta1", direct).replace("kind", "Kind"), None, Some(Field)),
+            (
+                with("apiserver.k8s.io/v1beta1", direct).replace("Egress", "Ingress"),
+                Some(Version),
+                Some(Version),
+            ),
+            (with("apiserver.k8s.io/v1beta1", &direct.replace("name", "Name")), None, Some(Field)),
+            (
+                with("apiserver.k8s.io/v1beta1", &direct.replace("Direct", "direct")),
+                Some(Connection),
+                Some(Connection),
+            ),
+            (with("apiserver.k8s.io/v1alpha1", &direct.replace("etcd", "master")), Some(Name), None),
+            (with("apiserver.k8s.io/v1beta1", &direct.replace("etcd", "1")), Some(Name), Some(Syntax)),
+            (with("apiserver.k8s.io/v1beta1", direct) + "egressSelections: []\n", None, Some(Field)),
+            (with("apiserver.k8s.io/v1beta1", "3"), Some(Syntax), Some(Syntax)),
+        ] {
+            assert_eq!(refusal(&text, 29), old, "1.29: {text}");
+            assert_eq!(refusal(&text, 36), new, "1.36: {text}");
+        }
+    }
+
+    #[test]
+    fn a_connection_over_http_ends_the_api_server() {
+        let text = "apiVersion: apiserver.k8s.io/v1beta1\nkind: EgressSelectorConfiguration\negressSelections: [{name: etcd, connection: {proxyProtocol: HTTPConnect, transport: {tcp: {url: 'http://127.0.0.1:1'}}}}]\n";
+        assert_eq!(refusal(text, 36), Some(EgressRefusal::Connection));
+    }
 }

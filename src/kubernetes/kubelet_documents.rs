@@ -3,9 +3,11 @@
 //! Source: pkg/kubelet/kubeletconfig (`configfiles`, `util/codec`) and cmd/kubelet/app/server.go of Kubernetes
 //! (`mergeKubeletConfigurations`).
 
+use super::config_fields::{self, FieldNames};
 use super::kubelet_fields::KIND;
 use super::object::{self, Fault, ObjectFile, Position};
 use super::yaml::{YamlNode, YamlValue};
+use crate::version::KubernetesMinor;
 
 /// Where a document comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,19 +25,21 @@ pub struct KubeletDocument {
     pub root: YamlNode,
     /// Keys that are there twice, which only a drop-in may not have.
     pub dropped: Vec<Fault>,
+    /// Fields of the file of the flag `config` that the kubelet does not know, which are not in `root`.
+    pub unknown: Vec<Fault>,
     /// The position of a second document, which is not read.
     pub second_document: Option<Position>,
 }
 
-/// Reads a document.
+/// Reads a document as the kubelet of a minor reads it.
 ///
 /// # Errors
 /// Why the kubelet refuses it.
-pub fn read(bytes: &[u8], role: DocumentRole) -> Result<KubeletDocument, Fault> {
+pub fn read(bytes: &[u8], role: DocumentRole, minor: KubernetesMinor) -> Result<KubeletDocument, Fault> {
     if bytes.is_empty() {
         return Err(Fault::new((1, 1), "the kubelet's configuration file is empty"));
     }
-    let document = ObjectFile::read(bytes)?;
+    let mut document = ObjectFile::read(bytes)?;
     document.kind()?;
     document.expect(&[KIND])?;
     // A drop-in is decoded without its type: names in other letters are none.
@@ -49,7 +53,14 @@ pub fn read(bytes: &[u8], role: DocumentRole) -> Result<KubeletDocument, Fault> 
     if role == DocumentRole::DropIn {
         object::refuse_dropped(&dropped)?;
     }
-    Ok(KubeletDocument { root: document.root, dropped, second_document: document.second_document })
+    // The file is decoded before anything is merged, by a decoder that minds the case of letters.
+    let unknown = match role {
+        DocumentRole::ConfigFile => {
+            config_fields::take_unknown(&mut document.root, KIND, minor, FieldNames::Exact)?
+        }
+        DocumentRole::DropIn => Vec::new(),
+    };
+    Ok(KubeletDocument { root: document.root, dropped, unknown, second_document: document.second_document })
 }
 
 /// Merges a document into what earlier ones say, as a JSON merge patch (RFC 7396): null removes a field, a mapping is
@@ -136,11 +147,12 @@ fn shift(node: &mut YamlNode, lines: usize) {
 mod tests {
     use super::*;
 
+    const OLD: KubernetesMinor = KubernetesMinor::new(29);
     const HEAD: &str = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n";
 
     #[test]
     fn a_drop_in_has_its_version_its_kind_and_each_key_once() {
-        let fine = |text: &str, role| read(text.as_bytes(), role).is_ok();
+        let fine = |text: &str, role| read(text.as_bytes(), role, OLD).is_ok();
         for role in [DocumentRole::ConfigFile, DocumentRole::DropIn] {
             assert!(fine(&format!("{HEAD}maxPods: 50\n---\nmaxPods: 60\n"), role));
             for text in [
@@ -158,7 +170,30 @@ mod tests {
         assert!(!fine(&small, DocumentRole::DropIn) && fine(&small, DocumentRole::ConfigFile));
         let twice = format!("{HEAD}maxPods: 50\nmaxPods: 60\n");
         assert!(!fine(&twice, DocumentRole::DropIn));
-        assert_eq!(read(twice.as_bytes(), DocumentRole::ConfigFile).unwrap().dropped.len(), 1);
+        assert_eq!(read(twice.as_bytes(), DocumentRole::ConfigFile, OLD).unwrap().dropped.len(), 1);
+    }
+
+    #[test]
+    fn the_file_is_decoded_with_the_case_of_letters() {
+        let text = format!(
+            "{HEAD}MaxPods: -5\nauthentication: {{Anonymous: {{}}, x509: {{}}}}\nevictionHard: {{a: b}}\nregisterWithTaints: [{{Key: a}}]\npodLogsDir: /a\n"
+        );
+        let file = read(text.as_bytes(), DocumentRole::ConfigFile, OLD).unwrap();
+        let unknown: Vec<&str> = file.unknown.iter().map(|fault| fault.message.as_str()).collect();
+        let names = ["MaxPods", "authentication.Anonymous", "registerWithTaints[0].Key", "podLogsDir"];
+        assert_eq!(unknown.len(), names.len());
+        for (said, name) in unknown.iter().zip(names) {
+            assert!(said.starts_with(&format!("unknown field {name:?}")), "{said}");
+        }
+        let kept = "[{authentication [{x509 []}]} {evictionHard [{a b}]} {registerWithTaints [[]]}]";
+        assert!(file.root.go_text().ends_with(&kept[1..]), "{}", file.root.go_text());
+        for (field, is_fine) in [("syncFrequency", false), ("cpuCFSQuotaPeriod", true), ("maxPods", true)] {
+            let text = format!("{HEAD}{field}: null\n");
+            assert_eq!(read(text.as_bytes(), DocumentRole::ConfigFile, OLD).is_ok(), is_fine, "{field}");
+            assert!(read(text.as_bytes(), DocumentRole::DropIn, OLD).is_ok(), "merging takes it out");
+        }
+        let drop_in = read(text.as_bytes(), DocumentRole::DropIn, OLD).unwrap();
+        assert!(drop_in.unknown.is_empty() && object::field(&drop_in.root, "MaxPods").is_some());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use super::config_fields::{self, DecodedFields};
 use super::config_settings;
 use super::gate_flag::{self, GateFault};
-use super::object::{self, Fault, ObjectFile, Position, Refusal};
+use super::object::{self, Fault, Located, ObjectFile, Position, Refusal};
 use super::settings::{self, ComponentSettings, RefusedSetting};
 use super::yaml::{YamlNode, YamlValue};
 use crate::version::KubernetesMinor;
@@ -26,6 +26,8 @@ pub struct ProxyConfig {
     pub refused: Vec<(RefusedSetting, Option<Position>)>,
     /// Fields that are unknown or there twice: kube-proxy logs them and drops them.
     pub dropped: Vec<Fault>,
+    /// The kubeconfig, which the argument does not override; none if the file names none.
+    pub kubeconfig: Option<Located<String>>,
     /// The position of a second document, which is not read.
     pub second_document: Option<Position>,
 }
@@ -65,7 +67,14 @@ pub fn read(
         let position = decoded.fields.get(&one.setting).map(|node| node.position);
         refused.push((one, position));
     }
-    Ok(ProxyConfig { refused, dropped: decoded.unknown, second_document: document.second_document })
+    let kubeconfig = decoded.fields.get("clientConnection.kubeconfig");
+    let kubeconfig = kubeconfig.map(|node| Located { value: node.go_text(), position: node.position });
+    Ok(ProxyConfig {
+        refused,
+        dropped: decoded.unknown,
+        kubeconfig: kubeconfig.filter(|named| !named.value.is_empty()),
+        second_document: document.second_document,
+    })
 }
 
 /// `Validate` of logs/api/v1, for the field `logging.vmodule`.
@@ -121,7 +130,7 @@ fn refused_gates(decoded: &DecodedFields, minor: KubernetesMinor) -> Vec<(Refuse
             code: "argument-refused",
             message: fault.message(),
             says: fault.message(),
-            write: format!("write {}", fault.wanted(minor)),
+            write: fault.remedy(),
         };
         Some((refused, Some(value.position)))
     };
@@ -156,6 +165,8 @@ mod tests {
             ("mode: nftables", "1.31", ""),
             ("mode: ipvs\nfeatureGates: {KubeProxyIPVS: false}", "1.37", "mode"),
             ("mode: 3", "1.36", "Syntax"),
+            ("configSyncPeriod: null", "1.36", "Syntax"),
+            ("conntrack: {tcpCloseWaitTimeout: null}", "1.36", ""),
             ("nope: 1", "1.36", ""),
             ("clusterCIDR: 10.42.0.0/16,fd00::/48", "1.36", ""),
             ("clusterCIDR: 10.42.0.0/16,10.44.0.0/16", "1.36", "clusterCIDR"),

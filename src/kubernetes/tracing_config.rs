@@ -16,6 +16,8 @@ pub const ON_FROM: KubernetesMinor = KubernetesMinor::new(27);
 const KIND: &str = "TracingConfiguration";
 /// The first minor that decodes the file strictly (k8s.io/apiserver v0.32).
 const STRICT_FROM: KubernetesMinor = KubernetesMinor::new(32);
+/// The version of the type that the API server decodes into.
+const INTERNAL: &str = "apiserver.config.k8s.io/__internal";
 const MAX_RATE: i64 = 1_000_000;
 /// What an endpoint may begin with.
 const SCHEMES: [&str; 3] = ["dns", "unix", "unix-abstract"];
@@ -49,11 +51,20 @@ pub enum TracingRefusal {
 pub fn read(bytes: &[u8], minor: KubernetesMinor) -> Result<TracingConfig, Refusal<TracingRefusal>> {
     let syntax = || Refusal::with_reason(TracingRefusal::Syntax);
     let document = ObjectFile::read(bytes).map_err(syntax())?;
-    document.kind().map_err(syntax())?;
-    document
-        .expect(&config_fields::registered(KIND, minor))
-        .map_err(Refusal::with_reason(TracingRefusal::Version))?;
-    let dropped = config_fields::decode_file(&document, minor).map_err(syntax())?.unknown;
+    let registered = config_fields::registered(KIND, minor);
+    let known = registered.first().copied().unwrap_or_default();
+    // The API server decodes into an object of the kind (`DecodeInto`): a file need not say what it is.
+    let (version, kind) = document.kind().map_err(syntax())?;
+    let (version, kind) = match (version.as_str(), kind.as_str()) {
+        ("" | INTERNAL, "" | KIND) => known,
+        (version, "") => (version, KIND),
+        said => said,
+    };
+    if !registered.contains(&(version, kind)) {
+        document.expect(&registered).map_err(Refusal::with_reason(TracingRefusal::Version))?;
+    }
+    let decoded = config_fields::decode_file_as(&document, (version, kind), minor);
+    let dropped = decoded.map_err(syntax())?.unknown;
     if minor >= STRICT_FROM {
         object::refuse_dropped(&dropped).map_err(Refusal::with_reason(TracingRefusal::Field))?;
     }
@@ -105,7 +116,16 @@ mod tests {
             (with("v1", ""), 34, None),
             (with("v1beta1", "").replace("config.k8s", "k8s"), 36, Some(Version)),
             (with("v1beta1", "").replace("Tracing", "Trace"), 36, Some(Version)),
-            (String::new(), 36, Some(Version)),
+            (String::new(), 36, None),
+            ("{}".to_owned(), 29, None),
+            ("endpoint: localhost:4317\n".to_owned(), 36, None),
+            ("endpoint: localhost:4317\nrate: 1\n".to_owned(), 36, Some(Field)),
+            ("samplingRatePerMillion: -1\n".to_owned(), 29, Some(Value)),
+            (with("v1", "").replace("kind: TracingConfiguration", ""), 36, None),
+            (with("v1", "").replace("kind: TracingConfiguration", ""), 29, Some(Version)),
+            ("kind: TracingConfiguration\n".to_owned(), 36, None),
+            ("kind: AdmissionConfiguration\n".to_owned(), 36, Some(Version)),
+            ("apiVersion: v1\n".to_owned(), 36, Some(Version)),
             ("kind: [\n".to_owned(), 36, Some(Syntax)),
             (with("v1beta1", "samplingRatePerMillion: many\n"), 36, Some(Syntax)),
             (with("v1beta1", "rate: 1\n"), 36, Some(Field)),

@@ -1,8 +1,8 @@
 //! The files of the kubelet's configuration: the one and the folder that the kubelet's arguments `config` and `config-dir`
 //! name, and the user's drop-ins in K3s' own folder. What the kubelet refuses in one of them ends it, and K3s with it.
 
-use super::Finding;
 use super::apiserver::{in_file, look};
+use super::{Finding, kubelet_serving};
 use crate::error::{Place, Result};
 use crate::k3s::arguments;
 use crate::k3s::kubelet::{self, KubeletSource};
@@ -13,12 +13,15 @@ use crate::kubernetes::gate_flag::{self, GateFault};
 use crate::kubernetes::kubelet_documents::{self, DocumentRole, KubeletDocument, MergedDocuments};
 use crate::kubernetes::kubelet_fields::{self, DecodedFields};
 use crate::kubernetes::kubelet_settings::{KubeletFlag, KubeletSettings, SettingOrigin};
-use crate::kubernetes::object::{MAX_FAULTS, Position};
+use crate::kubernetes::object::{Fault, MAX_FAULTS, Position};
 use crate::kubernetes::settings::RefusedSetting;
+use crate::kubernetes::value_judgement;
 use crate::kubernetes::yaml::{self, YamlNode, YamlValue};
 use crate::node::RootedPath;
+use crate::version::KubernetesMinor;
 
 const NAME: &str = "kubelet";
+const KIND: &str = "KubeletConfiguration";
 /// The argument and the field that name the authorities of clients.
 const CLIENT_CA: (&str, &str) = ("client-ca-file", "authentication.x509.clientCAFile");
 
@@ -46,10 +49,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     }
     let decoded = kubelet_fields::decode(documents.merged.root(), node.minor());
     for fault in decoded.unknown.iter().take(MAX_FAULTS) {
-        let message = format!("{}: the kubelet of {} drops it without a word", fault.message, node.minor());
-        let remedy = "write the name of a field of KubeletConfiguration";
-        let finding = Finding::hardens_nothing("kubelet-field", message, remedy);
-        findings.extend(documents.at(fault.position, finding));
+        findings.extend(documents.at(fault.position, unknown_field(fault, node.minor())));
     }
     for fault in decoded.faults.iter().take(MAX_FAULTS) {
         let finding = Finding::stops("kubelet-type", fault.message.clone(), "write a value of that type")
@@ -59,7 +59,27 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     findings.extend(gates(node, &documents, &decoded));
     findings.extend(refused(node, &documents, &decoded, &given));
     findings.extend(client_ca(node, &documents, &decoded)?);
+    findings.extend(kubelet_serving::check(node, &decoded, &|position| documents.place(position))?);
+    findings.extend(of_machine(node, &documents, &decoded));
     Ok(findings)
+}
+
+/// Returns the fields of the files of which only the running machine tells whether the kubelet takes them. A field counts
+/// where the kubelet does not get its argument.
+fn of_machine(node: &NodeConfig<'_>, documents: &UserDocuments, decoded: &DecodedFields) -> Vec<Finding> {
+    let flags = node.effective.as_ref().ok().and_then(|effective| effective.components.get(NAME));
+    let given = |field: &str| {
+        let mut flags = flags.into_iter().flatten();
+        flags.any(|flag| kubelet_fields::of_flag(&name_of(flag)) == Some(field))
+    };
+    let mut findings = Vec::new();
+    for (field, value) in &decoded.fields {
+        let Some(what) = value_judgement::of_machine(KIND, field).filter(|_| !given(field)) else { continue };
+        let message = format!("the value of the kubelet's {field} is judged as a text only: {what}");
+        let finding = Finding::not_judged("argument-not-judged", message, "look at it by hand");
+        findings.extend(documents.at(value.position, finding).filter(|_| !value.go_text().is_empty()));
+    }
+    findings
 }
 
 /// Returns what the kubelet refuses in its settings, at the argument or in the file that gives the value in force.
@@ -119,9 +139,11 @@ fn gates(node: &NodeConfig<'_>, documents: &UserDocuments, decoded: &DecodedFiel
         let named = gates.iter().find(|(name, _)| fault.gate() == Some(name.as_str())).or(gates.last());
         let (name, value) = named?;
         let wanted = fault.wanted(node.minor());
-        let message = format!("featureGates.{name} is {}, and takes {wanted}", value.go_text());
-        let remedy = format!("write featureGates.{name} as the kubelet takes it: {wanted}");
-        documents.at(value.position, Finding::stops("kubelet-value", message, remedy).says(fault.message()))
+        let message = format!("featureGates.{name} is {}; it must be {wanted}", value.go_text());
+        documents.at(
+            value.position,
+            Finding::stops("kubelet-value", message, fault.remedy()).says(fault.message()),
+        )
     };
     faults.into_iter().filter_map(finding).take(MAX_FAULTS).collect()
 }
@@ -226,9 +248,13 @@ impl UserDocuments {
                 return Ok(());
             }
         };
-        match kubelet_documents::read(&bytes, role) {
+        match kubelet_documents::read(&bytes, role, node.minor()) {
             Ok(document) => {
                 self.findings.extend(effect(&path, &document));
+                let unknown = document.unknown.iter().take(MAX_FAULTS);
+                let dropped =
+                    |fault: &Fault| unknown_field(fault, node.minor()).at(in_file(&path, fault.position));
+                self.findings.extend(unknown.map(dropped));
                 self.add(document.root, Some(path));
             }
             Err(fault) => {
@@ -285,6 +311,12 @@ impl UserDocuments {
         let (document, position) = MergedDocuments::place(position);
         Some(in_file(self.files.get(document)?.as_ref()?, position))
     }
+}
+
+/// Returns the finding for a field that the kubelet of a minor does not know.
+fn unknown_field(fault: &Fault, minor: KubernetesMinor) -> Finding {
+    let message = format!("{}: the kubelet of {minor} drops it without a word", fault.message);
+    Finding::hardens_nothing("kubelet-field", message, "write the name of a field of KubeletConfiguration")
 }
 
 /// Returns what has no effect in a document that the kubelet takes.

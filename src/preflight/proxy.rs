@@ -6,7 +6,7 @@ use super::scheduler::ComponentFile;
 use crate::error::Result;
 use crate::k3s::NodeConfig;
 use crate::kubernetes::object::{Fault, MAX_FAULTS};
-use crate::kubernetes::proxy_config::{self, ProxyRefusal};
+use crate::kubernetes::proxy_config::{self, ProxyConfig, ProxyRefusal};
 
 const NAME: &str = "kube-proxy";
 
@@ -40,8 +40,27 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         let says = format!("Using lenient decoding as strict decoding failed: {}", fault.message);
         finding.at(in_file(&file.path, fault.position)).says(says)
     }));
+    findings.extend(client(node, &file, &config)?);
     if let Some(position) = config.second_document {
         findings.push(file.second_document("proxy-second-document", position));
     }
     Ok(findings)
+}
+
+/// Checks how kube-proxy reaches the API server: `createClient` in cmd/kube-proxy/app/server.go of Kubernetes. Its argument
+/// `kubeconfig` does not count beside a file, but `master` does.
+fn client(node: &NodeConfig<'_>, file: &ComponentFile, config: &ProxyConfig) -> Result<Option<Finding>> {
+    if let Some(named) = &config.kubeconfig {
+        return file.missing(node, "proxy-kubeconfig-file", &named.value, named.position);
+    }
+    if file.flags.text("master").is_some_and(|master| !master.is_empty()) {
+        return Ok(None);
+    }
+    let message = "clientConnection.kubeconfig is missing, and the argument kubeconfig does not count beside config: \
+                   kube-proxy looks for the configuration of a pod, which is not there outside of one";
+    let kubeconfig = node.data_dir.join("agent/kubeproxy.kubeconfig");
+    let remedy = format!("write clientConnection.kubeconfig: {kubeconfig}");
+    let finding = Finding::unknown("kube-proxy-kubeconfig", message, remedy);
+    let says = "unable to load in-cluster configuration, KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT must be defined";
+    Ok(Some(finding.at(in_file(&file.path, (1, 1))).says(says)))
 }

@@ -229,6 +229,7 @@ impl Form {
             Self::EtcdOverride | Self::EtcdOverrideParts => {
                 "group/resource#servers, the servers with semicolons between them"
             }
+            Self::GroupVersion => "an API version such as audit.k8s.io/v1",
             Self::HstsDirective => "max-age=SECONDS, includeSubDomains or preload",
             Self::Issuer => "a text, which is a URL if it has a colon",
             Self::OidcIssuer => "a URL that begins with https://, without user, query and fragment",
@@ -246,7 +247,6 @@ impl Form {
             Self::WatchCacheSize => "resource.group#size",
             Self::Duration => "a duration such as 300s, 5m or 1h30m",
             Self::HostPort => "an IP address and a port such as 127.0.0.1:10249",
-            Self::GroupVersion => "a group and a version such as audit.k8s.io/v1",
             Self::HttpsUrl => "a URL that begins with https://",
             Self::Label => "a DNS label",
             Self::LabelValue => "the value of a label",
