@@ -68,6 +68,8 @@ pub struct ArgumentFiles {
     pub keyed: Vec<String>,
     /// The arguments whose file nobody opens where another argument is set.
     pub unless: BTreeMap<String, String>,
+    /// The arguments whose file may lack the server, because another argument goes before it.
+    pub overridden: BTreeMap<String, String>,
     /// The arguments whose file nobody opens where another argument is off.
     pub only_with: BTreeMap<String, String>,
     /// The first minor that opens the file of an argument, where its flag is older.
@@ -192,7 +194,7 @@ mod tests {
         {
             let files = of(component).unwrap();
             let conditions = files.unless.keys().chain(files.only_with.keys()).chain(files.since.keys());
-            for flag in conditions.chain(&files.serving) {
+            for flag in conditions.chain(files.overridden.keys()).chain(&files.serving) {
                 assert!(files.files.contains_key(flag), "{component} {flag}");
             }
         }

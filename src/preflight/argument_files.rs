@@ -78,6 +78,7 @@ impl<'a> Component<'a> {
             let Some(place) = self.place(flag).filter(|_| is_read) else { continue };
             for text in self.texts(flag) {
                 let found = self.content(flag, &text, *content)?;
+                let found = found.map(|finding| self.without_override(files, flag, finding));
                 findings.extend(found.map(|finding| finding.at(place.clone())));
             }
         }
@@ -172,6 +173,18 @@ impl<'a> Component<'a> {
             Err((_, "is a directory")) if content == FileContent::Document => None,
             Err(_) => self.missing(flag, text)?,
         })
+    }
+
+    /// Returns a finding about the content of a file as one that is not judged where another argument goes before what
+    /// the file says.
+    fn without_override(&self, files: &ArgumentFiles, flag: &str, finding: Finding) -> Finding {
+        match files.overridden.get(flag) {
+            Some(other) if finding.code == CONTENT && !self.texts(other).is_empty() => {
+                let message = format!("{}; whether {other} makes up for it is not judged", finding.message);
+                Finding::unknown(CONTENT, message, finding.remedy)
+            }
+            _ => finding,
+        }
     }
 
     /// Opens a file that another one names, whose folder is where it is sought; one that cannot be read is missing.

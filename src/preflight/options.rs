@@ -38,8 +38,11 @@ fn families(server: &ApiServer<'_>) -> Option<Finding> {
     let settings = server.settings();
     let place = FLAGS.iter().find(|flag| server.place(flag).is_some())?;
     let text = |name: &str| settings.text(name).unwrap_or_default();
+    // To Go, an address of IPv4 within IPv6 is one of IPv4 (`net.IP.To4`).
     let (range, _) = flag_values::cidr(text(FLAGS[1]).split(',').next()?)?;
-    let address = flag_values::sloppy_address(&text(FLAGS[0])).filter(|address| !address.is_unspecified());
+    let range = range.to_canonical();
+    let address = flag_values::sloppy_address(&text(FLAGS[0])).map(|address| address.to_canonical());
+    let address = address.filter(|address| !address.is_unspecified());
     let Some(address) = address else {
         // Then it is one of the node's, of which most have one of IPv4.
         let is_open = range.is_ipv6() && server.node.minor() >= FROM && text(RECONCILER) != "none";

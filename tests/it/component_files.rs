@@ -224,3 +224,47 @@ fn a_folder_of_policies_needs_its_feature_gate() {
         assert_eq!((verdict, codes.join(" ")), (starts.into(), code.to_owned()), "{minor} {argument}");
     }
 }
+
+#[test]
+fn a_kubeconfig_is_judged_wherever_a_component_makes_a_client_of_it() {
+    let client = "apiVersion: v1\nkind: Config\nclusters: [{name: a, cluster: {server: 'https://127.0.0.1:6444'}}]\ncontexts: [{name: a, context: {cluster: a}}]\ncurrent-context: a\n";
+    for component in [
+        "kubelet",
+        "kube-controller-manager",
+        "kube-scheduler",
+        "kube-proxy",
+        "kube-cloud-controller-manager",
+    ] {
+        let argument = format!("{component}-arg: [kubeconfig=/etc/c]");
+        assert_eq!(preflight("1.36", &argument, &[("etc/c", client)]).0, true, "{component}");
+        for text in ["", "a: b\n", "a: [\n"] {
+            let (starts, codes) = preflight("1.36", &argument, &[("etc/c", text)]);
+            assert_eq!((starts, codes.join(" ")), (false.into(), "argument-file-content".to_owned()));
+        }
+        if component != "kubelet" {
+            // The flag gives the server, which the file lacks.
+            let argument = format!("{component}-arg: [kubeconfig=/etc/c, 'master=https://127.0.0.1:6444']");
+            assert_eq!(preflight("1.36", &argument, &[("etc/c", "")]).0, Value::Null, "{component}");
+        }
+    }
+}
+
+#[test]
+fn a_webhook_for_audits_is_nothing_without_a_policy() {
+    let policy = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n";
+    let files = [("etc/w", "a: [\n"), ("etc/p", policy)];
+    let argument = "kube-apiserver-arg: [audit-webhook-config-file=/etc/w]";
+    let (starts, codes) = preflight("1.36", argument, &files);
+    assert_eq!((starts, codes.contains(&"argument-file-content".to_owned())), (true.into(), false));
+    let argument = "kube-apiserver-arg: [audit-webhook-config-file=/etc/w, audit-policy-file=/etc/p]";
+    let (starts, codes) = preflight("1.36", argument, &files);
+    assert_eq!((starts, codes.join(" ")), (false.into(), "argument-file-content".to_owned()));
+}
+
+#[test]
+fn an_address_of_the_fourth_version_within_the_sixth_is_one_of_the_fourth() {
+    for (address, starts) in [("::ffff:10.0.0.5", true), ("fd00::5", false)] {
+        let argument = format!("kube-apiserver-arg: ['advertise-address={address}']");
+        assert_eq!(preflight("1.36", &argument, &[]).0, starts, "{address}");
+    }
+}

@@ -35,7 +35,7 @@ pub(super) enum Form {
     EtcdOverride,
     /// `group/resource#servers`, as the API server reads it up to 1.33.
     EtcdOverrideParts,
-    /// An API version: one slash at most.
+    /// `group/version`, as `ParseGroupVersion` reads it: a version alone, or nothing, too.
     GroupVersion,
     /// A directive of HTTP's strict transport security.
     HstsDirective,
@@ -312,6 +312,7 @@ mod tests {
     fn texts_have_the_form_that_rules_name() {
         for (form, good, bad) in [
             (Form::AllowedPath, vec!["", "/", "*", "/*", "/a*", "a"], vec!["/a*b", "**", "/a*/"]),
+            (Form::GroupVersion, vec!["", "/", "v1", "a/v1"], vec!["//", "a/b/c"]),
             (Form::Metric, vec!["a", "_a:b1"], vec!["", "1a", "a-b", "a b", "a,b"]),
             (Form::MetricLabel, vec!["a,b", "a:b,c_1"], vec!["a", "a,", ",b", "a,b:c", "a,1", "a,b,c"]),
             (Form::NotBlank, vec!["a", " a "], vec!["", " ", "\t"]),

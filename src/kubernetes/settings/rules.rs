@@ -254,6 +254,17 @@ mod tests {
     }
 
     #[test]
+    fn a_bound_is_what_another_value_leaves() {
+        let row = "{setting: a, when: {a: {above: 9 - $b}}}";
+        assert_eq!(refusals(row, &[("a", "6"), ("b?", "4")]).len(), 1);
+        assert_eq!(refusals(row, &[("a?", "6"), ("b", "4")]).len(), 1, "somebody gives what it leaves");
+        assert!(refusals(row, &[("a", "5"), ("b?", "4")]).is_empty());
+        let row = "{setting: a, when: {a: {most: $b * -1}}}";
+        assert_eq!(refusals(row, &[("a?", "4"), ("b", "-4")]).len(), 1);
+        assert!(refusals(row, &[("a?", "4"), ("b", "-3")]).is_empty());
+    }
+
+    #[test]
     fn a_pair_is_refused_where_somebody_gives_a_part_of_it() {
         let row = "{setting: lease, when: {on: {is: 'true'}}, takes: {above: $renew}, says: 'NAME VALUE'}";
         let renewed = [("lease?", "15s"), ("renew", "20s"), ("on", "true")];

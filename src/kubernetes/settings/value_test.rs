@@ -29,7 +29,7 @@ pub(super) struct SettingPart {
 }
 
 /// A test of one value: all that it names must hold. A text `$name` stands for the value of another setting, and as an
-/// amount, `$name * 1.2` and `$name - 3` for more of it or less.
+/// amount, `$name * 1.2` and `$name - 3` for more of it or less, and `3 - $name` for what is left.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct ValueTest {
@@ -146,7 +146,7 @@ impl ValueTest {
             bound.as_deref().is_none_or(|bound| {
                 let other = match bound.strip_prefix('$') {
                     Some(term) => amount_of(settings, term),
-                    None => TypedValue::amount(bound),
+                    None => difference(settings, bound).or_else(|| TypedValue::amount(bound)),
                 };
                 // What is no number lies within no bounds.
                 other.is_some_and(|other| amount.compare(&other).is_some_and(|order| wanted.contains(&order)))
@@ -260,7 +260,10 @@ impl ValueTest {
     pub(super) fn others(&self) -> Vec<&str> {
         let Self { least, most, above, below, is, not, has, within, any, .. } = self;
         let terms = [least, most, above, below, is, not, has].into_iter().flatten();
-        let names = terms.filter_map(|text| text.strip_prefix('$')?.split(' ').next());
+        let names = terms.filter_map(|text| {
+            let left = || text.split_once(" - $").map(|(_, name)| name);
+            text.strip_prefix('$').or_else(left)?.split(' ').next()
+        });
         let nested = [&self.count, &self.items, &self.names, &self.values, &self.parts, &self.release];
         let tests = nested.into_iter().flatten().map(AsRef::as_ref).chain(any).chain(self.entries.values());
         names.chain(within.as_deref()).chain(tests.flat_map(Self::others)).collect()
@@ -367,6 +370,15 @@ fn amount_of(settings: &ComponentSettings, term: &str) -> Option<TypedValue> {
         },
         (Some("*"), Some(factor)) => value.times(factor),
         (Some("-"), Some(less)) => value.less(less),
+        _ => None,
+    }
+}
+
+/// Returns the amount that `3 - $name` stands for.
+fn difference(settings: &ComponentSettings, term: &str) -> Option<TypedValue> {
+    let (number, name) = term.split_once(" - $")?;
+    match (TypedValue::amount(number)?, settings.value(name)?) {
+        (TypedValue::Whole(number), TypedValue::Whole(less)) => Some(TypedValue::Whole(number - less)),
         _ => None,
     }
 }
