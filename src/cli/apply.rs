@@ -131,7 +131,8 @@ fn check_start(context: &Context<'_>) -> Result<()> {
     }
     let verdict = check(&node);
     for unknown in verdict.of_class(Class::Unknown) {
-        warn!("it is not known whether K3s starts: {}", unknown.message);
+        let place = unknown.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
+        warn!("{place}it is not known whether K3s starts: {}", unknown.message);
     }
     let stopping: Vec<&Finding> = verdict.stopping().collect();
     let Some(first) = stopping.first() else { return Ok(()) };

@@ -24,6 +24,12 @@ pub enum GateFault {
         /// Since when, or until when, other minors have it, as ` (it comes with 1.37)`.
         availability: String,
     },
+    /// The component's own program has no such gate, and that of another component has. Where both are one process, they
+    /// have one set of gates, and the component may take it.
+    OfAnother {
+        /// The gate.
+        name: String,
+    },
     /// Its value is no boolean.
     Value {
         /// The gate.
@@ -60,7 +66,9 @@ impl GateFault {
     pub fn message(&self) -> String {
         match self {
             Self::NoValue { name } => format!("missing bool value for {name}"),
-            Self::Unknown { name, .. } => format!("unrecognized feature gate: {name}"),
+            Self::Unknown { name, .. } | Self::OfAnother { name } => {
+                format!("unrecognized feature gate: {name}")
+            }
             Self::Value { name, value } => format!("invalid value of {name}={value}"),
             Self::Locked { name, is_on } => {
                 format!("cannot set feature gate {name} to {}, feature is locked to {is_on}", !is_on)
@@ -82,6 +90,7 @@ impl GateFault {
         match self {
             Self::NoValue { name }
             | Self::Unknown { name, .. }
+            | Self::OfAnother { name }
             | Self::Value { name, .. }
             | Self::Locked { name, .. }
             | Self::Needs { name, .. } => Some(name),
@@ -89,15 +98,27 @@ impl GateFault {
         }
     }
 
-    /// Returns what the gate takes in a minor, in words.
+    /// Returns what to do about it in a file, where each gate is a field.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Unknown { .. } | Self::OfAnother { .. } | Self::Locked { .. } => "remove it".to_owned(),
+            Self::NoValue { name } | Self::Value { name, .. } => format!("set {name} to true or false"),
+            Self::Needs { name, other } => format!("set {name} to false, or {other} to true"),
+            Self::Component { .. } | Self::Mixed => "write the names of gates alone".to_owned(),
+        }
+    }
+
+    /// Returns what the gate must be in a minor, in words.
     #[must_use]
     pub fn wanted(&self, minor: KubernetesMinor) -> String {
         match self {
             Self::Unknown { availability, .. } => {
-                format!("nothing: {minor} has no such gate{availability}")
+                format!("left out: {minor} has no such gate{availability}")
             }
             Self::Locked { is_on, .. } => is_on.to_string(),
             Self::Needs { other, .. } => format!("false as long as {other} is off"),
+            Self::OfAnother { .. } => "left out: only another component has the gate".to_owned(),
             Self::NoValue { .. } | Self::Value { .. } | Self::Component { .. } | Self::Mixed => {
                 "true or false".to_owned()
             }
@@ -206,11 +227,15 @@ pub fn faults(component: &str, minor: KubernetesMinor, flags: &[&str]) -> Vec<(u
 /// Returns what a component refuses in an entry by itself.
 fn of_entry(component: &str, minor: KubernetesMinor, entry: &GateEntry) -> Option<GateFault> {
     let name = entry.name.clone();
-    let Some(state) = feature_gates::state(component, &name, minor) else {
+    let Some(state) = feature_gates::of_any(&name, minor) else {
         let availability = feature_gates::availability(&name, minor);
         return Some(GateFault::Unknown { name, availability });
     };
-    (state.is_locked && state.is_on != entry.is_on).then_some(GateFault::Locked { name, is_on: state.is_on })
+    // Also a component that shares its gates with others refuses this one.
+    if state.is_locked && state.is_on != entry.is_on {
+        return Some(GateFault::Locked { name, is_on: state.is_on });
+    }
+    feature_gates::state(component, &name, minor).is_none().then_some(GateFault::OfAnother { name })
 }
 
 /// Returns the gates that are on without one that they need.
@@ -276,6 +301,24 @@ mod tests {
             let unknown = "unrecognized feature gate: kube:NodeSwap";
             assert_eq!(messages(component, 36, &["kube:NodeSwap=true"]), [unknown]);
         }
+    }
+
+    #[test]
+    fn a_gate_of_another_component_is_told_from_one_that_nobody_has() {
+        let of = |gate: &str| {
+            let found = faults("cloud-controller-manager", KubernetesMinor::new(36), &[gate]);
+            found.into_iter().map(|(_, fault)| fault).next()
+        };
+        for gate in ["SidecarContainers=true", "NodeSwap=true", "KubeletInUserNamespace = 1"] {
+            assert!(matches!(of(gate), Some(GateFault::OfAnother { .. })), "{gate}");
+        }
+        let locked = Some(GateFault::Locked { name: "SidecarContainers".to_owned(), is_on: true });
+        assert_eq!(of("SidecarContainers=false"), locked, "no component takes it");
+        for gate in ["NoSuchGate=true", "PodSecurity=true", "kube:NodeSwap=true"] {
+            assert!(matches!(of(gate), Some(GateFault::Unknown { .. })), "{gate}");
+        }
+        assert_eq!(of("AllAlpha=true"), None);
+        assert_eq!(faults("kubelet", KubernetesMinor::new(36), &["NodeSwap=true"]), []);
     }
 
     #[test]

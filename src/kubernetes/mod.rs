@@ -48,6 +48,7 @@ pub mod quantity;
 pub mod runtime_config;
 pub mod scalar;
 pub mod scheduler_config;
+pub mod scheduler_outcome;
 mod scheduler_plugins;
 mod scheduler_profiles;
 pub mod settings;

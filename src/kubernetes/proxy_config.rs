@@ -130,7 +130,7 @@ fn refused_gates(decoded: &DecodedFields, minor: KubernetesMinor) -> Vec<(Refuse
             code: "argument-refused",
             message: fault.message(),
             says: fault.message(),
-            write: format!("write {}", fault.wanted(minor)),
+            write: fault.remedy(),
         };
         Some((refused, Some(value.position)))
     };

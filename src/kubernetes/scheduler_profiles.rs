@@ -9,7 +9,7 @@ use super::config_fields;
 use super::config_settings;
 use super::names;
 use super::object::{self, Fault, ObjectFile, Refusal, refuse_dropped};
-use super::scheduler_config::{RULES, SchedulerConfig, SchedulerContext, SchedulerRefusal, Validated};
+use super::scheduler_outcome::{RULES, SchedulerConfig, SchedulerContext, SchedulerRefusal, Validated};
 use super::scheduler_plugins::{self, POINTS};
 use super::settings;
 use super::yaml::{YamlNode, YamlValue};

@@ -47,7 +47,30 @@ pub(super) fn check(node: &NodeConfig<'_>, component: &str) -> Result<Vec<Findin
     component.check(files)
 }
 
-impl Component<'_> {
+/// Returns what is wrong with the file that a setting names, which need not be an argument: it is not there.
+pub(super) fn missing(
+    node: &NodeConfig<'_>,
+    component: &str,
+    (setting, text): (&str, &str),
+) -> Result<Option<Finding>> {
+    Component::without_arguments(node, component).missing(setting, text)
+}
+
+/// Returns what is wrong with the files of a certificate and its key that settings name, which need not be arguments.
+pub(super) fn keyed(
+    node: &NodeConfig<'_>,
+    component: &str,
+    certificate: (&str, &str),
+    key: (&str, &str),
+) -> Result<Option<Finding>> {
+    Component::without_arguments(node, component).keyed(certificate, key, false)
+}
+
+impl<'a> Component<'a> {
+    fn without_arguments(node: &'a NodeConfig<'a>, name: &'a str) -> Self {
+        Self { node, name, settings: ComponentSettings::default(), given: Vec::new() }
+    }
+
     fn check(&self, files: &ArgumentFiles) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
         for (flag, content) in &files.files {

@@ -144,7 +144,6 @@ fn value(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -
     match name.as_str() {
         "tls-min-version" if component == KUBELET => Vec::new(),
         _ if !serves(node, component) => Vec::new(),
-        "tls-min-version" if component == KUBELET => Vec::new(),
         "tls-min-version" => tls_version(component, text).into_iter().collect(),
         "tls-cipher-suites" => ciphers(component, text),
         _ => Vec::new(),
@@ -175,7 +174,7 @@ fn not_judged(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
 fn serves(node: &NodeConfig<'_>, component: &str) -> bool {
     let flags = node.effective.as_ref().ok().and_then(|effective| effective.components.get(component));
     let flags = flags.into_iter().flatten().map(|flag| arguments::as_component_takes(component, flag));
-    let port = flags.filter(|(name, _)| name == "secure-port").last();
+    let port = flags.rev().find(|(name, _)| name == "secure-port");
     port.is_none_or(|(_, value)| flag_values::integer(&value) != Some(0))
 }
 
@@ -227,6 +226,13 @@ fn gate_finding(node: &NodeConfig<'_>, component: &str, fault: &GateFault) -> Fi
         GateFault::Unknown { name, availability } => {
             let message = format!("{component} of {minor} has no feature gate {name}{availability}");
             (gate, message, "remove it".to_owned())
+        }
+        GateFault::OfAnother { name } => {
+            let message = format!(
+                "{component} of {minor} has no feature gate {name}, and another component has: K3s runs both in one \
+                 process, and whether it takes the gate there is not known"
+            );
+            return Finding::unknown(gate, message, "remove it").says(fault.message());
         }
         GateFault::Locked { name, is_on } => {
             let message = format!("{component} of {minor} has locked the feature gate {name} to {is_on}");

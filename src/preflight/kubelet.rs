@@ -1,8 +1,8 @@
 //! The files of the kubelet's configuration: the one and the folder that the kubelet's arguments `config` and `config-dir`
 //! name, and the user's drop-ins in K3s' own folder. What the kubelet refuses in one of them ends it, and K3s with it.
 
-use super::Finding;
 use super::apiserver::{in_file, look};
+use super::{Finding, kubelet_serving};
 use crate::error::{Place, Result};
 use crate::k3s::arguments;
 use crate::k3s::kubelet::{self, KubeletSource};
@@ -15,11 +15,13 @@ use crate::kubernetes::kubelet_fields::{self, DecodedFields};
 use crate::kubernetes::kubelet_settings::{KubeletFlag, KubeletSettings, SettingOrigin};
 use crate::kubernetes::object::{Fault, MAX_FAULTS, Position};
 use crate::kubernetes::settings::RefusedSetting;
+use crate::kubernetes::value_judgement;
 use crate::kubernetes::yaml::{self, YamlNode, YamlValue};
 use crate::node::RootedPath;
 use crate::version::KubernetesMinor;
 
 const NAME: &str = "kubelet";
+const KIND: &str = "KubeletConfiguration";
 /// The argument and the field that name the authorities of clients.
 const CLIENT_CA: (&str, &str) = ("client-ca-file", "authentication.x509.clientCAFile");
 
@@ -57,7 +59,27 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     findings.extend(gates(node, &documents, &decoded));
     findings.extend(refused(node, &documents, &decoded, &given));
     findings.extend(client_ca(node, &documents, &decoded)?);
+    findings.extend(kubelet_serving::check(node, &decoded, &|position| documents.place(position))?);
+    findings.extend(of_machine(node, &documents, &decoded));
     Ok(findings)
+}
+
+/// Returns the fields of the files of which only the running machine tells whether the kubelet takes them. A field counts
+/// where the kubelet does not get its argument.
+fn of_machine(node: &NodeConfig<'_>, documents: &UserDocuments, decoded: &DecodedFields) -> Vec<Finding> {
+    let flags = node.effective.as_ref().ok().and_then(|effective| effective.components.get(NAME));
+    let given = |field: &str| {
+        let mut flags = flags.into_iter().flatten();
+        flags.any(|flag| kubelet_fields::of_flag(&name_of(flag)) == Some(field))
+    };
+    let mut findings = Vec::new();
+    for (field, value) in &decoded.fields {
+        let Some(what) = value_judgement::of_machine(KIND, field).filter(|_| !given(field)) else { continue };
+        let message = format!("the value of the kubelet's {field} is judged as a text only: {what}");
+        let finding = Finding::not_judged("argument-not-judged", message, "look at it by hand");
+        findings.extend(documents.at(value.position, finding).filter(|_| !value.go_text().is_empty()));
+    }
+    findings
 }
 
 /// Returns what the kubelet refuses in its settings, at the argument or in the file that gives the value in force.
@@ -117,9 +139,11 @@ fn gates(node: &NodeConfig<'_>, documents: &UserDocuments, decoded: &DecodedFiel
         let named = gates.iter().find(|(name, _)| fault.gate() == Some(name.as_str())).or(gates.last());
         let (name, value) = named?;
         let wanted = fault.wanted(node.minor());
-        let message = format!("featureGates.{name} is {}, and takes {wanted}", value.go_text());
-        let remedy = format!("write featureGates.{name} as the kubelet takes it: {wanted}");
-        documents.at(value.position, Finding::stops("kubelet-value", message, remedy).says(fault.message()))
+        let message = format!("featureGates.{name} is {}; it must be {wanted}", value.go_text());
+        documents.at(
+            value.position,
+            Finding::stops("kubelet-value", message, fault.remedy()).says(fault.message()),
+        )
     };
     faults.into_iter().filter_map(finding).take(MAX_FAULTS).collect()
 }

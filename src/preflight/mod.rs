@@ -20,6 +20,7 @@ mod finding;
 mod kernel;
 mod kubelet;
 mod kubelet_arguments;
+mod kubelet_serving;
 pub(crate) mod manifests;
 mod options;
 mod own_values;

@@ -1,13 +1,14 @@
 //! The configuration file that kube-scheduler's argument `config` names.
 
 use super::Finding;
-use super::apiserver::{in_file, look};
+use super::apiserver::{FileAt, in_file, look};
 use crate::error::Result;
 use crate::k3s::NodeConfig;
 use crate::k3s::arguments;
 use crate::kubernetes::component_flags;
 use crate::kubernetes::object::{Fault, MAX_FAULTS, Position};
-use crate::kubernetes::scheduler_config::{self, SchedulerConfig, SchedulerRefusal};
+use crate::kubernetes::scheduler_config;
+use crate::kubernetes::scheduler_outcome::{SchedulerConfig, SchedulerRefusal};
 use crate::kubernetes::settings::{ComponentSettings, RefusedSetting};
 use crate::node::RootedPath;
 
@@ -104,10 +105,14 @@ impl ComponentFile {
         let named = flags.text(FLAG).filter(|text| !text.is_empty());
         let (Some(text), Some(place)) = (named, node.place_of(component, FLAG)) else { return Ok(None) };
         let path = node.path(&text)?;
-        let bytes = look(node, &path)?.into_bytes(&path).map_err(|missing| {
+        let found = look(node, &path)?;
+        let (code, remedy) = match found {
+            FileAt::Directory => ("argument-file-directory", "name a file"),
+            _ => ("argument-file-missing", "write it, or remove the argument"),
+        };
+        let bytes = found.into_bytes(&path).map_err(|missing| {
             let message = format!("{path}, which {component}'s {FLAG} names, {}", missing.what);
-            let finding =
-                Finding::stops("argument-file-missing", message, "write it, or remove the argument");
+            let finding = Finding::stops(code, message, remedy);
             finding.at(place.clone()).says(missing.error)
         });
         Ok(Some(Self { component, path, bytes, flags, place }))

@@ -77,6 +77,92 @@ fn a_file_of_kube_proxy_names_its_kubeconfig() {
 }
 
 #[test]
+fn the_kubelet_ends_without_the_files_of_its_certificate() {
+    const OWN: &str = "/var/lib/rancher/k3s/agent/serving-kubelet";
+    let arguments = "kubelet-arg: [tls-cert-file=/etc/a.crt, tls-private-key-file=/etc/a.key]";
+    let one = "kubelet-arg: [tls-cert-file=/etc/a.crt]";
+    let own = format!("kubelet-arg: [tls-cert-file={OWN}.crt, tls-private-key-file={OWN}.key]");
+    let nothing = [("etc/a.crt", ""), ("etc/a.key", "")];
+    for minor in ["1.30", "1.35", "1.36"] {
+        let stops = |files: &[(&str, &str)], argument: &str| preflight(minor, argument, files);
+        let missing = (false.into(), vec!["argument-file-missing".to_owned()]);
+        assert_eq!(stops(&[], arguments), missing, "{minor}");
+        let content = (false.into(), vec!["argument-file-content".to_owned()]);
+        assert_eq!(stops(&nothing, arguments), content, "{minor}");
+        assert_eq!(stops(&nothing[..1], one), content, "{minor}: the key is K3s' own");
+        assert_eq!(stops(&[], &own), (true.into(), Vec::new()), "{minor}: K3s makes them");
+    }
+    let file = format!("{KUBELET}tlsCertFile: /etc/a.crt\ntlsPrivateKeyFile: /etc/a.key\n");
+    let argument = "kubelet-arg: [config=/etc/k.yaml]";
+    let missing = (false.into(), vec!["argument-file-missing".to_owned()]);
+    assert_eq!(preflight("1.36", argument, &[("etc/k.yaml", &file)]), missing);
+    assert_eq!(
+        preflight("1.30", argument, &[("etc/k.yaml", &file)]).0,
+        true,
+        "K3s gives the arguments there"
+    );
+    let made = format!("{file}serverTLSBootstrap: true\n");
+    assert_eq!(preflight("1.35", argument, &[("etc/k.yaml", &made)]), missing);
+    assert_eq!(preflight("1.36", argument, &[("etc/k.yaml", &made)]).0, true, "the cluster makes them");
+}
+
+#[test]
+fn a_field_that_only_the_machine_judges_is_listed() {
+    let file = format!("{KUBELET}containerRuntimeEndpoint: unix:///run/x.sock\n");
+    let argument = "kubelet-arg: [config=/etc/k.yaml]";
+    let (starts, codes) = preflight("1.36", argument, &[("etc/k.yaml", &file)]);
+    assert_eq!((starts, codes), (true.into(), Vec::new()));
+    let node = Node::new().file(CONFIG, format!("{argument}\n")).file("etc/k.yaml", file);
+    let output = node.run(&["preflight", "--k3s-version", "1.36", "--role", "server"]);
+    let line = "not judged: /etc/k.yaml:3:27: the value of the kubelet's containerRuntimeEndpoint is ";
+    assert!(output.stdout.contains(line), "{}", output.stdout);
+}
+
+#[test]
+fn apply_goes_on_where_the_verdict_is_unknown_and_names_the_place() {
+    let argument = "kubelet-arg: [image-credential-provider-config=/etc/f]\n";
+    let node = Node::new().file(CONFIG, argument).file("etc/f", "");
+    let output = node.run(&["apply", "--k3s-version", "1.36", "--role", "server"]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let warning = "WARN /etc/rancher/k3s/config.yaml:1:15: it is not known whether K3s starts: ";
+    assert!(output.stderr.contains(warning), "{}", output.stderr);
+    let node = Node::new().file(CONFIG, argument);
+    let output = node.run(&["apply", "--k3s-version", "1.36", "--role", "server"]);
+    assert_eq!(output.code, 1, "the file is missing: {}", output.stderr);
+}
+
+#[test]
+fn a_directory_and_a_file_without_a_kubeconfig_stop_each_component() {
+    for component in ["kubelet", "kube-scheduler", "kube-controller-manager", "kube-proxy"] {
+        let argument = format!("{component}-arg: [kubeconfig=/etc/f]");
+        let stops = |code: &str| (Value::from(false), vec![code.to_owned()]);
+        for text in ["", "a: b\n"] {
+            let found = preflight("1.36", &argument, &[("etc/f", text)]);
+            assert_eq!(found, stops("argument-file-content"), "{component}: {text:?}");
+        }
+        let directory = preflight("1.36", &argument, &[("etc/f/g", "")]);
+        assert_eq!(directory, stops("argument-file-directory"), "{component}");
+    }
+    for component in ["kube-scheduler", "kube-proxy"] {
+        let argument = format!("{component}-arg: [config=/etc/f]");
+        let (_, codes) = preflight("1.36", &argument, &[("etc/f/g", "")]);
+        assert_eq!(codes[0], "argument-file-directory", "{component}");
+    }
+}
+
+#[test]
+fn a_gate_of_other_components_makes_the_verdict_on_the_cloud_controller_manager_unknown() {
+    let of = |gate: &str| {
+        let argument = format!("kube-cloud-controller-manager-arg: ['feature-gates={gate}']");
+        preflight("1.36", &argument, &[]).0
+    };
+    assert_eq!(of("SidecarContainers=true"), Value::Null);
+    assert_eq!(of("SidecarContainers=false"), false, "it is locked");
+    assert_eq!(of("NoSuchGate=true"), false);
+    assert_eq!(of("AllAlpha=true"), true);
+}
+
+#[test]
 fn the_files_of_an_egress_connection_are_opened() {
     let text = "apiVersion: apiserver.k8s.io/v1beta1\nkind: EgressSelectorConfiguration\negressSelections: [{name: cluster, connection: {proxyProtocol: HTTPConnect, transport: {tcp: {url: 'https://127.0.0.1:1', tlsConfig: {caBundle: /etc/ca.pem, clientCert: /etc/cert.pem, clientKey: /etc/key.pem}}}}}]\n";
     let (cert, key) = (include_str!("component_values/cert.pem"), include_str!("component_values/key.pem"));

@@ -139,7 +139,6 @@ fn what_is_not_judged_is_little() {
 #[test]
 fn a_value_that_is_not_judged_makes_the_verdict_unknown() {
     for (config, is_known) in [
-        ("kube-apiserver-arg: [endpoint-reconciler-type=other]\n", false),
         ("kube-scheduler-arg: [write-config-to=/tmp/scheduler.yaml]\n", false),
         ("kube-scheduler-arg: [write-config-to=]\n", true),
         ("kubelet-arg: [max-pods=110]\n", true),
@@ -174,8 +173,8 @@ fn what_only_the_machine_tells_is_a_note() {
 fn fail_on_unknown_tells_what_stops_from_what_cannot_be_told() {
     for (config, expected) in [
         ("kubelet-arg: [max-pods=110]\n", 0),
-        ("kube-apiserver-arg: [endpoint-reconciler-type=other]\n", 3),
-        ("kube-apiserver-arg: [endpoint-reconciler-type=other, no-such-argument=1]\n", 2),
+        ("kube-scheduler-arg: [write-config-to=/tmp/scheduler.yaml]\n", 3),
+        ("kube-scheduler-arg: [write-config-to=/tmp/scheduler.yaml, no-such-argument=1]\n", 2),
     ] {
         let node = Node::new().file(CONFIG, config);
         let words = ["preflight", "--k3s-version", "1.36", "--role", "server", "--fail-on"];

@@ -35,6 +35,8 @@ pub(super) enum Form {
     EtcdOverride,
     /// `group/resource#servers`, as the API server reads it up to 1.33.
     EtcdOverrideParts,
+    /// An API version: one slash at most.
+    GroupVersion,
     /// A directive of HTTP's strict transport security.
     HstsDirective,
     /// A URL whose scheme is https.
@@ -164,6 +166,7 @@ impl Form {
             }),
             Self::EtcdOverride => api_server_forms::is_etcd_override(text, true),
             Self::EtcdOverrideParts => api_server_forms::is_etcd_override(text, false),
+            Self::GroupVersion => text.matches('/').count() <= 1,
             Self::HstsDirective => api_server_forms::is_hsts_directive(text),
             Self::HttpsUrl => go_url::parse(text).is_ok_and(|url| url.scheme == "https"),
             Self::Issuer => api_server_forms::is_issuer(text),
@@ -226,6 +229,7 @@ impl Form {
             Self::EtcdOverride | Self::EtcdOverrideParts => {
                 "group/resource#servers, the servers with semicolons between them"
             }
+            Self::GroupVersion => "an API version such as audit.k8s.io/v1",
             Self::HstsDirective => "max-age=SECONDS, includeSubDomains or preload",
             Self::Issuer => "a text, which is a URL if it has a colon",
             Self::OidcIssuer => "a URL that begins with https://, without user, query and fragment",

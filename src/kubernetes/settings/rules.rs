@@ -21,7 +21,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use super::map::ComponentSettings;
-use super::value_test::ValueTest;
+use super::value_test::{EMPTY, NOT_EMPTY, ValueTest};
 use crate::embedded;
 use crate::version::KubernetesMinor;
 
@@ -144,9 +144,9 @@ impl SettingRule {
             (None, None) => String::new(),
         };
         let condition =
-            if self.when.is_empty() && self.gates.is_empty() { "" } else { ", depending on others" };
+            if self.when.is_empty() && self.gates.is_empty() { "" } else { ", under a condition" };
         match wanted.as_str() {
-            "" => format!("not always: {}{minors}", self.says),
+            "" => format!("in some combinations refused: {}{minors}", self.says),
             wanted => format!("{wanted}{condition}{minors}"),
         }
     }
@@ -204,11 +204,14 @@ impl SettingRule {
         let message = match (wanted.as_str(), says.as_str()) {
             ("", "") => format!("{shown} is {value:?}, which does not go together with the rest"),
             ("", says) => format!("{shown} is {value:?}: {says}"),
-            (wanted, _) => format!("{shown} is {value:?}, and takes {wanted}"),
+            (NOT_EMPTY, _) if value.is_empty() => format!("{shown} is empty"),
+            (wanted, _) => format!("{shown} is {value:?}; it must be {wanted}"),
         };
         let write = match self.write.as_str() {
             "" if wanted.is_empty() => format!("change {name}, or remove it"),
-            "" => format!("write {shown} as {wanted}"),
+            "" if wanted == EMPTY => format!("remove {shown}"),
+            "" if wanted == NOT_EMPTY => format!("give {shown} a value"),
+            "" => format!("give {shown} a value that is {wanted}"),
             write => write.to_owned(),
         };
         let code = self.code.as_deref().unwrap_or(CODE);
@@ -241,10 +244,10 @@ mod tests {
     #[test]
     fn a_value_out_of_bounds_is_refused() {
         let row = "{settings: [a, b], takes: {least: '0', most: '10'}}";
-        assert_eq!(refusals(row, &[("a", "5"), ("b", "11")]), ["b is \"11\", and takes 0 to 10"]);
+        assert_eq!(refusals(row, &[("a", "5"), ("b", "11")]), ["b is \"11\"; it must be 0 to 10"]);
         assert!(refusals(row, &[("b?", "11")]).is_empty(), "nobody gives it");
         let row = "{setting: a, takes: {least: 1h, zero: true}}";
-        assert_eq!(refusals(row, &[("a", "59m")]), ["a is \"59m0s\", and takes 0, or 1h or more"]);
+        assert_eq!(refusals(row, &[("a", "59m")]), ["a is \"59m0s\"; it must be 0, or 1h or more"]);
         assert!(refusals(row, &[("a", "0s")]).is_empty());
         let row = "{setting: a, takes: {most: '1'}}";
         assert_eq!(refusals(row, &[("a", "NaN")]).len(), 1, "it is within no bounds");
@@ -254,7 +257,7 @@ mod tests {
     fn a_pair_is_refused_where_somebody_gives_a_part_of_it() {
         let row = "{setting: lease, when: {on: {is: 'true'}}, takes: {above: $renew}, says: 'NAME VALUE'}";
         let renewed = [("lease?", "15s"), ("renew", "20s"), ("on", "true")];
-        assert_eq!(refusals(row, &renewed), ["lease is \"15s\", and takes more than the value of renew"]);
+        assert_eq!(refusals(row, &renewed), ["lease is \"15s\"; it must be more than the value of renew"]);
         let only_renewed = [("lease?", "15s"), ("renew", "20s"), ("on?", "true")];
         assert_eq!(refusals(row, &only_renewed).len(), 1, "somebody gives what it is compared with");
         assert!(refusals(row, &[("lease?", "15s"), ("renew?", "20s"), ("on?", "true")]).is_empty());
@@ -281,7 +284,7 @@ mod tests {
             (refused.setting.as_str(), refused.others),
             ("port", vec!["on".to_owned(), "ports".to_owned()])
         );
-        assert_eq!(refused.message, "port is \"80\", and takes a port of ports");
+        assert_eq!(refused.message, "port is \"80\"; it must be a port of ports");
         map.set("port", TypedValue::Whole(99));
         assert!(rule.refusal(&map, "port", KubernetesMinor::new(36)).is_none());
     }
@@ -300,7 +303,7 @@ mod tests {
                 .map(|refused| refused.message)
         };
         let list = |text: &str| TypedValue::List(text.split(',').map(str::to_owned).collect());
-        let message = "v is \"kube=1.34\", and takes the version 1.N, where N is 35 to 36";
+        let message = "v is \"kube=1.34\"; it must be the version 1.N, where N is 35 to 36";
         assert_eq!(refused(row, &[("v", list("kube=1.34"))]).as_deref(), Some(message));
         assert_eq!(refused(row, &[("v", list("1.35"))]), None);
         assert_eq!(refused(row, &[("v", TypedValue::List(Vec::new()))]), None);
@@ -308,7 +311,7 @@ mod tests {
         assert!(refused(row, &[("v", list("1.35")), ("e", list("1.34"))]).is_some());
         assert!(refused(row, &[("v", list("1.34")), ("e", list("1.34"))]).is_none());
         let row = "{setting: v, takes: {is: $previous-minor}}";
-        let message = "v is \"1.36\", and takes 1.35";
+        let message = "v is \"1.36\"; it must be 1.35";
         assert_eq!(refused(row, &[("v", TypedValue::Text("1.36".to_owned()))]).as_deref(), Some(message));
         let row = "{setting: renew, takes: {above: $retry * 1.2}}";
         let seconds = |count: i128| TypedValue::Duration(count * 1_000_000_000);

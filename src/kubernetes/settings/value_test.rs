@@ -12,6 +12,11 @@ use super::release;
 use super::value::TypedValue;
 use crate::kubernetes::flag_values;
 
+/// What a test for emptiness wants, in words.
+pub(super) const EMPTY: &str = "empty";
+/// The opposite.
+pub(super) const NOT_EMPTY: &str = "not empty";
+
 /// A part of a value that is refused.
 #[derive(Debug)]
 pub(super) struct SettingPart {
@@ -291,13 +296,14 @@ impl ValueTest {
         }
         let names = |known: &[String]| {
             let known: Vec<&str> = known.iter().map(String::as_str).filter(|text| !text.is_empty()).collect();
-            known.join(", ")
+            (known.len(), known.join(", "))
         };
         let nested = |test: &Option<Box<Self>>| {
             test.as_ref().map(|test| test.wanted(settings)).filter(|text| !text.is_empty())
         };
         if let Some(known) = &self.one_of {
-            return names(known);
+            let (count, names) = names(known);
+            return if count > 1 { format!("one of {names}") } else { names };
         }
         if let Some(text) = &self.is {
             return bound(text);
@@ -309,7 +315,7 @@ impl ValueTest {
             return form.wanted().to_owned();
         }
         if let Some(known) = &self.none_of {
-            return format!("none of {}", names(known));
+            return format!("none of {}", names(known).1);
         }
         if let Some(item) = &self.has_in_any_case {
             return format!("a list that has {item}");
@@ -331,8 +337,8 @@ impl ValueTest {
             return "each item once".to_owned();
         }
         match self.empty {
-            Some(false) => "a value".to_owned(),
-            Some(true) => "no value".to_owned(),
+            Some(false) => NOT_EMPTY.to_owned(),
+            Some(true) => EMPTY.to_owned(),
             None => {
                 let each: Vec<String> = self.any.iter().map(|test| test.wanted(settings)).collect();
                 each.join(", or ")

@@ -1,7 +1,9 @@
 //! What `preflight` says of the arguments and files of the six components, against Kubernetes' own code.
 //!
-//! The second tier builds a Go program against the newest minor (`tests/oracle/component_values`), and asks it about random
-//! values of all arguments and about random documents; the third tier asks about more, and an old minor as well.
+//! The first tier compares what Kubernetes 1.36.2 answered (`tests/oracle/component-values.jsonl`): arguments as K3s hands
+//! them on, which takes blanks off their ends, and with `late` what ends a component after its options. The second tier builds a
+//! Go program against the newest minor (`tests/oracle/component_values`), and asks it about random values of all arguments
+//! and about random documents; the third tier asks about more, and an old minor as well.
 //!
 //! ```text
 //! cargo test --test it component_values -- --include-ignored      as root, with Go
@@ -30,7 +32,7 @@ use crate::support::counts::pick;
 use crate::support::random::Random;
 use crate::support::{kubernetes, tools, turns};
 use judge::Judge;
-use node::Tally;
+use node::{Case, Tally};
 use regex::Regex;
 
 const SEED: u64 = 0x7661_6c75_6573;
@@ -55,6 +57,15 @@ fn releases() -> Vec<&'static str> {
     }
     let old = all.iter().find(|release| release.starts_with(OLD_MINOR)).unwrap();
     if crate::IS_FULL { vec![all[0], old] } else { vec![all[0]] }
+}
+
+#[test]
+fn what_kubernetes_answered_is_what_preflight_says() {
+    let text = fs::read_to_string("tests/oracle/component-values.jsonl").unwrap();
+    let cases: Vec<Case> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(cases.len(), 2_645);
+    let fault = Tally::of(&cases).fault();
+    assert!(fault.is_none(), "{}", fault.unwrap_or_default());
 }
 
 #[test]
