@@ -77,7 +77,7 @@ const OTHER_NAMES: [&str; 30] = [
 const MAX_DEPTH: usize = 40;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Token {
+enum CelToken {
     Name(String),
     Int,
     Text(String),
@@ -92,14 +92,14 @@ const SIGNS: [&str; 23] = [
 
 /// Returns the type of an expression with one variable.
 pub(super) fn type_of(text: &str, variable: (&str, &CelType)) -> Typed {
-    let mut reader = Reader { tokens: tokens(text)?, at: 0, depth: 0, variables: Vec::new() };
+    let mut reader = CelReader { tokens: tokens(text)?, at: 0, depth: 0, variables: Vec::new() };
     reader.variables.push((variable.0.to_owned(), variable.1.clone()));
     let found = reader.expression()?;
     match reader.tokens.get(reader.at) {
         None => Ok(found),
-        Some(Token::Name(name)) => Err(extraneous(name)),
-        Some(Token::Text(_)) => Err(extraneous("a text")),
-        Some(Token::Int) => Err(extraneous("a number")),
+        Some(CelToken::Name(name)) => Err(extraneous(name)),
+        Some(CelToken::Text(_)) => Err(extraneous("a text")),
+        Some(CelToken::Int) => Err(extraneous("a number")),
         Some(_) => Err(CelFault::Unknown),
     }
 }
@@ -108,7 +108,7 @@ fn extraneous(what: &str) -> CelFault {
     CelFault::Fails(format!("Syntax error: mismatched input: {what} follows a whole expression"))
 }
 
-fn tokens(text: &str) -> Typed<Vec<Token>> {
+fn tokens(text: &str) -> Typed<Vec<CelToken>> {
     let mut found = Vec::new();
     let mut rest = text.trim_start_matches([' ', '\t', '\n', '\r']);
     let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
@@ -119,7 +119,7 @@ fn tokens(text: &str) -> Typed<Vec<Token>> {
             if rest[length..].starts_with(['"', '\'']) {
                 return Err(CelFault::Unknown);
             }
-            found.push(Token::Name(rest[..length].to_owned()));
+            found.push(CelToken::Name(rest[..length].to_owned()));
             length
         } else if first.is_ascii_digit() {
             let length = rest.find(|letter| !is_word(letter) && letter != '.').unwrap_or(rest.len());
@@ -127,7 +127,7 @@ fn tokens(text: &str) -> Typed<Vec<Token>> {
             if !is_plain {
                 return Err(CelFault::Unknown);
             }
-            found.push(Token::Int);
+            found.push(CelToken::Int);
             length
         } else if matches!(first, '"' | '\'') {
             let Some(length) = rest[1..].find(first) else { return Err(CelFault::Unknown) };
@@ -135,11 +135,11 @@ fn tokens(text: &str) -> Typed<Vec<Token>> {
             if content.contains(['\\', '\n', '\r']) || rest[length + 2..].starts_with(first) {
                 return Err(CelFault::Unknown);
             }
-            found.push(Token::Text(content.to_owned()));
+            found.push(CelToken::Text(content.to_owned()));
             length + 2
         } else {
             let sign = SIGNS.into_iter().find(|sign| rest.starts_with(sign)).ok_or(CelFault::Unknown)?;
-            found.push(Token::Sign(sign));
+            found.push(CelToken::Sign(sign));
             sign.len()
         };
         rest = rest[length..].trim_start_matches([' ', '\t', '\n', '\r']);
@@ -147,8 +147,8 @@ fn tokens(text: &str) -> Typed<Vec<Token>> {
     Ok(found)
 }
 
-struct Reader {
-    tokens: Vec<Token>,
+struct CelReader {
+    tokens: Vec<CelToken>,
     at: usize,
     depth: usize,
     variables: Vec<(String, CelType)>,
@@ -179,9 +179,9 @@ fn need_same(one: &CelType, other: &CelType, sign: &str) -> Typed<()> {
     }
 }
 
-impl Reader {
+impl CelReader {
     fn sign(&mut self, wanted: &[&'static str]) -> Option<&'static str> {
-        let Some(Token::Sign(sign)) = self.tokens.get(self.at) else { return None };
+        let Some(CelToken::Sign(sign)) = self.tokens.get(self.at) else { return None };
         let sign = *sign;
         wanted.contains(&sign).then(|| {
             self.at += 1;
@@ -194,7 +194,7 @@ impl Reader {
     }
 
     fn name(&mut self) -> Option<String> {
-        let Some(Token::Name(name)) = self.tokens.get(self.at) else { return None };
+        let Some(CelToken::Name(name)) = self.tokens.get(self.at) else { return None };
         let name = name.clone();
         self.at += 1;
         Some(name)
@@ -258,7 +258,7 @@ impl Reader {
                 if !is_ordered(&found) || !is_ordered(&other) {
                     return Err(CelFault::Unknown);
                 }
-            } else if self.tokens.get(self.at) == Some(&Token::Name("in".to_owned())) {
+            } else if self.tokens.get(self.at) == Some(&CelToken::Name("in".to_owned())) {
                 self.at += 1;
                 match self.sum()? {
                     CelType::Dyn => {}
@@ -355,16 +355,16 @@ impl Reader {
         };
         self.at += 1;
         match token {
-            Token::Int => Ok(CelType::Int),
-            Token::Text(_) => Ok(CelType::Text),
-            Token::Sign("(") => {
+            CelToken::Int => Ok(CelType::Int),
+            CelToken::Text(_) => Ok(CelType::Text),
+            CelToken::Sign("(") => {
                 let found = self.expression()?;
                 self.need(")")?;
                 Ok(found)
             }
-            Token::Sign("[") => self.list(),
-            Token::Sign(_) => Err(CelFault::Unknown),
-            Token::Name(name) => self.named(&name),
+            CelToken::Sign("[") => self.list(),
+            CelToken::Sign(_) => Err(CelFault::Unknown),
+            CelToken::Name(name) => self.named(&name),
         }
     }
 
@@ -406,12 +406,12 @@ impl Reader {
                 let begin = self.at;
                 self.expression()?;
                 let is_select = self.at >= begin + 3
-                    && matches!(self.tokens.get(self.at - 1), Some(Token::Name(_)))
-                    && self.tokens.get(self.at - 2) == Some(&Token::Sign("."));
+                    && matches!(self.tokens.get(self.at - 1), Some(CelToken::Name(_)))
+                    && self.tokens.get(self.at - 2) == Some(&CelToken::Sign("."));
                 // The last of a longer expression may be a selection as well.
                 let is_path = self.tokens[begin..self.at]
                     .iter()
-                    .all(|token| matches!(token, Token::Name(_) | Token::Sign(".")));
+                    .all(|token| matches!(token, CelToken::Name(_) | CelToken::Sign(".")));
                 self.need(")")?;
                 if is_select && is_path { Ok(CelType::Bool) } else { Err(CelFault::Unknown) }
             }

@@ -356,6 +356,14 @@ impl FieldDecoder {
                 if let (Some((name, _)), Some(field)) = (found, known) {
                     decoded.faults.extend(null_fault(value, (of, name, field), &path));
                 }
+                // In a map null is the zero value, which merging would lose.
+                if value.is_null() {
+                    match of {
+                        "{}string" => value.value = YamlValue::Scalar(Scalar::Text(String::new())),
+                        "{}bool" => value.value = YamlValue::Scalar(Scalar::Bool(false)),
+                        _ => {}
+                    }
+                }
                 match known.or(of.strip_prefix("{}")) {
                     Some(of) => self.take(value, of, &path, decoded),
                     None if fields.is_some() => {

@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn the_file_is_decoded_with_the_case_of_letters() {
         let text = format!(
-            "{HEAD}MaxPods: -5\nauthentication: {{Anonymous: {{}}, x509: {{}}}}\nevictionHard: {{a: b}}\nregisterWithTaints: [{{Key: a}}]\npodLogsDir: /a\n"
+            "{HEAD}MaxPods: -5\nauthentication: {{Anonymous: {{}}, x509: {{}}}}\nevictionHard: {{a: b, c: null}}\nregisterWithTaints: [{{Key: a}}]\npodLogsDir: /a\n"
         );
         let file = read(text.as_bytes(), DocumentRole::ConfigFile, OLD).unwrap();
         let unknown: Vec<&str> = file.unknown.iter().map(|fault| fault.message.as_str()).collect();
@@ -185,7 +185,7 @@ mod tests {
         for (said, name) in unknown.iter().zip(names) {
             assert!(said.starts_with(&format!("unknown field {name:?}")), "{said}");
         }
-        let kept = "[{authentication [{x509 []}]} {evictionHard [{a b}]} {registerWithTaints [[]]}]";
+        let kept = "[{authentication [{x509 []}]} {evictionHard [{a b} {c }]} {registerWithTaints [[]]}]";
         assert!(file.root.go_text().ends_with(&kept[1..]), "{}", file.root.go_text());
         for (field, is_fine) in [("syncFrequency", false), ("cpuCFSQuotaPeriod", true), ("maxPods", true)] {
             let text = format!("{HEAD}{field}: null\n");

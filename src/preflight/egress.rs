@@ -5,6 +5,7 @@ use super::Finding;
 use super::apiserver::{ApiServer, FileAt, dropped_field, in_file, refused, second_document};
 use crate::error::Result;
 use crate::k3s::NodeConfig;
+use crate::kubernetes::certificates;
 use crate::kubernetes::egress_config::{self, EgressConfig, EgressRefusal};
 use crate::kubernetes::object::Refusal;
 use crate::node::RootedPath;
@@ -35,17 +36,43 @@ fn effect(server: &ApiServer<'_>, path: &RootedPath, config: &EgressConfig) -> R
         let remedy = "put everything into the first";
         findings.push(second_document("egress-second-document", path, position, remedy));
     }
+    let mut certificate = None;
     for (field, file) in &config.files {
         let named = server.node.path(&file.value)?;
-        if matches!(server.look(&named)?, FileAt::Nothing) && !server.node.creates(&named) {
-            let finding = Finding::stops(
-                "egress-file-missing",
+        let found = server.look(&named)?;
+        let (message, says) = match (&found, *field) {
+            (FileAt::Nothing, _) if server.node.creates(&named) => {
+                certificate = None;
+                continue;
+            }
+            (FileAt::Nothing, _) => (
                 format!("{named}, which {field} names, does not exist"),
-                "write it, or name another one",
-            );
-            let says = format!("service.connection.tlsConfig.{field}: Invalid value: {:?}", file.value);
-            findings.push(finding.at(in_file(path, file.position)).says(says));
-        }
+                format!("service.connection.tlsConfig.{field}: Invalid value: {:?}", file.value),
+            ),
+            (FileAt::Directory, _) => (
+                format!("{named}, which {field} names, is a directory"),
+                format!("read {named}: is a directory"),
+            ),
+            (FileAt::File(bytes), "caBundle") => match certificates::has_certificate(bytes) {
+                true => continue,
+                false => (
+                    format!("{named}, which {field} names, has no certificate"),
+                    "failed to append CA cert to the cert pool".to_owned(),
+                ),
+            },
+            (FileAt::File(bytes), "clientCert") => {
+                certificate = Some(bytes.clone());
+                continue;
+            }
+            (FileAt::File(key), _) => {
+                let pair = certificate.take().map(|certificate| certificates::check_pair(&certificate, key));
+                let Some(Err(says)) = pair else { continue };
+                let message = format!("{named} and the file of clientCert are no certificate and its key");
+                (message, format!("failed to read key pair: {says}"))
+            }
+        };
+        let finding = Finding::stops("egress-file-missing", message, "write it, or name another one");
+        findings.push(finding.at(in_file(path, file.position)).says(says));
     }
     Ok(findings)
 }

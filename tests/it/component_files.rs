@@ -163,6 +163,25 @@ fn a_gate_of_other_components_makes_the_verdict_on_the_cloud_controller_manager_
 }
 
 #[test]
+fn the_files_of_an_egress_connection_are_opened() {
+    let text = "apiVersion: apiserver.k8s.io/v1beta1\nkind: EgressSelectorConfiguration\negressSelections: [{name: cluster, connection: {proxyProtocol: HTTPConnect, transport: {tcp: {url: 'https://127.0.0.1:1', tlsConfig: {caBundle: /etc/ca.pem, clientCert: /etc/cert.pem, clientKey: /etc/key.pem}}}}}]\n";
+    let (cert, key) = (include_str!("component_values/cert.pem"), include_str!("component_values/key.pem"));
+    for (authority, certificate, private, starts) in
+        [(cert, cert, key, true), (key, cert, key, false), (cert, key, key, false), (cert, cert, "", false)]
+    {
+        let files = [
+            ("etc/e.yaml", text),
+            ("etc/ca.pem", authority),
+            ("etc/cert.pem", certificate),
+            ("etc/key.pem", private),
+        ];
+        let argument = "kube-apiserver-arg: [egress-selector-config-file=/etc/e.yaml]";
+        let (verdict, codes) = preflight("1.36", argument, &files);
+        assert_eq!(verdict, starts, "{codes:?}");
+    }
+}
+
+#[test]
 fn files_of_the_api_server_have_the_versions_of_the_minor() {
     for (flag, text, version, first) in [
         ("authentication-config", AUTHENTICATION, "v1beta1", 30),
