@@ -130,7 +130,8 @@ impl DropInMerge {
         let DropInArgument { name, value, controls, .. } = ours;
         let serves = satisfies(ours.accepts, text, value);
         if !serves {
-            let end = self.conflict_end();
+            let is_replaced = self.kubelet_files.is_ours_replaced && self.on_conflict == OnConflict::Ours;
+            let end = if is_replaced { REPLACED } else { self.conflict_end() };
             let message =
                 format!("{KUBELET}: {field} is {text:?} here, and k3s-harden's {name} is {value:?}: {end}");
             notes.conflicts.push((message, place.clone()));
@@ -306,6 +307,7 @@ impl DropInMerge {
     }
 }
 
+const REPLACED: &str = "ours is written, and counts only once the later file has kubelet-arg+";
 const ENABLE: &str = "enable-admission-plugins";
 const DISABLE: &str = "disable-admission-plugins";
 const ADMISSION_FILE: &str = "admission-control-config-file";

@@ -117,6 +117,13 @@ impl ExistingConfig {
         items
     }
 
+    /// Tells whether a file that K3s reads after the drop-in replaces what the drop-in has under a key.
+    #[must_use]
+    pub fn replaces_ours(&self, key: &str) -> bool {
+        let mut later = self.settings.iter().filter(|setting| setting.after_ours && !setting.old_name);
+        later.any(|setting| setting.key == key && !setting.append)
+    }
+
     /// Returns warnings about what the drop-in cannot fix: files that K3s reads after it, and keys under old names.
     #[must_use]
     pub fn warnings(&self, ours: &DropIn) -> Vec<String> {

@@ -23,6 +23,8 @@ pub(super) const KUBELET: &str = "kubelet";
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KubeletFileValues {
     values: BTreeMap<String, KubeletFileValue>,
+    /// Whether a file of the user's that K3s reads later replaces the arguments that k3s-harden gives the kubelet.
+    pub is_ours_replaced: bool,
     /// Why the files are not known, with the place where it is.
     pub problem: Option<String>,
 }
@@ -70,6 +72,7 @@ impl KubeletFileValues {
             return Ok(found);
         }
         let key = format!("{KUBELET}-arg");
+        found.is_ours_replaced = existing.replaces_ours(&key);
         let mut given = existing.in_force(&key);
         // What the service gives comes behind what the files give; the drop-in of k3s-harden does not count.
         if let Some(value) = effective.values.get(&key) {

@@ -173,8 +173,8 @@ fn not_judged(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
 /// (`SecureServingOptions.ApplyTo` of k8s.io/apiserver).
 fn serves(node: &NodeConfig<'_>, component: &str) -> bool {
     let flags = node.effective.as_ref().ok().and_then(|effective| effective.components.get(component));
-    let flags = flags.into_iter().flatten().map(|flag| arguments::as_component_takes(component, flag));
-    let port = flags.rev().find(|(name, _)| name == "secure-port");
+    let mut flags = flags.into_iter().flatten().map(|flag| arguments::as_component_takes(component, flag));
+    let port = flags.rfind(|(name, _)| name == "secure-port");
     port.is_none_or(|(_, value)| flag_values::integer(&value) != Some(0))
 }
 

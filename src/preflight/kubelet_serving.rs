@@ -20,7 +20,7 @@ const BOOTSTRAP: (&str, &str) = ("rotate-server-certificates", "serverTLSBootstr
 const NOT_OPENED_FROM: KubernetesMinor = KubernetesMinor::new(36);
 
 /// A value in force: how the user knows it, the text, and where the user sets it.
-struct ValueInForce {
+struct ServingValue {
     name: &'static str,
     text: String,
     place: Option<Place>,
@@ -52,7 +52,7 @@ pub(super) fn check(
     Ok(found.map(|finding| finding.at(place)))
 }
 
-impl ValueInForce {
+impl ServingValue {
     fn named(&self) -> (&str, &str) {
         (self.name, &self.text)
     }
@@ -64,15 +64,15 @@ fn in_force(
     decoded: &DecodedFields,
     place_of: &dyn Fn(Position) -> Option<Place>,
     (argument, field): (&'static str, &'static str),
-) -> Option<ValueInForce> {
+) -> Option<ServingValue> {
     let flags = node.effective.as_ref().ok().and_then(|effective| effective.components.get(NAME));
     let taken = |text: &str| arguments::as_component_takes(NAME, text);
     let given = flags.into_iter().flatten().map(|flag| taken(flag)).rfind(|(name, _)| name == argument);
     if let Some((_, text)) = given {
         let user = node.arguments(NAME);
         let set = user.iter().rev().find(|set| taken(&set.text).0 == argument);
-        return Some(ValueInForce { name: argument, text, place: set.map(|set| set.place.clone()) });
+        return Some(ServingValue { name: argument, text, place: set.map(|set| set.place.clone()) });
     }
     let value = decoded.fields.get(field)?;
-    Some(ValueInForce { name: field, text: value.go_text(), place: place_of(value.position) })
+    Some(ServingValue { name: field, text: value.go_text(), place: place_of(value.position) })
 }

@@ -117,6 +117,21 @@ fn a_value_that_satisfies_its_control_stays_and_another_is_a_conflict() {
 }
 
 #[test]
+fn ours_is_not_said_to_be_in_force_where_a_later_file_replaces_it() {
+    let later = "etc/rancher/k3s/config.yaml.d/95-user.yaml";
+    for (key, is_replaced) in [("kubelet-arg", true), ("kubelet-arg+", false)] {
+        let node = Node::new()
+            .file(later, format!("{key}: [config=/{FILE}]\n"))
+            .file(FILE, format!("{HEAD}podPidsLimit: -1\n"));
+        let output = run(&node, "apply", "1.36", &["--profile", "strict"]);
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        let says = |end: &str| output.stderr.contains(&format!("pod-max-pids is \"4096\": {end}"));
+        assert_eq!(says("ours is in force"), !is_replaced, "{}", output.stderr);
+        assert_eq!(says("ours is written, and counts only once"), is_replaced, "{}", output.stderr);
+    }
+}
+
+#[test]
 fn conflicts_are_said_as_those_of_arguments() {
     let fields = "streamingConnectionIdleTimeout: 0s\nmakeIPTablesUtilChains: true";
     let quiet = ["--set", "ingress_to=default"];
