@@ -16,7 +16,7 @@ use crate::version::KubernetesMinor;
 /// The minors that have something.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct MinorRange {
+struct PointMinors {
     from: Option<KubernetesMinor>,
     until: Option<KubernetesMinor>,
 }
@@ -28,7 +28,7 @@ struct SchedulerPlugin {
     from: Option<KubernetesMinor>,
     until: Option<KubernetesMinor>,
     refused: Option<KubernetesMinor>,
-    points: BTreeMap<String, MinorRange>,
+    points: BTreeMap<String, PointMinors>,
 }
 
 static PLUGINS: LazyLock<BTreeMap<String, SchedulerPlugin>> =

@@ -13,7 +13,7 @@ const AUTHENTICATION: &str =
     "apiVersion: apiserver.config.k8s.io/VERSION\nkind: AuthenticationConfiguration\n";
 const AUTHORIZATION: &str = "apiVersion: apiserver.config.k8s.io/VERSION\nkind: AuthorizationConfiguration\nauthorizers:\n- {type: Node, name: node}\n- {type: RBAC, name: rbac}\n";
 
-/// The verdict, and the codes of the findings but for those about the machine.
+/// The verdict, and the codes of the findings and of what is not known, but for those about the machine.
 fn preflight(minor: &str, argument: &str, files: &[(&str, &str)]) -> (Value, Vec<String>) {
     let mut node = Node::new().file(CONFIG, format!("{argument}\n"));
     for (path, text) in files {
@@ -21,7 +21,8 @@ fn preflight(minor: &str, argument: &str, files: &[(&str, &str)]) -> (Value, Vec
     }
     let words = ["preflight", "--k3s-version", minor, "--role", "server", "--format", "json"];
     let report: Value = serde_json::from_str(&node.run(&words).stdout).unwrap();
-    let findings = report["now"].as_array().unwrap().iter();
+    let notes = report["notes"].as_array().unwrap().iter().filter(|note| note["class"] == "unknown");
+    let findings = report["now"].as_array().unwrap().iter().chain(notes);
     let codes = findings.map(|finding| finding["code"].as_str().unwrap().to_owned());
     (report["starts"].clone(), codes.collect())
 }
