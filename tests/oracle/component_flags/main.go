@@ -74,7 +74,9 @@ func main() {
 	}
 	print("cloud-controller-manager", whole("cloud-controller-manager", sets))
 
-	flags := newSet("kubelet")
+	// The one set that takes underscores for dashes in K3s.
+	flags := pflag.NewFlagSet("kubelet", pflag.ContinueOnError)
+	flags.SetNormalizeFunc(cliflag.WordSepNormalizeFunc)
 	configuration, err := kubelet.NewKubeletConfiguration()
 	must(err)
 	kubelet.NewKubeletFlags().AddFlags(flags)
@@ -109,18 +111,11 @@ func minorOf(module string) int {
 	return minor
 }
 
-// newSet makes a set that takes underscores for dashes, as those of the components do.
-func newSet(name string) *pflag.FlagSet {
-	flags := pflag.NewFlagSet(name, pflag.ContinueOnError)
-	flags.SetNormalizeFunc(cliflag.WordSepNormalizeFunc)
-	return flags
-}
-
 // whole puts a component's sets together, with what every command has.
 func whole(name string, sets cliflag.NamedFlagSets) *pflag.FlagSet {
 	verflag.AddFlags(sets.FlagSet("global"))
 	globalflag.AddGlobalFlags(sets.FlagSet("global"), name)
-	flags := newSet(name)
+	flags := pflag.NewFlagSet(name, pflag.ContinueOnError)
 	for _, set := range sets.FlagSets {
 		flags.AddFlagSet(set)
 	}
