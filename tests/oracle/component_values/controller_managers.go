@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"os"
 
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/client-go/rest"
@@ -143,6 +144,14 @@ func askCloudControllerManager(_ context.Context, args []string, stage *string) 
 	}
 	if config.SecureServing != nil {
 		_ = config.SecureServing.Listener.Close()
+	}
+	// InitCloudProvider of k8s.io/cloud-provider opens it, and ends the process where it cannot.
+	if path := config.ComponentConfig.KubeCloudShared.CloudProvider.CloudConfigFile; path != "" {
+		file, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		_ = file.Close()
 	}
 	return elect(config.ComponentConfig.Generic.LeaderElection, config.Kubeconfig)
 }

@@ -63,5 +63,20 @@ func judgeEgress(text string) answer {
 	if err := egressselector.ValidateEgressSelectorConfiguration(config).ToAggregate(); err != nil {
 		return failed(err)
 	}
+	if err := dial(config); err != nil {
+		return failed(err)
+	}
 	return answer{Effect: true}
+}
+
+// dial makes the dialers, as the API server does before it listens: it panics on a connection over TCP without TLS. Files
+// that are not there are another matter.
+func dial(config *apiserverapi.EgressSelectorConfiguration) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panic: %v", cause)
+		}
+	}()
+	_, _ = egressselector.NewEgressSelector(config)
+	return nil
 }
