@@ -28,7 +28,8 @@ type Setting = (String, String, Option<ValueJudgement>);
 
 /// The newest minor that there is: the tests may run with a made-up one above it.
 fn newest() -> KubernetesMinor {
-    RELEASES[0].parse().unwrap()
+    let (minor, _) = RELEASES[0].strip_prefix('v').and_then(|release| release.rsplit_once('.')).unwrap();
+    minor.parse().unwrap()
 }
 
 /// Returns the arguments of each component, and the fields of each kind, of a minor.
