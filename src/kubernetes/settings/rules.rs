@@ -81,6 +81,8 @@ struct SettingRule {
     write: String,
 }
 
+/// The file of the rules of several components.
+const COMMON_FILE: &str = "src/kubernetes/data/rules-common.yaml";
 /// The rules of all components that are in `of`.
 static COMMON: LazyLock<Vec<SettingRule>> = LazyLock::new(|| embedded::table("rules-common"));
 /// The rules of one component each.
@@ -133,8 +135,10 @@ impl SettingRule {
     /// Returns what it wants, in words, or else what the component says.
     fn words(&self) -> String {
         let mut settings = ComponentSettings::default();
-        if let Some(newest) = KubernetesMinor::supported().last() {
-            settings.know_minor(*newest);
+        // The newest minor that the rows were checked against.
+        let head = embedded::table_heads().iter().find(|(file, _)| *file == COMMON_FILE);
+        if let Some(newest) = head.and_then(|(_, through)| through.parse().ok()) {
+            settings.know_minor(newest);
         }
         let wanted = self.takes.as_ref().map(|takes| takes.wanted(&settings)).unwrap_or_default();
         let minors = match (self.from, self.until) {
