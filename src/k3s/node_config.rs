@@ -20,6 +20,8 @@ use super::start::K3sStart;
 use super::traces::Traces;
 use crate::Role;
 use crate::error::{Error, Place, Result};
+use crate::kubernetes::component_flags;
+use crate::kubernetes::settings::ComponentSettings;
 use crate::node::{Root, RootedPath, sysctl};
 use crate::version::{K3sRelease, KubernetesMinor};
 
@@ -157,6 +159,22 @@ impl<'a> NodeConfig<'a> {
             true => release_flags::differing(component, self.release, &extra),
             false => Vec::new(),
         }
+    }
+
+    /// Returns the flags that a component gets, K3s' own included, by the names that it knows them by; none if it does not
+    /// run, or if K3s cannot read its configuration.
+    #[must_use]
+    pub fn flags(&self, component: &str) -> Vec<(String, String)> {
+        let flags = self.effective.as_ref().ok().and_then(|effective| effective.components.get(component));
+        flags.into_iter().flatten().map(|flag| arguments::as_component_takes(component, flag)).collect()
+    }
+
+    /// Returns the settings that the flags of a component make, with the defaults of the minor.
+    #[must_use]
+    pub fn settings(&self, component: &str) -> ComponentSettings {
+        let flags = self.flags(component);
+        let flags = flags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        component_flags::settings(component, self.minor(), flags)
     }
 
     /// Returns the last value that a component gets for a flag, K3s' own defaults included.

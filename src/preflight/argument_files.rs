@@ -6,9 +6,9 @@ use super::apiserver::{FileAt, look};
 use crate::error::{Place, Result};
 use crate::k3s::{NodeConfig, arguments};
 use crate::kubernetes::argument_files::{self, ArgumentFiles, FileContent, KeyedPair};
+use crate::kubernetes::certificates;
 use crate::kubernetes::kubeconfig::ReferredFile;
 use crate::kubernetes::settings::{ComponentSettings, TypedValue};
-use crate::kubernetes::{certificates, component_flags};
 use crate::node::RootedPath;
 
 const CONTENT: &str = "argument-file-content";
@@ -31,15 +31,12 @@ enum NamedFile {
 /// Checks the files that the arguments of a running component name.
 pub(super) fn check(node: &NodeConfig<'_>, component: &str) -> Result<Vec<Finding>> {
     let given = node.arguments(component);
-    let flags = node.effective.as_ref().ok().and_then(|effective| effective.components.get(component));
-    let (Some(files), Some(flags)) = (argument_files::of(component), flags) else { return Ok(Vec::new()) };
+    let Some(files) = argument_files::of(component) else { return Ok(Vec::new()) };
     // K3s' own files are fine.
     if given.is_empty() {
         return Ok(Vec::new());
     }
-    let flags: Vec<_> = flags.iter().map(|flag| arguments::as_component_takes(component, flag)).collect();
-    let pairs = flags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let settings = component_flags::settings(component, node.minor(), pairs);
+    let settings = node.settings(component);
     let given = given
         .into_iter()
         .map(|argument| (arguments::as_component_takes(component, &argument.text).0, argument.place));

@@ -30,12 +30,13 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
             continue;
         }
         let mut found = Vec::new();
+        let serves = serves(node, component);
         for argument in node.arguments(component) {
             if let Some(finding) = name(node, component, &argument) {
                 found.push(finding.at(argument.place.clone()));
                 continue;
             }
-            let more = value(node, component, &argument);
+            let more = value(node, component, &argument, serves);
             found.extend(more.into_iter().map(|finding| finding.at(argument.place.clone())));
         }
         found.extend(gates(node, component));
@@ -77,17 +78,10 @@ fn read_by_k3s(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
 /// Returns what a component refuses in its settings (data/rules-*.yaml): values, and pairs of them.
 fn refused(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
     let given = node.arguments(component);
-    let Some(flags) = node.effective.as_ref().ok().and_then(|effective| effective.components.get(component))
-    else {
-        return Vec::new();
-    };
     // K3s' own arguments are fine.
     if given.is_empty() {
         return Vec::new();
     }
-    let flags: Vec<_> = flags.iter().map(|flag| arguments::as_component_takes(component, flag)).collect();
-    let pairs = flags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let settings = component_flags::settings(component, node.minor(), pairs);
     let finding = |refused: RefusedSetting| {
         let place_of = |name: &String| {
             let is_named = |argument: &&ComponentArgument| {
@@ -100,7 +94,10 @@ fn refused(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
         let message = format!("{component} refuses it: {}", refused.message);
         Some(Finding::stops(refused.code, message, refused.write).says(refused.says).at(place))
     };
-    settings::refused(component, &settings, node.minor()).into_iter().filter_map(finding).collect()
+    settings::refused(component, &node.settings(component), node.minor())
+        .into_iter()
+        .filter_map(finding)
+        .collect()
 }
 
 /// Checks an argument's name.
@@ -127,8 +124,8 @@ fn name(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) ->
     })
 }
 
-/// Checks an argument's value by its type.
-fn value(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -> Vec<Finding> {
+/// Checks an argument's value by its type; `serves` tells whether the component serves.
+fn value(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument, serves: bool) -> Vec<Finding> {
     let (name, _) = arguments::as_component_takes(component, &argument.text);
     let Some(flag) = component_flags::all().get(component).and_then(|flags| flags.get(&name)) else {
         return Vec::new();
@@ -143,7 +140,7 @@ fn value(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) -
     }
     match name.as_str() {
         "tls-min-version" if component == KUBELET => Vec::new(),
-        _ if !serves(node, component) => Vec::new(),
+        _ if !serves => Vec::new(),
         "tls-min-version" => tls_version(component, text).into_iter().collect(),
         "tls-cipher-suites" => ciphers(component, text),
         _ => Vec::new(),
@@ -172,9 +169,7 @@ fn not_judged(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
 /// Tells whether a component serves: with the port 0 it reads nothing of what serving takes
 /// (`SecureServingOptions.ApplyTo` of k8s.io/apiserver).
 fn serves(node: &NodeConfig<'_>, component: &str) -> bool {
-    let flags = node.effective.as_ref().ok().and_then(|effective| effective.components.get(component));
-    let mut flags = flags.into_iter().flatten().map(|flag| arguments::as_component_takes(component, flag));
-    let port = flags.rfind(|(name, _)| name == "secure-port");
+    let port = node.flags(component).into_iter().rfind(|(name, _)| name == "secure-port");
     port.is_none_or(|(_, value)| flag_values::integer(&value) != Some(0))
 }
 
@@ -183,21 +178,13 @@ fn gates(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
     let takes = |text: &str| arguments::as_component_takes(component, text);
     let is_named = |argument: &ComponentArgument| takes(&argument.text).0 == GATES;
     let given: Vec<ComponentArgument> = node.arguments(component).into_iter().filter(is_named).collect();
-    let Some(flags) = node.effective.as_ref().ok().and_then(|effective| effective.components.get(component))
-    else {
-        return Vec::new();
-    };
     // K3s' own arguments are fine.
     if given.is_empty() || is_overridden(node, component, GATES) {
         return Vec::new();
     }
-    let flags: Vec<String> = flags
-        .iter()
-        .map(|flag| takes(flag))
-        .filter(|(name, _)| name == GATES)
-        .map(|(_, value)| value)
-        .collect();
-    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let flags = node.flags(component);
+    let flags: Vec<&str> =
+        flags.iter().filter(|(name, _)| name == GATES).map(|(_, value)| value.as_str()).collect();
     let mut findings = Vec::new();
     for (at, fault) in gate_flag::faults(component, node.minor(), &flags) {
         if let Some(argument) = given.iter().rev().find(|argument| argument.value == flags[at]) {

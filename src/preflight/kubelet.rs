@@ -67,11 +67,8 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
 /// Returns the fields of the files of which only the running machine tells whether the kubelet takes them. A field counts
 /// where the kubelet does not get its argument.
 fn of_machine(node: &NodeConfig<'_>, documents: &UserDocuments, decoded: &DecodedFields) -> Vec<Finding> {
-    let flags = node.effective.as_ref().ok().and_then(|effective| effective.components.get(NAME));
-    let given = |field: &str| {
-        let mut flags = flags.into_iter().flatten();
-        flags.any(|flag| kubelet_fields::of_flag(&name_of(flag)) == Some(field))
-    };
+    let flags = node.flags(NAME);
+    let given = |field: &str| flags.iter().any(|(name, _)| kubelet_fields::of_flag(name) == Some(field));
     let mut findings = Vec::new();
     for (field, value) in &decoded.fields {
         let Some(what) = value_judgement::of_machine(KIND, field).filter(|_| !given(field)) else { continue };
@@ -89,13 +86,10 @@ fn refused(
     decoded: &DecodedFields,
     given: &[ComponentArgument],
 ) -> Vec<Finding> {
-    let names: Vec<String> = given.iter().map(|argument| name_of(&argument.text)).collect();
-    let flags = node.effective.as_ref().ok().and_then(|effective| effective.components.get(NAME));
-    let flag = |flag: &String| {
-        let (name, text) = arguments::as_component_takes(NAME, flag);
-        KubeletFlag { is_own: !names.contains(&name), name, text }
-    };
-    let flags: Vec<KubeletFlag> = flags.into_iter().flatten().map(flag).collect();
+    let taken = |argument: &ComponentArgument| arguments::as_component_takes(NAME, &argument.text).0;
+    let names: Vec<String> = given.iter().map(taken).collect();
+    let flag = |(name, text)| KubeletFlag { is_own: !names.contains(&name), name, text };
+    let flags: Vec<KubeletFlag> = node.flags(NAME).into_iter().map(flag).collect();
     let is_own = |position: Position| documents.place(position).is_none();
     let settings = KubeletSettings::new(decoded, &flags, node.minor(), &is_own);
     let finding = |(refused, origin): (RefusedSetting, SettingOrigin)| {
@@ -156,8 +150,7 @@ fn client_ca(
 ) -> Result<Option<Finding>> {
     let (argument, field) = CLIENT_CA;
     // Without drop-ins of its own, K3s gives the argument itself.
-    let flags = node.effective.as_ref().ok().and_then(|effective| effective.components.get(NAME));
-    let is_argument = flags.is_some_and(|flags| flags.iter().any(|flag| name_of(flag) == argument));
+    let is_argument = node.flags(NAME).iter().any(|(name, _)| name == argument);
     let Some(value) = decoded.fields.get(field).filter(|_| !is_argument) else { return Ok(None) };
     let text = value.go_text();
     let Some(place) = documents.place(value.position).filter(|_| !text.is_empty()) else { return Ok(None) };
@@ -176,11 +169,6 @@ fn client_ca(
     let finding =
         Finding::stops("kubelet-file-missing", message, "write certificates into it, or remove the name");
     Ok(Some(finding.says(says).at(place)))
-}
-
-/// Returns the name of an argument as the kubelet gets it.
-fn name_of(text: &str) -> String {
-    arguments::as_component_takes(NAME, text).0
 }
 
 /// Tells whether the kubelet only checks kernel parameters, by its files and K3s' own key; none if a file ends the kubelet

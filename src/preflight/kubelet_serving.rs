@@ -5,7 +5,7 @@
 
 use super::{Finding, argument_files};
 use crate::error::{Place, Result};
-use crate::k3s::{NodeConfig, arguments};
+use crate::k3s::{ComponentArgument, NodeConfig, arguments};
 use crate::kubernetes::flag_values::boolean;
 use crate::kubernetes::kubelet_fields::DecodedFields;
 use crate::kubernetes::object::Position;
@@ -65,12 +65,11 @@ fn in_force(
     place_of: &dyn Fn(Position) -> Option<Place>,
     (argument, field): (&'static str, &'static str),
 ) -> Option<ServingValue> {
-    let flags = node.effective.as_ref().ok().and_then(|effective| effective.components.get(NAME));
-    let taken = |text: &str| arguments::as_component_takes(NAME, text);
-    let given = flags.into_iter().flatten().map(|flag| taken(flag)).rfind(|(name, _)| name == argument);
-    if let Some((_, text)) = given {
+    if let Some((_, text)) = node.flags(NAME).into_iter().rfind(|(name, _)| name == argument) {
         let user = node.arguments(NAME);
-        let set = user.iter().rev().find(|set| taken(&set.text).0 == argument);
+        let is_named =
+            |set: &&ComponentArgument| arguments::as_component_takes(NAME, &set.text).0 == argument;
+        let set = user.iter().rev().find(is_named);
         return Some(ServingValue { name: argument, text, place: set.map(|set| set.place.clone()) });
     }
     let value = decoded.fields.get(field)?;

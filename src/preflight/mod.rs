@@ -11,6 +11,7 @@ mod arguments;
 mod audit;
 pub(crate) mod authentication;
 pub(crate) mod authorization;
+mod component_file;
 mod configuration;
 mod data_directory;
 mod egress;

@@ -2,7 +2,7 @@
 
 use super::Finding;
 use super::apiserver::in_file;
-use super::scheduler::ComponentFile;
+use super::component_file::ComponentFile;
 use crate::error::Result;
 use crate::k3s::NodeConfig;
 use crate::kubernetes::object::{Fault, MAX_FAULTS};
