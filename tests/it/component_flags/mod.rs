@@ -18,8 +18,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::support::kubernetes::RELEASES;
-use crate::support::turns;
+use crate::support::kubernetes::compare_minors;
 use k3s_harden::kubernetes::component_flags;
 use k3s_harden::kubernetes::settings::FlagType;
 use k3s_harden::version::KubernetesMinor;
@@ -30,26 +29,7 @@ const MINORS: &str = "K3S_HARDEN_FLAGS_OF";
 #[test]
 #[ignore = "needs Go"]
 fn the_table_has_what_kubernetes_has() {
-    let _busy = turns::busy();
-    let wanted = std::env::var(MINORS).unwrap_or_else(|_| if crate::IS_FULL { "all" } else { "" }.to_owned());
-    let supported = KubernetesMinor::supported();
-    assert_eq!(supported.len(), RELEASES.len(), "a minor has no release here");
-    let mut wrong = String::new();
-    let mut asked = 0;
-    for (index, (minor, release)) in supported.iter().rev().zip(RELEASES.iter().copied()).enumerate() {
-        assert!(release.starts_with(&format!("v{minor}.")), "{release} is not of {minor}");
-        let chosen = if wanted.is_empty() {
-            index == 0
-        } else {
-            wanted == "all" || wanted.split([' ', ',']).any(|word| word == minor.to_string())
-        };
-        if chosen {
-            asked += 1;
-            compare(*minor, release, &mut wrong);
-        }
-    }
-    assert!(asked > 0, "{MINORS}={wanted} names no minor");
-    assert!(wrong.is_empty(), "the table differs:\n{wrong}");
+    compare_minors(MINORS, compare);
 }
 
 /// Compares the table for one minor, and writes what differs to `wrong`.

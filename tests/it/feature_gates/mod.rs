@@ -19,8 +19,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::support::kubernetes::{RELEASES, build};
-use crate::support::turns;
+use crate::support::kubernetes::{build, compare_minors};
 use k3s_harden::kubernetes::feature_gates::{self, GateStage};
 use k3s_harden::version::KubernetesMinor;
 use serde_json::Value;
@@ -33,28 +32,11 @@ const ALL: &str = "kube.go";
 #[test]
 #[ignore = "needs Go"]
 fn the_table_has_the_gates_that_kubernetes_has() {
-    let _busy = turns::busy();
-    let wanted = std::env::var(MINORS).unwrap_or_else(|_| if crate::IS_FULL { "all" } else { "" }.to_owned());
-    let supported = KubernetesMinor::supported();
-    assert_eq!(supported.len(), RELEASES.len(), "a minor has no release here");
-    let mut wrong = String::new();
-    let mut asked = 0;
-    for (index, (minor, release)) in supported.iter().rev().zip(RELEASES.iter().copied()).enumerate() {
-        assert!(release.starts_with(&format!("v{minor}.")), "{release} is not of {minor}");
-        let is_wanted = if wanted.is_empty() {
-            index == 0
-        } else {
-            wanted == "all" || wanted.split([' ', ',']).any(|word| word == minor.to_string())
-        };
-        if is_wanted {
-            asked += 1;
-            for component in ["kubelet", "cloud-controller-manager"] {
-                compare(*minor, release, component, &mut wrong);
-            }
+    compare_minors(MINORS, |minor, release, wrong| {
+        for component in ["kubelet", "cloud-controller-manager"] {
+            compare(minor, release, component, wrong);
         }
-    }
-    assert!(asked > 0, "{MINORS}={wanted} names no minor");
-    assert!(wrong.is_empty(), "the table differs:\n{wrong}");
+    });
 }
 
 /// Compares the gates that a component knows, and writes what differs to `wrong`.

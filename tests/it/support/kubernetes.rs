@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use k3s_harden::version::KubernetesMinor;
 use serde_json::Value;
 
 /// The release of each minor that is asked, newest first. tests/apiserver/run.sh reads them here, too.
@@ -31,6 +32,32 @@ const REPLACED: [(&str, &str, &str); 11] = [
 
 /// The first minor for which a program may have files of its own.
 const OLDEST_MINOR: u32 = 23;
+
+/// Compares a table with the releases that are asked: the newest; in the third tier, or with `all` in an environment variable,
+/// every one; or those of the minors that the variable names. `compare` writes what differs.
+pub(crate) fn compare_minors(variable: &str, mut compare: impl FnMut(KubernetesMinor, &str, &mut String)) {
+    let _busy = super::turns::busy();
+    let default = if crate::IS_FULL { "all" } else { "" };
+    let wanted = std::env::var(variable).unwrap_or_else(|_| default.to_owned());
+    let supported = KubernetesMinor::supported();
+    assert_eq!(supported.len(), RELEASES.len(), "a minor has no release here");
+    let mut wrong = String::new();
+    let mut asked = 0;
+    for (index, (minor, release)) in supported.iter().rev().zip(RELEASES.iter().copied()).enumerate() {
+        assert!(release.starts_with(&format!("v{minor}.")), "{release} is not of {minor}");
+        let is_wanted = if wanted.is_empty() {
+            index == 0
+        } else {
+            wanted == "all" || wanted.split([' ', ',']).any(|word| word == minor.to_string())
+        };
+        if is_wanted {
+            asked += 1;
+            compare(*minor, release, &mut wrong);
+        }
+    }
+    assert!(asked > 0, "{variable}={wanted} names no minor");
+    assert!(wrong.is_empty(), "the table differs:\n{wrong}");
+}
 
 /// Builds the Go program whose sources lie in `sources` against a release; returns the program.
 pub(crate) fn build(directory: &Path, release: &str, sources: &Path) -> PathBuf {
