@@ -14,9 +14,8 @@ use crate::kubernetes::settings::{self, RefusedSetting};
 use crate::kubernetes::value_judgement;
 use crate::kubernetes::{flag_values, tls};
 
-/// Arguments that do not count beside `config`, whose file has fields for them.
-const NOT_BESIDE_CONFIG: [(&str, &[&str]); 2] =
-    [("kube-proxy", &[GATES, "kubeconfig"]), ("kube-scheduler", &["kubeconfig"])];
+/// The component whose gates are those of the file that `config` names, where it has one.
+const WITH_GATES_OF_FILE: &str = "kube-proxy";
 /// The flag that sets feature gates.
 const GATES: &str = "feature-gates";
 const KUBELET: &str = "kubelet";
@@ -179,7 +178,9 @@ fn gates(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
     let is_named = |argument: &ComponentArgument| takes(&argument.text).0 == GATES;
     let given: Vec<ComponentArgument> = node.arguments(component).into_iter().filter(is_named).collect();
     // K3s' own arguments are fine.
-    if given.is_empty() || is_overridden(node, component, GATES) {
+    let is_of_file = component == WITH_GATES_OF_FILE
+        && node.flag(component, "config").is_some_and(|file| !file.is_empty());
+    if given.is_empty() || is_of_file {
         return Vec::new();
     }
     let flags = node.flags(component);
@@ -275,10 +276,4 @@ fn ciphers(component: &str, text: &str) -> Vec<Finding> {
         }
     }
     findings
-}
-
-/// Tells whether a component takes a field of its configuration file in place of an argument.
-fn is_overridden(node: &NodeConfig<'_>, component: &str, name: &str) -> bool {
-    NOT_BESIDE_CONFIG.iter().any(|(known, names)| *known == component && names.contains(&name))
-        && node.flag(component, "config").is_some_and(|file| !file.is_empty())
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"gopkg.in/evanphx/json-patch.v4"
+	v1 "k8s.io/api/core/v1"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	serverstorage "k8s.io/apiserver/pkg/server/storage"
 	"k8s.io/apiserver/pkg/util/compatibility"
@@ -23,6 +24,7 @@ import (
 	cliflag "k8s.io/component-base/cli/flag"
 	basecompatibility "k8s.io/component-base/compatibility"
 	nodeutil "k8s.io/component-helpers/node/util"
+	"k8s.io/klog/v2"
 	kubeletv1beta1 "k8s.io/kubelet/config/v1beta1"
 	apiserveroptions "k8s.io/kubernetes/cmd/kube-apiserver/app/options"
 	managerconfig "k8s.io/kubernetes/cmd/kube-controller-manager/app/config"
@@ -30,15 +32,19 @@ import (
 	"k8s.io/kubernetes/cmd/kube-controller-manager/names"
 	schedulerconfig "k8s.io/kubernetes/cmd/kube-scheduler/app/config"
 	kubeletoptions "k8s.io/kubernetes/cmd/kubelet/app/options"
+	"k8s.io/kubernetes/pkg/api/legacyscheme"
 	controlplaneadmission "k8s.io/kubernetes/pkg/controlplane/apiserver/admission"
 	kubeapiserveradmission "k8s.io/kubernetes/pkg/kubeapiserver/admission"
 	kubeletconfig "k8s.io/kubernetes/pkg/kubelet/apis/config"
 	conversion "k8s.io/kubernetes/pkg/kubelet/apis/config/v1beta1"
+	"k8s.io/kubernetes/pkg/kubelet/cm/cpumanager"
+	"k8s.io/kubernetes/pkg/kubelet/cm/memorymanager"
 	"k8s.io/kubernetes/pkg/kubelet/kubeletconfig/configfiles"
 	kubeletlogs "k8s.io/kubernetes/pkg/kubelet/logs"
 	"k8s.io/kubernetes/pkg/kubelet/sysctl"
 	"k8s.io/kubernetes/pkg/scheduler/profile"
 	utilfs "k8s.io/kubernetes/pkg/util/filesystem"
+	"k8s.io/utils/cpuset"
 )
 
 func init() {
@@ -164,4 +170,22 @@ func newLogManager(config *kubeletconfig.KubeletConfiguration) error {
 
 func safeSysctls(ctx context.Context) []string {
 	return sysctl.SafeSysctlAllowlist(ctx)
+}
+
+func newManagers(logger klog.Logger, config *kubeletconfig.KubeletConfiguration, machine *machineInfo, reserved cpuset.CPUSet, reservation v1.ResourceList) error {
+	topology, err := newTopologyManager(logger, config, machine)
+	if err != nil {
+		return err
+	}
+	if _, err := cpumanager.NewManager(logger, config.CPUManagerPolicy, config.CPUManagerPolicyOptions, config.CPUManagerReconcilePeriod.Duration, machine, reserved, reservation, kubeletState, topology); err != nil {
+		return err
+	}
+	_, err = memorymanager.NewManager(logger, config.MemoryManagerPolicy, machine, reservation, config.ReservedMemory, kubeletState, topology)
+	return err
+}
+
+func allResources() *serverstorage.ResourceConfig {
+	resources := serverstorage.NewResourceConfig()
+	resources.EnableVersions(legacyscheme.Scheme.PrioritizedVersionsAllGroups()...)
+	return resources
 }
