@@ -12,14 +12,10 @@ use super::object::{self, ObjectFile, Position, Refusal};
 use super::yaml::{YamlNode, YamlValue};
 use crate::version::KubernetesMinor;
 
-/// The feature gate without which the API server takes no such file: off in 1.29, on from 1.30.
+/// The feature gate without which the API server takes no such file.
 pub const GATE: &str = "StructuredAuthenticationConfiguration";
-/// The feature gate of the field `anonymous`: off in 1.31, on from 1.32.
+/// The feature gate of the field `anonymous`.
 pub const ANONYMOUS_GATE: &str = "AnonymousAuthConfigurableEndpoints";
-/// The first minor in which [`GATE`] is on by itself.
-pub const ON_FROM: KubernetesMinor = KubernetesMinor::new(30);
-/// The first minor in which [`ANONYMOUS_GATE`] is on by itself.
-pub const ANONYMOUS_ON_FROM: KubernetesMinor = KubernetesMinor::new(32);
 
 const KIND: &str = "AuthenticationConfiguration";
 /// The claim that an expression has to look at beside that of the address.

@@ -14,8 +14,6 @@ use crate::version::KubernetesMinor;
 
 /// The feature gate without which the API server takes no such file: off in 1.29, on from 1.30.
 pub const GATE: &str = "StructuredAuthorizationConfiguration";
-/// The first minor in which [`GATE`] is on by itself.
-pub const ON_FROM: KubernetesMinor = KubernetesMinor::new(30);
 /// The authorizer that allows every request.
 pub const ALWAYS_ALLOW: &str = "AlwaysAllow";
 /// The authorizer that needs the file of the flag `authorization-policy-file`.

@@ -15,8 +15,6 @@ use crate::version::KubernetesMinor;
 
 /// The feature gate of the field: off in 1.36, on from 1.37.
 pub const GATE: &str = "ManifestBasedAdmissionControlConfig";
-/// The first minor in which [`GATE`] is on by itself.
-pub const ON_FROM: KubernetesMinor = KubernetesMinor::new(37);
 /// The first minor that has the field. The plugins for policies read no configuration before.
 pub const FIELD_FROM: KubernetesMinor = KubernetesMinor::new(36);
 /// The endings of the files that are read, in any case.

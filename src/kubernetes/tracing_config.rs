@@ -10,8 +10,6 @@ use crate::version::KubernetesMinor;
 
 /// The feature gate that the flag needs.
 pub const GATE: &str = "APIServerTracing";
-/// The minor from which it is on by itself.
-pub const ON_FROM: KubernetesMinor = KubernetesMinor::new(27);
 
 const KIND: &str = "TracingConfiguration";
 /// The first minor that decodes the file strictly (k8s.io/apiserver v0.32).

@@ -11,7 +11,6 @@ use crate::kubernetes::component_flags;
 use crate::kubernetes::object::{Fault, MAX_FAULTS, Position};
 use crate::kubernetes::settings::ComponentSettings;
 use crate::node::{PathState, RootedPath};
-use crate::version::KubernetesMinor;
 
 pub(super) const NAME: &str = "kube-apiserver";
 
@@ -124,11 +123,9 @@ impl<'a> ApiServer<'a> {
         }
     }
 
-    /// Tells whether a feature gate is on that is on by itself from a minor on.
-    pub(super) fn is_gated_on(&self, gate: &str, on_from: KubernetesMinor) -> bool {
-        let is_on = self.node.minor() >= on_from;
-        let group = if is_on { "AllBeta" } else { "AllAlpha" };
-        self.flags.gate(gate).or_else(|| self.flags.gate(group)).unwrap_or(is_on)
+    /// Tells whether a feature gate is on.
+    pub(super) fn has_gate(&self, gate: &str) -> bool {
+        self.settings().gate(gate, self.node.minor()) == Some(true)
     }
 
     /// Reads a path that a flag names.

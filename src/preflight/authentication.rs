@@ -5,8 +5,7 @@ use super::apiserver::{ApiServer, in_file, refused, second_document, unknown_exp
 use crate::error::Result;
 use crate::k3s::NodeConfig;
 use crate::kubernetes::authentication_config::{
-    self, ANONYMOUS_GATE, ANONYMOUS_ON_FROM, AuthenticationConfig, AuthenticationFlags,
-    AuthenticationRefusal, GATE, ON_FROM,
+    self, ANONYMOUS_GATE, AuthenticationConfig, AuthenticationFlags, AuthenticationRefusal, GATE,
 };
 use crate::kubernetes::object::{Fault, Refusal};
 use crate::node::RootedPath;
@@ -25,7 +24,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         Some(Err(finding)) => return Ok(vec![*finding]),
         Some(Ok(file)) => file,
     };
-    if !server.is_gated_on(GATE, ON_FROM) {
+    if !server.has_gate(GATE) {
         findings.push(server.without_gate(FLAG, GATE));
         return Ok(findings);
     }
@@ -54,7 +53,7 @@ fn read(
 ) -> std::result::Result<AuthenticationConfig, Refusal<AuthenticationRefusal>> {
     let issuers = server.flags.values("service-account-issuer");
     let flags = AuthenticationFlags {
-        anonymous_gate: server.is_gated_on(ANONYMOUS_GATE, ANONYMOUS_ON_FROM),
+        anonymous_gate: server.has_gate(ANONYMOUS_GATE),
         service_account_issuers: &issuers,
     };
     authentication_config::read(bytes, server.node.minor(), flags)

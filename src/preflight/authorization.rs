@@ -5,7 +5,7 @@ use super::apiserver::{ApiServer, FileAt, in_file, refused, second_document, unk
 use crate::error::Result;
 use crate::k3s::NodeConfig;
 use crate::kubernetes::authorization_config::{
-    self, ABAC, ALWAYS_ALLOW, AuthorizationConfig, AuthorizationRefusal, GATE, ON_FROM,
+    self, ABAC, ALWAYS_ALLOW, AuthorizationConfig, AuthorizationRefusal, GATE,
 };
 use crate::kubernetes::object::{Fault, Refusal};
 use crate::node::RootedPath;
@@ -21,7 +21,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         Some(Err(finding)) => return Ok(vec![*finding]),
         Some(Ok(file)) => file,
     };
-    if !server.is_gated_on(GATE, ON_FROM) {
+    if !server.has_gate(GATE) {
         return Ok(vec![server.without_gate(FLAG, GATE)]);
     }
     match authorization_config::read(&bytes, node.minor()) {

@@ -6,7 +6,7 @@ use super::plugin_config::PluginConfig;
 use crate::error::Result;
 use crate::kubernetes::object::{Located, Refusal};
 use crate::kubernetes::static_manifests::{
-    self, ENDINGS, FIELD, FIELD_FROM, GATE, ON_FROM, StaticObjects, StaticRefusal,
+    self, ENDINGS, FIELD, FIELD_FROM, GATE, StaticObjects, StaticRefusal,
 };
 use crate::node::RootedPath;
 
@@ -55,7 +55,7 @@ fn folder_findings(
     let stops = |code, message: String, remedy: String, text: &str| {
         Ok(vec![Finding::stops(code, message, remedy).at(place.clone()).says(says(text))])
     };
-    if !server.is_gated_on(GATE, ON_FROM) {
+    if !server.has_gate(GATE) {
         return stops(
             "static-manifests-gate",
             format!("{FIELD} needs the feature gate {GATE}, which is off here"),

@@ -5,7 +5,7 @@ use super::apiserver::{ApiServer, dropped_field, refused, second_document};
 use crate::error::Result;
 use crate::k3s::NodeConfig;
 use crate::kubernetes::object::Refusal;
-use crate::kubernetes::tracing_config::{self, GATE, ON_FROM, TracingRefusal};
+use crate::kubernetes::tracing_config::{self, GATE, TracingRefusal};
 use crate::node::RootedPath;
 
 const FLAG: &str = "tracing-config-file";
@@ -17,7 +17,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         Some(Err(finding)) => return Ok(vec![*finding]),
         Some(Ok(file)) => file,
     };
-    if !server.is_gated_on(GATE, ON_FROM) {
+    if !server.has_gate(GATE) {
         return Ok(vec![server.without_gate(FLAG, GATE)]);
     }
     match tracing_config::read(&bytes, node.minor()) {
