@@ -100,8 +100,10 @@ fn refused(
             }
             SettingOrigin::Field(position) => ("kubelet-value", None, documents.place(position)?),
         };
+        // A longer name may begin with the setting's.
+        let is_whole = |behind: &str| !behind.starts_with(|letter: char| letter.is_ascii_alphanumeric());
         let shown = |text: &str| match (&name, text.split_once(refused.setting.as_str())) {
-            (Some(name), Some((before, behind))) => format!("{before}{name}{behind}"),
+            (Some(name), Some((before, behind))) if is_whole(behind) => format!("{before}{name}{behind}"),
             _ => text.to_owned(),
         };
         let message = shown(&refused.message);

@@ -288,3 +288,14 @@ fn an_address_of_the_fourth_version_within_the_sixth_is_one_of_the_fourth() {
         assert_eq!(preflight("1.36", &argument, &[]).0, starts, "{address}");
     }
 }
+
+#[test]
+fn a_refused_argument_of_the_kubelet_is_named_as_it_is_written() {
+    let argument = "kubelet-arg: ['eviction-soft=memory.available<750Mi']\n";
+    let node = Node::new().file(CONFIG, argument);
+    let output = node.run(&["preflight", "--k3s-version", "1.36", "--role", "server"]);
+    let message = "the kubelet refuses it: eviction-soft is \"memory.available=750Mi\"";
+    assert!(output.stdout.contains(message), "{}", output.stdout);
+    let remedy = "write evictionSoftGracePeriod (eviction-soft-grace-period) for the same signals";
+    assert!(output.stdout.contains(remedy), "{}", output.stdout);
+}
