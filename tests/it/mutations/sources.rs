@@ -226,7 +226,7 @@ impl<'a> Trial<'a> {
         };
         let was = settings.0.get(&format!("{component}-arg")).and_then(|list| {
             let texts = list.as_array()?.iter().filter_map(Value::as_str);
-            texts.filter_map(|text| text.split_once('=')).filter(|(key, _)| *key == name).last()
+            texts.filter_map(|text| text.split_once('=')).rfind(|(key, _)| *key == name)
         });
         let was = was.map(|(_, value)| typed(value));
         settings.take(component, name);
@@ -315,7 +315,7 @@ fn typed(value: &str) -> Value {
 fn put(document: &mut Value, field: &str, value: Value) {
     match field.split_once('.') {
         Some((outer, inner)) => {
-            put(&mut document.as_object_mut().unwrap().entry(outer).or_insert(json!({})), inner, value)
+            put(document.as_object_mut().unwrap().entry(outer).or_insert(json!({})), inner, value);
         }
         None => _ = document.as_object_mut().unwrap().insert(field.to_owned(), value),
     }
