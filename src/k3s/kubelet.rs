@@ -201,13 +201,9 @@ mod tests {
     fn what_k3s_writes_by_itself_is_known_from_1_32_on() {
         let data_dir = RootedPath::fixed("/data/k3s");
         assert_eq!(default_config(minor("1.31"), &data_dir), None);
-        let mut config = KubeletConfig::default();
-        config
-            .add(
-                default_config(*KubernetesMinor::supported().last().unwrap(), &data_dir).unwrap().as_bytes(),
-                None,
-            )
-            .unwrap();
+        let newest = *KubernetesMinor::supported().last().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let config = read(&Root::open(folder.path()).unwrap(), &data_dir, newest, &[], false).unwrap();
         let text = |path: &str| config.get(path).map(|field| field.items.join(","));
         assert_eq!(text("authentication.anonymous.enabled").as_deref(), Some("false"));
         assert_eq!(

@@ -22,10 +22,8 @@ impl ComponentFields {
     /// # Errors
     /// Why the component cannot decode it.
     pub fn read(bytes: &[u8], minor: KubernetesMinor, flags: &ComponentSettings) -> Result<Self, Fault> {
-        let document = ObjectFile::read(bytes)?;
-        let (_, kind) = document.kind()?;
-        document.expect(&config_fields::registered(&kind, minor))?;
-        let decoded = config_fields::decode_file(&document, minor)?;
+        let decoded = config_fields::decode_component_file(bytes, minor)?;
+        let (_, kind) = ObjectFile::read(bytes)?.kind()?;
         let settings = config_settings::settings(&decoded, &kind, flags);
         let positions = decoded.fields.into_iter().map(|(path, node)| (path, node.position)).collect();
         Ok(Self { settings, positions })
