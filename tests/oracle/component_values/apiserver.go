@@ -36,6 +36,7 @@ func askAPIServer(ctx context.Context, args []string, stage *string) error {
 	if err := parse("kube-apiserver", sets, args); err != nil {
 		return err
 	}
+	listen(s)
 	*stage = "gates"
 	if err := setGates(); err != nil {
 		return err
@@ -62,6 +63,7 @@ func askAPIServer(ctx context.Context, args []string, stage *string) error {
 	if err != nil {
 		return err
 	}
+	listen(completed)
 	*stage = late
 	return readClientFiles(completed)
 }
