@@ -21,6 +21,7 @@ pub mod certificates;
 pub mod component_flags;
 pub mod config_fields;
 pub mod config_settings;
+pub mod credential_providers;
 pub mod egress_config;
 pub mod encryption_config;
 pub mod event_rate_limit;
