@@ -61,6 +61,7 @@ mod reports;
 mod reruns;
 mod rules;
 mod scanner;
+mod scanner_nodes;
 mod services;
 mod support;
 mod systemd;
