@@ -54,13 +54,23 @@ func askInRoot(root string, input io.Reader) ([]verdict, string) {
 	}
 	watch.Stop()
 	if err := command.Wait(); err != nil {
-		last := said.String()
-		if len(last) > 600 {
-			last = last[:300] + " … " + last[len(last)-300:]
-		}
-		return answers, fmt.Sprintf("%v: %s", err, last)
+		return answers, fmt.Sprintf("%v: %s", err, lastWords(said.String()))
 	}
 	return answers, ""
+}
+
+// lastWords returns the line with which klog ended a process, or else the begin and the end of all that it said.
+func lastWords(said string) string {
+	lines := strings.Split(said, "\n")
+	for at := len(lines) - 1; at >= 0; at-- {
+		if line := lines[at]; len(line) > 1 && line[0] == 'F' && line[1] >= '0' && line[1] <= '9' {
+			return line
+		}
+	}
+	if len(said) > 600 {
+		return said[:300] + " … " + said[len(said)-300:]
+	}
+	return said
 }
 
 // answerInRoot judges cases in the root directory, and ends where the next case needs a new process.
