@@ -15,7 +15,7 @@ use super::node_paths::{self, DEFAULT_DATA_DIR};
 use crate::embedded;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::kubernetes::kubelet_config::{DROP_IN_ENDING, KubeletConfig};
-use crate::kubernetes::kubelet_fields;
+use crate::kubernetes::{config_fields, kubelet_fields};
 use crate::node::{Root, RootedPath};
 use crate::version::KubernetesMinor;
 
@@ -130,32 +130,22 @@ pub fn read(
     Ok(KubeletConfig::of_fields(&decoded.fields, &|position| files.place(position)))
 }
 
-/// Reads one file, which may be another component's.
+/// Reads the configuration file of another component, kube-proxy or the scheduler, as that component of a minor does.
 ///
 /// # Errors
-/// [`ErrorKind::BadInput`] with the place if it does not exist or is no YAML.
-pub fn read_file(root: &Root, path: &RootedPath) -> Result<KubeletConfig> {
-    let mut config = KubeletConfig::default();
-    add_file(&mut config, root, path)?;
-    Ok(config)
-}
-
-fn add_file(config: &mut KubeletConfig, root: &Root, path: &RootedPath) -> Result<()> {
-    let place = Place { file: path.to_string(), position: None };
+/// [`ErrorKind::BadInput`] with the place if it does not exist, or if the component refuses it.
+pub fn read_file(root: &Root, path: &RootedPath, minor: KubernetesMinor) -> Result<KubeletConfig> {
+    let file = path.to_string();
     let bytes = root.read(path)?.ok_or_else(|| {
+        let place = Place { file: file.clone(), position: None };
         Error::new(ErrorKind::BadInput, format!("{path}, which is to be read, is not there")).at(place)
     })?;
-    add(config, &bytes, Some(path.as_str()))
-}
-
-fn add(config: &mut KubeletConfig, bytes: &[u8], file: Option<&str>) -> Result<()> {
-    config.add(bytes, file).map_err(|problem| {
-        let error = Error::new(ErrorKind::BadInput, problem.message);
-        match file {
-            Some(file) => error.at(Place { file: file.to_owned(), position: problem.position }),
-            None => error,
-        }
-    })
+    let place = |position| Some(Place { file: file.clone(), position: Some(position) });
+    let decoded = config_fields::decode_component_file(&bytes, minor).map_err(|fault| {
+        let place = Place { file: file.clone(), position: Some(fault.position) };
+        Error::new(ErrorKind::BadInput, fault.message).at(place)
+    })?;
+    Ok(KubeletConfig::of_fields(&decoded.fields, &place))
 }
 
 /// A drop-in: the parts of its name below the folder, by which it is sorted, and its path.
@@ -222,13 +212,9 @@ mod tests {
     fn what_k3s_writes_by_itself_is_known_from_1_32_on() {
         let data_dir = RootedPath::fixed("/data/k3s");
         assert_eq!(default_config(minor("1.31"), &data_dir), None);
-        let mut config = KubeletConfig::default();
-        config
-            .add(
-                default_config(*KubernetesMinor::supported().last().unwrap(), &data_dir).unwrap().as_bytes(),
-                None,
-            )
-            .unwrap();
+        let newest = *KubernetesMinor::supported().last().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let config = read(&Root::open(folder.path()).unwrap(), &data_dir, newest, &[], false).unwrap();
         let text = |path: &str| config.get(path).map(|field| field.items.join(","));
         assert_eq!(text("authentication.anonymous.enabled").as_deref(), Some("false"));
         assert_eq!(

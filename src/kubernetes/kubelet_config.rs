@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::object::Position;
-use super::yaml::{self, YamlNode, YamlProblem, YamlValue};
+use super::yaml::{YamlNode, YamlValue};
 use crate::error::Place;
 use crate::version::KubernetesMinor;
 
@@ -59,38 +59,6 @@ impl KubeletConfig {
         };
         Self { fields: fields.iter().filter(is_value).map(field).collect() }
     }
-
-    /// Merges a file, or a text that is in no file, over the earlier ones.
-    ///
-    /// # Errors
-    /// The reason why the kubelet cannot read it.
-    pub fn add(&mut self, bytes: &[u8], file: Option<&str>) -> Result<(), YamlProblem> {
-        let place = |position| file.map(|file| Place { file: file.to_owned(), position: Some(position) });
-        if let Some(node) = yaml::read(bytes)? {
-            self.patch("", &node, &place);
-        }
-        Ok(())
-    }
-
-    /// A JSON merge patch (RFC 7396): null removes a field, a mapping is merged, any other value replaces.
-    fn patch(&mut self, path: &str, node: &YamlNode, place: &dyn Fn((usize, usize)) -> Option<Place>) {
-        let below = format!("{path}.");
-        if let YamlValue::Map(pairs) = &node.value {
-            self.fields.remove(path);
-            for (key, value) in pairs {
-                let key = key.go_text();
-                let path = if path.is_empty() { key } else { format!("{below}{key}") };
-                self.patch(&path, value, place);
-            }
-            return;
-        }
-        self.fields.retain(|known, _| known != path && !known.starts_with(&below));
-        if node.is_null() || path.is_empty() {
-            return;
-        }
-        let field = KubeletField { items: items_of(node), place: place(node.position) };
-        self.fields.insert(path.to_owned(), field);
-    }
 }
 
 /// Returns the texts of a value: several of a list.
@@ -103,31 +71,52 @@ fn items_of(node: &YamlNode) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::kubelet_documents::MergedDocuments;
+    use super::super::kubelet_fields;
+    use super::super::object::ObjectFile;
     use super::*;
 
     #[test]
     fn a_drop_in_is_a_merge_patch() {
-        let mut config = KubeletConfig::default();
-        config
-            .add(
-                b"authentication:\n  anonymous: {enabled: false}\n  webhook: {enabled: true}\nx: [a]\n",
-                Some("/00"),
-            )
-            .unwrap();
-        config
-            .add(b"authentication:\n  anonymous: {enabled: true}\n  webhook: null\nx: [b, c]\n", Some("/10"))
-            .unwrap();
-        let place = Place { file: "/10".into(), position: Some((2, 24)) };
+        let config = |texts: &[&str]| {
+            let mut merged = MergedDocuments::default();
+            texts.iter().for_each(|text| merged.add(ObjectFile::read(text.as_bytes()).unwrap().root));
+            let decoded = kubelet_fields::decode(merged.root(), KubernetesMinor::new(33));
+            KubeletConfig::of_fields(&decoded.fields, &|position| {
+                let (file, position) = MergedDocuments::place(position);
+                Some(Place { file: format!("/{file}"), position: Some(position) })
+            })
+        };
+        let first =
+            "authentication:\n  anonymous: {enabled: false}\n  webhook: {enabled: true}\nclusterDNS: [a]\n";
+        let second = "authentication:\n  anonymous: {enabled: true}\n  webhook: null\nclusterDNS: [b, c]\n";
+        let merged = config(&[first, second]);
+        let place = Place { file: "/1".into(), position: Some((2, 24)) };
         let enabled = KubeletField { items: vec!["true".into()], place: Some(place) };
-        assert_eq!(config.get("authentication.anonymous.enabled"), Some(&enabled));
-        assert_eq!(config.get("authentication.webhook.enabled"), None);
-        assert_eq!(config.get("x").unwrap().items, ["b", "c"]);
-        config.add(b"gates: {a: true, b: false}\ngatesToo: {c: true}\n", Some("/15")).unwrap();
-        let gates = config.below("gates").map(|(name, field)| format!("{name}={}", field.items.join(",")));
-        assert_eq!(gates.collect::<Vec<_>>(), ["a=true", "b=false"]);
-        config.add(b"authentication: 3\n", None).unwrap();
-        assert_eq!(config.get("authentication.anonymous.enabled"), None);
-        let error = config.add(b"a: [\n", Some("/20")).unwrap_err();
-        assert_eq!(error.position.map(|(line, _)| line), Some(1));
+        assert_eq!(merged.get("authentication.anonymous.enabled"), Some(&enabled));
+        assert_eq!(merged.get("authentication.webhook.enabled"), None);
+        assert_eq!(merged.get("clusterDNS").unwrap().items, ["b", "c"]);
+        let gates = config(&["featureGates: {A: true, B: false}\nevictionHard: {c: d}\n"]);
+        let gates =
+            gates.below("featureGates").map(|(name, field)| format!("{name}={}", field.items.join(",")));
+        assert_eq!(gates.collect::<Vec<_>>(), ["A=true", "B=false"]);
+        let merged = config(&[first, "authentication: 3\n"]);
+        assert_eq!(merged.get("authentication.anonymous.enabled"), None);
+    }
+
+    #[test]
+    fn what_is_merged_in_counts_in_the_order_of_the_text() {
+        for (text, enabled) in [
+            ("webhook: &on {enabled: true}\n  anonymous: {<<: *on}", "true"),
+            ("anonymous: {<<: {enabled: true}, enabled: false}", "false"),
+            ("anonymous: {enabled: false, <<: {enabled: true}}", "true"),
+            ("anonymous: {<<: [{enabled: false}, {enabled: true}]}", "false"),
+            ("anonymous: {<<: {<<: {enabled: true}, enabled: false}}", "false"),
+        ] {
+            let file = ObjectFile::read(format!("authentication:\n  {text}\n").as_bytes()).unwrap();
+            let decoded = kubelet_fields::decode(&file.root, KubernetesMinor::new(33));
+            let config = KubeletConfig::of_fields(&decoded.fields, &|_| None);
+            assert_eq!(config.get("authentication.anonymous.enabled").unwrap().items, [enabled], "{text}");
+        }
     }
 }

@@ -8,7 +8,6 @@
 pub mod abac_policy;
 pub mod admission_config;
 pub mod admission_plugins;
-pub mod api_versions;
 pub mod apiserver_flags;
 pub mod argument_files;
 pub mod audit_policy;
@@ -52,6 +51,7 @@ pub mod scheduler_config;
 pub mod scheduler_outcome;
 mod scheduler_plugins;
 mod scheduler_profiles;
+pub mod served_kinds;
 pub mod settings;
 pub mod static_manifests;
 pub mod taints;

@@ -134,7 +134,7 @@ fn value_in_file(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -
     let named = flags.flags.iter().rev().find(|(name, _)| name == "config").map(|(_, value)| value);
     let Some(file) = named.filter(|value| !value.is_empty()) else { return Ok(None) };
     let file = facts.node.path(file)?;
-    let config = kubelet::read_file(facts.node.root, &file)?;
+    let config = kubelet::read_file(facts.node.root, &file, facts.node.minor())?;
     let component = &rule.component;
     Ok(Some(match config.get(path) {
         Some(field) => {
