@@ -84,6 +84,7 @@ func answerInRoot(root string) {
 	}
 	must(syscall.Chroot(root))
 	must(os.Chdir("/var/lib/rancher/k3s/server"))
+	known := nodePaths()
 	in := bufio.NewReaderSize(os.Stdin, 1<<20)
 	for count := 0; count <= casesPerProcess; count++ {
 		line, err := in.ReadBytes('\n')
@@ -96,7 +97,8 @@ func answerInRoot(root string) {
 		if global && count > 0 {
 			return
 		}
-		laid := layFiles(one.Files)
+		cleanNode(known)
+		layFiles(one.Files)
 		stage := "flags"
 		err = askSafely(one, &stage)
 		answer := verdict{Accepted: err == nil}
@@ -110,9 +112,6 @@ func answerInRoot(root string) {
 		text, err2 := json.Marshal(answer)
 		must(err2)
 		fmt.Fprintf(answers, "%s%s\n", answerMark, text)
-		for _, path := range laid {
-			_ = os.RemoveAll(path)
-		}
 		// A component that was refused late may still hold a port.
 		if global || (err != nil && (stage == "config" || stage == "setup" || stage == "panic" || stage == late)) {
 			return
