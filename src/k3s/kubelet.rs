@@ -99,24 +99,30 @@ fn folder_sources(
 }
 
 /// Reads the configuration of a node, with the arguments that the user gives its kubelet; `protects` is its key
-/// `protect-kernel-defaults`. The drop-in that K3s has written counts; where there is none yet, the one that it will
-/// write.
+/// `protect-kernel-defaults`, and `started` tells whether K3s has started. The drop-in that K3s has written counts; before
+/// its first start, the one that it will write.
 ///
 /// # Errors
 /// [`ErrorKind::BadInput`] with the place for a file that the kubelet refuses, or a value that has another type than its
-/// field.
+/// field; [`ErrorKind::Failed`] if K3s has started and its own drop-in is not there.
 pub fn read(
     root: &Root,
     data_dir: &RootedPath,
     minor: KubernetesMinor,
-    arguments: &[&str],
-    protects: bool,
+    (arguments, protects): (&[&str], bool),
+    started: bool,
 ) -> Result<KubeletConfig> {
     let mut found = sources(root, data_dir, minor, arguments, protects)?;
     let written = data_dir.join(DROP_INS).join(DEFAULTS);
-    if default_config(minor, data_dir).is_some() && root.exists(&written) {
-        found.retain(|source| !matches!(source, KubeletSource::Own(_)));
-        found.insert(0, KubeletSource::DropIn(written));
+    if default_config(minor, data_dir).is_some() {
+        if root.exists(&written) {
+            found.retain(|source| !matches!(source, KubeletSource::Own(_)));
+            found.insert(0, KubeletSource::DropIn(written));
+        } else if started {
+            let message = format!("{written} is not there, although K3s writes it at every start");
+            let place = Place { file: written.to_string(), position: None };
+            return Err(Error::new(ErrorKind::Failed, message).at(place));
+        }
     }
     let files = KubeletFiles::read(root, &found, minor)?;
     let decoded = kubelet_fields::decode(files.root(), minor);
@@ -127,35 +133,8 @@ pub fn read(
             None => error,
         });
     }
-    Ok(KubeletConfig::of_fields(&decoded.fields, &|position| files.place(position)))
-}
-
-/// Reads one file, which may be another component's.
-///
-/// # Errors
-/// [`ErrorKind::BadInput`] with the place if it does not exist or is no YAML.
-pub fn read_file(root: &Root, path: &RootedPath) -> Result<KubeletConfig> {
-    let mut config = KubeletConfig::default();
-    add_file(&mut config, root, path)?;
-    Ok(config)
-}
-
-fn add_file(config: &mut KubeletConfig, root: &Root, path: &RootedPath) -> Result<()> {
-    let place = Place { file: path.to_string(), position: None };
-    let bytes = root.read(path)?.ok_or_else(|| {
-        Error::new(ErrorKind::BadInput, format!("{path}, which is to be read, is not there")).at(place)
-    })?;
-    add(config, &bytes, Some(path.as_str()))
-}
-
-fn add(config: &mut KubeletConfig, bytes: &[u8], file: Option<&str>) -> Result<()> {
-    config.add(bytes, file).map_err(|problem| {
-        let error = Error::new(ErrorKind::BadInput, problem.message);
-        match file {
-            Some(file) => error.at(Place { file: file.to_owned(), position: problem.position }),
-            None => error,
-        }
-    })
+    let config = KubeletConfig::of_fields(&decoded.fields, &|position| files.place(position));
+    Ok(config.with_defaults_of_file(files.taken_out.clone(), files.has_config_file))
 }
 
 /// A drop-in: the parts of its name below the folder, by which it is sorted, and its path.
@@ -222,13 +201,9 @@ mod tests {
     fn what_k3s_writes_by_itself_is_known_from_1_32_on() {
         let data_dir = RootedPath::fixed("/data/k3s");
         assert_eq!(default_config(minor("1.31"), &data_dir), None);
-        let mut config = KubeletConfig::default();
-        config
-            .add(
-                default_config(*KubernetesMinor::supported().last().unwrap(), &data_dir).unwrap().as_bytes(),
-                None,
-            )
-            .unwrap();
+        let newest = *KubernetesMinor::supported().last().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let config = read(&Root::open(folder.path()).unwrap(), &data_dir, newest, (&[], false), false).unwrap();
         let text = |path: &str| config.get(path).map(|field| field.items.join(","));
         assert_eq!(text("authentication.anonymous.enabled").as_deref(), Some("false"));
         assert_eq!(

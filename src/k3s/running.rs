@@ -215,10 +215,15 @@ mod tests {
             (vec![("flannel-backend", "none"), ("flannel-backend", "vxlan")], vec![]),
             (vec![("container-runtime-endpoint", "/x")], vec!["containerd"]),
             (vec![("container-runtime-endpoint", "")], vec![]),
+            (vec![("cluster-reset", "")], vec![]),
         ] {
             let running = RunningComponents::new(Role::Server, &values(&pairs), Datastore::Etcd);
             assert_eq!(running.absent.keys().copied().collect::<Vec<_>>(), off, "{pairs:?}");
         }
+        let reset = values(&[("cluster-reset", "true")]);
+        let running = RunningComponents::new(Role::Server, &reset, datastore(&reset, false));
+        let left: Vec<&str> = rows().keys().map(String::as_str).filter(|name| running.has(name)).collect();
+        assert_eq!(left, [ETCD]);
         let running = RunningComponents::of_role(Role::Agent, Datastore::Sqlite);
         assert!(running.has("kubelet") && running.has("kube-proxy") && !running.has("kube-apiserver"));
         assert_eq!(running.absence("kube-apiserver").unwrap().place, None);

@@ -141,7 +141,48 @@ fn read_resources(
         }
         groups.push(EncryptedResources { resources: object::texts(group, "resources"), providers });
     }
+    if minor >= WILDCARDS_FROM {
+        check_masks(root)?;
+    }
     Ok(groups)
+}
+
+/// Returns the resource and the group of a name (`ParseGroupResource` of k8s.io/apimachinery).
+fn parse_resource(name: &str) -> (&str, &str) {
+    name.split_once('.').unwrap_or((name, ""))
+}
+
+/// `getTransformerOverridesAndKMSPluginProbes`: a wildcard of an earlier entry leaves nothing to a later one.
+fn check_masks(root: &YamlNode) -> Validated {
+    let mut earlier: HashSet<(&str, &str)> = HashSet::new();
+    for item in object::items(root, "resources").iter().flat_map(|group| object::items(group, "resources")) {
+        let part = parse_resource(object::node_text(item));
+        if let Some(mask) = [("*", part.1), ("*", "*")].into_iter().find(|mask| earlier.contains(mask)) {
+            let (name, mask) = (resource_name(part), resource_name(mask));
+            let message = format!("resource {name:?} is masked by earlier rule {mask:?}");
+            return Err(Refusal::new(EncryptionRefusal::Resource, item.position, message));
+        }
+        earlier.insert(part);
+    }
+    Ok(())
+}
+
+/// `grYAMLString`.
+fn resource_name((resource, group): (&str, &str)) -> String {
+    if group.is_empty() && resource != "*" { resource.to_owned() } else { format!("{resource}.{group}") }
+}
+
+impl EncryptionConfig {
+    /// Returns the resources whose providers encrypt a resource of the core group; none if the API server stores it in plain.
+    /// Before wildcards, `*.` is the name of a resource that nobody has (`TransformerForResource`).
+    #[must_use]
+    pub fn of_core_resource(&self, resource: &str, minor: KubernetesMinor) -> Option<&EncryptedResources> {
+        let is_it = |name: &String| match parse_resource(name) {
+            ("*", "" | "*") => minor >= WILDCARDS_FROM,
+            (named, group) => named == resource && group.is_empty(),
+        };
+        self.resources.iter().find(|group| group.resources.iter().any(is_it))
+    }
 }
 
 /// Returns the provider of an entry, which has exactly one, and its content.
@@ -166,10 +207,7 @@ fn check_resources(items: &[YamlNode], path: &str) -> Validated {
         let message = format!("{path}: Invalid value: {:?}: {why}", object::node_text(node));
         Err(Refusal::new(EncryptionRefusal::Resource, node.position, message))
     };
-    let parts: Vec<(&str, &str)> = items
-        .iter()
-        .map(|item| object::node_text(item).split_once('.').unwrap_or((object::node_text(item), "")))
-        .collect();
+    let parts: Vec<(&str, &str)> = items.iter().map(|item| parse_resource(object::node_text(item))).collect();
     let every = parts.contains(&("*", "*"));
     let mut groups: HashMap<&str, (bool, usize)> = HashMap::new();
     let mut seen = HashSet::new();
@@ -294,4 +332,71 @@ fn check_kms<'a>(
         return wrong("apiVersion", "KMSv1 is deprecated: set --feature-gates=KMSv1=true to use it");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads a configuration with an entry for each list of resources; of an accepted one returns whether the first entry that
+    /// has Secrets is the one with this index.
+    fn read_entries(entries: &[&str], minor: u16) -> Result<Option<usize>, String> {
+        let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+        let mut text =
+            "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources:\n".to_owned();
+        for entry in entries {
+            text.push_str(&format!(
+                "- resources: [{entry}]\n  providers: [{{aescbc: {{keys: [{{name: k, secret: {key}}}]}}}}]\n"
+            ));
+        }
+        let minor = KubernetesMinor::new(minor);
+        let config = read(text.as_bytes(), minor, false).map_err(|refusal| refusal.fault.message)?;
+        let found = config.of_core_resource("secrets", minor);
+        Ok(found.and_then(|found| config.resources.iter().position(|group| group == found)))
+    }
+
+    #[test]
+    fn an_earlier_wildcard_masks_later_resources() {
+        for (entries, masked, mask) in [
+            (&["'*.'", "secrets"][..], "secrets", "*."),
+            (&["'*.*'", "secrets"], "secrets", "*.*"),
+            (&["'*.'", "secrets."], "secrets", "*."),
+            (&["'*.apps'", "deployments.apps"], "deployments.apps", "*.apps"),
+            (&["configmaps", "'*.*'", "'*.apps'"], "*.apps", "*.*"),
+            (&["'*.'", "'*.'"], "*.", "*."),
+            (&["'*.*'", "'*.*'"], "*.*", "*.*"),
+        ] {
+            let says = format!("resource {masked:?} is masked by earlier rule {mask:?}");
+            assert_eq!(read_entries(entries, 27), Err(says.clone()), "{entries:?}");
+            assert_eq!(read_entries(entries, 37), Err(says), "{entries:?}");
+            assert!(read_entries(entries, 26).is_ok(), "{entries:?}: names of resources that nobody has");
+        }
+    }
+
+    #[test]
+    fn what_is_not_masked_counts_in_its_order() {
+        for (entries, at) in [
+            (&["'*.apps'", "secrets"][..], Some(1)),
+            (&["secrets", "'*.'"], Some(0)),
+            (&["secrets", "'*.*'"], Some(0)),
+            (&["configmaps", "'*.'", "'*.*'"], Some(1)),
+            (&["'*.apps'", "'*.*'"], Some(1)),
+            (&["secrets", "secrets"], Some(0)),
+            (&["secrets.apps", "configmaps"], None),
+            (&["'*.apps'"], None),
+        ] {
+            assert_eq!(read_entries(entries, 33), Ok(at), "{entries:?}");
+        }
+    }
+
+    #[test]
+    fn wildcards_are_of_1_27_and_newer() {
+        for name in ["'*.'", "'*.*'"] {
+            assert_eq!(read_entries(&[name], 26), Ok(None), "{name}");
+            assert_eq!(read_entries(&[name], 27), Ok(Some(0)), "{name}");
+        }
+        assert_eq!(read_entries(&["'*.', secrets"], 26), Ok(Some(0)));
+        assert!(read_entries(&["'*.', secrets"], 27).is_err(), "they overlap");
+        assert_eq!(read_entries(&["secrets."], 26), Ok(Some(0)));
+    }
 }

@@ -3,10 +3,10 @@
 //! Source: cmd/kubelet/app/server.go of Kubernetes (`mergeKubeletConfigurations`): files that end in `.conf`, also in
 //! folders, in the order of their names, each a JSON merge patch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::object::Position;
-use super::yaml::{self, YamlNode, YamlProblem, YamlValue};
+use super::yaml::{YamlNode, YamlValue};
 use crate::error::Place;
 use crate::version::KubernetesMinor;
 
@@ -26,6 +26,10 @@ pub fn refuses_cgroup_v1(minor: KubernetesMinor) -> bool {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct KubeletConfig {
     fields: BTreeMap<String, KubeletField>,
+    /// The fields that a drop-in takes out with null.
+    taken_out: BTreeSet<String>,
+    /// Whether the kubelet reads a file rather than drop-ins alone.
+    of_file: bool,
 }
 
 /// A field, and where it is set.
@@ -57,39 +61,24 @@ impl KubeletConfig {
         let field = |(path, node): (&String, &YamlNode)| {
             (path.clone(), KubeletField { items: items_of(node), place: place(node.position) })
         };
-        Self { fields: fields.iter().filter(is_value).map(field).collect() }
+        Self { fields: fields.iter().filter(is_value).map(field).collect(), ..Self::default() }
     }
 
-    /// Merges a file, or a text that is in no file, over the earlier ones.
-    ///
-    /// # Errors
-    /// The reason why the kubelet cannot read it.
-    pub fn add(&mut self, bytes: &[u8], file: Option<&str>) -> Result<(), YamlProblem> {
-        let place = |position| file.map(|file| Place { file: file.to_owned(), position: Some(position) });
-        if let Some(node) = yaml::read(bytes)? {
-            self.patch("", &node, &place);
-        }
-        Ok(())
+    /// Adds the fields that a drop-in takes out with null, and whether the kubelet reads a file.
+    #[must_use]
+    pub fn with_defaults_of_file(mut self, taken_out: BTreeSet<String>, of_file: bool) -> Self {
+        (self.taken_out, self.of_file) = (taken_out, of_file);
+        self
     }
 
-    /// A JSON merge patch (RFC 7396): null removes a field, a mapping is merged, any other value replaces.
-    fn patch(&mut self, path: &str, node: &YamlNode, place: &dyn Fn((usize, usize)) -> Option<Place>) {
-        let below = format!("{path}.");
-        if let YamlValue::Map(pairs) = &node.value {
-            self.fields.remove(path);
-            for (key, value) in pairs {
-                let key = key.go_text();
-                let path = if path.is_empty() { key } else { format!("{below}{key}") };
-                self.patch(&path, value, place);
-            }
-            return;
-        }
-        self.fields.retain(|known, _| known != path && !known.starts_with(&below));
-        if node.is_null() || path.is_empty() {
-            return;
-        }
-        let field = KubeletField { items: items_of(node), place: place(node.position) };
-        self.fields.insert(path.to_owned(), field);
+    /// Tells whether the default of a field without a value is that of a file, and not that of its argument: a file is
+    /// decoded into new settings, and what a drop-in takes out has no value any more.
+    #[must_use]
+    pub fn defaults_as_in_a_file(&self, path: &str) -> bool {
+        let is_above = |taken: &String| {
+            path.strip_prefix(taken.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.of_file || self.taken_out.iter().any(is_above)
     }
 }
 
@@ -103,31 +92,52 @@ fn items_of(node: &YamlNode) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::kubelet_documents::MergedDocuments;
+    use super::super::kubelet_fields;
+    use super::super::object::ObjectFile;
     use super::*;
 
     #[test]
     fn a_drop_in_is_a_merge_patch() {
-        let mut config = KubeletConfig::default();
-        config
-            .add(
-                b"authentication:\n  anonymous: {enabled: false}\n  webhook: {enabled: true}\nx: [a]\n",
-                Some("/00"),
-            )
-            .unwrap();
-        config
-            .add(b"authentication:\n  anonymous: {enabled: true}\n  webhook: null\nx: [b, c]\n", Some("/10"))
-            .unwrap();
-        let place = Place { file: "/10".into(), position: Some((2, 24)) };
+        let config = |texts: &[&str]| {
+            let mut merged = MergedDocuments::default();
+            texts.iter().for_each(|text| merged.add(ObjectFile::read(text.as_bytes()).unwrap().root));
+            let decoded = kubelet_fields::decode(merged.root(), KubernetesMinor::new(33));
+            KubeletConfig::of_fields(&decoded.fields, &|position| {
+                let (file, position) = MergedDocuments::place(position);
+                Some(Place { file: format!("/{file}"), position: Some(position) })
+            })
+        };
+        let first =
+            "authentication:\n  anonymous: {enabled: false}\n  webhook: {enabled: true}\nclusterDNS: [a]\n";
+        let second = "authentication:\n  anonymous: {enabled: true}\n  webhook: null\nclusterDNS: [b, c]\n";
+        let merged = config(&[first, second]);
+        let place = Place { file: "/1".into(), position: Some((2, 24)) };
         let enabled = KubeletField { items: vec!["true".into()], place: Some(place) };
-        assert_eq!(config.get("authentication.anonymous.enabled"), Some(&enabled));
-        assert_eq!(config.get("authentication.webhook.enabled"), None);
-        assert_eq!(config.get("x").unwrap().items, ["b", "c"]);
-        config.add(b"gates: {a: true, b: false}\ngatesToo: {c: true}\n", Some("/15")).unwrap();
-        let gates = config.below("gates").map(|(name, field)| format!("{name}={}", field.items.join(",")));
-        assert_eq!(gates.collect::<Vec<_>>(), ["a=true", "b=false"]);
-        config.add(b"authentication: 3\n", None).unwrap();
-        assert_eq!(config.get("authentication.anonymous.enabled"), None);
-        let error = config.add(b"a: [\n", Some("/20")).unwrap_err();
-        assert_eq!(error.position.map(|(line, _)| line), Some(1));
+        assert_eq!(merged.get("authentication.anonymous.enabled"), Some(&enabled));
+        assert_eq!(merged.get("authentication.webhook.enabled"), None);
+        assert_eq!(merged.get("clusterDNS").unwrap().items, ["b", "c"]);
+        let gates = config(&["featureGates: {A: true, B: false}\nevictionHard: {c: d}\n"]);
+        let gates =
+            gates.below("featureGates").map(|(name, field)| format!("{name}={}", field.items.join(",")));
+        assert_eq!(gates.collect::<Vec<_>>(), ["A=true", "B=false"]);
+        let merged = config(&[first, "authentication: 3\n"]);
+        assert_eq!(merged.get("authentication.anonymous.enabled"), None);
+    }
+
+    #[test]
+    fn what_is_merged_in_counts_in_the_order_of_the_text() {
+        for (text, enabled) in [
+            ("webhook: &on {enabled: true}\n  anonymous: {<<: *on}", "true"),
+            ("anonymous: {<<: {enabled: true}, enabled: false}", "false"),
+            ("anonymous: {enabled: false, <<: {enabled: true}}", "true"),
+            ("anonymous: {<<: [{enabled: false}, {enabled: true}]}", "false"),
+            ("anonymous: {<<: {<<: {enabled: true}, enabled: false}}", "false"),
+        ] {
+            let file = ObjectFile::read(format!("authentication:\n  {text}\n").as_bytes()).unwrap();
+            let decoded = kubelet_fields::decode(&file.root, KubernetesMinor::new(33));
+            let config = KubeletConfig::of_fields(&decoded.fields, &|_| None);
+            assert_eq!(config.get("authentication.anonymous.enabled").unwrap().items, [enabled], "{text}");
+        }
     }
 }

@@ -53,6 +53,7 @@ pub fn read(bytes: &[u8], role: DocumentRole, minor: KubernetesMinor) -> Result<
     if role == DocumentRole::DropIn {
         object::refuse_dropped(&dropped)?;
     }
+    document.keep_last_keys();
     // The file is decoded before anything is merged, by a decoder that minds the case of letters.
     let unknown = match role {
         DocumentRole::ConfigFile => {
@@ -171,6 +172,29 @@ mod tests {
         let twice = format!("{HEAD}maxPods: 50\nmaxPods: 60\n");
         assert!(!fine(&twice, DocumentRole::DropIn));
         assert_eq!(read(twice.as_bytes(), DocumentRole::ConfigFile, OLD).unwrap().dropped.len(), 1);
+    }
+
+    #[test]
+    fn of_a_mapping_that_is_there_twice_the_last_counts_whole() {
+        let text = format!(
+            "{HEAD}authentication: {{anonymous: {{enabled: true}}}}\nauthentication: {{x509: {{}}}}\n"
+        );
+        let mut merged = MergedDocuments::default();
+        merged.add(read(text.as_bytes(), DocumentRole::ConfigFile, OLD).unwrap().root);
+        let authentication = object::field(merged.root(), "authentication").unwrap();
+        assert_eq!(authentication.go_text(), "[{x509 []}]");
+    }
+
+    #[test]
+    fn a_key_beside_a_merge_that_has_it_too_is_there_twice() {
+        let fine = |text: &str| {
+            read(format!("{HEAD}{text}").as_bytes(), DocumentRole::DropIn, OLD).map_err(|fault| fault.message)
+        };
+        assert!(fine("a: &a {enabled: true}\nb: {<<: *a}\nc: {<<: [*a, {d: 1}]}\n").is_ok());
+        for text in ["a: {<<: {b: 1}, b: 2}\n", "a: {b: 1, <<: {b: 2}}\n", "a: {<<: [{b: 1}, {b: 2}]}\n"] {
+            assert!(fine(text).unwrap_err().contains("key \"b\" already set in map"), "{text}");
+        }
+        assert!(fine("a: {<<: null}\n").is_err() && fine("a: {'<<': {b: 1}}\n").is_ok());
     }
 
     #[test]

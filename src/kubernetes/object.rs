@@ -185,6 +185,14 @@ impl ObjectFile {
         found
     }
 
+    /// Leaves the last of each repeated key, as a decoder does that is not strict. Within JSON, Go's decoder takes each in
+    /// turn.
+    pub fn keep_last_keys(&mut self) {
+        if !self.json {
+            keep_last_keys(&mut self.root);
+        }
+    }
+
     /// Tells whether it is JSON.
     #[must_use]
     pub fn is_json(&self) -> bool {
@@ -284,6 +292,20 @@ fn find_repeated_keys(node: &YamlNode, path: &str, loose: &mut Vec<Fault>) {
                 }
                 find_repeated_keys(value, &field_path(path, &name), loose);
             }
+        }
+    }
+}
+
+fn keep_last_keys(node: &mut YamlNode) {
+    match &mut node.value {
+        YamlValue::Scalar(_) => {}
+        YamlValue::List(items) => items.iter_mut().for_each(keep_last_keys),
+        YamlValue::Map(pairs) => {
+            let mut seen = HashSet::new();
+            pairs.reverse();
+            pairs.retain(|(key, _)| seen.insert(key.go_text()));
+            pairs.reverse();
+            pairs.iter_mut().for_each(|(_, value)| keep_last_keys(value));
         }
     }
 }

@@ -28,16 +28,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
             findings.extend(read_by_k3s(node, component));
             continue;
         }
-        let mut found = Vec::new();
-        let serves = serves(node, component);
-        for argument in node.arguments(component) {
-            if let Some(finding) = name(node, component, &argument) {
-                found.push(finding.at(argument.place.clone()));
-                continue;
-            }
-            let more = value(node, component, &argument, serves);
-            found.extend(more.into_iter().map(|finding| finding.at(argument.place.clone())));
-        }
+        let mut found = one_by_one(node, component);
         found.extend(gates(node, component));
         found.extend(not_judged(node, component));
         // The kubelet's are checked with its files: both are one configuration.
@@ -55,6 +46,36 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         findings.extend(releases::check(&server)?);
     }
     Ok(findings)
+}
+
+/// Returns what a component refuses in its arguments by their names and values, whatever is in the files that they name. The
+/// kubelet's values are judged with its files.
+pub(super) fn refused_values(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
+    let mut found = one_by_one(node, component);
+    found.extend(gates(node, component));
+    if component != KUBELET {
+        found.extend(refused(node, component));
+    }
+    if component == super::apiserver::NAME {
+        found.extend(ApiServer::configured(node).iter().flat_map(options::check));
+    }
+    found
+}
+
+/// Checks the names and the values of the arguments, each by itself.
+fn one_by_one(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let serves = serves(node, component);
+    for argument in node.arguments(component) {
+        if let Some(finding) = name(node, component, &argument) {
+            found.push(finding.at(argument.place.clone()));
+            continue;
+        }
+        let more = value(node, component, &argument, serves);
+        found.extend(more.into_iter().map(|finding| finding.at(argument.place.clone())));
+    }
+    found.extend(after_empty(node, component));
+    found
 }
 
 /// Checks what K3s itself reads of the API server's arguments, whether it starts one or not: for its own listener
@@ -144,6 +165,22 @@ fn value(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument, s
         "tls-cipher-suites" => ciphers(component, text),
         _ => Vec::new(),
     }
+}
+
+/// Returns the finding for an address behind an empty one: the empty one takes away what the flag writes to, and the next
+/// ends the component (`IPVar` and `IPPortVar` in pkg/util/flag/flags.go of Kubernetes).
+fn after_empty(node: &NodeConfig<'_>, component: &str) -> Option<Finding> {
+    let flags = node.flags(component);
+    let is_address =
+        |name: &str| component_flags::find(component, name).is_some_and(|flag| flag.kind.breaks_when_empty());
+    let (at, (name, _)) =
+        flags.iter().enumerate().find(|(_, (name, text))| text.is_empty() && is_address(name))?;
+    flags[at..].iter().find(|(other, text)| other == name && !text.is_empty())?;
+    let message =
+        format!("{component}'s {name} is empty, and given again: the component ends at the second value");
+    let finding = Finding::stops("argument-refused", message, format!("write {name} once"));
+    let says = "panic: the string pointer passed into it should not be nil";
+    Some(finding.says(says).at(node.place_of(component, name)?))
 }
 
 /// Returns the arguments whose values can keep a component from starting, and are not judged. What only the running machine

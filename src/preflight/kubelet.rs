@@ -25,6 +25,13 @@ const KIND: &str = "KubeletConfiguration";
 /// The argument and the field that name the authorities of clients.
 const CLIENT_CA: (&str, &str) = ("client-ca-file", "authentication.x509.clientCAFile");
 
+/// The argument that names a folder of drop-ins.
+const FOLDER: &str = "config-dir";
+/// The minors that take it only where a variable is set (cmd/kubelet/app/server.go).
+const FOLDER_WITH_VARIABLE: (KubernetesMinor, KubernetesMinor) =
+    (KubernetesMinor::new(28), KubernetesMinor::new(29));
+const FOLDER_VARIABLE: &str = "KUBELET_CONFIG_DROPIN_DIR_ALPHA";
+
 /// The documents of the user, merged with K3s' own.
 struct UserDocuments {
     merged: MergedDocuments,
@@ -41,6 +48,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     }
     let documents = UserDocuments::read(node)?;
     let mut findings = documents.findings.clone();
+    findings.extend(folder_refused(node));
     let given = node.arguments(NAME);
     let has_files = documents.files.iter().flatten().next().is_some();
     // What K3s gives the kubelet itself is fine.
@@ -51,17 +59,58 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     for fault in decoded.unknown.iter().take(MAX_FAULTS) {
         findings.extend(documents.at(fault.position, unknown_field(fault, node.minor())));
     }
-    for fault in decoded.faults.iter().take(MAX_FAULTS) {
-        let finding = Finding::stops("kubelet-type", fault.message.clone(), "write a value of that type")
-            .says(format!("failed to unmarshal merged JSON: json: cannot unmarshal: {}", fault.message));
-        findings.extend(documents.at(fault.position, finding));
-    }
-    findings.extend(gates(node, &documents, &decoded));
-    findings.extend(refused(node, &documents, &decoded, &given));
+    findings.extend(values(node, &documents, &decoded));
     findings.extend(client_ca(node, &documents, &decoded)?);
     findings.extend(kubelet_serving::check(node, &decoded, &|position| documents.place(position))?);
     findings.extend(of_machine(node, &documents, &decoded));
     Ok(findings)
+}
+
+/// Returns the finding for a folder of drop-ins that a minor takes only with a variable in its environment.
+fn folder_refused(node: &NodeConfig<'_>) -> Option<Finding> {
+    let (from, until) = FOLDER_WITH_VARIABLE;
+    let folder = node.flag(NAME, FOLDER).filter(|folder| !folder.is_empty())?;
+    let place = node.place_of(NAME, FOLDER)?;
+    let is_set = node.service.environment().any(|(name, _)| name == FOLDER_VARIABLE);
+    if is_set || !node.minor().is_within(Some(from), Some(until)) {
+        return None;
+    }
+    let message = format!(
+        "the kubelet of {} does not take {FOLDER} without {FOLDER_VARIABLE} in its environment",
+        node.minor()
+    );
+    let remedy = format!("remove it, or set {FOLDER_VARIABLE} in the environment of K3s' service");
+    let says = format!(
+        "flag {folder} specified but environment variable {FOLDER_VARIABLE} not set, cannot start kubelet"
+    );
+    Some(Finding::stops("argument-refused", message, remedy).at(place).says(says))
+}
+
+/// Returns what the kubelet refuses in its documents and its arguments, whatever is in the other files that they name.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub(super) fn refused_values(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+    let documents = UserDocuments::read(node)?;
+    let mut findings = documents.findings.clone();
+    if !documents.stopped {
+        let decoded = kubelet_fields::decode(documents.merged.root(), node.minor());
+        findings.extend(values(node, &documents, &decoded));
+    }
+    Ok(findings)
+}
+
+/// Returns what the kubelet refuses in its settings: types, feature gates, values and pairs of values.
+fn values(node: &NodeConfig<'_>, documents: &UserDocuments, decoded: &DecodedFields) -> Vec<Finding> {
+    let types = decoded.faults.iter().take(MAX_FAULTS).filter_map(|fault| {
+        let finding = Finding::stops("kubelet-type", fault.message.clone(), "write a value of that type")
+            .says(format!("failed to unmarshal merged JSON: json: cannot unmarshal: {}", fault.message));
+        documents.at(fault.position, finding)
+    });
+    let mut findings: Vec<Finding> = types.collect();
+    findings.extend(gates(node, documents, decoded));
+    findings.extend(refused(node, documents, decoded));
+    findings
 }
 
 /// Returns the fields of the files of which only the running machine tells whether the kubelet takes them. A field counts
@@ -80,12 +129,8 @@ fn of_machine(node: &NodeConfig<'_>, documents: &UserDocuments, decoded: &Decode
 }
 
 /// Returns what the kubelet refuses in its settings, at the argument or in the file that gives the value in force.
-fn refused(
-    node: &NodeConfig<'_>,
-    documents: &UserDocuments,
-    decoded: &DecodedFields,
-    given: &[ComponentArgument],
-) -> Vec<Finding> {
+fn refused(node: &NodeConfig<'_>, documents: &UserDocuments, decoded: &DecodedFields) -> Vec<Finding> {
+    let given = node.arguments(NAME);
     let taken = |argument: &ComponentArgument| arguments::as_component_takes(NAME, &argument.text).0;
     let names: Vec<String> = given.iter().map(taken).collect();
     let flag = |(name, text)| KubeletFlag { is_own: !names.contains(&name), name, text };

@@ -47,6 +47,7 @@ mod origins;
 mod own_output;
 mod own_values;
 mod packaged;
+mod passes;
 mod patch_releases;
 mod placing;
 mod policies;

@@ -59,8 +59,7 @@ fn check(facts: &NodeFacts<'_>, expected: &str, is_suitable: fn(&str) -> bool) -
             return Ok(RuleResult::met(false, expected, "the API server refuses it", evidence));
         }
     };
-    let covers_secrets = |name: &String| matches!(name.as_str(), "secrets" | "secrets." | "*." | "*.*");
-    let group = config.resources.iter().find(|group| group.resources.iter().any(covers_secrets));
+    let group = config.of_core_resource("secrets", facts.node.minor());
     let Some(provider) = group.and_then(|group| group.providers.first()) else {
         evidence.push(Evidence { text: "it says nothing of Secrets".to_owned(), place: place((1, 1)) });
         return Ok(RuleResult::met(false, expected, "no provider for Secrets", evidence));

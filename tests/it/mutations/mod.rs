@@ -3,10 +3,12 @@
 //!
 //! Each mutation is made on a node of each benchmark that has the control: once where K3s has started, in what it has
 //! left and in what it has logged; and once before, in its configuration, where that can bring it about. What changes
-//! has to be what the table says, and nothing else.
+//! has to be what the table says, and nothing else. A mistake in an argument goes through every source of arguments
+//! (sources.rs).
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 
 mod node;
+mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +19,10 @@ use k3s_harden::Role;
 use k3s_harden::verify::{ControlRule, Status, benchmarks, controls};
 use serde::Deserialize;
 
+use crate::support::counts::pick;
+
 use node::{Datastore, Kind, Node, Statuses};
+use sources::Source;
 
 /// A minor for each benchmark: one that the profile of the same name fits.
 const PAIRS: &[(&str, &str)] = &[
@@ -102,6 +107,9 @@ pub(crate) enum Change {
     Objects(Vec<serde_json::Value>),
 }
 
+/// On a node, a row goes through one of so many sources; the benchmarks take turns.
+const SHARE: usize = pick(Source::ALL.len(), 1);
+
 fn mutations() -> Vec<Mutation> {
     // YAML has tags for what JSON says by a key.
     let rows: serde_json::Value = serde_yaml::from_str(include_str!("mutations.yaml")).unwrap();
@@ -166,6 +174,8 @@ struct Found {
     made: BTreeSet<usize>,
     /// The automated controls that turned, and into what.
     turned: BTreeSet<(String, Status)>,
+    /// The controls that were made to turn through each source.
+    sources: BTreeSet<(String, Source)>,
     /// How often a node was made wrong.
     count: usize,
 }
@@ -175,6 +185,7 @@ impl Found {
         self.wrong.extend(other.wrong);
         self.made.extend(other.made);
         self.turned.extend(other.turned);
+        self.sources.extend(other.sources);
         self.count += other.count;
     }
 }
@@ -210,6 +221,7 @@ impl Trial<'_> {
         // An agent's are a server's.
         if self.kind != AGENT {
             self.mutate(When::Before, &node, &before, &mut found);
+            self.mutate_by_source(&node, &mut found);
         }
         node.start();
         let good = node.look();
@@ -284,6 +296,34 @@ impl Trial<'_> {
             found.made.insert(at);
             found.turned.extend(wanted.into_iter().filter(|(name, _)| self.known[name]));
             found.count += 1;
+        }
+    }
+
+    /// Makes every row about an argument before the start, through the sources of its turn; in the third tier, through all.
+    fn mutate_by_source(&self, node: &Node, found: &mut Found) {
+        let turn = place_of(self.benchmark);
+        for (at, row) in self.rows_here().filter(|(_, row)| row.never_before.is_none()) {
+            for source in
+                Source::ALL.into_iter().enumerate().filter(|(of, _)| (at + turn) % SHARE == of % SHARE)
+            {
+                let Some((good, after)) = sources::Trial::new(node, source.1).run(&row.with) else {
+                    continue;
+                };
+                let source = source.1;
+                let mut wanted = self.wanted(row, &good);
+                if source == Source::Off {
+                    wanted.values_mut().for_each(|status| *status = Status::NotApplicable);
+                }
+                let mut got = changed(&good, &after);
+                got.retain(|name, _| match source {
+                    // What else the component answers for does not apply either.
+                    Source::Off => wanted.contains_key(name),
+                    _ => good[name] != Status::Unknown,
+                });
+                self.compare(&format!("{source:?}: {:?}", row.with), &got, &wanted, found);
+                found.sources.insert((row.turns.first().cloned().unwrap_or_default(), source));
+                found.count += 1;
+            }
         }
     }
 
@@ -445,14 +485,29 @@ fn every_automated_control_is_made_to_fail() {
     let left: Vec<&String> =
         all.iter().filter(|name| !failed.contains(*name) && !never_applicable.contains(*name)).collect();
     assert_eq!(left, NEVER_FAIL, "nothing makes these fail");
+    let through = |source| FOUND.sources.iter().filter(|(_, of)| *of == source).count();
+    let through: Vec<String> =
+        Source::ALL.into_iter().map(|source| format!("{source:?} {}", through(source))).collect();
+    if crate::IS_FULL {
+        let argued = rows.iter().filter(|row| matches!(row.with, Change::Set(_)) && !row.turns.is_empty());
+        for row in argued.filter(|row| row.never_before.is_none()) {
+            for source in
+                [Source::Main, Source::DropIn, Source::Service, Source::ServiceDropIn, Source::Environment]
+            {
+                let is_made = FOUND.sources.contains(&(row.turns[0].clone(), source));
+                assert!(is_made, "{source:?} did not turn {}", row.turns[0]);
+            }
+        }
+    }
     let turned = FOUND.turned.iter().map(|(name, _)| name).collect::<BTreeSet<_>>().len();
     assert_eq!(turned, failed.len() + NEVER_FAIL.len(), "these are made to turn, too");
     println!(
-        "{} mutations, made {} times, {turned} controls, {} benchmarks; {} are never applicable",
+        "{} mutations, made {} times, {turned} controls, {} benchmarks; {} are never applicable; controls by source: {}",
         rows.len(),
         FOUND.count,
         benchmarks().len(),
-        never_applicable.len()
+        never_applicable.len(),
+        through.join(", ")
     );
 }
 

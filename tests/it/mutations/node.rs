@@ -21,7 +21,7 @@ use super::{Change, number};
 use crate::support;
 
 const DATA_DIR: &str = "/var/lib/rancher/k3s";
-const OURS: &str = "etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml";
+pub(crate) const OURS: &str = "etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml";
 /// Where somebody else's arguments are, behind ours.
 const THEIRS: &str = "etc/rancher/k3s/config.yaml.d/95-mine.yaml";
 const MANIFEST: &str = "var/lib/rancher/k3s/server/manifests/policy.yaml";
@@ -135,14 +135,7 @@ impl Node {
                 }
             }
         }
-        let question = ConfigQuery {
-            role: self.kind.role,
-            release: self.minor.into(),
-            data_dir: &self.data_dir,
-            words: &[],
-            show_secrets: true,
-        };
-        self.journal = Some(forecast_journal(&EffectiveConfig::read(&self.root, question).unwrap()));
+        self.journal = Some(forecast_journal(&self.config()));
         if server {
             self.objects = self.cluster_objects();
         }
@@ -190,13 +183,69 @@ impl Node {
         documents.map(|document| serde::Deserialize::deserialize(document).unwrap()).collect()
     }
 
-    fn path(&self, path: &str) -> PathBuf {
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.node.path().join(path.trim_start_matches('/'))
     }
 
     /// A path from K3s' data directory on, or from the root on.
     fn below(&self, path: &str) -> PathBuf {
         if path.starts_with('/') { self.path(path) } else { self.path(DATA_DIR).join(path) }
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(crate) fn minor(&self) -> KubernetesMinor {
+        self.minor
+    }
+
+    pub(crate) fn config(&self) -> EffectiveConfig {
+        let query = ConfigQuery {
+            role: self.kind.role,
+            release: self.minor.into(),
+            data_dir: &self.data_dir,
+            words: &[],
+            show_secrets: true,
+        };
+        EffectiveConfig::read(&self.root, query).unwrap()
+    }
+
+    /// Looks at the node while it has these files in place of another one.
+    pub(crate) fn with_files<T>(
+        &self,
+        instead_of: &str,
+        files: &BTreeMap<&'static str, String>,
+        look: impl FnOnce(&Self) -> T,
+    ) -> T {
+        let was = |path: &str| {
+            let at = self.path(path);
+            let kept = fs::read(&at).ok().map(|bytes| (bytes, fs::metadata(&at).unwrap().permissions()));
+            (at, kept)
+        };
+        let kept: Vec<_> = files.keys().copied().chain([instead_of]).map(was).collect();
+        fs::remove_file(self.path(instead_of)).unwrap();
+        let mut made = Vec::new();
+        for (path, text) in files {
+            let at = self.path(path);
+            let folder = at.parent().unwrap();
+            made.extend(folder.ancestors().take_while(|folder| !folder.exists()).last().map(Path::to_owned));
+            fs::create_dir_all(folder).unwrap();
+            fs::write(&at, text).unwrap();
+            chmod(&at, 0o600);
+        }
+        let seen = look(self);
+        for (at, kept) in kept {
+            match kept {
+                Some((bytes, mode)) => {
+                    fs::write(&at, bytes).unwrap();
+                    fs::set_permissions(&at, mode).unwrap();
+                }
+                None => fs::remove_file(&at).unwrap(),
+            }
+        }
+        made.into_iter().rev().for_each(|folder| fs::remove_dir_all(folder).unwrap());
+        seen
     }
 
     /// What verify looks at.
@@ -512,7 +561,7 @@ fn content(path: &str) -> &'static str {
 }
 
 /// `component --name=value`.
-fn split(text: &str) -> (&str, &str, &str) {
+pub(crate) fn split(text: &str) -> (&str, &str, &str) {
     let (component, flag) = text.split_once(" --").unwrap();
     let (name, value) = flag.split_once('=').unwrap_or((flag, ""));
     (component, name, value)
