@@ -7,7 +7,7 @@ use super::context::{self, Context};
 use super::request::RunRequest;
 use super::saved::SavedPlan;
 use super::ui::Ui;
-use super::{plan, ui};
+use super::{plan, preflight, ui};
 use crate::apply::{ApplyOutcome, KeepHistory, RecordedInputs, Transaction, check_writable, has_state};
 use crate::document::{DropIn, Rendered};
 use crate::error::{Error, ErrorKind, Result};
@@ -18,6 +18,7 @@ use crate::node::Root;
 use crate::output::{self, PlanReport};
 use crate::plan::Plan;
 use crate::preflight::{Class, Finding, check};
+use crate::version::K3sVersion;
 
 pub(super) fn run(request: RunRequest, arguments: &ApplyArguments, ui: &mut Ui) -> Result<u8> {
     let saved = arguments.plan.as_deref().map(SavedPlan::read).transpose()?;
@@ -31,21 +32,21 @@ pub(super) fn run(request: RunRequest, arguments: &ApplyArguments, ui: &mut Ui) 
     let job = ApplyJob { root: &root, request: &request, arguments, saved: saved.as_ref() };
     let recorded = context::recorded_inputs(&root)?;
     let must_end_history = arguments.no_history && has_state(&root)?;
-    let outcome = if recorded.interrupted.is_some() || must_end_history {
+    let (outcome, version) = if recorded.interrupted.is_some() || must_end_history {
         // A plan that is made now means nothing: the interrupted run is undone first, or its history removed.
         job.carry_out(owner, None)?
     } else {
         match job.prepare(recorded, None, None)? {
             // A converged node is the common case: nothing is opened for writing, not even the lock.
             prepared if !prepared.plan.is_changed() && !prepared.context.inputs_changed => {
-                ApplyOutcome { plan: prepared.plan, id: None }
+                (ApplyOutcome { plan: prepared.plan, id: None }, prepared.context.version)
             }
             prepared => job.carry_out(owner, Some(prepared))?,
         }
     };
     plan::warn_all(&outcome.plan);
     let printed = if ui.json() {
-        ui.out_json(&PlanReport::new(&outcome.plan))
+        ui.out_json(&PlanReport::new(&outcome.plan, &ui.origin(&root, Some(&version))))
     } else {
         let text = output::apply_text(&outcome.plan, ui.stdout_style());
         ui.out(&text)
@@ -97,8 +98,13 @@ impl<'a> ApplyJob<'a> {
         Ok(PreparedPlan { context, rendered, plan })
     }
 
-    /// Takes the lock and applies the plan; `unlocked` is the plan that was made before.
-    fn carry_out(&self, owner: Owner, unlocked: Option<PreparedPlan<'_>>) -> Result<ApplyOutcome> {
+    /// Takes the lock and applies the plan; `unlocked` is the plan that was made before. Returns also the version of K3s that
+    /// the plan is for.
+    fn carry_out(
+        &self,
+        owner: Owner,
+        unlocked: Option<PreparedPlan<'_>>,
+    ) -> Result<(ApplyOutcome, K3sVersion)> {
         if let Some(unlocked) = &unlocked {
             check_encryption(&unlocked.context, &unlocked.rendered.requested)?;
             check_writable(self.root, &unlocked.plan)?;
@@ -118,7 +124,9 @@ impl<'a> ApplyJob<'a> {
             true => Ok(()),
             false => check_start(&context),
         };
-        transaction.apply(plan, context.inputs.clone(), context.inputs_changed, keep, &starts)
+        let outcome =
+            transaction.apply(plan, context.inputs.clone(), context.inputs_changed, keep, &starts)?;
+        Ok((outcome, context.version))
     }
 }
 
@@ -129,7 +137,8 @@ fn check_start(context: &Context<'_>) -> Result<()> {
     if !context.request.live_sysctl {
         node = node.elsewhere("--no-live-sysctl");
     }
-    let verdict = check(&node);
+    let mut verdict = check(&node);
+    preflight::name_users_lines(root, &target.config, &mut verdict);
     for unknown in verdict.of_class(Class::Unknown) {
         let place = unknown.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
         warn!("{place}it is not known whether K3s starts: {}", unknown.message);

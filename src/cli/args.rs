@@ -29,7 +29,7 @@ const PREFIX: &str = "K3S_HARDEN_";
     name = "k3s-harden",
     version,
     arg_required_else_help = true,
-    after_help = "Exit codes: 0 done, 1 failed, 2 changes (--detailed-exitcode) or findings (verify, preflight), 3 cannot be told (preflight --fail-on unknown), 64 usage, 65 bad profile or settings, 73 cannot write, 75 locked, 77 not permitted."
+    after_help = "Exit codes: 0 done, 1 failed, 2 changes (--detailed-exitcode) or findings (verify, preflight), 3 nothing fails, and something cannot be told (verify, preflight: --fail-on unknown), 64 usage, 65 bad profile or settings, 73 cannot write, 75 locked, 77 not permitted."
 )]
 pub(super) struct Cli {
     #[command(flatten)]
@@ -98,6 +98,9 @@ pub(super) struct GlobalArguments {
     /// K3s' data directory, where K3s' own configuration does not name it
     #[arg(long, global = true, value_name = "DIR", env = "K3S_HARDEN_DATA_DIR")]
     pub(super) data_dir: Option<String>,
+    /// The node's name in reports and answers; by default its hostname
+    #[arg(long, global = true, value_name = "NAME", env = "K3S_HARDEN_NODE")]
+    pub(super) node: Option<String>,
     /// Output for people or for programs; the forms after json are reports, which `verify` alone writes
     #[arg(long, global = true, value_enum, default_value = "text", env = "K3S_HARDEN_FORMAT")]
     pub(super) format: OutputFormat,
@@ -241,7 +244,7 @@ pub(super) struct VerifyArguments {
     /// Ask the running cluster too, by `k3s kubectl`: what section 5 is about. Reading only, and no Secrets
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_LIVE")]
     pub(super) live: bool,
-    /// Which verdicts make it exit with 2
+    /// Which verdicts make it exit with 2; with unknown, 3 where only unknown ones do
     #[arg(long, value_enum, default_value = "fail", env = "K3S_HARDEN_FAIL_ON")]
     pub(super) fail_on: verify::FailOn,
     /// Say what this scanner will print of the node, its known defects included

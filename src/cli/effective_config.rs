@@ -23,7 +23,7 @@ pub(super) fn run(request: &RunRequest, arguments: &EffectiveConfigArguments, ui
     };
     let effective = EffectiveConfig::read(&root, query)?;
     if ui.json() {
-        ui.out_json(&output::effective_json(&effective))?;
+        ui.out_json(&output::effective_json(&effective, &ui.origin(&root, Some(&context.version))))?;
     } else {
         for warning in &effective.warnings {
             warn!("{warning}");

@@ -19,6 +19,7 @@ pub(super) fn run(request: &RunRequest, arguments: &ExplainArguments, ui: &mut U
     let root = Root::open(&request.root)?;
     // A control is explained whether a run is about it or not.
     let context = context(&root, &request.about_all_controls())?;
+    let origin = ui.json().then(|| ui.origin(&root, Some(&context.version)));
     if let Err(error) = &context.node.effective {
         warn!("{error}: who sets what here is not known");
     }
@@ -33,8 +34,8 @@ pub(super) fn run(request: &RunRequest, arguments: &ExplainArguments, ui: &mut U
         benchmark: &benchmark,
     };
     let explanation = explain(&arguments.topic, &here)?;
-    if ui.json() {
-        ui.out_json(&output::explain_json(&explanation, &here))?;
+    if let Some(origin) = origin {
+        ui.out_json(&output::explain_json(&explanation, &here, &origin))?;
     } else {
         ui.out(&output::explain_text(&explanation, &here, ui.stdout_style(), Ui::width()))?;
     }

@@ -12,7 +12,8 @@ pub(super) fn run(global: &GlobalArguments, ui: &mut Ui) -> Result<u8> {
     let history = History::read(&root)?;
     let at_work = is_run_in_progress(&root);
     if ui.json() {
-        ui.out_json(&output::history_json(&root.path().display().to_string(), &history))?;
+        let path = root.path().display().to_string();
+        ui.out_json(&output::history_json(&path, &history, &ui.origin(&root, None)))?;
     } else {
         ui.out(&output::history_text(&history, at_work))?;
     }

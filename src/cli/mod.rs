@@ -10,6 +10,7 @@ mod data_dir;
 mod effective_config;
 mod explain;
 mod history;
+mod kept_values;
 mod named_files;
 mod packaged;
 mod places;

@@ -6,6 +6,7 @@ use tracing::{info, warn};
 
 use super::args::PlanArguments;
 use super::context::Context;
+use super::kept_values;
 use super::packaged;
 use super::request::RunRequest;
 use super::saved::SavedPlan;
@@ -32,7 +33,7 @@ pub(super) fn run(request: &RunRequest, arguments: &PlanArguments, ui: &mut Ui) 
     }
     warn_all(&plan);
     if ui.json() {
-        ui.out_json(&PlanReport::new(&plan))?;
+        ui.out_json(&PlanReport::new(&plan, &ui.origin(&root, Some(&context.version))))?;
     } else {
         let text = output::plan_text(&plan, ui.stdout_style());
         ui.out(&text)?;
@@ -62,6 +63,7 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     };
     let mut plan = Plan::between(desired, observed, &foreign)?;
     warnings.extend(configuration_warnings(context, rendered)?);
+    warnings.extend(kept_values::warnings(context, &served_ids(rendered, &desired_ids))?);
     warnings.extend(packaged::warnings(context, rendered)?);
     warnings.extend(ineffective_controls(&request.only, &desired_ids, profile));
     // Warnings about changes are for runs that change something, not for every later run.
@@ -75,6 +77,11 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     }
     plan.warnings.splice(0..0, warnings);
     Ok(plan)
+}
+
+/// Returns the controls that a run sees to, or has a warning of its own for: a value that stays in a conflict.
+fn served_ids(rendered: &Rendered, desired: &BTreeSet<ControlId>) -> BTreeSet<ControlId> {
+    rendered.requested.ids().into_iter().chain(desired.iter().cloned()).collect()
 }
 
 /// Returns warnings about the node's own K3s configuration: what overrides the drop-in, and conflicts with it.

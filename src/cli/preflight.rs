@@ -4,20 +4,22 @@ use super::args::{FailOnArgument, PreflightArguments};
 use super::context::Context;
 use super::request::RunRequest;
 use super::ui::Ui;
+use crate::document::{self, TakenOver};
 use crate::error::{ErrorKind, Result, exit};
-use crate::node::Root;
+use crate::node::{Root, RootedPath};
 use crate::output;
-use crate::preflight::{StartVerdict, check};
+use crate::preflight::{Finding, StartVerdict, check};
+use crate::version::K3sVersion;
 
 pub(super) fn run(request: &RunRequest, arguments: &PreflightArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&request.root)?;
-    let verdict = match verdict(&root, request) {
+    let (verdict, version) = match verdict(&root, request) {
         // A user who may not read the files of K3s gets an unknown result.
-        Err(error) if error.kind() == ErrorKind::NotPermitted => StartVerdict::unreadable(&error),
-        other => other?,
+        Err(error) if error.kind() == ErrorKind::NotPermitted => (StartVerdict::unreadable(&error), None),
+        other => other.map(|(verdict, version)| (verdict, Some(version)))?,
     };
     if ui.json() {
-        ui.out_json(&output::preflight_json(&verdict))?;
+        ui.out_json(&output::preflight_json(&verdict, &ui.origin(&root, version.as_ref())))?;
     } else {
         ui.out(&output::preflight_text(&verdict, ui.stdout_style()))?;
     }
@@ -28,6 +30,25 @@ pub(super) fn run(request: &RunRequest, arguments: &PreflightArguments, ui: &mut
     })
 }
 
-fn verdict(root: &Root, request: &RunRequest) -> Result<StartVerdict> {
-    Ok(check(&Context::new(root, request)?.node))
+fn verdict(root: &Root, request: &RunRequest) -> Result<(StartVerdict, K3sVersion)> {
+    let context = Context::new(root, request)?;
+    let mut verdict = check(&context.node);
+    name_users_lines(root, &context.target.config, &mut verdict);
+    Ok((verdict, context.version))
+}
+
+/// Puts the user's own lines in the place of the drop-in's, where the drop-in only carries their values over.
+pub(super) fn name_users_lines(root: &Root, config: &RootedPath, verdict: &mut StartVerdict) {
+    let drop_in = document::drop_in_path(config);
+    let names_drop_in = |finding: &Finding| {
+        finding.place.as_ref().is_some_and(|place| place.file == drop_in.as_str() && place.position.is_some())
+    };
+    if !verdict.findings.iter().any(names_drop_in) {
+        return;
+    }
+    // What cannot be read has a finding of its own.
+    let taken = TakenOver::read(root, config).unwrap_or_default();
+    for finding in &mut verdict.findings {
+        finding.place = finding.place.take().map(|place| taken.own_line(place));
+    }
 }

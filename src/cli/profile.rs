@@ -4,27 +4,39 @@ use super::args::{GlobalArguments, ProfileArguments, ProfileVerb};
 use super::ui::Ui;
 use crate::document;
 use crate::error::{Error, ErrorKind, Result, exit};
-use crate::node::host;
-use crate::output;
+use crate::node::{Root, host};
+use crate::output::{self, ReportOrigin};
 use crate::profile::{
     MAX_SOURCE_BYTES, Profile, ProfileDocument, ProfileRequest, SourceText, built_in_names,
 };
 use crate::version::{K3sVersion, KubernetesMinor};
 
 pub(super) fn run(global: &GlobalArguments, arguments: &ProfileArguments, ui: &mut Ui) -> Result<u8> {
+    let origin = || match Root::open(&global.root) {
+        Ok(root) => ui.origin(&root, None),
+        Err(_) => ReportOrigin::default(),
+    };
     let text = match &arguments.verb {
         ProfileVerb::List => {
             let documents: Vec<ProfileDocument> =
                 built_in_names().into_iter().filter_map(ProfileDocument::built_in).collect();
-            if ui.json() { json(&output::list_json(&documents)) } else { output::list_text(&documents) }
+            if ui.json() {
+                json(&output::list_json(&documents, &origin()))
+            } else {
+                output::list_text(&documents)
+            }
         }
         ProfileVerb::Show { names } => {
             let profile = resolve(global, names)?;
-            if ui.json() { json(&output::show_json(&profile)) } else { output::show_text(&profile) }
+            if ui.json() {
+                json(&output::show_json(&profile, &origin()))
+            } else {
+                output::show_text(&profile)
+            }
         }
         ProfileVerb::Diff { a, b } => {
             let (a, b) = resolve_both(global, a, b)?;
-            if ui.json() { json(&output::diff_json(&a, &b)) } else { output::diff_text(&a, &b) }
+            if ui.json() { json(&output::diff_json(&a, &b, &origin())) } else { output::diff_text(&a, &b) }
         }
         ProfileVerb::Validate { files } => {
             let mut text = String::new();

@@ -27,23 +27,23 @@ pub(super) fn run(global: &GlobalArguments, arguments: &RollbackArguments, ui: &
     let root = Root::open(&global.root)?;
     if let PathState::Absent = root.look(&state_directory())? {
         remove_leftovers(&root)?;
-        return print_nothing(ui);
+        return print_nothing(&root, ui);
     }
     let job = UndoJob::new(global, &root, &arguments.undoing)?;
     let interrupted = RecordedInputs::read(&root)?.interrupted;
     if interrupted.is_none() && job.find(arguments.id)?.is_none() {
-        return print_nothing(ui);
+        return print_nothing(&root, ui);
     }
     let transaction = job.begin()?;
     if let Some(recovered) = transaction.recovered().filter(|recovered| recovered.undone) {
         // The run to undo is undone already; the one before it stays.
         if arguments.id.map_or(recovered.verb == RunVerb::Apply, |id| id == recovered.id) {
-            return print_recovered(ui, recovered);
+            return print_recovered(&root, ui, recovered);
         }
     }
-    let Some(rollback) = job.find(arguments.id)? else { return print_nothing(ui) };
+    let Some(rollback) = job.find(arguments.id)? else { return print_nothing(&root, ui) };
     let undone = job.carry_out(&transaction, rollback)?;
-    print_undone(ui, &undone.plan, RestoredState::BeforeRun(undone.to))
+    print_undone(&root, ui, &undone.plan, RestoredState::BeforeRun(undone.to))
 }
 
 pub(super) fn uninstall(global: &GlobalArguments, arguments: &UninstallArguments, ui: &mut Ui) -> Result<u8> {
@@ -60,10 +60,10 @@ pub(super) fn uninstall(global: &GlobalArguments, arguments: &UninstallArguments
     let transaction = job.begin()?;
     let plan = match RollbackPlan::to_the_first_state(&root, &History::read(&root)?)? {
         Some(rollback) => job.carry_out(&transaction, rollback)?.plan,
-        None => return transaction.forget().and_then(|()| print_nothing(ui)),
+        None => return transaction.forget().and_then(|()| print_nothing(&root, ui)),
     };
     transaction.forget()?;
-    print_undone(ui, &plan, RestoredState::BeforeFirstRun)
+    print_undone(&root, ui, &plan, RestoredState::BeforeFirstRun)
 }
 
 /// One `rollback` or `uninstall`.
@@ -232,30 +232,30 @@ fn refuse_modified(modified: &[ModifiedPath]) -> Result<()> {
     Err(Error::new(ErrorKind::Failed, message).hint("--force undoes these changes too"))
 }
 
-fn print_nothing(ui: &mut Ui) -> Result<u8> {
+fn print_nothing(root: &Root, ui: &mut Ui) -> Result<u8> {
     if ui.json() {
-        ui.out_json(&output::nothing_json())?;
+        ui.out_json(&output::nothing_json(&ui.origin(root, None)))?;
     } else {
         ui.out("Nothing to undo.\n")?;
     }
     Ok(exit::OK)
 }
 
-fn print_recovered(ui: &mut Ui, recovered: &Recovered) -> Result<u8> {
+fn print_recovered(root: &Root, ui: &mut Ui, recovered: &Recovered) -> Result<u8> {
     if ui.json() {
-        ui.out_json(&output::recovered_json(&recovered.message))?;
+        ui.out_json(&output::recovered_json(&recovered.message, &ui.origin(root, None)))?;
     } else {
         ui.out(&format!("Run {}, which was interrupted, is undone.\n", recovered.id))?;
     }
     Ok(exit::OK)
 }
 
-fn print_undone(ui: &mut Ui, plan: &Plan, state: RestoredState) -> Result<u8> {
+fn print_undone(root: &Root, ui: &mut Ui, plan: &Plan, state: RestoredState) -> Result<u8> {
     for warning in &plan.warnings {
         warn!("{warning}");
     }
     if ui.json() {
-        ui.out_json(&PlanReport::new(plan))?;
+        ui.out_json(&PlanReport::new(plan, &ui.origin(root, None)))?;
     } else {
         let text = output::undo_text(plan, &state.to_string(), ui.stdout_style());
         ui.out(&text)?;
@@ -273,7 +273,7 @@ fn report_without_history(root: &Root, ui: &mut Ui) -> Result<u8> {
         }
     }
     if ours.is_empty() {
-        return print_nothing(ui);
+        return print_nothing(root, ui);
     }
     Err(Error::new(
         ErrorKind::Failed,

@@ -7,15 +7,20 @@ use tracing::warn;
 use tracing_subscriber::fmt;
 
 use super::args::{Colour, GlobalArguments, LogFormat, OutputFormat};
-use crate::apply::Recovered;
+use super::request::given;
+use crate::apply::{RecordedInputs, Recovered};
 use crate::error::{Error, ErrorKind, Result};
-use crate::output::{Style, error_text};
+use crate::k3s;
+use crate::node::{Machine, Root, host};
+use crate::output::{ReportOrigin, Style, error_text};
+use crate::version::K3sVersion;
 
-/// The format and the style of the output.
+/// The format and the style of the output, and the name that the user gives the node in it.
 #[derive(Debug)]
 pub(super) struct Ui {
     format: OutputFormat,
     colour: Colour,
+    node: Option<String>,
 }
 
 impl Ui {
@@ -27,7 +32,7 @@ impl Ui {
             (false, 1) => LevelFilter::INFO,
             _ => LevelFilter::DEBUG,
         };
-        let ui = Self { format: global.format, colour: global.color };
+        let ui = Self { format: global.format, colour: global.color, node: given(global.node.as_ref()) };
         let builder =
             fmt().with_max_level(level).with_writer(io::stderr).with_target(false).log_internal_errors(false);
         let coloured = ui.style(io::stderr().is_terminal()) == Style::Coloured;
@@ -48,6 +53,21 @@ impl Ui {
     /// Returns the output format.
     pub(super) fn format(&self) -> OutputFormat {
         self.format
+    }
+
+    /// Returns what an answer tells of the node and of the run. Without a version, the installed one
+    /// counts, or else the one that an earlier run was told.
+    pub(super) fn origin(&self, root: &Root, version: Option<&K3sVersion>) -> ReportOrigin {
+        let machine = Machine::read(root);
+        let installed = || k3s::version(root).ok().flatten().map(|(version, _)| version.to_string());
+        let recorded = || RecordedInputs::read(root).ok()?.inputs?.k3s_version;
+        ReportOrigin {
+            host: self.node.clone().or(machine.hostname),
+            machine_id_sha256: machine.machine_id_sha256,
+            time: Some(host::report_time()),
+            k3s_version: version.map(ToString::to_string).or_else(installed).or_else(recorded),
+            ..ReportOrigin::default()
+        }
     }
 
     /// Returns how text on stdout looks.

@@ -6,7 +6,7 @@ use super::request::{RunRequest, given};
 use super::ui::Ui;
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::k3s::K3sLog;
-use crate::node::{Root, RootedPath, host};
+use crate::node::{Root, host};
 use crate::output::{self, ReportOrigin, SarifOptions, TextOptions};
 use crate::profile::{ControlId, MAX_SOURCE_BYTES};
 use crate::scanner::{CheckState, Scan, Scanner, cis_benchmark};
@@ -31,6 +31,7 @@ pub(super) fn run(request: &RunRequest, arguments: &VerifyArguments, ui: &mut Ui
         }
         None => K3sLog::read(&root),
     };
+    let origin = ui.origin(&root, Some(&context.version));
     let facts = with_live(NodeFacts::new(context.node, context.owner, journal), arguments.live)?;
     // Scanners and K3s' guides write k3s-cis-1.9.
     let benchmark = given(arguments.benchmark.as_ref())
@@ -46,9 +47,9 @@ pub(super) fn run(request: &RunRequest, arguments: &VerifyArguments, ui: &mut Ui
     if let Some(scanner) = arguments.scanner {
         let (scan, report) = scan(&facts, scanner, benchmark.as_deref(), &selection)?;
         if ui.json() {
-            ui.out_json(&output::scan_json(&scan, &report))?;
+            ui.out_json(&output::scan_json(&scan, &report, &origin))?;
         } else {
-            ui.out(&output::scan_text(&scan, &report, &options))?;
+            ui.out(&output::scan_text(&scan, &report, &origin, &options))?;
         }
         return Ok(code(scan_fails(&scan, arguments.fail_on)));
     }
@@ -61,24 +62,27 @@ pub(super) fn run(request: &RunRequest, arguments: &VerifyArguments, ui: &mut Ui
         let mut trend = baseline.compare(&report);
         trend.retain(|id, name| selection.has(id, name));
         selection.leave_out(&mut report);
-        print_trend(&trend, &report, ui)?;
+        print_trend(&trend, &report, &origin, ui)?;
         return Ok(code(trend.is_worse()));
     }
     selection.leave_out(&mut report);
-    let host = name(&root);
-    let taken = ReportOrigin { time: Some(&now), host: host.as_deref() };
     match ui.format() {
-        OutputFormat::Text => ui.out(&output::verify_text(&report, &options)),
-        OutputFormat::Json => ui.out_json(&output::verify_json(&report)),
-        OutputFormat::KubeBench => ui.out_json(&output::kube_bench_json(&report)),
-        OutputFormat::Junit => ui.out(&output::junit(&report, &taken)),
+        OutputFormat::Text => ui.out(&output::verify_text(&report, &origin, &options)),
+        OutputFormat::Json => ui.out_json(&output::verify_json(&report, &origin)),
+        OutputFormat::KubeBench => ui.out_json(&output::kube_bench_json(&report, &origin)),
+        OutputFormat::Junit => ui.out(&output::junit(&report, &origin)),
         OutputFormat::Sarif => {
             let options = SarifOptions { only_findings: arguments.only_findings };
-            ui.out_json(&output::sarif(&report, &taken, options))
+            ui.out_json(&output::sarif(&report, &origin, options))
         }
-        OutputFormat::Html => ui.out(&output::html(&report, &taken)),
+        OutputFormat::Html => ui.out(&output::html(&report, &origin)),
     }?;
-    Ok(code(report.fails(arguments.fail_on)))
+    Ok(match arguments.fail_on {
+        FailOn::Unknown if report.fails(FailOn::Warn) => exit::FINDINGS,
+        FailOn::Unknown if report.fails(FailOn::Unknown) => exit::CANNOT_TELL,
+        FailOn::Unknown => exit::OK,
+        other => code(report.fails(other)),
+    })
 }
 
 fn code(findings: bool) -> u8 {
@@ -112,24 +116,15 @@ fn scan_fails(scan: &Scan, on: FailOn) -> bool {
     counted.iter().any(|state| scan.count(*state) > 0)
 }
 
-fn print_trend(trend: &Trend, report: &VerifyReport, ui: &mut Ui) -> Result<()> {
+fn print_trend(trend: &Trend, report: &VerifyReport, origin: &ReportOrigin, ui: &mut Ui) -> Result<()> {
     if ui.json() {
         // With the report: it is the next run's baseline.
-        let mut json = output::verify_json(report);
+        let mut json = output::verify_json(report, origin);
         json["trend"] = output::trend_json(trend);
         ui.out_json(&json)
     } else {
         ui.out(&output::trend_text(trend, ui.stdout_style()))
     }
-}
-
-/// Returns the node's name: the running kernel's, or that in the image.
-fn name(root: &Root) -> Option<String> {
-    let file = if root.is_live() { "/proc/sys/kernel/hostname" } else { "/etc/hostname" };
-    let bytes = root.read(&RootedPath::fixed(file)).ok().flatten()?;
-    let name = String::from_utf8(bytes).ok()?;
-    let name = name.trim();
-    (!name.is_empty()).then(|| name.to_owned())
 }
 
 /// The controls that the user selected, by number, section or name.

@@ -107,7 +107,7 @@ impl DropInMerge {
         if key.kept {
             return true;
         }
-        let Some(item) = self.earlier_items(&key.name).last().cloned() else { return true };
+        let Some(item) = self.existing.before_ours(&key.name).last().cloned() else { return true };
         if existing::is_same_value(&item.text, &key.value) || item.text.is_empty() {
             return true;
         }
@@ -119,7 +119,7 @@ impl DropInMerge {
     /// Returns the value of a user's file that counts as much as a key of K3s' own, or more.
     fn file_value_of_key(&self, key: &DropInKey) -> Option<&KubeletFileValue> {
         // Where K3s makes an argument of the key, the user's key counts more than the file.
-        let counts = self.kubelet_takes_pairs || self.earlier_items(&key.name).is_empty();
+        let counts = self.kubelet_takes_pairs || self.existing.before_ours(&key.name).is_empty();
         self.kubelet_files.get(&key.name).filter(|_| counts && !key.kept)
     }
 
@@ -155,7 +155,7 @@ impl DropInMerge {
     }
 
     fn component(&self, ours: DropInComponent, conflicts: &mut Vec<(String, Place)>) -> DropInComponent {
-        let written = self.earlier_items(&format!("{}-arg", ours.name));
+        let written = self.existing.before_ours(&format!("{}-arg", ours.name));
         let (theirs, takes_next) = if ours.name == KUBELET && self.kubelet_takes_pairs {
             items_in_force(&written)
         } else {
@@ -278,20 +278,6 @@ impl DropInMerge {
                 disabled.place.clone(),
             )
         })
-    }
-
-    /// Returns the items of a key from the files that K3s reads before the drop-in.
-    fn earlier_items(&self, key: &str) -> Vec<ConfigItem> {
-        let mut items: Vec<ConfigItem> = Vec::new();
-        let settings = self.existing.settings.iter().filter(|setting| setting.key == key);
-        for setting in settings.filter(|setting| !setting.after_ours && !setting.old_name) {
-            if !setting.append {
-                items.clear();
-            }
-            // An empty argument has a warning of its own (`ExistingConfig::warnings`).
-            items.extend(setting.items.iter().filter(|item| !item.text.is_empty()).cloned());
-        }
-        items
     }
 
     fn conflict_message(&self, name: &str, theirs: &str, ours: &str) -> String {

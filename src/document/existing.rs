@@ -117,6 +117,21 @@ impl ExistingConfig {
         items
     }
 
+    /// Returns the items of a key in force from the files that K3s reads before the drop-in.
+    #[must_use]
+    pub(super) fn before_ours(&self, key: &str) -> Vec<ConfigItem> {
+        let mut items: Vec<ConfigItem> = Vec::new();
+        let settings = self.settings.iter().filter(|setting| setting.key == key);
+        for setting in settings.filter(|setting| !setting.after_ours && !setting.old_name) {
+            if !setting.append {
+                items.clear();
+            }
+            // An empty argument has a warning of its own (`Self::warnings`).
+            items.extend(setting.items.iter().filter(|item| !item.text.is_empty()).cloned());
+        }
+        items
+    }
+
     /// Tells whether a file that K3s reads after the drop-in replaces what the drop-in has under a key.
     #[must_use]
     pub fn replaces_ours(&self, key: &str) -> bool {
@@ -198,7 +213,7 @@ impl ExistingConfig {
         unknown.flatten().collect()
     }
 
-    fn add(&mut self, bytes: &[u8], file: &str, after_ours: bool) {
+    pub(super) fn add(&mut self, bytes: &[u8], file: &str, after_ours: bool) {
         let place = |position| Place { file: file.to_owned(), position: Some(position) };
         let pairs = match yaml::read(bytes) {
             Err(problem) => {

@@ -25,6 +25,8 @@ pub struct KubeletFileValues {
     values: BTreeMap<String, KubeletFileValue>,
     /// Whether a file of the user's that K3s reads later replaces the arguments that k3s-harden gives the kubelet.
     pub is_ours_replaced: bool,
+    /// Whether there are files of the user's.
+    pub has_files: bool,
     /// Why the files are not known, with the place where it is.
     pub problem: Option<String>,
 }
@@ -90,6 +92,12 @@ impl KubeletFileValues {
         if !sources.iter().any(is_file) {
             return Ok(found);
         }
+        found.has_files = sources.iter().any(|source| match source {
+            KubeletSource::ConfigFile(path) | KubeletSource::DropIn(path) => {
+                !kubelet::is_own_file(&Place { file: path.to_string(), position: None })
+            }
+            _ => false,
+        });
         let files = KubeletFiles::read(node.root, &sources, minor)?;
         let decoded = kubelet_fields::decode(files.root(), minor);
         let own = node.own_flags(KUBELET);

@@ -26,6 +26,7 @@ mod present;
 mod quote;
 mod rendered;
 mod service;
+mod taken_over;
 
 use serde::Serialize;
 use tera::{Context, EscapeFn};
@@ -46,6 +47,7 @@ pub use present::{PresentEntry, PresentFiles};
 pub use quote::yaml_string;
 pub use rendered::Rendered;
 pub use service::service_warnings;
+pub use taken_over::{TakenOver, TakenOverValue, UsersLines};
 
 use crate::profile::{ControlId, Profile};
 use engine::Engine;

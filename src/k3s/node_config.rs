@@ -26,7 +26,7 @@ use crate::node::{Root, RootedPath, sysctl};
 use crate::version::{K3sRelease, KubernetesMinor};
 
 /// A node before K3s is started on it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct NodeConfig<'a> {
     /// Its root.
     pub root: &'a Root,

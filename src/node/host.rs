@@ -42,6 +42,25 @@ pub fn now() -> String {
     humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
 }
 
+/// The variable that gives the time of what is made, in seconds (reproducible-builds.org/specs/source-date-epoch).
+const REPORT_TIME: &str = "SOURCE_DATE_EPOCH";
+
+/// Returns the time that a report states, in UTC: that of `SOURCE_DATE_EPOCH`, so that a build makes the same report again,
+/// or else [`now`].
+#[must_use]
+pub fn report_time() -> String {
+    /// The last second that RFC 3339 has: the end of the year 9999.
+    const LAST_SECOND: u64 = 253_402_300_799;
+    let named = std::env::var(REPORT_TIME).ok().and_then(|text| text.parse::<u64>().ok());
+    match named.filter(|seconds| *seconds <= LAST_SECOND) {
+        Some(seconds) => {
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+            humantime::format_rfc3339_seconds(time).to_string()
+        }
+        None => now(),
+    }
+}
+
 /// Writes a file that the user asked for, replacing an older one in one step. Through a symlink, and into a
 /// device or pipe such as /dev/stdout, it is written as any program would.
 ///

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::json::FORMAT_VERSION;
+use super::origin::ReportOrigin;
 use crate::k3s::{EffectiveConfig, EffectiveValue};
 
 /// Returns the command line, each value with its origin, and the flags of each component.
@@ -29,17 +29,16 @@ pub fn effective_text(effective: &EffectiveConfig) -> String {
 
 /// Returns the configuration for programs.
 #[must_use]
-pub fn effective_json(effective: &EffectiveConfig) -> Value {
+pub fn effective_json(effective: &EffectiveConfig, origin: &ReportOrigin) -> Value {
     let values: BTreeMap<&String, Value> =
         effective.values.iter().map(|(name, value)| (name, value_json(value))).collect();
-    json!({
-        "format_version": FORMAT_VERSION,
+    origin.answer(json!({
         "files": effective.files.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "argv": effective.argv,
         "warnings": effective.warnings,
         "values": values,
         "components": effective.components,
-    })
+    }))
 }
 
 fn value_json(value: &EffectiveValue) -> Value {

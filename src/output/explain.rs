@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use super::Style;
-use super::json::FORMAT_VERSION;
+use super::origin::ReportOrigin;
 use super::verify::visible;
 use super::wrap::{MIN_WIDTH, wrap};
 use crate::Role;
@@ -22,10 +22,9 @@ const MAX_REPEATED_LENGTH: usize = 40;
 
 /// Returns the explanation for programs.
 #[must_use]
-pub fn explain_json(explanation: &Explanation, here: &ExplainedNode<'_>) -> Value {
+pub fn explain_json(explanation: &Explanation, here: &ExplainedNode<'_>, origin: &ReportOrigin) -> Value {
     let node = &here.facts.node;
     let mut json = json!({
-        "format_version": FORMAT_VERSION,
         "topic": explanation.topic,
         "kind": explanation.kind,
         "root": node.root.path().display().to_string(),
@@ -37,7 +36,7 @@ pub fn explain_json(explanation: &Explanation, here: &ExplainedNode<'_>) -> Valu
     if let Some(setting) = &explanation.setting {
         json["setting"] = setting_json(setting);
     }
-    json
+    origin.answer(json)
 }
 
 fn control_json(about: &ControlExplanation) -> Value {

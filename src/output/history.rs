@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::json::FORMAT_VERSION;
+use super::origin::ReportOrigin;
 use crate::apply::{History, RunRecord, RunState, RunVerb};
 
 /// Returns the runs as a table, oldest first; `in_progress` tells whether the last one is still running.
@@ -36,7 +36,7 @@ pub fn history_text(history: &History, in_progress: bool) -> String {
 
 /// Returns the runs for programs.
 #[must_use]
-pub fn history_json(root: &str, history: &History) -> Value {
+pub fn history_json(root: &str, history: &History, origin: &ReportOrigin) -> Value {
     let run = |run: &RunRecord| {
         let to = match run.verb {
             RunVerb::Rollback { to } => Some(to),
@@ -59,7 +59,7 @@ pub fn history_json(root: &str, history: &History) -> Value {
         })
     };
     let runs: Vec<Value> = history.runs().iter().map(run).collect();
-    json!({"format_version": FORMAT_VERSION, "root": root, "runs": runs})
+    origin.answer(json!({"root": root, "runs": runs}))
 }
 
 fn verb(run: &RunRecord) -> &'static str {

@@ -1,17 +1,16 @@
-//! The JSON of `plan`, `apply`, `rollback` and `uninstall`. Within `format_version` 1.x, fields are only added.
+//! The JSON of `plan`, `apply`, `rollback` and `uninstall`.
 
 use serde::Serialize;
 
+use super::origin::{AnswerHead, ReportOrigin};
 use crate::document::ChangeRow;
 use crate::plan::{Action, Change, Plan, ResourceKind};
-
-/// The version of the JSON outputs.
-pub(super) const FORMAT_VERSION: &str = "1.0";
 
 /// The output of `plan`, `apply`, `rollback` and `uninstall`.
 #[derive(Debug, Serialize)]
 pub struct PlanReport<'a> {
-    format_version: &'static str,
+    #[serde(flatten)]
+    head: AnswerHead<'a>,
     root: String,
     role: crate::Role,
     kubernetes: String,
@@ -24,14 +23,14 @@ pub struct PlanReport<'a> {
 
 /// Returns the output of `rollback` and `uninstall` if there is nothing to undo.
 #[must_use]
-pub fn nothing_json() -> serde_json::Value {
-    serde_json::json!({"format_version": FORMAT_VERSION, "changed": false, "actions": [], "warnings": []})
+pub fn nothing_json(origin: &ReportOrigin) -> serde_json::Value {
+    origin.answer(serde_json::json!({"changed": false, "actions": [], "warnings": []}))
 }
 
 /// Returns the output of `rollback` if it only undid an interrupted run.
 #[must_use]
-pub fn recovered_json(warning: &str) -> serde_json::Value {
-    serde_json::json!({"format_version": FORMAT_VERSION, "changed": true, "actions": [], "warnings": [warning]})
+pub fn recovered_json(warning: &str, origin: &ReportOrigin) -> serde_json::Value {
+    origin.answer(serde_json::json!({"changed": true, "actions": [], "warnings": [warning]}))
 }
 
 #[derive(Debug, Serialize)]
@@ -64,10 +63,10 @@ impl<'a> ReportedAction<'a> {
 impl<'a> PlanReport<'a> {
     /// Returns the report of a plan, applied or not.
     #[must_use]
-    pub fn new(plan: &'a Plan) -> Self {
+    pub fn new(plan: &'a Plan, origin: &'a ReportOrigin) -> Self {
         let subject = &plan.subject;
         Self {
-            format_version: FORMAT_VERSION,
+            head: origin.head(),
             root: subject.root.display().to_string(),
             role: subject.role,
             kubernetes: subject.kubernetes.to_string(),

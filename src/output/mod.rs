@@ -5,6 +5,7 @@ mod effective;
 mod explain;
 mod history;
 mod json;
+mod origin;
 mod preflight;
 mod profiles;
 mod scan;
@@ -17,11 +18,10 @@ pub use effective::{effective_json, effective_text};
 pub use explain::{explain_json, explain_text};
 pub use history::{history_json, history_text};
 pub use json::{PlanReport, nothing_json, recovered_json};
+pub use origin::ReportOrigin;
 pub use preflight::{preflight_json, preflight_text};
 pub use profiles::{diff_json, diff_text, list_json, list_text, show_json, show_text};
 pub use scan::{scan_json, scan_text};
 pub use text::{Style, apply_text, error_text, plan_text, undo_text};
 pub use trend::{trend_json, trend_text};
-pub use verify::{
-    ReportOrigin, SarifOptions, TextOptions, html, junit, kube_bench_json, sarif, verify_json, verify_text,
-};
+pub use verify::{SarifOptions, TextOptions, html, junit, kube_bench_json, sarif, verify_json, verify_text};

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::Style;
-use super::json::FORMAT_VERSION;
+use super::origin::ReportOrigin;
 use crate::preflight::{Class, Finding, StartVerdict, When};
 
 /// Returns the verdict for people. The answer is the last line, next to the prompt of a terminal.
@@ -36,21 +36,20 @@ pub fn preflight_text(verdict: &StartVerdict, style: Style) -> String {
 
 /// Returns the verdict for programs.
 #[must_use]
-pub fn preflight_json(verdict: &StartVerdict) -> Value {
+pub fn preflight_json(verdict: &StartVerdict, origin: &ReportOrigin) -> Value {
     let list = |include: &dyn Fn(&Finding) -> bool| -> Vec<Value> {
         verdict.findings.iter().filter(|finding| include(finding)).map(finding_json).collect()
     };
     let is_note = |finding: &Finding| matches!(finding.class, Class::NotJudged | Class::Unknown);
     let not_judged: Vec<Value> =
         verdict.findings.iter().filter(|it| is_note(it)).map(not_judged_json).collect();
-    json!({
-        "format_version": FORMAT_VERSION,
+    origin.answer(json!({
         "starts": verdict.starts(),
         "now": list(&|finding| !is_note(finding) && finding.when == When::Now),
         "after_reboot": list(&|finding| !is_note(finding) && finding.when == When::AfterReboot),
         "notes": list(&is_note),
         "not_judged": not_judged,
-    })
+    }))
 }
 
 /// Returns what was not judged, where it is, and why.

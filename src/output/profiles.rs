@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::json::FORMAT_VERSION;
+use super::origin::ReportOrigin;
 use crate::document::join;
 use crate::profile::{Profile, ProfileDocument, declarations, titles};
 
@@ -24,7 +24,7 @@ pub fn list_text(documents: &[ProfileDocument]) -> String {
 
 /// Returns the list of the built-in profiles.
 #[must_use]
-pub fn list_json(documents: &[ProfileDocument]) -> Value {
+pub fn list_json(documents: &[ProfileDocument], origin: &ReportOrigin) -> Value {
     let rows = documents.iter().map(|document| {
         let range = document.kubernetes.unwrap_or_default();
         json!({
@@ -35,7 +35,7 @@ pub fn list_json(documents: &[ProfileDocument]) -> Value {
             "kubernetes": {"from": range.from.map(|minor| minor.to_string()), "to": range.to.map(|minor| minor.to_string())},
         })
     });
-    json!({"format_version": FORMAT_VERSION, "profiles": rows.collect::<Vec<_>>()})
+    origin.answer(json!({"profiles": rows.collect::<Vec<_>>()}))
 }
 
 /// Returns a resolved profile: every setting with its value and origin, and every control.
@@ -72,7 +72,7 @@ pub fn show_text(profile: &Profile) -> String {
 
 /// Returns a resolved profile.
 #[must_use]
-pub fn show_json(profile: &Profile) -> Value {
+pub fn show_json(profile: &Profile, origin: &ReportOrigin) -> Value {
     let declarations = declarations();
     let settings: BTreeMap<&String, Value> = profile
         .values
@@ -92,14 +92,13 @@ pub fn show_json(profile: &Profile) -> Value {
         .iter()
         .map(|(name, ids)| (name, ids.iter().map(ToString::to_string).collect()))
         .collect();
-    json!({
-        "format_version": FORMAT_VERSION,
+    origin.answer(json!({
         "profile": profile.names,
         "kubernetes": profile.minor.to_string(),
         "benchmark": profile.benchmark,
         "settings": settings,
         "controls": controls,
-    })
+    }))
 }
 
 /// A difference between two profiles: the name and both values.
@@ -146,12 +145,12 @@ pub fn diff_text(a: &Profile, b: &Profile) -> String {
 
 /// Returns the differences between two profiles for programs.
 #[must_use]
-pub fn diff_json(a: &Profile, b: &Profile) -> Value {
+pub fn diff_json(a: &Profile, b: &Profile, origin: &ReportOrigin) -> Value {
     let rows = |rows: Vec<Difference>| -> BTreeMap<String, Value> {
         rows.into_iter().map(|(name, left, right)| (name, json!([left, right]))).collect()
     };
     let (settings, controls) = differences(a, b);
-    json!({"format_version": FORMAT_VERSION, "a": a.names, "b": b.names, "settings": rows(settings), "controls": rows(controls)})
+    origin.answer(json!({"a": a.names, "b": b.names, "settings": rows(settings), "controls": rows(controls)}))
 }
 
 fn quoted(ids: &[crate::profile::ControlId]) -> String {

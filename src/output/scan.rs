@@ -4,15 +4,15 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::json::FORMAT_VERSION;
-use super::verify::{TextOptions, forecast_note, status_words, visible};
+use super::origin::ReportOrigin;
+use super::verify::{TextOptions, forecast_note, origin_words, status_words, visible};
 use crate::scanner::{CheckState, Prediction, Scan};
 use crate::verify::{ControlVerdict, Status, VerifyReport};
 
 /// Returns the predictions for people; `report` is the report of verify by the same benchmark. A prediction that
 /// contradicts the verdict is shown with it.
 #[must_use]
-pub fn scan_text(scan: &Scan, report: &VerifyReport, options: &TextOptions) -> String {
+pub fn scan_text(scan: &Scan, report: &VerifyReport, origin: &ReportOrigin, options: &TextOptions) -> String {
     let style = options.style;
     let head = format!(
         "{} with k3s-cis-{}: {} at {}, Kubernetes {}",
@@ -23,6 +23,7 @@ pub fn scan_text(scan: &Scan, report: &VerifyReport, options: &TextOptions) -> S
         report.kubernetes
     );
     let mut text = style.paint("1", &head) + "\n";
+    let _infallible = writeln!(text, "{}", visible(&origin_words(origin)));
     if let Some(note) = forecast_note(report) {
         let _infallible = writeln!(text, "{}", style.paint("1;33", note));
     }
@@ -62,7 +63,7 @@ pub fn scan_text(scan: &Scan, report: &VerifyReport, options: &TextOptions) -> S
 
 /// Returns the predictions for programs.
 #[must_use]
-pub fn scan_json(scan: &Scan, report: &VerifyReport) -> Value {
+pub fn scan_json(scan: &Scan, report: &VerifyReport, origin: &ReportOrigin) -> Value {
     let summary: Map<String, Value> =
         CheckState::ALL.iter().map(|state| (state.to_string(), scan.count(*state).into())).collect();
     let control = |prediction: &Prediction| {
@@ -75,8 +76,7 @@ pub fn scan_json(scan: &Scan, report: &VerifyReport) -> Value {
             "verdict": verdict.map(|verdict| verdict.status),
         })
     };
-    json!({
-        "format_version": FORMAT_VERSION,
+    origin.answer(json!({
         "root": report.root.display().to_string(),
         "role": report.role,
         "kubernetes": report.kubernetes.to_string(),
@@ -85,7 +85,7 @@ pub fn scan_json(scan: &Scan, report: &VerifyReport) -> Value {
         "started": report.started,
         "summary": summary,
         "controls": scan.predictions.iter().map(control).collect::<Vec<_>>(),
-    })
+    }))
 }
 
 fn verdict<'a>(report: &'a VerifyReport, prediction: &Prediction) -> Option<&'a ControlVerdict> {

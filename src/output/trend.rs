@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::json::FORMAT_VERSION;
+use super::origin::FORMAT_VERSION;
 use super::text::Style;
 use super::verify::{status_words, visible};
 use crate::verify::baseline::{BaselineState, Trend, TrendChange};

@@ -4,19 +4,61 @@ use super::checks::{self, CheckSubject, etcd, file, flag, gate};
 use super::control::{Control, controls};
 use super::evidence::Evidence;
 use super::facts::{FlagOrigin, NodeFacts};
+use super::must::Must;
 use super::report::{ControlVerdict, Status, VerifyReport};
-use super::rule::ControlRule;
+use super::rule::{ControlRule, FlagRule};
 use super::rule_result::{RuleOutcome, RuleResult};
+use super::users_lines;
 use crate::Role;
 use crate::error::Result;
 use crate::k3s::{Absence, Datastore, running};
+use crate::profile::{Accepts, ArgumentTable};
 
 /// Evaluates every control of a benchmark on a node.
 ///
 /// # Errors
 /// [`crate::ErrorKind::BadInput`] for an unknown benchmark.
 pub fn verify(facts: &NodeFacts<'_>, benchmark: &str) -> Result<VerifyReport> {
-    let verdicts = controls(benchmark)?.into_iter().map(|control| verdict(facts, control)).collect();
+    report(facts, benchmark, |_| true)
+}
+
+/// Evaluates the controls of a benchmark that a value of the user's can break: those about flags of components. It reads no
+/// other file of the node than those that the flags name.
+///
+/// # Errors
+/// [`crate::ErrorKind::BadInput`] for an unknown benchmark.
+pub fn verify_configuration(facts: &NodeFacts<'_>, benchmark: &str) -> Result<VerifyReport> {
+    report(facts, benchmark, |control| is_broken_by_a_value(&control.rule))
+}
+
+/// Tells whether a value breaks a rule about flags. A list to which `apply` adds what a control asks for does not: a word
+/// that it lacks is for a setting.
+fn is_broken_by_a_value(rule: &ControlRule) -> bool {
+    match rule {
+        ControlRule::Flag(FlagRule { component, name, must, .. }) => {
+            let mut arguments = ArgumentTable::get().arguments.iter();
+            let is_united = arguments
+                .any(|row| (&row.component, &row.name, row.accepts) == (component, name, Accepts::Union));
+            !is_united || !matches!(must, Must::Have(_))
+        }
+        ControlRule::All(rules) | ControlRule::Any(rules) => rules.iter().all(is_broken_by_a_value),
+        ControlRule::Check(rule) => checks::subject(&rule.name) == Some(CheckSubject::Access),
+        ControlRule::WithEtcd(_)
+        | ControlRule::File(_)
+        | ControlRule::Etcd(_)
+        | ControlRule::NotApplicable(_)
+        | ControlRule::Manual(_) => false,
+    }
+}
+
+fn report(
+    facts: &NodeFacts<'_>,
+    benchmark: &str,
+    is_asked: impl Fn(&Control) -> bool,
+) -> Result<VerifyReport> {
+    let asked = controls(benchmark)?.into_iter().filter(is_asked);
+    let mut verdicts: Vec<ControlVerdict> = asked.map(|control| verdict(facts, control)).collect();
+    users_lines::name(facts, &mut verdicts);
     Ok(VerifyReport {
         root: facts.node.root.path().to_owned(),
         config: facts.node.config.path_or_default(),
@@ -90,7 +132,7 @@ fn add_components<'r>(facts: &NodeFacts<'_>, rule: &'r ControlRule, components: 
         }
         ControlRule::WithEtcd(rule) => add_components(facts, rule, components),
         ControlRule::Check(rule) => match checks::subject(&rule.name) {
-            Some(CheckSubject::ApiServer) => components.push("kube-apiserver"),
+            Some(CheckSubject::ApiServer | CheckSubject::Access) => components.push("kube-apiserver"),
             Some(CheckSubject::Objects) if facts.cluster.is_none() => components.push("kube-apiserver"),
             _ => {}
         },

@@ -21,6 +21,7 @@ mod report;
 pub mod rule;
 mod rule_result;
 mod scan;
+mod users_lines;
 pub mod waivers;
 
 pub use applied::AppliedObject;
@@ -28,7 +29,7 @@ pub use baseline::Baseline;
 pub use cluster::{Cluster, Kubectl, ObjectKind};
 pub use control::{Control, benchmarks, controls};
 pub use date::Date;
-pub use evaluate::{evaluate_rule, verify};
+pub use evaluate::{evaluate_rule, verify, verify_configuration};
 pub use evidence::Evidence;
 pub use facts::NodeFacts;
 pub use must::Must;

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::date::Date;
 use super::evidence::Evidence;
+use super::rule_result::AWAITS_START;
 use crate::Role;
 use crate::error::Place;
 use crate::node::RootedPath;
@@ -89,6 +90,14 @@ pub struct ControlVerdict {
     pub waiver: Option<Waiver>,
     /// Whether a waiver of the control has expired, or its value no longer matches.
     pub lapsed: bool,
+}
+
+impl ControlVerdict {
+    /// Tells whether the control is unknown only because what it is about is made at K3s' first start.
+    #[must_use]
+    pub fn waits_for_start(&self) -> bool {
+        self.status == Status::Unknown && self.actual.split("; ").all(|part| part == AWAITS_START)
+    }
 }
 
 /// A waiver: the record that somebody accepts that a control is not met.

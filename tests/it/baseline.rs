@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use k3s_harden::Role;
 use k3s_harden::k3s::DEFAULT_CONFIG;
 use k3s_harden::node::RootedPath;
-use k3s_harden::output::{Style, trend_json, trend_text, verify_json};
+use k3s_harden::output::{ReportOrigin, Style, trend_json, trend_text, verify_json};
 use k3s_harden::verify::baseline::Trend;
 use k3s_harden::verify::{Baseline, ControlVerdict, Status, VerifyReport, Waiver};
 
@@ -47,7 +47,7 @@ fn report(benchmark: &str, controls: &[(&str, &str, Status, bool)]) -> VerifyRep
 }
 
 fn compared(before: &VerifyReport, now: &VerifyReport) -> Trend {
-    let written = verify_json(before).to_string();
+    let written = verify_json(before, &ReportOrigin::default()).to_string();
     Baseline::read("before.json", written.as_bytes()).unwrap().compare(now)
 }
 

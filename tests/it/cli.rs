@@ -356,16 +356,20 @@ fn json_has_the_promised_fields() {
             "benchmark",
             "changed",
             "format_version",
+            "host",
+            "k3s_version",
             "kubernetes",
             "profile",
             "role",
             "root",
+            "time",
+            "tool_version",
             "warnings"
         ]
     );
     assert_eq!(
         (&report["format_version"], &report["kubernetes"], &report["benchmark"], &report["role"]),
-        (&"1.0".into(), &"1.33".into(), &"1.12".into(), &"server".into())
+        (&"1.1".into(), &"1.33".into(), &"1.12".into(), &"server".into())
     );
     assert_eq!(report["profile"], serde_json::json!(["cis-1.12"]));
     assert_eq!(report["changed"], true);

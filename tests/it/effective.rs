@@ -23,7 +23,21 @@ fn read(node: &Node, arguments: &[&str]) -> Value {
 fn every_value_names_its_origin() {
     let found = read(&node(), &["--", "--disable", "traefik"]);
     let keys: Vec<&String> = found.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["argv", "components", "files", "format_version", "values", "warnings"]);
+    assert_eq!(
+        keys,
+        [
+            "argv",
+            "components",
+            "files",
+            "format_version",
+            "host",
+            "k3s_version",
+            "time",
+            "tool_version",
+            "values",
+            "warnings"
+        ]
+    );
     let config = "/etc/rancher/k3s/config.yaml";
     let service = "/etc/systemd/system/k3s.service";
     assert_eq!(found["files"], json!([config, "/etc/rancher/k3s/config.yaml.d/50-x.yaml"]));

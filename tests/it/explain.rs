@@ -237,7 +237,7 @@ fn topics() -> BTreeSet<String> {
 
 #[test]
 fn everything_can_be_explained_and_is_what_the_schema_says() {
-    let (node, published) = (node(), published());
+    let (node, published) = (node().file("etc/machine-id", "0123456789\n"), published());
     let mut fields: BTreeSet<(String, String)> = BTreeSet::new();
     let mut add = |kind: &str, value: &Value| {
         let names = value.as_object().unwrap().keys();

@@ -138,7 +138,7 @@ fn the_history_is_there_for_programs() {
     run(&node, &["rollback"]);
     let history: serde_json::Value =
         serde_json::from_str(&run(&node, &["history", "--format", "json"])).unwrap();
-    assert_eq!(history["format_version"], "1.0");
+    assert_eq!(history["format_version"], "1.1");
     let runs = history["runs"].as_array().unwrap();
     let row = |run: &serde_json::Value| {
         ["id", "verb", "to", "state", "undone", "role", "kubernetes"]

@@ -263,6 +263,7 @@ fn scanners_are_forecast_beside_the_verdict() {
     let text = open.run(&[["verify", "--as", "kube-bench", "--only", "4.2.1"].as_slice(), &words].concat());
     insta::assert_snapshot!(text.stdout, @r"
     kube-bench with k3s-cis-1.9: server at ROOT, Kubernetes 1.33
+    K3s 1.33, at 2026-11-25T09:00:00Z, by k3s-harden VERSION
     K3s has not started here. This is a forecast: what holds once it starts as it is configured now.
     [PASS] 4.2.1 The kubelet refuses anonymous requests
            the journal's last line of kube-apiserver has --anonymous-auth false; it reads the API server's line, not the kubelet's.

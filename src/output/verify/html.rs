@@ -5,11 +5,12 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 use tera::Context;
 
-use super::section::{Counts, Section};
+use super::section::{Counts, Section, section_number};
 use super::visible::visible;
-use super::{FORECAST, ReportOrigin, distinct_evidence, is_finding, status_words};
+use super::{FORECAST, READING_ORDER, distinct_evidence, is_finding, status_words};
 use crate::document::page;
 use crate::error::Place;
+use crate::output::ReportOrigin;
 use crate::verify::{ControlVerdict, Evidence, Status, VerifyReport};
 
 /// The length of the bar and of the ring.
@@ -20,13 +21,13 @@ const WHOLE: usize = 1000;
 /// The content security policy allows only the page's own style and script, by their hashes. Text of the node is escaped,
 /// and its invisible characters are written as numbers.
 #[must_use]
-pub fn html(report: &VerifyReport, origin: &ReportOrigin<'_>) -> String {
+pub fn html(report: &VerifyReport, origin: &ReportOrigin) -> String {
     let counts = Counts::count(&report.verdicts);
     let root = report.root.display().to_string();
     let mut context = Context::new();
-    context.insert("version", env!("CARGO_PKG_VERSION"));
+    context.insert("version", &origin.tool_version);
     context.insert("benchmark", &report.benchmark);
-    context.insert("node", origin.host.unwrap_or(&root));
+    context.insert("node", origin.host.as_ref().unwrap_or(&root));
     context.insert("facts", &facts(report, origin, &root));
     context.insert("started", &report.started);
     context.insert("forecast", FORECAST);
@@ -37,6 +38,7 @@ pub fn html(report: &VerifyReport, origin: &ReportOrigin<'_>) -> String {
     context.insert("counts", &rows(&report.verdicts.iter().collect::<Vec<_>>()));
     context.insert("findings", &report.findings.iter().map(evidence).collect::<Vec<_>>());
     context.insert("sections", &Section::all(report).iter().map(section).collect::<Vec<_>>());
+    context.insert("groups", &groups(report));
     page("report.html.tera", &context, html_text)
 }
 
@@ -45,15 +47,21 @@ fn html_text(text: &str, out: &mut dyn Write) -> io::Result<()> {
     tera::escape_html(&visible(text), out)
 }
 
-fn facts(report: &VerifyReport, origin: &ReportOrigin<'_>, root: &str) -> Vec<Value> {
+fn facts(report: &VerifyReport, origin: &ReportOrigin, root: &str) -> Vec<Value> {
     let started = if report.started { "has started" } else { "has not started" };
+    let k3s = match &origin.k3s_version {
+        Some(version) => format!("{version}, {started}"),
+        None => started.to_owned(),
+    };
     [
-        ("Node", origin.host.map(str::to_owned)),
+        ("Node", origin.host.clone()),
         ("Role", Some(report.role.to_string())),
         ("Root", Some(root.to_owned())),
         ("Kubernetes", Some(report.kubernetes.to_string())),
-        ("K3s", Some(started.to_owned())),
-        ("Taken", origin.time.map(|time| time.replace('T', " ").replace('Z', " UTC"))),
+        ("K3s", Some(k3s)),
+        ("Report made", origin.time.as_ref().map(|time| time.replace('T', " ").replace('Z', " UTC"))),
+        ("k3s-harden", Some(origin.tool_version.clone())),
+        ("Machine id (SHA-256)", origin.machine_id_sha256.clone()),
     ]
     .into_iter()
     .filter_map(|(name, value)| Some(json!({"name": name, "value": value?})))
@@ -87,8 +95,26 @@ fn section(section: &Section<'_>) -> Value {
         "number": section.number,
         "name": section.name(),
         "counts": rows(&section.verdicts),
-        "controls": section.verdicts.iter().map(|verdict| control(verdict)).collect::<Vec<_>>(),
     })
+}
+
+/// Returns the controls by status, findings first.
+fn groups(report: &VerifyReport) -> Vec<Value> {
+    let group = |status: Status| {
+        let of: Vec<&ControlVerdict> =
+            report.verdicts.iter().filter(|verdict| verdict.status == status).collect();
+        // On paper, only what there is to do gets room.
+        let brief = !is_finding(status) || of.iter().all(|verdict| verdict.waits_for_start());
+        (!of.is_empty()).then(|| {
+            json!({
+                "status": status.name(),
+                "word": status_words(status),
+                "brief": brief,
+                "controls": of.into_iter().map(control).collect::<Vec<_>>(),
+            })
+        })
+    };
+    READING_ORDER.into_iter().filter_map(group).collect()
 }
 
 fn control(verdict: &ControlVerdict) -> Value {
@@ -103,6 +129,7 @@ fn control(verdict: &ControlVerdict) -> Value {
     });
     json!({
         "id": verdict.id.to_string(),
+        "section": section_number(verdict),
         "name": verdict.name,
         "title": verdict.title,
         "level": verdict.level,

@@ -4,19 +4,18 @@ use serde_json::{Map, Value, json};
 
 use super::section::Counts;
 use crate::error::Place;
-use crate::output::json::FORMAT_VERSION;
+use crate::output::ReportOrigin;
 use crate::verify::{ControlVerdict, Evidence, Status, VerifyReport, Waiver};
 
 /// Returns the report for programs. A waived control keeps its status and has a `waiver`; the summary counts it under its
 /// status, and also as waived.
 #[must_use]
-pub fn verify_json(report: &VerifyReport) -> Value {
+pub fn verify_json(report: &VerifyReport, origin: &ReportOrigin) -> Value {
     let counts = Counts::count(&report.verdicts);
     let mut summary: Map<String, Value> =
         Status::ALL.iter().map(|status| (status.name().to_owned(), counts.get(*status).into())).collect();
     summary.insert("waived".to_owned(), counts.waived.into());
-    json!({
-        "format_version": FORMAT_VERSION,
+    origin.answer(json!({
         "root": report.root.display().to_string(),
         "role": report.role,
         "kubernetes": report.kubernetes.to_string(),
@@ -25,7 +24,7 @@ pub fn verify_json(report: &VerifyReport) -> Value {
         "summary": summary,
         "controls": report.verdicts.iter().map(control).collect::<Vec<_>>(),
         "findings": report.findings.iter().map(evidence).collect::<Vec<_>>(),
-    })
+    }))
 }
 
 fn control(verdict: &ControlVerdict) -> Value {

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use super::section::{Section, waiver_words};
 use super::visible::visible;
-use super::{ReportOrigin, subject, with_place};
+use super::{subject, with_place};
+use crate::output::ReportOrigin;
 use crate::verify::{ControlVerdict, Status, VerifyReport};
 
 /// Returns the report as JUnit XML: a suite per section, a case per control.
@@ -15,13 +16,15 @@ use crate::verify::{ControlVerdict, Status, VerifyReport};
 /// | pass                          | passed                          |
 /// | fail                          | `failure`                       |
 /// | unknown                       | `error`: the test could not run |
+/// | unknown until K3s starts      | `skipped`, with that reason     |
 /// | warn, manual, not applicable  | `skipped`, with a message       |
 /// | waived, whatever it is        | `skipped`, with who and why     |
 ///
-/// Manual controls do not fail a build; unknown ones do. A finding about waivers is a skipped case of its own. The elements
+/// Manual controls do not fail a build, and neither does what there is to check only once K3s has started. Other unknown
+/// ones do. A finding about waivers is a skipped case of its own. The elements
 /// and attributes are those that Jenkins, surefire and GitLab share.
 #[must_use]
-pub fn junit(report: &VerifyReport, origin: &ReportOrigin<'_>) -> String {
+pub fn junit(report: &VerifyReport, origin: &ReportOrigin) -> String {
     let mut suites: Vec<TestSuite> = Section::all(report)
         .iter()
         .map(|section| {
@@ -103,7 +106,7 @@ struct TestCase {
 }
 
 impl TestSuite {
-    fn write(&self, xml: &mut Xml, report: &VerifyReport, origin: &ReportOrigin<'_>) {
+    fn write(&self, xml: &mut Xml, report: &VerifyReport, origin: &ReportOrigin) {
         let count = |is_counted: fn(&CaseResult) -> bool| {
             self.cases.iter().filter(|case| is_counted(&case.result)).count().to_string()
         };
@@ -115,12 +118,12 @@ impl TestSuite {
             ("skipped", count(CaseResult::is_skipped)),
             ("time", "0".to_owned()),
         ];
-        if let Some(time) = origin.time {
+        if let Some(time) = &origin.time {
             // surefire writes the time without a zone.
             attributes.push(("timestamp", time.trim_end_matches('Z').to_owned()));
         }
-        if let Some(host) = origin.host {
-            attributes.push(("hostname", host.to_owned()));
+        if let Some(host) = &origin.host {
+            attributes.push(("hostname", host.clone()));
         }
         xml.open("testsuite", &attributes);
         xml.open("properties", &[]);
@@ -132,6 +135,9 @@ impl TestSuite {
             ("started", report.started.to_string()),
         ] {
             xml.empty("property", &[("name", name.to_owned()), ("value", value)]);
+        }
+        for (name, value) in origin.known() {
+            xml.empty("property", &[("name", name.to_owned()), ("value", value.to_owned())]);
         }
         xml.close("properties");
         for case in &self.cases {
@@ -150,6 +156,9 @@ impl TestCase {
             }
             (_, Status::Fail) => {
                 CaseResult::Failed(format!("{} (expected: {})", verdict.actual, verdict.expected))
+            }
+            (_, Status::Unknown) if verdict.waits_for_start() => {
+                CaseResult::Skipped(format!("unknown until K3s starts: {}", verdict.actual))
             }
             (_, Status::Unknown) => CaseResult::Error(verdict.actual.clone()),
             (_, Status::Warn) => CaseResult::Skipped(format!("warn: {}", verdict.actual)),

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::section::{Section, waiver_words};
+use crate::output::ReportOrigin;
 use crate::verify::{ControlVerdict, Status, VerifyReport};
 
 /// The chapters: number, short name, and kube-bench's name of the node type.
@@ -31,9 +32,10 @@ const STATES: [&str; 4] = ["PASS", "FAIL", "WARN", "INFO"];
 ///
 /// kube-bench has no state for a check that could not run: unknown is WARN, and never PASS. A waiver does not change FAIL.
 /// `type` is `manual` for manual controls and `skip` for controls that are not applicable; `scored` is true for automated
-/// controls. `audit` has the evidence, because verify runs no command.
+/// controls. `audit` has the evidence, because verify runs no command. Beside kube-bench's `Controls` and `Totals` stands what
+/// every answer tells of its node; readers of kube-bench's JSON leave out what they do not know.
 #[must_use]
-pub fn kube_bench_json(report: &VerifyReport) -> Value {
+pub fn kube_bench_json(report: &VerifyReport, origin: &ReportOrigin) -> Value {
     let sections = Section::all(report);
     let mut controls = Vec::new();
     for (id, text, node_type) in CHAPTERS {
@@ -56,7 +58,10 @@ pub fn kube_bench_json(report: &VerifyReport) -> Value {
     }
     let mut totals = json!({});
     count(&mut totals, "total_", &report.verdicts);
-    json!({"Controls": controls, "Totals": totals})
+    let mut json = origin.fields();
+    json.insert("Controls".to_owned(), controls.into());
+    json.insert("Totals".to_owned(), totals);
+    json.into()
 }
 
 fn group(section: &Section<'_>) -> Value {

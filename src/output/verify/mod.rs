@@ -11,6 +11,7 @@ mod section;
 mod text;
 mod visible;
 
+use super::ReportOrigin;
 use crate::verify::{ControlVerdict, Evidence, Status, VerifyReport};
 
 pub(super) use visible::visible;
@@ -22,14 +23,9 @@ pub use kube_bench::kube_bench_json;
 pub use sarif::{SarifOptions, sarif};
 pub use text::{TextOptions, verify_text};
 
-/// When and on which host verify made a report, for the formats that have fields for it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ReportOrigin<'a> {
-    /// The time, as `2026-11-25T09:00:00Z`.
-    pub time: Option<&'a str>,
-    /// The node's name.
-    pub host: Option<&'a str>,
-}
+/// The order of the statuses in reports for people: findings first.
+const READING_ORDER: [Status; 6] =
+    [Status::Fail, Status::Warn, Status::Unknown, Status::Manual, Status::Pass, Status::NotApplicable];
 
 /// Tells whether a status is a finding.
 fn is_finding(status: Status) -> bool {
@@ -53,6 +49,18 @@ fn subject(report: &VerifyReport) -> String {
         report.kubernetes,
         report.benchmark
     )
+}
+
+/// Returns what is known of the node and of the report in one line.
+pub(super) fn origin_words(origin: &ReportOrigin) -> String {
+    let parts = [
+        origin.host.as_ref().map(|host| format!("node {host}")),
+        origin.k3s_version.as_ref().map(|version| format!("K3s {version}")),
+        origin.time.as_ref().map(|time| format!("at {time}")),
+        Some(format!("by k3s-harden {}", origin.tool_version)),
+        origin.machine_id_sha256.as_ref().map(|hash| format!("machine id sha256:{hash}")),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// The note of a report about a node on which K3s has not started.

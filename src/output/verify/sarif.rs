@@ -6,8 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 use serde_json::{Value, json};
 
 use super::section::waiver_words;
-use super::{FORECAST, ReportOrigin, distinct_evidence};
+use super::{FORECAST, distinct_evidence};
 use crate::error::Place;
+use crate::output::ReportOrigin;
 use crate::verify::{ControlVerdict, Evidence, Status, VerifyReport};
 
 const SCHEMA: &str =
@@ -39,32 +40,34 @@ pub struct SarifOptions {
 /// properties. Findings about waivers are notifications. Locations are relative to the node's root. A control that is not
 /// met, and whose evidence has no place, is located in K3s' configuration.
 #[must_use]
-pub fn sarif(report: &VerifyReport, origin: &ReportOrigin<'_>, options: SarifOptions) -> Value {
+pub fn sarif(report: &VerifyReport, origin: &ReportOrigin, options: SarifOptions) -> Value {
     let shown = |verdict: &&ControlVerdict| {
         !options.only_findings || (super::is_finding(verdict.status) && verdict.waiver.is_none())
     };
     let verdicts: Vec<&ControlVerdict> = report.verdicts.iter().filter(shown).collect();
     let results: Vec<Value> =
         verdicts.iter().enumerate().map(|(index, verdict)| result(report, verdict, index)).collect();
+    let mut properties = origin.fields();
+    properties.extend([
+        ("benchmark".to_owned(), report.benchmark.as_str().into()),
+        ("kubernetes".to_owned(), report.kubernetes.to_string().into()),
+        ("role".to_owned(), json!(report.role)),
+        ("started".to_owned(), report.started.into()),
+    ]);
     json!({
         "$schema": SCHEMA,
         "version": "2.1.0",
         "runs": [{
             "tool": {"driver": {
                 "name": "k3s-harden",
-                "semanticVersion": env!("CARGO_PKG_VERSION"),
+                "semanticVersion": origin.tool_version,
                 "rules": verdicts.iter().map(|verdict| rule(verdict)).collect::<Vec<_>>(),
             }},
             "invocations": [invocation(report, origin)],
             "originalUriBaseIds": {ROOT: base(report)},
             "columnKind": "unicodeCodePoints",
             "results": results,
-            "properties": {
-                "benchmark": report.benchmark,
-                "kubernetes": report.kubernetes.to_string(),
-                "role": report.role,
-                "started": report.started,
-            },
+            "properties": properties,
         }],
     })
 }
@@ -175,7 +178,7 @@ fn base(report: &VerifyReport) -> Value {
     json!({"uri": format!("file://{}/", path.trim_end_matches('/')), "description": description})
 }
 
-fn invocation(report: &VerifyReport, origin: &ReportOrigin<'_>) -> Value {
+fn invocation(report: &VerifyReport, origin: &ReportOrigin) -> Value {
     let warning = |finding: &Evidence| {
         let mut json = json!({"level": "warning", "message": message(&finding.text)});
         if let Some(place) = &finding.place {
@@ -190,11 +193,11 @@ fn invocation(report: &VerifyReport, origin: &ReportOrigin<'_>) -> Value {
     if !report.started {
         json["toolExecutionNotifications"] = json!([{"level": "note", "message": message(FORECAST)}]);
     }
-    if let Some(time) = origin.time {
-        json["endTimeUtc"] = time.into();
+    if let Some(time) = &origin.time {
+        json["endTimeUtc"] = time.as_str().into();
     }
-    if let Some(host) = origin.host {
-        json["machine"] = host.into();
+    if let Some(host) = &origin.host {
+        json["machine"] = host.as_str().into();
     }
     json
 }

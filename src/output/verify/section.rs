@@ -38,7 +38,7 @@ impl<'a> Section<'a> {
     pub(super) fn all(report: &'a VerifyReport) -> Vec<Self> {
         let mut sections: Vec<Self> = Vec::new();
         for verdict in &report.verdicts {
-            let number = number(verdict);
+            let number = section_number(verdict);
             match sections.last_mut() {
                 Some(section) if section.number == number => section.verdicts.push(verdict),
                 _ => sections.push(Self { number, verdicts: vec![verdict] }),
@@ -55,7 +55,7 @@ impl<'a> Section<'a> {
 }
 
 /// Returns the number of a control's section: the number of the control without its last part.
-fn number(verdict: &ControlVerdict) -> String {
+pub(super) fn section_number(verdict: &ControlVerdict) -> String {
     let id = verdict.id.to_string();
     id.rsplit_once('.').map_or_else(|| id.clone(), |(section, _)| section.to_owned())
 }

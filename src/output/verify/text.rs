@@ -4,9 +4,12 @@ use std::fmt::Write as _;
 
 use super::section::{Counts, Section, waiver_words};
 use super::visible::visible;
-use super::{FORECAST, SCORE_DEFINITION, distinct_evidence, is_finding, subject, with_place};
-use crate::output::Style;
+use super::{
+    FORECAST, READING_ORDER, SCORE_DEFINITION, distinct_evidence, is_finding, origin_words, status_words,
+    subject, with_place,
+};
 use crate::output::wrap::{MIN_WIDTH, wrap};
+use crate::output::{ReportOrigin, Style};
 use crate::verify::{ControlVerdict, Evidence, Status, VerifyReport};
 
 /// The width of the status column.
@@ -27,7 +30,7 @@ pub struct TextOptions {
 
 /// Returns the report for people.
 #[must_use]
-pub fn verify_text(report: &VerifyReport, options: &TextOptions) -> String {
+pub fn verify_text(report: &VerifyReport, origin: &ReportOrigin, options: &TextOptions) -> String {
     let mut page = ReportText {
         text: String::new(),
         style: options.style,
@@ -35,15 +38,16 @@ pub fn verify_text(report: &VerifyReport, options: &TextOptions) -> String {
         width: options.width.map(|width| width.max(MIN_WIDTH)),
     };
     page.block(&[], &subject(report), "1");
+    page.block(&[], &origin_words(origin), "");
     if !report.started {
         page.block(&[], FORECAST, "1;33");
     }
-    let sections = Section::all(report);
     if options.summary {
-        page.table(&sections);
+        page.table(&Section::all(report));
     } else {
-        for section in &sections {
-            page.section(section, options.only_findings);
+        let is_shown = |status: &Status| !options.only_findings || is_finding(*status);
+        for status in READING_ORDER.into_iter().filter(is_shown) {
+            page.status(report, status);
         }
         page.findings(&report.findings);
     }
@@ -60,22 +64,18 @@ struct ReportText {
 }
 
 impl ReportText {
-    fn section(&mut self, section: &Section<'_>, only_findings: bool) {
-        let is_shown = |status| if only_findings { is_finding(status) } else { true };
-        let (grouped, shown): (Vec<&ControlVerdict>, Vec<&ControlVerdict>) = section
-            .verdicts
-            .iter()
-            .filter(|verdict| is_shown(verdict.status))
-            .partition(|verdict| self.is_grouped(verdict, section));
-        let groups = groups(&grouped);
-        if shown.is_empty() && groups.is_empty() {
+    /// Writes the controls of a status, by number.
+    fn status(&mut self, report: &VerifyReport, status: Status) {
+        let of: Vec<&ControlVerdict> =
+            report.verdicts.iter().filter(|verdict| verdict.status == status).collect();
+        if of.is_empty() {
             return;
         }
-        let _infallible = writeln!(
-            self.text,
-            "\n{}",
-            self.style.paint("1", &format!("{} {}", section.number, section.name()))
-        );
+        let (grouped, shown): (Vec<&ControlVerdict>, Vec<&ControlVerdict>) =
+            of.iter().partition(|verdict| self.is_grouped(verdict, &of));
+        let groups = groups(&grouped);
+        let head = format!("{} ({})", heading(status), of.len());
+        let _infallible = writeln!(self.text, "\n{}", self.style.paint("1", &head));
         for verdict in shown {
             self.verdict(verdict);
         }
@@ -89,15 +89,13 @@ impl ReportText {
 
     /// Tells whether a verdict is shown only with its number and reason: it is not applicable, or unknown before the first
     /// start with the same reason as another one.
-    fn is_grouped(&self, verdict: &ControlVerdict, section: &Section<'_>) -> bool {
-        let is_same = |other: &&&ControlVerdict| {
-            other.status == verdict.status && other.waiver.is_none() && other.actual == verdict.actual
-        };
+    fn is_grouped(&self, verdict: &ControlVerdict, all: &[&ControlVerdict]) -> bool {
+        let is_same = |other: &&&ControlVerdict| other.waiver.is_none() && other.actual == verdict.actual;
         match verdict.status {
             Status::NotApplicable => true,
             Status::Unknown => {
                 let is_forecast = !self.started && verdict.waiver.is_none();
-                is_forecast && section.verdicts.iter().filter(is_same).count() > 1
+                is_forecast && all.iter().filter(is_same).count() > 1
             }
             Status::Pass | Status::Fail | Status::Warn | Status::Manual => false,
         }
@@ -174,7 +172,7 @@ impl ReportText {
                     0 => String::new(),
                     waived => format!(" ({waived} waived)"),
                 };
-                format!("{} {}{waived}", counts.get(status), super::status_words(status))
+                format!("{} {}{waived}", counts.get(status), status_words(status))
             })
             .collect();
         self.block(&[], &format!("{} controls: {}.", counts.total(), parts.join(", ")), "");
@@ -232,6 +230,18 @@ impl ReportText {
             let lead = if index == 0 { &shown } else { &" ".repeat(indent) };
             let _infallible = writeln!(self.text, "{}", format!("{lead}{painted}").trim_end());
         }
+    }
+}
+
+/// Returns the heading of a status.
+fn heading(status: Status) -> &'static str {
+    match status {
+        Status::Fail => "Fail",
+        Status::Warn => "Warn",
+        Status::Unknown => "Unknown",
+        Status::Manual => "Manual",
+        Status::Pass => "Pass",
+        Status::NotApplicable => "Not applicable",
     }
 }
 

@@ -6,7 +6,7 @@ use crate::node::{PathState, RootedPath};
 use crate::verify::evidence::Evidence;
 use crate::verify::facts::NodeFacts;
 use crate::verify::rule::{FileRule, OnMissing};
-use crate::verify::rule_result::{RuleOutcome, RuleResult};
+use crate::verify::rule_result::{AWAITS_START, RuleOutcome, RuleResult};
 
 /// The most files that the evidence lists one by one.
 const MAX_LISTED: usize = 5;
@@ -98,7 +98,7 @@ pub(super) fn missing(
     expected: String,
 ) -> RuleResult {
     let (outcome, actual) = match (facts.started, on_missing) {
-        (false, _) => (RuleOutcome::Unknown, "not there yet: K3s makes it when it first starts"),
+        (false, _) => (RuleOutcome::Unknown, AWAITS_START),
         (true, OnMissing::Unknown) => (RuleOutcome::Unknown, "not there, although K3s has started"),
         (true, OnMissing::NotApplicable) => (RuleOutcome::NotApplicable, "not there: nothing to protect"),
     };

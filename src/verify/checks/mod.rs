@@ -30,19 +30,21 @@ pub type CheckFunction = fn(&NodeFacts<'_>, Option<&str>) -> Result<RuleResult>;
 pub(super) enum CheckSubject {
     /// The API server of the node.
     ApiServer,
+    /// Who the API server of the node lets in: its flags, and the files that they name.
+    Access,
     /// The objects of the cluster, or the manifests of the node, which only a node with an API server applies.
     Objects,
     /// K3s' configuration.
     Configuration,
 }
-use CheckSubject::{ApiServer, Configuration, Objects};
+use CheckSubject::{Access, ApiServer, Configuration, Objects};
 
 /// The checks by their names in data/benchmark-controls.yaml.
 const CHECKS: [(&str, CheckSubject, CheckFunction); 16] = [
-    ("anonymous-requests", ApiServer, access_files::check_anonymous),
+    ("anonymous-requests", Access, access_files::check_anonymous),
     ("audit-policy", ApiServer, audit_policy::check_policy),
     ("audit-policy-coverage", ApiServer, audit_policy::check_coverage),
-    ("authorizers", ApiServer, access_files::check_authorizers),
+    ("authorizers", Access, access_files::check_authorizers),
     ("cni", Configuration, network::check_cni),
     ("default-namespace", Objects, namespaces::check_default),
     ("default-service-accounts", Objects, service_accounts::check),

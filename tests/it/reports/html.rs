@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use k3s_harden::output::{ReportOrigin, html};
 use k3s_harden::verify::Status;
 
-use super::sample::{HOSTILE, TAKEN, forecast, hostile, report};
+use super::sample::{TAKEN, forecast, hostile, hostile_origin, report};
 
 /// What is between `from` and `to`, each time.
 fn between<'a>(text: &'a str, from: &str, to: &str) -> Vec<&'a str> {
@@ -48,7 +48,15 @@ fn it_has_all_that_the_report_has() {
         assert_eq!(is_open, to_do, "{}", verdict.id);
         assert_eq!(card.contains("<dt>Waived</dt>"), verdict.waiver.is_some(), "{}", verdict.id);
     }
-    for text in ["42.8 %", "2026-11-25 09:00:00 UTC", "node-1", "the waiver for 1.2.19 has expired"] {
+    for text in [
+        "42.8 %",
+        "2026-11-25 09:00:00 UTC",
+        "node-1",
+        "v1.33.4+k3s1",
+        "0.2.0",
+        "84d89877f0d4041e",
+        "the waiver for 1.2.19 has expired",
+    ] {
         assert!(page.contains(text), "{text}");
     }
     assert!(!page.contains("Forecast."));
@@ -66,7 +74,7 @@ fn a_page_without_anything_to_tell_is_a_page() {
 
 #[test]
 fn what_comes_from_the_node_is_text() {
-    let page = html(&hostile(), &ReportOrigin { time: Some(HOSTILE), host: Some(HOSTILE) });
+    let page = html(&hostile(), &hostile_origin());
     assert!(!page.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}' || c == '\u{fffe}'));
     assert!(!page.contains("<img"));
     assert_eq!(page.matches("</script>").count(), 1);

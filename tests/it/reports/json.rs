@@ -3,18 +3,18 @@
 use k3s_harden::output::verify_json;
 use serde_json::Value;
 
-use super::sample::{HOSTILE, forecast, hostile, report};
+use super::sample::{HOSTILE, TAKEN, forecast, hostile, report};
 use super::schema;
 use crate::support::Node;
 
 #[test]
 fn the_contract() {
-    insta::assert_snapshot!(serde_json::to_string_pretty(&verify_json(&report())).unwrap());
+    insta::assert_snapshot!(serde_json::to_string_pretty(&verify_json(&report(), &TAKEN)).unwrap());
 }
 
 #[test]
 fn texts_come_out_as_they_are() {
-    let json = serde_json::to_string(&verify_json(&hostile())).unwrap();
+    let json = serde_json::to_string(&verify_json(&hostile(), &TAKEN)).unwrap();
     assert!(!json.contains(|c: char| c < ' '), "{json:?}");
     let read: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(read["controls"][0]["actual"], HOSTILE);
@@ -28,13 +28,13 @@ fn published() -> Value {
 #[test]
 fn it_is_what_the_schema_says() {
     for report in [report(), forecast(), hostile()] {
-        schema::check(&published(), &verify_json(&report));
+        schema::check(&published(), &verify_json(&report, &TAKEN));
     }
 }
 
 #[test]
 fn the_schema_knows_every_field() {
-    let report = verify_json(&hostile());
+    let report = verify_json(&hostile(), &TAKEN);
     let published = published();
     let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let known = |pointer: &str| names(published.pointer(pointer).unwrap());
@@ -54,7 +54,7 @@ fn the_schema_knows_every_field() {
 #[test]
 #[should_panic(expected = "$.controls[0].status: enum")]
 fn the_schema_refuses_another_status() {
-    let mut report = verify_json(&report());
+    let mut report = verify_json(&report(), &TAKEN);
     report["controls"][0]["status"] = "passed".into();
     schema::check(&published(), &report);
 }
@@ -62,13 +62,13 @@ fn the_schema_refuses_another_status() {
 #[test]
 #[should_panic(expected = "$.controls[3].evidence[0]: dependentRequired")]
 fn the_schema_refuses_a_line_without_a_column() {
-    let mut report = verify_json(&report());
+    let mut report = verify_json(&report(), &TAKEN);
     report["controls"][3]["evidence"][0]["line"] = 1.into();
     schema::check(&published(), &report);
 }
 
 fn hardened(role: &str) -> Node {
-    let node = Node::new();
+    let node = Node::new().file("etc/machine-id", "0123456789\n");
     let done = node.run(&["apply", "-q", "--k3s-version", "1.33", "--role", role]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     node

@@ -1,6 +1,7 @@
 //! A report that has everything: every status, waivers, evidence with and without a place, long and hostile texts.
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use k3s_harden::Role;
 use k3s_harden::error::Place;
@@ -13,8 +14,25 @@ use k3s_harden::verify::{ControlVerdict, Evidence, Status, VerifyReport, Waiver}
 pub(crate) const HOSTILE: &str = "</script><img src=x onerror=alert(1)>\u{1b}[2J\u{1b}]0;owned\u{7}\r\n- [x](http://evil.example/) {0} ]]> & \"'\u{9b}31m\u{202e}\u{0}\u{fffe}";
 
 /// When and where.
-pub(crate) const TAKEN: ReportOrigin<'static> =
-    ReportOrigin { time: Some("2026-11-25T09:00:00Z"), host: Some("node-1") };
+pub(crate) static TAKEN: LazyLock<ReportOrigin> = LazyLock::new(|| ReportOrigin {
+    host: Some("node-1".to_owned()),
+    machine_id_sha256: Some("84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882".to_owned()),
+    time: Some("2026-11-25T09:00:00Z".to_owned()),
+    tool_version: "0.2.0".to_owned(),
+    k3s_version: Some("v1.33.4+k3s1".to_owned()),
+});
+
+/// Where a hostile node says that it is.
+pub(crate) fn hostile_origin() -> ReportOrigin {
+    let text = || Some(HOSTILE.to_owned());
+    ReportOrigin {
+        host: text(),
+        machine_id_sha256: text(),
+        time: text(),
+        k3s_version: text(),
+        ..TAKEN.clone()
+    }
+}
 
 /// Every status, as it is on a node that has started.
 pub(crate) fn report() -> VerifyReport {

@@ -76,11 +76,20 @@ fn is(kind: &Value, value: &Value) -> bool {
     }
 }
 
-/// The three patterns that there are.
+/// The patterns that there are.
 fn fits(pattern: &str, text: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match pattern {
         r"^1\.[0-9]+$" => text.strip_prefix("1.").is_some_and(digits),
+        "^[0-9a-f]{64}$" => {
+            text.len() == 64
+                && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+        }
+        "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$" => {
+            let shape: String =
+                text.chars().map(|letter| if letter.is_ascii_digit() { '0' } else { letter }).collect();
+            shape == "0000-00-00T00:00:00Z"
+        }
         r"^[0-9]+(\.[0-9]+)*$" => text.split('.').all(digits),
         "^[a-z0-9]+(-[a-z0-9]+)*$" => text.split('-').all(|part| {
             !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase())

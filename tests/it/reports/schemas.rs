@@ -38,7 +38,7 @@ fn the_schemas_of_others_hold() {
         );
     }
     for (name, report) in [("everything", report()), ("forecast", forecast()), ("hostile", hostile())] {
-        for (of, taken) in [("taken", TAKEN), ("nowhere", ReportOrigin::default())] {
+        for (of, taken) in [("taken", TAKEN.clone()), ("nowhere", ReportOrigin::default())] {
             add(&format!("{name}-{of}.sarif"), sarif(&report, &taken, SarifOptions::default()).to_string());
             add(&format!("{name}-{of}.xml"), junit(&report, &taken));
         }

@@ -3,14 +3,14 @@
 use k3s_harden::output::{Style, TextOptions, verify_text};
 use k3s_harden::verify::{Status, VerifyReport};
 
-use super::sample::{forecast, hostile, report};
+use super::sample::{TAKEN, forecast, hostile, hostile_origin, report};
 
 const PLAIN: TextOptions =
     TextOptions { style: Style::Plain, width: None, summary: false, only_findings: false };
 
 /// The text, with escapes to be read.
 fn text(report: &VerifyReport, options: TextOptions) -> String {
-    verify_text(report, &options).replace('\x1b', "ESC")
+    verify_text(report, &TAKEN, &options).replace('\x1b', "ESC")
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn nothing_is_lost_by_wrapping_or_colour() {
     let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     let plain = words(&text(&report(), PLAIN));
     assert_eq!(words(&text(&report(), TextOptions { width: Some(40), ..PLAIN })), plain);
-    let coloured = verify_text(&report(), &TextOptions { style: Style::Coloured, ..PLAIN });
+    let coloured = verify_text(&report(), &TAKEN, &TextOptions { style: Style::Coloured, ..PLAIN });
     let bare: String =
         coloured.split("\x1b[").map(|part| part.split_once('m').map_or(part, |(_, rest)| rest)).collect();
     assert_eq!(words(&bare), plain);
@@ -66,7 +66,7 @@ fn nothing_is_lost_by_wrapping_or_colour() {
 
 #[test]
 fn nobody_writes_but_us() {
-    let text = verify_text(&hostile(), &PLAIN);
+    let text = verify_text(&hostile(), &hostile_origin(), &PLAIN);
     assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
     assert!(!text.contains('\u{202e}'));
     assert!(text.contains(r"\u{1b}[2J"));
@@ -79,6 +79,7 @@ fn a_perfect_node_and_one_of_which_nothing_is_known() {
     perfect.findings.clear();
     insta::assert_snapshot!(text(&perfect, TextOptions { only_findings: true, ..PLAIN }), @"
     server at /: Kubernetes 1.33, CIS 1.11
+    node node-1, K3s v1.33.4+k3s1, at 2026-11-25T09:00:00Z, by k3s-harden 0.2.0, machine id sha256:84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882
 
     3 controls: 3 pass.
     Score: 100 % (pass of pass, fail and warn; manual, not applicable and unknown are left out).
@@ -88,6 +89,7 @@ fn a_perfect_node_and_one_of_which_nothing_is_known() {
     unknown.findings.clear();
     insta::assert_snapshot!(text(&unknown, TextOptions { summary: true, ..PLAIN }), @"
     server at /: Kubernetes 1.33, CIS 1.11
+    node node-1, K3s v1.33.4+k3s1, at 2026-11-25T09:00:00Z, by k3s-harden 0.2.0, machine id sha256:84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882
 
                           pass fail warn manual n/a unknown
     4.1  Worker files        0    0    0      0   0       1

@@ -1,0 +1,76 @@
+//! Values of the user's that `apply` keeps although a control does not hold with them.
+//!
+//! `apply` writes what the profile asks for. A value that no setting of the profile is about stays, whether in its own file or
+//! in a list that the drop-in takes over: nobody hears of it until `verify` fails, so `plan` and `apply` say it.
+
+use std::collections::BTreeSet;
+
+use super::context::Context;
+use crate::document;
+use crate::error::Result;
+use crate::k3s::{K3sLog, kubelet};
+use crate::node::host;
+use crate::profile::ControlId;
+use crate::verify::{
+    ControlVerdict, Date, Evidence, NodeFacts, Status, VerifyReport, verify_configuration, waivers,
+};
+
+/// Returns a warning for each control that does not hold with a value of the user's; `served` are the controls that the run
+/// itself sees to. A control that is skipped or waived has none.
+pub(super) fn warnings(context: &Context<'_>, served: &BTreeSet<ControlId>) -> Result<Vec<String>> {
+    if !has_values(context) {
+        return Ok(Vec::new());
+    }
+    // What K3s has logged is about its last start, and this about its next.
+    let mut facts = NodeFacts::new(context.node.clone(), context.owner, K3sLog::default());
+    facts.started = false;
+    let mut report = verify_configuration(&facts, &context.profile.benchmark)?;
+    report.verdicts.retain(|verdict| {
+        matches!(verdict.status, Status::Fail | Status::Warn)
+            && !served.contains(&verdict.id)
+            && !is_skipped(context, verdict)
+    });
+    waivers::apply(&mut report, &context.waivers, Date::from_time(&host::now())?);
+    let ours = facts.drop_in().file;
+    Ok(warnings_of(&report, &ours))
+}
+
+/// Tells whether the user gives any component a value, in K3s' configuration, its service or a file of the kubelet's.
+fn has_values(context: &Context<'_>) -> bool {
+    let ours = document::drop_in_path(&context.target.config);
+    let Ok(effective) = &context.node.effective else { return false };
+    let merge = &context.target.drop_in_merge;
+    let is_users = |component: &String| {
+        let arguments = context.node.written_arguments(component);
+        arguments.iter().any(|argument| argument.place.file != ours.as_str())
+    };
+    !merge.existing.settings.is_empty()
+        || merge.kubelet_files.has_files
+        || effective.components.keys().any(is_users)
+}
+
+fn is_skipped(context: &Context<'_>, verdict: &ControlVerdict) -> bool {
+    let means = |word: &String| match word.parse::<ControlId>() {
+        Ok(id) => verdict.id.within(&id),
+        Err(_) => verdict.name == *word,
+    };
+    context.request.skip.iter().flatten().any(means)
+}
+
+fn warnings_of(report: &VerifyReport, ours: &str) -> Vec<String> {
+    let is_users = |evidence: &&Evidence| {
+        evidence.place.as_ref().is_some_and(|place| place.file != ours && !kubelet::is_own_file(place))
+    };
+    let verdicts = report.verdicts.iter().filter(|verdict| verdict.waiver.is_none());
+    let warning = |verdict: &ControlVerdict| {
+        let Evidence { text, place } = verdict.evidence.iter().find(is_users)?;
+        let place = place.as_ref()?;
+        let ControlVerdict { id, title, expected, remedy, .. } = verdict;
+        let remedy = remedy.lines().next().unwrap_or_default();
+        Some(format!(
+            "{place}: {text}; apply keeps it, and {id} ({title}) will {}: expected: {expected}. {remedy}",
+            verdict.status.name()
+        ))
+    };
+    verdicts.filter_map(warning).collect()
+}
