@@ -155,13 +155,17 @@ fn what_verify_passes_is_met() {
         count(&tally.unconfirmed),
         begin.elapsed().as_secs_f64(),
     ));
-    let fault = tally.fault();
-    assert!(fault.is_empty(), "{fault}");
     assert!(refused * 10 < nodes.len(), "K3s refuses too many nodes");
-    if nodes.len() >= NODES {
-        let one_sided: Vec<_> = tally.judged.iter().filter(|(_, counts)| counts.contains(&0)).collect();
-        assert!(one_sided.is_empty(), "these are never met, or always: {one_sided:?}");
-    }
+    let fault = tally.fault();
+    let one_sided: Vec<_> = tally.judged.iter().filter(|(_, counts)| counts.contains(&0)).collect();
+    println!("{} controls are judged, these in one way only: {one_sided:?}", tally.judged.len());
+    assert!(fault.is_empty(), "{fault}");
+    // The few nodes of the second tier cannot have everything.
+    let most = if crate::IS_FULL { 0 } else { tally.judged.len() / 3 };
+    assert!(
+        nodes.len() < NODES || one_sided.len() <= most,
+        "too many are met always, or never: {one_sided:?}"
+    );
 }
 
 /// Runs `verify` on all nodes, and compares.
