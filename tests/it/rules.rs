@@ -190,23 +190,32 @@ fn what_the_kubelets_arguments_name_is_its_configuration_too() {
 fn a_file_of_the_schedulers_or_kube_proxys_counts_instead_of_flags() {
     let scheduler = "flag: {component: kube-scheduler, name: profiling, field: enableProfiling, unset: \"true\", must: {be: \"false\"}}";
     let proxy = "flag: {component: kube-proxy, name: metrics-bind-address, field: metricsBindAddress, unset: \"127.0.0.1:10249\", must: {be-local: true}}";
-    let node = |file: &str| {
+    // Each of the two refuses a file of another kind.
+    let files = |[scheduler, proxy]: [&str; 2]| {
         Node::new()
-            .file(CONFIG, "kube-scheduler-arg: config=/c.yaml\nkube-proxy-arg: config=/c.yaml\n")
-            .file("c.yaml", file)
+            .file(CONFIG, "kube-scheduler-arg: config=/s.yaml\nkube-proxy-arg: config=/p.yaml\n")
+            .file(
+                "s.yaml",
+                format!("apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n{scheduler}"),
+            )
+            .file(
+                "p.yaml",
+                format!("apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n{proxy}"),
+            )
     };
-    let (open, shut) = (
-        node("enableProfiling: true\nmetricsBindAddress: 0.0.0.0:10249\n"),
-        node("enableProfiling: false\nmetricsBindAddress: 127.0.0.1:1\n"),
-    );
-    assert_eq!(said(&open, "1.33", None, scheduler), "NotMet: true (/c.yaml:1:18)");
-    assert_eq!(said(&open, "1.33", None, proxy), "NotMet: 0.0.0.0:10249 (/c.yaml:2:21)");
-    assert_eq!(said(&shut, "1.33", None, scheduler), "Met: false (/c.yaml:1:18)");
-    assert_eq!(said(&shut, "1.33", None, proxy), "Met: 127.0.0.1:1 (/c.yaml:2:21)");
+    let open = files(["enableProfiling: true\n", "metricsBindAddress: 0.0.0.0:10249\n"]);
+    let shut = files(["enableProfiling: false\n", "metricsBindAddress: 127.0.0.1:1\n"]);
+    assert_eq!(said(&open, "1.33", None, scheduler), "NotMet: true (/s.yaml:3:18)");
+    assert_eq!(said(&open, "1.33", None, proxy), "NotMet: 0.0.0.0:10249 (/p.yaml:3:21)");
+    assert_eq!(said(&shut, "1.33", None, scheduler), "Met: false (/s.yaml:3:18)");
+    assert_eq!(said(&shut, "1.33", None, proxy), "Met: 127.0.0.1:1 (/p.yaml:3:21)");
     // The scheduler's own default is on.
-    assert_eq!(said(&node("{}"), "1.33", None, scheduler), "NotMet: true (/c.yaml)");
-    assert_eq!(said(&node("{}"), "1.33", None, proxy), "Met: 127.0.0.1:10249 (/c.yaml)");
-    let log = logged("kube-scheduler", "--config=/c.yaml --profiling=false");
+    let neither = files(["", ""]);
+    assert_eq!(said(&neither, "1.33", None, scheduler), "NotMet: true (/s.yaml)");
+    assert_eq!(said(&neither, "1.33", None, proxy), "Met: 127.0.0.1:10249 (/p.yaml)");
+    let without_kind = Node::new().file(CONFIG, "kube-proxy-arg: config=/c.yaml\n").file("c.yaml", "{}");
+    assert!(said(&without_kind, "1.33", None, proxy).starts_with("Unknown: Object 'Kind' is missing"));
+    let log = logged("kube-scheduler", "--config=/s.yaml --profiling=false");
     assert!(said(&open, "1.33", Some(&log), scheduler).starts_with("NotMet: true"));
     let gone = Node::new().file(CONFIG, "kube-scheduler-arg: config=/c.yaml\n");
     assert!(said(&gone, "1.33", None, scheduler).starts_with("Unknown: /c.yaml, which is to be read"));
