@@ -10,7 +10,7 @@ use crate::k3s::{NodePaths, components};
 use crate::node::RootedPath;
 use crate::profile::{ArgumentTable, ValueOf, declarations};
 use crate::verify::control::Control;
-use crate::verify::rule::{ControlRule, FieldRule, FileRule, FlagRule};
+use crate::verify::rule::{ControlRule, FieldRule, FileRule, FlagRule, GateRule};
 use crate::version::KubernetesMinor;
 
 /// A value that implements a control, and what sets it.
@@ -73,6 +73,10 @@ fn flags(control: &Control, minor: KubernetesMinor) -> Vec<SetFlag> {
     walk(&control.rule, &mut |rule| {
         if let ControlRule::Flag(FlagRule { component, name, field, .. }) = rule {
             flags.push(SetFlag { component: component.clone(), name: name.clone(), field: field.clone() });
+        }
+        if let ControlRule::Gate(GateRule { component, field, .. }) = rule {
+            let name = "feature-gates".to_owned();
+            flags.push(SetFlag { component: component.clone(), name, field: field.clone() });
         }
     });
     let names = table::names_in_tables(&control.name);

@@ -15,7 +15,7 @@ use super::node_paths::{self, DEFAULT_DATA_DIR};
 use crate::embedded;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::kubernetes::kubelet_config::{DROP_IN_ENDING, KubeletConfig};
-use crate::kubernetes::{config_fields, kubelet_fields};
+use crate::kubernetes::kubelet_fields;
 use crate::node::{Root, RootedPath};
 use crate::version::KubernetesMinor;
 
@@ -99,24 +99,30 @@ fn folder_sources(
 }
 
 /// Reads the configuration of a node, with the arguments that the user gives its kubelet; `protects` is its key
-/// `protect-kernel-defaults`. The drop-in that K3s has written counts; where there is none yet, the one that it will
-/// write.
+/// `protect-kernel-defaults`, and `started` tells whether K3s has started. The drop-in that K3s has written counts; before
+/// its first start, the one that it will write.
 ///
 /// # Errors
 /// [`ErrorKind::BadInput`] with the place for a file that the kubelet refuses, or a value that has another type than its
-/// field.
+/// field; [`ErrorKind::Failed`] if K3s has started and its own drop-in is not there.
 pub fn read(
     root: &Root,
     data_dir: &RootedPath,
     minor: KubernetesMinor,
-    arguments: &[&str],
-    protects: bool,
+    (arguments, protects): (&[&str], bool),
+    started: bool,
 ) -> Result<KubeletConfig> {
     let mut found = sources(root, data_dir, minor, arguments, protects)?;
     let written = data_dir.join(DROP_INS).join(DEFAULTS);
-    if default_config(minor, data_dir).is_some() && root.exists(&written) {
-        found.retain(|source| !matches!(source, KubeletSource::Own(_)));
-        found.insert(0, KubeletSource::DropIn(written));
+    if default_config(minor, data_dir).is_some() {
+        if root.exists(&written) {
+            found.retain(|source| !matches!(source, KubeletSource::Own(_)));
+            found.insert(0, KubeletSource::DropIn(written));
+        } else if started {
+            let message = format!("{written} is not there, although K3s writes it at every start");
+            let place = Place { file: written.to_string(), position: None };
+            return Err(Error::new(ErrorKind::Failed, message).at(place));
+        }
     }
     let files = KubeletFiles::read(root, &found, minor)?;
     let decoded = kubelet_fields::decode(files.root(), minor);
@@ -127,25 +133,8 @@ pub fn read(
             None => error,
         });
     }
-    Ok(KubeletConfig::of_fields(&decoded.fields, &|position| files.place(position)))
-}
-
-/// Reads the configuration file of another component, kube-proxy or the scheduler, as that component of a minor does.
-///
-/// # Errors
-/// [`ErrorKind::BadInput`] with the place if it does not exist, or if the component refuses it.
-pub fn read_file(root: &Root, path: &RootedPath, minor: KubernetesMinor) -> Result<KubeletConfig> {
-    let file = path.to_string();
-    let bytes = root.read(path)?.ok_or_else(|| {
-        let place = Place { file: file.clone(), position: None };
-        Error::new(ErrorKind::BadInput, format!("{path}, which is to be read, is not there")).at(place)
-    })?;
-    let place = |position| Some(Place { file: file.clone(), position: Some(position) });
-    let decoded = config_fields::decode_component_file(&bytes, minor).map_err(|fault| {
-        let place = Place { file: file.clone(), position: Some(fault.position) };
-        Error::new(ErrorKind::BadInput, fault.message).at(place)
-    })?;
-    Ok(KubeletConfig::of_fields(&decoded.fields, &place))
+    let config = KubeletConfig::of_fields(&decoded.fields, &|position| files.place(position));
+    Ok(config.with_defaults_of_file(files.taken_out.clone(), files.has_config_file))
 }
 
 /// A drop-in: the parts of its name below the folder, by which it is sorted, and its path.
@@ -214,7 +203,8 @@ mod tests {
         assert_eq!(default_config(minor("1.31"), &data_dir), None);
         let newest = *KubernetesMinor::supported().last().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let config = read(&Root::open(folder.path()).unwrap(), &data_dir, newest, &[], false).unwrap();
+        let config =
+            read(&Root::open(folder.path()).unwrap(), &data_dir, newest, (&[], false), false).unwrap();
         let text = |path: &str| config.get(path).map(|field| field.items.join(","));
         assert_eq!(text("authentication.anonymous.enabled").as_deref(), Some("false"));
         assert_eq!(

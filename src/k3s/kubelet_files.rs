@@ -1,9 +1,11 @@
 //! The documents of the kubelet's configuration, read and merged as the kubelet does it, with the file of each value.
 
+use std::collections::BTreeSet;
+
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::kubernetes::kubelet_documents::{self, DocumentRole, MergedDocuments};
 use crate::kubernetes::object::Position;
-use crate::kubernetes::yaml::{self, YamlNode};
+use crate::kubernetes::yaml::{self, YamlNode, YamlValue};
 use crate::node::{PathState, Root, RootedPath};
 use crate::version::KubernetesMinor;
 
@@ -26,6 +28,10 @@ pub struct KubeletFiles {
     merged: MergedDocuments,
     /// The file of each document; none for what K3s writes.
     files: Vec<Option<RootedPath>>,
+    /// The fields that a document takes out with null.
+    pub(super) taken_out: BTreeSet<String>,
+    /// Whether one of the documents is the file of the argument `config`.
+    pub(super) has_config_file: bool,
 }
 
 impl KubeletFiles {
@@ -43,6 +49,7 @@ impl KubeletFiles {
                     }
                 }
                 KubeletSource::ConfigFile(path) => {
+                    files.has_config_file = true;
                     files.add_file(root, path, DocumentRole::ConfigFile, minor)?;
                 }
                 KubeletSource::DropIn(path) => files.add_file(root, path, DocumentRole::DropIn, minor)?,
@@ -54,6 +61,7 @@ impl KubeletFiles {
     }
 
     fn add(&mut self, node: YamlNode, file: Option<&RootedPath>) {
+        add_taken_out(&node, "", &mut self.taken_out);
         self.merged.add(node);
         self.files.push(file.cloned());
     }
@@ -92,5 +100,19 @@ impl KubeletFiles {
         let (document, position) = MergedDocuments::place(position);
         let file = self.files.get(document)?.as_ref()?;
         Some(Place { file: file.to_string(), position: Some(position) })
+    }
+}
+
+/// Adds the paths of the fields that are null.
+fn add_taken_out(node: &YamlNode, path: &str, found: &mut BTreeSet<String>) {
+    let YamlValue::Map(pairs) = &node.value else { return };
+    for (key, value) in pairs {
+        let name = key.go_text();
+        let path = if path.is_empty() { name } else { format!("{path}.{name}") };
+        if value.is_null() {
+            found.insert(path);
+        } else {
+            add_taken_out(value, &path, found);
+        }
     }
 }

@@ -92,17 +92,27 @@ pub fn is_on(name: &str, minor: KubernetesMinor, given: &[(&str, &str)]) -> Opti
     let last = known.rev().find_map(|(_, state)| state);
     // What is gone cannot be set.
     let Some(state) = state("", name, minor) else { return Some(last.is_some_and(|state| state.is_on)) };
-    let value_of =
-        |wanted: &str| given.iter().rev().find(|(name, _)| plain(name) == wanted).map(|(_, value)| *value);
-    let of_stage = match state.stage {
-        GateStage::Alpha => value_of(ALL_ALPHA),
-        GateStage::Beta => value_of(ALL_BETA),
-        GateStage::Stable | GateStage::Deprecated => None,
-    };
-    match value_of(name).or(of_stage) {
-        Some(value) => flag_values::boolean(value),
+    match deciding_entry(name, state, given) {
+        Some(at) => flag_values::boolean(given[at].1),
         None => Some(state.is_on),
     }
+}
+
+/// Returns the position of the entry that decides whether a gate is on in a minor: of the last that sets it, or else of the
+/// last that sets all gates of its stage; none if none does.
+#[must_use]
+pub fn deciding(name: &str, minor: KubernetesMinor, given: &[(&str, &str)]) -> Option<usize> {
+    deciding_entry(name, state("", name, minor)?, given)
+}
+
+fn deciding_entry(name: &str, state: GateState, given: &[(&str, &str)]) -> Option<usize> {
+    let last = |wanted: &str| given.iter().rposition(|(name, _)| plain(name) == wanted);
+    let of_stage = || match state.stage {
+        GateStage::Alpha => last(ALL_ALPHA),
+        GateStage::Beta => last(ALL_BETA),
+        GateStage::Stable | GateStage::Deprecated => None,
+    };
+    last(name).or_else(of_stage)
 }
 
 /// Returns the gates that need others in a component of a minor, each with one of the others.

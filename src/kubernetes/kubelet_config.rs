@@ -3,7 +3,7 @@
 //! Source: cmd/kubelet/app/server.go of Kubernetes (`mergeKubeletConfigurations`): files that end in `.conf`, also in
 //! folders, in the order of their names, each a JSON merge patch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::object::Position;
 use super::yaml::{YamlNode, YamlValue};
@@ -26,6 +26,10 @@ pub fn refuses_cgroup_v1(minor: KubernetesMinor) -> bool {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct KubeletConfig {
     fields: BTreeMap<String, KubeletField>,
+    /// The fields that a drop-in takes out with null.
+    taken_out: BTreeSet<String>,
+    /// Whether the kubelet reads a file rather than drop-ins alone.
+    of_file: bool,
 }
 
 /// A field, and where it is set.
@@ -57,7 +61,24 @@ impl KubeletConfig {
         let field = |(path, node): (&String, &YamlNode)| {
             (path.clone(), KubeletField { items: items_of(node), place: place(node.position) })
         };
-        Self { fields: fields.iter().filter(is_value).map(field).collect() }
+        Self { fields: fields.iter().filter(is_value).map(field).collect(), ..Self::default() }
+    }
+
+    /// Adds the fields that a drop-in takes out with null, and whether the kubelet reads a file.
+    #[must_use]
+    pub fn with_defaults_of_file(mut self, taken_out: BTreeSet<String>, of_file: bool) -> Self {
+        (self.taken_out, self.of_file) = (taken_out, of_file);
+        self
+    }
+
+    /// Tells whether the default of a field without a value is that of a file, and not that of its argument: a file is
+    /// decoded into new settings, and what a drop-in takes out has no value any more.
+    #[must_use]
+    pub fn defaults_as_in_a_file(&self, path: &str) -> bool {
+        let is_above = |taken: &String| {
+            path.strip_prefix(taken.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.of_file || self.taken_out.iter().any(is_above)
     }
 }
 

@@ -24,15 +24,35 @@ const GATES: &str = "featureGates";
 
 /// A row of data/kubelet-defaults.yaml.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct FieldDefault {
     default: Option<String>,
+    of_file: Option<String>,
     #[serde(default)]
     zero: bool,
 }
 
 static DEFAULTS: LazyLock<BTreeMap<String, FieldDefault>> =
     LazyLock::new(|| embedded::table("kubelet-defaults"));
+
+/// Tells whether zero, or an empty text, in a file stands for the default of a field.
+#[must_use]
+pub fn zero_is_default(path: &str) -> bool {
+    DEFAULTS.get(path).is_some_and(|row| row.zero)
+}
+
+/// Returns what a field is in a minor where a file is read and does not give it a value.
+#[must_use]
+pub fn default_of_file(path: &str, minor: KubernetesMinor) -> Option<String> {
+    let row = DEFAULTS.get(path);
+    let of_flag = || {
+        let flags = component_flags::all().get(NAME)?.values();
+        let mut flags = flags.filter(|flag| flag.field.as_deref() == Some(path));
+        flags.find(|flag| flag.is_of(minor)).map(|flag| flag.unset_in(minor).text())
+    };
+    let of_row = row.and_then(|row| row.of_file.clone());
+    of_row.or_else(of_flag).or_else(|| row.and_then(|row| row.default.clone()))
+}
 
 /// An argument of the kubelet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -437,7 +457,7 @@ mod tests {
         for (path, row) in DEFAULTS.iter() {
             let of = kubelet_fields::type_of(path, newest);
             assert!(of.is_some(), "{path}");
-            assert!(row.default.is_some() || row.zero, "{path} says nothing");
+            assert!(row.default.is_some() || row.of_file.is_some() || row.zero, "{path} says nothing");
         }
         for (name, flag) in &component_flags::all()[NAME] {
             if let Some(field) = flag.field.as_deref().filter(|_| flag.is_of(newest)) {

@@ -17,6 +17,7 @@ pub mod authorization_config;
 pub mod cel;
 mod cel_types;
 pub mod certificates;
+pub mod component_fields;
 pub mod component_flags;
 pub mod config_fields;
 pub mod config_settings;

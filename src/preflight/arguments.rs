@@ -28,17 +28,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
             findings.extend(read_by_k3s(node, component));
             continue;
         }
-        let mut found = Vec::new();
-        let serves = serves(node, component);
-        for argument in node.arguments(component) {
-            if let Some(finding) = name(node, component, &argument) {
-                found.push(finding.at(argument.place.clone()));
-                continue;
-            }
-            let more = value(node, component, &argument, serves);
-            found.extend(more.into_iter().map(|finding| finding.at(argument.place.clone())));
-        }
-        found.extend(after_empty(node, component));
+        let mut found = one_by_one(node, component);
         found.extend(gates(node, component));
         found.extend(not_judged(node, component));
         // The kubelet's are checked with its files: both are one configuration.
@@ -56,6 +46,36 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         findings.extend(releases::check(&server)?);
     }
     Ok(findings)
+}
+
+/// Returns what a component refuses in its arguments by their names and values, whatever is in the files that they name. The
+/// kubelet's values are judged with its files.
+pub(super) fn refused_values(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
+    let mut found = one_by_one(node, component);
+    found.extend(gates(node, component));
+    if component != KUBELET {
+        found.extend(refused(node, component));
+    }
+    if component == super::apiserver::NAME {
+        found.extend(ApiServer::configured(node).iter().flat_map(options::check));
+    }
+    found
+}
+
+/// Checks the names and the values of the arguments, each by itself.
+fn one_by_one(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let serves = serves(node, component);
+    for argument in node.arguments(component) {
+        if let Some(finding) = name(node, component, &argument) {
+            found.push(finding.at(argument.place.clone()));
+            continue;
+        }
+        let more = value(node, component, &argument, serves);
+        found.extend(more.into_iter().map(|finding| finding.at(argument.place.clone())));
+    }
+    found.extend(after_empty(node, component));
+    found
 }
 
 /// Checks what K3s itself reads of the API server's arguments, whether it starts one or not: for its own listener

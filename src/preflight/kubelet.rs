@@ -59,13 +59,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     for fault in decoded.unknown.iter().take(MAX_FAULTS) {
         findings.extend(documents.at(fault.position, unknown_field(fault, node.minor())));
     }
-    for fault in decoded.faults.iter().take(MAX_FAULTS) {
-        let finding = Finding::stops("kubelet-type", fault.message.clone(), "write a value of that type")
-            .says(format!("failed to unmarshal merged JSON: json: cannot unmarshal: {}", fault.message));
-        findings.extend(documents.at(fault.position, finding));
-    }
-    findings.extend(gates(node, &documents, &decoded));
-    findings.extend(refused(node, &documents, &decoded, &given));
+    findings.extend(values(node, &documents, &decoded));
     findings.extend(client_ca(node, &documents, &decoded)?);
     findings.extend(kubelet_serving::check(node, &decoded, &|position| documents.place(position))?);
     findings.extend(of_machine(node, &documents, &decoded));
@@ -92,6 +86,33 @@ fn folder_refused(node: &NodeConfig<'_>) -> Option<Finding> {
     Some(Finding::stops("argument-refused", message, remedy).at(place).says(says))
 }
 
+/// Returns what the kubelet refuses in its documents and its arguments, whatever is in the other files that they name.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub(super) fn refused_values(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+    let documents = UserDocuments::read(node)?;
+    let mut findings = documents.findings.clone();
+    if !documents.stopped {
+        let decoded = kubelet_fields::decode(documents.merged.root(), node.minor());
+        findings.extend(values(node, &documents, &decoded));
+    }
+    Ok(findings)
+}
+
+/// Returns what the kubelet refuses in its settings: types, feature gates, values and pairs of values.
+fn values(node: &NodeConfig<'_>, documents: &UserDocuments, decoded: &DecodedFields) -> Vec<Finding> {
+    let types = decoded.faults.iter().take(MAX_FAULTS).filter_map(|fault| {
+        let finding = Finding::stops("kubelet-type", fault.message.clone(), "write a value of that type")
+            .says(format!("failed to unmarshal merged JSON: json: cannot unmarshal: {}", fault.message));
+        documents.at(fault.position, finding)
+    });
+    let mut findings: Vec<Finding> = types.collect();
+    findings.extend(gates(node, documents, decoded));
+    findings.extend(refused(node, documents, decoded));
+    findings
+}
+
 /// Returns the fields of the files of which only the running machine tells whether the kubelet takes them. A field counts
 /// where the kubelet does not get its argument.
 fn of_machine(node: &NodeConfig<'_>, documents: &UserDocuments, decoded: &DecodedFields) -> Vec<Finding> {
@@ -108,12 +129,8 @@ fn of_machine(node: &NodeConfig<'_>, documents: &UserDocuments, decoded: &Decode
 }
 
 /// Returns what the kubelet refuses in its settings, at the argument or in the file that gives the value in force.
-fn refused(
-    node: &NodeConfig<'_>,
-    documents: &UserDocuments,
-    decoded: &DecodedFields,
-    given: &[ComponentArgument],
-) -> Vec<Finding> {
+fn refused(node: &NodeConfig<'_>, documents: &UserDocuments, decoded: &DecodedFields) -> Vec<Finding> {
+    let given = node.arguments(NAME);
     let taken = |argument: &ComponentArgument| arguments::as_component_takes(NAME, &argument.text).0;
     let names: Vec<String> = given.iter().map(taken).collect();
     let flag = |(name, text)| KubeletFlag { is_own: !names.contains(&name), name, text };

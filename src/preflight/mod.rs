@@ -32,6 +32,7 @@ mod places;
 mod plugin_config;
 pub(crate) mod pod_security;
 mod proxy;
+pub(crate) mod refusals;
 mod registries;
 mod releases;
 mod scheduler;

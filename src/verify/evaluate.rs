@@ -1,6 +1,6 @@
 //! Evaluates the controls of a benchmark on a node. This is the top of the room: it imports the checks and the facts.
 
-use super::checks::{self, CheckSubject, etcd, file, flag};
+use super::checks::{self, CheckSubject, etcd, file, flag, gate};
 use super::control::{Control, controls};
 use super::evidence::Evidence;
 use super::facts::{FlagOrigin, NodeFacts};
@@ -83,6 +83,7 @@ fn absent(facts: &NodeFacts<'_>, rule: &ControlRule) -> Option<RuleResult> {
 fn add_components<'r>(facts: &NodeFacts<'_>, rule: &'r ControlRule, components: &mut Vec<&'r str>) {
     match rule {
         ControlRule::Flag(rule) => components.push(&rule.component),
+        ControlRule::Gate(rule) => components.push(&rule.component),
         ControlRule::Etcd(_) => components.push(running::ETCD),
         ControlRule::All(rules) | ControlRule::Any(rules) => {
             rules.iter().for_each(|rule| add_components(facts, rule, components));
@@ -106,6 +107,7 @@ pub fn evaluate_rule(facts: &NodeFacts<'_>, rule: &ControlRule) -> RuleResult {
     let each = |rules: &[ControlRule]| rules.iter().map(|rule| evaluate_rule(facts, rule)).collect();
     let result = match rule {
         ControlRule::Flag(rule) => flag::check(facts, rule),
+        ControlRule::Gate(rule) => gate::check(facts, rule),
         ControlRule::File(rule) => file::check(facts, rule),
         ControlRule::Etcd(rule) => etcd::check(facts, rule),
         ControlRule::All(rules) => Ok(RuleResult::all(each(rules))),

@@ -6,6 +6,9 @@ use std::sync::OnceLock;
 
 use super::applied::{self, AppliedObject};
 use super::cluster::Cluster;
+use super::evidence::Evidence;
+pub use super::flags_in_force::{FlagOrigin, FlagsInForce};
+use super::refusals;
 use crate::document;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::k3s::Absence;
@@ -15,6 +18,7 @@ use crate::k3s::NodeConfig;
 use crate::k3s::arguments;
 use crate::k3s::flags;
 use crate::k3s::kubelet;
+use crate::kubernetes::component_flags;
 use crate::kubernetes::kubelet_config::KubeletConfig;
 use crate::mode::Owner;
 
@@ -41,26 +45,8 @@ pub struct NodeFacts<'a> {
     manifests: OnceLock<Result<Vec<AppliedObject>>>,
     /// The flags of the next start by component, computed at the first use.
     forecasts: OnceLock<BTreeMap<String, Vec<(String, String)>>>,
-}
-
-/// The flags of a component.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FlagsInForce {
-    /// Names without dashes, and values, in their order.
-    pub flags: Vec<(String, String)>,
-    /// Where the flags are known from.
-    pub origin: FlagOrigin,
-}
-
-/// Where a component's flags are known from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FlagOrigin {
-    /// K3s logged them in this line.
-    Logged(Place),
-    /// K3s has not started: these are the flags of its first start.
-    Forecast,
-    /// K3s has started, but no log states the flags: these are the flags of its next start.
-    NotLogged,
+    /// Why components do not start with what they are given, found at the first use.
+    refusals: OnceLock<BTreeMap<&'static str, Evidence>>,
 }
 
 impl<'a> NodeFacts<'a> {
@@ -70,7 +56,7 @@ impl<'a> NodeFacts<'a> {
         let service_unknown = node.effective.as_ref().ok().and_then(|_| service_unknown(&node));
         // A log comes from a K3s that has started, even if the log is empty.
         let started = node.traces().started.is_some() || log.from.is_some();
-        let kubelet = service_unknown.clone().map_or_else(|| kubelet(&node), Err);
+        let kubelet = service_unknown.clone().map_or_else(|| kubelet(&node, started), Err);
         let datastore = node.running().datastore;
         if let Some(error) = &service_unknown {
             node.effective = Err(error.clone());
@@ -86,6 +72,7 @@ impl<'a> NodeFacts<'a> {
             cluster: None,
             manifests: OnceLock::new(),
             forecasts: OnceLock::new(),
+            refusals: OnceLock::new(),
         }
     }
 
@@ -156,6 +143,19 @@ impl<'a> NodeFacts<'a> {
         self.forecasts.get_or_init(forecast).get(component).cloned().unwrap_or_default()
     }
 
+    /// Returns why a component does not start with its arguments and configuration files, those in force or those of the
+    /// next start; none if it does.
+    #[must_use]
+    pub fn refusal(&self, component: &str) -> Option<&Evidence> {
+        let find = || {
+            let components = component_flags::all().keys().map(String::as_str);
+            let here = components.filter(|name| self.node.effective.is_ok() && self.node.runs(name));
+            here.filter_map(|name| Some((name, refusals::find(&self.node, name, &self.flags(name))?)))
+                .collect()
+        };
+        self.refusals.get_or_init(find).get(component)
+    }
+
     /// Returns the place in the configuration that sets a flag of a component; none if K3s sets it by default.
     #[must_use]
     pub fn place_of(&self, component: &str, name: &str) -> Option<Place> {
@@ -180,9 +180,9 @@ fn service_unknown(node: &NodeConfig<'_>) -> Option<Error> {
     Some(Error::new(ErrorKind::BadInput, message).at(note.place.clone()))
 }
 
-fn kubelet(node: &NodeConfig<'_>) -> Result<KubeletConfig> {
+fn kubelet(node: &NodeConfig<'_>, started: bool) -> Result<KubeletConfig> {
     let arguments = node.written_arguments("kubelet");
     let arguments: Vec<&str> = arguments.iter().map(|argument| argument.text.as_str()).collect();
     let protects = node.is_on("protect-kernel-defaults");
-    kubelet::read(node.root, &node.data_dir, node.minor(), &arguments, protects)
+    kubelet::read(node.root, &node.data_dir, node.minor(), (&arguments, protects), started)
 }

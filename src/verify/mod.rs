@@ -2,8 +2,8 @@
 //! of a benchmark, with evidence and remedy. A fact that cannot be read makes a control unknown, never a pass.
 //!
 //! The room may import scanner, preflight, document, profile, k3s, node, kubernetes and the ground files. Its files build
-//! on one another in this order: evidence, date and must; rule, rule_result, report and control; cluster, applied and
-//! facts; the checks; evaluate, scan, baseline and waivers.
+//! on one another in this order: evidence, date, must and flags_in_force; rule, rule_result, report and control; cluster,
+//! applied, refusals and facts; the checks; evaluate, scan, baseline and waivers.
 
 mod applied;
 pub mod baseline;
@@ -14,7 +14,9 @@ mod date;
 mod evaluate;
 mod evidence;
 pub mod facts;
+mod flags_in_force;
 mod must;
+mod refusals;
 mod report;
 pub mod rule;
 mod rule_result;

@@ -8,6 +8,7 @@ use super::must::Must;
 ///
 /// ```yaml
 /// flag: {component: kube-apiserver, name: anonymous-auth, must: {be: "false"}}
+/// gate: {component: kubelet, name: RotateKubeletServerCertificate, field: featureGates}
 /// file: {path: server/cred/admin.kubeconfig, mode: "600", owner: root}
 /// etcd: {field: client-transport-security.cert-file, must: {be-set: true}}
 /// all: [rule, rule]
@@ -22,6 +23,8 @@ use super::must::Must;
 pub enum ControlRule {
     /// The value that a component gets for a flag.
     Flag(FlagRule),
+    /// A feature gate of a component that is on.
+    Gate(GateRule),
     /// Modes and owners of files.
     File(FileRule),
     /// A field of etcd's configuration, which K3s writes itself.
@@ -51,10 +54,22 @@ pub struct FlagRule {
     pub name: String,
     /// The field of the component's configuration with the same meaning, such as `authentication.anonymous.enabled`.
     pub field: Option<String>,
-    /// The component's default; absent if the default is no value.
+    /// The component's default, also for an empty list; absent if the default is no value.
     pub unset: Option<String>,
     /// What the value has to be.
     pub must: Must,
+}
+
+/// A rule about a feature gate of a component: it is on, by its own value, by that of all gates of its stage, or by itself.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GateRule {
+    /// The component, such as `kube-controller-manager`.
+    pub component: String,
+    /// The gate.
+    pub name: String,
+    /// The field of the kubelet's configuration with the gates.
+    pub field: Option<String>,
 }
 
 /// A rule about modes and owners of files.

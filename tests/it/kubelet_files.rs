@@ -204,12 +204,13 @@ fn drift_of_the_file_is_seen_and_mended_and_rolled_back() {
     assert!(!gives(&first, "streaming-connection-idle-timeout"));
     let path = node.path().join(FILE);
     fs::write(&path, format!("{HEAD}# slower\nstreamingConnectionIdleTimeout: 0s\n")).unwrap();
+    // The kubelet takes its default for zero in a file.
     let plan = node.run(&["plan", "--detailed-exitcode"]);
     assert_eq!(plan.code, 2);
     assert!(plan.stdout.contains("streaming-connection-idle-timeout=5m"), "{}", plan.stdout);
     assert!(plan.stderr.contains("/etc/rancher/k3s/kubelet.yaml:4:33"), "{}", plan.stderr);
     let idle = control(&node, "4.2.5");
-    assert_eq!(idle["actual"], "0s");
+    assert_eq!(idle["actual"], "4h0m0s");
     assert_eq!(place(&idle), "/etc/rancher/k3s/kubelet.yaml:4:33", "{idle}");
     assert_eq!(node.run(&["apply"]).code, 0);
     assert!(gives(&node.read(OURS), "streaming-connection-idle-timeout"));

@@ -188,37 +188,38 @@ fn what_the_kubelets_arguments_name_is_its_configuration_too() {
 
 #[test]
 fn a_file_of_the_schedulers_or_kube_proxys_counts_instead_of_flags() {
+    const SCHEDULER: &str = "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n";
+    const PROXY: &str = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n";
     let scheduler = "flag: {component: kube-scheduler, name: profiling, field: enableProfiling, unset: \"true\", must: {be: \"false\"}}";
     let proxy = "flag: {component: kube-proxy, name: metrics-bind-address, field: metricsBindAddress, unset: \"127.0.0.1:10249\", must: {be-local: true}}";
-    // Each of the two refuses a file of another kind.
-    let files = |[scheduler, proxy]: [&str; 2]| {
+    let node = |of_scheduler: &str, of_proxy: &str| {
         Node::new()
             .file(CONFIG, "kube-scheduler-arg: config=/s.yaml\nkube-proxy-arg: config=/p.yaml\n")
-            .file(
-                "s.yaml",
-                format!("apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n{scheduler}"),
-            )
-            .file(
-                "p.yaml",
-                format!("apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n{proxy}"),
-            )
+            .file("s.yaml", format!("{SCHEDULER}{of_scheduler}\n"))
+            .file("p.yaml", format!("{PROXY}{of_proxy}\n"))
     };
-    let open = files(["enableProfiling: true\n", "metricsBindAddress: 0.0.0.0:10249\n"]);
-    let shut = files(["enableProfiling: false\n", "metricsBindAddress: 127.0.0.1:1\n"]);
+    let open = node("enableProfiling: true", "metricsBindAddress: 0.0.0.0:10249");
+    let shut = node("enableProfiling: false", "metricsBindAddress: 127.0.0.1:1");
     assert_eq!(said(&open, "1.33", None, scheduler), "NotMet: true (/s.yaml:3:18)");
     assert_eq!(said(&open, "1.33", None, proxy), "NotMet: 0.0.0.0:10249 (/p.yaml:3:21)");
     assert_eq!(said(&shut, "1.33", None, scheduler), "Met: false (/s.yaml:3:18)");
     assert_eq!(said(&shut, "1.33", None, proxy), "Met: 127.0.0.1:1 (/p.yaml:3:21)");
-    // The scheduler's own default is on.
-    let neither = files(["", ""]);
-    assert_eq!(said(&neither, "1.33", None, scheduler), "NotMet: true (/s.yaml)");
-    assert_eq!(said(&neither, "1.33", None, proxy), "Met: 127.0.0.1:10249 (/p.yaml)");
+    // The scheduler's own default is on, and kube-proxy's counts in place of an empty text.
+    assert_eq!(said(&node("", ""), "1.33", None, scheduler), "NotMet: true (/s.yaml)");
+    assert_eq!(said(&node("", ""), "1.33", None, proxy), "Met: 127.0.0.1:10249 (/p.yaml)");
+    let empty = node("enableProfiling: null", "metricsBindAddress: ''");
+    assert_eq!(said(&empty, "1.33", None, scheduler), "NotMet: true (/s.yaml)");
+    assert_eq!(said(&empty, "1.33", None, proxy), "Met: 127.0.0.1:10249 (/p.yaml)");
+    // What the component refuses is never met.
+    let wrong = node("enableProfiling: false\nparallelism: -1", "metricsBindAddress: 127.0.0.1:1\nmode: x");
+    assert!(said(&wrong, "1.33", None, scheduler).starts_with("Unknown: K3s does not start with this"));
+    assert!(said(&wrong, "1.33", None, proxy).starts_with("Unknown: K3s does not start with this"));
     let without_kind = Node::new().file(CONFIG, "kube-proxy-arg: config=/c.yaml\n").file("c.yaml", "{}");
-    assert!(said(&without_kind, "1.33", None, proxy).starts_with("Unknown: Object 'Kind' is missing"));
+    assert!(said(&without_kind, "1.33", None, proxy).starts_with("Unknown"));
     let log = logged("kube-scheduler", "--config=/s.yaml --profiling=false");
     assert!(said(&open, "1.33", Some(&log), scheduler).starts_with("NotMet: true"));
-    let gone = Node::new().file(CONFIG, "kube-scheduler-arg: config=/c.yaml\n");
-    assert!(said(&gone, "1.33", None, scheduler).starts_with("Unknown: /c.yaml, which is to be read"));
+    let gone = Node::new().file(CONFIG, "kube-scheduler-arg: config=/s.yaml\n");
+    assert!(said(&gone, "1.33", None, scheduler).starts_with("Unknown: /s.yaml, which is to be read"));
     assert!(said(&Node::new(), "1.33", None, scheduler).starts_with("Met: false"));
 }
 
@@ -241,20 +242,29 @@ fn the_kubelet_will_protect_the_kernel_by_k3s_own_key() {
 
 #[test]
 fn gates_of_drop_ins_and_of_flags_are_one_map() {
-    let rule =
-        "flag: {component: kubelet, name: feature-gates, field: featureGates, must: {lack: [A=false]}}";
+    let rule = "gate: {component: kubelet, name: RotateKubeletServerCertificate, field: featureGates}";
     let drop_in = format!("{KUBELET}/10-mine.conf");
-    let node = Node::new().file(&drop_in, kubelet("featureGates: {A: false, B: true}\n"));
-    let place = "(/var/lib/rancher/k3s/agent/etc/kubelet.conf.d/10-mine.conf:1:19)";
-    assert_eq!(said(&node, "1.36", None, rule), format!("NotMet: A=false,B=true {place}"));
-    let node = node.file(CONFIG, "kubelet-arg: feature-gates=C=true\n");
-    assert_eq!(said(&node, "1.36", None, rule), format!("NotMet: A=false,B=true,C=true {place}"));
+    let gates = |text: &str| Node::new().file(&drop_in, kubelet(&format!("featureGates: {{{text}}}\n")));
+    let place = "/var/lib/rancher/k3s/agent/etc/kubelet.conf.d/10-mine.conf:1";
+    let off = gates("RotateKubeletServerCertificate: false, NodeSwap: true");
+    assert_eq!(said(&off, "1.36", None, rule), format!("NotMet: off ({place}:48)"));
+    let node = off.file(CONFIG, "kubelet-arg: feature-gates=NodeSwap=false\n");
+    assert_eq!(said(&node, "1.36", None, rule), format!("NotMet: off ({place}:48)"));
     // A name that a flag has is the flag's, and of two the last.
-    let node = node.file(CONFIG, "kubelet-arg: [\"feature-gates=A=false,A=true\"]\n");
-    assert_eq!(said(&node, "1.36", None, rule), "Met: A=true,B=true (/etc/rancher/k3s/config.yaml:1:15)");
-    let node = Node::new().file(CONFIG, "kubelet-arg: [\"feature-gates=A=true,A=false\"]\n");
-    assert_eq!(said(&node, "1.36", None, rule), "NotMet: A=false (/etc/rancher/k3s/config.yaml:1:15)");
-    assert!(said(&Node::new(), "1.36", None, rule).starts_with("Met: not set"));
+    let (on, off) = ("RotateKubeletServerCertificate=true", "RotateKubeletServerCertificate=0");
+    let node = node.file(CONFIG, format!("kubelet-arg: [\"feature-gates={off},{on}\"]\n"));
+    assert_eq!(said(&node, "1.36", None, rule), "Met: on (/etc/rancher/k3s/config.yaml:1:15)");
+    let node = Node::new().file(CONFIG, format!("kubelet-arg: [\"feature-gates={on},{off}\"]\n"));
+    assert_eq!(said(&node, "1.36", None, rule), "NotMet: off (/etc/rancher/k3s/config.yaml:1:15)");
+    // The gates of its stage, and its own, which counts more.
+    assert!(said(&gates("AllBeta: false"), "1.36", None, rule).starts_with("NotMet: off"));
+    let both = gates("AllBeta: false, RotateKubeletServerCertificate: true");
+    assert!(said(&both, "1.36", None, rule).starts_with("Met: on"));
+    assert!(said(&gates("AllAlpha: false"), "1.36", None, rule).starts_with("Met: on"));
+    // The kubelet knows no component before a gate.
+    let named = Node::new().file(CONFIG, "kubelet-arg: [feature-gates=kube:NodeSwap=true]\n");
+    assert!(said(&named, "1.36", None, rule).starts_with("Unknown: K3s does not start with this"));
+    assert!(said(&Node::new(), "1.36", None, rule).starts_with("Met: on"));
 }
 
 #[test]

@@ -1,13 +1,14 @@
-//! Checks the value that a component gets for a flag. For a flag with one value the last occurrence counts; for a list,
-//! every occurrence; for a map, the last occurrence of each name.
+//! Checks the value that a component gets for a flag. For a flag with one value the last occurrence counts, and for a list
+//! every occurrence. Texts are read as the type of the flag reads them, and an empty value is what the component makes of it.
 
-use std::collections::BTreeMap;
-
-use crate::error::{Place, Result};
+use crate::error::{Error, ErrorKind, Place, Result};
 use crate::k3s::kubelet;
-use crate::kubernetes::component_flags;
+use crate::kubernetes::component_fields::ComponentFields;
+use crate::kubernetes::component_flags::{self, ComponentFlag};
 use crate::kubernetes::flag_values;
 use crate::kubernetes::kubelet_config::KubeletField;
+use crate::kubernetes::kubelet_settings;
+use crate::kubernetes::settings::TypedValue;
 use crate::verify::evidence::Evidence;
 use crate::verify::facts::{FlagOrigin, FlagsInForce, NodeFacts};
 use crate::verify::must::Must;
@@ -53,7 +54,8 @@ pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &FlagRule) -> Result
         Some(items) => items.join(","),
         None => "not set".to_owned(),
     };
-    let mut result = RuleResult::met(met, rule.must.describe(&name), actual, vec![value.evidence]);
+    let result = RuleResult::met(met, rule.must.describe(&name), actual, vec![value.evidence]);
+    let mut result = with_origin(facts, &rule.component, &flags.origin, result);
     match flags.origin {
         // If the flag is met without K3s' own value, it is met in every release.
         FlagOrigin::Forecast if !met => {
@@ -63,17 +65,32 @@ pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &FlagRule) -> Result
                 result.actual = flag.message(&rule.component, facts.node.release);
             }
         }
-        FlagOrigin::Forecast => {}
         FlagOrigin::Logged(_) => result.evidence.extend(next_start(facts, rule, met)?),
-        FlagOrigin::NotLogged => {
-            result.outcome = RuleOutcome::Unknown;
-            result.actual = "K3s has started, and no log says with which arguments".to_owned();
-            if let Some(evidence) = result.evidence.first_mut() {
-                evidence.text = format!("at its next start: {}", evidence.text);
-            }
-        }
+        FlagOrigin::Forecast | FlagOrigin::NotLogged => {}
     }
     Ok(result)
+}
+
+/// Makes a result unknown where nobody knows the flags of the component, and where the component does not start with what it
+/// is given.
+pub(super) fn with_origin(
+    facts: &NodeFacts<'_>,
+    component: &str,
+    origin: &FlagOrigin,
+    mut result: RuleResult,
+) -> RuleResult {
+    if *origin == FlagOrigin::NotLogged {
+        result.outcome = RuleOutcome::Unknown;
+        result.actual = "K3s has started, and no log says with which arguments".to_owned();
+        if let Some(evidence) = result.evidence.first_mut() {
+            evidence.text = format!("at its next start: {}", evidence.text);
+        }
+    } else if let (RuleOutcome::Met, Some(refusal)) = (result.outcome, facts.refusal(component)) {
+        result.outcome = RuleOutcome::Unknown;
+        result.actual = format!("K3s does not start with this: {}", refusal.text);
+        result.evidence.push(refusal.clone());
+    }
+    result
 }
 
 /// Returns evidence if the configuration gives another result at the next start of K3s.
@@ -95,106 +112,115 @@ fn next_start(facts: &NodeFacts<'_>, rule: &FlagRule, met: bool) -> Result<Optio
 }
 
 fn value(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -> Result<FlagText> {
-    let flag = component_flags::all().get(&rule.component).and_then(|flags| flags.get(&rule.name));
-    if flag.is_some_and(|flag| flag.kind.is_map()) {
-        return map_value(facts, rule, flags);
-    }
     if let Some(value) = value_in_file(facts, rule, flags)? {
         return Ok(value);
     }
+    let flag = component_flags::all().get(&rule.component).and_then(|flags| flags.get(&rule.name));
     let is_list = rule.must.takes_list() || flag.is_some_and(|flag| flag.kind.is_list());
+    let unset =
+        || rule.unset.as_ref().map(|unset| if is_list { split_list(unset) } else { vec![unset.clone()] });
     let given: Vec<&String> =
         flags.flags.iter().filter(|(name, _)| *name == rule.name).map(|(_, value)| value).collect();
     if let Some(last) = given.last() {
-        let items = if is_list {
+        let items: Vec<String> = if is_list {
             given.iter().flat_map(|text| split_list(text)).collect()
         } else {
-            vec![(*last).clone()]
+            vec![as_read(facts, flag, last)]
         };
-        return Ok(FlagText { items: Some(items), evidence: given_evidence(facts, rule, flags, &given) });
+        let mut evidence = given_evidence(facts, rule, flags, &given);
+        // A component takes its default for an empty list.
+        let items = match unset() {
+            Some(unset) if is_list && items.is_empty() => {
+                evidence.text += &format!(", for which it takes {} by itself", unset.join(","));
+                unset
+            }
+            _ => items,
+        };
+        return Ok(FlagText { items: Some(items), evidence });
     }
     if let (Some(path), "kubelet") = (&rule.field, rule.component.as_str()) {
         let config = facts.kubelet_config()?;
-        if let Some(field) = config.get(path) {
-            return Ok(FlagText {
-                items: Some(field.items.clone()),
-                evidence: field_evidence(facts, rule, path, field),
-            });
+        let field = config.get(path);
+        let is_zero = |field: &&KubeletField| {
+            let read = flag.and_then(|flag| flag.kind.read(&field.items.join(","), facts.node.minor()).ok());
+            kubelet_settings::zero_is_default(path) && read.is_some_and(|value| value.is_zero())
+        };
+        let is_default = field.is_some_and(|field| is_zero(&field))
+            || field.is_none() && config.defaults_as_in_a_file(path);
+        let default = kubelet_settings::default_of_file(path, facts.node.minor());
+        if let (true, true, Some(default)) = (is_default, rule.unset.is_some(), default) {
+            let said = field.map(|field| format!(" {}", field.items.join(","))).unwrap_or_default();
+            let text =
+                format!("the kubelet's configuration leaves {path}{said} to its default, which is {default}");
+            let place = field.and_then(|field| field.place.clone());
+            let items = if is_list { split_list(&default) } else { vec![default] };
+            return Ok(FlagText { items: Some(items), evidence: Evidence { text, place } });
+        }
+        if let Some(field) = field {
+            let evidence = field_evidence(facts, rule, path, field);
+            let one = |text: &String| if is_list { text.clone() } else { as_read(facts, flag, text) };
+            return Ok(FlagText { items: Some(field.items.iter().map(one).collect()), evidence });
         }
     }
-    let items =
-        rule.unset.as_ref().map(|unset| if is_list { split_list(unset) } else { vec![unset.clone()] });
-    Ok(FlagText { items, evidence: unset_evidence(facts, rule, flags) })
+    Ok(FlagText { items: unset(), evidence: unset_evidence(facts, rule, flags) })
+}
+
+/// Returns a text as the flag has it after it has read it, such as `false` for `F`; the text itself if the flag refuses it.
+fn as_read(facts: &NodeFacts<'_>, flag: Option<&ComponentFlag>, text: &str) -> String {
+    let value = flag.and_then(|flag| flag.kind.read(text, facts.node.minor()).ok());
+    match value {
+        Some(value @ (TypedValue::Bool(_) | TypedValue::Whole(_) | TypedValue::Duration(_))) => value.text(),
+        _ => text.to_owned(),
+    }
 }
 
 /// Returns the value in the file that `--config` names; none without such a file. With the file, the scheduler and
 /// kube-proxy ignore the flags for which the file has fields (cmd/kube-scheduler/app/options, cmd/kube-proxy/app).
 fn value_in_file(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -> Result<Option<FlagText>> {
     let Some(path) = rule.field.as_ref().filter(|_| rule.component != "kubelet") else { return Ok(None) };
-    let named = flags.flags.iter().rev().find(|(name, _)| name == "config").map(|(_, value)| value);
-    let Some(file) = named.filter(|value| !value.is_empty()) else { return Ok(None) };
-    let file = facts.node.path(file)?;
-    let config = kubelet::read_file(facts.node.root, &file, facts.node.minor())?;
+    let Some((file, fields)) = config_file(facts, &rule.component, flags)? else { return Ok(None) };
     let component = &rule.component;
-    Ok(Some(match config.get(path) {
-        Some(field) => {
-            let text = format!("{component}'s configuration has {path}: {}", field.items.join(","));
-            FlagText {
-                items: Some(field.items.clone()),
-                evidence: Evidence { text, place: field.place.clone() },
-            }
+    let value = fields.value(path).map(TypedValue::text);
+    let position = fields.position(path);
+    Ok(Some(match (value, position) {
+        (Some(value), Some(_)) => {
+            let text = format!("{component}'s configuration has {path}: {value}");
+            let place = Some(Place { file, position });
+            FlagText { items: Some(vec![value]), evidence: Evidence { text, place } }
         }
-        None => {
-            let unset = rule.unset.as_ref();
-            let by_itself = unset.map(|unset| format!(", so that it is {unset}")).unwrap_or_default();
+        (value, _) => {
+            let unset = value.or_else(|| rule.unset.clone());
+            let by_itself = unset.as_ref().map(|unset| format!(", so that it is {unset}"));
+            let by_itself = by_itself.unwrap_or_default();
             let text = format!("{component}'s configuration has no {path}{by_itself}");
-            let place = Some(Place { file: file.to_string(), position: None });
-            FlagText { items: unset.map(|unset| vec![unset.clone()]), evidence: Evidence { text, place } }
+            let place = Some(Place { file, position: None });
+            FlagText { items: unset.map(|unset| vec![unset]), evidence: Evidence { text, place } }
         }
     }))
 }
 
-/// Returns the value of a map. The kubelet's configuration file counts for the names that no flag has
-/// (`kubeletConfigFlagPrecedence` in cmd/kubelet/app/server.go).
-fn map_value(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -> Result<FlagText> {
-    let given: Vec<&String> =
-        flags.flags.iter().filter(|(name, _)| *name == rule.name).map(|(_, value)| value).collect();
-    let mut evidence = if given.is_empty() {
-        unset_evidence(facts, rule, flags)
-    } else {
-        given_evidence(facts, rule, flags, &given)
+/// Reads the configuration file that `--config` names, with its path; none without such a file.
+///
+/// # Errors
+/// [`ErrorKind::BadInput`] with the place if it is not there, or if the component cannot decode it.
+pub(super) fn config_file(
+    facts: &NodeFacts<'_>,
+    component: &str,
+    flags: &FlagsInForce,
+) -> Result<Option<(String, ComponentFields)>> {
+    let named = flags.flags.iter().rev().find(|(name, _)| name == "config").map(|(_, value)| value);
+    let Some(named) = named.filter(|value| !value.is_empty()) else { return Ok(None) };
+    let path = facts.node.path(named)?;
+    let refused = |message: String, position| {
+        Error::new(ErrorKind::BadInput, message).at(Place { file: path.to_string(), position })
     };
-    let mut items = BTreeMap::new();
-    for item in given.iter().flat_map(|text| split_map(text)) {
-        let (name, value) = item.split_once('=').unwrap_or((item, "true"));
-        items.insert(name.trim().to_owned(), map_item(name.trim(), value.trim()));
-    }
-    if let (Some(path), "kubelet") = (&rule.field, rule.component.as_str()) {
-        let config = facts.kubelet_config()?;
-        let mut is_unset = given.is_empty();
-        for (name, field) in config.below(path) {
-            if items.contains_key(name) {
-                continue;
-            }
-            let item = map_item(name, &field.items.join(","));
-            if is_unset || !rule.must.is_met_by(Some(std::slice::from_ref(&item))) {
-                let text = format!("the kubelet's configuration has {path}: {item}");
-                evidence = Evidence { text, place: field.place.clone() };
-                is_unset = false;
-            }
-            items.insert(name.to_owned(), item);
-        }
-    }
-    let items = (!items.is_empty()).then(|| items.into_values().collect());
-    Ok(FlagText { items, evidence })
-}
-
-/// Writes an item of a map; every spelling of a boolean that Go accepts becomes `true` or `false`.
-fn map_item(name: &str, value: &str) -> String {
-    match flag_values::boolean(value) {
-        Some(value) => format!("{name}={value}"),
-        None => format!("{name}={value}"),
-    }
+    let bytes = facts.node.root.read(&path)?;
+    let bytes = bytes.ok_or_else(|| refused(format!("{path}, which is to be read, is not there"), None))?;
+    let given = flags.flags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let given = component_flags::settings(component, facts.node.minor(), given);
+    let fields = ComponentFields::read(&bytes, facts.node.minor(), &given);
+    let fields = fields.map_err(|fault| refused(fault.message, Some(fault.position)))?;
+    Ok(Some((path.to_string(), fields)))
 }
 
 /// Returns evidence of a field of the kubelet's configuration: in a file of the user's, or of K3s' own, for which the user
@@ -241,9 +267,4 @@ fn split_list(text: &str) -> Vec<String> {
     let values = flag_values::comma_separated(text);
     let values = values.unwrap_or_else(|| text.split(',').map(str::to_owned).collect());
     values.into_iter().filter(|item| !item.is_empty()).collect()
-}
-
-/// Splits a map as pflag does, at every comma.
-fn split_map(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').filter(|item| !item.is_empty())
 }

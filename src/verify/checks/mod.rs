@@ -9,6 +9,7 @@ pub(super) mod etcd;
 pub(super) mod file;
 pub(super) mod flag;
 mod flag_file;
+pub(super) mod gate;
 mod live;
 mod namespaces;
 mod network;

@@ -38,6 +38,7 @@ func askAPIServer(ctx context.Context, args []string, stage *string) error {
 	if err := parse("kube-apiserver", sets, args); err != nil {
 		return err
 	}
+	listen(s)
 	*stage = "gates"
 	if err := setGates(); err != nil {
 		return err
@@ -68,6 +69,7 @@ func askAPIServer(ctx context.Context, args []string, stage *string) error {
 	if err := checkReconciler(completed.EndpointReconcilerType); err != nil {
 		return err
 	}
+	listen(completed)
 	*stage = late
 	return readClientFiles(completed)
 }

@@ -37,6 +37,7 @@ func askControllerManager(ctx context.Context, args []string, stage *string) err
 	if err := parse("kube-controller-manager", sets, args); err != nil {
 		return err
 	}
+	listen(s)
 	*stage = "gates"
 	if err := setGates(); err != nil {
 		return err
@@ -59,6 +60,7 @@ func askControllerManager(ctx context.Context, args []string, stage *string) err
 	if config.SecureServing != nil {
 		_ = config.SecureServing.Listener.Close()
 	}
+	listen(config)
 	*stage = late
 	if err := elect(config.ComponentConfig.Generic.LeaderElection, config.Kubeconfig); err != nil {
 		return err

@@ -93,6 +93,8 @@ func askKubelet(ctx context.Context, args []string, stage *string) error {
 	if err := startKubelet(ctx, own, config); err != nil {
 		return err
 	}
+	listen(config)
+	listen(own)
 	*stage = late
 	if own.BootstrapKubeconfig != "" {
 		return nil

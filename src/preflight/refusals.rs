@@ -1,0 +1,50 @@
+//! Why a component does not start with what it is given: the names and values of its arguments, and its configuration files.
+//! `verify` asks, so that nothing of such a component passes.
+//!
+//! Files that arguments or fields name are not part of it: whether they are there, and what they hold, says nothing of a
+//! value.
+
+use super::{Class, Finding, arguments, kubelet, proxy, scheduler};
+use crate::error::Result;
+use crate::k3s::NodeConfig;
+
+/// The codes of findings about files that a configuration file names.
+const OF_NAMED_FILES: [&str; 3] = ["proxy-kubeconfig-file", "scheduler-file", "scheduler-kubeconfig"];
+/// The codes of findings about the kubelet's own files.
+const OF_KUBELET_FILES: [&str; 4] =
+    ["kubelet-file", "kubelet-file-missing", "kubelet-folder-missing", "kubelet-type"];
+/// The code of a value in one of them.
+const KUBELET_VALUE: &str = "kubelet-value";
+
+/// Returns why a component does not start with its arguments and its configuration files.
+///
+/// # Errors
+/// A file that cannot be read.
+pub(crate) fn of_component(node: &NodeConfig<'_>, component: &str) -> Result<Vec<Finding>> {
+    let mut found = arguments::refused_values(node, component);
+    found.extend(match component {
+        "kubelet" => kubelet::refused_values(node)?,
+        _ => of_files(node, component)?,
+    });
+    found.retain(|finding| finding.class == Class::Stops);
+    Ok(found)
+}
+
+/// Returns why a component does not start with its configuration files.
+///
+/// # Errors
+/// A file that cannot be read.
+pub(crate) fn of_files(node: &NodeConfig<'_>, component: &str) -> Result<Vec<Finding>> {
+    let mut found = match component {
+        "kubelet" => {
+            let mut found = kubelet::refused_values(node)?;
+            found.retain(|finding| OF_KUBELET_FILES.contains(&finding.code) || finding.code == KUBELET_VALUE);
+            found
+        }
+        "kube-proxy" => proxy::check(node)?,
+        "kube-scheduler" => scheduler::check(node)?,
+        _ => Vec::new(),
+    };
+    found.retain(|finding| finding.class == Class::Stops && !OF_NAMED_FILES.contains(&finding.code));
+    Ok(found)
+}

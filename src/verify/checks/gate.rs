@@ -1,0 +1,95 @@
+//! Checks whether a component has a feature gate on.
+
+use crate::error::Result;
+use crate::kubernetes::feature_gates;
+use crate::verify::checks::flag;
+use crate::verify::evidence::Evidence;
+use crate::verify::facts::{FlagOrigin, FlagsInForce, NodeFacts};
+use crate::verify::rule::GateRule;
+use crate::verify::rule_result::{RuleOutcome, RuleResult};
+
+/// The flag that sets feature gates.
+const FLAG: &str = "feature-gates";
+
+/// Whether a gate is on, and the evidence.
+struct GateValue {
+    is_on: Option<bool>,
+    evidence: Evidence,
+}
+
+/// Checks that a component has a feature gate on.
+///
+/// # Errors
+/// Any error of a file that exists and cannot be read.
+pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &GateRule) -> Result<RuleResult> {
+    if let Err(error) = &facts.node.effective
+        && facts.log.last(&rule.component).is_none()
+    {
+        return Ok(RuleResult::failed(error));
+    }
+    let flags = facts.flags(&rule.component);
+    let value = value(facts, rule, &flags)?;
+    let expected = format!("{} has the feature gate {} on", rule.component, rule.name);
+    let result = match value.is_on {
+        Some(is_on) => RuleResult::met(is_on, expected, said(is_on), vec![value.evidence]),
+        None => RuleResult::unknown(expected, format!("no Kubernetes has the feature gate {}", rule.name)),
+    };
+    let mut result = flag::with_origin(facts, &rule.component, &flags.origin, result);
+    if let (FlagOrigin::Logged(_), true) = (&flags.origin, facts.node.effective.is_ok()) {
+        let next = FlagsInForce { flags: facts.forecast(&rule.component), origin: FlagOrigin::Forecast };
+        let next = self::value(facts, rule, &next)?;
+        if next.is_on.is_some() && next.is_on != value.is_on && result.outcome != RuleOutcome::Unknown {
+            let text = format!("from its next start on, by K3s' configuration: {}", next.evidence.text);
+            result.evidence.push(Evidence { text, place: next.evidence.place });
+        }
+    }
+    Ok(result)
+}
+
+fn said(is_on: bool) -> &'static str {
+    if is_on { "on" } else { "off" }
+}
+
+/// Finds the value of the gate. Gates of the kubelet's argument add to those of its files.
+fn value(facts: &NodeFacts<'_>, rule: &GateRule, flags: &FlagsInForce) -> Result<GateValue> {
+    let mut given: Vec<(String, String, Option<Evidence>)> = Vec::new();
+    if let (Some(path), "kubelet") = (&rule.field, rule.component.as_str()) {
+        for (name, field) in facts.kubelet_config()?.below(path) {
+            let value = field.items.join(",");
+            let text = format!("the kubelet's configuration has {path}.{name}: {value}");
+            given.push((name.to_owned(), value, Some(Evidence { text, place: field.place.clone() })));
+        }
+    }
+    let place = match &flags.origin {
+        FlagOrigin::Logged(line) => Some(line.clone()),
+        _ => facts.place_of(&rule.component, FLAG),
+    };
+    for (_, text) in flags.flags.iter().filter(|(name, _)| name == FLAG) {
+        for entry in text.split(',').filter(|entry| !entry.trim().is_empty()) {
+            let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
+            let evidence =
+                Evidence { text: format!("{} gets --{FLAG}={entry}", rule.component), place: place.clone() };
+            given.push((name.trim().to_owned(), value.trim().to_owned(), Some(evidence)));
+        }
+    }
+    let minor = facts.node.minor();
+    let pairs: Vec<(&str, &str)> =
+        given.iter().map(|(name, value, _)| (name.as_str(), value.as_str())).collect();
+    let is_on = feature_gates::is_on(&rule.name, minor, &pairs);
+    let by_itself = feature_gates::is_on(&rule.name, minor, &[]);
+    // The entry without which it would be as it is by itself.
+    let deciding = feature_gates::deciding(&rule.name, minor, &pairs).and_then(|at| given[at].2.clone());
+    let evidence = deciding.unwrap_or_else(|| {
+        let state = by_itself.map_or("unknown", said);
+        let text = format!(
+            "nothing sets the feature gate {} of {}: it is {state} by itself",
+            rule.name, rule.component
+        );
+        let place = match &flags.origin {
+            FlagOrigin::Logged(line) => line.clone(),
+            _ => facts.drop_in(),
+        };
+        Evidence { text, place: Some(place) }
+    });
+    Ok(GateValue { is_on, evidence })
+}
