@@ -88,7 +88,7 @@ pub(super) fn with_origin(
     } else if let (RuleOutcome::Met, Some(refusal)) = (result.outcome, facts.refusal(component)) {
         result.outcome = RuleOutcome::Unknown;
         result.actual = format!("K3s does not start with this: {}", refusal.text);
-        result.evidence.push(refusal.clone());
+        result.evidence.push(refusal);
     }
     result
 }
