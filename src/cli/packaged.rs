@@ -56,7 +56,7 @@ pub(super) fn load_balancer_warnings(context: &Context<'_>) -> Result<Vec<String
     let blocked = |object: &ManifestObject| {
         let text = |path: &[&str]| {
             let value = path.iter().try_fold(&object.value, |value, key| value.get(key));
-            value.and_then(serde_yaml::Value::as_str).map(str::to_owned)
+            value.and_then(serde_json::Value::as_str).map(str::to_owned)
         };
         let name = text(&["metadata", "name"])?;
         let is_balanced = text(&["kind"])? == "Service"

@@ -9,7 +9,7 @@ use crate::k3s::K3sLog;
 use crate::node::{Root, RootedPath, host};
 use crate::output::{self, ReportOrigin, SarifOptions, TextOptions};
 use crate::profile::{ControlId, MAX_SOURCE_BYTES};
-use crate::scanner::{CheckState, Scan, Scanner};
+use crate::scanner::{CheckState, Scan, Scanner, cis_benchmark};
 use crate::verify::baseline::{MAX_REPORT_BYTES, Trend};
 use crate::verify::{Baseline, Cluster, Date, FailOn, Kubectl, NodeFacts, VerifyReport, verify, waivers};
 
@@ -93,7 +93,7 @@ fn scan(
     selection: &ControlFilter,
 ) -> Result<(Scan, VerifyReport)> {
     let mut scan = facts.scan(scanner, benchmark)?;
-    let report = verify(facts, &scan.benchmark)?;
+    let report = verify(facts, cis_benchmark(&scan.benchmark))?;
     selection.check(&report)?;
     let has = |id: &ControlId| {
         let name = report.verdicts.iter().find(|verdict| verdict.id == *id).map(|verdict| &verdict.name);

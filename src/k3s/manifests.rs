@@ -3,19 +3,18 @@
 //! Source: pkg/deploy/controller.go of K3s. A file that a word of `disable` names is deleted. A file with a document that is no object is not applied at all; an object
 //! that cannot be made is tried again every 15 s.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use serde_yaml::Value;
+use serde_json::Value;
 
 use super::NodeConfig;
-use super::config_values::disabling;
+pub use super::manifest_files::{ManifestDeletion, deletion};
+use super::manifest_files::{ManifestFiles, addon_name, is_manifest, is_object_name};
 use super::node_paths::NodePaths;
+use super::packaged;
 use crate::error::{ErrorKind, Place, Result};
 use crate::kubernetes::manifest;
-use crate::node::{PathState, RootedPath};
-
-/// Deepest directory below `manifests` that is looked at.
-const MAX_DEPTH: usize = 16;
+use crate::node::{PathKind, RootedPath};
 
 /// The manifests of a node.
 #[derive(Debug, Default)]
@@ -33,6 +32,8 @@ pub struct ManifestObject {
     pub value: Value,
     /// Where it begins.
     pub place: Place,
+    /// Why it is not certain that it stays in the cluster.
+    pub doubt: Option<String>,
 }
 
 /// A manifest of which K3s applies nothing.
@@ -55,6 +56,14 @@ pub enum ManifestFaultKind {
     NotRead,
     /// A document of the file is no object.
     Document,
+    /// The file's Addon would have a name that no object can have: K3s applies nothing of the file.
+    Name,
+    /// Another file has the same Addon: each undoes the objects of the other.
+    SharedAddon,
+    /// A `.skip` in another folder names the file.
+    Skipped,
+    /// K3s does not enter the folder, which is a symlink, or not in each of its releases.
+    LinkedFolder,
 }
 
 impl ManifestFault {
@@ -70,142 +79,139 @@ impl Manifests {
     /// A directory that cannot be read, or a file without the right to.
     pub fn read(node: &NodeConfig<'_>) -> Result<Self> {
         let mut manifests = Self::default();
-        let folder = node.data_dir.join(&NodePaths::get().manifests);
-        let base = format!("{folder}/");
-        for path in files(node, &folder)? {
+        let found = ManifestFiles::walk(node)?;
+        manifests.add_link_faults(node, &found);
+        let base = format!("{}/", node.data_dir.join(&NodePaths::get().manifests));
+        let below = |path: &RootedPath| path.as_str().trim_start_matches(&base).to_owned();
+        let is_manifest = |path: &&RootedPath| {
+            let name = path.name();
+            !name.starts_with('.') && is_manifest(name) && deletion(node, &below(path)).is_none()
+        };
+        let (files, skipped): (Vec<&RootedPath>, Vec<&RootedPath>) =
+            found.files.iter().filter(is_manifest).partition(|path| found.skip_of(path.name()).is_none());
+        for path in skipped {
+            manifests.faults.extend(skipped_from_elsewhere(path, &found));
+        }
+        let addons = addons(node, files.iter().map(|path| below(path)).collect());
+        for path in files {
             let place = Place { file: path.to_string(), position: None };
-            if !node.root.exists(&path) {
-                let message =
-                    "this is a symlink to nothing: K3s applies no manifest at all as long as it is there";
-                let kind = ManifestFaultKind::DanglingLink;
-                manifests.faults.push(ManifestFault::new(kind, message, place));
+            let name = addon_name(path.as_str());
+            if !is_object_name(name) {
+                let message = format!(
+                    "K3s applies nothing of this file: its Addon would be called {name:?}, and a name has small letters, digits and inner dashes only"
+                );
+                manifests.faults.push(ManifestFault::new(ManifestFaultKind::Name, message, place));
                 continue;
             }
-            if deletion(node, path.as_str().trim_start_matches(&base)).is_some() {
-                continue;
+            let file = below(path);
+            let others = addons.get(name).into_iter().flatten().filter(|other| **other != file);
+            let others: Vec<&str> = others.map(String::as_str).collect();
+            let is_replaced =
+                node.traces().started.is_none() && packaged::own_manifests(node).any(|own| own == file);
+            let mut doubt = None;
+            if is_replaced {
+                doubt = Some("K3s writes its own manifest over this file at its first start".to_owned());
+            } else if !others.is_empty() {
+                doubt = Some(format!(
+                    "this file and {} share the Addon {name}: each deletes the objects of the other when K3s applies it",
+                    others.join(", ")
+                ));
             }
-            let bytes = match node.root.read(&path) {
-                Err(error) if error.kind() != ErrorKind::NotPermitted => {
-                    let kind = ManifestFaultKind::NotRead;
-                    manifests.faults.push(ManifestFault::new(kind, error.to_string(), place));
-                    continue;
-                }
-                other => other?.unwrap_or_default(),
-            };
-            let at = |position| Place { file: path.to_string(), position: Some(position) };
-            match manifest::read(&bytes) {
-                Ok(objects) => manifests.objects.extend(
-                    objects
-                        .into_iter()
-                        .map(|object| ManifestObject { value: object.value, place: at(object.position) }),
-                ),
-                Err(fault) => {
-                    let message = format!("{}: K3s applies nothing of this file", fault.message);
-                    let place = at(fault.position);
-                    manifests.faults.push(ManifestFault::new(ManifestFaultKind::Document, message, place));
-                }
+            if let Some(message) = &doubt {
+                let kind = ManifestFaultKind::SharedAddon;
+                manifests.faults.push(ManifestFault::new(kind, message.clone(), place.clone()));
             }
+            if let Some(link) = found.doubtful_link(path) {
+                let since = link.since.as_deref().unwrap_or_default();
+                doubt = Some(format!("K3s enters {}, which is a symlink, only from {since} on", link.path));
+            }
+            manifests.add_file(node, path, doubt.as_deref())?;
         }
         Ok(manifests)
     }
-}
 
-/// Lists the files that the controller takes, in its order: hidden ones are left out, and those whose name, with `.skip`
-/// behind it, is that of another file in any folder.
-fn files(node: &NodeConfig<'_>, folder: &RootedPath) -> Result<Vec<RootedPath>> {
-    let mut all = Vec::new();
-    list(node, folder, 0, &mut all)?;
-    let skipped: BTreeSet<String> =
-        all.iter().filter_map(|path| path.name().strip_suffix(".skip").map(str::to_owned)).collect();
-    let mut found = Vec::new();
-    for path in all {
-        let name = path.name();
-        if !name.starts_with('.')
-            && is_manifest(name)
-            && !skipped.contains(name)
-            && !matches!(node.root.look(&path)?, PathState::Other)
-        {
-            found.push(path);
+    fn add_link_faults(&mut self, node: &NodeConfig<'_>, found: &ManifestFiles) {
+        let place = |path: &RootedPath| Place { file: path.to_string(), position: None };
+        for path in &found.dangling {
+            let message =
+                "this is a symlink to nothing: K3s applies no manifest at all as long as it is there";
+            self.faults.push(ManifestFault::new(ManifestFaultKind::DanglingLink, message, place(path)));
+        }
+        for link in &found.links {
+            let message = match &link.since {
+                Some(since) => {
+                    format!(
+                        "this folder is a symlink, which K3s {} enters only from {since} on",
+                        node.minor()
+                    )
+                }
+                None => format!("this folder is a symlink, which K3s {} does not enter", node.minor()),
+            };
+            self.faults.push(ManifestFault::new(ManifestFaultKind::LinkedFolder, message, place(&link.path)));
         }
     }
-    Ok(found)
+
+    fn add_file(&mut self, node: &NodeConfig<'_>, path: &RootedPath, doubt: Option<&str>) -> Result<()> {
+        let place = Place { file: path.to_string(), position: None };
+        let unreadable = match node.root.kind(path)? {
+            PathKind::Other => return Ok(()),
+            PathKind::Directory => Some("this is a symlink to a folder"),
+            PathKind::File => None,
+            _ => Some("this is a symlink to nothing"),
+        };
+        if let Some(what) = unreadable {
+            let message = format!("{what}: K3s applies nothing of it");
+            self.faults.push(ManifestFault::new(ManifestFaultKind::Document, message, place));
+            return Ok(());
+        }
+        let bytes = match node.root.read(path) {
+            Err(error) if error.kind() != ErrorKind::NotPermitted => {
+                self.faults.push(ManifestFault::new(ManifestFaultKind::NotRead, error.to_string(), place));
+                return Ok(());
+            }
+            other => other?.unwrap_or_default(),
+        };
+        let at = |position| Place { file: path.to_string(), position: Some(position) };
+        match manifest::read(&bytes) {
+            Ok(objects) => self.objects.extend(objects.into_iter().map(|object| ManifestObject {
+                value: object.value,
+                place: at(object.position),
+                doubt: doubt.map(str::to_owned),
+            })),
+            Err(fault) => {
+                let message = format!("{}: K3s applies nothing of this file", fault.message);
+                let place = at(fault.position);
+                self.faults.push(ManifestFault::new(ManifestFaultKind::Document, message, place));
+            }
+        }
+        Ok(())
+    }
 }
 
-/// A word of `disable` that deletes a manifest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ManifestDeletion {
-    /// The word.
-    pub word: String,
-    /// Where it is written.
-    pub place: Place,
+/// Returns the fault of a manifest that a `.skip` in another folder names: nobody looks for it there.
+fn skipped_from_elsewhere(path: &RootedPath, found: &ManifestFiles) -> Option<ManifestFault> {
+    let skip = found.skip_of(path.name()).filter(|skip| skip.parent() != path.parent())?;
+    let message = format!("K3s applies nothing of this file: {skip} names it, whatever its folder");
+    let place = Place { file: path.to_string(), position: None };
+    Some(ManifestFault::new(ManifestFaultKind::Skipped, message, place))
 }
 
-/// Returns the word of `disable` that names a manifest: K3s then deletes it, be it the user's. `path` is relative to
-/// `manifests`.
-#[must_use]
-pub fn deletion(node: &NodeConfig<'_>, path: &str) -> Option<ManifestDeletion> {
-    let values = &node.effective.as_ref().ok()?.values;
-    let found =
-        |word: &&str| Some(ManifestDeletion { word: (*word).to_owned(), place: disabling(values, word)? });
-    names(path).iter().find_map(found)
+/// Returns the files of each Addon, with those that K3s writes itself.
+fn addons(node: &NodeConfig<'_>, mut files: Vec<String>) -> BTreeMap<String, Vec<String>> {
+    let own = packaged::own_manifests(node).filter(|own| files.iter().all(|file| file != own));
+    let own: Vec<String> = own.map(str::to_owned).collect();
+    files.extend(own);
+    let mut addons: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for file in files {
+        addons.entry(addon_name(&file).to_owned()).or_default().push(file);
+    }
+    addons
 }
 
-/// Returns the words by which `disable` names a file in `manifests`: the name of a manifest without its ending, and each
-/// folder that holds the file, relative to `manifests`.
-///
-/// `manifests` itself is the empty word: shouldDisableFile splits `/a.yaml`, and looks up what stands before the first slash.
-pub(super) fn names(path: &str) -> Vec<&str> {
-    let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
-    let stem = file.rsplit_once('.').map(|(stem, _)| stem).filter(|_| is_manifest(file));
-    let folders = folder.match_indices('/').map(|(at, _)| &folder[..at]).chain([folder]);
-    let folders = folders.filter(|folder| !folder.is_empty());
-    stem.into_iter().chain(folders).chain([""]).collect()
-}
-
-/// Tells whether a file's name has an ending that the controller takes.
-fn is_manifest(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    [".yaml", ".yml", ".json"].iter().any(|end| lower.ends_with(end))
-}
-
-/// Returns the file, in any folder, that keeps K3s from applying the manifests with a name.
+/// Returns the `.skip`, in any folder, that keeps K3s from applying the manifests with a name.
 ///
 /// # Errors
 /// A directory that cannot be read.
 pub fn skip_file(node: &NodeConfig<'_>, name: &str) -> Result<Option<RootedPath>> {
-    let mut all = Vec::new();
-    list(node, &node.data_dir.join(&NodePaths::get().manifests), 0, &mut all)?;
-    Ok(all.into_iter().find(|path| path.name().strip_suffix(".skip") == Some(name)))
-}
-
-/// Lists every file below a folder.
-pub(super) fn list(
-    node: &NodeConfig<'_>,
-    folder: &RootedPath,
-    depth: usize,
-    found: &mut Vec<RootedPath>,
-) -> Result<()> {
-    for name in node.root.list(folder)? {
-        let Some(name) = name.to_str().filter(|name| !name.contains('\n')) else { continue };
-        let path = folder.join(name);
-        if !node.root.is_directory(&path) {
-            found.push(path);
-        } else if depth < MAX_DEPTH {
-            list(node, &path, depth + 1, found)?;
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_is_named_by_its_name_and_its_folders() {
-        assert_eq!(names("policy.yaml"), ["policy", ""]);
-        assert_eq!(names("a/b/my.policy.YAML"), ["my.policy", "a", "a/b", ""]);
-        assert_eq!(names("a/notes.txt"), ["a", ""]);
-        assert_eq!(names("noending"), [""]);
-    }
+    Ok(ManifestFiles::walk(node)?.skip_of(name).cloned())
 }

@@ -20,6 +20,7 @@ mod installed;
 pub mod kubelet;
 pub mod kubelet_files;
 mod log;
+mod manifest_files;
 pub mod manifests;
 pub mod merge;
 mod merged_config;

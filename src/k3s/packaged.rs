@@ -2,7 +2,7 @@
 //! (data/packaged-components.yaml).
 //!
 //! Source: pkg/cli/server/server.go of K3s, which splits each item at commas and trims the parts. What the deploy controller
-//! makes of them stands in [`manifests`].
+//! makes of them stands in [`manifest_files`].
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::NodeConfig;
 use super::config_values::{disabling, disabling_words};
-use super::manifests;
+use super::manifest_files::{self, ManifestFiles};
 use super::node_paths::NodePaths;
 use crate::embedded;
 use crate::error::{Place, Result};
@@ -22,6 +22,7 @@ use crate::version::KubernetesMinor;
 #[serde(deny_unknown_fields)]
 struct PackagedRow {
     word: String,
+    file: Option<String>,
     from: Option<KubernetesMinor>,
     until: Option<KubernetesMinor>,
 }
@@ -40,6 +41,13 @@ pub struct UselessWord {
 fn rows() -> &'static [PackagedRow] {
     static ROWS: LazyLock<Vec<PackagedRow>> = LazyLock::new(|| embedded::table("packaged-components"));
     &ROWS
+}
+
+/// Returns the manifests that K3s writes itself, as paths below `manifests`: those that no word of `disable` takes away.
+pub(super) fn own_manifests<'n>(node: &'n NodeConfig<'_>) -> impl Iterator<Item = &'static str> + 'n {
+    let rows = rows().iter().filter(|row| node.minor().is_within(row.from, row.until));
+    let files = rows.filter_map(|row| row.file.as_deref());
+    files.filter(|file| manifest_files::deletion(node, file).is_none())
 }
 
 /// Returns where `disable` has an empty word, with which K3s deletes every manifest: a comma too many, or an empty value.
@@ -63,12 +71,11 @@ pub fn useless_words(node: &NodeConfig<'_>) -> Result<Vec<UselessWord>> {
         return Ok(Vec::new());
     }
     let manifests = node.data_dir.join(&NodePaths::get().manifests);
-    let mut there = Vec::new();
-    manifests::list(node, &manifests, 0, &mut there)?;
+    let there = ManifestFiles::walk(node)?.files;
     let base = format!("{manifests}/");
     let is_there = |word: &str| {
         let mut paths = there.iter().filter_map(|path| path.as_str().strip_prefix(&base));
-        paths.any(|path| manifests::names(path).contains(&word))
+        paths.any(|path| manifest_files::names(path).contains(&word))
     };
     let useless = unknown.into_iter().filter(|(word, _)| !is_there(word));
     Ok(useless

@@ -62,6 +62,48 @@ pub fn check(settings: &ComponentSettings, minor: KubernetesMinor) -> Result<(),
     Ok(())
 }
 
+/// What the flag switches on and off, by its keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RuntimeSwitches(BTreeMap<String, bool>);
+
+impl RuntimeSwitches {
+    /// Returns the switches of a value of the flag.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let pairs = text.split(',').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let switches = pairs.filter_map(|(key, value)| {
+            let is_on = if value.is_empty() { Some(true) } else { flag_values::boolean(value.trim()) };
+            Some((full_key(key.trim()).to_owned(), is_on?))
+        });
+        Self(switches.collect())
+    }
+
+    /// Tells whether a kind of a version is switched on or off; none if no key is about it. Keys of a resource count more than
+    /// those of its version, and these more than those of many versions (`MergeAPIResourceConfigs` of k8s.io/apiserver).
+    #[must_use]
+    pub fn of(&self, group: &str, version: &str, kind: &str) -> Option<bool> {
+        let level = match version {
+            version if version.contains("alpha") => "api/alpha",
+            version if version.contains("beta") => "api/beta",
+            _ => "api/ga",
+        };
+        let of_version = format!("{group}/{version}");
+        let of_resource = format!("{of_version}/{}", resource_of(kind));
+        let keys = [of_resource.as_str(), of_version.as_str(), level, MATCHERS[0]];
+        keys.into_iter().find_map(|key| self.0.get(key).copied())
+    }
+}
+
+/// Returns the resource of a kind (`UnsafeGuessKindToResource` of k8s.io/apimachinery).
+fn resource_of(kind: &str) -> String {
+    let lower = kind.to_ascii_lowercase();
+    match lower.as_str() {
+        "endpoints" => lower,
+        name if name.ends_with('s') => format!("{name}es"),
+        name => name.strip_suffix('y').map_or_else(|| format!("{name}s"), |stem| format!("{stem}ies")),
+    }
+}
+
 /// The core group's version has a short name, and its resources cannot be named.
 fn full_key(key: &str) -> &str {
     let is_core = ["v1", "api/v1"]

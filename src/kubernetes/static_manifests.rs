@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use serde_yaml::Value;
+use serde_json::Value;
 
 use super::config_fields;
 use super::manifest;

@@ -26,6 +26,6 @@ pub use boot::BootSysctls;
 pub use lock::Lock;
 pub use metadata::Metadata;
 pub use path::RootedPath;
-pub use root::{MAX_FILE_BYTES, PathKind, PathState, Root};
+pub use root::{EntryKind, MAX_FILE_BYTES, PathEntry, PathKind, PathState, Root};
 pub use signals::Signals;
 pub use sysctl::SysctlKey;

@@ -89,6 +89,30 @@ pub enum PathKind {
     Other,
 }
 
+/// What is at a path itself, as `lstat` says it: a symlink at the end of the path is not followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PathEntry {
+    /// What it is.
+    pub kind: EntryKind,
+    /// Its mode; that of a symlink is 777.
+    pub mode: FileMode,
+    /// Its owner.
+    pub owner: Owner,
+}
+
+/// The kind of an entry of a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symlink.
+    Symlink,
+    /// A device, FIFO or socket.
+    Other,
+}
+
 /// The root directory of a node: `/`, or the directory of an image.
 #[derive(Debug)]
 pub struct Root {
@@ -279,6 +303,26 @@ impl Root {
         Ok(Some((FileMode::from_stat(stat.st_mode), owner_of(&stat))))
     }
 
+    /// Returns what is at `path` itself, without opening it: a symlink there is not followed. None if there is nothing, or
+    /// nobody can get there.
+    ///
+    /// # Errors
+    /// If it cannot be looked at.
+    pub fn entry(&self, path: &RootedPath) -> Result<Option<PathEntry>> {
+        let fd = match self.resolve(path, OFlag::O_PATH | OFlag::O_NOFOLLOW) {
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return Ok(None),
+            other => other.map_err(|errno| self.failed("look at", path, errno))?,
+        };
+        let stat = fstat(&fd).map_err(|errno| self.failed("look at", path, errno))?;
+        let kind = match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
+            SFlag::S_IFREG => EntryKind::File,
+            SFlag::S_IFDIR => EntryKind::Directory,
+            SFlag::S_IFLNK => EntryKind::Symlink,
+            _ => EntryKind::Other,
+        };
+        Ok(Some(PathEntry { kind, mode: FileMode::from_stat(stat.st_mode), owner: owner_of(&stat) }))
+    }
+
     /// Returns what `path` leads to, without opening it.
     ///
     /// # Errors
@@ -319,6 +363,21 @@ impl Root {
     #[must_use]
     pub fn is_directory(&self, path: &RootedPath) -> bool {
         self.resolve(path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).is_ok()
+    }
+
+    /// Tells whether a symlink is at `path`.
+    ///
+    /// # Errors
+    /// If it cannot be looked at.
+    pub fn is_link(&self, path: &RootedPath) -> Result<bool> {
+        let Some(parent) = self.parent_of(path)? else { return Ok(false) };
+        match fstatat(&parent, path.name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Err(Errno::ENOENT) => Ok(false),
+            stat => {
+                let stat = stat.map_err(|errno| self.failed("look at", path, errno))?;
+                Ok(SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFLNK)
+            }
+        }
     }
 
     /// Returns the names in the directory at `path`, sorted by bytes; none if there is no directory.
@@ -472,6 +531,26 @@ mod tests {
         }
         assert_eq!(root.read(&RootedPath::fixed("/inside/hosts")).unwrap().unwrap(), b"in");
         assert!(matches!(root.look(&RootedPath::fixed("/inside")).unwrap(), PathState::Symlink { .. }));
+    }
+
+    #[test]
+    fn an_entry_is_the_link_itself() {
+        let (outside, root) = root();
+        let base = outside.path().join("root");
+        fs::create_dir(base.join("etc/private")).unwrap();
+        fs::write(base.join("etc/private/file"), "").unwrap();
+        symlink("private", base.join("etc/link")).unwrap();
+        symlink("nowhere", base.join("etc/dangling")).unwrap();
+        symlink("circle", base.join("etc/circle")).unwrap();
+        let kind = |path: &'static str| root.entry(&RootedPath::fixed(path)).unwrap().map(|entry| entry.kind);
+        assert_eq!(kind("/etc/private"), Some(EntryKind::Directory));
+        assert_eq!(kind("/etc/link/file"), Some(EntryKind::File), "a link on the way is followed");
+        for link in ["/etc/link", "/etc/dangling", "/etc/circle"] {
+            assert_eq!(kind(link), Some(EntryKind::Symlink), "{link}");
+        }
+        assert_eq!(["/etc/none", "/etc/circle/file", "/etc/private/file/x"].map(kind), [None; 3]);
+        let link = root.entry(&RootedPath::fixed("/etc/link")).unwrap().unwrap();
+        assert_eq!(link.mode.as_stat(), "777");
     }
 
     #[test]

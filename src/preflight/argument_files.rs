@@ -60,7 +60,18 @@ pub(super) fn keyed(
     certificate: (&str, &str),
     key: (&str, &str),
 ) -> Result<Option<Finding>> {
-    Component::without_arguments(node, component).keyed(certificate, key, false)
+    Component::without_arguments(node, component).keyed(certificate, key)
+}
+
+/// Returns what is wrong with the file that a setting names, which need not be an argument: it is not there, or it holds
+/// something else.
+pub(super) fn content(
+    node: &NodeConfig<'_>,
+    component: &str,
+    (setting, text): (&str, &str),
+    content: FileContent,
+) -> Result<Option<Finding>> {
+    Component::without_arguments(node, component).content(setting, text, content)
 }
 
 impl<'a> Component<'a> {
@@ -92,7 +103,7 @@ impl<'a> Component<'a> {
                 for text in [certificate, key] {
                     findings.extend(self.missing(flag, text)?.map(|finding| finding.at(place.clone())));
                 }
-                let found = self.keyed((flag, certificate), (flag, key), false)?;
+                let found = self.keyed((flag, certificate), (flag, key))?;
                 findings.extend(found.map(|finding| finding.at(place.clone())));
             }
         }
@@ -201,7 +212,7 @@ impl<'a> Component<'a> {
         let (certificate, key) = (self.texts(&pair.certificate), self.texts(&pair.key));
         let finding = match (certificate.first(), key.first()) {
             (Some(certificate), Some(key)) => {
-                self.keyed((&pair.certificate, certificate), (&pair.key, key), pair.may_be_empty)?
+                self.keyed((&pair.certificate, certificate), (&pair.key, key))?
             }
             (Some(_), None) if pair.refuses_one => Some(self.alone(&pair.certificate, &pair.key)),
             (None, Some(_)) if pair.refuses_one => Some(self.alone(&pair.key, &pair.certificate)),
@@ -216,19 +227,14 @@ impl<'a> Component<'a> {
     }
 
     /// Checks the files of a certificate and its key, each with its argument.
-    fn keyed(
-        &self,
-        certificate: (&str, &str),
-        key: (&str, &str),
-        may_be_empty: bool,
-    ) -> Result<Option<Finding>> {
+    fn keyed(&self, certificate: (&str, &str), key: (&str, &str)) -> Result<Option<Finding>> {
         let (Ok(certificate_file), Ok(key_file)) = (self.open(certificate.1)?, self.open(key.1)?) else {
             return Ok(None);
         };
         let problem = match (&certificate_file, &key_file) {
             (NamedFile::Here(_, certificate), NamedFile::Here(_, key)) => {
                 match certificate.is_empty() || key.is_empty() {
-                    true => (!may_be_empty).then(|| "missing content for serving cert".to_owned()),
+                    true => Some("missing content for serving cert".to_owned()),
                     false => certificates::check_pair(certificate, key).err(),
                 }
             }

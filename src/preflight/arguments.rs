@@ -74,6 +74,7 @@ fn one_by_one(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
         let more = value(node, component, &argument, serves);
         found.extend(more.into_iter().map(|finding| finding.at(argument.place.clone())));
     }
+    found.extend(after_empty(node, component));
     found
 }
 
@@ -164,6 +165,22 @@ fn value(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument, s
         "tls-cipher-suites" => ciphers(component, text),
         _ => Vec::new(),
     }
+}
+
+/// Returns the finding for an address behind an empty one: the empty one takes away what the flag writes to, and the next
+/// ends the component (`IPVar` and `IPPortVar` in pkg/util/flag/flags.go of Kubernetes).
+fn after_empty(node: &NodeConfig<'_>, component: &str) -> Option<Finding> {
+    let flags = node.flags(component);
+    let is_address =
+        |name: &str| component_flags::find(component, name).is_some_and(|flag| flag.kind.breaks_when_empty());
+    let (at, (name, _)) =
+        flags.iter().enumerate().find(|(_, (name, text))| text.is_empty() && is_address(name))?;
+    flags[at..].iter().find(|(other, text)| other == name && !text.is_empty())?;
+    let message =
+        format!("{component}'s {name} is empty, and given again: the component ends at the second value");
+    let finding = Finding::stops("argument-refused", message, format!("write {name} once"));
+    let says = "panic: the string pointer passed into it should not be nil";
+    Some(finding.says(says).at(node.place_of(component, name)?))
 }
 
 /// Returns the arguments whose values can keep a component from starting, and are not judged. What only the running machine

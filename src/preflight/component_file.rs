@@ -1,10 +1,11 @@
 //! The configuration file that the argument `config` of a component names.
 
-use super::Finding;
 use super::apiserver::{FileAt, in_file, look, second_document};
+use super::{Finding, argument_files};
 use crate::error::{Place, Result};
 use crate::k3s::NodeConfig;
-use crate::kubernetes::object::{Fault, Position};
+use crate::kubernetes::argument_files::FileContent;
+use crate::kubernetes::object::{Fault, Located, Position};
 use crate::kubernetes::settings::{ComponentSettings, RefusedSetting};
 use crate::node::RootedPath;
 
@@ -87,6 +88,35 @@ impl ComponentFile {
         Ok(missing.map(|missing| {
             let message = format!("{path}, which the file names, {}: {}", missing.what, missing.error);
             self.stops(code, &Fault::new(position, message), "write it, or name another file")
+        }))
+    }
+
+    /// Returns the finding for the kubeconfig that a field names: it is not there, or nobody can make a client of it.
+    ///
+    /// # Errors
+    /// As [`Self::missing`].
+    pub(super) fn kubeconfig(
+        &self,
+        node: &NodeConfig<'_>,
+        code: &'static str,
+        named: &Located<String>,
+    ) -> Result<Option<Finding>> {
+        if let Some(finding) = self.missing(node, code, &named.value, named.position)? {
+            return Ok(Some(finding));
+        }
+        let setting = ("clientConnection.kubeconfig", named.value.as_str());
+        let found = argument_files::content(node, self.component, setting, FileContent::Kubeconfig)?;
+        let has_server = self.flags.text("master").is_some_and(|master| !master.is_empty());
+        Ok(found.map(|finding| {
+            let finding = match has_server {
+                true => {
+                    let message =
+                        format!("{}; whether master makes up for it is not judged", finding.message);
+                    Finding::unknown(code, message, finding.remedy)
+                }
+                false => Finding { code, ..finding },
+            };
+            finding.at(in_file(&self.path, named.position))
         }))
     }
 

@@ -25,6 +25,13 @@ const KIND: &str = "KubeletConfiguration";
 /// The argument and the field that name the authorities of clients.
 const CLIENT_CA: (&str, &str) = ("client-ca-file", "authentication.x509.clientCAFile");
 
+/// The argument that names a folder of drop-ins.
+const FOLDER: &str = "config-dir";
+/// The minors that take it only where a variable is set (cmd/kubelet/app/server.go).
+const FOLDER_WITH_VARIABLE: (KubernetesMinor, KubernetesMinor) =
+    (KubernetesMinor::new(28), KubernetesMinor::new(29));
+const FOLDER_VARIABLE: &str = "KUBELET_CONFIG_DROPIN_DIR_ALPHA";
+
 /// The documents of the user, merged with K3s' own.
 struct UserDocuments {
     merged: MergedDocuments,
@@ -41,6 +48,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     }
     let documents = UserDocuments::read(node)?;
     let mut findings = documents.findings.clone();
+    findings.extend(folder_refused(node));
     let given = node.arguments(NAME);
     let has_files = documents.files.iter().flatten().next().is_some();
     // What K3s gives the kubelet itself is fine.
@@ -56,6 +64,26 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     findings.extend(kubelet_serving::check(node, &decoded, &|position| documents.place(position))?);
     findings.extend(of_machine(node, &documents, &decoded));
     Ok(findings)
+}
+
+/// Returns the finding for a folder of drop-ins that a minor takes only with a variable in its environment.
+fn folder_refused(node: &NodeConfig<'_>) -> Option<Finding> {
+    let (from, until) = FOLDER_WITH_VARIABLE;
+    let folder = node.flag(NAME, FOLDER).filter(|folder| !folder.is_empty())?;
+    let place = node.place_of(NAME, FOLDER)?;
+    let is_set = node.service.environment().any(|(name, _)| name == FOLDER_VARIABLE);
+    if is_set || !node.minor().is_within(Some(from), Some(until)) {
+        return None;
+    }
+    let message = format!(
+        "the kubelet of {} does not take {FOLDER} without {FOLDER_VARIABLE} in its environment",
+        node.minor()
+    );
+    let remedy = format!("remove it, or set {FOLDER_VARIABLE} in the environment of K3s' service");
+    let says = format!(
+        "flag {folder} specified but environment variable {FOLDER_VARIABLE} not set, cannot start kubelet"
+    );
+    Some(Finding::stops("argument-refused", message, remedy).at(place).says(says))
 }
 
 /// Returns what the kubelet refuses in its documents and its arguments, whatever is in the other files that they name.

@@ -16,6 +16,8 @@ const CERTIFICATE: (&str, &str) = ("tls-cert-file", "tlsCertFile");
 const KEY: (&str, &str) = ("tls-private-key-file", "tlsPrivateKeyFile");
 /// Has the cluster make the certificate.
 const BOOTSTRAP: (&str, &str) = ("rotate-server-certificates", "serverTLSBootstrap");
+/// Has the kubelet serve.
+const SERVER: (&str, &str) = ("enable-server", "enableServer");
 /// The first minor that does not open the files where the cluster makes the certificate.
 const NOT_OPENED_FROM: KubernetesMinor = KubernetesMinor::new(36);
 
@@ -33,15 +35,27 @@ pub(super) fn check(
     place_of: &dyn Fn(Position) -> Option<Place>,
 ) -> Result<Option<Finding>> {
     let value = |names| in_force(node, decoded, place_of, names);
-    let is_made = value(BOOTSTRAP).is_some_and(|value| boolean(&value.text) == Some(true));
-    if is_made && node.minor() >= NOT_OPENED_FROM {
+    let is = |names, wanted| value(names).is_some_and(|value| boolean(&value.text) == Some(wanted));
+    // An older one opens the files where it listens.
+    let is_served = node.minor() < NOT_OPENED_FROM;
+    if (is_served && is(SERVER, false)) || (!is_served && is(BOOTSTRAP, true)) {
         return Ok(None);
     }
     let (Some(certificate), Some(key)) = (value(CERTIFICATE), value(KEY)) else { return Ok(None) };
     // K3s' own are fine.
     let Some(place) = certificate.place.clone().or_else(|| key.place.clone()) else { return Ok(None) };
-    if certificate.text.is_empty() || key.text.is_empty() {
-        return Ok(None);
+    match (certificate.text.is_empty(), key.text.is_empty()) {
+        (false, false) => {}
+        (true, true) => return Ok(None),
+        // It opens the file with the empty name.
+        (is_certificate, _) if is_served => {
+            let (given, other) = if is_certificate { (&key, &certificate) } else { (&certificate, &key) };
+            let message = format!("the kubelet's {} does not go without {}", given.name, other.name);
+            let remedy = format!("name the file of {}, too", other.name);
+            let finding = Finding::stops("argument-refused", message, remedy).at(place);
+            return Ok(Some(finding.says("Failed to listen and serve: open : no such file or directory")));
+        }
+        _ => return Ok(None),
     }
     for value in [&certificate, &key] {
         if let Some(finding) = argument_files::missing(node, NAME, value.named())? {

@@ -4,14 +4,16 @@
 
 use std::collections::BTreeSet;
 
-use serde_yaml::Value;
+use serde_json::Value;
 
 use super::Finding;
+use super::apiserver::ApiServer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::k3s::NodeConfig;
 use crate::k3s::manifests::{ManifestFault, ManifestFaultKind, ManifestObject, Manifests};
-use crate::kubernetes::api_versions::{self, Unserved};
 use crate::kubernetes::names::{BUILT_IN_NAMESPACES, NAME_LABEL};
+use crate::kubernetes::runtime_config::{self, RuntimeSwitches};
+use crate::kubernetes::served_kinds::{self, Unserved};
 use crate::version::KubernetesMinor;
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
@@ -24,8 +26,9 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let labels = labels(&objects);
     // A cluster that has started may have namespaces and labels from other sources.
     let is_new = node.traces().started.is_none();
+    let switches = switches(node);
     for object in &objects {
-        findings.extend(not_served(object, node.minor()));
+        findings.extend(not_served(object, node.minor(), &switches));
         findings.extend(no_namespace(object, &namespaces).filter(|_| is_new));
         findings.extend(selects_nothing(object, &labels));
     }
@@ -41,11 +44,22 @@ pub(crate) fn applied(node: &NodeConfig<'_>) -> Result<Vec<ManifestObject>> {
         return Ok(Vec::new());
     }
     let Manifests { objects, faults } = Manifests::read(node)?;
-    if let Some(fault) = faults.into_iter().find(|fault| fault.kind != ManifestFaultKind::Document) {
+    // Of the others, nothing of the file is applied, or each object has its doubt.
+    let hides_all = [ManifestFaultKind::DanglingLink, ManifestFaultKind::NotRead];
+    if let Some(fault) = faults.into_iter().find(|fault| hides_all.contains(&fault.kind)) {
         return Err(Error::new(ErrorKind::Failed, fault.message).at(fault.place));
     }
-    let is_served = |object: &ManifestObject| not_served(object, node.minor()).is_none();
+    let switches = switches(node);
+    let is_served = |object: &ManifestObject| not_served(object, node.minor(), &switches).is_none();
     Ok(objects.into_iter().filter(is_served).collect())
+}
+
+/// Returns what the API server's flag `runtime-config` brings and takes.
+fn switches(node: &NodeConfig<'_>) -> RuntimeSwitches {
+    let server = ApiServer::configured(node);
+    let flags = server.iter().flat_map(|server| server.flags.iter());
+    let texts = flags.filter(|(name, _)| *name == runtime_config::FLAG).map(|(_, text)| text.to_owned());
+    RuntimeSwitches::parse(&texts.collect::<Vec<String>>().join(","))
 }
 
 fn unapplied(fault: ManifestFault) -> Finding {
@@ -56,6 +70,24 @@ fn unapplied(fault: ManifestFault) -> Finding {
         ManifestFaultKind::NotRead => {
             Finding::not_judged("manifest-not-read", fault.message, "look at it by hand")
         }
+        ManifestFaultKind::Name => {
+            Finding::hardens_nothing("manifest-name", fault.message, "give it another name")
+        }
+        ManifestFaultKind::SharedAddon => Finding::warns(
+            "manifest-shared-addon",
+            fault.message,
+            "give it a name that differs from all others before the first dot",
+        ),
+        ManifestFaultKind::Skipped => Finding::warns(
+            "manifest-skipped",
+            fault.message,
+            "rename the file, or remove the one that ends in .skip",
+        ),
+        ManifestFaultKind::LinkedFolder => Finding::warns(
+            "manifest-linked-folder",
+            fault.message,
+            "copy the files into a folder of their own",
+        ),
         ManifestFaultKind::Document => {
             let remedy = "mend this document, or remove it";
             Finding::hardens_nothing("manifest-unreadable", fault.message, remedy)
@@ -64,16 +96,28 @@ fn unapplied(fault: ManifestFault) -> Finding {
     finding.at(fault.place)
 }
 
-fn not_served(object: &ManifestObject, minor: KubernetesMinor) -> Option<Finding> {
+fn not_served(
+    object: &ManifestObject,
+    minor: KubernetesMinor,
+    switches: &RuntimeSwitches,
+) -> Option<Finding> {
     let (version, kind) = (text_of(&object.value, "apiVersion"), text_of(&object.value, "kind"));
-    let (message, instead) = match api_versions::unserved(&version, &kind, minor)? {
-        Unserved::NotYet { from, instead } => {
-            (format!("Kubernetes {minor} does not serve {version} {kind} yet: it comes with {from}"), instead)
+    let flag = runtime_config::FLAG;
+    let message = match served_kinds::unserved(&version, &kind, minor, switches)? {
+        Unserved::NotYet(from) => {
+            format!("Kubernetes {minor} does not serve {version} {kind} yet: it comes with {from}")
         }
-        Unserved::NoLonger { until, instead } => {
-            (format!("Kubernetes {minor} no longer serves {version} {kind}: {until} was the last"), instead)
+        Unserved::NoLonger(until) => {
+            format!("Kubernetes {minor} no longer serves {version} {kind}: {until} was the last")
         }
+        Unserved::NotAsked => {
+            format!("Kubernetes {minor} serves {version} {kind} only if {flag} asks for it")
+        }
+        Unserved::SwitchedOff => format!("{flag} switches {version} {kind} off"),
+        Unserved::Never => format!("Kubernetes serves no {version} {kind}"),
     };
+    let (group, _) = served_kinds::group_and_version(&version);
+    let instead = served_kinds::served_version(group, &kind, minor).filter(|instead| *instead != version);
     let remedy = match instead {
         Some(instead) => format!("write it as {instead}"),
         None => "remove it".to_owned(),
@@ -111,12 +155,11 @@ fn selects_nothing(object: &ManifestObject, labels: &BTreeSet<String>) -> Option
     }
     let mut keys = BTreeSet::new();
     for direction in ["ingress", "egress"] {
-        let rules =
-            object.value.get("spec").and_then(|spec| spec.get(direction)).and_then(Value::as_sequence);
+        let rules = object.value.get("spec").and_then(|spec| spec.get(direction)).and_then(Value::as_array);
         for peer in rules.into_iter().flatten().flat_map(peers) {
             let selector = peer.get("namespaceSelector").and_then(|selector| selector.get("matchLabels"));
-            let wanted = selector.and_then(Value::as_mapping).into_iter().flat_map(|map| map.keys());
-            keys.extend(wanted.filter_map(Value::as_str).map(str::to_owned));
+            let wanted = selector.and_then(Value::as_object).into_iter().flat_map(|map| map.keys());
+            keys.extend(wanted.cloned());
         }
     }
     let unknown: Vec<String> = keys.into_iter().filter(|key| !labels.contains(key)).collect();
@@ -132,7 +175,7 @@ fn selects_nothing(object: &ManifestObject, labels: &BTreeSet<String>) -> Option
 }
 
 fn peers(rule: &Value) -> impl Iterator<Item = &Value> {
-    ["from", "to"].into_iter().filter_map(|key| rule.get(key)?.as_sequence()).flatten()
+    ["from", "to"].into_iter().filter_map(|key| rule.get(key)?.as_array()).flatten()
 }
 
 /// The namespaces of a new cluster, and those that manifests create.
@@ -145,8 +188,8 @@ fn namespaces(objects: &[ManifestObject]) -> BTreeSet<String> {
 /// The labels of namespaces.
 fn labels(objects: &[ManifestObject]) -> BTreeSet<String> {
     let made = objects.iter().filter(|object| text_of(&object.value, "kind") == "Namespace");
-    let labels = made.filter_map(|object| object.value.get("metadata")?.get("labels")?.as_mapping());
-    let keys = labels.flat_map(|labels| labels.keys().filter_map(Value::as_str).map(str::to_owned));
+    let labels = made.filter_map(|object| object.value.get("metadata")?.get("labels")?.as_object());
+    let keys = labels.flat_map(|labels| labels.keys().cloned());
     keys.chain([NAME_LABEL.to_owned()]).collect()
 }
 

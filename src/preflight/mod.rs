@@ -11,8 +11,10 @@ mod arguments;
 mod audit;
 pub(crate) mod authentication;
 pub(crate) mod authorization;
+mod cloud_config;
 mod component_file;
 mod configuration;
+mod credential_providers;
 mod data_directory;
 mod egress;
 pub(crate) mod encryption;
@@ -60,6 +62,8 @@ const CHECKS: &[Check] = &[
     arguments::check,
     kubelet::check,
     kubelet_arguments::check,
+    credential_providers::check,
+    cloud_config::check,
     scheduler::check,
     proxy::check,
     audit::check,

@@ -51,7 +51,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
 /// `kubeconfig` does not count beside a file, but `master` does.
 fn client(node: &NodeConfig<'_>, file: &ComponentFile, config: &ProxyConfig) -> Result<Option<Finding>> {
     if let Some(named) = &config.kubeconfig {
-        return file.missing(node, "proxy-kubeconfig-file", &named.value, named.position);
+        return file.kubeconfig(node, "proxy-kubeconfig-file", named);
     }
     if file.flags.text("master").is_some_and(|master| !master.is_empty()) {
         return Ok(None);

@@ -50,7 +50,7 @@ fn judged(node: &NodeConfig<'_>, file: &ComponentFile, config: &SchedulerConfig)
     }
     match &config.kubeconfig {
         Some(named) => {
-            findings.extend(file.missing(node, "scheduler-kubeconfig", &named.value, named.position)?);
+            findings.extend(file.kubeconfig(node, "scheduler-kubeconfig", named)?);
         }
         None if file.flags.text("master").is_none_or(|master| master.is_empty()) => {
             let message = "clientConnection.kubeconfig is missing, and the argument kubeconfig does not count beside config: \

@@ -16,7 +16,7 @@ mod scanned_node;
 mod test_item;
 mod view;
 
-pub use self::benchmark::{Scanner, benchmarks, default_benchmark};
+pub use self::benchmark::{Scanner, benchmark_name, benchmarks, cis_benchmark, default_benchmark};
 pub use self::check::{CheckKind, ScannerCheck, check};
 pub use self::predict::{CheckState, Prediction, Scan, predict};
 pub use self::scanned_node::ScannedNode;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::audit::{Audit, PrintFormat};
 use super::benchmark::{Scanner, ScannerBenchmark};
 use super::check_row::{self, CheckRow, CheckType, TARGETS};
+use super::path;
 use super::run::{AuditContext, AuditSubject, Output};
 use super::scanned_node::ScannedNode;
 use super::test_item::{AuditSource, TestItem, TestResult};
@@ -91,10 +92,15 @@ pub fn predict(scanner: Scanner, benchmark: &str, node: &ScannedNode<'_>) -> Res
         Role::Agent => &["node"],
     };
     let mut predictions = Vec::new();
-    for row in targets.iter().flat_map(|target| check_row::rows(target)) {
+    for target in targets {
+        search_paths(target, benchmark, &view)?;
+    }
+    let rows = targets.iter().flat_map(|target| check_row::rows(target).iter().map(move |row| (target, row)));
+    for (target, row) in rows {
         let ids = row.ids.iter().filter(|(_, some)| some.contains(benchmark));
         for (id, _) in ids {
-            let (state, why) = result(row, benchmark, &view)?;
+            let on = AuditContext { view: &view, benchmark, target, on_disk: row.is_on_disk(benchmark) };
+            let (state, why) = result(row, on)?;
             predictions.push(Prediction { id: id.parse()?, state, scored: row.is_scored(benchmark), why });
         }
     }
@@ -102,12 +108,19 @@ pub fn predict(scanner: Scanner, benchmark: &str, node: &ScannedNode<'_>) -> Res
     Ok(predictions)
 }
 
+/// Searches every list of a target as kube-bench does before it runs a check (getFiles in cmd/util.go).
+fn search_paths(target: &str, benchmark: ScannerBenchmark, view: &ScannerView<'_>) -> Result<()> {
+    for list in path::lists(target, benchmark) {
+        for path in list.paths.iter().take_while(|path| !view.exists(path)) {
+            view.reachable(path)?;
+        }
+    }
+    Ok(())
+}
+
 /// Runs a check as kube-bench does (`run` and `execute` in check/check.go), and returns the state and the reason.
-fn result(
-    row: &CheckRow,
-    benchmark: ScannerBenchmark,
-    view: &ScannerView<'_>,
-) -> Result<(CheckState, String)> {
+fn result(row: &CheckRow, on: AuditContext<'_>) -> Result<(CheckState, String)> {
+    let benchmark = on.benchmark;
     let scanner = benchmark.scanner;
     match row.check_type {
         Some(CheckType::Skip) => {
@@ -119,7 +132,6 @@ fn result(
         None => {}
     }
     let not_met = if row.is_scored(benchmark) { CheckState::Fail } else { CheckState::Warn };
-    let on = AuditContext { view, benchmark, on_disk: row.is_on_disk(benchmark) };
     let run = |audit: &Option<Audit>| audit.as_ref().map(|audit| audit.run(on)).transpose();
     let note = row.note.as_ref().map(|note| format!("; {note}")).unwrap_or_default();
 

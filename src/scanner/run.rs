@@ -7,9 +7,10 @@ use super::audit::{
     Stat, Unit,
 };
 use super::benchmark::ScannerBenchmark;
-use super::path::{DATA_DIR, matches, places};
-use super::view::ScannerView;
+use super::path::{self, DATA_DIR, PathList, absolute, matches};
+use super::view::{CatOutput, ScannerView};
 use crate::error::Result;
+use crate::node::EntryKind;
 
 /// What a command looked at. It displays as the sentences of a prediction name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +102,8 @@ pub(super) struct AuditContext<'a> {
     pub(super) view: &'a ScannerView<'a>,
     /// The benchmark.
     pub(super) benchmark: ScannerBenchmark,
+    /// The target, which has its own paths.
+    pub(super) target: &'a str,
     /// Whether the command reads only a journal on the disk.
     pub(super) on_disk: bool,
 }
@@ -110,16 +113,30 @@ impl AuditContext<'_> {
         self.view.journal(unit, self.on_disk)
     }
 
-    /// Returns the first place of a name that exists, or else its last place.
-    fn place(&self, name: &str) -> String {
-        let mut places = places(name, self.benchmark);
-        let last = places.pop().unwrap_or_default();
-        places.into_iter().find(|path| self.view.exists(path)).unwrap_or(last)
+    /// Returns the list of a variable, which is written with a `$`.
+    fn list(&self, name: &str) -> Option<&'static PathList> {
+        let variable = name.strip_prefix('$')?;
+        path::lists(self.target, self.benchmark).find(|list| list.variable == variable)
     }
 
-    /// Returns the sentence that a file is in none of its places.
+    /// Returns the path for a name in a row: of a variable, the first of its paths that exists, or else what takes its place.
+    fn place(&self, name: &str) -> String {
+        match self.list(name) {
+            Some(list) => {
+                list.paths.iter().find(|path| self.view.exists(path)).unwrap_or(&list.otherwise).clone()
+            }
+            None => absolute(name),
+        }
+    }
+
+    /// Returns the sentence that a file does not exist.
     fn absent(&self, name: &str) -> String {
-        format!("there is no {}", places(name, self.benchmark).join(" and no "))
+        let place = self.place(name);
+        match self.list(name).map_or(0, |list| list.paths.iter().filter(|path| **path != place).count()) {
+            0 => format!("there is no {place}"),
+            1 => format!("there is no {place}, and nothing at the other path of {name}"),
+            others => format!("there is no {place}, and nothing at the {others} other paths of {name}"),
+        }
     }
 }
 
@@ -140,6 +157,11 @@ impl Audit {
             Self::Cat(cat) => cat.run(on),
             Self::Grep(grep) => grep.run(on),
             Self::EncryptionProvider(provider) => provider.run(on),
+            Self::Processes(processes) if !on.view.runs_containerd() => {
+                let name = &processes.processes;
+                let subject = AuditSubject::CommandLine(name.clone());
+                Ok(Output::failed(subject, false, format!("{name} does not run")))
+            }
             // K3s is one process without the flags of its components; containerd has none of them either.
             Self::Processes(processes) => {
                 let name = &processes.processes;
@@ -218,14 +240,14 @@ impl PrintFormat {
     fn print(self, view: &ScannerView<'_>, paths: &[String]) -> Result<(String, Option<String>)> {
         let (mut text, mut missing) = (String::new(), None);
         for path in paths {
-            let Some((mode, owner)) = view.permissions(path)? else {
+            let Some(entry) = view.entry(path)? else {
                 missing.get_or_insert_with(|| path.clone());
                 continue;
             };
             match self {
-                Self::Mode => text += &format!("permissions={mode}\n"),
-                Self::BareMode => text += &format!("{mode}\n"),
-                Self::Owner => text += &format!("{owner}\n"),
+                Self::Mode => text += &format!("permissions={}\n", entry.mode),
+                Self::BareMode => text += &format!("{}\n", entry.mode),
+                Self::Owner => text += &format!("{}\n", entry.owner),
                 Self::Name => text += &format!("{path}\n"),
             }
         }
@@ -241,18 +263,19 @@ impl Stat {
         };
         let mut paths = Vec::new();
         for name in named {
-            // `%a` is a file name to the shell, in its working directory.
-            let path = if name.starts_with('%') { name.clone() } else { on.place(name) };
-            paths.extend(on.view.glob(&path)?);
+            paths.extend(on.view.glob(&on.place(name))?);
         }
         let files = paths.last().cloned().unwrap_or_default();
         let subject = AuditSubject::Property { print: self.print, files };
+        // `test -e` follows a link, and `stat` does not.
+        if self.missing == OnMissingFile::Quiet && paths.iter().any(|path| !on.view.exists(path)) {
+            return Ok(Output::printed("", subject));
+        }
         let (text, missing) = self.print.print(on.view, &paths)?;
-        Ok(match (missing, self.missing) {
-            (None, _) => Output::printed(text, subject),
-            (Some(_), OnMissingFile::Quiet) => Output::printed("", subject),
-            (Some(path), OnMissingFile::Fails) => {
-                // The places of a variable; else the path as the shell expanded it.
+        Ok(match missing {
+            None => Output::printed(text, subject),
+            Some(path) => {
+                // The paths of a variable; else the path as the shell expanded it.
                 let named = named.iter().find(|name| on.place(name) == path);
                 let reason = named.map_or_else(|| format!("there is no {path}"), |name| on.absent(name));
                 Output::failed(subject, true, reason)
@@ -263,43 +286,60 @@ impl Stat {
 
 impl Find {
     fn run(&self, on: AuditContext<'_>) -> Result<Output> {
-        let directory = on.place(&self.find);
+        let named = on.place(&self.find);
+        // Only a slash behind the path makes `find` follow a link there.
+        let directory = named.trim_end_matches('/');
+        let is_followed = directory != named && on.view.leads_to_directory(directory)?;
         let files = format!("what is below {directory}");
         let subject = AuditSubject::Property { print: self.print, files };
         let mut paths = Vec::new();
-        self.walk(on.view, &directory, &mut paths)?;
+        if is_followed {
+            self.descend(on.view, directory, &mut paths)?;
+        } else {
+            self.walk(on.view, directory, &mut paths)?;
+        }
         if paths.is_empty() && self.empty == OnMissingFile::Fails {
             return Ok(Output::failed(subject, true, format!("there is nothing to find below {directory}")));
+        }
+        // `xargs` makes several names of such a one.
+        if let Some(path) = paths.iter().find(|path| path.contains([' ', '\t', '\n', '"', '\'', '\\'])) {
+            return Ok(Output::failed(subject, false, format!("xargs cannot pass {path:?} on")));
         }
         let (text, _) = self.print.print(on.view, &paths)?;
         Ok(Output::printed(text, subject))
     }
 
     fn walk(&self, view: &ScannerView<'_>, path: &str, paths: &mut Vec<String>) -> Result<()> {
-        let directory = view.is_directory(path);
+        let Some(entry) = view.entry(path)? else { return Ok(()) };
         let name = path.rsplit('/').next().unwrap_or_default();
         let is_included = self.name.as_ref().is_none_or(|pattern| matches(pattern, name));
         let is_excepted = self.except.as_ref().is_some_and(|pattern| matches(pattern, name));
-        if (directory && !self.files || !directory && view.exists(path)) && is_included && !is_excepted {
+        if (!self.files || entry.kind == EntryKind::File) && is_included && !is_excepted {
             paths.push(path.to_owned());
         }
-        if directory {
-            for name in view.list(path)? {
-                self.walk(view, &format!("{path}/{name}"), paths)?;
-            }
+        match entry.kind {
+            EntryKind::Directory => self.descend(view, path, paths),
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    fn descend(&self, view: &ScannerView<'_>, path: &str, paths: &mut Vec<String>) -> Result<()> {
+        view.list(path)?.iter().try_for_each(|name| self.walk(view, &format!("{path}/{name}"), paths))
     }
 }
 
 impl Cat {
     fn run(&self, on: AuditContext<'_>) -> Result<Output> {
         let path = on.place(&self.cat);
-        Ok(match (on.view.read(&path)?, self.missing) {
-            (Some(text), _) => Output::printed(text, AuditSubject::File(path)),
-            (None, OnMissingFile::Quiet) => Output::printed("", AuditSubject::File(path)),
-            (None, OnMissingFile::Fails) => {
-                Output::failed(AuditSubject::File(path), true, on.absent(&self.cat))
+        if self.missing == OnMissingFile::Quiet && !on.view.exists(&path) {
+            return Ok(Output::printed("", AuditSubject::File(path)));
+        }
+        Ok(match on.view.read(&path)? {
+            CatOutput::Text(text) => Output::printed(text, AuditSubject::File(path)),
+            CatOutput::Missing => Output::failed(AuditSubject::File(path), true, on.absent(&self.cat)),
+            CatOutput::Unreadable(why) => {
+                let reason = format!("{path} {why}");
+                Output::failed(AuditSubject::File(path), false, reason)
             }
         })
     }
@@ -308,8 +348,9 @@ impl Cat {
 impl Grep {
     fn run(&self, on: AuditContext<'_>) -> Result<Output> {
         let path = on.place(&self.file);
-        let text = on.view.read(&path)?;
-        let lines: Vec<&str> = text.iter().flat_map(|text| text.lines()).collect();
+        let file = on.view.read(&path)?;
+        let text = if let CatOutput::Text(text) = &file { text } else { "" };
+        let lines: Vec<&str> = text.lines().collect();
         let is_near = |index: usize| {
             self.behind.as_ref().is_none_or(|behind| {
                 lines[index.saturating_sub(self.lines)..=index].iter().any(|line| line.contains(behind))
@@ -325,12 +366,15 @@ impl Grep {
         let sought = self.grep.join(" or ").replace('^', "");
         let found: String = hits.map(|(_, line)| format!("{line}\n")).collect();
         let subject = AuditSubject::File(path.clone());
-        Ok(match (found.is_empty(), &self.otherwise, text.is_some()) {
-            (false, ..) => Output::printed(found, subject),
-            (true, Some(otherwise), true) => Output::own_text(otherwise, format!("{path} has no {sought}")),
-            (true, Some(otherwise), false) => Output::own_text(otherwise, on.absent(&self.file)),
-            (true, None, true) => Output::failed(subject, false, format!("{path} has no {sought}")),
-            (true, None, false) => Output::failed(subject, true, on.absent(&self.file)),
+        let reason = match file {
+            CatOutput::Text(_) => format!("{path} has no {sought}"),
+            CatOutput::Missing => on.absent(&self.file),
+            CatOutput::Unreadable(why) => format!("{path} {why}"),
+        };
+        Ok(match (found.is_empty(), &self.otherwise) {
+            (false, _) => Output::printed(found, subject),
+            (true, Some(otherwise)) => Output::own_text(otherwise, reason),
+            (true, None) => Output::failed(subject, false, reason),
         })
     }
 }
@@ -349,7 +393,8 @@ impl EncryptionProvider {
         let Some(path) = named else {
             return Ok(Output::printed("", AuditSubject::UnnamedFile { flag: FLAG }));
         };
-        let text = on.view.read(path)?.unwrap_or_default();
+        let file = on.view.read(path)?;
+        let text = if let CatOutput::Text(text) = &file { text } else { "" };
         let mut words = Vec::new();
         for line in text.lines() {
             let Some(start) = line.find("providers\":[") else { continue };

@@ -6,10 +6,35 @@ use super::audit::Unit;
 use super::path::matches;
 use super::scanned_node::ScannedNode;
 use crate::Role;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::k3s::{FirstStart, ForecastFile, forecast_files};
 use crate::mode::Owner;
-use crate::node::RootedPath;
+use crate::node::{EntryKind, PathKind, PathState, RootedPath};
+
+/// What reading a file gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum CatOutput {
+    /// The text of the file.
+    Text(String),
+    /// There is no file.
+    Missing,
+    /// There is something that `cat` cannot read, for this reason.
+    Unreadable(&'static str),
+}
+
+/// What `stat` and `find` see at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SeenEntry {
+    /// What it is; a symlink is not followed.
+    pub(super) kind: EntryKind,
+    /// The mode as `stat` prints it.
+    pub(super) mode: String,
+    /// The owner as `stat` prints it.
+    pub(super) owner: String,
+}
+
+/// The device that swallows everything. systemd masks a unit with a link to it.
+const NULL_DEVICE: &str = "/dev/null";
 
 /// The node as a scanner sees it.
 #[derive(Debug)]
@@ -37,32 +62,69 @@ impl<'a> ScannerView<'a> {
         if is_other_unit || is_missing { "" } else { self.node.journal }
     }
 
-    /// Tells whether a path exists.
+    /// Tells whether something exists at a path, as `os.Stat` and `test -e` do: they follow symlinks.
     pub(super) fn exists(&self, path: &str) -> bool {
-        rooted(path).is_some_and(|path| self.node.root.exists(&path)) || self.forecast.contains_key(path)
+        rooted(path).is_some_and(|path| self.node.root.exists(&path))
+            || self.forecast.contains_key(path)
+            || self.is_null(path)
     }
 
-    /// Tells whether a path is a directory.
-    pub(super) fn is_directory(&self, path: &str) -> bool {
-        rooted(path).is_some_and(|path| self.node.root.is_directory(&path))
-            || self.forecast_at(path).is_some_and(|file| file.directory)
-    }
-
-    /// Returns mode and owner as `stat` prints them.
+    /// Fails for a path at which kube-bench gives up: one that symlinks lead to in a circle.
     ///
     /// # Errors
-    /// Any error of a path that exists and cannot be read.
-    pub(super) fn permissions(&self, path: &str) -> Result<Option<(String, String)>> {
-        let existing = match rooted(path) {
-            Some(path) => self.node.root.permissions(&path)?,
-            None => None,
-        };
-        let (mode, owner) = match (existing, self.forecast.get(path)) {
-            (Some((mode, owner)), _) => (mode, owner),
-            (None, Some(file)) => (file.mode, self.node.owner),
+    /// [`ErrorKind::BadInput`] for such a path; any error of a path that cannot be looked at.
+    pub(super) fn reachable(&self, path: &str) -> Result<()> {
+        match rooted(path).map(|path| self.node.root.kind(&path)).transpose()? {
+            Some(PathKind::Loop) => {
+                let message =
+                    format!("the scanner ends without a result: symlinks at {path} lead in a circle");
+                Err(Error::new(ErrorKind::BadInput, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells whether K3s' containerd runs on the node.
+    pub(super) fn runs_containerd(&self) -> bool {
+        self.node.running.has("containerd")
+    }
+
+    /// Returns what is at a path itself, as `stat` and `find` see it.
+    ///
+    /// # Errors
+    /// Any error of a path that exists and cannot be looked at.
+    pub(super) fn entry(&self, path: &str) -> Result<Option<SeenEntry>> {
+        let existing = rooted(path).map(|path| self.node.root.entry(&path)).transpose()?.flatten();
+        let (kind, mode, owner) = match (existing, self.forecast.get(path)) {
+            (Some(entry), _) => (entry.kind, entry.mode, entry.owner),
+            (None, Some(file)) => {
+                let kind = if file.directory { EntryKind::Directory } else { EntryKind::File };
+                (kind, file.mode, self.node.owner)
+            }
             (None, None) => return Ok(None),
         };
-        Ok(Some((mode.as_stat(), self.owner_name(owner))))
+        Ok(Some(SeenEntry { kind, mode: mode.as_stat(), owner: self.owner_name(owner) }))
+    }
+
+    /// Tells whether a path leads to a directory.
+    ///
+    /// # Errors
+    /// Any error of a path that cannot be looked at.
+    pub(super) fn leads_to_directory(&self, path: &str) -> Result<bool> {
+        Ok(match rooted(path).map(|path| self.node.root.kind(&path)).transpose()? {
+            Some(PathKind::Directory) => true,
+            Some(PathKind::Absent) => self.forecast.get(path).is_some_and(|file| file.directory),
+            _ => false,
+        })
+    }
+
+    /// Tells whether a path is a symlink to the null device, which every running system has, but no image.
+    fn is_null(&self, path: &str) -> bool {
+        let is_link = |path: &RootedPath| matches!(self.node.root.entry(path), Ok(Some(entry)) if entry.kind == EntryKind::Symlink);
+        rooted(path).filter(is_link).is_some_and(|path| {
+            matches!(self.node.root.look_without_attributes(&path),
+                Ok(PathState::Symlink { target, .. }) if target == *NULL_DEVICE)
+        })
     }
 
     /// Returns the name of an owner: `root` for the owner that counts as root, and a number for any other.
@@ -71,17 +133,29 @@ impl<'a> ScannerView<'a> {
         format!("{}:{}", name(owner.uid, self.node.owner.uid), name(owner.gid, self.node.owner.gid))
     }
 
-    /// Returns the text of a file.
+    /// Reads a file as `cat` does.
     ///
     /// # Errors
     /// Any error of a file that exists and cannot be read.
-    pub(super) fn read(&self, path: &str) -> Result<Option<String>> {
-        let bytes = match rooted(path) {
-            Some(path) => self.node.root.read(&path)?,
-            None => None,
+    pub(super) fn read(&self, path: &str) -> Result<CatOutput> {
+        let forecast = || {
+            self.forecast.get(path).map_or(CatOutput::Missing, |file| match file.directory {
+                true => CatOutput::Unreadable("is a directory"),
+                false => CatOutput::Text(file.text.clone()),
+            })
         };
-        let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        Ok(text.or_else(|| self.forecast.get(path).map(|file| file.text.clone())))
+        let Some(at) = rooted(path) else { return Ok(CatOutput::Missing) };
+        Ok(match self.node.root.kind(&at)? {
+            _ if self.is_null(path) => CatOutput::Text(String::new()),
+            PathKind::Absent => forecast(),
+            PathKind::Directory => CatOutput::Unreadable("is a directory"),
+            PathKind::Loop => CatOutput::Unreadable("is a symlink that leads in a circle"),
+            PathKind::BelowFile => CatOutput::Unreadable("is below a file"),
+            PathKind::File | PathKind::Other => {
+                let bytes = self.node.root.read(&at)?.unwrap_or_default();
+                CatOutput::Text(String::from_utf8_lossy(&bytes).into_owned())
+            }
+        })
     }
 
     /// Returns the names in a directory, sorted.
@@ -90,8 +164,8 @@ impl<'a> ScannerView<'a> {
     /// Any error of a directory that exists and cannot be read.
     pub(super) fn list(&self, path: &str) -> Result<Vec<String>> {
         let existing = match rooted(path) {
-            Some(path) => self.node.root.list(&path)?,
-            None => Vec::new(),
+            Some(path) if self.node.root.kind(&path)? == PathKind::Directory => self.node.root.list(&path)?,
+            _ => Vec::new(),
         };
         let mut names: Vec<String> =
             existing.iter().map(|name| name.to_string_lossy().into_owned()).collect();
@@ -115,12 +189,6 @@ impl<'a> ScannerView<'a> {
         let matching = names.filter(|name| !name.starts_with('.') && matches(pattern, name));
         let found: Vec<String> = matching.map(|name| format!("{directory}/{name}")).collect();
         Ok(if found.is_empty() { vec![path.to_owned()] } else { found })
-    }
-
-    /// Returns the file that K3s creates at a path that does not exist yet.
-    fn forecast_at(&self, path: &str) -> Option<&ForecastFile> {
-        let is_free = rooted(path).is_some_and(|path| !self.node.root.exists(&path));
-        self.forecast.get(path).filter(|_| is_free)
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::Role;
 use crate::error::{self, Error, Result};
 use crate::k3s::{self, NodeConfig, NodePaths};
-use crate::kubernetes::api_versions;
+use crate::kubernetes::served_kinds::{group_and_version, served_version};
 use crate::node::{Root, program};
 use crate::version::KubernetesMinor;
 
@@ -89,11 +89,46 @@ impl ObjectKind {
         }
     }
 
-    /// Tells whether a minor serves it. Every minor serves all kinds but PodSecurityPolicy.
+    /// Returns its name in objects.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Namespace => "Namespace",
+            Self::NetworkPolicy => "NetworkPolicy",
+            Self::ServiceAccount => "ServiceAccount",
+            Self::ClusterRole => "ClusterRole",
+            Self::ClusterRoleBinding => "ClusterRoleBinding",
+            Self::Role => "Role",
+            Self::RoleBinding => "RoleBinding",
+            Self::Pod => "Pod",
+            Self::Service => "Service",
+            Self::Deployment => "Deployment",
+            Self::DaemonSet => "DaemonSet",
+            Self::StatefulSet => "StatefulSet",
+            Self::Job => "Job",
+            Self::CronJob => "CronJob",
+            Self::PodSecurityPolicy => "PodSecurityPolicy",
+        }
+    }
+
+    /// Returns its API group; empty for the core group.
+    #[must_use]
+    pub fn group(self) -> &'static str {
+        self.resource().split_once('.').map_or("", |(_, group)| group)
+    }
+
+    /// Tells whether an object is of it: a kind of the same name in another group is another kind.
+    #[must_use]
+    pub fn is_of(self, object: &Value) -> bool {
+        text(object, "/kind") == self.name()
+            && group_and_version(text(object, "/apiVersion")).0 == self.group()
+    }
+
+    /// Tells whether a minor serves it.
     #[must_use]
     pub fn is_served_in(self, minor: KubernetesMinor) -> bool {
-        self != Self::PodSecurityPolicy
-            || api_versions::unserved("policy/v1beta1", "PodSecurityPolicy", minor).is_none()
+        served_version(self.group(), self.name(), minor)
+            .is_some_and(|version| group_and_version(version).0 == self.group())
     }
 }
 
@@ -252,4 +287,33 @@ pub(crate) fn full_name(object: &Value) -> String {
 /// Returns a label; none if it is not set.
 pub(crate) fn label<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
     object.pointer("/metadata/labels")?.get(name)?.as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_served_in_its_group() {
+        for minor in KubernetesMinor::supported() {
+            for kind in ObjectKind::ALL {
+                let gone = kind == ObjectKind::PodSecurityPolicy && minor >= KubernetesMinor::new(25);
+                assert_eq!(kind.is_served_in(minor), !gone, "{} {minor}", kind.name());
+            }
+        }
+    }
+
+    #[test]
+    fn a_kind_of_another_group_is_another_kind() {
+        let object = |version: &str, kind: &str| serde_json::json!({"apiVersion": version, "kind": kind});
+        for kind in ObjectKind::ALL {
+            let own = format!("{}/v1", kind.group());
+            let own = own.trim_start_matches('/');
+            assert!(kind.is_of(&object(own, kind.name())), "{}", kind.name());
+            for other in ["crd.projectcalico.org/v1", "cilium.io/v2", "example.com/v1", "v1", "apps/v1"] {
+                let is_same = group_and_version(other).0 == kind.group();
+                assert_eq!(kind.is_of(&object(other, kind.name())), is_same, "{other} {}", kind.name());
+            }
+        }
+    }
 }

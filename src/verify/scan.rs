@@ -3,7 +3,7 @@
 use super::facts::NodeFacts;
 use crate::error::{Error, Result};
 use crate::k3s::forecast_journal;
-use crate::scanner::{Scan, ScannedNode, Scanner, default_benchmark, predict};
+use crate::scanner::{Scan, ScannedNode, Scanner, benchmark_name, default_benchmark, predict};
 
 impl NodeFacts<'_> {
     /// Predicts the results of a scanner on this node. Without `benchmark`, the scanner's default for the minor is used.
@@ -33,7 +33,7 @@ impl NodeFacts<'_> {
         };
         let benchmark = benchmark.unwrap_or_else(|| default_benchmark(scanner, node.minor()));
         let predictions = predict(scanner, benchmark, &scanned)?;
-        Ok(Scan { scanner, benchmark: benchmark.to_owned(), predictions })
+        Ok(Scan { scanner, benchmark: benchmark_name(scanner, benchmark)?.to_owned(), predictions })
     }
 }
 

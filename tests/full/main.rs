@@ -23,6 +23,8 @@ mod judges;
 mod k3s_cli;
 #[path = "../it/openrc/mod.rs"]
 mod openrc;
+#[path = "../it/passes/mod.rs"]
+mod passes;
 #[path = "../it/registries/mod.rs"]
 mod registries;
 #[allow(dead_code, reason = "the second tier uses the rest of it")]

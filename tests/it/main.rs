@@ -46,6 +46,7 @@ mod oracle;
 mod own_output;
 mod own_values;
 mod packaged;
+mod passes;
 mod patch_releases;
 mod placing;
 mod policies;

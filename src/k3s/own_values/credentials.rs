@@ -1,24 +1,18 @@
 //! The kubelet's plugins for the credentials of images, which `image-credential-provider-config` and
-//! `image-credential-provider-bin-dir` name.
+//! `image-credential-provider-bin-dir` name: keys of K3s, and arguments of the kubelet.
 
 use super::reader::{Answer, OwnReader};
 use super::rules::OwnRule;
 use crate::error::Result;
-use crate::k3s::flags;
-use crate::kubernetes::flag_values;
-use crate::kubernetes::yaml::{self, YamlNode, YamlValue};
+use crate::k3s::{NodeConfig, flags};
+use crate::kubernetes::credential_providers::{self, TOKENS_GATE};
 use crate::node::{PathKind, Root, RootedPath};
 use crate::version::KubernetesMinor;
 
-const KIND: &str = "CredentialProviderConfig";
-const GROUP: &str = "kubelet.config.k8s.io/";
-const PROVIDER_GROUP: &str = "credentialprovider.kubelet.k8s.io/";
-/// The versions of both groups, with the first minor that has each (k8s.io/kubelet config and credentialprovider).
-const VERSIONS: [(&str, KubernetesMinor); 3] = [
-    ("v1alpha1", KubernetesMinor::new(20)),
-    ("v1beta1", KubernetesMinor::new(24)),
-    ("v1", KubernetesMinor::new(26)),
-];
+/// The first minor that wants a plugin to be a file that can be run (`exec.LookPath`); an older one wants it to be there.
+const RUN_FROM: KubernetesMinor = KubernetesMinor::new(30);
+/// The permission to run a file, of anybody.
+const RUNS: u32 = 0o111;
 
 /// The configuration of the plugins, if K3s hands it to the kubelet: the folder and the file are there.
 pub(super) fn credential_providers(reader: &OwnReader<'_>, rule: &OwnRule) -> Result<Answer> {
@@ -28,119 +22,81 @@ pub(super) fn credential_providers(reader: &OwnReader<'_>, rule: &OwnRule) -> Re
     if config.is_empty() || folder.is_empty() {
         return Ok(Answer::Fine);
     }
-    let (path, folder) = (reader.node.path(config)?, reader.node.path(folder)?);
     let root = reader.node.root;
-    if !root.is_directory(&folder) || root.kind(&path)? != PathKind::File {
+    if !root.is_directory(&reader.node.path(folder)?)
+        || root.kind(&reader.node.path(config)?)? != PathKind::File
+    {
         return Ok(Answer::Fine);
     }
-    let bytes = root.read(&path)?.unwrap_or_default();
-    let fault = match providers(&bytes, reader.node.minor()) {
-        Ok(names) => missing_plugin(root, &folder, &names)?,
-        Err(reason) => Some(reason),
-    };
-    Ok(fault.map_or(Answer::Fine, |reason| Answer::because(config, reason)))
+    Ok(refused(reader.node, config, folder)?.map_or(Answer::Fine, |reason| Answer::because(config, reason)))
 }
 
-fn missing_plugin(root: &Root, folder: &RootedPath, names: &[String]) -> Result<Option<String>> {
+/// Returns why the kubelet refuses the configuration and the folder of the plugins that it gets; none if it takes them
+/// (`RegisterCredentialProviderPlugins` in pkg/credentialprovider/plugin/plugin.go of Kubernetes).
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn refused(node: &NodeConfig<'_>, config: &str, folder: &str) -> Result<Option<String>> {
+    let root = node.root;
+    let is_there = |kind| matches!(kind, PathKind::File | PathKind::Directory | PathKind::Other);
+    // An empty name is no path: nothing is there.
+    if folder.is_empty() || !is_there(root.kind(&node.path(folder)?)?) {
+        return Ok(Some(format!("plugin binary directory {folder} did not exist")));
+    }
+    if config.is_empty() {
+        return Ok(Some("credential provider config path is empty".to_owned()));
+    }
+    let path = node.path(config)?;
+    let files = match root.kind(&path)? {
+        PathKind::Directory if !credential_providers::takes_folder(node.minor()) => {
+            return Ok(Some(format!("read {path}: is a directory")));
+        }
+        PathKind::Directory => files_in(root, &path)?,
+        kind if is_there(kind) => vec![path.clone()],
+        _ => return Ok(Some(format!("open {path}: no such file or directory"))),
+    };
+    if files.is_empty() {
+        return Ok(Some(format!("no configuration files found in directory {path}")));
+    }
+    let mut texts = Vec::new();
+    for file in &files {
+        texts.push(root.read(file)?.unwrap_or_default());
+    }
+    let has_tokens = node.settings("kubelet").gate(TOKENS_GATE, node.minor()) == Some(true);
+    match credential_providers::read(&texts, node.minor(), has_tokens) {
+        Ok(names) => missing_plugin(node, &node.path(folder)?, &names),
+        Err(reason) => Ok(Some(reason)),
+    }
+}
+
+/// Returns the files of a folder that the kubelet reads.
+fn files_in(root: &Root, folder: &RootedPath) -> Result<Vec<RootedPath>> {
+    let mut found = Vec::new();
+    for name in root.list(folder)? {
+        let Some(name) = name.to_str().filter(|name| credential_providers::is_read(name)) else { continue };
+        let path = folder.join(name);
+        if !root.is_directory(&path) {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+/// Returns why a plugin cannot be run; none if all can.
+fn missing_plugin(node: &NodeConfig<'_>, folder: &RootedPath, names: &[String]) -> Result<Option<String>> {
     for name in names {
         let path = folder.join(name);
-        if !matches!(root.kind(&path)?, PathKind::File | PathKind::Other) {
+        let runs = match node.root.kind(&path)? {
+            PathKind::File | PathKind::Other => {
+                let permissions = node.root.permissions(&path)?;
+                node.minor() < RUN_FROM || permissions.is_some_and(|(mode, _)| mode.bits() & RUNS != 0)
+            }
+            PathKind::Directory => node.minor() < RUN_FROM,
+            _ => false,
+        };
+        if !runs {
             return Ok(Some(format!("plugin binary executable {path} did not exist")));
         }
     }
     Ok(None)
-}
-
-/// Returns the names of the plugins in a configuration, or why the kubelet refuses it.
-fn providers(bytes: &[u8], minor: KubernetesMinor) -> std::result::Result<Vec<String>, String> {
-    let undecoded = |reason: &str| format!("error decoding config: {reason}");
-    let node = yaml::read(bytes).map_err(|_| undecoded("it is no YAML"))?;
-    let node = node.ok_or_else(|| undecoded("Object 'Kind' is missing"))?;
-    let has_version = |text: &str, group: &str| {
-        let version = text.strip_prefix(group).unwrap_or_default();
-        VERSIONS.iter().any(|(known, from)| *known == version && *from <= minor)
-    };
-    let (kind, version) = (text_of(&node, "kind"), text_of(&node, "apiVersion"));
-    if kind != KIND || !has_version(&version, GROUP) {
-        return Err(undecoded(&format!("no kind {kind:?} is registered for version {version:?}")));
-    }
-    let refused = |reason: String| format!("failed to validate credential provider config: {reason}");
-    let items = match field(&node, "providers").map(|node| &node.value) {
-        Some(YamlValue::List(items)) if !items.is_empty() => items,
-        _ => {
-            return Err(refused(
-                "providers: Required value: at least 1 item in plugins is required".to_owned(),
-            ));
-        }
-    };
-    let mut names: Vec<String> = Vec::new();
-    for item in items {
-        let (name, version) = (text_of(item, "name"), text_of(item, "apiVersion"));
-        if name.contains(['/', ' ']) || name == "." || name == ".." || names.contains(&name) {
-            return Err(refused(format!("providers.name: Invalid value: {name:?}")));
-        }
-        if !has_version(&version, PROVIDER_GROUP) {
-            return Err(refused(format!("providers.apiVersion: Unsupported value: {version:?}")));
-        }
-        if !matches!(field(item, "matchImages").map(|node| &node.value), Some(YamlValue::List(it)) if !it.is_empty())
-        {
-            return Err(refused("providers.matchImages: Required value".to_owned()));
-        }
-        let duration = text_of(item, "defaultCacheDuration");
-        if flag_values::duration(&duration).is_none_or(|duration| duration < 0) {
-            return Err(refused(format!("providers.defaultCacheDuration: Invalid value: {duration:?}")));
-        }
-        names.push(name);
-    }
-    Ok(names)
-}
-
-fn field<'n>(node: &'n YamlNode, name: &str) -> Option<&'n YamlNode> {
-    let YamlValue::Map(pairs) = &node.value else { return None };
-    pairs.iter().find(|(key, _)| key.go_text() == name).map(|(_, value)| value)
-}
-
-fn text_of(node: &YamlNode, name: &str) -> String {
-    field(node, name).filter(|value| !value.is_null()).map(YamlNode::go_text).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GOOD: &str = "\
-apiVersion: kubelet.config.k8s.io/v1
-kind: CredentialProviderConfig
-providers:
-  - name: ecr
-    apiVersion: credentialprovider.kubelet.k8s.io/v1
-    matchImages: ['*.registry.example']
-    defaultCacheDuration: 12h
-";
-
-    fn refuses(minor: &str, text: &str) -> bool {
-        providers(text.as_bytes(), minor.parse().unwrap()).is_err()
-    }
-
-    #[test]
-    fn a_plugin_has_all_that_the_kubelet_asks_for() {
-        assert_eq!(providers(GOOD.as_bytes(), "1.33".parse().unwrap()), Ok(vec!["ecr".to_owned()]));
-        let old = GOOD.replace("/v1\n", "/v1beta1\n");
-        assert!(!refuses("1.33", &old) && !refuses("1.24", &old) && refuses("1.23", &old));
-        assert!(refuses("1.25", GOOD));
-        for (from, to) in [
-            ("kind: CredentialProviderConfig", "kind: KubeletConfiguration"),
-            ("kubelet.config.k8s.io/v1", "v1"),
-            ("    defaultCacheDuration: 12h\n", ""),
-            ("12h", "12"),
-            ("    apiVersion: credentialprovider.kubelet.k8s.io/v1\n", ""),
-            ("['*.registry.example']", "[]"),
-            ("name: ecr", "name: a/b"),
-        ] {
-            assert!(refuses("1.33", &GOOD.replacen(from, to, 1)), "{to}");
-        }
-        for text in ["", "a: [", "providers: []\n"] {
-            assert!(refuses("1.33", text), "{text}");
-        }
-    }
 }

@@ -17,6 +17,7 @@ mod reader;
 mod rules;
 mod texts;
 
+pub use credentials::refused as refused_credential_providers;
 pub(super) use joining::is_of_server as is_server_token;
 pub use judgement::{FlagJudgement, OwnFault, faults, judgement};
 pub(super) use reader::OwnReader;

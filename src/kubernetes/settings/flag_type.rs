@@ -208,6 +208,12 @@ impl FlagType {
         }
     }
 
+    /// Tells whether a flag of this type takes no other value once it got an empty one: the component panics.
+    #[must_use]
+    pub fn breaks_when_empty(self) -> bool {
+        matches!(self, Self::AddressText | Self::AddressPort)
+    }
+
     /// Returns what the flag takes, in words.
     #[must_use]
     pub fn wanted(self) -> &'static str {

@@ -102,14 +102,11 @@ pub(super) fn check_policies(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<R
         None if facts.started => return Ok(needs_live(expected, "network policies")),
         None => {
             let objects = facts.applied_objects()?;
-            let is_policy = |object: &&AppliedObject| object.kind() == "NetworkPolicy";
+            let policies = applied::of_kind(objects, ObjectKind::NetworkPolicy)?;
             let mut lacking = Vec::new();
-            for namespace in applied::namespaces(objects) {
-                let own: Vec<&AppliedObject> = objects
-                    .iter()
-                    .filter(is_policy)
-                    .filter(|object| object.namespace() == namespace)
-                    .collect();
+            for namespace in applied::namespaces(objects)? {
+                let is_own = |policy: &&&AppliedObject| policy.namespace() == namespace;
+                let own: Vec<&AppliedObject> = policies.iter().filter(is_own).copied().collect();
                 let all = own.iter().find(|policy| selects_all(&policy.object));
                 let Some(shown) = all.or(own.first()) else {
                     let text = format!("no manifest has a NetworkPolicy for {namespace}");

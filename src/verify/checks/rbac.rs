@@ -26,6 +26,10 @@ const GROUPS_OF_ANYBODY: [&str; 3] =
     ["system:authenticated", "system:unauthenticated", "system:serviceaccounts"];
 const MASTERS: &str = "system:masters";
 
+/// The kinds of roles and bindings.
+pub(super) const ROLE_KINDS: [ObjectKind; 4] =
+    [ObjectKind::ClusterRole, ObjectKind::Role, ObjectKind::ClusterRoleBinding, ObjectKind::RoleBinding];
+
 /// A permission that the benchmark restricts (data/restricted-permissions.yaml).
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -69,24 +73,21 @@ impl<'a> ClusterRoles<'a> {
     /// The error of reading them.
     pub(super) fn from_cluster(cluster: &'a Cluster) -> Result<Self> {
         let mut roles = Self::default();
-        for (kind, name) in [
-            (ObjectKind::ClusterRole, "ClusterRole"),
-            (ObjectKind::Role, "Role"),
-            (ObjectKind::ClusterRoleBinding, "ClusterRoleBinding"),
-            (ObjectKind::RoleBinding, "RoleBinding"),
-        ] {
-            cluster.list(kind)?.iter().for_each(|object| roles.add(name, object));
+        for kind in ROLE_KINDS {
+            cluster.list(kind)?.iter().for_each(|object| roles.add(kind, object));
         }
         Ok(roles)
     }
 
     /// Adds an object if it is a role or a binding.
-    pub(super) fn add(&mut self, kind: &str, object: &'a Value) {
+    pub(super) fn add(&mut self, kind: ObjectKind, object: &'a Value) {
         match kind {
-            "ClusterRole" => _ = self.roles.insert(("ClusterRole", name(object).to_owned()), object),
-            "Role" => _ = self.roles.insert(("Role", full_name(object)), object),
-            "ClusterRoleBinding" => self.bindings.push(("ClusterRoleBinding", object)),
-            "RoleBinding" => self.bindings.push(("RoleBinding", object)),
+            ObjectKind::ClusterRole => {
+                _ = self.roles.insert(("ClusterRole", name(object).to_owned()), object)
+            }
+            ObjectKind::Role => _ = self.roles.insert(("Role", full_name(object)), object),
+            ObjectKind::ClusterRoleBinding => self.bindings.push(("ClusterRoleBinding", object)),
+            ObjectKind::RoleBinding => self.bindings.push(("RoleBinding", object)),
             _ => {}
         }
     }

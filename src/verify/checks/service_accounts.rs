@@ -87,12 +87,11 @@ fn in_cluster(cluster: &Cluster) -> Result<AccountFindings> {
 fn in_manifests(facts: &NodeFacts<'_>) -> Result<AccountFindings> {
     let objects = facts.applied_objects()?;
     let (mut lacking, mut evidence) = (Vec::new(), Vec::new());
-    for home in applied::namespaces(objects) {
-        let is_own = |object: &&AppliedObject| {
-            object.kind() == "ServiceAccount" && object.name() == DEFAULT && object.namespace() == home
-        };
+    let accounts = applied::of_kind(objects, ObjectKind::ServiceAccount)?;
+    for home in applied::namespaces(objects)? {
+        let is_own = |account: &&&AppliedObject| account.name() == DEFAULT && account.namespace() == home;
         // If two manifests have the account, K3s applies both in turn.
-        let own: Vec<&AppliedObject> = objects.iter().filter(is_own).collect();
+        let own: Vec<&AppliedObject> = accounts.iter().filter(is_own).copied().collect();
         let wrong = own.iter().find(|account| !is_automount_off(&account.object));
         let (text, place) = match (wrong, own.first()) {
             (Some(account), _) => {

@@ -74,6 +74,9 @@ pub(super) fn cases(random: &mut Random, release: &str, count: usize, only: &Reg
             let mate = mates[random.below(mates.len())];
             args.push(written(random, mate));
         }
+        // K3s takes blanks off the ends of the items in its configuration (`convert.ToString`, in
+        // pkg/configfilearg/parser.go): no component gets them.
+        args.iter_mut().for_each(|text| *text = text.trim().to_owned());
         cases.push(Case {
             component: first.component.to_owned(),
             kubernetes: release.to_owned(),

@@ -61,6 +61,11 @@ pub(crate) fn compare_minors(variable: &str, mut compare: impl FnMut(KubernetesM
 
 /// Builds the Go program whose sources lie in `sources` against a release; returns the program.
 pub(crate) fn build(directory: &Path, release: &str, sources: &Path) -> PathBuf {
+    build_of(directory, release, &[sources])
+}
+
+/// The same, with sources of several folders.
+pub(crate) fn build_of(directory: &Path, release: &str, folders: &[&Path]) -> PathBuf {
     let go = |arguments: &[&str]| {
         let mut command = super::tools::command("go");
         command
@@ -100,8 +105,11 @@ pub(crate) fn build(directory: &Path, release: &str, sources: &Path) -> PathBuf 
     for (_, module, version) in REPLACED.iter().filter(|(of, ..)| *of == release) {
         go(&["mod", "edit", &format!("-replace=k8s.io/{module}=k8s.io/{module}@{version}")]);
     }
-    for source in fs::read_dir(sources).unwrap().map(|entry| entry.unwrap().path()) {
-        fs::copy(&source, directory.join(source.file_name().unwrap())).unwrap();
+    let sources = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap());
+    for source in sources.map(|entry| entry.unwrap().path()) {
+        let to = directory.join(source.file_name().unwrap());
+        assert!(!to.exists(), "{} is there twice", source.display());
+        fs::copy(&source, to).unwrap();
     }
     // K3s builds without the cloud providers. What differs by minor is in files with `//go:build since_1_36` or its
     // contrary.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"go.etcd.io/etcd/client/pkg/v3/transport"
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/apiserver"
@@ -18,6 +19,7 @@ import (
 	aggregator "k8s.io/kube-aggregator/pkg/apiserver/scheme"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app/options"
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
+	"k8s.io/kubernetes/pkg/controlplane/reconcilers"
 	kubeletclient "k8s.io/kubernetes/pkg/kubelet/client"
 )
 
@@ -36,6 +38,7 @@ func askAPIServer(ctx context.Context, args []string, stage *string) error {
 	if err := parse("kube-apiserver", sets, args); err != nil {
 		return err
 	}
+	listen(s)
 	*stage = "gates"
 	if err := setGates(); err != nil {
 		return err
@@ -62,8 +65,21 @@ func askAPIServer(ctx context.Context, args []string, stage *string) error {
 	if err != nil {
 		return err
 	}
+	*stage = "serve"
+	if err := checkReconciler(completed.EndpointReconcilerType); err != nil {
+		return err
+	}
+	listen(completed)
 	*stage = late
 	return readClientFiles(completed)
+}
+
+// checkReconciler is createEndpointReconciler of pkg/controlplane, which ends the process.
+func checkReconciler(name string) error {
+	if kind := reconcilers.Type(name); kind == "" || slices.Contains(reconcilers.AllTypes, kind) {
+		return nil
+	}
+	return fmt.Errorf("reconciler not implemented: %v", name)
 }
 
 // readClientFiles reads the certificates with which the servers ask etcd, kubelets and aggregated servers, which they do

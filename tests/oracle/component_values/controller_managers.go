@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
@@ -12,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	certutil "k8s.io/client-go/util/cert"
 	"k8s.io/client-go/util/keyutil"
+	cloudprovider "k8s.io/cloud-provider"
 	"k8s.io/cloud-provider/names"
 	cloudoptions "k8s.io/cloud-provider/options"
 	componentconfig "k8s.io/component-base/config"
@@ -33,6 +37,7 @@ func askControllerManager(ctx context.Context, args []string, stage *string) err
 	if err := parse("kube-controller-manager", sets, args); err != nil {
 		return err
 	}
+	listen(s)
 	*stage = "gates"
 	if err := setGates(); err != nil {
 		return err
@@ -55,6 +60,7 @@ func askControllerManager(ctx context.Context, args []string, stage *string) err
 	if config.SecureServing != nil {
 		_ = config.SecureServing.Listener.Close()
 	}
+	listen(config)
 	*stage = late
 	if err := elect(config.ComponentConfig.Generic.LeaderElection, config.Kubeconfig); err != nil {
 		return err
@@ -111,6 +117,31 @@ func readControllerFiles(config *managerconfig.Config) error {
 	return nil
 }
 
+// k3sCloud stands for K3s' own cloud provider.
+type k3sCloud struct {
+	cloudprovider.Interface
+	LBEnabled, NodeEnabled, Rootless                 bool
+	LBDefaultPriorityClassName, LBImage, LBNamespace string
+}
+
+// K3s registers its provider with what reads its configuration (pkg/cloudprovider/cloudprovider.go of K3s).
+func init() {
+	cloudprovider.RegisterCloudProvider("k3s", func(config io.Reader) (cloudprovider.Interface, error) {
+		cloud := &k3sCloud{LBEnabled: true, NodeEnabled: true}
+		if config == nil {
+			return cloud, nil
+		}
+		text, err := io.ReadAll(config)
+		if err == nil {
+			err = json.Unmarshal(text, cloud)
+		}
+		if !cloud.LBEnabled && !cloud.NodeEnabled {
+			return nil, errors.New("all cloud-provider functionality disabled by config")
+		}
+		return cloud, err
+	})
+}
+
 // askCloudControllerManager goes as far as the validation of the options; what comes after is late.
 func askCloudControllerManager(_ context.Context, args []string, stage *string) error {
 	s, err := cloudoptions.NewCloudControllerManagerOptions()
@@ -145,13 +176,19 @@ func askCloudControllerManager(_ context.Context, args []string, stage *string) 
 	if config.SecureServing != nil {
 		_ = config.SecureServing.Listener.Close()
 	}
-	// InitCloudProvider of k8s.io/cloud-provider opens it, and ends the process where it cannot.
-	if path := config.ComponentConfig.KubeCloudShared.CloudProvider.CloudConfigFile; path != "" {
-		file, err := os.Open(path)
-		if err != nil {
+	provider := config.ComponentConfig.KubeCloudShared.CloudProvider
+	if file := provider.CloudConfigFile; file != "" {
+		// InitCloudProvider ends the process where it cannot open it.
+		if _, err := os.Stat(file); err != nil {
 			return err
 		}
-		_ = file.Close()
+	}
+	cloud, err := cloudprovider.InitCloudProvider(provider.Name, provider.CloudConfigFile)
+	if err != nil {
+		return err
+	}
+	if cloud == nil {
+		return errors.New("cloud provider is nil")
 	}
 	return elect(config.ComponentConfig.Generic.LeaderElection, config.Kubeconfig)
 }

@@ -93,6 +93,8 @@ func askKubelet(ctx context.Context, args []string, stage *string) error {
 	if err := startKubelet(ctx, own, config); err != nil {
 		return err
 	}
+	listen(config)
+	listen(own)
 	*stage = late
 	if own.BootstrapKubeconfig != "" {
 		return nil
@@ -201,8 +203,14 @@ func startKubelet(ctx context.Context, own *options.KubeletFlags, config *kubele
 	if err := newLogManager(config); err != nil {
 		return fmt.Errorf("failed to initialize container log manager: %w", err)
 	}
-	_, err = sysctl.NewAllowlist(append(safeSysctls(ctx), config.AllowedUnsafeSysctls...))
-	return err
+	if _, err := sysctl.NewAllowlist(append(safeSysctls(ctx), config.AllowedUnsafeSysctls...)); err != nil {
+		return err
+	}
+	// What follows ends the kubelet once the container runtime answers.
+	if err := checkServing(config); err != nil {
+		return fmt.Errorf("failed to serve: %w", err)
+	}
+	return registerCredentialProviders(own)
 }
 
 // The functions that follow are unexported in cmd/kubelet/app, whose import would build all of the kubelet.

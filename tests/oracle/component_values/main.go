@@ -31,6 +31,8 @@ type componentCase struct {
 	Args      []string                   `json:"args"`
 	Files     map[string]json.RawMessage `json:"files,omitempty"`
 	Own       map[string]string          `json:"own,omitempty"`
+	// Asked is what a program that is built with more files than these (tests/oracle/passes) asks besides.
+	Asked json.RawMessage `json:"asked,omitempty"`
 }
 
 // A verdict is what Kubernetes says of a case; the stage is the step of the component's start that refused it.
@@ -40,7 +42,18 @@ type verdict struct {
 	Stage    string `json:"stage,omitempty"`
 	// Late is the error with which the component ends after it has taken its options; it is accepted then.
 	Late string `json:"late,omitempty"`
+	// Found is the answer to what is asked besides.
+	Found json.RawMessage `json:"found,omitempty"`
 }
+
+// listen is told the options of a component, and what the component makes of them. Only other programs listen.
+var listen = func(what any) {}
+
+// found returns the answer to what is asked besides.
+var found = func(one componentCase) json.RawMessage { return nil }
+
+// A commandLine is that with which K3s starts the component.
+type commandLine []string
 
 // components asks each component: it returns the error with which the component would exit, and sets the stage.
 var components = map[string]func(ctx context.Context, args []string, stage *string) error{
@@ -115,7 +128,9 @@ func judgeAll(root string, own nodeDefaults, lines []string, mine []int, verdict
 		for _, at := range mine {
 			var one componentCase
 			must(json.Unmarshal([]byte(lines[at]), &one))
-			one.Own = own.Flags[one.Component]
+			if one.Own == nil {
+				one.Own = own.Flags[one.Component]
+			}
 			text, err := json.Marshal(one)
 			must(err)
 			input.Write(append(text, '\n'))
@@ -142,6 +157,9 @@ func printAll(lines []string, verdicts []verdict) {
 		}
 		if verdicts[at].Late != "" {
 			one["late"] = verdicts[at].Late
+		}
+		if verdicts[at].Found != nil {
+			one["found"] = verdicts[at].Found
 		}
 		text, err := json.Marshal(one)
 		must(err)

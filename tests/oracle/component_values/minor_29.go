@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -28,6 +29,7 @@ import (
 	schedulerconfig "k8s.io/kubernetes/cmd/kube-scheduler/app/config"
 	kubeletoptions "k8s.io/kubernetes/cmd/kubelet/app/options"
 	controlplane "k8s.io/kubernetes/pkg/controlplane/apiserver"
+	"k8s.io/kubernetes/pkg/credentialprovider/plugin"
 	"k8s.io/kubernetes/pkg/features"
 	openapi "k8s.io/kubernetes/pkg/generated/openapi"
 	kubeapiserveradmission "k8s.io/kubernetes/pkg/kubeapiserver/admission"
@@ -74,7 +76,9 @@ func buildGeneric(options apiserveroptions.CompletedOptions, schemes []*runtime.
 }
 
 func applyAdmission(options apiserveroptions.CompletedOptions, config *genericapiserver.Config, shared informers.SharedInformerFactory, _ *serverstorage.DefaultStorageFactory, client kubernetes.Interface, dynamicClient dynamic.Interface) error {
-	own := &kubeapiserveradmission.Config{ExternalInformers: shared, LoopbackClientConfig: config.LoopbackClientConfig}
+	own := &kubeapiserveradmission.Config{
+		CloudConfigFile: options.CloudProvider.CloudConfigFile, ExternalInformers: shared, LoopbackClientConfig: config.LoopbackClientConfig,
+	}
 	initializers, _, err := own.New(&http.Transport{}, config.EgressSelector, nil, config.TracerProvider)
 	if err != nil {
 		return err
@@ -132,6 +136,25 @@ func checkNodeIP(own *kubeletoptions.KubeletFlags) error {
 func newLogManager(config *kubeletconfig.KubeletConfiguration) error {
 	_, err := kubeletlogs.NewContainerLogManager(nil, nil, config.ContainerLogMaxSize, int(config.ContainerLogMaxFiles))
 	return err
+}
+
+// checkServing loads the certificate as ListenAndServeKubeletServer does where the kubelet serves: it ends the process.
+func checkServing(config *kubeletconfig.KubeletConfiguration) error {
+	cert, key := config.TLSCertFile, config.TLSPrivateKeyFile
+	rotates := config.ServerTLSBootstrap && utilfeature.DefaultFeatureGate.Enabled(features.RotateKubeletServerCertificate)
+	// Without both, InitializeTLS makes a certificate, or the cluster does.
+	if !config.EnableServer || (cert == "" && key == "" && (rotates || !config.ServerTLSBootstrap)) {
+		return nil
+	}
+	_, err := tls.LoadX509KeyPair(cert, key)
+	return err
+}
+
+func registerCredentialProviders(own *kubeletoptions.KubeletFlags) error {
+	if own.ImageCredentialProviderConfigFile == "" && own.ImageCredentialProviderBinDir == "" {
+		return nil
+	}
+	return plugin.RegisterCredentialProviderPlugins(own.ImageCredentialProviderConfigFile, own.ImageCredentialProviderBinDir)
 }
 
 func safeSysctls(context.Context) []string {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,9 +35,12 @@ import (
 	kubeletoptions "k8s.io/kubernetes/cmd/kubelet/app/options"
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
 	controlplaneadmission "k8s.io/kubernetes/pkg/controlplane/apiserver/admission"
+	"k8s.io/kubernetes/pkg/credentialprovider/plugin"
+	"k8s.io/kubernetes/pkg/features"
 	kubeapiserveradmission "k8s.io/kubernetes/pkg/kubeapiserver/admission"
 	kubeletconfig "k8s.io/kubernetes/pkg/kubelet/apis/config"
 	conversion "k8s.io/kubernetes/pkg/kubelet/apis/config/v1beta1"
+	kubeletcertificate "k8s.io/kubernetes/pkg/kubelet/certificate"
 	"k8s.io/kubernetes/pkg/kubelet/cm/cpumanager"
 	"k8s.io/kubernetes/pkg/kubelet/cm/memorymanager"
 	"k8s.io/kubernetes/pkg/kubelet/kubeletconfig/configfiles"
@@ -166,6 +170,30 @@ func newLogManager(config *kubeletconfig.KubeletConfiguration) error {
 	_, err := kubeletlogs.NewContainerLogManager(nil, nil, config.ContainerLogMaxSize, int(config.ContainerLogMaxFiles),
 		int(config.ContainerLogMaxWorkers), config.ContainerLogMonitorInterval)
 	return err
+}
+
+// checkServing loads the certificate as NewMainKubelet does.
+func checkServing(config *kubeletconfig.KubeletConfiguration) error {
+	if config.ServerTLSBootstrap && utilfeature.DefaultFeatureGate.Enabled(features.RotateKubeletServerCertificate) {
+		return nil
+	}
+	cert, key := config.TLSCertFile, config.TLSPrivateKeyFile
+	if cert == "" || key == "" {
+		return nil
+	}
+	if utilfeature.DefaultFeatureGate.Enabled(features.ReloadKubeletServerCertificateFile) {
+		_, err := kubeletcertificate.NewKubeletServerCertificateDynamicFileManager(cert, key)
+		return err
+	}
+	_, err := tls.LoadX509KeyPair(cert, key)
+	return err
+}
+
+func registerCredentialProviders(own *kubeletoptions.KubeletFlags) error {
+	if own.ImageCredentialProviderConfigPath == "" && own.ImageCredentialProviderBinDir == "" {
+		return nil
+	}
+	return plugin.RegisterCredentialProviderPlugins(own.ImageCredentialProviderConfigPath, own.ImageCredentialProviderBinDir, nil, nil)
 }
 
 func safeSysctls(ctx context.Context) []string {

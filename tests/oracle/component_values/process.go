@@ -97,6 +97,7 @@ func answerInRoot(root string) {
 		default:
 			answer.Error, answer.Stage = err.Error(), stage
 		}
+		answer.Found = found(one)
 		text, err2 := json.Marshal(answer)
 		must(err2)
 		fmt.Fprintf(answers, "%s%s\n", answerMark, text)
@@ -151,6 +152,7 @@ func askSafely(one componentCase, stage *string) (err error) {
 	if err != nil {
 		return err
 	}
+	listen(commandLine(args))
 	*stage = "flags"
 	return ask(context.Background(), args, stage)
 }

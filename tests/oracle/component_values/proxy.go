@@ -48,6 +48,7 @@ func askProxy(_ context.Context, args []string, stage *string) error {
 	if err := s.Validate(); err != nil {
 		return err
 	}
+	listen(config)
 	*stage = late
 	return readKubeconfig(config.ClientConnection.Kubeconfig)
 }

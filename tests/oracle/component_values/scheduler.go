@@ -17,6 +17,7 @@ func askScheduler(ctx context.Context, args []string, stage *string) error {
 	if err := parse("kube-scheduler", *s.Flags, args); err != nil {
 		return err
 	}
+	listen(s)
 	*stage = "gates"
 	if err := setGates(); err != nil {
 		return err
@@ -44,6 +45,7 @@ func askScheduler(ctx context.Context, args []string, stage *string) error {
 	}
 	*stage = "setup"
 	cc := c.Complete()
+	listen(cc)
 	_, err = scheduler.New(ctx, cc.Client, cc.InformerFactory, cc.DynInformerFactory, eventRecorders(&cc),
 		scheduler.WithComponentConfigVersion(cc.ComponentConfig.TypeMeta.APIVersion),
 		scheduler.WithKubeConfig(cc.KubeConfig),

@@ -5,6 +5,7 @@ go 1.22
 require (
 	github.com/urfave/cli v1.22.16
 	github.com/urfave/cli/v2 v2.27.7
+	gopkg.in/yaml.v2 v2.4.0
 )
 
 require (

@@ -2,8 +2,8 @@
 // from a table, with either generation of urfave/cli.
 //
 // The first line of its input is {"tables": {name: {"global": [flag], "server": [flag], "agent": [flag]}}}. A flag is
-// {"names", "type", "env", "into"}. Each further line is a question, {"table", "generation", "argv", "env"}; the answer is
-// a line {"command", "values", "rest", "error"}. No command ran where the library printed its help or the version.
+// {"names", "type", "env", "into"}. Each further line is a question, {"table", "generation", "argv", "env", "config"};
+// the answer is a line {"command", "values", "rest", "error"}. No command ran where the library printed its help or the version.
 package main
 
 import (
@@ -38,6 +38,8 @@ type question struct {
 	Generation int               `json:"generation"`
 	Argv       []string          `json:"argv"`
 	Env        map[string]string `json:"env"`
+	// Config has the texts of the configuration files, in their order; none where argv has their words already.
+	Config []string `json:"config"`
 }
 
 type answer struct {
@@ -69,6 +71,12 @@ func main() {
 		}
 		argv := append([]string{"k3s"}, asked.Argv...)
 		var result answer
+		if len(asked.Config) > 0 {
+			// The command is the first word.
+			of, err := words(asked.Config)
+			must(err)
+			argv = append(append([]string{"k3s", asked.Argv[0]}, of...), asked.Argv[1:]...)
+		}
 		if asked.Generation == 1 {
 			result = first(tables[asked.Table], argv)
 		} else {

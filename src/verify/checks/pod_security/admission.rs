@@ -9,7 +9,7 @@ use crate::kubernetes::pod_security::{
     ENFORCE_LABEL, ENFORCE_VERSION_LABEL, PodSecurityLevel, version_minor,
 };
 use crate::preflight::pod_security::PodSecurity;
-use crate::verify::applied::AppliedObject;
+use crate::verify::applied::{self, AppliedObject};
 use crate::verify::cluster::{ObjectKind, label, name};
 use crate::verify::evidence::{Evidence, list_names};
 use crate::verify::facts::NodeFacts;
@@ -161,13 +161,13 @@ fn labelled_namespaces(facts: &NodeFacts<'_>) -> Result<Vec<LabelledNamespace>> 
         };
         return Ok(namespaces.iter().map(live).collect());
     }
-    let applied = facts.applied_objects()?.iter().filter(|object| object.kind() == "Namespace");
+    let namespaces = applied::of_kind(facts.applied_objects()?, ObjectKind::Namespace)?;
     let from_manifest = |namespace: &AppliedObject| LabelledNamespace {
         name: namespace.name().to_owned(),
         object: namespace.object.clone(),
         place: Some(namespace.place.clone()),
     };
-    Ok(applied.map(from_manifest).collect())
+    Ok(namespaces.into_iter().map(from_manifest).collect())
 }
 
 /// Reads the defaults and the exemptions.

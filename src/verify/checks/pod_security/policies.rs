@@ -8,14 +8,13 @@ use serde_json::Value;
 
 use super::pod_check::PodSecurityCheck;
 use crate::error::{Place, Result};
+use crate::verify::applied;
 use crate::verify::checks::live::needs_live;
-use crate::verify::checks::rbac::{ClusterRoles, RoleGrant};
+use crate::verify::checks::rbac::{ClusterRoles, ROLE_KINDS, RoleGrant};
 use crate::verify::cluster::{ObjectKind, items, name, namespace};
 use crate::verify::evidence::{Evidence, list_names};
 use crate::verify::facts::NodeFacts;
 use crate::verify::rule_result::RuleResult;
-
-const KIND: &str = "PodSecurityPolicy";
 
 /// Checks the policies of the running cluster, or of the manifests before K3s first starts.
 pub(super) fn check(facts: &NodeFacts<'_>, pods: &PodSecurityCheck) -> Result<RuleResult> {
@@ -31,10 +30,11 @@ pub(super) fn check(facts: &NodeFacts<'_>, pods: &PodSecurityCheck) -> Result<Ru
     }
     let objects = facts.applied_objects()?;
     let mut roles = ClusterRoles::default();
-    objects.iter().for_each(|object| roles.add(object.kind(), &object.object));
-    let policies: Vec<(&Value, Option<Place>)> = objects
-        .iter()
-        .filter(|object| object.kind() == KIND)
+    for kind in ROLE_KINDS {
+        applied::of_kind(objects, kind)?.iter().for_each(|object| roles.add(kind, &object.object));
+    }
+    let policies: Vec<(&Value, Option<Place>)> = applied::of_kind(objects, ObjectKind::PodSecurityPolicy)?
+        .into_iter()
         .map(|object| (&object.object, Some(object.place.clone())))
         .collect();
     Ok(evaluate(pods, expected, &policies, &roles.grants()))

@@ -1,0 +1,216 @@
+//! The files below `server/manifests`, as K3s' deploy controller walks over them.
+//!
+//! Source: pkg/deploy/controller.go of K3s (`walkFiles`, `listFilesIn`, `basename`).
+
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use super::NodeConfig;
+use super::config_values::disabling;
+use super::node_paths::NodePaths;
+use crate::embedded;
+use crate::error::{Place, Result};
+use crate::node::RootedPath;
+use crate::version::{Availability, FirstReleases};
+
+/// Deepest directory below `manifests` that is looked at.
+const MAX_DEPTH: usize = 16;
+
+/// How the controller walks (data/deploy-controller.yaml).
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct DeployController {
+    follows_links: FirstReleases,
+}
+
+/// What is below `manifests`.
+#[derive(Debug, Default)]
+pub(super) struct ManifestFiles {
+    /// Its files, in the controller's order: what is no folder, or is not entered.
+    pub(super) files: Vec<RootedPath>,
+    /// Symlinks to nothing that end the walk.
+    pub(super) dangling: Vec<RootedPath>,
+    /// Symlinks to folders that the release does not enter, or not in each of its patch releases.
+    pub(super) links: Vec<LinkedFolder>,
+    /// The names that a `.skip` names, of a file or a folder.
+    skips: Vec<(String, RootedPath)>,
+}
+
+/// A folder that is a symlink.
+#[derive(Debug, Clone)]
+pub(super) struct LinkedFolder {
+    pub(super) path: RootedPath,
+    /// The first release of the minor that enters it; none if no release of the minor does.
+    pub(super) since: Option<String>,
+}
+
+impl ManifestFiles {
+    /// Walks over the folder.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub(super) fn walk(node: &NodeConfig<'_>) -> Result<Self> {
+        static TABLE: LazyLock<DeployController> = LazyLock::new(|| embedded::table("deploy-controller"));
+        let mut found = Self::default();
+        let follows = TABLE.follows_links.availability(node.release);
+        let base = node.data_dir.join(&NodePaths::get().manifests);
+        if node.root.is_link(&base)? {
+            found.enter_link(node, &base, 0, &follows)?;
+        } else {
+            found.enter(node, &base, 0, &follows, false)?;
+        }
+        found.files.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+        Ok(found)
+    }
+
+    fn enter(
+        &mut self,
+        node: &NodeConfig<'_>,
+        folder: &RootedPath,
+        depth: usize,
+        follows: &Availability,
+        is_linked: bool,
+    ) -> Result<()> {
+        for name in node.root.list(folder)? {
+            let Some(name) = name.to_str().filter(|name| !name.contains('\n')) else { continue };
+            let path = folder.join(name);
+            if let Some(skipped) = name.strip_suffix(".skip") {
+                self.skips.push((skipped.to_owned(), path.clone()));
+            }
+            // Within a linked folder no further link is looked at.
+            let is_link = node.root.is_link(&path)?;
+            if is_link && !is_linked {
+                self.enter_link(node, &path, depth, follows)?;
+            } else if is_link || !node.root.is_directory(&path) {
+                self.files.push(path);
+            } else if depth < MAX_DEPTH {
+                self.enter(node, &path, depth + 1, follows, is_linked)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn enter_link(
+        &mut self,
+        node: &NodeConfig<'_>,
+        path: &RootedPath,
+        depth: usize,
+        follows: &Availability,
+    ) -> Result<()> {
+        let since = match follows {
+            Availability::Differs { since } => Some(since.clone()),
+            _ => None,
+        };
+        if *follows != Availability::Absent && !node.root.exists(path) {
+            self.dangling.push(path.clone());
+            return Ok(());
+        }
+        if !node.root.is_directory(path) {
+            self.files.push(path.clone());
+            return Ok(());
+        }
+        if *follows != Availability::Present {
+            self.links.push(LinkedFolder { path: path.clone(), since });
+        }
+        if *follows == Availability::Absent {
+            Ok(())
+        } else {
+            self.enter(node, path, depth + 1, follows, true)
+        }
+    }
+
+    /// Returns the `.skip` that keeps the files of a name from being applied.
+    pub(super) fn skip_of(&self, name: &str) -> Option<&RootedPath> {
+        self.skips.iter().find(|(skipped, _)| skipped == name).map(|(_, path)| path)
+    }
+
+    /// Returns the link through which a file is reached, if not each release of the minor enters it.
+    pub(super) fn doubtful_link(&self, file: &RootedPath) -> Option<&LinkedFolder> {
+        self.links.iter().find(|link| file.as_str().starts_with(&format!("{}/", link.path)))
+    }
+}
+
+/// Returns the name of a file's Addon: that of the file up to its first dot.
+pub(super) fn addon_name(file: &str) -> &str {
+    let name = file.rsplit_once('/').map_or(file, |(_, name)| name);
+    name.split_once('.').map_or(name, |(stem, _)| stem)
+}
+
+/// Tells whether the API server takes a name without dots for an object's (RFC 1123).
+pub(super) fn is_object_name(name: &str) -> bool {
+    let is_edge = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = name.as_bytes();
+    bytes.first().is_some_and(|first| is_edge(*first))
+        && bytes.last().is_some_and(|last| is_edge(*last))
+        && bytes.iter().all(|byte| is_edge(*byte) || *byte == b'-')
+}
+
+/// A word of `disable` that deletes a manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestDeletion {
+    /// The word.
+    pub word: String,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// Returns the word of `disable` that names a manifest: K3s then deletes it, be it the user's. `path` is relative to
+/// `manifests`.
+#[must_use]
+pub fn deletion(node: &NodeConfig<'_>, path: &str) -> Option<ManifestDeletion> {
+    let values = &node.effective.as_ref().ok()?.values;
+    let found =
+        |word: &&str| Some(ManifestDeletion { word: (*word).to_owned(), place: disabling(values, word)? });
+    names(path).iter().find_map(found)
+}
+
+/// Returns the words by which `disable` names a file in `manifests`: the name of a manifest without its ending, and each
+/// folder that holds the file, relative to `manifests`.
+///
+/// `manifests` itself is the empty word: shouldDisableFile splits `/a.yaml`, and looks up what stands before the first slash.
+pub(super) fn names(path: &str) -> Vec<&str> {
+    let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
+    let stem = file.rsplit_once('.').map(|(stem, _)| stem).filter(|_| is_manifest(file));
+    let folders = folder.match_indices('/').map(|(at, _)| &folder[..at]).chain([folder]);
+    let folders = folders.filter(|folder| !folder.is_empty());
+    stem.into_iter().chain(folders).chain([""]).collect()
+}
+
+/// Tells whether a file's name has an ending that the controller takes.
+pub(super) fn is_manifest(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    [".yaml", ".yml", ".json"].iter().any(|end| lower.ends_with(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_addon_is_named_by_the_file_up_to_its_first_dot() {
+        for (file, name, is_fine) in [
+            ("policy.yaml", "policy", true),
+            ("a/policy.V2_a.YAML", "policy", true),
+            ("my_policy.yaml", "my_policy", false),
+            ("Policy.yaml", "Policy", false),
+            ("a.b/10-policy.json", "10-policy", true),
+            ("-policy.yaml", "-policy", false),
+            ("policy-.yaml", "policy-", false),
+            ("policy 2.yaml", "policy 2", false),
+            ("pölicy.yaml", "pölicy", false),
+            ("0.yaml", "0", true),
+        ] {
+            assert_eq!(addon_name(file), name);
+            assert_eq!(is_object_name(name), is_fine, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_named_by_its_name_and_its_folders() {
+        assert_eq!(names("policy.yaml"), ["policy", ""]);
+        assert_eq!(names("a/b/my.policy.YAML"), ["my.policy", "a", "a/b", ""]);
+        assert_eq!(names("a/notes.txt"), ["a", ""]);
+        assert_eq!(names("noending"), [""]);
+    }
+}

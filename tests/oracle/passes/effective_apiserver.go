@@ -1,0 +1,69 @@
+package main
+
+import (
+	_ "unsafe" // for go:linkname
+
+	genericoptions "k8s.io/apiserver/pkg/server/options"
+	"k8s.io/kubernetes/cmd/kube-apiserver/app/options"
+)
+
+//go:linkname enabledPluginNames k8s.io/apiserver/pkg/server/options.(*AdmissionOptions).enabledPluginNames
+func enabledPluginNames(*genericoptions.AdmissionOptions) []string
+
+// tellAPIServer judges the options that were read, and those that are complete. The first where the completion makes up for
+// what is missing: a certificate of its own, a key for accounts.
+func tellAPIServer(what any, question asked) {
+	switch o := what.(type) {
+	case *options.ServerRunOptions:
+		now.Met["service-account-key-file"] = len(o.Authentication.ServiceAccounts.KeyFiles) > 0
+		pair := o.SecureServing.ServerCert.CertKey
+		now.Met["api-serving-certificate"] = pair.CertFile != "" && pair.KeyFile != ""
+		now.Met["request-timeout"] = o.GenericServerRunOptions.RequestTimeout > 0
+	case options.CompletedOptions:
+		tellCompleted(o, question)
+	}
+}
+
+func tellCompleted(o options.CompletedOptions, question asked) {
+	met := now.Met
+	met["api-anonymous-auth"] = !letsAnonymousIn(o)
+	met["token-auth-file"] = o.Authentication.TokenFile.TokenFile == ""
+	client := clientOf(o)
+	met["kubelet-client-certificate"] = client[0] != "" && client[1] != ""
+	met["kubelet-certificate-authority"] = client[2] != ""
+	if modes, err := authorizers(o); err == nil {
+		met["authorization-not-always-allow"] = !contains(modes, "AlwaysAllow")
+		met["authorization-node"] = contains(modes, "Node")
+		met["authorization-rbac"] = contains(modes, "RBAC")
+	}
+	plugins := enabledPluginNames(o.Admission.GenericAdmission)
+	met["deny-service-external-ips"] = contains(plugins, "DenyServiceExternalIPs") != (question.Benchmark == "1.23" || question.Benchmark == "1.24")
+	met["event-rate-limit"] = contains(plugins, "EventRateLimit")
+	met["always-admit"] = !contains(plugins, "AlwaysAdmit")
+	met["always-pull-images"] = contains(plugins, "AlwaysPullImages")
+	met["service-account-plugin"] = contains(plugins, "ServiceAccount")
+	met["namespace-lifecycle"] = contains(plugins, "NamespaceLifecycle")
+	met["node-restriction"] = contains(plugins, "NodeRestriction")
+	met["secure-port"] = o.SecureServing.BindPort != 0
+	met["api-profiling"] = !o.Features.EnableProfiling
+	log := o.Audit.LogOptions
+	met["audit-log-path"] = log.Path != ""
+	met["audit-log-maxage"] = log.MaxAge >= 30
+	met["audit-log-maxbackup"] = log.MaxBackups >= 10
+	met["audit-log-maxsize"] = log.MaxSize >= 100
+	accounts := o.Authentication.ServiceAccounts
+	met["service-account-lookup"] = accounts.Lookup
+	met["service-account-extend-token-expiration"] = !accounts.ExtendExpiration
+	etcd := o.Etcd.StorageConfig.Transport
+	met["etcd-client-certificate"] = etcd.CertFile != "" && etcd.KeyFile != ""
+	met["etcd-ca"] = etcd.TrustedCAFile != ""
+	met["api-client-ca"] = o.Authentication.ClientCert.ClientCA != ""
+	met["api-cipher-suites"] = isStrong(o.SecureServing.CipherSuites, o.SecureServing.MinTLSVersion)
+	tellEncryption(o)
+	tellAudit(o)
+}
+
+func clientOf(o options.CompletedOptions) [3]string {
+	client := o.KubeletConfig.TLSClientConfig
+	return [3]string{client.CertFile, client.KeyFile, client.CAFile}
+}
