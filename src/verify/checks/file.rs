@@ -39,7 +39,8 @@ impl RuledFiles {
             true => path.to_owned(),
             false => format!("{}/{path}", facts.node.data_dir),
         };
-        let is_made = !rule.path.is_empty() && rule.from.is_none_or(|from| facts.node.minor() >= from);
+        let has_drop_ins = !rule.with_drop_ins || kubelet::takes_pairs(facts.node.minor());
+        let is_made = !rule.path.is_empty() && has_drop_ins;
         let mut found = Self {
             own: is_made.then(|| below(&rule.path)),
             is_users: false,
