@@ -3,7 +3,6 @@
 use serde::Deserialize;
 
 use super::must::Must;
-use crate::version::KubernetesMinor;
 
 /// The rule that decides a control. Written as a mapping with one key:
 ///
@@ -84,9 +83,9 @@ pub struct FileRule {
     /// `**` matches any directories (`server/tls/**/*.key`). Empty if K3s has no file of its own.
     #[serde(default)]
     pub path: String,
-    /// The first minor of which K3s makes the file.
+    /// Whether K3s makes the file only where it gives the kubelet a folder of drop-ins.
     #[serde(default)]
-    pub from: Option<KubernetesMinor>,
+    pub with_drop_ins: bool,
     /// The argument or field that names another file, which takes the place of K3s' own.
     #[serde(default)]
     pub named_by: Option<FileName>,

@@ -1,6 +1,6 @@
 //! Checks modes and owners of files.
 
-use super::named_file::NamedFiles;
+use super::named_file::ArgumentPaths;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::k3s::kubelet;
 use crate::mode::{FileMode, Owner};
@@ -33,13 +33,14 @@ struct RuledFiles {
 }
 
 impl RuledFiles {
-    /// Finds the files. The inner error is the result if the component reads no such file.
-    fn find(facts: &NodeFacts<'_>, rule: &FileRule) -> Result<std::result::Result<Self, RuleResult>> {
+    /// Finds the files.
+    fn find(facts: &NodeFacts<'_>, rule: &FileRule) -> Result<Self> {
         let below = |path: &str| match path.starts_with('/') {
             true => path.to_owned(),
             false => format!("{}/{path}", facts.node.data_dir),
         };
-        let is_made = !rule.path.is_empty() && rule.from.is_none_or(|from| facts.node.minor() >= from);
+        let has_drop_ins = !rule.with_drop_ins || kubelet::takes_pairs(facts.node.minor());
+        let is_made = !rule.path.is_empty() && has_drop_ins;
         let mut found = Self {
             own: is_made.then(|| below(&rule.path)),
             is_users: false,
@@ -52,14 +53,9 @@ impl RuledFiles {
             found.own = Some(facts.node.path(named)?.to_string());
         }
         if let Some(name) = &rule.named_by {
-            match NamedFiles::find(facts, name)? {
-                NamedFiles::NotGiven => {}
-                NamedFiles::Empty(evidence) => {
-                    let reason = format!("{} reads no file of --{}", name.component, name.flag);
-                    let result = RuleResult::not_applicable(reason);
-                    return Ok(Err(RuleResult { evidence: vec![evidence], ..result }));
-                }
-                NamedFiles::Files(paths, evidence) => {
+            match ArgumentPaths::find(facts, name)? {
+                ArgumentPaths::NotGiven | ArgumentPaths::Empty => {}
+                ArgumentPaths::Files(paths, evidence) => {
                     let named = paths.last().map(ToString::to_string);
                     if named.is_some() && named != found.own {
                         found.is_users = paths.last().is_some_and(|path| !facts.node.creates(path));
@@ -70,7 +66,7 @@ impl RuledFiles {
             }
         }
         for name in &rule.also {
-            if let NamedFiles::Files(paths, evidence) = NamedFiles::find(facts, name)? {
+            if let ArgumentPaths::Files(paths, evidence) = ArgumentPaths::find(facts, name)? {
                 let count = found.more.len();
                 for path in paths {
                     found.add(facts, name, &path);
@@ -80,7 +76,7 @@ impl RuledFiles {
                 }
             }
         }
-        Ok(Ok(found))
+        Ok(found)
     }
 
     fn add(&mut self, facts: &NodeFacts<'_>, name: &FileName, path: &RootedPath) {
@@ -112,10 +108,7 @@ pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &FileRule) -> Result
         // The key may name another file than the one that is looked at.
         return Err(error.clone());
     }
-    let files = match RuledFiles::find(facts, rule)? {
-        Ok(files) => files,
-        Err(result) => return Ok(result),
-    };
+    let files = RuledFiles::find(facts, rule)?;
     let Some(pattern) = files.own.as_ref().or(files.more.first()) else {
         return Ok(match rule.of.as_deref().and_then(|component| facts.absence(component)) {
             Some(absence) => RuleResult::absent(absence),

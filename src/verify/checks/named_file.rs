@@ -13,16 +13,16 @@ use crate::verify::rule::FileName;
 const KUBELET: &str = "kubelet";
 
 /// What an argument names.
-pub(super) enum NamedFiles {
+pub(super) enum ArgumentPaths {
     /// Nothing gives it: K3s' own file counts.
     NotGiven,
-    /// It is given and empty: the component reads no such file.
-    Empty(Evidence),
+    /// It is given and empty.
+    Empty,
     /// The files, with what names them.
     Files(Vec<RootedPath>, Evidence),
 }
 
-impl NamedFiles {
+impl ArgumentPaths {
     /// Finds the files that an argument or a field names.
     ///
     /// # Errors
@@ -87,23 +87,23 @@ impl NamedFiles {
 }
 
 /// Returns what the user's argument names that K3s keeps for itself: it copies the file or the folder at every start.
-fn taken_by_k3s(facts: &NodeFacts<'_>, name: &FileName) -> Result<NamedFiles> {
+fn taken_by_k3s(facts: &NodeFacts<'_>, name: &FileName) -> Result<ArgumentPaths> {
     let written = facts.node.written_arguments(KUBELET);
     let texts: Vec<&str> = written.iter().map(|argument| argument.text.as_str()).collect();
     let items = arguments::kubelet_items(&texts);
     let Some(item) = items.iter().rev().find(|item| item.name == name.flag) else {
-        return Ok(NamedFiles::NotGiven);
+        return Ok(ArgumentPaths::NotGiven);
     };
     let value = item.value.unwrap_or_default().to_owned();
     let text = format!("K3s gives the kubelet what {}={value} names", name.flag);
     named(facts, vec![value], Evidence { text, place: Some(written[item.at].place.clone()) })
 }
 
-fn named(facts: &NodeFacts<'_>, texts: Vec<String>, evidence: Evidence) -> Result<NamedFiles> {
+fn named(facts: &NodeFacts<'_>, texts: Vec<String>, evidence: Evidence) -> Result<ArgumentPaths> {
     let texts: Vec<String> = texts.into_iter().filter(|text| !text.is_empty()).collect();
     if texts.is_empty() {
-        return Ok(NamedFiles::Empty(evidence));
+        return Ok(ArgumentPaths::Empty);
     }
     let paths: Result<Vec<RootedPath>> = texts.iter().map(|text| facts.node.path(text)).collect();
-    Ok(NamedFiles::Files(paths?, evidence))
+    Ok(ArgumentPaths::Files(paths?, evidence))
 }
