@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Map, Value, json};
 
-use super::node::{ARGUMENTS, Argument, Datastore, Node, OWN_DROP_IN};
+use super::node::{ARGUMENTS, Argument, Datastore, Node, OF_AGENTS, OWN_DROP_IN};
 use super::started::Started;
 use crate::support::{go_program, kubernetes};
 
@@ -51,7 +51,6 @@ const COMPONENTS: [(&str, &[&str]); 5] = [
     ("kube-scheduler", &["disable-scheduler"]),
     ("kubelet", &["disable-agent"]),
 ];
-const OF_AGENTS: [&str; 2] = ["kubelet", "kube-proxy"];
 
 impl Judge {
     pub(super) fn build(directory: &Path, release: &str) -> Self {

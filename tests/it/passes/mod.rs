@@ -134,7 +134,7 @@ fn what_verify_passes_is_met() {
     println!("{release}: built in {:.0} s", begin.elapsed().as_secs_f64());
     let begin = Instant::now();
     let mut random = Random::new(seed);
-    let mut dice = Dice { random: &mut random };
+    let mut dice = Dice::new(&mut random);
     let nodes: Vec<Node> = (0..number("NODES", NODES)).map(|_| dice.node()).collect();
     let judged = judge.ask(&nodes);
     let refused = judged.iter().filter(|judged| judged.refused.is_some()).count();

@@ -115,11 +115,44 @@ type Keys = Vec<(String, Vec<String>)>;
 
 const BENCHMARKS: [&str; 8] = ["2.1", "2.1", "2.1", "2.0", "1.12", "1.11", "1.9", "1.23"];
 
+/// The components of an agent.
+pub(super) const OF_AGENTS: [&str; 2] = ["kubelet", "kube-proxy"];
+
+/// A component, its argument and a value.
+type Card = (&'static String, &'static Argument, &'static String);
+
 pub(super) struct Dice<'a> {
-    pub(super) random: &'a mut Random,
+    random: &'a mut Random,
+    /// What no node has yet: each value is dealt once before any is dealt again.
+    deck: Vec<Card>,
 }
 
-impl Dice<'_> {
+impl<'a> Dice<'a> {
+    pub(super) fn new(random: &'a mut Random) -> Self {
+        Self { random, deck: Vec::new() }
+    }
+
+    /// Returns the next card for a node of this role.
+    fn card(&mut self, role: &str) -> Card {
+        let fits = |(component, ..): &Card| role == "server" || OF_AGENTS.contains(&component.as_str());
+        loop {
+            if let Some(at) = self.deck.iter().rposition(fits) {
+                return self.deck.remove(at);
+            }
+            let mut fresh: Vec<Card> = ARGUMENTS
+                .iter()
+                .flat_map(|(component, all)| all.iter().map(move |argument| (component, argument)))
+                .flat_map(|(component, argument)| {
+                    argument.values.iter().map(move |value| (component, argument, value))
+                })
+                .collect();
+            while !fresh.is_empty() {
+                let at = self.random.below(fresh.len());
+                self.deck.push(fresh.swap_remove(at));
+            }
+        }
+    }
+
     fn chance(&mut self, percent: usize) -> bool {
         self.random.below(100) < percent
     }
@@ -157,7 +190,7 @@ impl Dice<'_> {
             drop_ins.push(("50-hardened.yaml", with_plus(hardens)));
         }
         let mut last = Keys::new();
-        for _ in 0..self.random.below(6) {
+        for _ in 0..2 + self.random.below(5) {
             let (key, text) = self.argument(role);
             match self.random.below(4) {
                 0 => add(&mut first, &key, text),
@@ -222,10 +255,7 @@ impl Dice<'_> {
 
     /// Returns a key of K3s, and an argument of the component for it.
     fn argument(&mut self, role: &str) -> (String, String) {
-        let components: Vec<_> = components_of(role).collect();
-        let (component, arguments) = *self.one(&components);
-        let argument = self.one(arguments);
-        let value = self.one(&argument.values);
+        let (component, argument, value) = self.card(role);
         let key = match component.as_str() {
             "kube-controller-manager" if self.chance(25) => "kube-controller-arg".to_owned(),
             name => format!("{name}-arg"),
@@ -360,8 +390,7 @@ fn is_plain(text: &str) -> bool {
 }
 
 fn components_of(role: &str) -> impl Iterator<Item = (&'static String, &'static Vec<Argument>)> {
-    let of_agent = ["kubelet", "kube-proxy"];
-    ARGUMENTS.iter().filter(move |(name, _)| role == "server" || of_agent.contains(&name.as_str()))
+    ARGUMENTS.iter().filter(move |(name, _)| role == "server" || OF_AGENTS.contains(&name.as_str()))
 }
 
 fn with_plus(keys: Keys) -> Keys {

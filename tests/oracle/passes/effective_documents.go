@@ -29,10 +29,8 @@ func tellEncryption(o options.CompletedOptions) {
 	if err != nil {
 		return
 	}
-	transformer, ok := config.Transformers[schema.GroupResource{Resource: "secrets"}]
-	if !ok {
-		return
-	}
+	transformers := encryptionconfig.StaticTransformers(config.Transformers)
+	transformer := transformers.TransformerForResource(schema.GroupResource{Resource: "secrets"})
 	written, err := transformer.TransformToStorage(context.Background(), []byte("secret"), value.DefaultContext("asked"))
 	if err != nil {
 		delete(now.Met, "encryption-provider-config")
