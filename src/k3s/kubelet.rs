@@ -203,7 +203,8 @@ mod tests {
         assert_eq!(default_config(minor("1.31"), &data_dir), None);
         let newest = *KubernetesMinor::supported().last().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let config = read(&Root::open(folder.path()).unwrap(), &data_dir, newest, (&[], false), false).unwrap();
+        let config =
+            read(&Root::open(folder.path()).unwrap(), &data_dir, newest, (&[], false), false).unwrap();
         let text = |path: &str| config.get(path).map(|field| field.items.join(","));
         assert_eq!(text("authentication.anonymous.enabled").as_deref(), Some("false"));
         assert_eq!(

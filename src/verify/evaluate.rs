@@ -35,6 +35,7 @@ pub fn verify_configuration(facts: &NodeFacts<'_>, benchmark: &str) -> Result<Ve
 /// that it lacks is for a setting.
 fn is_broken_by_a_value(rule: &ControlRule) -> bool {
     match rule {
+        ControlRule::Gate(_) => true,
         ControlRule::Flag(FlagRule { component, name, must, .. }) => {
             let mut arguments = ArgumentTable::get().arguments.iter();
             let is_united = arguments
