@@ -113,7 +113,7 @@ fn walk(rule: &ControlRule, visit: &mut dyn FnMut(&ControlRule)) {
     visit(rule);
     match rule {
         ControlRule::All(rules) | ControlRule::Any(rules) => rules.iter().for_each(|rule| walk(rule, visit)),
-        ControlRule::WithEtcd(rule) => walk(rule, visit),
+        ControlRule::WithEtcd(rule) | ControlRule::WithAnyEtcd(rule) => walk(rule, visit),
         _ => {}
     }
 }

@@ -9,9 +9,17 @@ pub enum Datastore {
     Sqlite,
     /// In K3s' embedded etcd.
     Etcd,
+    /// In an etcd that K3s does not run.
+    ExternalEtcd,
     /// In a database that K3s does not run.
     External,
 }
+
+/// The schemes of endpoints that are etcd (pkg/drivers/remote of kine; `unix` and `unixs` from kine 0.12 on, before which K3s
+/// refuses them). The first endpoint of a list decides, letter by letter.
+const ETCD_SCHEMES: [&str; 4] = ["http", "https", "unix", "unixs"];
+/// The schemes of SQLite's files.
+const SQLITE_SCHEMES: [&str; 2] = ["sqlite", "litestream"];
 
 impl Datastore {
     /// Embedded etcd's log below K3s' data directory: where it is a directory, etcd has begun.
@@ -31,7 +39,12 @@ impl Datastore {
         if begun || endpoint.split(':').next() == Some("etcd") {
             Self::Etcd
         } else if !endpoint.is_empty() {
-            Self::External
+            match endpoint.split_once("://") {
+                Some((scheme, _)) if ETCD_SCHEMES.contains(&scheme) => Self::ExternalEtcd,
+                Some((scheme, _)) if !SQLITE_SCHEMES.contains(&scheme) => Self::External,
+                // Up to 1.31 K3s takes an endpoint without a scheme for SQLite, and refuses it since.
+                _ => Self::Sqlite,
+            }
         } else if is_on("cluster-init") || is_on("cluster-reset") || joins() {
             Self::Etcd
         } else {
@@ -45,7 +58,39 @@ impl fmt::Display for Datastore {
         f.write_str(match self {
             Self::Sqlite => "SQLite",
             Self::Etcd => "embedded etcd",
+            Self::ExternalEtcd => "an external etcd",
             Self::External => "an external database",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scheme_of_the_first_endpoint_decides() {
+        let of = |endpoint: &str| Datastore::chosen(endpoint, |_| false, |_| false, false);
+        for endpoint in [
+            "https://10.0.0.5:2379",
+            "http://10.0.0.5:2379",
+            "https://10.0.0.5:2379,https://10.0.0.6:2379",
+            "http://a,mysql://b",
+            "unix:///run/etcd.sock",
+            "unixs:///run/etcd.sock",
+        ] {
+            assert_eq!(of(endpoint), Datastore::ExternalEtcd, "{endpoint}");
+        }
+        for endpoint in
+            ["mysql://a", "postgres://a", "nats://a", "HTTPS://a", " https://a", "mysql://a,https://b"]
+        {
+            assert_eq!(of(endpoint), Datastore::External, "{endpoint}");
+        }
+        for endpoint in ["", "sqlite:///a", "litestream:///a", "a"] {
+            assert_eq!(of(endpoint), Datastore::Sqlite, "{endpoint}");
+        }
+        assert_eq!(of("etcd://a"), Datastore::Etcd);
+        let begun = Datastore::chosen("https://a", |_| false, |_| false, true);
+        assert_eq!(begun, Datastore::Etcd, "what has begun stays");
     }
 }

@@ -200,6 +200,10 @@ pub fn key_of_argument(name: &str) -> Option<&'static str> {
     match name {
         "encryption-provider-config" => Some(ENCRYPTION_KEY),
         "protect-kernel-defaults" => Some(KERNEL_DEFAULTS_KEY),
+        "etcd-servers" => Some("datastore-endpoint"),
+        "etcd-cafile" => Some("datastore-cafile"),
+        "etcd-certfile" => Some("datastore-certfile"),
+        "etcd-keyfile" => Some("datastore-keyfile"),
         _ => None,
     }
 }

@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::arguments;
 use super::components::{self, K3sComponent};
-use super::config_values::{ConfigQuery, Values, is_on};
+use super::config_values::{ConfigQuery, Values, is_on, last};
 use super::datastore::Datastore;
 use super::flags;
 use super::kubelet;
 use super::origin::ValueOrigin;
-use super::own_flags::OwnFlags;
+use super::own_flags::{ExternalEtcd, OwnFlags};
 use super::release_flags;
 use super::running::RunningComponents;
 use crate::version::KubernetesMinor;
@@ -78,7 +78,8 @@ fn own_flags<'a>(running: &RunningComponents, query: ConfigQuery<'a>) -> OwnFlag
     OwnFlags {
         release: query.release,
         data_dir: query.data_dir,
-        etcd: running.datastore == Datastore::Etcd,
+        datastore: running.datastore,
+        external_etcd: None,
         cloud_provider: running.has("cloud-provider"),
         load_balancer: running.has("servicelb"),
         encrypts_secrets: false,
@@ -102,9 +103,16 @@ pub(super) fn flags_of_components(
     running: &RunningComponents,
     query: ConfigQuery<'_>,
 ) -> BTreeMap<String, Vec<String>> {
+    let text = |key: &str| last(values, key).unwrap_or_default();
     let own = OwnFlags {
         encrypts_secrets: is_on(values, flags::ENCRYPTION_KEY),
         protects_kernel_defaults: is_on(values, flags::KERNEL_DEFAULTS_KEY),
+        external_etcd: (running.datastore == Datastore::ExternalEtcd).then(|| ExternalEtcd {
+            endpoint: text("datastore-endpoint"),
+            authority: text("datastore-cafile"),
+            certificate: text("datastore-certfile"),
+            key: text("datastore-keyfile"),
+        }),
         ..own_flags(running, query)
     };
     let here = components::running_in(query.role).filter(|(name, _)| running.has(name));

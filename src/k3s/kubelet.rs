@@ -3,7 +3,7 @@
 //!
 //! Source: pkg/daemons/agent (`extractConfigArgs`, `writeKubeletConfig`) of K3s.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use serde_json::Value as Json;
@@ -134,7 +134,9 @@ pub fn read(
         });
     }
     let config = KubeletConfig::of_fields(&decoded.fields, &|position| files.place(position));
-    Ok(config.with_defaults_of_file(files.taken_out.clone(), files.has_config_file))
+    // Before, the kubelet merged drop-ins into its settings as they were, and what was taken out stayed.
+    let taken_out = if takes_pairs(minor) { files.taken_out.clone() } else { BTreeSet::new() };
+    Ok(config.with_defaults_of_file(taken_out, files.has_config_file))
 }
 
 /// A drop-in: the parts of its name below the folder, by which it is sorted, and its path.

@@ -11,7 +11,7 @@ use super::config_values::disabling;
 use super::node_paths::NodePaths;
 use crate::embedded;
 use crate::error::{Place, Result};
-use crate::node::RootedPath;
+use crate::node::{EntryKind, PathKind, RootedPath};
 use crate::version::{Availability, FirstReleases};
 
 /// Deepest directory below `manifests` that is looked at.
@@ -55,7 +55,7 @@ impl ManifestFiles {
         let mut found = Self::default();
         let follows = TABLE.follows_links.availability(node.release);
         let base = node.data_dir.join(&NodePaths::get().manifests);
-        if node.root.is_link(&base)? {
+        if node.root.entry(&base)?.is_some_and(|entry| entry.kind == EntryKind::Symlink) {
             found.enter_link(node, &base, 0, &follows)?;
         } else {
             found.enter(node, &base, 0, &follows, false)?;
@@ -79,13 +79,13 @@ impl ManifestFiles {
                 self.skips.push((skipped.to_owned(), path.clone()));
             }
             // Within a linked folder no further link is looked at.
-            let is_link = node.root.is_link(&path)?;
-            if is_link && !is_linked {
-                self.enter_link(node, &path, depth, follows)?;
-            } else if is_link || !node.root.is_directory(&path) {
-                self.files.push(path);
-            } else if depth < MAX_DEPTH {
-                self.enter(node, &path, depth + 1, follows, is_linked)?;
+            match node.root.entry(&path)?.map(|entry| entry.kind) {
+                Some(EntryKind::Symlink) if !is_linked => self.enter_link(node, &path, depth, follows)?,
+                Some(EntryKind::Directory) if depth < MAX_DEPTH => {
+                    self.enter(node, &path, depth + 1, follows, is_linked)?;
+                }
+                Some(EntryKind::Directory) | None => {}
+                Some(_) => self.files.push(path),
             }
         }
         Ok(())
@@ -102,13 +102,18 @@ impl ManifestFiles {
             Availability::Differs { since } => Some(since.clone()),
             _ => None,
         };
-        if *follows != Availability::Absent && !node.root.exists(path) {
-            self.dangling.push(path.clone());
-            return Ok(());
-        }
-        if !node.root.is_directory(path) {
-            self.files.push(path.clone());
-            return Ok(());
+        match node.root.kind(path)? {
+            PathKind::Directory => {}
+            kind => {
+                let is_file = matches!(kind, PathKind::File | PathKind::Other);
+                let found = if is_file || *follows == Availability::Absent {
+                    &mut self.files
+                } else {
+                    &mut self.dangling
+                };
+                found.push(path.clone());
+                return Ok(());
+            }
         }
         if *follows != Availability::Present {
             self.links.push(LinkedFolder { path: path.clone(), since });

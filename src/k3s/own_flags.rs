@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use super::arguments;
+use super::datastore::Datastore;
 use super::node_paths::{DEFAULT_DATA_DIR, NodePaths};
 use super::release_flags;
 use crate::embedded;
@@ -14,6 +15,16 @@ use crate::version::{K3sRelease, KubernetesMinor};
 
 type Flags = BTreeMap<String, String>;
 
+/// What an etcd that K3s does not run is reached with: the values of K3s' keys, as they are written (`setupStorageBackend` in
+/// pkg/daemons/control/server.go of K3s).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ExternalEtcd<'a> {
+    pub(super) endpoint: &'a str,
+    pub(super) authority: &'a str,
+    pub(super) certificate: &'a str,
+    pub(super) key: &'a str,
+}
+
 /// What K3s' own flags depend on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OwnFlags<'a> {
@@ -21,8 +32,10 @@ pub(super) struct OwnFlags<'a> {
     pub(super) release: K3sRelease,
     /// K3s' data directory.
     pub(super) data_dir: &'a RootedPath,
-    /// Whether the datastore is K3s' etcd.
-    pub(super) etcd: bool,
+    /// The datastore.
+    pub(super) datastore: Datastore,
+    /// What an etcd that K3s does not run is reached with.
+    pub(super) external_etcd: Option<ExternalEtcd<'a>>,
     /// Whether K3s is the cloud provider.
     pub(super) cloud_provider: bool,
     /// Whether K3s has a load balancer.
@@ -47,8 +60,10 @@ impl OwnFlags<'_> {
     /// Returns K3s' own flags of a component.
     fn flags(&self, name: &str) -> Option<Flags> {
         let mut flags = default_flags(self.release.minor(), name)?;
+        let is_shared = matches!(self.datastore, Datastore::ExternalEtcd | Datastore::External);
         let changes = [
-            (self.etcd, "etcd"),
+            (self.datastore == Datastore::Etcd, "etcd"),
+            (is_shared, "shared-datastore"),
             (!self.cloud_provider, "without-cloud-provider"),
             (!self.load_balancer, "without-load-balancer"),
         ];
@@ -57,6 +72,17 @@ impl OwnFlags<'_> {
         }
         for value in flags.values_mut() {
             *value = value.replace(DEFAULT_DATA_DIR, self.data_dir.as_str());
+        }
+        if let (Some(etcd), "kube-apiserver") = (self.external_etcd, name) {
+            let given = [
+                ("etcd-servers", etcd.endpoint),
+                ("etcd-cafile", etcd.authority),
+                ("etcd-certfile", etcd.certificate),
+                ("etcd-keyfile", etcd.key),
+            ];
+            for (flag, value) in given.into_iter().filter(|(_, value)| !value.is_empty()) {
+                flags.insert(flag.to_owned(), value.to_owned());
+            }
         }
         if name == "kube-apiserver" && self.encrypts_secrets {
             let path = self.data_dir.join(&NodePaths::get().encryption_config).to_string();

@@ -108,7 +108,10 @@ pub enum AuditLevel {
     RequestResponse,
 }
 
-/// A request of an authenticated user who is in no special group, in any namespace.
+/// The resources that are in no namespace, of those that anybody asks about.
+const CLUSTER_SCOPED: [&str; 1] = ["tokenreviews"];
+
+/// Requests of a kind: of any authenticated user, in any namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuditRequest<'a> {
     /// The verb.
@@ -321,28 +324,46 @@ impl AuditPolicy {
     }
 }
 
+/// Which of the requests of a kind a rule matches: whoever makes them, in whatever namespace, for an object of any name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RuleReach {
+    /// None of them.
+    None,
+    /// Those of some users, in some namespaces, or for some objects.
+    Some,
+    /// Those of every authenticated user.
+    All,
+}
+
 impl AuditRule {
-    /// Tells whether the rule matches a request (`ruleMatches` in pkg/audit/policy/checker.go).
+    /// Returns which of the requests of a kind the rule matches (`ruleMatches` in pkg/audit/policy/checker.go).
     #[must_use]
-    pub fn matches(&self, request: &AuditRequest<'_>) -> bool {
+    pub fn reach(&self, request: &AuditRequest<'_>) -> RuleReach {
         let has = |names: &[String], name: &str| names.iter().any(|known| known == name);
-        // A list of all namespaces and a request for a cluster-scoped kind name no namespace.
-        let has_no_namespace = request.verb == "list" || request.resource == "tokenreviews";
-        let matches_namespace = self.namespaces.is_empty() || (has_no_namespace && has(&self.namespaces, ""));
-        if !self.users.is_empty()
-            || !matches_namespace
-            || (!self.user_groups.is_empty() && !has(&self.user_groups, "system:authenticated"))
-        {
-            return false;
-        }
         let has_verb = |name: &str| self.verbs.iter().any(|known| known.value == name);
         if !self.verbs.is_empty() && !has_verb(request.verb) && !has_verb("*") {
-            return false;
+            return RuleReach::None;
         }
-        if self.resources.is_empty() {
-            return self.non_resource_urls.is_empty();
+        // A request for a cluster-scoped kind names no namespace.
+        let is_namespaced = !CLUSTER_SCOPED.contains(&request.resource);
+        if !self.namespaces.is_empty() && !is_namespaced && !has(&self.namespaces, "") {
+            return RuleReach::None;
         }
-        self.resources.iter().any(|group| group.matches(request))
+        let of_resources = match self.resources.is_empty() {
+            true if self.non_resource_urls.is_empty() => RuleReach::All,
+            true => RuleReach::None,
+            false => {
+                let reaches = self.resources.iter().map(|group| group.reach(request));
+                reaches.max().unwrap_or(RuleReach::None)
+            }
+        };
+        let is_everybody = self.users.is_empty()
+            && (self.user_groups.is_empty() || has(&self.user_groups, "system:authenticated"));
+        let is_everywhere = self.namespaces.is_empty() || !is_namespaced;
+        match of_resources {
+            RuleReach::All if !is_everybody || !is_everywhere => RuleReach::Some,
+            other => other,
+        }
     }
 
     fn matches_every_request(&self) -> bool {
@@ -356,23 +377,72 @@ impl AuditRule {
 }
 
 impl AuditResources {
-    fn matches(&self, request: &AuditRequest<'_>) -> bool {
+    fn reach(&self, request: &AuditRequest<'_>) -> RuleReach {
         // Only a policy of a minor that takes it has the group `*`.
-        if !(self.group == request.group || self.group == "*") || !self.resource_names.is_empty() {
-            return false;
+        if !(self.group == request.group || self.group == "*") {
+            return RuleReach::None;
         }
-        self.resources.is_empty()
-            || self.resources.iter().any(|pattern| {
-                let (resource, subresource) = pattern.split_once('/').unwrap_or((pattern, ""));
-                match (resource, subresource) {
-                    ("*", "") => true,
-                    ("*", subresource) => subresource == request.subresource,
-                    // It matches the resource itself too, although the documentation excludes it.
-                    (resource, "*") => resource == request.resource,
-                    (resource, subresource) => {
-                        resource == request.resource && subresource == request.subresource
-                    }
-                }
-            })
+        let is_named = |pattern: &String| {
+            let (resource, subresource) = pattern.split_once('/').unwrap_or((pattern, ""));
+            match (resource, subresource) {
+                ("*", "") => true,
+                ("*", subresource) => subresource == request.subresource,
+                // It matches the resource itself too, although the documentation excludes it.
+                (resource, "*") => resource == request.resource,
+                (resource, subresource) => resource == request.resource && subresource == request.subresource,
+            }
+        };
+        if !self.resources.is_empty() && !self.resources.iter().any(is_named) {
+            return RuleReach::None;
+        }
+        // Who makes an object names it in the body alone.
+        let has_name = request.verb != "create" || !request.subresource.is_empty();
+        match (self.resource_names.is_empty(), has_name) {
+            (true, _) => RuleReach::All,
+            (false, true) => RuleReach::Some,
+            (false, false) => RuleReach::None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GET: AuditRequest<'static> =
+        AuditRequest { verb: "get", group: "", resource: "secrets", subresource: "" };
+
+    fn reach(rule: &str, request: AuditRequest<'_>) -> RuleReach {
+        let text = format!("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{{level: None, {rule}}}]\n");
+        read(text.as_bytes(), KubernetesMinor::new(36)).unwrap().rules[0].reach(&request)
+    }
+
+    #[test]
+    fn a_rule_reaches_all_some_or_none_of_the_requests_of_a_kind() {
+        for (rule, reached) in [
+            ("verbs: [get]", RuleReach::All),
+            ("userGroups: ['system:authenticated']", RuleReach::All),
+            ("resources: [{group: '', resources: ['*']}]", RuleReach::All),
+            ("userGroups: ['system:masters']", RuleReach::Some),
+            ("users: [admin]", RuleReach::Some),
+            ("namespaces: [kube-system]", RuleReach::Some),
+            ("namespaces: ['']", RuleReach::Some),
+            ("resources: [{group: '', resources: [secrets], resourceNames: [a]}]", RuleReach::Some),
+            ("users: [a], verbs: [watch]", RuleReach::None),
+            ("users: [a], resources: [{group: '', resources: [endpoints]}]", RuleReach::None),
+            ("users: [a], resources: [{group: apps}]", RuleReach::None),
+            ("users: [a], resources: [{group: '', resources: [secrets/status]}]", RuleReach::None),
+            ("nonResourceURLs: ['/healthz*']", RuleReach::None),
+        ] {
+            assert_eq!(reach(rule, GET), reached, "{rule}");
+        }
+        let create = AuditRequest { verb: "create", ..GET };
+        let named = "resources: [{group: '', resources: ['*'], resourceNames: [a]}]";
+        assert_eq!(reach(named, create), RuleReach::None, "what is made has no name yet");
+        let exec = AuditRequest { resource: "pods", subresource: "exec", ..create };
+        assert_eq!(reach(named, exec), RuleReach::Some);
+        let review = AuditRequest { group: "authentication.k8s.io", resource: "tokenreviews", ..create };
+        assert_eq!(reach("namespaces: [kube-system]", review), RuleReach::None);
+        assert_eq!(reach("namespaces: ['']", review), RuleReach::All);
     }
 }

@@ -21,7 +21,7 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Located<Value>>, Fault> {
     for (line, document) in documents(bytes)? {
         let file = ObjectFile::read(document)
             .map_err(|fault| Fault::new((line + fault.position.0 - 1, fault.position.1), fault.message))?;
-        let begin = line + lines(document).take_while(|line| is_blank(line)).count();
+        let begin = line + lines(document).take_while(is_blank).count();
         let object = to_json(&file.root).ok_or_else(|| no_object(begin))?;
         for value in objects_of(object, begin)? {
             objects.push(Located { value, position: (begin, 1) });

@@ -365,21 +365,6 @@ impl Root {
         self.resolve(path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).is_ok()
     }
 
-    /// Tells whether a symlink is at `path`.
-    ///
-    /// # Errors
-    /// If it cannot be looked at.
-    pub fn is_link(&self, path: &RootedPath) -> Result<bool> {
-        let Some(parent) = self.parent_of(path)? else { return Ok(false) };
-        match fstatat(&parent, path.name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
-            Err(Errno::ENOENT) => Ok(false),
-            stat => {
-                let stat = stat.map_err(|errno| self.failed("look at", path, errno))?;
-                Ok(SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFLNK)
-            }
-        }
-    }
-
     /// Returns the names in the directory at `path`, sorted by bytes; none if there is no directory.
     ///
     /// # Errors

@@ -43,13 +43,13 @@ fn refused(bytes: &[u8]) -> Option<String> {
     let mut is_off = [false; SWITCHES.len()];
     for (name, value) in &fields {
         let is = |known: &&str| known.eq_ignore_ascii_case(name);
-        let switch = SWITCHES.iter().position(|known| is(&known));
+        let switch = SWITCHES.iter().position(is);
         match (switch, value) {
             (_, Value::Null) => {}
             (Some(at), Value::Bool(is_on)) => is_off[at] = !is_on,
             (Some(_), _) => return Some(format!("json: cannot unmarshal {name} into a bool")),
             (None, Value::String(_)) => {}
-            (None, _) if TEXTS.iter().any(|known| is(&known)) => {
+            (None, _) if TEXTS.iter().any(is) => {
                 return Some(format!("json: cannot unmarshal {name} into a string"));
             }
             (None, _) => {}

@@ -4,12 +4,13 @@
 //! Files that arguments or fields name are not part of it: whether they are there, and what they hold, says nothing of a
 //! value.
 
-use super::{Class, Finding, arguments, kubelet, proxy, scheduler};
+use super::{Class, Finding, arguments, authentication, authorization, kubelet, proxy, scheduler};
 use crate::error::Result;
 use crate::k3s::NodeConfig;
 
 /// The codes of findings about files that a configuration file names.
-const OF_NAMED_FILES: [&str; 3] = ["proxy-kubeconfig-file", "scheduler-file", "scheduler-kubeconfig"];
+const OF_NAMED_FILES: [&str; 4] =
+    ["authorization-kubeconfig", "proxy-kubeconfig-file", "scheduler-file", "scheduler-kubeconfig"];
 /// The codes of findings about the kubelet's own files.
 const OF_KUBELET_FILES: [&str; 4] =
     ["kubelet-file", "kubelet-file-missing", "kubelet-folder-missing", "kubelet-type"];
@@ -41,6 +42,7 @@ pub(crate) fn of_files(node: &NodeConfig<'_>, component: &str) -> Result<Vec<Fin
             found.retain(|finding| OF_KUBELET_FILES.contains(&finding.code) || finding.code == KUBELET_VALUE);
             found
         }
+        "kube-apiserver" => [authorization::check(node)?, authentication::check(node)?].concat(),
         "kube-proxy" => proxy::check(node)?,
         "kube-scheduler" => scheduler::check(node)?,
         _ => Vec::new(),

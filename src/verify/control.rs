@@ -132,8 +132,9 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
-    use crate::kubernetes::component_flags;
+    use crate::kubernetes::{component_flags, feature_gates};
     use crate::profile::ProfileRequest;
+    use crate::version::KubernetesMinor;
 
     /// The number of controls of each benchmark: that of security-scan's definitions for K3s (2.0: kube-bench's general
     /// definition; 2.1: K3s' assessment), and in 1.11 also 4.2.15, which kube-bench's general definition has.
@@ -212,7 +213,20 @@ mod tests {
                 ControlRule::All(rules) | ControlRule::Any(rules) => {
                     rules.iter().for_each(|rule| check(rule, name));
                 }
-                ControlRule::WithEtcd(rule) => check(rule, name),
+                ControlRule::WithEtcd(rule) | ControlRule::WithAnyEtcd(rule) => check(rule, name),
+                ControlRule::Gate(gate) => {
+                    assert!(
+                        feature_gates::is_on(&gate.name, KubernetesMinor::new(36), &[]).is_some(),
+                        "{name}"
+                    );
+                }
+                ControlRule::File(file) => {
+                    for named in file.named_by.iter().chain(&file.also) {
+                        let flag = &component_flags::all()[&named.component][&named.flag];
+                        let is_field = named.component != "kubelet" || named.field.is_none();
+                        assert!(is_field || flag.field == named.field, "{name}: {}", named.flag);
+                    }
+                }
                 ControlRule::Flag(flag) => {
                     assert!(
                         component_flags::all()[&flag.component].contains_key(&flag.name),

@@ -35,14 +35,15 @@ pub fn verify_configuration(facts: &NodeFacts<'_>, benchmark: &str) -> Result<Ve
 /// that it lacks is for a setting.
 fn is_broken_by_a_value(rule: &ControlRule) -> bool {
     match rule {
-        ControlRule::Gate(_) => true,
         ControlRule::Flag(FlagRule { component, name, must, .. }) => {
             let mut arguments = ArgumentTable::get().arguments.iter();
             let is_united = arguments
                 .any(|row| (&row.component, &row.name, row.accepts) == (component, name, Accepts::Union));
             !is_united || !matches!(must, Must::Have(_))
         }
+        ControlRule::Gate(_) => true,
         ControlRule::All(rules) | ControlRule::Any(rules) => rules.iter().all(is_broken_by_a_value),
+        ControlRule::WithAnyEtcd(rule) => is_broken_by_a_value(rule),
         ControlRule::Check(rule) => checks::subject(&rule.name) == Some(CheckSubject::Access),
         ControlRule::WithEtcd(_)
         | ControlRule::File(_)
@@ -131,7 +132,9 @@ fn add_components<'r>(facts: &NodeFacts<'_>, rule: &'r ControlRule, components: 
         ControlRule::All(rules) | ControlRule::Any(rules) => {
             rules.iter().for_each(|rule| add_components(facts, rule, components));
         }
-        ControlRule::WithEtcd(rule) => add_components(facts, rule, components),
+        ControlRule::WithEtcd(rule) | ControlRule::WithAnyEtcd(rule) => {
+            add_components(facts, rule, components);
+        }
         ControlRule::Check(rule) => match checks::subject(&rule.name) {
             Some(CheckSubject::ApiServer | CheckSubject::Access) => components.push("kube-apiserver"),
             Some(CheckSubject::Objects) if facts.cluster.is_none() => components.push("kube-apiserver"),
@@ -139,6 +142,21 @@ fn add_components<'r>(facts: &NodeFacts<'_>, rule: &'r ControlRule, components: 
         },
         ControlRule::File(_) | ControlRule::NotApplicable(_) | ControlRule::Manual(_) => {}
     }
+}
+
+/// Returns the result of a rule about etcd where the datastore is another one, or one that this machine does not run.
+fn other_datastore(facts: &NodeFacts<'_>, datastore: Datastore) -> RuleResult {
+    let stays = match datastore {
+        Datastore::ExternalEtcd => ", and the control stays with the machine that runs it",
+        _ => "",
+    };
+    let mut result = RuleResult::not_applicable(format!("the datastore is {datastore}{stays}"));
+    if let (Some((_, place)), Some(evidence)) =
+        (facts.node.value("datastore-endpoint"), result.evidence.first_mut())
+    {
+        evidence.place = Some(place);
+    }
+    result
 }
 
 /// Evaluates one rule on a node.
@@ -158,7 +176,12 @@ pub fn evaluate_rule(facts: &NodeFacts<'_>, rule: &ControlRule) -> RuleResult {
         ControlRule::WithEtcd(rule) => match (&facts.service_unknown, facts.datastore) {
             (Some(error), _) => Err(error.clone()),
             (None, Datastore::Etcd) => return evaluate_rule(facts, rule),
-            (None, other) => Ok(RuleResult::not_applicable(format!("the datastore is {other}"))),
+            (None, other) => Ok(other_datastore(facts, other)),
+        },
+        ControlRule::WithAnyEtcd(rule) => match (&facts.service_unknown, facts.datastore) {
+            (Some(error), _) => Err(error.clone()),
+            (None, Datastore::Etcd | Datastore::ExternalEtcd) => return evaluate_rule(facts, rule),
+            (None, other) => Ok(other_datastore(facts, other)),
         },
         ControlRule::NotApplicable(reason) => Ok(RuleResult::not_applicable(reason.clone())),
         ControlRule::Manual(expected) => Ok(RuleResult::manual(expected.clone())),

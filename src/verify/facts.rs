@@ -8,7 +8,7 @@ use super::applied::{self, AppliedObject};
 use super::cluster::Cluster;
 use super::evidence::Evidence;
 pub use super::flags_in_force::{FlagOrigin, FlagsInForce};
-use super::refusals;
+use super::refusals::ConfiguredRefusal;
 use crate::document;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::k3s::Absence;
@@ -46,7 +46,7 @@ pub struct NodeFacts<'a> {
     /// The flags of the next start by component, computed at the first use.
     forecasts: OnceLock<BTreeMap<String, Vec<(String, String)>>>,
     /// Why components do not start with what they are given, found at the first use.
-    refusals: OnceLock<BTreeMap<&'static str, Evidence>>,
+    refusals: OnceLock<BTreeMap<&'static str, ConfiguredRefusal>>,
 }
 
 impl<'a> NodeFacts<'a> {
@@ -107,6 +107,17 @@ impl<'a> NodeFacts<'a> {
         self.kubelet.as_ref().map_err(Error::clone)
     }
 
+    /// Returns the kubelet's configuration at its next start, for which K3s writes its own drop-in.
+    ///
+    /// # Errors
+    /// The error of reading it.
+    pub(super) fn next_kubelet_config(&self) -> Result<KubeletConfig> {
+        match &self.kubelet {
+            Ok(config) => Ok(config.clone()),
+            Err(_) => kubelet(&self.node, false),
+        }
+    }
+
     /// Returns why a component does not run on the node; none if it does, or if K3s cannot read its configuration.
     #[must_use]
     pub fn absence(&self, component: &str) -> Option<&Absence> {
@@ -146,14 +157,14 @@ impl<'a> NodeFacts<'a> {
     /// Returns why a component does not start with its arguments and configuration files, those in force or those of the
     /// next start; none if it does.
     #[must_use]
-    pub fn refusal(&self, component: &str) -> Option<&Evidence> {
+    pub fn refusal(&self, component: &str) -> Option<Evidence> {
         let find = || {
             let components = component_flags::all().keys().map(String::as_str);
             let here = components.filter(|name| self.node.effective.is_ok() && self.node.runs(name));
-            here.filter_map(|name| Some((name, refusals::find(&self.node, name, &self.flags(name))?)))
-                .collect()
+            here.map(|name| (name, ConfiguredRefusal::find(&self.node, name))).collect()
         };
-        self.refusals.get_or_init(find).get(component)
+        let refusal = self.refusals.get_or_init(find).get(component)?;
+        refusal.of_flags(&self.node, component, &self.flags(component))
     }
 
     /// Returns the place in the configuration that sets a flag of a component; none if K3s sets it by default.

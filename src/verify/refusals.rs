@@ -11,18 +11,41 @@ use crate::kubernetes::component_flags;
 use crate::kubernetes::gate_flag::{self, GateFault};
 use crate::kubernetes::settings;
 use crate::preflight::{Finding, refusals};
-use crate::version::KubernetesMinor;
 
 /// The flag that sets feature gates.
 const GATES: &str = "feature-gates";
 
-/// Finds why a component that runs on a node does not start with its flags and its files.
-pub(super) fn find(node: &NodeConfig<'_>, component: &str, flags: &FlagsInForce) -> Option<Evidence> {
-    match &flags.origin {
-        FlagOrigin::Logged(line) => of_line(component, node.minor(), &flags.flags)
-            .map(|text| Evidence { text, place: Some(line.clone()) })
-            .or_else(|| first(refusals::of_files(node, component))),
-        FlagOrigin::Forecast | FlagOrigin::NotLogged => first(refusals::of_component(node, component)),
+/// Why a component does not start with what its configuration gives it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ConfiguredRefusal {
+    /// With its arguments and its files.
+    whole: Option<Evidence>,
+    /// With its files alone.
+    files: Option<Evidence>,
+}
+
+impl ConfiguredRefusal {
+    /// Asks about a component that runs on a node.
+    pub(super) fn find(node: &NodeConfig<'_>, component: &str) -> Self {
+        Self {
+            whole: first(refusals::of_component(node, component)),
+            files: first(refusals::of_files(node, component)),
+        }
+    }
+
+    /// Returns why the component does not start with the flags in force.
+    pub(super) fn of_flags(
+        &self,
+        node: &NodeConfig<'_>,
+        component: &str,
+        flags: &FlagsInForce,
+    ) -> Option<Evidence> {
+        match &flags.origin {
+            FlagOrigin::Logged(line) => of_line(node, component, &flags.flags)
+                .map(|text| Evidence { text, place: Some(line.clone()) })
+                .or_else(|| self.files.clone()),
+            FlagOrigin::Forecast | FlagOrigin::NotLogged => self.whole.clone(),
+        }
     }
 }
 
@@ -37,7 +60,8 @@ fn first(found: Result<Vec<Finding>, Error>) -> Option<Evidence> {
 }
 
 /// Returns what a component refuses of the flags in a line of the log.
-fn of_line(component: &str, minor: KubernetesMinor, flags: &[(String, String)]) -> Option<String> {
+fn of_line(node: &NodeConfig<'_>, component: &str, flags: &[(String, String)]) -> Option<String> {
+    let minor = node.minor();
     let known = component_flags::all().get(component)?;
     for (name, text) in flags {
         // The line may be of another minor, which has other flags.
@@ -56,8 +80,20 @@ fn of_line(component: &str, minor: KubernetesMinor, flags: &[(String, String)]) 
     let given = flags.iter().map(|(name, text)| (name.as_str(), text.as_str()));
     let settings = component_flags::settings(component, minor, given);
     let refused = settings::refused(component, &settings, minor).into_iter();
+    // K3s' own values are fine.
+    let own = node.own_flags(component);
+    let forecast = node.flags(component);
+    let is_own = |name: &String| {
+        let of = |flags: &[(String, String)]| -> Vec<String> {
+            flags.iter().filter(|(flag, _)| flag == name).map(|(_, text)| text.clone()).collect()
+        };
+        own.contains(name) && node.place_of(component, name).is_none() && of(flags) == of(&forecast)
+    };
     let by_itself = |refused: &settings::RefusedSetting| {
-        settings.is_given(&refused.setting) && refused.others.is_empty() && !refused.is_up_to_machine
+        settings.is_given(&refused.setting)
+            && refused.others.is_empty()
+            && !refused.is_up_to_machine
+            && !is_own(&refused.setting)
     };
     refused.into_iter().find(by_itself).map(|refused| format!("{component} refuses it: {}", refused.message))
 }

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::must::Must;
+use crate::version::KubernetesMinor;
 
 /// The rule that decides a control. Written as a mapping with one key:
 ///
@@ -14,6 +15,7 @@ use super::must::Must;
 /// all: [rule, rule]
 /// any: [rule, rule]
 /// with-etcd: rule
+/// with-any-etcd: rule
 /// not-applicable: reason
 /// manual: what a person has to review
 /// check: {name: audit-policy}
@@ -35,6 +37,8 @@ pub enum ControlRule {
     Any(Vec<ControlRule>),
     /// The rule if the datastore is embedded etcd; not applicable with any other datastore.
     WithEtcd(Box<ControlRule>),
+    /// The rule if the datastore is etcd, embedded or not; not applicable with any other datastore.
+    WithAnyEtcd(Box<ControlRule>),
     /// Never applicable to K3s, with the reason.
     NotApplicable(String),
     /// Only a person can decide: what the person has to review.
@@ -77,8 +81,21 @@ pub struct GateRule {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FileRule {
     /// An absolute path, or a path below K3s' data directory. `*` in a part matches any text (`server/tls/*.crt`), and
-    /// `**` matches any directories (`server/tls/**/*.key`).
+    /// `**` matches any directories (`server/tls/**/*.key`). Empty if K3s has no file of its own.
+    #[serde(default)]
     pub path: String,
+    /// The first minor of which K3s makes the file.
+    #[serde(default)]
+    pub from: Option<KubernetesMinor>,
+    /// The argument or field that names another file, which takes the place of K3s' own.
+    #[serde(default)]
+    pub named_by: Option<FileName>,
+    /// The arguments and fields that name further files to which the rule applies.
+    #[serde(default)]
+    pub also: Vec<FileName>,
+    /// A file in `path` that K3s writes at every start: it is there once K3s has started.
+    #[serde(default)]
+    pub written: Option<String>,
     /// The component that uses the file: where it does not run and the file is not there, there is nothing to protect.
     #[serde(default)]
     pub of: Option<String>,
@@ -96,6 +113,22 @@ pub struct FileRule {
     /// The result if no file exists although K3s has started.
     #[serde(default)]
     pub missing: OnMissing,
+}
+
+/// An argument of a component that names files.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FileName {
+    /// The component.
+    pub component: String,
+    /// The argument, without dashes; every occurrence counts if it is a list.
+    pub flag: String,
+    /// The field of the component's configuration with the same meaning.
+    pub field: Option<String>,
+    /// What the rule applies to below the folder that the argument names, such as `**/*.conf`.
+    pub below: Option<String>,
+    /// The copy that K3s makes of the file at every start, below its data directory, if it takes the argument itself.
+    pub copy: Option<String>,
 }
 
 /// The result of a rule if the file does not exist although K3s has started.

@@ -62,6 +62,7 @@ mod reports;
 mod reruns;
 mod rules;
 mod scanner;
+mod scanner_nodes;
 mod services;
 mod support;
 mod systemd;

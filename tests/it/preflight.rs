@@ -188,8 +188,7 @@ fn manifests_that_the_minor_does_not_serve_or_that_do_nothing() {
         assert_eq!(found.replace(MANIFESTS, "M"), expected, "{minor} {file} {text}");
     }
     let list = r#"{"kind": "List", "apiVersion": "v1", "items": [{"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "shop"}}, {"kind": "PodSecurityPolicy", "apiVersion": "policy/v1beta1"}]}"#;
-    let in_shop =
-        "\u{feff}# nothing\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: shop}\n";
+    let in_shop = "\u{feff}apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: shop}\n";
     let node =
         Node::new().file(&format!("{MANIFESTS}/a.json"), list).file(&format!("{MANIFESTS}/b.yaml"), in_shop);
     let found = || findings(&verdict(&node, &SERVER)).replace(MANIFESTS, "M");

@@ -214,6 +214,8 @@ fn a_file_of_the_schedulers_or_kube_proxys_counts_instead_of_flags() {
     let wrong = node("enableProfiling: false\nparallelism: -1", "metricsBindAddress: 127.0.0.1:1\nmode: x");
     assert!(said(&wrong, "1.33", None, scheduler).starts_with("Unknown: K3s does not start with this"));
     assert!(said(&wrong, "1.33", None, proxy).starts_with("Unknown: K3s does not start with this"));
+    let without_kind = Node::new().file(CONFIG, "kube-proxy-arg: config=/c.yaml\n").file("c.yaml", "{}");
+    assert!(said(&without_kind, "1.33", None, proxy).starts_with("Unknown"));
     let log = logged("kube-scheduler", "--config=/s.yaml --profiling=false");
     assert!(said(&open, "1.33", Some(&log), scheduler).starts_with("NotMet: true"));
     let gone = Node::new().file(CONFIG, "kube-scheduler-arg: config=/s.yaml\n");

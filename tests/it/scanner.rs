@@ -22,21 +22,21 @@ const DATA_DIR: &str = "/var/lib/rancher/k3s";
 
 /// A fixture node: minor, datastore, settings.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Fixture {
-    minor: String,
-    datastore: String,
-    settings: String,
+pub(crate) struct Fixture {
+    pub(crate) minor: String,
+    pub(crate) datastore: String,
+    pub(crate) settings: String,
 }
 
 /// What a scanner printed of a fixture: state and whether it was scored, by number.
 type Printed = BTreeMap<String, (char, bool)>;
 
-fn data(name: &str) -> String {
+pub(crate) fn data(name: &str) -> String {
     fs::read_to_string(Path::new("tests/scanner").join(name)).unwrap()
 }
 
 /// Returns the lines that are no comment.
-fn lines(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
@@ -99,7 +99,7 @@ impl Fixture {
         self.minor.parse().unwrap()
     }
 
-    fn etcd(&self) -> bool {
+    pub(crate) fn etcd(&self) -> bool {
         self.datastore == "etcd"
     }
 
@@ -112,7 +112,7 @@ impl Fixture {
     }
 
     /// The flags of each component, in the order in which K3s logs them.
-    fn flags(&self) -> Vec<(String, Vec<String>)> {
+    pub(crate) fn flags(&self) -> Vec<(String, Vec<String>)> {
         let text = data("journal.txt");
         let mut components: Vec<(String, Vec<String>)> = Vec::new();
         for line in lines(&text) {
@@ -140,7 +140,7 @@ impl Fixture {
     }
 
     /// Makes its files.
-    fn make(&self, root: &Path) {
+    pub(crate) fn make(&self, root: &Path) {
         let text = data("files.txt");
         let mut directories = Vec::new();
         for line in lines(&text).filter_map(|line| self.has(line)) {
@@ -283,7 +283,7 @@ impl Node {
     }
 }
 
-fn letter(state: CheckState) -> char {
+pub(crate) fn letter(state: CheckState) -> char {
     state.to_string().chars().next().unwrap()
 }
 

@@ -1,5 +1,6 @@
 //! Checks the audit policy: whether the API server has a policy that records requests (3.2.1), and whether the policy
-//! covers the key security concerns (3.2.2). The first rule that matches a request decides.
+//! covers the key security concerns (3.2.2). The first rule that matches a request decides, so that a rule which leaves out
+//! what some users do, or what is done in some namespaces, is a gap as well.
 
 use std::sync::LazyLock;
 
@@ -9,7 +10,7 @@ use super::flag;
 use super::flag_file::FlagFile;
 use crate::embedded;
 use crate::error::{Place, Result};
-use crate::kubernetes::audit_policy::{self, AuditLevel, AuditPolicy, AuditRequest, AuditRule};
+use crate::kubernetes::audit_policy::{self, AuditLevel, AuditPolicy, AuditRequest, AuditRule, RuleReach};
 use crate::kubernetes::object::Position;
 use crate::verify::evidence::Evidence;
 use crate::verify::facts::NodeFacts;
@@ -18,7 +19,7 @@ use crate::verify::rule_result::{RuleOutcome, RuleResult};
 
 const SERVER: &str = "kube-apiserver";
 
-/// A request, reduced to what a policy matches (data/audited-requests.yaml). The user is any authenticated user.
+/// Requests, reduced to what a policy matches (data/audited-requests.yaml). The user is any authenticated user.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ApiRequest {
@@ -88,28 +89,19 @@ pub(super) fn check_coverage(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<R
     for request in AUDITED_REQUESTS.iter() {
         let name = [request.resource.as_str(), &request.subresource].join("/");
         let name = name.trim_end_matches('/');
-        let decided: Vec<(&str, Option<&AuditRule>)> = request
-            .verbs
-            .iter()
-            .map(|verb| {
-                (verb.as_str(), policy.rules.iter().find(|rule| rule.matches(&request.with_verb(verb))))
-            })
-            .collect();
-        let is_unrecorded =
-            |(_, rule): &&(&str, Option<&AuditRule>)| rule.is_none_or(|rule| !policy.is_recorded(rule));
-        let unrecorded: Vec<_> = decided.iter().filter(is_unrecorded).collect();
-        if let Some((_, rule)) = unrecorded.first() {
-            let verbs: Vec<&str> = unrecorded.iter().map(|(verb, _)| *verb).collect();
-            gaps.push(format!("{name} ({})", verbs.join(", ")));
+        let decided: Vec<Decided<'_>> =
+            request.verbs.iter().map(|verb| Decided::of(policy, &request.with_verb(verb), verb)).collect();
+        let unrecorded: Vec<&Decided<'_>> = decided.iter().filter(|decided| decided.is_unrecorded).collect();
+        if let Some(first) = unrecorded.first() {
+            let verbs: Vec<&str> = unrecorded.iter().map(|decided| decided.verb).collect();
+            let of_some = if first.is_of_some { " of some users, namespaces or objects" } else { "" };
+            gaps.push(format!("{name} ({}{of_some})", verbs.join(", ")));
             evidence.push(found.evidence(
-                &format!("{} of {name} is not recorded", verbs.join(", ")),
-                rule.map_or(policy.position, |rule| rule.position),
+                &format!("{} of {name}{of_some} is not recorded", verbs.join(", ")),
+                first.lost_by.map_or(policy.position, |rule| rule.position),
             ));
         }
-        let has_body = |(_, rule): &&(&str, Option<&AuditRule>)| {
-            rule.is_some_and(|rule| rule.level >= AuditLevel::Request)
-        };
-        if let (true, Some((_, Some(rule)))) = (request.secret, decided.iter().find(has_body)) {
+        if let (true, Some(rule)) = (request.secret, decided.iter().find_map(|decided| decided.bodies_by)) {
             gaps.push(format!("bodies of {name} go into the log"));
             evidence.push(found.evidence(&format!("{name} is recorded with its body"), rule.position));
         }
@@ -127,6 +119,48 @@ pub(super) fn check_coverage(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<R
         format!("not recorded as it should be: {}", gaps.join("; ")),
         evidence,
     ))
+}
+
+/// What a policy does with the requests of a kind with one verb.
+struct Decided<'p> {
+    verb: &'p str,
+    /// Whether some of them are not recorded.
+    is_unrecorded: bool,
+    /// Whether it is not all of them.
+    is_of_some: bool,
+    /// The rule by which they are not; none if no rule matches them.
+    lost_by: Option<&'p AuditRule>,
+    /// The rule by which some are recorded with their bodies.
+    bodies_by: Option<&'p AuditRule>,
+}
+
+impl<'p> Decided<'p> {
+    /// Goes through the rules up to the one that matches whatever the others left.
+    fn of(policy: &'p AuditPolicy, request: &AuditRequest<'_>, verb: &'p str) -> Self {
+        let mut decided =
+            Self { verb, is_unrecorded: false, is_of_some: false, lost_by: None, bodies_by: None };
+        for rule in &policy.rules {
+            let reach = rule.reach(request);
+            if reach == RuleReach::None {
+                continue;
+            }
+            if !policy.is_recorded(rule) {
+                if decided.lost_by.is_none() {
+                    decided.is_of_some = reach == RuleReach::Some;
+                    decided.lost_by = Some(rule);
+                }
+                decided.is_unrecorded = true;
+            } else if rule.level >= AuditLevel::Request {
+                decided.bodies_by.get_or_insert(rule);
+            }
+            if reach == RuleReach::All {
+                return decided;
+            }
+        }
+        // What no rule matches is not recorded.
+        decided.is_unrecorded = true;
+        decided
+    }
 }
 
 /// Finds the policy that the API server reads; without one, returns the result of the check.

@@ -1,17 +1,106 @@
 //! Checks modes and owners of files.
 
+use super::named_file::NamedFiles;
 use crate::error::{Error, ErrorKind, Place, Result};
+use crate::k3s::kubelet;
 use crate::mode::{FileMode, Owner};
 use crate::node::{PathState, RootedPath};
 use crate::verify::evidence::Evidence;
 use crate::verify::facts::NodeFacts;
-use crate::verify::rule::{FileRule, OnMissing};
+use crate::verify::rule::{FileName, FileRule, OnMissing};
 use crate::verify::rule_result::{AWAITS_START, RuleOutcome, RuleResult};
 
 /// The most files that the evidence lists one by one.
 const MAX_LISTED: usize = 5;
 /// The most symlinks to directories that `**` follows on the way to a directory.
 const MAX_LINKS: usize = 3;
+
+/// The mode of the copies that K3s makes of files (CopyFile in pkg/agent/util of K3s).
+const COPY_MODE: &str = "644";
+
+/// The files that a rule is about.
+struct RuledFiles {
+    /// What K3s' own files, or those that take their place, match; none if there are no such files.
+    own: Option<String>,
+    /// Whether an argument names the file, and K3s does not make it.
+    is_users: bool,
+    /// What further files match, each by itself.
+    more: Vec<String>,
+    /// The copies that K3s makes of further files at its next start.
+    copies: Vec<RootedPath>,
+    /// What names the files.
+    evidence: Vec<Evidence>,
+}
+
+impl RuledFiles {
+    /// Finds the files. The inner error is the result if the component reads no such file.
+    fn find(facts: &NodeFacts<'_>, rule: &FileRule) -> Result<std::result::Result<Self, RuleResult>> {
+        let below = |path: &str| match path.starts_with('/') {
+            true => path.to_owned(),
+            false => format!("{}/{path}", facts.node.data_dir),
+        };
+        let is_made = !rule.path.is_empty() && rule.from.is_none_or(|from| facts.node.minor() >= from);
+        let mut found = Self {
+            own: is_made.then(|| below(&rule.path)),
+            is_users: false,
+            more: Vec::new(),
+            copies: Vec::new(),
+            evidence: Vec::new(),
+        };
+        let keyed = rule.key.as_deref().and_then(|key| facts.node.value(key)).map(|(text, _)| text);
+        if let Some(named) = keyed.filter(|text| text.starts_with('/')) {
+            found.own = Some(facts.node.path(named)?.to_string());
+        }
+        if let Some(name) = &rule.named_by {
+            match NamedFiles::find(facts, name)? {
+                NamedFiles::NotGiven => {}
+                NamedFiles::Empty(evidence) => {
+                    let reason = format!("{} reads no file of --{}", name.component, name.flag);
+                    let result = RuleResult::not_applicable(reason);
+                    return Ok(Err(RuleResult { evidence: vec![evidence], ..result }));
+                }
+                NamedFiles::Files(paths, evidence) => {
+                    let named = paths.last().map(ToString::to_string);
+                    if named.is_some() && named != found.own {
+                        found.is_users = paths.last().is_some_and(|path| !facts.node.creates(path));
+                        found.own = named;
+                        found.evidence.push(evidence);
+                    }
+                }
+            }
+        }
+        for name in &rule.also {
+            if let NamedFiles::Files(paths, evidence) = NamedFiles::find(facts, name)? {
+                let count = found.more.len();
+                for path in paths {
+                    found.add(facts, name, &path);
+                }
+                if found.more.len() > count {
+                    found.evidence.push(evidence);
+                }
+            }
+        }
+        Ok(Ok(found))
+    }
+
+    fn add(&mut self, facts: &NodeFacts<'_>, name: &FileName, path: &RootedPath) {
+        let pattern = match &name.below {
+            Some(below) => format!("{path}/{below}"),
+            None => path.to_string(),
+        };
+        let fixed = self.own.as_deref().and_then(|own| own.split('*').next()).unwrap_or_default();
+        let is_within = fixed.ends_with('/') && pattern.starts_with(fixed);
+        if is_within || self.own.as_ref() == Some(&pattern) || self.more.contains(&pattern) {
+            return;
+        }
+        self.more.push(pattern);
+        let copy = name.copy.as_deref().filter(|_| kubelet::takes_pairs(facts.node.minor()));
+        self.copies.extend(copy.map(|copy| facts.node.data_dir.join(copy)));
+    }
+}
+
+/// A file with its mode and owner.
+type SeenFile = (RootedPath, FileMode, Owner);
 
 /// Checks modes and owners of the files that match a rule.
 ///
@@ -23,13 +112,15 @@ pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &FileRule) -> Result
         // The key may name another file than the one that is looked at.
         return Err(error.clone());
     }
-    let named = rule.key.as_deref().and_then(|key| facts.node.value(key)).map(|(text, _)| text);
-    let pattern = if let Some(named) = named.filter(|text| text.starts_with('/')) {
-        facts.node.path(named)?.to_string()
-    } else if rule.path.starts_with('/') {
-        rule.path.clone()
-    } else {
-        format!("{}/{}", facts.node.data_dir, rule.path)
+    let files = match RuledFiles::find(facts, rule)? {
+        Ok(files) => files,
+        Err(result) => return Ok(result),
+    };
+    let Some(pattern) = files.own.as_ref().or(files.more.first()) else {
+        return Ok(match rule.of.as_deref().and_then(|component| facts.absence(component)) {
+            Some(absence) => RuleResult::absent(absence),
+            None => RuleResult::not_applicable("K3s makes no such file here, and nothing names one"),
+        });
     };
     let mode: Option<FileMode> = rule.mode.as_deref().map(str::parse).transpose()?;
     let expected = match (mode, &rule.owner) {
@@ -37,29 +128,67 @@ pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &FileRule) -> Result
         (None, _) => format!("{pattern} belongs to root"),
         (Some(mode), Some(_)) => format!("{pattern} belongs to root and permits no more than {mode}"),
     };
-    let mut found = Vec::new();
     let is_excepted = |path: &RootedPath| {
         rule.except.iter().any(|name| path.as_str().rsplit('/').next() == Some(name.as_str()))
     };
-    let matches = PathMatches::find(facts, &pattern)?;
-    for path in matches.paths.into_iter().filter(|path| !is_excepted(path)) {
-        if let Some((found_mode, owner)) = root.permissions(&path)? {
-            found.push((path, found_mode, owner));
+    let mut unread = None;
+    let mut look = |pattern: &str| -> Result<Vec<SeenFile>> {
+        let matches = PathMatches::find(facts, pattern)?;
+        unread = unread.take().or(matches.unread);
+        let mut found = Vec::new();
+        for path in matches.paths.into_iter().filter(|path| !is_excepted(path)) {
+            if let Some((found_mode, owner)) = root.permissions(&path)? {
+                found.push((path, found_mode, owner));
+            }
         }
+        Ok(found)
+    };
+    let mut found = files.own.as_deref().map(&mut look).transpose()?.unwrap_or_default();
+    let is_own_missing = files.own.is_some() && found.is_empty();
+    let mut missing_name = None;
+    for pattern in &files.more {
+        let more = look(pattern)?;
+        let is_coming = pattern.parse().is_ok_and(|path| facts.node.creates(&path));
+        if more.is_empty() && !pattern.contains('*') && !is_coming {
+            missing_name.get_or_insert(pattern);
+        }
+        found.extend(more);
+    }
+    let mut evidence = files.evidence.clone();
+    for copy in files.copies.iter().filter(|copy| !root.exists(copy)) {
+        let text = format!("K3s copies it to {copy} with mode {COPY_MODE} at its next start");
+        evidence.push(Evidence { text, place: None });
+        found.push((copy.clone(), COPY_MODE.parse()?, facts.owner));
     }
     let absence = rule.of.as_deref().and_then(|component| facts.absence(component));
-    if let (true, None, Some(absence)) = (found.is_empty(), &matches.unread, absence) {
+    if let (true, None, Some(absence)) = (found.is_empty(), &unread, absence) {
         return Ok(RuleResult::absent(absence));
     }
-    if found.is_empty() && matches.unread.is_none() {
-        return Ok(missing(facts, &rule.path, rule.missing, expected));
-    }
-    let is_wrong = |(_, found_mode, owner): &&(RootedPath, FileMode, Owner)| {
+    let is_wrong = |(_, found_mode, owner): &&SeenFile| {
         mode.is_some_and(|mode| !found_mode.is_within(mode))
             || (rule.owner.is_some() && *owner != facts.owner)
     };
     let wrong: Vec<_> = found.iter().filter(is_wrong).collect();
-    if let (true, Some(error)) = (wrong.is_empty(), matches.unread) {
+    if wrong.is_empty() && unread.is_none() {
+        let of_users = missing_name.or(files.own.as_ref().filter(|_| files.is_users && is_own_missing));
+        if let Some(path) = of_users {
+            let actual = "not there, and K3s does not make it".to_owned();
+            evidence.push(Evidence { text: format!("{path} is {actual}"), place: None });
+            return Ok(RuleResult { outcome: RuleOutcome::Unknown, expected, actual, evidence });
+        }
+        if is_own_missing || found.is_empty() {
+            let result = missing(facts, &rule.path, rule.missing, expected);
+            evidence.extend(result.evidence.clone());
+            return Ok(RuleResult { evidence, ..result });
+        }
+        let written = rule.written.as_ref().map(|path| facts.node.data_dir.join(path));
+        if let Some(path) = written.filter(|path| facts.started && !root.exists(path)) {
+            let result = missing(facts, path.as_str(), OnMissing::Unknown, expected);
+            evidence.extend(result.evidence.clone());
+            return Ok(RuleResult { evidence, ..result });
+        }
+    }
+    if let (true, Some(error)) = (wrong.is_empty(), unread) {
         return Ok(RuleResult { expected, ..RuleResult::failed(&error) });
     }
     let shown: Vec<_> = if wrong.is_empty() { found.iter().collect() } else { wrong.clone() };
@@ -71,23 +200,21 @@ pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &FileRule) -> Result
             (Some(_), Some(_)) => format!("{found_mode}, {owner}"),
         }
     };
-    let mut evidence: Vec<Evidence> = shown
-        .iter()
-        .take(MAX_LISTED)
-        .map(|(path, found_mode, owner)| Evidence {
-            text: format!("{path} is {}", describe(found_mode, owner)),
-            place: Some(Place { file: path.to_string(), position: None }),
-        })
-        .collect();
+    let listed = shown.iter().take(MAX_LISTED).map(|(path, found_mode, owner)| Evidence {
+        text: format!("{path} is {}", describe(found_mode, owner)),
+        place: Some(Place { file: path.to_string(), position: None }),
+    });
+    let mut all: Vec<Evidence> = listed.collect();
+    all.append(&mut evidence);
     if shown.len() > MAX_LISTED {
         let text = format!("and {} more", shown.len() - MAX_LISTED);
-        evidence.push(Evidence { text, place: None });
+        all.push(Evidence { text, place: None });
     }
     let mut actual: Vec<String> =
         shown.iter().map(|(_, found_mode, owner)| describe(found_mode, owner)).collect();
     actual.sort();
     actual.dedup();
-    Ok(RuleResult::met(wrong.is_empty(), expected, actual.join("; "), evidence))
+    Ok(RuleResult::met(wrong.is_empty(), expected, actual.join("; "), all))
 }
 
 /// Returns the result if the file at `path`, as the rule names it, does not exist.

@@ -65,7 +65,7 @@ pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &FlagRule) -> Result
                 result.actual = flag.message(&rule.component, facts.node.release);
             }
         }
-        FlagOrigin::Logged(_) => result.evidence.extend(next_start(facts, rule, met)?),
+        FlagOrigin::Logged(_) => result.evidence.extend(next_start(facts, rule, met)),
         FlagOrigin::Forecast | FlagOrigin::NotLogged => {}
     }
     Ok(result)
@@ -88,27 +88,28 @@ pub(super) fn with_origin(
     } else if let (RuleOutcome::Met, Some(refusal)) = (result.outcome, facts.refusal(component)) {
         result.outcome = RuleOutcome::Unknown;
         result.actual = format!("K3s does not start with this: {}", refusal.text);
-        result.evidence.push(refusal.clone());
+        result.evidence.push(refusal);
     }
     result
 }
 
 /// Returns evidence if the configuration gives another result at the next start of K3s.
-fn next_start(facts: &NodeFacts<'_>, rule: &FlagRule, met: bool) -> Result<Option<Evidence>> {
+fn next_start(facts: &NodeFacts<'_>, rule: &FlagRule, met: bool) -> Option<Evidence> {
     if facts.node.effective.is_err() {
-        return Ok(None);
+        return None;
     }
     let flags = FlagsInForce { flags: facts.forecast(&rule.component), origin: FlagOrigin::Forecast };
-    let value = value(facts, rule, &flags)?;
+    // What is not known of the next start says nothing of this one.
+    let value = value(facts, rule, &flags).ok()?;
     let differs = rule.must.is_met_by(value.items.as_deref()) != met;
-    Ok(differs.then(|| Evidence {
+    differs.then(|| Evidence {
         text: format!(
             "from its next start on {} by K3s' configuration: {}",
             if met { "no longer" } else { "met" },
             value.evidence.text
         ),
         place: value.evidence.place,
-    }))
+    })
 }
 
 fn value(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -> Result<FlagText> {

@@ -37,7 +37,8 @@ pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &GateRule) -> Result
     let mut result = flag::with_origin(facts, &rule.component, &flags.origin, result);
     if let (FlagOrigin::Logged(_), true) = (&flags.origin, facts.node.effective.is_ok()) {
         let next = FlagsInForce { flags: facts.forecast(&rule.component), origin: FlagOrigin::Forecast };
-        let next = self::value(facts, rule, &next)?;
+        // What is not known of the next start says nothing of this one.
+        let Ok(next) = self::value(facts, rule, &next) else { return Ok(result) };
         if next.is_on.is_some() && next.is_on != value.is_on && result.outcome != RuleOutcome::Unknown {
             let text = format!("from its next start on, by K3s' configuration: {}", next.evidence.text);
             result.evidence.push(Evidence { text, place: next.evidence.place });

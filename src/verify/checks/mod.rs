@@ -11,6 +11,7 @@ pub(super) mod flag;
 mod flag_file;
 pub(super) mod gate;
 mod live;
+mod named_file;
 mod namespaces;
 mod network;
 mod pod_security;

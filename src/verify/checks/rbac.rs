@@ -98,9 +98,11 @@ impl<'a> ClusterRoles<'a> {
     pub(super) fn add(&mut self, kind: ObjectKind, object: &'a Value) {
         match kind {
             ObjectKind::ClusterRole => {
-                _ = self.roles.insert(("ClusterRole", name(object).to_owned()), object);
+                self.roles.insert(("ClusterRole", name(object).to_owned()), object);
             }
-            ObjectKind::Role => _ = self.roles.insert(("Role", full_name(object)), object),
+            ObjectKind::Role => {
+                self.roles.insert(("Role", full_name(object)), object);
+            }
             ObjectKind::ClusterRoleBinding => self.bindings.push(("ClusterRoleBinding", object)),
             ObjectKind::RoleBinding => self.bindings.push(("RoleBinding", object)),
             _ => {}

@@ -14,13 +14,14 @@ const OF_NODE: [(&str, &str); 2] = [("<node name>", "server-0"), ("<node ip>", "
 
 /// Words of errors that come from the machine on which the judge runs, not from the value: an address that it does not
 /// have, a name that nobody resolves, a server that does not answer.
-const OF_MACHINE: [&str; 8] = [
+const OF_MACHINE: [&str; 9] = [
     "bind: ",
     "cannot assign requested address",
     "connection refused",
     "context deadline exceeded",
     "dial tcp",
     "lookup ",
+    "no acceptable interface with global unicast address",
     "no such host",
     "unable to select an IP from default routes",
 ];

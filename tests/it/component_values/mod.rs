@@ -1,7 +1,9 @@
 //! What `preflight` says of the arguments and files of the six components, against Kubernetes' own code.
 //!
 //! The first tier compares what Kubernetes 1.36.2 answered (`tests/oracle/component-values.jsonl`): arguments as K3s hands
-//! them on, which takes blanks off their ends, and with `late` what ends a component after its options. The second tier builds a
+//! them on, which takes blanks off their ends, and with `late` what ends a component after its options. Of 1.29.15 it has what
+//! is about certificates, credentials of images, cloud providers and the kubelet's folder of drop-ins
+//! (`tests/oracle/component-values-1.29.jsonl`, of the program of the second tier). The second tier builds a
 //! Go program against the newest minor (`tests/oracle/component_values`), and asks it about random values of all arguments
 //! and about random documents; the third tier asks about more, and an old minor as well.
 //!
@@ -59,13 +61,23 @@ fn releases() -> Vec<&'static str> {
     if crate::IS_FULL { vec![all[0], old] } else { vec![all[0]] }
 }
 
-#[test]
-fn what_kubernetes_answered_is_what_preflight_says() {
-    let text = fs::read_to_string("tests/oracle/component-values.jsonl").unwrap();
+/// Compares what Kubernetes answered, by a file with so many lines.
+fn compare_answers(file: &str, lines: usize) {
+    let text = fs::read_to_string(format!("tests/oracle/{file}.jsonl")).unwrap();
     let cases: Vec<Case> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(cases.len(), 2_645);
+    assert_eq!(cases.len(), lines);
     let fault = Tally::of(&cases).fault();
     assert!(fault.is_none(), "{}", fault.unwrap_or_default());
+}
+
+#[test]
+fn what_kubernetes_answered_is_what_preflight_says() {
+    compare_answers("component-values", 2_645);
+}
+
+#[test]
+fn what_an_old_kubernetes_answered_is_what_preflight_says() {
+    compare_answers("component-values-1.29", 164);
 }
 
 #[test]

@@ -71,6 +71,16 @@ struct Mutation {
     /// Why it cannot be so before the first start.
     #[serde(default)]
     never_before: Option<String>,
+    /// Whether the component does not start with it, so that nothing of the component passes.
+    #[serde(default)]
+    stops: bool,
+}
+
+impl Mutation {
+    /// Takes out what is unknown because the component does not start.
+    fn forgive(&self, got: &mut Statuses, wanted: &Statuses) {
+        got.retain(|name, status| !self.stops || *status != Status::Unknown || wanted.contains_key(name));
+    }
 }
 
 /// Something that is wrong with a node.
@@ -292,6 +302,7 @@ impl Trial<'_> {
                 // What K3s has not made yet is nothing that could be wrong.
                 got.retain(|name, _| good[name] != Status::Unknown);
             }
+            row.forgive(&mut got, &wanted);
             self.compare(&format!("{when:?}: {:?}", row.with), &got, &wanted, found);
             found.made.insert(at);
             found.turned.extend(wanted.into_iter().filter(|(name, _)| self.known[name]));
@@ -320,6 +331,7 @@ impl Trial<'_> {
                     Source::Off => wanted.contains_key(name),
                     _ => good[name] != Status::Unknown,
                 });
+                row.forgive(&mut got, &wanted);
                 self.compare(&format!("{source:?}: {:?}", row.with), &got, &wanted, found);
                 found.sources.insert((row.turns.first().cloned().unwrap_or_default(), source));
                 found.count += 1;

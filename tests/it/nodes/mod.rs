@@ -1,6 +1,7 @@
 //! Whole nodes: what the tool says and does where the right answer is known from K3s' source, or from a real K3s.
 //!
-//! The nodes are data below `tests/nodes`: `k3s.jsonl` (one node a line, for each rule of K3s that a node can break), `public.jsonl` (of public reports),
+//! The nodes are data below `tests/nodes`: `k3s.jsonl` (one node a line, for each rule of K3s that a node can break), `verify.jsonl` (verdicts, for each rule that one
+//! rests on), `public.jsonl` (of public reports),
 //! `start.jsonl` (what a real K3s 1.36.3 did with a configuration), `real` (nodes as installers and distributions make
 //! them, one a file). This module lays each on a temporary root and runs the binary.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
@@ -38,6 +39,11 @@ fn all_hold(cases: &[Case]) {
 #[test]
 fn every_rule_of_k3s_that_a_node_can_break() {
     all_hold(&lines("k3s.jsonl"));
+}
+
+#[test]
+fn verdicts_whose_evidence_is_known() {
+    all_hold(&lines("verify.jsonl"));
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Each program, and where it is from.
-const PROGRAMS: [(&str, &str); 27] = [
+const PROGRAMS: [(&str, &str); 28] = [
+    ("bwrap", "bubblewrap"),
     ("chattr", "e2fsprogs"),
     ("chromium", "chromium"),
     ("chromium-browser", "chromium"),

@@ -60,6 +60,9 @@ func askControllerManager(ctx context.Context, args []string, stage *string) err
 	if config.SecureServing != nil {
 		_ = config.SecureServing.Listener.Close()
 	}
+	if err := initCloud(config.ComponentConfig.KubeCloudShared); err != nil {
+		return fmt.Errorf("error building controller context: %w", err)
+	}
 	listen(config)
 	*stage = late
 	if err := elect(config.ComponentConfig.Generic.LeaderElection, config.Kubeconfig); err != nil {
@@ -117,7 +120,10 @@ func readControllerFiles(config *managerconfig.Config) error {
 	return nil
 }
 
-// k3sCloud stands for K3s' own cloud provider.
+// ownCloud is the name of K3s' own cloud provider.
+const ownCloud = "k3s"
+
+// k3sCloud stands for it.
 type k3sCloud struct {
 	cloudprovider.Interface
 	LBEnabled, NodeEnabled, Rootless                 bool
@@ -126,7 +132,7 @@ type k3sCloud struct {
 
 // K3s registers its provider with what reads its configuration (pkg/cloudprovider/cloudprovider.go of K3s).
 func init() {
-	cloudprovider.RegisterCloudProvider("k3s", func(config io.Reader) (cloudprovider.Interface, error) {
+	cloudprovider.RegisterCloudProvider(ownCloud, func(config io.Reader) (cloudprovider.Interface, error) {
 		cloud := &k3sCloud{LBEnabled: true, NodeEnabled: true}
 		if config == nil {
 			return cloud, nil
@@ -176,19 +182,16 @@ func askCloudControllerManager(_ context.Context, args []string, stage *string) 
 	if config.SecureServing != nil {
 		_ = config.SecureServing.Listener.Close()
 	}
-	provider := config.ComponentConfig.KubeCloudShared.CloudProvider
-	if file := provider.CloudConfigFile; file != "" {
+	// K3s takes its own provider, whatever the options name (CloudControllerManager in pkg/executor/embed/embed.go).
+	file := config.ComponentConfig.KubeCloudShared.CloudProvider.CloudConfigFile
+	if file != "" {
 		// InitCloudProvider ends the process where it cannot open it.
 		if _, err := os.Stat(file); err != nil {
 			return err
 		}
 	}
-	cloud, err := cloudprovider.InitCloudProvider(provider.Name, provider.CloudConfigFile)
-	if err != nil {
+	if _, err := cloudprovider.InitCloudProvider(ownCloud, file); err != nil {
 		return err
-	}
-	if cloud == nil {
-		return errors.New("cloud provider is nil")
 	}
 	return elect(config.ComponentConfig.Generic.LeaderElection, config.Kubeconfig)
 }

@@ -20,6 +20,8 @@ import (
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/events"
+	cloudprovider "k8s.io/cloud-provider"
+	cloudconfig "k8s.io/cloud-provider/config"
 	cliflag "k8s.io/component-base/cli/flag"
 	nodeutil "k8s.io/component-helpers/node/util"
 	"k8s.io/klog/v2"
@@ -107,6 +109,26 @@ func keepParsedFlags(*manageroptions.KubeControllerManagerOptions, *cliflag.Name
 
 func managerConfig(_ context.Context, s *manageroptions.KubeControllerManagerOptions) (*managerconfig.Config, error) {
 	return s.Config(knownControllers(), disabledControllers, controllerAliases)
+}
+
+// initCloud is createCloudProvider of cmd/kube-controller-manager/app.
+func initCloud(shared cloudconfig.KubeCloudSharedConfiguration) error {
+	name := shared.CloudProvider.Name
+	if utilfeature.DefaultFeatureGate.Enabled(features.DisableCloudProviders) && cloudprovider.IsDeprecatedInternal(name) {
+		return fmt.Errorf("cloud provider %q was specified, but built-in cloud providers are disabled", name)
+	}
+	if cloudprovider.IsExternal(name) {
+		name = shared.ExternalCloudVolumePlugin
+	}
+	cloud, err := cloudprovider.InitCloudProvider(name, shared.CloudProvider.CloudConfigFile)
+	if err != nil {
+		return fmt.Errorf("cloud provider could not be initialized: %w", err)
+	}
+	if cloud != nil && !shared.AllowUntaggedCloud {
+		// K3s' own has no id of a cluster.
+		return errors.New("no ClusterID Found")
+	}
+	return nil
 }
 
 func eventRecorders(config *schedulerconfig.CompletedConfig) profile.RecorderFactory {

@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/events"
+	cloudconfig "k8s.io/cloud-provider/config"
 	cliflag "k8s.io/component-base/cli/flag"
 	basecompatibility "k8s.io/component-base/compatibility"
 	nodeutil "k8s.io/component-helpers/node/util"
@@ -79,6 +80,11 @@ func keepParsedFlags(s *manageroptions.KubeControllerManagerOptions, sets *clifl
 
 func managerConfig(ctx context.Context, s *manageroptions.KubeControllerManagerOptions) (*managerconfig.Config, error) {
 	return s.Config(ctx, knownControllers(), disabledControllers, controllerAliases)
+}
+
+// initCloud accepts all: the options' validation leaves no provider.
+func initCloud(cloudconfig.KubeCloudSharedConfiguration) error {
+	return nil
 }
 
 func eventRecorders(config *schedulerconfig.CompletedConfig) profile.RecorderFactory {

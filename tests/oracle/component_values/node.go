@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,7 +16,9 @@ const (
 	// dropInFolder is where K3s has the kubelet read its configuration since 1.32.
 	dropInFolder = dataDir + "agent/etc/kubelet.conf.d"
 	kubeletState = "/var/lib/kubelet"
-	kubeconfig   = `apiVersion: v1
+	// nodeList has the paths that are on the node at first.
+	nodeList   = "/node-paths"
+	kubeconfig = `apiVersion: v1
 kind: Config
 clusters:
 - name: local
@@ -94,21 +97,46 @@ func layNode(root string, own nodeDefaults) {
 	} {
 		must(os.MkdirAll(filepath.Join(root, folder), 0o755))
 	}
+	paths := []string{"/", nodeList}
+	must(filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+		paths = append(paths, strings.TrimPrefix(path, root))
+		return err
+	}))
+	write(nodeList, []byte(strings.Join(paths, "\n")))
 }
 
-// layFiles writes a case's files, and returns what is to be removed after the case.
-func layFiles(files map[string]json.RawMessage) []string {
-	laid := []string{dropInFolder + "/10-cli-config.conf", dropInFolder + "/20-cli-config-dir", kubeletState}
-	for path, raw := range files {
-		// The first part of the path that is not there yet goes with all below it.
-		top := path
-		for above := filepath.Dir(path); ; above = filepath.Dir(above) {
-			if _, err := os.Lstat(above); err == nil {
-				break
+// nodePaths returns the paths that are on the node at first.
+func nodePaths() map[string]bool {
+	text, err := os.ReadFile(nodeList)
+	must(err)
+	known := map[string]bool{}
+	for _, path := range strings.Split(string(text), "\n") {
+		known[path] = true
+	}
+	return known
+}
+
+// cleanNode removes what cases laid and components wrote: the next case shall not find it.
+func cleanNode(known map[string]bool) {
+	_ = filepath.WalkDir("/", func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil || known[path]:
+			if path == "/sys" {
+				return fs.SkipDir
 			}
-			top = above
+			return nil
+		case entry.IsDir():
+			_ = os.RemoveAll(path)
+			return fs.SkipDir
 		}
-		laid = append(laid, top)
+		_ = os.Remove(path)
+		return nil
+	})
+}
+
+// layFiles writes a case's files.
+func layFiles(files map[string]json.RawMessage) {
+	for path, raw := range files {
 		must(os.MkdirAll(filepath.Dir(path), 0o755))
 		var text string
 		if json.Unmarshal(raw, &text) == nil {
@@ -126,5 +154,4 @@ func layFiles(files map[string]json.RawMessage) []string {
 			must(os.Symlink(special.Link, path))
 		}
 	}
-	return laid
 }

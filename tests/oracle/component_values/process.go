@@ -54,13 +54,23 @@ func askInRoot(root string, input io.Reader) ([]verdict, string) {
 	}
 	watch.Stop()
 	if err := command.Wait(); err != nil {
-		last := said.String()
-		if len(last) > 600 {
-			last = last[:300] + " … " + last[len(last)-300:]
-		}
-		return answers, fmt.Sprintf("%v: %s", err, last)
+		return answers, fmt.Sprintf("%v: %s", err, lastWords(said.String()))
 	}
 	return answers, ""
+}
+
+// lastWords returns the line with which klog ended a process, or else the begin and the end of all that it said.
+func lastWords(said string) string {
+	lines := strings.Split(said, "\n")
+	for at := len(lines) - 1; at >= 0; at-- {
+		if line := lines[at]; len(line) > 1 && line[0] == 'F' && line[1] >= '0' && line[1] <= '9' {
+			return line
+		}
+	}
+	if len(said) > 600 {
+		return said[:300] + " … " + said[len(said)-300:]
+	}
+	return said
 }
 
 // answerInRoot judges cases in the root directory, and ends where the next case needs a new process.
@@ -74,6 +84,7 @@ func answerInRoot(root string) {
 	}
 	must(syscall.Chroot(root))
 	must(os.Chdir("/var/lib/rancher/k3s/server"))
+	known := nodePaths()
 	in := bufio.NewReaderSize(os.Stdin, 1<<20)
 	for count := 0; count <= casesPerProcess; count++ {
 		line, err := in.ReadBytes('\n')
@@ -86,7 +97,8 @@ func answerInRoot(root string) {
 		if global && count > 0 {
 			return
 		}
-		laid := layFiles(one.Files)
+		cleanNode(known)
+		layFiles(one.Files)
 		stage := "flags"
 		err = askSafely(one, &stage)
 		answer := verdict{Accepted: err == nil}
@@ -101,9 +113,6 @@ func answerInRoot(root string) {
 		text, err2 := json.Marshal(answer)
 		must(err2)
 		fmt.Fprintf(answers, "%s%s\n", answerMark, text)
-		for _, path := range laid {
-			_ = os.RemoveAll(path)
-		}
 		// A component that was refused late may still hold a port.
 		if global || (err != nil && (stage == "config" || stage == "setup" || stage == "panic" || stage == late)) {
 			return
