@@ -94,7 +94,7 @@ impl UsersLines {
         // The drop-in writes an argument without dashes.
         let (name, value) = name_and_value(&ours.text);
         let same = || theirs.iter().filter(|item| name_and_value(&item.text).0 == name);
-        if let Some(own) = same().filter(|item| name_and_value(&item.text).1 == value).last() {
+        if let Some(own) = same().rfind(|item| name_and_value(&item.text).1 == value) {
             return Self::Whole(own.place.clone());
         }
         let written: Vec<&str> = value.split(',').collect();

@@ -662,6 +662,102 @@ fn who_has_a_right_is_listed() {
     }
 }
 
+/// What a user, or a group and a user, may do with the rules of a role each, on a minor.
+fn with_rules(
+    minor: &'static str,
+    about: &str,
+    grants: &[(&str, &str, Value)],
+    arguments: &str,
+) -> RuleOutcome {
+    let mut cluster = cluster_with(ObjectKind::Pod, vec![]);
+    let mut roles = cluster.list(ObjectKind::ClusterRole).unwrap().to_vec();
+    let mut bindings = cluster.list(ObjectKind::ClusterRoleBinding).unwrap().to_vec();
+    for (index, (kind, subject, rule)) in grants.iter().enumerate() {
+        let name = format!("r{index}");
+        roles.push(role(&name, &json!([rule])));
+        bindings.push(bound(&format!("b{index}"), &name, kind, subject));
+    }
+    cluster = cluster.with(ObjectKind::ClusterRole, Ok(roles));
+    cluster = cluster.with(ObjectKind::ClusterRoleBinding, Ok(bindings));
+    let node = Node::empty(minor);
+    let node = match arguments {
+        "" => node,
+        text => node.with("etc/rancher/k3s/config.yaml", text),
+    };
+    node.running(cluster).judge("rbac", about).outcome
+}
+
+/// Constrained impersonation takes two verbs, and the API server knows them from 1.36 on, or with its gate.
+#[test]
+fn constrained_impersonation_is_impersonation() {
+    let of = |resource: &str, verb: &str| json!({"apiGroups": ["authentication.k8s.io"], "resources": [resource], "verbs": [verb]});
+    let on = |verb: &str| json!({"apiGroups": [""], "resources": ["pods"], "verbs": [verb]});
+    let gate = "kube-apiserver-arg: [feature-gates=ConstrainedImpersonation=true]\n";
+    let off = "kube-apiserver-arg: [feature-gates=ConstrainedImpersonation=false]\n";
+    let about = "bind-impersonate-escalate";
+    for (resource, mode) in [
+        ("users", "user-info"),
+        ("serviceaccounts", "serviceaccount"),
+        ("nodes", "arbitrary-node"),
+        ("nodes", "associated-node"),
+    ] {
+        let (verb, other) = (format!("impersonate:{mode}"), format!("impersonate-on:{mode}:list"));
+        let both = [("User", "alice", of(resource, &verb)), ("User", "alice", on(&other))];
+        let (met, review) = (RuleOutcome::Met, RuleOutcome::Manual);
+        for (minor, arguments, wanted) in [
+            ("1.34", "", met),
+            ("1.35", "", met),
+            ("1.35", gate, review),
+            ("1.36", "", review),
+            ("1.37", "", review),
+            ("1.37", off, met),
+        ] {
+            assert_eq!(with_rules(minor, about, &both, arguments), wanted, "{mode} {minor} {arguments}");
+        }
+        // One of the two is nothing, also where somebody else has the other.
+        for one in &both {
+            assert_eq!(with_rules("1.37", about, std::slice::from_ref(one), ""), met, "{mode}: {one:?}");
+        }
+        let apart = [both[0].clone(), ("User", "bob", on(&other))];
+        assert_eq!(with_rules("1.37", about, &apart, ""), met, "{mode}");
+        // Who is in a group is not known, and * is every verb.
+        let by_group = [both[0].clone(), ("Group", "staff", on(&other))];
+        assert_eq!(with_rules("1.37", about, &by_group, ""), review, "{mode}");
+        let by_star = [both[0].clone(), ("User", "alice", on("*"))];
+        assert_eq!(with_rules("1.37", about, &by_star, ""), review, "{mode}");
+        let wrong = [("User", "alice", of("configmaps", &verb)), ("User", "alice", on(&other))];
+        assert_eq!(with_rules("1.37", about, &wrong, ""), met, "{mode}");
+    }
+    let everything = [("User", "alice", of("users", "*"))];
+    assert_eq!(with_rules("1.30", about, &everything, ""), RuleOutcome::Manual);
+}
+
+/// Admission policies are as strong as webhooks, once the minor serves them.
+#[test]
+fn admission_policies_are_webhooks() {
+    for (resource, since) in [
+        ("validatingadmissionpolicies", 30),
+        ("validatingadmissionpolicybindings", 30),
+        ("mutatingadmissionpolicies", 36),
+        ("mutatingadmissionpolicybindings", 36),
+        ("validatingwebhookconfigurations", 23),
+        ("mutatingwebhookconfigurations", 23),
+    ] {
+        for (minor, number) in
+            [("1.27", 27), ("1.29", 29), ("1.30", 30), ("1.33", 33), ("1.35", 35), ("1.36", 36), ("1.37", 37)]
+        {
+            for verb in ["create", "update", "patch", "delete", "deletecollection", "*"] {
+                let rule = json!({"apiGroups": ["admissionregistration.k8s.io"], "resources": [resource], "verbs": [verb]});
+                let found = with_rules(minor, "webhooks", &[("User", "alice", rule)], "");
+                let wanted = if number >= since { RuleOutcome::Manual } else { RuleOutcome::Met };
+                assert_eq!(found, wanted, "{resource} {verb} {minor}");
+            }
+        }
+        let rule = json!({"apiGroups": ["admissionregistration.k8s.io"], "resources": [resource], "verbs": ["get", "list"]});
+        assert_eq!(with_rules("1.37", "webhooks", &[("User", "alice", rule)], ""), RuleOutcome::Met);
+    }
+}
+
 #[test]
 fn a_built_in_binding_with_another_subject_is_somebody_elses() {
     for (kind, subject, outcome) in [

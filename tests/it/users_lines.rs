@@ -1,6 +1,8 @@
 //! Whoever has to change a value is told the line of the user's own file, also where the drop-in carries the value over;
 //! and a value with which a control fails is told of by `plan` and `apply`, before `verify` fails.
 
+#![allow(clippy::unwrap_used, reason = "clippy takes helpers of tests for something else than tests")]
+
 use serde_json::Value;
 
 use crate::support::Node;

@@ -25,6 +25,7 @@ const BOOTSTRAPPING: (&str, &str) = ("kubernetes.io/bootstrapping", "rbac-defaul
 const GROUPS_OF_ANYBODY: [&str; 3] =
     ["system:authenticated", "system:unauthenticated", "system:serviceaccounts"];
 const MASTERS: &str = "system:masters";
+const API_SERVER: &str = "kube-apiserver";
 
 /// The kinds of roles and bindings.
 pub(super) const ROLE_KINDS: [ObjectKind; 4] =
@@ -44,6 +45,20 @@ struct RestrictedPermission {
     /// Whether only a ClusterRoleBinding can grant it.
     #[serde(default)]
     cluster_wide: bool,
+    /// The feature gate of the API server without which the permission means nothing.
+    #[serde(default)]
+    gate: Option<String>,
+    /// The beginning of the verbs of which the subject needs one too.
+    #[serde(default)]
+    together_with: Option<String>,
+}
+
+impl RestrictedPermission {
+    /// Tells whether the permission means something on a node; it does if that is not known.
+    fn is_in_force(&self, facts: &NodeFacts<'_>) -> bool {
+        let is_on = |gate| facts.node.settings(API_SERVER).gate(gate, facts.node.minor());
+        self.gate.as_deref().is_none_or(|gate| is_on(gate) != Some(false))
+    }
 }
 
 static PERMISSIONS: LazyLock<Vec<RestrictedPermission>> =
@@ -122,6 +137,27 @@ impl RoleGrant<'_> {
         self.rules().iter().any(|rule| rule_allows(rule, permission))
     }
 
+    /// Tells whether who gets this grant may get another one too, whose role has a verb with this beginning: it is for the
+    /// same subject, or for a group. Which groups a user is in, the cluster does not know.
+    fn may_come_with(&self, other: &RoleGrant<'_>, verbs: &str) -> bool {
+        let of = |grant: &RoleGrant<'_>| {
+            ["/kind", "/namespace", "/name"].map(|field| text(grant.subject, field).to_owned())
+        };
+        let [kind, _, group] = of(other);
+        let has_namespace = text(self.subject, "/kind") == "ServiceAccount";
+        let is_group = kind == "Group"
+            && group != MASTERS
+            && (!has_namespace
+                || group == "system:authenticated"
+                || group == "system:serviceaccounts"
+                || group.strip_prefix("system:serviceaccounts:") == Some(text(self.subject, "/namespace")));
+        let has_verb = |rule: &Value| {
+            let mut listed = items(rule, "/verbs").iter().filter_map(Value::as_str);
+            listed.any(|verb| verb == "*" || verb.starts_with(verbs))
+        };
+        (of(self) == of(other) || is_group) && other.rules().iter().any(has_verb)
+    }
+
     fn is_cluster_wide(&self) -> bool {
         self.binding_kind == "ClusterRoleBinding"
     }
@@ -171,7 +207,10 @@ fn is_kubernetes(object: &Value) -> bool {
 fn rule_allows(rule: &Value, permission: &RestrictedPermission) -> bool {
     let has = |field: &str, names: &[String]| {
         let mut listed = items(rule, field).iter().filter_map(Value::as_str);
-        listed.any(|item| item == "*" || names.iter().any(|name| name == item))
+        let is_below = |item: &str, name: &String| {
+            name.strip_suffix('*').is_some_and(|above| above.ends_with('/') && item.starts_with(above))
+        };
+        listed.any(|item| item == "*" || names.iter().any(|name| name == item || is_below(item, name)))
     };
     let wildcard = |resource: &String| Some(format!("*/{}", resource.split_once('/')?.1));
     let wildcards: Vec<String> = permission.resources.iter().filter_map(wildcard).collect();
@@ -199,9 +238,10 @@ pub(super) fn check(facts: &NodeFacts<'_>, about: Option<&str>) -> Result<RuleRe
 }
 
 fn check_permission(facts: &NodeFacts<'_>, about: &str) -> Result<RuleResult> {
+    let of_control = || PERMISSIONS.iter().filter(|permission| permission.about == about);
     let permissions: Vec<&RestrictedPermission> =
-        PERMISSIONS.iter().filter(|permission| permission.about == about).collect();
-    if permissions.is_empty() {
+        of_control().filter(|permission| permission.is_in_force(facts)).collect();
+    if of_control().next().is_none() {
         return Err(Error::new(ErrorKind::BadInput, format!("no check of roles is about {about:?}")));
     }
     let words: Vec<&str> = permissions.iter().map(|permission| permission.words.as_str()).collect();
@@ -211,19 +251,24 @@ fn check_permission(facts: &NodeFacts<'_>, about: &str) -> Result<RuleResult> {
         Err(result) => return Ok(result),
     };
     let roles = ClusterRoles::from_cluster(cluster)?;
-    let has = |grant: &RoleGrant<'_>| {
+    let all = roles.grants();
+    let has = |grant: &&RoleGrant<'_>| {
         permissions.iter().any(|permission| {
-            (grant.is_cluster_wide() || !permission.cluster_wide) && grant.allows(permission)
+            let together = permission.together_with.as_deref();
+            (grant.is_cluster_wide() || !permission.cluster_wide)
+                && grant.allows(permission)
+                && together.is_none_or(|verbs| all.iter().any(|other| grant.may_come_with(other, verbs)))
         })
     };
-    let grants: Vec<RoleGrant<'_>> = roles.grants().into_iter().filter(has).collect();
+    let grants: Vec<&RoleGrant<'_>> = all.iter().filter(has).collect();
     Ok(review_grants(&expected, words[0], &grants))
 }
 
 /// Returns the result for the subjects that have a permission: built-in grants are only listed, and a person has to review
 /// the others.
-fn review_grants(expected: &str, words: &str, grants: &[RoleGrant<'_>]) -> RuleResult {
-    let (built_in, others): (Vec<_>, Vec<_>) = grants.iter().partition(|grant| grant.is_built_in());
+fn review_grants(expected: &str, words: &str, grants: &[&RoleGrant<'_>]) -> RuleResult {
+    let (built_in, others): (Vec<&RoleGrant<'_>>, Vec<&RoleGrant<'_>>) =
+        grants.iter().copied().partition(|grant| grant.is_built_in());
     let mut names: Vec<&str> = built_in.iter().map(|grant| text(grant.subject, "/name")).collect();
     names.sort_unstable();
     names.dedup();
@@ -258,7 +303,8 @@ fn check_cluster_admin(facts: &NodeFacts<'_>) -> Result<RuleResult> {
             && text(grant.binding, "/roleRef/name") == "cluster-admin";
         by_name || grant.rules().iter().any(is_everything)
     };
-    let grants: Vec<RoleGrant<'_>> = roles.grants().into_iter().filter(is_admin).collect();
+    let all = roles.grants();
+    let grants: Vec<&RoleGrant<'_>> = all.iter().filter(|grant| is_admin(grant)).collect();
     Ok(review_grants(expected, "may do everything", &grants))
 }
 
@@ -283,7 +329,12 @@ fn check_wildcards(facts: &NodeFacts<'_>) -> Result<RuleResult> {
     let roles = ClusterRoles::from_cluster(cluster)?;
     let is_wild = |rule: &Value| {
         let wild = |field| items(rule, field).iter().any(|item| item == "*");
-        wild("/resources") || wild("/verbs") || wild("/nonResourceURLs")
+        // `*/scale` is that subresource of every resource.
+        let mut resources = items(rule, "/resources").iter().filter_map(Value::as_str);
+        wild("/resources")
+            || wild("/verbs")
+            || wild("/nonResourceURLs")
+            || resources.any(|name| name.starts_with("*/"))
     };
     let (mut own, mut others, mut evidence) = (Vec::new(), Vec::new(), Vec::new());
     for ((kind, full), role) in &roles.roles {

@@ -13,6 +13,9 @@ use crate::support::{Node, tools, turns};
 
 const CHROMIUM: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
+/// How many pages the print of a whole benchmark has at most.
+const MOST_PAGES: u64 = 8;
+
 #[test]
 #[ignore = "needs chromium, pdftotext and python3"]
 fn a_browser_has_nothing_to_complain_of() {
@@ -23,9 +26,12 @@ fn a_browser_has_nothing_to_complain_of() {
     assert_eq!(done.code, 0, "{}", done.stderr);
     let written = |format| hardened.run(&["verify", "--format", format]).stdout;
     let all: Value = serde_json::from_str(&written("json")).unwrap();
+    // Where nothing is hardened, there is the most to be said.
+    let bare = Node::new().run(&["verify", "--format", "html", "--k3s-version", "1.37"]).stdout;
     let seen = r#"</script><img src=x onerror=alert(1)>\u{1b}[2J\u{1b}]0;owned\u{7}\u{d}\n- [x](http://evil.example/) {0} ]]> & "'\u{9b}31m\u{202e}\u{0}\u{fffe}"#;
     let cases = [
         Case::of("hardened", written("html"), texts(&all)),
+        Case::of("bare", bare, Vec::new()),
         Case::of("everything", html(&report(), &TAKEN), told(&report())),
         Case::of("hostile", html(&hostile(), &TAKEN), vec![seen.to_owned()]),
     ];
@@ -34,6 +40,9 @@ fn a_browser_has_nothing_to_complain_of() {
         let number = |name: &str| answer["figures"][name].as_u64().unwrap();
         assert!(number("printed") > 0 && number("printed without scripts") > 0, "{answer}");
         assert_eq!(number("narrow"), 360, "{answer}");
+        for name in ["printed", "printed without scripts"] {
+            assert!(number(name) <= MOST_PAGES, "{name}: {answer}");
+        }
         println!("{}: {}", answer["name"], answer["figures"]);
     }
     println!("pictures and prints: {}", artefacts().display());
