@@ -326,7 +326,7 @@ impl AuditPolicy {
 
 /// Which of the requests of a kind a rule matches: whoever makes them, in whatever namespace, for an object of any name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum RuleReach {
+pub enum AuditReach {
     /// None of them.
     None,
     /// Those of some users, in some namespaces, or for some objects.
@@ -338,30 +338,30 @@ pub enum RuleReach {
 impl AuditRule {
     /// Returns which of the requests of a kind the rule matches (`ruleMatches` in pkg/audit/policy/checker.go).
     #[must_use]
-    pub fn reach(&self, request: &AuditRequest<'_>) -> RuleReach {
+    pub fn reach(&self, request: &AuditRequest<'_>) -> AuditReach {
         let has = |names: &[String], name: &str| names.iter().any(|known| known == name);
         let has_verb = |name: &str| self.verbs.iter().any(|known| known.value == name);
         if !self.verbs.is_empty() && !has_verb(request.verb) && !has_verb("*") {
-            return RuleReach::None;
+            return AuditReach::None;
         }
         // A request for a cluster-scoped kind names no namespace.
         let is_namespaced = !CLUSTER_SCOPED.contains(&request.resource);
         if !self.namespaces.is_empty() && !is_namespaced && !has(&self.namespaces, "") {
-            return RuleReach::None;
+            return AuditReach::None;
         }
         let of_resources = match self.resources.is_empty() {
-            true if self.non_resource_urls.is_empty() => RuleReach::All,
-            true => RuleReach::None,
+            true if self.non_resource_urls.is_empty() => AuditReach::All,
+            true => AuditReach::None,
             false => {
                 let reaches = self.resources.iter().map(|group| group.reach(request));
-                reaches.max().unwrap_or(RuleReach::None)
+                reaches.max().unwrap_or(AuditReach::None)
             }
         };
         let is_everybody = self.users.is_empty()
             && (self.user_groups.is_empty() || has(&self.user_groups, "system:authenticated"));
         let is_everywhere = self.namespaces.is_empty() || !is_namespaced;
         match of_resources {
-            RuleReach::All if !is_everybody || !is_everywhere => RuleReach::Some,
+            AuditReach::All if !is_everybody || !is_everywhere => AuditReach::Some,
             other => other,
         }
     }
@@ -377,10 +377,10 @@ impl AuditRule {
 }
 
 impl AuditResources {
-    fn reach(&self, request: &AuditRequest<'_>) -> RuleReach {
+    fn reach(&self, request: &AuditRequest<'_>) -> AuditReach {
         // Only a policy of a minor that takes it has the group `*`.
         if !(self.group == request.group || self.group == "*") {
-            return RuleReach::None;
+            return AuditReach::None;
         }
         let is_named = |pattern: &String| {
             let (resource, subresource) = pattern.split_once('/').unwrap_or((pattern, ""));
@@ -393,14 +393,14 @@ impl AuditResources {
             }
         };
         if !self.resources.is_empty() && !self.resources.iter().any(is_named) {
-            return RuleReach::None;
+            return AuditReach::None;
         }
         // Who makes an object names it in the body alone.
         let has_name = request.verb != "create" || !request.subresource.is_empty();
         match (self.resource_names.is_empty(), has_name) {
-            (true, _) => RuleReach::All,
-            (false, true) => RuleReach::Some,
-            (false, false) => RuleReach::None,
+            (true, _) => AuditReach::All,
+            (false, true) => AuditReach::Some,
+            (false, false) => AuditReach::None,
         }
     }
 }
@@ -412,7 +412,7 @@ mod tests {
     const GET: AuditRequest<'static> =
         AuditRequest { verb: "get", group: "", resource: "secrets", subresource: "" };
 
-    fn reach(rule: &str, request: AuditRequest<'_>) -> RuleReach {
+    fn reach(rule: &str, request: AuditRequest<'_>) -> AuditReach {
         let text = format!("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{{level: None, {rule}}}]\n");
         read(text.as_bytes(), KubernetesMinor::new(36)).unwrap().rules[0].reach(&request)
     }
@@ -420,29 +420,29 @@ mod tests {
     #[test]
     fn a_rule_reaches_all_some_or_none_of_the_requests_of_a_kind() {
         for (rule, reached) in [
-            ("verbs: [get]", RuleReach::All),
-            ("userGroups: ['system:authenticated']", RuleReach::All),
-            ("resources: [{group: '', resources: ['*']}]", RuleReach::All),
-            ("userGroups: ['system:masters']", RuleReach::Some),
-            ("users: [admin]", RuleReach::Some),
-            ("namespaces: [kube-system]", RuleReach::Some),
-            ("namespaces: ['']", RuleReach::Some),
-            ("resources: [{group: '', resources: [secrets], resourceNames: [a]}]", RuleReach::Some),
-            ("users: [a], verbs: [watch]", RuleReach::None),
-            ("users: [a], resources: [{group: '', resources: [endpoints]}]", RuleReach::None),
-            ("users: [a], resources: [{group: apps}]", RuleReach::None),
-            ("users: [a], resources: [{group: '', resources: [secrets/status]}]", RuleReach::None),
-            ("nonResourceURLs: ['/healthz*']", RuleReach::None),
+            ("verbs: [get]", AuditReach::All),
+            ("userGroups: ['system:authenticated']", AuditReach::All),
+            ("resources: [{group: '', resources: ['*']}]", AuditReach::All),
+            ("userGroups: ['system:masters']", AuditReach::Some),
+            ("users: [admin]", AuditReach::Some),
+            ("namespaces: [kube-system]", AuditReach::Some),
+            ("namespaces: ['']", AuditReach::Some),
+            ("resources: [{group: '', resources: [secrets], resourceNames: [a]}]", AuditReach::Some),
+            ("users: [a], verbs: [watch]", AuditReach::None),
+            ("users: [a], resources: [{group: '', resources: [endpoints]}]", AuditReach::None),
+            ("users: [a], resources: [{group: apps}]", AuditReach::None),
+            ("users: [a], resources: [{group: '', resources: [secrets/status]}]", AuditReach::None),
+            ("nonResourceURLs: ['/healthz*']", AuditReach::None),
         ] {
             assert_eq!(reach(rule, GET), reached, "{rule}");
         }
         let create = AuditRequest { verb: "create", ..GET };
         let named = "resources: [{group: '', resources: ['*'], resourceNames: [a]}]";
-        assert_eq!(reach(named, create), RuleReach::None, "what is made has no name yet");
+        assert_eq!(reach(named, create), AuditReach::None, "what is made has no name yet");
         let exec = AuditRequest { resource: "pods", subresource: "exec", ..create };
-        assert_eq!(reach(named, exec), RuleReach::Some);
+        assert_eq!(reach(named, exec), AuditReach::Some);
         let review = AuditRequest { group: "authentication.k8s.io", resource: "tokenreviews", ..create };
-        assert_eq!(reach("namespaces: [kube-system]", review), RuleReach::None);
-        assert_eq!(reach("namespaces: ['']", review), RuleReach::All);
+        assert_eq!(reach("namespaces: [kube-system]", review), AuditReach::None);
+        assert_eq!(reach("namespaces: ['']", review), AuditReach::All);
     }
 }

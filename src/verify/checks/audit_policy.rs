@@ -10,7 +10,7 @@ use super::flag;
 use super::flag_file::FlagFile;
 use crate::embedded;
 use crate::error::{Place, Result};
-use crate::kubernetes::audit_policy::{self, AuditLevel, AuditPolicy, AuditRequest, AuditRule, RuleReach};
+use crate::kubernetes::audit_policy::{self, AuditLevel, AuditPolicy, AuditReach, AuditRequest, AuditRule};
 use crate::kubernetes::object::Position;
 use crate::verify::evidence::Evidence;
 use crate::verify::facts::NodeFacts;
@@ -141,19 +141,19 @@ impl<'p> Decided<'p> {
             Self { verb, is_unrecorded: false, is_of_some: false, lost_by: None, bodies_by: None };
         for rule in &policy.rules {
             let reach = rule.reach(request);
-            if reach == RuleReach::None {
+            if reach == AuditReach::None {
                 continue;
             }
             if !policy.is_recorded(rule) {
                 if decided.lost_by.is_none() {
-                    decided.is_of_some = reach == RuleReach::Some;
+                    decided.is_of_some = reach == AuditReach::Some;
                     decided.lost_by = Some(rule);
                 }
                 decided.is_unrecorded = true;
             } else if rule.level >= AuditLevel::Request {
                 decided.bodies_by.get_or_insert(rule);
             }
-            if reach == RuleReach::All {
+            if reach == AuditReach::All {
                 return decided;
             }
         }
