@@ -102,6 +102,18 @@ pub fn registered(kind: &str, minor: KubernetesMinor) -> Vec<(&'static str, &'st
         .collect()
 }
 
+/// Returns the API versions of the kinds that a minor decodes and that are in an API group, each with the kind.
+#[must_use]
+pub fn registered_in(
+    group: &str,
+    kinds: &[&str],
+    minor: KubernetesMinor,
+) -> Vec<(&'static str, &'static str)> {
+    let is_in = |version: &str| version.split_once('/').is_some_and(|(name, _)| name == group);
+    let all = kinds.iter().flat_map(|kind| registered(kind, minor));
+    all.filter(|(version, _)| is_in(version)).collect()
+}
+
 /// Returns the type of a field of a kind in a minor, by its path; none if the minor has no such field, or if the field is a
 /// mapping with fields of its own.
 #[must_use]
