@@ -33,6 +33,7 @@ pub mod go_url;
 pub mod kernel_parameters;
 pub mod kubeconfig;
 pub mod kubelet_config;
+mod kubelet_defaults;
 pub mod kubelet_documents;
 pub mod kubelet_fields;
 mod kubelet_reserved;
