@@ -43,6 +43,7 @@ pub mod manifest;
 pub mod names;
 pub mod node_labels;
 pub mod object;
+pub mod object_validity;
 pub mod pem;
 pub mod pod_security;
 pub mod proxy_config;
