@@ -1,0 +1,159 @@
+//! Looks at a path without opening what is there: its kind, its mode and its owner.
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::{SFlag, fstat};
+
+use super::path::RootedPath;
+use super::root::{Root, owner_of};
+use crate::error::Result;
+use crate::mode::{FileMode, Owner};
+
+/// What a path leads to, with symlinks followed inside the root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathKind {
+    /// Nothing: the path, or the target of a symlink, does not exist.
+    Absent,
+    /// Nothing: a part on the way is no directory.
+    BelowFile,
+    /// Nothing: symlinks lead in a circle.
+    Loop,
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A device, FIFO or socket.
+    Other,
+}
+
+/// What is at a path itself, as `lstat` says it: a symlink at the end of the path is not followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PathEntry {
+    /// What it is.
+    pub kind: EntryKind,
+    /// Its mode; that of a symlink is 777.
+    pub mode: FileMode,
+    /// Its owner.
+    pub owner: Owner,
+}
+
+/// The kind of an entry of a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symlink.
+    Symlink,
+    /// A device, FIFO or socket.
+    Other,
+}
+
+impl Root {
+    /// Returns mode and owner of what is at `path`, following symlinks inside the root, without opening it; none if
+    /// there is nothing.
+    ///
+    /// # Errors
+    /// If it cannot be looked at.
+    pub fn permissions(&self, path: &RootedPath) -> Result<Option<(FileMode, Owner)>> {
+        let fd = match self.resolve(path, OFlag::O_PATH) {
+            Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
+            other => other.map_err(|errno| self.failed("look at", path, errno))?,
+        };
+        let stat = fstat(&fd).map_err(|errno| self.failed("look at", path, errno))?;
+        Ok(Some((FileMode::from_stat(stat.st_mode), owner_of(&stat))))
+    }
+
+    /// Returns what is at `path` itself, without opening it: a symlink there is not followed. None if there is nothing, or
+    /// nobody can get there.
+    ///
+    /// # Errors
+    /// If it cannot be looked at.
+    pub fn entry(&self, path: &RootedPath) -> Result<Option<PathEntry>> {
+        let fd = match self.resolve(path, OFlag::O_PATH | OFlag::O_NOFOLLOW) {
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return Ok(None),
+            other => other.map_err(|errno| self.failed("look at", path, errno))?,
+        };
+        let stat = fstat(&fd).map_err(|errno| self.failed("look at", path, errno))?;
+        let kind = match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
+            SFlag::S_IFREG => EntryKind::File,
+            SFlag::S_IFDIR => EntryKind::Directory,
+            SFlag::S_IFLNK => EntryKind::Symlink,
+            _ => EntryKind::Other,
+        };
+        Ok(Some(PathEntry { kind, mode: FileMode::from_stat(stat.st_mode), owner: owner_of(&stat) }))
+    }
+
+    /// Returns what `path` leads to, without opening it.
+    ///
+    /// # Errors
+    /// If it cannot be looked at.
+    pub fn kind(&self, path: &RootedPath) -> Result<PathKind> {
+        let fd = match self.resolve(path, OFlag::O_PATH) {
+            Err(Errno::ENOENT) => return Ok(PathKind::Absent),
+            Err(Errno::ENOTDIR) => return Ok(PathKind::BelowFile),
+            Err(Errno::ELOOP) => return Ok(PathKind::Loop),
+            other => other.map_err(|errno| self.failed("look at", path, errno))?,
+        };
+        let stat = fstat(&fd).map_err(|errno| self.failed("look at", path, errno))?;
+        Ok(match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
+            SFlag::S_IFREG => PathKind::File,
+            SFlag::S_IFDIR => PathKind::Directory,
+            _ => PathKind::Other,
+        })
+    }
+
+    /// Tells whether there is anything at `path`, following symlinks inside the root.
+    #[must_use]
+    pub fn exists(&self, path: &RootedPath) -> bool {
+        self.resolve(path, OFlag::O_PATH).is_ok()
+    }
+
+    /// Returns the kernel's words for why nobody can reach `path`: something on the way is no directory, or symlinks lead
+    /// in a circle. None if it can be reached, or nothing is there.
+    #[must_use]
+    pub fn unreachable(&self, path: &RootedPath) -> Option<&'static str> {
+        match self.resolve(path, OFlag::O_PATH) {
+            Err(Errno::ENOTDIR) => Some("not a directory"),
+            Err(Errno::ELOOP) => Some("too many levels of symbolic links"),
+            _ => None,
+        }
+    }
+
+    /// Tells whether there is a directory at `path`, not counting a symlink to one.
+    #[must_use]
+    pub fn is_directory(&self, path: &RootedPath) -> bool {
+        self.resolve(path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).is_ok()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests look at files by hand")]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn an_entry_is_the_link_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let (base, root) = (folder.path(), Root::open(folder.path()).unwrap());
+        fs::create_dir(base.join("etc")).unwrap();
+        fs::create_dir(base.join("etc/private")).unwrap();
+        fs::write(base.join("etc/private/file"), "").unwrap();
+        symlink("private", base.join("etc/link")).unwrap();
+        symlink("nowhere", base.join("etc/dangling")).unwrap();
+        symlink("circle", base.join("etc/circle")).unwrap();
+        let kind = |path: &'static str| root.entry(&RootedPath::fixed(path)).unwrap().map(|entry| entry.kind);
+        assert_eq!(kind("/etc/private"), Some(EntryKind::Directory));
+        assert_eq!(kind("/etc/link/file"), Some(EntryKind::File), "a link on the way is followed");
+        for link in ["/etc/link", "/etc/dangling", "/etc/circle"] {
+            assert_eq!(kind(link), Some(EntryKind::Symlink), "{link}");
+        }
+        assert_eq!(["/etc/none", "/etc/circle/file", "/etc/private/file/x"].map(kind), [None; 3]);
+        let link = root.entry(&RootedPath::fixed("/etc/link")).unwrap().unwrap();
+        assert_eq!(link.mode.as_stat(), "777");
+    }
+}
