@@ -4,13 +4,19 @@
 //! Files that arguments or fields name are not part of it: whether they are there, and what they hold, says nothing of a
 //! value.
 
-use super::{Class, Finding, arguments, authentication, authorization, kubelet, proxy, scheduler};
+use super::{Class, Finding, admission, arguments, authentication, authorization, kubelet, proxy, scheduler};
 use crate::error::Result;
 use crate::k3s::NodeConfig;
 
-/// The codes of findings about files that a configuration file names.
-const OF_NAMED_FILES: [&str; 4] =
-    ["authorization-kubeconfig", "proxy-kubeconfig-file", "scheduler-file", "scheduler-kubeconfig"];
+/// The codes of findings about files that an argument or a configuration file names and that are not there.
+const OF_NAMED_FILES: [&str; 6] = [
+    "admission-file-missing",
+    "admission-path-missing",
+    "authorization-kubeconfig",
+    "proxy-kubeconfig-file",
+    "scheduler-file",
+    "scheduler-kubeconfig",
+];
 /// The codes of findings about the kubelet's own files.
 const OF_KUBELET_FILES: [&str; 4] =
     ["kubelet-file", "kubelet-file-missing", "kubelet-folder-missing", "kubelet-type"];
@@ -25,9 +31,11 @@ pub(crate) fn of_component(node: &NodeConfig<'_>, component: &str) -> Result<Vec
     let mut found = arguments::refused_values(node, component);
     found.extend(match component {
         "kubelet" => kubelet::refused_values(node)?,
+        // A plugin that is switched on needs its configuration.
+        "kube-apiserver" => [of_files(node, component)?, admission::check(node)?].concat(),
         _ => of_files(node, component)?,
     });
-    found.retain(|finding| finding.class == Class::Stops);
+    found.retain(|finding| finding.class == Class::Stops && !OF_NAMED_FILES.contains(&finding.code));
     Ok(found)
 }
 

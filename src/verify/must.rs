@@ -94,12 +94,14 @@ impl Must {
     }
 }
 
-/// Tells whether a text is an address of the loopback interface, with or without a port.
+/// Tells whether a text is an address of the loopback interface, with or without a port. Go takes an address of the fourth
+/// version within the sixth for one of the fourth.
 fn is_local(text: &str) -> bool {
     let host = text.rsplit_once(':').map_or(text, |(host, _)| host);
     let bare = |text: &str| text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    let is_loopback =
-        |text: &str| text == "localhost" || bare(text).is_ok_and(|address| address.is_loopback());
+    let is_loopback = |text: &str| {
+        text == "localhost" || bare(text).is_ok_and(|address| address.to_canonical().is_loopback())
+    };
     // `::1` has no port; `[::1]:80` and `127.0.0.1:80` have one.
     is_loopback(text) || (bare(text).is_err() && is_loopback(host))
 }
@@ -140,13 +142,24 @@ mod tests {
         let local = Must::BeLocal(true);
         for text in
             ["127.0.0.1", "127.0.0.1:10249", "localhost", "localhost:1", "::1", "[::1]", "[::1]:10249"]
+                .into_iter()
+                .chain(["::ffff:127.0.0.1", "[::ffff:127.0.0.1]:10249"])
         {
             assert!(is_met(&local, text), "{text}");
             assert!(!is_met(&Must::BeLocal(false), text), "{text}");
         }
-        for text in
-            ["0.0.0.0", "0.0.0.0:10249", "::", "[::]:1", ":10249", "", "10.0.0.1", "::1:0", "127.0.0.1.x"]
-        {
+        for text in [
+            "0.0.0.0",
+            "0.0.0.0:10249",
+            "::",
+            "[::]:1",
+            ":10249",
+            "",
+            "10.0.0.1",
+            "::1:0",
+            "127.0.0.1.x",
+            "::ffff:10.0.0.1",
+        ] {
             assert!(!is_met(&local, text), "{text}");
         }
         assert!(!local.is_met_by(None));

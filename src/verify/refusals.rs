@@ -1,19 +1,28 @@
 //! Why components do not start with what they are given: then nothing that their flags or files say is met.
 //!
-//! What K3s has logged it logged before the component read it. A value of another type, or one that is refused by itself,
-//! ended that component; whether two values fit together is not asked of a line that may be cut.
+//! What K3s has logged it logged before the component read it. Where the user's arguments in the line are those of the
+//! configuration, what is refused of the configuration is refused of the line. Where they are others, a value of another type, or
+//! one that is refused by itself, ended that component; whether two values fit together is not asked of a line that may be cut.
 
 use super::evidence::Evidence;
 use super::flags_in_force::{FlagOrigin, FlagsInForce};
 use crate::error::Error;
 use crate::k3s::NodeConfig;
+use crate::kubernetes::admission_plugins;
+use crate::kubernetes::apiserver_flags::{ApiServerFlags, PluginRefusal};
 use crate::kubernetes::component_flags;
+use crate::kubernetes::flag_values;
 use crate::kubernetes::gate_flag::{self, GateFault};
 use crate::kubernetes::settings;
+use crate::kubernetes::tls;
 use crate::preflight::{Finding, refusals};
+use crate::version::KubernetesMinor;
 
 /// The flag that sets feature gates.
 const GATES: &str = "feature-gates";
+
+/// The flag that lists cipher suites.
+const CIPHERS: &str = "tls-cipher-suites";
 
 /// Why a component does not start with what its configuration gives it.
 #[derive(Debug, Clone, Default)]
@@ -43,7 +52,10 @@ impl ConfiguredRefusal {
         match &flags.origin {
             FlagOrigin::Logged(line) => of_line(node, component, &flags.flags)
                 .map(|text| Evidence { text, place: Some(line.clone()) })
-                .or_else(|| self.files.clone()),
+                .or_else(|| match is_as_configured(node, component, &flags.flags) {
+                    true => self.whole.clone(),
+                    false => self.files.clone(),
+                }),
             FlagOrigin::Forecast | FlagOrigin::NotLogged => self.whole.clone(),
         }
     }
@@ -57,6 +69,38 @@ fn first(found: Result<Vec<Finding>, Error>) -> Option<Evidence> {
         }
         Err(error) => Some(Evidence { text: error.message().to_owned(), place: error.place().cloned() }),
     }
+}
+
+/// Returns a name in a list of names, of admission plugins or cipher suites, that no minor has. The kubelet's cipher suites are
+/// its own to judge.
+fn unknown_name(component: &str, minor: KubernetesMinor, flags: &[(String, String)]) -> Option<String> {
+    if component == "kubelet" {
+        return None;
+    }
+    let suites =
+        values_of(flags, CIPHERS).flat_map(|text| flag_values::comma_separated(text).unwrap_or_default());
+    let unknown = suites.into_iter().find(|name| tls::cipher_suite(name).is_none());
+    if unknown.is_some() || component != "kube-apiserver" {
+        return unknown;
+    }
+    let refused = ApiServerFlags::new(flags.to_vec()).refused_plugins(minor).into_iter();
+    let mut names = refused.filter_map(|refused| match refused.reason {
+        PluginRefusal::Unknown(name) => Some(name),
+        PluginRefusal::Overlap(_) => None,
+    });
+    names.find(|name| admission_plugins::availability(minor, name).is_empty())
+}
+
+/// Tells whether a line of the log has the values that the configuration gives. What else it has is K3s' own, which depends on
+/// the machine.
+fn is_as_configured(node: &NodeConfig<'_>, component: &str, logged: &[(String, String)]) -> bool {
+    let forecast = node.flags(component);
+    let mut users = forecast.iter().filter(|(name, _)| node.place_of(component, name).is_some());
+    users.all(|(name, _)| values_of(logged, name).eq(values_of(&forecast, name)))
+}
+
+fn values_of<'f>(flags: &'f [(String, String)], name: &'f str) -> impl Iterator<Item = &'f str> {
+    flags.iter().filter(move |(flag, _)| flag == name).map(|(_, text)| text.as_str())
 }
 
 /// Returns what a component refuses of the flags in a line of the log.
@@ -77,6 +121,9 @@ fn of_line(node: &NodeConfig<'_>, component: &str, flags: &[(String, String)]) -
     if let Some(fault) = faults.into_iter().find(is_certain) {
         return Some(fault.message());
     }
+    if let Some(name) = unknown_name(component, minor, flags) {
+        return Some(format!("{component} refuses the name {name:?}, which nobody knows"));
+    }
     let given = flags.iter().map(|(name, text)| (name.as_str(), text.as_str()));
     let settings = component_flags::settings(component, minor, given);
     let refused = settings::refused(component, &settings, minor).into_iter();
@@ -84,10 +131,8 @@ fn of_line(node: &NodeConfig<'_>, component: &str, flags: &[(String, String)]) -
     let own = node.own_flags(component);
     let forecast = node.flags(component);
     let is_own = |name: &String| {
-        let of = |flags: &[(String, String)]| -> Vec<String> {
-            flags.iter().filter(|(flag, _)| flag == name).map(|(_, text)| text.clone()).collect()
-        };
-        own.contains(name) && node.place_of(component, name).is_none() && of(flags) == of(&forecast)
+        let is_same = values_of(flags, name).eq(values_of(&forecast, name));
+        own.contains(name) && node.place_of(component, name).is_none() && is_same
     };
     let by_itself = |refused: &settings::RefusedSetting| {
         settings.is_given(&refused.setting)

@@ -44,6 +44,26 @@ impl ApiRequest {
 /// The requests of which a policy has to record at least the metadata.
 static AUDITED_REQUESTS: LazyLock<Vec<ApiRequest>> = LazyLock::new(|| embedded::table("audited-requests"));
 
+/// What a policy without a log and without a webhook comes to.
+const NO_LOG: &str = "the policy has no log";
+
+/// Where the events of the API server go: into a log, or to a webhook.
+struct AuditSink {
+    is_there: bool,
+    /// Evidence of the flag that names it, or that nothing does.
+    evidence: Vec<Evidence>,
+}
+
+impl AuditSink {
+    fn find(facts: &NodeFacts<'_>) -> Result<Self> {
+        let log = flag::check_by_name(facts, SERVER, "audit-log-path", Must::BeSet(true))?;
+        let webhook = flag::check_by_name(facts, SERVER, "audit-webhook-config-file", Must::BeSet(true))?;
+        let is_webhook = log.outcome != RuleOutcome::Met && webhook.outcome == RuleOutcome::Met;
+        let evidence = if is_webhook { webhook.evidence } else { log.evidence };
+        Ok(Self { is_there: is_webhook || log.outcome == RuleOutcome::Met, evidence })
+    }
+}
+
 /// The policy that the API server reads.
 struct FoundPolicy {
     policy: AuditPolicy,
@@ -59,19 +79,18 @@ pub(super) fn check_policy(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<Rul
         Ok(found) => found,
         Err(result) => return Ok(result),
     };
-    let log = flag::check_by_name(facts, SERVER, "audit-log-path", Must::BeSet(true))?;
-    let webhook = flag::check_by_name(facts, SERVER, "audit-webhook-config-file", Must::BeSet(true))?;
+    let sink = AuditSink::find(facts)?;
     let position = found.policy.position;
     let mut evidence = found.flag.clone();
     let actual = if !found.policy.records() {
         evidence.push(found.evidence("no rule of it records anything", position));
         "the policy records nothing"
-    } else if log.outcome != RuleOutcome::Met && webhook.outcome != RuleOutcome::Met {
-        evidence.extend(log.evidence.clone());
-        "the policy has no log"
+    } else if !sink.is_there {
+        evidence.extend(sink.evidence);
+        NO_LOG
     } else {
         evidence.push(found.evidence(&format!("it has {} rules", found.policy.rules.len()), position));
-        evidence.extend(if log.outcome == RuleOutcome::Met { log.evidence } else { webhook.evidence });
+        evidence.extend(sink.evidence);
         return Ok(RuleResult::met(true, expected, "a policy that records, and a log", evidence));
     };
     Ok(RuleResult::met(false, expected, actual, evidence))
@@ -86,6 +105,11 @@ pub(super) fn check_coverage(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<R
     };
     let policy = &found.policy;
     let (mut gaps, mut evidence) = (Vec::new(), found.flag.clone());
+    let sink = AuditSink::find(facts)?;
+    if !sink.is_there {
+        evidence.extend(sink.evidence);
+        return Ok(RuleResult::met(false, expected, NO_LOG, evidence));
+    }
     for request in AUDITED_REQUESTS.iter() {
         let name = [request.resource.as_str(), &request.subresource].join("/");
         let name = name.trim_end_matches('/');
