@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::object::{self, Fault, MAX_FAULTS, ObjectFile, field_path, json_type, whole_number};
 use super::scalar::{self, Scalar};
 use super::yaml::{YamlNode, YamlValue};
-use super::{flag_values, quantity};
+use super::{flag_values, kubelet_defaults, quantity};
 use crate::embedded;
 use crate::version::KubernetesMinor;
 
@@ -464,7 +464,9 @@ impl FieldDecoder {
                 continue;
             };
             let path = field_path(path, known);
-            if name >= *known || has_no_default(of) {
+            let is_written =
+                self.minor >= DEFAULTS_WRITTEN_FROM && kubelet_defaults::is_always_written(&path);
+            if name >= *known || (has_no_default(of) && !is_written) {
                 self.add(value, of, (&path, &written), decoded);
                 continue;
             }
@@ -557,6 +559,9 @@ fn json_name(of: &str) -> &str {
         _ => of,
     }
 }
+
+/// The first minor whose kubelet merges drop-ins into a configuration of v1beta1: before, the names in it were Go's own.
+const DEFAULTS_WRITTEN_FROM: KubernetesMinor = KubernetesMinor::new(32);
 
 /// Tells whether a merged configuration of the kubelet has a field of this type only where somebody sets it.
 fn has_no_default(of: &str) -> bool {

@@ -10,10 +10,8 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
@@ -248,20 +246,6 @@ impl Root {
         }
     }
 
-    /// Returns the names in the directory at `path`, sorted by bytes; none if there is no directory.
-    ///
-    /// # Errors
-    /// If it cannot be read.
-    pub fn list(&self, path: &RootedPath) -> Result<Vec<OsString>> {
-        let fd = match self.resolve(path, DIRECTORY) {
-            Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(Vec::new()),
-            other => other.map_err(|errno| self.failed("list", path, errno))?,
-        };
-        let mut names = names_in(fd).map_err(|errno| self.failed("list", path, errno))?;
-        names.sort();
-        Ok(names)
-    }
-
     /// Opens the directory that holds `path`; none if it does not exist.
     pub(super) fn parent_of(&self, path: &RootedPath) -> Result<Option<OwnedFd>> {
         let Some(parent) = path.parent() else { return Ok(None) };
@@ -347,18 +331,6 @@ impl Root {
             other => other,
         }
     }
-}
-
-/// Returns the names in a directory, in the order in which the file system has them.
-pub(super) fn names_in(dir: OwnedFd) -> nix::Result<Vec<OsString>> {
-    let mut names = Vec::new();
-    for entry in Dir::from_fd(dir)?.iter() {
-        let name = entry?.file_name().to_bytes().to_vec();
-        if name != b"." && name != b".." {
-            names.push(OsString::from_vec(name));
-        }
-    }
-    Ok(names)
 }
 
 /// Returns the number of an error of the standard library.
