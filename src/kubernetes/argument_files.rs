@@ -56,6 +56,15 @@ pub struct KeyedPair {
     /// Whether the component does without both where one file is empty.
     #[serde(default)]
     pub may_be_empty: bool,
+    /// The last minor that opens the files, where the flags are newer.
+    #[serde(default)]
+    pub until: Option<KubernetesMinor>,
+    /// The argument with the port without which nobody opens the files, where it is another than `secure-port`.
+    #[serde(default)]
+    pub port: Option<String>,
+    /// The names of the controller that opens the files and takes one certificate, whether the component serves or not.
+    #[serde(default)]
+    pub controller: Vec<String>,
 }
 
 /// The arguments of a component that name files.
@@ -66,6 +75,9 @@ pub struct ArgumentFiles {
     pub files: BTreeMap<String, FileContent>,
     /// Certificates with their keys.
     pub pairs: Vec<KeyedPair>,
+    /// The arguments that name a folder for certificates which the component makes itself, and the pair that it makes
+    /// where none is named, by its certificate.
+    pub folders: BTreeMap<String, String>,
     /// The arguments whose items are the files of a certificate and its key.
     pub keyed: Vec<String>,
     /// The arguments whose file nobody opens where another argument is set.
@@ -88,11 +100,16 @@ pub fn of(component: &str) -> Option<&'static ArgumentFiles> {
     TABLE.get(component)
 }
 
-/// Tells whether a component opens the file that an argument names.
+/// Tells whether a component opens the file, or the folder, that an argument names.
 #[must_use]
 pub fn is_opened(component: &str, flag: &str) -> bool {
-    of(component)
-        .is_some_and(|files| files.files.contains_key(flag) || files.keyed.iter().any(|keyed| keyed == flag))
+    let is_of_pair = |pair: &KeyedPair| pair.certificate == flag || pair.key == flag;
+    of(component).is_some_and(|files| {
+        files.files.contains_key(flag)
+            || files.folders.contains_key(flag)
+            || files.keyed.iter().any(|keyed| keyed == flag)
+            || files.pairs.iter().any(is_of_pair)
+    })
 }
 
 impl FileContent {
