@@ -1,10 +1,16 @@
-//! Looks at a path without opening what is there: its kind, its mode and its owner.
+//! Looks at a path without opening what is there: its kind, its mode and its owner; and lists a directory.
 
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
+
+use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{SFlag, fstat};
 
 use super::path::RootedPath;
+use super::resolve::DIRECTORY;
 use super::root::{Root, owner_of};
 use crate::error::Result;
 use crate::mode::{FileMode, Owner};
@@ -126,6 +132,63 @@ impl Root {
     pub fn is_directory(&self, path: &RootedPath) -> bool {
         self.resolve(path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).is_ok()
     }
+
+    /// Returns the names in the directory at `path`, sorted by bytes; none if there is no directory.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn list(&self, path: &RootedPath) -> Result<Vec<OsString>> {
+        Ok(self.entries(path)?.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// Returns the same, each with what [`Root::entry`] says it is. Most file systems say it with the names, so that the
+    /// entries are not opened.
+    ///
+    /// # Errors
+    /// If the directory, or an entry, cannot be read.
+    pub fn list_kinds(&self, path: &RootedPath) -> Result<Vec<(OsString, Option<EntryKind>)>> {
+        let mut entries = self.entries(path)?;
+        for (name, kind) in entries.iter_mut().filter(|(_, kind)| kind.is_none()) {
+            if let Some(name) = name.to_str() {
+                *kind = self.entry(&path.join(name))?.map(|entry| entry.kind);
+            }
+        }
+        Ok(entries)
+    }
+
+    fn entries(&self, path: &RootedPath) -> Result<Vec<(OsString, Option<EntryKind>)>> {
+        let fd = match self.resolve(path, DIRECTORY) {
+            Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(Vec::new()),
+            other => other.map_err(|errno| self.failed("list", path, errno))?,
+        };
+        let mut entries = entries_in(fd).map_err(|errno| self.failed("list", path, errno))?;
+        entries.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(entries)
+    }
+}
+
+/// Returns the names in a directory, in the order in which the file system has them.
+pub(super) fn names_in(dir: OwnedFd) -> nix::Result<Vec<OsString>> {
+    Ok(entries_in(dir)?.into_iter().map(|(name, _)| name).collect())
+}
+
+/// Returns the same with what each is, where the file system says it.
+fn entries_in(dir: OwnedFd) -> nix::Result<Vec<(OsString, Option<EntryKind>)>> {
+    let mut entries = Vec::new();
+    for entry in Dir::from_fd(dir)?.iter() {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes().to_vec();
+        let kind = entry.file_type().map(|file_type| match file_type {
+            Type::File => EntryKind::File,
+            Type::Directory => EntryKind::Directory,
+            Type::Symlink => EntryKind::Symlink,
+            _ => EntryKind::Other,
+        });
+        if name != b"." && name != b".." {
+            entries.push((OsString::from_vec(name), kind));
+        }
+    }
+    Ok(entries)
 }
 
 #[cfg(test)]
