@@ -28,6 +28,8 @@ pub enum FileContent {
     MetricLabels,
     /// A kubeconfig of which the component makes a client.
     Kubeconfig,
+    /// A kubeconfig of which the component makes a client later, or nothing.
+    KubeconfigOrNothing,
     /// ABAC's policies, a line each.
     Policies,
     /// Public keys of service accounts.
@@ -110,6 +112,8 @@ impl FileContent {
             Self::SigningKey => certificates::check_signing_key(bytes),
             Self::Tokens => token_file::check(bytes),
             Self::Kubeconfig => kubeconfig::check(bytes, look),
+            Self::KubeconfigOrNothing if is_empty => Ok(()),
+            Self::KubeconfigOrNothing => kubeconfig::read(bytes).map(|_| ()),
             Self::MetricLabels => check_metric_labels(bytes),
             Self::Policies => abac_policy::check(bytes),
             Self::Anything | Self::Document => Ok(()),
@@ -124,7 +128,7 @@ impl FileContent {
             Self::Document => "a document",
             Self::Bundle | Self::BundleOrNothing | Self::Trusted => "certificates in PEM",
             Self::MetricLabels => "a map of metric,label: values",
-            Self::Kubeconfig => "a kubeconfig",
+            Self::Kubeconfig | Self::KubeconfigOrNothing => "a kubeconfig",
             Self::Policies => "policies of ABAC, a line of JSON each",
             Self::PublicKeys => "public keys in PEM, RSA or ECDSA",
             Self::SigningKey => "a private key in PEM, RSA or ECDSA, without a password",
@@ -142,7 +146,9 @@ impl FileContent {
             }
             Self::SigningKey => !name.ends_with(".crt") && !name.ends_with(".kubeconfig"),
             Self::PublicKeys => !name.ends_with(".kubeconfig"),
-            Self::Kubeconfig => !name.ends_with(".crt") && !name.ends_with(".key"),
+            Self::Kubeconfig | Self::KubeconfigOrNothing => {
+                !name.ends_with(".crt") && !name.ends_with(".key")
+            }
             Self::Anything | Self::Document | Self::MetricLabels | Self::Policies | Self::Tokens => true,
         }
     }

@@ -1,4 +1,4 @@
-//! Looks at a path without opening what is there: its kind, its mode and its owner; and lists a directory.
+//! Looks at what is there without reading it: kind, mode and owner of a path, and the names in a directory.
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;

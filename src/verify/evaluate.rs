@@ -159,6 +159,17 @@ fn other_datastore(facts: &NodeFacts<'_>, datastore: Datastore) -> RuleResult {
     result
 }
 
+/// Makes a result that is met unknown where the component does not start with what it is given. What is not met stays so: it
+/// is as wrong with any start.
+fn with_refusal(facts: &NodeFacts<'_>, component: &str, mut result: RuleResult) -> RuleResult {
+    if let (RuleOutcome::Met, Some(refusal)) = (result.outcome, facts.refusal(component)) {
+        result.outcome = RuleOutcome::Unknown;
+        result.actual = format!("K3s does not start with this: {}", refusal.text);
+        result.evidence.push(refusal);
+    }
+    result
+}
+
 /// Evaluates one rule on a node.
 #[must_use]
 pub fn evaluate_rule(facts: &NodeFacts<'_>, rule: &ControlRule) -> RuleResult {
@@ -167,8 +178,12 @@ pub fn evaluate_rule(facts: &NodeFacts<'_>, rule: &ControlRule) -> RuleResult {
     }
     let each = |rules: &[ControlRule]| rules.iter().map(|rule| evaluate_rule(facts, rule)).collect();
     let result = match rule {
-        ControlRule::Flag(rule) => flag::check(facts, rule),
-        ControlRule::Gate(rule) => gate::check(facts, rule),
+        ControlRule::Flag(rule) => {
+            flag::check(facts, rule).map(|result| with_refusal(facts, &rule.component, result))
+        }
+        ControlRule::Gate(rule) => {
+            gate::check(facts, rule).map(|result| with_refusal(facts, &rule.component, result))
+        }
         ControlRule::File(rule) => file::check(facts, rule),
         ControlRule::Etcd(rule) => etcd::check(facts, rule),
         ControlRule::All(rules) => Ok(RuleResult::all(each(rules))),
@@ -186,7 +201,15 @@ pub fn evaluate_rule(facts: &NodeFacts<'_>, rule: &ControlRule) -> RuleResult {
         ControlRule::NotApplicable(reason) => Ok(RuleResult::not_applicable(reason.clone())),
         ControlRule::Manual(expected) => Ok(RuleResult::manual(expected.clone())),
         ControlRule::Check(rule) => match checks::find(&rule.name) {
-            Some(check) => check(facts, rule.about.as_deref()),
+            Some(check) => {
+                let result = check(facts, rule.about.as_deref());
+                match checks::subject(&rule.name) {
+                    Some(CheckSubject::ApiServer | CheckSubject::Access) => {
+                        result.map(|result| with_refusal(facts, "kube-apiserver", result))
+                    }
+                    _ => result,
+                }
+            }
             None => Ok(RuleResult::unknown("the check exists", format!("no check is named {}", rule.name))),
         },
     };

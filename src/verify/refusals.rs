@@ -91,7 +91,7 @@ fn of_line(node: &NodeConfig<'_>, component: &str, flags: &[(String, String)]) -
     };
     let by_itself = |refused: &settings::RefusedSetting| {
         settings.is_given(&refused.setting)
-            && refused.others.is_empty()
+            && refused.is_by_itself
             && !refused.is_up_to_machine
             && !is_own(&refused.setting)
     };

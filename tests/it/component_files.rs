@@ -121,13 +121,13 @@ fn a_field_that_only_the_machine_judges_is_listed() {
 
 #[test]
 fn apply_goes_on_where_the_verdict_is_unknown_and_names_the_place() {
-    let argument = "kubelet-arg: [image-credential-provider-config=/etc/f]\n";
+    let argument = "kube-controller-manager-arg: [leader-migration-config=/etc/f]\n";
     let node = Node::new().file(CONFIG, argument).file("etc/f", "");
     let output = node.run(&["apply", "--k3s-version", "1.36", "--role", "server"]);
     assert_eq!(output.code, 0, "{}", output.stderr);
-    let warning = "WARN /etc/rancher/k3s/config.yaml:1:15: it is not known whether K3s starts: ";
+    let warning = "WARN /etc/rancher/k3s/config.yaml:1:31: it is not known whether K3s starts: ";
     assert!(output.stderr.contains(warning), "{}", output.stderr);
-    let node = Node::new().file(CONFIG, argument);
+    let node = Node::new().file(CONFIG, "kubelet-arg: [image-credential-provider-config=/etc/f]\n");
     let output = node.run(&["apply", "--k3s-version", "1.36", "--role", "server"]);
     assert_eq!(output.code, 1, "the file is missing: {}", output.stderr);
 }

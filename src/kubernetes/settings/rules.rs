@@ -36,6 +36,8 @@ pub struct RefusedSetting {
     pub is_up_to_machine: bool,
     /// The other settings that the rule looks at and that somebody gives.
     pub others: Vec<String>,
+    /// Whether the rule looks at the value alone: at no other setting, given or not, and at no feature gate.
+    pub is_by_itself: bool,
     /// The code of the finding.
     pub code: &'static str,
     /// What is wrong.
@@ -193,6 +195,7 @@ impl SettingRule {
         let mut given = [name].into_iter().chain(self.others(name)).filter(|name| settings.is_given(name));
         let blamed = given.next()?;
         let others = given.map(str::to_owned).collect();
+        let is_by_itself = self.gates.is_empty() && self.others(name).next().is_none();
         let part = settings.value(name).and_then(|value| self.takes.as_ref()?.failing_part(settings, value));
         let value = match &part {
             Some(part) => part.text.clone(),
@@ -220,7 +223,17 @@ impl SettingRule {
         };
         let code = self.code.as_deref().unwrap_or(CODE);
         let (setting, is_up_to_machine) = (blamed.to_owned(), self.machine);
-        Some(RefusedSetting { setting, others, part, is_up_to_machine, code, message, says, write })
+        Some(RefusedSetting {
+            setting,
+            others,
+            is_by_itself,
+            part,
+            is_up_to_machine,
+            code,
+            message,
+            says,
+            write,
+        })
     }
 }
 

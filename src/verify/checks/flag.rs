@@ -55,7 +55,7 @@ pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &FlagRule) -> Result
         None => "not set".to_owned(),
     };
     let result = RuleResult::met(met, rule.must.describe(&name), actual, vec![value.evidence]);
-    let mut result = with_origin(facts, &rule.component, &flags.origin, result);
+    let mut result = with_origin(&flags.origin, result);
     match flags.origin {
         // If the flag is met without K3s' own value, it is met in every release.
         FlagOrigin::Forecast if !met => {
@@ -71,24 +71,14 @@ pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &FlagRule) -> Result
     Ok(result)
 }
 
-/// Makes a result unknown where nobody knows the flags of the component, and where the component does not start with what it
-/// is given.
-pub(super) fn with_origin(
-    facts: &NodeFacts<'_>,
-    component: &str,
-    origin: &FlagOrigin,
-    mut result: RuleResult,
-) -> RuleResult {
+/// Makes a result unknown where nobody knows the flags of the component.
+pub(super) fn with_origin(origin: &FlagOrigin, mut result: RuleResult) -> RuleResult {
     if *origin == FlagOrigin::NotLogged {
         result.outcome = RuleOutcome::Unknown;
         result.actual = "K3s has started, and no log says with which arguments".to_owned();
         if let Some(evidence) = result.evidence.first_mut() {
             evidence.text = format!("at its next start: {}", evidence.text);
         }
-    } else if let (RuleOutcome::Met, Some(refusal)) = (result.outcome, facts.refusal(component)) {
-        result.outcome = RuleOutcome::Unknown;
-        result.actual = format!("K3s does not start with this: {}", refusal.text);
-        result.evidence.push(refusal);
     }
     result
 }

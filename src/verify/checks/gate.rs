@@ -34,7 +34,7 @@ pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &GateRule) -> Result
         Some(is_on) => RuleResult::met(is_on, expected, said(is_on), vec![value.evidence]),
         None => RuleResult::unknown(expected, format!("no Kubernetes has the feature gate {}", rule.name)),
     };
-    let mut result = flag::with_origin(facts, &rule.component, &flags.origin, result);
+    let mut result = flag::with_origin(&flags.origin, result);
     if let (FlagOrigin::Logged(_), true) = (&flags.origin, facts.node.effective.is_ok()) {
         let next = FlagsInForce { flags: facts.forecast(&rule.component), origin: FlagOrigin::Forecast };
         // What is not known of the next start says nothing of this one.

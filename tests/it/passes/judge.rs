@@ -38,6 +38,13 @@ struct Question {
     benchmark: &'static str,
 }
 
+/// What a component does not take, each by itself: arguments by their place, and fields of drop-ins by path and name.
+#[derive(Debug, Clone, Default)]
+struct RefusedParts {
+    args: BTreeSet<usize>,
+    fields: BTreeSet<(String, String)>,
+}
+
 pub(super) struct Judge {
     k3s: PathBuf,
     program: PathBuf,
@@ -111,14 +118,13 @@ impl Judge {
             }
         }
         let asked: Vec<Question> = parts.iter().map(|(_, question, ..)| question.clone()).collect();
-        let mut bad: Vec<(BTreeSet<usize>, BTreeSet<(String, String)>)> =
-            vec![Default::default(); refused.len()];
+        let mut bad = vec![RefusedParts::default(); refused.len()];
         for ((at, question, index, field), answer) in parts.iter().zip(self.ask_components(&asked)) {
             if answer["accepted"] == true {
                 continue;
             }
-            bad[*at].0.extend(index);
-            bad[*at].1.extend(field.clone());
+            bad[*at].args.extend(index);
+            bad[*at].fields.extend(field.clone());
             let error = answer["error"].as_str().unwrap_or_default();
             for control in question.controls(field.is_some()) {
                 judged[question.node].unread.insert(control, error.to_owned());
@@ -127,7 +133,7 @@ impl Judge {
         let rest: Vec<Question> = refused
             .iter()
             .zip(&bad)
-            .map(|(question, (args, fields))| {
+            .map(|(question, RefusedParts { args, fields })| {
                 let is_good =
                     |path: &str, field: &str| !fields.contains(&(path.to_owned(), field.to_owned()));
                 question.with(|at| !args.contains(&at), is_good)

@@ -170,7 +170,7 @@ impl<'a> Dice<'a> {
             _ => Datastore::Sqlite,
         };
         let mut node = Node {
-            benchmark: *self.one::<&str>(&BENCHMARKS),
+            benchmark: self.one::<&str>(&BENCHMARKS),
             role,
             datastore,
             started: self.chance(50),
