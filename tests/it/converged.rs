@@ -14,7 +14,7 @@ use crate::support::{Node, owner, tools};
 /// what the run does with it. A change that needs less lowers them.
 const BOUNDS: [(&str, &str, &str, usize, usize); 3] = [
     ("server", "1.33", "cis", 191, 57),
-    ("server", "1.24", "cis,strict", 182, 55),
+    ("server", "1.24", "cis,strict", 184, 55),
     ("agent", "1.33", "cis", 124, 44),
 ];
 
