@@ -333,6 +333,20 @@ fn the_cloud_controller_manager_opens_what_it_serves_webhooks_with_until_1_31() 
 }
 
 #[test]
+fn the_folder_of_a_certificate_is_no_file_where_k3s_names_no_certificate() {
+    for (minor, component, rest, starts) in [
+        ("1.29", "kube-scheduler", "", false),
+        ("1.29", "kube-scheduler", ", secure-port=0", true),
+        ("1.29", "kube-controller-manager", "", false),
+        ("1.37", "kube-apiserver", "", true),
+    ] {
+        let argument = format!("{component}-arg: [cert-dir=/etc/file{rest}]");
+        let (verdict, codes) = preflight(minor, &argument, &[("etc/file", "")]);
+        assert_eq!(verdict, Value::Bool(starts), "{minor} {argument}: {codes:?}");
+    }
+}
+
+#[test]
 fn a_kubeconfig_is_judged_wherever_a_component_makes_a_client_of_it() {
     let client = "apiVersion: v1\nkind: Config\nclusters: [{name: a, cluster: {server: 'https://127.0.0.1:6444'}}]\ncontexts: [{name: a, context: {cluster: a}}]\ncurrent-context: a\n";
     for component in [
