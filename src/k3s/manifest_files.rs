@@ -55,10 +55,11 @@ impl ManifestFiles {
         let mut found = Self::default();
         let follows = TABLE.follows_links.availability(node.release);
         let base = node.data_dir.join(&NodePaths::get().manifests);
-        if node.root.entry(&base)?.is_some_and(|entry| entry.kind == EntryKind::Symlink) {
-            found.enter_link(node, &base, 0, &follows)?;
-        } else {
+        let is_link = || Ok(node.root.entry(&base)?.is_some_and(|entry| entry.kind == EntryKind::Symlink));
+        if node.root.is_directory(&base) || !is_link()? {
             found.enter(node, &base, 0, &follows, false)?;
+        } else {
+            found.enter_link(node, &base, 0, &follows)?;
         }
         found.files.sort_by(|one, other| one.as_str().cmp(other.as_str()));
         Ok(found)
@@ -72,14 +73,14 @@ impl ManifestFiles {
         follows: &Availability,
         is_linked: bool,
     ) -> Result<()> {
-        for name in node.root.list(folder)? {
+        for (name, kind) in node.root.list_kinds(folder)? {
             let Some(name) = name.to_str().filter(|name| !name.contains('\n')) else { continue };
             let path = folder.join(name);
             if let Some(skipped) = name.strip_suffix(".skip") {
                 self.skips.push((skipped.to_owned(), path.clone()));
             }
             // Within a linked folder no further link is looked at.
-            match node.root.entry(&path)?.map(|entry| entry.kind) {
+            match kind {
                 Some(EntryKind::Symlink) if !is_linked => self.enter_link(node, &path, depth, follows)?,
                 Some(EntryKind::Directory) if depth < MAX_DEPTH => {
                     self.enter(node, &path, depth + 1, follows, is_linked)?;

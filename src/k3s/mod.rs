@@ -13,6 +13,7 @@ mod data_dir;
 pub mod data_directory;
 mod datastore;
 mod effective;
+pub mod etcd_config;
 mod first_start;
 pub mod flags;
 mod given;

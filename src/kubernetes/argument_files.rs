@@ -28,6 +28,8 @@ pub enum FileContent {
     MetricLabels,
     /// A kubeconfig of which the component makes a client.
     Kubeconfig,
+    /// A kubeconfig of which the component makes a client later, or nothing.
+    KubeconfigOrNothing,
     /// ABAC's policies, a line each.
     Policies,
     /// Public keys of service accounts.
@@ -54,6 +56,15 @@ pub struct KeyedPair {
     /// Whether the component does without both where one file is empty.
     #[serde(default)]
     pub may_be_empty: bool,
+    /// The last minor that opens the files, where the flags are newer.
+    #[serde(default)]
+    pub until: Option<KubernetesMinor>,
+    /// The argument with the port without which nobody opens the files, where it is another than `secure-port`.
+    #[serde(default)]
+    pub port: Option<String>,
+    /// The names of the controller that opens the files and takes one certificate, whether the component serves or not.
+    #[serde(default)]
+    pub controller: Vec<String>,
 }
 
 /// The arguments of a component that name files.
@@ -64,6 +75,9 @@ pub struct ArgumentFiles {
     pub files: BTreeMap<String, FileContent>,
     /// Certificates with their keys.
     pub pairs: Vec<KeyedPair>,
+    /// The arguments that name a folder for certificates which the component makes itself, and the pair that it makes
+    /// where none is named, by its certificate.
+    pub folders: BTreeMap<String, String>,
     /// The arguments whose items are the files of a certificate and its key.
     pub keyed: Vec<String>,
     /// The arguments whose file nobody opens where another argument is set.
@@ -86,11 +100,16 @@ pub fn of(component: &str) -> Option<&'static ArgumentFiles> {
     TABLE.get(component)
 }
 
-/// Tells whether a component opens the file that an argument names.
+/// Tells whether a component opens the file, or the folder, that an argument names.
 #[must_use]
 pub fn is_opened(component: &str, flag: &str) -> bool {
-    of(component)
-        .is_some_and(|files| files.files.contains_key(flag) || files.keyed.iter().any(|keyed| keyed == flag))
+    let is_of_pair = |pair: &KeyedPair| pair.certificate == flag || pair.key == flag;
+    of(component).is_some_and(|files| {
+        files.files.contains_key(flag)
+            || files.folders.contains_key(flag)
+            || files.keyed.iter().any(|keyed| keyed == flag)
+            || files.pairs.iter().any(is_of_pair)
+    })
 }
 
 impl FileContent {
@@ -110,6 +129,8 @@ impl FileContent {
             Self::SigningKey => certificates::check_signing_key(bytes),
             Self::Tokens => token_file::check(bytes),
             Self::Kubeconfig => kubeconfig::check(bytes, look),
+            Self::KubeconfigOrNothing if is_empty => Ok(()),
+            Self::KubeconfigOrNothing => kubeconfig::read(bytes).map(|_| ()),
             Self::MetricLabels => check_metric_labels(bytes),
             Self::Policies => abac_policy::check(bytes),
             Self::Anything | Self::Document => Ok(()),
@@ -124,7 +145,7 @@ impl FileContent {
             Self::Document => "a document",
             Self::Bundle | Self::BundleOrNothing | Self::Trusted => "certificates in PEM",
             Self::MetricLabels => "a map of metric,label: values",
-            Self::Kubeconfig => "a kubeconfig",
+            Self::Kubeconfig | Self::KubeconfigOrNothing => "a kubeconfig",
             Self::Policies => "policies of ABAC, a line of JSON each",
             Self::PublicKeys => "public keys in PEM, RSA or ECDSA",
             Self::SigningKey => "a private key in PEM, RSA or ECDSA, without a password",
@@ -142,7 +163,9 @@ impl FileContent {
             }
             Self::SigningKey => !name.ends_with(".crt") && !name.ends_with(".kubeconfig"),
             Self::PublicKeys => !name.ends_with(".kubeconfig"),
-            Self::Kubeconfig => !name.ends_with(".crt") && !name.ends_with(".key"),
+            Self::Kubeconfig | Self::KubeconfigOrNothing => {
+                !name.ends_with(".crt") && !name.ends_with(".key")
+            }
             Self::Anything | Self::Document | Self::MetricLabels | Self::Policies | Self::Tokens => true,
         }
     }

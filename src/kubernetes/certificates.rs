@@ -111,6 +111,12 @@ pub fn check_pair(certificates: &[u8], key: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
+/// Returns how many certificates there are.
+#[must_use]
+pub fn count(text: &[u8]) -> usize {
+    pem::blocks(text).iter().filter(|block| block.kind == CERTIFICATE).count()
+}
+
 /// Checks the key that signs service accounts' tokens (`ParsePrivateKeyPEM`, `JWTTokenGenerator`).
 ///
 /// # Errors

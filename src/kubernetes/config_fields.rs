@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::object::{self, Fault, MAX_FAULTS, ObjectFile, field_path, json_type, whole_number};
 use super::scalar::{self, Scalar};
 use super::yaml::{YamlNode, YamlValue};
-use super::{flag_values, quantity};
+use super::{flag_values, kubelet_defaults, quantity};
 use crate::embedded;
 use crate::version::KubernetesMinor;
 
@@ -100,6 +100,18 @@ pub fn registered(kind: &str, minor: KubernetesMinor) -> Vec<(&'static str, &'st
         .filter(|(_, (_, row))| minor.is_within(row.from, row.until))
         .map(|(kind, (version, _))| (version.as_str(), kind))
         .collect()
+}
+
+/// Returns the API versions of the kinds that a minor decodes and that are in an API group, each with the kind.
+#[must_use]
+pub fn registered_in(
+    group: &str,
+    kinds: &[&str],
+    minor: KubernetesMinor,
+) -> Vec<(&'static str, &'static str)> {
+    let is_in = |version: &str| version.split_once('/').is_some_and(|(name, _)| name == group);
+    let all = kinds.iter().flat_map(|kind| registered(kind, minor));
+    all.filter(|(version, _)| is_in(version)).collect()
 }
 
 /// Returns the type of a field of a kind in a minor, by its path; none if the minor has no such field, or if the field is a
@@ -452,7 +464,9 @@ impl FieldDecoder {
                 continue;
             };
             let path = field_path(path, known);
-            if name >= *known || has_no_default(of) {
+            let is_written =
+                self.minor >= DEFAULTS_WRITTEN_FROM && kubelet_defaults::is_always_written(&path);
+            if name >= *known || (has_no_default(of) && !is_written) {
                 self.add(value, of, (&path, &written), decoded);
                 continue;
             }
@@ -545,6 +559,9 @@ fn json_name(of: &str) -> &str {
         _ => of,
     }
 }
+
+/// The first minor whose kubelet merges drop-ins into a configuration of v1beta1: before, the names in it were Go's own.
+const DEFAULTS_WRITTEN_FROM: KubernetesMinor = KubernetesMinor::new(32);
 
 /// Tells whether a merged configuration of the kubelet has a field of this type only where somebody sets it.
 fn has_no_default(of: &str) -> bool {

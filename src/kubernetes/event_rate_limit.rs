@@ -8,6 +8,7 @@ use super::yaml::YamlNode;
 use crate::version::KubernetesMinor;
 
 const KIND: &str = "Configuration";
+const GROUP: &str = "eventratelimit.admission.k8s.io";
 /// What a limit counts events by (`LimitType` in apis/eventratelimit/v1alpha1/types.go).
 pub const LIMIT_TYPES: [&str; 4] = ["Server", "Namespace", "User", "SourceAndObject"];
 /// The message if there are no limits.
@@ -35,7 +36,7 @@ pub fn read(document: &ObjectFile, minor: KubernetesMinor) -> Validated<Vec<Faul
     let root = &document.root;
     document.kind().map_err(syntax())?;
     document
-        .expect(&config_fields::registered(KIND, minor))
+        .expect(&config_fields::registered_in(GROUP, &[KIND], minor))
         .map_err(Refusal::with_reason(RateLimitRefusal::Version))?;
     let dropped = config_fields::decode_file(document, minor).map_err(syntax())?.unknown;
     let limits = object::items(root, "limits");

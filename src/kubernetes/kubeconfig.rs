@@ -52,13 +52,7 @@ pub fn check(bytes: &[u8], look: &dyn Fn(&str) -> ReferredFile) -> Result<(), St
     if bytes.is_empty() {
         return Err(EMPTY.to_owned());
     }
-    let file = ObjectFile::read(bytes).map_err(|fault| fault.message)?;
-    let (version, kind) = file.kind().map_err(|fault| fault.message)?;
-    let is_config = ["", "v1"].contains(&version.as_str()) && ["", "Config"].contains(&kind.as_str());
-    if !is_config {
-        return Err(format!("no kind {kind:?} is registered for version {version:?}"));
-    }
-    check_types(&file.root)?;
+    let file = read(bytes)?;
     let name = object::text(&file.root, "current-context");
     let context = named(&file.root, "contexts", "context", name);
     if !name.is_empty() && context.is_none() {
@@ -75,6 +69,21 @@ pub fn check(bytes: &[u8], look: &dyn Fn(&str) -> ReferredFile) -> Result<(), St
     let is_secure = check_cluster(cluster, of_context("cluster"), look)?;
     let user = named(&file.root, "users", "user", of_context("user")).filter(|_| is_secure);
     user.map_or(Ok(()), |user| check_identity(user, look))
+}
+
+/// Reads a kubeconfig of which no client is made (`RawConfig` of tools/clientcmd).
+///
+/// # Errors
+/// The component's own message.
+pub fn read(bytes: &[u8]) -> Result<ObjectFile, String> {
+    let file = ObjectFile::read(bytes).map_err(|fault| fault.message)?;
+    let (version, kind) = file.kind().map_err(|fault| fault.message)?;
+    let is_config = ["", "v1"].contains(&version.as_str()) && ["", "Config"].contains(&kind.as_str());
+    if !is_config {
+        return Err(format!("no kind {kind:?} is registered for version {version:?}"));
+    }
+    check_types(&file.root)?;
+    Ok(file)
 }
 
 fn check_types(root: &YamlNode) -> Result<(), String> {

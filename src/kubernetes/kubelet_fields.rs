@@ -71,6 +71,12 @@ mod tests {
         assert_eq!(both.fields["protectKernelDefaults"].go_text(), "true");
         assert_eq!(both.unknown[0].message, "unknown field \"maxPod\"");
         assert!(!decoded("MaxPods: -5\n", "1.36").fields.contains_key("maxPods"), "the default counts");
+        for name in ["SeccompDefault", "MakeIPTablesUtilChains"] {
+            let text = format!("{name}: true\n");
+            assert!(decoded(&text, "1.36").fields.is_empty(), "{name}: the default counts");
+            assert_eq!(decoded(&text, "1.31").fields.len(), 1, "{name}");
+        }
+        assert_eq!(decoded("seccompdefault: true", "1.36").fields["seccompDefault"].go_text(), "true");
         assert_eq!(decoded("podLogsDir: /a", "1.29").unknown.len(), 1);
         assert_eq!(decoded("podLogsDir: /a", "1.30").unknown.len(), 0);
     }

@@ -5,35 +5,19 @@
 //! the files, and any other argument replaces the field.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
-
-use serde::Deserialize;
 
 use super::component_flags::{self, ComponentFlag};
+use super::kubelet_defaults::DEFAULTS;
 use super::kubelet_fields::{self, DecodedFields};
 use super::object::{self, Position};
 use super::settings::{ComponentSettings, RefusedSetting, TypedValue};
 use super::yaml::{YamlNode, YamlValue};
 use super::{flag_values, kubelet_reserved, settings};
-use crate::embedded;
 use crate::version::KubernetesMinor;
 
 const NAME: &str = "kubelet";
 /// The field of the feature gates.
 const GATES: &str = "featureGates";
-
-/// A row of data/kubelet-defaults.yaml.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct FieldDefault {
-    default: Option<String>,
-    of_file: Option<String>,
-    #[serde(default)]
-    zero: bool,
-}
-
-static DEFAULTS: LazyLock<BTreeMap<String, FieldDefault>> =
-    LazyLock::new(|| embedded::table("kubelet-defaults"));
 
 /// Tells whether zero, or an empty text, in a file stands for the default of a field.
 #[must_use]
@@ -457,7 +441,10 @@ mod tests {
         for (path, row) in DEFAULTS.iter() {
             let of = kubelet_fields::type_of(path, newest);
             assert!(of.is_some(), "{path}");
-            assert!(row.default.is_some() || row.of_file.is_some() || row.zero, "{path} says nothing");
+            assert!(
+                row.default.is_some() || row.of_file.is_some() || row.zero || row.written,
+                "{path} says nothing"
+            );
         }
         for (name, flag) in &component_flags::all()[NAME] {
             if let Some(field) = flag.field.as_deref().filter(|_| flag.is_of(newest)) {

@@ -88,6 +88,13 @@ pub fn served_version(group: &str, kind: &str, minor: KubernetesMinor) -> Option
     own.or(served.first()).map(|row| row.version.as_str())
 }
 
+/// Returns the API version and the name of each kind that the API server of a minor can serve, and whether `runtime-config`
+/// has to ask for it.
+pub fn of_minor(minor: KubernetesMinor) -> impl Iterator<Item = (&'static str, &'static str, bool)> {
+    let here = ROWS.iter().filter(move |row| minor.is_within(row.from, row.until));
+    here.flat_map(|row| row.kinds.iter().map(|kind| (row.version.as_str(), kind.as_str(), row.asked)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -61,7 +61,24 @@ pub fn takes_files(plugin: &str) -> bool {
     PLUGINS.iter().any(|(name, ..)| *name == plugin)
 }
 
-/// Reads the configuration of such a plugin. Returns the folder that it names, if it names one.
+/// Tells whether a minor reads nothing of the configuration of such a plugin: of one for policies before the field.
+#[must_use]
+pub fn is_unread(plugin: &str, minor: KubernetesMinor) -> bool {
+    minor < FIELD_FROM && !plugin.ends_with("Webhook")
+}
+
+/// The configuration of such a plugin.
+#[derive(Debug, Default)]
+pub struct StaticConfig {
+    /// The folder that it names, if it names one.
+    pub folder: Option<Located<String>>,
+    /// The kubeconfig that it names, if it names one.
+    pub kubeconfig: Option<Located<String>>,
+    /// The fields that are unknown or there twice, which the plugin drops.
+    pub dropped: Vec<Fault>,
+}
+
+/// Reads the configuration of such a plugin; none if the minor reads none of it.
 ///
 /// # Errors
 /// Why the API server refuses it.
@@ -69,10 +86,10 @@ pub fn read(
     document: &ObjectFile,
     plugin: &str,
     minor: KubernetesMinor,
-) -> Result<Option<Located<String>>, Refusal<StaticRefusal>> {
+) -> Result<Option<StaticConfig>, Refusal<StaticRefusal>> {
     let Some((_, kind, _)) = PLUGINS.iter().find(|(name, ..)| *name == plugin) else { return Ok(None) };
     let is_webhook = *kind == WEBHOOK_KIND;
-    if !is_webhook && minor < FIELD_FROM {
+    if is_unread(plugin, minor) {
         return Ok(None);
     }
     let syntax = || Refusal::with_reason(StaticRefusal::Syntax);
@@ -96,14 +113,16 @@ pub fn read(
     if is_webhook && !kubeconfig.starts_with('/') && (minor < FIELD_FROM || !kubeconfig.is_empty()) {
         return relative("kubeConfigFile");
     }
-    let folder = object::text(root, FIELD);
-    if folder.is_empty() || minor < FIELD_FROM {
-        return Ok(None);
-    }
-    if !folder.starts_with('/') {
+    let named = |name: &str| {
+        let (value, position) = (object::text(root, name).to_owned(), object::position_of(root, name));
+        (!value.is_empty()).then_some(Located { value, position })
+    };
+    let folder = named(FIELD).filter(|_| minor >= FIELD_FROM);
+    if folder.as_ref().is_some_and(|folder| !folder.value.starts_with('/')) {
         return relative(FIELD);
     }
-    Ok(Some(Located { value: folder.to_owned(), position: object::position_of(root, FIELD) }))
+    let kubeconfig = named("kubeConfigFile").filter(|_| is_webhook);
+    Ok(Some(StaticConfig { folder, kubeconfig, dropped }))
 }
 
 /// The field.
@@ -165,8 +184,8 @@ mod tests {
 
     fn read_text(text: &str, plugin: &str, minor: &str) -> Result<Option<String>, StaticRefusal> {
         let document = ObjectFile::read(text.as_bytes()).unwrap();
-        let folder = read(&document, plugin, minor.parse().unwrap());
-        folder.map(|folder| folder.map(|folder| folder.value)).map_err(|refusal| refusal.reason)
+        let config = read(&document, plugin, minor.parse().unwrap()).map_err(|refusal| refusal.reason)?;
+        Ok(config.and_then(|config| config.folder).map(|folder| folder.value))
     }
 
     #[test]

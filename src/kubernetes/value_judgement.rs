@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::argument_files;
 use super::component_flags::{self, ComponentFlag};
-use super::config_fields;
+use super::config_fields::{self, TypedField};
 use super::kubelet_fields;
 use super::settings;
 use crate::embedded;
@@ -100,19 +100,35 @@ pub fn of_field(kind: &str, path: &str, of: &'static str) -> Option<ValueJudgeme
 }
 
 /// Returns the fields of a kind in its newest version of a minor, by their paths, with their types: those that have no fields
-/// themselves.
+/// themselves. A kind of several API groups has those of each.
 #[must_use]
 pub fn fields(kind: &str, minor: KubernetesMinor) -> Vec<(String, &'static str)> {
-    let typed = config_fields::typed_fields(minor);
-    let of_kind = || typed.iter().filter(|field| field.kind == kind);
+    let mut typed = config_fields::typed_fields(minor);
+    typed.retain(|field| field.kind == kind);
     let stability = |version: &str| (!version.contains("alpha"), !version.contains("beta"));
-    let newest = of_kind().map(|field| field.version).max_by_key(|version| (stability(version), *version));
+    let mut newest: BTreeMap<&str, &str> = BTreeMap::new();
+    for version in typed.iter().map(|field| field.version) {
+        let group = version.rsplit_once('/').map_or("", |(group, _)| group);
+        let known = newest.entry(group).or_insert(version);
+        if (stability(version), version) > (stability(known), *known) {
+            *known = version;
+        }
+    }
+    let mut found: Vec<(String, &'static str)> =
+        newest.into_values().flat_map(|version| fields_of_version(&typed, version)).collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn fields_of_version(typed: &[TypedField<'static>], version: &str) -> Vec<(String, &'static str)> {
+    let of_version = || typed.iter().filter(|field| field.version == version);
     let mut types: BTreeMap<&str, Vec<(&str, &'static str)>> = BTreeMap::new();
-    for field in of_kind().filter(|field| Some(field.version) == newest && !field.field.is_empty()) {
+    for field in of_version().filter(|field| !field.field.is_empty()) {
         types.entry(field.go_type).or_default().push((field.field, field.of));
     }
     // The first type is the kind's own.
-    let Some(own) = of_kind().find(|field| Some(field.version) == newest) else { return Vec::new() };
+    let Some(own) = of_version().next() else { return Vec::new() };
     let mut found = Vec::new();
     let mut next = vec![(String::new(), own.go_type, 0)];
     while let Some((path, go_type, depth)) = next.pop() {
@@ -126,7 +142,6 @@ pub fn fields(kind: &str, minor: KubernetesMinor) -> Vec<(String, &'static str)>
             }
         }
     }
-    found.sort();
     found
 }
 

@@ -8,6 +8,7 @@
 pub mod accounts;
 mod attributes;
 mod boot;
+mod entry;
 pub mod host;
 mod lock;
 mod machine;
@@ -25,10 +26,11 @@ mod write;
 
 pub use attributes::Attributes;
 pub use boot::BootSysctls;
+pub use entry::{EntryKind, PathEntry, PathKind};
 pub use lock::Lock;
 pub use machine::Machine;
 pub use metadata::Metadata;
 pub use path::RootedPath;
-pub use root::{EntryKind, MAX_FILE_BYTES, PathEntry, PathKind, PathState, Root};
+pub use root::{MAX_FILE_BYTES, PathState, Root};
 pub use signals::Signals;
 pub use sysctl::SysctlKey;

@@ -10,10 +10,8 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
@@ -68,47 +66,6 @@ pub enum PathState {
         /// Where it points, as written.
         target: OsString,
     },
-    /// A device, FIFO or socket.
-    Other,
-}
-
-/// What a path leads to, with symlinks followed inside the root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PathKind {
-    /// Nothing: the path, or the target of a symlink, does not exist.
-    Absent,
-    /// Nothing: a part on the way is no directory.
-    BelowFile,
-    /// Nothing: symlinks lead in a circle.
-    Loop,
-    /// A regular file.
-    File,
-    /// A directory.
-    Directory,
-    /// A device, FIFO or socket.
-    Other,
-}
-
-/// What is at a path itself, as `lstat` says it: a symlink at the end of the path is not followed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PathEntry {
-    /// What it is.
-    pub kind: EntryKind,
-    /// Its mode; that of a symlink is 777.
-    pub mode: FileMode,
-    /// Its owner.
-    pub owner: Owner,
-}
-
-/// The kind of an entry of a directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EntryKind {
-    /// A regular file.
-    File,
-    /// A directory.
-    Directory,
-    /// A symlink.
-    Symlink,
     /// A device, FIFO or socket.
     Other,
 }
@@ -289,96 +246,6 @@ impl Root {
         }
     }
 
-    /// Returns mode and owner of what is at `path`, following symlinks inside the root, without opening it; none if
-    /// there is nothing.
-    ///
-    /// # Errors
-    /// If it cannot be looked at.
-    pub fn permissions(&self, path: &RootedPath) -> Result<Option<(FileMode, Owner)>> {
-        let fd = match self.resolve(path, OFlag::O_PATH) {
-            Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
-            other => other.map_err(|errno| self.failed("look at", path, errno))?,
-        };
-        let stat = fstat(&fd).map_err(|errno| self.failed("look at", path, errno))?;
-        Ok(Some((FileMode::from_stat(stat.st_mode), owner_of(&stat))))
-    }
-
-    /// Returns what is at `path` itself, without opening it: a symlink there is not followed. None if there is nothing, or
-    /// nobody can get there.
-    ///
-    /// # Errors
-    /// If it cannot be looked at.
-    pub fn entry(&self, path: &RootedPath) -> Result<Option<PathEntry>> {
-        let fd = match self.resolve(path, OFlag::O_PATH | OFlag::O_NOFOLLOW) {
-            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return Ok(None),
-            other => other.map_err(|errno| self.failed("look at", path, errno))?,
-        };
-        let stat = fstat(&fd).map_err(|errno| self.failed("look at", path, errno))?;
-        let kind = match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
-            SFlag::S_IFREG => EntryKind::File,
-            SFlag::S_IFDIR => EntryKind::Directory,
-            SFlag::S_IFLNK => EntryKind::Symlink,
-            _ => EntryKind::Other,
-        };
-        Ok(Some(PathEntry { kind, mode: FileMode::from_stat(stat.st_mode), owner: owner_of(&stat) }))
-    }
-
-    /// Returns what `path` leads to, without opening it.
-    ///
-    /// # Errors
-    /// If it cannot be looked at.
-    pub fn kind(&self, path: &RootedPath) -> Result<PathKind> {
-        let fd = match self.resolve(path, OFlag::O_PATH) {
-            Err(Errno::ENOENT) => return Ok(PathKind::Absent),
-            Err(Errno::ENOTDIR) => return Ok(PathKind::BelowFile),
-            Err(Errno::ELOOP) => return Ok(PathKind::Loop),
-            other => other.map_err(|errno| self.failed("look at", path, errno))?,
-        };
-        let stat = fstat(&fd).map_err(|errno| self.failed("look at", path, errno))?;
-        Ok(match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
-            SFlag::S_IFREG => PathKind::File,
-            SFlag::S_IFDIR => PathKind::Directory,
-            _ => PathKind::Other,
-        })
-    }
-
-    /// Tells whether there is anything at `path`, following symlinks inside the root.
-    #[must_use]
-    pub fn exists(&self, path: &RootedPath) -> bool {
-        self.resolve(path, OFlag::O_PATH).is_ok()
-    }
-
-    /// Returns the kernel's words for why nobody can reach `path`: something on the way is no directory, or symlinks lead
-    /// in a circle. None if it can be reached, or nothing is there.
-    #[must_use]
-    pub fn unreachable(&self, path: &RootedPath) -> Option<&'static str> {
-        match self.resolve(path, OFlag::O_PATH) {
-            Err(Errno::ENOTDIR) => Some("not a directory"),
-            Err(Errno::ELOOP) => Some("too many levels of symbolic links"),
-            _ => None,
-        }
-    }
-
-    /// Tells whether there is a directory at `path`, not counting a symlink to one.
-    #[must_use]
-    pub fn is_directory(&self, path: &RootedPath) -> bool {
-        self.resolve(path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).is_ok()
-    }
-
-    /// Returns the names in the directory at `path`, sorted by bytes; none if there is no directory.
-    ///
-    /// # Errors
-    /// If it cannot be read.
-    pub fn list(&self, path: &RootedPath) -> Result<Vec<OsString>> {
-        let fd = match self.resolve(path, DIRECTORY) {
-            Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(Vec::new()),
-            other => other.map_err(|errno| self.failed("list", path, errno))?,
-        };
-        let mut names = names_in(fd).map_err(|errno| self.failed("list", path, errno))?;
-        names.sort();
-        Ok(names)
-    }
-
     /// Opens the directory that holds `path`; none if it does not exist.
     pub(super) fn parent_of(&self, path: &RootedPath) -> Result<Option<OwnedFd>> {
         let Some(parent) = path.parent() else { return Ok(None) };
@@ -447,7 +314,7 @@ impl Root {
         Ok(bytes)
     }
 
-    fn resolve(&self, path: &RootedPath, flags: OFlag) -> nix::Result<OwnedFd> {
+    pub(super) fn resolve(&self, path: &RootedPath, flags: OFlag) -> nix::Result<OwnedFd> {
         let flags = flags | OFlag::O_CLOEXEC;
         if !self.openat2_works.get() {
             return walk(self.dir.as_fd(), path, flags);
@@ -466,24 +333,12 @@ impl Root {
     }
 }
 
-/// Returns the names in a directory, in the order in which the file system has them.
-pub(super) fn names_in(dir: OwnedFd) -> nix::Result<Vec<OsString>> {
-    let mut names = Vec::new();
-    for entry in Dir::from_fd(dir)?.iter() {
-        let name = entry?.file_name().to_bytes().to_vec();
-        if name != b"." && name != b".." {
-            names.push(OsString::from_vec(name));
-        }
-    }
-    Ok(names)
-}
-
 /// Returns the number of an error of the standard library.
 pub(super) fn errno_of(error: &std::io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
-fn owner_of(stat: &FileStat) -> Owner {
+pub(super) fn owner_of(stat: &FileStat) -> Owner {
     Owner { uid: stat.st_uid, gid: stat.st_gid }
 }
 
@@ -516,26 +371,6 @@ mod tests {
         }
         assert_eq!(root.read(&RootedPath::fixed("/inside/hosts")).unwrap().unwrap(), b"in");
         assert!(matches!(root.look(&RootedPath::fixed("/inside")).unwrap(), PathState::Symlink { .. }));
-    }
-
-    #[test]
-    fn an_entry_is_the_link_itself() {
-        let (outside, root) = root();
-        let base = outside.path().join("root");
-        fs::create_dir(base.join("etc/private")).unwrap();
-        fs::write(base.join("etc/private/file"), "").unwrap();
-        symlink("private", base.join("etc/link")).unwrap();
-        symlink("nowhere", base.join("etc/dangling")).unwrap();
-        symlink("circle", base.join("etc/circle")).unwrap();
-        let kind = |path: &'static str| root.entry(&RootedPath::fixed(path)).unwrap().map(|entry| entry.kind);
-        assert_eq!(kind("/etc/private"), Some(EntryKind::Directory));
-        assert_eq!(kind("/etc/link/file"), Some(EntryKind::File), "a link on the way is followed");
-        for link in ["/etc/link", "/etc/dangling", "/etc/circle"] {
-            assert_eq!(kind(link), Some(EntryKind::Symlink), "{link}");
-        }
-        assert_eq!(["/etc/none", "/etc/circle/file", "/etc/private/file/x"].map(kind), [None; 3]);
-        let link = root.entry(&RootedPath::fixed("/etc/link")).unwrap().unwrap();
-        assert_eq!(link.mode.as_stat(), "777");
     }
 
     #[test]

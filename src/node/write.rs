@@ -16,10 +16,11 @@ use nix::unistd::{
 use tracing::{debug, warn};
 
 use super::attributes;
+use super::entry::names_in;
 use super::metadata::Metadata;
 use super::mount;
 use super::path::RootedPath;
-use super::root::{Root, errno_of, names_in};
+use super::root::{Root, errno_of};
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::{FileMode, Owner};
 

@@ -2,7 +2,7 @@
 
 use super::apiserver::{ApiServer, NoFile, dropped_field, in_file, refused, second_document};
 use super::plugin_config::{FLAG, PluginConfig};
-use super::{Finding, event_rate_limit, pod_security, static_manifests};
+use super::{Finding, event_rate_limit, image_policy, plugin_configs, pod_security, static_manifests};
 use crate::error::Result;
 use crate::k3s::NodeConfig;
 use crate::kubernetes::admission_config::{self, AdmissionConfig, AdmissionRefusal, PluginEntry};
@@ -54,10 +54,21 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
             let configs = check_entries(&server, &path, &config, &mut findings)?;
             check_configs(&server, &configs, &mut findings);
             for (plugin, config) in &configs {
+                findings.extend(plugin_configs::check(plugin, config, node.minor()));
                 findings.extend(static_manifests::check(&server, plugin, config)?);
+                if *plugin == image_policy::PLUGIN {
+                    findings.extend(image_policy::check(&server, config)?);
+                }
             }
         }
-        Err(refusal) => findings.push(refused_config(&path, &refusal)),
+        Err(refusal) => {
+            // The older form is the configuration of this plugin itself.
+            if matches!(refusal.reason, AdmissionRefusal::Legacy(_)) && plugins.contains(image_policy::PLUGIN)
+            {
+                findings.extend(image_policy::check(&server, &PluginConfig::whole(&path, &bytes))?);
+            }
+            findings.push(refused_config(&path, &refusal));
+        }
     }
     Ok(findings)
 }

@@ -28,6 +28,22 @@ enum NamedFile {
     Here(RootedPath, Vec<u8>),
 }
 
+impl NamedFile {
+    fn path(&self) -> &RootedPath {
+        match self {
+            Self::Coming(path) | Self::Here(path, _) => path,
+        }
+    }
+}
+
+/// Tells whether K3s makes a certificate and a key for each other: it leaves their names the same, but for a certificate
+/// without those that signed it.
+fn is_pair_of_k3s(certificate: &RootedPath, key: &RootedPath) -> bool {
+    let certificate = certificate.as_str().strip_suffix(".crt");
+    let certificate = certificate.map(|name| name.strip_suffix(".nochain").unwrap_or(name));
+    certificate.is_some() && certificate == key.as_str().strip_suffix(".key")
+}
+
 /// Checks the files that the arguments of a running component name.
 pub(super) fn check(node: &NodeConfig<'_>, component: &str) -> Result<Vec<Finding>> {
     let given = node.arguments(component);
@@ -90,11 +106,17 @@ impl<'a> Component<'a> {
                 findings.extend(found.map(|finding| finding.at(place.clone())));
             }
         }
+        for pair in files.pairs.iter().filter(|pair| self.reads_pair(pair)) {
+            findings.extend(self.pair(files, pair)?);
+        }
+        for (flag, certificate) in &files.folders {
+            let pair = files.pairs.iter().find(|pair| pair.certificate == *certificate);
+            if let Some(pair) = pair.filter(|pair| self.has_port(pair)) {
+                findings.extend(self.folder(flag, pair)?);
+            }
+        }
         if !self.serves() {
             return Ok(findings);
-        }
-        for pair in &files.pairs {
-            findings.extend(self.pair(pair)?);
         }
         for flag in &files.keyed {
             let Some(place) = self.place(flag) else { continue };
@@ -122,6 +144,46 @@ impl<'a> Component<'a> {
     /// Tells whether the component serves: with the port 0 it reads nothing of what serving takes.
     fn serves(&self) -> bool {
         self.settings.value("secure-port").is_none_or(|port| !port.is_zero())
+    }
+
+    /// Tells whether the component opens the files of a pair.
+    fn reads_pair(&self, pair: &KeyedPair) -> bool {
+        if !pair.controller.is_empty() {
+            return self.starts_controller(&pair.controller);
+        }
+        self.has_port(pair) && pair.until.is_none_or(|until| self.node.minor() <= until)
+    }
+
+    /// Tells whether the port is open for which a pair is.
+    fn has_port(&self, pair: &KeyedPair) -> bool {
+        match &pair.port {
+            Some(port) => self.settings.value(port).is_some_and(|port| !port.is_zero()),
+            None => self.serves(),
+        }
+    }
+
+    /// Tells whether a controller of these names starts (`IsControllerEnabled` of k8s.io/controller-manager).
+    fn starts_controller(&self, names: &[String]) -> bool {
+        let listed = self.texts("controllers");
+        let mut said = listed.iter().filter_map(|item| {
+            let is_on = !item.starts_with('-');
+            names.iter().any(|name| name == item.trim_start_matches('-')).then_some(is_on)
+        });
+        said.next().unwrap_or_else(|| listed.is_empty() || listed.iter().any(|item| item == "*"))
+    }
+
+    /// Returns the finding for the folder of a certificate that the component makes: a file is there.
+    fn folder(&self, flag: &str, pair: &KeyedPair) -> Result<Option<Finding>> {
+        let is_named = [&pair.certificate, &pair.key].iter().any(|name| !self.texts(name).is_empty());
+        let (Some(place), Some(text)) = (self.place(flag), self.texts(flag).pop()) else { return Ok(None) };
+        let path = self.node.path(&text)?;
+        if is_named || !matches!(look(self.node, &path)?, FileAt::File(_)) {
+            return Ok(None);
+        }
+        let message = format!("{path}, which {}'s {flag} names, is no directory", self.name);
+        let finding = Finding::stops("argument-file-directory", message, "name a directory");
+        let says = format!("error creating self-signed certificates: mkdir {path}: not a directory");
+        Ok(Some(finding.says(says).at(place)))
     }
 
     /// Returns where the user sets an argument; none if K3s alone does, or nobody.
@@ -206,19 +268,43 @@ impl<'a> Component<'a> {
     }
 
     /// Checks a certificate and its key of which the user gives one at least.
-    fn pair(&self, pair: &KeyedPair) -> Result<Option<Finding>> {
+    fn pair(&self, files: &ArgumentFiles, pair: &KeyedPair) -> Result<Option<Finding>> {
         let place = self.place(&pair.key).or_else(|| self.place(&pair.certificate));
         let Some(place) = place else { return Ok(None) };
         let (certificate, key) = (self.texts(&pair.certificate), self.texts(&pair.key));
         let finding = match (certificate.first(), key.first()) {
             (Some(certificate), Some(key)) => {
-                self.keyed((&pair.certificate, certificate), (&pair.key, key))?
+                let mut found = None;
+                for (flag, text) in [(&pair.certificate, certificate), (&pair.key, key)] {
+                    if found.is_none() && !files.files.contains_key(flag) {
+                        found = self.missing(flag, text)?;
+                    }
+                }
+                if found.is_none() && !pair.controller.is_empty() {
+                    found = self.several(&pair.certificate, certificate)?;
+                }
+                match found {
+                    None => self.keyed((&pair.certificate, certificate), (&pair.key, key))?,
+                    found => found,
+                }
             }
             (Some(_), None) if pair.refuses_one => Some(self.alone(&pair.certificate, &pair.key)),
             (None, Some(_)) if pair.refuses_one => Some(self.alone(&pair.key, &pair.certificate)),
             _ => None,
         };
         Ok(finding.map(|finding| finding.at(place)))
+    }
+
+    /// Returns the finding for a file of several certificates where one is taken.
+    fn several(&self, flag: &str, text: &str) -> Result<Option<Finding>> {
+        let Ok(NamedFile::Here(path, bytes)) = self.open(text)? else { return Ok(None) };
+        let count = certificates::count(&bytes);
+        if count <= 1 {
+            return Ok(None);
+        }
+        let message = format!("{path}, which {}'s {flag} names, holds {count} certificates", self.name);
+        let finding = Finding::stops(CONTENT, message, "leave the one that signs");
+        Ok(Some(finding.says(format!("expected 1 certificate, found {count}"))))
     }
 
     fn alone(&self, given: &str, other: &str) -> Finding {
@@ -238,11 +324,8 @@ impl<'a> Component<'a> {
                     false => certificates::check_pair(certificate, key).err(),
                 }
             }
-            (NamedFile::Coming(certificate), NamedFile::Coming(key)) => {
-                let certificate = certificate.as_str().strip_suffix(".crt");
-                let is_pair = certificate.is_some() && certificate == key.as_str().strip_suffix(".key");
-                (!is_pair).then(String::new)
-            }
+            (one, other) if is_pair_of_k3s(one.path(), other.path()) => None,
+            (NamedFile::Coming(_), NamedFile::Coming(_)) => Some(String::new()),
             // K3s makes its own pair: a file of the user's does not belong to it.
             _ => Some("tls: private key does not match public key".to_owned()),
         };

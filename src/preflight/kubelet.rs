@@ -38,6 +38,8 @@ struct UserDocuments {
     /// The file of each document; none for what K3s writes.
     files: Vec<Option<RootedPath>>,
     findings: Vec<Finding>,
+    /// What K3s cannot copy at its next start: the check of the kubelet's arguments says so.
+    uncopied: Vec<Finding>,
     /// Whether one of them ends the kubelet.
     stopped: bool,
 }
@@ -86,13 +88,17 @@ fn folder_refused(node: &NodeConfig<'_>) -> Option<Finding> {
     Some(Finding::stops("argument-refused", message, remedy).at(place).says(says))
 }
 
-/// Returns what the kubelet refuses in its documents and its arguments, whatever is in the other files that they name.
+/// Returns what the kubelet refuses in its documents and its arguments, whatever is in the other files that they name;
+/// `at_next_start` asks also what K3s then cannot copy for it.
 ///
 /// # Errors
 /// A folder that cannot be read.
-pub(super) fn refused_values(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+pub(super) fn refused_values(node: &NodeConfig<'_>, at_next_start: bool) -> Result<Vec<Finding>> {
     let documents = UserDocuments::read(node)?;
     let mut findings = documents.findings.clone();
+    if at_next_start {
+        findings.extend(documents.uncopied.iter().cloned());
+    }
     if !documents.stopped {
         let decoded = kubelet_fields::decode(documents.merged.root(), node.minor());
         findings.extend(values(node, &documents, &decoded));
@@ -239,6 +245,7 @@ impl UserDocuments {
             merged: MergedDocuments::default(),
             files: Vec::new(),
             findings: Vec::new(),
+            uncopied: Vec::new(),
             stopped: false,
         };
         for source in sources {
@@ -321,19 +328,16 @@ impl UserDocuments {
         let texts: Vec<&str> = written.iter().map(|given| given.text.as_str()).collect();
         let is_named = |text: &str| node.path(text).is_ok_and(|named| named == *path);
         let mut items = arguments::kubelet_items(&texts).into_iter();
-        // K3s itself fails to copy it: the check of the kubelet's arguments says so.
-        if kubelet::takes_pairs(node.minor())
-            && items.any(|item| item.name == argument && item.value.is_some_and(is_named))
-        {
-            return;
-        }
+        let is_copied = kubelet::takes_pairs(node.minor())
+            && items.any(|item| item.name == argument && item.value.is_some_and(is_named));
         let mut names = written.iter().rev().filter(|given| given.name == argument);
         let named = names.find(|given| is_named(&given.value));
         let place = match named {
             Some(given) => given.place.clone(),
             None => in_file(path, (1, 1)),
         };
-        self.findings.push(Finding::stops(code, message, remedy).at(place).says(says));
+        let found = if is_copied { &mut self.uncopied } else { &mut self.findings };
+        found.push(Finding::stops(code, message, remedy).at(place).says(says));
     }
 
     /// Adds the place of a merged value to a finding; none for a value of K3s' own.

@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::k3s::NodeConfig;
 use crate::k3s::manifests::{ManifestFault, ManifestFaultKind, ManifestObject, Manifests};
 use crate::kubernetes::names::{BUILT_IN_NAMESPACES, NAME_LABEL};
+use crate::kubernetes::object_validity;
 use crate::kubernetes::runtime_config::{self, RuntimeSwitches};
 use crate::kubernetes::served_kinds::{self, Unserved};
 use crate::version::KubernetesMinor;
@@ -28,14 +29,15 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let is_new = node.traces().started.is_none();
     let switches = switches(node);
     for object in &objects {
-        findings.extend(not_served(object, node.minor(), &switches));
+        let unserved = not_served(object, node.minor(), &switches);
+        findings.extend(unserved.or_else(|| refused(object)));
         findings.extend(no_namespace(object, &namespaces).filter(|_| is_new));
         findings.extend(selects_nothing(object, &labels));
     }
     Ok(findings)
 }
 
-/// Returns the objects that K3s applies and that the minor serves.
+/// Returns the objects that K3s applies and that the API server of the minor takes.
 ///
 /// # Errors
 /// A manifest that cannot be read, or because of which K3s applies none.
@@ -50,8 +52,10 @@ pub(crate) fn applied(node: &NodeConfig<'_>) -> Result<Vec<ManifestObject>> {
         return Err(Error::new(ErrorKind::Failed, fault.message).at(fault.place));
     }
     let switches = switches(node);
-    let is_served = |object: &ManifestObject| not_served(object, node.minor(), &switches).is_none();
-    Ok(objects.into_iter().filter(is_served).collect())
+    let is_taken = |object: &ManifestObject| {
+        not_served(object, node.minor(), &switches).is_none() && refused(object).is_none()
+    };
+    Ok(objects.into_iter().filter(is_taken).collect())
 }
 
 /// Returns what the API server's flag `runtime-config` brings and takes.
@@ -130,6 +134,14 @@ fn not_served(
     Some(
         finding.says(format!("no matches for kind {kind:?} in version {version:?}")).at(object.place.clone()),
     )
+}
+
+/// An object that the API server refuses.
+fn refused(object: &ManifestObject) -> Option<Finding> {
+    let message = object_validity::refused(&object.value)?;
+    let (kind, name) = (text_of(&object.value, "kind"), metadata(&object.value, "name"));
+    let message = format!("the API server refuses {kind} {name}: {message}; K3s tries it again every 15 s");
+    Some(Finding::hardens_nothing("manifest-refused", message, "mend this object").at(object.place.clone()))
 }
 
 fn no_namespace(object: &ManifestObject, namespaces: &BTreeSet<String>) -> Option<Finding> {

@@ -17,11 +17,27 @@ pub(super) struct PluginConfig {
     pub(super) path: RootedPath,
     /// The configuration; the fault if it cannot be read; none if there is none.
     pub(super) document: std::result::Result<Option<ObjectFile>, Fault>,
+    /// Whether the entry names a file that is empty.
+    is_empty: bool,
     /// The position of the plugin's entry.
     pub(super) position: Position,
 }
 
 impl PluginConfig {
+    /// Returns the configuration as a plugin takes it that decodes an empty file, too, and refuses it.
+    pub(super) fn decoded(&self) -> std::result::Result<Option<ObjectFile>, Fault> {
+        if self.is_empty {
+            return Err(Fault::new((1, 1), "Object 'Kind' is missing in ''"));
+        }
+        self.document.clone()
+    }
+
+    /// Returns a configuration that is the whole file which the flag names.
+    pub(super) fn whole(path: &RootedPath, bytes: &[u8]) -> Self {
+        let document = ObjectFile::read(bytes).map(Some);
+        Self { path: path.clone(), document, is_empty: false, position: (1, 1) }
+    }
+
     /// Finds the configuration of an entry in the file `path`. The inner error is the finding if the entry names a file that does
     /// not exist.
     ///
@@ -35,7 +51,7 @@ impl PluginConfig {
         let position = entry.position;
         if entry.configuration.is_some() || entry.path.is_empty() {
             let document = Ok(entry.configuration.clone());
-            return Ok(Ok(Self { path: path.clone(), document, position }));
+            return Ok(Ok(Self { path: path.clone(), document, is_empty: false, position }));
         }
         let folder = path.parent().map_or_else(String::new, |parent| parent.to_string());
         let named = &entry.path;
@@ -53,6 +69,6 @@ impl PluginConfig {
             return Ok(Err(Box::new(finding.at(in_file(path, entry.path_position)).says(says))));
         };
         let document = if bytes.is_empty() { Ok(None) } else { ObjectFile::read(&bytes).map(Some) };
-        Ok(Ok(Self { path: file, document, position }))
+        Ok(Ok(Self { path: file, document, is_empty: bytes.is_empty(), position }))
     }
 }

@@ -30,7 +30,7 @@ const KUBELET_VALUE: &str = "kubelet-value";
 pub(crate) fn of_component(node: &NodeConfig<'_>, component: &str) -> Result<Vec<Finding>> {
     let mut found = arguments::refused_values(node, component);
     found.extend(match component {
-        "kubelet" => kubelet::refused_values(node)?,
+        "kubelet" => kubelet::refused_values(node, true)?,
         // A plugin that is switched on needs its configuration.
         "kube-apiserver" => [of_files(node, component)?, admission::check(node)?].concat(),
         _ => of_files(node, component)?,
@@ -46,7 +46,7 @@ pub(crate) fn of_component(node: &NodeConfig<'_>, component: &str) -> Result<Vec
 pub(crate) fn of_files(node: &NodeConfig<'_>, component: &str) -> Result<Vec<Finding>> {
     let mut found = match component {
         "kubelet" => {
-            let mut found = kubelet::refused_values(node)?;
+            let mut found = kubelet::refused_values(node, false)?;
             found.retain(|finding| OF_KUBELET_FILES.contains(&finding.code) || finding.code == KUBELET_VALUE);
             found
         }

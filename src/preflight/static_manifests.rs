@@ -1,9 +1,10 @@
 //! Admission plugins that take policies and webhooks from files: the field `staticManifestsDir` of their configuration.
 
-use super::Finding;
-use super::apiserver::{ApiServer, FileAt, in_file, refused};
+use super::apiserver::{ApiServer, FileAt, NAME, dropped_field, in_file, refused};
 use super::plugin_config::PluginConfig;
+use super::{Finding, argument_files};
 use crate::error::Result;
+use crate::kubernetes::argument_files::FileContent;
 use crate::kubernetes::object::{Located, Refusal};
 use crate::kubernetes::static_manifests::{
     self, ENDINGS, FIELD, FIELD_FROM, GATE, StaticObjects, StaticRefusal,
@@ -18,18 +19,30 @@ pub(super) fn check(server: &ApiServer<'_>, plugin: &str, config: &PluginConfig)
     if !static_manifests::takes_files(plugin) {
         return Ok(Vec::new());
     }
-    let document = match &config.document {
-        Ok(Some(document)) => document,
-        Ok(None) => return Ok(Vec::new()),
-        Err(fault) => {
-            let refusal = Refusal { reason: StaticRefusal::Syntax, fault: fault.clone() };
-            return Ok(vec![refused_config(plugin, &config.path, &refusal)]);
-        }
-    };
     let minor = server.node.minor();
-    match static_manifests::read(document, plugin, minor) {
-        Ok(Some(folder)) => folder_findings(server, plugin, config, &folder),
-        Ok(None) if minor < FIELD_FROM && !plugin.ends_with("Webhook") => {
+    let result = match config.decoded() {
+        Ok(Some(document)) => static_manifests::read(&document, plugin, minor),
+        Ok(None) => return Ok(Vec::new()),
+        Err(_) if static_manifests::is_unread(plugin, minor) => Ok(None),
+        Err(fault) => Err(Refusal { reason: StaticRefusal::Syntax, fault }),
+    };
+    match result {
+        Ok(Some(read)) => {
+            let dropped = read.dropped.iter();
+            let mut findings: Vec<Finding> =
+                dropped.map(|fault| dropped_field("static-manifests-field", &config.path, fault)).collect();
+            if let Some(file) = &read.kubeconfig {
+                let named = ("kubeConfigFile", file.value.as_str());
+                let content = FileContent::KubeconfigOrNothing;
+                let found = argument_files::content(server.node, NAME, named, content)?;
+                findings.extend(found.map(|finding| finding.at(in_file(&config.path, file.position))));
+            }
+            if let Some(folder) = &read.folder {
+                findings.extend(folder_findings(server, plugin, config, folder)?);
+            }
+            Ok(findings)
+        }
+        Ok(None) => {
             let message =
                 format!("{plugin} reads no configuration before {FIELD_FROM}: nothing of it is in force");
             let finding = Finding::hardens_nothing(
@@ -39,7 +52,6 @@ pub(super) fn check(server: &ApiServer<'_>, plugin: &str, config: &PluginConfig)
             );
             Ok(vec![finding.at(in_file(&config.path, config.position))])
         }
-        Ok(None) => Ok(Vec::new()),
         Err(refusal) => Ok(vec![refused_config(plugin, &config.path, &refusal)]),
     }
 }

@@ -174,9 +174,11 @@ fn find(text: &str, flag: &str) -> Option<String> {
     })
 }
 
-/// Finds a field in YAML or JSON; an empty field counts as not set.
+/// Finds a field in JSON or, if it is none, in YAML; merge keys are followed. An empty field counts as not set.
 fn field(text: &str, path: &str) -> Result<Option<String>, yaml::YamlProblem> {
-    let document = yaml::read(text.as_bytes())?;
+    // JSON may have tabs and escapes that YAML does not take, so it is written anew.
+    let json = serde_json::from_str::<serde_json::Value>(text).ok().map(|json| json.to_string());
+    let (document, _) = yaml::read_merged(json.as_deref().unwrap_or(text).as_bytes())?;
     let Some(fields) = path.strip_prefix('.') else {
         return Ok(Some(path.to_owned()).filter(|path| !path.is_empty()));
     };
@@ -324,6 +326,10 @@ mod tests {
         assert_eq!(found(".none[]"), None);
         assert_eq!(found("/a/file").as_deref(), Some("/a/file"), "it says itself wherever it is asked");
         assert_eq!(found(""), None);
+        let found = |config: &str| field(config, ".a.b").unwrap();
+        assert_eq!(found("a: {b: 1}\n<<: {a: {b: 2}}\n").as_deref(), Some("2"), "the later one counts");
+        assert_eq!(found("x: &x {b: 1}\na: {<<: *x}\n").as_deref(), Some("1"));
+        assert_eq!(found("{\n\t\"a\": {\n\t\t\"b\": \"c\\/d\"\n\t}\n}").as_deref(), Some("c/d"), "JSON");
         let unset = item(r#"{"path": ".a", "set": false}"#);
         assert!(unset.test(AuditSource::Config, "b: 1", false).met);
         assert!(!unset.test(AuditSource::Config, "b: [", false).met);

@@ -124,10 +124,35 @@ pub struct FileName {
     pub flag: String,
     /// The field of the component's configuration with the same meaning.
     pub field: Option<String>,
+    /// Which file of a pair the rule applies to, if each value is one: `certificate,key` with or without `:names`.
+    pub part: Option<PairPart>,
     /// What the rule applies to below the folder that the argument names, such as `**/*.conf`.
     pub below: Option<String>,
     /// The copy that K3s makes of the file at every start, below its data directory, if it takes the argument itself.
     pub copy: Option<String>,
+}
+
+/// A file of a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PairPart {
+    /// The certificate.
+    Certificate,
+    /// Its key.
+    Key,
+}
+
+impl PairPart {
+    /// Returns the file in a value (`NamedCertKey` of k8s.io/component-base).
+    #[must_use]
+    pub fn of(self, value: &str) -> &str {
+        let pair = value.split(':').next().unwrap_or_default();
+        let (certificate, key) = pair.split_once(',').unwrap_or((pair, ""));
+        match self {
+            Self::Certificate => certificate.trim(),
+            Self::Key => key.trim(),
+        }
+    }
 }
 
 /// The result of a rule if the file does not exist although K3s has started.

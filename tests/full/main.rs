@@ -27,6 +27,8 @@ mod openrc;
 mod passes;
 #[path = "../it/registries/mod.rs"]
 mod registries;
+#[path = "../it/served_kinds/mod.rs"]
+mod served_kinds;
 #[allow(dead_code, reason = "the second tier uses the rest of it")]
 #[path = "../it/support/mod.rs"]
 mod support;

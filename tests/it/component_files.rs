@@ -246,6 +246,107 @@ fn a_folder_of_policies_needs_its_feature_gate() {
 }
 
 #[test]
+fn the_configuration_of_each_admission_plugin_is_judged() {
+    let own = |name: &str, rest: &str| {
+        format!(
+            "apiVersion: apiserver.config.k8s.io/v1\nkind: AdmissionConfiguration\nplugins:\n- name: {name}\n  {rest}\n"
+        )
+    };
+    let quota = "configuration: {apiVersion: apiserver.config.k8s.io/v1, kind: ResourceQuotaConfiguration, unknown: 1}";
+    let toleration = "configuration: {apiVersion: podtolerationrestriction.admission.k8s.io/v1alpha1, kind: Configuration, default: [{key: a, operator: Lt}]}";
+    let webhook = "configuration: {apiVersion: apiserver.config.k8s.io/v1, kind: WebhookAdmissionConfiguration, kubeConfigFile: /etc/none}";
+    let late = "configuration: {imagePolicy: {kubeConfigFile: /etc/k, allowTTL: 1801}}";
+    let nowhere = "configuration: {imagePolicy: {kubeConfigFile: /etc/none}}";
+    let empty = "path: empty.yaml";
+    for (minor, name, rest, stops, code) in [
+        ("1.31", "ResourceQuota", quota, false, "plugin-config-field"),
+        ("1.32", "ResourceQuota", quota, true, "plugin-config-field"),
+        ("1.37", "ResourceQuota", empty, true, "plugin-config-syntax"),
+        ("1.37", "PodTolerationRestriction", toleration, true, "plugin-config-value"),
+        ("1.37", "ValidatingAdmissionWebhook", webhook, true, "argument-file-missing"),
+        ("1.29", "MutatingAdmissionWebhook", empty, true, "static-manifests-syntax"),
+        ("1.29", "ImagePolicyWebhook", late, true, "image-policy-webhook-configuration"),
+        ("1.37", "ImagePolicyWebhook", nowhere, true, "argument-file-missing"),
+        ("1.37", "PodNodeSelector", empty, false, ""),
+    ] {
+        let argument = format!(
+            "kube-apiserver-arg: [admission-control-config-file=/etc/a.yaml, 'enable-admission-plugins=NodeRestriction,{name}']"
+        );
+        let files = [("etc/a.yaml", own(name, rest)), ("etc/empty.yaml", String::new())];
+        let (verdict, codes) =
+            preflight(minor, &argument, &files.each_ref().map(|(path, text)| (*path, text.as_str())));
+        let codes: Vec<&str> =
+            codes.iter().map(String::as_str).filter(|code| *code != "pod-security-absent").collect();
+        assert_eq!((verdict, codes.join(" ")), ((!stops).into(), code.to_owned()), "{minor} {name}: {rest}");
+    }
+}
+
+#[test]
+fn the_signing_controller_takes_one_certificate_and_its_key() {
+    const TLS: &str = "/var/lib/rancher/k3s/server/tls";
+    let certificate = include_str!("component_values/cert.pem");
+    let key = include_str!("component_values/key.pem");
+    let twice = certificate.repeat(2);
+    let files = [("etc/a.crt", certificate), ("etc/a.key", key), ("etc/b.crt", &twice)];
+    let pair = |certificate: &str, key: &str| {
+        format!(
+            "cluster-signing-kubelet-client-cert-file={certificate}, cluster-signing-kubelet-client-key-file={key}"
+        )
+    };
+    let own = |name: &str| pair(&format!("{TLS}/{name}.crt"), &format!("{TLS}/client-ca.key"));
+    for (arguments, code) in [
+        (pair("/etc/a.crt", "/etc/a.key"), ""),
+        (pair("/etc/b.crt", "/etc/a.key"), "argument-file-content"),
+        (pair("/etc/none", "/etc/a.key"), "argument-file-missing"),
+        (pair("/etc/a.key", "/etc/a.crt"), "argument-file-content"),
+        ("cluster-signing-legacy-unknown-key-file=/etc/a.key".to_owned(), "argument-file-content"),
+        (own("client-ca.nochain"), ""),
+        (own("client-ca"), ""),
+        (own("server-ca"), "argument-file-content"),
+        (format!("{}, 'controllers=*,-csrsigning'", pair("/etc/none", "/etc/a.key")), ""),
+        (format!("{}, 'controllers=csrsigning'", pair("/etc/none", "/etc/a.key")), "argument-file-missing"),
+    ] {
+        let argument = format!("kube-controller-manager-arg: [{arguments}]");
+        let (verdict, codes) = preflight("1.37", &argument, &files);
+        assert_eq!((verdict, codes.join(" ")), (code.is_empty().into(), code.to_owned()), "{arguments}");
+    }
+}
+
+#[test]
+fn the_cloud_controller_manager_opens_what_it_serves_webhooks_with_until_1_31() {
+    let one = "webhook-tls-cert-file=/etc/none";
+    let both = "webhook-tls-cert-file=/etc/none, webhook-tls-private-key-file=/etc/none";
+    for (minor, arguments, code) in [
+        ("1.31", one, "argument-refused"),
+        ("1.31", both, "argument-file-missing"),
+        ("1.31", &format!("{both}, webhook-secure-port=0"), ""),
+        ("1.32", both, ""),
+        ("1.37", "webhook-cert-dir=/etc/file", "argument-file-directory"),
+        ("1.37", "cert-dir=/etc/file", "argument-file-directory"),
+        ("1.37", "cert-dir=/etc/new", ""),
+    ] {
+        let argument = format!("kube-cloud-controller-manager-arg: [{arguments}]");
+        let (verdict, codes) = preflight(minor, &argument, &[("etc/file", "")]);
+        let expected = (Value::Bool(code.is_empty()), code.to_owned());
+        assert_eq!((verdict, codes.join(" ")), expected, "{minor} {arguments}");
+    }
+}
+
+#[test]
+fn the_folder_of_a_certificate_is_no_file_where_k3s_names_no_certificate() {
+    for (minor, component, rest, starts) in [
+        ("1.29", "kube-scheduler", "", false),
+        ("1.29", "kube-scheduler", ", secure-port=0", true),
+        ("1.29", "kube-controller-manager", "", false),
+        ("1.37", "kube-apiserver", "", true),
+    ] {
+        let argument = format!("{component}-arg: [cert-dir=/etc/file{rest}]");
+        let (verdict, codes) = preflight(minor, &argument, &[("etc/file", "")]);
+        assert_eq!(verdict, Value::Bool(starts), "{minor} {argument}: {codes:?}");
+    }
+}
+
+#[test]
 fn a_kubeconfig_is_judged_wherever_a_component_makes_a_client_of_it() {
     let client = "apiVersion: v1\nkind: Config\nclusters: [{name: a, cluster: {server: 'https://127.0.0.1:6444'}}]\ncontexts: [{name: a, context: {cluster: a}}]\ncurrent-context: a\n";
     for component in [

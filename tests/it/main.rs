@@ -63,6 +63,7 @@ mod reruns;
 mod rules;
 mod scanner;
 mod scanner_nodes;
+mod served_kinds;
 mod services;
 mod support;
 mod systemd;

@@ -11,9 +11,8 @@ use crate::embedded;
 use crate::kubernetes::flag_values;
 use crate::version::KubernetesMinor;
 
-/// The table.
+/// The table, as far as it is about arguments.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct EtcdArguments {
     heartbeat: EtcdInterval,
     election: EtcdInterval,

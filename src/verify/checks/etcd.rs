@@ -3,7 +3,7 @@
 use super::file;
 use crate::error::{Place, Result};
 use crate::k3s::NodePaths;
-use crate::kubernetes::yaml::{self, YamlValue};
+use crate::k3s::etcd_config::EtcdConfig;
 use crate::verify::evidence::Evidence;
 use crate::verify::facts::NodeFacts;
 use crate::verify::rule::{FieldRule, OnMissing};
@@ -20,33 +20,18 @@ pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &FieldRule) -> Resul
         return Ok(file::missing(facts, path.as_str(), OnMissing::Unknown, expected));
     };
     let place = |position| Some(Place { file: path.to_string(), position });
-    let document = match yaml::read(&bytes) {
-        Ok(document) => document,
-        Err(problem) => {
-            let evidence = vec![Evidence { text: problem.message.clone(), place: place(problem.position) }];
-            return Ok(RuleResult {
-                outcome: RuleOutcome::Unknown,
-                expected,
-                actual: problem.message,
-                evidence,
-            });
+    let config = match EtcdConfig::read(&bytes) {
+        Ok(config) => config,
+        Err(fault) => {
+            let evidence = vec![Evidence { text: fault.message.clone(), place: place(Some(fault.position)) }];
+            let actual = fault.message;
+            return Ok(RuleResult { outcome: RuleOutcome::Unknown, expected, actual, evidence });
         }
     };
-    let mut node = document.as_ref();
-    for part in rule.field.split('.') {
-        node = node.and_then(|node| match &node.value {
-            YamlValue::Map(pairs) => {
-                pairs.iter().rev().find(|(key, _)| key.go_text() == part).map(|(_, value)| value)
-            }
-            _ => None,
-        });
-    }
-    let items = node.map(|node| match &node.value {
-        YamlValue::List(items) => items.iter().map(yaml::YamlNode::go_text).collect(),
-        _ => vec![node.go_text()],
-    });
-    let actual = items.as_ref().map_or_else(|| "not set".to_owned(), |items| items.join(","));
+    let found = config.value(&rule.field);
+    let items = found.map(|found| vec![found.value.clone()]);
+    let actual = found.map_or("not set", |found| found.value.as_str()).to_owned();
     let text = format!("etcd's configuration has {}: {actual}", rule.field);
-    let evidence = vec![Evidence { text, place: place(node.map(|node| node.position)) }];
+    let evidence = vec![Evidence { text, place: place(found.map(|found| found.position)) }];
     Ok(RuleResult::met(rule.must.is_met_by(items.as_deref()), expected, actual, evidence))
 }

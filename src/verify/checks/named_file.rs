@@ -58,15 +58,16 @@ impl ArgumentPaths {
             flags.flags.iter().filter(|(name, _)| name == flag).map(|(_, text)| text.clone()).collect();
         if let Some(last) = given.last() {
             let kind = component_flags::find(component, flag).map(|flag| flag.kind);
-            let texts = match kind.filter(|kind| kind.is_list()) {
-                Some(kind) => {
+            let texts = match (name.part, kind.filter(|kind| kind.is_list())) {
+                (Some(part), _) => given.iter().map(|text| part.of(text).to_owned()).collect(),
+                (None, Some(kind)) => {
                     let read = |text: &String| match kind.read(text, facts.node.minor()) {
                         Ok(TypedValue::List(items)) => items,
                         _ => vec![text.clone()],
                     };
                     given.iter().flat_map(read).collect()
                 }
-                None => vec![last.clone()],
+                (None, None) => vec![last.clone()],
             };
             let place = match flags.origin {
                 FlagOrigin::Logged(line) => Some(line),

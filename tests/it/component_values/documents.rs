@@ -83,7 +83,7 @@ const KINDS: [Kind; 10] = [
         component: "kube-apiserver",
         argument: "admission-control-config-file",
         kept: &[],
-        share: 2,
+        share: 4,
     },
     Kind {
         name: "encryption",
@@ -101,6 +101,10 @@ const DROP_INS: [(Option<&str>, &str); 3] = [
     (Some("config-dir=/etc/rancher/k3s/kubelet.d"), "/etc/rancher/k3s/kubelet.d/50-user.conf"),
     (None, "/var/lib/rancher/k3s/agent/etc/kubelet.conf.d/90-user.yaml"),
 ];
+
+/// The admission plugins that take a configuration and are off by themselves: a document that names one is for it.
+const PLUGINS: [&str; 4] =
+    ["EventRateLimit", "ImagePolicyWebhook", "PodNodeSelector", "PodTolerationRestriction"];
 
 /// Values for any field.
 const ANY: &[&str] =
@@ -197,6 +201,10 @@ pub(super) fn cases(random: &mut Random, release: &str, count: usize, only: &Reg
             let (argument, file) = DROP_INS[[0, 0, 0, 0, 1, 1, 2][random.below(7)]];
             args = argument.iter().map(|&it| it.to_owned()).collect();
             file.clone_into(&mut path);
+        }
+        if kind.name == "admission" {
+            let named: Vec<&str> = PLUGINS.into_iter().filter(|plugin| text.contains(plugin)).collect();
+            args.extend((!named.is_empty()).then(|| format!("enable-admission-plugins={}", named.join(","))));
         }
         let mut files = samples_in(&text);
         files.insert(path, CaseFile::Text(text));

@@ -26,8 +26,11 @@ use serde_json::Value;
 const MINORS: &str = "K3S_HARDEN_FIELDS_OF";
 
 /// The packages with the types, and the first and the last minor that has each.
-const PACKAGES: [(&str, Option<u16>, Option<u16>); 21] = [
+const PACKAGES: [(&str, Option<u16>, Option<u16>); 25] = [
     ("k8s.io/apiserver/pkg/admission/plugin/policy/config/apis/policyconfig/v1", Some(36), None),
+    ("k8s.io/apiserver/pkg/admission/plugin/resourcequota/apis/resourcequota/v1", None, None),
+    ("k8s.io/apiserver/pkg/admission/plugin/resourcequota/apis/resourcequota/v1alpha1", None, None),
+    ("k8s.io/apiserver/pkg/admission/plugin/resourcequota/apis/resourcequota/v1beta1", None, None),
     ("k8s.io/apiserver/pkg/admission/plugin/webhook/config/apis/webhookadmission/v1", None, None),
     ("k8s.io/apiserver/pkg/admission/plugin/webhook/config/apis/webhookadmission/v1alpha1", None, Some(35)),
     ("k8s.io/apiserver/pkg/apis/apiserver/v1", None, None),
@@ -45,6 +48,11 @@ const PACKAGES: [(&str, Option<u16>, Option<u16>); 21] = [
     ("k8s.io/kubelet/config/v1alpha1", None, None),
     ("k8s.io/kubelet/config/v1beta1", None, None),
     ("k8s.io/kubernetes/plugin/pkg/admission/eventratelimit/apis/eventratelimit/v1alpha1", None, None),
+    (
+        "k8s.io/kubernetes/plugin/pkg/admission/podtolerationrestriction/apis/podtolerationrestriction/v1alpha1",
+        None,
+        None,
+    ),
     ("k8s.io/pod-security-admission/admission/api/v1", Some(25), None),
     ("k8s.io/pod-security-admission/admission/api/v1alpha1", None, None),
     ("k8s.io/pod-security-admission/admission/api/v1beta1", None, None),

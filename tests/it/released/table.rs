@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::tree::{Tree, differences, tree, without_header};
 use super::{Case, DROP_IN, POLICY, folder, run, words};
+use crate::reports::schema;
 use crate::support::Node;
 
 /// Files that no row reaches on a node, whatever its minor and role, because of what the release was told:
@@ -173,6 +174,8 @@ pub(super) fn update(case: &Case, node: &Node) -> Named {
 #[track_caller]
 pub(super) fn assert_shown(case: &Case, text: &str, json: &Value, named: &Named) {
     assert_eq!((&json["role"], &json["kubernetes"]), (&case.role().into(), &case.minor().into()), "{case:?}");
+    let published: Value = serde_json::from_str(include_str!("../../../docs/schema/plan.json")).unwrap();
+    schema::check(&published, json);
     let mut shown = BTreeMap::new();
     for action in json["actions"].as_array().unwrap() {
         if action["action"] == "none" {

@@ -9,6 +9,7 @@
     reason = "clippy takes helpers of tests for something else than tests"
 )]
 
+mod answers;
 mod browser;
 mod html;
 mod json;

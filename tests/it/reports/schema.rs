@@ -23,8 +23,8 @@ fn at(root: &Value, schema: &Value, value: &Value, path: &str) {
             },
             "enum" => rule.as_array().unwrap().contains(value),
             "minimum" => value.as_f64() >= rule.as_f64(),
-            "pattern" => fits(rule.as_str().unwrap(), value.as_str().unwrap()),
-            // Whether it may be anything else than an object, `type` says.
+            // Whether it may be anything else than a text, an object or a list, `type` says.
+            "pattern" => value.as_str().is_none_or(|text| fits(rule.as_str().unwrap(), text)),
             "required" => {
                 !value.is_object()
                     || rule.as_array().unwrap().iter().all(|name| value.get(name.as_str().unwrap()).is_some())
@@ -38,7 +38,7 @@ fn at(root: &Value, schema: &Value, value: &Value, path: &str) {
                         .all(|name| value.get(name.as_str().unwrap()).is_some())
             }),
             "items" => {
-                for (index, item) in value.as_array().unwrap().iter().enumerate() {
+                for (index, item) in value.as_array().into_iter().flatten().enumerate() {
                     at(root, rule, item, &format!("{path}[{index}]"));
                 }
                 true
@@ -89,6 +89,12 @@ fn fits(pattern: &str, text: &str) -> bool {
             let shape: String =
                 text.chars().map(|letter| if letter.is_ascii_digit() { '0' } else { letter }).collect();
             shape == "0000-00-00T00:00:00Z"
+        }
+        r"^[0-9]+\.[0-9]+\.[0-9]+$" => text.split('.').count() == 3 && text.split('.').all(digits),
+        "^0[0-7]{3,4}$" => {
+            matches!(text.len(), 4 | 5)
+                && text.starts_with('0')
+                && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte))
         }
         r"^[0-9]+(\.[0-9]+)*$" => text.split('.').all(digits),
         "^[a-z0-9]+(-[a-z0-9]+)*$" => text.split('-').all(|part| {

@@ -64,6 +64,15 @@ pub(crate) fn build(directory: &Path, release: &str, sources: &Path) -> PathBuf 
     build_of(directory, release, &[sources])
 }
 
+/// Returns the folder of Kubernetes' sources that a program was built with in `directory`.
+pub(crate) fn sources_of(directory: &Path) -> PathBuf {
+    let mut command = super::tools::command("go");
+    command.args(["list", "-m", "-f", "{{.Dir}}", "k8s.io/kubernetes"]).current_dir(directory);
+    let done = command.env("GOFLAGS", "-mod=mod").env("GOWORK", "off").output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).unwrap().trim().into()
+}
+
 /// The same, with sources of several folders.
 pub(crate) fn build_of(directory: &Path, release: &str, folders: &[&Path]) -> PathBuf {
     let go = |arguments: &[&str]| {
