@@ -77,7 +77,7 @@ fn what_kubernetes_answered_is_what_preflight_says() {
 
 #[test]
 fn what_an_old_kubernetes_answered_is_what_preflight_says() {
-    compare_answers("component-values-1.29", 164);
+    compare_answers("component-values-1.29", 163);
 }
 
 #[test]
