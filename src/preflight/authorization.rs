@@ -1,9 +1,10 @@
 //! The authorization configuration that `authorization-config` names in the user's own arguments.
 
-use super::Finding;
-use super::apiserver::{ApiServer, FileAt, in_file, refused, second_document, unknown_expressions};
+use super::apiserver::{self, ApiServer, FileAt, in_file, refused, second_document, unknown_expressions};
+use super::{Finding, argument_files};
 use crate::error::Result;
 use crate::k3s::NodeConfig;
+use crate::kubernetes::argument_files::FileContent;
 use crate::kubernetes::authorization_config::{
     self, ABAC, ALWAYS_ALLOW, AuthorizationConfig, AuthorizationRefusal, GATE,
 };
@@ -11,6 +12,8 @@ use crate::kubernetes::object::{Fault, Refusal};
 use crate::node::RootedPath;
 
 const FLAG: &str = "authorization-config";
+/// The code of what is wrong with the kubeconfig of a webhook.
+const KUBECONFIG: &str = "authorization-kubeconfig";
 /// The flag with the file that the authorizer ABAC needs.
 const POLICY_FLAG: &str = "authorization-policy-file";
 
@@ -47,13 +50,21 @@ fn effect(server: &ApiServer<'_>, path: &RootedPath, config: &AuthorizationConfi
     for kubeconfig in &config.kubeconfigs {
         let file = server.node.path(&kubeconfig.value)?;
         let says = match server.look(&file)? {
-            FileAt::File(_) => continue,
+            FileAt::File(_) => {
+                let named = ("kubeConfigFile", kubeconfig.value.as_str());
+                let found =
+                    argument_files::content(server.node, apiserver::NAME, named, FileContent::Kubeconfig)?;
+                findings.extend(found.map(|finding| {
+                    Finding { code: KUBECONFIG, ..finding }.at(in_file(path, kubeconfig.position))
+                }));
+                continue;
+            }
             FileAt::Directory => "must be a regular file".to_owned(),
             FileAt::Nothing if server.node.creates(&file) => continue,
             FileAt::Nothing => format!("error loading file: stat {file}: no such file or directory"),
         };
         let finding = Finding::stops(
-            "authorization-kubeconfig",
+            KUBECONFIG,
             format!("{file}, the kubeconfig of a webhook, is no file"),
             "write it, or name another one",
         );
