@@ -76,12 +76,12 @@ fn before_the_start_the_configuration_says() {
 
 #[test]
 fn a_list_is_all_of_its_occurrences() {
-    let rule = "flag: {component: kube-apiserver, name: enable-admission-plugins, must: {have: [NodeRestriction, EventRateLimit]}}";
+    let rule = "flag: {component: kube-apiserver, name: enable-admission-plugins, must: {have: [NodeRestriction, AlwaysPullImages]}}";
     let node = Node::new().file(
         CONFIG,
-        "kube-apiserver-arg: [enable-admission-plugins=NodeRestriction, enable-admission-plugins=EventRateLimit]\n",
+        "kube-apiserver-arg: [enable-admission-plugins=NodeRestriction, enable-admission-plugins=AlwaysPullImages]\n",
     );
-    assert!(said(&node, "1.33", None, rule).starts_with("Met: NodeRestriction,EventRateLimit"));
+    assert!(said(&node, "1.33", None, rule).starts_with("Met: NodeRestriction,AlwaysPullImages"));
     assert!(said(&Node::new(), "1.33", None, rule).starts_with("NotMet: NodeRestriction ("));
 }
 
