@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::context::Context;
+use super::verify::is_control;
 use crate::document;
 use crate::error::Result;
 use crate::k3s::{K3sLog, kubelet};
@@ -22,7 +23,8 @@ pub(super) fn warnings(context: &Context<'_>, served: &BTreeSet<ControlId>) -> R
         return Ok(Vec::new());
     }
     // What K3s has logged is about its last start, and this about its next.
-    let mut facts = NodeFacts::new(context.node.clone(), context.owner, K3sLog::default());
+    let facts = NodeFacts::new(context.node.clone(), context.owner, K3sLog::default());
+    let mut facts = facts.without_refusals();
     facts.started = false;
     let mut report = verify_configuration(&facts, &context.profile.benchmark)?;
     report.verdicts.retain(|verdict| {
@@ -50,11 +52,7 @@ fn has_values(context: &Context<'_>) -> bool {
 }
 
 fn is_skipped(context: &Context<'_>, verdict: &ControlVerdict) -> bool {
-    let means = |word: &String| match word.parse::<ControlId>() {
-        Ok(id) => verdict.id.within(&id),
-        Err(_) => verdict.name == *word,
-    };
-    context.request.skip.iter().flatten().any(means)
+    context.request.skip.iter().flatten().any(|word| is_control(&verdict.id, &verdict.name, word))
 }
 
 fn warnings_of(report: &VerifyReport, ours: &str) -> Vec<String> {

@@ -4,11 +4,11 @@ use super::args::{FailOnArgument, PreflightArguments};
 use super::context::Context;
 use super::request::RunRequest;
 use super::ui::Ui;
-use crate::document::{self, TakenOver};
+use crate::document::TakenOver;
 use crate::error::{ErrorKind, Result, exit};
 use crate::node::{Root, RootedPath};
 use crate::output;
-use crate::preflight::{Finding, StartVerdict, check};
+use crate::preflight::{StartVerdict, check};
 use crate::version::K3sVersion;
 
 pub(super) fn run(request: &RunRequest, arguments: &PreflightArguments, ui: &mut Ui) -> Result<u8> {
@@ -39,15 +39,9 @@ fn verdict(root: &Root, request: &RunRequest) -> Result<(StartVerdict, K3sVersio
 
 /// Puts the user's own lines in the place of the drop-in's, where the drop-in only carries their values over.
 pub(super) fn name_users_lines(root: &Root, config: &RootedPath, verdict: &mut StartVerdict) {
-    let drop_in = document::drop_in_path(config);
-    let names_drop_in = |finding: &Finding| {
-        finding.place.as_ref().is_some_and(|place| place.file == drop_in.as_str() && place.position.is_some())
-    };
-    if !verdict.findings.iter().any(names_drop_in) {
-        return;
-    }
+    let places = verdict.findings.iter().filter_map(|finding| finding.place.as_ref());
     // What cannot be read has a finding of its own.
-    let taken = TakenOver::read(root, config).unwrap_or_default();
+    let taken = TakenOver::read_for(root, config, places).unwrap_or_default();
     for finding in &mut verdict.findings {
         finding.place = finding.place.take().map(|place| taken.own_line(place));
     }

@@ -137,7 +137,8 @@ impl ControlFilter {
     /// Refuses words that are no control.
     fn check(&self, report: &VerifyReport) -> Result<()> {
         let unknown = |word: &&String| {
-            *word != "none" && !report.verdicts.iter().any(|verdict| is(&verdict.id, &verdict.name, word))
+            *word != "none"
+                && !report.verdicts.iter().any(|verdict| is_control(&verdict.id, &verdict.name, word))
         };
         match self.only.iter().chain(&self.skip).find(unknown) {
             Some(word) => {
@@ -150,7 +151,7 @@ impl ControlFilter {
     }
 
     fn has(&self, id: &ControlId, name: &str) -> bool {
-        let means = |word: &String| is(id, name, word);
+        let means = |word: &String| is_control(id, name, word);
         (self.only.is_empty() || self.only.iter().any(means)) && !self.skip.iter().any(means)
     }
 
@@ -160,7 +161,7 @@ impl ControlFilter {
 }
 
 /// Tells whether a word selects a control.
-fn is(id: &ControlId, name: &str, word: &str) -> bool {
+pub(super) fn is_control(id: &ControlId, name: &str, word: &str) -> bool {
     match word.parse::<ControlId>() {
         Ok(wanted) => id.within(&wanted),
         Err(_) => name == word,

@@ -69,6 +69,20 @@ impl TakenOver {
         Ok(Self { values })
     }
 
+    /// Does the same, but only if one of the places is a line of the drop-in.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn read_for<'p>(
+        root: &Root,
+        config: &RootedPath,
+        places: impl IntoIterator<Item = &'p Place>,
+    ) -> Result<Self> {
+        let path = drop_in_path(config);
+        let is_of_drop_in = |place: &Place| place.file == path.as_str() && place.position.is_some();
+        if places.into_iter().any(is_of_drop_in) { Self::read(root, config) } else { Ok(Self::default()) }
+    }
+
     /// Returns the value that stands at a place of the drop-in; none if it is no one of the user's.
     #[must_use]
     pub fn at(&self, place: &Place) -> Option<&TakenOverValue> {

@@ -7,6 +7,7 @@ use super::table;
 use crate::document::{self, DropIn};
 use crate::error::Place;
 use crate::k3s::{NodePaths, components};
+use crate::kubernetes::gate_flag;
 use crate::node::RootedPath;
 use crate::profile::{ArgumentTable, ValueOf, declarations};
 use crate::verify::control::Control;
@@ -75,7 +76,7 @@ fn flags(control: &Control, minor: KubernetesMinor) -> Vec<SetFlag> {
             flags.push(SetFlag { component: component.clone(), name: name.clone(), field: field.clone() });
         }
         if let ControlRule::Gate(GateRule { component, field, .. }) = rule {
-            let name = "feature-gates".to_owned();
+            let name = gate_flag::FLAG.to_owned();
             flags.push(SetFlag { component: component.clone(), name, field: field.clone() });
         }
     });

@@ -1,5 +1,5 @@
 //! The configuration file that K3s writes for its etcd, as etcd reads it: YAML, merged and made JSON, with names in any case
-//! and values of the fields' types (data/etcd-arguments.yaml).
+//! and values of the fields' types (data/etcd-transport.yaml).
 //!
 //! Source: configFromFile in server/embed/config.go of etcd, sigs.k8s.io/yaml, Go's encoding/json.
 
@@ -13,24 +13,18 @@ use crate::kubernetes::object::{Fault, Located};
 use crate::kubernetes::scalar::Scalar;
 use crate::kubernetes::yaml::{self, YamlNode, YamlProblem, YamlValue};
 
-/// What the table says of the transport.
-#[derive(Debug, Deserialize)]
-struct TransportTable {
-    transport: TransportRow,
-}
-
 /// The fields of both transports.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TransportRow {
+struct TransportTable {
     sections: Vec<String>,
     text: Vec<String>,
     boolean: Vec<String>,
 }
 
-fn table() -> &'static TransportRow {
-    static TABLE: LazyLock<TransportTable> = LazyLock::new(|| embedded::table("etcd-arguments"));
-    &TABLE.transport
+fn table() -> &'static TransportTable {
+    static TABLE: LazyLock<TransportTable> = LazyLock::new(|| embedded::table("etcd-transport"));
+    &TABLE
 }
 
 /// What etcd's configuration says of the transport.
@@ -48,7 +42,7 @@ impl EtcdConfig {
         let of_yaml = |problem: YamlProblem| Fault::new(problem.position.unwrap_or((1, 1)), problem.message);
         let mut config = Self::default();
         let Some(root) = yaml::read_merged(bytes).map_err(of_yaml)?.0 else { return Ok(config) };
-        let TransportRow { sections, text, boolean } = table();
+        let TransportTable { sections, text, boolean } = table();
         let sections: Vec<&str> = sections.iter().map(String::as_str).collect();
         let names: Vec<&str> = text.iter().chain(boolean).map(String::as_str).collect();
         for (section, node) in fields(&root, "", &sections)? {

@@ -193,6 +193,15 @@ pub fn default_text(name: &str) -> Option<&'static str> {
     Some(default.trim_matches('"'))
 }
 
+/// The API server's arguments with which an etcd is reached that K3s does not run, and the keys whose values they get as
+/// they are written (`setupStorageBackend` in pkg/daemons/control/server.go of K3s).
+pub(super) const EXTERNAL_ETCD: [(&str, &str); 4] = [
+    ("etcd-servers", "datastore-endpoint"),
+    ("etcd-cafile", "datastore-cafile"),
+    ("etcd-certfile", "datastore-certfile"),
+    ("etcd-keyfile", "datastore-keyfile"),
+];
+
 /// Returns the key of K3s from which K3s sets an argument of a component; none if it sets the argument from no key, or if
 /// the key is one that passes arguments on.
 #[must_use]
@@ -200,11 +209,7 @@ pub fn key_of_argument(name: &str) -> Option<&'static str> {
     match name {
         "encryption-provider-config" => Some(ENCRYPTION_KEY),
         "protect-kernel-defaults" => Some(KERNEL_DEFAULTS_KEY),
-        "etcd-servers" => Some("datastore-endpoint"),
-        "etcd-cafile" => Some("datastore-cafile"),
-        "etcd-certfile" => Some("datastore-certfile"),
-        "etcd-keyfile" => Some("datastore-keyfile"),
-        _ => None,
+        _ => EXTERNAL_ETCD.iter().find(|(argument, _)| *argument == name).map(|(_, key)| *key),
     }
 }
 

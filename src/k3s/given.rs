@@ -13,7 +13,7 @@ use super::datastore::Datastore;
 use super::flags;
 use super::kubelet;
 use super::origin::ValueOrigin;
-use super::own_flags::{ExternalEtcd, OwnFlags};
+use super::own_flags::OwnFlags;
 use super::release_flags;
 use super::running::RunningComponents;
 use crate::version::KubernetesMinor;
@@ -103,16 +103,11 @@ pub(super) fn flags_of_components(
     running: &RunningComponents,
     query: ConfigQuery<'_>,
 ) -> BTreeMap<String, Vec<String>> {
-    let text = |key: &str| last(values, key).unwrap_or_default();
+    let text = |(argument, key)| (argument, last(values, key).unwrap_or_default());
     let own = OwnFlags {
         encrypts_secrets: is_on(values, flags::ENCRYPTION_KEY),
         protects_kernel_defaults: is_on(values, flags::KERNEL_DEFAULTS_KEY),
-        external_etcd: (running.datastore == Datastore::ExternalEtcd).then(|| ExternalEtcd {
-            endpoint: text("datastore-endpoint"),
-            authority: text("datastore-cafile"),
-            certificate: text("datastore-certfile"),
-            key: text("datastore-keyfile"),
-        }),
+        external_etcd: (running.datastore == Datastore::ExternalEtcd).then(|| flags::EXTERNAL_ETCD.map(text)),
         ..own_flags(running, query)
     };
     let here = components::running_in(query.role).filter(|(name, _)| running.has(name));

@@ -136,7 +136,8 @@ pub fn read(
     let config = KubeletConfig::of_fields(&decoded.fields, &|position| files.place(position));
     // Before, the kubelet merged drop-ins into its settings as they were, and what was taken out stayed.
     let taken_out = if takes_pairs(minor) { files.taken_out.clone() } else { BTreeSet::new() };
-    Ok(config.with_defaults_of_file(taken_out, files.has_config_file))
+    let of_file = found.iter().any(|source| matches!(source, KubeletSource::ConfigFile(_)));
+    Ok(config.with_taken_out(taken_out, of_file))
 }
 
 /// A drop-in: the parts of its name below the folder, by which it is sorted, and its path.

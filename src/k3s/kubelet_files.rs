@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::kubernetes::kubelet_documents::{self, DocumentRole, MergedDocuments};
-use crate::kubernetes::object::Position;
+use crate::kubernetes::object::{self, Position};
 use crate::kubernetes::yaml::{self, YamlNode, YamlValue};
 use crate::node::{PathState, Root, RootedPath};
 use crate::version::KubernetesMinor;
@@ -30,8 +30,6 @@ pub struct KubeletFiles {
     files: Vec<Option<RootedPath>>,
     /// The fields that a document takes out with null.
     pub(super) taken_out: BTreeSet<String>,
-    /// Whether one of the documents is the file of the argument `config`.
-    pub(super) has_config_file: bool,
 }
 
 impl KubeletFiles {
@@ -49,7 +47,6 @@ impl KubeletFiles {
                     }
                 }
                 KubeletSource::ConfigFile(path) => {
-                    files.has_config_file = true;
                     files.add_file(root, path, DocumentRole::ConfigFile, minor)?;
                 }
                 KubeletSource::DropIn(path) => files.add_file(root, path, DocumentRole::DropIn, minor)?,
@@ -107,8 +104,7 @@ impl KubeletFiles {
 fn add_taken_out(node: &YamlNode, path: &str, found: &mut BTreeSet<String>) {
     let YamlValue::Map(pairs) = &node.value else { return };
     for (key, value) in pairs {
-        let name = key.go_text();
-        let path = if path.is_empty() { name } else { format!("{path}.{name}") };
+        let path = object::field_path(path, &key.go_text());
         if value.is_null() {
             found.insert(path);
         } else {

@@ -14,6 +14,8 @@ use crate::error::{Place, Result};
 use crate::node::{EntryKind, PathKind, RootedPath};
 use crate::version::{Availability, FirstReleases};
 
+/// How the name of a file or a folder ends that keeps another file from being applied.
+const SKIP: &str = ".skip";
 /// Deepest directory below `manifests` that is looked at.
 const MAX_DEPTH: usize = 16;
 
@@ -32,17 +34,11 @@ pub(super) struct ManifestFiles {
     /// Symlinks to nothing that end the walk.
     pub(super) dangling: Vec<RootedPath>,
     /// Symlinks to folders that the release does not enter, or not in each of its patch releases.
-    pub(super) links: Vec<LinkedFolder>,
-    /// The names that a `.skip` names, of a file or a folder.
-    skips: Vec<(String, RootedPath)>,
-}
-
-/// A folder that is a symlink.
-#[derive(Debug, Clone)]
-pub(super) struct LinkedFolder {
-    pub(super) path: RootedPath,
-    /// The first release of the minor that enters it; none if no release of the minor does.
-    pub(super) since: Option<String>,
+    pub(super) links: Vec<RootedPath>,
+    /// The first release of the minor that enters such symlinks; none if no release of the minor does, or each.
+    pub(super) links_since: Option<String>,
+    /// What is called `.skip`, of a file or a folder.
+    skips: Vec<RootedPath>,
 }
 
 impl ManifestFiles {
@@ -52,8 +48,12 @@ impl ManifestFiles {
     /// A folder that cannot be read.
     pub(super) fn walk(node: &NodeConfig<'_>) -> Result<Self> {
         static TABLE: LazyLock<DeployController> = LazyLock::new(|| embedded::table("deploy-controller"));
-        let mut found = Self::default();
         let follows = TABLE.follows_links.availability(node.release);
+        let links_since = match &follows {
+            Availability::Differs { since } => Some(since.clone()),
+            _ => None,
+        };
+        let mut found = Self { links_since, ..Self::default() };
         let base = node.data_dir.join(&NodePaths::get().manifests);
         let is_link = || Ok(node.root.entry(&base)?.is_some_and(|entry| entry.kind == EntryKind::Symlink));
         if node.root.is_directory(&base) || !is_link()? {
@@ -76,8 +76,8 @@ impl ManifestFiles {
         for (name, kind) in node.root.list_kinds(folder)? {
             let Some(name) = name.to_str().filter(|name| !name.contains('\n')) else { continue };
             let path = folder.join(name);
-            if let Some(skipped) = name.strip_suffix(".skip") {
-                self.skips.push((skipped.to_owned(), path.clone()));
+            if name.ends_with(SKIP) {
+                self.skips.push(path.clone());
             }
             // Within a linked folder no further link is looked at.
             match kind {
@@ -99,10 +99,6 @@ impl ManifestFiles {
         depth: usize,
         follows: &Availability,
     ) -> Result<()> {
-        let since = match follows {
-            Availability::Differs { since } => Some(since.clone()),
-            _ => None,
-        };
         match node.root.kind(path)? {
             PathKind::Directory => {}
             kind => {
@@ -117,7 +113,7 @@ impl ManifestFiles {
             }
         }
         if *follows != Availability::Present {
-            self.links.push(LinkedFolder { path: path.clone(), since });
+            self.links.push(path.clone());
         }
         if *follows == Availability::Absent {
             Ok(())
@@ -128,12 +124,12 @@ impl ManifestFiles {
 
     /// Returns the `.skip` that keeps the files of a name from being applied.
     pub(super) fn skip_of(&self, name: &str) -> Option<&RootedPath> {
-        self.skips.iter().find(|(skipped, _)| skipped == name).map(|(_, path)| path)
+        self.skips.iter().find(|path| path.name().strip_suffix(SKIP) == Some(name))
     }
 
     /// Returns the link through which a file is reached, if not each release of the minor enters it.
-    pub(super) fn doubtful_link(&self, file: &RootedPath) -> Option<&LinkedFolder> {
-        self.links.iter().find(|link| file.as_str().starts_with(&format!("{}/", link.path)))
+    pub(super) fn doubtful_link(&self, file: &RootedPath) -> Option<&RootedPath> {
+        self.links.iter().find(|link| file.as_str().starts_with(&format!("{link}/")))
     }
 }
 
@@ -141,15 +137,6 @@ impl ManifestFiles {
 pub(super) fn addon_name(file: &str) -> &str {
     let name = file.rsplit_once('/').map_or(file, |(_, name)| name);
     name.split_once('.').map_or(name, |(stem, _)| stem)
-}
-
-/// Tells whether the API server takes a name without dots for an object's (RFC 1123).
-pub(super) fn is_object_name(name: &str) -> bool {
-    let is_edge = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let bytes = name.as_bytes();
-    bytes.first().is_some_and(|first| is_edge(*first))
-        && bytes.last().is_some_and(|last| is_edge(*last))
-        && bytes.iter().all(|byte| is_edge(*byte) || *byte == b'-')
 }
 
 /// A word of `disable` that deletes a manifest.
@@ -192,6 +179,7 @@ pub(super) fn is_manifest(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kubernetes::names;
 
     #[test]
     fn an_addon_is_named_by_the_file_up_to_its_first_dot() {
@@ -208,15 +196,15 @@ mod tests {
             ("0.yaml", "0", true),
         ] {
             assert_eq!(addon_name(file), name);
-            assert_eq!(is_object_name(name), is_fine, "{name}");
+            assert_eq!(names::is_subdomain(name), is_fine, "{name}");
         }
     }
 
     #[test]
     fn a_file_is_named_by_its_name_and_its_folders() {
-        assert_eq!(names("policy.yaml"), ["policy", ""]);
-        assert_eq!(names("a/b/my.policy.YAML"), ["my.policy", "a", "a/b", ""]);
-        assert_eq!(names("a/notes.txt"), ["a", ""]);
-        assert_eq!(names("noending"), [""]);
+        assert_eq!(super::names("policy.yaml"), ["policy", ""]);
+        assert_eq!(super::names("a/b/my.policy.YAML"), ["my.policy", "a", "a/b", ""]);
+        assert_eq!(super::names("a/notes.txt"), ["a", ""]);
+        assert_eq!(super::names("noending"), [""]);
     }
 }

@@ -9,11 +9,12 @@ use serde_json::Value;
 
 use super::NodeConfig;
 pub use super::manifest_files::{ManifestDeletion, deletion};
-use super::manifest_files::{ManifestFiles, addon_name, is_manifest, is_object_name};
+use super::manifest_files::{ManifestFiles, addon_name, is_manifest};
 use super::node_paths::NodePaths;
 use super::packaged;
 use crate::error::{ErrorKind, Place, Result};
 use crate::kubernetes::manifest;
+use crate::kubernetes::names;
 use crate::node::{PathKind, RootedPath};
 
 /// The manifests of a node.
@@ -83,20 +84,21 @@ impl Manifests {
         manifests.add_link_faults(node, &found);
         let base = format!("{}/", node.data_dir.join(&NodePaths::get().manifests));
         let below = |path: &RootedPath| path.as_str().trim_start_matches(&base).to_owned();
-        let is_manifest = |path: &&RootedPath| {
+        let is_taken = |path: &&RootedPath| {
             let name = path.name();
             !name.starts_with('.') && is_manifest(name) && deletion(node, &below(path)).is_none()
         };
         let (files, skipped): (Vec<&RootedPath>, Vec<&RootedPath>) =
-            found.files.iter().filter(is_manifest).partition(|path| found.skip_of(path.name()).is_none());
+            found.files.iter().filter(is_taken).partition(|path| found.skip_of(path.name()).is_none());
         for path in skipped {
             manifests.faults.extend(skipped_from_elsewhere(path, &found));
         }
-        let addons = addons(node, files.iter().map(|path| below(path)).collect());
+        let own: Vec<&str> = packaged::own_manifests(node).collect();
+        let addons = addons(&own, files.iter().map(|path| below(path)).collect());
         for path in files {
             let place = Place { file: path.to_string(), position: None };
             let name = addon_name(path.as_str());
-            if !is_object_name(name) {
+            if !names::is_subdomain(name) {
                 let message = format!(
                     "K3s applies nothing of this file: its Addon would be called {name:?}, and a name has small letters, digits and inner dashes only"
                 );
@@ -106,8 +108,7 @@ impl Manifests {
             let file = below(path);
             let others = addons.get(name).into_iter().flatten().filter(|other| **other != file);
             let others: Vec<&str> = others.map(String::as_str).collect();
-            let is_replaced =
-                node.traces().started.is_none() && packaged::own_manifests(node).any(|own| own == file);
+            let is_replaced = node.traces().started.is_none() && own.contains(&file.as_str());
             let mut doubt = None;
             if is_replaced {
                 doubt = Some("K3s writes its own manifest over this file at its first start".to_owned());
@@ -122,8 +123,8 @@ impl Manifests {
                 manifests.faults.push(ManifestFault::new(kind, message.clone(), place.clone()));
             }
             if let Some(link) = found.doubtful_link(path) {
-                let since = link.since.as_deref().unwrap_or_default();
-                doubt = Some(format!("K3s enters {}, which is a symlink, only from {since} on", link.path));
+                let since = found.links_since.as_deref().unwrap_or_default();
+                doubt = Some(format!("K3s enters {link}, which is a symlink, only from {since} on"));
             }
             manifests.add_file(node, path, doubt.as_deref())?;
         }
@@ -138,7 +139,7 @@ impl Manifests {
             self.faults.push(ManifestFault::new(ManifestFaultKind::DanglingLink, message, place(path)));
         }
         for link in &found.links {
-            let message = match &link.since {
+            let message = match &found.links_since {
                 Some(since) => {
                     format!(
                         "this folder is a symlink, which K3s {} enters only from {since} on",
@@ -147,7 +148,7 @@ impl Manifests {
                 }
                 None => format!("this folder is a symlink, which K3s {} does not enter", node.minor()),
             };
-            self.faults.push(ManifestFault::new(ManifestFaultKind::LinkedFolder, message, place(&link.path)));
+            self.faults.push(ManifestFault::new(ManifestFaultKind::LinkedFolder, message, place(link)));
         }
     }
 
@@ -197,10 +198,10 @@ fn skipped_from_elsewhere(path: &RootedPath, found: &ManifestFiles) -> Option<Ma
 }
 
 /// Returns the files of each Addon, with those that K3s writes itself.
-fn addons(node: &NodeConfig<'_>, mut files: Vec<String>) -> BTreeMap<String, Vec<String>> {
-    let own = packaged::own_manifests(node).filter(|own| files.iter().all(|file| file != own));
-    let own: Vec<String> = own.map(str::to_owned).collect();
-    files.extend(own);
+fn addons(own: &[&str], mut files: Vec<String>) -> BTreeMap<String, Vec<String>> {
+    let others = own.iter().filter(|own| files.iter().all(|file| file != *own));
+    let others: Vec<String> = others.map(|own| (*own).to_owned()).collect();
+    files.extend(others);
     let mut addons: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for file in files {
         addons.entry(addon_name(&file).to_owned()).or_default().push(file);

@@ -15,16 +15,6 @@ use crate::version::{K3sRelease, KubernetesMinor};
 
 type Flags = BTreeMap<String, String>;
 
-/// What an etcd that K3s does not run is reached with: the values of K3s' keys, as they are written (`setupStorageBackend` in
-/// pkg/daemons/control/server.go of K3s).
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ExternalEtcd<'a> {
-    pub(super) endpoint: &'a str,
-    pub(super) authority: &'a str,
-    pub(super) certificate: &'a str,
-    pub(super) key: &'a str,
-}
-
 /// What K3s' own flags depend on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OwnFlags<'a> {
@@ -34,8 +24,8 @@ pub(super) struct OwnFlags<'a> {
     pub(super) data_dir: &'a RootedPath,
     /// The datastore.
     pub(super) datastore: Datastore,
-    /// What an etcd that K3s does not run is reached with.
-    pub(super) external_etcd: Option<ExternalEtcd<'a>>,
+    /// The API server's arguments with which an etcd is reached that K3s does not run.
+    pub(super) external_etcd: Option<[(&'static str, &'a str); 4]>,
     /// Whether K3s is the cloud provider.
     pub(super) cloud_provider: bool,
     /// Whether K3s has a load balancer.
@@ -73,13 +63,7 @@ impl OwnFlags<'_> {
         for value in flags.values_mut() {
             *value = value.replace(DEFAULT_DATA_DIR, self.data_dir.as_str());
         }
-        if let (Some(etcd), "kube-apiserver") = (self.external_etcd, name) {
-            let given = [
-                ("etcd-servers", etcd.endpoint),
-                ("etcd-cafile", etcd.authority),
-                ("etcd-certfile", etcd.certificate),
-                ("etcd-keyfile", etcd.key),
-            ];
+        if let (Some(given), "kube-apiserver") = (self.external_etcd, name) {
             for (flag, value) in given.into_iter().filter(|(_, value)| !value.is_empty()) {
                 flags.insert(flag.to_owned(), value.to_owned());
             }

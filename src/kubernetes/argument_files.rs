@@ -53,9 +53,6 @@ pub struct KeyedPair {
     /// Whether the component refuses one without the other; otherwise it does not look at one alone.
     #[serde(default)]
     pub refuses_one: bool,
-    /// Whether the component does without both where one file is empty.
-    #[serde(default)]
-    pub may_be_empty: bool,
     /// The last minor that opens the files, where the flags are newer.
     #[serde(default)]
     pub until: Option<KubernetesMinor>,

@@ -4,9 +4,15 @@ use std::collections::BTreeMap;
 
 use super::config_fields;
 use super::config_settings;
-use super::object::{Fault, ObjectFile, Position};
+use super::object::{self, Fault, ObjectFile, Position};
 use super::settings::{ComponentSettings, TypedValue};
 use crate::version::KubernetesMinor;
+
+/// The kinds of configuration of the components that K3s gives an argument `config`, but for the kubelet, and whether the
+/// component refuses fields that it does not know or that are there twice.
+/// Source: loadConfig in cmd/kube-proxy/app and loadConfigFromFile in cmd/kube-scheduler/app/options of Kubernetes.
+const COMPONENT_KINDS: [(&str, bool); 2] =
+    [("KubeProxyConfiguration", false), ("KubeSchedulerConfiguration", true)];
 
 /// The fields of a configuration file.
 #[derive(Debug, Default)]
@@ -16,14 +22,19 @@ pub struct ComponentFields {
 }
 
 impl ComponentFields {
-    /// Reads a configuration file as its component of a minor does. `flags` has the component's arguments, of which some
+    /// Reads the configuration file of kube-proxy or the scheduler as that component of a minor does. `flags` has the component's arguments, of which some
     /// count more than the file.
     ///
     /// # Errors
     /// Why the component cannot decode it.
     pub fn read(bytes: &[u8], minor: KubernetesMinor, flags: &ComponentSettings) -> Result<Self, Fault> {
-        let decoded = config_fields::decode_component_file(bytes, minor)?;
-        let (_, kind) = ObjectFile::read(bytes)?.kind()?;
+        let file = ObjectFile::read(bytes)?;
+        let (_, kind) = file.kind()?;
+        file.expect(&COMPONENT_KINDS.map(|(kind, _)| config_fields::registered(kind, minor)).concat())?;
+        let decoded = config_fields::decode_file(&file, minor)?;
+        if COMPONENT_KINDS.contains(&(kind.as_str(), true)) {
+            object::refuse_dropped(&decoded.unknown)?;
+        }
         let settings = config_settings::settings(&decoded, &kind, flags);
         let positions = decoded.fields.into_iter().map(|(path, node)| (path, node.position)).collect();
         Ok(Self { settings, positions })

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::object::{self, Fault, MAX_FAULTS, ObjectFile, field_path, json_type, whole_number};
+use super::object::{Fault, MAX_FAULTS, ObjectFile, field_path, json_type, whole_number};
 use super::scalar::{self, Scalar};
 use super::yaml::{YamlNode, YamlValue};
 use super::{flag_values, kubelet_defaults, quantity};
@@ -244,27 +244,6 @@ pub fn decode(
 pub fn decode_file(file: &ObjectFile, minor: KubernetesMinor) -> Result<DecodedFields, Fault> {
     let (version, kind) = file.kind()?;
     decode_file_as(file, (&version, &kind), minor)
-}
-
-/// The kinds of configuration of the components that K3s gives an argument `config`, but for the kubelet, and whether the
-/// component refuses fields that it does not know or that are there twice.
-/// Source: loadConfig in cmd/kube-proxy/app and loadConfigFromFile in cmd/kube-scheduler/app/options of Kubernetes.
-const COMPONENT_KINDS: [(&str, bool); 2] =
-    [("KubeProxyConfiguration", false), ("KubeSchedulerConfiguration", true)];
-
-/// Decodes the configuration file of kube-proxy or the scheduler.
-///
-/// # Errors
-/// Why the component cannot decode it.
-pub fn decode_component_file(bytes: &[u8], minor: KubernetesMinor) -> Result<DecodedFields, Fault> {
-    let file = ObjectFile::read(bytes)?;
-    let (_, kind) = file.kind()?;
-    file.expect(&COMPONENT_KINDS.map(|(kind, _)| registered(kind, minor)).concat())?;
-    let decoded = decode_file(&file, minor)?;
-    if COMPONENT_KINDS.contains(&(kind.as_str(), true)) {
-        object::refuse_dropped(&decoded.unknown)?;
-    }
-    Ok(decoded)
 }
 
 /// Decodes a file as an API version and a kind that it need not say.

@@ -9,6 +9,9 @@ use super::feature_gates;
 use super::flag_values;
 use crate::version::KubernetesMinor;
 
+/// The flag.
+pub const FLAG: &str = "feature-gates";
+
 /// Why a component refuses an entry of its flag `feature-gates`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GateFault {

@@ -66,7 +66,7 @@ impl KubeletConfig {
 
     /// Adds the fields that a drop-in takes out with null, and whether the kubelet reads a file.
     #[must_use]
-    pub fn with_defaults_of_file(mut self, taken_out: BTreeSet<String>, of_file: bool) -> Self {
+    pub fn with_taken_out(mut self, taken_out: BTreeSet<String>, of_file: bool) -> Self {
         (self.taken_out, self.of_file) = (taken_out, of_file);
         self
     }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::taints;
 use super::{flag_values, names, quantity};
 
 /// More CPUs than any machine has: a range beyond it is read by its first and its last number.
@@ -67,7 +68,7 @@ pub(super) fn cpu_set(text: &str) -> Option<BTreeSet<i64>> {
 pub(super) fn is_taint(text: &str) -> bool {
     let Some((pair, effect)) = text.rsplit_once(':') else { return false };
     let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-    let is_known = matches!(effect, "" | "NoSchedule" | "PreferNoSchedule" | "NoExecute");
+    let is_known = effect.is_empty() || taints::EFFECTS.contains(&effect);
     is_known && names::is_qualified(key) && names::is_label_value(value)
 }
 

@@ -310,7 +310,9 @@ fn keep_last_keys(node: &mut YamlNode) {
     }
 }
 
-pub(super) fn field_path(path: &str, name: &str) -> String {
+/// Returns the path of a field of the mapping at `path`, which is empty for the whole document.
+#[must_use]
+pub fn field_path(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 

@@ -76,8 +76,6 @@ fn refused_policy(spec: &Value) -> Option<String> {
             return Some(of_spec(fault));
         }
     }
-    let items =
-        |node: &Value, name: &str| node.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
     let types = items(spec, "policyTypes");
     if types.len() > MAX_POLICY_TYPES {
         return Some("spec.policyTypes: Invalid value: may not specify more than two policyTypes".to_owned());
@@ -90,19 +88,24 @@ fn refused_policy(spec: &Value) -> Option<String> {
     for (direction, peers) in [("ingress", "from"), ("egress", "to")] {
         for rule in items(spec, direction) {
             if !rule.is_object() && !rule.is_null() {
-                return Some(of_spec(mismatch(direction, &rule, "mappings")));
+                return Some(of_spec(mismatch(direction, rule, "mappings")));
             }
             for name in [peers, "ports"] {
-                if let Some(fault) = wrong_type(&rule, name, Value::is_array, "a list") {
+                if let Some(fault) = wrong_type(rule, name, Value::is_array, "a list") {
                     return Some(format!("spec.{direction}.{fault}"));
                 }
             }
-            if let Some(fault) = items(&rule, peers).iter().find_map(refused_peer) {
+            if let Some(fault) = items(rule, peers).iter().find_map(refused_peer) {
                 return Some(format!("spec.{direction}.{peers}: {fault}"));
             }
         }
     }
     None
+}
+
+/// Returns the items of a list, which may be missing.
+fn items<'v>(node: &'v Value, name: &str) -> &'v [Value] {
+    node.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 fn refused_peer(peer: &Value) -> Option<String> {

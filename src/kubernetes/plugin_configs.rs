@@ -4,6 +4,7 @@
 //! `ValidateTolerations` in pkg/apis/core/validation of Kubernetes.
 
 use super::object::{self, Fault, ObjectFile, Refusal};
+use super::taints;
 use super::yaml::YamlNode;
 use super::{config_fields, names};
 use crate::version::KubernetesMinor;
@@ -36,7 +37,6 @@ const READERS: [PluginReader; 2] = [
         check: check_limited_resources,
     },
 ];
-const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
 /// Why the API server refuses a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,7 +149,7 @@ fn toleration_fault(toleration: &YamlNode) -> Option<(&'static str, String)> {
             return Some(("operator", why));
         }
     }
-    if effect.is_empty() || EFFECTS.contains(&effect) {
+    if effect.is_empty() || taints::EFFECTS.contains(&effect) {
         return None;
     }
     let supported = "\"NoSchedule\", \"PreferNoSchedule\", \"NoExecute\"";

@@ -4,7 +4,8 @@
 
 use super::names;
 
-const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
+/// The effects of taints and tolerations.
+pub(super) const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
 /// Reads taints with commas between them.
 ///

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStringExt;
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::stat::{SFlag, fstat};
+use nix::sys::stat::{FileStat, SFlag, fstat};
 
 use super::path::RootedPath;
 use super::resolve::DIRECTORY;
@@ -82,12 +82,7 @@ impl Root {
             other => other.map_err(|errno| self.failed("look at", path, errno))?,
         };
         let stat = fstat(&fd).map_err(|errno| self.failed("look at", path, errno))?;
-        let kind = match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
-            SFlag::S_IFREG => EntryKind::File,
-            SFlag::S_IFDIR => EntryKind::Directory,
-            SFlag::S_IFLNK => EntryKind::Symlink,
-            _ => EntryKind::Other,
-        };
+        let kind = kind_of(&stat);
         Ok(Some(PathEntry { kind, mode: FileMode::from_stat(stat.st_mode), owner: owner_of(&stat) }))
     }
 
@@ -103,10 +98,10 @@ impl Root {
             other => other.map_err(|errno| self.failed("look at", path, errno))?,
         };
         let stat = fstat(&fd).map_err(|errno| self.failed("look at", path, errno))?;
-        Ok(match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
-            SFlag::S_IFREG => PathKind::File,
-            SFlag::S_IFDIR => PathKind::Directory,
-            _ => PathKind::Other,
+        Ok(match kind_of(&stat) {
+            EntryKind::File => PathKind::File,
+            EntryKind::Directory => PathKind::Directory,
+            EntryKind::Symlink | EntryKind::Other => PathKind::Other,
         })
     }
 
@@ -164,6 +159,15 @@ impl Root {
         let mut entries = entries_in(fd).map_err(|errno| self.failed("list", path, errno))?;
         entries.sort_by(|(one, _), (other, _)| one.cmp(other));
         Ok(entries)
+    }
+}
+
+fn kind_of(stat: &FileStat) -> EntryKind {
+    match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
+        SFlag::S_IFREG => EntryKind::File,
+        SFlag::S_IFDIR => EntryKind::Directory,
+        SFlag::S_IFLNK => EntryKind::Symlink,
+        _ => EntryKind::Other,
     }
 }
 

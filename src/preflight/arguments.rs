@@ -17,7 +17,6 @@ use crate::kubernetes::{flag_values, tls};
 /// The component whose gates are those of the file that `config` names, where it has one.
 const WITH_GATES_OF_FILE: &str = "kube-proxy";
 /// The flag that sets feature gates.
-const GATES: &str = "feature-gates";
 const KUBELET: &str = "kubelet";
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
@@ -212,7 +211,7 @@ fn serves(node: &NodeConfig<'_>, component: &str) -> bool {
 /// Checks the feature gates, for which all arguments of the name count together.
 fn gates(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
     let takes = |text: &str| arguments::as_component_takes(component, text);
-    let is_named = |argument: &ComponentArgument| takes(&argument.text).0 == GATES;
+    let is_named = |argument: &ComponentArgument| takes(&argument.text).0 == gate_flag::FLAG;
     let given: Vec<ComponentArgument> = node.arguments(component).into_iter().filter(is_named).collect();
     // K3s' own arguments are fine.
     let is_of_file = component == WITH_GATES_OF_FILE
@@ -222,7 +221,7 @@ fn gates(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
     }
     let flags = node.flags(component);
     let flags: Vec<&str> =
-        flags.iter().filter(|(name, _)| name == GATES).map(|(_, value)| value.as_str()).collect();
+        flags.iter().filter(|(name, _)| name == gate_flag::FLAG).map(|(_, value)| value.as_str()).collect();
     let mut findings = Vec::new();
     for (at, fault) in gate_flag::faults(component, node.minor(), &flags) {
         if let Some(argument) = given.iter().rev().find(|argument| argument.value == flags[at]) {

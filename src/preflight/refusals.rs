@@ -18,10 +18,8 @@ const OF_NAMED_FILES: [&str; 6] = [
     "scheduler-kubeconfig",
 ];
 /// The codes of findings about the kubelet's own files.
-const OF_KUBELET_FILES: [&str; 4] =
-    ["kubelet-file", "kubelet-file-missing", "kubelet-folder-missing", "kubelet-type"];
-/// The code of a value in one of them.
-const KUBELET_VALUE: &str = "kubelet-value";
+const OF_KUBELET_FILES: [&str; 5] =
+    ["kubelet-file", "kubelet-file-missing", "kubelet-folder-missing", "kubelet-type", "kubelet-value"];
 
 /// Returns why a component does not start with its arguments and its configuration files.
 ///
@@ -35,8 +33,7 @@ pub(crate) fn of_component(node: &NodeConfig<'_>, component: &str) -> Result<Vec
         "kube-apiserver" => [of_files(node, component)?, admission::check(node)?].concat(),
         _ => of_files(node, component)?,
     });
-    found.retain(|finding| finding.class == Class::Stops && !OF_NAMED_FILES.contains(&finding.code));
-    Ok(found)
+    Ok(stopping(found))
 }
 
 /// Returns why a component does not start with its configuration files.
@@ -44,10 +41,10 @@ pub(crate) fn of_component(node: &NodeConfig<'_>, component: &str) -> Result<Vec
 /// # Errors
 /// A file that cannot be read.
 pub(crate) fn of_files(node: &NodeConfig<'_>, component: &str) -> Result<Vec<Finding>> {
-    let mut found = match component {
+    let found = match component {
         "kubelet" => {
             let mut found = kubelet::refused_values(node, false)?;
-            found.retain(|finding| OF_KUBELET_FILES.contains(&finding.code) || finding.code == KUBELET_VALUE);
+            found.retain(|finding| OF_KUBELET_FILES.contains(&finding.code));
             found
         }
         "kube-apiserver" => [authorization::check(node)?, authentication::check(node)?].concat(),
@@ -55,6 +52,11 @@ pub(crate) fn of_files(node: &NodeConfig<'_>, component: &str) -> Result<Vec<Fin
         "kube-scheduler" => scheduler::check(node)?,
         _ => Vec::new(),
     };
+    Ok(stopping(found))
+}
+
+/// Leaves the findings out that do not stop the component, or that are about a file that something names.
+fn stopping(mut found: Vec<Finding>) -> Vec<Finding> {
     found.retain(|finding| finding.class == Class::Stops && !OF_NAMED_FILES.contains(&finding.code));
-    Ok(found)
+    found
 }

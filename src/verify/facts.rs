@@ -15,7 +15,6 @@ use crate::k3s::Absence;
 use crate::k3s::Datastore;
 use crate::k3s::K3sLog;
 use crate::k3s::NodeConfig;
-use crate::k3s::arguments;
 use crate::k3s::flags;
 use crate::k3s::kubelet;
 use crate::kubernetes::component_flags;
@@ -43,9 +42,7 @@ pub struct NodeFacts<'a> {
     pub cluster: Option<Result<Cluster>>,
     /// The objects of the manifests, read at the first use.
     manifests: OnceLock<Result<Vec<AppliedObject>>>,
-    /// The flags of the next start by component, computed at the first use.
-    forecasts: OnceLock<BTreeMap<String, Vec<(String, String)>>>,
-    /// Why components do not start with what they are given, found at the first use.
+    /// Why components do not start with what they are given, by the components that run.
     refusals: OnceLock<BTreeMap<&'static str, ConfiguredRefusal>>,
 }
 
@@ -71,7 +68,6 @@ impl<'a> NodeFacts<'a> {
             datastore,
             cluster: None,
             manifests: OnceLock::new(),
-            forecasts: OnceLock::new(),
             refusals: OnceLock::new(),
         }
     }
@@ -80,6 +76,13 @@ impl<'a> NodeFacts<'a> {
     #[must_use]
     pub fn with_cluster(mut self, cluster: Result<Cluster>) -> Self {
         self.cluster = Some(cluster);
+        self
+    }
+
+    /// Leaves out why components do not start, which takes a pass away and nothing else: for who asks only what is not met.
+    #[must_use]
+    pub fn without_refusals(mut self) -> Self {
+        self.refusals = OnceLock::from(BTreeMap::new());
         self
     }
 
@@ -139,19 +142,7 @@ impl<'a> NodeFacts<'a> {
     /// Returns the flags that K3s gives a component at its next start.
     #[must_use]
     pub fn forecast(&self, component: &str) -> Vec<(String, String)> {
-        let forecast = || {
-            let effective = self.node.effective.as_ref().ok();
-            let components = effective.into_iter().flat_map(|effective| &effective.components);
-            components
-                .map(|(name, flags)| {
-                    (
-                        name.clone(),
-                        flags.iter().map(|flag| arguments::as_component_takes(name, flag)).collect(),
-                    )
-                })
-                .collect()
-        };
-        self.forecasts.get_or_init(forecast).get(component).cloned().unwrap_or_default()
+        self.node.flags(component)
     }
 
     /// Returns why a component does not start with its arguments and configuration files, those in force or those of the
@@ -161,7 +152,7 @@ impl<'a> NodeFacts<'a> {
         let find = || {
             let components = component_flags::all().keys().map(String::as_str);
             let here = components.filter(|name| self.node.effective.is_ok() && self.node.runs(name));
-            here.map(|name| (name, ConfiguredRefusal::find(&self.node, name))).collect()
+            here.map(|name| (name, ConfiguredRefusal::default())).collect()
         };
         let refusal = self.refusals.get_or_init(find).get(component)?;
         refusal.of_flags(&self.node, component, &self.flags(component))
@@ -174,6 +165,22 @@ impl<'a> NodeFacts<'a> {
             let key = flags::key_of_argument(name)?;
             self.node.value(key).map(|(_, place)| place)
         })
+    }
+
+    /// Returns where a flag stands that is given: in the log, else in the configuration; none if K3s sets it by default.
+    pub(super) fn place_of_given(&self, component: &str, name: &str, origin: &FlagOrigin) -> Option<Place> {
+        match origin {
+            FlagOrigin::Logged(line) => Some(line.clone()),
+            FlagOrigin::Forecast | FlagOrigin::NotLogged => self.place_of(component, name),
+        }
+    }
+
+    /// Returns where a flag would stand that nothing gives: in the log, else in the drop-in of k3s-harden.
+    pub(super) fn place_of_unset(&self, origin: &FlagOrigin) -> Place {
+        match origin {
+            FlagOrigin::Logged(line) => line.clone(),
+            FlagOrigin::Forecast | FlagOrigin::NotLogged => self.drop_in(),
+        }
     }
 
     /// Returns the file into which a missing flag belongs: the drop-in of k3s-harden.

@@ -4,6 +4,8 @@
 //! configuration, what is refused of the configuration is refused of the line. Where they are others, a value of another type, or
 //! one that is refused by itself, ended that component; whether two values fit together is not asked of a line that may be cut.
 
+use std::sync::OnceLock;
+
 use super::evidence::Evidence;
 use super::flags_in_force::{FlagOrigin, FlagsInForce};
 use crate::error::Error;
@@ -18,30 +20,19 @@ use crate::kubernetes::tls;
 use crate::preflight::{Finding, refusals};
 use crate::version::KubernetesMinor;
 
-/// The flag that sets feature gates.
-const GATES: &str = "feature-gates";
-
 /// The flag that lists cipher suites.
 const CIPHERS: &str = "tls-cipher-suites";
 
-/// Why a component does not start with what its configuration gives it.
+/// Why a component does not start with what its configuration gives it, found at the first use.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ConfiguredRefusal {
     /// With its arguments and its files.
-    whole: Option<Evidence>,
+    whole: OnceLock<Option<Evidence>>,
     /// With its files alone.
-    files: Option<Evidence>,
+    files: OnceLock<Option<Evidence>>,
 }
 
 impl ConfiguredRefusal {
-    /// Asks about a component that runs on a node.
-    pub(super) fn find(node: &NodeConfig<'_>, component: &str) -> Self {
-        Self {
-            whole: first(refusals::of_component(node, component)),
-            files: first(refusals::of_files(node, component)),
-        }
-    }
-
     /// Returns why the component does not start with the flags in force.
     pub(super) fn of_flags(
         &self,
@@ -49,15 +40,15 @@ impl ConfiguredRefusal {
         component: &str,
         flags: &FlagsInForce,
     ) -> Option<Evidence> {
-        match &flags.origin {
-            FlagOrigin::Logged(line) => of_line(node, component, &flags.flags)
-                .map(|text| Evidence { text, place: Some(line.clone()) })
-                .or_else(|| match is_as_configured(node, component, &flags.flags) {
-                    true => self.whole.clone(),
-                    false => self.files.clone(),
-                }),
-            FlagOrigin::Forecast | FlagOrigin::NotLogged => self.whole.clone(),
+        if let FlagOrigin::Logged(line) = &flags.origin {
+            if let Some(text) = of_line(node, component, &flags.flags) {
+                return Some(Evidence { text, place: Some(line.clone()) });
+            }
+            if !is_as_configured(node, component, &flags.flags) {
+                return self.files.get_or_init(|| first(refusals::of_files(node, component))).clone();
+            }
         }
+        self.whole.get_or_init(|| first(refusals::of_component(node, component))).clone()
     }
 }
 
@@ -114,8 +105,7 @@ fn of_line(node: &NodeConfig<'_>, component: &str, flags: &[(String, String)]) -
             return Some(format!("invalid argument {text:?} for \"--{name}\" flag: {problem}"));
         }
     }
-    let gates: Vec<&str> =
-        flags.iter().filter(|(name, _)| name == GATES).map(|(_, text)| text.as_str()).collect();
+    let gates: Vec<&str> = values_of(flags, gate_flag::FLAG).collect();
     let is_certain = |fault: &GateFault| matches!(fault, GateFault::NoValue { .. } | GateFault::Value { .. });
     let faults = gate_flag::faults(component, minor, &gates).into_iter().map(|(_, fault)| fault);
     if let Some(fault) = faults.into_iter().find(is_certain) {

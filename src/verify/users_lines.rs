@@ -8,15 +8,11 @@ use crate::document::{TakenOver, UsersLines};
 
 /// Puts the user's lines into the evidence of verdicts that names the drop-in.
 pub(super) fn name(facts: &NodeFacts<'_>, verdicts: &mut [ControlVerdict]) {
-    let drop_in = facts.drop_in().file;
-    let names_drop_in = |evidence: &Evidence| {
-        evidence.place.as_ref().is_some_and(|place| place.file == drop_in && place.position.is_some())
-    };
-    if !verdicts.iter().flat_map(|verdict| &verdict.evidence).any(names_drop_in) {
-        return;
-    }
+    let evidence = verdicts.iter().flat_map(|verdict| &verdict.evidence);
+    let places = evidence.filter_map(|evidence| evidence.place.as_ref());
     // What cannot be read has evidence of its own, and the drop-in's line is true as well.
-    let Ok(taken) = TakenOver::read(facts.node.root, &facts.node.config.path_or_default()) else { return };
+    let config = facts.node.config.path_or_default();
+    let taken = TakenOver::read_for(facts.node.root, &config, places).unwrap_or_default();
     for verdict in verdicts {
         let expected = words(&verdict.expected);
         let evidence = std::mem::take(&mut verdict.evidence);

@@ -11,8 +11,9 @@ use crate::embedded;
 use crate::kubernetes::flag_values;
 use crate::version::KubernetesMinor;
 
-/// The table, as far as it is about arguments.
+/// The table.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct EtcdArguments {
     heartbeat: EtcdInterval,
     election: EtcdInterval,

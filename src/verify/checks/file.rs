@@ -1,6 +1,6 @@
 //! Checks modes and owners of files.
 
-use super::named_file::ArgumentPaths;
+use super::named_file;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::k3s::kubelet;
 use crate::mode::{FileMode, Owner};
@@ -52,21 +52,18 @@ impl RuledFiles {
         if let Some(named) = keyed.filter(|text| text.starts_with('/')) {
             found.own = Some(facts.node.path(named)?.to_string());
         }
-        if let Some(name) = &rule.named_by {
-            match ArgumentPaths::find(facts, name)? {
-                ArgumentPaths::NotGiven | ArgumentPaths::Empty => {}
-                ArgumentPaths::Files(paths, evidence) => {
-                    let named = paths.last().map(ToString::to_string);
-                    if named.is_some() && named != found.own {
-                        found.is_users = paths.last().is_some_and(|path| !facts.node.creates(path));
-                        found.own = named;
-                        found.evidence.push(evidence);
-                    }
-                }
+        if let Some(name) = &rule.named_by
+            && let Some((paths, evidence)) = named_file::find(facts, name)?
+        {
+            let named = paths.last().map(ToString::to_string);
+            if named.is_some() && named != found.own {
+                found.is_users = paths.last().is_some_and(|path| !facts.node.creates(path));
+                found.own = named;
+                found.evidence.push(evidence);
             }
         }
         for name in &rule.also {
-            if let ArgumentPaths::Files(paths, evidence) = ArgumentPaths::find(facts, name)? {
+            if let Some((paths, evidence)) = named_file::find(facts, name)? {
                 let count = found.more.len();
                 for path in paths {
                     found.add(facts, name, &path);

@@ -232,11 +232,11 @@ fn given_evidence(
     flags: &FlagsInForce,
     given: &[&String],
 ) -> Evidence {
-    let place = facts.place_of(&rule.component, &rule.name);
-    let (verb, place) = match (&flags.origin, place) {
-        (FlagOrigin::Logged(line), _) => ("was started with", Some(line.clone())),
-        (_, Some(place)) => ("gets", Some(place)),
-        (_, None) => ("gets, by K3s itself,", None),
+    let place = facts.place_of_given(&rule.component, &rule.name, &flags.origin);
+    let verb = match (&flags.origin, &place) {
+        (FlagOrigin::Logged(_), _) => "was started with",
+        (_, Some(_)) => "gets",
+        (_, None) => "gets, by K3s itself,",
     };
     let shown: Vec<String> = given.iter().map(|value| format!("--{}={value}", rule.name)).collect();
     Evidence { text: format!("{} {verb} {}", rule.component, shown.join(" ")), place }
@@ -246,11 +246,7 @@ fn given_evidence(
 fn unset_evidence(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -> Evidence {
     let unset = rule.unset.as_ref().map(|unset| format!(": it takes {unset} by itself"));
     let text = format!("nothing sets --{} of {}{}", rule.name, rule.component, unset.unwrap_or_default());
-    let place = match &flags.origin {
-        FlagOrigin::Logged(line) => line.clone(),
-        _ => facts.drop_in(),
-    };
-    Evidence { text, place: Some(place) }
+    Evidence { text, place: Some(facts.place_of_unset(&flags.origin)) }
 }
 
 /// Splits a list as pflag does, with quotes; a list that pflag refuses is split at every comma.

@@ -2,14 +2,12 @@
 
 use crate::error::Result;
 use crate::kubernetes::feature_gates;
+use crate::kubernetes::gate_flag::FLAG;
 use crate::verify::checks::flag;
 use crate::verify::evidence::Evidence;
 use crate::verify::facts::{FlagOrigin, FlagsInForce, NodeFacts};
 use crate::verify::rule::GateRule;
 use crate::verify::rule_result::{RuleOutcome, RuleResult};
-
-/// The flag that sets feature gates.
-const FLAG: &str = "feature-gates";
 
 /// Whether a gate is on, and the evidence.
 struct GateValue {
@@ -61,10 +59,7 @@ fn value(facts: &NodeFacts<'_>, rule: &GateRule, flags: &FlagsInForce) -> Result
             given.push((name.to_owned(), value, Some(Evidence { text, place: field.place.clone() })));
         }
     }
-    let place = match &flags.origin {
-        FlagOrigin::Logged(line) => Some(line.clone()),
-        _ => facts.place_of(&rule.component, FLAG),
-    };
+    let place = facts.place_of_given(&rule.component, FLAG, &flags.origin);
     for (_, text) in flags.flags.iter().filter(|(name, _)| name == FLAG) {
         for entry in text.split(',').filter(|entry| !entry.trim().is_empty()) {
             let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
@@ -86,11 +81,7 @@ fn value(facts: &NodeFacts<'_>, rule: &GateRule, flags: &FlagsInForce) -> Result
             "nothing sets the feature gate {} of {}: it is {state} by itself",
             rule.name, rule.component
         );
-        let place = match &flags.origin {
-            FlagOrigin::Logged(line) => line.clone(),
-            _ => facts.drop_in(),
-        };
-        Evidence { text, place: Some(place) }
+        Evidence { text, place: Some(facts.place_of_unset(&flags.origin)) }
     });
     Ok(GateValue { is_on, evidence })
 }
