@@ -21,6 +21,8 @@ mod feature_gates;
 mod judges;
 #[path = "../it/k3s_cli/mod.rs"]
 mod k3s_cli;
+#[path = "../it/mutations/mod.rs"]
+mod mutations;
 #[path = "../it/openrc/mod.rs"]
 mod openrc;
 #[path = "../it/passes/mod.rs"]

@@ -98,7 +98,7 @@ impl OddNode {
                 symlink(target, &full).unwrap();
             } else if file.dir {
                 fs::create_dir_all(&full).unwrap();
-                directories.push((full.clone(), mode));
+                directories.push((full.clone(), mode.clone()));
             } else {
                 fs::write(&full, &file.text).unwrap();
             }
@@ -107,7 +107,7 @@ impl OddNode {
             }
             // Behind the owner, whose change takes the bits of set-user-ID away.
             if file.link.is_none() && !file.dir {
-                fs::set_permissions(&full, fs::Permissions::from_mode(file.mode())).unwrap();
+                fs::set_permissions(&full, mode).unwrap();
             }
         }
         // At last, or some could not be filled.

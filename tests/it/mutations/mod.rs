@@ -19,10 +19,8 @@ use k3s_harden::Role;
 use k3s_harden::verify::{ControlRule, Status, benchmarks, controls};
 use serde::Deserialize;
 
-use crate::support::counts::pick;
-
 use node::{Datastore, Kind, Node, Statuses};
-use sources::Source;
+use sources::{Source, Sources};
 
 /// A minor for each benchmark: one that the profile of the same name fits.
 const PAIRS: &[(&str, &str)] = &[
@@ -116,9 +114,6 @@ pub(crate) enum Change {
     /// The cluster has more objects.
     Objects(Vec<serde_json::Value>),
 }
-
-/// On a node, a row goes through one of so many sources; the benchmarks take turns.
-const SHARE: usize = pick(Source::ALL.len(), 1);
 
 fn mutations() -> Vec<Mutation> {
     // YAML has tags for what JSON says by a key.
@@ -232,6 +227,7 @@ impl Trial<'_> {
         if self.kind != AGENT {
             self.mutate(When::Before, &node, &before, &mut found);
             self.mutate_by_source(&node, &mut found);
+            assert_eq!(node.look(), before, "{}: a source was not undone", self.named());
         }
         node.start();
         let good = node.look();
@@ -310,17 +306,13 @@ impl Trial<'_> {
         }
     }
 
-    /// Makes every row about an argument before the start, through the sources of its turn; in the third tier, through all.
+    /// Makes every row about an argument before the start, through one source, in which the benchmarks take turns; in the third tier, through all.
     fn mutate_by_source(&self, node: &Node, found: &mut Found) {
-        let turn = place_of(self.benchmark);
+        let (turn, sources) = (place_of(self.benchmark), Sources::of(node));
         for (at, row) in self.rows_here().filter(|(_, row)| row.never_before.is_none()) {
-            for source in
-                Source::ALL.into_iter().enumerate().filter(|(of, _)| (at + turn) % SHARE == of % SHARE)
-            {
-                let Some((good, after)) = sources::Trial::new(node, source.1).run(&row.with) else {
-                    continue;
-                };
-                let source = source.1;
+            let here = |(of, _): &(usize, Source)| crate::IS_FULL || (at + turn) % Source::ALL.len() == *of;
+            for (_, source) in Source::ALL.into_iter().enumerate().filter(here) {
+                let Some((good, after)) = sources.run(source, &row.with) else { continue };
                 let mut wanted = self.wanted(row, &good);
                 if source == Source::Off {
                     wanted.values_mut().for_each(|status| *status = Status::NotApplicable);

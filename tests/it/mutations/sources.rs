@@ -2,8 +2,10 @@
 //! drop-in of the service, a file that the environment names, and the component's own file. Each has to turn the same
 //! controls. Where the component is off, they do not apply.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
+use std::sync::LazyLock;
 
 use k3s_harden::k3s::forecast_journal;
 use k3s_harden::verify::{ControlRule, benchmarks, controls};
@@ -164,50 +166,41 @@ impl Settings {
     }
 }
 
-/// A node of which the arguments stand in a source: what verify says of it, and of the same with a mistake.
-pub(crate) struct Trial<'a> {
+/// A node, whose arguments each source can have: what verify says of it, and of the same with a mistake.
+pub(crate) struct Sources<'a> {
     node: &'a Node,
-    source: Source,
+    settings: Settings,
+    /// What verify says of the node without a mistake, by source.
+    good: RefCell<BTreeMap<Source, Statuses>>,
 }
 
-impl<'a> Trial<'a> {
-    pub(crate) fn new(node: &'a Node, source: Source) -> Self {
-        Self { node, source }
+impl<'a> Sources<'a> {
+    pub(crate) fn of(node: &'a Node) -> Self {
+        Self { node, settings: Settings::of(node), good: RefCell::default() }
     }
 
     /// Returns what verify says without the mistake and with it; none where the source cannot make it.
-    pub(crate) fn run(&self, change: &Change) -> Option<(Statuses, Statuses)> {
-        let good = Settings::of(self.node);
-        let mut bad = good.clone();
-        match self.source {
-            Source::OwnFile => self.own_file(good, change),
-            Source::Off => {
-                if !bad.mistake(change) {
-                    return None;
-                }
-                let key = match component_of(change)? {
-                    "kube-apiserver" => "disable-apiserver",
-                    "kube-controller-manager" => "disable-controller-manager",
-                    "kube-scheduler" => "disable-scheduler",
-                    "kubelet" => "disable-agent",
-                    "kube-proxy" => "disable-kube-proxy",
-                    _ => return None,
-                };
-                bad.0.insert(key.to_owned(), true.into());
-                Some((self.look(&good, &BTreeMap::new()), self.look(&bad, &BTreeMap::new())))
-            }
-            _ => {
-                let is_made = bad.mistake(change);
-                is_made.then(|| (self.look(&good, &BTreeMap::new()), self.look(&bad, &BTreeMap::new())))
-            }
+    pub(crate) fn run(&self, source: Source, change: &Change) -> Option<(Statuses, Statuses)> {
+        let mut bad = self.settings.clone();
+        if source == Source::OwnFile {
+            return self.own_file(bad, change);
         }
+        if !bad.mistake(change) {
+            return None;
+        }
+        if source == Source::Off {
+            bad.0.insert(switch_of(component_of(change)?)?.to_owned(), true.into());
+        }
+        let look = || self.look(source, &self.settings, &BTreeMap::new());
+        let good = self.good.borrow_mut().entry(source).or_insert_with(look).clone();
+        Some((good, self.look(source, &bad, &BTreeMap::new())))
     }
 
     /// Moves an argument into the component's own file, and makes the mistake there.
     fn own_file(&self, mut settings: Settings, change: &Change) -> Option<(Statuses, Statuses)> {
         let Change::Set(text) = change else { return None };
         let (component, name, value) = split(text);
-        let field = field_of(component, name)?;
+        let field = FIELDS.get(&(component.to_owned(), name.to_owned()))?;
         let (path, head) = match component {
             "kubelet" if number(&self.node.minor().to_string()) >= DROP_INS_SINCE => {
                 (KUBELET_DROP_IN, kubelet_head())
@@ -237,48 +230,69 @@ impl<'a> Trial<'a> {
         let file = |value: Option<Value>| {
             let mut file = head.clone();
             if let Some(value) = value {
-                put(&mut file, &field, value);
+                put(&mut file, field, value);
             }
             BTreeMap::from([(path, file.to_string())])
         };
-        let good = self.look(&settings, &file(was));
-        Some((good, self.look(&settings, &file(Some(typed(value))))))
+        let good = self.look(Source::OwnFile, &settings, &file(was));
+        Some((good, self.look(Source::OwnFile, &settings, &file(Some(typed(value))))))
     }
 
     /// Tells whether a component gets an argument with these settings.
     fn is_given(&self, settings: &Settings, component: &str, name: &str) -> bool {
-        let journal =
-            self.node.with_files(OURS, &settings.files(self.source), |node| forecast_journal(&node.config()));
+        let journal = self
+            .node
+            .with_files(OURS, &settings.files(Source::OwnFile), |node| forecast_journal(&node.config()));
         let mark = format!("Running {component} ");
         let line = journal.lines().find(|line| line.contains(&mark)).unwrap();
         line.contains(&format!(" --{name}="))
     }
 
-    fn look(&self, settings: &Settings, more: &BTreeMap<&'static str, String>) -> Statuses {
-        let mut files = settings.files(self.source);
+    fn look(&self, source: Source, settings: &Settings, more: &BTreeMap<&'static str, String>) -> Statuses {
+        let mut files = settings.files(source);
         files.extend(more.iter().map(|(path, text)| (*path, text.clone())));
         self.node.with_files(OURS, &files, Node::look)
     }
+}
+
+/// The key of K3s that keeps a component from running.
+fn switch_of(component: &str) -> Option<&'static str> {
+    Some(match component {
+        "kube-apiserver" => "disable-apiserver",
+        "kube-controller-manager" => "disable-controller-manager",
+        "kube-scheduler" => "disable-scheduler",
+        "kubelet" => "disable-agent",
+        "kube-proxy" => "disable-kube-proxy",
+        _ => return None,
+    })
 }
 
 fn kubelet_head() -> Value {
     json!({"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration"})
 }
 
-/// The field that a rule reads beside an argument.
-fn field_of(component: &str, name: &str) -> Option<String> {
-    fn find(rule: &ControlRule, component: &str, name: &str) -> Option<String> {
+/// The fields that rules read beside arguments, by component and argument; of several benchmarks, the newest counts.
+static FIELDS: LazyLock<BTreeMap<(String, String), String>> = LazyLock::new(|| {
+    fn add(rule: &ControlRule, fields: &mut BTreeMap<(String, String), String>) {
         match rule {
-            ControlRule::Flag(rule) if rule.component == component && rule.name == name => rule.field.clone(),
-            ControlRule::All(rules) | ControlRule::Any(rules) => {
-                rules.iter().find_map(|rule| find(rule, component, name))
+            ControlRule::Flag(rule) => {
+                if let Some(field) = &rule.field {
+                    let argument = (rule.component.clone(), rule.name.clone());
+                    fields.entry(argument).or_insert_with(|| field.clone());
+                }
             }
-            _ => None,
+            ControlRule::All(rules) | ControlRule::Any(rules) => {
+                rules.iter().for_each(|rule| add(rule, fields));
+            }
+            _ => {}
         }
     }
-    let mut controls = benchmarks().iter().rev().flat_map(|benchmark| controls(benchmark).unwrap());
-    controls.find_map(|control| find(&control.rule, component, name))
-}
+    let mut fields = BTreeMap::new();
+    for control in benchmarks().iter().rev().flat_map(|benchmark| controls(benchmark).unwrap()) {
+        add(&control.rule, &mut fields);
+    }
+    fields
+});
 
 fn component_of(change: &Change) -> Option<&str> {
     match change {

@@ -130,14 +130,12 @@ fn etcd(root: &Path, all: &mut BTreeMap<String, bool>) {
     let field = |section: &str, name: &str| config[format!("{section}-transport-security")][name].clone();
     let is_set =
         |section: &str, name: &str| field(section, name).as_str().is_some_and(|text| !text.is_empty());
-    for (section, part) in [("client", ""), ("peer", "peer-")] {
+    for (section, part, checks) in
+        [("client", "", "etcd-client-auth"), ("peer", "peer-", "etcd-peer-client-auth")]
+    {
         let pair = is_set(section, "cert-file") && is_set(section, "key-file");
         all.insert(format!("etcd-{part}certificate"), pair);
-        let checks = field(section, "client-cert-auth") == true;
-        all.insert(
-            if part.is_empty() { "etcd-client-auth".to_owned() } else { "etcd-peer-client-auth".to_owned() },
-            checks,
-        );
+        all.insert(checks.to_owned(), field(section, "client-cert-auth") == true);
         all.insert(format!("etcd-{part}auto-tls"), field(section, "auto-tls") != true);
     }
     let ca = |section: &str| is_set(section, "trusted-ca-file");

@@ -45,11 +45,8 @@ pub(super) static ARGUMENTS: LazyLock<BTreeMap<String, Vec<Argument>>> =
     LazyLock::new(|| serde_yaml::from_str(include_str!("arguments.yaml")).unwrap());
 
 /// The documents by kind, as `/etc/documents/KIND-NUMBER.yaml`.
-static DOCUMENTS: LazyLock<BTreeMap<String, Vec<Value>>> = LazyLock::new(|| {
-    let mut yaml: serde_yaml::Value = serde_yaml::from_str(include_str!("documents.yaml")).unwrap();
-    yaml.apply_merge().unwrap();
-    serde_yaml::from_value(yaml).unwrap()
-});
+static DOCUMENTS: LazyLock<BTreeMap<String, Vec<Value>>> =
+    LazyLock::new(|| serde_yaml::from_str(include_str!("documents.yaml")).unwrap());
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Datastore {

@@ -43,19 +43,18 @@ impl Started {
                 || node.without_own_drop_in && *path == OWN_DROP_IN)
         };
         let at = |path: &String| root.join(path.trim_start_matches('/'));
-        let all = |of: &'static BTreeMap<String, Vec<String>>| {
+        fn all(of: &BTreeMap<String, Vec<String>>) -> impl Iterator<Item = (&String, &String)> {
             of.iter().flat_map(|(mode, paths)| paths.iter().map(move |path| (mode, path)))
-        };
-        let recorded = Self::of(node.datastore);
-        for (_, path) in all(&recorded.dirs).filter(|(_, path)| is_there(path)) {
+        }
+        for (_, path) in all(&self.dirs).filter(|(_, path)| is_there(path)) {
             fs::create_dir_all(at(path)).unwrap();
         }
-        for (mode, path) in all(&recorded.files).filter(|(_, path)| is_there(path)) {
+        for (mode, path) in all(&self.files).filter(|(_, path)| is_there(path)) {
             fs::create_dir_all(at(path).parent().unwrap()).unwrap();
             fs::write(at(path), self.texts.get(path).map_or("x\n", String::as_str)).unwrap();
             chmod(&at(path), u32::from_str_radix(mode, 8).unwrap());
         }
-        for (mode, path) in all(&recorded.dirs).filter(|(_, path)| is_there(path)) {
+        for (mode, path) in all(&self.dirs).filter(|(_, path)| is_there(path)) {
             chmod(&at(path), u32::from_str_radix(mode, 8).unwrap());
         }
         for (path, wrong) in node.wrong.iter().filter(|(path, _)| at(path).exists()) {

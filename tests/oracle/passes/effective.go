@@ -82,12 +82,3 @@ func isStrong(names []string, version string) bool {
 	}
 	return len(names) > 0
 }
-
-func contains(list []string, item string) bool {
-	for _, one := range list {
-		if one == item {
-			return true
-		}
-	}
-	return false
-}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	_ "unsafe" // for go:linkname
 
 	genericoptions "k8s.io/apiserver/pkg/server/options"
@@ -32,18 +33,18 @@ func tellCompleted(o options.CompletedOptions, question asked) {
 	met["kubelet-client-certificate"] = client[0] != "" && client[1] != ""
 	met["kubelet-certificate-authority"] = client[2] != ""
 	if modes, err := authorizers(o); err == nil {
-		met["authorization-not-always-allow"] = !contains(modes, "AlwaysAllow")
-		met["authorization-node"] = contains(modes, "Node")
-		met["authorization-rbac"] = contains(modes, "RBAC")
+		met["authorization-not-always-allow"] = !slices.Contains(modes, "AlwaysAllow")
+		met["authorization-node"] = slices.Contains(modes, "Node")
+		met["authorization-rbac"] = slices.Contains(modes, "RBAC")
 	}
 	plugins := enabledPluginNames(o.Admission.GenericAdmission)
-	met["deny-service-external-ips"] = contains(plugins, "DenyServiceExternalIPs") != (question.Benchmark == "1.23" || question.Benchmark == "1.24")
-	met["event-rate-limit"] = contains(plugins, "EventRateLimit")
-	met["always-admit"] = !contains(plugins, "AlwaysAdmit")
-	met["always-pull-images"] = contains(plugins, "AlwaysPullImages")
-	met["service-account-plugin"] = contains(plugins, "ServiceAccount")
-	met["namespace-lifecycle"] = contains(plugins, "NamespaceLifecycle")
-	met["node-restriction"] = contains(plugins, "NodeRestriction")
+	met["deny-service-external-ips"] = slices.Contains(plugins, "DenyServiceExternalIPs") != (question.Benchmark == "1.23" || question.Benchmark == "1.24")
+	met["event-rate-limit"] = slices.Contains(plugins, "EventRateLimit")
+	met["always-admit"] = !slices.Contains(plugins, "AlwaysAdmit")
+	met["always-pull-images"] = slices.Contains(plugins, "AlwaysPullImages")
+	met["service-account-plugin"] = slices.Contains(plugins, "ServiceAccount")
+	met["namespace-lifecycle"] = slices.Contains(plugins, "NamespaceLifecycle")
+	met["node-restriction"] = slices.Contains(plugins, "NodeRestriction")
 	met["secure-port"] = o.SecureServing.BindPort != 0
 	met["api-profiling"] = !o.Features.EnableProfiling
 	log := o.Audit.LogOptions
@@ -66,4 +67,23 @@ func tellCompleted(o options.CompletedOptions, question asked) {
 func clientOf(o options.CompletedOptions) [3]string {
 	client := o.KubeletConfig.TLSClientConfig
 	return [3]string{client.CertFile, client.KeyFile, client.CAFile}
+}
+
+// letsAnonymousIn tells whether anonymous requests are let in, to any path.
+func letsAnonymousIn(o options.CompletedOptions) bool {
+	config, err := o.Authentication.ToAuthenticationConfig()
+	return err != nil || config.Anonymous.Enabled
+}
+
+// authorizers returns the kinds of all authorizers, in their order.
+func authorizers(o options.CompletedOptions) ([]string, error) {
+	config, err := o.Authorization.ToAuthorizationConfig(nil)
+	if err != nil {
+		return nil, err
+	}
+	var kinds []string
+	for _, one := range config.AuthorizationConfiguration.Authorizers {
+		kinds = append(kinds, string(one.Type))
+	}
+	return kinds, nil
 }
