@@ -10,8 +10,12 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The run failed.
+    /// The run failed, and everything that it had changed was put back.
     Failed,
+    /// The run failed, and the node stands half changed: the message names each path.
+    HalfChanged,
+    /// What was asked for is done, but the report of it could not be written, or k3s-harden's own directory not removed.
+    NotReported,
     /// The command line is not valid.
     Usage,
     /// A profile, setting, version or plan is not valid, or a file of the node cannot be used.
@@ -30,6 +34,8 @@ impl ErrorKind {
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Failed => 1,
+            Self::HalfChanged => 4,
+            Self::NotReported => 5,
             Self::Usage => 64,
             Self::BadInput => 65,
             Self::CannotWrite => 73,

@@ -117,6 +117,10 @@ pub struct RunRecord {
     pub written: Vec<String>,
     /// What it changes, in order.
     pub entries: Vec<RunEntry>,
+    /// The paths that were not put back when the run was undone, because another program had changed them since: what
+    /// was there before the run is in its backups only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
 }
 
 /// A resource that a run changes.
@@ -176,6 +180,7 @@ impl RunRecord {
             inputs: head.inputs,
             written,
             entries,
+            left: Vec::new(),
         }
     }
 
