@@ -8,6 +8,8 @@ mod fingerprint;
 mod foreign;
 mod history;
 mod journal;
+#[cfg(test)]
+mod random;
 mod recorded_inputs;
 mod recovery;
 mod rollback_plan;
