@@ -10,6 +10,7 @@ mod run_record;
 mod saved_state;
 mod state;
 mod transaction;
+mod undone;
 
 pub use history::{ChangedPath, History, RecordedInputs};
 pub use recovery::Recovered;
@@ -18,3 +19,4 @@ pub use run_record::{RunEntry, RunInputs, RunRecord, RunState, RunVerb};
 pub use saved_state::SavedState;
 pub use state::{STATE_DIRECTORY, has_state, is_run_in_progress, remove_leftovers, state_directory};
 pub use transaction::{ApplyOptions, ApplyOutcome, KeepHistory, Transaction, check_writable};
+pub use undone::after_recovery;

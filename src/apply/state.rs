@@ -169,6 +169,14 @@ impl Drop for StateDirectory<'_> {
     }
 }
 
+/// Returns what is in the state directory and was not put there by k3s-harden, such as the data of a K3s whose data
+/// directory it is.
+pub(super) fn foreign_in_state(root: &Root) -> Result<Vec<RootedPath>> {
+    let names = root.list(&state_directory())?;
+    let foreign = names.iter().filter(|name| *name != RUNS && *name != MADE);
+    Ok(foreign.map(|name| state_directory().join(&name.to_string_lossy())).collect())
+}
+
 /// Finishes the removal of the state directory after a run was killed in it.
 fn finish_removals(root: &Root) -> Result<()> {
     leftovers(root)?

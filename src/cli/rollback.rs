@@ -11,7 +11,7 @@ use super::ui::Ui;
 use super::{context, ui};
 use crate::apply::{
     ApplyOutcome, History, ModifiedPath, RecordedInputs, Recovered, RollbackPlan, RunVerb, Transaction,
-    check_writable, remove_leftovers, state_directory, texts,
+    after_recovery, check_writable, remove_leftovers, state_directory, texts,
 };
 use crate::document::{self, PresentFiles, has_header, leftovers};
 use crate::error::{Error, ErrorKind, Result, exit};
@@ -35,14 +35,16 @@ pub(super) fn run(global: &GlobalArguments, arguments: &RollbackArguments, ui: &
         return print_nothing(&root, ui);
     }
     let transaction = job.begin()?;
-    if let Some(recovered) = transaction.recovered().filter(|recovered| recovered.undone) {
+    let recovered = transaction.recovered();
+    if let Some(recovered) = recovered.filter(|recovered| recovered.undone) {
         // The run to undo is undone already; the one before it stays.
         if arguments.id.map_or(recovered.verb == RunVerb::Apply, |id| id == recovered.id) {
             return print_recovered(&root, ui, recovered);
         }
     }
-    let Some(rollback) = job.find(arguments.id)? else { return print_nothing(&root, ui) };
-    let undone = job.carry_out(&transaction, rollback)?;
+    let undo = || job.find(arguments.id)?.map(|rollback| job.carry_out(&transaction, rollback)).transpose();
+    let undone = undo().map_err(|error| after_recovery(recovered.is_some(), error))?;
+    let Some(undone) = undone else { return print_nothing(&root, ui) };
     print_undone(&root, ui, &undone.plan, RestoredState::BeforeRun(undone.to))
 }
 
@@ -58,11 +60,14 @@ pub(super) fn uninstall(global: &GlobalArguments, arguments: &UninstallArguments
     }
     let job = UndoJob::new(global, &root, &arguments.undoing)?;
     let transaction = job.begin()?;
-    let plan = match RollbackPlan::to_the_first_state(&root, &History::read(&root)?)? {
-        Some(rollback) => job.carry_out(&transaction, rollback)?.plan,
-        None => return transaction.forget().and_then(|()| print_nothing(&root, ui)),
+    let undo = || {
+        let rollback = RollbackPlan::to_the_first_state(&root, &History::read(&root)?)?;
+        rollback.map(|rollback| job.carry_out(&transaction, rollback)).transpose()
     };
+    let recovered = transaction.recovered().is_some();
+    let undone = undo().map_err(|error| after_recovery(recovered, error))?;
     transaction.forget()?;
+    let Some(UndoneRun { plan, .. }) = undone else { return print_nothing(&root, ui) };
     print_undone(&root, ui, &plan, RestoredState::BeforeFirstRun)
 }
 
@@ -233,34 +238,34 @@ fn refuse_modified(modified: &[ModifiedPath]) -> Result<()> {
 }
 
 fn print_nothing(root: &Root, ui: &mut Ui) -> Result<u8> {
-    if ui.json() {
-        ui.out_json(&output::nothing_json(&ui.origin(root, None)))?;
+    let printed = if ui.json() {
+        ui.out_json(&output::nothing_json(&ui.origin(root, None)))
     } else {
-        ui.out("Nothing to undo.\n")?;
-    }
-    Ok(exit::OK)
+        ui.out("Nothing to undo.\n")
+    };
+    printed.map(|()| exit::OK).map_err(ui::not_reported)
 }
 
 fn print_recovered(root: &Root, ui: &mut Ui, recovered: &Recovered) -> Result<u8> {
-    if ui.json() {
-        ui.out_json(&output::recovered_json(&recovered.message, &ui.origin(root, None)))?;
+    let printed = if ui.json() {
+        ui.out_json(&output::recovered_json(&recovered.message, &ui.origin(root, None)))
     } else {
-        ui.out(&format!("Run {}, which was interrupted, is undone.\n", recovered.id))?;
-    }
-    Ok(exit::OK)
+        ui.out(&format!("Run {}, which was interrupted, is undone.\n", recovered.id))
+    };
+    printed.map(|()| exit::OK).map_err(ui::not_reported)
 }
 
 fn print_undone(root: &Root, ui: &mut Ui, plan: &Plan, state: RestoredState) -> Result<u8> {
     for warning in &plan.warnings {
         warn!("{warning}");
     }
-    if ui.json() {
-        ui.out_json(&PlanReport::new(plan, &ui.origin(root, None)))?;
+    let printed = if ui.json() {
+        ui.out_json(&PlanReport::new(plan, &ui.origin(root, None)))
     } else {
         let text = output::undo_text(plan, &state.to_string(), ui.stdout_style());
-        ui.out(&text)?;
-    }
-    Ok(exit::OK)
+        ui.out(&text)
+    };
+    printed.map(|()| exit::OK).map_err(ui::not_reported)
 }
 
 /// Reports the files of k3s-harden on a node without a history: the state before them is not known.

@@ -136,14 +136,23 @@ impl Root {
 
     fn look_at(&self, path: &RootedPath, look: LookDepth) -> Result<PathState> {
         let Some(parent) = self.parent_of(path)? else { return Ok(PathState::Absent) };
-        let stat = match fstatat(&parent, path.name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+        self.look_inside(&parent, path, look)
+    }
+
+    /// Returns what is at `path`, whose directory is open already.
+    pub(super) fn look_in(&self, parent: &OwnedFd, path: &RootedPath) -> Result<PathState> {
+        self.look_inside(parent, path, LookDepth::Close)
+    }
+
+    fn look_inside(&self, parent: &OwnedFd, path: &RootedPath, look: LookDepth) -> Result<PathState> {
+        let stat = match fstatat(parent, path.name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
             Err(Errno::ENOENT) => return Ok(PathState::Absent),
             other => other.map_err(|errno| self.failed("look at", path, errno))?,
         };
         match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
             SFlag::S_IFDIR => {
                 let flags = DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-                let open = || openat(&parent, path.name(), flags, Mode::empty());
+                let open = || openat(parent, path.name(), flags, Mode::empty());
                 let attributes = match look {
                     LookDepth::Glance => Attributes::new(),
                     LookDepth::Close => match open() {
@@ -160,12 +169,12 @@ impl Root {
             }
             SFlag::S_IFLNK => {
                 let target =
-                    readlinkat(&parent, path.name()).map_err(|errno| self.failed("read", path, errno))?;
+                    readlinkat(parent, path.name()).map_err(|errno| self.failed("read", path, errno))?;
                 Ok(PathState::Symlink { owner: owner_of(&stat), target })
             }
             SFlag::S_IFREG => {
                 // Judged by what was opened, which may no longer be what was looked at.
-                let (file, stat) = self.open_file(&parent, path)?;
+                let (file, stat) = self.open_file(parent, path)?;
                 let (mode, owner) = (FileMode::from_stat(stat.st_mode), owner_of(&stat));
                 let attributes = match look {
                     LookDepth::Glance => Attributes::new(),

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
+use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat2};
 use nix::sys::stat::{Mode, fchmod, mkdirat};
 use nix::sys::statvfs::{FsFlags, fstatvfs};
 use nix::unistd::{
@@ -17,6 +17,7 @@ use tracing::{debug, warn};
 
 use super::attributes;
 use super::entry::names_in;
+use super::expected::Expected;
 use super::metadata::Metadata;
 use super::mount;
 use super::path::RootedPath;
@@ -30,9 +31,25 @@ impl Root {
     /// # Errors
     /// If it cannot be made.
     pub fn make_directory(&self, path: &RootedPath, metadata: &Metadata) -> Result<()> {
+        self.make_directory_if(path, metadata, Expected::Anything)
+    }
+
+    /// The same where something may have come to `path` since it was looked at.
+    ///
+    /// # Errors
+    /// If it cannot be made; [`ErrorKind::ChangedMeanwhile`] if something is there, and nothing is [`Expected`].
+    pub fn make_directory_if(
+        &self,
+        path: &RootedPath,
+        metadata: &Metadata,
+        expected: Expected<'_>,
+    ) -> Result<()> {
         let parent = self.existing_parent(path)?;
         let failed = |errno| self.failed("make the directory", path, errno);
-        mkdirat(&parent, path.name(), metadata.mode.to_nix()).map_err(failed)?;
+        match (mkdirat(&parent, path.name(), metadata.mode.to_nix()), expected) {
+            (Err(Errno::EEXIST), Expected::Known(_)) => return Err(self.changed_meanwhile(path)),
+            (made, _) => made.map_err(failed)?,
+        }
         let set = || {
             let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
             let dir = File::from(openat(&parent, path.name(), flags, Mode::empty())?);
@@ -52,6 +69,21 @@ impl Root {
     /// # Errors
     /// If something fails; the old file is untouched then.
     pub fn replace(&self, path: &RootedPath, bytes: &[u8], metadata: &Metadata) -> Result<()> {
+        self.replace_if(path, bytes, metadata, Expected::Anything)
+    }
+
+    /// The same where another program may have saved something at `path` since it was looked at.
+    ///
+    /// # Errors
+    /// If something fails; the old file is untouched then. [`ErrorKind::ChangedMeanwhile`] if something else than
+    /// `expected` is there when the name changes.
+    pub fn replace_if(
+        &self,
+        path: &RootedPath,
+        bytes: &[u8],
+        metadata: &Metadata,
+        expected: Expected<'_>,
+    ) -> Result<()> {
         let parent = self.existing_parent(path)?;
         let failed = |errno| self.failed("write", path, errno);
         let mut temporary = TemporaryFile::create(&parent, path).map_err(failed)?;
@@ -66,7 +98,10 @@ impl Root {
             set_metadata(&temporary.file, metadata).map_err(failed)?;
         }
         temporary.file.sync_all().map_err(failed_io)?;
-        temporary.rename_to(path.name()).map_err(failed)?;
+        if let Expected::Known(_) = expected {
+            self.check_written(&parent, path, &temporary.name, bytes)?;
+        }
+        temporary.place(self, path, expected)?;
         fsync(&parent).map_err(failed)
     }
 
@@ -107,10 +142,33 @@ impl Root {
     /// # Errors
     /// If it cannot be done.
     pub fn set_metadata(&self, path: &RootedPath, metadata: &Metadata, directory: bool) -> Result<()> {
+        self.set_metadata_if(path, metadata, directory, Expected::Anything)
+    }
+
+    /// The same where another program may have changed it since it was looked at.
+    ///
+    /// # Errors
+    /// If it cannot be done; [`ErrorKind::ChangedMeanwhile`] if something else than `expected` is there.
+    pub fn set_metadata_if(
+        &self,
+        path: &RootedPath,
+        metadata: &Metadata,
+        directory: bool,
+        expected: Expected<'_>,
+    ) -> Result<()> {
         let file = if directory {
+            if let Expected::Known(_) = expected
+                && !expected.includes(&self.look_directory(path)?)
+            {
+                return Err(self.changed_meanwhile(path));
+            }
             File::from(self.directory(path)?)
         } else {
-            self.open_file(&self.existing_parent(path)?, path)?.0
+            let parent = self.existing_parent(path)?;
+            if let Expected::Known(_) = expected {
+                self.check_expected(&parent, path, expected)?;
+            }
+            self.open_file(&parent, path)?.0
         };
         set_metadata(&file, metadata)
             .and_then(|()| fsync(&file))
@@ -136,15 +194,22 @@ impl Root {
     /// Puts a symlink at `path` in one step, in the place of what is there.
     ///
     /// # Errors
-    /// If it cannot be done.
-    pub fn replace_by_symlink(&self, path: &RootedPath, target: &OsStr, owner: Owner) -> Result<()> {
+    /// If it cannot be done; [`ErrorKind::ChangedMeanwhile`] as for [`Root::replace`].
+    pub fn replace_by_symlink(
+        &self,
+        path: &RootedPath,
+        target: &OsStr,
+        owner: Owner,
+        expected: Expected<'_>,
+    ) -> Result<()> {
         let parent = self.existing_parent(path)?;
         let failed = |errno| self.failed("make the symlink", path, errno);
         let mut temporary = TemporaryFile::symlink(&parent, path, target).map_err(failed)?;
         let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
         let flags = AtFlags::AT_SYMLINK_NOFOLLOW;
         fchownat(&parent, temporary.name.as_str(), Some(uid), Some(gid), flags).map_err(failed)?;
-        temporary.rename_to(path.name()).and_then(|()| fsync(&parent)).map_err(failed)
+        temporary.place(self, path, expected)?;
+        fsync(&parent).map_err(failed)
     }
 
     /// Removes what a killed run has left beside `path`: hidden files of the kind that [`Root::replace`] makes.
@@ -157,7 +222,7 @@ impl Root {
             if let Some(name) = name.to_str().filter(|name| is_temporary_of(path.name(), name)) {
                 let beside = folder.join(name);
                 debug!(path = %beside, "left by a killed run");
-                self.remove_file(&beside)?;
+                self.remove_file(&beside, Expected::Anything)?;
             }
         }
         Ok(())
@@ -166,9 +231,15 @@ impl Root {
     /// Removes the file or symlink at `path`.
     ///
     /// # Errors
-    /// If it cannot be done.
-    pub fn remove_file(&self, path: &RootedPath) -> Result<()> {
-        self.remove(path, UnlinkatFlags::NoRemoveDir)
+    /// If it cannot be done; [`ErrorKind::ChangedMeanwhile`] if something else than `expected` is there.
+    pub fn remove_file(&self, path: &RootedPath, expected: Expected<'_>) -> Result<()> {
+        let parent = self.existing_parent(path)?;
+        match expected {
+            Expected::Anything => unlinkat(&parent, path.name(), UnlinkatFlags::NoRemoveDir)
+                .map_err(|errno| self.failed("remove", path, errno))?,
+            Expected::Known(_) => self.take_away(&parent, path, expected)?,
+        }
+        fsync(&parent).map_err(|errno| self.failed("remove", path, errno))
     }
 
     /// Removes the directory at `path` if it is empty, and tells whether it did: not where it leads elsewhere (a
@@ -260,13 +331,6 @@ impl Root {
         }
     }
 
-    fn remove(&self, path: &RootedPath, how: UnlinkatFlags) -> Result<()> {
-        let parent = self.existing_parent(path)?;
-        unlinkat(&parent, path.name(), how)
-            .and_then(|()| fsync(&parent))
-            .map_err(|errno| self.failed("remove", path, errno))
-    }
-
     fn existing_parent(&self, path: &RootedPath) -> Result<OwnedFd> {
         self.parent_of(path)?.ok_or_else(|| self.failed("write", path, Errno::ENOENT))
     }
@@ -323,11 +387,12 @@ fn is_temporary_of(target: &str, name: &str) -> bool {
 }
 
 /// A hidden file or symlink beside its target; removed again unless it was renamed.
-struct TemporaryFile<'a, F = File> {
-    parent: &'a OwnedFd,
-    name: String,
+pub(super) struct TemporaryFile<'a, F = File> {
+    pub(super) parent: &'a OwnedFd,
+    pub(super) name: String,
     file: F,
-    renamed: bool,
+    /// Whether nothing of ours has the name any more.
+    pub(super) renamed: bool,
 }
 
 impl<'a> TemporaryFile<'a> {
@@ -346,7 +411,7 @@ impl<'a> TemporaryFile<'a, ()> {
 }
 
 impl<'a, F> TemporaryFile<'a, F> {
-    fn make(
+    pub(super) fn make(
         parent: &'a OwnedFd,
         path: &RootedPath,
         make: impl Fn(&str) -> nix::Result<F>,
@@ -366,12 +431,6 @@ impl<'a, F> TemporaryFile<'a, F> {
             .map_err(|error| errno_of(&error))?
             .into_file();
         Ok(Self { parent, name, file, renamed: false })
-    }
-
-    fn rename_to(&mut self, name: &str) -> nix::Result<()> {
-        renameat(self.parent, self.name.as_str(), self.parent, name)?;
-        self.renamed = true;
-        Ok(())
     }
 }
 
