@@ -5,6 +5,7 @@
 
 mod history;
 mod recovery;
+mod removal;
 mod rollback_plan;
 mod run_record;
 mod saved_state;

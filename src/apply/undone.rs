@@ -41,7 +41,7 @@ impl Undone {
             }
             // One that could not be removed when its change failed.
             if let Resource::File(file) = &action.resource
-                && let Err(why) = root.remove_temporaries_of(&file.path)
+                && let Err(why) = root.remove_temporaries_if(&file.path, |left| action.has_content_of(left))
             {
                 undone.failed.push((file.path.clone(), why.message().to_owned()));
             }

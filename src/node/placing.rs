@@ -10,12 +10,13 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, RenameFlags, renameat, renameat2};
 use nix::sys::stat::fstatat;
 use nix::unistd::{UnlinkatFlags, unlinkat};
-use tracing::debug;
 
+use super::errno::is_of_the_call;
 use super::expected::Expected;
 use super::path::RootedPath;
 use super::root::{PathState, Root};
-use super::write::TemporaryFile;
+use super::temporary::TemporaryFile;
+use super::weaker::WeakerPromise;
 use crate::error::{Error, ErrorKind, Result};
 
 impl<F> TemporaryFile<'_, F> {
@@ -38,9 +39,9 @@ impl<F> TemporaryFile<'_, F> {
             Ok(()) => self.finish_exchange(root, path, expected, own)?,
             // Something has come, or what was there has gone.
             Err(Errno::EEXIST | Errno::ENOENT) => return Err(root.changed_meanwhile(path)),
-            Err(errno) if refuses_flags(errno) => {
-                debug!(%path, "renamed without a second look: the file system knows no other way");
+            Err(errno) if is_of_the_call(errno) => {
                 self.rename_over(path).map_err(failed)?;
+                root.said.say(WeakerPromise::SecondLook, &root.display(path), errno);
             }
             Err(errno) => return Err(failed(errno)),
         }
@@ -156,16 +157,11 @@ impl Root {
 /// Gives what has the name `from` another name, which nothing has.
 fn take(parent: &OwnedFd, from: &str, to: &str) -> nix::Result<()> {
     match renameat2(parent, from, parent, to, RenameFlags::RENAME_NOREPLACE) {
-        Err(errno) if refuses_flags(errno) => match fstatat(parent, to, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Err(errno) if is_of_the_call(errno) => match fstatat(parent, to, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(_) => Err(Errno::EEXIST),
             Err(Errno::ENOENT) => renameat(parent, from, parent, to),
             Err(errno) => Err(errno),
         },
         other => other,
     }
-}
-
-/// Tells whether a file system, or a kernel, knows no flags of renameat2.
-pub(super) fn refuses_flags(errno: Errno) -> bool {
-    matches!(errno, Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP)
 }

@@ -122,7 +122,7 @@ impl File {
             (Change::Metadata, _) => root.set_metadata_if(path, metadata, false, expected),
             (_, Content::Bytes(bytes)) => root.replace_if(path, bytes, metadata, expected),
             (_, Content::Symlink(target, owner)) => root.replace_by_symlink(path, target, *owner, expected),
-            (_, Content::Absent) => root.remove_file(path, expected),
+            (_, Content::Absent) => root.remove_file_if(path, expected),
         }
     }
 

@@ -253,6 +253,19 @@ impl Action {
         }
     }
 
+    /// Tells whether `left` has the content that the path has before or after the action, or the beginning of it: a file
+    /// that was being written.
+    #[must_use]
+    pub fn has_content_of(&self, left: &PathState) -> bool {
+        let after = self.resource.desired_state();
+        [&self.before, &after].into_iter().filter_map(path_state).any(|known| match (left, known) {
+            (PathState::File { bytes, .. }, PathState::File { bytes: known, .. }) => known.starts_with(bytes),
+            (PathState::Symlink { target, .. }, PathState::Symlink { target: known, .. }) => target == known,
+            (PathState::File { bytes, .. }, _) => bytes.is_empty(),
+            _ => false,
+        })
+    }
+
     /// Tells whether a file stands where a directory was, or the other way round.
     fn is_in_the_way(&self, root: &Root) -> bool {
         let now = root.look(&self.resource.path());
