@@ -74,17 +74,6 @@ pub(super) fn ids(root: &Root) -> Result<Vec<u32>> {
     Ok(ids)
 }
 
-/// Returns the error for a damaged file in the state directory.
-pub(super) fn unreadable(root: &Root, path: &RootedPath, why: &str) -> Error {
-    let run = path.parent().unwrap_or_else(|| path.clone());
-    Error::new(ErrorKind::Failed, format!("the journal {} cannot be read: {why}", root.display(path))).hint(
-        format!(
-            "it is of another version of k3s-harden, or damaged; move {} away to go on without that run",
-            root.display(&run)
-        ),
-    )
-}
-
 /// The state directory, locked.
 #[derive(Debug)]
 pub(super) struct StateDirectory<'a> {

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use tracing::{debug, info_span, warn};
 
-use super::history::{self, History, RecordedInputs};
+use super::history::History;
+use super::recorded_inputs::RecordedInputs;
 use super::recovery::{self, Recovered};
-use super::run_record::{RunHead, RunInputs, RunRecord, RunState, RunVerb};
-use super::state::{
-    STATE_DIRECTORY, StateDirectory, foreign_in_state, forget, ids, runs_directory, state_directory,
-};
+use super::run_list::{RunList, forget, next_number};
+use super::run_record::{FoundRun, RunHead, RunInputs, RunRecord, RunState, RunVerb};
+use super::state::{StateDirectory, foreign_in_state, runs_directory, state_directory};
 use super::undone::{self, Undone};
+use super::uniting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;
 use crate::node::{PathState, Root, RootedPath, Signals, selinux};
@@ -27,6 +28,8 @@ pub struct ApplyOptions {
     pub lock_timeout: Duration,
     /// The signals that end it early.
     pub signals: Signals,
+    /// Whether a killed run is undone as far as damaged backups permit.
+    pub skip_damaged: bool,
 }
 
 /// What is kept of a run after it has ended.
@@ -77,11 +80,15 @@ impl<'a> Transaction<'a> {
     /// [`ErrorKind::Locked`] if another run holds the lock; [`ErrorKind::HalfChanged`] if the killed run cannot be undone.
     pub fn begin(root: &'a Root, options: ApplyOptions) -> Result<Self> {
         let state = StateDirectory::open(root, options.owner, options.lock_timeout, &options.signals)?;
-        history::finish_merge(root)?;
+        uniting::finish_uniting(root, options.owner)?;
         let made = if state.is_fresh()? { state.made()? } else { Vec::new() };
-        let interrupted = RecordedInputs::read(root)?.interrupted;
+        let found = RecordedInputs::read(root)?;
+        // A run before one that is damaged is not undone: what the damaged one changed since is not known.
+        let may_recover = options.skip_damaged || !found.newest_is_damaged;
+        let interrupted = found.interrupted.filter(|_| may_recover);
         let recover = |id| {
-            recovery::recover(root, options.owner, id).map_err(|error| undone::not_recovered(root, id, error))
+            recovery::recover(root, options.owner, id, options.skip_damaged)
+                .map_err(|error| undone::not_recovered(root, id, error))
         };
         let recovered = interrupted.map(recover).transpose()?;
         Ok(Self { root, recorded: RecordedInputs::read(root)?, recovered, options, state, made })
@@ -128,7 +135,7 @@ impl<'a> Transaction<'a> {
     ) -> Result<ApplyOutcome> {
         let kept = keep != KeepHistory::Nothing;
         if plan.is_changed() || (record && kept) {
-            if !kept && History::read(self.root)?.has_committed() {
+            if !kept && self.has_history()? {
                 return Err(Error::new(ErrorKind::Usage, "--no-history: there is a history here already, and a change that is not in it could not be undone")
                     .hint("leave --no-history out, or end the history first: k3s-harden uninstall"));
             }
@@ -137,7 +144,9 @@ impl<'a> Transaction<'a> {
             let id = self.carry_out(&mut plan, head, check)?;
             match keep {
                 KeepHistory::History(runs) => self.prune(runs),
-                KeepHistory::Nothing => forget(self.root, id).map_err(|error| self.not_cleaned(error))?,
+                KeepHistory::Nothing => {
+                    forget(self.root, self.options.owner, id).map_err(|error| self.not_cleaned(error))?;
+                }
             }
             self.forget_failed_runs(keep).map_err(|error| self.not_cleaned(error))?;
             return Ok(ApplyOutcome { plan, id: Some(id) });
@@ -190,17 +199,34 @@ impl<'a> Transaction<'a> {
             .hint(format!("run it again when that is mended, or remove what is left by hand: rm -r {state}"))
     }
 
-    /// Shortens the history. A failure is only a warning: the run is done, and more history does no harm.
+    /// Shortens the history. A failure is only a warning: the run is done, and more history does no harm. Of a damaged history
+    /// nothing is removed.
     fn prune(&self, runs: u32) {
-        if let Err(error) = history::prune(self.root, self.options.owner, runs) {
+        let damage = match History::read(self.root) {
+            Ok(history) => history.damage().to_vec(),
+            Err(error) => return warn!("the history could not be shortened: {error}"),
+        };
+        for damage in &damage {
+            warn!("{}", damage.warning(self.root));
+        }
+        if damage.is_empty()
+            && let Err(error) = uniting::shorten(self.root, self.options.owner, runs)
+        {
             warn!("the history could not be shortened: {error}");
         }
     }
 
-    /// Removes failed runs too if nothing is kept.
+    /// Tells whether there is a history that a run without one must not pass over: steps, or what is damaged.
+    fn has_history(&self) -> Result<bool> {
+        let history = History::read(self.root)?;
+        Ok(history.has_steps() || !history.damage().is_empty())
+    }
+
+    /// Removes runs that failed and have put everything back, if nothing is kept.
     fn forget_failed_runs(&self, keep: KeepHistory) -> Result<()> {
-        if keep == KeepHistory::Nothing && !History::read(self.root)?.has_committed() {
-            ids(self.root)?.into_iter().try_for_each(|id| forget(self.root, id))?;
+        if keep == KeepHistory::Nothing && !self.has_history()? {
+            let ids = RunList::read(self.root)?.ids;
+            ids.into_iter().rev().try_for_each(|id| forget(self.root, self.options.owner, id))?;
         }
         Ok(())
     }
@@ -208,13 +234,9 @@ impl<'a> Transaction<'a> {
     fn carry_out(&self, plan: &mut Plan, head: RunHead, check: &dyn Fn() -> Result<()>) -> Result<u32> {
         let (root, owner) = (self.root, self.options.owner);
         let actions: Vec<&Action> = plan.changes().collect();
-        let id = ids(root)?.last().map_or(Some(1), |last| last.checked_add(1)).ok_or_else(|| {
-            Error::new(
-                ErrorKind::Failed,
-                format!("there are no numbers left for a run in {STATE_DIRECTORY}/runs"),
-            )
-        })?;
-        let mut record = RunRecord::new(id, head, plan.subject.clone(), &actions);
+        let number = next_number(root)?;
+        let id = number.id;
+        let mut record = RunRecord::new(number, head, plan.subject.clone(), &actions);
         self.options.signals.check()?;
         record.begin(root, owner, &actions)?;
         let mut not_done: Vec<(RootedPath, String)> = Vec::new();
@@ -272,10 +294,8 @@ impl<'a> Transaction<'a> {
         record.state = RunState::Committed;
         let Err(error) = record.write(root, owner) else { return Ok(()) };
         record.state = RunState::Begun;
-        let is_committed = |record: RunRecord| record.state == RunState::Committed;
-        if record.write(root, owner).is_err()
-            && RunRecord::read(root, record.id).is_ok_and(|there| there.is_some_and(is_committed))
-        {
+        let is_committed = |found: FoundRun<RunRecord>| matches!(found, FoundRun::Sound(there) if there.state == RunState::Committed);
+        if record.write(root, owner).is_err() && RunRecord::read(root, record.id).is_ok_and(is_committed) {
             record.state = RunState::Committed;
             warn!("{error}: the run is complete, and its record may be lost in a power failure");
             return Ok(());
@@ -294,7 +314,7 @@ impl<'a> Transaction<'a> {
             return;
         }
         if !record.kept {
-            forget(root, record.id).unwrap_or_default();
+            forget(root, owner, record.id).unwrap_or_default();
         } else if written.is_ok() {
             // A full disk needs the space.
             record.drop_backups(root).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! The way back of a run that failed: what was put back, what was not, and what that makes of the node.
 
-use super::recovery::is_same;
-use super::run_record::RunRecord;
+use super::fingerprint::Fingerprint;
+use super::run_record::{FoundRun, RunRecord};
 use super::state::{STATE_DIRECTORY, is_above};
 use crate::error::{Error, ErrorKind};
 use crate::node::{Root, RootedPath};
@@ -41,7 +41,7 @@ impl Undone {
             }
             // One that could not be removed when its change failed.
             if let Resource::File(file) = &action.resource
-                && let Err(why) = root.remove_temporaries_if(&file.path, |left| action.has_content_of(left))
+                && let Err(why) = root.remove_temporaries_if(&file.path, |left| action.has_left(left))
             {
                 undone.failed.push((file.path.clone(), why.message().to_owned()));
             }
@@ -92,14 +92,17 @@ pub(super) fn not_recovered(root: &Root, id: u32, error: Error) -> Error {
         .of_kind(ErrorKind::HalfChanged)
         .context(&format!("run {id} was interrupted, and what it had changed could not be put back"));
     // What cannot be read is what the error is about.
-    let record = RunRecord::read(root, id).ok().flatten();
-    for entry in record.iter().flat_map(|record| &record.entries).filter(|entry| entry.concerns(root)) {
-        let is_as_before = || {
-            let before = entry.before.load(root, id)?;
-            let now = entry.resource(&before)?.map(|resource| resource.observe(root)).transpose()?;
-            Ok::<_, Error>(now.is_none_or(|now| is_same(&now, &before)))
+    let entries = match RunRecord::read(root, id) {
+        Ok(FoundRun::Sound(record)) => record.entries,
+        _ => Vec::new(),
+    };
+    for entry in entries.iter().filter(|entry| entry.concerns(root)) {
+        let is_as_before = match entry.observe(root) {
+            Ok(None) => true,
+            Ok(Some(now)) => Fingerprint::of(&now) == Fingerprint::of_saved(root, id, &entry.before),
+            Err(_) => false,
         };
-        if !is_as_before().unwrap_or_default() {
+        if !is_as_before {
             error = error.hint(format!("{} is not as it was before run {id}", entry.path));
         }
     }

@@ -45,5 +45,6 @@ pub use metadata::Metadata;
 pub use move_directory::DirectoryMove;
 pub use path::RootedPath;
 pub use root::{MAX_FILE_BYTES, PathState, Root};
+pub use sha256::sha256;
 pub use signals::Signals;
 pub use sysctl::SysctlKey;

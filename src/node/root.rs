@@ -242,6 +242,24 @@ impl Root {
         }
     }
 
+    /// Reads the regular file at `path` itself: a symlink there is refused, and not followed. None if there is nothing.
+    ///
+    /// # Errors
+    /// As for [`Root::read`]; if it is a symlink.
+    pub fn read_itself(&self, path: &RootedPath) -> Result<Option<Vec<u8>>> {
+        match self.resolve(path, READING | OFlag::O_NOFOLLOW) {
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
+            Err(Errno::ELOOP) => {
+                Err(Error::new(ErrorKind::BadInput, format!("{} is a symlink", self.display(path))))
+            }
+            Err(errno) => Err(self.failed("read", path, errno)),
+            Ok(fd) => {
+                let (file, stat) = self.regular(fd, path)?;
+                self.read_all(file, &stat, path, MAX_FILE_BYTES).map(Some)
+            }
+        }
+    }
+
     /// Reads the regular file at `path` in pieces of `size` bytes. Each call of `visit` gets the last `kept` bytes of the
     /// window before and the next piece, how many bytes of this window it has got before, and whether the file ends.
     /// Returns false if there is nothing.

@@ -80,6 +80,23 @@ fn path_state(state: &CurrentState) -> Option<&PathState> {
     }
 }
 
+impl CurrentState {
+    /// Tells whether `left` has the content of this state, or the beginning of it: a file that was being written.
+    #[must_use]
+    pub fn may_become(&self, left: &PathState) -> bool {
+        match (left, path_state(self)) {
+            (PathState::File { bytes, .. }, Some(PathState::File { bytes: known, .. })) => {
+                known.starts_with(bytes)
+            }
+            (PathState::Symlink { target, .. }, Some(PathState::Symlink { target: known, .. })) => {
+                target == known
+            }
+            (PathState::File { bytes, .. }, _) => bytes.is_empty(),
+            _ => false,
+        }
+    }
+}
+
 impl Resource {
     /// Returns its path on the node.
     #[must_use]
@@ -253,17 +270,10 @@ impl Action {
         }
     }
 
-    /// Tells whether `left` has the content that the path has before or after the action, or the beginning of it: a file
-    /// that was being written.
+    /// Tells whether `left`, a hidden file beside the path, is of this action: see [`CurrentState::may_become`].
     #[must_use]
-    pub fn has_content_of(&self, left: &PathState) -> bool {
-        let after = self.resource.desired_state();
-        [&self.before, &after].into_iter().filter_map(path_state).any(|known| match (left, known) {
-            (PathState::File { bytes, .. }, PathState::File { bytes: known, .. }) => known.starts_with(bytes),
-            (PathState::Symlink { target, .. }, PathState::Symlink { target: known, .. }) => target == known,
-            (PathState::File { bytes, .. }, _) => bytes.is_empty(),
-            _ => false,
-        })
+    pub fn has_left(&self, left: &PathState) -> bool {
+        [&self.before, &self.resource.desired_state()].iter().any(|known| known.may_become(left))
     }
 
     /// Tells whether a file stands where a directory was, or the other way round.
