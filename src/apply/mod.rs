@@ -12,12 +12,14 @@ mod journal;
 mod random;
 mod recorded_inputs;
 mod recovery;
+mod removal;
 mod rollback_plan;
 mod run_list;
 mod run_record;
 mod saved_state;
 mod state;
 mod transaction;
+mod undone;
 mod uniting;
 
 pub use damage::Damage;
@@ -29,3 +31,4 @@ pub use run_record::{RunEntry, RunInputs, RunRecord, RunState, RunVerb, read_jou
 pub use saved_state::SavedState;
 pub use state::{STATE_DIRECTORY, has_state, is_run_in_progress, remove_leftovers, state_directory};
 pub use transaction::{ApplyOptions, ApplyOutcome, KeepHistory, Transaction, check_writable};
+pub use undone::after_recovery;

@@ -1,7 +1,5 @@
 //! Recovery of a run that was killed: it is committed if all its changes are made, else it is undone.
 
-use std::collections::BTreeSet;
-
 use super::damage::{Damage, unreadable};
 use super::fingerprint::Fingerprint;
 use super::run_list::forget;
@@ -10,7 +8,7 @@ use super::saved_state::{JOURNAL, SavedState};
 use super::state::{STATE_DIRECTORY, run_directory};
 use crate::error::Result;
 use crate::mode::{FileMode, Owner};
-use crate::node::{Root, RootedPath, selinux};
+use crate::node::{PathState, Root, RootedPath, selinux};
 use crate::plan::{Action, Change, ResourceKind};
 
 /// A killed run that was recovered.
@@ -172,9 +170,16 @@ fn is_ours(now: &Fingerprint, known: &[Fingerprint; 2]) -> bool {
     }
 }
 
+/// Removes the hidden files that the run has left. One that holds something else than the run wrote or replaced is what
+/// another program saved in the moment in which the run was killed: it stays.
 fn remove_temporaries(root: &Root, record: &RunRecord) -> Result<()> {
-    let files = record.entries.iter().filter(|entry: &&RunEntry| entry.resource == ResourceKind::File);
-    let paths = files.map(|entry| entry.path.parse()).collect::<Result<BTreeSet<RootedPath>>>()?;
-    paths.iter().try_for_each(|path| root.remove_temporaries_of(path))?;
+    for entry in record.entries.iter().filter(|entry| entry.resource == ResourceKind::File) {
+        // Loaded only if there is one; what is damaged knows none.
+        let is_ours = |left: &PathState| {
+            let states = [&entry.before, &entry.after];
+            states.iter().any(|saved| saved.load(root, record.id).is_ok_and(|known| known.may_become(left)))
+        };
+        root.remove_temporaries_if(&entry.path.parse()?, is_ours)?;
+    }
     root.remove_temporaries_of(&run_directory(record.id).join(JOURNAL))
 }

@@ -11,6 +11,7 @@
 use std::ffi::OsStr;
 
 use super::damage::Damage;
+use super::removal::RunsEntry;
 use super::state::{forget as remove_run, run_directory, runs_directory};
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;
@@ -163,6 +164,9 @@ fn number(name: &str) -> Option<u32> {
 
 /// Tells whether a name is one that a run has while it comes or goes.
 fn is_temporary(name: &str) -> bool {
+    if RunsEntry::of(OsStr::new(name)).is_some() {
+        return true;
+    }
     let rest = name.strip_prefix('.').and_then(|name| name.split_once('.'));
     rest.is_some_and(|(digits, word)| {
         number(digits).is_some() && word.bytes().all(|byte| byte.is_ascii_lowercase())

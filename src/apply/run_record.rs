@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::damage::{self, Damage, unreadable};
 use super::journal::{self, FIRST_FORMAT, FORMAT_VERSION, JournalHead, Journalled};
+use super::removal::RunsEntry;
 use super::run_list::{RunNumber, forget, mark_newest};
 use super::saved_state::{JOURNAL, SavedState, content};
 use super::state::{run_directory, runs_directory};
@@ -21,7 +22,9 @@ use crate::Role;
 use crate::document::OnConflict;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;
-use crate::node::{MAX_FILE_BYTES, Metadata, PathState, Root, RootedPath, SysctlKey, host, sysctl};
+use crate::node::{
+    DirectoryMove, MAX_FILE_BYTES, Metadata, PathState, Root, RootedPath, SysctlKey, host, sysctl,
+};
 use crate::plan::{
     Action, Content, CurrentState, Directory, DirectoryRule, File, OnForeign, PlanSubject, Resource,
     ResourceKind, Sysctl,
@@ -336,7 +339,7 @@ impl RunRecord {
     /// If that fails; nothing has changed then, and nothing of the run stays.
     pub(super) fn begin(&self, root: &Root, owner: Owner, actions: &[&Action]) -> Result<()> {
         let text = self.to_text()?;
-        let directory = runs_directory().join(&format!(".{:04}.coming", self.id));
+        let directory = runs_directory().join(&RunsEntry::Coming(self.id).name());
         let all = || {
             root.remove_tree(&directory)?;
             root.make_directory(&directory, &Metadata::private_directory(owner))?;
@@ -358,7 +361,7 @@ impl RunRecord {
                 let run = root.display(&run_directory(self.id));
                 Error::new(ErrorKind::Failed, format!("{run} is in the way"))
             };
-            moved.then_some(()).ok_or_else(taken)
+            (moved == DirectoryMove::Moved).then_some(()).ok_or_else(taken)
         });
         if result.is_err() {
             // On a full disk each retry leaves another one. Best effort: the first error is the one to report.

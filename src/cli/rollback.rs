@@ -11,7 +11,7 @@ use super::ui::Ui;
 use super::{context, ui};
 use crate::apply::{
     ApplyOutcome, Damage, History, ModifiedPath, OnlyCopy, RecordedInputs, Recovered, RollbackPlan, RunVerb,
-    STATE_DIRECTORY, Transaction, check_writable, remove_leftovers, state_directory, texts,
+    STATE_DIRECTORY, Transaction, after_recovery, check_writable, remove_leftovers, state_directory, texts,
 };
 use crate::document::{self, PresentFiles, has_header, leftovers};
 use crate::error::{Error, ErrorKind, Result, exit};
@@ -85,15 +85,8 @@ fn end_history(job: &UndoJob<'_>, transaction: Transaction<'_>, ui: &mut Ui) -> 
     let undone = job.carry_out(&transaction, rollback)?;
     let is_complete = undone.not_restored.is_empty();
     let removed = if is_complete { transaction.forget() } else { Ok(()) };
-    print_undone(root, ui, &undone.plan, RestoredState::BeforeFirstRun)?;
-    removed.map_err(|error| {
-        let message = format!("all of it was undone, but {STATE_DIRECTORY} could not be removed: {error}");
-        let error = error
-            .hints()
-            .iter()
-            .fold(Error::new(ErrorKind::NotReported, message), |new, hint| new.hint(hint));
-        error.hint("the next uninstall removes what is left")
-    })?;
+    let printed = print_undone(root, ui, &undone.plan, RestoredState::BeforeFirstRun);
+    removed.and(printed)?;
     if is_complete { report_remaining(root, &undone.plan) } else { undone.complete() }
 }
 
@@ -133,6 +126,7 @@ fn incomplete(lines: &[String]) -> Error {
 /// Adds the paths that stayed when a killed run was undone to the result of a verb: the node is not what it was before that
 /// run.
 fn naming_left(recovered: Option<&Recovered>, result: Result<u8>) -> Result<u8> {
+    let result = result.map_err(|error| after_recovery(recovered.is_some(), error));
     let Some(recovered) = recovered.filter(|recovered| !recovered.left.is_empty()) else { return result };
     let lines: String =
         recovered.left.iter().map(|left| format!("\n  {}: it {}", left.path, left.reason)).collect();
@@ -371,34 +365,34 @@ fn refuse_modified(modified: &[ModifiedPath]) -> Result<()> {
 }
 
 fn print_nothing(root: &Root, ui: &mut Ui) -> Result<u8> {
-    if ui.json() {
-        ui.out_json(&output::nothing_json(&ui.origin(root, None)))?;
+    let printed = if ui.json() {
+        ui.out_json(&output::nothing_json(&ui.origin(root, None)))
     } else {
-        ui.out("Nothing to undo.\n")?;
-    }
-    Ok(exit::OK)
+        ui.out("Nothing to undo.\n")
+    };
+    printed.map(|()| exit::OK).map_err(ui::not_reported)
 }
 
 fn print_recovered(root: &Root, ui: &mut Ui, recovered: &Recovered) -> Result<u8> {
-    if ui.json() {
-        ui.out_json(&output::recovered_json(&recovered.message, &ui.origin(root, None)))?;
+    let printed = if ui.json() {
+        ui.out_json(&output::recovered_json(&recovered.message, &ui.origin(root, None)))
     } else {
-        ui.out(&format!("Run {}, which was interrupted, is undone.\n", recovered.id))?;
-    }
-    Ok(exit::OK)
+        ui.out(&format!("Run {}, which was interrupted, is undone.\n", recovered.id))
+    };
+    printed.map(|()| exit::OK).map_err(ui::not_reported)
 }
 
 fn print_undone(root: &Root, ui: &mut Ui, plan: &Plan, state: RestoredState) -> Result<u8> {
     for warning in &plan.warnings {
         warn!("{warning}");
     }
-    if ui.json() {
-        ui.out_json(&PlanReport::new(plan, &ui.origin(root, None)))?;
+    let printed = if ui.json() {
+        ui.out_json(&PlanReport::new(plan, &ui.origin(root, None)))
     } else {
         let text = output::undo_text(plan, &state.to_string(), ui.stdout_style());
-        ui.out(&text)?;
-    }
-    Ok(exit::OK)
+        ui.out(&text)
+    };
+    printed.map(|()| exit::OK).map_err(ui::not_reported)
 }
 
 /// Reports the files of k3s-harden on a node without a history: the state before them is not known.

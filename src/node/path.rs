@@ -1,14 +1,20 @@
 //! Paths inside the node's root.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind, Result};
 
 /// An absolute path inside the node's root, without `.`, `..` and empty parts. Never a path of the machine
 /// that the tool runs on.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RootedPath(String);
+#[derive(Debug, Clone)]
+pub struct RootedPath {
+    text: String,
+    /// How much of the text names the directory below which no symlink is followed; see [`RootedPath::sealed`].
+    seal: Option<usize>,
+}
 
 impl RootedPath {
     /// Wraps a path that the source code states.
@@ -20,11 +26,26 @@ impl RootedPath {
         path.parse().expect("paths in the source are absolute and normal")
     }
 
+    /// Returns the same path, below which no symlink is followed: [`super::Root`] refuses one there. Symlinks on the way to the
+    /// path are. A sealed path is the same path as one that is not.
+    #[must_use]
+    pub fn sealed(self) -> Self {
+        Self { seal: Some(self.text.len()), ..self }
+    }
+
+    /// Returns the part of a path up to a seal and the part below it, both relative; none if nothing is sealed.
+    pub(super) fn below_seal(&self) -> Option<(&str, &str)> {
+        let (above, below) = self.text.split_at_checked(self.seal?)?;
+        let below = below.strip_prefix('/')?;
+        Some((above.trim_start_matches('/'), below))
+    }
+
     /// Returns the path below this one.
     #[must_use]
     pub fn join(&self, below: &str) -> Self {
         debug_assert!(!below.is_empty() && below.split('/').all(is_part), "{below}");
-        Self(if self.0 == "/" { format!("/{below}") } else { format!("{}/{below}", self.0) })
+        let text = if self.text == "/" { format!("/{below}") } else { format!("{self}/{below}") };
+        Self { text, seal: self.seal }
     }
 
     /// Returns the path that `text` names in this directory, cleaned as Go's `filepath.Abs` does: `..` goes up by the
@@ -48,28 +69,56 @@ impl RootedPath {
     /// Returns the directory that holds it; none for the root itself.
     #[must_use]
     pub fn parent(&self) -> Option<Self> {
-        let (parent, name) = self.0.rsplit_once('/')?;
-        (!name.is_empty()).then(|| Self(if parent.is_empty() { "/".to_owned() } else { parent.to_owned() }))
+        let (parent, name) = self.text.rsplit_once('/')?;
+        let text = if parent.is_empty() { "/".to_owned() } else { parent.to_owned() };
+        let seal = self.seal.filter(|seal| *seal <= text.len());
+        (!name.is_empty()).then_some(Self { text, seal })
     }
 
     /// Returns the last part; empty for the root itself.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.0.rsplit('/').next().unwrap_or_default()
+        self.text.rsplit('/').next().unwrap_or_default()
     }
 
     /// Returns the path as text, with its leading slash.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// Returns the path relative to the root, `.` for the root itself.
     pub(super) fn relative(&self) -> &str {
-        match self.0.trim_start_matches('/') {
+        match self.text.trim_start_matches('/') {
             "" => ".",
             relative => relative,
         }
+    }
+}
+
+impl PartialEq for RootedPath {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for RootedPath {}
+
+impl PartialOrd for RootedPath {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for RootedPath {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl Hash for RootedPath {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
     }
 }
 
@@ -79,7 +128,7 @@ fn is_part(part: &str) -> bool {
 
 impl fmt::Display for RootedPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -94,7 +143,7 @@ impl FromStr for RootedPath {
             return Err(Error::new(ErrorKind::BadInput, format!("{text:?} is not an absolute path"))
                 .hint("write it from the root on, without . and ..: /var/lib/rancher/k3s"));
         }
-        Ok(Self(trimmed.to_owned()))
+        Ok(Self { text: trimmed.to_owned(), seal: None })
     }
 }
 
@@ -135,5 +184,16 @@ mod tests {
         assert_eq!(path.parent().unwrap().as_str(), "/a");
         assert_eq!(path.parent().unwrap().parent().unwrap().as_str(), "/");
         assert_eq!(path.parent().unwrap().parent().unwrap().parent(), None);
+    }
+
+    #[test]
+    fn a_seal_holds_below_its_path_only() {
+        let state = RootedPath::fixed("/var/lib/tool").sealed();
+        let run = state.join("runs").join("0001");
+        assert_eq!(run.below_seal(), Some(("var/lib/tool", "runs/0001")));
+        assert_eq!(run.parent().unwrap().below_seal(), Some(("var/lib/tool", "runs")));
+        assert_eq!(state.below_seal(), None, "what leads to it may be a symlink");
+        assert_eq!(state.parent().unwrap().join("other").below_seal(), None);
+        assert_eq!(run, RootedPath::fixed("/var/lib/tool/runs/0001"));
     }
 }

@@ -2,14 +2,15 @@
 //!
 //! Every path is resolved by the kernel with the root directory as `/` (openat2, RESOLVE_IN_ROOT), so a symlink
 //! that somebody planted below it (absolute, or with `..`) leads back inside and never out. Where openat2 is
-//! missing (ENOSYS, before Linux 5.6) or forbidden (EPERM, as container runtimes answer), paths are walked part
-//! by part with the same result. A write never follows the last part of a path.
+//! missing (ENOSYS, before Linux 5.6) or refused (EPERM, as container runtimes answer), paths are walked part
+//! by part with the same result. A write never follows the last part of a path, and nothing follows a symlink below a
+//! sealed path.
 
 use std::cell::Cell;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -17,8 +18,11 @@ use nix::fcntl::{AtFlags, OFlag, open, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 
 use super::attributes::{self, Attributes};
+use super::errno::{errno_of, is_of_the_call};
+use super::live::RootPlace;
 use super::path::RootedPath;
-use super::resolve::{DIRECTORY, READING, in_root, walk};
+use super::resolve::{DIRECTORY, READING, Symlinks, in_root, walk};
+use super::weaker::SaidPromises;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::{FileMode, Owner};
 
@@ -75,8 +79,9 @@ pub enum PathState {
 pub struct Root {
     dir: OwnedFd,
     path: PathBuf,
-    live: bool,
+    place: RootPlace,
     openat2_works: Cell<bool>,
+    pub(super) said: SaidPromises,
 }
 
 impl Root {
@@ -93,17 +98,34 @@ impl Root {
             }
             _ => Error::system("open the root", path.display(), errno),
         })?;
-        let live = match (fstat(&dir), nix::sys::stat::stat("/")) {
-            (Ok(this), Ok(slash)) => (this.st_dev, this.st_ino) == (slash.st_dev, slash.st_ino),
-            _ => false,
+        let place = match (fstat(&dir), nix::sys::stat::stat("/")) {
+            (Ok(this), Ok(slash)) if (this.st_dev, this.st_ino) == (slash.st_dev, slash.st_ino) => {
+                RootPlace::of_slash()
+            }
+            _ => RootPlace::Image,
         };
-        Ok(Self { dir, path: path.to_owned(), live, openat2_works: Cell::new(true) })
+        Ok(Self {
+            dir,
+            path: path.to_owned(),
+            place,
+            openat2_works: Cell::new(true),
+            said: SaidPromises::default(),
+        })
     }
 
-    /// Tells whether this is the root of the running system.
+    /// Tells whether this is the root of the running system: `/`, unless it is that of a chroot.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        self.live
+        self.place == RootPlace::Running
+    }
+
+    /// Returns what says that this is `/` of a chroot, if it is.
+    #[must_use]
+    pub fn chroot(&self) -> Option<&str> {
+        match &self.place {
+            RootPlace::Chroot(sign) => Some(sign),
+            RootPlace::Running | RootPlace::Image => None,
+        }
     }
 
     /// Returns the path under which the user named the root.
@@ -115,7 +137,7 @@ impl Root {
     /// Returns `path` as a path of the machine that the tool runs on, for messages only.
     #[must_use]
     pub fn display(&self, path: &RootedPath) -> String {
-        if self.live { path.to_string() } else { self.path.join(path.relative()).display().to_string() }
+        if self.is_live() { path.to_string() } else { self.path.join(path.relative()).display().to_string() }
     }
 
     /// Returns what is at `path`, without following a symlink there.
@@ -136,14 +158,23 @@ impl Root {
 
     fn look_at(&self, path: &RootedPath, look: LookDepth) -> Result<PathState> {
         let Some(parent) = self.parent_of(path)? else { return Ok(PathState::Absent) };
-        let stat = match fstatat(&parent, path.name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+        self.look_inside(&parent, path, look)
+    }
+
+    /// Returns what is at `path`, whose directory is open already.
+    pub(super) fn look_in(&self, parent: &OwnedFd, path: &RootedPath) -> Result<PathState> {
+        self.look_inside(parent, path, LookDepth::Close)
+    }
+
+    fn look_inside(&self, parent: &OwnedFd, path: &RootedPath, look: LookDepth) -> Result<PathState> {
+        let stat = match fstatat(parent, path.name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
             Err(Errno::ENOENT) => return Ok(PathState::Absent),
             other => other.map_err(|errno| self.failed("look at", path, errno))?,
         };
         match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
             SFlag::S_IFDIR => {
                 let flags = DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-                let open = || openat(&parent, path.name(), flags, Mode::empty());
+                let open = || openat(parent, path.name(), flags, Mode::empty());
                 let attributes = match look {
                     LookDepth::Glance => Attributes::new(),
                     LookDepth::Close => match open() {
@@ -160,12 +191,12 @@ impl Root {
             }
             SFlag::S_IFLNK => {
                 let target =
-                    readlinkat(&parent, path.name()).map_err(|errno| self.failed("read", path, errno))?;
+                    readlinkat(parent, path.name()).map_err(|errno| self.failed("read", path, errno))?;
                 Ok(PathState::Symlink { owner: owner_of(&stat), target })
             }
             SFlag::S_IFREG => {
                 // Judged by what was opened, which may no longer be what was looked at.
-                let (file, stat) = self.open_file(&parent, path)?;
+                let (file, stat) = self.open_file(parent, path)?;
                 let (mode, owner) = (FileMode::from_stat(stat.st_mode), owner_of(&stat));
                 let attributes = match look {
                     LookDepth::Glance => Attributes::new(),
@@ -297,6 +328,14 @@ impl Root {
 
     /// Returns the error of a system call at `path`.
     pub(super) fn failed(&self, verb: &str, path: &RootedPath, errno: Errno) -> Error {
+        if errno == Errno::ELOOP && path.below_seal().is_some() {
+            let message = format!(
+                "cannot {verb} {}: there is a symlink on the way, and none is followed in a directory of k3s-harden's own",
+                self.display(path)
+            );
+            return Error::new(ErrorKind::CannotWrite, message)
+                .hint("put a directory or file there in its place, or mount one");
+        }
         let error = Error::system(verb, self.display(path), errno);
         // What the mode does not explain: to root the kernel says so of files that were made immutable.
         match errno {
@@ -332,28 +371,49 @@ impl Root {
         Ok(bytes)
     }
 
+    /// Opens `path`; below a seal no symlink is followed.
     pub(super) fn resolve(&self, path: &RootedPath, flags: OFlag) -> nix::Result<OwnedFd> {
         let flags = flags | OFlag::O_CLOEXEC;
-        if !self.openat2_works.get() {
-            return walk(self.dir.as_fd(), path, flags);
-        }
-        match in_root(self.dir.as_fd(), path, flags) {
-            // EPERM is also what openat answers for some files: the walk finds out which it was.
-            Err(Errno::ENOSYS | Errno::EPERM) => {
-                let walked = walk(self.dir.as_fd(), path, flags);
-                self.openat2_works.set(walked.is_err());
-                walked
+        let Some((above, below)) = path.below_seal() else {
+            return self.open_in(self.dir.as_fd(), path.relative(), flags, Symlinks::Followed);
+        };
+        match self.open_in(self.dir.as_fd(), path.relative(), flags, Symlinks::Refused) {
+            // The symlink may be above the seal.
+            Err(Errno::ELOOP) => {
+                let sealed = self.open_in(
+                    self.dir.as_fd(),
+                    above,
+                    OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+                    Symlinks::Followed,
+                )?;
+                self.open_in(sealed.as_fd(), below, flags, Symlinks::Refused)
             }
-            // The walk does not mind that names change all the time.
-            Err(Errno::EAGAIN) => walk(self.dir.as_fd(), path, flags),
             other => other,
         }
     }
-}
 
-/// Returns the number of an error of the standard library.
-pub(super) fn errno_of(error: &std::io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+    fn open_in(
+        &self,
+        dir: BorrowedFd<'_>,
+        path: &str,
+        flags: OFlag,
+        symlinks: Symlinks,
+    ) -> nix::Result<OwnedFd> {
+        if !self.openat2_works.get() {
+            return walk(dir, path, flags, symlinks);
+        }
+        match in_root(dir, path, flags, symlinks) {
+            // The walk does not mind that names change all the time.
+            Err(Errno::EAGAIN) => walk(dir, path, flags, symlinks),
+            // Some of these are also what openat answers for some files: the walk finds out which it was.
+            Err(errno) if is_of_the_call(errno) || errno == Errno::EXDEV => {
+                let walked = walk(dir, path, flags, symlinks);
+                self.openat2_works.set(walked.is_err());
+                walked
+            }
+            other => other,
+        }
+    }
 }
 
 pub(super) fn owner_of(stat: &FileStat) -> Owner {
