@@ -13,6 +13,7 @@
 )]
 
 mod bed;
+mod damage;
 mod everywhere;
 mod failing;
 mod full;
