@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::damage::Damage;
+use super::run_journal::{FoundRun, RunSummary};
 use super::run_list::{self, RunList, settled};
-use super::run_record::{FoundRun, RunInputs, RunState, RunSummary};
+use super::run_record::{RunInputs, RunState};
 use super::state::state_directory;
 use crate::error::{Error, Result};
 use crate::node::{Root, RootedPath};
