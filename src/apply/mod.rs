@@ -10,6 +10,7 @@ mod rollback_plan;
 mod run_record;
 mod saved_state;
 mod state;
+mod temporaries;
 mod transaction;
 
 pub use history::{ChangedPath, History, RecordedInputs};

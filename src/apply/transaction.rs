@@ -10,6 +10,7 @@ use super::history::{self, History, RecordedInputs};
 use super::recovery::{self, Recovered};
 use super::run_record::{RunHead, RunInputs, RunRecord, RunState, RunVerb};
 use super::state::{STATE_DIRECTORY, StateDirectory, forget, ids, runs_directory};
+use super::temporaries;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;
 use crate::node::{PathState, Root, RootedPath, Signals, selinux};
@@ -162,6 +163,9 @@ impl<'a> Transaction<'a> {
     /// # Errors
     /// If that fails.
     pub fn forget(self) -> Result<()> {
+        if let Ok(history) = History::read(self.root) {
+            temporaries::sweep(self.root, &temporaries::paths_of_runs(history.runs()));
+        }
         self.state.remove()
     }
 
@@ -189,6 +193,7 @@ impl<'a> Transaction<'a> {
                 format!("there are no numbers left for a run in {STATE_DIRECTORY}/runs"),
             )
         })?;
+        temporaries::sweep(root, &temporaries::paths_of(plan, &self.recorded.paths));
         let mut record = RunRecord::new(id, head, plan.subject.clone(), &actions);
         self.options.signals.check()?;
         record.begin(root, owner, &actions)?;
