@@ -15,6 +15,7 @@
 mod bed;
 mod everywhere;
 mod failing;
+mod file_systems;
 mod full;
 mod power;
 mod signals;
