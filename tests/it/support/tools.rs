@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Each program, and where it is from.
-const PROGRAMS: [(&str, &str); 31] = [
+const PROGRAMS: [(&str, &str); 32] = [
     ("bindfs", "bindfs (with fuse3)"),
     ("bwrap", "bubblewrap"),
     ("chattr", "e2fsprogs"),
@@ -19,6 +19,7 @@ const PROGRAMS: [(&str, &str); 31] = [
     ("gzip", "gzip"),
     ("ip", "iproute2"),
     ("jq", "jq"),
+    ("ldd", "libc-bin"),
     ("mkfs.btrfs", "btrfs-progs"),
     ("mkfs.ext4", "e2fsprogs"),
     ("mkfs.xfs", "xfsprogs"),
