@@ -69,20 +69,9 @@ pub(super) fn ids(root: &Root) -> Result<Vec<u32>> {
     };
     let entries = root.list_kinds(&runs_directory())?;
     let mut ids: Vec<u32> = entries.iter().filter_map(|(name, _)| number(name)).collect();
-    ids.retain(|id| !removal::is_leaving(&entries, *id));
+    ids.retain(|id| !removal::are_leaving(&entries) && !removal::is_leaving(&entries, *id));
     ids.sort_unstable();
     Ok(ids)
-}
-
-/// Returns the error for a damaged file in the state directory.
-pub(super) fn unreadable(root: &Root, path: &RootedPath, why: &str) -> Error {
-    let run = path.parent().unwrap_or_else(|| path.clone());
-    Error::new(ErrorKind::Failed, format!("the journal {} cannot be read: {why}", root.display(path))).hint(
-        format!(
-            "it is of another version of k3s-harden, or damaged; move {} away to go on without that run",
-            root.display(&run)
-        ),
-    )
 }
 
 /// The state directory, locked.
@@ -176,7 +165,7 @@ impl<'a> StateDirectory<'a> {
             root.sync(&removing.join(MADE))?;
             root.remove_file(&list)?;
         }
-        removal::remove_all(root, &runs_directory())?;
+        self.remove_runs()?;
         self.removed.set(true);
         match root.remove_empty_directory(&state) {
             // Who may not remove it has found it there, or was given it.
@@ -186,6 +175,15 @@ impl<'a> StateDirectory<'a> {
             other => drop(other?),
         }
         finish_removal(root, removing)
+    }
+
+    /// Removes all runs, and leaves the directory.
+    ///
+    /// # Errors
+    /// If that fails; the next run removes what is left.
+    pub(super) fn remove_runs(&self) -> Result<()> {
+        removal::mark_all(self.root, &runs_directory())?;
+        removal::remove_all(self.root, &runs_directory())
     }
 
     /// Returns the name that it gets before it is removed: beside the first directory that is removed, so that what is left
@@ -216,6 +214,14 @@ impl Drop for StateDirectory<'_> {
             warn!("{error}");
         }
     }
+}
+
+/// Returns what is in the state directory and was not put there by k3s-harden, such as the data of a K3s whose data
+/// directory it is.
+pub(super) fn foreign_in_state(root: &Root) -> Result<Vec<RootedPath>> {
+    let names = root.list(&state_directory())?;
+    let foreign = names.iter().filter(|name| *name != RUNS && *name != MADE);
+    Ok(foreign.map(|name| state_directory().join(&name.to_string_lossy())).collect())
 }
 
 /// Finishes the removal of the state directory after a run was killed in it.

@@ -43,6 +43,7 @@ pub(super) fn run(request: &RunRequest, arguments: &PlanArguments, ui: &mut Ui) 
 
 /// Makes the plan for the node as it is now.
 pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
+    context.check_history()?;
     context.check_inputs()?;
     let Context { root, request, profile, target, .. } = context;
     let mut warnings = context.warnings.clone();
@@ -57,6 +58,7 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     let foreign = ForeignFiles {
         on_foreign: request.on_foreign.unwrap_or_default(),
         recorded: context.recorded_paths.clone(),
+        is_kept: request.keeps_history,
     };
     let mut plan = Plan::between(desired, observed, &foreign)?;
     warnings.extend(configuration_warnings(context, rendered)?);

@@ -81,6 +81,12 @@ pub(super) fn keep_labels(file: &File, old: &Attributes) -> io::Result<Vec<Strin
     Ok(refused)
 }
 
+/// Tells whether two lists of attributes have the same ones but for the labels, which the system gives.
+pub(super) fn differ_only_in_labels(one: &Attributes, other: &Attributes) -> bool {
+    let is_own = |(name, _): &(&String, &Vec<u8>)| !LABELS.contains(&name.as_str());
+    one.iter().filter(is_own).eq(other.iter().filter(is_own))
+}
+
 fn is_refusal(error: &io::Error) -> bool {
     is_of_the_call(errno_of(error))
 }

@@ -151,6 +151,26 @@ impl Root {
         Ok(entries)
     }
 
+    /// Returns the same for the directory at `path` itself; none if a symlink or something else is there.
+    ///
+    /// # Errors
+    /// As for [`Root::list_kinds`].
+    pub fn list_itself(&self, path: &RootedPath) -> Result<Option<Vec<(OsString, Option<EntryKind>)>>> {
+        let fd = match self.resolve(path, DIRECTORY | OFlag::O_NOFOLLOW) {
+            Err(Errno::ENOENT) => return Ok(Some(Vec::new())),
+            Err(Errno::ENOTDIR | Errno::ELOOP) => return Ok(None),
+            other => other.map_err(|errno| self.failed("list", path, errno))?,
+        };
+        let mut entries = entries_in(fd).map_err(|errno| self.failed("list", path, errno))?;
+        for (name, kind) in entries.iter_mut().filter(|(_, kind)| kind.is_none()) {
+            if let Some(name) = name.to_str() {
+                *kind = self.entry(&path.join(name))?.map(|entry| entry.kind);
+            }
+        }
+        entries.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(Some(entries))
+    }
+
     fn entries(&self, path: &RootedPath) -> Result<Vec<(OsString, Option<EntryKind>)>> {
         let fd = match self.resolve(path, DIRECTORY) {
             Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(Vec::new()),

@@ -10,6 +10,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::entry::names_in;
 use super::errno::errno_of;
+use super::expected::Expected;
 use super::path::RootedPath;
 use super::root::Root;
 use crate::error::Result;
@@ -20,7 +21,23 @@ impl Root {
     /// # Errors
     /// If it cannot be done.
     pub fn remove_file(&self, path: &RootedPath) -> Result<()> {
-        self.remove(path, UnlinkatFlags::NoRemoveDir)
+        self.remove_file_if(path, Expected::Anything)
+    }
+
+    /// The same where another program may have saved something there since it was looked at.
+    ///
+    /// # Errors
+    /// If it cannot be done; [`crate::error::ErrorKind::ChangedMeanwhile`] if something else than `expected` is there.
+    pub fn remove_file_if(&self, path: &RootedPath, expected: Expected<'_>) -> Result<()> {
+        let parent = self.existing_parent(path)?;
+        let failed = |errno| self.failed("remove", path, errno);
+        match expected {
+            Expected::Anything => {
+                unlinkat(&parent, path.name(), UnlinkatFlags::NoRemoveDir).map_err(failed)?;
+            }
+            Expected::Known(_) => self.take_away(&parent, path, expected)?,
+        }
+        self.sync_directory(&parent, path).map_err(failed)
     }
 
     /// Removes the directory at `path` if it is empty, and tells whether it did: not where it leads elsewhere (a
@@ -51,13 +68,6 @@ impl Root {
         let removed =
             remove_tree(&parent, OsStr::new(path.name())).and_then(|()| self.sync_directory(&parent, path));
         removed.map_err(|errno| self.failed("remove", path, errno))
-    }
-
-    fn remove(&self, path: &RootedPath, how: UnlinkatFlags) -> Result<()> {
-        let parent = self.existing_parent(path)?;
-        unlinkat(&parent, path.name(), how)
-            .and_then(|()| self.sync_directory(&parent, path))
-            .map_err(|errno| self.failed("remove", path, errno))
     }
 }
 

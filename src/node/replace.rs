@@ -13,6 +13,7 @@ use tracing::warn;
 
 use super::attributes;
 use super::errno::errno_of;
+use super::expected::Expected;
 use super::metadata::Metadata;
 use super::path::RootedPath;
 use super::root::Root;
@@ -30,6 +31,21 @@ impl Root {
     /// # Errors
     /// If something fails; the old file is untouched then.
     pub fn replace(&self, path: &RootedPath, bytes: &[u8], metadata: &Metadata) -> Result<()> {
+        self.replace_if(path, bytes, metadata, Expected::Anything)
+    }
+
+    /// The same where another program may have saved something at `path` since it was looked at.
+    ///
+    /// # Errors
+    /// If something fails; the old file is untouched then. [`crate::error::ErrorKind::ChangedMeanwhile`] if something else than
+    /// `expected` is there when the name changes.
+    pub fn replace_if(
+        &self,
+        path: &RootedPath,
+        bytes: &[u8],
+        metadata: &Metadata,
+        expected: Expected<'_>,
+    ) -> Result<()> {
         let parent = self.existing_parent(path)?;
         let failed = |errno| self.failed("write", path, errno);
         let mut temporary = TemporaryFile::create(&parent, path).map_err(failed)?;
@@ -44,22 +60,32 @@ impl Root {
             self.set_metadata_of(&temporary.file, path, metadata)?;
         }
         self.sync_file(&temporary.file, path).map_err(failed)?;
-        temporary.rename_to(path.name()).map_err(failed)?;
+        if let Expected::Known(_) = expected {
+            self.check_written(&parent, path, &temporary.name, bytes)?;
+        }
+        temporary.place(self, path, expected)?;
         self.sync_directory(&parent, path).map_err(failed)
     }
 
     /// Puts a symlink at `path` in one step, in the place of what is there.
     ///
     /// # Errors
-    /// If it cannot be done.
-    pub fn replace_by_symlink(&self, path: &RootedPath, target: &OsStr, owner: Owner) -> Result<()> {
+    /// If it cannot be done; [`crate::error::ErrorKind::ChangedMeanwhile`] as for [`Root::replace_if`].
+    pub fn replace_by_symlink(
+        &self,
+        path: &RootedPath,
+        target: &OsStr,
+        owner: Owner,
+        expected: Expected<'_>,
+    ) -> Result<()> {
         let parent = self.existing_parent(path)?;
         let failed = |errno| self.failed("make the symlink", path, errno);
         let mut temporary = TemporaryFile::symlink(&parent, path, target).map_err(failed)?;
         let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
         let flags = AtFlags::AT_SYMLINK_NOFOLLOW;
         fchownat(&parent, temporary.name.as_str(), Some(uid), Some(gid), flags).map_err(failed)?;
-        temporary.rename_to(path.name()).and_then(|()| self.sync_directory(&parent, path)).map_err(failed)
+        temporary.place(self, path, expected)?;
+        self.sync_directory(&parent, path).map_err(failed)
     }
 
     /// Gives a file that is about to be at `path` the labels of the one that is there.

@@ -158,14 +158,23 @@ impl Root {
 
     fn look_at(&self, path: &RootedPath, look: LookDepth) -> Result<PathState> {
         let Some(parent) = self.parent_of(path)? else { return Ok(PathState::Absent) };
-        let stat = match fstatat(&parent, path.name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+        self.look_inside(&parent, path, look)
+    }
+
+    /// Returns what is at `path`, whose directory is open already.
+    pub(super) fn look_in(&self, parent: &OwnedFd, path: &RootedPath) -> Result<PathState> {
+        self.look_inside(parent, path, LookDepth::Close)
+    }
+
+    fn look_inside(&self, parent: &OwnedFd, path: &RootedPath, look: LookDepth) -> Result<PathState> {
+        let stat = match fstatat(parent, path.name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
             Err(Errno::ENOENT) => return Ok(PathState::Absent),
             other => other.map_err(|errno| self.failed("look at", path, errno))?,
         };
         match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
             SFlag::S_IFDIR => {
                 let flags = DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-                let open = || openat(&parent, path.name(), flags, Mode::empty());
+                let open = || openat(parent, path.name(), flags, Mode::empty());
                 let attributes = match look {
                     LookDepth::Glance => Attributes::new(),
                     LookDepth::Close => match open() {
@@ -182,12 +191,12 @@ impl Root {
             }
             SFlag::S_IFLNK => {
                 let target =
-                    readlinkat(&parent, path.name()).map_err(|errno| self.failed("read", path, errno))?;
+                    readlinkat(parent, path.name()).map_err(|errno| self.failed("read", path, errno))?;
                 Ok(PathState::Symlink { owner: owner_of(&stat), target })
             }
             SFlag::S_IFREG => {
                 // Judged by what was opened, which may no longer be what was looked at.
-                let (file, stat) = self.open_file(&parent, path)?;
+                let (file, stat) = self.open_file(parent, path)?;
                 let (mode, owner) = (FileMode::from_stat(stat.st_mode), owner_of(&stat));
                 let attributes = match look {
                     LookDepth::Glance => Attributes::new(),
@@ -230,6 +239,24 @@ impl Root {
         match self.opened(path)? {
             None => Ok(None),
             Some((file, stat)) => self.read_all(file, &stat, path, MAX_FILE_BYTES).map(Some),
+        }
+    }
+
+    /// Reads the regular file at `path` itself: a symlink there is refused, and not followed. None if there is nothing.
+    ///
+    /// # Errors
+    /// As for [`Root::read`]; if it is a symlink.
+    pub fn read_itself(&self, path: &RootedPath) -> Result<Option<Vec<u8>>> {
+        match self.resolve(path, READING | OFlag::O_NOFOLLOW) {
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
+            Err(Errno::ELOOP) => {
+                Err(Error::new(ErrorKind::BadInput, format!("{} is a symlink", self.display(path))))
+            }
+            Err(errno) => Err(self.failed("read", path, errno)),
+            Ok(fd) => {
+                let (file, stat) = self.regular(fd, path)?;
+                self.read_all(file, &stat, path, MAX_FILE_BYTES).map(Some)
+            }
         }
     }
 

@@ -5,13 +5,13 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use nix::fcntl::{OFlag, openat, renameat};
+use nix::fcntl::{OFlag, openat};
 use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::errno::errno_of;
 use super::path::RootedPath;
-use super::root::Root;
+use super::root::{PathState, Root};
 use crate::error::Result;
 use crate::mode::FileMode;
 
@@ -21,12 +21,32 @@ impl Root {
     /// # Errors
     /// If one is there and cannot be removed.
     pub fn remove_temporaries_of(&self, path: &RootedPath) -> Result<()> {
+        self.remove_temporaries_if(path, |_| true)
+    }
+
+    /// The same for those that `is_ours` knows: a run may be killed in the moment in which a hidden file is what another
+    /// program has just saved.
+    ///
+    /// # Errors
+    /// If one is there and cannot be looked at or removed.
+    pub fn remove_temporaries_if(
+        &self,
+        path: &RootedPath,
+        is_ours: impl Fn(&PathState) -> bool,
+    ) -> Result<()> {
         let Some(folder) = path.parent() else { return Ok(()) };
         for name in self.list(&folder)? {
             if let Some(name) = name.to_str().filter(|name| is_temporary_of(path.name(), name)) {
                 let beside = folder.join(name);
-                debug!(path = %beside, "left by a killed run");
-                self.remove_file(&beside)?;
+                if is_ours(&self.look(&beside)?) {
+                    debug!(path = %beside, "left by a killed run");
+                    self.remove_file(&beside)?;
+                } else {
+                    warn!(
+                        "{} is neither of k3s-harden nor what was there before: another program saved it while a run was killed, and it stays",
+                        self.display(&beside)
+                    );
+                }
             }
         }
         Ok(())
@@ -49,10 +69,11 @@ fn is_temporary_of(target: &str, name: &str) -> bool {
 
 /// A hidden file or symlink beside its target; removed again unless it was renamed.
 pub(super) struct TemporaryFile<'a, F = File> {
-    parent: &'a OwnedFd,
+    pub(super) parent: &'a OwnedFd,
     pub(super) name: String,
     pub(super) file: F,
-    renamed: bool,
+    /// Whether nothing that may be removed has the name any more.
+    pub(super) renamed: bool,
 }
 
 impl<'a> TemporaryFile<'a> {
@@ -71,7 +92,7 @@ impl<'a> TemporaryFile<'a, ()> {
 }
 
 impl<'a, F> TemporaryFile<'a, F> {
-    fn make(
+    pub(super) fn make(
         parent: &'a OwnedFd,
         path: &RootedPath,
         make: impl Fn(&str) -> nix::Result<F>,
@@ -91,12 +112,6 @@ impl<'a, F> TemporaryFile<'a, F> {
             .map_err(|error| errno_of(&error))?
             .into_file();
         Ok(Self { parent, name, file, renamed: false })
-    }
-
-    pub(super) fn rename_to(&mut self, name: &str) -> nix::Result<()> {
-        renameat(self.parent, self.name.as_str(), self.parent, name)?;
-        self.renamed = true;
-        Ok(())
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) enum WeakerPromise {
     DirectorySync,
     /// It does not refuse to move a directory where there is one: `renameat2` takes no flags.
     FreeName,
+    /// It does not exchange two names: `renameat2` takes no flags.
+    SecondLook,
 }
 
 impl WeakerPromise {
@@ -28,6 +30,9 @@ impl WeakerPromise {
             }
             Self::FreeName => {
                 "a directory cannot be moved there on condition that the name is free, so an empty directory that another program makes at that name in the same moment is replaced"
+            }
+            Self::SecondLook => {
+                "names cannot be exchanged there, so what another program saves in the very moment in which a file is replaced is lost"
             }
         }
     }

@@ -11,6 +11,7 @@ use nix::unistd::{Gid, Uid, fchown};
 
 use super::attributes;
 use super::errno::errno_of;
+use super::expected::Expected;
 use super::metadata::Metadata;
 use super::path::RootedPath;
 use super::root::Root;
@@ -23,9 +24,25 @@ impl Root {
     /// # Errors
     /// If it cannot be made.
     pub fn make_directory(&self, path: &RootedPath, metadata: &Metadata) -> Result<()> {
+        self.make_directory_if(path, metadata, Expected::Anything)
+    }
+
+    /// The same where something may have come to `path` since it was looked at.
+    ///
+    /// # Errors
+    /// If it cannot be made; [`crate::error::ErrorKind::ChangedMeanwhile`] if something is there, and nothing is [`Expected`].
+    pub fn make_directory_if(
+        &self,
+        path: &RootedPath,
+        metadata: &Metadata,
+        expected: Expected<'_>,
+    ) -> Result<()> {
         let parent = self.existing_parent(path)?;
         let failed = |errno| self.failed("make the directory", path, errno);
-        mkdirat(&parent, path.name(), metadata.mode.to_nix()).map_err(failed)?;
+        match (mkdirat(&parent, path.name(), metadata.mode.to_nix()), expected) {
+            (Err(Errno::EEXIST), Expected::Known(_)) => return Err(self.changed_meanwhile(path)),
+            (made, _) => made.map_err(failed)?,
+        }
         let set = || {
             let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
             let dir = File::from(openat(&parent, path.name(), flags, Mode::empty()).map_err(failed)?);
@@ -58,10 +75,33 @@ impl Root {
     /// # Errors
     /// If it cannot be done.
     pub fn set_metadata(&self, path: &RootedPath, metadata: &Metadata, directory: bool) -> Result<()> {
+        self.set_metadata_if(path, metadata, directory, Expected::Anything)
+    }
+
+    /// The same where another program may have changed it since it was looked at.
+    ///
+    /// # Errors
+    /// If it cannot be done; [`crate::error::ErrorKind::ChangedMeanwhile`] if something else than `expected` is there.
+    pub fn set_metadata_if(
+        &self,
+        path: &RootedPath,
+        metadata: &Metadata,
+        directory: bool,
+        expected: Expected<'_>,
+    ) -> Result<()> {
         let file = if directory {
+            if let Expected::Known(_) = expected
+                && !expected.includes(&self.look_directory(path)?)
+            {
+                return Err(self.changed_meanwhile(path));
+            }
             File::from(self.directory(path)?)
         } else {
-            self.open_file(&self.existing_parent(path)?, path)?.0
+            let parent = self.existing_parent(path)?;
+            if let Expected::Known(_) = expected {
+                self.check_expected(&parent, path, expected)?;
+            }
+            self.open_file(&parent, path)?.0
         };
         self.set_metadata_of(&file, path, metadata)?;
         let synced = match directory {
