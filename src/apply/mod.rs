@@ -18,6 +18,7 @@ mod run_list;
 mod run_record;
 mod saved_state;
 mod state;
+mod temporaries;
 mod transaction;
 mod undone;
 mod uniting;
