@@ -56,22 +56,18 @@ impl ExistingConfig {
         let mut existing = Self::default();
         let drop_ins = k3s::drop_ins(config);
         let mut paths = vec![config.clone()];
-        for name in root.list(&drop_ins)? {
-            if !merge::is_drop_in(&name.to_string_lossy()) {
+        for name in root.names(&drop_ins)?.iter().filter(|name| merge::is_drop_in(name)) {
+            let path = drop_ins.join(name);
+            if root.is_directory(&path) {
                 continue;
             }
-            match name.to_str().and_then(|name| format!("{drop_ins}/{name}").parse::<RootedPath>().ok()) {
-                Some(path) if root.is_directory(&path) => {}
-                Some(path) if !root.exists(&path) => {
-                    existing.problems.push(format!(
-                        "{path} is a symlink to nothing: K3s then ignores its whole configuration, this one included; remove it"
-                    ));
-                    existing.dangling.push(path);
-                }
-                Some(path) => paths.push(path),
-                None => existing
-                    .problems
-                    .push(format!("{drop_ins}/{} was not looked at: its name is not text", name.display())),
+            if root.exists(&path) {
+                paths.push(path);
+            } else {
+                existing.problems.push(format!(
+                    "{path} is a symlink to nothing: K3s then ignores its whole configuration, this one included; remove it"
+                ));
+                existing.dangling.push(path);
             }
         }
         for path in paths.into_iter().filter(|path| path != ours) {
@@ -85,8 +81,8 @@ impl ExistingConfig {
                 Ok(None) => continue,
                 Ok(Some(bytes)) => bytes,
             };
-            let after_ours = path.parent() == ours.parent() && path.name() > ours.name();
-            existing.add(&bytes, path.as_str(), after_ours);
+            let after_ours = path.parent() == ours.parent() && path > *ours;
+            existing.add(&bytes, &path.to_string(), after_ours);
         }
         Ok(existing)
     }

@@ -74,8 +74,7 @@ impl ManifestFiles {
         is_linked: bool,
     ) -> Result<()> {
         for (name, kind) in node.root.list_kinds(folder)? {
-            let Some(name) = name.to_str().filter(|name| !name.contains('\n')) else { continue };
-            let path = folder.join(name);
+            let path = folder.join(&name);
             if name.ends_with(SKIP) {
                 self.skips.push(path.clone());
             }

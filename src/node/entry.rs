@@ -2,14 +2,14 @@
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{FileStat, SFlag, fstat};
 
-use super::path::RootedPath;
+use super::path::{RootedPath, text_of};
 use super::resolve::DIRECTORY;
 use super::root::{Root, owner_of};
 use crate::error::Result;
@@ -128,7 +128,16 @@ impl Root {
         self.resolve(path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).is_ok()
     }
 
-    /// Returns the names in the directory at `path`, sorted by bytes; none if there is no directory.
+    /// Returns the names in the directory at `path`, sorted by bytes, each as text that stands for its bytes
+    /// ([`RootedPath::join`]); none if there is no directory.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn names(&self, path: &RootedPath) -> Result<Vec<String>> {
+        Ok(self.entries(path)?.into_iter().map(|(name, _)| text_of(name.as_bytes())).collect())
+    }
+
+    /// The same as bytes, for the names of k3s-harden's own files.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -136,19 +145,21 @@ impl Root {
         Ok(self.entries(path)?.into_iter().map(|(name, _)| name).collect())
     }
 
-    /// Returns the same, each with what [`Root::entry`] says it is. Most file systems say it with the names, so that the
+    /// Returns the names as text, each with what [`Root::entry`] says it is. Most file systems say it with the names, so that the
     /// entries are not opened.
     ///
     /// # Errors
     /// If the directory, or an entry, cannot be read.
-    pub fn list_kinds(&self, path: &RootedPath) -> Result<Vec<(OsString, Option<EntryKind>)>> {
-        let mut entries = self.entries(path)?;
-        for (name, kind) in entries.iter_mut().filter(|(_, kind)| kind.is_none()) {
-            if let Some(name) = name.to_str() {
-                *kind = self.entry(&path.join(name))?.map(|entry| entry.kind);
-            }
-        }
-        Ok(entries)
+    pub fn list_kinds(&self, path: &RootedPath) -> Result<Vec<(String, Option<EntryKind>)>> {
+        let entry = |(name, kind): (OsString, Option<EntryKind>)| {
+            let name = text_of(name.as_bytes());
+            let kind = match kind {
+                None => self.entry(&path.join(&name))?.map(|entry| entry.kind),
+                known => known,
+            };
+            Ok((name, kind))
+        };
+        self.entries(path)?.into_iter().map(entry).collect()
     }
 
     fn entries(&self, path: &RootedPath) -> Result<Vec<(OsString, Option<EntryKind>)>> {

@@ -30,7 +30,7 @@ pub use entry::{EntryKind, PathEntry, PathKind};
 pub use lock::Lock;
 pub use machine::Machine;
 pub use metadata::Metadata;
-pub use path::RootedPath;
+pub use path::{RootedPath, byte_of};
 pub use root::{MAX_FILE_BYTES, PathState, Root};
 pub use signals::Signals;
 pub use sysctl::SysctlKey;

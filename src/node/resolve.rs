@@ -24,7 +24,7 @@ pub(super) fn in_root(root: BorrowedFd<'_>, path: &RootedPath, flags: OFlag) -> 
     let how = OpenHow::new()
         .flags(flags)
         .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    let opened = || openat2(root, path.relative(), how);
+    let opened = || openat2(root, &*path.relative(), how);
     let again = |result: &nix::Result<OwnedFd>| matches!(result, Err(Errno::EINTR | Errno::EAGAIN));
     (1..MAX_TRIES).map(|_| opened()).find(|result| !again(result)).unwrap_or_else(opened)
 }

@@ -115,7 +115,11 @@ impl Root {
     /// Returns `path` as a path of the machine that the tool runs on, for messages only.
     #[must_use]
     pub fn display(&self, path: &RootedPath) -> String {
-        if self.live { path.to_string() } else { self.path.join(path.relative()).display().to_string() }
+        if self.live {
+            return path.to_string();
+        }
+        let below = path.to_string();
+        self.path.join(below.trim_start_matches('/')).display().to_string()
     }
 
     /// Returns what is at `path`, without following a symlink there.
@@ -136,14 +140,14 @@ impl Root {
 
     fn look_at(&self, path: &RootedPath, look: LookDepth) -> Result<PathState> {
         let Some(parent) = self.parent_of(path)? else { return Ok(PathState::Absent) };
-        let stat = match fstatat(&parent, path.name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+        let stat = match fstatat(&parent, &*path.file_name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
             Err(Errno::ENOENT) => return Ok(PathState::Absent),
             other => other.map_err(|errno| self.failed("look at", path, errno))?,
         };
         match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
             SFlag::S_IFDIR => {
                 let flags = DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-                let open = || openat(&parent, path.name(), flags, Mode::empty());
+                let open = || openat(&parent, &*path.file_name(), flags, Mode::empty());
                 let attributes = match look {
                     LookDepth::Glance => Attributes::new(),
                     LookDepth::Close => match open() {
@@ -159,8 +163,8 @@ impl Root {
                 Ok(PathState::Directory { mode, owner, attributes })
             }
             SFlag::S_IFLNK => {
-                let target =
-                    readlinkat(&parent, path.name()).map_err(|errno| self.failed("read", path, errno))?;
+                let target = readlinkat(&parent, &*path.file_name())
+                    .map_err(|errno| self.failed("read", path, errno))?;
                 Ok(PathState::Symlink { owner: owner_of(&stat), target })
             }
             SFlag::S_IFREG => {
@@ -272,7 +276,7 @@ impl Root {
     /// Opens the regular file `path` in `parent`, never through a symlink and never waiting for a FIFO.
     pub(super) fn open_file(&self, parent: &OwnedFd, path: &RootedPath) -> Result<(File, FileStat)> {
         let flags = READING | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let fd = openat(parent, path.name(), flags, Mode::empty())
+        let fd = openat(parent, &*path.file_name(), flags, Mode::empty())
             .map_err(|errno| self.failed("read", path, errno))?;
         self.regular(fd, path)
     }
