@@ -15,7 +15,7 @@ use crate::k3s::merge::{self, ConfigItem};
 use crate::k3s::{self, RunningComponents};
 use crate::kubernetes::flag_values::boolean;
 use crate::kubernetes::scalar::Scalar;
-use crate::kubernetes::yaml::{self, YamlValue};
+use crate::kubernetes::yaml::YamlValue;
 use crate::node::{Root, RootedPath};
 use crate::version::KubernetesMinor;
 
@@ -211,7 +211,7 @@ impl ExistingConfig {
 
     pub(super) fn add(&mut self, bytes: &[u8], file: &str, after_ours: bool) {
         let place = |position| Place { file: file.to_owned(), position: Some(position) };
-        let pairs = match yaml::read(bytes) {
+        let pairs = match merge::read(bytes) {
             Err(problem) => {
                 let place = Place { file: file.to_owned(), position: problem.position };
                 return self.problems.push(format!("{place}: {}: K3s will not start", problem.message));

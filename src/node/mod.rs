@@ -32,5 +32,6 @@ pub use machine::Machine;
 pub use metadata::Metadata;
 pub use path::{RootedPath, byte_of};
 pub use root::{MAX_FILE_BYTES, PathState, Root};
+pub use sha256::sha256;
 pub use signals::Signals;
 pub use sysctl::SysctlKey;

@@ -1,4 +1,4 @@
-//! SHA-256 (FIPS 180-4), for the machine id in reports.
+//! SHA-256 (FIPS 180-4), for the machine id in reports and for what is compared without being shown.
 
 use std::fmt::Write as _;
 
@@ -21,7 +21,8 @@ const ROUNDS: [u32; BLOCK] = [
 ];
 
 /// Returns the hash of bytes in 64 hexadecimal digits.
-pub(super) fn sha256(bytes: &[u8]) -> String {
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
     let mut padded = bytes.to_vec();
     padded.push(0x80);
     while padded.len() % BLOCK != BLOCK - 8 {
