@@ -12,7 +12,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum ErrorKind {
     /// The run failed, and everything that it had changed was put back.
     Failed,
-    /// The run failed, and the node stands half changed: the message names each path.
+    /// Another program changed a path while the run lasted, and everything that the run had changed was put back.
+    ChangedMeanwhile,
+    /// The run failed, and the node stands half changed: the hints name each path, one a line.
     HalfChanged,
     /// What was asked for is done, but the report of it could not be written, or k3s-harden's own directory not removed.
     NotReported,
@@ -33,7 +35,7 @@ impl ErrorKind {
     #[must_use]
     pub fn exit_code(self) -> u8 {
         match self {
-            Self::Failed => 1,
+            Self::Failed | Self::ChangedMeanwhile => 1,
             Self::HalfChanged => 4,
             Self::NotReported => 5,
             Self::Usage => 64,
@@ -128,6 +130,13 @@ impl Error {
     #[must_use]
     pub fn context(mut self, context: &str) -> Self {
         self.message = format!("{context}: {}", self.message);
+        self
+    }
+
+    /// Makes it an error of another kind: what became of the node is known later than what went wrong.
+    #[must_use]
+    pub fn of_kind(mut self, kind: ErrorKind) -> Self {
+        self.kind = kind;
         self
     }
 

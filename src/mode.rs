@@ -45,6 +45,12 @@ impl FileMode {
         self.0 & !other.0 == 0
     }
 
+    /// Returns it without setuid and setgid, which the kernel takes away when the owner changes.
+    #[must_use]
+    pub fn without_set_ids(self) -> Self {
+        Self(self.0 & !0o6000)
+    }
+
     pub(crate) fn to_nix(self) -> Mode {
         Mode::from_bits_truncate(self.0)
     }

@@ -1,54 +1,19 @@
-//! The history of a root: its runs, which of them are undone, and how old ones are merged.
+//! The history of a root: its runs, which of them are undone, and what of it is damaged.
 //!
 //! A rollback to before run N undoes every run from N on. A rollback to before that rollback undoes it in turn, and
 //! then those runs are in force again. So whether a run is undone follows from the runs after it alone.
+//!
+//! A step is a run that is committed, or one that was put back and had to leave paths, for these paths: what was there
+//! before it is in its backups only.
 
 use std::collections::BTreeSet;
 
-use super::run_record::{RunEntry, RunInputs, RunRecord, RunState, RunSummary, RunVerb};
-use super::saved_state::{JOURNAL, SavedState};
-use super::state::{forget, ids, run_directory, state_directory, unreadable};
+use super::damage::Damage;
+use super::run_list::{self, RunList, settled};
+use super::run_record::{FoundRun, RunEntry, RunRecord, RunState, RunVerb};
+use super::state::state_directory;
 use crate::error::Result;
-use crate::mode::Owner;
-use crate::node::{Metadata, PathState, Root, RootedPath};
-
-/// What earlier runs recorded for later ones.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RecordedInputs {
-    /// The inputs that the newest run in force recorded.
-    pub inputs: Option<RunInputs>,
-    /// The paths that they wrote: these files belong to k3s-harden, whatever they hold.
-    pub paths: BTreeSet<RootedPath>,
-    /// A run that was killed: it is undone or finished before the next one.
-    pub interrupted: Option<u32>,
-}
-
-impl RecordedInputs {
-    /// Reads as little as possible: the newest committed run has recorded the inputs of all.
-    ///
-    /// # Errors
-    /// If a record cannot be read; the error names a damaged file.
-    pub fn read(root: &Root) -> Result<Self> {
-        let mut recorded = Self::default();
-        for id in ids(root)?.into_iter().rev() {
-            // A run that was killed before it changed anything has no record.
-            let Some(record) = RunSummary::read(root, id)? else { continue };
-            match record.state {
-                RunState::RolledBack => {}
-                RunState::Begun => recorded.interrupted = Some(id),
-                RunState::Committed => {
-                    if !record.kept {
-                        recorded.interrupted = Some(id);
-                    }
-                    recorded.paths = record.written.iter().filter_map(|path| path.parse().ok()).collect();
-                    recorded.inputs = record.inputs;
-                    break;
-                }
-            }
-        }
-        Ok(recorded)
-    }
-}
+use crate::node::{PathState, Root};
 
 /// A path that runs have changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,47 +22,107 @@ pub struct ChangedPath<'a> {
     pub entries: Vec<(&'a RunRecord, &'a RunEntry)>,
 }
 
-/// Every run of a root that has a record, the oldest first.
+/// Every run of a root that has a sound record, the oldest first, and what is damaged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
     runs: Vec<RunRecord>,
     undone: BTreeSet<u32>,
+    damage: Vec<Damage>,
 }
 
 impl History {
-    /// Reads all records.
+    /// Reads all records. What is damaged is listed, and the rest is read all the same.
     ///
     /// # Errors
-    /// If one cannot be read.
+    /// If the caller may not read them.
     pub fn read(root: &Root) -> Result<Self> {
+        Self::read_how(root, false)
+    }
+
+    /// The same, and looks at each backup too.
+    ///
+    /// # Errors
+    /// As for [`History::read`].
+    pub fn read_with_backups(root: &Root) -> Result<Self> {
+        Self::read_how(root, true)
+    }
+
+    fn read_how(root: &Root, with_backups: bool) -> Result<Self> {
         if let PathState::Absent = root.look_directory(&state_directory())? {
             return Ok(Self::default());
         }
-        let records = ids(root)?.into_iter().map(|id| RunRecord::read(root, id));
-        let mut runs = records.filter_map(Result::transpose).collect::<Result<Vec<RunRecord>>>()?;
-        // A run that was killed while it merged two left both.
-        let through = runs.first().and_then(|run| run.through).unwrap_or_default();
-        runs.retain(|run| run.through.is_some() || run.id > through);
-        Ok(Self::from_runs(runs))
+        settled(root, |list| {
+            let mut history = Self::read_listed(root, list)?;
+            if with_backups {
+                for run in &history.runs {
+                    history.damage.extend(run.damaged_backups(root)?);
+                }
+            }
+            let is_damaged = !history.damage.is_empty();
+            Ok((history, is_damaged))
+        })
     }
 
-    /// Tells whether there is a committed run, undone or not.
+    fn read_listed(root: &Root, list: &RunList) -> Result<Self> {
+        let (mut runs, mut damage) = (Vec::new(), list.damage.clone());
+        for id in &list.ids {
+            match RunRecord::read(root, *id)? {
+                FoundRun::Sound(record) => runs.push(record),
+                FoundRun::Empty => {}
+                FoundRun::Damaged(found) => damage.push(found),
+            }
+        }
+        // A run that was killed while it merged two left both, or a part of the second.
+        let oldest = runs.first().filter(|run| list.ids.first() == Some(&run.id));
+        let through = oldest.and_then(|run| run.through).unwrap_or_default();
+        runs.retain(|run| run.through.is_some() || run.id > through);
+        damage.retain(|damage| damage.run.is_none_or(|run| run > through));
+        let present: BTreeSet<u32> =
+            runs.iter().map(|run| run.id).chain(damage.iter().filter_map(|damage| damage.run)).collect();
+        let is_there = |id: u32| id <= through || present.contains(&id);
+        for run in &runs {
+            if let Some(previous) = run.previous.filter(|previous| *previous > 0 && !is_there(*previous)) {
+                damage.push(run_list::missing_before(previous, run.id));
+            }
+        }
+        let newest = runs.last().map(|run| run.id).unwrap_or_default();
+        if list.newest > newest && !is_there(list.newest) {
+            damage.push(run_list::missing(list.newest));
+        }
+        damage.sort();
+        Ok(Self { damage, ..Self::from_runs(runs) })
+    }
+
+    /// Returns what is damaged.
     #[must_use]
-    pub fn has_committed(&self) -> bool {
-        self.all_committed().next().is_some()
+    pub fn damage(&self) -> &[Damage] {
+        &self.damage
+    }
+
+    /// Returns what is damaged of the runs from `id` on.
+    #[must_use]
+    pub fn damage_since(&self, id: u32) -> Vec<Damage> {
+        self.damage.iter().filter(|damage| damage.run.is_some_and(|run| run >= id)).cloned().collect()
+    }
+
+    /// Tells whether there is a step, undone or not.
+    #[must_use]
+    pub fn has_steps(&self) -> bool {
+        self.steps().next().is_some()
     }
 
     /// Finds the runs that are undone, from the newest run to the oldest: those that a rollback in force reaches.
     fn from_runs(runs: Vec<RunRecord>) -> Self {
         let (mut undone, mut reach) = (BTreeSet::new(), u32::MAX);
-        for run in runs.iter().rev().filter(|run| run.state == RunState::Committed) {
+        for run in runs.iter().rev().filter(|run| run.is_step()) {
             match run.verb {
                 _ if run.id >= reach => drop(undone.insert(run.id)),
-                RunVerb::Rollback { to } => reach = reach.min(to),
-                RunVerb::Apply => {}
+                // One that was put back undoes nothing.
+                RunVerb::Rollback { to } if run.state == RunState::Committed => reach = reach.min(to),
+                RunVerb::Rollback { .. } | RunVerb::Apply => {}
             }
         }
-        Self { runs, undone }
+        Self { runs, undone, damage: Vec::new() }
     }
 
     /// Returns all runs, oldest first.
@@ -106,10 +131,10 @@ impl History {
         &self.runs
     }
 
-    /// Returns a committed run by its number.
+    /// Returns a step by its number.
     #[must_use]
-    pub fn committed(&self, id: u32) -> Option<&RunRecord> {
-        self.all_committed().find(|run| run.id == id)
+    pub fn step(&self, id: u32) -> Option<&RunRecord> {
+        self.steps().find(|run| run.id == id)
     }
 
     /// Returns the newest `apply` that is not undone.
@@ -117,13 +142,13 @@ impl History {
     pub fn newest_apply(&self) -> Option<&RunRecord> {
         let counts = |run: &&RunRecord| run.verb == RunVerb::Apply && !self.is_undone(run.id);
         // Merged runs that changed nothing together leave nothing to undo.
-        self.all_committed().rev().filter(counts).find(|run| run.through.is_none() || !run.entries.is_empty())
+        self.steps().rev().filter(counts).find(|run| run.through.is_none() || run.steps().next().is_some())
     }
 
     /// Returns the run in force before run `id`.
     #[must_use]
     pub fn before(&self, id: u32) -> Option<&RunRecord> {
-        self.all_committed().rev().find(|run| run.id < id)
+        self.steps().rev().find(|run| run.state == RunState::Committed && run.id < id)
     }
 
     /// Tells whether a run is undone by a later one that is not undone itself.
@@ -136,8 +161,8 @@ impl History {
     #[must_use]
     pub fn changed_since(&self, id: u32) -> Vec<ChangedPath<'_>> {
         let mut changed: Vec<ChangedPath<'_>> = Vec::new();
-        for run in self.all_committed().filter(|run| run.id >= id) {
-            for entry in &run.entries {
+        for run in self.steps().filter(|run| run.id >= id) {
+            for entry in run.steps() {
                 match changed.iter_mut().find(|changed| changed.entries[0].1.path == entry.path) {
                     Some(changed) => changed.entries.push((run, entry)),
                     None => changed.push(ChangedPath { entries: vec![(run, entry)] }),
@@ -147,100 +172,16 @@ impl History {
         changed
     }
 
-    fn all_committed(&self) -> impl DoubleEndedIterator<Item = &RunRecord> {
-        self.runs.iter().filter(|run| run.state == RunState::Committed)
+    /// Returns the steps, the oldest first.
+    pub fn steps(&self) -> impl DoubleEndedIterator<Item = &RunRecord> {
+        self.runs.iter().filter(|run| run.is_step())
     }
-}
-
-/// Merges the two oldest runs until no more than `kept` are left besides the oldest. The state before the first run
-/// is always kept.
-///
-/// # Errors
-/// If something cannot be written; no run is lost then.
-pub(super) fn prune(root: &Root, owner: Owner, kept: u32) -> Result<()> {
-    loop {
-        let ids = ids(root)?;
-        let (Some(&first), Some(&second)) = (ids.first(), ids.get(1)) else { return Ok(()) };
-        if ids.len() <= kept as usize + 1 {
-            return Ok(());
-        }
-        merge_runs(root, owner, first, second)?;
-    }
-}
-
-/// Finishes the merge of two runs after a run was killed in it.
-///
-/// # Errors
-/// If something cannot be read or removed.
-pub(super) fn finish_merge(root: &Root) -> Result<()> {
-    let ids = ids(root)?;
-    let (Some(&first), true) = (ids.first(), ids.len() > 1) else { return Ok(()) };
-    let through = RunRecord::read(root, first)?.and_then(|run| run.through).unwrap_or_default();
-    ids[1..].iter().filter(|id| **id <= through).try_for_each(|id| forget(root, *id))
-}
-
-/// Merges two runs into one. The older record is replaced before the other is removed; `through` tells if a run was
-/// killed in between.
-fn merge_runs(root: &Root, owner: Owner, first: u32, second: u32) -> Result<()> {
-    let is_committed = |record: &RunRecord| record.state == RunState::Committed;
-    let Some(mut merged) = RunRecord::read(root, first)?.filter(is_committed) else {
-        return forget(root, first);
-    };
-    let later = RunRecord::read(root, second)?.filter(is_committed);
-    if let Some(later) = later.filter(|_| merged.through.is_none_or(|through| through < second)) {
-        for entry in later.entries {
-            let entry = RunEntry {
-                before: copy_backup(root, owner, entry.before, (first, second))?,
-                after: copy_backup(root, owner, entry.after, (first, second))?,
-                ..entry
-            };
-            match merged.entries.iter_mut().find(|older| older.path == entry.path) {
-                Some(older) => older.after = entry.after,
-                None => merged.entries.push(entry),
-            }
-        }
-        let mut entries = Vec::new();
-        for entry in merged.entries {
-            if entry.before.load(root, first)? != entry.after.load(root, first)? {
-                entries.push(entry);
-            }
-        }
-        merged.entries = entries;
-        merged.verb = RunVerb::Apply;
-        merged.through = Some(second);
-        (merged.inputs, merged.written, merged.about) = (later.inputs, later.written, later.about);
-        merged.write(root, owner)?;
-    }
-    forget(root, second)?;
-    let saved = merged.entries.iter().flat_map(|entry| [&entry.before, &entry.after]);
-    let wanted: BTreeSet<&str> = saved.filter_map(SavedState::backup).collect();
-    for name in root.list(&run_directory(first))? {
-        if let Some(name) = name.to_str().filter(|name| *name != JOURNAL && !wanted.contains(name)) {
-            root.remove_tree(&run_directory(first).join(name))?;
-        }
-    }
-    Ok(())
-}
-
-/// Copies a backup file to another run, under a name that tells the run that it is from.
-fn copy_backup(
-    root: &Root,
-    owner: Owner,
-    mut saved: SavedState,
-    (to, from): (u32, u32),
-) -> Result<SavedState> {
-    if let Some(backup) = saved.backup_mut() {
-        let path = run_directory(from).join(backup);
-        let bytes = root.read(&path)?.ok_or_else(|| unreadable(root, &path, "it is not there"))?;
-        *backup = format!("{from:04}-{backup}");
-        root.replace(&run_directory(to).join(backup), &bytes, &Metadata::private_file(owner))?;
-    }
-    Ok(saved)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::apply::run_list::RunNumber;
     use crate::apply::run_record::RunHead;
     use crate::plan::PlanSubject;
 
@@ -254,7 +195,8 @@ mod tests {
         };
         let run = |(id, verb): (u32, &RunVerb)| {
             let head = RunHead { verb: *verb, kept: true, inputs: None, written: Vec::new() };
-            let mut run = RunRecord::new(id, head, about.clone(), &[]);
+            let number = RunNumber { id, previous: id - 1 };
+            let mut run = RunRecord::new(number, head, about.clone(), &[]);
             run.state = RunState::Committed;
             run
         };

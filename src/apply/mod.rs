@@ -3,18 +3,30 @@
 //!
 //! Imports `plan`, `document`, `profile`, `node` and the ground (`error`, `mode`, `role`, `version`), nothing above them.
 
+mod damage;
+mod fingerprint;
+mod foreign;
 mod history;
+mod journal;
+mod recorded_inputs;
 mod recovery;
+mod removal;
 mod rollback_plan;
+mod run_list;
 mod run_record;
 mod saved_state;
 mod state;
 mod transaction;
+mod undone;
+mod uniting;
 
-pub use history::{ChangedPath, History, RecordedInputs};
-pub use recovery::Recovered;
-pub use rollback_plan::{ModifiedPath, RollbackPlan, texts};
-pub use run_record::{RunEntry, RunInputs, RunRecord, RunState, RunVerb};
+pub use damage::Damage;
+pub use history::{ChangedPath, History};
+pub use recorded_inputs::RecordedInputs;
+pub use recovery::{LeftPath, Recovered};
+pub use rollback_plan::{ModifiedPath, OnlyCopy, RollbackPlan, texts};
+pub use run_record::{RunEntry, RunInputs, RunRecord, RunState, RunVerb, read_journal};
 pub use saved_state::SavedState;
 pub use state::{STATE_DIRECTORY, has_state, is_run_in_progress, remove_leftovers, state_directory};
 pub use transaction::{ApplyOptions, ApplyOutcome, KeepHistory, Transaction, check_writable};
+pub use undone::after_recovery;

@@ -1,14 +1,15 @@
 //! Recovery of a run that was killed: it is committed if all its changes are made, else it is undone.
 
-use std::collections::BTreeSet;
-
+use super::damage::{Damage, unreadable};
+use super::fingerprint::Fingerprint;
+use super::run_list::forget;
 use super::run_record::{RunEntry, RunRecord, RunState, RunVerb};
 use super::saved_state::{JOURNAL, SavedState};
-use super::state::{STATE_DIRECTORY, forget, run_directory, unreadable};
+use super::state::{STATE_DIRECTORY, run_directory};
 use crate::error::Result;
-use crate::mode::Owner;
+use crate::mode::{FileMode, Owner};
 use crate::node::{PathState, Root, RootedPath, selinux};
-use crate::plan::{Action, Change, CurrentState, ResourceKind};
+use crate::plan::{Action, Change, ResourceKind};
 
 /// A killed run that was recovered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,19 +20,29 @@ pub struct Recovered {
     pub verb: RunVerb,
     /// Whether it was undone; else it is committed now.
     pub undone: bool,
-    /// Whether a path that another program has changed was left as it is.
-    pub left: bool,
+    /// The paths that stay as they are, because another program has changed them or a backup is damaged.
+    pub left: Vec<LeftPath>,
     /// The same as a sentence, with the paths that were left as they are.
     pub message: String,
 }
 
-/// Recovers a killed run.
+/// A path that was not put back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftPath {
+    /// The path.
+    pub path: RootedPath,
+    /// Why it was not.
+    pub reason: String,
+}
+
+/// Recovers a killed run. With `skip_damaged`, what a damaged backup would be needed for stays as it is.
 ///
 /// # Errors
 /// If something cannot be restored; the next run tries again.
-pub(super) fn recover(root: &Root, owner: Owner, id: u32) -> Result<Recovered> {
-    let mut record = RunRecord::read(root, id)?
-        .ok_or_else(|| unreadable(root, &run_directory(id).join(JOURNAL), "it is not there"))?;
+pub(super) fn recover(root: &Root, owner: Owner, id: u32, skip_damaged: bool) -> Result<Recovered> {
+    let journal = || Damage::new(id, run_directory(id).join(JOURNAL), "it is not there");
+    let found = RunRecord::read(root, id)?.sound(root)?;
+    let mut record = found.ok_or_else(|| unreadable(root, &journal()))?;
     remove_temporaries(root, &record)?;
     let mut message = format!("run {id} was interrupted");
     let done = record.state == RunState::Committed || is_done(root, &record)?;
@@ -46,23 +57,24 @@ pub(super) fn recover(root: &Root, owner: Owner, id: u32) -> Result<Recovered> {
             message.push_str(&format!("; {labels}"));
         }
     } else {
-        left = undo(root, &record)?;
+        left = undo(root, &record, skip_damaged)?;
         sync(root, &record)?;
         record.state = RunState::RolledBack;
+        record.left = left.iter().map(|left| left.path.to_string()).collect();
         record.write(root, owner)?;
         message.push_str(": what it had changed was put back");
-        for path in &left {
+        for LeftPath { path, reason } in &left {
             message.push_str(&format!(
-                "; {path} was changed by somebody else since and stays as it is (what was there before: {STATE_DIRECTORY}/runs/{id:04})"
+                "; {path} {reason} and stays as it is (what was there before: {STATE_DIRECTORY}/runs/{id:04})"
             ));
         }
     }
     if !record.kept && left.is_empty() {
-        forget(root, id)?;
+        forget(root, owner, id)?;
     } else if !done && left.is_empty() {
         record.drop_backups(root)?;
     }
-    Ok(Recovered { id, verb: record.verb, undone: !done, left: !left.is_empty(), message })
+    Ok(Recovered { id, verb: record.verb, undone: !done, left, message })
 }
 
 /// Syncs every path of the run to the disk: the run may have been killed between a change and its sync, and no later
@@ -84,63 +96,90 @@ fn created(record: &RunRecord) -> Result<Vec<RootedPath>> {
 /// Tells whether all changes of the run are made.
 fn is_done(root: &Root, record: &RunRecord) -> Result<bool> {
     for entry in record.entries.iter().filter(|entry| entry.concerns(root)) {
-        let Some(resource) = entry.resource(&entry.after.load(root, record.id)?)? else { continue };
-        if !is_same(&resource.observe(root)?, &resource.desired_state()) {
+        let Some(now) = entry.observe(root)? else { continue };
+        if Fingerprint::of(&now) != Fingerprint::of_saved(root, record.id, &entry.after) {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-/// Undoes all changes, the last one first; returns the paths that another program has changed, which stay.
-fn undo(root: &Root, record: &RunRecord) -> Result<Vec<RootedPath>> {
+/// Undoes all changes, the last one first; returns the paths that stay.
+fn undo(root: &Root, record: &RunRecord, skip_damaged: bool) -> Result<Vec<LeftPath>> {
     let mut left = Vec::new();
     for entry in record.entries.iter().rev().filter(|entry| entry.concerns(root)) {
-        let (before, after) = (entry.before.load(root, record.id)?, entry.after.load(root, record.id)?);
-        let Some(resource) = entry.resource(&before)? else { continue };
+        let Some(now) = entry.observe(root)? else { continue };
+        let known = [&entry.before, &entry.after].map(|saved| Fingerprint::of_saved(root, record.id, saved));
+        let now = Fingerprint::of(&now);
+        if now != known[0] && !is_ours(&now, &known) {
+            let reason = "was changed by somebody else since".to_owned();
+            left.push(LeftPath { path: entry.path.parse()?, reason });
+            continue;
+        }
+        if let Some(damage) = entry.before.damage(root, record.id)? {
+            if now == known[0] {
+                continue;
+            }
+            if !skip_damaged {
+                return Err(unreadable(root, &damage)
+                    .hint("k3s-harden rollback --skip-damaged puts back what it can, and leaves the rest"));
+            }
+            let reason = format!("cannot be put back, because {}", damage.line(root));
+            left.push(LeftPath { path: entry.path.parse()?, reason });
+            continue;
+        }
+        let Some(resource) = entry.resource(&entry.before.load(root, record.id)?)? else { continue };
         let action = Action::between(resource, root)?;
-        match action.change {
-            Change::None => {}
-            _ if is_ours(&action.before, &before, &after) => drop(action.apply(root)?),
-            _ => left.push(action.resource.path()),
+        if action.change != Change::None {
+            action.apply(root)?;
         }
     }
     Ok(left)
 }
 
 /// Tells whether a state is that before or after the run, or one in between: mode and owner change one by one.
-fn is_ours(now: &CurrentState, before: &CurrentState, after: &CurrentState) -> bool {
-    let content = |current: &CurrentState| match current {
-        CurrentState::Path(PathState::File { bytes, .. }) => Some(bytes.clone()),
-        _ => None,
-    };
+fn is_ours(now: &Fingerprint, known: &[Fingerprint; 2]) -> bool {
+    let is_between =
+        |mode: FileMode, owner: Owner, of: &dyn Fn(&Fingerprint) -> Option<(FileMode, Owner)>| {
+            let mut metadata = known.iter().filter_map(of).peekable();
+            // What did not exist before gets its metadata step by step.
+            metadata.peek().is_none()
+                || (known
+                    .iter()
+                    .filter_map(of)
+                    .any(|(known, _)| known == mode || known.without_set_ids() == mode)
+                    && known.iter().filter_map(of).any(|(_, known)| known.uid == owner.uid)
+                    && known.iter().filter_map(of).any(|(_, known)| known.gid == owner.gid))
+        };
     match now {
-        CurrentState::Path(PathState::Directory { .. }) => true,
-        CurrentState::Path(PathState::File { .. }) => {
-            [before, after].iter().any(|known| content(known) == content(now))
+        Fingerprint::File(mode, owner, _) => {
+            let of = |state: &Fingerprint| match state {
+                Fingerprint::File(mode, owner, _) => Some((*mode, *owner)),
+                _ => None,
+            };
+            known.iter().any(|known| known.bytes() == now.bytes()) && is_between(*mode, *owner, &of)
         }
-        _ => [before, after].iter().any(|known| is_same(now, known)),
+        Fingerprint::Directory(mode, owner) => {
+            let of = |state: &Fingerprint| match state {
+                Fingerprint::Directory(mode, owner) => Some((*mode, *owner)),
+                _ => None,
+            };
+            known.contains(&Fingerprint::Absent) || is_between(*mode, *owner, &of)
+        }
+        _ => known.contains(now),
     }
 }
 
-/// Compares two states without labels: the system's policy decides these.
-pub(super) fn is_same(one: &CurrentState, other: &CurrentState) -> bool {
-    match (one, other) {
-        (
-            CurrentState::Path(PathState::File { mode, owner, bytes, .. }),
-            CurrentState::Path(PathState::File { mode: mode2, owner: owner2, bytes: bytes2, .. }),
-        ) => (mode, owner, bytes) == (mode2, owner2, bytes2),
-        (
-            CurrentState::Path(PathState::Directory { mode, owner, .. }),
-            CurrentState::Path(PathState::Directory { mode: mode2, owner: owner2, .. }),
-        ) => (mode, owner) == (mode2, owner2),
-        _ => one == other,
-    }
-}
-
+/// Removes the hidden files that the run has left. One that holds something else than the run wrote or replaced is what
+/// another program saved in the moment in which the run was killed: it stays.
 fn remove_temporaries(root: &Root, record: &RunRecord) -> Result<()> {
-    let files = record.entries.iter().filter(|entry: &&RunEntry| entry.resource == ResourceKind::File);
-    let paths = files.map(|entry| entry.path.parse()).collect::<Result<BTreeSet<RootedPath>>>()?;
-    paths.iter().try_for_each(|path| root.remove_temporaries_of(path))?;
+    for entry in record.entries.iter().filter(|entry| entry.resource == ResourceKind::File) {
+        // Loaded only if there is one; what is damaged knows none.
+        let is_ours = |left: &PathState| {
+            let states = [&entry.before, &entry.after];
+            states.iter().any(|saved| saved.load(root, record.id).is_ok_and(|known| known.may_become(left)))
+        };
+        root.remove_temporaries_if(&entry.path.parse()?, is_ours)?;
+    }
     root.remove_temporaries_of(&run_directory(record.id).join(JOURNAL))
 }

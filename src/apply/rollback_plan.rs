@@ -1,8 +1,10 @@
 //! The plan of a rollback: it restores the state of a node before a run.
 
+use super::damage::Damage;
+use super::fingerprint::Fingerprint;
+use super::foreign::{self, PathHistory};
 use super::history::{ChangedPath, History};
-use super::recovery::is_same;
-use super::run_record::{RunEntry, RunInputs, RunRecord, RunState, RunVerb};
+use super::run_record::{RunEntry, RunInputs, RunRecord};
 use super::saved_state::SavedState;
 use super::state::is_above;
 use crate::error::{Error, ErrorKind, Result};
@@ -22,6 +24,23 @@ pub struct RollbackPlan {
     pub written: Vec<String>,
     /// The paths that another program has changed since the last run.
     pub modified: Vec<ModifiedPath>,
+    /// What is damaged of the runs that it undoes, or of all if it ends the history.
+    pub damage: Vec<Damage>,
+    /// The paths of which it cannot restore anything, each with what is damaged.
+    pub unrestorable: Vec<(RootedPath, Damage)>,
+    /// What somebody had put at paths between the runs, and of which the history that ends holds the only copy.
+    pub only_copies: Vec<OnlyCopy>,
+    /// Whether it restores the state before the first run, after which the history is removed.
+    pub ends_history: bool,
+}
+
+/// Bytes of somebody's that only the history holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnlyCopy {
+    /// The path at which they were.
+    pub path: RootedPath,
+    /// The run that replaced them.
+    pub run: u32,
 }
 
 /// A path that another program has changed since a run wrote it.
@@ -38,7 +57,7 @@ impl RollbackPlan {
     /// such run.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] for a number that is no run's; if the history or the node cannot be read.
+    /// [`ErrorKind::Usage`] for a number that is no run's; if the node cannot be read.
     pub fn find(root: &Root, history: &History, to: Option<u32>) -> Result<Option<Self>> {
         let run = match to {
             None => match history.newest_apply() {
@@ -57,9 +76,9 @@ impl RollbackPlan {
     /// Plans the rollback to the first state, after which the history is removed.
     ///
     /// # Errors
-    /// If the history or the node cannot be read.
+    /// If the node cannot be read.
     pub fn to_the_first_state(root: &Root, history: &History) -> Result<Option<Self>> {
-        let first = history.runs().iter().find(|run| run.state == RunState::Committed);
+        let first = history.steps().next();
         first.map(|run| Self::before(root, history, run, true)).transpose()
     }
 
@@ -73,60 +92,87 @@ impl RollbackPlan {
             inputs: earlier.and_then(|run| run.inputs.clone()),
             written: earlier.map(|run| run.written.clone()).unwrap_or_default(),
             modified: Vec::new(),
+            damage: if ends_history { history.damage().to_vec() } else { history.damage_since(run.id) },
+            unrestorable: Vec::new(),
+            only_copies: Vec::new(),
+            ends_history,
         };
-        for changed in history.changed_since(run.id) {
-            rollback.add(root, &changed, ends_history)?;
+        let changed = history.changed_since(run.id);
+        for changed in &changed {
+            rollback.add(root, history, changed)?;
+        }
+        if ends_history {
+            for path in foreign::paths_with_copies_alone(history, &changed) {
+                let path: RootedPath = path.parse()?;
+                let now = Fingerprint::of(&CurrentState::Path(root.look(&path)?));
+                let runs = foreign::only_copies_alone(root, history, path.as_str(), &now);
+                rollback.only_copies.extend(runs.into_iter().map(|run| OnlyCopy { path: path.clone(), run }));
+            }
         }
         rollback.plan.actions.sort_by_key(|action| order(&action.resource, action.change));
         Ok(rollback)
     }
 
-    fn add(&mut self, root: &Root, changed: &ChangedPath<'_>, ends_history: bool) -> Result<()> {
+    fn add(&mut self, root: &Root, history: &History, changed: &ChangedPath<'_>) -> Result<()> {
         let (first, entry) = changed.entries[0];
         if !entry.concerns(root) || holds_state_directory(entry)? {
+            return Ok(());
+        }
+        if let Some(damage) = entry.before.damage(root, first.id)? {
+            self.unrestorable.push((entry.path.parse()?, damage));
             return Ok(());
         }
         let before = entry.before.load(root, first.id)?;
         let Some(resource) = entry.resource(&before)? else { return Ok(()) };
         let action = Action::between(resource, root)?;
-        let changes = action.change != Change::None;
-        let expected = if changes { expected_instead(root, changed, &action, ends_history)? } else { None };
-        match (expected, &action.resource) {
-            (None, _) => {}
-            // Another program has set it, or the system has booted since.
-            (Some(_), Resource::Sysctl(sysctl)) => {
-                self.plan.warnings.push(sysctl_stays(sysctl, &action.before));
-                return Ok(());
-            }
-            (Some(expected), resource) => {
-                let diff = modification(&expected, &action.before);
-                self.modified.push(ModifiedPath { path: resource.path(), diff });
+        let path = PathHistory::of(root, history, changed);
+        if self.ends_history {
+            let runs = path.only_copies(&Fingerprint::of(&before));
+            let only = runs.into_iter().map(|run| OnlyCopy { path: action.resource.path(), run });
+            self.only_copies.extend(only);
+        }
+        if action.change != Change::None && !self.is_known(&path, &action) {
+            match &action.resource {
+                // Another program has set it, or the system has booted since.
+                Resource::Sysctl(sysctl) => {
+                    self.plan.warnings.push(sysctl_stays(sysctl, &action.before));
+                    return Ok(());
+                }
+                resource => {
+                    let diff = left_by_last(root, changed, &action.before)?
+                        .map(|left| modification(&left, &action.before));
+                    self.modified
+                        .push(ModifiedPath { path: resource.path(), diff: diff.unwrap_or_default() });
+                }
             }
         }
         self.plan.actions.push(action);
         Ok(())
     }
+
+    /// Tells whether what is there now is from a run. If the rollback ends the history, only what is ours counts: a rollback
+    /// may have restored a file of somebody's that an apply had replaced, and it would be lost.
+    fn is_known(&self, path: &PathHistory, action: &Action) -> bool {
+        let now = Fingerprint::of(&action.before);
+        let is_removed =
+            matches!((&action.resource, action.change), (Resource::Directory(_), Change::Remove));
+        let counts = |known: &Fingerprint| *known == now;
+        let is_restored = || !self.ends_history && path.left.iter().any(counts);
+        is_removed || path.ours.iter().any(counts) || is_restored()
+    }
 }
 
-/// Returns the resource as the last run left it, if its state on the node is not from a run. If the rollback ends the
-/// history, a state that an earlier rollback restored does not count: it may be a file of the user's that an apply had
-/// replaced, and it would be lost.
-fn expected_instead(
-    root: &Root,
-    changed: &ChangedPath<'_>,
-    action: &Action,
-    ends_history: bool,
-) -> Result<Option<Resource>> {
-    let (mut expected, mut known) = (None, false);
-    for (run, entry) in &changed.entries {
-        if run.verb == RunVerb::Apply || !ends_history {
-            let left = entry.after.load(root, run.id)?;
-            known |= is_same(&action.before, &left);
-            expected = entry.resource(&left)?;
-        }
+/// Returns the resource as the last run left it that left anything else than what is there `now`; none if its bytes are
+/// damaged.
+fn left_by_last(root: &Root, changed: &ChangedPath<'_>, now: &CurrentState) -> Result<Option<Resource>> {
+    let now = Fingerprint::of(now);
+    let differs =
+        |(run, entry): &&(&RunRecord, &RunEntry)| Fingerprint::of_saved(root, run.id, &entry.after) != now;
+    let Some((run, entry)) = changed.entries.iter().rev().find(differs) else { return Ok(None) };
+    match entry.after.damage(root, run.id)? {
+        Some(_) => Ok(None),
+        None => entry.resource(&entry.after.load(root, run.id)?),
     }
-    let is_removed = matches!((&action.resource, action.change), (Resource::Directory(_), Change::Remove));
-    Ok(expected.filter(|_| !known && !is_removed))
 }
 
 fn sysctl_stays(sysctl: &Sysctl, now: &CurrentState) -> String {
@@ -139,13 +185,13 @@ fn sysctl_stays(sysctl: &Sysctl, now: &CurrentState) -> String {
 }
 
 fn find(history: &History, id: u32) -> Result<&RunRecord> {
-    if let Some(run) = history.committed(id) {
+    if let Some(run) = history.step(id) {
         return Ok(run);
     }
     let numbers: Vec<String> = history
         .runs()
         .iter()
-        .filter(|run| history.committed(run.id).is_some() && !history.is_undone(run.id))
+        .filter(|run| history.step(run.id).is_some() && !history.is_undone(run.id))
         .map(|run| run.id.to_string())
         .collect();
     let mut error = Error::new(ErrorKind::Usage, format!("there is no run {id} that could be undone"));

@@ -10,22 +10,25 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::damage::{self, Damage, unreadable};
+use super::journal::{self, FIRST_FORMAT, FORMAT_VERSION, JournalHead, Journalled};
+use super::removal::RunsEntry;
+use super::run_list::{RunNumber, forget, mark_newest};
 use super::saved_state::{JOURNAL, SavedState, content};
-use super::state::{run_directory, runs_directory, unreadable};
+use super::state::{run_directory, runs_directory};
 use crate::Role;
 use crate::document::OnConflict;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;
-use crate::node::{MAX_FILE_BYTES, Metadata, Root, RootedPath, SysctlKey, host};
+use crate::node::{
+    DirectoryMove, MAX_FILE_BYTES, Metadata, PathState, Root, RootedPath, SysctlKey, host, sysctl,
+};
 use crate::plan::{
     Action, Content, CurrentState, Directory, DirectoryRule, File, OnForeign, PlanSubject, Resource,
     ResourceKind, Sysctl,
 };
-
-const FORMAT_VERSION: &str = "1.0";
 
 /// The inputs of a run: what the user named. Later runs on the same root default to them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +101,9 @@ pub struct RunRecord {
     /// The last of the runs that were merged into it, if any were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub through: Option<u32>,
+    /// The number of the newest run before it, 0 if there was none; absent in records of format 1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) previous: Option<u32>,
     /// The version of the tool.
     pub tool: String,
     /// When it began, in UTC (RFC 3339).
@@ -121,6 +127,48 @@ pub struct RunRecord {
     /// was there before the run is in its backups only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<String>,
+    /// What somebody had put at paths between the runs that were merged into it: nothing else holds these bytes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) foreign: Vec<ForeignCopy>,
+    /// The digest of its text, as it was read; the text that is written gets its own.
+    #[serde(default, skip_serializing)]
+    digest: Option<String>,
+}
+
+/// What somebody had put at a path between two runs that were merged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ForeignCopy {
+    /// The path.
+    pub(super) path: String,
+    /// The run that found it there.
+    pub(super) run: u32,
+    /// What was there, in a backup file of this run.
+    pub(super) state: SavedState,
+}
+
+/// What is in the directory of a run.
+#[derive(Debug)]
+pub(super) enum FoundRun<T> {
+    /// Its record, which is as it was written.
+    Sound(T),
+    /// Nothing: the directory is empty.
+    Empty,
+    /// A record that cannot be trusted, or none beside backups.
+    Damaged(Damage),
+}
+
+impl<T> FoundRun<T> {
+    /// Returns the record; none if the directory is empty.
+    ///
+    /// # Errors
+    /// If it is damaged.
+    pub(super) fn sound(self, root: &Root) -> Result<Option<T>> {
+        match self {
+            Self::Sound(record) => Ok(Some(record)),
+            Self::Empty => Ok(None),
+            Self::Damaged(damage) => Err(unreadable(root, &damage)),
+        }
+    }
 }
 
 /// A resource that a run changes.
@@ -152,7 +200,7 @@ pub(super) struct RunHead {
 impl RunRecord {
     /// Returns the record of a run that begins and carries out `actions`.
     #[must_use]
-    pub(super) fn new(id: u32, head: RunHead, about: PlanSubject, actions: &[&Action]) -> Self {
+    pub(super) fn new(number: RunNumber, head: RunHead, about: PlanSubject, actions: &[&Action]) -> Self {
         let entry = |(index, action): (usize, &&Action)| RunEntry {
             path: action.resource.path().to_string(),
             resource: action.resource.kind(),
@@ -169,8 +217,9 @@ impl RunRecord {
         }
         Self {
             format_version: FORMAT_VERSION.to_owned(),
-            id,
+            id: number.id,
             through: None,
+            previous: Some(number.previous),
             tool: env!("CARGO_PKG_VERSION").to_owned(),
             time: host::now(),
             verb: head.verb,
@@ -181,15 +230,75 @@ impl RunRecord {
             written,
             entries,
             left: Vec::new(),
+            foreign: Vec::new(),
+            digest: None,
         }
     }
 
-    /// Reads the record of a run; none if it has none yet.
+    /// Reads the record of a run.
     ///
     /// # Errors
-    /// If it cannot be read; the error names a damaged file.
-    pub(super) fn read(root: &Root, id: u32) -> Result<Option<Self>> {
-        read(root, id)
+    /// If the caller may not read it.
+    pub(super) fn read(root: &Root, id: u32) -> Result<FoundRun<Self>> {
+        let mut found = read::<Self>(root, id)?;
+        if let FoundRun::Sound(record) = &mut found {
+            record.digest = None;
+            record.find_left(root)?;
+        }
+        Ok(found)
+    }
+
+    /// Finds what a run of format 1.0 that was put back has left: it had no list, but kept its backups then.
+    fn find_left(&mut self, root: &Root) -> Result<()> {
+        if self.format_version != FIRST_FORMAT || self.state != RunState::RolledBack {
+            return Ok(());
+        }
+        let saved = self.entries.iter().flat_map(|entry| [&entry.before, &entry.after]);
+        let mut backups = saved.filter(|saved| saved.backup().is_some()).peekable();
+        let has_backups = backups.peek().is_some();
+        for saved in backups {
+            if saved.damage(root, self.id)?.is_some() {
+                return Ok(());
+            }
+        }
+        if has_backups {
+            let files = self.entries.iter().filter(|entry| entry.resource == ResourceKind::File);
+            self.left = files.map(|entry| entry.path.clone()).collect();
+        }
+        Ok(())
+    }
+
+    /// Tells whether it is a step of the history: it has changed something that is not undone by itself.
+    #[must_use]
+    pub fn is_step(&self) -> bool {
+        match self.state {
+            RunState::Committed => true,
+            RunState::RolledBack => !self.left.is_empty(),
+            RunState::Begun => false,
+        }
+    }
+
+    /// Returns what it has changed and not put back itself.
+    pub fn steps(&self) -> impl Iterator<Item = &RunEntry> {
+        let is_all = self.state == RunState::Committed;
+        let counts = move |entry: &&RunEntry| is_all || self.left.contains(&entry.path);
+        self.entries.iter().filter(counts).filter(|_| self.is_step())
+    }
+
+    /// Tells whether release 0.1.0 merged it from several: what somebody had put between these is not known.
+    pub(super) fn is_united_without_copies(&self) -> bool {
+        self.through.is_some() && self.format_version == FIRST_FORMAT
+    }
+
+    /// Looks for backups that are missing, or not as they were written.
+    ///
+    /// # Errors
+    /// If the caller may not read them.
+    pub(super) fn damaged_backups(&self, root: &Root) -> Result<Vec<Damage>> {
+        let saved = self.steps().flat_map(|entry| [&entry.before, &entry.after]);
+        let saved = saved.chain(self.foreign.iter().map(|copy| &copy.state));
+        let found = saved.map(|saved| saved.damage(root, self.id)).filter_map(Result::transpose);
+        found.collect()
     }
 
     /// Writes the record to the disk.
@@ -209,8 +318,10 @@ impl RunRecord {
     }
 
     fn to_text(&self) -> Result<String> {
-        let text = serde_json::to_string_pretty(self)
+        let this = Self { format_version: FORMAT_VERSION.to_owned(), ..self.clone() };
+        let text = serde_json::to_string_pretty(&this)
             .map_err(|error| Error::new(ErrorKind::Failed, error.to_string()))?;
+        let text = journal::seal(&text);
         if text.len() > MAX_FILE_BYTES {
             let message = format!(
                 "the journal would be larger than {MAX_FILE_BYTES} bytes, and could not be read again"
@@ -228,7 +339,7 @@ impl RunRecord {
     /// If that fails; nothing has changed then, and nothing of the run stays.
     pub(super) fn begin(&self, root: &Root, owner: Owner, actions: &[&Action]) -> Result<()> {
         let text = self.to_text()?;
-        let directory = runs_directory().join(&format!(".{:04}.coming", self.id));
+        let directory = runs_directory().join(&RunsEntry::Coming(self.id).name());
         let all = || {
             root.remove_tree(&directory)?;
             root.make_directory(&directory, &Metadata::private_directory(owner))?;
@@ -250,13 +361,14 @@ impl RunRecord {
                 let run = root.display(&run_directory(self.id));
                 Error::new(ErrorKind::Failed, format!("{run} is in the way"))
             };
-            moved.then_some(()).ok_or_else(taken)
+            (moved == DirectoryMove::Moved).then_some(()).ok_or_else(taken)
         });
         if result.is_err() {
             // On a full disk each retry leaves another one. Best effort: the first error is the one to report.
             root.remove_tree(&directory).unwrap_or_default();
+            return result;
         }
-        result
+        mark_newest(root, owner, self.id).inspect_err(|_| forget(root, owner, self.id).unwrap_or_default())
     }
 }
 
@@ -265,55 +377,116 @@ impl RunRecord {
 #[derive(Debug, Deserialize)]
 pub(super) struct RunSummary {
     format_version: String,
+    id: u32,
+    #[serde(default)]
+    pub(super) previous: Option<u32>,
+    #[serde(default)]
+    pub(super) through: Option<u32>,
     pub(super) state: RunState,
     pub(super) kept: bool,
     #[serde(rename = "told")]
     pub(super) inputs: Option<RunInputs>,
     pub(super) written: Vec<String>,
+    #[serde(default)]
+    digest: Option<String>,
 }
 
 impl RunSummary {
-    /// Reads it from the record of a run; none if the run has none yet.
+    /// Reads it from the record of a run.
     ///
     /// # Errors
-    /// If it cannot be read; the error names a damaged file.
-    pub(super) fn read(root: &Root, id: u32) -> Result<Option<Self>> {
+    /// If the caller may not read it.
+    pub(super) fn read(root: &Root, id: u32) -> Result<FoundRun<Self>> {
         read(root, id)
     }
 }
 
-/// A record with the version of its format.
-trait Formatted: DeserializeOwned {
-    fn format_version(&self) -> &str;
+/// A record with its number.
+trait Numbered: Journalled {
+    fn id(&self) -> u32;
 }
 
-impl Formatted for RunRecord {
-    fn format_version(&self) -> &str {
-        &self.format_version
+impl Journalled for RunRecord {
+    fn head(&self) -> JournalHead<'_> {
+        let saved = || self.entries.iter().flat_map(|entry| [&entry.before, &entry.after]);
+        let is_newer = self.previous.is_some() || saved().any(|saved| saved.digest().is_some());
+        JournalHead { format_version: &self.format_version, digest: self.digest.as_deref(), is_newer }
     }
 }
 
-impl Formatted for RunSummary {
-    fn format_version(&self) -> &str {
-        &self.format_version
+impl Numbered for RunRecord {
+    fn id(&self) -> u32 {
+        self.id
     }
 }
 
-fn read<T: Formatted>(root: &Root, id: u32) -> Result<Option<T>> {
+impl Journalled for RunSummary {
+    fn head(&self) -> JournalHead<'_> {
+        let is_newer = self.previous.is_some();
+        JournalHead { format_version: &self.format_version, digest: self.digest.as_deref(), is_newer }
+    }
+}
+
+impl Numbered for RunSummary {
+    fn id(&self) -> u32 {
+        self.id
+    }
+}
+
+/// Parses the bytes of a journal and checks its digest: any bytes give a record or a reason.
+///
+/// # Errors
+/// Why they are no record that can be trusted.
+pub fn read_journal(bytes: &[u8]) -> std::result::Result<RunRecord, String> {
+    journal::parse(bytes)
+}
+
+fn read<T: Numbered>(root: &Root, id: u32) -> Result<FoundRun<T>> {
     let path = run_directory(id).join(JOURNAL);
-    let Some(bytes) = root.read(&path)? else { return Ok(None) };
-    let read: T =
-        serde_json::from_slice(&bytes).map_err(|error| unreadable(root, &path, &error.to_string()))?;
-    match read.format_version() {
-        version if version.starts_with("1.") => Ok(Some(read)),
-        version => Err(unreadable(root, &path, &format!("its format is {version}"))),
-    }
+    let bytes = match root.read_itself(&path) {
+        Err(error) => return damage::of_error(id, path, error).map(FoundRun::Damaged),
+        Ok(Some(bytes)) => bytes,
+        Ok(None) if root.list(&run_directory(id))?.is_empty() => return Ok(FoundRun::Empty),
+        Ok(None) => return Ok(FoundRun::Damaged(Damage::new(id, path, "it is not there"))),
+    };
+    Ok(match journal::parse::<T>(&bytes) {
+        Err(reason) => FoundRun::Damaged(Damage::new(id, path, reason)),
+        Ok(record) if record.id() != id => {
+            FoundRun::Damaged(Damage::new(id, path, format!("it is the record of run {}", record.id())))
+        }
+        Ok(record) => FoundRun::Sound(record),
+    })
 }
 
 impl RunEntry {
     /// Tells whether the entry applies to this root: the running kernel is not an image's.
     pub(super) fn concerns(&self, root: &Root) -> bool {
         root.is_live() || self.resource != ResourceKind::Sysctl
+    }
+
+    /// Returns what is at its path now; none for a kernel parameter that could not be read before the run.
+    ///
+    /// # Errors
+    /// If the record is damaged, or the path cannot be looked at.
+    pub(super) fn observe(&self, root: &Root) -> Result<Option<CurrentState>> {
+        if self.before == SavedState::Unknown {
+            return Ok(None);
+        }
+        let path: RootedPath = self.path.parse()?;
+        match self.resource {
+            // Whatever somebody has put there: a directory is no error here.
+            ResourceKind::File => root.look(&path).map(|now| Some(CurrentState::Path(now))),
+            ResourceKind::Directory => {
+                let now = root.look(&path)?;
+                let is_link = matches!(now, PathState::Symlink { .. });
+                let led = if is_link { root.look_directory(&path).unwrap_or(now) } else { now };
+                Ok(Some(CurrentState::Path(led)))
+            }
+            ResourceKind::Sysctl => {
+                let value = sysctl::read(&SysctlKey::of_file(&self.path)?);
+                Ok(Some(value.map_or_else(CurrentState::Unreadable, CurrentState::Value)))
+            }
+        }
     }
 
     /// Returns the resource with `current`, one of the entry's two states, as its desired state; none for a kernel

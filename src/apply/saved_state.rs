@@ -5,10 +5,11 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use serde::{Deserialize, Serialize};
 
-use super::state::{run_directory, unreadable};
+use super::damage::{self, Damage, unreadable};
+use super::state::run_directory;
 use crate::error::Result;
 use crate::mode::{FileMode, Owner};
-use crate::node::{Attributes, PathState, Root};
+use crate::node::{Attributes, PathState, Root, RootedPath, sha256};
 use crate::plan::CurrentState;
 
 /// The name of the record in the directory of its run.
@@ -19,7 +20,7 @@ pub(super) const JOURNAL: &str = "journal.json";
 #[serde(rename_all = "lowercase", tag = "kind")]
 #[allow(
     missing_docs,
-    reason = "the names say it: modes are octal text, owners uid:gid, backups names of files beside the record"
+    reason = "the names say it: modes are octal text, owners uid:gid, backups names of files beside the record, with their digests"
 )]
 pub enum SavedState {
     /// Nothing.
@@ -35,6 +36,8 @@ pub enum SavedState {
         #[serde(with = "hexadecimal")]
         attributes: Attributes,
         backup: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<String>,
     },
     /// A directory.
     Directory {
@@ -50,6 +53,8 @@ pub enum SavedState {
         #[serde(with = "as_text")]
         owner: Owner,
         backup: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<String>,
     },
     /// The value of a kernel parameter.
     Value { value: String },
@@ -64,66 +69,118 @@ impl SavedState {
         }
     }
 
-    pub(super) fn backup_mut(&mut self) -> Option<&mut String> {
+    /// Names the backup file anew that holds `bytes`.
+    pub(super) fn move_to(&mut self, name: String, bytes: &[u8]) {
+        if let Self::File { backup, sha256: digest, .. } | Self::Symlink { backup, sha256: digest, .. } = self
+        {
+            *backup = name;
+            *digest = Some(sha256(bytes));
+        }
+    }
+
+    /// Returns the digest of these bytes, if the record has it.
+    pub(super) fn digest(&self) -> Option<&str> {
         match self {
-            Self::File { backup, .. } | Self::Symlink { backup, .. } => Some(backup),
+            Self::File { sha256, .. } | Self::Symlink { sha256, .. } => sha256.as_deref(),
             _ => None,
         }
+    }
+
+    /// Returns the bytes in its backup file, from the directory of run `id`; none if it has no backup.
+    ///
+    /// # Errors
+    /// As for [`SavedState::load`].
+    pub(super) fn read(&self, root: &Root, id: u32) -> Result<Option<Vec<u8>>> {
+        let Some(backup) = self.backup() else { return Ok(None) };
+        let path = backup_path(id, backup).map_err(|damage| unreadable(root, &damage))?;
+        let read = self.read_checked(root, id, &path)?;
+        read.map(Some).map_err(|damage| unreadable(root, &damage))
     }
 
     /// Returns the state with its bytes, from the directory of run `id`.
     ///
     /// # Errors
-    /// If the backup file is missing or cannot be read.
+    /// If the backup file is missing, is not as it was written, or cannot be read.
     pub(super) fn load(&self, root: &Root, id: u32) -> Result<CurrentState> {
-        let bytes = |backup: &String| {
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
-            if backup.is_empty() || backup.starts_with('.') || !backup.bytes().all(plain) {
-                let journal = run_directory(id).join(JOURNAL);
-                return Err(unreadable(root, &journal, &format!("{backup:?} is no name of a backup")));
-            }
-            let path = run_directory(id).join(backup);
-            root.read(&path)?.ok_or_else(|| unreadable(root, &path, "it is not there"))
-        };
+        let bytes = self.read(root, id)?.unwrap_or_default();
         Ok(match self {
             Self::Absent => CurrentState::Path(PathState::Absent),
             Self::Unknown => CurrentState::Unreadable("it could not be read".to_owned()),
-            Self::File { mode, owner, attributes, backup } => CurrentState::Path(PathState::File {
+            Self::File { mode, owner, attributes, .. } => CurrentState::Path(PathState::File {
                 mode: *mode,
                 owner: *owner,
                 attributes: attributes.clone(),
-                bytes: bytes(backup)?,
+                bytes,
             }),
             Self::Directory { mode, owner, attributes } => CurrentState::Path(PathState::Directory {
                 mode: *mode,
                 owner: *owner,
                 attributes: attributes.clone(),
             }),
-            Self::Symlink { owner, backup } => CurrentState::Path(PathState::Symlink {
-                owner: *owner,
-                target: OsString::from_vec(bytes(backup)?),
-            }),
+            Self::Symlink { owner, .. } => {
+                CurrentState::Path(PathState::Symlink { owner: *owner, target: OsString::from_vec(bytes) })
+            }
             Self::Value { value } => CurrentState::Value(value.clone()),
         })
     }
 
+    /// Looks whether its backup file is there and as it was written; none if it is, or there is none to look at.
+    ///
+    /// # Errors
+    /// If the caller may not read it.
+    pub(super) fn damage(&self, root: &Root, id: u32) -> Result<Option<Damage>> {
+        let Some(backup) = self.backup() else { return Ok(None) };
+        match backup_path(id, backup) {
+            Ok(path) => Ok(self.read_checked(root, id, &path)?.err()),
+            Err(damage) => Ok(Some(damage)),
+        }
+    }
+
+    fn read_checked(
+        &self,
+        root: &Root,
+        id: u32,
+        path: &RootedPath,
+    ) -> Result<std::result::Result<Vec<u8>, Damage>> {
+        let damaged = |reason: &str| Ok(Err(Damage::new(id, path.clone(), reason)));
+        match root.read_itself(path) {
+            Err(error) => damage::of_error(id, path.clone(), error).map(Err),
+            Ok(None) => damaged("it is not there"),
+            Ok(Some(bytes)) if self.digest().is_some_and(|digest| digest != sha256(&bytes)) => {
+                damaged("it is not as k3s-harden wrote it: its digest is another")
+            }
+            Ok(Some(bytes)) => Ok(Ok(bytes)),
+        }
+    }
+
     /// Returns the saved form of a state, whose bytes go into `backup`.
     pub(super) fn from_current(current: &CurrentState, backup: String) -> Self {
+        let sha256 = content(current).map(sha256);
         match current {
             CurrentState::Path(PathState::File { mode, owner, attributes, .. }) => {
-                Self::File { mode: *mode, owner: *owner, attributes: attributes.clone(), backup }
+                Self::File { mode: *mode, owner: *owner, attributes: attributes.clone(), backup, sha256 }
             }
             CurrentState::Path(PathState::Directory { mode, owner, attributes }) => {
                 SavedState::Directory { mode: *mode, owner: *owner, attributes: attributes.clone() }
             }
             CurrentState::Path(PathState::Symlink { owner, .. }) => {
-                SavedState::Symlink { owner: *owner, backup }
+                SavedState::Symlink { owner: *owner, backup, sha256 }
             }
             CurrentState::Path(PathState::Absent | PathState::Other) => SavedState::Absent,
             CurrentState::Value(value) => SavedState::Value { value: value.clone() },
             CurrentState::Unreadable(_) => SavedState::Unknown,
         }
     }
+}
+
+/// Returns the path of a backup; damage if a record names what is no backup of its run.
+fn backup_path(id: u32, backup: &str) -> std::result::Result<RootedPath, Damage> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    if backup.is_empty() || backup.starts_with('.') || !backup.bytes().all(plain) {
+        let journal = run_directory(id).join(JOURNAL);
+        return Err(Damage::new(id, journal, format!("{backup:?} is no name of a backup")));
+    }
+    Ok(run_directory(id).join(backup))
 }
 
 /// Returns the bytes of a state that go into a backup file.

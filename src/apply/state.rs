@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use tracing::{debug, warn};
 
+use super::removal::{self, RunsEntry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::{FileMode, Owner};
-use crate::node::{Lock, Metadata, PathState, Root, RootedPath, Signals};
+use crate::node::{DirectoryMove, Lock, Metadata, PathState, Root, RootedPath, Signals, accounts};
 
 /// The directory of the records and the backups.
 pub const STATE_DIRECTORY: &str = "/var/lib/k3s-harden";
@@ -28,10 +29,10 @@ const RUNS: &str = "runs";
 const MAX_TRIES: usize = 50;
 const RETRY_INTERVAL: Duration = Duration::from_millis(5);
 
-/// Returns the state directory.
+/// Returns the state directory. Nothing below it is reached through a symlink.
 #[must_use]
 pub fn state_directory() -> RootedPath {
-    RootedPath::fixed(STATE_DIRECTORY)
+    RootedPath::fixed(STATE_DIRECTORY).sealed()
 }
 
 /// Tells whether there is a state directory, or a leftover of one.
@@ -66,20 +67,11 @@ pub(super) fn ids(root: &Root) -> Result<Vec<u32>> {
         let name = name.to_str().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))?;
         name.parse().ok()
     };
-    let mut ids: Vec<u32> = root.list(&runs_directory())?.iter().filter_map(number).collect();
+    let entries = root.list_kinds(&runs_directory())?;
+    let mut ids: Vec<u32> = entries.iter().filter_map(|(name, _)| number(name)).collect();
+    ids.retain(|id| !removal::is_leaving(&entries, *id));
     ids.sort_unstable();
     Ok(ids)
-}
-
-/// Returns the error for a damaged file in the state directory.
-pub(super) fn unreadable(root: &Root, path: &RootedPath, why: &str) -> Error {
-    let run = path.parent().unwrap_or_else(|| path.clone());
-    Error::new(ErrorKind::Failed, format!("the journal {} cannot be read: {why}", root.display(path))).hint(
-        format!(
-            "it is of another version of k3s-harden, or damaged; move {} away to go on without that run",
-            root.display(&run)
-        ),
-    )
 }
 
 /// The state directory, locked.
@@ -103,14 +95,25 @@ impl<'a> StateDirectory<'a> {
                 Error::new(ErrorKind::CannotWrite, message).hint("put a directory there, or mount one")
             );
         }
+        // Before anything is made or recovered.
+        root.check_writable(&runs_directory().join(&RunsEntry::Coming(1).name()))?;
         loop {
             create(root, owner)?;
-            if let Some(lock) = root.lock(&state_directory(), timeout, signals)? {
-                make_private(root, owner)?;
-                remove_all_leftovers(root)?;
-                return Ok(Self { root, removed: Cell::new(false), _lock: lock });
+            let Some(lock) = root.lock(&state_directory(), timeout, signals)? else {
+                debug!("the state directory was removed while we waited for it");
+                continue;
+            };
+            let state = Self { root, removed: Cell::new(false), _lock: lock };
+            if removal::are_all_leaving(root, &runs_directory())? {
+                debug!("a run was killed while it removed the state directory");
+                state.remove()?;
+                continue;
             }
-            debug!("the state directory was removed while we waited for it");
+            make_private(root, owner)?;
+            take_list_back(root, owner)?;
+            remove_leftovers(root)?;
+            removal::sweep(root, &runs_directory())?;
+            return Ok(state);
         }
     }
 
@@ -130,24 +133,59 @@ impl<'a> StateDirectory<'a> {
     /// If that fails; the next try removes what is left.
     pub(super) fn remove(&self) -> Result<()> {
         let (root, state) = (self.root, state_directory());
-        // Beside the first directory that is removed, so that the leftover does not keep that directory.
-        let first = self.made()?.first().cloned().unwrap_or_else(|| state.clone());
-        let removing = beside(&first, BEING_REMOVED);
-        root.remove_tree(&removing)?;
-        match root.move_directory(&state, &removing) {
-            Ok(true) => {
-                self.removed.set(true);
-                finish_removal(root, &removing)
-            }
-            Ok(false) => {
-                Err(Error::new(ErrorKind::Failed, format!("{} is in the way", root.display(&removing))))
-            }
-            // It is a mount point, which stays.
-            Err(_) => {
-                root.remove_tree(&runs_directory())?;
-                root.remove_tree(&state.join(MADE))
+        let removing = self.removing()?;
+        if !removal::are_all_leaving(root, &runs_directory())? {
+            root.remove_tree(&removing)?;
+            match root.move_directory(&state, &removing) {
+                Ok(DirectoryMove::Moved) => {
+                    self.removed.set(true);
+                    return finish_removal(root, &removing);
+                }
+                Ok(DirectoryMove::NameTaken) => {
+                    let message = format!("{} is in the way", root.display(&removing));
+                    return Err(Error::new(ErrorKind::Failed, message));
+                }
+                // It is a mount point, lies in a lower layer, or in a directory that is another user's.
+                Ok(DirectoryMove::Immovable) | Err(_) => removal::mark_all(root, &runs_directory())?,
             }
         }
+        self.remove_in_place(&removing)
+    }
+
+    /// Removes it where it is. The list of created directories goes beside it before it does, so that at each moment the rest
+    /// can be found. What is another program's stays, with the directory itself, and so does a mount point.
+    fn remove_in_place(&self, removing: &RootedPath) -> Result<()> {
+        let (root, state) = (self.root, state_directory());
+        let list = state.join(MADE);
+        if let Some(made) = root.read(&list)? {
+            let owner = root.permissions(&state)?.map_or(Owner::ROOT, |(_, owner)| owner);
+            root.remove_tree(removing)?;
+            root.make_directory(removing, &Metadata::private_directory(owner))?;
+            root.create_private(&removing.join(MADE), &made, owner)?;
+            root.sync(&removing.join(MADE))?;
+            root.remove_file(&list)?;
+        }
+        removal::remove_all(root, &runs_directory())?;
+        self.removed.set(true);
+        match root.remove_empty_directory(&state) {
+            // Who may not remove it has found it there, or was given it.
+            Err(error) if error.kind() == ErrorKind::NotPermitted && accounts::own().uid != 0 => {
+                debug!("{error}: it stays, empty");
+            }
+            other => drop(other?),
+        }
+        finish_removal(root, removing)
+    }
+
+    /// Returns the name that it gets before it is removed: beside the first directory that is removed, so that what is left
+    /// does not keep that directory.
+    fn removing(&self) -> Result<RootedPath> {
+        let first = self.made()?.first().cloned();
+        let begun = || leftovers(self.root).ok()?.into_iter().find(|path| path.name() == BEING_REMOVED);
+        Ok(match first.or_else(begun) {
+            Some(path) => beside(&path, BEING_REMOVED),
+            None => beside(&state_directory(), BEING_REMOVED),
+        })
     }
 
     /// Removes it if nothing but an empty list of runs is in it.
@@ -167,6 +205,14 @@ impl Drop for StateDirectory<'_> {
             warn!("{error}");
         }
     }
+}
+
+/// Returns what is in the state directory and was not put there by k3s-harden, such as the data of a K3s whose data
+/// directory it is.
+pub(super) fn foreign_in_state(root: &Root) -> Result<Vec<RootedPath>> {
+    let names = root.list(&state_directory())?;
+    let foreign = names.iter().filter(|name| *name != RUNS && *name != MADE);
+    Ok(foreign.map(|name| state_directory().join(&name.to_string_lossy())).collect())
 }
 
 /// Finishes the removal of the state directory after a run was killed in it.
@@ -228,20 +274,26 @@ pub fn remove_leftovers(root: &Root) -> Result<()> {
     Ok(())
 }
 
-/// Removes everything that killed runs have left.
-fn remove_all_leftovers(root: &Root) -> Result<()> {
-    remove_leftovers(root)?;
-    for name in root.list(&runs_directory())? {
-        // A run that has not begun, or one that is being removed; see `RunRecord::begin` and `forget`.
-        if let Some(name) = name.to_str().filter(|name| name.starts_with('.')) {
-            root.remove_tree(&runs_directory().join(name))?;
+/// Gives the state directory back its list of created directories, if a run was killed that had put it beside it to remove it.
+fn take_list_back(root: &Root, owner: Owner) -> Result<()> {
+    let list = state_directory().join(MADE);
+    if root.exists(&list) {
+        return Ok(());
+    }
+    for removing in leftovers(root)?.iter().filter(|path| path.name() == BEING_REMOVED) {
+        if let Some(made) = root.read(&removing.join(MADE))? {
+            root.create_private(&list, &made, owner)?;
+            root.sync(&list)?;
+            // Its directories stay as long as the state directory does.
+            root.remove_tree(removing)?;
         }
     }
     Ok(())
 }
 
 fn is_process(suffix: &str) -> bool {
-    suffix.strip_prefix('.').is_some_and(|number| number.parse::<u32>().is_ok())
+    let number = suffix.strip_prefix('.').and_then(|number| number.parse::<u32>().ok());
+    number.is_some_and(|number| suffix == format!(".{number}"))
 }
 
 /// Tells whether the state directory is below `path`, or is it.
@@ -255,10 +307,7 @@ pub(super) fn is_above(path: &RootedPath) -> bool {
 /// # Errors
 /// If that fails.
 pub(super) fn forget(root: &Root, id: u32) -> Result<()> {
-    let removing = runs_directory().join(&format!(".{id:04}.leaving"));
-    root.remove_tree(&removing)?;
-    root.move_directory(&run_directory(id), &removing)?;
-    root.remove_tree(&removing)
+    removal::remove_run(root, &runs_directory(), id)
 }
 
 fn beside(path: &RootedPath, name: &str) -> RootedPath {
@@ -316,14 +365,14 @@ fn create_once(root: &Root, owner: Owner) -> Result<()> {
         root.move_directory(&creating, &first)
     };
     let moved = create_all();
-    if !matches!(moved, Ok(true)) {
+    if !matches!(moved, Ok(DirectoryMove::Moved)) {
         root.remove_tree(&creating).unwrap_or_default();
     }
     match moved {
-        Ok(true) => Ok(()),
+        Ok(DirectoryMove::Moved) => Ok(()),
         // Another run was faster; the lock decides which of them continues.
         _ if root.exists(&state) => Ok(()),
-        Ok(false) => Err(Error::new(ErrorKind::Failed, format!("{} is in the way", root.display(&first)))),
+        Ok(_) => Err(Error::new(ErrorKind::Failed, format!("{} is in the way", root.display(&first)))),
         Err(error) => Err(error),
     }
 }

@@ -6,10 +6,14 @@ use std::time::Duration;
 
 use tracing::{debug, info_span, warn};
 
-use super::history::{self, History, RecordedInputs};
+use super::history::History;
+use super::recorded_inputs::RecordedInputs;
 use super::recovery::{self, Recovered};
-use super::run_record::{RunHead, RunInputs, RunRecord, RunState, RunVerb};
-use super::state::{STATE_DIRECTORY, StateDirectory, forget, ids, runs_directory};
+use super::run_list::{RunList, forget, next_number};
+use super::run_record::{FoundRun, RunHead, RunInputs, RunRecord, RunState, RunVerb};
+use super::state::{StateDirectory, foreign_in_state, runs_directory, state_directory};
+use super::undone::{self, Undone};
+use super::uniting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;
 use crate::node::{PathState, Root, RootedPath, Signals, selinux};
@@ -24,6 +28,8 @@ pub struct ApplyOptions {
     pub lock_timeout: Duration,
     /// The signals that end it early.
     pub signals: Signals,
+    /// Whether a killed run is undone as far as damaged backups permit.
+    pub skip_damaged: bool,
 }
 
 /// What is kept of a run after it has ended.
@@ -71,13 +77,20 @@ impl<'a> Transaction<'a> {
     /// Creates the state directory, takes the lock, and recovers a run that was killed.
     ///
     /// # Errors
-    /// [`ErrorKind::Locked`] if another run holds the lock; if the killed run cannot be undone.
+    /// [`ErrorKind::Locked`] if another run holds the lock; [`ErrorKind::HalfChanged`] if the killed run cannot be undone.
     pub fn begin(root: &'a Root, options: ApplyOptions) -> Result<Self> {
         let state = StateDirectory::open(root, options.owner, options.lock_timeout, &options.signals)?;
-        history::finish_merge(root)?;
+        uniting::finish_uniting(root, options.owner)?;
         let made = if state.is_fresh()? { state.made()? } else { Vec::new() };
-        let interrupted = RecordedInputs::read(root)?.interrupted;
-        let recovered = interrupted.map(|id| recovery::recover(root, options.owner, id)).transpose()?;
+        let found = RecordedInputs::read(root)?;
+        // A run before one that is damaged is not undone: what the damaged one changed since is not known.
+        let may_recover = options.skip_damaged || !found.newest_is_damaged;
+        let interrupted = found.interrupted.filter(|_| may_recover);
+        let recover = |id| {
+            recovery::recover(root, options.owner, id, options.skip_damaged)
+                .map_err(|error| undone::not_recovered(root, id, error))
+        };
+        let recovered = interrupted.map(recover).transpose()?;
         Ok(Self { root, recorded: RecordedInputs::read(root)?, recovered, options, state, made })
     }
 
@@ -122,7 +135,7 @@ impl<'a> Transaction<'a> {
     ) -> Result<ApplyOutcome> {
         let kept = keep != KeepHistory::Nothing;
         if plan.is_changed() || (record && kept) {
-            if !kept && History::read(self.root)?.has_committed() {
+            if !kept && self.has_history()? {
                 return Err(Error::new(ErrorKind::Usage, "--no-history: there is a history here already, and a change that is not in it could not be undone")
                     .hint("leave --no-history out, or end the history first: k3s-harden uninstall"));
             }
@@ -131,12 +144,14 @@ impl<'a> Transaction<'a> {
             let id = self.carry_out(&mut plan, head, check)?;
             match keep {
                 KeepHistory::History(runs) => self.prune(runs),
-                KeepHistory::Nothing => forget(self.root, id)?,
+                KeepHistory::Nothing => {
+                    forget(self.root, self.options.owner, id).map_err(|error| self.not_cleaned(error))?;
+                }
             }
-            self.forget_failed_runs(keep)?;
+            self.forget_failed_runs(keep).map_err(|error| self.not_cleaned(error))?;
             return Ok(ApplyOutcome { plan, id: Some(id) });
         }
-        self.forget_failed_runs(keep)?;
+        self.forget_failed_runs(keep).map_err(|error| self.not_cleaned(error))?;
         Ok(ApplyOutcome { plan, id: None })
     }
 
@@ -157,25 +172,61 @@ impl<'a> Transaction<'a> {
         Ok(ApplyOutcome { plan, id: Some(id) })
     }
 
-    /// Removes the state directory, with the history in it.
+    /// Removes the state directory, with the history in it. What k3s-harden did not put there stays.
     ///
     /// # Errors
-    /// If that fails.
+    /// [`ErrorKind::NotReported`] if that fails, or something stays: everything is undone by then.
     pub fn forget(self) -> Result<()> {
-        self.state.remove()
+        let foreign = foreign_in_state(self.root).map_err(|error| self.not_cleaned(error))?;
+        if foreign.is_empty() {
+            return self.state.remove().map_err(|error| self.not_cleaned(error));
+        }
+        self.root.remove_tree(&runs_directory()).map_err(|error| self.not_cleaned(error))?;
+        let foreign: Vec<String> = foreign.iter().map(|path| self.root.display(path)).collect();
+        Err(Error::new(
+            ErrorKind::NotReported,
+            format!("everything is undone, and this is not of k3s-harden and stays: {}", foreign.join(" ")),
+        )
+        .hint(format!("move it elsewhere, and remove {} then", self.root.display(&state_directory()))))
     }
 
-    /// Shortens the history. A failure is only a warning: the run is done, and more history does no harm.
+    /// Returns the error for k3s-harden's own files that cannot be removed after a run that did what it was asked for.
+    fn not_cleaned(&self, error: Error) -> Error {
+        let state = self.root.display(&state_directory());
+        error
+            .of_kind(ErrorKind::NotReported)
+            .context("what was asked for is done, and k3s-harden's own files could not be removed")
+            .hint(format!("run it again when that is mended, or remove what is left by hand: rm -r {state}"))
+    }
+
+    /// Shortens the history. A failure is only a warning: the run is done, and more history does no harm. Of a damaged history
+    /// nothing is removed.
     fn prune(&self, runs: u32) {
-        if let Err(error) = history::prune(self.root, self.options.owner, runs) {
+        let damage = match History::read(self.root) {
+            Ok(history) => history.damage().to_vec(),
+            Err(error) => return warn!("the history could not be shortened: {error}"),
+        };
+        for damage in &damage {
+            warn!("{}", damage.warning(self.root));
+        }
+        if damage.is_empty()
+            && let Err(error) = uniting::shorten(self.root, self.options.owner, runs)
+        {
             warn!("the history could not be shortened: {error}");
         }
     }
 
-    /// Removes failed runs too if nothing is kept.
+    /// Tells whether there is a history that a run without one must not pass over: steps, or what is damaged.
+    fn has_history(&self) -> Result<bool> {
+        let history = History::read(self.root)?;
+        Ok(history.has_steps() || !history.damage().is_empty())
+    }
+
+    /// Removes runs that failed and have put everything back, if nothing is kept.
     fn forget_failed_runs(&self, keep: KeepHistory) -> Result<()> {
-        if keep == KeepHistory::Nothing && !History::read(self.root)?.has_committed() {
-            ids(self.root)?.into_iter().try_for_each(|id| forget(self.root, id))?;
+        if keep == KeepHistory::Nothing && !self.has_history()? {
+            let ids = RunList::read(self.root)?.ids;
+            ids.into_iter().rev().try_for_each(|id| forget(self.root, self.options.owner, id))?;
         }
         Ok(())
     }
@@ -183,13 +234,9 @@ impl<'a> Transaction<'a> {
     fn carry_out(&self, plan: &mut Plan, head: RunHead, check: &dyn Fn() -> Result<()>) -> Result<u32> {
         let (root, owner) = (self.root, self.options.owner);
         let actions: Vec<&Action> = plan.changes().collect();
-        let id = ids(root)?.last().map_or(Some(1), |last| last.checked_add(1)).ok_or_else(|| {
-            Error::new(
-                ErrorKind::Failed,
-                format!("there are no numbers left for a run in {STATE_DIRECTORY}/runs"),
-            )
-        })?;
-        let mut record = RunRecord::new(id, head, plan.subject.clone(), &actions);
+        let number = next_number(root)?;
+        let id = number.id;
+        let mut record = RunRecord::new(number, head, plan.subject.clone(), &actions);
         self.options.signals.check()?;
         record.begin(root, owner, &actions)?;
         let mut not_done: Vec<(RootedPath, String)> = Vec::new();
@@ -202,29 +249,20 @@ impl<'a> Transaction<'a> {
                 not_done.extend(self.apply_action(action)?.map(|warning| (action.resource.path(), warning)));
             }
             labels = selinux::label_new(root, &created_without_label(&actions));
+            Ok(())
+        };
+        let changed: Result<()> = change_all();
+        let last = changed.as_ref().err().cloned().filter(|_| begun > 0);
+        let committed = changed.and_then(|()| {
             actions.iter().try_for_each(|action| action.verify(root))?;
             check()?;
-            self.options.signals.check()?;
-            record.state = RunState::Committed;
-            record.write(root, owner)
-        };
-        let result = change_all();
-        if let Err(error) = result {
-            // The action that failed may have changed something.
-            let failed = self.revert_all(&actions[..begun]);
-            record.state = if failed == 0 { RunState::RolledBack } else { RunState::Begun };
-            // If even this cannot be written, the record still says that the run has begun, which is true.
-            let written = record.write(root, owner);
-            if failed == 0 && !record.kept {
-                forget(root, id).unwrap_or_default();
-            } else if failed == 0 && written.is_ok() {
-                // A full disk needs the space.
-                record.drop_backups(root).unwrap_or_default();
-            }
-            return Err(error.hint(match failed {
-                0 => "everything that this run had changed was put back".to_owned(),
-                _ => format!("{failed} changes could not be put back; the next run tries it again: see {STATE_DIRECTORY}/runs/{id:04}"),
-            }));
+            self.options.signals.check()
+        });
+        let committed = committed.and_then(|()| self.commit(&mut record));
+        if let Err(error) = committed {
+            let undone = Undone::of(root, &actions[..begun], last.as_ref(), &self.made);
+            self.record_undone(&mut record, &undone);
+            return Err(undone.told(root, error, &record));
         }
         for (path, warning) in not_done {
             // A change that was not made is not reported as made.
@@ -249,14 +287,38 @@ impl<'a> Transaction<'a> {
         Ok(warning)
     }
 
-    /// Reverts the actions, the last one first; returns how many could not be reverted.
-    fn revert_all(&self, begun: &[&Action]) -> usize {
-        let reverted = |action: &&&Action| {
-            // If only the sync fails again, the old bytes are restored all the same.
-            action.revert(self.root).is_ok()
-                || action.resource.observe(self.root).is_ok_and(|now| now == action.before)
-        };
-        begun.iter().rev().filter(|action| !reverted(action)).count()
+    /// Writes that the run is done. If that fails, the record says again that the run has begun before anything is put
+    /// back; if even this fails, what the record on the disk says decides.
+    fn commit(&self, record: &mut RunRecord) -> Result<()> {
+        let (root, owner) = (self.root, self.options.owner);
+        record.state = RunState::Committed;
+        let Err(error) = record.write(root, owner) else { return Ok(()) };
+        record.state = RunState::Begun;
+        let is_committed = |found: FoundRun<RunRecord>| matches!(found, FoundRun::Sound(there) if there.state == RunState::Committed);
+        if record.write(root, owner).is_err() && RunRecord::read(root, record.id).is_ok_and(is_committed) {
+            record.state = RunState::Committed;
+            warn!("{error}: the run is complete, and its record may be lost in a power failure");
+            return Ok(());
+        }
+        Err(error)
+    }
+
+    /// Records what became of a run that failed, and removes its backups unless they may be needed.
+    fn record_undone(&self, record: &mut RunRecord, undone: &Undone) {
+        let (root, owner) = (self.root, self.options.owner);
+        record.state = if undone.failed.is_empty() { RunState::RolledBack } else { RunState::Begun };
+        record.left = undone.left.iter().map(ToString::to_string).collect();
+        // If even this cannot be written, the record still says that the run has begun, which is true.
+        let written = record.write(root, owner);
+        if !undone.is_complete() {
+            return;
+        }
+        if !record.kept {
+            forget(root, owner, record.id).unwrap_or_default();
+        } else if written.is_ok() {
+            // A full disk needs the space.
+            record.drop_backups(root).unwrap_or_default();
+        }
     }
 }
 

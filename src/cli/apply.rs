@@ -8,7 +8,9 @@ use super::request::RunRequest;
 use super::saved::SavedPlan;
 use super::ui::Ui;
 use super::{plan, preflight, ui};
-use crate::apply::{ApplyOutcome, KeepHistory, RecordedInputs, Transaction, check_writable, has_state};
+use crate::apply::{
+    ApplyOutcome, KeepHistory, RecordedInputs, Transaction, after_recovery, check_writable, has_state,
+};
 use crate::document::{DropIn, Rendered};
 use crate::error::{Error, ErrorKind, Result};
 use crate::k3s::flags::{self, ENCRYPTION_KEY};
@@ -51,7 +53,7 @@ pub(super) fn run(request: RunRequest, arguments: &ApplyArguments, ui: &mut Ui) 
         let text = output::apply_text(&outcome.plan, ui.stdout_style());
         ui.out(&text)
     };
-    printed.map_err(|error| error.hint("what was asked for is done; only the report of it is lost"))?;
+    printed.map_err(ui::not_reported)?;
     Ok(plan::changes_code(arguments.planning.detailed_exitcode, outcome.plan.is_changed()))
 }
 
@@ -111,6 +113,15 @@ impl<'a> ApplyJob<'a> {
         }
         let transaction = Transaction::begin(self.root, self.arguments.locking.options(owner)?)?;
         ui::warn_of_recovered(transaction.recovered());
+        let recovered = transaction.recovered().is_some();
+        self.carry_out_locked(transaction, unlocked).map_err(|error| after_recovery(recovered, error))
+    }
+
+    fn carry_out_locked(
+        &self,
+        transaction: Transaction<'_>,
+        unlocked: Option<PreparedPlan<'_>>,
+    ) -> Result<(ApplyOutcome, K3sVersion)> {
         // The node may have changed before the lock was taken.
         let PreparedPlan { context, rendered, plan } =
             self.prepare(transaction.recorded().clone(), Some(&transaction), unlocked)?;

@@ -296,6 +296,9 @@ pub(super) struct UndoArguments {
     /// Also where somebody has changed a file since, or where K3s could no longer read its Secrets
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_FORCE")]
     pub(super) force: bool,
+    /// Also where a part of the history is damaged: the rest is restored, and what is not is named (exit code 4)
+    #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_SKIP_DAMAGED")]
+    pub(super) skip_damaged: bool,
     #[command(flatten)]
     pub(super) locking: LockArguments,
 }
@@ -312,7 +315,7 @@ impl LockArguments {
     /// Returns the options of a run; from here on signals no longer end the process by themselves.
     pub(super) fn options(&self, owner: Owner) -> Result<ApplyOptions> {
         let lock_timeout = Duration::from_secs(self.lock_timeout.into());
-        Ok(ApplyOptions { owner, lock_timeout, signals: Signals::watch()? })
+        Ok(ApplyOptions { owner, lock_timeout, signals: Signals::watch()?, skip_damaged: false })
     }
 }
 

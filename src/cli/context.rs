@@ -46,6 +46,8 @@ pub(super) struct Context<'a> {
     pub(super) config: ConfigFile,
     /// Why this version does not write what an earlier run took, or why nothing that it writes would be in force.
     refusal: Option<Error>,
+    /// Why it is not known what the newest run was told: who changes something, or plans to, does not go on.
+    damage: Option<Error>,
     /// The waivers of the settings file; checked by every verb, and used by `verify` alone.
     pub(super) waivers: Vec<Waiver>,
     pub(super) warnings: Vec<String>,
@@ -63,9 +65,15 @@ impl<'a> Context<'a> {
         let request = request.or_recorded(&earlier);
         let mut warnings = Vec::new();
 
-        let version = version(&request, root)?;
+        let version =
+            version(&request, root).map_err(|error| unknown_input(&recorded, root).unwrap_or(error))?;
         let NodePlaces { role, start, config, own_data_dir, existing } =
             NodePlaces::find(root, version.number(), request.role, request.installer.role)?;
+        let has_role =
+            || request.role.or(request.installer.role).or_else(|| k3s::role(root, &own_data_dir.path));
+        if let Some(error) = unknown_input(&recorded, root).filter(|_| has_role().is_none()) {
+            return Err(error);
+        }
         let own = Some(&own_data_dir).filter(|_| start.hidden_places().is_none());
         let data_dir =
             data_dir::find(request.data_dir.as_deref(), own, &own_data_dir.path, &config, &mut warnings)?;
@@ -122,6 +130,11 @@ impl<'a> Context<'a> {
             }
             other => other.or(no_place),
         };
+        let damage = recorded.check_newest(root).err();
+        warnings.extend(recorded.warnings(root));
+        if let Some(error) = &recorded.hidden {
+            warnings.push(format!("{error}: what earlier runs were told is not known"));
+        }
         let inputs_changed = recorded.inputs.is_some_and(|earlier| earlier != inputs);
         warnings.extend(recorded.interrupted.map(|id| interrupted(root, id)));
         Ok(Self {
@@ -137,6 +150,7 @@ impl<'a> Context<'a> {
             recorded_paths: recorded.paths,
             config,
             refusal,
+            damage,
             waivers,
             warnings,
         })
@@ -145,6 +159,11 @@ impl<'a> Context<'a> {
     /// Refuses inputs that an earlier version took, before anything is made of them.
     pub(super) fn check_inputs(&self) -> Result<()> {
         self.refusal.clone().map_or(Ok(()), Err)
+    }
+
+    /// Refuses to plan a change where the newest run is damaged: what it was told, and what it wrote, is not known.
+    pub(super) fn check_history(&self) -> Result<()> {
+        self.damage.clone().map_or(Ok(()), Err)
     }
 
     /// Tells whether the drop-in on the node turns the encryption of Secrets on.
@@ -190,15 +209,22 @@ fn with_final_newline(source: &SourceText) -> String {
     text
 }
 
-/// Reads the inputs of earlier runs. A user who may not read them (a plan without root) goes on without.
+/// Reads the inputs of earlier runs. A user who may not read them (a plan without root) goes on without, if everything
+/// that is needed is named or found elsewhere.
 pub(super) fn recorded_inputs(root: &Root) -> Result<RecordedInputs> {
     match RecordedInputs::read(root) {
         Err(error) if error.kind() == ErrorKind::NotPermitted => {
-            info!("{error}: what earlier runs were told is not known");
-            Ok(RecordedInputs::default())
+            Ok(RecordedInputs { hidden: Some(error), ..RecordedInputs::default() })
         }
         other => other,
     }
+}
+
+/// Returns why it is not known what the newest run was told: it must be named then, or found elsewhere. None if it is known.
+fn unknown_input(recorded: &RecordedInputs, root: &Root) -> Option<Error> {
+    let hint = "a verb that only reads goes on where version and role are named: --k3s-version and --role";
+    let hidden = recorded.hidden.clone().map(|error| error.hint("run it as root"));
+    Some(hidden.or_else(|| recorded.check_newest(root).err())?.hint(hint))
 }
 
 /// Returns the owner that `--owner` names.

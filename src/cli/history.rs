@@ -1,5 +1,7 @@
 //! `history`: lists the runs of a root.
 
+use tracing::warn;
+
 use super::args::GlobalArguments;
 use super::ui::Ui;
 use crate::apply::{History, is_run_in_progress};
@@ -9,7 +11,10 @@ use crate::output;
 
 pub(super) fn run(global: &GlobalArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&global.root)?;
-    let history = History::read(&root)?;
+    let history = History::read_with_backups(&root)?;
+    for damage in history.damage() {
+        warn!("{}", damage.warning(&root));
+    }
     let at_work = is_run_in_progress(&root);
     if ui.json() {
         let path = root.path().display().to_string();

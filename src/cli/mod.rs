@@ -31,7 +31,7 @@ use std::ffi::OsString;
 use clap::Parser;
 
 use crate::error::{ErrorKind, Result, exit};
-use crate::node::accounts;
+use crate::node::{Signals, accounts};
 use crate::output::ScreenText;
 use args::{Cli, CliVerb};
 use request::RunRequest;
@@ -46,6 +46,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     };
     // Every file and directory is created with its exact mode; with a umask, a killed run could leave another one.
     accounts::clear_umask();
+    Signals::survive_size_limit();
     let mut ui = Ui::new(&cli.global);
     args::warn_of_unknown_variables();
     cli.check().and_then(|()| dispatch(&cli, &mut ui)).unwrap_or_else(|error| {

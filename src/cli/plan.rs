@@ -43,13 +43,11 @@ pub(super) fn run(request: &RunRequest, arguments: &PlanArguments, ui: &mut Ui) 
 
 /// Makes the plan for the node as it is now.
 pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
+    context.check_history()?;
     context.check_inputs()?;
     let Context { root, request, profile, target, .. } = context;
     let mut warnings = context.warnings.clone();
-    let live = request.live_sysctl
-        && root.is_live()
-        && !rendered.sysctls.is_empty()
-        && may_set_sysctls(context, &mut warnings);
+    let live = request.live_sysctl && !rendered.sysctls.is_empty() && may_set_sysctls(context, &mut warnings);
     let subject = PlanSubject::new(root.path().to_owned(), profile, target.role);
     let mut desired = Desired::new(subject, rendered, context.owner, live)?;
     desired.remove_unwanted(&context.removal_candidates()?, context.owner);
@@ -60,6 +58,7 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     let foreign = ForeignFiles {
         on_foreign: request.on_foreign.unwrap_or_default(),
         recorded: context.recorded_paths.clone(),
+        is_kept: request.keeps_history,
     };
     let mut plan = Plan::between(desired, observed, &foreign)?;
     warnings.extend(configuration_warnings(context, rendered)?);
@@ -151,6 +150,15 @@ pub(super) fn warn_all(plan: &Plan) {
 }
 
 fn may_set_sysctls(context: &Context, warnings: &mut Vec<String>) -> bool {
+    if let Some(sign) = context.root.chroot() {
+        warnings.push(format!(
+            "the kernel parameters are left alone, because this is a chroot ({sign}): the running kernel is not that of this system"
+        ));
+        return false;
+    }
+    if !context.root.is_live() {
+        return false;
+    }
     let Some(sign) = sysctl::container(context.root) else { return true };
     info!("this is a container ({sign}): its kernel parameters are the host's");
     warnings.push(format!(

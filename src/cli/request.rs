@@ -75,6 +75,8 @@ pub(super) struct RunRequest {
     pub(super) on_conflict: Option<OnConflict>,
     /// Whether the running kernel's parameters are set too.
     pub(super) live_sysctl: bool,
+    /// Whether what is replaced is kept: not with `--no-history`.
+    pub(super) keeps_history: bool,
     /// The variables of K3s' installer.
     pub(super) installer: InstallerVariables,
     /// What a saved plan records, if the run carries one out.
@@ -109,6 +111,7 @@ impl RunRequest {
             on_foreign: planning.on_foreign,
             on_conflict: planning.on_conflict,
             live_sysctl: !no_live_sysctl,
+            keeps_history: !matches!(&cli.verb, CliVerb::Apply(arguments) if arguments.no_history),
             installer: InstallerVariables::read(),
             saved: None,
         })

@@ -10,8 +10,8 @@ use super::request::given;
 use super::ui::Ui;
 use super::{context, ui};
 use crate::apply::{
-    ApplyOutcome, History, ModifiedPath, RecordedInputs, Recovered, RollbackPlan, RunVerb, Transaction,
-    check_writable, remove_leftovers, state_directory, texts,
+    ApplyOutcome, Damage, History, ModifiedPath, OnlyCopy, RecordedInputs, Recovered, RollbackPlan, RunVerb,
+    STATE_DIRECTORY, Transaction, after_recovery, check_writable, remove_leftovers, state_directory, texts,
 };
 use crate::document::{self, PresentFiles, has_header, leftovers};
 use crate::error::{Error, ErrorKind, Result, exit};
@@ -30,20 +30,30 @@ pub(super) fn run(global: &GlobalArguments, arguments: &RollbackArguments, ui: &
         return print_nothing(&root, ui);
     }
     let job = UndoJob::new(global, &root, &arguments.undoing)?;
-    let interrupted = RecordedInputs::read(&root)?.interrupted;
-    if interrupted.is_none() && job.find(arguments.id)?.is_none() {
-        return print_nothing(&root, ui);
-    }
+    // With the lock held: another run may shorten the history while it is read.
     let transaction = job.begin()?;
+    let result = roll_back(&job, &transaction, arguments.id, ui);
+    naming_left(transaction.recovered(), result)
+}
+
+fn roll_back(job: &UndoJob<'_>, transaction: &Transaction<'_>, id: Option<u32>, ui: &mut Ui) -> Result<u8> {
+    let root = job.root;
     if let Some(recovered) = transaction.recovered().filter(|recovered| recovered.undone) {
         // The run to undo is undone already; the one before it stays.
-        if arguments.id.map_or(recovered.verb == RunVerb::Apply, |id| id == recovered.id) {
-            return print_recovered(&root, ui, recovered);
+        if id.map_or(recovered.verb == RunVerb::Apply, |id| id == recovered.id) {
+            return print_recovered(root, ui, recovered);
         }
     }
-    let Some(rollback) = job.find(arguments.id)? else { return print_nothing(&root, ui) };
-    let undone = job.carry_out(&transaction, rollback)?;
-    print_undone(&root, ui, &undone.plan, RestoredState::BeforeRun(undone.to))
+    let history = History::read_with_backups(root)?;
+    let is_damaged = |id: u32| history.damage().iter().any(|damage| damage.run == Some(id));
+    let found = match RollbackPlan::find(root, &history, id) {
+        Err(_) if id.is_some_and(is_damaged) => None,
+        other => other?,
+    };
+    let Some(rollback) = found else { return job.without_steps(&history, || print_nothing(root, ui)) };
+    let undone = job.carry_out(transaction, rollback)?;
+    print_undone(root, ui, &undone.plan, RestoredState::BeforeRun(undone.to))?;
+    undone.complete()
 }
 
 pub(super) fn uninstall(global: &GlobalArguments, arguments: &UninstallArguments, ui: &mut Ui) -> Result<u8> {
@@ -58,12 +68,26 @@ pub(super) fn uninstall(global: &GlobalArguments, arguments: &UninstallArguments
     }
     let job = UndoJob::new(global, &root, &arguments.undoing)?;
     let transaction = job.begin()?;
-    let plan = match RollbackPlan::to_the_first_state(&root, &History::read(&root)?)? {
-        Some(rollback) => job.carry_out(&transaction, rollback)?.plan,
-        None => return transaction.forget().and_then(|()| print_nothing(&root, ui)),
+    let recovered = transaction.recovered().cloned();
+    let result = end_history(&job, transaction, ui);
+    naming_left(recovered.as_ref(), result)
+}
+
+fn end_history(job: &UndoJob<'_>, transaction: Transaction<'_>, ui: &mut Ui) -> Result<u8> {
+    let root = job.root;
+    let history = History::read_with_backups(root)?;
+    let Some(rollback) = RollbackPlan::to_the_first_state(root, &history)? else {
+        return job.without_steps(&history, || {
+            transaction.forget()?;
+            report_without_history(root, ui)
+        });
     };
-    transaction.forget()?;
-    print_undone(&root, ui, &plan, RestoredState::BeforeFirstRun)
+    let undone = job.carry_out(&transaction, rollback)?;
+    let is_complete = undone.not_restored.is_empty();
+    let removed = if is_complete { transaction.forget() } else { Ok(()) };
+    let printed = print_undone(root, ui, &undone.plan, RestoredState::BeforeFirstRun);
+    removed.and(printed)?;
+    if is_complete { report_remaining(root, &undone.plan) } else { undone.complete() }
 }
 
 /// One `rollback` or `uninstall`.
@@ -77,6 +101,46 @@ struct UndoJob<'a> {
 struct UndoneRun {
     plan: Plan,
     to: u32,
+    /// What is damaged, and each path that was not restored, as lines.
+    not_restored: Vec<String>,
+}
+
+impl UndoneRun {
+    /// Returns the exit code.
+    ///
+    /// # Errors
+    /// [`ErrorKind::HalfChanged`] if not everything was restored, with each path.
+    fn complete(&self) -> Result<u8> {
+        if self.not_restored.is_empty() { Ok(exit::OK) } else { Err(incomplete(&self.not_restored)) }
+    }
+}
+
+/// Returns the error of a rollback that did not restore everything.
+fn incomplete(lines: &[String]) -> Error {
+    let lines: String = lines.iter().map(|line| format!("\n  {line}")).collect();
+    Error::new(ErrorKind::HalfChanged, format!("not everything was restored:{lines}")).hint(format!(
+        "what is damaged stays in {STATE_DIRECTORY}: restore the rest by hand, then move that directory away"
+    ))
+}
+
+/// Adds the paths that stayed when a killed run was undone to the result of a verb: the node is not what it was before that
+/// run.
+fn naming_left(recovered: Option<&Recovered>, result: Result<u8>) -> Result<u8> {
+    let result = result.map_err(|error| after_recovery(recovered.is_some(), error));
+    let Some(recovered) = recovered.filter(|recovered| !recovered.left.is_empty()) else { return result };
+    let lines: String =
+        recovered.left.iter().map(|left| format!("\n  {}: it {}", left.path, left.reason)).collect();
+    let message = format!("run {} was interrupted, and these paths were not put back:{lines}", recovered.id);
+    let (message, hints) = match &result {
+        Ok(_) => (message, &[][..]),
+        Err(error) => (format!("{error}\n{message}"), error.hints()),
+    };
+    let error =
+        hints.iter().fold(Error::new(ErrorKind::HalfChanged, message), |error, hint| error.hint(hint));
+    Err(error.hint(format!(
+        "what was there before run {id} is in {STATE_DIRECTORY}/runs/{id:04}: k3s-harden rollback {id} --force restores it",
+        id = recovered.id
+    )))
 }
 
 /// The state that a rollback restores.
@@ -109,29 +173,76 @@ impl<'a> UndoJob<'a> {
         Ok(Self { root, owner, undoing })
     }
 
-    fn find(&self, to: Option<u32>) -> Result<Option<RollbackPlan>> {
-        RollbackPlan::find(self.root, &History::read(self.root)?, to)
-    }
-
     fn begin(&self) -> Result<Transaction<'a>> {
-        let transaction = Transaction::begin(self.root, self.undoing.locking.options(self.owner)?)?;
+        let mut options = self.undoing.locking.options(self.owner)?;
+        options.skip_damaged = self.undoing.skip_damaged;
+        let transaction = Transaction::begin(self.root, options)?;
         ui::warn_of_recovered(transaction.recovered());
         Ok(transaction)
     }
 
+    /// Refuses where the history is damaged, unless the user knows it.
+    fn check_damage(&self, damage: &[Damage]) -> Result<()> {
+        if damage.is_empty() || self.undoing.skip_damaged {
+            return Ok(());
+        }
+        let error = Damage::error(damage, self.root, "the history is damaged, and nothing was undone");
+        Err(error.hint("--skip-damaged restores what the rest of it tells, and names what it cannot"))
+    }
+
+    /// Ends a verb where the history tells of nothing to undo: damage is not nothing.
+    fn without_steps(&self, history: &History, nothing: impl FnOnce() -> Result<u8>) -> Result<u8> {
+        if history.damage().is_empty() {
+            return nothing();
+        }
+        self.check_damage(history.damage())?;
+        Err(incomplete(&history.damage().iter().map(|damage| damage.line(self.root)).collect::<Vec<_>>()))
+    }
+
     fn carry_out(&self, transaction: &Transaction<'_>, rollback: RollbackPlan) -> Result<UndoneRun> {
-        let RollbackPlan { to, plan, inputs, written, modified } = rollback;
+        self.check_damage(&rollback.damage)?;
+        let not_restored = self.not_restored(&rollback);
+        let RollbackPlan { to, mut plan, inputs, written, mut modified, only_copies, ends_history, .. } =
+            rollback;
         // Before the rollback: after it nothing may fail, and K3s' configuration may be different.
         let places = node_places(self.root, transaction.recorded());
         let traces = self.traces(transaction.recorded(), places.as_ref());
         if !self.undoing.force {
+            if !not_restored.is_empty() {
+                // It may be what a damaged run left, or somebody's: it is named, and stays.
+                plan.actions.retain(|action| !is_modified(&modified, action));
+                modified.clear();
+            }
             refuse_modified(&modified)?;
+            if ends_history && not_restored.is_empty() {
+                refuse_only_copies(&only_copies)?;
+            }
             self.refuse_unreadable_secrets(&traces, &plan, places.as_ref())?;
         }
         check_writable(self.root, &plan)?;
         let ApplyOutcome { mut plan, .. } = transaction.roll_back(plan, to, inputs, written)?;
         plan.warnings.extend(remaining_effects(traces, &plan));
-        Ok(UndoneRun { plan, to })
+        Ok(UndoneRun { plan, to, not_restored })
+    }
+
+    /// Returns what a rollback beside damage does not restore, as lines: none if nothing is damaged.
+    fn not_restored(&self, rollback: &RollbackPlan) -> Vec<String> {
+        if rollback.damage.is_empty() && rollback.unrestorable.is_empty() {
+            return Vec::new();
+        }
+        let paths = rollback.unrestorable.iter();
+        let mut lines: Vec<String> = paths
+            .map(|(path, damage)| format!("{path}: it stays as it is, because {}", damage.line(self.root)))
+            .collect();
+        if !self.undoing.force {
+            let modified = rollback.modified.iter().map(|modified| &modified.path);
+            lines.extend(modified.map(|path| {
+                format!("{path}: it stays as it is: it is somebody's, or of a run that is damaged (--force restores it too)")
+            }));
+        }
+        let named = |damage: &&Damage| !rollback.unrestorable.iter().any(|(_, other)| other == *damage);
+        lines.extend(rollback.damage.iter().filter(named).map(|damage| damage.line(self.root)));
+        lines
     }
 
     /// Refuses to remove the key that K3s needs to read its Secrets.
@@ -218,6 +329,27 @@ fn removal_commands(action: &Action) -> Vec<String> {
     leftovers(&text(before), &text(after.as_deref()))
 }
 
+fn is_modified(modified: &[ModifiedPath], action: &Action) -> bool {
+    modified.iter().any(|modified| modified.path == action.resource.path())
+}
+
+/// Refuses to remove the only copy of what somebody has written.
+fn refuse_only_copies(copies: &[OnlyCopy]) -> Result<()> {
+    let Some(first) = copies.first() else { return Ok(()) };
+    let lines: String =
+        copies.iter().map(|copy| format!("\n  {}: run {} replaced it", copy.path, copy.run)).collect();
+    let message = format!(
+        "the history holds the only copy of what somebody else wrote here, and nothing was undone:{lines}"
+    );
+    Err(Error::new(ErrorKind::Failed, message)
+        .hint(format!("the copies are in {STATE_DIRECTORY}/runs: keep those that are worth it"))
+        .hint(format!(
+            "k3s-harden rollback {} brings back what run {0} replaced, if history still lists it",
+            first.run
+        ))
+        .hint("--force removes them with the history"))
+}
+
 fn refuse_modified(modified: &[ModifiedPath]) -> Result<()> {
     if modified.is_empty() {
         return Ok(());
@@ -233,45 +365,39 @@ fn refuse_modified(modified: &[ModifiedPath]) -> Result<()> {
 }
 
 fn print_nothing(root: &Root, ui: &mut Ui) -> Result<u8> {
-    if ui.json() {
-        ui.out_json(&output::nothing_json(&ui.origin(root, None)))?;
+    let printed = if ui.json() {
+        ui.out_json(&output::nothing_json(&ui.origin(root, None)))
     } else {
-        ui.out_line("Nothing to undo.")?;
-    }
-    Ok(exit::OK)
+        ui.out_line("Nothing to undo.")
+    };
+    printed.map(|()| exit::OK).map_err(ui::not_reported)
 }
 
 fn print_recovered(root: &Root, ui: &mut Ui, recovered: &Recovered) -> Result<u8> {
-    if ui.json() {
-        ui.out_json(&output::recovered_json(&recovered.message, &ui.origin(root, None)))?;
+    let printed = if ui.json() {
+        ui.out_json(&output::recovered_json(&recovered.message, &ui.origin(root, None)))
     } else {
-        ui.out_line(&format!("Run {}, which was interrupted, is undone.", recovered.id))?;
-    }
-    Ok(exit::OK)
+        ui.out_line(&format!("Run {}, which was interrupted, is undone.", recovered.id))
+    };
+    printed.map(|()| exit::OK).map_err(ui::not_reported)
 }
 
 fn print_undone(root: &Root, ui: &mut Ui, plan: &Plan, state: RestoredState) -> Result<u8> {
     for warning in &plan.warnings {
         warn!("{warning}");
     }
-    if ui.json() {
-        ui.out_json(&PlanReport::new(plan, &ui.origin(root, None)))?;
+    let printed = if ui.json() {
+        ui.out_json(&PlanReport::new(plan, &ui.origin(root, None)))
     } else {
         let text = output::undo_text(plan, &state.to_string(), ui.stdout_style());
-        ui.out(&text)?;
-    }
-    Ok(exit::OK)
+        ui.out(&text)
+    };
+    printed.map(|()| exit::OK).map_err(ui::not_reported)
 }
 
 /// Reports the files of k3s-harden on a node without a history: the state before them is not known.
 fn report_without_history(root: &Root, ui: &mut Ui) -> Result<u8> {
-    let NodePlaces { config, own_data_dir, .. } = NodePlaces::find(root, release(root, None), None, None)?;
-    let mut ours = Vec::new();
-    for (_, path) in document::paths(&config.path_or_default(), &own_data_dir.path) {
-        if matches!(root.look(&path)?, PathState::File { bytes, .. } if has_header(&bytes)) {
-            ours.push(path.to_string());
-        }
-    }
+    let ours = files_of_ours(root, &NodePlaces::find(root, release(root, None), None, None)?)?;
     if ours.is_empty() {
         return print_nothing(root, ui);
     }
@@ -279,5 +405,42 @@ fn report_without_history(root: &Root, ui: &mut Ui) -> Result<u8> {
         ErrorKind::Failed,
         "there is no history here, so what was there before k3s-harden is not known",
     )
-    .hint(format!("these files are of k3s-harden, and may be removed by hand: {}", ours.join(" "))))
+    .hint(by_hand(&ours)))
+}
+
+/// Reports the files of k3s-harden that are still there after the first state was restored. A file that the history has
+/// told of was there before the first run: an image was built without a history.
+fn report_remaining(root: &Root, plan: &Plan) -> Result<u8> {
+    let Ok(places) = NodePlaces::find(root, release(root, None), None, None) else { return Ok(exit::OK) };
+    let ours = files_of_ours(root, &places)?;
+    let is_restored =
+        |path: &&String| plan.actions.iter().any(|action| action.resource.path().as_str() == **path);
+    let (restored, unknown): (Vec<&String>, Vec<&String>) = ours.iter().partition(is_restored);
+    for path in restored {
+        warn!("{path} was there before the first run, and is of k3s-harden too");
+    }
+    if unknown.is_empty() {
+        return Ok(exit::OK);
+    }
+    let unknown: Vec<String> = unknown.into_iter().cloned().collect();
+    Err(Error::new(
+        ErrorKind::Failed,
+        "the history was undone, but it did not tell of all files of k3s-harden: what was there before them is not known",
+    )
+    .hint(by_hand(&unknown)))
+}
+
+/// Returns the files of k3s-harden that are on the node.
+fn files_of_ours(root: &Root, places: &NodePlaces) -> Result<Vec<String>> {
+    let mut ours = Vec::new();
+    for (_, path) in document::paths(&places.config.path_or_default(), &places.own_data_dir.path) {
+        if matches!(root.look(&path)?, PathState::File { bytes, .. } if has_header(&bytes)) {
+            ours.push(path.to_string());
+        }
+    }
+    Ok(ours)
+}
+
+fn by_hand(paths: &[String]) -> String {
+    format!("these files are of k3s-harden, and may be removed by hand: {}", paths.join(" "))
 }

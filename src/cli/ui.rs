@@ -133,3 +133,8 @@ pub(super) fn warn_of_recovered(recovered: Option<&Recovered>) {
         warn!("{}", recovered.message);
     }
 }
+
+/// Returns the error of a report that could not be written as that of a run which has done what it was asked for.
+pub(super) fn not_reported(error: Error) -> Error {
+    error.of_kind(ErrorKind::NotReported).hint("what was asked for is done; only the report of it is lost")
+}

@@ -73,7 +73,7 @@ impl ManifestFiles {
         follows: &Availability,
         is_linked: bool,
     ) -> Result<()> {
-        for (name, kind) in node.root.list_kinds(folder)? {
+        for (name, kind) in node.root.names_and_kinds(folder)? {
             let path = folder.join(&name);
             if name.ends_with(SKIP) {
                 self.skips.push(path.clone());

@@ -85,10 +85,12 @@ impl<'a> NodeConfig<'a> {
         let config = config.unwrap_or_default();
         let effective =
             command_line.map(|read| EffectiveConfig::of_command_line(root, &service, read, query));
-        let elsewhere = if root.is_live() {
-            sysctl::container(root).map(|sign| format!("this is a container ({sign})"))
-        } else {
-            Some("this is the root of an image".to_owned())
+        let elsewhere = match root.chroot() {
+            Some(sign) => Some(format!("this is a chroot ({sign})")),
+            None if root.is_live() => {
+                sysctl::container(root).map(|sign| format!("this is a container ({sign})"))
+            }
+            None => Some("this is the root of an image".to_owned()),
         };
         let data_dir = data_dir.clone();
         Self { root, role, release, service, config, own_data_dir, data_dir, effective, elsewhere }

@@ -7,6 +7,8 @@ use std::io;
 use nix::errno::Errno;
 use xattr::FileExt as _;
 
+use super::errno::{errno_of, is_of_the_call};
+
 /// The extended attributes of a file or directory, by name.
 pub type Attributes = BTreeMap<String, Vec<u8>>;
 
@@ -20,7 +22,7 @@ const COMPUTED: [&str; 2] = ["security.evm", "security.ima"];
 /// Reads the attributes; a file system that knows none has none.
 pub(super) fn read(file: &File) -> io::Result<Attributes> {
     let names = match file.list_xattr() {
-        Err(error) if is_unsupported(&error) => return Ok(Attributes::new()),
+        Err(error) if is_refusal(&error) => return Ok(Attributes::new()),
         other => other?,
     };
     let mut found = Attributes::new();
@@ -28,9 +30,9 @@ pub(super) fn read(file: &File) -> io::Result<Attributes> {
         let Some(name) = name.to_str().filter(|name| !COMPUTED.contains(name)) else { continue };
         match file.get_xattr(name) {
             Ok(Some(value)) => drop(found.insert(name.to_owned(), value)),
-            // Gone in between, or for others only (user.* of a directory that one may only enter).
+            // Gone in between, or for others only (user.* of a directory that one may only enter), or a name without a value.
             Ok(None) => {}
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            Err(error) if is_refusal(&error) => {}
             Err(error) => return Err(error),
         }
     }
@@ -38,25 +40,28 @@ pub(super) fn read(file: &File) -> io::Result<Attributes> {
 }
 
 /// Sets the attributes of `file` to exactly `target`.
-pub(super) fn set(file: &File, target: &Attributes) -> io::Result<()> {
-    let now = read(file)?;
+///
+/// # Errors
+/// The name of the attribute that cannot be set or removed, with the reason.
+pub(super) fn set(file: &File, target: &Attributes) -> Result<(), (String, io::Error)> {
+    let now = read(file).map_err(|error| ("(all)".to_owned(), error))?;
     for name in now.keys().filter(|name| !target.contains_key(*name)) {
         match file.remove_xattr(name) {
             // A list of access goes away with the mode that it was for.
             Err(error) if error.raw_os_error() == Some(Errno::ENODATA as i32) => {}
             // The security module gave it, and keeps it.
             Err(_) if LABELS.contains(&name.as_str()) => {}
-            other => other?,
+            other => other.map_err(|error| (name.clone(), error))?,
         }
     }
     for (name, value) in target.iter().filter(|(name, value)| now.get(*name) != Some(value)) {
-        file.set_xattr(name, value)?;
+        file.set_xattr(name, value).map_err(|error| (name.clone(), error))?;
     }
     Ok(())
 }
 
 /// Gives `file` the labels among `old`, those of the file whose place it takes, and returns those that the system
-/// does not let us give: it is left to label the file itself.
+/// does not let us give, or has no room for: it is left to label the file itself.
 pub(super) fn keep_labels(file: &File, old: &Attributes) -> io::Result<Vec<String>> {
     let old: Vec<_> = old.iter().filter(|(name, _)| LABELS.contains(&name.as_str())).collect();
     let mut refused = Vec::new();
@@ -66,7 +71,7 @@ pub(super) fn keep_labels(file: &File, old: &Attributes) -> io::Result<Vec<Strin
     let now = read(file)?;
     for (name, value) in old.into_iter().filter(|(name, value)| now.get(*name) != Some(value)) {
         match file.set_xattr(name, value) {
-            Err(error) if is_unsupported(&error) || error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(error) if is_refusal(&error) || has_no_room(&error) => {
                 refused.push(format!("{name}: {error}"));
             }
             other => other?,
@@ -75,6 +80,17 @@ pub(super) fn keep_labels(file: &File, old: &Attributes) -> io::Result<Vec<Strin
     Ok(refused)
 }
 
-fn is_unsupported(error: &io::Error) -> bool {
-    error.raw_os_error().is_some_and(|code| Errno::from_raw(code) == Errno::EOPNOTSUPP)
+/// Tells whether two lists of attributes have the same ones but for the labels, which the system gives.
+pub(super) fn differ_only_in_labels(one: &Attributes, other: &Attributes) -> bool {
+    let is_own = |(name, _): &(&String, &Vec<u8>)| !LABELS.contains(&name.as_str());
+    one.iter().filter(is_own).eq(other.iter().filter(is_own))
+}
+
+fn is_refusal(error: &io::Error) -> bool {
+    is_of_the_call(errno_of(error))
+}
+
+/// Attributes have limits of their own, far below those of the disk: one block of an inode on ext4.
+fn has_no_room(error: &io::Error) -> bool {
+    matches!(errno_of(error), Errno::ENOSPC | Errno::EDQUOT | Errno::ERANGE)
 }

@@ -9,7 +9,8 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{FileStat, SFlag, fstat};
 
-use super::path::{RootedPath, text_of};
+use super::name::text_of;
+use super::path::RootedPath;
 use super::resolve::DIRECTORY;
 use super::root::{Root, owner_of};
 use crate::error::Result;
@@ -150,16 +151,41 @@ impl Root {
     ///
     /// # Errors
     /// If the directory, or an entry, cannot be read.
-    pub fn list_kinds(&self, path: &RootedPath) -> Result<Vec<(String, Option<EntryKind>)>> {
-        let entry = |(name, kind): (OsString, Option<EntryKind>)| {
-            let name = text_of(name.as_bytes());
-            let kind = match kind {
-                None => self.entry(&path.join(&name))?.map(|entry| entry.kind),
-                known => known,
-            };
-            Ok((name, kind))
+    pub fn names_and_kinds(&self, path: &RootedPath) -> Result<Vec<(String, Option<EntryKind>)>> {
+        let listed = self.list_kinds(path)?.into_iter();
+        Ok(listed.map(|(name, kind)| (text_of(name.as_bytes()), kind)).collect())
+    }
+
+    /// The same with names as bytes, for k3s-harden's own files.
+    ///
+    /// # Errors
+    /// If the directory, or an entry, cannot be read.
+    pub fn list_kinds(&self, path: &RootedPath) -> Result<Vec<(OsString, Option<EntryKind>)>> {
+        let mut entries = self.entries(path)?;
+        for (name, kind) in entries.iter_mut().filter(|(_, kind)| kind.is_none()) {
+            *kind = self.entry(&path.join(&text_of(name.as_bytes())))?.map(|entry| entry.kind);
+        }
+        Ok(entries)
+    }
+
+    /// Returns the same for the directory at `path` itself; none if a symlink or something else is there.
+    ///
+    /// # Errors
+    /// As for [`Root::list_kinds`].
+    pub fn list_itself(&self, path: &RootedPath) -> Result<Option<Vec<(OsString, Option<EntryKind>)>>> {
+        let fd = match self.resolve(path, DIRECTORY | OFlag::O_NOFOLLOW) {
+            Err(Errno::ENOENT) => return Ok(Some(Vec::new())),
+            Err(Errno::ENOTDIR | Errno::ELOOP) => return Ok(None),
+            other => other.map_err(|errno| self.failed("list", path, errno))?,
         };
-        self.entries(path)?.into_iter().map(entry).collect()
+        let mut entries = entries_in(fd).map_err(|errno| self.failed("list", path, errno))?;
+        for (name, kind) in entries.iter_mut().filter(|(_, kind)| kind.is_none()) {
+            if let Some(name) = name.to_str() {
+                *kind = self.entry(&path.join(name))?.map(|entry| entry.kind);
+            }
+        }
+        entries.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(Some(entries))
     }
 
     fn entries(&self, path: &RootedPath) -> Result<Vec<(OsString, Option<EntryKind>)>> {

@@ -1,24 +1,25 @@
 //! Paths inside the node's root.
-//!
-//! A name on a node is bytes; nothing makes it UTF-8. Here it is text that stands for exactly those bytes: a byte that is
-//! no UTF-8 is a character of its own, from a range that nobody uses. So a file of any name is read, and a path is text.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fmt;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::hash::{Hash, Hasher};
+use std::os::unix::ffi::OsStrExt;
 use std::str::FromStr;
 
+use super::name::{bytes_of, text_of};
 use crate::error::{Error, ErrorKind, Result};
 
-/// The character of a byte that is no UTF-8, less the byte. They are in a private use area.
-const BYTES: u32 = 0x10_f700;
-
 /// An absolute path inside the node's root, without `.`, `..` and empty parts. Never a path of the machine
-/// that the tool runs on. Paths are ordered by their bytes, as Go and systemd order them.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct RootedPath(String);
+/// that the tool runs on. It stands for any bytes (see `name`), and paths are ordered by their bytes, as Go and systemd order
+/// them.
+#[derive(Debug, Clone)]
+pub struct RootedPath {
+    text: String,
+    /// How much of the text names the directory below which no symlink is followed; see [`RootedPath::sealed`].
+    seal: Option<usize>,
+}
 
 impl RootedPath {
     /// Wraps a path that the source code states.
@@ -30,11 +31,26 @@ impl RootedPath {
         path.parse().expect("paths in the source are absolute and normal")
     }
 
+    /// Returns the same path, below which no symlink is followed: [`super::Root`] refuses one there. Symlinks on the way to the
+    /// path are. A sealed path is the same path as one that is not.
+    #[must_use]
+    pub fn sealed(self) -> Self {
+        Self { seal: Some(self.text.len()), ..self }
+    }
+
+    /// Returns the part of a path up to a seal and the part below it, both relative; none if nothing is sealed.
+    pub(super) fn below_seal(&self) -> Option<(&str, &str)> {
+        let (above, below) = self.text.split_at_checked(self.seal?)?;
+        let below = below.strip_prefix('/')?;
+        Some((above.trim_start_matches('/'), below))
+    }
+
     /// Returns the path below this one; `below` may be a name of [`super::Root::names`].
     #[must_use]
     pub fn join(&self, below: &str) -> Self {
         debug_assert!(!below.is_empty() && below.split('/').all(is_part), "{below}");
-        Self(if self.0 == "/" { format!("/{below}") } else { format!("{}/{below}", self.0) })
+        let text = if self.text == "/" { format!("/{below}") } else { format!("{}/{below}", self.text) };
+        Self { text, seal: self.seal }
     }
 
     /// Returns the path that `text` names in this directory, cleaned as Go's `filepath.Abs` does: `..` goes up by the
@@ -44,7 +60,7 @@ impl RootedPath {
     /// [`ErrorKind::BadInput`] if it holds a character that no path has.
     pub fn resolve(&self, text: &str) -> Result<Self> {
         let text = text_of(text.as_bytes());
-        let whole = if text.starts_with('/') { text } else { format!("{}/{text}", self.0) };
+        let whole = if text.starts_with('/') { text } else { format!("{}/{text}", self.text) };
         let mut parts: Vec<&str> = Vec::new();
         for part in whole.split('/').filter(|part| !matches!(*part, "" | ".")) {
             if part == ".." {
@@ -68,26 +84,28 @@ impl RootedPath {
             return Err(Error::new(ErrorKind::BadInput, format!("{text:?} is not an absolute path"))
                 .hint("write it from the root on, without . and ..: /var/lib/rancher/k3s"));
         }
-        Ok(Self(trimmed.to_owned()))
+        Ok(Self { text: trimmed.to_owned(), seal: None })
     }
 
     /// Returns the directory that holds it; none for the root itself.
     #[must_use]
     pub fn parent(&self) -> Option<Self> {
-        let (parent, name) = self.0.rsplit_once('/')?;
-        (!name.is_empty()).then(|| Self(if parent.is_empty() { "/".to_owned() } else { parent.to_owned() }))
+        let (parent, name) = self.text.rsplit_once('/')?;
+        let text = if parent.is_empty() { "/".to_owned() } else { parent.to_owned() };
+        let seal = self.seal.filter(|seal| *seal <= text.len());
+        (!name.is_empty()).then_some(Self { text, seal })
     }
 
     /// Returns the last part; empty for the root itself.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.0.rsplit('/').next().unwrap_or_default()
+        self.text.rsplit('/').next().unwrap_or_default()
     }
 
     /// Returns the path as text that stands for its bytes, with its leading slash.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// Returns the last part as the kernel knows it.
@@ -97,58 +115,20 @@ impl RootedPath {
 
     /// Returns the path relative to the root as the kernel knows it, `.` for the root itself.
     pub(super) fn relative(&self) -> Cow<'_, OsStr> {
-        match self.0.trim_start_matches('/') {
+        match self.text.trim_start_matches('/') {
             "" => Cow::Borrowed(OsStr::new(".")),
             relative => bytes_of(relative),
         }
     }
 }
 
-/// Returns text that stands for bytes.
-pub(super) fn text_of(bytes: &[u8]) -> String {
-    let character =
-        |byte: &u8| char::from_u32(BYTES + u32::from(*byte)).unwrap_or(char::REPLACEMENT_CHARACTER);
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        for letter in chunk.valid().chars() {
-            if byte_of(letter).is_some() {
-                text.extend(letter.encode_utf8(&mut [0; 4]).as_bytes().iter().map(character));
-            } else {
-                text.push(letter);
-            }
-        }
-        text.extend(chunk.invalid().iter().map(character));
+impl PartialEq for RootedPath {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
     }
-    text
 }
 
-/// Returns the bytes that a text stands for.
-fn bytes_of(text: &str) -> Cow<'_, OsStr> {
-    if !text.contains(|letter| byte_of(letter).is_some()) {
-        return Cow::Borrowed(OsStr::new(text));
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    for letter in text.chars() {
-        match byte_of(letter) {
-            Some(byte) => bytes.push(byte),
-            None => bytes.extend(letter.encode_utf8(&mut [0; 4]).as_bytes()),
-        }
-    }
-    Cow::Owned(OsString::from_vec(bytes))
-}
-
-/// Returns the byte that is no UTF-8 for which a character stands in a path; none for any other character.
-#[must_use]
-pub fn byte_of(character: char) -> Option<u8> {
-    u32::from(character)
-        .checked_sub(BYTES)
-        .and_then(|byte| u8::try_from(byte).ok())
-        .filter(|byte| *byte >= 0x80)
-}
-
-fn is_part(part: &str) -> bool {
-    !matches!(part, "" | "." | "..") && !part.contains('\0')
-}
+impl Eq for RootedPath {}
 
 impl PartialOrd for RootedPath {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
@@ -158,14 +138,24 @@ impl PartialOrd for RootedPath {
 
 impl Ord for RootedPath {
     fn cmp(&self, other: &Self) -> Ordering {
-        bytes_of(&self.0).cmp(&bytes_of(&other.0))
+        bytes_of(&self.text).cmp(&bytes_of(&other.text))
     }
+}
+
+impl Hash for RootedPath {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
+fn is_part(part: &str) -> bool {
+    !matches!(part, "" | "." | "..") && !part.contains('\0')
 }
 
 impl fmt::Display for RootedPath {
     /// Writes a byte that is no UTF-8 as `\xNN`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = bytes_of(&self.0);
+        let bytes = bytes_of(&self.text);
         for chunk in bytes.as_bytes().utf8_chunks() {
             f.write_str(chunk.valid())?;
             chunk.invalid().iter().try_for_each(|byte| write!(f, "\\x{byte:02x}"))?;
@@ -177,7 +167,7 @@ impl fmt::Display for RootedPath {
 impl FromStr for RootedPath {
     type Err = Error;
 
-    /// Reads a path that somebody has written. It has no line break: none of K3s' own texts could name such a file.
+    /// Reads a path that somebody has written. It has no line break: no text of K3s' could name such a file.
     fn from_str(text: &str) -> Result<Self> {
         if text.contains('\n') {
             return Err(Error::new(ErrorKind::BadInput, format!("{text:?} is not an absolute path"))
@@ -251,5 +241,16 @@ mod tests {
         assert_eq!(path.parent().unwrap().as_str(), "/a");
         assert_eq!(path.parent().unwrap().parent().unwrap().as_str(), "/");
         assert_eq!(path.parent().unwrap().parent().unwrap().parent(), None);
+    }
+
+    #[test]
+    fn a_seal_holds_below_its_path_only() {
+        let state = RootedPath::fixed("/var/lib/tool").sealed();
+        let run = state.join("runs").join("0001");
+        assert_eq!(run.below_seal(), Some(("var/lib/tool", "runs/0001")));
+        assert_eq!(run.parent().unwrap().below_seal(), Some(("var/lib/tool", "runs")));
+        assert_eq!(state.below_seal(), None, "what leads to it may be a symlink");
+        assert_eq!(state.parent().unwrap().join("other").below_seal(), None);
+        assert_eq!(run, RootedPath::fixed("/var/lib/tool/runs/0001"));
     }
 }

@@ -2,14 +2,15 @@
 //!
 //! Every path is resolved by the kernel with the root directory as `/` (openat2, RESOLVE_IN_ROOT), so a symlink
 //! that somebody planted below it (absolute, or with `..`) leads back inside and never out. Where openat2 is
-//! missing (ENOSYS, before Linux 5.6) or forbidden (EPERM, as container runtimes answer), paths are walked part
-//! by part with the same result. A write never follows the last part of a path.
+//! missing (ENOSYS, before Linux 5.6) or refused (EPERM, as container runtimes answer), paths are walked part
+//! by part with the same result. A write never follows the last part of a path, and nothing follows a symlink below a
+//! sealed path.
 
 use std::cell::Cell;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -17,8 +18,12 @@ use nix::fcntl::{AtFlags, OFlag, open, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 
 use super::attributes::{self, Attributes};
+use super::errno::{errno_of, is_of_the_call};
+use super::live::RootPlace;
+use super::name::bytes_of;
 use super::path::RootedPath;
-use super::resolve::{DIRECTORY, READING, in_root, walk};
+use super::resolve::{DIRECTORY, READING, Symlinks, in_root, walk};
+use super::weaker::SaidPromises;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::{FileMode, Owner};
 
@@ -75,8 +80,9 @@ pub enum PathState {
 pub struct Root {
     dir: OwnedFd,
     path: PathBuf,
-    live: bool,
+    place: RootPlace,
     openat2_works: Cell<bool>,
+    pub(super) said: SaidPromises,
 }
 
 impl Root {
@@ -93,17 +99,34 @@ impl Root {
             }
             _ => Error::system("open the root", path.display(), errno),
         })?;
-        let live = match (fstat(&dir), nix::sys::stat::stat("/")) {
-            (Ok(this), Ok(slash)) => (this.st_dev, this.st_ino) == (slash.st_dev, slash.st_ino),
-            _ => false,
+        let place = match (fstat(&dir), nix::sys::stat::stat("/")) {
+            (Ok(this), Ok(slash)) if (this.st_dev, this.st_ino) == (slash.st_dev, slash.st_ino) => {
+                RootPlace::of_slash()
+            }
+            _ => RootPlace::Image,
         };
-        Ok(Self { dir, path: path.to_owned(), live, openat2_works: Cell::new(true) })
+        Ok(Self {
+            dir,
+            path: path.to_owned(),
+            place,
+            openat2_works: Cell::new(true),
+            said: SaidPromises::default(),
+        })
     }
 
-    /// Tells whether this is the root of the running system.
+    /// Tells whether this is the root of the running system: `/`, unless it is that of a chroot.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        self.live
+        self.place == RootPlace::Running
+    }
+
+    /// Returns what says that this is `/` of a chroot, if it is.
+    #[must_use]
+    pub fn chroot(&self) -> Option<&str> {
+        match &self.place {
+            RootPlace::Chroot(sign) => Some(sign),
+            RootPlace::Running | RootPlace::Image => None,
+        }
     }
 
     /// Returns the path under which the user named the root.
@@ -115,11 +138,8 @@ impl Root {
     /// Returns `path` as a path of the machine that the tool runs on, for messages only.
     #[must_use]
     pub fn display(&self, path: &RootedPath) -> String {
-        if self.live {
-            return path.to_string();
-        }
-        let below = path.to_string();
-        self.path.join(below.trim_start_matches('/')).display().to_string()
+        let text = path.to_string();
+        if self.is_live() { text } else { self.path.join(text.trim_start_matches('/')).display().to_string() }
     }
 
     /// Returns what is at `path`, without following a symlink there.
@@ -140,14 +160,23 @@ impl Root {
 
     fn look_at(&self, path: &RootedPath, look: LookDepth) -> Result<PathState> {
         let Some(parent) = self.parent_of(path)? else { return Ok(PathState::Absent) };
-        let stat = match fstatat(&parent, &*path.file_name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+        self.look_inside(&parent, path, look)
+    }
+
+    /// Returns what is at `path`, whose directory is open already.
+    pub(super) fn look_in(&self, parent: &OwnedFd, path: &RootedPath) -> Result<PathState> {
+        self.look_inside(parent, path, LookDepth::Close)
+    }
+
+    fn look_inside(&self, parent: &OwnedFd, path: &RootedPath, look: LookDepth) -> Result<PathState> {
+        let stat = match fstatat(parent, &*path.file_name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
             Err(Errno::ENOENT) => return Ok(PathState::Absent),
             other => other.map_err(|errno| self.failed("look at", path, errno))?,
         };
         match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
             SFlag::S_IFDIR => {
                 let flags = DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-                let open = || openat(&parent, &*path.file_name(), flags, Mode::empty());
+                let open = || openat(parent, &*path.file_name(), flags, Mode::empty());
                 let attributes = match look {
                     LookDepth::Glance => Attributes::new(),
                     LookDepth::Close => match open() {
@@ -163,13 +192,13 @@ impl Root {
                 Ok(PathState::Directory { mode, owner, attributes })
             }
             SFlag::S_IFLNK => {
-                let target = readlinkat(&parent, &*path.file_name())
+                let target = readlinkat(parent, &*path.file_name())
                     .map_err(|errno| self.failed("read", path, errno))?;
                 Ok(PathState::Symlink { owner: owner_of(&stat), target })
             }
             SFlag::S_IFREG => {
                 // Judged by what was opened, which may no longer be what was looked at.
-                let (file, stat) = self.open_file(&parent, path)?;
+                let (file, stat) = self.open_file(parent, path)?;
                 let (mode, owner) = (FileMode::from_stat(stat.st_mode), owner_of(&stat));
                 let attributes = match look {
                     LookDepth::Glance => Attributes::new(),
@@ -212,6 +241,24 @@ impl Root {
         match self.opened(path)? {
             None => Ok(None),
             Some((file, stat)) => self.read_all(file, &stat, path, MAX_FILE_BYTES).map(Some),
+        }
+    }
+
+    /// Reads the regular file at `path` itself: a symlink there is refused, and not followed. None if there is nothing.
+    ///
+    /// # Errors
+    /// As for [`Root::read`]; if it is a symlink.
+    pub fn read_itself(&self, path: &RootedPath) -> Result<Option<Vec<u8>>> {
+        match self.resolve(path, READING | OFlag::O_NOFOLLOW) {
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
+            Err(Errno::ELOOP) => {
+                Err(Error::new(ErrorKind::BadInput, format!("{} is a symlink", self.display(path))))
+            }
+            Err(errno) => Err(self.failed("read", path, errno)),
+            Ok(fd) => {
+                let (file, stat) = self.regular(fd, path)?;
+                self.read_all(file, &stat, path, MAX_FILE_BYTES).map(Some)
+            }
         }
     }
 
@@ -283,6 +330,14 @@ impl Root {
 
     /// Returns the error of a system call at `path`.
     pub(super) fn failed(&self, verb: &str, path: &RootedPath, errno: Errno) -> Error {
+        if errno == Errno::ELOOP && path.below_seal().is_some() {
+            let message = format!(
+                "cannot {verb} {}: there is a symlink on the way, and none is followed in a directory of k3s-harden's own",
+                self.display(path)
+            );
+            return Error::new(ErrorKind::CannotWrite, message)
+                .hint("put a directory or file there in its place, or mount one");
+        }
         let error = Error::system(verb, self.display(path), errno);
         // What the mode does not explain: to root the kernel says so of files that were made immutable.
         match errno {
@@ -318,28 +373,49 @@ impl Root {
         Ok(bytes)
     }
 
+    /// Opens `path`; below a seal no symlink is followed.
     pub(super) fn resolve(&self, path: &RootedPath, flags: OFlag) -> nix::Result<OwnedFd> {
         let flags = flags | OFlag::O_CLOEXEC;
-        if !self.openat2_works.get() {
-            return walk(self.dir.as_fd(), path, flags);
-        }
-        match in_root(self.dir.as_fd(), path, flags) {
-            // EPERM is also what openat answers for some files: the walk finds out which it was.
-            Err(Errno::ENOSYS | Errno::EPERM) => {
-                let walked = walk(self.dir.as_fd(), path, flags);
-                self.openat2_works.set(walked.is_err());
-                walked
+        let Some((above, below)) = path.below_seal() else {
+            return self.open_in(self.dir.as_fd(), &path.relative(), flags, Symlinks::Followed);
+        };
+        match self.open_in(self.dir.as_fd(), &path.relative(), flags, Symlinks::Refused) {
+            // The symlink may be above the seal.
+            Err(Errno::ELOOP) => {
+                let sealed = self.open_in(
+                    self.dir.as_fd(),
+                    &bytes_of(above),
+                    OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+                    Symlinks::Followed,
+                )?;
+                self.open_in(sealed.as_fd(), &bytes_of(below), flags, Symlinks::Refused)
             }
-            // The walk does not mind that names change all the time.
-            Err(Errno::EAGAIN) => walk(self.dir.as_fd(), path, flags),
             other => other,
         }
     }
-}
 
-/// Returns the number of an error of the standard library.
-pub(super) fn errno_of(error: &std::io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+    fn open_in(
+        &self,
+        dir: BorrowedFd<'_>,
+        path: &OsStr,
+        flags: OFlag,
+        symlinks: Symlinks,
+    ) -> nix::Result<OwnedFd> {
+        if !self.openat2_works.get() {
+            return walk(dir, path, flags, symlinks);
+        }
+        match in_root(dir, path, flags, symlinks) {
+            // The walk does not mind that names change all the time.
+            Err(Errno::EAGAIN) => walk(dir, path, flags, symlinks),
+            // Some of these are also what openat answers for some files: the walk finds out which it was.
+            Err(errno) if is_of_the_call(errno) || errno == Errno::EXDEV => {
+                let walked = walk(dir, path, flags, symlinks);
+                self.openat2_works.set(walked.is_err());
+                walked
+            }
+            other => other,
+        }
+    }
 }
 
 pub(super) fn owner_of(stat: &FileStat) -> Owner {

@@ -1,4 +1,4 @@
-//! SHA-256 (FIPS 180-4), for the machine id in reports and for what is compared without being shown.
+//! SHA-256 (FIPS 180-4), for the machine id in reports and for what the history keeps.
 
 use std::fmt::Write as _;
 

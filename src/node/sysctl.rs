@@ -7,6 +7,7 @@ use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::unistd::{AccessFlags, faccessat};
 use sysctl::Sysctl as _;
 
+use super::host;
 use super::path::RootedPath;
 use super::root::Root;
 use crate::error::{Error, ErrorKind, Result};
@@ -65,6 +66,12 @@ pub fn read(key: &SysctlKey) -> std::result::Result<String, String> {
     ctl.value_string()
         .map(|value| value.split_whitespace().collect::<Vec<_>>().join(" "))
         .map_err(|error| reason(&error))
+}
+
+/// Tells whether the kernel shows its parameters here at all.
+#[must_use]
+pub fn are_visible() -> bool {
+    host::exists(FOLDER)
 }
 
 /// Sets `key` in the running kernel.

@@ -5,12 +5,16 @@ use serde_json::{Value, json};
 use super::origin::ReportOrigin;
 use super::screen::{ScreenText, Style};
 use super::visible::visible;
-use crate::apply::{History, RunRecord, RunState, RunVerb};
+use crate::apply::{Damage, History, RunRecord, RunState, RunVerb};
 
 /// Returns the runs as a table, oldest first; `in_progress` tells whether the last one is still running.
 #[must_use]
 pub fn history_text(history: &History, in_progress: bool) -> ScreenText {
     let mut text = ScreenText::new(Style::Plain);
+    if history.runs().is_empty() && !history.damage().is_empty() {
+        text.line("No run can be read here: the history is damaged.");
+        return text;
+    }
     if history.runs().is_empty() {
         text.line("No run has changed anything here.");
         return text;
@@ -53,6 +57,7 @@ pub fn history_json(root: &str, history: &History, origin: &ReportOrigin) -> Val
             "to": to,
             "state": run.state,
             "undone": history.is_undone(run.id),
+            "left": run.left,
             "role": run.about.role,
             "kubernetes": run.about.kubernetes,
             "benchmark": run.about.benchmark,
@@ -61,7 +66,10 @@ pub fn history_json(root: &str, history: &History, origin: &ReportOrigin) -> Val
         })
     };
     let runs: Vec<Value> = history.runs().iter().map(run).collect();
-    origin.answer(json!({"root": root, "runs": runs}))
+    let damage =
+        |damage: &Damage| json!({"run": damage.run, "path": damage.path.as_str(), "reason": damage.reason});
+    let damage: Vec<Value> = history.damage().iter().map(damage).collect();
+    origin.answer(json!({"root": root, "runs": runs, "damage": damage}))
 }
 
 fn verb(run: &RunRecord) -> &'static str {
@@ -91,7 +99,9 @@ fn state(history: &History, run: &RunRecord, in_progress: bool) -> String {
     match run.state {
         RunState::Begun if in_progress => "at work".to_owned(),
         RunState::Begun => "interrupted".to_owned(),
-        RunState::RolledBack => "failed, put back".to_owned(),
+        RunState::RolledBack if run.left.is_empty() => "failed, put back".to_owned(),
+        RunState::RolledBack if history.is_undone(run.id) => "undone".to_owned(),
+        RunState::RolledBack => format!("partly put back, all but {}", run.left.join(", ")),
         RunState::Committed if history.is_undone(run.id) => "undone".to_owned(),
         RunState::Committed => "done".to_owned(),
     }

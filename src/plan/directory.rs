@@ -2,7 +2,7 @@
 
 use super::change::{Change, metadata_diff};
 use crate::error::{Error, ErrorKind, Result};
-use crate::node::{Metadata, PathState, Root, RootedPath};
+use crate::node::{Expected, Metadata, PathState, Root, RootedPath};
 use crate::profile::ControlId;
 
 /// The desired state of a directory.
@@ -79,17 +79,17 @@ impl Directory {
     /// Creates it, sets its mode and owner, or removes it if it is empty; returns a warning if it is not.
     ///
     /// # Errors
-    /// If that fails.
-    pub fn apply(&self, root: &Root, change: Change) -> Result<Option<String>> {
+    /// If that fails; [`ErrorKind::ChangedMeanwhile`] if something else than `expected` is there by now.
+    pub fn apply(&self, root: &Root, change: Change, expected: Expected<'_>) -> Result<Option<String>> {
         match change {
-            Change::Create => root.make_directory(&self.path, &self.metadata)?,
+            Change::Create => root.make_directory_if(&self.path, &self.metadata, expected)?,
             Change::Remove => {
                 let removed = root.remove_empty_directory(&self.path)?;
                 return Ok(
                     (!removed).then(|| format!("{} stays: it is not empty, or leads elsewhere", self.path))
                 );
             }
-            _ => root.set_metadata(&self.path, &self.metadata, true)?,
+            _ => root.set_metadata_if(&self.path, &self.metadata, true, expected)?,
         }
         Ok(None)
     }

@@ -7,7 +7,7 @@ use super::text_diff;
 use crate::document::is_equivalent;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;
-use crate::node::{Metadata, PathState, Root, RootedPath};
+use crate::node::{Expected, Metadata, PathState, Root, RootedPath};
 use crate::profile::ControlId;
 
 /// The desired state of a file.
@@ -113,13 +113,15 @@ impl File {
     /// Writes or removes it, or gives it its mode and owner.
     ///
     /// # Errors
-    /// If that fails; the old file is whole then.
-    pub fn apply(&self, root: &Root, change: Change) -> Result<()> {
+    /// If that fails; the old file is whole then. [`ErrorKind::ChangedMeanwhile`] if something else than `expected` is
+    /// there by now, which stays.
+    pub fn apply(&self, root: &Root, change: Change, expected: Expected<'_>) -> Result<()> {
+        let (path, metadata) = (&self.path, &self.metadata);
         match (change, &self.content) {
-            (Change::Metadata, _) => root.set_metadata(&self.path, &self.metadata, false),
-            (_, Content::Bytes(bytes)) => root.replace(&self.path, bytes, &self.metadata),
-            (_, Content::Symlink(target, owner)) => root.replace_by_symlink(&self.path, target, *owner),
-            (_, Content::Absent) => root.remove_file(&self.path),
+            (Change::Metadata, _) => root.set_metadata_if(path, metadata, false, expected),
+            (_, Content::Bytes(bytes)) => root.replace_if(path, bytes, metadata, expected),
+            (_, Content::Symlink(target, owner)) => root.replace_by_symlink(path, target, *owner, expected),
+            (_, Content::Absent) => root.remove_file_if(path, expected),
         }
     }
 

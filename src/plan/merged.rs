@@ -47,6 +47,8 @@ pub struct ForeignFiles {
     pub on_foreign: OnForeign,
     /// Paths that earlier runs wrote: these files belong to k3s-harden, whatever they hold.
     pub recorded: BTreeSet<RootedPath>,
+    /// Whether the run keeps what it replaces.
+    pub is_kept: bool,
 }
 
 /// What changes on a node.
@@ -83,7 +85,11 @@ impl Plan {
                     // A file that k3s-harden did not write is not removed.
                     (Change::Remove, _) => (change, diff) = (Change::None, String::new()),
                     (_, OnForeign::Replace) => plan.warnings.push(format!(
-                        "{path} was not written by k3s-harden: it is replaced, and backed up under /var/lib/k3s-harden; --on-foreign keep leaves it"
+                        "{path} was not written by k3s-harden: it is replaced, and {}; --on-foreign keep leaves it",
+                        match foreign.is_kept {
+                            true => "backed up under /var/lib/k3s-harden",
+                            false => "kept nowhere, because there is no history (--no-history)",
+                        }
                     )),
                     (_, OnForeign::Keep) => {
                         plan.warnings.push(format!("{path} was not written by k3s-harden and stays as it is: what it should hold is not in force"));
@@ -91,14 +97,21 @@ impl Plan {
                     }
                     (_, OnForeign::Fail) => {
                         return Err(Error::new(ErrorKind::Failed, format!("{path} was not written by k3s-harden"))
-                            .hint("--on-foreign replace backs it up and replaces it, --on-foreign keep leaves it"));
+                            .hint(match foreign.is_kept {
+                                true => "--on-foreign replace backs it up and replaces it, --on-foreign keep leaves it",
+                                false => "--on-foreign replace replaces it, and with --no-history keeps it nowhere; --on-foreign keep leaves it",
+                            }));
                     }
                 }
             }
             if change == Change::Update && is_overwritten {
                 let path = resource.path();
                 plan.warnings.push(format!(
-                    "{path} was overwritten by somebody since k3s-harden wrote it: it is replaced, and comes back with a rollback"
+                    "{path} was overwritten by somebody since k3s-harden wrote it: it is replaced, and {}",
+                    match foreign.is_kept {
+                        true => "comes back with a rollback",
+                        false => "kept nowhere, because there is no history (--no-history)",
+                    }
                 ));
             }
             if let (Resource::Sysctl(sysctl), CurrentState::Unreadable(reason)) = (&resource, &before) {

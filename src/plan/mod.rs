@@ -20,5 +20,5 @@ pub use desired::{Desired, PlanSubject};
 pub use directory::{Directory, DirectoryRule};
 pub use file::{Content, File};
 pub use merged::{ForeignFiles, Observed, OnForeign, Plan};
-pub use resource::{Action, CurrentState, Resource, ResourceKind};
+pub use resource::{Action, CurrentState, PutBack, Resource, ResourceKind};
 pub use sysctl::Sysctl;

@@ -8,7 +8,7 @@ use super::file::File;
 use super::sysctl::Sysctl;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::FileMode;
-use crate::node::{PathState, Root, RootedPath};
+use crate::node::{Expected, PathState, Root, RootedPath};
 use crate::profile::ControlId;
 
 /// Something of the node that has a desired state.
@@ -56,6 +56,45 @@ pub struct Action {
     pub change: Change,
     /// The change as text: a unified diff, or a line or two; empty for [`Change::None`].
     pub diff: String,
+}
+
+/// What became of an action that was undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PutBack {
+    /// The state before it is there.
+    Done,
+    /// Another program has changed it since: it stays as it is.
+    Left,
+}
+
+/// Tells whether `now` is one of two states, or a mixture of them.
+fn is_made_of(now: &CurrentState, known: [&CurrentState; 2]) -> bool {
+    let states: Vec<&PathState> = known.into_iter().filter_map(path_state).collect();
+    path_state(now).map_or_else(|| known.contains(&now), |now| now.is_made_of(&states))
+}
+
+fn path_state(state: &CurrentState) -> Option<&PathState> {
+    match state {
+        CurrentState::Path(state) => Some(state),
+        CurrentState::Value(_) | CurrentState::Unreadable(_) => None,
+    }
+}
+
+impl CurrentState {
+    /// Tells whether `left` has the content of this state, or the beginning of it: a file that was being written.
+    #[must_use]
+    pub fn may_become(&self, left: &PathState) -> bool {
+        match (left, path_state(self)) {
+            (PathState::File { bytes, .. }, Some(PathState::File { bytes: known, .. })) => {
+                known.starts_with(bytes)
+            }
+            (PathState::Symlink { target, .. }, Some(PathState::Symlink { target: known, .. })) => {
+                target == known
+            }
+            (PathState::File { bytes, .. }, _) => bytes.is_empty(),
+            _ => false,
+        }
+    }
 }
 
 impl Resource {
@@ -179,51 +218,104 @@ impl Action {
         Ok(Self { resource, before, change, diff })
     }
 
-    /// Carries out the change. Returns a warning if something failed that is no reason to undo the rest.
+    /// Carries out the change, if the resource is still as the plan saw it. Returns a warning if something failed that is
+    /// no reason to undo the rest.
     ///
     /// # Errors
-    /// If it fails; the resource is unchanged then.
+    /// If it fails; the resource is unchanged then. [`ErrorKind::ChangedMeanwhile`] if another program has changed it.
     pub fn apply(&self, root: &Root) -> Result<Option<String>> {
+        let known: Vec<&PathState> = path_state(&self.before).into_iter().collect();
+        let expected = Expected::Known(&known);
         match &self.resource {
             _ if self.change == Change::None => Ok(None),
-            Resource::Directory(directory) => directory.apply(root, self.change),
-            Resource::File(file) => file.apply(root, self.change).map(|()| None),
-            Resource::Sysctl(sysctl) => Ok(sysctl.apply()),
+            Resource::Directory(directory) => directory.apply(root, self.change, expected),
+            Resource::File(file) => file.apply(root, self.change, expected).map(|()| None),
+            Resource::Sysctl(sysctl) => match &self.before {
+                CurrentState::Value(before) => sysctl.apply(&[before]),
+                _ => Ok(None),
+            },
         }
     }
 
-    /// Restores the state before the action. What has not changed is not written: the disk may be full.
+    /// Restores the state before the action, if what is there is this state, that after the action, or a mixture of both.
+    /// What has not changed is not written: the disk may be full.
     ///
     /// # Errors
     /// If that fails.
-    pub fn revert(&self, root: &Root) -> Result<()> {
-        match self.resource.restored_to(&self.before) {
-            Some(restored) if self.change != Change::None => {
-                Self::between(restored, root)?.apply(root).map(drop)
+    pub fn put_back(&self, root: &Root) -> Result<PutBack> {
+        let Some(restored) = self.resource.restored_to(&self.before).filter(|_| self.change != Change::None)
+        else {
+            return Ok(PutBack::Done);
+        };
+        let back = match Self::between(restored, root) {
+            Err(_) if self.is_in_the_way(root) => return Ok(PutBack::Left),
+            other => other?,
+        };
+        if back.change == Change::None {
+            return Ok(PutBack::Done);
+        }
+        if !is_made_of(&back.before, [&self.before, &self.resource.desired_state()]) {
+            return Ok(PutBack::Left);
+        }
+        match back.apply(root) {
+            Ok(None) => Ok(PutBack::Done),
+            // A directory in which another program has put something, or a value that the kernel does not take.
+            Ok(Some(_)) => Ok(PutBack::Left),
+            Err(error) if error.kind() == ErrorKind::ChangedMeanwhile => Ok(PutBack::Left),
+            // If only the sync fails again, the old bytes are restored all the same.
+            Err(error) => match self.resource.observe(root) {
+                Ok(now) if now == self.before => Ok(PutBack::Done),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Tells whether `left`, a hidden file beside the path, is of this action: see [`CurrentState::may_become`].
+    #[must_use]
+    pub fn has_left(&self, left: &PathState) -> bool {
+        [&self.before, &self.resource.desired_state()].iter().any(|known| known.may_become(left))
+    }
+
+    /// Tells whether a file stands where a directory was, or the other way round.
+    fn is_in_the_way(&self, root: &Root) -> bool {
+        let now = root.look(&self.resource.path());
+        match self.resource {
+            Resource::Directory(_) => {
+                matches!(now, Ok(PathState::File { .. } | PathState::Symlink { .. } | PathState::Other))
             }
-            _ => Ok(()),
+            _ => matches!(now, Ok(PathState::Directory { .. } | PathState::Other)),
         }
     }
 
     /// Checks that the node has the desired state.
     ///
     /// # Errors
-    /// If it has not: another program changes it, or the file system does not store what is written.
+    /// [`ErrorKind::ChangedMeanwhile`] if it has not: another program changes it, or the file system does not store what is
+    /// written. The error does not say what is there, which may be a secret of somebody.
     pub fn verify(&self, root: &Root) -> Result<()> {
         if matches!(self.resource, Resource::Sysctl(_)) || self.change == Change::None {
             // A value that the kernel refuses is a warning of `apply`.
             return Ok(());
         }
-        let now = Self::between(self.resource.clone(), root)?;
-        if now.change == Change::None || self.may_stay() {
-            return Ok(());
+        if self.is_in_the_way(root) {
+            return Err(self.is_not_as_written(root, "content"));
         }
+        let now = Self::between(self.resource.clone(), root)?;
+        match now.change {
+            Change::None => Ok(()),
+            _ if self.may_stay() => Ok(()),
+            Change::Metadata => Err(self.is_not_as_written(root, "mode or owner")),
+            _ => Err(self.is_not_as_written(root, "content")),
+        }
+    }
+
+    fn is_not_as_written(&self, root: &Root, what: &str) -> Error {
         let path = root.display(&self.resource.path());
-        Err(Error::new(
-            ErrorKind::Failed,
-            format!("{path} was written, and is not as it was written:\n{}", now.diff),
+        Error::new(
+            ErrorKind::ChangedMeanwhile,
+            format!("{path} was written, and is not as it was written: its {what} differs"),
         )
-        .hint("is somebody else writing it?"))
+        .hint("another program writes it too, or the file system does not store what is written")
     }
 
     /// Tells whether this removes a directory: one that is not empty stays.

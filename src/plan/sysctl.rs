@@ -1,6 +1,7 @@
 //! A kernel parameter of the running system. Its file under /etc/sysctl.d sets it again at the next boot.
 
 use super::change::Change;
+use crate::error::{Error, ErrorKind, Result};
 use crate::node::{SysctlKey, sysctl};
 use crate::profile::ControlId;
 
@@ -38,9 +39,19 @@ impl Sysctl {
     }
 
     /// Sets it. If the kernel refuses, that is a warning: the file sets it at the next boot.
-    #[must_use]
-    pub fn apply(&self) -> Option<String> {
-        sysctl::write(&self.key, &self.value).err().map(|reason| self.warning(&reason))
+    ///
+    /// # Errors
+    /// [`ErrorKind::ChangedMeanwhile`] if the kernel's value is none of `expected` by now.
+    pub fn apply(&self, expected: &[&str]) -> Result<Option<String>> {
+        // What cannot be read cannot be set either, and the kernel says why.
+        if let Ok(now) = sysctl::read(&self.key)
+            && !expected.contains(&now.as_str())
+        {
+            let message = format!("{} was changed by another program while this run lasted", self.key);
+            return Err(Error::new(ErrorKind::ChangedMeanwhile, message)
+                .hint("the value that it set stays; run k3s-harden again when it has ended"));
+        }
+        Ok(sysctl::write(&self.key, &self.value).err().map(|reason| self.warning(&reason)))
     }
 
     /// Returns the warning that it cannot be set.

@@ -60,6 +60,12 @@ fn now(key: &SysctlKey, row: &KernelParameter, protected: bool) -> Option<Findin
     let wanted = row.value.to_string();
     let set = format!("set it: sysctl -w {key}={wanted}");
     let value = match sysctl::read(key) {
+        // Whoever starts K3s has a /proc; who asks may have none.
+        Err(_) if !sysctl::are_visible() => {
+            let message = format!("{key} cannot be read: /proc is not mounted");
+            let remedy = "run preflight again where /proc is mounted";
+            return Some(Finding::not_judged("kernel-unreadable", message, remedy).at(place(key)));
+        }
         Err(reason) => {
             let message = format!("{key} cannot be read: {reason}");
             return Some(

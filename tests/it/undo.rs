@@ -525,16 +525,35 @@ fn a_journal_that_was_moved_away_takes_no_backups_with_it() {
     apply(&node, &[]);
     let journal = node.path().join("var/lib/k3s-harden/runs/0001/journal.json");
     let text = fs::read_to_string(&journal).unwrap();
-    fs::write(&journal, "{").unwrap();
-    let output = node.run(&["apply"]);
-    assert!(output.code == 1 && output.stderr.contains("help: it is of another version of k3s-harden, or damaged; move ROOT/var/lib/k3s-harden/runs/0001 away"), "{}", all(&output));
-    fs::remove_file(&journal).unwrap();
-    apply(&node, &["--set", "audit_log_maxage=77"]);
+    let moved = node.path().join("var/lib/k3s-harden/runs/0001.damaged");
+    let damage: [&dyn Fn(); 3] =
+        [&|| fs::write(&journal, "{").unwrap(), &|| fs::remove_file(&journal).unwrap(), &|| {
+            fs::rename(journal.parent().unwrap(), &moved).unwrap()
+        }];
     let backup = text.split('"').find(|word| word.ends_with(".before")).unwrap();
-    assert_eq!(fs::read(journal.parent().unwrap().join(backup)).unwrap(), b"mine\n");
+    for (index, damage) in damage.into_iter().enumerate() {
+        damage();
+        let before = state(&node);
+        for words in [&["apply"][..], &["plan"], &["rollback"], &["uninstall"], &["apply", "--no-history"]] {
+            let output = node.run(words);
+            let named =
+                ["0001/journal.json: ", "0001/journal.json: it is not there", "0001.damaged: "][index];
+            assert!(output.code == 1 && output.stderr.contains(named), "{words:?}: {}", all(&output));
+            assert!(
+                output.stderr.contains("keep a copy of ROOT/var/lib/k3s-harden outside"),
+                "{}",
+                all(&output)
+            );
+        }
+        assert_eq!(state(&node), before);
+        let place = if index == 2 { &moved } else { journal.parent().unwrap() };
+        assert_eq!(fs::read(place.join(backup)).unwrap(), b"mine\n");
+    }
+    fs::rename(&moved, journal.parent().unwrap()).unwrap();
     // What a hand has changed leads nowhere else.
     for name in ["../journal.json", "", "/etc/passwd", ".x"] {
-        let text = text.replace(backup, name);
+        // As release 0.1.0 wrote it, without digests: nothing else tells that it was changed.
+        let text = without_digests(&text.replace(backup, name));
         fs::write(&journal, text).unwrap();
         let output = node.run(&["rollback", "1"]);
         assert!(
@@ -543,6 +562,25 @@ fn a_journal_that_was_moved_away_takes_no_backups_with_it() {
             all(&output)
         );
     }
+}
+
+/// A record of format 1.1 as release 0.1.0 writes it again.
+fn without_digests(text: &str) -> String {
+    fn strip(value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::Object(map) => {
+                for name in ["digest", "previous", "sha256", "foreign"] {
+                    map.remove(name);
+                }
+                map.values_mut().for_each(strip);
+            }
+            serde_json::Value::Array(items) => items.iter_mut().for_each(strip),
+            _ => {}
+        }
+    }
+    let mut record = serde_json::from_str(text).unwrap();
+    strip(&mut record);
+    record.to_string()
 }
 
 #[test]

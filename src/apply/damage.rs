@@ -1,0 +1,67 @@
+//! What is wrong in the state directory. Damage is named with its path and its reason, and nothing damaged is removed:
+//! it may hold the only copy of somebody's bytes.
+
+use super::state::STATE_DIRECTORY;
+use crate::error::{Error, ErrorKind, Result};
+use crate::node::{Root, RootedPath};
+
+/// Something in the state directory that cannot be trusted, or is not there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Damage {
+    /// The number of the run that it belongs to, as far as its name tells.
+    pub run: Option<u32>,
+    /// Its path.
+    pub path: RootedPath,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl Damage {
+    pub(super) fn new(run: impl Into<Option<u32>>, path: RootedPath, reason: impl Into<String>) -> Self {
+        Self { run: run.into(), path, reason: reason.into() }
+    }
+
+    /// Returns the path and the reason as one line.
+    #[must_use]
+    pub fn line(&self, root: &Root) -> String {
+        format!("{}: {}", root.display(&self.path), self.reason)
+    }
+
+    /// Returns the warning of a verb that goes on beside it.
+    #[must_use]
+    pub fn warning(&self, root: &Root) -> String {
+        format!("the history is damaged: {}; nothing of it is removed", self.line(root))
+    }
+
+    /// Returns the error of a verb that cannot go on beside it; `message` says what was not done.
+    #[must_use]
+    pub fn error(all: &[Self], root: &Root, message: &str) -> Error {
+        let lines: String = all.iter().map(|damage| format!("\n  {}", damage.line(root))).collect();
+        Error::new(ErrorKind::Failed, format!("{message}:{lines}")).hint(keep_a_copy(root))
+    }
+}
+
+/// Returns what [`Damage`] is for an error of reading.
+///
+/// # Errors
+/// If the caller may not read it: then nothing is known of it.
+pub(super) fn of_error(run: u32, path: RootedPath, error: Error) -> Result<Damage> {
+    match error.kind() {
+        ErrorKind::NotPermitted => Err(error),
+        _ => Ok(Damage::new(run, path, error.message())),
+    }
+}
+
+/// Returns the error of a run that cannot go on without it.
+pub(super) fn unreadable(root: &Root, damage: &Damage) -> Error {
+    Error::new(ErrorKind::Failed, format!("{} cannot be used: {}", root.display(&damage.path), damage.reason))
+        .hint(keep_a_copy(root))
+}
+
+/// The first thing to do about damage: whatever comes next cannot lose anything then.
+pub(super) fn keep_a_copy(root: &Root) -> String {
+    format!(
+        "it is damaged, or of another version of k3s-harden: keep a copy of {} outside of it before anything else",
+        root.display(&RootedPath::fixed(STATE_DIRECTORY))
+    )
+}

@@ -1,0 +1,180 @@
+//! Removal of runs, in one step: a run gets a name that is no run's, and then is removed.
+//!
+//! A directory that cannot get another name (a mount point, a directory in a lower layer of an overlay file system) is removed in
+//! place, and a mark that is made first carries the meaning of that step: what bears it is no longer there for any reader, and the
+//! next run that changes something finishes its removal.
+
+use std::ffi::{OsStr, OsString};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::mode::Owner;
+use crate::node::{DirectoryMove, EntryKind, Root, RootedPath};
+
+/// The mark of all runs.
+const ALL_LEAVING: &str = ".leaving";
+
+/// What a name in the directory of the runs stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RunsEntry {
+    /// The directory of a run.
+    Run(u32),
+    /// A run that is being made.
+    Coming(u32),
+    /// A run that is being removed, or the mark of one that is removed in place.
+    Leaving(u32),
+    /// The mark of all runs: they are removed in place.
+    AllLeaving,
+}
+
+impl RunsEntry {
+    /// Reads a name; none if no run makes it.
+    pub(super) fn of(name: &OsStr) -> Option<Self> {
+        let text = name.to_str()?;
+        if text == ALL_LEAVING {
+            return Some(Self::AllLeaving);
+        }
+        let number = text.trim_start_matches('.').split('.').next()?.parse().ok()?;
+        let known = [Self::Run(number), Self::Coming(number), Self::Leaving(number)];
+        known.into_iter().find(|known| known.name() == text)
+    }
+
+    /// Returns its name.
+    pub(super) fn name(self) -> String {
+        match self {
+            Self::Run(id) => format!("{id:04}"),
+            Self::Coming(id) => format!(".{id:04}.coming"),
+            Self::Leaving(id) => format!(".{id:04}.leaving"),
+            Self::AllLeaving => ALL_LEAVING.to_owned(),
+        }
+    }
+}
+
+/// Tells which runs among the entries of `runs` are being removed in place.
+pub(super) fn is_leaving(entries: &[(OsString, Option<EntryKind>)], id: u32) -> bool {
+    let marks = [RunsEntry::AllLeaving, RunsEntry::Leaving(id)];
+    let is_mark = |name: &OsStr| RunsEntry::of(name).is_some_and(|entry| marks.contains(&entry));
+    entries.iter().any(|(name, kind)| *kind == Some(EntryKind::File) && is_mark(name))
+}
+
+/// Removes a run in one step.
+///
+/// # Errors
+/// If that fails.
+pub(super) fn remove_run(root: &Root, runs: &RootedPath, id: u32) -> Result<()> {
+    let [run, leaving] = [RunsEntry::Run(id), RunsEntry::Leaving(id)].map(|entry| runs.join(&entry.name()));
+    if !is_mark(root, &leaving)? {
+        root.remove_tree(&leaving)?;
+        match root.move_directory(&run, &leaving)? {
+            DirectoryMove::Moved => return root.remove_tree(&leaving),
+            DirectoryMove::NameTaken => {
+                return Err(Error::new(
+                    ErrorKind::Failed,
+                    format!("{} is in the way", root.display(&leaving)),
+                ));
+            }
+            DirectoryMove::Immovable => mark(root, &leaving)?,
+        }
+    }
+    root.remove_tree(&run)?;
+    root.remove_file(&leaving)
+}
+
+/// Removes what killed runs have left in the directory of the runs.
+///
+/// # Errors
+/// If that fails.
+pub(super) fn sweep(root: &Root, runs: &RootedPath) -> Result<()> {
+    for name in root.list(runs)? {
+        match RunsEntry::of(&name) {
+            Some(entry @ RunsEntry::Coming(_)) => root.remove_tree(&runs.join(&entry.name()))?,
+            Some(entry @ RunsEntry::Leaving(id)) => {
+                let leaving = runs.join(&entry.name());
+                match is_mark(root, &leaving)? {
+                    true => remove_run(root, runs, id)?,
+                    false => root.remove_tree(&leaving)?,
+                }
+            }
+            Some(RunsEntry::Run(_) | RunsEntry::AllLeaving) | None => {}
+        }
+    }
+    Ok(())
+}
+
+/// Marks all runs as being removed in place.
+///
+/// # Errors
+/// If the mark cannot be made.
+pub(super) fn mark_all(root: &Root, runs: &RootedPath) -> Result<()> {
+    match root.is_directory(runs) && !are_all_leaving(root, runs)? {
+        true => mark(root, &runs.join(ALL_LEAVING)),
+        false => Ok(()),
+    }
+}
+
+/// Tells whether all runs bear the mark.
+///
+/// # Errors
+/// If that cannot be read.
+pub(super) fn are_all_leaving(root: &Root, runs: &RootedPath) -> Result<bool> {
+    is_mark(root, &runs.join(ALL_LEAVING))
+}
+
+/// Removes all that is in the directory of the runs, their mark at last, and the directory itself.
+///
+/// # Errors
+/// If something cannot be removed.
+pub(super) fn remove_all(root: &Root, runs: &RootedPath) -> Result<()> {
+    for name in root.list(runs)?.iter().filter(|name| *name != ALL_LEAVING) {
+        if let Some(name) = name.to_str() {
+            root.remove_tree(&runs.join(name))?;
+        }
+    }
+    root.remove_tree(runs)
+}
+
+fn mark(root: &Root, path: &RootedPath) -> Result<()> {
+    let owner = path.parent().and_then(|runs| root.permissions(&runs).ok().flatten());
+    root.create_private(path, b"", owner.map_or(Owner::ROOT, |(_, owner)| owner))?;
+    root.sync(path)
+}
+
+fn is_mark(root: &Root, path: &RootedPath) -> Result<bool> {
+    Ok(root.entry(path)?.is_some_and(|entry| entry.kind == EntryKind::File))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_are_exactly_ours_are_known() {
+        let of = |name: &str| RunsEntry::of(OsStr::new(name));
+        for entry in [
+            RunsEntry::Run(1),
+            RunsEntry::Run(12345),
+            RunsEntry::Coming(20),
+            RunsEntry::Leaving(7),
+            RunsEntry::AllLeaving,
+        ] {
+            assert_eq!(of(&entry.name()), Some(entry));
+        }
+        for other in [
+            "1",
+            "00001",
+            "+001",
+            "0001.damaged",
+            ".ssh",
+            ".0001",
+            ".0001.tmp",
+            ".1.coming",
+            "..0001.coming",
+            ".0001.coming.x",
+            "0001.leaving",
+            "leaving",
+            ".leaving.",
+            "",
+        ] {
+            assert_eq!(of(other), None, "{other:?}");
+        }
+    }
+}

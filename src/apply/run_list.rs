@@ -1,0 +1,184 @@
+//! The directory of the runs: their numbers, the mark that tells the newest of them, and what has no business there.
+//!
+//! ```text
+//! runs/0001, runs/0002      the runs
+//! runs/newest.0002          an empty file: there has been a run with this number, so its directory must be there
+//! runs/.0003.coming         a run that has not begun; runs/.0001.leaving: one that is being removed
+//! ```
+//!
+//! Each record names the run before it, and the mark names the last one: no run can vanish without being missed.
+
+use std::ffi::OsStr;
+
+use super::damage::Damage;
+use super::removal::RunsEntry;
+use super::state::{forget as remove_run, run_directory, runs_directory};
+use crate::error::{Error, ErrorKind, Result};
+use crate::mode::Owner;
+use crate::node::{EntryKind, Root};
+
+/// The name of the mark, before the number.
+const MARK: &str = "newest.";
+/// How often a reader without the lock reads again while runs come and go.
+const MAX_READS: usize = 20;
+
+/// What is in the directory of the runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct RunList {
+    /// The numbers of the runs, the oldest first.
+    pub(super) ids: Vec<u32>,
+    /// The number that the mark names; 0 without a mark.
+    pub(super) newest: u32,
+    /// What is neither a run nor one of our own temporary names.
+    pub(super) damage: Vec<Damage>,
+}
+
+/// The number of a run that is about to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RunNumber {
+    /// Its number.
+    pub(super) id: u32,
+    /// That of the newest run before it; 0 if there is none.
+    pub(super) previous: u32,
+}
+
+impl RunList {
+    /// Lists the directory.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(super) fn read(root: &Root) -> Result<Self> {
+        let mut list = Self::default();
+        let directory = runs_directory();
+        let Some(entries) = root.list_itself(&directory)? else {
+            list.damage.push(Damage::new(None, directory, "it is no directory"));
+            return Ok(list);
+        };
+        for (name, kind) in entries {
+            list.add(&name, kind);
+        }
+        list.ids.sort_unstable();
+        Ok(list)
+    }
+
+    fn add(&mut self, name: &OsStr, kind: Option<EntryKind>) {
+        let text = name.to_string_lossy().replace(['\n', '\0'], "?");
+        let path = runs_directory().join(&text);
+        match (number(&text), text.strip_prefix(MARK).and_then(number), kind) {
+            (Some(id), _, Some(EntryKind::Directory)) => self.ids.push(id),
+            (Some(id), _, Some(EntryKind::Symlink)) => {
+                self.damage.push(Damage::new(id, path, "it is a symlink"));
+            }
+            (None, Some(id), Some(EntryKind::File)) => self.newest = self.newest.max(id),
+            // It is gone by now.
+            (_, _, None) => {}
+            _ if is_temporary(&text) => {}
+            _ => {
+                let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
+                self.damage.push(Damage::new(digits.parse().ok(), path, "it is no run of k3s-harden"));
+            }
+        }
+    }
+}
+
+/// Reads with `read`, and once more if runs have come or gone meanwhile: who has no lock may find a run removed that
+/// was listed a moment ago. `read` tells whether it has found damage.
+///
+/// # Errors
+/// If something cannot be read.
+pub(super) fn settled<T>(root: &Root, read: impl Fn(&RunList) -> Result<(T, bool)>) -> Result<T> {
+    let mut list = RunList::read(root)?;
+    for _ in 1..MAX_READS {
+        let result = read(&list);
+        if let Ok((found, false)) = result {
+            return Ok(found);
+        }
+        let again = RunList::read(root)?;
+        if again == list {
+            return Ok(result?.0);
+        }
+        list = again;
+    }
+    Ok(read(&list)?.0)
+}
+
+/// Returns the number of the next run.
+///
+/// # Errors
+/// If the runs cannot be listed, or there are no numbers left.
+pub(super) fn next_number(root: &Root) -> Result<RunNumber> {
+    let list = RunList::read(root)?;
+    let previous = newest_with_content(root, &list.ids)?.max(list.newest);
+    let taken = list.damage.iter().filter_map(|damage| damage.run).chain(list.ids.last().copied());
+    let last = taken.max().unwrap_or_default().max(previous);
+    let none_left = || {
+        let directory = root.display(&runs_directory());
+        Error::new(ErrorKind::Failed, format!("there are no numbers left for a run in {directory}"))
+    };
+    Ok(RunNumber { id: last.checked_add(1).ok_or_else(none_left)?, previous })
+}
+
+/// Returns the newest run whose directory is not empty; 0 if there is none.
+fn newest_with_content(root: &Root, ids: &[u32]) -> Result<u32> {
+    for id in ids.iter().rev() {
+        if !root.list(&run_directory(*id))?.is_empty() {
+            return Ok(*id);
+        }
+    }
+    Ok(0)
+}
+
+/// Marks run `id` as the newest; 0 removes the mark. A mark that is too low does no harm, and a run gets its mark when it
+/// is there already.
+///
+/// # Errors
+/// If that fails.
+pub(super) fn mark_newest(root: &Root, owner: Owner, id: u32) -> Result<()> {
+    let path = |id: u32| runs_directory().join(&format!("{MARK}{id:04}"));
+    let marked = RunList::read(root)?.newest;
+    match (marked, id) {
+        (marked, id) if marked == id => Ok(()),
+        (0, id) => root.create_private(&path(id), &[], owner).and_then(|()| root.sync(&path(id))),
+        (marked, 0) => root.remove_file(&path(marked)),
+        (marked, id) => root.move_directory(&path(marked), &path(id)).map(drop),
+    }
+}
+
+/// Removes a run in one step. If it is the newest, the one before it is marked so first.
+///
+/// # Errors
+/// If that fails.
+pub(super) fn forget(root: &Root, owner: Owner, id: u32) -> Result<()> {
+    let list = RunList::read(root)?;
+    if list.newest == id {
+        let before: Vec<u32> = list.ids.into_iter().filter(|other| *other < id).collect();
+        mark_newest(root, owner, newest_with_content(root, &before)?)?;
+    }
+    remove_run(root, id)
+}
+
+/// Returns the number that a name is, as k3s-harden writes it.
+fn number(name: &str) -> Option<u32> {
+    name.parse().ok().filter(|id| *id > 0 && format!("{id:04}") == name)
+}
+
+/// Tells whether a name is one that a run has while it comes or goes.
+fn is_temporary(name: &str) -> bool {
+    if RunsEntry::of(OsStr::new(name)).is_some() {
+        return true;
+    }
+    let rest = name.strip_prefix('.').and_then(|name| name.split_once('.'));
+    rest.is_some_and(|(digits, word)| {
+        number(digits).is_some() && word.bytes().all(|byte| byte.is_ascii_lowercase())
+    })
+}
+
+/// Returns the damage of a run that the mark names and that is not there.
+pub(super) fn missing(id: u32) -> Damage {
+    Damage::new(id, run_directory(id), "it is not there")
+}
+
+/// Returns the damage of a run that the record of run `after` names and that is not there.
+pub(super) fn missing_before(id: u32, after: u32) -> Damage {
+    Damage::new(id, run_directory(id), format!("it is not there, and run {after} came after it"))
+}

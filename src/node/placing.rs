@@ -1,0 +1,167 @@
+//! Puts a file at its place, or takes one away, without losing what another program saves there at that moment.
+//!
+//! Between a look and a rename there is always a moment. So the old file is not thrown away by the rename: the two files
+//! exchange their names, what was there is looked at under its new name, and only what was expected is removed. Anything
+//! else gets its name back.
+
+use std::os::fd::OwnedFd;
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, RenameFlags, renameat, renameat2};
+use nix::sys::stat::fstatat;
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+use super::errno::is_of_the_call;
+use super::expected::Expected;
+use super::path::RootedPath;
+use super::root::{PathState, Root};
+use super::temporary::TemporaryFile;
+use super::weaker::WeakerPromise;
+use crate::error::{Error, ErrorKind, Result};
+
+impl<F> TemporaryFile<'_, F> {
+    /// Gives the file the name of `path`, in one step.
+    ///
+    /// # Errors
+    /// If that fails; [`ErrorKind::ChangedMeanwhile`] if something else than `expected` is there, which stays.
+    pub(super) fn place(&mut self, root: &Root, path: &RootedPath, expected: Expected<'_>) -> Result<()> {
+        let failed = |errno| root.failed("write", path, errno);
+        if let Expected::Anything = expected {
+            return self.rename_over(path).map_err(failed);
+        }
+        let flags = match root.check_expected(self.parent, path, expected)? {
+            PathState::Absent => RenameFlags::RENAME_NOREPLACE,
+            _ => RenameFlags::RENAME_EXCHANGE,
+        };
+        let own = self.identity(&self.name).map_err(failed)?;
+        match renameat2(self.parent, self.name.as_str(), self.parent, path.name(), flags) {
+            Ok(()) if flags == RenameFlags::RENAME_NOREPLACE => self.renamed = true,
+            Ok(()) => self.finish_exchange(root, path, expected, own)?,
+            // Something has come, or what was there has gone.
+            Err(Errno::EEXIST | Errno::ENOENT) => return Err(root.changed_meanwhile(path)),
+            Err(errno) if is_of_the_call(errno) => {
+                self.rename_over(path).map_err(failed)?;
+                root.said.say(WeakerPromise::SecondLook, &root.display(path), errno);
+            }
+            Err(errno) => return Err(failed(errno)),
+        }
+        Ok(())
+    }
+
+    /// Removes what has the temporary name now, if it is `expected`; else exchanges the names again.
+    fn finish_exchange(
+        &mut self,
+        root: &Root,
+        path: &RootedPath,
+        expected: Expected<'_>,
+        own: (u64, u64),
+    ) -> Result<()> {
+        // Until it is known what has the name, nothing removes it.
+        self.renamed = true;
+        let beside = root.beside(path, &self.name);
+        if root.look_in(self.parent, &beside).is_ok_and(|old| expected.includes(&old)) {
+            let removed = unlinkat(self.parent, self.name.as_str(), UnlinkatFlags::NoRemoveDir);
+            return removed.map_err(|errno| root.failed("remove", &beside, errno));
+        }
+        let (from, to) = (self.name.as_str(), path.name());
+        let back = renameat2(self.parent, from, self.parent, to, RenameFlags::RENAME_EXCHANGE);
+        match (back, self.identity(&self.name)) {
+            (Ok(()), Ok(now)) if now == own => {
+                self.renamed = false;
+                Err(root.changed_meanwhile(path))
+            }
+            _ => Err(root.kept_beside(self.parent, path, &beside)),
+        }
+    }
+
+    fn rename_over(&mut self, path: &RootedPath) -> nix::Result<()> {
+        renameat(self.parent, self.name.as_str(), self.parent, path.name())?;
+        self.renamed = true;
+        Ok(())
+    }
+
+    /// Returns what a name in the directory stands for, whatever is done to its content.
+    fn identity(&self, name: &str) -> nix::Result<(u64, u64)> {
+        let stat = fstatat(self.parent, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        Ok((stat.st_dev, stat.st_ino))
+    }
+}
+
+impl Root {
+    /// Checks that a file that was just written holds its bytes: a file system may say that it has taken what it has not.
+    pub(super) fn check_written(
+        &self,
+        parent: &OwnedFd,
+        path: &RootedPath,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<()> {
+        match self.look_in(parent, &self.beside(path, name))? {
+            PathState::File { bytes: there, .. } if there == bytes => Ok(()),
+            _ => Err(Error::new(
+                ErrorKind::Failed,
+                format!("{} was written, and is not as it was written", self.display(path)),
+            )
+            .hint("the file system says that it has written what it has not: look at its disk")),
+        }
+    }
+
+    /// Removes the file or symlink at `path`, if it is `expected`.
+    pub(super) fn take_away(
+        &self,
+        parent: &OwnedFd,
+        path: &RootedPath,
+        expected: Expected<'_>,
+    ) -> Result<()> {
+        let failed = |errno| self.failed("remove", path, errno);
+        if let PathState::Absent = self.check_expected(parent, path, expected)? {
+            return Ok(());
+        }
+        let taken = TemporaryFile::make(parent, path, |name| take(parent, path.name(), name));
+        let mut taken = match taken {
+            Err(Errno::ENOENT) => return Err(self.changed_meanwhile(path)),
+            other => other.map_err(failed)?,
+        };
+        // Until it is known what it is, nothing removes it.
+        taken.renamed = true;
+        let beside = self.beside(path, &taken.name);
+        if self.look_in(parent, &beside).is_ok_and(|old| expected.includes(&old)) {
+            return unlinkat(parent, taken.name.as_str(), UnlinkatFlags::NoRemoveDir).map_err(failed);
+        }
+        Err(match take(parent, &taken.name, path.name()) {
+            Ok(()) => self.changed_meanwhile(path),
+            Err(_) => self.kept_beside(parent, path, &beside),
+        })
+    }
+
+    /// Keeps what another program has saved twice while one file was put at its place, under a name that no run sweeps
+    /// away; returns the error that names it.
+    fn kept_beside(&self, parent: &OwnedFd, path: &RootedPath, beside: &RootedPath) -> Error {
+        let name = format!("{}.saved", beside.name());
+        let kept = match take(parent, beside.name(), &name) {
+            Ok(()) => self.beside(path, &name),
+            Err(_) => beside.clone(),
+        };
+        let (path, beside) = (self.display(path), self.display(&kept));
+        let message = format!(
+            "{path} was changed by another program while this run lasted: what it saved is kept as {beside}"
+        );
+        Error::new(ErrorKind::HalfChanged, message).hint(format!("compare the two: diff {path} {beside}"))
+    }
+
+    pub(super) fn beside(&self, path: &RootedPath, name: &str) -> RootedPath {
+        path.parent().unwrap_or_else(|| path.clone()).join(name)
+    }
+}
+
+/// Gives what has the name `from` another name, which nothing has.
+fn take(parent: &OwnedFd, from: &str, to: &str) -> nix::Result<()> {
+    match renameat2(parent, from, parent, to, RenameFlags::RENAME_NOREPLACE) {
+        Err(errno) if is_of_the_call(errno) => match fstatat(parent, to, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(_) => Err(Errno::EEXIST),
+            Err(Errno::ENOENT) => renameat(parent, from, parent, to),
+            Err(errno) => Err(errno),
+        },
+        other => other,
+    }
+}

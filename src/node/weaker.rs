@@ -1,0 +1,53 @@
+//! What some file systems cannot do, so that less is promised there. It is said here, once a run.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use nix::errno::Errno;
+use tracing::warn;
+
+/// Something that a file system cannot do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum WeakerPromise {
+    /// It does not sync files.
+    FileSync,
+    /// It does not sync directories.
+    DirectorySync,
+    /// It does not refuse to move a directory where there is one: `renameat2` takes no flags.
+    FreeName,
+    /// It does not exchange two names: `renameat2` takes no flags.
+    SecondLook,
+}
+
+impl WeakerPromise {
+    fn consequence(self) -> &'static str {
+        match self {
+            Self::FileSync => {
+                "files cannot be synced to the disk there, so a power cut soon after this run may leave them incomplete"
+            }
+            Self::DirectorySync => {
+                "directories cannot be synced to the disk there, so a power cut soon after this run may undo a part of it"
+            }
+            Self::FreeName => {
+                "a directory cannot be moved there on condition that the name is free, so an empty directory that another program makes at that name in the same moment is replaced"
+            }
+            Self::SecondLook => {
+                "names cannot be exchanged there, so what another program saves in the very moment in which a file is replaced is lost"
+            }
+        }
+    }
+}
+
+/// What has been said in this run.
+#[derive(Debug, Default)]
+pub(super) struct SaidPromises(RefCell<BTreeSet<WeakerPromise>>);
+
+impl SaidPromises {
+    /// Warns, for the first path that it is met at, that a promise does not hold on the file system of `path`.
+    pub(super) fn say(&self, promise: WeakerPromise, path: &str, errno: Errno) {
+        if self.0.borrow_mut().insert(promise) {
+            let consequence = promise.consequence();
+            warn!("the file system of {path} promises less than others: {consequence} ({})", errno.desc());
+        }
+    }
+}
