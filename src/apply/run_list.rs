@@ -54,15 +54,13 @@ impl RunList {
             list.damage.push(Damage::new(None, directory, "it is no directory"));
             return Ok(list);
         };
-        let is_leaving = |id: u32| removal::is_leaving(&entries, id);
-        for (name, kind) in &entries {
-            match RunsEntry::of(name) {
-                // All of them are being removed.
-                Some(RunsEntry::AllLeaving) if *kind == Some(EntryKind::File) => return Ok(Self::default()),
-                Some(RunsEntry::Run(id)) if is_leaving(id) => {}
-                _ => list.add(name, *kind),
-            }
+        if removal::are_leaving(&entries) {
+            return Ok(list);
         }
+        for (name, kind) in &entries {
+            list.add(name, *kind);
+        }
+        list.ids.retain(|id| !removal::is_leaving(&entries, *id));
         list.ids.sort_unstable();
         Ok(list)
     }

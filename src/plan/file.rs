@@ -2,9 +2,8 @@
 
 use std::ffi::OsString;
 
-use similar::TextDiff;
-
 use super::change::{Change, metadata_diff};
+use super::text_diff;
 use crate::document::is_equivalent;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;
@@ -159,10 +158,7 @@ impl File {
     }
 
     fn unified(&self, before: Option<&[u8]>, after: Option<&[u8]>) -> String {
-        let text = |bytes: Option<&[u8]>| bytes.map(String::from_utf8_lossy).unwrap_or_default().into_owned();
-        let name = |there: bool| if there { self.path.to_string() } else { "/dev/null".to_owned() };
-        let names = (name(before.is_some()), name(after.is_some()));
-        TextDiff::from_lines(text(before), text(after)).unified_diff().header(&names.0, &names.1).to_string()
+        text_diff::unified(&self.path, before, after)
     }
 }
 
