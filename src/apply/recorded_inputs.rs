@@ -97,12 +97,6 @@ impl RecordedInputs {
             root.display(&state_directory())
         )))
     }
-
-    /// Returns a warning for each damage.
-    #[must_use]
-    pub fn warnings(&self, root: &Root) -> Vec<String> {
-        self.damage.iter().map(|damage| damage.warning(root)).collect()
-    }
 }
 
 /// Looks for the run before run `id`, which its record names; damage if it is gone.

@@ -211,7 +211,8 @@ impl<'a> Transaction<'a> {
             Ok(history) => history.damage().to_vec(),
             Err(error) => return warn!("the history could not be shortened: {error}"),
         };
-        for damage in &damage {
+        // What a run looks at before it begins is said by then.
+        for damage in damage.iter().filter(|damage| !self.recorded.damage.contains(damage)) {
             warn!("{}", damage.warning(self.root));
         }
         if damage.is_empty()
