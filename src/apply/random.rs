@@ -37,6 +37,9 @@ impl SplitMix {
 /// Path, mode and content of everything but the state directory.
 type Picture = BTreeMap<PathBuf, (u32, Vec<u8>)>;
 
+/// Mode and content of a path, if anything is there.
+type There = Option<(u32, Vec<u8>)>;
+
 struct Sequence {
     dir: tempfile::TempDir,
     root: Root,
@@ -50,7 +53,7 @@ struct Sequence {
     /// Whether somebody has changed anything since the history began.
     edited: bool,
     /// What somebody made of each path.
-    natural: BTreeSet<(String, Option<(u32, Vec<u8>)>)>,
+    natural: BTreeSet<(String, There)>,
     /// What somebody wrote and a run has taken away.
     taken: BTreeSet<Vec<u8>>,
     edits: u32,
@@ -135,7 +138,7 @@ impl Sequence {
         picture(self.dir.path())
     }
 
-    fn at(&self, path: &str) -> Option<(u32, Vec<u8>)> {
+    fn at(&self, path: &str) -> There {
         self.now().remove(Path::new(path))
     }
 
@@ -299,17 +302,17 @@ impl Sequence {
                 Ok(None)
             } else {
                 let history = History::read_with_backups(&self.root).unwrap();
-                RollbackPlan::find(&self.root, &history, to).and_then(|rollback| {
-                    let Some(rollback) = rollback else { return Ok(None) };
+                RollbackPlan::find(&self.root, &history, to).map(|rollback| {
+                    let rollback = rollback?;
                     assert!(self.edited || rollback.modified.is_empty(), "refused: {:?}", rollback.modified);
                     if !rollback.modified.is_empty() && !force {
-                        return Ok(None);
+                        return None;
                     }
                     let RollbackPlan { to, plan, inputs, written, .. } = rollback;
                     if !killed {
                         transaction.roll_back(plan.clone(), to, inputs, written).unwrap();
                     }
-                    Ok(Some((to, plan)))
+                    Some((to, plan))
                 })
             }
         };
@@ -433,4 +436,20 @@ fn nothing_of_somebody_is_lost_and_nothing_is_refused_that_nobody_changed() {
         uninstalled += usize::from(!sequence.root.exists(&state_directory()));
     }
     println!("{uninstalled} of the sequences ended with an uninstall");
+}
+
+#[test]
+fn what_a_killed_rollback_had_to_leave_is_not_forgotten_when_runs_are_united() {
+    let mut sequence = Sequence::new(1);
+    sequence.write("etc/a");
+    sequence.start();
+    sequence.apply(1, KeepHistory::History(50));
+    sequence.rollback(None, false, true);
+    // Whatever the rollback had done by then, this is neither its old state nor its new one.
+    sequence.write("etc/a");
+    sequence.edited = true;
+    sequence.apply(2, KeepHistory::History(1));
+    sequence.check();
+    sequence.apply(3, KeepHistory::History(1));
+    sequence.check();
 }

@@ -140,8 +140,7 @@ fn naming_left(recovered: Option<&Recovered>, result: Result<u8>) -> Result<u8> 
         Ok(_) => (message, &[][..]),
         Err(error) => (format!("{error}\n{message}"), error.hints()),
     };
-    let error =
-        hints.iter().fold(Error::new(ErrorKind::HalfChanged, message), |error, hint| error.hint(hint));
+    let error = hints.iter().fold(Error::new(ErrorKind::HalfChanged, message), Error::hint);
     Err(error.hint(format!(
         "what was there before run {id} is in {STATE_DIRECTORY}/runs/{id:04}: k3s-harden rollback {id} --force restores it",
         id = recovered.id

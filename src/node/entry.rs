@@ -44,6 +44,9 @@ pub struct PathEntry {
     pub owner: Owner,
 }
 
+/// The names in a directory, each with what it is, where that is known.
+pub(super) type Entries = Vec<(OsString, Option<EntryKind>)>;
+
 /// The kind of an entry of a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryKind {
@@ -172,7 +175,7 @@ impl Root {
     ///
     /// # Errors
     /// As for [`Root::list_kinds`].
-    pub fn list_itself(&self, path: &RootedPath) -> Result<Option<Vec<(OsString, Option<EntryKind>)>>> {
+    pub fn list_itself(&self, path: &RootedPath) -> Result<Option<Entries>> {
         let fd = match self.resolve(path, DIRECTORY | OFlag::O_NOFOLLOW) {
             Err(Errno::ENOENT) => return Ok(Some(Vec::new())),
             Err(Errno::ENOTDIR | Errno::ELOOP) => return Ok(None),
