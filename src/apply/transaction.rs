@@ -180,7 +180,7 @@ impl<'a> Transaction<'a> {
     /// [`ErrorKind::NotReported`] if that fails, or something stays: everything is undone by then.
     pub fn forget(self) -> Result<()> {
         if let Ok(history) = History::read(self.root) {
-            temporaries::sweep(self.root, &temporaries::paths_of_runs(history.runs()));
+            temporaries::sweep(self.root, None, &temporaries::paths_of_runs(history.runs()));
         }
         let foreign = foreign_in_state(self.root).map_err(|error| self.not_cleaned(error))?;
         if foreign.is_empty() {
@@ -242,7 +242,7 @@ impl<'a> Transaction<'a> {
         let actions: Vec<&Action> = plan.changes().collect();
         let number = next_number(root)?;
         let id = number.id;
-        temporaries::sweep(root, &temporaries::paths_of(plan, &self.recorded.paths));
+        temporaries::sweep(root, Some(plan), &temporaries::paths_of(plan, &self.recorded.paths));
         let mut record = RunRecord::new(number, head, plan.subject.clone(), &actions);
         self.options.signals.check()?;
         record.begin(root, owner, &actions)?;
