@@ -16,7 +16,7 @@ use super::undone::{self, Undone};
 use super::uniting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;
-use crate::node::{PathState, Root, RootedPath, Signals, selinux};
+use crate::node::{MAX_FILE_BYTES, PathState, Root, RootedPath, Signals, selinux};
 use crate::plan::{Action, Change, CurrentState, Directory, File, Plan, Resource};
 
 /// The options of a run.
@@ -234,6 +234,7 @@ impl<'a> Transaction<'a> {
     fn carry_out(&self, plan: &mut Plan, head: RunHead, check: &dyn Fn() -> Result<()>) -> Result<u32> {
         let (root, owner) = (self.root, self.options.owner);
         let actions: Vec<&Action> = plan.changes().collect();
+        actions.iter().try_for_each(|action| refuse_large(root, action))?;
         let number = next_number(root)?;
         let id = number.id;
         let mut record = RunRecord::new(number, head, plan.subject.clone(), &actions);
@@ -320,6 +321,18 @@ impl<'a> Transaction<'a> {
             record.drop_backups(root).unwrap_or_default();
         }
     }
+}
+
+/// Refuses to change a file that is too large to be backed up.
+fn refuse_large(root: &Root, action: &Action) -> Result<()> {
+    if !matches!(action.before, CurrentState::Path(PathState::Large { .. })) {
+        return Ok(());
+    }
+    let path = root.display(&action.resource.path());
+    let message = format!(
+        "{path} is larger than {MAX_FILE_BYTES} bytes, so it cannot be backed up, and nothing was changed"
+    );
+    Err(Error::new(ErrorKind::BadInput, message).hint("move it away"))
 }
 
 /// Returns the created paths that have no label from an earlier state.

@@ -12,6 +12,7 @@ mod explain;
 mod history;
 mod kept_values;
 mod named_files;
+mod own_places;
 mod packaged;
 mod places;
 mod plan;

@@ -21,6 +21,7 @@ mod move_directory;
 mod path;
 mod placing;
 pub mod program;
+mod real_path;
 mod remove;
 mod replace;
 mod resolve;

@@ -2,9 +2,8 @@
 
 use std::ffi::OsString;
 
-use similar::TextDiff;
-
 use super::change::{Change, metadata_diff};
+use super::text_change::TextChange;
 use crate::document::is_equivalent;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;
@@ -76,6 +75,7 @@ impl File {
     #[must_use]
     pub fn diff(&self, current: &PathState) -> (Change, String) {
         let pointing = |sign: char, target: &OsString| format!("{sign}symlink to {}\n", target.display());
+        let large = || "-a file that is too large to be shown\n".to_owned();
         match (current, &self.content) {
             (PathState::Absent, Content::Absent) => (Change::None, String::new()),
             (PathState::Symlink { target: now, owner: now_owner }, Content::Symlink(target, owner))
@@ -106,6 +106,8 @@ impl File {
                     (false, _) => (Change::Update, metadata + &self.unified(Some(bytes), Some(wanted))),
                 }
             }
+            (PathState::Large { .. }, Content::Absent) => (Change::Remove, large()),
+            (PathState::Large { .. }, _) => (Change::Update, large()),
             // Something else is in the way, which `observe` refuses.
             (PathState::Directory { .. } | PathState::Other, _) => (Change::None, String::new()),
         }
@@ -158,11 +160,24 @@ impl File {
         }
     }
 
+    /// Returns how many lines that differ are left out of the diff from `current`.
+    #[must_use]
+    pub fn lines_left_out(&self, current: &PathState) -> usize {
+        let before = if let PathState::File { bytes, .. } = current { Some(bytes.as_slice()) } else { None };
+        let after = if let Content::Bytes(bytes) = &self.content { Some(bytes.as_slice()) } else { None };
+        if before == after { 0 } else { self.change_of_text(before, after).left_out() }
+    }
+
     fn unified(&self, before: Option<&[u8]>, after: Option<&[u8]>) -> String {
-        let text = |bytes: Option<&[u8]>| bytes.map(String::from_utf8_lossy).unwrap_or_default().into_owned();
-        let name = |there: bool| if there { self.path.to_string() } else { "/dev/null".to_owned() };
-        let names = (name(before.is_some()), name(after.is_some()));
-        TextDiff::from_lines(text(before), text(after)).unified_diff().header(&names.0, &names.1).to_string()
+        self.change_of_text(before, after).diff()
+    }
+
+    fn change_of_text<'a>(&'a self, before: Option<&'a [u8]>, after: Option<&'a [u8]>) -> TextChange<'a> {
+        let side = |text: Option<&'a [u8]>| match text {
+            Some(text) => (self.path.as_str(), text),
+            None => ("/dev/null", &[][..]),
+        };
+        TextChange::new(side(before), side(after))
     }
 }
 

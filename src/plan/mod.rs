@@ -13,6 +13,7 @@ mod file;
 mod merged;
 mod resource;
 mod sysctl;
+mod text_change;
 
 pub use change::Change;
 pub use desired::{Desired, PlanSubject};

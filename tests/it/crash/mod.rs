@@ -14,12 +14,14 @@
 
 mod bed;
 mod everywhere;
+mod exit_codes;
 mod failing;
 mod full;
 mod power;
 mod signals;
 mod strace;
 mod symlinks;
+mod third_party;
 mod together;
 mod tree;
 mod twice;
