@@ -11,6 +11,7 @@ mod effective_config;
 mod explain;
 mod history;
 mod kept_values;
+mod log;
 mod named_files;
 mod own_places;
 mod packaged;
@@ -32,6 +33,7 @@ use clap::Parser;
 
 use crate::error::{ErrorKind, Result, exit};
 use crate::node::{Signals, accounts};
+use crate::output::ScreenText;
 use args::{Cli, CliVerb};
 use request::RunRequest;
 use ui::Ui;
@@ -74,7 +76,12 @@ fn dispatch(cli: &Cli, ui: &mut Ui) -> Result<u8> {
 
 /// Prints clap's own text: help to stdout with 0, mistakes to stderr with the code for usage.
 fn usage(error: &clap::Error) -> u8 {
+    if error.use_stderr() {
+        // It quotes arguments and variables.
+        Ui::complain(&ScreenText::report(&error.render().to_string()));
+        return ErrorKind::Usage.exit_code();
+    }
     // There is nowhere to report a failure.
     error.print().unwrap_or_default();
-    if error.use_stderr() { ErrorKind::Usage.exit_code() } else { exit::OK }
+    exit::OK
 }

@@ -5,7 +5,7 @@ use super::ui::Ui;
 use crate::document;
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::node::{Root, host};
-use crate::output::{self, ReportOrigin};
+use crate::output::{self, ReportOrigin, ScreenText, Style};
 use crate::profile::{
     MAX_SOURCE_BYTES, Profile, ProfileDocument, ProfileRequest, SourceText, built_in_names,
 };
@@ -21,7 +21,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &ProfileArguments, ui: &m
             let documents: Vec<ProfileDocument> =
                 built_in_names().into_iter().filter_map(ProfileDocument::built_in).collect();
             if ui.json() {
-                json(&output::list_json(&documents, &origin()))
+                ScreenText::json(&output::list_json(&documents, &origin()))?
             } else {
                 output::list_text(&documents)
             }
@@ -29,30 +29,30 @@ pub(super) fn run(global: &GlobalArguments, arguments: &ProfileArguments, ui: &m
         ProfileVerb::Show { names } => {
             let profile = resolve(global, names)?;
             if ui.json() {
-                json(&output::show_json(&profile, &origin()))
+                ScreenText::json(&output::show_json(&profile, &origin()))?
             } else {
                 output::show_text(&profile)
             }
         }
         ProfileVerb::Diff { a, b } => {
             let (a, b) = resolve_both(global, a, b)?;
-            if ui.json() { json(&output::diff_json(&a, &b, &origin())) } else { output::diff_text(&a, &b) }
+            if ui.json() {
+                ScreenText::json(&output::diff_json(&a, &b, &origin()))?
+            } else {
+                output::diff_text(&a, &b)
+            }
         }
         ProfileVerb::Validate { files } => {
-            let mut text = String::new();
+            let mut text = ScreenText::new(Style::Plain);
             for file in files {
                 document::cipher_suites::check(&resolve(global, std::slice::from_ref(file))?)?;
-                text.push_str(&format!("{file}: valid\n"));
+                text.line(format!("{file}: valid"));
             }
             text
         }
     };
     ui.out(&text)?;
     Ok(exit::OK)
-}
-
-fn json(value: &serde_json::Value) -> String {
-    format!("{value:#}\n")
 }
 
 /// Resolves two profiles for the newest minor that both support, else each for the newest that it supports.

@@ -37,12 +37,12 @@ pub(super) fn run(request: &RunRequest, arguments: &RenderArguments, ui: &mut Ui
             }
             write_all(path, &rendered)?;
         }
-        (None, [RenderedFile { bytes, .. }]) => ui.out_bytes(bytes)?,
+        (None, [RenderedFile { bytes, .. }]) => ui.out_document(bytes)?,
         (None, files) => {
             // As `systemctl cat` does: each file with its name in a comment above.
             let texts: Vec<String> =
                 files.iter().map(|file| format!("# {}\n{}", file.name, file.text())).collect();
-            ui.out(&texts.join("\n"))?;
+            ui.out_document(texts.join("\n").as_bytes())?;
         }
     }
     Ok(exit::OK)

@@ -368,7 +368,7 @@ fn print_nothing(root: &Root, ui: &mut Ui) -> Result<u8> {
     let printed = if ui.json() {
         ui.out_json(&output::nothing_json(&ui.origin(root, None)))
     } else {
-        ui.out("Nothing to undo.\n")
+        ui.out_line("Nothing to undo.")
     };
     printed.map(|()| exit::OK).map_err(ui::not_reported)
 }
@@ -377,7 +377,7 @@ fn print_recovered(root: &Root, ui: &mut Ui, recovered: &Recovered) -> Result<u8
     let printed = if ui.json() {
         ui.out_json(&output::recovered_json(&recovered.message, &ui.origin(root, None)))
     } else {
-        ui.out(&format!("Run {}, which was interrupted, is undone.\n", recovered.id))
+        ui.out_line(&format!("Run {}, which was interrupted, is undone.", recovered.id))
     };
     printed.map(|()| exit::OK).map_err(ui::not_reported)
 }

@@ -3,6 +3,8 @@
 //! `apply FILE` makes the plan again from the same inputs, and carries it out only if it is the same to the byte. So
 //! nothing is done that the file does not say, and nothing to a node that has changed since.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -13,7 +15,8 @@ use crate::Role;
 use crate::apply::RunInputs;
 use crate::document::OnConflict;
 use crate::error::{Error, ErrorKind, Result};
-use crate::node::{MAX_FILE_BYTES, PathState, host};
+use crate::k3s::masked;
+use crate::node::{MAX_FILE_BYTES, PathState, host, sha256};
 use crate::plan::{Action, CurrentState, OnForeign, Plan};
 use crate::profile::Assignment;
 
@@ -196,14 +199,21 @@ fn state(current: &CurrentState) -> Value {
             json!({"kind": "directory", "mode": mode.to_string(), "owner": owner.to_string()})
         }
         CurrentState::Path(PathState::File { mode, owner, bytes, .. }) => {
-            let content = match std::str::from_utf8(bytes) {
-                Ok(text) => json!({"text": text}),
-                Err(_) => json!({"bytes": bytes.escape_ascii().to_string()}),
-            };
+            let content = content(bytes);
             json!({"kind": "file", "mode": mode.to_string(), "owner": owner.to_string(), "content": content})
         }
         CurrentState::Value(value) => json!({"kind": "value", "value": value}),
         CurrentState::Unreadable(_) => json!({"kind": "unknown"}),
+    }
+}
+
+/// Describes the content of a file. One with secrets is shown without them, and compared by its digest.
+fn content(bytes: &[u8]) -> Value {
+    let text = String::from_utf8_lossy(bytes);
+    match (masked(&text), &text) {
+        (Cow::Owned(shown), _) => json!({"text": shown, "sha256": sha256(bytes)}),
+        (Cow::Borrowed(_), Cow::Borrowed(text)) => json!({"text": text}),
+        (Cow::Borrowed(_), Cow::Owned(_)) => json!({"bytes": bytes.escape_ascii().to_string()}),
     }
 }
 

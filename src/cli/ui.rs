@@ -4,15 +4,15 @@ use std::io::{self, IsTerminal, Write};
 
 use tracing::level_filters::LevelFilter;
 use tracing::warn;
-use tracing_subscriber::fmt;
 
-use super::args::{Colour, GlobalArguments, LogFormat, OutputFormat};
+use super::args::{Colour, GlobalArguments, OutputFormat};
+use super::log;
 use super::request::given;
 use crate::apply::{RecordedInputs, Recovered};
 use crate::error::{Error, ErrorKind, Result};
 use crate::k3s;
 use crate::node::{Machine, Root, host};
-use crate::output::{ReportOrigin, Style, error_text};
+use crate::output::{ReportOrigin, ScreenText, Style, error_text};
 use crate::version::K3sVersion;
 
 /// The format and the style of the output, and the name that the user gives the node in it.
@@ -33,15 +33,7 @@ impl Ui {
             _ => LevelFilter::DEBUG,
         };
         let ui = Self { format: global.format, colour: global.color, node: given(global.node.as_ref()) };
-        let builder =
-            fmt().with_max_level(level).with_writer(io::stderr).with_target(false).log_internal_errors(false);
-        let coloured = ui.style(io::stderr().is_terminal()) == Style::Coloured;
-        // A second set-up in one process (in tests) keeps the first.
-        let set_up = match global.log_format {
-            LogFormat::Text => builder.without_time().with_ansi(coloured).try_init(),
-            LogFormat::Json => builder.json().try_init(),
-        };
-        set_up.unwrap_or_default();
+        log::set_up(level, global.log_format, ui.style(io::stderr().is_terminal()));
         ui
     }
 
@@ -81,12 +73,26 @@ impl Ui {
     }
 
     /// Writes text to stdout. A reader that closes the pipe early is no error.
-    pub(super) fn out(&mut self, text: &str) -> Result<()> {
-        self.out_bytes(text.as_bytes())
+    pub(super) fn out(&mut self, text: &ScreenText) -> Result<()> {
+        Self::write_out(text.as_str().as_bytes())
     }
 
-    /// Writes bytes to stdout.
-    pub(super) fn out_bytes(&mut self, bytes: &[u8]) -> Result<()> {
+    /// Writes a line to stdout.
+    pub(super) fn out_line(&mut self, line: &str) -> Result<()> {
+        let mut text = ScreenText::new(Style::Plain);
+        text.line(line);
+        self.out(&text)
+    }
+
+    /// Writes a document for another program to stdout: its bytes, but to a terminal only text that commands none.
+    pub(super) fn out_document(&mut self, bytes: &[u8]) -> Result<()> {
+        if io::stdout().is_terminal() {
+            return self.out(&ScreenText::report(&String::from_utf8_lossy(bytes)));
+        }
+        Self::write_out(bytes)
+    }
+
+    fn write_out(bytes: &[u8]) -> Result<()> {
         let mut out = io::stdout().lock();
         match out.write_all(bytes).and_then(|()| out.flush()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -97,14 +103,16 @@ impl Ui {
 
     /// Writes JSON to stdout.
     pub(super) fn out_json(&mut self, value: &impl serde::Serialize) -> Result<()> {
-        let text = serde_json::to_string_pretty(value)
-            .map_err(|error| Error::new(ErrorKind::Failed, error.to_string()))?;
-        self.out(&(text + "\n"))
+        self.out(&ScreenText::json(value)?)
     }
 
     /// Writes an error to stderr.
     pub(super) fn error(&mut self, error: &Error) {
-        let text = error_text(error, self.style(io::stderr().is_terminal()));
+        Self::complain(&error_text(error, self.style(io::stderr().is_terminal())));
+    }
+
+    /// Writes text to stderr.
+    pub(super) fn complain(text: &ScreenText) {
         // There is nowhere to report a failure.
         io::stderr().write_all(text.as_bytes()).unwrap_or_default();
     }

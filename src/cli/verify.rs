@@ -7,7 +7,7 @@ use super::ui::Ui;
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::k3s::K3sLog;
 use crate::node::{Root, host};
-use crate::output::{self, ReportOrigin, SarifOptions, TextOptions};
+use crate::output::{self, ReportOrigin, SarifOptions, ScreenText, TextOptions};
 use crate::profile::{ControlId, MAX_SOURCE_BYTES};
 use crate::scanner::{CheckState, Scan, Scanner, cis_benchmark};
 use crate::verify::baseline::{MAX_REPORT_BYTES, Trend};
@@ -71,12 +71,12 @@ pub(super) fn run(request: &RunRequest, arguments: &VerifyArguments, ui: &mut Ui
         OutputFormat::Text => ui.out(&output::verify_text(&report, &origin, &options)),
         OutputFormat::Json => ui.out_json(&output::verify_json(&report, &origin)),
         OutputFormat::KubeBench => ui.out_json(&output::kube_bench_json(&report, &origin)),
-        OutputFormat::Junit => ui.out(&output::junit(&report, &origin)),
+        OutputFormat::Junit => ui.out(&ScreenText::report(&output::junit(&report, &origin))),
         OutputFormat::Sarif => {
             let options = SarifOptions { only_findings: arguments.only_findings };
             ui.out_json(&output::sarif(&report, &origin, options))
         }
-        OutputFormat::Html => ui.out(&output::html(&report, &origin)),
+        OutputFormat::Html => ui.out(&ScreenText::report(&output::html(&report, &origin))),
     }?;
     Ok(match arguments.fail_on {
         FailOn::Unknown if report.fails(FailOn::Warn) => exit::FINDINGS,

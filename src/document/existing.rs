@@ -15,7 +15,7 @@ use crate::k3s::merge::{self, ConfigItem};
 use crate::k3s::{self, RunningComponents};
 use crate::kubernetes::flag_values::boolean;
 use crate::kubernetes::scalar::Scalar;
-use crate::kubernetes::yaml::{self, YamlValue};
+use crate::kubernetes::yaml::YamlValue;
 use crate::node::{Root, RootedPath};
 use crate::version::KubernetesMinor;
 
@@ -56,22 +56,18 @@ impl ExistingConfig {
         let mut existing = Self::default();
         let drop_ins = k3s::drop_ins(config);
         let mut paths = vec![config.clone()];
-        for name in root.list(&drop_ins)? {
-            if !merge::is_drop_in(&name.to_string_lossy()) {
+        for name in root.names(&drop_ins)?.iter().filter(|name| merge::is_drop_in(name)) {
+            let path = drop_ins.join(name);
+            if root.is_directory(&path) {
                 continue;
             }
-            match name.to_str().and_then(|name| format!("{drop_ins}/{name}").parse::<RootedPath>().ok()) {
-                Some(path) if root.is_directory(&path) => {}
-                Some(path) if !root.exists(&path) => {
-                    existing.problems.push(format!(
-                        "{path} is a symlink to nothing: K3s then ignores its whole configuration, this one included; remove it"
-                    ));
-                    existing.dangling.push(path);
-                }
-                Some(path) => paths.push(path),
-                None => existing
-                    .problems
-                    .push(format!("{drop_ins}/{} was not looked at: its name is not text", name.display())),
+            if root.exists(&path) {
+                paths.push(path);
+            } else {
+                existing.problems.push(format!(
+                    "{path} is a symlink to nothing: K3s then ignores its whole configuration, this one included; remove it"
+                ));
+                existing.dangling.push(path);
             }
         }
         for path in paths.into_iter().filter(|path| path != ours) {
@@ -85,8 +81,8 @@ impl ExistingConfig {
                 Ok(None) => continue,
                 Ok(Some(bytes)) => bytes,
             };
-            let after_ours = path.parent() == ours.parent() && path.name() > ours.name();
-            existing.add(&bytes, path.as_str(), after_ours);
+            let after_ours = path.parent() == ours.parent() && path > *ours;
+            existing.add(&bytes, &path.to_string(), after_ours);
         }
         Ok(existing)
     }
@@ -215,7 +211,7 @@ impl ExistingConfig {
 
     pub(super) fn add(&mut self, bytes: &[u8], file: &str, after_ours: bool) {
         let place = |position| Place { file: file.to_owned(), position: Some(position) };
-        let pairs = match yaml::read(bytes) {
+        let pairs = match merge::read(bytes) {
             Err(problem) => {
                 let place = Place { file: file.to_owned(), position: problem.position };
                 return self.problems.push(format!("{place}: {}: K3s will not start", problem.message));

@@ -110,8 +110,8 @@ impl ConfigFile {
             // Drop-ins are enough for the server and the agent. The binary that starts them looks for the file that
             // the variable names, and for no other (FindString in releases before those of the table).
             let by_variable = matches!(origin, ValueOrigin::Variable { .. });
-            let is_drop_in = |name: &std::ffi::OsString| name.to_str().is_some_and(merge::is_drop_in);
-            if root.exists(path) || !by_variable && root.list(&self.drop_ins())?.iter().any(is_drop_in) {
+            let is_drop_in = |name: &String| merge::is_drop_in(name);
+            if root.exists(path) || !by_variable && root.names(&self.drop_ins())?.iter().any(is_drop_in) {
                 return Ok(None);
             }
         }

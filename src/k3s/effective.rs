@@ -37,8 +37,6 @@ pub struct EffectiveConfig {
     pub skipped: Vec<SkippedKey>,
     /// The drop-in that is a symlink to nothing, for which K3s ignores all of its configuration files.
     pub dangling: Option<RootedPath>,
-    /// The drop-ins that were not looked at, because their names are not text.
-    pub unread: Vec<String>,
     /// Every flag that is set, by its long name.
     pub values: BTreeMap<String, EffectiveValue>,
     /// What runs with it.
@@ -65,7 +63,7 @@ impl EffectiveConfig {
         read: ReadCommandLine,
         query: ConfigQuery<'_>,
     ) -> Self {
-        let ReadCommandLine { merged: MergedConfig { files, dangling, unread, .. }, line } = read;
+        let ReadCommandLine { merged: MergedConfig { files, dangling, .. }, line } = read;
         let CommandLine { argv, values, rest, refusals, skipped } = line;
         let mut warnings = service.warnings();
         warnings.extend(skipped.iter().map(|key| key.message.clone()));
@@ -78,19 +76,8 @@ impl EffectiveConfig {
         warnings.extend(given::unknown_arguments(&values, &running, query));
         warnings.extend(given::differing_flags(&values, &running, query));
         let components = given::flags_of_components(&values, &running, query);
-        let mut effective = Self {
-            files,
-            argv,
-            rest,
-            warnings,
-            refusals,
-            skipped,
-            dangling,
-            unread,
-            values,
-            running,
-            components,
-        };
+        let mut effective =
+            Self { files, argv, rest, warnings, refusals, skipped, dangling, values, running, components };
         if !query.show_secrets {
             effective.mask();
         }

@@ -135,7 +135,6 @@ mod tests {
             refusals: Vec::new(),
             skipped: Vec::new(),
             dangling: None,
-            unread: Vec::new(),
             values: BTreeMap::new(),
             running: RunningComponents::of_role(Role::Server, Datastore::Sqlite),
             components: BTreeMap::new(),

@@ -219,6 +219,12 @@ pub(super) fn secrets() -> impl Iterator<Item = &'static str> {
     flags.flat_map(|flag| flag.names.iter().map(String::as_str))
 }
 
+/// Tells whether a variable gives a flag whose value is a secret.
+pub(super) fn is_secret_variable(name: &str) -> bool {
+    let mut flags = [Role::Server, Role::Agent].into_iter().flat_map(all).filter(|flag| flag.secret);
+    flags.any(|flag| flag.env.iter().any(|variable| variable == name))
+}
+
 /// Tells whether a flag of a role has this name, in any minor.
 pub(super) fn is_known(name: &str) -> bool {
     [Role::Server, Role::Agent].into_iter().any(|role| of_any_minor(role, name).is_some())

@@ -80,7 +80,7 @@ pub fn sources(
         files.retain(|(parts, _)| !copies.iter().any(|(copy, _)| copy == parts));
         files.extend(copies);
     }
-    files.sort_by(|one, other| one.0.cmp(&other.0));
+    files.sort_by_cached_key(|(parts, _)| in_bytes(parts));
     found.extend(files.into_iter().map(|(_, source)| source));
     Ok(found)
 }
@@ -147,11 +147,8 @@ type DropIn = (Vec<String>, RootedPath);
 /// names begin with.
 fn drop_ins(root: &Root, folder: &RootedPath, below: &[String]) -> Result<Vec<DropIn>> {
     let mut found = Vec::new();
-    for name in root.list(folder)? {
-        let name = name.into_string().map_err(|name| {
-            Error::new(ErrorKind::BadInput, format!("{} in {folder} is no text", name.display()))
-        })?;
-        let path: RootedPath = format!("{folder}/{name}").parse()?;
+    for name in root.names(folder)? {
+        let path = folder.join(&name);
         let parts: Vec<String> = below.iter().cloned().chain([name.clone()]).collect();
         if root.is_directory(&path) {
             if parts.len() < MAX_DEPTH {
@@ -161,8 +158,13 @@ fn drop_ins(root: &Root, folder: &RootedPath, below: &[String]) -> Result<Vec<Dr
             found.push((parts, path));
         }
     }
-    found.sort();
+    found.sort_by_cached_key(|(parts, _)| in_bytes(parts));
     Ok(found)
+}
+
+/// Returns what orders names by their bytes.
+fn in_bytes(parts: &[String]) -> Vec<RootedPath> {
+    parts.iter().map(|part| RootedPath::fixed("/").join(part)).collect()
 }
 
 /// Tells whether a place is in the drop-in that K3s writes at every start.

@@ -73,9 +73,8 @@ impl ManifestFiles {
         follows: &Availability,
         is_linked: bool,
     ) -> Result<()> {
-        for (name, kind) in node.root.list_kinds(folder)? {
-            let Some(name) = name.to_str().filter(|name| !name.contains('\n')) else { continue };
-            let path = folder.join(name);
+        for (name, kind) in node.root.names_and_kinds(folder)? {
+            let path = folder.join(&name);
             if name.ends_with(SKIP) {
                 self.skips.push(path.clone());
             }

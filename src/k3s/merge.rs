@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use super::secret_text::without_secrets;
 use crate::error::Place;
 use crate::kubernetes::scalar::Scalar;
 use crate::kubernetes::yaml::{self, YamlNode, YamlProblem, YamlValue};
@@ -29,6 +30,18 @@ pub struct ConfigKey {
     pub items: Vec<ConfigItem>,
 }
 
+/// Reads a configuration file of K3s as YAML. A problem quotes no secret.
+///
+/// # Errors
+/// If K3s cannot read it.
+pub fn read(bytes: &[u8]) -> Result<Option<YamlNode>, YamlProblem> {
+    yaml::read(bytes).map_err(|problem| {
+        let line = problem.position.map(|(line, _)| line);
+        let message = without_secrets(&problem.message, &String::from_utf8_lossy(bytes), line);
+        YamlProblem { message, ..problem }
+    })
+}
+
 /// Merges files, given as (name, bytes) in the order in which K3s reads them.
 ///
 /// # Errors
@@ -40,7 +53,7 @@ pub fn merge<'a>(
     let mut index = HashMap::new();
     for (file, bytes) in files {
         let problem = |problem| (file.to_owned(), problem);
-        let pairs = match yaml::read(bytes).map_err(problem)? {
+        let pairs = match read(bytes).map_err(problem)? {
             None => continue,
             Some(node) if node.is_null() => continue,
             Some(node) => pairs(node).map_err(problem)?,

@@ -15,8 +15,6 @@ pub(super) struct MergedConfig {
     pub(super) keys: Vec<ConfigKey>,
     /// The drop-in that is a symlink to nothing, for which K3s ignores all of it.
     pub(super) dangling: Option<RootedPath>,
-    /// The drop-ins that were not looked at, because their names are not text.
-    pub(super) unread: Vec<String>,
 }
 
 impl MergedConfig {
@@ -27,14 +25,14 @@ impl MergedConfig {
     pub(super) fn read(root: &Root, config: &RootedPath) -> Result<Self> {
         let mut merged = Self::default();
         let mut files = Vec::new();
-        for path in merged.paths(root, config)? {
+        for path in Self::paths(root, config)? {
             match bytes(root, &path) {
                 Ok(Some(bytes)) => files.push((path, bytes)),
                 // K3s reads one after the other: what is wrong with an earlier file comes first.
                 other => {
                     merge_all(&files)?;
                     other?;
-                    return Ok(Self { dangling: Some(path), unread: merged.unread, ..Self::default() });
+                    return Ok(Self { dangling: Some(path), ..Self::default() });
                 }
             }
         }
@@ -44,38 +42,23 @@ impl MergedConfig {
     }
 
     /// Returns `config.yaml`, if it exists, and the drop-ins beside it.
-    fn paths(&mut self, root: &Root, config: &RootedPath) -> Result<Vec<RootedPath>> {
+    fn paths(root: &Root, config: &RootedPath) -> Result<Vec<RootedPath>> {
         let mut paths = Vec::new();
         if root.exists(config) {
             paths.push(config.clone());
         }
         let drop_ins = config_file::drop_ins(config);
-        for name in root.list(&drop_ins)? {
-            let Some(text) = name.to_str() else {
-                if merge::is_drop_in(&name.to_string_lossy()) {
-                    self.unread.push(format!("{drop_ins}/{}", name.display()));
-                }
-                continue;
-            };
-            if !merge::is_drop_in(text) {
-                continue;
-            }
-            // A path of this tool has no line breaks; K3s refuses such a name.
-            let Ok(path) = format!("{drop_ins}/{text}").parse::<RootedPath>() else {
-                return Err(at(&format!("{drop_ins}/{text:?}"), "invalid control character in its name"));
-            };
-            if !root.is_directory(&path) {
-                paths.push(path);
-            }
-        }
+        let names = root.names(&drop_ins)?.into_iter().filter(|name| merge::is_drop_in(name));
+        paths.extend(names.map(|name| drop_ins.join(&name)).filter(|path| !root.is_directory(path)));
         Ok(paths)
     }
 }
 
 /// Merges files that were read.
 fn merge_all(files: &[(RootedPath, Vec<u8>)]) -> Result<Vec<ConfigKey>> {
-    let named = files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice()));
-    merge::merge(named).map_err(|(file, problem)| {
+    let named: Vec<(String, &[u8])> =
+        files.iter().map(|(path, bytes)| (path.to_string(), bytes.as_slice())).collect();
+    merge::merge(named.iter().map(|(name, bytes)| (name.as_str(), *bytes))).map_err(|(file, problem)| {
         Error::new(ErrorKind::BadInput, problem.message).at(Place { file, position: problem.position })
     })
 }
@@ -83,16 +66,16 @@ fn merge_all(files: &[(RootedPath, Vec<u8>)]) -> Result<Vec<ConfigKey>> {
 /// Reads a file; none if there is nothing.
 fn bytes(root: &Root, path: &RootedPath) -> Result<Option<Vec<u8>>> {
     if let Some(problem) = url_problem(path.as_str()) {
-        return Err(at(path.as_str(), &format!("failed to parse config location {path}: {problem}")));
+        return Err(at(path, &format!("failed to parse config location {path}: {problem}")));
     }
     if let Some(why) = root.unreachable(path) {
-        return Err(at(path.as_str(), &format!("open {path}: {why}")));
+        return Err(at(path, &format!("open {path}: {why}")));
     }
     root.read(path)
 }
 
-fn at(file: &str, message: &str) -> Error {
-    Error::new(ErrorKind::BadInput, message).at(Place { file: file.to_owned(), position: None })
+fn at(file: &RootedPath, message: &str) -> Error {
+    Error::new(ErrorKind::BadInput, message).at(Place { file: file.to_string(), position: None })
 }
 
 /// Returns why Go's `url.Parse` does not take a path, with which K3s looks whether the name of a file is a URL; none if it

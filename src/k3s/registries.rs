@@ -2,6 +2,8 @@
 //! ignored; of a key that is there twice the last counts.
 //! Source: rancher/wharfie@v0.7.0 pkg/registries, gopkg.in/yaml.v2@v2.4.0 decode.go.
 
+use super::secret_text::masked;
+use super::secrets::MASK;
 use crate::kubernetes::object::{Fault, MAX_FAULTS, Position};
 use crate::kubernetes::scalar::{self, Scalar};
 use crate::kubernetes::yaml::{self, YamlNode, YamlValue};
@@ -156,6 +158,8 @@ impl Decoder<'_> {
             YamlValue::Map(_) => "!!map".to_owned(),
             YamlValue::Scalar(scalar) => {
                 let (tag, text) = self.written(scalar, node.position);
+                let is_secret = matches!(wanted, GoType::Struct("registries.AuthConfig", _));
+                let text = if is_secret { MASK.into() } else { masked(&text) };
                 format!("{tag} `{}`", shown(&text))
             }
         };

@@ -3,11 +3,42 @@
 use super::flags;
 use crate::nearest::nearest;
 
-const MASK: &str = "********";
+pub(super) const MASK: &str = "********";
 
 /// The ends of the names of arguments whose values are secrets, in lower case. They are of no table: arguments of the
 /// components, such as oidc-client-secret, and flags of later K3s.
 const SECRET_ENDS: [&str; 3] = ["secret", "password", "token"];
+
+/// How a name is that of a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SecretName {
+    /// That of a flag or of a variable whose value K3s keeps to itself.
+    Sure,
+    /// The short name of such a flag, which means something else on other command lines.
+    Short,
+    /// That of no flag; it ends as the names of secrets do.
+    Likely,
+}
+
+impl SecretName {
+    /// Returns how a name is that of a secret; none if it is not.
+    pub(super) fn of(name: &str) -> Option<Self> {
+        if flags::is_secret(name) {
+            return Some(if name.len() == 1 { Self::Short } else { Self::Sure });
+        }
+        let is_likely = || {
+            let last = name.rsplit(['-', '_']).next().unwrap_or_default();
+            SECRET_ENDS.iter().any(|end| last.eq_ignore_ascii_case(end)) && !flags::is_known(name)
+        };
+        if flags::is_secret_variable(name) { Some(Self::Sure) } else { is_likely().then_some(Self::Likely) }
+    }
+
+    /// Tells whether a name is a short one with its value behind it.
+    pub(super) fn begins_with_short(name: &str) -> bool {
+        let mut shorts = flags::secrets().filter(|secret| secret.len() == 1);
+        shorts.any(|short| name.len() > 1 && name.starts_with(short)) && !flags::is_known(name)
+    }
+}
 
 /// Replaces the values of a flag by asterisks if they are secrets.
 pub(super) fn mask_values(name: &str, items: &mut [String]) {

@@ -40,14 +40,12 @@ impl BootSysctls {
     /// # Errors
     /// If a file cannot be read.
     pub fn read(root: &Root) -> Result<Self> {
-        let mut files: BTreeMap<String, RootedPath> = BTreeMap::new();
+        // In the order of the bytes of their names, whatever the folder.
+        let mut files: BTreeMap<RootedPath, RootedPath> = BTreeMap::new();
         for folder in FOLDERS.map(RootedPath::fixed) {
-            for name in root.list(&folder)? {
-                if let Some(name) =
-                    name.to_str().filter(|name| name.ends_with(".conf") && !name.starts_with('.'))
-                {
-                    files.entry(name.to_owned()).or_insert_with(|| folder.join(name));
-                }
+            let names = root.names(&folder)?.into_iter();
+            for name in names.filter(|name| name.ends_with(".conf") && !name.starts_with('.')) {
+                files.entry(RootedPath::fixed("/").join(&name)).or_insert_with(|| folder.join(&name));
             }
         }
         let mut sysctls = Self::default();

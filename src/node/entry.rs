@@ -2,13 +2,14 @@
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{FileStat, SFlag, fstat};
 
+use super::name::text_of;
 use super::path::RootedPath;
 use super::resolve::DIRECTORY;
 use super::root::{Root, owner_of};
@@ -128,7 +129,16 @@ impl Root {
         self.resolve(path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).is_ok()
     }
 
-    /// Returns the names in the directory at `path`, sorted by bytes; none if there is no directory.
+    /// Returns the names in the directory at `path`, sorted by bytes, each as text that stands for its bytes
+    /// ([`RootedPath::join`]); none if there is no directory.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn names(&self, path: &RootedPath) -> Result<Vec<String>> {
+        Ok(self.entries(path)?.into_iter().map(|(name, _)| text_of(name.as_bytes())).collect())
+    }
+
+    /// The same as bytes, for the names of k3s-harden's own files.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -136,17 +146,24 @@ impl Root {
         Ok(self.entries(path)?.into_iter().map(|(name, _)| name).collect())
     }
 
-    /// Returns the same, each with what [`Root::entry`] says it is. Most file systems say it with the names, so that the
+    /// Returns the names as text, each with what [`Root::entry`] says it is. Most file systems say it with the names, so that the
     /// entries are not opened.
+    ///
+    /// # Errors
+    /// If the directory, or an entry, cannot be read.
+    pub fn names_and_kinds(&self, path: &RootedPath) -> Result<Vec<(String, Option<EntryKind>)>> {
+        let listed = self.list_kinds(path)?.into_iter();
+        Ok(listed.map(|(name, kind)| (text_of(name.as_bytes()), kind)).collect())
+    }
+
+    /// The same with names as bytes, for k3s-harden's own files.
     ///
     /// # Errors
     /// If the directory, or an entry, cannot be read.
     pub fn list_kinds(&self, path: &RootedPath) -> Result<Vec<(OsString, Option<EntryKind>)>> {
         let mut entries = self.entries(path)?;
         for (name, kind) in entries.iter_mut().filter(|(_, kind)| kind.is_none()) {
-            if let Some(name) = name.to_str() {
-                *kind = self.entry(&path.join(name))?.map(|entry| entry.kind);
-            }
+            *kind = self.entry(&path.join(&text_of(name.as_bytes())))?.map(|entry| entry.kind);
         }
         Ok(entries)
     }

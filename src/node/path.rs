@@ -1,14 +1,19 @@
 //! Paths inside the node's root.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::ffi::OsStr;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::os::unix::ffi::OsStrExt;
 use std::str::FromStr;
 
+use super::name::{bytes_of, text_of};
 use crate::error::{Error, ErrorKind, Result};
 
 /// An absolute path inside the node's root, without `.`, `..` and empty parts. Never a path of the machine
-/// that the tool runs on.
+/// that the tool runs on. It stands for any bytes (see `name`), and paths are ordered by their bytes, as Go and systemd order
+/// them.
 #[derive(Debug, Clone)]
 pub struct RootedPath {
     text: String,
@@ -40,11 +45,11 @@ impl RootedPath {
         Some((above.trim_start_matches('/'), below))
     }
 
-    /// Returns the path below this one.
+    /// Returns the path below this one; `below` may be a name of [`super::Root::names`].
     #[must_use]
     pub fn join(&self, below: &str) -> Self {
         debug_assert!(!below.is_empty() && below.split('/').all(is_part), "{below}");
-        let text = if self.text == "/" { format!("/{below}") } else { format!("{self}/{below}") };
+        let text = if self.text == "/" { format!("/{below}") } else { format!("{}/{below}", self.text) };
         Self { text, seal: self.seal }
     }
 
@@ -54,7 +59,8 @@ impl RootedPath {
     /// # Errors
     /// [`ErrorKind::BadInput`] if it holds a character that no path has.
     pub fn resolve(&self, text: &str) -> Result<Self> {
-        let whole = if text.starts_with('/') { text.to_owned() } else { format!("{self}/{text}") };
+        let text = text_of(text.as_bytes());
+        let whole = if text.starts_with('/') { text } else { format!("{}/{text}", self.text) };
         let mut parts: Vec<&str> = Vec::new();
         for part in whole.split('/').filter(|part| !matches!(*part, "" | ".")) {
             if part == ".." {
@@ -63,7 +69,22 @@ impl RootedPath {
                 parts.push(part);
             }
         }
-        format!("/{}", parts.join("/")).parse()
+        Self::listed(&format!("/{}", parts.join("/")))
+    }
+
+    /// Returns the path of a text that was put together from names of [`super::Root::names`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadInput`] if it is not absolute and normal.
+    pub fn listed(text: &str) -> Result<Self> {
+        let trimmed = if text.len() > 1 { text.trim_end_matches('/') } else { text };
+        let normal =
+            trimmed == "/" || trimmed.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_part));
+        if !normal || text.len() > 4096 {
+            return Err(Error::new(ErrorKind::BadInput, format!("{text:?} is not an absolute path"))
+                .hint("write it from the root on, without . and ..: /var/lib/rancher/k3s"));
+        }
+        Ok(Self { text: trimmed.to_owned(), seal: None })
     }
 
     /// Returns the directory that holds it; none for the root itself.
@@ -88,17 +109,22 @@ impl RootedPath {
         self.text.rsplit('/').next().unwrap_or_default()
     }
 
-    /// Returns the path as text, with its leading slash.
+    /// Returns the path as text that stands for its bytes, with its leading slash.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Returns the path relative to the root, `.` for the root itself.
-    pub(super) fn relative(&self) -> &str {
+    /// Returns the last part as the kernel knows it.
+    pub(super) fn file_name(&self) -> Cow<'_, OsStr> {
+        bytes_of(self.name())
+    }
+
+    /// Returns the path relative to the root as the kernel knows it, `.` for the root itself.
+    pub(super) fn relative(&self) -> Cow<'_, OsStr> {
         match self.text.trim_start_matches('/') {
-            "" => ".",
-            relative => relative,
+            "" => Cow::Borrowed(OsStr::new(".")),
+            relative => bytes_of(relative),
         }
     }
 }
@@ -119,7 +145,7 @@ impl PartialOrd for RootedPath {
 
 impl Ord for RootedPath {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.text.cmp(&other.text)
+        bytes_of(&self.text).cmp(&bytes_of(&other.text))
     }
 }
 
@@ -130,27 +156,31 @@ impl Hash for RootedPath {
 }
 
 fn is_part(part: &str) -> bool {
-    !matches!(part, "" | "." | "..") && !part.contains(['\0', '\n'])
+    !matches!(part, "" | "." | "..") && !part.contains('\0')
 }
 
 impl fmt::Display for RootedPath {
+    /// Writes a byte that is no UTF-8 as `\xNN`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        let bytes = bytes_of(&self.text);
+        for chunk in bytes.as_bytes().utf8_chunks() {
+            f.write_str(chunk.valid())?;
+            chunk.invalid().iter().try_for_each(|byte| write!(f, "\\x{byte:02x}"))?;
+        }
+        Ok(())
     }
 }
 
 impl FromStr for RootedPath {
     type Err = Error;
 
+    /// Reads a path that somebody has written. It has no line break: no text of K3s' could name such a file.
     fn from_str(text: &str) -> Result<Self> {
-        let trimmed = if text.len() > 1 { text.trim_end_matches('/') } else { text };
-        let normal =
-            trimmed == "/" || trimmed.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_part));
-        if !normal || text.len() > 4096 {
+        if text.contains('\n') {
             return Err(Error::new(ErrorKind::BadInput, format!("{text:?} is not an absolute path"))
-                .hint("write it from the root on, without . and ..: /var/lib/rancher/k3s"));
+                .hint("write it without line breaks"));
         }
-        Ok(Self { text: trimmed.to_owned(), seal: None })
+        Self::listed(&text_of(text.as_bytes()))
     }
 }
 
@@ -163,7 +193,7 @@ mod tests {
         for good in ["/", "/a", "/a/b/"] {
             assert!(good.parse::<RootedPath>().is_ok(), "{good}");
         }
-        for bad in ["", "a", "/a/../b", "/a//b", "/./a", "/a\0", "//"] {
+        for bad in ["", "a", "/a/../b", "/a//b", "/./a", "/a\0", "/a\nb", "//"] {
             assert!(bad.parse::<RootedPath>().is_err(), "{bad:?}");
         }
     }
@@ -193,6 +223,33 @@ mod tests {
             is_within("/a/b", "/a") && is_within("/a", "/a") && is_within("/a", "/") && is_within("/", "/")
         );
         assert!(!is_within("/ab", "/a") && !is_within("/a", "/a/b") && !is_within("/", "/a"));
+    }
+
+    #[test]
+    fn any_bytes_are_a_name() {
+        for bytes in [
+            &b"gr\xf6sse.yaml"[..],
+            b"\xff",
+            b"a\nb",
+            "\u{10f7ff}x".as_bytes(),
+            b"\xf4\x8f",
+            "größe".as_bytes(),
+        ] {
+            let text = text_of(bytes);
+            assert_eq!(bytes_of(&text).as_bytes(), bytes, "{text}");
+            let path = RootedPath::fixed("/etc").join(&text);
+            assert_eq!(path.file_name().as_bytes(), bytes);
+            assert_eq!(RootedPath::listed(path.as_str()).unwrap(), path);
+        }
+        assert_eq!(RootedPath::fixed("/").join(&text_of(b"gr\xf6sse")).to_string(), r"/gr\xf6sse");
+        // What is written with such a character is that character.
+        let written = RootedPath::fixed("/\u{10f7ff}");
+        assert_eq!(written.to_string(), "/\u{10f7ff}");
+        assert_eq!(written.file_name().as_bytes(), "\u{10f7ff}".as_bytes());
+        assert_eq!(RootedPath::fixed("/a").resolve("\u{10f7ff}").unwrap().name(), written.name());
+        // In the order of the bytes.
+        let path = |bytes: &[u8]| RootedPath::fixed("/").join(&text_of(bytes));
+        assert!(path(b"a\xc0") < path("aé".as_bytes()) && path("aé".as_bytes()) < path(b"a\xff"));
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub(super) enum Symlinks {
 /// Resolves a relative `path` in the kernel.
 pub(super) fn in_root(
     root: BorrowedFd<'_>,
-    path: &str,
+    path: &OsStr,
     flags: OFlag,
     symlinks: Symlinks,
 ) -> nix::Result<OwnedFd> {
@@ -44,7 +44,7 @@ pub(super) fn in_root(
 /// the directory they are in, and `..` goes back along the way that was come, so nothing leads out.
 pub(super) fn walk(
     root: BorrowedFd<'_>,
-    path: &str,
+    path: &OsStr,
     mut flags: OFlag,
     symlinks: Symlinks,
 ) -> nix::Result<OwnedFd> {
@@ -126,7 +126,7 @@ mod tests {
         let outside = tempfile::tempdir().unwrap();
         let open_root = |path: &Path| open(path, DIRECTORY, Mode::empty()).unwrap();
         if matches!(
-            in_root(open_root(outside.path()).as_fd(), ".", OFlag::O_PATH, Symlinks::Followed),
+            in_root(open_root(outside.path()).as_fd(), OsStr::new("."), OFlag::O_PATH, Symlinks::Followed),
             Err(Errno::ENOSYS | Errno::EPERM)
         ) {
             println!("skipped: this kernel has no openat2");
@@ -158,8 +158,8 @@ mod tests {
                 let flags = [OFlag::O_PATH, READING, DIRECTORY, DIRECTORY | OFlag::O_NOFOLLOW];
                 let flags = flags[numbers.below(4)];
                 let which = |result: nix::Result<OwnedFd>| result.map(|fd| fstat(fd).unwrap().st_ino);
-                let kernel = which(in_root(root.as_fd(), &path, flags, symlinks));
-                let ours = which(walk(root.as_fd(), &path, flags, symlinks));
+                let kernel = which(in_root(root.as_fd(), OsStr::new(&path), flags, symlinks));
+                let ours = which(walk(root.as_fd(), OsStr::new(&path), flags, symlinks));
                 assert_eq!(
                     ours,
                     kernel,

@@ -7,7 +7,7 @@
 //! sealed path.
 
 use std::cell::Cell;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -20,6 +20,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 use super::attributes::{self, Attributes};
 use super::errno::{errno_of, is_of_the_call};
 use super::live::RootPlace;
+use super::name::bytes_of;
 use super::path::RootedPath;
 use super::resolve::{DIRECTORY, READING, Symlinks, in_root, walk};
 use super::weaker::SaidPromises;
@@ -144,7 +145,8 @@ impl Root {
     /// Returns `path` as a path of the machine that the tool runs on, for messages only.
     #[must_use]
     pub fn display(&self, path: &RootedPath) -> String {
-        if self.is_live() { path.to_string() } else { self.path.join(path.relative()).display().to_string() }
+        let text = path.to_string();
+        if self.is_live() { text } else { self.path.join(text.trim_start_matches('/')).display().to_string() }
     }
 
     /// Returns what is at `path`, without following a symlink there.
@@ -174,14 +176,14 @@ impl Root {
     }
 
     fn look_inside(&self, parent: &OwnedFd, path: &RootedPath, look: LookDepth) -> Result<PathState> {
-        let stat = match fstatat(parent, path.name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+        let stat = match fstatat(parent, &*path.file_name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
             Err(Errno::ENOENT) => return Ok(PathState::Absent),
             other => other.map_err(|errno| self.failed("look at", path, errno))?,
         };
         match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
             SFlag::S_IFDIR => {
                 let flags = DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-                let open = || openat(parent, path.name(), flags, Mode::empty());
+                let open = || openat(parent, &*path.file_name(), flags, Mode::empty());
                 let attributes = match look {
                     LookDepth::Glance => Attributes::new(),
                     LookDepth::Close => match open() {
@@ -197,8 +199,8 @@ impl Root {
                 Ok(PathState::Directory { mode, owner, attributes })
             }
             SFlag::S_IFLNK => {
-                let target =
-                    readlinkat(parent, path.name()).map_err(|errno| self.failed("read", path, errno))?;
+                let target = readlinkat(parent, &*path.file_name())
+                    .map_err(|errno| self.failed("read", path, errno))?;
                 Ok(PathState::Symlink { owner: owner_of(&stat), target })
             }
             SFlag::S_IFREG => {
@@ -331,7 +333,7 @@ impl Root {
     /// Opens the regular file `path` in `parent`, never through a symlink and never waiting for a FIFO.
     pub(super) fn open_file(&self, parent: &OwnedFd, path: &RootedPath) -> Result<(File, FileStat)> {
         let flags = READING | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let fd = openat(parent, path.name(), flags, Mode::empty())
+        let fd = openat(parent, &*path.file_name(), flags, Mode::empty())
             .map_err(|errno| self.failed("read", path, errno))?;
         self.regular(fd, path)
     }
@@ -385,18 +387,18 @@ impl Root {
     pub(super) fn resolve(&self, path: &RootedPath, flags: OFlag) -> nix::Result<OwnedFd> {
         let flags = flags | OFlag::O_CLOEXEC;
         let Some((above, below)) = path.below_seal() else {
-            return self.open_in(self.dir.as_fd(), path.relative(), flags, Symlinks::Followed);
+            return self.open_in(self.dir.as_fd(), &path.relative(), flags, Symlinks::Followed);
         };
-        match self.open_in(self.dir.as_fd(), path.relative(), flags, Symlinks::Refused) {
+        match self.open_in(self.dir.as_fd(), &path.relative(), flags, Symlinks::Refused) {
             // The symlink may be above the seal.
             Err(Errno::ELOOP) => {
                 let sealed = self.open_in(
                     self.dir.as_fd(),
-                    above,
+                    &bytes_of(above),
                     OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
                     Symlinks::Followed,
                 )?;
-                self.open_in(sealed.as_fd(), below, flags, Symlinks::Refused)
+                self.open_in(sealed.as_fd(), &bytes_of(below), flags, Symlinks::Refused)
             }
             other => other,
         }
@@ -405,7 +407,7 @@ impl Root {
     fn open_in(
         &self,
         dir: BorrowedFd<'_>,
-        path: &str,
+        path: &OsStr,
         flags: OFlag,
         symlinks: Symlinks,
     ) -> nix::Result<OwnedFd> {

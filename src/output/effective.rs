@@ -1,28 +1,34 @@
 //! The effective configuration of K3s as text and JSON.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
 use super::origin::ReportOrigin;
+use super::screen::{ScreenText, Style};
 use crate::k3s::{EffectiveConfig, EffectiveValue};
 
 /// Returns the command line, each value with its origin, and the flags of each component.
 #[must_use]
-pub fn effective_text(effective: &EffectiveConfig) -> String {
-    let mut text = String::from("# command line\nk3s");
+pub fn effective_text(effective: &EffectiveConfig) -> ScreenText {
+    let mut text = ScreenText::new(Style::Plain);
+    text.line("# command line");
+    text.push("k3s");
     for word in &effective.argv {
-        let _infallible = write!(text, " {word}");
+        text.push(format!(" {word}"));
     }
-    text.push_str("\n\n# values\n");
+    text.end();
+    text.end();
+    text.line("# values");
     for (name, value) in &effective.values {
         for (item, origin) in value.items.iter().zip(&value.origins) {
-            let _infallible = writeln!(text, "{name}={item}  # {origin}");
+            text.line(format!("{name}={item}  # {origin}"));
         }
     }
     for (component, flags) in &effective.components {
-        let _infallible = writeln!(text, "\n# {component}\n{}", flags.join("\n"));
+        text.end();
+        text.line(format!("# {component}"));
+        flags.iter().for_each(|flag| text.line(flag));
     }
     text
 }

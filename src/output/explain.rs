@@ -1,12 +1,10 @@
 //! The explanation of a control or a setting as text and JSON (docs/schema/explain.json).
 
-use std::fmt::Write as _;
-
 use serde_json::{Map, Value, json};
 
-use super::Style;
 use super::origin::ReportOrigin;
-use super::verify::visible;
+use super::screen::{Ink, ScreenText, Style};
+use super::visible::visible;
 use super::wrap::{MIN_WIDTH, wrap};
 use crate::Role;
 use crate::error::Place;
@@ -129,8 +127,9 @@ pub fn explain_text(
     here: &ExplainedNode<'_>,
     style: Style,
     width: Option<usize>,
-) -> String {
-    let mut page = ExplainText { text: String::new(), style, width: width.map(|width| width.max(MIN_WIDTH)) };
+) -> ScreenText {
+    let mut page =
+        ExplainText { text: ScreenText::new(style), width: width.map(|width| width.max(MIN_WIDTH)) };
     let is_setting = explanation.kind == TopicKind::Setting;
     if let Some(setting) = explanation.setting.as_ref().filter(|_| is_setting) {
         page.title(&format!("setting {}", setting.name));
@@ -144,7 +143,7 @@ pub fn explain_text(
     }
     for (index, about) in explanation.controls.iter().enumerate() {
         if is_setting || index > 0 {
-            page.text.push('\n');
+            page.text.end();
         }
         page.control(about, here, explanation.setting.as_ref().filter(|_| is_setting));
     }
@@ -153,8 +152,7 @@ pub fn explain_text(
 
 /// Builds the text.
 struct ExplainText {
-    text: String,
-    style: Style,
+    text: ScreenText,
     width: Option<usize>,
 }
 
@@ -297,11 +295,12 @@ impl ExplainText {
     }
 
     fn title(&mut self, text: &str) {
-        let _infallible = writeln!(self.text, "{}", self.style.paint("1", &visible(text)));
+        self.text.paint_line(Ink::Bold, text);
     }
 
     fn head(&mut self, text: &str) {
-        let _infallible = writeln!(self.text, "\n{}", self.style.paint("1;36", text));
+        self.text.end();
+        self.text.paint_line(Ink::BoldCyan, text);
     }
 
     /// Writes a paragraph; its other lines are indented by two more columns.
@@ -310,7 +309,7 @@ impl ExplainText {
         let lines = wrap(&visible(text), within(indent), within(indent + 2));
         for (index, line) in lines.iter().enumerate() {
             let indent = if index == 0 { indent } else { indent + 2 };
-            let _infallible = writeln!(self.text, "{:indent$}{line}", "");
+            self.text.line(format!("{:indent$}{line}", ""));
         }
     }
 }

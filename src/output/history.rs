@@ -1,20 +1,23 @@
 //! The runs on a root as text and JSON.
 
-use std::fmt::Write as _;
-
 use serde_json::{Value, json};
 
 use super::origin::ReportOrigin;
+use super::screen::{ScreenText, Style};
+use super::visible::visible;
 use crate::apply::{Damage, History, RunRecord, RunState, RunVerb};
 
 /// Returns the runs as a table, oldest first; `in_progress` tells whether the last one is still running.
 #[must_use]
-pub fn history_text(history: &History, in_progress: bool) -> String {
+pub fn history_text(history: &History, in_progress: bool) -> ScreenText {
+    let mut text = ScreenText::new(Style::Plain);
     if history.runs().is_empty() && !history.damage().is_empty() {
-        return "No run can be read here: the history is damaged.\n".to_owned();
+        text.line("No run can be read here: the history is damaged.");
+        return text;
     }
     if history.runs().is_empty() {
-        return "No run has changed anything here.\n".to_owned();
+        text.line("No run has changed anything here.");
+        return text;
     }
     let rows: Vec<[String; 5]> = history
         .runs()
@@ -22,6 +25,7 @@ pub fn history_text(history: &History, in_progress: bool) -> String {
         .map(|run| {
             let changes = run.entries.len();
             [number(run), run.time.clone(), what(run), changes.to_string(), state(history, run, in_progress)]
+                .map(|cell| visible(&cell).into_owned())
         })
         .collect();
     let head = ["RUN", "TIME", "WHAT", "CHANGES", "STATE"].map(str::to_owned);
@@ -29,10 +33,9 @@ pub fn history_text(history: &History, in_progress: bool) -> String {
         rows.iter().chain([&head]).map(|row| row[column].chars().count()).max().unwrap_or_default()
     };
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let mut text = String::new();
     for row in [&head].into_iter().chain(&rows) {
         let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
-        let _infallible = writeln!(text, "{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.line(cells.collect::<Vec<_>>().join("  ").trim_end());
     }
     text
 }

@@ -1,36 +1,35 @@
 //! The verdict of `preflight` as text and JSON.
 
-use std::fmt::Write as _;
-
 use serde_json::{Value, json};
 
-use super::Style;
 use super::origin::ReportOrigin;
+use super::screen::{Ink, ScreenText, Style};
 use crate::preflight::{Class, Finding, StartVerdict, When};
 
 /// Returns the verdict for people. The answer is the last line, next to the prompt of a terminal.
 #[must_use]
-pub fn preflight_text(verdict: &StartVerdict, style: Style) -> String {
-    let mut text = String::new();
+pub fn preflight_text(verdict: &StartVerdict, style: Style) -> ScreenText {
+    let mut text = ScreenText::new(style);
     for finding in &verdict.findings {
-        let _infallible = writeln!(text, "{} {}", label(finding, style), sentence(finding));
+        let (ink, label) = label(finding);
+        text.paint(ink, label);
+        text.line(format!(" {}", sentence(finding)));
         if let Some(says) = &finding.says {
-            let _infallible = writeln!(text, "  K3s: {says}");
+            text.line(format!("  K3s: {says}"));
         }
-        let _infallible = writeln!(text, "  {}", finding.remedy);
+        text.line(format!("  {}", finding.remedy));
     }
     if !text.is_empty() {
-        text.push('\n');
+        text.end();
     }
-    text.push_str(&match verdict.starts() {
-        Some(true) => style.paint("32", "K3s starts."),
+    match verdict.starts() {
+        Some(true) => text.paint_line(Ink::Green, "K3s starts."),
         Some(false) if verdict.stopping().all(|finding| finding.when == When::AfterReboot) => {
-            style.paint("1;31", "K3s starts now, and does not after a reboot.")
+            text.paint_line(Ink::BoldRed, "K3s starts now, and does not after a reboot.");
         }
-        Some(false) => style.paint("1;31", "K3s does not start."),
-        None => style.paint("1;33", "It cannot be told whether K3s starts."),
-    });
-    text.push('\n');
+        Some(false) => text.paint_line(Ink::BoldRed, "K3s does not start."),
+        None => text.paint_line(Ink::BoldYellow, "It cannot be told whether K3s starts."),
+    }
     text
 }
 
@@ -81,14 +80,14 @@ fn finding_json(finding: &Finding) -> Value {
     json
 }
 
-fn label(finding: &Finding, style: Style) -> String {
+fn label(finding: &Finding) -> (Ink, &'static str) {
     match (finding.class, finding.when) {
-        (Class::Stops, When::Now) => style.paint("1;31", "does not start:"),
-        (Class::Stops, When::AfterReboot) => style.paint("1;31", "does not start after a reboot:"),
-        (Class::HardensNothing, _) => style.paint("1;33", "hardens nothing:"),
-        (Class::Warns, _) => style.paint("33", "starts, but:"),
-        (Class::Unknown, _) => style.paint("1;33", "unknown:"),
-        (Class::NotJudged, _) => style.paint("36", "not judged:"),
+        (Class::Stops, When::Now) => (Ink::BoldRed, "does not start:"),
+        (Class::Stops, When::AfterReboot) => (Ink::BoldRed, "does not start after a reboot:"),
+        (Class::HardensNothing, _) => (Ink::BoldYellow, "hardens nothing:"),
+        (Class::Warns, _) => (Ink::Yellow, "starts, but:"),
+        (Class::Unknown, _) => (Ink::BoldYellow, "unknown:"),
+        (Class::NotJudged, _) => (Ink::Cyan, "not judged:"),
     }
 }
 

@@ -1,23 +1,23 @@
 //! Profiles as text and JSON: the list, a resolved profile, and the differences between two profiles.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
 use super::origin::ReportOrigin;
+use super::screen::{ScreenText, Style};
 use crate::document::join;
 use crate::profile::{Profile, ProfileDocument, declarations, titles};
 
 /// Returns the list of the built-in profiles.
 #[must_use]
-pub fn list_text(documents: &[ProfileDocument]) -> String {
-    let mut text = String::new();
+pub fn list_text(documents: &[ProfileDocument]) -> ScreenText {
+    let mut text = ScreenText::new(Style::Plain);
     let width = documents.iter().map(|document| document.name.len()).max().unwrap_or(0);
     for document in documents {
         let fits = document.kubernetes.unwrap_or_default().to_string();
         let description = document.description.as_deref().unwrap_or_default();
-        let _infallible = writeln!(text, "{:width$}  Kubernetes {fits:12}  {description}", document.name);
+        text.line(format!("{:width$}  Kubernetes {fits:12}  {description}", document.name));
     }
     text
 }
@@ -40,32 +40,25 @@ pub fn list_json(documents: &[ProfileDocument], origin: &ReportOrigin) -> Value 
 
 /// Returns a resolved profile: every setting with its value and origin, and every control.
 #[must_use]
-pub fn show_text(profile: &Profile) -> String {
-    let mut text = format!(
-        "# {} for Kubernetes {}, CIS {}\nsettings:\n",
-        profile.names.join(" + "),
-        profile.minor,
-        profile.benchmark
-    );
+pub fn show_text(profile: &Profile) -> ScreenText {
+    let mut text = ScreenText::new(Style::Plain);
+    let names = profile.names.join(" + ");
+    text.line(format!("# {names} for Kubernetes {}, CIS {}", profile.minor, profile.benchmark));
+    text.line("settings:");
     let declarations = declarations();
     for (name, resolved) in &profile.values {
         let Some(declaration) = declarations.get(name).filter(|row| row.kubernetes.contains(profile.minor))
         else {
             continue;
         };
-        let _infallible = writeln!(
-            text,
-            "  # {}\n  {name}: {}  # {}",
-            declaration.description.trim_end(),
-            resolved.value,
-            resolved.origin
-        );
+        text.line(format!("  # {}", declaration.description.trim_end()));
+        text.line(format!("  {name}: {}  # {}", resolved.value, resolved.origin));
     }
-    text.push_str("controls:\n");
+    text.line("controls:");
     let titles = titles();
     for (name, ids) in &profile.numbers {
         let title = titles.get(name).map_or("", String::as_str);
-        let _infallible = writeln!(text, "  {name}: [{}]  # {title}", quoted(ids));
+        text.line(format!("  {name}: [{}]  # {title}", quoted(ids)));
     }
     text
 }
@@ -124,18 +117,20 @@ fn differences(a: &Profile, b: &Profile) -> (Vec<Difference>, Vec<Difference>) {
 
 /// Returns the differences between two profiles, a line for each side.
 #[must_use]
-pub fn diff_text(a: &Profile, b: &Profile) -> String {
+pub fn diff_text(a: &Profile, b: &Profile) -> ScreenText {
     let head = |profile: &Profile| format!("{} for Kubernetes {}", profile.names.join(" + "), profile.minor);
-    let mut text = format!("--- {}\n+++ {}\n", head(a), head(b));
+    let mut text = ScreenText::new(Style::Plain);
+    text.line(format!("--- {}", head(a)));
+    text.line(format!("+++ {}", head(b)));
     let (settings, controls) = differences(a, b);
     for (title, rows) in [("settings", &settings), ("controls", &controls)] {
         if !rows.is_empty() {
-            let _infallible = writeln!(text, " {title}:");
+            text.line(format!(" {title}:"));
         }
         for (name, left, right) in rows {
             for (sign, value) in [('-', left), ('+', right)] {
                 if !value.is_null() {
-                    let _infallible = writeln!(text, "{sign}  {name}: {value}");
+                    text.line(format!("{sign}  {name}: {value}"));
                 }
             }
         }

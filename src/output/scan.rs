@@ -1,31 +1,35 @@
 //! The predicted results of a scanner as text and JSON, with the verdicts of verify.
 
-use std::fmt::Write as _;
-
 use serde_json::{Map, Value, json};
 
 use super::origin::ReportOrigin;
-use super::verify::{TextOptions, forecast_note, origin_words, status_words, visible};
+use super::screen::{Ink, ScreenText};
+use super::verify::{TextOptions, forecast_note, origin_words, status_words};
 use crate::scanner::{CheckState, Prediction, Scan};
 use crate::verify::{ControlVerdict, Status, VerifyReport};
 
 /// Returns the predictions for people; `report` is the report of verify by the same benchmark. A prediction that
 /// contradicts the verdict is shown with it.
 #[must_use]
-pub fn scan_text(scan: &Scan, report: &VerifyReport, origin: &ReportOrigin, options: &TextOptions) -> String {
-    let style = options.style;
+pub fn scan_text(
+    scan: &Scan,
+    report: &VerifyReport,
+    origin: &ReportOrigin,
+    options: &TextOptions,
+) -> ScreenText {
     let head = format!(
         "{} with k3s-cis-{}: {} at {}, Kubernetes {}",
         scan.scanner,
         scan.benchmark,
         report.role,
-        visible(&report.root.display().to_string()),
+        report.root.display(),
         report.kubernetes
     );
-    let mut text = style.paint("1", &head) + "\n";
-    let _infallible = writeln!(text, "{}", visible(&origin_words(origin)));
+    let mut text = ScreenText::new(options.style);
+    text.paint_line(Ink::Bold, head);
+    text.line(origin_words(origin));
     if let Some(note) = forecast_note(report) {
-        let _infallible = writeln!(text, "{}", style.paint("1;33", note));
+        text.paint_line(Ink::BoldYellow, note);
     }
     let shown = |prediction: &&Prediction| {
         !options.summary
@@ -33,31 +37,32 @@ pub fn scan_text(scan: &Scan, report: &VerifyReport, origin: &ReportOrigin, opti
     };
     for prediction in scan.predictions.iter().filter(shown) {
         let verdict = verdict(report, prediction);
-        let title = verdict.map(|verdict| format!(" {}", visible(&verdict.title))).unwrap_or_default();
-        let code = match prediction.state {
-            CheckState::Pass => "32",
-            CheckState::Fail => "1;31",
-            CheckState::Warn => "1;33",
-            CheckState::Info => "2",
+        let title = verdict.map(|verdict| format!(" {}", verdict.title)).unwrap_or_default();
+        let ink = match prediction.state {
+            CheckState::Pass => Ink::Green,
+            CheckState::Fail => Ink::BoldRed,
+            CheckState::Warn => Ink::BoldYellow,
+            CheckState::Info => Ink::Faint,
         };
-        let label = style.paint(code, &format!("[{}]", prediction.state));
-        let _infallible = writeln!(text, "{label} {}{title}", prediction.id);
+        text.paint(ink, format!("[{}]", prediction.state));
+        text.line(format!(" {}{title}", prediction.id));
         let contradiction = verdict.filter(|verdict| disagree(prediction.state, verdict.status));
         if contradiction.is_some() || matches!(prediction.state, CheckState::Fail | CheckState::Warn) {
-            let _infallible = writeln!(text, "       {}", visible(&prediction.why));
+            text.line(format!("       {}", prediction.why));
         }
         if let Some(verdict) = contradiction {
-            let (status, actual) = (status_words(verdict.status), visible(&verdict.actual));
-            let _infallible =
-                writeln!(text, "       {}", style.paint("36", &format!("verify says {status}: {actual}")));
+            let (status, actual) = (status_words(verdict.status), &verdict.actual);
+            text.push("       ");
+            text.paint_line(Ink::Cyan, format!("verify says {status}: {actual}"));
         }
     }
     let counts: Vec<String> =
         CheckState::ALL.iter().map(|state| format!("{} {state}", scan.count(*state))).collect();
-    let blank = if options.summary { "" } else { "\n" };
+    if !options.summary {
+        text.end();
+    }
     let sum = format!("{} checks: {}", scan.predictions.len(), counts.join(", "));
-    let _infallible =
-        writeln!(text, "{blank}{}", style.paint("1", &format!("{sum}. Section 5 is left out.")));
+    text.paint_line(Ink::Bold, format!("{sum}. Section 5 is left out."));
     text
 }
 

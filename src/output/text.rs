@@ -1,100 +1,90 @@
 //! The text of `plan`, `apply`, `rollback` and `uninstall`, and of errors.
 
-use std::fmt::Write as _;
-
+use super::screen::{Ink, ScreenText, Style};
 use crate::Error;
 use crate::document::{ChangeRow, join};
 use crate::plan::{Action, Change, Plan};
 
-/// The decoration of text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Style {
-    /// No decoration.
-    Plain,
-    /// ANSI colours.
-    Coloured,
-}
-
-impl Style {
-    /// Decorates a text with an ANSI code.
-    pub(super) fn paint(self, code: &str, text: &str) -> String {
-        match self {
-            Self::Plain => text.to_owned(),
-            Self::Coloured => format!("\x1b[{code}m{text}\x1b[0m"),
-        }
-    }
-}
-
 /// Returns the text of `plan`.
 #[must_use]
-pub fn plan_text(plan: &Plan, style: Style) -> String {
-    let mut text = subject(plan);
+pub fn plan_text(plan: &Plan, style: Style) -> ScreenText {
+    let mut text = ScreenText::new(style);
+    text.line(subject(plan));
     for action in plan.changes() {
-        text.push_str(&heading(action, &plan.changed_since(action), style));
-        for line in action.diff.lines() {
-            text.push_str(&match line.as_bytes().first() {
-                Some(b'+') => style.paint("32", line),
-                Some(b'-') => style.paint("31", line),
-                Some(b'@') => style.paint("36", line),
-                _ => line.to_owned(),
-            });
-            text.push('\n');
+        heading(&mut text, action, &plan.changed_since(action));
+        for line in action.diff.split_terminator('\n') {
+            let ink = match line.as_bytes().first() {
+                Some(b'+') => Ink::Green,
+                Some(b'-') => Ink::Red,
+                Some(b'@') => Ink::Cyan,
+                _ => Ink::Plain,
+            };
+            text.paint_line(ink, line);
         }
     }
-    let _infallible = match count(plan, ["to create", "to update", "to change in mode or owner", "to remove"])
-    {
-        counts if counts.is_empty() => writeln!(text, "\nNothing to change."),
-        counts => writeln!(text, "\n{counts}."),
-    };
+    text.end();
+    match count(plan, ["to create", "to update", "to change in mode or owner", "to remove"]) {
+        counts if counts.is_empty() => text.line("Nothing to change."),
+        counts => text.line(format!("{counts}.")),
+    }
     text
 }
 
-/// Returns the lines above a diff; `rows` are the rows of the table of changes that explain it.
-fn heading(action: &Action, rows: &[&ChangeRow], style: Style) -> String {
+/// Writes the lines above a diff; `rows` are the rows of the table of changes that explain it.
+fn heading(text: &mut ScreenText, action: &Action, rows: &[&ChangeRow]) {
     let controls = action.resource.controls();
     let controls = if controls.is_empty() { String::new() } else { format!("  CIS {}", join(controls)) };
     let line = format!("{} {}{}{controls}", imperative(action), action.resource.path(), mode(action));
-    let rows: String = rows.iter().map(|row| format!("{row}\n")).collect();
-    format!("\n{}\n{rows}", style.paint("1", &line))
+    text.end();
+    text.paint_line(Ink::Bold, line);
+    rows.iter().for_each(|row| text.line(row));
 }
 
 /// Returns the text of `apply`.
 #[must_use]
-pub fn apply_text(plan: &Plan, style: Style) -> String {
-    let mut text = String::new();
-    for action in plan.changes() {
-        let _infallible = writeln!(text, "{} {}{}", past(action), action.resource.path(), mode(action));
+pub fn apply_text(plan: &Plan, style: Style) -> ScreenText {
+    let mut text = ScreenText::new(style);
+    if !plan.is_changed() {
+        text.paint_line(Ink::Green, "Nothing to change.");
+        return text;
     }
-    if plan.is_changed() {
-        let counts = count(plan, ["created", "updated", "changed in mode or owner", "removed"]);
-        text = format!("{}\n{text}\n{counts}.\n", subject(plan).trim_end());
-    } else {
-        text.push_str(&style.paint("32", "Nothing to change."));
-        text.push('\n');
-    }
+    text.line(subject(plan));
+    done(&mut text, plan);
+    text.end();
+    let counts = count(plan, ["created", "updated", "changed in mode or owner", "removed"]);
+    text.line(format!("{counts}."));
     text
+}
+
+fn done(text: &mut ScreenText, plan: &Plan) {
+    for action in plan.changes() {
+        text.line(format!("{} {}{}", past(action), action.resource.path(), mode(action)));
+    }
 }
 
 /// Returns the text of `rollback` and `uninstall`; `state` describes the node afterwards.
 #[must_use]
-pub fn undo_text(plan: &Plan, state: &str, style: Style) -> String {
-    let mut text = format!("{} is {state}.\n", plan.subject.root.display());
-    for action in plan.changes() {
-        let _infallible = writeln!(text, "{} {}{}", past(action), action.resource.path(), mode(action));
-    }
+pub fn undo_text(plan: &Plan, state: &str, style: Style) -> ScreenText {
+    let mut text = ScreenText::new(style);
+    text.line(format!("{} is {state}.", plan.subject.root.display()));
+    done(&mut text, plan);
     if !plan.is_changed() {
-        text.push_str(&style.paint("32", "Nothing had to change."));
-        text.push('\n');
+        text.paint_line(Ink::Green, "Nothing had to change.");
     }
     text
 }
 
 /// Returns an error with its hints.
 #[must_use]
-pub fn error_text(error: &Error, style: Style) -> String {
-    let mut text = format!("{} {error}\n", style.paint("1;31", "error:"));
+pub fn error_text(error: &Error, style: Style) -> ScreenText {
+    let mut text = ScreenText::new(style);
+    text.paint(Ink::BoldRed, "error:");
+    text.push(" ");
+    text.message(error);
     for hint in error.hints() {
-        let _infallible = writeln!(text, "{} {hint}", style.paint("1;36", " help:"));
+        text.paint(Ink::BoldCyan, " help:");
+        text.push(" ");
+        text.message(hint);
     }
     text
 }
@@ -102,7 +92,7 @@ pub fn error_text(error: &Error, style: Style) -> String {
 fn subject(plan: &Plan) -> String {
     let subject = &plan.subject;
     format!(
-        "{} at {}: Kubernetes {}, CIS {}, profile {}\n",
+        "{} at {}: Kubernetes {}, CIS {}, profile {}",
         subject.role,
         subject.root.display(),
         subject.kubernetes,
@@ -169,11 +159,13 @@ mod tests {
         let action = Action { resource, before, change: Change::Update, diff: String::new() };
         let row: ChangeRow =
             serde_yaml::from_str("{since: 0.1.0, path: /x, what: more, why: reason}").unwrap();
-        assert_eq!(
-            heading(&action, &[&row], Style::Plain),
-            "\nupdate /x (0600)\nchanged since 0.1.0: more\n"
-        );
-        assert_eq!(heading(&action, &[], Style::Plain), "\nupdate /x (0600)\n");
+        let heading = |rows: &[&ChangeRow]| {
+            let mut text = ScreenText::new(Style::Plain);
+            heading(&mut text, &action, rows);
+            text.as_str().to_owned()
+        };
+        assert_eq!(heading(&[&row]), "\nupdate /x (0600)\nchanged since 0.1.0: more\n");
+        assert_eq!(heading(&[]), "\nupdate /x (0600)\n");
         let json = |rows| serde_json::to_value(ReportedAction::new(&action, rows)).unwrap();
         let wanted = serde_json::json!([{"since": "0.1.0", "what": "more", "why": "reason"}]);
         assert_eq!(json(vec![&row])["changed_since"], wanted);

@@ -5,39 +5,39 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::origin::FORMAT_VERSION;
-use super::text::Style;
-use super::verify::{status_words, visible};
+use super::screen::{Ink, ScreenText, Style};
+use super::verify::status_words;
 use crate::verify::baseline::{BaselineState, Trend, TrendChange};
 
 /// Returns the changes for people: worse controls first, and the counts last.
 #[must_use]
-pub fn trend_text(trend: &Trend, style: Style) -> String {
+pub fn trend_text(trend: &Trend, style: Style) -> ScreenText {
     let since = &trend.since;
-    let head =
-        format!("Since {}: Kubernetes {}, CIS {}", visible(&since.file), since.kubernetes, since.benchmark);
-    let mut text = style.paint("1", &head) + "\n";
+    let head = format!("Since {}: Kubernetes {}, CIS {}", since.file, since.kubernetes, since.benchmark);
+    let mut text = ScreenText::new(style);
+    text.paint_line(Ink::Bold, head);
     for remark in &trend.remarks {
-        let _infallible = writeln!(text, "{remark}");
+        text.line(remark);
     }
     let lists = [
-        ("worse", "1;31", &trend.worse),
-        ("better", "32", &trend.better),
-        ("changed", "36", &trend.changed),
-        ("new", "36", &trend.new),
-        ("gone", "2", &trend.gone),
+        ("worse", Ink::BoldRed, &trend.worse),
+        ("better", Ink::Green, &trend.better),
+        ("changed", Ink::Cyan, &trend.changed),
+        ("new", Ink::Cyan, &trend.new),
+        ("gone", Ink::Faint, &trend.gone),
     ];
     let mut counts = Vec::new();
-    for (name, code, changes) in lists {
+    for (name, ink, changes) in lists {
         for change in changes {
-            let label = format!("{name:7}");
-            let _infallible = writeln!(text, "{} {}", style.paint(code, &label), line(change));
+            text.paint(ink, format!("{name:7}"));
+            text.line(format!(" {}", line(change)));
         }
         if !changes.is_empty() {
             counts.push(format!("{} {name}", changes.len()));
         }
     }
     let sum = if counts.is_empty() { "Nothing has changed".to_owned() } else { counts.join(", ") };
-    let _infallible = writeln!(text, "{}", style.paint("1", &format!("{sum}.")));
+    text.paint_line(Ink::Bold, format!("{sum}."));
     text
 }
 
@@ -96,7 +96,7 @@ fn line(change: &TrendChange) -> String {
         (None, now) => text.push_str(&now.as_ref().map(state).unwrap_or_default()),
     }
     if !change.actual.is_empty() {
-        let _infallible = write!(text, " ({})", visible(&change.actual));
+        let _infallible = write!(text, " ({})", change.actual);
     }
     text
 }

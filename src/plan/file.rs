@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use super::change::{Change, metadata_diff};
-use super::text_change::TextChange;
+use super::text_diff;
 use crate::document::is_equivalent;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;
@@ -165,19 +165,11 @@ impl File {
     pub fn lines_left_out(&self, current: &PathState) -> usize {
         let before = if let PathState::File { bytes, .. } = current { Some(bytes.as_slice()) } else { None };
         let after = if let Content::Bytes(bytes) = &self.content { Some(bytes.as_slice()) } else { None };
-        if before == after { 0 } else { self.change_of_text(before, after).left_out() }
+        if before == after { 0 } else { text_diff::left_out(before, after) }
     }
 
     fn unified(&self, before: Option<&[u8]>, after: Option<&[u8]>) -> String {
-        self.change_of_text(before, after).diff()
-    }
-
-    fn change_of_text<'a>(&'a self, before: Option<&'a [u8]>, after: Option<&'a [u8]>) -> TextChange<'a> {
-        let side = |text: Option<&'a [u8]>| match text {
-            Some(text) => (self.path.as_str(), text),
-            None => ("/dev/null", &[][..]),
-        };
-        TextChange::new(side(before), side(after))
+        text_diff::unified(&self.path, before, after)
     }
 }
 

@@ -13,7 +13,7 @@ mod file;
 mod merged;
 mod resource;
 mod sysctl;
-mod text_change;
+mod text_diff;
 
 pub use change::Change;
 pub use desired::{Desired, PlanSubject};

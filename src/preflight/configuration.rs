@@ -13,7 +13,6 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         Ok(effective) => effective,
     };
     let mut findings: Vec<Finding> = effective.dangling.iter().map(dangling).collect();
-    findings.extend(effective.unread.iter().map(|path| unread(path)));
     findings.extend(effective.refusals.iter().map(|refusal| refused(node.role, refusal)));
     findings.extend(effective.skipped.iter().map(skipped));
     findings.extend(kubeconfig_mode(node));
@@ -28,16 +27,6 @@ fn dangling(path: &RootedPath) -> Finding {
         "remove it",
     )
     .at(Place { file: path.to_string(), position: None })
-}
-
-/// K3s reads files whatever the bytes of their names.
-fn unread(path: &str) -> Finding {
-    Finding::unknown(
-        "config-name",
-        "K3s reads this file, and it was not looked at: its name is not text",
-        "give it a name in UTF-8",
-    )
-    .at(Place { file: path.to_owned(), position: None })
 }
 
 fn unreadable(error: &Error) -> Finding {
@@ -98,7 +87,7 @@ fn skipped(key: &SkippedKey) -> Finding {
 /// Whether Secrets are encrypted is decided at the first start. Without the right to read the data directory the
 /// answer is unknown.
 pub(super) fn check_encryption(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
-    node.root.list(&node.data_dir.join("server"))?;
+    node.root.names(&node.data_dir.join("server"))?;
     let traces = node.traces();
     let Some((Role::Server, proof)) = &traces.started else { return Ok(Vec::new()) };
     let (_, place) = node.value(ENCRYPTION_KEY).unzip();

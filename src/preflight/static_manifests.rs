@@ -99,14 +99,12 @@ fn contents(
     folder: &RootedPath,
     objects: &mut StaticObjects,
 ) -> Result<Vec<Finding>> {
-    let mut names = server.node.root.list(folder)?;
-    names.sort();
-    for name in names.iter().filter_map(|name| name.to_str()) {
+    for name in server.node.root.names(folder)? {
         let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_lowercase());
         if !ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str())) {
             continue;
         }
-        let path: RootedPath = format!("{folder}/{name}").parse()?;
+        let path = folder.join(&name);
         match server.look(&path)? {
             FileAt::Directory => {}
             FileAt::Nothing => {

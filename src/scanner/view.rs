@@ -164,11 +164,12 @@ impl<'a> ScannerView<'a> {
     /// Any error of a directory that exists and cannot be read.
     pub(super) fn list(&self, path: &str) -> Result<Vec<String>> {
         let existing = match rooted(path) {
-            Some(path) if self.node.root.kind(&path)? == PathKind::Directory => self.node.root.list(&path)?,
+            Some(path) if self.node.root.kind(&path)? == PathKind::Directory => {
+                self.node.root.names(&path)?
+            }
             _ => Vec::new(),
         };
-        let mut names: Vec<String> =
-            existing.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+        let mut names = existing;
         let prefix = format!("{path}/");
         let forecast = self.forecast.keys().filter_map(|path| path.strip_prefix(&prefix));
         names.extend(forecast.filter(|name| !name.contains('/')).map(str::to_owned));
@@ -192,7 +193,7 @@ impl<'a> ScannerView<'a> {
     }
 }
 
-/// Reads an absolute path; any other text names no file.
+/// Reads an absolute path, also one of names that were listed; any other text names no file.
 fn rooted(path: &str) -> Option<RootedPath> {
-    path.parse().ok()
+    RootedPath::listed(path).ok()
 }

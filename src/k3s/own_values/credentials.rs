@@ -72,8 +72,7 @@ pub fn refused(node: &NodeConfig<'_>, config: &str, folder: &str) -> Result<Opti
 /// Returns the files of a folder that the kubelet reads.
 fn files_in(root: &Root, folder: &RootedPath) -> Result<Vec<RootedPath>> {
     let mut found = Vec::new();
-    for name in root.list(folder)? {
-        let Some(name) = name.to_str().filter(|name| credential_providers::is_read(name)) else { continue };
+    for name in root.names(folder)?.iter().filter(|name| credential_providers::is_read(name)) {
         let path = folder.join(name);
         if !root.is_directory(&path) {
             found.push(path);

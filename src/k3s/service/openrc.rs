@@ -84,10 +84,8 @@ fn before(root: &Root, name: &str) -> Result<Vec<RootedPath>> {
     add(name);
     files.push(RootedPath::fixed("/etc/rc.conf"));
     let folder = RootedPath::fixed("/etc/rc.conf.d");
-    let names = root.list(&folder)?.into_iter().filter_map(|name| name.into_string().ok());
-    files.extend(
-        names.filter(|name| name.ends_with(".conf") && !name.contains('\n')).map(|name| folder.join(&name)),
-    );
+    let names = root.names(&folder)?.into_iter();
+    files.extend(names.filter(|name| name.ends_with(".conf")).map(|name| folder.join(&name)));
     Ok(files)
 }
 

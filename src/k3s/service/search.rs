@@ -334,9 +334,8 @@ impl<'r> ServiceSearch<'r> {
 
     fn add_init_scripts(&mut self) -> Result<()> {
         let folder = &NodePaths::get().init_scripts;
-        for name in self.root.list(folder)? {
-            let Some(name) = name.to_str().filter(|name| !name.contains('\n')) else { continue };
-            let path = folder.join(name);
+        for name in self.root.names(folder)? {
+            let path = folder.join(&name);
             let bytes = match self.root.read(&path) {
                 Err(error) if error.kind() == ErrorKind::BadInput => None,
                 other => other?,
@@ -345,7 +344,7 @@ impl<'r> ServiceSearch<'r> {
             let text = String::from_utf8_lossy(&bytes);
             if name.contains("k3s") || may_start_k3s(&text) {
                 let script = openrc::read(self.root, &path, &text)?;
-                self.add_init_script(name, &path, script);
+                self.add_init_script(&name, &path, script);
             }
         }
         Ok(())

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use tera::Context;
 
 use super::section::{Counts, Section, section_number};
-use super::visible::visible;
 use super::{FORECAST, READING_ORDER, distinct_evidence, is_finding, status_words};
 use crate::document::page;
 use crate::error::Place;
 use crate::output::ReportOrigin;
+use crate::output::visible::visible;
 use crate::verify::{ControlVerdict, Evidence, Status, VerifyReport};
 
 /// The length of the bar and of the ring.

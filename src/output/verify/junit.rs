@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::section::{Section, waiver_words};
-use super::visible::visible;
 use super::{subject, with_place};
 use crate::output::ReportOrigin;
+use crate::output::visible::visible;
 use crate::verify::{ControlVerdict, Status, VerifyReport};
 
 /// Returns the report as JUnit XML: a suite per section, a case per control.

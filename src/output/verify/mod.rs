@@ -9,12 +9,9 @@ mod kube_bench;
 mod sarif;
 mod section;
 mod text;
-mod visible;
 
 use super::ReportOrigin;
 use crate::verify::{ControlVerdict, Evidence, Status, VerifyReport};
-
-pub(super) use visible::visible;
 
 pub use html::html;
 pub use json::verify_json;

@@ -3,17 +3,20 @@
 use std::fmt::Write as _;
 
 use super::section::{Counts, Section, waiver_words};
-use super::visible::visible;
 use super::{
     FORECAST, READING_ORDER, SCORE_DEFINITION, distinct_evidence, is_finding, origin_words, status_words,
     subject, with_place,
 };
+use crate::output::visible::visible;
 use crate::output::wrap::{MIN_WIDTH, wrap};
-use crate::output::{ReportOrigin, Style};
+use crate::output::{Ink, ReportOrigin, ScreenText, Style};
 use crate::verify::{ControlVerdict, Evidence, Status, VerifyReport};
 
 /// The width of the status column.
 const WORD_WIDTH: usize = 7;
+
+/// The beginning of a paragraph without a label.
+const NO_LABEL: (&str, Ink, &str) = ("", Ink::Plain, "");
 
 /// The options of the text format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,17 +33,16 @@ pub struct TextOptions {
 
 /// Returns the report for people.
 #[must_use]
-pub fn verify_text(report: &VerifyReport, origin: &ReportOrigin, options: &TextOptions) -> String {
+pub fn verify_text(report: &VerifyReport, origin: &ReportOrigin, options: &TextOptions) -> ScreenText {
     let mut page = ReportText {
-        text: String::new(),
-        style: options.style,
+        text: ScreenText::new(options.style),
         started: report.started,
         width: options.width.map(|width| width.max(MIN_WIDTH)),
     };
-    page.block(&[], &subject(report), "1");
-    page.block(&[], &origin_words(origin), "");
+    page.block(NO_LABEL, &subject(report), Ink::Bold);
+    page.block(NO_LABEL, &origin_words(origin), Ink::Plain);
     if !report.started {
-        page.block(&[], FORECAST, "1;33");
+        page.block(NO_LABEL, FORECAST, Ink::BoldYellow);
     }
     if options.summary {
         page.table(&Section::all(report));
@@ -57,8 +59,7 @@ pub fn verify_text(report: &VerifyReport, origin: &ReportOrigin, options: &TextO
 
 /// Builds the text.
 struct ReportText {
-    text: String,
-    style: Style,
+    text: ScreenText,
     started: bool,
     width: Option<usize>,
 }
@@ -75,15 +76,16 @@ impl ReportText {
             of.iter().partition(|verdict| self.is_grouped(verdict, &of));
         let groups = groups(&grouped);
         let head = format!("{} ({})", heading(status), of.len());
-        let _infallible = writeln!(self.text, "\n{}", self.style.paint("1", &head));
+        self.text.end();
+        self.text.paint_line(Ink::Bold, head);
         for verdict in shown {
             self.verdict(verdict);
         }
         for (verdict, ids) in groups {
-            let (word, code) = label(verdict);
+            let (word, ink) = label(verdict);
             let (ids, why) = (ids.join(", "), &verdict.actual);
             let line = if why.is_empty() { ids } else { format!("{ids}: {why}") };
-            self.labelled(word, code, &line);
+            self.labelled(word, ink, &line);
         }
     }
 
@@ -102,9 +104,9 @@ impl ReportText {
     }
 
     fn verdict(&mut self, verdict: &ControlVerdict) {
-        let (word, code) = label(verdict);
+        let (word, ink) = label(verdict);
         let id = verdict.id.to_string();
-        self.labelled(word, code, &format!("{id:6} {}", visible(&verdict.title)));
+        self.labelled(word, ink, &format!("{id:6} {}", verdict.title));
         if verdict.status == Status::Pass {
             return;
         }
@@ -128,9 +130,10 @@ impl ReportText {
         if findings.is_empty() {
             return;
         }
-        let _infallible = writeln!(self.text, "\n{}", self.style.paint("1", "Waivers that do not count"));
+        self.text.end();
+        self.text.paint_line(Ink::Bold, "Waivers that do not count");
         for finding in findings {
-            self.labelled("WAIVER", "1;33", &with_place(finding));
+            self.labelled("WAIVER", Ink::BoldYellow, &with_place(finding));
         }
     }
 
@@ -149,20 +152,20 @@ impl ReportText {
             }
             line
         };
-        let _infallible =
-            writeln!(self.text, "\n{}", self.style.paint("1", &row("", "", heads.map(str::to_owned))));
+        self.text.end();
+        self.text.paint_line(Ink::Bold, row("", "", heads.map(str::to_owned)));
         let cells = |counts: &Counts| Status::ALL.map(|status| counts.get(status).to_string());
         for section in sections {
             let counts = Counts::count(section.verdicts.iter().copied());
-            let _infallible = writeln!(self.text, "{}", row(&section.number, section.name(), cells(&counts)));
+            self.text.line(row(&section.number, section.name(), cells(&counts)));
         }
         let total = Counts::count(sections.iter().flat_map(|section| section.verdicts.iter().copied()));
-        let _infallible = writeln!(self.text, "{}", self.style.paint("1", &row("all", "", cells(&total))));
+        self.text.paint_line(Ink::Bold, row("all", "", cells(&total)));
     }
 
     fn closing(&mut self, report: &VerifyReport) {
         let counts = Counts::count(&report.verdicts);
-        self.text.push('\n');
+        self.text.end();
         let parts: Vec<String> = Status::ALL
             .into_iter()
             .filter(|status| counts.get(*status) > 0)
@@ -175,31 +178,31 @@ impl ReportText {
                 format!("{} {}{waived}", counts.get(status), status_words(status))
             })
             .collect();
-        self.block(&[], &format!("{} controls: {}.", counts.total(), parts.join(", ")), "");
+        self.block(NO_LABEL, &format!("{} controls: {}.", counts.total(), parts.join(", ")), Ink::Plain);
         let forecast = if report.started { "" } else { " (forecast)" };
         match counts.score() {
             Some(score) => {
-                let code = if score.permille == 1000 { "1;32" } else { "1" };
-                self.block(&[], &format!("Score{forecast}: {score} ({SCORE_DEFINITION})."), code);
+                let ink = if score.permille == 1000 { Ink::BoldGreen } else { Ink::Bold };
+                self.block(NO_LABEL, &format!("Score{forecast}: {score} ({SCORE_DEFINITION})."), ink);
             }
             None => {
-                self.block(&[], &format!("No score{forecast}: nothing can be told to be met or not."), "1");
+                let text = format!("No score{forecast}: nothing can be told to be met or not.");
+                self.block(NO_LABEL, &text, Ink::Bold);
             }
         }
     }
 
     /// Writes a line that begins with a status.
-    fn labelled(&mut self, word: &str, code: &str, text: &str) {
-        let label = format!("{word:WORD_WIDTH$} ");
-        let painted = format!("{}{}", self.style.paint(code, word), &label[word.len()..]);
-        self.block(&[&painted, &label], text, "");
+    fn labelled(&mut self, word: &str, ink: Ink, text: &str) {
+        let spaces = " ".repeat(WORD_WIDTH.saturating_sub(word.len()) + 1);
+        self.block((word, ink, &spaces), text, Ink::Plain);
     }
 
     /// Writes a detail of the control above: a name and a text.
     fn detail(&mut self, name: &str, text: &str) {
         if !text.is_empty() {
             let name = format!("{:WORD_WIDTH$} {name:8} ", "");
-            self.block(&[&name, &name], text, "");
+            self.block((&name, Ink::Plain, ""), text, Ink::Plain);
         }
     }
 
@@ -210,25 +213,27 @@ impl ReportText {
         }
     }
 
-    /// Writes a paragraph; `label` is the beginning of its first line, once decorated and once plain.
-    fn block(&mut self, label: &[&str], text: &str, code: &str) {
-        let (shown, wide) = match label {
-            [shown, wide] => (*shown, wide.chars().count()),
-            _ => ("", 0),
-        };
+    /// Writes a paragraph; `label` is the beginning of its first line: a word, its colour, and the spaces behind it.
+    fn block(&mut self, (word, word_ink, spaces): (&str, Ink, &str), text: &str, ink: Ink) {
+        let wide = word.chars().count() + spaces.len();
         // A wide label would leave no columns for the text.
         let indent = self.width.map_or(wide, |width| wide.min(width / 4));
-        let (shown, wide) =
-            if shown.trim().is_empty() { (" ".repeat(indent), indent) } else { (shown.to_owned(), wide) };
+        let is_blank = word.trim().is_empty();
+        let wide = if is_blank { indent } else { wide };
         // An indented line is code that the user copies: it is not wrapped.
         let width = self.width.filter(|_| !text.starts_with(' '));
         let first = width.map(|width| width.saturating_sub(wide));
         let next = width.map(|width| width - indent);
         let lines = wrap(&visible(text), first, next);
         for (index, line) in lines.iter().enumerate() {
-            let painted = if code.is_empty() { line.clone() } else { self.style.paint(code, line) };
-            let lead = if index == 0 { &shown } else { &" ".repeat(indent) };
-            let _infallible = writeln!(self.text, "{}", format!("{lead}{painted}").trim_end());
+            let line = if ink == Ink::Plain { line.trim_end() } else { line };
+            if index == 0 && !is_blank {
+                self.text.paint(word_ink, word);
+                self.text.push(if line.is_empty() { "" } else { spaces });
+            } else if !line.is_empty() {
+                self.text.push(" ".repeat(indent));
+            }
+            self.text.paint_line(ink, line);
         }
     }
 }
@@ -246,15 +251,15 @@ fn heading(status: Status) -> &'static str {
 }
 
 /// Returns the label of a verdict and its colour. Labels of findings have capitals, which show without colour too.
-fn label(verdict: &ControlVerdict) -> (&'static str, &'static str) {
+fn label(verdict: &ControlVerdict) -> (&'static str, Ink) {
     match verdict.status {
-        _ if verdict.waiver.is_some() => ("waived", "36"),
-        Status::Pass => ("pass", "32"),
-        Status::Fail => ("FAIL", "1;31"),
-        Status::Warn => ("WARN", "1;33"),
-        Status::Manual => ("manual", "36"),
-        Status::NotApplicable => ("n/a", "2"),
-        Status::Unknown => ("UNKNOWN", "1;35"),
+        _ if verdict.waiver.is_some() => ("waived", Ink::Cyan),
+        Status::Pass => ("pass", Ink::Green),
+        Status::Fail => ("FAIL", Ink::BoldRed),
+        Status::Warn => ("WARN", Ink::BoldYellow),
+        Status::Manual => ("manual", Ink::Cyan),
+        Status::NotApplicable => ("n/a", Ink::Faint),
+        Status::Unknown => ("UNKNOWN", Ink::BoldMagenta),
     }
 }
 

@@ -264,7 +264,7 @@ impl PathMatches {
             self.unread = Some(Error::new(ErrorKind::Failed, message));
             return Ok(());
         };
-        let names = self.names(facts, path)?;
+        let names = facts.node.root.names(path)?;
         self.paths.push(path.clone());
         names.iter().try_for_each(|name| self.add_below(facts, &path.join(name), links))
     }
@@ -274,28 +274,8 @@ impl PathMatches {
         let is_match = |name: &&String| {
             name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end)
         };
-        let names = self.names(facts, folder)?;
+        let names = facts.node.root.names(folder)?;
         self.paths.extend(names.iter().filter(is_match).map(|name| folder.join(name)));
         Ok(())
     }
-
-    /// Returns the names in a directory; a name that no path can have counts as unread.
-    fn names(&mut self, facts: &NodeFacts<'_>, folder: &RootedPath) -> Result<Vec<String>> {
-        let mut names = Vec::new();
-        for name in facts.node.root.list(folder)? {
-            match name.into_string() {
-                Ok(name) if !name.contains('\n') => names.push(name),
-                Ok(name) => self.unread = Some(unread_name(folder, &name)),
-                Err(name) => self.unread = Some(unread_name(folder, &name.to_string_lossy())),
-            }
-        }
-        Ok(names)
-    }
-}
-
-fn unread_name(folder: &RootedPath, name: &str) -> Error {
-    Error::new(
-        ErrorKind::Failed,
-        format!("{name:?} in {folder} was not looked at: it is no name of a file of K3s"),
-    )
 }

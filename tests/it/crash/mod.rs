@@ -13,11 +13,15 @@
 )]
 
 mod bed;
+mod chroot;
 mod everywhere;
 mod exit_codes;
 mod failing;
+mod file_systems;
 mod full;
+mod limits;
 mod power;
+mod refusals;
 mod signals;
 mod strace;
 mod symlinks;

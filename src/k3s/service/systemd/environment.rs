@@ -134,28 +134,23 @@ impl UnitEnvironment {
 
 /// Returns the paths that match a pattern, sorted; the path itself if it is none (glob(3)).
 fn matching(root: &Root, pattern: &str) -> Result<Vec<RootedPath>> {
-    let mut found = vec!["/".to_owned()];
+    let mut found = vec![RootedPath::fixed("/")];
     for part in pattern.split('/').filter(|part| !matches!(*part, "" | ".")) {
         let mut next = Vec::new();
         for folder in found {
-            let below = |name: &str| format!("{}/{name}", folder.trim_end_matches('/'));
-            if part == ".." {
-                let parent = folder.rsplit_once('/').map_or("/", |(parent, _)| parent);
-                next.push(if parent.is_empty() { "/".to_owned() } else { parent.to_owned() });
-            } else if part.contains(['*', '?', '[']) {
-                let names = root.list(&folder.parse()?)?;
-                let names = names.iter().filter_map(|name| name.to_str());
+            if part.contains(['*', '?', '[']) {
+                let names = root.names(&folder)?.into_iter();
                 let names = names.filter(|name| !name.starts_with('.') || part.starts_with('.'));
-                let names = names.filter(|name| !name.contains('\n'));
-                next.extend(names.filter(|name| matches_pattern(part, name)).map(below));
+                let names = names.filter(|name| matches_pattern(part, name));
+                next.extend(names.map(|name| folder.join(&name)));
             } else {
-                next.push(below(part));
+                next.push(folder.resolve(part)?);
             }
         }
         found = next;
     }
-    let paths = found.iter().map(|path| path.parse()).collect::<Result<Vec<RootedPath>>>()?;
-    Ok(paths.into_iter().filter(|path| root.exists(path)).collect())
+    found.retain(|path| root.exists(path));
+    Ok(found)
 }
 
 /// Tells whether a name matches a pattern of glob(7).

@@ -38,10 +38,7 @@ impl<'r> UnitFolders<'r> {
     /// If a folder exists and cannot be listed.
     pub(in crate::k3s) fn list(root: &'r Root) -> Result<Self> {
         let list = |folder: &RootedPath| -> Result<BTreeSet<String>> {
-            let names = root.list(folder)?.into_iter();
-            // A name with a newline belongs to no unit.
-            let names = names.filter_map(|name| name.into_string().ok()).filter(|name| !name.contains('\n'));
-            Ok(names.collect())
+            Ok(root.names(folder)?.into_iter().collect())
         };
         // Most of the folders are not there. Several have one parent, which is listed once.
         let mut parents = BTreeMap::new();
@@ -78,8 +75,7 @@ impl<'r> UnitFolders<'r> {
         let mut wanted = BTreeSet::new();
         for (folder, names) in &self.folders {
             for name in names.iter().filter(|name| name.ends_with(".wants") || name.ends_with(".requires")) {
-                let listed = self.root.list(&folder.join(name))?;
-                wanted.extend(listed.into_iter().filter_map(|name| name.into_string().ok()));
+                wanted.extend(self.root.names(&folder.join(name))?);
             }
         }
         Ok(wanted)
@@ -189,11 +185,9 @@ impl<'r> UnitFolders<'r> {
                 return Ok(());
             }
             let folder = folder.join(name);
-            for name in self.root.list(&folder)? {
-                let Ok(name) = name.into_string() else { continue };
-                if name.ends_with(".conf") && !name.starts_with('.') && !name.contains('\n') {
-                    found.entry(name.clone()).or_insert_with(|| folder.join(&name));
-                }
+            let names = self.root.names(&folder)?.into_iter();
+            for name in names.filter(|name| name.ends_with(".conf") && !name.starts_with('.')) {
+                found.entry(RootedPath::fixed("/").join(&name)).or_insert_with(|| folder.join(&name));
             }
             Ok(())
         };
