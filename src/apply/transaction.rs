@@ -149,10 +149,10 @@ impl<'a> Transaction<'a> {
                     forget(self.root, self.options.owner, id).map_err(|error| self.not_cleaned(error))?;
                 }
             }
-            self.forget_failed_runs(keep).map_err(|error| self.not_cleaned(error))?;
+            self.clean_up(keep)?;
             return Ok(ApplyOutcome { plan, id: Some(id) });
         }
-        self.forget_failed_runs(keep).map_err(|error| self.not_cleaned(error))?;
+        self.clean_up(keep)?;
         Ok(ApplyOutcome { plan, id: None })
     }
 
@@ -224,6 +224,15 @@ impl<'a> Transaction<'a> {
     fn has_history(&self) -> Result<bool> {
         let history = History::read(self.root)?;
         Ok(history.has_steps() || !history.damage().is_empty())
+    }
+
+    /// Removes what is not kept of runs that are done.
+    fn clean_up(&self, keep: KeepHistory) -> Result<()> {
+        let cleaned = self.forget_failed_runs(keep).and_then(|()| match keep {
+            KeepHistory::Nothing => self.state.remove_if_unused(),
+            KeepHistory::History(_) => Ok(()),
+        });
+        cleaned.map_err(|error| self.not_cleaned(error))
     }
 
     /// Removes runs that failed and have put everything back, if nothing is kept.

@@ -79,7 +79,7 @@ fn cut(path: &RootedPath, texts: [Option<&[u8]>; 2]) -> String {
     let mut shown = format!("--- {before}\n+++ {after}\n@@ {} @@\n", ranges.join(" "));
     for (sign, (side, text)) in ['-', '+'].into_iter().zip(sides.iter().zip(texts)) {
         let text = text.map(String::from_utf8_lossy).unwrap_or_default();
-        let text = masked(&text);
+        let text = masked(needed(&text, side));
         for line in text.split('\n').skip(side.first).take(side.shown) {
             shown.push(sign);
             shown.push_str(line);
@@ -90,6 +90,14 @@ fn cut(path: &RootedPath, texts: [Option<&[u8]>; 2]) -> String {
         0 => shown,
         count => shown + &format!("({count} more lines differ, and are not shown)\n"),
     }
+}
+
+/// Returns what of a text is looked through for secrets, to show its first lines that differ: finding secrets takes long in a
+/// long text. What stands at an anchor is a secret if its name is used for one, which may be at the end.
+fn needed<'a>(text: &'a str, side: &Differing) -> &'a str {
+    let lines = side.first + side.shown + MAX_SHOWN_LINES;
+    let end: usize = text.split_inclusive('\n').take(lines).map(str::len).sum();
+    if text[..end].contains('&') { text } else { &text[..end] }
 }
 
 fn is_long(texts: [Option<&[u8]>; 2]) -> bool {
@@ -194,6 +202,15 @@ mod tests {
         let expected = "--- /etc/x\n+++ /etc/x\n@@ -5001,1 +5001,1 @@\n-line 5000\n+token: ********\n";
         assert_eq!(diff(&before, &after), expected);
         assert_eq!(hidden(&before, &after), 0);
+    }
+
+    #[test]
+    fn a_secret_is_masked_where_only_the_end_tells_it() {
+        let rest = "x: 1\n".repeat(5_000);
+        for secret in [format!("a: &x hush\n{rest}token: *x\n"), format!("token: >\n  hush\n{rest}")] {
+            let shown = diff(&secret, "mine\n");
+            assert!(shown.contains("********") && !shown.contains("hush"), "{shown}");
+        }
     }
 
     #[test]

@@ -68,7 +68,11 @@ impl Story {
 
     /// Checks that the code of a run fits what the node is like.
     fn check(&self, bed: &Bed, run: &Run, when: &str) {
-        let tree = bed.tree();
+        let mut tree = bed.tree();
+        if run.code != Some(0) {
+            // The tool's own directory, which could not be removed.
+            tree.0.retain(|path, _| !path.contains("/.k3s-harden."));
+        }
         let when = format!("{when}: {:?} {}", run.code, run.stderr);
         match run.code {
             Some(0 | 5) => {
