@@ -29,6 +29,7 @@ impl<F> TemporaryFile<'_, F> {
         if let Expected::Anything = expected {
             return self.rename_over(path).map_err(failed);
         }
+        // Where nothing is, something may come just before the rename.
         let flags = match root.check_expected(self.parent, path, expected)? {
             PathState::Absent => RenameFlags::RENAME_NOREPLACE,
             _ => RenameFlags::RENAME_EXCHANGE,
@@ -128,7 +129,8 @@ impl Root {
         if let PathState::Absent = self.check_expected(parent, path, expected)? {
             return Ok(());
         }
-        let taken = TemporaryFile::make(parent, path, Ending::Swap, |name| take(parent, path.name(), name));
+        let taken =
+            TemporaryFile::make(parent, path, Ending::Swap, |name| set_aside(parent, path.name(), name));
         let mut taken = match taken {
             Err(Errno::ENOENT) => return Err(self.changed_meanwhile(path)),
             other => other.map_err(failed)?,
@@ -166,14 +168,19 @@ impl Root {
     }
 }
 
-/// Gives what has the name `from` another name, which nothing has.
+/// Gives what has the name `from` another name, which nothing has: not even what comes at this moment.
 fn take(parent: &OwnedFd, from: &str, to: &str) -> nix::Result<()> {
     match renameat2(parent, from, parent, to, RenameFlags::RENAME_NOREPLACE) {
-        Err(errno) if is_of_the_call(errno) => match fstatat(parent, to, AtFlags::AT_SYMLINK_NOFOLLOW) {
-            Ok(_) => Err(Errno::EEXIST),
-            Err(Errno::ENOENT) => renameat(parent, from, parent, to),
-            Err(errno) => Err(errno),
-        },
+        Err(errno) if is_of_the_call(errno) => set_aside(parent, from, to),
         other => other,
+    }
+}
+
+/// Gives what has the name `from` another name, which nothing has by now.
+fn set_aside(parent: &OwnedFd, from: &str, to: &str) -> nix::Result<()> {
+    match fstatat(parent, to, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Ok(_) => Err(Errno::EEXIST),
+        Err(Errno::ENOENT) => renameat(parent, from, parent, to),
+        Err(errno) => Err(errno),
     }
 }
