@@ -372,3 +372,16 @@ fn a_saved_plan_knows_a_secret_by_its_digest() {
     let text = String::from_utf8(output).unwrap();
     assert!(text.contains("updated /etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml"), "{text}");
 }
+
+/// Nothing else opens the terminal: what these two files write is a `ScreenText`, or the bytes of a document.
+#[test]
+fn two_files_write_to_the_terminal() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let writes = |path: &Path| {
+        let text = fs::read_to_string(path).unwrap();
+        ["io::stdout", "io::stderr"].iter().any(|name| text.contains(name))
+    };
+    let all = crate::support::walk(&root).into_iter().map(|(path, _)| path);
+    let found: Vec<PathBuf> = all.filter(|path| root.join(path).is_file() && writes(&root.join(path))).collect();
+    assert_eq!(found, ["cli/log.rs", "cli/ui.rs"].map(PathBuf::from));
+}
