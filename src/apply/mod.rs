@@ -8,6 +8,8 @@ mod fingerprint;
 mod foreign;
 mod history;
 mod journal;
+#[cfg(test)]
+mod random;
 mod recorded_inputs;
 mod recovery;
 mod removal;
@@ -16,6 +18,7 @@ mod run_list;
 mod run_record;
 mod saved_state;
 mod state;
+mod temporaries;
 mod transaction;
 mod undone;
 mod uniting;

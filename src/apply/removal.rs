@@ -49,11 +49,18 @@ impl RunsEntry {
     }
 }
 
-/// Tells which runs among the entries of `runs` are being removed in place.
+/// Tells whether run `id`, among the entries of the directory of the runs, is being removed in place.
 pub(super) fn is_leaving(entries: &[(OsString, Option<EntryKind>)], id: u32) -> bool {
-    let marks = [RunsEntry::AllLeaving, RunsEntry::Leaving(id)];
-    let is_mark = |name: &OsStr| RunsEntry::of(name).is_some_and(|entry| marks.contains(&entry));
-    entries.iter().any(|(name, kind)| *kind == Some(EntryKind::File) && is_mark(name))
+    has_mark(entries, RunsEntry::Leaving(id))
+}
+
+/// Tells whether all runs are.
+pub(super) fn are_leaving(entries: &[(OsString, Option<EntryKind>)]) -> bool {
+    has_mark(entries, RunsEntry::AllLeaving)
+}
+
+fn has_mark(entries: &[(OsString, Option<EntryKind>)], mark: RunsEntry) -> bool {
+    entries.iter().any(|(name, kind)| *kind == Some(EntryKind::File) && RunsEntry::of(name) == Some(mark))
 }
 
 /// Removes a run in one step.

@@ -11,7 +11,7 @@
 use std::ffi::OsStr;
 
 use super::damage::Damage;
-use super::removal::RunsEntry;
+use super::removal::{self, RunsEntry};
 use super::state::{forget as remove_run, run_directory, runs_directory};
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;
@@ -54,9 +54,13 @@ impl RunList {
             list.damage.push(Damage::new(None, directory, "it is no directory"));
             return Ok(list);
         };
-        for (name, kind) in entries {
-            list.add(&name, kind);
+        if removal::are_leaving(&entries) {
+            return Ok(list);
         }
+        for (name, kind) in &entries {
+            list.add(name, *kind);
+        }
+        list.ids.retain(|id| !removal::is_leaving(&entries, *id));
         list.ids.sort_unstable();
         Ok(list)
     }
@@ -72,7 +76,8 @@ impl RunList {
             (None, Some(id), Some(EntryKind::File)) => self.newest = self.newest.max(id),
             // It is gone by now.
             (_, _, None) => {}
-            _ if is_temporary(&text) => {}
+            // A run that comes or goes.
+            _ if RunsEntry::of(name).is_some_and(|entry| !matches!(entry, RunsEntry::Run(_))) => {}
             _ => {
                 let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
                 self.damage.push(Damage::new(digits.parse().ok(), path, "it is no run of k3s-harden"));
@@ -160,17 +165,6 @@ pub(super) fn forget(root: &Root, owner: Owner, id: u32) -> Result<()> {
 /// Returns the number that a name is, as k3s-harden writes it.
 fn number(name: &str) -> Option<u32> {
     name.parse().ok().filter(|id| *id > 0 && format!("{id:04}") == name)
-}
-
-/// Tells whether a name is one that a run has while it comes or goes.
-fn is_temporary(name: &str) -> bool {
-    if RunsEntry::of(OsStr::new(name)).is_some() {
-        return true;
-    }
-    let rest = name.strip_prefix('.').and_then(|name| name.split_once('.'));
-    rest.is_some_and(|(digits, word)| {
-        number(digits).is_some() && word.bytes().all(|byte| byte.is_ascii_lowercase())
-    })
 }
 
 /// Returns the damage of a run that the mark names and that is not there.

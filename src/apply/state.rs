@@ -69,7 +69,7 @@ pub(super) fn ids(root: &Root) -> Result<Vec<u32>> {
     };
     let entries = root.list_kinds(&runs_directory())?;
     let mut ids: Vec<u32> = entries.iter().filter_map(|(name, _)| number(name)).collect();
-    ids.retain(|id| !removal::is_leaving(&entries, *id));
+    ids.retain(|id| !removal::are_leaving(&entries) && !removal::is_leaving(&entries, *id));
     ids.sort_unstable();
     Ok(ids)
 }
@@ -165,7 +165,7 @@ impl<'a> StateDirectory<'a> {
             root.sync(&removing.join(MADE))?;
             root.remove_file(&list)?;
         }
-        removal::remove_all(root, &runs_directory())?;
+        self.remove_runs()?;
         self.removed.set(true);
         match root.remove_empty_directory(&state) {
             // Who may not remove it has found it there, or was given it.
@@ -175,6 +175,15 @@ impl<'a> StateDirectory<'a> {
             other => drop(other?),
         }
         finish_removal(root, removing)
+    }
+
+    /// Removes all runs, and leaves the directory.
+    ///
+    /// # Errors
+    /// If that fails; the next run removes what is left.
+    pub(super) fn remove_runs(&self) -> Result<()> {
+        removal::mark_all(self.root, &runs_directory())?;
+        removal::remove_all(self.root, &runs_directory())
     }
 
     /// Returns the name that it gets before it is removed: beside the first directory that is removed, so that what is left

@@ -12,6 +12,7 @@ use super::recovery::{self, Recovered};
 use super::run_list::{RunList, forget, next_number};
 use super::run_record::{FoundRun, RunHead, RunInputs, RunRecord, RunState, RunVerb};
 use super::state::{StateDirectory, foreign_in_state, runs_directory, state_directory};
+use super::temporaries;
 use super::undone::{self, Undone};
 use super::uniting;
 use crate::error::{Error, ErrorKind, Result};
@@ -177,11 +178,14 @@ impl<'a> Transaction<'a> {
     /// # Errors
     /// [`ErrorKind::NotReported`] if that fails, or something stays: everything is undone by then.
     pub fn forget(self) -> Result<()> {
+        if let Ok(history) = History::read(self.root) {
+            temporaries::sweep(self.root, &temporaries::paths_of_runs(history.runs()));
+        }
         let foreign = foreign_in_state(self.root).map_err(|error| self.not_cleaned(error))?;
         if foreign.is_empty() {
             return self.state.remove().map_err(|error| self.not_cleaned(error));
         }
-        self.root.remove_tree(&runs_directory()).map_err(|error| self.not_cleaned(error))?;
+        self.state.remove_runs().map_err(|error| self.not_cleaned(error))?;
         let foreign: Vec<String> = foreign.iter().map(|path| self.root.display(path)).collect();
         Err(Error::new(
             ErrorKind::NotReported,
@@ -236,6 +240,7 @@ impl<'a> Transaction<'a> {
         let actions: Vec<&Action> = plan.changes().collect();
         let number = next_number(root)?;
         let id = number.id;
+        temporaries::sweep(root, &temporaries::paths_of(plan, &self.recorded.paths));
         let mut record = RunRecord::new(number, head, plan.subject.clone(), &actions);
         self.options.signals.check()?;
         record.begin(root, owner, &actions)?;

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 
 use nix::errno::Errno;
+use nix::sys::statvfs::{Statvfs, fstatvfs};
 use xattr::FileExt as _;
 
 use super::errno::{errno_of, is_of_the_call};
@@ -71,7 +72,7 @@ pub(super) fn keep_labels(file: &File, old: &Attributes) -> io::Result<Vec<Strin
     let now = read(file)?;
     for (name, value) in old.into_iter().filter(|(name, value)| now.get(*name) != Some(value)) {
         match file.set_xattr(name, value) {
-            Err(error) if is_refusal(&error) || has_no_room(&error) => {
+            Err(error) if is_refusal(&error) || is_too_much(&error, file) => {
                 refused.push(format!("{name}: {error}"));
             }
             other => other?,
@@ -90,7 +91,15 @@ fn is_refusal(error: &io::Error) -> bool {
     is_of_the_call(errno_of(error))
 }
 
-/// Attributes have limits of their own, far below those of the disk: one block of an inode on ext4.
-fn has_no_room(error: &io::Error) -> bool {
-    matches!(errno_of(error), Errno::ENOSPC | Errno::EDQUOT | Errno::ERANGE)
+/// Attributes have limits of their own, far below those of the disk: one block of an inode on ext4. The kernel says the same of
+/// a full disk, which is another thing. Some file systems do not count their inodes.
+fn is_too_much(error: &io::Error, file: &File) -> bool {
+    let has_room = |system: Statvfs| {
+        system.blocks_available() > 0 && (system.files() == 0 || system.files_available() > 0)
+    };
+    match errno_of(error) {
+        Errno::ERANGE => true,
+        Errno::ENOSPC => fstatvfs(file).is_ok_and(has_room),
+        _ => false,
+    }
 }

@@ -27,14 +27,14 @@ pub(super) enum RootPlace {
 
 /// What is known of `/`.
 #[derive(Debug)]
-struct Evidence {
+struct SlashEvidence {
     /// Whether process 1 has the same root; an error if that cannot be seen.
     same_as_first: Result<bool, Errno>,
     /// Whether something is mounted at `/`; none if that cannot be seen.
     mounted: Option<bool>,
 }
 
-impl Evidence {
+impl SlashEvidence {
     fn read() -> Self {
         let identity = |path| stat(path).map(|found: FileStat| (found.st_dev, found.st_ino));
         // An image may hold plain files there.
@@ -66,7 +66,7 @@ impl Evidence {
 impl RootPlace {
     /// Finds out what `/` is.
     pub(super) fn of_slash() -> Self {
-        match Evidence::read().chroot() {
+        match SlashEvidence::read().chroot() {
             Ok(sign) => Self::Chroot(sign),
             Err(reason) => {
                 tracing::info!("/ is the running system: {reason}");
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn only_evidence_makes_a_chroot() {
-        let is_chroot = |same_as_first, mounted| Evidence { same_as_first, mounted }.chroot().is_ok();
+        let is_chroot = |same_as_first, mounted| SlashEvidence { same_as_first, mounted }.chroot().is_ok();
         for (same, mounted, expected) in [
             (Ok(true), Some(true), false),
             (Ok(true), None, false),

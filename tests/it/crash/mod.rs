@@ -13,10 +13,14 @@
 )]
 
 mod bed;
+mod chroot;
 mod everywhere;
 mod failing;
+mod file_systems;
 mod full;
+mod limits;
 mod power;
+mod refusals;
 mod signals;
 mod strace;
 mod symlinks;

@@ -45,7 +45,11 @@ pub(crate) fn calls(bed: &Bed, verb: &[&str]) -> Vec<Call> {
     let file = bed.beside("calls");
     strace(&["-f", "-qq", "-y", "-s", "0", "-e", "signal=none", "-o", file.to_str().unwrap()], bed, verb)
         .expect_when(0, "a traced run");
-    let text = fs::read_to_string(&file).unwrap();
+    parse(&fs::read_to_string(&file).unwrap())
+}
+
+/// Reads the calls of a run from what strace wrote.
+pub(crate) fn parse(text: &str) -> Vec<Call> {
     let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut calls = Vec::new();
     for line in text.lines() {

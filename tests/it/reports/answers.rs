@@ -127,5 +127,7 @@ fn a_history_is_what_its_schema_says() {
         assert_eq!(node.run(words).code, 0);
         published.check(&answer(&node, &["history"]), &[("runs", "run")]);
     }
+    let node = node.file("var/lib/k3s-harden/runs/0001/journal.json", "{");
+    published.check(&answer(&node, &["history"]), &[("runs", "run"), ("damage", "damage")]);
     published.knows_every_field(&[]);
 }

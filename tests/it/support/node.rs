@@ -28,16 +28,17 @@ pub(crate) const WRONG: [(&str, &str); 6] = [
 /// What brings a server to the benchmark.
 pub(crate) const APPLY: [&str; 6] = ["k3s-harden", "apply", "--k3s-version", "1.33", "--role", "server"];
 
-/// Makes a node of the overlay. /proc/1/environ may say that this is a container, so an empty file lies over it.
+/// Makes a node of the overlay. The machine's process 1 has another root, which would make this a chroot, and may say that it is
+/// in a container: a directory without either lies over what the kernel says of it.
 const SCRIPT: &str = r#"
 rm -rf .dockerenv run/.containerenv run/systemd/container run/host/container-manager \
     etc/k3s-harden etc/rancher etc/sysctl.d var/lib/k3s-harden var/lib/rancher
-: > "$base/environ"
+mkdir "$base/first"; : > "$base/first/environ"; cat proc/1/comm > "$base/first/comm" 2>&- || : > "$base/first/comm"
 : > usr/local/bin/k3s-harden
 mount --bind "$binary" usr/local/bin/k3s-harden
 mount --rbind /dev dev
 mount --rbind /proc proc
-mount --bind "$base/environ" proc/1/environ
+mount --bind "$base/first" proc/1
 mount --bind "$base/sys" proc/sys
 "#;
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Each program, and where it is from.
-const PROGRAMS: [(&str, &str); 28] = [
+const PROGRAMS: [(&str, &str); 32] = [
+    ("bindfs", "bindfs (with fuse3)"),
     ("bwrap", "bubblewrap"),
     ("chattr", "e2fsprogs"),
     ("chromium", "chromium"),
@@ -18,7 +19,10 @@ const PROGRAMS: [(&str, &str); 28] = [
     ("gzip", "gzip"),
     ("ip", "iproute2"),
     ("jq", "jq"),
+    ("ldd", "libc-bin"),
+    ("mkfs.btrfs", "btrfs-progs"),
     ("mkfs.ext4", "e2fsprogs"),
+    ("mkfs.xfs", "xfsprogs"),
     ("mmdebstrap", "mmdebstrap"),
     ("mount", "mount"),
     ("nsenter", "util-linux"),
