@@ -46,19 +46,20 @@ fn a_drop_in_of_any_name_is_read() {
             put(&node, DROP_INS, &name, "kube-apiserver-arg+: [\"profiling=maybe\"]\n");
             let (code, verdict, text) = run(&node, &["preflight"]);
             assert_eq!((code, &verdict["starts"]), (2, &Value::Bool(false)), "{shown}: {text}");
-            assert_eq!(
-                verdict["now"][0]["path"],
-                format!("/{DROP_INS}/{shown}{ending}"),
-                "{shown}: {text}"
-            );
+            assert_eq!(verdict["now"][0]["path"], format!("/{DROP_INS}/{shown}{ending}"), "{shown}: {text}");
             let (code, _, text) = run(&node, &["apply"]);
             assert_eq!(code, 1, "{shown}: {text}");
             assert!(!node.path().join(DROP_INS).join("90-k3s-harden.yaml").exists());
 
             let node = Node::new();
-            put(&node, DROP_INS, &name, "kube-apiserver-arg+: [\"profiling=true\"]\ncluster-cidr: 10.99.0.0/16\n");
+            put(
+                &node,
+                DROP_INS,
+                &name,
+                "kube-apiserver-arg+: [\"profiling=true\"]\ncluster-cidr: 10.99.0.0/16\n",
+            );
             let (_, effective, text) = run(&node, &["effective-config"]);
-            assert_eq!(effective["values"]["cluster-cidr"]["value"], "10.99.0.0/16", "{shown}: {text}");
+            assert_eq!(effective["values"]["cluster-cidr"]["value"][0], "10.99.0.0/16", "{shown}: {text}");
             assert_eq!(effective["files"][0], format!("/{DROP_INS}/{shown}{ending}"));
             assert_eq!(state(&run(&node, &["verify"]).1, "1.2.15"), "fail", "{shown}");
         }
@@ -72,7 +73,7 @@ fn drop_ins_are_read_in_the_order_of_their_bytes() {
     put(&node, DROP_INS, b"a\xc0.yaml", "cluster-cidr: 10.1.0.0/16\n");
     put(&node, DROP_INS, "a\u{e9}.yaml".as_bytes(), "cluster-cidr: 10.2.0.0/16\n");
     let (_, effective, text) = run(&node, &["effective-config"]);
-    assert_eq!(effective["values"]["cluster-cidr"]["value"], "10.2.0.0/16", "{text}");
+    assert_eq!(effective["values"]["cluster-cidr"]["value"][0], "10.2.0.0/16", "{text}");
     let node = Node::new();
     put(&node, "etc/sysctl.d", b"a\xc0.conf", "vm.overcommit_memory=0\n");
     put(&node, "etc/sysctl.d", "a\u{e9}.conf".as_bytes(), "vm.overcommit_memory=1\n");
@@ -116,12 +117,18 @@ fn kernel_parameters_of_any_file_count() {
 #[test]
 fn a_unit_is_read_with_drop_ins_of_any_name() {
     for name in [&b"\xff.conf"[..], b"a\nb.conf"] {
-        let node = Node::new().file("etc/systemd/system/k3s.service", "[Service]\nExecStart=/usr/local/bin/k3s server\n");
+        let node = Node::new()
+            .file("etc/systemd/system/k3s.service", "[Service]\nExecStart=/usr/local/bin/k3s server\n");
         put(&node, "etc/systemd/system/k3s.service.d", name, "[Service]\nEnvironment=K3S_NODE_NAME=n1\n");
         let (_, effective, text) = run(&node, &["effective-config"]);
         assert_eq!(effective["values"]["node-name"]["value"], "n1", "{name:?}: {text}");
         put(&node, "srv/env", name, "K3S_NODE_NAME=n2\n");
-        put(&node, "etc/systemd/system/k3s.service.d", b"z.conf", "[Service]\nEnvironmentFile=/srv/env/*.conf\n");
+        put(
+            &node,
+            "etc/systemd/system/k3s.service.d",
+            b"z.conf",
+            "[Service]\nEnvironmentFile=/srv/env/*.conf\n",
+        );
         let (_, effective, text) = run(&node, &["effective-config"]);
         assert_eq!(effective["values"]["node-name"]["value"], "n2", "{name:?}: {text}");
     }
