@@ -29,16 +29,16 @@ impl<F> TemporaryFile<'_, F> {
         if let Expected::Anything = expected {
             return self.rename_over(path).map_err(failed);
         }
-        let flags = match root.check_expected(self.parent, path, expected)? {
-            PathState::Absent => RenameFlags::RENAME_NOREPLACE,
-            _ => RenameFlags::RENAME_EXCHANGE,
-        };
+        if let PathState::Absent = root.check_expected(self.parent, path, expected)? {
+            // There is nothing to lose: the rename that every file system knows follows the look at once.
+            return self.rename_over(path).map_err(failed);
+        }
         let own = self.identity(&self.name).map_err(failed)?;
-        match renameat2(self.parent, self.name.as_str(), self.parent, path.name(), flags) {
-            Ok(()) if flags == RenameFlags::RENAME_NOREPLACE => self.renamed = true,
+        let (from, to) = (self.name.as_str(), path.name());
+        match renameat2(self.parent, from, self.parent, to, RenameFlags::RENAME_EXCHANGE) {
             Ok(()) => self.finish_exchange(root, path, expected, own)?,
-            // Something has come, or what was there has gone.
-            Err(Errno::EEXIST | Errno::ENOENT) => return Err(root.changed_meanwhile(path)),
+            // What was there has gone.
+            Err(Errno::ENOENT) => return Err(root.changed_meanwhile(path)),
             Err(errno) if is_of_the_call(errno) => {
                 self.rename_over(path).map_err(failed)?;
                 root.said.say(WeakerPromise::SecondLook, &root.display(path), errno);
@@ -117,7 +117,7 @@ impl Root {
         if let PathState::Absent = self.check_expected(parent, path, expected)? {
             return Ok(());
         }
-        let taken = TemporaryFile::make(parent, path, |name| take(parent, path.name(), name));
+        let taken = TemporaryFile::make(parent, path, |name| set_aside(parent, path.name(), name));
         let mut taken = match taken {
             Err(Errno::ENOENT) => return Err(self.changed_meanwhile(path)),
             other => other.map_err(failed)?,
@@ -154,14 +154,19 @@ impl Root {
     }
 }
 
-/// Gives what has the name `from` another name, which nothing has.
+/// Gives what has the name `from` another name, which nothing has: not even what comes at this moment.
 fn take(parent: &OwnedFd, from: &str, to: &str) -> nix::Result<()> {
     match renameat2(parent, from, parent, to, RenameFlags::RENAME_NOREPLACE) {
-        Err(errno) if is_of_the_call(errno) => match fstatat(parent, to, AtFlags::AT_SYMLINK_NOFOLLOW) {
-            Ok(_) => Err(Errno::EEXIST),
-            Err(Errno::ENOENT) => renameat(parent, from, parent, to),
-            Err(errno) => Err(errno),
-        },
+        Err(errno) if is_of_the_call(errno) => set_aside(parent, from, to),
         other => other,
+    }
+}
+
+/// Gives what has the name `from` another name, which nothing has by now.
+fn set_aside(parent: &OwnedFd, from: &str, to: &str) -> nix::Result<()> {
+    match fstatat(parent, to, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Ok(_) => Err(Errno::EEXIST),
+        Err(Errno::ENOENT) => renameat(parent, from, parent, to),
+        Err(errno) => Err(errno),
     }
 }
