@@ -178,7 +178,9 @@ fn remove_temporaries(root: &Root, record: &RunRecord) -> Result<()> {
         // Loaded only if there is one; what is damaged knows none.
         let is_ours = |left: &PathState| {
             let states = [&entry.before, &entry.after];
-            states.iter().any(|saved| saved.load(root, record.id).is_ok_and(|known| known.may_become(left)))
+            states
+                .iter()
+                .any(|saved| saved.load(root, record.id).is_ok_and(|known| known.has_content_of(left)))
         };
         root.remove_temporaries_if(&entry.path.parse()?, is_ours)?;
     }

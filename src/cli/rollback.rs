@@ -420,7 +420,7 @@ fn report_without_history(root: &Root, ui: &mut Ui) -> Result<u8> {
 /// told of was there before the first run: an image was built without a history.
 fn report_remaining(root: &Root, plan: &Plan) -> Result<u8> {
     let Ok(places) = NodePlaces::find(root, release(root, None), None, None) else { return Ok(exit::OK) };
-    let ours = files_of_ours(root, &places)?;
+    let ours = files_of_ours(root, &places).map_err(ui::not_reported)?;
     let is_restored =
         |path: &&String| plan.actions.iter().any(|action| action.resource.path().as_str() == **path);
     let (restored, unknown): (Vec<&String>, Vec<&String>) = ours.iter().partition(is_restored);
