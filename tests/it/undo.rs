@@ -528,7 +528,7 @@ fn a_journal_that_was_moved_away_takes_no_backups_with_it() {
     let moved = node.path().join("var/lib/k3s-harden/runs/0001.damaged");
     let damage: [&dyn Fn(); 3] =
         [&|| fs::write(&journal, "{").unwrap(), &|| fs::remove_file(&journal).unwrap(), &|| {
-            fs::rename(journal.parent().unwrap(), &moved).unwrap()
+            fs::rename(journal.parent().unwrap(), &moved).unwrap();
         }];
     let backup = text.split('"').find(|word| word.ends_with(".before")).unwrap();
     for (index, damage) in damage.into_iter().enumerate() {
