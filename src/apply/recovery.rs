@@ -2,8 +2,9 @@
 
 use super::damage::{Damage, unreadable};
 use super::fingerprint::Fingerprint;
+use super::run_entry::RunEntry;
 use super::run_list::forget;
-use super::run_record::{RunEntry, RunRecord, RunState, RunVerb};
+use super::run_record::{RunRecord, RunState, RunVerb};
 use super::saved_state::{JOURNAL, SavedState};
 use super::state::{STATE_DIRECTORY, run_directory};
 use crate::error::Result;

@@ -9,8 +9,9 @@ use tracing::{debug, info_span, warn};
 use super::history::History;
 use super::recorded_inputs::RecordedInputs;
 use super::recovery::{self, Recovered};
+use super::run_journal::FoundRun;
 use super::run_list::{RunList, forget, next_number};
-use super::run_record::{FoundRun, RunHead, RunInputs, RunRecord, RunState, RunVerb};
+use super::run_record::{RunHead, RunInputs, RunRecord, RunState, RunVerb};
 use super::state::{StateDirectory, foreign_in_state, runs_directory, state_directory};
 use super::temporaries;
 use super::undone::{self, Undone};
@@ -179,7 +180,7 @@ impl<'a> Transaction<'a> {
     /// [`ErrorKind::NotReported`] if that fails, or something stays: everything is undone by then.
     pub fn forget(self) -> Result<()> {
         if let Ok(history) = History::read(self.root) {
-            temporaries::sweep(self.root, &temporaries::paths_of_runs(history.runs()));
+            temporaries::sweep(self.root, None, &temporaries::paths_of_runs(history.runs()));
         }
         let foreign = foreign_in_state(self.root).map_err(|error| self.not_cleaned(error))?;
         if foreign.is_empty() {
@@ -210,7 +211,8 @@ impl<'a> Transaction<'a> {
             Ok(history) => history.damage().to_vec(),
             Err(error) => return warn!("the history could not be shortened: {error}"),
         };
-        for damage in &damage {
+        // What a run looks at before it begins is said by then.
+        for damage in damage.iter().filter(|damage| !self.recorded.damage.contains(damage)) {
             warn!("{}", damage.warning(self.root));
         }
         if damage.is_empty()
@@ -250,7 +252,7 @@ impl<'a> Transaction<'a> {
         actions.iter().try_for_each(|action| refuse_large(root, action))?;
         let number = next_number(root)?;
         let id = number.id;
-        temporaries::sweep(root, &temporaries::paths_of(plan, &self.recorded.paths));
+        temporaries::sweep(root, Some(plan), &temporaries::paths_of(plan, &self.recorded.paths));
         let mut record = RunRecord::new(number, head, plan.subject.clone(), &actions);
         self.options.signals.check()?;
         record.begin(root, owner, &actions)?;

@@ -135,10 +135,6 @@ impl<'a> Context<'a> {
             other => other.or(no_place).or_else(|| own_place.clone()),
         };
         let damage = recorded.check_newest(root).err();
-        warnings.extend(recorded.warnings(root));
-        if let Some(error) = &recorded.hidden {
-            warnings.push(format!("{error}: what earlier runs were told is not known"));
-        }
         let inputs_changed = recorded.inputs.is_some_and(|earlier| earlier != inputs);
         warnings.extend(recorded.interrupted.map(|id| interrupted(root, id)));
         Ok(Self {
@@ -226,9 +222,14 @@ fn with_final_newline(source: &SourceText) -> String {
 pub(super) fn recorded_inputs(root: &Root) -> Result<RecordedInputs> {
     match RecordedInputs::read(root) {
         Err(error) if error.kind() == ErrorKind::NotPermitted => {
+            warn!("{error}: what earlier runs were told is not known");
             Ok(RecordedInputs { hidden: Some(error), ..RecordedInputs::default() })
         }
-        other => other,
+        other => other.inspect(|recorded| {
+            for damage in &recorded.damage {
+                warn!("{}", damage.warning(root));
+            }
+        }),
     }
 }
 

@@ -61,7 +61,7 @@ impl ManifestFiles {
         } else {
             found.enter_link(node, &base, 0, &follows)?;
         }
-        found.files.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+        found.files.sort();
         Ok(found)
     }
 

@@ -145,12 +145,13 @@ impl ScreenText {
         self.end();
     }
 
-    /// Writes something that may have several lines, and ends the last one. The others are indented: whatever they hold,
-    /// none begins as a line of ours.
+    /// Writes something that may have several lines, and ends the last one. The others are indented, but those that begin as
+    /// lines of a diff do: whatever they hold, none begins as a line of ours.
     pub fn message(&mut self, text: impl fmt::Display) {
         let text = text.to_string();
         for (index, line) in text.split('\n').enumerate() {
-            if index > 0 && !line.is_empty() {
+            let is_of_diff = line.starts_with(['+', '-', '@', ' ', '\\']) && !line.starts_with(" help:");
+            if index > 0 && !line.is_empty() && !is_of_diff {
                 self.push("  ");
             }
             self.line(line);
@@ -202,8 +203,8 @@ mod tests {
     fn a_message_of_several_lines_begins_none_of_ours() {
         let mut text = ScreenText::new(Style::Plain);
         text.push("error: ");
-        text.message("one\nK3s starts.\r\n\n-a\x1b[2J");
-        assert_eq!(text.as_str(), "error: one\n  K3s starts.\\u{d}\n\n  -a\\u{1b}[2J\n");
+        text.message("one\nK3s starts.\r\n\n-a\x1b[2J\n help: x");
+        assert_eq!(text.as_str(), "error: one\n  K3s starts.\\u{d}\n\n-a\\u{1b}[2J\n   help: x\n");
     }
 
     #[test]

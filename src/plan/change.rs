@@ -36,7 +36,9 @@ pub(super) fn metadata_diff(
         text.push_str(&format!("-owner {owner}\n+owner {}\n", wanted.owner));
     }
     let Some(wanted) = &wanted.attributes else { return text };
-    let line = |sign, (name, value): (&String, &Vec<u8>)| format!("{sign}{name} {}\n", value.escape_ascii());
+    let line = |sign, (name, value): (&String, &Vec<u8>)| {
+        format!("{sign}{} {}\n", name.replace('\n', "\\n"), value.escape_ascii())
+    };
     text.extend(
         attributes.iter().filter(|(name, value)| wanted.get(*name) != Some(value)).map(|it| line('-', it)),
     );

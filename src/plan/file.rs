@@ -74,7 +74,10 @@ impl File {
     /// Compares it with its state on the node.
     #[must_use]
     pub fn diff(&self, current: &PathState) -> (Change, String) {
-        let pointing = |sign: char, target: &OsString| format!("{sign}symlink to {}\n", target.display());
+        // A line break in it would begin a line of its own.
+        let pointing = |sign: char, target: &OsString| {
+            format!("{sign}symlink to {}\n", target.display().to_string().replace('\n', "\\n"))
+        };
         let large = || "-a file that is too large to be shown\n".to_owned();
         match (current, &self.content) {
             (PathState::Absent, Content::Absent) => (Change::None, String::new()),

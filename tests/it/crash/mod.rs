@@ -14,6 +14,7 @@
 
 mod bed;
 mod chroot;
+mod damage;
 mod everywhere;
 mod exit_codes;
 mod failing;
