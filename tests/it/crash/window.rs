@@ -59,8 +59,7 @@ impl Watcher<'_> {
                     // it was.
                     let is_symlink =
                         self.wanted.0.get(&place).is_some_and(|entry| matches!(entry.what, What::Symlink(_)));
-                    // The mark of the newest run is empty.
-                    let is_mark = names[1].starts_with("newest.");
+                    let is_mark = from.starts_with(STATE) && from.contains("/newest.");
                     assert!(is_symlink || is_mark || settled(&from) == to || place == from, "{call}");
                     return;
                 };
