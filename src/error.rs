@@ -31,6 +31,19 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// All kinds, in the order of their exit codes.
+    pub const ALL: [Self; 9] = [
+        Self::Failed,
+        Self::ChangedMeanwhile,
+        Self::HalfChanged,
+        Self::NotReported,
+        Self::Usage,
+        Self::BadInput,
+        Self::CannotWrite,
+        Self::Locked,
+        Self::NotPermitted,
+    ];
+
     /// Returns the exit code of the process, after sysexits.h if it has one.
     #[must_use]
     pub fn exit_code(self) -> u8 {

@@ -15,7 +15,7 @@ use super::errno::is_of_the_call;
 use super::expected::Expected;
 use super::path::RootedPath;
 use super::root::{PathState, Root};
-use super::temporary::{Ending, TemporaryFile, swap_name};
+use super::temporary::{TemporaryEnding, TemporaryFile, swap_name};
 use super::weaker::WeakerPromise;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -129,8 +129,9 @@ impl Root {
         if let PathState::Absent = self.check_expected(parent, path, expected)? {
             return Ok(());
         }
-        let taken =
-            TemporaryFile::make(parent, path, Ending::Swap, |name| set_aside(parent, path.name(), name));
+        let taken = TemporaryFile::make(parent, path, TemporaryEnding::Swap, |name| {
+            set_aside(parent, path.name(), name)
+        });
         let mut taken = match taken {
             Err(Errno::ENOENT) => return Err(self.changed_meanwhile(path)),
             other => other.map_err(failed)?,

@@ -39,7 +39,7 @@ impl Root {
             let Some(name) = name.to_str() else { continue };
             let Some(ending) = ending_of(path.name(), name) else { continue };
             let beside = folder.join(name);
-            if ending == Ending::Tmp || is_ours(&self.look(&beside)?) {
+            if ending == TemporaryEnding::Tmp || is_ours(&self.look(&beside)?) {
                 debug!(path = %beside, "left by a killed run");
                 self.remove_file(&beside)?;
             } else {
@@ -55,7 +55,7 @@ impl Root {
 
 /// How the name of a hidden file ends. K3s reads hidden *.yaml too, so none may end that way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(super) enum TemporaryEnding {
     /// It is being written: whatever is in it, it is ours.
     Tmp,
     /// It is complete, and changes places with the file that it replaces, or is one that is about to be removed: it may be
@@ -63,7 +63,7 @@ pub(super) enum Ending {
     Swap,
 }
 
-impl Ending {
+impl TemporaryEnding {
     fn text(self) -> &'static str {
         match self {
             Self::Tmp => ".tmp",
@@ -74,22 +74,26 @@ impl Ending {
 
 /// Returns the name that the temporary file `name` gets when it is complete.
 pub(super) fn swap_name(name: &str) -> String {
-    format!("{}{}", name.strip_suffix(Ending::Tmp.text()).unwrap_or(name), Ending::Swap.text())
+    format!(
+        "{}{}",
+        name.strip_suffix(TemporaryEnding::Tmp.text()).unwrap_or(name),
+        TemporaryEnding::Swap.text()
+    )
 }
 
 /// How many random characters the name of a temporary file has.
 const RANDOM_CHARACTERS: usize = 8;
 
 /// Returns how `name` ends, if it is one that a [`TemporaryFile`] for `target` could have.
-fn ending_of(target: &str, name: &str) -> Option<Ending> {
+fn ending_of(target: &str, name: &str) -> Option<TemporaryEnding> {
     let name = name.strip_prefix('.').and_then(|name| name.strip_prefix(target)?.strip_prefix('.'))?;
-    let ending = |ending: &Ending| {
+    let ending = |ending: &TemporaryEnding| {
         let random = name.strip_suffix(ending.text());
         random.is_some_and(|random| {
             random.chars().count() == RANDOM_CHARACTERS && random.chars().all(char::is_alphanumeric)
         })
     };
-    [Ending::Tmp, Ending::Swap].into_iter().find(ending)
+    [TemporaryEnding::Tmp, TemporaryEnding::Swap].into_iter().find(ending)
 }
 
 /// A hidden file or symlink beside its target; removed again unless it was renamed.
@@ -104,7 +108,7 @@ pub(super) struct TemporaryFile<'a, F = File> {
 impl<'a> TemporaryFile<'a> {
     pub(super) fn create(parent: &'a OwnedFd, path: &RootedPath) -> nix::Result<Self> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        Self::make(parent, path, Ending::Tmp, |name| {
+        Self::make(parent, path, TemporaryEnding::Tmp, |name| {
             openat(parent, name, flags, FileMode::PRIVATE_FILE.to_nix()).map(File::from)
         })
     }
@@ -112,7 +116,7 @@ impl<'a> TemporaryFile<'a> {
 
 impl<'a> TemporaryFile<'a, ()> {
     pub(super) fn symlink(parent: &'a OwnedFd, path: &RootedPath, target: &OsStr) -> nix::Result<Self> {
-        Self::make(parent, path, Ending::Tmp, |name| symlinkat(target, parent, name))
+        Self::make(parent, path, TemporaryEnding::Tmp, |name| symlinkat(target, parent, name))
     }
 }
 
@@ -120,7 +124,7 @@ impl<'a, F> TemporaryFile<'a, F> {
     pub(super) fn make(
         parent: &'a OwnedFd,
         path: &RootedPath,
-        ending: Ending,
+        ending: TemporaryEnding,
         make: impl Fn(&str) -> nix::Result<F>,
     ) -> nix::Result<Self> {
         let mut name = String::new();
@@ -170,8 +174,8 @@ mod tests {
         assert_eq!(names, std::slice::from_ref(&temporary.name));
         // K3s reads every *.yaml, hidden or not.
         assert!(names[0].starts_with(".config.yaml.") && names[0].ends_with(".tmp"), "{names:?}");
-        assert_eq!(ending_of("config.yaml", &names[0]), Some(Ending::Tmp));
-        assert_eq!(ending_of("config.yaml", &swap_name(&names[0])), Some(Ending::Swap));
+        assert_eq!(ending_of("config.yaml", &names[0]), Some(TemporaryEnding::Tmp));
+        assert_eq!(ending_of("config.yaml", &swap_name(&names[0])), Some(TemporaryEnding::Swap));
         assert_eq!(ending_of("onfig.yaml", &names[0]), None);
         drop(temporary);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);

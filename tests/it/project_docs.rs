@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use clap::ValueEnum as _;
+use k3s_harden::error::{ErrorKind, exit};
 use k3s_harden::render::RenderFormat;
 use k3s_harden::version::table_heads;
 
@@ -81,6 +82,19 @@ fn the_readme_has_every_minor_and_every_format() {
     let mut formats: Vec<String> = formats.map(|format| format.get_name().to_owned()).collect();
     formats.sort_unstable();
     assert_eq!(listed, formats);
+}
+
+#[test]
+fn the_readme_has_every_exit_code() {
+    let readme = read("README.md");
+    let (_, table) = readme.split_once("| exit | meaning |\n|---|---|\n").unwrap();
+    let rows = table.lines().take_while(|line| line.starts_with('|'));
+    let listed: Vec<u8> = rows.map(|row| row.split('|').nth(1).unwrap().trim().parse().unwrap()).collect();
+    let mut codes: Vec<u8> = ErrorKind::ALL.iter().map(|kind| kind.exit_code()).collect();
+    codes.extend([exit::OK, exit::CHANGES, exit::WOULD_NOT_START, exit::CANNOT_TELL, exit::FINDINGS]);
+    codes.sort_unstable();
+    codes.dedup();
+    assert_eq!(listed, codes);
 }
 
 #[test]

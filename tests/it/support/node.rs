@@ -86,12 +86,15 @@ impl Node {
         self.run(APPLY.iter().chain(arguments).copied())
     }
 
-    /// Returns mode and owner of everything below [`TREES`] but the backups of runs, which are private and root's.
+    /// Returns mode and owner of everything below [`TREES`] but the backups of runs and the mark of the newest, if they are private
+    /// and root's.
     pub(crate) fn modes(&self) -> BTreeMap<String, String> {
         let text = |trace: Trace| format!("{:04o} {}:{}", trace.mode, trace.owner.0, trace.owner.1);
         let mut modes: BTreeMap<String, String> =
             self.traces(&TREES).into_iter().map(|(path, trace)| (path, text(trace))).collect();
-        let is_backup = |path: &str| path.ends_with(".before") || path.ends_with(".after");
+        let is_backup = |path: &str| {
+            path.ends_with(".before") || path.ends_with(".after") || path.contains("/runs/newest.")
+        };
         modes.retain(|path, mode| !is_backup(path) || mode != "0600 0:0");
         modes
     }
