@@ -32,7 +32,7 @@ impl Fingerprint {
             CurrentState::Path(PathState::Symlink { owner, .. }) => Self::Symlink(*owner, digest()),
             CurrentState::Path(PathState::Absent) => Self::Absent,
             CurrentState::Value(value) => Self::Value(value.clone()),
-            CurrentState::Path(PathState::Other) | CurrentState::Unreadable(_) => {
+            CurrentState::Path(PathState::Other | PathState::Large { .. }) | CurrentState::Unreadable(_) => {
                 Self::Unknown(0, String::new())
             }
         }

@@ -9,8 +9,10 @@
 use std::collections::BTreeSet;
 
 use super::damage::Damage;
+use super::run_entry::RunEntry;
+use super::run_journal::FoundRun;
 use super::run_list::{self, RunList, settled};
-use super::run_record::{FoundRun, RunEntry, RunRecord, RunState, RunVerb};
+use super::run_record::{RunRecord, RunState, RunVerb};
 use super::state::state_directory;
 use crate::error::Result;
 use crate::node::{PathState, Root};

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::damage::Damage;
+use super::run_journal::{FoundRun, RunSummary};
 use super::run_list::{self, RunList, settled};
-use super::run_record::{FoundRun, RunInputs, RunState, RunSummary};
+use super::run_record::{RunInputs, RunState};
 use super::state::state_directory;
 use crate::error::{Error, Result};
 use crate::node::{Root, RootedPath};
@@ -95,12 +96,6 @@ impl RecordedInputs {
             "k3s-harden rollback --skip-damaged undoes what the rest of the history tells; or move all of {} to that copy, and a new history begins",
             root.display(&state_directory())
         )))
-    }
-
-    /// Returns a warning for each damage.
-    #[must_use]
-    pub fn warnings(&self, root: &Root) -> Vec<String> {
-        self.damage.iter().map(|damage| damage.warning(root)).collect()
     }
 }
 

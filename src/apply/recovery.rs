@@ -2,8 +2,9 @@
 
 use super::damage::{Damage, unreadable};
 use super::fingerprint::Fingerprint;
+use super::run_entry::RunEntry;
 use super::run_list::forget;
-use super::run_record::{RunEntry, RunRecord, RunState, RunVerb};
+use super::run_record::{RunRecord, RunState, RunVerb};
 use super::saved_state::{JOURNAL, SavedState};
 use super::state::{STATE_DIRECTORY, run_directory};
 use crate::error::Result;
@@ -177,7 +178,9 @@ fn remove_temporaries(root: &Root, record: &RunRecord) -> Result<()> {
         // Loaded only if there is one; what is damaged knows none.
         let is_ours = |left: &PathState| {
             let states = [&entry.before, &entry.after];
-            states.iter().any(|saved| saved.load(root, record.id).is_ok_and(|known| known.may_become(left)))
+            states
+                .iter()
+                .any(|saved| saved.load(root, record.id).is_ok_and(|known| known.has_content_of(left)))
         };
         root.remove_temporaries_if(&entry.path.parse()?, is_ours)?;
     }

@@ -4,7 +4,8 @@ use super::damage::Damage;
 use super::fingerprint::Fingerprint;
 use super::foreign::{self, PathHistory};
 use super::history::{ChangedPath, History};
-use super::run_record::{RunEntry, RunInputs, RunRecord};
+use super::run_entry::RunEntry;
+use super::run_record::{RunInputs, RunRecord};
 use super::saved_state::SavedState;
 use super::state::is_above;
 use crate::error::{Error, ErrorKind, Result};
@@ -28,10 +29,23 @@ pub struct RollbackPlan {
     pub damage: Vec<Damage>,
     /// The paths of which it cannot restore anything, each with what is damaged.
     pub unrestorable: Vec<(RootedPath, Damage)>,
+    /// The paths that a damaged run may have changed before the first run that is sound and tells of them.
+    pub uncertain: Vec<UncertainPath>,
     /// What somebody had put at paths between the runs, and of which the history that ends holds the only copy.
     pub only_copies: Vec<OnlyCopy>,
     /// Whether it restores the state before the first run, after which the history is removed.
     pub ends_history: bool,
+}
+
+/// A path of which it is not known what was there first: the oldest state that a sound run tells is restored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UncertainPath {
+    /// The path.
+    pub path: RootedPath,
+    /// The sound run that tells of it first.
+    pub first: u32,
+    /// The run before it that is damaged.
+    pub damaged: u32,
 }
 
 /// Bytes of somebody's that only the history holds.
@@ -94,6 +108,7 @@ impl RollbackPlan {
             modified: Vec::new(),
             damage: if ends_history { history.damage().to_vec() } else { history.damage_since(run.id) },
             unrestorable: Vec::new(),
+            uncertain: Vec::new(),
             only_copies: Vec::new(),
             ends_history,
         };
@@ -117,6 +132,11 @@ impl RollbackPlan {
         let (first, entry) = changed.entries[0];
         if !entry.concerns(root) || holds_state_directory(entry)? {
             return Ok(());
+        }
+        let lost = self.damage.iter().filter_map(|damage| damage.run);
+        let lost = lost.filter(|run| *run < first.id && !history.runs().iter().any(|sound| sound.id == *run));
+        if let Some(damaged) = lost.max() {
+            self.uncertain.push(UncertainPath { path: entry.path.parse()?, first: first.id, damaged });
         }
         if let Some(damage) = entry.before.damage(root, first.id)? {
             self.unrestorable.push((entry.path.parse()?, damage));

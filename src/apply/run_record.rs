@@ -7,14 +7,17 @@
 //!   runs/0001/0007.before         what the 7th entry held before
 //!   runs/0001/0007.after          what the run writes there
 //! ```
+//!
+//! `journal.rs` has the format, and `run_journal.rs` reads it.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::damage::{self, Damage, unreadable};
-use super::journal::{self, FIRST_FORMAT, FORMAT_VERSION, JournalHead, Journalled};
+use super::damage::Damage;
+use super::journal::{self, FIRST_FORMAT, FORMAT_VERSION};
 use super::removal::RunsEntry;
+use super::run_entry::RunEntry;
 use super::run_list::{RunNumber, forget, mark_newest};
 use super::saved_state::{JOURNAL, SavedState, content};
 use super::state::{run_directory, runs_directory};
@@ -22,13 +25,8 @@ use crate::Role;
 use crate::document::OnConflict;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;
-use crate::node::{
-    DirectoryMove, MAX_FILE_BYTES, Metadata, PathState, Root, RootedPath, SysctlKey, host, sysctl,
-};
-use crate::plan::{
-    Action, Content, CurrentState, Directory, DirectoryRule, File, OnForeign, PlanSubject, Resource,
-    ResourceKind, Sysctl,
-};
+use crate::node::{DirectoryMove, MAX_FILE_BYTES, Metadata, Root, host};
+use crate::plan::{Action, OnForeign, PlanSubject, ResourceKind};
 
 /// The inputs of a run: what the user named. Later runs on the same root default to them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,7 +93,7 @@ pub enum RunVerb {
 /// The record of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRecord {
-    format_version: String,
+    pub(super) format_version: String,
     /// Its number, from 1.
     pub id: u32,
     /// The last of the runs that were merged into it, if any were.
@@ -132,7 +130,7 @@ pub struct RunRecord {
     pub(super) foreign: Vec<ForeignCopy>,
     /// The digest of its text, as it was read; the text that is written gets its own.
     #[serde(default, skip_serializing)]
-    digest: Option<String>,
+    pub(super) digest: Option<String>,
 }
 
 /// What somebody had put at a path between two runs that were merged.
@@ -144,44 +142,6 @@ pub(super) struct ForeignCopy {
     pub(super) run: u32,
     /// What was there, in a backup file of this run.
     pub(super) state: SavedState,
-}
-
-/// What is in the directory of a run.
-#[derive(Debug)]
-pub(super) enum FoundRun<T> {
-    /// Its record, which is as it was written.
-    Sound(T),
-    /// Nothing: the directory is empty.
-    Empty,
-    /// A record that cannot be trusted, or none beside backups.
-    Damaged(Damage),
-}
-
-impl<T> FoundRun<T> {
-    /// Returns the record; none if the directory is empty.
-    ///
-    /// # Errors
-    /// If it is damaged.
-    pub(super) fn sound(self, root: &Root) -> Result<Option<T>> {
-        match self {
-            Self::Sound(record) => Ok(Some(record)),
-            Self::Empty => Ok(None),
-            Self::Damaged(damage) => Err(unreadable(root, &damage)),
-        }
-    }
-}
-
-/// A resource that a run changes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunEntry {
-    /// Its path.
-    pub path: String,
-    /// Its kind.
-    pub resource: ResourceKind,
-    /// Its state before the run.
-    pub before: SavedState,
-    /// Its state after the run.
-    pub after: SavedState,
 }
 
 /// The head of a record, before the changes of the run are known.
@@ -235,39 +195,6 @@ impl RunRecord {
         }
     }
 
-    /// Reads the record of a run.
-    ///
-    /// # Errors
-    /// If the caller may not read it.
-    pub(super) fn read(root: &Root, id: u32) -> Result<FoundRun<Self>> {
-        let mut found = read::<Self>(root, id)?;
-        if let FoundRun::Sound(record) = &mut found {
-            record.digest = None;
-            record.find_left(root)?;
-        }
-        Ok(found)
-    }
-
-    /// Finds what a run of format 1.0 that was put back has left: it had no list, but kept its backups then.
-    fn find_left(&mut self, root: &Root) -> Result<()> {
-        if self.format_version != FIRST_FORMAT || self.state != RunState::RolledBack {
-            return Ok(());
-        }
-        let saved = self.entries.iter().flat_map(|entry| [&entry.before, &entry.after]);
-        let mut backups = saved.filter(|saved| saved.backup().is_some()).peekable();
-        let has_backups = backups.peek().is_some();
-        for saved in backups {
-            if saved.damage(root, self.id)?.is_some() {
-                return Ok(());
-            }
-        }
-        if has_backups {
-            let files = self.entries.iter().filter(|entry| entry.resource == ResourceKind::File);
-            self.left = files.map(|entry| entry.path.clone()).collect();
-        }
-        Ok(())
-    }
-
     /// Tells whether it is a step of the history: it has changed something that is not undone by itself.
     #[must_use]
     pub fn is_step(&self) -> bool {
@@ -317,7 +244,7 @@ impl RunRecord {
         saved.filter_map(SavedState::backup).try_for_each(|backup| root.remove_tree(&directory.join(backup)))
     }
 
-    fn to_text(&self) -> Result<String> {
+    pub(super) fn to_text(&self) -> Result<String> {
         let this = Self { format_version: FORMAT_VERSION.to_owned(), ..self.clone() };
         let text = serde_json::to_string_pretty(&this)
             .map_err(|error| Error::new(ErrorKind::Failed, error.to_string()))?;
@@ -372,177 +299,13 @@ impl RunRecord {
     }
 }
 
-/// The record of a run without its entries: all that a later run reads of the newest one. A run that changes nothing
-/// spends a good part of its time here.
-#[derive(Debug, Deserialize)]
-pub(super) struct RunSummary {
-    format_version: String,
-    id: u32,
-    #[serde(default)]
-    pub(super) previous: Option<u32>,
-    #[serde(default)]
-    pub(super) through: Option<u32>,
-    pub(super) state: RunState,
-    pub(super) kept: bool,
-    #[serde(rename = "told")]
-    pub(super) inputs: Option<RunInputs>,
-    pub(super) written: Vec<String>,
-    #[serde(default)]
-    digest: Option<String>,
-}
-
-impl RunSummary {
-    /// Reads it from the record of a run.
-    ///
-    /// # Errors
-    /// If the caller may not read it.
-    pub(super) fn read(root: &Root, id: u32) -> Result<FoundRun<Self>> {
-        read(root, id)
-    }
-}
-
-/// A record with its number.
-trait Numbered: Journalled {
-    fn id(&self) -> u32;
-}
-
-impl Journalled for RunRecord {
-    fn head(&self) -> JournalHead<'_> {
-        let saved = || self.entries.iter().flat_map(|entry| [&entry.before, &entry.after]);
-        let is_newer = self.previous.is_some() || saved().any(|saved| saved.digest().is_some());
-        JournalHead { format_version: &self.format_version, digest: self.digest.as_deref(), is_newer }
-    }
-}
-
-impl Numbered for RunRecord {
-    fn id(&self) -> u32 {
-        self.id
-    }
-}
-
-impl Journalled for RunSummary {
-    fn head(&self) -> JournalHead<'_> {
-        let is_newer = self.previous.is_some();
-        JournalHead { format_version: &self.format_version, digest: self.digest.as_deref(), is_newer }
-    }
-}
-
-impl Numbered for RunSummary {
-    fn id(&self) -> u32 {
-        self.id
-    }
-}
-
-/// Parses the bytes of a journal and checks its digest: any bytes give a record or a reason.
-///
-/// # Errors
-/// Why they are no record that can be trusted.
-pub fn read_journal(bytes: &[u8]) -> std::result::Result<RunRecord, String> {
-    journal::parse(bytes)
-}
-
-fn read<T: Numbered>(root: &Root, id: u32) -> Result<FoundRun<T>> {
-    let path = run_directory(id).join(JOURNAL);
-    let bytes = match root.read_itself(&path) {
-        Err(error) => return damage::of_error(id, path, error).map(FoundRun::Damaged),
-        Ok(Some(bytes)) => bytes,
-        Ok(None) if root.list(&run_directory(id))?.is_empty() => return Ok(FoundRun::Empty),
-        Ok(None) => return Ok(FoundRun::Damaged(Damage::new(id, path, "it is not there"))),
-    };
-    Ok(match journal::parse::<T>(&bytes) {
-        Err(reason) => FoundRun::Damaged(Damage::new(id, path, reason)),
-        Ok(record) if record.id() != id => {
-            FoundRun::Damaged(Damage::new(id, path, format!("it is the record of run {}", record.id())))
-        }
-        Ok(record) => FoundRun::Sound(record),
-    })
-}
-
-impl RunEntry {
-    /// Tells whether the entry applies to this root: the running kernel is not an image's.
-    pub(super) fn concerns(&self, root: &Root) -> bool {
-        root.is_live() || self.resource != ResourceKind::Sysctl
-    }
-
-    /// Returns what is at its path now; none for a kernel parameter that could not be read before the run.
-    ///
-    /// # Errors
-    /// If the record is damaged, or the path cannot be looked at.
-    pub(super) fn observe(&self, root: &Root) -> Result<Option<CurrentState>> {
-        if self.before == SavedState::Unknown {
-            return Ok(None);
-        }
-        let path: RootedPath = self.path.parse()?;
-        match self.resource {
-            // Whatever somebody has put there: a directory is no error here.
-            ResourceKind::File => root.look(&path).map(|now| Some(CurrentState::Path(now))),
-            ResourceKind::Directory => {
-                let now = root.look(&path)?;
-                let is_link = matches!(now, PathState::Symlink { .. });
-                let led = if is_link { root.look_directory(&path).unwrap_or(now) } else { now };
-                Ok(Some(CurrentState::Path(led)))
-            }
-            ResourceKind::Sysctl => {
-                let value = sysctl::read(&SysctlKey::of_file(&self.path)?);
-                Ok(Some(value.map_or_else(CurrentState::Unreadable, CurrentState::Value)))
-            }
-        }
-    }
-
-    /// Returns the resource with `current`, one of the entry's two states, as its desired state; none for a kernel
-    /// parameter that could not be read.
-    ///
-    /// # Errors
-    /// If the record is damaged.
-    pub(super) fn resource(&self, current: &CurrentState) -> Result<Option<Resource>> {
-        let metadata = Metadata::private_file(Owner::ROOT);
-        let path: RootedPath = self.path.parse()?;
-        let bare = match self.resource {
-            ResourceKind::Directory => Resource::Directory(Directory {
-                path,
-                metadata,
-                rule: DirectoryRule::Absent,
-                controls: Vec::new(),
-            }),
-            ResourceKind::Sysctl => Resource::Sysctl(Sysctl {
-                key: SysctlKey::of_file(&self.path)?,
-                value: String::new(),
-                controls: Vec::new(),
-            }),
-            ResourceKind::File => {
-                Resource::File(File { path, metadata, content: Content::Absent, controls: Vec::new() })
-            }
-        };
-        Ok(bare.restored_to(current))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::apply::run_journal::RunSummary;
 
     /// Every kind of state, as release 0.1.0 writes it.
-    const RELEASE_0_1_0: &str = r#"{
-        "format_version": "1.0", "id": 7, "through": 9, "tool": "0.1.0", "time": "2026-01-02T03:04:05Z",
-        "verb": {"rollback": {"to": 3}}, "state": "rolled-back", "kept": true,
-        "about": {"role": "agent", "kubernetes": "1.33", "benchmark": "1.12", "profiles": ["cis-1.12"]},
-        "told": {
-            "profiles": ["cis"], "k3s_version": "1.33", "role": "agent", "assignments": [["pod_max_pids", "90"]],
-            "settings": "/s.yaml", "skip": ["5.2.1"], "on_foreign": "keep", "on_conflict": "ours",
-            "data_dir": null, "files": {"/s.yaml": "{}\n"}
-        },
-        "written": ["/etc/a"],
-        "entries": [
-            {"path": "/etc/a", "resource": "file",
-                "before": {"kind": "symlink", "owner": "0:5", "backup": "0000.before"},
-                "after": {"kind": "file", "mode": "0644", "owner": "0:0",
-                    "attributes": {"security.selinux": "6574"}, "backup": "0000.after"}},
-            {"path": "/etc/d", "resource": "directory", "before": {"kind": "absent"},
-                "after": {"kind": "directory", "mode": "0755", "owner": "1:2", "attributes": {}}},
-            {"path": "/proc/sys/vm/panic_on_oom", "resource": "sysctl", "before": {"kind": "unknown"},
-                "after": {"kind": "value", "value": "0"}}
-        ]
-    }"#;
+    const RELEASE_0_1_0: &str = include_str!("testdata/journal-1.0.json");
 
     #[test]
     fn a_record_of_0_1_0_is_read_and_written_as_it_is() {

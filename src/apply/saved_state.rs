@@ -168,7 +168,8 @@ impl SavedState {
             }
             CurrentState::Path(PathState::Absent | PathState::Other) => SavedState::Absent,
             CurrentState::Value(value) => SavedState::Value { value: value.clone() },
-            CurrentState::Unreadable(_) => SavedState::Unknown,
+            // A file that is too large to be backed up is never changed.
+            CurrentState::Path(PathState::Large { .. }) | CurrentState::Unreadable(_) => SavedState::Unknown,
         }
     }
 }

@@ -198,7 +198,10 @@ impl<'a> StateDirectory<'a> {
     }
 
     /// Removes it if nothing but an empty list of runs is in it.
-    fn remove_if_unused(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// If it cannot be removed.
+    pub(super) fn remove_if_unused(&self) -> Result<()> {
         let only_ours = self.root.list(&state_directory())?.iter().all(|name| name == RUNS || name == MADE);
         if only_ours && self.root.list(&runs_directory())?.is_empty() { self.remove() } else { Ok(()) }
     }

@@ -9,15 +9,16 @@ use tracing::{debug, info_span, warn};
 use super::history::History;
 use super::recorded_inputs::RecordedInputs;
 use super::recovery::{self, Recovered};
+use super::run_journal::FoundRun;
 use super::run_list::{RunList, forget, next_number};
-use super::run_record::{FoundRun, RunHead, RunInputs, RunRecord, RunState, RunVerb};
+use super::run_record::{RunHead, RunInputs, RunRecord, RunState, RunVerb};
 use super::state::{StateDirectory, foreign_in_state, runs_directory, state_directory};
 use super::temporaries;
 use super::undone::{self, Undone};
 use super::uniting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;
-use crate::node::{PathState, Root, RootedPath, Signals, selinux};
+use crate::node::{MAX_FILE_BYTES, PathState, Root, RootedPath, Signals, selinux};
 use crate::plan::{Action, Change, CurrentState, Directory, File, Plan, Resource};
 
 /// The options of a run.
@@ -149,10 +150,10 @@ impl<'a> Transaction<'a> {
                     forget(self.root, self.options.owner, id).map_err(|error| self.not_cleaned(error))?;
                 }
             }
-            self.forget_failed_runs(keep).map_err(|error| self.not_cleaned(error))?;
+            self.clean_up(keep)?;
             return Ok(ApplyOutcome { plan, id: Some(id) });
         }
-        self.forget_failed_runs(keep).map_err(|error| self.not_cleaned(error))?;
+        self.clean_up(keep)?;
         Ok(ApplyOutcome { plan, id: None })
     }
 
@@ -179,7 +180,7 @@ impl<'a> Transaction<'a> {
     /// [`ErrorKind::NotReported`] if that fails, or something stays: everything is undone by then.
     pub fn forget(self) -> Result<()> {
         if let Ok(history) = History::read(self.root) {
-            temporaries::sweep(self.root, &temporaries::paths_of_runs(history.runs()));
+            temporaries::sweep(self.root, None, &temporaries::paths_of_runs(history.runs()));
         }
         let foreign = foreign_in_state(self.root).map_err(|error| self.not_cleaned(error))?;
         if foreign.is_empty() {
@@ -210,7 +211,8 @@ impl<'a> Transaction<'a> {
             Ok(history) => history.damage().to_vec(),
             Err(error) => return warn!("the history could not be shortened: {error}"),
         };
-        for damage in &damage {
+        // What a run looks at before it begins is said by then.
+        for damage in damage.iter().filter(|damage| !self.recorded.damage.contains(damage)) {
             warn!("{}", damage.warning(self.root));
         }
         if damage.is_empty()
@@ -226,6 +228,15 @@ impl<'a> Transaction<'a> {
         Ok(history.has_steps() || !history.damage().is_empty())
     }
 
+    /// Removes what is not kept of runs that are done.
+    fn clean_up(&self, keep: KeepHistory) -> Result<()> {
+        let cleaned = self.forget_failed_runs(keep).and_then(|()| match keep {
+            KeepHistory::Nothing => self.state.remove_if_unused(),
+            KeepHistory::History(_) => Ok(()),
+        });
+        cleaned.map_err(|error| self.not_cleaned(error))
+    }
+
     /// Removes runs that failed and have put everything back, if nothing is kept.
     fn forget_failed_runs(&self, keep: KeepHistory) -> Result<()> {
         if keep == KeepHistory::Nothing && !self.has_history()? {
@@ -238,9 +249,10 @@ impl<'a> Transaction<'a> {
     fn carry_out(&self, plan: &mut Plan, head: RunHead, check: &dyn Fn() -> Result<()>) -> Result<u32> {
         let (root, owner) = (self.root, self.options.owner);
         let actions: Vec<&Action> = plan.changes().collect();
+        actions.iter().try_for_each(|action| refuse_large(root, action))?;
         let number = next_number(root)?;
         let id = number.id;
-        temporaries::sweep(root, &temporaries::paths_of(plan, &self.recorded.paths));
+        temporaries::sweep(root, Some(plan), &temporaries::paths_of(plan, &self.recorded.paths));
         let mut record = RunRecord::new(number, head, plan.subject.clone(), &actions);
         self.options.signals.check()?;
         record.begin(root, owner, &actions)?;
@@ -325,6 +337,18 @@ impl<'a> Transaction<'a> {
             record.drop_backups(root).unwrap_or_default();
         }
     }
+}
+
+/// Refuses to change a file that is too large to be backed up.
+fn refuse_large(root: &Root, action: &Action) -> Result<()> {
+    if !matches!(action.before, CurrentState::Path(PathState::Large { .. })) {
+        return Ok(());
+    }
+    let path = root.display(&action.resource.path());
+    let message = format!(
+        "{path} is larger than {MAX_FILE_BYTES} bytes, so it cannot be backed up, and nothing was changed"
+    );
+    Err(Error::new(ErrorKind::BadInput, message).hint("move it away"))
 }
 
 /// Returns the created paths that have no label from an earlier state.

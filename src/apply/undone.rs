@@ -1,7 +1,8 @@
 //! The way back of a run that failed: what was put back, what was not, and what that makes of the node.
 
 use super::fingerprint::Fingerprint;
-use super::run_record::{FoundRun, RunRecord};
+use super::run_journal::FoundRun;
+use super::run_record::RunRecord;
 use super::state::{STATE_DIRECTORY, is_above};
 use crate::error::{Error, ErrorKind};
 use crate::node::{Root, RootedPath};

@@ -4,8 +4,10 @@
 use std::collections::BTreeSet;
 
 use super::fingerprint::Fingerprint;
+use super::run_entry::RunEntry;
+use super::run_journal::FoundRun;
 use super::run_list::{RunList, forget};
-use super::run_record::{ForeignCopy, FoundRun, RunEntry, RunRecord, RunState, RunVerb};
+use super::run_record::{ForeignCopy, RunRecord, RunState, RunVerb};
 use super::saved_state::{JOURNAL, SavedState};
 use super::state::run_directory;
 use crate::error::{Error, ErrorKind, Result};

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use tracing::info;
+use tracing::{info, warn};
 
 use super::data_dir;
 use super::named_files::NamedFiles;
+use super::own_places;
 use super::places::{NodePlaces, check_places};
 use super::request::{RunRequest, VersionRequest};
 use super::usage::usage_error;
@@ -46,6 +47,8 @@ pub(super) struct Context<'a> {
     pub(super) config: ConfigFile,
     /// Why this version does not write what an earlier run took, or why nothing that it writes would be in force.
     refusal: Option<Error>,
+    /// Why K3s' files are where those of k3s-harden are.
+    own_place: Option<Error>,
     /// Why it is not known what the newest run was told: who changes something, or plans to, does not go on.
     damage: Option<Error>,
     /// The waivers of the settings file; checked by every verb, and used by `verify` alone.
@@ -95,6 +98,7 @@ impl<'a> Context<'a> {
         let refusal = check(&profile, audit_policy.as_ref()).err();
         let is_named = request.data_dir.is_some();
         let no_place = check_places(&start, &config, &own_data_dir, is_named).err();
+        let own_place = own_places::inside_own(&config, &own_data_dir, &data_dir);
         // Only a run about some controls keeps what the files hold for the others.
         let about_some = profile.selection != ControlSelection::default();
         let present = if about_some {
@@ -128,13 +132,9 @@ impl<'a> Context<'a> {
             {
                 return Err(error);
             }
-            other => other.or(no_place),
+            other => other.or(no_place).or_else(|| own_place.clone()),
         };
         let damage = recorded.check_newest(root).err();
-        warnings.extend(recorded.warnings(root));
-        if let Some(error) = &recorded.hidden {
-            warnings.push(format!("{error}: what earlier runs were told is not known"));
-        }
         let inputs_changed = recorded.inputs.is_some_and(|earlier| earlier != inputs);
         warnings.extend(recorded.interrupted.map(|id| interrupted(root, id)));
         Ok(Self {
@@ -150,6 +150,7 @@ impl<'a> Context<'a> {
             recorded_paths: recorded.paths,
             config,
             refusal,
+            own_place,
             damage,
             waivers,
             warnings,
@@ -164,6 +165,13 @@ impl<'a> Context<'a> {
     /// Refuses to plan a change where the newest run is damaged: what it was told, and what it wrote, is not known.
     pub(super) fn check_history(&self) -> Result<()> {
         self.damage.clone().map_or(Ok(()), Err)
+    }
+
+    /// Warns, for a verb that only reads, that K3s' files are where `apply` refuses them.
+    pub(super) fn warn_of_places(&self) {
+        if let Some(error) = &self.own_place {
+            warn!("{error}; apply refuses it, and it is judged here as it is");
+        }
     }
 
     /// Tells whether the drop-in on the node turns the encryption of Secrets on.
@@ -214,9 +222,14 @@ fn with_final_newline(source: &SourceText) -> String {
 pub(super) fn recorded_inputs(root: &Root) -> Result<RecordedInputs> {
     match RecordedInputs::read(root) {
         Err(error) if error.kind() == ErrorKind::NotPermitted => {
+            warn!("{error}: what earlier runs were told is not known");
             Ok(RecordedInputs { hidden: Some(error), ..RecordedInputs::default() })
         }
-        other => other,
+        other => other.inspect(|recorded| {
+            for damage in &recorded.damage {
+                warn!("{}", damage.warning(root));
+            }
+        }),
     }
 }
 

@@ -13,6 +13,7 @@ mod history;
 mod kept_values;
 mod log;
 mod named_files;
+mod own_places;
 mod packaged;
 mod places;
 mod plan;

@@ -16,15 +16,15 @@ const SETTINGS: &str = "/etc/k3s-harden/settings.yaml";
 #[derive(Debug)]
 pub(super) struct NamedFiles {
     recorded: BTreeMap<String, String>,
+    /// The texts that a saved plan keeps: what it names and does not keep is not opened.
+    saved: Option<BTreeMap<String, String>>,
     opened: RefCell<BTreeMap<String, String>>,
 }
 
 impl NamedFiles {
-    /// Takes the texts that earlier runs `recorded`, by absolute path; those of a `saved` plan count more.
+    /// Takes the texts that earlier runs `recorded`, by absolute path, or those of a `saved` plan.
     pub(super) fn new(recorded: &BTreeMap<String, String>, saved: Option<&BTreeMap<String, String>>) -> Self {
-        let mut recorded = recorded.clone();
-        recorded.extend(saved.cloned().unwrap_or_default());
-        Self { recorded, opened: RefCell::default() }
+        Self { recorded: recorded.clone(), saved: saved.cloned(), opened: RefCell::default() }
     }
 
     /// Returns the texts of all files that were opened, by absolute path.
@@ -32,15 +32,17 @@ impl NamedFiles {
         self.opened.into_inner()
     }
 
-    /// Reads a file; one that is missing has the text that an earlier run recorded.
+    /// Reads a file; one that is missing has the text that an earlier run recorded. Of a file that a saved plan names, the
+    /// text is the plan's.
     pub(super) fn open(&self, path: &str) -> Result<SourceText> {
         let absolute = host::absolute(path);
-        let bytes = match self.recorded.get(&absolute) {
-            Some(text) if !host::exists(path) => {
+        let bytes = match (&self.saved, self.recorded.get(&absolute)) {
+            (Some(saved), _) => saved_text(saved, path, &absolute)?.into_bytes(),
+            (None, Some(text)) if !host::exists(path) => {
                 debug!("{path} is not here: taken as an earlier run read it");
                 text.clone().into_bytes()
             }
-            _ => host::read_file(path, MAX_SOURCE_BYTES)?,
+            (None, _) => host::read_file(path, MAX_SOURCE_BYTES)?,
         };
         let source = SourceText::new(path, bytes)?;
         self.opened.borrow_mut().insert(absolute, source.text().to_owned());
@@ -84,4 +86,21 @@ impl NamedFiles {
         };
         Ok(Some(source))
     }
+}
+
+/// Returns the text that a saved plan keeps of a file. If the file is here, it has to have that text still. Nothing of it is
+/// quoted: whoever writes a plan may name a file that he may not read.
+fn saved_text(saved: &BTreeMap<String, String>, path: &str, absolute: &str) -> Result<String> {
+    let again = "save a new plan: k3s-harden plan --out FILE";
+    let Some(text) = saved.get(absolute) else {
+        let message = format!("the saved plan names {path}, and does not hold its text");
+        return Err(Error::new(ErrorKind::BadInput, message).hint(again));
+    };
+    let has_changed = host::exists(path)
+        && host::read_file(path, MAX_SOURCE_BYTES).is_ok_and(|bytes| bytes != text.as_bytes());
+    if has_changed {
+        let message = format!("{path} is not what the saved plan was made from, and nothing was changed");
+        return Err(Error::new(ErrorKind::BadInput, message).hint(again));
+    }
+    Ok(text.clone())
 }

@@ -7,6 +7,7 @@ use tracing::{info, warn};
 use super::args::PlanArguments;
 use super::context::Context;
 use super::kept_values;
+use super::own_places;
 use super::packaged;
 use super::request::RunRequest;
 use super::saved::SavedPlan;
@@ -54,13 +55,18 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     let written = desired.resources.iter().flat_map(Resource::controls);
     let left = rendered.drop_in.left.iter().flat_map(|left| &left.ids);
     let desired_ids: BTreeSet<ControlId> = written.chain(left).cloned().collect();
-    let observed = Observed::read(&desired, root)?;
+    let observed = Observed::read(&desired, root)
+        .or_else(|error| own_places::check_data_dir(root, &target.data_dir).and(Err(error)))?;
     let foreign = ForeignFiles {
         on_foreign: request.on_foreign.unwrap_or_default(),
         recorded: context.recorded_paths.clone(),
         is_kept: request.keeps_history,
     };
     let mut plan = Plan::between(desired, observed, &foreign)?;
+    if plan.is_changed() {
+        // A converged node is left as it is: nothing of it changes its mode.
+        warnings.extend(own_places::check(root, &plan, &target.data_dir)?);
+    }
     warnings.extend(configuration_warnings(context, rendered)?);
     warnings.extend(kept_values::warnings(context, &served_ids(rendered, &desired_ids))?);
     warnings.extend(packaged::warnings(context, rendered)?);

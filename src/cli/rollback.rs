@@ -11,7 +11,8 @@ use super::ui::Ui;
 use super::{context, ui};
 use crate::apply::{
     ApplyOutcome, Damage, History, ModifiedPath, OnlyCopy, RecordedInputs, Recovered, RollbackPlan, RunVerb,
-    STATE_DIRECTORY, Transaction, after_recovery, check_writable, remove_leftovers, state_directory, texts,
+    STATE_DIRECTORY, Transaction, UncertainPath, after_recovery, check_writable, remove_leftovers,
+    state_directory, texts,
 };
 use crate::document::{self, PresentFiles, has_header, leftovers};
 use crate::error::{Error, ErrorKind, Result, exit};
@@ -85,7 +86,11 @@ fn end_history(job: &UndoJob<'_>, transaction: Transaction<'_>, ui: &mut Ui) -> 
     let undone = job.carry_out(&transaction, rollback)?;
     let is_complete = undone.not_restored.is_empty();
     let removed = if is_complete { transaction.forget() } else { Ok(()) };
-    let printed = print_undone(root, ui, &undone.plan, RestoredState::BeforeFirstRun);
+    let state = match is_complete {
+        true => RestoredState::BeforeFirstRun,
+        false => RestoredState::BeforeRun(undone.to),
+    };
+    let printed = print_undone(root, ui, &undone.plan, state);
     removed.and(printed)?;
     if is_complete { report_remaining(root, &undone.plan) } else { undone.complete() }
 }
@@ -234,6 +239,10 @@ impl<'a> UndoJob<'a> {
         let mut lines: Vec<String> = paths
             .map(|(path, damage)| format!("{path}: it stays as it is, because {}", damage.line(self.root)))
             .collect();
+        let is_left = |path: &RootedPath| rollback.unrestorable.iter().any(|(left, _)| left == path);
+        lines.extend(rollback.uncertain.iter().filter(|it| !is_left(&it.path)).map(|UncertainPath { path, first, damaged }| {
+            format!("{path}: it is as before run {first}; what was there before run {damaged}, which is damaged, is not known")
+        }));
         if !self.undoing.force {
             let modified = rollback.modified.iter().map(|modified| &modified.path);
             lines.extend(modified.map(|path| {
@@ -412,7 +421,7 @@ fn report_without_history(root: &Root, ui: &mut Ui) -> Result<u8> {
 /// told of was there before the first run: an image was built without a history.
 fn report_remaining(root: &Root, plan: &Plan) -> Result<u8> {
     let Ok(places) = NodePlaces::find(root, release(root, None), None, None) else { return Ok(exit::OK) };
-    let ours = files_of_ours(root, &places)?;
+    let ours = files_of_ours(root, &places).map_err(ui::not_reported)?;
     let is_restored =
         |path: &&String| plan.actions.iter().any(|action| action.resource.path().as_str() == **path);
     let (restored, unknown): (Vec<&String>, Vec<&String>) = ours.iter().partition(is_restored);

@@ -191,7 +191,7 @@ fn describe(action: &Action) -> Value {
 fn state(current: &CurrentState) -> Value {
     match current {
         CurrentState::Path(PathState::Absent) => json!({"kind": "absent"}),
-        CurrentState::Path(PathState::Other) => json!({"kind": "other"}),
+        CurrentState::Path(PathState::Other | PathState::Large { .. }) => json!({"kind": "other"}),
         CurrentState::Path(PathState::Symlink { target, .. }) => {
             json!({"kind": "symlink", "target": target.to_string_lossy()})
         }

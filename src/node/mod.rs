@@ -22,6 +22,7 @@ mod name;
 mod path;
 mod placing;
 pub mod program;
+mod real_path;
 mod remove;
 mod replace;
 mod resolve;

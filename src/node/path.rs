@@ -96,6 +96,13 @@ impl RootedPath {
         (!name.is_empty()).then_some(Self { text, seal })
     }
 
+    /// Tells whether it is `folder`, or lies below it, as the two are written.
+    #[must_use]
+    pub fn is_within(&self, folder: &Self) -> bool {
+        let rest = self.text.strip_prefix(folder.text.trim_end_matches('/'));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
     /// Returns the last part; empty for the root itself.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -206,6 +213,16 @@ mod tests {
             assert_eq!(folder.resolve(text).unwrap().as_str(), path, "{text}");
         }
         assert!(folder.resolve("a\0").is_err());
+    }
+
+    #[test]
+    fn a_path_lies_in_a_folder_by_whole_parts() {
+        let is_within =
+            |path: &str, folder: &str| RootedPath::fixed(path).is_within(&RootedPath::fixed(folder));
+        assert!(
+            is_within("/a/b", "/a") && is_within("/a", "/a") && is_within("/a", "/") && is_within("/", "/")
+        );
+        assert!(!is_within("/ab", "/a") && !is_within("/a", "/a/b") && !is_within("/", "/a"));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::errno::is_of_the_call;
 use super::expected::Expected;
 use super::path::RootedPath;
 use super::root::{PathState, Root};
-use super::temporary::TemporaryFile;
+use super::temporary::{Ending, TemporaryFile, swap_name};
 use super::weaker::WeakerPromise;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -29,17 +29,20 @@ impl<F> TemporaryFile<'_, F> {
         if let Expected::Anything = expected {
             return self.rename_over(path).map_err(failed);
         }
-        if let PathState::Absent = root.check_expected(self.parent, path, expected)? {
-            // There is nothing to lose: the rename that every file system knows follows the look at once.
-            return self.rename_over(path).map_err(failed);
-        }
+        // Where nothing is, something may come just before the rename.
+        let flags = match root.check_expected(self.parent, path, expected)? {
+            PathState::Absent => RenameFlags::RENAME_NOREPLACE,
+            _ => RenameFlags::RENAME_EXCHANGE,
+        };
         let own = self.identity(&self.name).map_err(failed)?;
-        let (from, to) = (self.name.as_str(), path.name());
-        match renameat2(self.parent, from, self.parent, to, RenameFlags::RENAME_EXCHANGE) {
+        self.rename_to_swap().map_err(failed)?;
+        match renameat2(self.parent, self.name.as_str(), self.parent, path.name(), flags) {
+            Ok(()) if flags == RenameFlags::RENAME_NOREPLACE => self.renamed = true,
             Ok(()) => self.finish_exchange(root, path, expected, own)?,
-            // What was there has gone.
-            Err(Errno::ENOENT) => return Err(root.changed_meanwhile(path)),
+            // Something has come, or what was there has gone.
+            Err(Errno::EEXIST | Errno::ENOENT) => return Err(root.changed_meanwhile(path)),
             Err(errno) if is_of_the_call(errno) => {
+                root.check_expected(self.parent, path, expected)?;
                 self.rename_over(path).map_err(failed)?;
                 root.said.say(WeakerPromise::SecondLook, &root.display(path), errno);
             }
@@ -59,7 +62,8 @@ impl<F> TemporaryFile<'_, F> {
         // Until it is known what has the name, nothing removes it.
         self.renamed = true;
         let beside = root.beside(path, &self.name);
-        if root.look_in(self.parent, &beside).is_ok_and(|old| expected.includes(&old)) {
+        let looked = root.look_in(self.parent, &beside).map(|old| expected.includes(&old));
+        if let Ok(true) = looked {
             let removed = unlinkat(self.parent, self.name.as_str(), UnlinkatFlags::NoRemoveDir);
             return removed.map_err(|errno| root.failed("remove", &beside, errno));
         }
@@ -68,10 +72,18 @@ impl<F> TemporaryFile<'_, F> {
         match (back, self.identity(&self.name)) {
             (Ok(()), Ok(now)) if now == own => {
                 self.renamed = false;
-                Err(root.changed_meanwhile(path))
+                Err(looked.err().unwrap_or_else(|| root.changed_meanwhile(path)))
             }
             _ => Err(root.kept_beside(self.parent, path, &beside)),
         }
+    }
+
+    /// Gives the complete file the name of one that may be another program's a moment later.
+    fn rename_to_swap(&mut self) -> nix::Result<()> {
+        let swap = swap_name(&self.name);
+        renameat(self.parent, self.name.as_str(), self.parent, swap.as_str())?;
+        self.name = swap;
+        Ok(())
     }
 
     fn rename_over(&mut self, path: &RootedPath) -> nix::Result<()> {
@@ -117,7 +129,8 @@ impl Root {
         if let PathState::Absent = self.check_expected(parent, path, expected)? {
             return Ok(());
         }
-        let taken = TemporaryFile::make(parent, path, |name| set_aside(parent, path.name(), name));
+        let taken =
+            TemporaryFile::make(parent, path, Ending::Swap, |name| set_aside(parent, path.name(), name));
         let mut taken = match taken {
             Err(Errno::ENOENT) => return Err(self.changed_meanwhile(path)),
             other => other.map_err(failed)?,
@@ -125,11 +138,12 @@ impl Root {
         // Until it is known what it is, nothing removes it.
         taken.renamed = true;
         let beside = self.beside(path, &taken.name);
-        if self.look_in(parent, &beside).is_ok_and(|old| expected.includes(&old)) {
+        let looked = self.look_in(parent, &beside).map(|old| expected.includes(&old));
+        if let Ok(true) = looked {
             return unlinkat(parent, taken.name.as_str(), UnlinkatFlags::NoRemoveDir).map_err(failed);
         }
         Err(match take(parent, &taken.name, path.name()) {
-            Ok(()) => self.changed_meanwhile(path),
+            Ok(()) => looked.err().unwrap_or_else(|| self.changed_meanwhile(path)),
             Err(_) => self.kept_beside(parent, path, &beside),
         })
     }

@@ -55,6 +55,13 @@ pub enum PathState {
         /// Content.
         bytes: Vec<u8>,
     },
+    /// A regular file of more than [`MAX_FILE_BYTES`], which is not read.
+    Large {
+        /// Mode.
+        mode: FileMode,
+        /// Owner and group.
+        owner: Owner,
+    },
     /// A directory.
     Directory {
         /// Mode.
@@ -200,6 +207,9 @@ impl Root {
                 // Judged by what was opened, which may no longer be what was looked at.
                 let (file, stat) = self.open_file(parent, path)?;
                 let (mode, owner) = (FileMode::from_stat(stat.st_mode), owner_of(&stat));
+                if usize::try_from(stat.st_size).is_ok_and(|size| size > MAX_FILE_BYTES) {
+                    return Ok(PathState::Large { mode, owner });
+                }
                 let attributes = match look {
                     LookDepth::Glance => Attributes::new(),
                     LookDepth::Close => self.attributes(&file, path)?,

@@ -36,35 +36,60 @@ impl Root {
     ) -> Result<()> {
         let Some(folder) = path.parent() else { return Ok(()) };
         for name in self.list(&folder)? {
-            if let Some(name) = name.to_str().filter(|name| is_temporary_of(path.name(), name)) {
-                let beside = folder.join(name);
-                if is_ours(&self.look(&beside)?) {
-                    debug!(path = %beside, "left by a killed run");
-                    self.remove_file(&beside)?;
-                } else {
-                    warn!(
-                        "{} is neither of k3s-harden nor what was there before: another program saved it while a run was killed, and it stays",
-                        self.display(&beside)
-                    );
-                }
+            let Some(name) = name.to_str() else { continue };
+            let Some(ending) = ending_of(path.name(), name) else { continue };
+            let beside = folder.join(name);
+            if ending == Ending::Tmp || is_ours(&self.look(&beside)?) {
+                debug!(path = %beside, "left by a killed run");
+                self.remove_file(&beside)?;
+            } else {
+                warn!(
+                    "{} is neither of k3s-harden nor what was there before: another program saved it while a run was killed, and it stays",
+                    self.display(&beside)
+                );
             }
         }
         Ok(())
     }
 }
 
+/// How the name of a hidden file ends. K3s reads hidden *.yaml too, so none may end that way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It is being written: whatever is in it, it is ours.
+    Tmp,
+    /// It is complete, and changes places with the file that it replaces, or is one that is about to be removed: it may be
+    /// what another program has saved a moment ago.
+    Swap,
+}
+
+impl Ending {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Tmp => ".tmp",
+            Self::Swap => ".swap",
+        }
+    }
+}
+
+/// Returns the name that the temporary file `name` gets when it is complete.
+pub(super) fn swap_name(name: &str) -> String {
+    format!("{}{}", name.strip_suffix(Ending::Tmp.text()).unwrap_or(name), Ending::Swap.text())
+}
+
 /// How many random characters the name of a temporary file has.
 const RANDOM_CHARACTERS: usize = 8;
 
-/// Tells whether `name` is one that a [`TemporaryFile`] for `target` could have.
-fn is_temporary_of(target: &str, name: &str) -> bool {
-    let random = name
-        .strip_prefix('.')
-        .and_then(|name| name.strip_prefix(target)?.strip_prefix('.'))
-        .and_then(|name| name.strip_suffix(".tmp"));
-    random.is_some_and(|random| {
-        random.chars().count() == RANDOM_CHARACTERS && random.chars().all(char::is_alphanumeric)
-    })
+/// Returns how `name` ends, if it is one that a [`TemporaryFile`] for `target` could have.
+fn ending_of(target: &str, name: &str) -> Option<Ending> {
+    let name = name.strip_prefix('.').and_then(|name| name.strip_prefix(target)?.strip_prefix('.'))?;
+    let ending = |ending: &Ending| {
+        let random = name.strip_suffix(ending.text());
+        random.is_some_and(|random| {
+            random.chars().count() == RANDOM_CHARACTERS && random.chars().all(char::is_alphanumeric)
+        })
+    };
+    [Ending::Tmp, Ending::Swap].into_iter().find(ending)
 }
 
 /// A hidden file or symlink beside its target; removed again unless it was renamed.
@@ -79,7 +104,7 @@ pub(super) struct TemporaryFile<'a, F = File> {
 impl<'a> TemporaryFile<'a> {
     pub(super) fn create(parent: &'a OwnedFd, path: &RootedPath) -> nix::Result<Self> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        Self::make(parent, path, |name| {
+        Self::make(parent, path, Ending::Tmp, |name| {
             openat(parent, name, flags, FileMode::PRIVATE_FILE.to_nix()).map(File::from)
         })
     }
@@ -87,7 +112,7 @@ impl<'a> TemporaryFile<'a> {
 
 impl<'a> TemporaryFile<'a, ()> {
     pub(super) fn symlink(parent: &'a OwnedFd, path: &RootedPath, target: &OsStr) -> nix::Result<Self> {
-        Self::make(parent, path, |name| symlinkat(target, parent, name))
+        Self::make(parent, path, Ending::Tmp, |name| symlinkat(target, parent, name))
     }
 }
 
@@ -95,13 +120,13 @@ impl<'a, F> TemporaryFile<'a, F> {
     pub(super) fn make(
         parent: &'a OwnedFd,
         path: &RootedPath,
+        ending: Ending,
         make: impl Fn(&str) -> nix::Result<F>,
     ) -> nix::Result<Self> {
         let mut name = String::new();
-        // K3s reads hidden *.yaml too, so the name must not end that way.
         let file = tempfile::Builder::new()
             .prefix(&format!(".{}.", path.name()))
-            .suffix(".tmp")
+            .suffix(ending.text())
             .rand_bytes(RANDOM_CHARACTERS)
             .disable_cleanup(true)
             // Only the random name is taken: a relative directory would become one below the working directory.
@@ -145,7 +170,9 @@ mod tests {
         assert_eq!(names, std::slice::from_ref(&temporary.name));
         // K3s reads every *.yaml, hidden or not.
         assert!(names[0].starts_with(".config.yaml.") && names[0].ends_with(".tmp"), "{names:?}");
-        assert!(is_temporary_of("config.yaml", &names[0]) && !is_temporary_of("onfig.yaml", &names[0]));
+        assert_eq!(ending_of("config.yaml", &names[0]), Some(Ending::Tmp));
+        assert_eq!(ending_of("config.yaml", &swap_name(&names[0])), Some(Ending::Swap));
+        assert_eq!(ending_of("onfig.yaml", &names[0]), None);
         drop(temporary);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
@@ -156,7 +183,7 @@ mod tests {
         let root = Root::open(dir.path()).unwrap();
         let path = RootedPath::fixed("/x.yaml");
         let others = [".x.yaml.tmp", ".x.yaml.12345678.bak", ".x.yaml.1234567-.tmp", "x.yaml.12345678.tmp"];
-        for name in others.iter().chain(&[".x.yaml.aB345678.tmp"]) {
+        for name in others.iter().chain(&[".x.yaml.aB345678.tmp", ".x.yaml.aB345678.swap"]) {
             fs::write(dir.path().join(name), "").unwrap();
         }
         root.remove_temporaries_of(&path).unwrap();

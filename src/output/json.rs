@@ -41,9 +41,17 @@ pub(super) struct ReportedAction<'a> {
     mode: Option<String>,
     controls: Vec<String>,
     diff: &'a str,
+    /// How many lines that differ the diff leaves out.
+    #[serde(skip_serializing_if = "is_none_left_out")]
+    diff_lines_left_out: usize,
     /// The rows of the table of changes that cause it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     changed_since: Vec<&'a ChangeRow>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_none_left_out(count: &usize) -> bool {
+    *count == 0
 }
 
 impl<'a> ReportedAction<'a> {
@@ -55,6 +63,7 @@ impl<'a> ReportedAction<'a> {
             mode: action.resource.mode().map(|mode| mode.to_string()),
             controls: action.resource.controls().iter().map(ToString::to_string).collect(),
             diff: &action.diff,
+            diff_lines_left_out: action.lines_left_out(),
             changed_since,
         }
     }

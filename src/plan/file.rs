@@ -78,6 +78,7 @@ impl File {
         let pointing = |sign: char, target: &OsString| {
             format!("{sign}symlink to {}\n", target.display().to_string().replace('\n', "\\n"))
         };
+        let large = || "-a file that is too large to be shown\n".to_owned();
         match (current, &self.content) {
             (PathState::Absent, Content::Absent) => (Change::None, String::new()),
             (PathState::Symlink { target: now, owner: now_owner }, Content::Symlink(target, owner))
@@ -108,6 +109,8 @@ impl File {
                     (false, _) => (Change::Update, metadata + &self.unified(Some(bytes), Some(wanted))),
                 }
             }
+            (PathState::Large { .. }, Content::Absent) => (Change::Remove, large()),
+            (PathState::Large { .. }, _) => (Change::Update, large()),
             // Something else is in the way, which `observe` refuses.
             (PathState::Directory { .. } | PathState::Other, _) => (Change::None, String::new()),
         }
@@ -158,6 +161,14 @@ impl File {
                 bytes: bytes.clone(),
             },
         }
+    }
+
+    /// Returns how many lines that differ are left out of the diff from `current`.
+    #[must_use]
+    pub fn lines_left_out(&self, current: &PathState) -> usize {
+        let before = if let PathState::File { bytes, .. } = current { Some(bytes.as_slice()) } else { None };
+        let after = if let Content::Bytes(bytes) = &self.content { Some(bytes.as_slice()) } else { None };
+        if before == after { 0 } else { text_diff::left_out(before, after) }
     }
 
     fn unified(&self, before: Option<&[u8]>, after: Option<&[u8]>) -> String {

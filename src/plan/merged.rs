@@ -10,7 +10,7 @@ use super::file::{Content, File};
 use super::resource::{Action, CurrentState, Resource};
 use crate::document::{ChangeRow, Release, changes, has_header, written_by};
 use crate::error::{Error, ErrorKind, Result};
-use crate::node::{PathState, Root, RootedPath};
+use crate::node::{MAX_FILE_BYTES, PathState, Root, RootedPath};
 
 /// The observed state: that of each resource, in the order of the desired state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +78,9 @@ impl Plan {
                 file.keep_equivalent(node);
             }
             let (mut change, mut diff) = resource.diff(&before);
+            if change == Change::Update && matches!(before, CurrentState::Path(PathState::Large { .. })) {
+                refuse_large(&resource, &before, foreign)?;
+            }
             if let (Resource::File(file), true) = (&resource, is_foreign(&resource, &before, foreign)) {
                 let path = &file.path;
                 match (change, foreign.on_foreign) {
@@ -159,6 +162,20 @@ impl Plan {
     }
 }
 
+/// Refuses to replace a file that is too large to be backed up.
+fn refuse_large(resource: &Resource, before: &CurrentState, foreign: &ForeignFiles) -> Result<()> {
+    let is_foreign = is_foreign(resource, before, foreign);
+    if is_foreign && foreign.on_foreign != OnForeign::Replace {
+        return Ok(());
+    }
+    let message = format!(
+        "{} is larger than {MAX_FILE_BYTES} bytes, so it cannot be backed up, and is not replaced",
+        resource.path()
+    );
+    let error = Error::new(ErrorKind::BadInput, message).hint("move it away");
+    Err(if is_foreign { error.hint("--on-foreign keep leaves it as it is") } else { error })
+}
+
 /// Returns the bytes of a file before and after an action.
 fn contents(action: &Action) -> (&[u8], &[u8]) {
     let before = match &action.before {
@@ -185,6 +202,7 @@ fn is_foreign(resource: &Resource, before: &CurrentState, foreign: &ForeignFiles
         CurrentState::Path(PathState::File { bytes, .. }) => {
             !has_header(bytes) && !foreign.recorded.contains(&resource.path())
         }
+        CurrentState::Path(PathState::Large { .. }) => !foreign.recorded.contains(&resource.path()),
         CurrentState::Path(PathState::Symlink { .. }) => true,
         _ => false,
     }

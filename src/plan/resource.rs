@@ -81,17 +81,14 @@ fn path_state(state: &CurrentState) -> Option<&PathState> {
 }
 
 impl CurrentState {
-    /// Tells whether `left` has the content of this state, or the beginning of it: a file that was being written.
+    /// Tells whether `left` has the content of this state.
     #[must_use]
-    pub fn may_become(&self, left: &PathState) -> bool {
+    pub fn has_content_of(&self, left: &PathState) -> bool {
         match (left, path_state(self)) {
-            (PathState::File { bytes, .. }, Some(PathState::File { bytes: known, .. })) => {
-                known.starts_with(bytes)
-            }
+            (PathState::File { bytes, .. }, Some(PathState::File { bytes: known, .. })) => known == bytes,
             (PathState::Symlink { target, .. }, Some(PathState::Symlink { target: known, .. })) => {
                 target == known
             }
-            (PathState::File { bytes, .. }, _) => bytes.is_empty(),
             _ => false,
         }
     }
@@ -270,19 +267,32 @@ impl Action {
         }
     }
 
-    /// Tells whether `left`, a hidden file beside the path, is of this action: see [`CurrentState::may_become`].
+    /// Returns how many lines that differ are left out of the diff.
+    #[must_use]
+    pub fn lines_left_out(&self) -> usize {
+        match (&self.resource, &self.before) {
+            (Resource::File(file), CurrentState::Path(before)) if !self.diff.is_empty() => {
+                file.lines_left_out(before)
+            }
+            _ => 0,
+        }
+    }
+
+    /// Tells whether `left`, a hidden file beside the path, is what this action writes there or replaces.
     #[must_use]
     pub fn has_left(&self, left: &PathState) -> bool {
-        [&self.before, &self.resource.desired_state()].iter().any(|known| known.may_become(left))
+        [&self.before, &self.resource.desired_state()].iter().any(|known| known.has_content_of(left))
     }
 
     /// Tells whether a file stands where a directory was, or the other way round.
     fn is_in_the_way(&self, root: &Root) -> bool {
-        let now = root.look(&self.resource.path());
+        let path = self.resource.path();
+        let now = root.look(&path);
         match self.resource {
-            Resource::Directory(_) => {
-                matches!(now, Ok(PathState::File { .. } | PathState::Symlink { .. } | PathState::Other))
-            }
+            Resource::Directory(_) => match now {
+                Ok(PathState::Symlink { .. }) => root.look_directory(&path).is_err(),
+                other => !matches!(other, Err(_) | Ok(PathState::Absent | PathState::Directory { .. })),
+            },
             _ => matches!(now, Ok(PathState::Directory { .. } | PathState::Other)),
         }
     }

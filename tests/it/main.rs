@@ -25,6 +25,7 @@ mod config_elsewhere;
 mod config_fields;
 mod converged;
 mod crash;
+mod damaged_history;
 mod documents;
 mod effective;
 mod examples;

@@ -141,7 +141,7 @@ fn a_temporary_file_that_could_not_be_removed_goes_with_the_next_run_and_with_un
     let _busy = turns::busy();
     let first = lax();
     let new = undisturbed(&first, &APPLY).1;
-    let is_placing = |call: &Call| call.name == "renameat" && call.line.contains("audit.yaml");
+    let is_placing = |call: &Call| call.name.starts_with("renameat") && call.line.contains("audit.yaml");
     let call =
         calls(&Bed::of(&first), &APPLY).into_iter().find(is_placing).expect("the audit policy gets its name");
     for next in [&APPLY[..], &["uninstall"]] {
@@ -153,10 +153,18 @@ fn a_temporary_file_that_could_not_be_removed_goes_with_the_next_run_and_with_un
         assert_ne!(run.code, Some(0), "{run:?}");
         assert!(!leftovers(&root).is_empty(), "{run:?}");
         chattr("-a", &folder);
-        // Names that are almost ours stay.
-        let others = [".audit.yaml.tmp", ".audit.yaml.12345678.bak", ".other.yaml.12345678.tmp"];
+        // Names that are almost ours stay, and so does what another program may have saved as a run was killed.
+        let others = [
+            ".audit.yaml.tmp",
+            ".audit.yaml.12345678.bak",
+            ".audit.yaml.12345678.tmp",
+            ".other.yaml.12345678.tmp",
+        ];
         others.iter().for_each(|name| fs::write(folder.join(name), "mine").unwrap());
-        bed.run(next).expect_when(0, "the next run");
+        let run = bed.run(next);
+        // The image has files that look like k3s-harden's from the start.
+        let is_gone = run.code == Some(1) && run.stderr.contains("there is no history here");
+        assert!(run.code == Some(0) || is_gone, "{next:?}: {run:?}");
         for name in others {
             assert_eq!(fs::read(folder.join(name)).unwrap(), b"mine", "{name}");
             fs::remove_file(folder.join(name)).unwrap();

@@ -14,7 +14,9 @@
 
 mod bed;
 mod chroot;
+mod damage;
 mod everywhere;
+mod exit_codes;
 mod failing;
 mod file_systems;
 mod full;
@@ -24,6 +26,7 @@ mod refusals;
 mod signals;
 mod strace;
 mod symlinks;
+mod third_party;
 mod together;
 mod tree;
 mod twice;

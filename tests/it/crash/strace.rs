@@ -80,6 +80,16 @@ pub(crate) fn all_disturbed(bed: &Bed, verb: &[&str], name: &str, what: &str) ->
     strace(&["-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject], bed, verb)
 }
 
+/// The same for calls of several kinds, each with what is done to it.
+pub(crate) fn twice_disturbed(bed: &Bed, verb: &[&str], all: &[(String, String)]) -> Run {
+    let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
+    let trace = format!("trace={}", names.join(","));
+    let injections: Vec<String> = all.iter().map(|(name, what)| format!("inject={name}:{what}")).collect();
+    let mut options = vec!["-f", "-qq", "-o", "/dev/null", "-e", &trace];
+    options.extend(injections.iter().flat_map(|inject| ["-e", inject]));
+    strace(&options, bed, verb)
+}
+
 fn strace(options: &[&str], bed: &Bed, verb: &[&str]) -> Run {
     Run::by(tools::command("strace").args(options).args(bed.command(verb)))
 }

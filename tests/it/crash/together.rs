@@ -105,7 +105,8 @@ fn has_temporary(folder: &Path) -> bool {
         if is_directory {
             has_temporary(&entry.path())
         } else {
-            entry.file_name().as_encoded_bytes().ends_with(b".tmp")
+            let name = entry.file_name();
+            [&b".tmp"[..], b".swap"].iter().any(|ending| name.as_encoded_bytes().ends_with(ending))
         }
     })
 }

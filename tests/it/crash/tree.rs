@@ -137,10 +137,11 @@ fn is_coming_state(path: &str) -> bool {
     path.split('/').any(|part| part.starts_with(".k3s-harden."))
 }
 
-/// Returns the path to which a temporary file would be renamed.
+/// Returns the path that a temporary file is written for, or changes places with.
 pub(crate) fn target(path: &str) -> Option<String> {
     let (folder, name) = path.rsplit_once('/')?;
-    let name = name.strip_prefix('.')?.strip_suffix(".tmp")?;
+    let name = name.strip_prefix('.')?;
+    let name = name.strip_suffix(".tmp").or_else(|| name.strip_suffix(".swap"))?;
     Some(format!("{folder}/{}", name.rsplit_once('.')?.0))
 }
 

@@ -53,14 +53,16 @@ impl Watcher<'_> {
                 let folders: Vec<&str> = [names[0], names[2]].into_iter().map(descriptor).collect();
                 let path = |at: usize| self.below(&format!("{}/{}", folders[at], names[2 * at + 1]));
                 let (Some(from), Some(to)) = (path(0), path(1)) else { return };
+                let place = target(&to).unwrap_or_else(|| to.clone());
                 let Some(mode) = self.modes.remove(&from) else {
-                    // A symlink has no content, and a state directory comes with all that is in it.
+                    // A symlink has no content, a state directory comes with all that is in it, and what is removed is as
+                    // it was.
                     let is_symlink =
-                        self.wanted.0.get(&to).is_some_and(|entry| matches!(entry.what, What::Symlink(_)));
-                    assert!(is_symlink || settled(&from) == to, "{call}");
+                        self.wanted.0.get(&place).is_some_and(|entry| matches!(entry.what, What::Symlink(_)));
+                    assert!(is_symlink || settled(&from) == to || place == from, "{call}");
                     return;
                 };
-                assert_eq!(mode, self.wanted_of(&to), "{to}");
+                assert_eq!(mode, self.wanted_of(&place), "{to}");
                 self.modes.insert(to, mode);
             }
             "mkdirat" => {

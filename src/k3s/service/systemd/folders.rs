@@ -135,6 +135,10 @@ impl<'r> UnitFolders<'r> {
                         },
                     }
                 }
+                // The error says how large it is.
+                PathState::Large { .. } => {
+                    UnitFile::Loaded(path.clone(), self.root.read(&path)?.unwrap_or_default())
+                }
                 // systemd goes on to the next folder.
                 PathState::Directory { .. } | PathState::Other | PathState::Absent => continue,
             });

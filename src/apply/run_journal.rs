@@ -1,0 +1,268 @@
+//! The records of runs as they are read from the disk: what is not as it was written is no record.
+
+use serde::Deserialize;
+
+use super::damage::{self, Damage, unreadable};
+use super::journal::{self, FIRST_FORMAT, JournalHead, Journalled};
+use super::run_record::{RunInputs, RunRecord, RunState};
+use super::saved_state::JOURNAL;
+use super::state::run_directory;
+use crate::error::Result;
+use crate::node::Root;
+use crate::plan::ResourceKind;
+
+/// What is in the directory of a run.
+#[derive(Debug)]
+pub(super) enum FoundRun<T> {
+    /// Its record, which is as it was written.
+    Sound(T),
+    /// Nothing: the directory is empty.
+    Empty,
+    /// A record that cannot be trusted, or none beside backups.
+    Damaged(Damage),
+}
+
+impl<T> FoundRun<T> {
+    /// Returns the record; none if the directory is empty.
+    ///
+    /// # Errors
+    /// If it is damaged.
+    pub(super) fn sound(self, root: &Root) -> Result<Option<T>> {
+        match self {
+            Self::Sound(record) => Ok(Some(record)),
+            Self::Empty => Ok(None),
+            Self::Damaged(damage) => Err(unreadable(root, &damage)),
+        }
+    }
+}
+
+impl RunRecord {
+    /// Reads the record of a run.
+    ///
+    /// # Errors
+    /// If the caller may not read it.
+    pub(super) fn read(root: &Root, id: u32) -> Result<FoundRun<Self>> {
+        let mut found = read::<Self>(root, id)?;
+        if let FoundRun::Sound(record) = &mut found {
+            record.digest = None;
+            record.find_left(root)?;
+        }
+        Ok(found)
+    }
+
+    /// Finds what a run of format 1.0 that was put back has left: it had no list, but kept its backups then.
+    fn find_left(&mut self, root: &Root) -> Result<()> {
+        if self.format_version != FIRST_FORMAT || self.state != RunState::RolledBack {
+            return Ok(());
+        }
+        let saved = self.entries.iter().flat_map(|entry| [&entry.before, &entry.after]);
+        let mut backups = saved.filter(|saved| saved.backup().is_some()).peekable();
+        let has_backups = backups.peek().is_some();
+        for saved in backups {
+            if saved.damage(root, self.id)?.is_some() {
+                return Ok(());
+            }
+        }
+        if has_backups {
+            let files = self.entries.iter().filter(|entry| entry.resource == ResourceKind::File);
+            self.left = files.map(|entry| entry.path.clone()).collect();
+        }
+        Ok(())
+    }
+}
+
+/// The record of a run without its entries: all that a later run reads of the newest one. A run that changes nothing
+/// spends a good part of its time here.
+#[derive(Debug, Deserialize)]
+pub(super) struct RunSummary {
+    format_version: String,
+    id: u32,
+    #[serde(default)]
+    pub(super) previous: Option<u32>,
+    #[serde(default)]
+    pub(super) through: Option<u32>,
+    pub(super) state: RunState,
+    pub(super) kept: bool,
+    #[serde(rename = "told")]
+    pub(super) inputs: Option<RunInputs>,
+    pub(super) written: Vec<String>,
+    #[serde(default)]
+    digest: Option<String>,
+}
+
+impl RunSummary {
+    /// Reads it from the record of a run.
+    ///
+    /// # Errors
+    /// If the caller may not read it.
+    pub(super) fn read(root: &Root, id: u32) -> Result<FoundRun<Self>> {
+        read(root, id)
+    }
+}
+
+/// A record with its number.
+trait Numbered: Journalled {
+    fn id(&self) -> u32;
+}
+
+impl Journalled for RunRecord {
+    fn head(&self) -> JournalHead<'_> {
+        let saved = || self.entries.iter().flat_map(|entry| [&entry.before, &entry.after]);
+        let is_newer = self.previous.is_some() || saved().any(|saved| saved.digest().is_some());
+        JournalHead { format_version: &self.format_version, digest: self.digest.as_deref(), is_newer }
+    }
+}
+
+impl Numbered for RunRecord {
+    fn id(&self) -> u32 {
+        self.id
+    }
+}
+
+impl Journalled for RunSummary {
+    fn head(&self) -> JournalHead<'_> {
+        let is_newer = self.previous.is_some();
+        JournalHead { format_version: &self.format_version, digest: self.digest.as_deref(), is_newer }
+    }
+}
+
+impl Numbered for RunSummary {
+    fn id(&self) -> u32 {
+        self.id
+    }
+}
+
+/// Parses the bytes of a journal and checks its digest: any bytes give a record or a reason.
+///
+/// # Errors
+/// Why they are no record that can be trusted.
+pub fn read_journal(bytes: &[u8]) -> std::result::Result<RunRecord, String> {
+    journal::parse(bytes)
+}
+
+/// Reads any bytes as a journal, and goes through what is read. For the fuzz target and the test that stands in for it.
+///
+/// # Panics
+/// If a record that is read is not written as it is read, or the part of it that a converged run reads is another.
+pub fn try_journal(bytes: &[u8]) {
+    let Ok(mut record) = read_journal(bytes) else { return };
+    record.digest = None;
+    let summary: RunSummary = journal::parse(bytes).expect("a part of a record is read where all of it is");
+    assert_eq!((summary.id, summary.state, &summary.written), (record.id, record.state, &record.written));
+    assert!(record.steps().count() <= record.entries.len());
+    let text = record.to_text().expect("a record that was read is no larger when it is written");
+    let mut again = read_journal(text.as_bytes()).expect("what is written is read");
+    (again.digest, again.format_version) = (None, record.format_version.clone());
+    assert_eq!(again, record);
+}
+
+fn read<T: Numbered>(root: &Root, id: u32) -> Result<FoundRun<T>> {
+    let path = run_directory(id).join(JOURNAL);
+    let bytes = match root.read_itself(&path) {
+        Err(error) => return damage::of_error(id, path, error).map(FoundRun::Damaged),
+        Ok(Some(bytes)) => bytes,
+        Ok(None) if root.list(&run_directory(id))?.is_empty() => return Ok(FoundRun::Empty),
+        Ok(None) => return Ok(FoundRun::Damaged(Damage::new(id, path, "it is not there"))),
+    };
+    Ok(match journal::parse::<T>(&bytes) {
+        Err(reason) => FoundRun::Damaged(Damage::new(id, path, reason)),
+        Ok(record) if record.id() != id => {
+            FoundRun::Damaged(Damage::new(id, path, format!("it is the record of run {}", record.id())))
+        }
+        Ok(record) => FoundRun::Sound(record),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A journal as this version writes it, and one of release 0.1.0.
+    fn journals() -> Vec<Vec<u8>> {
+        let first = include_str!("testdata/journal-1.0.json");
+        let mut record: RunRecord = serde_json::from_str(first).unwrap();
+        record.previous = Some(6);
+        record.left = vec!["/etc/a".to_owned()];
+        vec![first.as_bytes().to_vec(), record.to_text().unwrap().into_bytes()]
+    }
+
+    #[test]
+    fn a_journal_is_read_as_it_was_written_and_with_no_byte_changed() {
+        let [first, sealed] = journals().try_into().unwrap();
+        try_journal(&first);
+        try_journal(&sealed);
+        assert!(read_journal(&sealed).is_ok());
+        for at in 0..sealed.len() {
+            for bit in 0..8 {
+                let mut changed = sealed.clone();
+                changed[at] ^= 1 << bit;
+                // The name of the digest itself: nothing else of such a record is changed.
+                if let Ok(record) = read_journal(&changed) {
+                    panic!("byte {at}, bit {bit}: {record:?}");
+                }
+            }
+            assert!(read_journal(&sealed[..at]).is_err(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn only_the_formats_1_0_and_1_1_are_read() {
+        let text = String::from_utf8(journals().remove(0)).unwrap();
+        for version in ["1.2", "1.10", "1.", "1", "2.0", "0.9", ""] {
+            let text = text.replace("\"1.0\"", &format!("{version:?}"));
+            let reason = read_journal(text.as_bytes()).unwrap_err();
+            assert!(reason.contains(&format!("its format is {version}")), "{version}: {reason}");
+        }
+        // What a newer format may have is no reason to say that it is damaged.
+        let newer = text.replace("\"1.0\"", "\"1.7\"").replace("\"sysctl\"", "\"socket\"");
+        assert!(read_journal(newer.as_bytes()).unwrap_err().contains("its format is 1.7"));
+        let unknown = text.replace("\"sysctl\"", "\"socket\"");
+        assert!(read_journal(unknown.as_bytes()).unwrap_err().contains("unknown variant `socket`"));
+    }
+
+    #[test]
+    fn a_record_that_has_lost_its_digest_alone_is_no_record() {
+        let sealed = String::from_utf8(journals().remove(1)).unwrap();
+        let (open, _) = sealed.rsplit_once(",\n  \"digest\"").unwrap();
+        let reason = read_journal(format!("{open}\n}}").as_bytes()).unwrap_err();
+        assert!(reason.contains("its digest is missing"), "{reason}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn any_bytes_are_a_record_or_a_reason(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            try_journal(&bytes);
+        }
+
+        #[test]
+        fn a_journal_that_is_cut_joined_and_changed_is_a_record_or_a_reason(
+            which in 0..2_usize,
+            cuts in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..3),
+            changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+            seals in any::<bool>(),
+        ) {
+            let mut bytes = journals().remove(which);
+            for (from, to) in cuts {
+                let (from, to) = (from.index(bytes.len()), to.index(bytes.len()));
+                // A piece is taken out where it ends behind its beginning, else it is there twice.
+                let (head, tail) = (bytes[..from].to_vec(), bytes[to..].to_vec());
+                bytes = [head, tail].concat();
+                if bytes.is_empty() {
+                    return Ok(());
+                }
+            }
+            for (at, value) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = value;
+            }
+            try_journal(&bytes);
+            if let (true, Ok(text)) = (seals, std::str::from_utf8(&bytes)) {
+                try_journal(journal::seal(text).as_bytes());
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Where a path leads when all symlinks on the way are followed, inside the root.
+
+use std::ffi::OsStr;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, readlinkat};
+use nix::sys::stat::{SFlag, fstat};
+
+use super::path::RootedPath;
+use super::root::Root;
+use crate::error::Result;
+
+/// How many symlinks are followed on the way, as in the kernel.
+const MAX_SYMLINKS: usize = 40;
+
+impl Root {
+    /// Returns the path that `path` leads to. What does not exist yet leads to itself; a circle of symlinks too.
+    ///
+    /// # Errors
+    /// If something on the way cannot be looked at.
+    pub fn real_path(&self, path: &RootedPath) -> Result<RootedPath> {
+        let parts = |text: &str| text.split('/').rev().map(str::to_owned).collect::<Vec<_>>();
+        let top = RootedPath::fixed("/");
+        // The next part comes last.
+        let (mut left, mut at, mut symlinks) = (parts(path.as_str()), top.clone(), 0);
+        while let Some(part) = left.pop() {
+            match part.as_str() {
+                "" | "." => continue,
+                ".." => {
+                    at = at.parent().unwrap_or(at);
+                    continue;
+                }
+                _ => {}
+            }
+            let next = at.join(&part);
+            match self.link_at(&next)? {
+                Some(_) if symlinks == MAX_SYMLINKS => return Ok(path.clone()),
+                Some(target) => {
+                    symlinks += 1;
+                    if target.starts_with('/') {
+                        at = top.clone();
+                    }
+                    left.extend(parts(&target));
+                }
+                None => at = next,
+            }
+        }
+        Ok(at)
+    }
+
+    /// Returns where the symlink at `path` points; none if there is none.
+    fn link_at(&self, path: &RootedPath) -> Result<Option<String>> {
+        let fd = match self.resolve(path, OFlag::O_PATH | OFlag::O_NOFOLLOW) {
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return Ok(None),
+            other => other.map_err(|errno| self.failed("look at", path, errno))?,
+        };
+        let stat = fstat(&fd).map_err(|errno| self.failed("look at", path, errno))?;
+        if SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) != SFlag::S_IFLNK {
+            return Ok(None);
+        }
+        let target =
+            readlinkat(&fd, OsStr::new("")).map_err(|errno| self.failed("read the symlink", path, errno))?;
+        // A name that is no UTF-8 is none of ours.
+        Ok(target.to_str().map(str::to_owned))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests build their roots by hand")]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn symlinks_are_followed_inside_the_root() {
+        let folder = tempfile::tempdir().unwrap();
+        let (base, root) = (folder.path(), Root::open(folder.path()).unwrap());
+        fs::create_dir_all(base.join("var/lib/k3s")).unwrap();
+        fs::create_dir(base.join("etc")).unwrap();
+        symlink("/etc", base.join("var/lib/k3s/server")).unwrap();
+        symlink("../../../../../var/lib/own/data", base.join("var/data")).unwrap();
+        symlink("circle", base.join("circle")).unwrap();
+        for (path, real) in [
+            ("/var/lib/k3s", "/var/lib/k3s"),
+            ("/var/lib/k3s/server", "/etc"),
+            ("/var/lib/k3s/server/x/y", "/etc/x/y"),
+            ("/var/data/k3s", "/var/lib/own/data/k3s"),
+            ("/circle/x", "/circle/x"),
+            ("/", "/"),
+        ] {
+            assert_eq!(root.real_path(&RootedPath::fixed(path)).unwrap().as_str(), real, "{path}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The exit code tells what became of the node, also where the way back fails.
+
+use super::bed::{APPLY, Bed, ROLLBACK, Run, for_each, lax, undisturbed};
+use super::strace::{Call, calls, twice_disturbed};
+use super::tree::Tree;
+use crate::support::counts::some;
+use crate::support::random::Random;
+use crate::support::{tools, turns};
+
+const ERRORS: [&str; 4] = ["EIO", "ENOSPC", "EROFS", "EMFILE"];
+
+/// A verb, and the image before and after it.
+struct Story {
+    verb: Vec<&'static str>,
+    /// With what the tool keeps for itself.
+    before: Tree,
+    old: Tree,
+    new: Tree,
+}
+
+/// Two failures: of one call and, in the way back, of another.
+#[derive(Debug)]
+struct Failures {
+    first: (Call, String),
+    second: Option<(Call, String)>,
+}
+
+fn stories() -> [Story; 4] {
+    let first = lax();
+    let (applied, new) = undisturbed(&first, &APPLY);
+    let no_history = [&APPLY[..], &["--no-history"]].concat();
+    let story = |verb: Vec<&'static str>, before: &Tree, old: &Tree, new: &Tree| Story {
+        verb,
+        before: before.clone(),
+        old: old.clone(),
+        new: new.clone(),
+    };
+    [
+        story(APPLY.to_vec(), &first, &first, &new),
+        story(no_history, &first, &first, &new),
+        story(ROLLBACK.to_vec(), &applied, &new, &first),
+        story(vec!["uninstall"], &applied, &new, &first),
+    ]
+}
+
+impl Story {
+    /// Returns every call that changes something, failing once, from there on, and with a second failure after it.
+    fn failures(&self, random: &mut Random) -> Vec<Failures> {
+        let calls: Vec<Call> =
+            calls(&Bed::of(&self.before), &self.verb.clone()).into_iter().filter(Call::writes).collect();
+        let mut all = Vec::new();
+        for (index, call) in calls.iter().enumerate() {
+            let error = ERRORS[random.below(ERRORS.len())];
+            let once = format!("error={error}:when={}", call.occurrence);
+            all.push(Failures { first: (call.clone(), once.clone()), second: None });
+            all.push(Failures { first: (call.clone(), format!("{once}+")), second: None });
+            // The way back has calls of the same kinds: some occurrence after those of the way there.
+            let other = calls[..=index].iter().rfind(|other| other.name != call.name);
+            if let Some(other) = other {
+                let occurrence = other.occurrence + 1 + random.below(4);
+                let lasting = ["", "+"][random.below(2)];
+                let second = format!("error=EROFS:when={occurrence}{lasting}");
+                all.push(Failures { first: (call.clone(), once), second: Some((other.clone(), second)) });
+            }
+        }
+        all
+    }
+
+    /// Checks that the code of a run fits what the node is like.
+    fn check(&self, bed: &Bed, run: &Run, when: &str) {
+        let mut tree = bed.tree();
+        if run.code != Some(0) {
+            // The tool's own directory, which could not be removed.
+            tree.0.retain(|path, _| !path.contains("/.k3s-harden."));
+        }
+        let when = format!("{when}: {:?} {}", run.code, run.stderr);
+        match run.code {
+            Some(0 | 5) => {
+                let difference = tree.without_labels().differs_from(&self.new.clone().without_labels());
+                assert_eq!(difference, "", "not done: {when}");
+            }
+            Some(1 | 73 | 77) => {
+                assert_eq!(tree.differs_from(&self.old), "", "not as before: {when}");
+            }
+            Some(4) => {
+                let difference = tree.differs_from(&self.old);
+                for path in difference.lines().filter_map(|line| line.split_once(": ")).map(|(path, _)| path)
+                {
+                    // A hidden file is named by the path that it is for.
+                    let path = super::tree::target(path).unwrap_or_else(|| path.to_owned());
+                    let is_named = run.stderr.lines().any(|line| line.contains(&path));
+                    assert!(is_named, "{path} is not as before, and not named: {when}");
+                }
+            }
+            _ => panic!("{when}"),
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root and strace"]
+fn the_exit_code_tells_the_state_of_the_node() {
+    let _busy = turns::busy();
+    let mut random = Random::new(13);
+    for story in stories() {
+        let count = for_each(&some(story.failures(&mut random)), |bed, failures| {
+            bed.reset(&story.before);
+            let disturbance = |(call, what): &(Call, String)| (call.name.clone(), what.clone());
+            let mut all = vec![disturbance(&failures.first)];
+            all.extend(failures.second.as_ref().map(disturbance));
+            let run = twice_disturbed(bed, &story.verb, &all);
+            story.check(bed, &run, &format!("{:?}, {failures:?}", story.verb));
+        });
+        tools::report(&format!("{:?}: {count} failures", story.verb));
+    }
+}
+
+#[test]
+#[ignore = "needs root and strace"]
+fn a_report_that_is_lost_is_no_failure_of_the_run() {
+    let _busy = turns::busy();
+    for story in stories() {
+        let bed = Bed::of(&story.before);
+        let words = bed.command(&story.verb);
+        let script = r#"exec "$@" > /dev/full"#;
+        let run = Run::by(tools::command("sh").args(["-c", script, "sh"]).args(words));
+        story.check(&bed, &run, "stdout is full");
+        assert_eq!(run.code, Some(5), "{:?}: {}", story.verb, run.stderr);
+    }
+}

@@ -1,0 +1,238 @@
+//! A history that is damaged, or that holds the only copy of something: what is said, what is kept, and how one goes on.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
+
+use crate::support::{Node, Output};
+
+const SERVER: [&str; 4] = ["--k3s-version", "1.33", "--role", "server"];
+const SYSCTL: &str = "etc/sysctl.d/90-kubelet.conf";
+const AUDIT: &str = "var/lib/rancher/k3s/server/audit.yaml";
+const STATE: &str = "var/lib/k3s-harden";
+
+fn all(output: &Output) -> String {
+    format!("{}{}[exit {}]", output.stdout, output.stderr, output.code)
+}
+
+#[track_caller]
+fn ends(node: &Node, words: &[&str], code: i32) -> Output {
+    let output = node.run(words);
+    assert_eq!(output.code, code, "{words:?}: {}", all(&output));
+    output
+}
+
+#[track_caller]
+fn apply(node: &Node, words: &[&str]) {
+    ends(node, &[&["apply", "-q"], &SERVER[..], words].concat(), 0);
+}
+
+fn state(node: &Node) -> PathBuf {
+    node.path().join(STATE)
+}
+
+/// Returns the backup of a run that holds these bytes.
+fn backup(node: &Node, run: &str, bytes: &str) -> PathBuf {
+    let files = fs::read_dir(state(node).join("runs").join(run)).unwrap().map(|entry| entry.unwrap().path());
+    let mut files = files.filter(|path| fs::read(path).unwrap() == bytes.as_bytes());
+    files.next().unwrap_or_else(|| panic!("no backup of {bytes:?}"))
+}
+
+/// A node on which a file of somebody's was replaced, then changed by somebody, and replaced once more.
+fn with_an_edit_in_between(runs: &str) -> Node {
+    let node = Node::new().file(SYSCTL, "first\n");
+    let runs = format!("history_runs={runs}");
+    apply(&node, &["--set", &runs]);
+    fs::write(node.path().join(SYSCTL), "edited\n").unwrap();
+    apply(&node, &[]);
+    for age in ["audit_log_maxage=41", "audit_log_maxage=42", "audit_log_maxage=43"] {
+        apply(&node, &["--set", age]);
+    }
+    node
+}
+
+#[test]
+fn an_uninstall_does_not_remove_the_only_copy_of_an_edit() {
+    for (runs, what) in [("50", "run 2 replaced it"), ("1", "run 2 replaced it")] {
+        let node = with_an_edit_in_between(runs);
+        let before = node.fingerprint();
+        let refused = ends(&node, &["uninstall"], 1);
+        assert!(
+            refused.stderr.contains("the only copy of what somebody else wrote")
+                && refused.stderr.contains(&format!("/{SYSCTL}: {what}")),
+            "{}",
+            all(&refused)
+        );
+        assert!(
+            node.fingerprint()
+                .iter()
+                .filter(|entry| !entry.0.starts_with("var"))
+                .eq(before.iter().filter(|entry| !entry.0.starts_with("var")))
+        );
+        let kept = backup(&node, if runs == "1" { "0001" } else { "0002" }, "edited\n");
+        assert!(kept.exists());
+        // Who has it elsewhere, or does not want it, goes on.
+        ends(&node, &["uninstall", "--force"], 0);
+        assert_eq!(node.read(SYSCTL), "first\n");
+        assert!(!state(&node).exists());
+    }
+}
+
+#[test]
+fn a_damaged_backup_stops_what_needs_it_and_nothing_else() {
+    let node = Node::new().file(SYSCTL, "first\n");
+    apply(&node, &[]);
+    apply(&node, &["--set", "audit_log_maxage=41"]);
+    fs::write(backup(&node, "0001", "first\n"), "First\n").unwrap();
+    // The second run is sound.
+    ends(&node, &["rollback"], 0);
+    let before = node.fingerprint();
+    for words in [&["rollback", "1"][..], &["uninstall"]] {
+        let refused = ends(&node, words, 1);
+        assert!(
+            refused.stderr.contains("the history is damaged, and nothing was undone")
+                && refused.stderr.contains("its digest is another")
+                && refused.stderr.contains("--skip-damaged"),
+            "{}",
+            all(&refused)
+        );
+    }
+    let outside = |print: &[(PathBuf, i64, i64, u64)]| -> Vec<_> {
+        print.iter().filter(|entry| !entry.0.starts_with("var")).cloned().collect()
+    };
+    assert_eq!(outside(&node.fingerprint()), outside(&before));
+    let undone = ends(&node, &["uninstall", "--skip-damaged"], 4);
+    assert!(undone.stderr.contains(&format!("/{SYSCTL}: it stays as it is, because ")), "{}", all(&undone));
+    assert!(!node.path().join(AUDIT).exists(), "the rest is restored");
+    assert!(node.read(SYSCTL).contains("kernel.panic=10"));
+    assert_eq!(fs::read(backup(&node, "0001", "First\n")).unwrap(), b"First\n");
+}
+
+#[test]
+fn a_run_that_is_gone_is_missed() {
+    let gone: [(&str, &[&str]); 3] =
+        [("0001", &["uninstall"]), ("0002", &["rollback", "1"]), ("0003", &["rollback"])];
+    for (run, words) in gone {
+        let node = Node::new().file(SYSCTL, "first\n");
+        apply(&node, &[]);
+        apply(&node, &["--set", "audit_log_maxage=41"]);
+        apply(&node, &["--set", "audit_log_maxage=42"]);
+        fs::remove_dir_all(state(&node).join("runs").join(run)).unwrap();
+        let refused = ends(&node, words, 1);
+        assert!(refused.stderr.contains(&format!("runs/{run}: it is not there")), "{}", all(&refused));
+        let history = ends(&node, &["history"], 0);
+        assert!(history.stderr.contains(&format!("runs/{run}: it is not there")), "{}", all(&history));
+    }
+    // The only run: nothing else tells of it.
+    let node = Node::new();
+    apply(&node, &[]);
+    fs::remove_dir_all(state(&node).join("runs/0001")).unwrap();
+    for words in [&["rollback"][..], &["uninstall"], &["apply", "--set", "audit_log_maxage=41"], &["plan"]] {
+        let refused = ends(&node, words, 1);
+        assert!(refused.stderr.contains("runs/0001: it is not there"), "{words:?}: {}", all(&refused));
+    }
+}
+
+#[test]
+fn what_has_no_business_among_the_runs_is_named_and_an_empty_directory_is_nothing() {
+    let node = Node::new();
+    apply(&node, &[]);
+    let runs = state(&node).join("runs");
+    fs::create_dir(runs.join("0007")).unwrap();
+    ends(&node, &["apply"], 0);
+    ends(&node, &["rollback"], 0);
+    fs::write(runs.join("notes"), "").unwrap();
+    symlink("0001", runs.join("0009")).unwrap();
+    let refused = ends(&node, &["uninstall"], 1);
+    assert!(
+        refused.stderr.contains("runs/notes: it is no run of k3s-harden")
+            && refused.stderr.contains("runs/0009: it is a symlink"),
+        "{}",
+        all(&refused)
+    );
+}
+
+#[test]
+fn damage_in_an_older_run_stops_no_apply_and_nothing_of_it_is_removed() {
+    let node = Node::new().file(SYSCTL, "first\n");
+    apply(&node, &["--set", "history_runs=1"]);
+    apply(&node, &["--set", "audit_log_maxage=41"]);
+    fs::write(state(&node).join("runs/0001/journal.json"), "{").unwrap();
+    for age in ["audit_log_maxage=42", "audit_log_maxage=43"] {
+        let output = ends(&node, &["apply", "--set", age], 0);
+        assert!(
+            output
+                .stderr
+                .contains("the history is damaged: ROOT/var/lib/k3s-harden/runs/0001/journal.json: "),
+            "{}",
+            all(&output)
+        );
+    }
+    assert!(backup(&node, "0001", "first\n").exists());
+    // A newer version's run is no damage of that kind, and stops as well.
+    let newest = state(&node).join("runs/0004/journal.json");
+    let text = fs::read_to_string(&newest)
+        .unwrap()
+        .replace("\"format_version\": \"1.1\"", "\"format_version\": \"1.2\"");
+    fs::write(&newest, text).unwrap();
+    let refused = ends(&node, &["apply"], 1);
+    assert!(
+        refused.stderr.contains("its format is 1.2, and this version of k3s-harden reads 1.0 and 1.1"),
+        "{}",
+        all(&refused)
+    );
+}
+
+#[test]
+fn verbs_that_read_go_on_beside_damage_where_version_and_role_are_told() {
+    let node = Node::new();
+    apply(&node, &[]);
+    fs::write(state(&node).join("runs/0001/journal.json"), "{").unwrap();
+    for verb in [
+        &["verify"][..],
+        &["preflight"],
+        &["effective-config"],
+        &["explain", "1.2.16"],
+        &["render", "--as", "shell"],
+    ] {
+        let output = node.run(&[verb, &SERVER].concat());
+        assert!([0, 2, 3].contains(&output.code), "{verb:?}: {}", all(&output));
+        assert!(output.stderr.contains("the history is damaged: "), "{verb:?}: {}", all(&output));
+    }
+    let refused = ends(&node, &["verify"], 1);
+    assert!(refused.stderr.contains("--k3s-version and --role"), "{}", all(&refused));
+}
+
+#[test]
+fn files_of_ours_that_no_history_tells_of_are_named() {
+    let node = Node::new();
+    apply(&node, &[]);
+    fs::remove_dir_all(state(&node)).unwrap();
+    // A run that failed and has put everything back is no history.
+    fs::create_dir_all(state(&node).join("runs/0001")).unwrap();
+    let output = ends(&node, &["uninstall"], 1);
+    assert!(
+        output.stderr.contains("90-k3s-harden.yaml") && output.stderr.contains("by hand"),
+        "{}",
+        all(&output)
+    );
+}
+
+#[test]
+#[ignore = "needs root"]
+fn who_may_not_read_the_history_is_told_so() {
+    let node = Node::new();
+    apply(&node, &[]);
+    fs::set_permissions(node.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let run = |words: &[&str]| {
+        let mut command = crate::support::tools::command("setpriv");
+        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+        command.arg(env!("CARGO_BIN_EXE_k3s-harden")).arg("--root").arg(node.path()).args(words);
+        crate::support::run::Run::by(&mut command)
+    };
+    run(&["verify"]).expect(77).says("Permission denied");
+    let told = run(&["verify", "--k3s-version", "1.33", "--role", "server"]);
+    assert!(matches!(told.code, Some(0 | 2)), "{told:?}");
+    told.says("what earlier runs were told is not known");
+}
