@@ -11,12 +11,17 @@ use std::path::{Path, PathBuf};
 use crate::support::random::Random;
 use crate::support::{binary, owner};
 
-/// Another seed is tried with `K3S_HARDEN_SHOWN_SEED=7`.
+/// Another seed is tried with `K3S_HARDEN_SHOWN_SEED=7`; then each verb is run on each node. Without it, the verbs that only read
+/// are run on every other one.
 const SEED: u64 = 0x7368_6f77_6e21;
 
 const ABOUT: [&str; 4] = ["--k3s-version", "1.33", "--role", "server"];
 const DROP_INS: &str = "etc/rancher/k3s/config.yaml.d";
 const OURS: &str = "etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml";
+
+fn is_left_out(random: &mut Random) -> bool {
+    random.below(2) == 0 && std::env::var_os("K3S_HARDEN_SHOWN_SEED").is_none()
+}
 
 fn random() -> Random {
     let seed = std::env::var("K3S_HARDEN_SHOWN_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(SEED);
@@ -261,6 +266,10 @@ fn nothing_of_a_node_commands_a_terminal() {
                 .concat(),
         );
         for verb in verbs(folder.path()) {
+            let changes = ["apply", "rollback", "uninstall"].iter().any(|name| verb[0] == *name);
+            if !changes && is_left_out(&mut random) {
+                continue;
+            }
             let style: &[&str] = match random.below(3) {
                 0 => &["--color", "always"],
                 1 => &["--color", "never", "-vv"],
@@ -371,7 +380,9 @@ fn no_secret_is_shown() {
             &["effective-config", "--format", "json"],
             &["explain", "1.2.15"],
         ] {
-            run(&about(verb));
+            if !is_left_out(&mut random) {
+                run(&about(verb));
+            }
         }
         run(&about(&["apply", "--no-preflight", "--format", "json"]));
         run(&["history", "--format", "json"]);
