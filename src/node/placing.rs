@@ -129,8 +129,9 @@ impl Root {
         if let PathState::Absent = self.check_expected(parent, path, expected)? {
             return Ok(());
         }
-        let taken =
-            TemporaryFile::make(parent, path, TemporaryEnding::Swap, |name| set_aside(parent, path.name(), name));
+        let taken = TemporaryFile::make(parent, path, TemporaryEnding::Swap, |name| {
+            set_aside(parent, path.name(), name)
+        });
         let mut taken = match taken {
             Err(Errno::ENOENT) => return Err(self.changed_meanwhile(path)),
             other => other.map_err(failed)?,

@@ -74,7 +74,11 @@ impl TemporaryEnding {
 
 /// Returns the name that the temporary file `name` gets when it is complete.
 pub(super) fn swap_name(name: &str) -> String {
-    format!("{}{}", name.strip_suffix(TemporaryEnding::Tmp.text()).unwrap_or(name), TemporaryEnding::Swap.text())
+    format!(
+        "{}{}",
+        name.strip_suffix(TemporaryEnding::Tmp.text()).unwrap_or(name),
+        TemporaryEnding::Swap.text()
+    )
 }
 
 /// How many random characters the name of a temporary file has.
