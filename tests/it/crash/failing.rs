@@ -180,7 +180,7 @@ fn a_disk_that_is_full_from_some_point_on_leaves_every_file_whole() {
         }
         // The terminal is full too. Where the way back fails as well, the node stands half changed.
         assert!(matches!(run.code, Some(1 | 4 | 73)), "{when}");
-        assert_eq!(run.code == Some(4), run.stderr.contains(NOT_PUT_BACK), "{when}");
+        assert!(run.code == Some(4) || !run.stderr.contains(NOT_PUT_BACK), "{when}");
         bed.is_whole(&story.old, &story.new, &when);
         if run.stderr.contains(PUT_BACK) {
             bed.is(&story.old, &when);
