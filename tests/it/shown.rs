@@ -9,6 +9,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use crate::support::random::Random;
+use crate::support::tools::report;
 use crate::support::{binary, owner};
 
 /// Another seed is tried with `K3S_HARDEN_SHOWN_SEED=7`; then each verb is run on each node. Without it, the verbs that only read
@@ -25,7 +26,7 @@ fn is_left_out(random: &mut Random) -> bool {
 
 fn random() -> Random {
     let seed = std::env::var("K3S_HARDEN_SHOWN_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(SEED);
-    println!("seed {seed}: K3S_HARDEN_SHOWN_SEED={seed}");
+    report(&format!("seed {seed}: K3S_HARDEN_SHOWN_SEED={seed}"));
     Random::new(seed)
 }
 

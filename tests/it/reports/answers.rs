@@ -65,7 +65,7 @@ fn a_run_is_what_its_schema_says() {
     let mut published = Published::new(include_str!("../../../docs/schema/plan.json"));
     let node = node().file("etc/rancher/k3s/config.yaml", "kube-apiserver-arg: [anonymous-auth=true]\n");
     // The diff of a long file is cut.
-    let node = node.file("etc/sysctl.d/90-kubelet.conf", &"# mine\n".repeat(5000));
+    let node = node.file("etc/sysctl.d/90-kubelet.conf", "# mine\n".repeat(5000));
     for words in [
         ["rollback"].as_slice(),
         &["plan", "--k3s-version", "1.33"],
