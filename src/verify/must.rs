@@ -15,6 +15,8 @@ pub enum Must {
     Be(String),
     /// The value is not this.
     NotBe(String),
+    /// The value is a duration that is longer than this one.
+    LongerThan(String),
     /// The value is set and not empty (`true`), or not set (`false`).
     BeSet(bool),
     /// The value is a number of at least this.
@@ -57,6 +59,10 @@ impl Must {
         match self {
             Self::Be(wanted) => last.is_some_and(|text| is_same(text, wanted)),
             Self::NotBe(wanted) => !last.is_some_and(|text| is_same(text, wanted)),
+            Self::LongerThan(least) => last
+                .and_then(flag_values::duration)
+                .zip(flag_values::duration(least))
+                .is_some_and(|(value, least)| value > least),
             Self::BeSet(set) => last.is_some_and(|text| !text.is_empty()) == *set,
             Self::AtLeast(least) => {
                 last.and_then(flag_values::integer).is_some_and(|value| value >= i128::from(*least))
@@ -82,6 +88,7 @@ impl Must {
         match self {
             Self::Be(wanted) => format!("{name} is {wanted}"),
             Self::NotBe(unwanted) => format!("{name} is not {unwanted}"),
+            Self::LongerThan(least) => format!("{name} is longer than {least}"),
             Self::BeSet(true) => format!("{name} is set"),
             Self::BeSet(false) => format!("{name} is not set"),
             Self::AtLeast(least) => format!("{name} is at least {least}"),
@@ -130,6 +137,9 @@ mod tests {
         let never = Must::NotBe("0".into());
         assert!(is_met(&never, "4h0m0s") && is_met(&never, "5m") && never.is_met_by(None));
         assert!(!is_met(&never, "0s") && !is_met(&never, "0") && !is_met(&never, "0h0m"));
+        let some = Must::LongerThan("0".into());
+        assert!(is_met(&some, "5m") && is_met(&some, "4h0m0s") && is_met(&some, "1ns"));
+        assert!(!is_met(&some, "0s") && !is_met(&some, "-5m") && !is_met(&some, "") && !some.is_met_by(None));
         let days = Must::AtLeast(30);
         assert!(is_met(&days, "30") && is_met(&days, "7,90"));
         assert!(!is_met(&days, "90,7") && !is_met(&days, "x") && !days.is_met_by(None));

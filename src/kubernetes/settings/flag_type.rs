@@ -161,6 +161,17 @@ impl FlagType {
         }
     }
 
+    /// Tells whether an empty text leaves the flag as it is: pflag's `ip` from 1.0.6 on returns at once, `IPVar` and
+    /// `IPPortVar` (pkg/util/flag/flags.go) drop their own pointer and not the value.
+    #[must_use]
+    pub fn ignores_empty(self, minor: KubernetesMinor) -> bool {
+        match self {
+            Self::Address => minor >= EMPTY_ADDRESS_FROM,
+            Self::AddressText | Self::AddressPort => true,
+            _ => false,
+        }
+    }
+
     /// Tells whether the flag has several values, each further occurrence adding to them.
     #[must_use]
     pub fn is_list(self) -> bool {

@@ -112,7 +112,9 @@ fn value(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -> Result
         || rule.unset.as_ref().map(|unset| if is_list { split_list(unset) } else { vec![unset.clone()] });
     let given: Vec<&String> =
         flags.flags.iter().filter(|(name, _)| *name == rule.name).map(|(_, value)| value).collect();
-    if let Some(last) = given.last() {
+    let ignores_empty = flag.is_some_and(|flag| flag.kind.ignores_empty(facts.node.minor()));
+    let last = given.iter().rev().find(|text| !(ignores_empty && text.is_empty()));
+    if let Some(last) = last {
         let items: Vec<String> = if is_list {
             given.iter().flat_map(|text| split_list(text)).collect()
         } else {
@@ -153,7 +155,12 @@ fn value(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -> Result
             return Ok(FlagText { items: Some(field.items.iter().map(one).collect()), evidence });
         }
     }
-    Ok(FlagText { items: unset(), evidence: unset_evidence(facts, rule, flags) })
+    let mut evidence = unset_evidence(facts, rule, flags);
+    if !given.is_empty() {
+        let given = given_evidence(facts, rule, flags, &given);
+        evidence = Evidence { text: format!("{}, which is empty; {}", given.text, evidence.text), ..given };
+    }
+    Ok(FlagText { items: unset(), evidence })
 }
 
 /// Returns a text as the flag has it after it has read it, such as `false` for `F`; the text itself if the flag refuses it.

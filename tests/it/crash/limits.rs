@@ -157,7 +157,7 @@ fn a_temporary_file_that_could_not_be_removed_goes_with_the_next_run_and_with_un
         let others = [
             ".audit.yaml.tmp",
             ".audit.yaml.12345678.bak",
-            ".audit.yaml.12345678.tmp",
+            ".audit.yaml.12345678.swap",
             ".other.yaml.12345678.tmp",
         ];
         others.iter().for_each(|name| fs::write(folder.join(name), "mine").unwrap());

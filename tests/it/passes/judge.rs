@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Map, Value, json};
 
-use super::node::{ARGUMENTS, Argument, Datastore, Node, OF_AGENTS, OWN_DROP_IN};
+use super::node::{ARGUMENTS, Argument, DROP_INS, Datastore, Node, OF_AGENTS, OWN_DROP_IN};
 use super::started::Started;
 use crate::support::{go_program, kubernetes};
 
@@ -258,6 +258,9 @@ fn questions_of(at: usize, node: &Node, values: &Value) -> Vec<Question> {
         let mut files = node.files.clone();
         if *component == "kubelet" && !node.without_own_drop_in {
             files.insert(OWN_DROP_IN.to_owned(), Started::of(node.datastore).texts[OWN_DROP_IN].clone());
+        } else if *component == "kubelet" {
+            // It started once, so that the folder is there; the kubelet does not read a file of this name.
+            files.insert(format!("{DROP_INS}/.kept"), String::new());
         }
         let args = strings(&values[format!("{component}-arg")]);
         Question { node: at, component, args, own, files, benchmark: node.benchmark }
