@@ -13,7 +13,8 @@ use super::run_entry::RunEntry;
 use super::run_journal::FoundRun;
 use super::run_list::{self, RunList, settled};
 use super::run_record::{RunRecord, RunState, RunVerb};
-use super::state::state_directory;
+use super::saved_state::JOURNAL;
+use super::state::{run_directory, state_directory};
 use super::strangers;
 use crate::error::Result;
 use crate::node::{PathState, Root};
@@ -80,7 +81,11 @@ impl History {
         let oldest = runs.first().filter(|run| list.ids.first() == Some(&run.id));
         let through = oldest.and_then(|run| run.through).unwrap_or_default();
         runs.retain(|run| run.through.is_some() || run.id > through);
-        damage.retain(|damage| damage.run.is_none_or(|run| run > through));
+        let is_united = |damage: &Damage| {
+            let of = |run: u32| run <= through && damage.path == run_directory(run).join(JOURNAL);
+            damage.run.is_some_and(of)
+        };
+        damage.retain(|damage| !is_united(damage));
         let present: BTreeSet<u32> =
             runs.iter().map(|run| run.id).chain(damage.iter().filter_map(|damage| damage.run)).collect();
         let is_there = |id: u32| id <= through || present.contains(&id);

@@ -172,6 +172,28 @@ mod tests {
     }
 
     #[test]
+    fn a_sealed_journal_with_a_word_that_is_not_known_is_named_and_not_guessed() {
+        let sealed = String::from_utf8(journals().remove(1)).unwrap();
+        let (open, _) = sealed.rsplit_once(",\n  \"digest\"").unwrap();
+        let open = format!("{open}\n}}");
+        assert!(read_journal(journal::seal(&open).as_bytes()).is_ok());
+        for (known, unknown) in [
+            ("\"sysctl\"", "\"socket\""),
+            ("\"kind\": \"file\"", "\"kind\": \"socket\""),
+            ("\"rollback\"", "\"repair\""),
+            ("\"kept\":", "\"keeps\": 1,\n  \"kept\":"),
+            ("\"backup\":", "\"compressed\": true, \"backup\":"),
+            ("\"resource\":", "\"device\": 1, \"resource\":"),
+            ("\"profiles\": [\n      \"cis\"", "\"new\": [], \"profiles\": [\n      \"cis\""),
+        ] {
+            let text = open.replace(known, unknown);
+            assert_ne!(text, open, "{known}");
+            let reason = read_journal(journal::seal(&text).as_bytes()).unwrap_err();
+            assert!(reason.contains("unknown "), "{unknown}: {reason}");
+        }
+    }
+
+    #[test]
     fn a_record_that_has_lost_its_digest_alone_is_no_record() {
         let sealed = String::from_utf8(journals().remove(1)).unwrap();
         let (open, _) = sealed.rsplit_once(",\n  \"digest\"").unwrap();

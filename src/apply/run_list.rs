@@ -88,7 +88,8 @@ impl RunList {
             _ if RunsEntry::of(name).is_some_and(|entry| !matches!(entry, RunsEntry::Run(_))) => {}
             _ => {
                 let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
-                self.damage.push(Damage::new(digits.parse().ok(), path, "it is no run of k3s-harden"));
+                let run = digits.parse().ok().filter(|run| *run > 0);
+                self.damage.push(Damage::new(run, path, "it is no run of k3s-harden"));
             }
         }
     }

@@ -319,6 +319,11 @@ pub(super) fn what_is_left(root: &Root) -> Vec<RootedPath> {
 pub fn remove_leftovers(root: &Root) -> Result<()> {
     finish_removals(root)?;
     for path in leftovers(root)? {
+        // What is being created holds no run: somebody has given the state directory that name.
+        if path.name() != BEING_REMOVED && !root.list(&path.join(RUNS))?.is_empty() {
+            warn!("{} holds runs, and stays", root.display(&path));
+            continue;
+        }
         if root.lock(&path, Duration::ZERO, &Signals::none()).is_ok_and(|lock| lock.is_some()) {
             // A run that has just created it and has no lock yet notices that it is gone.
             root.remove_tree(&path).unwrap_or_default();

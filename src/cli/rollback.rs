@@ -7,23 +7,25 @@ use tracing::warn;
 
 use super::args::{GlobalArguments, RollbackArguments, UndoArguments, UninstallArguments};
 use super::places::NodePlaces;
+use super::remaining::{
+    has_files_of_ours, print_nothing, refuse_remaining, release, report_without_history, unknown_files,
+};
 use super::request::given;
 use super::ui::Ui;
 use super::{context, ui};
 use crate::apply::{
     ApplyOutcome, Damage, History, LeftPath, ModifiedPath, OnlyCopy, RecordedInputs, Recovered, RollbackPlan,
-    RunVerb, STATE_DIRECTORY, Transaction, UncertainPath, after_recovery, check_writable, foreign_in_state,
-    remove_leftovers, state_directory, texts,
+    RunVerb, STATE_DIRECTORY, Transaction, UncertainPath, after_recovery, check_writable, remove_leftovers,
+    state_directory, texts,
 };
-use crate::document::{self, PresentFiles, has_header, leftovers};
+use crate::document::{self, PresentFiles, leftovers};
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::k3s::flags::{self, ENCRYPTION_KEY};
-use crate::k3s::{self, DEFAULT_CONFIG, DEFAULT_DATA_DIR, Traces};
+use crate::k3s::{DEFAULT_CONFIG, DEFAULT_DATA_DIR, Traces};
 use crate::mode::Owner;
 use crate::node::{PathState, Root, RootedPath};
 use crate::output::{self, PlanReport};
 use crate::plan::{Action, Plan};
-use crate::version::{K3sRelease, K3sVersion, KubernetesMinor};
 
 pub(super) fn run(global: &GlobalArguments, arguments: &RollbackArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&global.root)?;
@@ -208,7 +210,10 @@ impl<'a> UndoJob<'a> {
         let result = result.map_err(|error| after_recovery(recovered.is_some(), error));
         let Some(recovered) = recovered else { return result };
         let left = recovered.left.iter().filter(|left| !self.restored.borrow().contains(&left.path));
-        let left: Vec<&LeftPath> = left.collect();
+        // What the verb itself could not restore is named by it.
+        let named = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        let left: Vec<&LeftPath> =
+            left.filter(|left| !named.contains(&format!("\n  {}: ", left.path))).collect();
         if left.is_empty() {
             return result;
         }
@@ -354,14 +359,6 @@ fn node_places(root: &Root, recorded: &RecordedInputs) -> Option<NodePlaces> {
     NodePlaces::find(root, release(root, version), inputs.and_then(|inputs| inputs.role), None).ok()
 }
 
-/// Returns the release of K3s on the node: the installed one, else the recorded one, else the newest that is known.
-fn release(root: &Root, recorded: Option<&str>) -> K3sRelease {
-    let installed = k3s::version(root).ok().flatten().map(|(version, _)| version.number());
-    let recorded = || Some(recorded?.parse::<K3sVersion>().ok()?.number());
-    let newest = || KubernetesMinor::supported().last().map_or(KubernetesMinor::new(0), |minor| *minor);
-    installed.or_else(recorded).unwrap_or_else(|| newest().into())
-}
-
 /// Returns warnings about what a rollback of files does not undo, with the commands that do.
 fn remaining_effects(traces: Traces, plan: &Plan) -> Vec<String> {
     let Some((role, _)) = traces.started.filter(|_| plan.is_changed()) else { return Vec::new() };
@@ -421,15 +418,6 @@ fn refuse_modified(modified: &[ModifiedPath]) -> Result<()> {
     Err(Error::new(ErrorKind::Failed, message).hint("--force undoes these changes too"))
 }
 
-fn print_nothing(root: &Root, ui: &mut Ui) -> Result<u8> {
-    let printed = if ui.json() {
-        ui.out_json(&output::nothing_json(&ui.origin(root, None)))
-    } else {
-        ui.out_line("Nothing to undo.")
-    };
-    printed.map(|()| exit::OK).map_err(ui::not_reported)
-}
-
 fn print_recovered(root: &Root, ui: &mut Ui, recovered: &Recovered) -> Result<u8> {
     let printed = if ui.json() {
         ui.out_json(&output::recovered_json(&recovered.message, &ui.origin(root, None)))
@@ -451,76 +439,4 @@ fn print_undone(root: &Root, ui: &mut Ui, plan: &Plan, state: RestoredState) -> 
         ui.out(&text)
     };
     printed.map(|()| exit::OK).map_err(ui::not_reported)
-}
-
-/// Reports the files of k3s-harden on a node without a history: the state before them is not known.
-fn report_without_history(root: &Root, ui: &mut Ui) -> Result<u8> {
-    let ours = files_of_ours(root, &NodePlaces::find(root, release(root, None), None, None)?)?;
-    if ours.is_empty() {
-        return print_nothing(root, ui);
-    }
-    let error = Error::new(
-        ErrorKind::Failed,
-        "there is no history here, so what was there before k3s-harden is not known",
-    );
-    let state = state_directory();
-    let error = foreign_in_state(root)?.iter().fold(error, |error, path| {
-        let (path, state) = (root.display(path), root.display(&state));
-        error.hint(format!("{path} may be the history: move it back to {state}/runs if it is"))
-    });
-    Err(error.hint(by_hand(&ours)))
-}
-
-fn has_files_of_ours(root: &Root) -> Result<bool> {
-    Ok(!files_of_ours(root, &NodePlaces::find(root, release(root, None), None, None)?)?.is_empty())
-}
-
-/// Returns the files of k3s-harden that are still there after the first state was restored, and of which the history told
-/// nothing. A file that it has told of was there before the first run: an image was built without a history.
-fn unknown_files(root: &Root, plan: &Plan) -> Result<Vec<String>> {
-    let Ok(places) = NodePlaces::find(root, release(root, None), None, None) else { return Ok(Vec::new()) };
-    let ours = files_of_ours(root, &places)?;
-    let is_restored =
-        |path: &String| plan.actions.iter().any(|action| action.resource.path().as_str() == *path);
-    let (restored, unknown): (Vec<String>, Vec<String>) = ours.into_iter().partition(is_restored);
-    for path in restored {
-        warn!("{path} was there before the first run, and is of k3s-harden too");
-    }
-    Ok(unknown)
-}
-
-/// Names what is still there after an uninstall: what another program saved `beside` a file while a run was killed, and
-/// files of k3s-harden that are `unknown` to the history.
-fn refuse_remaining(root: &Root, beside: &[RootedPath], unknown: &[String]) -> Result<()> {
-    if beside.is_empty() && unknown.is_empty() {
-        return Ok(());
-    }
-    let mut lines = String::new();
-    for path in beside {
-        let path = root.display(path);
-        lines.push_str(&format!("\n  {path}: another program saved it while a run was killed, and it stays"));
-    }
-    for path in unknown {
-        lines.push_str(&format!(
-            "\n  {path}: it is of k3s-harden, and the history did not tell of it: what was there before is not known"
-        ));
-    }
-    let message = format!("the history was undone and has ended, and this is still there:{lines}");
-    Err(Error::new(ErrorKind::HalfChanged, message)
-        .hint("keep what is worth it, and remove the rest by hand"))
-}
-
-/// Returns the files of k3s-harden that are on the node.
-fn files_of_ours(root: &Root, places: &NodePlaces) -> Result<Vec<String>> {
-    let mut ours = Vec::new();
-    for (_, path) in document::paths(&places.config.path_or_default(), &places.own_data_dir.path) {
-        if matches!(root.look(&path)?, PathState::File { bytes, .. } if has_header(&bytes)) {
-            ours.push(path.to_string());
-        }
-    }
-    Ok(ours)
-}
-
-fn by_hand(paths: &[String]) -> String {
-    format!("these files are of k3s-harden, and may be removed by hand: {}", paths.join(" "))
 }
