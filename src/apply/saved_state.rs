@@ -17,7 +17,7 @@ pub(super) const JOURNAL: &str = "journal.json";
 
 /// The state of a resource before or after a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", tag = "kind")]
+#[serde(rename_all = "lowercase", tag = "kind", deny_unknown_fields)]
 #[allow(
     missing_docs,
     reason = "the names say it: modes are octal text, owners uid:gid, backups names of files beside the record, with their digests"
