@@ -1,6 +1,7 @@
 //! The error of this library: a kind (which decides the exit code), a place, a message, and hints. Imports nothing of the
 //! crate.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// Result of everything in this library that can fail.
@@ -84,11 +85,18 @@ pub struct Place {
     pub position: Option<(usize, usize)>,
 }
 
+/// Returns a name for a message. A line break in it is written as `\n`: what follows it would be taken for a line of ours.
+#[must_use]
+pub fn one_line(name: &str) -> Cow<'_, str> {
+    if name.contains('\n') { Cow::Owned(name.replace('\n', "\\n")) } else { Cow::Borrowed(name) }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = one_line(&self.file);
         match self.position {
-            Some((line, column)) => write!(f, "{}:{line}:{column}", self.file),
-            None => f.write_str(&self.file),
+            Some((line, column)) => write!(f, "{file}:{line}:{column}"),
+            None => f.write_str(&file),
         }
     }
 }
@@ -128,7 +136,8 @@ impl Error {
             | Errno::EFBIG => ErrorKind::CannotWrite,
             _ => ErrorKind::Failed,
         };
-        Self::new(kind, format!("cannot {verb} {path}: {}", errno.desc()))
+        let path = path.to_string();
+        Self::new(kind, format!("cannot {verb} {}: {}", one_line(&path), errno.desc()))
     }
 
     /// Adds a hint: one sentence that says what to do.
@@ -199,6 +208,14 @@ mod tests {
         let error = Error::new(ErrorKind::BadInput, "unknown key \"foo\"").at(place);
         assert_eq!(error.to_string(), "site.yaml:3:5: unknown key \"foo\"");
         assert_eq!(error.kind().exit_code(), 65);
+    }
+    #[test]
+    fn a_name_stays_in_its_line() {
+        let place = Place { file: "a\n- K3s starts.yaml".into(), position: Some((1, 2)) };
+        let error = Error::new(ErrorKind::BadInput, "no").at(place);
+        assert_eq!(error.to_string(), "a\\n- K3s starts.yaml:1:2: no");
+        let error = Error::system("read", "/a\nb", nix::errno::Errno::EIO);
+        assert!(error.to_string().starts_with("cannot read /a\\nb: "), "{error}");
     }
     #[test]
     fn context_changes_only_the_message() {

@@ -66,7 +66,7 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     let mut plan = Plan::between(desired, observed, &foreign)?;
     if plan.is_changed() {
         // A converged node is left as it is: nothing of it changes its mode.
-        warnings.extend(own_places::check(root, &plan, &target.data_dir)?);
+        warnings.extend(own_places::check(root, &plan, &target.config, &target.data_dir)?);
     }
     warnings.extend(configuration_warnings(context, rendered)?);
     warnings.extend(kept_values::warnings(context, &served_ids(rendered, &desired_ids))?);

@@ -136,7 +136,8 @@ pub(super) fn mask_word(word: &mut String) {
         let lower = plain.to_ascii_lowercase();
         // Only a flag for arguments has a name in its value.
         let is_last = !name.starts_with('-') || !(plain.ends_with("-arg") || plain.ends_with("-args"));
-        if SECRET_ENDS.iter().any(|end| lower.ends_with(end)) && !flags::is_known(plain) {
+        let is_likely = || SECRET_ENDS.iter().any(|end| lower.ends_with(end)) && !flags::is_known(plain);
+        if flags::is_secret(plain) || is_likely() {
             word.truncate(end);
             word.push_str(MASK);
             return;
@@ -215,6 +216,8 @@ mod tests {
             "--x-password=V3ry=",
             "--kube-apiserver-arg=oidc-client-secret=V3ry=c=",
             "--kube-apiserver-args=oidc-client-secret=V3ry",
+            "--kubelet-arg=--token=V3ry",
+            "token=V3ry",
         ] {
             let mut shown = word.to_owned();
             mask_word(&mut shown);
