@@ -166,6 +166,12 @@ fn may_set_sysctls(context: &Context, warnings: &mut Vec<String>) -> bool {
     if !context.root.is_live() {
         return false;
     }
+    if let Some(reason) = sysctl::hidden() {
+        warnings.push(format!(
+            "the kernel parameters are not known and left alone, because {reason}: mount it, or let the file under /etc/sysctl.d set them at the next boot"
+        ));
+        return false;
+    }
     let Some(sign) = sysctl::container(context.root) else { return true };
     info!("this is a container ({sign}): its kernel parameters are the host's");
     warnings.push(format!(
