@@ -1,6 +1,7 @@
 //! The error of this library: a kind (which decides the exit code), a place, a message, and hints. Imports nothing of the
 //! crate.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// Result of everything in this library that can fail.
@@ -84,11 +85,18 @@ pub struct Place {
     pub position: Option<(usize, usize)>,
 }
 
+/// Returns a name for a message. A line break in it is written as `\n`: what follows it would be taken for a line of ours.
+#[must_use]
+pub fn one_line(name: &str) -> Cow<'_, str> {
+    if name.contains('\n') { Cow::Owned(name.replace('\n', "\\n")) } else { Cow::Borrowed(name) }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = one_line(&self.file);
         match self.position {
-            Some((line, column)) => write!(f, "{}:{line}:{column}", self.file),
-            None => f.write_str(&self.file),
+            Some((line, column)) => write!(f, "{file}:{line}:{column}"),
+            None => f.write_str(&file),
         }
     }
 }
@@ -128,7 +136,8 @@ impl Error {
             | Errno::EFBIG => ErrorKind::CannotWrite,
             _ => ErrorKind::Failed,
         };
-        Self::new(kind, format!("cannot {verb} {path}: {}", errno.desc()))
+        let path = path.to_string();
+        Self::new(kind, format!("cannot {verb} {}: {}", one_line(&path), errno.desc()))
     }
 
     /// Adds a hint: one sentence that says what to do.
@@ -166,6 +175,21 @@ impl Error {
         &self.message
     }
 
+    /// Returns the message for a text that has named `path` already: it is not named again.
+    #[must_use]
+    pub fn message_without(&self, path: &str) -> String {
+        let mut text = String::new();
+        let mut rest = self.message.as_str();
+        while let Some((before, behind)) = rest.split_once(path).filter(|_| !path.is_empty()) {
+            // The start of a longer path is another one.
+            let is_whole = !behind.starts_with(|next: char| next.is_alphanumeric() || "/._-".contains(next));
+            text.push_str(before);
+            text.push_str(if is_whole { "it" } else { path });
+            rest = behind;
+        }
+        text + rest
+    }
+
     /// Returns the class of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -194,11 +218,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_path_is_named_once() {
+        for (message, without) in [
+            ("cannot read /a/b: Permission denied", "cannot read it: Permission denied"),
+            ("/a/b is not a regular file", "it is not a regular file"),
+            ("cannot read /a/b/c: /a/b2 is in the way", "cannot read /a/b/c: /a/b2 is in the way"),
+        ] {
+            assert_eq!(Error::new(ErrorKind::Failed, message).message_without("/a/b"), without);
+        }
+    }
+
+    #[test]
     fn the_place_comes_first() {
         let place = Place { file: "site.yaml".into(), position: Some((3, 5)) };
         let error = Error::new(ErrorKind::BadInput, "unknown key \"foo\"").at(place);
         assert_eq!(error.to_string(), "site.yaml:3:5: unknown key \"foo\"");
         assert_eq!(error.kind().exit_code(), 65);
+    }
+    #[test]
+    fn a_name_stays_in_its_line() {
+        let place = Place { file: "a\n- K3s starts.yaml".into(), position: Some((1, 2)) };
+        let error = Error::new(ErrorKind::BadInput, "no").at(place);
+        assert_eq!(error.to_string(), "a\\n- K3s starts.yaml:1:2: no");
+        let error = Error::system("read", "/a\nb", nix::errno::Errno::EIO);
+        assert!(error.to_string().starts_with("cannot read /a\\nb: "), "{error}");
     }
     #[test]
     fn context_changes_only_the_message() {

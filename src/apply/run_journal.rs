@@ -109,7 +109,7 @@ pub fn try_journal(bytes: &[u8]) {
 fn read(root: &Root, id: u32) -> Result<FoundRun<RunRecord>> {
     let path = run_directory(id).join(JOURNAL);
     let bytes = match root.read_itself(&path) {
-        Err(error) => return damage::of_error(id, path, error).map(FoundRun::Damaged),
+        Err(error) => return damage::of_error(root, id, path, error).map(FoundRun::Damaged),
         Ok(Some(bytes)) => bytes,
         Ok(None) => return Ok(FoundRun::Damaged(Damage::new(id, path, "it is not there"))),
     };

@@ -144,7 +144,7 @@ impl SavedState {
     ) -> Result<std::result::Result<Vec<u8>, Damage>> {
         let damaged = |reason: &str| Ok(Err(Damage::new(id, path.clone(), reason)));
         match root.read_itself(path) {
-            Err(error) => damage::of_error(id, path.clone(), error).map(Err),
+            Err(error) => damage::of_error(root, id, path.clone(), error).map(Err),
             Ok(None) => damaged("it is not there"),
             Ok(Some(bytes)) if self.digest().is_some_and(|digest| digest != sha256(&bytes)) => {
                 damaged("it is not as k3s-harden wrote it: its digest is another")

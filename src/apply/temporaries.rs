@@ -23,7 +23,7 @@ pub(super) fn paths_of<'a>(
 pub(super) fn paths_of_runs(runs: &[RunRecord]) -> BTreeSet<RootedPath> {
     let entries = runs.iter().flat_map(|run| &run.entries);
     let files = entries.filter(|entry| entry.resource == ResourceKind::File);
-    files.filter_map(|entry| entry.path.parse().ok()).collect()
+    files.filter_map(|entry| RootedPath::recorded(&entry.path).ok()).collect()
 }
 
 /// Removes temporary files beside `paths`, where the lock is held: whoever made them is gone. One that stays does no harm.

@@ -2,9 +2,16 @@
 
 use crate::apply::state_directory;
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::k3s::{ConfigFile, DataDir};
+use crate::k3s::{ConfigFile, DEFAULT_DATA_DIR, DataDir};
 use crate::node::{PathState, Root, RootedPath};
 use crate::plan::{Action, Change, CurrentState, Plan, Resource};
+
+/// What is in the wrong place, and where it belongs.
+type Misplaced = (&'static str, &'static str);
+
+const DATA_DIRECTORY: Misplaced = ("K3s' data directory", DEFAULT_DATA_DIR);
+const CONFIGURATION: Misplaced = ("K3s' configuration file", "/etc/rancher/k3s");
+const PATH_OF_PLAN: Misplaced = ("a path of this plan", DEFAULT_DATA_DIR);
 
 /// Returns why K3s' data directory, or its configuration file, is in the wrong place: at or below the directory of
 /// k3s-harden, which an uninstall removes. The paths are looked at as they are written; `data_dir` is the one in force.
@@ -17,17 +24,26 @@ pub(super) fn inside_own(
     let is_inside = |path: &RootedPath| path.is_within(&own);
     if is_inside(data_dir) {
         let place = own_data_dir.place().filter(|_| own_data_dir.path == *data_dir);
-        return Some(refusal("K3s' data directory", data_dir, data_dir, place));
+        return Some(refusal(DATA_DIRECTORY, data_dir, data_dir, place));
     }
     let path = config.path.as_ref().filter(|path| is_inside(path))?;
-    Some(refusal("K3s' configuration file", path, path, config.place()))
+    Some(refusal(CONFIGURATION, path, path, config.place()))
 }
 
 /// Refuses a plan whose paths lead into the directory of k3s-harden, or to one another, by symlinks; returns warnings about
 /// directories elsewhere that get another mode.
-pub(super) fn check(root: &Root, plan: &Plan, data_dir: &RootedPath) -> Result<Vec<String>> {
+pub(super) fn check(
+    root: &Root,
+    plan: &Plan,
+    config: &RootedPath,
+    data_dir: &RootedPath,
+) -> Result<Vec<String>> {
     check_data_dir(root, data_dir)?;
     let own = root.real_path(&state_directory())?;
+    let real = root.real_path(config)?;
+    if real.is_within(&own) {
+        return Err(refusal(CONFIGURATION, config, &real, None));
+    }
     let mut places = Vec::new();
     for action in &plan.actions {
         let path = action.resource.path();
@@ -41,7 +57,7 @@ pub(super) fn check(root: &Root, plan: &Plan, data_dir: &RootedPath) -> Result<V
             Resource::Sysctl(_) => continue,
         };
         if real.is_within(&own) {
-            return Err(refusal("a path of this plan", &path, &real, None));
+            return Err(refusal(PATH_OF_PLAN, &path, &real, None));
         }
         places.push((path, real));
     }
@@ -72,11 +88,16 @@ pub(super) fn check(root: &Root, plan: &Plan, data_dir: &RootedPath) -> Result<V
 pub(super) fn check_data_dir(root: &Root, data_dir: &RootedPath) -> Result<()> {
     let own = root.real_path(&state_directory())?;
     let real = root.real_path(data_dir)?;
-    if real.is_within(&own) { Err(refusal("K3s' data directory", data_dir, &real, None)) } else { Ok(()) }
+    if real.is_within(&own) { Err(refusal(DATA_DIRECTORY, data_dir, &real, None)) } else { Ok(()) }
 }
 
 /// Returns the error for a path that is where k3s-harden has its own files.
-fn refusal(what: &str, path: &RootedPath, real: &RootedPath, place: Option<Place>) -> Error {
+fn refusal(
+    (what, where_it_belongs): Misplaced,
+    path: &RootedPath,
+    real: &RootedPath,
+    place: Option<Place>,
+) -> Error {
     let own = state_directory();
     let leads = if path == real { String::new() } else { format!(", which leads to {real} by a symlink") };
     let message =
@@ -86,7 +107,7 @@ fn refusal(what: &str, path: &RootedPath, real: &RootedPath, place: Option<Place
         Some(place) => error.at(place),
         None => error,
     };
-    error.hint(format!("move it out of {own}, such as to /var/lib/rancher/k3s, and name that place"))
+    error.hint(format!("move it out of {own}, such as to {where_it_belongs}, and name that place"))
 }
 
 /// Returns the error for a directory that leads to one that holds another path of the plan.

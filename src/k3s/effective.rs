@@ -112,7 +112,7 @@ pub(super) fn read_command_line(
     let words = words(service, query);
     let config = ConfigFile::with_words(root, service.as_written(), query.role, query.words)?;
     config.check(root, query.release)?;
-    let read = config.path.as_ref().map(|path| MergedConfig::read(root, path)).transpose()?;
+    let read = config.path.as_ref().map(|path| MergedConfig::read(root, path, &config.text)).transpose()?;
     let merged = read.unwrap_or_default();
     let variable = |flag: &K3sFlag| service.variable(flag).map(|(text, origin)| (text.to_owned(), origin));
     let sources = CommandLineSources {

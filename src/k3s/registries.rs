@@ -2,8 +2,8 @@
 //! ignored; of a key that is there twice the last counts.
 //! Source: rancher/wharfie@v0.7.0 pkg/registries, gopkg.in/yaml.v2@v2.4.0 decode.go.
 
+use super::logins::MASK;
 use super::secret_text::masked;
-use super::secrets::MASK;
 use crate::kubernetes::object::{Fault, MAX_FAULTS, Position};
 use crate::kubernetes::scalar::{self, Scalar};
 use crate::kubernetes::yaml::{self, YamlNode, YamlValue};

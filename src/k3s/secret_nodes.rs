@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use granit_parser::{Event, Options, Parser, Span};
 
-use super::secrets::SecretName;
+use super::secrets::{LABELS, SecretName};
 
 /// How deep a text is followed; what is deeper is not K3s' configuration.
 const MAX_DEPTH: usize = 1000;
@@ -26,6 +26,8 @@ pub(super) struct ScalarSpan {
     pub(super) range: Range<usize>,
     /// What it is there for.
     pub(super) kind: ScalarKind,
+    /// Whether it is a label or a taint of the node.
+    pub(super) is_label: bool,
     /// Whether it has several lines.
     is_long: bool,
 }
@@ -64,8 +66,19 @@ struct OpenNode {
     end: usize,
     anchor: usize,
     is_map: bool,
-    /// The key whose value comes next: whether it is a secret's, and its scalar.
-    key: Option<(bool, Option<usize>)>,
+    /// The key whose value comes next.
+    key: Option<OpenKey>,
+}
+
+/// A key whose value comes next.
+#[derive(Clone, Copy)]
+struct OpenKey {
+    /// Whether its value is a secret.
+    is_secret: bool,
+    /// Whether its values are labels or taints.
+    has_labels: bool,
+    /// Its scalar.
+    scalar: Option<usize>,
 }
 
 #[derive(Default)]
@@ -89,7 +102,7 @@ pub(super) fn find(text: &str) -> SecretNodes {
             break;
         }
     }
-    for key in reader.open.iter().filter_map(|open| open.key?.1) {
+    for key in reader.open.iter().filter_map(|open| open.key?.scalar) {
         reader.found.set_kind(key, ScalarKind::Broken);
     }
     reader.found
@@ -108,6 +121,7 @@ impl NodeReader {
                 self.found.scalars.push(ScalarSpan {
                     range: range.clone(),
                     kind: ScalarKind::Value,
+                    is_label: self.open.iter().any(|open| open.key.is_some_and(|key| key.has_labels)),
                     is_long,
                 });
                 self.close(range, &said, Some(index));
@@ -134,7 +148,7 @@ impl NodeReader {
     }
 
     fn expects_secret(&self) -> bool {
-        self.open.last().is_some_and(|open| matches!(open.key, Some((true, _))))
+        self.open.last().is_some_and(|open| open.key.is_some_and(|key| key.is_secret))
     }
 
     /// Takes a node that is whole, as a key or as a value.
@@ -157,13 +171,13 @@ impl NodeReader {
                     SecretName::of(name),
                     Some(SecretName::Sure | SecretName::Short | SecretName::Likely)
                 );
-                open.key = Some((is_secret, scalar));
+                open.key = Some(OpenKey { is_secret, has_labels: LABELS.contains(&name), scalar });
             }
-            Some((is_secret, key)) => {
-                if let Some(key) = key {
-                    self.found.set_kind(key, ScalarKind::Key);
+            Some(key) => {
+                if let Some(scalar) = key.scalar {
+                    self.found.set_kind(scalar, ScalarKind::Key);
                 }
-                if is_secret && !matches!(said, "" | "~" | "null") {
+                if key.is_secret && !matches!(said, "" | "~" | "null") {
                     self.found.secrets.push(range);
                 }
             }

@@ -5,8 +5,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::logins::{MASK, logins};
 use super::secret_nodes::{self, ScalarKind, SecretNodes};
-use super::secrets::{MASK, SecretName};
+use super::secrets::{LABELS, SecretName};
 
 /// Returns the text with asterisks in place of its secrets. It has the same lines.
 #[must_use]
@@ -73,7 +74,7 @@ fn ranges(text: &str) -> Vec<Range<usize>> {
     let aliases = found.iter().filter_map(|range| text[range.clone()].trim().strip_prefix('*'));
     let anchored: Vec<Range<usize>> = aliases.filter_map(|alias| anchored(text, alias)).collect();
     found.extend(anchored);
-    found.extend(text.match_indices("://").filter_map(|(at, _)| login(text, at + 3)));
+    found.extend(logins(text));
     found.retain(|range| !text[range.clone()].trim().is_empty());
     found.sort_by_key(|range| (range.start, range.end));
     let mut whole: Vec<Range<usize>> = Vec::new();
@@ -112,7 +113,7 @@ fn secret_of(text: &str, word: &Range<usize>, nodes: &SecretNodes) -> Option<Ran
     let name = key.map_or(name, |key| text[key].trim());
     let line_start = text[..word.start].rfind('\n').map_or(0, |at| at + 1);
     let scalar = nodes.scalar_at(word.start);
-    let limit = scalar.map_or(text.len(), |scalar| scalar.range.end);
+    let limit = scalar.map_or(text.len(), |scalar| content_end(text, &scalar.range));
     let secret = match SecretName::of(name) {
         Some(SecretName::Short) if !is_short_of_k3s(text, word, line_start) => return None,
         Some(secret) => secret,
@@ -133,7 +134,10 @@ fn secret_of(text: &str, word: &Range<usize>, nodes: &SecretNodes) -> Option<Ran
     let behind = at;
     let spaces = spaces(text, behind, limit);
     let sign = text[spaces..].chars().next().filter(|_| spaces < limit);
+    let in_labels =
+        || scalar.is_some_and(|scalar| scalar.is_label) || is_label(&text[line_start..word.start]);
     match sign {
+        Some('=') if in_labels() => None,
         // A key of YAML has its value in the nodes.
         Some(':') if scalar.is_some_and(|scalar| scalar.kind == ScalarKind::Key) => None,
         Some(':') if text[spaces..].starts_with("://") => None,
@@ -171,6 +175,23 @@ fn is_short_of_k3s(text: &str, word: &Range<usize>, line_start: usize) -> bool {
         2 => text[word.clone()].starts_with('-') && is_command(text, line_start),
         _ => begins_line(&text[line_start..word.start], false) && text[word.end..].starts_with([':', '"']),
     }
+}
+
+/// Returns where the content of a scalar ends: before the quote that closes it.
+fn content_end(text: &str, scalar: &Range<usize>) -> usize {
+    let quoted = |quote: char| {
+        let said = &text[scalar.clone()];
+        said.len() > 1 && said.starts_with(quote) && said.ends_with(quote)
+    };
+    scalar.end - usize::from(quoted('"') || quoted('\''))
+}
+
+/// Tells whether what follows is a label or a taint: it has a prefix (`example.com/token=a`), or follows their flags.
+fn is_label(before: &str) -> bool {
+    let is_prefix = before.strip_suffix('/').is_some_and(|prefix| prefix.ends_with(char::is_alphanumeric));
+    let flag =
+        before.trim_end_matches(|sign: char| sign.is_whitespace() || matches!(sign, '=' | '"' | '\'' | ':'));
+    is_prefix || LABELS.iter().any(|name| flag.len() < before.len() && flag.ends_with(name))
 }
 
 /// Tells whether a line is that of a command of K3s, in which `-t` is its token.
@@ -277,14 +298,6 @@ fn block_end(text: &str, line_start: usize, at: usize, limit: usize) -> usize {
         }
     }
     end.min(limit.max(at)).min(text.len())
-}
-
-/// Returns the user name and the password of a URL whose authority begins at `at`.
-fn login(text: &str, at: usize) -> Option<Range<usize>> {
-    let ends = |letter: char| letter.is_whitespace() || matches!(letter, '/' | '"' | '\'' | '?');
-    let authority = text[at..].split(ends).next()?;
-    let login = authority.rfind('@')?;
-    Some(at..at + login)
 }
 
 #[cfg(test)]
@@ -395,10 +408,20 @@ mod tests {
             "K3S_TOKEN_FILE=/etc/token\n",
             "mount -t tmpfs x\nsort -t, y\n",
             "x: https://host/path@2\nmail: a@b\n",
+            "node-label: [\"team.io/token=x\", secret=x]\n",
+            "node-taint: secret=x:NoSchedule\n",
+            "node-taint+:\n- \"secret=x:NoSchedule\"\n",
+            "kube-apiserver-arg: [\"feature-gates=ServiceAccountToken=true\"]\n",
+            "kube-apiserver-arg: [\"oidc-issuer-url=https://host?a=b@c\"]\n",
+            "ExecStart=/usr/local/bin/k3s server --node-taint secret=x:NoSchedule --node-label=a.b/token=c\n",
             "vm.overcommit_memory=1\nkernel.panic = 10\n",
         ] {
             assert_eq!(masked(text), text);
         }
+        assert_eq!(
+            masked("kube-apiserver-arg: [\"oidc-client-secret=V3ry==\", 'a-token=V3ry=c', b]\n"),
+            "kube-apiserver-arg: [\"oidc-client-secret=********\", 'a-token=********', b]\n"
+        );
         let flow = "{token: V3ry, node-label: [a=b]}\n";
         assert_eq!(masked(flow), "{token: ********, node-label: [a=b]}\n");
         assert_eq!(masked("a: 1 # token: V3ry\nb: 2\n"), "a: 1 # token: ********\nb: 2\n");

@@ -1,13 +1,17 @@
 //! Masks secrets in a configuration that is shown.
 
-use super::flags;
-use crate::nearest::nearest;
+use std::borrow::Cow;
 
-pub(super) const MASK: &str = "********";
+use super::flags;
+use super::logins::{MASK, logins_masked};
+use crate::nearest::nearest;
 
 /// The ends of the names of arguments whose values are secrets, in lower case. They are of no table: arguments of the
 /// components, such as oidc-client-secret, and flags of later K3s.
 const SECRET_ENDS: [&str; 3] = ["secret", "password", "token"];
+
+/// The flags whose values are labels and taints: what stands before their equals sign is the name of no secret.
+pub(super) const LABELS: [&str; 2] = ["node-label", "node-taint"];
 
 /// How a name is that of a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,19 +48,29 @@ impl SecretName {
 pub(super) fn mask_values(name: &str, items: &mut [String]) {
     if flags::is_secret(name) {
         items.iter_mut().for_each(|item| *item = MASK.to_owned());
-    } else {
+    } else if holds_arguments(name) {
         items.iter_mut().for_each(mask_word);
+    } else {
+        items.iter_mut().for_each(mask_logins);
     }
+}
+
+/// Tells whether the values of a flag are arguments of a component. Those of others, such as labels, have names that are
+/// none of an argument. What K3s does not know may be a flag for arguments with a mistake in its name.
+fn holds_arguments(name: &str) -> bool {
+    name.ends_with("-arg") || !flags::is_known(name)
 }
 
 /// Replaces the secrets on a command line by asterisks, also those that K3s does not read as the value of their flag.
 pub(super) fn mask_command_line(words: &mut [String]) {
     let mut secret_follows = false;
+    let mut arguments_follow = true;
     for word in words {
         let is_flag = word.starts_with('-');
         let at = if is_flag { secret_start(word) } else { None };
         // `--token token VALUE`: the second word is the value, and the third what was meant by it.
         let names_secret = (is_flag && at == Some(word.len())) || (secret_follows && flags::is_secret(word));
+        let holds_arguments = if is_flag { holds_arguments(word.trim_start_matches('-')) } else { true };
         if secret_follows {
             *word = MASK.to_owned();
         } else if let Some(at) = at.filter(|at| *at < word.len()) {
@@ -64,7 +78,12 @@ pub(super) fn mask_command_line(words: &mut [String]) {
             word.push_str(MASK);
         }
         secret_follows = names_secret;
-        mask_word(word);
+        if is_flag || arguments_follow {
+            mask_word(word);
+        } else {
+            mask_logins(word);
+        }
+        arguments_follow = holds_arguments;
     }
 }
 
@@ -107,22 +126,33 @@ pub(super) fn are_in(warning: &str) -> bool {
     flags::secrets().any(|name| warning.contains(&format!("-{name}:")))
 }
 
-/// Masks a password in a URL, and the value of an argument whose name is that of a secret.
+/// Masks the passwords in URLs, and the value of an argument whose name is that of a secret: `oidc-client-secret=VALUE`, and
+/// `--kube-apiserver-arg=oidc-client-secret=VALUE`.
 pub(super) fn mask_word(word: &mut String) {
-    if let Some((start, rest)) = word.clone().split_once("://")
-        && let Some((_, host)) = rest.split('/').next().and_then(|authority| authority.rsplit_once('@'))
-    {
-        let path = &rest[rest.find('/').unwrap_or(rest.len())..];
-        *word = format!("{start}://{MASK}@{host}{path}");
+    mask_logins(word);
+    let mut start = 0;
+    while let Some((name, _)) = word[start..].split_once('=') {
+        let (end, plain) = (start + name.len() + 1, name.trim_start_matches('-'));
+        let lower = plain.to_ascii_lowercase();
+        // Only a flag for arguments has a name in its value.
+        let is_last = !name.starts_with('-') || !(plain.ends_with("-arg") || plain.ends_with("-args"));
+        let is_likely = || SECRET_ENDS.iter().any(|end| lower.ends_with(end)) && !flags::is_known(plain);
+        if flags::is_secret(plain) || is_likely() {
+            word.truncate(end);
+            word.push_str(MASK);
+            return;
+        }
+        if is_last {
+            return;
+        }
+        start = end;
     }
-    let at = word.rfind('=').map_or(0, |_| {
-        word.match_indices('=').nth(usize::from(word.matches('=').count() > 1)).map_or(0, |(at, _)| at)
-    });
-    let name = word[..at].to_ascii_lowercase();
-    if at > 0 && SECRET_ENDS.iter().any(|end| name.ends_with(end)) {
-        word.truncate(at);
-        word.push('=');
-        word.push_str(MASK);
+}
+
+/// Masks the user names and passwords of all URLs in a word.
+fn mask_logins(word: &mut String) {
+    if let Cow::Owned(masked) = logins_masked(word) {
+        *word = masked;
     }
 }
 
@@ -173,6 +203,49 @@ mod tests {
             "server|token|x",
         ] {
             assert_eq!(masked(line), line);
+        }
+    }
+
+    #[test]
+    fn every_password_in_a_value_is_masked() {
+        for word in [
+            "etcd-servers=https://a:V3ry@e:2379,https://b:V3ry@f:2379",
+            "https://a:x@e:1,https://b:V3ry@f:2,https://c:V3ry@g/p",
+            "oidc-client-secret=V3ry==",
+            "y-token=V3ry=c",
+            "--x-password=V3ry=",
+            "--kube-apiserver-arg=oidc-client-secret=V3ry=c=",
+            "--kube-apiserver-args=oidc-client-secret=V3ry",
+            "--kubelet-arg=--token=V3ry",
+            "token=V3ry",
+        ] {
+            let mut shown = word.to_owned();
+            mask_word(&mut shown);
+            assert!(!shown.contains("V3ry") && shown.contains(MASK), "{word}: {shown}");
+            let command = masked(&format!("server|--kube-apiserver-arg|{word}"));
+            assert!(!command.contains("V3ry") && command.contains(MASK), "{word}: {command}");
+        }
+        let mut endpoint = ["https://u:x@h:1,https://v:V3ry@i:2".to_owned()];
+        mask_values("server", &mut endpoint);
+        assert_eq!(endpoint, ["https://********@h:1,https://********@i:2"]);
+    }
+
+    #[test]
+    fn what_is_no_secret_stays() {
+        for (name, item) in [
+            ("node-label", "team.io/token=x"),
+            ("node-taint", "secret=x:NoSchedule"),
+            ("etcd-s3-config-secret", "KEEP"),
+            ("kube-apiserver-arg", "feature-gates=ServiceAccountToken=true"),
+            ("kube-apiserver-arg", "oidc-issuer-url=https://host?a=b@c"),
+            ("kube-apiserver-arg", "token-auth-file=/x=y"),
+        ] {
+            let mut items = [item.to_owned()];
+            mask_values(name, &mut items);
+            assert_eq!(items, [item], "{name}");
+            for line in [format!("--{name}|{item}"), format!("--{name}={item}")] {
+                assert_eq!(masked(&line), line);
+            }
         }
     }
 

@@ -229,7 +229,7 @@ impl Builder<'_> {
                     // In a flow collection, a question mark or colon is an indicator of YAML 1.1.
                     return Err(YamlProblem::at(
                         position,
-                        format!("{text:?} needs quotes inside of [] and {{}}"),
+                        "a text with a question mark, or with a colon at its beginning, needs quotes inside of [] and {}",
                     ));
                 }
                 // The event parser hands an empty scalar over as a tilde.
@@ -240,8 +240,9 @@ impl Builder<'_> {
                 let tag = tag.map(|tag| format!("{}{}", tag.handle(), tag.suffix()));
                 let resolved = scalar::resolve(&text, tag.as_deref(), style != ScalarStyle::Plain);
                 let resolved = resolved.map_err(|mismatch| {
+                    // The value is not quoted: it may be a secret, and what it is for is not known here.
                     let (found, expected) = (mismatch.found, mismatch.expected);
-                    YamlProblem::at(position, format!("cannot decode {found} `{text}` as a {expected}"))
+                    YamlProblem::at(position, format!("cannot decode {found} as a {expected}"))
                 })?;
                 self.count(1, position)?;
                 self.merge_is_next = merge;
@@ -357,7 +358,7 @@ fn check_anchor(name: &str, position: (usize, usize)) -> Result<(), YamlProblem>
     if name.chars().all(fits) {
         return Ok(());
     }
-    Err(YamlProblem::at(position, format!("{name:?} is no name for an anchor")))
+    Err(YamlProblem::at(position, "the name of an anchor has only letters, digits, dashes and underscores"))
 }
 
 fn size(node: &YamlNode) -> usize {

@@ -110,10 +110,10 @@ pub(super) struct TemporaryFile<'a, F = File> {
 }
 
 impl<'a> TemporaryFile<'a> {
-    pub(super) fn create(parent: &'a OwnedFd, path: &RootedPath) -> nix::Result<Self> {
+    pub(super) fn create(parent: &'a OwnedFd, path: &RootedPath, mode: FileMode) -> nix::Result<Self> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         Self::make(parent, path, TemporaryEnding::Tmp, |name| {
-            openat(parent, name, flags, FileMode::PRIVATE_FILE.to_nix()).map(File::from)
+            openat(parent, name, flags, mode.to_nix()).map(File::from)
         })
     }
 }
@@ -170,7 +170,7 @@ mod tests {
         let root = Root::open(dir.path()).unwrap();
         let path = RootedPath::fixed("/config.yaml");
         let parent = root.parent_of(&path).unwrap().unwrap();
-        let temporary = TemporaryFile::create(&parent, &path).unwrap();
+        let temporary = TemporaryFile::create(&parent, &path, FileMode::PRIVATE_FILE).unwrap();
         let names: Vec<String> = fs::read_dir(dir.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())

@@ -81,7 +81,7 @@ impl ScreenText {
         Self { text: String::new(), style }
     }
 
-    /// Returns a value as JSON, in several lines. Its strings mean the same as before.
+    /// Returns a value as JSON, in several lines. Its strings mean the same as before, but for the logins of URLs.
     ///
     /// # Errors
     /// If the value cannot be written as JSON.

@@ -3,11 +3,21 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use crate::k3s::logins_masked;
 use crate::node::byte_of;
 
 /// Writes every invisible character as its number (`\u{1b}`): control characters, which command a terminal, and direction
 /// marks, which change the order in which other characters are shown. A byte of a name that is no UTF-8 is `\xff`.
+///
+/// The user names and passwords of URLs are masked: a message quotes values of the user's, and is shown to others.
 pub(super) fn visible(text: &str) -> Cow<'_, str> {
+    match logins_masked(text) {
+        Cow::Borrowed(text) => numbered(text),
+        Cow::Owned(text) => Cow::Owned(numbered(&text).into_owned()),
+    }
+}
+
+fn numbered(text: &str) -> Cow<'_, str> {
     if !text.contains(is_hidden) {
         return Cow::Borrowed(text);
     }
@@ -29,8 +39,15 @@ pub(super) fn visible(text: &str) -> Cow<'_, str> {
 }
 
 /// Writes the invisible characters that JSON allows to stand for themselves as its escapes, in a text that is JSON already: they
-/// stand only inside strings there, and their value stays the same.
+/// stand only inside strings there, and their value stays the same. The user names and passwords of URLs are masked.
 pub(super) fn visible_json(json: &str) -> Cow<'_, str> {
+    match logins_masked(json) {
+        Cow::Borrowed(json) => escaped_json(json),
+        Cow::Owned(json) => Cow::Owned(escaped_json(&json).into_owned()),
+    }
+}
+
+fn escaped_json(json: &str) -> Cow<'_, str> {
     // What stands between the strings.
     let is_hidden = |character: char| !matches!(character, '\n' | '\t' | '\r') && is_hidden(character);
     if !json.contains(is_hidden) {
@@ -76,6 +93,18 @@ mod tests {
         assert!(shown.chars().all(|it| it == '\n' || !is_hidden(it)), "{shown}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
         assert!(matches!(visible_json("{\n  \"a\": 1\n}"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn no_login_of_a_url_is_shown() {
+        let message = "issuer.url: Invalid value: \"https://u:V3ry@h/a\": 'http://v:V3ry@i'";
+        assert_eq!(
+            visible(message),
+            "issuer.url: Invalid value: \"https://********@h/a\": 'http://********@i'"
+        );
+        let shown = visible_json(&serde_json::json!({"a": message, "b": "c@d"}).to_string()).into_owned();
+        let value: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!(value, serde_json::json!({"a": visible(message), "b": "c@d"}));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use similar::{ChangeTag, TextDiff};
 
+use crate::error::one_line;
 use crate::k3s::masked;
 use crate::node::RootedPath;
 
@@ -131,7 +132,7 @@ fn raw_lines(text: &[u8]) -> Vec<&[u8]> {
 }
 
 fn name(path: &RootedPath, text: Option<&[u8]>) -> String {
-    if text.is_some() { path.to_string() } else { "/dev/null".to_owned() }
+    if text.is_some() { one_line(&path.to_string()).into_owned() } else { "/dev/null".to_owned() }
 }
 
 fn lines(text: &str) -> Vec<&str> {
@@ -168,6 +169,15 @@ mod tests {
                 TextDiff::from_lines(before, after).unified_diff().header("/etc/x", "/etc/x").to_string();
             assert_eq!(diff(before, after), expected, "{before:?} {after:?}");
         }
+    }
+
+    #[test]
+    fn a_path_stays_in_its_line() {
+        let path = RootedPath::fixed("/srv").join("\n+++ x\n");
+        let shown = unified(&path, None, Some(b"a\n"));
+        assert_eq!(shown, "--- /dev/null\n+++ /srv/\\n+++ x\\n\n@@ -0,0 +1 @@\n+a\n");
+        let long = "a\n".repeat(MAX_COMPARED_LINES + 1);
+        assert!(unified(&path, None, Some(long.as_bytes())).contains("\n+++ /srv/\\n+++ x\\n\n@@ "));
     }
 
     fn hidden(before: &str, after: &str) -> usize {
