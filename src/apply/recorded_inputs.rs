@@ -63,7 +63,8 @@ impl RecordedInputs {
                 recorded.interrupted = Some(id);
             }
             if is_in_force {
-                recorded.paths = record.written.iter().filter_map(|path| path.parse().ok()).collect();
+                recorded.paths =
+                    record.written.iter().filter_map(|path| RootedPath::recorded(path).ok()).collect();
                 recorded.inputs = record.inputs;
                 break;
             }

@@ -82,7 +82,9 @@ pub(super) fn recover(root: &Root, owner: Owner, id: u32, skip_damaged: bool) ->
 /// run checks it again.
 fn sync(root: &Root, record: &RunRecord) -> Result<()> {
     let nodes = record.entries.iter().filter(|entry| entry.resource != ResourceKind::Sysctl);
-    nodes.map(|entry| entry.path.parse()).try_for_each(|path: Result<RootedPath>| root.sync(&path?))
+    nodes
+        .map(|entry| RootedPath::recorded(&entry.path))
+        .try_for_each(|path: Result<RootedPath>| root.sync(&path?))
 }
 
 /// Returns the paths that the run has created.
@@ -91,7 +93,7 @@ fn created(record: &RunRecord) -> Result<Vec<RootedPath>> {
         entry.before == SavedState::Absent
             && !matches!(entry.after, SavedState::Absent | SavedState::Value { .. })
     };
-    record.entries.iter().filter(is_created).map(|entry| entry.path.parse()).collect()
+    record.entries.iter().filter(is_created).map(|entry| RootedPath::recorded(&entry.path)).collect()
 }
 
 /// Tells whether all changes of the run are made.
@@ -114,7 +116,7 @@ fn undo(root: &Root, record: &RunRecord, skip_damaged: bool) -> Result<Vec<LeftP
         let now = Fingerprint::of(&now);
         if now != known[0] && !is_ours(&now, &known) {
             let reason = "was changed by somebody else since".to_owned();
-            left.push(LeftPath { path: entry.path.parse()?, reason });
+            left.push(LeftPath { path: RootedPath::recorded(&entry.path)?, reason });
             continue;
         }
         if let Some(damage) = entry.before.damage(root, record.id)? {
@@ -126,7 +128,7 @@ fn undo(root: &Root, record: &RunRecord, skip_damaged: bool) -> Result<Vec<LeftP
                     .hint("k3s-harden rollback --skip-damaged puts back what it can, and leaves the rest"));
             }
             let reason = format!("cannot be put back, because {}", damage.line(root));
-            left.push(LeftPath { path: entry.path.parse()?, reason });
+            left.push(LeftPath { path: RootedPath::recorded(&entry.path)?, reason });
             continue;
         }
         let Some(resource) = entry.resource(&entry.before.load(root, record.id)?)? else { continue };
@@ -182,7 +184,7 @@ fn remove_temporaries(root: &Root, record: &RunRecord) -> Result<()> {
                 .iter()
                 .any(|saved| saved.load(root, record.id).is_ok_and(|known| known.has_content_of(left)))
         };
-        root.remove_temporaries_if(&entry.path.parse()?, is_ours)?;
+        root.remove_temporaries_if(&RootedPath::recorded(&entry.path)?, is_ours)?;
     }
     root.remove_temporaries_of(&run_directory(record.id).join(JOURNAL))
 }

@@ -118,9 +118,9 @@ impl RollbackPlan {
         }
         if ends_history {
             for path in foreign::paths_with_copies_alone(history, &changed) {
-                let path: RootedPath = path.parse()?;
+                let path = RootedPath::recorded(path.as_ref())?;
                 let now = Fingerprint::of(&CurrentState::Path(root.look(&path)?));
-                let runs = foreign::only_copies_alone(root, history, path.as_str(), &now);
+                let runs = foreign::only_copies_alone(root, history, &path.to_string(), &now);
                 rollback.only_copies.extend(runs.into_iter().map(|run| OnlyCopy { path: path.clone(), run }));
             }
         }
@@ -136,10 +136,14 @@ impl RollbackPlan {
         let lost = self.damage.iter().filter_map(|damage| damage.run);
         let lost = lost.filter(|run| *run < first.id && !history.runs().iter().any(|sound| sound.id == *run));
         if let Some(damaged) = lost.max() {
-            self.uncertain.push(UncertainPath { path: entry.path.parse()?, first: first.id, damaged });
+            self.uncertain.push(UncertainPath {
+                path: RootedPath::recorded(&entry.path)?,
+                first: first.id,
+                damaged,
+            });
         }
         if let Some(damage) = entry.before.damage(root, first.id)? {
-            self.unrestorable.push((entry.path.parse()?, damage));
+            self.unrestorable.push((RootedPath::recorded(&entry.path)?, damage));
             return Ok(());
         }
         let before = entry.before.load(root, first.id)?;
@@ -229,7 +233,7 @@ fn find(history: &History, id: u32) -> Result<&RunRecord> {
 fn holds_state_directory(entry: &RunEntry) -> Result<bool> {
     Ok(entry.resource == ResourceKind::Directory
         && entry.before == SavedState::Absent
-        && is_above(&entry.path.parse()?))
+        && is_above(&RootedPath::recorded(&entry.path)?))
 }
 
 /// Sorts restored directories first, parents before children, then files, then removed directories, the innermost first.

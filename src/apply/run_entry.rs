@@ -35,7 +35,7 @@ impl RunEntry {
         if self.before == SavedState::Unknown {
             return Ok(None);
         }
-        let path: RootedPath = self.path.parse()?;
+        let path = RootedPath::recorded(&self.path)?;
         match self.resource {
             // Whatever somebody has put there: a directory is no error here.
             ResourceKind::File => root.look(&path).map(|now| Some(CurrentState::Path(now))),
@@ -59,7 +59,7 @@ impl RunEntry {
     /// If the record is damaged.
     pub(super) fn resource(&self, current: &CurrentState) -> Result<Option<Resource>> {
         let metadata = Metadata::private_file(Owner::ROOT);
-        let path: RootedPath = self.path.parse()?;
+        let path = RootedPath::recorded(&self.path)?;
         let bare = match self.resource {
             ResourceKind::Directory => Resource::Directory(Directory {
                 path,

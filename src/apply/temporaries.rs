@@ -23,7 +23,7 @@ pub(super) fn paths_of<'a>(
 pub(super) fn paths_of_runs(runs: &[RunRecord]) -> BTreeSet<RootedPath> {
     let entries = runs.iter().flat_map(|run| &run.entries);
     let files = entries.filter(|entry| entry.resource == ResourceKind::File);
-    files.filter_map(|entry| entry.path.parse().ok()).collect()
+    files.filter_map(|entry| RootedPath::recorded(&entry.path).ok()).collect()
 }
 
 /// Removes temporary files beside `paths`, where the lock is held: whoever made them is gone. One that stays does no harm.
@@ -49,7 +49,7 @@ fn known_states(root: &Root, plan: Option<&Plan>, path: &RootedPath) -> Vec<Path
     let planned = actions.flat_map(|action| [action.before.clone(), action.resource.desired_state()]);
     let history = History::read(root).unwrap_or_default();
     let entries = history.runs().iter().flat_map(|run| run.entries.iter().map(move |entry| (run.id, entry)));
-    let entries = entries.filter(|(_, entry)| entry.path == path.as_str());
+    let entries = entries.filter(|(_, entry)| entry.path == path.to_string());
     let saved = entries.flat_map(|(id, entry)| [entry.before.load(root, id), entry.after.load(root, id)]);
     let states = planned.chain(saved.filter_map(Result::ok));
     let at_path = |state| match state {

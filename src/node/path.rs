@@ -87,6 +87,14 @@ impl RootedPath {
         Ok(Self { text: trimmed.to_owned(), seal: None })
     }
 
+    /// Returns the path that a record of k3s-harden's own names, as its `Display` has written it there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadInput`] if it is not absolute and normal.
+    pub fn recorded(text: &str) -> Result<Self> {
+        Self::listed(&text_of(text.as_bytes()))
+    }
+
     /// Returns the directory that holds it; none for the root itself.
     #[must_use]
     pub fn parent(&self) -> Option<Self> {
@@ -180,7 +188,7 @@ impl FromStr for RootedPath {
             return Err(Error::new(ErrorKind::BadInput, format!("{text:?} is not an absolute path"))
                 .hint("write it without line breaks"));
         }
-        Self::listed(&text_of(text.as_bytes()))
+        Self::recorded(text)
     }
 }
 
@@ -247,6 +255,10 @@ mod tests {
         assert_eq!(written.to_string(), "/\u{10f7ff}");
         assert_eq!(written.file_name().as_bytes(), "\u{10f7ff}".as_bytes());
         assert_eq!(RootedPath::fixed("/a").resolve("\u{10f7ff}").unwrap().name(), written.name());
+        for name in ["\u{10f7ff}x", "a\nb"] {
+            let path = RootedPath::fixed("/srv").resolve(name).unwrap();
+            assert_eq!(RootedPath::recorded(&path.to_string()).unwrap(), path);
+        }
         // In the order of the bytes.
         let path = |bytes: &[u8]| RootedPath::fixed("/").join(&text_of(bytes));
         assert!(path(b"a\xc0") < path("aé".as_bytes()) && path("aé".as_bytes()) < path(b"a\xff"));

@@ -25,7 +25,7 @@ impl Root {
         let Some(parent) = self.parent_of(path)? else { return Ok(()) };
         let failed = |errno| self.failed("sync", path, errno);
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        match openat(&parent, path.name(), flags, Mode::empty()) {
+        match openat(&parent, &*path.file_name(), flags, Mode::empty()) {
             // Nothing, or a symlink: all of it is in the directory.
             Err(Errno::ENOENT | Errno::ELOOP) => {}
             other => self.sync_file(&other.map_err(failed)?, path).map_err(failed)?,
@@ -48,7 +48,7 @@ impl Root {
             match fsync(open.as_fd()) {
                 Err(Errno::EINTR) => {}
                 Err(errno) if is_of_the_call(errno) => {
-                    self.said.say(promise, &self.display(path), errno);
+                    self.said.say(promise, self, path, errno);
                     return Ok(());
                 }
                 other => return other,
