@@ -169,3 +169,59 @@ fn a_lax_file_of_any_name_fails() {
         assert!(matches!(lax.as_str(), "fail" | "warn"), "{name:?}: {lax}");
     }
 }
+
+/// A word for a path that K3s opens may hold any character: also one that stands for a byte in our text, and a line break.
+#[test]
+fn a_data_directory_of_any_name_is_hardened_and_put_back() {
+    for (name, written) in [("\u{10f7ff}x", "\u{10f7ff}x"), ("a\nK3s starts.", "a\\nK3s starts.")] {
+        let node =
+            Node::new().file("etc/rancher/k3s/config.yaml", &format!("data-dir: \"/srv/{written}\"\n"));
+        let (code, _, text) = run(&node, &["apply"]);
+        assert_eq!(code, 0, "{name:?}: {text}");
+        assert!(node.path().join("srv").join(name).join("server/psa.yaml").exists(), "{name:?}");
+        let names: Vec<_> = fs::read_dir(node.path().join("srv")).unwrap().collect();
+        assert_eq!(names.len(), 1, "{names:?}");
+        assert_eq!(run(&node, &["plan"]).1["changed"], false, "{name:?}");
+        fs::write(node.path().join("srv").join(name).join("server/psa.yaml"), "#x\n").unwrap();
+        let plan = node.run(&["plan", "--k3s-version", "1.33", "--role", "server"]);
+        assert!(!plan.stdout.contains("\nK3s starts."), "{}", plan.stdout);
+        assert!(plan.stdout.contains("\n--- /srv/"), "{}", plan.stdout);
+        let back = node.run(&["rollback", "--force"]);
+        assert_eq!(back.code, 0, "{name:?}: {}", back.stderr);
+        assert!(!node.path().join("srv").exists(), "{name:?}");
+    }
+}
+
+/// K3s parses the name of the file as it is written, not the path that it leads to.
+#[test]
+fn the_name_of_the_configuration_file_is_parsed_as_it_is_written() {
+    for (written, path, starts) in [
+        ("--config 1:x.yaml", "etc/1:x.yaml", false),
+        ("--config //e:b/x.yaml", "e:b/x.yaml", false),
+        ("\"--config=//e b/x.yaml\"", "e b/x.yaml", false),
+        ("--config http:x.yaml", "etc/http:x.yaml", false),
+        ("--config 1:x.yaml", "etc/1:x.yaml.d/a.yaml", false),
+        ("--config a:x%%z.yaml", "etc/a:x%z.yaml", true),
+        ("--config ///e:b/x.yaml", "e:b/x.yaml", true),
+    ] {
+        let unit =
+            format!("[Service]\nWorkingDirectory=/etc\nExecStart=/usr/local/bin/k3s server {written}\n");
+        let node =
+            Node::new().file("etc/systemd/system/k3s.service", &unit).file(path, "node-label: [a=b]\n");
+        let (_, verdict, text) = run(&node, &["preflight"]);
+        assert_eq!(verdict["starts"], starts, "{written}: {text}");
+    }
+}
+
+#[test]
+fn a_name_with_a_line_break_begins_no_line() {
+    let node = Node::new();
+    let name = b"1\n- K3s starts.\n help: run rm.yaml";
+    put(&node, DROP_INS, name, "kube-apiserver-arg: [profiling=maybe]\n");
+    let output = node.run(&["apply", "--k3s-version", "1.33", "--role", "server"]);
+    assert_ne!(output.code, 0);
+    assert!(output.stderr.contains("1\\n- K3s starts.\\n help: run rm.yaml"), "{}", output.stderr);
+    for line in output.stderr.lines().chain(output.stdout.lines()) {
+        assert!(!line.starts_with("- K3s") && !line.starts_with(" help: run"), "{line}");
+    }
+}
