@@ -175,6 +175,21 @@ impl Error {
         &self.message
     }
 
+    /// Returns the message for a text that has named `path` already: it is not named again.
+    #[must_use]
+    pub fn message_without(&self, path: &str) -> String {
+        let mut text = String::new();
+        let mut rest = self.message.as_str();
+        while let Some((before, behind)) = rest.split_once(path).filter(|_| !path.is_empty()) {
+            // The start of a longer path is another one.
+            let is_whole = !behind.starts_with(|next: char| next.is_alphanumeric() || "/._-".contains(next));
+            text.push_str(before);
+            text.push_str(if is_whole { "it" } else { path });
+            rest = behind;
+        }
+        text + rest
+    }
+
     /// Returns the class of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -201,6 +216,17 @@ impl Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_named_once() {
+        for (message, without) in [
+            ("cannot read /a/b: Permission denied", "cannot read it: Permission denied"),
+            ("/a/b is not a regular file", "it is not a regular file"),
+            ("cannot read /a/b/c: /a/b2 is in the way", "cannot read /a/b/c: /a/b2 is in the way"),
+        ] {
+            assert_eq!(Error::new(ErrorKind::Failed, message).message_without("/a/b"), without);
+        }
+    }
 
     #[test]
     fn the_place_comes_first() {

@@ -45,10 +45,13 @@ impl Damage {
 ///
 /// # Errors
 /// If the caller may not read it: then nothing is known of it.
-pub(super) fn of_error(run: u32, path: RootedPath, error: Error) -> Result<Damage> {
+pub(super) fn of_error(root: &Root, run: u32, path: RootedPath, error: Error) -> Result<Damage> {
     match error.kind() {
         ErrorKind::NotPermitted => Err(error),
-        _ => Ok(Damage::new(run, path, error.message())),
+        _ => {
+            let reason = error.message_without(&root.display(&path));
+            Ok(Damage::new(run, path, reason))
+        }
     }
 }
 

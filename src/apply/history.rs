@@ -14,6 +14,7 @@ use super::run_journal::FoundRun;
 use super::run_list::{self, RunList, settled};
 use super::run_record::{RunRecord, RunState, RunVerb};
 use super::state::state_directory;
+use super::strangers;
 use crate::error::Result;
 use crate::node::{PathState, Root};
 
@@ -59,6 +60,8 @@ impl History {
                 for run in &history.runs {
                     history.damage.extend(run.damaged_backups(root)?);
                 }
+                history.damage.extend(strangers::in_runs(root, history.runs.iter().map(|run| run.id))?);
+                history.damage.dedup_by(|one, other| one.path == other.path);
             }
             let is_damaged = !history.damage.is_empty();
             Ok((history, is_damaged))
@@ -70,7 +73,6 @@ impl History {
         for id in &list.ids {
             match RunRecord::read(root, *id)? {
                 FoundRun::Sound(record) => runs.push(record),
-                FoundRun::Empty => {}
                 FoundRun::Damaged(found) => damage.push(found),
             }
         }

@@ -20,6 +20,7 @@ mod run_list;
 mod run_record;
 mod saved_state;
 mod state;
+mod strangers;
 mod temporaries;
 mod transaction;
 mod undone;
@@ -34,6 +35,8 @@ pub use run_entry::RunEntry;
 pub use run_journal::{read_journal, try_journal};
 pub use run_record::{RunInputs, RunRecord, RunState, RunVerb};
 pub use saved_state::SavedState;
-pub use state::{STATE_DIRECTORY, has_state, is_run_in_progress, remove_leftovers, state_directory};
+pub use state::{
+    STATE_DIRECTORY, foreign_in_state, has_state, is_run_in_progress, remove_leftovers, state_directory,
+};
 pub use transaction::{ApplyOptions, ApplyOutcome, KeepHistory, Transaction, check_writable};
 pub use undone::after_recovery;

@@ -335,7 +335,7 @@ impl Sequence {
             let transaction = self.begin();
             let history = History::read_with_backups(&self.root).unwrap();
             match RollbackPlan::to_the_first_state(&self.root, &history).unwrap() {
-                None => transaction.forget().map(|()| true).unwrap(),
+                None => transaction.forget().map(|_| true).unwrap(),
                 Some(rollback) => {
                     let refused = !rollback.modified.is_empty() || !rollback.only_copies.is_empty();
                     assert!(

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::damage::Damage;
-use super::run_journal::{FoundRun, RunSummary};
+use super::run_journal::FoundRun;
 use super::run_list::{self, RunList, settled};
-use super::run_record::{RunInputs, RunState};
-use super::state::state_directory;
+use super::run_record::{RunInputs, RunRecord, RunState};
+use super::state::{runs_directory, state_directory};
 use crate::error::{Error, Result};
 use crate::node::{Root, RootedPath};
 
@@ -44,9 +44,8 @@ impl RecordedInputs {
         let mut recorded = Self { damage: list.damage.clone(), ..Self::default() };
         let mut newest_sound = 0;
         for &id in list.ids.iter().rev() {
-            let record = match RunSummary::read(root, id)? {
+            let record = match RunRecord::read_alone(root, id)? {
                 FoundRun::Sound(record) => record,
-                FoundRun::Empty => continue,
                 FoundRun::Damaged(damage) => {
                     recorded.newest_is_damaged = true;
                     recorded.damage.push(damage);
@@ -76,6 +75,8 @@ impl RecordedInputs {
         }
         let is_newer = |damage: &Damage| damage.run.is_some_and(|run| run > newest_sound);
         recorded.newest_is_damaged |= list.damage.iter().any(is_newer);
+        // What is wrong with the directory of the runs itself hides all of them.
+        recorded.newest_is_damaged |= list.damage.iter().any(|damage| damage.path == runs_directory());
         recorded.damage.sort();
         Ok(recorded)
     }
@@ -106,7 +107,7 @@ fn missing_before(root: &Root, list: &RunList, id: u32, previous: Option<u32>) -
         return Ok(None);
     };
     if let Some(&oldest) = list.ids.first().filter(|oldest| **oldest < before)
-        && let FoundRun::Sound(record) = RunSummary::read(root, oldest)?
+        && let FoundRun::Sound(record) = RunRecord::read_alone(root, oldest)?
         && record.through.is_some_and(|through| through >= before)
     {
         return Ok(None);

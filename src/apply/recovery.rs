@@ -1,6 +1,6 @@
 //! Recovery of a run that was killed: it is committed if all its changes are made, else it is undone.
 
-use super::damage::{Damage, unreadable};
+use super::damage::unreadable;
 use super::fingerprint::Fingerprint;
 use super::run_entry::RunEntry;
 use super::run_list::forget;
@@ -34,6 +34,8 @@ pub struct LeftPath {
     pub path: RootedPath,
     /// Why it was not.
     pub reason: String,
+    /// Whether what was there before is damaged: no run can bring it back.
+    pub is_damaged: bool,
 }
 
 /// Recovers a killed run. With `skip_damaged`, what a damaged backup would be needed for stays as it is.
@@ -41,9 +43,7 @@ pub struct LeftPath {
 /// # Errors
 /// If something cannot be restored; the next run tries again.
 pub(super) fn recover(root: &Root, owner: Owner, id: u32, skip_damaged: bool) -> Result<Recovered> {
-    let journal = || Damage::new(id, run_directory(id).join(JOURNAL), "it is not there");
-    let found = RunRecord::read(root, id)?.sound(root)?;
-    let mut record = found.ok_or_else(|| unreadable(root, &journal()))?;
+    let mut record = RunRecord::read(root, id)?.sound(root)?;
     remove_temporaries(root, &record)?;
     let mut message = format!("run {id} was interrupted");
     let done = record.state == RunState::Committed || is_done(root, &record)?;
@@ -64,10 +64,11 @@ pub(super) fn recover(root: &Root, owner: Owner, id: u32, skip_damaged: bool) ->
         record.left = left.iter().map(|left| left.path.to_string()).collect();
         record.write(root, owner)?;
         message.push_str(": what it had changed was put back");
-        for LeftPath { path, reason } in &left {
-            message.push_str(&format!(
-                "; {path} {reason} and stays as it is (what was there before: {STATE_DIRECTORY}/runs/{id:04})"
-            ));
+        for LeftPath { path, reason, is_damaged } in &left {
+            message.push_str(&format!("; {path} {reason} and stays as it is"));
+            if !is_damaged {
+                message.push_str(&format!(" (what was there before: {STATE_DIRECTORY}/runs/{id:04})"));
+            }
         }
     }
     if !record.kept && left.is_empty() {
@@ -116,7 +117,7 @@ fn undo(root: &Root, record: &RunRecord, skip_damaged: bool) -> Result<Vec<LeftP
         let now = Fingerprint::of(&now);
         if now != known[0] && !is_ours(&now, &known) {
             let reason = "was changed by somebody else since".to_owned();
-            left.push(LeftPath { path: RootedPath::recorded(&entry.path)?, reason });
+            left.push(LeftPath { path: RootedPath::recorded(&entry.path)?, reason, is_damaged: false });
             continue;
         }
         if let Some(damage) = entry.before.damage(root, record.id)? {
@@ -128,7 +129,7 @@ fn undo(root: &Root, record: &RunRecord, skip_damaged: bool) -> Result<Vec<LeftP
                     .hint("k3s-harden rollback --skip-damaged puts back what it can, and leaves the rest"));
             }
             let reason = format!("cannot be put back, because {}", damage.line(root));
-            left.push(LeftPath { path: RootedPath::recorded(&entry.path)?, reason });
+            left.push(LeftPath { path: RootedPath::recorded(&entry.path)?, reason, is_damaged: true });
             continue;
         }
         let Some(resource) = entry.resource(&entry.before.load(root, record.id)?)? else { continue };
@@ -184,7 +185,7 @@ fn remove_temporaries(root: &Root, record: &RunRecord) -> Result<()> {
                 .iter()
                 .any(|saved| saved.load(root, record.id).is_ok_and(|known| known.has_content_of(left)))
         };
-        root.remove_temporaries_if(&RootedPath::recorded(&entry.path)?, is_ours)?;
+        drop(root.remove_temporaries_if(&RootedPath::recorded(&entry.path)?, is_ours)?);
     }
     root.remove_temporaries_of(&run_directory(record.id).join(JOURNAL))
 }

@@ -118,7 +118,7 @@ impl RollbackPlan {
         }
         if ends_history {
             for path in foreign::paths_with_copies_alone(history, &changed) {
-                let path = RootedPath::recorded(path.as_ref())?;
+                let path = RootedPath::recorded(path)?;
                 let now = Fingerprint::of(&CurrentState::Path(root.look(&path)?));
                 let runs = foreign::only_copies_alone(root, history, &path.to_string(), &now);
                 rollback.only_copies.extend(runs.into_iter().map(|run| OnlyCopy { path: path.clone(), run }));

@@ -10,6 +10,7 @@ use crate::plan::{Content, CurrentState, Directory, DirectoryRule, File, Resourc
 
 /// A resource that a run changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RunEntry {
     /// Its path.
     pub path: String,

@@ -13,9 +13,10 @@ use std::ffi::OsStr;
 use super::damage::Damage;
 use super::removal::{self, RunsEntry};
 use super::state::{forget as remove_run, run_directory, runs_directory};
+use super::strangers;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;
-use crate::node::{EntryKind, Root};
+use crate::node::{EntryKind, PathState, Root};
 
 /// The name of the mark, before the number.
 const MARK: &str = "newest.";
@@ -51,7 +52,11 @@ impl RunList {
         let mut list = Self::default();
         let directory = runs_directory();
         let Some(entries) = root.list_itself(&directory)? else {
-            list.damage.push(Damage::new(None, directory, "it is no directory"));
+            let reason = match root.look(&directory)? {
+                PathState::Symlink { .. } => "it is a symlink",
+                _ => "it is no directory",
+            };
+            list.damage.push(Damage::new(None, directory, reason));
             return Ok(list);
         };
         if removal::are_leaving(&entries) {
@@ -62,6 +67,9 @@ impl RunList {
         }
         list.ids.retain(|id| !removal::is_leaving(&entries, *id));
         list.ids.sort_unstable();
+        if list.ids.is_empty() && list.newest == 0 {
+            list.damage.extend(strangers::moved_runs(root, entries.is_empty())?);
+        }
         Ok(list)
     }
 
@@ -113,7 +121,7 @@ pub(super) fn settled<T>(root: &Root, read: impl Fn(&RunList) -> Result<(T, bool
 /// If the runs cannot be listed, or there are no numbers left.
 pub(super) fn next_number(root: &Root) -> Result<RunNumber> {
     let list = RunList::read(root)?;
-    let previous = newest_with_content(root, &list.ids)?.max(list.newest);
+    let previous = list.ids.last().copied().unwrap_or_default().max(list.newest);
     let taken = list.damage.iter().filter_map(|damage| damage.run).chain(list.ids.last().copied());
     let last = taken.max().unwrap_or_default().max(previous);
     let none_left = || {
@@ -121,16 +129,6 @@ pub(super) fn next_number(root: &Root) -> Result<RunNumber> {
         Error::new(ErrorKind::Failed, format!("there are no numbers left for a run in {directory}"))
     };
     Ok(RunNumber { id: last.checked_add(1).ok_or_else(none_left)?, previous })
-}
-
-/// Returns the newest run whose directory is not empty; 0 if there is none.
-fn newest_with_content(root: &Root, ids: &[u32]) -> Result<u32> {
-    for id in ids.iter().rev() {
-        if !root.list(&run_directory(*id))?.is_empty() {
-            return Ok(*id);
-        }
-    }
-    Ok(0)
 }
 
 /// Marks run `id` as the newest; 0 removes the mark. A mark that is too low does no harm, and a run gets its mark when it
@@ -156,8 +154,8 @@ pub(super) fn mark_newest(root: &Root, owner: Owner, id: u32) -> Result<()> {
 pub(super) fn forget(root: &Root, owner: Owner, id: u32) -> Result<()> {
     let list = RunList::read(root)?;
     if list.newest == id {
-        let before: Vec<u32> = list.ids.into_iter().filter(|other| *other < id).collect();
-        mark_newest(root, owner, newest_with_content(root, &before)?)?;
+        let before = list.ids.into_iter().filter(|other| *other < id).max();
+        mark_newest(root, owner, before.unwrap_or_default())?;
     }
     remove_run(root, id)
 }

@@ -17,7 +17,7 @@ pub(super) const JOURNAL: &str = "journal.json";
 
 /// The state of a resource before or after a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", tag = "kind")]
+#[serde(rename_all = "lowercase", tag = "kind", deny_unknown_fields)]
 #[allow(
     missing_docs,
     reason = "the names say it: modes are octal text, owners uid:gid, backups names of files beside the record, with their digests"
@@ -144,7 +144,7 @@ impl SavedState {
     ) -> Result<std::result::Result<Vec<u8>, Damage>> {
         let damaged = |reason: &str| Ok(Err(Damage::new(id, path.clone(), reason)));
         match root.read_itself(path) {
-            Err(error) => damage::of_error(id, path.clone(), error).map(Err),
+            Err(error) => damage::of_error(root, id, path.clone(), error).map(Err),
             Ok(None) => damaged("it is not there"),
             Ok(Some(bytes)) if self.digest().is_some_and(|digest| digest != sha256(&bytes)) => {
                 damaged("it is not as k3s-harden wrote it: its digest is another")

@@ -28,6 +28,8 @@ const RUNS: &str = "runs";
 /// How often to try to create it while other runs create and remove it too, and how long to wait in between.
 const MAX_TRIES: usize = 50;
 const RETRY_INTERVAL: Duration = Duration::from_millis(5);
+/// How often to open it while other runs remove it.
+const MAX_OPENS: usize = 10_000;
 
 /// Returns the state directory. Nothing below it is reached through a symlink.
 #[must_use]
@@ -95,9 +97,15 @@ impl<'a> StateDirectory<'a> {
                 Error::new(ErrorKind::CannotWrite, message).hint("put a directory there, or mount one")
             );
         }
+        match root.look(&runs_directory())? {
+            PathState::Absent | PathState::Directory { .. } => {}
+            PathState::Symlink { .. } => return Err(no_runs(root, "it is a symlink")),
+            _ => return Err(no_runs(root, "it is no directory")),
+        }
         // Before anything is made or recovered.
         root.check_writable(&runs_directory().join(&RunsEntry::Coming(1).name()))?;
-        loop {
+        for _ in 0..MAX_OPENS {
+            signals.check()?;
             create(root, owner)?;
             let Some(lock) = root.lock(&state_directory(), timeout, signals)? else {
                 debug!("the state directory was removed while we waited for it");
@@ -114,6 +122,21 @@ impl<'a> StateDirectory<'a> {
             remove_leftovers(root)?;
             removal::sweep(root, &runs_directory())?;
             return Ok(state);
+        }
+        let message =
+            format!("{} was removed again and again while it was opened", root.display(&state_directory()));
+        Err(Error::new(ErrorKind::Failed, message).hint("see which program removes it, and run this again"))
+    }
+
+    /// Makes the directory of the runs in a state directory that somebody else has made, such as a mount point.
+    ///
+    /// # Errors
+    /// If that fails.
+    pub(super) fn make_runs(&self, owner: Owner) -> Result<()> {
+        let runs = runs_directory();
+        match self.root.look(&runs)? {
+            PathState::Absent => self.root.make_directory(&runs, &Metadata::private_directory(owner)),
+            _ => Ok(()),
         }
     }
 
@@ -203,7 +226,9 @@ impl<'a> StateDirectory<'a> {
     /// If it cannot be removed.
     pub(super) fn remove_if_unused(&self) -> Result<()> {
         let only_ours = self.root.list(&state_directory())?.iter().all(|name| name == RUNS || name == MADE);
-        if only_ours && self.root.list(&runs_directory())?.is_empty() { self.remove() } else { Ok(()) }
+        let is_unused =
+            only_ours && self.root.list_itself(&runs_directory())?.is_some_and(|runs| runs.is_empty());
+        if is_unused { self.remove() } else { Ok(()) }
     }
 }
 
@@ -219,9 +244,19 @@ impl Drop for StateDirectory<'_> {
     }
 }
 
+/// Returns the error of a run that finds something else where the directory of the runs belongs.
+fn no_runs(root: &Root, reason: &str) -> Error {
+    let (runs, state) = (root.display(&runs_directory()), root.display(&state_directory()));
+    Error::new(ErrorKind::Failed, format!("the history is damaged, and nothing was done: {runs}: {reason}"))
+        .hint(format!("keep a copy of {state} outside of it, and put the directory itself there"))
+}
+
 /// Returns what is in the state directory and was not put there by k3s-harden, such as the data of a K3s whose data
 /// directory it is.
-pub(super) fn foreign_in_state(root: &Root) -> Result<Vec<RootedPath>> {
+///
+/// # Errors
+/// If it cannot be read.
+pub fn foreign_in_state(root: &Root) -> Result<Vec<RootedPath>> {
     let names = root.list(&state_directory())?;
     let foreign = names.iter().filter(|name| *name != RUNS && *name != MADE);
     Ok(foreign.map(|name| state_directory().join(&name.to_string_lossy())).collect())
@@ -268,6 +303,12 @@ fn leftovers(root: &Root) -> Result<Vec<RootedPath>> {
         above = folder.parent();
     }
     Ok(found)
+}
+
+/// Returns what is there of the state directory and of its leftovers.
+pub(super) fn what_is_left(root: &Root) -> Vec<RootedPath> {
+    let state = Some(state_directory()).filter(|state| root.exists(state));
+    state.into_iter().chain(leftovers(root).unwrap_or_default()).collect()
 }
 
 /// Removes what runs have left that were killed while they created or removed the state directory. A run that is just
@@ -384,9 +425,21 @@ fn create_once(root: &Root, owner: Owner) -> Result<()> {
         Ok(DirectoryMove::Moved) => Ok(()),
         // Another run was faster; the lock decides which of them continues.
         _ if root.exists(&state) => Ok(()),
-        Ok(_) => Err(Error::new(ErrorKind::Failed, format!("{} is in the way", root.display(&first)))),
+        Ok(DirectoryMove::NameTaken) => {
+            Err(Error::new(ErrorKind::Failed, format!("{} is in the way", root.display(&first))))
+        }
+        Ok(DirectoryMove::Immovable) => Err(not_moved(root, &creating)),
         Err(error) => Err(error),
     }
+}
+
+/// Returns the error for a new directory that cannot get its name.
+pub(super) fn not_moved(root: &Root, path: &RootedPath) -> Error {
+    let message = format!(
+        "{} cannot get its name: the file system does not move a directory that was just made",
+        root.display(path)
+    );
+    Error::new(ErrorKind::CannotWrite, message).hint("mount another file system at /var/lib/k3s-harden")
 }
 
 /// Makes an existing directory private: backups may hold what only root could read.
@@ -394,6 +447,8 @@ fn make_private(root: &Root, owner: Owner) -> Result<()> {
     let metadata = Metadata::private_directory(owner);
     for path in [state_directory(), runs_directory()] {
         match root.look_directory(&path)? {
+            // That of the runs is made once it is known that it was not moved away.
+            PathState::Absent if path == runs_directory() => {}
             PathState::Absent => root.make_directory(&path, &metadata)?,
             PathState::Directory { mode, owner, attributes } if metadata.fits(mode, owner, &attributes) => {}
             _ => root.set_metadata(&path, &metadata, true)?,

@@ -12,10 +12,12 @@ use super::recovery::{self, Recovered};
 use super::run_journal::FoundRun;
 use super::run_list::{RunList, forget, next_number};
 use super::run_record::{RunHead, RunInputs, RunRecord, RunState, RunVerb};
-use super::state::{StateDirectory, foreign_in_state, runs_directory, state_directory};
+use super::state::{StateDirectory, foreign_in_state, runs_directory, state_directory, what_is_left};
+use super::strangers;
 use super::temporaries;
 use super::undone::{self, Undone};
 use super::uniting;
+use crate::document::has_header;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;
 use crate::node::{MAX_FILE_BYTES, PathState, Root, RootedPath, Signals, selinux};
@@ -82,6 +84,9 @@ impl<'a> Transaction<'a> {
     /// [`ErrorKind::Locked`] if another run holds the lock; [`ErrorKind::HalfChanged`] if the killed run cannot be undone.
     pub fn begin(root: &'a Root, options: ApplyOptions) -> Result<Self> {
         let state = StateDirectory::open(root, options.owner, options.lock_timeout, &options.signals)?;
+        if RunList::read(root)?.damage.iter().all(|damage| damage.path != runs_directory()) {
+            state.make_runs(options.owner)?;
+        }
         uniting::finish_uniting(root, options.owner)?;
         let made = if state.is_fresh()? { state.made()? } else { Vec::new() };
         let found = RecordedInputs::read(root)?;
@@ -141,6 +146,9 @@ impl<'a> Transaction<'a> {
                 return Err(Error::new(ErrorKind::Usage, "--no-history: there is a history here already, and a change that is not in it could not be undone")
                     .hint("leave --no-history out, or end the history first: k3s-harden uninstall"));
             }
+            if !kept {
+                self.refuse_moved_history(&plan)?;
+            }
             let written = self.recorded.paths.iter().map(ToString::to_string).collect();
             let head = RunHead { verb: RunVerb::Apply, kept, inputs: Some(inputs), written };
             let id = self.carry_out(&mut plan, head, check)?;
@@ -174,17 +182,20 @@ impl<'a> Transaction<'a> {
         Ok(ApplyOutcome { plan, id: Some(id) })
     }
 
-    /// Removes the state directory, with the history in it. What k3s-harden did not put there stays.
+    /// Removes the state directory, with the history in it. What k3s-harden did not put there stays. Returns what lies
+    /// beside the files of the history, because another program saved it while a run was killed.
     ///
     /// # Errors
     /// [`ErrorKind::NotReported`] if that fails, or something stays: everything is undone by then.
-    pub fn forget(self) -> Result<()> {
-        if let Ok(history) = History::read(self.root) {
-            temporaries::sweep(self.root, None, &temporaries::paths_of_runs(history.runs()));
-        }
+    pub fn forget(self) -> Result<Vec<RootedPath>> {
+        let beside = History::read(self.root).map_or_else(
+            |_| Vec::new(),
+            |history| temporaries::sweep(self.root, None, &temporaries::paths_of_runs(history.runs())),
+        );
         let foreign = foreign_in_state(self.root).map_err(|error| self.not_cleaned(error))?;
         if foreign.is_empty() {
-            return self.state.remove().map_err(|error| self.not_cleaned(error));
+            let removed = self.state.remove().map_err(|error| self.not_cleaned(error));
+            return removed.map(|()| beside);
         }
         self.state.remove_runs().map_err(|error| self.not_cleaned(error))?;
         let foreign: Vec<String> = foreign.iter().map(|path| self.root.display(path)).collect();
@@ -197,18 +208,27 @@ impl<'a> Transaction<'a> {
 
     /// Returns the error for k3s-harden's own files that cannot be removed after a run that did what it was asked for.
     fn not_cleaned(&self, error: Error) -> Error {
-        let state = self.root.display(&state_directory());
+        let left: Vec<String> = what_is_left(self.root).iter().map(|path| self.root.display(path)).collect();
+        let by_hand = match left.is_empty() {
+            true => String::new(),
+            false => format!(", or remove what is left by hand: rm -r {}", left.join(" ")),
+        };
         error
             .of_kind(ErrorKind::NotReported)
             .context("what was asked for is done, and k3s-harden's own files could not be removed")
-            .hint(format!("run it again when that is mended, or remove what is left by hand: rm -r {state}"))
+            .hint(format!("run it again when that is mended{by_hand}"))
     }
 
     /// Shortens the history. A failure is only a warning: the run is done, and more history does no harm. Of a damaged history
     /// nothing is removed.
     fn prune(&self, runs: u32) {
-        let damage = match History::read(self.root) {
-            Ok(history) => history.damage().to_vec(),
+        let damage = History::read(self.root).and_then(|history| {
+            let mut damage = history.damage().to_vec();
+            damage.extend(strangers::in_runs(self.root, history.runs().iter().map(|run| run.id))?);
+            Ok(damage)
+        });
+        let damage = match damage {
+            Ok(damage) => damage,
             Err(error) => return warn!("the history could not be shortened: {error}"),
         };
         // What a run looks at before it begins is said by then.
@@ -226,6 +246,24 @@ impl<'a> Transaction<'a> {
     fn has_history(&self) -> Result<bool> {
         let history = History::read(self.root)?;
         Ok(history.has_steps() || !history.damage().is_empty())
+    }
+
+    /// Refuses where files of ours are on the node, no run tells of them, and something in the state directory may be the
+    /// history at another place.
+    fn refuse_moved_history(&self, plan: &Plan) -> Result<()> {
+        let is_ours = |action: &Action| matches!(&action.before, CurrentState::Path(PathState::File { bytes, .. }) if has_header(bytes));
+        if !self.state.is_fresh()? || !plan.actions.iter().any(is_ours) {
+            return Ok(());
+        }
+        let Some(foreign) = foreign_in_state(self.root)?.first().map(|path| self.root.display(path)) else {
+            return Ok(());
+        };
+        let message =
+            format!("--no-history: files of k3s-harden are here, and {foreign} may be their history");
+        Err(Error::new(ErrorKind::Failed, message).hint(format!(
+            "move it back to {}, or elsewhere if it is not",
+            self.root.display(&runs_directory())
+        )))
     }
 
     /// Removes what is not kept of runs that are done.

@@ -13,7 +13,7 @@ use crate::plan::{Action, Change, PutBack, Resource};
 pub(super) struct Undone {
     /// Whether the run had changed anything.
     pub(super) changed: bool,
-    /// The paths that are not as before, and why.
+    /// The paths that are not as before, or may not be, and why.
     pub(super) failed: Vec<(RootedPath, String)>,
     /// The paths that another program has changed since, which stay as they are.
     pub(super) left: Vec<RootedPath>,
@@ -38,13 +38,16 @@ impl Undone {
             match action.put_back(root) {
                 Ok(PutBack::Left) if !stays => undone.left.push(path),
                 Ok(_) => {}
-                Err(why) => undone.failed.push((path, why.message().to_owned())),
+                Err(why) => undone.failed.push((path, not_put_back(root, action, &why))),
             }
             // One that could not be removed when its change failed.
             if let Resource::File(file) = &action.resource
                 && let Err(why) = root.remove_temporaries_if(&file.path, |left| action.has_left(left))
             {
-                undone.failed.push((file.path.clone(), why.message().to_owned()));
+                let why = why.message_without(&root.display(&file.path));
+                undone
+                    .failed
+                    .push((file.path.clone(), format!("has a temporary file beside it that stays: {why}")));
             }
         }
         undone
@@ -70,7 +73,7 @@ impl Undone {
         }
         let mut error = error.of_kind(ErrorKind::HalfChanged);
         for (path, why) in &self.failed {
-            error = error.hint(format!("{} could not be put back: {why}", root.display(path)));
+            error = error.hint(format!("{} {why}", root.display(path)));
         }
         for path in &self.left {
             error = error.hint(format!(
@@ -82,8 +85,24 @@ impl Undone {
             return error.hint("everything else that this run had changed was put back");
         }
         let count = self.failed.len();
-        error.hint(format!("{count} changes could not be put back; the next run tries it again: see {run}"))
+        error.hint(format!(
+            "{count} changes could not be put back, or it is not known; the next run tries it again: see {run}"
+        ))
     }
+}
+
+/// Says of a path that was not put back why not. Where not even what is there can be seen, it may be as before.
+fn not_put_back(root: &Root, action: &Action, why: &Error) -> String {
+    let path = action.resource.path();
+    match action.resource.observe(root) {
+        Ok(_) => format!("could not be put back: {}", why.message_without(&root.display(&path))),
+        Err(error) => could_not_be_seen(root, &path, &error),
+    }
+}
+
+fn could_not_be_seen(root: &Root, path: &RootedPath, error: &Error) -> String {
+    let why = error.message_without(&root.display(path));
+    format!("could not be looked at, so it is not known whether it is as before: {why}")
 }
 
 /// Returns the error for a killed run that cannot be undone: the node stands half changed, and the hints name each path
@@ -101,7 +120,13 @@ pub(super) fn not_recovered(root: &Root, id: u32, error: Error) -> Error {
         let is_as_before = match entry.observe(root) {
             Ok(None) => true,
             Ok(Some(now)) => Fingerprint::of(&now) == Fingerprint::of_saved(root, id, &entry.before),
-            Err(_) => false,
+            Err(why) => {
+                let seen = RootedPath::recorded(&entry.path);
+                let why = seen
+                    .map_or_else(|_| why.message().to_owned(), |path| could_not_be_seen(root, &path, &why));
+                error = error.hint(format!("{} {why}", entry.path));
+                continue;
+            }
         };
         if !is_as_before {
             error = error.hint(format!("{} is not as it was before run {id}", entry.path));

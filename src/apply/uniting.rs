@@ -45,9 +45,7 @@ pub(super) fn finish_uniting(root: &Root, owner: Owner) -> Result<()> {
 /// between.
 fn unite(root: &Root, owner: Owner, first: u32, second: u32) -> Result<()> {
     let read = |id| RunRecord::read(root, id)?.sound(root);
-    // An empty directory is no run.
-    let Some(mut united) = read(first)? else { return forget(root, owner, first) };
-    let Some(mut later) = read(second)? else { return forget(root, owner, second) };
+    let (mut united, mut later) = (read(first)?, read(second)?);
     if united.state == RunState::Begun || later.state == RunState::Begun {
         let message = format!("runs {first} and {second} have not both ended");
         return Err(Error::new(ErrorKind::Failed, message));

@@ -3,7 +3,7 @@
 use super::data_dir;
 use crate::Role;
 use crate::document::{self, ExistingConfig};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Place, Result};
 use crate::k3s::{self, ConfigFile, DataDir, K3sStart};
 use crate::node::Root;
 use crate::version::K3sRelease;
@@ -87,13 +87,17 @@ pub(super) fn check_places(
             "" => "K3s reads no configuration file here, so nothing that k3s-harden writes would be in force: the name of the file is empty".to_owned(),
             url => format!("K3s reads no configuration file here, so nothing that k3s-harden writes would be in force: it does not fetch {url}"),
         };
-        let error = Error::new(ErrorKind::BadInput, message);
-        let error = match config.place() {
-            Some(place) => error.at(place),
-            None => error,
-        };
-        return Err(error
+        return Err(at(Error::new(ErrorKind::BadInput, message), config.place())
             .hint("name a file there, or leave the name out: K3s then reads /etc/rancher/k3s/config.yaml"));
     }
+    config.path_or_default().check_chosen().map_err(|error| at(error, config.place()))?;
+    data_dir.path.check_chosen().map_err(|error| at(error, data_dir.place()))?;
     data_dir.uncertain().map_or(Ok(()), Err)
+}
+
+fn at(error: Error, place: Option<Place>) -> Error {
+    match place {
+        Some(place) => error.at(place),
+        None => error,
+    }
 }

@@ -52,6 +52,7 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     let subject = PlanSubject::new(root.path().to_owned(), profile, target.role);
     let mut desired = Desired::new(subject, rendered, context.owner, live)?;
     desired.remove_unwanted(&context.removal_candidates()?, context.owner);
+    desired.resources.iter().try_for_each(|resource| resource.path().check_recordable())?;
     let written = desired.resources.iter().flat_map(Resource::controls);
     let left = rendered.drop_in.left.iter().flat_map(|left| &left.ids);
     let desired_ids: BTreeSet<ControlId> = written.chain(left).cloned().collect();
@@ -163,6 +164,12 @@ fn may_set_sysctls(context: &Context, warnings: &mut Vec<String>) -> bool {
         return false;
     }
     if !context.root.is_live() {
+        return false;
+    }
+    if let Some(reason) = sysctl::hidden() {
+        warnings.push(format!(
+            "the kernel parameters are not known and left alone, because {reason}: mount it, or let the file under /etc/sysctl.d set them at the next boot"
+        ));
         return false;
     }
     let Some(sign) = sysctl::container(context.root) else { return true };

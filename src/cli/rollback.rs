@@ -1,5 +1,6 @@
 //! `rollback` and `uninstall`: restore the state before a run, or before the first one.
 
+use std::cell::RefCell;
 use std::fmt;
 
 use tracing::warn;
@@ -10,9 +11,9 @@ use super::request::given;
 use super::ui::Ui;
 use super::{context, ui};
 use crate::apply::{
-    ApplyOutcome, Damage, History, ModifiedPath, OnlyCopy, RecordedInputs, Recovered, RollbackPlan, RunVerb,
-    STATE_DIRECTORY, Transaction, UncertainPath, after_recovery, check_writable, remove_leftovers,
-    state_directory, texts,
+    ApplyOutcome, Damage, History, LeftPath, ModifiedPath, OnlyCopy, RecordedInputs, Recovered, RollbackPlan,
+    RunVerb, STATE_DIRECTORY, Transaction, UncertainPath, after_recovery, check_writable, foreign_in_state,
+    remove_leftovers, state_directory, texts,
 };
 use crate::document::{self, PresentFiles, has_header, leftovers};
 use crate::error::{Error, ErrorKind, Result, exit};
@@ -34,15 +35,24 @@ pub(super) fn run(global: &GlobalArguments, arguments: &RollbackArguments, ui: &
     // With the lock held: another run may shorten the history while it is read.
     let transaction = job.begin()?;
     let result = roll_back(&job, &transaction, arguments.id, ui);
-    naming_left(transaction.recovered(), result)
+    job.naming_left(transaction.recovered(), result)
 }
 
-fn roll_back(job: &UndoJob<'_>, transaction: &Transaction<'_>, id: Option<u32>, ui: &mut Ui) -> Result<u8> {
+fn roll_back(
+    job: &UndoJob<'_>,
+    transaction: &Transaction<'_>,
+    mut id: Option<u32>,
+    ui: &mut Ui,
+) -> Result<u8> {
     let root = job.root;
     if let Some(recovered) = transaction.recovered().filter(|recovered| recovered.undone) {
         // The run to undo is undone already; the one before it stays.
         if id.map_or(recovered.verb == RunVerb::Apply, |id| id == recovered.id) {
-            return print_recovered(root, ui, recovered);
+            if recovered.left.is_empty() || !job.undoing.force {
+                return print_recovered(root, ui, recovered);
+            }
+            // What somebody has changed meanwhile goes too.
+            id = Some(recovered.id);
         }
     }
     let history = History::read_with_backups(root)?;
@@ -51,9 +61,18 @@ fn roll_back(job: &UndoJob<'_>, transaction: &Transaction<'_>, id: Option<u32>, 
         Err(_) if id.is_some_and(is_damaged) => None,
         other => other?,
     };
-    let Some(rollback) = found else { return job.without_steps(&history, || print_nothing(root, ui)) };
+    let Some(rollback) = found else {
+        return job.without_steps(&history, || match history.runs().is_empty() {
+            true => report_without_history(root, ui),
+            false => print_nothing(root, ui),
+        });
+    };
     let undone = job.carry_out(transaction, rollback)?;
-    print_undone(root, ui, &undone.plan, RestoredState::BeforeRun(undone.to))?;
+    let state = match undone.not_restored.is_empty() {
+        true => RestoredState::BeforeRun(undone.to),
+        false => RestoredState::AllButNamed,
+    };
+    print_undone(root, ui, &undone.plan, state)?;
     undone.complete()
 }
 
@@ -71,7 +90,7 @@ pub(super) fn uninstall(global: &GlobalArguments, arguments: &UninstallArguments
     let transaction = job.begin()?;
     let recovered = transaction.recovered().cloned();
     let result = end_history(&job, transaction, ui);
-    naming_left(recovered.as_ref(), result)
+    job.naming_left(recovered.as_ref(), result)
 }
 
 fn end_history(job: &UndoJob<'_>, transaction: Transaction<'_>, ui: &mut Ui) -> Result<u8> {
@@ -79,20 +98,32 @@ fn end_history(job: &UndoJob<'_>, transaction: Transaction<'_>, ui: &mut Ui) -> 
     let history = History::read_with_backups(root)?;
     let Some(rollback) = RollbackPlan::to_the_first_state(root, &history)? else {
         return job.without_steps(&history, || {
-            transaction.forget()?;
+            if history.runs().is_empty() && has_files_of_ours(root)? {
+                // What is in the state directory may be the history, at another place.
+                return report_without_history(root, ui);
+            }
+            let beside = transaction.forget()?;
+            refuse_remaining(root, &beside, &[])?;
             report_without_history(root, ui)
         });
     };
     let undone = job.carry_out(&transaction, rollback)?;
-    let is_complete = undone.not_restored.is_empty();
-    let removed = if is_complete { transaction.forget() } else { Ok(()) };
+    if !undone.not_restored.is_empty() {
+        print_undone(root, ui, &undone.plan, RestoredState::AllButNamed)?;
+        return undone.complete();
+    }
+    let removed = transaction.forget();
+    let unknown = unknown_files(root, &undone.plan);
+    let is_complete =
+        removed.as_ref().map_or(true, Vec::is_empty) && unknown.as_ref().map_or(true, Vec::is_empty);
     let state = match is_complete {
         true => RestoredState::BeforeFirstRun,
-        false => RestoredState::BeforeRun(undone.to),
+        false => RestoredState::AllButNamed,
     };
     let printed = print_undone(root, ui, &undone.plan, state);
-    removed.and(printed)?;
-    if is_complete { report_remaining(root, &undone.plan) } else { undone.complete() }
+    let beside = removed?;
+    refuse_remaining(root, &beside, &unknown.map_err(ui::not_reported)?)?;
+    printed
 }
 
 /// One `rollback` or `uninstall`.
@@ -100,6 +131,8 @@ struct UndoJob<'a> {
     root: &'a Root,
     owner: Owner,
     undoing: &'a UndoArguments,
+    /// The paths that it has restored.
+    restored: RefCell<Vec<RootedPath>>,
 }
 
 /// The result of a rollback.
@@ -128,25 +161,6 @@ fn incomplete(lines: &[String]) -> Error {
     ))
 }
 
-/// Adds the paths that stayed when a killed run was undone to the result of a verb: the node is not what it was before that
-/// run.
-fn naming_left(recovered: Option<&Recovered>, result: Result<u8>) -> Result<u8> {
-    let result = result.map_err(|error| after_recovery(recovered.is_some(), error));
-    let Some(recovered) = recovered.filter(|recovered| !recovered.left.is_empty()) else { return result };
-    let lines: String =
-        recovered.left.iter().map(|left| format!("\n  {}: it {}", left.path, left.reason)).collect();
-    let message = format!("run {} was interrupted, and these paths were not put back:{lines}", recovered.id);
-    let (message, hints) = match &result {
-        Ok(_) => (message, &[][..]),
-        Err(error) => (format!("{error}\n{message}"), error.hints()),
-    };
-    let error = hints.iter().fold(Error::new(ErrorKind::HalfChanged, message), Error::hint);
-    Err(error.hint(format!(
-        "what was there before run {id} is in {STATE_DIRECTORY}/runs/{id:04}: k3s-harden rollback {id} --force restores it",
-        id = recovered.id
-    )))
-}
-
 /// The state that a rollback restores.
 #[derive(Debug, Clone, Copy)]
 enum RestoredState {
@@ -154,6 +168,8 @@ enum RestoredState {
     BeforeRun(u32),
     /// That before the first run.
     BeforeFirstRun,
+    /// The same but for what is named.
+    AllButNamed,
 }
 
 impl fmt::Display for RestoredState {
@@ -161,6 +177,7 @@ impl fmt::Display for RestoredState {
         match self {
             Self::BeforeRun(id) => write!(f, "as before run {id}"),
             Self::BeforeFirstRun => f.write_str("as before the first run"),
+            Self::AllButNamed => f.write_str("as the history tells, but for what is named below"),
         }
     }
 }
@@ -174,7 +191,7 @@ impl<'a> UndoJob<'a> {
             _ => Owner::ROOT,
         };
         context::check_rights(named.is_some(), owner)?;
-        Ok(Self { root, owner, undoing })
+        Ok(Self { root, owner, undoing, restored: RefCell::default() })
     }
 
     fn begin(&self) -> Result<Transaction<'a>> {
@@ -183,6 +200,37 @@ impl<'a> UndoJob<'a> {
         let transaction = Transaction::begin(self.root, options)?;
         ui::warn_of_recovered(transaction.recovered());
         Ok(transaction)
+    }
+
+    /// Adds the paths that stayed when a killed run was undone to the result of a verb: the node is not what it was before
+    /// that run, unless the verb has restored them since.
+    fn naming_left(&self, recovered: Option<&Recovered>, result: Result<u8>) -> Result<u8> {
+        let result = result.map_err(|error| after_recovery(recovered.is_some(), error));
+        let Some(recovered) = recovered else { return result };
+        let left = recovered.left.iter().filter(|left| !self.restored.borrow().contains(&left.path));
+        let left: Vec<&LeftPath> = left.collect();
+        if left.is_empty() {
+            return result;
+        }
+        let lines: String =
+            left.iter().map(|left| format!("\n  {}: it {}", left.path, left.reason)).collect();
+        let message =
+            format!("run {} was interrupted, and these paths were not put back:{lines}", recovered.id);
+        let (message, hints) = match &result {
+            Ok(_) => (message, &[][..]),
+            Err(error) => (format!("{error}\n{message}"), error.hints()),
+        };
+        let mut error = hints.iter().fold(Error::new(ErrorKind::HalfChanged, message), Error::hint);
+        if left.iter().any(|left| !left.is_damaged) {
+            error = error.hint(format!(
+                "what was there before run {id} is in {STATE_DIRECTORY}/runs/{id:04}: k3s-harden rollback {id} --force restores it",
+                id = recovered.id
+            ));
+        }
+        if left.iter().any(|left| left.is_damaged) {
+            error = error.hint("what is damaged cannot be restored by any run: put it back by hand");
+        }
+        Err(error)
     }
 
     /// Refuses where the history is damaged, unless the user knows it.
@@ -225,6 +273,7 @@ impl<'a> UndoJob<'a> {
         }
         check_writable(self.root, &plan)?;
         let ApplyOutcome { mut plan, .. } = transaction.roll_back(plan, to, inputs, written)?;
+        self.restored.borrow_mut().extend(plan.actions.iter().map(|action| action.resource.path()));
         plan.warnings.extend(remaining_effects(traces, &plan));
         Ok(UndoneRun { plan, to, not_restored })
     }
@@ -385,7 +434,8 @@ fn print_recovered(root: &Root, ui: &mut Ui, recovered: &Recovered) -> Result<u8
     let printed = if ui.json() {
         ui.out_json(&output::recovered_json(&recovered.message, &ui.origin(root, None)))
     } else {
-        ui.out_line(&format!("Run {}, which was interrupted, is undone.", recovered.id))
+        let rest = if recovered.left.is_empty() { "" } else { ", but for the paths that are named below" };
+        ui.out_line(&format!("Run {}, which was interrupted, is undone{rest}.", recovered.id))
     };
     printed.map(|()| exit::OK).map_err(ui::not_reported)
 }
@@ -409,33 +459,55 @@ fn report_without_history(root: &Root, ui: &mut Ui) -> Result<u8> {
     if ours.is_empty() {
         return print_nothing(root, ui);
     }
-    Err(Error::new(
+    let error = Error::new(
         ErrorKind::Failed,
         "there is no history here, so what was there before k3s-harden is not known",
-    )
-    .hint(by_hand(&ours)))
+    );
+    let state = state_directory();
+    let error = foreign_in_state(root)?.iter().fold(error, |error, path| {
+        let (path, state) = (root.display(path), root.display(&state));
+        error.hint(format!("{path} may be the history: move it back to {state}/runs if it is"))
+    });
+    Err(error.hint(by_hand(&ours)))
 }
 
-/// Reports the files of k3s-harden that are still there after the first state was restored. A file that the history has
-/// told of was there before the first run: an image was built without a history.
-fn report_remaining(root: &Root, plan: &Plan) -> Result<u8> {
-    let Ok(places) = NodePlaces::find(root, release(root, None), None, None) else { return Ok(exit::OK) };
-    let ours = files_of_ours(root, &places).map_err(ui::not_reported)?;
+fn has_files_of_ours(root: &Root) -> Result<bool> {
+    Ok(!files_of_ours(root, &NodePlaces::find(root, release(root, None), None, None)?)?.is_empty())
+}
+
+/// Returns the files of k3s-harden that are still there after the first state was restored, and of which the history told
+/// nothing. A file that it has told of was there before the first run: an image was built without a history.
+fn unknown_files(root: &Root, plan: &Plan) -> Result<Vec<String>> {
+    let Ok(places) = NodePlaces::find(root, release(root, None), None, None) else { return Ok(Vec::new()) };
+    let ours = files_of_ours(root, &places)?;
     let is_restored =
-        |path: &&String| plan.actions.iter().any(|action| action.resource.path().as_str() == **path);
-    let (restored, unknown): (Vec<&String>, Vec<&String>) = ours.iter().partition(is_restored);
+        |path: &String| plan.actions.iter().any(|action| action.resource.path().as_str() == *path);
+    let (restored, unknown): (Vec<String>, Vec<String>) = ours.into_iter().partition(is_restored);
     for path in restored {
         warn!("{path} was there before the first run, and is of k3s-harden too");
     }
-    if unknown.is_empty() {
-        return Ok(exit::OK);
+    Ok(unknown)
+}
+
+/// Names what is still there after an uninstall: what another program saved `beside` a file while a run was killed, and
+/// files of k3s-harden that are `unknown` to the history.
+fn refuse_remaining(root: &Root, beside: &[RootedPath], unknown: &[String]) -> Result<()> {
+    if beside.is_empty() && unknown.is_empty() {
+        return Ok(());
     }
-    let unknown: Vec<String> = unknown.into_iter().cloned().collect();
-    Err(Error::new(
-        ErrorKind::Failed,
-        "the history was undone, but it did not tell of all files of k3s-harden: what was there before them is not known",
-    )
-    .hint(by_hand(&unknown)))
+    let mut lines = String::new();
+    for path in beside {
+        let path = root.display(path);
+        lines.push_str(&format!("\n  {path}: another program saved it while a run was killed, and it stays"));
+    }
+    for path in unknown {
+        lines.push_str(&format!(
+            "\n  {path}: it is of k3s-harden, and the history did not tell of it: what was there before is not known"
+        ));
+    }
+    let message = format!("the history was undone and has ended, and this is still there:{lines}");
+    Err(Error::new(ErrorKind::HalfChanged, message)
+        .hint("keep what is worth it, and remove the rest by hand"))
 }
 
 /// Returns the files of k3s-harden that are on the node.

@@ -46,10 +46,14 @@ impl Root {
         loop {
             match Flock::lock(dir, FlockArg::LockExclusiveNonblock) {
                 Ok(lock) => {
-                    let same = |there: OwnedFd| is_same(&fstat(&there), &fstat(&*lock));
+                    let identity = |fd: &OwnedFd| {
+                        let stat = fstat(fd).map_err(|errno| self.failed("lock", path, errno))?;
+                        Ok((stat.st_dev, stat.st_ino))
+                    };
                     // The one before us may have removed it, and a third one locked another in its place.
-                    let still_there = self.directory(path).is_ok_and(same);
-                    return Ok(still_there.then_some(Lock(Some(lock))));
+                    let Some(there) = self.directory_if_there(path)? else { return Ok(None) };
+                    let is_same = identity(&there)? == identity(&lock)?;
+                    return Ok(is_same.then_some(Lock(Some(lock))));
                 }
                 Err((again, Errno::EWOULDBLOCK)) if begun.elapsed() < timeout => dir = again,
                 Err((held, Errno::EWOULDBLOCK)) => return Err(self.held(path, &held, timeout)),
@@ -68,10 +72,6 @@ impl Root {
         Error::new(ErrorKind::Locked, message)
             .hint("wait until it has ended, or let this one wait: --lock-timeout 60")
     }
-}
-
-fn is_same(one: &nix::Result<FileStat>, other: &nix::Result<FileStat>) -> bool {
-    matches!((one, other), (Ok(one), Ok(other)) if (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
 }
 
 /// Finds out which process holds a lock on a directory, as far as the kernel tells.

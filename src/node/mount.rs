@@ -28,6 +28,27 @@ pub(super) fn is_root_mounted(mounts: &str) -> Option<bool> {
     Some(points.any(|point| point == "/"))
 }
 
+/// Returns where the root of the table `ours` is in the table of process 1, if it is mounted there at another place than `/`, and
+/// the root of process 1 is another mount. None is no evidence: a table may be of another namespace, or hidden.
+pub(super) fn place_of_root(ours: &str, first: &str) -> Option<String> {
+    // What is mounted: the third word is the device, the fourth the directory in it.
+    let mounts = |table: &str| {
+        let mount = |line: &str| {
+            let words: Vec<&str> = line.split(' ').take(5).collect();
+            let [_, _, device, directory, point] = words[..] else { return None };
+            Some(((device.to_owned(), directory.to_owned()), point.to_owned()))
+        };
+        table.lines().filter_map(mount).collect::<Vec<_>>()
+    };
+    let (ours, first) = (mounts(ours), mounts(first));
+    let mut roots = ours.iter().filter(|(_, point)| point == "/");
+    let (Some((root, _)), None) = (roots.next(), roots.next()) else { return None };
+    let has_root = first.iter().any(|(_, point)| point == "/");
+    let is_its_root = first.iter().any(|(mount, point)| point == "/" && mount == root);
+    let elsewhere = first.iter().find(|(mount, _)| mount == root).filter(|_| has_root && !is_its_root)?;
+    Some(elsewhere.1.clone())
+}
+
 /// The fifth word of each line is a mount point; blanks in it are written in octal (proc_pid_mountinfo(5)).
 fn point_in(mounts: &str, path: &str) -> Option<String> {
     let unescape = |text: &str| {
@@ -53,6 +74,32 @@ mod tests {
         assert_eq!(is_root_mounted(whole), Some(true));
         assert_eq!(is_root_mounted("23 22 0:5 / /proc rw - proc proc rw\n"), Some(false));
         assert_eq!(is_root_mounted(""), None);
+    }
+
+    #[test]
+    fn a_root_that_is_mounted_elsewhere_is_that_of_a_chroot() {
+        let host = "22 1 8:1 / / rw - ext4 /dev/a rw\n23 22 0:5 / /proc rw - proc proc rw\n\
+                    24 22 0:40 / /mnt/image rw - tmpfs t rw\n25 22 8:1 /srv/x /srv/x rw - ext4 /dev/a rw\n";
+        let root =
+            |mount: &str| format!("90 80 {mount} / rw - any any rw\n91 90 0:5 / /proc rw - proc proc rw\n");
+        for (ours, expected) in [
+            (root("0:40 /"), Some("/mnt/image")),
+            (root("8:1 /srv/x"), Some("/srv/x")),
+            // The same root in a namespace of its own, and one that the other namespace does not know: a container.
+            (root("8:1 /"), None),
+            (root("0:41 /"), None),
+            (root("8:1 /srv/y"), None),
+            // Which one is the root is not known.
+            (format!("{}{}", root("0:40 /"), root("8:1 /")), None),
+            (String::new(), None),
+            ("nonsense\n".to_owned(), None),
+        ] {
+            assert_eq!(place_of_root(&ours, host).as_deref(), expected, "{ours}");
+        }
+        let hidden = host.split_once('\n').unwrap().1;
+        assert_eq!(place_of_root(&root("0:40 /"), hidden), None, "the root of process 1 is not known");
+        let twice = format!("{host}99 22 0:40 / / rw - tmpfs t rw\n");
+        assert_eq!(place_of_root(&root("0:40 /"), &twice), None, "it lies over the root of process 1");
     }
 
     #[test]

@@ -49,8 +49,13 @@ impl Root {
             }
             other => other,
         };
+        let is_taken =
+            || !matches!(fstatat(&new, to.name(), AtFlags::AT_SYMLINK_NOFOLLOW), Err(Errno::ENOENT));
         match moved {
-            Err(Errno::EEXIST | Errno::ENOTEMPTY | Errno::ENOTDIR) => Ok(DirectoryMove::NameTaken),
+            // Some file systems say so where nothing is: that is an error of theirs.
+            Err(Errno::EEXIST | Errno::ENOTEMPTY | Errno::ENOTDIR) if is_taken() => {
+                Ok(DirectoryMove::NameTaken)
+            }
             Err(Errno::EXDEV | Errno::EBUSY) => Ok(DirectoryMove::Immovable),
             other => other
                 .and_then(|()| self.sync_directory(&new, to))

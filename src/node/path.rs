@@ -8,8 +8,11 @@ use std::hash::{Hash, Hasher};
 use std::os::unix::ffi::OsStrExt;
 use std::str::FromStr;
 
-use super::name::{bytes_of, text_of};
+use super::name::{byte_of, bytes_of, text_of};
 use crate::error::{Error, ErrorKind, Result};
+
+/// Longest path that is read, in bytes: the kernel's PATH_MAX.
+const MAX_PATH_BYTES: usize = 4096;
 
 /// An absolute path inside the node's root, without `.`, `..` and empty parts. Never a path of the machine
 /// that the tool runs on. It stands for any bytes (see `name`), and paths are ordered by their bytes, as Go and systemd order
@@ -80,19 +83,51 @@ impl RootedPath {
         let trimmed = if text.len() > 1 { text.trim_end_matches('/') } else { text };
         let normal =
             trimmed == "/" || trimmed.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_part));
-        if !normal || text.len() > 4096 {
+        if !normal || text.len() > MAX_PATH_BYTES {
             return Err(Error::new(ErrorKind::BadInput, format!("{text:?} is not an absolute path"))
                 .hint("write it from the root on, without . and ..: /var/lib/rancher/k3s"));
         }
         Ok(Self { text: trimmed.to_owned(), seal: None })
     }
 
-    /// Returns the path that a record of k3s-harden's own names, as its `Display` has written it there.
+    /// Reads a path that a run has recorded: the text that [`fmt::Display`] writes of it. Earlier versions recorded paths with line
+    /// breaks too, and what they changed there is put back.
     ///
     /// # Errors
     /// [`ErrorKind::BadInput`] if it is not absolute and normal.
     pub fn recorded(text: &str) -> Result<Self> {
         Self::listed(&text_of(text.as_bytes()))
+    }
+
+    /// Checks that a run that changes something at this path can record it, so that a later run puts it back.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadInput`] if what would be recorded is not read as this path.
+    pub fn check_recordable(&self) -> Result<()> {
+        let text = self.to_string();
+        // What stands for other bytes than its own is read, and never written.
+        if self.text.contains(|letter| byte_of(letter).is_some()) {
+            let why = "it has a byte that is no UTF-8, or a character between U+10F780 and U+10F7FF";
+            return Err(not_recordable(&text, why, "name a path without it"));
+        }
+        match Self::recorded(&text) {
+            Ok(read) if read == *self => Ok(()),
+            _ => {
+                let why = format!("it is longer than {MAX_PATH_BYTES} bytes");
+                Err(not_recordable(&text, &why, "name a shorter path"))
+            }
+        }
+    }
+
+    /// The same for a path that somebody has chosen: it has no line break either.
+    ///
+    /// # Errors
+    /// As for [`RootedPath::check_recordable`].
+    pub fn check_chosen(&self) -> Result<()> {
+        match self.text.contains('\n') {
+            true => Err(not_recordable(&self.text, "it has a line break", "name a path without line breaks")),
+            false => self.check_recordable(),
+        }
     }
 
     /// Returns the directory that holds it; none for the root itself.
@@ -163,6 +198,11 @@ impl Hash for RootedPath {
     }
 }
 
+fn not_recordable(text: &str, why: &str, instead: &str) -> Error {
+    let message = format!("what k3s-harden would change at {text:?} could not be put back: {why}");
+    Error::new(ErrorKind::BadInput, message).hint(format!("{instead}, and move there what is at this one"))
+}
+
 fn is_part(part: &str) -> bool {
     !matches!(part, "" | "." | "..") && !part.contains('\0')
 }
@@ -185,7 +225,7 @@ impl FromStr for RootedPath {
     /// Reads a path that somebody has written. It has no line break: no text of K3s' could name such a file.
     fn from_str(text: &str) -> Result<Self> {
         if text.contains('\n') {
-            return Err(Error::new(ErrorKind::BadInput, format!("{text:?} is not an absolute path"))
+            return Err(Error::new(ErrorKind::BadInput, format!("{text:?} has a line break"))
                 .hint("write it without line breaks"));
         }
         Self::recorded(text)
@@ -262,6 +302,73 @@ mod tests {
         // In the order of the bytes.
         let path = |bytes: &[u8]| RootedPath::fixed("/").join(&text_of(bytes));
         assert!(path(b"a\xc0") < path("aé".as_bytes()) && path("aé".as_bytes()) < path(b"a\xff"));
+    }
+
+    #[test]
+    fn what_may_be_changed_is_recorded_as_it_is() {
+        let seed = std::env::var("K3S_HARDEN_SEED").ok().and_then(|seed| seed.parse().ok());
+        let seed: u64 = seed.unwrap_or_else(|| u64::from(std::process::id()));
+        println!("K3S_HARDEN_SEED={seed}");
+        let mut state = seed;
+        let mut below = |limit: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from((state >> 33) % limit as u64).unwrap()
+        };
+        let pieces: [&[u8]; 16] = [
+            b"a",
+            b"\\xff",
+            b"\\",
+            b" ",
+            b"\t",
+            b"\n",
+            b"\r",
+            b"\x1b",
+            b"\"",
+            b"..",
+            b".",
+            b"~",
+            b"\xff",
+            b"\xc3",
+            "\u{10f7ff}".as_bytes(),
+            "é\u{2028}".as_bytes(),
+        ];
+        let (mut accepted, mut refused) = (0, 0);
+        for _ in 0..4000 {
+            let mut path = RootedPath::fixed("/");
+            for _ in 0..1 + below(4) {
+                let name: Vec<u8> =
+                    (0..1 + below(3)).flat_map(|_| pieces[below(pieces.len())].to_vec()).collect();
+                let text = text_of(&name);
+                path = if is_part(&text) { path.join(&text) } else { path };
+            }
+            match path.check_chosen() {
+                Ok(()) => {
+                    accepted += 1;
+                    let text = path.to_string();
+                    assert_eq!(text.parse::<RootedPath>().unwrap(), path);
+                    assert_eq!(RootedPath::recorded(&text).unwrap(), path);
+                    assert_eq!(path.file_name().as_bytes(), path.name().as_bytes(), "it is written as it is");
+                }
+                Err(error) => {
+                    refused += 1;
+                    assert_eq!(error.kind(), ErrorKind::BadInput);
+                    let unusual = |letter: char| letter == '\n' || byte_of(letter).is_some();
+                    assert!(path.as_str().contains(unusual), "{path:?}");
+                }
+            }
+        }
+        assert!(accepted > 500 && refused > 500, "{accepted} {refused}");
+        let long = RootedPath::fixed("/").join(&["a"; 2050].join("/"));
+        assert!(long.check_recordable().is_err());
+    }
+
+    #[test]
+    fn a_line_break_that_was_recorded_is_read() {
+        let path = RootedPath::fixed("/srv").join("a\nb");
+        assert_eq!(RootedPath::recorded(&path.to_string()).unwrap(), path);
+        path.check_recordable().unwrap();
+        let error = path.check_chosen().unwrap_err();
+        assert!(error.message().ends_with("it has a line break"), "{error}");
     }
 
     #[test]

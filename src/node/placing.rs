@@ -40,6 +40,16 @@ impl<F> TemporaryFile<'_, F> {
         match renameat2(self.parent, self.name.as_str(), self.parent, &*path.file_name(), flags) {
             Ok(()) if flags == RenameFlags::RENAME_NOREPLACE => self.renamed = true,
             Ok(()) => self.finish_exchange(root, path, expected, own)?,
+            // Where nothing has come, the file system is at fault.
+            Err(errno @ Errno::EEXIST)
+                if flags == RenameFlags::RENAME_NOREPLACE
+                    && matches!(
+                        fstatat(self.parent, path.name(), AtFlags::AT_SYMLINK_NOFOLLOW),
+                        Err(Errno::ENOENT)
+                    ) =>
+            {
+                return Err(failed(errno));
+            }
             // Something has come, or what was there has gone.
             Err(Errno::EEXIST | Errno::ENOENT) => return Err(root.changed_meanwhile(path)),
             Err(errno) if is_of_the_call(errno) => {

@@ -19,7 +19,16 @@ use super::path::RootedPath;
 use super::root::Root;
 use super::temporary::TemporaryFile;
 use crate::error::Result;
-use crate::mode::Owner;
+use crate::mode::{FileMode, Owner};
+
+/// What a file needs of its mode and owner to be put at its path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeptMetadata {
+    /// All of it.
+    Exact,
+    /// What its file system keeps: the bytes count.
+    AsFarAsPossible,
+}
 
 impl Root {
     /// Puts a file with `bytes` at `path` in one step: a reader sees the old file or the new one.
@@ -46,10 +55,44 @@ impl Root {
         metadata: &Metadata,
         expected: Expected<'_>,
     ) -> Result<()> {
+        self.replace_by(path, bytes, metadata, expected, KeptMetadata::Exact)
+    }
+
+    /// The same on a file system that keeps no modes or owners: it gives the file others, and has its bytes.
+    ///
+    /// # Errors
+    /// As for [`Root::replace_if`].
+    pub fn replace_bytes_if(
+        &self,
+        path: &RootedPath,
+        bytes: &[u8],
+        metadata: &Metadata,
+        expected: Expected<'_>,
+    ) -> Result<()> {
+        self.replace_by(path, bytes, metadata, expected, KeptMetadata::AsFarAsPossible)
+    }
+
+    fn replace_by(
+        &self,
+        path: &RootedPath,
+        bytes: &[u8],
+        metadata: &Metadata,
+        expected: Expected<'_>,
+        kept: KeptMetadata,
+    ) -> Result<()> {
         let parent = self.existing_parent(path)?;
         let failed = |errno| self.failed("write", path, errno);
-        let mut temporary = TemporaryFile::create(&parent, path).map_err(failed)?;
-        self.set_metadata_of(&temporary.file, path, metadata)?;
+        // A mode that cannot be set may be kept from the start; nothing is in the file yet.
+        let first_mode = match kept {
+            KeptMetadata::Exact => FileMode::PRIVATE_FILE,
+            KeptMetadata::AsFarAsPossible => metadata.mode,
+        };
+        let mut temporary = TemporaryFile::create(&parent, path, first_mode).map_err(failed)?;
+        let set = |file: &File| match (self.set_metadata_of(file, path, metadata), kept) {
+            (Err(_), KeptMetadata::AsFarAsPossible) => Ok(()),
+            (result, _) => result,
+        };
+        set(&temporary.file)?;
         if metadata.attributes.is_none() {
             self.keep_labels(&temporary.file, &parent, path)?;
         }
@@ -57,7 +100,7 @@ impl Root {
         temporary.file.write_all(bytes).map_err(failed_io)?;
         if metadata.attributes.is_some() {
             // Writing takes capabilities and setuid away.
-            self.set_metadata_of(&temporary.file, path, metadata)?;
+            set(&temporary.file)?;
         }
         self.sync_file(&temporary.file, path).map_err(failed)?;
         if let Expected::Known(_) = expected {

@@ -16,6 +16,9 @@ use super::root::Root;
 use super::weaker::WeakerPromise;
 use crate::error::Result;
 
+/// How often a sync is tried again that a signal has interrupted.
+const MAX_TRIES: usize = 100;
+
 impl Root {
     /// Syncs the file or directory at `path`, and its name in its parent, to the disk.
     ///
@@ -44,9 +47,11 @@ impl Root {
     }
 
     fn sync_as(&self, promise: WeakerPromise, open: &impl AsFd, path: &RootedPath) -> nix::Result<()> {
+        let mut tries = 0;
         loop {
             match fsync(open.as_fd()) {
-                Err(Errno::EINTR) => {}
+                // A signal has come; a file system that says so for ever is at fault.
+                Err(Errno::EINTR) if tries < MAX_TRIES => tries += 1,
                 Err(errno) if is_of_the_call(errno) => {
                     self.said.say(promise, self, path, errno);
                     return Ok(());

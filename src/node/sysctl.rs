@@ -8,6 +8,7 @@ use nix::unistd::{AccessFlags, faccessat};
 use sysctl::Sysctl as _;
 
 use super::host;
+use super::mount;
 use super::path::RootedPath;
 use super::root::Root;
 use crate::error::{Error, ErrorKind, Result};
@@ -68,10 +69,14 @@ pub fn read(key: &SysctlKey) -> std::result::Result<String, String> {
         .map_err(|error| reason(&error))
 }
 
-/// Tells whether the kernel shows its parameters here at all.
+/// Returns why the kernel shows no parameters here at all; none if it does.
 #[must_use]
-pub fn are_visible() -> bool {
-    host::exists(FOLDER)
+pub fn hidden() -> Option<&'static str> {
+    match (host::exists(FOLDER), mount::is_proc()) {
+        (true, _) => None,
+        (false, false) => Some("/proc is not mounted"),
+        (false, true) => Some("there is no /proc/sys"),
+    }
 }
 
 /// Sets `key` in the running kernel.

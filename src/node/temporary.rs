@@ -21,11 +21,11 @@ impl Root {
     /// # Errors
     /// If one is there and cannot be removed.
     pub fn remove_temporaries_of(&self, path: &RootedPath) -> Result<()> {
-        self.remove_temporaries_if(path, |_| true)
+        self.remove_temporaries_if(path, |_| true).map(drop)
     }
 
     /// The same for those that `is_ours` knows: a run may be killed in the moment in which a hidden file is what another
-    /// program has just saved.
+    /// program has just saved. Returns those that stay; each is named once a run.
     ///
     /// # Errors
     /// If one is there and cannot be looked at or removed.
@@ -33,8 +33,9 @@ impl Root {
         &self,
         path: &RootedPath,
         is_ours: impl Fn(&PathState) -> bool,
-    ) -> Result<()> {
-        let Some(folder) = path.parent() else { return Ok(()) };
+    ) -> Result<Vec<RootedPath>> {
+        let mut kept = Vec::new();
+        let Some(folder) = path.parent() else { return Ok(kept) };
         for name in self.list(&folder)? {
             let Some(name) = name.to_str() else { continue };
             let Some(ending) = ending_of(path.name(), name) else { continue };
@@ -43,13 +44,16 @@ impl Root {
                 debug!(path = %beside, "left by a killed run");
                 self.remove_file(&beside)?;
             } else {
-                warn!(
-                    "{} is neither of k3s-harden nor what was there before: another program saved it while a run was killed, and it stays",
-                    self.display(&beside)
-                );
+                if self.said.is_first(beside.as_str()) {
+                    warn!(
+                        "{} is neither of k3s-harden nor what was there before: another program saved it while a run was killed, and it stays",
+                        self.display(&beside)
+                    );
+                }
+                kept.push(beside);
             }
         }
-        Ok(())
+        Ok(kept)
     }
 }
 
@@ -106,10 +110,10 @@ pub(super) struct TemporaryFile<'a, F = File> {
 }
 
 impl<'a> TemporaryFile<'a> {
-    pub(super) fn create(parent: &'a OwnedFd, path: &RootedPath) -> nix::Result<Self> {
+    pub(super) fn create(parent: &'a OwnedFd, path: &RootedPath, mode: FileMode) -> nix::Result<Self> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         Self::make(parent, path, TemporaryEnding::Tmp, |name| {
-            openat(parent, name, flags, FileMode::PRIVATE_FILE.to_nix()).map(File::from)
+            openat(parent, name, flags, mode.to_nix()).map(File::from)
         })
     }
 }
@@ -166,7 +170,7 @@ mod tests {
         let root = Root::open(dir.path()).unwrap();
         let path = RootedPath::fixed("/config.yaml");
         let parent = root.parent_of(&path).unwrap().unwrap();
-        let temporary = TemporaryFile::create(&parent, &path).unwrap();
+        let temporary = TemporaryFile::create(&parent, &path, FileMode::PRIVATE_FILE).unwrap();
         let names: Vec<String> = fs::read_dir(dir.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())

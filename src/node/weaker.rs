@@ -43,9 +43,14 @@ impl WeakerPromise {
 
 /// What has been said in this run.
 #[derive(Debug, Default)]
-pub(super) struct SaidPromises(RefCell<BTreeSet<WeakerPromise>>);
+pub(super) struct SaidPromises(RefCell<BTreeSet<WeakerPromise>>, RefCell<BTreeSet<String>>);
 
 impl SaidPromises {
+    /// Tells whether a path is named for the first time: one run may come upon a file that stays more than once.
+    pub(super) fn is_first(&self, path: &str) -> bool {
+        self.1.borrow_mut().insert(path.to_owned())
+    }
+
     /// Warns, for the first path that it is met at, that a promise does not hold on the file system of `path`.
     pub(super) fn say(&self, promise: WeakerPromise, root: &Root, path: &RootedPath, errno: Errno) {
         if self.0.borrow_mut().insert(promise) {

@@ -13,9 +13,10 @@ use super::attributes;
 use super::errno::errno_of;
 use super::expected::Expected;
 use super::metadata::Metadata;
+use super::mount;
 use super::path::RootedPath;
-use super::root::Root;
-use crate::error::Result;
+use super::root::{Root, owner_of};
+use crate::error::{Error, ErrorKind, Result};
 use crate::mode::{FileMode, Owner};
 
 impl Root {
@@ -125,7 +126,22 @@ impl Root {
                 self.failed(&format!("restore the attribute {name} of"), path, errno_of(&error))
             })?;
         }
-        fchmod(file, mode.to_nix()).map_err(failed)
+        fchmod(file, mode.to_nix()).map_err(failed)?;
+        let stat = fstat(file).map_err(failed)?;
+        let kept = (FileMode::from_stat(stat.st_mode), owner_of(&stat));
+        if kept == (*mode, *owner) { Ok(()) } else { Err(self.not_kept(file, path, kept)) }
+    }
+
+    /// Returns the error for a file system that takes a mode or owner and ignores it: one whose server maps them, for example.
+    fn not_kept(&self, file: &File, path: &RootedPath, (mode, owner): (FileMode, Owner)) -> Error {
+        let path = self.display(path);
+        let place =
+            mount::point_of(file).map_or_else(|| format!("of {path}"), |place| format!("under {place}"));
+        let message = format!(
+            "cannot set mode and owner of {path}: the file system {place} keeps no modes or owners, and gives it mode {mode} owner {owner}"
+        );
+        Error::new(ErrorKind::Failed, message)
+            .hint("put a file system there that keeps them, or mount it with options that make it keep them")
     }
 
     pub(super) fn existing_parent(&self, path: &RootedPath) -> Result<OwnedFd> {

@@ -95,13 +95,26 @@ fn what(run: &RunRecord) -> String {
     }
 }
 
+/// Returns the paths that a run has left and that no rollback has restored since: one beside damage passes over some.
+fn still_left<'a>(history: &History, run: &'a RunRecord) -> Vec<&'a str> {
+    let later = history.runs().iter().filter(|later| later.id > run.id && !history.is_undone(later.id));
+    let rollbacks = later.filter(|later| {
+        matches!(later.verb, RunVerb::Rollback { to } if to <= run.id) && later.state == RunState::Committed
+    });
+    let restored: Vec<&str> =
+        rollbacks.flat_map(|later| &later.entries).map(|entry| entry.path.as_str()).collect();
+    run.left.iter().map(String::as_str).filter(|path| !restored.contains(path)).collect()
+}
+
 fn state(history: &History, run: &RunRecord, in_progress: bool) -> String {
     match run.state {
         RunState::Begun if in_progress => "at work".to_owned(),
         RunState::Begun => "interrupted".to_owned(),
         RunState::RolledBack if run.left.is_empty() => "failed, put back".to_owned(),
-        RunState::RolledBack if history.is_undone(run.id) => "undone".to_owned(),
-        RunState::RolledBack => format!("partly put back, all but {}", run.left.join(", ")),
+        RunState::RolledBack => match still_left(history, run).as_slice() {
+            [] => "undone".to_owned(),
+            left => format!("partly put back, all but {}", left.join(", ")),
+        },
         RunState::Committed if history.is_undone(run.id) => "undone".to_owned(),
         RunState::Committed => "done".to_owned(),
     }

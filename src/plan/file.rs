@@ -131,6 +131,17 @@ impl File {
         }
     }
 
+    /// Writes its bytes where its mode or owner cannot be set.
+    ///
+    /// # Errors
+    /// As for [`File::apply`].
+    pub fn apply_bytes(&self, root: &Root, expected: Expected<'_>) -> Result<()> {
+        match &self.content {
+            Content::Bytes(bytes) => root.replace_bytes_if(&self.path, bytes, &self.metadata, expected),
+            Content::Absent | Content::Symlink(..) => Ok(()),
+        }
+    }
+
     /// Returns it with `state` as its desired state.
     #[must_use]
     pub fn restored_to(&self, state: &PathState) -> Self {

@@ -262,9 +262,18 @@ impl Action {
             // If only the sync fails again, the old bytes are restored all the same.
             Err(error) => match self.resource.observe(root) {
                 Ok(now) if now == self.before => Ok(PutBack::Done),
-                _ => Err(error),
+                _ => back.put_back_bytes(root).map_or(Err(error), Ok),
             },
         }
+    }
+
+    /// Restores at least the bytes where the file system keeps no modes or owners; `None` if the file is not as before then.
+    fn put_back_bytes(&self, root: &Root) -> Option<PutBack> {
+        let Resource::File(file) = &self.resource else { return None };
+        let before = path_state(&self.before).filter(|_| self.change == Change::Update)?;
+        file.apply_bytes(root, Expected::Known(&[before])).ok()?;
+        let now = self.resource.observe(root).ok()?;
+        (self.resource.diff(&now).0 == Change::None).then_some(PutBack::Done)
     }
 
     /// Returns how many lines that differ are left out of the diff.

@@ -18,9 +18,9 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let boot = BootSysctls::read(node.root)?;
     let mut findings = Vec::new();
     // Whoever starts K3s has a /proc; who asks may have none.
-    let is_visible = sysctl::are_visible();
-    if node.elsewhere.is_none() && !is_visible {
-        let message = "the parameters of the running kernel cannot be read: /proc is not mounted";
+    let hidden = sysctl::hidden();
+    if let (None, Some(reason)) = (&node.elsewhere, hidden) {
+        let message = format!("the parameters of the running kernel cannot be read: {reason}");
         findings.push(Finding::unknown(
             "kernel-unreadable",
             message,
@@ -29,7 +29,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     }
     for row in kernel_parameters::all() {
         let key: SysctlKey = row.key.parse()?;
-        if node.elsewhere.is_none() && is_visible {
+        if node.elsewhere.is_none() && hidden.is_none() {
             findings.extend(now(&key, row, protected).filter(|finding| !is_left_alone(node, finding)));
         }
         if protected {

@@ -437,3 +437,65 @@ fn a_configuration_file_in_our_own_directory_is_refused() {
         }
     }
 }
+
+/// What could not be put back is not changed: the journal names each path in one line.
+#[test]
+fn a_path_that_no_journal_can_name_is_refused() {
+    let config = |text: &str| empty().file("etc/rancher/k3s/config.yaml", format!("token: x\n{text}\n"));
+    let by_unit = |words: &str| node(words).file("etc/k3s/a\nb.yaml", "token: x\n");
+    for (node, place) in [
+        (config(r#"data-dir: "/srv/a\nb""#), "/etc/rancher/k3s/config.yaml:2:"),
+        (config(r#"data-dir: "/srv/a\U0010F7FF""#), "/etc/rancher/k3s/config.yaml:2:"),
+        (by_unit(r#"--data-dir "/srv/a\nb""#), "/etc/systemd/system/k3s.service"),
+        (by_unit(r#"--config "/etc/k3s/a\nb.yaml""#), "/etc/systemd/system/k3s.service"),
+    ] {
+        let before = bytes(&node);
+        for verb in [&["plan"][..], &["apply"], &["apply", "--no-preflight"]] {
+            let output = run(&node, verb);
+            assert_eq!(output.code, 65, "{verb:?}: {}{}", output.stdout, output.stderr);
+            assert!(
+                output.stderr.contains(place) && output.stderr.contains("could not be put back"),
+                "{}",
+                output.stderr
+            );
+            assert!(output.stderr.contains("help: name a path without"), "{}", output.stderr);
+        }
+        assert_eq!(bytes(&node), before);
+        run(&node, &["verify"]);
+        assert!(!node.path().join("var/lib/k3s-harden").exists());
+    }
+    let output = run(&empty(), &["apply", "--data-dir", "/srv/a\nb"]);
+    assert!(
+        output.code == 64 && output.stderr.contains(r#""/srv/a\nb" has a line break"#),
+        "{}",
+        output.stderr
+    );
+}
+
+/// An earlier version recorded such a path.
+#[test]
+fn a_line_break_in_a_recorded_path_is_put_back() {
+    let node = empty().file("etc/rancher/k3s/config.yaml", "token: x\ndata-dir: /srv/ab\n");
+    let node = node.file("srv/ab/server/audit.yaml", "mine\n");
+    apply(&node);
+    let journal = node.path().join("var/lib/k3s-harden/runs/0001/journal.json");
+    let mut record: Value = serde_json::from_slice(&fs::read(&journal).unwrap()).unwrap();
+    record["format_version"] = "1.0".into();
+    let fields = record.as_object_mut().unwrap();
+    for newer in ["previous", "digest"] {
+        fields.remove(newer);
+    }
+    for entry in fields["entries"].as_array_mut().unwrap() {
+        for state in ["before", "after"] {
+            entry[state].as_object_mut().unwrap().remove("sha256");
+        }
+    }
+    fs::write(&journal, record.to_string().replace("/srv/ab", r"/srv/a\nb")).unwrap();
+    fs::rename(node.path().join("srv/ab"), node.path().join("srv/a\nb")).unwrap();
+    assert_ne!(fs::read(node.path().join("srv/a\nb/server/audit.yaml")).unwrap(), b"mine\n");
+    let output = node.run(&["rollback"]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    assert_eq!(fs::read(node.path().join("srv/a\nb/server/audit.yaml")).unwrap(), b"mine\n");
+    assert!(!node.path().join("srv/a\nb/server/psa.yaml").exists());
+    assert_eq!(node.run(&["uninstall"]).code, 0);
+}

@@ -135,12 +135,17 @@ fn a_run_that_is_gone_is_missed() {
 }
 
 #[test]
-fn what_has_no_business_among_the_runs_is_named_and_an_empty_directory_is_nothing() {
+fn what_has_no_business_among_the_runs_is_named_and_so_is_an_empty_directory() {
     let node = Node::new();
     apply(&node, &[]);
     let runs = state(&node).join("runs");
     fs::create_dir(runs.join("0007")).unwrap();
-    ends(&node, &["apply"], 0);
+    for words in [&["apply"][..], &["plan"], &["rollback"], &["uninstall"]] {
+        let refused = ends(&node, words, 1);
+        assert!(refused.stderr.contains("runs/0007/journal.json: it is not there"), "{}", all(&refused));
+    }
+    assert!(runs.join("0007").exists());
+    fs::remove_dir(runs.join("0007")).unwrap();
     ends(&node, &["rollback"], 0);
     fs::write(runs.join("notes"), "").unwrap();
     symlink("0001", runs.join("0009")).unwrap();
@@ -209,14 +214,143 @@ fn files_of_ours_that_no_history_tells_of_are_named() {
     let node = Node::new();
     apply(&node, &[]);
     fs::remove_dir_all(state(&node)).unwrap();
-    // A run that failed and has put everything back is no history.
-    fs::create_dir_all(state(&node).join("runs/0001")).unwrap();
+    fs::create_dir_all(state(&node).join("runs")).unwrap();
     let output = ends(&node, &["uninstall"], 1);
     assert!(
         output.stderr.contains("90-k3s-harden.yaml") && output.stderr.contains("by hand"),
         "{}",
         all(&output)
     );
+}
+
+/// Moves what is at one path of the state directory to another.
+fn mv(node: &Node, from: &str, to: &str) {
+    fs::rename(state(node).join(from), state(node).join(to)).unwrap();
+}
+
+#[test]
+fn runs_that_were_moved_away_are_missed_and_nothing_is_removed() {
+    let moves: [(&[(&str, &str)], &str); 3] = [
+        (&[("runs", "runs.bak")], "runs.bak"),
+        (&[("runs/0001", "0001"), ("runs/newest.0001", "newest.0001")], "0001"),
+        // Release 0.1.0 has no mark.
+        (&[("runs/newest.0001", "newest.0001"), ("runs/0001", "0001.bak")], "0001.bak"),
+    ];
+    for (moves, found) in moves {
+        let node = Node::new().file(SYSCTL, "first\n");
+        apply(&node, &[]);
+        moves.iter().for_each(|(from, to)| mv(&node, from, to));
+        let before = node.fingerprint();
+        for words in [
+            &["rollback"][..],
+            &["uninstall"],
+            &["apply", "--set", "audit_log_maxage=44"],
+            &["apply", "--no-history", "--set", "audit_log_maxage=44"],
+            &["plan"],
+        ] {
+            let refused = ends(&node, words, 1);
+            assert!(
+                refused.stderr.contains(&format!("k3s-harden/{found} may be the history")),
+                "{words:?}: {}",
+                all(&refused)
+            );
+            assert_eq!(node.fingerprint(), before, "{words:?}");
+        }
+        if !state(&node).join("runs").exists() {
+            mv(&node, found, "runs");
+            ends(&node, &["uninstall"], 0);
+            assert_eq!(node.read(SYSCTL), "first\n");
+        }
+    }
+}
+
+#[test]
+fn files_of_ours_beside_a_state_directory_without_runs_stop_what_would_undo() {
+    let node = Node::new();
+    apply(&node, &[]);
+    fs::remove_dir_all(state(&node).join("runs")).unwrap();
+    fs::write(state(&node).join("runs.tgz"), "packed").unwrap();
+    for words in [&["rollback"][..], &["uninstall"]] {
+        let refused = ends(&node, words, 1);
+        assert!(refused.stderr.contains("runs.tgz may be the history"), "{words:?}: {}", all(&refused));
+    }
+    let words = [&["apply", "--no-history", "--set", "audit_log_maxage=44"], &SERVER[..]].concat();
+    let refused = ends(&node, &words, 1);
+    assert!(refused.stderr.contains("runs.tgz may be their history"), "{}", all(&refused));
+    assert_eq!(fs::read(state(&node).join("runs.tgz")).unwrap(), b"packed");
+}
+
+#[test]
+fn a_symlink_or_a_file_where_the_runs_belong_stops_before_anything_is_asked_for() {
+    for is_link in [true, false] {
+        let node = Node::new();
+        apply(&node, &[]);
+        let runs = state(&node).join("runs");
+        mv(&node, "runs", "elsewhere");
+        let what = if is_link {
+            symlink("elsewhere", &runs).unwrap();
+            "runs: it is a symlink"
+        } else {
+            fs::write(&runs, "").unwrap();
+            "runs: it is no directory"
+        };
+        for words in [&["plan"][..], &["apply"], &["rollback"], &["uninstall"]] {
+            let refused = ends(&node, words, 1);
+            assert!(refused.stderr.contains(what), "{words:?}: {}", all(&refused));
+        }
+        assert!(state(&node).join("elsewhere/0001/journal.json").exists());
+    }
+}
+
+#[test]
+fn somebodys_files_in_the_directory_of_a_run_are_not_removed() {
+    let node = Node::new();
+    apply(&node, &["--set", "history_runs=1"]);
+    let precious = state(&node).join("runs/0001/server/db");
+    fs::create_dir_all(&precious).unwrap();
+    for age in ["audit_log_maxage=41", "audit_log_maxage=42"] {
+        apply(&node, &["--set", age]);
+    }
+    let refused = ends(&node, &["uninstall"], 1);
+    assert!(refused.stderr.contains("runs/0001/server: it is not of k3s-harden"), "{}", all(&refused));
+    assert!(precious.exists());
+    fs::remove_dir_all(state(&node).join("runs/0001/server")).unwrap();
+    fs::create_dir(state(&node).join("runs/0000")).unwrap();
+    ends(&node, &["uninstall"], 1);
+    fs::remove_dir(state(&node).join("runs/0000")).unwrap();
+    ends(&node, &["uninstall"], 0);
+    assert!(!state(&node).exists());
+}
+
+#[test]
+fn an_edit_of_a_file_of_ours_that_a_killed_run_has_beside_it_stays() {
+    let node = Node::new();
+    apply(&node, &[]);
+    let ours = node.read(AUDIT);
+    let folder = node.path().join(AUDIT).parent().unwrap().to_path_buf();
+    let (edit, known) = (folder.join(".audit.yaml.kwIc8Kl3.swap"), folder.join(".audit.yaml.aB345678.swap"));
+    fs::write(&edit, format!("{ours}# mine\n")).unwrap();
+    fs::write(&known, &ours).unwrap();
+    let output = ends(&node, &["uninstall"], 4);
+    assert!(edit.exists() && !known.exists());
+    assert!(!output.stdout.contains("as before the first run"), "{}", all(&output));
+    assert!(
+        output.stderr.contains(".audit.yaml.kwIc8Kl3.swap: another program saved it"),
+        "{}",
+        all(&output)
+    );
+    assert_eq!(output.stderr.matches("WARN").count(), 1, "{}", all(&output));
+}
+
+#[test]
+fn an_uninstall_names_the_files_of_ours_that_the_history_did_not_tell_of() {
+    let node = Node::new();
+    apply(&node, &[]);
+    fs::remove_dir_all(state(&node)).unwrap();
+    apply(&node, &["--set", "audit_log_maxage=77"]);
+    let output = ends(&node, &["uninstall"], 4);
+    assert!(!output.stdout.contains("as before the first run"), "{}", all(&output));
+    assert!(output.stderr.contains(&format!("\n  /{AUDIT}: it is of k3s-harden")), "{}", all(&output));
 }
 
 #[test]

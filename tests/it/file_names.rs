@@ -170,28 +170,6 @@ fn a_lax_file_of_any_name_fails() {
     }
 }
 
-/// A word for a path that K3s opens may hold any character: also one that stands for a byte in our text, and a line break.
-#[test]
-fn a_data_directory_of_any_name_is_hardened_and_put_back() {
-    for (name, written) in [("\u{10f7ff}x", "\u{10f7ff}x"), ("a\nK3s starts.", "a\\nK3s starts.")] {
-        let node =
-            Node::new().file("etc/rancher/k3s/config.yaml", &format!("data-dir: \"/srv/{written}\"\n"));
-        let (code, _, text) = run(&node, &["apply"]);
-        assert_eq!(code, 0, "{name:?}: {text}");
-        assert!(node.path().join("srv").join(name).join("server/psa.yaml").exists(), "{name:?}");
-        let names: Vec<_> = fs::read_dir(node.path().join("srv")).unwrap().collect();
-        assert_eq!(names.len(), 1, "{names:?}");
-        assert_eq!(run(&node, &["plan"]).1["changed"], false, "{name:?}");
-        fs::write(node.path().join("srv").join(name).join("server/psa.yaml"), "#x\n").unwrap();
-        let plan = node.run(&["plan", "--k3s-version", "1.33", "--role", "server"]);
-        assert!(!plan.stdout.contains("\nK3s starts."), "{}", plan.stdout);
-        assert!(plan.stdout.contains("\n--- /srv/"), "{}", plan.stdout);
-        let back = node.run(&["rollback", "--force"]);
-        assert_eq!(back.code, 0, "{name:?}: {}", back.stderr);
-        assert!(!node.path().join("srv").exists(), "{name:?}");
-    }
-}
-
 /// K3s parses the name of the file as it is written, not the path that it leads to.
 #[test]
 fn the_name_of_the_configuration_file_is_parsed_as_it_is_written() {

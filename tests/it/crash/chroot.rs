@@ -12,23 +12,23 @@ use crate::support::{tools, turns};
 const IS_CHROOT: &str = "this is a chroot";
 
 /// Mounts what the way needs, and runs the rest of its arguments in the chroot `$1`: a plain directory, a mount of its own, or
-/// such a mount with a process 1 that is outside of it. Plain files lie over /proc/sys, so that no mistake changes this machine.
+/// such a mount with a process 1 that is outside of it, whose root may be hidden. Plain files lie over /proc/sys, so that no mistake changes this machine.
 const ENTER: &str = r#"
 set -eu
 root=$1 way=$2 sys=$3; shift 3
 case $way in
   plain | bare) ;;
-  mounted | outside) mount --bind "$root" "$root" ;;
+  mounted | outside | blind) mount --bind "$root" "$root" ;;
 esac
 if [ "$way" != bare ]; then
   mount -t proc proc "$root/proc"
   mount --bind "$sys" "$root/proc/sys"
 fi
-if [ "$way" = outside ]; then
-  chroot "$root" "$@"
-else
-  exec chroot "$root" "$@"
-fi
+case $way in
+  outside) chroot "$root" "$@" ;;
+  blind) setpriv --bounding-set -sys_ptrace chroot "$root" "$@" ;;
+  *) exec chroot "$root" "$@" ;;
+esac
 "#;
 
 /// An image with the binary, and plain kernel parameters beside it.
@@ -77,7 +77,8 @@ impl Chroot {
 /// Processes of its own, so that process 1 can be looked at on every machine.
 const PROCESSES: [&str; 3] = ["--pid", "--fork", "--kill-child"];
 /// A plain directory, with the machine's process 1 and with one that is in it; one that is a mount, as arch-chroot makes it.
-const WAYS: [(&str, &[&str]); 3] = [("plain", &[]), ("plain", &PROCESSES), ("outside", &PROCESSES)];
+const WAYS: [(&str, &[&str]); 4] =
+    [("plain", &[]), ("plain", &PROCESSES), ("outside", &PROCESSES), ("blind", &PROCESSES)];
 
 #[test]
 #[ignore = "needs root, unshare and chroot"]
@@ -88,6 +89,7 @@ fn the_kernel_around_a_chroot_is_left_alone() {
         let when = format!("{way} {namespaces:?}");
         let run = chroot.run(way, namespaces, &APPLY).expect_when(0, &when).says(IS_CHROOT);
         assert!(!run.stdout.contains("/proc/sys"), "{when}: {run:?}");
+        assert!(way != "blind" || run.stderr.contains("in /proc/1/mountinfo"), "{when}: {run:?}");
         chroot.kernel_is_left_alone(&when);
         let run = chroot.run(way, namespaces, &["preflight"]);
         assert!(run.code == Some(0) && run.stdout.contains(IS_CHROOT), "{when}: {run:?}");
@@ -115,6 +117,8 @@ fn without_proc_nothing_is_known_of_the_kernel() {
     let bare = |arguments: &[&str]| chroot.run("bare", &[], arguments);
     let run = bare(&[&["-v"], &APPLY[..]].concat()).expect(0).says("nothing says that this is a chroot");
     assert!(run.stderr.contains("it is not known whether K3s starts"), "{run:?}");
+    assert_eq!(run.stderr.matches("left alone, because /proc is not mounted").count(), 1, "{run:?}");
+    assert!(!run.stderr.contains("the running kernel keeps"), "{run:?}");
     let run = bare(&["preflight", "--format", "json"]).expect(0);
     let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
     assert!(report["starts"].is_null(), "{report:#}");

@@ -139,6 +139,49 @@ fn a_node_lives_on_every_file_system() {
     }
 }
 
+/// A file system that takes each mode and owner, and ignores it.
+const FORGETFUL: &str = "bindfs --chown-ignore --chmod-ignore --chgrp-ignore /back /image";
+
+#[test]
+#[ignore = "needs root, unshare, bindfs and fuse3"]
+fn a_mode_that_is_not_kept_is_no_change_of_somebody() {
+    let _busy = turns::busy();
+    tools::need(&["bindfs"]);
+    let first = lax();
+    let says = |run: &Run| {
+        assert!(run.stderr.contains("the file system under /image keeps no modes or owners"), "{run:?}");
+        assert!(!run.stderr.contains("was changed by another program"), "{run:?}");
+    };
+    for verb in [&APPLY[..], &[&APPLY[..], &["--no-history"]].concat()] {
+        let place = Place::of(BACK);
+        first.make(&place.0.path("/back"));
+        place.0.prepare(FORGETFUL);
+        says(&place.run_at(IMAGE, verb).expect(1));
+        place.is(&first, "apply");
+        place.run_at(IMAGE, &ROLLBACK);
+        place.is(&first, "rollback of nothing");
+    }
+    // The node was hardened before it was mounted like that.
+    for verb in [&ROLLBACK[..], &UNINSTALL, &OLDER] {
+        let place = Place::of(BACK);
+        first.make(&place.0.path("/back"));
+        place.run_at("/back", &APPLY).expect(0);
+        place.0.prepare(FORGETFUL);
+        let new = Tree::of_node(&place.0.path(IMAGE));
+        let run = place.run_at(IMAGE, verb);
+        if run.code == Some(1) {
+            says(&run);
+            place.is(&new, &format!("{verb:?}"));
+        } else {
+            run.expect_when(0, "everything could be set");
+        }
+        place.0.prepare(&format!("umount {IMAGE}"));
+        place.run_at("/back", &UNINSTALL);
+        let difference = Tree::of_node(&place.0.path("/back")).differs_from(&first);
+        assert!(difference.is_empty(), "{verb:?}: {difference}");
+    }
+}
+
 #[test]
 #[ignore = "needs root and unshare"]
 fn a_node_lives_over_a_layer_that_was_hardened() {
