@@ -120,7 +120,7 @@ impl RollbackPlan {
             for path in foreign::paths_with_copies_alone(history, &changed) {
                 let path = RootedPath::recorded(path)?;
                 let now = Fingerprint::of(&CurrentState::Path(root.look(&path)?));
-                let runs = foreign::only_copies_alone(root, history, path.as_str(), &now);
+                let runs = foreign::only_copies_alone(root, history, &path.to_string(), &now);
                 rollback.only_copies.extend(runs.into_iter().map(|run| OnlyCopy { path: path.clone(), run }));
             }
         }

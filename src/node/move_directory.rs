@@ -32,17 +32,18 @@ impl Root {
     /// If it cannot be done for another reason.
     pub fn move_directory(&self, from: &RootedPath, to: &RootedPath) -> Result<DirectoryMove> {
         let (old, new) = (self.existing_parent(from)?, self.existing_parent(to)?);
-        let at_once = || renameat2(&old, from.name(), &new, to.name(), RenameFlags::RENAME_NOREPLACE);
-        let in_two_steps = || match fstatat(&new, to.name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+        let at_once =
+            || renameat2(&old, &*from.file_name(), &new, &*to.file_name(), RenameFlags::RENAME_NOREPLACE);
+        let in_two_steps = || match fstatat(&new, &*to.file_name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(_) => Err(Errno::EEXIST),
-            Err(Errno::ENOENT) => renameat(&old, from.name(), &new, to.name()),
+            Err(Errno::ENOENT) => renameat(&old, &*from.file_name(), &new, &*to.file_name()),
             Err(errno) => Err(errno),
         };
         let moved = match at_once() {
             Err(refusal) if is_of_the_call(refusal) => {
                 let moved = in_two_steps();
                 if moved.is_ok() {
-                    self.said.say(WeakerPromise::FreeName, &self.display(to), refusal);
+                    self.said.say(WeakerPromise::FreeName, self, to, refusal);
                 }
                 moved
             }

@@ -295,6 +295,10 @@ mod tests {
         assert_eq!(written.to_string(), "/\u{10f7ff}");
         assert_eq!(written.file_name().as_bytes(), "\u{10f7ff}".as_bytes());
         assert_eq!(RootedPath::fixed("/a").resolve("\u{10f7ff}").unwrap().name(), written.name());
+        for name in ["\u{10f7ff}x", "a\nb"] {
+            let path = RootedPath::fixed("/srv").resolve(name).unwrap();
+            assert_eq!(RootedPath::recorded(&path.to_string()).unwrap(), path);
+        }
         // In the order of the bytes.
         let path = |bytes: &[u8]| RootedPath::fixed("/").join(&text_of(bytes));
         assert!(path(b"a\xc0") < path("aé".as_bytes()) && path("aé".as_bytes()) < path(b"a\xff"));

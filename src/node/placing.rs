@@ -4,6 +4,7 @@
 //! exchange their names, what was there is looked at under its new name, and only what was expected is removed. Anything
 //! else gets its name back.
 
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
@@ -36,7 +37,7 @@ impl<F> TemporaryFile<'_, F> {
         };
         let own = self.identity(&self.name).map_err(failed)?;
         self.rename_to_swap().map_err(failed)?;
-        match renameat2(self.parent, self.name.as_str(), self.parent, path.name(), flags) {
+        match renameat2(self.parent, self.name.as_str(), self.parent, &*path.file_name(), flags) {
             Ok(()) if flags == RenameFlags::RENAME_NOREPLACE => self.renamed = true,
             Ok(()) => self.finish_exchange(root, path, expected, own)?,
             // Where nothing has come, the file system is at fault.
@@ -54,7 +55,7 @@ impl<F> TemporaryFile<'_, F> {
             Err(errno) if is_of_the_call(errno) => {
                 root.check_expected(self.parent, path, expected)?;
                 self.rename_over(path).map_err(failed)?;
-                root.said.say(WeakerPromise::SecondLook, &root.display(path), errno);
+                root.said.say(WeakerPromise::SecondLook, root, path, errno);
             }
             Err(errno) => return Err(failed(errno)),
         }
@@ -77,8 +78,8 @@ impl<F> TemporaryFile<'_, F> {
             let removed = unlinkat(self.parent, self.name.as_str(), UnlinkatFlags::NoRemoveDir);
             return removed.map_err(|errno| root.failed("remove", &beside, errno));
         }
-        let (from, to) = (self.name.as_str(), path.name());
-        let back = renameat2(self.parent, from, self.parent, to, RenameFlags::RENAME_EXCHANGE);
+        let (from, to) = (self.name.as_str(), path.file_name());
+        let back = renameat2(self.parent, from, self.parent, &*to, RenameFlags::RENAME_EXCHANGE);
         match (back, self.identity(&self.name)) {
             (Ok(()), Ok(now)) if now == own => {
                 self.renamed = false;
@@ -97,7 +98,7 @@ impl<F> TemporaryFile<'_, F> {
     }
 
     fn rename_over(&mut self, path: &RootedPath) -> nix::Result<()> {
-        renameat(self.parent, self.name.as_str(), self.parent, path.name())?;
+        renameat(self.parent, self.name.as_str(), self.parent, &*path.file_name())?;
         self.renamed = true;
         Ok(())
     }
@@ -140,7 +141,7 @@ impl Root {
             return Ok(());
         }
         let taken = TemporaryFile::make(parent, path, TemporaryEnding::Swap, |name| {
-            set_aside(parent, path.name(), name)
+            set_aside(parent, &*path.file_name(), name)
         });
         let mut taken = match taken {
             Err(Errno::ENOENT) => return Err(self.changed_meanwhile(path)),
@@ -153,7 +154,7 @@ impl Root {
         if let Ok(true) = looked {
             return unlinkat(parent, taken.name.as_str(), UnlinkatFlags::NoRemoveDir).map_err(failed);
         }
-        Err(match take(parent, &taken.name, path.name()) {
+        Err(match take(parent, &taken.name, &*path.file_name()) {
             Ok(()) => looked.err().unwrap_or_else(|| self.changed_meanwhile(path)),
             Err(_) => self.kept_beside(parent, path, &beside),
         })
@@ -180,7 +181,8 @@ impl Root {
 }
 
 /// Gives what has the name `from` another name, which nothing has: not even what comes at this moment.
-fn take(parent: &OwnedFd, from: &str, to: &str) -> nix::Result<()> {
+fn take(parent: &OwnedFd, from: impl AsRef<OsStr>, to: impl AsRef<OsStr>) -> nix::Result<()> {
+    let (from, to) = (from.as_ref(), to.as_ref());
     match renameat2(parent, from, parent, to, RenameFlags::RENAME_NOREPLACE) {
         Err(errno) if is_of_the_call(errno) => set_aside(parent, from, to),
         other => other,
@@ -188,7 +190,8 @@ fn take(parent: &OwnedFd, from: &str, to: &str) -> nix::Result<()> {
 }
 
 /// Gives what has the name `from` another name, which nothing has by now.
-fn set_aside(parent: &OwnedFd, from: &str, to: &str) -> nix::Result<()> {
+fn set_aside(parent: &OwnedFd, from: impl AsRef<OsStr>, to: impl AsRef<OsStr>) -> nix::Result<()> {
+    let (from, to) = (from.as_ref(), to.as_ref());
     match fstatat(parent, to, AtFlags::AT_SYMLINK_NOFOLLOW) {
         Ok(_) => Err(Errno::EEXIST),
         Err(Errno::ENOENT) => renameat(parent, from, parent, to),

@@ -33,7 +33,7 @@ impl Root {
         let failed = |errno| self.failed("remove", path, errno);
         match expected {
             Expected::Anything => {
-                unlinkat(&parent, path.name(), UnlinkatFlags::NoRemoveDir).map_err(failed)?;
+                unlinkat(&parent, &*path.file_name(), UnlinkatFlags::NoRemoveDir).map_err(failed)?;
             }
             Expected::Known(_) => self.take_away(&parent, path, expected)?,
         }
@@ -47,7 +47,7 @@ impl Root {
     /// If it fails for another reason.
     pub fn remove_empty_directory(&self, path: &RootedPath) -> Result<bool> {
         let Some(parent) = self.parent_of(path)? else { return Ok(false) };
-        match unlinkat(&parent, path.name(), UnlinkatFlags::RemoveDir) {
+        match unlinkat(&parent, &*path.file_name(), UnlinkatFlags::RemoveDir) {
             Ok(()) => self
                 .sync_directory(&parent, path)
                 .map(|()| true)
@@ -66,7 +66,7 @@ impl Root {
     pub fn remove_tree(&self, path: &RootedPath) -> Result<()> {
         let Some(parent) = self.parent_of(path)? else { return Ok(()) };
         let removed =
-            remove_tree(&parent, OsStr::new(path.name())).and_then(|()| self.sync_directory(&parent, path));
+            remove_tree(&parent, &path.file_name()).and_then(|()| self.sync_directory(&parent, path));
         removed.map_err(|errno| self.failed("remove", path, errno))
     }
 }

@@ -134,7 +134,7 @@ impl Root {
     /// Gives a file that is about to be at `path` the labels of the one that is there.
     fn keep_labels(&self, file: &File, parent: &OwnedFd, path: &RootedPath) -> Result<()> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let old = match openat(parent, path.name(), flags, Mode::empty()) {
+        let old = match openat(parent, &*path.file_name(), flags, Mode::empty()) {
             // Nothing is there, or a symlink, whose label says nothing about a file.
             Err(Errno::ENOENT | Errno::ELOOP) => return Ok(()),
             other => File::from(other.map_err(|errno| self.failed("read", path, errno))?),

@@ -28,7 +28,7 @@ impl Root {
         let Some(parent) = self.parent_of(path)? else { return Ok(()) };
         let failed = |errno| self.failed("sync", path, errno);
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        match openat(&parent, path.name(), flags, Mode::empty()) {
+        match openat(&parent, &*path.file_name(), flags, Mode::empty()) {
             // Nothing, or a symlink: all of it is in the directory.
             Err(Errno::ENOENT | Errno::ELOOP) => {}
             other => self.sync_file(&other.map_err(failed)?, path).map_err(failed)?,
@@ -53,7 +53,7 @@ impl Root {
                 // A signal has come; a file system that says so for ever is at fault.
                 Err(Errno::EINTR) if tries < MAX_TRIES => tries += 1,
                 Err(errno) if is_of_the_call(errno) => {
-                    self.said.say(promise, &self.display(path), errno);
+                    self.said.say(promise, self, path, errno);
                     return Ok(());
                 }
                 other => return other,

@@ -6,6 +6,9 @@ use std::collections::BTreeSet;
 use nix::errno::Errno;
 use tracing::warn;
 
+use super::path::RootedPath;
+use super::root::Root;
+
 /// Something that a file system cannot do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum WeakerPromise {
@@ -49,10 +52,37 @@ impl SaidPromises {
     }
 
     /// Warns, for the first path that it is met at, that a promise does not hold on the file system of `path`.
-    pub(super) fn say(&self, promise: WeakerPromise, path: &str, errno: Errno) {
+    pub(super) fn say(&self, promise: WeakerPromise, root: &Root, path: &RootedPath, errno: Errno) {
         if self.0.borrow_mut().insert(promise) {
-            let consequence = promise.consequence();
+            let (consequence, path) = (promise.consequence(), root.display(&lasting(path)));
             warn!("the file system of {path} promises less than others: {consequence} ({})", errno.desc());
+        }
+    }
+}
+
+/// Returns the directory that a path is in, above all hidden ones: a temporary name is nothing to look for after the run.
+fn lasting(path: &RootedPath) -> RootedPath {
+    let is_hidden = |above: &RootedPath| above.name().starts_with('.');
+    let mut above = path.parent();
+    while let Some(hidden) = above.as_ref().filter(|above| is_hidden(above)) {
+        above = hidden.parent();
+    }
+    above.unwrap_or_else(|| path.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_named_that_stays() {
+        for (path, place) in [
+            ("/etc/sysctl.d/90-kubelet.conf", "/etc/sysctl.d"),
+            ("/var/lib/tool/runs/.0001.abc.tmp/journal.json", "/var/lib/tool/runs"),
+            ("/var/lib/tool/.x.tmp", "/var/lib/tool"),
+            ("/", "/"),
+        ] {
+            assert_eq!(lasting(&RootedPath::fixed(path)).as_str(), place);
         }
     }
 }

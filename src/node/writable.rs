@@ -1,5 +1,6 @@
 //! Tells, before anything is changed, whether something could be written.
 
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
@@ -55,9 +56,9 @@ impl Root {
         if system.flags().contains(FsFlags::ST_RDONLY) {
             return Err(read_only());
         }
-        refuse_fixed(&dir, "", &self.display(&directory))?;
+        refuse_fixed(&dir, OsStr::new(""), &self.display(&directory))?;
         if path.parent().as_ref() == Some(&directory) {
-            refuse_fixed(&dir, path.name(), &self.display(path))?;
+            refuse_fixed(&dir, &path.file_name(), &self.display(path))?;
         }
         match faccessat(&dir, ".", AccessFlags::W_OK, AtFlags::AT_EACCESS) {
             Ok(()) => Ok(()),
@@ -69,7 +70,7 @@ impl Root {
 
 /// Refuses a file or directory that its attributes keep from being changed (chattr(1)), as far as the file system tells: the entry
 /// `name` of an open directory, or the directory itself.
-fn refuse_fixed(dir: &OwnedFd, name: &str, shown: &str) -> Result<()> {
+fn refuse_fixed(dir: &OwnedFd, name: &OsStr, shown: &str) -> Result<()> {
     let flags = StatxAt::SYMLINK_NOFOLLOW | StatxAt::EMPTY_PATH;
     let Ok(found) = statx(dir, name, flags, StatxFlags::TYPE) else { return Ok(()) };
     for (attribute, says, letter) in

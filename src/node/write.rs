@@ -40,13 +40,13 @@ impl Root {
     ) -> Result<()> {
         let parent = self.existing_parent(path)?;
         let failed = |errno| self.failed("make the directory", path, errno);
-        match (mkdirat(&parent, path.name(), metadata.mode.to_nix()), expected) {
+        match (mkdirat(&parent, &*path.file_name(), metadata.mode.to_nix()), expected) {
             (Err(Errno::EEXIST), Expected::Known(_)) => return Err(self.changed_meanwhile(path)),
             (made, _) => made.map_err(failed)?,
         }
         let set = || {
             let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-            let dir = File::from(openat(&parent, path.name(), flags, Mode::empty()).map_err(failed)?);
+            let dir = File::from(openat(&parent, &*path.file_name(), flags, Mode::empty()).map_err(failed)?);
             self.set_metadata_of(&dir, path, metadata)?;
             self.sync_directory(&dir.into(), path)
                 .and_then(|()| self.sync_directory(&parent, path))
@@ -64,7 +64,7 @@ impl Root {
         let parent = self.existing_parent(path)?;
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let failed = |errno| self.failed("write", path, errno);
-        let created = openat(&parent, path.name(), flags, FileMode::PRIVATE_FILE.to_nix());
+        let created = openat(&parent, &*path.file_name(), flags, FileMode::PRIVATE_FILE.to_nix());
         let mut file = created.map(File::from).map_err(failed)?;
         self.set_metadata_of(&file, path, &Metadata::private_file(owner))?;
         file.write_all(bytes).map_err(|error| failed(errno_of(&error)))?;

@@ -408,6 +408,36 @@ fn renderings_and_reports_name_the_file_that_k3s_reads() {
     assert!(!sarif.stdout.contains("etc/rancher/k3s/config.yaml"), "{}", sarif.stdout);
 }
 
+/// An uninstall removes everything in k3s-harden's own directory.
+#[test]
+fn a_configuration_file_in_our_own_directory_is_refused() {
+    let about = ["--k3s-version", "1.33", "--role", "server"];
+    let own = "var/lib/k3s-harden/c.yaml";
+    for (link, unit) in [
+        (Some("etc/rancher/k3s/config.yaml"), ""),
+        (Some("etc/own.yaml"), "--config /etc/own.yaml"),
+        (None, "--config /var/lib/k3s-harden/c.yaml"),
+    ] {
+        let unit = format!("[Service]\nExecStart=/usr/local/bin/k3s server {unit}\n");
+        let node = Node::new().file("etc/systemd/system/k3s.service", &unit).file(own, "node-label: [a=b]\n");
+        if let Some(link) = link {
+            let link = node.path().join(link);
+            fs::create_dir_all(link.parent().unwrap()).unwrap();
+            symlink("/var/lib/k3s-harden/c.yaml", link).unwrap();
+        }
+        for verb in ["plan", "apply"] {
+            let output = node.run(&[&[verb], &about[..]].concat());
+            assert_eq!(output.code, 65, "{unit}: {}", output.stderr);
+            assert!(
+                output.stderr.contains("K3s' configuration file is /etc/") == link.is_some(),
+                "{}",
+                output.stderr
+            );
+            assert!(output.stderr.contains("such as to /etc/rancher/k3s, "), "{}", output.stderr);
+        }
+    }
+}
+
 /// What could not be put back is not changed: the journal names each path in one line.
 #[test]
 fn a_path_that_no_journal_can_name_is_refused() {

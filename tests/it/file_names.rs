@@ -169,3 +169,37 @@ fn a_lax_file_of_any_name_fails() {
         assert!(matches!(lax.as_str(), "fail" | "warn"), "{name:?}: {lax}");
     }
 }
+
+/// K3s parses the name of the file as it is written, not the path that it leads to.
+#[test]
+fn the_name_of_the_configuration_file_is_parsed_as_it_is_written() {
+    for (written, path, starts) in [
+        ("--config 1:x.yaml", "etc/1:x.yaml", false),
+        ("--config //e:b/x.yaml", "e:b/x.yaml", false),
+        ("\"--config=//e b/x.yaml\"", "e b/x.yaml", false),
+        ("--config http:x.yaml", "etc/http:x.yaml", false),
+        ("--config 1:x.yaml", "etc/1:x.yaml.d/a.yaml", false),
+        ("--config a:x%%z.yaml", "etc/a:x%z.yaml", true),
+        ("--config ///e:b/x.yaml", "e:b/x.yaml", true),
+    ] {
+        let unit =
+            format!("[Service]\nWorkingDirectory=/etc\nExecStart=/usr/local/bin/k3s server {written}\n");
+        let node =
+            Node::new().file("etc/systemd/system/k3s.service", &unit).file(path, "node-label: [a=b]\n");
+        let (_, verdict, text) = run(&node, &["preflight"]);
+        assert_eq!(verdict["starts"], starts, "{written}: {text}");
+    }
+}
+
+#[test]
+fn a_name_with_a_line_break_begins_no_line() {
+    let node = Node::new();
+    let name = b"1\n- K3s starts.\n help: run rm.yaml";
+    put(&node, DROP_INS, name, "kube-apiserver-arg: [profiling=maybe]\n");
+    let output = node.run(&["apply", "--k3s-version", "1.33", "--role", "server"]);
+    assert_ne!(output.code, 0);
+    assert!(output.stderr.contains("1\\n- K3s starts.\\n help: run rm.yaml"), "{}", output.stderr);
+    for line in output.stderr.lines().chain(output.stdout.lines()) {
+        assert!(!line.starts_with("- K3s") && !line.starts_with(" help: run"), "{line}");
+    }
+}
