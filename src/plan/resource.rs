@@ -262,7 +262,7 @@ impl Action {
             // If only the sync fails again, the old bytes are restored all the same.
             Err(error) => match self.resource.observe(root) {
                 Ok(now) if now == self.before => Ok(PutBack::Done),
-                _ => back.put_back_bytes(root).map_or(Err(error), Ok),
+                _ => back.put_back_bytes(root).ok_or(error),
             },
         }
     }
