@@ -109,8 +109,16 @@ impl Bed {
     pub(crate) fn undo_all(&self, when: &str) -> usize {
         for undone in 0..100 {
             let run = self.run(&ROLLBACK);
-            assert_eq!(run.code, Some(0), "{when}: rollback {undone}: {}{}", run.stdout, run.stderr);
-            if run.stdout.contains("Nothing to undo.") {
+            // The image has files that look like k3s-harden's from the start.
+            let is_none = run.code == Some(1) && run.stderr.contains("there is no history here");
+            assert!(
+                run.code == Some(0) || is_none,
+                "{when}: rollback {undone}: {:?} {}{}",
+                run.code,
+                run.stdout,
+                run.stderr
+            );
+            if is_none || run.stdout.contains("Nothing to undo.") {
                 return undone;
             }
         }
