@@ -43,7 +43,7 @@ impl Root {
             Err(refusal) if is_of_the_call(refusal) => {
                 let moved = in_two_steps();
                 if moved.is_ok() {
-                    self.said.say(WeakerPromise::FreeName, self, to, refusal);
+                    self.said.say(WeakerPromise::FreeName, to, refusal, |path| self.display(path));
                 }
                 moved
             }

@@ -55,7 +55,7 @@ impl<F> TemporaryFile<'_, F> {
             Err(errno) if is_of_the_call(errno) => {
                 root.check_expected(self.parent, path, expected)?;
                 self.rename_over(path).map_err(failed)?;
-                root.said.say(WeakerPromise::SecondLook, root, path, errno);
+                root.said.say(WeakerPromise::SecondLook, path, errno, |path| root.display(path));
             }
             Err(errno) => return Err(failed(errno)),
         }

@@ -53,7 +53,7 @@ impl Root {
                 // A signal has come; a file system that says so for ever is at fault.
                 Err(Errno::EINTR) if tries < MAX_TRIES => tries += 1,
                 Err(errno) if is_of_the_call(errno) => {
-                    self.said.say(promise, self, path, errno);
+                    self.said.say(promise, path, errno, |path| self.display(path));
                     return Ok(());
                 }
                 other => return other,

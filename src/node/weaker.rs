@@ -7,7 +7,6 @@ use nix::errno::Errno;
 use tracing::warn;
 
 use super::path::RootedPath;
-use super::root::Root;
 
 /// Something that a file system cannot do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,10 +50,17 @@ impl SaidPromises {
         self.1.borrow_mut().insert(path.to_owned())
     }
 
-    /// Warns, for the first path that it is met at, that a promise does not hold on the file system of `path`.
-    pub(super) fn say(&self, promise: WeakerPromise, root: &Root, path: &RootedPath, errno: Errno) {
+    /// Warns, for the first path that it is met at, that a promise does not hold on the file system of `path`, which
+    /// `display` shows.
+    pub(super) fn say(
+        &self,
+        promise: WeakerPromise,
+        path: &RootedPath,
+        errno: Errno,
+        display: impl Fn(&RootedPath) -> String,
+    ) {
         if self.0.borrow_mut().insert(promise) {
-            let (consequence, path) = (promise.consequence(), root.display(&lasting(path)));
+            let (consequence, path) = (promise.consequence(), display(&lasting(path)));
             warn!("the file system of {path} promises less than others: {consequence} ({})", errno.desc());
         }
     }
