@@ -239,6 +239,9 @@ fn fields_of(document: &str) -> Vec<String> {
         .collect()
 }
 
+/// A file that keeps the folder of the kubelet's drop-ins.
+const KEPT: &str = ".kept";
+
 /// Returns the questions about the components that run on a node.
 fn questions_of(at: usize, node: &Node, values: &Value) -> Vec<Question> {
     let is_on = |key: &str| values[key][0] == "true";
@@ -260,7 +263,7 @@ fn questions_of(at: usize, node: &Node, values: &Value) -> Vec<Question> {
             files.insert(OWN_DROP_IN.to_owned(), Started::of(node.datastore).texts[OWN_DROP_IN].clone());
         } else if *component == "kubelet" {
             // It started once, so that the folder is there; the kubelet does not read a file of this name.
-            files.insert(format!("{DROP_INS}/.kept"), String::new());
+            files.insert(format!("{DROP_INS}/{KEPT}"), String::new());
         }
         let args = strings(&values[format!("{component}-arg")]);
         Question { node: at, component, args, own, files, benchmark: node.benchmark }
@@ -287,7 +290,7 @@ fn external(component: &str, own: &mut BTreeMap<String, String>, values: &Value)
 }
 
 fn is_drop_in(path: &str) -> bool {
-    path.contains("kubelet.conf.d/") && path != OWN_DROP_IN
+    path.contains("kubelet.conf.d/") && path != OWN_DROP_IN && !path.ends_with(KEPT)
 }
 
 fn is_good(component: &str, text: &str) -> bool {

@@ -67,8 +67,13 @@ fn ours_takes_what_wharfie_takes() {
     assert!(missed + alarms + messages == 0, "{wrong}");
 }
 
-/// Returns the first message about a type, in one line; none if it is about the syntax.
+/// Returns the first message about a type, in one line and without the user's text, which ours never quotes; none if it is
+/// about the syntax.
 fn first_of_types(error: &str) -> Option<String> {
     let first = error.strip_prefix("yaml: unmarshal errors:\n")?.lines().next()?.trim();
-    Some(format!("yaml: unmarshal errors: {first}"))
+    let masked = match first.split('`').collect::<Vec<_>>()[..] {
+        [before, _, after] => format!("{before}`********`{after}"),
+        _ => first.to_owned(),
+    };
+    Some(format!("yaml: unmarshal errors: {masked}"))
 }
