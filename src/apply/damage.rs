@@ -2,7 +2,7 @@
 //! it may hold the only copy of somebody's bytes.
 
 use super::state::STATE_DIRECTORY;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, one_line};
 use crate::node::{Root, RootedPath};
 
 /// Something in the state directory that cannot be trusted, or is not there.
@@ -24,7 +24,7 @@ impl Damage {
     /// Returns the path and the reason as one line.
     #[must_use]
     pub fn line(&self, root: &Root) -> String {
-        format!("{}: {}", root.display(&self.path), self.reason)
+        format!("{}: {}", one_line(&root.display(&self.path)), self.reason)
     }
 
     /// Returns the warning of a verb that goes on beside it.

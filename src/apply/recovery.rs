@@ -113,7 +113,7 @@ fn undo(root: &Root, record: &RunRecord, skip_damaged: bool) -> Result<Vec<LeftP
     let mut left = Vec::new();
     for entry in record.entries.iter().rev().filter(|entry| entry.concerns(root)) {
         let Some(now) = entry.observe(root)? else { continue };
-        let known = [&entry.before, &entry.after].map(|saved| Fingerprint::of_saved(root, record.id, saved));
+        let known = entry.states().map(|saved| Fingerprint::of_saved(root, record.id, saved));
         let now = Fingerprint::of(&now);
         if now != known[0] && !is_ours(&now, &known) {
             let reason = "was changed by somebody else since".to_owned();
@@ -180,8 +180,8 @@ fn remove_temporaries(root: &Root, record: &RunRecord) -> Result<()> {
     for entry in record.entries.iter().filter(|entry| entry.resource == ResourceKind::File) {
         // Loaded only if there is one; what is damaged knows none.
         let is_ours = |left: &PathState| {
-            let states = [&entry.before, &entry.after];
-            states
+            entry
+                .states()
                 .iter()
                 .any(|saved| saved.load(root, record.id).is_ok_and(|known| known.has_content_of(left)))
         };

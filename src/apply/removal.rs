@@ -4,8 +4,6 @@
 //! place, and a mark that is made first carries the meaning of that step: what bears it is no longer there for any reader, and the
 //! next run that changes something finishes its removal.
 
-use std::ffi::{OsStr, OsString};
-
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;
 use crate::node::{DirectoryMove, EntryKind, Root, RootedPath};
@@ -24,18 +22,19 @@ pub(super) enum RunsEntry {
     Leaving(u32),
     /// The mark of all runs: they are removed in place.
     AllLeaving,
+    /// The mark of the newest run.
+    Newest(u32),
 }
 
 impl RunsEntry {
     /// Reads a name; none if no run makes it.
-    pub(super) fn of(name: &OsStr) -> Option<Self> {
-        let text = name.to_str()?;
-        if text == ALL_LEAVING {
+    pub(super) fn of(name: &str) -> Option<Self> {
+        if name == ALL_LEAVING {
             return Some(Self::AllLeaving);
         }
-        let number = text.trim_start_matches('.').split('.').next()?.parse().ok()?;
-        let known = [Self::Run(number), Self::Coming(number), Self::Leaving(number)];
-        known.into_iter().find(|known| known.name() == text)
+        let number = name.split('.').find_map(|part| part.parse().ok()).filter(|number| *number > 0)?;
+        let known = [Self::Run(number), Self::Coming(number), Self::Leaving(number), Self::Newest(number)];
+        known.into_iter().find(|known| known.name() == name)
     }
 
     /// Returns its name.
@@ -45,21 +44,22 @@ impl RunsEntry {
             Self::Coming(id) => format!(".{id:04}.coming"),
             Self::Leaving(id) => format!(".{id:04}.leaving"),
             Self::AllLeaving => ALL_LEAVING.to_owned(),
+            Self::Newest(id) => format!("newest.{id:04}"),
         }
     }
 }
 
 /// Tells whether run `id`, among the entries of the directory of the runs, is being removed in place.
-pub(super) fn is_leaving(entries: &[(OsString, Option<EntryKind>)], id: u32) -> bool {
+pub(super) fn is_leaving(entries: &[(String, Option<EntryKind>)], id: u32) -> bool {
     has_mark(entries, RunsEntry::Leaving(id))
 }
 
 /// Tells whether all runs are.
-pub(super) fn are_leaving(entries: &[(OsString, Option<EntryKind>)]) -> bool {
+pub(super) fn are_leaving(entries: &[(String, Option<EntryKind>)]) -> bool {
     has_mark(entries, RunsEntry::AllLeaving)
 }
 
-fn has_mark(entries: &[(OsString, Option<EntryKind>)], mark: RunsEntry) -> bool {
+fn has_mark(entries: &[(String, Option<EntryKind>)], mark: RunsEntry) -> bool {
     entries.iter().any(|(name, kind)| *kind == Some(EntryKind::File) && RunsEntry::of(name) == Some(mark))
 }
 
@@ -91,7 +91,7 @@ pub(super) fn remove_run(root: &Root, runs: &RootedPath, id: u32) -> Result<()> 
 /// # Errors
 /// If that fails.
 pub(super) fn sweep(root: &Root, runs: &RootedPath) -> Result<()> {
-    for name in root.list(runs)? {
+    for name in root.names(runs)? {
         match RunsEntry::of(&name) {
             Some(entry @ RunsEntry::Coming(_)) => root.remove_tree(&runs.join(&entry.name()))?,
             Some(entry @ RunsEntry::Leaving(id)) => {
@@ -101,7 +101,7 @@ pub(super) fn sweep(root: &Root, runs: &RootedPath) -> Result<()> {
                     false => root.remove_tree(&leaving)?,
                 }
             }
-            Some(RunsEntry::Run(_) | RunsEntry::AllLeaving) | None => {}
+            Some(RunsEntry::Run(_) | RunsEntry::AllLeaving | RunsEntry::Newest(_)) | None => {}
         }
     }
     Ok(())
@@ -131,10 +131,8 @@ pub(super) fn are_all_leaving(root: &Root, runs: &RootedPath) -> Result<bool> {
 /// # Errors
 /// If something cannot be removed.
 pub(super) fn remove_all(root: &Root, runs: &RootedPath) -> Result<()> {
-    for name in root.list(runs)?.iter().filter(|name| *name != ALL_LEAVING) {
-        if let Some(name) = name.to_str() {
-            root.remove_tree(&runs.join(name))?;
-        }
+    for name in root.names(runs)?.iter().filter(|name| *name != ALL_LEAVING) {
+        root.remove_tree(&runs.join(name))?;
     }
     root.remove_tree(runs)
 }
@@ -155,18 +153,19 @@ mod tests {
 
     #[test]
     fn only_names_that_are_exactly_ours_are_known() {
-        let of = |name: &str| RunsEntry::of(OsStr::new(name));
         for entry in [
             RunsEntry::Run(1),
             RunsEntry::Run(12345),
             RunsEntry::Coming(20),
             RunsEntry::Leaving(7),
             RunsEntry::AllLeaving,
+            RunsEntry::Newest(20),
         ] {
-            assert_eq!(of(&entry.name()), Some(entry));
+            assert_eq!(RunsEntry::of(&entry.name()), Some(entry));
         }
         for other in [
             "1",
+            "0000",
             "00001",
             "+001",
             "0001.damaged",
@@ -179,9 +178,12 @@ mod tests {
             "0001.leaving",
             "leaving",
             ".leaving.",
+            "newest.1",
+            ".newest.0001",
+            "newest.0001.tmp",
             "",
         ] {
-            assert_eq!(of(other), None, "{other:?}");
+            assert_eq!(RunsEntry::of(other), None, "{other:?}");
         }
     }
 }

@@ -23,6 +23,11 @@ pub struct RunEntry {
 }
 
 impl RunEntry {
+    /// Returns its states before and after the run.
+    pub(super) fn states(&self) -> [&SavedState; 2] {
+        [&self.before, &self.after]
+    }
+
     /// Tells whether the entry applies to this root: the running kernel is not an image's.
     pub(super) fn concerns(&self, root: &Root) -> bool {
         root.is_live() || self.resource != ResourceKind::Sysctl

@@ -1,7 +1,7 @@
 //! The records of runs as they are read from the disk: what is not as it was written is no record.
 
 use super::damage::{self, Damage, unreadable};
-use super::journal::{self, FIRST_FORMAT, JournalHead, Journalled};
+use super::journal::{self, FIRST_FORMAT};
 use super::run_record::{RunRecord, RunState};
 use super::saved_state::JOURNAL;
 use super::state::run_directory;
@@ -12,19 +12,19 @@ use crate::plan::ResourceKind;
 /// What is in the directory of a run.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "there is one at a time")]
-pub(super) enum FoundRun<T> {
+pub(super) enum FoundRun {
     /// Its record, which is as it was written.
-    Sound(T),
+    Sound(RunRecord),
     /// A record that cannot be trusted, or none: a run makes its directory and its record in one step.
     Damaged(Damage),
 }
 
-impl<T> FoundRun<T> {
+impl FoundRun {
     /// Returns the record.
     ///
     /// # Errors
     /// If it is damaged.
-    pub(super) fn sound(self, root: &Root) -> Result<T> {
+    pub(super) fn sound(self, root: &Root) -> Result<RunRecord> {
         match self {
             Self::Sound(record) => Ok(record),
             Self::Damaged(damage) => Err(unreadable(root, &damage)),
@@ -37,7 +37,7 @@ impl RunRecord {
     ///
     /// # Errors
     /// If the caller may not read it.
-    pub(super) fn read(root: &Root, id: u32) -> Result<FoundRun<Self>> {
+    pub(super) fn read(root: &Root, id: u32) -> Result<FoundRun> {
         let mut found = Self::read_alone(root, id)?;
         if let FoundRun::Sound(record) = &mut found {
             record.digest = None;
@@ -51,8 +51,20 @@ impl RunRecord {
     ///
     /// # Errors
     /// If the caller may not read it.
-    pub(super) fn read_alone(root: &Root, id: u32) -> Result<FoundRun<Self>> {
-        read(root, id)
+    pub(super) fn read_alone(root: &Root, id: u32) -> Result<FoundRun> {
+        let path = run_directory(id).join(JOURNAL);
+        let bytes = match root.read_itself(&path) {
+            Err(error) => return damage::of_error(root, id, path, error).map(FoundRun::Damaged),
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Ok(FoundRun::Damaged(Damage::new(id, path, "it is not there"))),
+        };
+        Ok(match read_journal(&bytes) {
+            Err(reason) => FoundRun::Damaged(Damage::new(id, path, reason)),
+            Ok(record) if record.id != id => {
+                FoundRun::Damaged(Damage::new(id, path, format!("it is the record of run {}", record.id)))
+            }
+            Ok(record) => FoundRun::Sound(record),
+        })
     }
 
     /// Finds what a run of format 1.0 that was put back has left: it had no list, but kept its backups then.
@@ -60,8 +72,7 @@ impl RunRecord {
         if self.format_version != FIRST_FORMAT || self.state != RunState::RolledBack {
             return Ok(());
         }
-        let saved = self.entries.iter().flat_map(|entry| [&entry.before, &entry.after]);
-        let mut backups = saved.filter(|saved| saved.backup().is_some()).peekable();
+        let mut backups = self.states().filter(|saved| saved.backup().is_some()).peekable();
         let has_backups = backups.peek().is_some();
         for saved in backups {
             if saved.damage(root, self.id)?.is_some() {
@@ -76,20 +87,25 @@ impl RunRecord {
     }
 }
 
-impl Journalled for RunRecord {
-    fn head(&self) -> JournalHead<'_> {
-        let saved = || self.entries.iter().flat_map(|entry| [&entry.before, &entry.after]);
-        let is_newer = self.previous.is_some() || saved().any(|saved| saved.digest().is_some());
-        JournalHead { format_version: &self.format_version, digest: self.digest.as_deref(), is_newer }
-    }
-}
-
 /// Parses the bytes of a journal and checks its digest: any bytes give a record or a reason.
 ///
 /// # Errors
 /// Why they are no record that can be trusted.
 pub fn read_journal(bytes: &[u8]) -> std::result::Result<RunRecord, String> {
-    journal::parse(bytes)
+    let record: RunRecord =
+        serde_json::from_slice(bytes).map_err(|error| journal::unreadable(bytes, &error))?;
+    if !journal::is_known(&record.format_version) {
+        return Err(journal::unknown_format(&record.format_version));
+    }
+    // What came with the digest is written with one.
+    let has_newer = || record.previous.is_some() || record.states().any(|saved| saved.digest().is_some());
+    match &record.digest {
+        Some(digest) if !journal::is_sealed(bytes, digest) => {
+            Err("it is not as k3s-harden wrote it: its digest is another".to_owned())
+        }
+        None if has_newer() => Err("it is not as k3s-harden wrote it: its digest is missing".to_owned()),
+        _ => Ok(record),
+    }
 }
 
 /// Reads any bytes as a journal, and goes through what is read. For the fuzz target and the test that stands in for it.
@@ -104,22 +120,6 @@ pub fn try_journal(bytes: &[u8]) {
     let mut again = read_journal(text.as_bytes()).expect("what is written is read");
     (again.digest, again.format_version) = (None, record.format_version.clone());
     assert_eq!(again, record);
-}
-
-fn read(root: &Root, id: u32) -> Result<FoundRun<RunRecord>> {
-    let path = run_directory(id).join(JOURNAL);
-    let bytes = match root.read_itself(&path) {
-        Err(error) => return damage::of_error(root, id, path, error).map(FoundRun::Damaged),
-        Ok(Some(bytes)) => bytes,
-        Ok(None) => return Ok(FoundRun::Damaged(Damage::new(id, path, "it is not there"))),
-    };
-    Ok(match journal::parse::<RunRecord>(&bytes) {
-        Err(reason) => FoundRun::Damaged(Damage::new(id, path, reason)),
-        Ok(record) if record.id != id => {
-            FoundRun::Damaged(Damage::new(id, path, format!("it is the record of run {}", record.id)))
-        }
-        Ok(record) => FoundRun::Sound(record),
-    })
 }
 
 #[cfg(test)]

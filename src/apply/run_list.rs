@@ -8,8 +8,6 @@
 //!
 //! Each record names the run before it, and the mark names the last one: no run can vanish without being missed.
 
-use std::ffi::OsStr;
-
 use super::damage::Damage;
 use super::removal::{self, RunsEntry};
 use super::state::{forget as remove_run, run_directory, runs_directory};
@@ -18,8 +16,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;
 use crate::node::{EntryKind, PathState, Root};
 
-/// The name of the mark, before the number.
-const MARK: &str = "newest.";
 /// How often a reader without the lock reads again while runs come and go.
 const MAX_READS: usize = 20;
 
@@ -51,7 +47,7 @@ impl RunList {
     pub(super) fn read(root: &Root) -> Result<Self> {
         let mut list = Self::default();
         let directory = runs_directory();
-        let Some(entries) = root.list_itself(&directory)? else {
+        let Some(entries) = root.names_and_kinds_itself(&directory)? else {
             let reason = match root.look(&directory)? {
                 PathState::Symlink { .. } => "it is a symlink",
                 _ => "it is no directory",
@@ -73,21 +69,18 @@ impl RunList {
         Ok(list)
     }
 
-    fn add(&mut self, name: &OsStr, kind: Option<EntryKind>) {
-        let text = name.to_string_lossy().replace(['\n', '\0'], "?");
-        let path = runs_directory().join(&text);
-        match (number(&text), text.strip_prefix(MARK).and_then(number), kind) {
-            (Some(id), _, Some(EntryKind::Directory)) => self.ids.push(id),
-            (Some(id), _, Some(EntryKind::Symlink)) => {
+    fn add(&mut self, name: &str, kind: Option<EntryKind>) {
+        let path = runs_directory().join(name);
+        match (RunsEntry::of(name), kind) {
+            (Some(RunsEntry::Run(id)), Some(EntryKind::Directory)) => self.ids.push(id),
+            (Some(RunsEntry::Run(id)), Some(EntryKind::Symlink)) => {
                 self.damage.push(Damage::new(id, path, "it is a symlink"));
             }
-            (None, Some(id), Some(EntryKind::File)) => self.newest = self.newest.max(id),
-            // It is gone by now.
-            (_, _, None) => {}
-            // A run that comes or goes.
-            _ if RunsEntry::of(name).is_some_and(|entry| !matches!(entry, RunsEntry::Run(_))) => {}
-            _ => {
-                let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
+            (Some(RunsEntry::Newest(id)), Some(EntryKind::File)) => self.newest = self.newest.max(id),
+            // It is gone by now, or a run that comes or goes.
+            (_, None) | (Some(RunsEntry::Coming(_) | RunsEntry::Leaving(_) | RunsEntry::AllLeaving), _) => {}
+            (Some(RunsEntry::Run(_) | RunsEntry::Newest(_)) | None, Some(_)) => {
+                let digits: String = name.chars().take_while(char::is_ascii_digit).collect();
                 let run = digits.parse().ok().filter(|run| *run > 0);
                 self.damage.push(Damage::new(run, path, "it is no run of k3s-harden"));
             }
@@ -138,7 +131,7 @@ pub(super) fn next_number(root: &Root) -> Result<RunNumber> {
 /// # Errors
 /// If that fails.
 pub(super) fn mark_newest(root: &Root, owner: Owner, id: u32) -> Result<()> {
-    let path = |id: u32| runs_directory().join(&format!("{MARK}{id:04}"));
+    let path = |id: u32| runs_directory().join(&RunsEntry::Newest(id).name());
     let marked = RunList::read(root)?.newest;
     match (marked, id) {
         (marked, id) if marked == id => Ok(()),
@@ -159,11 +152,6 @@ pub(super) fn forget(root: &Root, owner: Owner, id: u32) -> Result<()> {
         mark_newest(root, owner, before.unwrap_or_default())?;
     }
     remove_run(root, id)
-}
-
-/// Returns the number that a name is, as k3s-harden writes it.
-fn number(name: &str) -> Option<u32> {
-    name.parse().ok().filter(|id| *id > 0 && format!("{id:04}") == name)
 }
 
 /// Returns the damage of a run that the mark names and that is not there.

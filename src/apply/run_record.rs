@@ -215,6 +215,11 @@ impl RunRecord {
         self.entries.iter().filter(counts).filter(|_| self.is_step())
     }
 
+    /// Returns the states of all that it changes.
+    pub(super) fn states(&self) -> impl Iterator<Item = &SavedState> {
+        self.entries.iter().flat_map(RunEntry::states)
+    }
+
     /// Tells whether release 0.1.0 merged it from several: what somebody had put between these is not known.
     pub(super) fn is_united_without_copies(&self) -> bool {
         self.through.is_some() && self.format_version == FIRST_FORMAT
@@ -225,7 +230,7 @@ impl RunRecord {
     /// # Errors
     /// If the caller may not read them.
     pub(super) fn damaged_backups(&self, root: &Root) -> Result<Vec<Damage>> {
-        let saved = self.steps().flat_map(|entry| [&entry.before, &entry.after]);
+        let saved = self.steps().flat_map(RunEntry::states);
         let saved = saved.chain(self.foreign.iter().map(|copy| &copy.state));
         let found = saved.map(|saved| saved.damage(root, self.id)).filter_map(Result::transpose);
         found.collect()
@@ -243,8 +248,8 @@ impl RunRecord {
     /// Removes the backup files: the run has undone its changes.
     pub(super) fn drop_backups(&self, root: &Root) -> Result<()> {
         let directory = run_directory(self.id);
-        let saved = self.entries.iter().flat_map(|entry| [&entry.before, &entry.after]);
-        saved.filter_map(SavedState::backup).try_for_each(|backup| root.remove_tree(&directory.join(backup)))
+        let mut backups = self.states().filter_map(SavedState::backup);
+        backups.try_for_each(|backup| root.remove_tree(&directory.join(backup)))
     }
 
     pub(super) fn to_text(&self) -> Result<String> {

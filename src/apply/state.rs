@@ -4,7 +4,6 @@
 //! may have created or removed the history while this one waited for the lock.
 
 use std::cell::Cell;
-use std::ffi::OsString;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -58,22 +57,6 @@ pub(super) fn runs_directory() -> RootedPath {
 
 pub(super) fn run_directory(id: u32) -> RootedPath {
     runs_directory().join(&format!("{id:04}"))
-}
-
-/// Returns the numbers of the runs, the oldest first.
-///
-/// # Errors
-/// If the directory cannot be read.
-pub(super) fn ids(root: &Root) -> Result<Vec<u32>> {
-    let number = |name: &OsString| {
-        let name = name.to_str().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))?;
-        name.parse().ok()
-    };
-    let entries = root.list_kinds(&runs_directory())?;
-    let mut ids: Vec<u32> = entries.iter().filter_map(|(name, _)| number(name)).collect();
-    ids.retain(|id| !removal::are_leaving(&entries) && !removal::is_leaving(&entries, *id));
-    ids.sort_unstable();
-    Ok(ids)
 }
 
 /// The state directory, locked.
@@ -138,11 +121,6 @@ impl<'a> StateDirectory<'a> {
             PathState::Absent => self.root.make_directory(&runs, &Metadata::private_directory(owner)),
             _ => Ok(()),
         }
-    }
-
-    /// Tells whether it holds no run.
-    pub(super) fn is_fresh(&self) -> Result<bool> {
-        ids(self.root).map(|ids| ids.is_empty())
     }
 
     /// Returns the directories above it that were created for it, the outermost first.
@@ -225,9 +203,9 @@ impl<'a> StateDirectory<'a> {
     /// # Errors
     /// If it cannot be removed.
     pub(super) fn remove_if_unused(&self) -> Result<()> {
-        let only_ours = self.root.list(&state_directory())?.iter().all(|name| name == RUNS || name == MADE);
-        let is_unused =
-            only_ours && self.root.list_itself(&runs_directory())?.is_some_and(|runs| runs.is_empty());
+        let only_ours = self.root.names(&state_directory())?.iter().all(|name| name == RUNS || name == MADE);
+        let is_unused = only_ours
+            && self.root.names_and_kinds_itself(&runs_directory())?.is_some_and(|runs| runs.is_empty());
         if is_unused { self.remove() } else { Ok(()) }
     }
 }
@@ -257,9 +235,9 @@ fn no_runs(root: &Root, reason: &str) -> Error {
 /// # Errors
 /// If it cannot be read.
 pub fn foreign_in_state(root: &Root) -> Result<Vec<RootedPath>> {
-    let names = root.list(&state_directory())?;
+    let names = root.names(&state_directory())?;
     let foreign = names.iter().filter(|name| *name != RUNS && *name != MADE);
-    Ok(foreign.map(|name| state_directory().join(&name.to_string_lossy())).collect())
+    Ok(foreign.map(|name| state_directory().join(name)).collect())
 }
 
 /// Finishes the removal of the state directory after a run was killed in it.
@@ -294,12 +272,10 @@ fn made(root: &Root, place: &RootedPath) -> Result<Vec<RootedPath>> {
 fn leftovers(root: &Root) -> Result<Vec<RootedPath>> {
     let (mut found, mut above) = (Vec::new(), state_directory().parent());
     while let Some(folder) = above {
-        let is_ours =
-            |name: &&str| *name == BEING_REMOVED || name.strip_prefix(BEING_CREATED).is_some_and(is_process);
-        let names = root.list(&folder)?;
-        found.extend(
-            names.iter().filter_map(|name| name.to_str().filter(is_ours)).map(|name| folder.join(name)),
-        );
+        let is_ours = |name: &&String| {
+            *name == BEING_REMOVED || name.strip_prefix(BEING_CREATED).is_some_and(is_process)
+        };
+        found.extend(root.names(&folder)?.iter().filter(is_ours).map(|name| folder.join(name)));
         above = folder.parent();
     }
     Ok(found)
@@ -320,7 +296,7 @@ pub fn remove_leftovers(root: &Root) -> Result<()> {
     finish_removals(root)?;
     for path in leftovers(root)? {
         // What is being created holds no run: somebody has given the state directory that name.
-        if path.name() != BEING_REMOVED && !root.list(&path.join(RUNS))?.is_empty() {
+        if path.name() != BEING_REMOVED && !root.names(&path.join(RUNS))?.is_empty() {
             warn!("{} holds runs, and stays", root.display(&path));
             continue;
         }
@@ -356,8 +332,7 @@ fn is_process(suffix: &str) -> bool {
 
 /// Tells whether the state directory is below `path`, or is it.
 pub(super) fn is_above(path: &RootedPath) -> bool {
-    let state = state_directory();
-    state == *path || state.as_str().strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('/'))
+    state_directory().is_within(path)
 }
 
 /// Removes a run in one step.

@@ -44,9 +44,7 @@ fn has_journal(root: &Root, path: &RootedPath) -> Result<bool> {
     if root.exists(&path.join(JOURNAL)) {
         return Ok(true);
     }
-    let names = root.list(path)?;
-    let mut inner = names.iter().filter_map(|name| name.to_str()).map(|name| path.join(name));
-    Ok(inner.any(|inner| root.exists(&inner.join(JOURNAL))))
+    Ok(root.names(path)?.iter().any(|name| root.exists(&path.join(name).join(JOURNAL))))
 }
 
 /// Looks for what somebody has put into the directories of the runs: it would be removed with the run.
@@ -56,10 +54,9 @@ fn has_journal(root: &Root, path: &RootedPath) -> Result<bool> {
 pub(super) fn in_runs(root: &Root, ids: impl Iterator<Item = u32>) -> Result<Vec<Damage>> {
     let mut found = Vec::new();
     for directory in ids.map(run_directory) {
-        for (name, kind) in root.list_itself(&directory)?.unwrap_or_default() {
-            let text = name.to_string_lossy().replace(['\n', '\0'], "?");
-            if kind != Some(EntryKind::File) || !is_of_a_run(&text) {
-                let path = directory.join(&text);
+        for (name, kind) in root.names_and_kinds_itself(&directory)?.unwrap_or_default() {
+            if kind != Some(EntryKind::File) || !is_of_a_run(&name) {
+                let path = directory.join(&name);
                 // Something that is not a file where a backup belongs is named as a damaged backup too.
                 found.push(Damage::new(
                     None,

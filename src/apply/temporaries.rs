@@ -56,7 +56,7 @@ fn known_states(root: &Root, plan: Option<&Plan>, path: &RootedPath) -> Vec<Fing
     let history = History::read(root).unwrap_or_default();
     let entries = history.runs().iter().flat_map(|run| run.entries.iter().map(move |entry| (run.id, entry)));
     let entries = entries.filter(|(_, entry)| entry.path == path.to_string());
-    let saved = entries.flat_map(|(id, entry)| [&entry.before, &entry.after].map(|state| (id, state)));
+    let saved = entries.flat_map(|(id, entry)| entry.states().map(|state| (id, state)));
     let saved = saved.map(|(id, state)| Fingerprint::of_saved(root, id, state));
     planned.map(|state| Fingerprint::of(&state)).chain(saved).collect()
 }

@@ -88,7 +88,7 @@ impl<'a> Transaction<'a> {
             state.make_runs(options.owner)?;
         }
         uniting::finish_uniting(root, options.owner)?;
-        let made = if state.is_fresh()? { state.made()? } else { Vec::new() };
+        let made = if RunList::read(root)?.ids.is_empty() { state.made()? } else { Vec::new() };
         let found = RecordedInputs::read(root)?;
         // A run before one that is damaged is not undone: what the damaged one changed since is not known.
         let may_recover = options.skip_damaged || !found.newest_is_damaged;
@@ -252,7 +252,7 @@ impl<'a> Transaction<'a> {
     /// history at another place.
     fn refuse_moved_history(&self, plan: &Plan) -> Result<()> {
         let is_ours = |action: &Action| matches!(&action.before, CurrentState::Path(PathState::File { bytes, .. }) if has_header(bytes));
-        if !self.state.is_fresh()? || !plan.actions.iter().any(is_ours) {
+        if !RunList::read(self.root)?.ids.is_empty() || !plan.actions.iter().any(is_ours) {
             return Ok(());
         }
         let Some(foreign) = foreign_in_state(self.root)?.first().map(|path| self.root.display(path)) else {
@@ -349,7 +349,8 @@ impl<'a> Transaction<'a> {
         record.state = RunState::Committed;
         let Err(error) = record.write(root, owner) else { return Ok(()) };
         record.state = RunState::Begun;
-        let is_committed = |found: FoundRun<RunRecord>| matches!(found, FoundRun::Sound(there) if there.state == RunState::Committed);
+        let is_committed =
+            |found: FoundRun| matches!(found, FoundRun::Sound(there) if there.state == RunState::Committed);
         if record.write(root, owner).is_err() && RunRecord::read(root, record.id).is_ok_and(is_committed) {
             record.state = RunState::Committed;
             warn!("{error}: the run is complete, and its record may be lost in a power failure");

@@ -66,12 +66,11 @@ fn unite(root: &Root, owner: Owner, first: u32, second: u32) -> Result<()> {
         united.write(root, owner)?;
     }
     forget(root, owner, second)?;
-    let saved = united.entries.iter().flat_map(|entry| [&entry.before, &entry.after]);
-    let saved = saved.chain(united.foreign.iter().map(|copy| &copy.state));
+    let saved = united.states().chain(united.foreign.iter().map(|copy| &copy.state));
     let wanted: BTreeSet<&str> = saved.filter_map(SavedState::backup).collect();
-    for name in root.list(&run_directory(first))? {
-        if let Some(name) = name.to_str().filter(|name| *name != JOURNAL && !wanted.contains(name)) {
-            root.remove_tree(&run_directory(first).join(name))?;
+    for name in root.names(&run_directory(first))? {
+        if name != JOURNAL && !wanted.contains(name.as_str()) {
+            root.remove_tree(&run_directory(first).join(&name))?;
         }
     }
     Ok(())

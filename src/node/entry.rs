@@ -44,9 +44,6 @@ pub struct PathEntry {
     pub owner: Owner,
 }
 
-/// The names in a directory, each with what it is, where that is known.
-pub(super) type Entries = Vec<(OsString, Option<EntryKind>)>;
-
 /// The kind of an entry of a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryKind {
@@ -138,66 +135,60 @@ impl Root {
     /// # Errors
     /// If it cannot be read.
     pub fn names(&self, path: &RootedPath) -> Result<Vec<String>> {
-        Ok(self.entries(path)?.into_iter().map(|(name, _)| text_of(name.as_bytes())).collect())
-    }
-
-    /// The same as bytes, for the names of k3s-harden's own files.
-    ///
-    /// # Errors
-    /// If it cannot be read.
-    pub fn list(&self, path: &RootedPath) -> Result<Vec<OsString>> {
         Ok(self.entries(path)?.into_iter().map(|(name, _)| name).collect())
     }
 
-    /// Returns the names as text, each with what [`Root::entry`] says it is. Most file systems say it with the names, so that the
+    /// Returns the same, each with what [`Root::entry`] says it is. Most file systems say it with the names, so that the
     /// entries are not opened.
     ///
     /// # Errors
     /// If the directory, or an entry, cannot be read.
     pub fn names_and_kinds(&self, path: &RootedPath) -> Result<Vec<(String, Option<EntryKind>)>> {
-        let listed = self.list_kinds(path)?.into_iter();
-        Ok(listed.map(|(name, kind)| (text_of(name.as_bytes()), kind)).collect())
-    }
-
-    /// The same with names as bytes, for k3s-harden's own files.
-    ///
-    /// # Errors
-    /// If the directory, or an entry, cannot be read.
-    pub fn list_kinds(&self, path: &RootedPath) -> Result<Vec<(OsString, Option<EntryKind>)>> {
-        let mut entries = self.entries(path)?;
-        for (name, kind) in entries.iter_mut().filter(|(_, kind)| kind.is_none()) {
-            *kind = self.entry(&path.join(&text_of(name.as_bytes())))?.map(|entry| entry.kind);
-        }
-        Ok(entries)
+        self.with_kinds(path, self.entries(path)?)
     }
 
     /// Returns the same for the directory at `path` itself; none if a symlink or something else is there.
     ///
     /// # Errors
-    /// As for [`Root::list_kinds`].
-    pub fn list_itself(&self, path: &RootedPath) -> Result<Option<Entries>> {
-        let fd = match self.resolve(path, DIRECTORY | OFlag::O_NOFOLLOW) {
-            Err(Errno::ENOENT) => return Ok(Some(Vec::new())),
-            Err(Errno::ENOTDIR | Errno::ELOOP) => return Ok(None),
-            other => other.map_err(|errno| self.failed("list", path, errno))?,
-        };
-        let mut entries = entries_in(fd).map_err(|errno| self.failed("list", path, errno))?;
-        for (name, kind) in entries.iter_mut().filter(|(_, kind)| kind.is_none()) {
-            if let Some(name) = name.to_str() {
-                *kind = self.entry(&path.join(name))?.map(|entry| entry.kind);
-            }
+    /// As for [`Root::names_and_kinds`].
+    pub fn names_and_kinds_itself(
+        &self,
+        path: &RootedPath,
+    ) -> Result<Option<Vec<(String, Option<EntryKind>)>>> {
+        match self.resolve(path, DIRECTORY | OFlag::O_NOFOLLOW) {
+            Err(Errno::ENOENT) => Ok(Some(Vec::new())),
+            Err(Errno::ENOTDIR | Errno::ELOOP) => Ok(None),
+            other => self.with_kinds(path, self.sorted(path, other)?).map(Some),
         }
-        entries.sort_by(|(one, _), (other, _)| one.cmp(other));
-        Ok(Some(entries))
     }
 
-    fn entries(&self, path: &RootedPath) -> Result<Vec<(OsString, Option<EntryKind>)>> {
-        let fd = match self.resolve(path, DIRECTORY) {
-            Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(Vec::new()),
-            other => other.map_err(|errno| self.failed("list", path, errno))?,
-        };
-        let mut entries = entries_in(fd).map_err(|errno| self.failed("list", path, errno))?;
+    fn entries(&self, path: &RootedPath) -> Result<Vec<(String, Option<EntryKind>)>> {
+        match self.resolve(path, DIRECTORY) {
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(Vec::new()),
+            other => self.sorted(path, other),
+        }
+    }
+
+    fn sorted(
+        &self,
+        path: &RootedPath,
+        opened: nix::Result<OwnedFd>,
+    ) -> Result<Vec<(String, Option<EntryKind>)>> {
+        let entries = opened.and_then(entries_in).map_err(|errno| self.failed("list", path, errno));
+        let mut entries = entries?;
         entries.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(entries.into_iter().map(|(name, kind)| (text_of(name.as_bytes()), kind)).collect())
+    }
+
+    /// Looks at the entries of a directory of which it was not said with their names what they are.
+    fn with_kinds(
+        &self,
+        path: &RootedPath,
+        mut entries: Vec<(String, Option<EntryKind>)>,
+    ) -> Result<Vec<(String, Option<EntryKind>)>> {
+        for (name, kind) in entries.iter_mut().filter(|(_, kind)| kind.is_none()) {
+            *kind = self.entry(&path.join(name))?.map(|entry| entry.kind);
+        }
         Ok(entries)
     }
 }

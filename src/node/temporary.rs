@@ -36,10 +36,9 @@ impl Root {
     ) -> Result<Vec<RootedPath>> {
         let mut kept = Vec::new();
         let Some(folder) = path.parent() else { return Ok(kept) };
-        for name in self.list(&folder)? {
-            let Some(name) = name.to_str() else { continue };
-            let Some(ending) = ending_of(path.name(), name) else { continue };
-            let beside = folder.join(name);
+        for name in self.names(&folder)? {
+            let Some(ending) = ending_of(path.name(), &name) else { continue };
+            let beside = folder.join(&name);
             if ending == TemporaryEnding::Tmp || is_ours(&self.look(&beside)?) {
                 debug!(path = %beside, "left by a killed run");
                 self.remove_file(&beside)?;
@@ -195,7 +194,7 @@ mod tests {
             fs::write(dir.path().join(name), "").unwrap();
         }
         root.remove_temporaries_of(&path).unwrap();
-        let mut left = root.list(&RootedPath::fixed("/")).unwrap();
+        let mut left = root.names(&RootedPath::fixed("/")).unwrap();
         left.sort();
         let mut others = others.to_vec();
         others.sort_unstable();
