@@ -193,8 +193,8 @@ impl<'a> StateDirectory<'a> {
         let first = self.made()?.first().cloned();
         let begun = || leftovers(self.root).ok()?.into_iter().find(|path| path.name() == BEING_REMOVED);
         Ok(match first.or_else(begun) {
-            Some(path) => beside(&path, BEING_REMOVED),
-            None => beside(&state_directory(), BEING_REMOVED),
+            Some(path) => path.beside(BEING_REMOVED),
+            None => state_directory().beside(BEING_REMOVED),
         })
     }
 
@@ -343,10 +343,6 @@ pub(super) fn forget(root: &Root, id: u32) -> Result<()> {
     removal::remove_run(root, &runs_directory(), id)
 }
 
-fn beside(path: &RootedPath, name: &str) -> RootedPath {
-    path.parent().unwrap_or_else(|| path.clone()).join(name)
-}
-
 /// Creates it if it is missing, however many other runs create or remove it at the same time.
 fn create(root: &Root, owner: Owner) -> Result<()> {
     let mut tries = 0;
@@ -374,7 +370,7 @@ fn create_once(root: &Root, owner: Owner) -> Result<()> {
     }
     let Some(first) = missing.last().cloned() else { return Ok(()) };
     missing.reverse();
-    let creating = beside(&first, &format!("{BEING_CREATED}.{}", std::process::id()));
+    let creating = first.beside(&format!("{BEING_CREATED}.{}", std::process::id()));
     let public = Metadata { mode: FileMode::PUBLIC_DIRECTORY, owner, attributes: None };
     let private = Metadata::private_directory(owner);
     let mode = |path: &RootedPath| if *path == state { &private } else { &public };

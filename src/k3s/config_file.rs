@@ -152,7 +152,7 @@ impl ConfigFile {
 #[must_use]
 pub fn drop_ins(config: &RootedPath) -> RootedPath {
     let name = format!("{}.d", config.name());
-    config.parent().unwrap_or_else(|| config.clone()).join(&name)
+    config.beside(&name)
 }
 
 /// Returns the name that the first flag among the words gives, and the position of the flag. `--config` without a word

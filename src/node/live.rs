@@ -2,18 +2,16 @@
 //!
 //! In a chroot (a build of an image, an installer) the running kernel belongs to the machine around it. Only positive evidence
 //! says so: another root than process 1 has, a table of mounts in which nothing is mounted at `/`, or a mount at `/` that process 1
-//! has at another place. A container has a process 1
-//! and a mount of its own, and a private namespace of mounts has both of its parent; they are no chroot.
+//! has at another place. A container has a process 1 and a mount of its own, and a private namespace of mounts has both of its
+//! parent; they are no chroot.
 
 use nix::errno::Errno;
 use nix::sys::stat::{FileStat, stat};
 
-use super::host;
-use super::mount::{self, MAX_MOUNTS_BYTES};
+use super::mount::{self, MOUNTS};
 
 /// Another root than ours, if this is a chroot.
 const FIRST_PROCESS: &str = "/proc/1/root";
-const MOUNTS: &str = "/proc/self/mountinfo";
 const MOUNTS_OF_FIRST: &str = "/proc/1/mountinfo";
 
 /// Where the root of a node is.
@@ -44,15 +42,11 @@ impl SlashEvidence {
         // An image may hold plain files there.
         let first = if mount::is_proc() { identity(FIRST_PROCESS) } else { Err(Errno::ENOENT) };
         let same_as_first = first.and_then(|first| Ok(first == identity("/")?));
-        let table = |path| {
-            let bytes = host::read_file(path, MAX_MOUNTS_BYTES).ok()?;
-            Some(String::from_utf8_lossy(&bytes).into_owned())
-        };
-        let mounts = table(MOUNTS);
+        let mounts = mount::table(MOUNTS);
         let mounted = mounts.as_deref().and_then(mount::is_root_mounted);
         // The root of process 1 says more than its table; even root may not see it everywhere.
         let ours = mounts.filter(|_| same_as_first.is_err() && mounted == Some(true) && mount::is_proc());
-        let elsewhere = ours.and_then(|ours| mount::place_of_root(&ours, &table(MOUNTS_OF_FIRST)?));
+        let elsewhere = ours.and_then(|ours| mount::place_of_root(&ours, &mount::table(MOUNTS_OF_FIRST)?));
         Self { same_as_first, mounted, elsewhere }
     }
 

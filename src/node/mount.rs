@@ -6,14 +6,37 @@ use nix::fcntl::readlink;
 
 use super::host;
 
-/// Longest /proc/self/mountinfo that is read, in bytes.
-pub(super) const MAX_MOUNTS_BYTES: usize = 16 << 20;
+/// The table of the mounts that this process sees (proc_pid_mountinfo(5)).
+pub(super) const MOUNTS: &str = "/proc/self/mountinfo";
+/// Longest table that is read, in bytes.
+const MAX_MOUNTS_BYTES: usize = 16 << 20;
+
+/// One line of a table.
+#[derive(Debug, Clone, Copy)]
+struct Mount<'a> {
+    /// The device, and the directory in it, that are mounted.
+    what: (&'a str, &'a str),
+    /// The mount point, as the table has it.
+    point: &'a str,
+}
+
+/// Reads a table of mounts; none if it cannot be read.
+pub(super) fn table(path: &str) -> Option<String> {
+    let bytes = host::read_file(path, MAX_MOUNTS_BYTES).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn mounts(table: &str) -> impl Iterator<Item = Mount<'_>> {
+    table.lines().filter_map(|line| {
+        let mut words = line.split(' ').skip(2);
+        Some(Mount { what: (words.next()?, words.next()?), point: words.next()? })
+    })
+}
 
 /// Finds the mount point of an open file or directory, as a path of the machine that the tool runs on.
 pub(super) fn point_of(file: &impl AsRawFd) -> Option<String> {
     let path = readlink(format!("/proc/self/fd/{}", file.as_raw_fd()).as_str()).ok()?;
-    let mounts = host::read_file("/proc/self/mountinfo", MAX_MOUNTS_BYTES).ok()?;
-    point_in(&String::from_utf8_lossy(&mounts), path.to_str()?)
+    point_in(&table(MOUNTS)?, path.to_str()?)
 }
 
 /// Tells whether /proc is the kernel's.
@@ -21,42 +44,34 @@ pub(super) fn is_proc() -> bool {
     rustix::fs::statfs("/proc").is_ok_and(|system| system.f_type == rustix::fs::PROC_SUPER_MAGIC)
 }
 
-/// Tells whether a table of mounts (proc_pid_mountinfo(5)) has one at the root; none if it is empty, which says nothing.
-pub(super) fn is_root_mounted(mounts: &str) -> Option<bool> {
-    let mut points = mounts.lines().filter_map(|line| line.split(' ').nth(4)).peekable();
-    points.peek()?;
-    Some(points.any(|point| point == "/"))
+/// Tells whether a table of mounts has one at the root; none if it is empty, which says nothing.
+pub(super) fn is_root_mounted(table: &str) -> Option<bool> {
+    let mut mounts = mounts(table).peekable();
+    mounts.peek()?;
+    Some(mounts.any(|mount| mount.point == "/"))
 }
 
 /// Returns where the root of the table `ours` is in the table of process 1, if it is mounted there at another place than `/`, and
 /// the root of process 1 is another mount. None is no evidence: a table may be of another namespace, or hidden.
 pub(super) fn place_of_root(ours: &str, first: &str) -> Option<String> {
-    // What is mounted: the third word is the device, the fourth the directory in it.
-    let mounts = |table: &str| {
-        let mount = |line: &str| {
-            let words: Vec<&str> = line.split(' ').take(5).collect();
-            let [_, _, device, directory, point] = words[..] else { return None };
-            Some(((device.to_owned(), directory.to_owned()), point.to_owned()))
-        };
-        table.lines().filter_map(mount).collect::<Vec<_>>()
-    };
-    let (ours, first) = (mounts(ours), mounts(first));
-    let mut roots = ours.iter().filter(|(_, point)| point == "/");
-    let (Some((root, _)), None) = (roots.next(), roots.next()) else { return None };
-    let has_root = first.iter().any(|(_, point)| point == "/");
-    let is_its_root = first.iter().any(|(mount, point)| point == "/" && mount == root);
-    let elsewhere = first.iter().find(|(mount, _)| mount == root).filter(|_| has_root && !is_its_root)?;
-    Some(elsewhere.1.clone())
+    let mut roots = mounts(ours).filter(|mount| mount.point == "/");
+    let (Some(root), None) = (roots.next(), roots.next()) else { return None };
+    let mut of_first = mounts(first).filter(|mount| mount.point == "/").peekable();
+    of_first.peek()?;
+    if of_first.any(|mount| mount.what == root.what) {
+        return None;
+    }
+    mounts(first).find(|mount| mount.what == root.what).map(|mount| mount.point.to_owned())
 }
 
-/// The fifth word of each line is a mount point; blanks in it are written in octal (proc_pid_mountinfo(5)).
-fn point_in(mounts: &str, path: &str) -> Option<String> {
+/// Blanks in a mount point are written in octal.
+fn point_in(table: &str, path: &str) -> Option<String> {
     let unescape = |text: &str| {
         [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
             .into_iter()
             .fold(text.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))
     };
-    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(unescape);
+    let points = mounts(table).map(|mount| unescape(mount.point));
     let holds = |point: &String| {
         let rest = path.strip_prefix(point.trim_end_matches('/'));
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

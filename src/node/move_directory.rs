@@ -1,10 +1,8 @@
 //! Moves a directory to a name that is free.
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, RenameFlags, renameat, renameat2};
-use nix::sys::stat::fstatat;
 
-use super::errno::is_of_the_call;
+use super::free_name::NameIn;
 use super::path::RootedPath;
 use super::root::Root;
 use super::weaker::WeakerPromise;
@@ -32,32 +30,20 @@ impl Root {
     /// If it cannot be done for another reason.
     pub fn move_directory(&self, from: &RootedPath, to: &RootedPath) -> Result<DirectoryMove> {
         let (old, new) = (self.existing_parent(from)?, self.existing_parent(to)?);
-        let at_once =
-            || renameat2(&old, &*from.file_name(), &new, &*to.file_name(), RenameFlags::RENAME_NOREPLACE);
-        let in_two_steps = || match fstatat(&new, &*to.file_name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
-            Ok(_) => Err(Errno::EEXIST),
-            Err(Errno::ENOENT) => renameat(&old, &*from.file_name(), &new, &*to.file_name()),
-            Err(errno) => Err(errno),
-        };
-        let moved = match at_once() {
-            Err(refusal) if is_of_the_call(refusal) => {
-                let moved = in_two_steps();
-                if moved.is_ok() {
-                    self.said.say(WeakerPromise::FreeName, to, refusal, |path| self.display(path));
-                }
-                moved
-            }
-            other => other,
-        };
-        let is_taken =
-            || !matches!(fstatat(&new, to.name(), AtFlags::AT_SYMLINK_NOFOLLOW), Err(Errno::ENOENT));
-        match moved {
+        let (old_name, new_name) = (from.file_name(), to.file_name());
+        let target = NameIn { dir: &new, name: &new_name };
+        match (NameIn { dir: &old, name: &old_name }).rename_to_free(target) {
             // Some file systems say so where nothing is: that is an error of theirs.
-            Err(Errno::EEXIST | Errno::ENOTEMPTY | Errno::ENOTDIR) if is_taken() => {
+            Err(Errno::EEXIST | Errno::ENOTEMPTY | Errno::ENOTDIR) if !target.is_free() => {
                 Ok(DirectoryMove::NameTaken)
             }
             Err(Errno::EXDEV | Errno::EBUSY) => Ok(DirectoryMove::Immovable),
             other => other
+                .map(|refusal| {
+                    if let Some(refusal) = refusal {
+                        self.said.say(WeakerPromise::FreeName, to, refusal, |path| self.display(path));
+                    }
+                })
                 .and_then(|()| self.sync_directory(&new, to))
                 .and_then(|()| self.sync_directory(&old, from))
                 .map(|()| DirectoryMove::Moved)

@@ -139,6 +139,12 @@ impl RootedPath {
         (!name.is_empty()).then_some(Self { text, seal })
     }
 
+    /// Returns the path of `name` in the same directory.
+    #[must_use]
+    pub fn beside(&self, name: &str) -> Self {
+        self.parent().unwrap_or_else(|| self.clone()).join(name)
+    }
+
     /// Tells whether it is `folder`, or lies below it, as the two are written.
     #[must_use]
     pub fn is_within(&self, folder: &Self) -> bool {

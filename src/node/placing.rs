@@ -14,6 +14,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::errno::is_of_the_call;
 use super::expected::Expected;
+use super::free_name::NameIn;
 use super::path::RootedPath;
 use super::root::{PathState, Root};
 use super::temporary::{TemporaryEnding, TemporaryFile, swap_name};
@@ -41,14 +42,8 @@ impl<F> TemporaryFile<'_, F> {
             Ok(()) if flags == RenameFlags::RENAME_NOREPLACE => self.renamed = true,
             Ok(()) => self.finish_exchange(root, path, expected, own)?,
             // Where nothing has come, the file system is at fault.
-            Err(errno @ Errno::EEXIST)
-                if flags == RenameFlags::RENAME_NOREPLACE
-                    && matches!(
-                        fstatat(self.parent, path.name(), AtFlags::AT_SYMLINK_NOFOLLOW),
-                        Err(Errno::ENOENT)
-                    ) =>
-            {
-                return Err(failed(errno));
+            Err(Errno::EEXIST) if (NameIn { dir: self.parent, name: &path.file_name() }).is_free() => {
+                return Err(failed(Errno::EEXIST));
             }
             // Something has come, or what was there has gone.
             Err(Errno::EEXIST | Errno::ENOENT) => return Err(root.changed_meanwhile(path)),
@@ -72,7 +67,7 @@ impl<F> TemporaryFile<'_, F> {
     ) -> Result<()> {
         // Until it is known what has the name, nothing removes it.
         self.renamed = true;
-        let beside = root.beside(path, &self.name);
+        let beside = path.beside(&self.name);
         let looked = root.look_in(self.parent, &beside).map(|old| expected.includes(&old));
         if let Ok(true) = looked {
             let removed = unlinkat(self.parent, self.name.as_str(), UnlinkatFlags::NoRemoveDir);
@@ -119,7 +114,7 @@ impl Root {
         name: &str,
         bytes: &[u8],
     ) -> Result<()> {
-        match self.look_in(parent, &self.beside(path, name))? {
+        match self.look_in(parent, &path.beside(name))? {
             PathState::File { bytes: there, .. } if there == bytes => Ok(()),
             _ => Err(Error::new(
                 ErrorKind::Failed,
@@ -141,7 +136,8 @@ impl Root {
             return Ok(());
         }
         let taken = TemporaryFile::make(parent, path, TemporaryEnding::Swap, |name| {
-            set_aside(parent, &*path.file_name(), name)
+            NameIn { dir: parent, name: &path.file_name() }
+                .rename_if_free(NameIn { dir: parent, name: name.as_ref() })
         });
         let mut taken = match taken {
             Err(Errno::ENOENT) => return Err(self.changed_meanwhile(path)),
@@ -149,13 +145,13 @@ impl Root {
         };
         // Until it is known what it is, nothing removes it.
         taken.renamed = true;
-        let beside = self.beside(path, &taken.name);
+        let beside = path.beside(&taken.name);
         let looked = self.look_in(parent, &beside).map(|old| expected.includes(&old));
         if let Ok(true) = looked {
             return unlinkat(parent, taken.name.as_str(), UnlinkatFlags::NoRemoveDir).map_err(failed);
         }
-        Err(match take(parent, &taken.name, &*path.file_name()) {
-            Ok(()) => looked.err().unwrap_or_else(|| self.changed_meanwhile(path)),
+        Err(match rename_to_free(parent, taken.name.as_ref(), &path.file_name()) {
+            Ok(_) => looked.err().unwrap_or_else(|| self.changed_meanwhile(path)),
             Err(_) => self.kept_beside(parent, path, &beside),
         })
     }
@@ -164,8 +160,8 @@ impl Root {
     /// away; returns the error that names it.
     fn kept_beside(&self, parent: &OwnedFd, path: &RootedPath, beside: &RootedPath) -> Error {
         let name = format!("{}.saved", beside.name());
-        let kept = match take(parent, beside.name(), &name) {
-            Ok(()) => self.beside(path, &name),
+        let kept = match rename_to_free(parent, &beside.file_name(), name.as_ref()) {
+            Ok(_) => path.beside(&name),
             Err(_) => beside.clone(),
         };
         let (path, beside) = (self.display(path), self.display(&kept));
@@ -174,27 +170,9 @@ impl Root {
         );
         Error::new(ErrorKind::HalfChanged, message).hint(format!("compare the two: diff {path} {beside}"))
     }
-
-    pub(super) fn beside(&self, path: &RootedPath, name: &str) -> RootedPath {
-        path.parent().unwrap_or_else(|| path.clone()).join(name)
-    }
 }
 
-/// Gives what has the name `from` another name, which nothing has: not even what comes at this moment.
-fn take(parent: &OwnedFd, from: impl AsRef<OsStr>, to: impl AsRef<OsStr>) -> nix::Result<()> {
-    let (from, to) = (from.as_ref(), to.as_ref());
-    match renameat2(parent, from, parent, to, RenameFlags::RENAME_NOREPLACE) {
-        Err(errno) if is_of_the_call(errno) => set_aside(parent, from, to),
-        other => other,
-    }
-}
-
-/// Gives what has the name `from` another name, which nothing has by now.
-fn set_aside(parent: &OwnedFd, from: impl AsRef<OsStr>, to: impl AsRef<OsStr>) -> nix::Result<()> {
-    let (from, to) = (from.as_ref(), to.as_ref());
-    match fstatat(parent, to, AtFlags::AT_SYMLINK_NOFOLLOW) {
-        Ok(_) => Err(Errno::EEXIST),
-        Err(Errno::ENOENT) => renameat(parent, from, parent, to),
-        Err(errno) => Err(errno),
-    }
+/// The same as [`NameIn::rename_to_free`] in one directory.
+fn rename_to_free(dir: &OwnedFd, from: &OsStr, to: &OsStr) -> nix::Result<Option<Errno>> {
+    NameIn { dir, name: from }.rename_to_free(NameIn { dir, name: to })
 }

@@ -1,13 +1,8 @@
 //! Where a path leads when all symlinks on the way are followed, inside the root.
 
-use std::ffi::OsStr;
-
-use nix::errno::Errno;
-use nix::fcntl::{OFlag, readlinkat};
-use nix::sys::stat::{SFlag, fstat};
-
+use super::entry::EntryKind;
 use super::path::RootedPath;
-use super::root::Root;
+use super::root::{PathState, Root};
 use crate::error::Result;
 
 /// How many symlinks are followed on the way, as in the kernel.
@@ -50,18 +45,14 @@ impl Root {
 
     /// Returns where the symlink at `path` points; none if there is none.
     fn link_at(&self, path: &RootedPath) -> Result<Option<String>> {
-        let fd = match self.resolve(path, OFlag::O_PATH | OFlag::O_NOFOLLOW) {
-            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return Ok(None),
-            other => other.map_err(|errno| self.failed("look at", path, errno))?,
-        };
-        let stat = fstat(&fd).map_err(|errno| self.failed("look at", path, errno))?;
-        if SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) != SFlag::S_IFLNK {
+        if self.entry(path)?.is_none_or(|entry| entry.kind != EntryKind::Symlink) {
             return Ok(None);
         }
-        let target =
-            readlinkat(&fd, OsStr::new("")).map_err(|errno| self.failed("read the symlink", path, errno))?;
-        // A name that is no UTF-8 is none of ours.
-        Ok(target.to_str().map(str::to_owned))
+        match self.look_without_attributes(path)? {
+            // A name that is no UTF-8 is none of ours.
+            PathState::Symlink { target, .. } => Ok(target.into_string().ok()),
+            _ => Ok(None),
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use crate::mode::{FileMode, Owner};
 
 /// What a file needs of its mode and owner to be put at its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum KeptMetadata {
+pub enum KeptMetadata {
     /// All of it.
     Exact,
     /// What its file system keeps: the bytes count.
@@ -40,39 +40,16 @@ impl Root {
     /// # Errors
     /// If something fails; the old file is untouched then.
     pub fn replace(&self, path: &RootedPath, bytes: &[u8], metadata: &Metadata) -> Result<()> {
-        self.replace_if(path, bytes, metadata, Expected::Anything)
+        self.replace_if(path, bytes, metadata, Expected::Anything, KeptMetadata::Exact)
     }
 
-    /// The same where another program may have saved something at `path` since it was looked at.
+    /// The same where another program may have saved something at `path` since it was looked at, or where the file system
+    /// may keep no modes or owners.
     ///
     /// # Errors
     /// If something fails; the old file is untouched then. [`crate::error::ErrorKind::ChangedMeanwhile`] if something else than
     /// `expected` is there when the name changes.
     pub fn replace_if(
-        &self,
-        path: &RootedPath,
-        bytes: &[u8],
-        metadata: &Metadata,
-        expected: Expected<'_>,
-    ) -> Result<()> {
-        self.replace_by(path, bytes, metadata, expected, KeptMetadata::Exact)
-    }
-
-    /// The same on a file system that keeps no modes or owners: it gives the file others, and has its bytes.
-    ///
-    /// # Errors
-    /// As for [`Root::replace_if`].
-    pub fn replace_bytes_if(
-        &self,
-        path: &RootedPath,
-        bytes: &[u8],
-        metadata: &Metadata,
-        expected: Expected<'_>,
-    ) -> Result<()> {
-        self.replace_by(path, bytes, metadata, expected, KeptMetadata::AsFarAsPossible)
-    }
-
-    fn replace_by(
         &self,
         path: &RootedPath,
         bytes: &[u8],

@@ -23,7 +23,7 @@ use super::live::RootPlace;
 use super::name::bytes_of;
 use super::path::RootedPath;
 use super::resolve::{DIRECTORY, READING, Symlinks, in_root, walk};
-use super::weaker::SaidPromises;
+use super::weaker::SaidOnce;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::{FileMode, Owner};
 
@@ -89,7 +89,7 @@ pub struct Root {
     path: PathBuf,
     place: RootPlace,
     openat2_works: Cell<bool>,
-    pub(super) said: SaidPromises,
+    pub(super) said: SaidOnce,
 }
 
 impl Root {
@@ -117,7 +117,7 @@ impl Root {
             path: path.to_owned(),
             place,
             openat2_works: Cell::new(true),
-            said: SaidPromises::default(),
+            said: SaidOnce::default(),
         })
     }
 
@@ -248,10 +248,7 @@ impl Root {
     /// # Errors
     /// If it cannot be read, is no regular file, or is larger than [`MAX_FILE_BYTES`].
     pub fn read(&self, path: &RootedPath) -> Result<Option<Vec<u8>>> {
-        match self.opened(path)? {
-            None => Ok(None),
-            Some((file, stat)) => self.read_all(file, &stat, path, MAX_FILE_BYTES).map(Some),
-        }
+        self.read_opened(path, READING)
     }
 
     /// Reads the regular file at `path` itself: a symlink there is refused, and not followed. None if there is nothing.
@@ -259,17 +256,12 @@ impl Root {
     /// # Errors
     /// As for [`Root::read`]; if it is a symlink.
     pub fn read_itself(&self, path: &RootedPath) -> Result<Option<Vec<u8>>> {
-        match self.resolve(path, READING | OFlag::O_NOFOLLOW) {
-            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
-            Err(Errno::ELOOP) => {
-                Err(Error::new(ErrorKind::BadInput, format!("{} is a symlink", self.display(path))))
-            }
-            Err(errno) => Err(self.failed("read", path, errno)),
-            Ok(fd) => {
-                let (file, stat) = self.regular(fd, path)?;
-                self.read_all(file, &stat, path, MAX_FILE_BYTES).map(Some)
-            }
-        }
+        self.read_opened(path, READING | OFlag::O_NOFOLLOW)
+    }
+
+    fn read_opened(&self, path: &RootedPath, flags: OFlag) -> Result<Option<Vec<u8>>> {
+        let Some((file, stat)) = self.opened(path, flags)? else { return Ok(None) };
+        self.read_all(file, &stat, path, MAX_FILE_BYTES).map(Some)
     }
 
     /// Reads the regular file at `path` in pieces of `size` bytes. Each call of `visit` gets the last `kept` bytes of the
@@ -285,7 +277,7 @@ impl Root {
         kept: usize,
         mut visit: impl FnMut(&[u8], usize, bool),
     ) -> Result<bool> {
-        let Some((mut file, _)) = self.opened(path)? else { return Ok(false) };
+        let Some((mut file, _)) = self.opened(path, READING)? else { return Ok(false) };
         let mut window = Vec::with_capacity(size + kept);
         loop {
             let seen = window.len();
@@ -299,9 +291,12 @@ impl Root {
         }
     }
 
-    fn opened(&self, path: &RootedPath) -> Result<Option<(File, FileStat)>> {
-        match self.resolve(path, READING) {
+    fn opened(&self, path: &RootedPath, flags: OFlag) -> Result<Option<(File, FileStat)>> {
+        match self.resolve(path, flags) {
             Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
+            Err(Errno::ELOOP) if flags.contains(OFlag::O_NOFOLLOW) => {
+                Err(Error::new(ErrorKind::BadInput, format!("{} is a symlink", self.display(path))))
+            }
             Err(errno) => Err(self.failed("read", path, errno)),
             Ok(fd) => self.regular(fd, path).map(Some),
         }

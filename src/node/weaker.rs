@@ -42,12 +42,15 @@ impl WeakerPromise {
 
 /// What has been said in this run.
 #[derive(Debug, Default)]
-pub(super) struct SaidPromises(RefCell<BTreeSet<WeakerPromise>>, RefCell<BTreeSet<String>>);
+pub(super) struct SaidOnce {
+    promises: RefCell<BTreeSet<WeakerPromise>>,
+    paths: RefCell<BTreeSet<String>>,
+}
 
-impl SaidPromises {
+impl SaidOnce {
     /// Tells whether a path is named for the first time: one run may come upon a file that stays more than once.
     pub(super) fn is_first(&self, path: &str) -> bool {
-        self.1.borrow_mut().insert(path.to_owned())
+        self.paths.borrow_mut().insert(path.to_owned())
     }
 
     /// Warns, for the first path that it is met at, that a promise does not hold on the file system of `path`, which
@@ -59,7 +62,7 @@ impl SaidPromises {
         errno: Errno,
         display: impl Fn(&RootedPath) -> String,
     ) {
-        if self.0.borrow_mut().insert(promise) {
+        if self.promises.borrow_mut().insert(promise) {
             let (consequence, path) = (promise.consequence(), display(&lasting(path)));
             warn!("the file system of {path} promises less than others: {consequence} ({})", errno.desc());
         }

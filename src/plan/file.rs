@@ -7,7 +7,7 @@ use super::text_diff;
 use crate::document::is_equivalent;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;
-use crate::node::{Expected, Metadata, PathState, Root, RootedPath};
+use crate::node::{Expected, KeptMetadata, Metadata, PathState, Root, RootedPath};
 use crate::profile::ControlId;
 
 /// The desired state of a file.
@@ -125,7 +125,9 @@ impl File {
         let (path, metadata) = (&self.path, &self.metadata);
         match (change, &self.content) {
             (Change::Metadata, _) => root.set_metadata_if(path, metadata, false, expected),
-            (_, Content::Bytes(bytes)) => root.replace_if(path, bytes, metadata, expected),
+            (_, Content::Bytes(bytes)) => {
+                root.replace_if(path, bytes, metadata, expected, KeptMetadata::Exact)
+            }
             (_, Content::Symlink(target, owner)) => root.replace_by_symlink(path, target, *owner, expected),
             (_, Content::Absent) => root.remove_file_if(path, expected),
         }
@@ -137,7 +139,9 @@ impl File {
     /// As for [`File::apply`].
     pub fn apply_bytes(&self, root: &Root, expected: Expected<'_>) -> Result<()> {
         match &self.content {
-            Content::Bytes(bytes) => root.replace_bytes_if(&self.path, bytes, &self.metadata, expected),
+            Content::Bytes(bytes) => {
+                root.replace_if(&self.path, bytes, &self.metadata, expected, KeptMetadata::AsFarAsPossible)
+            }
             Content::Absent | Content::Symlink(..) => Ok(()),
         }
     }
