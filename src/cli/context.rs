@@ -68,13 +68,13 @@ impl<'a> Context<'a> {
         let request = request.or_recorded(&earlier);
         let mut warnings = Vec::new();
 
-        let version =
-            version(&request, root).map_err(|error| unknown_input(&recorded, root).unwrap_or(error))?;
+        let unknown = unknown_input(&recorded, root);
+        let version = version(&request, root).map_err(|error| unknown.clone().unwrap_or(error))?;
         let NodePlaces { role, start, config, own_data_dir, existing } =
             NodePlaces::find(root, version.number(), request.role, request.installer.role)?;
         let has_role =
             || request.role.or(request.installer.role).or_else(|| k3s::role(root, &own_data_dir.path));
-        if let Some(error) = unknown_input(&recorded, root).filter(|_| has_role().is_none()) {
+        if let Some(error) = unknown.filter(|_| has_role().is_none()) {
             return Err(error);
         }
         let own = Some(&own_data_dir).filter(|_| start.hidden_places().is_none());

@@ -1,18 +1,46 @@
-//! What is still on a node where there is nothing left to undo: files of k3s-harden that no history tells of, and what other
-//! programs saved beside them.
+//! What is still on a node that a rollback does not restore: what is damaged, files of k3s-harden that no history tells of, and
+//! what other programs saved beside them.
+
+use std::fmt;
 
 use tracing::warn;
 
 use super::places::NodePlaces;
 use super::ui::{self, Ui};
-use crate::apply::{foreign_in_state, state_directory};
+use crate::apply::{Damage, STATE_DIRECTORY, foreign_in_state, state_directory};
 use crate::document::{self, has_header};
-use crate::error::{Error, ErrorKind, Result, exit};
+use crate::error::{Error, ErrorKind, Result};
 use crate::k3s;
 use crate::node::{PathState, Root, RootedPath};
 use crate::output;
 use crate::plan::Plan;
 use crate::version::{K3sRelease, K3sVersion, KubernetesMinor};
+
+/// Something that a rollback did not restore.
+pub(super) struct NotRestored {
+    /// Its path; none for damage that is no path's.
+    pub(super) path: Option<RootedPath>,
+    /// The path and the reason as a line.
+    line: String,
+}
+
+impl NotRestored {
+    pub(super) fn at(path: &RootedPath, reason: impl fmt::Display) -> Self {
+        Self { path: Some(path.clone()), line: format!("{path}: {reason}") }
+    }
+
+    pub(super) fn damaged(damage: &Damage, root: &Root) -> Self {
+        Self { path: None, line: damage.line(root) }
+    }
+}
+
+/// Returns the error of a rollback that did not restore everything.
+pub(super) fn incomplete(all: &[NotRestored]) -> Error {
+    let lines: String = all.iter().map(|one| format!("\n  {}", one.line)).collect();
+    Error::new(ErrorKind::HalfChanged, format!("not everything was restored:{lines}")).hint(format!(
+        "what is damaged stays in {STATE_DIRECTORY}: restore the rest by hand, then move that directory away"
+    ))
+}
 
 pub(super) fn print_nothing(root: &Root, ui: &mut Ui) -> Result<u8> {
     let printed = if ui.json() {
@@ -20,12 +48,11 @@ pub(super) fn print_nothing(root: &Root, ui: &mut Ui) -> Result<u8> {
     } else {
         ui.out_line("Nothing to undo.")
     };
-    printed.map(|()| exit::OK).map_err(ui::not_reported)
+    ui::done(printed)
 }
 
-/// Reports the files of k3s-harden on a node without a history: the state before them is not known.
-pub(super) fn report_without_history(root: &Root, ui: &mut Ui) -> Result<u8> {
-    let ours = files_of_ours(root, &NodePlaces::find(root, release(root, None), None, None)?)?;
+/// Reports the files of k3s-harden on a node without a history, `ours`: the state before them is not known.
+pub(super) fn report_without_history(root: &Root, ui: &mut Ui, ours: &[String]) -> Result<u8> {
     if ours.is_empty() {
         return print_nothing(root, ui);
     }
@@ -38,18 +65,14 @@ pub(super) fn report_without_history(root: &Root, ui: &mut Ui) -> Result<u8> {
         let (path, state) = (root.display(path), root.display(&state));
         error.hint(format!("{path} may be the history: move it back to {state}/runs if it is"))
     });
-    Err(error.hint(by_hand(&ours)))
-}
-
-pub(super) fn has_files_of_ours(root: &Root) -> Result<bool> {
-    Ok(!files_of_ours(root, &NodePlaces::find(root, release(root, None), None, None)?)?.is_empty())
+    Err(error.hint(format!("these files are of k3s-harden, and may be removed by hand: {}", ours.join(" "))))
 }
 
 /// Returns the files of k3s-harden that are still there after the first state was restored, and of which the history told
 /// nothing. A file that it has told of was there before the first run: an image was built without a history.
 pub(super) fn unknown_files(root: &Root, plan: &Plan) -> Result<Vec<String>> {
-    let Ok(places) = NodePlaces::find(root, release(root, None), None, None) else { return Ok(Vec::new()) };
-    let ours = files_of_ours(root, &places)?;
+    let Ok(places) = places(root) else { return Ok(Vec::new()) };
+    let ours = files_at(root, &places)?;
     let is_restored =
         |path: &String| plan.actions.iter().any(|action| action.resource.path().as_str() == *path);
     let (restored, unknown): (Vec<String>, Vec<String>) = ours.into_iter().partition(is_restored);
@@ -81,7 +104,18 @@ pub(super) fn refuse_remaining(root: &Root, beside: &[RootedPath], unknown: &[St
 }
 
 /// Returns the files of k3s-harden that are on the node.
-fn files_of_ours(root: &Root, places: &NodePlaces) -> Result<Vec<String>> {
+///
+/// # Errors
+/// If K3s' configuration, which tells where they are, cannot be read, or one of them cannot be looked at.
+pub(super) fn files_of_ours(root: &Root) -> Result<Vec<String>> {
+    files_at(root, &places(root)?)
+}
+
+fn places(root: &Root) -> Result<NodePlaces> {
+    NodePlaces::find(root, release(root, None), None, None)
+}
+
+fn files_at(root: &Root, places: &NodePlaces) -> Result<Vec<String>> {
     let mut ours = Vec::new();
     for (_, path) in document::paths(&places.config.path_or_default(), &places.own_data_dir.path) {
         if matches!(root.look(&path)?, PathState::File { bytes, .. } if has_header(&bytes)) {
@@ -89,10 +123,6 @@ fn files_of_ours(root: &Root, places: &NodePlaces) -> Result<Vec<String>> {
         }
     }
     Ok(ours)
-}
-
-fn by_hand(paths: &[String]) -> String {
-    format!("these files are of k3s-harden, and may be removed by hand: {}", paths.join(" "))
 }
 
 /// Returns the release of K3s on the node: the installed one, else the recorded one, else the newest that is known.

@@ -8,7 +8,8 @@ use tracing::warn;
 use super::args::{GlobalArguments, RollbackArguments, UndoArguments, UninstallArguments};
 use super::places::NodePlaces;
 use super::remaining::{
-    has_files_of_ours, print_nothing, refuse_remaining, release, report_without_history, unknown_files,
+    NotRestored, files_of_ours, incomplete, print_nothing, refuse_remaining, release, report_without_history,
+    unknown_files,
 };
 use super::request::given;
 use super::ui::Ui;
@@ -65,7 +66,7 @@ fn roll_back(
     };
     let Some(rollback) = found else {
         return job.without_steps(&history, || match history.runs().is_empty() {
-            true => report_without_history(root, ui),
+            true => report_without_history(root, ui, &files_of_ours(root)?),
             false => print_nothing(root, ui),
         });
     };
@@ -75,14 +76,14 @@ fn roll_back(
         false => RestoredState::AllButNamed,
     };
     print_undone(root, ui, &undone.plan, state)?;
-    undone.complete()
+    job.complete(&undone)
 }
 
 pub(super) fn uninstall(global: &GlobalArguments, arguments: &UninstallArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&global.root)?;
     if let PathState::Absent = root.look(&state_directory())? {
         remove_leftovers(&root)?;
-        match report_without_history(&root, ui) {
+        match files_of_ours(&root).and_then(|ours| report_without_history(&root, ui, &ours)) {
             // Another run has begun in the meantime: there is a history now.
             Err(_) if root.exists(&state_directory()) => {}
             other => return other,
@@ -100,19 +101,20 @@ fn end_history(job: &UndoJob<'_>, transaction: Transaction<'_>, ui: &mut Ui) -> 
     let history = History::read_with_backups(root)?;
     let Some(rollback) = RollbackPlan::to_the_first_state(root, &history)? else {
         return job.without_steps(&history, || {
-            if history.runs().is_empty() && has_files_of_ours(root)? {
-                // What is in the state directory may be the history, at another place.
-                return report_without_history(root, ui);
+            let ours = files_of_ours(root);
+            // What is in the state directory may be the history, at another place.
+            let may_be_elsewhere = history.runs().is_empty() && !ours.as_ref().is_ok_and(Vec::is_empty);
+            if !may_be_elsewhere {
+                let beside = transaction.forget()?;
+                refuse_remaining(root, &beside, &[])?;
             }
-            let beside = transaction.forget()?;
-            refuse_remaining(root, &beside, &[])?;
-            report_without_history(root, ui)
+            report_without_history(root, ui, &ours?)
         });
     };
     let undone = job.carry_out(&transaction, rollback)?;
     if !undone.not_restored.is_empty() {
         print_undone(root, ui, &undone.plan, RestoredState::AllButNamed)?;
-        return undone.complete();
+        return job.complete(&undone);
     }
     let removed = transaction.forget();
     let unknown = unknown_files(root, &undone.plan);
@@ -133,34 +135,16 @@ struct UndoJob<'a> {
     root: &'a Root,
     owner: Owner,
     undoing: &'a UndoArguments,
-    /// The paths that it has restored.
-    restored: RefCell<Vec<RootedPath>>,
+    /// The paths that it has restored, and those that its own error names.
+    settled: RefCell<Vec<RootedPath>>,
 }
 
 /// The result of a rollback.
 struct UndoneRun {
     plan: Plan,
     to: u32,
-    /// What is damaged, and each path that was not restored, as lines.
-    not_restored: Vec<String>,
-}
-
-impl UndoneRun {
-    /// Returns the exit code.
-    ///
-    /// # Errors
-    /// [`ErrorKind::HalfChanged`] if not everything was restored, with each path.
-    fn complete(&self) -> Result<u8> {
-        if self.not_restored.is_empty() { Ok(exit::OK) } else { Err(incomplete(&self.not_restored)) }
-    }
-}
-
-/// Returns the error of a rollback that did not restore everything.
-fn incomplete(lines: &[String]) -> Error {
-    let lines: String = lines.iter().map(|line| format!("\n  {line}")).collect();
-    Error::new(ErrorKind::HalfChanged, format!("not everything was restored:{lines}")).hint(format!(
-        "what is damaged stays in {STATE_DIRECTORY}: restore the rest by hand, then move that directory away"
-    ))
+    /// What is damaged, and each path that was not restored.
+    not_restored: Vec<NotRestored>,
 }
 
 /// The state that a rollback restores.
@@ -193,7 +177,7 @@ impl<'a> UndoJob<'a> {
             _ => Owner::ROOT,
         };
         context::check_rights(named.is_some(), owner)?;
-        Ok(Self { root, owner, undoing, restored: RefCell::default() })
+        Ok(Self { root, owner, undoing, settled: RefCell::default() })
     }
 
     fn begin(&self) -> Result<Transaction<'a>> {
@@ -204,16 +188,26 @@ impl<'a> UndoJob<'a> {
         Ok(transaction)
     }
 
+    /// Returns the exit code of a rollback.
+    ///
+    /// # Errors
+    /// [`ErrorKind::HalfChanged`] if not everything was restored, with each path.
+    fn complete(&self, undone: &UndoneRun) -> Result<u8> {
+        if undone.not_restored.is_empty() {
+            return Ok(exit::OK);
+        }
+        self.settled.borrow_mut().extend(undone.not_restored.iter().filter_map(|one| one.path.clone()));
+        Err(incomplete(&undone.not_restored))
+    }
+
     /// Adds the paths that stayed when a killed run was undone to the result of a verb: the node is not what it was before
-    /// that run, unless the verb has restored them since.
+    /// that run, unless the verb has restored them since, or names them itself.
     fn naming_left(&self, recovered: Option<&Recovered>, result: Result<u8>) -> Result<u8> {
         let result = result.map_err(|error| after_recovery(recovered.is_some(), error));
         let Some(recovered) = recovered else { return result };
-        let left = recovered.left.iter().filter(|left| !self.restored.borrow().contains(&left.path));
-        // What the verb itself could not restore is named by it.
-        let named = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        let settled = self.settled.borrow();
         let left: Vec<&LeftPath> =
-            left.filter(|left| !named.contains(&format!("\n  {}: ", left.path))).collect();
+            recovered.left.iter().filter(|left| !settled.contains(&left.path)).collect();
         if left.is_empty() {
             return result;
         }
@@ -253,7 +247,8 @@ impl<'a> UndoJob<'a> {
             return nothing();
         }
         self.check_damage(history.damage())?;
-        Err(incomplete(&history.damage().iter().map(|damage| damage.line(self.root)).collect::<Vec<_>>()))
+        let damaged = history.damage().iter().map(|damage| NotRestored::damaged(damage, self.root));
+        Err(incomplete(&damaged.collect::<Vec<_>>()))
     }
 
     fn carry_out(&self, transaction: &Transaction<'_>, rollback: RollbackPlan) -> Result<UndoneRun> {
@@ -278,33 +273,35 @@ impl<'a> UndoJob<'a> {
         }
         check_writable(self.root, &plan)?;
         let ApplyOutcome { mut plan, .. } = transaction.roll_back(plan, to, inputs, written)?;
-        self.restored.borrow_mut().extend(plan.actions.iter().map(|action| action.resource.path()));
+        self.settled.borrow_mut().extend(plan.actions.iter().map(|action| action.resource.path()));
         plan.warnings.extend(remaining_effects(traces, &plan));
         Ok(UndoneRun { plan, to, not_restored })
     }
 
-    /// Returns what a rollback beside damage does not restore, as lines: none if nothing is damaged.
-    fn not_restored(&self, rollback: &RollbackPlan) -> Vec<String> {
+    /// Returns what a rollback beside damage does not restore: nothing if nothing is damaged.
+    fn not_restored(&self, rollback: &RollbackPlan) -> Vec<NotRestored> {
         if rollback.damage.is_empty() && rollback.unrestorable.is_empty() {
             return Vec::new();
         }
         let paths = rollback.unrestorable.iter();
-        let mut lines: Vec<String> = paths
-            .map(|(path, damage)| format!("{path}: it stays as it is, because {}", damage.line(self.root)))
-            .collect();
+        let stays = |damage: &Damage| format!("it stays as it is, because {}", damage.line(self.root));
+        let mut all: Vec<NotRestored> =
+            paths.map(|(path, damage)| NotRestored::at(path, stays(damage))).collect();
         let is_left = |path: &RootedPath| rollback.unrestorable.iter().any(|(left, _)| left == path);
-        lines.extend(rollback.uncertain.iter().filter(|it| !is_left(&it.path)).map(|UncertainPath { path, first, damaged }| {
-            format!("{path}: it is as before run {first}; what was there before run {damaged}, which is damaged, is not known")
+        all.extend(rollback.uncertain.iter().filter(|it| !is_left(&it.path)).map(|UncertainPath { path, first, damaged }| {
+            NotRestored::at(path, format!("it is as before run {first}; what was there before run {damaged}, which is damaged, is not known"))
         }));
         if !self.undoing.force {
             let modified = rollback.modified.iter().map(|modified| &modified.path);
-            lines.extend(modified.map(|path| {
-                format!("{path}: it stays as it is: it is somebody's, or of a run that is damaged (--force restores it too)")
+            all.extend(modified.map(|path| {
+                NotRestored::at(path, "it stays as it is: it is somebody's, or of a run that is damaged (--force restores it too)")
             }));
         }
         let named = |damage: &&Damage| !rollback.unrestorable.iter().any(|(_, other)| other == *damage);
-        lines.extend(rollback.damage.iter().filter(named).map(|damage| damage.line(self.root)));
-        lines
+        all.extend(
+            rollback.damage.iter().filter(named).map(|damage| NotRestored::damaged(damage, self.root)),
+        );
+        all
     }
 
     /// Refuses to remove the key that K3s needs to read its Secrets.
@@ -425,7 +422,7 @@ fn print_recovered(root: &Root, ui: &mut Ui, recovered: &Recovered) -> Result<u8
         let rest = if recovered.left.is_empty() { "" } else { ", but for the paths that are named below" };
         ui.out_line(&format!("Run {}, which was interrupted, is undone{rest}.", recovered.id))
     };
-    printed.map(|()| exit::OK).map_err(ui::not_reported)
+    ui::done(printed)
 }
 
 fn print_undone(root: &Root, ui: &mut Ui, plan: &Plan, state: RestoredState) -> Result<u8> {
@@ -438,5 +435,5 @@ fn print_undone(root: &Root, ui: &mut Ui, plan: &Plan, state: RestoredState) -> 
         let text = output::undo_text(plan, &state.to_string(), ui.stdout_style());
         ui.out(&text)
     };
-    printed.map(|()| exit::OK).map_err(ui::not_reported)
+    ui::done(printed)
 }

@@ -9,7 +9,7 @@ use super::args::{Colour, GlobalArguments, OutputFormat};
 use super::log;
 use super::request::given;
 use crate::apply::{RecordedInputs, Recovered};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, exit};
 use crate::k3s;
 use crate::node::{Machine, Root, host};
 use crate::output::{ReportOrigin, ScreenText, Style, error_text};
@@ -114,7 +114,7 @@ impl Ui {
     /// Writes text to stderr.
     pub(super) fn complain(text: &ScreenText) {
         // There is nowhere to report a failure.
-        io::stderr().write_all(text.as_bytes()).unwrap_or_default();
+        io::stderr().write_all(text.as_str().as_bytes()).unwrap_or_default();
     }
 
     fn style(&self, terminal: bool) -> Style {
@@ -132,6 +132,14 @@ pub(super) fn warn_of_recovered(recovered: Option<&Recovered>) {
     if let Some(recovered) = recovered {
         warn!("{}", recovered.message);
     }
+}
+
+/// Returns the exit code of a run that has done what it was asked for.
+///
+/// # Errors
+/// [`ErrorKind::NotReported`] if its report could not be `printed`.
+pub(super) fn done(printed: Result<()>) -> Result<u8> {
+    printed.map(|()| exit::OK).map_err(not_reported)
 }
 
 /// Returns the error of a report that could not be written as that of a run which has done what it was asked for.
