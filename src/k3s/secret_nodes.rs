@@ -167,11 +167,11 @@ impl NodeReader {
         match open.key.take() {
             None => {
                 let name = said.strip_suffix('+').unwrap_or(said);
-                let is_secret = matches!(
-                    SecretName::of(name),
-                    Some(SecretName::Sure | SecretName::Short | SecretName::Likely)
-                );
-                open.key = Some(OpenKey { is_secret, has_labels: LABELS.contains(&name), scalar });
+                open.key = Some(OpenKey {
+                    is_secret: SecretName::of(name).is_some(),
+                    has_labels: LABELS.contains(&name),
+                    scalar,
+                });
             }
             Some(key) => {
                 if let Some(scalar) = key.scalar {

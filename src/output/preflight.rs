@@ -19,7 +19,7 @@ pub fn preflight_text(verdict: &StartVerdict, style: Style) -> ScreenText {
         }
         text.line(format!("  {}", finding.remedy));
     }
-    if !text.is_empty() {
+    if !text.as_str().is_empty() {
         text.end();
     }
     match verdict.starts() {

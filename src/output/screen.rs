@@ -1,7 +1,6 @@
 //! Text for a terminal. Every text of a run goes to stdout and stderr as a [`ScreenText`].
 
 use std::fmt;
-use std::ops::Deref;
 
 use super::visible::{visible, visible_json};
 use crate::error::{Error, ErrorKind, Result};
@@ -161,15 +160,6 @@ impl ScreenText {
     /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.text
-    }
-}
-
-/// Reading is free; there is no way to write but by its own methods.
-impl Deref for ScreenText {
-    type Target = str;
-
-    fn deref(&self) -> &str {
         &self.text
     }
 }

@@ -11,9 +11,13 @@ use crate::node::byte_of;
 ///
 /// The user names and passwords of URLs are masked: a message quotes values of the user's, and is shown to others.
 pub(super) fn visible(text: &str) -> Cow<'_, str> {
+    with_logins_masked(text, numbered)
+}
+
+fn with_logins_masked(text: &str, next: impl Fn(&str) -> Cow<'_, str>) -> Cow<'_, str> {
     match logins_masked(text) {
-        Cow::Borrowed(text) => numbered(text),
-        Cow::Owned(text) => Cow::Owned(numbered(&text).into_owned()),
+        Cow::Borrowed(text) => next(text),
+        Cow::Owned(text) => Cow::Owned(next(&text).into_owned()),
     }
 }
 
@@ -41,10 +45,7 @@ fn numbered(text: &str) -> Cow<'_, str> {
 /// Writes the invisible characters that JSON allows to stand for themselves as its escapes, in a text that is JSON already: they
 /// stand only inside strings there, and their value stays the same. The user names and passwords of URLs are masked.
 pub(super) fn visible_json(json: &str) -> Cow<'_, str> {
-    match logins_masked(json) {
-        Cow::Borrowed(json) => escaped_json(json),
-        Cow::Owned(json) => Cow::Owned(escaped_json(&json).into_owned()),
-    }
+    with_logins_masked(json, escaped_json)
 }
 
 fn escaped_json(json: &str) -> Cow<'_, str> {

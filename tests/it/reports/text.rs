@@ -10,7 +10,7 @@ const PLAIN: TextOptions =
 
 /// The text, with escapes to be read.
 fn text(report: &VerifyReport, options: TextOptions) -> String {
-    verify_text(report, &TAKEN, &options).replace('\x1b', "ESC")
+    verify_text(report, &TAKEN, &options).as_str().replace('\x1b', "ESC")
 }
 
 #[test]
@@ -59,14 +59,17 @@ fn nothing_is_lost_by_wrapping_or_colour() {
     let plain = words(&text(&report(), PLAIN));
     assert_eq!(words(&text(&report(), TextOptions { width: Some(40), ..PLAIN })), plain);
     let coloured = verify_text(&report(), &TAKEN, &TextOptions { style: Style::Coloured, ..PLAIN });
-    let bare: String =
-        coloured.split("\x1b[").map(|part| part.split_once('m').map_or(part, |(_, rest)| rest)).collect();
+    let bare: String = coloured
+        .as_str()
+        .split("\x1b[")
+        .map(|part| part.split_once('m').map_or(part, |(_, rest)| rest))
+        .collect();
     assert_eq!(words(&bare), plain);
 }
 
 #[test]
 fn nobody_writes_but_us() {
-    let text = verify_text(&hostile(), &hostile_origin(), &PLAIN);
+    let text = verify_text(&hostile(), &hostile_origin(), &PLAIN).to_string();
     assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
     assert!(!text.contains('\u{202e}'));
     assert!(text.contains(r"\u{1b}[2J"));
