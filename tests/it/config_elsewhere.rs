@@ -8,6 +8,7 @@ use std::os::unix::fs::symlink;
 
 use serde_json::Value;
 
+use crate::support::journal::of_0_1_0;
 use crate::support::{Node, Output, walk};
 
 const UNIT: &str = "etc/systemd/system/k3s.service";
@@ -479,17 +480,7 @@ fn a_line_break_in_a_recorded_path_is_put_back() {
     let node = node.file("srv/ab/server/audit.yaml", "mine\n");
     apply(&node);
     let journal = node.path().join("var/lib/k3s-harden/runs/0001/journal.json");
-    let mut record: Value = serde_json::from_slice(&fs::read(&journal).unwrap()).unwrap();
-    record["format_version"] = "1.0".into();
-    let fields = record.as_object_mut().unwrap();
-    for newer in ["previous", "digest"] {
-        fields.remove(newer);
-    }
-    for entry in fields["entries"].as_array_mut().unwrap() {
-        for state in ["before", "after"] {
-            entry[state].as_object_mut().unwrap().remove("sha256");
-        }
-    }
+    let record = of_0_1_0(&fs::read_to_string(&journal).unwrap());
     fs::write(&journal, record.to_string().replace("/srv/ab", r"/srv/a\nb")).unwrap();
     fs::rename(node.path().join("srv/ab"), node.path().join("srv/a\nb")).unwrap();
     assert_ne!(fs::read(node.path().join("srv/a\nb/server/audit.yaml")).unwrap(), b"mine\n");

@@ -5,8 +5,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
-use serde_json::Value;
-
+use crate::support::journal::of_0_1_0;
 use crate::support::{Node, Output};
 
 const SERVER: [&str; 4] = ["--k3s-version", "1.33", "--role", "server"];
@@ -358,24 +357,12 @@ fn an_uninstall_names_the_files_of_ours_that_the_history_did_not_tell_of() {
     assert!(output.stderr.contains(&format!("\n  /{AUDIT}: it is of k3s-harden")), "{}", all(&output));
 }
 
-/// Takes everything that format 1.1 has added out of a journal.
-fn older(value: &mut Value) {
-    if let Value::Object(map) = value {
-        ["digest", "previous", "sha256"].iter().for_each(|name| drop(map.remove(*name)));
-        map.values_mut().for_each(older);
-    } else if let Value::Array(list) = value {
-        list.iter_mut().for_each(older);
-    }
-}
-
 /// A node on which the first run says that it was killed before it ended.
 fn with_a_killed_run() -> Node {
     let node = Node::new().file(SYSCTL, "first\n");
     apply(&node, &[]);
     let journal = state(&node).join("runs/0001/journal.json");
-    let mut record: Value = serde_json::from_slice(&fs::read(&journal).unwrap()).unwrap();
-    older(&mut record);
-    record["format_version"] = "1.0".into();
+    let mut record = of_0_1_0(&fs::read_to_string(&journal).unwrap());
     record["state"] = "begun".into();
     fs::write(&journal, serde_json::to_vec_pretty(&record).unwrap()).unwrap();
     node

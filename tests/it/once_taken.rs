@@ -3,9 +3,8 @@
 
 use std::fs;
 
-use serde_json::Value;
-
 use crate::support::Node;
+use crate::support::journal::of_0_1_0;
 
 const JOURNAL: &str = "var/lib/k3s-harden/runs/0001/journal.json";
 const STRONG: &str = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256";
@@ -19,23 +18,8 @@ fn node(setting: &str, taken: &str, recorded: &str) -> Node {
     assert_eq!(applied.code, 0, "{}", applied.stderr);
     let journal = node.read(JOURNAL);
     assert!(journal.contains(taken), "{journal}");
-    fs::write(node.path().join(JOURNAL), of_0_1_0(&journal.replace(taken, recorded))).unwrap();
+    fs::write(node.path().join(JOURNAL), of_0_1_0(&journal.replace(taken, recorded)).to_string()).unwrap();
     node
-}
-
-/// The record as release 0.1.0 writes it: in its format, and without digests.
-fn of_0_1_0(journal: &str) -> String {
-    let mut record: Value = serde_json::from_str(journal).unwrap();
-    record["format_version"] = "1.0".into();
-    for name in ["digest", "previous"] {
-        record.as_object_mut().unwrap().remove(name);
-    }
-    for entry in record["entries"].as_array_mut().unwrap() {
-        for state in ["before", "after"] {
-            entry[state].as_object_mut().unwrap().remove("sha256");
-        }
-    }
-    record.to_string()
 }
 
 #[track_caller]

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
+use crate::support::journal::rewritten_by_0_1_0;
 use crate::support::{Node, Output, walk};
 
 const SERVER: [&str; 4] = ["--k3s-version", "1.33", "--role", "server"];
@@ -553,8 +554,8 @@ fn a_journal_that_was_moved_away_takes_no_backups_with_it() {
     // What a hand has changed leads nowhere else.
     for name in ["../journal.json", "", "/etc/passwd", ".x"] {
         // As release 0.1.0 wrote it, without digests: nothing else tells that it was changed.
-        let text = without_digests(&text.replace(backup, name));
-        fs::write(&journal, text).unwrap();
+        let record = rewritten_by_0_1_0(&text.replace(backup, name));
+        fs::write(&journal, record.to_string()).unwrap();
         let output = node.run(&["rollback", "1"]);
         assert!(
             output.code == 1 && output.stderr.contains("is no name of a backup"),
@@ -562,25 +563,6 @@ fn a_journal_that_was_moved_away_takes_no_backups_with_it() {
             all(&output)
         );
     }
-}
-
-/// A record of format 1.1 as release 0.1.0 writes it again.
-fn without_digests(text: &str) -> String {
-    fn strip(value: &mut serde_json::Value) {
-        match value {
-            serde_json::Value::Object(map) => {
-                for name in ["digest", "previous", "sha256", "foreign"] {
-                    map.remove(name);
-                }
-                map.values_mut().for_each(strip);
-            }
-            serde_json::Value::Array(items) => items.iter_mut().for_each(strip),
-            _ => {}
-        }
-    }
-    let mut record = serde_json::from_str(text).unwrap();
-    strip(&mut record);
-    record.to_string()
 }
 
 #[test]

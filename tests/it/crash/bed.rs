@@ -38,6 +38,7 @@ pub(crate) const OLDER: [&str; 9] = [
     "kernel_keys=true",
 ];
 pub(crate) const ROLLBACK: [&str; 1] = ["rollback"];
+pub(crate) const UNINSTALL: [&str; 1] = ["uninstall"];
 
 /// The files that [`APPLY`] writes.
 pub(crate) const FILES: [&str; 5] = [
@@ -110,7 +111,7 @@ impl Bed {
         for undone in 0..100 {
             let run = self.run(&ROLLBACK);
             // The image has files that look like k3s-harden's from the start.
-            let is_none = run.code == Some(1) && run.stderr.contains("there is no history here");
+            let is_none = run.has_no_history();
             assert!(
                 run.code == Some(0) || is_none,
                 "{when}: rollback {undone}: {:?} {}{}",

@@ -1,22 +1,13 @@
 //! The exit code tells what became of the node, also where the way back fails.
 
-use super::bed::{APPLY, Bed, ROLLBACK, Run, for_each, lax, undisturbed};
+use super::bed::{Bed, Run, for_each};
 use super::strace::{Call, calls, twice_disturbed};
-use super::tree::Tree;
+use super::verbs::{VerbCase, verb_cases};
 use crate::support::counts::some;
 use crate::support::random::Random;
 use crate::support::{tools, turns};
 
 const ERRORS: [&str; 4] = ["EIO", "ENOSPC", "EROFS", "EMFILE"];
-
-/// A verb, and the image before and after it.
-struct Story {
-    verb: Vec<&'static str>,
-    /// With what the tool keeps for itself.
-    before: Tree,
-    old: Tree,
-    new: Tree,
-}
 
 /// Two failures: of one call and, in the way back, of another.
 #[derive(Debug)]
@@ -25,25 +16,15 @@ struct Failures {
     second: Option<(Call, String)>,
 }
 
-fn stories() -> [Story; 4] {
-    let first = lax();
-    let (applied, new) = undisturbed(&first, &APPLY);
-    let no_history = [&APPLY[..], &["--no-history"]].concat();
-    let story = |verb: Vec<&'static str>, before: &Tree, old: &Tree, new: &Tree| Story {
-        verb,
-        before: before.clone(),
-        old: old.clone(),
-        new: new.clone(),
-    };
-    [
-        story(APPLY.to_vec(), &first, &first, &new),
-        story(no_history, &first, &first, &new),
-        story(ROLLBACK.to_vec(), &applied, &new, &first),
-        story(vec!["uninstall"], &applied, &new, &first),
-    ]
+/// Returns the verbs, and an apply that keeps no hicase.
+fn cases() -> Vec<VerbCase> {
+    let [mut apply, rollback, uninstall] = verb_cases();
+    let with_history = apply.clone();
+    apply.verb.push("--no-history");
+    vec![with_history, apply, rollback, uninstall]
 }
 
-impl Story {
+impl VerbCase {
     /// Returns every call that changes something, failing once, from there on, and with a second failure after it.
     fn failures(&self, random: &mut Random) -> Vec<Failures> {
         let calls: Vec<Call> =
@@ -102,16 +83,16 @@ impl Story {
 fn the_exit_code_tells_the_state_of_the_node() {
     let _busy = turns::busy();
     let mut random = Random::new(13);
-    for story in stories() {
-        let count = for_each(&some(story.failures(&mut random)), |bed, failures| {
-            bed.reset(&story.before);
+    for case in cases() {
+        let count = for_each(&some(case.failures(&mut random)), |bed, failures| {
+            bed.reset(&case.before);
             let disturbance = |(call, what): &(Call, String)| (call.name.clone(), what.clone());
             let mut all = vec![disturbance(&failures.first)];
             all.extend(failures.second.as_ref().map(disturbance));
-            let run = twice_disturbed(bed, &story.verb, &all);
-            story.check(bed, &run, &format!("{:?}, {failures:?}", story.verb));
+            let run = twice_disturbed(bed, &case.verb, &all);
+            case.check(bed, &run, &format!("{:?}, {failures:?}", case.verb));
         });
-        tools::report(&format!("{:?}: {count} failures", story.verb));
+        tools::report(&format!("{:?}: {count} failures", case.verb));
     }
 }
 
@@ -119,12 +100,12 @@ fn the_exit_code_tells_the_state_of_the_node() {
 #[ignore = "needs root and strace"]
 fn a_report_that_is_lost_is_no_failure_of_the_run() {
     let _busy = turns::busy();
-    for story in stories() {
-        let bed = Bed::of(&story.before);
-        let words = bed.command(&story.verb);
+    for case in cases() {
+        let bed = Bed::of(&case.before);
+        let words = bed.command(&case.verb);
         let script = r#"exec "$@" > /dev/full"#;
         let run = Run::by(tools::command("sh").args(["-c", script, "sh"]).args(words));
-        story.check(&bed, &run, "stdout is full");
-        assert_eq!(run.code, Some(5), "{:?}: {}", story.verb, run.stderr);
+        case.check(&bed, &run, "stdout is full");
+        assert_eq!(run.code, Some(5), "{:?}: {}", case.verb, run.stderr);
     }
 }

@@ -1,7 +1,7 @@
 //! The whole life of a hardened node on real file systems: an overlay with runs in its lower layer, ext4, xfs, btrfs, memory, and
 //! a FUSE file system whose `renameat2` takes no flags.
 
-use super::bed::{APPLY, OLDER, ROLLBACK, Run, lax, undisturbed};
+use super::bed::{APPLY, OLDER, ROLLBACK, Run, UNINSTALL, lax, undisturbed};
 use super::strace::{Call, parse};
 use super::tree::{STATE, Tree};
 use crate::support::counts::some;
@@ -10,7 +10,6 @@ use crate::support::{tools, turns};
 
 /// Where the file system is, in the test's node.
 const IMAGE: &str = "/image";
-const UNINSTALL: [&str; 1] = ["uninstall"];
 /// Shortens the history at once.
 const SHORT: [&str; 2] = ["--set", "history_runs=1"];
 /// Said once a run where a promise is weaker.
@@ -238,7 +237,7 @@ fn kill_everywhere(place: &Place, fresh: &dyn Fn(), verb: &[&str], first: &Tree)
         }
         let run = place.run_at(IMAGE, &UNINSTALL);
         // The image has files that look like k3s-harden's from the start.
-        let is_gone = run.code == Some(1) && run.stderr.contains("there is no history here");
+        let is_gone = run.has_no_history();
         assert!(run.code == Some(0) || is_gone, "{when}: {run:?}");
         place.is_without_trace(first, &when);
     }

@@ -163,7 +163,7 @@ fn a_temporary_file_that_could_not_be_removed_goes_with_the_next_run_and_with_un
         others.iter().for_each(|name| fs::write(folder.join(name), "mine").unwrap());
         let run = bed.run(next);
         // The image has files that look like k3s-harden's from the start.
-        let is_gone = run.code == Some(1) && run.stderr.contains("there is no history here");
+        let is_gone = run.has_no_history();
         // What may be somebody's stays, and an end of the history says so.
         let names_it =
             run.code == Some(4) && run.stderr.contains(".audit.yaml.12345678.swap: another program saved");

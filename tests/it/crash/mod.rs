@@ -30,4 +30,5 @@ mod third_party;
 mod together;
 mod tree;
 mod twice;
+mod verbs;
 mod window;

@@ -1,13 +1,13 @@
 //! Kernels and file systems that refuse a call: each number of an error, at the first, a middle and the last of the calls that
 //! few file systems have in common.
 
-use super::bed::{APPLY, Bed, ROLLBACK, for_each, lax, undisturbed};
+use super::bed::{APPLY, Bed, ROLLBACK, UNINSTALL, for_each, lax, undisturbed};
 use super::strace::{Call, all_disturbed, calls, disturbed};
 use super::tree::{STATE, Tree};
+use super::verbs::{VerbCase, verb_cases};
 use crate::support::counts::some;
 use crate::support::{tools, turns};
 
-const UNINSTALL: [&str; 1] = ["uninstall"];
 /// What is refused.
 const CALLS: [&str; 4] = ["renameat2", "fsync", "openat2", "fsetxattr"];
 /// What the kernel, its file systems and filters of system calls answer; 524 is Linux' own ENOTSUPP.
@@ -104,13 +104,9 @@ fn refuse(bed: &Bed, verb: &[&str], [before, old, new, first, last]: [&Tree; 5],
 #[ignore = "needs root and strace"]
 fn every_error_of_the_calls_that_differ_between_file_systems_is_told_and_healed() {
     let _busy = turns::busy();
-    let first = lax();
-    let (applied, new) = undisturbed(&first, &APPLY);
-    for (verb, before, [old, after]) in [
-        (&APPLY[..], &first, [&first, &new]),
-        (&ROLLBACK, &applied, [&new, &first]),
-        (&UNINSTALL, &applied, [&new, &first]),
-    ] {
+    let cases = verb_cases();
+    let last = &cases[0].new;
+    for VerbCase { verb, before, old, new, first } in &cases {
         let all = calls(&Bed::of(before), verb);
         let mut ways: Vec<(Call, &str)> = Vec::new();
         for name in CALLS {
@@ -123,7 +119,7 @@ fn every_error_of_the_calls_that_differ_between_file_systems_is_told_and_healed(
         }
         let ways = some(ways);
         let count = for_each(&ways, |bed, (call, error)| {
-            refuse(bed, verb, [before, old, after, &first, &new], call, error);
+            refuse(bed, verb, [before, old, new, first, last], call, error);
         });
         tools::report(&format!("{verb:?}: {count} refusals"));
     }

@@ -8,14 +8,14 @@ use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::bed::{APPLY, Bed, FILES, ROLLBACK, Run, for_each, lax, undisturbed};
+use super::bed::{APPLY, Bed, FILES, ROLLBACK, Run, UNINSTALL, for_each};
 use super::strace::{Call, calls, disturbed};
 use super::tree::{STATE, Tree, What};
+use super::verbs::{VerbCase, verb_cases};
 use crate::support::counts::some;
 use crate::support::random::Random;
 use crate::support::{tools, turns};
 
-const UNINSTALL: [&str; 1] = ["uninstall"];
 /// What somebody writes.
 const SAVED: &[u8] = b"# saved by somebody\n";
 /// How long a run stands still before a call, in microseconds: it goes on at once when strace is gone.
@@ -170,15 +170,7 @@ impl Held {
     }
 }
 
-/// A verb, and the image before it.
-struct Story<'a> {
-    verb: &'a [&'a str],
-    before: Tree,
-    /// The image before the first run.
-    first: Tree,
-}
-
-impl Story<'_> {
+impl VerbCase {
     /// Checks that what was at `path` before the first run is still somewhere: it was in `edited`, and nobody but
     /// k3s-harden has removed it since.
     fn keeps_original(&self, path: &str, [seen, edited, now]: [&Tree; 3], when: &str) {
@@ -191,19 +183,9 @@ impl Story<'_> {
     }
 }
 
-fn stories() -> [Story<'static>; 3] {
-    let first = lax();
-    let applied = undisturbed(&first, &APPLY).0;
-    [
-        Story { verb: &APPLY, before: first.clone(), first: first.clone() },
-        Story { verb: &ROLLBACK, before: applied.clone(), first: first.clone() },
-        Story { verb: &UNINSTALL, before: applied, first },
-    ]
-}
-
-/// Returns the calls of a story that can be held, each with somebody's edit of some path of ours.
-fn edits(story: &Story<'_>, random: &mut Random) -> Vec<(Call, Edit, &'static str)> {
-    let calls = calls(&Bed::of(&story.before), story.verb);
+/// Returns the calls of a verb that can be held, each with somebody's edit of some path of ours.
+fn edits(case: &VerbCase, random: &mut Random) -> Vec<(Call, Edit, &'static str)> {
+    let calls = calls(&Bed::of(&case.before), &case.verb);
     let calls = calls.into_iter().filter(|call| !call.is_for_memory() && call.name != "exit_group");
     let edit = |call: Call| (call, EDITS[random.below(EDITS.len())], FILES[random.below(FILES.len())]);
     calls.map(edit).collect()
@@ -214,12 +196,12 @@ fn edits(story: &Story<'_>, random: &mut Random) -> Vec<(Call, Edit, &'static st
 fn what_somebody_saves_while_a_run_lasts_is_kept() {
     let _busy = turns::busy();
     let mut random = Random::new(11);
-    for story in stories() {
-        let tried = for_each(&some(edits(&story, &mut random)), |bed, (call, edit, path)| {
-            bed.reset(&story.before);
+    for case in verb_cases() {
+        let tried = for_each(&some(edits(&case, &mut random)), |bed, (call, edit, path)| {
+            bed.reset(&case.before);
             let when =
-                format!("{:?} held at {} {}, {edit:?} of {path}", story.verb, call.name, call.occurrence);
-            let Some(held) = Held::start(bed, story.verb, call) else { return };
+                format!("{:?} held at {} {}, {edit:?} of {path}", case.verb, call.name, call.occurrence);
+            let Some(held) = Held::start(bed, &case.verb, call) else { return };
             let seen = Tree::of(&bed.root());
             let was_made = edit.make(&bed.root(), path);
             let edited = Tree::of(&bed.root());
@@ -235,10 +217,10 @@ fn what_somebody_saves_while_a_run_lasts_is_kept() {
             // Who edits a file before it is looked at for the first time has it backed up with his mode.
             let is_before = || run.stderr.is_empty() || !run.stderr.contains("error: ");
             assert!(is_kept || (is_small && (is_named || is_before())), "{when}: {}", run.stderr);
-            story.keeps_original(path, [&seen, &edited, &tree], &format!("{when}: {}", run.stderr));
+            case.keeps_original(path, [&seen, &edited, &tree], &format!("{when}: {}", run.stderr));
             assert_eq!(leftovers(&tree), Vec::<&String>::new(), "{when}: {}", run.stderr);
         });
-        tools::report(&format!("{:?}: somebody saved something at {tried} calls", story.verb));
+        tools::report(&format!("{:?}: somebody saved something at {tried} calls", case.verb));
     }
 }
 
@@ -253,14 +235,14 @@ fn leftovers(tree: &Tree) -> Vec<&String> {
 fn what_somebody_saves_after_a_run_was_killed_is_kept() {
     let _busy = turns::busy();
     let mut random = Random::new(12);
-    for story in stories() {
-        let tried = for_each(&some(edits(&story, &mut random)), |bed, (call, edit, path)| {
+    for case in verb_cases() {
+        let tried = for_each(&some(edits(&case, &mut random)), |bed, (call, edit, path)| {
             for next in [&APPLY[..], &ROLLBACK, &UNINSTALL] {
-                bed.reset(&story.before);
-                let run = disturbed(bed, story.verb, call, "signal=KILL");
+                bed.reset(&case.before);
+                let run = disturbed(bed, &case.verb, call, "signal=KILL");
                 let when = format!(
                     "{:?} killed at {} {}, {edit:?} of {path}, then {next:?}",
-                    story.verb, call.name, call.occurrence
+                    case.verb, call.name, call.occurrence
                 );
                 let seen = Tree::of(&bed.root());
                 if run.signal != Some(9) || !edit.make(&bed.root(), path) {
@@ -274,11 +256,11 @@ fn what_somebody_saves_after_a_run_was_killed_is_kept() {
                 // Also where it failed, nothing of somebody may be in no file and no backup.
                 assert!(is_small || edit.is_in(&tree, path), "{when}");
                 if next != UNINSTALL || run.code != Some(0) {
-                    story.keeps_original(path, [&seen, &edited, &tree], &when);
+                    case.keeps_original(path, [&seen, &edited, &tree], &when);
                 }
                 assert!(tree.0.keys().any(|path| !path.starts_with(STATE)), "{when}");
             }
         });
-        tools::report(&format!("{:?}: somebody saved something after {tried} kills", story.verb));
+        tools::report(&format!("{:?}: somebody saved something after {tried} kills", case.verb));
     }
 }

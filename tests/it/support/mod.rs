@@ -4,6 +4,7 @@
 
 pub(crate) mod counts;
 pub(crate) mod go_program;
+pub(crate) mod journal;
 pub(crate) mod kubernetes;
 pub(crate) mod node;
 pub(crate) mod overlay;

@@ -22,6 +22,12 @@ impl Run {
         }
     }
 
+    /// Tells whether a rollback or an uninstall has found files of k3s-harden, and no history of them: an image may hold some
+    /// from the start.
+    pub(crate) fn has_no_history(&self) -> bool {
+        self.code == Some(1) && self.stderr.contains("there is no history here")
+    }
+
     /// Runs a command without an environment.
     pub(crate) fn by(command: &mut Command) -> Self {
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").stdin(Stdio::null());
