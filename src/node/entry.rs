@@ -44,6 +44,9 @@ pub struct PathEntry {
     pub owner: Owner,
 }
 
+/// The names in a directory, sorted by bytes, each with what it is; none if it has gone since, or that was not looked at.
+pub type Entries = Vec<(String, Option<EntryKind>)>;
+
 /// The kind of an entry of a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryKind {
@@ -143,7 +146,7 @@ impl Root {
     ///
     /// # Errors
     /// If the directory, or an entry, cannot be read.
-    pub fn names_and_kinds(&self, path: &RootedPath) -> Result<Vec<(String, Option<EntryKind>)>> {
+    pub fn names_and_kinds(&self, path: &RootedPath) -> Result<Entries> {
         self.with_kinds(path, self.entries(path)?)
     }
 
@@ -151,10 +154,7 @@ impl Root {
     ///
     /// # Errors
     /// As for [`Root::names_and_kinds`].
-    pub fn names_and_kinds_itself(
-        &self,
-        path: &RootedPath,
-    ) -> Result<Option<Vec<(String, Option<EntryKind>)>>> {
+    pub fn names_and_kinds_itself(&self, path: &RootedPath) -> Result<Option<Entries>> {
         match self.resolve(path, DIRECTORY | OFlag::O_NOFOLLOW) {
             Err(Errno::ENOENT) => Ok(Some(Vec::new())),
             Err(Errno::ENOTDIR | Errno::ELOOP) => Ok(None),
@@ -162,18 +162,14 @@ impl Root {
         }
     }
 
-    fn entries(&self, path: &RootedPath) -> Result<Vec<(String, Option<EntryKind>)>> {
+    fn entries(&self, path: &RootedPath) -> Result<Entries> {
         match self.resolve(path, DIRECTORY) {
             Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(Vec::new()),
             other => self.sorted(path, other),
         }
     }
 
-    fn sorted(
-        &self,
-        path: &RootedPath,
-        opened: nix::Result<OwnedFd>,
-    ) -> Result<Vec<(String, Option<EntryKind>)>> {
+    fn sorted(&self, path: &RootedPath, opened: nix::Result<OwnedFd>) -> Result<Entries> {
         let entries = opened.and_then(entries_in).map_err(|errno| self.failed("list", path, errno));
         let mut entries = entries?;
         entries.sort_by(|(one, _), (other, _)| one.cmp(other));
@@ -181,11 +177,7 @@ impl Root {
     }
 
     /// Looks at the entries of a directory of which it was not said with their names what they are.
-    fn with_kinds(
-        &self,
-        path: &RootedPath,
-        mut entries: Vec<(String, Option<EntryKind>)>,
-    ) -> Result<Vec<(String, Option<EntryKind>)>> {
+    fn with_kinds(&self, path: &RootedPath, mut entries: Entries) -> Result<Entries> {
         for (name, kind) in entries.iter_mut().filter(|(_, kind)| kind.is_none()) {
             *kind = self.entry(&path.join(name))?.map(|entry| entry.kind);
         }

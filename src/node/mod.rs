@@ -40,7 +40,7 @@ mod write;
 
 pub use attributes::Attributes;
 pub use boot::BootSysctls;
-pub use entry::{EntryKind, PathEntry, PathKind};
+pub use entry::{Entries, EntryKind, PathEntry, PathKind};
 pub use expected::Expected;
 pub use lock::Lock;
 pub use machine::Machine;
