@@ -29,7 +29,7 @@ const PREFIX: &str = "K3S_HARDEN_";
     name = "k3s-harden",
     version,
     arg_required_else_help = true,
-    after_help = "Exit codes: 0 done, 1 failed, 2 changes (--detailed-exitcode) or findings (verify, preflight), 3 nothing fails, and something cannot be told (verify, preflight: --fail-on unknown), 64 usage, 65 bad profile or settings, 73 cannot write, 75 locked, 77 not permitted."
+    after_help = "Exit codes: 0 done, 1 failed, 2 changes (--detailed-exitcode) or findings (verify, preflight), 3 nothing fails, and something cannot be told (verify, preflight: --fail-on unknown), 4 half changed (each path is named), 5 done, but not reported, 64 usage, 65 bad profile or settings, 73 cannot write, 75 locked, 77 not permitted."
 )]
 pub(super) struct Cli {
     #[command(flatten)]
