@@ -119,7 +119,7 @@ pub(super) struct GlobalArguments {
     /// Whether to colour the output
     #[arg(long, global = true, value_enum, default_value = "auto", env = "K3S_HARDEN_COLOR")]
     pub(super) color: Colour,
-    /// Log more (twice: everything)
+    /// Log more (twice: everything); with --version: what the binary is built from, and what it knows
     #[arg(short, long, global = true, action = ArgAction::Count, env = "K3S_HARDEN_VERBOSE")]
     pub(super) verbose: u8,
     /// Log errors only

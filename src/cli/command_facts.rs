@@ -51,9 +51,15 @@ fn argument(argument: &Arg) -> ArgumentFacts {
     let takes_value = argument.get_num_args().is_some_and(|range| range.takes_values());
     let default: Vec<_> = argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
     let values = argument.get_possible_values().into_iter().filter(|value| !value.is_hide_set());
+    let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+    // Where it counts whether a flag was typed, clap is told of no default, and the help names it.
+    let (help, told) = match help.split_once(" [default: ") {
+        Some((help, default)) => (help.to_owned(), Some(default.trim_end_matches(']').to_owned())),
+        None => (help, None),
+    };
     ArgumentFacts {
         syntax: syntax(argument),
-        help: argument.get_help().map(ToString::to_string).unwrap_or_default(),
+        help,
         values: values
             .filter(|_| takes_value)
             .map(|value| ValueFacts {
@@ -61,7 +67,7 @@ fn argument(argument: &Arg) -> ArgumentFacts {
                 help: value.get_help().map(ToString::to_string),
             })
             .collect(),
-        default: (takes_value && !default.is_empty()).then(|| default.join(",")),
+        default: told.or_else(|| (takes_value && !default.is_empty()).then(|| default.join(","))),
         variable: argument.get_env().map(|name| name.to_string_lossy().into_owned()),
         // clap adds these two to every verb by itself.
         is_global: argument.is_global_set()

@@ -79,7 +79,7 @@ impl ManualBook<'_> {
         }
         examples(&mut page, command);
         self.see_also(&mut page, command);
-        page.render()
+        wrapped(&page.render())
     }
 
     fn verbs(&self, page: &mut Roff) {
@@ -126,19 +126,24 @@ impl ManualBook<'_> {
             true => variable.verbs.is_empty(),
             false => variable.verbs.contains(&command.words),
         };
+        let mut has_own = false;
         for variable in self.variables.iter().filter(is_told) {
             page.control("TP", []);
             page.text([bold(&*variable.name)]);
-            let mut line = Vec::new();
-            if let Some(flag) = &variable.flag {
-                line.push(roman("Stands for "));
-                line.extend(styled_syntax(flag));
-                line.push(roman(". "));
+            has_own = true;
+            match &variable.flag {
+                Some(flag) => {
+                    let flag = styled_syntax(flag);
+                    page.text([vec![roman("Stands for ")], flag, vec![roman(".")]].concat());
+                }
+                None => {
+                    page.text(with_bold(&sentence(&variable.about)));
+                }
             }
-            line.extend(with_bold(&sentence(&variable.about)));
-            page.text(line);
         }
-        page.control("PP", []);
+        if has_own {
+            page.control("PP", []);
+        }
         if command.words.is_empty() {
             page.text([roman(
                 "A verb names its own on its page. A flag that is typed counts more than its variable.",
@@ -164,6 +169,32 @@ impl ManualBook<'_> {
     }
 }
 
+/// Breaks long lines of text at spaces: readers join them again, and editors and `mandoc -T lint` want them short. The line
+/// behind `.TP`, which is the tag, stays one.
+fn wrapped(page: &str) -> String {
+    /// The longest line, in bytes.
+    const MAX_LENGTH: usize = 79;
+    let mut text = String::new();
+    let mut is_tag = false;
+    for line in page.lines() {
+        let mut rest = line;
+        while !is_tag && !line.starts_with(['.', '\'']) && rest.len() > MAX_LENGTH {
+            // A line that begins so would be a request.
+            let can_break = |at: &usize| !rest[at + 1..].starts_with(['.', '\'']);
+            let spaces = || rest.match_indices(' ').map(|(at, _)| at).filter(can_break);
+            let fitting = spaces().take_while(|at| *at <= MAX_LENGTH).last();
+            let Some(at) = fitting.or_else(|| spaces().next()) else { break };
+            text.push_str(&rest[..at]);
+            text.push('\n');
+            rest = &rest[at + 1..];
+        }
+        text.push_str(rest);
+        text.push('\n');
+        is_tag = line == ".TP";
+    }
+    text
+}
+
 /// Begins a section.
 fn section(page: &mut Roff, name: &str) {
     page.control("SH", [name]);
@@ -171,8 +202,10 @@ fn section(page: &mut Roff, name: &str) {
 
 /// Returns a text as a sentence.
 fn sentence(text: &str) -> String {
-    let text = text.trim();
-    if text.ends_with(['.', '?', ':']) { text.to_owned() } else { format!("{text}.") }
+    let mut letters = text.trim().chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    let text: String = first.chain(letters).collect();
+    if text.is_empty() || text.ends_with(['.', '?', ':']) { text } else { format!("{text}.") }
 }
 
 /// Returns a text with what stands between backticks in bold.

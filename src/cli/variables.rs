@@ -30,7 +30,13 @@ pub(super) fn variables(commands: &[CommandFacts]) -> Vec<VariableFacts> {
             let Some(name) = &argument.variable else { continue };
             let verb = Some(command.words.clone()).filter(|words| !words.is_empty());
             match found.iter_mut().find(|known| known.name == *name) {
-                Some(known) => known.verbs.extend(verb),
+                Some(known) => {
+                    known.verbs.extend(verb);
+                    if !known.about.contains(&argument.help) {
+                        known.about =
+                            format!("{}; {}: {}", known.about, command.words.join(" "), argument.help);
+                    }
+                }
                 None => found.push(VariableFacts {
                     name: name.clone(),
                     flag: Some(argument.syntax.clone()),

@@ -7,7 +7,7 @@ use super::versions;
 use crate::error::Result;
 use crate::explain::{files_of, settings_of};
 use crate::profile::ControlId;
-use crate::verify::{Control, benchmarks, controls, section_name};
+use crate::verify::{Control, ControlRule, benchmarks, controls, section_name};
 
 /// A control in all benchmarks that have it.
 struct ControlHistory {
@@ -80,10 +80,13 @@ fn of_benchmark(benchmark: &str) -> Result<Page> {
         format!("Controls of CIS {benchmark}"),
         format!("The {} controls of the CIS Kubernetes Benchmark {benchmark} by number.", controls.len()),
     );
+    let default = match versions::minors_of(benchmark).as_str() {
+        NOTHING => String::new(),
+        minors => format!(", the default on Kubernetes {minors}"),
+    };
     page.paragraph(&format!(
-        "{automated} of them are automated: a node that does not meet one fails. The others are left to a person. The profile is {}, the default on Kubernetes: {}. What is set by nothing is met by K3s itself, or is not for a file to meet; {} tells. All benchmarks: [controls.md](controls.md).",
+        "{automated} of them are automated: a node that does not meet one fails. The others are left to a person. The profile is {}{default}. What nothing sets is met by K3s itself, or is not for a file to meet; {} tells. All benchmarks: [controls.md](controls.md).",
         code(&format!("cis-{benchmark}")),
-        versions::minors_of(benchmark),
         code("k3s-harden explain NUMBER"),
     ));
     let mut rest = controls.as_slice();
@@ -110,7 +113,10 @@ fn row(control: &Control) -> Vec<String> {
         control.level.to_string(),
         if control.automated { "yes" } else { "no" }.to_owned(),
         roles.join(", "),
-        set_by(&control.name),
+        match control.rule {
+            ControlRule::NotApplicable(_) => "not applicable to K3s".to_owned(),
+            _ => set_by(&control.name),
+        },
     ]
 }
 

@@ -41,7 +41,7 @@ pub fn reference_pages(commands: &[CommandFacts], variables: &[VariableFacts]) -
         "Every verb, setting, control, file and exit code, as the tables of the program have them.",
     );
     index.paragraph(&format!(
-        "{} writes these pages. How to use the program: [README.md](../../README.md).",
+        "{} writes these pages. How to use the program is told by README.md of the project.",
         code("k3s-harden generate docs --out DIR")
     ));
     let rows = pages.iter().map(|page| vec![link(&page.title, &page.name), plain(&page.about)]);

@@ -133,14 +133,15 @@ fn on_minors(place: &ProfileValue, many: &[(&Value, Vec<&ProfileValue>)]) -> Str
 
 /// Returns a line for each overlay that sets it.
 fn in_overlays(values: &[ProfileValue]) -> Vec<String> {
-    let overlays = values.iter().filter(|value| is_overlay(value.profile));
-    let mut lines: Vec<(&str, Vec<String>)> = Vec::new();
-    for value in overlays {
-        let text = format!("{} (Kubernetes {} to {})", code(&written(&value.value)), value.from, value.to);
-        match lines.iter_mut().find(|(profile, _)| *profile == value.profile) {
-            Some((_, texts)) => texts.push(text),
-            None => lines.push((value.profile, vec![text])),
-        }
-    }
-    lines.into_iter().map(|(profile, texts)| format!("In {profile}: {}", texts.join(", "))).collect()
+    let overlays: Vec<&ProfileValue> = values.iter().filter(|value| is_overlay(value.profile)).collect();
+    let names: BTreeSet<&str> = overlays.iter().map(|value| value.profile).collect();
+    let line = |name: &str| {
+        let own: Vec<&&ProfileValue> = overlays.iter().filter(|value| value.profile == name).collect();
+        let text = |value: &&&ProfileValue| match own.len() {
+            1 => code(&written(&value.value)),
+            _ => format!("{} (Kubernetes {} to {})", code(&written(&value.value)), value.from, value.to),
+        };
+        format!("In {name}: {}", own.iter().map(text).collect::<Vec<_>>().join(", "))
+    };
+    names.into_iter().map(line).collect()
 }

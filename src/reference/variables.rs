@@ -26,7 +26,7 @@ pub(super) fn page(variables: &[VariableFacts]) -> Page {
     let (flags, others): (Vec<&VariableFacts>, Vec<&VariableFacts>) =
         variables.iter().partition(|variable| variable.flag.is_some());
     page.heading("In place of flags");
-    page.paragraph("A flag without a value is set by `true` or `1`. A variable with the prefix `K3S_HARDEN_` that is not in this table is named in a warning.");
+    page.paragraph("A flag that takes no value is set by `true` or `1`, and not by `false`, `0` or an empty variable. A variable with the prefix `K3S_HARDEN_` that is not in this table is named in a warning.");
     page.table(
         &["variable", "flag", "verbs", "what it does"],
         flags.iter().map(|variable| {

@@ -72,9 +72,10 @@ pub(super) fn in_words(minors: &[KubernetesMinor]) -> String {
             _ => ranges.push((*minor, *minor)),
         }
     }
-    let words = ranges.iter().map(|(first, last)| match first == last {
-        true => first.to_string(),
-        false => format!("{first} to {last}"),
+    let words = ranges.iter().map(|(first, last)| match last.number() - first.number() {
+        0 => first.to_string(),
+        1 => format!("{first}, {last}"),
+        _ => format!("{first} to {last}"),
     });
     let words: Vec<String> = words.collect();
     if words.is_empty() { NOTHING.to_owned() } else { words.join(", ") }
