@@ -8,9 +8,11 @@ use serde::Deserialize;
 use crate::node::sha256;
 
 /// The format that is written.
-pub(super) const FORMAT_VERSION: &str = "1.1";
+pub const FORMAT_VERSION: &str = "1.1";
 /// The format of release 0.1.0.
 pub(super) const FIRST_FORMAT: &str = "1.0";
+/// The formats that are read, oldest first.
+pub const KNOWN_FORMATS: [&str; 2] = [FIRST_FORMAT, FORMAT_VERSION];
 /// What stands before the digest, in the text of a record, and after it.
 const BEFORE_DIGEST: &str = ",\n  \"digest\": \"";
 const AFTER_DIGEST: &str = "\"\n}";
@@ -32,7 +34,7 @@ pub(super) fn is_sealed(bytes: &[u8], digest: &str) -> bool {
 
 /// Tells whether this version reads a format.
 pub(super) fn is_known(version: &str) -> bool {
-    [FIRST_FORMAT, FORMAT_VERSION].contains(&version)
+    KNOWN_FORMATS.contains(&version)
 }
 
 /// Says why bytes are no record: those of another format are not damaged.
@@ -48,7 +50,5 @@ pub(super) fn unreadable(bytes: &[u8], error: &serde_json::Error) -> String {
 }
 
 pub(super) fn unknown_format(version: &str) -> String {
-    format!(
-        "its format is {version}, and this version of k3s-harden reads {FIRST_FORMAT} and {FORMAT_VERSION}"
-    )
+    format!("its format is {version}, and this version of k3s-harden reads {}", KNOWN_FORMATS.join(" and "))
 }
