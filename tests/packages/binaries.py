@@ -1,6 +1,7 @@
 """What .ci/release made, before anything is installed: sums, lists of crates, licences, linters, and each binary at work."""
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -80,9 +81,11 @@ def unpack(tarball, folder):
 def same_binary(deb, rpm, binary, folder):
     """Checks that the packages have the binary of the tarball, and that it is one static file."""
     run(["dpkg-deb", "--extract", deb, os.path.join(folder, "deb")])
-    os.mkdir(os.path.join(folder, "rpm"))
-    unpacked = subprocess.run(["rpm2cpio", rpm], stdout=subprocess.PIPE, check=True).stdout
-    subprocess.run(["cpio", "--extract", "--make-directories", "--quiet"], input=unpacked, cwd=os.path.join(folder, "rpm"), check=True)
+    # Not rpm2cpio, which ends with 1 in Debian's version also where all is well.
+    with open(rpm, "rb") as file:
+        unpacked = subprocess.run(["rpm2archive", "--nocompression", "-"], stdin=file, stdout=subprocess.PIPE, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(unpacked)) as archive:
+        archive.extractall(os.path.join(folder, "rpm"), filter="data")
     for kind in ("deb", "rpm"):
         check(f"the binary in the .{kind}", digest(os.path.join(folder, kind, "usr/bin/k3s-harden")), digest(binary))
         check(f"nothing of the .{kind} is below /etc or /var", sorted(os.listdir(os.path.join(folder, kind))), ["usr"])
