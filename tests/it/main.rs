@@ -33,6 +33,7 @@ mod explain;
 mod feature_gates;
 mod file_names;
 mod fixtures;
+mod generate;
 mod hostile;
 mod judges;
 mod k3s_cli;
