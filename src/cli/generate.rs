@@ -69,7 +69,10 @@ fn completions(shell: Option<CompletionShell>) -> Vec<NamedDocument> {
         };
         let mut text = Vec::new();
         clap_complete::generate(generator, &mut Cli::command(), "k3s-harden", &mut text);
-        (name.to_owned(), String::from_utf8_lossy(&text).into_owned())
+        let text = String::from_utf8_lossy(&text).into_owned();
+        // clap_complete writes the hyphen of the program's name in two ways, and bash offers nothing after a verb then
+        // (clap-rs/clap issue 6421, in 4.6.12).
+        (name.to_owned(), text.replace("k3s__subcmd__harden", "k3s__harden"))
     };
     wanted.map(document).collect()
 }

@@ -22,7 +22,7 @@ pub(super) fn page() -> Result<Page> {
         "Every setting: what it does, the values that it takes, its value in each built-in profile, and the controls that it serves.",
     );
     page.paragraph(&format!(
-        "A setting is written as `name: value` into the settings file of a node ({}) or a profile, or typed as `--set name=value`. `k3s-harden explain NAME` tells its value on a node, and what sets it there.",
+        "A setting is written as `name: value` into the settings file of a node ({}) or a profile, or typed as `--set name=value`. `k3s-harden explain NAME` tells its value on a node, and what sets it there. Where a value is `null`, nothing is written, and the default of K3s or of its component counts.",
         code(SETTINGS_FILE)
     ));
     let served = served_controls()?;
