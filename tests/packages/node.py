@@ -92,9 +92,13 @@ class Boot:
         """Returns what the service of K3s is after it was started anew."""
         return self.text("state").strip()
 
-    def pids(self):
-        """Returns 1 if the process of K3s was the same before and after what the boot was about."""
-        return int(self.text("same") or 0)
+    def starts(self):
+        """Returns how often K3s was started."""
+        return len(self.text("started").split())
+
+    def ran_on(self):
+        """Tells whether the process of K3s was the same before and after what the boot was about."""
+        return self.text("same").strip() == "1"
 
     def order(self):
         """Tells whether our unit ran to its end before K3s was started."""
