@@ -70,6 +70,12 @@ impl Cli {
             {
                 return Err(usage_error("a tree of files needs a place").hint("name a directory: --out DIR"));
             }
+            CliVerb::Render(arguments)
+                if arguments.binary.is_some() && !arguments.render_format.runs_program() =>
+            {
+                return Err(usage_error("--binary is for --as systemd and --as systemd-gate")
+                    .hint("leave it out: the other forms run no k3s-harden on the node"));
+            }
             _ => {}
         }
         Ok(())
@@ -355,6 +361,9 @@ pub(super) struct RenderArguments {
     /// Where to write it: a directory for several files, a file for one; by default stdout
     #[arg(long, value_name = "PATH")]
     pub(super) out: Option<PathBuf>,
+    /// Where k3s-harden is on the node, for systemd and systemd-gate [default: where the running program is]
+    #[arg(long, value_name = "PATH")]
+    pub(super) binary: Option<PathBuf>,
     /// Leave the running kernel alone: its parameters come from their file at the next boot
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_NO_LIVE_SYSCTL")]
     pub(super) no_live_sysctl: bool,

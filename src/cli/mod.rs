@@ -24,6 +24,7 @@ mod places;
 mod plan;
 mod preflight;
 mod profile;
+mod program_place;
 mod remaining;
 mod render;
 mod request;

@@ -6,6 +6,7 @@ use tracing::warn;
 
 use super::args::RenderArguments;
 use super::context::Context;
+use super::program_place;
 use super::request::RunRequest;
 use super::ui::Ui;
 use crate::error::{Error, ErrorKind, Result, exit};
@@ -16,15 +17,21 @@ pub(super) fn run(request: &RunRequest, arguments: &RenderArguments, ui: &mut Ui
     let root = Root::open(&request.root)?;
     let context = Context::new(&root, request)?;
     context.check_inputs()?;
+    let binary = program_place::choose(arguments)?;
     let input = RenderInput {
         profile: &context.profile,
         target: &context.target,
         release: context.version.release(),
         live_sysctl: request.live_sysctl,
         inputs: &context.inputs,
+        binary: &binary,
     };
     let rendered = arguments.render_format.render(&input)?;
-    for warning in context.warnings.iter().chain(&rendered.warnings) {
+    let places = match arguments.render_format.runs_program() {
+        true => program_place::warnings(&root, &binary, context.owner),
+        false => Vec::new(),
+    };
+    for warning in context.warnings.iter().chain(&rendered.warnings).chain(&places) {
         warn!("{warning}");
     }
     match (&arguments.out, rendered.files.as_slice()) {

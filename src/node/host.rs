@@ -4,7 +4,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
@@ -131,6 +131,12 @@ pub fn is_symlink(path: &Path) -> bool {
 #[must_use]
 pub fn absolute(path: &str) -> String {
     std::path::absolute(path).map_or_else(|_| path.to_owned(), |path| path.display().to_string())
+}
+
+/// Returns the path of the running program, with symlinks resolved; none if it is no longer there, or `/proc` is missing.
+#[must_use]
+pub fn running_program() -> Option<PathBuf> {
+    std::env::current_exe().ok().filter(|path| path.is_file())
 }
 
 /// Makes a directory with a mode whatever the umask is, in one that is there; an older one gets that mode.

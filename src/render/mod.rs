@@ -11,6 +11,7 @@ mod archive;
 mod cksum;
 mod cloud_init;
 mod ignition;
+mod program_path;
 mod rancher_cluster;
 mod rendered_file;
 mod shell;
@@ -19,6 +20,7 @@ mod tree;
 
 use crate::error::Result;
 
+pub use program_path::ProgramPath;
 pub use rendered_file::{RenderInput, RenderedFile, RenderedFiles};
 pub use tree::{Tree, TreeDirectory, TreeFile};
 
@@ -62,7 +64,7 @@ impl RenderFormat {
             Self::RancherFiles => rancher_cluster::secret(input)?,
             Self::Shell => shell::render(input, &Tree::new(input)?),
             Self::Systemd => systemd::render(input),
-            Self::SystemdGate => systemd::gate(input.profile, input.target),
+            Self::SystemdGate => systemd::gate(input),
             Self::Tar => archive::render(&Tree::new(input)?),
         })
     }
@@ -71,6 +73,12 @@ impl RenderFormat {
     #[must_use]
     pub fn is_directory(self) -> bool {
         self == Self::Dir
+    }
+
+    /// Tells whether it runs k3s-harden on the node, so that it names the program.
+    #[must_use]
+    pub fn runs_program(self) -> bool {
+        matches!(self, Self::Systemd | Self::SystemdGate)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::program_path::ProgramPath;
 use crate::apply::RunInputs;
 use crate::document::RenderTarget;
 use crate::mode::FileMode;
@@ -20,6 +21,8 @@ pub struct RenderInput<'a> {
     pub live_sysctl: bool,
     /// The inputs of the run, for a format that runs k3s-harden with them on the node.
     pub inputs: &'a RunInputs,
+    /// Where k3s-harden is on the node, for a format that runs it there.
+    pub binary: &'a ProgramPath,
 }
 
 /// The files of a format.

@@ -3,14 +3,14 @@
 
 use serde_json::json;
 
+use super::program_path::word;
 use super::rendered_file::{RenderInput, RenderedFile, RenderedFiles};
-use crate::document::{self, RenderTarget};
+use crate::document;
 use crate::mode::FileMode;
-use crate::profile::Profile;
 
 /// Renders the unit and the drop-in.
 pub(super) fn render(input: &RenderInput<'_>) -> RenderedFiles {
-    let RenderInput { profile, target, inputs, .. } = *input;
+    let RenderInput { profile, target, inputs, binary, .. } = *input;
     let unit = target.role.service();
     let about = "Brings the node to the benchmark before K3s is started.";
     // As the user named them: `cis` is resolved again for another K3s version, and a file is read again.
@@ -19,14 +19,17 @@ pub(super) fn render(input: &RenderInput<'_>) -> RenderedFiles {
         environment.push(assignment("K3S_HARDEN_SKIP", &inputs.skip.join(",")));
     }
     environment.extend(inputs.data_dir.as_ref().map(|path| assignment("K3S_HARDEN_DATA_DIR", path)));
+    let data_dir = word(target.data_dir.as_str());
     let context = json!({
         "unit": unit,
         "role": target.role,
         "environment": environment,
-        "data_dir": word(target.data_dir.as_str()),
+        "binary": binary.word(),
+        "script_binary": binary.in_script(),
+        "data_dir": data_dir,
     });
     let text = document::render(profile, "k3s-harden.service.tera", about, &[], &context);
-    let mut rendered = gate(profile, target);
+    let mut rendered = drop_in(input, &format!("/var/lib/k3s-harden {data_dir}"));
     let directory = format!("{unit}.service.d");
     for file in &mut rendered.files {
         file.name = format!("{directory}/{}", file.name).into();
@@ -61,41 +64,22 @@ fn assignment(name: &str, value: &str) -> String {
     word(&format!("{name}={value}"))
 }
 
-/// Quotes one word as systemd reads it back (systemd.syntax(7), and systemd.unit(5) for `%`).
-fn word(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/=,._+-".contains(&byte);
-    if text.bytes().all(plain) {
-        return text.to_owned();
-    }
-    let mut quoted = String::from("\"");
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => quoted.extend(['\\', character]),
-            '%' => quoted.push_str("%%"),
-            control if control.is_ascii_control() => {
-                quoted.push_str(&format!("\\x{:02x}", u32::from(control)));
-            }
-            other => quoted.push(other),
-        }
-    }
-    quoted + "\""
+/// Renders the drop-in alone.
+pub(super) fn gate(input: &RenderInput<'_>) -> RenderedFiles {
+    drop_in(input, "")
 }
 
-/// Renders the drop-in alone.
-pub(super) fn gate(profile: &Profile, target: &RenderTarget) -> RenderedFiles {
+/// Renders the drop-in. Beside the unit K3s requires the mounts that the unit requires: where one is missing the unit
+/// does not run, and systemd alone can keep K3s from starting.
+fn drop_in(input: &RenderInput<'_>, mounts: &str) -> RenderedFiles {
+    let RenderInput { profile, target, binary, .. } = *input;
     let about = "Keeps K3s from being started where it would not start.";
-    let context = json!({"unit": target.role.service(), "role": target.role});
+    let context = json!({
+        "unit": target.role.service(),
+        "role": target.role,
+        "mounts": mounts,
+        "script_binary": binary.in_script(),
+    });
     let text = document::render(profile, "systemd-gate.conf.tera", about, &[], &context);
     RenderedFiles::one(RenderedFile::new("10-k3s-harden.conf", FileMode::PUBLIC_FILE, text))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::word;
-
-    #[test]
-    fn systemd_reads_a_word_back() {
-        assert_eq!(word("A=cis-1.12,strict"), "A=cis-1.12,strict");
-        assert_eq!(word("A=/a b/\"50%\" $x\\\t\u{e4}"), "\"A=/a b/\\\"50%%\\\" $x\\\\\\x09\u{e4}\"");
-    }
 }

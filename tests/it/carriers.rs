@@ -289,7 +289,8 @@ fn the_unit_asks_for_what_was_asked_for() {
     let file = site.path().join("a site/50%.yaml").to_str().unwrap().to_owned();
     let render = |more: &[&str]| {
         let words = ["render", "--as", "systemd", "--k3s-version", "1.33", "--role", "server"];
-        let output = Node::new().run(&[words.as_slice(), more].concat());
+        let words = [words.as_slice(), &["--binary", "/usr/bin/k3s-harden"], more].concat();
+        let output = Node::new().run(&words);
         assert_eq!(output.code, 0, "{}", output.stderr);
         output
     };

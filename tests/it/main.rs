@@ -33,6 +33,7 @@ mod explain;
 mod feature_gates;
 mod file_names;
 mod fixtures;
+mod gate;
 mod generate;
 mod hostile;
 mod judges;

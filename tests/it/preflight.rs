@@ -277,16 +277,25 @@ fn apply_refuses_a_node_that_would_not_start_and_leaves_it_as_it_was() {
 #[test]
 fn the_gate_asks_before_k3s_is_started() {
     let node = Node::new();
-    let output = node.run(&["render", "--as", "systemd-gate", "--k3s-version", "1.33", "--role", "agent"]);
-    insta::assert_snapshot!(all(&output), @"
+    let words = ["render", "--as", "systemd-gate", "--k3s-version", "1.33", "--role", "agent"];
+    let output = node.run(&[words.as_slice(), &["--binary", "/usr/bin/k3s-harden"]].concat());
+    insta::assert_snapshot!(all(&output), @r#"
     # Keeps K3s from being started where it would not start.
     # Rendered by k3s-harden VERSION from profile cis-1.12.
     # CIS 1.12: none by itself
     # Put it into /etc/systemd/system/k3s-agent.service.d/, then: systemctl daemon-reload
     [Service]
     # Only exit code 2 (K3s would not start) keeps the service from starting: what cannot be told does not, nor does a
-    # k3s-harden that is gone or does not know this K3s yet.
-    ExecStartPre=/bin/sh -c '/usr/local/bin/k3s-harden preflight --role agent; test $? -ne 2'
+    # k3s-harden that is gone, is for another machine, or does not know this K3s yet. Each of them is in the journal.
+    ExecStartPre=/bin/sh -c 'k=/usr/bin/k3s-harden; "$$k" --version > /dev/null || { \
+        echo "<3>$$k cannot be run (exit code $$?): nobody is asked whether K3s starts, and it is started.\
+    Install k3s-harden there, or remove this drop-in: systemctl cat k3s-agent"; exit 0; }; \
+      "$$k" preflight --role agent; code=$$?; \
+      case $$code in \
+      0) ;; \
+      2) exit 1 ;; \
+      *) echo "<4>$$k preflight ended with $$code: it is not known whether K3s starts, and it is started" ;; \
+      esac'
     [exit 0]
-    ");
+    "#);
 }

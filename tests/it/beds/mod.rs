@@ -12,7 +12,9 @@
 )]
 
 mod bed;
+mod boot;
 mod cloud_init;
+mod gate;
 mod ignition;
 mod packer;
 mod shells;

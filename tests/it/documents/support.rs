@@ -12,7 +12,7 @@ use k3s_harden::k3s::DEFAULT_CONFIG;
 use k3s_harden::k3s::{Datastore, RunningComponents};
 use k3s_harden::node::RootedPath;
 use k3s_harden::profile::{Assignment, Profile, ProfileRequest, SourceText};
-use k3s_harden::render::{RenderFormat, RenderInput, RenderedFile};
+use k3s_harden::render::{ProgramPath, RenderFormat, RenderInput, RenderedFile};
 use k3s_harden::version::KubernetesMinor;
 use serde::Deserialize;
 use serde_json::Value;
@@ -151,7 +151,8 @@ pub(crate) fn input<'a>(
     release: Option<&'a str>,
 ) -> RenderInput<'a> {
     static INPUTS: LazyLock<RunInputs> = LazyLock::new(RunInputs::default);
-    RenderInput { profile, target, release, live_sysctl: true, inputs: &INPUTS }
+    static BINARY: LazyLock<ProgramPath> = LazyLock::new(ProgramPath::usual);
+    RenderInput { profile, target, release, live_sysctl: true, inputs: &INPUTS, binary: &BINARY }
 }
 
 fn name_of(file: &RenderedFile) -> &'static str {

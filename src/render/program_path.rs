@@ -1,0 +1,130 @@
+//! The path of a program that systemd runs, quoted for a unit and for a shell in it.
+
+use std::path::Path;
+
+use super::rendered_file::quoted;
+use crate::error::{Error, ErrorKind, Result};
+
+/// What to write instead of a bad path.
+const HINT: &str = "name the program where it is on the node: --binary /usr/local/bin/k3s-harden";
+
+/// The path of k3s-harden on the node that is rendered for: absolute, normal, and without control characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgramPath(String);
+
+impl ProgramPath {
+    /// Returns where k3s-harden usually is, if it was installed by hand.
+    #[must_use]
+    pub fn usual() -> Self {
+        Self("/usr/local/bin/k3s-harden".to_owned())
+    }
+
+    /// Checks a path.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] if systemd would refuse it, or nobody could read it in a unit.
+    pub fn parse(path: &Path) -> Result<Self> {
+        let refused = |why: &str| {
+            let message = format!("--binary {}: {why}", path.display());
+            Err(Error::new(ErrorKind::Usage, message).hint(HINT))
+        };
+        let Some(text) = path.to_str() else { return refused("it is not UTF-8") };
+        let Some(below) = text.strip_prefix('/') else { return refused("it is not an absolute path") };
+        if text.contains(char::is_control) {
+            return refused("it has a control character");
+        }
+        if below.split('/').any(|part| matches!(part, "" | "." | "..")) {
+            return refused("it has an empty part, a dot or two dots between its slashes");
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Returns the path.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns it as the first word of `ExecStart=`, or as a word of `RequiresMountsFor=`. systemd replaces no variable
+    /// in either.
+    pub(super) fn word(&self) -> String {
+        word(&self.0)
+    }
+
+    /// Returns it as one word of a shell's script that stands between single quotes in a unit (systemd.service(5),
+    /// "Command lines").
+    pub(super) fn in_script(&self) -> String {
+        let for_shell = if is_plain(&self.0) { self.0.clone() } else { quoted(&self.0) };
+        let mut escaped = String::new();
+        for character in for_shell.chars() {
+            match character {
+                '\'' | '\\' => escaped.extend(['\\', character]),
+                '%' | '$' => escaped.extend([character, character]),
+                other => escaped.push(other),
+            }
+        }
+        escaped
+    }
+}
+
+/// Quotes one word as systemd reads it back (systemd.syntax(7), and systemd.unit(5) for `%`).
+pub(super) fn word(text: &str) -> String {
+    if is_plain(text) {
+        return text.to_owned();
+    }
+    let mut quoted = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            '%' => quoted.push_str("%%"),
+            control if control.is_ascii_control() => {
+                quoted.push_str(&format!("\\x{:02x}", u32::from(control)));
+            }
+            other => quoted.push(other),
+        }
+    }
+    quoted + "\""
+}
+
+/// Tells whether neither systemd nor a shell reads anything else than the text itself.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/=,._+-".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn systemd_reads_a_word_back() {
+        assert_eq!(word("A=cis-1.12,strict"), "A=cis-1.12,strict");
+        assert_eq!(word("A=/a b/\"50%\" $x\\\t\u{e4}"), "\"A=/a b/\\\"50%%\\\" $x\\\\\\x09\u{e4}\"");
+    }
+
+    #[test]
+    fn a_path_is_quoted_for_the_shell_and_for_systemd() {
+        let path = ProgramPath::parse(Path::new("/usr/bin/k3s-harden")).unwrap();
+        assert_eq!((path.word(), path.in_script()), (path.0.clone(), path.0.clone()));
+        let path = ProgramPath::parse(Path::new("/a b/it's \"50%\" $x\\/k")).unwrap();
+        assert_eq!(path.word(), "\"/a b/it's \\\"50%%\\\" $x\\\\/k\"");
+        assert_eq!(path.in_script(), "\\'/a b/it\\'\\\\\\'\\'s \"50%%\" $$x\\\\/k\\'");
+    }
+
+    #[test]
+    fn what_no_unit_can_name_is_refused() {
+        for (path, why) in [
+            ("k3s-harden", "not an absolute path"),
+            ("", "not an absolute path"),
+            ("/", "an empty part"),
+            ("/usr/bin/", "an empty part"),
+            ("/usr//bin/k3s-harden", "an empty part"),
+            ("/usr/../bin/k3s-harden", "two dots"),
+            ("/usr/./bin/k3s-harden", "a dot"),
+            ("/usr/bin/k3s\nharden", "a control character"),
+            ("/usr/bin/k3s\u{7f}harden", "a control character"),
+        ] {
+            let error = ProgramPath::parse(Path::new(path)).unwrap_err();
+            assert!(error.kind() == ErrorKind::Usage && error.to_string().contains(why), "{path:?}: {error}");
+        }
+    }
+}
