@@ -15,6 +15,7 @@ mod program_path;
 mod rancher_cluster;
 mod rendered_file;
 mod shell;
+mod shell_word;
 mod systemd;
 mod tree;
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::rendered_file::quoted;
+use super::shell_word::quoted;
 use crate::error::{Error, ErrorKind, Result};
 
 /// What to write instead of a bad path.
