@@ -156,7 +156,7 @@ fn every_variable_is_listed() {
         .filter_map(|line| line.split_once(": &str = "))
         .map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned()))
         .collect();
-    let asked = [behind("env::var(", ')'), behind("env::var_os(", ')'), behind("env = ", ')')].concat();
+    let asked = [behind("env::var(", ')'), behind("env::var_os(", ')'), behind("env = \"", '"')].concat();
     let names = asked.iter().map(|name| constants.get(name).map_or(name.trim_matches('"'), String::as_str));
     let found: BTreeSet<&str> = names.collect();
     let page = &published()["environment.md"];
