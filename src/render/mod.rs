@@ -12,6 +12,7 @@ mod cksum;
 mod cloud_init;
 mod ignition;
 mod program_path;
+mod quoting;
 mod rancher_cluster;
 mod rendered_file;
 mod shell;

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::program_path::word;
+use super::quoting::word;
 use super::rendered_file::{RenderInput, RenderedFile, RenderedFiles};
 use crate::document;
 use crate::mode::FileMode;
