@@ -1,5 +1,5 @@
-//! Turns the YAML data of the project (profiles, settings, controls, minors) into JSON that the binary embeds, and embeds
-//! the templates.
+//! Turns the YAML data of the project (profiles, settings, controls, minors) into JSON that the binary embeds, embeds the
+//! templates and the JSON schemas, and tells the binary its commit and target.
 //!
 //! Parsing YAML was the dearest part of a run that changes nothing, and what is fixed at build time need not
 //! be parsed as YAML on every node. A file that is not valid YAML fails the build here.
@@ -13,12 +13,15 @@
 //!
 //! With the environment variable `K3S_HARDEN_NEXT_MINOR` a debug build supports one minor more, which only has its
 //! row in `src/data/minors.yaml`, with the profile of the newest: so the tests show what a new minor needs.
+//!
+//! The commit is what the environment variable `K3S_HARDEN_COMMIT` says, else what git says of a release build, else `unknown`.
 
 #![allow(clippy::disallowed_methods, reason = "a build script has no node")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{env, fs};
 
 use serde::Deserialize;
@@ -26,6 +29,9 @@ use serde_yaml::Value;
 
 /// The environment variable that adds a made-up minor.
 const NEXT_MINOR: &str = "K3S_HARDEN_NEXT_MINOR";
+
+/// The environment variable that names the commit, for builds without git.
+const COMMIT: &str = "K3S_HARDEN_COMMIT";
 
 /// Folders whose `*.yaml` are embedded, and the constant each becomes.
 const FOLDERS: [(&str, &str); 9] = [
@@ -85,6 +91,20 @@ fn main() {
         writeln!(code, "    ({name:?}, include_str!({path:?})),").expect("a string takes it");
     }
     writeln!(code, "];").expect("a string takes it");
+    println!("cargo::rerun-if-changed=docs/schema");
+    let folder = Path::new(&root).join("docs/schema");
+    writeln!(
+        code,
+        "/// `docs/schema/*.json` as (name, text), sorted by name.\nconst SCHEMAS: &[(&str, &str)] = &["
+    )
+    .expect("a string takes it");
+    for path in read_schemas(&folder) {
+        let name = path.file_stem().expect("it has a name");
+        writeln!(code, "    ({name:?}, include_str!({path:?})),").expect("a string takes it");
+    }
+    writeln!(code, "];").expect("a string takes it");
+    println!("cargo::rustc-env=K3S_HARDEN_BUILD_COMMIT={}", commit(Path::new(&root)));
+    println!("cargo::rustc-env=K3S_HARDEN_BUILD_TARGET={}", env::var("TARGET").expect("cargo sets TARGET"));
     fs::write(Path::new(&out).join("embedded.rs"), code).expect("OUT_DIR can be written");
 }
 
@@ -120,6 +140,52 @@ fn read_templates(folder: &Path) -> BTreeSet<PathBuf> {
         }
     }
     found
+}
+
+/// Returns the schemas of a folder, sorted.
+fn read_schemas(folder: &Path) -> BTreeSet<PathBuf> {
+    let entries = fs::read_dir(folder).expect("the folder is part of the project");
+    let paths = entries.map(|entry| entry.expect("the folder can be read").path());
+    paths.filter(|path| path.extension().is_some_and(|ext| ext == "json")).collect()
+}
+
+/// Returns the commit that is built, with `-dirty` behind it if a file that git knows has changed since.
+fn commit(root: &Path) -> String {
+    println!("cargo::rerun-if-env-changed={COMMIT}");
+    if let Some(named) = env::var(COMMIT).ok().filter(|named| !named.is_empty()) {
+        let is_word = |letter: char| letter.is_ascii_alphanumeric() || "._+-".contains(letter);
+        assert!(named.chars().all(is_word), "{COMMIT} is a name of a commit, not {named:?}");
+        return named;
+    }
+    // A debug build would be built anew at each commit.
+    if env::var("PROFILE").as_deref() != Ok("release") {
+        return "unknown".to_owned();
+    }
+    git_commit(root).unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// Returns what git says of the commit; none if this is no checkout, such as an unpacked archive.
+fn git_commit(root: &Path) -> Option<String> {
+    let git = |words: &[&str]| {
+        let output = Command::new("git").current_dir(root).args(words).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then(|| text.trim().to_owned())
+    };
+    // An archive may be unpacked inside a checkout of something else.
+    let top = PathBuf::from(git(&["rev-parse", "--show-toplevel"])?);
+    if fs::canonicalize(top).ok()? != fs::canonicalize(root).ok()? {
+        return None;
+    }
+    // What tells of another commit, and of files that have changed.
+    let folder = PathBuf::from(git(&["rev-parse", "--absolute-git-dir"])?);
+    for path in [folder.join("HEAD"), folder.join("logs/HEAD"), root.join("src"), root.join("Cargo.toml")] {
+        if path.exists() {
+            println!("cargo::rerun-if-changed={}", path.display());
+        }
+    }
+    let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
+    let changed = git(&["status", "--porcelain", "--untracked-files=no"])?;
+    Some(if changed.is_empty() { commit } else { format!("{commit}-dirty") })
 }
 
 fn read_table(text: &str) -> Result<Table, String> {

@@ -1,5 +1,5 @@
 //! The data that the binary carries: `profiles/*.yaml` and the tables in `src/*/data/`, made JSON by build.rs, and
-//! `templates/`.
+//! `templates/` and `docs/schema/`.
 
 use serde::de::Deserialize;
 use serde_json::Value;
@@ -39,6 +39,11 @@ pub(crate) fn profile(name: &str) -> Option<Value> {
 /// Returns the templates as (path below `templates/`, text).
 pub(crate) fn templates() -> &'static [(&'static str, &'static str)] {
     TEMPLATES
+}
+
+/// Returns the JSON schemas of the answers as (name, text), sorted by name.
+pub(crate) fn schemas() -> &'static [(&'static str, &'static str)] {
+    SCHEMAS
 }
 
 /// Returns the names of the built-in profiles, oldest benchmark first and overlays last.

@@ -61,8 +61,10 @@ impl ErrorKind {
     }
 }
 
-/// Exit codes that are not errors.
+/// The exit codes: those that are not errors, and what all of them mean.
 pub mod exit {
+    use super::ErrorKind;
+
     /// Done, or the node is as desired.
     pub const OK: u8 = 0;
     /// There are changes (`--detailed-exitcode`).
@@ -73,6 +75,64 @@ pub mod exit {
     pub const CANNOT_TELL: u8 = 3;
     /// Controls are not met (`verify`).
     pub const FINDINGS: u8 = 2;
+
+    /// What an exit code means: the one text for `--help`, the manual pages, the reference pages and README.md.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct ExitMeaning {
+        /// The code.
+        pub code: u8,
+        /// The meaning in a few words, for `--help`.
+        pub short: &'static str,
+        /// The whole meaning, with Markdown's backticks around what is typed.
+        pub meaning: &'static str,
+    }
+
+    /// Returns what each exit code means, in their order.
+    #[must_use]
+    pub fn meanings() -> Vec<ExitMeaning> {
+        let of = |code, short, meaning| ExitMeaning { code, short, meaning };
+        vec![
+            of(OK, "done", "done, or nothing to do"),
+            of(
+                ErrorKind::Failed.exit_code(),
+                "failed",
+                "failed; everything that had been changed was put back. A verb that only reads could not read what it needs, or not write its answer",
+            ),
+            of(
+                CHANGES,
+                "changes (--detailed-exitcode) or findings (verify, preflight)",
+                "`--detailed-exitcode`: there are (or were) changes; `preflight`: K3s would not start; `verify`: a control fails, a waiver has lapsed, or with `--baseline` something is worse",
+            ),
+            of(
+                CANNOT_TELL,
+                "nothing fails, and something cannot be told (verify, preflight: --fail-on unknown)",
+                "`--fail-on unknown`: `preflight` cannot tell whether K3s would start; `verify`: nothing fails, and something is unknown",
+            ),
+            of(
+                ErrorKind::HalfChanged.exit_code(),
+                "half changed (each path is named)",
+                "the node stands half changed: what could not be put back is named, one path a line, and so is what another program changed while the run was undone, which stays; `uninstall`: the history is undone, and files of k3s-harden that it did not tell of, or what another program saved while a run was killed, are still there",
+            ),
+            of(
+                ErrorKind::NotReported.exit_code(),
+                "done, but not reported",
+                "done, but the report could not be written, or k3s-harden's own files could not be removed: the message names them",
+            ),
+            of(ErrorKind::Usage.exit_code(), "usage", "the command line makes no sense"),
+            of(
+                ErrorKind::BadInput.exit_code(),
+                "bad profile or settings",
+                "a profile, setting, version, saved plan or topic is bad: the message names file, line, column and what to write",
+            ),
+            of(
+                ErrorKind::CannotWrite.exit_code(),
+                "cannot write",
+                "something cannot be written; nothing was changed",
+            ),
+            of(ErrorKind::Locked.exit_code(), "locked", "another run holds the lock"),
+            of(ErrorKind::NotPermitted.exit_code(), "not permitted", "not permitted; nothing was changed"),
+        ]
+    }
 }
 
 /// A place in a file. Lines and columns count from 1. It is created by the reader of the file and passed on unchanged: no code

@@ -14,6 +14,7 @@
 //!
 //! - [`cli`]: what did the user type? The only room that uses the terminal
 //! - [`output`]: how does the answer read?
+//! - [`reference`]: what do the tables say, as pages of the manual?
 //! - [`render`]: what do other tools need?
 //! - [`explain`]: what is this control or setting?
 //! - [`verify`]: is the node hardened?
@@ -27,10 +28,11 @@
 //! - [`node`]: what is on the node? The only room that opens files
 //! - [`kubernetes`]: how does Kubernetes read?
 //!
-//! The files beside them ([`error`], [`mode`], [`version`], `role`, `embedded`, `nearest`) are the ground, which every room uses.
+//! The files beside them ([`error`], [`mode`], [`version`], `build_info`, `role`, `embedded`, `nearest`) are the ground, which every room uses.
 //! docs/ARCHITECTURE.md says more; the library never prints.
 
 pub mod apply;
+pub mod build_info;
 pub mod cli;
 pub mod document;
 mod embedded;
@@ -45,6 +47,7 @@ pub mod output;
 pub mod plan;
 pub mod preflight;
 pub mod profile;
+pub mod reference;
 pub mod render;
 mod role;
 pub mod scanner;

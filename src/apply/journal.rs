@@ -8,9 +8,11 @@ use serde::Deserialize;
 use crate::node::sha256;
 
 /// The format that is written.
-pub(super) const FORMAT_VERSION: &str = "1.1";
+pub const FORMAT_VERSION: &str = "1.1";
 /// The format of release 0.1.0.
 pub(super) const FIRST_FORMAT: &str = "1.0";
+/// The formats that are read, oldest first.
+pub const KNOWN_FORMATS: [&str; 2] = [FIRST_FORMAT, FORMAT_VERSION];
 /// What stands before the digest, in the text of a record, and after it.
 const BEFORE_DIGEST: &str = ",\n  \"digest\": \"";
 const AFTER_DIGEST: &str = "\"\n}";
@@ -32,7 +34,7 @@ pub(super) fn is_sealed(bytes: &[u8], digest: &str) -> bool {
 
 /// Tells whether this version reads a format.
 pub(super) fn is_known(version: &str) -> bool {
-    [FIRST_FORMAT, FORMAT_VERSION].contains(&version)
+    KNOWN_FORMATS.contains(&version)
 }
 
 /// Says why bytes are no record: those of another format are not damaged.
@@ -53,7 +55,7 @@ pub(super) fn unreadable(bytes: &[u8], error: &serde_json::Error) -> String {
 
 /// Says that a record has another format, and which version of k3s-harden reads it: the one that wrote it.
 pub(super) fn unknown_format(format: &str, tool: &str) -> String {
-    let read = format!("{FIRST_FORMAT} and {FORMAT_VERSION}");
+    let read = KNOWN_FORMATS.join(" and ");
     let numbers = |text: &str| -> Option<(u32, u32)> {
         let (major, minor) = text.split_once('.')?;
         Some((major.parse().ok()?, minor.parse().ok()?))

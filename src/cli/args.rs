@@ -7,11 +7,12 @@ use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use tracing::warn;
 
+use super::generate_arguments::GenerateArguments;
 use super::usage::usage_error;
 use crate::Role;
 use crate::apply::ApplyOptions;
 use crate::document::OnConflict;
-use crate::error::Result;
+use crate::error::{Result, exit};
 use crate::mode::Owner;
 use crate::node::Signals;
 use crate::plan::OnForeign;
@@ -29,13 +30,20 @@ const PREFIX: &str = "K3S_HARDEN_";
     name = "k3s-harden",
     version,
     arg_required_else_help = true,
-    after_help = "Exit codes: 0 done, 1 failed, 2 changes (--detailed-exitcode) or findings (verify, preflight), 3 nothing fails, and something cannot be told (verify, preflight: --fail-on unknown), 4 half changed (each path is named), 5 done, but not reported, 64 usage, 65 bad profile or settings, 73 cannot write, 75 locked, 77 not permitted."
+    after_help = after_help()
 )]
 pub(super) struct Cli {
     #[command(flatten)]
     pub(super) global: GlobalArguments,
     #[command(subcommand)]
     pub(super) verb: CliVerb,
+}
+
+/// Returns the end of the help: what exit codes mean, and where more is told.
+fn after_help() -> String {
+    let meanings = exit::meanings().into_iter().map(|row| format!("{} {}", row.code, row.short));
+    let codes = meanings.collect::<Vec<_>>().join(", ");
+    format!("Exit codes: {codes}.\nManual pages: k3s-harden generate man [VERB] | man -l -")
 }
 
 impl Cli {
@@ -52,6 +60,10 @@ impl Cli {
             }
             _ if is_report => {
                 return Err(usage_error("only verify writes reports").hint("take --format text or json"));
+            }
+            CliVerb::Generate(_) if self.global.format != OutputFormat::Text => {
+                return Err(usage_error("generate writes documents, each in its own form")
+                    .hint("leave --format (K3S_HARDEN_FORMAT) out"));
             }
             CliVerb::Render(arguments)
                 if arguments.render_format.is_directory() && arguments.out.is_none() =>
@@ -113,7 +125,7 @@ pub(super) struct GlobalArguments {
     /// Whether to colour the output
     #[arg(long, global = true, value_enum, default_value = "auto", env = "K3S_HARDEN_COLOR")]
     pub(super) color: Colour,
-    /// Log more (twice: everything)
+    /// Log more (twice: everything); with --version: what the binary is built from, and what it knows
     #[arg(short, long, global = true, action = ArgAction::Count, env = "K3S_HARDEN_VERBOSE")]
     pub(super) verbose: u8,
     /// Log errors only
@@ -189,6 +201,8 @@ pub(super) enum CliVerb {
     Profile(ProfileArguments),
     /// Show K3s' configuration as K3s will read it, and where each value comes from
     EffectiveConfig(EffectiveConfigArguments),
+    /// Write manual pages, completions, JSON schemas and reference pages
+    Generate(GenerateArguments),
 }
 
 #[derive(Debug, Args)]

@@ -5,13 +5,18 @@
 
 mod apply;
 mod args;
+mod command_examples;
+mod command_facts;
 mod context;
 mod data_dir;
 mod effective_config;
 mod explain;
+mod generate;
+mod generate_arguments;
 mod history;
 mod kept_values;
 mod log;
+mod manual;
 mod named_files;
 mod own_places;
 mod packaged;
@@ -27,7 +32,9 @@ mod rollback;
 mod saved;
 mod ui;
 mod usage;
+mod variables;
 mod verify;
+mod version;
 
 use std::ffi::OsString;
 
@@ -43,8 +50,12 @@ use ui::Ui;
 /// Parses the command line, runs its verb, and returns the exit code.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
+        Err(error) if error.kind() == clap::error::ErrorKind::DisplayVersion => {
+            return version::run(&arguments).unwrap_or_else(|| usage(&error));
+        }
         Err(error) => return usage(&error),
     };
     // Every file and directory is created with its exact mode; with a umask, a killed run could leave another one.
@@ -73,6 +84,7 @@ fn dispatch(cli: &Cli, ui: &mut Ui) -> Result<u8> {
         CliVerb::Uninstall(arguments) => rollback::uninstall(&cli.global, arguments, ui),
         CliVerb::History => history::run(&cli.global, ui),
         CliVerb::Profile(arguments) => profile::run(&cli.global, arguments, ui),
+        CliVerb::Generate(arguments) => generate::run(arguments, ui),
     }
 }
 

@@ -7,10 +7,7 @@ use tracing::debug;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::node::{PathState, Root, RootedPath, host};
-use crate::profile::{MAX_SOURCE_BYTES, Origin, Profile, SourceText};
-
-/// The settings file of a node.
-const SETTINGS: &str = "/etc/k3s-harden/settings.yaml";
+use crate::profile::{MAX_SOURCE_BYTES, Origin, Profile, SETTINGS_FILE, SourceText};
 
 /// Opens files that the user names and keeps their texts: on the node they may be missing later.
 #[derive(Debug)]
@@ -54,7 +51,7 @@ impl NamedFiles {
         if let Some(path) = named {
             return self.open(path).map(Some);
         }
-        let path = RootedPath::fixed(SETTINGS);
+        let path = RootedPath::fixed(SETTINGS_FILE);
         root.read(&path)?.map(|bytes| SourceText::new(root.display(&path), bytes)).transpose()
     }
 
@@ -66,7 +63,7 @@ impl NamedFiles {
             Some((folder, _)) if !path.starts_with('/') => format!("{folder}/{path}"),
             _ => path.to_owned(),
         };
-        let own_settings = RootedPath::fixed(SETTINGS);
+        let own_settings = RootedPath::fixed(SETTINGS_FILE);
         let source = match &resolved.origin {
             Origin::Settings(place) if place.file == root.display(&own_settings) => {
                 let inside: RootedPath =

@@ -72,21 +72,21 @@ pub struct RenderedDirectory {
 }
 
 /// One row of the table.
-struct FileRow {
-    key: &'static str,
-    place: FileLocation,
-    mode: FileMode,
-    roles: &'static [Role],
+pub(super) struct FileRow {
+    pub(super) key: &'static str,
+    pub(super) place: FileLocation,
+    pub(super) mode: FileMode,
+    pub(super) roles: &'static [Role],
     /// The component that reads it; none if K3s does.
     component: Option<&'static str>,
-    about: &'static str,
+    pub(super) about: &'static str,
     /// Tells whether the run is about anything that the file can hold. Otherwise the node's file stays as it is.
     is_changed: fn(&Profile, &PresentFiles) -> bool,
     body: fn(&mut RenderContext<'_>) -> Option<Body>,
 }
 
 /// Where a file goes.
-enum FileLocation {
+pub(super) enum FileLocation {
     /// A path of the node.
     Fixed(&'static str),
     /// A path below K3s' data directory.
@@ -96,7 +96,7 @@ enum FileLocation {
 }
 
 /// The files in the order in which they are put there; the drop-in comes last, because it refers to the others.
-const ROWS: &[FileRow] = &[
+pub(super) const ROWS: &[FileRow] = &[
     FileRow {
         key: "sysctl",
         place: FileLocation::Fixed("/etc/sysctl.d/90-kubelet.conf"),
@@ -155,7 +155,7 @@ const BOTH: &[Role] = &[Role::Server, Role::Agent];
 /// K3s) and the control that it implements.
 ///
 /// K3s makes `server` 0700 itself; a `mkdir -p -m 700` of something below it would leave it open to all.
-const DIRECTORIES: [(&str, FileMode, Option<&str>, &[&str]); 3] = [
+pub(super) const DIRECTORIES: [(&str, FileMode, Option<&str>, &[&str]); 3] = [
     ("server", FileMode::PRIVATE_DIRECTORY, None, &[]),
     ("server/manifests", FileMode::PRIVATE_DIRECTORY, Some("deploy-controller"), &[]),
     ("server/logs", FileMode::PRIVATE_DIRECTORY, Some("kube-apiserver"), &["audit-log-path"]),
@@ -346,7 +346,7 @@ fn wants_admission_configuration(profile: &Profile) -> bool {
 }
 
 impl FileLocation {
-    fn on_node(&self, config: &RootedPath, data_dir: &RootedPath) -> RootedPath {
+    pub(super) fn on_node(&self, config: &RootedPath, data_dir: &RootedPath) -> RootedPath {
         match self {
             Self::DropIn => drop_in_path(config),
             Self::Fixed(path) => RootedPath::fixed(path),

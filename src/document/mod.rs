@@ -20,7 +20,7 @@ mod files;
 mod header;
 mod kubelet_files;
 mod leftovers;
-
+mod node_files;
 mod policy;
 mod present;
 mod quote;
@@ -43,6 +43,7 @@ pub use files::{
 pub use header::{has_header, written_by};
 pub use kubelet_files::{KubeletFileValue, KubeletFileValues, LeftToFile};
 pub use leftovers::leftovers;
+pub use node_files::{NodeFile, node_files};
 pub use present::{PresentEntry, PresentFiles};
 pub use quote::yaml_string;
 pub use rendered::Rendered;

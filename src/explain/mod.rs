@@ -16,6 +16,6 @@ pub use self::explanation::{
     BenchmarkNumber, ControlExplanation, Explanation, LastKubeletArgument, ScannerMistake, TopicKind,
 };
 pub use self::set_by::{SetBy, SetterKind};
-pub use self::setting::{ProfileValue, SettingExplanation};
-pub use self::table::Pitfall;
+pub use self::setting::{ProfileValue, SettingExplanation, profile_values};
+pub use self::table::{Pitfall, files_of, settings_of};
 pub use self::topic::explain;

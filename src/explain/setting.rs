@@ -52,7 +52,7 @@ impl SettingExplanation {
             kubernetes: declaration.kubernetes,
             value: resolved.map_or(Value::Null, |resolved| resolved.value.clone()),
             origin: resolved.map_or_else(String::new, |resolved| resolved.origin.to_string()),
-            defaults: defaults(name, declaration),
+            defaults: profile_values(name, declaration),
         })
     }
 }
@@ -91,7 +91,9 @@ fn resolve(name: &str) -> Vec<Profile> {
     KubernetesMinor::supported().into_iter().filter_map(for_minor).collect()
 }
 
-fn defaults(name: &str, declaration: &Declaration) -> Vec<ProfileValue> {
+/// Returns the values of a setting in the built-in profiles; an overlay is listed only if it has the setting.
+#[must_use]
+pub fn profile_values(name: &str, declaration: &Declaration) -> Vec<ProfileValue> {
     let mut defaults: Vec<ProfileValue> = Vec::new();
     for profile in built_in() {
         let is_overlay = profile.document.benchmark.is_none() && profile.document.extends.is_none();
@@ -126,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_profile_is_listed_once_for_all_minors_with_the_same_value() {
-        let values = |name: &str| defaults(name, &declarations()[name]);
+        let values = |name: &str| profile_values(name, &declarations()[name]);
         let ages = values("audit_log_maxage");
         assert_eq!(
             ages.len(),

@@ -68,7 +68,8 @@ pub(super) fn names_in_tables(control: &str) -> Vec<&str> {
 }
 
 /// Returns the settings that affect a control: those of the arguments that implement it, then those of its row.
-pub(super) fn settings_of(control: &str) -> Vec<&'static str> {
+#[must_use]
+pub fn settings_of(control: &str) -> Vec<&'static str> {
     let names = names_in_tables(control);
     let serves = |controls: &[String]| controls.iter().any(|one| names.contains(&one.as_str()));
     let table = ArgumentTable::get();
@@ -91,7 +92,8 @@ pub(super) fn settings_of(control: &str) -> Vec<&'static str> {
 }
 
 /// Returns the keys of the files of k3s-harden that implement a control.
-pub(super) fn files_of(control: &str) -> Vec<&'static str> {
+#[must_use]
+pub fn files_of(control: &str) -> Vec<&'static str> {
     let rows = names_in_tables(control).into_iter().filter_map(|name| rows().get(name));
     rows.flat_map(|row| row.files.iter().map(String::as_str)).collect()
 }

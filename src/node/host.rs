@@ -49,16 +49,22 @@ const REPORT_TIME: &str = "SOURCE_DATE_EPOCH";
 /// or else [`now`].
 #[must_use]
 pub fn report_time() -> String {
+    named_time().unwrap_or_else(now)
+}
+
+/// Returns the day that `SOURCE_DATE_EPOCH` names, such as `2026-11-25`.
+#[must_use]
+pub fn named_date() -> Option<String> {
+    named_time()?.split_once('T').map(|(day, _)| day.to_owned())
+}
+
+/// Returns the time that `SOURCE_DATE_EPOCH` names, in UTC.
+fn named_time() -> Option<String> {
     /// The last second that RFC 3339 has: the end of the year 9999.
     const LAST_SECOND: u64 = 253_402_300_799;
-    let named = std::env::var(REPORT_TIME).ok().and_then(|text| text.parse::<u64>().ok());
-    match named.filter(|seconds| *seconds <= LAST_SECOND) {
-        Some(seconds) => {
-            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
-            humantime::format_rfc3339_seconds(time).to_string()
-        }
-        None => now(),
-    }
+    let seconds = std::env::var(REPORT_TIME).ok()?.parse::<u64>().ok().filter(|time| *time <= LAST_SECOND)?;
+    let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+    Some(humantime::format_rfc3339_seconds(time).to_string())
 }
 
 /// Writes a file that the user asked for, replacing an older one in one step. Through a symlink, and into a
@@ -107,6 +113,12 @@ fn errno(error: &std::io::Error) -> Errno {
 #[must_use]
 pub fn exists(path: &str) -> bool {
     Path::new(path).symlink_metadata().is_ok()
+}
+
+/// Tells whether there is something else than a directory at a path that the user named.
+#[must_use]
+pub fn is_no_directory(path: &Path) -> bool {
+    path.exists() && !path.is_dir()
 }
 
 /// Tells whether there is a symlink at a path.

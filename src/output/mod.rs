@@ -13,6 +13,7 @@ mod screen;
 mod text;
 mod trend;
 mod verify;
+mod version;
 mod visible;
 mod wrap;
 
@@ -28,3 +29,4 @@ pub use screen::{Ink, ScreenText, Style};
 pub use text::{apply_text, error_text, plan_text, undo_text};
 pub use trend::{trend_json, trend_text};
 pub use verify::{SarifOptions, TextOptions, html, junit, kube_bench_json, sarif, verify_json, verify_text};
+pub use version::{version_json, version_text};

@@ -23,6 +23,13 @@ impl ControlId {
         }
     }
 
+    /// Returns the number of its section: its own without the last part.
+    #[must_use]
+    pub fn section(&self) -> String {
+        let number = self.to_string();
+        number.rsplit_once('.').map_or_else(|| number.clone(), |(section, _)| section.to_owned())
+    }
+
     /// Tells whether it is `section` itself or in it.
     #[must_use]
     pub fn within(&self, section: &Self) -> bool {

@@ -12,6 +12,9 @@ use crate::embedded;
 use crate::error::{Error, Result};
 use crate::version::{KubernetesMinor, MinorRange};
 
+/// The settings file of a node, if none is named.
+pub const SETTINGS_FILE: &str = "/etc/k3s-harden/settings.yaml";
+
 /// One profile document. Everything but its text may be absent.
 #[derive(Debug, Clone)]
 pub struct ProfileDocument {

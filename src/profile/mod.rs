@@ -26,7 +26,7 @@ mod table;
 
 pub use by_minor::SettingValue;
 pub use control::{ControlId, ControlNumbers, ControlSelection, titles};
-pub use document::{ProfileDocument, read_settings};
+pub use document::{ProfileDocument, SETTINGS_FILE, read_settings};
 pub use fields::DocumentText;
 pub(crate) use fields::{Fields, describe, unknown};
 pub use request::{Assignment, MAX_EXTENDS, OpenFile, ProfileRequest};

@@ -19,6 +19,33 @@ pub fn benchmarks() -> &'static [&'static str] {
     &BENCHMARKS
 }
 
+/// The short names of the sections. Until 1.10 the number of the general policies was 5.7.
+const SECTION_NAMES: [(&str, &str); 16] = [
+    ("1.1", "Control plane files"),
+    ("1.2", "API server"),
+    ("1.3", "Controller manager"),
+    ("1.4", "Scheduler"),
+    ("2", "etcd"),
+    ("3.1", "Authentication"),
+    ("3.2", "Logging"),
+    ("4.1", "Worker files"),
+    ("4.2", "Kubelet"),
+    ("4.3", "kube-proxy"),
+    ("5.1", "RBAC and service accounts"),
+    ("5.2", "Pod security"),
+    ("5.3", "Network policies"),
+    ("5.4", "Secrets"),
+    ("5.5", "Admission of images"),
+    ("5.6", "General policies"),
+];
+
+/// Returns the short name of a section, such as 1.2.
+#[must_use]
+pub fn section_name(number: &str) -> &'static str {
+    let number = if number == "5.7" { "5.6" } else { number };
+    SECTION_NAMES.iter().find(|(known, _)| *known == number).map_or("Other controls", |(_, name)| name)
+}
+
 /// A value that may differ between benchmarks.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]

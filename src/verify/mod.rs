@@ -27,7 +27,7 @@ pub mod waivers;
 pub use applied::AppliedObject;
 pub use baseline::Baseline;
 pub use cluster::{Cluster, Kubectl, ObjectKind};
-pub use control::{Control, benchmarks, controls};
+pub use control::{Control, benchmarks, controls, section_name};
 pub use date::Date;
 pub use evaluate::{evaluate_rule, verify, verify_configuration};
 pub use evidence::Evidence;

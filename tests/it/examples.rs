@@ -163,8 +163,8 @@ fn ignition_gets_its_configuration() {
 #[test]
 fn the_command_of_the_readme_does_the_main_job() {
     let readme = fs::read_to_string("README.md").unwrap();
-    let command = readme.lines().find(|line| line.contains("cargo run --release -- apply")).unwrap().trim();
-    let command = command.replace("cargo run --release --", env!("CARGO_BIN_EXE_k3s-harden"));
+    let command = readme.lines().find(|line| line.contains("cargo run --locked -- apply")).unwrap().trim();
+    let command = command.replace("cargo run --locked --", env!("CARGO_BIN_EXE_k3s-harden"));
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new("sh").args(["-ec", &command]).current_dir(folder.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -34,6 +34,7 @@ mod feature_gates;
 mod file_names;
 mod fixtures;
 mod gate;
+mod generate;
 mod hostile;
 mod judges;
 mod k3s_cli;

@@ -2,27 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::verify::{ControlVerdict, Status, VerifyReport, Waiver};
-
-/// The short names of the sections. Until 1.10 the number of the general policies was 5.7.
-const NAMES: [(&str, &str); 16] = [
-    ("1.1", "Control plane files"),
-    ("1.2", "API server"),
-    ("1.3", "Controller manager"),
-    ("1.4", "Scheduler"),
-    ("2", "etcd"),
-    ("3.1", "Authentication"),
-    ("3.2", "Logging"),
-    ("4.1", "Worker files"),
-    ("4.2", "Kubelet"),
-    ("4.3", "kube-proxy"),
-    ("5.1", "RBAC and service accounts"),
-    ("5.2", "Pod security"),
-    ("5.3", "Network policies"),
-    ("5.4", "Secrets"),
-    ("5.5", "Admission of images"),
-    ("5.6", "General policies"),
-];
+use crate::verify::{ControlVerdict, Status, VerifyReport, Waiver, section_name};
 
 /// The controls of a section, such as 1.2.
 #[derive(Debug)]
@@ -49,15 +29,13 @@ impl<'a> Section<'a> {
 
     /// Returns the short name.
     pub(super) fn name(&self) -> &'static str {
-        let number = if self.number == "5.7" { "5.6" } else { &self.number };
-        NAMES.iter().find(|(known, _)| *known == number).map_or("Other controls", |(_, name)| name)
+        section_name(&self.number)
     }
 }
 
 /// Returns the number of a control's section: the number of the control without its last part.
 pub(super) fn section_number(verdict: &ControlVerdict) -> String {
-    let id = verdict.id.to_string();
-    id.rsplit_once('.').map_or_else(|| id.clone(), |(section, _)| section.to_owned())
+    verdict.id.section()
 }
 
 /// The number of controls with each status.

@@ -1,4 +1,4 @@
-//! The answers of `plan`, `apply`, `rollback`, `preflight`, `effective-config` and `history` against their schemas.
+//! The answers of `plan`, `apply`, `rollback`, `preflight`, `effective-config`, `--version` and `history` against their schemas.
 
 use std::collections::BTreeSet;
 
@@ -117,6 +117,13 @@ fn an_effective_configuration_is_what_its_schema_says() {
         assert_eq!(found["values"]["node-label"]["value"], serde_json::json!(["a=b", "c=d"]));
         published.check(&found, &[("values", "value")]);
     }
+    published.knows_every_field(&[]);
+}
+
+#[test]
+fn a_version_is_what_its_schema_says() {
+    let mut published = Published::new(include_str!("../../../docs/schema/version.json"));
+    published.check(&answer(&node(), &["--version"]), &[]);
     published.knows_every_field(&[]);
 }
 

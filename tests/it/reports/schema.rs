@@ -90,6 +90,10 @@ fn fits(pattern: &str, text: &str) -> bool {
                 text.chars().map(|letter| if letter.is_ascii_digit() { '0' } else { letter }).collect();
             shape == "0000-00-00T00:00:00Z"
         }
+        "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" => {
+            let parts: Vec<&str> = text.split('-').collect();
+            parts.iter().copied().all(digits) && parts.iter().map(|part| part.len()).eq([4, 2, 2])
+        }
         r"^[0-9]+\.[0-9]+\.[0-9]+$" => text.split('.').count() == 3 && text.split('.').all(digits),
         "^0[0-7]{3,4}$" => {
             matches!(text.len(), 4 | 5)

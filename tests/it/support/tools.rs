@@ -6,20 +6,26 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Each program, and where it is from.
-const PROGRAMS: [(&str, &str); 32] = [
+const PROGRAMS: [(&str, &str); 39] = [
+    ("bash", "bash"),
     ("bindfs", "bindfs (with fuse3)"),
     ("bwrap", "bubblewrap"),
     ("chattr", "e2fsprogs"),
     ("chromium", "chromium"),
     ("chromium-browser", "chromium"),
+    ("fish", "fish"),
     ("gcc", "gcc"),
     ("getfattr", "attr"),
     ("go", "golang-go (at least the version in tests/oracle/judges)"),
     ("google-chrome", "chromium"),
+    ("groff", "groff"),
     ("gzip", "gzip"),
     ("ip", "iproute2"),
     ("jq", "jq"),
     ("ldd", "libc-bin"),
+    ("lexgrog", "man-db"),
+    ("man", "man-db"),
+    ("mandoc", "mandoc"),
     ("mkfs.btrfs", "btrfs-progs"),
     ("mkfs.ext4", "e2fsprogs"),
     ("mkfs.xfs", "xfsprogs"),
@@ -39,6 +45,7 @@ const PROGRAMS: [(&str, &str); 32] = [
     ("strip", "binutils"),
     ("systemd-nspawn", "systemd-container"),
     ("unshare", "util-linux"),
+    ("zsh", "zsh"),
 ];
 
 /// Fails unless the tests are run by root.

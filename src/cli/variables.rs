@@ -1,0 +1,64 @@
+//! The environment variables that k3s-harden reads: those of flags, from the tree of the arguments, and the others.
+
+use super::args::SET_VARIABLE;
+use crate::reference::{CommandFacts, VariableFacts};
+
+/// The variables that stand for no flag alone.
+const OTHERS: [(&str, &str); 4] = [
+    ("NO_COLOR", "Unless it is empty, the output is not coloured by itself (`--color auto`)."),
+    (
+        "SOURCE_DATE_EPOCH",
+        "The time that reports state, in seconds since 1970: so a build makes the same report again.",
+    ),
+    (
+        "INSTALL_K3S_VERSION",
+        "The version that K3s' installer takes: that of the node, if no K3s is installed and none is named.",
+    ),
+    (
+        "K3S_URL",
+        "What makes K3s' installer install an agent: the role of the node, if nothing else tells it.",
+    ),
+];
+
+/// Returns the variables: those of flags by their names, then the others.
+pub(super) fn variables(commands: &[CommandFacts]) -> Vec<VariableFacts> {
+    let mut found: Vec<VariableFacts> = Vec::new();
+    for command in commands {
+        for argument in
+            command.arguments.iter().filter(|argument| argument.is_global == command.words.is_empty())
+        {
+            let Some(name) = &argument.variable else { continue };
+            let verb = Some(command.words.clone()).filter(|words| !words.is_empty());
+            match found.iter_mut().find(|known| known.name == *name) {
+                Some(known) => {
+                    known.verbs.extend(verb);
+                    if !known.about.contains(&argument.help) {
+                        known.about =
+                            format!("{}; {}: {}", known.about, command.words.join(" "), argument.help);
+                    }
+                }
+                None => found.push(VariableFacts {
+                    name: name.clone(),
+                    flag: Some(argument.syntax.clone()),
+                    verbs: verb.into_iter().collect(),
+                    about: argument.help.clone(),
+                }),
+            }
+        }
+    }
+    found.push(VariableFacts {
+        name: SET_VARIABLE.to_owned(),
+        flag: Some("--set KEY=VALUE".to_owned()),
+        verbs: Vec::new(),
+        about: "Settings, several separated by semicolons or line breaks; --set counts more".to_owned(),
+    });
+    found.sort_by(|one, other| one.name.cmp(&other.name));
+    let others = OTHERS.iter().map(|(name, about)| VariableFacts {
+        name: (*name).to_owned(),
+        flag: None,
+        verbs: Vec::new(),
+        about: (*about).to_owned(),
+    });
+    found.extend(others);
+    found
+}
