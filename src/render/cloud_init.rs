@@ -6,8 +6,8 @@
 use serde_json::json;
 
 use super::cksum::cksum;
-use super::quoting::quoted;
 use super::rendered_file::{RenderInput, RenderedFile, RenderedFiles};
+use super::shell_word::quoted;
 use super::tree::Tree;
 use crate::document;
 use crate::mode::FileMode;

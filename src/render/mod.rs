@@ -12,12 +12,13 @@ mod cksum;
 mod cloud_init;
 mod ignition;
 mod program_path;
-mod quoting;
 mod rancher_cluster;
 mod rendered_file;
 mod shell;
+mod shell_word;
 mod systemd;
 mod tree;
+mod unit_word;
 
 use crate::error::Result;
 

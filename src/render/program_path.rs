@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::quoting::{is_plain, quoted, word};
+use super::shell_word::quoted;
+use super::unit_word::{is_plain, word};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What to write instead of a bad path.

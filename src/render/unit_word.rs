@@ -1,9 +1,4 @@
-//! Texts as a shell and systemd read them back.
-
-/// Quotes text for a POSIX shell.
-pub(super) fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
-}
+//! One word of a unit of systemd.
 
 /// Quotes one word as systemd reads it back (systemd.syntax(7), and systemd.unit(5) for `%`).
 pub(super) fn word(text: &str) -> String {
