@@ -18,6 +18,7 @@ mod shell;
 mod shell_word;
 mod systemd;
 mod tree;
+mod unit_word;
 
 use crate::error::Result;
 
