@@ -92,9 +92,13 @@ class Boot:
         """Returns what the service of K3s is after it was started anew."""
         return self.text("state").strip()
 
-    def pids(self):
-        """Returns 1 if the process of K3s was the same before and after what the boot was about."""
-        return int(self.text("same") or 0)
+    def starts(self):
+        """Returns how often K3s was started."""
+        return len(self.text("started").split())
+
+    def ran_on(self):
+        """Tells whether the process of K3s was the same before and after what the boot was about."""
+        return self.text("same").strip() == "1"
 
     def order(self):
         """Tells whether our unit ran to its end before K3s was started."""
@@ -154,9 +158,12 @@ class Node:
         return f"{found.st_mode & 0o7777:o} {found.st_uid}:{found.st_gid}"
 
     def inside(self, words):
-        """Returns a command in the node: in a chroot, whose kernel parameters cannot be written."""
+        """Returns a command in the node: in a chroot, which cannot write kernel parameters.
+
+        Process 1 stays outside of it, as on a machine: by that k3s-harden sees that it is in a chroot.
+        """
         script = """mount -t proc proc "$1/proc" && mount --bind "$1/proc/sys" "$1/proc/sys" &&
-            mount -o remount,bind,ro "$1/proc/sys" && mount --bind /dev/null "$1/dev/null" && exec chroot "$@\""""
+            mount -o remount,bind,ro "$1/proc/sys" && mount --bind /dev/null "$1/dev/null" && chroot "$@"; exit $?"""
         return ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "sh", "-euc", script, "sh", self.root,
                 "env", "-i", f"PATH={PATH}", "LC_ALL=C", *words]
 
