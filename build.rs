@@ -149,7 +149,7 @@ fn read_schemas(folder: &Path) -> BTreeSet<PathBuf> {
     paths.filter(|path| path.extension().is_some_and(|ext| ext == "json")).collect()
 }
 
-/// Returns the commit that is built, with `-dirty` behind it if a file that git knows has changed since.
+/// Returns the commit that is built, with `-changed` behind it if a file that git knows has changed since.
 fn commit(root: &Path) -> String {
     println!("cargo::rerun-if-env-changed={COMMIT}");
     if let Some(named) = env::var(COMMIT).ok().filter(|named| !named.is_empty()) {
@@ -183,9 +183,9 @@ fn git_commit(root: &Path) -> Option<String> {
             println!("cargo::rerun-if-changed={}", path.display());
         }
     }
-    let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
+    let commit = git(&["rev-parse", "HEAD"])?;
     let changed = git(&["status", "--porcelain", "--untracked-files=no"])?;
-    Some(if changed.is_empty() { commit } else { format!("{commit}-dirty") })
+    Some(if changed.is_empty() { commit } else { format!("{commit}-changed") })
 }
 
 fn read_table(text: &str) -> Result<Table, String> {

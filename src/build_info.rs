@@ -6,7 +6,7 @@ use crate::embedded;
 
 /// The version of k3s-harden.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// The commit that it was built from, `-dirty` behind it if files had changed since; `unknown` if the build was not told and
+/// The commit that it was built from, `-changed` behind it if files had changed since; `unknown` if the build was not told and
 /// was no release build in a checkout (see build.rs).
 pub const COMMIT: &str = env!("K3S_HARDEN_BUILD_COMMIT");
 /// The target that it was built for, such as `x86_64-unknown-linux-gnu`.

@@ -42,13 +42,36 @@ pub(super) fn unreadable(bytes: &[u8], error: &serde_json::Error) -> String {
     #[derive(Deserialize)]
     struct Version {
         format_version: String,
+        #[serde(default)]
+        tool: serde_json::Value,
     }
     match serde_json::from_slice(bytes) {
-        Ok(Version { format_version }) if !is_known(&format_version) => unknown_format(&format_version),
+        Ok(Version { format_version, tool }) if !is_known(&format_version) => {
+            unknown_format(&format_version, tool.as_str().unwrap_or_default())
+        }
         _ => error.to_string(),
     }
 }
 
-pub(super) fn unknown_format(version: &str) -> String {
-    format!("its format is {version}, and this version of k3s-harden reads {}", KNOWN_FORMATS.join(" and "))
+/// Says that a record has another format, and which version of k3s-harden reads it: the one that wrote it.
+pub(super) fn unknown_format(format: &str, tool: &str) -> String {
+    let read = KNOWN_FORMATS.join(" and ");
+    let numbers = |text: &str| -> Option<(u32, u32)> {
+        let (major, minor) = text.split_once('.')?;
+        Some((major.parse().ok()?, minor.parse().ok()?))
+    };
+    let is_version = |text: &str| {
+        text.len() < 64 && text.starts_with(|first: char| first.is_ascii_digit()) && {
+            text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".+-".contains(&byte))
+        }
+    };
+    if numbers(format) > numbers(FORMAT_VERSION) {
+        let newer = if is_version(tool) {
+            format!("k3s-harden {tool} wrote it, in format {format}: use that version or a newer one")
+        } else {
+            format!("a newer version of k3s-harden wrote it, in format {format}: use that version")
+        };
+        return format!("{newer}; this one reads {read}");
+    }
+    format!("its format is {format}, and this version of k3s-harden reads {read}")
 }

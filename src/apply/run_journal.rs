@@ -95,7 +95,7 @@ pub fn read_journal(bytes: &[u8]) -> std::result::Result<RunRecord, String> {
     let record: RunRecord =
         serde_json::from_slice(bytes).map_err(|error| journal::unreadable(bytes, &error))?;
     if !journal::is_known(&record.format_version) {
-        return Err(journal::unknown_format(&record.format_version));
+        return Err(journal::unknown_format(&record.format_version, &record.tool));
     }
     // What came with the digest is written with one.
     let has_newer = || record.previous.is_some() || record.states().any(|saved| saved.digest().is_some());
@@ -159,14 +159,37 @@ mod tests {
     #[test]
     fn only_the_formats_1_0_and_1_1_are_read() {
         let text = String::from_utf8(journals().remove(0)).unwrap();
-        for version in ["1.2", "1.10", "1.", "1", "2.0", "0.9", ""] {
+        for version in ["1.", "1", "0.9", ""] {
             let text = text.replace("\"1.0\"", &format!("{version:?}"));
             let reason = read_journal(text.as_bytes()).unwrap_err();
             assert!(reason.contains(&format!("its format is {version}")), "{version}: {reason}");
         }
+        let tool = format!("\"tool\": \"{}\"", read_journal(text.as_bytes()).unwrap().tool);
+        assert!(text.contains(&tool), "{text}");
+        let of_newer = |version: &str, tool_now: &str| {
+            let text = text.replace("\"1.0\"", &format!("{version:?}"));
+            read_journal(text.replace(&tool, tool_now).as_bytes()).unwrap_err()
+        };
+        for version in ["1.2", "1.10", "2.0"] {
+            assert_eq!(
+                of_newer(version, "\"tool\": \"0.9.0-rc.1\""),
+                format!(
+                    "k3s-harden 0.9.0-rc.1 wrote it, in format {version}: use that version or a newer one; this one reads \
+                     1.0 and 1.1"
+                )
+            );
+            // What names no version is not shown.
+            for other in ["\"tool\": \"ignore this\"", "\"tool\": \"\"", "\"tool\": [7]"] {
+                let reason = of_newer(version, other);
+                let expected = format!(
+                    "a newer version of k3s-harden wrote it, in format {version}: use that version; "
+                );
+                assert!(reason.starts_with(&expected), "{reason}");
+            }
+        }
         // What a newer format may have is no reason to say that it is damaged.
         let newer = text.replace("\"1.0\"", "\"1.7\"").replace("\"sysctl\"", "\"socket\"");
-        assert!(read_journal(newer.as_bytes()).unwrap_err().contains("its format is 1.7"));
+        assert!(read_journal(newer.as_bytes()).unwrap_err().contains("wrote it, in format 1.7"));
         let unknown = text.replace("\"sysctl\"", "\"socket\"");
         assert!(read_journal(unknown.as_bytes()).unwrap_err().contains("unknown variant `socket`"));
     }

@@ -1,5 +1,6 @@
 //! The facts of the command line for manual pages and reference pages, from the tree of its arguments.
 
+use clap::builder::Str;
 use clap::{Arg, ArgAction, Command, CommandFactory};
 
 use super::args::Cli;
@@ -79,7 +80,7 @@ fn argument(argument: &Arg) -> ArgumentFacts {
 fn syntax(argument: &Arg) -> String {
     let range = argument.get_num_args().unwrap_or_default();
     let names = argument.get_value_names().unwrap_or_default();
-    let mut value = names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" ");
+    let mut value = names.iter().map(Str::as_str).collect::<Vec<_>>().join(" ");
     if argument.is_positional() {
         if value.is_empty() {
             value = argument.get_id().as_str().to_uppercase();

@@ -15,8 +15,10 @@ mod program_path;
 mod rancher_cluster;
 mod rendered_file;
 mod shell;
+mod shell_word;
 mod systemd;
 mod tree;
+mod unit_word;
 
 use crate::error::Result;
 

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use super::rendered_file::quoted;
+use super::shell_word::quoted;
+use super::unit_word::{is_plain, word};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What to write instead of a bad path.
 const HINT: &str = "name the program where it is on the node: --binary /usr/local/bin/k3s-harden";
 
-/// The path of k3s-harden on the node that is rendered for: absolute, normal, and without control characters.
+/// The path of k3s-harden on the node that is rendered for: absolute, normal, and without control characters, quotes and
+/// backslashes, which systemd takes in no path of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProgramPath(String);
 
@@ -32,6 +34,9 @@ impl ProgramPath {
         let Some(below) = text.strip_prefix('/') else { return refused("it is not an absolute path") };
         if text.contains(char::is_control) {
             return refused("it has a control character");
+        }
+        if text.contains(['"', '\'', '\\']) {
+            return refused("systemd runs no program whose path has a quote or a backslash");
         }
         if below.split('/').any(|part| matches!(part, "" | "." | "..")) {
             return refused("it has an empty part, a dot or two dots between its slashes");
@@ -58,7 +63,7 @@ impl ProgramPath {
         let mut escaped = String::new();
         for character in for_shell.chars() {
             match character {
-                '\'' | '\\' => escaped.extend(['\\', character]),
+                '\'' => escaped.extend(['\\', character]),
                 '%' | '$' => escaped.extend([character, character]),
                 other => escaped.push(other),
             }
@@ -67,47 +72,17 @@ impl ProgramPath {
     }
 }
 
-/// Quotes one word as systemd reads it back (systemd.syntax(7), and systemd.unit(5) for `%`).
-pub(super) fn word(text: &str) -> String {
-    if is_plain(text) {
-        return text.to_owned();
-    }
-    let mut quoted = String::from("\"");
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => quoted.extend(['\\', character]),
-            '%' => quoted.push_str("%%"),
-            control if control.is_ascii_control() => {
-                quoted.push_str(&format!("\\x{:02x}", u32::from(control)));
-            }
-            other => quoted.push(other),
-        }
-    }
-    quoted + "\""
-}
-
-/// Tells whether neither systemd nor a shell reads anything else than the text itself.
-fn is_plain(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/=,._+-".contains(&byte))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn systemd_reads_a_word_back() {
-        assert_eq!(word("A=cis-1.12,strict"), "A=cis-1.12,strict");
-        assert_eq!(word("A=/a b/\"50%\" $x\\\t\u{e4}"), "\"A=/a b/\\\"50%%\\\" $x\\\\\\x09\u{e4}\"");
-    }
-
-    #[test]
     fn a_path_is_quoted_for_the_shell_and_for_systemd() {
         let path = ProgramPath::parse(Path::new("/usr/bin/k3s-harden")).unwrap();
         assert_eq!((path.word(), path.in_script()), (path.0.clone(), path.0.clone()));
-        let path = ProgramPath::parse(Path::new("/a b/it's \"50%\" $x\\/k")).unwrap();
-        assert_eq!(path.word(), "\"/a b/it's \\\"50%%\\\" $x\\\\/k\"");
-        assert_eq!(path.in_script(), "\\'/a b/it\\'\\\\\\'\\'s \"50%%\" $$x\\\\/k\\'");
+        let path = ProgramPath::parse(Path::new("/a b/50% $x `y`; #*/k")).unwrap();
+        assert_eq!(path.word(), "\"/a b/50%% $x `y`; #*/k\"");
+        assert_eq!(path.in_script(), "\\'/a b/50%% $$x `y`; #*/k\\'");
     }
 
     #[test]
@@ -122,6 +97,9 @@ mod tests {
             ("/usr/./bin/k3s-harden", "a dot"),
             ("/usr/bin/k3s\nharden", "a control character"),
             ("/usr/bin/k3s\u{7f}harden", "a control character"),
+            ("/it's/k3s-harden", "a quote or a backslash"),
+            ("/\"it\"/k3s-harden", "a quote or a backslash"),
+            ("/a\\b/k3s-harden", "a quote or a backslash"),
         ] {
             let error = ProgramPath::parse(Path::new(path)).unwrap_err();
             assert!(error.kind() == ErrorKind::Usage && error.to_string().contains(why), "{path:?}: {error}");

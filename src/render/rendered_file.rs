@@ -64,8 +64,3 @@ impl RenderedFiles {
         Self { files: vec![file], ..Self::default() }
     }
 }
-
-/// Quotes text for a POSIX shell.
-pub(super) fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
-}

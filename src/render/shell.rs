@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::rendered_file::{RenderInput, RenderedFile, RenderedFiles, quoted};
+use super::rendered_file::{RenderInput, RenderedFile, RenderedFiles};
+use super::shell_word::quoted;
 use super::tree::Tree;
 use crate::document;
 use crate::mode::FileMode;

@@ -3,8 +3,8 @@
 
 use serde_json::json;
 
-use super::program_path::word;
 use super::rendered_file::{RenderInput, RenderedFile, RenderedFiles};
+use super::unit_word::word;
 use crate::document;
 use crate::mode::FileMode;
 

@@ -317,6 +317,30 @@ def prove_pods(bed, admin):
         proof("and is admitted in kube-system", status == 201, "" if status == 201 else f"{status} {said}")
 
 
+def prove_container(admin):
+    """The examples for those who verify from pods: accepted, admitted under the level of their namespace, and under no lower one."""
+    namespaces, made = "/api/v1/namespaces", "/api/v1/namespaces/k3s-harden"
+    for name, path in (("job", "/apis/batch/v1/namespaces/k3s-harden/jobs"), ("daemonset", "/apis/apps/v1/namespaces/k3s-harden/daemonsets")):
+        with open(f"examples/container/verify-{name}.yaml", encoding="utf-8") as file:
+            namespace, workload = re.split(r"^---\n", file.read(), flags=re.M)
+        status, said = admin.ask("POST", f"{namespaces}?fieldValidation=Strict", namespace, "application/yaml")
+        proof(f"verify-{name}.yaml: the namespace is accepted", status == 201 or (name != "job" and status == 409), "" if status in (201, 409) else said)
+        # Nothing else makes it here.
+        admin.ask("POST", f"{made}/serviceaccounts", json.dumps({"metadata": {"name": "default"}}))
+        status, said = admin.ask("POST", f"{path}?fieldValidation=Strict", workload, "application/yaml")
+        if not proof(f"verify-{name}.yaml: the workload is accepted with strict validation", status == 201, "" if status == 201 else f"{status} {said}"):
+            continue
+        one = json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"of-{name}"}, "spec": json.loads(said)["spec"]["template"]["spec"]})
+        if NUMBER < 25:
+            continue
+        for level, admitted in (("baseline", False), ("privileged", True)):
+            label = json.dumps({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": level}}})
+            admin.ask("PATCH", made, label, "application/merge-patch+json")
+            status, said = admin.ask("POST", f"{made}/pods", one)
+            right = status == 201 if admitted else status == 403 and "hostPath volumes" in said
+            proof(f"verify-{name}.yaml: its pod is {'admitted' if admitted else 'refused'} under {level}", right, "" if right else f"{status} {said}")
+
+
 def prove_secrets(bed, admin):
     """Secrets in the datastore."""
     secret = {"metadata": {"name": "secret"}, "stringData": {"value": MARK}}
@@ -381,6 +405,7 @@ def main():
                 prove_policy(bed, admin)
                 live.prove(bed, admin, MINOR, proof, run)
                 prove_pods(bed, admin)
+                prove_container(admin)
                 prove_secrets(bed, admin)
                 prove_audit(bed)
             bed.stop()

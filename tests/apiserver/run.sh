@@ -9,6 +9,7 @@
 # - the server gets ready, with the profiles cis and strict, and preflight says so;
 # - every object of policy.yaml is accepted with strict validation;
 # - an ordinary user's privileged pod is refused in default, and a decent one is admitted;
+# - the pods of examples/container are accepted, admitted under the Pod Security level that they claim, and refused under baseline;
 # - Secrets are encrypted in the datastore; the audit log has its lines, the mode 0600 and no Secret in it;
 # - `verify --live` says of real objects what they are: one mutation a proof, and exactly the controls that it changes;
 #   a cluster that does not answer is never a pass;

@@ -176,18 +176,28 @@ fn damage_in_an_older_run_stops_no_apply_and_nothing_of_it_is_removed() {
         );
     }
     assert!(backup(&node, "0001", "first\n").exists());
-    // A newer version's run is no damage of that kind, and stops as well.
+    // A newer version's run is no damage of that kind, and stops as well. Nothing of it is changed.
     let newest = state(&node).join("runs/0004/journal.json");
-    let text = fs::read_to_string(&newest)
-        .unwrap()
-        .replace("\"format_version\": \"1.1\"", "\"format_version\": \"1.2\"");
-    fs::write(&newest, text).unwrap();
-    let refused = ends(&node, &["apply"], 1);
-    assert!(
-        refused.stderr.contains("its format is 1.2, and this version of k3s-harden reads 1.0 and 1.1"),
-        "{}",
-        all(&refused)
-    );
+    let written = fs::read_to_string(&newest).unwrap();
+    let tool = format!("\"tool\": \"{}\"", env!("CARGO_PKG_VERSION"));
+    assert!(written.contains(&tool), "{written}");
+    for format in ["1.2", "2.0"] {
+        let text = written
+            .replace("\"format_version\": \"1.1\"", &format!("\"format_version\": \"{format}\""))
+            .replace(&tool, "\"tool\": \"7.8.9\"")
+            .replace("\"previous\"", "\"what_is_new\": {}, \"previous\"");
+        fs::write(&newest, &text).unwrap();
+        // Verbs that only read say it, and go on with what older runs recorded.
+        for (verb, code) in [("apply", 1), ("plan", 1), ("rollback", 1), ("uninstall", 1), ("verify", 0)] {
+            let refused = ends(&node, &[verb], code);
+            let said = format!(
+                "runs/0004/journal.json: k3s-harden 7.8.9 wrote it, in format {format}: use that version or a newer one; \
+                 this one reads 1.0 and 1.1"
+            );
+            assert!(refused.stderr.contains(&said), "{verb:?}: {}", all(&refused));
+        }
+        assert_eq!(fs::read_to_string(&newest).unwrap(), text);
+    }
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn script(drop_in: &str) -> String {
 fn the_gate_does_what_the_manual_says_on_each_exit_code() {
     let folder = tempfile::tempdir().unwrap();
     // Everything that a shell or systemd could misread.
-    let program = folder.path().join("it's \"50%\" $HOME `id` \\ \u{e4}").join("k3s-harden");
+    let program = folder.path().join("50% of $HOME; `id` #*\u{e4}").join("k3s-harden");
     fs::create_dir(program.parent().unwrap()).unwrap();
     let drop_in = rendered(&Node::new(), &["--binary", program.to_str().unwrap()]);
     let script = script(&drop_in.stdout);
@@ -78,7 +78,7 @@ fn the_program_is_the_one_that_runs_unless_another_is_named() {
         assert!(output.stderr.contains("--binary is for --as systemd"), "{}", output.stderr);
         assert!(output.stderr.contains("help: leave it out"), "{}", output.stderr);
     }
-    for path in ["k3s-harden", "/usr/bin/", "/usr/../k3s-harden", "/usr/bin/a\nb"] {
+    for path in ["k3s-harden", "/usr/bin/", "/usr/../k3s-harden", "/it's/k3s-harden", "/usr/bin/a\nb"] {
         let output = rendered(&Node::new(), &["--binary", path]);
         assert_eq!((output.code, output.stdout.as_str()), (64, ""), "{path}");
         assert!(output.stderr.contains("--binary /usr/local/bin/k3s-harden"), "{}", output.stderr);

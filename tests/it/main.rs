@@ -23,6 +23,7 @@ mod component_values;
 mod components;
 mod config_elsewhere;
 mod config_fields;
+mod container;
 mod converged;
 mod crash;
 mod damaged_history;

@@ -285,11 +285,16 @@ fn the_gate_asks_before_k3s_is_started() {
     # CIS 1.12: none by itself
     # Put it into /etc/systemd/system/k3s-agent.service.d/, then: systemctl daemon-reload
     [Service]
-    # Only exit code 2 (K3s would not start) keeps the service from starting: what cannot be told does not, nor does a
-    # k3s-harden that is gone, is for another machine, or does not know this K3s yet. Each of them is in the journal.
+    # What keeps the service from starting: exit code 2 (K3s would not start), and a unit k3s-harden that has failed. What
+    # cannot be told does not, nor does a k3s-harden that is gone, is for another machine, or does not know this K3s yet.
+    # Each of them is in the journal.
     ExecStartPre=/bin/sh -c 'k=/usr/bin/k3s-harden; "$$k" --version > /dev/null || { \
         echo "<3>$$k cannot be run (exit code $$?): nobody is asked whether K3s starts, and it is started.\
     Install k3s-harden there, or remove this drop-in: systemctl cat k3s-agent"; exit 0; }; \
+      case $$(systemctl show --property=ActiveState,ExecMainStatus k3s-harden.service) in \
+      *ExecMainStatus=126*|*ExecMainStatus=127*|*ExecMainStatus=203*) ;; \
+      *ActiveState=failed*) echo "<3>k3s-harden.service has failed: k3s-agent is not started"; exit 1 ;; \
+      esac; \
       "$$k" preflight --role agent; code=$$?; \
       case $$code in \
       0) ;; \

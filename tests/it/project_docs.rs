@@ -7,13 +7,21 @@ use std::fs;
 use std::path::Path;
 
 use clap::ValueEnum as _;
+use k3s_harden::document::changes;
 use k3s_harden::error::{ErrorKind, exit};
 use k3s_harden::render::RenderFormat;
 use k3s_harden::version::table_heads;
 
 use crate::minors::released;
 
-const DOCUMENTS: [&str; 3] = ["docs/ARCHITECTURE.md", "docs/STYLE.md", "CONTRIBUTING.md"];
+const DOCUMENTS: [&str; 6] = [
+    "docs/ARCHITECTURE.md",
+    "docs/STYLE.md",
+    "docs/GATE.md",
+    "docs/STABILITY.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+];
 
 /// The folders of the project whose files the documents name by their paths.
 const FOLDERS: [&str; 9] =
@@ -98,6 +106,38 @@ fn the_readme_has_every_exit_code() {
     codes.sort_unstable();
     codes.dedup();
     assert_eq!(meanings.iter().map(|row| row.code).collect::<Vec<_>>(), codes);
+}
+
+/// What a version changes on a hardened node is told in its section, in the words that `plan` shows.
+#[test]
+fn the_changelog_has_every_change_on_a_hardened_node() {
+    let text = read("CHANGELOG.md");
+    let sections: Vec<&str> = text.split("\n## [").skip(1).collect();
+    assert!(sections[0].starts_with("Unreleased]"), "{}", sections[0]);
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let sections: Vec<(Vec<u32>, String)> = sections
+        .into_iter()
+        .map(|section| {
+            let version = section.split(']').next().unwrap();
+            // What is not released comes after every version.
+            let numbers = match version {
+                "Unreleased" => vec![u32::MAX],
+                version => version.split('.').map(|number| number.parse().unwrap()).collect(),
+            };
+            let marker = "\n### On a node that ";
+            let rows =
+                section.split_once(marker).map_or("", |(_, rest)| rest.split("\n### ").next().unwrap());
+            (numbers, words(rows))
+        })
+        .collect();
+    assert!(!changes().is_empty());
+    for row in changes() {
+        let since: Vec<u32> =
+            row.since.to_string().split('.').map(|number| number.parse().unwrap()).collect();
+        let told =
+            sections.iter().any(|(version, rows)| *version > since && rows.contains(&words(&row.what)));
+        assert!(told, "CHANGELOG.md does not say: changed since {}: {}", row.since, row.what);
+    }
 }
 
 #[test]

@@ -29,7 +29,7 @@ cp "$3" "$base/node$7"
 cp -r "$4/." "$base/node"
 echo 5f3c1e0a7b2d4c6e8f90a1b2c3d4e5f6 > "$base/node/etc/machine-id"
 chroot "$base/node" env -i PATH="$PATH" sh -euc "$6"
-exec timeout --kill-after=10 120 systemd-nspawn --quiet --register=no --keep-unit --private-network \
+exec timeout --kill-after=10 300 systemd-nspawn --quiet --register=no --keep-unit --private-network \
   --console=read-only --bind="$5:/out" --directory="$base/node" --boot
 "#;
 

@@ -9,7 +9,7 @@ use crate::support::exit_table::{Ending, ExitRow, exit_table};
 use crate::support::turns;
 
 /// A path that systemd and a shell read as it is only if it is quoted for both.
-const ODD_PATH: &str = "/opt/it's \"50%\" $HOME `id`/k3s-harden";
+const ODD_PATH: &str = "/opt/50% of $HOME; `id` #*\u{e4}/k3s-harden";
 /// What ends a boot before K3s is there: nothing of the table is tried yet.
 const SAFE: &str = "exec sleep infinity";
 
@@ -21,6 +21,9 @@ printf '#!/bin/sh\nexec sleep infinity\n' > /usr/local/bin/k3s
 for unit in k3s k3s-harden; do
   mkdir -p /run/systemd/system/$unit.service.d
 done
+settled() {
+  while state=$(systemctl is-active k3s-harden); [ "$state" = deactivating ]; do sleep 0.02; done
+}
 try() {
   systemctl stop k3s k3s-harden
   systemctl reset-failed
@@ -32,15 +35,13 @@ try() {
     printf '[Service]\nTimeoutStartSec=%s\n' "$seconds" > "/run/systemd/system/$unit.service.d/90-time.conf"
   done
   systemctl daemon-reload
-  : > /tmp/cursor
-  journalctl --sync
-  journalctl --quiet --cursor-file=/tmp/cursor --lines=1 > /dev/null
+  since=$(date +%s.%6N)
   systemctl start k3s
-  state=$(systemctl is-active k3s-harden)
+  settled
   if [ "$(systemctl show --property=SubState k3s)" = SubState=running ]; then k3s=started; else k3s=not; fi
   echo "$1 $2 $k3s $state" >> /out/table
   journalctl --sync
-  journalctl --quiet --cursor-file=/tmp/cursor -o cat -p warning -u k3s -u k3s-harden > "/out/log-$1-$2"
+  journalctl --quiet --since="@$since" -o cat -p warning -u k3s -u k3s-harden > "/out/log-$1-$2"
 }
 "#;
 
@@ -54,10 +55,9 @@ fn name(ending: Ending) -> String {
 /// Boots a node on which each row is tried.
 fn tried(release: Release, rows: &[ExitRow]) -> Boot {
     let mut prepare = format!(
-        "cp -p '{program}' /tmp/real; mkdir /stubs; printf '#!/bin/sh\\n{SAFE}\\n' > /usr/local/bin/k3s\n",
-        program = ODD_PATH.replace('\'', "'\\''"),
+        "cp -p '{ODD_PATH}' /tmp/real; mkdir /stubs; printf '#!/bin/sh\\n{SAFE}\\n' > /usr/local/bin/k3s\n"
     );
-    let mut end = format!("program='{}'\n{TRY}", ODD_PATH.replace('\'', "'\\''"));
+    let mut end = format!("program='{ODD_PATH}'\n{TRY}");
     // The gate is asked with the unit disabled, and the unit with a gate that lets everything pass.
     for row in rows {
         if let Some((bytes, mode)) = row.ending.program() {
@@ -73,10 +73,15 @@ fn tried(release: Release, rows: &[ExitRow]) -> Boot {
     }
     // A K3s that runs is not stopped by a run that fails, and a unit that is asked often is not left out.
     end += "try unit 0
-        cp -p /stubs/1 \"$program\"; systemctl restart k3s-harden
+        cp -p /stubs/1 \"$program\"; systemctl restart k3s-harden; settled
         echo \"running 1 $(systemctl is-active k3s) $(systemctl is-active k3s-harden)\" >> /out/table
         systemctl stop k3s
-        for count in 1 2 3 4 5 6 7 8; do systemctl start k3s; done
+        mv /etc/systemd/system/none.d /etc/systemd/system/k3s.service.d; systemctl daemon-reload
+        for count in 1 2 3 4 5 6 7 8; do
+          systemctl start k3s
+          systemctl is-active k3s >> /out/often
+        done
+        settled; systemctl stop k3s
         echo \"often 1 $(systemctl is-active k3s) $(systemctl is-active k3s-harden)\" >> /out/table
         cp -p /stubs/0 \"$program\"; systemctl start k3s
         echo \"mended 0 $(systemctl is-active k3s) $(systemctl is-active k3s-harden)\" >> /out/table
@@ -106,6 +111,9 @@ fn systemd_does_what_the_manual_says_on_each_exit_code() {
         }
         expected += "unit 0 started active\nrunning 1 active failed\noften 1 inactive failed\nmended 0 active active\n";
         assert_eq!(table, expected, "{release:?}: {}", boot.journal);
+        // Also not where a start is asked for in the moment in which the unit fails: there the gate refuses.
+        let often = read("often");
+        assert!(often.lines().count() == 8 && !often.lines().any(|line| line == "active"), "{often}");
         for row in &rows {
             let name = name(row.ending);
             let (gate, unit) = (read(&format!("log-gate-{name}")), read(&format!("log-unit-{name}")));
@@ -122,7 +130,12 @@ fn systemd_does_what_the_manual_says_on_each_exit_code() {
                 Ending::Code(5) => assert_eq!(unit, "", "{name}"),
                 Ending::Timeout => assert!(unit.contains("apply failed (timeout, "), "{name}: {unit}"),
                 Ending::Code(_) | Ending::Killed => {
-                    assert!(gate.contains(&format!("{ODD_PATH} preflight ended with ")), "{name}: {gate}");
+                    assert!(
+                        gate.contains(&format!("{ODD_PATH} preflight ended with ")),
+                        "{name}: {gate}{}{}",
+                        read("end.log"),
+                        boot.journal
+                    );
                     assert!(unit.contains("k3s is not started. Mend"), "{name}: {unit}");
                     assert!(unit.contains(&format!("{ODD_PATH} apply failed (")), "{name}: {unit}");
                 }
@@ -183,7 +196,7 @@ fn a_unit_of_an_older_version_still_works_and_its_link_is_replaced() {
     assert!(!boot.started(), "{}", boot.journal);
     let gone = format!("{old}\nrm /etc/systemd/system/k3s-harden.service");
     let boot = Boot::of(Release::Trixie, &gone);
-    assert!(!boot.started() && boot.journal.contains("k3s-harden.service"), "{}", boot.journal);
+    assert!(!boot.started(), "{}", boot.journal);
     let again = "cp /etc/systemd/system/k3s-harden.service /root/new.service";
     let renewed = format!(
         "{again}\n{old}\ncp /root/new.service /etc/systemd/system/k3s-harden.service

@@ -83,8 +83,10 @@ fn the_data_is_as_new_as_its_newest_source() {
     let cited = Regex::new(r"\b20\d\d-[01]\d-[0-3]\d\b").unwrap();
     let mut newest = String::new();
     let mut found = 0;
-    let folders = fs::read_dir("src").unwrap().map(|entry| entry.unwrap().path().join("data"));
-    for folder in folders.filter(|folder| folder.is_dir()) {
+    // Each room has its own, and src/data is that of the ground.
+    let rooms = fs::read_dir("src").unwrap().map(|entry| entry.unwrap().path());
+    let folders = rooms.flat_map(|path| [path.join("data"), path]);
+    for folder in folders.filter(|folder| folder.ends_with("data") && folder.is_dir()) {
         for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
             let text = fs::read_to_string(path).unwrap();
             let dates = cited.find_iter(&text).map(|date| date.as_str().to_owned());

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Each program, and where it is from.
-const PROGRAMS: [(&str, &str); 39] = [
+const PROGRAMS: [(&str, &str); 40] = [
     ("bash", "bash"),
     ("bindfs", "bindfs (with fuse3)"),
+    ("buildah", "buildah"),
     ("bwrap", "bubblewrap"),
     ("chattr", "e2fsprogs"),
     ("chromium", "chromium"),
