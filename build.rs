@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Turns the YAML data of the project (profiles, settings, controls, minors) into JSON that the binary embeds, embeds the
 //! templates and the JSON schemas, and tells the binary its commit and target.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How long the run takes that happens a thousand times: `apply` on a node that is as desired.
 //!
 //! The whole process is timed against `/bin/true`, in turn, because a machine's speed drifts. The ratio is printed and

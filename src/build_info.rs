@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What this binary is: its version, the commit and the target that it was built from and for, and the age of its data.
 
 use serde::Deserialize;

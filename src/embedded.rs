@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The data that the binary carries: `profiles/*.yaml` and the tables in `src/*/data/`, made JSON by build.rs, and
 //! `templates/` and `docs/schema/`.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The error of this library: a kind (which decides the exit code), a place, a message, and hints. Imports nothing of the
 //! crate.
 

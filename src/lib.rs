@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Hardens a K3s node to the CIS Kubernetes Benchmark before K3s first starts.
 //!
 //! ```text

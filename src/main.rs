@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Parse, run, exit code: everything else is in the library.
 
 use std::process::ExitCode;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Modes and owners of files. They are parsed once, and no bare number is handed on.
 
 use std::fmt;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Finds the known name that a misspelt one was meant to be.
 
 /// Returns the known name that `name` may have been meant for.

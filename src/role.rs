@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The two roles of a K3s node.
 
 use std::fmt;

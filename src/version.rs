@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Kubernetes minors and K3s versions: which there are, and which profile fits a minor best.
 
 use std::fmt;

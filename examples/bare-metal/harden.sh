@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Brings this machine to the CIS benchmark for K3s; run it as root before K3s is installed.
 set -eu
 here=$(dirname -- "$0")

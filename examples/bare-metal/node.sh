@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # From a bare machine to a verified K3s node, as root. Every step stops at the first failure, so K3s is never installed
 # on a node that is not hardened, or on which it would not start.
 #

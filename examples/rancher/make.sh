@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Writes a hardened K3s cluster for Rancher: make.sh NAME RELEASE [FOLDER]. Needs k3s-harden and no node.
 set -eu
 name=${1:?make.sh NAME RELEASE [FOLDER]} release=${2:?make.sh NAME RELEASE [FOLDER]} folder=${3:-.}

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Any bytes as K3s' configuration: an answer or an error, never a panic, and what is read can be walked.
 #![no_main]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Any bytes as the journal of a run: a record or a reason, never a panic; and a record that is read can be looked at.
 #![no_main]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What is wrong in the state directory. Damage is named with its path and its reason, and nothing damaged is removed:
 //! it may hold the only copy of somebody's bytes.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What tells two states of a resource apart, without their bytes: labels do not count, the system's policy decides these.
 
 use super::saved_state::{SavedState, content};

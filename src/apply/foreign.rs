@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What somebody has put at a path between two runs. Only the history holds it: it is in the backups of the run that
 //! replaced it, and in copies that merged runs keep.
 

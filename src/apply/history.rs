@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The history of a root: its runs, which of them are undone, and what of it is damaged.
 //!
 //! A rollback to before run N undoes every run from N on. A rollback to before that rollback undoes it in turn, and

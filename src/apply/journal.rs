@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The format of a record: its version, and the digest that tells whether it is as it was written.
 //!
 //! A record of format 1.1 ends with its digest, the SHA-256 of its text without it. A record of 1.0 has none, and a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Applies a plan as one transaction, and undoes it: a run holds the lock, records what it is about to replace, changes
 //! the resources one by one, verifies all of them, and restores everything if one fails.
 //!

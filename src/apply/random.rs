@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Random histories: applies, edits of somebody, rollbacks, runs that are killed, uninstalls. What somebody wrote and a run
 //! took away is always somewhere; an uninstall that ends well gives a state that somebody made; nothing is refused that
 //! nobody has changed.

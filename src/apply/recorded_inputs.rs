@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What earlier runs recorded for later ones.
 
 use std::collections::BTreeSet;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Recovery of a run that was killed: it is committed if all its changes are made, else it is undone.
 
 use super::damage::unreadable;

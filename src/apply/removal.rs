@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Removal of runs, in one step: a run gets a name that is no run's, and then is removed.
 //!
 //! A directory that cannot get another name (a mount point, a directory in a lower layer of an overlay file system) is removed in

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The plan of a rollback: it restores the state of a node before a run.
 
 use super::damage::Damage;

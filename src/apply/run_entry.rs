@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a run changes: a resource, with its state before the run and after it.
 
 use serde::{Deserialize, Serialize};

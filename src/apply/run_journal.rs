@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The records of runs as they are read from the disk: what is not as it was written is no record.
 
 use super::damage::{self, Damage, unreadable};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The directory of the runs: their numbers, the mark that tells the newest of them, and what has no business there.
 //!
 //! ```text

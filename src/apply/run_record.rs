@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The record of one run: its inputs, the state of each resource before and after it, and how it ended.
 //!
 //! ```text

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The state of a resource as a run's record holds it: metadata in the record, bytes in backup files beside it.
 
 use std::ffi::OsString;

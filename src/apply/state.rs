@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The state directory: it holds the history, and its lock is the lock of a run.
 //!
 //! It is created and removed in one step. Whether it stays is decided with the lock held, by its content: the run before

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What lies in the state directory and is of nobody that is known: runs that were moved away, and somebody's own files.
 
 use super::damage::Damage;

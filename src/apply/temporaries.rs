@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Removal of temporary files that earlier runs could not remove: their directory was append-only by then, or power failed.
 
 use std::collections::BTreeSet;

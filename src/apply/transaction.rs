@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! One run that changes a node: all of its plan, or nothing.
 //!
 //! Lock → recovery of a killed run → record → changes → verified → committed.

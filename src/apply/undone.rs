@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The way back of a run that failed: what was put back, what was not, and what that makes of the node.
 
 use super::fingerprint::Fingerprint;

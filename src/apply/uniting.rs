@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Old runs become one: the two oldest are united until few enough are left. The state before the first run is always
 //! kept, and so is what somebody had put at a path between two runs.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `apply`: makes a node as the profile has it.
 
 use tracing::warn;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The command line. Every flag is also an environment variable.
 
 use std::path::PathBuf;

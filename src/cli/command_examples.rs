@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Examples of the verbs, for the manual. A test parses each.
 
 use crate::reference::ExampleFacts;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The facts of the command line for manual pages and reference pages, from the tree of its arguments.
 
 use clap::builder::Str;

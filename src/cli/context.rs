@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! One run on one node: the request resolved against what earlier runs recorded and what the node is.
 //!
 //! Each value comes from the first of these that has one: the command line and the environment, the recorded inputs of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! K3s' data directory: K3s' own configuration has precedence over `--data-dir`.
 
 use super::usage::usage_error;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `effective-config`: K3s' configuration as K3s will read it.
 
 use tracing::warn;

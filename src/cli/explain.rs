@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `explain`: describes a control or a setting, and what sets it on this node.
 
 use tracing::warn;

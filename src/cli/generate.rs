@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `generate`: writes the documents that come from the binary itself. It reads no node and needs no rights.
 
 use std::path::Path;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `history`: lists the runs of a root.
 
 use tracing::warn;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Values of the user's that `apply` keeps although a control does not hold with them.
 //!
 //! `apply` writes what the profile asks for. A value that no setting of the profile is about stays, whether in its own file or

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Log lines on stderr: text for people, JSON for programs. Whatever they quote commands no terminal.
 
 use std::fmt::{self, Debug, Write as _};

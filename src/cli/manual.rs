@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Manual pages: one of the program, and one of each verb, in the form of man(7).
 //!
 //! What a page says comes from the same facts as the reference pages: the tree of the arguments, the exit codes, the table of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The command line: one file for each verb. Only this room uses the terminal; it may import every other one.
 //!
 //! `args` holds the arguments as they are typed, `request` what they mean, `context` the request resolved on the node. A

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The files that the user names: settings, profiles and the audit policy.
 
 use std::cell::RefCell;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Places of K3s that are those of k3s-harden too, and paths of a plan that lead to one another by symlinks.
 
 use crate::apply::state_directory;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Warnings about what K3s' packaged components, and its key `disable`, do to policy.yaml.
 
 use super::context::Context;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Where K3s reads and writes on a node: its configuration file and its data directory, in the role that it is started in.
 
 use super::data_dir;

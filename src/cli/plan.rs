@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `plan`: shows what `apply` would change.
 
 use std::collections::BTreeSet;

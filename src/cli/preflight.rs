@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `preflight`: checks that K3s will start.
 
 use super::args::{FailOnArgument, PreflightArguments};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `profile`: lists, shows, compares and validates profiles.
 
 use super::args::{GlobalArguments, ProfileArguments, ProfileVerb};

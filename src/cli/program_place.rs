@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Where k3s-harden is on the node: what units that run it name.
 
 use super::args::RenderArguments;

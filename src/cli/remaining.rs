@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What is still on a node that a rollback does not restore: what is damaged, files of k3s-harden that no history tells of, and
 //! what other programs saved beside them.
 

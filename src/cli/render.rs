@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `render`: writes the files of a node for other tools.
 
 use std::path::Path;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The request of one run: what the arguments and the environment mean, read once.
 //!
 //! A verb never looks at the raw arguments of a run. [`RunRequest::from_arguments`] drops empty values, interprets `auto` and

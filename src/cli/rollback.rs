@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `rollback` and `uninstall`: restore the state before a run, or before the first one.
 
 use std::cell::RefCell;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A saved plan: the inputs that it was made from, and what it would change.
 //!
 //! `apply FILE` makes the plan again from the same inputs, and carries it out only if it is the same to the byte. So

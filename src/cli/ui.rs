@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The terminal: data to stdout, logs and errors to stderr.
 
 use std::io::{self, IsTerminal, Write};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The environment variables that k3s-harden reads: those of flags, from the tree of the arguments, and the others.
 
 use super::args::SET_VARIABLE;

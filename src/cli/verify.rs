@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `verify`: checks every control of the benchmark.
 
 use super::args::{OutputFormat, VerifyArguments};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `--version`: a line; with `--verbose` what the binary was built from, and what it knows.
 
 use std::ffi::OsString;

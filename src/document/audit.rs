@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The user's own audit policy (setting `audit_policy_file`): the API server must accept it, and obey it in full.
 //!
 //! The API server silently drops fields that it does not know: here they are errors. [`SourceText`] refuses a second

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The table of the changes that a version makes on a node that an earlier one hardened: data/changes.yaml.
 
 use std::fmt;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The user's own cipher suites (setting `kubelet_tls_cipher_suites`): none that only an earlier version took for
 //! strong. What an earlier run recorded is read all the same, so this is for runs that write.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The drop-in before it is merged: K3s's own keys, and the arguments of its components, each once.
 
 use std::fmt::{self, Write as _};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Merges the drop-in with the existing configuration of K3s: no value is lost, no argument is given twice, and the
 //! hardened value is the one that counts.
 //!

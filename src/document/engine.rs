@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The template engine: Tera with the quoting of YAML, or the escaping of HTML, as its escape hook.
 
 use tera::{Context, EscapeFn, Tera};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The comments behind the entries of a drop-in: which controls an entry is for, and from which file it was taken.
 
 use std::collections::BTreeMap;

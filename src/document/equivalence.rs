@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Tells whether two texts of a file differ only in comments and blank lines.
 //!
 //! The header names a version and a profile, and comments name controls of a benchmark. A file that differs in

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The configuration that is on the node already: `config.yaml` and the drop-ins beside it, by file and line.
 //!
 //! It is read as K3s reads it (see `yaml` and `merge`), but key by key and file by file, because each value needs the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The table of the files that a node gets: where each goes, its mode, and what writes its body.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The header of a file: what it is, what wrote it, and the controls that it implements.
 
 use super::changes::Release;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the user's files of the kubelet's configuration say about the arguments that k3s-harden writes: a flag of the
 //! kubelet and its field are one setting, and the flag counts more.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What stays in a cluster when a manifest goes: K3s' deploy controller applies files and never removes what it
 //! applied (K3s documentation, "Auto-deploying manifests").
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The files of a hardened node, rendered from the profile.
 //!
 //! `files` holds the table of the files with their paths and modes; a new file is a row, a function and a template.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The files and directories that a hardened node has, as the manual lists them: with the paths of a node whose configuration
 //! and data directory are K3s' own.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! policy.yaml: the objects that K3s creates in the cluster when it starts, one template for each kind of policy.
 
 use serde::Serialize;

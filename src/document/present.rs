@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The parts of k3s-harden's files that a node has already.
 //!
 //! A run that is limited to some controls (`--only`, `--skip`) leaves alone what implements the others, and most of them

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Text as a YAML scalar that every reader takes for exactly that text.
 
 use std::io::{self, Write};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Everything that is rendered for one profile and one node.
 //!
 //! A run makes this value once and hands it on: the plan, its warnings, the checks before K3s starts and `explain`

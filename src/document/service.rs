@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Warnings if the service that starts K3s overrides the drop-in or repeats an argument of it.
 
 use super::DropIn;

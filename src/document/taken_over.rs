@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The user's own lines behind a list that the drop-in has taken over.
 //!
 //! Such a list has every value of the user's, each with the file that it came from in a comment. Whoever has to change a

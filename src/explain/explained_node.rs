@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The node for which a topic is explained.
 
 use crate::document::{RenderTarget, Rendered};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The explanation of a topic: the data that output writes as text and JSON.
 
 use serde::Serialize;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Explain: describes a control or a setting from the data of all rooms, and lists what sets it on this node.
 //!
 //! Ids, levels and titles come from verify, settings and arguments from profile, and checks from scanner. Only the reasons

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Lists what sets the values that implement a control: a file of the node, K3s itself, or a file that `apply` writes.
 
 use serde::Serialize;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Explains a setting: the values it accepts, its value in every built-in profile, and its value on the node.
 
 use std::sync::LazyLock;

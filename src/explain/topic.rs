@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Explains a topic: finds the control or setting, and collects the data of the tables.
 
 use super::explained_node::ExplainedNode;

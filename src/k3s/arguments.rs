@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The arguments that a user gives a component: how K3s merges them with its own (`GetArgs` in pkg/util/args.go), and
 //! which arguments of the kubelet it does not hand on.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The components that K3s starts, and the keys of K3s that give each its arguments (data/components.yaml).
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Which configuration file K3s reads: findConfigFileFlag of pkg/configfilearg/parser.go in K3s.
 //!
 //! `K3S_CONFIG_FILE` has precedence over `--config` and `-c`, and both over the default file. K3s looks for the two flags

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The values of K3s' flags with their origins, and the question of which node they are read for.
 
 use std::collections::BTreeMap;

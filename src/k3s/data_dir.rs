@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! K3s' data directory: the value of its flag, made absolute as K3s does it (pkg/datadir, `LocalHome`).
 
 use std::fmt;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What in K3s' data directory is in K3s' way (data/data-directory.yaml).
 
 use std::sync::LazyLock;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The datastore of a cluster.
 
 use std::fmt;

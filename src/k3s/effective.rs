@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The configuration in force: K3s' command line, where each value comes from, and each component's flags.
 //!
 //! Sources in K3s' order: the environment (for flags that no other source sets), the configuration files, the command

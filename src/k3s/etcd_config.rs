@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The configuration file that K3s writes for its etcd, as etcd reads it: YAML, merged and made JSON, with names in any case
 //! and values of the fields' types (data/etcd-transport.yaml).
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Forecasts the files that K3s creates, and the lines that it logs, at its first start (data/first-start.yaml).
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! K3s' own flags (data/flags.yaml, from pkg/cli/cmds of K3s): the releases that have each, and the type of its value.
 
 use std::collections::BTreeSet;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The arguments that the configuration gives each component, in the order in which K3s takes them, and the flags that each
 //! component that runs gets from them.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The installed K3s: its binary, and the version in its bytes.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Which files K3s hands to the kubelet as its configuration: K3s' own drop-in and the user's. The kubelet's command
 //! line, which has precedence, is not part of it.
 //!

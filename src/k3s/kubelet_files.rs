@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The documents of the kubelet's configuration, read and merged as the kubelet does it, with the file of each value.
 
 use std::collections::BTreeSet;

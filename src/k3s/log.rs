@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! K3s' log: the arguments with which it started its components.
 
 use std::borrow::Cow;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The user names and passwords of URLs in a text.
 
 use std::borrow::Cow;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The files below `server/manifests`, as K3s' deploy controller walks over them.
 //!
 //! Source: pkg/deploy/controller.go of K3s (`walkFiles`, `listFilesIn`, `basename`).

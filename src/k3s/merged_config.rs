@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The configuration on a node as K3s will read it: its files are found, and merged (readConfigFile and dotDFiles in
 //! pkg/configfilearg/parser.go of K3s).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How K3s reads its configuration: its merge of files, its command line and services, its own flags and those of each
 //! component, its log, and the files that it writes on a node.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A node, with the configuration in force on it.
 
 use std::borrow::Cow;

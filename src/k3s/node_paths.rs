@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Where K3s, its installer and Rancher have files on a node (data/node-paths.yaml).
 
 use std::sync::LazyLock;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Where the value of a K3s flag comes from.
 
 use std::fmt;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The flags with which K3s starts each component: its own (data/default-flags.yaml and changed-flags.yaml), with the
 //! arguments of the user merged in.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! K3s' key `disable`: which packaged component, file or folder each of its words switches off or deletes
 //! (data/packaged-components.yaml).
 //!

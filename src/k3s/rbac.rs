@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The roles, bindings and users that K3s creates, and Kubernetes' own roles (data/built-in-rbac.yaml).
 
 use std::collections::BTreeSet;

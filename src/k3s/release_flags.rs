@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What K3s gives its components in some patch releases of a minor and not in others: data/release-flags.yaml and
 //! data/emulated-minors.yaml.
 

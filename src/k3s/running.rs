@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The components that run on a node (data/running-components.yaml): which, and the key that keeps each other from running.
 
 use std::collections::BTreeMap;

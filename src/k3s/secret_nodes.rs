@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Finds the values of secret keys in a YAML text by its events, with where they are in the text.
 
 use std::collections::HashMap;

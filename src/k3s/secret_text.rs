@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Finds the secrets in a text that is shown, such as a file that is replaced: K3s' configuration in any form of YAML and
 //! in its comments, lines of units and of environment files, passwords in URLs. What K3s masks is masked (`isSecret` in
 //! pkg/nodeconfig), by its table of flags.

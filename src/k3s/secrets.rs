@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Masks secrets in a configuration that is shown.
 
 use std::borrow::Cow;

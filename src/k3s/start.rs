@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How K3s is started on a node: the service, the configuration file, and the command line that K3s makes of both.
 //!
 //! A run reads it once. What depends on the data directory, which the command line names, is read after it

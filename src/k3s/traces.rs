@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What K3s has written on the node: whether it has started, in which role, and whether Rancher manages it.
 
 use super::node_paths::NodePaths;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The file of ABAC's policies that the API server's flag `authorization-policy-file` names: an object of JSON on each line.
 //!
 //! Source: pkg/auth/authorizer/abac and pkg/apis/abac of Kubernetes.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The configuration of admission plugins that the API server's flag `admission-control-config-file` names.
 //!
 //! Source: pkg/admission/config.go of k8s.io/apiserver.

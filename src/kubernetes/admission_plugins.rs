@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The admission plugins of the API server (data/admission-plugins.yaml).
 //!
 //! Source: pkg/kubeapiserver/options/plugins.go of Kubernetes.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The flags of an API server: their values, and the admission plugins that it refuses. What else it refuses is in
 //! data/rules-kube-apiserver.yaml.
 

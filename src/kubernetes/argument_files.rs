@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The files that arguments of components name (data/argument-files.yaml): without them a component does not start, nor
 //! with one that does not hold what it should.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The audit policy that the API server's flag `audit-policy-file` names.
 //!
 //! Source: pkg/audit/policy/reader.go, pkg/apis/audit/validation and pkg/audit/policy/checker.go of k8s.io/apiserver.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The authentication configuration that the API server's flag `authentication-config` names.
 //!
 //! Source: pkg/apis/apiserver/validation of k8s.io/apiserver, and pkg/kubeapiserver/options/authentication.go of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Single values of an authentication configuration.
 //!
 //! Source: pkg/apis/apiserver/validation of k8s.io/apiserver.

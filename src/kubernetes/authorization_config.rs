@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The authorization configuration that the API server's flag `authorization-config` names.
 //!
 //! Source: pkg/apis/apiserver/validation of k8s.io/apiserver, and pkg/kubeapiserver/authorizer/config.go of Kubernetes.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Expressions of CEL, as far as they can be judged without its compiler.
 
 use super::cel_types::{self, CelFault, CelType, FieldType};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The types of CEL's expressions, as far as variables, operators and a few functions of Kubernetes' environment tell them.
 //! What is not known here is for the compiler: no verdict is a guess.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Certificates and keys, as far as Kubernetes looks at them before it starts: whether they parse, and whether a key is that
 //! of a certificate.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The values of the fields of a component's configuration file, with the defaults of the rest, and where they stand.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The arguments that the components of a minor accept (data/component-flags.yaml). A component exits on any other.
 
 use std::collections::BTreeMap;

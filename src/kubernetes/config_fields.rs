@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The fields of the kinds of configuration that Kubernetes' components read, with their types (data/config-fields.yaml),
 //! and how a component decodes a document: field by field, by the types of its own minor.
 

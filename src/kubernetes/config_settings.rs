@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The settings that a configuration file gives: its decoded fields as typed values, what arguments override in them, and
 //! the defaults of the rest.
 

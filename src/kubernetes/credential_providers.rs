@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The kubelet's plugins for the credentials of images (CredentialProviderConfig): what it refuses in their configuration.
 //!
 //! Source: `readCredentialProviderConfig`, `validateCredentialProviderConfig` (config.go) and

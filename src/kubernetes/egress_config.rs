@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The egress selector configuration that the API server's flag `egress-selector-config-file` names.
 //!
 //! Source: pkg/server/egressselector/config.go of k8s.io/apiserver.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The encryption configuration that the API server's flag `encryption-provider-config` names.
 //!
 //! Source: pkg/apis/apiserver/validation and pkg/server/options/encryptionconfig of k8s.io/apiserver.

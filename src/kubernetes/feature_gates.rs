@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Kubernetes' feature gates (data/feature-gates.yaml): the state of each in a minor. `gate_flag` judges the flag that sets
 //! them.
 //!

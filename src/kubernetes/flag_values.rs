@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The values of arguments, as Go's and Kubernetes' flag packages parse them (spf13/pflag, strconv, time, encoding/csv,
 //! k8s.io/component-base/cli/flag, k8s.io/apimachinery/pkg/util/net, k8s.io/utils/net).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The flag `feature-gates`, as each component takes it.
 //!
 //! Source: `(*featureGate).Set` and `unsafeSetFromMap` in featuregate/feature_gate.go, `(*componentGlobalsRegistry).Set` in

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Whether Go's package regexp compiles an expression, without its limits of size.
 //!
 //! Source: regexp/syntax/parse.go of Go, with the flags of `regexp.Compile` (`syntax.Perl`).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! URLs as Go's net/url parses them.
 
 /// The parts of a URL that its readers look at.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The configuration of the admission plugin ImagePolicyWebhook, which has no API version: Go's own JSON reader takes the
 //! field `imagePolicy`, letter case apart, and drops what it does not know.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The kernel parameters of the kubelet (data/kernel-parameters.yaml).
 
 use std::sync::LazyLock;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A kubeconfig, as a component reads it that makes a client of its current context.
 //!
 //! Source: tools/clientcmd and rest of k8s.io/client-go.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The kubelet's configuration (KubeletConfiguration): its file and its drop-ins, merged as the kubelet merges them.
 //!
 //! Source: cmd/kubelet/app/server.go of Kubernetes (`mergeKubeletConfigurations`): files that end in `.conf`, also in

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The defaults of the kubelet's fields (data/kubelet-defaults.yaml).
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The documents of the kubelet's configuration, each as the kubelet reads it, and how it merges them.
 //!
 //! Source: pkg/kubelet/kubeletconfig (`configfiles`, `util/codec`) and cmd/kubelet/app/server.go of Kubernetes

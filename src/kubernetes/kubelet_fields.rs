@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How the kubelet decodes what it has merged of its configuration: with Go's encoding/json, which does not mind the case
 //! of letters.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the kubelet reserves in all, as settings of their own that rules compare: `reserved.cpu` and `reserved.memory`, in
 //! billionths, and what its reserved memory adds up to.
 //!

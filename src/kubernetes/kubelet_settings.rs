@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The kubelet's settings: what its files say, what its arguments say over them, and the defaults of what is left. A setting
 //! is a field of KubeletConfiguration by its path, or an argument that has no field by its name.
 //!

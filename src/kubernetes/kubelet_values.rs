@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Single values of the kubelet's settings, as it reads them.
 //!
 //! Source: pkg/kubelet (`eviction/helpers.go`, `cm/helpers.go`, `images/pullmanager`) and pkg/apis of Kubernetes,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A manifest: a file of objects, as K3s' deploy controller splits it into documents and decodes each without a type.
 //!
 //! Source: `yamlToObjects` in pkg/deploy/controller.go of K3s; pkg/util/yaml/decoder.go (`YAMLReader`, `ToJSON`) and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How Kubernetes reads: its YAML, its flag values, its typed objects, each of its files, and the tables of what each
 //! minor has.
 //!

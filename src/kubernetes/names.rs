@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The names that Kubernetes takes (k8s.io/apimachinery/pkg/util/validation).
 
 /// The namespaces that every cluster has from its first start on (pkg/controlplane/controller/systemnamespaces).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The labels that a kubelet may give its node.
 //!
 //! Source: cmd/kubelet/app/options/options.go of Kubernetes (`ValidateKubeletFlags`), and

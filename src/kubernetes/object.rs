@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A file of one of Kubernetes' own kinds, read as its API server reads it, with positions: YAML (yaml.v2's) becomes
 //! JSON, which is decoded into a type, the names of fields case by case; a file that begins with `{` has to be JSON.
 //! Source: runtime/serializer/json of k8s.io/apimachinery, sigs.k8s.io/yaml, sigs.k8s.io/json.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the API server refuses of an object of a manifest whose kind it serves, as far as an object that is there could count:
 //! names and labels of every kind, and network policies. A field that it does not know it drops.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Blocks of PEM as Go's encoding/pem decodes them: what is no block, or a broken one, is skipped.
 
 use super::scalar;

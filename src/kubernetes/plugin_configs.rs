@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The configurations of the admission plugins ResourceQuota and PodTolerationRestriction.
 //!
 //! Source: pkg/admission/plugin/resourcequota of k8s.io/apiserver; plugin/pkg/admission/podtolerationrestriction and

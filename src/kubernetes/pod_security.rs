@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The configuration of the admission plugin PodSecurity. Every minor reads it strictly.
 //!
 //! Source: admission/api of k8s.io/pod-security-admission.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The configuration file that kube-proxy's argument `config` names.
 //!
 //! Source: cmd/kube-proxy/app/options.go (`loadConfig`, `Complete`), pkg/proxy/apis/config/validation and

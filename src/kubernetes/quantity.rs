@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Amounts of a resource, such as `100Mi` or `250m`.
 //!
 //! Source: pkg/api/resource/quantity.go of k8s.io/apimachinery (`ParseQuantity`).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The API server's flag `runtime-config`: API groups and versions that are on or off.
 //!
 //! Source: pkg/server/options/api_enablement.go and pkg/server/resourceconfig of k8s.io/apiserver;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! One scalar, as gopkg.in/yaml.v2 resolves it and as Go prints it.
 //!
 //! YAML 1.1 with the exceptions of that library: `yes` and `on` are true, `0640` is octal, `1_000` is a number, `1:30` is

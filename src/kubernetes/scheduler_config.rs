@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The configuration file that kube-scheduler's argument `config` names.
 //!
 //! Source: cmd/kube-scheduler/app/options, pkg/scheduler/apis/config/validation and pkg/scheduler/scheduler.go of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a reading of a scheduler's configuration comes to, and what it is read by.
 
 use super::object::{Fault, Located, Position, Refusal};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The plugins of kube-scheduler (data/scheduler-plugins.yaml), and what it refuses of the sets that a profile enables.
 //!
 //! Source: pkg/scheduler/framework/runtime/framework.go (`NewFramework`) and pkg/scheduler/apis/config/v1/default_plugins.go

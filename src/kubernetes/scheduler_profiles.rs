@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The profiles of a scheduler's configuration, and the arguments of plugins in them.
 //!
 //! Source: pkg/scheduler/apis/config/validation (`validateKubeSchedulerProfile`, validation_pluginargs.go) and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The kinds that the API server of each minor serves, by group and version (data/served-kinds.yaml).
 
 use std::sync::LazyLock;

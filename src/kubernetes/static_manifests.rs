@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The configurations of the admission plugins that take policies and webhooks from files: the field
 //! `staticManifestsDir`, and what the files hold.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Taints as flags take them: `name[=value]:effect` with commas between them.
 //!
 //! Source: pkg/util/taints of Kubernetes (`ParseTaints`).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The names of TLS that Kubernetes' components take (data/tls.yaml): Go's cipher suites and the versions.
 
 use std::sync::LazyLock;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The file of tokens that the API server's flag `token-auth-file` names: rows of CSV.
 //!
 //! Source: pkg/authentication/token/tokenfile of k8s.io/apiserver; encoding/csv of Go.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The tracing configuration that the API server's flag `tracing-config-file` names.
 //!
 //! Source: pkg/server/options/tracing.go and pkg/apis/apiserver/*/register.go of k8s.io/apiserver, and

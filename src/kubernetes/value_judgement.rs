@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How the value of each argument of a component, and of each field of its files, is judged: by rules, by its type, by
 //! another check, or not at all (data/value-judgements.yaml).
 

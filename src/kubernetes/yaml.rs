@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! YAML as gopkg.in/yaml.v2 reads it, with positions.
 //!
 //! An event parser decides on the grammar, yaml.v2 on the meaning: scalars as in `scalar`, duplicate keys kept, merge keys

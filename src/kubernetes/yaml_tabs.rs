@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Tabs that yaml.v2 refuses.
 
 use granit_parser::{Event, ScalarStyle, Span, StructureStyle};

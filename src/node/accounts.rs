@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Users and groups by name, and the user and group of this process.
 //!
 //! Names are looked up in the node's own passwd and group files, because an image has other accounts than the

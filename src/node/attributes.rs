@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Extended attributes: SELinux labels, access control lists, and other metadata of a file.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Kernel parameters after the next boot: the files under sysctl.d, merged.
 //!
 //! As systemd-sysctl does it (sysctl.d(5)): all `*.conf` of four directories sorted by name, a file in an earlier

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Looks at what is there without reading it: kind, mode and owner of a path, and the names in a directory.
 
 use std::ffi::OsString;

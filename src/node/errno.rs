@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Numbers of errors, and what each blames: the path, or the call itself.
 
 use nix::errno::Errno;

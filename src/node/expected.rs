@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a change takes for granted of its path. It is looked at once more just before the change: another program may
 //! have saved the path since the plan was made, and its bytes are in no backup.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Gives a file or directory a name that nothing has.
 //!
 //! Where the file system cannot make that a condition of the rename, it is looked at before.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Files of the machine that the tool runs on: profiles, settings and policies that the user names, and what
 //! `render` writes. [`super::Root`] opens the node's own files.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Whether `/` is the running system.
 //!
 //! In a chroot (a build of an image, an installer) the running kernel belongs to the machine around it. Only positive evidence

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The lock that a run holds: an flock on a directory, so that no lock file comes and goes.
 
 use std::os::fd::{AsRawFd, OwnedFd};

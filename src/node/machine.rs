@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What tells a node from another one: its name, and its machine id.
 
 use super::sha256::sha256;

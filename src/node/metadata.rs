@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Everything about a file or directory but its content.
 
 use super::attributes::Attributes;

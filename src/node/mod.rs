@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The node: its files, kernel parameters and accounts. The only room that opens files, reads kernel parameters, runs other programs and reads the user's
 //! identity.
 //!

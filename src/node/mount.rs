@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Mounts, for error messages: the mount point of a read-only directory is what the user has to remount.
 
 use std::os::fd::AsRawFd;

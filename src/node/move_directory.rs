@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Moves a directory to a name that is free.
 
 use nix::errno::Errno;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Names as text. A name on a node is bytes; nothing makes it UTF-8. Here it is text that stands for exactly those bytes: a
 //! byte that is no UTF-8 is a character of its own, from a range that nobody uses. So a file of any name is read.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Paths inside the node's root.
 
 use std::borrow::Cow;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Puts a file at its place, or takes one away, without losing what another program saves there at that moment.
 //!
 //! Between a look and a rename there is always a moment. So the old file is not thrown away by the rename: the two files

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Other programs. The only place that runs one.
 
 use std::io::Read;

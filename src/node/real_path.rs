@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Where a path leads when all symlinks on the way are followed, inside the root.
 
 use super::entry::EntryKind;

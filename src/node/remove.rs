@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Removes files, symlinks, empty directories and whole trees.
 
 use std::ffi::OsStr;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Puts a file or symlink at a path in one step: a reader sees what was there, or what comes.
 
 use std::ffi::OsStr;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Resolves a path below the node's root: in the kernel (openat2, RESOLVE_IN_ROOT), or part by part with the same result.
 
 use std::ffi::OsStr;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The node's root directory, and everything that opens or looks at files below it.
 //!
 //! Every path is resolved by the kernel with the root directory as `/` (openat2, RESOLVE_IN_ROOT), so a symlink

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! SELinux: files that we make on a running node get the label of its policy.
 //!
 //! A file that is replaced keeps its label (see `attributes`). A new one gets that of its directory, which is

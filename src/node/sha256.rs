@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! SHA-256 (FIPS 180-4), for the machine id in reports and for what the history keeps.
 
 use std::fmt::Write as _;

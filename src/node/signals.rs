@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Signals that ask a run to end. A handler only sets a flag; the run looks at it between two changes.
 
 use std::sync::Arc;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Brings what was written to the disk.
 //!
 //! An error of the disk is an error of the run. A file system that has no such call, or refuses it for a directory, is gone on

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Kernel parameters of the running system. An image has none: it has files under /etc/sysctl.d.
 
 use std::fmt;

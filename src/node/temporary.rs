@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Hidden files beside the files that they will replace, and the removal of those that a killed run has left.
 
 use std::ffi::OsStr;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What some file systems cannot do, so that less is promised there. It is said here, once a run.
 
 use std::cell::RefCell;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Tells, before anything is changed, whether something could be written.
 
 use std::ffi::OsStr;

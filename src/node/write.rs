@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Makes directories and private files, and sets mode, owner and attributes.
 
 use std::fs::File;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The effective configuration of K3s as text and JSON.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The explanation of a control or a setting as text and JSON (docs/schema/explain.json).
 
 use serde_json::{Map, Value, json};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The runs on a root as text and JSON.
 
 use serde_json::{Value, json};

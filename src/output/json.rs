@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The JSON of `plan`, `apply`, `rollback` and `uninstall`.
 
 use serde::Serialize;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Output: writes the values of the other rooms as text for people and as JSON for programs. It returns strings and values;
 //! cli prints them. The room may import every room but cli.
 

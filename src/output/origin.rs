@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What every answer and every report tells of its node and of itself.
 
 use serde::Serialize;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The verdict of `preflight` as text and JSON.
 
 use serde_json::{Value, json};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Profiles as text and JSON: the list, a resolved profile, and the differences between two profiles.
 
 use std::collections::BTreeMap;

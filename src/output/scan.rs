@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The predicted results of a scanner as text and JSON, with the verdicts of verify.
 
 use serde_json::{Map, Value, json};

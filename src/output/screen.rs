@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Text for a terminal. Every text of a run goes to stdout and stderr as a [`ScreenText`].
 
 use std::fmt;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The text of `plan`, `apply`, `rollback` and `uninstall`, and of errors.
 
 use super::screen::{Ink, ScreenText, Style};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The changes since an earlier report as text and JSON.
 
 use std::fmt::Write as _;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the binary is and knows, as text and as JSON (docs/schema/version.json).
 
 use std::collections::BTreeMap;

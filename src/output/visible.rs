@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Makes text of a node harmless for a terminal, a page and JSON.
 
 use std::borrow::Cow;

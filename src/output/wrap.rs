@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Wraps text to the width of a terminal.
 
 /// The smallest width to which text is wrapped.

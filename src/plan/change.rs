@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How a resource changes, and how a change of its metadata reads.
 
 use serde::Serialize;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The desired state: every resource of a hardened node, parents first.
 
 use std::path::PathBuf;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A directory: one with an exact mode, or a parent of one, which is left as it is.
 
 use super::change::{Change, metadata_diff};

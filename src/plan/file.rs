@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A file with exact content, mode and owner.
 
 use std::ffi::OsString;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Desired and observed state, merged into the value that `plan`, `apply` and every output read.
 
 use std::collections::BTreeSet;

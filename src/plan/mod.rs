@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What differs between a node and its profile: the desired and the observed state, merged into one [`Plan`].
 //!
 //! Imports `document`, `profile`, `node` and the ground (`error`, `mode`, `role`, `version`), nothing above them.

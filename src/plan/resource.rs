@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The resources as one type, and the actions on them.
 
 use serde::{Deserialize, Serialize};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A kernel parameter of the running system. Its file under /etc/sysctl.d sets it again at the next boot.
 
 use super::change::Change;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The difference between two texts of a file. Secrets are masked: diffs land in the logs of other programs.
 
 use std::fmt::Write as _;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The configuration of admission plugins, and what each plugin that is on needs of it.
 
 use super::apiserver::{ApiServer, NoFile, dropped_field, in_file, refused, second_document};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The API server's final flags: the user's arguments merged with K3s' own.
 
 use std::collections::BTreeSet;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The files that arguments of components name: whether they are there, and whether they hold what the component reads.
 //! Data: data/argument-files.yaml.
 

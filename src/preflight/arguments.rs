@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The arguments that the configuration gives components: names that the minor's component does not have, values that do
 //! not parse, values and pairs of values that a component refuses (data/rules-*.yaml). `argument_files` checks the files that they name.
 

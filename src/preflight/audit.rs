@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The flags of auditing, the audit policy that `audit-policy-file` names, and the audit log.
 
 use super::Finding;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The authentication configuration that `authentication-config` names in the user's own arguments.
 
 use super::Finding;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The authorization configuration that `authorization-config` names in the user's own arguments.
 
 use super::apiserver::{self, ApiServer, FileAt, in_file, refused, second_document, unknown_expressions};

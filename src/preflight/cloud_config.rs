@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The configuration of K3s' own cloud provider that the cloud controller manager's argument `cloud-config` names.
 //!
 //! Source: pkg/cloudprovider/cloudprovider.go of K3s, whose factory reads the file; what it refuses ends the process

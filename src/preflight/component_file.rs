@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The configuration file that the argument `config` of a component names.
 
 use super::apiserver::{FileAt, in_file, look, second_document};

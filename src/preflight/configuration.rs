@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! K3s' own configuration: whether K3s can read it, what its command line refuses, and what K3s never reads.
 
 use super::Finding;

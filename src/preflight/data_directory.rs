@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! K3s' data directory: what is in the way of the files and folders that K3s makes there.
 
 use super::Finding;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The egress selector configuration that `egress-selector-config-file` names in the user's own arguments. K3s writes
 //! one itself, and this argument replaces it.
 

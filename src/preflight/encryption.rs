@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The encryption configuration that `encryption-provider-config` names in the user's own arguments. K3s writes the
 //! one of `secrets-encryption` itself.
 

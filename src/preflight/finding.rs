@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Findings, and the verdict that follows from all of them.
 
 use serde::Serialize;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The configuration of the admission plugin ImagePolicyWebhook.
 
 use super::apiserver::{ApiServer, NAME, in_file, refused};

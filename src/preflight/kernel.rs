@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The kubelet's kernel parameters. With `protect-kernel-defaults` the kubelet exits on any other value. Without it the
 //! kubelet sets them itself, and exits if it cannot (pkg/kubelet/cm, `setupKernelTunables`).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The files of the kubelet's configuration: the one and the folder that the kubelet's arguments `config` and `config-dir`
 //! name, and the user's drop-ins in K3s' own folder. What the kubelet refuses in one of them ends it, and K3s with it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The kubelet's arguments as K3s splits them: what it copies for the kubelet, and what it drops.
 //!
 //! Source: `extractConfigArgs` in pkg/daemons/agent/agent.go of K3s. An item without `=` takes the next one as its value; of

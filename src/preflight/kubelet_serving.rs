@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The certificate with which the kubelet serves, and its key, from its arguments or its files: without them it ends.
 //!
 //! Source: `InitializeTLS` in cmd/kubelet/app/server.go, which makes a certificate only where neither is set, as K3s never

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The manifests that K3s' deploy controller applies: objects that the minor does not serve or that have no effect.
 //!
 //! None of them stops K3s.

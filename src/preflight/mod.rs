@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Preflight: predicts whether K3s, its components and the kubelet start with what is on a node.
 //!
 //! Each check turns the faults that the readers of `kubernetes/` and `k3s/` report into [`Finding`]s: a stable code, a

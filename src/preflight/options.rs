@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the API server refuses in its flags and no row of a table says: admission plugins, `runtime-config`, and addresses of
 //! two IP families.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! K3s' own values: what K3s refuses once its command line has parsed them.
 
 use super::Finding;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! K3s' key `disable`: words that switch nothing off, and the empty word.
 
 use super::Finding;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The places of K3s: the configuration file that is named, and the data directory.
 
 use super::Finding;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Where the API server finds the configuration of an admission plugin: the file that `admission-control-config-file`
 //! names, and the entry in it, or else the file that the entry names.
 

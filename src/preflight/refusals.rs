@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Why a component does not start with what it is given: the names and values of its arguments, and its configuration files.
 //! `verify` asks, so that nothing of such a component passes.
 //!

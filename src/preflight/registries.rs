@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! registries.yaml, or the file that `private-registry` names: K3s waits for ever where it cannot read it.
 
 use super::Finding;

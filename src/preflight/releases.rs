@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What stops K3s in some patch releases of a minor and not in others.
 
 use super::Finding;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The service that starts K3s: whether it does, and whether its command line is known.
 
 use super::Finding;

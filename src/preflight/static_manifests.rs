@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Admission plugins that take policies and webhooks from files: the field `staticManifestsDir` of their configuration.
 
 use super::apiserver::{ApiServer, FileAt, NAME, dropped_field, in_file, refused};

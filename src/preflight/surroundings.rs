@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The surroundings of K3s: disk, clock, control groups, and what only the cluster or the installer knows.
 
 use super::Finding;

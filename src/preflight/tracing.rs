@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The tracing configuration that `tracing-config-file` names in the user's own arguments.
 
 use super::Finding;

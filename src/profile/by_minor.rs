@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The value of a setting as it is written: the same on every minor, or one from each of some minors on.
 
 use std::collections::BTreeMap;

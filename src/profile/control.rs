@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Controls: their own names, which never change, and their numbers, which every benchmark gives anew.
 
 use std::collections::{BTreeMap, BTreeSet};

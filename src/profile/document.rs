@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A profile as it is written: one document, nothing resolved.
 
 use std::collections::BTreeMap;

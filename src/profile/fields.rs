@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Reads the keys of one mapping, each once, with errors that name the place and what to write instead.
 
 use serde_json::{Map, Value};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The desired state of a node: profiles, settings and controls, resolved for one Kubernetes minor.
 //!
 //! ```text

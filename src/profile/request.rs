@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Merges profiles, each with those it extends, and the site's settings into one profile for a minor.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A profile resolved for one minor: every setting with its value and where that came from.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The settings (data/settings.yaml), their types, and reading a value of one.
 
 use std::collections::BTreeMap;

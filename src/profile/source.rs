@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A YAML text that a user wrote (profile, settings, audit policy), read with its positions.
 //!
 //! The values come from `serde_yaml`; where an error has to name line and column, the text is walked a second

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How settings reach K3s: the rows of data/arguments.yaml.
 
 use std::collections::BTreeMap;

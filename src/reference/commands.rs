@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The page of the command line: every verb with its arguments.
 
 use super::markdown::{NOTHING, Page, code, link, plain, with_code};

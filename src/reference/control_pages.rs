@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The pages of controls: one of all by their names, and one for each benchmark, by numbers.
 
 use std::collections::BTreeMap;

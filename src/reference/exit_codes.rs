@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The page of exit codes.
 
 use super::markdown::{Page, anchor, with_code};

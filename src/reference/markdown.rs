@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A page in Markdown, and texts on it. Texts of tables are escaped, so that none is taken for markup.
 
 use std::fmt::Write as _;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Reference: the tables of the program as pages of the manual, in Markdown. Nothing that a table says is written by hand on a
 //! page: `k3s-harden generate docs` writes them, and docs/reference has them.
 //!

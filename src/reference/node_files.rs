@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The page of the files on a node.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The page of environment variables.
 
 use super::commands::anchor_of;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The page of supported versions: minors, profiles, benchmarks.
 
 use super::markdown::{NOTHING, Page, code, link, plain};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The guide's account_update.yaml and account_update.sh, for namespaces that are created after the first start.
 
 use serde_json::json;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The files as a reproducible tar archive.
 
 use tar::{Builder, EntryType, Header};

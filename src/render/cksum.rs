@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The output of POSIX `cksum`: every system has that program, so a script can check a file with it.
 
 /// The generator polynomial of POSIX `cksum`, most significant bit first.

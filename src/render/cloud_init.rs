@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! cloud-init user-data: the files without the binary.
 //!
 //! `bootcmd` creates the directories before `write_files` does with its own modes. cloud-init continues after a module

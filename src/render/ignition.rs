@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! An Ignition configuration (spec 3.4.0), for Flatcar and Fedora CoreOS: it runs before there is a shell.
 //!
 //! Modes are decimal there. A parent directory has neither mode nor owner, so that an existing one keeps its own; a new

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Renders the files of a node for other tools: cloud-init, Ignition, Rancher, systemd and others.
 //!
 //! Imports `apply` (for the inputs of a run), `plan`, `document`, `profile` and the ground (`error`, `mode`, `role`),

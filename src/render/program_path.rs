@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The path of a program that systemd runs, quoted for a unit and for a shell in it.
 
 use std::path::Path;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A provisioning cluster for Rancher: the guide's reference templates, with the resolved settings.
 //!
 //! The configuration that an agent takes too goes to every machine (machineSelectorConfig), the rest to the servers

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a format renders, and the files that it gives.
 
 use std::borrow::Cow;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A POSIX shell script, for hosts where no other program may run: idempotent, and each file is replaced atomically.
 
 use serde_json::json;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! One word of a POSIX shell.
 
 /// Quotes text for a POSIX shell.

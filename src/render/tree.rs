@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The directories and files that `apply` writes on an empty node, for every format that holds them.
 
 use std::path::PathBuf;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! One word of a unit of systemd.
 
 /// Quotes one word as systemd reads it back (systemd.syntax(7), and systemd.unit(5) for `%`).

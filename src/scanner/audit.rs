@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The audits: the commands that the scanners run, as data. run.rs runs them.
 
 use serde::Deserialize;

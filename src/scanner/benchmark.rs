@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The scanners and their benchmarks (data/scanner-benchmarks.yaml).
 
 use std::collections::BTreeMap;

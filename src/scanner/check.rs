@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How a scanner treats a control. The answer comes from the tables and needs no node.
 
 use std::sync::LazyLock;

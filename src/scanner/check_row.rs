@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The scanners' checks (data/*.yaml), and the grammar of a row.
 //!
 //! ```yaml

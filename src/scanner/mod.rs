@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Scanners: predicts the results of kube-bench and of security-scan, which is kube-bench with its own benchmarks. The
 //! predictions include the known defects of the scanners. Section 5, whose checks query the cluster, is left out.
 //!

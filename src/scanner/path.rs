@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The paths that the scanners read (data/paths.yaml), and the patterns of file names.
 
 use std::sync::LazyLock;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Predicts the results of a scanner on a node. This is the top of the room: it runs the audits of every check, and tests
 //! what they print.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Runs the audits: prints what the commands of the scanners print.
 
 use std::fmt;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The tests of a check, as check/test.go of kube-bench runs them.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The node as a scanner sees it: its files, its journal, and the files that K3s creates if it has not started yet.
 
 use std::collections::BTreeMap;

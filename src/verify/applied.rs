@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The objects that K3s applies to its cluster: those of the manifests in its data directory.
 
 use serde_json::Value;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Compares a report with an earlier one: which controls are better, and which are worse.
 //!
 //! Controls are compared by name, because every benchmark has its own numbers. The statuses have three ranks, and only a

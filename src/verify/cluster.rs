@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Reads the objects of the running cluster with `kubectl get`: one list per kind, of all namespaces. It only reads, and
 //! never reads Secrets.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The controls of the benchmarks (data/benchmark-controls.yaml), under names that never change.
 
 use std::collections::BTreeMap;

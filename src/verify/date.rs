@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A date, for the last day of a waiver. Verify needs no other part of a date library.
 
 use std::fmt;

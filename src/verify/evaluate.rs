@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Evaluates the controls of a benchmark on a node. This is the top of the room: it imports the checks and the facts.
 
 use super::checks::{self, CheckSubject, etcd, file, flag, gate};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Evidence: what verify found on the node, and where. This file imports nothing of the room.
 
 use crate::error::Place;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The facts that verify knows about a node: its configuration, the log of K3s, the kubelet's configuration, the
 //! objects that K3s applies, and the running cluster.
 

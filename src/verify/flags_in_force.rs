@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The flags that a component gets, and where they are known from.
 
 use crate::error::Place;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Verify: checks whether a node is hardened, before or after K3s first starts. The result is a verdict for every control
 //! of a benchmark, with evidence and remedy. A fact that cannot be read makes a control unknown, never a pass.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The requirements that rules make of a value.
 
 use std::net::IpAddr;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Why components do not start with what they are given: then nothing that their flags or files say is met.
 //!
 //! What K3s has logged it logged before the component read it. Where the user's arguments in the line are those of the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The report of verify: a verdict for every control of a benchmark.
 
 use std::path::PathBuf;

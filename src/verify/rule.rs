@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The rule that decides a control: the grammar of `rule` in data/benchmark-controls.yaml.
 
 use serde::Deserialize;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The result of a rule on a node: its outcome, the expected and the actual value, and the evidence.
 
 use super::evidence::Evidence;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Predicts the results of a scanner from the facts about a node.
 
 use super::facts::NodeFacts;

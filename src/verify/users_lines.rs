@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Evidence names the user's own line where the drop-in only carries its value over: the drop-in is written anew with
 //! every run, and its author is k3s-harden.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Reads waivers and applies them to a report. A waiver records that somebody accepts that a control is not met. Waivers
 //! have a key of their own in the settings file, because no profile and no `--set` may accept a risk.
 //!

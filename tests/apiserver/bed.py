@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The proofs of run.sh, in its namespaces: bed.py MINOR K3S-HARDEN KUBE-APISERVER KUBECTL KINE BASE."""
 
 import base64

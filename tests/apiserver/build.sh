@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Builds the kube-apiserver and the kubectl of one release, and kine, from the Go module proxy: build.sh RELEASE DIRECTORY.
 # What is built already stays; run.sh calls this. The newest minor shares Go's build cache with tests/it/component_flags
 # and tests/it/judges, because all of them build without optimization (a third of the time, and it starts all the same).

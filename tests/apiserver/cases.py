@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nodes on which K3s starts or does not: (name, first minor, last minor, starts, what is changed on a hardened node).
 
 `starts` is NOTHING where it starts and preflight has to say that this hardens nothing.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`verify --live` against a real API server: what it says of real objects, and what it does not ask.
 
 K3s itself cannot be had here. What stands in for it is a script that runs Kubernetes' kubectl for `k3s kubectl`, as K3s

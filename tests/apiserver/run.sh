@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # A real kube-apiserver on a hardened root: run.sh MINOR (1.24, 1.25, or 1.36 and newer), or several of them.
 #
 # For each minor it builds kube-apiserver, kubectl and kine once (from the Go module proxy, 4 to 10 minutes; kept under

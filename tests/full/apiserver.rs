@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A real kube-apiserver on a hardened root (tests/apiserver): the two oldest minors whose files differ, and the newest.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test of programs")]
 

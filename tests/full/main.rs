@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The third tier: what takes long. It is the second tier's own code, with all points of every sweep, all random inputs
 //! and all Kubernetes minors, and real API servers besides. It takes hours, root, and what `.ci/run` installs:
 //! `K3S_HARDEN_TIER=full .ci/run`, or

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the real kube-apiserver answered to 429 sets of flags and files, against what `preflight` says to a K3s
 //! configuration that gives it those. The rules are in src/preflight; here are only the answers.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]

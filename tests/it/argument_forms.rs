@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How K3s takes the arguments of its components: one list behind old and new names, and the kubelet's in pairs from 1.32 on
 //! (extractConfigArgs in pkg/daemons/agent/agent.go, GetArgs in pkg/util/args.go of K3s).
 #![allow(clippy::unwrap_used, reason = "tests look at files by hand")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What has become better or worse since an earlier report.
 #![allow(clippy::unwrap_used, reason = "tests say what they expect")]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What other hands bring to a node is what `apply` puts there: paths, modes and bytes.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 

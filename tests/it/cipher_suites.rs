@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `apply` keeps a user's cipher suite exactly where `verify` accepts it: every suite, on every minor.
 #![allow(clippy::unwrap_used, reason = "tests")]
 

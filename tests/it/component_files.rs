@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The files that the user's arguments hand to the API server and the kubelet: by minor, what stops them, and what only
 //! has no effect.
 

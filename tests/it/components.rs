@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Components that do not run on a node: no flags, no refusal, no verdict, and nothing written for them. The keys that keep
 //! each from running are those of pkg/cli/cmds/server.go of K3s, and what they do is Server in pkg/daemons/control/server.go.
 #![allow(clippy::unwrap_used, reason = "tests look at files by hand")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Nodes whose service names another configuration file or data directory than the default: `apply` writes where K3s
 //! reads, `verify` judges what K3s reads, and `rollback` puts every byte back.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A history that is damaged, or that holds the only copy of something: what is said, what is kept, and how one goes on.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `effective-config`: the command line that K3s builds, where each value comes from, each component's flags.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Every example is run as its README says.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 

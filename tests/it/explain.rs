@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `explain` as its users see it: what the tables know, put together, and who sets it on this node.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 

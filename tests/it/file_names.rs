@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Files whose names are no text, or no URL: K3s, systemd and the kubelet read them, so they are judged.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 

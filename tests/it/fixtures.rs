@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Whole trees: for each case, `apply` on its root gives its expected tree, and a second `apply` changes nothing.
 //!
 //! ```text

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The gate that systemd asks before it starts K3s, tried with `sh` alone, and the paths that units name. With systemd itself:
 //! `beds/gate.rs`.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]

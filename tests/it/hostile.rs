@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Configurations that nobody writes by accident: each ends in an answer or an error, in bounded time and memory,
 //! on the stack of an ordinary thread.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]

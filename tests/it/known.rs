@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a minor does not know: arguments on which a component exits, and keys that K3s skips on a server and exits on
 //! as an agent. What we write, and what K3s gives its components by itself, is known everywhere.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]

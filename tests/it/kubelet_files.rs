@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A flag of the kubelet and the field of its configuration are one setting: how `plan`, `apply` and `verify` meet a user's
 //! file of the kubelet's configuration.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]

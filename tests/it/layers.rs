@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The files of a room build on one another in layers: no two import each other, directly or over others.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at the project's own files")]
 

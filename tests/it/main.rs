@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The first two tiers of tests: a module for each part of the tool.
 //!
 //! ```text

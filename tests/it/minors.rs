@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The supported minors. With `K3S_HARDEN_NEXT_MINOR` (see build.rs) the newest is made up: it has a row in
 //! src/data/minors.yaml and nothing else, and inherits everything from the one before.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Every answer and every report says which node it is about, when it was made, and by what.
 
 use serde_json::Value;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What we write passes our own judge: of every minor, role and strictness nothing stops K3s, and nothing is in vain.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! K3s' packaged components and its key `disable`: what they do to policy.yaml, and words that name nothing.
 //! (shouldDisableFile in pkg/deploy/controller.go of K3s.)
 #![allow(clippy::unwrap_used, reason = "tests look at files by hand")]

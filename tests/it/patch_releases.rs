@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What differs between the patch releases of a minor: the verdict is exact where the release is named in full, and unknown
 //! where the minor alone is.
 #![allow(clippy::unwrap_used, reason = "tests look at files by hand")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How our settings meet a configuration that is there already. After each `apply`, K3s' own view of the result
 //! (`effective-config`) must show every flag once per component, nothing lost, and the hardened value in force.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]

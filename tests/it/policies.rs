@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The judges of the benchmark's section 5: by the files before K3s first starts, and by what a cluster answers.
 //! Every check is shown to hold on one root and to fail on another. `tests/apiserver` asks a real API server.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Would it start? What `preflight` says, and that `apply` refuses a node on which K3s would not start.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! ARCHITECTURE.md and CONTRIBUTING.md are true: the paths that they name exist, every table is listed, and the rooms
 //! stand in their order.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at the project's own files")]
@@ -177,4 +178,65 @@ fn the_rooms_stand_in_their_order() {
     let rooms: Vec<&str> = rows.map(|(room, _)| room).collect();
     let ground = super::architecture::ROOMS.len() - 1;
     assert_eq!(rooms, super::architecture::ROOMS[..ground].concat());
+}
+
+/// Texts of others, and what a node or a program has written: they are read byte by byte.
+const NOT_OURS: [&str; 12] = [
+    "tests/certificates/",
+    "tests/fixtures/",
+    "tests/guide/",
+    "tests/nodes/",
+    "tests/released/",
+    "tests/scanner/",
+    "tests/it/component_values/seeds/",
+    "tests/it/reports/schemas/",
+    "tests/it/snapshots/",
+    "examples/reports/",
+    "fuzz/corpus/",
+    "target/",
+];
+
+/// Every source file names its licence in its first two lines, for those who read them apart from LICENSE.
+#[test]
+fn every_source_names_its_licence() {
+    const MARK: &str = "SPDX-License-Identifier: Apache-2.0";
+    const ENDINGS: [&str; 7] = ["rs", "sh", "py", "go", "yaml", "yml", "tera"];
+    let mut left = [
+        "src",
+        "tests",
+        "templates",
+        "profiles",
+        "examples",
+        "benches",
+        "fuzz",
+        "packaging",
+        ".ci",
+        "build.rs",
+    ]
+    .map(std::path::PathBuf::from)
+    .to_vec();
+    let (mut read, mut missing) = (0, Vec::new());
+    while let Some(path) = left.pop() {
+        let name = path.to_str().unwrap();
+        if NOT_OURS.iter().any(|folder| format!("{name}/").starts_with(folder)) || name.ends_with("/target") {
+            continue;
+        }
+        if path.is_dir() {
+            left.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        if ENDINGS.contains(&ending)
+            || name.starts_with(".ci/")
+            || ["run", "reproducible", "prerm"].contains(&path.file_name().unwrap().to_str().unwrap())
+        {
+            read += 1;
+            let text = fs::read_to_string(&path).unwrap();
+            if !text.lines().take(2).any(|line| line.contains(MARK)) {
+                missing.push(name.to_owned());
+            }
+        }
+    }
+    assert!(read > 500, "{read}");
+    assert!(missing.is_empty(), "{} files: {missing:#?}", missing.len());
 }

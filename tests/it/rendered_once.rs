@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Each verb renders the documents of a node at most once: the log says so.
 #![allow(clippy::unwrap_used, reason = "a broken line of the log fails the test")]
 

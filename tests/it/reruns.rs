@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A run is about what it was told: with `--skip` and `--only` the bytes of every other control stay, whatever the
 //! settings say, until a run is about them; and `null` takes a setting back.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the rules of verify come to on a node: by its configuration, its log, its files.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 

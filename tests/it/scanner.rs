@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the real scanners printed of fixture nodes, against what `verify::scanner` says that they print; and what it
 //! says before K3s has started, when all that there is of the node is its configuration. tests/scanner has the answers.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]

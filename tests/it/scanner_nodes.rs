@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the real scanners printed of nodes that are not as K3s alone makes them: left-overs of other distributions, links,
 //! files of other owners, components that do not run. tests/scanner/nodes.jsonl has the nodes, and tests/scanner/answers.txt
 //! what was printed.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Which service of a node starts K3s, and what is said where that is not known.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests lay their nodes by hand")]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What reaches a terminal and a log: nothing of a node commands a terminal, and no secret of it is shown. Every verb is run
 //! on nodes with such bytes in every place.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Whoever has to change a value is told the line of the user's own file, also where the drop-in carries the value over;
 //! and a value with which a control fails is told of by `plan` and `apply`, before `verify` fails.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How the value of each argument of a component, and of each field of its files, is judged: a page of the manual, and how
 //! much is not judged at all.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `verify` as its users see it.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 

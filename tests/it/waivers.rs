@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Waivers: what may be written, and what becomes of a report by them.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What .ci/release made, before anything is installed: sums, lists of crates, licences, linters, and each binary at work."""
 
 import hashlib

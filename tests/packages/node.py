@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A node: an overlay of a Debian root, in which packages are installed and that systemd boots."""
 
 import fcntl

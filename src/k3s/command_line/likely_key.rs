@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What was probably meant by a key that K3s does not have.
 
 use crate::Role;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What K3s' command line refuses: K3s exits.
 
 use crate::error::Place;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! K3s' command line: what the configuration files add to the words of the service, which flags it sets, and what it
 //! refuses (pkg/configfilearg, cmd/server/main.go and pkg/cli/cmds of K3s; data/command-line.yaml).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Checks of K3s' own values that a component judges, which K3s hands them to.
 
 use std::net::IpAddr;

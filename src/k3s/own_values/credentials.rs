@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The kubelet's plugins for the credentials of images, which `image-credential-provider-config` and
 //! `image-credential-provider-bin-dir` name: keys of K3s, and arguments of the kubelet.
 

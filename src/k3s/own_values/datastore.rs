@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Checks of the values with which K3s reaches its datastore (kine).
 
 use super::files::read_error;

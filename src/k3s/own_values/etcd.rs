@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What K3s' etcd takes behind `etcd-arg` (data/etcd-arguments.yaml).
 
 use std::collections::BTreeMap;

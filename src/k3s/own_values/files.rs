@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Checks of K3s' own values that name files.
 
 use super::reader::{Answer, OwnReader};

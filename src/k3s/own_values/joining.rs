@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Checks of K3s' own values with which a node joins others: tokens, the server's address, and the VPN.
 
 use super::reader::{Answer, OwnReader};

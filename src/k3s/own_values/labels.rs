@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Checks of the labels and taints that K3s hands to the kubelet.
 
 use super::reader::{Answer, OwnReader};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What K3s refuses in its own values, once its command line has parsed them (data/own-values.yaml).
 //!
 //! `rules` is the table, `reader` the values and the conditions under which K3s reads each, and `judgement` goes through

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Checks of K3s' own values that are addresses, blocks of addresses and ports.
 
 use std::net::IpAddr;

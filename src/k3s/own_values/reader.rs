@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The values that K3s' own checks read, and the conditions under which K3s reads each.
 
 use super::rules::{Ending, OwnCondition};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The table of K3s' own values (data/own-values.yaml): who reads a value, under which conditions, and how it is checked.
 
 use std::sync::LazyLock;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The service that starts K3s on a node: a systemd unit or an OpenRC script, read as those read it.
 //!
 //! `search` finds the services that start K3s, `systemd` and `openrc` (with `shell`) read their files, `wrapper` looks

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The service that starts K3s on a node: which one it is, its command line and its environment.
 
 use super::notes::{NotUnderstood, ServiceFault, file_of};

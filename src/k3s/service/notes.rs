@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What is said about a service that starts K3s: what of it is not understood, and why it does not start K3s.
 
 use crate::error::Place;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The init script of a service as OpenRC reads it (OpenRC 0.60, sh/openrc-run.sh, sh/supervise-daemon.sh and
 //! sh/start-stop-daemon.sh): /etc/conf.d and /etc/rc.conf come first, then the script; the words of the command are then
 //! read by `eval`.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The services of a node that start K3s, and those of which that is not known.
 
 use std::collections::{BTreeMap, BTreeSet};

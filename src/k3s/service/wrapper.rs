@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Programs between a service and K3s: a shell with one plain command, and `env`.
 //!
 //! Any other program may do anything with K3s' command line. It is not understood if it names K3s.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The forms of texts that only the API server's flags have, each as its validation reads it.
 //!
 //! Source: pkg/server/options of k8s.io/apiserver; pkg/kubeapiserver/options, pkg/controlplane/apiserver and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The texts of flags whose types are not plain, each as its own `Set` reads it; errors are in Go's words.
 
 use std::net::IpAddr;

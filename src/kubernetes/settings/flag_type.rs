@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The Go type of a flag: how it reads the text behind `=`.
 //!
 //! Source: github.com/spf13/pflag, k8s.io/component-base (`cli/flag`, `logs/api/v1`, `version/verflag`),

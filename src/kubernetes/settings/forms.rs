@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The forms of texts that rules name.
 
 use serde::Deserialize;

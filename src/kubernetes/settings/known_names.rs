@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The names that a table knows in a minor, and that a flag may have: those of controllers (data/controllers.yaml).
 
 use std::collections::BTreeMap;

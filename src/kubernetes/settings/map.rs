@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The settings themselves: a value for each name, and whether somebody gave it.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The settings of a component: its flags, or the fields of its configuration, as one flat map of typed values, and the
 //! rules by which the component refuses a value or a pair of values.
 //!

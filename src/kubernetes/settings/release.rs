@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The versions of Kubernetes that a component is told to take itself for (`toVersionMap` in compatibility/registry.go of
 //! k8s.io/component-base, and util/version of k8s.io/apimachinery).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The rules by which a component refuses a value, or a pair of values (data/rules-*.yaml).
 //!
 //! A row:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A typed value, as Go has it after it has parsed a flag or decoded a field.
 
 use std::cmp::Ordering;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The conditions that a rule puts on a value.
 
 use std::cmp::Ordering;

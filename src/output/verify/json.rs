@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The report as JSON in format 1, whose schema is `docs/schema/verify.json`.
 
 use serde_json::{Map, Value, json};

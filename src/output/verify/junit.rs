@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The report as JUnit XML, for CI servers.
 
 use std::borrow::Cow;

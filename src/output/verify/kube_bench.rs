@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The report in the JSON format of kube-bench, for programs that read it.
 
 use serde_json::{Value, json};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The report of `verify` in its output formats, a file for each format.
 //!
 //! Any text of a report may come from a hostile node: every format escapes the text.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The report as SARIF 2.1.0, for programs that show findings beside their files.
 
 use std::fmt::Write as _;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The sections of a benchmark, and the counts of statuses.
 
 use std::fmt::{self, Write as _};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The report as text: findings with their remedies, and the score in the last line, next to the prompt of a terminal.
 
 use std::fmt::Write as _;

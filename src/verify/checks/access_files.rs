@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Checks what the files of `authorization-config` and `authentication-config` say, which replace flags of the API server.
 
 use super::flag;

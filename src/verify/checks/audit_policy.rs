@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Checks the audit policy: whether the API server has a policy that records requests (3.2.1), and whether the policy
 //! covers the key security concerns (3.2.2). The first rule that matches a request decides, so that a rule which leaves out
 //! what some users do, or what is done in some namespaces, is a gap as well.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Checks that Secrets are encrypted in the datastore (1.2.27 in 1.12), and by a suitable provider (1.2.28).
 
 use super::flag;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Checks fields of etcd's configuration, which K3s writes itself.
 
 use super::file;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Checks modes and owners of files.
 
 use super::named_file;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Checks the value that a component gets for a flag. For a flag with one value the last occurrence counts, and for a list
 //! every occurrence. Texts are read as the type of the flag reads them, and an empty value is what the component makes of it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Reads the file that a flag of a component names.
 
 use super::flag;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Checks whether a component has a feature gate on.
 
 use crate::error::Result;

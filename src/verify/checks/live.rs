@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Results of checks that need the running cluster.
 
 use crate::error::Result;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The checks: code for what one value cannot decide, and the checks of flags, files and etcd's configuration that the
 //! rules of data/benchmark-controls.yaml describe. Checks import the facts, the results and one another, and never the
 //! evaluation above them.

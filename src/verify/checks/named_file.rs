@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The files that arguments of components, and fields of their configuration, name.
 
 use crate::error::Result;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Checks the namespaces of a cluster (the general policies).
 
 use super::live::cluster_or_review;

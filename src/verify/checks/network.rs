@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Checks network policies (5.3): whether something enforces them, and whether every namespace has one.
 //!
 //! K3s enforces network policies itself (kube-router's controller) unless `disable-network-policy` is set. Flannel, the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Checks RBAC (5.1): the roles of a cluster, and the subjects that are bound to them.
 //!
 //! A built-in grant of Kubernetes or K3s is recognized by the name of its binding and by its subject: an added subject in a

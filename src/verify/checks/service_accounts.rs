@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Checks the ServiceAccounts `default` (5.1.5): they mount no token into pods, and no role is bound to them.
 //!
 //! The benchmark exempts no namespace, not even kube-system.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Checks the pods of a cluster (5.1.6, 5.4.1, and the general policies about seccomp and security contexts).
 //!
 //! The pods in kube-system belong to K3s, and users cannot change them: the evidence lists them, and they do not count.

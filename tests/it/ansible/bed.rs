@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the tests of the collection need: Ansible in an environment of its own, the collection installed as its README
 //! says, and nodes that are reached through SSH.
 

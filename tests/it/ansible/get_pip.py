@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ansible-test loads from a server of its own to put pip into an environment; here it comes from Python itself."""
 
 import subprocess

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The Ansible collection in `examples/ansible`, run by Ansible itself: through SSH on nodes of their own, and on many
 //! roots of this machine at once.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A node of another distribution: an overlay of its root in namespaces of its own, without a network, and with plain
 //! files in the place of the kernel parameters, which belong to the whole machine.
 

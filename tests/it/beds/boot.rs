@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A boot of a node with systemd as the first process of a container.
 
 use std::collections::BTreeMap;

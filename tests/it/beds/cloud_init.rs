@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! cloud-init itself, all four stages of a boot, with the distribution's own list of modules.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The unit and the gate under systemd itself: each row of the table in docs/GATE.md, a binary at an odd path, and a unit or a
 //! binary that is gone.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Ignition's own package reads what we render (tests/oracle/ignition): it has nothing to say to it, and what it would
 //! make is what `apply` makes.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What other hands do with what we render: cloud-init, Packer, shells, Ignition's own rules and systemd, each the real
 //! program, on nodes of their own.
 //!

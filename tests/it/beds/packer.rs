@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Packer runs its examples: one against a server for SSH on a node, one on a root that is mounted.
 
 use std::fs;

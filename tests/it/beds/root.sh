@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Makes the root of a Debian release for the test beds: root.sh RELEASE DIRECTORY PACKAGE...
 # It is made once, from where this machine's own apt takes its packages, and never written to afterwards.
 set -eu

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Our scripts in the shells that there are, and what shellcheck says to them.
 
 use std::fs;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! systemd itself, as the first process of a container, and its program for kernel parameters.
 
 use std::collections::BTreeMap;

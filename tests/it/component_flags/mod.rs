@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The table of the components' arguments (src/kubernetes/data/component-flags.yaml) against Kubernetes itself: a small Go
 //! program (tests/oracle/component_flags) is linked against a minor and prints every flag, and the table must have
 //! exactly these for that minor, each with its type; of the newest minor, also with its default.

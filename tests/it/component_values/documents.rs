@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Random configuration files of the components: valid ones (`seeds`), of which parts are left out, renamed, repeated or
 //! given another value.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Kubernetes' own code (tests/oracle/component_values), built against a release and asked about cases.
 
 use std::fs;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What `preflight` says of the arguments and files of the six components, against Kubernetes' own code.
 //!
 //! The first tier compares what Kubernetes 1.36.2 answered (`tests/oracle/component-values.jsonl`): arguments as K3s hands

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A case of a component's arguments and files, laid on a node, and what `preflight` says of it.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Values to try (`pools.yaml`): by the type of an argument, and by the words in the name of an argument or a field.
 
 use std::collections::BTreeMap;

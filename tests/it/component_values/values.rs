@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Random arguments of the components: every argument of the table, with values of its type and values that its name
 //! asks for, alone and with others of its group.
 

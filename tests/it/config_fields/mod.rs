@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The table of the fields of Kubernetes' kinds of configuration (src/kubernetes/data/config-fields.yaml) against
 //! Kubernetes itself: a small Go program (tests/oracle/config_fields) is linked against a minor's own types and prints
 //! every field, and the table must have exactly these for that minor.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! examples/container: what the image holds, what the pods ask for, and that verify needs no more.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! An image to run the tool on, and what it is before and after. It is never the root of this machine, so no
 //! kernel parameter is ever set.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! In a chroot the running kernel belongs to the machine around it: a build of an image, an installer.
 
 use std::fs;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A state directory that is damaged at random. Whatever is broken in it: no verb ends with 0 and other bytes, modes or
 //! owners than without the damage; a refusal changes nothing; and `--skip-damaged` restores what is sound, names the rest and
 //! removes nothing that is damaged.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Killed at every system call.
 
 use std::sync::atomic::{AtomicUsize, Ordering};

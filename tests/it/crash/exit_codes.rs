@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The exit code tells what became of the node, also where the way back fails.
 
 use super::bed::{Bed, Run, for_each};

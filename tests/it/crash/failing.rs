@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Every system call that changes something fails in turn.
 
 use nix::errno::Errno;

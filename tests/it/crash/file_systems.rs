@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The whole life of a hardened node on real file systems: an overlay with runs in its lower layer, ext4, xfs, btrfs, memory, and
 //! a FUSE file system whose `renameat2` takes no flags.
 

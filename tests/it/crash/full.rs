@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! File systems that take nothing: full, read-only, immutable. (Images that are too small for a first run are in
 //! tests/it/real_root.)
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What ends a run from outside: limits of its session, and attributes of a directory.
 
 use std::fs;

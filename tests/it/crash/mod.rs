@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Nothing lost: runs that are killed, fail, race or lose power, on images whose every byte, mode, owner and label
 //! is known before and after.
 //!

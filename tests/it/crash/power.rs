@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Power loss: a run is killed at some point, and the disks forget whatever they were not told to keep.
 //!
 //! The image lies on two file systems, because one alone keeps its own order: what is synced on it takes everything

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Kernels and file systems that refuse a call: each number of an error, at the first, a middle and the last of the calls that
 //! few file systems have in common.
 

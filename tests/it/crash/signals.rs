@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! SIGTERM and SIGINT at every change, and nobody who listens.
 
 use std::os::unix::process::ExitStatusExt;

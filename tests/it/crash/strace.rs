@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The system calls of a run, and runs in which one of them goes wrong.
 //!
 //! strace counts the occurrences of each system call by itself, so a run is traced once, and each of its calls is

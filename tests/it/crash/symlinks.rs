@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Somebody exchanges a directory for a symlink that leads out of the root, as fast as can be, while the tool runs.
 
 use std::fs;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Somebody else saves a path of ours while a run lasts, or between a run that was killed and the next one. His bytes are
 //! never in no file and no backup, and neither are those that were there before the run.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Many runs on one image at once, and a run that dies while it holds the lock.
 
 use std::fs;

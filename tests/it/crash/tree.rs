@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Everything that a run must keep, or put back: paths, types, bytes, modes, owners, extended attributes.
 
 use std::collections::BTreeMap;

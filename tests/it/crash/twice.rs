@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Killed again: while a killed run is being put right, and while everything is taken away.
 
 use super::bed::{APPLY, Bed, FILES, ROLLBACK, for_each, lax, undisturbed};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The verbs that change a node, each with the node before and after it.
 
 use super::bed::{APPLY, ROLLBACK, UNINSTALL, lax, undisturbed};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! No content is ever in a file that is more open than it shall be, not even for an instant.
 
 use std::collections::BTreeMap;

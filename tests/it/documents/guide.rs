@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The documents mean what the guide's documents mean.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The rendered documents: against the guide, against the API types, and against what users can type.
 
 #![allow(clippy::unwrap_used, reason = "clippy takes helpers of tests for something else than tests")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What holds for every set of documents, whatever was asked for: K3s would not start otherwise.
 
 use std::collections::BTreeSet;

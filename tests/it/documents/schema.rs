@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Every object is what its API type says, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Readers that take nothing they do not know: the API types, and the configurations that have none.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Profiles, sites and everything that is rendered from them.
 
 use std::borrow::Cow;

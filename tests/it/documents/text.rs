@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The texts themselves: always the same, free of this machine, and marked as ours.
 
 use k3s_harden::Role;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Whatever a user types reaches every reader as it was typed.
 
 use k3s_harden::Role;

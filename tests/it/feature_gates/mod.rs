@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The table of feature gates (src/kubernetes/data/feature-gates.yaml) against Kubernetes itself: a small Go program
 //! (tests/oracle/feature_gates) is linked against a minor's features packages and prints every gate, and the table must have
 //! exactly these for that minor, with their states; for the cloud controller manager by itself, too.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `generate`: what comes from the binary itself, as its readers get it. `reference`: the pages in docs/reference; `readers`:
 //! the shells and the readers of manual pages; `version`: `--version`.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What reads the documents: the shells, and the readers of manual pages. None of them has a word to say.
 
 use std::fs;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The reference pages: those in docs/reference are what the binary writes, and what they say is so.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `--version`: a line for scripts, and with `--verbose` what the binary is built from and what it knows.
 
 use std::fs;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Who may do what, and how the API server reaches others: its authentication, authorization and egress configurations,
 //! generated from samples, and read by Kubernetes and by us.
 

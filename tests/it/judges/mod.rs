@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Our verdict against Kubernetes' own code: a Go program (tests/oracle/judges) is linked against the newest minor and
 //! says what the API server makes of an audit policy, an admission configuration and a manifest, and the kubelet of
 //! kernel parameters. What we render has to be accepted, and for mistakes made in it, `preflight` has to say the same.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Mistakes: a file of ours with one thing or two changed, as a hand or a template would.
 
 use std::collections::BTreeSet;

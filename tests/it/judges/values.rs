@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The values of flags: `kubernetes::flag_values` and `kubernetes::quantity` read each text as Go and Kubernetes do.
 
 use k3s_harden::kubernetes::{flag_values, quantity};

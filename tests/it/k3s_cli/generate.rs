@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Random services, environments and configuration files of K3s, most of them close to what K3s takes.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Does every automated control fail where it has to, and no other with it? A node that is as it should be, and what
 //! can be wrong with it, one thing at a time (mutations.yaml).
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A node that is as it should be, before K3s has started and after.
 
 use std::collections::BTreeMap;

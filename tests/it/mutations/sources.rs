@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The same mistake through every source of a component's arguments: K3s' configuration file, a drop-in, the service, a
 //! drop-in of the service, a file that the environment names, and the component's own file. Each has to turn the same
 //! controls. Where the component is off, they do not apply.

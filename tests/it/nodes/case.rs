@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A node, the runs of the binary on it, and what must be seen after each.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a real K3s 1.36.3 did with a configuration, against `preflight`.
 //!
 //! One recorded answer is left out: a server that joins with disable-etcd, which exited because the other server was not

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A shell against our reading of OpenRC's init scripts: random scripts, conf.d files and environment files are read by
 //! `sh` as openrc-run and supervise-daemon.sh have it read them, with a program in the place of K3s that writes down its
 //! words and environment. Ours have to be the same.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The files of a node that has started: modes and owners as the kernel tells them, and etcd's configuration.
 
 use std::collections::BTreeMap;

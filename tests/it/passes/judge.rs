@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The two programs that are not ours: K3s' own reading of its configuration (`tests/oracle/k3s_cli`), and Kubernetes' own
 //! reading of what K3s then gives its components (`tests/oracle/component_values` with `tests/oracle/passes`).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A search for undeserved passes: what `verify` passes on random nodes is derived again by what is not ours.
 //!
 //! K3s' own library reads the configuration (`tests/oracle/k3s_cli`), the arguments that K3s was recorded with are merged

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Random nodes: most of what they have is as it should be, and a few things are not.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The real kube-bench on nodes that have started: it is built from the Go module proxy with the configuration that it is
 //! released with, and run on the node's own /etc and /var, with its log instead of the journal.
 

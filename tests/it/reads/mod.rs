@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What is read on a node, by which verb: every path that a run looks at is in a table, and the manual's page of it is
 //! made from what the runs did.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The binary as root on a root of its own: modes, owners, kernel parameters, read-only and full file systems.
 //!
 //! They are part of the second tier: `cargo test --test it real_root -- --include-ignored` as root.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Files as people write them for private registries, with a mistake in most.
 
 use crate::support::random::Random;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The reader of registries.yaml against the one that K3s has: many files, most of them close to what is valid, go to a
 //! small Go program with rancher/wharfie (tests/oracle/registries) and to ours, and both have to take the same, with the
 //! same first message about a type.

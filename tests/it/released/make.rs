@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Has a release write the data of these tests: see the top of released.rs.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Nodes that an earlier release hardened: this version reads them, changes nothing on them but what the table of
 //! changes names, and takes them back to the byte.
 //!

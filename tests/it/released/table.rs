@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the table of changes names on a node of a release. k3s-harden's own reader of the table is what is tested, so
 //! the table is read here once more.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The files of a node, as git keeps them and to compare them.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The answers of `plan`, `apply`, `rollback`, `preflight`, `effective-config`, `--version` and `history` against their schemas.
 
 use std::collections::BTreeSet;

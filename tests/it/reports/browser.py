@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Opens pages in a headless Chromium and tells what there is to complain of: browser.py CHROMIUM CASES.json ARTEFACTS
 
 CASES.json is a list of {"name", "page", "texts", "keep"}: a file, the texts that have to be seen on it, and whether its

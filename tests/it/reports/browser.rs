@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The page for auditors in a real browser, by `browser.py`: what the binary makes of a hardened node, a report with
 //! everything, and a hostile one. Then the same page, broken in many ways, each of which has to be told.
 

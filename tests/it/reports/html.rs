@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The page for auditors, without a browser; `tests/it/reports/browser.py` opens it in one.
 
 use std::fmt::Write as _;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! For programs.
 
 use k3s_harden::output::verify_json;

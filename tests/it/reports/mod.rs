@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A report of `verify` in all its forms.
 //!
 //! The second tier holds them against the schemas of others, and opens the page in a browser.

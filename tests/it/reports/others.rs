@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! For other tools: kube-bench's JSON, JUnit XML, SARIF.
 
 use std::collections::BTreeSet;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A report that has everything: every status, waivers, evidence with and without a place, long and hostile texts.
 
 use std::path::PathBuf;

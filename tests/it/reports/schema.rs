@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! As much of JSON Schema as our own schemas use; on a keyword that it does not know it fails, so that nothing in a
 //! schema goes unchecked. (A validator of all of it would double the tree of dependencies.)
 

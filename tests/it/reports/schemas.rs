@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! SARIF against its official schema, JUnit XML against Jenkins'. Both come with packages that are made for other
 //! things (`schemas/requirements.txt`), and lie in an environment of their own below `target/`.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the binary writes to a terminal, and where there is none: a pseudo-terminal of a given width.
 
 use std::fs::File;

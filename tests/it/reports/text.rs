@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! For people.
 
 use k3s_harden::output::{Style, TextOptions, verify_text};

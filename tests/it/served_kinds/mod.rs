@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The table of served kinds (src/kubernetes/data/served-kinds.yaml) against Kubernetes itself: a small Go program
 //! (tests/oracle/served_kinds) is linked against a minor's API server and prints every kind of which objects can be
 //! created, and whether `runtime-config` has to ask for it. The table must have exactly these for that minor.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How much a tier does of what takes long. The second tier takes a part, always the same one; the third tier, which is
 //! built from the same modules, takes all of it (`tests/full`).
 

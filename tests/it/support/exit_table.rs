@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The table of exit codes in docs/GATE.md, and a stand-in for k3s-harden that ends as a row says.
 
 use std::fs;

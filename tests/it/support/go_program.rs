@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Small Go programs that answer as the real code does: each reads questions as lines of JSON, and writes an answer a
 //! line. They are in `tests/oracle`.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Journals as release 0.1.0 writes them.
 
 use serde_json::Value;

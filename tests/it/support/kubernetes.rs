@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Programs of ours that are linked against Kubernetes: which release of each minor, and how they are built from the
 //! Go module proxy. All are built with the same options, so that they share Go's build cache.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A node of its own for each test: an overlay of this machine's root in a private mount namespace.
 
 use std::collections::BTreeMap;

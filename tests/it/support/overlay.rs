@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A root of its own for a test: an overlay in private namespaces, whose upper side is memory, with plain files in the
 //! place of the kernel parameters, which belong to the whole machine. `support::node` and `beds::bed` are made of it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Roots of Debian releases, which are made once, below the target directory.
 
 use std::path::{Path, PathBuf};

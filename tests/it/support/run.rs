@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How a program ended, and what it said.
 
 use std::os::unix::process::ExitStatusExt;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The programs that the second tier of tests needs. A program that is missing fails the test, which names the Debian
 //! package to install.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Whose turn it is. All tests are threads of one process, so a test that measures time or races with a process would
 //! share the machine with one that takes all of it.
 

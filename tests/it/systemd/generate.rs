@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Random services: units, drop-ins and environment files with everything that systemd has rules for.
 
 use std::fmt::Write as _;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! systemd itself against our reading of services: random units, drop-ins and environment files are started by the systemd
 //! of two Debian releases, all in one boot of a container. Each starts a program in the place of K3s that writes down its
 //! words, environment and directory; ours have to be the same, and what we say does not start must not.

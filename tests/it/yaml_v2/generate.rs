@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Random scalars and documents, most of them close to what is valid.
 
 /// xorshift64*: the same numbers for the same seed, everywhere.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The reader of K3s' configuration against the library that K3s reads it with: many random scalars and
 //! documents go to a small Go program (tests/oracle/yaml_v2) and to ours, and every answer has to be the same.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // component_flags prints every flag of the components that K3s runs, as the Kubernetes that it is linked against
 // has them: a line of JSON each, {"component", "name", "type", "go", "default", "deprecated", "bare", "shared"}.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // component_values tells of each line of JSON on the standard input whether Kubernetes' own code accepts it:
 //
 //	component_values NODE.json [JOBS] < cases.jsonl > judged.jsonl

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // config_fields prints the fields of every kind of configuration that Kubernetes' components read from files, as the
 // modules that it is linked against have them: a line of JSON each, {"version", "kind", "type", "field", "of"}.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // feature_gates prints every feature gate that a program knows which is linked against one minor of Kubernetes: a line of
 // JSON each, {"name", "stage", "on", "locked", "needs"}.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //go:build since_1_35
 
 package main

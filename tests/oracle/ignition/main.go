@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What Ignition itself makes of a configuration on its standard input: what it has to say to it (nothing, where it is
 // right), and every directory and file as it would make them. `tests/it/beds` asks it.
 package main

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The configurations of who may do what, and of how the API server reaches others: each read and validated as the API
 // server does it before it starts.
 package main

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The admission configuration: read as the API server does it, and given to the real plugins, which then have to say
 // something to a privileged pod.
 package main

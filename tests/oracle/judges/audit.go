@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The audit policy: loaded and asked as the API server does it.
 package main
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kubelet's own check of the kernel parameters, which it does not export. It only reads.
 package main
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // judges answers what Kubernetes itself makes of a file: a line of JSON in, a line of JSON out.
 //
 //	{"kind": "audit", "text": …}       the API server's audit policy

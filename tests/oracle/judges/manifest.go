@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The objects of a manifest, decoded strictly into Kubernetes' own types; and the documents of a file, of which the
 // API server reads the first.
 package main

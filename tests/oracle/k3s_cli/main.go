@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // k3s_cli answers what K3s' command line says: it builds the program's flags and commands as pkg/cli/cmds of K3s does,
 // from a table, with either generation of urfave/cli.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // These files are built together with those of tests/oracle/component_values, which start the components as far as their
 // options go. They tell of each control of the benchmark whether the component meets it: from what Kubernetes' own code
 // has made of arguments and files, after all defaults, not from the arguments.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // registries answers what K3s makes of a registries.yaml: the reader of rancher/wharfie.
 //
 // It reads a line of JSON for each file, {"text": "..."}, and prints a line: {"error": "..."}, empty where wharfie takes

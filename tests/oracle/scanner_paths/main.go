@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // scanner_paths prints the lists of paths that a scanner searches, of each of its benchmarks for K3s.
 //
 // Its arguments are the name of the scanner, its cfg folder, and the benchmarks that are not its own. It merges

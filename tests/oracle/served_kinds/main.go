@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // served_kinds prints every kind of which objects can be created at the API server of the minor that it is linked against:
 // a line of JSON each, {"version", "kind", "asked"}. `asked` tells whether the flag runtime-config has to ask for it.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // yaml_v2 answers what K3s reads in a configuration file: gopkg.in/yaml.v2 into a MapSlice, and of every value
 // the text that K3s puts on its command line.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Simple commands of a shell: assignments, and what it runs itself as far as that changes or asks for variables and files.
 
 use super::lex::{self, ShellWord};

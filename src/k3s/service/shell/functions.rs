@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The functions of a script: what they call, and which of them change variables.
 
 use std::collections::{BTreeMap, BTreeSet};

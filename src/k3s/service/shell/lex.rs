@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The tokens of a POSIX shell (XCU 2.3 of POSIX): words with their quotes and expansions, operators, comments.
 
 /// A part of a word.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Follows a script: which variables it sets, and which of them it exports.
 
 use std::collections::BTreeSet;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Commands of a shell: where one ends, and its assignments and words.
 
 use super::lex::{ShellPiece, ShellToken, ShellTokenKind, ShellWord, is_redirection};

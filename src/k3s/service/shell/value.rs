@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Variables of a shell, and what becomes of a word with them.
 
 use std::collections::BTreeMap;

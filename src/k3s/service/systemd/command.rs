@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The commands of `ExecStart=` (config_parse_exec of systemd v252, src/core/load-fragment.c).
 
 use crate::error::Place;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The environment that systemd gives a service (systemd v252, exec_child and exec_context_load_environment of
 //! src/core/execute.c): `Environment=`, then the files of `EnvironmentFile=`, without what `UnsetEnvironment=` names.
 

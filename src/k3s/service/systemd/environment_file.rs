@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Environment files as systemd reads them (systemd v252 to v257, src/basic/env-file.c). This is no shell: `export` sets
 //! nothing, and nothing is expanded.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Reads the value of `ExecStart=` (config_parse_exec of systemd v252, src/core/load-fragment.c).
 
 use super::command::{ExecPrefix, UnitCommand};

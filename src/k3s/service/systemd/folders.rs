@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Where systemd finds a unit and its drop-ins: folders by precedence, aliases, masks, templates and their instances
 //! (systemd v252, src/basic/unit-file.c and path-lookup.c, src/shared/dropin.c, src/basic/conf-files.c).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The lines of a unit file as systemd reads them (systemd v252, src/shared/conf-parser.c and read_line_full of
 //! src/basic/fileio.c): comments, continuation, sections and assignments.
 

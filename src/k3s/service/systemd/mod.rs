@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Services as systemd reads them: unit files and their drop-ins, environment files, and the command line that results.
 //!
 //! The rules are those of systemd v252; where a later version differs, the file says so. This folder knows nothing of K3s'

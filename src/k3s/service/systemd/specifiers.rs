@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The name of a unit, and the specifiers such as `%n` that stand for parts of it (systemd.unit(5); systemd v252,
 //! src/core/unit-printf.c, src/shared/specifier.c, src/basic/unit-name.c).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the assignments of a service and of its drop-ins mean (systemd v252, src/core/load-fragment.c and service_verify of
 //! src/core/service.c).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The words of a command line or of a list of assignments as systemd splits them (systemd v252,
 //! src/basic/extract-word.c, cunescape_one of src/basic/escape.c, replace_env_argv of src/basic/env-util.c).
 

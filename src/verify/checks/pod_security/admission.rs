@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Checks the level that Pod Security admission enforces: by default, and in each namespace.
 
 use serde_json::Value;

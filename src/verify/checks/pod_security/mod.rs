@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Checks which pods the cluster admits (5.2): the level that Pod Security admission enforces, and the
 //! `PodSecurityPolicy` objects of the minors that serve them.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The kinds of pods that section 5.2 of the benchmark is about, and the level of the Pod Security Standards that forbids
 //! each.
 //!

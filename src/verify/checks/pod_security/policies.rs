@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Checks `PodSecurityPolicy` objects, which minors up to 1.24 serve: whether a policy forbids a kind of pods, and whether
 //! anybody may use a policy that permits it.
 //!

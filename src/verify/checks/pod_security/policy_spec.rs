@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the `spec` of a `PodSecurityPolicy` forbids. These functions read one policy and import no other file.
 
 use serde_json::Value;

@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
 # -*- coding: utf-8 -*-
 # Copyright: The authors of k3s-harden
 # Apache License 2.0 (see LICENSE of k3s-harden)
