@@ -86,7 +86,14 @@ fn tried(release: Release, rows: &[ExitRow]) -> Boot {
         echo \"often 1 $(systemctl is-active k3s) $(systemctl is-active k3s-harden)\" >> /out/table
         cp -p /stubs/0 \"$program\"; systemctl start k3s
         echo \"mended 0 $(systemctl is-active k3s) $(systemctl is-active k3s-harden)\" >> /out/table
-        systemctl stop k3s k3s-harden\n";
+        systemctl stop k3s k3s-harden
+        cp -p /stubs/1 \"$program\"; systemctl start k3s; settled; systemctl disable k3s-harden; systemctl start k3s
+        echo \"disabled 1 $(systemctl is-active k3s) $(systemctl is-active k3s-harden)\" >> /out/table
+        systemctl stop k3s; systemctl enable k3s-harden; systemctl start k3s; settled
+        echo \"enabled 1 $(systemctl is-active k3s) $(systemctl is-active k3s-harden)\" >> /out/table
+        mv /etc/systemd/system/k3s-harden.service /tmp/; systemctl daemon-reload; systemctl start k3s
+        echo \"gone 1 $(systemctl is-active k3s)\" >> /out/table
+        mv /tmp/k3s-harden.service /etc/systemd/system/; systemctl daemon-reload; systemctl stop k3s\n";
     Boot::with(&BootRecipe { release, prepare, binary: ODD_PATH, end: &end })
 }
 
@@ -110,7 +117,8 @@ fn systemd_does_what_the_manual_says_on_each_exit_code() {
                 expected += &format!("{kind} {} {k3s} {state}\n", name(row.ending));
             }
         }
-        expected += "unit 0 started active\nrunning 1 active failed\noften 1 inactive failed\nmended 0 active active\n";
+        expected += "unit 0 started active\nrunning 1 active failed\noften 1 inactive failed\nmended 0 active active\n\
+            disabled 1 active failed\nenabled 1 inactive failed\ngone 1 active\n";
         assert_eq!(table, expected, "{release:?}: {}", boot.journal);
         // Also not where a start is asked for in the moment in which the unit fails: there the gate refuses.
         let often = read("often");
