@@ -15,11 +15,13 @@ pub struct Damage {
     pub path: RootedPath,
     /// What is wrong with it.
     pub reason: String,
+    /// Whether it is no damage, but the record of a newer version: only that version knows what the run has changed.
+    pub is_newer: bool,
 }
 
 impl Damage {
     pub(super) fn new(run: impl Into<Option<u32>>, path: RootedPath, reason: impl Into<String>) -> Self {
-        Self { run: run.into(), path, reason: reason.into() }
+        Self { run: run.into(), path, reason: reason.into(), is_newer: false }
     }
 
     /// Returns the path and the reason as one line.
@@ -31,7 +33,26 @@ impl Damage {
     /// Returns the warning of a verb that goes on beside it.
     #[must_use]
     pub fn warning(&self, root: &Root) -> String {
-        format!("the history is damaged: {}; nothing of it is removed", self.line(root))
+        let what = if self.is_newer { "goes on in a newer version" } else { "is damaged" };
+        format!("the history {what}: {}; nothing of it is removed", self.line(root))
+    }
+
+    /// Refuses where a newer version has changed the node since: this one cannot undo that, and would undo the rest beside it.
+    ///
+    /// # Errors
+    /// The records of that version, and which version it is.
+    pub fn refuse_newer(all: &[Self], root: &Root) -> Result<()> {
+        let newer: Vec<&Self> = all.iter().filter(|damage| damage.is_newer).collect();
+        if newer.is_empty() {
+            return Ok(());
+        }
+        let lines: String = newer.iter().map(|damage| format!("\n  {}", damage.line(root))).collect();
+        let message =
+            format!("a newer k3s-harden has changed this node, and this one changes nothing here:{lines}");
+        Err(Error::new(ErrorKind::Failed, message).hint(format!(
+            "install the version that is named there, and use it here; leave {} as it is, because it is the way back",
+            root.display(&RootedPath::fixed(STATE_DIRECTORY))
+        )))
     }
 
     /// Returns the error of a verb that cannot go on beside it; `message` says what was not done.

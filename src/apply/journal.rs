@@ -20,6 +20,22 @@ const AFTER_DIGEST: &str = "\"\n}";
 /// How a text ends that has no digest yet.
 const END: &str = "\n}";
 
+/// Why bytes are no record that can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoRecord {
+    /// The reason in words.
+    pub reason: String,
+    /// Whether a newer version of k3s-harden wrote them: they are not damaged.
+    pub is_newer: bool,
+}
+
+impl NoRecord {
+    /// Returns what is damaged for this reason.
+    pub(super) fn damaged(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), is_newer: false }
+    }
+}
+
 /// Adds the digest to the text of a record.
 pub(super) fn seal(text: &str) -> String {
     let open = text.strip_suffix(END).unwrap_or(text);
@@ -39,7 +55,7 @@ pub(super) fn is_known(version: &str) -> bool {
 }
 
 /// Says why bytes are no record: those of another format are not damaged.
-pub(super) fn unreadable(bytes: &[u8], error: &serde_json::Error) -> String {
+pub(super) fn unreadable(bytes: &[u8], error: &serde_json::Error) -> NoRecord {
     #[derive(Deserialize)]
     struct Version {
         format_version: String,
@@ -50,12 +66,12 @@ pub(super) fn unreadable(bytes: &[u8], error: &serde_json::Error) -> String {
         Ok(Version { format_version, tool }) if !is_known(&format_version) => {
             unknown_format(&format_version, tool.as_str().unwrap_or_default())
         }
-        _ => error.to_string(),
+        _ => NoRecord::damaged(error.to_string()),
     }
 }
 
 /// Says that a record has another format, and which version of k3s-harden reads it: the one that wrote it.
-pub(super) fn unknown_format(format: &str, tool: &str) -> String {
+pub(super) fn unknown_format(format: &str, tool: &str) -> NoRecord {
     let read = KNOWN_FORMATS.join(" and ");
     let numbers = |text: &str| -> Option<(u32, u32)> {
         let (major, minor) = text.split_once('.')?;
@@ -72,7 +88,7 @@ pub(super) fn unknown_format(format: &str, tool: &str) -> String {
         } else {
             format!("a newer version of k3s-harden wrote it, in format {format}: use that version")
         };
-        return format!("{newer}; this one reads {read}");
+        return NoRecord { reason: format!("{newer}; this one reads {read}"), is_newer: true };
     }
-    format!("its format is {format}, and this version of k3s-harden reads {read}")
+    NoRecord::damaged(format!("its format is {format}, and this version of k3s-harden reads {read}"))
 }

@@ -29,7 +29,7 @@ mod uniting;
 
 pub use damage::Damage;
 pub use history::{ChangedPath, History};
-pub use journal::{FORMAT_VERSION as JOURNAL_FORMAT, KNOWN_FORMATS as JOURNAL_FORMATS};
+pub use journal::{FORMAT_VERSION as JOURNAL_FORMAT, KNOWN_FORMATS as JOURNAL_FORMATS, NoRecord};
 pub use recorded_inputs::RecordedInputs;
 pub use recovery::{LeftPath, Recovered};
 pub use rollback_plan::{ModifiedPath, OnlyCopy, RollbackPlan, UncertainPath, texts};

@@ -87,6 +87,7 @@ impl RecordedInputs {
     /// # Errors
     /// The damage, by path and reason.
     pub fn check_newest(&self, root: &Root) -> Result<()> {
+        Damage::refuse_newer(&self.damage, root)?;
         if !self.newest_is_damaged {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 //! The records of runs as they are read from the disk: what is not as it was written is no record.
 
 use super::damage::{self, Damage, unreadable};
-use super::journal::{self, FIRST_FORMAT};
+use super::journal::{self, FIRST_FORMAT, NoRecord};
 use super::run_record::{RunRecord, RunState};
 use super::saved_state::JOURNAL;
 use super::state::run_directory;
@@ -60,7 +60,9 @@ impl RunRecord {
             Ok(None) => return Ok(FoundRun::Damaged(Damage::new(id, path, "it is not there"))),
         };
         Ok(match read_journal(&bytes) {
-            Err(reason) => FoundRun::Damaged(Damage::new(id, path, reason)),
+            Err(NoRecord { reason, is_newer }) => {
+                FoundRun::Damaged(Damage { is_newer, ..Damage::new(id, path, reason) })
+            }
             Ok(record) if record.id != id => {
                 FoundRun::Damaged(Damage::new(id, path, format!("it is the record of run {}", record.id)))
             }
@@ -92,7 +94,7 @@ impl RunRecord {
 ///
 /// # Errors
 /// Why they are no record that can be trusted.
-pub fn read_journal(bytes: &[u8]) -> std::result::Result<RunRecord, String> {
+pub fn read_journal(bytes: &[u8]) -> std::result::Result<RunRecord, NoRecord> {
     let record: RunRecord =
         serde_json::from_slice(bytes).map_err(|error| journal::unreadable(bytes, &error))?;
     if !journal::is_known(&record.format_version) {
@@ -102,9 +104,11 @@ pub fn read_journal(bytes: &[u8]) -> std::result::Result<RunRecord, String> {
     let has_newer = || record.previous.is_some() || record.states().any(|saved| saved.digest().is_some());
     match &record.digest {
         Some(digest) if !journal::is_sealed(bytes, digest) => {
-            Err("it is not as k3s-harden wrote it: its digest is another".to_owned())
+            Err(NoRecord::damaged("it is not as k3s-harden wrote it: its digest is another"))
         }
-        None if has_newer() => Err("it is not as k3s-harden wrote it: its digest is missing".to_owned()),
+        None if has_newer() => {
+            Err(NoRecord::damaged("it is not as k3s-harden wrote it: its digest is missing"))
+        }
         _ => Ok(record),
     }
 }
@@ -162,14 +166,16 @@ mod tests {
         let text = String::from_utf8(journals().remove(0)).unwrap();
         for version in ["1.", "1", "0.9", ""] {
             let text = text.replace("\"1.0\"", &format!("{version:?}"));
-            let reason = read_journal(text.as_bytes()).unwrap_err();
-            assert!(reason.contains(&format!("its format is {version}")), "{version}: {reason}");
+            let NoRecord { reason, is_newer } = read_journal(text.as_bytes()).unwrap_err();
+            assert!(!is_newer && reason.contains(&format!("its format is {version}")), "{version}: {reason}");
         }
         let tool = format!("\"tool\": \"{}\"", read_journal(text.as_bytes()).unwrap().tool);
         assert!(text.contains(&tool), "{text}");
         let of_newer = |version: &str, tool_now: &str| {
             let text = text.replace("\"1.0\"", &format!("{version:?}"));
-            read_journal(text.replace(&tool, tool_now).as_bytes()).unwrap_err()
+            let error = read_journal(text.replace(&tool, tool_now).as_bytes()).unwrap_err();
+            assert!(error.is_newer, "{error:?}");
+            error.reason
         };
         for version in ["1.2", "1.10", "2.0"] {
             assert_eq!(
@@ -190,9 +196,9 @@ mod tests {
         }
         // What a newer format may have is no reason to say that it is damaged.
         let newer = text.replace("\"1.0\"", "\"1.7\"").replace("\"sysctl\"", "\"socket\"");
-        assert!(read_journal(newer.as_bytes()).unwrap_err().contains("wrote it, in format 1.7"));
+        assert!(read_journal(newer.as_bytes()).unwrap_err().reason.contains("wrote it, in format 1.7"));
         let unknown = text.replace("\"sysctl\"", "\"socket\"");
-        assert!(read_journal(unknown.as_bytes()).unwrap_err().contains("unknown variant `socket`"));
+        assert!(read_journal(unknown.as_bytes()).unwrap_err().reason.contains("unknown variant `socket`"));
     }
 
     #[test]
@@ -212,7 +218,7 @@ mod tests {
         ] {
             let text = open.replace(known, unknown);
             assert_ne!(text, open, "{known}");
-            let reason = read_journal(journal::seal(&text).as_bytes()).unwrap_err();
+            let reason = read_journal(journal::seal(&text).as_bytes()).unwrap_err().reason;
             assert!(reason.contains("unknown "), "{unknown}: {reason}");
         }
     }
@@ -221,7 +227,7 @@ mod tests {
     fn a_record_that_has_lost_its_digest_alone_is_no_record() {
         let sealed = String::from_utf8(journals().remove(1)).unwrap();
         let (open, _) = sealed.rsplit_once(",\n  \"digest\"").unwrap();
-        let reason = read_journal(format!("{open}\n}}").as_bytes()).unwrap_err();
+        let reason = read_journal(format!("{open}\n}}").as_bytes()).unwrap_err().reason;
         assert!(reason.contains("its digest is missing"), "{reason}");
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tracing::{debug, info_span, warn};
 
+use super::damage::Damage;
 use super::history::History;
 use super::recorded_inputs::RecordedInputs;
 use super::recovery::{self, Recovered};
@@ -85,6 +86,7 @@ impl<'a> Transaction<'a> {
     /// [`ErrorKind::Locked`] if another run holds the lock; [`ErrorKind::HalfChanged`] if the killed run cannot be undone.
     pub fn begin(root: &'a Root, options: ApplyOptions) -> Result<Self> {
         let state = StateDirectory::open(root, options.owner, options.lock_timeout, &options.signals)?;
+        Damage::refuse_newer(&RecordedInputs::read(root)?.damage, root)?;
         if RunList::read(root)?.damage.iter().all(|damage| damage.path != runs_directory()) {
             state.make_runs(options.owner)?;
         }

@@ -240,7 +240,7 @@ pub(super) struct ApplyArguments {
 
 #[derive(Debug, Args)]
 pub(super) struct PreflightArguments {
-    /// Exit with 3 where it cannot be told
+    /// What ends with a code other than 0
     #[arg(long, value_enum, default_value = "stops", env = "K3S_HARDEN_PREFLIGHT_FAIL_ON")]
     pub(super) fail_on: FailOnArgument,
 }

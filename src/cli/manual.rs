@@ -278,9 +278,9 @@ fn files(page: &mut Roff) {
         (STATE_DIRECTORY, "The history of runs, and what they replaced."),
     ];
     let own = own.iter().map(|(path, about)| ((*path).to_owned(), (*about).to_owned()));
-    let written = node_files().into_iter().filter_map(|file| {
+    let written = node_files().into_iter().map(|file| {
         let roles: Vec<String> = file.roles.iter().map(ToString::to_string).collect();
-        Some((file.path.to_string(), format!("{} Mode {}, {}.", file.about?, file.mode, roles.join(" and "))))
+        (file.path.to_string(), format!("{} Mode {}, {}.", file.about, file.mode, roles.join(" and ")))
     });
     for (path, about) in own.chain(written) {
         page.control("TP", []);

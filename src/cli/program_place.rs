@@ -12,16 +12,16 @@ use crate::render::ProgramPath;
 const UNSAFE_FOLDERS: [&str; 7] = ["/home", "/var/home", "/tmp", "/var/tmp", "/run", "/var/run", "/dev/shm"];
 const HINT: &str = "install it into /usr/local/bin, and name that place by --binary";
 
-/// Returns the path that `--binary` names, or else that of the running program.
+/// Returns the path that `--binary` names, or else that of the running program; none for a format that names no program.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if no unit can name it.
-pub(super) fn choose(arguments: &RenderArguments) -> Result<ProgramPath> {
+pub(super) fn choose(arguments: &RenderArguments) -> Result<Option<ProgramPath>> {
     if !arguments.render_format.runs_program() {
-        return Ok(ProgramPath::usual());
+        return Ok(None);
     }
     match arguments.binary.clone().or_else(host::running_program) {
-        Some(path) => ProgramPath::parse(&path),
+        Some(path) => ProgramPath::parse(&path).map(Some),
         None => Err(usage_error("the running program has no path: it was removed, or /proc is missing")
             .hint("name the program where it is on the node: --binary /usr/local/bin/k3s-harden")),
     }

@@ -25,13 +25,11 @@ pub(super) fn run(request: &RunRequest, arguments: &RenderArguments, ui: &mut Ui
         release: context.version.release(),
         live_sysctl: request.live_sysctl,
         inputs: &context.inputs,
-        binary: &binary,
+        binary: binary.as_ref(),
     };
     let rendered = arguments.render_format.render(&input)?;
-    let places = match arguments.render_format.runs_program() {
-        true => program_place::warnings(&root, &binary, context.owner),
-        false => Vec::new(),
-    };
+    let places = binary.iter().flat_map(|binary| program_place::warnings(&root, binary, context.owner));
+    let places: Vec<String> = places.collect();
     for warning in context.warnings.iter().chain(&rendered.warnings).chain(&places) {
         warn!("{warning}");
     }

@@ -235,6 +235,7 @@ impl<'a> UndoJob<'a> {
 
     /// Refuses where the history is damaged, unless the user knows it.
     fn check_damage(&self, damage: &[Damage]) -> Result<()> {
+        Damage::refuse_newer(damage, self.root)?;
         if damage.is_empty() || self.undoing.skip_damaged {
             return Ok(());
         }

@@ -9,16 +9,13 @@ const OTHERS: [(&str, &str); 4] = [
     ("NO_COLOR", "Unless it is empty, the output is not coloured by itself (`--color auto`)."),
     (
         "SOURCE_DATE_EPOCH",
-        "The time that reports state, in seconds since 1970: so a build makes the same report again.",
+        "The time that reports state and the day of manual pages, in seconds since 1970: so a build makes the same ones again.",
     ),
     (
         "INSTALL_K3S_VERSION",
         "The version that K3s' installer takes: that of the node, if no K3s is installed and none is named.",
     ),
-    (
-        "K3S_URL",
-        "What makes K3s' installer install an agent: the role of the node, if nothing else tells it.",
-    ),
+    ("K3S_URL", "If set, the node is an agent, unless something else says its role."),
 ];
 
 /// Returns the variables: those of flags by their names, then the others.

@@ -18,5 +18,5 @@ pub use self::explanation::{
 };
 pub use self::set_by::{SetBy, SetterKind};
 pub use self::setting::{ProfileValue, SettingExplanation, profile_values};
-pub use self::table::{Pitfall, files_of, settings_of};
+pub use self::table::{Pitfall, files_of, is_in_drop_in, settings_of};
 pub use self::topic::explain;

@@ -99,6 +99,17 @@ pub fn files_of(control: &str) -> Vec<&'static str> {
     rows.flat_map(|row| row.files.iter().map(String::as_str)).collect()
 }
 
+/// Tells whether keys or arguments in the drop-in implement a control, also such that no setting decides.
+#[must_use]
+pub fn is_in_drop_in(control: &str) -> bool {
+    let names = names_in_tables(control);
+    let serves = |controls: &[String]| controls.iter().any(|one| names.contains(&one.as_str()));
+    let table = ArgumentTable::get();
+    table.keys.iter().any(|row| serves(&row.controls))
+        || table.arguments.iter().any(|row| serves(&row.controls))
+        || table.plugins.iter().any(|row| serves(&row.controls))
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

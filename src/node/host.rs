@@ -155,9 +155,13 @@ pub fn make_directory(path: &Path, mode: FileMode) -> Result<()> {
         other => other,
     };
     let permissions = std::fs::Permissions::from_mode(mode.bits());
-    result
-        .and_then(|()| std::fs::set_permissions(path, permissions))
-        .map_err(|error| Error::system("make the directory", path.display(), errno(&error)))
+    result.and_then(|()| std::fs::set_permissions(path, permissions)).map_err(|error| not_made(path, &error))
+}
+
+/// Returns the error for a directory that cannot be made: the output cannot be written, whatever the reason.
+fn not_made(path: &Path, error: &std::io::Error) -> Error {
+    let error = Error::system("make the directory", path.display(), errno(error));
+    if error.kind() == ErrorKind::Failed { error.of_kind(ErrorKind::CannotWrite) } else { error }
 }
 
 /// Makes a directory that the user asked for, with those above it, each with the mode 0755.
@@ -170,5 +174,5 @@ pub fn make_directories(path: &Path) -> Result<()> {
 
     // There is no umask (see `cli`): without a mode of its own everybody could write into it.
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(path);
-    made.map_err(|error| Error::system("make the directory", path.display(), errno(&error)))
+    made.map_err(|error| not_made(path, &error))
 }

@@ -13,7 +13,9 @@ use crate::apply::{Damage, History, RunRecord, RunState, RunVerb};
 pub fn history_text(history: &History, in_progress: bool) -> ScreenText {
     let mut text = ScreenText::new(Style::Plain);
     if history.runs().is_empty() && !history.damage().is_empty() {
-        text.line("No run can be read here: the history is damaged.");
+        let is_newer = history.damage().iter().any(|damage| damage.is_newer);
+        let why = if is_newer { "it is of a newer version" } else { "the history is damaged" };
+        text.line(format!("No run can be read here: {why}."));
         return text;
     }
     if history.runs().is_empty() {

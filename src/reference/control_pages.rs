@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::markdown::{NOTHING, Page, anchor, code, link, links, plain};
 use super::versions;
 use crate::error::Result;
-use crate::explain::{files_of, settings_of};
+use crate::explain::{files_of, is_in_drop_in, settings_of};
 use crate::profile::ControlId;
 use crate::verify::{Control, ControlRule, benchmarks, controls, section_name};
 
@@ -86,7 +86,7 @@ fn of_benchmark(benchmark: &str) -> Result<Page> {
         minors => format!(", the default on Kubernetes {minors}"),
     };
     page.paragraph(&format!(
-        "{automated} of them are automated: a node that does not meet one fails. The others are left to a person. The profile is {}{default}. What nothing sets is met by K3s itself, or is not for a file to meet; {} tells. All benchmarks: [controls.md](controls.md).",
+        "{automated} of them are automated: a node that does not meet one fails. The others are left to a person. The profile is {}{default}. A dash means that no setting or file of k3s-harden sets it: K3s does, or a person must; {} tells. All benchmarks: [controls.md](controls.md).",
         code(&format!("cis-{benchmark}")),
         code("k3s-harden explain NUMBER"),
     ));
@@ -124,7 +124,7 @@ fn row(control: &Control) -> Vec<String> {
 /// Returns links to the settings and files that implement a control.
 fn set_by(control: &str) -> String {
     let settings = settings_of(control);
-    let files = files_of(control);
+    let files = is_in_drop_in(control).then_some("config").into_iter().chain(files_of(control));
     let settings = links(settings, |name| format!("settings.md#{name}"));
     let files = links(files, |key| format!("files.md#{key}"));
     match (settings.as_str(), files.as_str()) {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::markdown::{NOTHING, Page, anchor, code, plain};
 use super::versions;
 use crate::Role;
-use crate::apply::STATE_DIRECTORY;
+use crate::apply::{STATE_DIRECTORY, state_directory};
 use crate::document::{DropInMerge, PresentFiles, RenderTarget, Rendered, node_files};
 use crate::error::{Error, ErrorKind, Result};
 use crate::k3s::{DEFAULT_CONFIG, DEFAULT_DATA_DIR, Datastore, RunningComponents};
@@ -46,13 +46,12 @@ pub(super) fn page() -> Result<Page> {
     page.paragraph("All of it belongs to root, or to `--owner`. A drop-in lies beside the configuration file that K3s reads, and what is below the data directory lies below that of the node. `k3s-harden plan` shows the files of a node.");
     page.heading("Files");
     let known = node_files();
-    let keyed = known.iter().filter_map(|file| Some((file.key?, file, file.about?)));
     page.table(
         &["path", "mode", "nodes", "what it is"],
-        keyed.filter_map(|(key, file, about)| {
+        known.iter().filter_map(|file| {
             let (mode, places) = content.files.get(file.path.as_str())?;
-            let path = format!("{}{}", anchor(key), code(file.path.as_str()));
-            Some(vec![path, mode.to_string(), in_words(places), plain(about)])
+            let path = format!("{}{}", anchor(file.key), code(file.path.as_str()));
+            Some(vec![path, mode.to_string(), in_words(places), plain(file.about)])
         }),
     );
     page.heading("Directories with an exact mode");
@@ -99,6 +98,14 @@ impl NodeContent {
                     let rendered = Rendered::new(&profile, &target(role));
                     let desired = Desired::new(subject, &rendered, Owner::ROOT, true)?;
                     desired.resources.iter().for_each(|resource| content.add(resource, (role, index), minor));
+                }
+            }
+            // The history lies below directories that an agent needs for nothing else.
+            for path in std::iter::successors(state_directory().parent(), RootedPath::parent) {
+                let path = path.to_string();
+                let Some((_, places)) = content.made.get_mut(&path) else { continue };
+                for index in 0..PROFILES.len() {
+                    places.entry((Role::Agent, index)).or_default().insert(minor);
                 }
             }
         }

@@ -21,7 +21,7 @@ mod systemd;
 mod tree;
 mod unit_word;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 pub use program_path::ProgramPath;
 pub use rendered_file::{RenderInput, RenderedFile, RenderedFiles};
@@ -56,7 +56,7 @@ impl RenderFormat {
     /// Renders the files.
     ///
     /// # Errors
-    /// If a table of the program is wrong.
+    /// If a table of the program is wrong, or a format that runs the program has no path of it.
     pub fn render(self, input: &RenderInput<'_>) -> Result<RenderedFiles> {
         Ok(match self {
             Self::AccountUpdate => account_update::render(input.profile),
@@ -66,8 +66,8 @@ impl RenderFormat {
             Self::RancherCluster => rancher_cluster::render(input)?,
             Self::RancherFiles => rancher_cluster::secret(input)?,
             Self::Shell => shell::render(input, &Tree::new(input)?),
-            Self::Systemd => systemd::render(input),
-            Self::SystemdGate => systemd::gate(input),
+            Self::Systemd => systemd::render(input, program(input)?),
+            Self::SystemdGate => systemd::gate(input, program(input)?),
             Self::Tar => archive::render(&Tree::new(input)?),
         })
     }
@@ -83,6 +83,12 @@ impl RenderFormat {
     pub fn runs_program(self) -> bool {
         matches!(self, Self::Systemd | Self::SystemdGate)
     }
+}
+
+/// Returns the path of the program on the node.
+fn program<'a>(input: &RenderInput<'a>) -> Result<&'a ProgramPath> {
+    let unknown = || Error::new(ErrorKind::Usage, "a unit names the program, and its path is not known");
+    input.binary.ok_or_else(unknown)
 }
 
 /// Returns the files of the node, below a directory.

@@ -16,12 +16,6 @@ const HINT: &str = "name the program where it is on the node: --binary /usr/loca
 pub struct ProgramPath(String);
 
 impl ProgramPath {
-    /// Returns where k3s-harden usually is, if it was installed by hand.
-    #[must_use]
-    pub fn usual() -> Self {
-        Self("/usr/local/bin/k3s-harden".to_owned())
-    }
-
     /// Checks a path.
     ///
     /// # Errors

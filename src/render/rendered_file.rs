@@ -22,8 +22,8 @@ pub struct RenderInput<'a> {
     pub live_sysctl: bool,
     /// The inputs of the run, for a format that runs k3s-harden with them on the node.
     pub inputs: &'a RunInputs,
-    /// Where k3s-harden is on the node, for a format that runs it there.
-    pub binary: &'a ProgramPath,
+    /// Where k3s-harden is on the node; needed by a format that runs it there.
+    pub binary: Option<&'a ProgramPath>,
 }
 
 /// The files of a format.

@@ -4,14 +4,15 @@
 
 use serde_json::json;
 
+use super::program_path::ProgramPath;
 use super::rendered_file::{RenderInput, RenderedFile, RenderedFiles};
 use super::unit_word::word;
 use crate::document;
 use crate::mode::FileMode;
 
 /// Renders the unit and the drop-in.
-pub(super) fn render(input: &RenderInput<'_>) -> RenderedFiles {
-    let RenderInput { profile, target, inputs, binary, .. } = *input;
+pub(super) fn render(input: &RenderInput<'_>, binary: &ProgramPath) -> RenderedFiles {
+    let RenderInput { profile, target, inputs, .. } = *input;
     let unit = target.role.service();
     let about = "Brings the node to the benchmark before K3s is started.";
     // As the user named them: `cis` is resolved again for another K3s version, and a file is read again.
@@ -30,7 +31,7 @@ pub(super) fn render(input: &RenderInput<'_>) -> RenderedFiles {
         "data_dir": data_dir,
     });
     let text = document::render(profile, "k3s-harden.service.tera", about, &[], &context);
-    let mut rendered = drop_in(input, &format!("/var/lib/k3s-harden {data_dir}"));
+    let mut rendered = gate(input, binary);
     let directory = format!("{unit}.service.d");
     for file in &mut rendered.files {
         file.name = format!("{directory}/{}", file.name).into();
@@ -65,20 +66,15 @@ fn assignment(name: &str, value: &str) -> String {
     word(&format!("{name}={value}"))
 }
 
-/// Renders the drop-in alone.
-pub(super) fn gate(input: &RenderInput<'_>) -> RenderedFiles {
-    drop_in(input, "")
-}
-
-/// Renders the drop-in. Beside the unit K3s requires the mounts that the unit requires: where one is missing the unit
-/// does not run, and systemd alone can keep K3s from starting.
-fn drop_in(input: &RenderInput<'_>, mounts: &str) -> RenderedFiles {
-    let RenderInput { profile, target, binary, .. } = *input;
+/// Renders the drop-in. K3s requires the mounts that the unit requires: where one is missing the unit does not run, and
+/// systemd alone can keep K3s from starting.
+pub(super) fn gate(input: &RenderInput<'_>, binary: &ProgramPath) -> RenderedFiles {
+    let RenderInput { profile, target, .. } = *input;
     let about = "Keeps K3s from being started where it would not start.";
     let context = json!({
         "unit": target.role.service(),
         "role": target.role,
-        "mounts": mounts,
+        "data_dir": word(target.data_dir.as_str()),
         "script_binary": binary.in_script(),
     });
     let text = document::render(profile, "systemd-gate.conf.tera", about, &[], &context);

@@ -177,7 +177,7 @@ fn damage_in_an_older_run_stops_no_apply_and_nothing_of_it_is_removed() {
         );
     }
     assert!(backup(&node, "0001", "first\n").exists());
-    // A newer version's run is no damage of that kind, and stops as well. Nothing of it is changed.
+    // A newer version's run is no damage, and stops as well. Nothing is changed.
     let newest = state(&node).join("runs/0004/journal.json");
     let written = fs::read_to_string(&newest).unwrap();
     let tool = format!("\"tool\": \"{}\"", env!("CARGO_PKG_VERSION"));
@@ -189,13 +189,36 @@ fn damage_in_an_older_run_stops_no_apply_and_nothing_of_it_is_removed() {
             .replace("\"previous\"", "\"what_is_new\": {}, \"previous\"");
         fs::write(&newest, &text).unwrap();
         // Verbs that only read say it, and go on with what older runs recorded.
-        for (verb, code) in [("apply", 1), ("plan", 1), ("rollback", 1), ("uninstall", 1), ("verify", 0)] {
-            let refused = ends(&node, &[verb], code);
+        let words: [(&[&str], i32); 9] = [
+            (&["apply"], 1),
+            (&["apply", "--no-preflight", "--set", "audit_log_maxage=44"], 1),
+            (&["plan"], 1),
+            (&["rollback"], 1),
+            (&["rollback", "2", "--skip-damaged", "--force"], 1),
+            (&["uninstall"], 1),
+            (&["uninstall", "--skip-damaged", "--force"], 1),
+            (&["history"], 0),
+            (&["verify"], 0),
+        ];
+        let before = node.fingerprint();
+        for (verb, code) in words {
+            let refused = ends(&node, verb, code);
             let said = format!(
                 "runs/0004/journal.json: k3s-harden 7.8.9 wrote it, in format {format}: use that version or a newer one; \
                  this one reads 1.0 and 1.1"
             );
             assert!(refused.stderr.contains(&said), "{verb:?}: {}", all(&refused));
+            // It is no damage, and nobody is led to give up the way back.
+            let newer = refused.stderr.lines().filter(|line| !line.contains("runs/0001/"));
+            let newer = newer.collect::<Vec<_>>().join("\n");
+            for misleading in ["damaged", "by hand", "move "] {
+                assert!(!newer.contains(misleading), "{verb:?}: {}", all(&refused));
+            }
+            if code == 1 {
+                let hint = "install the version that is named there, and use it here; leave ROOT/var/lib/k3s-harden as it is";
+                assert!(refused.stderr.contains(hint), "{verb:?}: {}", all(&refused));
+            }
+            assert_eq!(node.fingerprint(), before, "{verb:?}");
         }
         assert_eq!(fs::read_to_string(&newest).unwrap(), text);
     }

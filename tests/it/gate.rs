@@ -86,6 +86,23 @@ fn the_program_is_the_one_that_runs_unless_another_is_named() {
     }
 }
 
+/// The gate alone is the drop-in that is rendered beside the unit: the package has only the first.
+#[test]
+fn the_gate_alone_is_the_one_beside_the_unit() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("units");
+    for more in [&[][..], &["--data-dir", "/srv/k3s data"]] {
+        let words = ["render", "--as", "systemd", "--k3s-version", "1.33", "--role", "agent", "--out"];
+        let output = Node::new().run(&[&words[..], &[out.to_str().unwrap()], more].concat());
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        let beside = fs::read_to_string(out.join("k3s-agent.service.d/10-k3s-harden.conf")).unwrap();
+        let beside = beside.replace(env!("CARGO_PKG_VERSION"), "VERSION");
+        assert_eq!(rendered(&Node::new(), more).stdout, beside);
+        let mounts = if more.is_empty() { "/var/lib/rancher/k3s" } else { "\"/srv/k3s data\"" };
+        assert!(beside.contains(&format!("RequiresMountsFor=/var/lib/k3s-harden {mounts}\n")), "{beside}");
+    }
+}
+
 /// A program that was removed while it runs has no path that a unit could name.
 #[test]
 fn a_program_that_was_removed_asks_for_its_path() {

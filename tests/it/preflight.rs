@@ -285,16 +285,25 @@ fn the_gate_asks_before_k3s_is_started() {
     # Rendered by k3s-harden VERSION from profile cis-1.12.
     # CIS 1.12: none by itself
     # Put it into /etc/systemd/system/k3s-agent.service.d/, then: systemctl daemon-reload
+    [Unit]
+    # Where one of these cannot be mounted, the unit k3s-harden is not run, and K3s is not started either.
+    RequiresMountsFor=/var/lib/k3s-harden {{ data_dir | safe }}
+
     [Service]
-    # What keeps the service from starting: exit code 2 (K3s would not start), and a unit k3s-harden that has failed. What
-    # cannot be told does not, nor does a k3s-harden that is gone, is for another machine, or does not know this K3s yet.
-    # Each of them is in the journal.
-    ExecStartPre=/bin/sh -c 'k=/usr/bin/k3s-harden; "$$k" --version > /dev/null || { \
-        echo "<3>$$k cannot be run (exit code $$?): nobody is asked whether K3s starts, and it is started.\
-    Install k3s-harden there, or remove this drop-in: systemctl cat k3s-agent"; exit 0; }; \
+    # What keeps the service from starting: exit code 2 (K3s would not start), and a unit k3s-harden that is enabled and has
+    # failed. What cannot be told does not, nor does a k3s-harden that is gone, is for another machine, or does not know this
+    # K3s yet. Each of them is in the journal.
+    ExecStartPre=/bin/sh -c 'k=/usr/bin/k3s-harden; said=$$("$$k" --version); code=$$?; \
+      case $$said in "k3s-harden "*) ;; *) \
+        echo "<3>$$k cannot be run (exit code $$code): nobody is asked whether K3s starts, and it is started.\
+    Install k3s-harden there, or remove this drop-in: systemctl cat k3s-agent"; exit 0 ;; \
+      esac; \
       case $$(systemctl show --property=ActiveState,ExecMainStatus k3s-harden.service) in \
       *ExecMainStatus=126*|*ExecMainStatus=127*|*ExecMainStatus=203*) ;; \
-      *ActiveState=failed*) echo "<3>k3s-harden.service has failed: k3s-agent is not started"; exit 1 ;; \
+      *ActiveState=failed*) if systemctl --quiet is-enabled k3s-harden.service; then \
+        echo "<3>k3s-harden.service has failed: k3s-agent is not started.\
+    Mend what journalctl -u k3s-harden names, then: systemctl start k3s-agent. Or, to go without: systemctl disable k3s-harden"; \
+        exit 1; fi ;; \
       esac; \
       "$$k" preflight --role agent; code=$$?; \
       case $$code in \

@@ -153,6 +153,45 @@ fn systemd_does_what_the_manual_says_on_each_exit_code() {
     }
 }
 
+/// The unit that the packages hold knows no role: it calls off the start of the service that is there, on a server and on an
+/// agent, and says nothing of the other one.
+#[test]
+#[ignore = "needs root, unshare, mmdebstrap and systemd-nspawn"]
+fn the_unit_of_the_packages_calls_off_the_start_of_the_service_that_is_there() {
+    let _busy = turns::busy();
+    let unit = fs::read_to_string("packaging/k3s-harden.service").unwrap();
+    for (release, service, other) in
+        [(Release::Bookworm, "k3s", "k3s-agent"), (Release::Trixie, "k3s-agent", "k3s")]
+    {
+        // Without the drop-in: what keeps K3s from starting is the unit.
+        let prepare = format!(
+            "cd /etc/systemd/system
+             systemctl --quiet disable k3s k3s-harden
+             rm -r k3s.service.d
+             [ {service} = k3s ] || mv k3s.service {service}.service
+             cat > k3s-harden.service <<'END'\n{unit}END
+             printf '#!/bin/sh\\nexit 1\\n' > /usr/bin/k3s-harden
+             systemctl --quiet enable {service} k3s-harden"
+        );
+        let boot = Boot::with(&BootRecipe { release, prepare, binary: "/usr/bin/k3s-harden", end: "" });
+        let journal = &boot.journal;
+        let harden = boot.unit("k3s-harden");
+        assert!(!boot.started(), "{service}: {journal}");
+        assert_eq!(
+            (harden["ActiveState"].as_str(), harden["ExecMainStatus"].as_str()),
+            ("failed", "1"),
+            "{journal}"
+        );
+        assert!(harden["ExecStopPost"].contains("status=0"), "{service}: {harden:?}");
+        assert!(
+            journal.contains(&format!("apply failed (exit-code, 1): {service} is not started. Mend")),
+            "{service}: {journal}"
+        );
+        assert!(!journal.contains(&format!("{other} is not started")), "{service}: {journal}");
+        assert!(!journal.contains(&format!("{other}.service")), "{service}: {journal}");
+    }
+}
+
 /// The real program at a path of its own: the unit and the gate run it, at a boot.
 #[test]
 #[ignore = "needs root, unshare, mmdebstrap and systemd-nspawn"]

@@ -57,8 +57,13 @@ fn the_pods_ask_for_nothing_that_verify_does_not_need() {
         let containers =
             ["initContainers", "containers"].iter().filter_map(|kind| pod[kind].as_array()).flatten();
         for container in containers {
-            let security = json!({"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true,
+            let mut security = json!({"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true,
                 "capabilities": {"drop": ["ALL"]}});
+            // Only the container that verifies reads what belongs to root.
+            if container["name"] != "verify" {
+                let user = json!({"runAsUser": 65535, "runAsGroup": 65535, "runAsNonRoot": true});
+                security.as_object_mut().unwrap().extend(user.as_object().unwrap().clone());
+            }
             assert_eq!(container["securityContext"], security, "{path}");
             for kind in ["requests", "limits"] {
                 assert!(container["resources"][kind]["memory"].is_string(), "{path}: {container}");
@@ -67,10 +72,31 @@ fn the_pods_ask_for_nothing_that_verify_does_not_need() {
         }
         let words: Vec<&str> =
             verifier["args"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
-        assert!(words.starts_with(&["verify", "--root", "/host"]), "{path}: {words:?}");
+        // kubectl shows stderr and stdout as one log: it has to be the report alone.
+        assert!(words.starts_with(&["verify", "-q", "--root", "/host"]), "{path}: {words:?}");
     }
     assert_eq!(verifier(MANIFESTS[0]).0["resources"], verifier(MANIFESTS[1]).0["resources"]);
     assert_eq!(objects(MANIFESTS[0])[0], objects(MANIFESTS[1])[0], "the namespaces differ");
+}
+
+/// The pods of one workload are never taken for those of the other, and the README's selector is of the DaemonSet.
+#[test]
+fn each_workload_has_labels_of_its_own() {
+    let mut seen = Vec::new();
+    for path in MANIFESTS {
+        let workload = &objects(path)[1];
+        let labels = &workload["metadata"]["labels"];
+        assert_eq!(labels, &workload["spec"]["template"]["metadata"]["labels"], "{path}");
+        assert_eq!(labels["app.kubernetes.io/name"], "k3s-harden", "{path}");
+        if path.contains("daemonset") {
+            assert_eq!(labels, &workload["spec"]["selector"]["matchLabels"], "{path}");
+            let component = labels["app.kubernetes.io/component"].as_str().unwrap();
+            let selector = format!("--selector app.kubernetes.io/component={component} ");
+            assert!(fs::read_to_string("examples/container/README.md").unwrap().contains(&selector));
+        }
+        seen.push(labels["app.kubernetes.io/component"].to_string());
+    }
+    assert!(seen[0] != seen[1] && !seen.contains(&"null".to_owned()), "{seen:?}");
 }
 
 /// The words of the manifests are words of the program, and end as the README says.

@@ -152,8 +152,9 @@ pub(crate) fn input<'a>(
     release: Option<&'a str>,
 ) -> RenderInput<'a> {
     static INPUTS: LazyLock<RunInputs> = LazyLock::new(RunInputs::default);
-    static BINARY: LazyLock<ProgramPath> = LazyLock::new(ProgramPath::usual);
-    RenderInput { profile, target, release, live_sysctl: true, inputs: &INPUTS, binary: &BINARY }
+    static BINARY: LazyLock<ProgramPath> =
+        LazyLock::new(|| ProgramPath::parse("/usr/local/bin/k3s-harden".as_ref()).unwrap());
+    RenderInput { profile, target, release, live_sysctl: true, inputs: &INPUTS, binary: Some(&BINARY) }
 }
 
 fn name_of(file: &RenderedFile) -> &'static str {

@@ -179,6 +179,9 @@ fn what_cannot_be_generated_is_said() {
     fs::write(&file, "mine").unwrap();
     let file = file.to_str().unwrap();
     let below = format!("{file}/below");
+    let circle = folder.path().join("circle");
+    std::os::unix::fs::symlink("circle", &circle).unwrap();
+    let circle = circle.to_str().unwrap();
     for (words, code, message) in [
         (
             ["docs"].as_slice(),
@@ -188,7 +191,7 @@ fn what_cannot_be_generated_is_said() {
         (
             &["schema"],
             64,
-            "error: these are 8 files, which need a place\n help: name a schema, or name a directory for them: --out DIR\n",
+            "error: these are 11 files, which need a place\n help: name a schema, or name a directory for them: --out DIR\n",
         ),
         (
             &["completions"],
@@ -218,6 +221,11 @@ fn what_cannot_be_generated_is_said() {
             ),
         ),
         (&below, format!("error: cannot make the directory {below}: Not a directory\n")),
+        (circle, format!("error: cannot make the directory {circle}: File exists\n")),
+        (
+            "/proc/none/x",
+            "error: cannot make the directory /proc/none/x: No such file or directory\n".to_owned(),
+        ),
     ] {
         let output = run(&["generate", "docs", "--out", place]);
         assert_eq!((output.code, output.stdout.as_str(), output.stderr), (73, "", why), "{place}");

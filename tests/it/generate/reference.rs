@@ -118,13 +118,52 @@ fn a_hardened_node_has_the_files_that_the_page_lists_and_no_other() {
         }
         let own = &rows(page, "## k3s-harden's own\n")[0];
         assert_eq!(node.mode(own[0].trim_start_matches('/')), own[1]);
-        // The history lies below a directory that an agent needs for nothing else.
         let found: BTreeSet<String> =
             node.tree().lines().filter_map(|line| Some(line.split_once(' ')?.1.to_owned())).collect();
-        let others: Vec<&String> =
-            found.difference(&listed).filter(|path| !["var", "var/lib"].contains(&path.as_str())).collect();
+        let others: Vec<&String> = found.difference(&listed).collect();
         assert!(others.is_empty() && listed.len() > 5, "{role} {profile}: {others:?}");
     }
+}
+
+/// The numbers of a header: `1.2.3, 1.2.16 to 1.2.21`.
+fn numbers(header: &str) -> Vec<String> {
+    let last = |id: &str| id.rsplit_once('.').unwrap().1.parse::<u32>().unwrap();
+    let all = header.split(", ").flat_map(|part| {
+        let (from, to) = part.split_once(" to ").unwrap_or((part, part));
+        let section = from.rsplit_once('.').unwrap().0.to_owned();
+        (last(from)..=last(to)).map(move |number| format!("{section}.{number}"))
+    });
+    all.collect()
+}
+
+/// Each number in the header of a drop-in has the drop-in in "set by", whoever decides the value.
+#[test]
+fn what_a_drop_in_sets_is_set_by_it() {
+    let pages = published();
+    let mut seen = 0;
+    for (minor, benchmark) in [("1.24", "1.24"), ("1.33", "1.12"), ("1.35", "2.0")] {
+        for role in ["server", "agent"] {
+            let node = Node::new();
+            let words = ["apply", "--profile", "cis,strict", "--k3s-version", minor, "--role", role];
+            assert_eq!(node.run(&words).code, 0);
+            let drop_in = node.read("etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml");
+            let header = drop_in.lines().nth(2).unwrap().strip_prefix(&format!("# CIS {benchmark}: "));
+            let page = &pages[&format!("controls-cis-{benchmark}.md")];
+            for id in numbers(header.unwrap_or_else(|| panic!("{drop_in}"))) {
+                let row = page.lines().find(|row| row.contains(&format!("<a id=\"{id}\">")));
+                let row = row.unwrap_or_else(|| panic!("{benchmark}: {id}"));
+                let (_, set_by) = row.rsplit_once(" | ").unwrap();
+                assert!(set_by.contains("[config](files.md#config)"), "{role}: {row}");
+                let name = &row.split(" | ").nth(1).unwrap().trim_start_matches('[');
+                let name = name.split(']').next().unwrap();
+                let row =
+                    pages["controls.md"].lines().find(|row| row.contains(&format!("<a id=\"{name}\">")));
+                assert!(row.unwrap().contains("[config](files.md#config)"), "{name}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 60, "{seen}");
 }
 
 /// What the code asks the environment for, the page names.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The answers of `plan`, `apply`, `rollback`, `preflight`, `effective-config`, `--version` and `history` against their schemas.
+//! The answers of `plan`, `apply`, `rollback`, `preflight`, `effective-config`, `--version`, `profile` and `history` against
+//! their schemas.
 
 use std::collections::BTreeSet;
 
@@ -126,6 +127,36 @@ fn a_version_is_what_its_schema_says() {
     let mut published = Published::new(include_str!("../../../docs/schema/version.json"));
     published.check(&answer(&node(), &["--version"]), &[]);
     published.knows_every_field(&[]);
+}
+
+#[test]
+fn profiles_are_what_their_schemas_say() {
+    let mut published = Published::new(include_str!("../../../docs/schema/profile-list.json"));
+    let listed = answer(&node(), &["profile", "list"]);
+    published.check(&listed, &[("profiles", "profile")]);
+    published.knows_every_field(&[]);
+
+    let mut published = Published::new(include_str!("../../../docs/schema/profile-show.json"));
+    let names =
+        listed["profiles"].as_array().unwrap().iter().map(|profile| profile["name"].as_str().unwrap());
+    for name in names.chain(["cis"]) {
+        published.check(&answer(&node(), &["profile", "show", name]), &[("settings", "setting")]);
+    }
+    published.knows_every_field(&[]);
+
+    let mut published = Published::new(include_str!("../../../docs/schema/profile-diff.json"));
+    for (a, b) in [("cis-1.11", "cis-1.12"), ("cis-1.23", "cis-2.0"), ("cis", "strict"), ("cis", "cis")] {
+        published.check(&answer(&node(), &["profile", "diff", a, b]), &[]);
+    }
+    published.knows_every_field(&[]);
+}
+
+#[test]
+#[should_panic(expected = "$.profiles[0]: required")]
+fn the_schema_of_profiles_refuses_one_without_a_name() {
+    let mut listed = answer(&node(), &["profile", "list"]);
+    listed["profiles"][0].as_object_mut().unwrap().remove("name");
+    Published::new(include_str!("../../../docs/schema/profile-list.json")).check(&listed, &[]);
 }
 
 #[test]
