@@ -45,7 +45,10 @@ impl Ending {
     pub(crate) fn program(self) -> Option<(Vec<u8>, u32)> {
         // A program of our own that runs answers this; what a wrapper does not find does not.
         let script = |end: &str| {
-            Some((format!("#!/bin/sh\ncase $1 in --version) echo k3s-harden 1; exit 0;; esac\n{end}\n").into(), 0o755))
+            Some((
+                format!("#!/bin/sh\ncase $1 in --version) echo k3s-harden 1; exit 0;; esac\n{end}\n").into(),
+                0o755,
+            ))
         };
         match self {
             Self::Code(code @ (126 | 127)) => Some((format!("#!/bin/sh\nexit {code}\n").into(), 0o755)),
