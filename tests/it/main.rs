@@ -13,6 +13,7 @@ mod ansible;
 mod apiserver_start;
 mod architecture;
 mod argument_forms;
+mod audit_log;
 mod baseline;
 mod beds;
 mod carriers;
