@@ -73,6 +73,7 @@ mod scanner_nodes;
 mod served_kinds;
 mod services;
 mod shown;
+mod sources;
 mod support;
 mod systemd;
 mod undo;
