@@ -49,6 +49,9 @@ impl Obstacle {
 /// If something on the way cannot be looked at.
 pub(super) fn check(server: &ApiServer<'_>, text: &str) -> Result<Option<Finding>> {
     let log = Log::new(server, text)?;
+    if let Some(finding) = log.own_output() {
+        return Ok(Some(server.at("audit-log-path", finding)));
+    }
     let finding = match audit_log::makes_folder(server.node.release) {
         Availability::Present => log.obstacle(true)?.map(|found| found.finding()),
         Availability::Absent => log.obstacle(false)?.map(|found| found.finding()),
@@ -86,6 +89,21 @@ impl<'a> Log<'a> {
             false => server.node.root.real_path(&server.node.path(".")?)?,
         };
         Ok(Self { server, text, path: base.resolve(text)?, base })
+    }
+
+    /// Returns the finding for K3s' own output where systemd starts K3s: to its journal goes a socket, which nobody opens.
+    fn own_output(&self) -> Option<Finding> {
+        let path = self.path.as_str();
+        let is_output =
+            ["/dev/stdout", "/dev/stderr", "/proc/self/fd/1", "/proc/self/fd/2", "/dev/fd/1", "/dev/fd/2"];
+        let service = self.server.node.service.path.as_ref()?;
+        (is_output.contains(&path) && service.as_str().ends_with(".service")).then(|| {
+            let message = format!(
+                "the audit log would be {path}: where systemd takes K3s' output into its journal, that is a socket, which cannot be opened, and K3s does not start"
+            );
+            Finding::unknown("audit-log-path", message, "write audit-log-path=-, which needs no file")
+                .says(format!("ensureLogFile: {}", self.failed("no such device or address")))
+        })
     }
 
     /// Returns what is in the way of a release that makes the log's folder, or of one that does not.

@@ -95,6 +95,21 @@ fn what_apply_writes_starts_on_the_releases_that_make_no_folder() {
     }
 }
 
+#[test]
+fn the_output_of_a_service_of_systemd_is_no_file() {
+    let unit = "[Service]\nExecStart=/usr/local/bin/k3s server\n";
+    for path in ["/dev/stdout", "/proc/self/fd/2"] {
+        let node = with_log(path).file("etc/systemd/system/k3s.service", unit);
+        let (starts, found) = judge(node.path(), "v1.36.3+k3s1");
+        assert_eq!((starts, found[0].class), (None, Class::Unknown), "{path}: {found:?}");
+        assert!(found[0].says.as_ref().unwrap().ends_with("no such device or address"), "{found:?}");
+        // Without a service, as in a container, it is a pipe or a file.
+        assert_eq!(judge(with_log(path).path(), "v1.36.3+k3s1"), (Some(true), vec![]), "{path}");
+    }
+    let node = with_log("-").file("etc/systemd/system/k3s.service", unit);
+    assert_eq!(judge(node.path(), "v1.36.3+k3s1"), (Some(true), vec![]));
+}
+
 /// Where K3s runs.
 const SERVER: &str = "var/lib/rancher/k3s/server";
 
