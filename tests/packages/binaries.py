@@ -22,7 +22,7 @@ def digest(path):
         return hashlib.sha256(file.read()).hexdigest()
 
 
-def check_release(directory, temporary):
+def check_release(directory, temporary, trial):
     """Checks all files of a release, and unpacks the binaries: to ARCH/k3s-harden, with ARCH/THIRD-PARTY-LICENSES."""
     names = sorted(os.listdir(directory))
     arches = [arch for arch in NAMES if any(name.endswith(f"-{arch}-linux.tar.gz") for name in names)]
@@ -36,6 +36,8 @@ def check_release(directory, temporary):
         info = file.read()
     version = re.search(r"^k3s-harden (\S+)$", info, re.M).group(1)
     commit = re.search(r"^commit (\S+)$", info, re.M).group(1)
+    if not trial:
+        check("the profile", re.search(r"^profile (\S+)$", info, re.M).group(1), "dist")
     answers = {}
     for arch in arches:
         debian, emulator = NAMES[arch]
@@ -50,7 +52,7 @@ def check_release(directory, temporary):
         same_binary(os.path.join(directory, deb), os.path.join(directory, rpm), binary, folder)
         check("the architecture of the .deb", run(["dpkg-deb", "--field", os.path.join(directory, deb), "Architecture"]).strip(), debian)
         check("the architecture of the .rpm", run(["rpm", "-qp", "--queryformat=%{arch}", os.path.join(directory, rpm)]), arch)
-        crates(binary, os.path.join(directory, sbom), os.path.join(folder, "THIRD-PARTY-LICENSES"))
+        crates(arch, binary, os.path.join(directory, sbom), os.path.join(folder, "THIRD-PARTY-LICENSES"))
         linters(os.path.join(directory, deb), os.path.join(directory, rpm))
         check("--version", run([*emulator, binary, "--version"]).strip(), f"k3s-harden {version}")
         about = run([*emulator, binary, "--version", "--verbose"])
@@ -72,8 +74,8 @@ def unpack(tarball, folder):
     check("times", len({one.mtime for one in members}), 1)
     check("sorted", [one.name for one in members], sorted(one.name for one in members))
     found = sorted(os.listdir(top))
-    check("the tarball", found, sorted(["CHANGELOG.md", "LICENSE", "README.md", "THIRD-PARTY-LICENSES", "completions",
-                                        "examples", "k3s-harden", "man"]))
+    check("the tarball", found, sorted(["CHANGELOG.md", "GATE.md", "LICENSE", "README.md", "SECURITY.md", "STABILITY.md",
+                                        "THIRD-PARTY-LICENSES", "completions", "examples", "k3s-harden", "man"]))
     for one in ("k3s-harden", "THIRD-PARTY-LICENSES"):
         os.rename(os.path.join(top, one), os.path.join(folder, one))
     return os.path.join(folder, "k3s-harden")
@@ -90,14 +92,15 @@ def same_binary(deb, rpm, binary, folder):
     for kind in ("deb", "rpm"):
         check(f"the binary in the .{kind}", digest(os.path.join(folder, kind, "usr/bin/k3s-harden")), digest(binary))
         check(f"nothing of the .{kind} is below /etc or /var", sorted(os.listdir(os.path.join(folder, kind))), ["usr"])
-    check("the binary needs no other file", "INTERP" in run(["readelf", "--program-headers", binary]), False)
-    with open(binary, "rb") as file:
-        content = file.read()
-    for path in (TOP, os.path.expanduser("~/.cargo"), os.path.expanduser("~/.rustup")):
-        check(f"the binary does not name {path}", path.encode() in content, False)
+    look = [os.path.join(TOP, ".ci/check-binary"), binary]
+    folders = [TOP, os.path.expanduser("~/.cargo"), os.path.expanduser("~/.rustup")]
+    check("the binary needs no other file, and names no folder that it was built in", run([*look, *folders]), "")
+    check("it names what it is told to name", subprocess.run([*look, "/crates"], capture_output=True, check=False).returncode, 1)
+    dynamic = subprocess.run([look[0], "/bin/ls"], capture_output=True, text=True, check=False)
+    check("a binary that needs others is noticed", (dynamic.returncode, dynamic.stderr), (1, "/bin/ls is not static\n"))
 
 
-def crates(binary, sbom, licences):
+def crates(arch, binary, sbom, licences):
     """Compares the crates that cargo-auditable wrote into the binary with the SBOM and with the licences."""
     with open(binary, "rb") as file:
         content = file.read()
@@ -112,13 +115,19 @@ def crates(binary, sbom, licences):
     bill = json.loads(text)
     listed = {(one["name"], one["version"]) for one in [*bill["components"], bill["metadata"]["component"]]}
     check("crates of the binary that the SBOM lacks", sorted(linked - listed), [])
+    tree = run(["cargo", "tree", "--locked", "--offline", "--edges", "normal", "--prefix", "none", "--format", "{p}",
+                "--target", f"{arch}-unknown-linux-gnu"], cwd=TOP)
+    needed = {(name, version) for name, version in re.findall(r"^(\S+) v(\S+)", tree, re.M)}
+    check("crates that Cargo links and the SBOM lacks", sorted(needed - listed), [])
+    others = {name: version for name, version in listed if name in ("glibc", "rust-std")}
+    check("what is no crate in the SBOM", sorted(others), ["glibc", "rust-std"])
     check("the SBOM names no folder of this machine", TOP in text, False)
     with open(licences, encoding="utf-8") as file:
         text = file.read()
     lacking = [one for one in sorted(linked) if one[0] != "k3s-harden" and not re.search(
         rf"^{re.escape(one[0])} {re.escape(one[1])} \(", text, re.M)]
     check("crates of the binary whose licence is missing", lacking, [])
-    check("licences of what is no crate", [name for name in ("Rust standard library", "GNU C library")
+    check("licences of what is no crate", [name for name in ("Rust standard library", "GNU C library", "GNU Lesser General Public License 2.1")
                                            if f"\n{name}\n" not in text], [])
 
 

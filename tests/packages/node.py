@@ -113,6 +113,7 @@ class Node:
     """An overlay of a root; the root itself is never written to."""
 
     K3S, K3S_SERVICE = K3S, K3S_SERVICE
+    MACHINE_ID = "5f3c1e0a7b2d4c6e8f90a1b2c3d4e5f6\n"
 
     def __init__(self, root):
         self.base = tempfile.mkdtemp()
@@ -125,7 +126,7 @@ class Node:
         # The root was made without manuals and documentation; a package's have to be there.
         for path in self.glob("/etc/dpkg/dpkg.cfg.d/*"):
             os.remove(self.path(path))
-        self.write("/etc/machine-id", "5f3c1e0a7b2d4c6e8f90a1b2c3d4e5f6\n")
+        self.write("/etc/machine-id", self.MACHINE_ID)
 
     def __enter__(self):
         return self

@@ -84,7 +84,9 @@ static KNOWN: LazyLock<Known> = LazyLock::new(|| serde_yaml::from_str(include_st
 struct Stricter {
     controls: Vec<String>,
     /// What the evidence says.
-    evidence: String,
+    evidence: Option<String>,
+    /// The control that the components do not meet on such a node.
+    unmet: Option<String>,
     #[allow(dead_code, reason = "for whoever reads the table")]
     why: String,
 }
@@ -290,9 +292,11 @@ fn component_of(control: &str) -> Option<&'static str> {
 }
 
 impl Known {
-    fn is_stricter(&self, control: &str, evidence: &str) -> bool {
+    fn is_stricter(&self, control: &str, evidence: &str, met: &BTreeMap<String, bool>) -> bool {
         let is_it = |row: &Stricter| {
-            row.controls.iter().any(|name| name == control) && evidence.contains(&row.evidence)
+            row.controls.iter().any(|name| name == control)
+                && row.evidence.as_ref().is_none_or(|text| evidence.contains(text))
+                && row.unmet.as_ref().is_none_or(|other| met.get(other) == Some(&false))
         };
         self.stricter.iter().any(is_it)
     }
@@ -340,7 +344,7 @@ impl Tally {
                     continue;
                 }
                 ("pass", Some(_)) => &mut self.undeserved,
-                ("fail" | "warn", None) if known.is_stricter(control, evidence) => continue,
+                ("fail" | "warn", None) if known.is_stricter(control, evidence, &judged.met) => continue,
                 ("fail" | "warn", None) => &mut self.alarms,
                 _ => continue,
             };
