@@ -174,7 +174,7 @@ fn check_encryption(context: &Context<'_>, requested: &DropIn) -> Result<()> {
     if let Some(message) = plan::late_encryption(&traces, requested) {
         return Err(Error::new(ErrorKind::Failed, message)
             .hint("leave it out: --set secrets_encryption=false")
-            .hint("or turn it on with K3s' own command, `k3s secrets-encrypt enable` (v1.33.10, v1.34.6, v1.35.3 and newer), and apply after that"));
+            .hint("or turn it on with K3s' own command (v1.33.10, v1.34.6, v1.35.3 and newer): `k3s secrets-encrypt enable`, then apply and a restart on every server, then `k3s secrets-encrypt rotate-keys` and a restart"));
     }
     let wanted = requested.keys.iter().any(|key| key.name == ENCRYPTION_KEY);
     let by_others = context

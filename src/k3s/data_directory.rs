@@ -36,6 +36,7 @@ pub struct Obstacle {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct DirectoryTable {
     folders: Vec<MadeFolder>,
+    made_before_apiserver: Vec<EarlyFolder>,
     etcd_log: SaidOf,
     sqlite: MadeDatabase,
     files: Vec<String>,
@@ -57,6 +58,14 @@ struct MadeFolder {
     says: String,
     #[serde(default)]
     ends: Ending,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EarlyFolder {
+    path: String,
+    #[serde(default)]
+    when: Vec<OwnCondition>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -120,6 +129,22 @@ pub fn obstacles(node: &NodeConfig<'_>, config: &EffectiveConfig) -> Result<Vec<
     looker.certificates(&mut found)?;
     looker.credentials(node.is_on(ENCRYPTION_KEY), &mut found)?;
     Ok(found)
+}
+
+/// Tells whether K3s makes a folder of its data directory before it starts the API server.
+///
+/// # Errors
+/// If what decides it cannot be looked at.
+pub fn makes_before_apiserver(
+    node: &NodeConfig<'_>,
+    config: &EffectiveConfig,
+    folder: &RootedPath,
+) -> Result<bool> {
+    let reader = OwnReader::new(node, config)?;
+    let data_dir = node.root.real_path(&node.data_dir)?;
+    let made = table().made_before_apiserver.iter();
+    let mut made = made.filter(|early| early.when.iter().all(|condition| reader.holds(condition)));
+    Ok(made.any(|early| data_dir.join(&early.path).is_within(folder)))
 }
 
 struct Looker<'a> {

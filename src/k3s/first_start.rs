@@ -66,6 +66,8 @@ pub struct FirstStart<'a> {
     pub data_dir: &'a RootedPath,
     /// What runs on it.
     pub running: &'a RunningComponents,
+    /// The provider with which K3s encrypts Secrets.
+    pub provider: &'a str,
 }
 
 /// Returns the files that K3s creates, by path.
@@ -85,7 +87,8 @@ pub fn forecast_files(node: FirstStart<'_>) -> BTreeMap<String, ForecastFile> {
     for row in rows {
         // A test reads every mode.
         let Ok(mode) = row.mode.parse::<FileMode>() else { continue };
-        let text = row.text.replace(DEFAULT_DATA_DIR, node.data_dir.as_str());
+        let text =
+            row.text.replace(DEFAULT_DATA_DIR, node.data_dir.as_str()).replace("{provider}", node.provider);
         let file = ForecastFile { mode, directory: row.directory, text };
         files.extend(row.paths.iter().map(|path| (absolute(path), file.clone())));
     }

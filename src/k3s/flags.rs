@@ -28,6 +28,8 @@ pub const CRITICAL_KEYS: [&str; 11] = [
 
 /// The key that encrypts Secrets: K3s writes the encryption configuration, and names it to the API server.
 pub const ENCRYPTION_KEY: &str = "secrets-encryption";
+/// The key of the provider with which K3s encrypts Secrets.
+pub const PROVIDER_KEY: &str = "secrets-encryption-provider";
 /// The key with which the kubelet requires its kernel parameters, and does not set them.
 pub const KERNEL_DEFAULTS_KEY: &str = "protect-kernel-defaults";
 
@@ -45,6 +47,9 @@ pub struct K3sFlag {
     pub env: Vec<String>,
     /// Its default, as Go prints it.
     pub default: Option<String>,
+    /// Another default that newer releases have.
+    #[serde(rename = "later-default")]
+    later_default: Option<LaterDefault>,
     /// Whether K3s' help does not show it.
     #[serde(default)]
     pub hidden: bool,
@@ -64,7 +69,28 @@ pub struct K3sFlag {
     env_releases: Option<FirstReleases>,
 }
 
+/// A default of newer releases.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LaterDefault {
+    /// As Go prints it.
+    value: String,
+    /// The first releases that have it.
+    releases: FirstReleases,
+}
+
 impl K3sFlag {
+    /// Returns its default in a release, as Go prints it; none if it has none, and none where the releases of a minor differ.
+    #[must_use]
+    pub fn default_in(&self, release: impl Into<K3sRelease>) -> Option<&str> {
+        let Some(later) = &self.later_default else { return self.default.as_deref() };
+        match later.releases.availability(release.into()) {
+            Availability::Absent => self.default.as_deref(),
+            Availability::Present => Some(&later.value),
+            Availability::Differs { .. } => None,
+        }
+    }
+
     /// Tells whether a release has it.
     #[must_use]
     pub fn availability(&self, release: K3sRelease) -> Availability {
@@ -189,8 +215,8 @@ pub fn long_name(name: &str) -> &str {
 
 /// Returns the default of a server's flag whose value is text; none if the flag has none.
 #[must_use]
-pub fn default_text(name: &str) -> Option<&'static str> {
-    let default = of_any_minor(Role::Server, name)?.default.as_deref()?;
+pub fn default_text(name: &str, release: K3sRelease) -> Option<&'static str> {
+    let default = of_any_minor(Role::Server, name)?.default_in(release)?;
     Some(default.trim_matches('"'))
 }
 

@@ -229,6 +229,16 @@ impl<'a> NodeConfig<'a> {
         }
     }
 
+    /// Returns the provider with which K3s encrypts Secrets from its first start on, and where it is set.
+    #[must_use]
+    pub fn encryption_provider(&self) -> (&str, Option<Place>) {
+        let (provider, place) = self.value(flags::PROVIDER_KEY).unzip();
+        (
+            provider.or_else(|| flags::default_text(flags::PROVIDER_KEY, self.release)).unwrap_or_default(),
+            place,
+        )
+    }
+
     /// Returns what K3s has written on the node.
     #[must_use]
     pub fn traces(&self) -> Traces {

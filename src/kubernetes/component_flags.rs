@@ -51,6 +51,12 @@ impl ComponentFlag {
         }
     }
 
+    /// Tells whether its default is not the same in every minor.
+    #[must_use]
+    pub fn default_differs(&self) -> bool {
+        matches!(self.default, Some(FlagDefault::Since(_)))
+    }
+
     /// Returns what it is in a minor as long as nobody sets it.
     #[must_use]
     pub fn unset_in(&self, minor: KubernetesMinor) -> TypedValue {

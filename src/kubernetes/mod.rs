@@ -11,6 +11,7 @@ pub mod admission_config;
 pub mod admission_plugins;
 pub mod apiserver_flags;
 pub mod argument_files;
+pub mod audit_log;
 pub mod audit_policy;
 pub mod authentication_config;
 pub mod authentication_values;

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The flags of auditing, the audit policy that `audit-policy-file` names, and the audit log.
+//! The flags of auditing, and the audit policy that `audit-policy-file` names.
 
 use super::Finding;
 use super::apiserver::{ApiServer, FileAt, NoFile, in_file, refused, second_document};
+use super::audit_log;
 use crate::error::Result;
 use crate::k3s::NodeConfig;
 use crate::kubernetes::audit_policy::{self, AuditPolicy, AuditRefusal, VERBS};
 use crate::kubernetes::object::{MAX_FAULTS, Refusal};
-use crate::node::{PathState, RootedPath};
+use crate::node::RootedPath;
 use crate::version::KubernetesMinor;
 
 const SAYS: &str = "loading audit policy file: ";
-/// Where nobody makes files and folders: file systems of the kernel, and devices.
-const PSEUDO: [&str; 3] = ["/proc", "/sys", "/dev/null"];
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let Some(server) = ApiServer::configured(node) else { return Ok(Vec::new()) };
@@ -21,7 +20,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         check_policy(&server, policy, &mut findings)?;
     }
     if let Some(log) = server.flags.value("audit-log-path").filter(|path| *path != "-") {
-        check_log(&server, log, &mut findings)?;
+        findings.extend(audit_log::check(&server, log)?);
     }
     Ok(findings)
 }
@@ -133,92 +132,4 @@ fn effect(path: &RootedPath, policy: &AuditPolicy, minor: KubernetesMinor) -> Ve
         finding.at(in_file(path, verb.position))
     }));
     findings
-}
-
-/// Tells whether a path is in a file system that the kernel fills, where no file can be made. A descriptor of a process is
-/// there already, and can be written.
-fn is_of_kernel(path: &RootedPath) -> bool {
-    let parts: Vec<&str> = path.as_str().split('/').skip(1).collect();
-    match parts.as_slice() {
-        ["proc", process, "fd", _] => {
-            !["self", "thread-self"].contains(process) && process.parse::<u32>().is_err()
-        }
-        [first, _, ..] => ["proc", "sys"].contains(first),
-        _ => false,
-    }
-}
-
-/// The API server creates the log and its directories, but replaces nothing that is in the way.
-fn check_log(server: &ApiServer<'_>, text: &str, findings: &mut Vec<Finding>) -> Result<()> {
-    let path = server.node.path(text)?;
-    let mut above = Vec::new();
-    let mut next = path.parent();
-    while let Some(parent) = next {
-        next = parent.parent();
-        above.push(parent);
-    }
-    let refuse = |says: String, message: String, remedy: &str| {
-        let finding = Finding::stops("audit-log-path", message, remedy);
-        server.at("audit-log-path", finding.says(format!("ensureLogFile: {says}")))
-    };
-    if is_of_kernel(&path) {
-        findings.push(refuse(
-            format!("open {path}: no such file or directory"),
-            format!("the audit log would be {path}, and nobody can make a file there"),
-            "name a path on a disk",
-        ));
-        return Ok(());
-    }
-    for folder in above.iter().rev().filter(|folder| folder.parent().is_some()) {
-        if PSEUDO.contains(&folder.as_str()) {
-            findings.push(refuse(
-                format!(
-                    "mkdir {}: no such file or directory",
-                    path.parent().unwrap_or_else(|| folder.clone())
-                ),
-                format!("the audit log would be {path}, and nobody makes files in {folder}"),
-                "name a path in a file system of a disk",
-            ));
-            return Ok(());
-        }
-        match server.node.root.look(folder)? {
-            PathState::Absent => return Ok(()),
-            PathState::Directory { .. } => {}
-            PathState::Symlink { .. } if matches!(server.look(folder)?, FileAt::Directory) => {}
-            _ => {
-                findings.push(refuse(
-                    format!("mkdir {folder}: not a directory"),
-                    format!("the audit log would be below {folder}, which is no directory"),
-                    "name another path, or remove what is there",
-                ));
-                return Ok(());
-            }
-        }
-    }
-    if matches!(server.look(&path)?, FileAt::Directory) {
-        findings.push(refuse(
-            format!("open {path}: is a directory"),
-            format!("the audit log {path} is a directory"),
-            "name a file in it",
-        ));
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_kernel_s_file_systems_hold_no_log() {
-        let of_kernel = |path: &str| is_of_kernel(&path.parse().unwrap());
-        for path in
-            ["/proc/none/audit.log", "/proc/audit.log", "/sys/kernel/x", "/proc/x/fd/1", "/proc/self/fd/1/x"]
-        {
-            assert!(of_kernel(path), "{path}");
-        }
-        for path in ["/proc/1/fd/1", "/proc/self/fd/2", "/process/x", "/var/proc/x", "/system/a", "/srv"] {
-            assert!(!of_kernel(path), "{path}");
-        }
-    }
 }

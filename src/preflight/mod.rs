@@ -10,6 +10,7 @@ mod apiserver;
 mod argument_files;
 mod arguments;
 mod audit;
+mod audit_log;
 pub(crate) mod authentication;
 pub(crate) mod authorization;
 mod cloud_config;

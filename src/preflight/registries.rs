@@ -48,7 +48,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
 fn path(node: &NodeConfig<'_>) -> Result<Option<RootedPath>> {
     let text = match node.value(KEY) {
         Some((text, _)) => text,
-        None => flags::default_text(KEY).unwrap_or_default(),
+        None => flags::default_text(KEY, node.release).unwrap_or_default(),
     };
     if text.is_empty() {
         return Ok(None);

@@ -26,4 +26,6 @@ pub struct ScannedNode<'a> {
     pub started: bool,
     /// What runs on the node.
     pub running: &'a RunningComponents,
+    /// The provider with which K3s encrypts Secrets from its first start on.
+    pub provider: &'a str,
 }

@@ -48,10 +48,10 @@ pub(super) struct ScannerView<'a> {
 impl<'a> ScannerView<'a> {
     /// Returns the view of a node. It reads nothing yet.
     pub(super) fn new(node: &'a ScannedNode<'a>) -> Self {
-        let ScannedNode { role, minor, data_dir, running, .. } = *node;
+        let ScannedNode { role, minor, data_dir, running, provider, .. } = *node;
         let forecast = match node.started {
             true => BTreeMap::new(),
-            false => forecast_files(FirstStart { role, minor, data_dir, running }),
+            false => forecast_files(FirstStart { role, minor, data_dir, running, provider }),
         };
         Self { node, forecast }
     }

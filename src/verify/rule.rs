@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The rule that decides a control: the grammar of `rule` in data/benchmark-controls.yaml.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::must::Must;
+use crate::kubernetes::component_flags;
+use crate::version::KubernetesMinor;
 
 /// The rule that decides a control. Written as a mapping with one key:
 ///
@@ -59,9 +63,50 @@ pub struct FlagRule {
     /// The field of the component's configuration with the same meaning, such as `authentication.anonymous.enabled`.
     pub field: Option<String>,
     /// The component's default, also for an empty list; absent if the default is no value.
-    pub unset: Option<String>,
+    pub unset: Option<FlagUnset>,
+    /// What the value 0 means, from a minor on.
+    #[serde(default)]
+    pub zero: BTreeMap<KubernetesMinor, String>,
     /// What the value has to be.
     pub must: Must,
+}
+
+/// What a component has for a flag that nobody sets.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum FlagUnset {
+    /// The same in every minor.
+    Always(String),
+    /// The default that data/component-flags.yaml has for the minor of the node: `{by: minor}`.
+    ByMinor {
+        /// The word `minor`.
+        by: DefaultBy,
+    },
+}
+
+/// What the default of a component goes by.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DefaultBy {
+    /// The minor of Kubernetes.
+    Minor,
+}
+
+impl FlagRule {
+    /// Returns what the component has in a minor if nobody sets the flag; none if that is no value.
+    #[must_use]
+    pub fn unset_in(&self, minor: KubernetesMinor) -> Option<String> {
+        match self.unset.as_ref()? {
+            FlagUnset::Always(text) => Some(text.clone()),
+            FlagUnset::ByMinor { by: DefaultBy::Minor } => self.default_in(minor).map(str::to_owned),
+        }
+    }
+
+    /// Returns the default that the table of the components' flags has for a minor.
+    #[must_use]
+    pub fn default_in(&self, minor: KubernetesMinor) -> Option<&'static str> {
+        component_flags::all().get(&self.component)?.get(&self.name)?.default_in(minor)
+    }
 }
 
 /// A rule about a feature gate of a component: it is on, by its own value, by that of all gates of its stage, or by itself.

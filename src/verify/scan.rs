@@ -31,6 +31,7 @@ impl NodeFacts<'_> {
             journal: &journal,
             started: self.started,
             running: &running,
+            provider: node.encryption_provider().0,
         };
         let benchmark = benchmark.unwrap_or_else(|| default_benchmark(scanner, node.minor()));
         let predictions = predict(scanner, benchmark, &scanned)?;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "tests look at files by hand")]
 
 use crate::support::Node;
+use k3s_harden::version::KubernetesMinor;
 use serde_json::Value;
 
 const CONFIG: &str = "etc/rancher/k3s/config.yaml";
@@ -206,6 +207,39 @@ fn the_cloud_controller_manager_has_k3s_own_flags() {
     for key in ["kube-cloud-controller-manager-arg", "kube-cloud-controller-arg"] {
         assert!(has("1.33", &format!("{key}: [v=4]\n"), "--v=4"), "{key}");
     }
+}
+
+#[test]
+fn k3s_own_controllers_are_known_in_every_minor() {
+    let managers = [
+        ("kube-controller-manager", "kube-controller-manager-arg"),
+        ("cloud-controller-manager", "kube-cloud-controller-manager-arg"),
+    ];
+    let ways = ["", "disable-cloud-controller: true\n", "disable: servicelb\n", "cluster-init: true\n"];
+    let mut seen = Vec::new();
+    for minor in KubernetesMinor::supported().iter().map(ToString::to_string) {
+        for way in ways {
+            let node = Node::new().file(CONFIG, way);
+            let found = json(&node, &["effective-config", "--k3s-version", &minor]);
+            for (manager, key) in managers {
+                let flags = found["components"][manager].as_array().unwrap().iter();
+                let mut flags =
+                    flags.filter_map(|flag| flag.as_str().unwrap().strip_prefix("--controllers="));
+                let own = flags.next().unwrap().to_owned();
+                // As an argument of the user, it is judged as the component judges it.
+                let node = Node::new().file(CONFIG, format!("{way}{key}: [\"controllers={own}\"]\n"));
+                let output = node.run(&["preflight", "--k3s-version", &minor, "--role", "server"]);
+                assert_eq!(output.code, 0, "{minor} {way:?} {manager} {own}: {}", output.stdout);
+                seen.push((minor.clone(), manager, own));
+            }
+        }
+    }
+    let of_kube = |minor: &str, own: &str| {
+        seen.contains(&(minor.to_owned(), "kube-controller-manager", own.to_owned()))
+    };
+    assert!(of_kube("1.36", "*,tokencleaner,-service,-route,-cloud-node-lifecycle"));
+    assert!(of_kube("1.37", "*,tokencleaner"));
+    assert!(!of_kube("1.37", "*,tokencleaner,-service,-route,-cloud-node-lifecycle"));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::exit_table::{Ending, exit_table};
-use crate::support::{Node, Output, tools};
+use crate::support::{Node, Output, tools, without_version};
 
 const RENDER: [&str; 7] = ["render", "--as", "systemd-gate", "--k3s-version", "1.33", "--role", "agent"];
 
@@ -96,7 +96,7 @@ fn the_gate_alone_is_the_one_beside_the_unit() {
         let output = Node::new().run(&[&words[..], &[out.to_str().unwrap()], more].concat());
         assert_eq!(output.code, 0, "{}", output.stderr);
         let beside = fs::read_to_string(out.join("k3s-agent.service.d/10-k3s-harden.conf")).unwrap();
-        let beside = beside.replace(env!("CARGO_PKG_VERSION"), "VERSION");
+        let beside = without_version(&beside);
         assert_eq!(rendered(&Node::new(), more).stdout, beside);
         let mounts = if more.is_empty() { "/var/lib/rancher/k3s" } else { "\"/srv/k3s data\"" };
         assert!(beside.contains(&format!("RequiresMountsFor=/var/lib/k3s-harden {mounts}\n")), "{beside}");

@@ -287,7 +287,7 @@ fn the_gate_asks_before_k3s_is_started() {
     # Put it into /etc/systemd/system/k3s-agent.service.d/, then: systemctl daemon-reload
     [Unit]
     # Where one of these cannot be mounted, the unit k3s-harden is not run, and K3s is not started either.
-    RequiresMountsFor=/var/lib/k3s-harden {{ data_dir | safe }}
+    RequiresMountsFor=/var/lib/k3s-harden /var/lib/rancher/k3s
 
     [Service]
     # What keeps the service from starting: exit code 2 (K3s would not start), and a unit k3s-harden that is enabled and has

@@ -274,6 +274,7 @@ impl Node {
             journal,
             started: true,
             running: if fixture.etcd() { &self.with_etcd } else { &self.with_sqlite },
+            provider: "aescbc",
         }
     }
 
@@ -582,5 +583,38 @@ fn benchmarks_are_chosen_as_the_scanners_choose_them() {
         let seen = ScannedNode { started: false, ..node.seen(&default, &journal) };
         let predicted = predict(Scanner::SecurityScan, benchmark, &seen).unwrap();
         assert!(predicted.iter().all(|one| one.why.ends_with('.')), "{predicted:#?}");
+    }
+}
+
+#[test]
+fn the_provider_of_the_first_start_is_the_configured_one() {
+    for (version, lines, provider) in [
+        ("v1.36.3+k3s1", "secrets-encryption-provider: secretbox\n", "secretbox"),
+        ("v1.32.4+k3s1", "secrets-encryption-provider: secretbox\n", "secretbox"),
+        // It does not have the key.
+        ("v1.32.3+k3s1", "secrets-encryption-provider: secretbox\n", "aescbc"),
+        ("v1.36.3+k3s1", "", "aescbc"),
+    ] {
+        let config = format!("secrets-encryption: true\n{lines}");
+        let node = crate::support::Node::new().file("etc/rancher/k3s/config.yaml", config);
+        for scanner in ["kube-bench", "security-scan"] {
+            let output = node.run(&[
+                "verify",
+                "--as",
+                scanner,
+                "--k3s-version",
+                version,
+                "--role",
+                "server",
+                "--format",
+                "json",
+            ]);
+            let has = |name: &str| {
+                output.stdout.contains(&format!("provider {name}"))
+                    || output.stdout.contains(&format!("provider={name}"))
+            };
+            let other = if provider == "aescbc" { "secretbox" } else { "aescbc" };
+            assert!(has(provider) && !has(other), "{version} {scanner}: {}", output.stdout);
+        }
     }
 }

@@ -341,3 +341,61 @@ fn every_verb_reports_an_unreadable_configuration_with_its_place_first() {
         assert!(all.contains(&format!("{place}{message}")), "{words:?}: {all}");
     }
 }
+
+/// The evidence of a control, all of it.
+fn evidence(node: &Node, arguments: &[&str], name: &str) -> (String, String) {
+    let (report, _) = report(node, arguments);
+    let controls = report["controls"].as_array().unwrap();
+    let control = controls.iter().find(|control| control["name"] == name).unwrap();
+    (control["actual"].as_str().unwrap_or_default().to_owned(), control["evidence"].to_string())
+}
+
+#[test]
+fn a_default_goes_by_the_minor_and_not_by_the_benchmark() {
+    for (minor, benchmark, default) in [
+        ("v1.24.17+k3s1", "1.24", "5"),
+        ("1.26", "1.8", "5"),
+        ("1.26", "1.11", "5"),
+        ("1.27", "1.8", "50"),
+        ("v1.36.3+k3s1", "1.8", "50"),
+        ("1.37", "2.1", "50"),
+    ] {
+        let words = ["--k3s-version", minor, "--role", "server", "--benchmark", benchmark];
+        let (actual, text) = evidence(&Node::new(), &words, "event-qps");
+        assert_eq!(actual, default, "{minor} by {benchmark}: {text}");
+        assert!(text.contains(&format!("it takes {default} by itself")), "{minor} by {benchmark}: {text}");
+    }
+    // A drop-in that takes the field out leaves it to the default of files, which is the same.
+    let path = "var/lib/rancher/k3s/agent/etc/kubelet.conf.d/50-own.conf";
+    let null =
+        "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\neventRecordQPS: null\n";
+    let node = Node::new().file(path, null);
+    let (actual, _) = evidence(&node, &["--k3s-version", "1.36", "--role", "server"], "event-qps");
+    assert_eq!(actual, "50");
+}
+
+#[test]
+fn what_zero_events_mean_is_said() {
+    for (minor, means) in
+        [("1.24", "5 a second"), ("1.30", "5 a second"), ("1.36", "5 a second"), ("1.37", "no limit")]
+    {
+        let node = Node::new().file(CONFIG, "kubelet-arg: [event-qps=0]\n");
+        let (actual, text) = evidence(&node, &["--k3s-version", minor, "--role", "server"], "event-qps");
+        assert_eq!(actual, "0");
+        assert!(text.contains(&format!("which is {means} in Kubernetes {minor}")), "{minor}: {text}");
+    }
+}
+
+#[test]
+fn an_argument_that_the_benchmark_wants_is_told_from_a_default() {
+    for (name, default) in
+        [("audit-log-maxage", "366"), ("audit-log-maxbackup", "100"), ("audit-log-maxsize", "100")]
+    {
+        let of = |minor: &str| evidence(&Node::new(), &["--k3s-version", minor, "--role", "server"], name);
+        let (actual, text) = of("1.36");
+        assert_eq!(actual, "not set");
+        let says = format!("it takes {default} by itself, and the benchmark wants the argument");
+        assert!(text.contains(&says), "{text}");
+        assert!(!of("1.35").1.contains("by itself"), "{}", of("1.35").1);
+    }
+}

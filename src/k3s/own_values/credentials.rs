@@ -18,7 +18,9 @@ const RUNS: u32 = 0o111;
 /// The configuration of the plugins, if K3s hands it to the kubelet: the folder and the file are there.
 pub(super) fn credential_providers(reader: &OwnReader<'_>, rule: &OwnRule) -> Result<Answer> {
     let [config, folder] = rule.keys.as_slice() else { return Ok(Answer::Fine) };
-    let text = |key: &str| reader.text(key).or_else(|| flags::default_text(key)).unwrap_or_default();
+    let text = |key: &str| {
+        reader.text(key).or_else(|| flags::default_text(key, reader.node.release)).unwrap_or_default()
+    };
     let (config, folder) = (text(config), text(folder));
     if config.is_empty() || folder.is_empty() {
         return Ok(Answer::Fine);

@@ -112,7 +112,7 @@ impl<'a> OwnReader<'a> {
 
     /// Returns the number of a flag, its default included; none if it is no number.
     pub(super) fn number(&self, key: &str) -> Option<i128> {
-        let default = || flags::of_any_minor(self.node.role, key)?.default.as_deref();
+        let default = || flags::of_any_minor(self.node.role, key)?.default_in(self.node.release);
         flag_values::integer(self.text(key).or_else(default)?)
     }
 

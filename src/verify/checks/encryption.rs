@@ -4,7 +4,7 @@
 use super::flag;
 use super::flag_file::FlagFile;
 use crate::error::{Place, Result};
-use crate::k3s::{NodePaths, flags};
+use crate::k3s::NodePaths;
 use crate::preflight::encryption;
 use crate::verify::evidence::Evidence;
 use crate::verify::facts::NodeFacts;
@@ -13,8 +13,6 @@ use crate::verify::rule_result::{RuleOutcome, RuleResult};
 
 const SERVER: &str = "kube-apiserver";
 const FLAG: &str = "encryption-provider-config";
-/// K3s' key for the first provider.
-const PROVIDER_KEY: &str = "secrets-encryption-provider";
 /// The suitable providers. aesgcm is not: its keys have to be rotated far more often than K3s rotates them.
 const SUITABLE: [&str; 3] = ["aescbc", "kms", "secretbox"];
 
@@ -39,8 +37,7 @@ fn check(facts: &NodeFacts<'_>, expected: &str, is_suitable: fn(&str) -> bool) -
         && !facts.node.root.exists(&k3s_file)
     {
         // K3s writes the file before it first starts the API server.
-        let (provider, place) = facts.node.value(PROVIDER_KEY).unzip();
-        let provider = provider.or_else(|| flags::default_text(PROVIDER_KEY)).unwrap_or_default();
+        let (provider, place) = facts.node.encryption_provider();
         let mut evidence = flag.evidence;
         evidence.push(Evidence {
             text: format!("K3s writes {k3s_file} with {provider} as the first provider"),

@@ -2,6 +2,8 @@
 //! Checks the value that a component gets for a flag. For a flag with one value the last occurrence counts, and for a list
 //! every occurrence. Texts are read as the type of the flag reads them, and an empty value is what the component makes of it.
 
+use std::collections::BTreeMap;
+
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::k3s::kubelet;
 use crate::kubernetes::component_fields::ComponentFields;
@@ -34,7 +36,7 @@ pub(super) fn check_by_name(
     must: Must,
 ) -> Result<RuleResult> {
     let (component, name) = (component.to_owned(), name.to_owned());
-    check(facts, &FlagRule { component, name, field: None, unset: None, must })
+    check(facts, &FlagRule { component, name, field: None, unset: None, zero: BTreeMap::new(), must })
 }
 
 /// Checks a flag of a component.
@@ -55,7 +57,16 @@ pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &FlagRule) -> Result
         Some(items) => items.join(","),
         None => "not set".to_owned(),
     };
-    let result = RuleResult::met(met, rule.must.describe(&name), actual, vec![value.evidence]);
+    let mut evidence = value.evidence;
+    let minor = facts.node.minor();
+    if let ("0", Some((_, means))) = (actual.as_str(), rule.zero.range(..=minor).next_back()) {
+        evidence.text += &format!(", which is {means} in Kubernetes {minor}");
+    }
+    // The benchmark and the scanners look for the argument, whatever the component does without it.
+    if let (false, None, Some(default)) = (met, &value.items, rule.default_in(minor)) {
+        evidence.text += &format!(": it takes {default} by itself, and the benchmark wants the argument");
+    }
+    let result = RuleResult::met(met, rule.must.describe(&name), actual, vec![evidence]);
     let mut result = with_origin(&flags.origin, result);
     match flags.origin {
         // If the flag is met without K3s' own value, it is met in every release.
@@ -109,8 +120,9 @@ fn value(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -> Result
     }
     let flag = component_flags::all().get(&rule.component).and_then(|flags| flags.get(&rule.name));
     let is_list = rule.must.takes_list() || flag.is_some_and(|flag| flag.kind.is_list());
-    let unset =
-        || rule.unset.as_ref().map(|unset| if is_list { split_list(unset) } else { vec![unset.clone()] });
+    let unset = || {
+        rule.unset_in(facts.node.minor()).map(|unset| if is_list { split_list(&unset) } else { vec![unset] })
+    };
     let given: Vec<&String> =
         flags.flags.iter().filter(|(name, _)| *name == rule.name).map(|(_, value)| value).collect();
     let ignores_empty = flag.is_some_and(|flag| flag.kind.ignores_empty(facts.node.minor()));
@@ -188,7 +200,7 @@ fn value_in_file(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -
             FlagText { items: Some(vec![value]), evidence: Evidence { text, place } }
         }
         (value, _) => {
-            let unset = value.or_else(|| rule.unset.clone());
+            let unset = value.or_else(|| rule.unset_in(facts.node.minor()));
             let by_itself = unset.as_ref().map(|unset| format!(", so that it is {unset}"));
             let by_itself = by_itself.unwrap_or_default();
             let text = format!("{component}'s configuration has no {path}{by_itself}");
@@ -252,7 +264,7 @@ fn given_evidence(
 
 /// Returns evidence that nothing sets the flag.
 fn unset_evidence(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -> Evidence {
-    let unset = rule.unset.as_ref().map(|unset| format!(": it takes {unset} by itself"));
+    let unset = rule.unset_in(facts.node.minor()).map(|unset| format!(": it takes {unset} by itself"));
     let text = format!("nothing sets --{} of {}{}", rule.name, rule.component, unset.unwrap_or_default());
     Evidence { text, place: Some(facts.place_of_unset(&flags.origin)) }
 }

@@ -34,7 +34,8 @@ fn policy_enforcer(facts: &NodeFacts<'_>) -> Result<PolicyEnforcer> {
     }
     if !facts.node.is_on(DISABLE) {
         let backend = facts.node.value(BACKEND).map(|(value, _)| value);
-        let backend = backend.or_else(|| flags::default_text(BACKEND)).unwrap_or_default();
+        let backend =
+            backend.or_else(|| flags::default_text(BACKEND, facts.node.release)).unwrap_or_default();
         let text =
             format!("{BACKEND} is {backend}, and nothing sets {DISABLE}: K3s' own controller enforces them");
         let place = facts.node.value(BACKEND).map(|(_, place)| place);

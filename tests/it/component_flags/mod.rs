@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The table of the components' arguments (src/kubernetes/data/component-flags.yaml) against Kubernetes itself: a small Go
 //! program (tests/oracle/component_flags) is linked against a minor and prints every flag, and the table must have
-//! exactly these for that minor, each with its type; of the newest minor, also with its default.
+//! exactly these for that minor, each with its type; of the newest minor, also with its default, and of every minor with the
+//! defaults that are not the same in all.
 //!
 //! It is part of the second tier for the newest minor: `cargo test --test it component_flags -- --include-ignored`, with
 //! Go. The third tier asks all minors (`tests/full`); `K3S_HARDEN_FLAGS_OF="1.23 1.30"` or `=all` names others. With
@@ -74,7 +75,8 @@ fn compare(minor: KubernetesMinor, release: &str, wrong: &mut String) {
                         "" => is_zero(&default),
                         ours => ours == plain.filter(|_| flag.kind.is_list()).unwrap_or(&default),
                     };
-                    if is_newest && flag.kind != FlagType::Gates && !is_same {
+                    let is_stated = is_newest || flag.default_differs();
+                    if is_stated && flag.kind != FlagType::Gates && !is_same {
                         writeln!(
                             wrong,
                             "{minor} {component}: {name} has the default {default:?}, not {ours:?}"

@@ -44,6 +44,31 @@ fn flags_of(role: Role, release: K3sRelease) -> impl Iterator<Item = &'static K3
 }
 
 #[test]
+fn the_pause_image_is_that_of_the_release() {
+    let image = |version: &str| {
+        let flag = flags::of_any_minor(Role::Agent, "pause-image").unwrap();
+        flag.default_in(version.parse::<K3sVersion>().unwrap().number())
+            .map(|text| text.trim_matches('"').to_owned())
+    };
+    let (old, new) = (Some("rancher/mirrored-pause:3.6"), Some("rancher/mirrored-pause:3.10.2"));
+    for (version, wanted) in [
+        ("1.24", old),
+        ("1.33", old),
+        ("v1.34.9+k3s1", old),
+        ("v1.34.10+k3s1", new),
+        ("1.34", None),
+        ("v1.35.6+k3s1", old),
+        ("v1.35.7+k3s1", new),
+        ("v1.36.2+k3s1", old),
+        ("v1.36.3+k3s1", new),
+        ("v1.37.0+k3s1", new),
+        ("1.37", new),
+    ] {
+        assert_eq!(image(version).as_deref(), wanted, "{version}");
+    }
+}
+
+#[test]
 fn the_table_is_that_of_k3s() {
     let text = std::fs::read_to_string("tests/oracle/k3s_cli/flags-1.36.json").unwrap();
     let theirs: BTreeMap<String, Vec<Value>> = serde_json::from_str(&text).unwrap();
@@ -55,7 +80,7 @@ fn the_table_is_that_of_k3s() {
             K3sFlagType::Text => "StringFlag",
             K3sFlagType::List => "StringSliceFlag",
         };
-        let default = flag.default.as_ref().filter(|_| is_whole);
+        let default = flag.default_in(release("v1.36.2")).filter(|_| is_whole);
         json!({"names": flag.names, "type": kind, "env": flag.env, "default": default, "hidden": flag.hidden})
     };
     let of_library = ["help", "version"];

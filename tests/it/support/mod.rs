@@ -131,14 +131,30 @@ pub(crate) fn binary() -> Command {
 pub(crate) fn finish(mut command: Command, root: &Path) -> Output {
     let output = command.output().unwrap();
     let clean = |bytes: Vec<u8>| {
-        String::from_utf8(bytes)
+        let text = String::from_utf8(bytes)
             .unwrap()
             .replace(root.to_str().unwrap(), "ROOT")
             .replace(&format!("owner {}", owner()), "owner OWNER")
-            .replace(&format!("--owner {}", owner()), "--owner OWNER")
-            .replace(env!("CARGO_PKG_VERSION"), "VERSION")
+            .replace(&format!("--owner {}", owner()), "--owner OWNER");
+        without_version(&text)
     };
     Output { stdout: clean(output.stdout), stderr: clean(output.stderr), code: output.status.code().unwrap() }
+}
+
+/// Puts VERSION in the place of this version, but not into a longer number such as an address that contains it.
+pub(crate) fn without_version(text: &str) -> String {
+    let mut cleaned = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(env!("CARGO_PKG_VERSION")) {
+        let is_number = |character: char| character.is_ascii_digit() || character == '.';
+        let goes_on =
+            after.strip_prefix('.').unwrap_or(after).starts_with(|next: char| next.is_ascii_digit());
+        let is_longer = before.ends_with(is_number) || goes_on;
+        cleaned += before;
+        cleaned += if is_longer { env!("CARGO_PKG_VERSION") } else { "VERSION" };
+        rest = after;
+    }
+    cleaned + rest
 }
 
 /// `uid:gid` of whoever runs the tests.
