@@ -22,7 +22,7 @@ const NO_DIRECTORY: &str = "not a directory";
 const LOOP: &str = "too many levels of symbolic links";
 
 /// Why the API server cannot make the log.
-struct Obstacle {
+struct LogObstacle {
     message: String,
     /// The call that fails, and Go's reason.
     says: String,
@@ -31,7 +31,7 @@ struct Obstacle {
     missing: bool,
 }
 
-impl Obstacle {
+impl LogObstacle {
     fn new(message: String, says: String, remedy: &str) -> Self {
         Self { message, says, remedy: remedy.to_owned(), missing: false }
     }
@@ -48,7 +48,7 @@ impl Obstacle {
 /// # Errors
 /// If something on the way cannot be looked at.
 pub(super) fn check(server: &ApiServer<'_>, text: &str) -> Result<Option<Finding>> {
-    let log = Log::new(server, text)?;
+    let log = AuditLogFile::new(server, text)?;
     if let Some(finding) = log.own_output() {
         return Ok(Some(server.at("audit-log-path", finding)));
     }
@@ -59,11 +59,13 @@ pub(super) fn check(server: &ApiServer<'_>, text: &str) -> Result<Option<Finding
             (Some(_), Some(found)) => Some(found.finding()),
             (None, None) => None,
             (Some(found), None) | (None, Some(found)) => {
-                let message = format!(
-                    "{}: before {since} the API server does not make it and stops, and which release of {} runs is not known",
-                    found.message,
-                    server.node.minor()
-                );
+                let which = match found.missing {
+                    true => format!("before {since} the API server does not make it and stops"),
+                    false => format!("only one of the releases before and from {since} on stops"),
+                };
+                let minor = server.node.minor();
+                let message =
+                    format!("{}: {which}, and which release of {minor} runs is not known", found.message);
                 let remedy = format!("{}, or name the release in full (--k3s-version)", found.remedy);
                 Some(Finding::unknown("audit-log-directory", message, remedy))
             }
@@ -73,7 +75,7 @@ pub(super) fn check(server: &ApiServer<'_>, text: &str) -> Result<Option<Finding
 }
 
 /// The log that a text names.
-struct Log<'a> {
+struct AuditLogFile<'a> {
     server: &'a ApiServer<'a>,
     text: &'a str,
     /// The text from the root on, cleaned as Go cleans it.
@@ -82,7 +84,7 @@ struct Log<'a> {
     base: RootedPath,
 }
 
-impl<'a> Log<'a> {
+impl<'a> AuditLogFile<'a> {
     fn new(server: &'a ApiServer<'a>, text: &'a str) -> Result<Self> {
         let base = match text.starts_with('/') {
             true => RootedPath::fixed("/"),
@@ -107,14 +109,18 @@ impl<'a> Log<'a> {
     }
 
     /// Returns what is in the way of a release that makes the log's folder, or of one that does not.
-    fn obstacle(&self, makes_folder: bool) -> Result<Option<Obstacle>> {
+    fn obstacle(&self, makes_folder: bool) -> Result<Option<LogObstacle>> {
         if self.text.split('/').any(|part| part.len() > MAX_NAME) {
             let says = format!("open {}: file name too long", self.text);
             let message = format!("the audit log {:?} has a name of more than {MAX_NAME} bytes", self.text);
-            return Ok(Some(Obstacle::new(message, says, "name a shorter path")));
+            return Ok(Some(LogObstacle::new(message, says, "name a shorter path")));
         }
         if is_of_kernel(&self.path) {
             return Ok(Some(self.of_kernel(&self.path)));
+        }
+        // A descriptor of a process: what it is in K3s' process is not known here.
+        if self.path.is_within(&RootedPath::fixed("/proc")) {
+            return Ok(None);
         }
         let folder = match self.text.rsplit_once('/') {
             Some((folder, _)) => self.base.resolve(if folder.is_empty() { "/" } else { folder })?,
@@ -129,13 +135,13 @@ impl<'a> Log<'a> {
         }
     }
 
-    fn of_kernel(&self, path: &RootedPath) -> Obstacle {
+    fn of_kernel(&self, path: &RootedPath) -> LogObstacle {
         let message = format!("the audit log would be {path}, and nobody can make a file there");
-        Obstacle::new(message, format!("open {}: {NO_ENTRY}", self.text), "name a path on a disk")
+        LogObstacle::new(message, format!("open {}: {NO_ENTRY}", self.text), "name a path on a disk")
     }
 
     /// Makes the folder as `os.MkdirAll` does: it goes through symlinks to folders, and replaces nothing.
-    fn make(&self, folder: &RootedPath) -> Result<Option<Obstacle>> {
+    fn make(&self, folder: &RootedPath) -> Result<Option<LogObstacle>> {
         let mut above = vec![folder.clone()];
         above.extend(std::iter::successors(folder.parent(), RootedPath::parent));
         for part in above.iter().rev().filter(|part| part.parent().is_some()) {
@@ -143,7 +149,7 @@ impl<'a> Log<'a> {
                 let message =
                     format!("the audit log would be {}, and nobody makes files in {part}", self.path);
                 let says = format!("mkdir {}: {NO_ENTRY}", self.shown(folder));
-                return Ok(Some(Obstacle::new(message, says, "name a path in a file system of a disk")));
+                return Ok(Some(LogObstacle::new(message, says, "name a path in a file system of a disk")));
             }
             let reason = match self.server.node.root.kind(part)? {
                 PathKind::Directory => continue,
@@ -156,13 +162,13 @@ impl<'a> Log<'a> {
         Ok(None)
     }
 
-    fn no_directory(&self, path: &RootedPath, says: String) -> Obstacle {
+    fn no_directory(&self, path: &RootedPath, says: String) -> LogObstacle {
         let message = format!("the audit log would be below {path}, which is no directory");
-        Obstacle::new(message, says, "name another path, or remove what is there")
+        LogObstacle::new(message, says, "name another path, or remove what is there")
     }
 
     /// Opens the log as the kernel does, part by part. `made` is the folder that was made for it.
-    fn open(&self, made: Option<&RootedPath>) -> Result<Option<Obstacle>> {
+    fn open(&self, made: Option<&RootedPath>) -> Result<Option<LogObstacle>> {
         let root = self.server.node.root;
         let is_made = |path: &RootedPath| made.is_some_and(|made| made.is_within(path));
         let mut at = self.base.clone();
@@ -213,18 +219,18 @@ impl<'a> Log<'a> {
         format!("open {}: {reason}", self.text)
     }
 
-    fn is_directory(&self) -> Obstacle {
+    fn is_directory(&self) -> LogObstacle {
         let message = format!("the audit log {} is a directory", self.path);
-        Obstacle::new(message, self.failed("is a directory"), "name a file in it")
+        LogObstacle::new(message, self.failed("is a directory"), "name a file in it")
     }
 
-    fn missing(&self, folder: &RootedPath) -> Obstacle {
+    fn missing(&self, folder: &RootedPath) -> LogObstacle {
         // Without symlinks on the way, all that is missing can be made at once.
         let whole = self.path.parent().filter(|whole| whole.is_within(folder));
         let folder = whole.unwrap_or_else(|| folder.clone());
         let message = format!("the audit log {} would be in {folder}, which does not exist", self.path);
         let remedy = format!("make the folder: mkdir -p -m 700 {folder}");
-        Obstacle { message, says: self.failed(NO_ENTRY), remedy, missing: true }
+        LogObstacle { message, says: self.failed(NO_ENTRY), remedy, missing: true }
     }
 
     /// Tells whether K3s makes a folder before the API server looks for it.
