@@ -19,6 +19,9 @@ pub struct ComponentFlag {
     pub kind: FlagType,
     /// Its default, as Go writes it; none if that is the zero value of the type.
     pub default: Option<FlagDefault>,
+    /// What 0 is, from a minor on, where it is not what it seems.
+    #[serde(default)]
+    pub zero: BTreeMap<KubernetesMinor, String>,
     /// The field of KubeletConfiguration that it overrides; none for a flag of another component.
     pub field: Option<String>,
     /// The first minor that has it; none if all before `until` do.
@@ -49,6 +52,12 @@ impl ComponentFlag {
             FlagDefault::Always(text) => Some(text),
             FlagDefault::Since(texts) => texts.range(..=minor).next_back().map(|(_, text)| text.as_str()),
         }
+    }
+
+    /// Returns what 0 is in a minor; none if it is what it seems.
+    #[must_use]
+    pub fn zero_in(&self, minor: KubernetesMinor) -> Option<&str> {
+        self.zero.range(..=minor).next_back().map(|(_, text)| text.as_str())
     }
 
     /// Tells whether its default is not the same in every minor.

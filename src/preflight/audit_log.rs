@@ -48,7 +48,7 @@ impl LogObstacle {
 /// # Errors
 /// If something on the way cannot be looked at.
 pub(super) fn check(server: &ApiServer<'_>, text: &str) -> Result<Option<Finding>> {
-    let log = Log::new(server, text)?;
+    let log = AuditLogFile::new(server, text)?;
     if let Some(finding) = log.own_output() {
         return Ok(Some(server.at("audit-log-path", finding)));
     }
@@ -59,11 +59,13 @@ pub(super) fn check(server: &ApiServer<'_>, text: &str) -> Result<Option<Finding
             (Some(_), Some(found)) => Some(found.finding()),
             (None, None) => None,
             (Some(found), None) | (None, Some(found)) => {
-                let message = format!(
-                    "{}: before {since} the API server does not make it and stops, and which release of {} runs is not known",
-                    found.message,
-                    server.node.minor()
-                );
+                let which = match found.missing {
+                    true => format!("before {since} the API server does not make it and stops"),
+                    false => format!("only one of the releases before and from {since} on stops"),
+                };
+                let minor = server.node.minor();
+                let message =
+                    format!("{}: {which}, and which release of {minor} runs is not known", found.message);
                 let remedy = format!("{}, or name the release in full (--k3s-version)", found.remedy);
                 Some(Finding::unknown("audit-log-directory", message, remedy))
             }
@@ -73,7 +75,7 @@ pub(super) fn check(server: &ApiServer<'_>, text: &str) -> Result<Option<Finding
 }
 
 /// The log that a text names.
-struct Log<'a> {
+struct AuditLogFile<'a> {
     server: &'a ApiServer<'a>,
     text: &'a str,
     /// The text from the root on, cleaned as Go cleans it.
@@ -82,7 +84,7 @@ struct Log<'a> {
     base: RootedPath,
 }
 
-impl<'a> Log<'a> {
+impl<'a> AuditLogFile<'a> {
     fn new(server: &'a ApiServer<'a>, text: &'a str) -> Result<Self> {
         let base = match text.starts_with('/') {
             true => RootedPath::fixed("/"),
@@ -115,6 +117,10 @@ impl<'a> Log<'a> {
         }
         if is_of_kernel(&self.path) {
             return Ok(Some(self.of_kernel(&self.path)));
+        }
+        // A descriptor of a process: what it is in K3s' process is not known here.
+        if self.path.is_within(&RootedPath::fixed("/proc")) {
+            return Ok(None);
         }
         let folder = match self.text.rsplit_once('/') {
             Some((folder, _)) => self.base.resolve(if folder.is_empty() { "/" } else { folder })?,

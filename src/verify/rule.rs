@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The rule that decides a control: the grammar of `rule` in data/benchmark-controls.yaml.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 
 use super::must::Must;
-use crate::kubernetes::component_flags;
+use crate::kubernetes::component_flags::{self, ComponentFlag};
 use crate::version::KubernetesMinor;
 
 /// The rule that decides a control. Written as a mapping with one key:
@@ -64,9 +62,6 @@ pub struct FlagRule {
     pub field: Option<String>,
     /// The component's default, also for an empty list; absent if the default is no value.
     pub unset: Option<FlagUnset>,
-    /// What the value 0 means, from a minor on.
-    #[serde(default)]
-    pub zero: BTreeMap<KubernetesMinor, String>,
     /// What the value has to be.
     pub must: Must,
 }
@@ -102,10 +97,16 @@ impl FlagRule {
         }
     }
 
+    /// Returns the flag in the table of the components' flags.
+    #[must_use]
+    pub fn flag(&self) -> Option<&'static ComponentFlag> {
+        component_flags::all().get(&self.component)?.get(&self.name)
+    }
+
     /// Returns the default that the table of the components' flags has for a minor.
     #[must_use]
     pub fn default_in(&self, minor: KubernetesMinor) -> Option<&'static str> {
-        component_flags::all().get(&self.component)?.get(&self.name)?.default_in(minor)
+        self.flag()?.default_in(minor)
     }
 }
 

@@ -2,8 +2,6 @@
 //! Checks the value that a component gets for a flag. For a flag with one value the last occurrence counts, and for a list
 //! every occurrence. Texts are read as the type of the flag reads them, and an empty value is what the component makes of it.
 
-use std::collections::BTreeMap;
-
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::k3s::kubelet;
 use crate::kubernetes::component_fields::ComponentFields;
@@ -36,7 +34,7 @@ pub(super) fn check_by_name(
     must: Must,
 ) -> Result<RuleResult> {
     let (component, name) = (component.to_owned(), name.to_owned());
-    check(facts, &FlagRule { component, name, field: None, unset: None, zero: BTreeMap::new(), must })
+    check(facts, &FlagRule { component, name, field: None, unset: None, must })
 }
 
 /// Checks a flag of a component.
@@ -59,7 +57,7 @@ pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &FlagRule) -> Result
     };
     let mut evidence = value.evidence;
     let minor = facts.node.minor();
-    if let ("0", Some((_, means))) = (actual.as_str(), rule.zero.range(..=minor).next_back()) {
+    if let ("0", Some(means)) = (actual.as_str(), rule.flag().and_then(|flag| flag.zero_in(minor))) {
         evidence.text += &format!(", which is {means} in Kubernetes {minor}");
     }
     // The benchmark and the scanners look for the argument, whatever the component does without it.
