@@ -123,7 +123,7 @@ fn kind(go: &str, name: &str) -> FlagType {
         (_, "traceLocation") => FlagType::TraceLocation,
         (_, "version") => FlagType::Version,
         (_, "quantity") => FlagType::Quantity,
-        (_, "portRange") => FlagType::PortRange,
+        (_, "portRange" | "port-range") => FlagType::PortRange,
         (_, "ipport") => FlagType::AddressPort,
         ("*flag.IPVar", _) => FlagType::AddressText,
         (_, "ip") => FlagType::Address,
