@@ -9,7 +9,7 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use tracing::warn;
 
 use super::generate_arguments::GenerateArguments;
-use super::usage::usage_error;
+use super::usage::{no_report, usage_error};
 use crate::Role;
 use crate::apply::ApplyOptions;
 use crate::document::OnConflict;
@@ -60,7 +60,7 @@ impl Cli {
                 }
             }
             _ if is_report => {
-                return Err(usage_error("only verify writes reports").hint("take --format text or json"));
+                return Err(no_report());
             }
             CliVerb::Generate(_) if self.global.format != OutputFormat::Text => {
                 return Err(usage_error("generate writes documents, each in its own form")

@@ -23,7 +23,7 @@ pub(super) fn choose(arguments: &RenderArguments) -> Result<Option<ProgramPath>>
     match arguments.binary.clone().or_else(host::running_program) {
         Some(path) => ProgramPath::parse(&path).map(Some),
         None => Err(usage_error("the running program has no path: it was removed, or /proc is missing")
-            .hint("name the program where it is on the node: --binary /usr/local/bin/k3s-harden")),
+            .hint(ProgramPath::HINT)),
     }
 }
 

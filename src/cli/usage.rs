@@ -7,3 +7,8 @@ use crate::error::{Error, ErrorKind};
 pub(super) fn usage_error(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Usage, message)
 }
+
+/// Returns the error of a verb that is asked for a report.
+pub(super) fn no_report() -> Error {
+    usage_error("only verify writes reports").hint("take --format text or json")
+}

@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches};
 
 use super::args::{Cli, GlobalArguments, OutputFormat};
 use super::ui::Ui;
-use super::usage::usage_error;
+use super::usage::no_report;
 use crate::error::{Result, exit};
 use crate::output::{version_json, version_text};
 
@@ -52,6 +52,6 @@ fn print(ui: &mut Ui) -> Result<()> {
     match ui.format() {
         OutputFormat::Text => ui.out(&version_text()),
         OutputFormat::Json => ui.out_json(&version_json()),
-        _ => Err(usage_error("only verify writes reports").hint("take --format text or json")),
+        _ => Err(no_report()),
     }
 }

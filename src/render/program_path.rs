@@ -7,15 +7,16 @@ use super::shell_word::quoted;
 use super::unit_word::{is_plain, word};
 use crate::error::{Error, ErrorKind, Result};
 
-/// What to write instead of a bad path.
-const HINT: &str = "name the program where it is on the node: --binary /usr/local/bin/k3s-harden";
-
 /// The path of k3s-harden on the node that is rendered for: absolute, normal, and without control characters, quotes and
 /// backslashes, which systemd takes in no path of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProgramPath(String);
 
 impl ProgramPath {
+    /// What to write instead of a path that cannot be used.
+    pub const HINT: &'static str =
+        "name the program where it is on the node: --binary /usr/local/bin/k3s-harden";
+
     /// Checks a path.
     ///
     /// # Errors
@@ -23,7 +24,7 @@ impl ProgramPath {
     pub fn parse(path: &Path) -> Result<Self> {
         let refused = |why: &str| {
             let message = format!("--binary {}: {why}", path.display());
-            Err(Error::new(ErrorKind::Usage, message).hint(HINT))
+            Err(Error::new(ErrorKind::Usage, message).hint(Self::HINT))
         };
         let Some(text) = path.to_str() else { return refused("it is not UTF-8") };
         let Some(below) = text.strip_prefix('/') else { return refused("it is not an absolute path") };
