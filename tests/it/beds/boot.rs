@@ -3,36 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
-use std::process::Stdio;
 
-use super::bed::{Release, Run, rendered};
-use crate::support::tools;
+use super::bed::{Release, rendered};
+use crate::support::{container, tools};
 
 pub(crate) const WORDS: [&str; 4] = ["--k3s-version", "v1.33.4+k3s1", "--role", "server"];
-
-/// Boots a root once: `$1` an empty directory, `$2` the root, `$3` the binary, `$4` what is laid over the root, `$5` where
-/// the container leaves what it has seen, `$6` what makes the node ready,
-/// `$7` where the binary goes. There /proc/sys is read-only.
-const BOOT: &str = r#"
-set -eu
-umask 022
-base=$1 root=$2
-# Two containers at once would share their control groups, and the systemd of one would end the other's services.
-mkdir -p /run/lock
-exec 9> /run/lock/k3s-harden-beds
-flock 9
-mount -t tmpfs -o mode=0755 tmpfs "$base"
-mkdir "$base/upper" "$base/work" "$base/node"
-mount -t overlay -o "lowerdir=$root,upperdir=$base/upper,workdir=$base/work" overlay "$base/node"
-mkdir -p "$base/node${7%/*}"
-cp "$3" "$base/node$7"
-cp -r "$4/." "$base/node"
-echo 5f3c1e0a7b2d4c6e8f90a1b2c3d4e5f6 > "$base/node/etc/machine-id"
-chroot "$base/node" env -i PATH="$PATH" sh -euc "$6"
-exec timeout --kill-after=10 300 systemd-nspawn --quiet --register=no --keep-unit --private-network \
-  --console=read-only --bind="$5:/out" --directory="$base/node" --boot
-"#;
 
 /// What stands for K3s: it notes what it finds, and stays.
 const K3S: &str = r#"#!/bin/sh
@@ -110,8 +85,7 @@ impl Boot {
     pub(crate) fn with(recipe: &BootRecipe<'_>) -> Self {
         tools::need_root();
         tools::need(&["systemd-nspawn"]);
-        let base = tempfile::Builder::new().disable_cleanup(true).tempdir().unwrap().path().to_owned();
-        let (over, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let over = tempfile::tempdir().unwrap();
         let units = over.path().join("etc/systemd/system");
         let programs = over.path().join("usr/local/bin");
         fs::create_dir_all(&programs).unwrap();
@@ -128,24 +102,11 @@ impl Boot {
              {prepare}",
             prepare = recipe.prepare,
         );
-        let output = tools::command("unshare")
-            .args(["--mount", "--propagation", "private", "sh", "-c", BOOT, "sh"])
-            .args([
-                &base,
-                recipe.release.root(),
-                Path::new(env!("CARGO_BIN_EXE_k3s-harden")),
-                over.path(),
-                out.path(),
-            ])
-            .arg(prepare)
-            .arg(recipe.binary)
-            .env_clear()
-            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        fs::remove_dir(&base).expect("a mount has left its namespace");
-        let run = Run::of(output).expect_when(0, "systemd-nspawn");
+        let program = over.path().join(recipe.binary.trim_start_matches('/'));
+        fs::create_dir_all(program.parent().unwrap()).unwrap();
+        fs::copy(env!("CARGO_BIN_EXE_k3s-harden"), program).unwrap();
+        let (out, run) = container::boot(recipe.release, over.path(), &prepare);
+        let run = run.expect_when(0, "systemd-nspawn");
         let journal = fs::read_to_string(out.path().join("journal"));
         let journal = journal.unwrap_or_else(|error| panic!("{error}: {}{}", run.stdout, run.stderr));
         Self { out, journal }

@@ -3,6 +3,7 @@
 //! everywhere.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 
+pub(crate) mod container;
 pub(crate) mod counts;
 pub(crate) mod exit_table;
 pub(crate) mod go_program;

@@ -19,7 +19,6 @@ use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::Stdio;
 
 use k3s_harden::Role;
 use k3s_harden::k3s::NodeService;
@@ -29,8 +28,7 @@ use self::generate::{COMMON, Content, UnitCase, VARIABLES};
 use crate::support::counts::pick;
 use crate::support::random::Random;
 use crate::support::release::Release;
-use crate::support::run::Run;
-use crate::support::{tools, turns};
+use crate::support::{container, tools, turns};
 
 const SEED: u64 = 0x7379_7374_656d_6421;
 const UNITS: usize = pick(250, 5_000);
@@ -39,25 +37,9 @@ const BATCH: usize = 1_000;
 /// How many that differ are shown.
 const SHOWN: usize = 5;
 
-/// Boots a root once: `$1` an empty directory, `$2` the root, `$3` what is laid over it, `$4` where the services write.
-const BOOT: &str = r#"
-set -eu
-umask 022
-base=$1 root=$2
-# Two containers at once would share their control groups, and the systemd of one would end the other's services.
-mkdir -p /run/lock
-exec 9> /run/lock/k3s-harden-beds
-flock 9
-mount -t tmpfs -o mode=0755 tmpfs "$base"
-mkdir "$base/upper" "$base/work" "$base/node"
-mount -t overlay -o "lowerdir=$root,upperdir=$base/upper,workdir=$base/work" overlay "$base/node"
-cp -a "$3/." "$base/node"
-echo 5f3c1e0a7b2d4c6e8f90a1b2c3d4e5f6 > "$base/node/etc/machine-id"
-ln -sf /etc/systemd/system/judge.target "$base/node/etc/systemd/system/default.target"
-chmod 0755 "$base/node/usr/local/bin/k3s" "$base/node/usr/local/bin/end"
-exec timeout --kill-after=10 300 systemd-nspawn --quiet --register=no --keep-unit --private-network \
-  --console=read-only --bind="$4:/out" --directory="$base/node" --boot
-"#;
+/// Makes the last unit the end of the boot.
+const PREPARE: &str = "ln -sf /etc/systemd/system/judge.target /etc/systemd/system/default.target
+chmod 0755 /usr/local/bin/k3s /usr/local/bin/end";
 
 /// What stands for K3s. Its own words begin behind the shell and this file.
 const K3S: &str = r#"#!/bin/sh
@@ -172,21 +154,11 @@ fn theirs(out: &Path, unit: &str) -> Option<Started> {
 }
 
 fn boot(release: Release, cases: &[UnitCase]) -> tempfile::TempDir {
-    let base = tempfile::Builder::new().disable_cleanup(true).tempdir().unwrap().path().to_owned();
-    let (over, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let over = tempfile::tempdir().unwrap();
     let fixed = FILES.map(|(path, text)| (path.to_owned(), Content::Text(text.to_owned())));
     lay(over.path(), &fixed);
     cases.iter().for_each(|case| lay(over.path(), &case.files));
-    let output = tools::command("unshare")
-        .args(["--mount", "--propagation", "private", "sh", "-c", BOOT, "sh"])
-        .args([&base, release.root(), over.path(), out.path()])
-        .env_clear()
-        .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    fs::remove_dir(&base).expect("a mount has left its namespace");
-    let run = Run::of(output);
+    let (out, run) = container::boot(release, over.path(), PREPARE);
     assert!(out.path().join("journal").exists(), "{}{}", run.stdout, run.stderr);
     out
 }
