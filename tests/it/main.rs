@@ -30,6 +30,7 @@ mod container;
 mod converged;
 mod crash;
 mod damaged_history;
+mod deploy_times;
 mod documents;
 mod effective;
 mod examples;
