@@ -46,6 +46,7 @@ mod kubelet_files;
 mod layers;
 mod minors;
 mod mutations;
+mod newer_minor;
 mod nodes;
 mod once_taken;
 mod openrc;
