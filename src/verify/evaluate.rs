@@ -66,7 +66,7 @@ fn report(
         root: facts.node.root.path().to_owned(),
         config: facts.node.config.path_or_default(),
         role: facts.node.role,
-        kubernetes: facts.node.minor(),
+        kubernetes: facts.node.minor().judged(),
         benchmark: benchmark.to_owned(),
         started: facts.started,
         verdicts,

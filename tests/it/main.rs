@@ -48,6 +48,7 @@ mod kubelet_files;
 mod layers;
 mod minors;
 mod mutations;
+mod newer_minor;
 mod nodes;
 mod once_taken;
 mod openrc;
