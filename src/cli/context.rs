@@ -219,6 +219,7 @@ impl<'a> Context<'a> {
 /// Checks the cipher suites of the profile and the user's audit policy.
 fn check(profile: &Profile, audit_policy: Option<&SourceText>) -> Result<()> {
     document::cipher_suites::check(profile)?;
+    document::check_admission(profile)?;
     audit_policy.map_or(Ok(()), |source| document::audit::check(source, profile.minor))
 }
 

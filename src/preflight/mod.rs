@@ -36,6 +36,7 @@ mod places;
 mod plugin_config;
 mod plugin_configs;
 pub(crate) mod pod_security;
+pub(crate) mod policy_files;
 mod proxy;
 pub(crate) mod refusals;
 mod registries;
