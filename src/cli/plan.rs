@@ -83,6 +83,10 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
         warnings.extend(rendered.policy_warnings.iter().cloned());
         warnings.extend(packaged::load_balancer_warnings(context)?);
     }
+    let folder = target.data_dir.join(document::ADMISSION_FOLDER);
+    if plan.changes().any(|action| action.resource.path().parent().as_ref() == Some(&folder)) {
+        warnings.extend(rendered.admission_warnings.iter().cloned());
+    }
     plan.warnings.splice(0..0, warnings);
     Ok(plan)
 }

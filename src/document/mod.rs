@@ -8,6 +8,7 @@
 //!
 //! This room imports `profile`, `k3s`, `node`, `kubernetes` and the ground (error, role, mode, version, embedded).
 
+mod admission;
 pub mod audit;
 mod changes;
 pub mod cipher_suites;
@@ -33,6 +34,10 @@ mod taken_over;
 use serde::Serialize;
 use tera::{Context, EscapeFn};
 
+pub use admission::{
+    ADMISSION_FOLDER, POLICY_PLUGIN, WrittenPolicy, check as check_admission, has_admission_policies,
+    is_admission_file, written_policy,
+};
 pub use changes::{ChangeRow, Release, changes};
 pub use drop_in::{DropIn, DropInArgument, DropInComponent, DropInContext, DropInKey, join};
 pub use drop_in_merge::{DropInMerge, MergedDropIn, OnConflict};

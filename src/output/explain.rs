@@ -28,7 +28,7 @@ pub fn explain_json(explanation: &Explanation, here: &ExplainedNode<'_>, origin:
         "kind": explanation.kind,
         "root": node.root.path().display().to_string(),
         "role": node.role,
-        "kubernetes": node.minor().to_string(),
+        "kubernetes": node.minor().judged().to_string(),
         "benchmark": here.benchmark,
         "controls": explanation.controls.iter().map(control_json).collect::<Vec<_>>(),
     });

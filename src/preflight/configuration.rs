@@ -16,7 +16,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         Ok(effective) => effective,
     };
     let mut findings: Vec<Finding> = effective.dangling.iter().map(dangling).collect();
-    findings.extend(effective.refusals.iter().map(|refusal| refused(node.role, refusal)));
+    findings.extend(effective.refusals.iter().map(|refusal| refused(node, refusal)));
     findings.extend(effective.skipped.iter().map(skipped));
     findings.extend(kubeconfig_mode(node));
     Ok(findings)
@@ -45,7 +45,8 @@ fn unreadable(error: &Error) -> Finding {
     }
 }
 
-fn refused(role: Role, refusal: &K3sRefusal) -> Finding {
+fn refused(node: &NodeConfig<'_>, refusal: &K3sRefusal) -> Finding {
+    let role = node.role;
     let K3sRefusal { kind, flag, message, origin, doubt } = refusal;
     let code = match (origin, kind) {
         (ValueOrigin::File(_), RefusalKind::Unknown) => "config-unknown-key",
@@ -65,11 +66,13 @@ fn refused(role: Role, refusal: &K3sRefusal) -> Finding {
     };
     let finding = match doubt {
         None => Finding::stops(code, format!("K3s' command line refuses this: {message}"), remedy),
-        Some(doubt) => Finding::unknown(
-            code,
-            format!("K3s' command line may refuse this, {doubt}: {message}"),
-            "name the release in full, such as --k3s-version v1.33.4+k3s1",
-        ),
+        Some(doubt) => {
+            let remedy = match node.minor().is_newer_than_known() {
+                true => format!("remove {flag}, or try it on a test node of {}", node.minor()),
+                false => "name the release in full, such as --k3s-version v1.33.4+k3s1".to_owned(),
+            };
+            Finding::unknown(code, format!("K3s' command line may refuse this, {doubt}: {message}"), remedy)
+        }
     };
     finding.at(refusal.place()).says(message)
 }

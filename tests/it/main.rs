@@ -9,6 +9,7 @@
 //! A test that needs root or a program is ignored in the first tier, with the reason beside it. No test returns early:
 //! "ok" means that it ran. The third tier is `tests/full`.
 
+mod anonymous_health;
 mod ansible;
 mod apiserver_start;
 mod architecture;
@@ -48,6 +49,7 @@ mod kubelet_files;
 mod layers;
 mod minors;
 mod mutations;
+mod newer_minor;
 mod nodes;
 mod once_taken;
 mod openrc;

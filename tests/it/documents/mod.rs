@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy takes helpers of tests for something else than tests")]
 
+mod admission;
 mod guide;
 mod rules;
 mod scalars;
