@@ -8,6 +8,7 @@
 //!
 //! This room imports `profile`, `k3s`, `node`, `kubernetes` and the ground (error, role, mode, version, embedded).
 
+pub mod anonymous_health;
 pub mod audit;
 mod changes;
 pub mod cipher_suites;
@@ -16,6 +17,7 @@ mod drop_in_merge;
 mod engine;
 mod entry_comments;
 mod equivalence;
+mod excluded;
 mod existing;
 mod files;
 mod header;
@@ -48,7 +50,7 @@ pub use node_files::{NodeFile, node_files};
 pub use present::{PresentEntry, PresentFiles};
 pub use quote::yaml_string;
 pub use rendered::Rendered;
-pub use service::service_warnings;
+pub use service::{command_line, service_warnings};
 pub use taken_over::{TakenOver, TakenOverValue, UsersLines};
 
 use crate::profile::{ControlId, Profile};
