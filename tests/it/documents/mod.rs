@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy takes helpers of tests for something else than tests")]
 
 mod guide;
+mod k3s_guide;
 mod rules;
 mod scalars;
 mod schema;
