@@ -5,6 +5,7 @@
 
 mod admission;
 mod guide;
+mod k3s_guide;
 mod rules;
 mod scalars;
 mod schema;
