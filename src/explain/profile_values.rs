@@ -105,13 +105,13 @@ mod tests {
     #[test]
     fn a_profile_is_listed_once_for_all_minors_with_the_same_value() {
         let values = |name: &str| profile_values(name, &declarations()[name]);
-        let ages = values("audit_log_maxage");
+        let policies = values("intra_namespace_policy");
         assert_eq!(
-            ages.len(),
+            policies.len(),
             crate::verify::benchmarks().len(),
-            "every benchmark says it, and strict does not: {ages:?}"
+            "every benchmark says it, and no overlay does: {policies:?}"
         );
-        assert!(ages.iter().all(|default| default.value == json!(30)));
+        assert!(policies.iter().all(|default| default.value == json!(true)));
         let limits = values("event_rate_limit");
         assert!(limits.iter().any(|default| default.profile == "strict" && default.value == json!(true)));
         let old = KubernetesMinor::supported()[0];
