@@ -285,6 +285,15 @@ impl FirstReleases {
     }
 }
 
+impl fmt::Display for FirstReleases {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (minor, patch)) in self.0.iter().enumerate() {
+            write!(f, "{}{minor}.{patch}", if index == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
 impl TryFrom<Vec<String>> for FirstReleases {
     type Error = Error;
 

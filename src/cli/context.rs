@@ -17,7 +17,9 @@ use super::request::{RunRequest, VersionRequest};
 use super::usage::usage_error;
 use crate::Role;
 use crate::apply::{RecordedInputs, RunInputs, is_run_in_progress};
-use crate::document::{self, DropInMerge, KubeletFileValues, PresentEntry, PresentFiles, RenderTarget};
+use crate::document::{
+    self, DropInMerge, KubeletFileValues, PresentEntry, PresentFiles, RenderTarget, encryption_provider,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::k3s::flags::ENCRYPTION_KEY;
 use crate::k3s::{self, ConfigFile, NodeConfig, kubelet};
@@ -104,6 +106,7 @@ impl<'a> Context<'a> {
         .resolve(&|path| files.open(path))?;
         let audit_policy = files.audit_policy(&profile, root)?;
         let refusal = check(&profile, audit_policy.as_ref(), role, &version).err();
+        warnings.extend(encryption_provider::warnings(&profile, role, version.number()));
         let is_named = request.data_dir.is_some();
         let no_place = check_places(&start, &config, &own_data_dir, is_named).err();
         let own_place = own_places::inside_own(&config, &own_data_dir, &data_dir);
@@ -227,6 +230,7 @@ fn check(
 ) -> Result<()> {
     document::cipher_suites::check(profile)?;
     document::check_admission(profile)?;
+    encryption_provider::check(profile, role, version.number())?;
     // An agent has no API server.
     if role == Role::Server {
         document::anonymous_health::check(profile, version.number())?;

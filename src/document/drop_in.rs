@@ -127,7 +127,8 @@ impl DropIn {
         for row in table.keys.iter().filter(|row| row.roles.contains(&context.role)) {
             let ids = profile.ids(&row.controls);
             let wanted = profile.selection.wants(&row.controls);
-            let is_read = row.component.as_ref().is_none_or(|component| context.running.has(component));
+            let is_read = row.component.as_ref().is_none_or(|component| context.running.has(component))
+                && row.needs.as_ref().is_none_or(|setting| profile.is_on(setting));
             let there = context.present.keys().get(&row.key).filter(|_| !wanted);
             let value = there.map_or_else(|| profile.value(&row.setting), |entry| &entry.value);
             if there.is_some() || wanted && is_read && !matches!(value, Value::Null | Value::Bool(false)) {

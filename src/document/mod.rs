@@ -15,6 +15,7 @@ mod changes;
 pub mod cipher_suites;
 mod drop_in;
 mod drop_in_merge;
+pub mod encryption_provider;
 mod engine;
 mod entry_comments;
 mod equivalence;

@@ -57,6 +57,9 @@ pub struct KeyRow {
     pub key: String,
     /// The setting that has its value.
     pub setting: String,
+    /// The setting without which it is not written, because K3s does not read it then.
+    #[serde(default)]
+    pub needs: Option<String>,
     /// The controls that it implements.
     #[serde(default)]
     pub controls: Vec<String>,

@@ -33,6 +33,7 @@ mod damaged_history;
 mod deploy_times;
 mod documents;
 mod effective;
+mod encryption_provider;
 mod examples;
 mod explain;
 mod feature_gates;

@@ -48,6 +48,7 @@ const ROWS: &[Row] = &[
     row("protect_kernel_defaults", "protect-kernel-defaults", "false"),
     row("kernel_keys", "protect-kernel-defaults", "true"),
     row("secrets_encryption", "encryption-providers", "false"),
+    row_on("encryption_provider", "encryption-providers", "secretbox", NEW),
     Row { setting: "write_kubeconfig_mode", control: None, other: "0640", on: ALL },
     row("audit_policy", "audit-policy", "writes"),
     row("audit_policy_file", "audit-policy", "FILE"),

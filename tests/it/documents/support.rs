@@ -221,6 +221,9 @@ fn opt_ins(minor: KubernetesMinor) -> Vec<(&'static str, &'static str)> {
     } else {
         &[("cis_operator_binding", "true")]
     });
+    if minor >= self::minor("1.30") {
+        settings.push(("encryption_provider", "secretbox"));
+    }
     if minor >= self::minor("1.36") {
         settings.extend([
             ("admission_policies", "deny"),
