@@ -8,6 +8,8 @@
 //!
 //! This room imports `profile`, `k3s`, `node`, `kubernetes` and the ground (error, role, mode, version, embedded).
 
+mod admission;
+pub mod anonymous_health;
 pub mod audit;
 mod changes;
 pub mod cipher_suites;
@@ -16,6 +18,7 @@ mod drop_in_merge;
 mod engine;
 mod entry_comments;
 mod equivalence;
+mod excluded;
 mod existing;
 mod files;
 mod header;
@@ -32,6 +35,10 @@ mod taken_over;
 use serde::Serialize;
 use tera::{Context, EscapeFn};
 
+pub use admission::{
+    ADMISSION_FOLDER, POLICY_PLUGIN, WrittenPolicy, check as check_admission, has_admission_policies,
+    is_admission_file, written_policy,
+};
 pub use changes::{ChangeRow, Release, changes};
 pub use drop_in::{DropIn, DropInArgument, DropInComponent, DropInContext, DropInKey, join};
 pub use drop_in_merge::{DropInMerge, MergedDropIn, OnConflict};
@@ -48,7 +55,7 @@ pub use node_files::{NodeFile, node_files};
 pub use present::{PresentEntry, PresentFiles};
 pub use quote::yaml_string;
 pub use rendered::Rendered;
-pub use service::service_warnings;
+pub use service::{command_line, service_warnings};
 pub use taken_over::{TakenOver, TakenOverValue, UsersLines};
 
 use crate::profile::{ControlId, Profile};

@@ -86,6 +86,38 @@ pub fn judge(text: &str, variable: CelVariable, wanted: CelResult) -> CelVerdict
     }
 }
 
+/// Names that no variable may have.
+const RESERVED: [&str; 21] = [
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "false",
+    "for",
+    "function",
+    "if",
+    "import",
+    "in",
+    "let",
+    "loop",
+    "namespace",
+    "null",
+    "package",
+    "return",
+    "true",
+    "var",
+    "void",
+    "while",
+];
+
+/// Tells whether a text may be the name of a variable.
+#[must_use]
+pub fn is_identifier(text: &str) -> bool {
+    let is_word = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    is_word && !text.is_empty() && !text.as_bytes()[0].is_ascii_digit() && !RESERVED.contains(&text)
+}
+
 /// Tells whether an expression selects a field of a variable: `hasSelectExp` in pkg/apis/apiserver/validation of
 /// k8s.io/apiserver. What stands in texts does not count.
 #[must_use]

@@ -2,7 +2,7 @@
 //! The fields of the kinds of configuration that Kubernetes' components read, with their types (data/config-fields.yaml),
 //! and how a component decodes a document: field by field, by the types of its own minor.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::LazyLock;
 
 use serde::Deserialize;
@@ -55,6 +55,17 @@ struct FieldTable {
     nullable: BTreeMap<String, Vec<String>>,
     /// The defaults, by kind.
     defaults: BTreeMap<String, FieldDefaults>,
+    /// The kinds that are objects of the cluster, and no configuration of a component.
+    #[serde(skip)]
+    objects: BTreeSet<String>,
+}
+
+/// The table of the objects that are read from files.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ObjectTable {
+    kinds: BTreeMap<String, BTreeMap<String, KindVersion>>,
+    types: BTreeMap<String, BTreeMap<String, FieldEntry>>,
 }
 
 /// The defaults of a kind that rules compare with.
@@ -67,7 +78,14 @@ pub(super) struct FieldDefaults {
     pub(super) zero: BTreeMap<String, serde_json::Value>,
 }
 
-static TABLE: LazyLock<FieldTable> = LazyLock::new(|| embedded::table("config-fields"));
+static TABLE: LazyLock<FieldTable> = LazyLock::new(|| {
+    let mut table: FieldTable = embedded::table("config-fields");
+    let objects: ObjectTable = embedded::table("admission-objects");
+    table.objects = objects.kinds.keys().cloned().collect();
+    table.kinds.extend(objects.kinds);
+    table.types.extend(objects.types);
+    table
+});
 
 impl FieldEntry {
     /// Returns the field's type in a minor; none if the minor lacks the field.
@@ -157,11 +175,21 @@ pub struct TypedField<'a> {
     pub of: &'a str,
 }
 
-/// Returns every field of every kind that a minor has.
+/// Returns every field of every kind of configuration that a minor has.
 #[must_use]
 pub fn typed_fields(minor: KubernetesMinor) -> Vec<TypedField<'static>> {
+    fields_of_kinds(minor, |kind| !TABLE.objects.contains(kind))
+}
+
+/// Returns every field of the objects that a minor takes from files.
+#[must_use]
+pub fn typed_object_fields(minor: KubernetesMinor) -> Vec<TypedField<'static>> {
+    fields_of_kinds(minor, |kind| TABLE.objects.contains(kind))
+}
+
+fn fields_of_kinds(minor: KubernetesMinor, is_wanted: impl Fn(&str) -> bool) -> Vec<TypedField<'static>> {
     let mut found = Vec::new();
-    for (kind, versions) in &TABLE.kinds {
+    for (kind, versions) in TABLE.kinds.iter().filter(|(kind, _)| is_wanted(kind)) {
         for (version, row) in versions.iter().filter(|(_, row)| minor.is_within(row.from, row.until)) {
             let mut types = vec![row.go_type.as_deref().unwrap_or(kind)];
             let mut next = 0;

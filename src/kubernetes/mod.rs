@@ -8,7 +8,11 @@
 
 pub mod abac_policy;
 pub mod admission_config;
+mod admission_documents;
+mod admission_matching;
+pub mod admission_objects;
 pub mod admission_plugins;
+mod admission_validation;
 pub mod apiserver_flags;
 pub mod argument_files;
 pub mod audit_log;
@@ -17,6 +21,7 @@ pub mod authentication_config;
 pub mod authentication_values;
 pub mod authorization_config;
 pub mod cel;
+mod cel_admission;
 mod cel_types;
 pub mod certificates;
 pub mod component_fields;

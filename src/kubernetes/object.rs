@@ -163,16 +163,25 @@ impl ObjectFile {
         if registered.contains(&(version.as_str(), kind.as_str())) {
             return Ok(());
         }
-        let (field, message) = if kind.is_empty() {
-            ("kind", "Object 'Kind' is missing".to_owned())
-        } else if version.is_empty() {
-            ("apiVersion", "Object 'apiVersion' is missing".to_owned())
-        } else {
-            let is_registered = registered.iter().any(|(known, _)| *known == version);
-            let field = if is_registered { "kind" } else { "apiVersion" };
-            (field, format!("no kind {kind:?} is registered for version {version:?}"))
-        };
+        self.expect_kind()?;
+        let is_registered = registered.iter().any(|(known, _)| *known == version);
+        let field = if is_registered { "kind" } else { "apiVersion" };
+        let message = format!("no kind {kind:?} is registered for version {version:?}");
         Err(Fault::new(position_of(&self.root, field), message))
+    }
+
+    /// Checks that it says an API version and a kind, whichever they are.
+    ///
+    /// # Errors
+    /// As [`Self::expect`].
+    pub fn expect_kind(&self) -> Result<(), Fault> {
+        let (version, kind) = self.kind()?;
+        let (field, name) = match (kind.is_empty(), version.is_empty()) {
+            (true, _) => ("kind", "Kind"),
+            (_, true) => ("apiVersion", "apiVersion"),
+            _ => return Ok(()),
+        };
+        Err(Fault::new(position_of(&self.root, field), format!("Object '{name}' is missing")))
     }
 
     /// Returns the fields that are there twice.

@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The configurations of the admission plugins that take policies and webhooks from files: the field
-//! `staticManifestsDir`, and what the files hold.
+//! `staticManifestsDir`. What the files hold is read by `admission_objects`.
 //!
 //! Source: pkg/admission/plugin/manifest, plugin/policy/config, plugin/policy/manifest/loader and plugin/webhook/config
 //! of k8s.io/apiserver v0.37.2.
 
-use std::collections::HashSet;
-
-use serde_json::Value;
-
 use super::config_fields;
-use super::manifest;
-use super::object::{self, Fault, Located, ObjectFile, Position, Refusal};
+use super::object::{self, Fault, Located, ObjectFile, Refusal};
 use crate::version::KubernetesMinor;
 
 /// The feature gate of the field: off in 1.36, on from 1.37.
@@ -21,27 +16,16 @@ pub const FIELD_FROM: KubernetesMinor = KubernetesMinor::new(36);
 /// The endings of the files that are read, in any case.
 pub const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 
-/// The plugins, with the kind of their configuration, and the kinds of objects that they take.
-const PLUGINS: [(&str, &str, &[&str]); 4] = [
-    (
-        "MutatingAdmissionPolicy",
-        "MutatingAdmissionPolicyConfiguration",
-        &["MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"],
-    ),
-    ("MutatingAdmissionWebhook", WEBHOOK_KIND, &["MutatingWebhookConfiguration"]),
-    (
-        "ValidatingAdmissionPolicy",
-        "ValidatingAdmissionPolicyConfiguration",
-        &["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"],
-    ),
-    ("ValidatingAdmissionWebhook", WEBHOOK_KIND, &["ValidatingWebhookConfiguration"]),
+/// The plugins, with the kind of their configuration.
+const PLUGINS: [(&str, &str); 4] = [
+    ("MutatingAdmissionPolicy", "MutatingAdmissionPolicyConfiguration"),
+    ("MutatingAdmissionWebhook", WEBHOOK_KIND),
+    ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyConfiguration"),
+    ("ValidatingAdmissionWebhook", WEBHOOK_KIND),
 ];
 const WEBHOOK_KIND: &str = "WebhookAdmissionConfiguration";
 /// The older form of a webhook's configuration, which minors before [`FIELD_FROM`] have too.
 const OLD_WEBHOOK: &str = "WebhookAdmission";
-/// What the names of objects in the files end in.
-const SUFFIX: &str = ".static.k8s.io";
-const OBJECTS: &str = "admissionregistration.k8s.io/v1";
 
 /// Why the API server refuses a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +43,7 @@ pub enum StaticRefusal {
 /// Tells whether an admission plugin takes objects from files.
 #[must_use]
 pub fn takes_files(plugin: &str) -> bool {
-    PLUGINS.iter().any(|(name, ..)| *name == plugin)
+    PLUGINS.iter().any(|(name, _)| *name == plugin)
 }
 
 /// Tells whether a minor reads nothing of the configuration of such a plugin: of one for policies before the field.
@@ -88,7 +72,7 @@ pub fn read(
     plugin: &str,
     minor: KubernetesMinor,
 ) -> Result<Option<StaticConfig>, Refusal<StaticRefusal>> {
-    let Some((_, kind, _)) = PLUGINS.iter().find(|(name, ..)| *name == plugin) else { return Ok(None) };
+    let Some((_, kind)) = PLUGINS.iter().find(|(name, _)| *name == plugin) else { return Ok(None) };
     let is_webhook = *kind == WEBHOOK_KIND;
     if is_unread(plugin, minor) {
         return Ok(None);
@@ -129,56 +113,6 @@ pub fn read(
 /// The field.
 pub const FIELD: &str = "staticManifestsDir";
 
-/// The objects of a plugin's folder.
-#[derive(Debug, Default)]
-pub struct StaticObjects {
-    /// How many files have something in them.
-    pub files: usize,
-    names: HashSet<(String, String)>,
-}
-
-impl StaticObjects {
-    /// Adds the objects of a file. Their specs are not judged.
-    ///
-    /// # Errors
-    /// The first object that the plugin refuses.
-    pub fn add(&mut self, bytes: &[u8], plugin: &str) -> Result<(), Fault> {
-        self.files += usize::from(!bytes.is_empty());
-        let kinds = PLUGINS.iter().find(|(name, ..)| *name == plugin).map_or(&[][..], |(.., kinds)| kinds);
-        for object in manifest::read(bytes)? {
-            self.add_object(&object.value, object.position, kinds)?;
-        }
-        Ok(())
-    }
-
-    fn add_object(&mut self, object: &Value, position: Position, kinds: &[&str]) -> Result<(), Fault> {
-        let text = |path: &[&str]| {
-            let found = path.iter().try_fold(object, |value, key| value.get(*key));
-            found.and_then(Value::as_str).unwrap_or_default().to_owned()
-        };
-        let (version, kind, name) = (text(&["apiVersion"]), text(&["kind"]), text(&["metadata", "name"]));
-        let refuse = |message: String| Err(Fault::new(position, message));
-        if version != OBJECTS || !kinds.contains(&kind.as_str()) {
-            return refuse(format!("no kind {kind:?} is registered for version {version:?}"));
-        }
-        if !name.ends_with(SUFFIX) {
-            return refuse(format!("{name:?} must have a name ending with {SUFFIX:?}"));
-        }
-        if !self.names.insert((kind.clone(), name.clone())) {
-            return refuse(format!("duplicate name {name:?} found"));
-        }
-        if kind.ends_with("Binding") && !text(&["spec", "policyName"]).ends_with(SUFFIX) {
-            return refuse(format!("binding {name:?}: spec.policyName must end with {SUFFIX:?}"));
-        }
-        for field in ["paramKind", "paramRef"] {
-            if object.get("spec").and_then(|spec| spec.get(field)).is_some_and(|value| !value.is_null()) {
-                return refuse(format!("{name:?}: spec.{field} is not supported for static manifests"));
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,22 +136,5 @@ mod tests {
         let plugin = "ValidatingAdmissionWebhook";
         assert_eq!(read_text(&webhook, plugin, "1.36"), Ok(Some("/a".to_owned())));
         assert_eq!(read_text(&webhook, plugin, "1.35"), Err(StaticRefusal::Path), "no kubeConfigFile");
-    }
-
-    #[test]
-    fn objects_have_their_kind_and_their_ending() {
-        let policy = "apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicy\nmetadata: {name: a.static.k8s.io}\n";
-        let add = |texts: &[&str]| {
-            let mut objects = StaticObjects::default();
-            texts
-                .iter()
-                .try_for_each(|text| objects.add(text.as_bytes(), "ValidatingAdmissionPolicy"))
-                .map(|()| objects.files)
-        };
-        assert_eq!(add(&[policy]).unwrap(), 1);
-        assert!(add(&[policy, policy]).is_err());
-        assert!(add(&[&policy.replace(".static.k8s.io", "")]).is_err());
-        assert!(add(&[&policy.replace("Validating", "Mutating")]).is_err());
-        assert!(add(&[&format!("{policy}spec: {{paramKind: {{kind: A}}}}\n")]).is_err());
     }
 }

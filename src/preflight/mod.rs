@@ -36,6 +36,7 @@ mod places;
 mod plugin_config;
 mod plugin_configs;
 pub(crate) mod pod_security;
+pub(crate) mod policy_files;
 mod proxy;
 pub(crate) mod refusals;
 mod registries;
@@ -83,10 +84,11 @@ const CHECKS: &[Check] = &[
     surroundings::check,
 ];
 
-/// Returns what a node's configuration has and what does nothing, so that nobody notices it: arguments that K3s drops, and
-/// words of its key `disable` that name nothing.
+/// Returns what a node's configuration has and what nobody notices: arguments that K3s drops, words of its key `disable`
+/// that name nothing, and a file that opens the API server by what it does not say.
 pub(crate) fn notes(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
-    Ok([kubelet_arguments::dropped(node), packaged::check(node)?].concat())
+    let open = authentication::silently_open(node)?.into_iter().collect();
+    Ok([kubelet_arguments::dropped(node), packaged::check(node)?, open].concat())
 }
 
 /// Checks a node.

@@ -5,12 +5,11 @@ use super::apiserver::{ApiServer, FileAt, NAME, dropped_field, in_file, refused}
 use super::plugin_config::PluginConfig;
 use super::{Finding, argument_files};
 use crate::error::Result;
+use crate::kubernetes::admission_objects::{AdmissionObjects, UnjudgedPart};
 use crate::kubernetes::argument_files::FileContent;
-use crate::kubernetes::object::{Located, Refusal};
-use crate::kubernetes::static_manifests::{
-    self, ENDINGS, FIELD, FIELD_FROM, GATE, StaticObjects, StaticRefusal,
-};
-use crate::node::RootedPath;
+use crate::kubernetes::object::{Fault, Located, MAX_FAULTS, Refusal};
+use crate::kubernetes::static_manifests::{self, ENDINGS, FIELD, FIELD_FROM, GATE, StaticRefusal};
+use crate::node::{EntryKind, RootedPath};
 
 /// Checks the configuration of such a plugin; nothing for another plugin.
 ///
@@ -79,8 +78,7 @@ fn folder_findings(
     let path = server.node.path(&folder.value)?;
     let text = match server.look(&path)? {
         FileAt::Directory => {
-            let mut objects = StaticObjects::default();
-            return contents(server, plugin, &path, &mut objects);
+            return contents(server, plugin, &path);
         }
         FileAt::Nothing => format!("unable to read: stat {path}: no such file or directory"),
         FileAt::File(_) => "must be a directory".to_owned(),
@@ -93,45 +91,47 @@ fn folder_findings(
     )
 }
 
-/// Checks the files of a folder, as far as that goes without the schema of their objects.
-fn contents(
-    server: &ApiServer<'_>,
-    plugin: &str,
-    folder: &RootedPath,
-    objects: &mut StaticObjects,
-) -> Result<Vec<Finding>> {
-    for name in server.node.root.names(folder)? {
+/// Checks the files of a folder.
+fn contents(server: &ApiServer<'_>, plugin: &str, folder: &RootedPath) -> Result<Vec<Finding>> {
+    let mut objects = AdmissionObjects::new(plugin, server.node.minor());
+    let mut unjudged = Vec::new();
+    for (name, kind) in server.node.root.names_and_kinds(folder)? {
         let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_lowercase());
-        if !ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str())) {
+        let is_read = ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()));
+        if !is_read || kind == Some(EntryKind::Directory) {
             continue;
         }
         let path = folder.join(&name);
-        match server.look(&path)? {
-            FileAt::Directory => {}
-            FileAt::Nothing => {
-                let message = format!("{path} cannot be read: it is a link to nothing");
+        let bytes = match server.look(&path)?.into_bytes(&path) {
+            Ok(bytes) => bytes,
+            Err(no_file) => {
+                let message =
+                    format!("{path} cannot be read: it is a link, and what it names {}", no_file.what);
                 let finding = Finding::stops("static-manifests-object", message, "remove it");
-                return Ok(vec![finding.at(in_file(&path, (1, 1)))]);
+                let says = format!("failed to read file {:?}: {}", path.to_string(), no_file.error);
+                return Ok(vec![finding.at(in_file(&path, (1, 1))).says(says)]);
             }
-            FileAt::File(bytes) => {
-                if let Err(fault) = objects.add(&bytes, plugin) {
-                    let says = format!("error loading {path}: ");
-                    let remedy = "write it as the message says; the file is for this plugin alone";
-                    return Ok(vec![refused("static-manifests-object", &path, &fault, &says, remedy)]);
-                }
-            }
+        };
+        match objects.add(&bytes, &path.to_string()) {
+            Ok(parts) => unjudged.extend(parts.into_iter().map(|part| (path.clone(), part))),
+            Err(fault) => return Ok(vec![refused_object(&path, &fault, &format!("error loading {path}: "))]),
         }
     }
-    if objects.files == 0 {
-        return Ok(Vec::new());
+    if let Err((file, fault)) = objects.check_references() {
+        return Ok(vec![refused_object(&server.node.path(&file)?, &fault, "")]);
     }
-    let message = format!(
-        "the specs in {} files for {plugin} are not judged: the API server stops on one that it refuses",
-        objects.files
-    );
-    let finding =
-        Finding::unknown("static-manifests-specs", message, "try them on a test cluster of the same minor");
-    Ok(vec![finding.at(in_file(folder, (1, 1)))])
+    Ok(unjudged.iter().take(MAX_FAULTS).map(|(path, part)| unjudged_part(path, part)).collect())
+}
+
+fn refused_object(path: &RootedPath, fault: &Fault, says: &str) -> Finding {
+    let remedy = "write it as the message says; the folder is for this plugin alone";
+    refused("static-manifests-object", path, fault, says, remedy)
+}
+
+fn unjudged_part(path: &RootedPath, part: &UnjudgedPart) -> Finding {
+    let message = format!("{} here is not judged: the API server stops where it refuses it", part.what);
+    Finding::unknown("static-manifests-specs", message, "try it on a test cluster of the same minor")
+        .at(in_file(path, part.position))
 }
 
 fn refused_config(plugin: &str, path: &RootedPath, refusal: &Refusal<StaticRefusal>) -> Finding {

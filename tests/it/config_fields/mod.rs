@@ -27,7 +27,8 @@ use serde_json::Value;
 const MINORS: &str = "K3S_HARDEN_FIELDS_OF";
 
 /// The packages with the types, and the first and the last minor that has each.
-const PACKAGES: [(&str, Option<u16>, Option<u16>); 25] = [
+const PACKAGES: [(&str, Option<u16>, Option<u16>); 26] = [
+    ("k8s.io/api/admissionregistration/v1", Some(36), None),
     ("k8s.io/apiserver/pkg/admission/plugin/policy/config/apis/policyconfig/v1", Some(36), None),
     ("k8s.io/apiserver/pkg/admission/plugin/resourcequota/apis/resourcequota/v1", None, None),
     ("k8s.io/apiserver/pkg/admission/plugin/resourcequota/apis/resourcequota/v1alpha1", None, None),
@@ -68,7 +69,8 @@ fn the_table_has_the_fields_that_kubernetes_has() {
 /// Compares the table for one minor, and writes what differs to `wrong`.
 fn compare(minor: KubernetesMinor, release: &str, wrong: &mut String) {
     let begin = Instant::now();
-    let ours: BTreeSet<TypedField> = config_fields::typed_fields(minor).into_iter().collect();
+    let objects = config_fields::typed_object_fields(minor);
+    let ours: BTreeSet<TypedField> = config_fields::typed_fields(minor).into_iter().chain(objects).collect();
     let kinds: BTreeSet<&str> = ours.iter().map(|field| field.kind).collect();
     let printed = print_fields(minor, release);
     let mut theirs = BTreeSet::new();

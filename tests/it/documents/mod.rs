@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy takes helpers of tests for something else than tests")]
 
+mod admission;
 mod guide;
+mod k3s_guide;
 mod rules;
 mod scalars;
 mod schema;

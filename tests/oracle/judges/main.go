@@ -5,6 +5,7 @@
 //	{"kind": "admission", "text": …}   its admission configuration, with PodSecurity and, if "plugins" has it, EventRateLimit
 //	{"kind": "policy", "text": …}      every object of a manifest, decoded strictly
 //	{"kind": "authentication"|"authorization"|"egress", "text": …}  the API server's configuration of that name
+//	{"kind": "static", "form": …, "directory": …, "gate": …}  a directory of admission policies or webhooks, by its plugin
 //	{"kind": "sysctl"}                 the kubelet's check of the kernel parameters in /proc/sys
 //	{"kind": "value", "form": …, "text": …}   the value of a flag: "value" is what is read
 //
@@ -31,8 +32,11 @@ type question struct {
 	Text string `json:"text"`
 	// Plugins are those that are enabled besides the API server's own; of an admission configuration.
 	Plugins []string `json:"plugins"`
-	// Form is that of a value, such as quantity.
+	// Form is that of a value, such as quantity; of a directory, the plugin that loads it.
 	Form string `json:"form"`
+	// Directory is where the files are, Gate whether the feature gate of such directories is on.
+	Directory string `json:"directory"`
+	Gate      bool   `json:"gate"`
 }
 
 type answer struct {
@@ -44,6 +48,13 @@ type answer struct {
 	Objects []string `json:"objects,omitempty"`
 	// Value is that of a flag, as it was read.
 	Value string `json:"value,omitempty"`
+	// Anonymous is what an authentication configuration says of anonymous requests, if it says anything.
+	Anonymous *anonymous `json:"anonymous,omitempty"`
+}
+
+type anonymous struct {
+	Enabled bool     `json:"enabled"`
+	Paths   []string `json:"paths"`
 }
 
 func main() {
@@ -67,6 +78,8 @@ func main() {
 			a = judgeAuthorization(q.Text)
 		case "egress":
 			a = judgeEgress(q.Text)
+		case "static":
+			a = judgeStatic(q.Form, q.Directory, q.Gate)
 		case "sysctl":
 			a = judgeKernel()
 		case "value":
