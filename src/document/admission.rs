@@ -312,12 +312,14 @@ fn expressions(profile: &Profile) -> [(&'static str, String); 5] {
         .map(|registry| if registry.ends_with('/') { registry } else { registry + "/" })
         .collect();
     let not_in = |what: &str, names: &[String]| format!("!({what} in [{}])", listed(names));
+    let roles = profile.texts("admission_allowed_wildcard_roles");
     let mut exposing = vec![KUBE_SYSTEM.to_owned()];
     exposing.extend(profile.texts("admission_exposing_namespaces"));
     [
         ("not_exempt", not_in("request.namespace", &exempt_namespaces(profile))),
         ("not_exposing", not_in("request.namespace", &exposing)),
-        ("not_allowed", not_in("request.name", &profile.texts("admission_allowed_wildcard_roles"))),
+        // A request has no name where the API server is to generate one.
+        ("not_allowed", format!("!(has(request.name) && request.name in [{}])", listed(&roles))),
         (
             "from_registries",
             format!("variables.added.all(i, [{}].exists(r, i.startsWith(r)))", listed(&registries)),
