@@ -374,7 +374,7 @@ pub(super) fn warnings(profile: &Profile, gate: Option<&str>, drop_in: &DropIn) 
         .collect();
     if !denied.is_empty() {
         let roles = denied.contains(&WILDCARD_ROLES).then_some(
-            "; Argo CD and others bring such a ClusterRole, which admission_allowed_wildcard_roles has to name",
+            "; where a workload brings such a ClusterRole, as Argo CD does, admission_allowed_wildcard_roles has to name it",
         );
         warnings.push(format!(
             "from its next start on the API server refuses {}{}; --set admission_policies=audit only warns",
