@@ -524,7 +524,9 @@ fn admission_configuration(context: &mut RenderContext<'_>) -> Option<Body> {
     let mut ids = profile.ids(&controls);
     if policies.is_some() {
         let written = context.written.iter().filter(|(key, _)| admission::is_admission_file(key));
-        let of_policies: Vec<ControlId> = written.flat_map(|(_, ids)| ids).cloned().collect();
+        let mut of_policies: Vec<ControlId> = written.flat_map(|(_, ids)| ids).cloned().collect();
+        of_policies.sort();
+        of_policies.dedup();
         context.written.push((admission::ANY, of_policies.clone()));
         ids.extend(of_policies);
         ids.sort();

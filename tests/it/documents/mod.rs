@@ -10,6 +10,6 @@ mod rules;
 mod scalars;
 mod schema;
 mod strict;
-mod support;
+pub(crate) mod support;
 mod text;
 mod values;
