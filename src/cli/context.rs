@@ -15,6 +15,7 @@ use super::own_places;
 use super::places::{NodePlaces, check_places};
 use super::request::{RunRequest, VersionRequest};
 use super::usage::usage_error;
+use crate::Role;
 use crate::apply::{RecordedInputs, RunInputs, is_run_in_progress};
 use crate::document::{
     self, DropInMerge, KubeletFileValues, PresentEntry, PresentFiles, RenderTarget, encryption_provider,
@@ -104,9 +105,7 @@ impl<'a> Context<'a> {
         }
         .resolve(&|path| files.open(path))?;
         let audit_policy = files.audit_policy(&profile, root)?;
-        let refusal = check(&profile, audit_policy.as_ref())
-            .and_then(|()| encryption_provider::check(&profile, role, version.number()))
-            .err();
+        let refusal = check(&profile, audit_policy.as_ref(), role, &version).err();
         warnings.extend(encryption_provider::warnings(&profile, role, version.number()));
         let is_named = request.data_dir.is_some();
         let no_place = check_places(&start, &config, &own_data_dir, is_named).err();
@@ -122,6 +121,7 @@ impl<'a> Context<'a> {
         let drop_in_merge = DropInMerge {
             kubelet_files: KubeletFileValues::read(&node, &existing),
             existing,
+            command_line: document::command_line(&node),
             on_conflict: request.on_conflict.unwrap_or_default(),
             kubelet_takes_pairs: kubelet::takes_pairs(version.minor()),
             removed_plugins: admission_plugins::removed(version.minor()).map(str::to_owned).collect(),
@@ -221,10 +221,20 @@ impl<'a> Context<'a> {
     }
 }
 
-/// Checks the cipher suites of the profile and the user's audit policy.
-fn check(profile: &Profile, audit_policy: Option<&SourceText>) -> Result<()> {
+/// Checks the cipher suites of the profile, whether the release starts with what it asks for, and the user's audit policy.
+fn check(
+    profile: &Profile,
+    audit_policy: Option<&SourceText>,
+    role: Role,
+    version: &K3sVersion,
+) -> Result<()> {
     document::cipher_suites::check(profile)?;
     document::check_admission(profile)?;
+    encryption_provider::check(profile, role, version.number())?;
+    // An agent has no API server.
+    if role == Role::Server {
+        document::anonymous_health::check(profile, version.number())?;
+    }
     audit_policy.map_or(Ok(()), |source| document::audit::check(source, profile.minor))
 }
 

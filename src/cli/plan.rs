@@ -110,6 +110,8 @@ fn configuration_warnings(context: &Context, rendered: &Rendered) -> Result<Vec<
     warnings.extend(merge.kubelet_files.problem.iter().map(|problem| {
         format!("{problem}: what the kubelet's files say is not compared with what k3s-harden writes")
     }));
+    document::anonymous_health::check_issuers(requested, merge)?;
+    warnings.extend(rendered.drop_in.excluded.iter().map(|(message, place)| format!("{place}: {message}")));
     for (message, place) in rendered.drop_in.conflicts.iter().cloned() {
         if merge.on_conflict == OnConflict::Fail {
             return Err(Error::new(ErrorKind::Failed, message)
@@ -202,6 +204,7 @@ fn change_warnings(context: &Context, requested: &DropIn) -> Vec<String> {
     warnings.extend(late_encryption(&traces, requested));
     warnings.extend(late_provider(context, &traces, requested));
     warnings.extend(incomplete_audit(requested));
+    warnings.extend(document::anonymous_health::warning(&context.profile, requested));
     if traces.rancher {
         warnings.push("Rancher manages this node: it rewrites its own 50-rancher.yaml and passes its own admission configuration; `render --as rancher-cluster` is the way to tell it".to_owned());
     }

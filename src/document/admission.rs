@@ -312,12 +312,14 @@ fn expressions(profile: &Profile) -> [(&'static str, String); 5] {
         .map(|registry| if registry.ends_with('/') { registry } else { registry + "/" })
         .collect();
     let not_in = |what: &str, names: &[String]| format!("!({what} in [{}])", listed(names));
+    let roles = profile.texts("admission_allowed_wildcard_roles");
     let mut exposing = vec![KUBE_SYSTEM.to_owned()];
     exposing.extend(profile.texts("admission_exposing_namespaces"));
     [
         ("not_exempt", not_in("request.namespace", &exempt_namespaces(profile))),
         ("not_exposing", not_in("request.namespace", &exposing)),
-        ("not_allowed", not_in("request.name", &profile.texts("admission_allowed_wildcard_roles"))),
+        // A request has no name where the API server is to generate one.
+        ("not_allowed", format!("!(has(request.name) && request.name in [{}])", listed(&roles))),
         (
             "from_registries",
             format!("variables.added.all(i, [{}].exists(r, i.startsWith(r)))", listed(&registries)),
@@ -372,7 +374,7 @@ pub(super) fn warnings(profile: &Profile, gate: Option<&str>, drop_in: &DropIn) 
         .collect();
     if !denied.is_empty() {
         let roles = denied.contains(&WILDCARD_ROLES).then_some(
-            "; Argo CD and others bring such a ClusterRole, which admission_allowed_wildcard_roles has to name",
+            "; where a workload brings such a ClusterRole, as Argo CD does, admission_allowed_wildcard_roles has to name it",
         );
         warnings.push(format!(
             "from its next start on the API server refuses {}{}; --set admission_policies=audit only warns",

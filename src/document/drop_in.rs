@@ -69,6 +69,9 @@ pub struct DropInArgument {
     /// Which other values satisfy its controls.
     #[serde(skip)]
     pub accepts: Accepts,
+    /// The arguments that its component does not take beside it.
+    #[serde(skip)]
+    pub excludes: &'static [String],
     /// The same as numbers.
     #[serde(skip)]
     pub ids: Vec<ControlId>,
@@ -86,6 +89,7 @@ impl DropInArgument {
             controls: key.controls.clone(),
             from: None,
             accepts: Accepts::Same,
+            excludes: &[],
             ids: key.ids.clone(),
             kept: false,
         }
@@ -118,7 +122,7 @@ impl DropInContext<'_> {
 impl DropIn {
     /// Returns the K3s configuration of `profile`.
     #[must_use]
-    pub fn new(profile: &Profile, table: &ArgumentTable, context: DropInContext<'_>) -> Self {
+    pub fn new(profile: &Profile, table: &'static ArgumentTable, context: DropInContext<'_>) -> Self {
         let mut keys = Vec::new();
         for row in table.keys.iter().filter(|row| row.roles.contains(&context.role)) {
             let ids = profile.ids(&row.controls);
@@ -210,6 +214,7 @@ impl DropIn {
                     from: None,
                     accepts: row.accepts,
                     ids: ids.to_vec(),
+                    excludes: &[],
                     kept: false,
                 });
             }
@@ -285,7 +290,7 @@ pub(super) fn is_covered(
 }
 
 /// Returns the value of an argument as K3s takes it; none if it is not to be written.
-fn text_of(value: &ValueOf, profile: &Profile, data_dir: &RootedPath) -> Option<String> {
+pub(super) fn text_of(value: &ValueOf, profile: &Profile, data_dir: &RootedPath) -> Option<String> {
     match value {
         ValueOf::Path(path) => Some(data_dir.join(path).to_string()),
         ValueOf::Setting(name) => match profile.value(name) {
@@ -303,7 +308,7 @@ fn text_of(value: &ValueOf, profile: &Profile, data_dir: &RootedPath) -> Option<
 
 /// Returns an argument as it is to be written, or as it stands in the drop-in on the node if the run is not about it.
 fn argument(
-    row: &ArgumentRow,
+    row: &'static ArgumentRow,
     profile: &Profile,
     table: &ArgumentTable,
     context: DropInContext<'_>,
@@ -334,6 +339,7 @@ fn argument(
         controls: there.and_then(PresentEntry::controls).unwrap_or_else(|| join(&ids)),
         from: there.and_then(|entry| entry.comment.as_ref()?.from.clone()),
         accepts: row.accepts,
+        excludes: &row.excludes,
         ids,
         kept: there.is_some(),
     })

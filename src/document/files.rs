@@ -8,8 +8,9 @@ use tera::Context;
 
 use super::drop_in::DropInContext;
 use super::engine::Engine;
+use super::excluded::Exclusion;
 use super::header::{FileWriter, has_header, header};
-use super::{DropIn, DropInMerge, MergedDropIn, PresentFiles, admission, drop_in, policy};
+use super::{DropIn, DropInMerge, MergedDropIn, PresentFiles, admission, anonymous_health, drop_in, policy};
 use crate::Role;
 use crate::k3s::{self, RunningComponents};
 use crate::kubernetes::kernel_parameters::{self, KernelParameter};
@@ -160,6 +161,16 @@ pub(super) const ROWS: &[FileRow] = &[
         body: admission_configuration,
     },
     FileRow {
+        key: anonymous_health::DOCUMENT,
+        place: FileLocation::Data("server/authentication.yaml"),
+        mode: FileMode::PRIVATE_FILE,
+        roles: SERVER,
+        component: Some("kube-apiserver"),
+        about: "Which paths of the API server are open without a login.",
+        is_changed: |profile, _| profile.selection.wants(&[anonymous_health::CONTROL]),
+        body: authentication_configuration,
+    },
+    FileRow {
         key: "policy",
         place: FileLocation::Data("server/manifests/policy.yaml"),
         mode: FileMode::PRIVATE_FILE,
@@ -205,6 +216,8 @@ struct RenderContext<'a> {
     /// The K3s configuration that the profile sets, before and after it is merged with the node's.
     requested: DropIn,
     merged: MergedDropIn,
+    /// What the user's arguments leave of the authentication configuration.
+    exclusion: Exclusion,
 }
 
 impl RenderContext<'_> {
@@ -265,7 +278,7 @@ type Body = (String, Vec<ControlId>);
 pub(super) fn render(profile: &Profile, target: &RenderTarget) -> (Vec<Document>, DropIn, MergedDropIn) {
     let mut templates = vec!["90-kubelet.conf.tera", "config.yaml.tera"];
     if target.role == Role::Server {
-        templates.extend(["audit.yaml.tera", "psa.yaml.tera"]);
+        templates.extend(["audit.yaml.tera", "psa.yaml.tera", "authentication.yaml.tera"]);
         templates.extend(admission::templates());
         templates.extend(policy::templates(profile, &target.present));
     }
@@ -280,6 +293,7 @@ pub(super) fn render(profile: &Profile, target: &RenderTarget) -> (Vec<Document>
         written: Vec::new(),
         requested: DropIn::default(),
         merged: MergedDropIn::default(),
+        exclusion: Exclusion::default(),
     };
 
     let mut documents = Vec::new();
@@ -384,6 +398,7 @@ pub fn is_covered(selection: &ControlSelection, path: &RootedPath, bytes: &[u8])
     match row.key {
         "sysctl" => selection.wants(&[KERNEL]),
         "audit" => selection.wants(&["audit-policy"]),
+        anonymous_health::DOCUMENT => selection.wants(&[anonymous_health::CONTROL]),
         "psa" => present.admission_plugins().is_some_and(|plugins| {
             plugins.iter().all(|(name, _)| {
                 let control = ADMISSION_PLUGINS.iter().find(|(_, plugin)| plugin == name);
@@ -509,13 +524,36 @@ fn admission_configuration(context: &mut RenderContext<'_>) -> Option<Body> {
     let mut ids = profile.ids(&controls);
     if policies.is_some() {
         let written = context.written.iter().filter(|(key, _)| admission::is_admission_file(key));
-        let of_policies: Vec<ControlId> = written.flat_map(|(_, ids)| ids).cloned().collect();
+        let mut of_policies: Vec<ControlId> = written.flat_map(|(_, ids)| ids).cloned().collect();
+        of_policies.sort();
+        of_policies.dedup();
         context.written.push((admission::ANY, of_policies.clone()));
         ids.extend(of_policies);
         ids.sort();
         ids.dedup();
     }
     Some((context.engine.render("psa.yaml.tera", &context.values), ids))
+}
+
+/// From 1.32 on, unless the user's arguments exclude it. A run that is not about it takes no decision anew.
+fn authentication_configuration(context: &mut RenderContext<'_>) -> Option<Body> {
+    let RenderContext { profile, target, .. } = *context;
+    let control = [anonymous_health::CONTROL];
+    if !profile.is_on(anonymous_health::SETTING)
+        || !context.wants_document(&control, anonymous_health::DOCUMENT)
+    {
+        return None;
+    }
+    let rows = &ArgumentTable::get().arguments;
+    let row = rows.iter().find(|row| row.document.as_deref() == Some(anonymous_health::DOCUMENT))?;
+    if profile.selection.wants(&control) {
+        let value = drop_in::text_of(&row.value, profile, &target.data_dir).unwrap_or_default();
+        context.exclusion = target.drop_in_merge.exclusion(row, &value, anonymous_health::SETTING);
+    }
+    context.exclusion.left.is_none().then(|| {
+        context.values.insert("authentication_version", anonymous_health::api_version(profile.minor));
+        (context.engine.render("authentication.yaml.tera", &context.values), profile.ids(&control))
+    })
 }
 
 fn policies(context: &mut RenderContext<'_>) -> Option<Body> {
@@ -539,6 +577,8 @@ fn configuration_file(context: &mut RenderContext<'_>) -> Option<Body> {
     }
     context.requested = requested;
     context.merged = target.drop_in_merge.merge(context.requested.clone());
+    context.merged.conflicts.append(&mut context.exclusion.conflicts);
+    context.merged.excluded.extend(context.exclusion.left.take());
     let configuration = &context.merged.configuration;
     context.values.insert("keys", &configuration.keys);
     context.values.insert("components", &configuration.components);

@@ -9,6 +9,7 @@
 //! This room imports `profile`, `k3s`, `node`, `kubernetes` and the ground (error, role, mode, version, embedded).
 
 mod admission;
+pub mod anonymous_health;
 pub mod audit;
 mod changes;
 pub mod cipher_suites;
@@ -18,6 +19,7 @@ pub mod encryption_provider;
 mod engine;
 mod entry_comments;
 mod equivalence;
+mod excluded;
 mod existing;
 mod files;
 mod header;
@@ -54,7 +56,7 @@ pub use node_files::{NodeFile, node_files};
 pub use present::{PresentEntry, PresentFiles};
 pub use quote::yaml_string;
 pub use rendered::Rendered;
-pub use service::service_warnings;
+pub use service::{command_line, service_warnings};
 pub use taken_over::{TakenOver, TakenOverValue, UsersLines};
 
 use crate::profile::{ControlId, Profile};

@@ -85,6 +85,9 @@ pub struct ArgumentRow {
     pub value: ValueOf,
     /// The document without which it is not written, and with which it always is.
     pub document: Option<String>,
+    /// The arguments that the component does not take beside it.
+    #[serde(default)]
+    pub excludes: Vec<String>,
     /// The controls that it implements.
     #[serde(default)]
     pub controls: Vec<String>,

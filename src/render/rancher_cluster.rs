@@ -45,6 +45,10 @@ pub(super) fn render(input: &RenderInput<'_>) -> Result<RenderedFiles> {
     if profile.selection.wants(&["audit-policy"]) {
         documents.push(("audit", profile.ids(&["audit-policy"])));
     }
+    let health = ["api-anonymous-auth"];
+    if profile.is_on("anonymous_health") && profile.selection.wants(&health) {
+        documents.push(("authentication", profile.ids(&health)));
+    }
     // Rancher writes the admission configuration itself, from the named template, and it has PodSecurity only.
     // The machines of a cluster run everything, whatever this one does.
     let configuration = |role| {

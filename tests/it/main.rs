@@ -9,6 +9,7 @@
 //! A test that needs root or a program is ignored in the first tier, with the reason beside it. No test returns early:
 //! "ok" means that it ran. The third tier is `tests/full`.
 
+mod admission_policies;
 mod anonymous_health;
 mod ansible;
 mod apiserver_start;

@@ -5,10 +5,11 @@
 
 mod admission;
 mod guide;
+mod k3s_guide;
 mod rules;
 mod scalars;
 mod schema;
 mod strict;
-mod support;
+pub(crate) mod support;
 mod text;
 mod values;
