@@ -5,10 +5,13 @@
 //! If nothing collides, the drop-in appends its arguments (`key+`). If an argument is set already, or the last item of the
 //! kubelet's would take the first of ours as its value, the drop-in takes
 //! the component's whole list over (plain key, every value, each with the file that it came from): lists are merged,
-//! a value that satisfies the control stays, and any other value is a conflict that `--on-conflict` decides.
+//! a value that satisfies the control stays, and any other value is a conflict that `--on-conflict` decides. What one of ours
+//! excludes is left out of the list (`excluded`).
 //!
 //! A field in a file of the kubelet's configuration is judged in the same way (`kubelet_files`): an argument of the kubelet
 //! is not written where the file's value stays.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +44,8 @@ pub struct DropInMerge {
     pub existing: ExistingConfig,
     /// The values of the user's files of the kubelet's configuration.
     pub kubelet_files: KubeletFileValues,
+    /// The arguments that the command line of K3s gives each component.
+    pub command_line: BTreeMap<String, Vec<ConfigItem>>,
     /// Which value counts in a conflict.
     pub on_conflict: OnConflict,
     /// Whether K3s takes an item of the kubelet's arguments without `=` together with the next one.
@@ -58,6 +63,8 @@ pub struct MergedDropIn {
     pub conflicts: Vec<(String, Place)>,
     /// What is not written, because a file of the kubelet's configuration has it.
     pub left: Vec<LeftToFile>,
+    /// Why a file is not written that a setting asks for: what of the user's it does not go with, with its place.
+    pub excluded: Vec<(String, Place)>,
 }
 
 /// What merging finds out besides the drop-in.
@@ -90,7 +97,8 @@ impl DropInMerge {
         let components = std::mem::take(&mut ours.components);
         let merged = components.into_iter().filter(|component| !component.arguments.is_empty());
         ours.components = merged.map(|component| self.component(component, &mut notes.conflicts)).collect();
-        MergedDropIn { configuration: ours, conflicts: notes.conflicts, left: notes.left }
+        let MergeNotes { conflicts, left } = notes;
+        MergedDropIn { configuration: ours, conflicts, left, excluded: Vec::new() }
     }
 
     /// Takes away the arguments of the kubelet that are left to the user's files.
@@ -162,8 +170,12 @@ impl DropInMerge {
         } else {
             (written, false)
         };
-        let collides =
-            |item: &ConfigItem| ours.arguments.iter().any(|argument| sets(&item.text, &argument.name));
+        let collides = |item: &ConfigItem| {
+            ours.arguments.iter().any(|argument| {
+                let mut names = argument.excludes.iter().chain([&argument.name]);
+                names.any(|name| sets(&item.text, name))
+            })
+        };
         let enabled = ours
             .arguments
             .iter()
@@ -182,6 +194,7 @@ impl DropInMerge {
             controls: String::new(),
             from: Some(item.place.file.clone()),
             accepts: Accepts::Any,
+            excludes: &[],
             ids: Vec::new(),
             kept: false,
         });
@@ -229,6 +242,11 @@ impl DropInMerge {
             }
             return DropInArgument { value: united.join(","), from: file, ..ours };
         }
+        if ours.accepts == Accepts::Gates {
+            let (value, conflict) = self.gates(component, &ours, theirs);
+            conflicts.extend(conflict);
+            return DropInArgument { value, from: file, ..ours };
+        }
         if ours.kept {
             return ours;
         }
@@ -247,6 +265,40 @@ impl DropInMerge {
         ours.value = theirs;
         ours.from = file;
         ours
+    }
+
+    /// Unites feature gates, which a component merges over all its arguments of that name; the last value of each counts.
+    fn gates(
+        &self,
+        component: &str,
+        ours: &DropInArgument,
+        theirs: &[&ConfigItem],
+    ) -> (String, Option<(String, Place)>) {
+        let name = ours.value.split('=').next().unwrap_or_default();
+        let is_ours = |entry: &str| entry.split('=').next().is_some_and(|gate| gate.trim() == name);
+        let contradicts = |entry: &str| {
+            is_ours(entry)
+                && entry
+                    .split_once('=')
+                    .is_some_and(|(_, value)| flag_values::boolean(value.trim()) == Some(false))
+        };
+        let entries = |item: &&ConfigItem| value_of(item).split(',').map(str::to_owned).collect::<Vec<_>>();
+        let against = theirs.iter().rfind(|item| value_of(item).split(',').any(contradicts));
+        let keeps = against.is_some() && self.on_conflict == OnConflict::Keep;
+        let mut united: Vec<String> = Vec::new();
+        for entry in theirs.iter().flat_map(entries).filter(|entry| !entry.is_empty()) {
+            if (keeps || !is_ours(&entry)) && !united.contains(&entry) {
+                united.push(entry);
+            }
+        }
+        if !keeps {
+            united.push(ours.value.clone());
+        }
+        let conflict = against.map(|item| {
+            let flag = format!("{component}: {}", ours.name);
+            (self.conflict_message(&flag, value_of(item), &ours.value), item.place.clone())
+        });
+        (united.join(","), conflict)
     }
 
     /// The API server does not start with a plugin that is both enabled and disabled.
@@ -363,7 +415,7 @@ fn argument_name(text: &str) -> &str {
 fn satisfies(accepts: Accepts, theirs: &str, ours: &str) -> bool {
     match accepts {
         Accepts::Same => theirs == ours,
-        Accepts::Any | Accepts::Union => !theirs.is_empty(),
+        Accepts::Any | Accepts::Union | Accepts::Gates => !theirs.is_empty(),
         Accepts::AtLeast => match (flag_values::integer(theirs), flag_values::integer(ours)) {
             (Some(theirs), Some(ours)) => theirs >= ours,
             (None, None) => theirs >= ours,

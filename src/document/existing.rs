@@ -129,6 +129,13 @@ impl ExistingConfig {
         items
     }
 
+    /// Returns the items of a key that count beside the drop-in or after it.
+    pub(super) fn after_ours(&self, key: &str) -> Vec<ConfigItem> {
+        let settings = self.settings.iter().filter(|setting| setting.key == key);
+        let later = settings.filter(|setting| setting.after_ours || setting.old_name);
+        later.flat_map(|setting| setting.items.iter().filter(|item| !item.text.is_empty()).cloned()).collect()
+    }
+
     /// Tells whether a file that K3s reads after the drop-in replaces what the drop-in has under a key.
     #[must_use]
     pub fn replaces_ours(&self, key: &str) -> bool {

@@ -1,11 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Warnings if the service that starts K3s overrides the drop-in or repeats an argument of it.
 
+use std::collections::BTreeMap;
+
 use super::DropIn;
 use super::existing::{is_same_value, repeated_argument};
 use crate::k3s::arguments;
 use crate::k3s::components;
+use crate::k3s::merge::ConfigItem;
 use crate::k3s::{NodeConfig, ValueOrigin};
+
+/// Returns the arguments that no file gives a node's components, by component: the drop-in cannot take them away.
+#[must_use]
+pub fn command_line(node: &NodeConfig<'_>) -> BTreeMap<String, Vec<ConfigItem>> {
+    let Ok(effective) = &node.effective else { return BTreeMap::new() };
+    let mut found: BTreeMap<String, Vec<ConfigItem>> = BTreeMap::new();
+    for (key, value) in &effective.values {
+        let Some(component) = components::of_key(key, node.role) else { continue };
+        for (text, origin) in value.items.iter().zip(&value.origins) {
+            if !matches!(origin, ValueOrigin::File(_)) {
+                let item = ConfigItem { text: text.clone(), null: false, place: origin.place() };
+                found.entry(component.to_owned()).or_default().push(item);
+            }
+        }
+    }
+    found
+}
 
 /// Returns what the service's command line still overrides or gives twice, and which of its arguments their components do
 /// not know: the drop-in cannot change that.

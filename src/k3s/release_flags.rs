@@ -89,13 +89,25 @@ pub(super) fn differing(component: &str, release: K3sRelease, extra: &[&str]) ->
     .collect()
 }
 
+/// Tells whether a release leaves flags of K3s' own to the file that an argument of a component's names.
+#[must_use]
+pub fn leaves_own_to(component: &str, argument: &str, release: K3sRelease) -> Availability {
+    let row =
+        table().iter().find(|row| row.component == component && row.left_to.as_deref() == Some(argument));
+    row.map_or(Availability::Absent, |row| row.from.availability(release))
+}
+
+fn table() -> &'static [ReleaseFlag] {
+    static ROWS: LazyLock<Vec<ReleaseFlag>> = LazyLock::new(|| embedded::table("release-flags"));
+    &ROWS
+}
+
 /// Returns the rows that mean something for a component with its arguments, with what they say about a release.
 fn rows<'a>(
     component: &'a str,
     release: K3sRelease,
     extra: &'a [&str],
 ) -> impl Iterator<Item = (&'static ReleaseFlag, Availability)> + 'a {
-    static ROWS: LazyLock<Vec<ReleaseFlag>> = LazyLock::new(|| embedded::table("release-flags"));
     let names_a_file = move |argument: &String| {
         let has_value = |text: &str| text.split_once('=').is_some_and(|(_, value)| !value.is_empty());
         extra.iter().any(|text| arguments::name_of(text) == *argument && has_value(text))
@@ -105,7 +117,7 @@ fn rows<'a>(
             && row.left_to.as_ref().is_none_or(names_a_file)
             && row.lost_in.is_none_or(|minor| minor <= release.minor())
     };
-    ROWS.iter().filter(is_meant).map(move |row| (row, row.from.availability(release)))
+    table().iter().filter(is_meant).map(move |row| (row, row.from.availability(release)))
 }
 
 /// Returns the minor that the components of a release take themselves for, if it is another one, and whether all releases

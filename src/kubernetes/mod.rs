@@ -54,6 +54,7 @@ pub mod kubelet_settings;
 mod kubelet_values;
 pub mod manifest;
 pub mod names;
+pub mod next_minor;
 pub mod node_labels;
 pub mod object;
 pub mod object_validity;

@@ -8,6 +8,7 @@ use crate::Role;
 use crate::error::{Place, Result};
 use crate::k3s::{NodeConfig, arguments};
 use crate::kubernetes::apiserver_flags::ApiServerFlags;
+use crate::kubernetes::authorization_config::ALWAYS_ALLOW;
 use crate::kubernetes::component_flags;
 use crate::kubernetes::object::{Fault, MAX_FAULTS, Position};
 use crate::kubernetes::settings::ComponentSettings;
@@ -127,6 +128,13 @@ impl<'a> ApiServer<'a> {
     /// Tells whether a feature gate is on.
     pub(super) fn has_gate(&self, gate: &str) -> bool {
         self.settings().gate(gate, self.node.minor()) == Some(true)
+    }
+
+    /// Tells whether the API server switches anonymous requests off by itself, which it does where it allows everything
+    /// (`ApplyAuthorization` in pkg/kubeapiserver/options/authentication.go of Kubernetes). A file has the last word.
+    pub(super) fn switches_anonymous_off(&self) -> bool {
+        let modes = self.flags.value("authorization-mode").unwrap_or_default();
+        modes.split(',').any(|mode| mode == ALWAYS_ALLOW)
     }
 
     /// Reads a path that a flag names.

@@ -2,7 +2,7 @@
 //! The authentication configuration that `authentication-config` names in the user's own arguments.
 
 use super::Finding;
-use super::apiserver::{ApiServer, in_file, refused, second_document, unknown_expressions};
+use super::apiserver::{ApiServer, NAME, in_file, refused, second_document, unknown_expressions};
 use crate::error::Result;
 use crate::k3s::NodeConfig;
 use crate::kubernetes::authentication_config::{
@@ -16,6 +16,7 @@ const FLAG: &str = "authentication-config";
 const ANONYMOUS_FLAG: &str = "anonymous-auth";
 /// What the names of the flags begin with that the file replaces.
 const OIDC: &str = "oidc-";
+const EVERYBODY: &str = "whoever reaches the API server is let in as system:anonymous";
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let Some(server) = ApiServer::configured(node) else { return Ok(Vec::new()) };
@@ -82,6 +83,7 @@ fn effect(server: &ApiServer<'_>, path: &RootedPath, config: &AuthenticationConf
             "put everything into the first",
         ));
     }
+    findings.extend(open_to_all(server, path, config));
     if let Some(anonymous) = &config.anonymous
         && server.flags.has(ANONYMOUS_FLAG)
     {
@@ -96,6 +98,45 @@ fn effect(server: &ApiServer<'_>, path: &RootedPath, config: &AuthenticationConf
         );
     }
     findings
+}
+
+/// Returns the finding for a file with which the API server lets every anonymous request in, although K3s closes it by
+/// itself.
+fn open_to_all(server: &ApiServer<'_>, path: &RootedPath, config: &AuthenticationConfig) -> Option<Finding> {
+    if server.flags.has(ANONYMOUS_FLAG) {
+        return None;
+    }
+    let (message, position) = match &config.anonymous {
+        None if server.switches_anonymous_off() => return None,
+        None => {
+            let differs = server.node.differing_flags(NAME);
+            let since = differs.iter().find(|differing| differing.flag == ANONYMOUS_FLAG);
+            let since = since.map(|differing| format!(" from {} on", differing.since)).unwrap_or_default();
+            let message = format!(
+                "the file says nothing of anonymous requests, and beside it K3s leaves its own {ANONYMOUS_FLAG}=false away{since}: {EVERYBODY}"
+            );
+            (message, (1, 1))
+        }
+        Some(anonymous) if anonymous.enabled && anonymous.paths.is_empty() => {
+            let message = format!("the file opens all paths to anonymous requests: {EVERYBODY}");
+            (message, anonymous.position)
+        }
+        Some(_) => return None,
+    };
+    let remedy = "write anonymous: {enabled: false} into it, or name the open paths in anonymous.conditions";
+    let finding = Finding::hardens_nothing("authentication-anonymous-open", message, remedy);
+    Some(finding.at(in_file(path, position)))
+}
+
+/// Returns the finding for a file that says nothing of anonymous requests and so opens the API server.
+///
+/// # Errors
+/// A path that cannot be read.
+pub(super) fn silently_open(node: &NodeConfig<'_>) -> Result<Option<Finding>> {
+    let Some(server) = ApiServer::configured(node) else { return Ok(None) };
+    let Some(Ok((path, bytes))) = server.file_of(FLAG)? else { return Ok(None) };
+    let config = read(&server, &bytes).ok().filter(|config| config.anonymous.is_none());
+    Ok(config.and_then(|config| open_to_all(&server, &path, &config)))
 }
 
 fn refused_config(path: &RootedPath, refusal: &Refusal<AuthenticationRefusal>) -> Finding {

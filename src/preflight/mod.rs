@@ -28,6 +28,7 @@ mod kubelet;
 mod kubelet_arguments;
 mod kubelet_serving;
 pub(crate) mod manifests;
+mod newer;
 mod options;
 mod own_values;
 mod packaged;
@@ -35,6 +36,7 @@ mod places;
 mod plugin_config;
 mod plugin_configs;
 pub(crate) mod pod_security;
+pub(crate) mod policy_files;
 mod proxy;
 pub(crate) mod refusals;
 mod registries;
@@ -82,19 +84,21 @@ const CHECKS: &[Check] = &[
     surroundings::check,
 ];
 
-/// Returns what a node's configuration has and what does nothing, so that nobody notices it: arguments that K3s drops, and
-/// words of its key `disable` that name nothing.
+/// Returns what a node's configuration has and what nobody notices: arguments that K3s drops, words of its key `disable`
+/// that name nothing, and a file that opens the API server by what it does not say.
 pub(crate) fn notes(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
-    Ok([kubelet_arguments::dropped(node), packaged::check(node)?].concat())
+    let open = authentication::silently_open(node)?.into_iter().collect();
+    Ok([kubelet_arguments::dropped(node), packaged::check(node)?, open].concat())
 }
 
 /// Checks a node.
 #[must_use]
 pub fn check(node: &NodeConfig<'_>) -> StartVerdict {
     let mut verdict = StartVerdict::default();
+    verdict.add(newer::note(node.minor()).into_iter().collect());
     for check in CHECKS {
         match check(node) {
-            Ok(findings) => verdict.add(findings),
+            Ok(findings) => verdict.add(newer::judged(node.minor(), findings)),
             Err(error) => verdict.add_unreadable(&error),
         }
     }

@@ -45,6 +45,10 @@ pub(super) fn render(input: &RenderInput<'_>) -> Result<RenderedFiles> {
     if profile.selection.wants(&["audit-policy"]) {
         documents.push(("audit", profile.ids(&["audit-policy"])));
     }
+    let health = ["api-anonymous-auth"];
+    if profile.is_on("anonymous_health") && profile.selection.wants(&health) {
+        documents.push(("authentication", profile.ids(&health)));
+    }
     // Rancher writes the admission configuration itself, from the named template, and it has PodSecurity only.
     // The machines of a cluster run everything, whatever this one does.
     let configuration = |role| {
@@ -64,6 +68,12 @@ pub(super) fn render(input: &RenderInput<'_>) -> Result<RenderedFiles> {
     server.components.retain(|component: &DropInComponent| !agent.components.contains(component));
     if profile.is_on("event_rate_limit") && profile.selection.wants(&["event-rate-limit"]) {
         warnings.push("EventRateLimit is left out: Rancher's admission configuration has no limits, and without them the API server does not start".to_owned());
+    }
+    if document::has_admission_policies(profile) {
+        warnings.push(format!(
+            "the policies of {} are left out: Rancher's admission configuration does not name their folder",
+            document::ADMISSION_FOLDER
+        ));
     }
     let pod_security_template = pod_security_template(profile, &mut warnings);
     let mut controls = server.ids();
@@ -100,9 +110,9 @@ fn files(input: &RenderInput<'_>) -> Result<(Vec<SelectorFile>, Vec<SelectorFile
     let server_site = RenderTarget { role: Role::Server, running, ..input.target.clone() };
     let tree = Tree::new(&RenderInput { target: &server_site, ..*input })?;
     let rancher_writes = |path: &str| {
-        document::paths(&input.target.config, &input.target.data_dir)
-            .iter()
-            .any(|(key, its)| ["config", "psa"].contains(key) && its.as_str() == path)
+        document::paths(&input.target.config, &input.target.data_dir).iter().any(|(key, its)| {
+            (["config", "psa"].contains(key) || document::is_admission_file(key)) && its.as_str() == path
+        })
     };
     let selector = |file: TreeFile| SelectorFile {
         key: file.path.rsplit('/').next().unwrap_or_default().to_owned(),

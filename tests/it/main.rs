@@ -10,6 +10,8 @@
 //! "ok" means that it ran. The third tier is `tests/full`.
 
 mod admission_files;
+mod admission_policies;
+mod anonymous_health;
 mod ansible;
 mod apiserver_start;
 mod architecture;
@@ -31,8 +33,10 @@ mod container;
 mod converged;
 mod crash;
 mod damaged_history;
+mod deploy_times;
 mod documents;
 mod effective;
+mod encryption_provider;
 mod examples;
 mod explain;
 mod feature_gates;
@@ -48,6 +52,7 @@ mod kubelet_files;
 mod layers;
 mod minors;
 mod mutations;
+mod newer_minor;
 mod nodes;
 mod once_taken;
 mod openrc;

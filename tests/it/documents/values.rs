@@ -197,7 +197,8 @@ proptest! {
         let exemptions = exemptions(&documents);
         prop_assert_eq!(texts(&exemptions["runtimeClasses"]), once(&classes));
         prop_assert_eq!(under(text(&documents, "psa"), "runtimeClasses"), once(&classes));
-        let namespaces = [vec!["kube-system".to_owned()], namespaces].concat();
+        let preset = ["kube-system", "compliance-operator-system", "cis-operator-system"].map(str::to_owned);
+        let namespaces = [preset.to_vec(), namespaces].concat();
         prop_assert_eq!(texts(&exemptions["namespaces"]), once(&namespaces));
         prop_assert_eq!(under(text(&documents, "psa"), "namespaces"), once(&namespaces));
     }

@@ -8,11 +8,17 @@ use k3s_harden::kubernetes::authentication_config::{self, AuthenticationFlags};
 use k3s_harden::kubernetes::{authorization_config, egress_config};
 use k3s_harden::version::KubernetesMinor;
 
-use super::Judge;
+use serde_json::{Value, json};
+
+use super::{Judge, Verdict};
 use crate::support::counts::pick;
 use crate::support::random::Random;
 
 const SEED: u64 = 0x6163_6365_7373;
+const OPEN_PATHS_SEED: u64 = 0x6f70_656e;
+/// How many files with mistakes are asked about that say who is let in without credentials.
+const OPEN_PATHS: usize = pick(150, 1_500);
+const AUTHENTICATION: &str = "var/lib/rancher/k3s/server/authentication.yaml";
 /// How many documents of each kind are asked about.
 const DOCUMENTS: usize = pick(250, 5_000);
 /// The most of them that may not be judged, in a hundred.
@@ -160,6 +166,75 @@ const KINDS: [DocumentKind; 3] = [
     },
 ];
 
+/// The words that are put into the file behind the setting anonymous_health.
+const ANONYMOUS_WORDS: &[&str] = &[
+    "true",
+    "false",
+    "null",
+    "''",
+    "3",
+    "[]",
+    "{}",
+    "yes",
+    "/livez",
+    "/api",
+    "'*'",
+    "[{path: /x}]",
+    "{enabled: true}",
+    "{enabled: false}",
+    "path: /x",
+    "apiserver.config.k8s.io/v1alpha1",
+    "apiserver.config.k8s.io/v1beta1",
+    "apiserver.config.k8s.io/v2",
+    "AuthenticationConfigurations",
+];
+
+/// Returns the mistakes in the file that `apply` writes for anonymous_health about which `preflight` on the node and
+/// Kubernetes differ: whether the API server starts, whether everybody is let in, and to which paths.
+pub(super) fn open_paths(judge: &mut Judge, newest: &str) -> Vec<String> {
+    let minor = newest.parse().unwrap();
+    let node = super::applied(newest, &["--set", "anonymous_health=true"]);
+    let sample = node.read(AUTHENTICATION);
+    let flags = AuthenticationFlags { anonymous_gate: true, service_account_issuers: &[] };
+    let mut random = Random::new(OPEN_PATHS_SEED);
+    let (mut counts, mut differences) = ([0; 3], Vec::new());
+    for index in 0..OPEN_PATHS {
+        // The file as it is written has to be accepted too.
+        let mistakes = if index == 0 { 0 } else { 1 + random.below(3) };
+        let text = mutated(&sample, ANONYMOUS_WORDS, mistakes, &mut random);
+        std::fs::write(node.path().join(AUTHENTICATION), &text).unwrap();
+        let said = judge.ask("authentication", &text, &[]);
+        let listed = said["anonymous"]["paths"].as_array();
+        let is_open = match &said["anonymous"]["enabled"] {
+            Value::Null => true,
+            enabled => *enabled == true && listed.is_some_and(Vec::is_empty),
+        };
+        let theirs = match (said["error"].is_null(), is_open) {
+            (false, _) => Verdict::DoesNotStart,
+            (true, true) => Verdict::HardensNothing,
+            (true, false) => Verdict::Fine,
+        };
+        counts[theirs as usize] += 1;
+        let (ours, found) = super::preflight(&node, newest);
+        let our_paths = authentication_config::read(text.as_bytes(), minor, flags).ok();
+        let our_paths = our_paths
+            .and_then(|config| config.anonymous)
+            .map(|anonymous| json!({ "enabled": anonymous.enabled, "paths": anonymous.paths }));
+        let same_paths =
+            theirs == Verdict::DoesNotStart || our_paths.unwrap_or_default() == said["anonymous"];
+        if ours != theirs || !same_paths || index == 0 && ours != Verdict::Fine {
+            differences.push(format!("Kubernetes: {theirs:?} {said}, ours: {ours:?} {found}:\n{text}"));
+        }
+    }
+    let [stops, open, closed] = counts;
+    println!(
+        "anonymous requests: {} of {OPEN_PATHS} files agree, seed {OPEN_PATHS_SEED:#x}: {stops} do not start, {open} let everybody in, {closed} do not",
+        OPEN_PATHS - differences.len()
+    );
+    assert!(counts.iter().all(|count| *count > OPEN_PATHS / 20), "one kind of file is hardly asked about");
+    differences
+}
+
 /// Returns the documents that the two judge differently.
 pub(super) fn differences(judge: &mut Judge, newest: &str) -> Vec<String> {
     let minor = newest.parse().unwrap();
@@ -192,11 +267,17 @@ pub(super) fn differences(judge: &mut Judge, newest: &str) -> Vec<String> {
     differences
 }
 
-/// Makes a document of a sample: a few lines are left out, repeated, indented or given another value.
+/// Makes a document of a sample, with up to three mistakes.
 fn document(kind: &DocumentKind, random: &mut Random) -> String {
     let sample = kind.samples[random.below(kind.samples.len())];
+    let mistakes = random.below(4);
+    mutated(sample, kind.words, mistakes, random)
+}
+
+/// Makes mistakes in a sample: lines are left out, repeated, or given another name or value.
+fn mutated(sample: &str, words: &[&str], mistakes: usize, random: &mut Random) -> String {
     let mut lines: Vec<String> = sample.lines().map(str::to_owned).collect();
-    for _ in 0..random.below(4) {
+    for _ in 0..mistakes {
         let at = random.below(lines.len());
         match random.below(8) {
             0 if lines.len() > 1 => {
@@ -209,7 +290,7 @@ fn document(kind: &DocumentKind, random: &mut Random) -> String {
                 lines[at].insert(end, 's');
             }
             _ => {
-                let word = kind.words[random.below(kind.words.len())];
+                let word = words[random.below(words.len())];
                 let line = &lines[at];
                 let begin =
                     line.find(": ").map_or_else(|| line.rfind("- ").map_or(0, |at| at + 2), |at| at + 2);

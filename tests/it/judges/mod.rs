@@ -3,7 +3,7 @@
 //! says what the API server makes of an audit policy, an admission configuration and a manifest, and the kubelet of
 //! kernel parameters. What we render has to be accepted, and for mistakes made in it, `preflight` has to say the same.
 //! The values of flags are read as Go and Kubernetes read them, and generated configurations of authentication,
-//! authorization and egress are accepted or refused as there.
+//! authorization and egress are accepted or refused as there; so is the file behind anonymous_health, with who is let in.
 //!
 //! It is part of the second tier, with 10 mutations: `cargo test --test it judges -- --include-ignored` as root, with Go.
 //! The third tier takes 200 (`tests/full`). `SEED` and `COUNT` change the mutations, `SHOW` how many of those that differ are shown, `KEEP` names a file
@@ -120,6 +120,9 @@ fn kubernetes_takes_what_we_render_and_we_say_what_it_says() {
     let differences = access::differences(&mut judge, &newest);
     let shown: Vec<&str> = differences.iter().take(20).map(String::as_str).collect();
     assert!(differences.is_empty(), "{} documents differ:\n{}", differences.len(), shown.join("\n"));
+    let differences = access::open_paths(&mut judge, &newest);
+    let shown: Vec<&str> = differences.iter().take(20).map(String::as_str).collect();
+    assert!(differences.is_empty(), "{} files differ:\n{}", differences.len(), shown.join("\n"));
     let (wrongs, wrong) = mistakes(&mut judge, &newest);
     kernel_parameters(&program, directory.path(), &newest);
     println!("asked in {:.0} s", begin.elapsed().as_secs_f64());

@@ -39,7 +39,14 @@ func judgeAuthentication(text string) answer {
 	if err := validation.ValidateAuthenticationConfiguration(compiler, config, nil).ToAggregate(); err != nil {
 		return failed(err)
 	}
-	return answer{Effect: true}
+	said := answer{Effect: true}
+	if config.Anonymous != nil {
+		said.Anonymous = &anonymous{Enabled: config.Anonymous.Enabled, Paths: []string{}}
+		for _, condition := range config.Anonymous.Conditions {
+			said.Anonymous.Paths = append(said.Anonymous.Paths, condition.Path)
+		}
+	}
+	return said
 }
 
 func judgeAuthorization(text string) answer {

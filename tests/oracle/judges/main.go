@@ -48,6 +48,13 @@ type answer struct {
 	Objects []string `json:"objects,omitempty"`
 	// Value is that of a flag, as it was read.
 	Value string `json:"value,omitempty"`
+	// Anonymous is what an authentication configuration says of anonymous requests, if it says anything.
+	Anonymous *anonymous `json:"anonymous,omitempty"`
+}
+
+type anonymous struct {
+	Enabled bool     `json:"enabled"`
+	Paths   []string `json:"paths"`
 }
 
 func main() {
