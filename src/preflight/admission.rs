@@ -9,6 +9,7 @@ use crate::k3s::NodeConfig;
 use crate::kubernetes::admission_config::{self, AdmissionConfig, AdmissionRefusal, PluginEntry};
 use crate::kubernetes::admission_plugins::{self, CONFIGURABLE};
 use crate::kubernetes::object::{MAX_FAULTS, Refusal};
+use crate::kubernetes::static_manifests::takes_files;
 use crate::node::RootedPath;
 
 /// The configurations of the plugins that are on, by plugin.
@@ -157,10 +158,14 @@ fn unread_entry(server: &ApiServer<'_>, entry: &PluginEntry, is_configured: bool
         let message = format!("of two entries for {name} the first counts: this one is not read");
         return Some(Finding::warns("admission-plugin-twice", message, "keep one of them"));
     }
-    let is_off = !server.plugins().contains(name) && name != "PodSecurity" && CONFIGURABLE.contains(&name);
-    is_off.then(|| {
+    let takes_files = takes_files(name);
+    let is_known = takes_files || (name != "PodSecurity" && CONFIGURABLE.contains(&name));
+    (is_known && !server.plugins().contains(name)).then(|| {
         let message = format!("{name} is configured, but not switched on");
-        let remedy = format!("add {name} to enable-admission-plugins");
+        let remedy = match takes_files {
+            true => format!("take {name} out of disable-admission-plugins"),
+            false => format!("add {name} to enable-admission-plugins"),
+        };
         Finding::hardens_nothing("admission-plugin-off", message, remedy)
     })
 }

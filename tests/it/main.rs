@@ -9,6 +9,7 @@
 //! A test that needs root or a program is ignored in the first tier, with the reason beside it. No test returns early:
 //! "ok" means that it ran. The third tier is `tests/full`.
 
+mod admission_files;
 mod admission_policies;
 mod anonymous_health;
 mod ansible;
@@ -19,6 +20,7 @@ mod audit_log;
 mod baseline;
 mod beds;
 mod carriers;
+mod cel_functions;
 mod cipher_suites;
 mod cli;
 mod component_files;

@@ -339,21 +339,53 @@ fn expression(random: &mut Random, words: &Words) -> String {
     made
 }
 
+/// Variables that the samples have.
+const VARIABLES: [&str; 14] = [
+    "added",
+    "addressesBefore",
+    "before",
+    "count",
+    "images",
+    "labels",
+    "masters",
+    "names",
+    "rules",
+    "subjects",
+    "team",
+    "type",
+    "typeBefore",
+    "volumes",
+];
+
 /// Returns a policy with an expression in one of the places for them, which may look at variables.
 pub(super) fn policy(random: &mut Random, words: &Words) -> String {
+    let known = VARIABLES.map(|name| serde_json::json!({"name": name, "expression": "dyn([])"})).to_vec();
     let mut spec = serde_json::json!({
+        "variables": known,
         "matchConstraints": {"resourceRules": [
             {"apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*"], "operations": ["*"]}
         ]},
         "validations": [{"expression": "true"}],
     });
-    let text = expression(random, words);
-    match random.below(6) {
+    let mut text = expression(random, words);
+    let place = random.below(6);
+    // In half of the places any type is right.
+    if random.below(2) == 0 {
+        text = match place {
+            1 | 2 => format!("string(dyn({text}))"),
+            3 => text,
+            _ => format!("dyn({text}) != 0"),
+        };
+    }
+    match place {
         0 => spec["matchConditions"] = serde_json::json!([{"name": "a", "expression": text}]),
         1 => spec["validations"][0]["messageExpression"] = text.into(),
         2 => spec["auditAnnotations"] = serde_json::json!([{"key": "a", "valueExpression": text}]),
         3 => {
-            spec["variables"] = serde_json::json!([{"name": "a", "expression": text}]);
+            spec["variables"]
+                .as_array_mut()
+                .unwrap()
+                .push(serde_json::json!({"name": "a", "expression": text}));
             let uses = [
                 "variables.a",
                 "variables.a == 'x'",

@@ -109,6 +109,9 @@ fn matches(pattern: &str, path: &str) -> bool {
     }
 }
 
+/// An admission configuration that names a folder of policies.
+const ADMISSION: &str = "apiVersion: apiserver.config.k8s.io/v1\nkind: AdmissionConfiguration\nplugins:\n- name: ValidatingAdmissionPolicy\n  configuration: {apiVersion: apiserver.config.k8s.io/v1, kind: ValidatingAdmissionPolicyConfiguration, staticManifestsDir: /var/lib/rancher/k3s/server/admission.d}\n";
+
 /// Returns the nodes that the verbs are run on, with their arguments.
 fn nodes() -> Vec<(Node, [&'static str; 4])> {
     let server = ["--k3s-version", "1.33", "--role", "server"];
@@ -150,6 +153,13 @@ fn nodes() -> Vec<(Node, [&'static str; 4])> {
                 .file("etc/systemd/system/k3s-agent.service", unit("agent"))
                 .file(config, "server: https://192.0.2.1:6443\ntoken: x\n"),
             agent,
+        ),
+        (
+            Node::new()
+                .file(config, "kube-apiserver-arg: [admission-control-config-file=/var/lib/rancher/k3s/server/psa.yaml]\n")
+                .file("var/lib/rancher/k3s/server/psa.yaml", ADMISSION)
+                .file("var/lib/rancher/k3s/server/admission.d/a.yaml", ""),
+            ["--k3s-version", "1.37", "--role", "server"],
         ),
     ]
 }
