@@ -38,6 +38,36 @@ impl KubernetesMinor {
         Err(error)
     }
 
+    /// Returns the newest supported minor.
+    #[must_use]
+    pub fn newest() -> Self {
+        minors().last().map_or(Self(0), |row| row.minor)
+    }
+
+    /// Tells whether it is newer than every supported minor: what it has beside theirs is not known.
+    #[must_use]
+    pub fn is_newer_than_known(self) -> bool {
+        self > Self::newest()
+    }
+
+    /// Returns what is to be said of something that no supported minor has, if it is newer than all of them.
+    #[must_use]
+    pub fn may_have(self) -> Option<String> {
+        self.is_newer_than_known().then(|| format!("{self} is newer than what is known, and may have it"))
+    }
+
+    /// Returns what it is judged as, if it is newer than every supported minor.
+    #[must_use]
+    pub fn assumed(self) -> Option<AssumedMinor> {
+        self.is_newer_than_known().then(|| AssumedMinor { named: self, judged_as: Self::newest() })
+    }
+
+    /// Returns the minor whose profile it gets: itself, or the newest supported one if it is newer.
+    #[must_use]
+    pub fn judged(self) -> Self {
+        self.min(Self::newest())
+    }
+
     /// Returns the newest minor that a built-in profile is the default of, if there is one.
     #[must_use]
     pub fn newest_with_default(profile: &str) -> Option<Self> {
@@ -84,6 +114,15 @@ impl KubernetesMinor {
     pub fn supported() -> Vec<Self> {
         minors().iter().map(|row| row.minor).collect()
     }
+}
+
+/// A minor that is newer than every supported one, and the minor that it is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct AssumedMinor {
+    /// The minor that the node has, or that the user names.
+    pub named: KubernetesMinor,
+    /// The newest supported minor.
+    pub judged_as: KubernetesMinor,
 }
 
 fn minors() -> &'static [MinorRow] {
@@ -243,6 +282,15 @@ impl FirstReleases {
             (None, _) if release.minor > *last => Availability::Present,
             (None, _) => Availability::Absent,
         }
+    }
+}
+
+impl fmt::Display for FirstReleases {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (minor, patch)) in self.0.iter().enumerate() {
+            write!(f, "{}{minor}.{patch}", if index == 0 { "" } else { ", " })?;
+        }
+        Ok(())
     }
 }
 

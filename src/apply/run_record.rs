@@ -28,6 +28,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::mode::Owner;
 use crate::node::{DirectoryMove, MAX_FILE_BYTES, Metadata, Root, host};
 use crate::plan::{Action, OnForeign, PlanSubject, ResourceKind};
+use crate::version::KubernetesMinor;
 
 /// The inputs of a run: what the user named. Later runs on the same root default to them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +53,9 @@ pub struct RunInputs {
     /// `--on-conflict`.
     #[serde(default)]
     pub on_conflict: Option<OnConflict>,
+    /// `--assume-minor`, on a node of a minor that was newer than the version of the run knew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assume_minor: Option<KubernetesMinor>,
     /// `--data-dir`.
     pub data_dir: Option<String>,
     /// The texts of the files that these name, by absolute path: the files may be missing on the node.

@@ -14,6 +14,7 @@ use crate::apply::{
 };
 use crate::document::{DropIn, Rendered};
 use crate::error::{Error, ErrorKind, Result};
+use crate::k3s::encryption_change::EncryptionChange;
 use crate::k3s::flags::{self, ENCRYPTION_KEY};
 use crate::k3s::{NodeConfig, Traces};
 use crate::mode::Owner;
@@ -174,7 +175,7 @@ fn check_encryption(context: &Context<'_>, requested: &DropIn) -> Result<()> {
     if let Some(message) = plan::late_encryption(&traces, requested) {
         return Err(Error::new(ErrorKind::Failed, message)
             .hint("leave it out: --set secrets_encryption=false")
-            .hint("or turn it on with K3s' own command (v1.33.10, v1.34.6, v1.35.3 and newer): `k3s secrets-encrypt enable`, then apply and a restart on every server, then `k3s secrets-encrypt rotate-keys` and a restart"));
+            .hint(format!("or {}", EncryptionChange::TurnOn.advice(context.version.number()))));
     }
     let wanted = requested.keys.iter().any(|key| key.name == ENCRYPTION_KEY);
     let by_others = context

@@ -352,6 +352,16 @@ pub(super) struct PlanningArguments {
     /// Who wins where K3s' configuration sets something else that does not satisfy the control [default: ours]
     #[arg(long, value_enum, env = "K3S_HARDEN_ON_CONFLICT")]
     pub(super) on_conflict: Option<OnConflict>,
+    #[command(flatten)]
+    pub(super) assuming: AssumeArguments,
+}
+
+/// The flag of the verbs that make files.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct AssumeArguments {
+    /// For a node of a newer minor than this version knows: take the files of the newest known minor, which is named here
+    #[arg(long, value_name = "MINOR", env = "K3S_HARDEN_ASSUME_MINOR")]
+    pub(super) assume_minor: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -365,6 +375,8 @@ pub(super) struct RenderArguments {
     /// Where k3s-harden is on the node, for systemd and systemd-gate [default: where the running program is]
     #[arg(long, value_name = "PATH")]
     pub(super) binary: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) assuming: AssumeArguments,
     /// Leave the running kernel alone: its parameters come from their file at the next boot
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_NO_LIVE_SYSCTL")]
     pub(super) no_live_sysctl: bool,

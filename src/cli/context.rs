@@ -10,13 +10,16 @@ use tracing::{info, warn};
 
 use super::data_dir;
 use super::named_files::NamedFiles;
+use super::newer_minor;
 use super::own_places;
 use super::places::{NodePlaces, check_places};
 use super::request::{RunRequest, VersionRequest};
 use super::usage::usage_error;
 use crate::Role;
 use crate::apply::{RecordedInputs, RunInputs, is_run_in_progress};
-use crate::document::{self, DropInMerge, KubeletFileValues, PresentEntry, PresentFiles, RenderTarget};
+use crate::document::{
+    self, DropInMerge, KubeletFileValues, PresentEntry, PresentFiles, RenderTarget, encryption_provider,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::k3s::flags::ENCRYPTION_KEY;
 use crate::k3s::{self, ConfigFile, NodeConfig, kubelet};
@@ -25,7 +28,7 @@ use crate::mode::Owner;
 use crate::node::{PathState, Root, RootedPath, accounts};
 use crate::profile::{ControlSelection, Profile, ProfileRequest, SourceText};
 use crate::verify::{Waiver, waivers};
-use crate::version::K3sVersion;
+use crate::version::{AssumedMinor, K3sVersion};
 
 /// Everything that a verb needs to know of a run.
 #[derive(Debug)]
@@ -49,6 +52,8 @@ pub(super) struct Context<'a> {
     pub(super) config: ConfigFile,
     /// Why this version does not write what an earlier run took, or why nothing that it writes would be in force.
     refusal: Option<Error>,
+    /// The minor of the node and the one that it is taken for, if it is newer than this version knows.
+    assumed: Option<AssumedMinor>,
     /// Why K3s' files are where those of k3s-harden are.
     own_place: Option<Error>,
     /// Why it is not known what the newest run was told: who changes something, or plans to, does not go on.
@@ -72,6 +77,9 @@ impl<'a> Context<'a> {
 
         let unknown = unknown_input(&recorded, root);
         let version = version(&request, root).map_err(|error| unknown.clone().unwrap_or(error))?;
+        let request = request.on_minor(version.minor());
+        let assumed = version.minor().assumed();
+        warnings.extend(assumed.map(newer_minor::warning));
         let NodePlaces { role, start, config, own_data_dir, existing } =
             NodePlaces::find(root, version.number(), request.role, request.installer.role)?;
         let has_role =
@@ -89,7 +97,7 @@ impl<'a> Context<'a> {
         let waivers = settings.as_ref().map(waivers::read).transpose()?.unwrap_or_default();
         let profile = ProfileRequest {
             profiles: request.profiles.clone(),
-            minor: version.minor(),
+            minor: version.minor().judged(),
             settings,
             assignments: request.assignments.clone(),
             only: request.only.clone(),
@@ -98,6 +106,7 @@ impl<'a> Context<'a> {
         .resolve(&|path| files.open(path))?;
         let audit_policy = files.audit_policy(&profile, root)?;
         let refusal = check(&profile, audit_policy.as_ref(), role, &version).err();
+        warnings.extend(encryption_provider::warnings(&profile, role, version.number()));
         let is_named = request.data_dir.is_some();
         let no_place = check_places(&start, &config, &own_data_dir, is_named).err();
         let own_place = own_places::inside_own(&config, &own_data_dir, &data_dir);
@@ -153,6 +162,7 @@ impl<'a> Context<'a> {
             recorded_paths: recorded.paths,
             config,
             refusal,
+            assumed,
             own_place,
             damage,
             waivers,
@@ -160,8 +170,10 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// Refuses inputs that an earlier version took, before anything is made of them.
+    /// Refuses inputs that an earlier version took, and a minor that is newer than this version knows if nobody said what it is
+    /// taken for, before anything is made of them.
     pub(super) fn check_inputs(&self) -> Result<()> {
+        newer_minor::check(self.assumed, self.request.assume_minor)?;
         self.refusal.clone().map_or(Ok(()), Err)
     }
 
@@ -170,8 +182,12 @@ impl<'a> Context<'a> {
         self.damage.clone().map_or(Ok(()), Err)
     }
 
-    /// Warns, for a verb that only reads, that K3s' files are where `apply` refuses them.
-    pub(super) fn warn_of_places(&self) {
+    /// Warns, for a verb that only reads, that the minor is newer than this version knows, and that K3s' files are where
+    /// `apply` refuses them.
+    pub(super) fn warn_of_refusals(&self) {
+        if let Some(assumed) = self.assumed {
+            warn!("{}", newer_minor::warning(assumed));
+        }
         if let Some(error) = &self.own_place {
             warn!("{error}; apply refuses it, and it is judged here as it is");
         }
@@ -213,6 +229,8 @@ fn check(
     version: &K3sVersion,
 ) -> Result<()> {
     document::cipher_suites::check(profile)?;
+    document::check_admission(profile)?;
+    encryption_provider::check(profile, role, version.number())?;
     // An agent has no API server.
     if role == Role::Server {
         document::anonymous_health::check(profile, version.number())?;

@@ -15,7 +15,7 @@ use crate::output;
 pub(super) fn run(request: &RunRequest, arguments: &EffectiveConfigArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&request.root)?;
     let context = Context::new(&root, request)?;
-    context.warn_of_places();
+    context.warn_of_refusals();
     let query = ConfigQuery {
         role: context.target.role,
         release: context.version.number(),

@@ -20,6 +20,7 @@ pub(super) fn run(request: &RunRequest, arguments: &ExplainArguments, ui: &mut U
     let root = Root::open(&request.root)?;
     // A control is explained whether a run is about it or not.
     let context = context(&root, &request.about_all_controls())?;
+    context.warn_of_refusals();
     let origin = ui.json().then(|| ui.origin(&root, Some(&context.version)));
     if let Err(error) = &context.node.effective {
         warn!("{error}: who sets what here is not known");

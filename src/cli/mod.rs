@@ -19,6 +19,7 @@ mod kept_values;
 mod log;
 mod manual;
 mod named_files;
+mod newer_minor;
 mod own_places;
 mod packaged;
 mod places;

@@ -17,7 +17,8 @@ use crate::Role;
 use crate::document::{self, DropIn, OnConflict, Rendered};
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::k3s::Traces;
-use crate::k3s::flags::ENCRYPTION_KEY;
+use crate::k3s::encryption_change::{EncryptionChange, provider_in_force};
+use crate::k3s::flags::{ENCRYPTION_KEY, PROVIDER_KEY};
 use crate::mode::FileMode;
 use crate::node::{Root, host, sysctl};
 use crate::output::{self, PlanReport};
@@ -82,6 +83,10 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     if plan.changes().any(|action| action.resource.path().name() == "policy.yaml") {
         warnings.extend(rendered.policy_warnings.iter().cloned());
         warnings.extend(packaged::load_balancer_warnings(context)?);
+    }
+    let folder = target.data_dir.join(document::ADMISSION_FOLDER);
+    if plan.changes().any(|action| action.resource.path().parent().as_ref() == Some(&folder)) {
+        warnings.extend(rendered.admission_warnings.iter().cloned());
     }
     plan.warnings.splice(0..0, warnings);
     Ok(plan)
@@ -198,6 +203,7 @@ fn change_warnings(context: &Context, requested: &DropIn) -> Vec<String> {
         ));
     }
     warnings.extend(late_encryption(&traces, requested));
+    warnings.extend(late_provider(context, &traces, requested));
     warnings.extend(incomplete_audit(requested));
     warnings.extend(document::anonymous_health::warning(&context.profile, requested));
     if traces.rancher {
@@ -213,6 +219,22 @@ pub(super) fn late_encryption(traces: &Traces, configuration: &DropIn) -> Option
     (wanted && !traces.secrets_encrypted).then(|| {
         format!("K3s has started without secrets-encryption ({proof} exists): turned on by configuration alone, it leaves the Secrets that are there as they are, and a server that differs from others does not start")
     })
+}
+
+/// Returns a warning if the plan names another provider than the one that encrypts Secrets on this node.
+fn late_provider(context: &Context, traces: &Traces, requested: &DropIn) -> Option<String> {
+    let wanted = requested.keys.iter().find(|key| key.name == PROVIDER_KEY)?.value.as_str()?;
+    if !traces.secrets_encrypted {
+        return None;
+    }
+    let advice = EncryptionChange::ChangeProvider.advice(context.version.number());
+    match provider_in_force(context.root, &context.target.data_dir) {
+        Ok(Some(current)) if current != wanted && current != "identity" => Some(format!(
+            "K3s encrypts Secrets with {current} here, and goes on doing so: for {wanted}, {advice}"
+        )),
+        Ok(_) => None,
+        Err(error) => Some(format!("{error}: whether {wanted} is in force is not known; if not, {advice}")),
+    }
 }
 
 /// Returns a warning if the audit log lacks its policy, or the policy its log.

@@ -33,7 +33,7 @@ pub(super) fn run(request: &RunRequest, arguments: &PreflightArguments, ui: &mut
 
 fn verdict(root: &Root, request: &RunRequest) -> Result<(StartVerdict, K3sVersion)> {
     let context = Context::new(root, request)?;
-    context.warn_of_places();
+    context.warn_of_refusals();
     let mut verdict = check(&context.node);
     name_users_lines(root, &context.target.config, &mut verdict);
     Ok((verdict, context.version))

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `profile`: lists, shows, compares and validates profiles.
 
+use tracing::warn;
+
 use super::args::{GlobalArguments, ProfileArguments, ProfileVerb};
+use super::newer_minor;
 use super::ui::Ui;
 use crate::document;
 use crate::error::{Error, ErrorKind, Result, exit};
@@ -13,9 +16,16 @@ use crate::profile::{
 use crate::version::{K3sVersion, KubernetesMinor};
 
 pub(super) fn run(global: &GlobalArguments, arguments: &ProfileArguments, ui: &mut Ui) -> Result<u8> {
-    let origin = || match Root::open(&global.root) {
-        Ok(root) => ui.origin(&root, None),
-        Err(_) => ReportOrigin::default(),
+    let assumed = named_minor(global, &arguments.verb)?.and_then(KubernetesMinor::assumed);
+    if let Some(assumed) = assumed {
+        warn!("{}", newer_minor::warning(assumed));
+    }
+    let origin = || {
+        let origin = match Root::open(&global.root) {
+            Ok(root) => ui.origin(&root, None),
+            Err(_) => ReportOrigin::default(),
+        };
+        ReportOrigin { assumed: assumed.map(Into::into), ..origin }
     };
     let text = match &arguments.verb {
         ProfileVerb::List => {
@@ -56,6 +66,15 @@ pub(super) fn run(global: &GlobalArguments, arguments: &ProfileArguments, ui: &m
     Ok(exit::OK)
 }
 
+/// Returns the minor that the user names, for a verb that resolves profiles for one.
+fn named_minor(global: &GlobalArguments, verb: &ProfileVerb) -> Result<Option<KubernetesMinor>> {
+    let named = global.k3s_version.as_deref().filter(|text| !matches!(*text, "" | "auto"));
+    match (verb, named) {
+        (ProfileVerb::List, _) | (_, None) => Ok(None),
+        (_, Some(text)) => Ok(Some(text.parse::<K3sVersion>()?.minor())),
+    }
+}
+
 /// Resolves two profiles for the newest minor that both support, else each for the newest that it supports.
 fn resolve_both(global: &GlobalArguments, a: &str, b: &str) -> Result<(Profile, Profile)> {
     let (a, b) = ([a.to_owned()], [b.to_owned()]);
@@ -72,7 +91,7 @@ fn resolve_both(global: &GlobalArguments, a: &str, b: &str) -> Result<(Profile, 
 /// Resolves profiles without a node: for the named minor, else the newest that they support.
 fn resolve(global: &GlobalArguments, names: &[String]) -> Result<Profile> {
     if let Some(text) = global.k3s_version.as_deref().filter(|text| *text != "auto") {
-        return resolve_for(text.parse::<K3sVersion>()?.minor(), names);
+        return resolve_for(text.parse::<K3sVersion>()?.minor().judged(), names);
     }
     let mut first_error = None;
     for minor in KubernetesMinor::supported().into_iter().rev() {

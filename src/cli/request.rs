@@ -8,7 +8,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use tracing::info;
+
 use super::args::{Cli, CliVerb, GlobalArguments, PlanningArguments, SET_VARIABLE};
+use super::newer_minor::{self, ASSUME};
 use super::usage::usage_error;
 use crate::Role;
 use crate::apply::RunInputs;
@@ -17,6 +20,7 @@ use crate::error::Result;
 use crate::node::host;
 use crate::plan::OnForeign;
 use crate::profile::{Assignment, Declaration, declarations};
+use crate::version::KubernetesMinor;
 
 /// The profile of a run that names none.
 const DEFAULT_PROFILE: &str = "cis";
@@ -70,6 +74,8 @@ pub(super) struct RunRequest {
     pub(super) owner: Option<String>,
     /// `--data-dir`.
     pub(super) data_dir: Option<String>,
+    /// `--assume-minor`.
+    pub(super) assume_minor: Option<KubernetesMinor>,
     /// `--on-foreign`.
     pub(super) on_foreign: Option<OnForeign>,
     /// `--on-conflict`.
@@ -93,7 +99,10 @@ impl RunRequest {
         let (planning, no_live_sysctl) = match &cli.verb {
             CliVerb::Plan(arguments) => (arguments.planning.clone(), arguments.no_live_sysctl),
             CliVerb::Apply(arguments) => (arguments.planning.clone(), arguments.no_live_sysctl),
-            CliVerb::Render(arguments) => (PlanningArguments::default(), arguments.no_live_sysctl),
+            CliVerb::Render(arguments) => {
+                let assuming = arguments.assuming.clone();
+                (PlanningArguments { assuming, ..PlanningArguments::default() }, arguments.no_live_sysctl)
+            }
             _ => (PlanningArguments::default(), false),
         };
         let global = &cli.global;
@@ -109,6 +118,9 @@ impl RunRequest {
             skip: skip.map(|words| words.into_iter().filter(|word| word != SKIP_NOTHING).collect()),
             owner: given(global.owner.as_ref()),
             data_dir: given(global.data_dir.as_ref()),
+            assume_minor: given(planning.assuming.assume_minor.as_ref())
+                .map(|text| newer_minor::parse(&text))
+                .transpose()?,
             on_foreign: planning.on_foreign,
             on_conflict: planning.on_conflict,
             live_sysctl: !no_live_sysctl,
@@ -121,6 +133,15 @@ impl RunRequest {
     /// Returns the same request for all controls: for verbs that select controls from the result.
     pub(super) fn about_all_controls(&self) -> Self {
         Self { only: Vec::new(), skip: Some(Vec::new()), ..self.clone() }
+    }
+
+    /// Returns the request for a node of a minor that this version knows, or does not: nobody stands for a known one.
+    pub(super) fn on_minor(self, minor: KubernetesMinor) -> Self {
+        let assume_minor = self.assume_minor.filter(|_| minor.is_newer_than_known());
+        if let (Some(told), None) = (self.assume_minor, assume_minor) {
+            info!("{ASSUME} {told} is not needed: {minor} is known");
+        }
+        Self { assume_minor, ..self }
     }
 
     /// Returns the request with what earlier runs recorded for everything that the user did not name.
@@ -148,6 +169,7 @@ impl RunRequest {
         request.settings = request.settings.or_else(|| recorded.settings.clone());
         request.skip = request.skip.or_else(|| Some(recorded.skip.clone()));
         request.data_dir = request.data_dir.or_else(|| recorded.data_dir.clone());
+        request.assume_minor = request.assume_minor.or(recorded.assume_minor);
         request.on_foreign = request.on_foreign.or(recorded.on_foreign);
         request.on_conflict = request.on_conflict.or(recorded.on_conflict);
         request
@@ -169,6 +191,7 @@ impl RunRequest {
                 .collect(),
             settings: self.settings.as_deref().map(host::absolute),
             skip: self.skip.clone().unwrap_or_default(),
+            assume_minor: self.assume_minor,
             on_foreign: self.on_foreign,
             on_conflict: self.on_conflict,
             data_dir: self.data_dir.clone(),

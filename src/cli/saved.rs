@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::context::Context;
+use super::newer_minor::ASSUME;
 use super::request::{RunRequest, VersionRequest, given, recorded_assignment, words};
 use super::usage::usage_error;
 use crate::Role;
@@ -117,6 +118,7 @@ impl SavedPlan {
             skip: Some(recorded.skip.clone()),
             owner: named.owner.clone().or_else(|| given(self.inputs.owner.as_ref())),
             data_dir: recorded.data_dir.clone(),
+            assume_minor: recorded.assume_minor,
             on_foreign: Some(self.inputs.on_foreign),
             on_conflict: Some(self.inputs.on_conflict),
             live_sysctl: !self.inputs.no_live_sysctl,
@@ -148,6 +150,7 @@ impl SavedPlan {
                 matches!(&named.version, VersionRequest::Named(text) if *text != self.inputs.k3s_version),
             ),
             ("--data-dir", named.data_dir.is_some() && named.data_dir != recorded.data_dir),
+            (ASSUME, named.assume_minor.is_some() && named.assume_minor != recorded.assume_minor),
             ("--no-live-sysctl", !named.live_sysctl && !self.inputs.no_live_sysctl),
             ("--on-foreign", named.on_foreign.is_some_and(|other| other != self.inputs.on_foreign)),
             ("--on-conflict", named.on_conflict.is_some_and(|other| other != self.inputs.on_conflict)),
@@ -291,6 +294,7 @@ mod tests {
             ["--data-dir", "/srv"],
             ["--on-foreign", "keep"],
             ["--on-conflict", "keep"],
+            ["--assume-minor", "1.37"],
         ] {
             let error = saved().request(named(&flags)).unwrap_err();
             assert!(error.message().starts_with(flags[0]), "{flags:?}: {}", error.message());

@@ -58,6 +58,7 @@ impl Ui {
             host: self.node.clone().or(machine.hostname),
             machine_id_sha256: machine.machine_id_sha256,
             time: Some(host::report_time()),
+            assumed: version.and_then(|version| version.minor().assumed()).map(Into::into),
             k3s_version: version.map(ToString::to_string).or_else(installed).or_else(recorded),
             ..ReportOrigin::default()
         }

@@ -25,7 +25,7 @@ pub(super) fn run(request: &RunRequest, arguments: &VerifyArguments, ui: &mut Ui
     let root = Root::open(&request.root)?;
     // `verify` selects controls from the result: it also knows some that no profile sets.
     let context = Context::new(&root, &request.about_all_controls())?;
-    context.warn_of_places();
+    context.warn_of_refusals();
     let journal = match given(arguments.journal.as_ref()) {
         Some(path) => {
             let bytes = host::read_file(&path, MAX_LOG_BYTES)?;

@@ -6,11 +6,13 @@ use std::fmt::{self, Write as _};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::existing::ExistingConfig;
 use super::kubelet_files::KUBELET;
 use super::present::{PresentEntry, PresentFiles};
 use crate::Role;
 use crate::k3s::RunningComponents;
-use crate::kubernetes::admission_plugins;
+use crate::k3s::arguments::name_and_value;
+use crate::kubernetes::{admission_plugins, feature_gates, gate_flag};
 use crate::node::RootedPath;
 use crate::profile::{
     Accepts, ArgumentRow, ArgumentTable, ControlId, ControlSelection, PluginRow, Profile, ValueOf,
@@ -125,7 +127,8 @@ impl DropIn {
         for row in table.keys.iter().filter(|row| row.roles.contains(&context.role)) {
             let ids = profile.ids(&row.controls);
             let wanted = profile.selection.wants(&row.controls);
-            let is_read = row.component.as_ref().is_none_or(|component| context.running.has(component));
+            let is_read = row.component.as_ref().is_none_or(|component| context.running.has(component))
+                && row.needs.as_ref().is_none_or(|setting| profile.is_on(setting));
             let there = context.present.keys().get(&row.key).filter(|_| !wanted);
             let value = there.map_or_else(|| profile.value(&row.setting), |entry| &entry.value);
             if there.is_some() || wanted && is_read && !matches!(value, Value::Null | Value::Bool(false)) {
@@ -178,6 +181,54 @@ impl DropIn {
             self.components.len() - 1
         });
         &mut self.components[at]
+    }
+
+    /// Adds the feature gates of the table that files of the user's turn off, where they are on by default: without them the
+    /// API server does not start. `ids` are the controls of what needs them.
+    pub(super) fn set_gates_that_are_off(
+        &mut self,
+        profile: &Profile,
+        existing: &ExistingConfig,
+        ids: &[ControlId],
+    ) {
+        let given = existing.before_ours(&format!("{API_SERVER}-arg"));
+        let lists: Vec<String> = given
+            .iter()
+            .map(|item| name_and_value(&item.text))
+            .filter(|(name, _)| name == gate_flag::FLAG)
+            .map(|(_, list)| list)
+            .collect();
+        let entries = lists.iter().flat_map(|list| list.split(','));
+        let entries: Vec<(&str, &str)> = entries.filter_map(|entry| entry.split_once('=')).collect();
+        for row in &ArgumentTable::get().arguments {
+            let ValueOf::Gate(name) = &row.value else { continue };
+            let is_on = |given: &[(&str, &str)]| feature_gates::is_on(name, profile.minor, given);
+            if (is_on(&[]), is_on(&entries)) != (Some(true), Some(false)) {
+                continue;
+            }
+            if let Some(component) = self.components.iter_mut().find(|one| one.name == row.component) {
+                component.arguments.push(DropInArgument {
+                    name: row.name.clone(),
+                    value: format!("{name}=true"),
+                    controls: join(ids),
+                    from: None,
+                    accepts: row.accepts,
+                    ids: ids.to_vec(),
+                    excludes: &[],
+                    kept: false,
+                });
+            }
+        }
+    }
+
+    /// Returns the feature gate that it turns on, if it does.
+    pub(super) fn gate_of_ours(&self) -> Option<&'static str> {
+        let mut arguments = self.components.iter().flat_map(|component| &component.arguments);
+        let value = &arguments.find(|argument| argument.accepts == Accepts::Gates)?.value;
+        ArgumentTable::get().arguments.iter().find_map(|row| match &row.value {
+            ValueOf::Gate(name) if value.starts_with(name.as_str()) => Some(name.as_str()),
+            _ => None,
+        })
     }
 
     /// Tells whether there is anything to configure.
@@ -248,6 +299,9 @@ pub(super) fn text_of(value: &ValueOf, profile: &Profile, data_dir: &RootedPath)
             Value::Array(_) => Some(profile.texts(name).join(",")),
             other => Some(other.to_string()),
         },
+        ValueOf::Gate(name) => {
+            (feature_gates::is_on(name, profile.minor, &[]) == Some(false)).then(|| format!("{name}=true"))
+        }
         ValueOf::Plugins => None,
     }
 }

@@ -242,6 +242,11 @@ impl DropInMerge {
             }
             return DropInArgument { value: united.join(","), from: file, ..ours };
         }
+        if ours.accepts == Accepts::Gates {
+            let (value, conflict) = self.gates(component, &ours, theirs);
+            conflicts.extend(conflict);
+            return DropInArgument { value, from: file, ..ours };
+        }
         if ours.kept {
             return ours;
         }
@@ -260,6 +265,40 @@ impl DropInMerge {
         ours.value = theirs;
         ours.from = file;
         ours
+    }
+
+    /// Unites feature gates, which a component merges over all its arguments of that name; the last value of each counts.
+    fn gates(
+        &self,
+        component: &str,
+        ours: &DropInArgument,
+        theirs: &[&ConfigItem],
+    ) -> (String, Option<(String, Place)>) {
+        let name = ours.value.split('=').next().unwrap_or_default();
+        let is_ours = |entry: &str| entry.split('=').next().is_some_and(|gate| gate.trim() == name);
+        let contradicts = |entry: &str| {
+            is_ours(entry)
+                && entry
+                    .split_once('=')
+                    .is_some_and(|(_, value)| flag_values::boolean(value.trim()) == Some(false))
+        };
+        let entries = |item: &&ConfigItem| value_of(item).split(',').map(str::to_owned).collect::<Vec<_>>();
+        let against = theirs.iter().rfind(|item| value_of(item).split(',').any(contradicts));
+        let keeps = against.is_some() && self.on_conflict == OnConflict::Keep;
+        let mut united: Vec<String> = Vec::new();
+        for entry in theirs.iter().flat_map(entries).filter(|entry| !entry.is_empty()) {
+            if (keeps || !is_ours(&entry)) && !united.contains(&entry) {
+                united.push(entry);
+            }
+        }
+        if !keeps {
+            united.push(ours.value.clone());
+        }
+        let conflict = against.map(|item| {
+            let flag = format!("{component}: {}", ours.name);
+            (self.conflict_message(&flag, value_of(item), &ours.value), item.place.clone())
+        });
+        (united.join(","), conflict)
     }
 
     /// The API server does not start with a plugin that is both enabled and disabled.
@@ -376,7 +415,7 @@ fn argument_name(text: &str) -> &str {
 fn satisfies(accepts: Accepts, theirs: &str, ours: &str) -> bool {
     match accepts {
         Accepts::Same => theirs == ours,
-        Accepts::Any | Accepts::Union => !theirs.is_empty(),
+        Accepts::Any | Accepts::Union | Accepts::Gates => !theirs.is_empty(),
         Accepts::AtLeast => match (flag_values::integer(theirs), flag_values::integer(ours)) {
             (Some(theirs), Some(ours)) => theirs >= ours,
             (None, None) => theirs >= ours,

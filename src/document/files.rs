@@ -10,7 +10,7 @@ use super::drop_in::DropInContext;
 use super::engine::Engine;
 use super::excluded::Exclusion;
 use super::header::{FileWriter, has_header, header};
-use super::{DropIn, DropInMerge, MergedDropIn, PresentFiles, anonymous_health, drop_in, policy};
+use super::{DropIn, DropInMerge, MergedDropIn, PresentFiles, admission, anonymous_health, drop_in, policy};
 use crate::Role;
 use crate::k3s::{self, RunningComponents};
 use crate::kubernetes::kernel_parameters::{self, KernelParameter};
@@ -120,6 +120,37 @@ pub(super) const ROWS: &[FileRow] = &[
         body: audit_policy,
     },
     FileRow {
+        key: admission::ACCESS,
+        place: FileLocation::Data("server/admission.d/access.yaml"),
+        mode: FileMode::PRIVATE_FILE,
+        roles: SERVER,
+        component: Some("kube-apiserver"),
+        about: "What the API server refuses, or warns of, before it serves its first request: access rights.",
+        is_changed: |profile, present| admission::is_changed_by(admission::ACCESS, profile, present),
+        body: |context| admission_policies(admission::ACCESS, context),
+    },
+    FileRow {
+        key: admission::PODS,
+        place: FileLocation::Data("server/admission.d/pods.yaml"),
+        mode: FileMode::PRIVATE_FILE,
+        roles: SERVER,
+        component: Some("kube-apiserver"),
+        about: "What the API server refuses, or warns of, before it serves its first request: pods.",
+        is_changed: |profile, present| admission::is_changed_by(admission::PODS, profile, present),
+        body: |context| admission_policies(admission::PODS, context),
+    },
+    FileRow {
+        key: admission::SERVICES,
+        place: FileLocation::Data("server/admission.d/services.yaml"),
+        mode: FileMode::PRIVATE_FILE,
+        roles: SERVER,
+        component: Some("kube-apiserver"),
+        about: "What the API server refuses, or warns of, before it serves its first request: Services.",
+        is_changed: |profile, present| admission::is_changed_by(admission::SERVICES, profile, present),
+        body: |context| admission_policies(admission::SERVICES, context),
+    },
+    // It names the folder of the policies, so it comes after them.
+    FileRow {
         key: "psa",
         place: FileLocation::Data("server/psa.yaml"),
         mode: FileMode::PRIVATE_FILE,
@@ -210,6 +241,16 @@ impl RenderContext<'_> {
             None => is_on.then_some(PluginText::Rendered),
         }
     }
+
+    /// Tells whether the files with policies are there after the run, some of them at least.
+    fn has_policies(&self) -> bool {
+        let is_left = |row: &FileRow| {
+            let present = &self.target.present;
+            present.has_document(row.key) && !(row.is_changed)(self.profile, present)
+        };
+        self.written.iter().any(|(key, _)| admission::is_admission_file(key))
+            || ROWS.iter().any(|row| admission::is_admission_file(row.key) && is_left(row))
+    }
 }
 
 /// The text of an admission plugin in psa.yaml.
@@ -238,6 +279,7 @@ pub(super) fn render(profile: &Profile, target: &RenderTarget) -> (Vec<Document>
     let mut templates = vec!["90-kubelet.conf.tera", "config.yaml.tera"];
     if target.role == Role::Server {
         templates.extend(["audit.yaml.tera", "psa.yaml.tera", "authentication.yaml.tera"]);
+        templates.extend(admission::templates());
         templates.extend(policy::templates(profile, &target.present));
     }
     let settings = profile.values.iter().map(|(name, resolved)| (name, &resolved.value));
@@ -291,17 +333,34 @@ pub fn configuration(
     DropIn::new(profile, ArgumentTable::get(), context)
 }
 
-/// Returns the directories of a node that have an exact mode, and the controls that each implements.
-pub(super) fn directories(profile: &Profile, target: &RenderTarget) -> Vec<RenderedDirectory> {
+/// Returns the directories of a node that have an exact mode, and the controls that each implements. That of the policies is
+/// among them if one of `documents` is in it.
+pub(super) fn directories(
+    profile: &Profile,
+    target: &RenderTarget,
+    documents: &[Document],
+) -> Vec<RenderedDirectory> {
     let server = target.role == Role::Server;
     let is_used = |component: &Option<&str>| component.is_none_or(|component| target.running.has(component));
     let rows = DIRECTORIES.iter().filter(|(_, _, component, _)| server && is_used(component));
-    rows.map(|(name, mode, _, controls)| RenderedDirectory {
-        path: target.data_dir.join(name),
-        mode: *mode,
-        controls: profile.ids(controls),
-    })
-    .collect()
+    let mut directories: Vec<RenderedDirectory> = rows
+        .map(|(name, mode, _, controls)| RenderedDirectory {
+            path: target.data_dir.join(name),
+            mode: *mode,
+            controls: profile.ids(controls),
+        })
+        .collect();
+    let policies: Vec<&Document> =
+        documents.iter().filter(|document| admission::is_admission_file(document.key)).collect();
+    if !policies.is_empty() {
+        let mut controls: Vec<ControlId> =
+            policies.iter().flat_map(|document| &document.controls).cloned().collect();
+        controls.sort();
+        controls.dedup();
+        let path = target.data_dir.join(admission::ADMISSION_FOLDER);
+        directories.push(RenderedDirectory { path, mode: FileMode::PRIVATE_DIRECTORY, controls });
+    }
+    directories
 }
 
 /// Returns the path of every file that k3s-harden can write on a node, wanted or not, with its key.
@@ -344,9 +403,12 @@ pub fn is_covered(selection: &ControlSelection, path: &RootedPath, bytes: &[u8])
             plugins.iter().all(|(name, _)| {
                 let control = ADMISSION_PLUGINS.iter().find(|(_, plugin)| plugin == name);
                 control.is_some_and(|(control, _)| selection.wants(&[control]))
+                    || name == admission::POLICY_PLUGIN
+                        && admission::controls().iter().all(|control| selection.wants(&[control]))
             })
         }),
         "policy" => policy::controls_of(&present).is_some_and(all),
+        key if admission::is_admission_file(key) => admission::controls_of(key, &present).is_some_and(all),
         _ => drop_in::is_covered(selection, ArgumentTable::get(), &present),
     }
 }
@@ -359,6 +421,12 @@ const ADMISSION_PLUGINS: [(&str, &str); 2] =
 
 fn wants_admission_configuration(profile: &Profile) -> bool {
     ADMISSION_PLUGINS.iter().any(|(control, _)| profile.selection.wants(&[control]))
+        || wants_policies(profile)
+}
+
+/// Tells whether the run is about a policy of the API server's own files.
+fn wants_policies(profile: &Profile) -> bool {
+    admission::controls().iter().any(|control| profile.selection.wants(&[control]))
 }
 
 impl FileLocation {
@@ -404,7 +472,13 @@ fn audit_policy(context: &mut RenderContext<'_>) -> Option<Body> {
     })
 }
 
-/// From 1.25 on, when one of its two plugins is wanted.
+fn admission_policies(key: &'static str, context: &mut RenderContext<'_>) -> Option<Body> {
+    let RenderContext { profile, target, engine, values, .. } = context;
+    let (body, controls) = admission::render(key, engine, profile, &target.present, values);
+    (!body.is_empty()).then(|| (body, profile.ids(&controls)))
+}
+
+/// From 1.25 on, when one of its plugins is wanted.
 fn admission_configuration(context: &mut RenderContext<'_>) -> Option<Body> {
     let profile = context.profile;
     // Without a part that the run is about there is nothing to write beside a file in another data directory.
@@ -416,7 +490,14 @@ fn admission_configuration(context: &mut RenderContext<'_>) -> Option<Body> {
     let pod_security = context.admission_plugin("pod-security", "PodSecurity", has_pod_security);
     let is_on = profile.is_on("event_rate_limit");
     let event_rate_limit = context.admission_plugin("event-rate-limit", "EventRateLimit", is_on);
-    if pod_security.is_none() && event_rate_limit.is_none() {
+    let policies = match context.target.present.admission_plugins() {
+        Some(plugins) if !wants_policies(profile) => {
+            let entry = plugins.iter().find(|(name, _)| name == admission::POLICY_PLUGIN);
+            entry.map(|(_, text)| PluginText::Kept(text.clone()))
+        }
+        _ => context.has_policies().then_some(PluginText::Rendered),
+    };
+    if pod_security.is_none() && event_rate_limit.is_none() && policies.is_none() {
         return None;
     }
     let preset = profile.texts("pod_security_preset").concat();
@@ -429,6 +510,10 @@ fn admission_configuration(context: &mut RenderContext<'_>) -> Option<Body> {
     }
     context.values.insert("kept_pod_security", PluginText::kept(pod_security.as_ref()));
     context.values.insert("kept_event_rate_limit", PluginText::kept(event_rate_limit.as_ref()));
+    context.values.insert("kept_policies", PluginText::kept(policies.as_ref()));
+    context.values.insert("policies", &policies.is_some());
+    let folder = context.target.data_dir.join(admission::ADMISSION_FOLDER);
+    context.values.insert("policies_folder", folder.as_str());
     let (pod_security, event_rate_limit) = (pod_security.is_some(), event_rate_limit.is_some());
     context.values.insert("pod_security", &pod_security);
     context.values.insert("event_rate_limit", &event_rate_limit);
@@ -436,7 +521,18 @@ fn admission_configuration(context: &mut RenderContext<'_>) -> Option<Body> {
     let mut controls: Vec<&str> = Vec::new();
     controls.extend(pod_security.then_some("pod-security"));
     controls.extend(event_rate_limit.then_some("event-rate-limit"));
-    Some((context.engine.render("psa.yaml.tera", &context.values), profile.ids(&controls)))
+    let mut ids = profile.ids(&controls);
+    if policies.is_some() {
+        let written = context.written.iter().filter(|(key, _)| admission::is_admission_file(key));
+        let mut of_policies: Vec<ControlId> = written.flat_map(|(_, ids)| ids).cloned().collect();
+        of_policies.sort();
+        of_policies.dedup();
+        context.written.push((admission::ANY, of_policies.clone()));
+        ids.extend(of_policies);
+        ids.sort();
+        ids.dedup();
+    }
+    Some((context.engine.render("psa.yaml.tera", &context.values), ids))
 }
 
 /// From 1.32 on, unless the user's arguments exclude it. A run that is not about it takes no decision anew.
@@ -468,7 +564,7 @@ fn policies(context: &mut RenderContext<'_>) -> Option<Body> {
 
 fn configuration_file(context: &mut RenderContext<'_>) -> Option<Body> {
     let RenderContext { profile, target, .. } = context;
-    context.requested = configuration(
+    let mut requested = configuration(
         profile,
         target.role,
         &target.running,
@@ -476,6 +572,10 @@ fn configuration_file(context: &mut RenderContext<'_>) -> Option<Body> {
         &context.written,
         &target.present,
     );
+    if let Some((_, ids)) = context.written.iter().find(|(key, _)| *key == admission::ANY) {
+        requested.set_gates_that_are_off(profile, &target.drop_in_merge.existing, ids);
+    }
+    context.requested = requested;
     context.merged = target.drop_in_merge.merge(context.requested.clone());
     context.merged.conflicts.append(&mut context.exclusion.conflicts);
     context.merged.excluded.extend(context.exclusion.left.take());

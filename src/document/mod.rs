@@ -8,12 +8,14 @@
 //!
 //! This room imports `profile`, `k3s`, `node`, `kubernetes` and the ground (error, role, mode, version, embedded).
 
+mod admission;
 pub mod anonymous_health;
 pub mod audit;
 mod changes;
 pub mod cipher_suites;
 mod drop_in;
 mod drop_in_merge;
+pub mod encryption_provider;
 mod engine;
 mod entry_comments;
 mod equivalence;
@@ -34,6 +36,10 @@ mod taken_over;
 use serde::Serialize;
 use tera::{Context, EscapeFn};
 
+pub use admission::{
+    ADMISSION_FOLDER, POLICY_PLUGIN, WrittenPolicy, check as check_admission, has_admission_policies,
+    is_admission_file, written_policy,
+};
 pub use changes::{ChangeRow, Release, changes};
 pub use drop_in::{DropIn, DropInArgument, DropInComponent, DropInContext, DropInKey, join};
 pub use drop_in_merge::{DropInMerge, MergedDropIn, OnConflict};

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::entry_comments::{EntryComment, EntryComments};
-use super::has_header;
+use super::{admission, has_header};
 
 /// The parts of k3s-harden's files on a node; empty for a node without any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct PresentFiles {
     objects: FileParts<PresentObject>,
     /// The plugins that psa.yaml configures: name and text.
     admission_plugins: FileParts<(String, String)>,
+    /// The objects of the files of server/admission.d, by the keys of the files.
+    admission_objects: BTreeMap<&'static str, FileParts<PresentObject>>,
     keys: BTreeMap<String, PresentEntry>,
     arguments: BTreeMap<(String, String), PresentEntry>,
 }
@@ -34,7 +36,7 @@ pub struct PresentEntry {
     pub comment: Option<EntryComment>,
 }
 
-/// An object of policy.yaml.
+/// An object of policy.yaml, or of a file of server/admission.d.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PresentObject {
     /// Its kind.
@@ -86,6 +88,9 @@ impl PresentFiles {
                 ("policy", text) => present.objects = text.and_then(objects).into(),
                 ("psa", text) => present.admission_plugins = text.and_then(admission_plugins).into(),
                 ("config", Some(text)) => present.read_drop_in(text),
+                (key, text) if admission::is_admission_file(key) => {
+                    present.admission_objects.insert(key, text.and_then(objects).into());
+                }
                 _ => {}
             }
             present.documents.insert(key, text);
@@ -123,10 +128,15 @@ impl PresentFiles {
         }
     }
 
-    /// Tells whether the document `key` is there.
+    /// Tells whether the document `key` is there, or one of the files that it stands for.
     #[must_use]
     pub fn has_document(&self, key: &str) -> bool {
-        self.documents.contains_key(key)
+        self.documents.contains_key(key) || key == admission::ANY && !self.admission_objects.is_empty()
+    }
+
+    /// Returns the objects of the file `key` of server/admission.d; none if it cannot be taken apart.
+    pub(super) fn admission_objects(&self, key: &str) -> Option<&[PresentObject]> {
+        self.admission_objects.get(key).map_or(Some(&[][..]), FileParts::get)
     }
 
     /// Returns the text of the document `key`; none inside for one that is not UTF-8.
@@ -184,7 +194,7 @@ impl PresentEntry {
     }
 }
 
-/// Splits policy.yaml into its objects. A line that begins with `---` begins a document, also inside of a scalar.
+/// Splits a file into its objects. A line that begins with `---` begins a document, also inside of a scalar.
 fn objects(text: &str) -> Option<Vec<PresentObject>> {
     // A directive, or the end of a document without the beginning of the next one.
     if text.lines().any(|line| line.starts_with('%') || line.starts_with("...")) {

@@ -7,7 +7,7 @@
 use tracing::debug;
 
 use super::files::{self, RenderedDirectory};
-use super::{Document, DropIn, MergedDropIn, RenderTarget, policy};
+use super::{Document, DropIn, MergedDropIn, RenderTarget, admission, policy};
 use crate::kubernetes::kernel_parameters::KernelParameter;
 use crate::profile::{ControlId, Profile};
 
@@ -28,6 +28,8 @@ pub struct Rendered {
     pub drop_in: MergedDropIn,
     /// Warnings about policy.yaml, for a run that changes it.
     pub policy_warnings: Vec<String>,
+    /// Warnings about the policies in server/admission.d, for a run that changes them.
+    pub admission_warnings: Vec<String>,
 }
 
 impl Rendered {
@@ -36,14 +38,20 @@ impl Rendered {
     pub fn new(profile: &Profile, target: &RenderTarget) -> Self {
         let (documents, requested, drop_in) = files::render(profile, target);
         debug!(count = documents.len(), "documents rendered");
+        let admission_warnings =
+            match documents.iter().any(|document| admission::is_admission_file(document.key)) {
+                true => admission::warnings(profile, requested.gate_of_ours(), &drop_in.configuration),
+                false => Vec::new(),
+            };
         Self {
+            directories: files::directories(profile, target, &documents),
             documents,
-            directories: files::directories(profile, target),
             sysctls: files::live_sysctls(profile, &target.running),
             sysctl_controls: profile.ids(&["protect-kernel-defaults"]),
             requested,
             drop_in,
             policy_warnings: policy::warnings(profile),
+            admission_warnings,
         }
     }
 }

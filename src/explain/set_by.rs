@@ -83,14 +83,15 @@ fn flags(control: &Control, minor: KubernetesMinor) -> Vec<SetFlag> {
     });
     let names = table::names_in_tables(&control.name);
     let serves = |controls: &[String]| controls.iter().any(|one| names.contains(&one.as_str()));
-    let table = ArgumentTable::get();
+    let table_of_arguments = ArgumentTable::get();
     // The list leaves out a plugin whose setting has no effect on the minor.
     let has_effect =
         |name: &String| declarations().get(name).is_none_or(|row| row.kubernetes.contains(minor));
-    let mut plugins = table.plugins.iter().filter(|row| row.setting.as_ref().is_none_or(has_effect));
+    let mut plugins =
+        table_of_arguments.plugins.iter().filter(|row| row.setting.as_ref().is_none_or(has_effect));
     let plugins = plugins.any(|row| serves(&row.controls));
-    for row in &table.arguments {
-        if serves(&row.controls) || row.value == ValueOf::Plugins && plugins {
+    for row in &table_of_arguments.arguments {
+        if table::is_served_by(row, &names) || row.value == ValueOf::Plugins && plugins {
             flags.push(SetFlag { component: row.component.clone(), name: row.name.clone(), field: None });
         }
     }
@@ -210,9 +211,11 @@ impl SettingSearch<'_> {
         if !found.is_empty() {
             return found;
         }
+        let minor = facts.node.minor();
+        let has_policies = declarations()["admission_policies"].kubernetes.contains(minor);
         let paths = document::paths(&target.config, &target.data_dir).into_iter();
         paths
-            .filter(|(key, _)| keys.contains(key))
+            .filter(|(key, _)| keys.contains(key) && (has_policies || !document::is_admission_file(key)))
             .map(|(_, path)| file(&path, SetterKind::Setting))
             .collect()
     }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Explains a setting: the values it accepts, its value in every built-in profile, and its value on the node.
 
-use std::sync::LazyLock;
-
 use serde_json::Value;
 
-use crate::error::{Error, ErrorKind};
-use crate::profile::{Declaration, Profile, ProfileDocument, ProfileRequest, built_in_names, declarations};
-use crate::version::{KubernetesMinor, MinorRange};
+use super::departures::departure_on;
+use super::profile_values::{ProfileValue, profile_values};
+use crate::profile::{Profile, declarations};
+use crate::version::MinorRange;
 
 /// The explanation of a setting.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,19 +25,19 @@ pub struct SettingExplanation {
     pub origin: String,
     /// Its values in the built-in profiles; an overlay is listed only if it has the setting.
     pub defaults: Vec<ProfileValue>,
+    /// The value of K3s' hardening guide on the node's minor, where the default profile departs from it.
+    pub guide: Option<GuideValue>,
 }
 
-/// The value of a setting in a profile on some minors.
+/// The value that K3s' hardening guide has for a setting, and why the default profile has another one.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ProfileValue {
-    /// The profile.
-    pub profile: &'static str,
-    /// The first minor.
-    pub from: KubernetesMinor,
-    /// The last one.
-    pub to: KubernetesMinor,
-    /// The value.
+pub struct GuideValue {
+    /// The value; null if nothing is written for it.
     pub value: Value,
+    /// The reason for the departure.
+    pub why: &'static str,
+    /// Its source.
+    pub source: &'static str,
 }
 
 impl SettingExplanation {
@@ -54,95 +53,11 @@ impl SettingExplanation {
             value: resolved.map_or(Value::Null, |resolved| resolved.value.clone()),
             origin: resolved.map_or_else(String::new, |resolved| resolved.origin.to_string()),
             defaults: profile_values(name, declaration),
+            guide: departure_on(name, profile.minor).map(|(departure, value)| GuideValue {
+                value,
+                why: departure.why,
+                source: departure.source,
+            }),
         })
-    }
-}
-
-/// A built-in profile, resolved for each minor that it supports.
-struct ProfileOnMinors {
-    name: &'static str,
-    document: ProfileDocument,
-    resolved: Vec<Profile>,
-}
-
-/// Returns the built-in profiles, resolved.
-fn built_in() -> &'static [ProfileOnMinors] {
-    static PROFILES: LazyLock<Vec<ProfileOnMinors>> = LazyLock::new(|| {
-        let named = |name| Some((name, ProfileDocument::built_in(name)?));
-        let all = built_in_names().into_iter().filter_map(named);
-        all.map(|(name, document)| ProfileOnMinors { name, document, resolved: resolve(name) }).collect()
-    });
-    &PROFILES
-}
-
-/// Resolves a built-in profile for each minor that it supports.
-fn resolve(name: &str) -> Vec<Profile> {
-    let for_minor = |minor| {
-        let request = ProfileRequest {
-            profiles: vec![name.to_owned()],
-            minor,
-            settings: None,
-            assignments: Vec::new(),
-            only: Vec::new(),
-            skip: Vec::new(),
-        };
-        // A built-in profile reads no file. It does not resolve for a minor that it does not support.
-        request.resolve(&|path| Err(Error::new(ErrorKind::BadInput, path))).ok()
-    };
-    KubernetesMinor::supported().into_iter().filter_map(for_minor).collect()
-}
-
-/// Returns the values of a setting in the built-in profiles; an overlay is listed only if it has the setting.
-#[must_use]
-pub fn profile_values(name: &str, declaration: &Declaration) -> Vec<ProfileValue> {
-    let mut defaults: Vec<ProfileValue> = Vec::new();
-    for profile in built_in() {
-        let is_overlay = profile.document.benchmark.is_none() && profile.document.extends.is_none();
-        if is_overlay && !profile.document.settings.contains_key(name) {
-            continue;
-        }
-        for resolved in
-            profile.resolved.iter().filter(|resolved| declaration.kubernetes.contains(resolved.minor))
-        {
-            let value = resolved.value(name);
-            match defaults.last_mut() {
-                Some(last) if last.profile == profile.name && last.value == *value => {
-                    last.to = resolved.minor;
-                }
-                _ => defaults.push(ProfileValue {
-                    profile: profile.name,
-                    from: resolved.minor,
-                    to: resolved.minor,
-                    value: value.clone(),
-                }),
-            }
-        }
-    }
-    defaults
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_profile_is_listed_once_for_all_minors_with_the_same_value() {
-        let values = |name: &str| profile_values(name, &declarations()[name]);
-        let ages = values("audit_log_maxage");
-        assert_eq!(
-            ages.len(),
-            crate::verify::benchmarks().len(),
-            "every benchmark says it, and strict does not: {ages:?}"
-        );
-        assert!(ages.iter().all(|default| default.value == json!(30)));
-        let limits = values("event_rate_limit");
-        assert!(limits.iter().any(|default| default.profile == "strict" && default.value == json!(true)));
-        let old = KubernetesMinor::supported()[0];
-        assert!(limits.iter().all(|default| default.from > old), "there is no such setting before 1.25");
-        for name in declarations().keys() {
-            assert!(!values(name).is_empty(), "{name}");
-        }
     }
 }

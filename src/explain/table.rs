@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use crate::embedded;
-use crate::profile::{ArgumentTable, ValueOf};
+use crate::profile::{ArgumentRow, ArgumentTable, ValueOf};
 
 /// A sentence with its source.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -78,7 +78,7 @@ pub fn settings_of(control: &str) -> Vec<&'static str> {
     let arguments = table.arguments.iter().filter(|row| serves(&row.controls));
     let arguments = arguments.filter_map(|row| match &row.value {
         ValueOf::Setting(name) => Some(name.as_str()),
-        ValueOf::Path(_) | ValueOf::Plugins => None,
+        ValueOf::Path(_) | ValueOf::Gate(_) | ValueOf::Plugins => None,
     });
     let plugins = table.plugins.iter().filter(|row| serves(&row.controls));
     let plugins = plugins.filter_map(|row| row.setting.as_deref());
@@ -99,6 +99,15 @@ pub fn files_of(control: &str) -> Vec<&'static str> {
     rows.flat_map(|row| row.files.iter().map(String::as_str)).collect()
 }
 
+/// Tells whether an argument implements a control, known by these names. One that names a file of ours does so where the file
+/// does.
+pub(super) fn is_served_by(row: &ArgumentRow, names: &[&str]) -> bool {
+    let in_file = |document: &String| {
+        names.iter().filter_map(|name| rows().get(*name)).any(|row| row.files.contains(document))
+    };
+    row.controls.iter().any(|one| names.contains(&one.as_str())) && row.document.as_ref().is_none_or(in_file)
+}
+
 /// Tells whether keys or arguments in the drop-in implement a control, also such that no setting decides.
 #[must_use]
 pub fn is_in_drop_in(control: &str) -> bool {
@@ -106,7 +115,7 @@ pub fn is_in_drop_in(control: &str) -> bool {
     let serves = |controls: &[String]| controls.iter().any(|one| names.contains(&one.as_str()));
     let table = ArgumentTable::get();
     table.keys.iter().any(|row| serves(&row.controls))
-        || table.arguments.iter().any(|row| serves(&row.controls))
+        || table.arguments.iter().any(|row| is_served_by(row, &names))
         || table.plugins.iter().any(|row| serves(&row.controls))
 }
 

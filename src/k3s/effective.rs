@@ -67,7 +67,10 @@ impl EffectiveConfig {
         let ReadCommandLine { merged: MergedConfig { files, dangling, .. }, line } = read;
         let CommandLine { argv, values, rest, refusals, skipped } = line;
         let mut warnings = service.warnings();
-        warnings.extend(skipped.iter().map(|key| key.message.clone()));
+        warnings.extend(skipped.iter().map(|key| match query.release.minor().may_have() {
+            Some(doubt) => format!("{} ({doubt})", key.message),
+            None => key.message.clone(),
+        }));
         warnings.extend(refusals.iter().map(|refusal| {
             let K3sRefusal { origin, message, .. } = refusal;
             let doubt = refusal.doubt.as_ref().map(|doubt| format!(" ({doubt})")).unwrap_or_default();

@@ -11,8 +11,9 @@ use crate::embedded;
 use crate::kubernetes::flag_values;
 use crate::version::{Availability, FirstReleases, K3sRelease, KubernetesMinor};
 
-/// The keys that must be the same on all servers (K3s documentation, "critical configuration values").
-pub const CRITICAL_KEYS: [&str; 11] = [
+/// The keys that must be the same on all servers (K3s documentation, "critical configuration values"; CriticalControlArgs in
+/// pkg/daemons/config of K3s).
+pub const CRITICAL_KEYS: [&str; 12] = [
     "agent-token",
     "cluster-cidr",
     "cluster-dns",
@@ -23,6 +24,7 @@ pub const CRITICAL_KEYS: [&str; 11] = [
     "egress-selector-mode",
     "flannel-backend",
     "secrets-encryption",
+    "secrets-encryption-provider",
     "service-cidr",
 ];
 

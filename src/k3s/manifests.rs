@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::NodeConfig;
 pub use super::manifest_files::{ManifestDeletion, deletion};
-use super::manifest_files::{ManifestFiles, addon_name, is_manifest};
+use super::manifest_files::{ManifestFiles, addon_name, hides_changes, is_manifest};
 use super::node_paths::NodePaths;
 use super::packaged;
 use crate::error::{ErrorKind, Place, Result};
@@ -66,6 +66,8 @@ pub enum ManifestFaultKind {
     Skipped,
     /// K3s does not enter the folder, which is a symlink, or not in each of its releases.
     LinkedFolder,
+    /// The file's modification time is 0, so a running K3s may not see that it changes.
+    Time,
 }
 
 impl ManifestFault {
@@ -126,6 +128,11 @@ impl Manifests {
             if let Some(link) = found.doubtful_link(path) {
                 let since = found.links_since.as_deref().unwrap_or_default();
                 doubt = Some(format!("K3s enters {link}, which is a symlink, only from {since} on"));
+            }
+            if hides_changes(node, path)? {
+                let message = "this file has the modification time 0 (1970-01-01). K3s compares times before contents: while it runs, it does not apply a changed file that has the same time";
+                let place = Place { file: path.to_string(), position: None };
+                manifests.faults.push(ManifestFault::new(ManifestFaultKind::Time, message, place));
             }
             manifests.add_file(node, path, doubt.as_deref())?;
         }

@@ -14,6 +14,7 @@ mod data_dir;
 pub mod data_directory;
 mod datastore;
 mod effective;
+pub mod encryption_change;
 pub mod etcd_config;
 mod first_start;
 pub mod flags;

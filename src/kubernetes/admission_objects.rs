@@ -204,7 +204,7 @@ impl AdmissionObjects {
         (document, file): (&AdmissionDocument, &str),
         parts: &mut Vec<UnjudgedPart>,
     ) -> Result<(), Fault> {
-        admission_validation::validate(kind, item, parts)?;
+        admission_validation::validate(kind, item, self.minor, parts)?;
         let metadata = object::field(item, "metadata");
         let name = metadata.map_or("", |metadata| object::text(metadata, "name"));
         let position = metadata.map_or(item.position, |metadata| object::position_of(metadata, "name"));

@@ -11,6 +11,7 @@ use super::cel_admission::AdmissionExpressions;
 use super::names;
 use super::object::{self, Fault, Located, field, node_text};
 use super::yaml::{YamlNode, YamlValue};
+use crate::version::KubernetesMinor;
 
 const MAX_ANNOTATION_BYTES: usize = 256 * 1024;
 const MAX_MATCH_CONDITIONS: usize = 64;
@@ -21,13 +22,18 @@ const MAX_AUDIT_EXPRESSION: usize = 5 * 1024;
 ///
 /// # Errors
 /// The first thing that the API server refuses.
-pub(super) fn validate(kind: &str, item: &YamlNode, parts: &mut Vec<UnjudgedPart>) -> Result<(), Fault> {
+pub(super) fn validate(
+    kind: &str,
+    item: &YamlNode,
+    minor: KubernetesMinor,
+    parts: &mut Vec<UnjudgedPart>,
+) -> Result<(), Fault> {
     let empty = at(item);
     metadata(field(item, "metadata").unwrap_or(&empty), parts)?;
     let spec = field(item, "spec").unwrap_or(&empty);
     status(item, parts);
     match kind {
-        "ValidatingAdmissionPolicy" => policy(item, spec, parts),
+        "ValidatingAdmissionPolicy" => policy(item, spec, minor, parts),
         "ValidatingAdmissionPolicyBinding" => {
             binding(spec)?;
             actions(spec)
@@ -180,7 +186,12 @@ fn status(item: &YamlNode, parts: &mut Vec<UnjudgedPart>) {
 }
 
 /// `validateValidatingAdmissionPolicySpec`.
-fn policy(item: &YamlNode, spec: &YamlNode, parts: &mut Vec<UnjudgedPart>) -> Result<(), Fault> {
+fn policy(
+    item: &YamlNode,
+    spec: &YamlNode,
+    minor: KubernetesMinor,
+    parts: &mut Vec<UnjudgedPart>,
+) -> Result<(), Fault> {
     unsupported(spec, "spec", "failurePolicy", &["Fail", "Ignore"])?;
     let Some(constraints) = field(spec, "matchConstraints") else {
         return required(spec, "spec", "matchConstraints", "");
@@ -189,7 +200,7 @@ fn policy(item: &YamlNode, spec: &YamlNode, parts: &mut Vec<UnjudgedPart>) -> Re
     if object::items(constraints, "resourceRules").is_empty() {
         return required(constraints, "spec.matchConstraints", "resourceRules", "");
     }
-    let mut expressions = AdmissionExpressions::default();
+    let mut expressions = AdmissionExpressions::new(minor, !object::items(spec, "variables").is_empty());
     match_conditions(spec, &expressions, parts)?;
     variables(spec, &mut expressions, parts)?;
     let (validations, audits) = (object::items(spec, "validations"), object::items(spec, "auditAnnotations"));

@@ -136,6 +136,10 @@ pub fn unknown(component: &str, minor: KubernetesMinor, name: &str) -> Option<St
     if flag.as_ref().is_some_and(|flag| flag.is_of(minor)) || !rows().contains_key(component) {
         return None;
     }
+    if flag.is_none() && minor.is_newer_than_known() {
+        let newest = KubernetesMinor::newest();
+        return Some(format!("{component} of {newest} has no argument {name}; that of {minor} may have it"));
+    }
     let availability = flag.map(|flag| minor.availability(flag.from, flag.until)).unwrap_or_default();
     Some(format!("{component} of {minor} has no argument {name}: it exits{availability}"))
 }

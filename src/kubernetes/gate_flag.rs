@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::feature_gates;
 use super::flag_values;
+use super::next_minor::{self, GateChange};
 use crate::version::KubernetesMinor;
 
 /// The flag.
@@ -33,6 +34,13 @@ pub enum GateFault {
     OfAnother {
         /// The gate.
         name: String,
+    },
+    /// A minor that is not supported yet changes the gate: it no longer has it, or has it as the first.
+    Changes {
+        /// The gate.
+        name: String,
+        /// What changes.
+        change: GateChange,
     },
     /// Its value is no boolean.
     Value {
@@ -70,7 +78,7 @@ impl GateFault {
     pub fn message(&self) -> String {
         match self {
             Self::NoValue { name } => format!("missing bool value for {name}"),
-            Self::Unknown { name, .. } | Self::OfAnother { name } => {
+            Self::Unknown { name, .. } | Self::OfAnother { name } | Self::Changes { name, .. } => {
                 format!("unrecognized feature gate: {name}")
             }
             Self::Value { name, value } => format!("invalid value of {name}={value}"),
@@ -95,6 +103,7 @@ impl GateFault {
             Self::NoValue { name }
             | Self::Unknown { name, .. }
             | Self::OfAnother { name }
+            | Self::Changes { name, .. }
             | Self::Value { name, .. }
             | Self::Locked { name, .. }
             | Self::Needs { name, .. } => Some(name),
@@ -106,7 +115,9 @@ impl GateFault {
     #[must_use]
     pub fn remedy(&self) -> String {
         match self {
-            Self::Unknown { .. } | Self::OfAnother { .. } | Self::Locked { .. } => "remove it".to_owned(),
+            Self::Unknown { .. } | Self::OfAnother { .. } | Self::Locked { .. } | Self::Changes { .. } => {
+                "remove it".to_owned()
+            }
             Self::NoValue { name } | Self::Value { name, .. } => format!("set {name} to true or false"),
             Self::Needs { name, other } => format!("set {name} to false, or {other} to true"),
             Self::Component { .. } | Self::Mixed => "write the names of gates alone".to_owned(),
@@ -122,6 +133,18 @@ impl GateFault {
             }
             Self::Locked { is_on, .. } => is_on.to_string(),
             Self::Needs { other, .. } => format!("false as long as {other} is off"),
+            Self::Changes { change: GateChange::Gone, .. } => {
+                format!(
+                    "left out: the beta of the minor after {} has no such gate",
+                    KubernetesMinor::newest()
+                )
+            }
+            Self::Changes { change: GateChange::New, .. } => {
+                format!(
+                    "left out: {} has no such gate, and newer minors are not known",
+                    KubernetesMinor::newest()
+                )
+            }
             Self::OfAnother { .. } => "left out: only another component has the gate".to_owned(),
             Self::NoValue { .. } | Self::Value { .. } | Self::Component { .. } | Self::Mixed => {
                 "true or false".to_owned()
@@ -231,6 +254,9 @@ pub fn faults(component: &str, minor: KubernetesMinor, flags: &[&str]) -> Vec<(u
 /// Returns what a component refuses in an entry by itself.
 fn of_entry(component: &str, minor: KubernetesMinor, entry: &GateEntry) -> Option<GateFault> {
     let name = entry.name.clone();
+    if let Some(change) = next_minor::of_gate(&name, minor) {
+        return Some(GateFault::Changes { name, change });
+    }
     let Some(state) = feature_gates::of_any(&name, minor) else {
         let availability = feature_gates::availability(&name, minor);
         return Some(GateFault::Unknown { name, availability });

@@ -43,6 +43,8 @@ pub struct PathEntry {
     pub mode: FileMode,
     /// Its owner.
     pub owner: Owner,
+    /// When it was last modified, in seconds since 1970.
+    pub modified: i64,
 }
 
 /// The names in a directory, sorted by bytes, each with what it is; none if it has gone since, or that was not looked at.
@@ -88,7 +90,12 @@ impl Root {
         };
         let stat = fstat(&fd).map_err(|errno| self.failed("look at", path, errno))?;
         let kind = kind_of(&stat);
-        Ok(Some(PathEntry { kind, mode: FileMode::from_stat(stat.st_mode), owner: owner_of(&stat) }))
+        Ok(Some(PathEntry {
+            kind,
+            mode: FileMode::from_stat(stat.st_mode),
+            owner: owner_of(&stat),
+            modified: stat.st_mtime,
+        }))
     }
 
     /// Returns what `path` leads to, without opening it.

@@ -28,7 +28,7 @@ pub fn explain_json(explanation: &Explanation, here: &ExplainedNode<'_>, origin:
         "kind": explanation.kind,
         "root": node.root.path().display().to_string(),
         "role": node.role,
-        "kubernetes": node.minor().to_string(),
+        "kubernetes": node.minor().judged().to_string(),
         "benchmark": here.benchmark,
         "controls": explanation.controls.iter().map(control_json).collect::<Vec<_>>(),
     });
@@ -68,14 +68,18 @@ fn setting_json(setting: &SettingExplanation) -> Value {
             "value": default.value,
         })
     };
-    json!({
+    let mut json = json!({
         "name": setting.name,
         "description": setting.description,
         "takes": setting.takes,
         "value": setting.value,
         "origin": setting.origin,
         "defaults": setting.defaults.iter().map(default).collect::<Vec<_>>(),
-    })
+    });
+    if let Some(guide) = &setting.guide {
+        json["guide"] = json!({"value": guide.value, "why": guide.why, "source": guide.source});
+    }
+    json
 }
 
 fn set_by_json(set: &SetBy) -> Value {
@@ -278,6 +282,15 @@ impl ExplainText {
             let shown = value.to_string();
             let is_long = shown.len() > MAX_REPEATED_LENGTH && *value == &setting.value;
             self.line(4, &format!("{} in {who}", if is_long { "the same" } else { &shown }));
+        }
+        if let Some(guide) = &setting.guide {
+            self.line(
+                4,
+                &format!(
+                    "K3s' hardening guide has {}; our default departs from it. {} [{}]",
+                    guide.value, guide.why, guide.source
+                ),
+            );
         }
     }
 

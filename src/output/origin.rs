@@ -4,6 +4,9 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::kubernetes::next_minor;
+use crate::version::{AssumedMinor, KubernetesMinor};
+
 /// The version of the JSON outputs. Within 1.x, fields are only added.
 pub(super) const FORMAT_VERSION: &str = "1.1";
 
@@ -21,6 +24,24 @@ pub struct ReportOrigin {
     pub tool_version: String,
     /// The version of K3s, as exactly as it is known: `v1.33.4+k3s1`, or `1.33`.
     pub k3s_version: Option<String>,
+    /// What the node is taken for, if its minor is newer than this version knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assumed: Option<Assumption>,
+}
+
+/// What a node is taken for whose minor is newer than this version of k3s-harden knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Assumption {
+    #[serde(flatten)]
+    minors: AssumedMinor,
+    /// What the minor is known to change, and what is not judged therefore.
+    not_judged: Vec<String>,
+}
+
+impl From<AssumedMinor> for Assumption {
+    fn from(minors: AssumedMinor) -> Self {
+        Self { minors, not_judged: next_minor::known_changes(minors.named) }
+    }
 }
 
 impl Default for ReportOrigin {
@@ -31,6 +52,7 @@ impl Default for ReportOrigin {
             time: None,
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             k3s_version: None,
+            assumed: None,
         }
     }
 }
@@ -44,6 +66,11 @@ pub(super) struct AnswerHead<'a> {
 }
 
 impl ReportOrigin {
+    /// Returns the minor that the node is taken for, if its own is newer than this version knows.
+    pub(super) fn judged_as(&self) -> Option<KubernetesMinor> {
+        self.assumed.as_ref().map(|assumed| assumed.minors.judged_as)
+    }
+
     /// Returns the fields at the top of an answer.
     pub(super) fn head(&self) -> AnswerHead<'_> {
         AnswerHead { format_version: FORMAT_VERSION, origin: self }
@@ -68,13 +95,16 @@ impl ReportOrigin {
     }
 
     /// Returns the fields that are known as texts, for reports that hold nothing else.
-    pub(super) fn known(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    pub(super) fn known(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let judged_as = self.judged_as().map(|minor| minor.to_string());
+        let text = |text: &Option<String>| text.clone();
         [
-            ("host", self.host.as_deref()),
-            ("machine_id_sha256", self.machine_id_sha256.as_deref()),
-            ("time", self.time.as_deref()),
-            ("tool_version", Some(self.tool_version.as_str())),
-            ("k3s_version", self.k3s_version.as_deref()),
+            ("host", text(&self.host)),
+            ("machine_id_sha256", text(&self.machine_id_sha256)),
+            ("time", text(&self.time)),
+            ("tool_version", Some(self.tool_version.clone())),
+            ("k3s_version", text(&self.k3s_version)),
+            ("judged_as", judged_as),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))

@@ -116,6 +116,11 @@ fn differences(a: &Profile, b: &Profile) -> (Vec<Difference>, Vec<Difference>) {
     (settings.collect(), controls.collect())
 }
 
+/// Tells whether two profiles differ in nothing: with these differences, for the same minor and of the same benchmark.
+fn is_same(a: &Profile, b: &Profile, (settings, controls): (&[Difference], &[Difference])) -> bool {
+    settings.is_empty() && controls.is_empty() && (a.minor, &a.benchmark) == (b.minor, &b.benchmark)
+}
+
 /// Returns the differences between two profiles, a line for each side.
 #[must_use]
 pub fn diff_text(a: &Profile, b: &Profile) -> ScreenText {
@@ -136,6 +141,16 @@ pub fn diff_text(a: &Profile, b: &Profile) -> ScreenText {
             }
         }
     }
+    if is_same(a, b, (&settings, &controls)) {
+        text.line(" they differ in nothing");
+    } else if settings.is_empty() && controls.is_empty() {
+        let about = |profile: &Profile| format!("CIS {} for {}", profile.benchmark, profile.minor);
+        text.line(format!(
+            " no setting and no control differs: one is of {}, the other of {}",
+            about(a),
+            about(b)
+        ));
+    }
     text
 }
 
@@ -146,7 +161,10 @@ pub fn diff_json(a: &Profile, b: &Profile, origin: &ReportOrigin) -> Value {
         rows.into_iter().map(|(name, left, right)| (name, json!([left, right]))).collect()
     };
     let (settings, controls) = differences(a, b);
-    origin.answer(json!({"a": a.names, "b": b.names, "settings": rows(settings), "controls": rows(controls)}))
+    let same = is_same(a, b, (&settings, &controls));
+    origin.answer(
+        json!({"a": a.names, "b": b.names, "same": same, "settings": rows(settings), "controls": rows(controls)}),
+    )
 }
 
 fn quoted(ids: &[crate::profile::ControlId]) -> String {

@@ -3,7 +3,7 @@
 //! not parse, values and pairs of values that a component refuses (data/rules-*.yaml). `argument_files` checks the files that they name.
 
 use super::apiserver::ApiServer;
-use super::{Finding, argument_files, options, releases};
+use super::{Finding, argument_files, newer, options, releases};
 use crate::Role;
 use crate::error::Result;
 use crate::k3s::ComponentArgument;
@@ -11,6 +11,7 @@ use crate::k3s::NodeConfig;
 use crate::k3s::arguments;
 use crate::kubernetes::component_flags;
 use crate::kubernetes::gate_flag::{self, GateFault};
+use crate::kubernetes::next_minor::GateChange;
 use crate::kubernetes::settings::{self, RefusedSetting};
 use crate::kubernetes::value_judgement;
 use crate::kubernetes::{flag_values, tls};
@@ -36,6 +37,8 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
             found.extend(refused(node, component));
         }
         found.extend(argument_files::check(node, component)?);
+        // What only a known minor refuses says nothing of the time when a node joins.
+        found = newer::judged(node.minor(), found);
         if node.running().waits_for_node(component) {
             found = found.into_iter().map(Finding::once_a_node_joins).collect();
         }
@@ -112,7 +115,9 @@ fn refused(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
         // One that K3s itself gives has no place.
         let place = [&refused.setting].into_iter().chain(&refused.others).find_map(place_of)?;
         let message = format!("{component} refuses it: {}", refused.message);
-        Some(Finding::stops(refused.code, message, refused.write).says(refused.says).at(place))
+        let holds_later = !refused.rests_on_names;
+        let finding = Finding::stops(refused.code, message, refused.write).says(refused.says).at(place);
+        Some(Finding { holds_later, ..finding })
     };
     settings::refused(component, &node.settings(component), node.minor())
         .into_iter()
@@ -131,7 +136,10 @@ fn name(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) ->
     if let Some(message) = arguments::unknown(component, node.minor(), &argument.text) {
         let remedy = "remove it, or name an argument that the component has";
         let says = format!("unknown flag: --{}", argument.name);
-        return Some(Finding::stops("argument-unknown", message, remedy).says(says));
+        let finding = Finding::stops("argument-unknown", message, remedy).says(says);
+        // What has gone does not come again.
+        let has_gone = component_flags::find(component, &name).is_some();
+        return Some(Finding { holds_later: has_gone, ..finding });
     }
     // cobra prints the help, and the command returns.
     if name == "help" && flag_values::boolean(&argument.value) == Some(true) {
@@ -238,7 +246,8 @@ fn gates(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
 
 fn gate_finding(node: &NodeConfig<'_>, component: &str, fault: &GateFault) -> Finding {
     let (value, gate) = ("argument-value", "argument-feature-gate");
-    let minor = node.minor();
+    // A newer minor is judged as this one.
+    let minor = node.minor().judged();
     let (code, message, remedy) = match fault {
         GateFault::NoValue { name } => {
             let message = format!("{component}'s feature gate {name} has no value");
@@ -252,6 +261,7 @@ fn gate_finding(node: &NodeConfig<'_>, component: &str, fault: &GateFault) -> Fi
             let message = format!("{component} of {minor} has no feature gate {name}{availability}");
             (gate, message, "remove it".to_owned())
         }
+        GateFault::Changes { name, change } => return next_gate(node, component, name, *change),
         GateFault::OfAnother { name } => {
             let message = format!(
                 "{component} of {minor} has no feature gate {name}, and another component has: K3s runs both in one \
@@ -279,7 +289,41 @@ fn gate_finding(node: &NodeConfig<'_>, component: &str, fault: &GateFault) -> Fi
             (gate, message, "write all of them without kube:".to_owned())
         }
     };
-    Finding::stops(code, message, remedy).says(fault.message())
+    let finding = Finding::stops(code, message, remedy).says(fault.message());
+    Finding { holds_later: holds_later(fault), ..finding }
+}
+
+/// Tells whether a minor that is newer than this version knows refuses it, too. A gate that has gone, or that is locked, does
+/// not come again.
+pub(super) fn holds_later(fault: &GateFault) -> bool {
+    match fault {
+        GateFault::NoValue { .. } | GateFault::Value { .. } | GateFault::Locked { .. } => true,
+        GateFault::Unknown { availability, .. } => !availability.is_empty(),
+        GateFault::OfAnother { .. }
+        | GateFault::Changes { .. }
+        | GateFault::Needs { .. }
+        | GateFault::Component { .. }
+        | GateFault::Mixed => false,
+    }
+}
+
+/// Returns the finding for a gate that a newer minor is known to change.
+pub(super) fn next_gate(node: &NodeConfig<'_>, component: &str, name: &str, change: GateChange) -> Finding {
+    let (named, newest) = (node.minor(), node.minor().judged());
+    let message = match change {
+        GateChange::Gone => format!(
+            "{component} of {newest} has the feature gate {name}, and that of {} no longer has it by its beta: {named} may \
+             not start with it",
+            newest.next()
+        ),
+        GateChange::New => format!(
+            "{component} of {newest} has no feature gate {name}; that of {} has it by its beta, and what it does is not judged",
+            newest.next()
+        ),
+    };
+    let remedy = format!("remove it, or try it on a test node of {named}");
+    Finding::unknown("next-minor-gate", message, remedy)
+        .says(GateFault::Changes { name: name.to_owned(), change }.message())
 }
 
 fn tls_version(component: &str, text: &str) -> Option<Finding> {

@@ -67,6 +67,7 @@ impl ComponentFile {
     ) -> Finding {
         let message = format!("{} refuses it: {}", self.component, refused.message);
         let finding = Finding::stops(code, message, refused.write.clone()).says(refused.says.clone());
+        let finding = Finding { holds_later: !refused.rests_on_names, ..finding };
         finding.at(position.map_or_else(|| self.place.clone(), |position| in_file(&self.path, position)))
     }
 

@@ -4,9 +4,11 @@
 use super::Finding;
 use crate::Role;
 use crate::error::{Error, Place, Result};
-use crate::k3s::flags::ENCRYPTION_KEY;
-use crate::k3s::{K3sRefusal, NodeConfig, NodePaths, RefusalKind, SkippedKey, ValueOrigin};
+use crate::k3s::encryption_change::{self, EncryptionChange, K3S_PROVIDERS};
+use crate::k3s::flags::{self, ENCRYPTION_KEY, PROVIDER_KEY};
+use crate::k3s::{K3sRefusal, NodeConfig, RefusalKind, SkippedKey, ValueOrigin};
 use crate::node::RootedPath;
+use crate::version::Availability;
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let effective = match &node.effective {
@@ -14,7 +16,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         Ok(effective) => effective,
     };
     let mut findings: Vec<Finding> = effective.dangling.iter().map(dangling).collect();
-    findings.extend(effective.refusals.iter().map(|refusal| refused(node.role, refusal)));
+    findings.extend(effective.refusals.iter().map(|refusal| refused(node, refusal)));
     findings.extend(effective.skipped.iter().map(skipped));
     findings.extend(kubeconfig_mode(node));
     Ok(findings)
@@ -43,7 +45,8 @@ fn unreadable(error: &Error) -> Finding {
     }
 }
 
-fn refused(role: Role, refusal: &K3sRefusal) -> Finding {
+fn refused(node: &NodeConfig<'_>, refusal: &K3sRefusal) -> Finding {
+    let role = node.role;
     let K3sRefusal { kind, flag, message, origin, doubt } = refusal;
     let code = match (origin, kind) {
         (ValueOrigin::File(_), RefusalKind::Unknown) => "config-unknown-key",
@@ -63,11 +66,13 @@ fn refused(role: Role, refusal: &K3sRefusal) -> Finding {
     };
     let finding = match doubt {
         None => Finding::stops(code, format!("K3s' command line refuses this: {message}"), remedy),
-        Some(doubt) => Finding::unknown(
-            code,
-            format!("K3s' command line may refuse this, {doubt}: {message}"),
-            "name the release in full, such as --k3s-version v1.33.4+k3s1",
-        ),
+        Some(doubt) => {
+            let remedy = match node.minor().is_newer_than_known() {
+                true => format!("remove {flag}, or try it on a test node of {}", node.minor()),
+                false => "name the release in full, such as --k3s-version v1.33.4+k3s1".to_owned(),
+            };
+            Finding::unknown(code, format!("K3s' command line may refuse this, {doubt}: {message}"), remedy)
+        }
     };
     finding.at(refusal.place()).says(message)
 }
@@ -92,27 +97,54 @@ pub(super) fn check_encryption(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let traces = node.traces();
     let Some((Role::Server, proof)) = &traces.started else { return Ok(Vec::new()) };
     let (_, place) = node.value(ENCRYPTION_KEY).unzip();
-    let own_command = "k3s secrets-encrypt enable (v1.33.10, v1.34.6, v1.35.3 and newer)";
+    let remedy = format!("take it out again, or {}", EncryptionChange::TurnOn.advice(node.release));
     let finding = match (node.is_on(ENCRYPTION_KEY), traces.secrets_encrypted) {
         // A joining server compares its critical values with those of the cluster (pkg/cluster/bootstrap.go).
         (true, false) if node.value("server").is_some() => Finding::stops(
             "secrets-encryption-late",
             format!("K3s has started without secrets-encryption ({proof} exists), and exits where it differs from the other servers"),
-            format!("take it out again, or turn it on with K3s' own command: {own_command}"),
+            remedy,
         )
         .says("critical configuration mismatched: secrets-encryption"),
         (true, false) => Finding::warns(
             "secrets-encryption-late",
             format!("K3s has started without secrets-encryption ({proof} exists), and turning it on by configuration alone is not supported: Secrets that are there stay as they are"),
-            format!("take it out again, or turn it on with K3s' own command: {own_command}"),
+            remedy,
         ),
         (false, true) if writes_encrypted(node)? => Finding::stops(
             "secrets-encryption-gone",
             "K3s has started with encrypted Secrets, and without secrets-encryption it cannot read them",
             "write secrets-encryption: true, or decrypt them first: k3s secrets-encrypt disable",
         ),
+        (true, true) => return late_provider(node),
         _ => return Ok(Vec::new()),
     };
+    Ok(vec![match place {
+        Some(place) => finding.at(place),
+        None => finding,
+    }])
+}
+
+/// K3s does not write its encryption configuration anew because another provider is named.
+fn late_provider(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
+    let (wanted, place) = node.encryption_provider();
+    let Some(current) = encryption_change::provider_in_force(node.root, &node.data_dir)? else {
+        return Ok(Vec::new());
+    };
+    // What else is in the file was written by somebody who knows why.
+    let is_of_k3s = K3S_PROVIDERS.contains(&current.as_str());
+    let flag = flags::of_any_minor(Role::Server, PROVIDER_KEY);
+    let has_key = flag.is_some_and(|flag| flag.availability(node.release) == Availability::Present);
+    if !is_of_k3s || current == wanted || place.is_none() && !has_key {
+        return Ok(Vec::new());
+    }
+    let by_itself = if place.is_none() { ", which K3s takes by itself," } else { "" };
+    let message = format!(
+        "K3s encrypts Secrets with {current}, and goes on doing so: {wanted}{by_itself} is not in force after a restart alone"
+    );
+    let advice = EncryptionChange::ChangeProvider.advice(node.release);
+    let remedy = format!("write secrets-encryption-provider: {current}, or {advice}");
+    let finding = Finding::warns("encryption-provider-late", message, remedy);
     Ok(vec![match place {
         Some(place) => finding.at(place),
         None => finding,
@@ -122,10 +154,8 @@ pub(super) fn check_encryption(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
 /// Tells whether K3s' own encryption configuration encrypts: after `k3s secrets-encrypt disable` its first provider
 /// is identity.
 fn writes_encrypted(node: &NodeConfig<'_>) -> Result<bool> {
-    let bytes = node.root.read(&node.data_dir.join(&NodePaths::get().encryption_config))?;
-    let config: serde_json::Value = serde_json::from_slice(&bytes.unwrap_or_default()).unwrap_or_default();
-    let first = &config["resources"][0]["providers"][0];
-    Ok(first.get("identity").is_none())
+    let first = encryption_change::provider_in_force(node.root, &node.data_dir)?;
+    Ok(first.as_deref() != Some("identity"))
 }
 
 /// K3s reads `write-kubeconfig-mode` as octal text, but YAML reads an unquoted 0640 as 416.

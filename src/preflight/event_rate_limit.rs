@@ -44,5 +44,5 @@ pub(super) fn without_limits(server: &ApiServer<'_>) -> Finding {
         "configure its limits in the file that {FLAG} names, or take it out of enable-admission-plugins"
     );
     let finding = Finding::stops("event-rate-limit-limits", "EventRateLimit is on without limits", remedy);
-    server.at("enable-admission-plugins", finding.says(format!("{SAYS}{NO_LIMITS}")))
+    server.at("enable-admission-plugins", finding.in_newer_minors_too().says(format!("{SAYS}{NO_LIMITS}")))
 }

@@ -22,6 +22,8 @@ pub struct Finding {
     pub says: Option<String>,
     /// The remedy.
     pub remedy: String,
+    /// Whether it is so in a minor that is newer than this version knows, whatever its code says.
+    pub holds_later: bool,
 }
 
 /// What a finding means for K3s.
@@ -93,7 +95,7 @@ impl Finding {
 
     fn new(class: Class, code: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
         let (message, remedy) = (message.into(), remedy.into());
-        Self { code, class, when: When::Now, message, place: None, says: None, remedy }
+        Self { code, class, when: When::Now, message, place: None, says: None, remedy, holds_later: false }
     }
 
     /// Adds the place.
@@ -107,6 +109,13 @@ impl Finding {
     #[must_use]
     pub fn says(mut self, text: impl Into<String>) -> Self {
         self.says = Some(text.into());
+        self
+    }
+
+    /// Marks it as something that a minor that is newer than this version knows does, too.
+    #[must_use]
+    pub fn in_newer_minors_too(mut self) -> Self {
+        self.holds_later = true;
         self
     }
 

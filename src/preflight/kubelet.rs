@@ -3,7 +3,7 @@
 //! name, and the user's drop-ins in K3s' own folder. What the kubelet refuses in one of them ends it, and K3s with it.
 
 use super::apiserver::{in_file, look};
-use super::{Finding, kubelet_serving};
+use super::{Finding, arguments as component_arguments, kubelet_serving};
 use crate::error::{Place, Result};
 use crate::k3s::arguments;
 use crate::k3s::kubelet::{self, KubeletSource};
@@ -111,6 +111,7 @@ pub(super) fn refused_values(node: &NodeConfig<'_>, at_next_start: bool) -> Resu
 fn values(node: &NodeConfig<'_>, documents: &UserDocuments, decoded: &DecodedFields) -> Vec<Finding> {
     let types = decoded.faults.iter().take(MAX_FAULTS).filter_map(|fault| {
         let finding = Finding::stops("kubelet-type", fault.message.clone(), "write a value of that type")
+            .in_newer_minors_too()
             .says(format!("failed to unmarshal merged JSON: json: cannot unmarshal: {}", fault.message));
         documents.at(fault.position, finding)
     });
@@ -161,7 +162,9 @@ fn refused(node: &NodeConfig<'_>, documents: &UserDocuments, decoded: &DecodedFi
         let message = shown(&refused.message);
         let finding = match refused.is_up_to_machine {
             false => {
-                Finding::stops(code, format!("the kubelet refuses it: {message}"), shown(&refused.write))
+                let message = format!("the kubelet refuses it: {message}");
+                let finding = Finding::stops(code, message, shown(&refused.write));
+                Finding { holds_later: !refused.rests_on_names, ..finding }
             }
             true => {
                 let message = format!("whether the kubelet takes it depends on the machine: {message}");
@@ -186,12 +189,14 @@ fn gates(node: &NodeConfig<'_>, documents: &UserDocuments, decoded: &DecodedFiel
     let finding = |(_, fault): (usize, GateFault)| {
         let named = gates.iter().find(|(name, _)| fault.gate() == Some(name.as_str())).or(gates.last());
         let (name, value) = named?;
-        let wanted = fault.wanted(node.minor());
+        if let GateFault::Changes { name, change } = &fault {
+            return documents.at(value.position, component_arguments::next_gate(node, NAME, name, *change));
+        }
+        let wanted = fault.wanted(node.minor().judged());
         let message = format!("featureGates.{name} is {}; it must be {wanted}", value.go_text());
-        documents.at(
-            value.position,
-            Finding::stops("kubelet-value", message, fault.remedy()).says(fault.message()),
-        )
+        let finding = Finding::stops("kubelet-value", message, fault.remedy()).says(fault.message());
+        let holds_later = component_arguments::holds_later(&fault);
+        documents.at(value.position, Finding { holds_later, ..finding })
     };
     faults.into_iter().filter_map(finding).take(MAX_FAULTS).collect()
 }
@@ -355,7 +360,7 @@ impl UserDocuments {
 
 /// Returns the finding for a field that the kubelet of a minor does not know.
 fn unknown_field(fault: &Fault, minor: KubernetesMinor) -> Finding {
-    let message = format!("{}: the kubelet of {minor} drops it without a word", fault.message);
+    let message = format!("{}: the kubelet of {} drops it without a word", fault.message, minor.judged());
     Finding::hardens_nothing("kubelet-field", message, "write the name of a field of KubeletConfiguration")
 }
 

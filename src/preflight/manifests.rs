@@ -93,6 +93,9 @@ fn unapplied(fault: ManifestFault) -> Finding {
             fault.message,
             "copy the files into a folder of their own",
         ),
+        ManifestFaultKind::Time => {
+            Finding::warns("manifest-time", fault.message, "touch it whenever it changes, or restart K3s")
+        }
         ManifestFaultKind::Document => {
             let remedy = "mend this document, or remove it";
             Finding::hardens_nothing("manifest-unreadable", fault.message, remedy)

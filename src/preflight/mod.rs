@@ -28,6 +28,7 @@ mod kubelet;
 mod kubelet_arguments;
 mod kubelet_serving;
 pub(crate) mod manifests;
+mod newer;
 mod options;
 mod own_values;
 mod packaged;
@@ -35,6 +36,7 @@ mod places;
 mod plugin_config;
 mod plugin_configs;
 pub(crate) mod pod_security;
+pub(crate) mod policy_files;
 mod proxy;
 pub(crate) mod refusals;
 mod registries;
@@ -93,9 +95,10 @@ pub(crate) fn notes(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
 #[must_use]
 pub fn check(node: &NodeConfig<'_>) -> StartVerdict {
     let mut verdict = StartVerdict::default();
+    verdict.add(newer::note(node.minor()).into_iter().collect());
     for check in CHECKS {
         match check(node) {
-            Ok(findings) => verdict.add(findings),
+            Ok(findings) => verdict.add(newer::judged(node.minor(), findings)),
             Err(error) => verdict.add_unreadable(&error),
         }
     }

@@ -5,7 +5,7 @@
 use super::Finding;
 use super::apiserver::{ApiServer, NAME};
 use crate::kubernetes::apiserver_flags::{PluginRefusal, RefusedPlugins};
-use crate::kubernetes::{admission_plugins, flag_values, runtime_config};
+use crate::kubernetes::{admission_plugins, flag_values, next_minor, runtime_config};
 use crate::version::KubernetesMinor;
 
 pub(super) fn check(server: &ApiServer<'_>) -> Vec<Finding> {
@@ -72,10 +72,22 @@ fn families(server: &ApiServer<'_>) -> Option<Finding> {
 }
 
 fn finding(server: &ApiServer<'_>, refused: &RefusedPlugins) -> Finding {
-    let minor = server.node.minor();
+    let (named, minor) = (server.node.minor(), server.node.minor().judged());
+    let mut has_gone = false;
     let (code, message, remedy) = match &refused.reason {
         PluginRefusal::Unknown(name) => {
+            if next_minor::has_new_plugin(name, named) {
+                let message = format!(
+                    "{NAME} of {minor} has no admission plugin {name:?}; that of {} has it by its beta, and what it does is not \
+                     judged",
+                    minor.next()
+                );
+                let remedy = format!("remove it, or try it on a test node of {named}");
+                return Finding::unknown("next-minor-plugin", message, remedy).says(&refused.message);
+            }
             let availability = admission_plugins::availability(minor, name);
+            // A plugin that has gone does not come again.
+            has_gone = !availability.is_empty();
             let message = format!("{NAME} of {minor} has no admission plugin {name:?}{availability}");
             let remedy = match admission_plugins::nearest(minor, name) {
                 Some(meant) => format!("write {meant}"),
@@ -89,5 +101,6 @@ fn finding(server: &ApiServer<'_>, refused: &RefusedPlugins) -> Finding {
             ("admission-plugin-overlap", message, "remove it from one of the two lists".to_owned())
         }
     };
-    Finding::stops(code, message, remedy).says(&refused.message)
+    let finding = Finding::stops(code, message, remedy).says(&refused.message);
+    Finding { holds_later: has_gone, ..finding }
 }

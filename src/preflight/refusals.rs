@@ -5,7 +5,9 @@
 //! Files that arguments or fields name are not part of it: whether they are there, and what they hold, says nothing of a
 //! value.
 
-use super::{Class, Finding, admission, arguments, authentication, authorization, kubelet, proxy, scheduler};
+use super::{
+    Class, Finding, admission, arguments, authentication, authorization, kubelet, newer, proxy, scheduler,
+};
 use crate::error::Result;
 use crate::k3s::NodeConfig;
 
@@ -34,7 +36,7 @@ pub(crate) fn of_component(node: &NodeConfig<'_>, component: &str) -> Result<Vec
         "kube-apiserver" => [of_files(node, component)?, admission::check(node)?].concat(),
         _ => of_files(node, component)?,
     });
-    Ok(stopping(found))
+    Ok(stopping(node, found))
 }
 
 /// Returns why a component does not start with its configuration files.
@@ -53,11 +55,12 @@ pub(crate) fn of_files(node: &NodeConfig<'_>, component: &str) -> Result<Vec<Fin
         "kube-scheduler" => scheduler::check(node)?,
         _ => Vec::new(),
     };
-    Ok(stopping(found))
+    Ok(stopping(node, found))
 }
 
 /// Leaves the findings out that do not stop the component, or that are about a file that something names.
-fn stopping(mut found: Vec<Finding>) -> Vec<Finding> {
+fn stopping(node: &NodeConfig<'_>, found: Vec<Finding>) -> Vec<Finding> {
+    let mut found = newer::judged(node.minor(), found);
     found.retain(|finding| finding.class == Class::Stops && !OF_NAMED_FILES.contains(&finding.code));
     found
 }

@@ -68,6 +68,7 @@ enum TextForm {
     Name,
     CipherSuite,
     PodSecurityVersion,
+    Registry,
 }
 
 /// A value that does not fit: the path to it inside the value, and what was expected there.
@@ -248,6 +249,7 @@ impl TextForm {
             Self::Name => "a name",
             Self::CipherSuite => "a strong cipher suite such as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
             Self::PodSecurityVersion => "latest or a minor such as v1.33",
+            Self::Registry => "a registry or a path in one, such as ghcr.io/acme",
         }
     }
 
@@ -258,6 +260,7 @@ impl TextForm {
             Self::Name => !text.is_empty() && text.len() <= MAX_TEXT_BYTES,
             Self::CipherSuite => ArgumentTable::get().is_readable_cipher_suite(text),
             Self::PodSecurityVersion => pod_security::is_version(text),
+            Self::Registry => is_registry(text),
         }
     }
 }
@@ -265,6 +268,22 @@ impl TextForm {
 /// A Go duration without a sign or a fraction, not longer than Go can count in nanoseconds.
 fn is_duration(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric()) && flag_values::duration(text).is_some()
+}
+
+/// A host, with a port or without, and a path behind it or none (the grammar of github.com/distribution/reference).
+fn is_registry(text: &str) -> bool {
+    let text = text.strip_suffix('/').unwrap_or(text);
+    let (host, path) = text.split_once('/').map_or((text, None), |(host, path)| (host, Some(path)));
+    let (name, port) = host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
+    let part = |part: &str| {
+        let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+        let is_end = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
+        part.bytes().all(inner) && is_end(part.bytes().next()) && is_end(part.bytes().last())
+    };
+    text.len() <= 253
+        && names::is_subdomain(name)
+        && port.is_none_or(|port| port.parse::<u16>().is_ok())
+        && path.is_none_or(|path| path.split('/').all(part))
 }
 
 fn is_path(text: &str) -> bool {

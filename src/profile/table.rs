@@ -57,6 +57,9 @@ pub struct KeyRow {
     pub key: String,
     /// The setting that has its value.
     pub setting: String,
+    /// The setting without which it is not written, because K3s does not read it then.
+    #[serde(default)]
+    pub needs: Option<String>,
     /// The controls that it implements.
     #[serde(default)]
     pub controls: Vec<String>,
@@ -107,6 +110,8 @@ pub enum Accepts {
     Strong,
     /// Any list: it is merged with k3s-harden's.
     Union,
+    /// Any list of feature gates: it is merged with k3s-harden's, and a gate of ours that it turns off is a conflict.
+    Gates,
 }
 
 /// Where the value of an argument comes from.
@@ -117,6 +122,8 @@ pub enum ValueOf {
     Setting(String),
     /// A path under K3s' data directory.
     Path(String),
+    /// A feature gate that is on; not written on a minor where it is on by default.
+    Gate(String),
     /// The admission plugins that are on.
     Plugins,
 }

@@ -7,6 +7,7 @@
 
 mod commands;
 mod control_pages;
+mod departures;
 mod exit_codes;
 mod markdown;
 mod node_files;
@@ -31,6 +32,7 @@ pub fn reference_pages(commands: &[CommandFacts], variables: &[VariableFacts]) -
         settings::page()?,
         control_pages::by_name()?,
         node_files::page()?,
+        departures::page(),
         versions::page(),
         exit_codes::page(),
         variables::page(variables),

@@ -77,7 +77,7 @@ fn minors(declaration: &Declaration) -> String {
 }
 
 /// Returns a value as it is written in a file.
-fn written(value: &Value) -> String {
+pub(super) fn written(value: &Value) -> String {
     match value {
         Value::Array(items) if items.iter().all(Value::is_string) => {
             format!("[{}]", items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "))

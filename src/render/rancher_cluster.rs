@@ -69,6 +69,12 @@ pub(super) fn render(input: &RenderInput<'_>) -> Result<RenderedFiles> {
     if profile.is_on("event_rate_limit") && profile.selection.wants(&["event-rate-limit"]) {
         warnings.push("EventRateLimit is left out: Rancher's admission configuration has no limits, and without them the API server does not start".to_owned());
     }
+    if document::has_admission_policies(profile) {
+        warnings.push(format!(
+            "the policies of {} are left out: Rancher's admission configuration does not name their folder",
+            document::ADMISSION_FOLDER
+        ));
+    }
     let pod_security_template = pod_security_template(profile, &mut warnings);
     let mut controls = server.ids();
     controls.extend(agent.ids());
@@ -104,9 +110,9 @@ fn files(input: &RenderInput<'_>) -> Result<(Vec<SelectorFile>, Vec<SelectorFile
     let server_site = RenderTarget { role: Role::Server, running, ..input.target.clone() };
     let tree = Tree::new(&RenderInput { target: &server_site, ..*input })?;
     let rancher_writes = |path: &str| {
-        document::paths(&input.target.config, &input.target.data_dir)
-            .iter()
-            .any(|(key, its)| ["config", "psa"].contains(key) && its.as_str() == path)
+        document::paths(&input.target.config, &input.target.data_dir).iter().any(|(key, its)| {
+            (["config", "psa"].contains(key) || document::is_admission_file(key)) && its.as_str() == path
+        })
     };
     let selector = |file: TreeFile| SelectorFile {
         key: file.path.rsplit('/').next().unwrap_or_default().to_owned(),

@@ -21,6 +21,9 @@ pub(super) fn render(input: &RenderInput<'_>, binary: &ProgramPath) -> RenderedF
         environment.push(assignment("K3S_HARDEN_SKIP", &inputs.skip.join(",")));
     }
     environment.extend(inputs.data_dir.as_ref().map(|path| assignment("K3S_HARDEN_DATA_DIR", path)));
+    // Only on a node whose minor is newer than this version knows.
+    let assumed = inputs.assume_minor.map(|minor| assignment("K3S_HARDEN_ASSUME_MINOR", &minor.to_string()));
+    environment.extend(assumed);
     let data_dir = word(target.data_dir.as_str());
     let context = json!({
         "unit": unit,

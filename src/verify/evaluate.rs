@@ -6,6 +6,7 @@ use super::control::{Control, controls};
 use super::evidence::Evidence;
 use super::facts::{FlagOrigin, NodeFacts};
 use super::must::Must;
+use super::policy_evidence;
 use super::report::{ControlVerdict, Status, VerifyReport};
 use super::rule::{ControlRule, FlagRule};
 use super::rule_result::{RuleOutcome, RuleResult};
@@ -20,7 +21,9 @@ use crate::profile::{Accepts, ArgumentTable};
 /// # Errors
 /// [`crate::ErrorKind::BadInput`] for an unknown benchmark.
 pub fn verify(facts: &NodeFacts<'_>, benchmark: &str) -> Result<VerifyReport> {
-    report(facts, benchmark, |_| true)
+    let mut report = report(facts, benchmark, |_| true)?;
+    policy_evidence::add(facts, &mut report.verdicts);
+    Ok(report)
 }
 
 /// Evaluates the controls of a benchmark that a value of the user's can break: those about flags of components. It reads no
@@ -66,7 +69,7 @@ fn report(
         root: facts.node.root.path().to_owned(),
         config: facts.node.config.path_or_default(),
         role: facts.node.role,
-        kubernetes: facts.node.minor(),
+        kubernetes: facts.node.minor().judged(),
         benchmark: benchmark.to_owned(),
         started: facts.started,
         verdicts,

@@ -17,6 +17,7 @@ mod evidence;
 pub mod facts;
 mod flags_in_force;
 mod must;
+mod policy_evidence;
 mod refusals;
 mod report;
 pub mod rule;

@@ -64,9 +64,9 @@ fn first(found: Result<Vec<Finding>, Error>) -> Option<Evidence> {
 }
 
 /// Returns a name in a list of names, of admission plugins or cipher suites, that no minor has. The kubelet's cipher suites are
-/// its own to judge.
+/// its own to judge, and what a minor has that is newer than this version knows is not known.
 fn unknown_name(component: &str, minor: KubernetesMinor, flags: &[(String, String)]) -> Option<String> {
-    if component == "kubelet" {
+    if component == "kubelet" || minor.is_newer_than_known() {
         return None;
     }
     let suites =
@@ -128,6 +128,7 @@ fn of_line(node: &NodeConfig<'_>, component: &str, flags: &[(String, String)]) -
     let by_itself = |refused: &settings::RefusedSetting| {
         settings.is_given(&refused.setting)
             && refused.is_by_itself
+            && !(refused.rests_on_names && minor.is_newer_than_known())
             && !refused.is_up_to_machine
             && !is_own(&refused.setting)
     };

@@ -15,7 +15,9 @@
 # - `verify --live` says of real objects what they are: one mutation a proof, and exactly the controls that it changes;
 #   a cluster that does not answer is never a pass;
 # - with anonymous_health (1.34 and newer) only three health paths answer a client without credentials, and 401 all else;
-# - what preflight says would not start does not start, and what it passes starts.
+# - what preflight says would not start does not start, and what it passes starts;
+# - from 1.36 on, the policies of server/admission.d are in force at the first request and stay, whatever is deleted, and
+#   objects like those of a stock K3s are admitted (K3S_HARDEN_BED_POLICIES=1: these proofs alone).
 #
 # It ends with "N passed, N failed", and with 1 if any failed. About five minutes each once it is built.
 #

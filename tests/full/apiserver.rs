@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A real kube-apiserver on a hardened root (tests/apiserver): the two oldest minors whose files differ, and the newest.
+//! A real kube-apiserver on a hardened root (tests/apiserver): the two oldest minors whose files differ, the newest, and the
+//! one before it.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test of programs")]
 
 use crate::support::{kubernetes, tools, turns};
@@ -31,4 +32,11 @@ fn a_real_api_server_of_1_25() {
 fn a_real_api_server_of_the_newest_minor() {
     let release = kubernetes::RELEASES[0].trim_start_matches('v');
     prove(release.rsplit_once('.').unwrap().0);
+}
+
+/// Where policies from files need a feature gate.
+#[test]
+#[ignore = "needs root, unshare, Go, gcc, jq, openssl and python3"]
+fn a_real_api_server_of_1_36() {
+    prove("1.36");
 }

@@ -732,6 +732,11 @@ fn profiles_can_be_looked_at() {
     +  pod-security: "5.2.1 to 5.2.12"
     [exit 0]
     "#);
+    let same = node.run(&["profile", "diff", "cis", "cis-2.0", "--k3s-version", "1.35"]).stdout;
+    assert_eq!(
+        same,
+        "--- cis-2.0 for Kubernetes 1.35\n+++ cis-2.0 for Kubernetes 1.35\n they differ in nothing\n"
+    );
     let shown = node.run(&["profile", "show", "strict", "--k3s-version", "1.24"]).stdout;
     for line in [
         "  protect_kernel_defaults: true  # profiles/strict.yaml\n",

@@ -142,7 +142,10 @@ fn who_sets_it_here_is_named() {
     assert_eq!(set_by(&bare, "etcd-ca", &["--role", "agent"]), [""; 0], "it is about servers");
     assert_eq!(
         set_by(&bare, "encryption-providers", &[]),
-        [format!("{OURS} K3s secrets-encryption=true (apply)")]
+        [
+            format!("{OURS} K3s secrets-encryption=true (apply)"),
+            format!("{OURS} K3s secrets-encryption-provider (setting)")
+        ]
     );
     assert_eq!(
         set_by(&bare, "audit-policy", &[]),

@@ -9,6 +9,7 @@
 //! A test that needs root or a program is ignored in the first tier, with the reason beside it. No test returns early:
 //! "ok" means that it ran. The third tier is `tests/full`.
 
+mod admission_policies;
 mod anonymous_health;
 mod ansible;
 mod apiserver_start;
@@ -30,8 +31,10 @@ mod container;
 mod converged;
 mod crash;
 mod damaged_history;
+mod deploy_times;
 mod documents;
 mod effective;
+mod encryption_provider;
 mod examples;
 mod explain;
 mod feature_gates;
@@ -47,6 +50,7 @@ mod kubelet_files;
 mod layers;
 mod minors;
 mod mutations;
+mod newer_minor;
 mod nodes;
 mod once_taken;
 mod openrc;

@@ -203,6 +203,29 @@ fn manifests_that_the_minor_does_not_serve_or_that_do_nothing() {
     assert_eq!(findings(&verdict(&node, &["--k3s-version", "1.33", "--role", "agent"])), CLEAN);
 }
 
+/// A running K3s does not see that a manifest changes whose time stays 0; the first pass after a start applies it.
+#[test]
+fn a_manifest_without_a_time_is_named_where_k3s_has_started() {
+    let manifest = format!("{MANIFESTS}/x.yaml");
+    let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: default}\n";
+    let found = |seconds: u64, is_started: bool, role: &str| {
+        let mut node = Node::new().file(&manifest, text);
+        if is_started {
+            node = node.file("var/lib/rancher/k3s/server/token", "");
+        }
+        let file = std::fs::File::options().append(true).open(node.path().join(&manifest)).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds)).unwrap();
+        findings(&verdict(&node, &["--k3s-version", "1.33", "--role", role]))
+    };
+    assert_eq!(
+        found(0, true, "server").replace(MANIFESTS, "M"),
+        "true now [\"manifest-time /M/x.yaml\"] later []"
+    );
+    assert_eq!(found(0, false, "server"), CLEAN);
+    assert_eq!(found(1, true, "server"), CLEAN);
+    assert!(!found(0, true, "agent").contains("manifest-time"));
+}
+
 #[test]
 fn a_started_cluster_decides_on_encryption() {
     let started = |files: &[(&str, &str)]| {

@@ -52,15 +52,40 @@ fn differences(cited: &BTreeSet<String>, listed: &BTreeSet<String>) -> Vec<Strin
 
 #[test]
 fn each_source_of_an_explanation_is_listed_and_no_other() {
-    let text = fs::read_to_string("src/explain/data/explanations.yaml").unwrap();
     let mut cited = BTreeSet::new();
-    collect(&serde_yaml::from_str(&text).unwrap(), &mut cited);
+    for table in ["explanations", "departures"] {
+        let text = fs::read_to_string(format!("src/explain/data/{table}.yaml")).unwrap();
+        collect(&serde_yaml::from_str(&text).unwrap(), &mut cited);
+    }
     assert!(cited.len() > 80, "{}", cited.len());
     let listed: BTreeSet<String> =
         rows().into_iter().filter(|row| row.cited_in.is_none()).map(|row| row.source).collect();
     assert_eq!(differences(&cited, &listed), Vec::<String>::new());
     let other = BTreeSet::from(["a page".to_owned()]);
     assert_eq!(differences(&other, &listed).len(), listed.len() + 1, "both sides are compared");
+}
+
+/// The Go files that a text names, each without the commit behind it.
+fn go_files(text: &str) -> impl Iterator<Item = String> {
+    let is_of_path = |c: char| c.is_ascii_alphanumeric() || "_./-".contains(c);
+    let words = text.split(move |c| !is_of_path(c));
+    words.filter(|word| word.ends_with(".go")).map(str::to_owned)
+}
+
+/// K3s' own values are judged by what its code does: each file of it that was read is listed.
+#[test]
+fn each_go_file_that_own_values_cites_is_listed_and_no_other() {
+    const TABLE: &str = "src/k3s/data/own-values.yaml";
+    let text = fs::read_to_string(TABLE).unwrap();
+    let mut cited = BTreeSet::new();
+    for document in serde_yaml::Deserializer::from_str(&text) {
+        collect(&Value::deserialize(document).unwrap(), &mut cited);
+    }
+    let cited: BTreeSet<String> = cited.iter().flat_map(|source| go_files(source)).collect();
+    assert!(cited.len() > 40, "{}", cited.len());
+    let of_table = |row: &SourceRow| row.cited_in.as_deref() == Some(TABLE);
+    let listed: BTreeSet<String> = rows().into_iter().filter(of_table).map(|row| row.source).collect();
+    assert_eq!(differences(&cited, &listed), Vec::<String>::new());
 }
 
 #[test]

@@ -120,7 +120,8 @@ impl Grammar<'_> {
         let Some(flag) = self.find(name) else {
             let name = secrets::masked_name(text, name);
             let message = format!("flag provided but not defined: -{name}");
-            parsed.refusals.push(K3sRefusal::new(RefusalKind::Unknown, &name, message, &word.origin));
+            let refusal = K3sRefusal::new(RefusalKind::Unknown, &name, message, &word.origin);
+            parsed.refusals.push(refusal.only_if(self.release.minor().may_have()));
             // Whether the next word is its value is not known.
             return if value.is_some() { Step::Next } else { Step::Stop };
         };

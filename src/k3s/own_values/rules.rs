@@ -225,6 +225,21 @@ pub(super) enum OwnCheck {
     CredentialProviders,
 }
 
+impl OwnCheck {
+    /// Tells whether it holds a value against words that K3s, or its etcd, knows.
+    fn rests_on_names(self) -> bool {
+        matches!(
+            self,
+            Self::OneOf
+                | Self::OneOfWithOptions
+                | Self::EncryptionProvider
+                | Self::EndpointScheme
+                | Self::EtcdArguments
+                | Self::CredentialProviders
+        )
+    }
+}
+
 /// Flags for which every value is fine.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -269,7 +284,11 @@ impl OwnRule {
     /// Tells whether a minor makes the check.
     pub(super) fn reach(&self, minor: KubernetesMinor) -> RuleReach {
         if minor.is_within(self.from, self.until) {
-            RuleReach::Applies
+            // A newer minor may take words that no known one does.
+            match minor.is_newer_than_known() && self.check.rests_on_names() {
+                true => RuleReach::Unknown,
+                false => RuleReach::Applies,
+            }
         } else if self.before == EarlierMinors::Unknown && self.from.is_some_and(|from| minor < from) {
             RuleReach::Unknown
         } else {

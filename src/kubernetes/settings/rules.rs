@@ -39,6 +39,9 @@ pub struct RefusedSetting {
     pub others: Vec<String>,
     /// Whether the rule looks at the value alone: at no other setting, given or not, and at no feature gate.
     pub is_by_itself: bool,
+    /// Whether the rule holds a value against names that the minor knows, or asks for a feature gate: another minor may
+    /// take it.
+    pub rests_on_names: bool,
     /// The code of the finding.
     pub code: &'static str,
     /// What is wrong.
@@ -197,6 +200,8 @@ impl SettingRule {
         let blamed = given.next()?;
         let others = given.map(str::to_owned).collect();
         let is_by_itself = self.gates.is_empty() && self.others(name).next().is_none();
+        let rests_on_names =
+            !self.gates.is_empty() || self.when.values().chain(&self.takes).any(ValueTest::rests_on_names);
         let part = settings.value(name).and_then(|value| self.takes.as_ref()?.failing_part(settings, value));
         let value = match &part {
             Some(part) => part.text.clone(),
@@ -228,6 +233,7 @@ impl SettingRule {
             setting,
             others,
             is_by_itself,
+            rests_on_names,
             part,
             is_up_to_machine,
             code,

@@ -257,6 +257,16 @@ impl ValueTest {
         }
     }
 
+    /// Tells whether it holds a value against names that Kubernetes knows: another minor may know more.
+    pub(super) fn rests_on_names(&self) -> bool {
+        let Self { count, items, names, values, parts, release, fails, entries, any, .. } = self;
+        let nested = [count, items, names, values, parts, fails].into_iter().flatten().map(AsRef::as_ref);
+        self.one_of.is_some()
+            || self.known.is_some()
+            || release.is_some()
+            || nested.chain(entries.values()).chain(any).any(Self::rests_on_names)
+    }
+
     /// Returns the settings whose values it compares a value with.
     pub(super) fn others(&self) -> Vec<&str> {
         let Self { least, most, above, below, is, not, has, within, any, .. } = self;

@@ -53,7 +53,10 @@ fn subject(report: &VerifyReport) -> String {
 pub(super) fn origin_words(origin: &ReportOrigin) -> String {
     let parts = [
         origin.host.as_ref().map(|host| format!("node {host}")),
-        origin.k3s_version.as_ref().map(|version| format!("K3s {version}")),
+        origin.k3s_version.as_ref().map(|version| match origin.judged_as() {
+            Some(minor) => format!("K3s {version} (taken for {minor})"),
+            None => format!("K3s {version}"),
+        }),
         origin.time.as_ref().map(|time| format!("at {time}")),
         Some(format!("by k3s-harden {}", origin.tool_version)),
         origin.machine_id_sha256.as_ref().map(|hash| format!("machine id sha256:{hash}")),

@@ -5,6 +5,7 @@ use super::flag;
 use super::flag_file::FlagFile;
 use crate::error::{Place, Result};
 use crate::k3s::NodePaths;
+use crate::k3s::encryption_change::K3S_PROVIDERS;
 use crate::preflight::encryption;
 use crate::verify::evidence::Evidence;
 use crate::verify::facts::NodeFacts;
@@ -25,6 +26,16 @@ pub(super) fn check_enabled(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<Ru
 pub(super) fn check_provider(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
     check(facts, "the first provider of Secrets is aescbc, kms or secretbox", |provider| {
         SUITABLE.contains(&provider)
+    })
+}
+
+/// Says that K3s is told another provider than the one in its file: it does not write the file anew for that.
+fn not_in_force(facts: &NodeFacts<'_>, current: &str) -> Option<Evidence> {
+    let (wanted, place) = facts.node.encryption_provider();
+    let is_other = wanted != current && K3S_PROVIDERS.contains(&current);
+    (is_other && place.is_some()).then(|| Evidence {
+        text: format!("{wanted} is wanted, and is in force only after `k3s secrets-encrypt rotate-keys`"),
+        place,
     })
 }
 
@@ -67,5 +78,6 @@ fn check(facts: &NodeFacts<'_>, expected: &str, is_suitable: fn(&str) -> bool) -
         text: format!("the first provider of Secrets is {name}"),
         place: place(provider.position),
     });
+    evidence.extend(not_in_force(facts, name).filter(|_| path == k3s_file));
     Ok(RuleResult::met(is_suitable(name), expected, name, evidence))
 }

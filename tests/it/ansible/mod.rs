@@ -20,6 +20,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
+use crate::deploy_times::{DeployController, MANIFESTS};
 use crate::support::node::{Node, WRONG};
 use crate::support::turns;
 use bed::{Bed, Inventory, Reached, run};
@@ -376,6 +377,15 @@ write-kubeconfig-mode: \"0640\"
         "{text}"
     );
     assert_eq!(bed.module(&options, &[])["changed"], false);
+
+    // A K3s that runs applies the policies that change.
+    let mut controller = DeployController::start(root.join(MANIFESTS));
+    assert_eq!(controller.pass(), ["policy.yaml"]);
+    let mut changed = options.clone();
+    changed["settings"]["ingress_to"] = json!(["default"]);
+    assert_eq!(bed.module(&changed, &[])["changed"], true);
+    assert_eq!(controller.pass(), ["policy.yaml"]);
+    assert!(controller.is_up_to_date("policy.yaml"));
 
     let verified = bed.module(&json!({"root": root, "state": "verified"}), &[]);
     assert_eq!(

@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 
 use super::bed::{Bed, Release, Run, applied, assert_same, rendered};
+use crate::deploy_times::{DeployController, MANIFESTS};
 use crate::minors::newest;
 use crate::support::{tools, turns};
 
@@ -139,6 +140,29 @@ fn written(bed: &Bed) -> BTreeMap<String, (u64, i64, i64)> {
         .filter(|path| path.contains("rancher") || path.contains("sysctl"))
         .map(times)
         .collect()
+}
+
+/// K3s does not look at a manifest whose time is that of the one before it.
+#[test]
+#[ignore = "needs root, unshare and mmdebstrap"]
+fn a_running_k3s_applies_the_policies_of_changed_user_data() {
+    let _busy = turns::busy();
+    let user_data = |more: &[&str]| {
+        let words = [&["--k3s-version", newest(), "--role", "server"][..], more].concat();
+        rendered("cloud-init", &words)
+    };
+    for release in [Release::Bookworm, Release::Trixie] {
+        let bed = seeded(release, user_data(&[]).as_bytes());
+        boots(&bed, "the first boot");
+        let mut controller = DeployController::start(bed.path(&format!("/{MANIFESTS}")));
+        assert_eq!(controller.pass(), ["policy.yaml"], "{release:?}");
+        let seed = "/var/lib/cloud/seed/nocloud-net";
+        bed.write(&format!("{seed}/user-data"), 0o600, user_data(&["--set", "ingress_to=shop"]).as_bytes());
+        bed.write(&format!("{seed}/meta-data"), 0o644, "instance-id: two\nlocal-hostname: node\n");
+        boots(&bed, "another instance");
+        assert_eq!(controller.pass(), ["policy.yaml"], "{release:?}");
+        assert!(controller.is_up_to_date("policy.yaml"), "{release:?}");
+    }
 }
 
 #[test]

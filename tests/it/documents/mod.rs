@@ -3,11 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy takes helpers of tests for something else than tests")]
 
+mod admission;
 mod guide;
+mod k3s_guide;
 mod rules;
 mod scalars;
 mod schema;
 mod strict;
-mod support;
+pub(crate) mod support;
 mod text;
 mod values;

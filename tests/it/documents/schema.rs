@@ -27,6 +27,9 @@ fn every_object_has_known_fields_only() {
     }
     let expected = [
         ("account_update.yaml", &["ServiceAccount"][..]),
+        ("admission-access", POLICY_KINDS),
+        ("admission-pods", POLICY_KINDS),
+        ("admission-services", POLICY_KINDS),
         ("audit", &["Policy"]),
         (
             "policy",
@@ -60,6 +63,8 @@ fn no_object_is_there_twice() {
         }
     }
 }
+
+const POLICY_KINDS: &[&str] = &["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"];
 
 /// Reads the first rendered text of a key on a minor that holds `from`, with `to` in its place.
 fn complaint(key: &str, kubernetes: &str, from: &str, to: &str) -> String {
@@ -105,6 +110,15 @@ fn mistakes_are_found() {
         ("psa", "1.33", "- \"on\"", "- \"12\"", "a namespace is exempt twice"),
         ("psa", "1.33", "cacheSize", "cache", "unknown field `cache`"),
         ("psa", "1.33", "name: PodSecurity", "name: Podsecurity", "unknown plugin"),
+        ("psa", "1.37", "staticManifestsDir", "manifestsDir", "unknown field `manifestsDir`"),
+        (
+            "admission-access",
+            "1.37",
+            "matchConstraints",
+            "matchConstraint",
+            "unknown field spec.matchConstraint",
+        ),
+        ("admission-pods", "1.37", "validationActions", "actions", "unknown field spec.actions"),
         (
             "rancher-cluster.yaml",
             "1.33",

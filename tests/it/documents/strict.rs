@@ -51,6 +51,12 @@ pub(crate) fn read(minor: KubernetesMinor, object: &Value) -> Result<(), String>
             annotations.retain(|_, value| !value.is_null());
             known_fields::<k8s_1_37::api::core::v1::Secret>(&object)
         }
+        ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy") => {
+            known_fields::<k8s_1_37::api::admissionregistration::v1::ValidatingAdmissionPolicy>(object)
+        }
+        ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding") => {
+            known_fields::<k8s_1_37::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding>(object)
+        }
         ("audit.k8s.io/v1", "Policy") => known_fields::<AuditPolicy>(object),
         ("apiserver.config.k8s.io/v1", "AdmissionConfiguration") => {
             let configuration: AdmissionConfiguration = parsed(object)?;
@@ -88,6 +94,11 @@ fn plugin(plugin: &AdmissionPlugin) -> Result<(), String> {
         ("EventRateLimit", "eventratelimit.admission.k8s.io/v1alpha1", "Configuration") => {
             known_fields::<EventRateLimits>(&plugin.configuration)
         }
+        (
+            "ValidatingAdmissionPolicy",
+            "apiserver.config.k8s.io/v1",
+            "ValidatingAdmissionPolicyConfiguration",
+        ) => known_fields::<StaticPolicies>(&plugin.configuration),
         other => Err(format!("unknown plugin {other:?}")),
     }
 }
@@ -227,6 +238,15 @@ struct PodSecurityExemptions {
     namespaces: Vec<String>,
     #[expect(dead_code)]
     runtime_classes: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(dead_code)]
+struct StaticPolicies {
+    api_version: String,
+    kind: String,
+    static_manifests_dir: String,
 }
 
 #[derive(Deserialize)]

@@ -221,5 +221,19 @@ fn opt_ins(minor: KubernetesMinor) -> Vec<(&'static str, &'static str)> {
     } else {
         &[("cis_operator_binding", "true")]
     });
+    if minor >= self::minor("1.30") {
+        settings.push(("encryption_provider", "secretbox"));
+    }
+    if minor >= self::minor("1.36") {
+        settings.extend([
+            ("admission_policies", "deny"),
+            ("admission_allowed_wildcard_roles", r"['1_000', 'a: b', 'it''s', 'a\b']"),
+            ("admission_image_digests", "audit"),
+            ("admission_image_registries", "deny"),
+            ("admission_registries", "ghcr.io/acme,registry.example.com:5000/"),
+            ("admission_exempt_namespaces", "on,12"),
+            ("admission_exposing_namespaces", "no,1e3"),
+        ]);
+    }
     settings
 }

@@ -17,6 +17,8 @@
 
 mod access;
 pub(crate) mod mutate;
+mod static_files;
+mod static_mutate;
 mod values;
 
 use std::fmt::Write as _;

@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::schema;
+use crate::minors::newest;
+use crate::newer_minor::newer;
 use crate::support::Node;
 
 /// A schema of docs/schema, and the fields of the answers that were held against it.
@@ -80,6 +82,9 @@ fn a_run_is_what_its_schema_says() {
     ] {
         published.check(&answer(&node, words), &[("actions", "action")]);
     }
+    let (minor, newest) = (newer(), newest());
+    let words = ["plan", "--k3s-version", &minor, "--assume-minor", newest];
+    published.check(&answer(&node, &words), &[("actions", "action")]);
     // What changed since a release: tests/it/released has nodes of releases.
     let elsewhere =
         ["action.changed_since", "changed_since.since", "changed_since.what", "changed_since.why"];
@@ -105,7 +110,9 @@ fn a_preflight_is_what_its_schema_says() {
     ] {
         let node = node().file("etc/rancher/k3s/config.yaml", config);
         let lists = [("now", "finding"), ("notes", "finding"), ("not_judged", "not_judged")];
-        published.check(&answer(&node, &["preflight", "--k3s-version", "1.33"]), &lists);
+        for minor in ["1.33", &newer()] {
+            published.check(&answer(&node, &["preflight", "--k3s-version", minor]), &lists);
+        }
     }
     published.knows_every_field(&[]);
 }
@@ -119,6 +126,7 @@ fn an_effective_configuration_is_what_its_schema_says() {
         assert_eq!(found["values"]["node-label"]["value"], serde_json::json!(["a=b", "c=d"]));
         published.check(&found, &[("values", "value")]);
     }
+    published.check(&answer(&node(), &["effective-config", "--k3s-version", &newer()]), &[]);
     published.knows_every_field(&[]);
 }
 
@@ -142,12 +150,16 @@ fn profiles_are_what_their_schemas_say() {
     for name in names.chain(["cis"]) {
         published.check(&answer(&node(), &["profile", "show", name]), &[("settings", "setting")]);
     }
+    published.check(&answer(&node(), &["profile", "show", "cis", "--k3s-version", &newer()]), &[]);
     published.knows_every_field(&[]);
 
     let mut published = Published::new(include_str!("../../../docs/schema/profile-diff.json"));
     for (a, b) in [("cis-1.11", "cis-1.12"), ("cis-1.23", "cis-2.0"), ("cis", "strict"), ("cis", "cis")] {
-        published.check(&answer(&node(), &["profile", "diff", a, b]), &[]);
+        let differences = answer(&node(), &["profile", "diff", a, b]);
+        published.check(&differences, &[]);
+        assert_eq!(differences["same"], a == b, "{a} {b}");
     }
+    published.check(&answer(&node(), &["profile", "diff", "cis", "strict", "--k3s-version", &newer()]), &[]);
     published.knows_every_field(&[]);
 }
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::sample::{HOSTILE, TAKEN, forecast, hostile, report};
 use super::schema;
+use crate::newer_minor::newer;
 use crate::support::Node;
 
 #[test]
@@ -40,7 +41,8 @@ fn the_schema_knows_every_field() {
     let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let known = |pointer: &str| names(published.pointer(pointer).unwrap());
     let mut of_report = names(&report);
-    of_report.push("trend".to_owned());
+    // A trend and a newer minor than is known have tests of their own.
+    of_report.extend(["assumed", "trend"].map(str::to_owned));
     of_report.sort();
     assert_eq!(known("/properties"), of_report);
     let of_control = known("/$defs/control/properties");
@@ -91,7 +93,10 @@ fn what_a_scanner_prints_is_what_its_schema_says() {
             schema::check(&published, &scan);
             let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
             let known = |pointer: &str| names(published.pointer(pointer).unwrap());
-            assert_eq!(known("/properties"), names(&scan));
+            let mut of_scan = names(&scan);
+            of_scan.push("assumed".to_owned());
+            of_scan.sort();
+            assert_eq!(known("/properties"), of_scan);
             assert_eq!(known("/$defs/control/properties"), names(&scan["controls"][0]));
         }
     }
@@ -99,6 +104,22 @@ fn what_a_scanner_prints_is_what_its_schema_says() {
     let mut scan = written(&hardened("agent"), &["--as", "kube-bench"]);
     scan["controls"][0]["verdict"] = Value::Null;
     schema::check(&published, &scan);
+}
+
+#[test]
+fn what_a_newer_minor_is_taken_for_is_what_the_schemas_say() {
+    let node = hardened("server");
+    let minor = newer();
+    let scan = include_str!("../../../docs/schema/scan.json");
+    for (schema, words) in
+        [(published(), &[][..]), (serde_json::from_str(scan).unwrap(), &["--as", "kube-bench"])]
+    {
+        let report = written(&node, &[words, &["--k3s-version", &minor]].concat());
+        schema::check(&schema, &report);
+        let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        let known = schema.pointer("/properties/assumed/properties").unwrap();
+        assert_eq!(names(known), names(&report["assumed"]));
+    }
 }
 
 /// What has become worse and better, what is new, and what is gone.

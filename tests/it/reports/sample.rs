@@ -21,6 +21,7 @@ pub(crate) static TAKEN: LazyLock<ReportOrigin> = LazyLock::new(|| ReportOrigin 
     time: Some("2026-11-25T09:00:00Z".to_owned()),
     tool_version: "0.2.0".to_owned(),
     k3s_version: Some("v1.33.4+k3s1".to_owned()),
+    assumed: None,
 });
 
 /// Where a hostile node says that it is.
