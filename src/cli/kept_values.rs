@@ -18,8 +18,13 @@ use crate::verify::{
 };
 
 /// Returns a warning for each control that does not hold with a value of the user's; `served` are the controls that the run
-/// itself sees to. A control that is skipped or waived has none.
-pub(super) fn warnings(context: &Context<'_>, served: &BTreeSet<ControlId>) -> Result<Vec<String>> {
+/// itself sees to, and `told` is the name of one that it has a warning of its own for. A control that is skipped or waived
+/// has none.
+pub(super) fn warnings(
+    context: &Context<'_>,
+    served: &BTreeSet<ControlId>,
+    told: Option<&str>,
+) -> Result<Vec<String>> {
     if !has_values(context) {
         return Ok(Vec::new());
     }
@@ -31,6 +36,7 @@ pub(super) fn warnings(context: &Context<'_>, served: &BTreeSet<ControlId>) -> R
     report.verdicts.retain(|verdict| {
         matches!(verdict.status, Status::Fail | Status::Warn)
             && !served.contains(&verdict.id)
+            && told != Some(verdict.name.as_str())
             && !is_skipped(context, verdict)
     });
     waivers::apply(&mut report, &context.waivers, Date::from_time(&host::now())?);

@@ -71,7 +71,8 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
         warnings.extend(own_places::check(root, &plan, &target.config, &target.data_dir)?);
     }
     warnings.extend(configuration_warnings(context, rendered)?);
-    warnings.extend(kept_values::warnings(context, &served_ids(rendered, &desired_ids))?);
+    let told = document::anonymous_health::control(&rendered.requested);
+    warnings.extend(kept_values::warnings(context, &served_ids(rendered, &desired_ids), told)?);
     warnings.extend(packaged::warnings(context, rendered)?);
     warnings.extend(ineffective_controls(&request.only, &desired_ids, profile));
     // Warnings about changes are for runs that change something, not for every later run.

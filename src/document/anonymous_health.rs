@@ -94,6 +94,12 @@ pub fn warning(profile: &Profile, requested: &DropIn) -> Option<String> {
     ))
 }
 
+/// Returns the name of the control that [`warning`] speaks of, if there is one.
+#[must_use]
+pub fn control(requested: &DropIn) -> Option<&'static str> {
+    written(requested).map(|_| CONTROL)
+}
+
 fn written(requested: &DropIn) -> Option<&DropInArgument> {
     let server = requested.components.iter().find(|component| component.name == SERVER)?;
     server.arguments.iter().find(|argument| argument.name == ARGUMENT)

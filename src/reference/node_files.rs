@@ -48,10 +48,13 @@ pub(super) fn page() -> Result<Page> {
     let known = node_files();
     page.table(
         &["path", "mode", "nodes", "what it is"],
-        known.iter().filter_map(|file| {
-            let (mode, places) = content.files.get(file.path.as_str())?;
+        known.iter().map(|file| {
+            let nodes = match content.files.get(file.path.as_str()) {
+                Some((_, places)) => in_words(places),
+                None => "none, unless a setting asks for it".to_owned(),
+            };
             let path = format!("{}{}", anchor(file.key), code(file.path.as_str()));
-            Some(vec![path, mode.to_string(), in_words(places), plain(file.about)])
+            vec![path, file.mode.to_string(), nodes, plain(file.about)]
         }),
     );
     page.heading("Directories with an exact mode");

@@ -185,14 +185,14 @@ fn releases_that_do_not_start_with_it_are_refused() {
 /// A list of the user's that has the excluded argument, in every form that the drop-in can take over.
 #[test]
 fn an_excluded_argument_is_a_conflict() {
-    for (file, text, place) in [
-        (CONFIG, "kube-apiserver-arg: [anonymous-auth=false]\n", "1:22"),
-        (CONFIG, "kube-apiserver-arg:\n- v=2\n- --anonymous-auth=true\n", "3:3"),
-        (CONFIG, "kube-apiserver-arg: [anonymous-auth, v=2]\n", "1:22"),
-        (CONFIG, "kube-apiserver-arg: anonymous-auth=false\n", "1:21"),
-        (EARLY, "kube-apiserver-arg+: [anonymous-auth=false, v=2]\n", "1:23"),
-        (EARLY, "kube-apiserver-arg: ['anonymous-auth+=false']\n", "1:22"),
-        (EARLY, "kube-apiserver-arg: ['anonymous-auth-=true', audit-log-maxage=90]\n", "1:22"),
+    for (file, text, place, is_open) in [
+        (CONFIG, "kube-apiserver-arg: [anonymous-auth=false]\n", "1:22", false),
+        (CONFIG, "kube-apiserver-arg:\n- v=2\n- --anonymous-auth=true\n", "3:3", true),
+        (CONFIG, "kube-apiserver-arg: [anonymous-auth, v=2]\n", "1:22", true),
+        (CONFIG, "kube-apiserver-arg: anonymous-auth=false\n", "1:21", false),
+        (EARLY, "kube-apiserver-arg+: [anonymous-auth=false, v=2]\n", "1:23", false),
+        (EARLY, "kube-apiserver-arg: ['anonymous-auth+=false']\n", "1:22", false),
+        (EARLY, "kube-apiserver-arg: ['anonymous-auth-=true', audit-log-maxage=90]\n", "1:22", false),
     ] {
         let node = || Node::new().file(file, text);
         let ours = node();
@@ -230,6 +230,13 @@ fn an_excluded_argument_is_a_conflict() {
             "{text}"
         );
         assert!(!given(&kept, "anonymous-auth").is_empty(), "{text}");
+
+        // A benchmark whose 1.2.1 asks for the argument: what is left out is not said to be kept.
+        for (answer, is_kept) in [("ours", false), ("keep", is_open)] {
+            let done = run(&node(), "plan", "v1.33.4+k3s1", &["--on-conflict", answer]);
+            let says = done.stderr.contains("apply keeps it, and 1.2.1");
+            assert_eq!((done.code, says), (0, is_kept), "{answer} {text}: {}", done.stderr);
+        }
 
         let failed = node();
         let before = failed.fingerprint();

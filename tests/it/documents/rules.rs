@@ -142,7 +142,11 @@ fn contradictions(documents: &[Document]) -> Vec<String> {
     if plugins.contains(&"PodSecurityPolicy") != objects {
         found.push("PodSecurityPolicy with one of plugin and objects only".to_owned());
     }
-    for (name, key) in [("admission-control-config-file", "psa"), ("audit-policy-file", "audit")] {
+    for (name, key) in [
+        ("admission-control-config-file", "psa"),
+        ("audit-policy-file", "audit"),
+        ("authentication-config", "authentication"),
+    ] {
         let named = argument(&config, "kube-apiserver", name);
         let written = find(documents, key).map(|document| document.path.as_str());
         if named != written {
