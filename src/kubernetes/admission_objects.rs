@@ -68,9 +68,10 @@ impl AdmissionObjects {
         Self { minor, kinds, names: HashMap::new(), bindings: Vec::new() }
     }
 
-    /// Returns the names of the objects of a kind.
-    pub fn names<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a str> {
-        self.names.keys().filter(move |(of, _)| of == kind).map(|(_, name)| name.as_str())
+    /// Tells whether there are any objects.
+    #[must_use]
+    pub fn is_filled(&self) -> bool {
+        !self.names.is_empty()
     }
 
     /// Adds the objects of a file, and returns the parts of them that are not judged.

@@ -192,3 +192,45 @@ fn verdict(found: Result<CelType, CelFault>, wanted: &[&str]) -> CelVerdict {
         Ok(of) => CelVerdict::Fails(format!("must evaluate to {} but got {of}", wanted.join(" or "))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fails(judged: &CelVerdict, why: &str) -> bool {
+        matches!(judged, CelVerdict::Fails(reason) if reason.contains(why))
+    }
+
+    #[test]
+    fn each_place_sees_its_own_variables() {
+        let minor = KubernetesMinor::new(37);
+        let none = AdmissionExpressions::new(minor, false);
+        assert_eq!(none.condition("request.name in ['a'] || oldObject == null"), CelVerdict::Compiles);
+        assert!(fails(&none.validation("variables.a == 1"), "undeclared reference to 'variables'"));
+        assert_eq!(none.validation("authorizer.path('/').check('get').allowed()"), CelVerdict::Compiles);
+        assert!(fails(&none.message("authorizer.path('/').check('get').reason()"), "undeclared"));
+        assert!(fails(&none.validation("params.a == 1"), "undeclared"));
+        assert!(fails(&none.validation("request.object == 1"), "undefined field 'object'"));
+
+        let mut some = AdmissionExpressions::new(minor, true);
+        assert!(fails(&some.variable("a", "variables.a"), "undefined field 'a'"));
+        assert_eq!(some.variable("b", "object.?items.orValue([])"), CelVerdict::Compiles);
+        assert_eq!(some.variable("c", "request.name"), CelVerdict::Compiles);
+        assert_eq!(some.variable("d", "request.name.matches('[a-z]')"), CelVerdict::Unknown);
+        assert_eq!(some.validation("variables.b.all(x, x == 1)"), CelVerdict::Compiles);
+        assert!(fails(&some.validation("variables.c.all(x, x == 1)"), "cannot be range"));
+        assert_eq!(some.validation("variables.d"), CelVerdict::Unknown, "its type is not known");
+        assert!(fails(&some.validation("variables.c"), "must evaluate to bool but got string"));
+        assert!(fails(&some.condition("variables.c == 'a'"), "undeclared"));
+    }
+
+    #[test]
+    fn what_is_written_out_again_and_again_is_not_read() {
+        let chain = |count| format!("object.?a{}.hasValue()", ".optMap(x, x)".repeat(count));
+        let none = AdmissionExpressions::new(KubernetesMinor::new(37), false);
+        assert_eq!(none.validation(&chain(3)), CelVerdict::Compiles);
+        assert_eq!(none.validation(&chain(60)), CelVerdict::Unknown);
+        assert_eq!(none.validation(&"(".repeat(5_000)), CelVerdict::Unknown);
+        assert_eq!(none.validation(&format!("true{}", " && true".repeat(5_000))), CelVerdict::Unknown);
+    }
+}

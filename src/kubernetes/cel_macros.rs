@@ -9,6 +9,8 @@ use super::cel_types::CelFault;
 const RESULT: &str = "@result";
 /// Its older name, which no variable of a macro may have.
 const OLD_RESULT: &str = "__result__";
+/// The most parts of an expression that is written out twice.
+const MAX_COPIED: usize = 1_000;
 /// A variable that nothing looks at.
 const UNUSED: &str = "#unused";
 
@@ -85,11 +87,28 @@ pub(super) fn expand(
             let added = call("cel.@mapInsert", vec![result(), last]);
             (CelNode::Map(Vec::new()), conditional(filter, added), result())
         }
+        // It is written out twice: a chain of them doubles each time.
+        "optMap" | "optFlatMap" if weight(&range) > MAX_COPIED => return Err(CelFault::Unknown),
         "optMap" | "optFlatMap" => return Ok(optional(range, macro_name, variable, last)),
         _ => return Err(CelFault::Unknown),
     };
     let result_name = RESULT.to_owned();
     Ok(CelNode::Fold(Box::new(CelFold { range, variable, second, result_name, begin, step, result: end })))
+}
+
+/// Returns how many parts an expression has.
+fn weight(node: &CelNode) -> usize {
+    let all = |nodes: &[CelNode]| nodes.iter().map(weight).sum::<usize>();
+    1 + match node {
+        CelNode::Literal(_) | CelNode::Name(_) | CelNode::Message(_) => 0,
+        CelNode::Select(of, _) | CelNode::Has(of, _) | CelNode::SelectOptional(of, _) => weight(of),
+        CelNode::Call { target, arguments, .. } => target.as_deref().map_or(0, weight) + all(arguments),
+        CelNode::List(items) => items.iter().map(|(_, item)| weight(item)).sum(),
+        CelNode::Map(pairs) => pairs.iter().map(|(_, key, value)| weight(key) + weight(value)).sum(),
+        CelNode::Fold(fold) => {
+            [&fold.range, &fold.begin, &fold.step, &fold.result].into_iter().map(weight).sum()
+        }
+    }
 }
 
 fn has(argument: CelNode) -> Result<CelNode, CelFault> {

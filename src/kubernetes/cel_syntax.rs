@@ -59,8 +59,8 @@ pub(super) struct CelFold {
 
 /// Deepest nesting that is read; the compiler's own limit is 250.
 const MAX_DEPTH: usize = 60;
-/// Longest expression, in letters.
-const MAX_LETTERS: usize = 100_000;
+/// Longest expression that is read, in letters; the compiler's own limit is 100 000.
+const MAX_LETTERS: usize = 20_000;
 /// Names that no variable and no function may have.
 const RESERVED: [&str; 17] = [
     "as",

@@ -120,7 +120,18 @@ fn contents(server: &ApiServer<'_>, plugin: &str, folder: &RootedPath) -> Result
     if let Err((file, fault)) = objects.check_references() {
         return Ok(vec![refused_object(&server.node.path(&file)?, &fault, "")]);
     }
-    Ok(unjudged.iter().take(MAX_FAULTS).map(|(path, part)| unjudged_part(path, part)).collect())
+    let mut findings: Vec<Finding> =
+        unjudged.iter().take(MAX_FAULTS).map(|(path, part)| unjudged_part(path, part)).collect();
+    // They choose the functions of another minor.
+    let emulating = ["emulated-version", "min-compatibility-version"];
+    if let Some(flag) = emulating.into_iter().find(|flag| server.flags.value(flag).is_some())
+        && objects.is_filled()
+    {
+        let message = format!("which functions expressions may call with {flag} is not judged");
+        let remedy = "try the policies on a test cluster of the same minor";
+        findings.push(server.at(flag, Finding::unknown("static-manifests-specs", message, remedy)));
+    }
+    Ok(findings)
 }
 
 fn refused_object(path: &RootedPath, fault: &Fault, says: &str) -> Finding {

@@ -176,7 +176,8 @@ fn a_fault_has_its_place_and_the_servers_words() {
         preflight(&node(&validating("/etc/policies"), "", &[("a.yaml", &text)]), "1.37");
     assert_eq!(starts, false);
     let finding = &report["now"][0];
-    assert_eq!(finding["place"], "/etc/policies/a.yaml:15:60", "{finding}");
+    let place = [&finding["path"], &finding["line"], &finding["column"]].map(Value::to_string).join(" ");
+    assert_eq!(place, "\"/etc/policies/a.yaml\" 16 63", "{finding}");
     let says = finding["says"].as_str().unwrap();
     let wanted = "error loading /etc/policies/a.yaml: spec.validationActions[1]: Unsupported value: \"deny\"";
     assert!(says.starts_with(wanted), "{says}");
@@ -233,6 +234,14 @@ fn what_stands_around_a_folder_decides_whether_it_is_read() {
 }
 
 #[test]
+fn with_the_functions_of_another_minor_nothing_is_known() {
+    let node = node(&validating("/etc/policies"), ", 'emulated-version=1.36'", &[("a.yaml", POLICY)]);
+    let (starts, codes, report) = preflight(&node, "1.37");
+    assert_eq!(starts, Value::Null, "{report}");
+    assert!(codes.contains("static-manifests-specs"), "{codes}");
+}
+
+#[test]
 fn of_other_plugins_names_and_references_are_judged_and_specs_are_not() {
     let mutating = |text: &str| text.replace("Validating", "Mutating");
     let policy = "apiVersion: admissionregistration.k8s.io/v1\nkind: MutatingAdmissionPolicy\nmetadata: {name: a.static.k8s.io}\nspec: {mutations: []}\n";
@@ -263,5 +272,34 @@ fn of_other_plugins_names_and_references_are_judged_and_specs_are_not() {
             _ => Value::Bool(false),
         };
         assert_eq!((starts, codes.as_str()), (expected, code), "{text}: {report}");
+    }
+}
+
+#[test]
+fn what_we_write_is_accepted_with_every_setting() {
+    let all = [
+        "admission_policies=deny",
+        "admission_host_paths=deny",
+        "admission_token_mounts=deny",
+        "admission_exposed_services=deny",
+        "admission_image_digests=deny",
+        "admission_image_registries=deny",
+        "admission_registries=registry.example.com,ghcr.io/acme",
+        "admission_exempt_namespaces=shop,longhorn-system",
+        "admission_exposing_namespaces=ingress",
+        "admission_allowed_wildcard_roles=cluster-admin,argocd-application-controller",
+    ];
+    for minor in ["1.36", "1.37"] {
+        for settings in [&all[..1], &["admission_policies=audit"][..], &all[..]] {
+            let node = Node::new();
+            let mut words = vec!["apply", "--k3s-version", minor, "--role", "server"];
+            words.extend(settings.iter().flat_map(|setting| ["--set", setting]));
+            let output = node.run(&words);
+            assert_eq!(output.code, 0, "{minor} {settings:?}: {}{}", output.stdout, output.stderr);
+            assert!(node.path().join("var/lib/rancher/k3s/server/admission.d/access.yaml").exists());
+            let (starts, codes, report) = preflight(&node, minor);
+            assert_eq!(starts, true, "{minor} {settings:?}: {report}");
+            assert!(!codes.contains("static-manifests"), "{minor} {settings:?}: {codes}");
+        }
     }
 }
