@@ -9,23 +9,15 @@
 
 use tera::Context;
 
+use super::admission_files::{ACCESS, ADMISSION_FOLDER, PODS, SERVICES};
 use super::engine::Engine;
 use super::present::{PresentFiles, PresentObject};
 use super::{DropIn, DropInArgument};
 use crate::error::{Error, ErrorKind, Result};
 use crate::profile::{ArgumentTable, Profile};
 
-/// The folder below K3s' data directory.
-pub const ADMISSION_FOLDER: &str = "server/admission.d";
 /// The plugin that takes the policies, and its entry in psa.yaml.
 pub const POLICY_PLUGIN: &str = "ValidatingAdmissionPolicy";
-/// The keys of the files, by what their policies are about.
-pub(super) const ACCESS: &str = "admission-access";
-pub(super) const PODS: &str = "admission-pods";
-pub(super) const SERVICES: &str = "admission-services";
-/// Stands for any of the files, where an argument or a message is about them.
-pub(super) const ANY: &str = "admission";
-const FILES: [&str; 3] = [ACCESS, PODS, SERVICES];
 /// What the name of an object in such a file has to end in.
 const SUFFIX: &str = ".static.k8s.io";
 /// The longest expression that Kubernetes compiles, in characters (cel-go, parser/options.go).
@@ -222,12 +214,6 @@ pub(super) fn controls() -> Vec<&'static str> {
     controls.sort_unstable();
     controls.dedup();
     controls
-}
-
-/// Tells whether `key` is that of a file with policies.
-#[must_use]
-pub fn is_admission_file(key: &str) -> bool {
-    FILES.contains(&key)
 }
 
 /// Tells whether a run is about a policy of the file `key`, or drops one that the minor does not have.

@@ -10,7 +10,10 @@ use super::drop_in::DropInContext;
 use super::engine::Engine;
 use super::excluded::Exclusion;
 use super::header::{FileWriter, has_header, header};
-use super::{DropIn, DropInMerge, MergedDropIn, PresentFiles, admission, anonymous_health, drop_in, policy};
+use super::{
+    DropIn, DropInMerge, MergedDropIn, PresentFiles, admission, admission_files, anonymous_health, drop_in,
+    policy,
+};
 use crate::Role;
 use crate::k3s::{self, RunningComponents};
 use crate::kubernetes::kernel_parameters::{self, KernelParameter};
@@ -120,34 +123,34 @@ pub(super) const ROWS: &[FileRow] = &[
         body: audit_policy,
     },
     FileRow {
-        key: admission::ACCESS,
+        key: admission_files::ACCESS,
         place: FileLocation::Data("server/admission.d/access.yaml"),
         mode: FileMode::PRIVATE_FILE,
         roles: SERVER,
         component: Some("kube-apiserver"),
         about: "What the API server refuses, or warns of, before it serves its first request: access rights.",
-        is_changed: |profile, present| admission::is_changed_by(admission::ACCESS, profile, present),
-        body: |context| admission_policies(admission::ACCESS, context),
+        is_changed: |profile, present| admission::is_changed_by(admission_files::ACCESS, profile, present),
+        body: |context| admission_policies(admission_files::ACCESS, context),
     },
     FileRow {
-        key: admission::PODS,
+        key: admission_files::PODS,
         place: FileLocation::Data("server/admission.d/pods.yaml"),
         mode: FileMode::PRIVATE_FILE,
         roles: SERVER,
         component: Some("kube-apiserver"),
         about: "What the API server refuses, or warns of, before it serves its first request: pods.",
-        is_changed: |profile, present| admission::is_changed_by(admission::PODS, profile, present),
-        body: |context| admission_policies(admission::PODS, context),
+        is_changed: |profile, present| admission::is_changed_by(admission_files::PODS, profile, present),
+        body: |context| admission_policies(admission_files::PODS, context),
     },
     FileRow {
-        key: admission::SERVICES,
+        key: admission_files::SERVICES,
         place: FileLocation::Data("server/admission.d/services.yaml"),
         mode: FileMode::PRIVATE_FILE,
         roles: SERVER,
         component: Some("kube-apiserver"),
         about: "What the API server refuses, or warns of, before it serves its first request: Services.",
-        is_changed: |profile, present| admission::is_changed_by(admission::SERVICES, profile, present),
-        body: |context| admission_policies(admission::SERVICES, context),
+        is_changed: |profile, present| admission::is_changed_by(admission_files::SERVICES, profile, present),
+        body: |context| admission_policies(admission_files::SERVICES, context),
     },
     // It names the folder of the policies, so it comes after them.
     FileRow {
@@ -248,8 +251,8 @@ impl RenderContext<'_> {
             let present = &self.target.present;
             present.has_document(row.key) && !(row.is_changed)(self.profile, present)
         };
-        self.written.iter().any(|(key, _)| admission::is_admission_file(key))
-            || ROWS.iter().any(|row| admission::is_admission_file(row.key) && is_left(row))
+        self.written.iter().any(|(key, _)| admission_files::is_admission_file(key))
+            || ROWS.iter().any(|row| admission_files::is_admission_file(row.key) && is_left(row))
     }
 }
 
@@ -351,13 +354,13 @@ pub(super) fn directories(
         })
         .collect();
     let policies: Vec<&Document> =
-        documents.iter().filter(|document| admission::is_admission_file(document.key)).collect();
+        documents.iter().filter(|document| admission_files::is_admission_file(document.key)).collect();
     if !policies.is_empty() {
         let mut controls: Vec<ControlId> =
             policies.iter().flat_map(|document| &document.controls).cloned().collect();
         controls.sort();
         controls.dedup();
-        let path = target.data_dir.join(admission::ADMISSION_FOLDER);
+        let path = target.data_dir.join(admission_files::ADMISSION_FOLDER);
         directories.push(RenderedDirectory { path, mode: FileMode::PRIVATE_DIRECTORY, controls });
     }
     directories
@@ -408,7 +411,9 @@ pub fn is_covered(selection: &ControlSelection, path: &RootedPath, bytes: &[u8])
             })
         }),
         "policy" => policy::controls_of(&present).is_some_and(all),
-        key if admission::is_admission_file(key) => admission::controls_of(key, &present).is_some_and(all),
+        key if admission_files::is_admission_file(key) => {
+            admission::controls_of(key, &present).is_some_and(all)
+        }
         _ => drop_in::is_covered(selection, ArgumentTable::get(), &present),
     }
 }
@@ -512,7 +517,7 @@ fn admission_configuration(context: &mut RenderContext<'_>) -> Option<Body> {
     context.values.insert("kept_event_rate_limit", PluginText::kept(event_rate_limit.as_ref()));
     context.values.insert("kept_policies", PluginText::kept(policies.as_ref()));
     context.values.insert("policies", &policies.is_some());
-    let folder = context.target.data_dir.join(admission::ADMISSION_FOLDER);
+    let folder = context.target.data_dir.join(admission_files::ADMISSION_FOLDER);
     context.values.insert("policies_folder", folder.as_str());
     let (pod_security, event_rate_limit) = (pod_security.is_some(), event_rate_limit.is_some());
     context.values.insert("pod_security", &pod_security);
@@ -523,11 +528,11 @@ fn admission_configuration(context: &mut RenderContext<'_>) -> Option<Body> {
     controls.extend(event_rate_limit.then_some("event-rate-limit"));
     let mut ids = profile.ids(&controls);
     if policies.is_some() {
-        let written = context.written.iter().filter(|(key, _)| admission::is_admission_file(key));
+        let written = context.written.iter().filter(|(key, _)| admission_files::is_admission_file(key));
         let mut of_policies: Vec<ControlId> = written.flat_map(|(_, ids)| ids).cloned().collect();
         of_policies.sort();
         of_policies.dedup();
-        context.written.push((admission::ANY, of_policies.clone()));
+        context.written.push((admission_files::ANY, of_policies.clone()));
         ids.extend(of_policies);
         ids.sort();
         ids.dedup();
@@ -572,7 +577,7 @@ fn configuration_file(context: &mut RenderContext<'_>) -> Option<Body> {
         &context.written,
         &target.present,
     );
-    if let Some((_, ids)) = context.written.iter().find(|(key, _)| *key == admission::ANY) {
+    if let Some((_, ids)) = context.written.iter().find(|(key, _)| *key == admission_files::ANY) {
         requested.set_gates_that_are_off(profile, &target.drop_in_merge.existing, ids);
     }
     context.requested = requested;

@@ -9,6 +9,7 @@
 //! This room imports `profile`, `k3s`, `node`, `kubernetes` and the ground (error, role, mode, version, embedded).
 
 mod admission;
+mod admission_files;
 pub mod anonymous_health;
 pub mod audit;
 mod changes;
@@ -37,9 +38,9 @@ use serde::Serialize;
 use tera::{Context, EscapeFn};
 
 pub use admission::{
-    ADMISSION_FOLDER, POLICY_PLUGIN, WrittenPolicy, check as check_admission, has_admission_policies,
-    is_admission_file, written_policy,
+    POLICY_PLUGIN, WrittenPolicy, check as check_admission, has_admission_policies, written_policy,
 };
+pub use admission_files::{ADMISSION_FOLDER, is_admission_file};
 pub use changes::{ChangeRow, Release, changes};
 pub use drop_in::{DropIn, DropInArgument, DropInComponent, DropInContext, DropInKey, join};
 pub use drop_in_merge::{DropInMerge, MergedDropIn, OnConflict};

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::entry_comments::{EntryComment, EntryComments};
-use super::{admission, has_header};
+use super::{admission_files, has_header};
 
 /// The parts of k3s-harden's files on a node; empty for a node without any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl PresentFiles {
                 ("policy", text) => present.objects = text.and_then(objects).into(),
                 ("psa", text) => present.admission_plugins = text.and_then(admission_plugins).into(),
                 ("config", Some(text)) => present.read_drop_in(text),
-                (key, text) if admission::is_admission_file(key) => {
+                (key, text) if admission_files::is_admission_file(key) => {
                     present.admission_objects.insert(key, text.and_then(objects).into());
                 }
                 _ => {}
@@ -131,7 +131,7 @@ impl PresentFiles {
     /// Tells whether the document `key` is there, or one of the files that it stands for.
     #[must_use]
     pub fn has_document(&self, key: &str) -> bool {
-        self.documents.contains_key(key) || key == admission::ANY && !self.admission_objects.is_empty()
+        self.documents.contains_key(key) || key == admission_files::ANY && !self.admission_objects.is_empty()
     }
 
     /// Returns the objects of the file `key` of server/admission.d; none if it cannot be taken apart.

@@ -7,7 +7,7 @@
 use tracing::debug;
 
 use super::files::{self, RenderedDirectory};
-use super::{Document, DropIn, MergedDropIn, RenderTarget, admission, policy};
+use super::{Document, DropIn, MergedDropIn, RenderTarget, admission, admission_files, policy};
 use crate::kubernetes::kernel_parameters::KernelParameter;
 use crate::profile::{ControlId, Profile};
 
@@ -39,7 +39,7 @@ impl Rendered {
         let (documents, requested, drop_in) = files::render(profile, target);
         debug!(count = documents.len(), "documents rendered");
         let admission_warnings =
-            match documents.iter().any(|document| admission::is_admission_file(document.key)) {
+            match documents.iter().any(|document| admission_files::is_admission_file(document.key)) {
                 true => admission::warnings(profile, requested.gate_of_ours(), &drop_in.configuration),
                 false => Vec::new(),
             };
