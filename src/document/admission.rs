@@ -14,12 +14,11 @@ use super::engine::Engine;
 use super::present::{PresentFiles, PresentObject};
 use super::{DropIn, DropInArgument};
 use crate::error::{Error, ErrorKind, Result};
+use crate::kubernetes::admission_parts::SUFFIX;
 use crate::profile::{ArgumentTable, Profile};
 
 /// The plugin that takes the policies, and its entry in psa.yaml.
 pub const POLICY_PLUGIN: &str = "ValidatingAdmissionPolicy";
-/// What the name of an object in such a file has to end in.
-const SUFFIX: &str = ".static.k8s.io";
 /// The longest expression that Kubernetes compiles, in characters (cel-go, parser/options.go).
 const MAX_EXPRESSION: usize = 100_000;
 /// The argument that names the configuration of the admission plugins.

@@ -9,15 +9,14 @@
 use std::collections::{HashMap, HashSet};
 
 use super::admission_documents::{self, AdmissionDocument};
+use super::admission_parts::{SUFFIX, UnjudgedPart};
 use super::admission_validation;
 use super::config_fields;
-use super::object::{self, Fault, Located, ObjectFile, Position};
+use super::object::{self, Fault, ObjectFile, Position};
 use super::scalar::Scalar;
 use super::yaml::{YamlNode, YamlValue};
 use crate::version::KubernetesMinor;
 
-/// What the names of objects in the files end in.
-pub const SUFFIX: &str = ".static.k8s.io";
 const OBJECTS: &str = "admissionregistration.k8s.io/v1";
 /// The kind of a list of any objects.
 const ANY_LIST: &str = "List";
@@ -49,15 +48,6 @@ struct PolicyReference {
     policy: String,
     file: String,
     position: Position,
-}
-
-/// A part of an object that only the API server can judge.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnjudgedPart {
-    /// What it is, such as `an expression`.
-    pub what: &'static str,
-    /// Its position.
-    pub position: Position,
 }
 
 impl AdmissionObjects {
@@ -227,9 +217,4 @@ impl AdmissionObjects {
         });
         Ok(())
     }
-}
-
-/// Returns a text of an object with its position.
-pub(super) fn located(node: &YamlNode, name: &str) -> Located<String> {
-    Located { value: object::text(node, name).to_owned(), position: object::position_of(node, name) }
 }

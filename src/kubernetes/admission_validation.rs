@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use super::admission_matching::{self, at, invalid, required, unsupported};
-use super::admission_objects::{SUFFIX, UnjudgedPart, located};
+use super::admission_parts::{SUFFIX, UnjudgedPart, located};
 use super::cel::{self, CelVerdict};
 use super::cel_admission::AdmissionExpressions;
 use super::names;

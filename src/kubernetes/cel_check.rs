@@ -3,8 +3,9 @@
 //! lists and maps whose elements differ. What is not known here is for the compiler: no verdict is a guess.
 
 use super::cel_functions;
-use super::cel_syntax::{self, CelFold, CelLiteral, CelNode};
+use super::cel_syntax;
 use super::cel_tokens::{self, CelToken};
+use super::cel_tree::{CelFold, CelLiteral, CelNode};
 use super::cel_types::{CelFault, CelType, Substitutions, most_general};
 use super::flag_values;
 use crate::version::KubernetesMinor;

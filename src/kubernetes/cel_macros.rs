@@ -2,7 +2,7 @@
 //! The macros of CEL: what `all`, `map`, `has` and the like are written out as before types are checked (parser/macro.go,
 //! cel/library.go and ext/comprehensions.go of cel-go).
 
-use super::cel_syntax::{CelFold, CelLiteral, CelNode, call};
+use super::cel_tree::{CelFold, CelLiteral, CelNode, call};
 use super::cel_types::CelFault;
 
 /// The variable that a fold collects in. No expression can name it.
@@ -89,7 +89,7 @@ pub(super) fn expand(
         }
         // It is written out twice: a chain of them doubles each time.
         "optMap" | "optFlatMap" if weight(&range) > MAX_COPIED => return Err(CelFault::Unknown),
-        "optMap" | "optFlatMap" => return Ok(optional(range, macro_name, variable, last)),
+        "optMap" | "optFlatMap" => return Ok(optional(&range, macro_name, &variable, last)),
         _ => return Err(CelFault::Unknown),
     };
     let result_name = RESULT.to_owned();
@@ -119,7 +119,7 @@ fn has(argument: CelNode) -> Result<CelNode, CelFault> {
 }
 
 /// `optMap` and `optFlatMap`: the value of an optional under a name.
-fn optional(target: CelNode, macro_name: &str, variable: String, of: CelNode) -> CelNode {
+fn optional(target: &CelNode, macro_name: &str, variable: &str, of: CelNode) -> CelNode {
     let method = |name: &str| CelNode::Call {
         target: Some(Box::new(target.clone())),
         name: name.to_owned(),
@@ -129,9 +129,9 @@ fn optional(target: CelNode, macro_name: &str, variable: String, of: CelNode) ->
         range: CelNode::List(Vec::new()),
         variable: UNUSED.to_owned(),
         second: None,
-        result_name: variable.clone(),
+        result_name: variable.to_owned(),
         begin: method("value"),
-        step: name(&variable),
+        step: name(variable),
         result: of,
     }));
     let some = if macro_name == "optMap" { call("optional.of", vec![bound]) } else { bound };

@@ -5,7 +5,8 @@ use super::apiserver::{ApiServer, FileAt, NAME, dropped_field, in_file, refused}
 use super::plugin_config::PluginConfig;
 use super::{Finding, argument_files};
 use crate::error::Result;
-use crate::kubernetes::admission_objects::{AdmissionObjects, UnjudgedPart};
+use crate::kubernetes::admission_objects::AdmissionObjects;
+use crate::kubernetes::admission_parts::UnjudgedPart;
 use crate::kubernetes::argument_files::FileContent;
 use crate::kubernetes::object::{Fault, Located, MAX_FAULTS, Refusal};
 use crate::kubernetes::static_manifests::{self, ENDINGS, FIELD, FIELD_FROM, GATE, StaticRefusal};

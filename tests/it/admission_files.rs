@@ -8,7 +8,6 @@
     reason = "the answers of the tool are JSON, and links are made"
 )]
 
-use std::fs;
 use std::os::unix::fs::symlink;
 
 use serde_json::Value;
@@ -79,7 +78,9 @@ fn the_files_of_a_folder_are_read_as_the_loader_reads_them() {
         let items = POLICY.replace('\n', "\n  ");
         format!("apiVersion: {version}\nkind: {kind}\nitems:\n- {}\n", items.trim_end())
     };
-    let cases: Vec<(&str, Vec<(&str, String)>, &str)> = vec![
+    /// Its name, the files, and the refusal.
+    type FolderCase<'a> = (&'a str, Vec<(&'a str, String)>, &'a str);
+    let cases: Vec<FolderCase<'_>> = vec![
         ("a policy and its binding", vec![("a.yaml", both.clone())], STARTS),
         ("in two files", vec![("a.yaml", BINDING.into()), ("b.yml", POLICY.into())], STARTS),
         ("JSON", vec![("a.json", json.clone())], STARTS),
@@ -226,7 +227,7 @@ fn what_stands_around_a_folder_decides_whether_it_is_read() {
         ("1.37", validating("policies"), String::new(), false, "static-manifests-path"),
         ("1.37", validating("/etc/none"), String::new(), false, "static-manifests-folder"),
         ("1.37", validating("/etc/policies/README.md"), String::new(), false, "static-manifests-folder"),
-        ("1.37", twice, String::new(), false, "static-manifests-object"),
+        ("1.37", twice, String::new(), false, "admission-plugin-twice static-manifests-object"),
     ] {
         let (found, codes, report) = preflight(&node(&entries, &arguments, &broken), minor);
         assert_eq!((found, codes.as_str()), (starts.into(), code), "{minor} {entries} {arguments}: {report}");

@@ -711,17 +711,18 @@ fn a_reader_that_has_gone_away_is_no_error() {
 fn profiles_can_be_looked_at() {
     let node = Node::new();
     insta::assert_snapshot!(with_newest(&all(&node.run(&["profile", "list"]))), @"
-    cis-1.23  Kubernetes 1.23          CIS Kubernetes Benchmark 1.23
-    cis-1.24  Kubernetes 1.24          CIS Kubernetes Benchmark 1.24
-    cis-1.7   Kubernetes 1.25 to 1.26  CIS Kubernetes Benchmark 1.7
-    cis-1.8   Kubernetes 1.26          CIS Kubernetes Benchmark 1.8
-    cis-1.9   Kubernetes 1.27 to 1.29  CIS Kubernetes Benchmark 1.9
-    cis-1.10  Kubernetes 1.28 to 1.31  CIS Kubernetes Benchmark 1.10
-    cis-1.11  Kubernetes 1.29 to 1.34  CIS Kubernetes Benchmark 1.11
-    cis-1.12  Kubernetes 1.32 to 1.36  CIS Kubernetes Benchmark 1.12
-    cis-2.0   Kubernetes 1.34 to NEWEST  CIS Kubernetes Benchmark 2.0
-    cis-2.1   Kubernetes 1.36 to NEWEST  CIS Kubernetes Benchmark 2.1
-    strict    Kubernetes any           Overlay with every automatable control that does not break a stock K3s
+    cis-1.23   Kubernetes 1.23          CIS Kubernetes Benchmark 1.23
+    cis-1.24   Kubernetes 1.24          CIS Kubernetes Benchmark 1.24
+    cis-1.7    Kubernetes 1.25 to 1.26  CIS Kubernetes Benchmark 1.7
+    cis-1.8    Kubernetes 1.26          CIS Kubernetes Benchmark 1.8
+    cis-1.9    Kubernetes 1.27 to 1.29  CIS Kubernetes Benchmark 1.9
+    cis-1.10   Kubernetes 1.28 to 1.31  CIS Kubernetes Benchmark 1.10
+    cis-1.11   Kubernetes 1.29 to 1.34  CIS Kubernetes Benchmark 1.11
+    cis-1.12   Kubernetes 1.32 to 1.36  CIS Kubernetes Benchmark 1.12
+    cis-2.0    Kubernetes 1.34 to NEWEST  CIS Kubernetes Benchmark 2.0
+    cis-2.1    Kubernetes 1.36 to NEWEST  CIS Kubernetes Benchmark 2.1
+    k3s-guide  Kubernetes any           Overlay with K3s' own hardening guide, mended only where it stops K3s or blocks DNS
+    strict     Kubernetes any           Overlay with every automatable control that does not break a stock K3s
     [exit 0]
     ");
     insta::assert_snapshot!(all(&node.run(&["profile", "diff", "cis-1.11", "cis-1.12"])), @r#"

@@ -4,9 +4,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::minors::with_newest;
+use crate::minors::{newest, with_newest};
 use crate::reports::schema;
 use crate::support::{Node, Output};
+use k3s_harden::version::KubernetesMinor;
 use serde_json::Value;
 
 const CONFIG: &str = "etc/rancher/k3s/config.yaml";
@@ -267,6 +268,11 @@ fn everything_can_be_explained_and_is_what_the_schema_says() {
             }
         }
     }
+    let newer = newest().parse::<KubernetesMinor>().unwrap().next().to_string();
+    let words = ["explain", "api-profiling", "--format", "json", "--role", "server", "--k3s-version", &newer];
+    let newer: Value = serde_json::from_str(&node.run(&words).stdout).unwrap();
+    schema::check(&published, &newer);
+    add("", &newer);
     // The schema knows every field, and every field of it is there somewhere.
     let mut known: BTreeSet<(String, String)> = BTreeSet::new();
     let mut of = |kind: &str, schema: &Value| {

@@ -217,7 +217,7 @@ fn mistakes(judge: &mut Judge, kubernetes: &str) {
             (Some(ours), theirs) if ours == theirs => agree[usize::from(theirs)] += 1,
             (None, _) => unknown += 1,
             (Some(ours), _) => {
-                wrong.push(format!("{file}: {name}: ours {ours}, {said}\n{}\n{text}", found["now"]))
+                wrong.push(format!("{file}: {name}: ours {ours}, {said}\n{}\n{text}", found["now"]));
             }
         }
         fs::write(folder.join(file), ours).unwrap();

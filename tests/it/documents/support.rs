@@ -224,6 +224,9 @@ fn opt_ins(minor: KubernetesMinor) -> Vec<(&'static str, &'static str)> {
     if minor >= self::minor("1.30") {
         settings.push(("encryption_provider", "secretbox"));
     }
+    if minor >= self::minor("1.32") {
+        settings.push(("anonymous_health", "true"));
+    }
     if minor >= self::minor("1.36") {
         settings.extend([
             ("admission_policies", "deny"),

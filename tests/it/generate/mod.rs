@@ -186,7 +186,7 @@ fn what_cannot_be_generated_is_said() {
         (
             ["docs"].as_slice(),
             64,
-            "error: these are 18 files, which need a place\n help: name a directory for them: --out DIR\n",
+            "error: these are 19 files, which need a place\n help: name a directory for them: --out DIR\n",
         ),
         (
             &["schema"],

@@ -102,14 +102,21 @@ fn rows(page: &str, heading: &str) -> Vec<Vec<String>> {
 #[test]
 fn a_hardened_node_has_the_files_that_the_page_lists_and_no_other() {
     let page = &published()["files.md"];
-    for (role, profile) in [("server", "cis"), ("server", "cis,strict"), ("agent", "cis,strict")] {
+    for (role, profile, minor) in [
+        ("server", "cis", "1.33"),
+        ("server", "cis,strict", "1.33"),
+        ("agent", "cis,strict", "1.33"),
+        ("server", "cis", "1.37"),
+        ("server", "cis,strict", "1.37"),
+        ("server", "cis", "1.24"),
+    ] {
         let node = Node::new();
-        let words = ["apply", "--profile", profile, "--k3s-version", "1.33", "--role", role];
+        let words = ["apply", "--profile", profile, "--k3s-version", minor, "--role", role];
         assert_eq!(node.run(&words).code, 0);
         let mut listed = BTreeSet::new();
         for heading in ["## Files\n", "## Directories with an exact mode\n", "## Directories that are made"] {
             for cells in rows(page, heading) {
-                if cells[2].contains(role) {
+                if is_for(&cells[2], role, profile, minor) {
                     let path = cells[0].trim_start_matches('/').to_owned();
                     assert_eq!(node.mode(&path), cells[1], "{role}: {path}");
                     listed.insert(path);
@@ -121,8 +128,22 @@ fn a_hardened_node_has_the_files_that_the_page_lists_and_no_other() {
         let found: BTreeSet<String> =
             node.tree().lines().filter_map(|line| Some(line.split_once(' ')?.1.to_owned())).collect();
         let others: Vec<&String> = found.difference(&listed).collect();
-        assert!(others.is_empty() && listed.len() > 5, "{role} {profile}: {others:?}");
+        assert!(others.is_empty() && listed.len() > 5, "{role} {profile} {minor}: {others:?}");
     }
+}
+
+/// Tells whether a cell such as `server (1.25 to 1.37) with strict, agent` is about a node.
+fn is_for(cell: &str, role: &str, profile: &str, minor: &str) -> bool {
+    let number = |minor: &str| minor.rsplit_once('.').unwrap().1.parse::<u32>().unwrap();
+    let of_role = cell.split(", ").find_map(|part| part.strip_prefix(role));
+    of_role.is_some_and(|condition| {
+        let minors = condition.split_once('(').map(|(_, rest)| rest.split_once(')').unwrap().0);
+        let is_within = minors.is_none_or(|minors| {
+            let (from, to) = minors.split_once(" to ").unwrap_or((minors, minors));
+            (number(from)..=number(to)).contains(&number(minor))
+        });
+        is_within && (!condition.ends_with("with strict") || profile.contains("strict"))
+    })
 }
 
 /// The numbers of a header: `1.2.3, 1.2.16 to 1.2.21`.
