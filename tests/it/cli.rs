@@ -729,8 +729,13 @@ fn profiles_can_be_looked_at() {
     --- cis-1.11 for Kubernetes 1.34
     +++ cis-1.12 for Kubernetes 1.34
      controls:
+    +  image-provenance: "5.5.1"
     -  pod-security: "5.2.1 to 5.2.13"
     +  pod-security: "5.2.1 to 5.2.12"
+    +  pod-security-host-path: "5.2.11"
+    +  service-account-token-mounts: "5.1.6"
+    +  system-masters: "5.1.7"
+    +  wildcards-in-roles: "5.1.3"
     [exit 0]
     "#);
     let same = node.run(&["profile", "diff", "cis", "cis-2.0", "--k3s-version", "1.35"]).stdout;

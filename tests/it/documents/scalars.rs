@@ -83,10 +83,11 @@ pub(crate) fn scalars(text: &str) -> Vec<Scalar> {
 }
 
 /// Keys whose values are booleans.
-const BOOLEANS: [&str; 11] = [
+const BOOLEANS: [&str; 12] = [
     "allowPrivilegeEscalation",
     "automountServiceAccountToken",
     "enableNetworkPolicy",
+    "enabled",
     "hostIPC",
     "hostNetwork",
     "hostPID",

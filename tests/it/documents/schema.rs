@@ -31,6 +31,7 @@ fn every_object_has_known_fields_only() {
         ("admission-pods", POLICY_KINDS),
         ("admission-services", POLICY_KINDS),
         ("audit", &["Policy"]),
+        ("authentication", &["AuthenticationConfiguration"]),
         (
             "policy",
             &[

@@ -62,6 +62,9 @@ pub(crate) fn read(minor: KubernetesMinor, object: &Value) -> Result<(), String>
             let configuration: AdmissionConfiguration = parsed(object)?;
             configuration.plugins.iter().try_for_each(plugin)
         }
+        ("apiserver.config.k8s.io/v1" | "apiserver.config.k8s.io/v1beta1", "AuthenticationConfiguration") => {
+            known_fields::<AuthenticationConfiguration>(object)
+        }
         ("provisioning.cattle.io/v1", "Cluster") => known_fields::<Cluster>(object),
         (version, kind) => Err(format!("unknown kind {kind:?} of {version:?}")),
     }
@@ -179,6 +182,30 @@ enum Verb {
     Patch,
     Delete,
     DeleteCollection,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(dead_code)]
+struct AuthenticationConfiguration {
+    api_version: String,
+    kind: String,
+    anonymous: AnonymousAccess,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code)]
+struct AnonymousAccess {
+    enabled: bool,
+    conditions: Vec<AnonymousPath>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code)]
+struct AnonymousPath {
+    path: String,
 }
 
 #[derive(Deserialize)]

@@ -28,7 +28,9 @@ fn foreign_paths(text: &str) -> Vec<&str> {
         rest.split(|c: char| c.is_whitespace() || "\"',)]`".contains(c)).next().unwrap_or(rest)
     };
     let files = paths(&RootedPath::fixed(DEFAULT_CONFIG), &RootedPath::fixed(DATA_DIR));
-    let known: Vec<&str> = files.iter().map(|(_, path)| path.as_str()).chain([DATA_DIR, "/bin/sh"]).collect();
+    // Paths of the API server are no paths of a machine.
+    let others = [DATA_DIR, "/bin/sh", "/livez", "/readyz", "/healthz"];
+    let known: Vec<&str> = files.iter().map(|(_, path)| path.as_str()).chain(others).collect();
     let found = text.match_indices('/').filter(begins).map(|(at, _)| path((at, "/")));
     found.filter(|path| !known.iter().any(|known| path.starts_with(known))).collect()
 }
