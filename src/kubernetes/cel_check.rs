@@ -2,12 +2,12 @@
 //! The type of an expression, by cel-go's own rules (checker/checker.go), and the checks that follow it: of literals, and of
 //! lists and maps whose elements differ. What is not known here is for the compiler: no verdict is a guess.
 
+use super::cel_constants;
 use super::cel_functions;
 use super::cel_syntax;
 use super::cel_tokens::{self, CelToken};
 use super::cel_tree::{CelFold, CelLiteral, CelNode};
 use super::cel_types::{CelFault, CelType, Substitutions, most_general};
-use super::flag_values;
 use crate::version::KubernetesMinor;
 
 /// Names that are types or begin the names of messages: no undeclared variables.
@@ -35,12 +35,6 @@ const TYPE_NAMES: [&str; 22] = [
     "uint",
     "wrappers",
 ];
-/// Functions that are evaluated before the expression runs, where their argument is a literal.
-const CONVERSIONS: [&str; 9] =
-    ["bool", "bytes", "double", "duration", "dyn", "int", "string", "timestamp", "uint"];
-/// Functions whose argument is a regular expression, or has another form that may be checked before.
-const FORMS: [&str; 10] =
-    ["matches", "find", "findAll", "format", "ip", "cidr", "quantity", "semver", "url", "format.named"];
 
 /// What an expression can see.
 #[derive(Debug, Clone)]
@@ -253,7 +247,7 @@ impl CelChecker<'_> {
             return Ok(CelType::bool());
         }
         let found = self.resolve(function, is_method, &types)?;
-        check_literals(function, target.filter(|_| is_method), arguments)?;
+        cel_constants::check(function, target.filter(|_| is_method), arguments)?;
         Ok(found)
     }
 
@@ -404,37 +398,4 @@ fn literal_type(literal: &CelLiteral) -> CelType {
         CelLiteral::Bytes => "bytes",
     };
     CelType::Simple(name.to_owned())
-}
-
-/// Checks the literals that a function evaluates before the expression runs.
-fn check_literals(function: &str, target: Option<&CelNode>, arguments: &[CelNode]) -> Checked<()> {
-    let text = match arguments.first() {
-        Some(CelNode::Literal(literal)) if CONVERSIONS.contains(&function) => match (function, literal) {
-            ("string" | "dyn", _) | (_, CelLiteral::Null) => return Ok(()),
-            ("bytes", CelLiteral::Text(_)) => return Ok(()),
-            (_, CelLiteral::Text(Some(text))) => text,
-            ("int", CelLiteral::Int | CelLiteral::Uint) => return Ok(()),
-            _ => return Err(CelFault::Unknown),
-        },
-        Some(CelNode::Literal(CelLiteral::Text(Some(text)))) if FORMS.contains(&function) => text,
-        Some(CelNode::Literal(_)) if FORMS.contains(&function) => return Err(CelFault::Unknown),
-        _ if function == "format" && matches!(target, Some(CelNode::Literal(_))) => {
-            return Err(CelFault::Unknown);
-        }
-        _ => return Ok(()),
-    };
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_/:@ ,=".contains(letter);
-    match function {
-        "matches" | "find" | "findAll" => {
-            // An anchor at each end and dots change nothing.
-            let inner = text.strip_prefix('^').unwrap_or(text);
-            let inner = inner.strip_suffix('$').unwrap_or(inner);
-            let is_simple = inner.chars().all(|letter| is_plain(letter) || letter == '.');
-            if is_simple { Ok(()) } else { Err(CelFault::Unknown) }
-        }
-        "duration" if flag_values::duration(text).is_some() => Ok(()),
-        "int" | "uint" if text.parse::<i32>().is_ok_and(|number| number >= 0) => Ok(()),
-        "bool" if ["true", "false"].contains(&text.as_str()) => Ok(()),
-        _ => Err(CelFault::Unknown),
-    }
 }

@@ -24,6 +24,7 @@ pub mod authorization_config;
 pub mod cel;
 mod cel_admission;
 mod cel_check;
+mod cel_constants;
 mod cel_functions;
 mod cel_macros;
 mod cel_syntax;
