@@ -12,8 +12,11 @@ pub(super) const SERVICES: &str = "admission-services";
 /// Stands for any of the files, where an argument or a message is about them.
 pub(super) const ANY: &str = "admission";
 
+/// All of them.
+pub(super) const KEYS: [&str; 3] = [ACCESS, PODS, SERVICES];
+
 /// Tells whether `key` is that of a file with policies.
 #[must_use]
 pub fn is_admission_file(key: &str) -> bool {
-    [ACCESS, PODS, SERVICES].contains(&key)
+    KEYS.contains(&key)
 }

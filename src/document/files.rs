@@ -1,80 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The table of the files that a node gets: where each goes, its mode, and what writes its body.
 
-use std::collections::BTreeMap;
-
-use serde::Serialize;
-use tera::Context;
-
-use super::drop_in::DropInContext;
-use super::engine::Engine;
-use super::excluded::Exclusion;
+use super::bodies::{self, ADMISSION_PLUGINS, Body, KERNEL, RenderContext};
 use super::header::{FileWriter, has_header, header};
+use super::target::{DROP_IN_NAME, Document, RenderTarget, RenderedDirectory, drop_in_path};
 use super::{
-    DropIn, DropInMerge, MergedDropIn, PresentFiles, admission, admission_files, anonymous_health, drop_in,
-    policy,
+    DropIn, MergedDropIn, PresentFiles, admission, admission_files, anonymous_health, drop_in, policy,
 };
 use crate::Role;
-use crate::k3s::{self, RunningComponents};
-use crate::kubernetes::kernel_parameters::{self, KernelParameter};
 use crate::mode::FileMode;
 use crate::node::RootedPath;
 use crate::profile::{ArgumentTable, ControlId, ControlSelection, Profile};
-
-/// The name of the drop-in for K3s' configuration. It sorts after Rancher's 50-rancher.yaml, where a later plain key
-/// would replace its keys.
-pub const DROP_IN_NAME: &str = "90-k3s-harden.yaml";
-
-/// Returns the path of the drop-in beside a configuration file of K3s.
-#[must_use]
-pub fn drop_in_path(config: &RootedPath) -> RootedPath {
-    k3s::drop_ins(config).join(DROP_IN_NAME)
-}
-
-/// The node that files are written for: what the templates need besides the profile.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RenderTarget {
-    /// The node's role.
-    pub role: Role,
-    /// The configuration file that K3s reads: the drop-in goes beside it.
-    pub config: RootedPath,
-    /// What runs on it: what only another component reads is not written.
-    pub running: RunningComponents,
-    /// K3s' data directory.
-    pub data_dir: RootedPath,
-    /// The text of the user's own audit policy, checked, if the profile names one.
-    pub audit_policy: Option<String>,
-    /// The parts of k3s-harden's files that the node has already; empty unless a run is limited to some controls.
-    pub present: PresentFiles,
-    /// How the drop-in merges with the user's configuration of K3s.
-    pub drop_in_merge: DropInMerge,
-}
-
-/// A file of a hardened node.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Document {
-    /// Its key, such as audit.
-    pub key: &'static str,
-    /// Where it goes.
-    pub path: RootedPath,
-    /// Its exact mode.
-    pub mode: FileMode,
-    /// The benchmark's numbers of the controls that it implements.
-    pub controls: Vec<ControlId>,
-    /// Its content.
-    pub text: String,
-}
-
-/// A directory of a hardened node that has an exact mode.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RenderedDirectory {
-    /// Where it is.
-    pub path: RootedPath,
-    /// Its mode.
-    pub mode: FileMode,
-    /// The benchmark's numbers of the controls that it implements.
-    pub controls: Vec<ControlId>,
-}
 
 /// One row of the table.
 pub(super) struct FileRow {
@@ -110,7 +46,7 @@ pub(super) const ROWS: &[FileRow] = &[
         component: Some("kubelet"),
         about: "Kernel parameters as the kubelet expects them.",
         is_changed: |profile, _| profile.selection.wants(&[KERNEL]),
-        body: kernel_parameters,
+        body: bodies::kernel_parameters,
     },
     FileRow {
         key: "audit",
@@ -120,7 +56,7 @@ pub(super) const ROWS: &[FileRow] = &[
         component: Some("kube-apiserver"),
         about: "What the API server writes into its audit log.",
         is_changed: |profile, _| profile.selection.wants(&["audit-policy"]),
-        body: audit_policy,
+        body: bodies::audit_policy,
     },
     FileRow {
         key: admission_files::ACCESS,
@@ -130,7 +66,7 @@ pub(super) const ROWS: &[FileRow] = &[
         component: Some("kube-apiserver"),
         about: "What the API server refuses, or warns of, before it serves its first request: access rights.",
         is_changed: |profile, present| admission::is_changed_by(admission_files::ACCESS, profile, present),
-        body: |context| admission_policies(admission_files::ACCESS, context),
+        body: |context| bodies::admission_policies(admission_files::ACCESS, context),
     },
     FileRow {
         key: admission_files::PODS,
@@ -140,7 +76,7 @@ pub(super) const ROWS: &[FileRow] = &[
         component: Some("kube-apiserver"),
         about: "What the API server refuses, or warns of, before it serves its first request: pods.",
         is_changed: |profile, present| admission::is_changed_by(admission_files::PODS, profile, present),
-        body: |context| admission_policies(admission_files::PODS, context),
+        body: |context| bodies::admission_policies(admission_files::PODS, context),
     },
     FileRow {
         key: admission_files::SERVICES,
@@ -150,9 +86,9 @@ pub(super) const ROWS: &[FileRow] = &[
         component: Some("kube-apiserver"),
         about: "What the API server refuses, or warns of, before it serves its first request: Services.",
         is_changed: |profile, present| admission::is_changed_by(admission_files::SERVICES, profile, present),
-        body: |context| admission_policies(admission_files::SERVICES, context),
+        body: |context| bodies::admission_policies(admission_files::SERVICES, context),
     },
-    // It names the folder of the policies, so it comes after them.
+    // It names the folder of the bodies::policies, so it comes after them.
     FileRow {
         key: "psa",
         place: FileLocation::Data("server/psa.yaml"),
@@ -160,8 +96,8 @@ pub(super) const ROWS: &[FileRow] = &[
         roles: SERVER,
         component: Some("kube-apiserver"),
         about: "Configuration of the API server's admission plugins.",
-        is_changed: |profile, _| wants_admission_configuration(profile),
-        body: admission_configuration,
+        is_changed: |profile, _| bodies::wants_admission_configuration(profile),
+        body: bodies::admission_configuration,
     },
     FileRow {
         key: anonymous_health::DOCUMENT,
@@ -171,7 +107,7 @@ pub(super) const ROWS: &[FileRow] = &[
         component: Some("kube-apiserver"),
         about: "Which paths of the API server are open without a login.",
         is_changed: |profile, _| profile.selection.wants(&[anonymous_health::CONTROL]),
-        body: authentication_configuration,
+        body: bodies::authentication_configuration,
     },
     FileRow {
         key: "policy",
@@ -181,7 +117,7 @@ pub(super) const ROWS: &[FileRow] = &[
         component: Some("deploy-controller"),
         about: "Objects that K3s puts into the cluster when it starts.",
         is_changed: policy::is_changed_by,
-        body: policies,
+        body: bodies::policies,
     },
     FileRow {
         key: "config",
@@ -191,7 +127,7 @@ pub(super) const ROWS: &[FileRow] = &[
         component: None,
         about: "K3s' configuration, for this role only: an agent exits on a server's keys.",
         is_changed: drop_in::is_changed_by,
-        body: configuration_file,
+        body: bodies::configuration_file,
     },
 ];
 const SERVER: &[Role] = &[Role::Server];
@@ -207,75 +143,6 @@ pub(super) const DIRECTORIES: [(&str, FileMode, Option<&str>, &[&str]); 3] = [
     ("server/logs", FileMode::PRIVATE_DIRECTORY, Some("kube-apiserver"), &["audit-log-path"]),
 ];
 
-/// What the functions that write a body share.
-struct RenderContext<'a> {
-    profile: &'a Profile,
-    target: &'a RenderTarget,
-    engine: Engine,
-    /// The values that templates read: all settings, and what a function adds for its template.
-    values: Context,
-    /// The documents written so far, by key, with the controls that each implements: the drop-in refers to them.
-    written: Vec<(&'a str, Vec<ControlId>)>,
-    /// The K3s configuration that the profile sets, before and after it is merged with the node's.
-    requested: DropIn,
-    merged: MergedDropIn,
-    /// What the user's arguments leave of the authentication configuration.
-    exclusion: Exclusion,
-}
-
-impl RenderContext<'_> {
-    /// Tells whether the run is about `controls`, or the node's document `key` is there already.
-    fn wants_document(&self, controls: &[&str], key: &str) -> bool {
-        self.profile.selection.wants(controls) || self.target.present.has_document(key)
-    }
-
-    /// Returns what psa.yaml has for an admission plugin, if it has anything: `rendered` if the run is about its control.
-    fn admission_plugin(&self, control: &str, plugin: &str, is_on: bool) -> Option<PluginText> {
-        let present = self.target.present.admission_plugins();
-        if self.profile.selection.wants(&[control]) {
-            return is_on.then_some(PluginText::Rendered);
-        }
-        match present {
-            Some(plugins) => {
-                let entry = plugins.iter().find(|(name, _)| name == plugin);
-                entry.map(|(_, text)| PluginText::Kept(text.clone()))
-            }
-            // The file cannot be taken apart: nothing of it is removed.
-            None => is_on.then_some(PluginText::Rendered),
-        }
-    }
-
-    /// Tells whether the files with policies are there after the run, some of them at least.
-    fn has_policies(&self) -> bool {
-        let is_left = |row: &FileRow| {
-            let present = &self.target.present;
-            present.has_document(row.key) && !(row.is_changed)(self.profile, present)
-        };
-        self.written.iter().any(|(key, _)| admission_files::is_admission_file(key))
-            || ROWS.iter().any(|row| admission_files::is_admission_file(row.key) && is_left(row))
-    }
-}
-
-/// The text of an admission plugin in psa.yaml.
-enum PluginText {
-    /// That of the template.
-    Rendered,
-    /// What the node has.
-    Kept(String),
-}
-
-impl PluginText {
-    fn kept(text: Option<&Self>) -> &str {
-        match text {
-            Some(Self::Kept(text)) => text,
-            _ => "",
-        }
-    }
-}
-
-/// A file without its header, and the controls that it implements.
-type Body = (String, Vec<ControlId>);
-
 /// Renders the files of a node, in the order in which they are written, with the K3s configuration before and after
 /// it is merged with the node's.
 pub(super) fn render(profile: &Profile, target: &RenderTarget) -> (Vec<Document>, DropIn, MergedDropIn) {
@@ -285,19 +152,7 @@ pub(super) fn render(profile: &Profile, target: &RenderTarget) -> (Vec<Document>
         templates.extend(admission::templates());
         templates.extend(policy::templates(profile, &target.present));
     }
-    let settings = profile.values.iter().map(|(name, resolved)| (name, &resolved.value));
-    let mut values = Context::new();
-    values.insert("settings", &settings.collect::<BTreeMap<_, _>>());
-    let mut context = RenderContext {
-        profile,
-        target,
-        engine: Engine::new(templates),
-        values,
-        written: Vec::new(),
-        requested: DropIn::default(),
-        merged: MergedDropIn::default(),
-        exclusion: Exclusion::default(),
-    };
+    let mut context = RenderContext::new(profile, target, templates);
 
     let mut documents = Vec::new();
     let is_read = |row: &&FileRow| row.component.is_none_or(|component| target.running.has(component));
@@ -319,21 +174,6 @@ pub(super) fn render(profile: &Profile, target: &RenderTarget) -> (Vec<Document>
         documents.push(Document { key: row.key, path, mode: row.mode, controls, text });
     }
     (documents, context.requested, context.merged)
-}
-
-/// Returns the K3s configuration of a role; `documents` are the files that it refers to, by key and controls.
-#[must_use]
-pub fn configuration(
-    profile: &Profile,
-    role: Role,
-    running: &RunningComponents,
-    data_dir: &RootedPath,
-    documents: &[(&str, Vec<ControlId>)],
-    present: &PresentFiles,
-) -> DropIn {
-    let pod_security_policies = policy::has_pod_security_policies(profile, present);
-    let context = DropInContext { role, running, data_dir, documents, pod_security_policies, present };
-    DropIn::new(profile, ArgumentTable::get(), context)
 }
 
 /// Returns the directories of a node that have an exact mode, and the controls that each implements. That of the policies is
@@ -372,23 +212,6 @@ pub fn paths(config: &RootedPath, data_dir: &RootedPath) -> Vec<(&'static str, R
     ROWS.iter().map(|row| (row.key, row.place.on_node(config, data_dir))).collect()
 }
 
-/// Returns the kernel parameters that the profile sets in the running kernel; none if the run is not about them.
-pub(super) fn live_sysctls(profile: &Profile, running: &RunningComponents) -> Vec<&'static KernelParameter> {
-    if profile.selection.wants(&[KERNEL]) { sysctls(profile, running) } else { Vec::new() }
-}
-
-/// Returns the kernel parameters that the profile sets on a node, for its kubelet.
-fn sysctls(profile: &Profile, running: &RunningComponents) -> Vec<&'static KernelParameter> {
-    if !running.has("kubelet") {
-        return Vec::new();
-    }
-    let settings = &ArgumentTable::get().sysctl_settings;
-    let is_written = |parameter: &&KernelParameter| {
-        settings.get(&parameter.key).into_iter().flatten().all(|setting| profile.is_on(setting))
-    };
-    kernel_parameters::all().iter().filter(is_written).collect()
-}
-
 /// Tells whether a selection is about everything that our file at `path` holds; a file that is not ours, or that holds
 /// something else, is not covered by a selection.
 #[must_use]
@@ -418,22 +241,6 @@ pub fn is_covered(selection: &ControlSelection, path: &RootedPath, bytes: &[u8])
     }
 }
 
-/// The control of the kernel parameters.
-const KERNEL: &str = "protect-kernel-defaults";
-/// The admission plugins that psa.yaml configures, with their controls.
-const ADMISSION_PLUGINS: [(&str, &str); 2] =
-    [("pod-security", "PodSecurity"), ("event-rate-limit", "EventRateLimit")];
-
-fn wants_admission_configuration(profile: &Profile) -> bool {
-    ADMISSION_PLUGINS.iter().any(|(control, _)| profile.selection.wants(&[control]))
-        || wants_policies(profile)
-}
-
-/// Tells whether the run is about a policy of the API server's own files.
-fn wants_policies(profile: &Profile) -> bool {
-    admission::controls().iter().any(|control| profile.selection.wants(&[control]))
-}
-
 impl FileLocation {
     pub(super) fn on_node(&self, config: &RootedPath, data_dir: &RootedPath) -> RootedPath {
         match self {
@@ -453,148 +260,4 @@ impl FileLocation {
             }
         }
     }
-}
-
-fn kernel_parameters(context: &mut RenderContext<'_>) -> Option<Body> {
-    if !context.wants_document(&[KERNEL], "sysctl") {
-        return None;
-    }
-    let rows = sysctls(context.profile, &context.target.running);
-    let parameters: Vec<Parameter<'_>> =
-        rows.iter().map(|row| Parameter { key: &row.key, value: row.value }).collect();
-    context.values.insert("sysctls", &parameters);
-    (!rows.is_empty()).then(|| {
-        let body = context.engine.render("90-kubelet.conf.tera", &context.values);
-        (body, context.profile.ids(&[KERNEL]))
-    })
-}
-
-fn audit_policy(context: &mut RenderContext<'_>) -> Option<Body> {
-    context.wants_document(&["audit-policy"], "audit").then(|| {
-        let own = context.target.audit_policy.clone();
-        let body = own.unwrap_or_else(|| context.engine.render("audit.yaml.tera", &context.values));
-        (body, context.profile.ids(&["audit-policy"]))
-    })
-}
-
-fn admission_policies(key: &'static str, context: &mut RenderContext<'_>) -> Option<Body> {
-    let RenderContext { profile, target, engine, values, .. } = context;
-    let (body, controls) = admission::render(key, engine, profile, &target.present, values);
-    (!body.is_empty()).then(|| (body, profile.ids(&controls)))
-}
-
-/// From 1.25 on, when one of its plugins is wanted.
-fn admission_configuration(context: &mut RenderContext<'_>) -> Option<Body> {
-    let profile = context.profile;
-    // Without a part that the run is about there is nothing to write beside a file in another data directory.
-    if !wants_admission_configuration(profile) && !context.target.present.has_document("psa") {
-        return None;
-    }
-    // The settings of PodSecurity are null on minors without it.
-    let has_pod_security = !profile.value("pod_security_enforce").is_null();
-    let pod_security = context.admission_plugin("pod-security", "PodSecurity", has_pod_security);
-    let is_on = profile.is_on("event_rate_limit");
-    let event_rate_limit = context.admission_plugin("event-rate-limit", "EventRateLimit", is_on);
-    let policies = match context.target.present.admission_plugins() {
-        Some(plugins) if !wants_policies(profile) => {
-            let entry = plugins.iter().find(|(name, _)| name == admission::POLICY_PLUGIN);
-            entry.map(|(_, text)| PluginText::Kept(text.clone()))
-        }
-        _ => context.has_policies().then_some(PluginText::Rendered),
-    };
-    if pod_security.is_none() && event_rate_limit.is_none() && policies.is_none() {
-        return None;
-    }
-    let preset = profile.texts("pod_security_preset").concat();
-    let mut exempt = ArgumentTable::get().exempt_namespaces.get(&preset).cloned().unwrap_or_default();
-    for namespace in profile.texts("pod_security_exempt_namespaces") {
-        // The API server refuses to start on a name that is there twice.
-        if !exempt.contains(&namespace) {
-            exempt.push(namespace);
-        }
-    }
-    context.values.insert("kept_pod_security", PluginText::kept(pod_security.as_ref()));
-    context.values.insert("kept_event_rate_limit", PluginText::kept(event_rate_limit.as_ref()));
-    context.values.insert("kept_policies", PluginText::kept(policies.as_ref()));
-    context.values.insert("policies", &policies.is_some());
-    let folder = context.target.data_dir.join(admission_files::ADMISSION_FOLDER);
-    context.values.insert("policies_folder", folder.as_str());
-    let (pod_security, event_rate_limit) = (pod_security.is_some(), event_rate_limit.is_some());
-    context.values.insert("pod_security", &pod_security);
-    context.values.insert("event_rate_limit", &event_rate_limit);
-    context.values.insert("exempt_namespaces", &exempt);
-    let mut controls: Vec<&str> = Vec::new();
-    controls.extend(pod_security.then_some("pod-security"));
-    controls.extend(event_rate_limit.then_some("event-rate-limit"));
-    let mut ids = profile.ids(&controls);
-    if policies.is_some() {
-        let written = context.written.iter().filter(|(key, _)| admission_files::is_admission_file(key));
-        let mut of_policies: Vec<ControlId> = written.flat_map(|(_, ids)| ids).cloned().collect();
-        of_policies.sort();
-        of_policies.dedup();
-        context.written.push((admission_files::ANY, of_policies.clone()));
-        ids.extend(of_policies);
-        ids.sort();
-        ids.dedup();
-    }
-    Some((context.engine.render("psa.yaml.tera", &context.values), ids))
-}
-
-/// From 1.32 on, unless the user's arguments exclude it. A run that is not about it takes no decision anew.
-fn authentication_configuration(context: &mut RenderContext<'_>) -> Option<Body> {
-    let RenderContext { profile, target, .. } = *context;
-    let control = [anonymous_health::CONTROL];
-    if !profile.is_on(anonymous_health::SETTING)
-        || !context.wants_document(&control, anonymous_health::DOCUMENT)
-    {
-        return None;
-    }
-    let rows = &ArgumentTable::get().arguments;
-    let row = rows.iter().find(|row| row.document.as_deref() == Some(anonymous_health::DOCUMENT))?;
-    if profile.selection.wants(&control) {
-        let value = drop_in::text_of(&row.value, profile, &target.data_dir).unwrap_or_default();
-        context.exclusion = target.drop_in_merge.exclusion(row, &value, anonymous_health::SETTING);
-    }
-    context.exclusion.left.is_none().then(|| {
-        context.values.insert("authentication_version", anonymous_health::api_version(profile.minor));
-        (context.engine.render("authentication.yaml.tera", &context.values), profile.ids(&control))
-    })
-}
-
-fn policies(context: &mut RenderContext<'_>) -> Option<Body> {
-    let (body, controls) =
-        policy::render(&context.engine, context.profile, &context.target.present, &mut context.values);
-    (!body.is_empty()).then(|| (body, context.profile.ids(&controls)))
-}
-
-fn configuration_file(context: &mut RenderContext<'_>) -> Option<Body> {
-    let RenderContext { profile, target, .. } = context;
-    let mut requested = configuration(
-        profile,
-        target.role,
-        &target.running,
-        &target.data_dir,
-        &context.written,
-        &target.present,
-    );
-    if let Some((_, ids)) = context.written.iter().find(|(key, _)| *key == admission_files::ANY) {
-        requested.set_gates_that_are_off(profile, &target.drop_in_merge.existing, ids);
-    }
-    context.requested = requested;
-    context.merged = target.drop_in_merge.merge(context.requested.clone());
-    context.merged.conflicts.append(&mut context.exclusion.conflicts);
-    context.merged.excluded.extend(context.exclusion.left.take());
-    let configuration = &context.merged.configuration;
-    context.values.insert("keys", &configuration.keys);
-    context.values.insert("components", &configuration.components);
-    context.values.insert("left", &context.merged.left);
-    // What is left to other files is said also where nothing else is.
-    (!configuration.is_empty() || !context.merged.left.is_empty())
-        .then(|| (context.engine.render("config.yaml.tera", &context.values), configuration.ids()))
-}
-
-#[derive(Debug, Serialize)]
-struct Parameter<'a> {
-    key: &'a str,
-    value: u64,
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The files of a hardened node, rendered from the profile.
 //!
-//! `files` holds the table of the files with their paths and modes; a new file is a row, a function and a template.
+//! `files` holds the table of the files with their paths and modes, `bodies` what writes each; a new file is a row, a function
+//! and a template.
 //! Every text in a template is quoted by the escape hook (see `quote`), so no reader takes it for a number or a
 //! boolean. The output depends on the profile and the node's configuration only: no time, no host, no order of a hash
 //! map. `drop_in_merge` merges the drop-in with the user's configuration.
@@ -12,6 +13,7 @@ mod admission;
 mod admission_files;
 pub mod anonymous_health;
 pub mod audit;
+mod bodies;
 mod changes;
 pub mod cipher_suites;
 mod drop_in;
@@ -33,6 +35,7 @@ mod quote;
 mod rendered;
 mod service;
 mod taken_over;
+mod target;
 
 use serde::Serialize;
 use tera::{Context, EscapeFn};
@@ -41,15 +44,14 @@ pub use admission::{
     POLICY_PLUGIN, WrittenPolicy, check as check_admission, has_admission_policies, written_policy,
 };
 pub use admission_files::{ADMISSION_FOLDER, is_admission_file};
+pub use bodies::configuration;
 pub use changes::{ChangeRow, Release, changes};
 pub use drop_in::{DropIn, DropInArgument, DropInComponent, DropInContext, DropInKey, join};
 pub use drop_in_merge::{DropInMerge, MergedDropIn, OnConflict};
 pub use entry_comments::EntryComment;
 pub use equivalence::is_equivalent;
 pub use existing::{ConfigEntry, ExistingConfig};
-pub use files::{
-    DROP_IN_NAME, Document, RenderTarget, RenderedDirectory, configuration, drop_in_path, is_covered, paths,
-};
+pub use files::{is_covered, paths};
 pub use header::{has_header, written_by};
 pub use kubelet_files::{KubeletFileValue, KubeletFileValues, LeftToFile};
 pub use leftovers::leftovers;
@@ -59,6 +61,7 @@ pub use quote::yaml_string;
 pub use rendered::Rendered;
 pub use service::{command_line, service_warnings};
 pub use taken_over::{TakenOver, TakenOverValue, UsersLines};
+pub use target::{DROP_IN_NAME, Document, RenderTarget, RenderedDirectory, drop_in_path};
 
 use crate::profile::{ControlId, Profile};
 use engine::Engine;

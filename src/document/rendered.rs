@@ -6,8 +6,9 @@
 
 use tracing::debug;
 
-use super::files::{self, RenderedDirectory};
+use super::target::RenderedDirectory;
 use super::{Document, DropIn, MergedDropIn, RenderTarget, admission, admission_files, policy};
+use super::{bodies, files};
 use crate::kubernetes::kernel_parameters::KernelParameter;
 use crate::profile::{ControlId, Profile};
 
@@ -46,7 +47,7 @@ impl Rendered {
         Self {
             directories: files::directories(profile, target, &documents),
             documents,
-            sysctls: files::live_sysctls(profile, &target.running),
+            sysctls: bodies::live_sysctls(profile, &target.running),
             sysctl_controls: profile.ids(&["protect-kernel-defaults"]),
             requested,
             drop_in,

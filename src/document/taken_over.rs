@@ -6,7 +6,7 @@
 
 use super::entry_comments::EntryComments;
 use super::existing::ExistingConfig;
-use super::files::drop_in_path;
+use super::target::drop_in_path;
 use crate::error::{Place, Result};
 use crate::k3s::arguments::name_and_value;
 use crate::k3s::merge::ConfigItem;

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The node that files are written for, and what is written for it.
+
+use crate::Role;
+use crate::k3s::{self, RunningComponents};
+use crate::mode::FileMode;
+use crate::node::RootedPath;
+use crate::profile::ControlId;
+
+use super::{DropInMerge, PresentFiles};
+
+/// The name of the drop-in for K3s' configuration. It sorts after Rancher's 50-rancher.yaml, where a later plain key
+/// would replace its keys.
+pub const DROP_IN_NAME: &str = "90-k3s-harden.yaml";
+
+/// Returns the path of the drop-in beside a configuration file of K3s.
+#[must_use]
+pub fn drop_in_path(config: &RootedPath) -> RootedPath {
+    k3s::drop_ins(config).join(DROP_IN_NAME)
+}
+
+/// The node that files are written for: what the templates need besides the profile.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RenderTarget {
+    /// The node's role.
+    pub role: Role,
+    /// The configuration file that K3s reads: the drop-in goes beside it.
+    pub config: RootedPath,
+    /// What runs on it: what only another component reads is not written.
+    pub running: RunningComponents,
+    /// K3s' data directory.
+    pub data_dir: RootedPath,
+    /// The text of the user's own audit policy, checked, if the profile names one.
+    pub audit_policy: Option<String>,
+    /// The parts of k3s-harden's files that the node has already; empty unless a run is limited to some controls.
+    pub present: PresentFiles,
+    /// How the drop-in merges with the user's configuration of K3s.
+    pub drop_in_merge: DropInMerge,
+}
+
+/// A file of a hardened node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// Its key, such as audit.
+    pub key: &'static str,
+    /// Where it goes.
+    pub path: RootedPath,
+    /// Its exact mode.
+    pub mode: FileMode,
+    /// The benchmark's numbers of the controls that it implements.
+    pub controls: Vec<ControlId>,
+    /// Its content.
+    pub text: String,
+}
+
+/// A directory of a hardened node that has an exact mode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenderedDirectory {
+    /// Where it is.
+    pub path: RootedPath,
+    /// Its mode.
+    pub mode: FileMode,
+    /// The benchmark's numbers of the controls that it implements.
+    pub controls: Vec<ControlId>,
+}
