@@ -6,7 +6,11 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use super::arguments;
+use super::kubelet_log::{self, LoggedText};
+use crate::error::Result;
+use crate::kubernetes::kubelet_config::KubeletConfig;
 use crate::node::{Root, RootedPath, program};
+use crate::version::KubernetesMinor;
 
 /// Where K3s writes its log on a machine without systemd.
 const LOG_FILE: &str = "/var/log/k3s.log";
@@ -22,6 +26,8 @@ pub struct K3sLog {
     pub from: Option<String>,
     /// The last start of each component. A log is long, and many controls need it: it is searched once.
     starts: OnceLock<BTreeMap<String, Logged>>,
+    /// The configuration that the kubelet logged at its last start.
+    kubelet: OnceLock<Option<LoggedText>>,
 }
 
 /// The flags that a component was started with, in their order: names without dashes, and values.
@@ -37,7 +43,7 @@ impl K3sLog {
     /// Takes the lines of a file.
     #[must_use]
     pub fn new(text: impl Into<String>, from: impl Into<String>) -> Self {
-        Self { text: text.into(), from: Some(from.into()), starts: OnceLock::new() }
+        Self { text: text.into(), from: Some(from.into()), ..Self::default() }
     }
 
     /// Reads the log of the running K3s; empty if there is none or if it cannot be read.
@@ -53,10 +59,10 @@ impl K3sLog {
             let program = root.is_live().then(|| program::find("journalctl")).flatten()?;
             let units = ["-m", "-u", "k3s", "-u", "k3s-agent", "--no-pager", "-q"];
             // A journalctl without patterns returns all lines.
-            let lines =
-                program::output(&program, units.into_iter().chain(["-g", "Running kube|Managed etcd"]))
-                    .or_else(|_| program::output(&program, units))
-                    .ok()?;
+            let pattern = format!("Running kube|Managed etcd|{}", kubelet_log::PATTERN);
+            let lines = program::output(&program, units.into_iter().chain(["-g", pattern.as_str()]))
+                .or_else(|_| program::output(&program, units))
+                .ok()?;
             (!lines.is_empty())
                 .then(|| Self::new(String::from_utf8_lossy(&lines), "journalctl -u k3s -u k3s-agent"))
         };
@@ -67,6 +73,17 @@ impl K3sLog {
     #[must_use]
     pub fn of_journalctl(&self) -> &str {
         if self.from.as_deref() == Some(LOG_FILE) { "" } else { &self.text }
+    }
+
+    /// Returns the configuration that the kubelet of a minor logged at its last start; none if it logged none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadInput`](crate::ErrorKind::BadInput) with the line, if the lines are not exactly one configuration.
+    #[must_use]
+    pub fn kubelet_configuration(&self, minor: KubernetesMinor) -> Option<Result<KubeletConfig>> {
+        let after = self.last("kubelet").map_or(0, |start| start.line);
+        let found = self.kubelet.get_or_init(|| kubelet_log::find(&self.text, after)).as_ref()?;
+        Some(found.read(self.from.as_deref().unwrap_or_default(), minor))
     }
 
     /// Returns the flags of a component's last start; none if no line has them.

@@ -22,6 +22,7 @@ mod given;
 mod installed;
 pub mod kubelet;
 pub mod kubelet_files;
+mod kubelet_log;
 mod log;
 mod logins;
 mod manifest_files;

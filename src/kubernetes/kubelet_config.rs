@@ -49,6 +49,11 @@ impl KubeletConfig {
         self.fields.get(path)
     }
 
+    /// Returns every field with its dotted path.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &KubeletField)> {
+        self.fields.iter().map(|(path, field)| (path.as_str(), field))
+    }
+
     /// Returns the fields of a mapping, such as `featureGates`, by their names in it.
     pub fn below<'c>(&'c self, path: &str) -> impl Iterator<Item = (&'c str, &'c KubeletField)> {
         let below = format!("{path}.");

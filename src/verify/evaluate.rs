@@ -5,6 +5,7 @@ use super::checks::{self, CheckSubject, etcd, file, flag, gate};
 use super::control::{Control, controls};
 use super::evidence::Evidence;
 use super::facts::{FlagOrigin, NodeFacts};
+use super::kubelet_log;
 use super::must::Must;
 use super::policy_evidence;
 use super::report::{ControlVerdict, Status, VerifyReport};
@@ -73,7 +74,7 @@ fn report(
         benchmark: benchmark.to_owned(),
         started: facts.started,
         verdicts,
-        findings: Vec::new(),
+        findings: kubelet_log::findings(facts).into_iter().collect(),
     })
 }
 

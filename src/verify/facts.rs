@@ -37,6 +37,8 @@ pub struct NodeFacts<'a> {
     pub log: K3sLog,
     /// The kubelet's configuration beside its flags.
     pub kubelet: Result<KubeletConfig>,
+    /// The configuration that the kubelet logged at its last start, read at the first use.
+    logged_kubelet: OnceLock<Option<Result<KubeletConfig>>>,
     /// The datastore of the cluster.
     pub datastore: Datastore,
     /// The objects of the running cluster; none without `--live`.
@@ -66,6 +68,7 @@ impl<'a> NodeFacts<'a> {
             started,
             log,
             kubelet,
+            logged_kubelet: OnceLock::new(),
             datastore,
             cluster: None,
             manifests: OnceLock::new(),
@@ -109,6 +112,16 @@ impl<'a> NodeFacts<'a> {
     /// The error of reading it.
     pub(super) fn kubelet_config(&self) -> Result<&KubeletConfig> {
         self.kubelet.as_ref().map_err(Error::clone)
+    }
+
+    /// Returns the configuration that the kubelet logged at its last start: what it runs with, its arguments included. None if it
+    /// logged none.
+    ///
+    /// # Errors
+    /// The lines in the log are not exactly one configuration.
+    pub(super) fn logged_kubelet(&self) -> Option<Result<&KubeletConfig>> {
+        let logged = self.logged_kubelet.get_or_init(|| self.log.kubelet_configuration(self.node.minor()));
+        logged.as_ref().map(|logged| logged.as_ref().map_err(Error::clone))
     }
 
     /// Returns the kubelet's configuration at its next start, for which K3s writes its own drop-in.

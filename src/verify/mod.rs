@@ -4,7 +4,7 @@
 //!
 //! The room may import scanner, preflight, document, profile, k3s, node, kubernetes and the ground files. Its files build
 //! on one another in this order: evidence, date, must and flags_in_force; rule, rule_result, report and control; cluster,
-//! applied, refusals and facts; the checks; evaluate, scan, baseline and waivers.
+//! applied, refusals and facts; the checks; kubelet_log, evaluate, scan, baseline and waivers.
 
 mod applied;
 pub mod baseline;
@@ -16,6 +16,7 @@ mod evaluate;
 mod evidence;
 pub mod facts;
 mod flags_in_force;
+mod kubelet_log;
 mod must;
 mod policy_evidence;
 mod refusals;

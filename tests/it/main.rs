@@ -49,6 +49,7 @@ mod judges;
 mod k3s_cli;
 mod known;
 mod kubelet_files;
+mod kubelet_log;
 mod layers;
 mod minors;
 mod mutations;

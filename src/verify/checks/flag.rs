@@ -48,8 +48,15 @@ pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &FlagRule) -> Result
         return Ok(RuleResult::failed(error));
     }
     let flags = facts.flags(&rule.component);
-    let value = value(facts, rule, &flags)?;
     let name = format!("{} --{}", rule.component, rule.name);
+    let (value, others, origin) = match logged_field(facts, rule, &flags)? {
+        // The kubelet itself says what it runs with.
+        Some((value, others)) => {
+            let line = value.evidence.place.clone();
+            (value, others, line.map_or(flags.origin, FlagOrigin::Logged))
+        }
+        None => (value(facts, rule, &flags)?, None, flags.origin),
+    };
     let met = rule.must.is_met_by(value.items.as_deref());
     let actual = match &value.items {
         Some(items) => items.join(","),
@@ -64,9 +71,10 @@ pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &FlagRule) -> Result
     if let (false, None, Some(default)) = (met, &value.items, rule.default_in(minor)) {
         evidence.text += &format!(": it takes {default} by itself, and the benchmark wants the argument");
     }
-    let result = RuleResult::met(met, rule.must.describe(&name), actual, vec![evidence]);
-    let mut result = with_origin(&flags.origin, result);
-    match flags.origin {
+    let evidence = std::iter::once(evidence).chain(others).collect();
+    let result = RuleResult::met(met, rule.must.describe(&name), actual, evidence);
+    let mut result = with_origin(&origin, result);
+    match origin {
         // If the flag is met without K3s' own value, it is met in every release.
         FlagOrigin::Forecast if !met => {
             let differing = facts.node.differing_flags(&rule.component);
@@ -79,6 +87,50 @@ pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &FlagRule) -> Result
         FlagOrigin::Forecast | FlagOrigin::NotLogged => {}
     }
     Ok(result)
+}
+
+/// Returns the value of a field in the configuration that the kubelet logged at its last start, with evidence of what the
+/// arguments and files give where that is another value; none if the log does not say it.
+///
+/// # Errors
+/// [`ErrorKind::BadInput`] if the kubelet logged no such field, which is its zero, and the arguments and files give it a value.
+fn logged_field(
+    facts: &NodeFacts<'_>,
+    rule: &FlagRule,
+    flags: &FlagsInForce,
+) -> Result<Option<(FlagText, Option<Evidence>)>> {
+    let (Some(path), "kubelet") = (&rule.field, rule.component.as_str()) else { return Ok(None) };
+    // Why lines of a log are not read is said once, with the report.
+    let Some(Ok(logged)) = facts.logged_kubelet() else { return Ok(None) };
+    let own = value(facts, rule, flags);
+    let Some(field) = logged.get(path) else {
+        let own = own?;
+        let is_zero = |item: &String| matches!(item.as_str(), "" | "0" | "0s" | "false");
+        return match &own.items {
+            Some(items) if !items.iter().all(is_zero) => {
+                let message = format!(
+                    "the kubelet logged no {path} at its start, and its arguments and files give {}: it runs with another \
+                     configuration, or the log is not whole",
+                    items.join(",")
+                );
+                let error = Error::new(ErrorKind::BadInput, message);
+                Err(own.evidence.place.map_or(error.clone(), |place| error.at(place)))
+            }
+            _ => Ok(None),
+        };
+    };
+    let flag = component_flags::all().get(&rule.component).and_then(|flags| flags.get(&rule.name));
+    let is_list = rule.must.takes_list() || flag.is_some_and(|flag| flag.kind.is_list());
+    let one = |text: &String| if is_list { text.clone() } else { as_read(facts, flag, text) };
+    let items: Vec<String> = field.items.iter().map(one).collect();
+    let text = format!("the kubelet logged {path}: {}", field.items.join(","));
+    let others = own.ok().filter(|own| own.items.as_ref().is_some_and(|own| *own != items)).map(|own| {
+        let given = own.items.unwrap_or_default().join(",");
+        let text = format!("its arguments and files give {given} as they are now: {}", own.evidence.text);
+        Evidence { text, place: own.evidence.place }
+    });
+    let evidence = Evidence { text, place: field.place.clone() };
+    Ok(Some((FlagText { items: Some(items), evidence }, others)))
 }
 
 /// Makes a result unknown where nobody knows the flags of the component.

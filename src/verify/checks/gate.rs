@@ -3,6 +3,7 @@
 
 use crate::error::Result;
 use crate::kubernetes::feature_gates;
+use crate::kubernetes::flag_values;
 use crate::kubernetes::gate_flag::FLAG;
 use crate::verify::checks::flag;
 use crate::verify::evidence::Evidence;
@@ -50,9 +51,25 @@ fn said(is_on: bool) -> &'static str {
     if is_on { "on" } else { "off" }
 }
 
+/// Returns the value of the gate in the configuration that the kubelet logged at its last start; none if the log does not say
+/// it, or if the flags are those of the next start.
+fn logged(facts: &NodeFacts<'_>, rule: &GateRule, flags: &FlagsInForce) -> Option<GateValue> {
+    let path = rule
+        .field
+        .as_ref()
+        .filter(|_| rule.component == "kubelet" && flags.origin != FlagOrigin::Forecast)?;
+    let (_, field) = facts.logged_kubelet()?.ok()?.below(path).find(|(name, _)| *name == rule.name)?;
+    let is_on = flag_values::boolean(&field.items.join(","))?;
+    let text = format!("the kubelet logged {path}.{}: {is_on}", rule.name);
+    Some(GateValue { is_on: Some(is_on), evidence: Evidence { text, place: field.place.clone() } })
+}
+
 /// Finds the value of the gate. Gates of the kubelet's argument add to those of its files.
 fn value(facts: &NodeFacts<'_>, rule: &GateRule, flags: &FlagsInForce) -> Result<GateValue> {
     let mut given: Vec<(String, String, Option<Evidence>)> = Vec::new();
+    if let Some(logged) = logged(facts, rule, flags) {
+        return Ok(logged);
+    }
     if let (Some(path), "kubelet") = (&rule.field, rule.component.as_str()) {
         for (name, field) in facts.kubelet_config()?.below(path) {
             let value = field.items.join(",");
