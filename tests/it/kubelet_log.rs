@@ -123,11 +123,12 @@ fn a_file_that_agrees_is_no_finding() {
 
 #[test]
 fn what_the_kubelet_did_not_log_is_no_pass_by_a_file_of_today() {
-    let node = node("protectKernelDefaults: true\nseccompDefault: true\n");
-    let verdict =
-        |log: &str| control(&report(&node, "1.37", log), "kubelet-seccomp-default")["status"].clone();
-    assert_eq!(verdict(&started(&RECORD)), "unknown");
-    assert_eq!(verdict(RUNNING), "pass");
+    let node = node("rotateCertificates: true\nseccompDefault: true\n");
+    let verdict = |name: &str, log: &str| control(&report(&node, "1.37", log), name)["status"].clone();
+    for (name, logged) in [("kubelet-rotates-certificates", "unknown"), ("kubelet-seccomp-default", "warn")] {
+        assert_eq!(verdict(name, &started(&RECORD)), logged, "{name}");
+        assert_eq!(verdict(name, RUNNING), "pass", "{name}");
+    }
 }
 
 #[test]
