@@ -199,14 +199,17 @@ impl<'a> StateDirectory<'a> {
         })
     }
 
-    /// Removes it if nothing but an empty list of runs is in it.
+    /// Removes it if nothing but an empty list of runs is in it. A list that cannot be found is not taken for an empty one: the
+    /// kernel removes it only where it is.
     ///
     /// # Errors
     /// If it cannot be removed.
     pub(super) fn remove_if_unused(&self) -> Result<()> {
-        let only_ours = self.root.names(&state_directory())?.iter().all(|name| name == RUNS || name == MADE);
-        let is_unused = only_ours
-            && self.root.names_and_kinds_itself(&runs_directory())?.is_some_and(|runs| runs.is_empty());
+        let (root, runs) = (self.root, runs_directory());
+        let names = root.names(&state_directory())?;
+        let is_unused = names.iter().all(|name| name == RUNS || name == MADE)
+            && root.names_and_kinds_itself(&runs)?.is_some_and(|runs| runs.is_empty())
+            && (root.remove_empty_directory(&runs)? || !names.iter().any(|name| name == RUNS));
         if is_unused { self.remove() } else { Ok(()) }
     }
 }

@@ -16,7 +16,7 @@ use super::service::NodeService;
 use crate::Role;
 use crate::embedded;
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::node::{PathState, Root, RootedPath};
+use crate::node::{PathKind, PathState, Root, RootedPath};
 use crate::version::{Availability, FirstReleases, K3sRelease};
 
 /// The configuration file that K3s reads.
@@ -130,7 +130,8 @@ impl ConfigFile {
         if let Some(why) = root.unreachable(path) {
             return Some(format!("stat {}: {why}", self.text));
         }
-        let is_directory = root.exists(path) && root.unreachable(&path.join("any")).is_none();
+        // What cannot be looked at is told when it is read.
+        let is_directory = matches!(root.kind(path), Ok(PathKind::Directory));
         is_directory.then(|| format!("read {}: is a directory", self.text))
     }
 
