@@ -5,15 +5,10 @@ package main
 
 import (
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/admission"
 )
 
-func attributes(record admission.Attributes, kind schema.GroupVersionKind, object, old runtime.Object) *admission.VersionedAttributes {
-	return &admission.VersionedAttributes{
-		Attributes:         record,
-		VersionedKind:      kind,
-		VersionedObject:    admission.NewLazyObject(object),
-		VersionedOldObject: admission.NewLazyObject(old),
-	}
+// versioned returns an object as the attributes of a request hold it.
+func versioned(object runtime.Object) admission.LazyObject {
+	return admission.NewLazyObject(object)
 }

@@ -110,7 +110,12 @@ func verdict(validator validating.Validator, s sample) string {
 	}
 	by := &user.DefaultInfo{Name: s.User, Groups: s.Groups}
 	record := admission.NewAttributesRecord(object, old, kind, u.GetNamespace(), u.GetName(), resource, "", operation, &metav1.CreateOptions{}, false, by)
-	asked := attributes(record, kind, object, old)
+	asked := &admission.VersionedAttributes{
+		Attributes:         record,
+		VersionedKind:      kind,
+		VersionedObject:    versioned(object),
+		VersionedOldObject: versioned(old),
+	}
 	for _, decision := range validator.Validate(context.Background(), resource, asked, nil, nil, budget, nil).Decisions {
 		if decision.Evaluation == validating.EvalError {
 			return "error: " + decision.Message

@@ -12,6 +12,13 @@ import (
 	webhooks "k8s.io/kubernetes/pkg/admission/plugin/webhook/manifest/loader"
 )
 
+// add names objects of a kind in an answer.
+func add[T interface{ GetName() string }](a *answer, kind string, objects []T) {
+	for _, object := range objects {
+		a.Objects = append(a.Objects, kind+" "+object.GetName())
+	}
+}
+
 // judgeStatic loads a directory for a plugin. Objects are what it has read, in the order of their names.
 func judgeStatic(plugin, directory string, gate bool) answer {
 	must(utilfeature.DefaultMutableFeatureGate.SetFromMap(map[string]bool{"ManifestBasedAdmissionControlConfig": gate}))
@@ -19,46 +26,33 @@ func judgeStatic(plugin, directory string, gate bool) answer {
 		return failed(err)
 	}
 	a := answer{Effect: true}
-	add := func(kind, name string) { a.Objects = append(a.Objects, kind+" "+name) }
 	switch plugin {
 	case "ValidatingAdmissionPolicy":
 		loaded, err := policies.LoadValidatingManifestsFromDirectory(directory)
 		if err != nil {
 			return failed(err)
 		}
-		for _, policy := range loaded.Policies {
-			add("policy", policy.Name)
-		}
-		for _, binding := range loaded.Bindings {
-			add("binding", binding.Name)
-		}
+		add(&a, "policy", loaded.Policies)
+		add(&a, "binding", loaded.Bindings)
 	case "MutatingAdmissionPolicy":
 		loaded, err := policies.LoadMutatingManifestsFromDirectory(directory)
 		if err != nil {
 			return failed(err)
 		}
-		for _, policy := range loaded.Policies {
-			add("policy", policy.Name)
-		}
-		for _, binding := range loaded.Bindings {
-			add("binding", binding.Name)
-		}
+		add(&a, "policy", loaded.Policies)
+		add(&a, "binding", loaded.Bindings)
 	case "ValidatingAdmissionWebhook":
 		loaded, err := webhooks.LoadValidatingManifests(directory)
 		if err != nil {
 			return failed(err)
 		}
-		for _, one := range loaded.Configurations {
-			add("configuration", one.Name)
-		}
+		add(&a, "configuration", loaded.Configurations)
 	case "MutatingAdmissionWebhook":
 		loaded, err := webhooks.LoadMutatingManifests(directory)
 		if err != nil {
 			return failed(err)
 		}
-		for _, one := range loaded.Configurations {
-			add("configuration", one.Name)
-		}
+		add(&a, "configuration", loaded.Configurations)
 	default:
 		must(fmt.Errorf("no such plugin: %s", plugin))
 	}
