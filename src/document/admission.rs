@@ -15,7 +15,7 @@ use super::present::{PresentFiles, PresentObject};
 use super::{DropIn, DropInArgument};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kubernetes::admission_parts::SUFFIX;
-use crate::profile::{ArgumentTable, Profile};
+use crate::profile::Profile;
 
 /// The plugin that takes the policies, and its entry in psa.yaml.
 pub const POLICY_PLUGIN: &str = "ValidatingAdmissionPolicy";
@@ -319,10 +319,7 @@ const KUBE_SYSTEM: &str = "kube-system";
 /// Returns the namespaces whose pods the policies leave alone: those that are exempt from Pod Security, and more.
 fn exempt_namespaces(profile: &Profile) -> Vec<String> {
     let mut exempt = vec![KUBE_SYSTEM.to_owned()];
-    let preset = profile.texts("pod_security_preset").concat();
-    let preset = ArgumentTable::get().exempt_namespaces.get(&preset).cloned().unwrap_or_default();
-    let own = ["pod_security_exempt_namespaces", "admission_exempt_namespaces"];
-    for name in preset.into_iter().chain(own.iter().flat_map(|list| profile.texts(list))) {
+    for name in profile.exempt_namespaces().into_iter().chain(profile.texts("admission_exempt_namespaces")) {
         if !exempt.contains(&name) {
             exempt.push(name);
         }

@@ -50,12 +50,8 @@ pub fn check(profile: &Profile, release: K3sRelease) -> Result<()> {
         Some(_) if since.is_empty() => "leave it out".to_owned(),
         Some(_) => format!("it comes with {since}: take that release, or leave the setting out"),
     };
-    let error = |message: String| Error::new(ErrorKind::BadInput, message).hint(hint);
-    Err(match profile.values.get(SETTING).map(|resolved| &resolved.origin) {
-        Some(Origin::Settings(place) | Origin::Profile(place)) => error(message).at(place.clone()),
-        Some(Origin::Assignment(origin)) => error(format!("{origin}: {message}")),
-        _ => error(message),
-    })
+    let origin = profile.values.get(SETTING).map_or(&Origin::Default, |resolved| &resolved.origin);
+    Err(origin.refusal(message).hint(hint))
 }
 
 /// Checks that no issuer of tokens is given by arguments: beside them the API server takes no file.

@@ -202,14 +202,6 @@ pub(super) fn admission_configuration(context: &mut RenderContext<'_>) -> Option
     if pod_security.is_none() && event_rate_limit.is_none() && policies.is_none() {
         return None;
     }
-    let preset = profile.texts("pod_security_preset").concat();
-    let mut exempt = ArgumentTable::get().exempt_namespaces.get(&preset).cloned().unwrap_or_default();
-    for namespace in profile.texts("pod_security_exempt_namespaces") {
-        // The API server refuses to start on a name that is there twice.
-        if !exempt.contains(&namespace) {
-            exempt.push(namespace);
-        }
-    }
     context.values.insert("kept_pod_security", PluginText::kept(pod_security.as_ref()));
     context.values.insert("kept_event_rate_limit", PluginText::kept(event_rate_limit.as_ref()));
     context.values.insert("kept_policies", PluginText::kept(policies.as_ref()));
@@ -219,7 +211,7 @@ pub(super) fn admission_configuration(context: &mut RenderContext<'_>) -> Option
     let (pod_security, event_rate_limit) = (pod_security.is_some(), event_rate_limit.is_some());
     context.values.insert("pod_security", &pod_security);
     context.values.insert("event_rate_limit", &event_rate_limit);
-    context.values.insert("exempt_namespaces", &exempt);
+    context.values.insert("exempt_namespaces", &profile.exempt_namespaces());
     let mut controls: Vec<&str> = Vec::new();
     controls.extend(pod_security.then_some("pod-security"));
     controls.extend(event_rate_limit.then_some("event-rate-limit"));

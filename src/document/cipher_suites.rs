@@ -2,8 +2,8 @@
 //! The user's own cipher suites (setting `kubelet_tls_cipher_suites`): none that only an earlier version took for
 //! strong. What an earlier run recorded is read all the same, so this is for runs that write.
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::profile::{ArgumentTable, Origin, Profile};
+use crate::error::Result;
+use crate::profile::{ArgumentTable, Profile};
 
 const SETTING: &str = "kubelet_tls_cipher_suites";
 
@@ -17,10 +17,5 @@ pub fn check(profile: &Profile) -> Result<()> {
     let (Some(suite), Some(resolved)) = (weak, profile.values.get(SETTING)) else { return Ok(()) };
     let expected = "a strong cipher suite such as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256";
     let message = format!("{SETTING}: the text {suite:?} is not {expected}");
-    let error = |message| Error::new(ErrorKind::BadInput, message).hint(format!("write {expected}"));
-    Err(match &resolved.origin {
-        Origin::Settings(place) | Origin::Profile(place) => error(message).at(place.clone()),
-        Origin::Assignment(origin) => error(format!("{origin}: {message}")),
-        Origin::Default => error(message),
-    })
+    Err(resolved.origin.refusal(message).hint(format!("write {expected}")))
 }

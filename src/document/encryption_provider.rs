@@ -2,9 +2,9 @@
 //! The provider that encrypts Secrets (setting `encryption_provider`): which releases of K3s have its key.
 
 use crate::Role;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::k3s::flags::{self, PROVIDER_KEY};
-use crate::profile::{Origin, Profile};
+use crate::profile::Profile;
 use crate::version::{Availability, K3sRelease};
 
 const SETTING: &str = "encryption_provider";
@@ -25,15 +25,8 @@ pub fn check(profile: &Profile, role: Role, release: K3sRelease) -> Result<()> {
     };
     let message =
         format!("{SETTING}: this release of K3s has no key {PROVIDER_KEY}, and encrypts with aescbc");
-    let error = |message| {
-        Error::new(ErrorKind::BadInput, message)
-            .hint(format!("{first}: name the release that will run, or leave {SETTING} out"))
-    };
-    Err(match &resolved.origin {
-        Origin::Settings(place) | Origin::Profile(place) => error(message).at(place.clone()),
-        Origin::Assignment(origin) => error(format!("{origin}: {message}")),
-        Origin::Default => error(message),
-    })
+    let hint = format!("{first}: name the release that will run, or leave {SETTING} out");
+    Err(resolved.origin.refusal(message).hint(hint))
 }
 
 /// Returns what is to be said about a setting that does not do what it says in every release, or at all.

@@ -82,13 +82,11 @@ fn table() -> &'static DepartureTable {
 /// Returns the settings whose default departs from the guide on some minor, by their names.
 #[must_use]
 pub fn setting_departures() -> Vec<SettingDeparture> {
-    let row = |(setting, row): (&'static String, &'static ReasonRow)| SettingDeparture {
-        setting,
-        values: differences(setting),
-        why: &row.why,
-        source: &row.source,
-    };
-    table().settings.iter().map(row).collect()
+    table().settings.iter().map(departure).collect()
+}
+
+fn departure((setting, row): (&'static String, &'static ReasonRow)) -> SettingDeparture {
+    SettingDeparture { setting, values: differences(setting), why: &row.why, source: &row.source }
 }
 
 /// Returns the departures that no setting decides.
@@ -99,8 +97,7 @@ pub fn fixed_departures() -> &'static [FixedDeparture] {
 
 /// Returns the departure of a setting that is in force on a minor.
 pub(super) fn departure_on(setting: &str, minor: KubernetesMinor) -> Option<(SettingDeparture, Value)> {
-    table().settings.get(setting)?;
-    let departure = setting_departures().into_iter().find(|one| one.setting == setting)?;
+    let departure = departure(table().settings.get_key_value(setting)?);
     let here = departure.values.iter().find(|values| (values.from..=values.to).contains(&minor))?;
     let guide = here.guide.clone();
     Some((departure, guide))

@@ -38,9 +38,9 @@ pub enum CelResult {
     Bool,
 }
 
-const TEXT: FieldType = FieldType::Simple("string");
+pub(super) const TEXT: FieldType = FieldType::Simple("string");
 /// `buildUserType` in pkg/authentication/cel of k8s.io/apiserver.
-static USER: CelObject = CelObject {
+pub(super) static USER: CelObject = CelObject {
     name: "kubernetes.UserInfo",
     fields: &[
         ("username", Some(TEXT)),

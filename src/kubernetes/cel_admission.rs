@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The expressions of an admission policy, with what each may look at (pkg/admission/plugin/cel of k8s.io/apiserver).
 
-use super::cel::CelVerdict;
+use super::cel::{CelVerdict, TEXT, USER};
 use super::cel_check::{self, CelFunctions, CelScope};
 use super::cel_types::{CelFault, CelObject, CelType, FieldType};
 use crate::version::KubernetesMinor;
 
-const TEXT: FieldType = FieldType::Simple("string");
 const TIME: FieldType = FieldType::Simple("google.protobuf.Timestamp");
 const INT: FieldType = FieldType::Simple("int");
 
@@ -35,15 +34,6 @@ static KIND: CelObject = CelObject {
 static RESOURCE: CelObject = CelObject {
     name: "kubernetes.GroupVersionResource",
     fields: &[("group", Some(TEXT)), ("version", Some(TEXT)), ("resource", Some(TEXT))],
-};
-static USER: CelObject = CelObject {
-    name: "kubernetes.UserInfo",
-    fields: &[
-        ("username", Some(TEXT)),
-        ("uid", Some(TEXT)),
-        ("groups", Some(FieldType::Texts)),
-        ("extra", Some(FieldType::Extra)),
-    ],
 };
 /// `BuildNamespaceType` in compile.go.
 static NAMESPACE: CelObject = CelObject {

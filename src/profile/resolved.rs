@@ -7,7 +7,8 @@ use std::fmt;
 use serde_json::Value;
 
 use super::control::{ControlId, ControlNumbers, ControlSelection};
-use crate::error::Place;
+use super::table::ArgumentTable;
+use crate::error::{Error, ErrorKind, Place};
 use crate::version::KubernetesMinor;
 
 /// What a node should be, in settings.
@@ -59,6 +60,20 @@ impl fmt::Display for Origin {
     }
 }
 
+impl Origin {
+    /// Returns the error for a value from here that cannot be taken.
+    #[must_use]
+    pub fn refusal(&self, message: String) -> Error {
+        match self {
+            Self::Profile(place) | Self::Settings(place) => {
+                Error::new(ErrorKind::BadInput, message).at(place.clone())
+            }
+            Self::Assignment(origin) => Error::new(ErrorKind::BadInput, format!("{origin}: {message}")),
+            Self::Default => Error::new(ErrorKind::BadInput, message),
+        }
+    }
+}
+
 impl Profile {
     /// Returns the value of a setting; null for one that does not exist.
     #[must_use]
@@ -81,6 +96,19 @@ impl Profile {
             Value::String(text) => vec![text.clone()],
             _ => Vec::new(),
         }
+    }
+
+    /// Returns the namespaces that are exempt from Pod Security, each once: with a name twice the API server does not start.
+    #[must_use]
+    pub fn exempt_namespaces(&self) -> Vec<String> {
+        let preset = self.texts("pod_security_preset").concat();
+        let mut exempt = ArgumentTable::get().exempt_namespaces.get(&preset).cloned().unwrap_or_default();
+        for namespace in self.texts("pod_security_exempt_namespaces") {
+            if !exempt.contains(&namespace) {
+                exempt.push(namespace);
+            }
+        }
+        exempt
     }
 
     /// Returns how many runs stay in the history.
