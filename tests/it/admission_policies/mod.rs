@@ -14,14 +14,14 @@
 )]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
 use k3s_harden::Role;
 use serde_json::{Value, json};
 
 use crate::documents::support::{minor, profile, rendered};
+use crate::judges::Judge;
 use crate::judges::mutate::{self, Dice};
 use crate::support::counts::pick;
 use crate::support::{Node, kubernetes, turns};
@@ -107,7 +107,7 @@ fn kubernetes_loads_the_policies_and_they_say_what_they_should() {
         assert!(release.starts_with(&format!("v{kubernetes}.")), "{release} is not of {kubernetes}");
         let directory = tempfile::tempdir().unwrap();
         let sources = Path::new("tests/oracle/admission_policies");
-        let mut judge = Judge::new(&kubernetes::build(directory.path(), release, sources));
+        let mut judge = Judge::new(Command::new(kubernetes::build(directory.path(), release, sources)));
         every_setting_is_loaded(&mut judge, kubernetes);
         samples(&mut judge, kubernetes);
         mistakes(&mut judge, kubernetes);
@@ -131,7 +131,7 @@ fn every_setting_is_loaded(judge: &mut Judge, kubernetes: &str) {
             if bindings > 0 {
                 fs::copy(path, alone.path().join(file)).unwrap();
             }
-            let said = judge.ask(&json!({"folder": alone.path()}));
+            let said = judge.put(&json!({"folder": alone.path()}));
             assert_eq!(said["error"], Value::Null, "{kubernetes} {chosen:?}");
             assert_eq!(said["policies"], bindings, "{kubernetes} {chosen:?}: {said}");
             assert_eq!(said["bindings"], bindings, "{kubernetes} {chosen:?}: {said}");
@@ -147,7 +147,7 @@ fn samples(judge: &mut Judge, kubernetes: &str) {
         serde_yaml::from_str(&fs::read_to_string("tests/it/admission_policies/samples.yaml").unwrap())
             .unwrap();
     let folder = folder_of(kubernetes, ALL);
-    let said = judge.ask(&json!({"folder": folder.path(), "samples": samples}));
+    let said = judge.put(&json!({"folder": folder.path(), "samples": samples}));
     assert_eq!(said["error"], Value::Null, "{kubernetes}");
     let verdicts = said["verdicts"].as_array().unwrap();
     assert_eq!(verdicts.len(), samples.len());
@@ -177,7 +177,7 @@ fn mistakes(judge: &mut Judge, kubernetes: &str) {
     let mut dice = Dice::new(seed);
     let node = applied(kubernetes);
     let folder = node.path().join(FOLDER);
-    let said = judge.ask(&json!({"folder": folder}));
+    let said = judge.put(&json!({"folder": folder}));
     let verified = node.run(&["verify", "--format", "json"]).stdout;
     let hash = said["hash"].as_str().unwrap();
     assert!(hash.len() > 60 && verified.contains(hash), "{hash} is not in the evidence");
@@ -210,7 +210,7 @@ fn mistakes(judge: &mut Judge, kubernetes: &str) {
     for (file, name, text) in &cases {
         let ours = node.read(&format!("{FOLDER}/{file}"));
         fs::write(folder.join(file), text).unwrap();
-        let said = judge.ask(&json!({"folder": folder}));
+        let said = judge.put(&json!({"folder": folder}));
         let output = node.run(&["preflight", "--format", "json"]);
         let found: Value = serde_json::from_str(&output.stdout).unwrap();
         match (found["starts"].as_bool(), said["error"].is_null()) {
@@ -253,37 +253,4 @@ fn applied(kubernetes: &str) -> Node {
     let output = node.run(&words);
     assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
     node
-}
-
-/// The Go program, asked one thing after the other.
-struct Judge {
-    child: Child,
-    input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
-}
-
-impl Judge {
-    fn new(program: &PathBuf) -> Self {
-        let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
-        Self { child, input, output }
-    }
-
-    fn ask(&mut self, question: &Value) -> Value {
-        writeln!(self.input.as_mut().unwrap(), "{question}").unwrap();
-        let mut line = String::new();
-        self.output.read_line(&mut line).unwrap();
-        assert!(!line.is_empty(), "the Go program ended over {question}");
-        serde_json::from_str(&line).unwrap()
-    }
-}
-
-impl Drop for Judge {
-    fn drop(&mut self) {
-        drop(self.input.take());
-        let ended = self.child.wait();
-        if !std::thread::panicking() {
-            assert!(ended.unwrap().success(), "the Go program failed");
-        }
-    }
 }

@@ -328,14 +328,14 @@ fn verdict(said: &Value) -> Verdict {
 }
 
 /// The Go program, asked one thing after the other.
-struct Judge {
+pub(crate) struct Judge {
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
 }
 
 impl Judge {
-    fn new(mut command: Command) -> Self {
+    pub(crate) fn new(mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
         Self { child, input, output }
@@ -345,7 +345,7 @@ impl Judge {
         self.put(&json!({ "kind": kind, "text": text, "plugins": plugins }))
     }
 
-    fn put(&mut self, question: &Value) -> Value {
+    pub(crate) fn put(&mut self, question: &Value) -> Value {
         writeln!(self.input.as_mut().unwrap(), "{question}").unwrap();
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
