@@ -104,8 +104,9 @@ fn main() {
         writeln!(code, "    ({name:?}, include_str!({path:?})),").expect("a string takes it");
     }
     writeln!(code, "];").expect("a string takes it");
-    println!("cargo::rustc-env=K3S_HARDEN_BUILD_COMMIT={}", commit(Path::new(&root)));
-    println!("cargo::rustc-env=K3S_HARDEN_BUILD_TARGET={}", env::var("TARGET").expect("cargo sets TARGET"));
+    // `cargo run` hands them to the program, which warns of variables with its own prefix that it does not know.
+    println!("cargo::rustc-env=BUILT_FROM_COMMIT={}", commit(Path::new(&root)));
+    println!("cargo::rustc-env=BUILT_FOR_TARGET={}", env::var("TARGET").expect("cargo sets TARGET"));
     fs::write(Path::new(&out).join("embedded.rs"), code).expect("OUT_DIR can be written");
 }
 

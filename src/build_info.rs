@@ -9,9 +9,9 @@ use crate::embedded;
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The commit that it was built from, `-changed` behind it if files had changed since; `unknown` if the build was not told and
 /// was no release build in a checkout (see build.rs).
-pub const COMMIT: &str = env!("K3S_HARDEN_BUILD_COMMIT");
+pub const COMMIT: &str = env!("BUILT_FROM_COMMIT");
 /// The target that it was built for, such as `x86_64-unknown-linux-gnu`.
-pub const TARGET: &str = env!("K3S_HARDEN_BUILD_TARGET");
+pub const TARGET: &str = env!("BUILT_FOR_TARGET");
 
 /// Returns the day on which the tables were last held against their sources, such as `2026-11-20` (data/data-date.yaml).
 #[must_use]
