@@ -142,10 +142,11 @@ class Bed:
         os.makedirs(self.path(f"{SERVER}/tls/temporary-certs"))
         for name in os.listdir(f"{self.base}/keys"):
             shutil.copy(f"{self.base}/keys/{name}", self.path(f"{SERVER}/tls/{name}"))
-        aescbc = {"aescbc": {"keys": [{"name": "aescbckey", "secret": base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()}]}}
+        provider = self.encryption_provider()
+        key = {"name": f"{provider}key", "secret": base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()}
         self.write(f"{SERVER}/cred/encryption-config.json", json.dumps({
             "kind": "EncryptionConfiguration", "apiVersion": "apiserver.config.k8s.io/v1",
-            "resources": [{"resources": ["secrets"], "providers": [aescbc, {"identity": {}}]}],
+            "resources": [{"resources": ["secrets"], "providers": [{provider: {"keys": [key]}}, {"identity": {}}]}],
         }))
         self.write(f"{SERVER}/etc/egress-selector-config.yaml", json.dumps({
             "kind": "EgressSelectorConfiguration", "apiVersion": "apiserver.k8s.io/v1beta1",
@@ -174,10 +175,17 @@ class Bed:
         done = run(HARDEN, "--root", self.node, "preflight", "--format", "json")
         return done.returncode, json.loads(done.stdout or "{}"), done.stderr
 
+    def effective(self):
+        """What effective-config says."""
+        return json.loads(must(HARDEN, "--root", self.node, "effective-config", "--format", "json"))
+
+    def encryption_provider(self):
+        """What K3s encrypts Secrets with at its first start."""
+        return self.effective()["values"].get("secrets-encryption-provider", {}).get("value", "aescbc")
+
     def arguments(self):
         """The API server's arguments as effective-config predicts them."""
-        said = json.loads(must(HARDEN, "--root", self.node, "effective-config", "--format", "json"))
-        flags = [flag for flag in said["components"]["kube-apiserver"] if not flag.startswith(K3S_ONLY)]
+        flags = [flag for flag in self.effective()["components"]["kube-apiserver"] if not flag.startswith(K3S_ONLY)]
         return flags if any(flag.startswith("--advertise-address=") for flag in flags) else [*flags, ADDRESS]
 
     def spawn(self, log, folder, *command):
@@ -356,19 +364,34 @@ def prove_container(admin):
             proof(f"verify-{name}.yaml: its pod is {'admitted' if admitted else 'refused'} under {level}", right, "" if right else f"{status} {said}")
 
 
-def prove_secrets(bed, admin):
+def prove_secrets(bed, admin, provider):
     """Secrets in the datastore."""
-    secret = {"metadata": {"name": "secret"}, "stringData": {"value": MARK}}
+    name = f"secret-{provider}"
+    secret = {"metadata": {"name": name}, "stringData": {"value": MARK}}
     status, said = admin.ask("POST", "/api/v1/namespaces/default/secrets", json.dumps(secret))
     if not proof("a Secret is made", status == 201, "" if status == 201 else said):
         return
     database = sqlite3.connect(bed.path("run/bed/state.db"))
-    rows = database.execute("select value from kine where name = '/registry/secrets/default/secret'").fetchall()
+    rows = database.execute("select value from kine where name = ?", (f"/registry/secrets/default/{name}",)).fetchall()
     database.close()
     value = bytes(rows[-1][0]) if rows else b""
-    proof("it is encrypted in the datastore", value.startswith(b"k8s:enc:aescbc:v1:aescbckey:") and MARK.encode() not in value, value[:28])
-    status, said = admin.ask("GET", "/api/v1/namespaces/default/secrets/secret")
+    prefix = f"k8s:enc:{provider}:v1:{provider}key:".encode()
+    proof(f"it is encrypted in the datastore by {provider}", value.startswith(prefix) and MARK.encode() not in value, value[:len(prefix)])
+    status, said = admin.ask("GET", f"/api/v1/namespaces/default/secrets/{name}")
     proof("and can be read", base64.b64encode(MARK.encode()).decode() in said, status)
+
+
+def prove_secretbox(bed, admin):
+    """The setting encryption_provider, on a cluster that has not started."""
+    bed.harden("--set", "encryption_provider=secretbox")
+    provider = bed.encryption_provider()
+    proof("K3s is told to use secretbox", provider == "secretbox", provider)
+    code, verdict, said = bed.preflight()
+    proof("preflight passes secretbox", code == 0 and verdict["starts"] is True and not verdict["now"], f"exit {code} {said}")
+    ready, said = bed.start()
+    if proof("it is ready with secretbox", ready, "" if ready else message(said)):
+        prove_secrets(bed, admin, "secretbox")
+    bed.stop()
 
 
 def prove_audit(bed):
@@ -379,7 +402,7 @@ def prove_audit(bed):
     with open(path, encoding="utf-8") as file:
         text = file.read()
     events = [json.loads(line) for line in text.splitlines()]
-    about = [event for event in events if event.get("objectRef", {}).get("name") == "secret" and event["verb"] == "create"]
+    about = [event for event in events if event.get("objectRef", {}).get("name") == "secret-aescbc" and event["verb"] == "create"]
     proof("it has lines, one about the Secret", bool(about) and all(event["level"] == "Metadata" for event in events), f"{len(events)} events")
     proof("its mode is 0600", oct(os.stat(path).st_mode & 0o7777) == "0o600", oct(os.stat(path).st_mode & 0o7777))
     marks = (MARK, base64.b64encode(MARK.encode()).decode())
@@ -424,13 +447,15 @@ def main():
                 live.prove(bed, admin, MINOR, proof, run)
                 prove_pods(bed, admin)
                 prove_container(admin)
-                prove_secrets(bed, admin)
+                prove_secrets(bed, admin, "aescbc")
                 prove_audit(bed)
             bed.stop()
             # Where not even that one starts, it proves nothing that others do not.
             if not ready:
                 break
         else:
+            if NUMBER >= 33:
+                prove_secretbox(bed, Client(bed, "client-admin"))
             if NUMBER >= 34:
                 anonymous.prove(bed, Client(bed, "client-admin"), proof, must, HARDEN)
             for case in cases.of(MINOR) if not POLICIES_ALONE else ():

@@ -11,7 +11,7 @@
 # - every object of policy.yaml is accepted with strict validation;
 # - an ordinary user's privileged pod is refused in default, and a decent one is admitted;
 # - the pods of examples/container are accepted, admitted under the Pod Security level that they claim, and refused under baseline;
-# - Secrets are encrypted in the datastore; the audit log has its lines, the mode 0600 and no Secret in it;
+# - Secrets are encrypted in the datastore, by secretbox too (1.33 and newer); the audit log has its lines, the mode 0600 and no Secret in it;
 # - `verify --live` says of real objects what they are: one mutation a proof, and exactly the controls that it changes;
 #   a cluster that does not answer is never a pass;
 # - with anonymous_health (1.34 and newer) only three health paths answer a client without credentials, and 401 all else;
