@@ -21,6 +21,8 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::deploy_times::{DeployController, MANIFESTS};
+use crate::minors::newest;
+use crate::newer_minor::newer;
 use crate::support::node::{Node, WRONG};
 use crate::support::turns;
 use bed::{Bed, Inventory, Reached, run};
@@ -330,6 +332,14 @@ fn the_module_says_what_the_binary_says() {
         0,
         "did not answer as k3s-harden does",
     );
+    let newer = json!({"k3s_version": newer()});
+    let said = bed.module(&with(newer.clone()), &["--check"]);
+    is_failed(&said, 65, "is newer than this version of k3s-harden knows");
+    let mut told = with(newer);
+    told["assume_minor"] = newest().into();
+    let said = bed.module(&told, &["--check"]);
+    assert_eq!((&said["changed"], &said["exit_code"]), (&true.into(), &2.into()), "{said}");
+    assert!(said["everything"].as_str().unwrap().contains(&format!("taken for {}", newest())), "{said}");
 
     // Somebody's file with a token at the place of ours; every kind of value.
     let drop_in = root.join(DROP_IN);

@@ -44,6 +44,12 @@ options:
       - The version of K3s that will be installed, such as V(v1.33.4+k3s1) or V("1.33"). Quote the short form.
       - Without it that of the installed binary, else what an earlier run was told.
     type: str
+  assume_minor:
+    description:
+      - The newest minor that this version of C(k3s-harden) knows, such as V("1.37"). Its files go onto a node whose K3s is newer.
+      - Without it what an earlier run was told; where there is none, such a node is failed.
+    type: str
+    version_added: 0.2.0
   role:
     description:
       - The node's role.
@@ -265,6 +271,12 @@ VALUES = [
     ("settings_file", "--settings"),
     ("data_dir", "--data-dir"),
 ]
+# The same, of the verbs that change something.
+CHOICES = [
+    ("assume_minor", "--assume-minor"),
+    ("on_foreign", "--on-foreign"),
+    ("on_conflict", "--on-conflict"),
+]
 CHANGES = 2  # also verify's "a control is not met"
 MEANING = {
     1: "everything that had been changed was put back",
@@ -319,7 +331,7 @@ def command_of(parameters, check_mode):
     command.append("--detailed-exitcode")
     for control in parameters["skip"] or []:
         command += ["--skip", control]
-    for option, flag in [("on_foreign", "--on-foreign"), ("on_conflict", "--on-conflict")]:
+    for option, flag in CHOICES:
         if parameters[option] is not None:
             command += [flag, parameters[option]]
     if not parameters["live_sysctl"]:
@@ -383,6 +395,7 @@ def main():
             "root": {"type": "path", "default": "/"},
             "profile": {"type": "list", "elements": "str"},
             "k3s_version": {"type": "str"},
+            "assume_minor": {"type": "str"},
             "role": {"type": "str", "choices": ["server", "agent"]},
             "settings": {"type": "dict"},
             "settings_file": {"type": "path"},
