@@ -33,6 +33,7 @@ mod request;
 mod rollback;
 mod saved;
 mod ui;
+mod unloaded_policies;
 mod usage;
 mod variables;
 mod verify;

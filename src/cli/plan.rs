@@ -13,6 +13,7 @@ use super::packaged;
 use super::request::RunRequest;
 use super::saved::SavedPlan;
 use super::ui::Ui;
+use super::unloaded_policies;
 use crate::Role;
 use crate::document::{self, DropIn, OnConflict, Rendered};
 use crate::error::{Error, ErrorKind, Result, exit};
@@ -88,6 +89,7 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     if plan.changes().any(|action| action.resource.path().parent().as_ref() == Some(&folder)) {
         warnings.extend(rendered.admission_warnings.iter().cloned());
     }
+    warnings.extend(unloaded_policies::warnings(root, &plan)?);
     plan.warnings.splice(0..0, warnings);
     Ok(plan)
 }

@@ -14,6 +14,7 @@ use super::remaining::{
 };
 use super::request::given;
 use super::ui::Ui;
+use super::unloaded_policies;
 use super::{context, ui};
 use crate::apply::{
     ApplyOutcome, Damage, History, LeftPath, ModifiedPath, OnlyCopy, RecordedInputs, Recovered, RollbackPlan,
@@ -277,6 +278,7 @@ impl<'a> UndoJob<'a> {
         let ApplyOutcome { mut plan, .. } = transaction.roll_back(plan, to, inputs, written)?;
         self.settled.borrow_mut().extend(plan.actions.iter().map(|action| action.resource.path()));
         plan.warnings.extend(remaining_effects(traces, &plan));
+        plan.warnings.extend(unloaded_policies::warnings(self.root, &plan)?);
         Ok(UndoneRun { plan, to, not_restored })
     }
 

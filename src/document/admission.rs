@@ -15,6 +15,7 @@ use super::present::{PresentFiles, PresentObject};
 use super::{DropIn, DropInArgument};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kubernetes::admission_parts::SUFFIX;
+use crate::kubernetes::feature_gates;
 use crate::profile::Profile;
 
 /// The plugin that takes the policies, and its entry in psa.yaml.
@@ -297,7 +298,10 @@ fn expressions(profile: &Profile) -> [(&'static str, String); 5] {
         .map(|registry| if registry.ends_with('/') { registry } else { registry + "/" })
         .collect();
     let not_in = |what: &str, names: &[String]| format!("!({what} in [{}])", listed(names));
-    let roles = profile.texts("admission_allowed_wildcard_roles");
+    let mut roles = profile.texts("admission_allowed_wildcard_roles");
+    if RANCHER_PRESETS.contains(&profile.texts("pod_security_preset").concat().as_str()) {
+        roles.extend(RANCHER_ROLES.map(str::to_owned));
+    }
     let mut exposing = vec![KUBE_SYSTEM.to_owned()];
     exposing.extend(profile.texts("admission_exposing_namespaces"));
     [
@@ -312,6 +316,12 @@ fn expressions(profile: &Profile) -> [(&'static str, String); 5] {
         ("registries_message", format!("images come from {} alone", registries.join(", "))),
     ]
 }
+
+/// The presets of Pod Security for clusters that Rancher manages.
+const RANCHER_PRESETS: [&str; 2] = ["rancher", "rancher-documented"];
+/// The ClusterRoles of all verbs on all resources that Rancher creates in each cluster that it manages: that of its agent
+/// (pkg/systemtemplate/template.go), and that of the cluster's owners (pkg/data/management/role_data.go of rancher/rancher).
+const RANCHER_ROLES: [&str; 2] = ["cattle-admin", "cluster-owner"];
 
 /// K3s' own pods and Services are there.
 const KUBE_SYSTEM: &str = "kube-system";
@@ -356,7 +366,7 @@ pub(super) fn warnings(profile: &Profile, gate: Option<&str>, drop_in: &DropIn) 
         .collect();
     if !denied.is_empty() {
         let roles = denied.contains(&WILDCARD_ROLES).then_some(
-            "; where a workload brings such a ClusterRole, as Argo CD does, admission_allowed_wildcard_roles has to name it",
+            "; where a workload brings such a ClusterRole, as Argo CD does, admission_allowed_wildcard_roles has to name it; for Rancher's, pod_security_preset=rancher does",
         );
         warnings.push(format!(
             "from its next start on the API server refuses {}{}; --set admission_policies=audit only warns",
@@ -375,8 +385,10 @@ pub(super) fn warnings(profile: &Profile, gate: Option<&str>, drop_in: &DropIn) 
         )
     }));
     warnings.extend(gate.map(|gate| {
+        let state = feature_gates::of_any(gate, profile.minor);
+        let stage = state.map_or("not known", |state| state.stage.word());
         format!(
-            "the policies need the feature gate {gate}, which is alpha in Kubernetes {}: K3s sets it for all of its components, and Kubernetes may change what it does",
+            "the policies need the feature gate {gate}, which is {stage} in Kubernetes {} and off otherwise: K3s sets it for all of its components, and Kubernetes may change what it does",
             profile.minor
         )
     }));

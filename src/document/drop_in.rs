@@ -199,7 +199,8 @@ impl DropIn {
             .map(|(_, list)| list)
             .collect();
         let entries = lists.iter().flat_map(|list| list.split(','));
-        let entries: Vec<(&str, &str)> = entries.filter_map(|entry| entry.split_once('=')).collect();
+        let entries = entries.filter_map(feature_gates::parts);
+        let entries: Vec<(&str, &str)> = entries.map(|(_, gate, value)| (gate, value)).collect();
         for row in &ArgumentTable::get().arguments {
             let ValueOf::Gate(name) = &row.value else { continue };
             let is_on = |given: &[(&str, &str)]| feature_gates::is_on(name, profile.minor, given);

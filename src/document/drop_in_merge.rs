@@ -21,7 +21,7 @@ use super::{DropIn, DropInArgument, DropInComponent, DropInKey};
 use crate::error::Place;
 use crate::k3s::arguments::{self, sets};
 use crate::k3s::merge::ConfigItem;
-use crate::kubernetes::flag_values;
+use crate::kubernetes::{feature_gates, flag_values};
 use crate::profile::{Accepts, ArgumentTable};
 
 /// Which value counts if an existing one does not satisfy the control (`--on-conflict`).
@@ -267,7 +267,8 @@ impl DropInMerge {
         ours
     }
 
-    /// Unites feature gates, which a component merges over all its arguments of that name; the last value of each counts.
+    /// Unites feature gates, which a component merges over all its arguments of that name; the last value of each counts. A
+    /// component refuses gates of which some have `kube:` before them, and others nothing.
     fn gates(
         &self,
         component: &str,
@@ -275,12 +276,10 @@ impl DropInMerge {
         theirs: &[&ConfigItem],
     ) -> (String, Option<(String, Place)>) {
         let name = ours.value.split('=').next().unwrap_or_default();
-        let is_ours = |entry: &str| entry.split('=').next().is_some_and(|gate| gate.trim() == name);
+        let is_ours = |entry: &str| feature_gates::parts(entry).is_some_and(|(_, gate, _)| gate == name);
         let contradicts = |entry: &str| {
-            is_ours(entry)
-                && entry
-                    .split_once('=')
-                    .is_some_and(|(_, value)| flag_values::boolean(value.trim()) == Some(false))
+            feature_gates::parts(entry)
+                .is_some_and(|(_, gate, value)| gate == name && flag_values::boolean(value) == Some(false))
         };
         let entries = |item: &&ConfigItem| value_of(item).split(',').map(str::to_owned).collect::<Vec<_>>();
         let against = theirs.iter().rfind(|item| value_of(item).split(',').any(contradicts));
@@ -292,7 +291,9 @@ impl DropInMerge {
             }
         }
         if !keeps {
-            united.push(ours.value.clone());
+            let theirs = theirs.iter().flat_map(entries);
+            let before = theirs.filter_map(|entry| Some(feature_gates::parts(&entry)?.0.to_owned())).next();
+            united.push(format!("{}{}", before.unwrap_or_default(), ours.value));
         }
         let conflict = against.map(|item| {
             let flag = format!("{component}: {}", ours.name);

@@ -8,6 +8,7 @@ use crate::profile::Profile;
 use crate::version::{Availability, K3sRelease};
 
 const SETTING: &str = "encryption_provider";
+const DEFAULT: &str = "aescbc";
 
 /// Checks that the release has the key that the setting writes: one that has not skips it, and encrypts with aescbc.
 ///
@@ -46,9 +47,9 @@ pub fn warnings(profile: &Profile, role: Role, release: K3sRelease) -> Vec<Strin
     warnings
 }
 
-/// Returns the provider that a server is to get.
+/// Returns the provider that a server is to get instead of the one that every release takes by itself.
 fn wanted(profile: &Profile, role: Role) -> Option<&str> {
-    profile.value(SETTING).as_str().filter(|_| role == Role::Server)
+    profile.value(SETTING).as_str().filter(|provider| role == Role::Server && *provider != DEFAULT)
 }
 
 fn available(release: K3sRelease) -> Availability {

@@ -97,7 +97,7 @@ pub fn judge(text: &str, variable: CelVariable, wanted: CelResult) -> CelVerdict
     let variables = vec![(name.to_owned(), of)];
     let scope = CelScope { minor: ANY_MINOR, functions: CelFunctions::Oldest, variables, fields: None };
     match cel_check::type_of(text, &scope) {
-        Err(CelFault::Fails(reason)) => CelVerdict::Fails(reason),
+        Err(CelFault::Fails(reason) | CelFault::NoProgram(reason)) => CelVerdict::Fails(reason),
         Err(CelFault::Unknown) => CelVerdict::Unknown,
         Ok(of) if wanted == CelResult::Any || of == CelType::bool() => CelVerdict::Compiles,
         Ok(of) => CelVerdict::Fails(format!("must evaluate to bool but got {of}")),

@@ -172,6 +172,7 @@ fn failure(fault: CelFault) -> CelVerdict {
     match fault {
         CelFault::Unknown => CelVerdict::Unknown,
         CelFault::Fails(reason) => CelVerdict::Fails(format!("compilation failed: {reason}")),
+        CelFault::NoProgram(reason) => CelVerdict::Fails(format!("program instantiation failed: {reason}")),
     }
 }
 

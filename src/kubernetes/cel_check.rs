@@ -391,9 +391,9 @@ fn literal_type(literal: &CelLiteral) -> CelType {
     let name = match literal {
         CelLiteral::Null => return CelType::Null,
         CelLiteral::Bool => "bool",
-        CelLiteral::Int => "int",
-        CelLiteral::Uint => "uint",
-        CelLiteral::Double => "double",
+        CelLiteral::Int(_) => "int",
+        CelLiteral::Uint(_) => "uint",
+        CelLiteral::Double(_) => "double",
         CelLiteral::Text(_) => "string",
         CelLiteral::Bytes => "bytes",
     };

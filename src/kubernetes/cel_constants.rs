@@ -21,7 +21,8 @@ fn is_constant(node: &CelNode) -> bool {
         CelNode::List(items) => items.iter().all(|(_, item)| is_constant(item)),
         CelNode::Map(pairs) => pairs.iter().all(|(_, key, value)| is_constant(key) && is_constant(value)),
         CelNode::Call { target: None, name, arguments } => {
-            CONVERSIONS.contains(&name.trim_start_matches('.')) && arguments.iter().all(is_constant)
+            let is_kept = CONVERSIONS.contains(&name.trim_start_matches('.')) || name == "-_";
+            is_kept && arguments.iter().all(is_constant)
         }
         _ => false,
     }
@@ -48,11 +49,28 @@ pub(super) fn check(function: &str, target: Option<&CelNode>, arguments: &[CelNo
 }
 
 /// Checks the conversion of a literal.
+/// (`ConvertToType` in common/types/{int,uint,double}.go of cel-go, and the ranges in overflow.go).
+#[allow(clippy::cast_precision_loss, reason = "as cel-go compares them")]
 fn check_conversion(function: &str, literal: &CelLiteral) -> Result<(), CelFault> {
+    const BEHIND_UINT: f64 = 18_446_744_073_709_551_616.0;
+    let overflow = |of: &str, fits: bool| {
+        if fits { Ok(()) } else { Err(CelFault::NoProgram(format!("{of} overflow"))) }
+    };
     let is_fine = match (function, literal) {
+        ("int", CelLiteral::Uint(number)) => return overflow("integer", i64::try_from(*number).is_ok()),
+        ("int", CelLiteral::Double(number)) => {
+            return overflow("integer", *number > i64::MIN as f64 && *number < i64::MAX as f64);
+        }
+        ("uint", CelLiteral::Int(number)) => return overflow("unsigned integer", *number >= 0),
+        ("uint", CelLiteral::Double(number)) => {
+            return overflow("unsigned integer", *number >= 0.0 && *number < BEHIND_UINT);
+        }
+        ("double", CelLiteral::Int(_) | CelLiteral::Uint(_) | CelLiteral::Double(_))
+        | ("int", CelLiteral::Int(_))
+        | ("uint", CelLiteral::Uint(_)) => true,
         // Bytes need not be a text.
         ("string", CelLiteral::Bytes) => false,
-        ("string", _) | ("bytes", CelLiteral::Text(_)) | ("int", CelLiteral::Int | CelLiteral::Uint) => true,
+        ("string", _) | ("bytes", CelLiteral::Text(_)) => true,
         ("duration", CelLiteral::Text(Some(text))) => flag_values::duration(text).is_some(),
         ("int" | "uint", CelLiteral::Text(Some(text))) => text.parse::<i32>().is_ok_and(|number| number >= 0),
         ("bool", CelLiteral::Text(Some(text))) => ["true", "false"].contains(&text.as_str()),
@@ -99,6 +117,7 @@ mod tests {
             "a.matches('[')",
             "'%d'.format([a])",
             "quantity('1')",
+            "uint(---1)",
         ] {
             assert_eq!(checked(text), Err(CelFault::Unknown), "{text}");
         }
@@ -114,8 +133,26 @@ mod tests {
             "a.matches('^[a'.substring(0, 1))",
             "a.matches('^x.y$')",
             "size([])",
+            "uint(0)",
+            "uint(-0.0)",
+            "int(-1)",
+            "int(9223372036854775807u)",
+            "int(-9.2e18)",
+            "uint(1.8e19)",
+            "double(-1)",
         ] {
             assert_eq!(checked(text), Ok(()), "{text}");
+        }
+        for text in [
+            "uint(-1)",
+            "uint(-0.5)",
+            "uint(1.9e19)",
+            "int(9223372036854775808u)",
+            "int(-1e30)",
+            "int(9223372036854775807.0)",
+            "int(0xffffffffffffffffu)",
+        ] {
+            assert!(matches!(checked(text), Err(CelFault::NoProgram(_))), "{text}");
         }
     }
 }

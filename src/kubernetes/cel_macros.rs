@@ -69,9 +69,9 @@ pub(super) fn expand(
         "all" => (literal(CelLiteral::Bool), call("_&&_", vec![result(), last]), result()),
         "exists" => (literal(CelLiteral::Bool), call("_||_", vec![result(), last]), result()),
         "exists_one" | "existsOne" => {
-            let more = call("_+_", vec![result(), literal(CelLiteral::Int)]);
-            let end = call("_==_", vec![result(), literal(CelLiteral::Int)]);
-            (literal(CelLiteral::Int), conditional(Some(last), more), end)
+            let more = call("_+_", vec![result(), literal(CelLiteral::Int(1))]);
+            let end = call("_==_", vec![result(), literal(CelLiteral::Int(1))]);
+            (literal(CelLiteral::Int(0)), conditional(Some(last), more), end)
         }
         "map" | "transformList" => {
             (CelNode::List(Vec::new()), conditional(filter, collected(last)), result())

@@ -10,6 +10,9 @@ use super::cel_types::CelFault;
 
 /// Deepest nesting that is read; the compiler's own limit is 250.
 const MAX_DEPTH: usize = 60;
+/// Longest chain that is read, such as `a.b.c` or `1 + 2 + 3`, with the chains around it; for the compiler each link is one
+/// level deeper.
+const MAX_LINKS: usize = 250 - MAX_DEPTH - 10;
 /// Longest expression that is read, in letters; the compiler's own limit is 100 000.
 const MAX_LETTERS: usize = 20_000;
 /// Names that no variable and no function may have.
@@ -48,7 +51,7 @@ pub(super) fn parse(text: &str) -> Result<CelNode, CelFault> {
         return Err(CelFault::Unknown);
     }
     let tokens = cel_tokens::tokens(text)?;
-    let mut parser = CelParser { tokens, at: 0, depth: 0 };
+    let mut parser = CelParser { tokens, at: 0, depth: 0, links: 0 };
     let found = parser.expression()?;
     if parser.at < parser.tokens.len() { Err(parser.mismatched()) } else { Ok(found) }
 }
@@ -57,6 +60,8 @@ struct CelParser {
     tokens: Vec<CelToken>,
     at: usize,
     depth: usize,
+    /// The links of the chains that are being read.
+    links: usize,
 }
 
 type Parsed<T = CelNode> = Result<T, CelFault>;
@@ -134,9 +139,28 @@ impl CelParser {
         Ok(joined("_&&_", terms))
     }
 
+    /// Reads a chain.
+    fn chain(&mut self, read: fn(&mut Self) -> Parsed) -> Parsed {
+        let around = self.links;
+        let found = read(self)?;
+        self.links = around;
+        Ok(found)
+    }
+
+    /// Counts a link of a chain.
+    fn link(&mut self) -> Parsed<()> {
+        self.links += 1;
+        if self.links > MAX_LINKS { Err(CelFault::Unknown) } else { Ok(()) }
+    }
+
     fn relation(&mut self) -> Parsed {
+        self.chain(Self::relations)
+    }
+
+    fn relations(&mut self) -> Parsed {
         let mut found = self.sum()?;
         loop {
+            self.link()?;
             let name = if let Some(sign) = self.take(&["==", "!=", "<=", ">=", "<", ">"]) {
                 format!("_{sign}_")
             } else if self.tokens.get(self.at) == Some(&CelToken::Name("in".to_owned())) {
@@ -151,8 +175,13 @@ impl CelParser {
     }
 
     fn sum(&mut self) -> Parsed {
+        self.chain(Self::sums)
+    }
+
+    fn sums(&mut self) -> Parsed {
         let mut found = self.product()?;
         while let Some(sign) = self.take(&["+", "-"]) {
+            self.link()?;
             let other = self.product()?;
             found = call(&format!("_{sign}_"), vec![found, other]);
         }
@@ -160,8 +189,13 @@ impl CelParser {
     }
 
     fn product(&mut self) -> Parsed {
+        self.chain(Self::products)
+    }
+
+    fn products(&mut self) -> Parsed {
         let mut found = self.unary()?;
         while let Some(sign) = self.take(&["*", "/", "%"]) {
+            self.link()?;
             let other = self.unary()?;
             found = call(&format!("_{sign}_"), vec![found, other]);
         }
@@ -176,11 +210,10 @@ impl CelParser {
             if count == 0 {
                 continue;
             }
-            if sign == "-" && matches!(self.tokens.get(self.at), Some(CelToken::Int(_) | CelToken::Double)) {
-                // The last dash belongs to the number. One that is too large may still fit with it.
-                if self.tokens.get(self.at) == Some(&CelToken::Int(None)) {
-                    return Err(CelFault::Unknown);
-                }
+            if (sign, count) == ("-", 1) && self.is_signed_number() {
+                // The dash belongs to the number.
+                self.at = begin;
+                return self.member();
             }
             let found = self.member()?;
             // An even number of signs is taken away without a look at the type.
@@ -189,9 +222,19 @@ impl CelParser {
         self.member()
     }
 
+    /// Tells whether a number comes that may have a sign.
+    fn is_signed_number(&self) -> bool {
+        matches!(self.tokens.get(self.at), Some(CelToken::Int(_) | CelToken::Double(_)))
+    }
+
     fn member(&mut self) -> Parsed {
+        self.chain(Self::members)
+    }
+
+    fn members(&mut self) -> Parsed {
         let mut found = self.primary()?;
         loop {
+            self.link()?;
             if self.take(&["."]).is_some() {
                 let is_optional = self.take(&["?"]).is_some();
                 let name = self.name()?;
@@ -216,9 +259,14 @@ impl CelParser {
 
     fn primary(&mut self) -> Parsed {
         if self.take(&["-"]).is_some() {
-            // Behind `!`, a number may have its sign.
-            let is_number = matches!(self.tokens.get(self.at), Some(CelToken::Int(_) | CelToken::Double));
-            return if is_number { self.primary() } else { Err(self.mismatched()) };
+            if !self.is_signed_number() {
+                return Err(self.mismatched());
+            }
+            // One that is too large may still fit with its sign.
+            return match self.tokens.get(self.at) {
+                Some(CelToken::Int(None)) => Err(CelFault::Unknown),
+                _ => Ok(negative(self.primary()?)),
+            };
         }
         let dot = self.is_sign(self.at, ".");
         let token = self.tokens.get(self.at + usize::from(dot)).cloned();
@@ -237,10 +285,11 @@ impl CelParser {
         let literal = |literal| Ok(CelNode::Literal(literal));
         self.at += 1;
         match self.tokens[self.at - 1].clone() {
-            CelToken::Int(Some(_)) => literal(CelLiteral::Int),
+            CelToken::Int(Some(number)) => literal(CelLiteral::Int(number)),
             CelToken::Int(None) => Err(CelFault::Fails("Syntax error: invalid int literal".to_owned())),
-            CelToken::Uint => literal(CelLiteral::Uint),
-            CelToken::Double => literal(CelLiteral::Double),
+            CelToken::Uint(number) => literal(CelLiteral::Uint(number)),
+            CelToken::Double(number) if number.is_finite() => literal(CelLiteral::Double(number)),
+            CelToken::Double(_) => Err(CelFault::Fails("Syntax error: invalid double literal".to_owned())),
             CelToken::Text(CelText::Known(text)) => literal(CelLiteral::Text(Some(text))),
             CelToken::Text(CelText::Escaped) => literal(CelLiteral::Text(None)),
             CelToken::Bytes => literal(CelLiteral::Bytes),
@@ -370,4 +419,13 @@ fn call_or_macro(target: Option<CelNode>, name: String, arguments: Vec<CelNode>)
         return cel_macros::expand(target, &name, arguments);
     }
     Ok(CelNode::Call { target: target.map(Box::new), name, arguments })
+}
+
+/// Returns a number with its sign.
+fn negative(node: CelNode) -> CelNode {
+    match node {
+        CelNode::Literal(CelLiteral::Int(number)) => CelNode::Literal(CelLiteral::Int(-number)),
+        CelNode::Literal(CelLiteral::Double(number)) => CelNode::Literal(CelLiteral::Double(-number)),
+        other => other,
+    }
 }

@@ -4,15 +4,16 @@
 use super::cel_types::CelFault;
 
 /// A token.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum CelToken {
     /// A name, which may be a reserved word.
     Name(String),
     /// A whole number; none if it is too large for 64 bits.
     Int(Option<i64>),
     /// A whole number without sign.
-    Uint,
-    Double,
+    Uint(u64),
+    /// A number with a fraction or an exponent; infinite if it is too large for 64 bits.
+    Double(f64),
     Text(CelText),
     Bytes,
     Sign(&'static str),
@@ -162,9 +163,7 @@ fn number(text: &str) -> (CelToken, usize) {
         if length > 0 {
             let is_uint = hex[length..].starts_with(['u', 'U']);
             let token = match is_uint {
-                true => {
-                    u64::from_str_radix(&hex[..length], 16).map_or(CelToken::Int(None), |_| CelToken::Uint)
-                }
+                true => u64::from_str_radix(&hex[..length], 16).map_or(CelToken::Int(None), CelToken::Uint),
                 false => CelToken::Int(i64::from_str_radix(&hex[..length], 16).ok()),
             };
             return (token, length + 2 + usize::from(is_uint));
@@ -184,10 +183,10 @@ fn number(text: &str) -> (CelToken, usize) {
         }
     }
     if is_double {
-        return (CelToken::Double, length);
+        return (CelToken::Double(text[..length].parse().unwrap_or(f64::INFINITY)), length);
     }
     if behind.starts_with(['u', 'U']) {
-        let token = text[..whole].parse::<u64>().map_or(CelToken::Int(None), |_| CelToken::Uint);
+        let token = text[..whole].parse::<u64>().map_or(CelToken::Int(None), CelToken::Uint);
         return (token, whole + 1);
     }
     (CelToken::Int(text[..whole].parse().ok()), whole)

@@ -27,13 +27,13 @@ pub(super) enum CelNode {
 }
 
 /// A literal.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum CelLiteral {
     Null,
     Bool,
-    Int,
-    Uint,
-    Double,
+    Int(i64),
+    Uint(u64),
+    Double(f64),
     /// A text; none if it has escapes.
     Text(Option<String>),
     Bytes,

@@ -47,6 +47,8 @@ pub(super) enum FieldType {
 pub(super) enum CelFault {
     /// It does not compile.
     Fails(String),
+    /// It compiles, and no program can be made of it.
+    NoProgram(String),
     /// Only the compiler knows.
     Unknown,
 }

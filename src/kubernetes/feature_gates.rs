@@ -26,6 +26,19 @@ pub enum GateStage {
     Deprecated,
 }
 
+impl GateStage {
+    /// Returns Kubernetes' word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Alpha => "alpha",
+            Self::Beta => "beta",
+            Self::Stable => "stable",
+            Self::Deprecated => "deprecated",
+        }
+    }
+}
+
 /// The state of a gate in a minor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GateState {
@@ -184,14 +197,24 @@ pub fn known(component: &str, minor: KubernetesMinor) -> BTreeMap<&'static str, 
 /// Returns the last value that entries of `feature-gates` give a gate; a component may stand before it.
 #[must_use]
 pub fn value(entries: &[String], name: &str) -> Option<bool> {
-    let pairs = entries.iter().rev().filter_map(|entry| entry.split_once('='));
-    let mut values = pairs.filter(|(gate, _)| plain(gate) == name).map(|(_, value)| value.trim());
-    values.next().and_then(flag_values::boolean)
+    let mut values =
+        entries.iter().rev().filter_map(|entry| parts(entry)).filter(|(_, gate, _)| *gate == name);
+    values.next().and_then(|(.., value)| flag_values::boolean(value))
 }
 
 /// Returns a gate's name without the component that stands before it.
 fn plain(name: &str) -> &str {
     name.rsplit(':').next().unwrap_or(name).trim()
+}
+
+/// Splits an entry of `feature-gates` into what stands before the gate (`kube:`, or nothing), the gate, and its value; none
+/// of an entry without a value.
+#[must_use]
+pub fn parts(entry: &str) -> Option<(&str, &str, &str)> {
+    let (gate, value) = entry.split_once('=')?;
+    let name = plain(gate);
+    let before = gate.trim().strip_suffix(name).unwrap_or_default();
+    Some((before.trim(), name, value.trim()))
 }
 
 #[cfg(test)]

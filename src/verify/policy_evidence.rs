@@ -48,9 +48,10 @@ fn evidence(binding: &StaticBinding, files: &PolicyFiles) -> Option<Evidence> {
         (false, false) => "records",
     };
     let text = format!(
-        "from its first request on the API server {does} {} ({}); the files of {} have the hash {}",
-        policy.about,
+        "the API server loads the policy {} before its first request, with {}: as k3s-harden writes it, it {does} {}; the files of {} have the hash {}",
+        binding.policy,
         binding.actions.join(", "),
+        policy.about,
         files.folder,
         files.hash
     );

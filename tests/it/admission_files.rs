@@ -304,3 +304,63 @@ fn what_we_write_is_accepted_with_every_setting() {
         }
     }
 }
+
+#[test]
+fn policies_of_the_users_that_go_out_of_force_are_named() {
+    const OWN: &str = "var/lib/rancher/k3s/server/admission.d/mine.yaml";
+    let with_own = || {
+        let node = Node::new();
+        assert_eq!(
+            node.run(&["apply", "--k3s-version", "1.37", "--role", "server", "--profile", "cis,strict"]).code,
+            0
+        );
+        node.file(OWN, POLICY)
+    };
+    let text = "/server/admission.d/mine.yaml: the API server no longer loads this file of yours";
+    let off = ["--set", "admission_policies=off"];
+    for (words, is_named) in [
+        (&["plan", off[0], off[1]][..], true),
+        (&["apply", off[0], off[1]][..], true),
+        (&["rollback"][..], true),
+        (&["uninstall"][..], true),
+        (&["apply", "--set", "admission_exposed_services=off"][..], false),
+    ] {
+        let node = with_own();
+        let output = node.run(words);
+        assert_eq!(output.code, 0, "{words:?}: {}", output.stderr);
+        assert_eq!(output.stderr.contains(text), is_named, "{words:?}: {}", output.stderr);
+        assert!(node.path().join(OWN).exists());
+    }
+    let without = Node::new();
+    assert_eq!(
+        without.run(&["apply", "--k3s-version", "1.37", "--role", "server", "--profile", "cis,strict"]).code,
+        0
+    );
+    assert!(!without.run(&["uninstall"]).stderr.contains("no longer loads"));
+}
+
+#[test]
+fn clusters_of_rancher_may_have_its_roles() {
+    for (preset, has) in [("k3s", false), ("rancher", true), ("rancher-documented", true)] {
+        let node = Node::new();
+        let preset = format!("pod_security_preset={preset}");
+        let words = [
+            "apply",
+            "--k3s-version",
+            "1.37",
+            "--role",
+            "server",
+            "--set",
+            "admission_policies=deny",
+            "--set",
+            &preset,
+        ];
+        assert_eq!(node.run(&words).code, 0);
+        let text = node.read("var/lib/rancher/k3s/server/admission.d/access.yaml");
+        assert_eq!(
+            text.contains("'cluster-admin', 'cattle-admin', 'cluster-owner'"),
+            has,
+            "{preset}: {text}"
+        );
+    }
+}

@@ -88,6 +88,12 @@ fn it_is_written_with_encryption_alone_and_on_servers_alone() {
     let output = node.run(&[&words[..], &SECRETBOX].concat());
     assert_eq!(output.code, 0, "{}", output.stderr);
     assert!(!node.read(DROP_IN).contains("secrets-encryption"), "{}", node.read(DROP_IN));
+    // What every release takes by itself is refused by none, and nothing has to be said of it.
+    for version in ["v1.32.3+k3s1", "1.32"] {
+        let output = run(&Node::new(), "apply", version, &["--set", "encryption_provider=aescbc"]);
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        assert!(!output.stderr.contains("aescbc"), "{}", output.stderr);
+    }
     // By default nothing is written: K3s' own default holds.
     let node = Node::new();
     assert_eq!(run(&node, "apply", "1.33", &[]).code, 0);

@@ -256,3 +256,38 @@ fn a_run_about_one_control_keeps_a_list_that_was_taken_over() {
     let output = node.run(&["apply", "--only", "1.2.17"]);
     assert_eq!((output.code, node.read(OURS)), (0, before), "{}", output.stderr);
 }
+
+#[test]
+fn feature_gates_are_united_as_the_api_server_merges_them() {
+    const OFF: &str = "ManifestBasedAdmissionControlConfig=false";
+    const ON: &str = "ManifestBasedAdmissionControlConfig=true";
+    // The minor, the arguments that are there, all gates afterwards, and whether something of the user's loses.
+    for (minor, given, gates, loses) in [
+        ("1.36", "", ON, false),
+        ("1.36", "NodeSwap=true", &format!("NodeSwap=true,{ON}"), false),
+        ("1.36", "NodeSwap=true|AllAlpha=false", &format!("NodeSwap=true,AllAlpha=false,{ON}"), false),
+        ("1.36", OFF, ON, true),
+        ("1.36", " ManifestBasedAdmissionControlConfig = F,NodeSwap=1", &format!("NodeSwap=1,{ON}"), true),
+        ("1.36", "kube:NodeSwap=true", &format!("kube:NodeSwap=true,kube:{ON}"), false),
+        ("1.36", &format!("kube:{OFF},kube:NodeSwap=true"), &format!("kube:NodeSwap=true,kube:{ON}"), true),
+        ("1.37", "NodeSwap=true", "NodeSwap=true", false),
+        ("1.37", "AllBeta=false", &format!("AllBeta=false,{ON}"), false),
+        ("1.37", "kube:AllBeta=false", &format!("kube:AllBeta=false,kube:{ON}"), false),
+        ("1.37", &format!(" {OFF} "), ON, true),
+        ("1.37", &format!("{OFF}|{ON}"), &format!("{OFF},{ON}"), false),
+    ] {
+        let arguments = given.split('|').filter(|list| !list.is_empty());
+        let arguments: Vec<String> = arguments.map(|list| format!("'feature-gates={list}'")).collect();
+        let node = Node::new().file(CONFIG, format!("kube-apiserver-arg: [{}]\n", arguments.join(", ")));
+        let told = ["apply", "--k3s-version", minor, "--set", "admission_policies=audit"];
+        let output = node.run(&told);
+        assert_eq!(output.code, 0, "{minor} {given}: {}", output.stderr);
+        let all = flags(&node, "kube-apiserver")["feature-gates"].join(",");
+        assert_eq!(all, *gates, "{minor} {given}");
+        let told = output.stderr.contains("ours is in force");
+        assert_eq!(told, loses, "{minor} {given}: {}", output.stderr);
+        assert_eq!(output.stderr.contains("alpha in Kubernetes 1.36"), minor == "1.36", "{}", output.stderr);
+        let preflight = node.run(&["preflight"]);
+        assert_eq!(preflight.code, 0, "{minor} {given}: {}", preflight.stdout);
+    }
+}

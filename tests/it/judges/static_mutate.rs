@@ -286,8 +286,60 @@ fn tokens(text: &str) -> Vec<String> {
     found
 }
 
+/// Numbers at the ends of what the types hold, and beyond.
+const NUMBERS: [&str; 24] = [
+    "0",
+    "1",
+    "-1",
+    "--1",
+    "9223372036854775807",
+    "9223372036854775808",
+    "-9223372036854775807",
+    "0x7fffffffffffffff",
+    "-0x1",
+    "0u",
+    "1u",
+    "9223372036854775807u",
+    "9223372036854775808u",
+    "18446744073709551615u",
+    "18446744073709551616u",
+    "0.0",
+    "-0.5",
+    "9.3e18",
+    "-9.3e18",
+    "1.8e19",
+    "1.9e19",
+    "-1e30",
+    "1e308",
+    "1e309",
+];
+
+/// Returns a number, converted, somewhere in an expression.
+fn converted(random: &mut Random) -> String {
+    let number = NUMBERS[random.below(NUMBERS.len())];
+    let function = ["int", "uint", "double", "string", "dyn", ""][random.below(6)];
+    let value = format!("{function}({number})");
+    let around =
+        ["dyn(N) != 0", "[N].size() == 1", "object.x == N", "N == N", "!(N in [N])", "{'a': N}.a == N"];
+    around[random.below(around.len())].replace('N', &value)
+}
+
+/// Returns a chain of which each link is one level deeper for the compiler.
+fn chain(random: &mut Random) -> String {
+    let links = ["+1", "*1", ".a", "[0]", ".b.trim()", " != true"];
+    let begin = ["1", "1", "object", "object", "object", "true"];
+    let kind = random.below(links.len());
+    let count = [20, 100, 160, 240, 260][random.below(5)];
+    format!("dyn({}{}) != 0", begin[kind], links[kind].repeat(count))
+}
+
 /// Returns an expression with some mistakes, or none.
 fn expression(random: &mut Random, words: &Words) -> String {
+    match random.below(60) {
+        0 => return chain(random),
+        1..=5 => return converted(random),
+        _ => {}
+    }
     let text = &words.expressions[random.below(words.expressions.len())];
     if random.below(5) == 0 {
         return text.clone();
