@@ -29,6 +29,8 @@ mod profile;
 mod program_place;
 mod remaining;
 mod render;
+mod report;
+mod report_arguments;
 mod request;
 mod rollback;
 mod saved;
@@ -86,6 +88,7 @@ fn dispatch(cli: &Cli, ui: &mut Ui) -> Result<u8> {
         CliVerb::Uninstall(arguments) => rollback::uninstall(&cli.global, arguments, ui),
         CliVerb::History => history::run(&cli.global, ui),
         CliVerb::Profile(arguments) => profile::run(&cli.global, arguments, ui),
+        CliVerb::Report(arguments) => report::run(arguments, ui),
         CliVerb::Generate(arguments) => generate::run(arguments, ui),
     }
 }

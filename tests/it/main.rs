@@ -42,6 +42,7 @@ mod explain;
 mod feature_gates;
 mod file_names;
 mod fixtures;
+mod fleet;
 mod gate;
 mod generate;
 mod hostile;
