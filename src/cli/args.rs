@@ -251,6 +251,9 @@ pub(super) struct PreflightArguments {
     /// What ends with a code other than 0
     #[arg(long, value_enum, default_value = "stops", env = "K3S_HARDEN_PREFLIGHT_FAIL_ON")]
     pub(super) fail_on: FailOnArgument,
+    /// The configuration of the server that this one joins (of effective-config --format json): what K3s would refuse
+    #[arg(long, value_name = "FILE", env = "K3S_HARDEN_SERVER_CONFIG")]
+    pub(super) server_config: Option<String>,
 }
 
 /// What makes `preflight` exit with another code than 0.

@@ -4,7 +4,7 @@
 use crate::reference::ExampleFacts;
 
 /// What is typed, and what it does; the words of the verb decide under which verb it stands.
-const EXAMPLES: [(&str, &str); 44] = [
+const EXAMPLES: [(&str, &str); 45] = [
     ("k3s-harden plan --k3s-version 1.33", "every change as a diff; nothing is written"),
     ("k3s-harden plan --detailed-exitcode", "exit with 2 where there are changes"),
     ("k3s-harden plan --profile cis,strict", "with the overlay strict"),
@@ -16,6 +16,10 @@ const EXAMPLES: [(&str, &str); 44] = [
     ("k3s-harden apply --skip event-rate-limit", "without a control"),
     ("k3s-harden preflight", "does K3s start, now and after a reboot?"),
     ("k3s-harden preflight --root /mnt/image --fail-on unknown", "exit with 3 where it cannot be told"),
+    (
+        "k3s-harden preflight --server-config first.json",
+        "would it join the server whose effective-config this is?",
+    ),
     ("k3s-harden verify", "a verdict for every control"),
     ("k3s-harden verify --only-findings", "only what is to be done"),
     ("k3s-harden verify --live", "ask the running cluster too"),

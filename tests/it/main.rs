@@ -80,6 +80,7 @@ mod rules;
 mod scanner;
 mod scanner_nodes;
 mod served_kinds;
+mod server_config;
 mod services;
 mod shown;
 mod sources;
