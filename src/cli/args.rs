@@ -10,6 +10,7 @@ use tracing::warn;
 
 use super::generate_arguments::GenerateArguments;
 use super::report_arguments::ReportArguments;
+use super::settings_arguments::SettingsArguments;
 use super::usage::{no_report, usage_error};
 use crate::Role;
 use crate::apply::ApplyOptions;
@@ -208,6 +209,8 @@ pub(super) enum CliVerb {
     Profile(ProfileArguments),
     /// Show K3s' configuration as K3s will read it, and where each value comes from
     EffectiveConfig(EffectiveConfigArguments),
+    /// Show the settings in force, or write a settings file to begin with
+    Settings(SettingsArguments),
     /// Look at the reports of many nodes
     Report(ReportArguments),
     /// Write manual pages, completions, JSON schemas and reference pages

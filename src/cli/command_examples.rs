@@ -4,7 +4,7 @@
 use crate::reference::ExampleFacts;
 
 /// What is typed, and what it does; the words of the verb decide under which verb it stands.
-const EXAMPLES: [(&str, &str); 45] = [
+const EXAMPLES: [(&str, &str); 47] = [
     ("k3s-harden plan --k3s-version 1.33", "every change as a diff; nothing is written"),
     ("k3s-harden plan --detailed-exitcode", "exit with 2 where there are changes"),
     ("k3s-harden plan --profile cis,strict", "with the overlay strict"),
@@ -50,6 +50,8 @@ const EXAMPLES: [(&str, &str); 45] = [
     ("k3s-harden profile validate site.yaml", "check a profile of your own"),
     ("k3s-harden effective-config", "K3s' configuration, and where each value comes from"),
     ("k3s-harden effective-config -- --disable traefik", "as if these words were behind the role"),
+    ("k3s-harden settings show", "each setting, and where its value comes from"),
+    ("k3s-harden settings init", "a settings file with every setting in a comment"),
     (
         "k3s-harden report merge web-1.json web-2.json",
         "many nodes: groups with the same verdicts, the worst first",

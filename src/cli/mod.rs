@@ -34,6 +34,8 @@ mod report_arguments;
 mod request;
 mod rollback;
 mod saved;
+mod settings;
+mod settings_arguments;
 mod ui;
 mod usage;
 mod variables;
@@ -88,6 +90,7 @@ fn dispatch(cli: &Cli, ui: &mut Ui) -> Result<u8> {
         CliVerb::Uninstall(arguments) => rollback::uninstall(&cli.global, arguments, ui),
         CliVerb::History => history::run(&cli.global, ui),
         CliVerb::Profile(arguments) => profile::run(&cli.global, arguments, ui),
+        CliVerb::Settings(arguments) => settings::run(&request()?, arguments, ui),
         CliVerb::Report(arguments) => report::run(arguments, ui),
         CliVerb::Generate(arguments) => generate::run(arguments, ui),
     }

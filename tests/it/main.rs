@@ -82,6 +82,7 @@ mod scanner_nodes;
 mod served_kinds;
 mod server_config;
 mod services;
+mod settings;
 mod shown;
 mod sources;
 mod support;
