@@ -102,12 +102,12 @@ pub mod exit {
             of(
                 CHANGES,
                 "changes (--detailed-exitcode) or findings (verify, preflight)",
-                "`--detailed-exitcode`: there are (or were) changes; `preflight`: K3s would not start; `verify`: a control fails, a waiver has lapsed, or with `--baseline` something is worse",
+                "`--detailed-exitcode`: there are (or were) changes; `preflight`: K3s would not start; `verify`, `report merge`: a control fails, a waiver has lapsed, or with `--baseline` something is worse",
             ),
             of(
                 CANNOT_TELL,
                 "nothing fails, and something cannot be told (verify, preflight: --fail-on unknown)",
-                "`--fail-on unknown`: `preflight` cannot tell whether K3s would start; `verify`: nothing fails, and something is unknown",
+                "`--fail-on unknown`: `preflight` cannot tell whether K3s would start; `verify`, `report merge`: nothing fails, and something is unknown",
             ),
             of(
                 ErrorKind::HalfChanged.exit_code(),

@@ -15,6 +15,7 @@
 //!
 //! - [`cli`]: what did the user type? The only room that uses the terminal
 //! - [`output`]: how does the answer read?
+//! - [`report`]: what do the reports of many nodes say together?
 //! - [`reference`]: what do the tables say, as pages of the manual?
 //! - [`render`]: what do other tools need?
 //! - [`explain`]: what is this control or setting?
@@ -50,6 +51,7 @@ pub mod preflight;
 pub mod profile;
 pub mod reference;
 pub mod render;
+pub mod report;
 mod role;
 pub mod scanner;
 pub mod verify;

@@ -16,6 +16,8 @@ use crate::node::{Root, RootedPath};
 pub struct RecordedInputs {
     /// The inputs that the newest run in force recorded.
     pub inputs: Option<RunInputs>,
+    /// The number of that run.
+    pub run: Option<u32>,
     /// The paths that they wrote: these files belong to k3s-harden, whatever they hold.
     pub paths: BTreeSet<RootedPath>,
     /// A run that was killed: it is undone or finished before the next one.
@@ -66,6 +68,7 @@ impl RecordedInputs {
                 recorded.paths =
                     record.written.iter().filter_map(|path| RootedPath::recorded(path).ok()).collect();
                 recorded.inputs = record.inputs;
+                recorded.run = Some(id);
                 break;
             }
         }

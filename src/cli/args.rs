@@ -9,6 +9,8 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use tracing::warn;
 
 use super::generate_arguments::GenerateArguments;
+use super::report_arguments::ReportArguments;
+use super::settings_arguments::SettingsArguments;
 use super::usage::{no_report, usage_error};
 use crate::Role;
 use crate::apply::ApplyOptions;
@@ -58,6 +60,11 @@ impl Cli {
                     return Err(usage_error("--as and --baseline are told as text or json")
                         .hint("write a report by a run of its own"));
                 }
+            }
+            CliVerb::Report(_) if matches!(self.global.format, OutputFormat::Html) => {}
+            CliVerb::Report(_) if is_report => {
+                return Err(usage_error("reports of many nodes are merged as text, json or html")
+                    .hint("take one of these three: --format html"));
             }
             _ if is_report => {
                 return Err(no_report());
@@ -120,7 +127,7 @@ pub(super) struct GlobalArguments {
     /// The node's name in reports and answers; by default its hostname
     #[arg(long, global = true, value_name = "NAME", env = "K3S_HARDEN_NODE")]
     pub(super) node: Option<String>,
-    /// Output for people or for programs; the forms after json are reports, which `verify` alone writes
+    /// Output for people or for programs; the forms after json are reports, which `verify` writes, and html `report merge` too
     #[arg(long, global = true, value_enum, default_value = "text", env = "K3S_HARDEN_FORMAT")]
     pub(super) format: OutputFormat,
     /// Whether to colour the output
@@ -202,6 +209,10 @@ pub(super) enum CliVerb {
     Profile(ProfileArguments),
     /// Show K3s' configuration as K3s will read it, and where each value comes from
     EffectiveConfig(EffectiveConfigArguments),
+    /// Show the settings in force, or write a settings file to begin with
+    Settings(SettingsArguments),
+    /// Look at the reports of many nodes
+    Report(ReportArguments),
     /// Write manual pages, completions, JSON schemas and reference pages
     Generate(GenerateArguments),
 }
@@ -243,6 +254,9 @@ pub(super) struct PreflightArguments {
     /// What ends with a code other than 0
     #[arg(long, value_enum, default_value = "stops", env = "K3S_HARDEN_PREFLIGHT_FAIL_ON")]
     pub(super) fail_on: FailOnArgument,
+    /// The configuration of the server that this one joins (of effective-config --format json): what K3s would refuse
+    #[arg(long, value_name = "FILE", env = "K3S_HARDEN_SERVER_CONFIG")]
+    pub(super) server_config: Option<String>,
 }
 
 /// What makes `preflight` exit with another code than 0.
@@ -431,16 +445,19 @@ pub(super) fn warn_of_unknown_variables() {
     if set.is_empty() {
         return;
     }
-    let command = Cli::command();
     let mut known = vec![SET_VARIABLE.to_owned()];
-    for command in std::iter::once(&command).chain(command.get_subcommands()) {
-        known.extend(
-            command.get_arguments().filter_map(|argument| argument.get_env()?.to_str().map(str::to_owned)),
-        );
-    }
+    add_variables(&Cli::command(), &mut known);
     for name in set.iter().filter(|name| !known.contains(name)) {
         warn!("the environment variable {name} means nothing to k3s-harden");
     }
+}
+
+/// Adds the variables of a command and of the verbs below it.
+fn add_variables(command: &clap::Command, known: &mut Vec<String>) {
+    let variables =
+        command.get_arguments().filter_map(|argument| argument.get_env()?.to_str().map(str::to_owned));
+    known.extend(variables);
+    command.get_subcommands().for_each(|verb| add_variables(verb, known));
 }
 
 #[cfg(test)]

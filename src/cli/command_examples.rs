@@ -4,7 +4,7 @@
 use crate::reference::ExampleFacts;
 
 /// What is typed, and what it does; the words of the verb decide under which verb it stands.
-const EXAMPLES: [(&str, &str); 41] = [
+const EXAMPLES: [(&str, &str); 47] = [
     ("k3s-harden plan --k3s-version 1.33", "every change as a diff; nothing is written"),
     ("k3s-harden plan --detailed-exitcode", "exit with 2 where there are changes"),
     ("k3s-harden plan --profile cis,strict", "with the overlay strict"),
@@ -16,6 +16,10 @@ const EXAMPLES: [(&str, &str); 41] = [
     ("k3s-harden apply --skip event-rate-limit", "without a control"),
     ("k3s-harden preflight", "does K3s start, now and after a reboot?"),
     ("k3s-harden preflight --root /mnt/image --fail-on unknown", "exit with 3 where it cannot be told"),
+    (
+        "k3s-harden preflight --server-config first.json",
+        "would it join the server whose effective-config this is?",
+    ),
     ("k3s-harden verify", "a verdict for every control"),
     ("k3s-harden verify --only-findings", "only what is to be done"),
     ("k3s-harden verify --live", "ask the running cluster too"),
@@ -46,6 +50,17 @@ const EXAMPLES: [(&str, &str); 41] = [
     ("k3s-harden profile validate site.yaml", "check a profile of your own"),
     ("k3s-harden effective-config", "K3s' configuration, and where each value comes from"),
     ("k3s-harden effective-config -- --disable traefik", "as if these words were behind the role"),
+    ("k3s-harden settings show", "each setting, and where its value comes from"),
+    ("k3s-harden settings init", "a settings file with every setting in a comment"),
+    (
+        "k3s-harden report merge web-1.json web-2.json",
+        "many nodes: groups with the same verdicts, the worst first",
+    ),
+    ("k3s-harden report merge --format html web-1.json web-2.json", "a page of all nodes"),
+    (
+        "k3s-harden report merge --baseline old.json web-1.json web-2.json",
+        "what has changed since an older merged report",
+    ),
     ("k3s-harden generate man apply", "the page of a verb; `| man -l -` shows it"),
     ("k3s-harden generate man --out man1", "every page"),
     ("k3s-harden generate completions bash", "to source in a shell"),

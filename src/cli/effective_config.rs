@@ -25,7 +25,8 @@ pub(super) fn run(request: &RunRequest, arguments: &EffectiveConfigArguments, ui
     };
     let effective = EffectiveConfig::read(&root, query)?;
     if ui.json() {
-        ui.out_json(&output::effective_json(&effective, &ui.origin(&root, Some(&context.version))))?;
+        let origin = ui.origin(&root, Some(&context.version));
+        ui.out_json(&output::effective_json(&effective, context.target.role, &origin))?;
     } else {
         for warning in &effective.warnings {
             warn!("{warning}");

@@ -29,9 +29,13 @@ mod profile;
 mod program_place;
 mod remaining;
 mod render;
+mod report;
+mod report_arguments;
 mod request;
 mod rollback;
 mod saved;
+mod settings;
+mod settings_arguments;
 mod ui;
 mod unloaded_policies;
 mod usage;
@@ -87,6 +91,8 @@ fn dispatch(cli: &Cli, ui: &mut Ui) -> Result<u8> {
         CliVerb::Uninstall(arguments) => rollback::uninstall(&cli.global, arguments, ui),
         CliVerb::History => history::run(&cli.global, ui),
         CliVerb::Profile(arguments) => profile::run(&cli.global, arguments, ui),
+        CliVerb::Settings(arguments) => settings::run(&request()?, arguments, ui),
+        CliVerb::Report(arguments) => report::run(arguments, ui),
         CliVerb::Generate(arguments) => generate::run(arguments, ui),
     }
 }

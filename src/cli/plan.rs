@@ -17,9 +17,10 @@ use super::unloaded_policies;
 use crate::Role;
 use crate::document::{self, DropIn, OnConflict, Rendered};
 use crate::error::{Error, ErrorKind, Result, exit};
-use crate::k3s::Traces;
+use crate::k3s::critical_values;
 use crate::k3s::encryption_change::{EncryptionChange, provider_in_force};
 use crate::k3s::flags::{ENCRYPTION_KEY, PROVIDER_KEY};
+use crate::k3s::{Datastore, Traces};
 use crate::mode::FileMode;
 use crate::node::{Root, host, sysctl};
 use crate::output::{self, PlanReport};
@@ -204,6 +205,7 @@ fn change_warnings(context: &Context, requested: &DropIn) -> Vec<String> {
             "K3s reads {file}, which {place} names, and the drop-ins beside it: the drop-in goes there"
         ));
     }
+    warnings.extend(joins(context, requested));
     warnings.extend(late_encryption(&traces, requested));
     warnings.extend(late_provider(context, &traces, requested));
     warnings.extend(incomplete_audit(requested));
@@ -212,6 +214,33 @@ fn change_warnings(context: &Context, requested: &DropIn) -> Vec<String> {
         warnings.push("Rancher manages this node: it rewrites its own 50-rancher.yaml and passes its own admission configuration; `render --as rancher-cluster` is the way to tell it".to_owned());
     }
     warnings
+}
+
+/// Returns what has to be the same on the server that this one joins; none if this one has joined, or is none that joins.
+fn joins(context: &Context, requested: &DropIn) -> Option<String> {
+    let node = &context.node;
+    let has_joined = node.root.is_directory(&node.data_dir.join(Datastore::ETCD_LOG));
+    if context.target.role != Role::Server || has_joined || node.value("server").is_none() {
+        return None;
+    }
+    let release = context.version.number();
+    let compared: Vec<&str> = critical_values::of_release(release)
+        .filter(|row| row.compared)
+        .map(|row| row.written_as().0)
+        .collect();
+    let ours = requested.keys.iter().filter(|key| compared.contains(&key.name.as_str()));
+    let ours: Vec<String> = ours.map(|key| format!("{}: {}", key.name, key.value)).collect();
+    let ours = match ours.as_slice() {
+        [] => String::new(),
+        ours => format!(
+            "; of them k3s-harden writes {}, and the first server has to have the same",
+            ours.join(", ")
+        ),
+    };
+    Some(format!(
+        "this server joins another one, and K3s exits where these differ there: {}{ours}. Compare them before the start: preflight --server-config FILE",
+        critical_values::keys_of(release)
+    ))
 }
 
 /// Returns the reason why the plan can no longer turn on the encryption of Secrets, if it tries to.

@@ -3,18 +3,22 @@
 
 use super::args::{FailOnArgument, PreflightArguments};
 use super::context::Context;
-use super::request::RunRequest;
+use super::request::{RunRequest, given};
 use super::ui::Ui;
 use crate::document::TakenOver;
 use crate::error::{ErrorKind, Result, exit};
-use crate::node::{Root, RootedPath};
+use crate::node::{Root, RootedPath, host};
 use crate::output;
-use crate::preflight::{StartVerdict, check};
+use crate::preflight::{FirstServer, MAX_SERVER_CONFIG_BYTES, StartVerdict, check, compare};
 use crate::version::K3sVersion;
 
 pub(super) fn run(request: &RunRequest, arguments: &PreflightArguments, ui: &mut Ui) -> Result<u8> {
+    let first = given(arguments.server_config.as_ref());
+    let first = first
+        .map(|file| FirstServer::read(&file, &host::read_file(&file, MAX_SERVER_CONFIG_BYTES)?))
+        .transpose()?;
     let root = Root::open(&request.root)?;
-    let (verdict, version) = match verdict(&root, request) {
+    let (verdict, version) = match verdict(&root, request, first.as_ref()) {
         // A user who may not read the files of K3s gets an unknown result.
         Err(error) if error.kind() == ErrorKind::NotPermitted => (StartVerdict::unreadable(&error), None),
         other => other.map(|(verdict, version)| (verdict, Some(version)))?,
@@ -31,10 +35,17 @@ pub(super) fn run(request: &RunRequest, arguments: &PreflightArguments, ui: &mut
     })
 }
 
-fn verdict(root: &Root, request: &RunRequest) -> Result<(StartVerdict, K3sVersion)> {
+fn verdict(
+    root: &Root,
+    request: &RunRequest,
+    first: Option<&FirstServer>,
+) -> Result<(StartVerdict, K3sVersion)> {
     let context = Context::new(root, request)?;
     context.warn_of_refusals();
     let mut verdict = check(&context.node);
+    if let Some(first) = first {
+        compare(&context.node, first, &mut verdict);
+    }
     name_users_lines(root, &context.target.config, &mut verdict);
     Ok((verdict, context.version))
 }

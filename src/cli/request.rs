@@ -29,6 +29,9 @@ const SKIP_NOTHING: &str = "none";
 /// The word of `--k3s-version` that ends the version of earlier runs.
 const DETECT_VERSION: &str = "auto";
 
+/// Where a setting comes from that an earlier run was told.
+pub(super) const RECORDED: &str = "--set of an earlier run";
+
 /// Which K3s version a run is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum VersionRequest {
@@ -162,7 +165,7 @@ impl RunRequest {
         let kept = kept.map(|(name, text)| Assignment {
             name: name.clone(),
             text: text.clone(),
-            origin: "--set of an earlier run".to_owned(),
+            origin: RECORDED.to_owned(),
         });
         request.assignments = kept.chain(self.assignments.iter().cloned()).collect();
         request.role = request.role.or(recorded.role);

@@ -84,7 +84,7 @@ pub(crate) fn render(
     }
 }
 
-/// Renders a page; every text in it goes through `escape`.
-pub(crate) fn page(template: &str, context: &Context, escape: EscapeFn) -> String {
-    Engine::escaping(".html.tera", escape, [template]).render(template, context)
+/// Renders the first of the templates, which may include the others; every text in it goes through `escape`.
+pub(crate) fn page(templates: &[&str; 3], context: &Context, escape: EscapeFn) -> String {
+    Engine::escaping(".html.tera", escape, templates.iter().copied()).render(templates[0], context)
 }

@@ -11,23 +11,6 @@ use crate::embedded;
 use crate::kubernetes::flag_values;
 use crate::version::{Availability, FirstReleases, K3sRelease, KubernetesMinor};
 
-/// The keys that must be the same on all servers (K3s documentation, "critical configuration values"; CriticalControlArgs in
-/// pkg/daemons/config of K3s).
-pub const CRITICAL_KEYS: [&str; 12] = [
-    "agent-token",
-    "cluster-cidr",
-    "cluster-dns",
-    "cluster-domain",
-    "disable-cloud-controller",
-    "disable-helm-controller",
-    "disable-network-policy",
-    "egress-selector-mode",
-    "flannel-backend",
-    "secrets-encryption",
-    "secrets-encryption-provider",
-    "service-cidr",
-];
-
 /// The key that encrypts Secrets: K3s writes the encryption configuration, and names it to the API server.
 pub const ENCRYPTION_KEY: &str = "secrets-encryption";
 /// The key of the provider with which K3s encrypts Secrets.

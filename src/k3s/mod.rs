@@ -10,6 +10,7 @@ mod command_line;
 pub mod components;
 mod config_file;
 mod config_values;
+pub mod critical_values;
 mod data_dir;
 pub mod data_directory;
 mod datastore;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::origin::ReportOrigin;
 use super::screen::{ScreenText, Style};
+use crate::Role;
 use crate::k3s::{EffectiveConfig, EffectiveValue};
 
 /// Returns the command line, each value with its origin, and the flags of each component.
@@ -36,10 +37,11 @@ pub fn effective_text(effective: &EffectiveConfig) -> ScreenText {
 
 /// Returns the configuration for programs.
 #[must_use]
-pub fn effective_json(effective: &EffectiveConfig, origin: &ReportOrigin) -> Value {
+pub fn effective_json(effective: &EffectiveConfig, role: Role, origin: &ReportOrigin) -> Value {
     let values: BTreeMap<&String, Value> =
         effective.values.iter().map(|(name, value)| (name, value_json(value))).collect();
     origin.answer(json!({
+        "role": role,
         "files": effective.files.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "argv": effective.argv,
         "warnings": effective.warnings,

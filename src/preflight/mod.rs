@@ -22,6 +22,7 @@ mod egress;
 pub(crate) mod encryption;
 mod event_rate_limit;
 mod finding;
+mod first_server;
 mod image_policy;
 mod kernel;
 mod kubelet;
@@ -48,6 +49,7 @@ mod surroundings;
 mod tracing;
 
 pub use finding::{Class, Finding, StartVerdict, When};
+pub use first_server::{FirstServer, MAX_SERVER_CONFIG_BYTES, compare};
 
 use crate::error::Result;
 use crate::k3s::NodeConfig;

@@ -5,7 +5,7 @@ use super::Finding;
 use crate::Role;
 use crate::error::Result;
 use crate::k3s::NodeConfig;
-use crate::k3s::flags::CRITICAL_KEYS;
+use crate::k3s::critical_values;
 use crate::kubernetes::kubelet_config;
 use crate::node::{RootedPath, host};
 
@@ -66,9 +66,9 @@ fn joins(node: &NodeConfig<'_>) -> Option<Finding> {
             "critical-settings",
             format!(
                 "this server joins another one, and exits where these differ there: {}",
-                CRITICAL_KEYS.join(", ")
+                critical_values::keys_of(node.release)
             ),
-            "see that they are the same on all servers",
+            "compare them: write `k3s-harden effective-config --format json` of that server to a file, and name it: --server-config FILE",
         )),
         _ => None,
     }

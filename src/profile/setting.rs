@@ -125,6 +125,12 @@ impl Declaration {
         self.default.on(minor).cloned().unwrap_or(Value::Null)
     }
 
+    /// Tells whether the default is another one on some minors.
+    #[must_use]
+    pub fn differs_by_minor(&self) -> bool {
+        matches!(self.default, SettingValue::ByMinor(_))
+    }
+
     /// Returns what the setting takes, in words.
     #[must_use]
     pub fn type_in_words(&self) -> String {

@@ -232,7 +232,8 @@ impl BaselineState {
 }
 
 /// Returns the rank of a status; the best rank is 0.
-fn rank(status: Status) -> u8 {
+#[must_use]
+pub fn rank(status: Status) -> u8 {
     match status {
         Status::Pass | Status::NotApplicable => 0,
         Status::Manual | Status::Unknown => 1,

@@ -3,7 +3,7 @@
 //! of a benchmark, with evidence and remedy. A fact that cannot be read makes a control unknown, never a pass.
 //!
 //! The room may import scanner, preflight, document, profile, k3s, node, kubernetes and the ground files. Its files build
-//! on one another in this order: evidence, date, must and flags_in_force; rule, rule_result, report and control; cluster,
+//! on one another in this order: evidence, date, must and flags_in_force; rule, rule_result, report, counts and control; cluster,
 //! applied, refusals and facts; the checks; kubelet_log, evaluate, scan, baseline and waivers.
 
 mod applied;
@@ -11,6 +11,7 @@ pub mod baseline;
 pub mod checks;
 pub mod cluster;
 pub mod control;
+mod counts;
 mod date;
 mod evaluate;
 mod evidence;
@@ -31,6 +32,7 @@ pub use applied::AppliedObject;
 pub use baseline::Baseline;
 pub use cluster::{Cluster, Kubectl, ObjectKind};
 pub use control::{Control, benchmarks, controls, section_name};
+pub use counts::{Score, StatusCounts};
 pub use date::Date;
 pub use evaluate::{evaluate_rule, verify, verify_configuration};
 pub use evidence::Evidence;

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 /// The rooms that hold this.
-const ROOMS: [&str; 23] = [
+const ROOMS: [&str; 24] = [
     "cli",
     "output",
+    "report",
     "reference",
     "render",
     "explain",

@@ -6,13 +6,13 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 use tera::Context;
 
-use super::section::{Counts, Section, section_number};
+use super::section::{Section, section_number};
 use super::{FORECAST, READING_ORDER, distinct_evidence, is_finding, status_words};
 use crate::document::page;
 use crate::error::Place;
 use crate::output::ReportOrigin;
 use crate::output::visible::visible;
-use crate::verify::{ControlVerdict, Evidence, Status, VerifyReport};
+use crate::verify::{ControlVerdict, Evidence, Status, StatusCounts, VerifyReport};
 
 /// The length of the bar and of the ring.
 const WHOLE: usize = 1000;
@@ -23,7 +23,7 @@ const WHOLE: usize = 1000;
 /// and its invisible characters are written as numbers.
 #[must_use]
 pub fn html(report: &VerifyReport, origin: &ReportOrigin) -> String {
-    let counts = Counts::count(&report.verdicts);
+    let counts = StatusCounts::count(&report.verdicts);
     let root = report.root.display().to_string();
     let mut context = Context::new();
     context.insert("version", &origin.tool_version);
@@ -40,11 +40,16 @@ pub fn html(report: &VerifyReport, origin: &ReportOrigin) -> String {
     context.insert("findings", &report.findings.iter().map(evidence).collect::<Vec<_>>());
     context.insert("sections", &Section::all(report).iter().map(section).collect::<Vec<_>>());
     context.insert("groups", &groups(report));
-    page("report.html.tera", &context, html_text)
+    page(&page_parts("report.html.tera"), &context, html_text)
+}
+
+/// Returns the template of a page, and those that every page includes.
+pub(in crate::output) fn page_parts(page: &'static str) -> [&'static str; 3] {
+    [page, "report-style.css.tera", "report-icons.html.tera"]
 }
 
 /// Escapes text for a page.
-fn html_text(text: &str, out: &mut dyn Write) -> io::Result<()> {
+pub(in crate::output) fn html_text(text: &str, out: &mut dyn Write) -> io::Result<()> {
     tera::escape_html(&visible(text), out)
 }
 
@@ -72,14 +77,14 @@ fn facts(report: &VerifyReport, origin: &ReportOrigin, root: &str) -> Vec<Value>
 /// Returns the counts by status, in the order of the reports.
 fn rows(verdicts: &[&ControlVerdict]) -> Vec<Value> {
     let row = |status: Status| {
-        let counts = Counts::count(verdicts.iter().copied().filter(|verdict| verdict.status == status));
+        let counts = StatusCounts::count(verdicts.iter().copied().filter(|verdict| verdict.status == status));
         json!({"status": status.name(), "word": status_words(status), "count": counts.total(), "waived": counts.waived})
     };
     Status::ALL.into_iter().map(row).collect()
 }
 
 /// Returns the start and the length of each status within [`WHOLE`].
-fn shares(counts: &Counts, statuses: &[Status]) -> Vec<Value> {
+pub(in crate::output) fn shares(counts: &StatusCounts, statuses: &[Status]) -> Vec<Value> {
     let total: usize = statuses.iter().map(|status| counts.get(*status)).sum();
     let mut sum = 0;
     let mut shares = Vec::new();

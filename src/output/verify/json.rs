@@ -3,16 +3,15 @@
 
 use serde_json::{Map, Value, json};
 
-use super::section::Counts;
 use crate::error::Place;
 use crate::output::ReportOrigin;
-use crate::verify::{ControlVerdict, Evidence, Status, VerifyReport, Waiver};
+use crate::verify::{ControlVerdict, Evidence, Status, StatusCounts, VerifyReport, Waiver};
 
 /// Returns the report for programs. A waived control keeps its status and has a `waiver`; the summary counts it under its
 /// status, and also as waived.
 #[must_use]
 pub fn verify_json(report: &VerifyReport, origin: &ReportOrigin) -> Value {
-    let counts = Counts::count(&report.verdicts);
+    let counts = StatusCounts::count(&report.verdicts);
     let mut summary: Map<String, Value> =
         Status::ALL.iter().map(|status| (status.name().to_owned(), counts.get(*status).into())).collect();
     summary.insert("waived".to_owned(), counts.waived.into());
@@ -43,6 +42,9 @@ fn control(verdict: &ControlVerdict) -> Value {
     });
     if let Some(accepted) = &verdict.waiver {
         json["waiver"] = waiver(accepted);
+    }
+    if verdict.lapsed {
+        json["lapsed"] = true.into();
     }
     json
 }

@@ -15,6 +15,7 @@ use super::ReportOrigin;
 use crate::verify::{ControlVerdict, Evidence, Status, VerifyReport};
 
 pub use html::html;
+pub(super) use html::{html_text, page_parts, shares};
 pub use json::verify_json;
 pub use junit::junit;
 pub use kube_bench::kube_bench_json;
@@ -26,7 +27,7 @@ const READING_ORDER: [Status; 6] =
     [Status::Fail, Status::Warn, Status::Unknown, Status::Manual, Status::Pass, Status::NotApplicable];
 
 /// Tells whether a status is a finding.
-fn is_finding(status: Status) -> bool {
+pub(super) fn is_finding(status: Status) -> bool {
     matches!(status, Status::Fail | Status::Warn | Status::Unknown)
 }
 

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::section::{Counts, Section, waiver_words};
+use super::section::{Section, waiver_words};
 use super::{
     FORECAST, READING_ORDER, SCORE_DEFINITION, distinct_evidence, is_finding, origin_words, status_words,
     subject, with_place,
@@ -11,7 +11,7 @@ use super::{
 use crate::output::visible::visible;
 use crate::output::wrap::{MIN_WIDTH, wrap};
 use crate::output::{Ink, ReportOrigin, ScreenText, Style};
-use crate::verify::{ControlVerdict, Evidence, Status, VerifyReport};
+use crate::verify::{ControlVerdict, Evidence, Status, StatusCounts, VerifyReport};
 
 /// The width of the status column.
 const WORD_WIDTH: usize = 7;
@@ -155,17 +155,17 @@ impl ReportText {
         };
         self.text.end();
         self.text.paint_line(Ink::Bold, row("", "", heads.map(str::to_owned)));
-        let cells = |counts: &Counts| Status::ALL.map(|status| counts.get(status).to_string());
+        let cells = |counts: &StatusCounts| Status::ALL.map(|status| counts.get(status).to_string());
         for section in sections {
-            let counts = Counts::count(section.verdicts.iter().copied());
+            let counts = StatusCounts::count(section.verdicts.iter().copied());
             self.text.line(row(&section.number, section.name(), cells(&counts)));
         }
-        let total = Counts::count(sections.iter().flat_map(|section| section.verdicts.iter().copied()));
+        let total = StatusCounts::count(sections.iter().flat_map(|section| section.verdicts.iter().copied()));
         self.text.paint_line(Ink::Bold, row("all", "", cells(&total)));
     }
 
     fn closing(&mut self, report: &VerifyReport) {
-        let counts = Counts::count(&report.verdicts);
+        let counts = StatusCounts::count(&report.verdicts);
         self.text.end();
         let parts: Vec<String> = Status::ALL
             .into_iter()
@@ -183,7 +183,7 @@ impl ReportText {
         let forecast = if report.started { "" } else { " (forecast)" };
         match counts.score() {
             Some(score) => {
-                let ink = if score.permille == 1000 { Ink::BoldGreen } else { Ink::Bold };
+                let ink = if score.is_full() { Ink::BoldGreen } else { Ink::Bold };
                 self.block(NO_LABEL, &format!("Score{forecast}: {score} ({SCORE_DEFINITION})."), ink);
             }
             None => {

@@ -470,3 +470,59 @@ fn ansibles_own_judges_find_nothing() {
         .current_dir(&copy));
     println!("ansible-test sanity: {:.0} s", begin.elapsed().as_secs_f64());
 }
+
+#[test]
+#[ignore = "needs root, python3, PyPI and strip"]
+fn the_reports_of_all_hosts_are_merged_here_with_one_tag() {
+    let _busy = turns::busy();
+    let bed = Bed::make();
+    let folder = tempfile::tempdir().unwrap();
+    let reports = folder.path().join("reports");
+    fs::create_dir(&reports).unwrap();
+    fs::create_dir(folder.path().join("programs")).unwrap();
+    let mut inventory = Inventory::new(&json!({
+        "ansible_connection": "local",
+        "k3s_harden_root": format!("{}/{{{{ inventory_hostname }}}}", folder.path().display()),
+        "k3s_harden_binary": format!("{}/programs/{{{{ inventory_hostname }}}}", folder.path().display()),
+        "k3s_harden_k3s_version": VERSION,
+        "k3s_harden_report_dir": reports.to_str().unwrap(),
+    }));
+    for name in ["one", "two", "three"] {
+        inventory =
+            inventory.host(name, json!({"k3s_harden_role": if name == "one" { "server" } else { "agent" }}));
+        fs::create_dir_all(folder.path().join(name).join("etc")).unwrap();
+    }
+    bed.play(&inventory, &[]).well();
+    assert_eq!(fs::read_dir(&reports).unwrap().count(), 0, "without the tag nothing is collected");
+    let before: Vec<_> = ["one", "two", "three"].map(|name| tree(&folder.path().join(name))).into();
+
+    let play = bed.play(&inventory, &["--tags", "k3s_harden_report"]).well();
+    for name in ["one", "two", "three"] {
+        assert_eq!(play.count(name, "changed"), 0, "{}", play.text);
+    }
+    assert!(play.text.contains("on any of 3 nodes"), "{}", play.text);
+    let merged = || -> Value {
+        serde_json::from_str(&fs::read_to_string(reports.join("fleet-report.json")).unwrap()).unwrap()
+    };
+    let names = |merged: &Value| {
+        let nodes = merged["nodes"].as_array().unwrap().iter();
+        nodes.map(|node| node["name"].as_str().unwrap().to_owned()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let all = ["one", "three", "two"].map(str::to_owned).into();
+    assert_eq!(names(&merged()), all);
+    assert!(fs::read_to_string(reports.join("fleet-report.html")).unwrap().ends_with("</html>\n"));
+    let after: Vec<_> = ["one", "two", "three"].map(|name| tree(&folder.path().join(name))).into();
+    assert!(before == after, "nothing changes on a host");
+
+    // One host fails, another one is worse than the last time.
+    fs::remove_file(folder.path().join("programs/three")).unwrap();
+    fs::write(folder.path().join("one").join(DROP_IN), "").unwrap();
+    let play = bed.play(&inventory, &["--tags", "k3s_harden_report"]);
+    assert_eq!(play.count("three", "failed"), 1, "{}", play.text);
+    assert!(play.text.contains("no new report of: three"), "{}", play.text);
+    let merged = merged();
+    assert_eq!(names(&merged), all);
+    assert!(
+        merged["trend"]["worse"].as_array().unwrap().iter().any(|change| change["nodes"] == json!(["one"]))
+    );
+}

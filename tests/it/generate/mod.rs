@@ -191,7 +191,7 @@ fn what_cannot_be_generated_is_said() {
         (
             &["schema"],
             64,
-            "error: these are 11 files, which need a place\n help: name a schema, or name a directory for them: --out DIR\n",
+            "error: these are 13 files, which need a place\n help: name a schema, or name a directory for them: --out DIR\n",
         ),
         (
             &["completions"],

@@ -355,4 +355,5 @@ def main():
             browser.process.kill()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::sample::{TAKEN, hostile, report};
 use crate::support::{Node, tools, turns};
 
-const CHROMIUM: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+pub(crate) const CHROMIUM: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 /// How many pages the print of a whole benchmark has at most.
 const MOST_PAGES: u64 = 8;
@@ -162,6 +162,6 @@ fn look(folder: &Path, cases: &[Case]) -> Vec<Value> {
 }
 
 /// Where the pictures and prints are kept.
-fn artefacts() -> PathBuf {
+pub(crate) fn artefacts() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("artefacts/reports")
 }

@@ -11,7 +11,7 @@ use k3s_harden::verify::Status;
 use super::sample::{TAKEN, forecast, hostile, hostile_origin, report};
 
 /// What is between `from` and `to`, each time.
-fn between<'a>(text: &'a str, from: &str, to: &str) -> Vec<&'a str> {
+pub(crate) fn between<'a>(text: &'a str, from: &str, to: &str) -> Vec<&'a str> {
     text.split(from).skip(1).map(|rest| rest.split(to).next().unwrap()).collect()
 }
 
@@ -122,7 +122,7 @@ fn its_policy_lets_its_own_style_and_script_in() {
 }
 
 /// coreutils' SHA-256, as a policy writes it.
-fn sha256(text: &str) -> String {
+pub(crate) fn sha256(text: &str) -> String {
     let mut child = Command::new("sha256sum")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -11,8 +11,8 @@
 )]
 
 mod answers;
-mod browser;
-mod html;
+pub(crate) mod browser;
+pub(crate) mod html;
 mod json;
 mod others;
 mod sample;

@@ -104,6 +104,10 @@ options:
     description: The k3s-harden binary on the node.
     type: path
     default: /usr/local/bin/k3s-harden
+  node:
+    description: With O(state=verified), the name of the node in RV(report). Without it the hostname.
+    type: str
+    version_added: 0.2.0
   benchmark:
     description: With O(state=verified), the benchmark to judge by, such as V("1.11"), if it is not the profile's.
     type: str
@@ -325,6 +329,8 @@ def command_of(parameters, check_mode):
         command += ["--set", "{0}={1}".format(name, text_of(value))]
     if verified:
         command += ["--fail-on", parameters["fail_on"]]
+        if parameters["node"] is not None:
+            command += ["--node", parameters["node"]]
         if parameters["benchmark"] is not None:
             command += ["--benchmark", parameters["benchmark"]]
         return command
@@ -407,6 +413,7 @@ def main():
             "preflight": {"type": "bool", "default": True},
             "lock_timeout": {"type": "int", "default": 0},
             "binary": {"type": "path", "default": "/usr/local/bin/k3s-harden"},
+            "node": {"type": "str"},
             "benchmark": {"type": "str"},
             "fail_on": {"type": "str", "choices": ["fail", "warn", "unknown", "never"], "default": "fail"},
             "report_format": {
