@@ -258,9 +258,12 @@ fn named(nodes: BTreeMap<NodeKey, TakenReport>) -> Vec<(String, TakenReport)> {
     named
 }
 
+/// A benchmark, and verdicts by it.
+type JudgedBy<'a> = (&'a str, Vec<(usize, Verdict)>);
+
 /// Puts nodes with the same verdicts by the same benchmark together.
 fn grouped(taken: &[(String, TakenReport)]) -> Vec<NodeGroup> {
-    let mut groups: BTreeMap<(&str, Vec<(usize, Verdict)>), Vec<usize>> = BTreeMap::new();
+    let mut groups: BTreeMap<JudgedBy<'_>, Vec<usize>> = BTreeMap::new();
     for (index, (_, one)) in taken.iter().enumerate() {
         let verdict = |cell: &Cell| Verdict { status: cell.status, waived: cell.waived };
         let verdicts = one.cells.iter().map(|cell| (cell.control, verdict(cell))).collect();
