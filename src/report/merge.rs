@@ -88,11 +88,15 @@ impl Merge {
     pub fn take(&mut self, file: &str, report: Result<NodeReport, Error>) {
         match report.and_then(|report| self.check(report)) {
             Ok(report) => self.add(report),
-            // The file stands beside it.
             Err(error) => {
-                let position = error.place().and_then(|place| place.position);
-                let at = position.map(|(line, column)| format!("line {line}, column {column}: "));
-                let why = at.unwrap_or_default() + &error.message_without(file);
+                // The file stands beside it: an error with a place does not name it again, and one of reading does.
+                let why = match error.place().map(|place| place.position) {
+                    None => error.message_without(file),
+                    Some(None) => error.message().to_owned(),
+                    Some(Some((line, column))) => {
+                        format!("line {line}, column {column}: {}", error.message())
+                    }
+                };
                 self.broken.push(BrokenReport { file: file.to_owned(), why });
             }
         }

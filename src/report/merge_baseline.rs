@@ -46,17 +46,17 @@ pub struct EarlierVerdict {
 }
 
 #[derive(Deserialize)]
-struct MergeText<'a> {
+struct WrittenMerge<'a> {
     #[serde(borrow)]
     format_version: Cow<'a, str>,
     time: String,
-    nodes: Vec<NodeText>,
+    nodes: Vec<WrittenNode>,
     #[serde(borrow)]
-    groups: Vec<GroupText<'a>>,
+    groups: Vec<WrittenGroup<'a>>,
 }
 
 #[derive(Deserialize)]
-struct NodeText {
+struct WrittenNode {
     name: String,
     /// Counts from 1.
     group: usize,
@@ -65,7 +65,7 @@ struct NodeText {
 }
 
 #[derive(Deserialize)]
-struct GroupText<'a> {
+struct WrittenGroup<'a> {
     benchmark: String,
     #[serde(borrow)]
     verdicts: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
@@ -96,7 +96,7 @@ impl MergeBaseline {
         if bytes.len() > MAX_MERGE_BYTES {
             return Err(error(format!("it is larger than {MAX_MERGE_BYTES} bytes"), None));
         }
-        let text: MergeText<'_> = serde_json::from_slice(bytes).map_err(|cause| {
+        let text: WrittenMerge<'_> = serde_json::from_slice(bytes).map_err(|cause| {
             let one = serde_json::from_slice::<OneNodeText>(bytes);
             if one.is_ok_and(|one| one.nodes.is_none() && one.controls.is_some()) {
                 return error("it is the report of one node".to_owned(), None);

@@ -8,14 +8,16 @@
 //!
 //! A report is a file from another machine, so every text and every number in it has a limit. What is broken is named and
 //! stops nothing. The room may import verify and profile and the ground files; its files build on one another in this
-//! order: limits, node_report, merge, merged, remarks, merge_baseline and merge_trend.
+//! order: limits, node_report, remark, merge, merged, remarks, assemble; merge_baseline and merge_trend.
 
+mod assemble;
 mod limits;
 mod merge;
 mod merge_baseline;
 mod merge_trend;
 mod merged;
 mod node_report;
+mod remark;
 mod remarks;
 
 pub use limits::{MAX_MERGE_BYTES, MAX_NODE_REPORT_BYTES};
@@ -24,4 +26,4 @@ pub use merge_baseline::{EarlierNode, EarlierVerdict, MergeBaseline};
 pub use merge_trend::{FleetChange, MergeTrend};
 pub use merged::{MergedControl, MergedNode, MergedReport, NodeGroup, SeenValue, Verdict};
 pub use node_report::{NameSource, NodeReport, NodeVerdict};
-pub use remarks::{MergeRemark, RemarkKind};
+pub use remark::{MergeRemark, RemarkKind};

@@ -99,7 +99,7 @@ pub struct NodeVerdict {
 }
 
 #[derive(Deserialize)]
-struct ReportText<'a> {
+struct WrittenReport<'a> {
     #[serde(borrow)]
     format_version: Cow<'a, str>,
     #[serde(default)]
@@ -118,20 +118,20 @@ struct ReportText<'a> {
     #[serde(default)]
     started: Option<bool>,
     #[serde(default)]
-    assumed: Option<AssumedText>,
+    assumed: Option<WrittenAssumption>,
     #[serde(default)]
     findings: Vec<IgnoredAny>,
     #[serde(borrow)]
-    controls: Vec<ControlText<'a>>,
+    controls: Vec<WrittenControl<'a>>,
 }
 
 #[derive(Deserialize)]
-struct AssumedText {
+struct WrittenAssumption {
     judged_as: String,
 }
 
 #[derive(Deserialize)]
-struct ControlText<'a> {
+struct WrittenControl<'a> {
     #[serde(borrow)]
     id: Cow<'a, str>,
     name: String,
@@ -144,13 +144,13 @@ struct ControlText<'a> {
     #[serde(default)]
     actual: String,
     #[serde(default)]
-    waiver: Option<WaiverText>,
+    waiver: Option<WrittenWaiver>,
     #[serde(default)]
     lapsed: bool,
 }
 
 #[derive(Deserialize)]
-struct WaiverText {
+struct WrittenWaiver {
     #[serde(default)]
     until: Option<String>,
 }
@@ -177,7 +177,7 @@ impl NodeReport {
         if bytes.len() > MAX_NODE_REPORT_BYTES {
             return Err(broken(format!("it is larger than {MAX_NODE_REPORT_BYTES} bytes")));
         }
-        let text: ReportText<'_> =
+        let text: WrittenReport<'_> =
             serde_json::from_slice(bytes).map_err(|error| not_read(file, bytes, &error))?;
         check_format(&text.format_version).map_err(broken)?;
         if text.controls.is_empty() {
@@ -249,7 +249,7 @@ impl NodeReport {
 }
 
 fn read_verdict(
-    control: ControlText<'_>,
+    control: WrittenControl<'_>,
     today: Date,
     unknown_statuses: &mut BTreeSet<String>,
 ) -> std::result::Result<NodeVerdict, String> {

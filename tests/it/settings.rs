@@ -59,7 +59,7 @@ fn for_people() {
 
 #[test]
 fn the_file_sets_nothing() {
-    let node = Node::new();
+    let node = Node::new().file("etc/hostname", "a\n");
     let before = node.run(&["plan", "--format", "json", "--k3s-version", "1.33"]).stdout;
     let done = node.run(&["settings", "init", "--k3s-version", "1.33"]);
     assert_eq!((done.code, done.stderr.as_str()), (0, ""), "{}", done.stdout);

@@ -35,7 +35,7 @@ pub fn merge_text(
     options: &MergeTextOptions,
 ) -> ScreenText {
     let width = options.width.map(|width| width.max(MIN_WIDTH));
-    let mut page = MergeText { merged, text: ScreenText::new(options.style), width };
+    let mut page = MergedText { merged, text: ScreenText::new(options.style), width };
     page.head();
     page.remarks();
     page.groups();
@@ -49,13 +49,13 @@ pub fn merge_text(
 }
 
 /// Builds the text.
-struct MergeText<'a> {
+struct MergedText<'a> {
     merged: &'a MergedReport,
     text: ScreenText,
     width: Option<usize>,
 }
 
-impl MergeText<'_> {
+impl MergedText<'_> {
     fn head(&mut self) {
         let benchmarks = self.merged.benchmarks.iter();
         let benchmarks: Vec<String> = match self.merged.benchmarks.as_slice() {
@@ -81,7 +81,7 @@ impl MergeText<'_> {
         self.list("Files that are no reports", ("BROKEN", Ink::BoldRed), broken);
         let superseded = self.merged.superseded.iter().map(|one| {
             let time = one.time.as_ref().map(|time| format!(" of {time}")).unwrap_or_default();
-            let other = if one.other_machine { ", and is of another machine" } else { "" };
+            let other = if one.other_machine { ", and the two are of different machines" } else { "" };
             format!("{}{time}: {} counts for {}{other}", one.file, one.by, one.node)
         });
         self.list("Reports that do not count", ("older", Ink::Cyan), superseded.collect());
