@@ -33,6 +33,7 @@ fn every_value_names_its_origin() {
             "format_version",
             "host",
             "k3s_version",
+            "role",
             "time",
             "tool_version",
             "values",
