@@ -35,13 +35,13 @@ fn texts() -> Vec<String> {
     texts
 }
 
-/// A fleet of two hundred nodes without two alike.
+/// A fleet without two nodes alike, of more groups than the table has columns.
 fn crowd() -> String {
     let names: Vec<String> =
         k3s_harden::verify::controls("1.12").unwrap().into_iter().map(|it| it.name).collect();
     let mut folder = Folder::new();
     let mut words = vec!["--format".to_owned(), "html".to_owned()];
-    for number in 0..200 {
+    for number in 0..130 {
         let (one, other) = (&names[number % 131], &names[(number * 7 + 3) % 131]);
         let host = format!("node-{number:03}.a-long-name-of-a-data-centre.example.com");
         let file = format!("{number}.json");
@@ -68,7 +68,7 @@ fn a_browser_has_nothing_to_complain_of() {
 }
 
 /// The kind of problem, what is replaced, and by what. But for the first, the page has no policy there.
-const BROKEN: [(&str, &str, &str); 6] = [
+const BROKEN: [(&str, &str, &str); 5] = [
     ("console", "\"use strict\";", "\"use strict\"; /* another script */"),
     ("request", "<footer>", "<img src=\"http://127.0.0.1:9/x.png\" alt=\"\"><footer>"),
     ("filter", "one.hidden = !fits;", ""),
@@ -78,7 +78,6 @@ const BROKEN: [(&str, &str, &str); 6] = [
         "<pre>0123456789012345678901234567890123456789012345678901234567890123456789</pre><footer>",
     ),
     ("contrast", "--soft: #a3aeba;", "--soft: #505a64;"),
-    ("scriptless", "details::details-content { content-visibility: visible;", "details::details-content {"),
 ];
 
 #[test]
