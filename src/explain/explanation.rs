@@ -7,6 +7,7 @@ use super::set_by::SetBy;
 use super::setting::SettingExplanation;
 use super::table::Pitfall;
 use crate::Role;
+use crate::k3s::PolicyEnforcement;
 use crate::profile::ControlId;
 use crate::scanner::ScannerCheck;
 
@@ -52,6 +53,9 @@ pub struct ControlExplanation {
     pub settings: Vec<SettingExplanation>,
     /// What sets the values that implement it on this node; empty if it does not apply to the node's role.
     pub set_by: Vec<SetBy>,
+    /// Who enforces NetworkPolicies on this node; none for a control that is not about them, and where K3s cannot read its
+    /// configuration.
+    pub enforced_by: Option<PolicyEnforcement>,
     /// How the scanners treat it.
     pub scanners: Vec<ScannerCheck>,
     /// The mistakes of the scanners about it.

@@ -9,6 +9,7 @@ use super::set_by::set_by;
 use super::setting::SettingExplanation;
 use super::table::{self, Pitfall};
 use crate::error::{Error, ErrorKind, Result};
+use crate::k3s::PolicyEnforcement;
 use crate::nearest::nearest;
 use crate::profile::{ControlId, declarations};
 use crate::scanner::{Scanner, check};
@@ -117,6 +118,16 @@ fn unknown(topic: &str, all: &BenchmarkControls) -> Error {
     }
 }
 
+/// The controls about NetworkPolicies.
+const ENFORCED: [&str; 2] = ["cni", "network-policies"];
+
+/// Returns who enforces NetworkPolicies on the node, for a control about them.
+fn enforced_by(control: &Control, here: &ExplainedNode<'_>) -> Option<PolicyEnforcement> {
+    let facts = here.facts;
+    let is_about = ENFORCED.contains(&control.name.as_str()) && control.roles.contains(&facts.node.role);
+    is_about.then(|| PolicyEnforcement::of_node(&facts.node, &facts.log).ok()).flatten()
+}
+
 /// Explains the control of a name; none for an unknown name.
 fn explain_control(
     name: &str,
@@ -159,6 +170,7 @@ fn explain_control(
         ids: found.iter().map(numbered).collect(),
         settings: settings.filter_map(|name| SettingExplanation::named(name, here.profile)).collect(),
         set_by: set_by(control, here),
+        enforced_by: enforced_by(control, here),
         scanners: scanners.collect(),
         mistakes: row.scanners.iter().map(mistake).collect(),
         pitfalls: row.pitfalls.clone(),

@@ -16,6 +16,10 @@ use crate::version::KubernetesMinor;
 const LOG_FILE: &str = "/var/log/k3s.log";
 /// The beginning of K3s' message that it starts a component.
 const MARK: &str = "Running ";
+/// The beginning of K3s' message that it starts its network policy controller, and of that that it does not
+/// (pkg/agent/netpol/netpol.go).
+const POLICIES_START: &str = "Starting network policy controller version ";
+const POLICIES_SKIPPED: &str = "Skipping network policy controller start";
 
 /// The log of K3s, or a part of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,6 +43,15 @@ pub struct Logged {
     pub line: usize,
 }
 
+/// What K3s logged of its network policy controller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PolicyStart {
+    /// Whether it started it.
+    pub(super) started: bool,
+    /// The number of the line.
+    pub(super) line: usize,
+}
+
 impl K3sLog {
     /// Takes the lines of a file.
     #[must_use]
@@ -59,7 +72,10 @@ impl K3sLog {
             let program = root.is_live().then(|| program::find("journalctl")).flatten()?;
             let units = ["-m", "-u", "k3s", "-u", "k3s-agent", "--no-pager", "-q"];
             // A journalctl without patterns returns all lines.
-            let pattern = format!("Running kube|Managed etcd|{}", kubelet_log::PATTERN);
+            let pattern = format!(
+                "Running kube|Managed etcd|{POLICIES_START}|{POLICIES_SKIPPED}|{}",
+                kubelet_log::PATTERN
+            );
             let lines = program::output(&program, units.into_iter().chain(["-g", pattern.as_str()]))
                 .or_else(|_| program::output(&program, units))
                 .ok()?;
@@ -84,6 +100,22 @@ impl K3sLog {
         let after = self.last("kubelet").map_or(0, |start| start.line);
         let found = self.kubelet.get_or_init(|| kubelet_log::find(&self.text, after)).as_ref()?;
         Some(found.read(self.from.as_deref().unwrap_or_default(), minor))
+    }
+
+    /// Returns what K3s last logged of its network policy controller; none if no line has it.
+    #[must_use]
+    pub(super) fn network_policy_start(&self) -> Option<PolicyStart> {
+        let of = |line: &str, mark: &str| {
+            line.split_once(mark).is_some_and(|(before, _)| begins_a_message(before))
+        };
+        let mut found = None;
+        for (index, line) in self.text.lines().enumerate() {
+            if of(line, POLICIES_START) || of(line, POLICIES_SKIPPED) {
+                found = Some((index, line));
+            }
+        }
+        let (index, line) = found?;
+        Some(PolicyStart { started: of(line, POLICIES_START), line: index + 1 })
     }
 
     /// Returns the flags of a component's last start; none if no line has them.
@@ -114,7 +146,8 @@ fn begins_a_message(before: &str) -> bool {
     let on_a_terminal = || {
         let (level, seconds) = before.strip_suffix("] ")?.rsplit_once('[')?;
         let level = level.strip_suffix("\u{1b}[0m").unwrap_or(level);
-        Some(level.ends_with("INFO") && seconds.bytes().all(|byte| byte.is_ascii_digit()))
+        let is_level = level.ends_with("INFO") || level.ends_with("WARN");
+        Some(is_level && seconds.bytes().all(|byte| byte.is_ascii_digit()))
     };
     before.is_empty() || before.ends_with("msg=\"") || on_a_terminal() == Some(true)
 }

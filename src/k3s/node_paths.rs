@@ -48,6 +48,13 @@ pub struct NodePaths {
     pub manifests: String,
     /// Folders in the data directory whose files K3s creates before it starts its components.
     pub created_folders: Vec<String>,
+    /// The folder of CNI configurations that a container runtime reads if nothing names another.
+    #[serde(deserialize_with = "path")]
+    pub(super) cni_folder: RootedPath,
+    /// The folder in the data directory with the configuration of K3s' flannel, which containerd reads then.
+    pub(super) flannel_cni_folder: String,
+    /// The user's templates of containerd's configuration in the data directory, and the folders of its drop-ins.
+    pub(super) containerd_templates: Vec<String>,
     /// Files of Rancher.
     #[serde(deserialize_with = "paths")]
     pub(super) rancher: Vec<RootedPath>,

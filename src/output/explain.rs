@@ -13,6 +13,7 @@ use crate::explain::{
     BenchmarkNumber, ControlExplanation, ExplainedNode, Explanation, Pitfall, ProfileValue, ScannerMistake,
     SetBy, SetterKind, SettingExplanation, TopicKind,
 };
+use crate::k3s::{PolicyEnforcement, PolicyEnforcer};
 use crate::scanner::{CheckKind, ScannerCheck};
 use crate::version::KubernetesMinor;
 
@@ -39,7 +40,7 @@ pub fn explain_json(explanation: &Explanation, here: &ExplainedNode<'_>, origin:
 }
 
 fn control_json(about: &ControlExplanation) -> Value {
-    json!({
+    let mut json = json!({
         "name": about.name,
         "title": about.title,
         "why": about.why.text,
@@ -52,7 +53,36 @@ fn control_json(about: &ControlExplanation) -> Value {
         "scanners": about.scanners.iter().map(check_json).collect::<Vec<_>>(),
         "mistakes": about.mistakes.iter().map(mistake_json).collect::<Vec<_>>(),
         "pitfalls": about.pitfalls.iter().map(|pitfall| json!({"text": pitfall.text, "source": pitfall.source})).collect::<Vec<_>>(),
-    })
+    });
+    if let Some(enforced) = &about.enforced_by {
+        json["enforced_by"] = enforced_json(enforced);
+    }
+    json
+}
+
+fn enforced_json(enforced: &PolicyEnforcement) -> Value {
+    let (by, network) = match enforced.by {
+        PolicyEnforcer::K3s => ("k3s", None),
+        PolicyEnforcer::Network(name) => ("network", Some(name)),
+        PolicyEnforcer::Nobody => ("nobody", None),
+        PolicyEnforcer::Unknown => ("unknown", None),
+    };
+    let because = enforced.because.iter().map(|fact| {
+        let mut json = json!({"text": fact.text});
+        if let Some(place) = &fact.place {
+            json["file"] = place.file.clone().into();
+            if let Some((line, column)) = place.position {
+                json["line"] = line.into();
+                json["column"] = column.into();
+            }
+        }
+        json
+    });
+    let mut json = json!({"by": by, "because": because.collect::<Vec<_>>()});
+    if let Some(network) = network {
+        json["network"] = network.into();
+    }
+    json
 }
 
 fn id_json(id: &BenchmarkNumber) -> Value {
@@ -190,6 +220,24 @@ impl ExplainText {
             self.line(2, &format!("nothing here: it is not about {}s", here.facts.node.role));
         } else if about.set_by.is_empty() {
             self.line(2, "no file of this node");
+        }
+        if let Some(enforced) = &about.enforced_by {
+            self.head("Enforced by");
+            self.line(
+                2,
+                match enforced.by {
+                    PolicyEnforcer::K3s => "K3s' own controller",
+                    PolicyEnforcer::Network(name) => name,
+                    PolicyEnforcer::Nobody => "nobody",
+                    PolicyEnforcer::Unknown => "that is not known",
+                },
+            );
+            for fact in &enforced.because {
+                match &fact.place {
+                    Some(place) => self.line(4, &format!("{place}: {}", fact.text)),
+                    None => self.line(4, &fact.text),
+                }
+            }
         }
         self.head("Where it is not met");
         self.line(2, &about.remedy);

@@ -4,8 +4,8 @@
 use super::Finding;
 use crate::Role;
 use crate::error::Result;
-use crate::k3s::NodeConfig;
 use crate::k3s::critical_values;
+use crate::k3s::{K3sLog, NodeConfig, PolicyEnforcement, PolicyEnforcer};
 use crate::kubernetes::kubelet_config;
 use crate::node::{RootedPath, host};
 
@@ -15,7 +15,7 @@ const MEGABYTE: u64 = 1024 * 1024;
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    findings.extend(no_network_policy(node));
+    findings.extend(no_network_policy(node)?);
     findings.extend(joins(node));
     match &node.elsewhere {
         None => {
@@ -32,21 +32,36 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-fn no_network_policy(node: &NodeConfig<'_>) -> Option<Finding> {
-    if !node.runs("deploy-controller") || !node.is_on("disable-network-policy") {
-        return None;
+fn no_network_policy(node: &NodeConfig<'_>) -> Result<Option<Finding>> {
+    if !node.runs("deploy-controller") || node.effective.is_err() {
+        return Ok(None);
     }
-    let (_, place) = node.value("disable-network-policy")?;
-    let message =
-        "disable-network-policy turns off what enforces NetworkPolicies: those of policy.yaml have no effect";
-    Some(
-        Finding::hardens_nothing(
+    // What K3s logged is about its last start, and this about the next.
+    let found = PolicyEnforcement::of_node(node, &K3sLog::default())?;
+    let (code, message, remedy, fact) = match found.by {
+        PolicyEnforcer::K3s | PolicyEnforcer::Network(_) => return Ok(None),
+        PolicyEnforcer::Nobody => (
             "network-policy-off",
-            message,
+            "disable-network-policy turns off what enforces NetworkPolicies: those of policy.yaml have no effect"
+                .to_owned(),
             "remove it, unless another network plugin enforces them",
-        )
-        .at(place),
-    )
+            found.because.first(),
+        ),
+        PolicyEnforcer::Unknown => {
+            let text = found.because.last().map_or("", |fact| fact.text.as_str());
+            (
+                "network-policy-unknown",
+                format!("who enforces the NetworkPolicies of policy.yaml is not known: {text}"),
+                "use a CNI that enforces them; `k3s-harden verify --live` looks for it in the cluster",
+                found.because.last(),
+            )
+        }
+    };
+    let finding = Finding::hardens_nothing(code, message, remedy);
+    Ok(Some(match fact.and_then(|fact| fact.place.clone()) {
+        Some(place) => finding.at(place),
+        None => finding,
+    }))
 }
 
 /// A node that joins a cluster depends on the cluster's answers.

@@ -266,6 +266,11 @@ fn everything_can_be_explained_and_is_what_the_schema_says() {
             ] {
                 control[name].as_array().unwrap().iter().for_each(|value| add(kind, value));
             }
+            let is_about = ["cni", "network-policies"].contains(&control["name"].as_str().unwrap());
+            assert_eq!(control.get("enforced_by").is_some(), is_about, "{topic}: {}", control["name"]);
+            if is_about {
+                assert_eq!(control["enforced_by"]["by"], "k3s");
+            }
         }
     }
     let newer = newest().parse::<KubernetesMinor>().unwrap().next().to_string();
@@ -273,6 +278,16 @@ fn everything_can_be_explained_and_is_what_the_schema_says() {
     let newer: Value = serde_json::from_str(&node.run(&words).stdout).unwrap();
     schema::check(&published, &newer);
     add("", &newer);
+    let calico = Node::new()
+        .file("etc/rancher/k3s/config.yaml", "disable-network-policy: true\nflannel-backend: none\n")
+        .file("etc/cni/net.d/10-calico.conflist", "{\"plugins\": [{\"type\": \"calico\"}]}");
+    let found = json(&calico, "cni", &[]);
+    schema::check(&published, &found);
+    let enforced = &found["controls"][0]["enforced_by"];
+    assert_eq!((&enforced["by"], &enforced["network"]), (&"network".into(), &"Calico".into()));
+    add("enforced_by", enforced);
+    let text = explain(&calico, "cni", &[]).stdout;
+    assert!(text.contains("Enforced by") && text.contains("/etc/cni/net.d/10-calico.conflist: "), "{text}");
     // The schema knows every field, and every field of it is there somewhere.
     let mut known: BTreeSet<(String, String)> = BTreeSet::new();
     let mut of = |kind: &str, schema: &Value| {

@@ -399,11 +399,21 @@ fn every_namespace_needs_a_network_policy_that_something_enforces() {
         (RuleOutcome::NotMet, "nothing enforces network policies")
     );
     assert_eq!(off.evidence[0].place.as_ref().unwrap().to_string(), format!("/{SITE}:1:25"));
-    let other = "disable-network-policy: true\nflannel-backend: none\n";
-    assert_eq!(judge(Node::hardened("1.33").with(SITE, other)).outcome, RuleOutcome::Manual);
+    let other = || Node::hardened("1.33").with(SITE, OTHER_CNI);
+    let unknown = judge(other());
+    assert_eq!(unknown.outcome, RuleOutcome::Unknown, "{}", shown(&unknown));
+    assert!(unknown.actual.starts_with("every namespace has one; who enforces them: it is not known"));
+    assert_eq!(judge(other().with(CALICO, CALICO_TEXT)).outcome, RuleOutcome::Met);
+    assert_eq!(judge(other().with(CALICO, CALICO_TEXT).without(MANIFEST)).outcome, RuleOutcome::NotMet);
     // A cluster may have more namespaces than the manifests.
     assert_eq!(judge(Node::hardened("1.33").logged("")).outcome, RuleOutcome::Unknown);
 }
+
+const OTHER_CNI: &str = "disable-network-policy: true\nflannel-backend: none\n";
+const CALICO: &str = "etc/cni/net.d/10-calico.conflist";
+const CALICO_TEXT: &str =
+    r#"{"name": "k8s-pod-network", "plugins": [{"type": "calico"}, {"type": "portmap"}]}"#;
+const FLANNEL_FOLDER: &str = "var/lib/rancher/k3s/agent/etc/cni/net.d";
 
 #[test]
 fn something_has_to_enforce_network_policies() {
@@ -411,7 +421,172 @@ fn something_has_to_enforce_network_policies() {
     assert_eq!(judge(""), RuleOutcome::Met);
     assert_eq!(judge("flannel-backend: host-gw\n"), RuleOutcome::Met);
     assert_eq!(judge("disable-network-policy: true\n"), RuleOutcome::NotMet);
-    assert_eq!(judge("disable-network-policy: true\nflannel-backend: none\n"), RuleOutcome::Manual);
+    assert_eq!(judge(OTHER_CNI), RuleOutcome::Unknown);
+    // Its own controller filters in iptables, through which a CNI that nobody knows yet may send nothing.
+    assert_eq!(judge("flannel-backend: none\n"), RuleOutcome::Unknown);
+    // The agents run it.
+    assert_eq!(judge("disable-agent: true\n"), RuleOutcome::Met);
+    assert_eq!(judge("disable-agent: true\ndisable-network-policy: true\n"), RuleOutcome::NotMet);
+    assert_eq!(judge("disable-agent: true\nflannel-backend: none\n"), RuleOutcome::Unknown);
+    // K3s cannot read its configuration.
+    assert_eq!(judge("disable-network-policy: [\n"), RuleOutcome::Unknown);
+}
+
+#[test]
+fn the_first_configuration_of_a_cni_says_who_enforces() {
+    let plugin = |text: &str| format!(r#"{{"plugins": [{{"type": "{text}"}}]}}"#);
+    let judge = |config: &str, files: &[(&str, &str)]| {
+        let node = Node::empty("1.33").with(SITE, config);
+        files.iter().fold(node, |node, (path, text)| node.with(path, text)).judge("cni", "")
+    };
+    let cni = |name: &str, text: &str| judge(OTHER_CNI, &[(&format!("etc/cni/net.d/{name}"), text)]);
+    for (name, text, outcome, actual) in [
+        ("10-calico.conflist", CALICO_TEXT, RuleOutcome::Met, "Calico does"),
+        ("05-cilium.conflist", &plugin("cilium-cni"), RuleOutcome::Met, "Cilium does"),
+        ("05-cilium.conf", r#"{"type": "cilium-cni"}"#, RuleOutcome::Met, "Cilium does"),
+        ("10-weave.conflist", &plugin("weave-net"), RuleOutcome::Met, "Weave Net does"),
+        ("10-antrea.conflist", &plugin("antrea"), RuleOutcome::Met, "Antrea does"),
+        ("10-flannel.conflist", &plugin("flannel"), RuleOutcome::NotMet, "nothing does"),
+        ("10-bridge.json", r#"{"type": "bridge", "bridge": "cni0"}"#, RuleOutcome::NotMet, "nothing does"),
+    ] {
+        let found = cni(name, text);
+        assert_eq!((found.outcome, found.actual.as_str()), (outcome, actual), "{name}: {}", shown(&found));
+        assert!(found.evidence.iter().any(|one| one.place.as_ref().unwrap().file.ends_with(name)), "{name}");
+    }
+    // What is not known, and what containerd cannot read, is named with its file.
+    for (name, text) in [
+        ("10-mystery.conflist", plugin("mystery").as_str()),
+        ("10-router.conf", r#"{"type": "bridge", "bridge": "kube-bridge"}"#),
+        ("10-broken.conflist", "{"),
+        ("10-empty.conflist", r#"{"plugins": []}"#),
+        ("10-list.conf", &plugin("calico")),
+        ("00-multus.conf", r#"{"type": "multus"}"#),
+    ] {
+        let found = cni(name, text);
+        assert_eq!(found.outcome, RuleOutcome::Unknown, "{name}: {}", shown(&found));
+        assert!(found.actual.contains(&format!("/etc/cni/net.d/{name}")), "{name}: {}", found.actual);
+    }
+    // The first by its name counts, and a name with another ending does not.
+    let both = |first: &str| {
+        let first = format!("etc/cni/net.d/{first}");
+        judge(OTHER_CNI, &[(CALICO, CALICO_TEXT), (&first, &plugin("mystery"))]).outcome
+    };
+    assert_eq!(both("05-mystery.conflist"), RuleOutcome::Unknown);
+    assert_eq!(both("05-mystery.conflist.bak"), RuleOutcome::Met);
+    assert_eq!(both("20-mystery.conflist"), RuleOutcome::Met);
+    // Multus hands the pods on.
+    let delegates = r#"{"type": "multus", "delegates": [{"name": "a", "plugins": [{"type": "calico"}]}]}"#;
+    assert_eq!(cni("00-multus.conf", delegates).outcome, RuleOutcome::Met);
+    // What it names counts more.
+    let both = delegates.replace("\"delegates\"", "\"clusterNetwork\": \"crd\", \"delegates\"");
+    assert_eq!(cni("00-multus.conf", &both).outcome, RuleOutcome::Unknown);
+    let named = r#"{"type": "multus-shim", "clusterNetwork": "/host/etc/cni/net.d/10-calico.conflist"}"#;
+    let multus = ("etc/cni/net.d/00-multus.conf", named);
+    assert_eq!(judge(OTHER_CNI, &[(CALICO, CALICO_TEXT), multus]).outcome, RuleOutcome::Met);
+    assert_eq!(judge(OTHER_CNI, &[multus]).outcome, RuleOutcome::Unknown);
+    // With flannel containerd reads K3s' own folder, and nothing of the other.
+    let off = "disable-network-policy: true\n";
+    assert_eq!(judge(off, &[(CALICO, CALICO_TEXT)]).outcome, RuleOutcome::NotMet);
+    let own = |config: &str, text: &str| {
+        judge(config, &[(&format!("{FLANNEL_FOLDER}/10-x.conflist"), text)]).outcome
+    };
+    assert_eq!(own(off, CALICO_TEXT), RuleOutcome::Met);
+    assert_eq!(own("", &plugin("flannel")), RuleOutcome::Met);
+    assert_eq!(own("", &plugin("mystery")), RuleOutcome::Unknown);
+    // K3s copies a file of the user's there.
+    let named = "disable-network-policy: true\nflannel-cni-conf: /etc/cni/net.d/10-calico.conflist\n";
+    assert_eq!(judge(named, &[(CALICO, CALICO_TEXT)]).outcome, RuleOutcome::Met);
+    assert_eq!(judge(named, &[]).outcome, RuleOutcome::Unknown);
+    let mystery = (format!("{FLANNEL_FOLDER}/05-x.conf"), r#"{"type": "mystery"}"#);
+    let first = [(CALICO, CALICO_TEXT), (mystery.0.as_str(), mystery.1)];
+    assert_eq!(judge(named, &first).outcome, RuleOutcome::Unknown);
+    // A template of containerd's configuration may name another folder.
+    let template = "var/lib/rancher/k3s/agent/etc/containerd/config.toml.tmpl";
+    let with_template = |text: &str| judge(OTHER_CNI, &[(CALICO, CALICO_TEXT), (template, text)]);
+    let moved = with_template("[plugins.cri.cni]\n  conf_dir = \"/opt/net.d\"\n");
+    assert_eq!(moved.outcome, RuleOutcome::Unknown);
+    assert!(moved.actual.contains("config.toml.tmpl:2:1"), "{}", moved.actual);
+    let stock = "{{ template \"base\" . }}\n# conf_dir = \"/opt\"\n  conf_dir = \"{{ .NodeConfig.AgentConfig.CNIConfDir }}\"\n";
+    assert_eq!(with_template(stock).outcome, RuleOutcome::Met);
+}
+
+#[test]
+fn k3s_says_in_its_log_that_its_controller_does_not_start() {
+    let skipped =
+        "time=\"x\" level=warning msg=\"Skipping network policy controller start, ipset unavailable: no\"";
+    let started =
+        "time=\"x\" level=info msg=\"Starting network policy controller version v2.6.0, built on x\"";
+    let judge = |lines: &[&str]| Node::empty("1.33").logged(&lines.join("\n")).judge("cni", "");
+    let found = judge(&[started, skipped]);
+    assert_eq!((found.outcome, found.actual.as_str()), (RuleOutcome::NotMet, "nothing does"));
+    assert!(
+        found.evidence.iter().any(|one| one.place.as_ref().unwrap().to_string() == "/var/log/k3s.log:2:1")
+    );
+    assert_eq!(judge(&[skipped, started]).outcome, RuleOutcome::Met);
+    assert_eq!(
+        judge(&["WARN[0007] Skipping network policy controller start, ipset save failed: no"]).outcome,
+        RuleOutcome::NotMet
+    );
+    // A text of somebody else's in the log is not K3s'.
+    let quoted = "level=info msg=\"probe said: Starting network policy controller version v9\"";
+    assert_eq!(judge(&[skipped, quoted]).outcome, RuleOutcome::NotMet);
+    assert_eq!(
+        judge(&[started, "msg=\"a pod prints Skipping network policy controller start\""]).outcome,
+        RuleOutcome::Met
+    );
+}
+
+#[test]
+fn a_cluster_says_whether_its_cni_runs() {
+    let set = |name: &str, container: &str, args: &[&str], ready: u64| {
+        json!({
+            "metadata": meta(name, "kube-system"),
+            "spec": {"template": {"spec": {"containers": [
+                {"name": "install", "args": []},
+                {"name": container, "args": args},
+            ]}}},
+            "status": {"desiredNumberScheduled": 2, "numberReady": ready},
+        })
+    };
+    let calico = |ready| set("calico-node", "calico-node", &[], ready);
+    let judge = |config: &str, file: Option<&str>, sets: Vec<Value>| {
+        let node = Node::empty("1.33").with(SITE, config).running(cluster_with(ObjectKind::DaemonSet, sets));
+        file.into_iter().fold(node, |node, text| node.with(CALICO, text)).judge("cni", "")
+    };
+    let file = Some(CALICO_TEXT);
+    assert_eq!(judge(OTHER_CNI, file, vec![calico(2)]).outcome, RuleOutcome::Met);
+    // Canal has the same container, under another name.
+    assert_eq!(judge(OTHER_CNI, file, vec![set("canal", "calico-node", &[], 2)]).outcome, RuleOutcome::Met);
+    let partly = judge(OTHER_CNI, file, vec![calico(1)]);
+    assert_eq!(partly.outcome, RuleOutcome::Unknown);
+    assert!(partly.actual.contains("ready on 1 of 2 nodes"), "{}", partly.actual);
+    let left_over = judge(OTHER_CNI, file, vec![]);
+    assert_eq!(left_over.outcome, RuleOutcome::Unknown);
+    assert!(left_over.actual.contains("may be left over"), "{}", left_over.actual);
+    // Another network than the one that wires the pods does not count.
+    let cilium = |args: &[&str]| set("cilium", "cilium-agent", args, 2);
+    assert_eq!(judge(OTHER_CNI, file, vec![cilium(&[])]).outcome, RuleOutcome::Unknown);
+    // Where nothing on the node says what wires them, the cluster does.
+    assert_eq!(judge(OTHER_CNI, None, vec![cilium(&[])]).outcome, RuleOutcome::Met);
+    assert_eq!(
+        judge(OTHER_CNI, None, vec![cilium(&["--enable-policy=never"])]).outcome,
+        RuleOutcome::Unknown
+    );
+    assert_eq!(judge(OTHER_CNI, None, vec![set("mystery", "mystery", &[], 2)]).outcome, RuleOutcome::Unknown);
+    // kube-router's firewall filters whatever wires them.
+    let router = |args: &[&str]| set("kube-router", "kube-router", args, 2);
+    let bridge = Some(r#"{"plugins": [{"type": "bridge", "bridge": "kube-bridge"}]}"#);
+    assert_eq!(judge(OTHER_CNI, bridge, vec![router(&["--run-firewall=true"])]).outcome, RuleOutcome::Met);
+    assert_eq!(
+        judge(OTHER_CNI, bridge, vec![router(&["--run-firewall=false"])]).outcome,
+        RuleOutcome::Unknown
+    );
+    let off = "disable-network-policy: true\n";
+    assert_eq!(judge(off, None, vec![router(&[])]).outcome, RuleOutcome::Met);
+    assert_eq!(judge(off, None, vec![router(&["--run-firewall=false"])]).outcome, RuleOutcome::NotMet);
+    assert_eq!(judge(off, None, vec![calico(2)]).outcome, RuleOutcome::NotMet);
+    // K3s' own controller needs no DaemonSet.
+    assert_eq!(judge("", None, vec![]).outcome, RuleOutcome::Met);
 }
 
 #[test]

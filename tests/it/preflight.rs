@@ -273,6 +273,15 @@ fn no_network_policy_means_that_ours_do_nothing() {
         findings(&verdict(&node, &[])),
         "true now [\"network-policy-off /etc/rancher/k3s/config.yaml:1\"] later []"
     );
+    let other = "disable-network-policy: true\nflannel-backend: none\n";
+    let cni = |plugin: &str| {
+        let text = format!("{{\"plugins\": [{{\"type\": \"{plugin}\"}}]}}");
+        let node = applied(&SERVER).file(CONFIG, other).file("etc/cni/net.d/10-x.conflist", &text);
+        findings(&verdict(&node, &[]))
+    };
+    assert_eq!(cni("flannel"), "true now [\"network-policy-off /etc/rancher/k3s/config.yaml:1\"] later []");
+    assert_eq!(cni("mystery"), "true now [\"network-policy-unknown /etc/cni/net.d/10-x.conflist\"] later []");
+    assert_eq!(cni("calico"), "true now [] later []");
 }
 
 #[test]

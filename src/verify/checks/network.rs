@@ -1,83 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Checks network policies (5.3): whether something enforces them, and whether every namespace has one.
 //!
-//! K3s enforces network policies itself (kube-router's controller) unless `disable-network-policy` is set. Flannel, the
-//! CNI of K3s, does not enforce them. Source: pkg/agent/netpol of K3s.
+//! Who enforces them is found in [`PolicyEnforcement`].
 
 use serde_json::{Map, Value};
 
 use super::live::needs_live;
 use crate::error::Result;
-use crate::k3s::flags;
+use crate::k3s::{EnforcementFact, PolicyEnforcement, PolicyEnforcer};
 use crate::verify::applied::{self, AppliedObject};
 use crate::verify::cluster::{ObjectKind, full_name, items, name, namespace};
 use crate::verify::evidence::{Evidence, list_names};
 use crate::verify::facts::NodeFacts;
 use crate::verify::rule_result::{RuleOutcome, RuleResult};
 
-const DISABLE: &str = "disable-network-policy";
-const BACKEND: &str = "flannel-backend";
-
-/// The program that enforces network policies.
-enum PolicyEnforcer {
-    /// K3s enforces them.
-    K3s(Evidence),
-    /// Nothing enforces them.
-    Nothing(Vec<Evidence>),
-    /// Another CNI may enforce them.
-    AnotherCni(Vec<Evidence>),
-}
-
-fn policy_enforcer(facts: &NodeFacts<'_>) -> Result<PolicyEnforcer> {
-    if let Err(error) = &facts.node.effective {
-        return Err(error.clone());
+/// Returns who enforces network policies, and the evidence.
+fn enforcement(facts: &NodeFacts<'_>) -> Result<(PolicyEnforcement, Vec<Evidence>)> {
+    let mut found = PolicyEnforcement::of_node(&facts.node, &facts.log)?;
+    if found.by != PolicyEnforcer::K3s
+        && let Some(cluster) = facts.live_cluster()?
+    {
+        found = found.with_daemon_sets(cluster.list(ObjectKind::DaemonSet)?);
     }
-    if !facts.node.is_on(DISABLE) {
-        let backend = facts.node.value(BACKEND).map(|(value, _)| value);
-        let backend =
-            backend.or_else(|| flags::default_text(BACKEND, facts.node.release)).unwrap_or_default();
-        let text =
-            format!("{BACKEND} is {backend}, and nothing sets {DISABLE}: K3s' own controller enforces them");
-        let place = facts.node.value(BACKEND).map(|(_, place)| place);
-        return Ok(PolicyEnforcer::K3s(Evidence { text, place }));
-    }
-    let place = facts.node.value(DISABLE).map(|(_, place)| place);
-    let mut evidence = vec![Evidence { text: format!("{DISABLE} is set: K3s enforces none"), place }];
-    match facts.node.value(BACKEND) {
-        Some(("none", place)) => {
-            let text = format!("{BACKEND} is none: another CNI is installed, which may enforce them");
-            evidence.push(Evidence { text, place: Some(place) });
-            Ok(PolicyEnforcer::AnotherCni(evidence))
-        }
-        _ => Ok(PolicyEnforcer::Nothing(evidence)),
-    }
+    let evidence = |fact: &EnforcementFact| Evidence { text: fact.text.clone(), place: fact.place.clone() };
+    let evidence = found.because.iter().map(evidence).collect();
+    Ok((found, evidence))
 }
 
 /// Checks that something enforces network policies (5.3.1).
 pub(super) fn check_cni(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
     let expected = "something enforces network policies";
-    Ok(match policy_enforcer(facts)? {
-        PolicyEnforcer::K3s(evidence) => RuleResult::met(true, expected, "K3s itself does", vec![evidence]),
-        PolicyEnforcer::Nothing(evidence) => RuleResult::met(false, expected, "nothing does", evidence),
-        PolicyEnforcer::AnotherCni(evidence) => RuleResult {
-            outcome: RuleOutcome::Manual,
-            expected: "the CNI that is installed enforces network policies: look at what it is".to_owned(),
-            actual: "K3s does not; another CNI may".to_owned(),
-            evidence,
-        },
-    })
+    let (found, evidence) = enforcement(facts)?;
+    let mut result = RuleResult::met(true, expected, found.in_words(), evidence);
+    result.outcome = match found.by {
+        PolicyEnforcer::K3s | PolicyEnforcer::Network(_) => RuleOutcome::Met,
+        PolicyEnforcer::Nobody => RuleOutcome::NotMet,
+        PolicyEnforcer::Unknown => RuleOutcome::Unknown,
+    };
+    Ok(result)
 }
 
 /// Checks that every namespace has a network policy (5.3.2).
 pub(super) fn check_policies(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<RuleResult> {
     let expected = "every namespace has a NetworkPolicy, and something enforces it";
-    let (mut evidence, by_another_cni) = match policy_enforcer(facts)? {
-        PolicyEnforcer::K3s(evidence) => (vec![evidence], false),
-        PolicyEnforcer::AnotherCni(evidence) => (evidence, true),
-        PolicyEnforcer::Nothing(evidence) => {
-            return Ok(RuleResult::met(false, expected, "nothing enforces network policies", evidence));
-        }
-    };
+    let (found, mut evidence) = enforcement(facts)?;
+    if found.by == PolicyEnforcer::Nobody {
+        return Ok(RuleResult::met(false, expected, "nothing enforces network policies", evidence));
+    }
     let mut result = match facts.live_cluster()? {
         Some(cluster) => {
             let policies = cluster.list(ObjectKind::NetworkPolicy)?;
@@ -123,9 +92,9 @@ pub(super) fn check_policies(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<R
             by_namespace(expected, &lacking, evidence)
         }
     };
-    if by_another_cni && result.outcome == RuleOutcome::Met {
-        result.outcome = RuleOutcome::Manual;
-        result.actual = "every namespace has one; whether the CNI enforces them is not known".to_owned();
+    if found.by == PolicyEnforcer::Unknown && result.outcome == RuleOutcome::Met {
+        result.outcome = RuleOutcome::Unknown;
+        result.actual = format!("every namespace has one; who enforces them: {}", found.in_words());
     }
     Ok(result)
 }
