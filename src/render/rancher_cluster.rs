@@ -15,7 +15,7 @@ use crate::document::{self, DropIn, DropInComponent, PresentFiles, RenderTarget}
 use crate::error::Result;
 use crate::k3s::{Datastore, RunningComponents};
 use crate::mode::FileMode;
-use crate::profile::Profile;
+use crate::profile::{Origin, Profile};
 
 #[derive(Debug, Serialize)]
 struct RancherCluster<'a> {
@@ -76,6 +76,7 @@ pub(super) fn render(input: &RenderInput<'_>) -> Result<RenderedFiles> {
         ));
     }
     let pod_security_template = pod_security_template(profile, &mut warnings);
+    warnings.extend(pod_security_template.and_then(|template| lost_settings(profile, template)));
     let mut controls = server.ids();
     controls.extend(agent.ids());
     controls.sort();
@@ -123,6 +124,33 @@ fn files(input: &RenderInput<'_>) -> Result<(Vec<SelectorFile>, Vec<SelectorFile
     let selected = tree.files.into_iter().filter(|file| !rancher_writes(&file.path)).map(selector);
     let data_dir = input.target.data_dir.as_str();
     Ok(selected.partition(|file: &SelectorFile| file.path.starts_with(data_dir)))
+}
+
+/// The settings of Pod Security that a template of Rancher's does not take.
+const OF_TEMPLATE: [&str; 7] = [
+    "pod_security_audit",
+    "pod_security_warn",
+    "pod_security_version",
+    "pod_security_preset",
+    "pod_security_exempt_namespaces",
+    "pod_security_exempt_users",
+    "pod_security_exempt_runtime_classes",
+];
+
+/// Returns a warning about the settings that somebody has set and that Rancher's template decides instead.
+fn lost_settings(profile: &Profile, template: &str) -> Option<String> {
+    let is_told =
+        |name: &str| profile.values.get(name).is_some_and(|resolved| resolved.origin != Origin::Default);
+    // The preset of that name is what the template exempts.
+    let is_same = |name: &str| name == "pod_security_preset" && profile.value(name) == "rancher";
+    let lost: Vec<&str> = OF_TEMPLATE.into_iter().filter(|name| is_told(name) && !is_same(name)).collect();
+    (!lost.is_empty()).then(|| {
+        format!(
+            "{} {} left out: Rancher's template {template} has levels and exemptions of its own; write yours into a PodSecurityAdmissionConfigurationTemplate, and name that in the cluster object",
+            lost.join(", "),
+            if lost.len() == 1 { "is" } else { "are" }
+        )
+    })
 }
 
 /// Returns Rancher's own template for the Pod Security level; none if the profile sets no level or Rancher has none.
