@@ -18,11 +18,12 @@ use super::usage::usage_error;
 use crate::Role;
 use crate::apply::{RecordedInputs, RunInputs, is_run_in_progress};
 use crate::document::{
-    self, DropInMerge, KubeletFileValues, PresentEntry, PresentFiles, RenderTarget, encryption_provider,
+    self, DropInMerge, KubeletFileValues, PackagedPolicies, PresentEntry, PresentFiles, RenderTarget,
+    encryption_provider,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::k3s::flags::ENCRYPTION_KEY;
-use crate::k3s::{self, ConfigFile, NodeConfig, kubelet};
+use crate::k3s::{self, ConfigFile, NodeConfig, kubelet, packaged};
 use crate::kubernetes::admission_plugins;
 use crate::mode::Owner;
 use crate::node::{PathState, Root, RootedPath, accounts};
@@ -126,6 +127,7 @@ impl<'a> Context<'a> {
             kubelet_takes_pairs: kubelet::takes_pairs(version.minor()),
             removed_plugins: admission_plugins::removed(version.minor()).map(str::to_owned).collect(),
         };
+        let packaged = packaged_policies(&node)?;
         let target = RenderTarget {
             role,
             config: config.path_or_default(),
@@ -133,6 +135,7 @@ impl<'a> Context<'a> {
             data_dir,
             audit_policy: audit_policy.as_ref().map(with_final_newline),
             present,
+            packaged,
             drop_in_merge,
         };
 
@@ -230,6 +233,7 @@ fn check(
 ) -> Result<()> {
     document::cipher_suites::check(profile)?;
     document::check_admission(profile)?;
+    document::check_ingress_controller(profile)?;
     encryption_provider::check(profile, role, version.number())?;
     // An agent has no API server.
     if role == Role::Server {
@@ -305,6 +309,21 @@ fn present(root: &Root, config: &RootedPath, data_dir: &RootedPath) -> Result<Pr
         Some(PathState::File { bytes, .. }) => Ok(present.with_admission_plugins_of(&bytes)),
         _ => Ok(present),
     }
+}
+
+/// Returns what decides over the policies for K3s' packaged components.
+fn packaged_policies(node: &NodeConfig<'_>) -> Result<PackagedPolicies> {
+    let off = packaged::switched_off(node);
+    if off.is_empty() {
+        return Ok(PackagedPolicies::default());
+    }
+    let places = document::paths(&node.config.path_or_default(), &node.data_dir);
+    let place = places.into_iter().find(|(key, _)| *key == "policy");
+    let policy = match place.map(|(_, path)| node.root.look(&path)).transpose()? {
+        Some(PathState::File { bytes, .. }) => Some(bytes),
+        _ => None,
+    };
+    Ok(PackagedPolicies::new(off, policy))
 }
 
 fn version(request: &RunRequest, root: &Root) -> Result<K3sVersion> {

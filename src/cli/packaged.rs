@@ -48,12 +48,16 @@ pub(super) fn load_balancer_warnings(context: &Context<'_>) -> Result<Vec<String
         Some((text, _)) if !text.is_empty() => text,
         _ => LOAD_BALANCER_NAMESPACE,
     };
-    let is_isolated = profile.is_on("intra_namespace_policy")
-        && profile.texts("namespaces").iter().any(|isolated| isolated == namespace);
-    if !is_isolated || !node.runs("servicelb") || !node.runs("deploy-controller") {
+    let isolated =
+        if profile.is_on("intra_namespace_policy") { profile.texts("namespaces") } else { Vec::new() };
+    let has_own = node.runs("servicelb");
+    if !node.runs("deploy-controller") || has_own && !isolated.iter().any(|one| one == namespace) {
         return Ok(Vec::new());
     }
-    let is_allowed = |name: &str| name == ALLOWED_SERVICE && profile.is_on("svclb_policy");
+    let is_allowed = |name: &str| {
+        let setting = if has_own { "svclb_policy" } else { "traefik_policy" };
+        name == ALLOWED_SERVICE && profile.is_on(setting)
+    };
     let blocked = |object: &ManifestObject| {
         let text = |path: &[&str]| {
             let value = path.iter().try_fold(&object.value, |value, key| value.get(key));
@@ -64,6 +68,19 @@ pub(super) fn load_balancer_warnings(context: &Context<'_>) -> Result<Vec<String
             && text(&["spec", "type"])? == "LoadBalancer"
             // Another load balancer serves it.
             && text(&["spec", "loadBalancerClass"]).is_none();
+        if !has_own {
+            // Another load balancer hands the traffic to the pods of the Service, as it came from outside.
+            let own = text(&["metadata", "namespace"]).unwrap_or_else(|| "default".to_owned());
+            let is_closed = text(&["kind"])? == "Service"
+                && text(&["spec", "type"])? == "LoadBalancer"
+                && isolated.contains(&own);
+            return (is_closed && !is_allowed(&name)).then(|| {
+                format!(
+                    "{}: the LoadBalancer Service {name} gets no traffic from outside, whatever balances it: intra-namespace keeps everybody else out of {own}; add a NetworkPolicy for its pods",
+                    object.place
+                )
+            });
+        }
         (is_balanced && !is_allowed(&name)).then(|| {
             format!(
                 "{}: the LoadBalancer Service {name} gets no traffic: its svclb pods are in {namespace}, where intra-namespace keeps everybody else out; add a NetworkPolicy for pods in {namespace} with the label svccontroller.k3s.cattle.io/svcname: {name}",

@@ -252,7 +252,7 @@ pub(super) fn authentication_configuration(context: &mut RenderContext<'_>) -> O
 
 pub(super) fn policies(context: &mut RenderContext<'_>) -> Option<Body> {
     let (body, controls) =
-        policy::render(&context.engine, context.profile, &context.target.present, &mut context.values);
+        policy::render(&context.engine, context.profile, context.target, &mut context.values);
     (!body.is_empty()).then(|| (body, context.profile.ids(&controls)))
 }
 

@@ -150,7 +150,7 @@ pub(super) fn render(profile: &Profile, target: &RenderTarget) -> (Vec<Document>
     if target.role == Role::Server {
         templates.extend(["audit.yaml.tera", "psa.yaml.tera", "authentication.yaml.tera"]);
         templates.extend(admission::templates());
-        templates.extend(policy::templates(profile, &target.present));
+        templates.extend(policy::templates(profile, target));
     }
     let mut context = RenderContext::new(profile, target, templates);
 

@@ -5,28 +5,33 @@ use serde::Serialize;
 use tera::Context;
 
 use super::engine::Engine;
+use super::network_addons::{IngressController, LoadBalancer, TRAEFIK};
 use super::present::{PresentFiles, PresentObject};
+use super::target::RenderTarget;
+use crate::k3s::packaged::SwitchedOff;
 use crate::kubernetes::names;
-use crate::profile::Profile;
+use crate::profile::{Origin, Profile};
 
 /// One part of policy.yaml: written when its setting is on (none: always), if the run is about its controls. Otherwise
 /// what the node's file has of it stays.
 struct PolicyPart {
     template: &'static str,
     setting: Option<&'static str>,
+    /// K3s' packaged component that it is for; none if it is for another, or for more.
+    component: Option<&'static str>,
     controls: &'static [&'static str],
     objects: PartObjects,
 }
 
-/// The objects of a part in the node's file; without a name any of these kinds.
+/// The objects of a part in the node's file; without names any of these kinds.
 #[derive(Debug, Clone, Copy)]
 struct PartObjects {
     kinds: &'static [&'static str],
-    name: Option<&'static str>,
+    names: &'static [&'static str],
 }
 
-const fn network_policy(name: &'static str) -> PartObjects {
-    PartObjects { kinds: &["NetworkPolicy"], name: Some(name) }
+const fn network_policies(names: &'static [&'static str]) -> PartObjects {
+    PartObjects { kinds: &["NetworkPolicy"], names }
 }
 
 /// The parts in the order in which they are written.
@@ -34,52 +39,79 @@ const PARTS: &[PolicyPart] = &[
     PolicyPart {
         template: "policy/intra-namespace.yaml.tera",
         setting: Some("intra_namespace_policy"),
+        component: None,
         controls: NETWORK,
-        objects: network_policy("intra-namespace"),
+        objects: network_policies(&["intra-namespace"]),
     },
     PolicyPart {
         template: "policy/ingress-to.yaml.tera",
         setting: None,
+        component: None,
         controls: NETWORK,
-        objects: network_policy("allow-traefik"),
+        objects: network_policies(&["allow-traefik", "allow-nginx", "allow-haproxy", "allow-custom"]),
     },
     PolicyPart {
         template: "policy/dns.yaml.tera",
         setting: Some("dns_policy"),
+        component: None,
         controls: NETWORK,
-        objects: network_policy("default-network-dns-policy"),
+        objects: network_policies(&["default-network-dns-policy"]),
     },
     PolicyPart {
         template: "policy/metrics-server.yaml.tera",
         setting: Some("metrics_server_policy"),
+        component: Some("metrics-server"),
         controls: NETWORK,
-        objects: network_policy("allow-all-metrics-server"),
+        objects: network_policies(&["allow-all-metrics-server"]),
     },
     PolicyPart {
         template: "policy/svclb.yaml.tera",
         setting: Some("svclb_policy"),
+        component: Some("servicelb"),
         controls: NETWORK,
-        objects: network_policy("allow-all-svclbtraefik-ingress"),
+        objects: network_policies(&["allow-all-svclbtraefik-ingress"]),
     },
     PolicyPart {
         template: "policy/traefik.yaml.tera",
         setting: Some("traefik_policy"),
+        component: Some("traefik"),
         controls: NETWORK,
-        objects: network_policy("allow-all-traefik-v121-ingress"),
+        objects: network_policies(&["allow-all-traefik-v121-ingress"]),
+    },
+    PolicyPart {
+        template: "policy/ingress-controller.yaml.tera",
+        setting: None,
+        component: None,
+        controls: NETWORK,
+        objects: network_policies(&[
+            "allow-all-traefik-ingress",
+            "allow-all-nginx-ingress",
+            "allow-all-haproxy-ingress",
+            "allow-all-custom-ingress",
+        ]),
+    },
+    PolicyPart {
+        template: "policy/load-balancer.yaml.tera",
+        setting: None,
+        component: None,
+        controls: NETWORK,
+        objects: network_policies(&["allow-load-balancer-webhook"]),
     },
     PolicyPart {
         template: "policy/default-service-accounts.yaml.tera",
         setting: Some("default_service_accounts"),
+        component: None,
         controls: &["default-service-account"],
-        objects: PartObjects { kinds: &["ServiceAccount"], name: Some("default") },
+        objects: PartObjects { kinds: &["ServiceAccount"], names: &["default"] },
     },
     PolicyPart {
         template: POD_SECURITY_POLICIES,
         setting: Some("pod_security_policies"),
+        component: None,
         controls: &["pod-security", "pod-security-policy-plugin"],
         objects: PartObjects {
             kinds: &["PodSecurityPolicy", "ClusterRole", "ClusterRoleBinding", "RoleBinding"],
-            name: None,
+            names: &[],
         },
     },
 ];
@@ -167,17 +199,20 @@ struct RbacRole {
 }
 
 /// Returns the templates of the parts that are rendered.
-pub(super) fn templates(profile: &Profile, present: &PresentFiles) -> impl Iterator<Item = &'static str> {
-    PARTS.iter().filter(|part| part.text(profile, present) == PartText::Rendered).map(|part| part.template)
+pub(super) fn templates(profile: &Profile, target: &RenderTarget) -> impl Iterator<Item = &'static str> {
+    PARTS.iter().filter(|part| part.is_rendered(profile, target)).map(|part| part.template)
 }
 
 /// Writes the parts; returns their text and the controls that they implement.
 pub(super) fn render(
     engine: &Engine,
     profile: &Profile,
-    present: &PresentFiles,
+    target: &RenderTarget,
     context: &mut Context,
 ) -> (String, Vec<&'static str>) {
+    let present = &target.present;
+    context.insert("controller", &IngressController::of(profile));
+    context.insert("balancer", &LoadBalancer::of(profile));
     let mut roles = ROLES.to_vec();
     let mut bindings = BINDINGS.to_vec();
     if profile.is_on("cis_operator_binding") {
@@ -194,7 +229,8 @@ pub(super) fn render(
     let (mut text, mut controls) = (String::new(), Vec::new());
     for part in PARTS {
         let body = match part.text(profile, present) {
-            PartText::Rendered => engine.render(part.template, context),
+            PartText::Rendered if part.is_rendered(profile, target) => engine.render(part.template, context),
+            PartText::Rendered => String::new(),
             PartText::Kept(body) => body,
         };
         if !body.is_empty() {
@@ -224,11 +260,13 @@ pub(super) fn controls_of(present: &PresentFiles) -> Option<Vec<&'static [&'stat
 }
 
 /// Returns warnings about traffic that the policies block, and about namespaces that do not exist.
-pub(super) fn warnings(profile: &Profile) -> Vec<String> {
+pub(super) fn warnings(profile: &Profile, target: &RenderTarget) -> Vec<String> {
     let mut warnings = Vec::new();
     if !profile.selection.wants(NETWORK) {
         return warnings;
     }
+    warnings.extend(warnings_of_packaged(profile, target));
+    let controller = IngressController::of(profile);
     let isolated =
         if profile.is_on("intra_namespace_policy") { profile.texts("namespaces") } else { Vec::new() };
     let reachable = profile.texts("ingress_to");
@@ -248,15 +286,75 @@ pub(super) fn warnings(profile: &Profile) -> Vec<String> {
         .map(String::as_str)
         .filter(|name| !name.starts_with("kube-") && !reachable.iter().any(|open| open == name))
         .collect();
-    if !closed.is_empty() {
-        let names = closed.join(", ");
+    if let (Some(why), false) = (controller.why, reachable.is_empty()) {
         warnings.push(format!(
-            "applications in {names} will not be reached through Traefik or NodePorts, because intra-namespace keeps \
-             other namespaces out; let Traefik in with --set ingress_to={}",
-            closed.join(",")
+            "ingress_to opens nothing to {}: {why}; in each of {} it takes a CiliumNetworkPolicy with fromEntities: [ingress] (docs/how-to/ingress-controllers.md)",
+            controller.name,
+            reachable.join(", ")
+        ));
+    } else if !closed.is_empty() {
+        let (names, name) = (closed.join(", "), controller.name);
+        let let_in = match controller.why {
+            Some(why) => format!("{why}: a CiliumNetworkPolicy lets it in"),
+            None => format!("let {name} in with --set ingress_to={}", closed.join(",")),
+        };
+        warnings.push(format!(
+            "applications in {names} will not be reached through {name} or NodePorts, because intra-namespace keeps \
+             other namespaces out; {let_in}"
         ));
     }
+    if !reachable.is_empty() && controller.packaged && target.packaged.off.contains_key(TRAEFIK) {
+        warnings.push(
+            "ingress_to lets in K3s' own Traefik, which K3s does not run here: name another one with ingress_controller"
+                .to_owned(),
+        );
+    }
     warnings
+}
+
+/// Returns warnings about the packaged components that K3s does not run.
+fn warnings_of_packaged(profile: &Profile, target: &RenderTarget) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let off = &target.packaged.off;
+    for part in PARTS {
+        let Some((component, setting)) =
+            part.component.zip(part.setting).filter(|_| profile.is_on(part.setting.unwrap_or_default()))
+        else {
+            continue;
+        };
+        let Some(SwitchedOff { reason, place }) = off.get(component) else { continue };
+        let names = part.objects.names.join(", ");
+        match part.leftover(profile, target) {
+            Leftover::None => {}
+            Leftover::Gone => warnings.push(format!(
+                "{place}: {reason}: policy.yaml has no policy for {component}; if you install one of your own in kube-system with the same labels, --set {setting}=true lets traffic through to it"
+            )),
+            Leftover::Stays => warnings.push(format!(
+                "{place}: {reason}: policy.yaml keeps {names}, which it has had, for a {component} of your own; without one, --set {setting}=false takes it out"
+            )),
+        }
+    }
+    if let Some(SwitchedOff { reason, place }) = off.get("coredns") {
+        warnings.push(if profile.is_on("dns_policy") {
+            format!(
+                "{place}: {reason}: the DNS of the cluster is somebody else's; default-network-dns-policy lets queries through to pods in kube-system with the label k8s-app=kube-dns, and to no others"
+            )
+        } else {
+            format!("{place}: {reason}, and dns_policy is off: no policy lets queries through to a DNS in kube-system")
+        });
+    }
+    warnings
+}
+
+/// What becomes of a part whose component K3s does not run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leftover {
+    /// K3s runs it, or somebody asks for the part.
+    None,
+    /// It is on the node already, and stays.
+    Stays,
+    /// It is not written.
+    Gone,
 }
 
 /// The text of a part.
@@ -269,6 +367,28 @@ enum PartText {
 }
 
 impl PolicyPart {
+    /// Tells whether the template is rendered: what is for a component that K3s does not run is written only if somebody asks for it,
+    /// and stays where it is (adr/0039).
+    fn is_rendered(&self, profile: &Profile, target: &RenderTarget) -> bool {
+        self.text(profile, &target.present) == PartText::Rendered
+            && self.leftover(profile, target) != Leftover::Gone
+    }
+
+    /// Tells what becomes of a part whose component K3s does not run.
+    fn leftover(&self, profile: &Profile, target: &RenderTarget) -> Leftover {
+        let is_off = self.component.is_some_and(|component| target.packaged.off.contains_key(component));
+        let is_told = self.setting.is_some_and(|setting| {
+            profile.values.get(setting).is_some_and(|resolved| resolved.origin != Origin::Default)
+        });
+        match is_off && !is_told {
+            false => Leftover::None,
+            true if self.objects.names.iter().any(|name| target.packaged.there.contains(*name)) => {
+                Leftover::Stays
+            }
+            true => Leftover::Gone,
+        }
+    }
+
     fn text(&self, profile: &Profile, present: &PresentFiles) -> PartText {
         let on = self.setting.is_none_or(|setting| profile.is_on(setting));
         match present.objects() {
@@ -292,7 +412,7 @@ impl PolicyPart {
     }
 
     fn has(&self, object: &PresentObject) -> bool {
-        let PartObjects { kinds, name } = self.objects;
-        kinds.contains(&object.kind.as_str()) && name.is_none_or(|name| name == object.name)
+        let PartObjects { kinds, names } = self.objects;
+        kinds.contains(&object.kind.as_str()) && (names.is_empty() || names.contains(&object.name.as_str()))
     }
 }

@@ -51,7 +51,7 @@ impl Rendered {
             sysctl_controls: profile.ids(&["protect-kernel-defaults"]),
             requested,
             drop_in,
-            policy_warnings: policy::warnings(profile),
+            policy_warnings: policy::warnings(profile, target),
             admission_warnings,
         }
     }

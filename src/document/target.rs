@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The node that files are written for, and what is written for it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::Role;
+use crate::k3s::packaged::SwitchedOff;
 use crate::k3s::{self, RunningComponents};
 use crate::mode::FileMode;
 use crate::node::RootedPath;
@@ -34,8 +37,29 @@ pub struct RenderTarget {
     pub audit_policy: Option<String>,
     /// The parts of k3s-harden's files that the node has already; empty unless a run is limited to some controls.
     pub present: PresentFiles,
+    /// The packaged components that K3s does not run, and the NetworkPolicies that the node has.
+    pub packaged: PackagedPolicies,
     /// How the drop-in merges with the user's configuration of K3s.
     pub drop_in_merge: DropInMerge,
+}
+
+/// What decides over the NetworkPolicies for K3s' packaged components.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PackagedPolicies {
+    /// The components that K3s does not run, and why.
+    pub off: BTreeMap<&'static str, SwitchedOff>,
+    /// The names of the objects in our policy.yaml on the node.
+    pub there: BTreeSet<String>,
+}
+
+impl PackagedPolicies {
+    /// Returns those of a node; `policy` is its policy.yaml, if it has one.
+    #[must_use]
+    pub fn new(off: BTreeMap<&'static str, SwitchedOff>, policy: Option<Vec<u8>>) -> Self {
+        let present = PresentFiles::new(policy.map(|bytes| ("policy", bytes)));
+        let objects = present.objects().unwrap_or_default();
+        Self { off, there: objects.iter().map(|object| object.name.clone()).collect() }
+    }
 }
 
 /// A file of a hardened node.

@@ -5,6 +5,7 @@
 //! Source: pkg/cli/server/server.go of K3s, which splits each item at commas and trims the parts. What the deploy controller
 //! makes of them stands in [`manifest_files`].
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
@@ -37,6 +38,51 @@ pub struct UselessWord {
     pub meant: Option<&'static str>,
     /// Where it is written.
     pub place: Place,
+}
+
+/// Why K3s does not run a packaged component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SwitchedOff {
+    /// The reason, in words.
+    pub reason: String,
+    /// Where it is set.
+    pub place: Place,
+}
+
+/// The packaged components with pods that NetworkPolicies are about, and the manifest that each stands or falls with; none for
+/// the load balancer, which has no manifest.
+const WITH_PODS: [(&str, Option<&str>); 4] = [
+    ("coredns", Some("coredns.yaml")),
+    ("metrics-server", Some("metrics-server/metrics-server-deployment.yaml")),
+    ("servicelb", None),
+    ("traefik", Some("traefik.yaml")),
+];
+
+/// Returns the packaged components with pods that K3s does not run: a word of `disable` names the manifest or its folder, or a
+/// `.skip` does.
+#[must_use]
+pub fn switched_off(node: &NodeConfig<'_>) -> BTreeMap<&'static str, SwitchedOff> {
+    // What cannot be read skips nothing.
+    let files = ManifestFiles::walk(node).unwrap_or_default();
+    let why = |component: &str, manifest: Option<&str>| {
+        let Some(manifest) = manifest else {
+            let word = disabling(&node.effective.as_ref().ok()?.values, component)?;
+            return Some(SwitchedOff { reason: format!("disable has {component}"), place: word });
+        };
+        if let Some(deletion) = manifest_files::deletion(node, manifest).filter(|one| !one.word.is_empty()) {
+            return Some(SwitchedOff {
+                reason: format!("disable has {}", deletion.word),
+                place: deletion.place,
+            });
+        }
+        let skip = manifest.split('/').find_map(|name| files.skip_of(name))?;
+        let place = Place { file: skip.to_string(), position: None };
+        Some(SwitchedOff { reason: format!("K3s does not apply its {component}"), place })
+    };
+    WITH_PODS
+        .into_iter()
+        .filter_map(|(component, manifest)| Some((component, why(component, manifest)?)))
+        .collect()
 }
 
 fn rows() -> &'static [PackagedRow] {

@@ -69,6 +69,7 @@ enum TextForm {
     CipherSuite,
     PodSecurityVersion,
     Registry,
+    Label,
 }
 
 /// A value that does not fit: the path to it inside the value, and what was expected there.
@@ -256,6 +257,7 @@ impl TextForm {
             Self::CipherSuite => "a strong cipher suite such as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
             Self::PodSecurityVersion => "latest or a minor such as v1.33",
             Self::Registry => "a registry or a path in one, such as ghcr.io/acme",
+            Self::Label => "a label such as app.kubernetes.io/name=web",
         }
     }
 
@@ -267,6 +269,9 @@ impl TextForm {
             Self::CipherSuite => ArgumentTable::get().is_readable_cipher_suite(text),
             Self::PodSecurityVersion => pod_security::is_version(text),
             Self::Registry => is_registry(text),
+            Self::Label => text
+                .split_once('=')
+                .is_some_and(|(key, value)| names::is_qualified(key) && names::is_label_value(value)),
         }
     }
 }

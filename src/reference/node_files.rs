@@ -8,7 +8,7 @@ use super::markdown::{NOTHING, Page, anchor, code, plain};
 use super::versions;
 use crate::Role;
 use crate::apply::{STATE_DIRECTORY, state_directory};
-use crate::document::{DropInMerge, PresentFiles, RenderTarget, Rendered, node_files};
+use crate::document::{DropInMerge, PackagedPolicies, PresentFiles, RenderTarget, Rendered, node_files};
 use crate::error::{Error, ErrorKind, Result};
 use crate::k3s::{DEFAULT_CONFIG, DEFAULT_DATA_DIR, Datastore, RunningComponents};
 use crate::mode::{FileMode, Owner};
@@ -156,6 +156,7 @@ fn target(role: Role) -> RenderTarget {
         data_dir: RootedPath::fixed(DEFAULT_DATA_DIR),
         audit_policy: None,
         present: PresentFiles::default(),
+        packaged: PackagedPolicies::default(),
         drop_in_merge: DropInMerge::default(),
     }
 }

@@ -261,6 +261,7 @@ fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
 fn what_is_configured_where_it_is_rendered_does_not_go_along() {
     let words = ["--k3s-version", "1.33", "--role", "server"];
     let configured = "secrets-encryption: false
+disable: [traefik, servicelb]
 kube-apiserver-arg:
   - oidc-client-secret=hunter2
   - enable-admission-plugins=AlwaysPullImages

@@ -133,11 +133,15 @@ fn load_balancers_that_policies_cut_off_are_named() {
     assert!(said("", &service("shop", "")).contains(named));
     let list = "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Service, metadata: {name: shop}, spec: {type: LoadBalancer}}\n";
     assert!(said("", list).contains(named));
+    // Another load balancer hands traffic to the pods of the Service themselves.
+    let closed = service("shop", "").replace("namespace: shop", "namespace: default");
+    assert!(said("disable: [servicelb]\n", &closed).contains("gets no traffic from outside"));
     for (config, text) in [
         ("", service("traefik", "")),
         ("", service("shop", ", loadBalancerClass: other.io/lb")),
         ("", service("shop", "").replace("LoadBalancer", "NodePort")),
         ("disable: [servicelb]\n", service("shop", "")),
+        ("disable: [servicelb]\n", service("traefik", "").replace("shop", "kube-system")),
         ("servicelb-namespace: lb\n", service("shop", "")),
         ("disable: [shop]\n", service("shop", "")),
         ("disable: [apps]\n", service("shop", "")),

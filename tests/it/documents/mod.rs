@@ -6,6 +6,7 @@
 mod admission;
 mod guide;
 mod k3s_guide;
+mod reach;
 mod rules;
 mod scalars;
 mod schema;

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use k3s_harden::Role;
 use k3s_harden::apply::RunInputs;
 use k3s_harden::document::DropInMerge;
-use k3s_harden::document::{self, Document, PresentFiles, RenderTarget};
+use k3s_harden::document::{self, Document, PackagedPolicies, PresentFiles, RenderTarget};
 use k3s_harden::error::Result;
 use k3s_harden::k3s::DEFAULT_CONFIG;
 use k3s_harden::k3s::{Datastore, RunningComponents};
@@ -61,6 +61,7 @@ pub(crate) fn target(role: Role) -> RenderTarget {
         data_dir: RootedPath::fixed(DATA_DIR),
         audit_policy: None,
         present: PresentFiles::default(),
+        packaged: PackagedPolicies::default(),
         drop_in_merge: DropInMerge::default(),
     }
 }
@@ -204,6 +205,10 @@ fn opt_ins(minor: KubernetesMinor) -> Vec<(&'static str, &'static str)> {
         ("tight_ports", "true"),
         ("namespaces", "default,no,1e3"),
         ("ingress_to", "default,0600"),
+        ("ingress_controller", "custom"),
+        ("ingress_controller_namespace", "no"),
+        ("ingress_controller_labels", "on=off,1e3=0600,a.b/c=yes"),
+        ("load_balancer", "metallb"),
     ];
     settings.extend_from_slice(if minor >= self::minor("1.25") {
         &[
