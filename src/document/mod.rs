@@ -36,6 +36,7 @@ mod rendered;
 mod service;
 mod taken_over;
 mod target;
+mod users;
 
 use serde::Serialize;
 use tera::{Context, EscapeFn};
@@ -51,7 +52,7 @@ pub use drop_in_merge::{DropInMerge, MergedDropIn, OnConflict};
 pub use entry_comments::EntryComment;
 pub use equivalence::is_equivalent;
 pub use existing::{ConfigEntry, ExistingConfig};
-pub use files::{is_covered, paths};
+pub use files::{is_covered, is_users, paths};
 pub use header::{has_header, written_by};
 pub use kubelet_files::{KubeletFileValue, KubeletFileValues, LeftToFile};
 pub use leftovers::leftovers;
@@ -62,6 +63,7 @@ pub use rendered::Rendered;
 pub use service::{command_line, service_warnings};
 pub use taken_over::{TakenOver, TakenOverValue, UsersLines};
 pub use target::{DROP_IN_NAME, Document, RenderTarget, RenderedDirectory, drop_in_path};
+pub use users::{PartFate, UsersFile, UsersFiles, UsersPart};
 
 use crate::profile::{ControlId, Profile};
 use engine::Engine;

@@ -7,7 +7,7 @@ use crate::mode::FileMode;
 use crate::node::RootedPath;
 use crate::profile::ControlId;
 
-use super::{DropInMerge, PresentFiles};
+use super::{DropInMerge, PresentFiles, UsersFiles};
 
 /// The name of the drop-in for K3s' configuration. It sorts after Rancher's 50-rancher.yaml, where a later plain key
 /// would replace its keys.
@@ -34,6 +34,8 @@ pub struct RenderTarget {
     pub audit_policy: Option<String>,
     /// The parts of k3s-harden's files that the node has already; empty unless a run is limited to some controls.
     pub present: PresentFiles,
+    /// What of the user's is united with ours; empty for an empty node.
+    pub users: UsersFiles,
     /// How the drop-in merges with the user's configuration of K3s.
     pub drop_in_merge: DropInMerge,
 }

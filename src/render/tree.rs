@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::rendered_file::RenderInput;
-use crate::document::{ExistingConfig, KubeletFileValues, PresentFiles, Rendered};
+use crate::document::{ExistingConfig, KubeletFileValues, PresentFiles, Rendered, UsersFiles};
 use crate::error::Result;
 use crate::mode::{FileMode, Owner};
 use crate::plan::{Content, Desired, DirectoryRule, PlanSubject, Resource};
@@ -57,6 +57,7 @@ impl Tree {
         // The configuration of the machine that renders is not that of the node, and may be secret.
         let mut target = input.target.clone();
         target.present = PresentFiles::default();
+        target.users = UsersFiles::default();
         target.drop_in_merge.existing = ExistingConfig::default();
         target.drop_in_merge.kubelet_files = KubeletFileValues::default();
         let subject = PlanSubject::new(PathBuf::from("/"), input.profile, target.role);

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use k3s_harden::Role;
-use k3s_harden::document::{DropInMerge, ExistingConfig, PresentFiles, RenderTarget, Rendered, drop_in_path};
+use k3s_harden::document::{
+    DropInMerge, ExistingConfig, PresentFiles, RenderTarget, Rendered, UsersFiles, drop_in_path,
+};
 use k3s_harden::k3s::{DEFAULT_CONFIG, Datastore, K3sLog, NodeConfig, RunningComponents};
 use k3s_harden::kubernetes::tls;
 use k3s_harden::mode::Owner;
@@ -39,6 +41,7 @@ fn stay(root: &Root, minor: KubernetesMinor, suites: &str) -> (bool, String) {
         data_dir: RootedPath::fixed("/var/lib/rancher/k3s"),
         audit_policy: None,
         present: PresentFiles::default(),
+        users: UsersFiles::default(),
         drop_in_merge: DropInMerge {
             existing: ExistingConfig::read(root, &config, &drop_in_path(&config)).unwrap(),
             ..DropInMerge::default()

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use k3s_harden::Role;
 use k3s_harden::apply::RunInputs;
 use k3s_harden::document::DropInMerge;
-use k3s_harden::document::{self, Document, PresentFiles, RenderTarget};
+use k3s_harden::document::{self, Document, PresentFiles, RenderTarget, UsersFiles};
 use k3s_harden::error::Result;
 use k3s_harden::k3s::DEFAULT_CONFIG;
 use k3s_harden::k3s::{Datastore, RunningComponents};
@@ -61,6 +61,7 @@ pub(crate) fn target(role: Role) -> RenderTarget {
         data_dir: RootedPath::fixed(DATA_DIR),
         audit_policy: None,
         present: PresentFiles::default(),
+        users: UsersFiles::default(),
         drop_in_merge: DropInMerge::default(),
     }
 }
