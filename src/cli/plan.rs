@@ -65,7 +65,7 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     let foreign = ForeignFiles {
         on_foreign: request.on_foreign.unwrap_or_default(),
         recorded: context.recorded_paths.clone(),
-        united: target.users.united(),
+        united: target.users.united(&rendered.taken_over),
         is_kept: request.keeps_history,
     };
     let mut plan = Plan::between(desired, observed, &foreign)?;
@@ -112,7 +112,7 @@ fn take_over(
                 .at(part.place.clone())
                 .hint("--on-conflict ours lets k3s-harden win, --on-conflict keep leaves the other"));
         }
-        warnings.extend((part.is_lost() || part.is_conflict).then(|| part.to_string()));
+        warnings.extend(part.is_warning().then(|| part.to_string()));
         plan.taken_over.push(part.clone());
     }
     Ok(())

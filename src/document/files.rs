@@ -170,7 +170,7 @@ pub(super) const DIRECTORIES: [(&str, FileMode, Option<&str>, &[&str]); 3] = [
 ];
 
 /// The files of a node, and what came of the user's.
-pub(super) struct RenderedFiles {
+pub(super) struct RenderedNode {
     /// The files, in the order in which they are written.
     pub(super) documents: Vec<Document>,
     /// The K3s configuration that the profile sets.
@@ -184,7 +184,7 @@ pub(super) struct RenderedFiles {
 }
 
 /// Renders the files of a node.
-pub(super) fn render(profile: &Profile, target: &RenderTarget) -> RenderedFiles {
+pub(super) fn render(profile: &Profile, target: &RenderTarget) -> RenderedNode {
     let mut templates = vec!["90-kubelet.conf.tera", "config.yaml.tera"];
     if target.role == Role::Server {
         templates.extend(["audit.yaml.tera", "psa.yaml.tera", "authentication.yaml.tera"]);
@@ -217,7 +217,7 @@ pub(super) fn render(profile: &Profile, target: &RenderTarget) -> RenderedFiles 
         let path = row.place.on_node(&target.config, &target.data_dir);
         documents.push(Document { key: row.key, path, mode: row.mode, controls, text });
     }
-    RenderedFiles {
+    RenderedNode {
         documents,
         taken_over: context.taken_over(),
         left_sysctls: context.left_sysctls(),

@@ -6,7 +6,7 @@
 
 use tracing::debug;
 
-use super::files::{self, RenderedFiles};
+use super::files::{self, RenderedNode};
 use super::target::RenderedDirectory;
 use super::{Document, DropIn, MergedDropIn, RenderTarget, admission, admission_files, policy};
 use super::{UsersPart, bodies};
@@ -40,7 +40,7 @@ impl Rendered {
     /// Renders the documents of `profile` for a node of `site`.
     #[must_use]
     pub fn new(profile: &Profile, target: &RenderTarget) -> Self {
-        let RenderedFiles { documents, requested, merged: drop_in, taken_over, left_sysctls } =
+        let RenderedNode { documents, requested, merged: drop_in, taken_over, left_sysctls } =
             files::render(profile, target);
         debug!(count = documents.len(), "documents rendered");
         let admission_warnings =

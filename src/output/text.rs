@@ -34,13 +34,15 @@ pub fn plan_text(plan: &Plan, style: Style) -> ScreenText {
 
 /// Names what of the user's is taken over.
 fn taken_over(text: &mut ScreenText, plan: &Plan) {
-    if plan.taken_over.is_empty() {
+    // The others are warnings.
+    let mut kept = plan.taken_over.iter().filter(|part| !part.is_warning()).peekable();
+    if kept.peek().is_none() {
         return;
     }
     text.end();
     text.paint_line(Ink::Bold, "Taken over from files that were here:");
-    for part in &plan.taken_over {
-        let ink = if part.is_lost() || part.weakens { Ink::Yellow } else { Ink::Plain };
+    for part in kept {
+        let ink = if part.weakens { Ink::Yellow } else { Ink::Plain };
         text.paint_line(ink, format!("  {part}"));
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::exemptions::{Exempt, OwnExemptions};
-use super::files::{ADMISSION_FILE, UsersFile, UsersFiles, unreadable};
+use super::files::{ADMISSION_FILE, UsersFile, UsersFiles};
 use super::memory::FileMemory;
 use super::part::UsersPart;
 use super::psa::{self, MODES, POD_SECURITY, PluginValue, ReadAdmission, ReadPodSecurity};
@@ -93,16 +93,14 @@ impl AdmissionUnion {
         {
             match psa::read(file, &users.beside, profile.minor) {
                 Ok(read) => sources.push(Source { file, read, is_at_our_path }),
-                Err(fault) => union.parts.push(UsersPart::left_out(
-                    path,
-                    file.place(fault.position),
-                    "the admission configuration",
-                    unreadable(fault.message),
-                )),
+                Err(fault) => {
+                    let (place, what) = (file.place(fault.position), "the admission configuration");
+                    union.parts.push(UsersPart::unreadable(path, place, what, fault.message));
+                }
             }
         }
         if let Some(own) = &own {
-            union.remember(profile, own, rendered, &mut sources);
+            union.remember(profile, users.decision_of_remembered(), own, rendered, &mut sources);
         }
         for source in &mut sources {
             let lost = std::mem::take(&mut source.read.lost);
@@ -129,25 +127,26 @@ impl AdmissionUnion {
     fn remember<'a>(
         &mut self,
         profile: &Profile,
+        decision: OnConflict,
         own: &'a UsersFile,
         rendered: RenderedPlugins,
         sources: &mut Vec<Source<'a>>,
     ) {
         let text = String::from_utf8_lossy(&own.bytes);
-        let lost = |union: &mut Self, why: String| {
-            let what = "what was taken over earlier";
-            union.parts.push(UsersPart::left_out(&own.path, own.whole_place(), what, why));
-        };
         let memory = match FileMemory::read(&text) {
             Ok(memory) => memory,
-            Err(why) => return lost(self, unreadable(why)),
+            Err(why) => return self.parts.push(UsersPart::damaged(&own.path, why)),
         };
         if memory == FileMemory::default() {
             return;
         }
         let mut read = match psa::read(own, &BTreeMap::new(), profile.minor) {
             Ok(read) => read,
-            Err(fault) => return lost(self, unreadable(fault.message)),
+            Err(fault) => {
+                let (place, what) = (own.place(fault.position), "what was taken over earlier");
+                let why = format!("the file cannot be read ({})", fault.message);
+                return self.parts.push(UsersPart::left_out(&own.path, place, what, why));
+            }
         };
         let is_pending = memory.pending.iter().any(|name| name == POD_SECURITY);
         if !rendered.pod_security {
@@ -172,7 +171,8 @@ impl AdmissionUnion {
             self.exempt(&ours, names(found.runtime_classes, &memory.runtime_classes), Exempt::RuntimeClass);
             for (mode, theirs) in found.defaults {
                 if memory.defaults.iter().any(|known| known == mode) {
-                    self.remember_default(profile, mode, theirs.value);
+                    let place = own.place(theirs.position);
+                    self.remember_default(profile, decision, (&own.path, place), mode, theirs.value);
                 }
             }
         }
@@ -190,13 +190,24 @@ impl AdmissionUnion {
     }
 
     /// A level that an earlier run took over stays unless the user has said another one since.
-    fn remember_default(&mut self, profile: &Profile, mode: &'static str, theirs: (String, String)) {
+    fn remember_default(
+        &mut self,
+        profile: &Profile,
+        decision: OnConflict,
+        (file, place): (&RootedPath, Place),
+        mode: &'static str,
+        theirs: (String, String),
+    ) {
         if is_set(profile, &[setting_of(mode), VERSION]) {
             return;
         }
         match compare(&theirs, &ours_of(profile, mode)) {
             Strictness::Same => return,
             Strictness::Stricter => {}
+            Strictness::Weaker if decision == OnConflict::Ours => {
+                let what = default_in_words(profile, mode, &theirs);
+                return self.parts.push(UsersPart::conflict(file, place, what, decision));
+            }
             Strictness::Weaker => self.is_weaker |= mode == "enforce",
         }
         self.memory.defaults.push(mode.to_owned());
@@ -214,7 +225,7 @@ impl AdmissionUnion {
     ) {
         if !rendered.pod_security {
             if source.is_at_our_path {
-                self.kept_pod_security = Some(block(&json!([found.entry]), 2));
+                self.kept_pod_security = Some(entry_text(&found.entry));
                 self.memory.pending = vec![POD_SECURITY.to_owned()];
                 let what = "the entry of the plugin PodSecurity";
                 let part = UsersPart::stays(path, source.file.place(found.position), what);
@@ -236,9 +247,10 @@ impl AdmissionUnion {
         let more: Vec<&str> =
             ours.namespaces.iter().map(String::as_str).filter(|name| !theirs.contains(name)).collect();
         if !more.is_empty() {
-            let what = format!("Pod Security applied to {}", more.join(", "));
+            let what = format!("Pod Security applies to {} here", more.join(", "));
             let part = UsersPart::stays(path, source.file.place(found.exemptions), what).replaced();
-            self.parts.push(part.because(format!("{PRESET} and pod_security_exempt_namespaces exempt them")));
+            let why = format!("{PRESET} and pod_security_exempt_namespaces exempt from it");
+            self.parts.push(part.weakening().because(why));
         }
         for (names, kind) in [
             (found.namespaces, Exempt::Namespace),
@@ -268,8 +280,7 @@ impl AdmissionUnion {
         if theirs.0.is_empty() && mode != "enforce" {
             return;
         }
-        let what =
-            format!("PodSecurity has {mode}: {} here, and k3s-harden's is {}", shown(theirs), shown(&ours));
+        let what = default_in_words(profile, mode, theirs);
         let strictness = compare(theirs, &ours);
         if strictness == Strictness::Same {
             return;
@@ -351,7 +362,7 @@ impl AdmissionUnion {
             if other.name == POLICY_PLUGIN && rendered.policies {
                 self.parts.push(UsersPart::conflict(path, place, what, users.decision()));
                 if users.decision() == OnConflict::Keep {
-                    self.kept_policies = Some(block(&json!([other.entry]), 2));
+                    self.kept_policies = Some(entry_text(&other.entry));
                     self.memory.plugins.push(other.name);
                 }
                 continue;
@@ -363,7 +374,7 @@ impl AdmissionUnion {
 
     fn push_other(&mut self, other: &PluginValue, rendered: RenderedPlugins) {
         self.memory.plugins.push(other.name.clone());
-        let text = block(&json!([other.entry]), 2);
+        let text = entry_text(&other.entry);
         if other.name == POLICY_PLUGIN && rendered.policies {
             self.kept_policies = Some(text);
         } else {
@@ -389,6 +400,22 @@ impl AdmissionUnion {
         }
         list.len() > before
     }
+}
+
+/// Returns the lines of a plugin's entry, its name first.
+fn entry_text(entry: &Value) -> String {
+    let mut rest = entry.clone();
+    let name = rest.as_object_mut().and_then(|fields| fields.remove("name")).unwrap_or_default();
+    let name = block(&json!([{"name": name}]), 2);
+    match rest.as_object().is_some_and(|fields| !fields.is_empty()) {
+        true => name + &block(&rest, 4),
+        false => name,
+    }
+}
+
+fn default_in_words(profile: &Profile, mode: &str, theirs: &(String, String)) -> String {
+    let ours = shown(&ours_of(profile, mode));
+    format!("PodSecurity has {mode}: {} here, and k3s-harden's is {ours}", shown(theirs))
 }
 
 fn ours_of_type<'p>(profile: &'p Profile, limit: &Value) -> Option<&'p Value> {

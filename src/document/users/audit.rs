@@ -8,7 +8,7 @@
 
 use serde_json::{Value, json};
 
-use super::files::{AUDIT_FILE, UsersFile, UsersFiles, unreadable};
+use super::files::{AUDIT_FILE, UsersFile, UsersFiles};
 use super::memory::FileMemory;
 use super::part::UsersPart;
 use super::yaml_text::block;
@@ -121,7 +121,13 @@ impl AuditUnion {
         is_told: bool,
     ) -> Self {
         let mut union = Self { body: ours, parts: Vec::new(), is_weaker: false };
-        let own = users.ours.get("audit").and_then(|text| own_body(text, path));
+        let own = users.ours.get("audit").and_then(|text| match FileMemory::read(text) {
+            Ok(memory) => own_body(text, path, &memory),
+            Err(why) => {
+                union.parts.push(UsersPart::damaged(path, why));
+                None
+            }
+        });
         let named = users.named.get(AUDIT_FILE).filter(|_| {
             weakness_of_named(users, &union.body, minor).is_some() && users.decision() != OnConflict::Keep
         });
@@ -136,7 +142,7 @@ impl AuditUnion {
         let is_remembered = own.as_ref().is_some_and(|own| std::ptr::eq(own, file));
         union.unite(file, path, minor, decision, is_told);
         if is_remembered {
-            union.parts.clear();
+            union.parts.retain(UsersPart::is_lost);
         }
         union
     }
@@ -154,11 +160,8 @@ impl AuditUnion {
             Ok(theirs) => theirs,
             Err(refusal) => {
                 let place = file.place(refusal.fault.position);
-                return self.parts.push(left_out(
-                    place,
-                    "the audit policy",
-                    unreadable(refusal.fault.message),
-                ));
+                let part = UsersPart::unreadable(path, place, "the audit policy", refusal.fault.message);
+                return self.parts.push(part);
             }
         };
         // Ours is checked before it is rendered.
@@ -215,9 +218,8 @@ impl AuditUnion {
 }
 
 /// Returns the policy in a file of ours that was the user's.
-fn own_body(text: &str, path: &RootedPath) -> Option<UsersFile> {
-    let memory = FileMemory::read(text).ok().filter(|memory| memory.whole)?;
-    let (_, body) = text.split_once(&memory.line())?;
+fn own_body(text: &str, path: &RootedPath, memory: &FileMemory) -> Option<UsersFile> {
+    let (_, body) = text.split_once(&memory.line()).filter(|_| memory.whole)?;
     Some(UsersFile { path: path.clone(), bytes: body.as_bytes().to_vec() })
 }
 

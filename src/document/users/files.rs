@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::part::UsersPart;
 use crate::document::files::{LOCAL_POLICY, LOCAL_SYSCTL, ROWS};
 use crate::document::{ExistingConfig, OnConflict, has_header};
 use crate::error::{ErrorKind, Place, Result};
@@ -97,11 +98,13 @@ impl UsersFiles {
         Ok(users)
     }
 
-    /// Returns the bytes of the files at our paths that are united, by path: if one of them changes until it is replaced, what was
+    /// Returns the bytes of the files at our paths that are united, by path, without those of which `parts` have nothing: if one of them changes until it is replaced, what was
     /// taken over is not what was there.
     #[must_use]
-    pub fn united(&self) -> BTreeMap<RootedPath, Vec<u8>> {
-        self.foreign.values().map(|file| (file.path.clone(), file.bytes.clone())).collect()
+    pub fn united(&self, parts: &[UsersPart]) -> BTreeMap<RootedPath, Vec<u8>> {
+        let is_read = |file: &&UsersFile| !parts.iter().any(|part| part.is_whole && part.file == file.path);
+        let united = self.foreign.values().filter(is_read);
+        united.map(|file| (file.path.clone(), file.bytes.clone())).collect()
     }
 
     /// Returns who wins in a conflict with something that the user has still.
@@ -188,9 +191,4 @@ fn file_bytes(root: &Root, path: &RootedPath) -> Result<Option<Vec<u8>>> {
         // What is wrong with the path is said where it is looked at to be changed.
         Err(_) => Ok(None),
     }
-}
-
-/// Returns the words for a file that is not united because nobody can read it.
-pub(super) fn unreadable(reason: impl std::fmt::Display) -> String {
-    format!("it cannot be read ({reason}), so nothing of it is taken over")
 }

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::files::{UsersFile, UsersFiles, unreadable};
+use super::files::{UsersFile, UsersFiles};
 use super::memory::FileMemory;
 use super::part::UsersPart;
 use super::sysctls::LocalText;
@@ -96,9 +96,10 @@ struct PendingObjects {
 
 /// Reads the objects of a manifest, each with its lines if it has some of its own.
 fn read(bytes: &[u8]) -> Result<Vec<ManifestPart>, Fault> {
+    // Before a comment it would be a document of its own.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let objects = manifest::read(bytes)?;
     let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n");
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let documents = manifest::documents(text.as_bytes()).unwrap_or_default();
     let own_lines = |value: &Value, position: Position| {
         let (_, document) = documents.iter().rfind(|(line, _)| *line <= position.0)?;
@@ -183,7 +184,7 @@ impl ObjectUnion {
         let Some(mut locals) = union.read_local(users, local) else {
             if let Some(file) = users.foreign.get("policy") {
                 let why = format!("{local}, where it would go, cannot be read");
-                union.parts.push(UsersPart::left_out(path, file.whole_place(), "the manifest", why));
+                union.parts.push(UsersPart::unreadable(path, file.whole_place(), "the manifest", why));
             }
             return union;
         };
@@ -208,16 +209,18 @@ impl ObjectUnion {
                 Ok(theirs) => {
                     pending = union.take(users, file, theirs, &ours, rendered, &mut locals, (path, local));
                 }
-                Err(fault) => union.parts.push(UsersPart::left_out(
-                    path,
-                    file.place(fault.position),
-                    "the manifest",
-                    unreadable(fault.message),
-                )),
+                Err(fault) => {
+                    let place = file.place(fault.position);
+                    union.parts.push(UsersPart::unreadable(path, place, "the manifest", fault.message));
+                }
             }
         } else if let Some(own) = &own {
             // Parts that no run was about until now.
-            let memory = FileMemory::read(&String::from_utf8_lossy(&own.bytes)).unwrap_or_default();
+            let memory = FileMemory::read(&String::from_utf8_lossy(&own.bytes));
+            let memory = memory.unwrap_or_else(|why| {
+                union.parts.push(UsersPart::damaged(path, why));
+                FileMemory::default()
+            });
             let mut theirs = read(&own.bytes).unwrap_or_default();
             theirs.retain(|part| memory.pending.contains(&part.name.shown()));
             let (still, now): (Vec<_>, Vec<_>) = theirs.into_iter().partition(|part| {

@@ -28,6 +28,8 @@ pub struct UsersPart {
     pub why: Option<String>,
     /// Whether `--on-conflict` decided it.
     pub is_conflict: bool,
+    /// Whether it is the whole file at our path, of which nothing is taken over.
+    pub is_whole: bool,
 }
 
 /// What becomes of a part.
@@ -58,6 +60,20 @@ impl UsersPart {
         why: impl Into<String>,
     ) -> Self {
         Self { why: Some(why.into()), ..Self::new(file, place, what, PartFate::LeftOut) }
+    }
+
+    /// Returns a file of which nothing is taken over, because nobody can read it.
+    pub(super) fn unreadable(file: &RootedPath, place: Place, what: &str, why: impl fmt::Display) -> Self {
+        let why = format!("it cannot be read ({why}), so nothing of it is taken over");
+        let is_whole = place.file == file.as_str();
+        Self { is_whole, ..Self::left_out(file, place, what, why) }
+    }
+
+    /// Returns what a file of ours no longer tells of earlier runs, because somebody has edited the line that does.
+    pub(super) fn damaged(file: &RootedPath, why: impl fmt::Display) -> Self {
+        let place = Place { file: file.to_string(), position: None };
+        let why = format!("the line that begins with \"# Taken over:\" cannot be read ({why})");
+        Self::left_out(file, place, "what was taken over earlier", why)
     }
 
     /// Returns a part that contradicts what k3s-harden has, and is decided.
@@ -106,12 +122,18 @@ impl UsersPart {
             to: None,
             why: None,
             is_conflict: false,
+            is_whole: false,
         }
     }
 
-    /// Tells whether it is no longer in force: a warning names it.
+    /// Tells whether a warning names it: it is no longer in force, or somebody has to decide about it.
     #[must_use]
-    pub fn is_lost(&self) -> bool {
+    pub fn is_warning(&self) -> bool {
+        self.is_lost() || self.is_conflict
+    }
+
+    /// Tells whether it is no longer in force.
+    pub(super) fn is_lost(&self) -> bool {
         matches!(self.fate, PartFate::Replaced | PartFate::LeftOut)
     }
 }
