@@ -151,6 +151,10 @@ impl AdmissionUnion {
         let is_pending = memory.pending.iter().any(|name| name == POD_SECURITY);
         if !rendered.pod_security {
             // Its text is kept as it stands.
+            let enforced = read.pod_security.as_ref().map(|found| &found.defaults["enforce"].value);
+            let is_weak = |theirs| compare(theirs, &ours_of(profile, "enforce")) == Strictness::Weaker;
+            let is_taken = memory.defaults.iter().any(|mode| mode == "enforce");
+            self.is_weaker = is_pending || is_taken && enforced.is_some_and(is_weak);
             self.memory.namespaces = memory.namespaces;
             self.memory.usernames = memory.usernames;
             self.memory.runtime_classes = memory.runtime_classes;
@@ -227,6 +231,8 @@ impl AdmissionUnion {
             if source.is_at_our_path {
                 self.kept_pod_security = Some(entry_text(&found.entry));
                 self.memory.pending = vec![POD_SECURITY.to_owned()];
+                // Nobody has judged it yet.
+                self.is_weaker = true;
                 let what = "the entry of the plugin PodSecurity";
                 let part = UsersPart::stays(path, source.file.place(found.position), what);
                 self.parts.push(part.because("this run is not about it"));
