@@ -207,7 +207,7 @@ impl ObjectUnion {
         if let Some(file) = users.foreign.get("policy") {
             match read(&file.bytes) {
                 Ok(theirs) => {
-                    pending = union.take(users, file, theirs, &ours, rendered, &mut locals, (path, local));
+                    pending = union.take(users, file, &theirs, &ours, rendered, &mut locals, (path, local));
                 }
                 Err(fault) => {
                     let place = file.place(fault.position);
@@ -227,7 +227,7 @@ impl ObjectUnion {
                 rendered.all.is_some()
                     && ours.iter().any(|ours| ours.name.is_same(&part.name) && ours.value == part.value)
             });
-            pending = union.take(users, own, now, &ours, rendered, &mut locals, (path, local));
+            pending = union.take(users, own, &now, &ours, rendered, &mut locals, (path, local));
             pending.names.extend(still.into_iter().map(|part| part.name.shown()));
         }
         let is_left = |part: &ManifestPart| locals.position(&part.name).is_some();
@@ -268,7 +268,7 @@ impl ObjectUnion {
         &mut self,
         users: &UsersFiles,
         file: &UsersFile,
-        theirs: Vec<ManifestPart>,
+        theirs: &[ManifestPart],
         ours: &[ManifestPart],
         rendered: RenderedObjects<'_>,
         locals: &mut LocalObjects,

@@ -60,7 +60,7 @@ impl LocalLines {
 
     fn value_of(&self, key: &str) -> Option<String> {
         let settings = self.lines.iter().filter_map(|line| sysctl_setting(line));
-        settings.filter(|(known, _)| known == key).filter_map(|(_, value)| value).last()
+        settings.filter(|(known, _)| known == key).filter_map(|(_, value)| value).next_back()
     }
 
     fn add(&mut self, line: &str) {
