@@ -193,7 +193,7 @@ impl Sequence {
                 action.change = Change::None;
             }
         }
-        Plan { subject: subject(&self.root), actions, warnings: Vec::new() }
+        Plan { subject: subject(&self.root), actions, warnings: Vec::new(), taken_over: Vec::new() }
     }
 
     /// Keeps what somebody wrote and what is no longer there.

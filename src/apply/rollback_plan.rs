@@ -103,7 +103,7 @@ impl RollbackPlan {
         let subject = PlanSubject { root: root.path().to_owned(), ..about };
         let mut rollback = Self {
             to: run.id,
-            plan: Plan { subject, actions: Vec::new(), warnings: Vec::new() },
+            plan: Plan { subject, actions: Vec::new(), warnings: Vec::new(), taken_over: Vec::new() },
             inputs: earlier.and_then(|run| run.inputs.clone()),
             written: earlier.map(|run| run.written.clone()).unwrap_or_default(),
             modified: Vec::new(),

@@ -360,7 +360,7 @@ pub(super) struct PlanningArguments {
     /// Exit with 2 where there are changes
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_DETAILED_EXITCODE")]
     pub(super) detailed_exitcode: bool,
-    /// What happens to a file at one of our paths that is not ours [default: replace]
+    /// What happens to a file at one of our paths that is not ours [default: merge]
     #[arg(long, value_enum, env = "K3S_HARDEN_ON_FOREIGN")]
     pub(super) on_foreign: Option<OnForeign>,
     /// Who wins where K3s' configuration sets something else that does not satisfy the control [default: ours]

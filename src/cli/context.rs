@@ -19,7 +19,7 @@ use crate::Role;
 use crate::apply::{RecordedInputs, RunInputs, is_run_in_progress};
 use crate::document::{
     self, DropInMerge, KubeletFileValues, PackagedPolicies, PresentEntry, PresentFiles, RenderTarget,
-    encryption_provider,
+    UsersFiles, encryption_provider,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::k3s::flags::ENCRYPTION_KEY;
@@ -27,6 +27,7 @@ use crate::k3s::{self, ConfigFile, NodeConfig, kubelet, packaged};
 use crate::kubernetes::admission_plugins;
 use crate::mode::Owner;
 use crate::node::{PathState, Root, RootedPath, accounts};
+use crate::plan::OnForeign;
 use crate::profile::{ControlSelection, Profile, ProfileRequest, SourceText};
 use crate::verify::{Waiver, waivers};
 use crate::version::{AssumedMinor, K3sVersion};
@@ -119,6 +120,17 @@ impl<'a> Context<'a> {
             PresentFiles::default()
         };
         let node = NodeConfig::of_start(root, start, &data_dir);
+        let users = match request.renders {
+            true => UsersFiles::read(
+                root,
+                &node,
+                (&config.path_or_default(), &data_dir),
+                &existing,
+                request.on_foreign.unwrap_or_default() == OnForeign::Merge,
+                request.on_conflict,
+            )?,
+            false => UsersFiles::default(),
+        };
         let drop_in_merge = DropInMerge {
             kubelet_files: KubeletFileValues::read(&node, &existing),
             existing,
@@ -136,6 +148,7 @@ impl<'a> Context<'a> {
             audit_policy: audit_policy.as_ref().map(with_final_newline),
             present,
             packaged,
+            users,
             drop_in_merge,
         };
 
@@ -208,6 +221,7 @@ impl<'a> Context<'a> {
         let table = document::paths(&self.target.config, &self.target.data_dir);
         let table = table.into_iter().map(|(_, path)| path);
         let mut candidates: Vec<RootedPath> = table.chain(self.recorded_paths.iter().cloned()).collect();
+        candidates.retain(|path| !document::is_users(path));
         let selection = &self.profile.selection;
         if *selection != ControlSelection::default() {
             let mut covered = BTreeSet::new();

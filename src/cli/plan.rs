@@ -65,9 +65,12 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     let foreign = ForeignFiles {
         on_foreign: request.on_foreign.unwrap_or_default(),
         recorded: context.recorded_paths.clone(),
+        united: target.users.united(&rendered.taken_over),
         is_kept: request.keeps_history,
     };
     let mut plan = Plan::between(desired, observed, &foreign)?;
+    take_over(&mut plan, rendered, target.drop_in_merge.on_conflict, &mut warnings)?;
+    warnings.extend(target.users.problems.iter().cloned());
     if plan.is_changed() {
         // A converged node is left as it is: nothing of it changes its mode.
         warnings.extend(own_places::check(root, &plan, &target.config, &target.data_dir)?);
@@ -93,6 +96,26 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     warnings.extend(unloaded_policies::warnings(root, &plan)?);
     plan.warnings.splice(0..0, warnings);
     Ok(plan)
+}
+
+/// Names what of the user's the files that change take over; what is no longer in force is a warning too.
+fn take_over(
+    plan: &mut Plan,
+    rendered: &Rendered,
+    on_conflict: OnConflict,
+    warnings: &mut Vec<String>,
+) -> Result<()> {
+    let changed: BTreeSet<_> = plan.changes().map(|action| action.resource.path()).collect();
+    for part in rendered.taken_over.iter().filter(|part| changed.contains(&part.file)) {
+        if part.is_conflict && on_conflict == OnConflict::Fail {
+            return Err(Error::new(ErrorKind::Failed, part.what.clone())
+                .at(part.place.clone())
+                .hint("--on-conflict ours lets k3s-harden win, --on-conflict keep leaves the other"));
+        }
+        warnings.extend(part.is_warning().then(|| part.to_string()));
+        plan.taken_over.push(part.clone());
+    }
+    Ok(())
 }
 
 /// Returns the controls that a run sees to, or has a warning of its own for: a value that stays in a conflict.

@@ -83,6 +83,8 @@ pub(super) struct RunRequest {
     pub(super) on_foreign: Option<OnForeign>,
     /// `--on-conflict`.
     pub(super) on_conflict: Option<OnConflict>,
+    /// Whether the verb renders what the node gets: what of the user's is united with it is read then.
+    pub(super) renders: bool,
     /// Whether the running kernel's parameters are set too.
     pub(super) live_sysctl: bool,
     /// Whether what is replaced is kept: not with `--no-history`.
@@ -126,6 +128,7 @@ impl RunRequest {
                 .transpose()?,
             on_foreign: planning.on_foreign,
             on_conflict: planning.on_conflict,
+            renders: matches!(&cli.verb, CliVerb::Plan(_) | CliVerb::Apply(_) | CliVerb::Explain(_)),
             live_sysctl: !no_live_sysctl,
             keeps_history: !matches!(&cli.verb, CliVerb::Apply(arguments) if arguments.no_history),
             installer: InstallerVariables::read(),

@@ -367,8 +367,11 @@ fn remaining_effects(traces: Traces, plan: &Plan) -> Vec<String> {
     let mut warnings = vec![format!(
         "K3s has already started here: arguments and files take effect when it starts again: systemctl restart {service}"
     )];
-    let policies = plan.changes().filter(|action| action.resource.path().name() == "policy.yaml");
-    let commands: Vec<String> = policies.flat_map(removal_commands).collect();
+    let is_manifest = |path: &RootedPath| ["policy.yaml", "policy-local.yaml"].contains(&path.name());
+    // What goes from one manifest may come back with another.
+    let manifests = plan.changes().filter(|action| is_manifest(&action.resource.path()));
+    let (before, after): (Vec<String>, Vec<String>) = manifests.map(manifest_texts).unzip();
+    let commands = leftovers(&before.concat(), &after.concat());
     if !commands.is_empty() {
         warnings.push(format!(
             "objects that policy.yaml has brought into the cluster stay there; these commands remove them:\n  {}",
@@ -378,10 +381,13 @@ fn remaining_effects(traces: Traces, plan: &Plan) -> Vec<String> {
     warnings
 }
 
-fn removal_commands(action: &Action) -> Vec<String> {
+/// Returns the texts of a manifest before and after an action, each as documents that others may follow.
+fn manifest_texts(action: &Action) -> (String, String) {
     let (before, after) = texts(action);
-    let text = |bytes: Option<&[u8]>| bytes.map(String::from_utf8_lossy).unwrap_or_default().into_owned();
-    leftovers(&text(before), &text(after.as_deref()))
+    let text = |bytes: Option<&[u8]>| {
+        bytes.map_or_else(String::new, |bytes| format!("---\n{}\n", String::from_utf8_lossy(bytes)))
+    };
+    (text(before), text(after.as_deref()))
 }
 
 fn is_modified(modified: &[ModifiedPath], action: &Action) -> bool {

@@ -7,17 +7,26 @@ use serde::Serialize;
 use tera::Context;
 
 use super::drop_in::DropInContext;
+use super::drop_in_merge::UsersConfigurations;
 use super::engine::Engine;
 use super::excluded::Exclusion;
+use super::files::{LOCAL_POLICY, LOCAL_SYSCTL, ROWS};
 use super::target::RenderTarget;
+use super::users::admission::{AdmissionUnion, RenderedPlugins};
+use super::users::audit::{self, AuditUnion};
+use super::users::objects::{ObjectUnion, RenderedObjects};
+use super::users::strictness;
+use super::users::sysctls::{LocalText, SysctlUnion};
+use super::users::{ADMISSION_FILE, AUDIT_FILE};
 use super::{
-    DropIn, MergedDropIn, PresentFiles, admission, admission_files, anonymous_health, drop_in, policy,
+    DropIn, MergedDropIn, PresentFiles, UsersPart, admission, admission_files, anonymous_health, drop_in,
+    policy,
 };
 use crate::Role;
 use crate::k3s::RunningComponents;
 use crate::kubernetes::kernel_parameters::{self, KernelParameter};
 use crate::node::RootedPath;
-use crate::profile::{ArgumentTable, ControlId, Profile};
+use crate::profile::{ArgumentTable, ControlId, ControlSelection, Profile};
 
 /// What the functions that write a body share.
 pub(super) struct RenderContext<'a> {
@@ -33,6 +42,14 @@ pub(super) struct RenderContext<'a> {
     pub(super) merged: MergedDropIn,
     /// What the user's arguments leave of the authentication configuration.
     pub(super) exclusion: Exclusion,
+    /// Why files that the user's configuration names in place of ours are weaker, by argument.
+    pub(super) weaker_files: BTreeMap<&'static str, String>,
+    /// Whether psa.yaml has limits of events that are the user's.
+    pub(super) has_users_limits: bool,
+    /// What of the user's is taken over into audit.yaml and psa.yaml.
+    pub(super) parts: Vec<UsersPart>,
+    sysctls: Option<SysctlUnion>,
+    objects: Option<(ObjectUnion, Vec<&'static str>)>,
 }
 
 impl<'a> RenderContext<'a> {
@@ -50,7 +67,70 @@ impl<'a> RenderContext<'a> {
             requested: DropIn::default(),
             merged: MergedDropIn::default(),
             exclusion: Exclusion::default(),
+            weaker_files: BTreeMap::new(),
+            has_users_limits: false,
+            parts: Vec::new(),
+            sysctls: None,
+            objects: None,
         }
+    }
+
+    /// Returns where a file of the table goes on this node.
+    fn path_of(&self, key: &str) -> RootedPath {
+        let row = ROWS.iter().find(|row| row.key == key).expect("it is in the table");
+        row.place.on_node(&self.target.config, &self.target.data_dir)
+    }
+
+    /// Returns the kernel parameters, united with the user's.
+    fn united_sysctls(&mut self) -> &SysctlUnion {
+        let union = self.sysctls.take().unwrap_or_else(|| {
+            let ours: Vec<(String, String)> = sysctls(self.profile, &self.target.running)
+                .into_iter()
+                .map(|row| (row.key.clone(), row.value.to_string()))
+                .collect();
+            let (path, local) = (self.path_of("sysctl"), self.path_of(LOCAL_SYSCTL));
+            let is_written = self.profile.selection.wants(&[KERNEL]) && !ours.is_empty();
+            match is_written {
+                true => SysctlUnion::new(&self.target.users, &ours, &path, &local),
+                false => SysctlUnion::untouched(&self.target.users),
+            }
+        });
+        self.sysctls.insert(union)
+    }
+
+    /// Returns policy.yaml, united with the user's objects.
+    fn united_objects(&mut self) -> &(ObjectUnion, Vec<&'static str>) {
+        let union = self.objects.take().unwrap_or_else(|| {
+            let (profile, target) = (self.profile, self.target);
+            let (text, controls) = policy::render(&self.engine, profile, target, &mut self.values);
+            let all = (profile.selection != ControlSelection::default())
+                .then(|| policy::render_all(profile, &self.values));
+            let rendered = RenderedObjects {
+                text: &text,
+                all: all.as_deref(),
+                is_gone: &|kind, name| policy::is_gone(profile, kind, name),
+                minor: profile.minor,
+            };
+            let (path, local) = (self.path_of("policy"), self.path_of(LOCAL_POLICY));
+            let union = match policy::is_changed_by(profile, &target.present) {
+                true => ObjectUnion::new(&target.users, rendered, &path, &local),
+                false => ObjectUnion::untouched(&target.users, text.clone()),
+            };
+            (union, controls)
+        });
+        self.objects.insert(union)
+    }
+
+    /// Returns what of the user's the run takes over.
+    pub(super) fn taken_over(&self) -> Vec<UsersPart> {
+        let sysctls = self.sysctls.iter().flat_map(|union| &union.parts);
+        let objects = self.objects.iter().flat_map(|(union, _)| &union.parts);
+        self.parts.iter().chain(sysctls).chain(objects).cloned().collect()
+    }
+
+    /// Returns the kernel parameters of ours in whose place the user's count.
+    pub(super) fn left_sysctls(&self) -> Vec<String> {
+        self.sysctls.as_ref().map_or_else(Vec::new, |union| union.left.clone())
     }
 
     /// Tells whether the run is about `controls`, or the node's document `key` is there already.
@@ -156,7 +236,9 @@ pub(super) fn kernel_parameters(context: &mut RenderContext<'_>) -> Option<Body>
     if !context.wants_document(&[KERNEL], "sysctl") {
         return None;
     }
-    let rows = sysctls(context.profile, &context.target.running);
+    let left = context.united_sysctls().left.clone();
+    let mut rows = sysctls(context.profile, &context.target.running);
+    rows.retain(|row| !left.contains(&row.key));
     let parameters: Vec<Parameter<'_>> =
         rows.iter().map(|row| Parameter { key: &row.key, value: row.value }).collect();
     context.values.insert("sysctls", &parameters);
@@ -169,8 +251,19 @@ pub(super) fn kernel_parameters(context: &mut RenderContext<'_>) -> Option<Body>
 pub(super) fn audit_policy(context: &mut RenderContext<'_>) -> Option<Body> {
     context.wants_document(&["audit-policy"], "audit").then(|| {
         let own = context.target.audit_policy.clone();
-        let body = own.unwrap_or_else(|| context.engine.render("audit.yaml.tera", &context.values));
-        (body, context.profile.ids(&["audit-policy"]))
+        let is_told = own.is_some();
+        let ours = own.unwrap_or_else(|| context.engine.render("audit.yaml.tera", &context.values));
+        let RenderContext { profile, target, .. } = *context;
+        if profile.selection.wants(&["audit-policy"])
+            && let Some(why) = audit::weakness_of_named(&target.users, &ours, profile.minor)
+        {
+            context.weaker_files.insert(AUDIT_FILE, why);
+        }
+        let path = context.path_of("audit");
+        let union = AuditUnion::new(&target.users, &path, ours, profile.minor, is_told);
+        context.parts.extend(union.parts);
+        let controls = if union.is_weaker { Vec::new() } else { profile.ids(&["audit-policy"]) };
+        (union.body, controls)
     })
 }
 
@@ -202,18 +295,45 @@ pub(super) fn admission_configuration(context: &mut RenderContext<'_>) -> Option
     if pod_security.is_none() && event_rate_limit.is_none() && policies.is_none() {
         return None;
     }
+    let is_rendered = |text: &Option<PluginText>| matches!(text, Some(PluginText::Rendered));
+    let rendered = RenderedPlugins {
+        pod_security: is_rendered(&pod_security),
+        limits: is_rendered(&event_rate_limit),
+        policies: policies.is_some(),
+    };
+    let users = &context.target.users;
+    if let Some(why) = strictness::weakness_of_named(profile, users) {
+        context.weaker_files.insert(ADMISSION_FILE, why);
+    }
+    let union = AdmissionUnion::new(profile, users, &context.path_of("psa"), rendered);
+    context.has_users_limits = union.has_users_limits;
+    context.parts.extend(union.parts.iter().cloned());
+    let pod_security = union.kept_pod_security.clone().map(PluginText::Kept).or(pod_security);
+    let policies = union.kept_policies.clone().map(PluginText::Kept).or(policies);
     context.values.insert("kept_pod_security", PluginText::kept(pod_security.as_ref()));
     context.values.insert("kept_event_rate_limit", PluginText::kept(event_rate_limit.as_ref()));
     context.values.insert("kept_policies", PluginText::kept(policies.as_ref()));
     context.values.insert("policies", &policies.is_some());
+    for (mode, (level, version)) in &union.defaults {
+        context.values.insert(format!("{mode}_level"), level);
+        context.values.insert(format!("{mode}_version"), version);
+    }
+    let with = |ours: &str, theirs: &[String]| [profile.texts(ours), theirs.to_vec()].concat();
+    context.values.insert("exempt_users", &with("pod_security_exempt_users", &union.usernames));
+    context.values.insert(
+        "exempt_runtime_classes",
+        &with("pod_security_exempt_runtime_classes", &union.runtime_classes),
+    );
+    context.values.insert("event_rate_limits", &union.limits);
+    context.values.insert("other_plugins", &union.others);
     let folder = context.target.data_dir.join(admission_files::ADMISSION_FOLDER);
     context.values.insert("policies_folder", folder.as_str());
     let (pod_security, event_rate_limit) = (pod_security.is_some(), event_rate_limit.is_some());
     context.values.insert("pod_security", &pod_security);
-    context.values.insert("event_rate_limit", &event_rate_limit);
-    context.values.insert("exempt_namespaces", &profile.exempt_namespaces());
+    context.values.insert("event_rate_limit", &(event_rate_limit || union.has_users_limits));
+    context.values.insert("exempt_namespaces", &[profile.exempt_namespaces(), union.namespaces].concat());
     let mut controls: Vec<&str> = Vec::new();
-    controls.extend(pod_security.then_some("pod-security"));
+    controls.extend((pod_security && !union.is_weaker).then_some("pod-security"));
     controls.extend(event_rate_limit.then_some("event-rate-limit"));
     let mut ids = profile.ids(&controls);
     if policies.is_some() {
@@ -226,7 +346,7 @@ pub(super) fn admission_configuration(context: &mut RenderContext<'_>) -> Option
         ids.sort();
         ids.dedup();
     }
-    Some((context.engine.render("psa.yaml.tera", &context.values), ids))
+    Some((union.memory.line() + &context.engine.render("psa.yaml.tera", &context.values), ids))
 }
 
 /// From 1.32 on, unless the user's arguments exclude it. A run that is not about it takes no decision anew.
@@ -251,9 +371,19 @@ pub(super) fn authentication_configuration(context: &mut RenderContext<'_>) -> O
 }
 
 pub(super) fn policies(context: &mut RenderContext<'_>) -> Option<Body> {
-    let (body, controls) =
-        policy::render(&context.engine, context.profile, context.target, &mut context.values);
-    (!body.is_empty()).then(|| (body, context.profile.ids(&controls)))
+    let profile = context.profile;
+    let (union, controls) = context.united_objects();
+    (!union.policy.is_empty()).then(|| (union.policy.clone(), profile.ids(controls)))
+}
+
+/// What of the user's is in a file of his own. A file that stays as it is has its header already.
+pub(super) fn local(key: &str, context: &mut RenderContext<'_>) -> Option<Body> {
+    let local = match key {
+        LOCAL_SYSCTL => &context.united_sysctls().local,
+        _ => &context.united_objects().0.local,
+    };
+    let (LocalText::Same(text) | LocalText::Body(text)) = local.as_ref()?;
+    Some((text.clone(), Vec::new()))
 }
 
 pub(super) fn configuration_file(context: &mut RenderContext<'_>) -> Option<Body> {
@@ -270,7 +400,11 @@ pub(super) fn configuration_file(context: &mut RenderContext<'_>) -> Option<Body
         requested.set_gates_that_are_off(profile, &target.drop_in_merge.existing, ids);
     }
     context.requested = requested;
-    context.merged = target.drop_in_merge.merge(context.requested.clone());
+    let users = UsersConfigurations {
+        weaker: std::mem::take(&mut context.weaker_files),
+        has_limits: context.has_users_limits,
+    };
+    context.merged = target.drop_in_merge.merge(context.requested.clone(), &users);
     context.merged.conflicts.append(&mut context.exclusion.conflicts);
     context.merged.excluded.extend(context.exclusion.left.take());
     let configuration = &context.merged.configuration;

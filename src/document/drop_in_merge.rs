@@ -67,6 +67,15 @@ pub struct MergedDropIn {
     pub excluded: Vec<(String, Place)>,
 }
 
+/// What the files say that the user's arguments name, and psa.yaml.
+#[derive(Debug, Default)]
+pub(super) struct UsersConfigurations {
+    /// Why a file is weaker than ours, by argument.
+    pub(super) weaker: BTreeMap<&'static str, String>,
+    /// Whether psa.yaml has limits of events that were the user's.
+    pub(super) has_limits: bool,
+}
+
 /// What merging finds out besides the drop-in.
 #[derive(Debug, Default)]
 struct MergeNotes {
@@ -75,9 +84,9 @@ struct MergeNotes {
 }
 
 impl DropInMerge {
-    /// Merges the drop-in `ours` with the existing configuration.
+    /// Merges the drop-in `ours` with the existing configuration; `users` is what is known of the files that it names.
     #[must_use]
-    pub fn merge(&self, mut ours: DropIn) -> MergedDropIn {
+    pub(super) fn merge(&self, mut ours: DropIn, users: &UsersConfigurations) -> MergedDropIn {
         let mut notes = MergeNotes::default();
         self.leave_arguments(&mut ours, &mut notes);
         let keys = std::mem::take(&mut ours.keys);
@@ -96,7 +105,8 @@ impl DropInMerge {
         }
         let components = std::mem::take(&mut ours.components);
         let merged = components.into_iter().filter(|component| !component.arguments.is_empty());
-        ours.components = merged.map(|component| self.component(component, &mut notes.conflicts)).collect();
+        ours.components =
+            merged.map(|component| self.component(component, users, &mut notes.conflicts)).collect();
         let MergeNotes { conflicts, left } = notes;
         MergedDropIn { configuration: ours, conflicts, left, excluded: Vec::new() }
     }
@@ -163,7 +173,12 @@ impl DropInMerge {
         true
     }
 
-    fn component(&self, ours: DropInComponent, conflicts: &mut Vec<(String, Place)>) -> DropInComponent {
+    fn component(
+        &self,
+        ours: DropInComponent,
+        users: &UsersConfigurations,
+        conflicts: &mut Vec<(String, Place)>,
+    ) -> DropInComponent {
         let written = self.existing.before_ours(&format!("{}-arg", ours.name));
         let (theirs, takes_next) = if ours.name == KUBELET && self.kubelet_takes_pairs {
             items_in_force(&written)
@@ -202,10 +217,10 @@ impl DropInMerge {
         for argument in ours.arguments {
             let same: Vec<&ConfigItem> =
                 theirs.iter().filter(|item| sets(&item.text, &argument.name)).collect();
-            arguments.push(self.argument(&ours.name, argument, &same, conflicts));
+            arguments.push(self.argument(&ours.name, argument, &same, users, conflicts));
         }
         let mut component = DropInComponent { name: ours.name, arguments, append: false };
-        conflicts.extend(leave_out_event_rate_limit(&mut component, &enabled, &theirs));
+        conflicts.extend(leave_out_event_rate_limit(&mut component, &enabled, &theirs, users.has_limits));
         if let Some(disabled) = theirs.iter().rfind(|item| sets(&item.text, DISABLE)) {
             conflicts.extend(self.resolve_disabled(&mut component, disabled));
         }
@@ -217,6 +232,7 @@ impl DropInMerge {
         component: &str,
         mut ours: DropInArgument,
         theirs: &[&ConfigItem],
+        users: &UsersConfigurations,
         conflicts: &mut Vec<(String, Place)>,
     ) -> DropInArgument {
         let Some(last) = theirs.last() else { return ours };
@@ -255,7 +271,17 @@ impl DropInMerge {
         if theirs == ours.value {
             return ours;
         }
-        if !satisfies(ours.accepts, &theirs, &ours.value) {
+        if let Some(why) = users.weaker.get(ours.name.as_str()) {
+            let end = self.conflict_end();
+            let message = format!("{component}: {} names {theirs:?} here: {why}: {end}", ours.name);
+            conflicts.push((message, last.place.clone()));
+            if self.on_conflict != OnConflict::Keep {
+                return ours;
+            }
+            // The control is not met with it.
+            ours.controls = String::new();
+            ours.ids = Vec::new();
+        } else if !satisfies(ours.accepts, &theirs, &ours.value) {
             let name = format!("{component}: {}", ours.name);
             conflicts.push((self.conflict_message(&name, &theirs, &ours.value), last.place.clone()));
             if self.on_conflict != OnConflict::Keep {
@@ -364,6 +390,7 @@ fn leave_out_event_rate_limit(
     component: &mut DropInComponent,
     ours: &str,
     theirs: &[ConfigItem],
+    has_limits: bool,
 ) -> Option<(String, Place)> {
     let plugins_of_theirs = theirs.iter().rfind(|item| sets(&item.text, ENABLE));
     let named =
@@ -378,7 +405,7 @@ fn leave_out_event_rate_limit(
         (false, true) => {
             "EventRateLimit is left out: this admission configuration is not ours, and may have no limits for it"
         }
-        _ if ours.split(',').any(|plugin| plugin == EVENT_RATE_LIMIT) => return None,
+        _ if has_limits || ours.split(',').any(|plugin| plugin == EVENT_RATE_LIMIT) => return None,
         _ => "EventRateLimit is left out: psa.yaml has limits for it only with --set event_rate_limit=true",
     };
     let plugins = component.arguments.iter_mut().find(|argument| argument.name == ENABLE)?;

@@ -5,7 +5,8 @@ use super::bodies::{self, ADMISSION_PLUGINS, Body, KERNEL, RenderContext};
 use super::header::{FileWriter, has_header, header};
 use super::target::{DROP_IN_NAME, Document, RenderTarget, RenderedDirectory, drop_in_path};
 use super::{
-    DropIn, MergedDropIn, PresentFiles, admission, admission_files, anonymous_health, drop_in, policy,
+    DropIn, MergedDropIn, PresentFiles, UsersPart, admission, admission_files, anonymous_health, drop_in,
+    policy,
 };
 use crate::Role;
 use crate::mode::FileMode;
@@ -36,8 +37,23 @@ pub(super) enum FileLocation {
     DropIn,
 }
 
+/// The user's own kernel parameters, on a node that was taken over.
+pub(super) const LOCAL_SYSCTL: &str = "sysctl-local";
+/// The user's own objects, on a node that was taken over.
+pub(super) const LOCAL_POLICY: &str = "policy-local";
+
 /// The files in the order in which they are put there; the drop-in comes last, because it refers to the others.
 pub(super) const ROWS: &[FileRow] = &[
+    FileRow {
+        key: LOCAL_SYSCTL,
+        place: FileLocation::Fixed("/etc/sysctl.d/89-kubelet-local.conf"),
+        mode: FileMode::PUBLIC_FILE,
+        roles: BOTH,
+        component: Some("kubelet"),
+        about: "Kernel parameters that were in 90-kubelet.conf. It is read before that file.",
+        is_changed: |_, _| true,
+        body: |context| bodies::local(LOCAL_SYSCTL, context),
+    },
     FileRow {
         key: "sysctl",
         place: FileLocation::Fixed("/etc/sysctl.d/90-kubelet.conf"),
@@ -110,6 +126,16 @@ pub(super) const ROWS: &[FileRow] = &[
         body: bodies::authentication_configuration,
     },
     FileRow {
+        key: LOCAL_POLICY,
+        place: FileLocation::Data("server/manifests/policy-local.yaml"),
+        mode: FileMode::PRIVATE_FILE,
+        roles: SERVER,
+        component: Some("deploy-controller"),
+        about: "Objects that were in policy.yaml. K3s puts them into the cluster when it starts.",
+        is_changed: |_, _| true,
+        body: |context| bodies::local(LOCAL_POLICY, context),
+    },
+    FileRow {
         key: "policy",
         place: FileLocation::Data("server/manifests/policy.yaml"),
         mode: FileMode::PRIVATE_FILE,
@@ -143,9 +169,22 @@ pub(super) const DIRECTORIES: [(&str, FileMode, Option<&str>, &[&str]); 3] = [
     ("server/logs", FileMode::PRIVATE_DIRECTORY, Some("kube-apiserver"), &["audit-log-path"]),
 ];
 
-/// Renders the files of a node, in the order in which they are written, with the K3s configuration before and after
-/// it is merged with the node's.
-pub(super) fn render(profile: &Profile, target: &RenderTarget) -> (Vec<Document>, DropIn, MergedDropIn) {
+/// The files of a node, and what came of the user's.
+pub(super) struct RenderedNode {
+    /// The files, in the order in which they are written.
+    pub(super) documents: Vec<Document>,
+    /// The K3s configuration that the profile sets.
+    pub(super) requested: DropIn,
+    /// The same, merged with the node's.
+    pub(super) merged: MergedDropIn,
+    /// What of the user's is taken over.
+    pub(super) taken_over: Vec<UsersPart>,
+    /// The kernel parameters that are the user's.
+    pub(super) left_sysctls: Vec<String>,
+}
+
+/// Renders the files of a node.
+pub(super) fn render(profile: &Profile, target: &RenderTarget) -> RenderedNode {
     let mut templates = vec!["90-kubelet.conf.tera", "config.yaml.tera"];
     if target.role == Role::Server {
         templates.extend(["audit.yaml.tera", "psa.yaml.tera", "authentication.yaml.tera"]);
@@ -165,6 +204,11 @@ pub(super) fn render(profile: &Profile, target: &RenderTarget) -> (Vec<Document>
             }
             // No text: the file is left where it is.
             (Some(None), _) | (None, None) => continue,
+            (None, Some((body, controls))) if is_local(row.key) => match has_header(body.as_bytes()) {
+                // It is the user's: not even its header changes.
+                true => (body, controls),
+                false => (header(FileWriter::ForUser, profile, row.about, &controls) + &body, controls),
+            },
             (None, Some((body, controls))) => {
                 (header(FileWriter::K3sHarden, profile, row.about, &controls) + &body, controls)
             }
@@ -173,7 +217,18 @@ pub(super) fn render(profile: &Profile, target: &RenderTarget) -> (Vec<Document>
         let path = row.place.on_node(&target.config, &target.data_dir);
         documents.push(Document { key: row.key, path, mode: row.mode, controls, text });
     }
-    (documents, context.requested, context.merged)
+    RenderedNode {
+        documents,
+        taken_over: context.taken_over(),
+        left_sysctls: context.left_sysctls(),
+        requested: context.requested,
+        merged: context.merged,
+    }
+}
+
+/// Tells whether a file is the user's from the run on that made it.
+fn is_local(key: &str) -> bool {
+    [LOCAL_SYSCTL, LOCAL_POLICY].contains(&key)
 }
 
 /// Returns the directories of a node that have an exact mode, and the controls that each implements. That of the policies is
@@ -206,6 +261,12 @@ pub(super) fn directories(
     directories
 }
 
+/// Tells whether a file is the user's although k3s-harden made it: no run removes it but one that undoes another.
+#[must_use]
+pub fn is_users(path: &RootedPath) -> bool {
+    ROWS.iter().any(|row| is_local(row.key) && row.place.is(path))
+}
+
 /// Returns the path of every file that k3s-harden can write on a node, wanted or not, with its key.
 #[must_use]
 pub fn paths(config: &RootedPath, data_dir: &RootedPath) -> Vec<(&'static str, RootedPath)> {
@@ -222,6 +283,7 @@ pub fn is_covered(selection: &ControlSelection, path: &RootedPath, bytes: &[u8])
     let present = PresentFiles::new([(row.key, bytes.to_vec())]);
     let all = |parts: Vec<&[&str]>| parts.iter().all(|controls| selection.wants(controls));
     match row.key {
+        key if is_local(key) => false,
         "sysctl" => selection.wants(&[KERNEL]),
         "audit" => selection.wants(&["audit-policy"]),
         anonymous_health::DOCUMENT => selection.wants(&[anonymous_health::CONTROL]),

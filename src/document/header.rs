@@ -8,11 +8,16 @@ use crate::profile::{ControlId, Profile};
 /// The beginning of the line that names the version in a file of k3s-harden.
 const MARK: &str = "# Written by k3s-harden ";
 
+/// How many lines a header has.
+const LINES: usize = 3;
+
 /// The program that writes a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileWriter {
     /// k3s-harden, which replaces later changes.
     K3sHarden,
+    /// k3s-harden, which made it of parts of the user's, and leaves later changes alone.
+    ForUser,
     /// Another tool: k3s-harden only renders the file.
     AnotherTool,
 }
@@ -22,6 +27,7 @@ pub(super) fn header(writer: FileWriter, profile: &Profile, about: &str, control
     let controls = if controls.is_empty() { "none by itself".to_owned() } else { join(controls) };
     let (mark, watched) = match writer {
         FileWriter::K3sHarden => (MARK, ", which replaces changes made here"),
+        FileWriter::ForUser => (MARK, ", which keeps changes made here"),
         FileWriter::AnotherTool => ("# Rendered by k3s-harden ", ""),
     };
     format!(
@@ -36,6 +42,19 @@ pub(super) fn header(writer: FileWriter, profile: &Profile, about: &str, control
 #[must_use]
 pub fn has_header(bytes: &[u8]) -> bool {
     version_line(bytes).is_some()
+}
+
+/// Returns the text of a file of ours behind its header, which has three lines.
+#[must_use]
+pub(super) fn without_header(text: &str) -> &str {
+    let mut rest = text;
+    for _ in 0..LINES {
+        match rest.split_once('\n') {
+            Some((line, behind)) if line.starts_with('#') => rest = behind,
+            _ => break,
+        }
+    }
+    rest
 }
 
 /// Returns the version that the header of a file of k3s-harden names.

@@ -37,6 +37,7 @@ mod rendered;
 mod service;
 mod taken_over;
 mod target;
+mod users;
 
 use serde::Serialize;
 use tera::{Context, EscapeFn};
@@ -52,7 +53,7 @@ pub use drop_in_merge::{DropInMerge, MergedDropIn, OnConflict};
 pub use entry_comments::EntryComment;
 pub use equivalence::is_equivalent;
 pub use existing::{ConfigEntry, ExistingConfig};
-pub use files::{is_covered, paths};
+pub use files::{is_covered, is_users, paths};
 pub use header::{has_header, written_by};
 pub use kubelet_files::{KubeletFileValue, KubeletFileValues, LeftToFile};
 pub use leftovers::leftovers;
@@ -64,6 +65,7 @@ pub use rendered::Rendered;
 pub use service::{command_line, service_warnings};
 pub use taken_over::{TakenOver, TakenOverValue, UsersLines};
 pub use target::{DROP_IN_NAME, Document, PackagedPolicies, RenderTarget, RenderedDirectory, drop_in_path};
+pub use users::{PartFate, UsersFile, UsersFiles, UsersPart};
 
 use crate::profile::{ControlId, Profile};
 use engine::Engine;

@@ -241,6 +241,26 @@ pub(super) fn render(
     (text, controls)
 }
 
+/// Writes all parts that the profile has on, whatever the run is about.
+pub(super) fn render_all(profile: &Profile, context: &Context) -> String {
+    let is_on = |part: &&PolicyPart| part.setting.is_none_or(|setting| profile.is_on(setting));
+    // Those of PodSecurityPolicies are on minors that no admission configuration is for, and need a context of their own.
+    let parts: Vec<&PolicyPart> =
+        PARTS.iter().filter(is_on).filter(|part| part.template != POD_SECURITY_POLICIES).collect();
+    let engine = Engine::new(parts.iter().map(|part| part.template));
+    parts.iter().map(|part| engine.render(part.template, context)).collect()
+}
+
+/// Tells whether an object is one of the guide's PodSecurityPolicies, or gives somebody one, and the minor has none.
+pub(super) fn is_gone(profile: &Profile, kind: &str, name: &str) -> bool {
+    let is_role =
+        kind == "ClusterRole" && ROLES.iter().chain([&CIS_OPERATOR_ROLE]).any(|(role, _)| *role == name);
+    let is_binding = ["ClusterRoleBinding", "RoleBinding"].contains(&kind)
+        && BINDINGS.iter().chain([&CIS_OPERATOR_BINDING]).any(|binding| binding.name == name);
+    let is_gone = PARTS.iter().any(|part| part.template == POD_SECURITY_POLICIES && part.is_gone(profile));
+    is_gone && (is_role || is_binding)
+}
+
 /// Tells whether PodSecurityPolicy objects are among the parts.
 pub(super) fn has_pod_security_policies(profile: &Profile, present: &PresentFiles) -> bool {
     let part = PARTS.iter().find(|part| part.template == POD_SECURITY_POLICIES);

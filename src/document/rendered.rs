@@ -6,9 +6,10 @@
 
 use tracing::debug;
 
+use super::files::{self, RenderedNode};
 use super::target::RenderedDirectory;
 use super::{Document, DropIn, MergedDropIn, RenderTarget, admission, admission_files, policy};
-use super::{bodies, files};
+use super::{UsersPart, bodies};
 use crate::kubernetes::kernel_parameters::KernelParameter;
 use crate::profile::{ControlId, Profile};
 
@@ -31,13 +32,16 @@ pub struct Rendered {
     pub policy_warnings: Vec<String>,
     /// Warnings about the policies in server/admission.d, for a run that changes them.
     pub admission_warnings: Vec<String>,
+    /// What of the user's is taken over, or contradicts ours.
+    pub taken_over: Vec<UsersPart>,
 }
 
 impl Rendered {
     /// Renders the documents of `profile` for a node of `site`.
     #[must_use]
     pub fn new(profile: &Profile, target: &RenderTarget) -> Self {
-        let (documents, requested, drop_in) = files::render(profile, target);
+        let RenderedNode { documents, requested, merged: drop_in, taken_over, left_sysctls } =
+            files::render(profile, target);
         debug!(count = documents.len(), "documents rendered");
         let admission_warnings =
             match documents.iter().any(|document| admission_files::is_admission_file(document.key)) {
@@ -47,12 +51,16 @@ impl Rendered {
         Self {
             directories: files::directories(profile, target, &documents),
             documents,
-            sysctls: bodies::live_sysctls(profile, &target.running),
+            sysctls: bodies::live_sysctls(profile, &target.running)
+                .into_iter()
+                .filter(|parameter| !left_sysctls.contains(&parameter.key))
+                .collect(),
             sysctl_controls: profile.ids(&["protect-kernel-defaults"]),
             requested,
             drop_in,
             policy_warnings: policy::warnings(profile, target),
             admission_warnings,
+            taken_over,
         }
     }
 }

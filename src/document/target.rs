@@ -10,7 +10,7 @@ use crate::mode::FileMode;
 use crate::node::RootedPath;
 use crate::profile::ControlId;
 
-use super::{DropInMerge, PresentFiles};
+use super::{DropInMerge, PresentFiles, UsersFiles};
 
 /// The name of the drop-in for K3s' configuration. It sorts after Rancher's 50-rancher.yaml, where a later plain key
 /// would replace its keys.
@@ -39,6 +39,8 @@ pub struct RenderTarget {
     pub present: PresentFiles,
     /// The packaged components that K3s does not run, and the NetworkPolicies that the node has.
     pub packaged: PackagedPolicies,
+    /// What of the user's is united with ours; empty for an empty node.
+    pub users: UsersFiles,
     /// How the drop-in merges with the user's configuration of K3s.
     pub drop_in_merge: DropInMerge,
 }

@@ -367,7 +367,9 @@ impl AuditRule {
         }
     }
 
-    fn matches_every_request(&self) -> bool {
+    /// Tells whether it matches every request.
+    #[must_use]
+    pub fn matches_every_request(&self) -> bool {
         self.users.is_empty()
             && self.user_groups.is_empty()
             && self.verbs.is_empty()

@@ -74,7 +74,8 @@ fn text(fields: &Map<String, Value>, name: &str) -> String {
 }
 
 /// Returns a value as JSON, without the earlier ones of keys that are there twice; none for a number that JSON has not.
-fn to_json(node: &YamlNode) -> Option<Value> {
+#[must_use]
+pub fn to_json(node: &YamlNode) -> Option<Value> {
     Some(match &node.value {
         YamlValue::Scalar(scalar) => match scalar {
             Scalar::Null => Value::Null,
@@ -93,7 +94,10 @@ fn to_json(node: &YamlNode) -> Option<Value> {
 }
 
 /// Splits a file at the lines that separate documents, and leaves empty ones out; with the line at which each begins.
-fn documents(bytes: &[u8]) -> Result<Vec<(usize, &[u8])>, Fault> {
+///
+/// # Errors
+/// A line that begins like a separator, and is none.
+pub fn documents(bytes: &[u8]) -> Result<Vec<(usize, &[u8])>, Fault> {
     let mut found = Vec::new();
     let (mut begin, mut first, mut at) = (0, 1, 0);
     for (index, line) in lines(bytes).enumerate() {

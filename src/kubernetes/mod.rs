@@ -18,6 +18,7 @@ pub mod apiserver_flags;
 pub mod argument_files;
 pub mod audit_log;
 pub mod audit_policy;
+pub mod audit_strength;
 pub mod authentication_config;
 pub mod authentication_values;
 pub mod authorization_config;

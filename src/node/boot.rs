@@ -75,6 +75,16 @@ impl BootSysctls {
         line.value.as_deref().map(|value| (value, &line.place))
     }
 
+    /// Returns the last line that names a key, in a file whose name sorts between two others.
+    #[must_use]
+    pub fn between(&self, key: &str, first: &str, last: &str) -> Option<&Place> {
+        let is_between = |line: &&SysctlLine| {
+            let name = line.place.file.rsplit('/').next().unwrap_or_default();
+            line.pattern == key && line.value.is_some() && first < name && name < last
+        };
+        self.lines.iter().rfind(is_between).map(|line| &line.place)
+    }
+
     fn add(&mut self, root: &Root, path: &RootedPath) -> Result<()> {
         // A link to /dev/null hides the file of that name in the other directories, and is no file itself.
         if matches!(root.look(path)?, PathState::Symlink { target, .. } if target == "/dev/null") {
@@ -93,6 +103,14 @@ impl BootSysctls {
         }
         Ok(())
     }
+}
+
+/// Reads a line of a file under sysctl.d: the key with slashes, as below /proc/sys, and its value, which a line that excludes
+/// a key from patterns has not. None for a comment, and for a line that nothing is made of.
+#[must_use]
+pub fn sysctl_setting(line: &str) -> Option<(String, Option<String>)> {
+    let nowhere = Place { file: String::new(), position: None };
+    parse(line.trim(), nowhere).map(|line| (line.pattern, line.value))
 }
 
 fn parse(line: &str, place: Place) -> Option<SysctlLine> {

@@ -40,7 +40,7 @@ mod writable;
 mod write;
 
 pub use attributes::Attributes;
-pub use boot::BootSysctls;
+pub use boot::{BootSysctls, sysctl_setting};
 pub use entry::{Entries, EntryKind, PathEntry, PathKind};
 pub use expected::Expected;
 pub use lock::Lock;

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::origin::{AnswerHead, ReportOrigin};
-use crate::document::ChangeRow;
+use crate::document::{ChangeRow, PartFate, UsersPart};
 use crate::plan::{Action, Change, Plan, ResourceKind};
 
 /// The output of `plan`, `apply`, `rollback` and `uninstall`.
@@ -19,7 +19,41 @@ pub struct PlanReport<'a> {
     profile: &'a [String],
     changed: bool,
     actions: Vec<ReportedAction<'a>>,
+    /// What of the user's in other files is taken over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    taken_over: Vec<ReportedPart<'a>>,
     warnings: &'a [String],
+}
+
+/// A part of a file of the user's, and what becomes of it.
+#[derive(Debug, Serialize)]
+struct ReportedPart<'a> {
+    path: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    what: &'a str,
+    becomes: PartFate,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<String>,
+    weakens: bool,
+    conflict: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'a str>,
+}
+
+impl<'a> ReportedPart<'a> {
+    fn new(part: &'a UsersPart) -> Self {
+        Self {
+            path: &part.place.file,
+            line: part.place.position.map(|(line, _)| line),
+            what: &part.what,
+            becomes: part.fate,
+            to: part.to.as_ref().map(ToString::to_string),
+            weakens: part.weakens,
+            conflict: part.is_conflict,
+            why: part.why.as_deref(),
+        }
+    }
 }
 
 /// Returns the output of `rollback` and `uninstall` if there is nothing to undo.
@@ -88,6 +122,7 @@ impl<'a> PlanReport<'a> {
                 .iter()
                 .map(|action| ReportedAction::new(action, plan.changed_since(action)))
                 .collect(),
+            taken_over: plan.taken_over.iter().map(ReportedPart::new).collect(),
             warnings: &plan.warnings,
         }
     }

@@ -23,12 +23,28 @@ pub fn plan_text(plan: &Plan, style: Style) -> ScreenText {
             text.paint_line(ink, line);
         }
     }
+    taken_over(&mut text, plan);
     text.end();
     match count(plan, ["to create", "to update", "to change in mode or owner", "to remove"]) {
         counts if counts.is_empty() => text.line("Nothing to change."),
         counts => text.line(format!("{counts}.")),
     }
     text
+}
+
+/// Names what of the user's is taken over.
+fn taken_over(text: &mut ScreenText, plan: &Plan) {
+    // The others are warnings.
+    let mut kept = plan.taken_over.iter().filter(|part| !part.is_warning()).peekable();
+    if kept.peek().is_none() {
+        return;
+    }
+    text.end();
+    text.paint_line(Ink::Bold, "Taken over from files that were here:");
+    for part in kept {
+        let ink = if part.weakens { Ink::Yellow } else { Ink::Plain };
+        text.paint_line(ink, format!("  {part}"));
+    }
 }
 
 /// Writes the lines above a diff; `rows` are the rows of the table of changes that explain it.
@@ -51,6 +67,7 @@ pub fn apply_text(plan: &Plan, style: Style) -> ScreenText {
     }
     text.line(subject(plan));
     done(&mut text, plan);
+    taken_over(&mut text, plan);
     text.end();
     let counts = count(plan, ["created", "updated", "changed in mode or owner", "removed"]);
     text.line(format!("{counts}."));

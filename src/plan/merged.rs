@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Desired and observed state, merged into the value that `plan`, `apply` and every output read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use super::change::Change;
 use super::desired::{Desired, PlanSubject};
 use super::file::{Content, File};
 use super::resource::{Action, CurrentState, Resource};
-use crate::document::{ChangeRow, Release, changes, has_header, written_by};
+use crate::document::{ChangeRow, Release, UsersPart, changes, has_header, written_by};
 use crate::error::{Error, ErrorKind, Result};
 use crate::node::{MAX_FILE_BYTES, PathState, Root, RootedPath};
 
@@ -32,8 +32,10 @@ impl Observed {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnForeign {
-    /// It is backed up and replaced, with a warning.
+    /// What is the user's in a file of a known kind is united with ours; any other file is replaced.
     #[default]
+    Merge,
+    /// It is backed up and replaced, with a warning.
     Replace,
     /// It stays, with a warning.
     Keep,
@@ -48,6 +50,8 @@ pub struct ForeignFiles {
     pub on_foreign: OnForeign,
     /// Paths that earlier runs wrote: these files belong to k3s-harden, whatever they hold.
     pub recorded: BTreeSet<RootedPath>,
+    /// The bytes of those that were united with ours.
+    pub united: BTreeMap<RootedPath, Vec<u8>>,
     /// Whether the run keeps what it replaces.
     pub is_kept: bool,
 }
@@ -61,15 +65,23 @@ pub struct Plan {
     pub actions: Vec<Action>,
     /// What the user should know.
     pub warnings: Vec<String>,
+    /// What of the user's in other files is taken over, or contradicts ours.
+    pub taken_over: Vec<UsersPart>,
 }
 
 impl Plan {
     /// Merges the desired with the observed state.
     ///
     /// # Errors
-    /// [`ErrorKind::Failed`] for a file that k3s-harden did not write, with [`OnForeign::Fail`].
+    /// [`ErrorKind::Failed`] for a file that k3s-harden did not write, with [`OnForeign::Fail`], and for one that has changed since
+    /// it was united with ours.
     pub fn between(desired: Desired, observed: Observed, foreign: &ForeignFiles) -> Result<Self> {
-        let mut plan = Self { subject: desired.subject, actions: Vec::new(), warnings: Vec::new() };
+        let mut plan = Self {
+            subject: desired.subject,
+            actions: Vec::new(),
+            warnings: Vec::new(),
+            taken_over: Vec::new(),
+        };
         for (mut resource, before) in desired.resources.into_iter().zip(observed.0) {
             // A file without the header gets it: `--only` reads files with a header.
             let is_overwritten = is_overwritten(&resource, &before, foreign);
@@ -82,18 +94,23 @@ impl Plan {
             if change == Change::Update && matches!(before, CurrentState::Path(PathState::Large { .. })) {
                 refuse_large(&resource, &before, foreign)?;
             }
+            let is_united = foreign.united.contains_key(&resource.path());
+            if is_united && change != Change::None {
+                check_united(&resource, &before, foreign)?;
+            }
             if let (Resource::File(file), true) = (&resource, is_foreign(&resource, &before, foreign)) {
                 let path = &file.path;
                 match (change, foreign.on_foreign) {
                     (Change::None, _) => {}
                     // A file that k3s-harden did not write is not removed.
                     (Change::Remove, _) => (change, diff) = (Change::None, String::new()),
-                    (_, OnForeign::Replace) => plan.warnings.push(format!(
+                    (_, OnForeign::Merge) if is_united => plan.warnings.push(format!(
+                        "{path} was not written by k3s-harden: it is united with k3s-harden's, and {}; --on-foreign keep leaves it",
+                        foreign.kept_words()
+                    )),
+                    (_, OnForeign::Merge | OnForeign::Replace) => plan.warnings.push(format!(
                         "{path} was not written by k3s-harden: it is replaced, and {}; --on-foreign keep leaves it",
-                        match foreign.is_kept {
-                            true => "backed up under /var/lib/k3s-harden",
-                            false => "kept nowhere, because there is no history (--no-history)",
-                        }
+                        foreign.kept_words()
                     )),
                     (_, OnForeign::Keep) => {
                         plan.warnings.push(format!("{path} was not written by k3s-harden and stays as it is: what it should hold is not in force"));
@@ -111,7 +128,8 @@ impl Plan {
             if change == Change::Update && is_overwritten {
                 let path = resource.path();
                 plan.warnings.push(format!(
-                    "{path} was overwritten by somebody since k3s-harden wrote it: it is replaced, and {}",
+                    "{path} was overwritten by somebody since k3s-harden wrote it: it is {}, and {}",
+                    if is_united { "united with k3s-harden's" } else { "replaced" },
                     match foreign.is_kept {
                         true => "comes back with a rollback",
                         false => "kept nowhere, because there is no history (--no-history)",
@@ -163,10 +181,35 @@ impl Plan {
     }
 }
 
+impl ForeignFiles {
+    fn kept_words(&self) -> &'static str {
+        match self.is_kept {
+            true => "backed up under /var/lib/k3s-harden",
+            false => "kept nowhere, because there is no history (--no-history)",
+        }
+    }
+}
+
+/// Refuses to go on where a file is no longer what was united with ours.
+fn check_united(resource: &Resource, before: &CurrentState, foreign: &ForeignFiles) -> Result<()> {
+    let path = resource.path();
+    let is_same = match before {
+        CurrentState::Path(PathState::File { bytes, .. }) => foreign.united.get(&path) == Some(bytes),
+        // What a link leads to is not compared: it stays as it is.
+        CurrentState::Path(PathState::Symlink { .. }) => true,
+        _ => false,
+    };
+    if is_same {
+        return Ok(());
+    }
+    let message = format!("{path} has changed while it was read, and nothing was changed");
+    Err(Error::new(ErrorKind::Failed, message).hint("run it again"))
+}
+
 /// Refuses to replace a file that is too large to be backed up.
 fn refuse_large(resource: &Resource, before: &CurrentState, foreign: &ForeignFiles) -> Result<()> {
     let is_foreign = is_foreign(resource, before, foreign);
-    if is_foreign && foreign.on_foreign != OnForeign::Replace {
+    if is_foreign && matches!(foreign.on_foreign, OnForeign::Keep | OnForeign::Fail) {
         return Ok(());
     }
     let message = format!(
@@ -258,7 +301,7 @@ mod tests {
             profiles: Vec::new(),
         };
         let named = |actions: Vec<Action>, index: usize| {
-            let plan = Plan { subject: about.clone(), actions, warnings: Vec::new() };
+            let plan = Plan { subject: about.clone(), actions, warnings: Vec::new(), taken_over: Vec::new() };
             let named = plan.changed_by(&rows, &plan.actions[index]);
             named.into_iter().map(ToString::to_string).collect::<Vec<_>>()
         };

@@ -8,7 +8,9 @@ use super::markdown::{NOTHING, Page, anchor, code, plain};
 use super::versions;
 use crate::Role;
 use crate::apply::{STATE_DIRECTORY, state_directory};
-use crate::document::{DropInMerge, PackagedPolicies, PresentFiles, RenderTarget, Rendered, node_files};
+use crate::document::{
+    DropInMerge, PackagedPolicies, PresentFiles, RenderTarget, Rendered, UsersFiles, is_users, node_files,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::k3s::{DEFAULT_CONFIG, DEFAULT_DATA_DIR, Datastore, RunningComponents};
 use crate::mode::{FileMode, Owner};
@@ -51,6 +53,9 @@ pub(super) fn page() -> Result<Page> {
         known.iter().map(|file| {
             let nodes = match content.files.get(file.path.as_str()) {
                 Some((_, places)) => in_words(places),
+                None if is_users(&file.path) => {
+                    "those that were hardened by hand, if there is something".to_owned()
+                }
                 None => "none, unless a setting asks for it".to_owned(),
             };
             let path = format!("{}{}", anchor(file.key), code(file.path.as_str()));
@@ -157,6 +162,7 @@ fn target(role: Role) -> RenderTarget {
         audit_policy: None,
         present: PresentFiles::default(),
         packaged: PackagedPolicies::default(),
+        users: UsersFiles::default(),
         drop_in_merge: DropInMerge::default(),
     }
 }

@@ -4,7 +4,9 @@
 use std::path::PathBuf;
 
 use super::rendered_file::RenderInput;
-use crate::document::{ExistingConfig, KubeletFileValues, PackagedPolicies, PresentFiles, Rendered};
+use crate::document::{
+    ExistingConfig, KubeletFileValues, PackagedPolicies, PresentFiles, Rendered, UsersFiles,
+};
 use crate::error::Result;
 use crate::mode::{FileMode, Owner};
 use crate::plan::{Content, Desired, DirectoryRule, PlanSubject, Resource};
@@ -58,6 +60,7 @@ impl Tree {
         let mut target = input.target.clone();
         target.present = PresentFiles::default();
         target.packaged = PackagedPolicies::default();
+        target.users = UsersFiles::default();
         target.drop_in_merge.existing = ExistingConfig::default();
         target.drop_in_merge.kubelet_files = KubeletFileValues::default();
         let subject = PlanSubject::new(PathBuf::from("/"), input.profile, target.role);

@@ -4,7 +4,8 @@
 
 use k3s_harden::Role;
 use k3s_harden::document::{
-    DropInMerge, ExistingConfig, PackagedPolicies, PresentFiles, RenderTarget, Rendered, drop_in_path,
+    DropInMerge, ExistingConfig, PackagedPolicies, PresentFiles, RenderTarget, Rendered, UsersFiles,
+    drop_in_path,
 };
 use k3s_harden::k3s::{DEFAULT_CONFIG, Datastore, K3sLog, NodeConfig, RunningComponents};
 use k3s_harden::kubernetes::tls;
@@ -42,6 +43,7 @@ fn stay(root: &Root, minor: KubernetesMinor, suites: &str) -> (bool, String) {
         audit_policy: None,
         present: PresentFiles::default(),
         packaged: PackagedPolicies::default(),
+        users: UsersFiles::default(),
         drop_in_merge: DropInMerge {
             existing: ExistingConfig::read(root, &config, &drop_in_path(&config)).unwrap(),
             ..DropInMerge::default()

@@ -87,6 +87,7 @@ mod shown;
 mod sources;
 mod support;
 mod systemd;
+mod take_over;
 mod undo;
 mod users_lines;
 mod value_judgements;

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use k3s_harden::Role;
 use k3s_harden::apply::RunInputs;
 use k3s_harden::document::DropInMerge;
-use k3s_harden::document::{self, Document, PackagedPolicies, PresentFiles, RenderTarget};
+use k3s_harden::document::{self, Document, PackagedPolicies, PresentFiles, RenderTarget, UsersFiles};
 use k3s_harden::error::Result;
 use k3s_harden::k3s::DEFAULT_CONFIG;
 use k3s_harden::k3s::{Datastore, RunningComponents};
@@ -62,6 +62,7 @@ pub(crate) fn target(role: Role) -> RenderTarget {
         audit_policy: None,
         present: PresentFiles::default(),
         packaged: PackagedPolicies::default(),
+        users: UsersFiles::default(),
         drop_in_merge: DropInMerge::default(),
     }
 }

@@ -79,9 +79,10 @@ options:
   on_foreign:
     description:
       - What happens to a file at one of our paths that k3s-harden did not write.
-      - Without it what an earlier run was told, else V(replace), with a copy that a rollback brings back.
+      - Without it what an earlier run was told, else V(merge).
+      - V(merge) keeps what is the user's in the guide's files in force, and names it; any other file is replaced, with a copy that a rollback brings back.
     type: str
-    choices: [keep, replace, fail]
+    choices: [merge, keep, replace, fail]
   on_conflict:
     description:
       - Who wins where K3s' configuration sets something that does not satisfy a control.
@@ -407,7 +408,7 @@ def main():
             "settings_file": {"type": "path"},
             "data_dir": {"type": "str"},
             "skip": {"type": "list", "elements": "str"},
-            "on_foreign": {"type": "str", "choices": ["keep", "replace", "fail"]},
+            "on_foreign": {"type": "str", "choices": ["merge", "keep", "replace", "fail"]},
             "on_conflict": {"type": "str", "choices": ["ours", "keep", "fail"]},
             "live_sysctl": {"type": "bool", "default": True},
             "preflight": {"type": "bool", "default": True},
