@@ -5,9 +5,12 @@ use std::collections::BTreeSet;
 
 use tracing::{info, warn};
 
+use super::after_start;
 use super::args::PlanArguments;
 use super::context::Context;
+use super::downgrade;
 use super::kept_values;
+use super::notes;
 use super::own_places;
 use super::packaged;
 use super::request::RunRequest;
@@ -15,6 +18,7 @@ use super::saved::SavedPlan;
 use super::ui::Ui;
 use super::unloaded_policies;
 use crate::Role;
+use crate::apply::edited_since;
 use crate::document::{self, DropIn, OnConflict, Rendered};
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::k3s::critical_values;
@@ -22,12 +26,15 @@ use crate::k3s::encryption_change::{EncryptionChange, provider_in_force};
 use crate::k3s::flags::{ENCRYPTION_KEY, PROVIDER_KEY};
 use crate::k3s::{Datastore, Traces};
 use crate::mode::FileMode;
-use crate::node::{Root, host, sysctl};
+use crate::node::{Root, RootedPath, host, sysctl};
 use crate::output::{self, PlanReport};
-use crate::plan::{Desired, ForeignFiles, Observed, Plan, PlanSubject, Resource};
+use crate::plan::{Change, Desired, ForeignFiles, Observed, Plan, PlanSubject, Resource};
 use crate::profile::{ControlId, Profile};
 
 pub(super) fn run(request: &RunRequest, arguments: &PlanArguments, ui: &mut Ui) -> Result<u8> {
+    if arguments.planning.after_start {
+        return after_start::plan(request, arguments, ui);
+    }
     let root = Root::open(&request.root)?;
     let context = Context::new(&root, request)?;
     let rendered = Rendered::new(&context.profile, &context.target);
@@ -50,6 +57,7 @@ pub(super) fn run(request: &RunRequest, arguments: &PlanArguments, ui: &mut Ui) 
 pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     context.check_history()?;
     context.check_inputs()?;
+    downgrade::check(context)?;
     let Context { root, request, profile, target, .. } = context;
     let mut warnings = context.warnings.clone();
     let live = request.live_sysctl && !rendered.sysctls.is_empty() && may_set_sysctls(context, &mut warnings);
@@ -68,6 +76,7 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
         is_kept: request.keeps_history,
     };
     let mut plan = Plan::between(desired, observed, &foreign)?;
+    keep_edited(root, &mut plan)?;
     if plan.is_changed() {
         // A converged node is left as it is: nothing of it changes its mode.
         warnings.extend(own_places::check(root, &plan, &target.config, &target.data_dir)?);
@@ -92,7 +101,21 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     }
     warnings.extend(unloaded_policies::warnings(root, &plan)?);
     plan.warnings.splice(0..0, warnings);
+    plan.notes = notes::notes(context, rendered, &plan)?;
     Ok(plan)
+}
+
+/// Leaves files that are no longer wanted where somebody has edited them since a run wrote them, and says so.
+fn keep_edited(root: &Root, plan: &mut Plan) -> Result<()> {
+    let removed = plan.changes().filter(|action| action.change == Change::Remove);
+    let removed: Vec<RootedPath> = removed.map(|action| action.resource.path()).collect();
+    for path in edited_since(root, &removed)? {
+        plan.actions.retain(|action| action.resource.path() != path);
+        plan.warnings.push(format!(
+            "{path} is no longer wanted, and was edited since k3s-harden wrote it: it stays; take out of it what is yours, and remove it"
+        ));
+    }
+    Ok(())
 }
 
 /// Returns the controls that a run sees to, or has a warning of its own for: a value that stays in a conflict.

@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use super::origin::{AnswerHead, ReportOrigin};
 use crate::document::ChangeRow;
-use crate::plan::{Action, Change, Plan, ResourceKind};
+use crate::k3s::manual_step::ManualStep;
+use crate::plan::{Action, Change, Plan, ResourceKind, SettingEffect, Upgrade};
 
 /// The output of `plan`, `apply`, `rollback` and `uninstall`.
 #[derive(Debug, Serialize)]
@@ -20,6 +21,16 @@ pub struct PlanReport<'a> {
     changed: bool,
     actions: Vec<ReportedAction<'a>>,
     warnings: &'a [String],
+    /// The settings that take effect only when K3s starts again.
+    restart_required: Vec<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    takes_effect: &'a [SettingEffect],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remembered: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upgrade: Option<&'a Upgrade>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    steps: &'a [ManualStep],
 }
 
 /// Returns the output of `rollback` and `uninstall` if there is nothing to undo.
@@ -89,6 +100,11 @@ impl<'a> PlanReport<'a> {
                 .map(|action| ReportedAction::new(action, plan.changed_since(action)))
                 .collect(),
             warnings: &plan.warnings,
+            restart_required: plan.notes.restart_required(),
+            takes_effect: &plan.notes.effects,
+            remembered: plan.notes.remembered.as_deref(),
+            upgrade: plan.notes.upgrade.as_ref(),
+            steps: &plan.notes.steps,
         }
     }
 }

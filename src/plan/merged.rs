@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::change::Change;
 use super::desired::{Desired, PlanSubject};
 use super::file::{Content, File};
+use super::notes::PlanNotes;
 use super::resource::{Action, CurrentState, Resource};
 use crate::document::{ChangeRow, Release, changes, has_header, written_by};
 use crate::error::{Error, ErrorKind, Result};
@@ -61,6 +62,8 @@ pub struct Plan {
     pub actions: Vec<Action>,
     /// What the user should know.
     pub warnings: Vec<String>,
+    /// What it tells beside its changes.
+    pub notes: PlanNotes,
 }
 
 impl Plan {
@@ -69,7 +72,12 @@ impl Plan {
     /// # Errors
     /// [`ErrorKind::Failed`] for a file that k3s-harden did not write, with [`OnForeign::Fail`].
     pub fn between(desired: Desired, observed: Observed, foreign: &ForeignFiles) -> Result<Self> {
-        let mut plan = Self { subject: desired.subject, actions: Vec::new(), warnings: Vec::new() };
+        let mut plan = Self {
+            subject: desired.subject,
+            actions: Vec::new(),
+            warnings: Vec::new(),
+            notes: PlanNotes::default(),
+        };
         for (mut resource, before) in desired.resources.into_iter().zip(observed.0) {
             // A file without the header gets it: `--only` reads files with a header.
             let is_overwritten = is_overwritten(&resource, &before, foreign);
@@ -178,7 +186,7 @@ fn refuse_large(resource: &Resource, before: &CurrentState, foreign: &ForeignFil
 }
 
 /// Returns the bytes of a file before and after an action.
-fn contents(action: &Action) -> (&[u8], &[u8]) {
+pub(super) fn contents(action: &Action) -> (&[u8], &[u8]) {
     let before = match &action.before {
         CurrentState::Path(PathState::File { bytes, .. }) => bytes.as_slice(),
         _ => &[],
@@ -258,7 +266,8 @@ mod tests {
             profiles: Vec::new(),
         };
         let named = |actions: Vec<Action>, index: usize| {
-            let plan = Plan { subject: about.clone(), actions, warnings: Vec::new() };
+            let plan =
+                Plan { subject: about.clone(), actions, warnings: Vec::new(), notes: PlanNotes::default() };
             let named = plan.changed_by(&rows, &plan.actions[index]);
             named.into_iter().map(ToString::to_string).collect::<Vec<_>>()
         };

@@ -361,6 +361,7 @@ fn json_has_the_promised_fields() {
             "k3s_version",
             "kubernetes",
             "profile",
+            "restart_required",
             "role",
             "root",
             "time",
