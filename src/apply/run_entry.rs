@@ -54,7 +54,9 @@ impl RunEntry {
                 let led = if is_link { root.look_directory(&path).unwrap_or(now) } else { now };
                 Ok(Some(CurrentState::Path(led)))
             }
-            ResourceKind::Permissions => bare_permissions(path).observe(root).map(Some),
+            ResourceKind::Permissions => {
+                Resource::Permissions(bare_permissions(path)).observe(root).map(Some)
+            }
             ResourceKind::Sysctl => {
                 let value = sysctl::read(&SysctlKey::of_file(&self.path)?);
                 Ok(Some(value.map_or_else(CurrentState::Unreadable, CurrentState::Value)))

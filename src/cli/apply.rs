@@ -3,7 +3,6 @@
 
 use tracing::warn;
 
-use super::after_start;
 use super::args::ApplyArguments;
 use super::context::{self, Context};
 use super::request::RunRequest;
@@ -26,9 +25,6 @@ use crate::preflight::{Class, Finding, check};
 use crate::version::K3sVersion;
 
 pub(super) fn run(request: RunRequest, arguments: &ApplyArguments, ui: &mut Ui) -> Result<u8> {
-    if arguments.planning.after_start {
-        return after_start::apply(&request, arguments, ui);
-    }
     let saved = arguments.plan.as_deref().map(SavedPlan::read).transpose()?;
     let request = match &saved {
         Some(saved) => saved.request(request)?,

@@ -117,7 +117,8 @@ impl<'a> Context<'a> {
         // Only a run about some controls keeps what the files hold for the others.
         let about_some = profile.selection != ControlSelection::default();
         let present = if about_some {
-            present(root, &config.path_or_default(), &data_dir)?
+            let present = present(root, &config.path_or_default(), &data_dir)?;
+            document::present_on_minor(present, profile.minor)
         } else {
             PresentFiles::default()
         };

@@ -84,6 +84,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 fn dispatch(cli: &Cli, ui: &mut Ui) -> Result<u8> {
     let request = || RunRequest::from_arguments(cli);
     match &cli.verb {
+        CliVerb::Plan(arguments) if arguments.planning.after_start => {
+            after_start::plan(&request()?, arguments, ui)
+        }
+        CliVerb::Apply(arguments) if arguments.planning.after_start => {
+            after_start::apply(&request()?, arguments, ui)
+        }
         CliVerb::Plan(arguments) => plan::run(&request()?, arguments, ui),
         CliVerb::Apply(arguments) => apply::run(request()?, arguments, ui),
         CliVerb::Preflight(arguments) => preflight::run(&request()?, arguments, ui),

@@ -106,13 +106,20 @@ fn crossed(context: &Context<'_>, plan: &Plan) -> Vec<upgrade::CrossedBorder> {
     rows.map(|row| row.crossed(&context.profile, service, &commands)).collect()
 }
 
-/// Returns what earlier runs were told that counts for this run too, in one line; none if nothing is.
+/// Returns what earlier runs were told that counts for this run too, in one line; none if they were told nothing.
 pub(super) fn remembered(context: &Context<'_>) -> Option<String> {
-    let RecordedRun { id, time, is_rollback, .. } = context.run.as_ref()?;
-    let words = told(context.recorded.as_ref()?, Some(&context.inputs));
-    let how = if *is_rollback { "run {id}, a rollback, put back" } else { "run {id} was told" };
-    let how = how.replace("{id}", &id.to_string());
-    (!words.is_empty()).then(|| format!("Remembered: {how} {} ({time}).", words.join(" ")))
+    let RecordedRun { id, is_rollback, .. } = context.run.as_ref()?;
+    let words = named(told(context.recorded.as_ref()?, Some(&context.inputs)))?;
+    Some(match is_rollback {
+        true => format!("Remembered: run {id}, a rollback, put back {words}."),
+        false => format!("Remembered: run {id} was told {words}."),
+    })
+}
+
+/// Joins what a run was told; none if that is nothing but the profile that every run has.
+fn named(words: Vec<String>) -> Option<String> {
+    let is_default = words.iter().all(|word| word == "--profile cis");
+    (!is_default).then(|| words.join(" "))
 }
 
 /// Returns what is remembered after a rollback that leaves `inputs` in force, in one line.
@@ -120,21 +127,19 @@ pub(super) fn after_rollback(inputs: Option<&RunInputs>) -> String {
     let words = inputs.map(|inputs| told(inputs, None));
     match words {
         None => "Nothing is remembered any more: the next apply has to be told everything again.".to_owned(),
-        Some(words) if words.is_empty() => "Remembered again: a run that was told nothing.".to_owned(),
-        Some(words) => format!("Remembered again: {}.", words.join(" ")),
+        Some(words) => match named(words) {
+            None => "Remembered again: a run that was told nothing.".to_owned(),
+            Some(words) => format!("Remembered again: {words}."),
+        },
     }
 }
 
 /// Returns what a run without a history was told and nobody remembers, in one line; none if it was told nothing.
 pub(super) fn forgotten(context: &Context<'_>) -> Option<String> {
-    let words = told(&context.inputs, None);
-    let only_default = words == ["--profile cis"];
-    (!words.is_empty() && !only_default).then(|| {
-        format!(
-            "Not remembered, because there is no history (--no-history): {}. Name it again next time.",
-            words.join(" ")
-        )
-    })
+    let words = named(told(&context.inputs, None))?;
+    Some(format!(
+        "Not remembered, because there is no history (--no-history): {words}. Name it again next time."
+    ))
 }
 
 /// Returns what a run was told, as flags; of `now`, only what counts there too.

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 
 use tracing::{info, warn};
 
-use super::after_start;
 use super::args::PlanArguments;
 use super::context::Context;
 use super::downgrade;
@@ -32,9 +31,6 @@ use crate::plan::{Change, Desired, ForeignFiles, Observed, Plan, PlanSubject, Re
 use crate::profile::{ControlId, Profile};
 
 pub(super) fn run(request: &RunRequest, arguments: &PlanArguments, ui: &mut Ui) -> Result<u8> {
-    if arguments.planning.after_start {
-        return after_start::plan(request, arguments, ui);
-    }
     let root = Root::open(&request.root)?;
     let context = Context::new(&root, request)?;
     let rendered = Rendered::new(&context.profile, &context.target);

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::admission_files;
 use super::present::PresentFiles;
 use crate::embedded;
 use crate::profile::{ArgumentTable, Profile, ValueOf, declarations};
@@ -78,6 +79,32 @@ impl DocumentEffect {
         let changed: BTreeSet<String> = self.settings.iter().filter(differs).cloned().collect();
         if changed.is_empty() { self.settings.iter().filter(has_value).cloned().collect() } else { changed }
     }
+}
+
+/// Returns what a minor has of the files on a node: neither documents, keys and arguments of which no setting can be written on it,
+/// nor what names them.
+#[must_use]
+pub fn present_on_minor(present: PresentFiles, minor: KubernetesMinor) -> PresentFiles {
+    let (table, known) = (ArgumentTable::get(), declarations());
+    let has_setting =
+        |name: &String| known.get(name).is_none_or(|setting| setting.kubernetes.contains(minor));
+    let has_document = |name: &str| {
+        // The one that stands for all files of server/admission.d is possible with them.
+        let name = if name == admission_files::ANY { admission_files::ACCESS } else { name };
+        effect_of(name).is_none_or(|row| row.is_possible(minor))
+    };
+    present.only(
+        has_document,
+        |key| table.keys.iter().find(|row| row.key == key).is_none_or(|row| has_setting(&row.setting)),
+        |component, name| {
+            let row = table.arguments.iter().find(|row| row.component == component && row.name == name);
+            row.is_none_or(|row| match (&row.document, &row.value) {
+                (Some(document), _) => has_document(document),
+                (None, ValueOf::Setting(setting)) => has_setting(setting),
+                (None, _) => true,
+            })
+        },
+    )
 }
 
 /// Returns the settings behind the entries of the drop-in that differ, and the names of arguments that no setting is behind.

@@ -50,7 +50,7 @@ pub use bodies::configuration;
 pub use changes::{ChangeRow, Release, changes};
 pub use drop_in::{DropIn, DropInArgument, DropInComponent, DropInContext, DropInKey, join};
 pub use drop_in_merge::{DropInMerge, MergedDropIn, OnConflict};
-pub use effects::{DocumentEffect, EffectTime, effect_of};
+pub use effects::{DocumentEffect, EffectTime, effect_of, present_on_minor};
 pub use entry_comments::EntryComment;
 pub use equivalence::is_equivalent;
 pub use existing::{ConfigEntry, ExistingConfig};

@@ -49,7 +49,6 @@ fn heading(text: &mut ScreenText, action: &Action, rows: &[&ChangeRow]) {
 pub fn apply_text(plan: &Plan, style: Style) -> ScreenText {
     let mut text = ScreenText::new(style);
     if !plan.is_changed() {
-        notes_text::head(&mut text, plan);
         text.paint_line(Ink::Green, "Nothing to change.");
         return text;
     }

@@ -2,7 +2,6 @@
 //! Mode and owner of a file or directory that K3s made: its content is never read, copied or written.
 
 use super::change::{Change, metadata_diff};
-use super::resource::CurrentState;
 use crate::error::Result;
 use crate::mode::{FileMode, Owner};
 use crate::node::{Attributes, EntryKind, Metadata, PathState, Root, RootedPath};
@@ -22,16 +21,17 @@ pub struct Permissions {
 }
 
 impl Permissions {
-    /// Looks at what is there: its mode and owner, nothing, or what is neither a file nor a directory, such as a symlink.
+    /// Looks at what is there: its mode and owner; else that there is nothing, or what is neither a file nor a directory, such
+    /// as a symlink.
     ///
     /// # Errors
     /// If it cannot be looked at.
-    pub fn observe(&self, root: &Root) -> Result<CurrentState> {
+    pub fn observe(&self, root: &Root) -> Result<std::result::Result<(FileMode, Owner), PathState>> {
         Ok(match root.entry(&self.path)? {
-            None => CurrentState::Path(PathState::Absent),
+            None => Err(PathState::Absent),
             Some(entry) => match entry.kind {
-                EntryKind::File | EntryKind::Directory => CurrentState::Permissions(entry.mode, entry.owner),
-                EntryKind::Symlink | EntryKind::Other => CurrentState::Path(PathState::Other),
+                EntryKind::File | EntryKind::Directory => Ok((entry.mode, entry.owner)),
+                EntryKind::Symlink | EntryKind::Other => Err(PathState::Other),
             },
         })
     }

@@ -167,7 +167,9 @@ impl Resource {
             Self::Sysctl(sysctl) => {
                 Ok(sysctl.observe().map_or_else(CurrentState::Unreadable, CurrentState::Value))
             }
-            Self::Permissions(permissions) => permissions.observe(root),
+            Self::Permissions(permissions) => Ok(permissions
+                .observe(root)?
+                .map_or_else(CurrentState::Path, |(mode, owner)| CurrentState::Permissions(mode, owner))),
         }
     }
 

@@ -24,12 +24,16 @@ fn statuses(node: &Node) -> BTreeMap<String, String> {
     found.map(|control| (ids[&text(&control["id"])].clone(), text(&control["status"]))).collect()
 }
 
+/// The controls of which a benchmark asks the contrary of the one before, with the first minor that it is judged by: benchmark
+/// 1.7 wants the plugin DenyServiceExternalIPs on, and 1.24 wanted it off.
+const REVERSED: [(&str, &str); 1] = [("deny-service-external-ips", "1.25")];
+
 #[test]
 fn a_chain_of_upgrades_loses_no_pass_and_leads_back_run_by_run() {
     for (role, profile) in [("server", "cis"), ("server", "cis,strict"), ("agent", "cis")] {
         let node = Node::new();
         let first = state(&node);
-        let (mut before, mut passed) = (Vec::new(), BTreeMap::new());
+        let (mut before, mut passed) = (Vec::new(), BTreeMap::<String, String>::new());
         let minors = KubernetesMinor::supported();
         for (index, minor) in minors.iter().enumerate() {
             let (minor, when) = (minor.to_string(), format!("{role} {profile} {minor}"));
@@ -41,13 +45,15 @@ fn a_chain_of_upgrades_loses_no_pass_and_leads_back_run_by_run() {
             before.push(state(&node));
             run(&node, 0, &[&["apply", "-q"], &words[..]].concat());
             let there = node.fingerprint();
-            assert!(run(&node, 0, &["apply"]).stdout.ends_with("Nothing to change.\n"), "{when}");
+            assert_eq!(run(&node, 0, &["apply"]).stdout, "Nothing to change.\n", "{when}");
             assert_eq!(node.fingerprint(), there, "{when}: the second apply writes nothing");
             let answer = json(&node, 0, &["preflight"]);
             assert_eq!(answer["starts"], true, "{when}: {answer:#}");
             let now = statuses(&node);
             for (name, status) in &passed {
+                let is_reversed = REVERSED.contains(&(name.as_str(), minor.as_str()));
                 if status == "pass"
+                    && !is_reversed
                     && let Some(now) = now.get(name)
                 {
                     assert!(now == "pass" || now == "not_applicable", "{when}: {name} passed, and is {now}");

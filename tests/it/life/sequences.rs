@@ -3,6 +3,7 @@
 //! upgrades, and edits of the user's in between. The seed is printed; `K3S_HARDEN_LIFE_SEED=7` tries another one.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use super::bed::{State, json, run, same, state};
 use crate::support::counts::pick;
@@ -131,7 +132,9 @@ impl Life {
         }
         self.keeps_users();
         let mut now = state(&self.node);
-        now.retain(|path, _| !(self.users.is_some() && std::path::Path::new(CONFIG).starts_with(path)));
+        // What leads to the user's file stays with it.
+        let leads_there = |path: &PathBuf| Path::new(CONFIG).starts_with(path);
+        now.retain(|path, _| self.first.contains_key(path) || self.users.is_none() || !leads_there(path));
         same(&now, &self.first, &format!("{:#?}: uninstall", self.told));
     }
 }
