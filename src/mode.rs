@@ -46,6 +46,12 @@ impl FileMode {
         self.0 & !other.0 == 0
     }
 
+    /// Returns what both permit.
+    #[must_use]
+    pub fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// Returns it without setuid and setgid, which the kernel takes away when the owner changes.
     #[must_use]
     pub fn without_set_ids(self) -> Self {

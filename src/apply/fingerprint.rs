@@ -19,6 +19,8 @@ pub(super) enum Fingerprint {
     Symlink(Owner, String),
     /// The value of a kernel parameter.
     Value(String),
+    /// Mode and owner of something whose content is not looked at.
+    Permissions(FileMode, Owner),
     /// What is not known: a backup that is damaged, in a record without digests. It differs from all others.
     Unknown(u32, String),
 }
@@ -33,6 +35,7 @@ impl Fingerprint {
             CurrentState::Path(PathState::Symlink { owner, .. }) => Self::Symlink(*owner, digest()),
             CurrentState::Path(PathState::Absent) => Self::Absent,
             CurrentState::Value(value) => Self::Value(value.clone()),
+            CurrentState::Permissions(mode, owner) => Self::Permissions(*mode, *owner),
             CurrentState::Path(PathState::Other | PathState::Large { .. }) | CurrentState::Unreadable(_) => {
                 Self::Unknown(0, String::new())
             }

@@ -9,6 +9,7 @@ mod fingerprint;
 mod foreign;
 mod history;
 mod journal;
+mod own_files;
 #[cfg(test)]
 mod random;
 mod recorded_inputs;
@@ -30,7 +31,8 @@ mod uniting;
 pub use damage::Damage;
 pub use history::{ChangedPath, History};
 pub use journal::{FORMAT_VERSION as JOURNAL_FORMAT, KNOWN_FORMATS as JOURNAL_FORMATS, NoRecord};
-pub use recorded_inputs::RecordedInputs;
+pub use own_files::edited_since;
+pub use recorded_inputs::{RecordedInputs, RecordedRun};
 pub use recovery::{LeftPath, Recovered};
 pub use rollback_plan::{ModifiedPath, OnlyCopy, RollbackPlan, UncertainPath, texts};
 pub use run_entry::RunEntry;

@@ -16,7 +16,9 @@ use super::*;
 use crate::Role;
 use crate::mode::Owner;
 use crate::node::{Metadata, Root, RootedPath, Signals, accounts};
-use crate::plan::{Action, Change, Content, Directory, DirectoryRule, File, Plan, PlanSubject, Resource};
+use crate::plan::{
+    Action, Change, Content, Directory, DirectoryRule, File, Plan, PlanNotes, PlanSubject, Resource,
+};
 
 const SEQUENCES: u64 = 200;
 const STEPS: usize = 14;
@@ -193,7 +195,13 @@ impl Sequence {
                 action.change = Change::None;
             }
         }
-        Plan { subject: subject(&self.root), actions, warnings: Vec::new(), taken_over: Vec::new() }
+        Plan {
+            subject: subject(&self.root),
+            actions,
+            warnings: Vec::new(),
+            taken_over: Vec::new(),
+            notes: PlanNotes::default(),
+        }
     }
 
     /// Keeps what somebody wrote and what is no longer there.

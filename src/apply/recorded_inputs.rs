@@ -6,18 +6,19 @@ use std::collections::BTreeSet;
 use super::damage::Damage;
 use super::run_journal::FoundRun;
 use super::run_list::{self, RunList, settled};
-use super::run_record::{RunInputs, RunRecord, RunState};
+use super::run_record::{RunInputs, RunRecord, RunState, RunVerb};
 use super::state::{runs_directory, state_directory};
 use crate::error::{Error, Result};
 use crate::node::{Root, RootedPath};
+use crate::plan::PlanSubject;
 
 /// What earlier runs recorded for later ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecordedInputs {
     /// The inputs that the newest run in force recorded.
     pub inputs: Option<RunInputs>,
-    /// The number of that run.
-    pub run: Option<u32>,
+    /// The run that recorded them.
+    pub run: Option<RecordedRun>,
     /// The paths that they wrote: these files belong to k3s-harden, whatever they hold.
     pub paths: BTreeSet<RootedPath>,
     /// A run that was killed: it is undone or finished before the next one.
@@ -28,6 +29,19 @@ pub struct RecordedInputs {
     pub newest_is_damaged: bool,
     /// Why nothing of this could be read.
     pub hidden: Option<Error>,
+}
+
+/// The run whose inputs are in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedRun {
+    /// Its number.
+    pub id: u32,
+    /// When it began, in UTC (RFC 3339).
+    pub time: String,
+    /// Whether it is a rollback: what was told is older than it.
+    pub is_rollback: bool,
+    /// The node and the profile that it was about.
+    pub about: PlanSubject,
 }
 
 impl RecordedInputs {
@@ -67,8 +81,13 @@ impl RecordedInputs {
             if is_in_force {
                 recorded.paths =
                     record.written.iter().filter_map(|path| RootedPath::recorded(path).ok()).collect();
+                recorded.run = record.inputs.is_some().then(|| RecordedRun {
+                    id: record.through.unwrap_or(record.id),
+                    time: record.time,
+                    is_rollback: record.verb != RunVerb::Apply,
+                    about: record.about,
+                });
                 recorded.inputs = record.inputs;
-                recorded.run = Some(id);
                 break;
             }
         }

@@ -11,7 +11,9 @@ use super::saved_state::SavedState;
 use super::state::is_above;
 use crate::error::{Error, ErrorKind, Result};
 use crate::node::{PathState, Root, RootedPath};
-use crate::plan::{Action, Change, CurrentState, Plan, PlanSubject, Resource, ResourceKind, Sysctl};
+use crate::plan::{
+    Action, Change, CurrentState, Plan, PlanNotes, PlanSubject, Resource, ResourceKind, Sysctl,
+};
 
 /// The changes of a rollback.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +105,13 @@ impl RollbackPlan {
         let subject = PlanSubject { root: root.path().to_owned(), ..about };
         let mut rollback = Self {
             to: run.id,
-            plan: Plan { subject, actions: Vec::new(), warnings: Vec::new(), taken_over: Vec::new() },
+            plan: Plan {
+                subject,
+                actions: Vec::new(),
+                warnings: Vec::new(),
+                taken_over: Vec::new(),
+                notes: PlanNotes::default(),
+            },
             inputs: earlier.and_then(|run| run.inputs.clone()),
             written: earlier.map(|run| run.written.clone()).unwrap_or_default(),
             modified: Vec::new(),
@@ -161,6 +169,14 @@ impl RollbackPlan {
                 // Another program has set it, or the system has booted since.
                 Resource::Sysctl(sysctl) => {
                     self.plan.warnings.push(sysctl_stays(sysctl, &action.before));
+                    return Ok(());
+                }
+                // K3s has made the file anew since, with a mode of its own.
+                Resource::Permissions(permissions) => {
+                    self.plan.warnings.push(format!(
+                        "{} has another mode or owner by now than a run gave it, and keeps it",
+                        permissions.path
+                    ));
                     return Ok(());
                 }
                 resource => {
@@ -256,7 +272,7 @@ fn modification(left: &Resource, now: &CurrentState) -> String {
     };
     match left.desired_state() {
         CurrentState::Path(before) => now.diff(&before).1,
-        CurrentState::Value(_) | CurrentState::Unreadable(_) => String::new(),
+        _ => String::new(),
     }
 }
 

@@ -5,9 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::saved_state::SavedState;
 use crate::error::Result;
-use crate::mode::Owner;
+use crate::mode::{FileMode, Owner};
 use crate::node::{Metadata, PathState, Root, RootedPath, SysctlKey, sysctl};
-use crate::plan::{Content, CurrentState, Directory, DirectoryRule, File, Resource, ResourceKind, Sysctl};
+use crate::plan::{
+    Content, CurrentState, Directory, DirectoryRule, File, Permissions, Resource, ResourceKind, Sysctl,
+};
 
 /// A resource that a run changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +54,9 @@ impl RunEntry {
                 let led = if is_link { root.look_directory(&path).unwrap_or(now) } else { now };
                 Ok(Some(CurrentState::Path(led)))
             }
+            ResourceKind::Permissions => {
+                Resource::Permissions(bare_permissions(path)).observe(root).map(Some)
+            }
             ResourceKind::Sysctl => {
                 let value = sysctl::read(&SysctlKey::of_file(&self.path)?);
                 Ok(Some(value.map_or_else(CurrentState::Unreadable, CurrentState::Value)))
@@ -79,10 +84,16 @@ impl RunEntry {
                 value: String::new(),
                 controls: Vec::new(),
             }),
+            ResourceKind::Permissions => Resource::Permissions(bare_permissions(path)),
             ResourceKind::File => {
                 Resource::File(File { path, metadata, content: Content::Absent, controls: Vec::new() })
             }
         };
         Ok(bare.restored_to(current))
     }
+}
+
+/// Returns the resource for a path, whose mode and owner come from a state of the entry.
+fn bare_permissions(path: RootedPath) -> Permissions {
+    Permissions { path, mode: FileMode::PRIVATE_FILE, owner: Owner::ROOT, controls: Vec::new() }
 }

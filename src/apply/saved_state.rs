@@ -59,6 +59,13 @@ pub enum SavedState {
     },
     /// The value of a kernel parameter.
     Value { value: String },
+    /// Mode and owner of something whose content is not looked at.
+    Permissions {
+        #[serde(with = "as_text")]
+        mode: FileMode,
+        #[serde(with = "as_text")]
+        owner: Owner,
+    },
 }
 
 impl SavedState {
@@ -122,6 +129,7 @@ impl SavedState {
                 CurrentState::Path(PathState::Symlink { owner: *owner, target: OsString::from_vec(bytes) })
             }
             Self::Value { value } => CurrentState::Value(value.clone()),
+            Self::Permissions { mode, owner } => CurrentState::Permissions(*mode, *owner),
         })
     }
 
@@ -169,6 +177,7 @@ impl SavedState {
             }
             CurrentState::Path(PathState::Absent | PathState::Other) => SavedState::Absent,
             CurrentState::Value(value) => SavedState::Value { value: value.clone() },
+            CurrentState::Permissions(mode, owner) => SavedState::Permissions { mode: *mode, owner: *owner },
             // A file that is too large to be backed up is never changed.
             CurrentState::Path(PathState::Large { .. }) | CurrentState::Unreadable(_) => SavedState::Unknown,
         }

@@ -8,7 +8,7 @@ use super::context::{self, Context};
 use super::request::RunRequest;
 use super::saved::SavedPlan;
 use super::ui::Ui;
-use super::{plan, preflight, ui};
+use super::{notes, plan, preflight, ui};
 use crate::apply::{
     ApplyOutcome, KeepHistory, RecordedInputs, Transaction, after_recovery, check_writable, has_state,
 };
@@ -137,8 +137,11 @@ impl<'a> ApplyJob<'a> {
             true => Ok(()),
             false => check_start(&context),
         };
-        let outcome =
+        let mut outcome =
             transaction.apply(plan, context.inputs.clone(), context.inputs_changed, keep, &starts)?;
+        if self.arguments.no_history {
+            outcome.plan.notes.remembered = notes::forgotten(&context);
+        }
         Ok((outcome, context.version))
     }
 }
@@ -172,7 +175,9 @@ fn check_start(context: &Context<'_>) -> Result<()> {
 /// Refuses what is unsafe once K3s has started: turning the encryption of Secrets on or off by configuration alone.
 fn check_encryption(context: &Context<'_>, requested: &DropIn) -> Result<()> {
     let traces = Traces::observe(context.root, &context.target.data_dir);
-    if let Some(message) = plan::late_encryption(&traces, requested) {
+    if let Some(message) =
+        plan::late_encryption(&traces, requested).filter(|_| !context.request.late_encryption)
+    {
         return Err(Error::new(ErrorKind::Failed, message)
             .hint("leave it out: --set secrets_encryption=false")
             .hint(format!("or {}", EncryptionChange::TurnOn.advice(context.version.number()))));

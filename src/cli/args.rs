@@ -81,7 +81,7 @@ impl Cli {
             CliVerb::Render(arguments)
                 if arguments.binary.is_some() && !arguments.render_format.runs_program() =>
             {
-                return Err(usage_error("--binary is for --as systemd and --as systemd-gate")
+                return Err(usage_error("--binary is for --as systemd, systemd-gate and systemd-timer")
                     .hint("leave it out: the other forms run no k3s-harden on the node"));
             }
             _ => {}
@@ -366,6 +366,15 @@ pub(super) struct PlanningArguments {
     /// Who wins where K3s' configuration sets something else that does not satisfy the control [default: ours]
     #[arg(long, value_enum, env = "K3S_HARDEN_ON_CONFLICT")]
     pub(super) on_conflict: Option<OnConflict>,
+    /// Only the modes and owners of files that K3s made when it started, such as certificates
+    #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_AFTER_START")]
+    pub(super) after_start: bool,
+    /// Go back to an older minor also where K3s has started with the newer one
+    #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_ALLOW_DOWNGRADE")]
+    pub(super) allow_downgrade: bool,
+    /// Turn the encryption of Secrets on also where K3s has started without it: the steps say what follows
+    #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_LATE_ENCRYPTION")]
+    pub(super) late_encryption: bool,
     #[command(flatten)]
     pub(super) assuming: AssumeArguments,
 }
@@ -386,7 +395,7 @@ pub(super) struct RenderArguments {
     /// Where to write it: a directory for several files, a file for one; by default stdout
     #[arg(long, value_name = "PATH")]
     pub(super) out: Option<PathBuf>,
-    /// Where k3s-harden is on the node, for systemd and systemd-gate [default: where the running program is]
+    /// Where k3s-harden is on the node, for systemd, systemd-gate and systemd-timer [default: where the running program is]
     #[arg(long, value_name = "PATH")]
     pub(super) binary: Option<PathBuf>,
     #[command(flatten)]
@@ -424,7 +433,7 @@ pub(super) enum ProfileVerb {
     },
     /// Show what differs between two profiles
     Diff {
-        /// The first profile
+        /// The first profile; cis@1.28 names the minor for which it is resolved
         a: String,
         /// The second profile
         b: String,

@@ -16,7 +16,7 @@ use super::places::{NodePlaces, check_places};
 use super::request::{RunRequest, VersionRequest};
 use super::usage::usage_error;
 use crate::Role;
-use crate::apply::{RecordedInputs, RunInputs, is_run_in_progress};
+use crate::apply::{RecordedInputs, RecordedRun, RunInputs, is_run_in_progress};
 use crate::document::{
     self, DropInMerge, KubeletFileValues, PackagedPolicies, PresentEntry, PresentFiles, RenderTarget,
     UsersFiles, encryption_provider,
@@ -48,6 +48,10 @@ pub(super) struct Context<'a> {
     pub(super) node: NodeConfig<'a>,
     pub(super) version: K3sVersion,
     pub(super) owner: Owner,
+    /// What the newest run in force recorded.
+    pub(super) recorded: Option<RunInputs>,
+    /// That run.
+    pub(super) run: Option<RecordedRun>,
     /// The paths that earlier runs wrote.
     pub(super) recorded_paths: BTreeSet<RootedPath>,
     /// The configuration file that K3s reads.
@@ -115,7 +119,8 @@ impl<'a> Context<'a> {
         // Only a run about some controls keeps what the files hold for the others.
         let about_some = profile.selection != ControlSelection::default();
         let present = if about_some {
-            present(root, &config.path_or_default(), &data_dir)?
+            let present = present(root, &config.path_or_default(), &data_dir)?;
+            document::present_on_minor(present, profile.minor)
         } else {
             PresentFiles::default()
         };
@@ -163,7 +168,7 @@ impl<'a> Context<'a> {
             other => other.or(no_place).or_else(|| own_place.clone()),
         };
         let damage = recorded.check_newest(root).err();
-        let inputs_changed = recorded.inputs.is_some_and(|earlier| earlier != inputs);
+        let inputs_changed = recorded.inputs.as_ref().is_some_and(|earlier| *earlier != inputs);
         warnings.extend(recorded.interrupted.map(|id| interrupted(root, id)));
         Ok(Self {
             root,
@@ -175,6 +180,8 @@ impl<'a> Context<'a> {
             node,
             version,
             owner,
+            recorded: recorded.inputs,
+            run: recorded.run,
             recorded_paths: recorded.paths,
             config,
             refusal,
@@ -214,6 +221,30 @@ impl<'a> Context<'a> {
         Ok(present(self.root, &self.target.config, &self.target.data_dir)?.has_key(ENCRYPTION_KEY))
     }
 
+    /// Returns the controls that `request` skips, or that the newest run was told to skip if it says nothing of them.
+    pub(super) fn recorded_skip(&self, request: &RunRequest) -> Vec<String> {
+        let recorded = || self.recorded.as_ref().map(|inputs| inputs.skip.clone());
+        request.skip.clone().or_else(recorded).unwrap_or_default()
+    }
+
+    /// Returns the profile that was in force before this run: what the newest run recorded, on the minor that it was about. None if
+    /// there is no such run, or if it can no longer be read.
+    pub(super) fn earlier_profile(&self) -> Option<Profile> {
+        let (inputs, run) = (self.recorded.as_ref()?, self.run.as_ref()?);
+        let request = self.request.of_recorded(inputs);
+        let files = NamedFiles::new(&inputs.files, None);
+        let settings = files.settings(request.settings.as_deref(), self.root).ok()?;
+        let profile = ProfileRequest {
+            profiles: request.profiles,
+            minor: run.about.kubernetes.judged(),
+            settings,
+            assignments: request.assignments,
+            only: Vec::new(),
+            skip: Vec::new(),
+        };
+        profile.resolve(&|path| files.open(path)).ok()
+    }
+
     /// Returns the paths of files of k3s-harden that the profile may no longer have: those of the table of files, and those
     /// that earlier runs wrote for another data directory or beside another configuration file. A run about some controls
     /// leaves files that hold anything else.
@@ -224,10 +255,12 @@ impl<'a> Context<'a> {
         candidates.retain(|path| !document::is_users(path));
         let selection = &self.profile.selection;
         if *selection != ControlSelection::default() {
+            // No setting gives the node such a file: its minor, its role or a place is another one now.
+            let possible = document::possible_paths(self.profile.minor, &self.target);
             let mut covered = BTreeSet::new();
             for path in &candidates {
                 if let PathState::File { bytes, .. } = self.root.look(path)?
-                    && document::is_covered(selection, path, &bytes)
+                    && (document::is_covered(selection, path, &bytes) || !possible.contains(path))
                 {
                     covered.insert(path.clone());
                 }

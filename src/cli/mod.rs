@@ -4,12 +4,14 @@
 //! `args` holds the arguments as they are typed, `request` what they mean, `context` the request resolved on the node. A
 //! verb that is about a profile gets the finished `RunRequest`.
 
+mod after_start;
 mod apply;
 mod args;
 mod command_examples;
 mod command_facts;
 mod context;
 mod data_dir;
+mod downgrade;
 mod effective_config;
 mod explain;
 mod generate;
@@ -20,6 +22,7 @@ mod log;
 mod manual;
 mod named_files;
 mod newer_minor;
+mod notes;
 mod own_places;
 mod packaged;
 mod places;
@@ -33,6 +36,7 @@ mod report;
 mod report_arguments;
 mod request;
 mod rollback;
+mod running;
 mod saved;
 mod settings;
 mod settings_arguments;
@@ -80,6 +84,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 fn dispatch(cli: &Cli, ui: &mut Ui) -> Result<u8> {
     let request = || RunRequest::from_arguments(cli);
     match &cli.verb {
+        CliVerb::Plan(arguments) if arguments.planning.after_start => {
+            after_start::plan(&request()?, arguments, ui)
+        }
+        CliVerb::Apply(arguments) if arguments.planning.after_start => {
+            after_start::apply(&request()?, arguments, ui)
+        }
         CliVerb::Plan(arguments) => plan::run(&request()?, arguments, ui),
         CliVerb::Apply(arguments) => apply::run(request()?, arguments, ui),
         CliVerb::Preflight(arguments) => preflight::run(&request()?, arguments, ui),

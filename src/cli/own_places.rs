@@ -55,7 +55,7 @@ pub(super) fn check(
                 Some(parent) => root.real_path(&parent)?.join(path.name()),
                 None => continue,
             },
-            Resource::Sysctl(_) => continue,
+            Resource::Sysctl(_) | Resource::Permissions(_) => continue,
         };
         if real.is_within(&own) {
             return Err(refusal(PATH_OF_PLAN, &path, &real, None));

@@ -7,7 +7,9 @@ use tracing::{info, warn};
 
 use super::args::PlanArguments;
 use super::context::Context;
+use super::downgrade;
 use super::kept_values;
+use super::notes;
 use super::own_places;
 use super::packaged;
 use super::request::RunRequest;
@@ -15,6 +17,7 @@ use super::saved::SavedPlan;
 use super::ui::Ui;
 use super::unloaded_policies;
 use crate::Role;
+use crate::apply::edited_since;
 use crate::document::{self, DropIn, OnConflict, Rendered};
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::k3s::critical_values;
@@ -22,9 +25,9 @@ use crate::k3s::encryption_change::{EncryptionChange, provider_in_force};
 use crate::k3s::flags::{ENCRYPTION_KEY, PROVIDER_KEY};
 use crate::k3s::{Datastore, Traces};
 use crate::mode::FileMode;
-use crate::node::{Root, host, sysctl};
+use crate::node::{Root, RootedPath, host, sysctl};
 use crate::output::{self, PlanReport};
-use crate::plan::{Desired, ForeignFiles, Observed, Plan, PlanSubject, Resource};
+use crate::plan::{Change, Desired, ForeignFiles, Observed, Plan, PlanSubject, Resource};
 use crate::profile::{ControlId, Profile};
 
 pub(super) fn run(request: &RunRequest, arguments: &PlanArguments, ui: &mut Ui) -> Result<u8> {
@@ -50,6 +53,7 @@ pub(super) fn run(request: &RunRequest, arguments: &PlanArguments, ui: &mut Ui) 
 pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     context.check_history()?;
     context.check_inputs()?;
+    downgrade::check(context)?;
     let Context { root, request, profile, target, .. } = context;
     let mut warnings = context.warnings.clone();
     let live = request.live_sysctl && !rendered.sysctls.is_empty() && may_set_sysctls(context, &mut warnings);
@@ -71,6 +75,7 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     let mut plan = Plan::between(desired, observed, &foreign)?;
     take_over(&mut plan, rendered, target.drop_in_merge.on_conflict, &mut warnings)?;
     warnings.extend(target.users.problems.iter().cloned());
+    keep_edited(root, &mut plan)?;
     if plan.is_changed() {
         // A converged node is left as it is: nothing of it changes its mode.
         warnings.extend(own_places::check(root, &plan, &target.config, &target.data_dir)?);
@@ -95,6 +100,7 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     }
     warnings.extend(unloaded_policies::warnings(root, &plan)?);
     plan.warnings.splice(0..0, warnings);
+    plan.notes = notes::notes(context, rendered, &plan)?;
     Ok(plan)
 }
 
@@ -114,6 +120,19 @@ fn take_over(
         }
         warnings.extend(part.is_warning().then(|| part.to_string()));
         plan.taken_over.push(part.clone());
+    }
+    Ok(())
+}
+
+/// Leaves files that are no longer wanted where somebody has edited them since a run wrote them, and says so.
+fn keep_edited(root: &Root, plan: &mut Plan) -> Result<()> {
+    let removed = plan.changes().filter(|action| action.change == Change::Remove);
+    let removed: Vec<RootedPath> = removed.map(|action| action.resource.path()).collect();
+    for path in edited_since(root, &removed)? {
+        plan.actions.retain(|action| action.resource.path() != path);
+        plan.warnings.push(format!(
+            "{path} is no longer wanted, and was edited since k3s-harden wrote it: it stays; take out of it what is yours, and remove it"
+        ));
     }
     Ok(())
 }

@@ -76,7 +76,12 @@ fn named_minor(global: &GlobalArguments, verb: &ProfileVerb) -> Result<Option<Ku
 }
 
 /// Resolves two profiles for the newest minor that both support, else each for the newest that it supports.
+///
+/// A name may say its minor: `cis@1.28`.
 fn resolve_both(global: &GlobalArguments, a: &str, b: &str) -> Result<(Profile, Profile)> {
+    if a.contains('@') || b.contains('@') {
+        return Ok((resolve_named(global, a)?, resolve_named(global, b)?));
+    }
     let (a, b) = ([a.to_owned()], [b.to_owned()]);
     if global.k3s_version.is_none() {
         for minor in KubernetesMinor::supported().into_iter().rev() {
@@ -86,6 +91,14 @@ fn resolve_both(global: &GlobalArguments, a: &str, b: &str) -> Result<(Profile, 
         }
     }
     Ok((resolve(global, &a)?, resolve(global, &b)?))
+}
+
+/// Resolves a profile that may say its minor: `cis@1.28`. A file's name may hold the sign, too.
+fn resolve_named(global: &GlobalArguments, name: &str) -> Result<Profile> {
+    match name.rsplit_once('@').map(|(name, minor)| (name, minor.parse::<K3sVersion>())) {
+        Some((name, Ok(version))) => resolve_for(version.minor().judged(), &[name.to_owned()]),
+        _ => resolve(global, &[name.to_owned()]),
+    }
 }
 
 /// Resolves profiles without a node: for the named minor, else the newest that they support.

@@ -85,6 +85,10 @@ pub(super) struct RunRequest {
     pub(super) on_conflict: Option<OnConflict>,
     /// Whether the verb renders what the node gets: what of the user's is united with it is read then.
     pub(super) renders: bool,
+    /// Whether a node may go back to an older minor than K3s has started with.
+    pub(super) allow_downgrade: bool,
+    /// Whether the encryption of Secrets is turned on where K3s has started without it.
+    pub(super) late_encryption: bool,
     /// Whether the running kernel's parameters are set too.
     pub(super) live_sysctl: bool,
     /// Whether what is replaced is kept: not with `--no-history`.
@@ -129,6 +133,8 @@ impl RunRequest {
             on_foreign: planning.on_foreign,
             on_conflict: planning.on_conflict,
             renders: matches!(&cli.verb, CliVerb::Plan(_) | CliVerb::Apply(_) | CliVerb::Explain(_)),
+            allow_downgrade: planning.allow_downgrade,
+            late_encryption: planning.late_encryption,
             live_sysctl: !no_live_sysctl,
             keeps_history: !matches!(&cli.verb, CliVerb::Apply(arguments) if arguments.no_history),
             installer: InstallerVariables::read(),
@@ -179,6 +185,21 @@ impl RunRequest {
         request.on_foreign = request.on_foreign.or(recorded.on_foreign);
         request.on_conflict = request.on_conflict.or(recorded.on_conflict);
         request
+    }
+
+    /// Returns the request that a run was which recorded `inputs`, as far as they tell.
+    pub(super) fn of_recorded(&self, inputs: &RunInputs) -> Self {
+        let nothing = Self {
+            profiles: Vec::new(),
+            version: VersionRequest::Detect,
+            role: None,
+            assignments: Vec::new(),
+            settings: None,
+            skip: None,
+            data_dir: None,
+            ..self.clone()
+        };
+        nothing.or_recorded(inputs)
     }
 
     /// Returns what the run records; `files` are the texts of the files that the request names, by absolute path.

@@ -15,7 +15,7 @@ use super::remaining::{
 use super::request::given;
 use super::ui::Ui;
 use super::unloaded_policies;
-use super::{context, ui};
+use super::{context, notes, ui};
 use crate::apply::{
     ApplyOutcome, Damage, History, LeftPath, ModifiedPath, OnlyCopy, RecordedInputs, Recovered, RollbackPlan,
     RunVerb, STATE_DIRECTORY, Transaction, UncertainPath, after_recovery, check_writable, remove_leftovers,
@@ -275,7 +275,9 @@ impl<'a> UndoJob<'a> {
             self.refuse_unreadable_secrets(&traces, &plan, places.as_ref())?;
         }
         check_writable(self.root, &plan)?;
+        let remembered = (!ends_history).then(|| notes::after_rollback(inputs.as_ref()));
         let ApplyOutcome { mut plan, .. } = transaction.roll_back(plan, to, inputs, written)?;
+        plan.notes.remembered = remembered;
         self.settled.borrow_mut().extend(plan.actions.iter().map(|action| action.resource.path()));
         plan.warnings.extend(remaining_effects(traces, &plan));
         plan.warnings.extend(unloaded_policies::warnings(self.root, &plan)?);

@@ -208,6 +208,9 @@ fn state(current: &CurrentState) -> Value {
         }
         CurrentState::Value(value) => json!({"kind": "value", "value": value}),
         CurrentState::Unreadable(_) => json!({"kind": "unknown"}),
+        CurrentState::Permissions(mode, owner) => {
+            json!({"kind": "permissions", "mode": mode.to_string(), "owner": owner.to_string()})
+        }
     }
 }
 

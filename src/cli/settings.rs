@@ -25,7 +25,7 @@ pub(super) fn run(request: &RunRequest, arguments: &SettingsArguments, ui: &mut 
 
 fn show(request: &RunRequest, root: &Root, ui: &mut Ui) -> Result<u8> {
     let recorded = context::recorded_inputs(root)?;
-    let run = recorded.run;
+    let run = recorded.run.as_ref().map(|run| run.id);
     let context = Context::after(recorded, root, &request.about_all_controls())?;
     context.warn_of_refusals();
     let words = SourceWords { recorded: RECORDED, run, variable: SET_VARIABLE };

@@ -3,7 +3,9 @@
 
 use super::args::{OutputFormat, VerifyArguments};
 use super::context::Context;
+use super::notes;
 use super::request::{RunRequest, given};
+use super::running;
 use super::ui::Ui;
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::k3s::K3sLog;
@@ -12,7 +14,9 @@ use crate::output::{self, ReportOrigin, SarifOptions, ScreenText, TextOptions};
 use crate::profile::{ControlId, MAX_SOURCE_BYTES};
 use crate::scanner::{CheckState, Scan, Scanner, cis_benchmark};
 use crate::verify::baseline::{MAX_REPORT_BYTES, Trend};
-use crate::verify::{Baseline, Cluster, Date, FailOn, Kubectl, NodeFacts, VerifyReport, verify, waivers};
+use crate::verify::{
+    Baseline, Cluster, Date, FailOn, Kubectl, NodeFacts, ReportHistory, VerifyReport, verify, waivers,
+};
 
 /// The longest log that is read from a file, in bytes.
 const MAX_LOG_BYTES: usize = 16 * MAX_SOURCE_BYTES;
@@ -34,6 +38,8 @@ pub(super) fn run(request: &RunRequest, arguments: &VerifyArguments, ui: &mut Ui
         None => K3sLog::read(&root),
     };
     let origin = ui.origin(&root, Some(&context.version));
+    let history =
+        ReportHistory { remembered: notes::remembered(&context), running: running::of(&context, &journal)? };
     let facts = with_live(NodeFacts::new(context.node, context.owner, journal), arguments.live)?;
     // Scanners and K3s' guides write k3s-cis-1.9.
     let benchmark = given(arguments.benchmark.as_ref())
@@ -57,6 +63,7 @@ pub(super) fn run(request: &RunRequest, arguments: &VerifyArguments, ui: &mut Ui
     }
     let benchmark = benchmark.unwrap_or_else(|| context.profile.benchmark.clone());
     let mut report = verify(&facts, &benchmark)?;
+    report.history = history;
     let now = host::now();
     waivers::apply(&mut report, &context.waivers, Date::from_time(&now)?);
     selection.check(&report)?;
@@ -130,9 +137,9 @@ fn print_trend(trend: &Trend, report: &VerifyReport, origin: &ReportOrigin, ui: 
 }
 
 /// The controls that the user selected, by number, section or name.
-struct ControlFilter {
-    only: Vec<String>,
-    skip: Vec<String>,
+pub(super) struct ControlFilter {
+    pub(super) only: Vec<String>,
+    pub(super) skip: Vec<String>,
 }
 
 impl ControlFilter {
@@ -152,7 +159,7 @@ impl ControlFilter {
         }
     }
 
-    fn has(&self, id: &ControlId, name: &str) -> bool {
+    pub(super) fn has(&self, id: &ControlId, name: &str) -> bool {
         let means = |word: &String| is_control(id, name, word);
         (self.only.is_empty() || self.only.iter().any(means)) && !self.skip.iter().any(means)
     }

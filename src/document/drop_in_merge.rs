@@ -81,6 +81,8 @@ pub(super) struct UsersConfigurations {
 struct MergeNotes {
     conflicts: Vec<(String, Place)>,
     left: Vec<LeftToFile>,
+    /// Values of the user's that are not in force, because what stands in the drop-in stays: the run is not about it.
+    overridden: Vec<(String, Place)>,
 }
 
 impl DropInMerge {
@@ -99,16 +101,15 @@ impl DropInMerge {
             if file.is_some() && self.kubelet_takes_pairs {
                 ours.kubelet().arguments.insert(0, DropInArgument::of_key(&key));
             }
-            if self.keeps_key(&key, &mut notes.conflicts) {
+            if self.keeps_key(&key, &mut notes) {
                 ours.keys.push(key);
             }
         }
         let components = std::mem::take(&mut ours.components);
         let merged = components.into_iter().filter(|component| !component.arguments.is_empty());
-        ours.components =
-            merged.map(|component| self.component(component, users, &mut notes.conflicts)).collect();
-        let MergeNotes { conflicts, left } = notes;
-        MergedDropIn { configuration: ours, conflicts, left, excluded: Vec::new() }
+        ours.components = merged.map(|component| self.component(component, users, &mut notes)).collect();
+        let MergeNotes { conflicts, left, overridden } = notes;
+        MergedDropIn { configuration: ours, conflicts, left, excluded: overridden }
     }
 
     /// Takes away the arguments of the kubelet that are left to the user's files.
@@ -122,15 +123,17 @@ impl DropInMerge {
     }
 
     /// Tells whether one of K3s' own keys is written beside the user's.
-    fn keeps_key(&self, key: &DropInKey, conflicts: &mut Vec<(String, Place)>) -> bool {
-        if key.kept {
-            return true;
-        }
+    fn keeps_key(&self, key: &DropInKey, notes: &mut MergeNotes) -> bool {
         let Some(item) = self.existing.before_ours(&key.name).last().cloned() else { return true };
         if existing::is_same_value(&item.text, &key.value) || item.text.is_empty() {
             return true;
         }
-        conflicts
+        if key.kept {
+            notes.overridden.push((overridden(&key.name, &item.text, &key.value.to_string()), item.place));
+            return true;
+        }
+        notes
+            .conflicts
             .push((self.conflict_message(&key.name, &item.text, &key.value.to_string()), item.place.clone()));
         self.on_conflict != OnConflict::Keep
     }
@@ -177,7 +180,7 @@ impl DropInMerge {
         &self,
         ours: DropInComponent,
         users: &UsersConfigurations,
-        conflicts: &mut Vec<(String, Place)>,
+        notes: &mut MergeNotes,
     ) -> DropInComponent {
         let written = self.existing.before_ours(&format!("{}-arg", ours.name));
         let (theirs, takes_next) = if ours.name == KUBELET && self.kubelet_takes_pairs {
@@ -217,12 +220,17 @@ impl DropInMerge {
         for argument in ours.arguments {
             let same: Vec<&ConfigItem> =
                 theirs.iter().filter(|item| sets(&item.text, &argument.name)).collect();
-            arguments.push(self.argument(&ours.name, argument, &same, users, conflicts));
+            arguments.push(self.argument(&ours.name, argument, &same, users, notes));
         }
         let mut component = DropInComponent { name: ours.name, arguments, append: false };
-        conflicts.extend(leave_out_event_rate_limit(&mut component, &enabled, &theirs, users.has_limits));
+        notes.conflicts.extend(leave_out_event_rate_limit(
+            &mut component,
+            &enabled,
+            &theirs,
+            users.has_limits,
+        ));
         if let Some(disabled) = theirs.iter().rfind(|item| sets(&item.text, DISABLE)) {
-            conflicts.extend(self.resolve_disabled(&mut component, disabled));
+            notes.conflicts.extend(self.resolve_disabled(&mut component, disabled));
         }
         component
     }
@@ -233,8 +241,9 @@ impl DropInMerge {
         mut ours: DropInArgument,
         theirs: &[&ConfigItem],
         users: &UsersConfigurations,
-        conflicts: &mut Vec<(String, Place)>,
+        notes: &mut MergeNotes,
     ) -> DropInArgument {
+        let conflicts = &mut notes.conflicts;
         let Some(last) = theirs.last() else { return ours };
         let file = Some(last.place.file.clone());
         if ours.accepts == Accepts::Union {
@@ -264,6 +273,11 @@ impl DropInMerge {
             return DropInArgument { value, from: file, ..ours };
         }
         if ours.kept {
+            if value_of(last) != ours.value {
+                let name = format!("{component}: {}", ours.name);
+                let message = overridden(&name, value_of(last), &ours.value);
+                notes.overridden.push((message, last.place.clone()));
+            }
             return ours;
         }
         // For any other flag the last value counts.
@@ -378,6 +392,13 @@ const ENABLE: &str = "enable-admission-plugins";
 const DISABLE: &str = "disable-admission-plugins";
 const ADMISSION_FILE: &str = "admission-control-config-file";
 const EVENT_RATE_LIMIT: &str = "EventRateLimit";
+
+/// Says that a value of the user's is not in force where the drop-in keeps another one.
+fn overridden(name: &str, theirs: &str, ours: &str) -> String {
+    format!(
+        "{name} is {theirs:?} here, and {ours:?} is in force, which stands in the drop-in: this run is not about it, and one about it decides"
+    )
+}
 
 /// Returns the value of an argument as K3s splits it.
 fn value_of(item: &ConfigItem) -> &str {

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The table of the files that a node gets: where each goes, its mode, and what writes its body.
 
+use std::collections::BTreeSet;
+
 use super::bodies::{self, ADMISSION_PLUGINS, Body, KERNEL, RenderContext};
 use super::header::{FileWriter, has_header, header};
 use super::target::{DROP_IN_NAME, Document, RenderTarget, RenderedDirectory, drop_in_path};
 use super::{
     DropIn, MergedDropIn, PresentFiles, UsersPart, admission, admission_files, anonymous_health, drop_in,
-    policy,
+    effects, policy,
 };
 use crate::Role;
 use crate::mode::FileMode;
 use crate::node::RootedPath;
 use crate::profile::{ArgumentTable, ControlId, ControlSelection, Profile};
+use crate::version::KubernetesMinor;
 
 /// One row of the table.
 pub(super) struct FileRow {
@@ -271,6 +274,17 @@ pub fn is_users(path: &RootedPath) -> bool {
 #[must_use]
 pub fn paths(config: &RootedPath, data_dir: &RootedPath) -> Vec<(&'static str, RootedPath)> {
     ROWS.iter().map(|row| (row.key, row.place.on_node(config, data_dir))).collect()
+}
+
+/// Returns the path of every file that some settings give a node on this minor, in this role and with what runs on it.
+#[must_use]
+pub fn possible_paths(minor: KubernetesMinor, target: &RenderTarget) -> BTreeSet<RootedPath> {
+    let is_possible = |row: &&FileRow| {
+        row.roles.contains(&target.role)
+            && row.component.is_none_or(|component| target.running.has(component))
+            && effects::effect_of(row.key).is_none_or(|effect| effect.is_possible(minor))
+    };
+    ROWS.iter().filter(is_possible).map(|row| row.place.on_node(&target.config, &target.data_dir)).collect()
 }
 
 /// Tells whether a selection is about everything that our file at `path` holds; a file that is not ours, or that holds

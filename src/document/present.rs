@@ -128,6 +128,23 @@ impl PresentFiles {
         }
     }
 
+    /// Leaves out the documents, keys and arguments of which a test says no.
+    pub(super) fn only(
+        mut self,
+        document: impl Fn(&str) -> bool,
+        key: impl Fn(&str) -> bool,
+        argument: impl Fn(&str, &str) -> bool,
+    ) -> Self {
+        self.documents.retain(|name, _| document(name));
+        self.admission_objects.retain(|name, _| document(name));
+        if !document("psa") {
+            self.admission_plugins = FileParts::default();
+        }
+        self.keys.retain(|name, _| key(name));
+        self.arguments.retain(|(component, name), _| argument(component, name));
+        self
+    }
+
     /// Tells whether the document `key` is there, or one of the files that it stands for.
     #[must_use]
     pub fn has_document(&self, key: &str) -> bool {

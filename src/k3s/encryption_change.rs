@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::manual_step::ManualStep;
 use super::node_paths::NodePaths;
 use crate::embedded;
 use crate::error::Result;
@@ -37,25 +38,51 @@ struct EncryptionProcedures {
 struct EncryptionProcedure {
     releases: FirstReleases,
     how: String,
-    steps: Vec<String>,
+    steps: Vec<ProcedureStep>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ProcedureStep {
+    /// The step in a sentence with the others.
+    short: String,
+    #[serde(flatten)]
+    step: ManualStep,
 }
 
 impl EncryptionChange {
     /// Returns what to do with a release of K3s: the steps, or which releases have them.
     #[must_use]
     pub fn advice(self, release: K3sRelease) -> String {
-        static TABLE: LazyLock<EncryptionProcedures> =
-            LazyLock::new(|| embedded::table("encryption-procedures"));
-        let EncryptionProcedure { releases, how, steps } = match self {
-            Self::TurnOn => &TABLE.turn_on,
-            Self::ChangeProvider => &TABLE.change_provider,
-        };
-        let steps = steps.join(", then ");
+        let EncryptionProcedure { releases, how, steps } = self.procedure();
+        let steps = steps.iter().map(|step| step.short.as_str()).collect::<Vec<_>>().join(", then ");
         match releases.availability(release) {
             Availability::Present => format!("{how}: {steps}"),
             Availability::Differs { since } => format!("{how}, which {since} and newer have: {steps}"),
             Availability::Absent => {
                 format!("upgrade K3s first, to one of {releases} or newer, and then {how}: {steps}")
+            }
+        }
+    }
+}
+
+impl EncryptionChange {
+    fn procedure(self) -> &'static EncryptionProcedure {
+        static TABLE: LazyLock<EncryptionProcedures> =
+            LazyLock::new(|| embedded::table("encryption-procedures"));
+        match self {
+            Self::TurnOn => &TABLE.turn_on,
+            Self::ChangeProvider => &TABLE.change_provider,
+        }
+    }
+
+    /// Returns the steps, one by one; none on a release that does not have them.
+    #[must_use]
+    pub fn steps(self, release: K3sRelease) -> Vec<ManualStep> {
+        let EncryptionProcedure { releases, steps, .. } = self.procedure();
+        match releases.availability(release) {
+            Availability::Absent => Vec::new(),
+            Availability::Present | Availability::Differs { .. } => {
+                steps.iter().map(|step| step.step.clone()).collect()
             }
         }
     }

@@ -64,16 +64,13 @@ impl K3sLog {
     /// The journal is read only for the root of the running system: for an image it would be that of another machine.
     #[must_use]
     pub fn read(root: &Root) -> Self {
-        let file = || {
-            let bytes = root.read(&RootedPath::fixed(LOG_FILE)).ok().flatten()?;
-            Some(Self::new(String::from_utf8_lossy(&bytes), LOG_FILE))
-        };
+        let file = || Some(Self::of_file(root)).filter(|log| log.from.is_some());
         let journalctl = || {
             let program = root.is_live().then(|| program::find("journalctl")).flatten()?;
             let units = ["-m", "-u", "k3s", "-u", "k3s-agent", "--no-pager", "-q"];
             // A journalctl without patterns returns all lines.
             let pattern = format!(
-                "Running kube|Managed etcd|{POLICIES_START}|{POLICIES_SKIPPED}|{}",
+                "Starting k3s|Running kube|Managed etcd|{POLICIES_START}|{POLICIES_SKIPPED}|{}",
                 kubelet_log::PATTERN
             );
             let lines = program::output(&program, units.into_iter().chain(["-g", pattern.as_str()]))
@@ -83,6 +80,13 @@ impl K3sLog {
                 .then(|| Self::new(String::from_utf8_lossy(&lines), "journalctl -u k3s -u k3s-agent"))
         };
         journalctl().or_else(file).unwrap_or_default()
+    }
+
+    /// Reads the file into which K3s logs on a machine without systemd; empty if there is none or if it cannot be read.
+    #[must_use]
+    pub fn of_file(root: &Root) -> Self {
+        let bytes = root.read(&RootedPath::fixed(LOG_FILE)).ok().flatten();
+        bytes.map(|bytes| Self::new(String::from_utf8_lossy(&bytes), LOG_FILE)).unwrap_or_default()
     }
 
     /// Returns the lines that scanners see: they run journalctl, and read no file.

@@ -40,6 +40,8 @@ pub struct NodePaths {
     pub(super) started_server: Vec<String>,
     /// Files in the data directory that only a started agent writes; a server runs an agent too.
     pub(super) started_agent: Vec<String>,
+    /// Files in the data directory that K3s writes at every start.
+    pub(super) written_at_start: Vec<String>,
     /// The file in the data directory that a server writes for encrypted Secrets.
     pub encryption_config: String,
     /// The file in the data directory with etcd's configuration.

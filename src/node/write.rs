@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::{Mode, fchmod, fstat, mkdirat};
+use nix::sys::stat::{Mode, SFlag, fchmod, fstat, mkdirat};
 use nix::unistd::{Gid, Uid, fchown};
 
 use super::attributes;
@@ -111,6 +111,44 @@ impl Root {
             false => self.sync_file(&file, path),
         };
         synced.map_err(|errno| self.failed("sync", path, errno))
+    }
+
+    /// Sets mode and owner of the file or directory at `path` itself, if it has those of `before`. Its content is not read, and
+    /// a symlink is not followed: not at its end, and nowhere on the way.
+    ///
+    /// # Errors
+    /// If it cannot be done; [`crate::error::ErrorKind::ChangedMeanwhile`] if something else than `before` is there.
+    pub fn set_permissions_if(
+        &self,
+        path: &RootedPath,
+        (mode, owner): (FileMode, Owner),
+        before: (FileMode, Owner),
+    ) -> Result<()> {
+        let changed = || self.changed_meanwhile(path);
+        let mut above = path.parent();
+        while let Some(directory) = above.filter(|directory| directory.as_str() != "/") {
+            if !self.is_directory(&directory) {
+                return Err(changed());
+            }
+            above = directory.parent();
+        }
+        let parent = self.existing_parent(path)?;
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let opened = openat(&parent, &*path.file_name(), flags, Mode::empty());
+        let file = match opened {
+            Ok(fd) => File::from(fd),
+            Err(Errno::ELOOP | Errno::ENOENT) => return Err(changed()),
+            Err(errno) => return Err(self.failed("open", path, errno)),
+        };
+        let stat = fstat(&file).map_err(|errno| self.failed("look at", path, errno))?;
+        let kind = SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits());
+        if (FileMode::from_stat(stat.st_mode), owner_of(&stat)) != before
+            || !matches!(kind, SFlag::S_IFREG | SFlag::S_IFDIR)
+        {
+            return Err(changed());
+        }
+        self.set_metadata_of(&file, path, &Metadata { mode, owner, attributes: None })?;
+        self.sync_file(&file, path).map_err(|errno| self.failed("sync", path, errno))
     }
 
     /// Owner first: chown clears setuid bits, and the mode must be set last. Lists of access are attributes, and

@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use super::origin::{AnswerHead, ReportOrigin};
 use crate::document::{ChangeRow, PartFate, UsersPart};
-use crate::plan::{Action, Change, Plan, ResourceKind};
+use crate::k3s::manual_step::ManualStep;
+use crate::plan::{Action, Change, Plan, ResourceKind, SettingEffect, Upgrade};
 
 /// The output of `plan`, `apply`, `rollback` and `uninstall`.
 #[derive(Debug, Serialize)]
@@ -23,6 +24,16 @@ pub struct PlanReport<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     taken_over: Vec<ReportedPart<'a>>,
     warnings: &'a [String],
+    /// The settings that take effect only when K3s starts again.
+    restart_required: Vec<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    takes_effect: &'a [SettingEffect],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remembered: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upgrade: Option<&'a Upgrade>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    steps: &'a [ManualStep],
 }
 
 /// A part of a file of the user's, and what becomes of it.
@@ -124,6 +135,11 @@ impl<'a> PlanReport<'a> {
                 .collect(),
             taken_over: plan.taken_over.iter().map(ReportedPart::new).collect(),
             warnings: &plan.warnings,
+            restart_required: plan.notes.restart_required(),
+            takes_effect: &plan.notes.effects,
+            remembered: plan.notes.remembered.as_deref(),
+            upgrade: plan.notes.upgrade.as_ref(),
+            steps: &plan.notes.steps,
         }
     }
 }

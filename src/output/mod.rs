@@ -7,6 +7,7 @@ mod explain;
 mod history;
 mod json;
 mod merge;
+mod notes_text;
 mod origin;
 mod preflight;
 mod profiles;

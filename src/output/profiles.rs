@@ -99,10 +99,7 @@ pub fn show_json(profile: &Profile, origin: &ReportOrigin) -> Value {
 type Difference = (String, Value, Value);
 
 fn differences(a: &Profile, b: &Profile) -> (Vec<Difference>, Vec<Difference>) {
-    let settings = a.values.iter().filter_map(|(name, resolved)| {
-        let (left, right) = (resolved.value.clone(), b.value(name).clone());
-        (left != right).then(|| (name.clone(), left, right))
-    });
+    let settings = a.differing_settings(b);
     let ids = |profile: &Profile, name: &String| {
         profile.numbers.get(name).map_or(Value::Null, |ids| join(ids).into())
     };
@@ -113,7 +110,7 @@ fn differences(a: &Profile, b: &Profile) -> (Vec<Difference>, Vec<Difference>) {
         let (left, right) = (ids(a, name), ids(b, name));
         (left != right).then(|| (name.clone(), left, right))
     });
-    (settings.collect(), controls.collect())
+    (settings, controls.collect())
 }
 
 /// Tells whether two profiles differ in nothing: with these differences, for the same minor and of the same benchmark.

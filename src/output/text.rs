@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The text of `plan`, `apply`, `rollback` and `uninstall`, and of errors.
 
+use super::notes_text;
 use super::screen::{Ink, ScreenText, Style};
 use crate::Error;
 use crate::document::{ChangeRow, join};
@@ -11,6 +12,7 @@ use crate::plan::{Action, Change, Plan};
 pub fn plan_text(plan: &Plan, style: Style) -> ScreenText {
     let mut text = ScreenText::new(style);
     text.line(subject(plan));
+    notes_text::head(&mut text, plan);
     for action in plan.changes() {
         heading(&mut text, action, &plan.changed_since(action));
         for line in action.diff.split_terminator('\n') {
@@ -29,6 +31,7 @@ pub fn plan_text(plan: &Plan, style: Style) -> ScreenText {
         counts if counts.is_empty() => text.line("Nothing to change."),
         counts => text.line(format!("{counts}.")),
     }
+    notes_text::tail(&mut text, plan);
     text
 }
 
@@ -66,11 +69,13 @@ pub fn apply_text(plan: &Plan, style: Style) -> ScreenText {
         return text;
     }
     text.line(subject(plan));
+    notes_text::head(&mut text, plan);
     done(&mut text, plan);
     taken_over(&mut text, plan);
     text.end();
     let counts = count(plan, ["created", "updated", "changed in mode or owner", "removed"]);
     text.line(format!("{counts}."));
+    notes_text::tail(&mut text, plan);
     text
 }
 
@@ -89,6 +94,7 @@ pub fn undo_text(plan: &Plan, state: &str, style: Style) -> ScreenText {
     if !plan.is_changed() {
         text.paint_line(Ink::Green, "Nothing had to change.");
     }
+    notes_text::head(&mut text, plan);
     text
 }
 

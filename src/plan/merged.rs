@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::change::Change;
 use super::desired::{Desired, PlanSubject};
 use super::file::{Content, File};
+use super::notes::PlanNotes;
 use super::resource::{Action, CurrentState, Resource};
 use crate::document::{ChangeRow, Release, UsersPart, changes, has_header, written_by};
 use crate::error::{Error, ErrorKind, Result};
@@ -67,6 +68,8 @@ pub struct Plan {
     pub warnings: Vec<String>,
     /// What of the user's in other files is taken over, or contradicts ours.
     pub taken_over: Vec<UsersPart>,
+    /// What it tells beside its changes.
+    pub notes: PlanNotes,
 }
 
 impl Plan {
@@ -81,6 +84,7 @@ impl Plan {
             actions: Vec::new(),
             warnings: Vec::new(),
             taken_over: Vec::new(),
+            notes: PlanNotes::default(),
         };
         for (mut resource, before) in desired.resources.into_iter().zip(observed.0) {
             // A file without the header gets it: `--only` reads files with a header.
@@ -221,7 +225,7 @@ fn refuse_large(resource: &Resource, before: &CurrentState, foreign: &ForeignFil
 }
 
 /// Returns the bytes of a file before and after an action.
-fn contents(action: &Action) -> (&[u8], &[u8]) {
+pub(super) fn contents(action: &Action) -> (&[u8], &[u8]) {
     let before = match &action.before {
         CurrentState::Path(PathState::File { bytes, .. }) => bytes.as_slice(),
         _ => &[],
@@ -301,7 +305,13 @@ mod tests {
             profiles: Vec::new(),
         };
         let named = |actions: Vec<Action>, index: usize| {
-            let plan = Plan { subject: about.clone(), actions, warnings: Vec::new(), taken_over: Vec::new() };
+            let plan = Plan {
+                subject: about.clone(),
+                actions,
+                warnings: Vec::new(),
+                taken_over: Vec::new(),
+                notes: PlanNotes::default(),
+            };
             let named = plan.changed_by(&rows, &plan.actions[index]);
             named.into_iter().map(ToString::to_string).collect::<Vec<_>>()
         };

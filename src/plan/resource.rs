@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::change::Change;
 use super::directory::Directory;
 use super::file::File;
+use super::permissions::Permissions;
 use super::sysctl::Sysctl;
 use crate::error::{Error, ErrorKind, Result};
-use crate::mode::FileMode;
+use crate::mode::{FileMode, Owner};
 use crate::node::{Expected, PathState, Root, RootedPath};
 use crate::profile::ControlId;
 
@@ -21,6 +22,8 @@ pub enum Resource {
     File(File),
     /// A kernel parameter of the running system.
     Sysctl(Sysctl),
+    /// Mode and owner of what K3s made.
+    Permissions(Permissions),
 }
 
 /// The kind of a resource, as plans, records and the JSON output name it.
@@ -33,6 +36,8 @@ pub enum ResourceKind {
     File,
     /// A kernel parameter of the running system.
     Sysctl,
+    /// Mode and owner of what K3s made.
+    Permissions,
 }
 
 /// The state of a resource on the node.
@@ -44,6 +49,8 @@ pub enum CurrentState {
     Value(String),
     /// The kernel parameter cannot be read, with the reason.
     Unreadable(String),
+    /// The mode and the owner of something whose content is not looked at.
+    Permissions(FileMode, Owner),
 }
 
 /// A resource with its state and its change.
@@ -70,6 +77,15 @@ pub enum PutBack {
 
 /// Tells whether `now` is one of two states, or a mixture of them.
 fn is_made_of(now: &CurrentState, known: [&CurrentState; 2]) -> bool {
+    if let CurrentState::Permissions(mode, owner) = now {
+        // Mode and owner are set one after the other.
+        let has = |is: &dyn Fn(FileMode, Owner) -> bool| {
+            known
+                .iter()
+                .any(|state| matches!(state, CurrentState::Permissions(mode, owner) if is(*mode, *owner)))
+        };
+        return has(&|known, _| known == *mode) && has(&|_, known| known == *owner);
+    }
     let states: Vec<&PathState> = known.into_iter().filter_map(path_state).collect();
     path_state(now).map_or_else(|| known.contains(&now), |now| now.is_made_of(&states))
 }
@@ -77,7 +93,7 @@ fn is_made_of(now: &CurrentState, known: [&CurrentState; 2]) -> bool {
 fn path_state(state: &CurrentState) -> Option<&PathState> {
     match state {
         CurrentState::Path(state) => Some(state),
-        CurrentState::Value(_) | CurrentState::Unreadable(_) => None,
+        CurrentState::Value(_) | CurrentState::Unreadable(_) | CurrentState::Permissions(..) => None,
     }
 }
 
@@ -103,6 +119,7 @@ impl Resource {
             Self::Directory(directory) => directory.path.clone(),
             Self::File(file) => file.path.clone(),
             Self::Sysctl(sysctl) => RootedPath::fixed(&sysctl.key.file()),
+            Self::Permissions(permissions) => permissions.path.clone(),
         }
     }
 
@@ -113,6 +130,7 @@ impl Resource {
             Self::Directory(_) => ResourceKind::Directory,
             Self::File(_) => ResourceKind::File,
             Self::Sysctl(_) => ResourceKind::Sysctl,
+            Self::Permissions(_) => ResourceKind::Permissions,
         }
     }
 
@@ -123,6 +141,7 @@ impl Resource {
             Self::Directory(directory) => Some(directory.metadata.mode),
             Self::File(file) => Some(file.metadata.mode),
             Self::Sysctl(_) => None,
+            Self::Permissions(permissions) => Some(permissions.mode),
         }
     }
 
@@ -133,6 +152,7 @@ impl Resource {
             Self::Directory(directory) => &directory.controls,
             Self::File(file) => &file.controls,
             Self::Sysctl(sysctl) => &sysctl.controls,
+            Self::Permissions(permissions) => &permissions.controls,
         }
     }
 
@@ -147,6 +167,9 @@ impl Resource {
             Self::Sysctl(sysctl) => {
                 Ok(sysctl.observe().map_or_else(CurrentState::Unreadable, CurrentState::Value))
             }
+            Self::Permissions(permissions) => Ok(permissions
+                .observe(root)?
+                .map_or_else(CurrentState::Path, |(mode, owner)| CurrentState::Permissions(mode, owner))),
         }
     }
 
@@ -161,7 +184,7 @@ impl Resource {
                 directory.observe_without_attributes(root).map(CurrentState::Path)?
             }
             Self::File(file) => file.observe_without_attributes(root).map(CurrentState::Path)?,
-            Self::Sysctl(_) => return self.observe(root),
+            Self::Sysctl(_) | Self::Permissions(_) => return self.observe(root),
         };
         if self.diff(&now).0 == Change::None { Ok(now) } else { self.observe(root) }
     }
@@ -173,6 +196,9 @@ impl Resource {
             (Self::Directory(directory), CurrentState::Path(node)) => directory.diff(node),
             (Self::File(file), CurrentState::Path(node)) => file.diff(node),
             (Self::Sysctl(sysctl), CurrentState::Value(value)) => sysctl.diff(value),
+            (Self::Permissions(permissions), CurrentState::Permissions(mode, owner)) => {
+                permissions.diff(*mode, *owner)
+            }
             // `observe` gives each resource a state of its kind. A parameter that cannot be read is not changed; see
             // `Sysctl::warning`.
             _ => (Change::None, String::new()),
@@ -190,6 +216,9 @@ impl Resource {
             (Self::Sysctl(sysctl), CurrentState::Value(value)) => {
                 Some(Self::Sysctl(Sysctl { value: value.clone(), ..sysctl.clone() }))
             }
+            (Self::Permissions(permissions), CurrentState::Permissions(mode, owner)) => {
+                Some(Self::Permissions(permissions.restored_to(*mode, *owner)))
+            }
             _ => None,
         }
     }
@@ -201,6 +230,7 @@ impl Resource {
             Self::Directory(directory) => CurrentState::Path(directory.desired_state()),
             Self::File(file) => CurrentState::Path(file.desired_state()),
             Self::Sysctl(sysctl) => CurrentState::Value(sysctl.value.clone()),
+            Self::Permissions(Permissions { mode, owner, .. }) => CurrentState::Permissions(*mode, *owner),
         }
     }
 }
@@ -230,6 +260,12 @@ impl Action {
             Resource::File(file) => file.apply(root, self.change, expected).map(|()| None),
             Resource::Sysctl(sysctl) => match &self.before {
                 CurrentState::Value(before) => sysctl.apply(&[before]),
+                _ => Ok(None),
+            },
+            Resource::Permissions(permissions) => match self.before {
+                CurrentState::Permissions(mode, owner) => {
+                    permissions.apply(root, (mode, owner)).map(|()| None)
+                }
                 _ => Ok(None),
             },
         }
@@ -296,6 +332,10 @@ impl Action {
 
     /// Tells whether a file stands where a directory was, or the other way round.
     fn is_in_the_way(&self, root: &Root) -> bool {
+        if matches!(self.resource, Resource::Permissions(_)) {
+            // What is there is not read.
+            return false;
+        }
         let path = self.resource.path();
         let now = root.look(&path);
         match self.resource {

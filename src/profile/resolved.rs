@@ -111,6 +111,16 @@ impl Profile {
         exempt
     }
 
+    /// Returns the settings of which another profile has another value: the name, the value here and the one there.
+    #[must_use]
+    pub fn differing_settings(&self, other: &Self) -> Vec<(String, Value, Value)> {
+        let differing = self.values.iter().filter_map(|(name, resolved)| {
+            let (left, right) = (resolved.value.clone(), other.value(name).clone());
+            (left != right).then(|| (name.clone(), left, right))
+        });
+        differing.collect()
+    }
+
     /// Returns how many runs stay in the history.
     #[must_use]
     pub fn history_runs(&self) -> u32 {

@@ -127,6 +127,8 @@ impl NodeContent {
                 (&mut self.exact, &directory.path, directory.metadata.mode)
             }
             Resource::Directory(directory) => (&mut self.made, &directory.path, directory.metadata.mode),
+            // They exist on a started node alone.
+            Resource::Permissions(_) => return,
             Resource::Sysctl(sysctl) => {
                 let entry = self.sysctls.entry(sysctl.key.to_string());
                 let (_, places) = entry.or_insert_with(|| (sysctl.value.to_string(), Places::new()));

@@ -48,6 +48,8 @@ pub enum RenderFormat {
     Systemd,
     /// A systemd drop-in that asks preflight before K3s is started.
     SystemdGate,
+    /// A unit with `apply --after-start`, and the timer that starts it.
+    SystemdTimer,
     /// A reproducible tar archive of the files.
     Tar,
 }
@@ -68,6 +70,7 @@ impl RenderFormat {
             Self::Shell => shell::render(input, &Tree::new(input)?),
             Self::Systemd => systemd::render(input, program(input)?),
             Self::SystemdGate => systemd::gate(input, program(input)?),
+            Self::SystemdTimer => systemd::timer(input, program(input)?),
             Self::Tar => archive::render(&Tree::new(input)?),
         })
     }
@@ -81,7 +84,7 @@ impl RenderFormat {
     /// Tells whether it runs k3s-harden on the node, so that it names the program.
     #[must_use]
     pub fn runs_program(self) -> bool {
-        matches!(self, Self::Systemd | Self::SystemdGate)
+        matches!(self, Self::Systemd | Self::SystemdGate | Self::SystemdTimer)
     }
 }
 

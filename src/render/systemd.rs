@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! For systemd: a unit that applies before K3s is started, and a drop-in that runs `preflight` first, so that the reason
-//! is in the journal and K3s is not restarted every five seconds.
+//! is in the journal and K3s is not restarted every five seconds. Beside them a timer for what exists only after K3s' start.
 
 use serde_json::json;
 
@@ -12,18 +12,10 @@ use crate::mode::FileMode;
 
 /// Renders the unit and the drop-in.
 pub(super) fn render(input: &RenderInput<'_>, binary: &ProgramPath) -> RenderedFiles {
-    let RenderInput { profile, target, inputs, .. } = *input;
+    let RenderInput { profile, target, .. } = *input;
     let unit = target.role.service();
     let about = "Brings the node to the benchmark before K3s is started.";
-    // As the user named them: `cis` is resolved again for another K3s version, and a file is read again.
-    let mut environment = vec![assignment("K3S_HARDEN_PROFILE", &inputs.profiles.join(","))];
-    if !inputs.skip.is_empty() {
-        environment.push(assignment("K3S_HARDEN_SKIP", &inputs.skip.join(",")));
-    }
-    environment.extend(inputs.data_dir.as_ref().map(|path| assignment("K3S_HARDEN_DATA_DIR", path)));
-    // Only on a node whose minor is newer than this version knows.
-    let assumed = inputs.assume_minor.map(|minor| assignment("K3S_HARDEN_ASSUME_MINOR", &minor.to_string()));
-    environment.extend(assumed);
+    let environment = environment(input);
     let data_dir = word(target.data_dir.as_str());
     let context = json!({
         "unit": unit,
@@ -43,6 +35,47 @@ pub(super) fn render(input: &RenderInput<'_>, binary: &ProgramPath) -> RenderedF
     rendered.files.insert(0, RenderedFile::new("k3s-harden.service", FileMode::PUBLIC_FILE, text));
     rendered.warnings = warnings(input);
     rendered
+}
+
+/// Renders the unit that sets the modes and owners of what K3s made, and the timer that starts it.
+pub(super) fn timer(input: &RenderInput<'_>, binary: &ProgramPath) -> RenderedFiles {
+    let RenderInput { profile, target, .. } = *input;
+    let context = json!({
+        "unit": target.role.service(),
+        "role": target.role,
+        "environment": environment(input),
+        "binary": binary.word(),
+        "data_dir": word(target.data_dir.as_str()),
+    });
+    let file = |name: &'static str, about: &str| {
+        let text = document::render(profile, &format!("{name}.tera"), about, &[], &context);
+        RenderedFile::new(name, FileMode::PUBLIC_FILE, text)
+    };
+    RenderedFiles {
+        directories: Vec::new(),
+        files: vec![
+            file(
+                "k3s-harden-after-start.service",
+                "Sets the modes and owners that K3s does not give its files.",
+            ),
+            file("k3s-harden-after-start.timer", "Starts the unit beside it from time to time."),
+        ],
+        warnings: warnings(input),
+    }
+}
+
+/// Returns the variables with what the user named: `cis` is resolved again for another K3s version, and a file is read again.
+fn environment(input: &RenderInput<'_>) -> Vec<String> {
+    let RenderInput { inputs, .. } = *input;
+    let mut environment = vec![assignment("K3S_HARDEN_PROFILE", &inputs.profiles.join(","))];
+    if !inputs.skip.is_empty() {
+        environment.push(assignment("K3S_HARDEN_SKIP", &inputs.skip.join(",")));
+    }
+    environment.extend(inputs.data_dir.as_ref().map(|path| assignment("K3S_HARDEN_DATA_DIR", path)));
+    // Only on a node whose minor is newer than this version knows.
+    environment
+        .extend(inputs.assume_minor.map(|minor| assignment("K3S_HARDEN_ASSUME_MINOR", &minor.to_string())));
+    environment
 }
 
 /// Returns warnings about what the unit needs and does not hold.

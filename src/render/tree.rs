@@ -87,7 +87,7 @@ impl Tree {
                         text: String::from_utf8_lossy(&bytes).into_owned(),
                     });
                 }
-                Resource::Directory(_) | Resource::Sysctl(_) => {}
+                Resource::Directory(_) | Resource::Sysctl(_) | Resource::Permissions(_) => {}
             }
         }
         tree.controls.sort();

@@ -8,7 +8,7 @@ use super::facts::{FlagOrigin, NodeFacts};
 use super::kubelet_log;
 use super::must::Must;
 use super::policy_evidence;
-use super::report::{ControlVerdict, Status, VerifyReport};
+use super::report::{ControlVerdict, ReportHistory, Status, VerifyReport};
 use super::rule::{ControlRule, FlagRule};
 use super::rule_result::{RuleOutcome, RuleResult};
 use super::users_lines;
@@ -75,6 +75,7 @@ fn report(
         started: facts.started,
         verdicts,
         findings: kubelet_log::findings(facts).into_iter().collect(),
+        history: ReportHistory::default(),
     })
 }
 

@@ -27,6 +27,7 @@ mod rule_result;
 mod scan;
 mod users_lines;
 pub mod waivers;
+mod wrong_permissions;
 
 pub use applied::AppliedObject;
 pub use baseline::Baseline;
@@ -38,6 +39,9 @@ pub use evaluate::{evaluate_rule, verify, verify_configuration};
 pub use evidence::Evidence;
 pub use facts::NodeFacts;
 pub use must::Must;
-pub use report::{ControlVerdict, FailOn, Status, VerifyReport, Waiver};
+pub use report::{
+    ControlVerdict, FailOn, ReportHistory, RunningConfiguration, RunningState, Status, VerifyReport, Waiver,
+};
 pub use rule::ControlRule;
 pub use rule_result::{RuleOutcome, RuleResult};
+pub use wrong_permissions::{WrongPermissions, wrong_permissions};

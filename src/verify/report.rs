@@ -143,6 +143,40 @@ pub struct VerifyReport {
     pub verdicts: Vec<ControlVerdict>,
     /// Waivers that have expired or match no control.
     pub findings: Vec<Evidence>,
+    /// What the history of the node says of it.
+    pub history: ReportHistory,
+}
+
+/// What the history of a node says of a report about it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReportHistory {
+    /// What earlier runs were told that counts for the report too, in one line.
+    pub remembered: Option<String>,
+    /// Whether K3s runs with what the newest run wrote; none if it has not started, or if no run has written anything for it.
+    pub running: Option<RunningConfiguration>,
+}
+
+/// Whether K3s runs with what the newest run wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RunningConfiguration {
+    /// Whether it does.
+    pub state: RunningState,
+    /// What says so.
+    pub why: String,
+    /// The runs whose changes K3s has not read yet.
+    pub runs: Vec<u32>,
+}
+
+/// Whether K3s runs with what the newest run wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunningState {
+    /// It has started since.
+    Current,
+    /// It has not: it has to be restarted.
+    Stale,
+    /// Nothing tells.
+    Unknown,
 }
 
 impl VerifyReport {

@@ -22,6 +22,8 @@ mod feature_gates;
 mod judges;
 #[path = "../it/k3s_cli/mod.rs"]
 mod k3s_cli;
+#[path = "../it/life/mod.rs"]
+mod life;
 #[path = "../it/mutations/mod.rs"]
 mod mutations;
 #[path = "../it/openrc/mod.rs"]

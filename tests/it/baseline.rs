@@ -9,7 +9,7 @@ use k3s_harden::k3s::DEFAULT_CONFIG;
 use k3s_harden::node::RootedPath;
 use k3s_harden::output::{ReportOrigin, Style, trend_json, trend_text, verify_json};
 use k3s_harden::verify::baseline::Trend;
-use k3s_harden::verify::{Baseline, ControlVerdict, Status, VerifyReport, Waiver};
+use k3s_harden::verify::{Baseline, ControlVerdict, ReportHistory, Status, VerifyReport, Waiver};
 
 /// A report with these controls: number, name, status, and whether it is waived.
 fn report(benchmark: &str, controls: &[(&str, &str, Status, bool)]) -> VerifyReport {
@@ -44,6 +44,7 @@ fn report(benchmark: &str, controls: &[(&str, &str, Status, bool)]) -> VerifyRep
         started: true,
         verdicts: controls.iter().map(verdict).collect(),
         findings: Vec::new(),
+        history: ReportHistory::default(),
     }
 }
 

@@ -78,6 +78,7 @@ fn a_plan_that_finds_nothing_says_so() {
     assert_eq!(node.run(&["apply", "-q", "--k3s-version", "1.33"]).code, 0);
     insta::assert_snapshot!(all(&node.run(&["plan"])), @"
     server at ROOT: Kubernetes 1.33, CIS 1.12, profile cis-1.12
+    Remembered: run 1 was told --profile cis --k3s-version 1.33.
 
     Nothing to change.
     [exit 0]
@@ -330,6 +331,7 @@ fn a_mode_alone_is_repaired_without_a_rewrite() {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
     insta::assert_snapshot!(all(&node.run(&["apply"])), @"
     server at ROOT: Kubernetes 1.33, CIS 1.12, profile cis-1.12
+    Remembered: run 1 was told --profile cis --k3s-version 1.33.
     changed mode or owner of /var/lib/rancher/k3s/server/psa.yaml (0600)
 
     1 changed in mode or owner.
@@ -361,6 +363,7 @@ fn json_has_the_promised_fields() {
             "k3s_version",
             "kubernetes",
             "profile",
+            "restart_required",
             "role",
             "root",
             "time",

@@ -52,6 +52,7 @@ mod known;
 mod kubelet_files;
 mod kubelet_log;
 mod layers;
+mod life;
 mod minors;
 mod mutations;
 mod newer_minor;

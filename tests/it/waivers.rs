@@ -9,7 +9,9 @@ use crate::support::Node;
 use k3s_harden::k3s::DEFAULT_CONFIG;
 use k3s_harden::node::RootedPath;
 use k3s_harden::profile::SourceText;
-use k3s_harden::verify::{ControlVerdict, Date, FailOn, Status, VerifyReport, Waiver, waivers};
+use k3s_harden::verify::{
+    ControlVerdict, Date, FailOn, ReportHistory, Status, VerifyReport, Waiver, waivers,
+};
 use k3s_harden::{Result, Role};
 
 const SETTINGS: &str = "etc/k3s-harden/settings.yaml";
@@ -55,6 +57,7 @@ fn report() -> VerifyReport {
         started: true,
         verdicts: verdicts.map(verdict).into(),
         findings: Vec::new(),
+        history: ReportHistory::default(),
     }
 }
 

@@ -15,7 +15,7 @@ pub fn verify_json(report: &VerifyReport, origin: &ReportOrigin) -> Value {
     let mut summary: Map<String, Value> =
         Status::ALL.iter().map(|status| (status.name().to_owned(), counts.get(*status).into())).collect();
     summary.insert("waived".to_owned(), counts.waived.into());
-    origin.answer(json!({
+    let mut answer = json!({
         "root": report.root.display().to_string(),
         "role": report.role,
         "kubernetes": report.kubernetes.to_string(),
@@ -24,7 +24,14 @@ pub fn verify_json(report: &VerifyReport, origin: &ReportOrigin) -> Value {
         "summary": summary,
         "controls": report.verdicts.iter().map(control).collect::<Vec<_>>(),
         "findings": report.findings.iter().map(evidence).collect::<Vec<_>>(),
-    }))
+    });
+    if let Some(remembered) = &report.history.remembered {
+        answer["remembered"] = json!(remembered);
+    }
+    if let Some(running) = &report.history.running {
+        answer["running"] = json!(running);
+    }
+    origin.answer(answer)
 }
 
 fn control(verdict: &ControlVerdict) -> Value {

@@ -11,7 +11,9 @@ use super::{
 use crate::output::visible::visible;
 use crate::output::wrap::{MIN_WIDTH, wrap};
 use crate::output::{Ink, ReportOrigin, ScreenText, Style};
-use crate::verify::{ControlVerdict, Evidence, Status, StatusCounts, VerifyReport};
+use crate::verify::{
+    ControlVerdict, Evidence, ReportHistory, RunningState, Status, StatusCounts, VerifyReport,
+};
 
 /// The width of the status column.
 const WORD_WIDTH: usize = 7;
@@ -45,6 +47,7 @@ pub fn verify_text(report: &VerifyReport, origin: &ReportOrigin, options: &TextO
     if !report.started {
         page.block(NO_LABEL, FORECAST, Ink::BoldYellow);
     }
+    page.history(&report.history);
     if options.summary {
         page.table(&Section::all(report));
     } else {
@@ -124,6 +127,17 @@ impl ReportText {
         }
         if verdict.waiver.is_none() {
             self.remedy(&verdict.remedy);
+        }
+    }
+
+    /// Writes what is remembered, and whether K3s runs with it.
+    fn history(&mut self, history: &ReportHistory) {
+        if let Some(remembered) = &history.remembered {
+            self.block(NO_LABEL, remembered, Ink::Plain);
+        }
+        if let Some(running) = &history.running {
+            let ink = if running.state == RunningState::Current { Ink::Plain } else { Ink::BoldYellow };
+            self.block(NO_LABEL, &format!("{}.", running.why), ink);
         }
     }
 

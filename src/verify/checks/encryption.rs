@@ -5,7 +5,10 @@ use super::flag;
 use super::flag_file::FlagFile;
 use crate::error::{Place, Result};
 use crate::k3s::NodePaths;
+use crate::k3s::arguments::sets;
 use crate::k3s::encryption_change::K3S_PROVIDERS;
+use crate::k3s::encryption_stage::EncryptionStage;
+use crate::k3s::flags::ENCRYPTION_KEY;
 use crate::preflight::encryption;
 use crate::verify::evidence::Evidence;
 use crate::verify::facts::NodeFacts;
@@ -40,6 +43,31 @@ fn not_in_force(facts: &NodeFacts<'_>, current: &str) -> Option<Evidence> {
 }
 
 fn check(facts: &NodeFacts<'_>, expected: &str, is_suitable: fn(&str) -> bool) -> Result<RuleResult> {
+    let mut result = judge(facts, expected, is_suitable)?;
+    result.evidence.extend(stage(facts)?);
+    Ok(result)
+}
+
+/// Says how far the encryption is on a server that has started, and what the next step is; nothing where Secrets are encrypted,
+/// and where another file than K3s' own says how.
+fn stage(facts: &NodeFacts<'_>) -> Result<Option<Evidence>> {
+    if facts.node.effective.is_err() {
+        return Ok(None);
+    }
+    let is_on = facts.node.is_on(ENCRYPTION_KEY);
+    let given = facts.node.written_arguments(SERVER);
+    if !facts.started
+        || facts.node.traces().started.is_none()
+        || given.iter().any(|argument| sets(&argument.text, FLAG))
+    {
+        return Ok(None);
+    }
+    let stage = EncryptionStage::find(facts.node.root, &facts.node.data_dir, is_on)?;
+    let text = || format!("stage: {}", stage.words(facts.node.release));
+    Ok((stage != EncryptionStage::Encrypted).then(|| Evidence { text: text(), place: None }))
+}
+
+fn judge(facts: &NodeFacts<'_>, expected: &str, is_suitable: fn(&str) -> bool) -> Result<RuleResult> {
     let flag = flag::check_by_name(facts, SERVER, FLAG, Must::BeSet(true))?;
     let k3s_file = facts.node.data_dir.join(&NodePaths::get().encryption_config);
     if !facts.started

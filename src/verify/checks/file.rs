@@ -94,7 +94,7 @@ impl RuledFiles {
 }
 
 /// A file with its mode and owner.
-type SeenFile = (RootedPath, FileMode, Owner);
+pub(in crate::verify) type SeenFile = (RootedPath, FileMode, Owner);
 
 /// Checks modes and owners of the files that match a rule.
 ///
@@ -206,6 +206,27 @@ pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &FileRule) -> Result
     actual.sort();
     actual.dedup();
     Ok(RuleResult::met(wrong.is_empty(), expected, actual.join("; "), all))
+}
+
+/// Returns the files of a rule that K3s made, with their modes and owners: those that an argument or a key names are the user's.
+///
+/// # Errors
+/// If a file or directory cannot be looked at.
+pub(in crate::verify) fn own_files(facts: &NodeFacts<'_>, rule: &FileRule) -> Result<Vec<SeenFile>> {
+    let files = RuledFiles::find(facts, rule)?;
+    let Some(pattern) = files.own.filter(|_| !files.is_users) else { return Ok(Vec::new()) };
+    let matches = PathMatches::find(facts, &pattern)?;
+    if let Some(error) = matches.unread {
+        return Err(error);
+    }
+    let is_excepted = |path: &RootedPath| rule.except.iter().any(|name| path.name() == *name);
+    let mut found = Vec::new();
+    for path in matches.paths.into_iter().filter(|path| !is_excepted(path)) {
+        if let Some((mode, owner)) = facts.node.root.permissions(&path)? {
+            found.push((path, mode, owner));
+        }
+    }
+    Ok(found)
 }
 
 /// Returns the result if the file at `path`, as the rule names it, does not exist.

@@ -82,6 +82,12 @@ fn a_run_is_what_its_schema_says() {
     ] {
         published.check(&answer(&node, words), &[("actions", "action")]);
     }
+    // A node on which K3s has started, over the end of PodSecurityPolicy, and too late for the encryption of Secrets.
+    let upgraded = self::node().file("var/lib/rancher/k3s/server/token", "");
+    let first = ["apply", "--k3s-version", "1.24", "--set", "secrets_encryption=false"];
+    published.check(&answer(&upgraded, &first), &[("actions", "action")]);
+    let words = ["plan", "--k3s-version", "1.25", "--set", "secrets_encryption=true"];
+    published.check(&answer(&upgraded, &words), &[("actions", "action")]);
     let (minor, newest) = (newer(), newest());
     let words = ["plan", "--k3s-version", &minor, "--assume-minor", newest];
     published.check(&answer(&node, &words), &[("actions", "action")]);

@@ -2,6 +2,7 @@
 //! For programs.
 
 use k3s_harden::output::verify_json;
+use k3s_harden::verify::{ReportHistory, RunningConfiguration, RunningState, VerifyReport};
 use serde_json::Value;
 
 use super::sample::{HOSTILE, TAKEN, forecast, hostile, report};
@@ -27,16 +28,26 @@ fn published() -> Value {
     serde_json::from_str(include_str!("../../../docs/schema/verify.json")).unwrap()
 }
 
+/// Returns a report about a node with a history.
+fn with_history() -> VerifyReport {
+    let (state, why, runs) = (RunningState::Stale, "it has not started since".to_owned(), vec![2]);
+    let history = ReportHistory {
+        remembered: Some("Remembered: run 2 was told --k3s-version 1.33.".to_owned()),
+        running: Some(RunningConfiguration { state, why, runs }),
+    };
+    VerifyReport { history, ..hostile() }
+}
+
 #[test]
 fn it_is_what_the_schema_says() {
-    for report in [report(), forecast(), hostile()] {
+    for report in [report(), forecast(), hostile(), with_history()] {
         schema::check(&published(), &verify_json(&report, &TAKEN));
     }
 }
 
 #[test]
 fn the_schema_knows_every_field() {
-    let report = verify_json(&hostile(), &TAKEN);
+    let report = verify_json(&with_history(), &TAKEN);
     let published = published();
     let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let known = |pointer: &str| names(published.pointer(pointer).unwrap());

@@ -9,7 +9,7 @@ use k3s_harden::error::Place;
 use k3s_harden::k3s::DEFAULT_CONFIG;
 use k3s_harden::node::RootedPath;
 use k3s_harden::output::ReportOrigin;
-use k3s_harden::verify::{ControlVerdict, Evidence, Status, VerifyReport, Waiver};
+use k3s_harden::verify::{ControlVerdict, Evidence, ReportHistory, Status, VerifyReport, Waiver};
 
 /// What a hostile node would like to have shown.
 pub(crate) const HOSTILE: &str = "</script><img src=x onerror=alert(1)>\u{1b}[2J\u{1b}]0;owned\u{7}\r\n- [x](http://evil.example/) {0} ]]> & \"'\u{9b}31m\u{202e}\u{0}\u{fffe}";
@@ -117,6 +117,7 @@ pub(crate) fn report() -> VerifyReport {
         .into_iter()
         .map(|made| made.0)
         .collect(),
+        history: ReportHistory::default(),
         findings: vec![
             Evidence {
                 text: "the waiver for 1.2.19 has expired on 2026-10-31".to_owned(),

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Whether K3s runs with a configuration from before the newest run: its last start, compared with the runs since.
+
+use super::context::Context;
+use super::downgrade;
+use crate::apply::{History, RunRecord, RunState};
+use crate::document;
+use crate::error::{ErrorKind, Result};
+use crate::k3s::{K3sLog, LastStart, seconds};
+use crate::node::{Root, RootedPath};
+use crate::plan::ResourceKind;
+use crate::verify::{RunningConfiguration, RunningState};
+
+/// Does it for a run's node, if K3s has started there.
+///
+/// # Errors
+/// If the history cannot be read; who may not read it hears that from the run.
+pub(super) fn of(context: &Context<'_>, log: &K3sLog) -> Result<Option<RunningConfiguration>> {
+    if !downgrade::has_started(context) {
+        return Ok(None);
+    }
+    match running(context.root, &context.target.config, &context.target.data_dir, log) {
+        Err(error) if error.kind() == ErrorKind::NotPermitted => Ok(None),
+        other => other,
+    }
+}
+
+/// Compares the last start of K3s with the runs on a node; none if no run has changed anything that K3s reads when it starts.
+///
+/// # Errors
+/// If the history cannot be read.
+fn running(
+    root: &Root,
+    config: &RootedPath,
+    data_dir: &RootedPath,
+    log: &K3sLog,
+) -> Result<Option<RunningConfiguration>> {
+    let history = History::read(root)?;
+    let changing: Vec<&RunRecord> =
+        history.runs().iter().filter(|run| waits_for_restart(run, config, data_dir)).collect();
+    let Some(newest) = changing.last() else { return Ok(None) };
+    let Some(start) = LastStart::find(root, data_dir, log) else {
+        return Ok(Some(RunningConfiguration {
+            state: RunningState::Unknown,
+            why: format!(
+                "nothing tells when K3s last started, so it may run with what it read before run {} ({})",
+                newest.id, newest.time
+            ),
+            runs: Vec::new(),
+        }));
+    };
+    let since: Vec<u32> = changing
+        .iter()
+        .filter(|run| seconds(&run.time).is_none_or(|time| time > start.at))
+        .map(|run| run.id)
+        .collect();
+    let (state, why) = if since.is_empty() {
+        let why = format!("K3s has started since run {} ({}): {}", newest.id, newest.time, start.from);
+        (RunningState::Current, why)
+    } else {
+        let numbers: Vec<String> = since.iter().map(ToString::to_string).collect();
+        let why = format!(
+            "K3s runs with what it read before run {}: it has not started since, says {}",
+            numbers.join(", "),
+            start.from
+        );
+        (RunningState::Stale, why)
+    };
+    Ok(Some(RunningConfiguration { state, why, runs: since }))
+}
+
+/// Tells whether a run has changed what K3s reads when it starts.
+fn waits_for_restart(run: &RunRecord, config: &RootedPath, data_dir: &RootedPath) -> bool {
+    let paths = document::paths(config, data_dir);
+    let is_read = |path: &String| {
+        let known = paths.iter().find(|(_, known)| known.to_string() == *path);
+        known
+            .and_then(|(key, _)| document::effect_of(key))
+            .is_some_and(|row| row.when == document::EffectTime::Restart)
+    };
+    run.state == RunState::Committed
+        && run.steps().any(|entry| entry.resource == ResourceKind::File && is_read(&entry.path))
+}
