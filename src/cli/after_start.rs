@@ -108,7 +108,13 @@ fn carry_out(
 fn make(context: &Context<'_>, request: &RunRequest) -> Result<Plan> {
     let Context { root, profile, target, .. } = context;
     let subject = PlanSubject::new(root.path().to_owned(), profile, target.role);
-    let mut plan = Plan { subject, actions: Vec::new(), warnings: Vec::new(), notes: PlanNotes::default() };
+    let mut plan = Plan {
+        subject,
+        actions: Vec::new(),
+        warnings: Vec::new(),
+        taken_over: Vec::new(),
+        notes: PlanNotes::default(),
+    };
     if !downgrade::has_started(context) {
         info!("K3s has not started here: there is nothing yet that it made");
         plan.warnings

@@ -10,7 +10,7 @@ use super::drop_in::DropInContext;
 use super::drop_in_merge::UsersConfigurations;
 use super::engine::Engine;
 use super::excluded::Exclusion;
-use super::files::{LOCAL_POLICY, LOCAL_SYSCTL, ROWS};
+use super::file_table::{LOCAL_POLICY, LOCAL_SYSCTL, ROWS};
 use super::target::RenderTarget;
 use super::users::admission::{AdmissionUnion, RenderedPlugins};
 use super::users::audit::{self, AuditUnion};

@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn every_document_has_a_row_and_every_row_settings_that_exist() {
-        for row in super::super::files::ROWS {
+        for row in super::super::file_table::ROWS {
             assert!(effect_of(row.key).is_some(), "{}", row.key);
         }
         let rows: Vec<DocumentEffect> = embedded::table("effects");

@@ -2,7 +2,7 @@
 //! The files that a hardened node has, as the manual lists them: with the paths of a node whose configuration and data
 //! directory are K3s' own.
 
-use super::files::ROWS;
+use super::file_table::ROWS;
 use crate::Role;
 use crate::k3s::{DEFAULT_CONFIG, DEFAULT_DATA_DIR};
 use crate::mode::FileMode;

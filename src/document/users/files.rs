@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::part::UsersPart;
-use crate::document::files::{LOCAL_POLICY, LOCAL_SYSCTL, ROWS};
+use crate::document::file_table::{LOCAL_POLICY, LOCAL_SYSCTL, ROWS};
 use crate::document::{ExistingConfig, OnConflict, has_header};
 use crate::error::{ErrorKind, Place, Result};
 use crate::k3s::NodeConfig;

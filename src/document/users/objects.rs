@@ -10,7 +10,7 @@ use super::part::UsersPart;
 use super::sysctls::LocalText;
 use super::yaml_text::block;
 use crate::document::OnConflict;
-use crate::document::files::LOCAL_POLICY;
+use crate::document::file_table::LOCAL_POLICY;
 use crate::document::header::without_header;
 use crate::error::Place;
 use crate::kubernetes::manifest;

@@ -7,7 +7,7 @@
 use super::files::{UsersFile, UsersFiles};
 use super::part::UsersPart;
 use crate::document::OnConflict;
-use crate::document::files::LOCAL_SYSCTL;
+use crate::document::file_table::LOCAL_SYSCTL;
 use crate::document::header::without_header;
 use crate::error::Place;
 use crate::node::{RootedPath, sysctl_setting};
