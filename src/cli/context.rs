@@ -255,12 +255,13 @@ impl<'a> Context<'a> {
         candidates.retain(|path| !document::is_users(path));
         let selection = &self.profile.selection;
         if *selection != ControlSelection::default() {
-            // No setting gives the node such a file: its minor, its role or a place is another one now.
-            let possible = document::possible_paths(self.profile.minor, &self.target);
+            // No setting gives the node such a file: its minor or its role is another one now.
+            let is_possible =
+                |path: &RootedPath| document::is_possible(path, self.profile.minor, &self.target);
             let mut covered = BTreeSet::new();
             for path in &candidates {
                 if let PathState::File { bytes, .. } = self.root.look(path)?
-                    && (document::is_covered(selection, path, &bytes) || !possible.contains(path))
+                    && (document::is_covered(selection, path, &bytes) || !is_possible(path))
                 {
                     covered.insert(path.clone());
                 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::context::Context;
 use super::downgrade;
+use super::request::DEFAULT_PROFILE;
 use crate::Role;
 use crate::apply::{RecordedRun, RunInputs};
 use crate::document::{DropIn, EffectTime, Rendered, leftovers, upgrade};
@@ -116,10 +117,9 @@ pub(super) fn remembered(context: &Context<'_>) -> Option<String> {
     })
 }
 
-/// Joins what a run was told; none if that is nothing but the profile that every run has.
+/// Joins what a run was told; none if that is nothing.
 fn named(words: Vec<String>) -> Option<String> {
-    let is_default = words.iter().all(|word| word == "--profile cis");
-    (!is_default).then(|| words.join(" "))
+    (!words.is_empty()).then(|| words.join(" "))
 }
 
 /// Returns what is remembered after a rollback that leaves `inputs` in force, in one line.
@@ -150,7 +150,9 @@ pub(super) fn told(earlier: &RunInputs, now: Option<&RunInputs>) -> Vec<String> 
         words.extend(value.filter(|value| same && !value.is_empty()).map(|value| format!("{flag} {value}")));
     };
     let RunInputs { profiles, k3s_version, role, settings, skip, data_dir, .. } = earlier;
-    add("--profile", Some(profiles.join(",")), is_same(&|now| now.profiles == *profiles));
+    // The profile that every run has is not worth a word.
+    let profile = (*profiles != [DEFAULT_PROFILE]).then(|| profiles.join(","));
+    add("--profile", profile, is_same(&|now| now.profiles == *profiles));
     add("--k3s-version", k3s_version.clone(), is_same(&|now| now.k3s_version == *k3s_version));
     add("--role", role.map(|role| role.to_string()), is_same(&|now| now.role == *role));
     add("--settings", settings.clone(), is_same(&|now| now.settings == *settings));

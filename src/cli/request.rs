@@ -23,7 +23,7 @@ use crate::profile::{Assignment, Declaration, declarations};
 use crate::version::KubernetesMinor;
 
 /// The profile of a run that names none.
-const DEFAULT_PROFILE: &str = "cis";
+pub(super) const DEFAULT_PROFILE: &str = "cis";
 /// The word of `--skip` that ends the skipping of earlier runs.
 const SKIP_NOTHING: &str = "none";
 /// The word of `--k3s-version` that ends the version of earlier runs.

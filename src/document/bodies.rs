@@ -19,8 +19,8 @@ use super::users::strictness;
 use super::users::sysctls::{LocalText, SysctlUnion};
 use super::users::{ADMISSION_FILE, AUDIT_FILE};
 use super::{
-    DropIn, MergedDropIn, PresentFiles, UsersPart, admission, admission_files, anonymous_health, drop_in,
-    policy,
+    DropIn, MergedDropIn, OnConflict, PresentFiles, UsersPart, admission, admission_files, anonymous_health,
+    drop_in, policy,
 };
 use crate::Role;
 use crate::k3s::RunningComponents;
@@ -42,8 +42,8 @@ pub(super) struct RenderContext<'a> {
     pub(super) merged: MergedDropIn,
     /// What the user's arguments leave of the authentication configuration.
     pub(super) exclusion: Exclusion,
-    /// Why files that the user's configuration names in place of ours are weaker, by argument.
-    pub(super) weaker_files: BTreeMap<&'static str, String>,
+    /// Why files that the user's configuration names in place of ours are weaker, by argument, and who wins.
+    pub(super) weaker_files: BTreeMap<&'static str, (String, OnConflict)>,
     /// Whether psa.yaml has limits of events that are the user's.
     pub(super) has_users_limits: bool,
     /// What of the user's is taken over into audit.yaml and psa.yaml.
@@ -257,7 +257,7 @@ pub(super) fn audit_policy(context: &mut RenderContext<'_>) -> Option<Body> {
         if profile.selection.wants(&["audit-policy"])
             && let Some(why) = audit::weakness_of_named(&target.users, &ours, profile.minor)
         {
-            context.weaker_files.insert(AUDIT_FILE, why);
+            context.weaker_files.insert(AUDIT_FILE, (why, target.users.decision_of_named(AUDIT_FILE)));
         }
         let path = context.path_of("audit");
         let union = AuditUnion::new(&target.users, &path, ours, profile.minor, is_told);
@@ -303,7 +303,7 @@ pub(super) fn admission_configuration(context: &mut RenderContext<'_>) -> Option
     };
     let users = &context.target.users;
     if let Some(why) = strictness::weakness_of_named(profile, users) {
-        context.weaker_files.insert(ADMISSION_FILE, why);
+        context.weaker_files.insert(ADMISSION_FILE, (why, users.decision_of_named(ADMISSION_FILE)));
     }
     let union = AdmissionUnion::new(profile, users, &context.path_of("psa"), rendered);
     context.has_users_limits = union.has_users_limits;

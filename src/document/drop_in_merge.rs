@@ -70,8 +70,8 @@ pub struct MergedDropIn {
 /// What the files say that the user's arguments name, and psa.yaml.
 #[derive(Debug, Default)]
 pub(super) struct UsersConfigurations {
-    /// Why a file is weaker than ours, by argument.
-    pub(super) weaker: BTreeMap<&'static str, String>,
+    /// Why a file is weaker than ours, by argument, and who wins.
+    pub(super) weaker: BTreeMap<&'static str, (String, OnConflict)>,
     /// Whether psa.yaml has limits of events that were the user's.
     pub(super) has_limits: bool,
 }
@@ -153,7 +153,7 @@ impl DropInMerge {
         let serves = satisfies(ours.accepts, text, value);
         if !serves {
             let is_replaced = self.kubelet_files.is_ours_replaced && self.on_conflict == OnConflict::Ours;
-            let end = if is_replaced { REPLACED } else { self.conflict_end() };
+            let end = if is_replaced { REPLACED } else { conflict_end(self.on_conflict) };
             let message =
                 format!("{KUBELET}: {field} is {text:?} here, and k3s-harden's {name} is {value:?}: {end}");
             notes.conflicts.push((message, place.clone()));
@@ -285,11 +285,11 @@ impl DropInMerge {
         if theirs == ours.value {
             return ours;
         }
-        if let Some(why) = users.weaker.get(ours.name.as_str()) {
-            let end = self.conflict_end();
+        if let Some((why, decision)) = users.weaker.get(ours.name.as_str()) {
+            let end = conflict_end(*decision);
             let message = format!("{component}: {} names {theirs:?} here: {why}: {end}", ours.name);
             conflicts.push((message, last.place.clone()));
-            if self.on_conflict != OnConflict::Keep {
+            if *decision != OnConflict::Keep {
                 return ours;
             }
             // The control is not met with it.
@@ -375,15 +375,15 @@ impl DropInMerge {
     }
 
     fn conflict_message(&self, name: &str, theirs: &str, ours: &str) -> String {
-        format!("{name} is {theirs:?} here, and k3s-harden's is {ours:?}: {}", self.conflict_end())
+        format!("{name} is {theirs:?} here, and k3s-harden's is {ours:?}: {}", conflict_end(self.on_conflict))
     }
+}
 
-    fn conflict_end(&self) -> &'static str {
-        match self.on_conflict {
-            OnConflict::Ours => "ours is in force; --on-conflict keep leaves the other",
-            OnConflict::Keep => "it stays, and the control is not met",
-            OnConflict::Fail => "they contradict",
-        }
+fn conflict_end(decision: OnConflict) -> &'static str {
+    match decision {
+        OnConflict::Ours => "ours is in force; --on-conflict keep leaves the other",
+        OnConflict::Keep => "it stays, and the control is not met",
+        OnConflict::Fail => "they contradict",
     }
 }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The table of the files that a node gets: where each goes, its mode, who reads it. files.rs says what writes it.
 
-use std::collections::BTreeSet;
-
 use super::target::{DROP_IN_NAME, RenderTarget, drop_in_path};
 use super::{admission_files, anonymous_health, effects};
 use crate::Role;
@@ -158,15 +156,15 @@ pub fn paths(config: &RootedPath, data_dir: &RootedPath) -> Vec<(&'static str, R
     ROWS.iter().map(|row| (row.key, row.place.on_node(config, data_dir))).collect()
 }
 
-/// Returns the path of every file that some settings give a node on this minor, in this role and with what runs on it.
+/// Tells whether some settings give a node on this minor, in this role and with what runs on it the file at `path`, be it in
+/// another data directory or beside another configuration file.
 #[must_use]
-pub fn possible_paths(minor: KubernetesMinor, target: &RenderTarget) -> BTreeSet<RootedPath> {
-    let is_possible = |row: &&FileRow| {
+pub fn is_possible(path: &RootedPath, minor: KubernetesMinor, target: &RenderTarget) -> bool {
+    ROWS.iter().filter(|row| row.place.is(path)).any(|row| {
         row.roles.contains(&target.role)
             && row.component.is_none_or(|component| target.running.has(component))
             && effects::effect_of(row.key).is_none_or(|effect| effect.is_possible(minor))
-    };
-    ROWS.iter().filter(is_possible).map(|row| row.place.on_node(&target.config, &target.data_dir)).collect()
+    })
 }
 
 impl FileLocation {

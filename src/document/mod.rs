@@ -57,7 +57,7 @@ pub use effects::{DocumentEffect, EffectTime, effect_of, present_on_minor};
 pub use entry_comments::EntryComment;
 pub use equivalence::is_equivalent;
 pub use existing::{ConfigEntry, ExistingConfig};
-pub use file_table::{is_users, paths, possible_paths};
+pub use file_table::{is_possible, is_users, paths};
 pub use files::is_covered;
 pub use header::{has_header, written_by};
 pub use kubelet_files::{KubeletFileValue, KubeletFileValues, LeftToFile};

@@ -69,6 +69,12 @@ impl NodePaths {
         static PATHS: LazyLock<NodePaths> = LazyLock::new(|| embedded::table("node-paths"));
         &PATHS
     }
+
+    /// Tells whether a file is one of Rancher's.
+    #[must_use]
+    pub fn is_ranchers(&self, path: &str) -> bool {
+        self.rancher.iter().any(|known| known.as_str() == path)
+    }
 }
 
 /// Returns a path that an argument of a component names: K3s runs in its `server` directory (pkg/cli/server).

@@ -109,6 +109,16 @@ const ROWS: &[Row] = &[
     row("traefik_policy", "network-policies", "false"),
     row("tight_ports", "network-policies", "true"),
     row("ingress_to", "network-policies", "shop"),
+    row("ingress_controller_labels", "network-policies", "app=own"),
+    // These mean something only beside ingress_to, or beside a Service that somebody makes.
+    Row { setting: "ingress_controller", control: Some("network-policies"), other: "nginx", on: &[] },
+    Row {
+        setting: "ingress_controller_namespace",
+        control: Some("network-policies"),
+        other: "edge",
+        on: &[],
+    },
+    Row { setting: "load_balancer", control: Some("network-policies"), other: "metallb", on: &[] },
     row("default_service_accounts", "default-service-account", "false"),
     row_on("pod_security_policies", "pod-security", "false", OLD),
     row_on("cis_operator_binding", "pod-security", "true", OLD),

@@ -83,10 +83,10 @@ impl AdmissionUnion {
         let own =
             users.ours.get("psa").map(|text| UsersFile { path: path.clone(), bytes: text.clone().into() });
         let mut sources = Vec::new();
-        let named = users
-            .named
-            .get(ADMISSION_FILE)
-            .filter(|_| weakness_of_named(profile, users).is_some() && users.decision() != OnConflict::Keep);
+        let named = users.named.get(ADMISSION_FILE).filter(|_| {
+            weakness_of_named(profile, users).is_some()
+                && users.decision_of_named(ADMISSION_FILE) != OnConflict::Keep
+        });
         for (file, is_at_our_path) in [(users.foreign.get("psa"), true), (named, false)]
             .into_iter()
             .filter_map(|(file, is)| Some((file?, is)))
@@ -114,8 +114,9 @@ impl AdmissionUnion {
             union.take_others(users, path, source, rendered);
         }
         if rendered.limits {
+            let theirs: Vec<Value> = union.limits.iter().map(|limit| limit["type"].clone()).collect();
             for limit in profile.value(LIMITS).as_array().into_iter().flatten() {
-                if !union.limits.iter().any(|known| known["type"] == limit["type"]) {
+                if !theirs.contains(&limit["type"]) {
                     union.limits.push(limit.clone());
                 }
             }

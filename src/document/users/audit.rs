@@ -129,12 +129,13 @@ impl AuditUnion {
             }
         });
         let named = users.named.get(AUDIT_FILE).filter(|_| {
-            weakness_of_named(users, &union.body, minor).is_some() && users.decision() != OnConflict::Keep
+            weakness_of_named(users, &union.body, minor).is_some()
+                && users.decision_of_named(AUDIT_FILE) != OnConflict::Keep
         });
         // What is in force is the file that the user's configuration names, or else the one at our path.
         let decision = users.decision();
         let (file, decision) = match (named, users.foreign.get("audit"), &own) {
-            (Some(named), _, _) => (named, decision),
+            (Some(named), _, _) => (named, users.decision_of_named(AUDIT_FILE)),
             (None, Some(foreign), _) => (foreign, decision),
             (None, None, Some(own)) => (own, users.decision_of_remembered()),
             (None, None, None) => return union,

@@ -2,14 +2,14 @@
 //! The files of the user's that are read before anything is rendered: those at our paths, those that his configuration of K3s
 //! names in place of ours, and those that these name in turn.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::part::UsersPart;
 use crate::document::file_table::{LOCAL_POLICY, LOCAL_SYSCTL, ROWS};
 use crate::document::{ExistingConfig, OnConflict, has_header};
 use crate::error::{ErrorKind, Place, Result};
-use crate::k3s::NodeConfig;
 use crate::k3s::arguments::{name_and_value, sets};
+use crate::k3s::{NodeConfig, NodePaths};
 use crate::kubernetes::admission_config;
 use crate::node::{BootSysctls, PathState, Root, RootedPath};
 
@@ -42,6 +42,8 @@ pub struct UsersFiles {
     pub(super) ours: BTreeMap<&'static str, String>,
     /// The files that the user's configuration names in place of ours, by argument.
     pub(super) named: BTreeMap<&'static str, UsersFile>,
+    /// The arguments among these that stand in Rancher's own configuration.
+    pub(super) of_rancher: BTreeSet<&'static str>,
     /// The files that the admission configurations among these name.
     pub(super) beside: BTreeMap<RootedPath, Vec<u8>>,
     /// The kernel parameters of all files, where some of them are to move.
@@ -112,6 +114,13 @@ impl UsersFiles {
         self.on_conflict.unwrap_or_default()
     }
 
+    /// Returns who wins in a conflict with the file that an argument names. One that Rancher names stays until somebody says
+    /// otherwise: the cluster's own settings in Rancher chose it.
+    pub(in crate::document) fn decision_of_named(&self, argument: &str) -> OnConflict {
+        let is_ranchers = self.of_rancher.contains(argument);
+        self.on_conflict.unwrap_or(if is_ranchers { OnConflict::Keep } else { OnConflict::default() })
+    }
+
     /// Returns who wins in a conflict with something that an earlier run has taken over: it stays until somebody says otherwise.
     pub(super) fn decision_of_remembered(&self) -> OnConflict {
         match self.on_conflict {
@@ -140,6 +149,9 @@ impl UsersFiles {
         }
         match file_bytes(root, &path) {
             Ok(Some(bytes)) => {
+                if NodePaths::get().is_ranchers(&item.place.file) {
+                    self.of_rancher.insert(argument);
+                }
                 self.named.insert(argument, UsersFile { path, bytes });
             }
             Ok(None) => {

@@ -133,6 +133,10 @@ impl Case {
             let told = folder().join("cases").join(&self.name).join("told");
             let words: Vec<String> =
                 words.iter().map(|word| word.replace("TOLD", told.to_str().unwrap())).collect();
+            // The releases before `merge` replaced what was not theirs.
+            let replaces = words[0] == "apply" && !words.iter().any(|word| word.starts_with("--on-foreign"));
+            let more = ["--on-foreign", "replace"].map(str::to_owned);
+            let words = [words, more.into_iter().filter(|_| replaces).collect()].concat();
             run(self, &node, &words, &[0]);
         }
         without_header(tree(&node))

@@ -82,6 +82,11 @@ fn a_run_is_what_its_schema_says() {
     ] {
         published.check(&answer(&node, words), &[("actions", "action")]);
     }
+    // A node that somebody hardened by hand.
+    let by_hand =
+        self::node().file("etc/sysctl.d/90-kubelet.conf", "kernel.panic=0\nnet.core.somaxconn=4096\n");
+    let lists = [("actions", "action"), ("taken_over", "part")];
+    published.check(&answer(&by_hand, &["plan", "--k3s-version", "1.33"]), &lists);
     // A node on which K3s has started, over the end of PodSecurityPolicy, and too late for the encryption of Secrets.
     let upgraded = self::node().file("var/lib/rancher/k3s/server/token", "");
     let first = ["apply", "--k3s-version", "1.24", "--set", "secrets_encryption=false"];
