@@ -102,13 +102,14 @@ impl<'a> RenderContext<'a> {
     fn united_objects(&mut self) -> &(ObjectUnion, Vec<&'static str>) {
         let union = self.objects.take().unwrap_or_else(|| {
             let (profile, target) = (self.profile, self.target);
-            let (text, controls) = policy::render(&self.engine, profile, target, &mut self.values);
+            let (text, mut controls) = policy::render(&self.engine, profile, target, &mut self.values);
             let all = (profile.selection != ControlSelection::default())
                 .then(|| policy::render_all(profile, &self.values));
             let rendered = RenderedObjects {
                 text: &text,
                 all: all.as_deref(),
                 is_gone: &|kind, name| policy::is_gone(profile, kind, name),
+                rank: &policy::rank,
                 minor: profile.minor,
             };
             let (path, local) = (self.path_of("policy"), self.path_of(LOCAL_POLICY));
@@ -116,6 +117,10 @@ impl<'a> RenderContext<'a> {
                 true => ObjectUnion::new(&target.users, rendered, &path, &local),
                 false => ObjectUnion::untouched(&target.users, text.clone()),
             };
+            // Nobody has judged what waits for a run about it.
+            for (kind, name) in &union.pending {
+                controls.retain(|control| !policy::controls_of_object(kind, name).contains(control));
+            }
             (union, controls)
         });
         self.objects.insert(union)

@@ -68,7 +68,7 @@ impl DocumentEffect {
             return changed_entries(before, after);
         }
         let has_value = |name: &&String| match profile.values.get(*name).map(|resolved| &resolved.value) {
-            None | Some(Value::Null) => false,
+            None | Some(Value::Null | Value::Bool(false)) => false,
             Some(Value::Array(items)) => !items.is_empty(),
             Some(_) => true,
         };

@@ -261,6 +261,16 @@ pub(super) fn is_gone(profile: &Profile, kind: &str, name: &str) -> bool {
     is_gone && (is_role || is_binding)
 }
 
+/// Returns the place of an object in the order in which ours are written; any other comes last.
+pub(super) fn rank(kind: &str, name: &str) -> usize {
+    PARTS.iter().position(|part| part.objects.has(kind, name)).unwrap_or(PARTS.len())
+}
+
+/// Returns the controls of the part that an object is of; none if it is none of ours.
+pub(super) fn controls_of_object(kind: &str, name: &str) -> &'static [&'static str] {
+    PARTS.iter().find(|part| part.objects.has(kind, name)).map_or(&[], |part| part.controls)
+}
+
 /// Tells whether PodSecurityPolicy objects are among the parts.
 pub(super) fn has_pod_security_policies(profile: &Profile, present: &PresentFiles) -> bool {
     let part = PARTS.iter().find(|part| part.template == POD_SECURITY_POLICIES);
@@ -432,7 +442,12 @@ impl PolicyPart {
     }
 
     fn has(&self, object: &PresentObject) -> bool {
-        let PartObjects { kinds, names } = self.objects;
-        kinds.contains(&object.kind.as_str()) && (names.is_empty() || names.contains(&object.name.as_str()))
+        self.objects.has(&object.kind, &object.name)
+    }
+}
+
+impl PartObjects {
+    fn has(self, kind: &str, name: &str) -> bool {
+        self.kinds.contains(&kind) && (self.names.is_empty() || self.names.contains(&name))
     }
 }

@@ -67,7 +67,8 @@ fn plan_shows_a_unified_diff_and_changes_nothing() {
     +  - "make-iptables-util-chains=true" # CIS 4.2.7
 
     4 to create, 1 to update.
-     WARN /etc/sysctl.d/90-kubelet.conf was not written by k3s-harden: it is replaced, and backed up under /var/lib/k3s-harden; --on-foreign keep leaves it
+    WARN /etc/sysctl.d/90-kubelet.conf:1:1: kernel.panic is 0 here, and k3s-harden's is 10: it is replaced: ours is in force; --on-conflict keep leaves the other
+    WARN /etc/sysctl.d/90-kubelet.conf was not written by k3s-harden: it is united with k3s-harden's, and backed up under /var/lib/k3s-harden; --on-foreign keep leaves it
     [exit 0]
     "#);
 }
@@ -78,7 +79,7 @@ fn a_plan_that_finds_nothing_says_so() {
     assert_eq!(node.run(&["apply", "-q", "--k3s-version", "1.33"]).code, 0);
     insta::assert_snapshot!(all(&node.run(&["plan"])), @"
     server at ROOT: Kubernetes 1.33, CIS 1.12, profile cis-1.12
-    Remembered: run 1 was told --profile cis --k3s-version 1.33.
+    Remembered: run 1 was told --k3s-version 1.33.
 
     Nothing to change.
     [exit 0]
@@ -331,7 +332,7 @@ fn a_mode_alone_is_repaired_without_a_rewrite() {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
     insta::assert_snapshot!(all(&node.run(&["apply"])), @"
     server at ROOT: Kubernetes 1.33, CIS 1.12, profile cis-1.12
-    Remembered: run 1 was told --profile cis --k3s-version 1.33.
+    Remembered: run 1 was told --k3s-version 1.33.
     changed mode or owner of /var/lib/rancher/k3s/server/psa.yaml (0600)
 
     1 changed in mode or owner.

@@ -109,7 +109,7 @@ const ROWS: &[Row] = &[
     row("traefik_policy", "network-policies", "false"),
     row("tight_ports", "network-policies", "true"),
     row("ingress_to", "network-policies", "shop"),
-    row("ingress_controller_labels", "network-policies", "app=own"),
+    row("ingress_controller_labels", "network-policies", "[app=own]"),
     // These mean something only beside ingress_to, or beside a Service that somebody makes.
     Row { setting: "ingress_controller", control: Some("network-policies"), other: "nginx", on: &[] },
     Row {

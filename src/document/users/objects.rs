@@ -26,6 +26,8 @@ pub(in crate::document) struct ObjectUnion {
     pub(in crate::document) policy: String,
     pub(in crate::document) local: Option<LocalText>,
     pub(in crate::document) parts: Vec<UsersPart>,
+    /// Kind and name of the objects that stay as they are, because no run was about them yet.
+    pub(in crate::document) pending: Vec<(String, String)>,
 }
 
 /// What a run has of policy.yaml itself.
@@ -37,6 +39,8 @@ pub(in crate::document) struct RenderedObjects<'a> {
     pub(in crate::document) all: Option<&'a str>,
     /// Tells whether the guide has an object of this kind and name that the minor does not have any more.
     pub(in crate::document) is_gone: &'a dyn Fn(&str, &str) -> bool,
+    /// Returns the place of an object of this kind and name in the order in which ours are written.
+    pub(in crate::document) rank: &'a dyn Fn(&str, &str) -> usize,
     pub(in crate::document) minor: KubernetesMinor,
 }
 
@@ -91,7 +95,8 @@ impl ObjectName {
 #[derive(Debug, Default)]
 struct PendingObjects {
     names: Vec<String>,
-    text: String,
+    /// Those that are not in the text of ours.
+    parts: Vec<ManifestPart>,
 }
 
 /// Reads the objects of a manifest, each with its lines if it has some of its own.
@@ -165,7 +170,7 @@ impl ObjectUnion {
     /// Leaves what an earlier run took over as it is.
     pub(in crate::document) fn untouched(users: &UsersFiles, policy: String) -> Self {
         let local = users.ours.get(LOCAL_POLICY).cloned().map(LocalText::Same);
-        Self { policy, local, parts: Vec::new() }
+        Self { policy, local, ..Self::default() }
     }
 
     /// Unites ours with what the user has in the file at `path`; `local` is the file beside it.
@@ -228,14 +233,20 @@ impl ObjectUnion {
                     && ours.iter().any(|ours| ours.name.is_same(&part.name) && ours.value == part.value)
             });
             pending = union.take(users, own, &now, &ours, rendered, &mut locals, (path, local));
-            pending.names.extend(still.into_iter().map(|part| part.name.shown()));
+            pending.names.extend(still.iter().map(|part| part.name.shown()));
+            union.pending.extend(still.into_iter().map(|part| (part.name.kind, part.name.name)));
         }
         let is_left = |part: &ManifestPart| locals.position(&part.name).is_some();
-        if ours.iter().any(is_left) {
-            union.policy = ours.iter().filter(|part| !is_left(part)).map(|part| part.text.as_str()).collect();
+        if ours.iter().any(is_left) || !pending.parts.is_empty() {
+            let mut written: Vec<&ManifestPart> = ours.iter().filter(|part| !is_left(part)).collect();
+            written.extend(&pending.parts);
+            // A later run finds them there, and writes them in this order.
+            written.sort_by_key(|part| (rendered.rank)(&part.name.kind, &part.name.name));
+            union.policy = written.into_iter().map(|part| part.text.as_str()).collect();
         }
+        union.pending.extend(pending.parts.into_iter().map(|part| (part.name.kind, part.name.name)));
         let memory = FileMemory { pending: pending.names, ..FileMemory::default() };
-        union.policy = memory.line() + &union.policy + &pending.text;
+        union.policy = memory.line() + &union.policy;
         union.local = locals.into_text();
         union
     }
@@ -312,8 +323,8 @@ impl ObjectUnion {
             } else if is_in(&all, &part.name) {
                 let stays = UsersPart::stays(path, place, what);
                 self.parts.push(stays.because("this run is not about it"));
-                pending.text.push_str(&part.text);
                 pending.names.push(part.name.shown());
+                pending.parts.push(part.clone());
             } else {
                 self.parts.push(UsersPart::stays(path, place, what).moved_to(local));
                 locals.put(part.clone());
