@@ -67,8 +67,8 @@ fn plan_shows_a_unified_diff_and_changes_nothing() {
     +  - "make-iptables-util-chains=true" # CIS 4.2.7
 
     4 to create, 1 to update.
-    WARN /etc/sysctl.d/90-kubelet.conf:1:1: kernel.panic is 0 here, and k3s-harden's is 10: it is replaced: ours is in force; --on-conflict keep leaves the other
-    WARN /etc/sysctl.d/90-kubelet.conf was not written by k3s-harden: it is united with k3s-harden's, and backed up under /var/lib/k3s-harden; --on-foreign keep leaves it
+     WARN /etc/sysctl.d/90-kubelet.conf:1:1: kernel.panic is 0 here, and k3s-harden's is 10: it is replaced: ours is in force; --on-conflict keep leaves the other
+     WARN /etc/sysctl.d/90-kubelet.conf was not written by k3s-harden: it is united with k3s-harden's, and backed up under /var/lib/k3s-harden; --on-foreign keep leaves it
     [exit 0]
     "#);
 }

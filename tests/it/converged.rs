@@ -14,9 +14,9 @@ use crate::support::{Node, owner, tools};
 /// `cargo test --test it converged -- --include-ignored`, write the number that it prints here, and say in the commit
 /// what the run does with it. A change that needs less lowers them.
 const BOUNDS: [(&str, &str, &str, usize, usize); 3] = [
-    ("server", "1.33", "cis", 198, 61),
-    ("server", "1.24", "cis,strict", 191, 59),
-    ("agent", "1.33", "cis", 128, 48),
+    ("server", "1.33", "cis", 258, 74),
+    ("server", "1.24", "cis,strict", 245, 71),
+    ("agent", "1.33", "cis", 146, 55),
 ];
 
 const MEMORY: [&str; 6] = ["brk", "madvise", "mmap", "mprotect", "mremap", "munmap"];
