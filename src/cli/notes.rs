@@ -110,7 +110,7 @@ fn crossed(context: &Context<'_>, plan: &Plan) -> Vec<upgrade::CrossedBorder> {
 /// Returns what earlier runs were told that counts for this run too, in one line; none if they were told nothing.
 pub(super) fn remembered(context: &Context<'_>) -> Option<String> {
     let RecordedRun { id, is_rollback, .. } = context.run.as_ref()?;
-    let words = named(told(context.recorded.as_ref()?, Some(&context.inputs)))?;
+    let words = named(&told(context.recorded.as_ref()?, Some(&context.inputs)))?;
     Some(match is_rollback {
         true => format!("Remembered: run {id}, a rollback, put back {words}."),
         false => format!("Remembered: run {id} was told {words}."),
@@ -118,7 +118,7 @@ pub(super) fn remembered(context: &Context<'_>) -> Option<String> {
 }
 
 /// Joins what a run was told; none if that is nothing.
-fn named(words: Vec<String>) -> Option<String> {
+fn named(words: &[String]) -> Option<String> {
     (!words.is_empty()).then(|| words.join(" "))
 }
 
@@ -127,7 +127,7 @@ pub(super) fn after_rollback(inputs: Option<&RunInputs>) -> String {
     let words = inputs.map(|inputs| told(inputs, None));
     match words {
         None => "Nothing is remembered any more: the next apply has to be told everything again.".to_owned(),
-        Some(words) => match named(words) {
+        Some(words) => match named(&words) {
             None => "Remembered again: a run that was told nothing.".to_owned(),
             Some(words) => format!("Remembered again: {words}."),
         },
@@ -136,7 +136,7 @@ pub(super) fn after_rollback(inputs: Option<&RunInputs>) -> String {
 
 /// Returns what a run without a history was told and nobody remembers, in one line; none if it was told nothing.
 pub(super) fn forgotten(context: &Context<'_>) -> Option<String> {
-    let words = named(told(&context.inputs, None))?;
+    let words = named(&told(&context.inputs, None))?;
     Some(format!(
         "Not remembered, because there is no history (--no-history): {words}. Name it again next time."
     ))

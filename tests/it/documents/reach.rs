@@ -83,8 +83,11 @@ fn written(minor: KubernetesMinor, settings: &[(&str, &str)]) -> Vec<Value> {
     policies(&profile(minor, "cis", settings), &target(Role::Server))
 }
 
+/// Settings with their values.
+type Settings = Vec<(&'static str, &'static str)>;
+
 /// The choices of ingress_controller that have pods, with the namespace and the labels of one of them.
-fn controllers() -> Vec<(&'static str, Vec<(&'static str, &'static str)>, Peer)> {
+fn controllers() -> Vec<(&'static str, Settings, Peer)> {
     let name = "app.kubernetes.io/name";
     let nginx = [(name, "ingress-nginx"), ("app.kubernetes.io/component", "controller")];
     vec![
