@@ -363,7 +363,10 @@ impl FromStr for K3sVersion {
             !part.is_empty()
                 && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))
         };
-        if build.is_some_and(|part| !word(part)) || pre.is_some_and(|part| !word(part)) {
+        // Other distributions of Kubernetes have other words there: v1.33.4+rke2r1.
+        if build.is_some_and(|part| !word(part) || !part.starts_with("k3s"))
+            || pre.is_some_and(|part| !word(part))
+        {
             return Err(bad());
         }
         let parts: Vec<&str> = number.split('.').collect();
@@ -420,7 +423,19 @@ mod tests {
         {
             assert_eq!(text.parse::<K3sVersion>().unwrap().minor().to_string(), minor, "{text}");
         }
-        for text in ["", "1", "v1", "1.x", "2.0", "1.33.4.5", "v1.33.4+", "latest", "1.33\n", "1.033"] {
+        for text in [
+            "",
+            "1",
+            "v1",
+            "1.x",
+            "2.0",
+            "1.33.4.5",
+            "v1.33.4+",
+            "latest",
+            "1.33\n",
+            "1.033",
+            "v1.33.4+rke2r1",
+        ] {
             assert!(text.parse::<K3sVersion>().is_err(), "{text:?}");
         }
     }

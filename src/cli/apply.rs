@@ -162,7 +162,8 @@ fn check_start(context: &Context<'_>) -> Result<()> {
     let stopping: Vec<&Finding> = verdict.stopping().collect();
     let Some(first) = stopping.first() else { return Ok(()) };
     let mut error = Error::new(ErrorKind::Failed, format!("K3s would not start: {}", first.message));
-    if let Some(place) = &first.place {
+    // What is in the way of a file names it already.
+    if let Some(place) = first.place.as_ref().filter(|place| !first.message.starts_with(&place.to_string())) {
         error = error.at(place.clone());
     }
     error = error.hint(first.remedy.clone());
@@ -175,8 +176,10 @@ fn check_start(context: &Context<'_>) -> Result<()> {
 /// Refuses what is unsafe once K3s has started: turning the encryption of Secrets on or off by configuration alone.
 fn check_encryption(context: &Context<'_>, requested: &DropIn) -> Result<()> {
     let traces = Traces::observe(context.root, &context.target.data_dir);
+    // Who has insisted once is not asked again.
     if let Some(message) =
         plan::late_encryption(&traces, requested).filter(|_| !context.request.late_encryption)
+        && !context.encrypts_now()?
     {
         return Err(Error::new(ErrorKind::Failed, message)
             .hint("leave it out: --set secrets_encryption=false")

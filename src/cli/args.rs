@@ -103,6 +103,9 @@ pub(super) struct GlobalArguments {
     /// The K3s version (v1.33.4+k3s1 or 1.33), or auto: the installed binary's, else INSTALL_K3S_VERSION
     #[arg(long, global = true, value_name = "VERSION", env = "K3S_HARDEN_K3S_VERSION")]
     pub(super) k3s_version: Option<String>,
+    /// For a node of a newer minor than this version knows: plan, apply and render take the files of the newest known minor, which is named here
+    #[arg(long, global = true, value_name = "MINOR", env = "K3S_HARDEN_ASSUME_MINOR")]
+    pub(super) assume_minor: Option<String>,
     /// The node's role; by default what the node looks like, else server
     #[arg(long, global = true, env = "K3S_HARDEN_ROLE")]
     pub(super) role: Option<Role>,
@@ -375,16 +378,6 @@ pub(super) struct PlanningArguments {
     /// Turn the encryption of Secrets on also where K3s has started without it: the steps say what follows
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_LATE_ENCRYPTION")]
     pub(super) late_encryption: bool,
-    #[command(flatten)]
-    pub(super) assuming: AssumeArguments,
-}
-
-/// The flag of the verbs that make files.
-#[derive(Debug, Clone, Default, Args)]
-pub(super) struct AssumeArguments {
-    /// For a node of a newer minor than this version knows: take the files of the newest known minor, which is named here
-    #[arg(long, value_name = "MINOR", env = "K3S_HARDEN_ASSUME_MINOR")]
-    pub(super) assume_minor: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -398,8 +391,6 @@ pub(super) struct RenderArguments {
     /// Where k3s-harden is on the node, for systemd, systemd-gate and systemd-timer [default: where the running program is]
     #[arg(long, value_name = "PATH")]
     pub(super) binary: Option<PathBuf>,
-    #[command(flatten)]
-    pub(super) assuming: AssumeArguments,
     /// Leave the running kernel alone: its parameters come from their file at the next boot
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_NO_LIVE_SYSCTL")]
     pub(super) no_live_sysctl: bool,

@@ -28,11 +28,25 @@ pub(super) fn check(context: &Context<'_>) -> Result<()> {
     if !has_started(context) {
         return Ok(());
     }
+    if is_allowed_already(context) {
+        return Ok(());
+    }
     let StartedWith { minor, why } = found;
     let message = format!("K3s has started here with Kubernetes {minor}, and {wanted} is older: {why}");
     Err(Error::new(ErrorKind::BadInput, message)
         .hint(format!("name the minor that runs: --k3s-version {minor}; an older one may not read what a newer one has stored"))
         .hint(format!("{ALLOW} insists, for example where the datastore comes back from a snapshot of {wanted}")))
+}
+
+/// Tells whether the newest run was for this minor, and K3s has not started since: then somebody has allowed it, and a unit that
+/// applies before each start goes on.
+fn is_allowed_already(context: &Context<'_>) -> bool {
+    let Context { root, target, version, .. } = context;
+    let Some(run) = context.run.as_ref().filter(|run| run.about.kubernetes == version.minor()) else {
+        return false;
+    };
+    let start = LastStart::find(root, &target.data_dir, &K3sLog::read(root));
+    start.zip(seconds(&run.time)).is_some_and(|(start, run)| start.at < run)
 }
 
 /// Returns the minor that K3s has started with here, as far as anything tells.

@@ -11,7 +11,7 @@ use crate::Role;
 use crate::apply::{RecordedRun, RunInputs};
 use crate::document::{DropIn, EffectTime, Rendered, leftovers, upgrade};
 use crate::error::Result;
-use crate::k3s::encryption_change::EncryptionChange;
+use crate::k3s::encryption_stage::EncryptionStage;
 use crate::k3s::flags::ENCRYPTION_KEY;
 use crate::kubernetes::admission_plugins;
 use crate::node::PathState;
@@ -32,7 +32,7 @@ pub(super) fn notes(context: &Context<'_>, rendered: &Rendered, plan: &Plan) -> 
     notes.upgrade = upgrade;
     if downgrade::has_started(context) {
         notes.effects = plan::effects(plan, &context.profile, earlier.as_ref(), &context.target);
-        let late = late_encryption(context, &rendered.requested);
+        let late = late_encryption(context, &rendered.requested)?;
         for effect in
             notes.effects.iter_mut().filter(|effect| late.is_some() && effect.what == "secrets_encryption")
         {
@@ -41,19 +41,28 @@ pub(super) fn notes(context: &Context<'_>, rendered: &Rendered, plan: &Plan) -> 
                 Some("Secrets that are stored stay as they are until the keys are rotated".to_owned());
         }
         notes.effects.sort();
-        if let Some(change) = late {
-            notes.steps.extend(change.steps(context.version.number()));
+        if let Some(stage) = late {
+            notes.steps.extend(stage.steps(context.version.number()));
         }
     }
     Ok(notes)
 }
 
-/// Returns the change of the encryption that the plan asks for and that configuration alone does not bring any more.
-fn late_encryption(context: &Context<'_>, requested: &DropIn) -> Option<EncryptionChange> {
-    let traces = context.node.traces();
-    let wanted = requested.keys.iter().any(|key| key.name == ENCRYPTION_KEY);
-    let is_server = matches!(traces.started, Some((Role::Server, _)));
-    (is_server && wanted && !traces.secrets_encrypted).then_some(EncryptionChange::TurnOn)
+/// Returns how far the encryption is that the plan asks for, if configuration alone does not bring it any more.
+fn late_encryption(context: &Context<'_>, requested: &DropIn) -> Result<Option<EncryptionStage>> {
+    let is_wanted = requested.keys.iter().any(|key| key.name == ENCRYPTION_KEY);
+    let is_server = matches!(context.node.traces().started, Some((Role::Server, _)));
+    if !(is_server && is_wanted) {
+        return Ok(None);
+    }
+    let is_on = context.node.is_on(ENCRYPTION_KEY);
+    let stage = EncryptionStage::find(context.root, &context.target.data_dir, is_on)?;
+    // The user insists on the key without K3s' own command before it.
+    let stage = match stage {
+        EncryptionStage::Plain if context.request.late_encryption => EncryptionStage::AwaitsRestart,
+        other => other,
+    };
+    Ok(Some(stage).filter(EncryptionStage::is_late))
 }
 
 /// Returns what the plan means as an upgrade: over minors that the record tells of, or over a border that the node shows.

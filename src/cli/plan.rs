@@ -18,16 +18,18 @@ use super::ui::Ui;
 use super::unloaded_policies;
 use crate::Role;
 use crate::apply::edited_since;
-use crate::document::{self, DropIn, OnConflict, Rendered};
+use crate::document::{self, DropIn, OnConflict, Rendered, has_header, holds_taken_over};
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::k3s::critical_values;
 use crate::k3s::encryption_change::{EncryptionChange, provider_in_force};
 use crate::k3s::flags::{ENCRYPTION_KEY, PROVIDER_KEY};
 use crate::k3s::{Datastore, Traces};
 use crate::mode::FileMode;
-use crate::node::{Root, RootedPath, host, sysctl};
+use crate::node::{PathState, Root, RootedPath, host, sysctl};
 use crate::output::{self, PlanReport};
-use crate::plan::{Change, Desired, ForeignFiles, Observed, Plan, PlanSubject, Resource};
+use crate::plan::{
+    Action, Change, CurrentState, Desired, ForeignFiles, Observed, Plan, PlanSubject, Resource,
+};
 use crate::profile::{ControlId, Profile};
 
 pub(super) fn run(request: &RunRequest, arguments: &PlanArguments, ui: &mut Ui) -> Result<u8> {
@@ -121,11 +123,30 @@ fn take_over(
         warnings.extend(part.is_warning().then(|| part.to_string()));
         plan.taken_over.push(part.clone());
     }
+    for action in plan.changes().filter(|action| action.change == Change::Remove) {
+        if let CurrentState::Path(PathState::File { bytes, .. }) = &action.before
+            && holds_taken_over(bytes)
+        {
+            let path = action.resource.path();
+            warnings.push(format!(
+                "{path} goes, and with it what it had of yours (\"# Taken over\"): a later run does not bring that back, rollback does"
+            ));
+        }
+    }
     Ok(())
 }
 
-/// Leaves files that are no longer wanted where somebody has edited them since a run wrote them, and says so.
+/// Leaves files that are no longer wanted where somebody has edited them since a run wrote them, and says so; and that the edits of a
+/// file that is written anew go.
 fn keep_edited(root: &Root, plan: &mut Plan) -> Result<()> {
+    let is_ours = |action: &&Action| matches!(&action.before, CurrentState::Path(PathState::File { bytes, .. }) if has_header(bytes));
+    let updated = plan.changes().filter(|action| action.change == Change::Update).filter(is_ours);
+    let updated: Vec<RootedPath> = updated.map(|action| action.resource.path()).collect();
+    plan.warnings.extend(
+        edited_since(root, &updated)?
+            .into_iter()
+            .map(|path| format!("{path} was edited since k3s-harden wrote it: k3s-harden's replaces it")),
+    );
     let removed = plan.changes().filter(|action| action.change == Change::Remove);
     let removed: Vec<RootedPath> = removed.map(|action| action.resource.path()).collect();
     for path in edited_since(root, &removed)? {
@@ -289,7 +310,7 @@ fn joins(context: &Context, requested: &DropIn) -> Option<String> {
 pub(super) fn late_encryption(traces: &Traces, configuration: &DropIn) -> Option<String> {
     let wanted = configuration.keys.iter().any(|key| key.name == ENCRYPTION_KEY);
     let (Role::Server, proof) = traces.started.as_ref()? else { return None };
-    (wanted && !traces.secrets_encrypted).then(|| {
+    (wanted && !traces.has_encryption_config).then(|| {
         format!("K3s has started without secrets-encryption ({proof} exists): turned on by configuration alone, it leaves the Secrets that are there as they are, and a server that differs from others does not start")
     })
 }
@@ -297,7 +318,7 @@ pub(super) fn late_encryption(traces: &Traces, configuration: &DropIn) -> Option
 /// Returns a warning if the plan names another provider than the one that encrypts Secrets on this node.
 fn late_provider(context: &Context, traces: &Traces, requested: &DropIn) -> Option<String> {
     let wanted = requested.keys.iter().find(|key| key.name == PROVIDER_KEY)?.value.as_str()?;
-    if !traces.secrets_encrypted {
+    if !traces.has_encryption_config {
         return None;
     }
     let advice = EncryptionChange::ChangeProvider.advice(context.version.number());

@@ -108,10 +108,7 @@ impl RunRequest {
         let (planning, no_live_sysctl) = match &cli.verb {
             CliVerb::Plan(arguments) => (arguments.planning.clone(), arguments.no_live_sysctl),
             CliVerb::Apply(arguments) => (arguments.planning.clone(), arguments.no_live_sysctl),
-            CliVerb::Render(arguments) => {
-                let assuming = arguments.assuming.clone();
-                (PlanningArguments { assuming, ..PlanningArguments::default() }, arguments.no_live_sysctl)
-            }
+            CliVerb::Render(arguments) => (PlanningArguments::default(), arguments.no_live_sysctl),
             _ => (PlanningArguments::default(), false),
         };
         let global = &cli.global;
@@ -127,7 +124,7 @@ impl RunRequest {
             skip: skip.map(|words| words.into_iter().filter(|word| word != SKIP_NOTHING).collect()),
             owner: given(global.owner.as_ref()),
             data_dir: given(global.data_dir.as_ref()),
-            assume_minor: given(planning.assuming.assume_minor.as_ref())
+            assume_minor: given(global.assume_minor.as_ref())
                 .map(|text| newer_minor::parse(&text))
                 .transpose()?,
             on_foreign: planning.on_foreign,

@@ -59,9 +59,13 @@ fn running(
         (RunningState::Current, why)
     } else {
         let numbers: Vec<String> = since.iter().map(ToString::to_string).collect();
+        let runs = match numbers.split_last() {
+            Some((last, [])) => format!("run {last}"),
+            Some((last, others)) => format!("runs {} and {last}", others.join(", ")),
+            None => String::new(),
+        };
         let why = format!(
-            "K3s runs with what it read before run {}: it has not started since, says {}",
-            numbers.join(", "),
+            "K3s runs with what it read before {runs}: it has not started since, says {}",
             start.from
         );
         (RunningState::Stale, why)

@@ -133,6 +133,11 @@ impl<'a> RenderContext<'a> {
         self.parts.iter().chain(sysctls).chain(objects).cloned().collect()
     }
 
+    /// Returns what the user should know of his objects.
+    pub(super) fn object_warnings(&self) -> Vec<String> {
+        self.objects.as_ref().map_or_else(Vec::new, |(union, _)| union.warnings.clone())
+    }
+
     /// Returns the kernel parameters of ours in whose place the user's count.
     pub(super) fn left_sysctls(&self) -> Vec<String> {
         self.sysctls.as_ref().map_or_else(Vec::new, |union| union.left.clone())
@@ -257,6 +262,7 @@ pub(super) fn audit_policy(context: &mut RenderContext<'_>) -> Option<Body> {
     context.wants_document(&["audit-policy"], "audit").then(|| {
         let own = context.target.audit_policy.clone();
         let is_told = own.is_some();
+        let is_chosen = strictness::is_set(context.profile, &["audit_policy"]);
         let ours = own.unwrap_or_else(|| context.engine.render("audit.yaml.tera", &context.values));
         let RenderContext { profile, target, .. } = *context;
         if profile.selection.wants(&["audit-policy"])
@@ -265,7 +271,7 @@ pub(super) fn audit_policy(context: &mut RenderContext<'_>) -> Option<Body> {
             context.weaker_files.insert(AUDIT_FILE, (why, target.users.decision_of_named(AUDIT_FILE)));
         }
         let path = context.path_of("audit");
-        let union = AuditUnion::new(&target.users, &path, ours, profile.minor, is_told);
+        let union = AuditUnion::new(&target.users, &path, ours, profile.minor, is_told, is_chosen);
         context.parts.extend(union.parts);
         let controls = if union.is_weaker { Vec::new() } else { profile.ids(&["audit-policy"]) };
         (union.body, controls)

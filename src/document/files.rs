@@ -85,6 +85,8 @@ pub(super) struct RenderedNode {
     pub(super) taken_over: Vec<UsersPart>,
     /// The kernel parameters that are the user's.
     pub(super) left_sysctls: Vec<String>,
+    /// What the user should know of his objects in policy.yaml and beside it.
+    pub(super) object_warnings: Vec<String>,
 }
 
 /// Renders the files of a node.
@@ -127,6 +129,7 @@ pub(super) fn render(profile: &Profile, target: &RenderTarget) -> RenderedNode {
         documents,
         taken_over: context.taken_over(),
         left_sysctls: context.left_sysctls(),
+        object_warnings: context.object_warnings(),
         requested: context.requested,
         merged: context.merged,
     }

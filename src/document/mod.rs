@@ -70,7 +70,7 @@ pub use rendered::Rendered;
 pub use service::{command_line, service_warnings};
 pub use taken_over::{TakenOver, TakenOverValue, UsersLines};
 pub use target::{DROP_IN_NAME, Document, PackagedPolicies, RenderTarget, RenderedDirectory, drop_in_path};
-pub use users::{PartFate, UsersFile, UsersFiles, UsersPart};
+pub use users::{PartFate, UsersFile, UsersFiles, UsersPart, holds_taken_over};
 
 use crate::profile::{ControlId, Profile};
 use engine::Engine;

@@ -40,7 +40,7 @@ impl Rendered {
     /// Renders the documents of `profile` for a node of `site`.
     #[must_use]
     pub fn new(profile: &Profile, target: &RenderTarget) -> Self {
-        let RenderedNode { documents, requested, merged: drop_in, taken_over, left_sysctls } =
+        let RenderedNode { documents, requested, merged: drop_in, taken_over, left_sysctls, object_warnings } =
             files::render(profile, target);
         debug!(count = documents.len(), "documents rendered");
         let admission_warnings =
@@ -58,7 +58,7 @@ impl Rendered {
             sysctl_controls: profile.ids(&["protect-kernel-defaults"]),
             requested,
             drop_in,
-            policy_warnings: policy::warnings(profile, target),
+            policy_warnings: policy::warnings(profile, target).into_iter().chain(object_warnings).collect(),
             admission_warnings,
             taken_over,
         }

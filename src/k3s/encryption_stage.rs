@@ -2,6 +2,7 @@
 //! How far the encryption of Secrets is on a server that has started, as its files tell.
 
 use super::encryption_change::{EncryptionChange, provider_in_force};
+use super::manual_step::{ManualStep, StepTime};
 use super::node_paths::NodePaths;
 use crate::error::Result;
 use crate::node::{Root, RootedPath};
@@ -57,6 +58,32 @@ impl EncryptionStage {
             "start" | "reencrypt_finished" | "" => Self::Encrypted,
             other => Self::Rotating(other.to_owned()),
         })
+    }
+
+    /// Tells whether Secrets are plain although K3s has started: configuration alone encrypts none that is stored.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        matches!(self, Self::Plain | Self::AwaitsRestart | Self::Enabled | Self::AwaitsRotation)
+    }
+
+    /// Returns the steps from here to encrypted Secrets; on a release that does not have them, which one does.
+    #[must_use]
+    pub fn steps(&self, release: K3sRelease) -> Vec<ManualStep> {
+        let done = match self {
+            Self::Plain => 0,
+            Self::AwaitsRestart | Self::Enabled => 1,
+            Self::AwaitsRotation => 2,
+            Self::OldOnesMayBePlain | Self::Rotating(_) | Self::Encrypted => return Vec::new(),
+        };
+        let steps = EncryptionChange::TurnOn.steps(release);
+        if steps.is_empty() {
+            let what = format!(
+                "This release cannot encrypt what is stored: {}",
+                EncryptionChange::TurnOn.advice(release)
+            );
+            return vec![ManualStep { when: StepTime::After, what, commands: Vec::new(), check: None }];
+        }
+        steps.into_iter().skip(done).collect()
     }
 
     /// Returns the stage in words, with the next step.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What K3s has written on the node: whether it has started, in which role, and whether Rancher manages it.
 
+use super::encryption_change::provider_in_force;
 use super::node_paths::NodePaths;
 use super::service;
 use crate::Role;
@@ -11,7 +12,9 @@ use crate::node::{Root, RootedPath};
 pub struct Traces {
     /// The role that it has started in, with the file that proves it.
     pub started: Option<(Role, RootedPath)>,
-    /// Whether it started with encrypted Secrets.
+    /// Whether there is a configuration for the encryption of Secrets: `k3s secrets-encrypt enable` writes one that encrypts nothing.
+    pub has_encryption_config: bool,
+    /// Whether that configuration encrypts what is written.
     pub secrets_encrypted: bool,
     /// Whether Rancher manages it.
     pub rancher: bool,
@@ -27,11 +30,16 @@ impl Traces {
             files.find(|path| root.exists(path)).map(|path| (role, path))
         };
         let kubeconfig = || root.exists(&paths.kubeconfig).then(|| (Role::Server, paths.kubeconfig.clone()));
+        let has_encryption_config = root.exists(&data_dir.join(&paths.encryption_config));
+        // What cannot be read may have encrypted something.
+        let is_plain =
+            || provider_in_force(root, data_dir).is_ok_and(|first| first.as_deref() == Some("identity"));
         Self {
             started: find(Role::Server, &paths.started_server)
                 .or_else(kubeconfig)
                 .or_else(|| find(Role::Agent, &paths.started_agent)),
-            secrets_encrypted: root.exists(&data_dir.join(&paths.encryption_config)),
+            has_encryption_config,
+            secrets_encrypted: has_encryption_config && !is_plain(),
             rancher: paths.rancher.iter().any(|path| root.exists(path)),
         }
     }

@@ -98,7 +98,7 @@ pub(super) fn check_encryption(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let Some((Role::Server, proof)) = &traces.started else { return Ok(Vec::new()) };
     let (_, place) = node.value(ENCRYPTION_KEY).unzip();
     let remedy = format!("take it out again, or {}", EncryptionChange::TurnOn.advice(node.release));
-    let finding = match (node.is_on(ENCRYPTION_KEY), traces.secrets_encrypted) {
+    let finding = match (node.is_on(ENCRYPTION_KEY), traces.has_encryption_config) {
         // A joining server compares its critical values with those of the cluster (pkg/cluster/bootstrap.go).
         (true, false) if node.value("server").is_some() => Finding::stops(
             "secrets-encryption-late",
@@ -111,7 +111,7 @@ pub(super) fn check_encryption(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
             format!("K3s has started without secrets-encryption ({proof} exists), and turning it on by configuration alone is not supported: Secrets that are there stay as they are"),
             remedy,
         ),
-        (false, true) if writes_encrypted(node)? => Finding::stops(
+        (false, true) if traces.secrets_encrypted => Finding::stops(
             "secrets-encryption-gone",
             "K3s has started with encrypted Secrets, and without secrets-encryption it cannot read them",
             "write secrets-encryption: true, or decrypt them first: k3s secrets-encrypt disable",
@@ -149,13 +149,6 @@ fn late_provider(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         Some(place) => finding.at(place),
         None => finding,
     }])
-}
-
-/// Tells whether K3s' own encryption configuration encrypts: after `k3s secrets-encrypt disable` its first provider
-/// is identity.
-fn writes_encrypted(node: &NodeConfig<'_>) -> Result<bool> {
-    let first = encryption_change::provider_in_force(node.root, &node.data_dir)?;
-    Ok(first.as_deref() != Some("identity"))
 }
 
 /// K3s reads `write-kubeconfig-mode` as octal text, but YAML reads an unquoted 0640 as 416.

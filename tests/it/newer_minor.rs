@@ -149,7 +149,8 @@ fn what_it_is_taken_for_is_recorded_and_undone_without_a_flag() {
     let node = with_newer_binary(Node::new());
     let journal = |node: &Node| node.read("var/lib/k3s-harden/runs/0001/journal.json");
     let before = node.tree();
-    let applied = node.run(&["apply", ASSUME, newest()]);
+    // Before the verb or behind it, as any global flag.
+    let applied = node.run(&[ASSUME, newest(), "apply"]);
     assert_eq!((applied.code, applied.stderr.matches(WARNING).count()), (0, 1), "{}", applied.stderr);
     assert!(journal(&node).contains(&format!("\"assume_minor\": \"{}\"", newest())), "{}", journal(&node));
     for verb in

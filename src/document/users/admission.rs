@@ -100,7 +100,7 @@ impl AdmissionUnion {
             }
         }
         if let Some(own) = &own {
-            union.remember(profile, users.decision_of_remembered(), own, rendered, &mut sources);
+            union.remember(profile, users, own, rendered, &mut sources);
         }
         for source in &mut sources {
             let lost = std::mem::take(&mut source.read.lost);
@@ -128,7 +128,7 @@ impl AdmissionUnion {
     fn remember<'a>(
         &mut self,
         profile: &Profile,
-        decision: OnConflict,
+        users: &UsersFiles,
         own: &'a UsersFile,
         rendered: RenderedPlugins,
         sources: &mut Vec<Source<'a>>,
@@ -177,6 +177,7 @@ impl AdmissionUnion {
             for (mode, theirs) in found.defaults {
                 if memory.defaults.iter().any(|known| known == mode) {
                     let place = own.place(theirs.position);
+                    let decision = users.decision_of_remembered();
                     self.remember_default(profile, decision, (&own.path, place), mode, theirs.value);
                 }
             }
@@ -189,7 +190,7 @@ impl AdmissionUnion {
         }
         for other in read.others {
             if memory.plugins.contains(&other.name) {
-                self.push_other(&other, rendered);
+                self.push_other(&own.path, own.place(other.position), &other, users.decision(), rendered);
             }
         }
     }
@@ -362,31 +363,37 @@ impl AdmissionUnion {
     ) {
         for other in std::mem::take(&mut source.read.others) {
             let place = source.file.place(other.position);
-            let what = format!("the entry of the plugin {}", other.name);
             if self.memory.plugins.contains(&other.name) {
                 continue;
             }
-            if other.name == POLICY_PLUGIN && rendered.policies {
-                self.parts.push(UsersPart::conflict(path, place, what, users.decision()));
-                if users.decision() == OnConflict::Keep {
-                    self.kept_policies = Some(entry_text(&other.entry));
-                    self.memory.plugins.push(other.name);
-                }
-                continue;
+            if !(other.name == POLICY_PLUGIN && rendered.policies) {
+                self.parts.push(UsersPart::stays(path, place.clone(), entry_name(&other)));
             }
-            self.parts.push(UsersPart::stays(path, place, what));
-            self.push_other(&other, rendered);
+            self.push_other(path, place, &other, users.decision(), rendered);
         }
     }
 
-    fn push_other(&mut self, other: &PluginValue, rendered: RenderedPlugins) {
-        self.memory.plugins.push(other.name.clone());
+    /// Adds an entry of another plugin. That of the policies is a conflict where the profile has some, also if an earlier run, whose
+    /// profile had none, has taken it over.
+    fn push_other(
+        &mut self,
+        path: &RootedPath,
+        place: Place,
+        other: &PluginValue,
+        decision: OnConflict,
+        rendered: RenderedPlugins,
+    ) {
         let text = entry_text(&other.entry);
         if other.name == POLICY_PLUGIN && rendered.policies {
+            self.parts.push(UsersPart::conflict(path, place, entry_name(other), decision));
+            if decision != OnConflict::Keep {
+                return;
+            }
             self.kept_policies = Some(text);
         } else {
             self.others.push_str(&text);
         }
+        self.memory.plugins.push(other.name.clone());
     }
 
     /// Exempts names that ours does not exempt; tells whether one was added.
@@ -407,6 +414,10 @@ impl AdmissionUnion {
         }
         list.len() > before
     }
+}
+
+fn entry_name(other: &PluginValue) -> String {
+    format!("the entry of the plugin {}", other.name)
 }
 
 /// Returns the lines of a plugin's entry, its name first.

@@ -112,13 +112,15 @@ pub(in crate::document) fn weakness_of_named(
 }
 
 impl AuditUnion {
-    /// Unites `ours` with what the user has; `is_told` if he has told k3s-harden which policy it is.
+    /// Unites `ours` with what the user has; `is_told` if he has told k3s-harden which policy it is, `is_chosen` if he has chosen one of
+    /// its own.
     pub(in crate::document) fn new(
         users: &UsersFiles,
         path: &RootedPath,
         ours: String,
         minor: KubernetesMinor,
         is_told: bool,
+        is_chosen: bool,
     ) -> Self {
         let mut union = Self { body: ours, parts: Vec::new(), is_weaker: false };
         let own = users.ours.get("audit").and_then(|text| match FileMemory::read(text) {
@@ -137,6 +139,8 @@ impl AuditUnion {
         let (file, decision) = match (named, users.foreign.get("audit"), &own) {
             (Some(named), _, _) => (named, users.decision_of_named(AUDIT_FILE)),
             (None, Some(foreign), _) => (foreign, decision),
+            // His choice is the newer word.
+            (None, None, Some(own)) if is_chosen => (own, decision),
             (None, None, Some(own)) => (own, users.decision_of_remembered()),
             (None, None, None) => return union,
         };
@@ -296,7 +300,7 @@ mod tests {
 
     fn unite(users: &UsersFiles) -> AuditUnion {
         let (path, minor) = (RootedPath::fixed("/audit.yaml"), KubernetesMinor::new(33));
-        AuditUnion::new(users, &path, METADATA.to_owned(), minor, false)
+        AuditUnion::new(users, &path, METADATA.to_owned(), minor, false, false)
     }
 
     fn policy(text: &str) -> AuditPolicy {

@@ -21,6 +21,8 @@ pub(in crate::document) const AUDIT_FILE: &str = "audit-policy-file";
 const SERVER: &str = "kube-apiserver";
 /// The files that are united, by their keys.
 const UNITED: [&str; 6] = ["sysctl", "audit", "psa", "policy", LOCAL_SYSCTL, LOCAL_POLICY];
+/// The folder of manifests in K3s' data directory.
+const MANIFESTS: &str = "server/manifests";
 /// The plugins whose configuration is united, and read therefore where it is in a file of its own.
 const OPENED_PLUGINS: [&str; 2] = ["PodSecurity", "EventRateLimit"];
 
@@ -46,6 +48,8 @@ pub struct UsersFiles {
     pub(super) of_rancher: BTreeSet<&'static str>,
     /// The files that the admission configurations among these name.
     pub(super) beside: BTreeMap<RootedPath, Vec<u8>>,
+    /// The files beside policy-local.yaml that decide what K3s makes of it, and that of policy.yaml, by name.
+    pub(super) beside_local: Vec<String>,
     /// The kernel parameters of all files, where some of them are to move.
     pub(super) boot: Option<BootSysctls>,
     /// Who wins in a conflict, if the user or an earlier run said it.
@@ -92,6 +96,9 @@ impl UsersFiles {
         }
         if users.foreign.contains_key("sysctl") {
             users.boot = Some(BootSysctls::read(root)?);
+        }
+        if users.foreign.contains_key("policy") || users.ours.contains_key(LOCAL_POLICY) {
+            users.beside_local = beside_local(root, data_dir)?;
         }
         for (argument, key) in [(ADMISSION_FILE, "psa"), (AUDIT_FILE, "audit")] {
             users.find_named(root, node, existing, argument, key, places);
@@ -182,6 +189,16 @@ impl UsersFiles {
             }
         }
     }
+}
+
+/// Returns the names of files in the folder of manifests that K3s counts as the same as policy-local.yaml, or that switch it or
+/// policy.yaml off (pkg/deploy/controller.go: shouldSkipFile, and the name of an Addon up to the first dot).
+fn beside_local(root: &Root, data_dir: &RootedPath) -> Result<Vec<String>> {
+    let names = root.names(&data_dir.join(MANIFESTS))?;
+    let counts = |name: &String| {
+        name == "policy.yaml.skip" || (name.starts_with("policy-local.") && name != "policy-local.yaml")
+    };
+    Ok(names.into_iter().filter(counts).collect())
 }
 
 /// Returns the path that a file names: a relative one is looked for beside it.

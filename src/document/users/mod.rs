@@ -17,7 +17,17 @@ pub(super) mod strictness;
 pub(super) mod sysctls;
 mod yaml_text;
 
+use super::has_header;
+
 pub use files::{UsersFile, UsersFiles};
 pub use part::{PartFate, UsersPart};
+
+/// Tells whether a file of ours has parts that were the user's.
+#[must_use]
+pub fn holds_taken_over(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    has_header(bytes)
+        && !memory::FileMemory::read(&text).is_ok_and(|memory| memory == memory::FileMemory::default())
+}
 
 pub(super) use files::{ADMISSION_FILE, AUDIT_FILE};

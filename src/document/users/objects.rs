@@ -26,6 +26,8 @@ pub(in crate::document) struct ObjectUnion {
     pub(in crate::document) policy: String,
     pub(in crate::document) local: Option<LocalText>,
     pub(in crate::document) parts: Vec<UsersPart>,
+    /// What the user should know of the objects that move.
+    pub(in crate::document) warnings: Vec<String>,
     /// Kind and name of the objects that stay as they are, because no run was about them yet.
     pub(in crate::document) pending: Vec<(String, String)>,
 }
@@ -142,16 +144,18 @@ impl LocalObjects {
         self.parts.iter().position(|part| part.name.is_same(name))
     }
 
-    fn put(&mut self, part: ManifestPart) {
+    /// Adds an object; returns another version of it that was there.
+    fn put(&mut self, part: ManifestPart) -> Option<ManifestPart> {
         match self.position(&part.name) {
-            Some(at) if self.parts[at].value == part.value => {}
+            Some(at) if self.parts[at].value == part.value => None,
             Some(at) => {
-                self.parts[at] = part;
                 self.is_changed = true;
+                Some(std::mem::replace(&mut self.parts[at], part))
             }
             None => {
                 self.parts.push(part);
                 self.is_changed = true;
+                None
             }
         }
     }
@@ -244,6 +248,19 @@ impl ObjectUnion {
             written.sort_by_key(|part| (rendered.rank)(&part.name.kind, &part.name.name));
             union.policy = written.into_iter().map(|part| part.text.as_str()).collect();
         }
+        if locals.is_changed {
+            union.warn_of_files_beside(users, local);
+        }
+        for part in &locals.parts {
+            if let Some(why) = unserved(part, rendered.minor) {
+                union.warnings.push(format!(
+                    "{local}:{}:{}: {}: {why}, and K3s applies nothing of the file: take it out",
+                    part.position.0,
+                    part.position.1,
+                    part.name.shown()
+                ));
+            }
+        }
         union.pending.extend(pending.parts.into_iter().map(|part| (part.name.kind, part.name.name)));
         let memory = FileMemory { pending: pending.names, ..FileMemory::default() };
         union.policy = memory.line() + &union.policy;
@@ -261,10 +278,16 @@ impl ObjectUnion {
             (None, None) => &[],
         };
         let whole = own.cloned();
+        // What is behind the header stands that many lines further down.
+        let header = own.map_or(0, |text| text.lines().count() - without_header(text).lines().count());
         match read(bytes) {
-            Ok(parts) => Some(LocalObjects { whole, parts, is_changed: false }),
+            Ok(mut parts) => {
+                parts.iter_mut().for_each(|part| part.position.0 += header);
+                Some(LocalObjects { whole, parts, is_changed: false })
+            }
             Err(fault) => {
-                let place = Place { file: local.to_string(), position: Some(fault.position) };
+                let (line, column) = fault.position;
+                let place = Place { file: local.to_string(), position: Some((line + header, column)) };
                 let why = format!("it cannot be read ({}): mend it, and apply again", fault.message);
                 self.parts.push(UsersPart::left_out(local, place, "the manifest", why));
                 self.local = whole.map(LocalText::Same);
@@ -316,7 +339,7 @@ impl ObjectUnion {
                 let what = format!("{what} is another one here than k3s-harden's");
                 let mut conflict = UsersPart::conflict(path, place, what, users.decision());
                 if users.decision() == OnConflict::Keep {
-                    locals.put(part.clone());
+                    self.put(locals, part, (path, local));
                     conflict = conflict.moved_to(local);
                 }
                 self.parts.push(conflict);
@@ -327,10 +350,46 @@ impl ObjectUnion {
                 pending.parts.push(part.clone());
             } else {
                 self.parts.push(UsersPart::stays(path, place, what).moved_to(local));
-                locals.put(part.clone());
+                self.put(locals, part, (path, local));
             }
         }
         pending
+    }
+
+    /// Moves an object to the user's own file. Of two versions of one object that of policy.yaml is in force: K3s applies it last.
+    fn put(
+        &mut self,
+        locals: &mut LocalObjects,
+        part: &ManifestPart,
+        (path, local): (&RootedPath, &RootedPath),
+    ) {
+        if let Some(other) = locals.put(part.clone()) {
+            let place = Place { file: local.to_string(), position: Some(other.position) };
+            let why = format!("{} has another version of it, which K3s applies last", path.name());
+            self.parts.push(UsersPart::left_out(path, place, other.name.shown(), why));
+        }
+    }
+
+    /// Names the files beside the user's own that decide what K3s makes of it.
+    fn warn_of_files_beside(&mut self, users: &UsersFiles, local: &RootedPath) {
+        let Some(folder) = local.parent() else { return };
+        for name in &users.beside_local {
+            let path = folder.join(name);
+            self.warnings.push(match name.as_str() {
+                "policy.yaml.skip" => format!(
+                    "{path} keeps K3s from applying policy.yaml: what moves from there to {} comes into force",
+                    local.name()
+                ),
+                "policy-local.yaml.skip" => format!(
+                    "{path} keeps K3s from applying {}: what moves there goes out of force until you remove it",
+                    local.name()
+                ),
+                _ => format!(
+                    "{path} is the same Addon for K3s as {}, and takes away what that one has: give it another name",
+                    local.name()
+                ),
+            });
+        }
     }
 }
 

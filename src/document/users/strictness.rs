@@ -29,7 +29,7 @@ pub(super) fn setting_of(mode: &str) -> &'static str {
 }
 
 /// Tells whether the user himself has set one of the settings, for this node.
-pub(super) fn is_set(profile: &Profile, settings: &[&str]) -> bool {
+pub(in crate::document) fn is_set(profile: &Profile, settings: &[&str]) -> bool {
     settings.iter().any(|setting| {
         let resolved = profile.values.get(*setting);
         resolved.is_some_and(|it| matches!(it.origin, Origin::Settings(_) | Origin::Assignment(_)))

@@ -73,3 +73,17 @@ fn an_installed_binary_counts_if_k3s_has_started_since() {
     let said = plan(&node, 65, "1.33", &[]);
     assert!(said.contains("/usr/local/bin/k3s is v1.34.1+k3s1"), "{said}");
 }
+
+#[test]
+fn who_has_allowed_it_is_not_asked_again() {
+    let log = "time=\"2026-11-25T09:10:00Z\" level=info msg=\"Starting k3s v1.34.1+k3s1 (abc)\"\n";
+    let node = Node::new().file("var/log/k3s.log", log);
+    start(&node, "1.34", Role::Server, Datastore::Sqlite);
+    let words = ["apply", "-q", "--k3s-version", "1.33"];
+    run(&node, 65, &words);
+    run(&node, 0, &[&words[..], &["--allow-downgrade"]].concat());
+    assert_eq!(run(&node, 0, &["apply"]).stdout, "Nothing to change.\n");
+    // The newer one has started again.
+    started_at(&node, now() + 60);
+    run(&node, 65, &["apply"]);
+}

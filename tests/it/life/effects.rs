@@ -41,6 +41,15 @@ fn effects(plan: &Value, when: &str) -> Vec<String> {
         .collect()
 }
 
+/// The commands of a plan's steps, in their order.
+fn commands(plan: &Value) -> Vec<&str> {
+    let steps = plan["steps"].as_array().into_iter().flatten();
+    steps
+        .flat_map(|step| step["commands"].as_array().unwrap())
+        .map(|command| command.as_str().unwrap())
+        .collect()
+}
+
 #[test]
 fn what_needs_a_restart_is_told_from_what_is_live() {
     for (name, node) in nodes() {
@@ -125,23 +134,16 @@ fn late_encryption_is_refused_with_its_steps_and_verify_tells_the_stage() {
     let refused = run(&node, 1, &[&["apply", "-q"], &words[..]].concat()).stderr;
     assert!(refused.contains("turned on by configuration alone"), "{refused}");
     let plan = answer(&node, 0, &[&["plan", "-q"], &words[..]].concat());
-    let commands: Vec<String> = plan["steps"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .flat_map(|step| step["commands"].as_array().unwrap())
-        .map(|command| command.as_str().unwrap().to_owned())
-        .collect();
-    assert_eq!(
-        commands,
-        [
-            "k3s secrets-encrypt enable",
-            "k3s-harden apply",
-            "systemctl restart k3s",
-            "k3s secrets-encrypt rotate-keys",
-            "systemctl restart k3s"
-        ]
-    );
+    const STEPS: [&str; 5] = [
+        "k3s secrets-encrypt enable",
+        "k3s-harden apply",
+        "systemctl restart k3s",
+        "k3s secrets-encrypt rotate-keys",
+        "systemctl restart k3s",
+    ];
+    assert_eq!(commands(&plan), STEPS);
+    let insists = answer(&node, 0, &[&["plan", "-q", "--late-encryption"], &words[..]].concat());
+    assert_eq!(commands(&insists), STEPS[1..]);
     assert!(plan["steps"].as_array().unwrap().iter().all(|step| step["check"].is_string()));
     assert_eq!(effects(&plan, "too_late"), ["secrets_encryption"]);
     let stage = |node: &Node| {
@@ -163,6 +165,14 @@ fn late_encryption_is_refused_with_its_steps_and_verify_tells_the_stage() {
     fs::write(&config, encryption("identity")).unwrap();
     let (status, text) = stage(&node);
     assert!(status != "pass" && text.contains("the next step: k3s-harden apply"), "{status}: {text}");
+    let plan = answer(&node, 0, &[&["plan", "-q"], &words[..]].concat());
+    assert_eq!(
+        (commands(&plan), effects(&plan, "too_late")),
+        (STEPS[1..].to_vec(), vec!["secrets_encryption".to_owned()])
+    );
+    // Nothing is encrypted yet, so the way back is open.
+    run(&node, 0, &[&["apply", "-q"], &words[..]].concat());
+    run(&node, 0, &["rollback", "-q"]);
     run(&node, 0, &[&["apply", "-q"], &words[..]].concat());
     let (status, text) = stage(&node);
     assert!(status != "pass" && text.ends_with("k3s secrets-encrypt rotate-keys"), "{status}: {text}");
