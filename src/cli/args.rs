@@ -118,7 +118,7 @@ pub(super) struct GlobalArguments {
     /// Only what serves this control (1.2.16, a section such as 5.2, or a name)
     #[arg(long, global = true, value_name = "CONTROL", value_delimiter = ',', env = "K3S_HARDEN_ONLY")]
     pub(super) only: Vec<String>,
-    /// Nothing that serves this control
+    /// Nothing that serves this control; later runs remember it, and none takes it back
     #[arg(long, global = true, value_name = "CONTROL", value_delimiter = ',', env = "K3S_HARDEN_SKIP")]
     pub(super) skip: Vec<String>,
     /// Owner of everything that is written, for image builds without root

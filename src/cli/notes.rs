@@ -126,6 +126,21 @@ pub(super) fn remembered(context: &Context<'_>) -> Option<String> {
     })
 }
 
+/// Returns why a run that was told something new changes nothing: it goes on leaving out what an earlier run was told to skip. None
+/// if it was told nothing new.
+pub(super) fn skipped(context: &Context<'_>) -> Option<String> {
+    let (recorded, run) = (context.recorded.as_ref()?, context.run.as_ref()?);
+    let skip = &context.inputs.skip;
+    let is_new = context.inputs.assignments.iter().any(|set| !recorded.assignments.contains(set));
+    (is_new && !skip.is_empty() && *skip == recorded.skip).then(|| {
+        format!(
+            "what this run was told changes nothing. It leaves out {}, as run {} was told: --skip none takes that back",
+            skip.join(", "),
+            run.id
+        )
+    })
+}
+
 /// Joins what a run was told; none if that is nothing.
 fn named(words: &[String]) -> Option<String> {
     (!words.is_empty()).then(|| words.join(" "))

@@ -91,6 +91,8 @@ pub(super) fn make(context: &Context, rendered: &Rendered) -> Result<Plan> {
     if plan.is_changed() {
         warnings.extend(change_warnings(context, &rendered.requested));
         warnings.extend(rendered.drop_in.left.iter().filter_map(|left| left.reason.clone()));
+    } else {
+        warnings.extend(notes::skipped(context));
     }
     if plan.changes().any(|action| action.resource.path().name() == "policy.yaml") {
         warnings.extend(rendered.policy_warnings.iter().cloned());

@@ -176,7 +176,9 @@ impl RunRequest {
         request.assignments = kept.chain(self.assignments.iter().cloned()).collect();
         request.role = request.role.or(recorded.role);
         request.settings = request.settings.or_else(|| recorded.settings.clone());
-        request.skip = request.skip.or_else(|| Some(recorded.skip.clone()));
+        // What a run is only about is not skipped because an earlier run was told so.
+        let skip = recorded.skip.iter().filter(|word| !self.only.contains(word));
+        request.skip = request.skip.or_else(|| Some(skip.cloned().collect()));
         request.data_dir = request.data_dir.or_else(|| recorded.data_dir.clone());
         request.assume_minor = request.assume_minor.or(recorded.assume_minor);
         request.on_foreign = request.on_foreign.or(recorded.on_foreign);

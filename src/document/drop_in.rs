@@ -315,7 +315,8 @@ fn argument(
     context: DropInContext<'_>,
 ) -> Option<DropInArgument> {
     let wants = |control: &String| profile.selection.wants(&[control]);
-    let there = context.present.argument(&row.component, &row.name);
+    // A copy of what the user's file has, for no control, comes from there again.
+    let there = context.present.argument(&row.component, &row.name).filter(|entry| !entry.is_copy());
     let (value, ids, there) = match (&row.document, &row.value) {
         (Some(document), value) => match context.document(document) {
             // A file's own controls, because it need not serve all that it can.

@@ -205,6 +205,11 @@ impl PresentEntry {
         self.value.as_str().unwrap_or_default()
     }
 
+    /// Tells whether it was taken from a file of the user's, and serves no control.
+    pub(super) fn is_copy(&self) -> bool {
+        self.comment.as_ref().is_some_and(|comment| comment.from.is_some() && comment.controls.is_empty())
+    }
+
     /// Returns the numbers of the benchmark's controls in its comment.
     pub(super) fn controls(&self) -> Option<String> {
         self.comment.as_ref().map(|comment| comment.controls.clone())

@@ -100,7 +100,7 @@ fn rollbacks_walk_back_to_the_first_state_and_can_be_undone_by_their_number() {
     ROOT is as before run 2.
     updated /etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml (0600)
     updated /var/lib/rancher/k3s/server/manifests/policy.yaml (0600)
-    Remembered again: --profile cis --k3s-version 1.33 --role server.
+    Remembered again: --k3s-version 1.33 --role server.
     ");
     assert_eq!(state(&node), second);
     assert_eq!(

@@ -9,7 +9,7 @@ use crate::document::file_table::{LOCAL_POLICY, LOCAL_SYSCTL, ROWS};
 use crate::document::{ExistingConfig, OnConflict, has_header};
 use crate::error::{ErrorKind, Place, Result};
 use crate::k3s::arguments::{name_and_value, sets};
-use crate::k3s::{NodeConfig, NodePaths};
+use crate::k3s::{NodeConfig, NodePaths, ValueOrigin};
 use crate::kubernetes::admission_config;
 use crate::node::{BootSysctls, PathState, Root, RootedPath};
 
@@ -147,8 +147,11 @@ impl UsersFiles {
         (config, data_dir): (&RootedPath, &RootedPath),
     ) {
         let before = existing.before_ours(&format!("{SERVER}-arg"));
-        let Some(item) = before.iter().rfind(|item| sets(&item.text, argument)) else { return };
-        let (_, text) = name_and_value(&item.text);
+        let of_files = before.iter().rfind(|item| sets(&item.text, argument));
+        let of_files = of_files.map(|item| (item.text.clone(), item.place.clone()));
+        // What the service gives it counts more than any file.
+        let Some((item, place)) = of_service(node, argument).or(of_files) else { return };
+        let (_, text) = name_and_value(&item);
         let ours = ROWS.iter().find(|row| row.key == key).map(|row| row.place.on_node(config, data_dir));
         let Ok(path) = node.path(&text) else { return };
         if Some(&path) == ours.as_ref() {
@@ -156,13 +159,12 @@ impl UsersFiles {
         }
         match file_bytes(root, &path) {
             Ok(Some(bytes)) => {
-                if NodePaths::get().is_ranchers(&item.place.file) {
+                if NodePaths::get().is_ranchers(&place.file) {
                     self.of_rancher.insert(argument);
                 }
                 self.named.insert(argument, UsersFile { path, bytes });
             }
             Ok(None) => {
-                let place = &item.place;
                 self.problems.push(format!(
                     "{place}: {argument} names {path}, which is not here: it is not compared with what k3s-harden has"
                 ));
@@ -189,6 +191,15 @@ impl UsersFiles {
             }
         }
     }
+}
+
+/// Returns the last item with which the service that starts K3s sets an argument of the API server, and where it stands.
+fn of_service(node: &NodeConfig<'_>, argument: &str) -> Option<(String, Place)> {
+    let given = node.effective.as_ref().ok()?.values.get(&format!("{SERVER}-arg"))?;
+    let mut items = given.items.iter().zip(&given.origins).rev();
+    let (text, origin) =
+        items.find(|(text, origin)| matches!(origin, ValueOrigin::Service(_)) && sets(text, argument))?;
+    Some((text.clone(), origin.place()))
 }
 
 /// Returns the names of files in the folder of manifests that K3s counts as the same as policy-local.yaml, or that switch it or

@@ -237,3 +237,22 @@ fn what_is_remembered_is_said_and_what_is_not() {
             .stdout;
     assert!(kept.contains("Not remembered, because there is no history (--no-history): --k3s-version 1.33 --set pod_max_pids=77."), "{kept}");
 }
+
+#[test]
+fn a_skip_that_is_remembered_is_named_where_it_swallows_a_word() {
+    let node = Node::new();
+    run(&node, 0, &["apply", "-q", "--k3s-version", "1.33", "--skip", "4.2.13"]);
+    let set = ["apply", "--set", "pod_max_pids=1000"];
+    let said = run(&node, 0, &set);
+    assert!(said.stdout.ends_with("Nothing to change.\n"), "{}", said.stdout);
+    assert!(
+        said.stderr.contains("It leaves out 4.2.13, as run 1 was told: --skip none takes that back"),
+        "{}",
+        said.stderr
+    );
+    // It was told once, and the second run is silent.
+    assert_eq!(run(&node, 0, &set).stderr, "");
+    // What a run is only about is not skipped.
+    run(&node, 0, &["apply", "-q", "--only", "4.2.13"]);
+    assert!(node.read("etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml").contains("pod-max-pids=1000"));
+}

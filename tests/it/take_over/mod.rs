@@ -347,3 +347,25 @@ fn what_comes_back_with_policy_yaml_is_not_to_be_removed_from_the_cluster() {
     assert!(said.contains("k3s kubectl delete networkpolicy intra-namespace --namespace default"), "{said}");
     assert!(!said.contains("intra-namespace --namespace kube-system"), "{said}");
 }
+
+#[test]
+fn a_run_about_some_controls_rests_when_it_is_made_again() {
+    for name in ["by-hand", "by-ansible", "named-elsewhere"] {
+        for about in [
+            ["--only", "5.2"],
+            ["--only", "3.2"],
+            ["--only", "1.2"],
+            ["--skip", "5.2"],
+            ["--skip", "1.2"],
+            ["--skip", "3.2.1"],
+        ] {
+            let node = fixture(name);
+            let before = files(&node);
+            first(&node, &about);
+            rests(&node, &about);
+            let undone = node.run(&["uninstall"]);
+            assert_eq!(undone.code, 0, "{name} {about:?}: {}", undone.stderr);
+            assert_eq!(files(&node), before, "{name} {about:?}");
+        }
+    }
+}
