@@ -3,6 +3,7 @@
 //! byte. What each file becomes stands in fixtures/by-hand* and fixtures/named-elsewhere*.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 
+mod beside;
 mod random;
 
 use std::fs;
