@@ -255,9 +255,9 @@ impl AdmissionUnion {
         let more: Vec<&str> =
             ours.namespaces.iter().map(String::as_str).filter(|name| !theirs.contains(name)).collect();
         if !more.is_empty() {
-            let what = format!("Pod Security applies to {} here", more.join(", "));
+            let what = format!("Pod Security holds {} to its levels", more.join(", "));
             let part = UsersPart::stays(path, source.file.place(found.exemptions), what).replaced();
-            let why = format!("{PRESET} and pod_security_exempt_namespaces exempt from it");
+            let why = format!("k3s-harden exempts what {PRESET} and pod_security_exempt_namespaces name");
             self.parts.push(part.weakening().because(why));
         }
         for (names, kind) in [
