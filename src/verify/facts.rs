@@ -169,7 +169,7 @@ impl<'a> NodeFacts<'a> {
             here.map(|name| (name, ConfiguredRefusal::default())).collect()
         };
         let refusal = self.refusals.get_or_init(find).get(component)?;
-        refusal.of_flags(&self.node, component, &self.flags(component))
+        refusal.of_flags(&self.node, component, || self.flags(component))
     }
 
     /// Returns the place in the configuration that sets a flag of a component; none if K3s sets it by default.

@@ -24,14 +24,9 @@ use crate::version::KubernetesMinor;
 /// The flag that lists cipher suites.
 const CIPHERS: &str = "tls-cipher-suites";
 
-/// Why a component does not start with what its configuration gives it, found at the first use.
+/// Why a component does not start with what it is given, found at the first use: dozens of rules ask for it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct ConfiguredRefusal {
-    /// With its arguments and its files.
-    whole: OnceLock<Option<Evidence>>,
-    /// With its files alone.
-    files: OnceLock<Option<Evidence>>,
-}
+pub(super) struct ConfiguredRefusal(OnceLock<Option<Evidence>>);
 
 impl ConfiguredRefusal {
     /// Returns why the component does not start with the flags in force.
@@ -39,18 +34,22 @@ impl ConfiguredRefusal {
         &self,
         node: &NodeConfig<'_>,
         component: &str,
-        flags: &FlagsInForce,
+        flags: impl FnOnce() -> FlagsInForce,
     ) -> Option<Evidence> {
-        if let FlagOrigin::Logged(line) = &flags.origin {
-            if let Some(text) = of_line(node, component, &flags.flags) {
-                return Some(Evidence { text, place: Some(line.clone()) });
-            }
-            if !is_as_configured(node, component, &flags.flags) {
-                return self.files.get_or_init(|| first(refusals::of_files(node, component))).clone();
-            }
-        }
-        self.whole.get_or_init(|| first(refusals::of_component(node, component))).clone()
+        self.0.get_or_init(|| find(node, component, &flags())).clone()
     }
+}
+
+fn find(node: &NodeConfig<'_>, component: &str, flags: &FlagsInForce) -> Option<Evidence> {
+    if let FlagOrigin::Logged(line) = &flags.origin {
+        if let Some(text) = of_line(node, component, &flags.flags) {
+            return Some(Evidence { text, place: Some(line.clone()) });
+        }
+        if !is_as_configured(node, component, &flags.flags) {
+            return first(refusals::of_files(node, component));
+        }
+    }
+    first(refusals::of_component(node, component))
 }
 
 fn first(found: Result<Vec<Finding>, Error>) -> Option<Evidence> {
