@@ -12,13 +12,12 @@ use super::request::RunRequest;
 use super::ui::Ui;
 use super::usage::usage_error;
 use super::verify::ControlFilter;
-use super::{downgrade, plan, ui};
+use super::{apply, downgrade, plan, ui};
 use crate::apply::{KeepHistory, RecordedInputs, Transaction, after_recovery};
 use crate::error::Result;
 use crate::k3s::K3sLog;
 use crate::mode::Owner;
-use crate::node::{Root, RootedPath};
-use crate::output::{self, PlanReport};
+use crate::node::{EntryKind, PathEntry, Root, RootedPath};
 use crate::plan::{Action, Permissions, Plan, PlanNotes, PlanSubject, Resource};
 use crate::verify::{NodeFacts, WrongPermissions, wrong_permissions};
 use crate::version::K3sVersion;
@@ -30,14 +29,7 @@ pub(super) fn plan(request: &RunRequest, arguments: &PlanArguments, ui: &mut Ui)
     let root = Root::open(&request.root)?;
     let context = Context::new(&root, &request.about_all_controls())?;
     let plan = make(&context, request)?;
-    plan::warn_all(&plan);
-    if ui.json() {
-        ui.out_json(&PlanReport::new(&plan, &ui.origin(&root, Some(&context.version))))?;
-    } else {
-        let text = output::plan_text(&plan, ui.stdout_style());
-        ui.out(&text)?;
-    }
-    Ok(plan::changes_code(arguments.planning.detailed_exitcode, plan.is_changed()))
+    plan::show(&plan, &context, arguments, ui)
 }
 
 pub(super) fn apply(request: &RunRequest, arguments: &ApplyArguments, ui: &mut Ui) -> Result<u8> {
@@ -48,15 +40,7 @@ pub(super) fn apply(request: &RunRequest, arguments: &ApplyArguments, ui: &mut U
     let owner = context::owner(request.owner.as_deref(), &root)?.unwrap_or(Owner::ROOT);
     context::check_rights(request.owner.is_some(), owner)?;
     let (plan, version) = carry_out(&root, request, arguments, owner)?;
-    plan::warn_all(&plan);
-    let printed = if ui.json() {
-        ui.out_json(&PlanReport::new(&plan, &ui.origin(&root, Some(&version))))
-    } else {
-        let text = output::apply_text(&plan, ui.stdout_style());
-        ui.out(&text)
-    };
-    printed.map_err(ui::not_reported)?;
-    Ok(plan::changes_code(arguments.planning.detailed_exitcode, plan.is_changed()))
+    apply::show(&plan, (&root, &version), arguments, ui)
 }
 
 fn not_saved() -> crate::error::Error {
@@ -160,7 +144,7 @@ fn symlink_to(root: &Root, path: &RootedPath) -> Result<Option<RootedPath>> {
         above.push(parent);
     }
     for path in above.into_iter().rev() {
-        let is_link = |entry: &crate::node::PathEntry| entry.kind == crate::node::EntryKind::Symlink;
+        let is_link = |entry: &PathEntry| entry.kind == EntryKind::Symlink;
         if root.entry(&path)?.as_ref().is_some_and(is_link) {
             return Ok(Some(path));
         }

@@ -48,15 +48,25 @@ pub(super) fn run(request: RunRequest, arguments: &ApplyArguments, ui: &mut Ui) 
             prepared => job.carry_out(owner, Some(prepared))?,
         }
     };
-    plan::warn_all(&outcome.plan);
+    show(&outcome.plan, (&root, &version), arguments, ui)
+}
+
+/// Shows what was done; returns the exit code.
+pub(super) fn show(
+    done: &Plan,
+    (root, version): (&Root, &K3sVersion),
+    arguments: &ApplyArguments,
+    ui: &mut Ui,
+) -> Result<u8> {
+    plan::warn_all(done);
     let printed = if ui.json() {
-        ui.out_json(&PlanReport::new(&outcome.plan, &ui.origin(&root, Some(&version))))
+        ui.out_json(&PlanReport::new(done, &ui.origin(root, Some(version))))
     } else {
-        let text = output::apply_text(&outcome.plan, ui.stdout_style());
+        let text = output::apply_text(done, ui.stdout_style());
         ui.out(&text)
     };
     printed.map_err(ui::not_reported)?;
-    Ok(plan::changes_code(arguments.planning.detailed_exitcode, outcome.plan.is_changed()))
+    Ok(plan::changes_code(arguments.planning.detailed_exitcode, done.is_changed()))
 }
 
 /// One `apply`.

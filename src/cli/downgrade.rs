@@ -25,10 +25,7 @@ pub(super) fn check(context: &Context<'_>) -> Result<()> {
     }
     let Some(found) = started_with(context).filter(|found| found.minor > wanted) else { return Ok(()) };
     // The traces are many paths, and nearly always nothing tells of a newer minor.
-    if !has_started(context) {
-        return Ok(());
-    }
-    if is_allowed_already(context) {
+    if !has_started(context) || is_allowed_already(context) {
         return Ok(());
     }
     let StartedWith { minor, why } = found;

@@ -41,11 +41,16 @@ pub(super) fn run(request: &RunRequest, arguments: &PlanArguments, ui: &mut Ui) 
         let saved = SavedPlan::new(&plan, &context);
         host::write_file(path, saved.to_text()?.as_bytes(), FileMode::PRIVATE_FILE)?;
     }
-    warn_all(&plan);
+    show(&plan, &context, arguments, ui)
+}
+
+/// Shows a plan; returns the exit code.
+pub(super) fn show(plan: &Plan, context: &Context, arguments: &PlanArguments, ui: &mut Ui) -> Result<u8> {
+    warn_all(plan);
     if ui.json() {
-        ui.out_json(&PlanReport::new(&plan, &ui.origin(&root, Some(&context.version))))?;
+        ui.out_json(&PlanReport::new(plan, &ui.origin(context.root, Some(&context.version))))?;
     } else {
-        let text = output::plan_text(&plan, ui.stdout_style());
+        let text = output::plan_text(plan, ui.stdout_style());
         ui.out(&text)?;
     }
     Ok(changes_code(arguments.planning.detailed_exitcode, plan.is_changed()))
@@ -125,39 +130,48 @@ fn take_over(
         warnings.extend(part.is_warning().then(|| part.to_string()));
         plan.taken_over.push(part.clone());
     }
-    for action in plan.changes().filter(|action| action.change == Change::Remove) {
-        if let CurrentState::Path(PathState::File { bytes, .. }) = &action.before
-            && holds_taken_over(bytes)
-        {
-            let path = action.resource.path();
-            warnings.push(format!(
-                "{path} goes, and with it what it had of yours (\"# Taken over\"): a later run does not bring that back, rollback does"
-            ));
-        }
-    }
     Ok(())
 }
 
-/// Leaves files that are no longer wanted where somebody has edited them since a run wrote them, and says so; and that the edits of a
-/// file that is written anew go.
+/// Leaves files that are no longer wanted where somebody has edited them since a run wrote them. Names them, and what of the user's
+/// goes: the edits of a file that is written anew, and what a file that is removed had taken over.
 fn keep_edited(root: &Root, plan: &mut Plan) -> Result<()> {
-    let is_ours = |action: &&Action| matches!(&action.before, CurrentState::Path(PathState::File { bytes, .. }) if has_header(bytes));
-    let updated = plan.changes().filter(|action| action.change == Change::Update).filter(is_ours);
-    let updated: Vec<RootedPath> = updated.map(|action| action.resource.path()).collect();
-    plan.warnings.extend(
-        edited_since(root, &updated)?
-            .into_iter()
-            .map(|path| format!("{path} was edited since k3s-harden wrote it: k3s-harden's replaces it")),
-    );
-    let removed = plan.changes().filter(|action| action.change == Change::Remove);
-    let removed: Vec<RootedPath> = removed.map(|action| action.resource.path()).collect();
-    for path in edited_since(root, &removed)? {
-        plan.actions.retain(|action| action.resource.path() != path);
-        plan.warnings.push(format!(
-            "{path} is no longer wanted, and was edited since k3s-harden wrote it: it stays; take out of it what is yours, and remove it"
-        ));
-    }
+    let may_be_edited = |action: &&Action| match action.change {
+        Change::Remove => true,
+        Change::Update => has_header(bytes_before(action)),
+        _ => false,
+    };
+    let paths: Vec<RootedPath> =
+        plan.changes().filter(may_be_edited).map(|action| action.resource.path()).collect();
+    let edited = edited_since(root, &paths)?;
+    let Plan { actions, warnings, .. } = plan;
+    actions.retain(|action| {
+        let path = action.resource.path();
+        match (action.change, edited.contains(&path)) {
+            (Change::Remove, true) => {
+                warnings.push(format!(
+                    "{path} is no longer wanted, and was edited since k3s-harden wrote it: it stays; take out of it what is yours, and remove it"
+                ));
+                return false;
+            }
+            (Change::Remove, false) if holds_taken_over(bytes_before(action)) => warnings.push(format!(
+                "{path} goes, and with it what it had of yours (\"# Taken over\"): a later run does not bring that back, rollback does"
+            )),
+            (Change::Update, true) => warnings
+                .push(format!("{path} was edited since k3s-harden wrote it: k3s-harden's replaces it")),
+            _ => {}
+        }
+        true
+    });
     Ok(())
+}
+
+/// Returns what is in a file before it changes; nothing for anything else.
+fn bytes_before(action: &Action) -> &[u8] {
+    match &action.before {
+        CurrentState::Path(PathState::File { bytes, .. }) => bytes,
+        _ => &[],
+    }
 }
 
 /// Returns the controls that a run sees to, or has a warning of its own for: a value that stays in a conflict.

@@ -9,7 +9,7 @@ use k3s_harden::Role;
 use k3s_harden::k3s::Datastore;
 
 use super::bed::{K3S, State, chmod, json, run, same, start, state};
-use crate::support::{Node, walk};
+use crate::support::{Node, Output, walk};
 
 const CERTIFICATE: &str = "server/tls/client-admin.crt";
 
@@ -171,26 +171,18 @@ fn skipped_controls_and_nodes_that_have_not_started_are_left_alone() {
     run(&node, 64, &["apply", "--after-start", "plan.json"]);
 }
 
+/// Renders the timer and its unit into the node's folder out.
+fn timer(node: &Node, role: &str, binary: &str) -> Output {
+    let out = node.path().join("out");
+    let words = ["render", "--as", "systemd-timer", "--k3s-version", "1.33", "--role", role];
+    let places = ["--binary", binary, "--out", out.to_str().unwrap()];
+    run(node, 0, &[&words[..], &places].concat())
+}
+
 #[test]
 fn the_timer_is_rendered_with_its_unit() {
     let node = Node::new();
-    let text = run(
-        &node,
-        0,
-        &[
-            "render",
-            "--as",
-            "systemd-timer",
-            "--k3s-version",
-            "1.33",
-            "--role",
-            "agent",
-            "--binary",
-            "/opt/k3s-harden",
-            "--out",
-            node.path().join("out").to_str().unwrap(),
-        ],
-    );
+    let text = timer(&node, "agent", "/opt/k3s-harden");
     assert!(text.stderr.is_empty(), "{}", text.stderr);
     let unit = node.read("out/k3s-harden-after-start.service");
     for line in [
@@ -214,23 +206,7 @@ fn systemd_takes_the_timer_and_its_unit() {
     use std::process::Command;
     let node = Node::new();
     let out = node.path().join("out");
-    run(
-        &node,
-        0,
-        &[
-            "render",
-            "--as",
-            "systemd-timer",
-            "--k3s-version",
-            "1.33",
-            "--role",
-            "server",
-            "--binary",
-            "/bin/true",
-            "--out",
-            out.to_str().unwrap(),
-        ],
-    );
+    timer(&node, "server", "/bin/true");
     let mut verify = Command::new("systemd-analyze");
     verify.args(["verify", "--man=no"]);
     let units = ["k3s-harden-after-start.service", "k3s-harden-after-start.timer"];
