@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Whether K3s runs with a configuration from before the newest run: its last start, compared with the runs since.
 
+use std::collections::BTreeSet;
+
 use super::context::Context;
 use super::downgrade;
 use crate::apply::{History, RunRecord, RunState};
-use crate::document;
+use crate::document::{self, EffectTime};
 use crate::error::{ErrorKind, Result};
 use crate::k3s::{K3sLog, LastStart, seconds};
 use crate::node::{Root, RootedPath};
@@ -36,8 +38,11 @@ fn running(
     log: &K3sLog,
 ) -> Result<Option<RunningConfiguration>> {
     let history = History::read(root)?;
+    let waits = |key: &str| document::effect_of(key).is_some_and(|row| row.when == EffectTime::Restart);
+    let paths = document::paths(config, data_dir).into_iter().filter(|(key, _)| waits(key));
+    let read_at_start: BTreeSet<String> = paths.map(|(_, path)| path.to_string()).collect();
     let changing: Vec<&RunRecord> =
-        history.runs().iter().filter(|run| waits_for_restart(run, config, data_dir)).collect();
+        history.runs().iter().filter(|run| has_changed(run, &read_at_start)).collect();
     let Some(newest) = changing.last() else { return Ok(None) };
     let Some(start) = LastStart::find(root, data_dir, log) else {
         return Ok(Some(RunningConfiguration {
@@ -73,15 +78,8 @@ fn running(
     Ok(Some(RunningConfiguration { state, why, runs: since }))
 }
 
-/// Tells whether a run has changed what K3s reads when it starts.
-fn waits_for_restart(run: &RunRecord, config: &RootedPath, data_dir: &RootedPath) -> bool {
-    let paths = document::paths(config, data_dir);
-    let is_read = |path: &String| {
-        let known = paths.iter().find(|(_, known)| known.to_string() == *path);
-        known
-            .and_then(|(key, _)| document::effect_of(key))
-            .is_some_and(|row| row.when == document::EffectTime::Restart)
-    };
+/// Tells whether a run has changed one of the files at `paths`.
+fn has_changed(run: &RunRecord, paths: &BTreeSet<String>) -> bool {
     run.state == RunState::Committed
-        && run.steps().any(|entry| entry.resource == ResourceKind::File && is_read(&entry.path))
+        && run.steps().any(|entry| entry.resource == ResourceKind::File && paths.contains(&entry.path))
 }
