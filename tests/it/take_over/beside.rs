@@ -102,6 +102,13 @@ fn what_goes_with_a_file_is_named() {
     assert!(exempt(&node).contains(&"longhorn-system".to_owned()));
     let said = apply(&node, &["--role", "agent", "--no-preflight"]);
     assert!(said.contains("/server/psa.yaml goes, and with it what it had of yours"), "{said}");
+    // One that somebody has edited since stays, and nothing goes with it.
+    let node = fixture("by-hand");
+    first(&node, &[]);
+    fs::write(node.path().join(PSA), node.read(PSA) + "# mine\n").unwrap();
+    let said = apply(&node, &["--role", "agent", "--no-preflight"]);
+    assert!(said.contains("/server/psa.yaml is no longer wanted, and was edited"), "{said}");
+    assert!(!said.contains("/server/psa.yaml goes"), "{said}");
 }
 
 #[test]
