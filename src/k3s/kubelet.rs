@@ -55,16 +55,24 @@ pub fn sources(
             found.push(KubeletSource::ConfigFile(path(&file)?));
         }
         if let Some(folder) = last("config-dir") {
-            found.extend(folder_sources(root, path(&folder)?, &[])?.into_iter().map(|(_, source)| source));
+            found.extend(walked(root, path(&folder)?)?);
         }
         return Ok(found);
     };
     let given = arguments::of_kubelet(arguments.iter().copied());
+    // K3s does not know its argument with an underscore, and hands it on; the kubelet does, and reads no other folder.
+    let handed_on = given.kept.iter().map(|text| arguments::name_and_value(text));
+    if let Some((_, folder)) = handed_on.rev().find(|(name, _)| name == "config-dir") {
+        return if folder.is_empty() { Ok(found) } else { walked(root, path(&folder)?) };
+    }
     found.push(KubeletSource::Own(own));
     if protects {
         found.push(KubeletSource::Own("protectKernelDefaults: true".to_owned()));
     }
     let folder = data_dir.join(DROP_INS);
+    if root.exists(&folder) && !root.is_directory(&folder) {
+        return walked(root, folder);
+    }
     let mut files: Vec<(Vec<String>, KubeletSource)> = drop_ins(root, &folder, &[])?
         .into_iter()
         .filter(|(parts, _)| parts[0] != DEFAULTS)
@@ -86,7 +94,17 @@ pub fn sources(
     Ok(found)
 }
 
-/// Returns the drop-ins of a folder that an argument names.
+/// Returns what the kubelet reads of the folder that its own argument names. It walks no symlink (`filepath.WalkDir`), and takes
+/// what is no folder for a file.
+fn walked(root: &Root, folder: RootedPath) -> Result<Vec<KubeletSource>> {
+    if root.exists(&folder) && !root.is_directory(&folder) {
+        let is_read = folder.name().ends_with(DROP_IN_ENDING);
+        return Ok(is_read.then_some(KubeletSource::DropIn(folder)).into_iter().collect());
+    }
+    Ok(folder_sources(root, folder, &[])?.into_iter().map(|(_, source)| source).collect())
+}
+
+/// Returns the drop-ins of a folder that K3s copies, or the kubelet reads.
 fn folder_sources(
     root: &Root,
     folder: RootedPath,
@@ -115,7 +133,7 @@ pub fn read(
 ) -> Result<KubeletConfig> {
     let mut found = sources(root, data_dir, minor, arguments, protects)?;
     let written = data_dir.join(DROP_INS).join(DEFAULTS);
-    if default_config(minor, data_dir).is_some() {
+    if found.iter().any(|source| matches!(source, KubeletSource::Own(_))) {
         if root.exists(&written) {
             found.retain(|source| !matches!(source, KubeletSource::Own(_)));
             found.insert(0, KubeletSource::DropIn(written));

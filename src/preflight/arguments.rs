@@ -69,15 +69,21 @@ pub(super) fn refused_values(node: &NodeConfig<'_>, component: &str) -> Vec<Find
 fn one_by_one(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
     let mut found = Vec::new();
     let serves = serves(node, component);
-    for argument in node.arguments(component) {
-        if let Some(finding) = name(node, component, &argument) {
+    let given = node.arguments(component);
+    let names: Vec<String> = given.iter().map(|argument| arguments::name_of(&argument.text)).collect();
+    for (at, argument) in given.iter().enumerate() {
+        if let Some(finding) = name(node, component, argument) {
             found.push(finding.at(argument.place.clone()));
             continue;
         }
-        let more = value(node, component, &argument, serves);
+        let is_last = !names[at + 1..].contains(&names[at]);
+        let more = value(node, component, argument, (serves, is_last));
         found.extend(more.into_iter().map(|finding| finding.at(argument.place.clone())));
     }
     found.extend(after_empty(node, component));
+    let by_k3s = read_by_k3s(node, component).into_iter().filter(|finding| !found.contains(finding));
+    let by_k3s: Vec<Finding> = by_k3s.collect();
+    found.extend(by_k3s);
     found
 }
 
@@ -88,14 +94,22 @@ fn read_by_k3s(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
         return Vec::new();
     }
     let given = node.arguments(component);
-    let first =
-        |name: &str| given.iter().find(|argument| argument.name == name && argument.text.contains('='));
-    let version = first("tls-min-version")
-        .and_then(|argument| Some(tls_version(component, &argument.value)?.at(argument.place.clone())));
-    let suites = first("tls-cipher-suites").into_iter().flat_map(|argument| {
-        ciphers(component, &argument.value).into_iter().map(|finding| finding.at(argument.place.clone()))
-    });
-    version.into_iter().chain(suites).collect()
+    let first = |name: &str| given.iter().find(|argument| argument.text.split('=').next() == Some(name));
+    let mut found = Vec::new();
+    for (name, check) in
+        [("tls-min-version", tls_version as fn(&str, &str) -> Vec<Finding>), ("tls-cipher-suites", ciphers)]
+    {
+        let Some(argument) = first(name) else { continue };
+        let findings = if argument.text.contains('=') {
+            check(component, &argument.value)
+        } else {
+            let message = format!("{component}'s {name} has no value: K3s itself reads it, and panics");
+            let finding = Finding::stops("argument-value", message, format!("write {name}=value"));
+            vec![finding.says("panic: runtime error: index out of range [1] with length 1")]
+        };
+        found.extend(findings.into_iter().map(|finding| finding.at(argument.place.clone())));
+    }
+    found
 }
 
 /// Returns what a component refuses in its settings (data/rules-*.yaml): values, and pairs of them.
@@ -152,8 +166,14 @@ fn name(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument) ->
     })
 }
 
-/// Checks an argument's value by its type; `serves` tells whether the component serves.
-fn value(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument, serves: bool) -> Vec<Finding> {
+/// Checks an argument's value by its type; `serves` tells whether the component serves, `is_last` whether no other argument of
+/// the name comes after it.
+fn value(
+    node: &NodeConfig<'_>,
+    component: &str,
+    argument: &ComponentArgument,
+    (serves, is_last): (bool, bool),
+) -> Vec<Finding> {
     let (name, _) = arguments::as_component_takes(component, &argument.text);
     let Some(flag) = component_flags::all().get(component).and_then(|flags| flags.get(&name)) else {
         return Vec::new();
@@ -169,25 +189,27 @@ fn value(node: &NodeConfig<'_>, component: &str, argument: &ComponentArgument, s
     match name.as_str() {
         "tls-min-version" if component == KUBELET => Vec::new(),
         _ if !serves => Vec::new(),
-        "tls-min-version" => tls_version(component, text).into_iter().collect(),
+        // Of several the last counts.
+        "tls-min-version" if !is_last => Vec::new(),
+        "tls-min-version" => tls_version(component, text),
         "tls-cipher-suites" => ciphers(component, text),
         _ => Vec::new(),
     }
 }
 
-/// Returns the finding for an address behind an empty one: the empty one takes away what the flag writes to, and the next
-/// ends the component (`IPVar` and `IPPortVar` in pkg/util/flag/flags.go of Kubernetes).
+/// Returns the finding for a value behind an empty one that ends the component.
 fn after_empty(node: &NodeConfig<'_>, component: &str) -> Option<Finding> {
     let flags = node.flags(component);
-    let is_address =
-        |name: &str| component_flags::find(component, name).is_some_and(|flag| flag.kind.breaks_when_empty());
-    let (at, (name, _)) =
-        flags.iter().enumerate().find(|(_, (name, text))| text.is_empty() && is_address(name))?;
-    flags[at..].iter().find(|(other, text)| other == name && !text.is_empty())?;
+    let fault = |at: usize, name: &str| {
+        let kind = component_flags::find(component, name)?.kind;
+        let later = flags[at + 1..].iter().filter(|(other, _)| other == name);
+        later.filter_map(|(_, text)| kind.fault_after_empty(text)).next()
+    };
+    let mut emptied = flags.iter().enumerate().filter(|(_, (_, text))| text.is_empty());
+    let (name, says) = emptied.find_map(|(at, (name, _))| Some((name, fault(at, name)?)))?;
     let message =
         format!("{component}'s {name} is empty, and given again: the component ends at the second value");
     let finding = Finding::stops("argument-refused", message, format!("write {name} once"));
-    let says = "panic: the string pointer passed into it should not be nil";
     Some(finding.says(says).at(node.place_of(component, name)?))
 }
 
@@ -326,15 +348,14 @@ pub(super) fn next_gate(node: &NodeConfig<'_>, component: &str, name: &str, chan
         .says(GateFault::Changes { name: name.to_owned(), change }.message())
 }
 
-fn tls_version(component: &str, text: &str) -> Option<Finding> {
+fn tls_version(component: &str, text: &str) -> Vec<Finding> {
     if text.is_empty() || tls::versions().iter().any(|known| known == text) {
-        return None;
+        return Vec::new();
     }
     let message = format!("{component}'s tls-min-version is {text:?}");
     let remedy = format!("write one of {}", tls::versions().join(", "));
-    Some(
-        Finding::stops("argument-tls-version", message, remedy).says(format!("unknown tls version {text:?}")),
-    )
+    let says = format!("unknown tls version {text:?}");
+    vec![Finding::stops("argument-tls-version", message, remedy).says(says)]
 }
 
 fn ciphers(component: &str, text: &str) -> Vec<Finding> {

@@ -270,7 +270,7 @@ impl UserDocuments {
                     format!("{path}, which the kubelet's config-dir names, does not exist"),
                     "make the folder, or remove the argument",
                     (node, "config-dir", &path),
-                    format!("stat {path}: no such file or directory"),
+                    format!("lstat {path}: no such file or directory"),
                 ),
             }
         }
@@ -336,7 +336,8 @@ impl UserDocuments {
         let mut items = arguments::kubelet_items(&texts).into_iter();
         let is_copied = kubelet::takes_pairs(node.minor())
             && items.any(|item| item.name == argument && item.value.is_some_and(is_named));
-        let mut names = written.iter().rev().filter(|given| given.name == argument);
+        let is_called = |text: &str| arguments::as_component_takes(NAME, text).0 == argument;
+        let mut names = written.iter().rev().filter(|given| is_called(&given.text));
         let named = names.find(|given| is_named(&given.value));
         let place = match named {
             Some(given) => given.place.clone(),

@@ -239,3 +239,57 @@ fn underscores_make_no_pass() {
     assert_eq!(status(&node("audit-log-maxage=30"), "1.33", "1.2.17"), "pass");
     assert_ne!(status(&node("audit_log_maxage=30"), "1.33", "1.2.17"), "pass");
 }
+
+/// K3s takes `config-dir` out of the kubelet's arguments, but not with an underscore, which only the kubelet reads: then the kubelet
+/// reads that folder alone, without what K3s writes (seen with Kubernetes' own code of 1.37.2).
+#[test]
+fn a_folder_named_with_an_underscore_is_the_only_one_that_the_kubelet_reads() {
+    let minor = "1.37";
+    let config = |text: &str| Node::new().file(CONFIG, format!("kubelet-arg: [\"{text}\"]\n"));
+    for missing in ["config_dir=/nope", "config-dir=/nope", "config_dir+=/nope"] {
+        let (starts, findings) = preflight(&config(missing), minor);
+        assert_eq!(starts, false, "{missing}: {findings:?}");
+        assert!(findings.iter().any(|finding| finding.contains("config.yaml:1:15")), "{findings:?}");
+    }
+    let limited = |text: &str| config(text).file("opt/kubelet/50.conf", KUBELET);
+    // 4.2.1: K3s' own drop-in forbids anonymous requests; the kubelet by itself has them.
+    let (hyphen, underscore) = (limited("config-dir=/opt/kubelet"), limited("config_dir=/opt/kubelet"));
+    for (node, expected) in [(&hyphen, "pass"), (&underscore, "fail")] {
+        assert_eq!(preflight(node, minor).0, true);
+        assert_eq!(status(node, minor, "4.2.1"), expected);
+    }
+    // It walks no symlink, and reads a file as what it is.
+    let linked = config("config_dir=/opt/link").file("opt/kubelet/50.conf", "no: [YAML");
+    std::os::unix::fs::symlink("kubelet", linked.path().join("opt/link")).unwrap();
+    assert_eq!(preflight(&linked, minor).0, true);
+    for (file, starts) in [("opt/kubelet.conf", false), ("opt/kubelet.yaml", true)] {
+        let node = config(&format!("config_dir=/{file}")).file(file, "no: [YAML");
+        assert_eq!(preflight(&node, minor).0, starts, "{file}");
+    }
+}
+
+/// What ends a component, or K3s, by the place of a value among others of its name (seen with Kubernetes' own code of 1.37.2, and
+/// in getArgValueFromList in pkg/cli/server/server.go of K3s).
+#[test]
+fn of_several_values_each_is_judged_by_its_place() {
+    for (key, items, expected) in [
+        ("kubelet-arg", "reserved-memory=, reserved-memory=", false),
+        ("kubelet-arg", "reserved-memory=, \"reserved-memory=0:memory=1Gi\"", false),
+        ("kubelet-arg", "reserved-memory=", true),
+        ("kube-proxy-arg", "healthz-bind-address=, healthz-bind-address=", true),
+        ("kube-proxy-arg", "healthz-bind-address=, \"healthz-bind-address=0.0.0.0:10256\"", false),
+        // The scheduler takes the last, and K3s itself the first of the API server's.
+        ("kube-scheduler-arg", "tls-min-version=x, tls-min-version=VersionTLS12", true),
+        ("kube-scheduler-arg", "tls-min-version=VersionTLS12, tls-min-version=x", false),
+        ("kube-apiserver-arg", "tls-min-version=x, tls-min-version=VersionTLS12", false),
+        ("kube-apiserver-arg", "tls-min-version=VersionTLS13, tls-min-version=VersionTLS12", true),
+        ("kube-apiserver-arg", "--tls-min-version=x, tls-min-version=VersionTLS12", true),
+        // Without a value K3s panics.
+        ("kube-apiserver-arg", "tls-min-version, tls-min-version=VersionTLS12", false),
+        ("kube-apiserver-arg", "tls-cipher-suites", false),
+    ] {
+        let node = Node::new().file(CONFIG, format!("{key}: [{items}]\n"));
+        let (starts, findings) = preflight(&node, "1.37");
+        assert_eq!(starts, expected, "{key}: {items}: {findings:?}");
+    }
+}

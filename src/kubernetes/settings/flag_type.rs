@@ -220,10 +220,16 @@ impl FlagType {
         }
     }
 
-    /// Tells whether a flag of this type takes no other value once it got an empty one: the component panics.
+    /// Returns why a value ends the component if the flag of this type has got an empty one before, which takes away what it
+    /// writes to; none if it does not (`IPVar`, `IPPortVar` and `ReservedMemoryVar` in pkg/util/flag/flags.go of Kubernetes).
     #[must_use]
-    pub fn breaks_when_empty(self) -> bool {
-        matches!(self, Self::AddressText | Self::AddressPort)
+    pub fn fault_after_empty(self, text: &str) -> Option<&'static str> {
+        let address = (!text.is_empty()).then_some("the string pointer passed into it should not be nil");
+        match self {
+            Self::AddressText | Self::AddressPort => address,
+            Self::ReservedMemory => Some("no target (nil pointer to *[]MemoryReservation)"),
+            _ => None,
+        }
     }
 
     /// Returns what the flag takes, in words.
