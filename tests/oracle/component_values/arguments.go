@@ -37,6 +37,9 @@ func componentArgs(one componentCase) ([]string, error) {
 			}
 		}
 	case "kube-apiserver":
+		if err := readByK3s(extra); err != nil {
+			return nil, err
+		}
 		for file, name := range leftToFile {
 			if firstValue(file, extra) != "" {
 				delete(own, name)
@@ -44,6 +47,45 @@ func componentArgs(one componentCase) ([]string, error) {
 		}
 	}
 	return mergedArgs(own, extra), nil
+}
+
+// readByK3s refuses what K3s refuses of the API server's arguments for its own listener: it takes the first of each
+// (pkg/cli/server/server.go), as it is written, and panics where it has no value.
+func readByK3s(extra []string) error {
+	first := func(name string) (string, error) {
+		for _, text := range extra {
+			key, value, ok := strings.Cut(text, "=")
+			if key == name {
+				if !ok {
+					return "", fmt.Errorf("panic: runtime error: index out of range [1] with length 1: %s", name)
+				}
+				return value, nil
+			}
+		}
+		return "", nil
+	}
+	version, err := first("tls-min-version")
+	if err != nil {
+		return err
+	}
+	if _, err := cliflag.TLSVersion(version); err != nil {
+		return fmt.Errorf("invalid tls-min-version: %w", err)
+	}
+	suites, err := first("tls-cipher-suites")
+	if err != nil || suites == "" {
+		return err
+	}
+	names := strings.Split(suites, ",")
+	for at := range names {
+		names[at] = strings.TrimSpace(names[at])
+	}
+	if names[0] == "" {
+		return nil
+	}
+	if _, err := cliflag.TLSCipherSuites(names); err != nil {
+		return fmt.Errorf("invalid tls-cipher-suites: %w", err)
+	}
+	return nil
 }
 
 // copyConfigArgs does what K3s does since 1.32 (extractConfigArgs in pkg/daemons/agent): it takes config and

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/client-go/rest"
@@ -24,6 +25,7 @@ import (
 	logsapi "k8s.io/component-base/logs/api/v1"
 	managerconfig "k8s.io/kubernetes/cmd/kube-controller-manager/app/config"
 	"k8s.io/kubernetes/cmd/kube-controller-manager/app/options"
+	netutils "k8s.io/utils/net"
 )
 
 // askControllerManager goes as far as the configuration with which the controllers would be started. The names of the
@@ -69,6 +71,9 @@ func askControllerManager(ctx context.Context, args []string, stage *string) err
 	if err := elect(config.ComponentConfig.Generic.LeaderElection, config.Kubeconfig); err != nil {
 		return err
 	}
+	if err := maskOfNodes(config); err != nil {
+		return err
+	}
 	return readControllerFiles(config)
 }
 
@@ -89,6 +94,37 @@ func elect(election componentconfig.LeaderElectionConfiguration, kubeconfig *res
 		},
 	})
 	return err
+}
+
+// maskOfNodes refuses a cluster CIDR that is smaller than the part of a node, as NewNodeIpamController of
+// k8s.io/kubernetes/pkg/controller/nodeipam does with the sizes of setNodeCIDRMaskSizes (cmd/kube-controller-manager/app). What
+// else these two refuse is not asked here.
+func maskOfNodes(config *managerconfig.Config) error {
+	shared, sizes := config.ComponentConfig.KubeCloudShared, config.ComponentConfig.NodeIPAMController
+	if !shared.AllocateNodeCIDRs {
+		return nil
+	}
+	cidrs := strings.Split(shared.ClusterCIDR, ",")
+	for _, text := range cidrs {
+		_, cidr, err := netutils.ParseCIDRSloppy(strings.TrimSpace(text))
+		if err != nil {
+			return nil
+		}
+		most, own := 24, sizes.NodeCIDRMaskSizeIPv4
+		if netutils.IsIPv6CIDR(cidr) {
+			most, own = 64, sizes.NodeCIDRMaskSizeIPv6
+		}
+		if len(cidrs) == 1 && sizes.NodeCIDRMaskSize != 0 {
+			own = sizes.NodeCIDRMaskSize
+		}
+		if own != 0 {
+			most = int(own)
+		}
+		if size, _ := cidr.Mask.Size(); size > most {
+			return fmt.Errorf("Controller: Invalid --cluster-cidr, mask size of cluster CIDR must be less than or equal to --node-cidr-mask-size configured for CIDR family")
+		}
+	}
+	return nil
 }
 
 // readControllerFiles reads what controllers read when they are started, which ends the component if it fails.

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package main
 
-import (
-	cloudnames "k8s.io/cloud-provider/names"
-	"k8s.io/kubernetes/cmd/kube-controller-manager/names"
-)
+import "k8s.io/kubernetes/cmd/kube-controller-manager/names"
 
 // The controllers of cmd/kube-controller-manager/app, whose import would build all of them. Newer ones are in minor_*.go.
 
@@ -18,7 +15,6 @@ var unaliasedControllers = []string{
 var controllerAliases = map[string]string{
 	"attachdetach":                         names.PersistentVolumeAttachDetachController,
 	"bootstrapsigner":                      names.BootstrapSignerController,
-	"cloud-node-lifecycle":                 cloudnames.CloudNodeLifecycleController,
 	"clusterrole-aggregation":              names.ClusterRoleAggregationController,
 	"cronjob":                              names.CronJobController,
 	"csrapproving":                         names.CertificateSigningRequestApprovingController,
@@ -48,8 +44,6 @@ var controllerAliases = map[string]string{
 	"resource-claim-controller":            names.ResourceClaimController,
 	"resourcequota":                        names.ResourceQuotaController,
 	"root-ca-cert-publisher":               names.RootCACertificatePublisherController,
-	"route":                                cloudnames.NodeRouteController,
-	"service":                              cloudnames.ServiceLBController,
 	"serviceaccount":                       names.ServiceAccountController,
 	"serviceaccount-token":                 names.ServiceAccountTokenController,
 	"statefulset":                          names.StatefulSetController,

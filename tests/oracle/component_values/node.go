@@ -66,6 +66,9 @@ func layNode(root string, own nodeDefaults) {
 	// The file of the certificate holds its CA, too; the key is the certificate's.
 	cert, key, err := certutil.GenerateSelfSignedCertKey("server-0", nil, []string{"localhost"})
 	must(err)
+	// The CA of those who hand requests on is another one: where the two are the same, more has to be configured.
+	headerCert, _, err := certutil.GenerateSelfSignedCertKey("request-header", nil, nil)
+	must(err)
 	accounts, err := keyutil.MakeEllipticPrivateKeyPEM()
 	must(err)
 	for _, path := range []string{"agent/client-ca.crt", "agent/serving-kubelet.crt", "server/tls/server-ca.crt"} {
@@ -80,6 +83,8 @@ func layNode(root string, own nodeDefaults) {
 				write(path, accounts)
 			case strings.HasSuffix(name, "kubeconfig"):
 				write(path, []byte(kubeconfig))
+			case strings.HasPrefix(name, "requestheader-"):
+				write(path, headerCert)
 			case strings.HasSuffix(path, ".key"):
 				write(path, key)
 			case strings.HasSuffix(path, ".crt"):

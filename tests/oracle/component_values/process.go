@@ -131,7 +131,7 @@ func changesProcess(one componentCase) bool {
 				return true
 			}
 		}
-		if strings.TrimLeft(name, "-") == "v" {
+		if strings.Trim(name, "-+") == "v" {
 			return true
 		}
 	}
