@@ -30,15 +30,20 @@ pub(super) fn tail(text: &mut ScreenText, plan: &Plan) {
 fn changes(text: &mut ScreenText, upgrade: &Upgrade) {
     let Upgrade { from, to, from_benchmark, to_benchmark, settings, borders } = upgrade;
     if let (Some(from), Some(benchmark)) = (from, from_benchmark) {
-        let what = if settings.is_empty() { "no setting has another value" } else { "other values" };
+        let what = if settings.is_empty() { "no setting differs" } else { "these settings differ" };
         text.line(format!("From Kubernetes {from} (CIS {benchmark}) to {to} (CIS {to_benchmark}): {what}"));
     }
     for (name, [before, after]) in settings {
-        text.line(format!("  {name}: {before} -> {after}"));
+        text.line(format!("  {name}: {} -> {}", value(before), value(after)));
     }
     for border in borders {
         text.paint_line(Ink::BoldYellow, &border.what);
     }
+}
+
+/// Returns how a value is shown. A setting that a minor does not have has none.
+fn value(value: &serde_json::Value) -> String {
+    if value.is_null() { "not set".to_owned() } else { value.to_string() }
 }
 
 /// Writes when what changes takes effect on a node where K3s has started.
