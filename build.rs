@@ -47,6 +47,9 @@ const FOLDERS: [(&str, &str); 9] = [
     ("src/explain/data", "EXPLAIN_TABLES"),
 ];
 
+/// The tables of which a run reads one entry or two: each entry is embedded by itself, so that the others are not read.
+const BY_ENTRY: [&str; 3] = ["component-flags", "default-flags", "feature-gates"];
+
 fn main() {
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
     let mut code = String::new();
@@ -62,13 +65,15 @@ fn main() {
         writeln!(code, "/// `{folder}/*.yaml` as (name, JSON), sorted by name.").expect("a string takes it");
         writeln!(code, "const {constant}: &[(&str, &str)] = &[").expect("a string takes it");
         for (name, table) in read_folder(Path::new(folder)) {
+            heads.extend(table.through.map(|through| (format!("{folder}/{name}.yaml"), through)));
             let mut rows = table.rows;
             if folder == "src/data" && name == "minors" && env::var_os(NEXT_MINOR).is_some() {
                 add_next_minor(&mut rows);
             }
-            let json = serde_json::to_string(&rows).expect("YAML with string keys is JSON");
-            writeln!(code, "    ({name:?}, {json:?}),").expect("a string takes it");
-            heads.extend(table.through.map(|through| (format!("{folder}/{name}.yaml"), through)));
+            for (name, rows) in entries(name, rows) {
+                let json = serde_json::to_string(&rows).expect("YAML with string keys is JSON");
+                writeln!(code, "    ({name:?}, {json:?}),").expect("a string takes it");
+            }
         }
         writeln!(code, "];").expect("a string takes it");
     }
@@ -114,6 +119,19 @@ fn main() {
 struct Table {
     through: Option<String>,
     rows: Value,
+}
+
+/// Returns what is embedded of a table: the whole, or each of its entries as `<name>/<key>`.
+fn entries(name: String, rows: Value) -> Vec<(String, Value)> {
+    if !BY_ENTRY.contains(&name.as_str()) {
+        return vec![(name, rows)];
+    }
+    let Value::Mapping(entries) = rows else { panic!("{name} has no entries") };
+    let named = entries.into_iter().map(|(key, rows)| {
+        let key = key.as_str().unwrap_or_else(|| panic!("{name}: {key:?} is no text"));
+        (format!("{name}/{key}"), rows)
+    });
+    named.collect()
 }
 
 fn read_folder(folder: &Path) -> BTreeMap<String, Table> {

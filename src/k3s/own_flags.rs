@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use serde_json::value::RawValue;
+
 use super::arguments;
 use super::datastore::Datastore;
 use super::node_paths::{DEFAULT_DATA_DIR, NodePaths};
@@ -107,8 +109,11 @@ fn change(flags: &mut Flags, changes: &str, component: &str) {
 
 /// Returns K3s' own flags of a component, from the newest generation that is not newer than `minor`.
 fn default_flags(minor: KubernetesMinor, component: &str) -> Option<Flags> {
-    static GENERATIONS: LazyLock<BTreeMap<KubernetesMinor, BTreeMap<String, Flags>>> =
-        LazyLock::new(|| embedded::table("default-flags"));
-    let fitting = GENERATIONS.range(..=minor).next_back().or_else(|| GENERATIONS.first_key_value());
-    fitting.and_then(|(_, components)| components.get(component)).cloned()
+    let generation = |(since, json): (&'static str, &'static str)| Some((since.parse().ok()?, json));
+    let generations: BTreeMap<KubernetesMinor, &str> =
+        embedded::entries("default-flags").into_iter().filter_map(generation).collect();
+    let fitting = generations.range(..=minor).next_back().or_else(|| generations.first_key_value());
+    let (_, json) = fitting?;
+    let mut components: BTreeMap<&str, &RawValue> = embedded::read(json);
+    components.remove(component).map(|json| embedded::read(json.get()))
 }

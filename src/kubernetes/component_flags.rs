@@ -2,6 +2,7 @@
 //! The arguments that the components of a minor accept (data/component-flags.yaml). A component exits on any other.
 
 use std::collections::BTreeMap;
+use std::ops::Deref as _;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
@@ -80,6 +81,8 @@ impl ComponentFlag {
     }
 }
 
+const TABLE_NAME: &str = "component-flags";
+
 type Table = BTreeMap<String, BTreeMap<String, ComponentFlag>>;
 
 /// Returns every component with its arguments, of every minor.
@@ -87,23 +90,34 @@ type Table = BTreeMap<String, BTreeMap<String, ComponentFlag>>;
 /// The table is large: who asks for one argument calls [`find`].
 #[must_use]
 pub fn all() -> &'static Table {
-    static TABLE: LazyLock<Table> = LazyLock::new(|| embedded::table("component-flags"));
+    static TABLE: LazyLock<Table> = LazyLock::new(|| {
+        let entries = embedded::entries(TABLE_NAME).into_iter();
+        entries.map(|(component, json)| (component.to_owned(), embedded::read(json))).collect()
+    });
     &TABLE
 }
 
 /// Finds an argument of a component; none if no minor has it. Only its own row of the table is read.
 #[must_use]
 pub fn find(component: &str, name: &str) -> Option<ComponentFlag> {
-    serde_json::from_str(rows().get(component)?.get(name)?.get()).ok()
+    serde_json::from_str(rows(component)?.get(name)?.get()).ok()
 }
 
-/// The rows of the table as they are written, by component and argument.
-type FlagRows = BTreeMap<&'static str, BTreeMap<&'static str, &'static RawValue>>;
+/// The rows of a component as they are written, by argument.
+type FlagRows = BTreeMap<&'static str, &'static RawValue>;
 
-fn rows() -> &'static FlagRows {
-    static ROWS: LazyLock<FlagRows> = LazyLock::new(|| embedded::table("component-flags"));
-    &ROWS
+/// Returns the rows of a component; none if it is not known.
+fn rows(component: &str) -> Option<&'static FlagRows> {
+    static ROWS: LazyLock<BTreeMap<&str, LazyLock<FlagRows, RowsReader>>> = LazyLock::new(|| {
+        let entries = embedded::entries(TABLE_NAME).into_iter();
+        let read = |json| -> RowsReader { Box::new(move || embedded::read(json)) };
+        entries.map(|(component, json)| (component, LazyLock::new(read(json)))).collect()
+    });
+    ROWS.get(component).map(LazyLock::deref)
 }
+
+/// What reads the rows of a component when somebody asks for one of them.
+type RowsReader = Box<dyn Fn() -> FlagRows + Send>;
 
 /// Reads the flags of a component of a minor, in their order, into its settings; every other flag has its default. A flag
 /// that the minor does not have, or whose text it refuses, is left out.
@@ -133,7 +147,7 @@ pub fn settings<'a>(
 #[must_use]
 pub fn unknown(component: &str, minor: KubernetesMinor, name: &str) -> Option<String> {
     let flag = find(component, name);
-    if flag.as_ref().is_some_and(|flag| flag.is_of(minor)) || !rows().contains_key(component) {
+    if flag.as_ref().is_some_and(|flag| flag.is_of(minor)) || rows(component).is_none() {
         return None;
     }
     if flag.is_none() && minor.is_newer_than_known() {

@@ -58,16 +58,14 @@ struct GateMinors {
     until: Option<KubernetesMinor>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GateTable {
-    gates: BTreeMap<String, String>,
-    cloud: BTreeMap<String, GateMinors>,
-    needs: BTreeMap<String, Vec<String>>,
-}
+/// The entries of the table. They are large: each is read only if somebody sets a gate, or a flag that depends on one.
+static GATES: LazyLock<BTreeMap<&str, &str>> = LazyLock::new(|| entry("gates"));
+static CLOUD_GATES: LazyLock<BTreeMap<&str, GateMinors>> = LazyLock::new(|| entry("cloud"));
+static NEEDS: LazyLock<BTreeMap<&str, Vec<&str>>> = LazyLock::new(|| entry("needs"));
 
-/// The table. It is large: it is read only if somebody sets a gate, or a flag that depends on one.
-static TABLE: LazyLock<GateTable> = LazyLock::new(|| embedded::table("feature-gates"));
+fn entry<T: Deserialize<'static>>(key: &str) -> T {
+    embedded::read(embedded::entries("feature-gates")[key])
+}
 
 /// The component that has gates of its own.
 const CLOUD: &str = "cloud-controller-manager";
@@ -84,7 +82,7 @@ type Phase = (Option<KubernetesMinor>, Option<GateState>);
 /// Returns the state of a gate in a component of a minor; none if the component does not know it.
 #[must_use]
 pub fn state(component: &str, name: &str, minor: KubernetesMinor) -> Option<GateState> {
-    let of_cloud = || TABLE.cloud.get(name).is_some_and(|range| minor.is_within(range.from, range.until));
+    let of_cloud = || CLOUD_GATES.get(name).is_some_and(|range| minor.is_within(range.from, range.until));
     if component == CLOUD && !of_cloud() {
         return None;
     }
@@ -132,9 +130,8 @@ fn deciding_entry(name: &str, state: GateState, given: &[(&str, &str)]) -> Optio
 /// Returns the gates that need others in a component of a minor, each with one of the others.
 pub fn needs(component: &str, minor: KubernetesMinor) -> impl Iterator<Item = (&'static str, &'static str)> {
     let is_asked = minor >= NEEDS_FROM && component != CLOUD;
-    let rows = TABLE.needs.iter().filter(move |_| is_asked);
-    let pairs =
-        rows.flat_map(|(name, others)| others.iter().map(move |other| (name.as_str(), other.as_str())));
+    let rows = NEEDS.iter().filter(move |_| is_asked);
+    let pairs = rows.flat_map(|(name, others)| others.iter().map(move |other| (*name, *other)));
     pairs.filter_map(move |(name, other)| {
         let (since, other) = since(other);
         let has = |gate| state(component, gate, minor).is_some();
@@ -158,7 +155,7 @@ pub(super) fn availability(name: &str, minor: KubernetesMinor) -> String {
 
 /// Returns the phases of a gate, oldest first; none if no minor has it.
 fn phases(name: &str) -> Option<impl DoubleEndedIterator<Item = Phase>> {
-    Some(TABLE.gates.get(name)?.split(',').map(|text| {
+    Some(GATES.get(name)?.split(',').map(|text| {
         let (since, state) = since(text.trim_start());
         (since, read_state(state))
     }))
@@ -190,7 +187,7 @@ fn read_state(text: &str) -> Option<GateState> {
 /// Returns the gates that a component of a minor knows.
 #[must_use]
 pub fn known(component: &str, minor: KubernetesMinor) -> BTreeMap<&'static str, GateState> {
-    let names = TABLE.gates.keys().map(String::as_str);
+    let names = GATES.keys().copied();
     names.filter_map(|name| Some((name, state(component, name, minor)?))).collect()
 }
 
@@ -228,7 +225,7 @@ mod tests {
     #[test]
     fn every_row_reads() {
         let words = ["alpha", "beta", "deprecated", "locked", "on", "off", "gone"];
-        for (name, text) in &TABLE.gates {
+        for (name, text) in &*GATES {
             for phase in text.split(", ") {
                 let (_, state) = since(phase);
                 assert!(state.split(' ').all(|word| words.contains(&word)), "{name}: {phase}");
@@ -236,11 +233,11 @@ mod tests {
             let minors: Vec<_> = phases(name).unwrap().map(|(since, _)| since).collect();
             assert!(minors.is_sorted(), "{name}");
         }
-        for name in TABLE.cloud.keys().chain(TABLE.needs.keys()) {
-            assert!(TABLE.gates.contains_key(name), "{name}");
+        for name in CLOUD_GATES.keys().chain(NEEDS.keys()) {
+            assert!(GATES.contains_key(name), "{name}");
         }
-        for other in TABLE.needs.values().flatten() {
-            assert!(TABLE.gates.contains_key(since(other).1), "{other}");
+        for other in NEEDS.values().flatten() {
+            assert!(GATES.contains_key(since(other).1), "{other}");
         }
     }
 

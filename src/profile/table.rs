@@ -191,10 +191,11 @@ mod tests {
 
     #[test]
     fn plugins_on_by_default_are_those_that_k3s_turns_on() {
-        type FlagsByMinor = BTreeMap<String, BTreeMap<String, BTreeMap<String, String>>>;
+        type Flags = BTreeMap<String, BTreeMap<String, String>>;
         let on = ArgumentTable::get().plugins.iter().filter(|row| row.default);
         let names: Vec<&str> = on.map(|row| row.plugin.as_str()).collect();
-        for (minor, flags) in embedded::table::<FlagsByMinor>("default-flags") {
+        for (minor, json) in embedded::entries("default-flags") {
+            let flags: Flags = embedded::read(json);
             assert_eq!(flags["kube-apiserver"]["enable-admission-plugins"], names.join(","), "{minor}");
         }
     }

@@ -185,7 +185,7 @@ impl ObjectUnion {
         local: &RootedPath,
     ) -> Self {
         let mut union = Self { policy: rendered.text.to_owned(), ..Self::default() };
-        if rendered.text.is_empty() {
+        if rendered.text.is_empty() || has_nothing(users) {
             return union;
         }
         // The texts of ours are objects: the tests read every one of them.
@@ -391,6 +391,16 @@ impl ObjectUnion {
             });
         }
     }
+}
+
+/// Tells whether the user has nothing in either file, and no run has left a part for a later one: the node of most runs, for which
+/// no manifest has to be parsed.
+fn has_nothing(users: &UsersFiles) -> bool {
+    let is_there = |key| users.foreign.contains_key(key) || users.ours.contains_key(key);
+    let awaits_nothing = |own: &String| FileMemory::read(own).is_ok_and(|memory| memory.pending.is_empty());
+    !users.foreign.contains_key("policy")
+        && !is_there(LOCAL_POLICY)
+        && users.ours.get("policy").is_none_or(awaits_nothing)
 }
 
 /// Returns why the API server of a minor does not take an object: K3s would try again every 15 s, and apply nothing of the file.
