@@ -6,6 +6,7 @@
 //! entry of each line. What is not exactly that is refused: another program may have written in between, and the journal may
 //! have dropped lines.
 
+use super::log_lines::lines_with;
 use crate::error::{Error, ErrorKind, Place};
 use crate::kubernetes::kubelet_config::KubeletConfig;
 use crate::kubernetes::kubelet_documents::{self, DocumentRole};
@@ -16,6 +17,8 @@ use crate::version::KubernetesMinor;
 pub(super) const PATTERN: &str = "\"Effective KubeletConfiguration\"|^\\t|^ >$";
 /// The first minor whose kubelet logs it.
 const FROM: KubernetesMinor = KubernetesMinor::new(37);
+/// What each of these lines has.
+const MESSAGE: &str = "Effective KubeletConfiguration";
 /// The message, as klog writes it with a text of several lines.
 const HEAD: &str = "] \"Effective KubeletConfiguration\" config=<";
 /// The message with `logging-format=json`, which has everything in one line.
@@ -50,12 +53,11 @@ pub(super) struct LoggedText {
 }
 
 /// Returns the last configuration in the lines of a log behind the line number `after`; none if there is none.
-pub(super) fn find(lines: &str, after: usize) -> Option<LoggedText> {
-    let lines: Vec<&str> = lines.lines().collect();
-    let found = lines.iter().enumerate().skip(after).rev();
-    let (at, head) = found.filter_map(|(at, line)| Some((at, head(line)?))).next()?;
+pub(super) fn find(log: &str, after: usize) -> Option<LoggedText> {
+    let heads = lines_with(log, MESSAGE).filter(|(at, _)| *at >= after);
+    let (at, head) = heads.filter_map(|(at, line)| Some((at, head(line)?))).last()?;
     let text = match head {
-        LogHead::Lines(tag) => text_below(&lines[at + 1..], tag),
+        LogHead::Lines(tag) => text_below(log.lines().skip(at + 1), tag),
         LogHead::Json(text) => text.ok_or("the line is not whole"),
     };
     Some(LoggedText { line: at + 1, text })
@@ -122,7 +124,7 @@ fn head(line: &str) -> Option<LogHead<'_>> {
         return None;
     }
     let json = serde_json::from_str::<serde_json::Value>(&line[before.len()..]).ok();
-    let is_message = |json: &serde_json::Value| json["msg"] == "Effective KubeletConfiguration";
+    let is_message = |json: &serde_json::Value| json["msg"] == MESSAGE;
     match json {
         Some(json) if !is_message(&json) => None,
         json => Some(LogHead::Json(json.and_then(|json| Some(json["config"].as_str()?.to_owned())))),
@@ -142,7 +144,7 @@ fn tag(before: &str) -> Option<&str> {
 }
 
 /// Joins the lines below the first until the last; each is behind the same tag, and has a tab before it.
-fn text_below(lines: &[&str], of: &str) -> Result<String, &'static str> {
+fn text_below<'a>(lines: impl Iterator<Item = &'a str>, of: &str) -> Result<String, &'static str> {
     let mut text = String::new();
     for line in lines {
         let message = match of {

@@ -2,6 +2,7 @@
 //! The last start of K3s on a node: when it was, and with which version.
 
 use super::log::K3sLog;
+use super::log_lines::lines_with;
 use super::log_time::seconds;
 use super::node_paths::NodePaths;
 use super::{installed, traces};
@@ -68,13 +69,18 @@ impl StartedWith {
     }
 }
 
+/// What stands before a message of K3s.
+const MESSAGE: &str = "msg=\"";
+/// The beginning of the message with which K3s starts, and of those with which it starts its components.
+const STARTING: &str = "msg=\"Starting k3s ";
+const RUNNING: &str = "msg=\"Running kube";
+
 impl K3sLog {
     /// Returns the version of the last start, with the number of its line.
     #[must_use]
     pub fn version(&self) -> Option<(&str, usize)> {
-        let lines = self.text.lines().enumerate();
-        let found = lines.filter_map(|(index, line)| {
-            let (_, message) = line.split_once("msg=\"Starting k3s ")?;
+        let found = lines_with(&self.text, STARTING).filter_map(|(index, line)| {
+            let (_, message) = line.split_once(STARTING)?;
             Some((message.split([' ', '"']).next()?, index + 1))
         });
         found.last()
@@ -83,16 +89,16 @@ impl K3sLog {
     /// Returns the time of the last line that K3s logs at a start.
     #[must_use]
     pub fn last_start(&self) -> Option<LastStart> {
-        let lines = self.text.lines().enumerate();
-        let times = lines.filter_map(|(index, line)| {
-            let (before, message) = line.split_once("msg=\"")?;
-            if !message.starts_with("Starting k3s ") && !message.starts_with("Running kube") {
-                return None;
-            }
-            let (_, time) = before.split_once("time=\"")?;
-            Some((seconds(time.split('"').next()?)?, index + 1))
-        });
-        let (at, line) = times.last()?;
+        let last = |mark| {
+            let times = lines_with(&self.text, mark).filter_map(|(index, line)| {
+                // A later message in the line is a text of somebody else.
+                let (before, _) = line.split_once(mark).filter(|(before, _)| !before.contains(MESSAGE))?;
+                let (_, time) = before.split_once("time=\"")?;
+                Some((index + 1, seconds(time.split('"').next()?)?))
+            });
+            times.last()
+        };
+        let (line, at) = last(STARTING).max(last(RUNNING))?;
         Some(LastStart { at, from: format!("{}:{line}", self.from.as_deref().unwrap_or("the log")) })
     }
 }

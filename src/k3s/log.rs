@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use super::arguments;
 use super::kubelet_log::{self, LoggedText};
+use super::log_lines::lines_with;
 use crate::error::Result;
 use crate::kubernetes::kubelet_config::KubeletConfig;
 use crate::node::{Root, RootedPath, program};
@@ -112,13 +113,8 @@ impl K3sLog {
         let of = |line: &str, mark: &str| {
             line.split_once(mark).is_some_and(|(before, _)| begins_a_message(before))
         };
-        let mut found = None;
-        for (index, line) in self.text.lines().enumerate() {
-            if of(line, POLICIES_START) || of(line, POLICIES_SKIPPED) {
-                found = Some((index, line));
-            }
-        }
-        let (index, line) = found?;
+        let last = |mark| lines_with(&self.text, mark).filter(|(_, line)| of(line, mark)).last();
+        let (index, line) = last(POLICIES_START).max(last(POLICIES_SKIPPED))?;
         Some(PolicyStart { started: of(line, POLICIES_START), line: index + 1 })
     }
 
@@ -132,7 +128,7 @@ impl K3sLog {
 /// Finds the last line of each component.
 fn starts(text: &str) -> BTreeMap<String, Logged> {
     let mut last = BTreeMap::new();
-    for (index, line) in text.lines().enumerate() {
+    for (index, line) in lines_with(text, MARK) {
         // A value after the component's name may hold the mark too.
         let Some((before, message)) = line.split_once(MARK) else { continue };
         let Some((component, flags)) = message.split_once(' ') else { continue };

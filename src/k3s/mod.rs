@@ -27,6 +27,7 @@ pub mod kubelet_files;
 mod kubelet_log;
 mod last_start;
 mod log;
+mod log_lines;
 mod log_time;
 mod logins;
 mod manifest_files;

@@ -2,7 +2,8 @@
 //! A node, with the configuration in force on it.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use super::arguments;
 use super::components;
@@ -47,6 +48,8 @@ pub struct NodeConfig<'a> {
     pub effective: std::result::Result<EffectiveConfig, Error>,
     /// Why K3s will run on another machine than this one, if that is so.
     pub elsewhere: Option<String>,
+    /// The flags of the components, which many ask for.
+    flags: OnceLock<BTreeMap<String, Vec<(String, String)>>>,
 }
 
 /// An argument that the configuration gives a component.
@@ -94,7 +97,18 @@ impl<'a> NodeConfig<'a> {
             None => Some("this is the root of an image".to_owned()),
         };
         let data_dir = data_dir.clone();
-        Self { root, role, release, service, config, own_data_dir, data_dir, effective, elsewhere }
+        Self {
+            root,
+            role,
+            release,
+            service,
+            config,
+            own_data_dir,
+            data_dir,
+            effective,
+            elsewhere,
+            flags: OnceLock::new(),
+        }
     }
 
     /// Returns the Kubernetes minor of the release.
@@ -164,12 +178,25 @@ impl<'a> NodeConfig<'a> {
         }
     }
 
+    /// Takes the configuration for one that nobody can tell.
+    pub fn forget(&mut self, why: Error) {
+        self.effective = Err(why);
+        self.flags = OnceLock::new();
+    }
+
     /// Returns the flags that a component gets, K3s' own included, by the names that it knows them by; none if it does not
     /// run, or if K3s cannot read its configuration.
     #[must_use]
-    pub fn flags(&self, component: &str) -> Vec<(String, String)> {
-        let flags = self.effective.as_ref().ok().and_then(|effective| effective.components.get(component));
-        flags.into_iter().flatten().map(|flag| arguments::as_component_takes(component, flag)).collect()
+    pub fn flags(&self, component: &str) -> &[(String, String)] {
+        let read = || {
+            let components = self.effective.iter().flat_map(|effective| &effective.components);
+            let taken = components.map(|(component, flags)| {
+                let flags = flags.iter().map(|flag| arguments::as_component_takes(component, flag));
+                (component.clone(), flags.collect())
+            });
+            taken.collect()
+        };
+        self.flags.get_or_init(read).get(component).map_or(&[], Vec::as_slice)
     }
 
     /// Returns the settings that the flags of a component make, with the defaults of the minor.

@@ -141,8 +141,12 @@ fn refused(node: &NodeConfig<'_>, documents: &UserDocuments, decoded: &DecodedFi
     let given = node.arguments(NAME);
     let taken = |argument: &ComponentArgument| arguments::as_component_takes(NAME, &argument.text).0;
     let names: Vec<String> = given.iter().map(taken).collect();
-    let flag = |(name, text)| KubeletFlag { is_own: !names.contains(&name), name, text };
-    let flags: Vec<KubeletFlag> = node.flags(NAME).into_iter().map(flag).collect();
+    let flag = |(name, text): &(String, String)| KubeletFlag {
+        is_own: !names.contains(name),
+        name: name.clone(),
+        text: text.clone(),
+    };
+    let flags: Vec<KubeletFlag> = node.flags(NAME).iter().map(flag).collect();
     let is_own = |position: Position| documents.place(position).is_none();
     let settings = KubeletSettings::new(decoded, &flags, node.minor(), &is_own);
     let finding = |(refused, origin): (RefusedSetting, SettingOrigin)| {

@@ -80,7 +80,8 @@ fn in_force(
     place_of: &dyn Fn(Position) -> Option<Place>,
     (argument, field): (&'static str, &'static str),
 ) -> Option<ServingValue> {
-    if let Some((_, text)) = node.flags(NAME).into_iter().rfind(|(name, _)| name == argument) {
+    if let Some((_, text)) = node.flags(NAME).iter().rfind(|(name, _)| name == argument) {
+        let text = text.clone();
         let user = node.arguments(NAME);
         let is_named =
             |set: &&ComponentArgument| arguments::as_component_takes(NAME, &set.text).0 == argument;

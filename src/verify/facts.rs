@@ -59,7 +59,7 @@ impl<'a> NodeFacts<'a> {
         let kubelet = service_unknown.clone().map_or_else(|| kubelet(&node, started), Err);
         let datastore = node.running().datastore;
         if let Some(error) = &service_unknown {
-            node.effective = Err(error.clone());
+            node.forget(error.clone());
         }
         Self {
             node,
@@ -156,7 +156,7 @@ impl<'a> NodeFacts<'a> {
     /// Returns the flags that K3s gives a component at its next start.
     #[must_use]
     pub fn forecast(&self, component: &str) -> Vec<(String, String)> {
-        self.node.flags(component)
+        self.node.flags(component).to_vec()
     }
 
     /// Returns why a component does not start with its arguments and configuration files, those in force or those of the
