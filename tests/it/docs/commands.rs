@@ -87,7 +87,9 @@ fn lines_of(text: &str) -> Vec<String> {
         if line.starts_with("    ") {
             found.push(line.trim().to_owned());
         }
-        found.extend(pages::quoted(line).map(str::to_owned));
+    }
+    for paragraph in pages::paragraphs(text) {
+        found.extend(pages::quoted(&paragraph).map(str::to_owned));
     }
     found
 }

@@ -11,8 +11,7 @@ use super::pages;
 /// The targets of the links in a page.
 pub(super) fn targets(text: &str) -> Vec<String> {
     let link = Regex::new(r"\]\(([^)\s]+)\)").unwrap();
-    let lines = pages::prose(text).into_iter().map(|(_, line)| pages::without_quotes(line));
-    let page = lines.collect::<Vec<_>>().join("\n");
+    let page: String = pages::paragraphs(text).iter().map(|text| pages::without_quotes(text) + "\n").collect();
     link.captures_iter(&page).map(|found| found[1].to_owned()).collect()
 }
 

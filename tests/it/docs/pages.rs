@@ -71,12 +71,27 @@ pub(super) fn prose(text: &str) -> Vec<(usize, &str)> {
     found
 }
 
-/// The texts between single backticks in a line.
+/// The paragraphs outside of blocks, each on one line: what stands between backticks may go over a line's end.
+pub(super) fn paragraphs(text: &str) -> Vec<String> {
+    let mut found = vec![String::new()];
+    for (_, line) in prose(text) {
+        if line.trim().is_empty() {
+            found.push(String::new());
+        } else {
+            let paragraph = found.last_mut().unwrap();
+            paragraph.push_str(line.trim());
+            paragraph.push(' ');
+        }
+    }
+    found
+}
+
+/// The texts between single backticks.
 pub(super) fn quoted(line: &str) -> impl Iterator<Item = &str> {
     line.split('`').skip(1).step_by(2)
 }
 
-/// The line without what stands between backticks.
+/// The text without what stands between backticks.
 pub(super) fn without_quotes(line: &str) -> String {
     line.split('`').step_by(2).collect::<Vec<_>>().join("``")
 }
