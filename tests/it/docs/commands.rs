@@ -78,7 +78,9 @@ fn lines_of(text: &str) -> Vec<String> {
         match block.language.as_str() {
             "sh" => found.extend(joined(&block.lines)),
             "console" => {
-                found.extend(block.lines.iter().filter_map(|line| Some(line.trim().strip_prefix("$ ")?.to_owned())));
+                found.extend(
+                    block.lines.iter().filter_map(|line| Some(line.trim().strip_prefix("$ ")?.to_owned())),
+                );
             }
             _ => {}
         }
@@ -128,7 +130,8 @@ fn every_block_for_a_shell_can_be_read() {
     for page in pages::by_hand() {
         for block in pages::blocks(&pages::read(&page)).iter().filter(|block| block.language == "sh") {
             count += 1;
-            let mut shell = Command::new("bash").arg("-n").stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            let mut shell =
+                Command::new("bash").arg("-n").stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
             shell.stdin.take().unwrap().write_all(block.lines.join("\n").as_bytes()).unwrap();
             let output = shell.wait_with_output().unwrap();
             assert!(

@@ -11,7 +11,8 @@ use super::pages;
 /// The targets of the links in a page.
 pub(super) fn targets(text: &str) -> Vec<String> {
     let link = Regex::new(r"\]\(([^)\s]+)\)").unwrap();
-    let page: String = pages::paragraphs(text).iter().map(|text| pages::without_quotes(text) + "\n").collect();
+    let page: String =
+        pages::paragraphs(text).iter().map(|text| pages::without_quotes(text) + "\n").collect();
     link.captures_iter(&page).map(|found| found[1].to_owned()).collect()
 }
 
@@ -27,8 +28,11 @@ fn anchors(text: &str) -> BTreeSet<String> {
         }
         let heading = link.replace_all(heading.trim(), "$1").to_lowercase();
         let kept = |character: &char| character.is_alphanumeric() || " -_".contains(*character);
-        let slug: String =
-            heading.chars().filter(kept).map(|character| if character == ' ' { '-' } else { character }).collect();
+        let slug: String = heading
+            .chars()
+            .filter(kept)
+            .map(|character| if character == ' ' { '-' } else { character })
+            .collect();
         let again = (1..).map(|number| format!("{slug}-{number}"));
         let free = std::iter::once(slug.clone()).chain(again).find(|slug| !found.contains(slug));
         found.insert(free.unwrap());
@@ -47,11 +51,13 @@ fn every_link_resolves() {
             }
             checked += 1;
             let (path, anchor) = target.split_once('#').unwrap_or((&target, ""));
-            let file: PathBuf =
-                if path.is_empty() { page.clone() } else { page.parent().unwrap_or(Path::new("")).join(path) };
+            let file: PathBuf = if path.is_empty() {
+                page.clone()
+            } else {
+                page.parent().unwrap_or(Path::new("")).join(path)
+            };
             let is_there = file.exists()
-                && (anchor.is_empty()
-                    || file.is_file() && anchors(&pages::read(&file)).contains(anchor));
+                && (anchor.is_empty() || file.is_file() && anchors(&pages::read(&file)).contains(anchor));
             if !is_there {
                 broken.push(format!("{}: {target}", page.display()));
             }
@@ -63,7 +69,8 @@ fn every_link_resolves() {
 
 #[test]
 fn anchors_are_those_of_headings_and_ids() {
-    let found = anchors("# A `b`, c!\n\n## Same\n\n## Same\n\n```sh\n# no heading\n```\n\n<a id=\"x\"></a>#word\n");
+    let found =
+        anchors("# A `b`, c!\n\n## Same\n\n## Same\n\n```sh\n# no heading\n```\n\n<a id=\"x\"></a>#word\n");
     let wanted = ["a-b-c", "same", "same-1", "x"].map(str::to_owned);
     assert_eq!(found, BTreeSet::from(wanted));
 }

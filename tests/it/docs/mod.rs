@@ -8,3 +8,5 @@ mod links;
 mod pages;
 mod transcripts;
 mod whole;
+
+pub(crate) use pages::by_hand;

@@ -16,7 +16,11 @@ pub(super) struct Block {
 /// The pages below docs.
 pub(super) fn manual() -> Vec<PathBuf> {
     let is_page = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "md");
-    walk(Path::new("docs")).into_iter().map(|(path, _)| Path::new("docs").join(path)).filter(is_page).collect()
+    walk(Path::new("docs"))
+        .into_iter()
+        .map(|(path, _)| Path::new("docs").join(path))
+        .filter(is_page)
+        .collect()
 }
 
 /// Everything that a reader of the project finds, but for the changelog.
@@ -28,7 +32,7 @@ pub(super) fn all() -> Vec<PathBuf> {
 }
 
 /// The pages that are written by hand, without the decisions, which tell of their day.
-pub(super) fn by_hand() -> Vec<PathBuf> {
+pub(crate) fn by_hand() -> Vec<PathBuf> {
     const MADE: [&str; 5] =
         ["docs/reference", "docs/adr", "docs/READS.md", "docs/K3S-FLAGS.md", "docs/COMPONENT-VALUES.md"];
     all().into_iter().filter(|page| !MADE.iter().any(|made| page.starts_with(made))).collect()

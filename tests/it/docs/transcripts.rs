@@ -34,7 +34,8 @@ struct Machine {
 impl Machine {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        for path in ["root/etc/sysctl.d", "root/usr/local/bin", "root/var/lib", "root/var/log", "work", "bin"] {
+        for path in ["root/etc/sysctl.d", "root/usr/local/bin", "root/var/lib", "root/var/log", "work", "bin"]
+        {
             fs::create_dir_all(folder.path().join(path)).unwrap();
         }
         fs::write(folder.path().join("root/etc/hostname"), "node-1\n").unwrap();
@@ -192,7 +193,8 @@ fn run(text: &str) -> (String, Vec<String>) {
 #[test]
 fn what_the_manual_shows_is_what_is_printed() {
     let pages: Vec<PathBuf> = pages::by_hand();
-    let pages: Vec<(PathBuf, String)> = pages.into_iter().map(|page| (page.clone(), pages::read(&page))).collect();
+    let pages: Vec<(PathBuf, String)> =
+        pages.into_iter().map(|page| (page.clone(), pages::read(&page))).collect();
     let with_transcripts: Vec<_> = pages.iter().filter(|(_, text)| text.contains("```console")).collect();
     assert!(with_transcripts.len() > 10, "{}", with_transcripts.len());
     let mut wrong = Vec::new();
