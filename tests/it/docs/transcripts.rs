@@ -109,7 +109,7 @@ fn renewed(page: &[String], lines: &[String]) -> Vec<String> {
     let likeness = |a: &str, b: &str| {
         let words: Vec<&str> = b.split_whitespace().collect();
         let shared = a.split_whitespace().filter(|word| words.contains(word)).count();
-        if shared == 0 { 0 } else { 2 * shared + usize::from(a == b) }
+        2 * shared + usize::from(a == b)
     };
     // best[i][j]: of the first i lines of the page in the first j of the output.
     let mut best = vec![vec![0; lines.len() + 1]; wanted.len() + 1];
