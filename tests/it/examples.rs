@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::support::{Node, owner};
+use crate::support::{Node, owner, timeless};
 
 #[test]
 fn bare_metal_hardens_an_empty_root_and_is_done_after_one_run() {
@@ -219,26 +219,6 @@ fn reports_are_what_their_readme_makes() {
     for name in listed.iter().filter(|name| *name != "README.md") {
         assert!(readme.contains(&format!("(`{name}`")), "{name} is not told of");
     }
-}
-
-/// Writes the same time for every `2026-11-25T13:05:09` and `2026-11-25 13:05:09`.
-fn timeless(text: &str) -> String {
-    const SHAPE: &[u8] = b"0000-00-00?00:00:00";
-    let is_time = |window: &[u8]| {
-        window.iter().zip(SHAPE).all(|(byte, shape)| match shape {
-            b'0' => byte.is_ascii_digit(),
-            b'?' => matches!(byte, b'T' | b' '),
-            other => byte == other,
-        })
-    };
-    let mut bytes = text.as_bytes().to_vec();
-    for start in 0..bytes.len().saturating_sub(SHAPE.len() - 1) {
-        if is_time(&bytes[start..start + SHAPE.len()]) {
-            bytes[start..start + 10].copy_from_slice(b"2026-11-25");
-            bytes[start + 11..start + 19].copy_from_slice(b"09:00:00");
-        }
-    }
-    String::from_utf8(bytes).unwrap()
 }
 
 // What Ansible makes of it is in tests/it/ansible.

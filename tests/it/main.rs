@@ -34,6 +34,7 @@ mod converged;
 mod crash;
 mod damaged_history;
 mod deploy_times;
+mod docs;
 mod documents;
 mod effective;
 mod encryption_provider;

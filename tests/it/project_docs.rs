@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! ARCHITECTURE.md and CONTRIBUTING.md are true: the paths that they name exist, every table is listed, and the rooms
-//! stand in their order.
+//! The pages are true: the paths that they name exist, and what they list is whole: tables, rooms, formats, exit codes, minors,
+//! changes. tests/it/docs looks at their links and commands.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at the project's own files")]
 
 use std::collections::BTreeMap;
@@ -13,16 +13,8 @@ use k3s_harden::error::{ErrorKind, exit};
 use k3s_harden::render::RenderFormat;
 use k3s_harden::version::table_heads;
 
+use crate::docs::by_hand;
 use crate::minors::released;
-
-const DOCUMENTS: [&str; 6] = [
-    "docs/ARCHITECTURE.md",
-    "docs/STYLE.md",
-    "docs/GATE.md",
-    "docs/STABILITY.md",
-    "CONTRIBUTING.md",
-    "SECURITY.md",
-];
 
 /// The folders of the project whose files the documents name by their paths.
 const FOLDERS: [&str; 9] =
@@ -60,7 +52,8 @@ fn exists(path: &str) -> bool {
 fn every_path_that_a_document_names_exists() {
     let mut found = 0;
     let mut missing = Vec::new();
-    for document in DOCUMENTS {
+    for document in by_hand() {
+        let document = document.to_str().unwrap();
         let text = read(document);
         for word in quoted(&text).filter_map(|text| text.split_whitespace().next()) {
             // What a recipe leaves open.
@@ -73,17 +66,22 @@ fn every_path_that_a_document_names_exists() {
             }
         }
     }
-    assert!(found > 50, "{found}");
+    assert!(found > 100, "{found}");
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
 #[test]
-fn the_readme_has_every_minor_and_every_format() {
+fn the_readme_has_every_minor() {
     let readme = read("README.md");
     let minors = released();
     let range = format!("({} to {})", minors[0], minors[minors.len() - 1]);
     assert!(readme.contains(&range), "{range}");
-    let (_, table) = readme.split_once("| `--as` | for |\n|---|---|\n").unwrap();
+}
+
+#[test]
+fn the_guide_has_every_render_format() {
+    let guide = read("docs/guides/render.md");
+    let (_, table) = guide.split_once("| `--as` | for |\n|---|---|\n").unwrap();
     let rows = table.lines().take_while(|line| line.starts_with('|'));
     let mut listed: Vec<&str> = rows.flat_map(|row| quoted(row.split('|').nth(1).unwrap())).collect();
     listed.sort_unstable();
@@ -93,20 +91,30 @@ fn the_readme_has_every_minor_and_every_format() {
     assert_eq!(listed, formats);
 }
 
+/// The page has every code with its meaning, and README.md every code.
 #[test]
-fn the_readme_has_every_exit_code() {
-    let readme = read("README.md");
-    let (_, table) = readme.split_once("| exit | meaning |\n|---|---|\n").unwrap();
-    let listed: Vec<&str> = table.lines().take_while(|line| line.starts_with('|')).collect();
+fn every_exit_code_is_listed() {
+    let rows_of = |text: &str, head: &str| -> Vec<String> {
+        let (_, table) = text.split_once(&format!("| {head} | meaning |\n|---|---|\n")).unwrap();
+        table.lines().take_while(|line| line.starts_with('|')).map(str::to_owned).collect()
+    };
     let meanings = exit::meanings();
-    let rows: Vec<String> =
-        meanings.iter().map(|row| format!("| {} | {} |", row.code, row.meaning)).collect();
-    assert_eq!(listed, rows);
+    let row = |code: u8, meaning: &str| format!("| <a id=\"{code}\"></a>{code} | {meaning} |");
+    let rows: Vec<String> = meanings.iter().map(|known| row(known.code, known.meaning)).collect();
+    assert_eq!(rows_of(&read("docs/reference/exit-codes.md"), "exit"), rows);
     let mut codes: Vec<u8> = ErrorKind::ALL.iter().map(|kind| kind.exit_code()).collect();
     codes.extend([exit::OK, exit::CHANGES, exit::WOULD_NOT_START, exit::CANNOT_TELL, exit::FINDINGS]);
     codes.sort_unstable();
     codes.dedup();
     assert_eq!(meanings.iter().map(|row| row.code).collect::<Vec<_>>(), codes);
+    let short = rows_of(&read("README.md"), "code");
+    let mut listed: Vec<u8> = short
+        .iter()
+        .flat_map(|row| row.split('|').nth(1).unwrap().split(','))
+        .map(|code| code.trim().parse().unwrap())
+        .collect();
+    listed.sort_unstable();
+    assert_eq!(listed, codes);
 }
 
 /// What a version changes on a hardened node is told in its section, in the words that `plan` shows.
