@@ -77,7 +77,7 @@ pub mod exit {
     /// Controls are not met (`verify`).
     pub const FINDINGS: u8 = 2;
 
-    /// What an exit code means: the one text for `--help`, the manual pages, the reference pages and README.md.
+    /// What an exit code means: the one text for `--help`, the manual pages and the reference pages.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct ExitMeaning {
         /// The code.

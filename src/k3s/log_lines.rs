@@ -16,7 +16,9 @@ pub(super) fn lines_with<'a>(log: &'a str, mark: &'a str) -> impl Iterator<Item 
         index += memchr_iter(b'\n', &bytes[begin..start]).count();
         (begin, from) = (start, end);
         let line = &log[start..end];
-        Some((index, line.strip_suffix('\r').unwrap_or(line)))
+        // As `str::lines`: a carriage return counts as an end only before a line feed.
+        let is_ended = end < bytes.len();
+        Some((index, line.strip_suffix('\r').filter(|_| is_ended).unwrap_or(line)))
     })
 }
 

@@ -235,8 +235,8 @@ fn not_judged(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
 /// Tells whether a component serves: with the port 0 it reads nothing of what serving takes
 /// (`SecureServingOptions.ApplyTo` of k8s.io/apiserver).
 fn serves(node: &NodeConfig<'_>, component: &str) -> bool {
-    let port = node.flags(component).into_iter().rfind(|(name, _)| name == "secure-port");
-    port.is_none_or(|(_, value)| flag_values::integer(&value) != Some(0))
+    let port = node.flags(component).iter().rfind(|(name, _)| name == "secure-port");
+    port.is_none_or(|(_, value)| flag_values::integer(value) != Some(0))
 }
 
 /// Checks the feature gates, for which all arguments of the name count together.

@@ -87,7 +87,7 @@ fn unknown_name(component: &str, minor: KubernetesMinor, flags: &[(String, Strin
 fn is_as_configured(node: &NodeConfig<'_>, component: &str, logged: &[(String, String)]) -> bool {
     let forecast = node.flags(component);
     let mut users = forecast.iter().filter(|(name, _)| node.place_of(component, name).is_some());
-    users.all(|(name, _)| values_of(logged, name).eq(values_of(&forecast, name)))
+    users.all(|(name, _)| values_of(logged, name).eq(values_of(forecast, name)))
 }
 
 fn values_of<'f>(flags: &'f [(String, String)], name: &'f str) -> impl Iterator<Item = &'f str> {
@@ -121,7 +121,7 @@ fn of_line(node: &NodeConfig<'_>, component: &str, flags: &[(String, String)]) -
     let own = node.own_flags(component);
     let forecast = node.flags(component);
     let is_own = |name: &String| {
-        let is_same = values_of(flags, name).eq(values_of(&forecast, name));
+        let is_same = values_of(flags, name).eq(values_of(forecast, name));
         own.contains(name) && node.place_of(component, name).is_none() && is_same
     };
     let by_itself = |refused: &settings::RefusedSetting| {
