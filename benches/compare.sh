@@ -16,7 +16,7 @@ mark='<!-- Below: what benches/compare.sh --write has measured. -->'
 target=${CARGO_TARGET_DIR:-target}
 made=$target/compare
 kube_bench=github.com/aquasecurity/kube-bench@v0.15.6
-ansible=ansible-core==2.19.14
+ansible='ansible-core==2.19.14'
 
 write=0
 if [ "${1:-}" = --write ]; then

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the run costs that happens a thousand times: `apply` on a node that is as desired. System calls and opened files
-//! are counted, because they are the same on every machine; `benches/converged.rs` measures the time.
+//! are counted, because they are the same on every machine; `benches/compare.sh` measures the time.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 
 use std::fs;
