@@ -18,7 +18,7 @@ pub(crate) const REPLAY: &str = "--replay";
 pub(crate) fn recorded(words: &[&str], root: &Path) -> String {
     let calls = tempfile::NamedTempFile::new().expect("a file for the calls");
     let mut strace = Command::new("strace");
-    strace.args(["-f", "-y", "-e", "trace=mkdirat,openat,write,fsync,renameat2,unlinkat", "-o"]);
+    strace.args(["-f", "-y", "-e", "trace=mkdirat,openat,write,fsync,renameat,renameat2,unlinkat", "-o"]);
     let status = strace.arg(calls.path()).args(words).output().expect("strace starts").status;
     assert!(status.success(), "{words:?}");
     let patterns = [
@@ -26,7 +26,7 @@ pub(crate) fn recorded(words: &[&str], root: &Path) -> String {
         ("create", r#" openat\(\d+<(.+?)>, "(.+?)", \S*O_CREAT\S* \d+\) = \d"#),
         ("write", r#" write\(\d+<(.+?)>, .*\) = (\d+)"#),
         ("fsync", r#" fsync\(\d+<(.+?)>\) += 0"#),
-        ("rename", r#" renameat2\(\d+<(.+?)>, "(.+?)", \d+<(.+?)>, "(.+?)", .*\) = 0"#),
+        ("rename", r#" renameat2?\(\d+<(.+?)>, "(.+?)", \d+<(.+?)>, "(.+?)".*\) = 0"#),
         ("remove", r#" unlinkat\(\d+<(.+?)>, "(.+?)", .*\) = 0"#),
     ];
     let patterns = patterns.map(|(name, pattern)| (name, Regex::new(pattern).expect("a pattern")));

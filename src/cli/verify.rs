@@ -8,18 +8,15 @@ use super::request::{RunRequest, given};
 use super::running;
 use super::ui::Ui;
 use crate::error::{Error, ErrorKind, Result, exit};
-use crate::k3s::K3sLog;
+use crate::k3s::{K3sLog, MAX_LOG_BYTES};
 use crate::node::{Root, host};
 use crate::output::{self, ReportOrigin, SarifOptions, ScreenText, TextOptions};
-use crate::profile::{ControlId, MAX_SOURCE_BYTES};
+use crate::profile::ControlId;
 use crate::scanner::{CheckState, Scan, Scanner, cis_benchmark};
 use crate::verify::baseline::{MAX_REPORT_BYTES, Trend};
 use crate::verify::{
     Baseline, Cluster, Date, FailOn, Kubectl, NodeFacts, ReportHistory, VerifyReport, verify, waivers,
 };
-
-/// The longest log that is read from a file, in bytes.
-const MAX_LOG_BYTES: usize = 16 * MAX_SOURCE_BYTES;
 
 pub(super) fn run(request: &RunRequest, arguments: &VerifyArguments, ui: &mut Ui) -> Result<u8> {
     let baseline = given(arguments.baseline.as_ref());
@@ -33,6 +30,12 @@ pub(super) fn run(request: &RunRequest, arguments: &VerifyArguments, ui: &mut Ui
     let journal = match given(arguments.journal.as_ref()) {
         Some(path) => {
             let bytes = host::read_file(&path, MAX_LOG_BYTES)?;
+            // Of a part nobody knows whether the last start is in it.
+            if bytes.len() > MAX_LOG_BYTES {
+                let message = format!("{path} is larger than {MAX_LOG_BYTES} bytes");
+                let hint = "write its last part into a file, from K3s's last start on, and name that one";
+                return Err(Error::new(ErrorKind::BadInput, message).hint(hint));
+            }
             K3sLog::new(String::from_utf8_lossy(&bytes), path)
         }
         None => K3sLog::read(&root),

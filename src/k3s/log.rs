@@ -15,6 +15,8 @@ use crate::version::KubernetesMinor;
 
 /// Where K3s writes its log on a machine without systemd.
 const LOG_FILE: &str = "/var/log/k3s.log";
+/// The longest log that is read from a file, in bytes. A longer one is not read in part: its last start may be in the rest.
+pub const MAX_LOG_BYTES: usize = 512 << 20;
 /// The beginning of K3s' message that it starts a component.
 const MARK: &str = "Running ";
 /// The beginning of K3s' message that it starts its network policy controller, and of that that it does not
@@ -86,7 +88,7 @@ impl K3sLog {
     /// Reads the file into which K3s logs on a machine without systemd; empty if there is none or if it cannot be read.
     #[must_use]
     pub fn of_file(root: &Root) -> Self {
-        let bytes = root.read(&RootedPath::fixed(LOG_FILE)).ok().flatten();
+        let bytes = root.read_within(&RootedPath::fixed(LOG_FILE), MAX_LOG_BYTES).ok().flatten();
         bytes.map(|bytes| Self::new(String::from_utf8_lossy(&bytes), LOG_FILE)).unwrap_or_default()
     }
 

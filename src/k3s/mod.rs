@@ -63,7 +63,7 @@ pub use effective::EffectiveConfig;
 pub use first_start::{FirstStart, ForecastFile, forecast_files, forecast_journal};
 pub use installed::{binary, version};
 pub use last_start::{LastStart, StartedWith};
-pub use log::{K3sLog, Logged};
+pub use log::{K3sLog, Logged, MAX_LOG_BYTES};
 pub use log_time::seconds;
 pub use logins::logins_masked;
 pub use node_config::{ComponentArgument, NodeConfig};

@@ -252,6 +252,15 @@ impl Root {
         self.read_opened(path, READING)
     }
 
+    /// Reads the regular file at `path`, which may have `most` bytes; none if there is nothing.
+    ///
+    /// # Errors
+    /// As for [`Root::read`]; if it is larger.
+    pub fn read_within(&self, path: &RootedPath, most: usize) -> Result<Option<Vec<u8>>> {
+        let Some((file, stat)) = self.opened(path, READING)? else { return Ok(None) };
+        self.read_all(file, &stat, path, most).map(Some)
+    }
+
     /// Reads the regular file at `path` itself: a symlink there is refused, and not followed. None if there is nothing.
     ///
     /// # Errors

@@ -166,6 +166,33 @@ fn a_selection_is_looked_at_alone() {
     assert_eq!(node.fingerprint(), before, "it only reads");
 }
 
+/// A log is read to its end, however long it is: what K3s logged at its first start is not what is in force.
+#[test]
+fn the_last_start_of_a_long_log_counts() {
+    let start = |value: bool| {
+        format!(
+            "time=\"2026-11-29T01:30:00Z\" level=info msg=\"Running kube-apiserver --anonymous-auth={value}\"\n"
+        )
+    };
+    let other =
+        "I1129 01:30:00.000001    1723 reconciler.go:1 \"Reconciler: start to sync state\" pod=\"a/b\"\n";
+    let lines = (20 << 20) / other.len();
+    let long = start(false) + &other.repeat(lines) + &start(true);
+    let is = |node: &Node, arguments: &[&str]| {
+        let (report, _) = report(node, &[&["--k3s-version", "1.33", "--role", "server"], arguments].concat());
+        let controls = report["controls"].as_array().unwrap().clone();
+        let control = controls.into_iter().find(|control| control["id"] == "1.2.1").unwrap();
+        (control["status"].as_str().unwrap().to_owned(), control["evidence"].to_string())
+    };
+    let node = Node::new().file("long.log", &long);
+    let file = node.path().join("long.log");
+    let on_the_node = Node::new().file("var/log/k3s.log", &long);
+    for (status, evidence) in [is(&node, &["--journal", file.to_str().unwrap()]), is(&on_the_node, &[])] {
+        assert_eq!(status, "fail", "{evidence}");
+        assert!(evidence.contains(&format!("{}", lines + 2)), "{evidence}");
+    }
+}
+
 #[test]
 fn a_waiver_counts_until_it_ends_and_is_shown() {
     let waived = |until: &str| {
