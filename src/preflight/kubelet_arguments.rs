@@ -71,7 +71,14 @@ fn copied(node: &NodeConfig<'_>, item: &KubeletItem<'_>) -> Result<Option<Findin
         return Ok(None);
     }
     let is_folder = item.name == "config-dir";
+    let own = node.data_dir.join(kubelet::DROP_INS);
+    let is_around = path.as_str() == "/" || own.as_str().starts_with(&format!("{path}/"));
     let message = match look(node, &path)? {
+        FileAt::Directory if is_folder && is_around => {
+            format!(
+                "{path}, which kubelet's config-dir names, has {own} in it, so that its copy is copied without an end"
+            )
+        }
         FileAt::Directory if is_folder => return Ok(None),
         // What is in it is checked with the other files of the kubelet.
         FileAt::File(_) if !is_folder => return Ok(None),

@@ -246,9 +246,11 @@ fn underscores_make_no_pass() {
 fn a_folder_named_with_an_underscore_is_the_only_one_that_the_kubelet_reads() {
     let minor = "1.37";
     let config = |text: &str| Node::new().file(CONFIG, format!("kubelet-arg: [\"{text}\"]\n"));
-    for missing in ["config_dir=/nope", "config-dir=/nope", "config_dir+=/nope"] {
-        let (starts, findings) = preflight(&config(missing), minor);
-        assert_eq!(starts, false, "{missing}: {findings:?}");
+    // K3s would copy a folder that is around its own into itself.
+    let around = ["config-dir=/", "--config-dir=/var/lib"];
+    for refused in ["config_dir=/nope", "config-dir=/nope", "config_dir+=/nope"].into_iter().chain(around) {
+        let (starts, findings) = preflight(&config(refused), minor);
+        assert_eq!(starts, false, "{refused}: {findings:?}");
         assert!(findings.iter().any(|finding| finding.contains("config.yaml:1:15")), "{findings:?}");
     }
     let limited = |text: &str| config(text).file("opt/kubelet/50.conf", KUBELET);
