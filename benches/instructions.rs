@@ -62,11 +62,11 @@ fn main() -> ExitCode {
         let change = before.map_or("not recorded yet".to_owned(), |row| {
             let [now, then] =
                 [instructions, row.instructions].map(|count| i64::try_from(count).expect("it fits"));
-            format!("{:+.1} %", 100.0 * percent(now - then, then))
+            format!("{:+.1} %", 100.0 * ratio(now - then, then))
         });
         println!(
             "{run}: {:.2} million instructions ({change})",
-            percent(i64::try_from(instructions).expect("it fits"), 1_000_000)
+            ratio(i64::try_from(instructions).expect("it fits"), 1_000_000)
         );
         let grew = before.is_none_or(|row| instructions * 100 > row.instructions * (100 + MARGIN));
         is_worse |= grew;
@@ -88,8 +88,8 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-#[allow(clippy::cast_precision_loss, reason = "it is shown with two digits")]
-fn percent(of: i64, whole: i64) -> f64 {
+#[allow(clippy::cast_precision_loss, reason = "it is shown with few digits")]
+fn ratio(of: i64, whole: i64) -> f64 {
     of as f64 / whole as f64
 }
 

@@ -29,7 +29,7 @@ pub(crate) fn table<T: Deserialize<'static>>(name: &str) -> T {
     read(ROOMS.into_iter().find_map(|tables| find(tables, name)).expect("the table is part of the project"))
 }
 
-/// Returns the entries of the table `data/<name>.yaml` that build.rs embeds one by one: their keys, and what [`entry`] reads.
+/// Returns the entries of the table `data/<name>.yaml` that build.rs embeds one by one: their keys, and the JSON that [`read`] takes.
 ///
 /// # Panics
 /// If build.rs embeds the table as a whole.

@@ -36,7 +36,7 @@ pub(super) fn run(request: &RunRequest, arguments: &VerifyArguments, ui: &mut Ui
                 let hint = "write its last part into a file, from K3s's last start on, and name that one";
                 return Err(Error::new(ErrorKind::BadInput, message).hint(hint));
             }
-            K3sLog::new(String::from_utf8_lossy(&bytes), path)
+            K3sLog::of_bytes(bytes, path)
         }
         None => K3sLog::read(&root),
     };

@@ -70,8 +70,8 @@ pub fn sources(
         found.push(KubeletSource::Own("protectKernelDefaults: true".to_owned()));
     }
     let folder = data_dir.join(DROP_INS);
-    if root.exists(&folder) && !root.is_directory(&folder) {
-        return walked(root, folder);
+    if is_no_folder(root, &folder) {
+        return Ok(Vec::new());
     }
     let mut files: Vec<(Vec<String>, KubeletSource)> = drop_ins(root, &folder, &[])?
         .into_iter()
@@ -94,10 +94,14 @@ pub fn sources(
     Ok(found)
 }
 
-/// Returns what the kubelet reads of the folder that its own argument names. It walks no symlink (`filepath.WalkDir`), and takes
-/// what is no folder for a file.
+/// Tells whether there is something that the kubelet does not walk: it follows no symlink (`filepath.WalkDir`).
+fn is_no_folder(root: &Root, path: &RootedPath) -> bool {
+    root.exists(path) && !root.is_directory(path)
+}
+
+/// Returns what the kubelet reads of the folder that its own argument names. What is no folder it takes for a file.
 fn walked(root: &Root, folder: RootedPath) -> Result<Vec<KubeletSource>> {
-    if root.exists(&folder) && !root.is_directory(&folder) {
+    if is_no_folder(root, &folder) {
         let is_read = folder.name().ends_with(DROP_IN_ENDING);
         return Ok(is_read.then_some(KubeletSource::DropIn(folder)).into_iter().collect());
     }

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::string::FromUtf8Error;
 use std::sync::OnceLock;
 
 use super::arguments;
@@ -62,6 +63,13 @@ impl K3sLog {
         Self { text: text.into(), from: Some(from.into()), ..Self::default() }
     }
 
+    /// Takes the bytes of a file. They are copied only if they are not all text.
+    #[must_use]
+    pub fn of_bytes(bytes: Vec<u8>, from: impl Into<String>) -> Self {
+        let lossy = |error: FromUtf8Error| String::from_utf8_lossy(error.as_bytes()).into_owned();
+        Self::new(String::from_utf8(bytes).unwrap_or_else(lossy), from)
+    }
+
     /// Reads the log of the running K3s; empty if there is none or if it cannot be read.
     ///
     /// The journal is read only for the root of the running system: for an image it would be that of another machine.
@@ -79,8 +87,7 @@ impl K3sLog {
             let lines = program::output(&program, units.into_iter().chain(["-g", pattern.as_str()]))
                 .or_else(|_| program::output(&program, units))
                 .ok()?;
-            (!lines.is_empty())
-                .then(|| Self::new(String::from_utf8_lossy(&lines), "journalctl -u k3s -u k3s-agent"))
+            (!lines.is_empty()).then(|| Self::of_bytes(lines, "journalctl -u k3s -u k3s-agent"))
         };
         journalctl().or_else(file).unwrap_or_default()
     }
@@ -89,7 +96,7 @@ impl K3sLog {
     #[must_use]
     pub fn of_file(root: &Root) -> Self {
         let bytes = root.read_within(&RootedPath::fixed(LOG_FILE), MAX_LOG_BYTES).ok().flatten();
-        bytes.map(|bytes| Self::new(String::from_utf8_lossy(&bytes), LOG_FILE)).unwrap_or_default()
+        bytes.map(|bytes| Self::of_bytes(bytes, LOG_FILE)).unwrap_or_default()
     }
 
     /// Returns the lines that scanners see: they run journalctl, and read no file.

@@ -109,10 +109,11 @@ fn change(flags: &mut Flags, changes: &str, component: &str) {
 
 /// Returns K3s' own flags of a component, from the newest generation that is not newer than `minor`.
 fn default_flags(minor: KubernetesMinor, component: &str) -> Option<Flags> {
-    let generation = |(since, json): (&'static str, &'static str)| Some((since.parse().ok()?, json));
-    let generations: BTreeMap<KubernetesMinor, &str> =
-        embedded::entries("default-flags").into_iter().filter_map(generation).collect();
-    let fitting = generations.range(..=minor).next_back().or_else(|| generations.first_key_value());
+    static GENERATIONS: LazyLock<BTreeMap<KubernetesMinor, &str>> = LazyLock::new(|| {
+        let generations = embedded::entries("default-flags").into_iter();
+        generations.filter_map(|(since, json)| Some((since.parse().ok()?, json))).collect()
+    });
+    let fitting = GENERATIONS.range(..=minor).next_back().or_else(|| GENERATIONS.first_key_value());
     let (_, json) = fitting?;
     let mut components: BTreeMap<&str, &RawValue> = embedded::read(json);
     components.remove(component).map(|json| embedded::read(json.get()))

@@ -2,8 +2,7 @@
 //! The arguments that the components of a minor accept (data/component-flags.yaml). A component exits on any other.
 
 use std::collections::BTreeMap;
-use std::ops::Deref as _;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -108,16 +107,13 @@ type FlagRows = BTreeMap<&'static str, &'static RawValue>;
 
 /// Returns the rows of a component; none if it is not known.
 fn rows(component: &str) -> Option<&'static FlagRows> {
-    static ROWS: LazyLock<BTreeMap<&str, LazyLock<FlagRows, RowsReader>>> = LazyLock::new(|| {
+    static ROWS: LazyLock<BTreeMap<&str, (&str, OnceLock<FlagRows>)>> = LazyLock::new(|| {
         let entries = embedded::entries(TABLE_NAME).into_iter();
-        let read = |json| -> RowsReader { Box::new(move || embedded::read(json)) };
-        entries.map(|(component, json)| (component, LazyLock::new(read(json)))).collect()
+        entries.map(|(component, json)| (component, (json, OnceLock::new()))).collect()
     });
-    ROWS.get(component).map(LazyLock::deref)
+    let (json, rows) = ROWS.get(component)?;
+    Some(rows.get_or_init(|| embedded::read(json)))
 }
-
-/// What reads the rows of a component when somebody asks for one of them.
-type RowsReader = Box<dyn Fn() -> FlagRows + Send>;
 
 /// Reads the flags of a component of a minor, in their order, into its settings; every other flag has its default. A flag
 /// that the minor does not have, or whose text it refuses, is left out.

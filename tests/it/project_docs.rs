@@ -13,7 +13,7 @@ use k3s_harden::error::{ErrorKind, exit};
 use k3s_harden::render::RenderFormat;
 use k3s_harden::version::table_heads;
 
-use crate::docs::by_hand;
+use crate::docs::{self, by_hand};
 use crate::minors::released;
 
 /// The folders of the project whose files the documents name by their paths.
@@ -26,7 +26,7 @@ fn read(path: &str) -> String {
 
 /// The texts between backticks.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().flat_map(|line| line.split('`').skip(1).step_by(2))
+    text.lines().flat_map(docs::quoted)
 }
 
 /// Whether a path exists. In a part of it, `*` stands for anything.

@@ -9,4 +9,4 @@ mod pages;
 mod transcripts;
 mod whole;
 
-pub(crate) use pages::by_hand;
+pub(crate) use pages::{by_hand, quoted};

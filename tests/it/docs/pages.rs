@@ -91,7 +91,7 @@ pub(super) fn paragraphs(text: &str) -> Vec<String> {
 }
 
 /// The texts between single backticks.
-pub(super) fn quoted(line: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn quoted(line: &str) -> impl Iterator<Item = &str> {
     line.split('`').skip(1).step_by(2)
 }
 
