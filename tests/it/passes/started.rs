@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What K3s leaves behind once it has started: files with their modes, and what it has logged, as they were recorded of a
-//! real one (`tests/oracle/passes/started.json`): a K3s of 1.36 as it is installed. Left out are the kubelet's argument containerd,
-//! which ended with 1.36, and the section logging of its drop-in, which has defaults alone.
+//! real one (`tests/oracle/passes/started.json`): a K3s of 1.36 as it is installed. Left out are what ended with 1.36, the kubelet's
+//! argument containerd and the controllers of clouds in the controller manager's, and the section logging of the kubelet's
+//! drop-in, which has defaults alone.
 
 use std::collections::BTreeMap;
 use std::fs;
