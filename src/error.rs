@@ -93,42 +93,46 @@ pub mod exit {
     pub fn meanings() -> Vec<ExitMeaning> {
         let of = |code, short, meaning| ExitMeaning { code, short, meaning };
         vec![
-            of(OK, "done", "done, or nothing to do"),
+            of(OK, "success", "success, or nothing to do"),
             of(
                 ErrorKind::Failed.exit_code(),
                 "failed",
-                "failed; everything that had been changed was put back. A verb that only reads could not read what it needs, or not write its answer",
+                "failed; all changes of the run were rolled back. For a verb that only reads: its input cannot be read, or its output cannot be written",
             ),
             of(
                 CHANGES,
-                "changes (--detailed-exitcode) or findings (verify, preflight)",
-                "`--detailed-exitcode`: there are (or were) changes; `preflight`: K3s would not start; `verify`, `report merge`: a control fails, a waiver has lapsed, or with `--baseline` something is worse",
+                "changes or findings",
+                "`--detailed-exitcode`: there are (or were) changes; `preflight`: K3s would not start; `verify`, `report merge`: a control fails, a waiver has expired, or with `--baseline` something is worse",
             ),
             of(
                 CANNOT_TELL,
-                "nothing fails, and something cannot be told (verify, preflight: --fail-on unknown)",
-                "`--fail-on unknown`: `preflight` cannot tell whether K3s would start; `verify`, `report merge`: nothing fails, and something is unknown",
+                "unknown results (--fail-on unknown)",
+                "`--fail-on unknown`: `preflight` does not know whether K3s would start; `verify`, `report merge`: nothing fails, and a result is unknown",
             ),
             of(
                 ErrorKind::HalfChanged.exit_code(),
-                "half changed (each path is named)",
-                "the node stands half changed: what could not be put back is named, one path a line, and so is what another program changed while the run was undone, which stays; `uninstall`: the history is undone, and files of k3s-harden that it did not tell of, or what another program saved while a run was killed, are still there",
+                "partly changed",
+                "the node is partly changed: each path that could not be rolled back is listed on its own line, also a path that another program changed during the rollback, which stays as it is; `uninstall`: the runs are undone, but files of k3s-harden that are not in the history, or files that another program saved while a run was killed, are still there",
             ),
             of(
                 ErrorKind::NotReported.exit_code(),
-                "done, but not reported",
-                "done, but the report could not be written, or k3s-harden's own files could not be removed: the message names them",
+                "done, but report lost",
+                "the run succeeded, but its report could not be written, or k3s-harden's own files could not be removed: the message lists them",
             ),
-            of(ErrorKind::Usage.exit_code(), "usage", "the command line makes no sense"),
+            of(
+                ErrorKind::Usage.exit_code(),
+                "usage error",
+                "usage error: unknown verb or flag, or flags that exclude each other",
+            ),
             of(
                 ErrorKind::BadInput.exit_code(),
-                "bad profile or settings",
-                "a profile, setting, version, saved plan or topic is bad: the message names file, line, column and what to write",
+                "invalid input",
+                "a profile, setting, version, saved plan or topic is invalid: the message gives file, line, column and the fix",
             ),
             of(
                 ErrorKind::CannotWrite.exit_code(),
                 "cannot write",
-                "something cannot be written; nothing was changed",
+                "a file cannot be written; nothing was changed",
             ),
             of(ErrorKind::Locked.exit_code(), "locked", "another run holds the lock"),
             of(ErrorKind::NotPermitted.exit_code(), "not permitted", "not permitted; nothing was changed"),

@@ -11,6 +11,14 @@ pub(crate) fn nearest<'a, S: AsRef<str>>(name: &str, known: &'a [S]) -> Option<&
         .map(|(_, candidate)| candidate)
 }
 
+/// Returns the `count` known names that are the most like `name`, the closest first.
+pub(crate) fn closest<'a, S: AsRef<str>>(name: &str, known: &'a [S], count: usize) -> Vec<&'a str> {
+    let mut names: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
+    names.sort_by_cached_key(|candidate| distance(name, candidate));
+    names.truncate(count);
+    names
+}
+
 /// Levenshtein's distance, for names of a few dozen characters.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();

@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
-    /// Runs the control plane.
+    /// Server: runs the control plane.
     Server,
-    /// Runs workloads only. K3s as an agent exits on a server's configuration keys.
+    /// Agent: runs workloads only.
     Agent,
 }
 
 impl Role {
-    /// Returns the name of the service that K3s' installer makes for it.
+    /// Returns the name of the service that K3s's installer makes for it.
     #[must_use]
     pub fn service(self) -> &'static str {
         match self {

@@ -33,7 +33,7 @@ impl Damage {
     /// Returns the warning of a verb that goes on beside it.
     #[must_use]
     pub fn warning(&self, root: &Root) -> String {
-        let what = if self.is_newer { "goes on in a newer version" } else { "is damaged" };
+        let what = if self.is_newer { "has runs of a newer version" } else { "is damaged" };
         format!("the history {what}: {}; nothing of it is removed", self.line(root))
     }
 
@@ -47,10 +47,11 @@ impl Damage {
             return Ok(());
         }
         let lines: String = newer.iter().map(|damage| format!("\n  {}", damage.line(root))).collect();
-        let message =
-            format!("a newer k3s-harden has changed this node, and this one changes nothing here:{lines}");
+        let message = format!(
+            "a newer version of k3s-harden has changed this node; this version changed nothing:{lines}"
+        );
         Err(Error::new(ErrorKind::Failed, message).hint(format!(
-            "install the version that is named there, and use it here; leave {} as it is, because it is the way back",
+            "install the version named above and run it here; do not change {}: rollbacks need it",
             root.display(&RootedPath::fixed(STATE_DIRECTORY))
         )))
     }

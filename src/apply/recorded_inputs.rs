@@ -113,13 +113,9 @@ impl RecordedInputs {
         if !self.newest_is_damaged {
             return Ok(());
         }
-        let error = Damage::error(
-            &self.damage,
-            root,
-            "the newest run is damaged, so it is not known what is in force here",
-        );
+        let error = Damage::error(&self.damage, root, "the newest run is damaged: its options are unknown");
         Err(error.hint(format!(
-            "k3s-harden rollback --skip-damaged undoes what the rest of the history tells; or move all of {} to that copy, and a new history begins",
+            "to roll back the undamaged runs: k3s-harden rollback --skip-damaged; or move all of {} into that copy to start a new history",
             root.display(&state_directory())
         )))
     }

@@ -64,7 +64,7 @@ pub(super) fn recover(root: &Root, owner: Owner, id: u32, skip_damaged: bool) ->
         record.state = RunState::RolledBack;
         record.left = left.iter().map(|left| left.path.to_string()).collect();
         record.write(root, owner)?;
-        message.push_str(": what it had changed was put back");
+        message.push_str(": its changes were rolled back");
         for LeftPath { path, reason, is_damaged } in &left {
             message.push_str(&format!("; {path} {reason} and stays as it is"));
             if !is_damaged {
@@ -117,7 +117,7 @@ fn undo(root: &Root, record: &RunRecord, skip_damaged: bool) -> Result<Vec<LeftP
         let known = entry.states().map(|saved| Fingerprint::of_saved(root, record.id, saved));
         let now = Fingerprint::of(&now);
         if now != known[0] && !is_ours(&now, &known) {
-            let reason = "was changed by somebody else since".to_owned();
+            let reason = "was modified since".to_owned();
             left.push(LeftPath { path: RootedPath::recorded(&entry.path)?, reason, is_damaged: false });
             continue;
         }
@@ -127,9 +127,9 @@ fn undo(root: &Root, record: &RunRecord, skip_damaged: bool) -> Result<Vec<LeftP
             }
             if !skip_damaged {
                 return Err(unreadable(root, &damage)
-                    .hint("k3s-harden rollback --skip-damaged puts back what it can, and leaves the rest"));
+                    .hint("to restore everything that is not damaged: k3s-harden rollback --skip-damaged"));
             }
-            let reason = format!("cannot be put back, because {}", damage.line(root));
+            let reason = format!("cannot be rolled back: {}", damage.line(root));
             left.push(LeftPath { path: RootedPath::recorded(&entry.path)?, reason, is_damaged: true });
             continue;
         }

@@ -36,7 +36,7 @@ pub struct RollbackPlan {
     pub uncertain: Vec<UncertainPath>,
     /// What somebody had put at paths between the runs, and of which the history that ends holds the only copy.
     pub only_copies: Vec<OnlyCopy>,
-    /// Whether it restores the state before the first run, after which the history is removed.
+    /// Whether it restores undo all runs, after which the history is removed.
     pub ends_history: bool,
 }
 
@@ -84,10 +84,16 @@ impl RollbackPlan {
             Some(id) => find(history, id)?,
         };
         if history.is_undone(run.id) {
-            return Err(Error::new(ErrorKind::Usage, format!("run {} is undone already", run.id))
-                .hint("k3s-harden history shows by which run; that one can be undone by its number"));
+            return Err(Error::new(ErrorKind::Usage, format!("run {} is already rolled back", run.id))
+                .hint("k3s-harden history shows by which run; roll back that run by its number"));
         }
         Self::before(root, history, run, false).map(Some)
+    }
+
+    /// Returns the error of a number that is no run's.
+    #[must_use]
+    pub fn no_such_run(id: u32) -> Error {
+        Error::new(ErrorKind::Usage, format!("no run {id} can be rolled back"))
     }
 
     /// Plans the rollback to the first state, after which the history is removed.
@@ -174,7 +180,7 @@ impl RollbackPlan {
                 // K3s has made the file anew since, with a mode of its own.
                 Resource::Permissions(permissions) => {
                     self.plan.warnings.push(format!(
-                        "{} has another mode or owner by now than a run gave it, and keeps it",
+                        "{}: mode or owner was changed after the run, and is kept",
                         permissions.path
                     ));
                     return Ok(());
@@ -222,7 +228,9 @@ fn sysctl_stays(sysctl: &Sysctl, now: &CurrentState) -> String {
         _ => "unknown",
     };
     let (key, value) = (&sysctl.key, &sysctl.value);
-    format!("{key} is {now} by now and stays so; before the run it was {value}: sysctl -w {key}={value}")
+    format!(
+        "{key} is now {now} and is not changed. To restore the value from before the run ({value}): sysctl -w {key}={value}"
+    )
 }
 
 fn find(history: &History, id: u32) -> Result<&RunRecord> {
@@ -235,14 +243,14 @@ fn find(history: &History, id: u32) -> Result<&RunRecord> {
         .filter(|run| history.step(run.id).is_some() && !history.is_undone(run.id))
         .map(|run| run.id.to_string())
         .collect();
-    let mut error = Error::new(ErrorKind::Usage, format!("there is no run {id} that could be undone"));
+    let mut error = RollbackPlan::no_such_run(id);
     let merged = |run: &&RunRecord| run.through.is_some_and(|through| (run.id..=through).contains(&id));
     if let Some(run) = history.runs().iter().find(merged) {
-        error = error.hint(format!("run {id} is so old that it was united with run {}", run.id));
+        error = error.hint(format!("run {id} is too old: it was merged into run {}", run.id));
     }
     Err(error.hint(match numbers.is_empty() {
-        true => "none can".to_owned(),
-        false => format!("these can: {}", numbers.join(", ")),
+        true => "no run can be rolled back".to_owned(),
+        false => format!("these runs can be rolled back: {}", numbers.join(", ")),
     }))
 }
 

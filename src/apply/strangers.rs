@@ -32,7 +32,7 @@ pub(super) fn moved_runs(root: &Root, is_gone: bool) -> Result<Option<Damage>> {
         Damage::new(
             None,
             runs,
-            format!("no run is there, and {found} may be the history: {way_on}, or elsewhere if it is not"),
+            format!("no runs found, and {found} may be the history: {way_on}; if it is not the history, move it elsewhere"),
         )
     }))
 }

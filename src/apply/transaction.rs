@@ -146,7 +146,7 @@ impl<'a> Transaction<'a> {
         let kept = keep != KeepHistory::Nothing;
         if plan.is_changed() || (record && kept) {
             if !kept && self.has_history()? {
-                return Err(Error::new(ErrorKind::Usage, "--no-history: there is a history here already, and a change that is not in it could not be undone")
+                return Err(Error::new(ErrorKind::Usage, "--no-history: this node already has a history, and a change outside the history could not be rolled back")
                     .hint("leave --no-history out, or end the history first: k3s-harden uninstall"));
             }
             if !kept {
@@ -204,7 +204,10 @@ impl<'a> Transaction<'a> {
         let foreign: Vec<String> = foreign.iter().map(|path| self.root.display(path)).collect();
         Err(Error::new(
             ErrorKind::NotReported,
-            format!("everything is undone, and this is not of k3s-harden and stays: {}", foreign.join(" ")),
+            format!(
+                "all runs were rolled back, but these files do not belong to k3s-harden and were kept: {}",
+                foreign.join(" ")
+            ),
         )
         .hint(format!("move it elsewhere, and remove {} then", self.root.display(&state_directory()))))
     }
@@ -218,8 +221,8 @@ impl<'a> Transaction<'a> {
         };
         error
             .of_kind(ErrorKind::NotReported)
-            .context("what was asked for is done, and k3s-harden's own files could not be removed")
-            .hint(format!("run it again when that is mended{by_hand}"))
+            .context("the run succeeded, but k3s-harden's own files could not be removed")
+            .hint(format!("fix that, then run it again{by_hand}"))
     }
 
     /// Shortens the history. A failure is only a warning: the run is done, and more history does no harm. Of a damaged history

@@ -70,7 +70,7 @@ impl Undone {
                 _ if self.changed => ErrorKind::Failed,
                 kind => kind,
             };
-            return error.of_kind(kind).hint("everything that this run had changed was put back");
+            return error.of_kind(kind).hint("all changes of this run were rolled back");
         }
         let mut error = error.of_kind(ErrorKind::HalfChanged);
         for (path, why) in &self.failed {
@@ -78,16 +78,16 @@ impl Undone {
         }
         for path in &self.left {
             error = error.hint(format!(
-                "{} was changed by another program and stays as it is; what was there before this run is kept in {run}",
+                "{} was changed by another program and was not rolled back; its state before this run is saved in {run}",
                 root.display(path)
             ));
         }
         if self.failed.is_empty() {
-            return error.hint("everything else that this run had changed was put back");
+            return error.hint("all other changes of this run were rolled back");
         }
         let count = self.failed.len();
         error.hint(format!(
-            "{count} changes could not be put back, or it is not known; the next run tries it again: see {run}"
+            "{count} changes could not be rolled back, or may not be: the next run tries again; see {run}"
         ))
     }
 }
@@ -96,14 +96,14 @@ impl Undone {
 fn not_put_back(root: &Root, action: &Action, why: &Error) -> String {
     let path = action.resource.path();
     match action.resource.observe(root) {
-        Ok(_) => format!("could not be put back: {}", why.message_without(&root.display(&path))),
+        Ok(_) => format!("could not be rolled back: {}", why.message_without(&root.display(&path))),
         Err(error) => could_not_be_seen(root, &path, &error),
     }
 }
 
 fn could_not_be_seen(root: &Root, path: &RootedPath, error: &Error) -> String {
     let why = error.message_without(&root.display(path));
-    format!("could not be looked at, so it is not known whether it is as before: {why}")
+    format!("could not be read, so it is unknown whether it was rolled back: {why}")
 }
 
 /// Returns the error for a killed run that cannot be undone: the node stands half changed, and the hints name each path
@@ -111,7 +111,7 @@ fn could_not_be_seen(root: &Root, path: &RootedPath, error: &Error) -> String {
 pub(super) fn not_recovered(root: &Root, id: u32, error: Error) -> Error {
     let mut error = error
         .of_kind(ErrorKind::HalfChanged)
-        .context(&format!("run {id} was interrupted, and what it had changed could not be put back"));
+        .context(&format!("run {id} was interrupted, and its changes could not be rolled back"));
     // What cannot be read is what the error is about.
     let entries = match RunRecord::read(root, id) {
         Ok(FoundRun::Sound(record)) => record.entries,
@@ -130,7 +130,7 @@ pub(super) fn not_recovered(root: &Root, id: u32, error: Error) -> Error {
             }
         };
         if !is_as_before {
-            error = error.hint(format!("{} is not as it was before run {id}", entry.path));
+            error = error.hint(format!("{} was not restored to its state before run {id}", entry.path));
         }
     }
     error.hint(format!("the next run tries it again: see {STATE_DIRECTORY}/runs/{id:04}"))

@@ -12,8 +12,8 @@ use super::request::RunRequest;
 use super::ui::Ui;
 use super::usage::usage_error;
 use super::verify::ControlFilter;
-use super::{apply, downgrade, plan, ui};
-use crate::apply::{KeepHistory, RecordedInputs, Transaction, after_recovery};
+use super::{apply, downgrade, locking, plan};
+use crate::apply::{KeepHistory, RecordedInputs, after_recovery};
 use crate::error::Result;
 use crate::k3s::K3sLog;
 use crate::mode::Owner;
@@ -38,13 +38,13 @@ pub(super) fn apply(request: &RunRequest, arguments: &ApplyArguments, ui: &mut U
     }
     let root = Root::open(&request.root)?;
     let owner = context::owner(request.owner.as_deref(), &root)?.unwrap_or(Owner::ROOT);
-    context::check_rights(request.owner.is_some(), owner)?;
+    context::check_rights(&root, request.owner.is_some(), owner)?;
     let (plan, version) = carry_out(&root, request, arguments, owner)?;
     apply::show(&plan, (&root, &version), arguments, ui)
 }
 
 fn not_saved() -> crate::error::Error {
-    usage_error("--after-start: it is planned and done on the node as it is, without a saved plan")
+    usage_error("--after-start cannot be used with a saved plan: it always plans from the current node")
         .hint("leave the file out")
 }
 
@@ -68,8 +68,7 @@ fn carry_out(
             return Ok((plan, context.version));
         }
     }
-    let transaction = Transaction::begin(root, arguments.locking.options(owner)?)?;
-    ui::warn_of_recovered(transaction.recovered());
+    let transaction = locking::begin(root, &arguments.locking, owner, false)?;
     let recovered = transaction.recovered().is_some();
     let done = prepare(transaction.recorded().clone()).and_then(|(context, plan)| {
         let keep = match (arguments.no_history, context.profile.history_runs()) {
@@ -100,9 +99,9 @@ fn make(context: &Context<'_>, request: &RunRequest) -> Result<Plan> {
         notes: PlanNotes::default(),
     };
     if !downgrade::has_started(context) {
-        info!("K3s has not started here: there is nothing yet that it made");
+        info!("K3s has not started here: the files that it creates do not exist yet");
         plan.warnings
-            .push("K3s has not started here: what --after-start is about is not there yet".to_owned());
+            .push("K3s has not started here: the files that --after-start fixes do not exist yet".to_owned());
         return Ok(plan);
     }
     let facts = NodeFacts::new(context.node.clone(), context.owner, K3sLog::default());
@@ -115,7 +114,7 @@ fn make(context: &Context<'_>, request: &RunRequest) -> Result<Plan> {
         && plan.actions.iter().any(|action| action.resource.path().name() == "k3s.yaml")
     {
         plan.warnings.push(format!(
-            "{place}: write-kubeconfig-mode is {mode}: K3s gives its kubeconfig that mode again when it starts"
+            "{place}: write-kubeconfig-mode is {mode}: K3s resets its kubeconfig to this mode at every start"
         ));
     }
     Ok(plan)
@@ -125,7 +124,7 @@ fn add(context: &Context<'_>, plan: &mut Plan, file: WrongPermissions) -> Result
     let WrongPermissions { path, wanted: (mode, owner), controls, .. } = file;
     if let Some(link) = symlink_to(context.root, &path)? {
         plan.warnings.push(format!(
-            "{path} stays as it is: {link} is a symlink, and --after-start follows none; set the mode {mode} where it leads"
+            "{path} is not changed: {link} is a symlink, and --after-start does not follow symlinks. Set mode {mode} on the target yourself"
         ));
         return Ok(());
     }

@@ -8,7 +8,7 @@ use super::context::{self, Context};
 use super::request::RunRequest;
 use super::saved::SavedPlan;
 use super::ui::Ui;
-use super::{notes, plan, preflight, ui};
+use super::{locking, next_step, notes, plan, preflight, ui};
 use crate::apply::{
     ApplyOutcome, KeepHistory, RecordedInputs, Transaction, after_recovery, check_writable, has_state,
 };
@@ -32,7 +32,7 @@ pub(super) fn run(request: RunRequest, arguments: &ApplyArguments, ui: &mut Ui) 
     };
     let root = Root::open(&request.root)?;
     let owner = context::owner(request.owner.as_deref(), &root)?.unwrap_or(Owner::ROOT);
-    context::check_rights(request.owner.is_some(), owner)?;
+    context::check_rights(&root, request.owner.is_some(), owner)?;
     let job = ApplyJob { root: &root, request: &request, arguments, saved: saved.as_ref() };
     let recorded = context::recorded_inputs(&root)?;
     let must_end_history = arguments.no_history && has_state(&root)?;
@@ -40,7 +40,9 @@ pub(super) fn run(request: RunRequest, arguments: &ApplyArguments, ui: &mut Ui) 
         // A plan that is made now means nothing: the interrupted run is undone first, or its history removed.
         job.carry_out(owner, None)?
     } else {
-        match job.prepare(recorded, None, None)? {
+        let prepared = job.prepare(recorded, None, None)?;
+        prepared.context.say_decided();
+        match prepared {
             // A converged node is the common case: nothing is opened for writing, not even the lock.
             prepared if !prepared.plan.is_changed() && !prepared.context.inputs_changed => {
                 (ApplyOutcome { plan: prepared.plan, id: None }, prepared.context.version)
@@ -62,8 +64,11 @@ pub(super) fn show(
     let printed = if ui.json() {
         ui.out_json(&PlanReport::new(done, &ui.origin(root, Some(version))))
     } else {
-        let text = output::apply_text(done, ui.stdout_style());
-        ui.out(&text)
+        let mut text = output::apply_text(done, ui.stdout_style());
+        if done.is_changed() {
+            output::add_next_step(&mut text, &next_step::after_apply(done, root, version));
+        }
+        ui.say(&text)
     };
     printed.map_err(ui::not_reported)?;
     Ok(plan::changes_code(arguments.planning.detailed_exitcode, done.is_changed()))
@@ -123,8 +128,7 @@ impl<'a> ApplyJob<'a> {
             check_encryption(&unlocked.context, &unlocked.rendered.requested)?;
             check_writable(self.root, &unlocked.plan)?;
         }
-        let transaction = Transaction::begin(self.root, self.arguments.locking.options(owner)?)?;
-        ui::warn_of_recovered(transaction.recovered());
+        let transaction = locking::begin(self.root, &self.arguments.locking, owner, false)?;
         let recovered = transaction.recovered().is_some();
         self.carry_out_locked(transaction, unlocked).map_err(|error| after_recovery(recovered, error))
     }
@@ -167,7 +171,7 @@ fn check_start(context: &Context<'_>) -> Result<()> {
     preflight::name_users_lines(root, &target.config, &mut verdict);
     for unknown in verdict.of_class(Class::Unknown) {
         let place = unknown.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
-        warn!("{place}it is not known whether K3s starts: {}", unknown.message);
+        warn!("{place}unknown whether K3s starts: {}", unknown.message);
     }
     let stopping: Vec<&Finding> = verdict.stopping().collect();
     let Some(first) = stopping.first() else { return Ok(()) };
@@ -180,7 +184,7 @@ fn check_start(context: &Context<'_>) -> Result<()> {
     if stopping.len() > 1 {
         error = error.hint(format!("{} more: k3s-harden preflight", stopping.len() - 1));
     }
-    Err(error.hint("--no-preflight applies it all the same"))
+    Err(error.hint("to apply it anyway: --no-preflight"))
 }
 
 /// Refuses what is unsafe once K3s has started: turning the encryption of Secrets on or off by configuration alone.
@@ -208,10 +212,11 @@ fn check_encryption(context: &Context<'_>, requested: &DropIn) -> Result<()> {
         && !by_others
         && context.encrypts_now()?
     {
-        let message = "K3s has started with encrypted Secrets, and without secrets-encryption it could no longer read them";
+        let message =
+            "K3s has started with encrypted Secrets: without secrets-encryption, it can no longer read them";
         return Err(Error::new(ErrorKind::Failed, message)
             .hint("leave it on: --set secrets_encryption=true")
-            .hint("or decrypt them with K3s' own command first: `k3s secrets-encrypt disable`"));
+            .hint("or decrypt them with K3s's own command first: `k3s secrets-encrypt disable`"));
     }
     Ok(())
 }

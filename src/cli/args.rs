@@ -2,7 +2,6 @@
 //! The command line. Every flag is also an environment variable.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -13,11 +12,8 @@ use super::report_arguments::ReportArguments;
 use super::settings_arguments::SettingsArguments;
 use super::usage::{no_report, usage_error};
 use crate::Role;
-use crate::apply::ApplyOptions;
 use crate::document::OnConflict;
-use crate::error::{Result, exit};
-use crate::mode::Owner;
-use crate::node::Signals;
+use crate::error::Result;
 use crate::plan::OnForeign;
 use crate::render::RenderFormat;
 use crate::scanner::Scanner;
@@ -26,27 +22,19 @@ use crate::verify;
 /// The variable that holds settings, several separated by semicolons or line breaks.
 pub(super) const SET_VARIABLE: &str = "K3S_HARDEN_SET";
 const PREFIX: &str = "K3S_HARDEN_";
+/// The headings of the flags that every verb accepts.
+const NODE: &str = "Node";
+const PROFILE: &str = "Profile and settings";
+const OUTPUT: &str = "Output";
 
-/// Brings a node to the CIS Kubernetes Benchmark for K3s before K3s first starts.
+/// Hardens a K3s node to the CIS Kubernetes Benchmark before K3s first starts
 #[derive(Debug, Parser)]
-#[command(
-    name = "k3s-harden",
-    version,
-    arg_required_else_help = true,
-    after_help = after_help()
-)]
+#[command(name = "k3s-harden", version, arg_required_else_help = true, max_term_width = 100)]
 pub(super) struct Cli {
     #[command(flatten)]
     pub(super) global: GlobalArguments,
     #[command(subcommand)]
     pub(super) verb: CliVerb,
-}
-
-/// Returns the end of the help: what exit codes mean, and where more is told.
-fn after_help() -> String {
-    let meanings = exit::meanings().into_iter().map(|row| format!("{} {}", row.code, row.short));
-    let codes = meanings.collect::<Vec<_>>().join(", ");
-    format!("Exit codes: {codes}.\nManual pages: k3s-harden generate man [VERB] | man -l -")
 }
 
 impl Cli {
@@ -57,32 +45,32 @@ impl Cli {
             CliVerb::Verify(arguments) => {
                 let has_baseline = arguments.baseline.as_ref().is_some_and(|file| !file.is_empty());
                 if is_report && (arguments.scanner.is_some() || has_baseline) {
-                    return Err(usage_error("--as and --baseline are told as text or json")
-                        .hint("write a report by a run of its own"));
+                    return Err(usage_error("--as and --baseline support text and json only")
+                        .hint("run verify again for the report"));
                 }
             }
             CliVerb::Report(_) if matches!(self.global.format, OutputFormat::Html) => {}
             CliVerb::Report(_) if is_report => {
-                return Err(usage_error("reports of many nodes are merged as text, json or html")
-                    .hint("take one of these three: --format html"));
+                return Err(usage_error("report merge supports text, json and html")
+                    .hint("use --format text, json or html"));
             }
             _ if is_report => {
                 return Err(no_report());
             }
             CliVerb::Generate(_) if self.global.format != OutputFormat::Text => {
-                return Err(usage_error("generate writes documents, each in its own form")
-                    .hint("leave --format (K3S_HARDEN_FORMAT) out"));
+                return Err(usage_error("generate does not support --format")
+                    .hint("remove --format, or unset K3S_HARDEN_FORMAT"));
             }
             CliVerb::Render(arguments)
                 if arguments.render_format.is_directory() && arguments.out.is_none() =>
             {
-                return Err(usage_error("a tree of files needs a place").hint("name a directory: --out DIR"));
+                return Err(usage_error("--as dir requires --out DIR").hint("add --out DIR"));
             }
             CliVerb::Render(arguments)
                 if arguments.binary.is_some() && !arguments.render_format.runs_program() =>
             {
                 return Err(usage_error("--binary is for --as systemd, systemd-gate and systemd-timer")
-                    .hint("leave it out: the other forms run no k3s-harden on the node"));
+                    .hint("remove it: the other formats do not run k3s-harden on the node"));
             }
             _ => {}
         }
@@ -90,77 +78,94 @@ impl Cli {
     }
 }
 
-/// Flags that every verb takes.
+/// Flags that every verb accepts. The help of a verb shows those that it uses (`help::UNUSED`).
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Global options")]
 pub(super) struct GlobalArguments {
-    /// The node's root directory; an image's, when it is not /
-    #[arg(long, global = true, value_name = "DIR", default_value = "/", env = "K3S_HARDEN_ROOT")]
+    /// Root filesystem to work on, such as a mounted image
+    #[arg(long, global = true, help_heading = NODE, value_name = "DIR", default_value = "/", env = "K3S_HARDEN_ROOT")]
     pub(super) root: PathBuf,
-    /// A profile: cis, a built-in name, or the path of a file; repeat it to lay one over the other
-    #[arg(long, global = true, value_name = "PROFILE", value_delimiter = ',', env = "K3S_HARDEN_PROFILE")]
-    pub(super) profile: Vec<String>,
-    /// The K3s version (v1.33.4+k3s1 or 1.33), or auto: the installed binary's, else INSTALL_K3S_VERSION
-    #[arg(long, global = true, value_name = "VERSION", env = "K3S_HARDEN_K3S_VERSION")]
+    /// K3s version, such as v1.33.4+k3s1 or 1.33
+    ///
+    /// Default: the version of the installed K3s, then that of an earlier run, then INSTALL_K3S_VERSION. `auto` ignores the
+    /// version of earlier runs.
+    #[arg(long, global = true, help_heading = NODE, value_name = "VERSION", env = "K3S_HARDEN_K3S_VERSION")]
     pub(super) k3s_version: Option<String>,
-    /// For a node of a newer minor than this version knows: plan, apply and render take the files of the newest known minor, which is named here
-    #[arg(long, global = true, value_name = "MINOR", env = "K3S_HARDEN_ASSUME_MINOR")]
-    pub(super) assume_minor: Option<String>,
-    /// The node's role; by default what the node looks like, else server
-    #[arg(long, global = true, env = "K3S_HARDEN_ROLE")]
+    /// Role of the node [default: detected, else server]
+    #[arg(long, global = true, help_heading = NODE, value_enum, value_name = "server|agent", env = "K3S_HARDEN_ROLE")]
     pub(super) role: Option<Role>,
-    /// A setting; K3S_HARDEN_SET holds several, separated by semicolons
-    #[arg(long, global = true, value_name = "KEY=VALUE")]
-    pub(super) set: Vec<String>,
-    /// A file with settings; by default /etc/k3s-harden/settings.yaml of the node
-    #[arg(long, global = true, value_name = "FILE", env = "K3S_HARDEN_SETTINGS")]
-    pub(super) settings: Option<String>,
-    /// Only what serves this control (1.2.16, a section such as 5.2, or a name)
-    #[arg(long, global = true, value_name = "CONTROL", value_delimiter = ',', env = "K3S_HARDEN_ONLY")]
-    pub(super) only: Vec<String>,
-    /// Nothing that serves this control; later runs remember it, and none takes it back
-    #[arg(long, global = true, value_name = "CONTROL", value_delimiter = ',', env = "K3S_HARDEN_SKIP")]
-    pub(super) skip: Vec<String>,
-    /// Owner of everything that is written, for image builds without root
-    #[arg(long, global = true, value_name = "UID:GID", env = "K3S_HARDEN_OWNER")]
-    pub(super) owner: Option<String>,
-    /// K3s' data directory, where K3s' own configuration does not name it
-    #[arg(long, global = true, value_name = "DIR", env = "K3S_HARDEN_DATA_DIR")]
+    /// Data directory of K3s [default: from the K3s configuration]
+    #[arg(long, global = true, help_heading = NODE, value_name = "DIR", env = "K3S_HARDEN_DATA_DIR")]
     pub(super) data_dir: Option<String>,
-    /// The node's name in reports and answers; by default its hostname
-    #[arg(long, global = true, value_name = "NAME", env = "K3S_HARDEN_NODE")]
+    /// Profile name or file (repeatable; later wins) [default: cis]
+    ///
+    /// `k3s-harden profile list` lists the built-in profiles. Separate several by commas, or repeat the flag.
+    #[arg(long, global = true, help_heading = PROFILE, value_name = "PROFILE", value_delimiter = ',', env = "K3S_HARDEN_PROFILE")]
+    pub(super) profile: Vec<String>,
+    /// Override a setting, such as audit_log_maxage=90 (repeatable)
+    ///
+    /// Later runs remember it. `NAME=null` resets the setting to the profile's value. K3S_HARDEN_SET holds several settings,
+    /// separated by semicolons.
+    #[arg(long, global = true, help_heading = PROFILE, value_name = "NAME=VALUE")]
+    pub(super) set: Vec<String>,
+    /// File with settings [default: /etc/k3s-harden/settings.yaml]
+    #[arg(long, global = true, help_heading = PROFILE, value_name = "FILE", env = "K3S_HARDEN_SETTINGS")]
+    pub(super) settings: Option<String>,
+    /// Apply only this control: 1.2.16, 5.2 or audit-log-path (repeatable)
+    #[arg(long, global = true, help_heading = PROFILE, value_name = "CONTROL", value_delimiter = ',', env = "K3S_HARDEN_ONLY")]
+    pub(super) only: Vec<String>,
+    /// Leave out this control; later runs remember it (repeatable)
+    ///
+    /// `none` ends the skipping of earlier runs. Files that an earlier run wrote for the control stay.
+    #[arg(long, global = true, help_heading = PROFILE, value_name = "CONTROL", value_delimiter = ',', env = "K3S_HARDEN_SKIP")]
+    pub(super) skip: Vec<String>,
+    /// Treat a minor newer than the newest supported one as this one
+    ///
+    /// `plan`, `apply` and `render` refuse a newer minor without this flag. Its value is the newest supported minor.
+    #[arg(long, global = true, help_heading = PROFILE, value_name = "MINOR", env = "K3S_HARDEN_ASSUME_MINOR")]
+    pub(super) assume_minor: Option<String>,
+    /// Owner of all written files, for image builds without root
+    #[arg(long, global = true, help_heading = NODE, value_name = "UID:GID", env = "K3S_HARDEN_OWNER")]
+    pub(super) owner: Option<String>,
+    /// Name of the node in reports and JSON [default: its hostname]
+    #[arg(long, global = true, help_heading = OUTPUT, value_name = "NAME", env = "K3S_HARDEN_NODE")]
     pub(super) node: Option<String>,
-    /// Output for people or for programs; the forms after json are reports, which `verify` writes, and html `report merge` too
-    #[arg(long, global = true, value_enum, default_value = "text", env = "K3S_HARDEN_FORMAT")]
+    /// text or json; reports: kube-bench, junit, sarif or html
+    ///
+    /// Only `verify` writes reports. `report merge` supports text, json and html.
+    #[arg(long, global = true, help_heading = OUTPUT, value_enum, value_name = "FORMAT", default_value = "text", env = "K3S_HARDEN_FORMAT")]
     pub(super) format: OutputFormat,
-    /// Whether to colour the output
-    #[arg(long, global = true, value_enum, default_value = "auto", env = "K3S_HARDEN_COLOR")]
+    /// Colour the output
+    ///
+    /// `auto` colours a terminal, unless NO_COLOR is set.
+    #[arg(long, global = true, help_heading = OUTPUT, hide_short_help = true, value_enum, value_name = "auto|always|never", default_value = "auto", env = "K3S_HARDEN_COLOR")]
     pub(super) color: Colour,
-    /// Log more (twice: everything); with --version: what the binary is built from, and what it knows
-    #[arg(short, long, global = true, action = ArgAction::Count, env = "K3S_HARDEN_VERBOSE")]
+    /// Show what is read and decided; -vv shows everything
+    ///
+    /// With --version: show what the binary is built from, and what it supports.
+    #[arg(short, long, global = true, help_heading = OUTPUT, action = ArgAction::Count, env = "K3S_HARDEN_VERBOSE")]
     pub(super) verbose: u8,
-    /// Log errors only
-    #[arg(short, long, global = true, conflicts_with = "verbose", value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_QUIET")]
+    /// Show errors only
+    #[arg(short, long, global = true, help_heading = OUTPUT, conflicts_with = "verbose", value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_QUIET")]
     pub(super) quiet: bool,
-    /// Log lines for people or for programs
-    #[arg(long, global = true, value_enum, default_value = "text", env = "K3S_HARDEN_LOG_FORMAT")]
+    /// Format of log lines on stderr
+    #[arg(long, global = true, help_heading = OUTPUT, hide_short_help = true, value_enum, value_name = "text|json", default_value = "text", env = "K3S_HARDEN_LOG_FORMAT")]
     pub(super) log_format: LogFormat,
 }
 
 /// The output formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum OutputFormat {
-    /// For people.
+    /// Text for a terminal
     Text,
-    /// For programs.
+    /// JSON; `k3s-harden generate schema` prints its schema
     Json,
-    /// As kube-bench's JSON.
+    /// The JSON of kube-bench
     KubeBench,
-    /// JUnit XML, for CI servers.
+    /// JUnit XML for CI servers
     Junit,
-    /// SARIF 2.1.0, for code scanning.
+    /// SARIF 2.1.0 for code scanning
     Sarif,
-    /// A page for auditors, which loads nothing.
+    /// Self-contained HTML report
     Html,
 }
 
@@ -189,34 +194,34 @@ pub(super) enum Colour {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(super) enum CliVerb {
-    /// Show every change as a unified diff, with the controls that it serves
+    /// Show what apply would change, as a unified diff (dry run)
     #[command(alias = "diff")]
     Plan(PlanArguments),
-    /// Make the node so; a second run changes nothing
+    /// Apply the profile to this node (atomic, idempotent)
     Apply(ApplyArguments),
-    /// Would this K3s start, now and after a reboot?
+    /// Check that K3s will start, now and after a reboot
     Preflight(PreflightArguments),
-    /// Is it hardened? A verdict for every control of the benchmark, with evidence and remedy
+    /// Check every control of the benchmark: status, evidence and fix
     Verify(VerifyArguments),
-    /// What is this control or setting, why, and who sets it here?
+    /// Explain a control or setting, and show what sets it on this node
     Explain(ExplainArguments),
-    /// Undo a run: back to the bytes, modes and owners before it
+    /// Undo a run: restore the files, modes and owners from before it
     Rollback(RollbackArguments),
-    /// List the runs that there were
+    /// List previous runs
     History,
-    /// Back to the state before the first run, without a trace of k3s-harden
+    /// Undo all runs and delete k3s-harden's state directory
     Uninstall(UninstallArguments),
-    /// Write the same settings for other hands
+    /// Render the settings for cloud-init, Ignition, systemd, Rancher or a shell
     Render(RenderArguments),
-    /// Look at profiles
+    /// List, show, compare and validate profiles
     Profile(ProfileArguments),
-    /// Show K3s' configuration as K3s will read it, and where each value comes from
+    /// Show the configuration as K3s reads it, and the source of each value
     EffectiveConfig(EffectiveConfigArguments),
-    /// Show the settings in force, or write a settings file to begin with
+    /// Show each setting and its source, or write a commented settings file
     Settings(SettingsArguments),
-    /// Look at the reports of many nodes
+    /// Merge the reports of many nodes
     Report(ReportArguments),
-    /// Write manual pages, completions, JSON schemas and reference pages
+    /// Generate man pages, shell completions, JSON schemas and reference pages
     Generate(GenerateArguments),
 }
 
@@ -224,40 +229,50 @@ pub(super) enum CliVerb {
 pub(super) struct PlanArguments {
     #[command(flatten)]
     pub(super) planning: PlanningArguments,
-    /// Leave the running kernel's parameters out
+    /// Leave the running kernel's parameters alone
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_NO_LIVE_SYSCTL")]
     pub(super) no_live_sysctl: bool,
-    /// Save the plan for `apply FILE`
+    /// Save the plan for apply PLAN
     #[arg(long, value_name = "FILE")]
     pub(super) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ApplyArguments {
-    /// A plan that `plan --out` has saved: exactly that is done, or nothing
+    /// Saved plan (plan --out): apply exactly this, or nothing
     #[arg(value_name = "PLAN")]
     pub(super) plan: Option<String>,
     #[command(flatten)]
     pub(super) planning: PlanningArguments,
     #[command(flatten)]
     pub(super) locking: LockArguments,
-    /// Apply it also where K3s would not start on the result
+    /// Apply even if K3s would not start afterwards
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_NO_PREFLIGHT")]
     pub(super) no_preflight: bool,
-    /// Keep no history: nothing can be undone later, and nothing but our files is in an image
+    /// Keep no history: this run cannot be undone
+    ///
+    /// For image builds: the image then holds the managed files and no state directory.
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_NO_HISTORY")]
     pub(super) no_history: bool,
-    /// Do not set the running kernel's parameters
+    /// Leave the running kernel's parameters alone
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_NO_LIVE_SYSCTL")]
     pub(super) no_live_sysctl: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct PreflightArguments {
-    /// What ends with a code other than 0
-    #[arg(long, value_enum, default_value = "stops", env = "K3S_HARDEN_PREFLIGHT_FAIL_ON")]
+    /// Exit with a code other than 0 on: stops, or also unknown
+    #[arg(
+        long,
+        value_enum,
+        value_name = "RESULT",
+        default_value = "stops",
+        env = "K3S_HARDEN_PREFLIGHT_FAIL_ON"
+    )]
     pub(super) fail_on: FailOnArgument,
-    /// The configuration of the server that this one joins (of effective-config --format json): what K3s would refuse
+    /// Compare with a server's configuration (effective-config --format json)
+    ///
+    /// K3s refuses to join a server whose critical values differ.
     #[arg(long, value_name = "FILE", env = "K3S_HARDEN_SERVER_CONFIG")]
     pub(super) server_config: Option<String>,
 }
@@ -265,27 +280,31 @@ pub(super) struct PreflightArguments {
 /// What makes `preflight` exit with another code than 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum FailOnArgument {
-    /// K3s would not start: 2.
+    /// Exit 2 if K3s would not start
     Stops,
-    /// It would not: 2; it cannot be told: 3.
+    /// Exit 2 if K3s would not start, 3 if the result is unknown
     Unknown,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyArguments {
-    /// Judge by another benchmark than the profile's, such as 1.11
+    /// Benchmark version, such as 1.11 [default: the profile's]
     #[arg(long, value_name = "VERSION", env = "K3S_HARDEN_BENCHMARK")]
     pub(super) benchmark: Option<String>,
-    /// A file with K3s' log lines, instead of the journal
+    /// File with the K3s log [default: the journal]
     #[arg(long, value_name = "FILE", env = "K3S_HARDEN_JOURNAL")]
     pub(super) journal: Option<String>,
-    /// Ask the running cluster too, by `k3s kubectl`: what section 5 is about. Reading only, and no Secrets
+    /// Also query the running cluster for section 5
+    ///
+    /// Reads with `k3s kubectl`, changes nothing and reads no Secrets.
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_LIVE")]
     pub(super) live: bool,
-    /// Which verdicts make it exit with 2; with unknown, 3 where only unknown ones do
-    #[arg(long, value_enum, default_value = "fail", env = "K3S_HARDEN_FAIL_ON")]
+    /// Exit 2 on: fail, warn, unknown or never
+    #[arg(long, value_enum, value_name = "STATUS", default_value = "fail", env = "K3S_HARDEN_FAIL_ON")]
     pub(super) fail_on: verify::FailOn,
-    /// Say what this scanner will print of the node, its known defects included
+    /// Predict the result of kube-bench or security-scan
+    ///
+    /// Includes the known defects of the scanner.
     #[arg(
         long = "as",
         value_enum,
@@ -294,29 +313,29 @@ pub(super) struct VerifyArguments {
         env = "K3S_HARDEN_AS"
     )]
     pub(super) scanner: Option<Scanner>,
-    /// What has changed since this report (of --format json); exit with 2 only where something is worse
+    /// Compare with an older report (--format json); exit 2 if worse
     #[arg(long, value_name = "FILE", conflicts_with = "fail_on", env = "K3S_HARDEN_BASELINE")]
     pub(super) baseline: Option<String>,
-    /// Only how many controls there are of each status
+    /// Show only the number of controls by status
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_SUMMARY")]
     pub(super) summary: bool,
-    /// Only what is to be done
+    /// Show findings only
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_ONLY_FINDINGS")]
     pub(super) only_findings: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ExplainArguments {
-    /// A control's number (1.2.16) or name (audit-log-path), or a setting (audit_log_maxage)
+    /// Control number (1.2.16) or name (audit-log-path), or setting
     pub(super) topic: String,
-    /// Read the number in another benchmark than the profile's, such as 1.11
+    /// Benchmark version of the number [default: the profile's]
     #[arg(long, value_name = "VERSION", env = "K3S_HARDEN_BENCHMARK")]
     pub(super) benchmark: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct RollbackArguments {
-    /// The number of a run, as `history` shows it; by default the newest apply that is not undone
+    /// Run number from history [default: the newest apply not yet undone]
     pub(super) id: Option<u32>,
     #[command(flatten)]
     pub(super) undoing: UndoArguments,
@@ -331,10 +350,14 @@ pub(super) struct UninstallArguments {
 /// Flags of the verbs that undo.
 #[derive(Debug, Args)]
 pub(super) struct UndoArguments {
-    /// Also where somebody has changed a file since, or where K3s could no longer read its Secrets
+    /// Discard later edits of managed files
+    ///
+    /// Also rolls back if K3s could then no longer decrypt its Secrets.
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_FORCE")]
     pub(super) force: bool,
-    /// Also where a part of the history is damaged: the rest is restored, and what is not is named (exit code 4)
+    /// Restore the rest if part of the history is damaged
+    ///
+    /// Names each file that is not restored, and exits with 4.
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_SKIP_DAMAGED")]
     pub(super) skip_damaged: bool,
     #[command(flatten)]
@@ -344,54 +367,52 @@ pub(super) struct UndoArguments {
 /// Flags of the verbs that change something.
 #[derive(Debug, Args)]
 pub(super) struct LockArguments {
-    /// How long to wait for another run, in seconds
+    /// Seconds to wait for another run
     #[arg(long, value_name = "SECONDS", default_value_t = 0, env = "K3S_HARDEN_LOCK_TIMEOUT")]
     pub(super) lock_timeout: u32,
-}
-
-impl LockArguments {
-    /// Returns the options of a run; from here on signals no longer end the process by themselves.
-    pub(super) fn options(&self, owner: Owner) -> Result<ApplyOptions> {
-        let lock_timeout = Duration::from_secs(self.lock_timeout.into());
-        Ok(ApplyOptions { owner, lock_timeout, signals: Signals::watch()?, skip_damaged: false })
-    }
 }
 
 /// Flags of the verbs that make a plan.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct PlanningArguments {
-    /// Exit with 2 where there are changes
+    /// Exit 2 if there are changes
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_DETAILED_EXITCODE")]
     pub(super) detailed_exitcode: bool,
-    /// What happens to a file at one of our paths that is not ours [default: merge]
-    #[arg(long, value_enum, env = "K3S_HARDEN_ON_FOREIGN")]
+    /// For files of others: merge, replace, keep or fail [default: merge]
+    ///
+    /// What to do with an existing file that k3s-harden did not write.
+    #[arg(long, value_enum, value_name = "ACTION", env = "K3S_HARDEN_ON_FOREIGN")]
     pub(super) on_foreign: Option<OnForeign>,
-    /// Who wins where K3s' configuration sets something else that does not satisfy the control [default: ours]
-    #[arg(long, value_enum, env = "K3S_HARDEN_ON_CONFLICT")]
+    /// For conflicting configuration: ours, keep or fail [default: ours]
+    ///
+    /// What to do if the existing K3s configuration conflicts with a control.
+    #[arg(long, value_enum, value_name = "ACTION", env = "K3S_HARDEN_ON_CONFLICT")]
     pub(super) on_conflict: Option<OnConflict>,
-    /// Only the modes and owners of files that K3s made when it started, such as certificates
+    /// Fix only modes and owners of files that K3s created at its start
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_AFTER_START")]
     pub(super) after_start: bool,
-    /// Go back to an older minor also where K3s has started with the newer one
+    /// Allow an older minor after K3s started with a newer one
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_ALLOW_DOWNGRADE")]
     pub(super) allow_downgrade: bool,
-    /// Turn the encryption of Secrets on also where K3s has started without it: the steps say what follows
+    /// Enable Secrets encryption after K3s started without it
+    ///
+    /// The output lists the remaining steps.
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_LATE_ENCRYPTION")]
     pub(super) late_encryption: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct RenderArguments {
-    /// The form
+    /// What to render
     #[arg(long = "as", value_enum, value_name = "FORMAT")]
     pub(super) render_format: RenderFormat,
-    /// Where to write it: a directory for several files, a file for one; by default stdout
+    /// Output file, or directory for several files [default: stdout]
     #[arg(long, value_name = "PATH")]
     pub(super) out: Option<PathBuf>,
-    /// Where k3s-harden is on the node, for systemd, systemd-gate and systemd-timer [default: where the running program is]
+    /// Path of k3s-harden on the node, for the systemd units [default: this program's path]
     #[arg(long, value_name = "PATH")]
     pub(super) binary: Option<PathBuf>,
-    /// Leave the running kernel alone: its parameters come from their file at the next boot
+    /// Leave the running kernel's parameters alone until the next boot
     #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_NO_LIVE_SYSCTL")]
     pub(super) no_live_sysctl: bool,
 }
@@ -401,7 +422,7 @@ pub(super) struct EffectiveConfigArguments {
     /// Show tokens, passwords and keys
     #[arg(long)]
     pub(super) show_secrets: bool,
-    /// Words of K3s' command line, as if typed behind the role
+    /// Extra K3s arguments, appended after server or agent
     #[arg(last = true, value_name = "ARGS")]
     pub(super) words: Vec<String>,
 }
@@ -416,22 +437,22 @@ pub(super) struct ProfileArguments {
 pub(super) enum ProfileVerb {
     /// List the built-in profiles
     List,
-    /// Show a profile resolved, each value with where it came from
+    /// Show every setting of a profile and its source
     Show {
-        /// The profile, or several to lay over one another
+        /// Profiles to merge; later wins
         #[arg(value_name = "PROFILE", required = true)]
         names: Vec<String>,
     },
-    /// Show what differs between two profiles
+    /// Compare two profiles
     Diff {
-        /// The first profile; cis@1.28 names the minor for which it is resolved
+        /// First profile; cis@1.28 resolves it for Kubernetes 1.28
         a: String,
-        /// The second profile
+        /// Second profile
         b: String,
     },
-    /// Check profiles of your own
+    /// Validate profile files
     Validate {
-        /// Their files
+        /// Profile files
         #[arg(value_name = "FILE", required = true)]
         files: Vec<String>,
     },
@@ -448,7 +469,7 @@ pub(super) fn warn_of_unknown_variables() {
     let mut known = vec![SET_VARIABLE.to_owned()];
     add_variables(&Cli::command(), &mut known);
     for name in set.iter().filter(|name| !known.contains(name)) {
-        warn!("the environment variable {name} means nothing to k3s-harden");
+        warn!("unknown environment variable {name}");
     }
 }
 

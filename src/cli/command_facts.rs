@@ -2,16 +2,16 @@
 //! The facts of the command line for manual pages and reference pages, from the tree of its arguments.
 
 use clap::builder::Str;
-use clap::{Arg, ArgAction, Command, CommandFactory};
+use clap::{Arg, ArgAction, Command};
 
-use super::args::Cli;
 use super::command_examples::examples_of;
+use super::help;
 use crate::reference::{ArgumentFacts, CommandFacts, ValueFacts};
 
 /// Returns the facts of the program and of every verb, in the order of the help. A verb that only has sub-verbs is told by
 /// those.
 pub(super) fn command_facts() -> Vec<CommandFacts> {
-    let mut program = Cli::command();
+    let mut program = help::command();
     program.build();
     let mut found = Vec::new();
     visit(&program, &[], &mut found);
@@ -53,10 +53,15 @@ fn argument(argument: &Arg) -> ArgumentFacts {
     let takes_value = argument.get_num_args().is_some_and(|range| range.takes_values());
     let default: Vec<_> = argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
     let values = argument.get_possible_values().into_iter().filter(|value| !value.is_hide_set());
-    let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+    let help = argument.get_long_help().or_else(|| argument.get_help()).map(ToString::to_string);
+    // A second paragraph stands in --help alone.
+    let help = help.unwrap_or_default().replace("\n\n", ". ");
     // Where it counts whether a flag was typed, clap is told of no default, and the help names it.
-    let (help, told) = match help.split_once(" [default: ") {
-        Some((help, default)) => (help.to_owned(), Some(default.trim_end_matches(']').to_owned())),
+    let (help, told) = match help.split_once(" [default: ").and_then(|(before, rest)| {
+        let (default, after) = rest.split_once(']')?;
+        Some((format!("{before}{after}"), default.to_owned()))
+    }) {
+        Some((help, default)) => (help, Some(default)),
         None => (help, None),
     };
     ArgumentFacts {
@@ -82,6 +87,10 @@ fn syntax(argument: &Arg) -> String {
     let range = argument.get_num_args().unwrap_or_default();
     let names = argument.get_value_names().unwrap_or_default();
     let mut value = names.iter().map(Str::as_str).collect::<Vec<_>>().join(" ");
+    // The facts name the values by themselves.
+    if value.contains('|') {
+        value = argument.get_id().as_str().to_uppercase();
+    }
     if argument.is_positional() {
         if value.is_empty() {
             value = argument.get_id().as_str().to_uppercase();

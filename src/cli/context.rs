@@ -28,7 +28,7 @@ use crate::kubernetes::admission_plugins;
 use crate::mode::Owner;
 use crate::node::{PathState, Root, RootedPath, accounts};
 use crate::plan::OnForeign;
-use crate::profile::{ControlSelection, Profile, ProfileRequest, SourceText};
+use crate::profile::{ControlSelection, Profile, ProfileRequest, SETTINGS_FILE, SourceText};
 use crate::verify::{Waiver, waivers};
 use crate::version::{AssumedMinor, K3sVersion};
 
@@ -60,7 +60,7 @@ pub(super) struct Context<'a> {
     refusal: Option<Error>,
     /// The minor of the node and the one that it is taken for, if it is newer than this version knows.
     assumed: Option<AssumedMinor>,
-    /// Why K3s' files are where those of k3s-harden are.
+    /// Why K3s's files are where those of k3s-harden are.
     own_place: Option<Error>,
     /// Why it is not known what the newest run was told: who changes something, or plans to, does not go on.
     damage: Option<Error>,
@@ -72,7 +72,25 @@ pub(super) struct Context<'a> {
 impl<'a> Context<'a> {
     /// Resolves a request, reading only.
     pub(super) fn new(root: &'a Root, request: &RunRequest) -> Result<Self> {
-        Self::after(recorded_inputs(root)?, root, request)
+        let context = Self::after(recorded_inputs(root)?, root, request)?;
+        context.say_decided();
+        Ok(context)
+    }
+
+    /// Says what was read and decided, with `--verbose`.
+    pub(super) fn say_decided(&self) {
+        let Self { root, target, profile, version, .. } = self;
+        info!("node: {} at {}, K3s {version}", target.role, root.path().display());
+        info!("profile: {}, CIS {}", profile.names.join(" + "), profile.benchmark);
+        let settings = self.inputs.settings.as_deref().unwrap_or(SETTINGS_FILE);
+        info!("settings file: {settings}");
+        info!("K3s configuration: {}, data directory: {}", target.config, target.data_dir);
+        for file in self.node.effective.iter().flat_map(|effective| &effective.files) {
+            info!("read: {file}");
+        }
+        if let Some(run) = &self.run {
+            info!("options remembered from run {}", run.id);
+        }
     }
 
     /// Resolves a request on a node whose earlier runs recorded `recorded`.
@@ -205,14 +223,14 @@ impl<'a> Context<'a> {
         self.damage.clone().map_or(Ok(()), Err)
     }
 
-    /// Warns, for a verb that only reads, that the minor is newer than this version knows, and that K3s' files are where
+    /// Warns, for a verb that only reads, that the minor is newer than this version knows, and that K3s's files are where
     /// `apply` refuses them.
     pub(super) fn warn_of_refusals(&self) {
         if let Some(assumed) = self.assumed {
             warn!("{}", newer_minor::warning(assumed));
         }
         if let Some(error) = &self.own_place {
-            warn!("{error}; apply refuses it, and it is judged here as it is");
+            warn!("{error}; apply refuses this; this command continues");
         }
     }
 
@@ -304,7 +322,7 @@ fn with_final_newline(source: &SourceText) -> String {
 pub(super) fn recorded_inputs(root: &Root) -> Result<RecordedInputs> {
     match RecordedInputs::read(root) {
         Err(error) if error.kind() == ErrorKind::NotPermitted => {
-            warn!("{error}: what earlier runs were told is not known");
+            warn!("{error}: the options of earlier runs are unknown");
             Ok(RecordedInputs { hidden: Some(error), ..RecordedInputs::default() })
         }
         other => other.inspect(|recorded| {
@@ -317,10 +335,13 @@ pub(super) fn recorded_inputs(root: &Root) -> Result<RecordedInputs> {
 
 /// Returns why it is not known what the newest run was told: it must be named then, or found elsewhere. None if it is known.
 fn unknown_input(recorded: &RecordedInputs, root: &Root) -> Option<Error> {
-    let hint = "a verb that only reads goes on where version and role are named: --k3s-version and --role";
+    let hint = "read-only verbs continue if you pass --k3s-version and --role";
     let hidden = recorded.hidden.clone().map(|error| error.hint("run it as root"));
     Some(hidden.or_else(|| recorded.check_newest(root).err())?.hint(hint))
 }
+
+/// What to do where only root may go on.
+pub(super) const AS_ROOT: &str = "run it as root, for example with sudo";
 
 /// Returns the owner that `--owner` names.
 pub(super) fn owner(named: Option<&str>, root: &Root) -> Result<Option<Owner>> {
@@ -329,17 +350,21 @@ pub(super) fn owner(named: Option<&str>, root: &Root) -> Result<Option<Owner>> {
 
 /// Refuses, before anything is made, if this process cannot create files that belong to `owner`. `named` tells
 /// whether the user named that owner.
-pub(super) fn check_rights(named: bool, owner: Owner) -> Result<()> {
+pub(super) fn check_rights(root: &Root, named: bool, owner: Owner) -> Result<()> {
     if accounts::may_give_to(owner) {
         return Ok(());
     }
     let own = accounts::own();
     let whose = if named { owner.to_string() } else { "root".to_owned() };
-    let message = format!("only root can make files that belong to {whose}");
-    Err(Error::new(ErrorKind::NotPermitted, message).hint(match named {
-        false => format!("run it as root, or for an image build name the owner: --owner {own}"),
-        true => format!("without root only --owner {own} works, or another group of yours"),
-    }))
+    let message = format!("only root can create files owned by {whose}");
+    let error = Error::new(ErrorKind::NotPermitted, message);
+    Err(match (named, root.is_live()) {
+        (false, true) => error.hint(AS_ROOT),
+        (false, false) => {
+            error.hint(format!("{AS_ROOT}, or set the owner of the image's files: --owner {own}"))
+        }
+        (true, _) => error.hint(format!("without root, use --owner {own} or one of your own groups")),
+    })
 }
 
 /// Reads the files of k3s-harden that are on the node.
@@ -359,7 +384,7 @@ fn present(root: &Root, config: &RootedPath, data_dir: &RootedPath) -> Result<Pr
     }
 }
 
-/// Returns what decides over the policies for K3s' packaged components.
+/// Returns what decides over the policies for K3s's packaged components.
 fn packaged_policies(node: &NodeConfig<'_>) -> Result<PackagedPolicies> {
     let off = packaged::switched_off(node);
     if off.is_empty() {
@@ -388,17 +413,17 @@ fn version(request: &RunRequest, root: &Root) -> Result<K3sVersion> {
     if let Some(text) = &request.installer.version {
         return text.parse().map_err(|error: Error| usage_error(format!("INSTALL_K3S_VERSION: {error}")));
     }
-    Err(usage_error("no K3s is installed here, so its version is not known")
-        .hint("name the version that will be installed: --k3s-version v1.33.4+k3s1, or just 1.33"))
+    Err(usage_error("K3s is not installed here: its version is unknown")
+        .hint("pass the version that you will install: --k3s-version v1.33.4+k3s1, or just 1.33"))
 }
 
 /// Says that a run has not ended.
 fn interrupted(root: &Root, id: u32) -> String {
     if is_run_in_progress(root) {
-        format!("run {id} is at work here, and what the node is like changes while it is")
+        format!("run {id} is in progress: the state of the node may change while you read this")
     } else {
         format!(
-            "run {id} was interrupted: the next apply or rollback undoes or finishes it first, and this is what the node is like until then"
+            "run {id} was interrupted: the next apply or rollback first completes it or rolls it back. Until then, the node is in the state shown here"
         )
     }
 }

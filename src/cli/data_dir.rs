@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! K3s' data directory: K3s' own configuration has precedence over `--data-dir`.
+//! K3s's data directory: K3s's own configuration has precedence over `--data-dir`.
 
 use super::usage::usage_error;
 use crate::document::ExistingConfig;
@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::k3s::{ConfigFile, DEFAULT_DATA_DIR, DataDir, K3sStart};
 use crate::node::RootedPath;
 
-/// Returns the data directory. `named` is what the user or an earlier run named; it is an error if K3s' service or
+/// Returns the data directory. `named` is what the user or an earlier run named; it is an error if K3s's service or
 /// configuration names another one. Where it is not known what they name, `own` is none, and `likely` is what they seem to.
 pub(super) fn find(
     named: Option<&str>,
@@ -19,22 +19,24 @@ pub(super) fn find(
     let named: Option<RootedPath> = named
         .map(|text| {
             text.parse().map_err(|error: Error| {
-                usage_error(format!("--data-dir: {error}")).hint("write it from the root on")
+                usage_error(format!("--data-dir: {error}")).hint("write an absolute path")
             })
         })
         .transpose()?;
     let Some(own) = own else { return Ok(named.unwrap_or_else(|| likely.clone())) };
     match (named, own.place()) {
         (Some(named), Some(place)) if named != own.path => {
-            let message = format!("--data-dir is {named}, and K3s' own data-dir is {}", own.path);
+            let message = format!("--data-dir is {named}, and K3s's own data-dir is {}", own.path);
             Err(Error::new(ErrorKind::BadInput, message)
                 .at(place)
-                .hint("leave --data-dir out: K3s' configuration decides"))
+                .hint("remove --data-dir: the K3s configuration sets the data directory"))
         }
         (Some(named), None) => {
             if named.as_str() != DEFAULT_DATA_DIR {
                 let file = config.path_or_default();
-                warnings.push(format!("nothing tells K3s that its data directory is {named}: write data-dir: {named} into {file}"));
+                warnings.push(format!(
+                    "K3s does not use the data directory {named}: add data-dir: {named} to {file}"
+                ));
             }
             Ok(named)
         }

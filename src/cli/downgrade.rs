@@ -29,10 +29,11 @@ pub(super) fn check(context: &Context<'_>) -> Result<()> {
         return Ok(());
     }
     let StartedWith { minor, why } = found;
-    let message = format!("K3s has started here with Kubernetes {minor}, and {wanted} is older: {why}");
+    let message =
+        format!("downgrade: K3s has started here with Kubernetes {minor}, and {wanted} is older: {why}");
     Err(Error::new(ErrorKind::BadInput, message)
-        .hint(format!("name the minor that runs: --k3s-version {minor}; an older one may not read what a newer one has stored"))
-        .hint(format!("{ALLOW} insists, for example where the datastore comes back from a snapshot of {wanted}")))
+        .hint(format!("use the running minor: --k3s-version {minor}. An older minor may not be able to read the datastore"))
+        .hint(format!("{ALLOW} allows the downgrade, for example if you restore a datastore snapshot of {wanted}")))
 }
 
 /// Tells whether the newest run was for this minor, and K3s has not started since: then somebody has allowed it, and a unit that

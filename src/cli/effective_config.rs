@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `effective-config`: K3s' configuration as K3s will read it.
+//! `effective-config`: K3s's configuration as K3s will read it.
 
 use tracing::warn;
 

@@ -3,12 +3,11 @@
 
 use std::path::Path;
 
-use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::args::Cli;
 use super::command_facts::command_facts;
 use super::generate_arguments::{CompletionShell, GenerateArguments, GenerateVerb};
+use super::help;
 use super::manual::manual_pages;
 use super::ui::Ui;
 use super::usage::usage_error;
@@ -35,7 +34,7 @@ pub(super) fn run(arguments: &GenerateArguments, ui: &mut Ui) -> Result<u8> {
             write_all(folder, documents)?;
             let count = documents.len();
             let files = if count == 1 { "file" } else { "files" };
-            ui.out_line(&format!("{count} {files} in {}", folder.display()))?;
+            ui.say_line(&format!("Wrote {count} {files} to {}.", folder.display()))?;
         }
         (None, [(_, text)]) => ui.out_document(text.as_bytes())?,
         (None, several) => return Err(needs_place(&arguments.verb, several)),
@@ -69,7 +68,7 @@ fn completions(shell: Option<CompletionShell>) -> Vec<NamedDocument> {
             CompletionShell::Fish => ("k3s-harden.fish", Shell::Fish),
         };
         let mut text = Vec::new();
-        clap_complete::generate(generator, &mut Cli::command(), "k3s-harden", &mut text);
+        clap_complete::generate(generator, &mut help::command(), "k3s-harden", &mut text);
         let text = String::from_utf8_lossy(&text).into_owned();
         // clap_complete writes the hyphen of the program's name in two ways, and bash offers nothing after a verb then
         // (clap-rs/clap issue 6421, in 4.6.12).
@@ -123,7 +122,7 @@ fn needs_place(verb: &GenerateVerb, several: &[NamedDocument]) -> Error {
 fn write_all(folder: &Path, documents: &[NamedDocument]) -> Result<()> {
     if host::is_no_directory(folder) {
         let message = format!("cannot write into {}: it is not a directory", folder.display());
-        return Err(Error::new(ErrorKind::CannotWrite, message).hint("name a directory: --out DIR"));
+        return Err(Error::new(ErrorKind::CannotWrite, message).hint("add --out DIR"));
     }
     host::make_directories(folder)?;
     for (name, text) in documents {

@@ -13,31 +13,31 @@ pub(super) struct GenerateArguments {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum GenerateVerb {
-    /// Manual pages: that of the program, or of a verb
+    /// Generate man pages
     Man {
-        /// The verb, such as apply or profile show; by default the page of the program, and with --out every page
+        /// Verb, such as apply or profile show [default: the program; with --out all]
         #[arg(value_name = "VERB")]
         verb: Vec<String>,
         #[command(flatten)]
         place: PlaceArguments,
     },
-    /// Completions of a shell
+    /// Generate shell completions
     Completions {
-        /// The shell; with --out by default every one
+        /// Shell [default with --out: all]
         #[arg(value_name = "SHELL")]
         shell: Option<CompletionShell>,
         #[command(flatten)]
         place: PlaceArguments,
     },
-    /// The JSON schemas of the answers
+    /// Generate the JSON schemas of the output
     Schema {
-        /// Its name, such as verify; with --out by default every schema
+        /// Schema name, such as verify [default with --out: all]
         #[arg(value_name = "NAME")]
         name: Option<String>,
         #[command(flatten)]
         place: PlaceArguments,
     },
-    /// The reference pages of the manual, in Markdown: command line, settings, controls, files, exit codes
+    /// Generate the reference pages of the manual (Markdown)
     Docs {
         #[command(flatten)]
         place: PlaceArguments,
@@ -47,7 +47,7 @@ pub(super) enum GenerateVerb {
 /// Where documents go.
 #[derive(Debug, Args)]
 pub(super) struct PlaceArguments {
-    /// A directory for the documents, which is made if it is missing; what has their names there is replaced
+    /// Output directory; created if missing, existing files are replaced
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
 }

@@ -44,7 +44,7 @@ pub(super) fn warnings(
     Ok(warnings_of(&report, &ours))
 }
 
-/// Tells whether the user gives any component a value, in K3s' configuration, its service or a file of the kubelet's.
+/// Tells whether the user gives any component a value, in K3s's configuration, its service or a file of the kubelet's.
 fn has_values(context: &Context<'_>) -> bool {
     let ours = document::drop_in_path(&context.target.config);
     let Ok(effective) = &context.node.effective else { return false };

@@ -147,11 +147,11 @@ impl ManualBook<'_> {
         }
         if command.words.is_empty() {
             page.text([roman(
-                "A verb names its own on its page. A flag that is typed counts more than its variable.",
+                "The page of each verb lists its own variables. A flag overrides its variable.",
             )]);
         } else {
             page.text([
-                roman("The variables of every verb are told by "),
+                roman("For the variables of every verb, see "),
                 bold(PROGRAM),
                 roman(format!("({SECTION}).")),
             ]);

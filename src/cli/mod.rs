@@ -16,13 +16,17 @@ mod effective_config;
 mod explain;
 mod generate;
 mod generate_arguments;
+mod help;
 mod history;
 mod kept_values;
+mod locking;
 mod log;
 mod manual;
 mod named_files;
 mod newer_minor;
+mod next_step;
 mod notes;
+mod other_tools;
 mod own_places;
 mod packaged;
 mod places;
@@ -30,6 +34,7 @@ mod plan;
 mod preflight;
 mod profile;
 mod program_place;
+mod progress;
 mod remaining;
 mod render;
 mod report;
@@ -52,8 +57,9 @@ use std::ffi::OsString;
 use clap::Parser;
 
 use crate::error::{ErrorKind, Result, exit};
+use crate::mode::Owner;
 use crate::node::{Signals, accounts};
-use crate::output::ScreenText;
+use crate::output::{ScreenText, Style, error_text};
 use args::{Cli, CliVerb};
 use request::RunRequest;
 use ui::Ui;
@@ -65,9 +71,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) if error.kind() == clap::error::ErrorKind::DisplayVersion => {
-            return version::run(&arguments).unwrap_or_else(|| usage(&error));
+            return version::run(&arguments).unwrap_or_else(|| usage(&error, &arguments));
         }
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&error, &arguments),
     };
     // Every file and directory is created with its exact mode; with a umask, a killed run could leave another one.
     accounts::clear_umask();
@@ -75,6 +81,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let mut ui = Ui::new(&cli.global);
     args::warn_of_unknown_variables();
     cli.check().and_then(|()| dispatch(&cli, &mut ui)).unwrap_or_else(|error| {
+        let needs_root = error.kind() == ErrorKind::NotPermitted
+            && error.hints().is_empty()
+            && accounts::own().uid != Owner::ROOT.uid;
+        let error = if needs_root { error.hint(context::AS_ROOT) } else { error };
         ui.error(&error);
         error.kind().exit_code()
     })
@@ -108,13 +118,19 @@ fn dispatch(cli: &Cli, ui: &mut Ui) -> Result<u8> {
 }
 
 /// Prints clap's own text: help to stdout with 0, mistakes to stderr with the code for usage.
-fn usage(error: &clap::Error) -> u8 {
+fn usage(error: &clap::Error, arguments: &[OsString]) -> u8 {
+    if let Some(error) = other_tools::explained(error, arguments) {
+        Ui::complain(&error_text(&error, Style::Plain));
+        return error.kind().exit_code();
+    }
     if error.use_stderr() {
         // It quotes arguments and variables.
         Ui::complain(&ScreenText::report(&error.render().to_string()));
         return ErrorKind::Usage.exit_code();
     }
+    // Only help needs the texts of the help: a run does not pay for them.
+    let help = help::command_for(arguments).try_get_matches_from(arguments).err();
     // There is nowhere to report a failure.
-    error.print().unwrap_or_default();
+    help.as_ref().unwrap_or(error).print().unwrap_or_default();
     exit::OK
 }

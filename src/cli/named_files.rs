@@ -37,7 +37,7 @@ impl NamedFiles {
         let bytes = match (&self.saved, self.recorded.get(&absolute)) {
             (Some(saved), _) => saved_text(saved, path, &absolute)?.into_bytes(),
             (None, Some(text)) if !host::exists(path) => {
-                debug!("{path} is not here: taken as an earlier run read it");
+                debug!("{path} does not exist: using the text that an earlier run read");
                 text.clone().into_bytes()
             }
             (None, _) => host::read_file(path, MAX_SOURCE_BYTES)?,
@@ -97,7 +97,7 @@ fn saved_text(saved: &BTreeMap<String, String>, path: &str, absolute: &str) -> R
     let has_changed = host::exists(path)
         && host::read_file(path, MAX_SOURCE_BYTES).is_ok_and(|bytes| bytes != text.as_bytes());
     if has_changed {
-        let message = format!("{path} is not what the saved plan was made from, and nothing was changed");
+        let message = format!("{path} has changed since the plan was saved; nothing was changed");
         return Err(Error::new(ErrorKind::BadInput, message).hint(again));
     }
     Ok(text.clone())

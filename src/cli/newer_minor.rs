@@ -12,7 +12,7 @@ pub(super) const ASSUME: &str = "--assume-minor";
 /// Returns what is said of a minor that is newer than this version knows.
 pub(super) fn warning(assumed: AssumedMinor) -> String {
     let AssumedMinor { named, judged_as } = assumed;
-    format!("Kubernetes {named} is newer than this version of k3s-harden knows, and is taken for {judged_as}")
+    format!("Kubernetes {named} is newer than this version of k3s-harden supports: treated as {judged_as}")
 }
 
 /// Reads the value of the flag.
@@ -33,16 +33,16 @@ pub(super) fn check(assumed: Option<AssumedMinor>, told: Option<KubernetesMinor>
     let Some(AssumedMinor { named, judged_as }) = assumed else { return Ok(()) };
     match told {
         Some(told) if told == judged_as => Ok(()),
-        Some(told) => Err(usage_error(format!("{ASSUME} {told}: {told} cannot stand for {named}"))
+        Some(told) => Err(usage_error(format!("{ASSUME} {told}: cannot use {told} for {named}"))
             .hint(format!("name the newest minor that this version knows: {ASSUME} {judged_as}"))),
         None => {
             let known = KubernetesMinor::supported();
             let first = known.first().copied().unwrap_or(judged_as);
             let message = format!(
-                "Kubernetes {named} is newer than this version of k3s-harden knows, which is {first} to {judged_as}"
+                "Kubernetes {named} is newer than this version of k3s-harden supports: {first} to {judged_as}"
             );
             Err(Error::new(ErrorKind::BadInput, message).hint(format!(
-                "take a newer k3s-harden, or the files of {judged_as}: {ASSUME} {judged_as}; verify and preflight need neither"
+                "install a newer k3s-harden, or use the files of {judged_as}: {ASSUME} {judged_as}. verify and preflight work without this flag"
             )))
         }
     }

@@ -37,8 +37,7 @@ pub(super) fn notes(context: &Context<'_>, rendered: &Rendered, plan: &Plan) -> 
             notes.effects.iter_mut().filter(|effect| late.is_some() && effect.what == "secrets_encryption")
         {
             effect.when = EffectTime::TooLate;
-            effect.why =
-                Some("Secrets that are stored stay as they are until the keys are rotated".to_owned());
+            effect.why = Some("existing Secrets are not re-encrypted until the keys are rotated".to_owned());
         }
         notes.effects.sort();
         if let Some(stage) = late {
@@ -57,7 +56,7 @@ fn late_encryption(context: &Context<'_>, requested: &DropIn) -> Result<Option<E
     }
     let is_on = context.node.is_on(ENCRYPTION_KEY);
     let stage = EncryptionStage::find(context.root, &context.target.data_dir, is_on)?;
-    // The user insists on the key without K3s' own command before it.
+    // The user insists on the key without K3s's own command before it.
     let stage = match stage {
         EncryptionStage::Plain if context.request.late_encryption => EncryptionStage::AwaitsRestart,
         other => other,
@@ -121,8 +120,8 @@ pub(super) fn remembered(context: &Context<'_>) -> Option<String> {
     let RecordedRun { id, is_rollback, .. } = context.run.as_ref()?;
     let words = named(&told(context.recorded.as_ref()?, Some(&context.inputs)))?;
     Some(match is_rollback {
-        true => format!("Remembered: run {id}, a rollback, put back {words}."),
-        false => format!("Remembered: run {id} was told {words}."),
+        true => format!("Options restored by run {id}, a rollback: {words}."),
+        false => format!("Options remembered from run {id}: {words}."),
     })
 }
 
@@ -134,7 +133,7 @@ pub(super) fn skipped(context: &Context<'_>) -> Option<String> {
     let is_new = context.inputs.assignments.iter().any(|set| !recorded.assignments.contains(set));
     (is_new && !skip.is_empty() && *skip == recorded.skip).then(|| {
         format!(
-            "what this run was told changes nothing. It leaves out {}, as run {} was told: --skip none takes that back",
+            "the options of this run change nothing. Skipped controls: {} (remembered from run {}). To apply all controls: --skip none",
             skip.join(", "),
             run.id
         )
@@ -150,10 +149,10 @@ fn named(words: &[String]) -> Option<String> {
 pub(super) fn after_rollback(inputs: Option<&RunInputs>) -> String {
     let words = inputs.map(|inputs| told(inputs, None));
     match words {
-        None => "Nothing is remembered any more: the next apply has to be told everything again.".to_owned(),
+        None => "No options are remembered any more: pass all options to the next apply.".to_owned(),
         Some(words) => match named(&words) {
-            None => "Remembered again: a run that was told nothing.".to_owned(),
-            Some(words) => format!("Remembered again: {words}."),
+            None => "Options remembered again: none.".to_owned(),
+            Some(words) => format!("Options remembered again: {words}."),
         },
     }
 }
@@ -162,7 +161,7 @@ pub(super) fn after_rollback(inputs: Option<&RunInputs>) -> String {
 pub(super) fn forgotten(context: &Context<'_>) -> Option<String> {
     let words = named(&told(&context.inputs, None))?;
     Some(format!(
-        "Not remembered, because there is no history (--no-history): {words}. Name it again next time."
+        "Not remembered, because this run keeps no history (--no-history): {words}. Pass these options again next time."
     ))
 }
 

@@ -10,11 +10,11 @@ use crate::plan::{Action, Change, CurrentState, Plan, Resource};
 /// What is in the wrong place, and where it belongs.
 type Misplaced = (&'static str, &'static str);
 
-const DATA_DIRECTORY: Misplaced = ("K3s' data directory", DEFAULT_DATA_DIR);
-const CONFIGURATION: Misplaced = ("K3s' configuration file", "/etc/rancher/k3s");
+const DATA_DIRECTORY: Misplaced = ("K3s's data directory", DEFAULT_DATA_DIR);
+const CONFIGURATION: Misplaced = ("K3s's configuration file", "/etc/rancher/k3s");
 const PATH_OF_PLAN: Misplaced = ("a path of this plan", DEFAULT_DATA_DIR);
 
-/// Returns why K3s' data directory, or its configuration file, is in the wrong place: at or below the directory of
+/// Returns why K3s's data directory, or its configuration file, is in the wrong place: at or below the directory of
 /// k3s-harden, which an uninstall removes. The paths are looked at as they are written; `data_dir` is the one in force.
 pub(super) fn inside_own(
     config: &ConfigFile,
@@ -114,8 +114,9 @@ fn refusal(
 /// Returns the error for a directory that leads to one that holds another path of the plan.
 fn meeting(action: &Action, path: &RootedPath, real: &RootedPath, met: &RootedPath) -> Error {
     let message = format!("{path}: {}, and {met} is there too", mode_change(action, real));
-    Error::new(ErrorKind::BadInput, message)
-        .hint(format!("let {path} be a directory of its own, or a symlink to one that holds nothing else"))
+    Error::new(ErrorKind::BadInput, message).hint(format!(
+        "make {path} a dedicated directory, or a symlink to a directory with nothing else in it"
+    ))
 }
 
 fn mode_change(action: &Action, real: &RootedPath) -> String {
@@ -125,5 +126,7 @@ fn mode_change(action: &Action, real: &RootedPath) -> String {
     };
     let Resource::Directory(directory) = &action.resource else { return String::new() };
     let (mode, owner) = (directory.metadata.mode, directory.metadata.owner);
-    format!("it leads to {real} by a symlink, whose mode and owner would change from {now} to {mode} {owner}")
+    format!(
+        "it is a symlink to {real}: the mode and owner of that directory would change from {now} to {mode} {owner}"
+    )
 }

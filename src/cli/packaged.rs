@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Warnings about what K3s' packaged components, and its key `disable`, do to policy.yaml.
+//! Warnings about what K3s's packaged components, and its key `disable`, do to policy.yaml.
 
 use super::context::Context;
 use crate::document::Rendered;
@@ -31,12 +31,12 @@ pub(super) fn warnings(context: &Context<'_>, rendered: &Rendered) -> Result<Vec
     let deletion = manifests::deletion(node, name).filter(|deletion| !deletion.word.is_empty());
     if let Some(ManifestDeletion { word, place }) = deletion {
         warnings.push(format!(
-            "{place}: disable has {word}, so K3s deletes {} and its objects whenever it starts: remove {word} there",
+            "{place}: disable contains {word}: K3s deletes {} and its objects at every start. Remove {word} there",
             policy.path
         ));
     }
     if let Some(skip) = manifests::skip_file(node, name)? {
-        warnings.push(format!("{skip}: K3s does not apply {name} as long as this file is there: remove it"));
+        warnings.push(format!("{skip}: K3s does not apply {name} while this file exists: remove it"));
     }
     Ok(warnings)
 }
@@ -76,14 +76,14 @@ pub(super) fn load_balancer_warnings(context: &Context<'_>) -> Result<Vec<String
                 && isolated.contains(&own);
             return (is_closed && !is_allowed(&name)).then(|| {
                 format!(
-                    "{}: the LoadBalancer Service {name} gets no traffic from outside, whatever balances it: intra-namespace keeps everybody else out of {own}; add a NetworkPolicy for its pods",
+                    "{}: the LoadBalancer Service {name} gets no external traffic: the NetworkPolicy intra-namespace blocks it in {own}. Add a NetworkPolicy for the pods of the Service",
                     object.place
                 )
             });
         }
         (is_balanced && !is_allowed(&name)).then(|| {
             format!(
-                "{}: the LoadBalancer Service {name} gets no traffic: its svclb pods are in {namespace}, where intra-namespace keeps everybody else out; add a NetworkPolicy for pods in {namespace} with the label svccontroller.k3s.cattle.io/svcname: {name}",
+                "{}: the LoadBalancer Service {name} gets no traffic: its svclb pods are in {namespace}, and the NetworkPolicy intra-namespace blocks them there. Add a NetworkPolicy for pods in {namespace} with the label svccontroller.k3s.cattle.io/svcname: {name}",
                 object.place
             )
         })

@@ -65,31 +65,30 @@ pub(super) fn check_places(
     is_named: bool,
 ) -> Result<()> {
     if let Some(note) = start.hidden_config_name() {
-        let message = format!("it is not known which configuration file K3s reads: {}", note.reason);
+        let message = format!("unknown which configuration file K3s reads: {}", note.reason);
         let error = Error::new(ErrorKind::BadInput, message).at(note.place.clone());
         return Err(error.hint("write the name of the file in full"));
     }
     if let Some(note) = start.hidden_places().filter(|_| !is_named) {
-        let message = format!(
-            "it is not known which configuration file K3s reads, and where it keeps its data: {}",
-            note.reason
-        );
+        let message =
+            format!("unknown which configuration file and data directory K3s uses: {}", note.reason);
         return Err(Error::new(ErrorKind::BadInput, message)
             .at(note.place.clone())
-            .hint("start K3s as its installer does: the program, its command and its flags in ExecStart= or command_args")
+            .hint("start K3s as its installer does: put the program, command and flags directly into ExecStart= or command_args")
             .hint(format!(
-                "or name its data directory: with --data-dir {} the drop-in goes beside {}",
+                "or pass its data directory: --data-dir {}; the drop-in is then written next to {}",
                 data_dir.path,
                 config.path_or_default()
             )));
     }
     if config.path.is_none() {
         let message = match config.text.as_str() {
-            "" => "K3s reads no configuration file here, so nothing that k3s-harden writes would be in force: the name of the file is empty".to_owned(),
-            url => format!("K3s reads no configuration file here, so nothing that k3s-harden writes would be in force: it does not fetch {url}"),
+            "" => "K3s reads no configuration file here, so the managed settings would have no effect: the file name is empty".to_owned(),
+            url => format!("K3s reads no configuration file here, so the managed settings would have no effect: K3s does not download {url}"),
         };
-        return Err(at(Error::new(ErrorKind::BadInput, message), config.place())
-            .hint("name a file there, or leave the name out: K3s then reads /etc/rancher/k3s/config.yaml"));
+        return Err(at(Error::new(ErrorKind::BadInput, message), config.place()).hint(
+            "set the path of a local file, or remove the name: K3s then reads /etc/rancher/k3s/config.yaml",
+        ));
     }
     config.path_or_default().check_chosen().map_err(|error| at(error, config.place()))?;
     data_dir.path.check_chosen().map_err(|error| at(error, data_dir.place()))?;

@@ -125,7 +125,7 @@ fn take_over(
         if part.is_conflict && on_conflict == OnConflict::Fail {
             return Err(Error::new(ErrorKind::Failed, part.what.clone())
                 .at(part.place.clone())
-                .hint("--on-conflict ours lets k3s-harden win, --on-conflict keep leaves the other"));
+                .hint("override the other value: --on-conflict ours; keep it: --on-conflict keep"));
         }
         warnings.extend(part.is_warning().then(|| part.to_string()));
         plan.taken_over.push(part.clone());
@@ -150,15 +150,15 @@ fn keep_edited(root: &Root, plan: &mut Plan) -> Result<()> {
         match (action.change, edited.contains(&path)) {
             (Change::Remove, true) => {
                 warnings.push(format!(
-                    "{path} is no longer wanted, and was edited since k3s-harden wrote it: it stays; take out of it what is yours, and remove it"
+                    "{path} is no longer needed, but was edited since k3s-harden wrote it: it is kept. Move your changes elsewhere, then delete it"
                 ));
                 return false;
             }
             (Change::Remove, false) if holds_taken_over(bytes_before(action)) => warnings.push(format!(
-                "{path} goes, and with it what it had of yours (\"# Taken over\"): a later run does not bring that back, rollback does"
+                "{path} will be removed with the lines it has taken over from your file (\"# Taken over\"): only a rollback restores them"
             )),
             (Change::Update, true) => warnings
-                .push(format!("{path} was edited since k3s-harden wrote it: k3s-harden's replaces it")),
+                .push(format!("{path} was edited since k3s-harden wrote it: the edits are replaced")),
             _ => {}
         }
         true
@@ -191,7 +191,7 @@ fn configuration_warnings(context: &Context, rendered: &Rendered) -> Result<Vec<
     let unknown = merge.existing.unknown_arguments(target.role, minor, &target.running);
     warnings.extend(unknown.into_iter().map(|(message, place)| format!("{place}: {message}")));
     warnings.extend(merge.kubelet_files.problem.iter().map(|problem| {
-        format!("{problem}: what the kubelet's files say is not compared with what k3s-harden writes")
+        format!("{problem}: the kubelet's configuration files were not compared with the managed settings")
     }));
     document::anonymous_health::check_issuers(requested, merge)?;
     warnings.extend(rendered.drop_in.excluded.iter().map(|(message, place)| format!("{place}: {message}")));
@@ -199,7 +199,7 @@ fn configuration_warnings(context: &Context, rendered: &Rendered) -> Result<Vec<
         if merge.on_conflict == OnConflict::Fail {
             return Err(Error::new(ErrorKind::Failed, message)
                 .at(place)
-                .hint("--on-conflict ours lets k3s-harden win, --on-conflict keep leaves the other"));
+                .hint("override the other value: --on-conflict ours; keep it: --on-conflict keep"));
         }
         warnings.push(format!("{place}: {message}"));
     }
@@ -232,16 +232,16 @@ fn ineffective_controls(only: &[String], served: &BTreeSet<ControlId>, profile: 
     only.iter()
         .filter(is_ineffective)
         .map(|word| {
-            format!(
-                "nothing of profile {} serves {word}: the setting behind it is off",
-                profile.names.join(" + ")
-            )
+            format!("profile {} does not implement {word}: its setting is off", profile.names.join(" + "))
         })
         .collect()
 }
 
 /// Logs the warnings of a plan.
 pub(super) fn warn_all(plan: &Plan) {
+    for action in plan.actions.iter().filter(|action| action.change == Change::None) {
+        info!("unchanged: {}", action.resource.path());
+    }
     for warning in &plan.warnings {
         warn!("{warning}");
     }
@@ -250,7 +250,7 @@ pub(super) fn warn_all(plan: &Plan) {
 fn may_set_sysctls(context: &Context, warnings: &mut Vec<String>) -> bool {
     if let Some(sign) = context.root.chroot() {
         warnings.push(format!(
-            "the kernel parameters are left alone, because this is a chroot ({sign}): the running kernel is not that of this system"
+            "kernel parameters are not set: this is a chroot ({sign}), and the running kernel belongs to another system"
         ));
         return false;
     }
@@ -259,15 +259,14 @@ fn may_set_sysctls(context: &Context, warnings: &mut Vec<String>) -> bool {
     }
     if let Some(reason) = sysctl::hidden() {
         warnings.push(format!(
-            "the kernel parameters are not known and left alone, because {reason}: mount it, or let the file under /etc/sysctl.d set them at the next boot"
+            "kernel parameters are not read or set: {reason}. Mount it, or reboot: the file under /etc/sysctl.d sets them at boot"
         ));
         return false;
     }
     let Some(sign) = sysctl::container(context.root) else { return true };
     info!("this is a container ({sign}): its kernel parameters are the host's");
-    warnings.push(format!(
-        "the kernel parameters are left alone, because this is a container ({sign}): set them on its host"
-    ));
+    warnings
+        .push(format!("kernel parameters are not set: this is a container ({sign}). Set them on its host"));
     false
 }
 
@@ -276,12 +275,12 @@ fn change_warnings(context: &Context, requested: &DropIn) -> Vec<String> {
     let traces = Traces::observe(context.root, &context.target.data_dir);
     let mut warnings = Vec::new();
     if let Some((role, proof)) = &traces.started {
-        warnings.push(format!("K3s has already started here as {role} ({proof} exists): arguments and files take effect when it starts again, policy.yaml within 15 s"));
+        warnings.push(format!("K3s has already started here as {role} ({proof} exists): changed arguments and files need a restart of K3s; policy.yaml takes effect within 15 s"));
     }
     if let Some(place) = context.config.place() {
         let file = context.config.path_or_default();
         warnings.push(format!(
-            "K3s reads {file}, which {place} names, and the drop-ins beside it: the drop-in goes there"
+            "K3s reads {file} (set in {place}) and its drop-in directory: the drop-in is written there"
         ));
     }
     warnings.extend(joins(context, requested));
@@ -290,7 +289,7 @@ fn change_warnings(context: &Context, requested: &DropIn) -> Vec<String> {
     warnings.extend(incomplete_audit(requested));
     warnings.extend(document::anonymous_health::warning(&context.profile, requested));
     if traces.rancher {
-        warnings.push("Rancher manages this node: it rewrites its own 50-rancher.yaml and passes its own admission configuration; `render --as rancher-cluster` is the way to tell it".to_owned());
+        warnings.push("Rancher manages this node: it rewrites 50-rancher.yaml and sets its own admission configuration. Use `render --as rancher-cluster` to put the settings into Rancher".to_owned());
     }
     warnings
 }
@@ -312,12 +311,12 @@ fn joins(context: &Context, requested: &DropIn) -> Option<String> {
     let ours = match ours.as_slice() {
         [] => String::new(),
         ours => format!(
-            "; of them k3s-harden writes {}, and the first server has to have the same",
+            ". Of these, k3s-harden writes {}: the first server needs the same values",
             ours.join(", ")
         ),
     };
     Some(format!(
-        "this server joins another one, and K3s exits where these differ there: {}{ours}. Compare them before the start: preflight --server-config FILE",
+        "this server joins an existing cluster. K3s exits if one of these values differs from the first server: {}{ours}. Compare before the start: preflight --server-config FILE",
         critical_values::keys_of(release)
     ))
 }
@@ -340,10 +339,10 @@ fn late_provider(context: &Context, traces: &Traces, requested: &DropIn) -> Opti
     let advice = EncryptionChange::ChangeProvider.advice(context.version.number());
     match provider_in_force(context.root, &context.target.data_dir) {
         Ok(Some(current)) if current != wanted && current != "identity" => Some(format!(
-            "K3s encrypts Secrets with {current} here, and goes on doing so: for {wanted}, {advice}"
+            "K3s encrypts Secrets with {current} here, and continues to do so. To use {wanted}: {advice}"
         )),
         Ok(_) => None,
-        Err(error) => Some(format!("{error}: whether {wanted} is in force is not known; if not, {advice}")),
+        Err(error) => Some(format!("{error}: unknown whether K3s encrypts with {wanted}; if not, {advice}")),
     }
 }
 
@@ -354,9 +353,11 @@ fn incomplete_audit(configuration: &DropIn) -> Option<String> {
         arguments.any(|argument| argument.name == name)
     };
     match (has("audit-policy-file"), has("audit-log-path")) {
-        (false, true) => Some("there is an audit log without an audit policy: it stays empty".to_owned()),
+        (false, true) => {
+            Some("audit-log-path is set without audit-policy-file: the audit log stays empty".to_owned())
+        }
         (true, false) => {
-            Some("there is an audit policy without an audit log: its events go nowhere".to_owned())
+            Some("audit-policy-file is set without audit-log-path: no audit events are logged".to_owned())
         }
         _ => None,
     }

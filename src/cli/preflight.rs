@@ -23,16 +23,17 @@ pub(super) fn run(request: &RunRequest, arguments: &PreflightArguments, ui: &mut
         Err(error) if error.kind() == ErrorKind::NotPermitted => (StartVerdict::unreadable(&error), None),
         other => other.map(|(verdict, version)| (verdict, Some(version)))?,
     };
-    if ui.json() {
-        ui.out_json(&output::preflight_json(&verdict, &ui.origin(&root, version.as_ref())))?;
-    } else {
-        ui.out(&output::preflight_text(&verdict, ui.stdout_style()))?;
-    }
-    Ok(match (verdict.starts(), arguments.fail_on) {
+    let code = match (verdict.starts(), arguments.fail_on) {
         (Some(false), _) => exit::WOULD_NOT_START,
         (None, FailOnArgument::Unknown) => exit::CANNOT_TELL,
         _ => exit::OK,
-    })
+    };
+    if ui.json() {
+        ui.out_json(&output::preflight_json(&verdict, &ui.origin(&root, version.as_ref())))?;
+    } else {
+        ui.answer(&output::preflight_text(&verdict, ui.stdout_style()), code != exit::OK)?;
+    }
+    Ok(code)
 }
 
 fn verdict(

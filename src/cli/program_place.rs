@@ -10,7 +10,8 @@ use crate::render::ProgramPath;
 
 /// Folders in which users write, or that a boot empties.
 const UNSAFE_FOLDERS: [&str; 7] = ["/home", "/var/home", "/tmp", "/var/tmp", "/run", "/var/run", "/dev/shm"];
-const HINT: &str = "install it into /usr/local/bin, and name that place by --binary";
+const HINT: &str =
+    "install k3s-harden in /usr/local/bin, and pass that path: --binary /usr/local/bin/k3s-harden";
 
 /// Returns the path that `--binary` names, or else that of the running program; none for a format that names no program.
 ///
@@ -34,7 +35,7 @@ pub(super) fn warnings(root: &Root, program: &ProgramPath, owner: Owner) -> Vec<
     let below = |folder: &&&str| path.strip_prefix(**folder).is_some_and(|rest| rest.starts_with('/'));
     if let Some(folder) = UNSAFE_FOLDERS.iter().find(below) {
         return vec![format!(
-            "the unit runs {path} as root, and others than root write below {folder}, or a boot empties it: {HINT}"
+            "the unit would run {path} as root, but users other than root can write to {folder}, or a reboot empties it: {HINT}"
         )];
     }
     let found = writable(root, path, owner).into_iter();
@@ -42,7 +43,7 @@ pub(super) fn warnings(root: &Root, program: &ProgramPath, owner: Owner) -> Vec<
         .map(|(place, why)| {
             let place = root.display(&place);
             format!(
-                "the unit runs {path} as root, and others than root can replace it: {place} {why}; {HINT}"
+                "the unit would run {path} as root, but users other than root can replace it: {place} {why}; {HINT}"
             )
         })
         .collect()

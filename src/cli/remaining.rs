@@ -39,7 +39,7 @@ impl NotRestored {
 pub(super) fn incomplete(all: &[NotRestored]) -> Error {
     let lines: String = all.iter().map(|one| format!("\n  {}", one.line)).collect();
     Error::new(ErrorKind::HalfChanged, format!("not everything was restored:{lines}")).hint(format!(
-        "what is damaged stays in {STATE_DIRECTORY}: restore the rest by hand, then move that directory away"
+        "the damaged files are kept in {STATE_DIRECTORY}: restore the paths above by hand, then move that directory away"
     ))
 }
 
@@ -47,7 +47,7 @@ pub(super) fn print_nothing(root: &Root, ui: &mut Ui) -> Result<u8> {
     let printed = if ui.json() {
         ui.out_json(&output::nothing_json(&ui.origin(root, None)))
     } else {
-        ui.out_line("Nothing to undo.")
+        ui.say_line("Nothing to undo.")
     };
     ui::done(printed)
 }
@@ -57,16 +57,13 @@ pub(super) fn report_without_history(root: &Root, ui: &mut Ui, ours: &[String]) 
     if ours.is_empty() {
         return print_nothing(root, ui);
     }
-    let error = Error::new(
-        ErrorKind::Failed,
-        "there is no history here, so what was there before k3s-harden is not known",
-    );
+    let error = Error::new(ErrorKind::Failed, "no history found: the state before k3s-harden is unknown");
     let state = state_directory();
     let error = foreign_in_state(root)?.iter().fold(error, |error, path| {
         let (path, state) = (root.display(path), root.display(&state));
-        error.hint(format!("{path} may be the history: move it back to {state}/runs if it is"))
+        error.hint(format!("if {path} is the history, move it back to {state}/runs"))
     });
-    Err(error.hint(format!("these files are of k3s-harden, and may be removed by hand: {}", ours.join(" "))))
+    Err(error.hint(format!("k3s-harden wrote these files; you can remove them by hand: {}", ours.join(" "))))
 }
 
 /// Returns the files of k3s-harden that are still there after the first state was restored, and of which the history told
@@ -92,14 +89,15 @@ pub(super) fn refuse_remaining(root: &Root, beside: &[RootedPath], unknown: &[St
     let mut lines = String::new();
     for path in beside {
         let path = root.display(path);
-        lines.push_str(&format!("\n  {path}: another program saved it while a run was killed, and it stays"));
+        lines.push_str(&format!("\n  {path}: kept: another program saved it while a run was killed"));
     }
     for path in unknown {
         lines.push_str(&format!(
-            "\n  {path}: it is of k3s-harden, and the history did not tell of it: what was there before is not known"
+            "\n  {path}: k3s-harden wrote it, but the history does not list it: its previous state is unknown"
         ));
     }
-    let message = format!("the history was undone and has ended, and this is still there:{lines}");
+    let message =
+        format!("all runs were rolled back and the history was removed, but these files remain:{lines}");
     Err(Error::new(ErrorKind::HalfChanged, message)
         .hint("keep what is worth it, and remove the rest by hand"))
 }
@@ -107,7 +105,7 @@ pub(super) fn refuse_remaining(root: &Root, beside: &[RootedPath], unknown: &[St
 /// Returns the files of k3s-harden that are on the node.
 ///
 /// # Errors
-/// If K3s' configuration, which tells where they are, cannot be read, or one of them cannot be looked at.
+/// If K3s's configuration, which tells where they are, cannot be read, or one of them cannot be looked at.
 pub(super) fn files_of_ours(root: &Root) -> Result<Vec<String>> {
     files_at(root, &places(root)?)
 }

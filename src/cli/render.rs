@@ -12,7 +12,7 @@ use super::request::RunRequest;
 use super::ui::Ui;
 use crate::error::{Error, ErrorKind, Result, exit};
 use crate::node::{Root, host};
-use crate::render::{RenderInput, RenderedFile, RenderedFiles};
+use crate::render::{RenderFormat, RenderInput, RenderedFile, RenderedFiles};
 
 pub(super) fn run(request: &RunRequest, arguments: &RenderArguments, ui: &mut Ui) -> Result<u8> {
     let root = Root::open(&request.root)?;
@@ -36,12 +36,14 @@ pub(super) fn run(request: &RunRequest, arguments: &RenderArguments, ui: &mut Ui
     match (&arguments.out, rendered.files.as_slice()) {
         (Some(path), [RenderedFile { mode, bytes, .. }]) if rendered.directories.is_empty() => {
             host::write_file(path, bytes, *mode)?;
+            say_written(1, path, arguments.render_format, ui)?;
         }
         (Some(path), _) => {
             if arguments.render_format.is_directory() {
                 check_inside(path, &rendered)?;
             }
             write_all(path, &rendered)?;
+            say_written(rendered.files.len(), path, arguments.render_format, ui)?;
         }
         (None, [RenderedFile { bytes, .. }]) => ui.out_document(bytes)?,
         (None, files) => {
@@ -52,6 +54,14 @@ pub(super) fn run(request: &RunRequest, arguments: &RenderArguments, ui: &mut Ui
         }
     }
     Ok(exit::OK)
+}
+
+/// Says what was written, and what the user does with it.
+fn say_written(count: usize, path: &Path, format: RenderFormat, ui: &mut Ui) -> Result<()> {
+    let files = if count == 1 { "file" } else { "files" };
+    let path = path.display().to_string();
+    ui.say_line(&format!("Wrote {count} {files} to {path}."))?;
+    ui.say_line(&format!("Next: {}", format.next_step(&path)))
 }
 
 /// Refuses a tree that leads through symlinks: those of an image point into its own root, not this machine's.

@@ -2,6 +2,7 @@
 //! `report`: merges the reports of many nodes. It reads no node.
 
 use super::args::OutputFormat;
+use super::progress::Progress;
 use super::report_arguments::{ReportArguments, ReportVerb};
 use super::request::given;
 use super::ui::Ui;
@@ -21,6 +22,7 @@ pub(super) fn run(arguments: &ReportArguments, ui: &mut Ui) -> Result<u8> {
         .map(|file| MergeBaseline::read(&file, &host::read_file(&file, MAX_MERGE_BYTES)?))
         .transpose()?;
     let today = Date::from_time(&host::now())?;
+    let _reading = Progress::of("reading reports");
     let mut merge = Merge::default();
     for file in files {
         let report = host::read_file(file, MAX_NODE_REPORT_BYTES)

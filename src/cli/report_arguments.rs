@@ -13,16 +13,19 @@ pub(super) struct ReportArguments {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ReportVerb {
-    /// Merge the reports of many nodes (of verify --format json): groups with the same verdicts, the worst first
+    /// Merge reports of verify --format json, and group nodes with the same results
     Merge {
-        /// The files, one for each node; of several for one node the newest counts
+        /// Report files, one for each node; of several for one node the newest counts
         #[arg(value_name = "FILE", required = true)]
         files: Vec<String>,
-        /// Which verdicts of a node make it exit with 2; with unknown, 3 where only unknown ones do, or a file is no report [default: fail]
-        #[arg(long, value_enum, env = "K3S_HARDEN_FAIL_ON")]
+        /// Exit 2 on: fail, warn, unknown or never [default: fail]
+        ///
+        /// With `unknown`, exits with 3 if only unknown results remain, or if a file is not a report.
+        #[arg(long, value_enum, value_name = "STATUS", env = "K3S_HARDEN_FAIL_ON")]
         fail_on: Option<FailOn>,
-        /// What has changed since this merged report (of --format json); exit with 2 where something is worse, and for other
-        /// findings only where --fail-on is named too
+        /// Compare with an older merged report (--format json); exit 2 if worse
+        ///
+        /// Other findings exit with 2 only if --fail-on is set too.
         #[arg(long, value_name = "FILE", env = "K3S_HARDEN_MERGE_BASELINE")]
         baseline: Option<String>,
     },

@@ -2,7 +2,7 @@
 //! The request of one run: what the arguments and the environment mean, read once.
 //!
 //! A verb never looks at the raw arguments of a run. [`RunRequest::from_arguments`] drops empty values, interprets `auto` and
-//! `none`, and reads the variables of K3s' installer. [`RunRequest::or_recorded`] adds what earlier runs recorded, and
+//! `none`, and reads the variables of K3s's installer. [`RunRequest::or_recorded`] adds what earlier runs recorded, and
 //! [`RunRequest::inputs`] is what this run records.
 
 use std::collections::BTreeMap;
@@ -45,7 +45,7 @@ pub(super) enum VersionRequest {
     Recorded(String),
 }
 
-/// What K3s' installer is going to do, by its variables.
+/// What K3s's installer is going to do, by its variables.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct InstallerVariables {
     /// `INSTALL_K3S_VERSION`.
@@ -93,7 +93,7 @@ pub(super) struct RunRequest {
     pub(super) live_sysctl: bool,
     /// Whether what is replaced is kept: not with `--no-history`.
     pub(super) keeps_history: bool,
-    /// The variables of K3s' installer.
+    /// The variables of K3s's installer.
     pub(super) installer: InstallerVariables,
     /// What a saved plan records, if the run carries one out.
     pub(super) saved: Option<RunInputs>,
@@ -267,7 +267,7 @@ fn assignments(global: &GlobalArguments) -> Result<Vec<Assignment>> {
                 text: text.to_owned(),
                 origin: origin.to_owned(),
             }),
-            None => Err(usage_error(format!("{origin} {text}: there is no value"))
+            None => Err(usage_error(format!("{origin} {text}: has no value"))
                 .hint("write it as --set audit_log_maxage=90")),
         })
         .collect()

@@ -15,7 +15,7 @@ use super::remaining::{
 use super::request::given;
 use super::ui::Ui;
 use super::unloaded_policies;
-use super::{context, notes, ui};
+use super::{context, locking, notes, ui};
 use crate::apply::{
     ApplyOutcome, Damage, History, LeftPath, ModifiedPath, OnlyCopy, RecordedInputs, Recovered, RollbackPlan,
     RunVerb, STATE_DIRECTORY, Transaction, UncertainPath, after_recovery, check_writable, remove_leftovers,
@@ -34,7 +34,10 @@ pub(super) fn run(global: &GlobalArguments, arguments: &RollbackArguments, ui: &
     let root = Root::open(&global.root)?;
     if let PathState::Absent = root.look(&state_directory())? {
         remove_leftovers(&root)?;
-        return print_nothing(&root, ui);
+        return match arguments.id {
+            Some(id) => Err(RollbackPlan::no_such_run(id).hint("k3s-harden has no history here")),
+            None => print_nothing(&root, ui),
+        };
     }
     let job = UndoJob::new(global, &root, &arguments.undoing)?;
     // With the lock held: another run may shorten the history while it is read.
@@ -163,9 +166,9 @@ enum RestoredState {
 impl fmt::Display for RestoredState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BeforeRun(id) => write!(f, "as before run {id}"),
-            Self::BeforeFirstRun => f.write_str("as before the first run"),
-            Self::AllButNamed => f.write_str("as the history tells, but for what is named below"),
+            Self::BeforeRun(id) => write!(f, "the state before run {id}"),
+            Self::BeforeFirstRun => f.write_str("the state before the first run"),
+            Self::AllButNamed => f.write_str("its recorded state, except for the paths listed below"),
         }
     }
 }
@@ -178,16 +181,12 @@ impl<'a> UndoJob<'a> {
             (Some(owner), _) | (None, PathState::Directory { owner, .. }) => owner,
             _ => Owner::ROOT,
         };
-        context::check_rights(named.is_some(), owner)?;
+        context::check_rights(root, named.is_some(), owner)?;
         Ok(Self { root, owner, undoing, settled: RefCell::default() })
     }
 
     fn begin(&self) -> Result<Transaction<'a>> {
-        let mut options = self.undoing.locking.options(self.owner)?;
-        options.skip_damaged = self.undoing.skip_damaged;
-        let transaction = Transaction::begin(self.root, options)?;
-        ui::warn_of_recovered(transaction.recovered());
-        Ok(transaction)
+        locking::begin(self.root, &self.undoing.locking, self.owner, self.undoing.skip_damaged)
     }
 
     /// Returns the exit code of a rollback.
@@ -216,7 +215,7 @@ impl<'a> UndoJob<'a> {
         let lines: String =
             left.iter().map(|left| format!("\n  {}: it {}", left.path, left.reason)).collect();
         let message =
-            format!("run {} was interrupted, and these paths were not put back:{lines}", recovered.id);
+            format!("run {} was interrupted, and these paths were not rolled back:{lines}", recovered.id);
         let (message, hints) = match &result {
             Ok(_) => (message, &[][..]),
             Err(error) => (format!("{error}\n{message}"), error.hints()),
@@ -224,12 +223,12 @@ impl<'a> UndoJob<'a> {
         let mut error = hints.iter().fold(Error::new(ErrorKind::HalfChanged, message), Error::hint);
         if left.iter().any(|left| !left.is_damaged) {
             error = error.hint(format!(
-                "what was there before run {id} is in {STATE_DIRECTORY}/runs/{id:04}: k3s-harden rollback {id} --force restores it",
+                "the state before run {id} is saved in {STATE_DIRECTORY}/runs/{id:04}; to restore it: k3s-harden rollback {id} --force",
                 id = recovered.id
             ));
         }
         if left.iter().any(|left| left.is_damaged) {
-            error = error.hint("what is damaged cannot be restored by any run: put it back by hand");
+            error = error.hint("no run can restore the damaged part: restore it by hand");
         }
         Err(error)
     }
@@ -240,8 +239,8 @@ impl<'a> UndoJob<'a> {
         if damage.is_empty() || self.undoing.skip_damaged {
             return Ok(());
         }
-        let error = Damage::error(damage, self.root, "the history is damaged, and nothing was undone");
-        Err(error.hint("--skip-damaged restores what the rest of it tells, and names what it cannot"))
+        let error = Damage::error(damage, self.root, "the history is damaged; nothing was rolled back");
+        Err(error.hint("restore the rest, and list what cannot be restored: --skip-damaged"))
     }
 
     /// Ends a verb where the history tells of nothing to undo: damage is not nothing.
@@ -259,7 +258,7 @@ impl<'a> UndoJob<'a> {
         let not_restored = self.not_restored(&rollback);
         let RollbackPlan { to, mut plan, inputs, written, mut modified, only_copies, ends_history, .. } =
             rollback;
-        // Before the rollback: after it nothing may fail, and K3s' configuration may be different.
+        // Before the rollback: after it nothing may fail, and K3s's configuration may be different.
         let places = node_places(self.root, transaction.recorded());
         let traces = self.traces(transaction.recorded(), places.as_ref());
         if !self.undoing.force {
@@ -290,17 +289,17 @@ impl<'a> UndoJob<'a> {
             return Vec::new();
         }
         let paths = rollback.unrestorable.iter();
-        let stays = |damage: &Damage| format!("it stays as it is, because {}", damage.line(self.root));
+        let stays = |damage: &Damage| format!("not restored: {}", damage.line(self.root));
         let mut all: Vec<NotRestored> =
             paths.map(|(path, damage)| NotRestored::at(path, stays(damage))).collect();
         let is_left = |path: &RootedPath| rollback.unrestorable.iter().any(|(left, _)| left == path);
         all.extend(rollback.uncertain.iter().filter(|it| !is_left(&it.path)).map(|UncertainPath { path, first, damaged }| {
-            NotRestored::at(path, format!("it is as before run {first}; what was there before run {damaged}, which is damaged, is not known"))
+            NotRestored::at(path, format!("restored to the state before run {first}; the state before the damaged run {damaged} is unknown"))
         }));
         if !self.undoing.force {
             let modified = rollback.modified.iter().map(|modified| &modified.path);
             all.extend(modified.map(|path| {
-                NotRestored::at(path, "it stays as it is: it is somebody's, or of a run that is damaged (--force restores it too)")
+                NotRestored::at(path, "not restored: k3s-harden did not write it, or it belongs to a damaged run (to restore it too: --force)")
             }));
         }
         let named = |damage: &&Damage| !rollback.unrestorable.iter().any(|(_, other)| other == *damage);
@@ -340,9 +339,10 @@ impl<'a> UndoJob<'a> {
         {
             return Ok(());
         }
-        let message = "K3s has started with encrypted Secrets, and without secrets-encryption it could no longer read them";
+        let message =
+            "K3s has started with encrypted Secrets: without secrets-encryption, it can no longer read them";
         Err(Error::new(ErrorKind::Failed, message)
-            .hint("decrypt them with K3s' own command first: `k3s secrets-encrypt disable`")
+            .hint("decrypt them with K3s's own command first: `k3s secrets-encrypt disable`")
             .hint(format!("or keep the key: write secrets-encryption: true into {config}")))
     }
 
@@ -376,7 +376,7 @@ fn remaining_effects(traces: Traces, plan: &Plan) -> Vec<String> {
     let commands = leftovers(&before.concat(), &after.concat());
     if !commands.is_empty() {
         warnings.push(format!(
-            "objects that policy.yaml has brought into the cluster stay there; these commands remove them:\n  {}",
+            "the rollback does not delete the objects of policy.yaml from the cluster. To delete them, run:\n  {}",
             commands.join("\n  ")
         ));
     }
@@ -402,15 +402,15 @@ fn refuse_only_copies(copies: &[OnlyCopy]) -> Result<()> {
     let lines: String =
         copies.iter().map(|copy| format!("\n  {}: run {} replaced it", copy.path, copy.run)).collect();
     let message = format!(
-        "the history holds the only copy of what somebody else wrote here, and nothing was undone:{lines}"
+        "the history holds the only copy of files that k3s-harden did not write; nothing was rolled back:{lines}"
     );
     Err(Error::new(ErrorKind::Failed, message)
-        .hint(format!("the copies are in {STATE_DIRECTORY}/runs: keep those that are worth it"))
+        .hint(format!("the copies are in {STATE_DIRECTORY}/runs: save the ones that you need"))
         .hint(format!(
-            "k3s-harden rollback {} brings back what run {0} replaced, if history still lists it",
+            "k3s-harden rollback {} restores the files that run {0} replaced, if `k3s-harden history` still lists that run",
             first.run
         ))
-        .hint("--force removes them with the history"))
+        .hint("to delete them with the history: --force"))
 }
 
 fn refuse_modified(modified: &[ModifiedPath]) -> Result<()> {
@@ -420,19 +420,19 @@ fn refuse_modified(modified: &[ModifiedPath]) -> Result<()> {
     let paths: Vec<&str> = modified.iter().map(|modified| modified.path.as_str()).collect();
     let diffs: String = modified.iter().map(|modified| modified.diff.as_str()).collect();
     let message = format!(
-        "changed by somebody else since, and nothing was undone: {}\n{}",
+        "modified since k3s-harden wrote it; nothing was rolled back: {}\n{}",
         paths.join(", "),
         diffs.trim_end()
     );
-    Err(Error::new(ErrorKind::Failed, message).hint("--force undoes these changes too"))
+    Err(Error::new(ErrorKind::Failed, message).hint("to discard these changes: --force"))
 }
 
 fn print_recovered(root: &Root, ui: &mut Ui, recovered: &Recovered) -> Result<u8> {
     let printed = if ui.json() {
         ui.out_json(&output::recovered_json(&recovered.message, &ui.origin(root, None)))
     } else {
-        let rest = if recovered.left.is_empty() { "" } else { ", but for the paths that are named below" };
-        ui.out_line(&format!("Run {}, which was interrupted, is undone{rest}.", recovered.id))
+        let rest = if recovered.left.is_empty() { "" } else { ", except for the paths listed below" };
+        ui.say_line(&format!("Rolled back the interrupted run {}{rest}.", recovered.id))
     };
     ui::done(printed)
 }
@@ -445,7 +445,7 @@ fn print_undone(root: &Root, ui: &mut Ui, plan: &Plan, state: RestoredState) -> 
         ui.out_json(&PlanReport::new(plan, &ui.origin(root, None)))
     } else {
         let text = output::undo_text(plan, &state.to_string(), ui.stdout_style());
-        ui.out(&text)
+        ui.say(&text)
     };
     ui::done(printed)
 }

@@ -48,7 +48,7 @@ fn running(
         return Ok(Some(RunningConfiguration {
             state: RunningState::Unknown,
             why: format!(
-                "nothing tells when K3s last started, so it may run with what it read before run {} ({})",
+                "unknown when K3s last started: it may still use the configuration from before run {} ({})",
                 newest.id, newest.time
             ),
             runs: Vec::new(),
@@ -70,7 +70,7 @@ fn running(
             None => String::new(),
         };
         let why = format!(
-            "K3s runs with what it read before {runs}: it has not started since, says {}",
+            "K3s still uses the configuration from before {runs}: it has not restarted since (source: {})",
             start.from
         );
         (RunningState::Stale, why)

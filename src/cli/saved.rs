@@ -157,8 +157,8 @@ impl SavedPlan {
         ];
         match differs.iter().find(|(_, differs)| *differs) {
             None => Ok(()),
-            Some((flag, _)) => Err(usage_error(format!("{flag}: a saved plan says already what is done"))
-                .hint("leave it out, also in the environment, or make another plan")),
+            Some((flag, _)) => Err(usage_error(format!("{flag}: a saved plan already contains this"))
+                .hint("remove it, also from the environment, or save a new plan")),
         }
     }
 
@@ -170,15 +170,15 @@ impl SavedPlan {
         let path = now.get(index).or(self.actions.get(index)).and_then(|action| action["path"].as_str());
         let path = path.unwrap_or_default();
         let message = if self.tool == env!("CARGO_PKG_VERSION") {
-            format!("the node is no longer what was planned against: {path} differs, and nothing was changed")
+            format!("the node has changed since the plan was saved: {path} differs, and nothing was changed")
         } else {
             format!(
-                "the plan was saved by k3s-harden {}, and what this version would do now is not what it says: {path} differs, and nothing was changed",
+                "the plan was saved by k3s-harden {}, and this version plans other changes: {path} differs; nothing was changed",
                 self.tool
             )
         };
         Err(Error::new(ErrorKind::BadInput, message)
-            .hint("look at what would be done now: k3s-harden plan; then save a new plan"))
+            .hint("check the new plan with k3s-harden plan, then save it with --out"))
     }
 }
 

@@ -47,11 +47,11 @@ fn init(request: &RunRequest, root: &Root, stdout: bool, ui: &mut Ui) -> Result<
     let path = RootedPath::fixed(SETTINGS_FILE);
     let shown = root.display(&path);
     if root.look(&path)? != PathState::Absent {
-        return Err(Error::new(ErrorKind::CannotWrite, format!("there is a file already: {shown}"))
-            .hint("edit it, or see what it could have: k3s-harden settings init --stdout"));
+        return Err(Error::new(ErrorKind::CannotWrite, format!("the file exists: {shown}"))
+            .hint("edit it; to see all settings: k3s-harden settings init --stdout"));
     }
     let owner = context::owner(request.owner.as_deref(), root)?;
-    context::check_rights(owner.is_some(), owner.unwrap_or(Owner::ROOT))?;
+    context::check_rights(root, owner.is_some(), owner.unwrap_or(Owner::ROOT))?;
     let owner = owner.unwrap_or(Owner::ROOT);
     make_folders(root, &path, owner)?;
     let written = root.replace_if(
@@ -66,7 +66,7 @@ fn init(request: &RunRequest, root: &Root, stdout: bool, ui: &mut Ui) -> Result<
         ErrorKind::ChangedMeanwhile => error.of_kind(ErrorKind::CannotWrite),
         _ => error,
     })?;
-    ui.out_line(&format!("{shown} is written: every setting stands in it as a comment"))?;
+    ui.say_line(&format!("{shown} written; every setting is a comment in it"))?;
     Ok(exit::OK)
 }
 

@@ -11,11 +11,13 @@ pub(super) struct SettingsArguments {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SettingsVerb {
-    /// Show each setting with its value, where that comes from, and its default
+    /// Show each setting with its value, source and default
     Show,
-    /// Write the node's settings file with every setting in a comment: it sets nothing. Exits with 73 where there is one
+    /// Write the settings file of the node, with every setting in a comment
+    ///
+    /// The file sets nothing. Exits with 73 if the file exists.
     Init {
-        /// Write it to stdout, and no file
+        /// Write to stdout instead of the file
         #[arg(long)]
         stdout: bool,
     },

@@ -21,6 +21,7 @@ use crate::version::K3sVersion;
 pub(super) struct Ui {
     format: OutputFormat,
     colour: Colour,
+    is_quiet: bool,
     node: Option<String>,
 }
 
@@ -33,7 +34,12 @@ impl Ui {
             (false, 1) => LevelFilter::INFO,
             _ => LevelFilter::DEBUG,
         };
-        let ui = Self { format: global.format, colour: global.color, node: given(global.node.as_ref()) };
+        let ui = Self {
+            format: global.format,
+            colour: global.color,
+            is_quiet: global.quiet,
+            node: given(global.node.as_ref()),
+        };
         log::set_up(level, global.log_format, ui.style(io::stderr().is_terminal()));
         ui
     }
@@ -86,6 +92,21 @@ impl Ui {
         self.out(&text)
     }
 
+    /// Writes what a run has done; nothing with `--quiet`.
+    pub(super) fn say(&mut self, text: &ScreenText) -> Result<()> {
+        if self.is_quiet { Ok(()) } else { self.out(text) }
+    }
+
+    /// Writes a line about what a run has done; nothing with `--quiet`.
+    pub(super) fn say_line(&mut self, line: &str) -> Result<()> {
+        if self.is_quiet { Ok(()) } else { self.out_line(line) }
+    }
+
+    /// Writes an answer that may have findings. With `--quiet` an answer without any is silent.
+    pub(super) fn answer(&mut self, text: &ScreenText, has_findings: bool) -> Result<()> {
+        if self.is_quiet && !has_findings { Ok(()) } else { self.out(text) }
+    }
+
     /// Writes a document for another program to stdout: its bytes, but to a terminal only text that commands none.
     pub(super) fn out_document(&mut self, bytes: &[u8]) -> Result<()> {
         if io::stdout().is_terminal() {
@@ -121,9 +142,11 @@ impl Ui {
 
     fn style(&self, terminal: bool) -> Style {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let forced =
+            std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty() && value != "0");
         match self.colour {
             Colour::Always => Style::Coloured,
-            Colour::Auto if terminal && !plain => Style::Coloured,
+            Colour::Auto if !plain && (terminal || forced) => Style::Coloured,
             Colour::Auto | Colour::Never => Style::Plain,
         }
     }
@@ -146,5 +169,5 @@ pub(super) fn done(printed: Result<()>) -> Result<u8> {
 
 /// Returns the error of a report that could not be written as that of a run which has done what it was asked for.
 pub(super) fn not_reported(error: Error) -> Error {
-    error.of_kind(ErrorKind::NotReported).hint("what was asked for is done; only the report of it is lost")
+    error.of_kind(ErrorKind::NotReported).hint("the run succeeded; only its report is lost")
 }

@@ -35,7 +35,7 @@ pub(super) fn warnings(root: &Root, plan: &Plan) -> Result<Vec<String>> {
         .filter(is_users)
         .map(|path| {
             format!(
-                "{path}: the API server no longer loads this file of yours, because psa.yaml no longer names {folder}: name the directory in an admission configuration of your own, or remove the file"
+                "{path}: the API server no longer loads this file, because psa.yaml no longer refers to {folder}. Set the directory in your own admission configuration, or remove the file"
             )
         })
         .collect())

@@ -10,5 +10,5 @@ pub(super) fn usage_error(message: impl Into<String>) -> Error {
 
 /// Returns the error of a verb that is asked for a report.
 pub(super) fn no_report() -> Error {
-    usage_error("only verify writes reports").hint("take --format text or json")
+    usage_error("only verify and report merge write reports").hint("use --format text or --format json")
 }

@@ -5,17 +5,21 @@ use super::args::SET_VARIABLE;
 use crate::reference::{CommandFacts, VariableFacts};
 
 /// The variables that stand for no flag alone.
-const OTHERS: [(&str, &str); 4] = [
-    ("NO_COLOR", "Unless it is empty, the output is not coloured by itself (`--color auto`)."),
+const OTHERS: [(&str, &str); 5] = [
+    ("NO_COLOR", "If set, `--color auto` does not colour the output."),
+    (
+        "CLICOLOR_FORCE",
+        "If set and not 0, `--color auto` colours the output of a pipe too; NO_COLOR counts more.",
+    ),
     (
         "SOURCE_DATE_EPOCH",
-        "The time that reports state and the day of manual pages, in seconds since 1970: so a build makes the same ones again.",
+        "Time in reports and date of manual pages, in seconds since 1970, for reproducible builds.",
     ),
     (
         "INSTALL_K3S_VERSION",
-        "The version that K3s' installer takes: that of the node, if no K3s is installed and none is named.",
+        "Version that the K3s installer installs. Used if K3s is not installed and --k3s-version is not set.",
     ),
-    ("K3S_URL", "If set, the node is an agent, unless something else says its role."),
+    ("K3S_URL", "If set, the node is an agent, unless --role or the node itself gives another role."),
 ];
 
 /// Returns the variables: those of flags by their names, then the others.
@@ -48,7 +52,7 @@ pub(super) fn variables(commands: &[CommandFacts]) -> Vec<VariableFacts> {
         name: SET_VARIABLE.to_owned(),
         flag: Some("--set KEY=VALUE".to_owned()),
         verbs: Vec::new(),
-        about: "Settings, several separated by semicolons or line breaks; --set counts more".to_owned(),
+        about: "Settings, separated by semicolons or line breaks; --set counts more".to_owned(),
     });
     found.sort_by(|one, other| one.name.cmp(&other.name));
     let others = OTHERS.iter().map(|(name, about)| VariableFacts {

@@ -3,7 +3,9 @@
 
 use super::args::{OutputFormat, VerifyArguments};
 use super::context::Context;
+use super::next_step;
 use super::notes;
+use super::progress::Progress;
 use super::request::{RunRequest, given};
 use super::running;
 use super::ui::Ui;
@@ -44,7 +46,7 @@ pub(super) fn run(request: &RunRequest, arguments: &VerifyArguments, ui: &mut Ui
     let history =
         ReportHistory { remembered: notes::remembered(&context), running: running::of(&context, &journal)? };
     let facts = with_live(NodeFacts::new(context.node, context.owner, journal), arguments.live)?;
-    // Scanners and K3s' guides write k3s-cis-1.9.
+    // Scanners and K3s's guides write k3s-cis-1.9.
     let benchmark = given(arguments.benchmark.as_ref())
         .map(|name| name.strip_prefix("k3s-cis-").unwrap_or(&name).to_owned());
     let selection =
@@ -78,8 +80,20 @@ pub(super) fn run(request: &RunRequest, arguments: &VerifyArguments, ui: &mut Ui
         return Ok(code(trend.is_worse()));
     }
     selection.leave_out(&mut report);
+    let code = match arguments.fail_on {
+        FailOn::Unknown if report.fails(FailOn::Warn) => exit::FINDINGS,
+        FailOn::Unknown if report.fails(FailOn::Unknown) => exit::CANNOT_TELL,
+        FailOn::Unknown => exit::OK,
+        other => code(report.fails(other)),
+    };
     match ui.format() {
-        OutputFormat::Text => ui.out(&output::verify_text(&report, &origin, &options)),
+        OutputFormat::Text => {
+            let mut text = output::verify_text(&report, &origin, &options);
+            if let Some(next) = next_step::after_verify(&report, &root) {
+                output::add_next_step(&mut text, &next);
+            }
+            ui.answer(&text, code != exit::OK)
+        }
         OutputFormat::Json => ui.out_json(&output::verify_json(&report, &origin)),
         OutputFormat::KubeBench => ui.out_json(&output::kube_bench_json(&report, &origin)),
         OutputFormat::Junit => ui.out(&ScreenText::report(&output::junit(&report, &origin))),
@@ -89,12 +103,7 @@ pub(super) fn run(request: &RunRequest, arguments: &VerifyArguments, ui: &mut Ui
         }
         OutputFormat::Html => ui.out(&ScreenText::report(&output::html(&report, &origin))),
     }?;
-    Ok(match arguments.fail_on {
-        FailOn::Unknown if report.fails(FailOn::Warn) => exit::FINDINGS,
-        FailOn::Unknown if report.fails(FailOn::Unknown) => exit::CANNOT_TELL,
-        FailOn::Unknown => exit::OK,
-        other => code(report.fails(other)),
-    })
+    Ok(code)
 }
 
 fn code(findings: bool) -> u8 {
@@ -156,7 +165,7 @@ impl ControlFilter {
             Some(word) => {
                 let message = format!("benchmark {} has no control {word}", report.benchmark);
                 Err(Error::new(ErrorKind::BadInput, message)
-                    .hint("`k3s-harden verify` without it lists those there are"))
+                    .hint("`k3s-harden verify` without it lists all controls"))
             }
             None => Ok(()),
         }
@@ -185,12 +194,13 @@ fn with_live(facts: NodeFacts<'_>, live: bool) -> Result<NodeFacts<'_>> {
     if !live {
         return Ok(facts);
     }
+    let _querying = Progress::of("querying the cluster");
     let cluster = match Kubectl::find(&facts.node) {
         Err(error) if error.kind() == ErrorKind::Usage => return Err(error),
         kubectl => kubectl.and_then(|kubectl| Cluster::read(&kubectl, facts.node.minor())),
     };
     if let Err(error) = &cluster {
-        tracing::warn!("the cluster was not looked at: {}", error.message());
+        tracing::warn!("the cluster was not queried: {}", error.message());
     }
     Ok(facts.with_cluster(cluster))
 }

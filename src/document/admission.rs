@@ -283,7 +283,7 @@ pub fn check(profile: &Profile) -> Result<()> {
         return Ok(());
     }
     let message = format!(
-        "a policy of {ADMISSION_FOLDER} would have an expression of {longest} characters, and Kubernetes takes {MAX_EXPRESSION}"
+        "an admission policy in {ADMISSION_FOLDER} would have an expression of {longest} characters; the limit of Kubernetes is {MAX_EXPRESSION}"
     );
     Err(Error::new(ErrorKind::BadInput, message)
         .hint("shorten the lists of exempt namespaces, roles or registries"))
@@ -323,7 +323,7 @@ const RANCHER_PRESETS: [&str; 2] = ["rancher", "rancher-documented"];
 /// (pkg/systemtemplate/template.go), and that of the cluster's owners (pkg/data/management/role_data.go of rancher/rancher).
 const RANCHER_ROLES: [&str; 2] = ["cattle-admin", "cluster-owner"];
 
-/// K3s' own pods and Services are there.
+/// K3s's own pods and Services are there.
 const KUBE_SYSTEM: &str = "kube-system";
 
 /// Returns the namespaces whose pods the policies leave alone: those that are exempt from Pod Security, and more.
@@ -357,7 +357,7 @@ fn listed(texts: &[String]) -> String {
 /// feature gate that has to be set for them, if any, and `drop_in` the configuration as it is written.
 pub(super) fn warnings(profile: &Profile, gate: Option<&str>, drop_in: &DropIn) -> Vec<String> {
     let mut warnings = vec![format!(
-        "each API server reads the policies of its own {ADMISSION_FOLDER}: each server of the cluster needs the same files, so run apply on every one"
+        "each API server reads only its own {ADMISSION_FOLDER}: run apply on every server of the cluster"
     )];
     let wanted = POLICIES.iter().filter(|policy| profile.selection.wants(policy.controls));
     let denied: Vec<&str> = wanted
@@ -369,7 +369,7 @@ pub(super) fn warnings(profile: &Profile, gate: Option<&str>, drop_in: &DropIn) 
             "; where a workload brings such a ClusterRole, as Argo CD does, admission_allowed_wildcard_roles has to name it; for Rancher's, pod_security_preset=rancher does",
         );
         warnings.push(format!(
-            "from its next start on the API server refuses {}{}; --set admission_policies=audit only warns",
+            "after the next restart, the API server rejects {}{}. To warn only: --set admission_policies=audit",
             denied.join(", "),
             roles.unwrap_or_default()
         ));
@@ -380,7 +380,7 @@ pub(super) fn warnings(profile: &Profile, gate: Option<&str>, drop_in: &DropIn) 
     warnings.extend(theirs.map(|argument| {
         let DropInArgument { value, from, .. } = argument;
         format!(
-            "{}: {ADMISSION_FILE} is {value} here and stays: the policies of {ADMISSION_FOLDER} are in force only if that file names their folder (plugin {POLICY_PLUGIN}, field staticManifestsDir)",
+            "{}: {ADMISSION_FILE} is {value} and is kept: the policies in {ADMISSION_FOLDER} take effect only if that file refers to their directory (plugin {POLICY_PLUGIN}, field staticManifestsDir)",
             from.as_deref().unwrap_or_default()
         )
     }));
@@ -388,7 +388,7 @@ pub(super) fn warnings(profile: &Profile, gate: Option<&str>, drop_in: &DropIn) 
         let state = feature_gates::of_any(gate, profile.minor);
         let stage = state.map_or("not known", |state| state.stage.word());
         format!(
-            "the policies need the feature gate {gate}, which is {stage} in Kubernetes {} and off otherwise: K3s sets it for all of its components, and Kubernetes may change what it does",
+            "the admission policies need the feature gate {gate}, which is {stage} in Kubernetes {} and off by default: K3s enables it for all of its components, and its behaviour may change",
             profile.minor
         )
     }));

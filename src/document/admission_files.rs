@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The files of server/admission.d by their keys, which writers and readers of them share.
 
-/// The folder below K3s' data directory.
+/// The folder below K3s's data directory.
 pub const ADMISSION_FOLDER: &str = "server/admission.d";
 /// Policies about access rights.
 pub(super) const ACCESS: &str = "admission-access";

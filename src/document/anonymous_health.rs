@@ -31,7 +31,9 @@ pub fn check(profile: &Profile, release: K3sRelease) -> Result<()> {
         return Ok(());
     }
     let of = |release| release_flags::leaves_own_to(SERVER, ARGUMENT, release);
-    let why = format!("beside {ARGUMENT} it gives {SERVER} anonymous-auth too, and {SERVER} refuses both");
+    let why = format!(
+        "in addition to {ARGUMENT}, K3s passes {SERVER} anonymous-auth, and {SERVER} does not accept both"
+    );
     let (message, since) = match (of(release), of(K3sRelease::of_minor(release.minor()))) {
         (Availability::Present, _) => return Ok(()),
         (Availability::Differs { since }, _) => {
@@ -48,7 +50,7 @@ pub fn check(profile: &Profile, release: K3sRelease) -> Result<()> {
     let hint = match release.patch() {
         None => format!("name the release in full (--k3s-version v{since}+k3s1), or leave the setting out"),
         Some(_) if since.is_empty() => "leave it out".to_owned(),
-        Some(_) => format!("it comes with {since}: take that release, or leave the setting out"),
+        Some(_) => format!("supported since {since}: use that release, or remove the setting"),
     };
     let origin = profile.values.get(SETTING).map_or(&Origin::Default, |resolved| &resolved.origin);
     Err(origin.refusal(message).hint(hint))
@@ -68,9 +70,9 @@ pub fn check_issuers(requested: &DropIn, merge: &DropInMerge) -> Result<()> {
         return Ok(());
     };
     let name = name_of(&item.text);
-    let message = format!("{SETTING} needs {ARGUMENT}, and {SERVER} refuses it beside {name}");
+    let message = format!("{SETTING} needs {ARGUMENT}, and {SERVER} does not accept it together with {name}");
     Err(Error::new(ErrorKind::BadInput, message).at(item.place.clone()).hint(format!(
-        "write an {KIND} of your own with the issuer (jwt) and the open paths (anonymous), name it in {ARGUMENT}, and leave {SETTING} out"
+        "write your own {KIND} with the issuer (jwt) and the open paths (anonymous), set its path as {ARGUMENT}, and remove {SETTING}"
     )))
 }
 
@@ -80,13 +82,13 @@ pub fn warning(profile: &Profile, requested: &DropIn) -> Option<String> {
     let argument = written(requested).filter(|argument| !argument.kept)?;
     let by_benchmark = match argument.ids.as_slice() {
         [] => format!(
-            "benchmark {} asks for anonymous-auth=false, so 1.2.1 fails: a waiver accepts it",
+            "benchmark {} requires anonymous-auth=false, so control 1.2.1 fails unless you waive it",
             profile.benchmark
         ),
         _ => format!("in benchmark {} a person reviews 1.2.1", profile.benchmark),
     };
     Some(format!(
-        "{SETTING} opens /livez, /readyz and /healthz of the API server to everybody who reaches it: {by_benchmark}; kube-bench and security-scan fail 1.2.1, because they look for the argument"
+        "{SETTING} allows anonymous requests to /livez, /readyz and /healthz of the API server: {by_benchmark}. kube-bench and security-scan fail 1.2.1, because they check only the argument"
     ))
 }
 

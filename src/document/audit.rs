@@ -26,8 +26,9 @@ pub fn check(source: &SourceText, minor: KubernetesMinor) -> Result<()> {
         error(refusal.fault.position, refusal.fault.message).hint(hint(refusal.reason, minor))
     })?;
     if let Some(fault) = policy.dropped.first() {
-        return Err(error(fault.position, fault.message.clone())
-            .hint("write the field as Kubernetes does, once: the API server drops it silently"));
+        return Err(error(fault.position, fault.message.clone()).hint(
+            "spell the field exactly as Kubernetes does, and set it once: the API server drops it silently",
+        ));
     }
     Ok(())
 }

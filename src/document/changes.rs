@@ -19,7 +19,7 @@ use crate::version::{KubernetesMinor, MinorRange};
 pub struct ChangeRow {
     /// The last version that writes the file without the change.
     pub since: Release,
-    /// Where the file is: an absolute path, one below K3s' data directory, or the name of the drop-in alone.
+    /// Where the file is: an absolute path, one below K3s's data directory, or the name of the drop-in alone.
     #[serde(skip_serializing)]
     path: String,
     /// The minors that it is about.

@@ -21,13 +21,13 @@ use crate::profile::{
 /// The K3s configuration of a role.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct DropIn {
-    /// K3s' own keys.
+    /// K3s's own keys.
     pub keys: Vec<DropInKey>,
     /// The components that get arguments.
     pub components: Vec<DropInComponent>,
 }
 
-/// One of K3s' own keys.
+/// One of K3s's own keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DropInKey {
     /// The key.
@@ -81,7 +81,7 @@ pub struct DropInArgument {
 }
 
 impl DropInArgument {
-    /// Returns the argument that one of K3s' own keys stands for.
+    /// Returns the argument that one of K3s's own keys stands for.
     pub(super) fn of_key(key: &DropInKey) -> Self {
         Self {
             name: key.name.clone(),
@@ -103,7 +103,7 @@ pub struct DropInContext<'a> {
     pub role: Role,
     /// What runs on the node: nobody reads the arguments of the rest.
     pub running: &'a RunningComponents,
-    /// K3s' data directory.
+    /// K3s's data directory.
     pub data_dir: &'a RootedPath,
     /// The documents written with it, by key, with the controls that each implements: arguments name their paths.
     pub documents: &'a [(&'a str, Vec<ControlId>)],

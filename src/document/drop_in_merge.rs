@@ -28,12 +28,12 @@ use crate::profile::{Accepts, ArgumentTable};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnConflict {
-    /// The value of k3s-harden, with a warning.
+    /// Override it with the profile's value, with a warning.
     #[default]
     Ours,
-    /// The existing value, with a warning.
+    /// Keep the existing value, with a warning.
     Keep,
-    /// The run ends with an error.
+    /// Stop with an error.
     Fail,
 }
 
@@ -122,7 +122,7 @@ impl DropInMerge {
         }
     }
 
-    /// Tells whether one of K3s' own keys is written beside the user's.
+    /// Tells whether one of K3s's own keys is written beside the user's.
     fn keeps_key(&self, key: &DropInKey, notes: &mut MergeNotes) -> bool {
         let Some(item) = self.existing.before_ours(&key.name).last().cloned() else { return true };
         if existing::is_same_value(&item.text, &key.value) || item.text.is_empty() {
@@ -138,7 +138,7 @@ impl DropInMerge {
         self.on_conflict != OnConflict::Keep
     }
 
-    /// Returns the value of a user's file that counts as much as a key of K3s' own, or more.
+    /// Returns the value of a user's file that counts as much as a key of K3s's own, or more.
     fn file_value_of_key(&self, key: &DropInKey) -> Option<&KubeletFileValue> {
         // Where K3s makes an argument of the key, the user's key counts more than the file.
         let counts = self.kubelet_takes_pairs || self.existing.before_ours(&key.name).is_empty();
@@ -155,7 +155,7 @@ impl DropInMerge {
             let is_replaced = self.kubelet_files.is_ours_replaced && self.on_conflict == OnConflict::Ours;
             let end = if is_replaced { REPLACED } else { conflict_end(self.on_conflict) };
             let message =
-                format!("{KUBELET}: {field} is {text:?} here, and k3s-harden's {name} is {value:?}: {end}");
+                format!("{KUBELET}: {field} is {text:?}, but k3s-harden sets {name} to {value:?}: {end}");
             notes.conflicts.push((message, place.clone()));
         }
         if !serves && self.on_conflict != OnConflict::Keep {
@@ -163,7 +163,7 @@ impl DropInMerge {
         }
         let reason = serves.then(|| {
             let control = if controls.is_empty() { "it".to_owned() } else { format!("CIS {controls}") };
-            format!("{place}: {field} is {text:?} here, which satisfies {control}: it stays, and {name} is not written")
+            format!("{place}: {field} is {text:?}, which satisfies {control}: the value is kept, and {name} is not written")
         });
         notes.left.push(LeftToFile {
             name: name.clone(),
@@ -287,7 +287,7 @@ impl DropInMerge {
         }
         if let Some((why, decision)) = users.weaker.get(ours.name.as_str()) {
             let end = conflict_end(*decision);
-            let message = format!("{component}: {} names {theirs:?} here: {why}: {end}", ours.name);
+            let message = format!("{component}: {} is set to {theirs:?}: {why}: {end}", ours.name);
             conflicts.push((message, last.place.clone()));
             if *decision != OnConflict::Keep {
                 return ours;
@@ -375,19 +375,22 @@ impl DropInMerge {
     }
 
     fn conflict_message(&self, name: &str, theirs: &str, ours: &str) -> String {
-        format!("{name} is {theirs:?} here, and k3s-harden's is {ours:?}: {}", conflict_end(self.on_conflict))
+        format!(
+            "{name} is {theirs:?}, but k3s-harden's value is {ours:?}: {}",
+            conflict_end(self.on_conflict)
+        )
     }
 }
 
 fn conflict_end(decision: OnConflict) -> &'static str {
     match decision {
-        OnConflict::Ours => "ours is in force; --on-conflict keep leaves the other",
-        OnConflict::Keep => "it stays, and the control is not met",
+        OnConflict::Ours => "k3s-harden's is used; to keep the existing one: --on-conflict keep",
+        OnConflict::Keep => "the existing value is kept, and the control is not met",
         OnConflict::Fail => "they contradict",
     }
 }
 
-const REPLACED: &str = "ours is written, and counts only once the later file has kubelet-arg+";
+const REPLACED: &str = "k3s-harden's value is written, but has no effect until the later file uses kubelet-arg+ instead of kubelet-arg";
 const ENABLE: &str = "enable-admission-plugins";
 const DISABLE: &str = "disable-admission-plugins";
 const ADMISSION_FILE: &str = "admission-control-config-file";
@@ -396,7 +399,7 @@ const EVENT_RATE_LIMIT: &str = "EventRateLimit";
 /// Says that a value of the user's is not in force where the drop-in keeps another one.
 fn overridden(name: &str, theirs: &str, ours: &str) -> String {
     format!(
-        "{name} is {theirs:?} here, and {ours:?} is in force, which stands in the drop-in: this run is not about it, and one about it decides"
+        "{name} is {theirs:?}, but the drop-in overrides it with {ours:?}: this run does not include the control and leaves the drop-in value; a run that includes it decides"
     )
 }
 
@@ -421,10 +424,10 @@ fn leave_out_event_rate_limit(
     let place = named.or_else(|| theirs.iter().rfind(|item| sets(&item.text, ADMISSION_FILE)))?.place.clone();
     let message = match (named.is_some(), file_is_theirs) {
         (true, true) => {
-            return Some(("EventRateLimit needs limits in the admission configuration, which is not ours: it was not checked".to_owned(), place));
+            return Some(("EventRateLimit needs limits in the admission configuration. k3s-harden did not write that file and did not check it".to_owned(), place));
         }
         (false, true) => {
-            "EventRateLimit is left out: this admission configuration is not ours, and may have no limits for it"
+            "EventRateLimit is left out: k3s-harden did not write this admission configuration, and it may have no limits for the plugin"
         }
         _ if has_limits || ours.split(',').any(|plugin| plugin == EVENT_RATE_LIMIT) => return None,
         _ => "EventRateLimit is left out: psa.yaml has limits for it only with --set event_rate_limit=true",

@@ -13,7 +13,7 @@ use crate::embedded;
 use crate::profile::{ArgumentTable, Profile, ValueOf, declarations};
 use crate::version::KubernetesMinor;
 
-/// The document that is K3s' configuration.
+/// The document that is K3s's configuration.
 const CONFIGURATION: &str = "config";
 
 /// When something takes effect on a node where K3s has started.
@@ -167,7 +167,7 @@ mod tests {
         let known = declarations();
         let named: BTreeSet<&String> = rows.iter().flat_map(|row| &row.settings).collect();
         assert!(named.iter().all(|name| known.contains_key(*name)));
-        // Those of K3s' configuration have their rows in the table of arguments; one is k3s-harden's own.
+        // Those of K3s's configuration have their rows in the table of arguments; one is k3s-harden's own.
         let table = ArgumentTable::get();
         let of_arguments = table.arguments.iter().filter_map(|row| match &row.value {
             ValueOf::Setting(setting) => Some(setting),

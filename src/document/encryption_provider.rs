@@ -24,8 +24,9 @@ pub fn check(profile: &Profile, role: Role, release: K3sRelease) -> Result<()> {
         Availability::Differs { since } => format!("{since} is the first release of {minor} that has it"),
         Availability::Present | Availability::Absent => format!("no release of {minor} has it"),
     };
-    let message =
-        format!("{SETTING}: this release of K3s has no key {PROVIDER_KEY}, and encrypts with aescbc");
+    let message = format!(
+        "{SETTING}: this K3s release does not support {PROVIDER_KEY}, and always encrypts with aescbc"
+    );
     let hint = format!("{first}: name the release that will run, or leave {SETTING} out");
     Err(resolved.origin.refusal(message).hint(hint))
 }
@@ -40,7 +41,7 @@ pub fn warnings(profile: &Profile, role: Role, release: K3sRelease) -> Vec<Strin
             .push(format!("{SETTING} does nothing without secrets_encryption: Secrets are not encrypted"));
     } else if let Availability::Differs { since } = available(release) {
         warnings.push(format!(
-            "K3s {} has the key {PROVIDER_KEY} from {since} on: an older release skips it, and encrypts Secrets with aescbc instead of {provider}",
+            "K3s {} supports {PROVIDER_KEY} since {since}: an older release ignores the key, and encrypts Secrets with aescbc instead of {provider}",
             release.minor()
         ));
     }

@@ -37,30 +37,35 @@ impl DropInMerge {
         });
         if let Some(own) = own {
             let left = format!(
-                "{}: it stays, and {setting} does nothing here: write into that file what it should do",
+                "{}: the value is kept, so {setting} has no effect: put the settings into that file yourself",
                 written(own)
             );
             return Exclusion { left: Some((left, own.place.clone())), conflicts: Vec::new() };
         }
         let mut exclusion = Exclusion::default();
         if let Some(item) = fixed.iter().rfind(excluding) {
-            let message =
-                format!("{}, which k3s-harden cannot take away, and it excludes {name}", written(item));
+            let message = format!(
+                "{}: k3s-harden cannot remove this argument, and it cannot be used with {name}",
+                written(item)
+            );
             if self.on_conflict == OnConflict::Fail {
                 exclusion.conflicts.push((message, item.place.clone()));
                 return exclusion;
             }
-            let left = format!("{message}: {setting} does nothing until it is removed there");
+            let left = format!("{message}: {setting} has no effect until you remove the argument");
             exclusion.left = Some((left, item.place.clone()));
             return exclusion;
         }
         if let Some(item) = before.iter().rfind(excluding) {
             let end = match self.on_conflict {
-                OnConflict::Ours => "it is left out; --on-conflict keep leaves it, and writes no such file",
-                OnConflict::Keep => "it stays, and the setting does nothing",
+                OnConflict::Ours => {
+                    "the argument is left out; to keep it, and not write the file: --on-conflict keep"
+                }
+                OnConflict::Keep => "the argument is kept, and the setting has no effect",
                 OnConflict::Fail => "they contradict",
             };
-            let message = format!("{}, and it excludes {name}, which {setting} needs: {end}", written(item));
+            let message =
+                format!("{}: it cannot be used with {name}, which {setting} needs: {end}", written(item));
             let place = item.place.clone();
             match self.on_conflict {
                 OnConflict::Keep => exclusion.left = Some((message, place)),

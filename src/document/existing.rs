@@ -49,7 +49,7 @@ pub struct ConfigEntry {
 }
 
 impl ExistingConfig {
-    /// Reads K3s' configuration file `config` and its drop-ins; `ours` is the path of the drop-in that is left out.
+    /// Reads K3s's configuration file `config` and its drop-ins; `ours` is the path of the drop-in that is left out.
     ///
     /// # Errors
     /// If the directory or a file in it cannot be read.
@@ -66,7 +66,7 @@ impl ExistingConfig {
                 paths.push(path);
             } else {
                 existing.problems.push(format!(
-                    "{path} is a symlink to nothing: K3s then ignores its whole configuration, this one included; remove it"
+                    "{path} is a dangling symlink: K3s then ignores its whole configuration, including the drop-in. Remove the symlink"
                 ));
                 existing.dangling.push(path);
             }
@@ -149,11 +149,9 @@ impl ExistingConfig {
         let mut warnings = self.problems.clone();
         for setting in self.settings.iter().filter(|setting| setting.key.ends_with("-arg")) {
             let empty = setting.items.iter().filter(|item| item.text.is_empty());
-            warnings.extend(
-                empty.map(|item| {
-                    format!("{} is an empty argument: the component exits on --=true", item.place)
-                }),
-            );
+            warnings.extend(empty.map(|item| {
+                format!("{}: empty argument: K3s passes it as --=true, and the component exits", item.place)
+            }));
         }
         let later = || self.settings.iter().filter(|setting| setting.after_ours || setting.old_name);
         for key in &ours.keys {
@@ -164,7 +162,7 @@ impl ExistingConfig {
             {
                 let (name, value) = (&key.name, &key.value);
                 warnings.push(format!(
-                    "{place} sets {name} to {text:?} after ours, which is {value}: remove it there"
+                    "{place} overrides {name} with {text:?} (k3s-harden sets {value}): remove it there"
                 ));
             }
         }
@@ -174,7 +172,7 @@ impl ExistingConfig {
                 if setting.after_ours && !setting.append && !setting.old_name {
                     let place = &setting.place;
                     warnings.push(format!(
-                        "{place} sorts after ours and replaces every {key} of k3s-harden: write {key}+ there"
+                        "{place} is read after the drop-in and replaces every {key} of k3s-harden: use {key}+ there"
                     ));
                     continue;
                 }
@@ -265,7 +263,7 @@ pub(super) fn repeated_argument(component: &DropInComponent, text: &str, origin:
     let ours = component.arguments.iter().find(|argument| sets(text, &argument.name))?;
     let (component, name, value) = (&component.name, &ours.name, &ours.value);
     Some(format!(
-        "{origin} gives {component} the argument {text} besides our {name}={value}: remove it there"
+        "{origin} passes {component} the argument {text} in addition to {name}={value} of k3s-harden: remove it there"
     ))
 }
 

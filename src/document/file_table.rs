@@ -23,9 +23,9 @@ pub(super) struct FileRow {
 pub(super) enum FileLocation {
     /// A path of the node.
     Fixed(&'static str),
-    /// A path below K3s' data directory.
+    /// A path below K3s's data directory.
     Data(&'static str),
-    /// In the folder of drop-ins beside K3s' configuration file.
+    /// In the folder of drop-ins beside K3s's configuration file.
     DropIn,
 }
 
@@ -129,7 +129,7 @@ pub(super) const ROWS: &[FileRow] = &[
 const SERVER: &[Role] = &[Role::Server];
 const BOTH: &[Role] = &[Role::Server, Role::Agent];
 
-/// Directories below K3s' data directory that have an exact mode on a server, with the component that uses each (none for
+/// Directories below K3s's data directory that have an exact mode on a server, with the component that uses each (none for
 /// K3s) and the control that it implements.
 ///
 /// K3s makes `server` 0700 itself; a `mkdir -p -m 700` of something below it would leave it open to all.

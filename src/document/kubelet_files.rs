@@ -103,7 +103,7 @@ impl KubeletFileValues {
         let decoded = kubelet_fields::decode(files.root(), minor);
         let own = node.own_flags(KUBELET);
         for name in names() {
-            // An argument counts more than the field, also one of K3s' own.
+            // An argument counts more than the field, also one of K3s's own.
             let is_given = || is_given(name, &given, kubelet::takes_pairs(minor));
             let Some(field) = kubelet_fields::of_flag(name).filter(|_| !own.contains(name) && !is_given())
             else {

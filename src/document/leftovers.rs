@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What stays in a cluster when a manifest goes: K3s' deploy controller applies files and never removes what it
+//! What stays in a cluster when a manifest goes: K3s's deploy controller applies files and never removes what it
 //! applied (K3s documentation, "Auto-deploying manifests").
 
 use serde::Deserialize as _;

@@ -11,7 +11,7 @@ use crate::embedded;
 use crate::error::{Error, Result};
 use crate::profile::Profile;
 
-/// K3s' own ingress controller, whose policies stand in the guide.
+/// K3s's own ingress controller, whose policies stand in the guide.
 pub(super) const TRAEFIK: &str = "traefik";
 /// The choice of a controller that is described by the other settings alone.
 const CUSTOM: &str = "custom";
@@ -59,7 +59,7 @@ pub(super) struct IngressController {
     pub(super) namespace: String,
     /// The labels of its pods, sorted, as the template engine sorts no map; empty if no NetworkPolicy is about them.
     pub(super) labels: Vec<PodLabel>,
-    /// Whether it is K3s' own Traefik, where K3s installs it.
+    /// Whether it is K3s's own Traefik, where K3s installs it.
     pub(super) packaged: bool,
     /// Whether its namespace keeps others out.
     isolated: bool,
@@ -137,7 +137,7 @@ pub fn check_ingress_controller(profile: &Profile) -> Result<()> {
     if choice == CUSTOM && !(namespace && labels) {
         return refused(
             CONTROLLER,
-            format!("{CONTROLLER}: {CUSTOM} does not say where the ingress controller is"),
+            format!("{CONTROLLER}: {CUSTOM} needs the namespace of the ingress controller"),
             "set ingress_controller_namespace, and ingress_controller_labels to labels that all of its pods have",
         );
     }
@@ -148,7 +148,7 @@ pub fn check_ingress_controller(profile: &Profile) -> Result<()> {
             return refused(
                 setting,
                 format!("{setting} has no meaning with {CONTROLLER}={choice}: {why}"),
-                "take it back, or set ingress_controller to custom",
+                "remove the setting, or set ingress_controller to custom",
             );
         }
     }

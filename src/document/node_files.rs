@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The files that a hardened node has, as the manual lists them: with the paths of a node whose configuration and data
-//! directory are K3s' own.
+//! directory are K3s's own.
 
 use super::file_table::ROWS;
 use crate::Role;

@@ -17,7 +17,7 @@ use crate::profile::{Origin, Profile};
 struct PolicyPart {
     template: &'static str,
     setting: Option<&'static str>,
-    /// K3s' packaged component that it is for; none if it is for another, or for more.
+    /// K3s's packaged component that it is for; none if it is for another, or for more.
     component: Option<&'static str>,
     controls: &'static [&'static str],
     objects: PartObjects,
@@ -302,14 +302,14 @@ pub(super) fn warnings(profile: &Profile, target: &RenderTarget) -> Vec<String> 
     let reachable = profile.texts("ingress_to");
     for namespace in isolated.iter().chain(&reachable) {
         let text = format!(
-            "the namespace {namespace} does not exist at K3s' first start: until somebody makes it, K3s logs an error every 15 s"
+            "the namespace {namespace} does not exist yet at K3s's first start: until it exists, K3s logs an error every 15 s"
         );
         if !names::BUILT_IN_NAMESPACES.contains(&namespace.as_str()) && !warnings.contains(&text) {
             warnings.push(text);
         }
     }
     if isolated.iter().any(|name| name == "kube-system") && !profile.is_on("dns_policy") {
-        warnings.push("without dns_policy no pod outside of kube-system resolves names".to_owned());
+        warnings.push("dns_policy is off: pods outside kube-system cannot resolve DNS names".to_owned());
     }
     let closed: Vec<&str> = isolated
         .iter()
@@ -318,15 +318,15 @@ pub(super) fn warnings(profile: &Profile, target: &RenderTarget) -> Vec<String> 
         .collect();
     if let (Some(why), false) = (controller.why, reachable.is_empty()) {
         warnings.push(format!(
-            "ingress_to opens nothing to {}: {why}; in each of {} it takes a CiliumNetworkPolicy with fromEntities: [ingress] (docs/how-to/ingress-controllers.md)",
+            "ingress_to does not allow traffic from {}: {why}. Each of the namespaces {} needs a CiliumNetworkPolicy with fromEntities: [ingress] (docs/how-to/ingress-controllers.md)",
             controller.name,
             reachable.join(", ")
         ));
     } else if !closed.is_empty() {
         let (names, name) = (closed.join(", "), controller.name);
         let let_in = match controller.why {
-            Some(why) => format!("{why}: a CiliumNetworkPolicy lets it in"),
-            None => format!("let {name} in with --set ingress_to={}", closed.join(",")),
+            Some(why) => format!("{why}: allow its traffic with a CiliumNetworkPolicy"),
+            None => format!("to allow {name}: --set ingress_to={}", closed.join(",")),
         };
         warnings.push(format!(
             "applications in {names} will not be reached through {name} or NodePorts, because intra-namespace keeps \
@@ -335,7 +335,7 @@ pub(super) fn warnings(profile: &Profile, target: &RenderTarget) -> Vec<String> 
     }
     if !reachable.is_empty() && controller.packaged && target.packaged.off.contains_key(TRAEFIK) {
         warnings.push(
-            "ingress_to lets in K3s' own Traefik, which K3s does not run here: name another one with ingress_controller"
+            "ingress_to allows traffic from the Traefik of K3s, but K3s does not run it here: set ingress_controller to your ingress controller"
                 .to_owned(),
         );
     }
@@ -357,20 +357,20 @@ fn warnings_of_packaged(profile: &Profile, target: &RenderTarget) -> Vec<String>
         match part.leftover(profile, target) {
             Leftover::None => {}
             Leftover::Gone => warnings.push(format!(
-                "{place}: {reason}: policy.yaml has no policy for {component}; if you install one of your own in kube-system with the same labels, --set {setting}=true lets traffic through to it"
+                "{place}: {reason}: policy.yaml has no NetworkPolicy for {component}. If you install your own in kube-system with the same labels, allow its traffic: --set {setting}=true"
             )),
             Leftover::Stays => warnings.push(format!(
-                "{place}: {reason}: policy.yaml keeps {names}, which it has had, for a {component} of your own; without one, --set {setting}=false takes it out"
+                "{place}: {reason}: policy.yaml keeps {names} from an earlier run, for your own {component}. If you have none, remove the policy: --set {setting}=false"
             )),
         }
     }
     if let Some(SwitchedOff { reason, place }) = off.get("coredns") {
         warnings.push(if profile.is_on("dns_policy") {
             format!(
-                "{place}: {reason}: the DNS of the cluster is somebody else's; default-network-dns-policy lets queries through to pods in kube-system with the label k8s-app=kube-dns, and to no others"
+                "{place}: {reason}: the cluster does not use the CoreDNS of K3s; default-network-dns-policy allows queries only to pods in kube-system with the label k8s-app=kube-dns"
             )
         } else {
-            format!("{place}: {reason}, and dns_policy is off: no policy lets queries through to a DNS in kube-system")
+            format!("{place}: {reason}, and dns_policy is off: no NetworkPolicy allows DNS queries to kube-system")
         });
     }
     warnings

@@ -27,7 +27,7 @@ pub struct PresentFiles {
     arguments: BTreeMap<(String, String), PresentEntry>,
 }
 
-/// An entry of the drop-in: one of K3s' own keys, or an argument.
+/// An entry of the drop-in: one of K3s's own keys, or an argument.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresentEntry {
     /// Its value.
@@ -173,7 +173,7 @@ impl PresentFiles {
         self.admission_plugins.get()
     }
 
-    /// Returns the entries of the drop-in for K3s' own keys.
+    /// Returns the entries of the drop-in for K3s's own keys.
     #[must_use]
     pub fn keys(&self) -> &BTreeMap<String, PresentEntry> {
         &self.keys
@@ -185,7 +185,7 @@ impl PresentFiles {
         &self.arguments
     }
 
-    /// Tells whether the drop-in has one of K3s' own keys.
+    /// Tells whether the drop-in has one of K3s's own keys.
     #[must_use]
     pub fn has_key(&self, key: &str) -> bool {
         self.keys.contains_key(key)

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 /// Writes `text` as a double-quoted scalar of printable ASCII.
 ///
-/// YAML 1.1 readers, K3s' among them, take `no`, `0600` and `1_000` for something else without quotes, and fold
+/// YAML 1.1 readers, K3s's among them, take `no`, `0600` and `1_000` for something else without quotes, and fold
 /// NEL and the Unicode line separators inside of them; so everything is quoted, and what is not printable ASCII
 /// is escaped. Go's and Rust's readers agree on these escapes; JSON's surrogate pairs they would not read.
 ///

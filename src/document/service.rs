@@ -50,7 +50,7 @@ pub fn service_warnings(node: &NodeConfig<'_>, ours: &DropIn) -> Vec<String> {
         warnings.extend(component.and_then(|component| repeated_argument(component, text, path)));
         for key in ours.keys.iter().filter(|key| key.name == name && !is_same_value(text, &key.value)) {
             warnings.push(format!(
-                "{path} sets {name} to {text:?}, which counts more than ours, {}: remove it there",
+                "{path} overrides {name} with {text:?} (k3s-harden sets {}): remove it there",
                 key.value
             ));
         }

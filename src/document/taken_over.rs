@@ -41,7 +41,7 @@ pub enum UsersLines {
 }
 
 impl TakenOver {
-    /// Reads the drop-in beside K3s' configuration file `config`, and the files that its values came from.
+    /// Reads the drop-in beside K3s's configuration file `config`, and the files that its values came from.
     ///
     /// # Errors
     /// If a file cannot be read.

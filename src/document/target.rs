@@ -12,7 +12,7 @@ use crate::profile::ControlId;
 
 use super::{DropInMerge, PresentFiles, UsersFiles};
 
-/// The name of the drop-in for K3s' configuration. It sorts after Rancher's 50-rancher.yaml, where a later plain key
+/// The name of the drop-in for K3s's configuration. It sorts after Rancher's 50-rancher.yaml, where a later plain key
 /// would replace its keys.
 pub const DROP_IN_NAME: &str = "90-k3s-harden.yaml";
 
@@ -31,7 +31,7 @@ pub struct RenderTarget {
     pub config: RootedPath,
     /// What runs on it: what only another component reads is not written.
     pub running: RunningComponents,
-    /// K3s' data directory.
+    /// K3s's data directory.
     pub data_dir: RootedPath,
     /// The text of the user's own audit policy, checked, if the profile names one.
     pub audit_policy: Option<String>,
@@ -45,7 +45,7 @@ pub struct RenderTarget {
     pub drop_in_merge: DropInMerge,
 }
 
-/// What decides over the NetworkPolicies for K3s' packaged components.
+/// What decides over the NetworkPolicies for K3s's packaged components.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PackagedPolicies {
     /// The components that K3s does not run, and why.

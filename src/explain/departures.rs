@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Where the profiles of k3s-harden depart from K3s' own hardening guide, and why (data/departures.yaml).
+//! Where the profiles of k3s-harden depart from K3s's own hardening guide, and why (data/departures.yaml).
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;

@@ -2,7 +2,7 @@
 //! Explain: describes a control or a setting from the data of all rooms, and lists what sets it on this node.
 //!
 //! Ids, levels and titles come from verify, settings and arguments from profile, and checks from scanner. Only the reasons
-//! and the pitfalls have a table here (data/explanations.yaml), and those of the departures from K3s' hardening guide
+//! and the pitfalls have a table here (data/explanations.yaml), and those of the departures from K3s's hardening guide
 //! (data/departures.yaml). The room may import verify, scanner and every room below
 //! them; it imports neither render nor output.
 

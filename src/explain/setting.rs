@@ -25,11 +25,11 @@ pub struct SettingExplanation {
     pub origin: String,
     /// Its values in the built-in profiles; an overlay is listed only if it has the setting.
     pub defaults: Vec<ProfileValue>,
-    /// The value of K3s' hardening guide on the node's minor, where the default profile departs from it.
+    /// The value of K3s's hardening guide on the node's minor, where the default profile departs from it.
     pub guide: Option<GuideValue>,
 }
 
-/// The value that K3s' hardening guide has for a setting, and why the default profile has another one.
+/// The value that K3s's hardening guide has for a setting, and why the default profile has another one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GuideValue {
     /// The value; null if nothing is written for it.

@@ -9,7 +9,7 @@ use crate::version::KubernetesMinor;
 
 /// Returns the flags with which K3s starts a component, sorted by name as K3s sorts them.
 ///
-/// `name=value` replaces K3s' own value; if it repeats, all of them stay, in their order. `name+=value` and `name-=value`
+/// `name=value` replaces K3s's own value; if it repeats, all of them stay, in their order. `name+=value` and `name-=value`
 /// add a value after or before the others, so that the component gets the flag twice.
 #[must_use]
 pub fn merge<'a>(
@@ -106,7 +106,7 @@ pub fn kubelet_items<'a>(extra: &[&'a str]) -> Vec<KubeletItem<'a>> {
     items
 }
 
-/// Returns the name of an argument as the component gets it: without K3s' own `+` or `-` at its end, and with dashes for
+/// Returns the name of an argument as the component gets it: without K3s's own `+` or `-` at its end, and with dashes for
 /// underscores.
 #[must_use]
 pub fn name_of(text: &str) -> String {
@@ -134,7 +134,7 @@ pub fn as_component_takes(component: &str, text: &str) -> (String, String) {
     if component == TAKES_UNDERSCORES { (name, value) } else { (written_name(text).to_owned(), value) }
 }
 
-/// Returns the name of an argument as it is written, without K3s' own `+` or `-` at its end.
+/// Returns the name of an argument as it is written, without K3s's own `+` or `-` at its end.
 fn written_name(text: &str) -> &str {
     let plain = text.strip_prefix("--").unwrap_or(text);
     plain.split('=').next().unwrap_or(plain).trim_end_matches(['+', '-'])

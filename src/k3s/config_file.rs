@@ -76,7 +76,7 @@ impl ConfigFile {
         match opened(root, &service.working_directory, &text) {
             Ok(path) => Ok(Self { path: Some(path), text, origin }),
             Err(error) => {
-                let error = error.hint("it is the name of K3s' configuration file");
+                let error = error.hint("it is the name of K3s's configuration file");
                 Err(origin::at(error, origin.as_ref()))
             }
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The values of K3s' flags with their origins, and the question of which node they are read for.
+//! The values of K3s's flags with their origins, and the question of which node they are read for.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ pub struct ConfigQuery<'a> {
     pub role: Role,
     /// The release: which flags K3s has, and which it adds.
     pub release: K3sRelease,
-    /// K3s' data directory.
+    /// K3s's data directory.
     pub data_dir: &'a RootedPath,
     /// Words behind the service's command line, as if typed.
     pub words: &'a [String],

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! K3s' data directory: the value of its flag, made absolute as K3s does it (pkg/datadir, `LocalHome`).
+//! K3s's data directory: the value of its flag, made absolute as K3s does it (pkg/datadir, `LocalHome`).
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ const HOME_WORDS: [&str; 3] = ["$HOME", "${HOME}", "~"];
 /// What takes the place of the home directory where it is not known.
 const HOME: &str = "/root";
 
-/// K3s' data directory.
+/// K3s's data directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataDir {
     /// Its path.
@@ -141,12 +141,12 @@ impl DataDir {
     #[must_use]
     pub fn uncertain(&self) -> Option<Error> {
         let doubt = self.doubt.as_ref()?;
-        let message = format!("K3s' data directory is not certain: {doubt}");
+        let message = format!("K3s's data directory is not certain: {doubt}");
         let error = Error::new(ErrorKind::BadInput, message);
         let error = match doubt {
             DataDirDoubt::Release(_) => error
                 .hint("name the version in full: --k3s-version v1.33.4+k3s1")
-                .hint(format!("or write data-dir: {} into K3s' configuration", self.path)),
+                .hint(format!("or write data-dir: {} into K3s's configuration", self.path)),
             DataDirDoubt::Home => error.hint("write the path without the home directory"),
         };
         Some(origin::at(error, self.origin.as_ref()))

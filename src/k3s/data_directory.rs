@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What in K3s' data directory is in K3s' way (data/data-directory.yaml).
+//! What in K3s's data directory is in K3s's way (data/data-directory.yaml).
 
 use std::sync::LazyLock;
 
@@ -26,7 +26,7 @@ pub struct Obstacle {
     pub path: RootedPath,
     /// What is wrong with it.
     pub what: String,
-    /// K3s' message.
+    /// K3s's message.
     pub says: String,
     /// What K3s does.
     pub ends: Ending,
@@ -103,7 +103,7 @@ fn table() -> &'static DirectoryTable {
     &TABLE
 }
 
-/// Returns what is in K3s' way, in the order in which K3s comes to it.
+/// Returns what is in K3s's way, in the order in which K3s comes to it.
 ///
 /// # Errors
 /// If something there cannot be looked at.

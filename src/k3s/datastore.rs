@@ -6,9 +6,9 @@ use std::fmt;
 /// The datastore of a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Datastore {
-    /// In SQLite, K3s' default.
+    /// In SQLite, K3s's default.
     Sqlite,
-    /// In K3s' embedded etcd.
+    /// In K3s's embedded etcd.
     Etcd,
     /// In an etcd that K3s does not run.
     ExternalEtcd,
@@ -23,7 +23,7 @@ const ETCD_SCHEMES: [&str; 4] = ["http", "https", "unix", "unixs"];
 const SQLITE_SCHEMES: [&str; 2] = ["sqlite", "litestream"];
 
 impl Datastore {
-    /// Embedded etcd's log below K3s' data directory: where it is a directory, etcd has begun.
+    /// Embedded etcd's log below K3s's data directory: where it is a directory, etcd has begun.
     pub const ETCD_LOG: &str = "server/db/etcd/member/wal";
 
     /// Chooses as a server does (assignManagedDriver in pkg/cluster/managed.go, IsInitialized in pkg/etcd/etcd.go of K3s):

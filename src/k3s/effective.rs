@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The configuration in force: K3s' command line, where each value comes from, and each component's flags.
+//! The configuration in force: K3s's command line, where each value comes from, and each component's flags.
 //!
-//! Sources in K3s' order: the environment (for flags that no other source sets), the configuration files, the command
+//! Sources in K3s's order: the environment (for flags that no other source sets), the configuration files, the command
 //! line of the service, and the words that the caller adds to it. The command line is read in one place
 //! (`command_line`), and all others ask for its values here.
 
@@ -42,7 +42,7 @@ pub struct EffectiveConfig {
     pub values: BTreeMap<String, EffectiveValue>,
     /// What runs with it.
     pub running: RunningComponents,
-    /// The flags that each component that runs gets, K3s' own included.
+    /// The flags that each component that runs gets, K3s's own included.
     pub components: BTreeMap<String, Vec<String>>,
 }
 
@@ -97,14 +97,14 @@ impl EffectiveConfig {
     }
 }
 
-/// K3s' command line, with the configuration files that it is made of.
+/// K3s's command line, with the configuration files that it is made of.
 #[derive(Debug, Clone)]
 pub(super) struct ReadCommandLine {
     pub(super) merged: MergedConfig,
     pub(super) line: CommandLine,
 }
 
-/// Reads K3s' command line, with the configuration files that it is made of.
+/// Reads K3s's command line, with the configuration files that it is made of.
 ///
 /// # Errors
 /// As for [`EffectiveConfig::read`].

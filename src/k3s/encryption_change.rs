@@ -123,7 +123,7 @@ mod tests {
             let places: Vec<usize> = order.iter().map(|step| text.find(step).unwrap()).collect();
             assert!(places.is_sorted(), "{text}");
         }
-        assert!(on("v1.34.6+k3s1").starts_with("turn it on with K3s' own command: `k3s"));
+        assert!(on("v1.34.6+k3s1").starts_with("turn it on with K3s's own command: `k3s"));
         assert!(on("1.34").contains("which 1.34.6 and newer have"));
         for version in ["v1.34.5+k3s1", "1.32", "v1.33.9+k3s1"] {
             let text = on(version);

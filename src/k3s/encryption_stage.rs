@@ -35,7 +35,7 @@ pub enum EncryptionStage {
 }
 
 impl EncryptionStage {
-    /// Finds the stage on a server that has started; `is_on` tells whether K3s' configuration turns the encryption on.
+    /// Finds the stage on a server that has started; `is_on` tells whether K3s's configuration turns the encryption on.
     ///
     /// # Errors
     /// If a file of K3s cannot be read.

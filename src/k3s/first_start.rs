@@ -62,7 +62,7 @@ pub struct FirstStart<'a> {
     pub role: Role,
     /// The Kubernetes minor.
     pub minor: KubernetesMinor,
-    /// K3s' data directory.
+    /// K3s's data directory.
     pub data_dir: &'a RootedPath,
     /// What runs on it.
     pub running: &'a RunningComponents,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! K3s' own flags (data/flags.yaml, from pkg/cli/cmds of K3s): the releases that have each, and the type of its value.
+//! K3s's own flags (data/flags.yaml, from pkg/cli/cmds of K3s): the releases that have each, and the type of its value.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -35,7 +35,7 @@ pub struct K3sFlag {
     /// Another default that newer releases have.
     #[serde(rename = "later-default")]
     later_default: Option<LaterDefault>,
-    /// Whether K3s' help does not show it.
+    /// Whether K3s's help does not show it.
     #[serde(default)]
     pub hidden: bool,
     /// Whether its value is a secret.
@@ -258,7 +258,7 @@ pub fn names(role: Role, release: impl Into<K3sRelease>) -> BTreeSet<&'static st
     of_release(role, release).flat_map(|flag| flag.names.iter().map(String::as_str)).collect()
 }
 
-/// Tells whether K3s' command line reads a value as true.
+/// Tells whether K3s's command line reads a value as true.
 #[must_use]
 pub fn is_true(text: &str) -> bool {
     flag_values::boolean(text) == Some(true)

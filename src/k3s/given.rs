@@ -58,7 +58,7 @@ pub(super) fn unknown_arguments(
     .collect()
 }
 
-/// Returns a warning for each flag of K3s' own on which the releases of the minor differ.
+/// Returns a warning for each flag of K3s's own on which the releases of the minor differ.
 pub(super) fn differing_flags(
     values: &Values,
     running: &RunningComponents,
@@ -74,7 +74,7 @@ pub(super) fn differing_flags(
     .collect()
 }
 
-/// Returns what K3s' own flags depend on, without the keys that add some.
+/// Returns what K3s's own flags depend on, without the keys that add some.
 fn own_flags<'a>(running: &RunningComponents, query: ConfigQuery<'a>) -> OwnFlags<'a> {
     OwnFlags {
         release: query.release,
@@ -88,7 +88,7 @@ fn own_flags<'a>(running: &RunningComponents, query: ConfigQuery<'a>) -> OwnFlag
     }
 }
 
-/// Returns the names of K3s' own flags of a component, which it gets without a key or an argument of the user's.
+/// Returns the names of K3s's own flags of a component, which it gets without a key or an argument of the user's.
 pub(super) fn own_flag_names(
     name: &str,
     running: &RunningComponents,
@@ -98,7 +98,7 @@ pub(super) fn own_flag_names(
     flags.iter().map(|flag| arguments::name_of(flag)).collect()
 }
 
-/// Returns the flags of each component that runs: K3s' own for the minor, with the user's arguments merged in.
+/// Returns the flags of each component that runs: K3s's own for the minor, with the user's arguments merged in.
 pub(super) fn flags_of_components(
     values: &Values,
     running: &RunningComponents,

@@ -39,6 +39,12 @@ pub fn version(root: &Root) -> Result<Option<(K3sVersion, RootedPath)>> {
     Ok(None)
 }
 
+/// Tells whether a K3s binary is there, without reading it.
+#[must_use]
+pub fn is_installed(root: &Root) -> bool {
+    NodePaths::get().binaries.iter().any(|path| root.exists(path))
+}
+
 /// Returns the versions whose `+k3s` ends after `from`; near the end only in the `last` chunk.
 fn versions(window: &[u8], from: usize, last: bool) -> Vec<String> {
     let mut found = Vec::new();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which files K3s hands to the kubelet as its configuration: K3s' own drop-in and the user's. The kubelet's command
+//! Which files K3s hands to the kubelet as its configuration: K3s's own drop-in and the user's. The kubelet's command
 //! line, which has precedence, is not part of it.
 //!
 //! Source: pkg/daemons/agent (`extractConfigArgs`, `writeKubeletConfig`) of K3s.
@@ -20,7 +20,7 @@ use crate::kubernetes::kubelet_fields;
 use crate::node::{Root, RootedPath};
 use crate::version::KubernetesMinor;
 
-/// The folder of drop-ins, under K3s' data directory.
+/// The folder of drop-ins, under K3s's data directory.
 pub const DROP_INS: &str = "agent/etc/kubelet.conf.d";
 /// The drop-in that K3s writes at every start.
 pub const DEFAULTS: &str = "00-k3s-defaults.conf";

@@ -13,7 +13,7 @@ use crate::kubernetes::kubelet_documents::{self, DocumentRole};
 use crate::kubernetes::kubelet_fields;
 use crate::version::KubernetesMinor;
 
-/// What the journal is searched for, beside K3s' own messages: the first line, those behind it, and the last.
+/// What the journal is searched for, beside K3s's own messages: the first line, those behind it, and the last.
 pub(super) const PATTERN: &str = "\"Effective KubeletConfiguration\"|^\\t|^ >$";
 /// The first minor whose kubelet logs it.
 const FROM: KubernetesMinor = KubernetesMinor::new(37);
@@ -151,10 +151,10 @@ fn text_below<'a>(lines: impl Iterator<Item = &'a str>, of: &str) -> Result<Stri
             "" => line,
             _ => {
                 // The time before the tag goes on while the lines are logged.
-                let (before, message) = line.split_once(": ").ok_or("a line in it is of somebody else")?;
+                let (before, message) = line.split_once(": ").ok_or("a line in it is not from K3s")?;
                 let is_same = tag(&line[..=before.len()]) == Some(of);
                 if !is_same {
-                    return Err("a line in it is of somebody else");
+                    return Err("a line in it is not from K3s");
                 }
                 message
             }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! K3s' log: the arguments with which it started its components.
+//! K3s's log: the arguments with which it started its components.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -18,9 +18,9 @@ use crate::version::KubernetesMinor;
 const LOG_FILE: &str = "/var/log/k3s.log";
 /// The longest log that is read from a file, in bytes. A longer one is not read in part: its last start may be in the rest.
 pub const MAX_LOG_BYTES: usize = 512 << 20;
-/// The beginning of K3s' message that it starts a component.
+/// The beginning of K3s's message that it starts a component.
 const MARK: &str = "Running ";
-/// The beginning of K3s' message that it starts its network policy controller, and of that that it does not
+/// The beginning of K3s's message that it starts its network policy controller, and of that that it does not
 /// (pkg/agent/netpol/netpol.go).
 const POLICIES_START: &str = "Starting network policy controller version ";
 const POLICIES_SKIPPED: &str = "Skipping network policy controller start";
@@ -150,7 +150,7 @@ fn starts(text: &str) -> BTreeMap<String, Logged> {
     last.into_iter().map(|(component, at)| (component.to_owned(), logged(at))).collect()
 }
 
-/// Tells whether K3s' own message begins after a text: `msg="`, `INFO[0001] ` on a terminal, or nothing at all.
+/// Tells whether K3s's own message begins after a text: `msg="`, `INFO[0001] ` on a terminal, or nothing at all.
 fn begins_a_message(before: &str) -> bool {
     let on_a_terminal = || {
         let (level, seconds) = before.strip_suffix("] ")?.rsplit_once('[')?;

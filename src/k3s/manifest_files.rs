@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The files below `server/manifests`, as K3s' deploy controller walks over them.
+//! The files below `server/manifests`, as K3s's deploy controller walks over them.
 //!
 //! Source: pkg/deploy/controller.go of K3s (`walkFiles`, `listFilesIn`, `basename`).
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The manifests below `server/manifests`, as K3s' deploy controller reads them.
+//! The manifests below `server/manifests`, as K3s's deploy controller reads them.
 //!
 //! Source: pkg/deploy/controller.go of K3s. A file that a word of `disable` names is deleted. A file with a document that is no object is not applied at all; an object
 //! that cannot be made is tried again every 15 s.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! K3s' merge of its configuration files into one command line (pkg/configfilearg/parser.go).
+//! K3s's merge of its configuration files into one command line (pkg/configfilearg/parser.go).
 //!
 //! `config.yaml` first, then the drop-ins in the order of their names' bytes. A later key replaces an earlier
 //! one, unless it is written `key+`, which appends. Keys keep the order in which they were first seen.

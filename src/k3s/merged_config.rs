@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Place, Result, one_line};
 use crate::kubernetes::go_url;
 use crate::node::{Root, RootedPath};
 
-/// K3s' configuration files, merged.
+/// K3s's configuration files, merged.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct MergedConfig {
     /// The files, in the order in which K3s reads them.

@@ -61,7 +61,7 @@ pub use data_dir::{DataDir, DataDirDoubt};
 pub use datastore::Datastore;
 pub use effective::EffectiveConfig;
 pub use first_start::{FirstStart, ForecastFile, forecast_files, forecast_journal};
-pub use installed::{binary, version};
+pub use installed::{binary, is_installed, version};
 pub use last_start::{LastStart, StartedWith};
 pub use log::{K3sLog, Logged, MAX_LOG_BYTES};
 pub use log_time::seconds;

@@ -40,9 +40,9 @@ pub struct NodeConfig<'a> {
     pub service: NodeService,
     /// The configuration file that K3s reads.
     pub config: ConfigFile,
-    /// The data directory that K3s' configuration names, whatever the user does; the error if K3s cannot read it.
+    /// The data directory that K3s's configuration names, whatever the user does; the error if K3s cannot read it.
     pub own_data_dir: Result<DataDir>,
-    /// K3s' data directory.
+    /// K3s's data directory.
     pub data_dir: RootedPath,
     /// The configuration in force; the error if K3s cannot read it.
     pub effective: std::result::Result<EffectiveConfig, Error>,
@@ -55,7 +55,7 @@ pub struct NodeConfig<'a> {
 /// An argument that the configuration gives a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComponentArgument {
-    /// Its name, without K3s' own `+` or `-` at its end.
+    /// Its name, without K3s's own `+` or `-` at its end.
     pub name: String,
     /// Its value; `true` if it has none.
     pub value: String,
@@ -167,7 +167,7 @@ impl<'a> NodeConfig<'a> {
         given::own_flag_names(component, &self.running(), query)
     }
 
-    /// Returns K3s' own flags of a component on which the releases of the minor differ.
+    /// Returns K3s's own flags of a component on which the releases of the minor differ.
     #[must_use]
     pub fn differing_flags(&self, component: &str) -> Vec<DifferingFlag> {
         let arguments = self.arguments(component);
@@ -184,7 +184,7 @@ impl<'a> NodeConfig<'a> {
         self.flags = OnceLock::new();
     }
 
-    /// Returns the flags that a component gets, K3s' own included, by the names that it knows them by; none if it does not
+    /// Returns the flags that a component gets, K3s's own included, by the names that it knows them by; none if it does not
     /// run, or if K3s cannot read its configuration.
     #[must_use]
     pub fn flags(&self, component: &str) -> &[(String, String)] {
@@ -207,7 +207,7 @@ impl<'a> NodeConfig<'a> {
         component_flags::settings(component, self.minor(), flags)
     }
 
-    /// Returns the last value that a component gets for a flag, K3s' own defaults included.
+    /// Returns the last value that a component gets for a flag, K3s's own defaults included.
     #[must_use]
     pub fn flag(&self, component: &str, name: &str) -> Option<String> {
         let flags = self.effective.as_ref().ok()?.components.get(component)?;
@@ -224,14 +224,14 @@ impl<'a> NodeConfig<'a> {
         arguments.find(|argument| takes(&argument.text) == name).map(|argument| argument.place)
     }
 
-    /// Returns the value of one of K3s' own keys.
+    /// Returns the value of one of K3s's own keys.
     #[must_use]
     pub fn value(&self, key: &str) -> Option<(&str, Place)> {
         let value = self.effective.as_ref().ok()?.values.get(key)?;
         Some((value.items.last()?.as_str(), value.origins.last()?.place()))
     }
 
-    /// Tells whether one of K3s' own keys is true.
+    /// Tells whether one of K3s's own keys is true.
     #[must_use]
     pub fn is_on(&self, key: &str) -> bool {
         self.value(key).is_some_and(|(text, _)| flags::is_true(text))

@@ -11,7 +11,7 @@ use crate::node::RootedPath;
 
 /// The configuration file that K3s reads if nothing names another.
 pub const DEFAULT_CONFIG: &str = "/etc/rancher/k3s/config.yaml";
-/// K3s' data directory, as the tables of this room write it.
+/// K3s's data directory, as the tables of this room write it.
 pub const DEFAULT_DATA_DIR: &str = "/var/lib/rancher/k3s";
 
 /// The table.
@@ -53,7 +53,7 @@ pub struct NodePaths {
     /// The folder of CNI configurations that a container runtime reads if nothing names another.
     #[serde(deserialize_with = "path")]
     pub(super) cni_folder: RootedPath,
-    /// The folder in the data directory with the configuration of K3s' flannel, which containerd reads then.
+    /// The folder in the data directory with the configuration of K3s's flannel, which containerd reads then.
     pub(super) flannel_cni_folder: String,
     /// The user's templates of containerd's configuration in the data directory, and the folders of its drop-ins.
     pub(super) containerd_templates: Vec<String>,

@@ -20,7 +20,7 @@ pub enum ValueOrigin {
     },
     /// The command line in the file of a service: a systemd unit or an init script.
     Service(RootedPath),
-    /// The words that the caller adds to K3s' command line.
+    /// The words that the caller adds to K3s's command line.
     CommandLine,
 }
 

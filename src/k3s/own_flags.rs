@@ -18,12 +18,12 @@ use crate::version::{K3sRelease, KubernetesMinor};
 
 type Flags = BTreeMap<String, String>;
 
-/// What K3s' own flags depend on.
+/// What K3s's own flags depend on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OwnFlags<'a> {
     /// The release.
     pub(super) release: K3sRelease,
-    /// K3s' data directory.
+    /// K3s's data directory.
     pub(super) data_dir: &'a RootedPath,
     /// The datastore.
     pub(super) datastore: Datastore,
@@ -40,7 +40,7 @@ pub(super) struct OwnFlags<'a> {
 }
 
 impl OwnFlags<'_> {
-    /// Returns the flags that a component gets: K3s' own, with the user's arguments merged in. None for a component whose
+    /// Returns the flags that a component gets: K3s's own, with the user's arguments merged in. None for a component whose
     /// own flags are not known.
     pub(super) fn merged(&self, name: &str, extra: &[&str]) -> Option<Vec<String>> {
         let mut flags = self.flags(name)?;
@@ -50,7 +50,7 @@ impl OwnFlags<'_> {
         Some(arguments::merge(&flags, extra.iter().copied()))
     }
 
-    /// Returns K3s' own flags of a component.
+    /// Returns K3s's own flags of a component.
     fn flags(&self, name: &str) -> Option<Flags> {
         let mut flags = default_flags(self.release.minor(), name)?;
         let is_shared = matches!(self.datastore, Datastore::ExternalEtcd | Datastore::External);
@@ -96,7 +96,7 @@ fn has_drop_ins(kubelet: &Flags) -> bool {
 /// What changes the flags, by why, component and flag.
 type Changes = BTreeMap<String, BTreeMap<String, BTreeMap<String, Option<String>>>>;
 
-/// Makes the changes to K3s' own flags of a component that have a name in data/changed-flags.yaml.
+/// Makes the changes to K3s's own flags of a component that have a name in data/changed-flags.yaml.
 fn change(flags: &mut Flags, changes: &str, component: &str) {
     static CHANGES: LazyLock<Changes> = LazyLock::new(|| embedded::table("changed-flags"));
     for (name, value) in CHANGES.get(changes).and_then(|of| of.get(component)).into_iter().flatten() {
@@ -107,7 +107,7 @@ fn change(flags: &mut Flags, changes: &str, component: &str) {
     }
 }
 
-/// Returns K3s' own flags of a component, from the newest generation that is not newer than `minor`.
+/// Returns K3s's own flags of a component, from the newest generation that is not newer than `minor`.
 fn default_flags(minor: KubernetesMinor, component: &str) -> Option<Flags> {
     static GENERATIONS: LazyLock<BTreeMap<KubernetesMinor, &str>> = LazyLock::new(|| {
         let generations = embedded::entries("default-flags").into_iter();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! K3s' key `disable`: which packaged component, file or folder each of its words switches off or deletes
+//! K3s's key `disable`: which packaged component, file or folder each of its words switches off or deletes
 //! (data/packaged-components.yaml).
 //!
 //! Source: pkg/cli/server/server.go of K3s, which splits each item at commas and trims the parts. What the deploy controller

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The network that wires the pods of a node: K3s' flannel, or the first CNI configuration that the container runtime reads
+//! The network that wires the pods of a node: K3s's flannel, or the first CNI configuration that the container runtime reads
 //! (data/cni-plugins.yaml).
 //!
 //! Sources: pkg/executor/embed and pkg/agent/templates of K3s (containerd reads `agent/etc/cni/net.d` with flannel, and its own
@@ -19,9 +19,9 @@ use crate::embedded;
 use crate::error::{Place, Result};
 use crate::node::{EntryKind, RootedPath};
 
-/// K3s' key for the backend of its flannel.
+/// K3s's key for the backend of its flannel.
 pub(super) const BACKEND: &str = "flannel-backend";
-/// K3s' key for a configuration of the user's own, in place of flannel's, and the file that it becomes.
+/// K3s's key for a configuration of the user's own, in place of flannel's, and the file that it becomes.
 const FLANNEL_FILE: &str = "flannel-cni-conf";
 const OWN_FILE: &str = "10-flannel.conflist";
 /// The endings of the files that the container runtime reads as CNI configurations.
@@ -66,7 +66,7 @@ pub(super) struct PodNetwork {
     pub(super) text: String,
     /// Where it is written.
     pub(super) place: Option<Place>,
-    /// The backend of K3s' flannel, where that wires the pods.
+    /// The backend of K3s's flannel, where that wires the pods.
     pub(super) flannel: Option<String>,
 }
 
@@ -186,7 +186,7 @@ fn first_file(node: &NodeConfig<'_>, folder: &RootedPath) -> Result<Option<Roote
     Ok(first.map(|name| folder.join(&name)))
 }
 
-/// Returns the configuration that K3s' flannel brings, of a user's own; `there` is the first that is in its folder.
+/// Returns the configuration that K3s's flannel brings, of a user's own; `there` is the first that is in its folder.
 fn flannel_file(node: &NodeConfig<'_>, there: Option<RootedPath>) -> Result<Option<RootedPath>> {
     let told = node.value(FLANNEL_FILE).map(|(text, _)| text).filter(|text| !text.is_empty());
     match (told, there) {

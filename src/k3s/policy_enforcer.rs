@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Who enforces NetworkPolicies on a node: K3s' own controller, the network of the pods, or nobody.
+//! Who enforces NetworkPolicies on a node: K3s's own controller, the network of the pods, or nobody.
 //!
-//! K3s' controller is kube-router's, in each agent, unless the servers have `disable-network-policy`. It filters in iptables, so
+//! K3s's controller is kube-router's, in each agent, unless the servers have `disable-network-policy`. It filters in iptables, so
 //! that it needs a network whose packets go through there. It does not start where the kernel has no ipset, and K3s runs on:
 //! only the log says so. Sources: CNI in pkg/executor/embed/embed.go and Run in pkg/agent/netpol/netpol.go of K3s.
 
@@ -13,7 +13,7 @@ use super::pod_network::{self, BACKEND, CniPlugin, NetworkKind, PodNetwork};
 use crate::Role;
 use crate::error::{Place, Result};
 
-/// K3s' key that switches its controller off.
+/// K3s's key that switches its controller off.
 const DISABLE: &str = "disable-network-policy";
 /// The component of K3s that enforces NetworkPolicies.
 const CONTROLLER: &str = "network-policy-controller";
@@ -21,7 +21,7 @@ const CONTROLLER: &str = "network-policy-controller";
 /// Who enforces NetworkPolicies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PolicyEnforcer {
-    /// K3s' own controller.
+    /// K3s's own controller.
     K3s,
     /// The network of the pods, by its name.
     Network(&'static str),
@@ -79,18 +79,18 @@ impl PolicyEnforcement {
         match (by, &network.flannel) {
             (PolicyEnforcer::K3s, Some(backend)) => {
                 let text = format!(
-                    "{BACKEND} is {backend}, and nothing sets {DISABLE}: K3s' own controller enforces them"
+                    "{BACKEND} is {backend}, and nothing sets {DISABLE}: K3s's own controller enforces them"
                 );
                 because.insert(0, fact(text, network_fact.place));
             }
             (PolicyEnforcer::K3s, None) => because.extend([
                 network_fact,
                 controller(
-                    "K3s' own controller runs: it filters what goes through iptables, as this network does",
+                    "K3s's own controller runs: it filters what goes through iptables, as this network does",
                 ),
             ]),
             (PolicyEnforcer::Unknown, _) if runs => because.extend([
-                controller("K3s' own controller runs, which filters only what goes through iptables"),
+                controller("K3s's own controller runs, which filters only what goes through iptables"),
                 network_fact,
             ]),
             _ => because.push(network_fact),
@@ -98,7 +98,7 @@ impl PolicyEnforcement {
         Ok(Self { by, because, network })
     }
 
-    /// Adds what the DaemonSets of the running cluster say, where K3s' own controller does not enforce them.
+    /// Adds what the DaemonSets of the running cluster say, where K3s's own controller does not enforce them.
     #[must_use]
     pub fn with_daemon_sets(mut self, daemon_sets: &[Value]) -> Self {
         let rows = pod_network::plugins().iter().filter(|row| row.container.is_some());
@@ -155,7 +155,7 @@ impl PolicyEnforcement {
     }
 }
 
-/// Tells whether K3s' own controller runs for the pods of the cluster, and what says so beside the keys.
+/// Tells whether K3s's own controller runs for the pods of the cluster, and what says so beside the keys.
 fn own_controller(node: &NodeConfig<'_>, log: &K3sLog) -> (bool, Vec<EnforcementFact>) {
     if node.is_on(DISABLE) {
         let place = node.value(DISABLE).map(|(_, place)| place);

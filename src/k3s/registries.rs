@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! K3s' registries.yaml, as rancher/wharfie reads it: five types, on yaml.v2's rules. Keys that the types do not have are
+//! K3s's registries.yaml, as rancher/wharfie reads it: five types, on yaml.v2's rules. Keys that the types do not have are
 //! ignored; of a key that is there twice the last counts.
 //! Source: rancher/wharfie@v0.7.0 pkg/registries, gopkg.in/yaml.v2@v2.4.0 decode.go.
 

@@ -32,7 +32,7 @@ struct EmulatedMinor {
     from: FirstReleases,
 }
 
-/// A flag of K3s' own that some releases of the minor give a component and others do not.
+/// A flag of K3s's own that some releases of the minor give a component and others do not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DifferingFlag {
     /// The flag.
@@ -60,7 +60,7 @@ impl DifferingFlag {
     }
 }
 
-/// Returns K3s' own flags of a component that it does not get in a release; where the releases of a minor differ, those of
+/// Returns K3s's own flags of a component that it does not get in a release; where the releases of a minor differ, those of
 /// the newer ones that have a file for it, and those that the older ones lost. `extra` are the user's arguments.
 pub(super) fn left_out<'a>(
     component: &'a str,
@@ -76,7 +76,7 @@ pub(super) fn left_out<'a>(
     })
 }
 
-/// Returns K3s' own flags of a component on which the releases of the minor differ, if none is named in full.
+/// Returns K3s's own flags of a component on which the releases of the minor differ, if none is named in full.
 pub(super) fn differing(component: &str, release: K3sRelease, extra: &[&str]) -> Vec<DifferingFlag> {
     let given = |flag: &str| extra.iter().any(|text| arguments::name_of(text) == flag);
     let rows = rows(component, release, extra).filter(|(row, _)| !given(&row.flag));
@@ -89,7 +89,7 @@ pub(super) fn differing(component: &str, release: K3sRelease, extra: &[&str]) ->
     .collect()
 }
 
-/// Tells whether a release leaves flags of K3s' own to the file that an argument of a component's names.
+/// Tells whether a release leaves flags of K3s's own to the file that an argument of a component's names.
 #[must_use]
 pub fn leaves_own_to(component: &str, argument: &str, release: K3sRelease) -> Availability {
     let row =

@@ -15,7 +15,7 @@ use crate::embedded;
 use crate::error::Place;
 use crate::node::Root;
 
-/// K3s' etcd, as a component.
+/// K3s's etcd, as a component.
 pub const ETCD: &str = "etcd";
 
 /// The components that run on a node.

@@ -8,7 +8,7 @@ use granit_parser::{Event, Options, Parser, Span};
 
 use super::secrets::{LABELS, SecretName};
 
-/// How deep a text is followed; what is deeper is not K3s' configuration.
+/// How deep a text is followed; what is deeper is not K3s's configuration.
 const MAX_DEPTH: usize = 1000;
 
 /// What the nodes of a text say.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Finds the secrets in a text that is shown, such as a file that is replaced: K3s' configuration in any form of YAML and
+//! Finds the secrets in a text that is shown, such as a file that is replaced: K3s's configuration in any form of YAML and
 //! in its comments, lines of units and of environment files, passwords in URLs. What K3s masks is masked (`isSecret` in
 //! pkg/nodeconfig), by its table of flags.
 
@@ -170,7 +170,7 @@ fn secret_of(text: &str, word: &Range<usize>, nodes: &SecretNodes) -> Option<Ran
     }
 }
 
-/// Tells whether a short name is that of K3s' flag: behind a dash in a command of K3s, or as a key at the beginning of a line.
+/// Tells whether a short name is that of K3s's flag: behind a dash in a command of K3s, or as a key at the beginning of a line.
 fn is_short_of_k3s(text: &str, word: &Range<usize>, line_start: usize) -> bool {
     match word.len() {
         2 => text[word.clone()].starts_with('-') && is_command(text, line_start),

@@ -67,7 +67,7 @@ pub struct KubeletSettings {
 }
 
 impl KubeletSettings {
-    /// Puts together what the files and the arguments say. `is_own` tells whether a value of the files is K3s' own.
+    /// Puts together what the files and the arguments say. `is_own` tells whether a value of the files is K3s's own.
     #[must_use]
     pub fn new(
         decoded: &DecodedFields,

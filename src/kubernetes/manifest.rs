@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A manifest: a file of objects, as K3s' deploy controller splits it into documents and decodes each without a type.
+//! A manifest: a file of objects, as K3s's deploy controller splits it into documents and decodes each without a type.
 //!
 //! Source: `yamlToObjects` in pkg/deploy/controller.go of K3s; pkg/util/yaml/decoder.go (`YAMLReader`, `ToJSON`) and
 //! pkg/apis/meta/v1/unstructured/helpers.go (`UnstructuredJSONScheme`) of k8s.io/apimachinery.

@@ -206,7 +206,7 @@ impl Hash for RootedPath {
 }
 
 fn not_recordable(text: &str, why: &str, instead: &str) -> Error {
-    let message = format!("what k3s-harden would change at {text:?} could not be put back: {why}");
+    let message = format!("what k3s-harden would change at {text:?} could not be rolled back: {why}");
     Error::new(ErrorKind::BadInput, message).hint(format!("{instead}, and move there what is at this one"))
 }
 
@@ -229,7 +229,7 @@ impl fmt::Display for RootedPath {
 impl FromStr for RootedPath {
     type Err = Error;
 
-    /// Reads a path that somebody has written. It has no line break: no text of K3s' could name such a file.
+    /// Reads a path that somebody has written. It has no line break: no text of K3s's could name such a file.
     fn from_str(text: &str) -> Result<Self> {
         if text.contains('\n') {
             return Err(Error::new(ErrorKind::BadInput, format!("{text:?} has a line break"))

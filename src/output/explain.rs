@@ -171,9 +171,9 @@ pub fn explain_text(
         page.setting(setting, here.facts.node.minor());
         let names: Vec<&str> = explanation.controls.iter().map(|about| about.name.as_str()).collect();
         if names.is_empty() {
-            page.line(2, "It shapes no control.");
+            page.line(2, "It affects no control.");
         } else {
-            page.line(2, &format!("It shapes {}.", names.join(", ")));
+            page.line(2, &format!("It affects {}.", names.join(", ")));
         }
     }
     for (index, about) in explanation.controls.iter().enumerate() {
@@ -217,7 +217,7 @@ impl ExplainText {
             self.set_by(set);
         }
         if !about.roles.contains(&here.facts.node.role) {
-            self.line(2, &format!("nothing here: it is not about {}s", here.facts.node.role));
+            self.line(2, &format!("nothing: it does not apply to {}s", here.facts.node.role));
         } else if about.set_by.is_empty() {
             self.line(2, "no file of this node");
         }
@@ -226,7 +226,7 @@ impl ExplainText {
             self.line(
                 2,
                 match enforced.by {
-                    PolicyEnforcer::K3s => "K3s' own controller",
+                    PolicyEnforcer::K3s => "K3s's own controller",
                     PolicyEnforcer::Network(name) => name,
                     PolicyEnforcer::Nobody => "nobody",
                     PolicyEnforcer::Unknown => "that is not known",
@@ -239,7 +239,7 @@ impl ExplainText {
                 }
             }
         }
-        self.head("Where it is not met");
+        self.head("Fix");
         self.line(2, &about.remedy);
 
         let settings: Vec<&SettingExplanation> = about
@@ -262,7 +262,7 @@ impl ExplainText {
 
         self.head("Scanners");
         if about.scanners.is_empty() {
-            self.line(2, "no benchmark of theirs for K3s has it");
+            self.line(2, "not part of any scanner benchmark for K3s");
         }
         for (treatment, checks) in by_treatment(&about.scanners) {
             let numbers = checks.chunk_by(|one, next| one.id == next.id).map(|same| {
@@ -272,7 +272,7 @@ impl ExplainText {
             self.line(2, &format!("{treatment}: {}", numbers.collect::<Vec<_>>().join("; ")));
         }
         if !about.mistakes.is_empty() {
-            self.head("Where scanners are wrong");
+            self.head("False results of scanners");
         }
         for mistake in &about.mistakes {
             self.mistake(mistake);
@@ -296,21 +296,20 @@ impl ExplainText {
             &match (set.by, file.as_str()) {
                 (SetterKind::Node, file) => format!("{file}: {what}"),
                 (SetterKind::K3s, "") => format!("K3s itself: {what}"),
-                (SetterKind::K3s, file) => format!("{file}: {what}, as K3s makes it"),
-                (SetterKind::Apply, file) => format!("{file}: {what}, once `k3s-harden apply` has run"),
-                (SetterKind::Setting, file) => format!("{file}: {what}, once a setting asks for it"),
+                (SetterKind::K3s, file) => format!("{file}: {what}, created by K3s"),
+                (SetterKind::Apply, file) => format!("{file}: {what}, after `k3s-harden apply`"),
+                (SetterKind::Setting, file) => {
+                    format!("{file}: {what}, if enabled by a setting (--set NAME=VALUE)")
+                }
             },
         );
     }
 
     fn setting(&mut self, setting: &SettingExplanation, minor: KubernetesMinor) {
         self.line(2, &format!("{}: {}  # {}", setting.name, setting.value, setting.origin));
-        self.line(4, &format!("{} It takes {}.", setting.description, setting.takes));
+        self.line(4, &format!("{} Value: {}.", setting.description, setting.takes));
         if !setting.kubernetes.contains(minor) {
-            self.line(
-                4,
-                &format!("It means nothing on Kubernetes {minor}: it is for {}.", setting.kubernetes),
-            );
+            self.line(4, &format!("Not used on Kubernetes {minor}, only on {}.", setting.kubernetes));
         }
         let mut values: Vec<(&Value, Vec<String>)> = Vec::new();
         for default in &setting.defaults {
@@ -335,7 +334,7 @@ impl ExplainText {
             self.line(
                 4,
                 &format!(
-                    "K3s' hardening guide has {}; our default departs from it. {} [{}]",
+                    "The hardening guide of K3s has {}; the default of k3s-harden differs. {} [{}]",
                     guide.value, guide.why, guide.source
                 ),
             );
@@ -405,9 +404,9 @@ fn by_treatment(checks: &[ScannerCheck]) -> Vec<(String, Vec<&ScannerCheck>)> {
 fn treatment(check: &ScannerCheck) -> String {
     let does = match (check.does, check.can_fail) {
         (CheckKind::Checks, true) => "checks it",
-        (CheckKind::Checks, false) => "checks it, and never fails it but warns",
+        (CheckKind::Checks, false) => "checks it, but only warns",
         (CheckKind::LeavesOut, _) => "leaves it out as not applicable",
-        (CheckKind::LeavesToAPerson, _) => "leaves it to a person",
+        (CheckKind::LeavesToAPerson, _) => "marks it as manual",
     };
     check.note.map_or_else(|| does.to_owned(), |note| format!("{does} ({note})"))
 }

@@ -113,10 +113,10 @@ fn state(history: &History, run: &RunRecord, in_progress: bool) -> String {
     match run.state {
         RunState::Begun if in_progress => "at work".to_owned(),
         RunState::Begun => "interrupted".to_owned(),
-        RunState::RolledBack if run.left.is_empty() => "failed, put back".to_owned(),
+        RunState::RolledBack if run.left.is_empty() => "failed, rolled back".to_owned(),
         RunState::RolledBack => match still_left(history, run).as_slice() {
             [] => "undone".to_owned(),
-            left => format!("partly put back, all but {}", left.join(", ")),
+            left => format!("partly rolled back, all but {}", left.join(", ")),
         },
         RunState::Committed if history.is_undone(run.id) => "undone".to_owned(),
         RunState::Committed => "done".to_owned(),

@@ -32,7 +32,7 @@ pub use profiles::{diff_json, diff_text, list_json, list_text, show_json, show_t
 pub use scan::{scan_json, scan_text};
 pub use screen::{Ink, ScreenText, Style};
 pub use settings::{SettingSource, SourceWords, settings_file, settings_json, settings_text};
-pub use text::{apply_text, error_text, plan_text, undo_text};
+pub use text::{add_next_step, apply_text, error_text, plan_text, undo_text};
 pub use trend::{trend_json, trend_text};
 pub use verify::{SarifOptions, TextOptions, html, junit, kube_bench_json, sarif, verify_json, verify_text};
 pub use version::{version_json, version_text};

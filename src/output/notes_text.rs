@@ -71,10 +71,7 @@ fn effects(text: &mut ScreenText, plan: &Plan) {
 
 /// Writes what a border means for the workloads of the cluster.
 fn workloads(text: &mut ScreenText, border: &CrossedBorder) {
-    for (title, of) in [
-        ("Refused from now on, and admitted before", &border.refused),
-        ("Admitted from now on, and refused before", &border.admitted),
-    ] {
+    for (title, of) in [("Newly rejected", &border.refused), ("Newly admitted", &border.admitted)] {
         if !of.is_empty() {
             text.end();
             text.paint_line(Ink::Bold, title);
@@ -92,7 +89,7 @@ fn steps(text: &mut ScreenText, steps: &[ManualStep]) {
         return;
     }
     text.end();
-    text.paint_line(Ink::Bold, "To do by hand; k3s-harden does none of it");
+    text.paint_line(Ink::Bold, "Manual steps (k3s-harden does not run them)");
     for (index, ManualStep { when, what, commands, check }) in steps.iter().enumerate() {
         let when = match when {
             StepTime::Before => "before",

@@ -29,7 +29,7 @@ pub fn preflight_text(verdict: &StartVerdict, style: Style) -> ScreenText {
             text.paint_line(Ink::BoldRed, "K3s starts now, and does not after a reboot.");
         }
         Some(false) => text.paint_line(Ink::BoldRed, "K3s does not start."),
-        None => text.paint_line(Ink::BoldYellow, "It cannot be told whether K3s starts."),
+        None => text.paint_line(Ink::BoldYellow, "Unknown whether K3s starts."),
     }
     text
 }

@@ -139,11 +139,11 @@ pub fn diff_text(a: &Profile, b: &Profile) -> ScreenText {
         }
     }
     if is_same(a, b, (&settings, &controls)) {
-        text.line(" they differ in nothing");
+        text.line(" the profiles are identical");
     } else if settings.is_empty() && controls.is_empty() {
         let about = |profile: &Profile| format!("CIS {} for {}", profile.benchmark, profile.minor);
         text.line(format!(
-            " no setting and no control differs: one is of {}, the other of {}",
+            " same settings and controls; first profile: {}, second profile: {}",
             about(a),
             about(b)
         ));

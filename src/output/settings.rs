@@ -144,7 +144,7 @@ pub fn settings_file(minor: KubernetesMinor) -> String {
     file.push('\n');
     prose(
         &mut file,
-        "Findings that somebody accepts: each with a reason and a name; ticket, until and value are optional.",
+        "Accepted findings: each with a reason and a name; ticket, until and value are optional.",
     );
     file.push_str(&format!(
         "#{WAIVERS}: [{{control: event-rate-limit, reason: one administrator, who: J. Doe}}]\n"

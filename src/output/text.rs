@@ -79,6 +79,12 @@ pub fn apply_text(plan: &Plan, style: Style) -> ScreenText {
     text
 }
 
+/// Adds what the user does next to an answer.
+pub fn add_next_step(text: &mut ScreenText, next: &str) {
+    text.end();
+    text.line(format!("Next: {next}"));
+}
+
 fn done(text: &mut ScreenText, plan: &Plan) {
     for action in plan.changes() {
         text.line(format!("{} {}{}", past(action), action.resource.path(), mode(action)));
@@ -89,10 +95,10 @@ fn done(text: &mut ScreenText, plan: &Plan) {
 #[must_use]
 pub fn undo_text(plan: &Plan, state: &str, style: Style) -> ScreenText {
     let mut text = ScreenText::new(style);
-    text.line(format!("{} is {state}.", plan.subject.root.display()));
+    text.line(format!("{}: restored to {state}.", plan.subject.root.display()));
     done(&mut text, plan);
     if !plan.is_changed() {
-        text.paint_line(Ink::Green, "Nothing had to change.");
+        text.paint_line(Ink::Green, "No file had to change.");
     }
     notes_text::head(&mut text, plan);
     text

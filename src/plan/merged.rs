@@ -33,14 +33,14 @@ impl Observed {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnForeign {
-    /// What is the user's in a file of a known kind is united with ours; any other file is replaced.
+    /// Merge a file of a known kind; replace any other file, with a warning.
     #[default]
     Merge,
-    /// It is backed up and replaced, with a warning.
+    /// Replace it, with a warning; rollback restores it.
     Replace,
-    /// It stays, with a warning.
+    /// Keep it, with a warning.
     Keep,
-    /// The run ends with an error.
+    /// Stop with an error.
     Fail,
 }
 
@@ -109,22 +109,22 @@ impl Plan {
                     // A file that k3s-harden did not write is not removed.
                     (Change::Remove, _) => (change, diff) = (Change::None, String::new()),
                     (_, OnForeign::Merge) if is_united => plan.warnings.push(format!(
-                        "{path} was not written by k3s-harden: it is united with k3s-harden's, and {}; --on-foreign keep leaves it",
+                        "{path} was not written by k3s-harden: it is merged with k3s-harden's, and {}; to keep the file unchanged: --on-foreign keep",
                         foreign.kept_words()
                     )),
                     (_, OnForeign::Merge | OnForeign::Replace) => plan.warnings.push(format!(
-                        "{path} was not written by k3s-harden: it is replaced, and {}; --on-foreign keep leaves it",
+                        "{path} was not written by k3s-harden: it is replaced, and {}; to keep the file: --on-foreign keep",
                         foreign.kept_words()
                     )),
                     (_, OnForeign::Keep) => {
-                        plan.warnings.push(format!("{path} was not written by k3s-harden and stays as it is: what it should hold is not in force"));
+                        plan.warnings.push(format!("{path} was not written by k3s-harden and is kept: the settings of this file are not applied"));
                         (change, diff) = (Change::None, String::new());
                     }
                     (_, OnForeign::Fail) => {
                         return Err(Error::new(ErrorKind::Failed, format!("{path} was not written by k3s-harden"))
                             .hint(match foreign.is_kept {
-                                true => "--on-foreign replace backs it up and replaces it, --on-foreign keep leaves it",
-                                false => "--on-foreign replace replaces it, and with --no-history keeps it nowhere; --on-foreign keep leaves it",
+                                true => "to back it up and replace it: --on-foreign replace; to keep it: --on-foreign keep",
+                                false => "to replace it without a backup (--no-history): --on-foreign replace; to keep it: --on-foreign keep",
                             }));
                     }
                 }
@@ -132,11 +132,11 @@ impl Plan {
             if change == Change::Update && is_overwritten {
                 let path = resource.path();
                 plan.warnings.push(format!(
-                    "{path} was overwritten by somebody since k3s-harden wrote it: it is {}, and {}",
-                    if is_united { "united with k3s-harden's" } else { "replaced" },
+                    "{path} was overwritten since k3s-harden wrote it: it is {}, and {}",
+                    if is_united { "merged with k3s-harden's" } else { "replaced" },
                     match foreign.is_kept {
-                        true => "comes back with a rollback",
-                        false => "kept nowhere, because there is no history (--no-history)",
+                        true => "can be restored by a rollback",
+                        false => "not backed up, because this run keeps no history (--no-history)",
                     }
                 ));
             }
@@ -189,7 +189,7 @@ impl ForeignFiles {
     fn kept_words(&self) -> &'static str {
         match self.is_kept {
             true => "backed up under /var/lib/k3s-harden",
-            false => "kept nowhere, because there is no history (--no-history)",
+            false => "not backed up, because this run keeps no history (--no-history)",
         }
     }
 }

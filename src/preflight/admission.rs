@@ -77,12 +77,14 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
 
 fn refused_config(path: &RootedPath, refusal: &Refusal<AdmissionRefusal>) -> Finding {
     let (code, remedy) = match refusal.reason {
-        AdmissionRefusal::Syntax => ("admission-syntax", "mend the YAML"),
+        AdmissionRefusal::Syntax => ("admission-syntax", "fix the YAML"),
         AdmissionRefusal::Version => (
             "admission-version",
             "write apiVersion: apiserver.config.k8s.io/v1 and kind: AdmissionConfiguration",
         ),
-        AdmissionRefusal::Field => ("admission-field", "write the field as Kubernetes does, once"),
+        AdmissionRefusal::Field => {
+            ("admission-field", "spell the field exactly as Kubernetes does, and set it once")
+        }
         AdmissionRefusal::Legacy(key) => {
             let finding = Finding::hardens_nothing(
                 "admission-legacy",

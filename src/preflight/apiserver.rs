@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The API server's final flags: the user's arguments merged with K3s' own.
+//! The API server's final flags: the user's arguments merged with K3s's own.
 
 use std::collections::BTreeSet;
 
@@ -176,8 +176,8 @@ pub(super) fn refused(
 pub(super) fn dropped_field(code: &'static str, path: &RootedPath, fault: &Fault) -> Finding {
     Finding::hardens_nothing(
         code,
-        format!("{}: the API server drops it without a word", fault.message),
-        "write the field as Kubernetes does, once",
+        format!("{}: the API server silently ignores it", fault.message),
+        "spell the field exactly as Kubernetes does, and set it once",
     )
     .at(in_file(path, fault.position))
 }
@@ -204,5 +204,5 @@ pub(super) fn second_document(
     position: Position,
     remedy: &str,
 ) -> Finding {
-    Finding::hardens_nothing(code, "nobody reads a second document", remedy).at(in_file(path, position))
+    Finding::hardens_nothing(code, "a second document is ignored", remedy).at(in_file(path, position))
 }

@@ -49,7 +49,7 @@ fn is_pair_of_k3s(certificate: &RootedPath, key: &RootedPath) -> bool {
 pub(super) fn check(node: &NodeConfig<'_>, component: &str) -> Result<Vec<Finding>> {
     let given = node.arguments(component);
     let Some(files) = argument_files::of(component) else { return Ok(Vec::new()) };
-    // K3s' own files are fine.
+    // K3s's own files are fine.
     if given.is_empty() {
         return Ok(Vec::new());
     }
@@ -219,7 +219,7 @@ impl<'a> Component<'a> {
         let finding = match problem {
             "is a directory" => Finding::stops("argument-file-directory", message, "name a file")
                 .says(format!("read {path}: is a directory")),
-            _ => Finding::stops("argument-file-missing", message, "write it, or remove the argument")
+            _ => Finding::stops("argument-file-missing", message, "create the file, or remove the argument")
                 .says(format!("open {path}: no such file or directory")),
         };
         Ok(Some(finding))

@@ -115,7 +115,7 @@ fn read_by_k3s(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
 /// Returns what a component refuses in its settings (data/rules-*.yaml): values, and pairs of them.
 fn refused(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
     let given = node.arguments(component);
-    // K3s' own arguments are fine.
+    // K3s's own arguments are fine.
     if given.is_empty() {
         return Vec::new();
     }
@@ -214,7 +214,7 @@ fn after_empty(node: &NodeConfig<'_>, component: &str) -> Option<Finding> {
 }
 
 /// Returns the arguments whose values can keep a component from starting, and are not judged. What only the running machine
-/// tells is a note, as it is of K3s' own values.
+/// tells is a note, as it is of K3s's own values.
 fn not_judged(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
     let given = node.arguments(component).into_iter().filter(|argument| !argument.value.is_empty());
     let finding = |argument: ComponentArgument| {
@@ -244,7 +244,7 @@ fn gates(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
     let takes = |text: &str| arguments::as_component_takes(component, text);
     let is_named = |argument: &ComponentArgument| takes(&argument.text).0 == gate_flag::FLAG;
     let given: Vec<ComponentArgument> = node.arguments(component).into_iter().filter(is_named).collect();
-    // K3s' own arguments are fine.
+    // K3s's own arguments are fine.
     let is_of_file = component == WITH_GATES_OF_FILE
         && node.flag(component, "config").is_some_and(|file| !file.is_empty());
     if given.is_empty() || is_of_file {
@@ -370,7 +370,7 @@ fn ciphers(component: &str, text: &str) -> Vec<Finding> {
             Some(_) => {}
             None if component == KUBELET => {}
             None => {
-                let message = format!("{component}'s tls-cipher-suites has {name:?}, which nobody knows");
+                let message = format!("{component}'s tls-cipher-suites has the unknown name {name:?}");
                 let says = format!("Cipher suite {name} not supported or doesn't exist");
                 let remedy = "write Go's names, such as TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256";
                 findings.push(Finding::stops("argument-cipher", message, remedy).says(says));

@@ -78,9 +78,9 @@ fn check_policy(server: &ApiServer<'_>, text: &str, findings: &mut Vec<Finding>)
 
 /// Returns the finding for a policy that the API server refuses.
 fn refused_policy(path: &RootedPath, refusal: &Refusal<AuditRefusal>) -> Finding {
-    let as_it_says = "write it as the message says";
+    let as_it_says = "fix the value as described in the message";
     let (code, prefix, remedy) = match refusal.reason {
-        AuditRefusal::Syntax => ("audit-policy-syntax", "failed decoding: ", "mend the YAML"),
+        AuditRefusal::Syntax => ("audit-policy-syntax", "failed decoding: ", "fix the YAML"),
         AuditRefusal::Decoding => ("audit-policy-decoding", "failed decoding: ", as_it_says),
         AuditRefusal::Version => {
             ("audit-policy-version", "", "write apiVersion: audit.k8s.io/v1 and kind: Policy")
@@ -101,7 +101,7 @@ fn effect(path: &RootedPath, policy: &AuditPolicy, minor: KubernetesMinor) -> Ve
         let finding = Finding::hardens_nothing(
             "audit-policy-field",
             format!("{}: the API server drops it", fault.message),
-            "write the field as Kubernetes does, once",
+            "spell the field exactly as Kubernetes does, and set it once",
         );
         let finding = finding.at(in_file(path, fault.position));
         findings.push(match audit_policy::dropped_warning(fault, minor) {

@@ -93,7 +93,7 @@ impl<'a> AuditLogFile<'a> {
         Ok(Self { server, text, path: base.resolve(text)?, base })
     }
 
-    /// Returns the finding for K3s' own output where systemd starts K3s: to its journal goes a socket, which nobody opens.
+    /// Returns the finding for K3s's own output where systemd starts K3s: to its journal goes a socket, which nobody opens.
     fn own_output(&self) -> Option<Finding> {
         let path = self.path.as_str();
         let is_output =
@@ -101,7 +101,7 @@ impl<'a> AuditLogFile<'a> {
         let service = self.server.node.service.path.as_ref()?;
         (is_output.contains(&path) && service.as_str().ends_with(".service")).then(|| {
             let message = format!(
-                "the audit log would be {path}: where systemd takes K3s' output into its journal, that is a socket, which cannot be opened, and K3s does not start"
+                "the audit log would be {path}: where systemd takes K3s's output into its journal, that is a socket, which cannot be opened, and K3s does not start"
             );
             Finding::unknown("audit-log-path", message, "write audit-log-path=-, which needs no file")
                 .says(format!("ensureLogFile: {}", self.failed("no such device or address")))
@@ -118,7 +118,7 @@ impl<'a> AuditLogFile<'a> {
         if is_of_kernel(&self.path) {
             return Ok(Some(self.of_kernel(&self.path)));
         }
-        // A descriptor of a process: what it is in K3s' process is not known here.
+        // A descriptor of a process: what it is in K3s's process is not known here.
         if self.path.is_within(&RootedPath::fixed("/proc")) {
             return Ok(None);
         }
@@ -136,7 +136,7 @@ impl<'a> AuditLogFile<'a> {
     }
 
     fn of_kernel(&self, path: &RootedPath) -> LogObstacle {
-        let message = format!("the audit log would be {path}, and nobody can make a file there");
+        let message = format!("the audit log {path} cannot be created there");
         LogObstacle::new(message, format!("open {}: {NO_ENTRY}", self.text), "name a path on a disk")
     }
 
@@ -189,7 +189,7 @@ impl<'a> AuditLogFile<'a> {
             if is_of_kernel(&at) {
                 return Ok(Some(self.of_kernel(&at)));
             }
-            // A descriptor of a process, such as /dev/stdout: what it is in K3s' process is not known here.
+            // A descriptor of a process, such as /dev/stdout: what it is in K3s's process is not known here.
             if is_last && at.is_within(&RootedPath::fixed("/proc")) {
                 return Ok(None);
             }

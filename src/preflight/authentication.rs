@@ -16,7 +16,7 @@ const FLAG: &str = "authentication-config";
 const ANONYMOUS_FLAG: &str = "anonymous-auth";
 /// What the names of the flags begin with that the file replaces.
 const OIDC: &str = "oidc-";
-const EVERYBODY: &str = "whoever reaches the API server is let in as system:anonymous";
+const EVERYBODY: &str = "anonymous requests are allowed (user system:anonymous)";
 
 pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let Some(server) = ApiServer::configured(node) else { return Ok(Vec::new()) };
@@ -80,7 +80,7 @@ fn effect(server: &ApiServer<'_>, path: &RootedPath, config: &AuthenticationConf
             "authentication-second-document",
             path,
             position,
-            "put everything into the first",
+            "move everything into the first document",
         ));
     }
     findings.extend(open_to_all(server, path, config));
@@ -113,7 +113,7 @@ fn open_to_all(server: &ApiServer<'_>, path: &RootedPath, config: &Authenticatio
             let since = differs.iter().find(|differing| differing.flag == ANONYMOUS_FLAG);
             let since = since.map(|differing| format!(" from {} on", differing.since)).unwrap_or_default();
             let message = format!(
-                "the file says nothing of anonymous requests, and beside it K3s leaves its own {ANONYMOUS_FLAG}=false away{since}: {EVERYBODY}"
+                "the file does not configure anonymous requests, and with this file K3s does not set {ANONYMOUS_FLAG}=false{since}: {EVERYBODY}"
             );
             (message, (1, 1))
         }
@@ -140,7 +140,7 @@ pub(super) fn silently_open(node: &NodeConfig<'_>) -> Result<Option<Finding>> {
 }
 
 fn refused_config(path: &RootedPath, refusal: &Refusal<AuthenticationRefusal>) -> Finding {
-    let as_it_says = "write it as the message says";
+    let as_it_says = "fix the value as described in the message";
     let (code, says, remedy) = match refusal.reason {
         AuthenticationRefusal::Syntax => {
             ("authentication-syntax", LOAD, "write the file as Kubernetes reads it")
@@ -151,7 +151,7 @@ fn refused_config(path: &RootedPath, refusal: &Refusal<AuthenticationRefusal>) -
             "write an apiVersion that this minor has (apiserver.config.k8s.io/v1 from 1.34, v1beta1 from 1.30), and kind: AuthenticationConfiguration",
         ),
         AuthenticationRefusal::Field => {
-            ("authentication-field", LOAD, "write the field as Kubernetes does, once")
+            ("authentication-field", LOAD, "spell the field exactly as Kubernetes does, and set it once")
         }
         AuthenticationRefusal::Issuer => ("authentication-issuer", INVALID, as_it_says),
         AuthenticationRefusal::Claims => ("authentication-claims", INVALID, as_it_says),

@@ -45,7 +45,7 @@ pub(crate) fn read(node: &NodeConfig<'_>, bytes: &[u8]) -> std::result::Result<A
 fn effect(server: &ApiServer<'_>, path: &RootedPath, config: &AuthorizationConfig) -> Result<Vec<Finding>> {
     let mut findings = unknown_expressions("authorization-expression", path, &config.unknown);
     if let Some(position) = config.second_document {
-        let remedy = "put everything into the first";
+        let remedy = "move everything into the first document";
         findings.push(second_document("authorization-second-document", path, position, remedy));
     }
     for kubeconfig in &config.kubeconfigs {
@@ -90,7 +90,7 @@ fn effect(server: &ApiServer<'_>, path: &RootedPath, config: &AuthorizationConfi
 }
 
 fn refused_config(path: &RootedPath, refusal: &Refusal<AuthorizationRefusal>) -> Finding {
-    let as_it_says = "write it as the message says";
+    let as_it_says = "fix the value as described in the message";
     let (code, says, remedy) = match refusal.reason {
         AuthorizationRefusal::Syntax => {
             ("authorization-syntax", LOAD, "write the file as Kubernetes reads it")
@@ -101,7 +101,7 @@ fn refused_config(path: &RootedPath, refusal: &Refusal<AuthorizationRefusal>) ->
             "write an apiVersion that this minor has (apiserver.config.k8s.io/v1 from 1.32, v1beta1 from 1.30), and kind: AuthorizationConfiguration",
         ),
         AuthorizationRefusal::Field => {
-            ("authorization-field", LOAD, "write the field as Kubernetes does, once")
+            ("authorization-field", LOAD, "spell the field exactly as Kubernetes does, and set it once")
         }
         AuthorizationRefusal::Authorizer => ("authorization-authorizer", "", as_it_says),
         AuthorizationRefusal::Webhook => ("authorization-webhook", "", as_it_says),

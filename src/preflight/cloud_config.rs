@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The configuration of K3s' own cloud provider that the cloud controller manager's argument `cloud-config` names.
+//! The configuration of K3s's own cloud provider that the cloud controller manager's argument `cloud-config` names.
 //!
 //! Source: pkg/cloudprovider/cloudprovider.go of K3s, whose factory reads the file; what it refuses ends the process
 //! (`InitCloudProvider` in pkg/executor/embed). Other fields are dropped, and names count in any case.
@@ -25,13 +25,13 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let Ok(bytes) = look(node, &path)?.into_bytes(&path) else { return Ok(Vec::new()) };
     let Some(reason) = refused(&bytes) else { return Ok(Vec::new()) };
     let message =
-        format!("{path}, which {NAME}'s {FLAG} names, is no configuration of K3s' cloud provider: {reason}");
+        format!("{path}, which {NAME}'s {FLAG} names, is no configuration of K3s's cloud provider: {reason}");
     let finding =
         Finding::stops("argument-file-content", message, "write it as JSON, or remove the argument");
     Ok(vec![finding.says(format!("Cloud provider could not be initialized: {reason}")).at(place)])
 }
 
-/// Returns why K3s' provider refuses a configuration; none if it takes it.
+/// Returns why K3s's provider refuses a configuration; none if it takes it.
 fn refused(bytes: &[u8]) -> Option<String> {
     let fields = match serde_json::from_slice(bytes) {
         Ok(Value::Object(fields)) => fields,

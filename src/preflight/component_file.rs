@@ -41,7 +41,7 @@ impl ComponentFile {
         let found = look(node, &path)?;
         let (code, remedy) = match found {
             FileAt::Directory => ("argument-file-directory", "name a file"),
-            _ => ("argument-file-missing", "write it, or remove the argument"),
+            _ => ("argument-file-missing", "create the file, or remove the argument"),
         };
         let bytes = found.into_bytes(&path).map_err(|missing| {
             let message = format!("{path}, which {component}'s {FLAG} names, {}", missing.what);
@@ -124,6 +124,6 @@ impl ComponentFile {
 
     /// Returns the finding for a second document, which nobody reads.
     pub(super) fn second_document(&self, code: &'static str, position: Position) -> Finding {
-        second_document(code, &self.path, position, "put everything into the first")
+        second_document(code, &self.path, position, "move everything into the first document")
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! K3s' own configuration: whether K3s can read it, what its command line refuses, and what K3s never reads.
+//! K3s's own configuration: whether K3s can read it, what its command line refuses, and what K3s never reads.
 
 use super::Finding;
 use crate::Role;
@@ -26,7 +26,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
 fn dangling(path: &RootedPath) -> Finding {
     Finding::hardens_nothing(
         "config-dangling-link",
-        "this is a symlink to nothing: K3s then ignores its whole configuration, without a word",
+        "dangling symlink: K3s silently ignores its whole configuration",
         "remove it",
     )
     .at(Place { file: path.to_string(), position: None })
@@ -37,7 +37,7 @@ fn unreadable(error: &Error) -> Finding {
     let finding = Finding::stops(
         "config-unreadable",
         format!("K3s cannot read its configuration: {message}"),
-        "mend the file; `k3s-harden effective-config` shows how K3s reads it",
+        "fix the file; `k3s-harden effective-config` shows how K3s reads it",
     );
     match error.place() {
         Some(place) => finding.at(place.clone()),
@@ -65,13 +65,13 @@ fn refused(node: &NodeConfig<'_>, refusal: &K3sRefusal) -> Finding {
         RefusalKind::Help => format!("remove the word: with it K3s does not start as {role}"),
     };
     let finding = match doubt {
-        None => Finding::stops(code, format!("K3s' command line refuses this: {message}"), remedy),
+        None => Finding::stops(code, format!("K3s's command line refuses this: {message}"), remedy),
         Some(doubt) => {
             let remedy = match node.minor().is_newer_than_known() {
                 true => format!("remove {flag}, or try it on a test node of {}", node.minor()),
                 false => "name the release in full, such as --k3s-version v1.33.4+k3s1".to_owned(),
             };
-            Finding::unknown(code, format!("K3s' command line may refuse this, {doubt}: {message}"), remedy)
+            Finding::unknown(code, format!("K3s's command line may refuse this, {doubt}: {message}"), remedy)
         }
     };
     finding.at(refusal.place()).says(message)
@@ -138,9 +138,9 @@ fn late_provider(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     if !is_of_k3s || current == wanted || place.is_none() && !has_key {
         return Ok(Vec::new());
     }
-    let by_itself = if place.is_none() { ", which K3s takes by itself," } else { "" };
+    let by_itself = if place.is_none() { ", the default of K3s," } else { "" };
     let message = format!(
-        "K3s encrypts Secrets with {current}, and goes on doing so: {wanted}{by_itself} is not in force after a restart alone"
+        "K3s encrypts Secrets with {current}, and continues to do so: {wanted}{by_itself} is not used after a restart alone"
     );
     let advice = EncryptionChange::ChangeProvider.advice(node.release);
     let remedy = format!("write secrets-encryption-provider: {current}, or {advice}");

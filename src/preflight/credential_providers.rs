@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The plugins for the credentials of images, where the kubelet's own arguments name them. K3s' keys are judged with its
+//! The plugins for the credentials of images, where the kubelet's own arguments name them. K3s's keys are judged with its
 //! other keys.
 
 use super::Finding;

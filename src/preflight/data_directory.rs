@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! K3s' data directory: what is in the way of the files and folders that K3s makes there.
+//! K3s's data directory: what is in the way of the files and folders that K3s makes there.
 
 use super::Finding;
 use crate::error::{Place, Result};

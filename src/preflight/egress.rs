@@ -34,7 +34,7 @@ fn effect(server: &ApiServer<'_>, path: &RootedPath, config: &EgressConfig) -> R
     let dropped = config.dropped.iter().map(|fault| dropped_field("egress-field", path, fault));
     let mut findings: Vec<Finding> = dropped.collect();
     if let Some(position) = config.second_document {
-        let remedy = "put everything into the first";
+        let remedy = "move everything into the first document";
         findings.push(second_document("egress-second-document", path, position, remedy));
     }
     let mut certificate = None;
@@ -79,14 +79,16 @@ fn effect(server: &ApiServer<'_>, path: &RootedPath, config: &EgressConfig) -> R
 }
 
 fn refused_config(path: &RootedPath, refusal: &Refusal<EgressRefusal>) -> Finding {
-    let as_it_says = "write it as the message says";
+    let as_it_says = "fix the value as described in the message";
     let (code, remedy) = match refusal.reason {
         EgressRefusal::Syntax => ("egress-syntax", "write the file as Kubernetes reads it"),
         EgressRefusal::Version => (
             "egress-version",
             "write apiVersion: apiserver.k8s.io/v1beta1 and kind: EgressSelectorConfiguration",
         ),
-        EgressRefusal::Field => ("egress-field", "write the field as Kubernetes does, once"),
+        EgressRefusal::Field => {
+            ("egress-field", "spell the field exactly as Kubernetes does, and set it once")
+        }
         EgressRefusal::Name => ("egress-name", "write controlplane, etcd or cluster, each once"),
         EgressRefusal::Connection => ("egress-connection", as_it_says),
     };

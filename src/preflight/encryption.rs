@@ -67,14 +67,16 @@ pub(crate) fn read_with(
 }
 
 fn refused_config(path: &RootedPath, refusal: &Refusal<EncryptionRefusal>) -> Finding {
-    let as_it_says = "write it as the message says, or use secrets-encryption";
+    let as_it_says = "fix the value as described in the message, or use secrets-encryption";
     let (code, remedy) = match refusal.reason {
-        EncryptionRefusal::Syntax => ("encryption-syntax", "mend the YAML"),
+        EncryptionRefusal::Syntax => ("encryption-syntax", "fix the YAML"),
         EncryptionRefusal::Version => (
             "encryption-version",
             "write apiVersion: apiserver.config.k8s.io/v1 and kind: EncryptionConfiguration",
         ),
-        EncryptionRefusal::Field => ("encryption-field", "write the field as Kubernetes does, once"),
+        EncryptionRefusal::Field => {
+            ("encryption-field", "spell the field exactly as Kubernetes does, and set it once")
+        }
         EncryptionRefusal::Empty => ("encryption-empty", as_it_says),
         EncryptionRefusal::Resource => ("encryption-resource", as_it_says),
         EncryptionRefusal::Provider => ("encryption-provider", as_it_says),

@@ -23,7 +23,7 @@ pub(super) fn check(config: &PluginConfig, minor: KubernetesMinor) -> Vec<Findin
         }
         Err(refusal) => {
             let (code, remedy) = match refusal.reason {
-                RateLimitRefusal::Syntax => ("event-rate-limit-syntax", "mend the YAML"),
+                RateLimitRefusal::Syntax => ("event-rate-limit-syntax", "fix the YAML"),
                 RateLimitRefusal::Version => (
                     "event-rate-limit-version",
                     "write apiVersion: eventratelimit.admission.k8s.io/v1alpha1 and kind: Configuration",

@@ -18,7 +18,7 @@ pub struct Finding {
     pub message: String,
     /// Where.
     pub place: Option<Place>,
-    /// K3s' own message, if it is known.
+    /// K3s's own message, if it is known.
     pub says: Option<String>,
     /// The remedy.
     pub remedy: String,
@@ -105,7 +105,7 @@ impl Finding {
         self
     }
 
-    /// Adds K3s' own message.
+    /// Adds K3s's own message.
     #[must_use]
     pub fn says(mut self, text: impl Into<String>) -> Self {
         self.says = Some(text.into());

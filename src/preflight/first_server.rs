@@ -160,7 +160,7 @@ fn findings(node: &NodeConfig<'_>, first: &FirstServer) -> Vec<Finding> {
         return vec![Finding::unknown(
             "server-config-unread",
             format!("nothing was compared with {}: K3s cannot read its configuration here", first.name()),
-            "mend it, and run preflight again",
+            "fix it, and run preflight again",
         )];
     };
     let here: WrittenValues =
@@ -246,7 +246,8 @@ fn finding(
     };
     let remedy = remedy(node, row, there, place.as_ref());
     let finding = if !row.compared {
-        let message = format!("{message}: K3s does not compare it, and agents join by one of them alone");
+        let message =
+            format!("{message}: K3s does not compare this value, but agents can join with only one of them");
         Finding::warns("server-value-differs", message, remedy)
     } else {
         match joining(node) {

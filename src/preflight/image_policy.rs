@@ -20,7 +20,7 @@ pub(super) fn check(server: &ApiServer<'_>, config: &PluginConfig) -> Result<Vec
         Ok(Some(document)) => document,
         // Another check reports that there is none.
         Ok(None) => return Ok(Vec::new()),
-        Err(fault) => return Ok(vec![refused(CODE, &config.path, fault, &says(), "mend the YAML")]),
+        Err(fault) => return Ok(vec![refused(CODE, &config.path, fault, &says(), "fix the YAML")]),
     };
     let kubeconfig = match image_policy::read(document) {
         Ok(kubeconfig) => kubeconfig,

@@ -53,7 +53,7 @@ fn is_left_alone(node: &NodeConfig<'_>, finding: &Finding) -> bool {
     finding.code == "kernel-read-only" && node.is_on("rootless")
 }
 
-/// Tells whether the kubelet only checks the parameters. K3s' key becomes a flag of the kubelet, before the user's own, or
+/// Tells whether the kubelet only checks the parameters. K3s's key becomes a flag of the kubelet, before the user's own, or
 /// a field of its first drop-in; a later file may say otherwise, and an argument counts more than any file.
 fn protects(node: &NodeConfig<'_>) -> bool {
     let own = node.arguments("kubelet");
@@ -109,14 +109,14 @@ fn after_boot(key: &SysctlKey, row: &KernelParameter, boot: &BootSysctls) -> Opt
     let finding = match place {
         Some(place) => Finding::stops(
             "kernel-after-reboot",
-            format!("at boot this sets {key} to {value} at last, and the kubelet wants {wanted}"),
+            format!("at boot, this line sets {key} to {value}, but the kubelet requires {wanted}"),
             format!("remove the line, or let a file that sorts after {} set {key} = {wanted}", place.file),
         )
         .at(place),
         None => Finding::stops(
             "kernel-after-reboot",
             format!(
-                "at boot nothing sets {key}, so it is the kernel's own {value}, and the kubelet wants {wanted}"
+                "at boot, nothing sets {key}: the kernel default is {value}, but the kubelet requires {wanted}"
             ),
             format!("write {key} = {wanted} into /etc/sysctl.d/90-kubelet.conf; k3s-harden apply does"),
         ),

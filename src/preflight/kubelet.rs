@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The files of the kubelet's configuration: the one and the folder that the kubelet's arguments `config` and `config-dir`
-//! name, and the user's drop-ins in K3s' own folder. What the kubelet refuses in one of them ends it, and K3s with it.
+//! name, and the user's drop-ins in K3s's own folder. What the kubelet refuses in one of them ends it, and K3s with it.
 
 use super::apiserver::{in_file, look};
 use super::{Finding, arguments as component_arguments, kubelet_serving};
@@ -33,7 +33,7 @@ const FOLDER_WITH_VARIABLE: (KubernetesMinor, KubernetesMinor) =
     (KubernetesMinor::new(28), KubernetesMinor::new(29));
 const FOLDER_VARIABLE: &str = "KUBELET_CONFIG_DROPIN_DIR_ALPHA";
 
-/// The documents of the user, merged with K3s' own.
+/// The documents of the user, merged with K3s's own.
 struct UserDocuments {
     merged: MergedDocuments,
     /// The file of each document; none for what K3s writes.
@@ -82,7 +82,7 @@ fn folder_refused(node: &NodeConfig<'_>) -> Option<Finding> {
         "the kubelet of {} does not take {FOLDER} without {FOLDER_VARIABLE} in its environment",
         node.minor()
     );
-    let remedy = format!("remove it, or set {FOLDER_VARIABLE} in the environment of K3s' service");
+    let remedy = format!("remove it, or set {FOLDER_VARIABLE} in the environment of K3s's service");
     let says = format!(
         "flag {folder} specified but environment variable {FOLDER_VARIABLE} not set, cannot start kubelet"
     );
@@ -234,13 +234,13 @@ fn client_ca(
     Ok(Some(finding.says(says).at(place)))
 }
 
-/// Tells whether the kubelet only checks kernel parameters, by its files and K3s' own key; none if a file ends the kubelet
+/// Tells whether the kubelet only checks kernel parameters, by its files and K3s's own key; none if a file ends the kubelet
 /// or cannot be read.
 pub(super) fn protects_kernel_defaults(node: &NodeConfig<'_>) -> Option<bool> {
     let documents = UserDocuments::read(node).ok().filter(|documents| !documents.stopped)?;
     let decoded = kubelet_fields::decode(documents.merged.root(), node.minor());
     let field = decoded.fields.get("protectKernelDefaults").and_then(|value| boolean(&value.go_text()));
-    // Without a folder of drop-ins K3s' own key becomes an argument, which counts more than a file.
+    // Without a folder of drop-ins K3s's own key becomes an argument, which counts more than a file.
     let is_argument = kubelet::default_config(node.minor(), &node.data_dir).is_none();
     Some(field == Some(true) || (is_argument && node.is_on("protect-kernel-defaults")))
 }
@@ -293,7 +293,7 @@ impl UserDocuments {
                 self.stop(
                     "kubelet-file-missing",
                     format!("{path}, which the kubelet reads, {}", missing.what),
-                    "write it, or remove the argument or the link that names it",
+                    "create the file, or remove the argument or the link that names it",
                     (node, "config", &path),
                     missing.error,
                 );
@@ -351,12 +351,12 @@ impl UserDocuments {
         found.push(Finding::stops(code, message, remedy).at(place).says(says));
     }
 
-    /// Adds the place of a merged value to a finding; none for a value of K3s' own.
+    /// Adds the place of a merged value to a finding; none for a value of K3s's own.
     fn at(&self, position: Position, finding: Finding) -> Option<Finding> {
         Some(finding.at(self.place(position)?))
     }
 
-    /// Returns the place of a merged value; none for a value of K3s' own.
+    /// Returns the place of a merged value; none for a value of K3s's own.
     fn place(&self, position: Position) -> Option<Place> {
         let (document, position) = MergedDocuments::place(position);
         Some(in_file(self.files.get(document)?.as_ref()?, position))
@@ -365,7 +365,7 @@ impl UserDocuments {
 
 /// Returns the finding for a field that the kubelet of a minor does not know.
 fn unknown_field(fault: &Fault, minor: KubernetesMinor) -> Finding {
-    let message = format!("{}: the kubelet of {} drops it without a word", fault.message, minor.judged());
+    let message = format!("{}: the kubelet of {} silently ignores it", fault.message, minor.judged());
     Finding::hardens_nothing("kubelet-field", message, "write the name of a field of KubeletConfiguration")
 }
 
@@ -377,9 +377,12 @@ fn effect(path: &RootedPath, document: &KubeletDocument) -> Vec<Finding> {
     });
     let mut findings: Vec<Finding> = twice.collect();
     if let Some(position) = document.second_document {
-        let message = "nobody reads a second document";
-        let finding =
-            Finding::hardens_nothing("kubelet-second-document", message, "put everything into the first");
+        let message = "a second document is ignored";
+        let finding = Finding::hardens_nothing(
+            "kubelet-second-document",
+            message,
+            "move everything into the first document",
+        );
         findings.push(finding.at(in_file(path, position)));
     }
     findings

@@ -66,7 +66,7 @@ fn of_item(item: &KubeletItem<'_>, written: &[ComponentArgument]) -> Option<Find
 fn copied(node: &NodeConfig<'_>, item: &KubeletItem<'_>) -> Result<Option<Finding>> {
     let Some(text) = item.value.filter(|text| !text.is_empty()) else { return Ok(None) };
     let path = node.path(text)?;
-    // What is in K3s' own folder is not copied.
+    // What is in K3s's own folder is not copied.
     if text.starts_with(node.data_dir.join(kubelet::DROP_INS).as_str()) {
         return Ok(None);
     }
@@ -97,7 +97,7 @@ fn copied(node: &NodeConfig<'_>, item: &KubeletItem<'_>) -> Result<Option<Findin
     };
     let code = "argument-file-missing";
     Ok(Some(
-        Finding::stops(code, message, "write it, or remove the argument")
+        Finding::stops(code, message, "create the file, or remove the argument")
             .says(format!("{STOPS}copy {} {text:?}", item.name)),
     ))
 }

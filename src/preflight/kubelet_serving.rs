@@ -43,7 +43,7 @@ pub(super) fn check(
         return Ok(None);
     }
     let (Some(certificate), Some(key)) = (value(CERTIFICATE), value(KEY)) else { return Ok(None) };
-    // K3s' own are fine.
+    // K3s's own are fine.
     let Some(place) = certificate.place.clone().or_else(|| key.place.clone()) else { return Ok(None) };
     match (certificate.text.is_empty(), key.text.is_empty()) {
         (false, false) => {}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The manifests that K3s' deploy controller applies: objects that the minor does not serve or that have no effect.
+//! The manifests that K3s's deploy controller applies: objects that the minor does not serve or that have no effect.
 //!
 //! None of them stops K3s.
 
@@ -97,7 +97,7 @@ fn unapplied(fault: ManifestFault) -> Finding {
             Finding::warns("manifest-time", fault.message, "touch it whenever it changes, or restart K3s")
         }
         ManifestFaultKind::Document => {
-            let remedy = "mend this document, or remove it";
+            let remedy = "fix this document, or remove it";
             Finding::hardens_nothing("manifest-unreadable", fault.message, remedy)
         }
     };
@@ -145,7 +145,7 @@ fn refused(object: &ManifestObject) -> Option<Finding> {
     let message = object_validity::refused(&object.value)?;
     let (kind, name) = (text_of(&object.value, "kind"), metadata(&object.value, "name"));
     let message = format!("the API server refuses {kind} {name}: {message}; K3s tries it again every 15 s");
-    Some(Finding::hardens_nothing("manifest-refused", message, "mend this object").at(object.place.clone()))
+    Some(Finding::hardens_nothing("manifest-refused", message, "fix this object").at(object.place.clone()))
 }
 
 fn no_namespace(object: &ManifestObject, namespaces: &BTreeSet<String>) -> Option<Finding> {

@@ -2,7 +2,7 @@
 //! Preflight: predicts whether K3s, its components and the kubelet start with what is on a node.
 //!
 //! Each check turns the faults that the readers of `kubernetes/` and `k3s/` report into [`Finding`]s: a stable code, a
-//! class, the place, K3s' own message, and the remedy. Something that cannot be read is no finding: it makes the verdict
+//! class, the place, K3s's own message, and the remedy. Something that cannot be read is no finding: it makes the verdict
 //! unknown, never "starts". This room imports `document/` and the rooms below it.
 
 mod admission;

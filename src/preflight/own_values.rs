@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! K3s' own values: what K3s refuses once its command line has parsed them.
+//! K3s's own values: what K3s refuses once its command line has parsed them.
 
 use super::Finding;
 use crate::error::Result;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! K3s' key `disable`: words that switch nothing off, and the empty word.
+//! K3s's key `disable`: words that switch nothing off, and the empty word.
 
 use super::Finding;
 use crate::error::Result;
@@ -12,7 +12,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     }
     let finding = |UselessWord { word, meant, place }: UselessWord| {
         let message = format!(
-            "disable has {word:?}, which is no packaged component and no file or folder in server/manifests: it switches nothing off"
+            "disable contains {word:?}, which is not a packaged component, file or directory in server/manifests: it has no effect"
         );
         let remedy = match meant {
             Some(meant) => format!("write {meant}, or remove it"),

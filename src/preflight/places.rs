@@ -53,7 +53,7 @@ fn config_file(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     if config.path.is_none() {
         let message = match config.text.as_str() {
-            "" => "the name of K3s' configuration file is empty: K3s reads no configuration file".to_owned(),
+            "" => "the name of K3s's configuration file is empty: K3s reads no configuration file".to_owned(),
             url => format!("K3s does not fetch {url}: it reads no configuration file"),
         };
         let remedy = "name a file, or leave the name out";
@@ -101,8 +101,8 @@ fn data_dir(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         return Ok(findings);
     }
     if let Some(doubt) = &own.doubt {
-        let message = format!("K3s' data directory is not certain: {doubt}");
-        let remedy = format!("write data-dir: {} into K3s' configuration", own.path);
+        let message = format!("K3s's data directory is not certain: {doubt}");
+        let remedy = format!("write data-dir: {} into K3s's configuration", own.path);
         findings.push(Finding::unknown("data-dir-uncertain", message, remedy).at(place.clone()));
     }
     if own.is_relative_word() {

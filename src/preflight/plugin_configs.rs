@@ -28,9 +28,10 @@ pub(super) fn check(plugin: &str, config: &PluginConfig, minor: KubernetesMinor)
                     ("plugin-config-syntax", "write the configuration as Kubernetes reads it".to_owned())
                 }
                 PluginConfigRefusal::Version => ("plugin-config-version", version_remedy(plugin, minor)),
-                PluginConfigRefusal::Field => {
-                    ("plugin-config-field", "write the field as Kubernetes does, once".to_owned())
-                }
+                PluginConfigRefusal::Field => (
+                    "plugin-config-field",
+                    "spell the field exactly as Kubernetes does, and set it once".to_owned(),
+                ),
                 PluginConfigRefusal::Value => {
                     ("plugin-config-value", "write a value that the message allows".to_owned())
                 }

@@ -73,12 +73,14 @@ pub(super) fn check(config: &PluginConfig, minor: KubernetesMinor) -> Vec<Findin
 
 fn refused_config(path: &RootedPath, refusal: &Refusal<PodSecurityRefusal>) -> Finding {
     let (code, remedy) = match refusal.reason {
-        PodSecurityRefusal::Syntax => ("pod-security-syntax", "mend the YAML"),
+        PodSecurityRefusal::Syntax => ("pod-security-syntax", "fix the YAML"),
         PodSecurityRefusal::Version => (
             "pod-security-version",
             "write the apiVersion that this minor knows, and kind: PodSecurityConfiguration",
         ),
-        PodSecurityRefusal::Field => ("pod-security-field", "write the field as Kubernetes does, once"),
+        PodSecurityRefusal::Field => {
+            ("pod-security-field", "spell the field exactly as Kubernetes does, and set it once")
+        }
         PodSecurityRefusal::Level => {
             ("pod-security-level", "write privileged, baseline or restricted, and latest or v1.x")
         }
@@ -93,7 +95,7 @@ fn refused_config(path: &RootedPath, refusal: &Refusal<PodSecurityRefusal>) -> F
 fn effect(path: &RootedPath, config: &PodSecurityConfig) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(position) = config.second_document {
-        let remedy = "put everything into the first";
+        let remedy = "move everything into the first document";
         findings.push(second_document("pod-security-second-document", path, position, remedy));
     }
     let level = config.enforce.unwrap_or(PodSecurityLevel::Privileged);
@@ -112,7 +114,7 @@ fn effect(path: &RootedPath, config: &PodSecurityConfig) -> Vec<Finding> {
         let finding = Finding::warns(
             "pod-security-kube-system",
             format!(
-                "kube-system is not exempt: K3s' own pods are refused there where they are not {}",
+                "kube-system is not exempt: K3s's own pods are refused there where they are not {}",
                 level.name()
             ),
             "write kube-system below exemptions.namespaces",

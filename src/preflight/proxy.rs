@@ -36,8 +36,11 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         refused.map(|(one, position)| file.refuses("proxy-value", one, *position)).collect();
     findings.extend(config.dropped.iter().map(|fault| {
         let message = format!("{}: kube-proxy logs it, and decodes the file without it", fault.message);
-        let finding =
-            Finding::hardens_nothing("proxy-field", message, "write the field as Kubernetes does, once");
+        let finding = Finding::hardens_nothing(
+            "proxy-field",
+            message,
+            "spell the field exactly as Kubernetes does, and set it once",
+        );
         let says = format!("Using lenient decoding as strict decoding failed: {}", fault.message);
         finding.at(in_file(&file.path, fault.position)).says(says)
     }));

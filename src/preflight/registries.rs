@@ -16,7 +16,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let Some(path) = path(node)? else { return Ok(Vec::new()) };
     let refused = |reason: String| {
         let message = format!("K3s cannot read {path}, and waits for ever: {reason}");
-        let finding = Finding::stops("registries", message, "mend the file, or remove it");
+        let finding = Finding::stops("registries", message, "fix the file, or remove it");
         finding.says(format!("{SAYS}{reason}"))
     };
     let whole = Place { file: path.to_string(), position: None };
@@ -68,7 +68,7 @@ fn effect(node: &NodeConfig<'_>, path: &RootedPath, read: &Registries) -> Result
             Finding::warns(
                 "registries-key",
                 format!("K3s does not know {}, and ignores it", key.message),
-                "write mirrors (endpoint, rewrite), configs (auth, tls) and their keys as K3s' documentation has them",
+                "write mirrors (endpoint, rewrite), configs (auth, tls) and their keys as K3s's documentation has them",
             )
             .at(in_file(path, key.position)),
         );

@@ -25,7 +25,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
                         "write an apiVersion that this minor has (kubescheduler.config.k8s.io/v1 from 1.25), and kind: KubeSchedulerConfiguration",
                     ),
                     SchedulerRefusal::Field => {
-                        ("scheduler-field", "write the field as Kubernetes does, once")
+                        ("scheduler-field", "spell the field exactly as Kubernetes does, and set it once")
                     }
                 };
                 vec![file.stops(code, &refusal.fault, remedy)]
@@ -45,7 +45,9 @@ fn judged(node: &NodeConfig<'_>, file: &ComponentFile, config: &SchedulerConfig)
         refused.map(|(one, position)| file.refuses("scheduler-value", one, *position)).collect();
     let faults = config.faults.iter().take(MAX_FAULTS);
     findings
-        .extend(faults.map(|fault| file.stops("scheduler-profile", fault, "write it as the message says")));
+        .extend(faults.map(|fault| {
+            file.stops("scheduler-profile", fault, "fix the value as described in the message")
+        }));
     for named in &config.files {
         findings.extend(file.missing(node, "scheduler-file", &named.value, named.position)?);
     }

@@ -15,7 +15,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     });
     let unread = node.service.not_understood.iter().map(|note| {
         let message = format!("what this gives K3s is not known: {}", note.reason);
-        let remedy = "start K3s as its installer does: the program, its command and its flags in ExecStart= or command_args";
+        let remedy = "start K3s as its installer does: put the program, command and flags directly into ExecStart= or command_args";
         Finding::unknown("service-not-understood", message, remedy).at(note.place.clone())
     });
     Ok(faults.chain(unread).collect())

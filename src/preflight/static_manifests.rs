@@ -136,7 +136,7 @@ fn contents(server: &ApiServer<'_>, plugin: &str, folder: &RootedPath) -> Result
 }
 
 fn refused_object(path: &RootedPath, fault: &Fault, says: &str) -> Finding {
-    let remedy = "write it as the message says; the folder is for this plugin alone";
+    let remedy = "fix the value as described in the message; the folder is for this plugin alone";
     refused("static-manifests-object", path, fault, says, remedy)
 }
 
@@ -155,7 +155,9 @@ fn refused_config(plugin: &str, path: &RootedPath, refusal: &Refusal<StaticRefus
             "static-manifests-version",
             "write apiVersion: apiserver.config.k8s.io/v1, and the kind of this plugin's configuration",
         ),
-        StaticRefusal::Field => ("static-manifests-field", "write the field as Kubernetes does, once"),
+        StaticRefusal::Field => {
+            ("static-manifests-field", "spell the field exactly as Kubernetes does, and set it once")
+        }
         StaticRefusal::Path => ("static-manifests-path", "write an absolute path"),
     };
     refused(

@@ -25,7 +25,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         }
         Some(reason) => findings.push(Finding::not_judged(
             "machine",
-            format!("the disk, the clock and the control groups were not looked at: {reason}"),
+            format!("skipped the checks of disk, clock and cgroups: {reason}"),
             "run preflight again on the node itself",
         )),
     }
@@ -51,7 +51,7 @@ fn no_network_policy(node: &NodeConfig<'_>) -> Result<Option<Finding>> {
             let text = found.because.last().map_or("", |fact| fact.text.as_str());
             (
                 "network-policy-unknown",
-                format!("who enforces the NetworkPolicies of policy.yaml is not known: {text}"),
+                format!("unknown what enforces the NetworkPolicies of policy.yaml: {text}"),
                 "use a CNI that enforces them; `k3s-harden verify --live` looks for it in the cluster",
                 found.because.last(),
             )
@@ -73,7 +73,7 @@ fn joins(node: &NodeConfig<'_>) -> Option<Finding> {
         {
             Some(Finding::not_judged(
                 "agent-join",
-                "nothing here names the server or the token with which this agent joins: K3s' installer is told them",
+                "this agent's configuration has no server or token to join with: pass them to the K3s installer",
                 "give the installer K3S_URL and K3S_TOKEN",
             ))
         }
@@ -104,7 +104,7 @@ fn disk(node: &NodeConfig<'_>) -> Result<Option<Finding>> {
         return Ok(None);
     }
     let message = format!(
-        "the audit log may take {needed} MB (audit-log-maxsize × (audit-log-maxbackup + 1)), and {free} MB are free there"
+        "the audit log may need {needed} MB (audit-log-maxsize × (audit-log-maxbackup + 1)), but only {free} MB are free"
     );
     let finding = Finding::warns(
         "audit-log-disk",
@@ -127,7 +127,7 @@ fn clock_at(seconds: u64) -> Option<Finding> {
     (seconds < NO_EARLIER_SECONDS).then(|| {
         Finding::warns(
             "clock",
-            "the clock is wrong: certificates that K3s makes now are not valid later, and those of others not now",
+            "the clock is wrong: certificates that K3s creates now will be expired once it is set, and those of other nodes are not valid yet",
             "set the clock before K3s starts",
         )
     })
@@ -145,10 +145,7 @@ fn cgroup(node: &NodeConfig<'_>) -> Result<Option<Finding>> {
     Ok((!is_v2 && !allowed).then(|| {
         Finding::stops(
             "cgroup-v1",
-            format!(
-                "this machine has control groups of version 1, and the kubelet of {} does not start on them",
-                node.minor()
-            ),
+            format!("this machine uses cgroup v1, and the kubelet of {} does not start on it", node.minor()),
             "boot with control groups of version 2: systemd.unified_cgroup_hierarchy=1",
         )
     }))

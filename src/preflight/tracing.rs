@@ -26,7 +26,12 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
             let mut findings: Vec<Finding> =
                 config.dropped.iter().map(|fault| dropped_field("tracing-field", &path, fault)).collect();
             let second = config.second_document.map(|position| {
-                second_document("tracing-second-document", &path, position, "put everything into the first")
+                second_document(
+                    "tracing-second-document",
+                    &path,
+                    position,
+                    "move everything into the first document",
+                )
             });
             findings.extend(second);
             Ok(findings)
@@ -44,10 +49,14 @@ fn refused_config(path: &RootedPath, refusal: &Refusal<TracingRefusal>) -> Findi
             read,
             "write an apiVersion that this minor has (apiserver.config.k8s.io/v1 from 1.34, v1beta1 from 1.27), and kind: TracingConfiguration",
         ),
-        TracingRefusal::Field => ("tracing-field", read, "write the field as Kubernetes does, once"),
-        TracingRefusal::Value => {
-            ("tracing-value", "failed to validate tracing configuration: ", "write it as the message says")
+        TracingRefusal::Field => {
+            ("tracing-field", read, "spell the field exactly as Kubernetes does, and set it once")
         }
+        TracingRefusal::Value => (
+            "tracing-value",
+            "failed to validate tracing configuration: ",
+            "fix the value as described in the message",
+        ),
     };
     refused(code, path, &refusal.fault, says, remedy)
 }

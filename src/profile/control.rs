@@ -155,7 +155,7 @@ fn check_skip(word: &str, numbers: &ControlNumbers) -> Result<()> {
         {
             let error = Error::new(
                 ErrorKind::BadInput,
-                format!("control {word} cannot be skipped alone: the same lines serve {other}"),
+                format!("control {word} cannot be skipped alone: the same lines implement {other}"),
             );
             return Err(error
                 .hint(format!("skip them together with --skip {name}, or change the settings behind them")));
@@ -205,7 +205,7 @@ mod tests {
     fn what_cannot_be_meant_is_refused() {
         assert_eq!(
             select(&[], &["5.2.1"]).unwrap_err().to_string(),
-            "control 5.2.1 cannot be skipped alone: the same lines serve 5.2.2"
+            "control 5.2.1 cannot be skipped alone: the same lines implement 5.2.2"
         );
         assert_eq!(
             select(&["1.1.1"], &[]).unwrap_err().to_string(),

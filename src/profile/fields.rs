@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::source::SourceText;
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::nearest::nearest;
+use crate::nearest::{closest, nearest};
 
 /// Where a document came from: a text with positions, or one that is built in.
 #[derive(Debug, Clone)]
@@ -117,14 +117,20 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// The most names that an error suggests.
+const MAX_SUGGESTIONS: usize = 5;
+
 /// Adds what to write instead of `name` to an error about an unknown name.
 #[must_use]
 pub(crate) fn unknown<S: AsRef<str>>(error: Error, name: &str, known: &[S]) -> Error {
     match nearest(name, known) {
         Some(candidate) => error.hint(format!("did you mean {candidate}?")),
         None => {
-            let names: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
-            error.hint(format!("known are {}", names.join(", ")))
+            let names = closest(name, known, MAX_SUGGESTIONS).join(", ");
+            error.hint(match known.len() {
+                0..=MAX_SUGGESTIONS => format!("use one of: {names}"),
+                all => format!("use one of {all} names, such as {names}"),
+            })
         }
     }
 }

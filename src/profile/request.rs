@@ -288,7 +288,7 @@ fn benchmark_layer(layers: &[ProfileLayer]) -> Result<usize> {
             let known = first.benchmark().unwrap_or_default();
             if known != benchmark {
                 let message = format!(
-                    "profiles {} and {} contradict: one is of benchmark {known}, the other of {benchmark}",
+                    "profiles {} and {} conflict: they are for different benchmarks, {known} and {benchmark}",
                     first.leaf().name,
                     layer.leaf().name
                 );

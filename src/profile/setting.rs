@@ -113,7 +113,7 @@ pub(super) fn unknown_setting(
     others: &[&str],
 ) -> Error {
     if name == WAIVERS {
-        return error.hint("waivers belong into the settings file, and nowhere else");
+        return error.hint("waivers are supported only in the settings file");
     }
     let names: Vec<&str> = declarations.keys().map(String::as_str).chain(others.iter().copied()).collect();
     unknown(error, name, &names)
@@ -321,7 +321,7 @@ fn check_limits(items: &[Value]) -> Fit<()> {
         if let Some(key) = limit.keys().find(|key| !KEYS.contains(&key.as_str())) {
             return Err(InvalidValue::new(
                 format!("unknown key {key:?}"),
-                format!("known are {}", KEYS.join(", ")),
+                format!("use one of: {}", KEYS.join(", ")),
             )
             .under(key)
             .under(&index));

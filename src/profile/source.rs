@@ -215,7 +215,13 @@ fn check(text: &str) -> std::result::Result<(), Complaint> {
     for next in Parser::new_from_str(text) {
         let (event, span) = next.map_err(|error| {
             let mark = error.marker();
-            ((mark.line(), mark.col() + 1), format!("this is not YAML: {}", error.info()), "")
+            let info = error.info();
+            let hint = if info.contains("tab") {
+                "indent with spaces"
+            } else {
+                "check indentation, colons and quotes"
+            };
+            ((mark.line(), mark.col() + 1), format!("invalid YAML: {info}"), hint)
         })?;
         let here = position(&span);
         if count.take(&event) {

@@ -13,7 +13,7 @@ use crate::embedded;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ArgumentTable {
-    /// K3s' own keys.
+    /// K3s's own keys.
     pub keys: Vec<KeyRow>,
     /// Arguments of the components.
     pub arguments: Vec<ArgumentRow>,
@@ -49,7 +49,7 @@ impl ArgumentTable {
     }
 }
 
-/// A key of K3s' own configuration; written unless its setting is null or false.
+/// A key of K3s's own configuration; written unless its setting is null or false.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyRow {
@@ -120,7 +120,7 @@ pub enum Accepts {
 pub enum ValueOf {
     /// A setting; not written when null.
     Setting(String),
-    /// A path under K3s' data directory.
+    /// A path under K3s's data directory.
     Path(String),
     /// A feature gate that is on; not written on a minor where it is on by default.
     Gate(String),

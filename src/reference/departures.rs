@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The page of departures from K3s' hardening guide.
+//! The page of departures from K3s's hardening guide.
 
 use super::markdown::{Page, code, link, plain, with_code};
 use super::settings::written;
@@ -10,7 +10,7 @@ pub(super) fn page() -> Page {
     let mut page = Page::new(
         "departures.md",
         "Departures from the guide",
-        "Where the default profile differs from K3s' own hardening guide, and why.",
+        "Where the default profile differs from K3s's own hardening guide, and why.",
     );
     page.paragraph(&format!(
         "{} is the guide as it is written today. `k3s-harden profile diff k3s-guide cis` shows the same differences for the newest minor.",

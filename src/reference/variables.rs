@@ -22,7 +22,7 @@ pub(super) fn page(variables: &[VariableFacts]) -> Page {
     let mut page = Page::new(
         "environment.md",
         "Environment variables",
-        "What k3s-harden reads in its environment. A flag that is typed counts more than its variable.",
+        "What k3s-harden reads in its environment. A flag overrides its environment variable.",
     );
     let (flags, others): (Vec<&VariableFacts>, Vec<&VariableFacts>) =
         variables.iter().partition(|variable| variable.flag.is_some());

@@ -30,7 +30,7 @@ pub(super) fn render(tree: &Tree) -> RenderedFiles {
 
 /// Returns the modification time of a file: the same for the same content, and another one for another content.
 ///
-/// K3s' deploy controller compares a manifest's time before its content (pkg/deploy/controller.go, listFilesIn), so a running
+/// K3s's deploy controller compares a manifest's time before its content (pkg/deploy/controller.go, listFilesIn), so a running
 /// K3s does not apply a changed manifest that has the time of the one before it. Of two contents, one in 631 million pairs
 /// shares its time. One time for all files would hide every change, and a time of today is not reproducible.
 fn time_of(bytes: &[u8]) -> u64 {

@@ -30,27 +30,27 @@ pub use tree::{Tree, TreeDirectory, TreeFile};
 /// What `render --as` offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum RenderFormat {
-    /// account_update.yaml and account_update.sh: the default ServiceAccounts of namespaces made later.
+    /// account_update.yaml and account_update.sh: default ServiceAccounts of later namespaces.
     AccountUpdate,
-    /// cloud-init user-data that needs no binary on the node.
+    /// cloud-init user-data; needs no binary on the node.
     CloudInit,
-    /// The files below a directory, with their modes; the directory is --out.
+    /// Files below the directory --out, with their modes.
     Dir,
-    /// An Ignition configuration, spec 3.4.0, for systems without a shell at the first boot.
+    /// Ignition configuration, spec 3.4.0.
     Ignition,
-    /// A cluster object for Rancher, with the arguments as its machine configuration.
+    /// Cluster object for Rancher, with the K3s arguments.
     RancherCluster,
-    /// The Secret with the files that the cluster object brings to its machines.
+    /// Secret with the files for the machines of rancher-cluster.
     RancherFiles,
-    /// A POSIX shell script that does it, for hosts where nothing else may run.
+    /// POSIX shell script; needs no binary on the node.
     Shell,
-    /// A unit that applies before K3s is started, and the gate.
+    /// systemd unit that runs apply before K3s starts, and the gate.
     Systemd,
-    /// A systemd drop-in that asks preflight before K3s is started.
+    /// systemd drop-in that runs preflight before K3s starts.
     SystemdGate,
-    /// A unit with `apply --after-start`, and the timer that starts it.
+    /// systemd unit with apply --after-start, and its timer.
     SystemdTimer,
-    /// A reproducible tar archive of the files.
+    /// Reproducible tar archive of the files.
     Tar,
 }
 
@@ -73,6 +73,40 @@ impl RenderFormat {
             Self::SystemdTimer => systemd::timer(input, program(input)?),
             Self::Tar => archive::render(&Tree::new(input)?),
         })
+    }
+
+    /// Returns what the user does with the result at `path`.
+    #[must_use]
+    pub fn next_step(self, path: &str) -> String {
+        match self {
+            Self::AccountUpdate => format!("run {path}/account_update.sh where kubectl reaches the cluster"),
+            Self::CloudInit => format!("pass {path} to the instance as user-data"),
+            Self::Dir => {
+                format!("as root, copy {path} over the root directory of the node, before K3s starts")
+            }
+            Self::Ignition => format!(
+                "pass {path} to the node at its first boot, or merge it into its Ignition configuration"
+            ),
+            Self::RancherCluster => {
+                format!("apply the Secret of --as rancher-files, then: kubectl apply -f {path}")
+            }
+            Self::RancherFiles => {
+                format!("kubectl apply -f {path}, then apply the cluster object of --as rancher-cluster")
+            }
+            Self::Shell => format!("on the node, as root, before K3s starts: sh {path}"),
+            Self::Systemd => {
+                format!("copy {path} to /etc/systemd/system of the node, then: systemctl enable k3s-harden")
+            }
+            Self::SystemdGate => {
+                format!("copy {path} to /etc/systemd/system of the node, then: systemctl daemon-reload")
+            }
+            Self::SystemdTimer => {
+                format!(
+                    "copy {path} to /etc/systemd/system of the node, then: systemctl enable --now k3s-harden-after-start.timer"
+                )
+            }
+            Self::Tar => format!("on the node, as root, before K3s starts: tar -xpf {path} -C /"),
+        }
     }
 
     /// Tells whether it can only be written into a directory.

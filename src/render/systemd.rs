@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! For systemd: a unit that applies before K3s is started, and a drop-in that runs `preflight` first, so that the reason
-//! is in the journal and K3s is not restarted every five seconds. Beside them a timer for what exists only after K3s' start.
+//! is in the journal and K3s is not restarted every five seconds. Beside them a timer for what exists only after K3s's start.
 
 use serde_json::json;
 

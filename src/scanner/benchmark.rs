@@ -16,9 +16,9 @@ use crate::version::KubernetesMinor;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scanner {
-    /// Aqua Security's.
+    /// kube-bench of Aqua Security.
     KubeBench,
-    /// Rancher's: kube-bench with its own benchmarks.
+    /// security-scan of Rancher: kube-bench with its own benchmarks.
     SecurityScan,
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::benchmark::{BenchmarkSet, ScannerBenchmark};
 use crate::embedded;
 
-/// The data directory that the scanners read, whatever K3s' own data directory is.
+/// The data directory that the scanners read, whatever K3s's own data directory is.
 pub(super) const DATA_DIR: &str = "/var/lib/rancher/k3s";
 
 /// A file that the scanners search in several places.
@@ -32,7 +32,7 @@ pub(super) fn lists(target: &str, benchmark: ScannerBenchmark) -> impl Iterator<
     LISTS.iter().filter(move |list| list.target == target && list.benchmarks.contains(benchmark))
 }
 
-/// Returns the absolute path for a path in a row, which may be below K3s' data directory.
+/// Returns the absolute path for a path in a row, which may be below K3s's data directory.
 pub(super) fn absolute(path: &str) -> String {
     if path.starts_with(['/', '%']) { path.to_owned() } else { format!("{DATA_DIR}/{path}") }
 }

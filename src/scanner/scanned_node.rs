@@ -12,7 +12,7 @@ use crate::version::KubernetesMinor;
 pub struct ScannedNode<'a> {
     /// The root of the node.
     pub root: &'a Root,
-    /// K3s' data directory; the scanners read `/var/lib/rancher/k3s`, whatever it is.
+    /// K3s's data directory; the scanners read `/var/lib/rancher/k3s`, whatever it is.
     pub data_dir: &'a RootedPath,
     /// The role of K3s on the node.
     pub role: Role,

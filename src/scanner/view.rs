@@ -85,7 +85,7 @@ impl<'a> ScannerView<'a> {
         }
     }
 
-    /// Tells whether K3s' containerd runs on the node.
+    /// Tells whether K3s's containerd runs on the node.
     pub(super) fn runs_containerd(&self) -> bool {
         self.node.running.has("containerd")
     }

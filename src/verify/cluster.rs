@@ -205,7 +205,7 @@ impl Kubectl {
 
     /// Finds the kubectl of a live node: that of K3s, or else an installed one, with the kubeconfig of K3s.
     ///
-    /// It runs no kubectl if K3s has never started, because K3s' own kubectl would first unpack K3s into the data
+    /// It runs no kubectl if K3s has never started, because K3s's own kubectl would first unpack K3s into the data
     /// directory.
     ///
     /// # Errors
@@ -214,20 +214,22 @@ impl Kubectl {
     pub fn find(node: &NodeConfig<'_>) -> Result<Self> {
         let error = |message: &str| Error::new(error::ErrorKind::Failed, message);
         if !node.root.is_live() {
-            return Err(Error::new(error::ErrorKind::Usage, "no cluster belongs to the root of an image")
-                .hint("look at a running node without --root, or at the image without --live"));
+            return Err(Error::new(
+                error::ErrorKind::Usage,
+                "--live needs a running node: --root is an image",
+            )
+            .hint("look at a running node without --root, or at the image without --live"));
         }
         if node.role == Role::Agent {
-            return Err(error("an agent has no administrator's kubeconfig: ask on a server"));
+            return Err(error("an agent has no administrator's kubeconfig: run this on a server"));
         }
         if node.traces().started.is_none() {
             return Err(error("K3s has never started here: there is no cluster yet"));
         }
         let own = NodePaths::get().kubeconfig.as_str();
         let kubeconfig = node.value("write-kubeconfig").map_or(own, |(path, _)| path);
-        let (program, first) = find_program(node.root).ok_or_else(|| {
-            error("there is neither k3s nor kubectl, with which the cluster could be asked")
-        })?;
+        let (program, first) = find_program(node.root)
+            .ok_or_else(|| error("cannot query the cluster: neither k3s nor kubectl was found"))?;
         let more = ["--kubeconfig", kubeconfig];
         let arguments: Vec<&str> = first.into_iter().chain(more).collect();
         Ok(Self::new(program, &arguments))

@@ -43,8 +43,8 @@ pub(super) fn findings(facts: &NodeFacts<'_>) -> Option<Evidence> {
         names.push("…");
     }
     let text = format!(
-        "the kubelet runs with another configuration than that of its files: {} of their fields differ from what it logged at \
-         its start ({}); they count from its next start on",
+        "the running kubelet does not use its current files: {} fields differ from the configuration that it logged at \
+         its start ({}). The files take effect at the next start",
         differing.len(),
         names.join(", ")
     );

@@ -82,7 +82,7 @@ fn unknown_name(component: &str, minor: KubernetesMinor, flags: &[(String, Strin
     names.find(|name| admission_plugins::availability(minor, name).is_empty())
 }
 
-/// Tells whether a line of the log has the values that the configuration gives. What else it has is K3s' own, which depends on
+/// Tells whether a line of the log has the values that the configuration gives. What else it has is K3s's own, which depends on
 /// the machine.
 fn is_as_configured(node: &NodeConfig<'_>, component: &str, logged: &[(String, String)]) -> bool {
     let forecast = node.flags(component);
@@ -112,12 +112,12 @@ fn of_line(node: &NodeConfig<'_>, component: &str, flags: &[(String, String)]) -
         return Some(fault.message());
     }
     if let Some(name) = unknown_name(component, minor, flags) {
-        return Some(format!("{component} refuses the name {name:?}, which nobody knows"));
+        return Some(format!("{component} rejects the unknown name {name:?}"));
     }
     let given = flags.iter().map(|(name, text)| (name.as_str(), text.as_str()));
     let settings = component_flags::settings(component, minor, given);
     let refused = settings::refused(component, &settings, minor).into_iter();
-    // K3s' own values are fine.
+    // K3s's own values are fine.
     let own = node.own_flags(component);
     let forecast = node.flags(component);
     let is_own = |name: &String| {

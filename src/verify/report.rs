@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The report of verify: a verdict for every control of a benchmark.
+//! The report of verify: check every control of a benchmark.
 
 use std::path::PathBuf;
 
@@ -54,13 +54,13 @@ impl Status {
 /// The verdicts that make a report fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum FailOn {
-    /// A control that is not met.
+    /// Exit 2 if a control fails.
     Fail,
-    /// The same, and one that is not met and left to a person.
+    /// Exit 2 if a control fails or warns.
     Warn,
-    /// The same, and one that could not be checked.
+    /// The same; exit 3 if only unknown results remain.
     Unknown,
-    /// None.
+    /// Never exit 2.
     Never,
 }
 
@@ -94,7 +94,7 @@ pub struct ControlVerdict {
 }
 
 impl ControlVerdict {
-    /// Tells whether the control is unknown only because what it is about is made at K3s' first start.
+    /// Tells whether the control is unknown only because what it is about is made at K3s's first start.
     #[must_use]
     pub fn waits_for_start(&self) -> bool {
         self.status == Status::Unknown && self.actual.split("; ").all(|part| part == AWAITS_START)

@@ -126,14 +126,14 @@ pub struct GateRule {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FileRule {
-    /// An absolute path, or a path below K3s' data directory. `*` in a part matches any text (`server/tls/*.crt`), and
+    /// An absolute path, or a path below K3s's data directory. `*` in a part matches any text (`server/tls/*.crt`), and
     /// `**` matches any directories (`server/tls/**/*.key`). Empty if K3s has no file of its own.
     #[serde(default)]
     pub path: String,
     /// Whether K3s makes the file only where it gives the kubelet a folder of drop-ins.
     #[serde(default)]
     pub with_drop_ins: bool,
-    /// The argument or field that names another file, which takes the place of K3s' own.
+    /// The argument or field that names another file, which takes the place of K3s's own.
     #[serde(default)]
     pub named_by: Option<FileName>,
     /// The arguments and fields that name further files to which the rule applies.

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::k3s::Absence;
 
 /// What a check says of a file that there will be only once K3s has started for the first time.
-pub(super) const AWAITS_START: &str = "not there yet: K3s makes it when it first starts";
+pub(super) const AWAITS_START: &str = "not created yet: K3s creates it when it first starts";
 
 /// The result of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]

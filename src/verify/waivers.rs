@@ -156,11 +156,14 @@ fn apply_one(
     }
     if let Some(until) = waiver.until.filter(|until| *until < today) {
         verdict.lapsed = true;
-        return Err(format!("has ended: it counted until {until}"));
+        return Err(format!("has expired: it was valid until {until}"));
     }
     if let Some(value) = waiver.value.as_ref().filter(|value| **value != verdict.actual) {
         verdict.lapsed = true;
-        return Err(format!("was given for {value:?}, and it is {:?} now", verdict.actual));
+        return Err(format!(
+            "no longer matches: its value is {value:?}, but the actual value is {:?}",
+            verdict.actual
+        ));
     }
     // One waiver may name the control by its number and another by its name.
     if let Some(other) = &verdict.waiver {

@@ -25,7 +25,7 @@ NUMBER = int(MINOR.split(".")[1])
 SERVER = "/var/lib/rancher/k3s/server"
 # Nothing but loopback is there; K3s takes the address from the node.
 ADDRESS = "--advertise-address=10.1.2.3"
-# A flag that only K3s' own build of the API server has.
+# A flag that only K3s's own build of the API server has.
 K3S_ONLY = "--advertise-port="
 SITE = "etc/rancher/k3s/config.yaml.d/99-site.yaml"
 MARK = "a-value-that-nobody-may-read"

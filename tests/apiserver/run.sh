@@ -4,7 +4,7 @@
 #
 # For each minor it builds kube-apiserver, kubectl and kine once (from the Go module proxy, 4 to 10 minutes; kept under
 # target/apiserver), brings a root to the benchmark with `k3s-harden apply`, and starts the server as K3s would: with
-# the arguments that `k3s-harden effective-config` predicts, in K3s' server directory, on kine with sqlite. bed.py then
+# the arguments that `k3s-harden effective-config` predicts, in K3s's server directory, on kine with sqlite. bed.py then
 # proves, a line each, that
 #
 # - the server gets ready, with the profiles cis and strict, and preflight says so;

@@ -316,7 +316,7 @@ fn policies_of_the_users_that_go_out_of_force_are_named() {
         );
         node.file(OWN, POLICY)
     };
-    let text = "/server/admission.d/mine.yaml: the API server no longer loads this file of yours";
+    let text = "/server/admission.d/mine.yaml: the API server no longer loads this file";
     let off = ["--set", "admission_policies=off"];
     for (words, is_named) in [
         (&["plan", off[0], off[1]][..], true),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Who reaches the API server without credentials: a file of `authentication-config` takes the place of K3s' own
+//! Who reaches the API server without credentials: a file of `authentication-config` takes the place of K3s's own
 //! anonymous-auth=false.
 #![allow(clippy::unwrap_used, reason = "tests look at files by hand")]
 
@@ -12,7 +12,7 @@ const FILE: &str = "etc/k3s/authentication.yaml";
 const NAMED: &str = "kube-apiserver-arg: [authentication-config=/etc/k3s/authentication.yaml]\n";
 const HEAD: &str = "apiVersion: apiserver.config.k8s.io/v1beta1\nkind: AuthenticationConfiguration\n";
 const OPEN: &str = "authentication-anonymous-open";
-const SAYS_NOTHING: &str = "the file says nothing of anonymous requests";
+const SAYS_NOTHING: &str = "the file does not configure anonymous requests";
 
 fn server(config: &str, file: &str) -> Node {
     Node::new().file(CONFIG, config).file(FILE, format!("{HEAD}{file}"))
@@ -30,7 +30,7 @@ fn findings(node: &Node, version: &str, code: &str) -> Vec<Value> {
 fn a_file_that_opens_the_api_server_is_found() {
     let with = |more: &str| NAMED.replace(']', &format!(", {more}]"));
     for (config, file, version, place, says) in [
-        (NAMED.to_owned(), "", "1.36", Some((1, 1)), "leaves its own anonymous-auth=false away: "),
+        (NAMED.to_owned(), "", "1.36", Some((1, 1)), "does not set anonymous-auth=false"),
         (NAMED.to_owned(), "jwt: []\n", "v1.32.5+k3s1", Some((1, 1)), SAYS_NOTHING),
         (NAMED.to_owned(), "anonymous: null\n", "1.37", Some((1, 1)), SAYS_NOTHING),
         (NAMED.to_owned(), "anonymous: {enabled: true}\n", "1.36", Some((3, 12)), "opens all paths"),
@@ -42,7 +42,7 @@ fn a_file_that_opens_the_api_server_is_found() {
             "all paths",
         ),
         // Which of the releases of 1.32 runs is not known.
-        (NAMED.to_owned(), "", "1.32", Some((1, 1)), "away from 1.32.5 on: "),
+        (NAMED.to_owned(), "", "1.32", Some((1, 1)), "anonymous-auth=false from 1.32.5 on: "),
         // Older releases give the flag beside the file.
         (NAMED.to_owned(), "", "v1.32.4+k3s1", None, ""),
         (NAMED.to_owned(), "", "v1.33.0+k3s1", None, ""),
@@ -141,7 +141,7 @@ fn the_file_lists_the_health_paths_in_the_version_of_the_minor() {
         assert!(given(&node, "anonymous-auth").is_empty(), "{version}");
         assert_eq!(starts(&node, version), true, "{version}");
         assert!(findings(&node, version, OPEN).is_empty());
-        let says = if controls.is_empty() { "so 1.2.1 fails" } else { "a person reviews 1.2.1" };
+        let says = if controls.is_empty() { "so control 1.2.1 fails" } else { "a person reviews 1.2.1" };
         assert!(done.stderr.contains(says), "{version}: {}", done.stderr);
         assert_eq!(run(&node, "apply", version, &[]).stdout, "Nothing to change.\n");
         // Off again: nothing of it stays.
@@ -160,8 +160,8 @@ fn the_file_lists_the_health_paths_in_the_version_of_the_minor() {
 fn releases_that_do_not_start_with_it_are_refused() {
     for (version, says) in [
         ("1.31", "anonymous_health does nothing on Kubernetes 1.31"),
-        ("v1.32.4+k3s1", "it comes with 1.32.5"),
-        ("v1.33.0+k3s1", "it comes with 1.33.1"),
+        ("v1.32.4+k3s1", "supported since 1.32.5"),
+        ("v1.33.0+k3s1", "supported since 1.33.1"),
         ("1.32", "name the release in full (--k3s-version v1.32.5+k3s1)"),
         ("1.33", "name the release in full (--k3s-version v1.33.1+k3s1)"),
     ] {
@@ -200,7 +200,7 @@ fn an_excluded_argument_is_a_conflict() {
         assert_eq!(done.code, 0, "{text}: {}", done.stderr);
         let said = format!("WARN /{file}:{place}: kube-apiserver: anonymous-auth is ");
         assert!(
-            done.stderr.contains(&said) && done.stderr.contains("it is left out"),
+            done.stderr.contains(&said) && done.stderr.contains("the argument is left out"),
             "{text}: {}",
             done.stderr
         );
@@ -224,7 +224,11 @@ fn an_excluded_argument_is_a_conflict() {
         let kept = node();
         let done = run(&kept, "apply", "1.36", &["--on-conflict", "keep"]);
         assert_eq!(done.code, 0, "{text}: {}", done.stderr);
-        assert!(done.stderr.contains(&said) && done.stderr.contains("it stays"), "{text}: {}", done.stderr);
+        assert!(
+            done.stderr.contains(&said) && done.stderr.contains("the argument is kept"),
+            "{text}: {}",
+            done.stderr
+        );
         assert!(
             !kept.path().join(OURS).exists() && given(&kept, "authentication-config").is_empty(),
             "{text}"
@@ -262,7 +266,8 @@ fn beside_an_excluded_argument_that_stays_nothing_is_written() {
             let node = node();
             let done = run(&node, "apply", "1.36", &["--on-conflict", answer]);
             assert_eq!(done.code, 0, "{text}: {}", done.stderr);
-            let parts = [&format!("WARN /{file}"), "anonymous_health does nothing until it is removed there"];
+            let parts =
+                [&format!("WARN /{file}"), "anonymous_health has no effect until you remove the argument"];
             assert!(parts.iter().all(|part| done.stderr.contains(part)), "{text}: {}", done.stderr);
             assert!(!node.path().join(OURS).exists() && given(&node, "authentication-config").is_empty());
             assert_eq!(
@@ -272,7 +277,11 @@ fn beside_an_excluded_argument_that_stays_nothing_is_written() {
             );
         }
         let done = run(&node(), "apply", "1.36", &["--on-conflict", "fail"]);
-        assert!(done.code == 1 && done.stderr.contains("excludes authentication-config"), "{}", done.stderr);
+        assert!(
+            done.code == 1 && done.stderr.contains("cannot be used with authentication-config"),
+            "{}",
+            done.stderr
+        );
     }
 }
 
@@ -287,7 +296,7 @@ fn a_file_of_the_users_own_stays() {
             let node = server("write-kubeconfig-mode: '0600'\n", closed).file(file, text);
             let done = run(&node, "apply", "1.36", &["--on-conflict", answer]);
             assert_eq!(done.code, 0, "{text}: {}", done.stderr);
-            assert!(done.stderr.contains("anonymous_health does nothing here"), "{text}: {}", done.stderr);
+            assert!(done.stderr.contains("anonymous_health has no effect"), "{text}: {}", done.stderr);
             assert!(!node.path().join(OURS).exists());
             assert_eq!(given(&node, "authentication-config"), [format!("/{FILE}")], "{text}");
         }
@@ -321,8 +330,8 @@ fn verify_and_both_scanners_say_what_they_make_of_it() {
         (control["status"].as_str().unwrap().to_owned(), control.to_string())
     };
     for (version, status, says) in [
-        ("v1.33.1+k3s1", "fail", "a waiver accepts paths that health probes need"),
-        ("1.35", "fail", "a waiver accepts paths that health probes need"),
+        ("v1.33.1+k3s1", "fail", "use a waiver to accept the paths of health probes"),
+        ("1.35", "fail", "use a waiver to accept the paths of health probes"),
         ("1.36", "manual", "the paths that the file opens to anonymous requests"),
     ] {
         let node = Node::new();

@@ -31,7 +31,7 @@ pub(crate) const ROOMS: [&[&str]; 17] = [
 const RE_EXPORTS: [(&str, &str); 4] =
     [("Role", "role"), ("Error", "error"), ("ErrorKind", "error"), ("Result", "error")];
 
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+pub(crate) fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {

@@ -75,7 +75,7 @@ fn old_and_new_names_fill_one_list_in_the_order_of_the_command_line() {
     let output = node.run(&["apply", "--k3s-version", "1.33", "--role", "server"]);
     assert_eq!(output.code, 0);
     assert!(
-        output.stderr.contains("config.yaml:2:23 gives kube-controller-manager the argument"),
+        output.stderr.contains("config.yaml:2:23 passes kube-controller-manager the argument"),
         "{}",
         output.stderr
     );
@@ -229,7 +229,7 @@ fn names_and_values_are_what_k3s_makes_of_them() {
     }
     assert_eq!(status(&node("[profiling]"), "1.33", "1.4.1"), "fail");
     assert_eq!(status(&node("[\"profiling+=true\"]"), "1.33", "1.4.1"), "fail");
-    assert_eq!(status(&node("[\"profiling-=true\"]"), "1.33", "1.4.1"), "pass", "K3s' own comes behind it");
+    assert_eq!(status(&node("[\"profiling-=true\"]"), "1.33", "1.4.1"), "pass", "K3s's own comes behind it");
 }
 
 /// What its component does not know under that name is no evidence.
@@ -254,7 +254,7 @@ fn a_folder_named_with_an_underscore_is_the_only_one_that_the_kubelet_reads() {
         assert!(findings.iter().any(|finding| finding.contains("config.yaml:1:15")), "{findings:?}");
     }
     let limited = |text: &str| config(text).file("opt/kubelet/50.conf", KUBELET);
-    // 4.2.1: K3s' own drop-in forbids anonymous requests; the kubelet by itself has them.
+    // 4.2.1: K3s's own drop-in forbids anonymous requests; the kubelet by itself has them.
     let (hyphen, underscore) = (limited("config-dir=/opt/kubelet"), limited("config_dir=/opt/kubelet"));
     for (node, expected) in [(&hyphen, "pass"), (&underscore, "fail")] {
         assert_eq!(preflight(node, minor).0, true);

@@ -91,7 +91,7 @@ fn the_kubelet_ends_without_the_files_of_its_certificate() {
         assert_eq!(stops(&[], arguments), missing, "{minor}");
         let content = (false.into(), vec!["argument-file-content".to_owned()]);
         assert_eq!(stops(&nothing, arguments), content, "{minor}");
-        assert_eq!(stops(&nothing[..1], one), content, "{minor}: the key is K3s' own");
+        assert_eq!(stops(&nothing[..1], one), content, "{minor}: the key is K3s's own");
         assert_eq!(stops(&[], &own), (true.into(), Vec::new()), "{minor}: K3s makes them");
     }
     let file = format!("{KUBELET}tlsCertFile: /etc/a.crt\ntlsPrivateKeyFile: /etc/a.key\n");
@@ -126,7 +126,7 @@ fn apply_goes_on_where_the_verdict_is_unknown_and_names_the_place() {
     let node = Node::new().file(CONFIG, argument).file("etc/f", "");
     let output = node.run(&["apply", "--k3s-version", "1.36", "--role", "server"]);
     assert_eq!(output.code, 0, "{}", output.stderr);
-    let warning = "WARN /etc/rancher/k3s/config.yaml:1:31: it is not known whether K3s starts: ";
+    let warning = "WARN /etc/rancher/k3s/config.yaml:1:31: unknown whether K3s starts: ";
     assert!(output.stderr.contains(warning), "{}", output.stderr);
     let node = Node::new().file(CONFIG, "kubelet-arg: [image-credential-provider-config=/etc/f]\n");
     let output = node.run(&["apply", "--k3s-version", "1.36", "--role", "server"]);

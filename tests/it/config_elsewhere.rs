@@ -431,7 +431,7 @@ fn a_configuration_file_in_our_own_directory_is_refused() {
             let output = node.run(&[&[verb], &about[..]].concat());
             assert_eq!(output.code, 65, "{unit}: {}", output.stderr);
             assert!(
-                output.stderr.contains("K3s' configuration file is /etc/") == link.is_some(),
+                output.stderr.contains("K3s's configuration file is /etc/") == link.is_some(),
                 "{}",
                 output.stderr
             );
@@ -440,7 +440,7 @@ fn a_configuration_file_in_our_own_directory_is_refused() {
     }
 }
 
-/// What could not be put back is not changed: the journal names each path in one line.
+/// What could not be rolled back is not changed: the journal names each path in one line.
 #[test]
 fn a_path_that_no_journal_can_name_is_refused() {
     let config = |text: &str| empty().file("etc/rancher/k3s/config.yaml", format!("token: x\n{text}\n"));
@@ -456,7 +456,7 @@ fn a_path_that_no_journal_can_name_is_refused() {
             let output = run(&node, verb);
             assert_eq!(output.code, 65, "{verb:?}: {}{}", output.stdout, output.stderr);
             assert!(
-                output.stderr.contains(place) && output.stderr.contains("could not be put back"),
+                output.stderr.contains(place) && output.stderr.contains("could not be rolled back"),
                 "{}",
                 output.stderr
             );

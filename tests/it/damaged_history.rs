@@ -61,7 +61,7 @@ fn an_uninstall_does_not_remove_the_only_copy_of_an_edit() {
         let before = node.fingerprint();
         let refused = ends(&node, &["uninstall"], 1);
         assert!(
-            refused.stderr.contains("the only copy of what somebody else wrote")
+            refused.stderr.contains("the only copy of files that k3s-harden did not write")
                 && refused.stderr.contains(&format!("/{SYSCTL}: {what}")),
             "{}",
             all(&refused)
@@ -93,7 +93,7 @@ fn a_damaged_backup_stops_what_needs_it_and_nothing_else() {
     for words in [&["rollback", "1"][..], &["uninstall"]] {
         let refused = ends(&node, words, 1);
         assert!(
-            refused.stderr.contains("the history is damaged, and nothing was undone")
+            refused.stderr.contains("the history is damaged; nothing was rolled back")
                 && refused.stderr.contains("its digest is another")
                 && refused.stderr.contains("--skip-damaged"),
             "{}",
@@ -105,7 +105,7 @@ fn a_damaged_backup_stops_what_needs_it_and_nothing_else() {
     };
     assert_eq!(outside(&node.fingerprint()), outside(&before));
     let undone = ends(&node, &["uninstall", "--skip-damaged"], 4);
-    assert!(undone.stderr.contains(&format!("/{SYSCTL}: it stays as it is, because ")), "{}", all(&undone));
+    assert!(undone.stderr.contains(&format!("/{SYSCTL}: not restored: ")), "{}", all(&undone));
     assert!(!node.path().join(AUDIT).exists(), "the rest is restored");
     assert!(node.read(SYSCTL).contains("kernel.panic=10"));
     assert_eq!(fs::read(backup(&node, "0001", "First\n")).unwrap(), b"First\n");
@@ -215,7 +215,7 @@ fn damage_in_an_older_run_stops_no_apply_and_nothing_of_it_is_removed() {
                 assert!(!newer.contains(misleading), "{verb:?}: {}", all(&refused));
             }
             if code == 1 {
-                let hint = "install the version that is named there, and use it here; leave ROOT/var/lib/k3s-harden as it is";
+                let hint = "install the version named above and run it here; do not change ROOT/var/lib/k3s-harden: rollbacks need it";
                 assert!(refused.stderr.contains(hint), "{verb:?}: {}", all(&refused));
             }
             assert_eq!(node.fingerprint(), before, "{verb:?}");
@@ -307,7 +307,11 @@ fn files_of_ours_beside_a_state_directory_without_runs_stop_what_would_undo() {
     fs::write(state(&node).join("runs.tgz"), "packed").unwrap();
     for words in [&["rollback"][..], &["uninstall"]] {
         let refused = ends(&node, words, 1);
-        assert!(refused.stderr.contains("runs.tgz may be the history"), "{words:?}: {}", all(&refused));
+        assert!(
+            refused.stderr.contains("runs.tgz is the history, move it back"),
+            "{words:?}: {}",
+            all(&refused)
+        );
     }
     let words = [&["apply", "--no-history", "--set", "audit_log_maxage=44"], &SERVER[..]].concat();
     let refused = ends(&node, &words, 1);
@@ -371,9 +375,9 @@ fn an_edit_of_a_file_of_ours_that_a_killed_run_has_beside_it_stays() {
     fs::write(&known, &ours).unwrap();
     let output = ends(&node, &["uninstall"], 4);
     assert!(edit.exists() && !known.exists());
-    assert!(!output.stdout.contains("as before the first run"), "{}", all(&output));
+    assert!(!output.stdout.contains("restored to the state before the first run"), "{}", all(&output));
     assert!(
-        output.stderr.contains(".audit.yaml.kwIc8Kl3.swap: another program saved it"),
+        output.stderr.contains(".audit.yaml.kwIc8Kl3.swap: kept: another program saved it"),
         "{}",
         all(&output)
     );
@@ -387,8 +391,8 @@ fn an_uninstall_names_the_files_of_ours_that_the_history_did_not_tell_of() {
     fs::remove_dir_all(state(&node)).unwrap();
     apply(&node, &["--set", "audit_log_maxage=77"]);
     let output = ends(&node, &["uninstall"], 4);
-    assert!(!output.stdout.contains("as before the first run"), "{}", all(&output));
-    assert!(output.stderr.contains(&format!("\n  /{AUDIT}: it is of k3s-harden")), "{}", all(&output));
+    assert!(!output.stdout.contains("restored to the state before the first run"), "{}", all(&output));
+    assert!(output.stderr.contains(&format!("\n  /{AUDIT}: k3s-harden wrote it")), "{}", all(&output));
 }
 
 /// A node on which the first run says that it was killed before it ended.
@@ -418,8 +422,12 @@ fn force_restores_in_one_step_what_was_edited_after_a_kill() {
             let node = edited();
             let output = ends(&node, &[verb], 4);
             assert_eq!(node.read(SYSCTL), "edited\n");
-            assert!(output.stderr.contains("rollback 1 --force restores it"), "{}", all(&output));
-            assert!(output.stdout.contains("but for the paths that are named below"), "{}", all(&output));
+            assert!(
+                output.stderr.contains("to restore it: k3s-harden rollback 1 --force"),
+                "{}",
+                all(&output)
+            );
+            assert!(output.stdout.contains("except for the paths listed below"), "{}", all(&output));
             ends(&node, &["rollback", "1", "--force"], 0);
             assert_eq!(node.read(SYSCTL), "first\n");
             assert!(ends(&node, &["history"], 0).stdout.contains("undone"));
@@ -437,12 +445,16 @@ fn what_is_damaged_after_a_kill_is_not_promised_and_not_called_undone() {
         fs::remove_file(node.path().join(AUDIT)).unwrap();
         fs::remove_file(backup(&node, "0001", "first\n")).unwrap();
         let output = ends(&node, &[verb, "--skip-damaged"], 4);
-        assert!(!output.stderr.contains("restores it"), "{}", all(&output));
-        assert!(!output.stdout.contains("as before"), "{}", all(&output));
+        assert!(!output.stderr.contains("to restore it"), "{}", all(&output));
+        assert!(!output.stdout.contains("the state before"), "{}", all(&output));
         let (_, error) = output.stderr.split_once("error:").unwrap();
-        assert_eq!(error.matches(&format!("/{SYSCTL}: it ")).count(), 1, "{}", all(&output));
+        assert_eq!(error.matches(&format!("/{SYSCTL}: ")).count(), 1, "{}", all(&output));
         let history = ends(&node, &["history"], 0);
-        assert!(history.stdout.contains(&format!("partly put back, all but /{SYSCTL}")), "{}", all(&history));
+        assert!(
+            history.stdout.contains(&format!("partly rolled back, all but /{SYSCTL}")),
+            "{}",
+            all(&history)
+        );
     }
 }
 
@@ -465,5 +477,5 @@ fn who_may_not_read_the_history_is_told_so() {
     run(&["verify"]).expect(77).says("Permission denied");
     let told = run(&["verify", "--k3s-version", "1.33", "--role", "server"]);
     assert!(matches!(told.code, Some(0 | 2)), "{told:?}");
-    told.says("what earlier runs were told is not known");
+    told.says("the options of earlier runs are unknown");
 }

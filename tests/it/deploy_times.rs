@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A running K3s applies the changed manifest that `apply`, or another carrier, brings.
 //!
-//! K3s' deploy controller compares a file's modification time with the last one that it saw, and does not open a file whose time
+//! K3s's deploy controller compares a file's modification time with the last one that it saw, and does not open a file whose time
 //! is the same. A carrier that gives each version of a file the same time brings a change that K3s does not see.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 

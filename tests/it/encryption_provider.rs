@@ -13,7 +13,7 @@ const ENCRYPTION: &str = "var/lib/rancher/k3s/server/cred/encryption-config.json
 const TOKEN: &str = "var/lib/rancher/k3s/server/token";
 const SECRETBOX: [&str; 2] = ["--set", "encryption_provider=secretbox"];
 
-/// K3s' own encryption configuration, as it writes it.
+/// K3s's own encryption configuration, as it writes it.
 fn written_with(provider: &str) -> String {
     let keys = r#"{"keys":[{"name":"key","secret":"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="}]}"#;
     format!(
@@ -44,7 +44,11 @@ fn a_release_without_the_key_is_refused_and_a_minor_alone_is_warned() {
             }
             let output = run(&node, verb, version, &more);
             assert_eq!(output.code, 65, "{verb} {version}: {}", output.stderr);
-            assert!(output.stderr.contains("has no key secrets-encryption-provider"), "{}", output.stderr);
+            assert!(
+                output.stderr.contains("does not support secrets-encryption-provider"),
+                "{}",
+                output.stderr
+            );
             assert!(output.stderr.contains(&format!("{first} is the first release of")), "{}", output.stderr);
             assert!(!node.path().join(DROP_IN).exists());
         }
@@ -56,8 +60,8 @@ fn a_release_without_the_key_is_refused_and_a_minor_alone_is_warned() {
     for (version, warning) in [
         ("v1.30.12+k3s1", ""),
         ("v1.32.4+k3s1", ""),
-        ("1.32", "from 1.32.4 on: an older release skips it, and encrypts Secrets with aescbc"),
-        ("1.31", "from 1.31.8 on: an older release"),
+        ("1.32", "since 1.32.4: an older release ignores the key, and encrypts Secrets with aescbc"),
+        ("1.31", "since 1.31.8: an older release"),
         ("v1.33.0+k3s1", ""),
         ("1.33", ""),
         ("1.37", ""),
@@ -66,7 +70,7 @@ fn a_release_without_the_key_is_refused_and_a_minor_alone_is_warned() {
         let output = run(&node, "apply", version, &SECRETBOX);
         assert_eq!(output.code, 0, "{version}: {}", output.stderr);
         assert!(node.read(DROP_IN).contains(line), "{version}: {}", node.read(DROP_IN));
-        let is_warned = output.stderr.contains("has the key secrets-encryption-provider from");
+        let is_warned = output.stderr.contains("supports secrets-encryption-provider since");
         assert_eq!(is_warned, !warning.is_empty(), "{version}: {}", output.stderr);
         assert!(output.stderr.contains(warning), "{version}: {}", output.stderr);
         let output = run(&node, "preflight", version, &[]);
@@ -94,7 +98,7 @@ fn it_is_written_with_encryption_alone_and_on_servers_alone() {
         assert_eq!(output.code, 0, "{}", output.stderr);
         assert!(!output.stderr.contains("aescbc"), "{}", output.stderr);
     }
-    // By default nothing is written: K3s' own default holds.
+    // By default nothing is written: K3s's own default holds.
     let node = Node::new();
     assert_eq!(run(&node, "apply", "1.33", &[]).code, 0);
     assert!(!node.read(DROP_IN).contains("secrets-encryption-provider"));
@@ -102,7 +106,7 @@ fn it_is_written_with_encryption_alone_and_on_servers_alone() {
 
 #[test]
 fn plan_says_how_another_provider_comes_into_force() {
-    let order = "for secretbox, change it in this order: secrets-encryption-provider and a restart on every server, the one that the others join first, then `k3s secrets-encrypt rotate-keys` on one server, then a restart of every server";
+    let order = "To use secretbox: change it in this order: secrets-encryption-provider and a restart on every server, the one that the others join first, then `k3s secrets-encrypt rotate-keys` on one server, then a restart of every server";
     let said = |provider: &str, more: &[&str]| run(&started(provider), "plan", "1.33", more).stderr;
     let text = said("aescbc", &SECRETBOX);
     assert!(text.contains("K3s encrypts Secrets with aescbc here") && text.contains(order), "{text}");
@@ -136,10 +140,10 @@ fn preflight_names_a_provider_that_is_not_in_force() {
     let (starts, path, message) = late(&config("aescbc", &to("secretbox")), "1.33").unwrap();
     assert_eq!((starts, path.as_str()), (Value::Bool(true), "/etc/rancher/k3s/config.yaml"));
     assert!(message.starts_with("K3s encrypts Secrets with aescbc"), "{message}");
-    // The key was taken out again: K3s' default is not in force either.
+    // The key was taken out again: K3s's default is not in force either.
     let (_, path, message) = late(&config("secretbox", ""), "1.33").unwrap();
     assert_eq!(path, "");
-    assert!(message.contains("aescbc, which K3s takes by itself, is not in force"), "{message}");
+    assert!(message.contains("aescbc, the default of K3s, is not used after a restart alone"), "{message}");
     for (node, version) in [
         (config("aescbc", &to("aescbc")), "1.33"),
         (config("secretbox", &to("secretbox")), "1.33"),
@@ -161,7 +165,7 @@ fn preflight_names_a_provider_that_is_not_in_force() {
 fn verify_names_the_provider_in_force_and_the_one_that_is_wanted() {
     let text = |node: &Node| run(node, "verify", "1.33", &["--only", "1.2.28", "--format", "json"]).stdout;
     let config = "secrets-encryption: true\nsecrets-encryption-provider: secretbox\n";
-    let wanted = "secretbox is wanted, and is in force only after `k3s secrets-encrypt rotate-keys`";
+    let wanted = "secretbox is configured, but is used only after `k3s secrets-encrypt rotate-keys`";
     let said = text(&started("aescbc").file(CONFIG, config));
     assert!(said.contains("the first provider of Secrets is aescbc") && said.contains(wanted), "{said}");
     let said = text(&started("secretbox").file(CONFIG, config));
@@ -182,7 +186,10 @@ fn encryption_that_comes_late_is_refused_with_what_the_release_can() {
     };
     for version in ["v1.33.10+k3s1", "v1.36.3+k3s1"] {
         let text = refused(version);
-        assert!(text.contains("or turn it on with K3s' own command: `k3s secrets-encrypt enable`"), "{text}");
+        assert!(
+            text.contains("or turn it on with K3s's own command: `k3s secrets-encrypt enable`"),
+            "{text}"
+        );
     }
     let text = refused("v1.33.9+k3s1");
     assert!(

@@ -54,7 +54,7 @@ fn bare_metal_stops_where_hardening_fails() {
     assert!(!node.path().join("var").exists());
 }
 
-/// The medium of a K3s release, with a stand-in for K3s' installer that says with what it was called.
+/// The medium of a K3s release, with a stand-in for K3s's installer that says with what it was called.
 fn medium() -> tempfile::TempDir {
     let medium = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &[u8]| std::fs::write(medium.path().join(name), text).unwrap();

@@ -21,7 +21,7 @@ fn node(fields: &str) -> Node {
     Node::new().file(CONFIG, NAMES_FILE).file(FILE, format!("{HEAD}{fields}\n"))
 }
 
-/// Returns a node whose user has a drop-in in K3s' own folder, with `fields` in it.
+/// Returns a node whose user has a drop-in in K3s's own folder, with `fields` in it.
 fn node_with_drop_in(fields: &str) -> Node {
     Node::new().file(DROP_IN, format!("{HEAD}{fields}\n"))
 }
@@ -94,7 +94,7 @@ fn a_value_that_satisfies_its_control_stays_and_another_is_a_conflict() {
                 assert_eq!(output.code, 0, "{minor} {field}: {value}: {}", output.stderr);
                 assert!(!gives(&drop_in, argument), "{minor} {field}: {value}: {drop_in}");
                 assert!(drop_in.contains(&format!("# {argument} is left to /{FILE} (CIS ")), "{drop_in}");
-                let end = format!("it stays, and {argument} is not written\n");
+                let end = format!("the value is kept, and {argument} is not written\n");
                 assert!(
                     output.stderr.contains(&format!("{place}{field} is ")),
                     "{minor} {value}: {}",
@@ -126,9 +126,14 @@ fn ours_is_not_said_to_be_in_force_where_a_later_file_replaces_it() {
             .file(FILE, format!("{HEAD}podPidsLimit: -1\n"));
         let output = run(&node, "apply", "1.36", &["--profile", "strict"]);
         assert_eq!(output.code, 0, "{}", output.stderr);
-        let says = |end: &str| output.stderr.contains(&format!("pod-max-pids is \"4096\": {end}"));
-        assert_eq!(says("ours is in force"), !is_replaced, "{}", output.stderr);
-        assert_eq!(says("ours is written, and counts only once"), is_replaced, "{}", output.stderr);
+        let says = |end: &str| output.stderr.contains(&format!("pod-max-pids to \"4096\": {end}"));
+        assert_eq!(says("k3s-harden's is used"), !is_replaced, "{}", output.stderr);
+        assert_eq!(
+            says("k3s-harden's value is written, but has no effect until"),
+            is_replaced,
+            "{}",
+            output.stderr
+        );
     }
 }
 
@@ -138,8 +143,8 @@ fn conflicts_are_said_as_those_of_arguments() {
     let quiet = ["--set", "ingress_to=default"];
     let ours = node(fields);
     insta::assert_snapshot!(run(&ours, "apply", "1.36", &quiet).stderr, @r#"
-    WARN /etc/rancher/k3s/kubelet.yaml:3:33: kubelet: streamingConnectionIdleTimeout is "0s" here, and k3s-harden's streaming-connection-idle-timeout is "5m": ours is in force; --on-conflict keep leaves the other
-    WARN /etc/rancher/k3s/kubelet.yaml:4:25: makeIPTablesUtilChains is "true" here, which satisfies CIS 4.2.6: it stays, and make-iptables-util-chains is not written
+    WARN /etc/rancher/k3s/kubelet.yaml:3:33: kubelet: streamingConnectionIdleTimeout is "0s", but k3s-harden sets streaming-connection-idle-timeout to "5m": k3s-harden's is used; to keep the existing one: --on-conflict keep
+    WARN /etc/rancher/k3s/kubelet.yaml:4:25: makeIPTablesUtilChains is "true", which satisfies CIS 4.2.6: the value is kept, and make-iptables-util-chains is not written
     "#);
     // What is decided is said again; what only changes nothing is not.
     let again = ours.run(&["plan"]).stderr;
@@ -150,8 +155,8 @@ fn conflicts_are_said_as_those_of_arguments() {
         let output = run(&failed, verb, "1.36", &["--on-conflict", "fail"]);
         insta::allow_duplicates! {
             insta::assert_snapshot!(format!("{}[exit {}]", output.stderr, output.code), @r#"
-            error: /etc/rancher/k3s/kubelet.yaml:3:33: kubelet: streamingConnectionIdleTimeout is "0s" here, and k3s-harden's streaming-connection-idle-timeout is "5m": they contradict
-             help: --on-conflict ours lets k3s-harden win, --on-conflict keep leaves the other
+            error: /etc/rancher/k3s/kubelet.yaml:3:33: kubelet: streamingConnectionIdleTimeout is "0s", but k3s-harden sets streaming-connection-idle-timeout to "5m": they contradict
+             help: override the other value: --on-conflict ours; keep it: --on-conflict keep
             [exit 1]
             "#);
         }
@@ -304,7 +309,7 @@ fn a_file_that_ends_the_kubelet_is_refused() {
     // Where it is to be applied all the same, ours is written, and the plan says that nothing was compared.
     let node = node("streamingConnectionIdleTimeout: [");
     let output = run(&node, "apply", "1.36", &["--no-preflight"]);
-    assert!(output.stderr.contains("is not compared with what k3s-harden writes"), "{}", output.stderr);
+    assert!(output.stderr.contains("not compared with the managed settings"), "{}", output.stderr);
     assert!(gives(&node.read(OURS), "streaming-connection-idle-timeout"));
 }
 
@@ -316,7 +321,7 @@ fn kernel_defaults_are_a_key_of_k3s_and_a_field() {
         assert!(!ours.contains("\nprotect-kernel-defaults: true"), "{ours}");
         let conflicting = node("protectKernelDefaults: false");
         let (output, ours) = apply(&conflicting, minor, &strict);
-        assert!(output.stderr.contains("protectKernelDefaults is \"false\" here"), "{}", output.stderr);
+        assert!(output.stderr.contains("protectKernelDefaults is \"false\", but"), "{}", output.stderr);
         assert_eq!(output.stderr.matches("protectKernelDefaults").count(), 1, "{}", output.stderr);
         assert!(ours.contains("\nprotect-kernel-defaults: true"), "{ours}");
         // From 1.32 on the key becomes a field of an earlier drop-in: only an argument counts more than the user's.
@@ -353,7 +358,7 @@ fn a_run_about_some_controls_leaves_the_others_as_they_are() {
     let output = run(&node, "apply", "1.36", &["--only", "4.2.5"]);
     assert_eq!(output.code, 0, "{}", output.stderr);
     // The file serves the control: nothing is off.
-    assert!(!output.stderr.contains("nothing of profile"), "{}", output.stderr);
+    assert!(!output.stderr.contains("does not implement"), "{}", output.stderr);
     assert!(!gives(&node.read(OURS), "streaming-connection-idle-timeout"), "{}", node.read(OURS));
     // A wish that is told is judged as the profile's own value is.
     let (_, ours) = apply(&self::node("podPidsLimit: 200"), "1.36", &["--set", "pod_max_pids=100"]);

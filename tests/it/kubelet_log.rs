@@ -17,7 +17,7 @@ static RECORD: LazyLock<String> = LazyLock::new(|| record("1.37.txt"));
 static JSON_RECORD: LazyLock<String> = LazyLock::new(|| record("1.37-json.txt"));
 /// What stands before each line in the journal.
 const TAG: &str = "Nov 24 10:00:01 node k3s[321]: ";
-/// K3s' own line of the same start.
+/// K3s's own line of the same start.
 const RUNNING: &str = "time=\"2026-11-24T10:00:00Z\" level=info msg=\"Running kubelet --read-only-port=0 --hostname-override=node\"\n";
 const DROP_IN: &str = "var/lib/rancher/k3s/agent/etc/kubelet.conf.d/50-own.conf";
 
@@ -25,7 +25,7 @@ fn record(name: &str) -> String {
     fs::read_to_string(format!("tests/oracle/kubelet_log/{name}")).unwrap()
 }
 
-/// K3s' own line, and the lines that the kubelet logs behind it.
+/// K3s's own line, and the lines that the kubelet logs behind it.
 fn started(lines: &str) -> String {
     format!("{RUNNING}{lines}")
 }
@@ -92,12 +92,9 @@ fn what_the_kubelet_logged_counts_more_than_its_files() {
             assert!(control["evidence"][0]["line"].is_u64(), "{control:#}");
         }
         let timeout = evidence(control(&report, "streaming-connection-idle-timeout"));
-        assert!(timeout.contains("as they are now"), "{timeout}");
+        assert!(timeout.contains("the current arguments and files set"), "{timeout}");
         let findings = report["findings"].to_string();
-        assert!(
-            findings.contains("2 of their fields differ") && findings.contains("eventRecordQPS"),
-            "{findings}"
-        );
+        assert!(findings.contains("2 fields differ") && findings.contains("eventRecordQPS"), "{findings}");
     }
     // The line is the one in the log.
     let log = started(&RECORD);
@@ -118,7 +115,7 @@ fn a_file_that_agrees_is_no_finding() {
     let report =
         report(&node("eventRecordQPS: 7\nstreamingConnectionIdleTimeout: 5m\n"), "1.37", &started(&RECORD));
     assert_eq!(report["findings"], Value::Array(Vec::new()), "{}", report["findings"]);
-    assert!(!evidence(control(&report, "event-qps")).contains("as they are now"));
+    assert!(!evidence(control(&report, "event-qps")).contains("the current arguments and files set"));
 }
 
 #[test]

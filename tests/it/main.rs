@@ -95,6 +95,7 @@ mod users_lines;
 mod value_judgements;
 mod verify;
 mod waivers;
+mod words;
 mod yaml_v2;
 
 /// Tells `support::counts` which tier this is.

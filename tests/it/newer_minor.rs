@@ -14,7 +14,7 @@ const BINARY: &str = "usr/local/bin/k3s";
 const FILE: &str = "etc/k3s/file.yaml";
 const KUBELET_FILE: &str = "var/lib/rancher/k3s/agent/etc/kubelet.conf.d/50-own.conf";
 const KUBELET_HEAD: &str = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n";
-const WARNING: &str = "is newer than this version of k3s-harden knows";
+const WARNING: &str = "is newer than this version of k3s-harden supports";
 const ASSUME: &str = "--assume-minor";
 
 /// The minor after the newest known one.

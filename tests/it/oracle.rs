@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What real programs answered, case by case: K3s' own configuration parser, its merging of arguments, its
+//! What real programs answered, case by case: K3s's own configuration parser, its merging of arguments, its
 //! command line, and its YAML reader. The rules are in src/k3s; here are only the answers.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 

@@ -132,7 +132,7 @@ fn what_waits_for_the_start_is_skipped_in_junit() {
     let xml = node.run(&["verify", "--format", "junit"]).stdout;
     assert!(!xml.contains("<error"), "{xml}");
     assert!(xml.contains(
-        "<skipped message=\"unknown until K3s starts: not there yet: K3s makes it when it first starts\"/>"
+        "<skipped message=\"unknown until K3s starts: not created yet: K3s creates it when it first starts\"/>"
     ));
     let broken = node.file("etc/rancher/k3s/config.yaml", "a: [1\n");
     let xml = broken.run(&["verify", "--format", "junit"]).stdout;

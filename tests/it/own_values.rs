@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! K3s' own values: what K3s refuses in them, on whom, and since when.
+//! K3s's own values: what K3s refuses in them, on whom, and since when.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 
 use std::collections::BTreeMap;

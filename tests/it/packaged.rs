@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! K3s' packaged components and its key `disable`: what they do to policy.yaml, and words that name nothing.
+//! K3s's packaged components and its key `disable`: what they do to policy.yaml, and words that name nothing.
 //! (shouldDisableFile in pkg/deploy/controller.go of K3s.)
 #![allow(clippy::unwrap_used, reason = "tests look at files by hand")]
 
@@ -34,13 +34,13 @@ fn useless(node: &Node) -> Vec<String> {
 fn a_word_that_deletes_our_manifest_is_named() {
     let unit = "[Service]\nExecStart=/usr/local/bin/k3s server --disable traefik,policy\n";
     for (path, text, place) in [
-        (CONFIG, "disable: [policy]\n", "/etc/rancher/k3s/config.yaml:1:11: disable has policy"),
+        (CONFIG, "disable: [policy]\n", "/etc/rancher/k3s/config.yaml:1:11: disable contains policy"),
         (
             CONFIG,
             "disable:\n- traefik\n- ' coredns , policy '\n",
-            "/etc/rancher/k3s/config.yaml:3:3: disable has policy",
+            "/etc/rancher/k3s/config.yaml:3:3: disable contains policy",
         ),
-        (UNIT, unit, "/etc/systemd/system/k3s.service: disable has policy"),
+        (UNIT, unit, "/etc/systemd/system/k3s.service: disable contains policy"),
     ] {
         let node = Node::new().file(path, text);
         assert!(apply(&node).contains(place), "{text}");
@@ -49,7 +49,7 @@ fn a_word_that_deletes_our_manifest_is_named() {
         assert!(again.stderr.contains(place), "it is deleted at every start: {}", again.stderr);
     }
     for text in ["disable: [policies]\n", "disable: [traefik]\n", "disable-helm-controller: true\n"] {
-        assert!(!apply(&Node::new().file(CONFIG, text)).contains("disable has policy,"), "{text}");
+        assert!(!apply(&Node::new().file(CONFIG, text)).contains("disable contains policy:"), "{text}");
     }
     for path in ["policy.yaml.skip", "any/folder/policy.yaml.skip"] {
         let skip = Node::new().file(&format!("{MANIFESTS}/{path}"), "");
@@ -115,7 +115,7 @@ fn words_that_name_nothing_are_named() {
         // Only a manifest has a name without its ending.
         .file(&format!("{MANIFESTS}/other.txt"), object);
     assert_eq!(useless(&node).len(), 1);
-    assert!(apply(&with("disable: [treafik]\n")).contains("config.yaml:1:11: disable has \"treafik\""));
+    assert!(apply(&with("disable: [treafik]\n")).contains("config.yaml:1:11: disable contains \"treafik\""));
     // The words mean nothing where no API server runs.
     assert_eq!(useless(&with("disable-apiserver: true\ndisable: [treafik]\n")), [""; 0]);
 }
@@ -135,7 +135,7 @@ fn load_balancers_that_policies_cut_off_are_named() {
     assert!(said("", list).contains(named));
     // Another load balancer hands traffic to the pods of the Service themselves.
     let closed = service("shop", "").replace("namespace: shop", "namespace: default");
-    assert!(said("disable: [servicelb]\n", &closed).contains("gets no traffic from outside"));
+    assert!(said("disable: [servicelb]\n", &closed).contains("gets no external traffic"));
     for (config, text) in [
         ("", service("traefik", "")),
         ("", service("shop", ", loadBalancerClass: other.io/lb")),

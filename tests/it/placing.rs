@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How our settings meet a configuration that is there already. After each `apply`, K3s' own view of the result
+//! How our settings meet a configuration that is there already. After each `apply`, K3s's own view of the result
 //! (`effective-config`) must show every flag once per component, nothing lost, and the hardened value in force.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at files by hand")]
 
@@ -83,24 +83,24 @@ fn conflicts_are_decided_and_said() {
     let ours = node();
     let output = apply(&ours, &[]);
     insta::assert_snapshot!(output.stderr, @r#"
-    WARN /etc/rancher/k3s/config.yaml:1:21: secrets-encryption is "false" here, and k3s-harden's is "true": ours is in force; --on-conflict keep leaves the other
-    WARN /etc/rancher/k3s/config.yaml:3:3: kube-apiserver: audit-log-maxage is "7" here, and k3s-harden's is "30": ours is in force; --on-conflict keep leaves the other
-    WARN applications in default will not be reached through Traefik or NodePorts, because intra-namespace keeps other namespaces out; let Traefik in with --set ingress_to=default
+    WARN /etc/rancher/k3s/config.yaml:1:21: secrets-encryption is "false", but k3s-harden's value is "true": k3s-harden's is used; to keep the existing one: --on-conflict keep
+    WARN /etc/rancher/k3s/config.yaml:3:3: kube-apiserver: audit-log-maxage is "7", but k3s-harden's value is "30": k3s-harden's is used; to keep the existing one: --on-conflict keep
+    WARN applications in default will not be reached through Traefik or NodePorts, because intra-namespace keeps other namespaces out; to allow Traefik: --set ingress_to=default
     "#);
     assert_eq!(once(&ours, "kube-apiserver")["audit-log-maxage"], "30");
     let kept = node();
     let output = apply(&kept, &["--on-conflict", "keep", "--set", "ingress_to=default"]);
     insta::assert_snapshot!(output.stderr, @r#"
-    WARN /etc/rancher/k3s/config.yaml:1:21: secrets-encryption is "false" here, and k3s-harden's is "true": it stays, and the control is not met
-    WARN /etc/rancher/k3s/config.yaml:3:3: kube-apiserver: audit-log-maxage is "7" here, and k3s-harden's is "30": it stays, and the control is not met
+    WARN /etc/rancher/k3s/config.yaml:1:21: secrets-encryption is "false", but k3s-harden's value is "true": the existing value is kept, and the control is not met
+    WARN /etc/rancher/k3s/config.yaml:3:3: kube-apiserver: audit-log-maxage is "7", but k3s-harden's value is "30": the existing value is kept, and the control is not met
     "#);
     assert_eq!(once(&kept, "kube-apiserver")["audit-log-maxage"], "7");
     let failed = node();
     let before = failed.fingerprint();
     let output = failed.run(&["apply", "--k3s-version", "1.33", "--on-conflict", "fail"]);
     insta::assert_snapshot!(format!("{}[exit {}]", output.stderr, output.code), @r#"
-    error: /etc/rancher/k3s/config.yaml:1:21: secrets-encryption is "false" here, and k3s-harden's is "true": they contradict
-     help: --on-conflict ours lets k3s-harden win, --on-conflict keep leaves the other
+    error: /etc/rancher/k3s/config.yaml:1:21: secrets-encryption is "false", but k3s-harden's value is "true": they contradict
+     help: override the other value: --on-conflict ours; keep it: --on-conflict keep
     [exit 1]
     "#);
     assert_eq!(failed.fingerprint(), before);
@@ -138,9 +138,9 @@ fn what_sorts_later_or_stands_in_the_service_is_named() {
             "[Service]\nExecStart=/usr/local/bin/k3s server --kube-apiserver-arg=audit-log-maxage=3\n",
         );
     insta::assert_snapshot!(apply(&node, &["--set", "ingress_to=default"]).stderr, @r#"
-    WARN /etc/rancher/k3s/config.yaml.d/99-last.yaml:2:21 sets secrets-encryption to "false" after ours, which is true: remove it there
-    WARN /etc/rancher/k3s/config.yaml.d/99-last.yaml:1:1 sorts after ours and replaces every kubelet-arg of k3s-harden: write kubelet-arg+ there
-    WARN /etc/systemd/system/k3s.service gives kube-apiserver the argument audit-log-maxage=3 besides our audit-log-maxage=30: remove it there
+    WARN /etc/rancher/k3s/config.yaml.d/99-last.yaml:2:21 overrides secrets-encryption with "false" (k3s-harden sets true): remove it there
+    WARN /etc/rancher/k3s/config.yaml.d/99-last.yaml:1:1 is read after the drop-in and replaces every kubelet-arg of k3s-harden: use kubelet-arg+ there
+    WARN /etc/systemd/system/k3s.service passes kube-apiserver the argument audit-log-maxage=3 in addition to audit-log-maxage=30 of k3s-harden: remove it there
     "#);
 }
 
@@ -212,7 +212,7 @@ fn a_configuration_elsewhere_is_named() {
     let unit = "[Service]\nEnvironment=K3S_CONFIG_FILE=/srv/k3s.yaml\nExecStart=/usr/local/bin/k3s server\n";
     let output =
         Node::new().file("etc/systemd/system/k3s.service", unit).run(&["plan", "--k3s-version", "1.33"]);
-    let named = "K3s reads /srv/k3s.yaml, which K3S_CONFIG_FILE in the service names";
+    let named = "K3s reads /srv/k3s.yaml (set in K3S_CONFIG_FILE in the service)";
     assert!(output.stderr.contains(named), "{}", output.stderr);
     assert!(output.stdout.contains("/srv/k3s.yaml.d/90-k3s-harden.yaml"), "{}", output.stdout);
 }
@@ -284,7 +284,7 @@ fn feature_gates_are_united_as_the_api_server_merges_them() {
         assert_eq!(output.code, 0, "{minor} {given}: {}", output.stderr);
         let all = flags(&node, "kube-apiserver")["feature-gates"].join(",");
         assert_eq!(all, *gates, "{minor} {given}");
-        let told = output.stderr.contains("ours is in force");
+        let told = output.stderr.contains("k3s-harden's is used");
         assert_eq!(told, loses, "{minor} {given}: {}", output.stderr);
         assert_eq!(output.stderr.contains("alpha in Kubernetes 1.36"), minor == "1.36", "{}", output.stderr);
         let preflight = node.run(&["preflight"]);

@@ -297,7 +297,7 @@ fn a_label_that_a_manifest_sets_counts_more() {
             "Running kube-apiserver --admission-control-config-file=/var/lib/rancher/k3s/server/psa.yaml",
         );
     assert_eq!(started.outcome("pod-security", "root"), RuleOutcome::NotMet);
-    // K3s' own namespace may be labelled instead of exempt.
+    // K3s's own namespace may be labelled instead of exempt.
     let system = Node::hardened("1.33")
         .changed(SECURITY, "          - \"kube-system\"\n", "          - tools\n")
         .with(
@@ -484,7 +484,7 @@ fn the_first_configuration_of_a_cni_says_who_enforces() {
     let multus = ("etc/cni/net.d/00-multus.conf", named);
     assert_eq!(judge(OTHER_CNI, &[(CALICO, CALICO_TEXT), multus]).outcome, RuleOutcome::Met);
     assert_eq!(judge(OTHER_CNI, &[multus]).outcome, RuleOutcome::Unknown);
-    // With flannel containerd reads K3s' own folder, and nothing of the other.
+    // With flannel containerd reads K3s's own folder, and nothing of the other.
     let off = "disable-network-policy: true\n";
     assert_eq!(judge(off, &[(CALICO, CALICO_TEXT)]).outcome, RuleOutcome::NotMet);
     let own = |config: &str, text: &str| {
@@ -585,7 +585,7 @@ fn a_cluster_says_whether_its_cni_runs() {
     assert_eq!(judge(off, None, vec![router(&[])]).outcome, RuleOutcome::Met);
     assert_eq!(judge(off, None, vec![router(&["--run-firewall=false"])]).outcome, RuleOutcome::NotMet);
     assert_eq!(judge(off, None, vec![calico(2)]).outcome, RuleOutcome::NotMet);
-    // K3s' own controller needs no DaemonSet.
+    // K3s's own controller needs no DaemonSet.
     assert_eq!(judge("", None, vec![]).outcome, RuleOutcome::Met);
 }
 
@@ -1022,11 +1022,11 @@ fn pods_are_listed() {
         assert_eq!(has.outcome, outcome, "{judge}: {}", shown(&has));
         assert!(has.actual.starts_with("1 pods"), "{judge}: {}", has.actual);
         assert!(has.actual.ends_with(": shop/p"), "{judge}: {}", has.actual);
-        // K3s' own are said, and decide nothing.
+        // K3s's own are said, and decide nothing.
         let system = judged(ObjectKind::Pod, vec![pod("kube-system", spec)], judge, about);
         let met = if judge == "security-contexts" { RuleOutcome::Manual } else { RuleOutcome::Met };
         assert_eq!(system.outcome, met, "{judge}: {}", shown(&system));
-        assert!(shown(&system).contains("K3s' own: kube-system/p"), "{judge}: {}", shown(&system));
+        assert!(shown(&system).contains("K3s's own: kube-system/p"), "{judge}: {}", shown(&system));
     }
     let decent = json!({"securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}, "containers": [{"env": [{"name": "A", "value": "b"}]}]});
     for (judge, about, outcome) in [
@@ -1119,6 +1119,6 @@ fn an_image_has_no_cluster() {
         &"/var/lib/rancher/k3s".parse().unwrap(),
     );
     let error = Kubectl::find(&judged.unwrap()).unwrap_err();
-    assert_eq!(error.message(), "no cluster belongs to the root of an image");
+    assert_eq!(error.message(), "--live needs a running node: --root is an image");
     assert_eq!(error.kind().exit_code(), 64);
 }

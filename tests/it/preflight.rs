@@ -51,12 +51,12 @@ fn a_later_file_decides_after_a_reboot() {
     let node = applied(&["--k3s-version", "1.24", "--role", "server"]);
     let node = node.file("usr/lib/sysctl.d/99-tuning.conf", "# tuned\nkernel.panic = 0\n");
     insta::assert_snapshot!(all(&node.run(&["preflight"])), @"
-    does not start after a reboot: /usr/lib/sysctl.d/99-tuning.conf:2:1: at boot this sets kernel.panic to 0 at last, and the kubelet wants 10 [kernel-after-reboot]
+    does not start after a reboot: /usr/lib/sysctl.d/99-tuning.conf:2:1: at boot, this line sets kernel.panic to 0, but the kubelet requires 10 [kernel-after-reboot]
       K3s: invalid kernel flag: kernel/panic, expected value: 10, actual value: 0
       remove the line, or let a file that sorts after /usr/lib/sysctl.d/99-tuning.conf set kernel.panic = 10
     not judged: the parameters of the running kernel were not looked at: this is the root of an image [kernel-running]
       run preflight again on the node itself
-    not judged: the disk, the clock and the control groups were not looked at: this is the root of an image [machine]
+    not judged: skipped the checks of disk, clock and cgroups: this is the root of an image [machine]
       run preflight again on the node itself
 
     K3s starts now, and does not after a reboot.
@@ -289,10 +289,10 @@ fn apply_refuses_a_node_that_would_not_start_and_leaves_it_as_it_was() {
     let node = Node::new().file("etc/sysctl.d/99-tuning.conf", "kernel.panic = 0\n");
     let arguments = ["apply", "-q", "--k3s-version", "1.24", "--role", "server"];
     insta::assert_snapshot!(all(&node.run(&arguments)), @"
-    error: /etc/sysctl.d/99-tuning.conf:1:1: K3s would not start: at boot this sets kernel.panic to 0 at last, and the kubelet wants 10
+    error: /etc/sysctl.d/99-tuning.conf:1:1: K3s would not start: at boot, this line sets kernel.panic to 0, but the kubelet requires 10
      help: remove the line, or let a file that sorts after /etc/sysctl.d/99-tuning.conf set kernel.panic = 10
-     help: --no-preflight applies it all the same
-     help: everything that this run had changed was put back
+     help: to apply it anyway: --no-preflight
+     help: all changes of this run were rolled back
     [exit 1]
     ");
     let left: Vec<String> = node

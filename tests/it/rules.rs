@@ -114,7 +114,9 @@ fn after_the_start_the_log_says_and_without_it_nobody() {
     let says = judged(&node, "1.33", Some(&log), rule);
     assert_eq!(says.actual, "not set");
     assert!(
-        says.evidence[1].text.starts_with("from its next start on met by K3s' configuration"),
+        says.evidence[1]
+            .text
+            .starts_with("after the next start the control is met, according to the K3s configuration"),
         "{says:?}"
     );
 }
@@ -271,7 +273,7 @@ fn gates_of_drop_ins_and_of_flags_are_one_map() {
 #[test]
 fn files_may_permit_no_more() {
     let rule = "file: {path: server/tls/**/*.key, mode: \"600\", owner: root}";
-    assert!(said(&Node::new(), "1.33", None, rule).starts_with("Unknown: not there yet"));
+    assert!(said(&Node::new(), "1.33", None, rule).starts_with("Unknown: not created yet"));
     assert!(
         said(&Node::new().file(STARTED, "t"), "1.33", None, rule).starts_with("Unknown: not there, although")
     );
@@ -369,7 +371,7 @@ fn etcd_is_judged_where_there_is_one() {
         "NotApplicable: the datastore is an external database (/etc/rancher/k3s/config.yaml:1:21)"
     );
     let begun = Node::new().file(CONFIG, "cluster-init: true\n");
-    assert!(said(&begun, "1.33", None, rule).starts_with("Unknown: not there yet"));
+    assert!(said(&begun, "1.33", None, rule).starts_with("Unknown: not created yet"));
     let config = format!("{SERVER}/db/etcd/config");
     // K3s goes by etcd's log alone (IsInitialized in pkg/etcd/etcd.go), whatever the endpoint is.
     let log = format!("{SERVER}/db/etcd/member/wal/0.wal");

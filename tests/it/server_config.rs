@@ -124,8 +124,8 @@ fn what_our_own_drop_in_writes_on_one_server_alone_is_told() {
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert!(
         done.stderr.contains(
-            "this server joins another one, and K3s exits where these differ there: cluster-cidr, cluster-dns"
-        ) && done.stderr.contains("of them k3s-harden writes secrets-encryption: true")
+            "this server joins an existing cluster. K3s exits if one of these values differs from the first server: cluster-cidr, cluster-dns"
+        ) && done.stderr.contains("k3s-harden writes secrets-encryption: true")
             && done.stderr.contains("preflight --server-config FILE"),
         "{}",
         done.stderr

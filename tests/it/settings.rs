@@ -71,7 +71,7 @@ fn the_file_sets_nothing() {
     let again = node.run(&["settings", "init"]);
     assert_eq!(again.code, 73);
     assert!(
-        again.stderr.contains("there is a file already") && again.stderr.contains("--stdout"),
+        again.stderr.contains("the file exists") && again.stderr.contains("--stdout"),
         "{}",
         again.stderr
     );

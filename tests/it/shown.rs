@@ -417,7 +417,7 @@ fn a_saved_plan_knows_a_secret_by_its_digest() {
     put(root, OURS, b"token: two\n");
     let output = said(root, &words(&["apply", saved.to_str().unwrap(), "--no-preflight"]));
     let text = String::from_utf8(output).unwrap();
-    assert!(text.contains("the node is no longer what was planned against"), "{text}");
+    assert!(text.contains("the node has changed since the plan was saved"), "{text}");
     put(root, OURS, b"token: one\n");
     let output = said(root, &words(&["apply", saved.to_str().unwrap(), "--no-preflight"]));
     let text = String::from_utf8(output).unwrap();

@@ -73,7 +73,7 @@ fn go_files(text: &str) -> impl Iterator<Item = String> {
     words.filter(|word| word.ends_with(".go")).map(str::to_owned)
 }
 
-/// K3s' own values are judged by what its code does: each file of it that was read is listed.
+/// K3s's own values are judged by what its code does: each file of it that was read is listed.
 #[test]
 fn each_go_file_that_own_values_cites_is_listed_and_no_other() {
     const TABLE: &str = "src/k3s/data/own-values.yaml";

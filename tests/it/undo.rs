@@ -97,10 +97,10 @@ fn rollbacks_walk_back_to_the_first_state_and_can_be_undone_by_their_number() {
     let third = state(&node);
     assert!(first != second && second != third);
     insta::assert_snapshot!(run(&node, &["rollback"]), @"
-    ROOT is as before run 2.
+    ROOT: restored to the state before run 2.
     updated /etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml (0600)
     updated /var/lib/rancher/k3s/server/manifests/policy.yaml (0600)
-    Remembered again: --k3s-version 1.33 --role server.
+    Options remembered again: --k3s-version 1.33 --role server.
     ");
     assert_eq!(state(&node), second);
     assert_eq!(
@@ -168,7 +168,7 @@ fn what_somebody_changed_since_is_shown_and_stays() {
     fs::write(&path, text.replace("kernel.panic=10", "kernel.panic=5")).unwrap();
     let before = node.fingerprint();
     insta::assert_snapshot!(all(&node.run(&["rollback"])), @"
-    error: changed by somebody else since, and nothing was undone: /etc/sysctl.d/90-kubelet.conf
+    error: modified since k3s-harden wrote it; nothing was rolled back: /etc/sysctl.d/90-kubelet.conf
     --- /etc/sysctl.d/90-kubelet.conf
     +++ /etc/sysctl.d/90-kubelet.conf
     @@ -3,5 +3,5 @@
@@ -178,7 +178,7 @@ fn what_somebody_changed_since_is_shown_and_stays() {
     -kernel.panic=10
     +kernel.panic=5
      kernel.panic_on_oops=1
-     help: --force undoes these changes too
+     help: to discard these changes: --force
     [exit 1]
     ");
     assert_eq!(node.fingerprint(), before);
@@ -222,13 +222,13 @@ fn a_number_that_is_no_run_is_a_mistake() {
     apply(&node, &[]);
     run(&node, &["rollback"]);
     insta::assert_snapshot!(all(&node.run(&["rollback", "7"])), @"
-    error: there is no run 7 that could be undone
-     help: these can: 2
+    error: no run 7 can be rolled back
+     help: these runs can be rolled back: 2
     [exit 64]
     ");
     insta::assert_snapshot!(all(&node.run(&["rollback", "1"])), @"
-    error: run 1 is undone already
-     help: k3s-harden history shows by which run; that one can be undone by its number
+    error: run 1 is already rolled back
+     help: k3s-harden history shows by which run; roll back that run by its number
     [exit 64]
     ");
 }
@@ -245,7 +245,7 @@ fn after_a_start_what_stays_in_the_cluster_is_named_with_its_commands() {
      WARN /var/lib/rancher/k3s stays: it is not empty, or leads elsewhere
      WARN /var/lib/rancher stays: it is not empty, or leads elsewhere
      WARN K3s has already started here: arguments and files take effect when it starts again: systemctl restart k3s
-     WARN objects that policy.yaml has brought into the cluster stay there; these commands remove them:
+     WARN the rollback does not delete the objects of policy.yaml from the cluster. To delete them, run:
       k3s kubectl delete networkpolicy intra-namespace --namespace default
       k3s kubectl delete networkpolicy default-network-dns-policy --namespace kube-system
       k3s kubectl delete networkpolicy allow-all-metrics-server --namespace kube-system
@@ -268,11 +268,7 @@ fn a_cluster_is_not_left_with_secrets_that_it_cannot_read() {
     let before = node.fingerprint();
     for verb in ["rollback", "uninstall"] {
         let output = node.run(&[verb]);
-        assert!(
-            output.code == 1 && output.stderr.contains("it could no longer read them"),
-            "{}",
-            all(&output)
-        );
+        assert!(output.code == 1 && output.stderr.contains("it can no longer read them"), "{}", all(&output));
         assert!(output.stderr.contains("k3s secrets-encrypt disable"));
         assert_eq!(node.fingerprint(), before);
     }
@@ -305,11 +301,11 @@ fn an_image_can_be_built_without_a_history() {
     apply(&node, &["--no-history"]);
     assert!(!node.path().join("var/lib/k3s-harden").exists());
     let before = node.fingerprint();
-    assert_eq!(apply(&node, &["--no-history"]), "Nothing to change.\n");
+    assert_eq!(apply(&node, &["--no-history"]), "", "a quiet run is silent");
     assert_eq!(node.fingerprint(), before);
     insta::assert_snapshot!(all(&node.run(&["uninstall"])), @"
-    error: there is no history here, so what was there before k3s-harden is not known
-     help: these files are of k3s-harden, and may be removed by hand: /etc/sysctl.d/90-kubelet.conf /var/lib/rancher/k3s/server/audit.yaml /var/lib/rancher/k3s/server/psa.yaml /var/lib/rancher/k3s/server/manifests/policy.yaml /etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml
+    error: no history found: the state before k3s-harden is unknown
+     help: k3s-harden wrote these files; you can remove them by hand: /etc/sysctl.d/90-kubelet.conf /var/lib/rancher/k3s/server/audit.yaml /var/lib/rancher/k3s/server/psa.yaml /var/lib/rancher/k3s/server/manifests/policy.yaml /etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml
     [exit 1]
     ");
     // A history that begins later leads back to the image's state.
@@ -317,7 +313,7 @@ fn an_image_can_be_built_without_a_history() {
     apply(&node, &["--set", "audit_log_maxage=90"]);
     let output = node.run(&["apply", "-q", "--no-history", "--set", "audit_log_maxage=91"]);
     assert!(
-        output.code == 64 && output.stderr.contains("there is a history here already"),
+        output.code == 64 && output.stderr.contains("this node already has a history"),
         "{}",
         all(&output)
     );
@@ -350,7 +346,7 @@ fn old_runs_become_one_that_still_leads_back() {
     let row = |id: u32| (id.into(), serde_json::Value::Null);
     assert_eq!(ids, [(1.into(), 7.into()), row(8), row(9), row(10)]);
     let output = node.run(&["rollback", "5"]);
-    assert!(output.stderr.contains("run 5 is so old that it was united with run 1"), "{}", all(&output));
+    assert!(output.stderr.contains("run 5 is too old: it was merged into run 1"), "{}", all(&output));
     for expected in states.iter().rev().skip(1).take(3) {
         run(&node, &["rollback"]);
         assert_eq!(state(&node), *expected);
@@ -376,7 +372,7 @@ fn a_saved_plan_is_done_exactly_or_not_at_all() {
     let before = node.fingerprint();
     let output = node.run(&["apply", file]);
     assert!(
-        output.code == 65 && output.stderr.contains("no longer what was planned against"),
+        output.code == 65 && output.stderr.contains("has changed since the plan was saved"),
         "{}",
         all(&output)
     );
@@ -404,7 +400,7 @@ fn beside_a_saved_plan_nothing_else_can_be_asked_for() {
     run(&node, &["plan", "-q", "--k3s-version", "1.33", "--out", file]);
     let output = node.run(&["apply", file, "--set", "audit_log_maxage=7"]);
     assert!(
-        output.code == 64 && output.stderr.contains("--set: a saved plan says already"),
+        output.code == 64 && output.stderr.contains("--set: a saved plan already contains"),
         "{}",
         all(&output)
     );
@@ -486,11 +482,7 @@ fn bytes_of_somebody_that_a_rollback_brought_back_are_not_lost_with_the_history(
     apply(&node, &[]);
     fs::write(node.path().join(SYSCTL), "mine=1\n").unwrap();
     let output = node.run(&["apply"]);
-    assert!(
-        output.stderr.contains("was overwritten by somebody since k3s-harden wrote it"),
-        "{}",
-        output.stderr
-    );
+    assert!(output.stderr.contains("was overwritten since k3s-harden wrote it"), "{}", output.stderr);
     run(&node, &["rollback"]);
     assert_eq!(node.read(SYSCTL), "mine=1\n");
     let output = node.run(&["uninstall"]);
@@ -622,7 +614,7 @@ fn a_saved_plan_may_be_carried_out_where_the_environment_is_that_of_the_plan() {
     ] {
         let output = node.run_with(&["apply", file], &[(other, value)]);
         assert!(
-            output.code == 64 && output.stderr.contains("a saved plan says already"),
+            output.code == 64 && output.stderr.contains("a saved plan already contains this"),
             "{other}: {}",
             all(&output)
         );
@@ -637,15 +629,14 @@ fn a_saved_plan_may_be_carried_out_where_the_environment_is_that_of_the_plan() {
 fn a_report_that_cannot_be_written_is_not_called_a_failure_of_the_run() {
     let node = Node::new();
     let mut command = crate::support::binary();
-    command
-        .arg("--root")
-        .arg(node.path())
-        .args(["--owner", &crate::support::owner(), "apply", "-q"])
-        .args(SERVER);
+    command.arg("--root").arg(node.path()).args(["--owner", &crate::support::owner(), "apply"]).args(SERVER);
     command.stdout(fs::File::options().write(true).open("/dev/full").unwrap());
     let output = command.output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.code() == Some(5) && said.contains("what was asked for is done"), "{said}");
+    assert!(
+        output.status.code() == Some(5) && said.contains("the run succeeded; only its report is lost"),
+        "{said}"
+    );
     assert!(node.path().join(DROP_IN).exists());
 }
 

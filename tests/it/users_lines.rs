@@ -59,7 +59,7 @@ fn every_source_is_named_by_its_own_line() {
         for verb in ["plan", "apply", "plan", "apply"] {
             let warnings = kept(&node, verb, &[]);
             assert!(warnings.len() == 1 && warnings[0].starts_with(named), "{verb} {files:?}: {warnings:#?}");
-            for part in ["1.2.1 (", "will fail", "Let K3s keep its own value"] {
+            for part in ["1.2.1 (", "will fail", "Remove anonymous-auth from kube-apiserver-arg"] {
                 assert!(warnings[0].contains(part), "{part}: {}", warnings[0]);
             }
         }

@@ -209,7 +209,7 @@ fn a_waiver_counts_until_it_ends_and_is_shown() {
         assert_eq!(json["controls"][0]["waiver"].is_object(), findings == 0, "{until}");
         assert_eq!(json["findings"].as_array().unwrap().len(), findings, "{until}");
         let text = node.run(&[["verify"].as_slice(), &words].concat()).stdout;
-        let says = if findings == 0 { "sent elsewhere" } else { "it counted until 2020-01-31" };
+        let says = if findings == 0 { "sent elsewhere" } else { "it was valid until 2020-01-31" };
         assert!(text.contains(says), "{text}");
     }
 }
@@ -289,11 +289,11 @@ fn scanners_are_forecast_beside_the_verdict() {
     // An open kubelet, which no scanner sees from 1.9 on.
     let open = Node::new().file(CONFIG, "kubelet-arg: anonymous-auth=true\n");
     let text = open.run(&[["verify", "--as", "kube-bench", "--only", "4.2.1"].as_slice(), &words].concat());
-    insta::assert_snapshot!(text.stdout, @r"
+    insta::assert_snapshot!(text.stdout, @"
     kube-bench with k3s-cis-1.9: server at ROOT, Kubernetes 1.33
     K3s 1.33, at 2026-11-25T09:00:00Z, by k3s-harden VERSION
-    K3s has not started here. This is a forecast: what holds once it starts as it is configured now.
-    [PASS] 4.2.1 The kubelet refuses anonymous requests
+    K3s has not started here. The results are a forecast for the first start with the current configuration.
+    [PASS] 4.2.1 Kubelet: anonymous requests disabled (--anonymous-auth)
            the journal's last line of kube-apiserver has --anonymous-auth false; it reads the API server's line, not the kubelet's.
            verify says fail: true
 
@@ -322,7 +322,7 @@ fn an_image_is_not_asked_for_its_cluster() {
     let node = hardened(&["--k3s-version", "1.33"]);
     let output = node.run(&["verify", "--live"]);
     assert_eq!((output.code, output.stdout.as_str()), (64, ""));
-    assert!(output.stderr.contains("no cluster belongs to the root of an image"), "{}", output.stderr);
+    assert!(output.stderr.contains("--live needs a running node: --root is an image"), "{}", output.stderr);
 }
 
 /// A configuration that K3s cannot read, and where: line 3, column 8.
@@ -390,7 +390,7 @@ fn a_default_goes_by_the_minor_and_not_by_the_benchmark() {
         let words = ["--k3s-version", minor, "--role", "server", "--benchmark", benchmark];
         let (actual, text) = evidence(&Node::new(), &words, "event-qps");
         assert_eq!(actual, default, "{minor} by {benchmark}: {text}");
-        assert!(text.contains(&format!("it takes {default} by itself")), "{minor} by {benchmark}: {text}");
+        assert!(text.contains(&format!("the default is {default}")), "{minor} by {benchmark}: {text}");
     }
     // A drop-in that takes the field out leaves it to the default of files, which is the same.
     let path = "var/lib/rancher/k3s/agent/etc/kubelet.conf.d/50-own.conf";
@@ -421,7 +421,7 @@ fn an_argument_that_the_benchmark_wants_is_told_from_a_default() {
         let of = |minor: &str| evidence(&Node::new(), &["--k3s-version", minor, "--role", "server"], name);
         let (actual, text) = of("1.36");
         assert_eq!(actual, "not set");
-        let says = format!("it takes {default} by itself, and the benchmark wants the argument");
+        let says = format!("the default is {default}, but the benchmark requires the argument");
         assert!(text.contains(&says), "{text}");
         assert!(!of("1.35").1.contains("by itself"), "{}", of("1.35").1);
     }

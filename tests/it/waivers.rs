@@ -203,8 +203,8 @@ fn waivers_that_do_not_count_are_named() {
     ]);
     insta::assert_snapshot!(said, @r#"
     kubelet-read-only-port unknown waived
-    settings.yaml:2:5: the waiver for event-rate-limit has ended: it counted until 2027-01-30
-    settings.yaml:3:5: the waiver for audit-log-path was given for "/var/log/audit.log", and it is "not set" now
+    settings.yaml:2:5: the waiver for event-rate-limit has expired: it was valid until 2027-01-30
+    settings.yaml:3:5: the waiver for audit-log-path no longer matches: its value is "/var/log/audit.log", but the actual value is "not set"
     settings.yaml:4:5: the waiver for api-anonymous-auth is no longer needed: the control is met
     settings.yaml:5:5: the waiver for etcd-certificate is not needed: the control is not applicable, the datastore is SQLite
     settings.yaml:6:5: the waiver for protect-kernel-defaults waives nothing: benchmark 1.12 has no such control
@@ -258,8 +258,8 @@ fn they_stand_in_the_settings_file_alone() {
     let node = Node::new().file("site.yaml", "settings: {waivers: []}\n").file(SETTINGS, "waiver: []\n");
     let profile = node.path().join("site.yaml");
     for (arguments, hint) in [
-        (["--set", "waivers=[]"], "waivers belong into the settings file, and nowhere else"),
-        (["--profile", profile.to_str().unwrap()], "waivers belong into the settings file, and nowhere else"),
+        (["--set", "waivers=[]"], "waivers are supported only in the settings file"),
+        (["--profile", profile.to_str().unwrap()], "waivers are supported only in the settings file"),
         (["--role", "server"], "did you mean waivers?"),
     ] {
         let node = if arguments[0] == "--role" { &node } else { &Node::new() };

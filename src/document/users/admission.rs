@@ -237,7 +237,7 @@ impl AdmissionUnion {
                 self.is_weaker = true;
                 let what = "the entry of the plugin PodSecurity";
                 let part = UsersPart::stays(path, source.file.place(found.position), what);
-                self.parts.push(part.because("this run is not about it"));
+                self.parts.push(part.because("this run does not include its control"));
             }
             return;
         }
@@ -255,9 +255,10 @@ impl AdmissionUnion {
         let more: Vec<&str> =
             ours.namespaces.iter().map(String::as_str).filter(|name| !theirs.contains(name)).collect();
         if !more.is_empty() {
-            let what = format!("Pod Security holds {} to its levels", more.join(", "));
+            let what = format!("Pod Security applies to the namespaces {}", more.join(", "));
             let part = UsersPart::stays(path, source.file.place(found.exemptions), what).replaced();
-            let why = format!("k3s-harden exempts what {PRESET} and pod_security_exempt_namespaces name");
+            let why =
+                format!("k3s-harden exempts the namespaces of {PRESET} and pod_security_exempt_namespaces");
             self.parts.push(part.weakening().because(why));
         }
         for (names, kind) in [
@@ -294,7 +295,7 @@ impl AdmissionUnion {
             return;
         }
         if is_set(profile, &[setting_of(mode), VERSION]) {
-            let why = format!("{} says what it is", setting_of(mode));
+            let why = format!("the setting {} overrides it", setting_of(mode));
             self.parts.push(UsersPart::stays(path, place, what).replaced().because(why));
             return;
         }
@@ -327,7 +328,7 @@ impl AdmissionUnion {
             );
             if self.is_ours(profile, &limit.value) {
                 let part = UsersPart::stays(path, place, what).replaced();
-                self.parts.push(part.because(format!("{LIMITS} says what it is")));
+                self.parts.push(part.because(format!("the setting {LIMITS} overrides it")));
                 continue;
             }
             let part = UsersPart::stays(path, place, what);
@@ -433,7 +434,7 @@ fn entry_text(entry: &Value) -> String {
 
 fn default_in_words(profile: &Profile, mode: &str, theirs: &(String, String)) -> String {
     let ours = shown(&ours_of(profile, mode));
-    format!("PodSecurity has {mode}: {} here, and k3s-harden's is {ours}", shown(theirs))
+    format!("PodSecurity has {mode}: {}, but k3s-harden's value is {ours}", shown(theirs))
 }
 
 fn ours_of_type<'p>(profile: &'p Profile, limit: &Value) -> Option<&'p Value> {

@@ -76,7 +76,7 @@ impl Weakness {
         let rule = |rule: &WeakerRule| {
             let WeakerRule { index, level, other, omits_end } = rule;
             let words = match omits_end {
-                true if level >= other => format!("rule {} leaves out how requests end", index + 1),
+                true if level >= other => format!("rule {} does not record the end of requests", index + 1),
                 _ => format!(
                     "rule {} has level {}, and k3s-harden's policy records {}",
                     index + 1,
@@ -184,7 +184,7 @@ impl AuditUnion {
         let place = file.place(theirs.rules_position);
         if is_told {
             let part = UsersPart::stays(path, place, "the audit policy").replaced();
-            return self.parts.push(part.because(format!("{POLICY_FILE} says what it is")));
+            return self.parts.push(part.because(format!("the setting {POLICY_FILE} overrides it")));
         }
         for fault in &theirs.dropped {
             self.parts.push(left_out(
@@ -194,7 +194,7 @@ impl AuditUnion {
             ));
         }
         if let Some(position) = theirs.second_document {
-            let why = "the API server reads the first one alone".to_owned();
+            let why = "the API server reads only the first one".to_owned();
             self.parts.push(left_out(file.place(position), "a second document", why));
         }
         let weakness = Weakness::of(&theirs, &ours);
@@ -207,7 +207,7 @@ impl AuditUnion {
         let keeps = decision == OnConflict::Keep;
         if !weakness.is_none() && !keeps && !is_uniform {
             let why =
-                "k3s-harden's policy does not record all requests alike, so that the two cannot be united";
+                "k3s-harden's policy does not record all requests alike, so that the two cannot be merged";
             return self.parts.push(left_out(place, "the audit policy", why.to_owned()));
         }
         self.is_weaker = keeps && !weakness.is_none();

@@ -21,7 +21,7 @@ pub(in crate::document) const AUDIT_FILE: &str = "audit-policy-file";
 const SERVER: &str = "kube-apiserver";
 /// The files that are united, by their keys.
 const UNITED: [&str; 6] = ["sysctl", "audit", "psa", "policy", LOCAL_SYSCTL, LOCAL_POLICY];
-/// The folder of manifests in K3s' data directory.
+/// The folder of manifests in K3s's data directory.
 const MANIFESTS: &str = "server/manifests";
 /// The plugins whose configuration is united, and read therefore where it is in a file of its own.
 const OPENED_PLUGINS: [&str; 2] = ["PodSecurity", "EventRateLimit"];
@@ -166,7 +166,7 @@ impl UsersFiles {
             }
             Ok(None) => {
                 self.problems.push(format!(
-                    "{place}: {argument} names {path}, which is not here: it is not compared with what k3s-harden has"
+                    "{place}: {argument} refers to {path}, which does not exist: it was not compared with the managed settings"
                 ));
             }
             Err(error) => self.problems.push(format!("{error}: it is not compared with what k3s-harden has")),

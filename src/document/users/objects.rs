@@ -206,7 +206,7 @@ impl ObjectUnion {
                 let gone = locals.parts.remove(at);
                 locals.is_changed = true;
                 let place = Place { file: local.to_string(), position: Some(gone.position) };
-                let what = format!("{} is another one here than k3s-harden's", part.name.shown());
+                let what = format!("{} differs from k3s-harden's", part.name.shown());
                 union.parts.push(UsersPart::conflict(local, place, what, OnConflict::Ours));
             }
         }
@@ -254,7 +254,7 @@ impl ObjectUnion {
         for part in &locals.parts {
             if let Some(why) = unserved(part, rendered.minor) {
                 union.warnings.push(format!(
-                    "{local}:{}:{}: {}: {why}, and K3s applies nothing of the file: take it out",
+                    "{local}:{}:{}: {}: {why}, so K3s applies no object of this file: remove the object",
                     part.position.0,
                     part.position.1,
                     part.name.shown()
@@ -288,7 +288,7 @@ impl ObjectUnion {
             Err(fault) => {
                 let (line, column) = fault.position;
                 let place = Place { file: local.to_string(), position: Some((line + header, column)) };
-                let why = format!("it cannot be read ({}): mend it, and apply again", fault.message);
+                let why = format!("it cannot be read ({}): fix it, and apply again", fault.message);
                 self.parts.push(UsersPart::left_out(local, place, "the manifest", why));
                 self.local = whole.map(LocalText::Same);
                 None
@@ -316,7 +316,7 @@ impl ObjectUnion {
             let place = file.place(part.position);
             let what = part.name.shown();
             if is_in(&theirs[index + 1..], &part.name) {
-                let why = "it is there a second time, and the last one counts";
+                let why = "the file defines this object twice, and the last one is used";
                 self.parts.push(UsersPart::left_out(path, place, what, why));
                 continue;
             }
@@ -336,7 +336,7 @@ impl ObjectUnion {
                 if same.value == part.value {
                     continue;
                 }
-                let what = format!("{what} is another one here than k3s-harden's");
+                let what = format!("{what} differs from k3s-harden's");
                 let mut conflict = UsersPart::conflict(path, place, what, users.decision());
                 if users.decision() == OnConflict::Keep {
                     self.put(locals, part, (path, local));
@@ -345,7 +345,7 @@ impl ObjectUnion {
                 self.parts.push(conflict);
             } else if is_in(&all, &part.name) {
                 let stays = UsersPart::stays(path, place, what);
-                self.parts.push(stays.because("this run is not about it"));
+                self.parts.push(stays.because("this run does not include its control"));
                 pending.names.push(part.name.shown());
                 pending.parts.push(part.clone());
             } else {
@@ -365,7 +365,8 @@ impl ObjectUnion {
     ) {
         if let Some(other) = locals.put(part.clone()) {
             let place = Place { file: local.to_string(), position: Some(other.position) };
-            let why = format!("{} has another version of it, which K3s applies last", path.name());
+            let why =
+                format!("{} has another version of this object, and K3s applies that one last", path.name());
             self.parts.push(UsersPart::left_out(path, place, other.name.shown(), why));
         }
     }
@@ -377,15 +378,15 @@ impl ObjectUnion {
             let path = folder.join(name);
             self.warnings.push(match name.as_str() {
                 "policy.yaml.skip" => format!(
-                    "{path} keeps K3s from applying policy.yaml: what moves from there to {} comes into force",
+                    "because of {path}, K3s does not apply policy.yaml: objects moved from policy.yaml to {} will be applied",
                     local.name()
                 ),
                 "policy-local.yaml.skip" => format!(
-                    "{path} keeps K3s from applying {}: what moves there goes out of force until you remove it",
+                    "because of {path}, K3s does not apply {}: objects moved to that file have no effect until you remove the .skip file",
                     local.name()
                 ),
                 _ => format!(
-                    "{path} is the same Addon for K3s as {}, and takes away what that one has: give it another name",
+                    "K3s treats {path} and {} as the same Addon, so each deletes the objects of the other: rename the first file",
                     local.name()
                 ),
             });

@@ -84,9 +84,11 @@ impl UsersPart {
         decision: OnConflict,
     ) -> Self {
         let (fate, weakens, why) = match decision {
-            OnConflict::Ours => {
-                (PartFate::Replaced, false, "ours is in force; --on-conflict keep leaves the other")
-            }
+            OnConflict::Ours => (
+                PartFate::Replaced,
+                false,
+                "k3s-harden's is used; to keep the existing one: --on-conflict keep",
+            ),
             OnConflict::Keep => (PartFate::Stays, true, "the control is not met"),
             OnConflict::Fail => (PartFate::Replaced, false, "they contradict"),
         };
@@ -143,13 +145,13 @@ impl fmt::Display for UsersPart {
         write!(f, "{}: {}: ", self.place, self.what)?;
         match (self.fate, &self.to) {
             (PartFate::Stays, _) => f.write_str("it stays")?,
-            (PartFate::Moves, Some(to)) => write!(f, "it goes to {to}")?,
+            (PartFate::Moves, Some(to)) => write!(f, "it moves to {to}")?,
             (PartFate::Moves, None) => f.write_str("it goes to another file")?,
             (PartFate::Replaced, _) => f.write_str("it is replaced")?,
             (PartFate::LeftOut, _) => f.write_str("it is left out")?,
         }
         if self.weakens {
-            f.write_str(", and weakens")?;
+            f.write_str(", and weakens the hardening")?;
         }
         match &self.why {
             Some(why) => write!(f, ": {why}"),

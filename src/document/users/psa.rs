@@ -71,7 +71,7 @@ pub(super) fn read(
         read.lost.push((fault.message.clone(), why, fault.position));
     }
     if let Some(position) = config.second_document {
-        let why = "the API server reads the first one alone".to_owned();
+        let why = "the API server reads only the first one".to_owned();
         read.lost.push(("a second document".to_owned(), why, position));
     }
     let nodes = object::items(&document.root, "plugins");
@@ -79,7 +79,7 @@ pub(super) fn read(
     for (entry, node) in config.plugins.iter().zip(nodes) {
         let what = format!("the entry of the plugin {}", entry.name);
         if seen.contains(&entry.name) {
-            read.lost.push((what, "the API server reads the first one alone".to_owned(), entry.position));
+            read.lost.push((what, "the API server reads only the first one".to_owned(), entry.position));
             continue;
         }
         seen.push(entry.name.clone());

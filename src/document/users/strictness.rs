@@ -82,6 +82,7 @@ pub(in crate::document) fn weakness_of_named(profile: &Profile, users: &UsersFil
         return Some("it configures no PodSecurity".to_owned());
     };
     let (theirs, ours) = (&pod_security.defaults["enforce"].value, ours_of(profile, "enforce"));
-    (compare(theirs, &ours) == Strictness::Weaker)
-        .then(|| format!("PodSecurity enforces {} there, and k3s-harden's {}", shown(theirs), shown(&ours)))
+    (compare(theirs, &ours) == Strictness::Weaker).then(|| {
+        format!("PodSecurity enforces {} there, but k3s-harden's value is {}", shown(theirs), shown(&ours))
+    })
 }

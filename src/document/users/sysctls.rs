@@ -110,7 +110,7 @@ impl SysctlUnion {
             if decision == OnConflict::Ours {
                 lines.remove(&with_slashes(key));
                 let place = Place { file: local.to_string(), position: None };
-                let what = format!("{key} is {theirs} here, and k3s-harden's is {value}");
+                let what = format!("{key} is {theirs}, but k3s-harden's value is {value}");
                 union.parts.push(UsersPart::conflict(local, place, what, decision));
             }
         }
@@ -150,7 +150,7 @@ impl SysctlUnion {
             match (same, value) {
                 (Some((_, wanted)), Some(value)) if value == *wanted => {}
                 (Some((name, wanted)), Some(value)) => {
-                    let what = format!("{name} is {value} here, and k3s-harden's is {wanted}");
+                    let what = format!("{name} is {value}, but k3s-harden's value is {wanted}");
                     let mut part = UsersPart::conflict(path, place, what, users.decision());
                     if users.decision() == OnConflict::Keep {
                         lines.add(&shown);
@@ -208,7 +208,7 @@ mod tests {
         assert!(
             parts.iter().any(|part| part.contains("90-kubelet.conf:7:1: the line \"word\": it is left out"))
         );
-        assert!(parts.iter().any(|part| part.contains(":8:1: kernel.panic is 60 here") && part.contains("it is replaced")));
+        assert!(parts.iter().any(|part| part.contains(":8:1: kernel.panic is 60, but") && part.contains("it is replaced")));
     }
 
     #[test]

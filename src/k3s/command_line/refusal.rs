@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What K3s' command line refuses: K3s exits.
+//! What K3s's command line refuses: K3s exits.
 
 use crate::error::Place;
 use crate::k3s::origin::ValueOrigin;
@@ -12,7 +12,7 @@ pub struct K3sRefusal {
     pub kind: RefusalKind,
     /// The flag, as it is written, without its dashes; empty if it is no flag.
     pub flag: String,
-    /// K3s' own message.
+    /// K3s's own message.
     pub message: String,
     /// Where it is written.
     pub origin: ValueOrigin,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! K3s' command line: what the configuration files add to the words of the service, which flags it sets, and what it
+//! K3s's command line: what the configuration files add to the words of the service, which flags it sets, and what it
 //! refuses (pkg/configfilearg, cmd/server/main.go and pkg/cli/cmds of K3s; data/command-line.yaml).
 
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ impl CommandLineFacts {
     }
 }
 
-/// What K3s' command line is made of.
+/// What K3s's command line is made of.
 #[derive(Clone, Copy)]
 pub(in crate::k3s) struct CommandLineSources<'a> {
     /// The role that K3s is started in.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A command line as urfave/cli reads it, the library of K3s' command line, on Go's package `flag`.
+//! A command line as urfave/cli reads it, the library of K3s's command line, on Go's package `flag`.
 //!
 //! The two generations differ: the first sorts the flags of a command before its other words, the second stops at the
 //! first word that is no flag, and trims the values of flags that repeat (command.go and flag_string_slice.go of

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Checks of K3s' own values that a component judges, which K3s hands them to.
+//! Checks of K3s's own values that a component judges, which K3s hands them to.
 
 use std::net::IpAddr;
 

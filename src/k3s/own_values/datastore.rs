@@ -85,7 +85,7 @@ fn mysql_fault(text: &str) -> Option<String> {
     (address.is_empty() && !is_known).then(|| format!("default addr for network '{network}' unknown"))
 }
 
-/// The address of a `PostgreSQL` server is a URL. K3s' message has the password in it, which is left out here.
+/// The address of a `PostgreSQL` server is a URL. K3s's message has the password in it, which is left out here.
 pub(super) fn postgres(reader: &OwnReader<'_>) -> Answer {
     let Some((scheme @ ("postgres" | "postgresql"), rest)) = endpoint(reader) else { return Answer::Fine };
     match go_url::parse(&format!("{scheme}://{rest}")) {

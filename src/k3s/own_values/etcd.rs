@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What K3s' etcd takes behind `etcd-arg` (data/etcd-arguments.yaml).
+//! What K3s's etcd takes behind `etcd-arg` (data/etcd-arguments.yaml).
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -181,7 +181,7 @@ mod tests {
         arguments_fault("1.33".parse().unwrap(), items).is_some()
     }
 
-    /// As a program with K3s' `ToConfigFile` and etcd's types read them.
+    /// As a program with K3s's `ToConfigFile` and etcd's types read them.
     #[test]
     fn values_have_the_types_of_etcd() {
         for good in [

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Checks of K3s' own values with which a node joins others: tokens, the server's address, and the VPN.
+//! Checks of K3s's own values with which a node joins others: tokens, the server's address, and the VPN.
 
 use super::reader::{Answer, OwnReader};
 use super::rules::OwnRule;

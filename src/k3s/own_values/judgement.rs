@@ -19,7 +19,7 @@ pub struct OwnFault {
     pub place: Option<Place>,
     /// What is wrong, without secrets.
     pub message: String,
-    /// K3s' message; empty if it has none.
+    /// K3s's message; empty if it has none.
     pub says: String,
     /// What K3s does.
     pub ends: Ending,
@@ -30,7 +30,7 @@ pub struct OwnFault {
 /// How the values of a flag are judged, with the sources.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FlagJudgement {
-    /// By checks of the table: what K3s' source says of each.
+    /// By checks of the table: what K3s's source says of each.
     Checked(Vec<&'static str>),
     /// By another check: which.
     Elsewhere(&'static str),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Checks of K3s' own values that are addresses, blocks of addresses and ports.
+//! Checks of K3s's own values that are addresses, blocks of addresses and ports.
 
 use std::net::IpAddr;
 
@@ -254,7 +254,7 @@ pub(super) fn supervisor_port(reader: &OwnReader<'_>) -> Answer {
     port_number(reader.supervisor_port(), 0)
 }
 
-/// K3s' own agent does not find a server whose port the system chooses.
+/// K3s's own agent does not find a server whose port the system chooses.
 pub(super) fn supervisor_port_zero(reader: &OwnReader<'_>) -> Answer {
     Answer::unless("0", reader.supervisor_port() != Some(0))
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The values that K3s' own checks read, and the conditions under which K3s reads each.
+//! The values that K3s's own checks read, and the conditions under which K3s reads each.
 
 use super::rules::{Ending, OwnCondition};
 use crate::Role;
@@ -50,7 +50,7 @@ impl Answer {
 pub(in crate::k3s) struct OwnReader<'a> {
     pub(super) node: &'a NodeConfig<'a>,
     config: &'a EffectiveConfig,
-    /// Whether K3s' own etcd has begun on the node.
+    /// Whether K3s's own etcd has begun on the node.
     begun: bool,
     /// Whether what starts K3s on the node is complete.
     has_service: bool,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The table of K3s' own values (data/own-values.yaml): who reads a value, under which conditions, and how it is checked.
+//! The table of K3s's own values (data/own-values.yaml): who reads a value, under which conditions, and how it is checked.
 
 use std::sync::LazyLock;
 
@@ -41,7 +41,7 @@ pub(super) struct OwnRule {
     /// Its parameters.
     #[serde(default)]
     pub(in crate::k3s) values: Vec<String>,
-    /// K3s' message.
+    /// K3s's message.
     pub(super) says: String,
     /// What to write instead.
     pub(super) write: String,
@@ -102,7 +102,7 @@ pub(in crate::k3s) enum OwnCondition {
     ControllerManager,
     /// The cloud controller manager runs on the node.
     CloudControllerManager,
-    /// K3s' etcd runs on the node.
+    /// K3s's etcd runs on the node.
     Etcd,
     /// K3s reaches its datastore through kine: it runs no etcd, or only that of the endpoint.
     Kine,
@@ -112,7 +112,7 @@ pub(in crate::k3s) enum OwnCondition {
     Snapshots,
     /// Flannel is not switched off.
     Flannel,
-    /// A service on the node starts K3s, with what K3s' installer writes beside it.
+    /// A service on the node starts K3s, with what K3s's installer writes beside it.
     Service,
     /// A flag is true.
     On(String),

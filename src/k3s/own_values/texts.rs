@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Checks of K3s' own values that are text or numbers.
+//! Checks of K3s's own values that are text or numbers.
 
 use super::reader::{Answer, OwnReader};
 use super::rules::OwnRule;

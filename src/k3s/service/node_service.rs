@@ -12,7 +12,7 @@ use crate::node::{Root, RootedPath};
 /// The home directory of the user that K3s runs as.
 const ROOTS_HOME: &str = "/root";
 
-/// The value of `HOME` in K3s' environment.
+/// The value of `HOME` in K3s's environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::k3s) enum HomeDirectory<'s> {
     /// A directory.
@@ -51,7 +51,7 @@ impl Default for NodeService {
             words: Vec::new(),
             environment: Environment::new(),
             working_directory: RootedPath::fixed("/"),
-            // K3s' installer writes User=root.
+            // K3s's installer writes User=root.
             home: ServiceHome::OfRoot,
             not_understood: Vec::new(),
             faults: Vec::new(),
@@ -105,7 +105,7 @@ impl NodeService {
             .unwrap_or_default())
     }
 
-    /// Chooses among services of one role: K3s' own name counts more than others, and then it is not known which starts.
+    /// Chooses among services of one role: K3s's own name counts more than others, and then it is not known which starts.
     fn of_several(services: &[&FoundService], role: Role) -> Self {
         let (first, others) = match services {
             [only] => return Self::of(only),
@@ -159,7 +159,7 @@ impl NodeService {
     }
 
     /// Returns the service with all that is written of its command line and its environment, also where that is not the
-    /// whole of it. It says where K3s' files are unless a note hides that, and is not judged.
+    /// whole of it. It says where K3s's files are unless a note hides that, and is not judged.
     pub(in crate::k3s) fn as_written(&self) -> &Self {
         self.written.as_deref().unwrap_or(self)
     }

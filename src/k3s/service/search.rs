@@ -61,9 +61,9 @@ pub(super) struct ServiceSearch<'r> {
     folders: UnitFolders<'r>,
     /// Services whose command line is K3s'.
     pub(super) running: Vec<FoundService>,
-    /// Services of which that is not known, those that are named as K3s' own first.
+    /// Services of which that is not known, those that are named as K3s's own first.
     pub(super) suspects: Vec<FoundService>,
-    /// Masked ones that are named as K3s' own.
+    /// Masked ones that are named as K3s's own.
     pub(super) masked: Vec<FoundService>,
 }
 
@@ -103,7 +103,7 @@ impl FoundService {
         OWN_NAMES.contains(&self.name.as_str())
     }
 
-    /// Returns the role that the command or the name speaks of; K3s' own name is that of both roles.
+    /// Returns the role that the command or the name speaks of; K3s's own name is that of both roles.
     pub(super) fn spoken_role(&self) -> Option<Role> {
         match self.name.as_str() {
             _ if self.role.is_some() => self.role,
@@ -265,7 +265,7 @@ impl<'r> ServiceSearch<'r> {
                     let script = self.script(&k3s.program)?.filter(|text| !wrapper::passes_words(text));
                     let script = script.map(|_| {
                         let program = &k3s.program;
-                        let why = format!("{program} is a script, which may change K3s' command line");
+                        let why = format!("{program} is a script, which may change K3s's command line");
                         NotUnderstood::new(command.place.clone(), why).hiding(Hidden::Script)
                     });
                     if !is_service && unknown.is_empty() && script.is_none() {
@@ -304,7 +304,7 @@ impl<'r> ServiceSearch<'r> {
             service.not_understood.push(why);
             self.suspects.push(service);
         } else if let Some((command, file)) = other.filter(|_| service.has_own_name()) {
-            // K3s' own service runs another command of K3s, or a word that is none: K3s says what it is.
+            // K3s's own service runs another command of K3s, or a word that is none: K3s says what it is.
             service.command_file = file;
             service.environment.clone_from(&environment.values);
             service.settle(command, &environment.unknown);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Programs between a service and K3s: a shell with one plain command, and `env`.
 //!
-//! Any other program may do anything with K3s' command line. It is not understood if it names K3s.
+//! Any other program may do anything with K3s's command line. It is not understood if it names K3s.
 
 use super::shell::lex::{self, ShellPiece, ShellWord};
 use super::shell::syntax::{ShellCursor, plain};
@@ -84,7 +84,7 @@ pub(super) fn understand(program: &str, words: &[String]) -> WrappedCommand {
     WrappedCommand::NotUnderstood("too many programs are between the service and K3s".to_owned())
 }
 
-/// Tells whether a program's name is one that K3s' binary has: its own, with an architecture as the releases have it,
+/// Tells whether a program's name is one that K3s's binary has: its own, with an architecture as the releases have it,
 /// with a version, or as the binary unpacks itself.
 pub(super) fn is_k3s(name: &str) -> bool {
     let Some(rest) = name.strip_prefix("k3s") else { return false };
@@ -102,7 +102,7 @@ pub(super) fn passes_words(script: &str) -> bool {
     if words.first() == Some(&"-a") {
         words.drain(..words.len().min(2));
     }
-    // A variable of K3s' may be set there.
+    // A variable of K3s's may be set there.
     matches!(words.as_slice(), [_, "\"$@\""]) && !script.contains("K3S_") && !script.contains("set --")
 }
 

@@ -95,7 +95,7 @@ impl MergedText<'_> {
         });
         let (doubts, notes): (Vec<_>, Vec<_>) = remarks.partition(|(is_doubt, _)| *is_doubt);
         let texts = |list: Vec<(bool, String)>| list.into_iter().map(|(_, text)| text).collect::<Vec<_>>();
-        self.list("What is not sure", ("DOUBT", Ink::BoldYellow), texts(doubts));
+        self.list("Uncertain results", ("DOUBT", Ink::BoldYellow), texts(doubts));
         self.list("To know", ("note", Ink::Cyan), texts(notes));
     }
 
@@ -209,7 +209,7 @@ impl MergedText<'_> {
             1 => "; the last group is left out".to_owned(),
             count => format!("; the last {count} groups are left out"),
         };
-        let key = "F fail, W warn, ? unknown, M manual, . pass, - not applicable; small letters are waived, a blank has no verdict";
+        let key = "F fail, W warn, ? unknown, M manual, . pass, - not applicable; lower case: waived; blank: no result";
         self.paragraph(&format!("{key}{more}"));
     }
 
@@ -229,7 +229,7 @@ impl MergedText<'_> {
         for control in merged.controls.iter().filter(is_open) {
             if std::mem::take(&mut is_first) {
                 self.text.end();
-                self.text.paint_line(Ink::Bold, "What these nodes have");
+                self.text.paint_line(Ink::Bold, "Actual values on these nodes");
             }
             let seen = control.seen.iter().filter(|one| one.status != Status::Unknown);
             let seen: Vec<_> = seen.collect();

@@ -101,6 +101,7 @@ fn section(section: &Section<'_>) -> Value {
         "number": section.number,
         "name": section.name(),
         "counts": rows(&section.verdicts),
+        "score": StatusCounts::count(section.verdicts.iter().copied()).score().map(|score| score.to_string()),
     })
 }
 
@@ -142,15 +143,21 @@ fn control(verdict: &ControlVerdict) -> Value {
         "automated": verdict.automated,
         "status": verdict.status.name(),
         "word": status_words(verdict.status),
-        "open": is_finding(verdict.status) && waiver.is_none(),
+        "open": is_finding(verdict.status) && waiver.is_none() && !verdict.waits_for_start(),
         "waiver": waiver,
         "expected": verdict.expected,
         "actual": verdict.actual,
         "because": matches!(verdict.status, Status::NotApplicable | Status::Unknown),
         "evidence": distinct_evidence(verdict).map(evidence).collect::<Vec<_>>(),
         // A control that is met needs no remedy.
-        "remedy": verdict.remedy.trim_end().lines().filter(|_| verdict.status != Status::Pass).collect::<Vec<_>>(),
+        "remedy": verdict.remedy.trim_end().lines().filter(|_| verdict.status != Status::Pass).map(remedy).collect::<Vec<_>>(),
     })
+}
+
+/// Returns a line of a remedy: its parts, and which of them are between backticks, so that they can be copied.
+fn remedy(line: &str) -> Vec<Value> {
+    let parts = line.split('`').enumerate().filter(|(_, part)| !part.is_empty());
+    parts.map(|(index, part)| json!({"text": part, "is_code": index % 2 == 1})).collect()
 }
 
 fn evidence(evidence: &Evidence) -> Value {

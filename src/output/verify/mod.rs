@@ -66,8 +66,7 @@ pub(super) fn origin_words(origin: &ReportOrigin) -> String {
 }
 
 /// The note of a report about a node on which K3s has not started.
-const FORECAST: &str =
-    "K3s has not started here. This is a forecast: what holds once it starts as it is configured now.";
+const FORECAST: &str = "K3s has not started here. The results are a forecast for the first start with the current configuration.";
 
 /// Returns the note at the beginning of a report that is a forecast.
 pub(super) fn forecast_note(report: &VerifyReport) -> Option<&'static str> {
@@ -75,7 +74,8 @@ pub(super) fn forecast_note(report: &VerifyReport) -> Option<&'static str> {
 }
 
 /// The definition of the score.
-const SCORE_DEFINITION: &str = "pass of pass, fail and warn; manual, not applicable and unknown are left out";
+const SCORE_DEFINITION: &str =
+    "pass / (pass + fail + warn); manual, not applicable and unknown are not counted";
 
 /// Returns the text of evidence after its place.
 fn with_place(evidence: &Evidence) -> String {

@@ -39,7 +39,7 @@ pub struct SarifOptions {
 /// In SARIF, only results with the kind `fail` have a level. A waiver is an accepted, external suppression. The id of a
 /// rule is the name of the control, which is the same in every benchmark; the number is in the description and the
 /// properties. Findings about waivers are notifications. Locations are relative to the node's root. A control that is not
-/// met, and whose evidence has no place, is located in K3s' configuration.
+/// met, and whose evidence has no place, is located in K3s's configuration.
 #[must_use]
 pub fn sarif(report: &VerifyReport, origin: &ReportOrigin, options: SarifOptions) -> Value {
     let shown = |verdict: &&ControlVerdict| {

@@ -193,7 +193,8 @@ impl ReportText {
                 format!("{} {}{waived}", counts.get(status), status_words(status))
             })
             .collect();
-        self.block(NO_LABEL, &format!("{} controls: {}.", counts.total(), parts.join(", ")), Ink::Plain);
+        let controls = if counts.total() == 1 { "control" } else { "controls" };
+        self.block(NO_LABEL, &format!("{} {controls}: {}.", counts.total(), parts.join(", ")), Ink::Plain);
         let forecast = if report.started { "" } else { " (forecast)" };
         match counts.score() {
             Some(score) => {
@@ -201,7 +202,7 @@ impl ReportText {
                 self.block(NO_LABEL, &format!("Score{forecast}: {score} ({SCORE_DEFINITION})."), ink);
             }
             None => {
-                let text = format!("No score{forecast}: nothing can be told to be met or not.");
+                let text = format!("No score{forecast}: no control passes or fails.");
                 self.block(NO_LABEL, &text, Ink::Bold);
             }
         }

@@ -45,7 +45,7 @@ pub(super) fn check_authorizers(facts: &NodeFacts<'_>, about: Option<&str>) -> R
 
 /// Checks whether the file lets anonymous requests in; with `about: paths` a person reviews paths that it lists.
 pub(super) fn check_anonymous(facts: &NodeFacts<'_>, about: Option<&str>) -> Result<RuleResult> {
-    let expected = format!("the file of {AUTHENTICATION} lets no anonymous request in");
+    let expected = format!("the file of {AUTHENTICATION} denies anonymous requests");
     let file = match find(facts, AUTHENTICATION, &expected)? {
         Ok(file) => file,
         Err(result) if about != Some(PATHS) && result.outcome == RuleOutcome::Manual => {
@@ -61,7 +61,7 @@ pub(super) fn check_anonymous(facts: &NodeFacts<'_>, about: Option<&str>) -> Res
     let off = Must::Be("false".to_owned());
     let flag = flag::check_by_name(facts, SERVER, ANONYMOUS_FLAG, off)?;
     let Some(anonymous) = config.anonymous else {
-        let text = format!("it says nothing of anonymous requests: {ANONYMOUS_FLAG} counts");
+        let text = format!("the file does not configure anonymous requests: {ANONYMOUS_FLAG} applies");
         let position = Some((1, 1));
         evidence.push(Evidence { text, place: Some(Place { file: file.path, position }) });
         evidence.extend(flag.evidence);
@@ -84,7 +84,9 @@ pub(super) fn check_anonymous(facts: &NodeFacts<'_>, about: Option<&str>) -> Res
         ));
     }
     if anonymous.enabled && !anonymous.paths.is_empty() {
-        let text = "this benchmark asks for none: a waiver accepts paths that health probes need".to_owned();
+        let text =
+            "this benchmark allows no anonymous requests: use a waiver to accept the paths of health probes"
+                .to_owned();
         evidence.push(Evidence { text, place: None });
     }
     Ok(RuleResult::met(!anonymous.enabled, expected, actual, evidence))

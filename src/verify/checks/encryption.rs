@@ -37,7 +37,7 @@ fn not_in_force(facts: &NodeFacts<'_>, current: &str) -> Option<Evidence> {
     let (wanted, place) = facts.node.encryption_provider();
     let is_other = wanted != current && K3S_PROVIDERS.contains(&current);
     (is_other && place.is_some()).then(|| Evidence {
-        text: format!("{wanted} is wanted, and is in force only after `k3s secrets-encrypt rotate-keys`"),
+        text: format!("{wanted} is configured, but is used only after `k3s secrets-encrypt rotate-keys`"),
         place,
     })
 }
@@ -49,7 +49,7 @@ fn check(facts: &NodeFacts<'_>, expected: &str, is_suitable: fn(&str) -> bool) -
 }
 
 /// Says how far the encryption is on a server that has started, and what the next step is; nothing where Secrets are encrypted,
-/// and where another file than K3s' own says how.
+/// and where another file than K3s's own says how.
 fn stage(facts: &NodeFacts<'_>) -> Result<Option<Evidence>> {
     if facts.node.effective.is_err() {
         return Ok(None);
@@ -98,7 +98,8 @@ fn judge(facts: &NodeFacts<'_>, expected: &str, is_suitable: fn(&str) -> bool) -
     };
     let group = config.of_core_resource("secrets", facts.node.minor());
     let Some(provider) = group.and_then(|group| group.providers.first()) else {
-        evidence.push(Evidence { text: "it says nothing of Secrets".to_owned(), place: place((1, 1)) });
+        evidence
+            .push(Evidence { text: "the file has no entry for Secrets".to_owned(), place: place((1, 1)) });
         return Ok(RuleResult::met(false, expected, "no provider for Secrets", evidence));
     };
     let name = provider.name;

@@ -21,7 +21,7 @@ const COPY_MODE: &str = "644";
 
 /// The files that a rule is about.
 struct RuledFiles {
-    /// What K3s' own files, or those that take their place, match; none if there are no such files.
+    /// What K3s's own files, or those that take their place, match; none if there are no such files.
     own: Option<String>,
     /// Whether an argument names the file, and K3s does not make it.
     is_users: bool,
@@ -115,7 +115,7 @@ pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &FileRule) -> Result
     };
     let mode: Option<FileMode> = rule.mode.as_deref().map(str::parse).transpose()?;
     let expected = match (mode, &rule.owner) {
-        (Some(mode), None) => format!("{pattern} permits no more than {mode}"),
+        (Some(mode), None) => format!("{pattern} has mode {mode} or stricter"),
         (None, _) => format!("{pattern} belongs to root"),
         (Some(mode), Some(_)) => format!("{pattern} belongs to root and permits no more than {mode}"),
     };

@@ -69,13 +69,13 @@ pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &FlagRule) -> Result
     }
     // The benchmark and the scanners look for the argument, whatever the component does without it.
     if let (false, None, Some(default)) = (met, &value.items, rule.default_in(minor)) {
-        evidence.text += &format!(": it takes {default} by itself, and the benchmark wants the argument");
+        evidence.text += &format!(": the default is {default}, but the benchmark requires the argument");
     }
     let evidence = std::iter::once(evidence).chain(others).collect();
     let result = RuleResult::met(met, rule.must.describe(&name), actual, evidence);
     let mut result = with_origin(&origin, result);
     match origin {
-        // If the flag is met without K3s' own value, it is met in every release.
+        // If the flag is met without K3s's own value, it is met in every release.
         FlagOrigin::Forecast if !met => {
             let differing = facts.node.differing_flags(&rule.component);
             if let Some(flag) = differing.iter().find(|flag| flag.flag == rule.name) {
@@ -126,7 +126,7 @@ fn logged_field(
     let text = format!("the kubelet logged {path}: {}", field.items.join(","));
     let others = own.ok().filter(|own| own.items.as_ref().is_some_and(|own| *own != items)).map(|own| {
         let given = own.items.unwrap_or_default().join(",");
-        let text = format!("its arguments and files give {given} as they are now: {}", own.evidence.text);
+        let text = format!("the current arguments and files set {given}: {}", own.evidence.text);
         Evidence { text, place: own.evidence.place }
     });
     let evidence = Evidence { text, place: field.place.clone() };
@@ -156,7 +156,7 @@ fn next_start(facts: &NodeFacts<'_>, rule: &FlagRule, met: bool) -> Option<Evide
     let differs = rule.must.is_met_by(value.items.as_deref()) != met;
     differs.then(|| Evidence {
         text: format!(
-            "from its next start on {} by K3s' configuration: {}",
+            "after the next start the control is {}, according to the K3s configuration: {}",
             if met { "no longer" } else { "met" },
             value.evidence.text
         ),
@@ -187,7 +187,7 @@ fn value(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -> Result
         // A component takes its default for an empty list.
         let items = match unset() {
             Some(unset) if is_list && items.is_empty() => {
-                evidence.text += &format!(", for which it takes {} by itself", unset.join(","));
+                evidence.text += &format!(", so the default {} is used", unset.join(","));
                 unset
             }
             _ => items,
@@ -251,7 +251,7 @@ fn value_in_file(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -
         }
         (value, _) => {
             let unset = value.or_else(|| rule.unset_in(facts.node.minor()));
-            let by_itself = unset.as_ref().map(|unset| format!(", so that it is {unset}"));
+            let by_itself = unset.as_ref().map(|unset| format!(": the default is {unset}"));
             let by_itself = by_itself.unwrap_or_default();
             let text = format!("{component}'s configuration has no {path}{by_itself}");
             let place = Some(Place { file, position: None });
@@ -284,7 +284,7 @@ pub(super) fn config_file(
     Ok(Some((path.to_string(), fields)))
 }
 
-/// Returns evidence of a field of the kubelet's configuration: in a file of the user's, or of K3s' own, for which the user
+/// Returns evidence of a field of the kubelet's configuration: in a file of the user's, or of K3s's own, for which the user
 /// may have a key.
 fn field_evidence(facts: &NodeFacts<'_>, rule: &FlagRule, path: &str, field: &KubeletField) -> Evidence {
     let value = field.items.join(",");
@@ -306,7 +306,7 @@ fn given_evidence(
     let verb = match (&flags.origin, &place) {
         (FlagOrigin::Logged(_), _) => "was started with",
         (_, Some(_)) => "gets",
-        (_, None) => "gets, by K3s itself,",
+        (_, None) => "gets from K3s itself",
     };
     let shown: Vec<String> = given.iter().map(|value| format!("--{}={value}", rule.name)).collect();
     Evidence { text: format!("{} {verb} {}", rule.component, shown.join(" ")), place }
@@ -314,7 +314,7 @@ fn given_evidence(
 
 /// Returns evidence that nothing sets the flag.
 fn unset_evidence(facts: &NodeFacts<'_>, rule: &FlagRule, flags: &FlagsInForce) -> Evidence {
-    let unset = rule.unset_in(facts.node.minor()).map(|unset| format!(": it takes {unset} by itself"));
+    let unset = rule.unset_in(facts.node.minor()).map(|unset| format!(": the default is {unset}"));
     let text = format!("nothing sets --{} of {}{}", rule.name, rule.component, unset.unwrap_or_default());
     Evidence { text, place: Some(facts.place_of_unset(&flags.origin)) }
 }

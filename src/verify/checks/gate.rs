@@ -40,7 +40,8 @@ pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &GateRule) -> Result
         // What is not known of the next start says nothing of this one.
         let Ok(next) = self::value(facts, rule, &next) else { return Ok(result) };
         if next.is_on.is_some() && next.is_on != value.is_on && result.outcome != RuleOutcome::Unknown {
-            let text = format!("from its next start on, by K3s' configuration: {}", next.evidence.text);
+            let text =
+                format!("after the next start, according to the K3s configuration: {}", next.evidence.text);
             result.evidence.push(Evidence { text, place: next.evidence.place });
         }
     }
@@ -96,7 +97,7 @@ fn value(facts: &NodeFacts<'_>, rule: &GateRule, flags: &FlagsInForce) -> Result
     let evidence = deciding.unwrap_or_else(|| {
         let state = by_itself.map_or("unknown", said);
         let text = format!(
-            "nothing sets the feature gate {} of {}: it is {state} by itself",
+            "nothing sets the feature gate {} of {}: the default is {state}",
             rule.name, rule.component
         );
         Evidence { text, place: Some(facts.place_of_unset(&flags.origin)) }

@@ -24,6 +24,6 @@ pub(super) fn cluster_or_review<'f>(
 /// Returns the result of a check that needs `--live` because K3s has started; `objects` are the objects it needs.
 pub(super) fn needs_live(expected: &str, objects: &str) -> RuleResult {
     let reason =
-        format!("K3s has started: which {objects} its namespaces have, only the cluster tells (--live)");
+        format!("K3s has started: reading the {objects} of its namespaces needs cluster access (--live)");
     RuleResult::unknown(expected, reason)
 }

@@ -36,7 +36,7 @@ pub(super) enum CheckSubject {
     Access,
     /// The objects of the cluster, or the manifests of the node, which only a node with an API server applies.
     Objects,
-    /// K3s' configuration.
+    /// K3s's configuration.
     Configuration,
 }
 use CheckSubject::{Access, ApiServer, Configuration, Objects};

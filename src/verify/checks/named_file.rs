@@ -16,7 +16,7 @@ const KUBELET: &str = "kubelet";
 /// The files that an argument or a field names, with the evidence.
 pub(super) type NamedPaths = (Vec<RootedPath>, Evidence);
 
-/// Finds the files that an argument or a field names; none if nothing gives it, or if it is empty: then K3s' own file counts.
+/// Finds the files that an argument or a field names; none if nothing gives it, or if it is empty: then K3s's own file counts.
 ///
 /// # Errors
 /// A configuration file that cannot be read, and a name that is no path.

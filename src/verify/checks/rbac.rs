@@ -276,12 +276,12 @@ fn review_grants(expected: &str, words: &str, grants: &[&RoleGrant<'_>]) -> Rule
     let mut evidence: Vec<Evidence> =
         others.iter().map(|grant| Evidence::without_place(grant.describe())).collect();
     evidence.push(Evidence::without_place(if names.is_empty() {
-        format!("none of Kubernetes' and K3s' own subjects {words}")
+        format!("none of Kubernetes' and K3s's own subjects {words}")
     } else {
-        format!("by themselves, Kubernetes and K3s have made that these {words}: {}", list_names(&names))
+        format!("by default of Kubernetes and K3s, these {words}: {}", list_names(&names))
     }));
     if others.is_empty() {
-        return RuleResult::met(true, expected, "only Kubernetes' and K3s' own subjects do", evidence);
+        return RuleResult::met(true, expected, "only Kubernetes' and K3s's own subjects do", evidence);
     }
     let mut others: Vec<String> = others
         .iter()
@@ -310,7 +310,7 @@ fn check_cluster_admin(facts: &NodeFacts<'_>) -> Result<RuleResult> {
 }
 
 fn check_system_masters(facts: &NodeFacts<'_>) -> Result<RuleResult> {
-    let expected = "nobody is in the group system:masters, whose rights cannot be taken away: look at the certificates that were issued, and at who has K3s' own kubeconfig, which is in it";
+    let expected = "no user is in the group system:masters, whose rights cannot be revoked: review the issued certificates, and who has access to K3s's own kubeconfig, which is in it";
     let cluster = match cluster_or_review(facts, expected)? {
         Ok(cluster) => cluster,
         Err(result) => return Ok(result),
@@ -322,7 +322,7 @@ fn check_system_masters(facts: &NodeFacts<'_>) -> Result<RuleResult> {
 }
 
 fn check_wildcards(facts: &NodeFacts<'_>) -> Result<RuleResult> {
-    let expected = "no role but the built-in ones has * for its resources or its verbs";
+    let expected = "only built-in roles use * for resources or verbs";
     let cluster = match cluster_or_review(facts, expected)? {
         Ok(cluster) => cluster,
         Err(result) => return Ok(result),

@@ -51,7 +51,7 @@ impl MatchingPods {
         }
         if !self.system.is_empty() {
             evidence.push(Evidence::without_place(format!(
-                "in kube-system, which is K3s' own: {}",
+                "in kube-system, which is K3s's own: {}",
                 list_names(&self.system)
             )));
         }

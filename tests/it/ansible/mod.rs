@@ -82,7 +82,7 @@ fn a_node_through_ssh_is_shown_hardened_installed_verified_and_then_left_alone()
     let node = &reached.node;
     let folder = tempfile::tempdir().unwrap();
     let reports = folder.path();
-    // K3s' installer, which says what it was told and what was there.
+    // K3s's installer, which says what it was told and what was there.
     node.prepare(&format!(
         "cat > /usr/local/bin/curl <<'END'
 #!/bin/sh
@@ -334,7 +334,7 @@ fn the_module_says_what_the_binary_says() {
     );
     let newer = json!({"k3s_version": newer()});
     let said = bed.module(&with(newer.clone()), &["--check"]);
-    is_failed(&said, 65, "is newer than this version of k3s-harden knows");
+    is_failed(&said, 65, "is newer than this version of k3s-harden supports");
     let mut told = with(newer);
     told["assume_minor"] = newest().into();
     let said = bed.module(&told, &["--check"]);

@@ -18,7 +18,7 @@ mv /out/copy /out/seen
 exec sleep infinity
 "#;
 
-/// The unit that K3s' installation makes, as far as it matters here.
+/// The unit that K3s's installation makes, as far as it matters here.
 const K3S_SERVICE: &str = "[Unit]
 Wants=network-online.target
 After=network-online.target

@@ -31,7 +31,7 @@ cloud-init modules --mode=config
 cloud-init modules --mode=final
 cloud-init status --long";
 
-/// What the test lays behind our lines, in the place of K3s' installation.
+/// What the test lays behind our lines, in the place of K3s's installation.
 const INSTALL: &str = "  - touch /installed\n";
 
 const DROP_IN: &str = "/etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml";

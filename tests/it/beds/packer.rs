@@ -13,7 +13,7 @@ use crate::support::{tools, turns};
 const WORDS: [&str; 4] = ["--k3s-version", "v1.33.4+k3s1", "--role", "server"];
 const DROP_IN: &str = "etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml";
 
-/// What stands for `curl`: K3s' installation is a program with its version in it, and a line about itself.
+/// What stands for `curl`: K3s's installation is a program with its version in it, and a line about itself.
 const CURL: &str = r#"#!/bin/sh
 set -eu
 file=$3 address=$4

@@ -23,7 +23,7 @@ pub(super) struct Case {
     pub(super) component: String,
     /// The release that answered.
     pub(super) kubernetes: String,
-    /// What K3s' key COMPONENT-arg holds.
+    /// What K3s's key COMPONENT-arg holds.
     pub(super) args: Vec<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) files: BTreeMap<String, CaseFile>,

@@ -35,7 +35,7 @@ struct Argument {
     kind: String,
 }
 
-/// Returns the name of a component in K3s' keys.
+/// Returns the name of a component in K3s's keys.
 fn key(component: &'static str) -> &'static str {
     if component == "cloud-controller-manager" { "kube-cloud-controller-manager" } else { component }
 }

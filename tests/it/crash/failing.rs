@@ -10,9 +10,9 @@ use crate::support::counts::some;
 use crate::support::{tools, turns};
 
 /// Said where nothing of a failed run is left.
-const PUT_BACK: &str = "everything that this run had changed was put back";
+const PUT_BACK: &str = "all changes of this run were rolled back";
 /// Said where something is.
-const NOT_PUT_BACK: &str = "could not be put back";
+const NOT_PUT_BACK: &str = "could not be rolled back";
 
 /// Returns how a call can fail. `retval=0` is a write that takes nothing.
 fn failures(call: &Call) -> &'static [&'static str] {

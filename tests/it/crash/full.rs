@@ -55,7 +55,7 @@ fn with_more_and_more(
         // 1 where something had been changed and was put back.
         assert!(matches!(run.code, Some(1 | 73)), "{when}");
         let run = run.says("No space left on device").says(IMAGE);
-        assert!(!run.stderr.contains("could not be put back"), "{when}");
+        assert!(!run.stderr.contains("could not be rolled back"), "{when}");
         node.prepare(&format!("mount -o remount,size=1G,nr_inodes=1M {IMAGE}"));
         on_image(&node, verb).expect(0);
         is(&node, new, &format!("with room again: {when}"));
@@ -136,7 +136,7 @@ fn what_is_immutable_stays_and_so_does_the_rest() {
             let run = on_image(&node, verb).says("error: ").says(&path);
             let when = format!("{verb:?}, {path} is immutable: {}", run.stderr);
             assert!(matches!(run.code, Some(1 | 73 | 77)), "{when}");
-            assert!(!run.stderr.contains("could not be put back"), "{when}");
+            assert!(!run.stderr.contains("could not be rolled back"), "{when}");
             is(&node, old, &when);
             node.prepare(&format!("chattr -i {path}"));
         }

@@ -10,7 +10,7 @@ use super::tree::Tree;
 use crate::support::counts::some;
 use crate::support::{tools, turns};
 
-const PUT_BACK: &str = "everything that this run had changed was put back";
+const PUT_BACK: &str = "all changes of this run were rolled back";
 
 /// Sends both signals at every change of a run that this tier takes. From when it has taken the lock on it ends by itself: with 1 and
 /// everything put back, or with 0 where everything had been done.

@@ -101,8 +101,8 @@ fn every_command_line_is_taken() {
     let mut places: BTreeMap<Vec<String>, String> = BTreeMap::new();
     for page in pages::by_hand() {
         for line in lines_of(&pages::read(&page)) {
-            // What is left open.
-            if line.contains('…') {
+            // What is left open, and the flag whose error the page shows.
+            if line.contains('…') || line.contains("apply --dry-run") {
                 continue;
             }
             for arguments in invocations(&line) {

@@ -155,7 +155,7 @@ fn psa_names_the_folder_and_1_36_gets_the_gate() {
     assert!(!off.directories.iter().any(|directory| directory.path == folder.path));
     assert!(off.admission_warnings.is_empty());
     assert_eq!(node.admission_warnings.len(), 2, "{:?}", node.admission_warnings);
-    assert!(node.admission_warnings[0].contains("run apply on every one"));
+    assert!(node.admission_warnings[0].contains("run apply on every server"));
     assert!(node.admission_warnings[1].contains("system:masters"));
     let settings = [("admission_policies", "audit")];
     let gated = RenderedNode::new(&profile(minor("1.36"), "cis", &settings), &target(Role::Server));
@@ -210,7 +210,7 @@ fn an_expression_that_kubernetes_would_not_compile_is_refused() {
         document::check_admission(&profile(minor("1.37"), "cis", &settings))
     };
     let error = with("audit").unwrap_err().to_string();
-    assert!(error.contains("and Kubernetes takes 100000"), "{error}");
+    assert!(error.contains("the limit of Kubernetes is 100000"), "{error}");
     assert!(with("off").is_ok());
 }
 

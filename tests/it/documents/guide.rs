@@ -297,7 +297,7 @@ fn add(config: &mut Value, component: &str, argument: &str) {
     config[format!("{component}-arg+")].as_array_mut().unwrap().push(argument.into());
 }
 
-/// What the drop-in should say: the guide's template, and what later guides of K3s' added to it.
+/// What the drop-in should say: the guide's template, and what later guides of K3s's added to it.
 fn expected_config(minor: KubernetesMinor, role: Role) -> Value {
     let spec = &template(minor)["spec"]["rkeConfig"];
     let for_all = &spec["machineSelectorConfig"][0]["config"];

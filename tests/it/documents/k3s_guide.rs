@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The profile k3s-guide writes what K3s' own hardening guide says, tab by tab.
+//! The profile k3s-guide writes what K3s's own hardening guide says, tab by tab.
 //!
 //! Source: k3s-io/docs@035acb07 docs/security/hardening-guide.md.
 

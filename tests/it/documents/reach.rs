@@ -214,7 +214,8 @@ fn ciliums_ingress_is_let_in_by_no_network_policy_and_that_is_said() {
     assert!(!text.contains("namespace: \"web\""), "{text}");
     let said = rendered.policy_warnings.join("\n");
     assert!(
-        said.contains("ingress_to opens nothing to Cilium") && said.contains("fromEntities: [ingress]"),
+        said.contains("ingress_to does not allow traffic from Cilium")
+            && said.contains("fromEntities: [ingress]"),
         "{said}"
     );
 }
@@ -248,9 +249,9 @@ fn what_k3s_does_not_run_gets_no_policy_unless_it_is_asked_for_or_has_one() {
     assert_eq!(names(&policies(&stock, &fresh)), ["default-network-dns-policy"]);
     let said = Rendered::new(&stock, &fresh).policy_warnings.join("\n");
     for text in [
-        "disable has traefik: policy.yaml has no policy for traefik",
-        "--set metrics_server_policy=true lets traffic through",
-        "disable has coredns: the DNS of the cluster is somebody else's",
+        "disable has traefik: policy.yaml has no NetworkPolicy for traefik",
+        "allow its traffic: --set metrics_server_policy=true",
+        "disable has coredns: the cluster does not use the CoreDNS of K3s",
     ] {
         assert!(said.contains(text), "{text}: {said}");
     }
@@ -263,7 +264,7 @@ fn what_k3s_does_not_run_gets_no_policy_unless_it_is_asked_for_or_has_one() {
     let kept = Rendered::new(&stock, &has);
     assert_eq!(find(&kept.documents, "policy"), find(&all, "policy"));
     let said = kept.policy_warnings.join("\n");
-    assert!(said.contains(&format!("policy.yaml keeps {traefik}, which it has had")), "{said}");
+    assert!(said.contains(&format!("policy.yaml keeps {traefik} from an earlier run")), "{said}");
     let refused = profile(minor, "cis", &[("traefik_policy", "false")]);
     assert!(!names(&policies(&refused, &has)).contains(&traefik));
 }
@@ -280,7 +281,10 @@ fn an_ingress_controller_that_is_nowhere_is_refused() {
         (("ingress_controller_namespace", "edge"), ("ingress_controller_labels", "a=b"));
     assert_eq!(refusal(&[custom, namespace, labels]), None);
     for settings in [&[custom][..], &[custom, namespace], &[custom, labels]] {
-        assert!(refusal(settings).unwrap().contains("does not say where"), "{settings:?}");
+        assert!(
+            refusal(settings).unwrap().contains("needs the namespace of the ingress controller"),
+            "{settings:?}"
+        );
     }
     let cilium = ("ingress_controller", "cilium");
     for setting in [namespace, labels] {

@@ -44,7 +44,7 @@ fn pod_security_policies_end_with_1_24() {
     assert_eq!(seen, BTreeSet::from(["config", "policy", "rancher-cluster.yaml", "rancher-files.yaml"]));
 }
 
-/// Returns the keys that K3s' agent, which exits on any other, does not know.
+/// Returns the keys that K3s's agent, which exits on any other, does not know.
 fn servers_keys(config: &Value) -> Vec<&String> {
     let keys = config.as_object().unwrap().keys();
     keys.filter(|key| !matches!(key.as_str(), "kubelet-arg+" | "protect-kernel-defaults")).collect()
@@ -283,7 +283,7 @@ fn a_rancher_cluster_leaves_out_what_is_skipped() {
     assert_eq!(left_in, Vec::<&str>::new());
 }
 
-/// The argument replaces K3s' own value, which has NodeRestriction: a list without it would turn it off.
+/// The argument replaces K3s's own value, which has NodeRestriction: a list without it would turn it off.
 #[test]
 fn node_restriction_is_in_every_list_of_plugins() {
     for skip in ["node-restriction", "service-account-plugin", "audit-log-path"] {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! No reader takes a text for something else: YAML 1.1 ones (K3s' among them) know more booleans and numbers.
+//! No reader takes a text for something else: YAML 1.1 ones (K3s's among them) know more booleans and numbers.
 
 use granit_parser::{Event, Parser, ScalarStyle};
 

@@ -48,7 +48,7 @@ fn written(words: &[&str], folder: &Path) -> Vec<(String, String)> {
         .collect();
     files.sort();
     let plural = if files.len() == 1 { "file" } else { "files" };
-    assert_eq!(said, format!("{} {plural} in {}\n", files.len(), folder.display()));
+    assert_eq!(said, format!("Wrote {} {plural} to {}.\n", files.len(), folder.display()));
     files
 }
 
@@ -85,7 +85,7 @@ fn each_verb_has_a_page_with_all_that_its_help_says() {
         let help = run(&[words.as_slice(), &["--help"]].concat()).stdout;
         let flags: Vec<&str> =
             flag.captures_iter(&help).map(|found| found.get(1).unwrap().as_str()).collect();
-        assert!(flags.len() > 15, "{words:?}: {flags:?}");
+        assert!(flags.contains(&"--help") && flags.contains(&"--quiet"), "{words:?}: {flags:?}");
         for one in flags {
             // The end of a word, so that --out is not taken for found in --output.
             let bold = format!("{}\\fR", one.replace('-', "\\-"));
@@ -203,7 +203,7 @@ fn what_cannot_be_generated_is_said() {
         (
             &["man", "--format", "json"],
             64,
-            "error: generate writes documents, each in its own form\n help: leave --format (K3S_HARDEN_FORMAT) out\n",
+            "error: generate does not support --format\n help: remove --format, or unset K3S_HARDEN_FORMAT\n",
         ),
     ] {
         let output = run(&[&["generate"], words].concat());
@@ -214,12 +214,7 @@ fn what_cannot_be_generated_is_said() {
         );
     }
     for (place, why) in [
-        (
-            file,
-            format!(
-                "error: cannot write into {file}: it is not a directory\n help: name a directory: --out DIR\n"
-            ),
-        ),
+        (file, format!("error: cannot write into {file}: it is not a directory\n help: add --out DIR\n")),
         (&below, format!("error: cannot make the directory {below}: Not a directory\n")),
         (circle, format!("error: cannot make the directory {circle}: File exists\n")),
         (
@@ -244,6 +239,6 @@ fn no_node_is_needed() {
     let output = run_with(&["generate", "schema", "plan", "-q"], &variables);
     assert_eq!((output.code, output.stderr.as_str()), (0, ""));
     let misspelt = run_with(&["generate", "schema", "plan"], &[("K3S_HARDEN_ROOTS", "/")]);
-    assert!(misspelt.stderr.contains("K3S_HARDEN_ROOTS means nothing"), "{}", misspelt.stderr);
+    assert!(misspelt.stderr.contains("unknown environment variable K3S_HARDEN_ROOTS"), "{}", misspelt.stderr);
     assert_eq!(misspelt.stdout, output.stdout);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! K3s' command line against the library that K3s reads it with: many random command lines, environments and
+//! K3s's command line against the library that K3s reads it with: many random command lines, environments and
 //! configuration files go to a small Go program (tests/oracle/k3s_cli), which builds the flags of K3s with either
 //! generation of urfave/cli, and to ours. Both have to refuse the same, in the same words, and to read the same values.
 //!

@@ -84,7 +84,7 @@ fn modes_change_and_nothing_else_and_come_back() {
             if datastore == Datastore::Etcd {
                 assert_eq!(mode(&node, "server/db/etcd"), "0700", "{when}");
             }
-            // No verdict about a mode is left that K3s' own files do not meet.
+            // No verdict about a mode is left that K3s's own files do not meet.
             let report = node.run(&["verify", "--format", "json"]).stdout;
             let report: serde_json::Value = serde_json::from_str(&report).unwrap();
             for control in report["controls"].as_array().unwrap() {
@@ -123,7 +123,11 @@ fn what_k3s_made_anew_or_removed_since_is_no_obstacle() {
     chmod(&at("server/tls/client-ca.crt"), 0o644);
     chmod(&at("server/tls/server-ca.crt"), 0o640);
     let back = run(&node, 0, &["rollback"]);
-    assert!(back.stderr.contains("server-ca.crt has another mode or owner by now"), "{}", back.stderr);
+    assert!(
+        back.stderr.contains("server-ca.crt: mode or owner was changed after the run"),
+        "{}",
+        back.stderr
+    );
     assert!(!at(CERTIFICATE).exists());
     assert_eq!(fs::read_to_string(at("server/tls/client-ca.crt")).unwrap(), "new");
     let modes = ["server/tls/client-ca.crt", "server/tls/server-ca.crt", "server/tls/request-header-ca.crt"];

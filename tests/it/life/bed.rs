@@ -77,7 +77,7 @@ pub(super) fn start(node: &Node, minor: &str, role: Role, datastore: Datastore) 
     started_at(node, now() - 3600);
 }
 
-/// Returns K3s' encryption configuration with a provider in front.
+/// Returns K3s's encryption configuration with a provider in front.
 pub(super) fn encryption(provider: &str) -> String {
     let keys = r#"{"keys":[{"name":"k","secret":"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="}]}"#;
     let first = match provider {

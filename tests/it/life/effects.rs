@@ -101,7 +101,7 @@ fn verify_says_whether_k3s_runs_with_what_the_newest_run_wrote() {
         // It has started an hour before the run.
         let stale = running(&node);
         assert_eq!((&stale["state"], &stale["runs"]), (&json!("stale"), &json!([1])), "{name}");
-        assert!(text(&node).contains("K3s runs with what it read before run 1"), "{name}");
+        assert!(text(&node).contains("K3s still uses the configuration from before run 1"), "{name}");
         started_at(&node, now() + 60);
         assert_eq!(running(&node)["state"], "current", "{name}");
         // The log tells of a later start than the files do, too.
@@ -200,42 +200,41 @@ fn late_encryption_is_refused_with_its_steps_and_verify_tells_the_stage() {
 #[test]
 fn what_is_remembered_is_said_and_what_is_not() {
     let node = Node::new();
-    let first = run(
-        &node,
-        0,
-        &["apply", "-q", "--k3s-version", "1.33", "--set", "pod_max_pids=77", "--skip", "5.3.2"],
-    );
-    assert!(!first.stdout.contains("Remembered"), "{}", first.stdout);
-    let line = "Remembered: run 1 was told --k3s-version 1.33 --skip 5.3.2 --set pod_max_pids=77.\n";
+    let first =
+        run(&node, 0, &["apply", "--k3s-version", "1.33", "--set", "pod_max_pids=77", "--skip", "5.3.2"]);
+    assert!(!first.stdout.contains("Options remembered"), "{}", first.stdout);
+    let line = "Options remembered from run 1: --k3s-version 1.33 --skip 5.3.2 --set pod_max_pids=77.\n";
     for words in [&["plan"][..], &["plan", "--set", "audit_log_maxage=80"]] {
         let text = node.run(&[words, &["-q"]].concat()).stdout;
         assert!(text.contains(line), "{words:?}: {text}");
     }
     // `verify` judges every control, also those that a run was told to skip.
-    let text = node.run(&["verify", "-q"]).stdout;
+    let text = node.run(&["verify"]).stdout;
     assert!(text.contains(&line.replace(" --skip 5.3.2", "")), "{text}");
     // What is named anew is not remembered.
     let other = run(&node, 0, &["plan", "-q", "--set", "pod_max_pids=78", "--skip", "none"]).stdout;
-    assert!(other.contains("was told --k3s-version 1.33.\n"), "{other}");
-    let applied = run(&node, 0, &["apply", "-q", "--set", "audit_log_maxage=90"]).stdout;
+    assert!(other.contains("Options remembered from run 1: --k3s-version 1.33.\n"), "{other}");
+    let applied = run(&node, 0, &["apply", "--set", "audit_log_maxage=90"]).stdout;
     assert!(applied.contains(line), "{applied}");
     let back = run(&node, 0, &["rollback"]).stdout;
     assert!(
-        back.contains("Remembered again: --k3s-version 1.33 --skip 5.3.2 --set pod_max_pids=77.\n"),
+        back.contains("Options remembered again: --k3s-version 1.33 --skip 5.3.2 --set pod_max_pids=77.\n"),
         "{back}"
     );
     let plan = run(&node, 0, &["plan", "-q"]).stdout;
     assert!(
-        plan.contains("run 3, a rollback, put back --k3s-version 1.33 --skip 5.3.2 --set pod_max_pids=77."),
+        plan.contains(
+            "Options restored by run 3, a rollback: --k3s-version 1.33 --skip 5.3.2 --set pod_max_pids=77."
+        ),
         "{plan}"
     );
     let none = run(&node, 0, &["rollback"]).stdout;
-    assert!(none.contains("Nothing is remembered any more"), "{none}");
+    assert!(none.contains("No options are remembered any more"), "{none}");
     let image = Node::new();
     let kept =
-        run(&image, 0, &["apply", "-q", "--no-history", "--k3s-version", "1.33", "--set", "pod_max_pids=77"])
+        run(&image, 0, &["apply", "--no-history", "--k3s-version", "1.33", "--set", "pod_max_pids=77"])
             .stdout;
-    assert!(kept.contains("Not remembered, because there is no history (--no-history): --k3s-version 1.33 --set pod_max_pids=77."), "{kept}");
+    assert!(kept.contains("Not remembered, because this run keeps no history (--no-history): --k3s-version 1.33 --set pod_max_pids=77."), "{kept}");
 }
 
 #[test]
@@ -246,7 +245,8 @@ fn a_skip_that_is_remembered_is_named_where_it_swallows_a_word() {
     let said = run(&node, 0, &set);
     assert!(said.stdout.ends_with("Nothing to change.\n"), "{}", said.stdout);
     assert!(
-        said.stderr.contains("It leaves out 4.2.13, as run 1 was told: --skip none takes that back"),
+        said.stderr
+            .contains("Skipped controls: 4.2.13 (remembered from run 1). To apply all controls: --skip none"),
         "{}",
         said.stderr
     );

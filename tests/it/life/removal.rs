@@ -62,12 +62,12 @@ fn an_edited_file_stays_and_is_named() {
         let output = run(&node, 0, &[&["apply", "--k3s-version", "1.24"], selection].concat());
         assert_eq!(fs::read_to_string(&path).unwrap(), edited, "{selection:?}");
         assert!(
-            output.stderr.contains("psa.yaml is no longer wanted, and was edited since"),
+            output.stderr.contains("psa.yaml is no longer needed, but was edited since"),
             "{}",
             output.stderr
         );
         // It does not come again and again as a change.
-        let again = run(&node, 0, &["apply", "-q"]).stdout;
+        let again = run(&node, 0, &["apply"]).stdout;
         assert!(again.ends_with("Nothing to change.\n"), "{again}");
     }
 }

@@ -41,7 +41,7 @@ const ETCD: Kind = Kind { role: Role::Server, datastore: Datastore::Etcd };
 const SQLITE: Kind = Kind { role: Role::Server, datastore: Datastore::Sqlite };
 const AGENT: Kind = Kind { role: Role::Agent, datastore: Datastore::Sqlite };
 
-/// What only a cluster that runs can tell, so that it is unknown where that was not asked.
+/// What only a cluster that runs can tell: the default is unknown where that was not asked.
 const CLUSTER_TELLS: [&str; 1] = ["default-service-account"];
 
 /// What is automated in some benchmark, and becomes `manual` where it does not pass: how few are enough, nobody knows
@@ -96,7 +96,7 @@ pub(crate) enum Change {
     Add(String),
     /// A list has one less.
     Drop(String),
-    /// A file has another mode: `0644 server/cred/admin.kubeconfig`, from K3s' data directory on.
+    /// A file has another mode: `0644 server/cred/admin.kubeconfig`, from K3s's data directory on.
     Chmod(String),
     /// A file belongs to somebody else, each of these alone; `within` is where there are more like them.
     Owner { files: Vec<String>, within: Option<String> },

@@ -30,7 +30,7 @@ const DROP_IN: &str = "var/lib/rancher/k3s/agent/etc/kubelet.conf.d/99-mine.conf
 const ETCD: &str = "var/lib/rancher/k3s/server/db/etcd/config";
 /// The minors whose files were recorded (tests/scanner/files.txt).
 const RECORDED: [&str; 5] = ["1.24", "1.26", "1.29", "1.32", "1.36"];
-/// The benchmarks that want certificates to be private, which K3s' own are not.
+/// The benchmarks that want certificates to be private, which K3s's own are not.
 const PRIVATE_CERTIFICATES: [&str; 5] = ["1.24", "1.7", "1.8", "1.9", "1.10"];
 const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
 
@@ -188,7 +188,7 @@ impl Node {
         self.node.path().join(path.trim_start_matches('/'))
     }
 
-    /// A path from K3s' data directory on, or from the root on.
+    /// A path from K3s's data directory on, or from the root on.
     fn below(&self, path: &str) -> PathBuf {
         if path.starts_with('/') { self.path(path) } else { self.path(DATA_DIR).join(path) }
     }
@@ -440,7 +440,7 @@ impl Node {
                 let (component, name, value) = split(text);
                 Some(theirs(component, format!("{name}+={value}")))
             }
-            // K3s' own cannot be taken away, only be set to something else.
+            // K3s's own cannot be taken away, only be set to something else.
             Change::Without(text) => {
                 let (component, name, _) = split(text);
                 self.with_ours(component, name, &|_| String::new())

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The same mistake through every source of a component's arguments: K3s' configuration file, a drop-in, the service, a
+//! The same mistake through every source of a component's arguments: K3s's configuration file, a drop-in, the service, a
 //! drop-in of the service, a file that the environment names, and the component's own file. Each has to turn the same
 //! controls. Where the component is off, they do not apply.
 
@@ -30,7 +30,7 @@ const DROP_INS_SINCE: u16 = 32;
 /// Where the arguments of a component come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Source {
-    /// K3s' configuration file.
+    /// K3s's configuration file.
     Main,
     /// A drop-in of it.
     DropIn,

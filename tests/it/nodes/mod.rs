@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whole nodes: what the tool says and does where the right answer is known from K3s' source, or from a real K3s.
+//! Whole nodes: what the tool says and does where the right answer is known from K3s's source, or from a real K3s.
 //!
 //! The nodes are data below `tests/nodes`: `k3s.jsonl` (one node a line, for each rule of K3s that a node can break), `verify.jsonl` (verdicts, for each rule that one
 //! rests on), `public.jsonl` (of public reports),

@@ -46,7 +46,7 @@ impl Start {
         if command.is_some_and(|word| word == "agent") { "agent" } else { "server" }
     }
 
-    /// Lays the unit and the environment file as K3s' installer does, unless the node has a unit of its own.
+    /// Lays the unit and the environment file as K3s's installer does, unless the node has a unit of its own.
     fn lay(&self) -> crate::support::Node {
         let mut files = self.files.clone();
         if !files.keys().any(|path| path.starts_with("etc/systemd/system/")) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The two programs that are not ours: K3s' own reading of its configuration (`tests/oracle/k3s_cli`), and Kubernetes' own
+//! The two programs that are not ours: K3s's own reading of its configuration (`tests/oracle/k3s_cli`), and Kubernetes' own
 //! reading of what K3s then gives its components (`tests/oracle/component_values` with `tests/oracle/passes`).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -151,7 +151,7 @@ impl Judge {
         }
     }
 
-    /// Has K3s' own library read words and files.
+    /// Has K3s's own library read words and files.
     fn read_configuration(&self, nodes: &[Node]) -> Vec<Value> {
         let questions = nodes.iter().map(|node| {
             let argv: Vec<&str> =

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A search for undeserved passes: what `verify` passes on random nodes is derived again by what is not ours.
 //!
-//! K3s' own library reads the configuration (`tests/oracle/k3s_cli`), the arguments that K3s was recorded with are merged
+//! K3s's own library reads the configuration (`tests/oracle/k3s_cli`), the arguments that K3s was recorded with are merged
 //! with it, and Kubernetes' own code reads them and the files of the node (`tests/oracle/passes`), as far as the component's
 //! options go. A control that `verify` passes has to be met there. Where the component refuses an argument, no control that
 //! reads it may pass; where the component does not run, none of its controls.

@@ -64,12 +64,12 @@ pub(super) struct Node {
     pub(super) role: &'static str,
     pub(super) datastore: Datastore,
     pub(super) started: bool,
-    /// K3s' configuration files, in the order in which K3s reads them.
+    /// K3s's configuration files, in the order in which K3s reads them.
     pub(super) config: Vec<(String, String)>,
     /// What the service has behind the role.
     pub(super) words: Vec<String>,
     pub(super) files: BTreeMap<String, String>,
-    /// What is wrong with files of K3s' own, once it has started.
+    /// What is wrong with files of K3s's own, once it has started.
     pub(super) wrong: Vec<(String, Wrong)>,
     /// A started node without what K3s writes for the kubelet at every start.
     pub(super) without_own_drop_in: bool,
@@ -108,7 +108,7 @@ const ETCD: [(&str, &str); 9] = [
     ("  trusted-ca-file: ", "  trusted-ca-file: \"\" # "),
 ];
 
-/// Lines of a key of K3s' configuration.
+/// Lines of a key of K3s's configuration.
 type Keys = Vec<(String, Vec<String>)>;
 
 const BENCHMARKS: [&str; 8] = ["2.1", "2.1", "2.1", "2.0", "1.12", "1.11", "1.9", "1.23"];
@@ -310,7 +310,7 @@ impl<'a> Dice<'a> {
         }
     }
 
-    /// Files of K3s' own that somebody has changed.
+    /// Files of K3s's own that somebody has changed.
     fn wrong_files(&mut self, node: &mut Node) {
         let recorded = Started::of(node.datastore);
         let of_controls = ["kubeconfig", ".crt", ".key", ".conf", "db/etcd/config", "networks/"];

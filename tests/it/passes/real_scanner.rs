@@ -17,7 +17,7 @@ const MODULE: &str = "github.com/aquasecurity/kube-bench@v0.15.6";
 pub(super) const NEWEST: &str = "1.9";
 /// Its benchmarks for K3s, one after the other.
 pub(super) const BENCHMARKS: [&str; 8] = [NEWEST, "1.8", NEWEST, "1.7", NEWEST, "1.24", NEWEST, "1.23"];
-/// K3s' container runtime, of which the scanner looks at the process.
+/// K3s's container runtime, of which the scanner looks at the process.
 const CONTAINERD: &str = "containerd -c /var/lib/rancher/k3s/agent/etc/containerd/config.toml";
 
 pub(super) struct RealScanner {

@@ -18,7 +18,7 @@ use crate::support::{Node, owner, tools};
 
 const DATA_DIR: &str = "/var/lib/rancher/k3s";
 
-/// What K3s' installer writes where OpenRC starts the machine, as far as it matters here.
+/// What K3s's installer writes where OpenRC starts the machine, as far as it matters here.
 const INIT_SCRIPT: &str = "#!/sbin/openrc-run
 command=\"/usr/local/bin/k3s\"
 command_args=\"server >>/var/log/k3s.log 2>&1\"
@@ -66,7 +66,7 @@ struct Table {
 }
 
 /// Paths, and what they are. `*` stands for a part of a name, `**` for anything. A path without a leading slash is below
-/// K3s' data directory.
+/// K3s's data directory.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Row {

@@ -21,7 +21,7 @@ const SYSCTL: &str = "/etc/sysctl.d/90-kubelet.conf";
 const STATE: &str = "/var/lib/k3s-harden";
 const RUN: &str = "/var/lib/k3s-harden/runs/0001";
 const JOURNAL: &str = "/var/lib/k3s-harden/runs/0001/journal.json";
-const PUT_BACK: &str = "everything that this run had changed was put back";
+const PUT_BACK: &str = "all changes of this run were rolled back";
 
 /// The kernel parameters afterwards, in the order of [`WRONG`]; the first two are left alone unless asked for.
 const RIGHT: [&str; 6] = ["20000", "200", "10", "1", "1", "0"];
@@ -274,9 +274,9 @@ fn who_is_not_root_is_told_so() {
     let before = node.everything();
     as_nobody(&node, &[])
         .expect(77)
-        .says("only root can make files that belong to root")
+        .says("only root can create files owned by root")
         .says("--owner 65534:65534");
-    as_nobody(&node, &["--owner", "0:0"]).expect(77).says("only root can make files that belong to 0:0");
+    as_nobody(&node, &["--owner", "0:0"]).expect(77).says("only root can create files owned by 0:0");
     assert_eq!(node.everything(), before);
     node.prepare("chmod 0755 /etc");
     let before = node.everything();
@@ -358,7 +358,7 @@ fn preflight_looks_at_the_running_kernel() {
     for line in [
         "does not start: /proc/sys/kernel/panic: kernel.panic is 0, and the kubelet wants 10 [kernel-now]",
         "K3s: invalid kernel flag: vm/overcommit_memory, expected value: 1, actual value: 0",
-        "does not start after a reboot: at boot nothing sets kernel.panic",
+        "does not start after a reboot: at boot, nothing sets kernel.panic",
         "K3s does not start.",
     ] {
         assert!(run.stdout.contains(line), "{line}: {}", run.stdout);
@@ -395,7 +395,7 @@ fn preflight_looks_at_the_disk_and_the_control_groups() {
     let preflight = |code| node.run(["k3s-harden", "preflight"]).expect(code).stdout;
     let said = preflight(0);
     assert!(
-        said.contains("the audit log may take 100001000000 MB") && said.contains("[audit-log-disk]"),
+        said.contains("the audit log may need 100001000000 MB") && said.contains("[audit-log-disk]"),
         "{said}"
     );
     node.run(["k3s-harden", "rollback"]).expect(0);
@@ -419,7 +419,7 @@ fn who_may_not_read_the_configuration_cannot_tell() {
     node.apply(&[]).expect(0);
     let words = "setpriv --reuid 65534 --regid 65534 --clear-groups k3s-harden preflight --k3s-version 1.33";
     let run = node.run(words.split(' ')).expect(0);
-    assert!(run.stdout.ends_with("It cannot be told whether K3s starts.\n"), "{}", run.stdout);
+    assert!(run.stdout.ends_with("Unknown whether K3s starts.\n"), "{}", run.stdout);
     node.run(words.split(' ').chain(["--fail-on", "unknown"])).expect(3);
     let run = node.run(words.split(' ').chain(["--format", "json"])).expect(0);
     assert!(run.stdout.contains("\"starts\": null"), "{}", run.stdout);
@@ -433,7 +433,7 @@ fn a_container_keeps_the_parameters_of_its_host() {
     for (script, sign) in [docker, lxc] {
         let node = Node::make();
         node.prepare(script);
-        let run = node.apply(&[]).expect(0).says("the kernel parameters are left alone");
+        let run = node.apply(&[]).expect(0).says("kernel parameters are not");
         run.says(&format!("this is a container ({sign})"));
         assert_eq!(node.sysctls(), wrong(), "{sign}");
         assert_eq!(node.modes(), servers_table());
@@ -466,7 +466,7 @@ fn a_foreign_file_is_kept_where_asked() {
     let node = with_a_foreign_file();
     let before = node.everything();
     let run = node.apply(&["--on-foreign", "keep", "--no-preflight"]).expect(0);
-    run.says(&format!("WARN {AUDIT} was not written by k3s-harden and stays as it is"));
+    run.says(&format!("WARN {AUDIT} was not written by k3s-harden and is kept"));
     assert_eq!(node.everything()[AUDIT], before[AUDIT]);
     let mut expected = servers_table();
     expected.insert(AUDIT.into(), "0644 0:0".into());
@@ -599,7 +599,7 @@ fn a_rollback_gives_the_kernel_its_old_values_and_leaves_what_somebody_set_since
     node.apply(&[]).expect(0);
     node.prepare("echo 7 > /proc/sys/kernel/panic");
     let run = node.run(["k3s-harden", "rollback"]).expect(0);
-    run.says("kernel.panic is 7 by now and stays so; before the run it was 0: sysctl -w kernel.panic=0");
+    run.says("kernel.panic is now 7 and is not changed. To restore the value from before the run (0): sysctl -w kernel.panic=0");
     let expected: Vec<&str> =
         WRONG.iter().map(|(key, value)| if *key == "kernel/panic" { "7" } else { *value }).collect();
     assert_eq!(node.sysctls(), expected);
@@ -682,14 +682,14 @@ fn an_interrupted_run_is_undone_by_the_next_one_and_no_other_is() {
         let inject = format!("inject=renameat:signal=KILL:when={when}");
         strace(&node, &["-o", "/dev/null", "-e", "trace=renameat", "-e", &inject], &words);
         let plan = node.run(["k3s-harden", "plan"]).expect(0);
-        plan.says("run 2 was interrupted: the next apply or rollback undoes or finishes it first");
+        plan.says("run 2 was interrupted: the next apply or rollback first completes it or rolls it back");
         let run = node.run(["k3s-harden", "rollback"]).expect(0);
         if undone {
-            let run = run.says("run 2 was interrupted: what it had changed was put back");
-            assert_eq!(run.stdout, "Run 2, which was interrupted, is undone.\n");
+            let run = run.says("run 2 was interrupted: its changes were rolled back");
+            assert_eq!(run.stdout, "Rolled back the interrupted run 2.\n");
         } else {
             let run = run.says("run 2 was interrupted after its last change: it is complete");
-            assert!(run.stdout.starts_with("/ is as before run 2.\n"), "{}", run.stdout);
+            assert!(run.stdout.starts_with("/: restored to the state before run 2.\n"), "{}", run.stdout);
         }
         // The first run is still in force.
         let mut now = node.modes();

@@ -407,12 +407,12 @@ fn whoever_undoes_a_run_compares_bytes() {
     }
     assert_eq!(node.read(AUDIT), edited);
     let says = run(&case, &node, &["rollback"], &[1]).stderr;
-    assert!(says.contains("changed by somebody else since") && says.contains("+# Mine."), "{says}");
+    assert!(says.contains("modified since k3s-harden wrote it") && says.contains("+# Mine."), "{says}");
     assert_eq!(node.read(AUDIT), edited);
     // A file of ours without its header gets it back.
     let bare: String = node.read(AUDIT).split_inclusive('\n').skip(3).collect();
     let node = node.file(AUDIT, bare);
     let applied = run(&case, &node, &["apply"], &[0]);
-    assert!(applied.stderr.contains("was overwritten by somebody"), "{}", applied.stderr);
+    assert!(applied.stderr.contains("was overwritten since"), "{}", applied.stderr);
     assert!(node.read(AUDIT).contains(&format!("# Written by k3s-harden {THIS_VERSION} ")));
 }

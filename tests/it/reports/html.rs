@@ -33,8 +33,11 @@ fn it_has_all_that_the_report_has() {
         for text in [&verdict.title, &verdict.expected, &verdict.actual, &verdict.name] {
             assert!(card.contains(&escaped(text)), "{}: {text}", verdict.id);
         }
-        for line in verdict.remedy.lines() {
-            assert!(card.contains(&escaped(line)), "{}: {line}", verdict.id);
+        // A command between backticks is marked, to be copied.
+        for (index, part) in verdict.remedy.lines().flat_map(|line| line.split('`').enumerate()) {
+            let part = escaped(part);
+            let shown = if index % 2 == 1 { format!("<code class=\"command\">{part}</code>") } else { part };
+            assert!(card.contains(&shown), "{}: {shown}", verdict.id);
         }
         for place in verdict.evidence.iter().filter_map(|evidence| evidence.place.as_ref()) {
             assert!(

@@ -30,9 +30,9 @@ fn published() -> Value {
 
 /// Returns a report about a node with a history.
 fn with_history() -> VerifyReport {
-    let (state, why, runs) = (RunningState::Stale, "it has not started since".to_owned(), vec![2]);
+    let (state, why, runs) = (RunningState::Stale, "it has not restarted since".to_owned(), vec![2]);
     let history = ReportHistory {
-        remembered: Some("Remembered: run 2 was told --k3s-version 1.33.".to_owned()),
+        remembered: Some("Options remembered from run 2: --k3s-version 1.33.".to_owned()),
         running: Some(RunningConfiguration { state, why, runs }),
     };
     VerifyReport { history, ..hostile() }

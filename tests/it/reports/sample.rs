@@ -76,14 +76,14 @@ pub(crate) fn report() -> VerifyReport {
                     Some(("/etc/rancher/k3s/config.yaml", None)),
                 )
                 .seen(
-                    "from its next start on met by K3s' configuration: kube-apiserver gets --audit-log-path=/var/lib/rancher/k3s/server/logs/audit.log",
+                    "after the next start met, according to the K3s configuration: kube-apiserver gets --audit-log-path=/var/lib/rancher/k3s/server/logs/audit.log",
                     Some(("/etc/rancher/k3s/config.yaml.d/90-k3s-harden.yaml", Some((12, 5)))),
                 )
                 .remedy("Run `k3s-harden apply`, which sets it:\n    kube-apiserver-arg:\n      - audit-log-path=/var/lib/rancher/k3s/server/logs/audit.log\nRestart K3s."),
             verdict("1.2.30", "service-account-extend-token-expiration", "Bound service account tokens are not extended", Status::Fail)
                 .expected("kube-apiserver --service-account-extend-token-expiration is false")
                 .actual("true")
-                .seen("nothing sets --service-account-extend-token-expiration of kube-apiserver: it takes true by itself", None)
+                .seen("nothing sets --service-account-extend-token-expiration of kube-apiserver: the default is true", None)
                 .remedy("Set it to false.")
                 .waived(),
             verdict("2.1", "etcd-cert-file", "etcd serves with a certificate", Status::NotApplicable)

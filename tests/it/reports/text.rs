@@ -86,7 +86,7 @@ fn a_perfect_node_and_one_of_which_nothing_is_known() {
     node node-1, K3s v1.33.4+k3s1, at 2026-11-25T09:00:00Z, by k3s-harden 0.2.0, machine id sha256:84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882
 
     3 controls: 3 pass.
-    Score: 100 % (pass of pass, fail and warn; manual, not applicable and unknown are left out).
+    Score: 100 % (pass / (pass + fail + warn); manual, not applicable and unknown are not counted).
     ");
     let mut unknown = report();
     unknown.verdicts.retain(|verdict| verdict.status == Status::Unknown);
@@ -101,6 +101,6 @@ fn a_perfect_node_and_one_of_which_nothing_is_known() {
     all                      0    0    0      0   0       2
 
     2 controls: 2 unknown.
-    No score: nothing can be told to be met or not.
+    No score: no control passes or fails.
     ");
 }

@@ -26,7 +26,7 @@ impl Run {
     /// Tells whether a rollback or an uninstall has found files of k3s-harden, and no history of them: an image may hold some
     /// from the start.
     pub(crate) fn has_no_history(&self) -> bool {
-        self.code == Some(1) && self.stderr.contains("there is no history here")
+        self.code == Some(1) && self.stderr.contains("no history found")
     }
 
     /// Runs a command without an environment.

@@ -56,13 +56,13 @@ fn another_version_of_an_object_is_named() {
 #[test]
 fn files_that_decide_what_k3s_makes_of_the_users_own_are_named() {
     for (name, says) in [
-        ("policy-local.yaml.skip", "goes out of force until you remove it"),
-        ("policy-local.yml", "is the same Addon for K3s as policy-local.yaml"),
-        ("policy.yaml.skip", "comes into force"),
+        ("policy-local.yaml.skip", "have no effect until you remove the .skip file"),
+        ("policy-local.yml", "as the same Addon"),
+        ("policy.yaml.skip", "will be applied"),
     ] {
         let node = Node::new().file(POLICY, config_map("policy")).file(&format!("{MANIFESTS}/{name}"), "");
         let said = first(&node, &[]);
-        assert!(said.contains(&format!("{MANIFESTS}/{name} ")) && said.contains(says), "{name}: {said}");
+        assert!(said.contains(&format!("{MANIFESTS}/{name}")) && said.contains(says), "{name}: {said}");
     }
     // One that has nothing to do with it is not.
     let node = Node::new().file(POLICY, config_map("policy")).file(&format!("{MANIFESTS}/policies.yaml"), "");
@@ -77,7 +77,7 @@ fn what_the_next_minor_does_not_serve_is_named() {
     let said = apply(&node, &["--k3s-version", "1.25"]);
     assert!(
         said.contains(
-            "does not serve policy/v1beta1 PodDisruptionBudget, and K3s applies nothing of the file"
+            "does not serve policy/v1beta1 PodDisruptionBudget, so K3s applies no object of this file"
         ),
         "{said}"
     );
@@ -101,13 +101,16 @@ fn what_goes_with_a_file_is_named() {
     first(&node, &[]);
     assert!(exempt(&node).contains(&"longhorn-system".to_owned()));
     let said = apply(&node, &["--role", "agent", "--no-preflight"]);
-    assert!(said.contains("/server/psa.yaml goes, and with it what it had of yours"), "{said}");
+    assert!(
+        said.contains("/server/psa.yaml will be removed with the lines it has taken over from your file"),
+        "{said}"
+    );
     // One that somebody has edited since stays, and nothing goes with it.
     let node = fixture("by-hand");
     first(&node, &[]);
     fs::write(node.path().join(PSA), node.read(PSA) + "# mine\n").unwrap();
     let said = apply(&node, &["--role", "agent", "--no-preflight"]);
-    assert!(said.contains("/server/psa.yaml is no longer wanted, and was edited"), "{said}");
+    assert!(said.contains("/server/psa.yaml is no longer needed, but was edited"), "{said}");
     assert!(!said.contains("/server/psa.yaml goes"), "{said}");
 }
 

@@ -174,7 +174,7 @@ fn a_files_own_words_count_until_the_user_says_otherwise_here() {
     let (level, said, node) = enforced(&[], &[]);
     assert_eq!(level, "restricted");
     assert!(
-        said.contains("PodSecurity has enforce: baseline here, and k3s-harden's is restricted"),
+        said.contains("PodSecurity has enforce: baseline, but k3s-harden's value is restricted"),
         "{said}"
     );
     assert!(node.read(DROP_IN).contains("psa.yaml\" # CIS"));
@@ -270,7 +270,7 @@ fn a_run_takes_over_what_it_is_about_and_a_later_one_the_rest() {
     assert!(node.read(LOCAL_POLICY).contains("from-monitoring"));
     rests(&node, &[]);
     let said = apply(&node, &["--skip", "none"]);
-    assert!(said.contains("NetworkPolicy kube-system/intra-namespace is another one here"), "{said}");
+    assert!(said.contains("NetworkPolicy kube-system/intra-namespace differs from k3s-harden's"), "{said}");
     assert!(!node.read(POLICY).contains("name: kube-system\n\n"));
     rests(&node, &[]);
     let local = node.read(LOCAL_POLICY);
@@ -287,7 +287,7 @@ fn a_file_that_is_written_over_ours_again_is_united_again() {
         fs::write(node.path().join(path), text).unwrap();
     }
     let said = apply(&node, &[]);
-    assert!(said.contains("was overwritten by somebody since k3s-harden wrote it: it is united"), "{said}");
+    assert!(said.contains("was overwritten since k3s-harden wrote it: it is merged"), "{said}");
     assert_eq!(files(&node), after);
 }
 
@@ -307,7 +307,7 @@ fn the_users_own_files_are_his() {
     assert!(node.read(LOCAL_POLICY).ends_with("# mine\n"));
     let said = apply(&node, &["--on-conflict", "ours"]);
     assert!(
-        said.contains("kernel.panic is 30 here") && node.read(SYSCTL).contains("kernel.panic=10"),
+        said.contains("kernel.panic is 30, but") && node.read(SYSCTL).contains("kernel.panic=10"),
         "{said}"
     );
     assert!(node.read(LOCAL_SYSCTL).ends_with("fs.file-max=9\n"));

@@ -180,7 +180,7 @@ fn all_is_there(node: &Node, parts: &Parts, said: &str) {
         let wanted: Value = serde_json::from_str(&Parts::object(name)).unwrap();
         let is_there = objects.contains(&wanted);
         let (name, namespace) = name.split_once('/').unwrap();
-        let is_named = said.contains(&format!("NetworkPolicy {namespace}/{name} is another one here"));
+        let is_named = said.contains(&format!("NetworkPolicy {namespace}/{name} differs from k3s-harden's"));
         assert!(is_there || is_named, "{namespace}/{name} of {parts:#?}\n{manifests}\n{said}");
         let count = objects
             .iter()

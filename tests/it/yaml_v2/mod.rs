@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The reader of K3s' configuration against the library that K3s reads it with: many random scalars and
+//! The reader of K3s's configuration against the library that K3s reads it with: many random scalars and
 //! documents go to a small Go program (tests/oracle/yaml_v2) and to ours, and every answer has to be the same.
 //!
 //! It is part of the second tier, with 1 250 texts: `cargo test --test it yaml_v2 -- --include-ignored`, with Go. The

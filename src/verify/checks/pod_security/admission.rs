@@ -18,7 +18,7 @@ use crate::verify::rule_result::RuleResult;
 use crate::version::KubernetesMinor;
 
 const SERVER: &str = "kube-apiserver";
-/// The namespace of K3s' own pods, which need permissions that the levels forbid.
+/// The namespace of K3s's own pods, which need permissions that the levels forbid.
 const SYSTEM: &str = "kube-system";
 /// The prefix of the user names of Kubernetes' own controllers.
 const CONTROLLERS: &str = "system:serviceaccount:kube-system:";
@@ -73,8 +73,11 @@ pub(super) fn check(
 ) -> Result<RuleResult> {
     let server = facts.node.minor();
     let required = pods.level_in(server.number());
-    let expected =
-        format!("pods {} are not admitted: the level is {} or stricter", pods.words, required.name());
+    let expected = format!(
+        "pods {} are rejected: the Pod Security level is {} or stricter",
+        pods.words,
+        required.name()
+    );
     if !security.on {
         let text = "the admission plugin PodSecurity is switched off: any pod is admitted".to_owned();
         let flags = ["disable-admission-plugins", "feature-gates"];
@@ -108,7 +111,7 @@ pub(super) fn check(
         let is_forbidden = enforced.forbids(pods, server);
         if !is_forbidden && namespace == SYSTEM {
             let level = enforced.describe();
-            let text = format!("the labels of {namespace} make its level {level}, as K3s' own pods need it");
+            let text = format!("the labels of {namespace} make its level {level}, as K3s's own pods need it");
             evidence.push(Evidence { text, place });
             continue;
         }
@@ -202,7 +205,7 @@ fn configured(facts: &NodeFacts<'_>, security: &PodSecurity) -> PodSecurityDefau
         if names.is_empty() {
             continue;
         }
-        let reason = if *names == [SYSTEM] { ", as K3s' own pods need it" } else { "" };
+        let reason = if *names == [SYSTEM] { ", as K3s's own pods need it" } else { "" };
         let text = format!("exemptions.{field} has {}{reason}", list_names(names));
         evidence.push(Evidence { text, place: at(*position) });
         let Some(word) = word else { continue };

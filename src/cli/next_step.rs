@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the user does next, at the end of an answer.
+
+use std::path::Path;
+
+use crate::document::EffectTime;
+use crate::k3s;
+use crate::node::Root;
+use crate::plan::Plan;
+use crate::verify::{RunningState, Status, VerifyReport};
+use crate::version::K3sVersion;
+
+/// Returns the step after a run that changed something.
+pub(super) fn after_apply(done: &Plan, root: &Root, version: &K3sVersion) -> String {
+    let verify = on_root("verify", root);
+    let service = done.subject.role.service();
+    let effects = &done.notes.effects;
+    if !root.is_live() {
+        format!("check the image: {verify}")
+    } else if effects.iter().any(|effect| effect.when == EffectTime::Restart) {
+        format!("restart K3s (systemctl restart {service}), then check the node: {verify}")
+    } else if !effects.is_empty() {
+        format!("check the node: {verify}")
+    } else if !k3s::is_installed(root) {
+        format!("install K3s {version}, then check the node: {verify}")
+    } else {
+        format!("start K3s (systemctl start {service}), then check the node: {verify}")
+    }
+}
+
+/// Returns the step after a report: none where nothing is left to do.
+pub(super) fn after_verify(report: &VerifyReport, root: &Root) -> Option<String> {
+    let worst = [Status::Fail, Status::Warn].into_iter().find_map(|status| {
+        report.verdicts.iter().find(|verdict| verdict.status == status && verdict.waiver.is_none())
+    });
+    if let Some(verdict) = worst {
+        return Some(format!("read about a finding: {}", on_root(&format!("explain {}", verdict.id), root)));
+    }
+    if !report.started {
+        return Some(format!("start K3s, then check again: {}", on_root("verify", root)));
+    }
+    let is_stale =
+        report.history.running.as_ref().is_some_and(|running| running.state == RunningState::Stale);
+    is_stale.then(|| {
+        format!(
+            "restart K3s (systemctl restart {}), then check again: {}",
+            report.role.service(),
+            on_root("verify", root)
+        )
+    })
+}
+
+/// Returns a command about a root.
+fn on_root(verb: &str, root: &Root) -> String {
+    if root.path() == Path::new("/") {
+        format!("k3s-harden {verb}")
+    } else {
+        format!("k3s-harden {verb} --root {}", root.path().display())
+    }
+}
