@@ -54,7 +54,7 @@ pub(super) fn explained(error: &clap::Error, arguments: &[OsString]) -> Option<E
     let flag = typed.split('=').next().unwrap_or(typed);
     let is_typed = |verb: &&str| arguments.iter().any(|word| word.to_str() == Some(verb));
     let fits = |(flags, verbs, _): &&OtherFlags| {
-        flags.contains(&flag) && (verbs.is_empty() || verbs.iter().any(|verb| is_typed(&verb)))
+        flags.contains(&flag) && (verbs.is_empty() || verbs.iter().any(is_typed))
     };
     if !flag.starts_with('-') {
         return None;

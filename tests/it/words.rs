@@ -146,11 +146,7 @@ fn texts(code: TokenStream, found: &mut impl FnMut(String)) {
             }
             TokenTree::Punct(punct) if punct.as_char() == '!' && is_attribute => continue,
             TokenTree::Group(group) if is_attribute => is_test |= group.to_string() == "[cfg (test)]",
-            TokenTree::Group(group) => {
-                if !std::mem::take(&mut is_test) {
-                    texts(group.stream(), found);
-                }
-            }
+            TokenTree::Group(group) if !std::mem::take(&mut is_test) => texts(group.stream(), found),
             TokenTree::Literal(literal) => {
                 let text = literal.to_string();
                 let is_text = text.starts_with('"') && text.split_whitespace().count() > 2;
