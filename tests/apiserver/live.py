@@ -449,8 +449,8 @@ def prove_silence(live, before):
     for folder in ("usr/bin", "usr/sbin"):
         if os.path.lexists(live.bed.path(f"{folder}/kubectl")):
             os.unlink(live.bed.path(f"{folder}/kubectl"))
-    unknown("neither k3s nor kubectl", "there is neither k3s nor kubectl")
+    unknown("neither k3s nor kubectl", "neither k3s nor kubectl was found")
     agent = live.verify("--live", "--role", "agent")
     passes = [one for one, (status, _) in agent.items() if one.startswith("5.") and status == PASS]
-    live.proof("an agent asks nobody and passes nothing of section 5", agent and not passes and "ask on a server" in live.said, passes or live.said)
+    live.proof("an agent asks nobody and passes nothing of section 5", agent and not passes and "run this on a server" in live.said, passes or live.said)
     os.unlink(live.bed.path(token))

@@ -170,7 +170,7 @@ fn verify_names_the_provider_in_force_and_the_one_that_is_wanted() {
     assert!(said.contains("the first provider of Secrets is aescbc") && said.contains(wanted), "{said}");
     let said = text(&started("secretbox").file(CONFIG, config));
     assert!(
-        said.contains("the first provider of Secrets is secretbox") && !said.contains("is wanted"),
+        said.contains("the first provider of Secrets is secretbox") && !said.contains("is used only after"),
         "{said}"
     );
     let said = text(&Node::new().file(CONFIG, config));

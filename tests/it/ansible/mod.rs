@@ -339,7 +339,7 @@ fn the_module_says_what_the_binary_says() {
     told["assume_minor"] = newest().into();
     let said = bed.module(&told, &["--check"]);
     assert_eq!((&said["changed"], &said["exit_code"]), (&true.into(), &2.into()), "{said}");
-    assert!(said["everything"].as_str().unwrap().contains(&format!("taken for {}", newest())), "{said}");
+    assert!(said["everything"].as_str().unwrap().contains(&format!("treated as {}", newest())), "{said}");
 
     // Somebody's file with a token at the place of ours; every kind of value.
     let drop_in = root.join(DROP_IN);

@@ -251,7 +251,7 @@ hints:
   sample: ["write it as v1.33.4+k3s1 or 1.33"]
 exit_code:
   description:
-    - The exit code of k3s-harden. V(0) nothing to do, V(2) changes or findings, V(1) failed and put back, V(64) usage, V(65) bad
+    - The exit code of k3s-harden. V(0) nothing to do, V(2) changes or findings, V(1) failed and rolled back, V(64) usage, V(65) bad
       profile, settings or version, V(73) cannot write, V(75) locked, V(77) not permitted.
   returned: when it ran
   type: int
@@ -284,10 +284,10 @@ CHOICES = [
 ]
 CHANGES = 2  # also verify's "a control is not met"
 MEANING = {
-    1: "everything that had been changed was put back",
-    64: "the command line makes no sense",
-    65: "a profile, setting or version is bad; nothing was changed",
-    73: "something cannot be written; nothing was changed",
+    1: "all changes were rolled back",
+    64: "usage error",
+    65: "invalid profile, setting or version; nothing was changed",
+    73: "a file cannot be written; nothing was changed",
     75: "another run holds the lock; lock_timeout waits for it",
     77: "not permitted; the task needs become",
 }
