@@ -273,6 +273,26 @@ def look(browser, case, artefacts, folder):
     figures["to be done"] = browser.js(COUNT)
     if figures["to be done"] != browser.js(TO_DO):
         problem("filter", f"{figures['to be done']} of {browser.js(TO_DO)} that are to be done are shown")
+
+    # The filter is in the address, which another browser can open.
+    kept = browser.js("location.hash")
+    browser.open("about:blank")
+    browser.open(address + kept)
+    browser.frames()
+    if not kept.startswith("#?status=") or browser.js(COUNT) != figures["to be done"]:
+        problem("address", f"{kept!r} shows {browser.js(COUNT)} of {figures['to be done']}")
+
+    # A click on the command of a remedy copies it, or selects it where a page may not copy.
+    command = "document.querySelector('.control[open] .command')"
+    if browser.js(f"Boolean({command})"):
+        browser.click(".control[open] .command")
+        taken = f"'copied' in {command}.dataset || getSelection().toString() === {command}.textContent"
+        for _ in range(50):
+            browser.frames()
+            if browser.js(taken):
+                break
+        else:
+            problem("copy", "a command is neither copied nor selected")
     browser.click("button[type=reset]")
     browser.frames()
     if browser.js(COUNT) != figures["controls"]:
