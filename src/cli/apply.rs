@@ -66,7 +66,10 @@ pub(super) fn show(
     } else {
         let mut text = output::apply_text(done, ui.stdout_style());
         if done.is_changed() {
-            output::add_next_step(&mut text, &next_step::after_apply(done, root, version));
+            output::add_next_step(
+                &mut text,
+                &next_step::after_apply(done, root, version, !arguments.no_history),
+            );
         }
         ui.say(&text)
     };

@@ -14,6 +14,7 @@ use super::usage::{no_report, usage_error};
 use crate::Role;
 use crate::document::OnConflict;
 use crate::error::Result;
+use crate::nearest::nearest;
 use crate::plan::OnForeign;
 use crate::render::RenderFormat;
 use crate::scanner::Scanner;
@@ -469,7 +470,8 @@ pub(super) fn warn_of_unknown_variables() {
     let mut known = vec![SET_VARIABLE.to_owned()];
     add_variables(&Cli::command(), &mut known);
     for name in set.iter().filter(|name| !known.contains(name)) {
-        warn!("unknown environment variable {name}");
+        let meant = nearest(name, &known).map(|known| format!(": did you mean {known}?")).unwrap_or_default();
+        warn!("unknown environment variable {name}{meant}");
     }
 }
 

@@ -56,6 +56,7 @@ fn argument(argument: &Arg) -> ArgumentFacts {
     let help = argument.get_long_help().or_else(|| argument.get_help()).map(ToString::to_string);
     // A second paragraph stands in --help alone.
     let help = help.unwrap_or_default().replace("\n\n", ". ");
+    let help = help.trim_end_matches('.').to_owned();
     // Where it counts whether a flag was typed, clap is told of no default, and the help names it.
     let (help, told) = match help.split_once(" [default: ").and_then(|(before, rest)| {
         let (default, after) = rest.split_once(']')?;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the user does next, at the end of an answer.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::document::EffectTime;
@@ -10,9 +11,12 @@ use crate::plan::Plan;
 use crate::verify::{RunningState, Status, VerifyReport};
 use crate::version::K3sVersion;
 
-/// Returns the step after a run that changed something.
-pub(super) fn after_apply(done: &Plan, root: &Root, version: &K3sVersion) -> String {
-    let verify = on_root("verify", root);
+/// Returns the step after a run that changed something. `is_remembered` tells whether later runs know version and role.
+pub(super) fn after_apply(done: &Plan, root: &Root, version: &K3sVersion, is_remembered: bool) -> String {
+    let mut verify = on_root("verify", root);
+    if !is_remembered {
+        let _infallible = write!(verify, " --k3s-version {version} --role {}", done.subject.role);
+    }
     let service = done.subject.role.service();
     let effects = &done.notes.effects;
     if !root.is_live() {

@@ -129,7 +129,7 @@ pub(crate) fn unknown<S: AsRef<str>>(error: Error, name: &str, known: &[S]) -> E
             let names = closest(name, known, MAX_SUGGESTIONS).join(", ");
             error.hint(match known.len() {
                 0..=MAX_SUGGESTIONS => format!("use one of: {names}"),
-                all => format!("use one of {all} names, such as {names}"),
+                all => format!("there are {all} names; the closest: {names}"),
             })
         }
     }

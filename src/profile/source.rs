@@ -216,7 +216,9 @@ fn check(text: &str) -> std::result::Result<(), Complaint> {
         let (event, span) = next.map_err(|error| {
             let mark = error.marker();
             let info = error.info();
-            let hint = if info.contains("tab") {
+            let is_tab =
+                text.lines().nth(mark.line().saturating_sub(1)).and_then(|line| line.chars().nth(mark.col())) == Some('\t');
+            let hint = if is_tab || info.contains("tab") {
                 "indent with spaces"
             } else {
                 "check indentation, colons and quotes"

@@ -80,7 +80,9 @@ impl RenderFormat {
     pub fn next_step(self, path: &str) -> String {
         match self {
             Self::AccountUpdate => format!("run {path}/account_update.sh where kubectl reaches the cluster"),
-            Self::CloudInit => format!("pass {path} to the instance as user-data"),
+            Self::CloudInit => format!(
+                "uncomment the last lines of {path}, which install K3s, then pass it to the instance as user-data"
+            ),
             Self::Dir => {
                 format!("as root, copy {path} over the root directory of the node, before K3s starts")
             }

@@ -21,7 +21,7 @@ pub(super) fn hint(role: Role, release: K3sRelease, key: &str) -> Option<String>
     let names = flags::names(role, release);
     let mut near = names.iter().filter(|name| name.len() > 2 && is_near(plain, name));
     if let (Some(name), None) = (near.next(), near.next()) {
-        return Some(format!("{name} is the key that K3s has"));
+        return Some(format!("did you mean {name}?"));
     }
     let minor = release.minor();
     let has = |component: &&String| component_flags::unknown(component, minor, plain).is_none();
@@ -77,7 +77,7 @@ mod tests {
     fn a_hint_names_the_key_or_the_releases() {
         let hint = |release: K3sRelease, key: &str| hint(Role::Server, release, key).unwrap_or_default();
         let of = |minor: &str| K3sRelease::of_minor(minor.parse().unwrap());
-        assert_eq!(hint(of("1.36"), "kublet-arg"), "kubelet-arg is the key that K3s has");
+        assert_eq!(hint(of("1.36"), "kublet-arg"), "did you mean kubelet-arg?");
         assert_eq!(hint(of("1.36"), "no-deploy"), "it was removed in 1.26");
         assert_eq!(hint(of("1.23"), "tls-san-security"), "it comes with 1.24");
         let old = K3sRelease::new("1.32".parse().unwrap(), 3);

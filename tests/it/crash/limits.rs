@@ -166,8 +166,8 @@ fn a_temporary_file_that_could_not_be_removed_goes_with_the_next_run_and_with_un
         // The image has files that look like k3s-harden's from the start.
         let is_gone = run.has_no_history();
         // What may be somebody's stays, and an end of the history says so.
-        let names_it =
-            run.code == Some(4) && run.stderr.contains(".audit.yaml.12345678.swap: another program saved");
+        let names_it = run.code == Some(4)
+            && run.stderr.contains(".audit.yaml.12345678.swap: kept: another program saved");
         let is_told = if next == APPLY { run.code == Some(0) } else { is_gone || names_it };
         assert!(is_told, "{next:?}: {run:?}");
         for name in others {
