@@ -80,7 +80,7 @@ impl Life {
         let there = self.node.fingerprint();
         // A run about some controls alone is not remembered.
         let selection = if more.first() == Some(&"--only") { &more[..2] } else { &[] };
-        let again = run(&self.node, 0, &[&["apply", "-q"], selection].concat()).stdout;
+        let again = run(&self.node, 0, &[&["apply"], selection].concat()).stdout;
         assert!(again.ends_with("Nothing to change.\n"), "{:#?}: {again}", self.told);
         assert_eq!(self.node.fingerprint(), there, "{:#?}: the second apply writes nothing", self.told);
     }
