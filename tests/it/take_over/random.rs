@@ -194,7 +194,7 @@ fn all_is_there(node: &Node, parts: &Parts, said: &str) {
             .filter_map(|path| fs::read_to_string(node.path().join(path)).ok())
             .flat_map(|text| text.lines().map(|line| line.replace(' ', "")).collect::<Vec<_>>())
             .rfind(|line| line.starts_with(&format!("{key}=")));
-        let is_named = said.contains(&format!("{key} is 5 here"));
+        let is_named = said.contains(&format!("{key} is 5, but"));
         assert!(in_force == Some(format!("{key}=5")) || is_named, "{key} is {in_force:?}: {said}");
     }
 }
