@@ -128,8 +128,10 @@ fn usage(error: &clap::Error, arguments: &[OsString]) -> u8 {
         Ui::complain(&ScreenText::report(&error.render().to_string()));
         return ErrorKind::Usage.exit_code();
     }
-    // Only help needs the texts of the help: a run does not pay for them.
-    let help = help::command_for(arguments).try_get_matches_from(arguments).err();
+    // Only help needs the texts of the help: a run does not pay for them, and neither does --version.
+    let is_version = error.kind() == clap::error::ErrorKind::DisplayVersion;
+    let help = || help::command_for(arguments).try_get_matches_from(arguments).err();
+    let help = if is_version { None } else { help() };
     // There is nowhere to report a failure.
     help.as_ref().unwrap_or(error).print().unwrap_or_default();
     exit::OK

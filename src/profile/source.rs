@@ -217,7 +217,8 @@ fn check(text: &str) -> std::result::Result<(), Complaint> {
             let mark = error.marker();
             let info = error.info();
             let is_tab =
-                text.lines().nth(mark.line().saturating_sub(1)).and_then(|line| line.chars().nth(mark.col())) == Some('\t');
+                text.lines().nth(mark.line().saturating_sub(1)).and_then(|line| line.chars().nth(mark.col()))
+                    == Some('\t');
             let hint = if is_tab || info.contains("tab") {
                 "indent with spaces"
             } else {

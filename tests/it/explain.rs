@@ -203,11 +203,7 @@ fn a_configuration_that_cannot_be_read_is_said_and_all_else_told() {
         assert_eq!(output.code, 0, "{}", output.stderr);
         let said = output.stderr.contains(place) && output.stderr.contains("who sets what here is not known");
         assert!(said, "{}", output.stderr);
-        assert!(
-            output.stdout.contains("Without an audit log"),
-            "{}",
-            output.stdout
-        );
+        assert!(output.stdout.contains("Without an audit log"), "{}", output.stdout);
     }
 }
 
