@@ -36,7 +36,7 @@ pub struct RollbackPlan {
     pub uncertain: Vec<UncertainPath>,
     /// What somebody had put at paths between the runs, and of which the history that ends holds the only copy.
     pub only_copies: Vec<OnlyCopy>,
-    /// Whether it restores undo all runs, after which the history is removed.
+    /// Whether it restores the state before the first run, after which the history is removed.
     pub ends_history: bool,
 }
 

@@ -32,9 +32,7 @@ pub(super) fn run(arguments: &GenerateArguments, ui: &mut Ui) -> Result<u8> {
     match (&place.out, documents.as_slice()) {
         (Some(folder), documents) => {
             write_all(folder, documents)?;
-            let count = documents.len();
-            let files = if count == 1 { "file" } else { "files" };
-            ui.say_line(&format!("Wrote {count} {files} to {}.", folder.display()))?;
+            ui.say_written(documents.len(), folder)?;
         }
         (None, [(_, text)]) => ui.out_document(text.as_bytes())?,
         (None, several) => return Err(needs_place(&arguments.verb, several)),

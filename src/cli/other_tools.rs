@@ -51,14 +51,11 @@ pub(super) fn explained(error: &clap::Error, arguments: &[OsString]) -> Option<E
         return None;
     }
     let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidArg) else { return None };
-    let flag = typed.split('=').next().unwrap_or(typed);
+    let flag = typed.split('=').next().filter(|flag| flag.starts_with('-'))?;
     let is_typed = |verb: &&str| arguments.iter().any(|word| word.to_str() == Some(verb));
     let fits = |(flags, verbs, _): &&OtherFlags| {
         flags.contains(&flag) && (verbs.is_empty() || verbs.iter().any(is_typed))
     };
-    if !flag.starts_with('-') {
-        return None;
-    }
     let unknown = usage_error(format!("unknown flag {flag}"));
     let similar = match error.get(ContextKind::SuggestedArg) {
         Some(ContextValue::String(similar)) => Some(format!("did you mean {similar}?")),

@@ -58,10 +58,8 @@ pub(super) fn run(request: &RunRequest, arguments: &RenderArguments, ui: &mut Ui
 
 /// Says what was written, and what the user does with it.
 fn say_written(count: usize, path: &Path, format: RenderFormat, ui: &mut Ui) -> Result<()> {
-    let files = if count == 1 { "file" } else { "files" };
-    let path = path.display().to_string();
-    ui.say_line(&format!("Wrote {count} {files} to {path}."))?;
-    ui.say_line(&format!("Next: {}", format.next_step(&path)))
+    ui.say_written(count, path)?;
+    ui.say_line(&format!("Next: {}", format.next_step(&path.display().to_string())))
 }
 
 /// Refuses a tree that leads through symlinks: those of an image point into its own root, not this machine's.

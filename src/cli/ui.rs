@@ -2,6 +2,7 @@
 //! The terminal: data to stdout, logs and errors to stderr.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 
 use tracing::level_filters::LevelFilter;
 use tracing::warn;
@@ -100,6 +101,12 @@ impl Ui {
     /// Writes a line about what a run has done; nothing with `--quiet`.
     pub(super) fn say_line(&mut self, line: &str) -> Result<()> {
         if self.is_quiet { Ok(()) } else { self.out_line(line) }
+    }
+
+    /// Says how many files were written, and where; nothing with `--quiet`.
+    pub(super) fn say_written(&mut self, count: usize, place: &Path) -> Result<()> {
+        let files = if count == 1 { "file" } else { "files" };
+        self.say_line(&format!("Wrote {count} {files} to {}.", place.display()))
     }
 
     /// Writes an answer that may have findings. With `--quiet` an answer without any is silent.

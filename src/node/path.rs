@@ -255,10 +255,10 @@ mod tests {
 
     #[test]
     fn a_text_is_resolved_as_go_does() {
-        let folder = RootedPath::fixed("/srv/work");
+        let folder = RootedPath::fixed("/srv/place");
         for (text, path) in [
-            ("k3s", "/srv/work/k3s"),
-            ("./a//b/", "/srv/work/a/b"),
+            ("k3s", "/srv/place/k3s"),
+            ("./a//b/", "/srv/place/a/b"),
             ("../k3s", "/srv/k3s"),
             ("../../../k3s", "/k3s"),
             ("/srv/old/../k3s/", "/srv/k3s"),

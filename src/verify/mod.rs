@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Verify: checks whether a node is hardened, before or after K3s first starts. The result is check every control
+//! Verify: checks whether a node is hardened, before or after K3s first starts. The result is a verdict for every control
 //! of a benchmark, with evidence and remedy. A fact that cannot be read makes a control unknown, never a pass.
 //!
 //! The room may import scanner, preflight, document, profile, k3s, node, kubernetes and the ground files. Its files build

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The report of verify: check every control of a benchmark.
+//! The report of verify: a verdict for every control of a benchmark.
 
 use std::path::PathBuf;
 
